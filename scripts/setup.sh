@@ -1,0 +1,70 @@
+# Sourced by the scripts beside it: `environment` leaves a working .venv, current with pyproject.toml.
+# The caller has `set -euo pipefail`.
+
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+VENV="$ROOT/.venv"
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+
+say() { printf '[setup] %s\n' "$*" >&2; }
+fail() { say "$*"; exit 1; }
+is_root_on_debian() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+
+apt_install() {
+    say "installing $* (apt-get)"
+    local log
+    log="$(mktemp)"
+    if ! { apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+        apt-get -qq install --yes --no-install-recommends "$@"; } >"$log" 2>&1; then
+        tail -n 5 "$log" >&2
+        rm -f "$log"
+        return 1
+    fi
+    rm -f "$log"
+}
+
+find_python() {
+    local name
+    for name in python3.11 python3 python3.12 python3.13 python3.14; do
+        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$name"
+            return
+        fi
+    done
+    return 1
+}
+
+# Debian's python3 has `venv` but not `ensurepip` without the package python3-venv.
+create_venv() {
+    local python
+    python="$(find_python)" || fail "Python 3.11 or newer is needed. On Debian type: apt-get install python3 python3-venv"
+    if ! "$python" -c 'import ensurepip' 2>/dev/null; then
+        is_root_on_debian || fail "Python's venv module is incomplete. Type: sudo apt-get install python3-venv"
+        apt_install python3-venv || fail "python3-venv could not be installed. Type: apt-get install python3-venv"
+    fi
+    say "creating .venv with $("$python" --version)"
+    rm -rf "$VENV"
+    "$python" -m venv "$VENV"
+    touch "$VENV/created"
+}
+
+# `created` is written last, so a .venv that was killed half-way is made again.
+# The python inside may also have been removed from the machine since.
+venv_works() { [ -e "$VENV/created" ] && "$VENV/bin/python" -m pip --version >/dev/null 2>&1; }
+
+inputs() { (cd "$ROOT" && printf '%s\n' "$1" "$PWD" && cat pyproject.toml constraints.txt) | sha256sum; }
+
+# Stamps name the extras: "" for the dashboard alone, "dev,servers" for everything.
+install_project() {
+    local extras="$1" stamp="$VENV/installed-${1:-runtime}" wanted
+    wanted="$(inputs "$extras")"
+    [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || return 0
+    say "installing Looplab${extras:+ with $extras} (about a minute the first time)"
+    "$VENV/bin/python" -m pip install --quiet --editable "$ROOT${extras:+[$extras]}" \
+        --constraint "$ROOT/constraints.txt" || fail "pip could not install Looplab: see the lines above"
+    printf '%s\n' "$wanted" >"$stamp"
+}
+
+environment() {
+    venv_works || create_venv
+    install_project "$1"
+}
