@@ -1,0 +1,235 @@
+"""The bounds of a spec and the rules between its fields. Pure: a spec in, wrong fields out."""
+
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit
+
+from control_plane.domain.bounds import Wrong, bounded, counted, text
+from control_plane.domain.check_request import wrong_request
+from control_plane.domain.errors import FieldError
+from control_plane.domain.limits import Limits
+from control_plane.domain.spec import (
+    Burst,
+    Closed,
+    Cores,
+    Spec,
+    StopDuration,
+    StopRequests,
+    Stream,
+    Target,
+    UrlTarget,
+)
+
+_BUNDLED_SETTINGS = {"upstream_delay_s", "log_s", "wait_scale", "cpu_n", "database"}
+
+
+def wrong_fields(spec: Spec, limits: Limits) -> tuple[FieldError, ...]:
+    """All that is wrong, in the order of the document."""
+    return tuple(_all(spec, limits))
+
+
+def _all(spec: Spec, limits: Limits) -> Wrong:
+    yield from text("title", spec.title, 200)
+    yield from counted("tags", len(spec.tags), 0, 20, "tags")
+    for index, tag in enumerate(spec.tags):
+        yield from text(f"tags.{index}", tag, 40, empty=False)
+    yield from bounded("seed", spec.seed, 0, 2**53)
+    yield from _target(spec, limits)
+    yield from counted(
+        "workload.streams", len(spec.workload.streams), 1, limits.max_streams, "streams"
+    )
+    yield from _names(spec)
+    for index, stream in enumerate(spec.workload.streams):
+        yield from _stream(f"workload.streams.{index}", stream, spec, limits)
+    yield from bounded(
+        "client.max_body_bytes", spec.client.max_body_bytes, 1, 1_000_000_000
+    )
+    yield from bounded("trials", spec.trials, 1, limits.max_trials, "max_trials")
+    yield from bounded(
+        "warmup_s", spec.warmup_s, 0, limits.max_warmup_s, "max_warmup_s"
+    )
+    yield from bounded(
+        "timeout_s", spec.timeout_s, 0.1, limits.max_timeout_s, "max_timeout_s"
+    )
+    if isinstance(spec.cores, Cores):
+        yield from _cores("cores.target", spec.cores.target)
+        yield from _cores("cores.client", spec.cores.client)
+
+
+def _target(spec: Spec, limits: Limits) -> Wrong:
+    if isinstance(spec.target, UrlTarget):
+        yield from _url("target.url", spec.target.url)
+    elif isinstance(spec.target, Target):
+        yield from _started("target", spec.target, limits)
+
+
+def _started(field: str, target: Target, limits: Limits) -> Wrong:
+    if target.application != "bundled":
+        yield FieldError(
+            f"{field}.application",
+            f"There is no application {target.application[:40]!r}.",
+        )
+    for name in ("worker", "reuse_port"):
+        if getattr(target, name) is not None:
+            yield FieldError(
+                f"{field}.{name}", f"{target.server} has no {name}: leave it null."
+            )
+    for name in (
+        "loop",
+        "http",
+        "threads",
+        "reload",
+        "access_log",
+        "keep_alive_s",
+        "backlog",
+    ):
+        if getattr(target, name) is None:
+            yield FieldError(f"{field}.{name}", f"{target.server} needs {name}.")
+    yield from bounded(
+        f"{field}.workers", target.workers, 1, limits.max_workers, "max_workers"
+    )
+    for name, high in (
+        ("threads", 1_000),
+        ("keep_alive_s", 3_600),
+        ("backlog", 65_535),
+    ):
+        value = getattr(target, name)
+        if value is not None:
+            yield from bounded(f"{field}.{name}", value, 1, high)
+    if target.reload and target.workers > 1:
+        yield FieldError(
+            f"{field}.workers", "With reload uvicorn runs one worker: use 1.", 1
+        )
+    for name in target.settings.keys() - _BUNDLED_SETTINGS:
+        yield FieldError(
+            f"{field}.settings.{name[:40]}",
+            "The bundled application has no such setting.",
+        )
+
+
+def _url(field: str, url: str) -> Wrong:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        yield FieldError(field, "This is not a URL of the form http://127.0.0.1:9000.")
+        return
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        yield FieldError(field, "Give scheme and host: http://127.0.0.1:9000.")
+    elif (
+        parts.username is not None
+        or parts.path not in {"", "/"}
+        or parts.query
+        or parts.fragment
+        or url.endswith(("?", "#"))
+    ):
+        yield FieldError(
+            field, "Give only scheme, host and port, such as http://127.0.0.1:9000."
+        )
+    elif port == 0:
+        yield FieldError(field, "Port 0 cannot be connected to.")
+    elif not _loopback(parts):
+        yield FieldError(
+            field,
+            f"{parts.hostname[:60]} is not on this machine: give localhost or 127.0.0.1.",
+        )
+
+
+def _loopback(parts: SplitResult) -> bool:
+    host = parts.hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback and getattr(address, "ipv4_mapped", None) is None
+
+
+def _names(spec: Spec) -> Wrong:
+    seen: set[str] = set()
+    for index, stream in enumerate(spec.workload.streams):
+        field = f"workload.streams.{index}.name"
+        yield from text(field, stream.name, 40, empty=False)
+        if stream.name in seen:
+            yield FieldError(field, f"Two streams are called {stream.name!r}.")
+        seen.add(stream.name)
+
+
+def _stream(field: str, stream: Stream, spec: Spec, limits: Limits) -> Wrong:
+    yield from counted(
+        f"{field}.requests", len(stream.requests), 1, 100, "request classes"
+    )
+    for index, request in enumerate(stream.requests):
+        yield from wrong_request(f"{field}.requests.{index}", request, limits)
+    yield from _load(f"{field}.load", stream, spec, limits)
+    if isinstance(stream.stop, StopRequests):
+        yield from bounded(
+            f"{field}.stop.requests",
+            stream.stop.requests,
+            1,
+            limits.max_requests,
+            "max_requests",
+        )
+    else:
+        yield from bounded(
+            f"{field}.stop.duration_s",
+            stream.stop.duration_s,
+            0.1,
+            limits.max_duration_s,
+            "max_duration_s",
+        )
+    yield from bounded(
+        f"{field}.start_after_s",
+        stream.start_after_s,
+        0,
+        limits.max_duration_s,
+        "max_duration_s",
+    )
+
+
+def _load(field: str, stream: Stream, spec: Spec, limits: Limits) -> Wrong:
+    load, strategy = stream.load, spec.client.strategy
+    threaded = strategy == "threaded"
+    most, limit = (
+        (limits.max_threads, "max_threads")
+        if threaded
+        else (limits.max_concurrency, "max_concurrency")
+    )
+    if isinstance(load, Burst):
+        yield from bounded(f"{field}.connections", load.connections, 1, most, limit)
+        if strategy == "blocking":
+            yield FieldError(
+                f"{field}.model",
+                "blocking sends one request at a time: use the closed model.",
+            )
+        if isinstance(stream.stop, StopDuration):
+            yield FieldError(
+                field.removesuffix("load") + "stop",
+                "A burst stops by requests: give stop.requests.",
+            )
+        return
+    yield from _closed(field, load, limits)
+    if strategy == "blocking" and load.concurrency > 1:
+        message = "blocking sends one request at a time: use 1, or choose threaded."
+        yield FieldError(f"{field}.concurrency", message, 1)
+    else:
+        yield from bounded(f"{field}.concurrency", load.concurrency, 1, most, limit)
+
+
+def _closed(field: str, load: Closed, limits: Limits) -> Wrong:
+    yield from bounded(
+        f"{field}.think_time_s",
+        load.think_time_s,
+        0,
+        limits.max_duration_s,
+        "max_duration_s",
+    )
+    yield from bounded(
+        f"{field}.ramp_up_s", load.ramp_up_s, 0, limits.max_duration_s, "max_duration_s"
+    )
+
+
+def _cores(field: str, cores: tuple[int, ...]) -> Wrong:
+    yield from counted(field, len(cores), 1, 1_024, "cores")
+    for core in cores:
+        yield from bounded(field, core, 0, 1_023)

@@ -1,0 +1,102 @@
+"""Every exception that Looplab raises on purpose.
+
+LooplabError
+├── InvalidInput          a person or a program gave something that cannot be used: 422
+│   └── UnreadableInput   it is not even JSON or a form: 400
+├── NotFound              no such run, configuration or page: 404
+├── Conflict              the state forbids it now: 409
+├── QueueFull             too many runs wait: 429
+├── StoreError            the database cannot be used: exit 2, or 503 while serving
+│   ├── DatabaseBusy      another process holds the lock: 503
+│   ├── DatabaseFull      no space left on the disk
+│   └── DatabaseOwned     another control plane has the file: exit 3
+├── SettingsError         the settings cannot be used: exit 2
+└── TrialFailed           a trial ended without a result; the run becomes `failed`
+    ├── TargetFailed      the target did not start, or died
+    └── ClientFailed      a load worker died or could not work
+"""
+
+from dataclasses import dataclass
+
+
+class LooplabError(Exception):
+    """The message is one readable line: the value, and what to do."""
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One wrong field.
+
+    `field` is the dotted path in the spec (`workload.streams.0.load.concurrency`), `limit` the
+    bound that was passed, where there is one.
+    """
+
+    field: str
+    message: str
+    limit: float | int | str | None = None
+
+
+class InvalidInput(LooplabError):
+    def __init__(self, message: str, fields: tuple[FieldError, ...] = ()) -> None:
+        super().__init__(message)
+        self.fields = fields
+
+
+class UnreadableInput(InvalidInput):
+    """Not JSON, not UTF-8, or not the announced type."""
+
+
+class NotFound(LooplabError):
+    """Nothing stands at that address."""
+
+
+class Conflict(LooplabError):
+    """The present state does not allow it."""
+
+
+class QueueFull(LooplabError):
+    """The queue holds as many runs as the settings allow."""
+
+
+class StoreError(LooplabError):
+    """The database cannot be used as it is."""
+
+
+class DatabaseBusy(StoreError):
+    """Another process has held the lock for longer than we wait."""
+
+
+class DatabaseFull(StoreError):
+    """The disk is full."""
+
+
+class DatabaseOwned(StoreError):
+    """Another control plane works on this file; `pid` is its process, `url` its address if known."""
+
+    def __init__(self, message: str, pid: int, url: str | None = None) -> None:
+        super().__init__(message)
+        self.pid = pid
+        self.url = url
+
+
+class SettingsError(LooplabError):
+    """A setting has a value that cannot work."""
+
+
+class TrialFailed(LooplabError):
+    """A trial ended without a result. The message becomes the run's reason.
+
+    `log` holds the last lines that the process printed, oldest first.
+    """
+
+    def __init__(self, message: str, log: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.log = log
+
+
+class TargetFailed(TrialFailed):
+    """The target did not start in time, ended, or is not ours."""
+
+
+class ClientFailed(TrialFailed):
+    """A load worker ended early or reported that it cannot work."""

@@ -1,0 +1,77 @@
+"""The metrics that runs are compared by."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Unit = Literal["s", "per_s", "share", "bytes", "s_per_request"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """`name` as in the API; `label` and `meaning` as people read them."""
+
+    name: str
+    unit: Unit
+    less_is_better: bool
+    label: str
+    meaning: str
+
+
+def _time(
+    kind: Literal["service", "response"], key: str, label: str, share: str
+) -> Metric:
+    since = "it was sent" if kind == "service" else "it was meant to start"
+    meaning = f"{share} from the moment {since} to the end of its answer."
+    return Metric(f"{kind}_time_s.{key}", "s", True, f"{label} {kind} time", meaning)
+
+
+_POINTS = (
+    ("mean", "mean", "The mean time of a completed request,"),
+    ("p50", "p50", "Half of the completed requests took this long or less,"),
+    ("p90", "p90", "90 % of the completed requests took this long or less,"),
+    ("p95", "p95", "95 % of the completed requests took this long or less,"),
+    ("p99", "p99", "99 % of the completed requests took this long or less,"),
+    ("max", "maximum", "The slowest completed request,"),
+)
+
+METRICS: tuple[Metric, ...] = (
+    Metric(
+        "throughput_per_s",
+        "per_s",
+        False,
+        "Throughput",
+        "Completed requests for each second of the window.",
+    ),
+    *(_time("response", key, label, share) for key, label, share in _POINTS),
+    *(_time("service", key, label, share) for key, label, share in _POINTS),
+    Metric(
+        "duration_s",
+        "s",
+        True,
+        "Duration",
+        "The length of the window: the measured part of a trial.",
+    ),
+    Metric(
+        "error_share",
+        "share",
+        True,
+        "Errors",
+        "Requests without a valid answer, of all that ended.",
+    ),
+    Metric(
+        "cpu_s_per_request",
+        "s_per_request",
+        True,
+        "CPU per request",
+        "Processor time of all processes of the target for each completed request.",
+    ),
+    Metric(
+        "peak_memory_bytes",
+        "bytes",
+        True,
+        "Peak memory",
+        "The most resident memory that all processes of the target held together.",
+    ),
+)
+
+METRIC: dict[str, Metric] = {metric.name: metric for metric in METRICS}

@@ -1,0 +1,113 @@
+"""The door of the spec: JSON in, a checked `Spec` out; and back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails, from_json, to_json
+
+from control_plane.domain.check import wrong_fields
+from control_plane.domain.errors import FieldError, InvalidInput, UnreadableInput
+from control_plane.domain.limits import Limits
+from control_plane.domain.spec import Spec
+
+Document = dict[str, Any]
+"""A JSON object."""
+
+SPEC: TypeAdapter[Spec] = TypeAdapter(Spec)
+
+
+def read_document(body: bytes | str) -> Document:
+    """Parse a JSON object. NaN and infinities are refused.
+
+    Raises UnreadableInput when it is not JSON, InvalidInput when it is not an object.
+    """
+    try:
+        document = from_json(body, allow_inf_nan=False)
+    except (ValueError, UnicodeError) as error:
+        raise UnreadableInput(f"This is not readable JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise InvalidInput("The spec must be a JSON object.")
+    return document
+
+
+def read_spec(document: Mapping[str, Any], limits: Limits) -> Spec:
+    """Check shape and bounds once; everything after trusts the result.
+
+    Raises InvalidInput with one FieldError for each wrong field.
+    """
+    filled = {**document}
+    filled.setdefault("warmup_s", 0 if _only_bursts(document) else 1.0)
+    try:
+        spec = SPEC.validate_json(to_json(filled))
+    except ValidationError as error:
+        raise _refused(
+            tuple(_field_error(one, filled) for one in error.errors())
+        ) from None
+    except ValueError as error:
+        raise UnreadableInput(f"This text cannot be stored: {error}") from None
+    wrong = wrong_fields(spec, limits)
+    if wrong:
+        raise _refused(wrong)
+    return spec
+
+
+def stored_spec(text: str) -> Spec:
+    """A spec that was checked before it was stored."""
+    return SPEC.validate_json(text)
+
+
+def write_spec(spec: Spec) -> Document:
+    """The spec as the JSON object of the API, every default written out."""
+    document: Document = SPEC.dump_python(spec, mode="json")
+    return document
+
+
+def _refused(fields: tuple[FieldError, ...]) -> InvalidInput:
+    first = (
+        f"{fields[0].field}: {fields[0].message}"
+        if fields[0].field
+        else fields[0].message
+    )
+    more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
+    return InvalidInput(first + more, fields)
+
+
+def _only_bursts(document: Mapping[str, Any]) -> bool:
+    try:
+        models = {stream["load"]["model"] for stream in document["workload"]["streams"]}
+    except (KeyError, TypeError):
+        return False
+    return models == {"burst"}
+
+
+def _field_error(error: ErrorDetails, document: Document) -> FieldError:
+    context = error.get("ctx") or {}
+    limit = next(
+        (
+            context[key]
+            for key in ("le", "ge", "lt", "gt", "max_length")
+            if key in context
+        ),
+        None,
+    )
+    return FieldError(_path(error["loc"], document), error["msg"], limit)
+
+
+def _path(location: tuple[str | int, ...], document: Document) -> str:
+    """Drop the tags of unions, which pydantic puts between the keys of the document."""
+    parts: list[str] = []
+    node: Any = document
+    for position, part in enumerate(location):
+        last = position == len(location) - 1
+        known = _holds(node, part)
+        if known or (last and isinstance(node, dict) and isinstance(part, str)):
+            parts.append(str(part))
+            node = node[part] if known else None
+    return ".".join(parts)
+
+
+def _holds(node: Any, part: str | int) -> bool:
+    if isinstance(node, dict):
+        return part in node
+    return isinstance(node, list) and isinstance(part, int) and part < len(node)

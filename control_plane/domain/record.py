@@ -1,0 +1,55 @@
+"""What load workers hand back: raw counts and histograms, before anything is judged."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from control_plane.domain.histogram import Histogram
+
+
+@dataclass(frozen=True)
+class Second:
+    """The requests of one stream that ended in second `index` (from 0) of the window.
+
+    The histograms hold completed requests only.
+    """
+
+    index: int
+    errors: int
+    service: Histogram
+    response: Histogram
+
+    @property
+    def completed(self) -> int:
+        return self.service.total
+
+
+@dataclass(frozen=True)
+class StreamRecord:
+    """One stream over one window, as its load worker saw it.
+
+    `opened_ns` is the window's start on the monotonic clock. `in_flight_ns` holds the ages, from
+    the intended start, of the requests in flight when the window ended. `in_system_ns` is the sum
+    over all requests of the time between actual start and end that fell inside the window, those
+    in flight included. `connections` counts those opened from the window's start on,
+    `most_connections` the most that were open at once. `cpu_s` is processor time of the load
+    worker inside the window, `spin_s` the part of it spent waiting actively.
+    """
+
+    name: str
+    opened_ns: int
+    duration_ns: int
+    seconds: tuple[Second, ...]
+    errors: Mapping[str, int]
+    statuses: Mapping[str, int]
+    in_flight_ns: tuple[int, ...]
+    intended: int
+    sent: int
+    send_lag: Histogram | None
+    bytes_sent: int
+    bytes_received: int
+    in_system_ns: int
+    connections: int
+    most_connections: int
+    cpu_s: float
+    spin_s: float
+    peak_memory_bytes: int

@@ -1,0 +1,200 @@
+"""What a run found. Times are in seconds, sizes in bytes; None means not measured, never 0."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+PERCENTILES: dict[str, float] = {
+    "p50": 0.5,
+    "p90": 0.9,
+    "p95": 0.95,
+    "p99": 0.99,
+    "p999": 0.999,
+}
+
+ERROR_CLASSES = (
+    "timeout", "reset", "truncated", "protocol", "refused", "disconnected",
+    "no_local_port", "no_files", "body_too_large", "redirect", "status",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Times:
+    """Completed samples of one clock. Percentiles by nearest rank; `support` counts samples beyond."""
+
+    min: float
+    mean: float
+    p50: float
+    p90: float
+    p95: float
+    p99: float
+    p999: float
+    max: float
+    support: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Censored:
+    """Requests in flight when the window ended, with their ages from the intended start."""
+
+    count: int = 0
+    mean_age_s: float | None = None
+    max_age_s: float | None = None
+
+
+@dataclass(frozen=True)
+class SendLag:
+    """Actual minus intended start; only where a schedule set the intended start."""
+
+    p50: float
+    p99: float
+    max: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One stream over one window, or over the merged windows of a run's trials."""
+
+    name: str
+    requests: int
+    completed: int
+    errors: Mapping[str, int]
+    statuses: Mapping[str, int]
+    censored: Censored
+    intended: int
+    sent: int
+    not_sent: int
+    send_lag_s: SendLag | None
+    duration_s: float
+    throughput_per_s: float
+    error_share: float
+    bytes_sent: int
+    bytes_received: int
+    service_time_s: Times | None
+    response_time_s: Times | None
+    cpu_s_per_request: float | None = None
+    peak_memory_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """One value for each second of the window, by the second in which a request ended.
+
+    The last second may be shorter: `last_s` is its length. None where nothing completed.
+    """
+
+    completed: tuple[int, ...]
+    errors: tuple[int, ...]
+    p50: tuple[float | None, ...]
+    p95: tuple[float | None, ...]
+    p99: tuple[float | None, ...]
+    last_s: float
+
+
+@dataclass(frozen=True)
+class ProcessUse:
+    """One process over the window: role is target, client or control."""
+
+    pid: int
+    role: Literal["target", "client", "control"]
+    cpu_s: float
+    peak_memory_bytes: int
+
+
+@dataclass(frozen=True)
+class GaugeSeries:
+    """Samples of one process each `interval_s` from the window's start; shares of one core."""
+
+    pid: int
+    role: Literal["target", "client", "control"]
+    cpu_share: tuple[float, ...]
+    memory_bytes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Gauges:
+    interval_s: float
+    processes: tuple[GaugeSeries, ...]
+
+
+@dataclass(frozen=True)
+class TargetUse:
+    """What the target did in one trial. `restarts`: workers that died or were replaced.
+
+    A target that we did not start has only an address.
+    """
+
+    address: str
+    ready_s: float | None = None
+    workers: int | None = None
+    restarts: int | None = None
+    cpu_s: float | None = None
+    cores: tuple[int, ...] | None = None
+    log: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ClientUse:
+    """What the load workers did in one trial.
+
+    `busiest_cpu_share`: CPU time over window of the busiest load worker, spinning excluded.
+    `other_cpu`: cores used outside our processes. `little_ratio`: for each closed stream that
+    stops by duration and does not think, the sum of times in the system inside the window over
+    window times users.
+    """
+
+    busiest_cpu_share: float
+    cpu_s: float
+    peak_memory_bytes: int
+    connections: Mapping[str, int]
+    other_cpu: float | None = None
+    little_ratio: Mapping[str, float] = field(default_factory=dict)
+    cores: tuple[int, ...] | None = None
+    priority: str | None = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One freshly started target, one warm-up, one window."""
+
+    block: int
+    started_at: str
+    streams: tuple[Summary, ...]
+    target: TargetUse
+    client: ClientUse
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One gate that was judged. `level` ok means that it is silent."""
+
+    gate: str
+    level: Literal["ok", "suspect", "invalid"]
+    text: str
+    value: float | None
+    limit: float | None
+
+
+@dataclass(frozen=True)
+class Validity:
+    """`outcome` None: no gate was judged. `reasons` holds the gates that fired, worst first."""
+
+    outcome: Literal["valid", "suspect", "invalid"] | None
+    reasons: tuple[Reason, ...] = ()
+    judged: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where an unfinished run stands. `share` from 0 to 1 of the whole run, `remaining_s` an estimate."""
+
+    phase: str
+    trial: int
+    trials: int
+    share: float
+    remaining_s: float | None
+    queue_position: int | None
+
+
+Environment = Mapping[str, Any]
+"""Facts about machine and versions, by name; a value is text, a number or a list of them."""

@@ -1,0 +1,103 @@
+"""A run as the rooms hand it on, and what its pages are drawn from."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from control_plane.domain.histogram import Histogram
+from control_plane.domain.record import Second
+from control_plane.domain.result import (
+    Environment,
+    Gauges,
+    Progress,
+    Summary,
+    Timeline,
+    Times,
+    Trial,
+    Validity,
+)
+from control_plane.domain.spec import Spec
+from control_plane.domain.states import State
+
+
+@dataclass(frozen=True)
+class StreamResult:
+    """One stream of one trial, or of a run (all trials merged: then timeline and seconds are None)."""
+
+    summary: Summary
+    service: Histogram
+    response: Histogram
+    timeline: Timeline | None = None
+    seconds: tuple[Second, ...] | None = None
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """All that one trial left: what the API shows (`trial`), and what the figures need."""
+
+    trial: Trial
+    streams: tuple[StreamResult, ...]
+    gauges: Gauges
+
+
+@dataclass(frozen=True)
+class Run:
+    """One spec with its trials. Datetimes are UTC and aware.
+
+    `streams` are the merged trials, empty until the first trial ended. `log` is what the target
+    printed last, kept when the run failed. `command` is the server's command line.
+    """
+
+    id: str
+    title: str
+    tags: tuple[str, ...]
+    note: str
+    state: State
+    reason: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    spec: Spec
+    command: str | None
+    environment: Environment | None
+    validity: Validity | None
+    trials: tuple[Trial, ...]
+    streams: tuple[Summary, ...]
+    log: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunDetail:
+    """What the run and compare pages draw beside the numbers of `run`.
+
+    `streams` by stream name, all trials merged; `timelines` by stream name, one for each trial;
+    `gauges` one for each trial.
+    """
+
+    run: Run
+    streams: dict[str, StreamResult]
+    timelines: dict[str, tuple[Timeline, ...]]
+    gauges: tuple[Gauges, ...]
+
+
+@dataclass(frozen=True)
+class LiveStream:
+    """One stream of the trial that is measured now; `times` covers the window so far."""
+
+    name: str
+    completed: int
+    errors: int
+    throughput_per_s: float | None
+    response_time_s: Times | None
+    timeline: Timeline
+
+
+@dataclass(frozen=True)
+class Live:
+    """The trial that a job works on now. `measured_s` counts from the window's start."""
+
+    run_id: str
+    progress: Progress
+    measured_s: float
+    streams: tuple[LiveStream, ...]
+    gauges: Gauges
+    log: tuple[str, ...]

@@ -1,0 +1,277 @@
+"""The spec: everything that defines a run, frozen with it.
+
+The dataclasses give the shape (names and types as in the JSON of the API, unknown keys refused);
+`check` gives the bounds. Times are in seconds, sizes in bytes. A spec that came through
+`reading.read_spec` is right and is trusted everywhere after.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Discriminator, Field, Tag
+from pydantic.dataclasses import dataclass
+
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+Strategy = Literal["async", "threaded", "blocking"]
+Json = Any
+"""A JSON value: null, boolean, number, string, array or object."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Target:
+    """A server that is started for each trial. None marks what the server does not have."""
+
+    application: str = "bundled"
+    server: Literal["uvicorn"] = "uvicorn"
+    worker: str | None = None
+    workers: int = 1
+    loop: Literal["uvloop", "asyncio"] | None = "uvloop"
+    http: Literal["httptools", "h11"] | None = "httptools"
+    threads: int | None = 40
+    reuse_port: bool | None = None
+    reload: bool | None = False
+    access_log: bool | None = False
+    keep_alive_s: int | None = 5
+    backlog: int | None = 2048
+    settings: dict[str, float | str] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, config=STRICT)
+class UrlTarget:
+    """A server that runs already; `url` is scheme, host and optional port."""
+
+    url: str
+
+
+@dataclass(frozen=True, config=STRICT)
+class NamedTarget:
+    """A configuration of the catalogue; replaced by its `Target` before a run is stored."""
+
+    configuration: str
+
+
+def _target_kind(value: Any) -> str:
+    if isinstance(value, UrlTarget) or (isinstance(value, dict) and "url" in value):
+        return "url"
+    if isinstance(value, NamedTarget) or (
+        isinstance(value, dict) and "configuration" in value
+    ):
+        return "named"
+    return "started"
+
+
+AnyTarget = Annotated[
+    Annotated[Target, Tag("started")]
+    | Annotated[UrlTarget, Tag("url")]
+    | Annotated[NamedTarget, Tag("named")],
+    Discriminator(_target_kind),
+]
+
+
+@dataclass(frozen=True, config=STRICT)
+class IntegerValue:
+    """Uniform integers from `low` to `high`, both included."""
+
+    kind: Literal["integer"]
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, config=STRICT)
+class SequenceValue:
+    """`start`, `start + step`, `start + 2 step` and so on, in the order of sending."""
+
+    kind: Literal["sequence"]
+    start: int = 0
+    step: int = 1
+
+
+@dataclass(frozen=True, config=STRICT)
+class ChoiceValue:
+    """One of the given values, each with the same probability."""
+
+    kind: Literal["choice"]
+    of: tuple[str | int | float, ...]
+
+
+@dataclass(frozen=True, config=STRICT)
+class StringValue:
+    """Random lowercase letters."""
+
+    kind: Literal["string"]
+    length: int
+
+
+@dataclass(frozen=True, config=STRICT)
+class UuidValue:
+    """Random version 4 UUIDs."""
+
+    kind: Literal["uuid"]
+
+
+Value = Annotated[
+    IntegerValue | SequenceValue | ChoiceValue | StringValue | UuidValue,
+    Discriminator("kind"),
+]
+
+
+@dataclass(frozen=True, config=STRICT)
+class JsonBody:
+    json: Json
+
+
+@dataclass(frozen=True, config=STRICT)
+class TextBody:
+    text: str
+
+
+@dataclass(frozen=True, config=STRICT)
+class Generated:
+    """`name-data`: a JSON object `{"name", "data"}` of about `size_bytes`."""
+
+    shape: Literal["name-data"]
+    size_bytes: int
+
+
+@dataclass(frozen=True, config=STRICT)
+class GeneratedBody:
+    generated: Generated
+
+
+def _key_of(*keys: str) -> Discriminator:
+    """Tell a union apart by which one of `keys` is there; none or several: no tag, an error."""
+
+    def kind(value: Any) -> str | None:
+        present = [
+            key
+            for key in keys
+            if (key in value if isinstance(value, dict) else hasattr(value, key))
+        ]
+        return present[0] if len(present) == 1 else None
+
+    return Discriminator(
+        kind,
+        custom_error_type="one_of",
+        custom_error_message="Give exactly one of " + ", ".join(keys) + ".",
+    )
+
+
+Body = Annotated[
+    Annotated[JsonBody, Tag("json")]
+    | Annotated[TextBody, Tag("text")]
+    | Annotated[GeneratedBody, Tag("generated")],
+    _key_of("json", "text", "generated"),
+]
+
+
+@dataclass(frozen=True, config=STRICT)
+class RequestClass:
+    """One kind of request: `{name}` in path, header values and JSON strings is filled from `values`.
+
+    `expect` lists the statuses that count as completed; None means 200 to 299. `weight` is the
+    share among the request classes of the stream.
+    """
+
+    method: Method = "GET"
+    path: str = "/"
+    values: dict[str, Value] = Field(default_factory=dict)
+    headers: dict[str, str] = Field(default_factory=dict)
+    body: Body | None = None
+    expect: tuple[int, ...] | None = None
+    weight: float = 1
+
+
+@dataclass(frozen=True, config=STRICT)
+class Closed:
+    """A fixed number of users; each sends the next request when the last one ended."""
+
+    model: Literal["closed"] = "closed"
+    concurrency: int = 1
+    think_time_s: float = 0
+    ramp_up_s: float = 0
+
+
+@dataclass(frozen=True, config=STRICT)
+class Burst:
+    """All requests are meant to start at once, over at most `connections` connections."""
+
+    model: Literal["burst"]
+    connections: int
+
+
+Load = Annotated[Closed | Burst, Discriminator("model")]
+
+
+@dataclass(frozen=True, config=STRICT)
+class StopRequests:
+    requests: int
+
+
+@dataclass(frozen=True, config=STRICT)
+class StopDuration:
+    duration_s: float
+
+
+Stop = Annotated[
+    Annotated[StopRequests, Tag("requests")]
+    | Annotated[StopDuration, Tag("duration_s")],
+    _key_of("requests", "duration_s"),
+]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Stream:
+    """Weighted request classes with one load model. It starts `start_after_s` after the others."""
+
+    requests: tuple[RequestClass, ...]
+    load: Load
+    stop: Stop
+    name: str = "requests"
+    start_after_s: float = 0
+
+
+@dataclass(frozen=True, config=STRICT)
+class Workload:
+    streams: tuple[Stream, ...]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Client:
+    """How load is driven. `max_body_bytes` bounds one answer."""
+
+    strategy: Strategy = "async"
+    reuse_connections: bool = True
+    session: Literal["per-thread", "shared"] = "per-thread"
+    loop: Literal["uvloop", "asyncio"] = "uvloop"
+    processes: Literal[1] = 1
+    max_body_bytes: int = 10_000_000
+
+
+@dataclass(frozen=True, config=STRICT)
+class Cores:
+    """The cores, by number, that target and load workers are pinned to."""
+
+    target: tuple[int, ...]
+    client: tuple[int, ...]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Spec:
+    """`warmup_s` None: 0 where all streams are bursts, else 1; `read_spec` sets it."""
+
+    workload: Workload
+    target: AnyTarget = Field(default_factory=Target)
+    client: Client = Field(default_factory=Client)
+    title: str = ""
+    tags: tuple[str, ...] = ()
+    seed: int = 1
+    trials: int = 1
+    warmup_s: float = 1.0
+    timeout_s: float = 30.0
+    cores: Literal["auto", "shared"] | Cores = "auto"
+
+
+def concurrency_of(load: Closed | Burst) -> int:
+    """The most requests that can be in flight at once."""
+    return load.connections if isinstance(load, Burst) else load.concurrency

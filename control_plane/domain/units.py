@@ -1,0 +1,83 @@
+"""Numbers as people read them: three figures, the unit after a no-break space, a dash for none."""
+
+SPACE = "\N{NO-BREAK SPACE}"
+NONE = "\N{EN DASH}"
+
+
+def figures(value: float, count: int = 3) -> str:
+    """`count` significant figures with thousands commas: 14,300, 9.61, 0.47."""
+    if value == 0:
+        return "0"
+    rounded = float(f"{value:.{count - 1}e}")
+    exponent = int(f"{abs(rounded):e}".partition("e")[2])
+    return f"{rounded:,.{max(0, count - 1 - exponent)}f}"
+
+
+def split_seconds(value_s: float) -> tuple[str, str]:
+    """Number and unit of a time: ("1.20", "ms"), ("13.0", "s"), ("2 min 31", "s")."""
+    size = abs(value_s)
+    if size >= 120:
+        minutes, seconds = divmod(round(value_s), 60)
+        return f"{minutes:,} min {seconds}", "s"
+    if size >= 0.9995:
+        return figures(value_s), "s"
+    if size >= 0.000_001:
+        return (
+            (figures(value_s * 1e3), "ms")
+            if size >= 0.000_1
+            else (figures(value_s * 1e6), "µs")
+        )
+    return "0", "s"
+
+
+def seconds(value_s: float | None) -> str:
+    """`1.20 ms`; a dash for None."""
+    return NONE if value_s is None else SPACE.join(split_seconds(value_s))
+
+
+def about(value_s: float) -> str:
+    """A coarse duration for plans and remaining time: `8 s`, `50 s`, `2 min 30 s`."""
+    whole = max(1, round(value_s))
+    if whole < 60:
+        return f"{whole}{SPACE}s"
+    minutes, rest = divmod(5 * round(whole / 5), 60)
+    return f"{minutes}{SPACE}min" + (
+        f"{SPACE}{rest}{SPACE}s" if rest and minutes < 10 else ""
+    )
+
+
+def rate(value_per_s: float | None) -> str:
+    return NONE if value_per_s is None else f"{figures(value_per_s)}{SPACE}/s"
+
+
+def share(value: float | None) -> str:
+    """A share of one in per cent: `53 %`, `0.12 %`."""
+    if value is None:
+        return NONE
+    percent = value * 100
+    return f"{figures(percent, 2 if percent < 99.5 else 3)}{SPACE}%"
+
+
+def split_bytes(value: float) -> tuple[str, str]:
+    """Number and decimal unit: ("61.0", "MB")."""
+    for factor, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if abs(value) >= factor:
+            return figures(value / factor), unit
+    return f"{value:.0f}", "B"
+
+
+def size(value: float | None) -> str:
+    return NONE if value is None else SPACE.join(split_bytes(value))
+
+
+def count(value: float | None) -> str:
+    return NONE if value is None else f"{value:,.0f}"
+
+
+def ratio(value: float | None) -> str:
+    """`×0.89`, `×7.5`; below one half it turns: `÷491`."""
+    if value is None:
+        return NONE
+    if 0 < value < 0.5:
+        return f"÷{figures(1 / value)}"
+    return f"×{figures(value)}"
