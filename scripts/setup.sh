@@ -44,26 +44,29 @@ create_venv() {
     say "creating .venv with $("$python" --version)"
     rm -rf "$VENV"
     "$python" -m venv "$VENV"
-    touch "$VENV/created"
+    printf '%s\n' "$VENV" >"$VENV/created"
 }
 
-# `created` is written last, so a .venv that was killed half-way is made again.
-# The python inside may also have been removed from the machine since.
-venv_works() { [ -e "$VENV/created" ] && "$VENV/bin/python" -m pip --version >/dev/null 2>&1; }
+# `created` is written last and holds the path: a .venv that was killed half-way, or whose
+# checkout was moved, is made again. The python it points to may also have left the machine.
+venv_works() {
+    [ "$(cat "$VENV/created" 2>/dev/null)" = "$VENV" ] &&
+        "$VENV/bin/python" -m pip --version >/dev/null 2>&1
+}
 
-inputs() { (cd "$ROOT" && printf '%s\n' "$1" "$PWD" && cat pyproject.toml constraints.txt) | sha256sum; }
-
-# Stamps name the extras: "" for the dashboard alone, "dev,servers" for everything.
+# Installs again only when pyproject.toml or constraints.txt changed since the last time.
 install_project() {
-    local extras="$1" stamp="$VENV/installed-${1:-runtime}" wanted
-    wanted="$(inputs "$extras")"
-    [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || return 0
+    local extras="$1" stamp="$VENV/installed-${1:-runtime}" inputs
+    inputs="$(cd "$ROOT" && cat pyproject.toml constraints.txt)"
+    [ "$(cat "$stamp" 2>/dev/null)" != "$inputs" ] || return 0
     say "installing Looplab${extras:+ with $extras} (about a minute the first time)"
     "$VENV/bin/python" -m pip install --quiet --editable "$ROOT${extras:+[$extras]}" \
         --constraint "$ROOT/constraints.txt" || fail "pip could not install Looplab: see the lines above"
-    printf '%s\n' "$wanted" >"$stamp"
+    printf '%s\n' "$inputs" >"$stamp"
+    printf '%s\n' "$inputs" >"$VENV/installed-runtime"
 }
 
+# environment EXTRAS: "" for the dashboard alone, "dev,servers" for everything.
 environment() {
     venv_works || create_venv
     install_project "$1"

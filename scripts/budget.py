@@ -1,0 +1,106 @@
+"""Measure the product's code against the budget: `python -m scripts.budget` prints the report.
+
+tests/test_rooms.py holds the limits that fail.
+"""
+
+import ast
+import io
+import math
+import statistics
+import tokenize
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("control_plane", "target_app")
+FUNCTION_LIMIT = 40
+FILE_LIMIT = 300
+COMMENT_SHARE_LIMIT = 0.05
+
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True)
+class Function:
+    """One function of the product; `lines` runs from `def` to its last line."""
+
+    where: str
+    lines: int
+    node: FunctionNode
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file, parsed; `path` is relative to the checkout."""
+
+    path: str
+    text: str
+    tree: ast.Module
+
+    @property
+    def lines(self) -> int:
+        return len(self.text.splitlines())
+
+    @property
+    def comment_lines(self) -> int:
+        tokens = tokenize.generate_tokens(io.StringIO(self.text).readline)
+        return len({token.start[0] for token in tokens if token.type == tokenize.COMMENT})
+
+
+def sources(*folders: str) -> list[Source]:
+    """Every Python file below the folders of the checkout, in a fixed order."""
+    paths = sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    return [read(path) for path in paths]
+
+
+def read(path: Path) -> Source:
+    text = path.read_text(encoding="utf-8")
+    return Source(path.relative_to(ROOT).as_posix(), text, ast.parse(text))
+
+
+def functions(source: Source) -> Iterator[Function]:
+    """Functions and methods, also nested ones, named like `path::Class.method`."""
+    yield from _functions(source.tree, source.path + "::")
+
+
+def _functions(node: ast.AST, prefix: str) -> Iterator[Function]:
+    for child in ast.iter_child_nodes(node):
+        inner = prefix
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            where = prefix + child.name
+            yield Function(where, (child.end_lineno or child.lineno) - child.lineno + 1, child)
+            inner = where + "."
+        elif isinstance(child, ast.ClassDef):
+            inner = prefix + child.name + "."
+        yield from _functions(child, inner)
+
+
+def comment_share(files: list[Source]) -> float:
+    """Lines with a comment over all lines, 0 to 1."""
+    return sum(file.comment_lines for file in files) / max(1, sum(file.lines for file in files))
+
+
+def nearest_rank(values: list[int], share: float) -> int:
+    return sorted(values)[math.ceil(share * len(values)) - 1]
+
+
+def report(files: list[Source]) -> Iterator[str]:
+    """The budget in a few lines; works while nothing is written yet."""
+    found = [function for file in files for function in functions(file)]
+    lengths = [function.lines for function in found]
+    if lengths:
+        longest = max(found, key=lambda function: function.lines)
+        yield (
+            f"functions: {len(lengths)}, lines median {statistics.median(lengths):g}, "
+            f"90 % {nearest_rank(lengths, 0.9)}, max {longest.lines} ({longest.where}); "
+            "wanted 10, 30, 40"
+        )
+    over = [f"{file.path} ({file.lines})" for file in files if file.lines > FILE_LIMIT]
+    yield f"files: {len(files)}, over {FILE_LIMIT} lines: {', '.join(over) or 'none'}"
+    yield f"comments: {comment_share(files):.1%} of lines; wanted at most {COMMENT_SHARE_LIMIT:.0%}"
+
+
+if __name__ == "__main__":
+    for line in report(sources(*ROOMS)):
+        print(f"[budget] {line}")
