@@ -42,10 +42,11 @@ class Source:
     def lines(self) -> int:
         return len(self.text.splitlines())
 
-    @property
-    def comment_lines(self) -> int:
-        tokens = tokenize.generate_tokens(io.StringIO(self.text).readline)
-        return len({token.start[0] for token in tokens if token.type == tokenize.COMMENT})
+    def comments(self) -> Iterator[tuple[int, str]]:
+        """Line number and text of each comment."""
+        for token in tokenize.generate_tokens(io.StringIO(self.text).readline):
+            if token.type == tokenize.COMMENT:
+                yield token.start[0], token.string
 
 
 def sources(*folders: str) -> list[Source]:
@@ -78,7 +79,9 @@ def _functions(node: ast.AST, prefix: str) -> Iterator[Function]:
 
 def comment_share(files: list[Source]) -> float:
     """Lines with a comment over all lines, 0 to 1."""
-    return sum(file.comment_lines for file in files) / max(1, sum(file.lines for file in files))
+    return sum(len(list(file.comments())) for file in files) / max(
+        1, sum(file.lines for file in files)
+    )
 
 
 def nearest_rank(values: list[int], share: float) -> int:

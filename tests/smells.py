@@ -1,0 +1,165 @@
+"""What the rooms refuse, found in the syntax tree. Each function yields places to look at."""
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+
+from scripts.budget import FunctionNode, Source, functions
+
+MARKUP = re.compile(
+    r"</?(?:a|article|body|button|dialog|div|form|h[1-6]|head|html|iframe|img|input|label|li|link"
+    r"|meta|nav|ol|option|p|pre|script|section|select|span|style|svg|table|tbody|td|template"
+    r"|textarea|th|thead|time|title|tr|ul)(?:\s[^<>]*)?/?>"
+)
+JAVASCRIPT = re.compile(
+    r"\bfunction\s*\w*\(|\)\s*=>|\baddEventListener\b|\bdocument\.\w|\bwindow\.\w|\bconst \w+ ="
+)
+DIRECTIVE = re.compile(
+    r"#\s*(?:noqa|type:\s*ignore|pragma)(?P<code>[:\[][^\s\]]*\]?)?(?P<reason>.*)"
+)
+ISSUE = re.compile(r"\b(?:issue #?\d|todo\b|fixme\b)", re.IGNORECASE)
+EMPTY_WORDS = frozenset(
+    re.findall(
+        r"\w+",
+        "a an and as by for from get gets given in instance is it its make makes object of on or "
+        "return returns set sets that the this to which with",
+    )
+)
+SMALL_SHAPE = 4
+
+Documented = FunctionNode | ast.ClassDef
+
+
+def markup(source: Source) -> Iterator[str]:
+    """HTML or JavaScript inside strings that are not docstrings."""
+    documentation = {id(node) for node in _docstrings(source.tree)}
+    for node in ast.walk(source.tree):
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+            continue
+        if id(node) not in documentation and (
+            MARKUP.search(node.value) or JAVASCRIPT.search(node.value)
+        ):
+            yield f"{source.path}:{node.lineno} {node.value[:60]!r}"
+
+
+def _docstrings(tree: ast.Module) -> Iterator[ast.expr]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr):
+            yield node.value
+
+
+def echoing_docstrings(source: Source) -> Iterator[str]:
+    """Docstrings whose every word is in the name of what they document, or in its class's name."""
+    for owner, node in _documented(source.tree):
+        text = ast.get_docstring(node)
+        if text is None:
+            continue
+        known = {_stem(word) for word in _words(f"{owner} {node.name}")}
+        said = {_stem(word) for word in _words(text) if word not in EMPTY_WORDS}
+        if said <= known:
+            yield f"{source.path}:{node.lineno} {node.name}: {text!r}"
+
+
+def _documented(node: ast.AST, owner: str = "") -> Iterator[tuple[str, Documented]]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, Documented):
+            yield owner, child
+            yield from _documented(child, child.name)
+
+
+def _words(text: str) -> list[str]:
+    spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", text)
+    return re.findall(r"[a-z0-9]+", spaced.lower())
+
+
+def _stem(word: str) -> str:
+    return re.sub(r"(?:ing|ed|es|s|e|er|or)$", "", word) if len(word) > 4 else word
+
+
+def pass_through(source: Source) -> Iterator[str]:
+    """Undecorated functions that only hand their own arguments on, in their own order."""
+    for function in functions(source):
+        node = function.node
+        statements = [one for one in node.body if not _is_docstring(one)]
+        if len(statements) != 1 or node.decorator_list or node.name.startswith("__"):
+            continue
+        taken = [
+            one.arg for one in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+        ]
+        taken = [name for name in taken if name not in {"self", "cls"}]
+        if taken and _handed_on(statements[0]) == taken:
+            yield function.where
+
+
+def _is_docstring(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def _handed_on(statement: ast.stmt) -> list[str]:
+    """Names of the arguments when the statement is one call with plain names, else none.
+
+    A method of a module's constant, such as a type adapter, adds the constant: that is no such call.
+    """
+    value = statement.value if isinstance(statement, ast.Return | ast.Expr) else None
+    call = value.value if isinstance(value, ast.Await) else value
+    if not isinstance(call, ast.Call) or re.match(r"_?[A-Z][A-Z_0-9]+\.", ast.unparse(call.func)):
+        return []
+    given = [*call.args, *(keyword.value for keyword in call.keywords)]
+    names = [one.id for one in given if isinstance(one, ast.Name)]
+    return names if len(names) == len(given) else []
+
+
+def broad_excepts(source: Source) -> Iterator[str]:
+    """Handlers and `suppress` for everything, except those that clean up and raise again."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.ExceptHandler) and _is_broad(node.type) and not _raises_again(node):
+            yield f"{source.path}:{node.lineno}"
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress"):
+            yield from (f"{source.path}:{node.lineno}" for one in node.args if _is_broad(one))
+
+
+def _is_broad(caught: ast.expr | None) -> bool:
+    if isinstance(caught, ast.Tuple):
+        return any(_is_broad(one) for one in caught.elts)
+    return caught is None or ast.unparse(caught) in {"Exception", "BaseException"}
+
+
+def _raises_again(handler: ast.ExceptHandler) -> bool:
+    last = handler.body[-1]
+    return isinstance(last, ast.Raise) and last.exc is None
+
+
+def shapes(sources: list[Source]) -> Iterator[str]:
+    """Dictionaries with the same four or more keys, written out in more than one place."""
+    places: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for source in sources:
+        for node in ast.walk(source.tree):
+            if isinstance(node, ast.Dict) and len(keys := _literal_keys(node)) >= SMALL_SHAPE:
+                places[keys].append(f"{source.path}:{node.lineno}")
+    for keys, where in places.items():
+        if len(where) > 1:
+            yield f"{', '.join(where)}: {', '.join(keys)}"
+
+
+def _literal_keys(node: ast.Dict) -> tuple[str, ...]:
+    keys = [one.value for one in node.keys if isinstance(one, ast.Constant)]
+    return tuple(sorted(key for key in keys if isinstance(key, str)))
+
+
+def unexplained(source: Source) -> Iterator[str]:
+    """Exceptions to a check without a code or a reason, and comments about the work."""
+    for line, comment in source.comments():
+        directive = DIRECTIVE.search(comment)
+        reasoned = directive and directive["code"] and re.search(r"\w+ \w+", directive["reason"])
+        if (directive and not reasoned) or ISSUE.search(comment):
+            yield f"{source.path}:{line} {comment}"
+
+
+def imported_modules(source: Source) -> Iterator[str]:
+    """Absolute names of everything imported, at any depth of the file."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module or ""

@@ -1,0 +1,211 @@
+"""The house rules that no linter knows. An exception stands in a table here, with its reason."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.budget import (
+    COMMENT_SHARE_LIMIT,
+    FILE_LIMIT,
+    FUNCTION_LIMIT,
+    ROOMS,
+    ROOT,
+    Source,
+    comment_share,
+    functions,
+    sources,
+)
+from tests import smells
+
+PRODUCT = sources(*ROOMS)
+TEMPLATES = sorted(path for path in (ROOT / "templates").rglob("*") if path.is_file())
+FORBIDDEN_NAMES = {"utils", "util", "helpers", "common", "core", "services", "managers", "misc"}
+TOP_OF_CONTROL_PLANE = {"app", "cli", "settings", "__init__", "__main__"}
+# A revision lists every column of the schema: a long table of data.
+REVISIONS = "control_plane/store/migrations/versions/"
+
+# Name as in the failure message: the reason why it may stay.
+LONG_FUNCTIONS: dict[str, str] = {}
+LONG_FILES: dict[str, str] = {}
+PASS_THROUGH: dict[str, str] = {}
+MARKUP_IN_STRINGS: dict[str, str] = {}
+SHAPED_TWICE: dict[str, str] = {}
+
+
+def without(found: list[str], allowed: dict[str, str]) -> list[str]:
+    """What is left of the findings; an allowance that nothing needs any more is a finding too."""
+    stale = [f"no longer needed: {key}" for key in allowed if not any(key in one for one in found)]
+    return stale + [one for one in found if not any(key in one for key in allowed)]
+
+
+def parsed(text: str) -> Source:
+    return Source("sample.py", text, ast.parse(text))
+
+
+def test_functions_stay_short() -> None:
+    files = [file for file in PRODUCT if not file.path.startswith(REVISIONS)]
+    found = [
+        f"{function.where} has {function.lines} lines"
+        for file in files
+        for function in functions(file)
+        if function.lines > FUNCTION_LIMIT
+    ]
+    assert without(found, LONG_FUNCTIONS) == []
+
+
+def test_files_stay_short() -> None:
+    files = [*PRODUCT, *sources("tests", "scripts", "bench")]
+    found = [f"{file.path} has {file.lines} lines" for file in files if file.lines > FILE_LIMIT]
+    assert without(found, LONG_FILES) == []
+
+
+def test_comments_are_few() -> None:
+    assert comment_share(PRODUCT) <= COMMENT_SHARE_LIMIT
+
+
+def test_docstrings_say_more_than_the_name() -> None:
+    assert [one for file in PRODUCT for one in smells.echoing_docstrings(file)] == []
+
+
+def test_no_markup_in_python() -> None:
+    found = [one for file in PRODUCT for one in smells.markup(file)]
+    assert without(found, MARKUP_IN_STRINGS) == []
+
+
+def test_no_function_only_hands_on() -> None:
+    found = [one for file in PRODUCT for one in smells.pass_through(file)]
+    assert without(found, PASS_THROUGH) == []
+
+
+def test_one_broad_except_and_it_is_in_jobs() -> None:
+    found = [one for file in PRODUCT for one in smells.broad_excepts(file)]
+    inside = [one for one in found if one.startswith("control_plane/jobs/")]
+    assert found == inside
+    assert len(found) <= 1
+
+
+def test_no_dictionary_is_shaped_twice() -> None:
+    assert without(list(smells.shapes(PRODUCT)), SHAPED_TWICE) == []
+
+
+def test_exceptions_to_checks_are_explained() -> None:
+    files = [*PRODUCT, *sources("tests", "scripts", "bench")]
+    assert [one for file in files for one in smells.unexplained(file)] == []
+
+
+def test_rooms_have_names_that_say_what_lives_there() -> None:
+    paths = [path for top in (*ROOMS, "tests") for path in (ROOT / top).rglob("*")]
+    found = [path for path in paths if path.stem.removeprefix("test_") in FORBIDDEN_NAMES]
+    assert found == []
+
+
+def test_only_the_putting_together_lies_beside_the_rooms() -> None:
+    beside = {path.stem for path in (ROOT / "control_plane").glob("*.py")}
+    assert beside <= TOP_OF_CONTROL_PLANE
+
+
+def test_the_look_inside_needs_the_standard_library_only() -> None:
+    room = "control_plane.targets.inside"
+    found = [
+        f"{file.path} imports {name}"
+        for file in PRODUCT
+        if file.path.startswith(room.replace(".", "/") + "/")
+        for name in smells.imported_modules(file)
+        if name.split(".")[0] not in sys.stdlib_module_names and not name.startswith(room)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_templates_hold_no_script_or_style(path: Path) -> None:
+    assert active_parts(path.read_text(encoding="utf-8")) == []
+
+
+def active_parts(text: str) -> list[str]:
+    """Everything that a strict Content-Security-Policy would block. Data in JSON may stay."""
+    scripts = re.findall(r"<script\b[^>]*>[^<]*", text)
+    inline = [one for one in scripts if "application/json" not in one and not _is_link(one)]
+    return inline + re.findall(
+        r"<style\b|\s(?:style|on[a-z]+|hx-on[a-z:-]*)\s*=|javascript:|['\"]js:", text
+    )
+
+
+def _is_link(script: str) -> bool:
+    tag, _, content = script.partition(">")
+    return " src=" in tag and not content.strip()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<script>go()</script>",
+        '<script src="/a.js">go()</script>',
+        "<style>a {}</style>",
+        '<p style="color: red">',
+        '<button onclick="go()">',
+        '<a href="javascript:go()">',
+        "<div hx-vals='js:{a: 1}'>",
+    ],
+)
+def test_active_parts_are_found(text: str) -> None:
+    assert active_parts(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<script src="/static/page.js" defer></script>',
+        '<script type="application/json">{{ figure }}</script>',
+        '<p class="style on">',
+    ],
+)
+def test_links_and_data_are_not_active(text: str) -> None:
+    assert active_parts(text) == []
+
+
+@pytest.mark.parametrize(
+    ("smell", "text"),
+    [
+        (smells.markup, "x = '<td class=\"a\">'"),
+        (smells.markup, "x = f'<li>{y}</li>'"),
+        (smells.markup, "x = 'window.location'"),
+        (smells.echoing_docstrings, "def read_spec():\n    'Reads the spec.'"),
+        (smells.echoing_docstrings, "class Recorder:\n    'A recorder.'"),
+        (smells.pass_through, "def f(a, b):\n    'Doc.'\n    return g(a, b=b)"),
+        (smells.pass_through, "class A:\n    async def f(self, a):\n        await self.b.f(a)"),
+        (smells.broad_excepts, "try:\n    f()\nexcept Exception:\n    g()"),
+        (smells.broad_excepts, "try:\n    f()\nexcept:\n    g()"),
+        (smells.broad_excepts, "with contextlib.suppress(OSError, Exception):\n    f()"),
+        (smells.unexplained, "x = 1  # noqa: E501"),
+        (smells.unexplained, "x = 1  # type: ignore[misc]"),
+        (smells.unexplained, "x = 1  # see issue 12"),
+    ],
+)
+def test_smells_are_found(smell, text: str) -> None:
+    assert list(smell(parsed(text)))
+
+
+@pytest.mark.parametrize(
+    ("smell", "text"),
+    [
+        (smells.markup, "def f():\n    'Fills <td> cells.'"),
+        (smells.markup, "x = '%{y} ms<extra></extra>'"),
+        (smells.echoing_docstrings, "def read_spec():\n    'Raises InvalidInput for a bad field.'"),
+        (smells.pass_through, "def f(a, b):\n    return g(b, a)"),
+        (smells.pass_through, "@app.get('/')\ndef f(a):\n    return g(a)"),
+        (smells.pass_through, "def f(a):\n    return SPEC.validate_json(a)"),
+        (smells.broad_excepts, "try:\n    f()\nexcept BaseException:\n    g()\n    raise"),
+        (smells.unexplained, "x = 1  # noqa: SLF001 - aiohttp has no public switch"),
+        (smells.unexplained, "x = 1  # uvicorn #3149"),
+    ],
+)
+def test_clean_code_is_left_alone(smell, text: str) -> None:
+    assert list(smell(parsed(text))) == []
+
+
+def test_a_shape_written_twice_is_found() -> None:
+    twice = parsed("x = {'a': 1, 'b': 2, 'c': 3, 'd': 4}\ny = {'d': 1, 'c': 2, 'b': 3, 'a': 4}")
+    assert len(list(smells.shapes([twice]))) == 1
