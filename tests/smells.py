@@ -99,7 +99,7 @@ def _is_docstring(statement: ast.stmt) -> bool:
 def _handed_on(statement: ast.stmt) -> list[str]:
     """Names of the arguments when the statement is one call with plain names, else none.
 
-    A method of a module's constant, such as a type adapter, adds the constant: that is no such call.
+    A method of a module's constant, such as a type adapter, adds the constant: not meant.
     """
     value = statement.value if isinstance(statement, ast.Return | ast.Expr) else None
     call = value.value if isinstance(value, ast.Await) else value
