@@ -47,10 +47,10 @@ create_venv() {
     printf '%s\n' "$VENV" >"$VENV/created"
 }
 
-# `created` is written last and holds the path: a .venv that was killed half-way, or whose
-# checkout was moved, is made again. The python it points to may also have left the machine.
+# `created` is written last and holds the path, `installing` stands while pip works: a .venv that
+# was killed half-way, or whose checkout was moved, is made again.
 venv_works() {
-    [ "$(cat "$VENV/created" 2>/dev/null)" = "$VENV" ] &&
+    [ "$(cat "$VENV/created" 2>/dev/null)" = "$VENV" ] && [ ! -e "$VENV/installing" ] &&
         "$VENV/bin/python" -m pip --version >/dev/null 2>&1
 }
 
@@ -60,14 +60,23 @@ install_project() {
     inputs="$(cd "$ROOT" && cat pyproject.toml constraints.txt)"
     [ "$(cat "$stamp" 2>/dev/null)" != "$inputs" ] || return 0
     say "installing Looplab${extras:+ with $extras} (about a minute the first time)"
-    "$VENV/bin/python" -m pip install --quiet --editable "$ROOT${extras:+[$extras]}" \
-        --constraint "$ROOT/constraints.txt" || fail "pip could not install Looplab: see the lines above"
+    touch "$VENV/installing"
+    if ! "$VENV/bin/python" -m pip install --quiet --editable "$ROOT${extras:+[$extras]}" \
+        --constraint "$ROOT/constraints.txt"; then
+        rm "$VENV/installing"
+        fail "pip could not install Looplab: see the lines above"
+    fi
     printf '%s\n' "$inputs" >"$stamp"
     printf '%s\n' "$inputs" >"$VENV/installed-runtime"
+    rm "$VENV/installing"
 }
 
 # environment EXTRAS: "" for the dashboard alone, "dev,servers" for everything.
+# Two scripts started together wait for each other, where flock exists (not on macOS).
 environment() {
+    exec 9<"$ROOT/scripts/setup.sh"
+    if command -v flock >/dev/null; then flock 9; fi
     venv_works || create_venv
     install_project "$1"
+    exec 9<&-
 }
