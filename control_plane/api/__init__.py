@@ -1,0 +1,11 @@
+"""JSON for programs, under `/api/`."""
+
+from fastapi import APIRouter
+
+from control_plane.api import comparison, configurations, runs, status
+
+router = APIRouter()
+router.include_router(runs.router, prefix="/api")
+router.include_router(comparison.router, prefix="/api")
+router.include_router(configurations.router, prefix="/api")
+router.include_router(status.router)

@@ -9,24 +9,18 @@ from control_plane.domain.limits import Limits
 Wrong = Iterator[FieldError]
 
 
-def bounded(
-    field: str, value: float, low: float, high: float, limit: str | None = None
-) -> Wrong:
+def bounded(field: str, value: float, low: float, high: float, limit: str | None = None) -> Wrong:
     """`limit` names the field of Limits that a setting raises."""
     if value < low:
-        yield FieldError(
-            field, f"{value:,} is below the smallest value of {low:,}.", low
-        )
+        yield FieldError(field, f"{value:,} is below the smallest value of {low:,}.", low)
     elif value > high:
         remedy = f" Raise {Limits.setting(limit)} to allow it." if limit else ""
         shown = f"{value:,}" if value < 10**15 else "This number"
-        yield FieldError(
-            field, f"{shown} is above the limit of {high:,}.{remedy}", high
-        )
+        yield FieldError(field, f"{shown} is above the limit of {high:,}.{remedy}", high)
 
 
 def text(field: str, value: str, longest: int, *, empty: bool = True) -> Wrong:
-    """Refuse control characters and overrides of the writing direction, which hide what is there."""
+    """Refuse control characters and overrides of the writing direction: they hide what is there."""
     if len(value) > longest:
         yield FieldError(
             field,
@@ -35,9 +29,7 @@ def text(field: str, value: str, longest: int, *, empty: bool = True) -> Wrong:
         )
     elif not value.strip() and not empty:
         yield FieldError(field, "This must not be empty.")
-    elif any(
-        unicodedata.category(sign) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for sign in value
-    ):
+    elif any(unicodedata.category(sign) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for sign in value):
         yield FieldError(field, "Control characters cannot be used here.")
 
 

@@ -40,16 +40,10 @@ def _all(spec: Spec, limits: Limits) -> Wrong:
     yield from _names(spec)
     for index, stream in enumerate(spec.workload.streams):
         yield from _stream(f"workload.streams.{index}", stream, spec, limits)
-    yield from bounded(
-        "client.max_body_bytes", spec.client.max_body_bytes, 1, 1_000_000_000
-    )
+    yield from bounded("client.max_body_bytes", spec.client.max_body_bytes, 1, 1_000_000_000)
     yield from bounded("trials", spec.trials, 1, limits.max_trials, "max_trials")
-    yield from bounded(
-        "warmup_s", spec.warmup_s, 0, limits.max_warmup_s, "max_warmup_s"
-    )
-    yield from bounded(
-        "timeout_s", spec.timeout_s, 0.1, limits.max_timeout_s, "max_timeout_s"
-    )
+    yield from bounded("warmup_s", spec.warmup_s, 0, limits.max_warmup_s, "max_warmup_s")
+    yield from bounded("timeout_s", spec.timeout_s, 0.1, limits.max_timeout_s, "max_timeout_s")
     if isinstance(spec.cores, Cores):
         yield from _cores("cores.target", spec.cores.target)
         yield from _cores("cores.client", spec.cores.client)
@@ -62,48 +56,35 @@ def _target(spec: Spec, limits: Limits) -> Wrong:
         yield from _started("target", spec.target, limits)
 
 
+_LACKS = {"uvicorn": ("worker", "reuse_port")}
+_HAS = {"uvicorn": ("loop", "http", "threads", "reload", "access_log", "keep_alive_s", "backlog")}
+
+
 def _started(field: str, target: Target, limits: Limits) -> Wrong:
     if target.application != "bundled":
-        yield FieldError(
-            f"{field}.application",
-            f"There is no application {target.application[:40]!r}.",
-        )
-    for name in ("worker", "reuse_port"):
-        if getattr(target, name) is not None:
-            yield FieldError(
-                f"{field}.{name}", f"{target.server} has no {name}: leave it null."
-            )
-    for name in (
-        "loop",
-        "http",
-        "threads",
-        "reload",
-        "access_log",
-        "keep_alive_s",
-        "backlog",
-    ):
-        if getattr(target, name) is None:
-            yield FieldError(f"{field}.{name}", f"{target.server} needs {name}.")
-    yield from bounded(
-        f"{field}.workers", target.workers, 1, limits.max_workers, "max_workers"
-    )
-    for name, high in (
-        ("threads", 1_000),
-        ("keep_alive_s", 3_600),
-        ("backlog", 65_535),
-    ):
-        value = getattr(target, name)
-        if value is not None:
+        message = f"There is no application {target.application[:40]!r}."
+        yield FieldError(f"{field}.application", message)
+    yield from _switches(field, target)
+    yield from bounded(f"{field}.workers", target.workers, 1, limits.max_workers, "max_workers")
+    for name, high in (("threads", 1_000), ("keep_alive_s", 3_600), ("backlog", 65_535)):
+        if (value := getattr(target, name)) is not None:
             yield from bounded(f"{field}.{name}", value, 1, high)
     if target.reload and target.workers > 1:
-        yield FieldError(
-            f"{field}.workers", "With reload uvicorn runs one worker: use 1.", 1
-        )
+        yield FieldError(f"{field}.workers", "With reload uvicorn runs one worker: use 1.", 1)
     for name in target.settings.keys() - _BUNDLED_SETTINGS:
-        yield FieldError(
-            f"{field}.settings.{name[:40]}",
-            "The bundled application has no such setting.",
-        )
+        message = "The bundled application has no such setting."
+        yield FieldError(f"{field}.settings.{name[:40]}", message)
+
+
+def _switches(field: str, target: Target) -> Wrong:
+    """What a server lacks must be null; what it has must not."""
+    for name in _LACKS[target.server]:
+        if getattr(target, name) is not None:
+            message = f"{target.server} has no {name}: leave it null."
+            yield FieldError(f"{field}.{name}", message)
+    for name in _HAS[target.server]:
+        if getattr(target, name) is None:
+            yield FieldError(f"{field}.{name}", f"{target.server} needs {name}.")
 
 
 def _url(field: str, url: str) -> Wrong:
@@ -122,9 +103,7 @@ def _url(field: str, url: str) -> Wrong:
         or parts.fragment
         or url.endswith(("?", "#"))
     ):
-        yield FieldError(
-            field, "Give only scheme, host and port, such as http://127.0.0.1:9000."
-        )
+        yield FieldError(field, "Give only scheme, host and port, such as http://127.0.0.1:9000.")
     elif port == 0:
         yield FieldError(field, "Port 0 cannot be connected to.")
     elif not _loopback(parts):
@@ -156,9 +135,7 @@ def _names(spec: Spec) -> Wrong:
 
 
 def _stream(field: str, stream: Stream, spec: Spec, limits: Limits) -> Wrong:
-    yield from counted(
-        f"{field}.requests", len(stream.requests), 1, 100, "request classes"
-    )
+    yield from counted(f"{field}.requests", len(stream.requests), 1, 100, "request classes")
     for index, request in enumerate(stream.requests):
         yield from wrong_request(f"{field}.requests.{index}", request, limits)
     yield from _load(f"{field}.load", stream, spec, limits)

@@ -52,21 +52,13 @@ def _path(field: str, request: RequestClass) -> Wrong:
         or "#" in path
         or "\\" in path
     ):
-        yield FieldError(
-            field, "Write spaces and special signs percent-encoded, such as %20."
-        )
+        yield FieldError(field, "Write spaces and special signs percent-encoded, such as %20.")
     elif len(path) > 2_000:
-        yield FieldError(
-            field, f"{len(path):,} characters are above the limit of 2,000.", 2_000
-        )
+        yield FieldError(field, f"{len(path):,} characters are above the limit of 2,000.", 2_000)
     else:
-        unknown = [
-            name for name in PLACEHOLDER.findall(path) if name not in request.values
-        ]
+        unknown = [name for name in PLACEHOLDER.findall(path) if name not in request.values]
         if unknown:
-            yield FieldError(
-                field, f"{{{unknown[0][:40]}}} has no value: add it under values."
-            )
+            yield FieldError(field, f"{{{unknown[0][:40]}}} has no value: add it under values.")
 
 
 def _value(field: str, name: str, value: Value) -> Wrong:
@@ -95,9 +87,7 @@ def _header(field: str, name: str, content: str) -> Wrong:
     elif name.lower() in _SET_BY_CLIENT:
         yield FieldError(field, f"{name} is set by the client itself.")
     if len(content) > 4_000:
-        yield FieldError(
-            field, f"{len(content):,} characters are above the limit of 4,000.", 4_000
-        )
+        yield FieldError(field, f"{len(content):,} characters are above the limit of 4,000.", 4_000)
     elif not content.isascii() or not content.isprintable():
         yield FieldError(field, "Use printable ASCII in header values.")
 

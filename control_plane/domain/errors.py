@@ -71,7 +71,7 @@ class DatabaseFull(StoreError):
 
 
 class DatabaseOwned(StoreError):
-    """Another control plane works on this file; `pid` is its process, `url` its address if known."""
+    """Another control plane has this file; `pid` is its process, `url` its address if known."""
 
     def __init__(self, message: str, pid: int, url: str | None = None) -> None:
         super().__init__(message)

@@ -128,9 +128,7 @@ def merge(histograms: list[Histogram]) -> Histogram:
     full = [one for one in histograms if one.total]
     if not full:
         return EMPTY
-    indices, where = np.unique(
-        np.concatenate([one.indices for one in full]), return_inverse=True
-    )
+    indices, where = np.unique(np.concatenate([one.indices for one in full]), return_inverse=True)
     counts = np.zeros(len(indices), np.int64)
     np.add.at(counts, where, np.concatenate([one.counts for one in full]))
     return Histogram(

@@ -17,12 +17,15 @@ class Metric:
     meaning: str
 
 
-def _time(
-    kind: Literal["service", "response"], key: str, label: str, share: str
-) -> Metric:
+def _time(kind: Literal["service", "response"], key: str, label: str, share: str) -> Metric:
     since = "it was sent" if kind == "service" else "it was meant to start"
-    meaning = f"{share} from the moment {since} to the end of its answer."
-    return Metric(f"{kind}_time_s.{key}", "s", True, f"{label} {kind} time", meaning)
+    return Metric(
+        f"{kind}_time_s.{key}",
+        "s",
+        less_is_better=True,
+        label=f"{label} {kind} time",
+        meaning=f"{share} from the moment {since} to the end of its answer.",
+    )
 
 
 _POINTS = (
@@ -38,39 +41,39 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "throughput_per_s",
         "per_s",
-        False,
-        "Throughput",
-        "Completed requests for each second of the window.",
+        less_is_better=False,
+        label="Throughput",
+        meaning="Completed requests for each second of the window.",
     ),
     *(_time("response", key, label, share) for key, label, share in _POINTS),
     *(_time("service", key, label, share) for key, label, share in _POINTS),
     Metric(
         "duration_s",
         "s",
-        True,
-        "Duration",
-        "The length of the window: the measured part of a trial.",
+        less_is_better=True,
+        label="Duration",
+        meaning="The length of the window: the measured part of a trial.",
     ),
     Metric(
         "error_share",
         "share",
-        True,
-        "Errors",
-        "Requests without a valid answer, of all that ended.",
+        less_is_better=True,
+        label="Errors",
+        meaning="Requests without a valid answer, of all that ended.",
     ),
     Metric(
         "cpu_s_per_request",
         "s_per_request",
-        True,
-        "CPU per request",
-        "Processor time of all processes of the target for each completed request.",
+        less_is_better=True,
+        label="CPU per request",
+        meaning="Processor time of all processes of the target for each completed request.",
     ),
     Metric(
         "peak_memory_bytes",
         "bytes",
-        True,
-        "Peak memory",
-        "The most resident memory that all processes of the target held together.",
+        less_is_better=True,
+        label="Peak memory",
+        meaning="The most resident memory that all processes of the target held together.",
     ),
 )
 

@@ -41,9 +41,7 @@ def read_spec(document: Mapping[str, Any], limits: Limits) -> Spec:
     try:
         spec = SPEC.validate_json(to_json(filled))
     except ValidationError as error:
-        raise _refused(
-            tuple(_field_error(one, filled) for one in error.errors())
-        ) from None
+        raise _refused(tuple(_field_error(one, filled) for one in error.errors())) from None
     except ValueError as error:
         raise UnreadableInput(f"This text cannot be stored: {error}") from None
     wrong = wrong_fields(spec, limits)
@@ -64,11 +62,7 @@ def write_spec(spec: Spec) -> Document:
 
 
 def _refused(fields: tuple[FieldError, ...]) -> InvalidInput:
-    first = (
-        f"{fields[0].field}: {fields[0].message}"
-        if fields[0].field
-        else fields[0].message
-    )
+    first = f"{fields[0].field}: {fields[0].message}" if fields[0].field else fields[0].message
     more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
     return InvalidInput(first + more, fields)
 
@@ -84,11 +78,7 @@ def _only_bursts(document: Mapping[str, Any]) -> bool:
 def _field_error(error: ErrorDetails, document: Document) -> FieldError:
     context = error.get("ctx") or {}
     limit = next(
-        (
-            context[key]
-            for key in ("le", "ge", "lt", "gt", "max_length")
-            if key in context
-        ),
+        (context[key] for key in ("le", "ge", "lt", "gt", "max_length") if key in context),
         None,
     )
     return FieldError(_path(error["loc"], document), error["msg"], limit)

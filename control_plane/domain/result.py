@@ -20,7 +20,7 @@ ERROR_CLASSES = (
 
 @dataclass(frozen=True)
 class Times:
-    """Completed samples of one clock. Percentiles by nearest rank; `support` counts samples beyond."""
+    """Completed samples on one clock. Nearest rank; `support` counts the samples beyond."""
 
     min: float
     mean: float
@@ -186,7 +186,7 @@ class Validity:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where an unfinished run stands. `share` from 0 to 1 of the whole run, `remaining_s` an estimate."""
+    """Where an unfinished run stands: `share` from 0 to 1 of the run, `remaining_s` estimated."""
 
     phase: str
     trial: int

@@ -21,7 +21,7 @@ from control_plane.domain.states import State
 
 @dataclass(frozen=True)
 class StreamResult:
-    """One stream of one trial, or of a run (all trials merged: then timeline and seconds are None)."""
+    """One stream of one trial, or of a run: then all trials merged, and no timeline or seconds."""
 
     summary: Summary
     service: Histogram

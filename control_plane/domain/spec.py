@@ -54,9 +54,7 @@ class NamedTarget:
 def _target_kind(value: Any) -> str:
     if isinstance(value, UrlTarget) or (isinstance(value, dict) and "url" in value):
         return "url"
-    if isinstance(value, NamedTarget) or (
-        isinstance(value, dict) and "configuration" in value
-    ):
+    if isinstance(value, NamedTarget) or (isinstance(value, dict) and "configuration" in value):
         return "named"
     return "started"
 
@@ -167,7 +165,7 @@ Body = Annotated[
 
 @dataclass(frozen=True, config=STRICT)
 class RequestClass:
-    """One kind of request: `{name}` in path, header values and JSON strings is filled from `values`.
+    """One kind of request: `{name}` in path, header values and JSON strings comes from `values`.
 
     `expect` lists the statuses that count as completed; None means 200 to 299. `weight` is the
     share among the request classes of the stream.
@@ -214,8 +212,7 @@ class StopDuration:
 
 
 Stop = Annotated[
-    Annotated[StopRequests, Tag("requests")]
-    | Annotated[StopDuration, Tag("duration_s")],
+    Annotated[StopRequests, Tag("requests")] | Annotated[StopDuration, Tag("duration_s")],
     _key_of("requests", "duration_s"),
 ]
 

@@ -22,11 +22,7 @@ def split_seconds(value_s: float) -> tuple[str, str]:
     if size >= 0.9995:
         return figures(value_s), "s"
     if size >= 0.000_001:
-        return (
-            (figures(value_s * 1e3), "ms")
-            if size >= 0.000_1
-            else (figures(value_s * 1e6), "µs")
-        )
+        return (figures(value_s * 1e3), "ms") if size >= 0.000_1 else (figures(value_s * 1e6), "µs")
     return "0", "s"
 
 
@@ -41,9 +37,7 @@ def about(value_s: float) -> str:
     if whole < 60:
         return f"{whole}{SPACE}s"
     minutes, rest = divmod(5 * round(whole / 5), 60)
-    return f"{minutes}{SPACE}min" + (
-        f"{SPACE}{rest}{SPACE}s" if rest and minutes < 10 else ""
-    )
+    return f"{minutes}{SPACE}min" + (f"{SPACE}{rest}{SPACE}s" if rest and minutes < 10 else "")
 
 
 def rate(value_per_s: float | None) -> str:

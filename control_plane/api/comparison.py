@@ -1,0 +1,25 @@
+"""Runs side by side."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from control_plane.analysis.comparison import compare
+from control_plane.api.dependencies import StoreDep
+from control_plane.api.schema import ANSWERS
+from control_plane.domain.choice import chosen_ids
+from control_plane.domain.document import comparison_document
+from control_plane.domain.reading import Document
+
+router = APIRouter(tags=["compare"], responses=ANSWERS)
+
+
+@router.get("/compare")
+def comparison(
+    store: StoreDep,
+    runs: Annotated[str, Query(max_length=200, description="1 to 12 run ids, by commas")],
+    baseline: Annotated[str | None, Query(max_length=10)] = None,
+) -> Document:
+    """A ratio is always contender over baseline; null where there is none."""
+    ids, against = chosen_ids(runs, baseline)
+    return comparison_document(compare([store.run(run_id) for run_id in ids], against))

@@ -1,0 +1,49 @@
+"""What endpoints take from the application and the request."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, HTTPException, Path, Query, Request
+from pydantic import BeforeValidator
+
+from control_plane.domain.errors import NotFound
+from control_plane.domain.identity import is_id
+from control_plane.domain.reading import Document, read_document
+from control_plane.jobs.desk import Desk
+from control_plane.store.store import Store
+
+
+def _store(request: Request) -> Store:
+    store: Store = request.app.state.store
+    return store
+
+
+def _desk(request: Request) -> Desk:
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+def _run_id(run_id: Annotated[str, Path(description="Ten characters.")]) -> str:
+    if not is_id(run_id):
+        raise NotFound(f"There is no run {run_id[:20]!r}.")
+    return run_id
+
+
+async def _document(request: Request) -> Document:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise HTTPException(415, "Send JSON with Content-Type: application/json.")
+    return read_document(await request.body())
+
+
+def _plain_digits(value: Any) -> Any:
+    """Refuse what int() reads but people do not write: `1_0`, ` 5`, `٣`."""
+    if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) < 10):
+        raise ValueError("give a whole number")
+    return value
+
+
+StoreDep = Annotated[Store, Depends(_store)]
+DeskDep = Annotated[Desk, Depends(_desk)]
+RunId = Annotated[str, Depends(_run_id)]
+Body = Annotated[Document, Depends(_document)]
+PageLimit = Annotated[int, BeforeValidator(_plain_digits), Query(ge=1, le=200)]

@@ -1,0 +1,72 @@
+"""Runs: hand in, list, read, cancel, delete."""
+
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Response
+
+from control_plane.api.dependencies import Body, DeskDep, PageLimit, RunId, StoreDep
+from control_plane.api.schema import ANSWERS, SPEC_BODY
+from control_plane.domain.document import run_document
+from control_plane.domain.reading import Document
+from control_plane.domain.states import State
+
+router = APIRouter(tags=["runs"], responses=ANSWERS)
+
+Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
+Text = Annotated[str | None, Query(max_length=200)]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The part of the list that is asked for."""
+
+    limit: PageLimit = 50
+    cursor: Text = None
+    state: State | None = None
+    tag: Text = None
+
+
+@router.post("/runs", status_code=202, openapi_extra=SPEC_BODY)
+def submit(document: Body, desk: DeskDep, response: Response, key: Key = None) -> Document:
+    """Queue a run. The same Idempotency-Key with the same body gives the same answer."""
+    (run,) = desk.submit([document], key=key)
+    response.headers["Location"] = f"/api/runs/{run.id}"
+    return {"id": run.id, "state": run.state.value, "url": f"/runs/{run.id}"}
+
+
+@router.get("/runs")
+def runs(store: StoreDep, desk: DeskDep, asked: Annotated[Asked, Depends()]) -> Document:
+    """Newest first, without trials; `next` is the cursor of the following page."""
+    page = store.runs(limit=asked.limit, cursor=asked.cursor, state=asked.state, tag=asked.tag)
+    listed = [run_document(run, None) for run in page.runs]
+    for one, run in zip(listed, page.runs, strict=True):
+        del one["trials"]
+        if not run.state.terminal and (progress := desk.progress(run.id)):
+            one["progress"] = asdict(progress)
+    return {"runs": listed, "next": page.next_cursor}
+
+
+@router.get("/runs/{run_id}")
+def run(run_id: RunId, store: StoreDep, desk: DeskDep) -> Document:
+    return run_document(store.run(run_id), desk.progress(run_id))
+
+
+@router.delete("/runs/{run_id}", status_code=204)
+def delete(run_id: RunId, store: StoreDep) -> None:
+    """Remove a run that is over, with everything it measured."""
+    store.delete(run_id)
+
+
+@router.post("/runs/{run_id}/cancel")
+async def cancel(run_id: RunId, desk: DeskDep) -> Document:
+    """End a run that is not over; its processes are gone when this answers."""
+    return run_document(await desk.cancel(run_id), None)
+
+
+@router.get("/runs/{run_id}/gauges")
+def gauges(run_id: RunId, store: StoreDep) -> dict[str, Any]:
+    """CPU and memory of each process, for each trial; the inside of the server is not watched."""
+    trials = [asdict(one) for one in store.gauges(run_id)]
+    first = trials[0] if trials else {"interval_s": None, "processes": []}
+    return {**first, "workers": [], "stalls": [], "trials": trials}

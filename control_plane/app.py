@@ -1,0 +1,112 @@
+"""The application put together: rooms, doors, and what happens to errors."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from control_plane import __version__, api, pages
+from control_plane.access import guarded
+from control_plane.access.faults import code_of, code_of_status, status_of
+from control_plane.api.schema import SPEC_SCHEMAS
+from control_plane.domain.errors import FieldError, InvalidInput, LooplabError
+from control_plane.jobs.desk import Desk
+from control_plane.jobs.trial_job import Bench
+from control_plane.pages.errors import error_page
+from control_plane.settings import Settings
+from control_plane.store.store import Store
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def create_app(settings: Settings, store: Store, *, port: int, priority: str = "normal") -> FastAPI:
+    """The whole dashboard over an open store; `port` is the one it will listen on."""
+    app = FastAPI(
+        title="Looplab",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan(settings, store, port, priority),
+    )
+    app.state.settings, app.state.store = settings, store
+    app.include_router(api.router)
+    app.include_router(pages.router)
+    app.mount("/static", StaticFiles(directory=settings.static_dir), name="static")
+    app.add_exception_handler(LooplabError, _looplab_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _internal_error)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    guarded(app, settings, port)
+    return app
+
+
+def _lifespan(settings: Settings, store: Store, port: int, priority: str) -> Lifespan:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        bench = Bench(store.instance, Path(store.path).parent, frozenset({port}), priority)
+        app.state.desk = Desk(store, settings.limits, bench)
+        try:
+            yield
+        finally:
+            await app.state.desk.close()
+
+    return lifespan
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if not app.openapi_schema:
+        routes = [route for route in app.routes if getattr(route, "include_in_schema", False)]
+        schema = get_openapi(title=app.title, version=app.version, routes=routes)
+        schema.setdefault("components", {}).setdefault("schemas", {}).update(SPEC_SCHEMAS)
+        app.openapi_schema = schema
+    return app.openapi_schema
+
+
+def _looplab_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, LooplabError)
+    fields = error.fields if isinstance(error, InvalidInput) else ()
+    return _answer(request, status_of(error), code_of(error), str(error), fields)
+
+
+def _validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    fields = tuple(
+        FieldError(".".join(str(part) for part in one["loc"][1:]), one["msg"])
+        for one in error.errors()
+    )
+    message = f"{fields[0].field}: {fields[0].message}" if fields else "A field is wrong."
+    return _answer(request, 422, "invalid", message, fields)
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    answer = _answer(request, error.status_code, code_of_status(error.status_code), error.detail)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def _internal_error(request: Request, error: Exception) -> Response:
+    reference = f"{id(error) & 0xFFFFFF:06x}"
+    message = f"Something went wrong here ({reference}); the log of Looplab says more."
+    return _answer(request, 500, "internal", message)
+
+
+def _answer(
+    request: Request, status: int, code: str, message: str, fields: tuple[FieldError, ...] = ()
+) -> Response:
+    """JSON for programs, a page for people."""
+    path = request.url.path
+    if path.startswith("/api/") or path.endswith((".json", ".csv")) or path == "/healthz":
+        listed = [
+            {"field": one.field, "message": one.message, "limit": one.limit} for one in fields
+        ]
+        return JSONResponse({"error": code, "message": message, "fields": listed}, status)
+    return error_page(request, status, message, fields)

@@ -1,0 +1,138 @@
+"""The desk where pages, API and command line hand in work and ask how it goes."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from control_plane.analysis import estimate
+from control_plane.domain.errors import Conflict, FieldError, InvalidInput
+from control_plane.domain.limits import Limits
+from control_plane.domain.reading import read_spec
+from control_plane.domain.result import Progress
+from control_plane.domain.run import Live, Run
+from control_plane.domain.spec import NamedTarget, Spec, Target, UrlTarget
+from control_plane.domain.states import State
+from control_plane.jobs.naming import title_of
+from control_plane.jobs.queue import Queue
+from control_plane.jobs.trial_job import Bench
+from control_plane.store.store import Draft, Store
+from control_plane.targets.catalogue import CATALOGUE, Configuration, configuration, name_of
+from control_plane.targets.command import shown_command
+
+
+@dataclass(frozen=True)
+class QueueView:
+    """What the top bar tells: the run that works now, its progress, how many wait."""
+
+    running: Run | None
+    progress: Progress | None
+    queued: int
+
+
+class Desk:
+    """One for each control plane; made inside its event loop, used from any thread."""
+
+    def __init__(self, store: Store, limits: Limits, bench: Bench) -> None:
+        self._store, self._limits, self._bench = store, limits, bench
+        self._queue = Queue(store, bench, lambda run: self._rate_of(run.spec))
+
+    async def close(self) -> None:
+        await self._queue.close()
+
+    def check(self, document: Mapping[str, Any]) -> Spec:
+        """A checked spec whose target is resolved and whose title is set.
+
+        Raises InvalidInput with the wrong fields.
+        """
+        spec = read_spec(document, self._limits)
+        if isinstance(spec.target, NamedTarget):
+            spec = replace(spec, target=configuration(spec.target.configuration))
+        if isinstance(spec.target, UrlTarget):
+            self._refuse_own_port(spec.target)
+        return replace(spec, title=spec.title.strip() or title_of(spec, name_of(spec.target)))
+
+    def submit(
+        self, documents: Sequence[Mapping[str, Any]], *, key: str | None = None
+    ) -> list[Run]:
+        """Queue one run for each document: all or none.
+
+        The same `key` with the same documents gives the runs that were made first; with others it
+        raises Conflict. Raises InvalidInput or QueueFull before anything is stored.
+        """
+        drafts = [Draft(self.check(document)) for document in documents]
+        digest = hashlib.sha256(json.dumps(documents, sort_keys=True).encode()).hexdigest()
+        runs = self._store.add(drafts, key=key, digest=digest if key else None)
+        self._queue.wake()
+        return runs
+
+    async def cancel(self, run_id: str) -> Run:
+        """Cancelled and every process of it gone. Raises Conflict when the run is terminal."""
+        run = await asyncio.to_thread(self._store.run, run_id)
+        if run.state is State.QUEUED:
+            try:
+                await asyncio.to_thread(
+                    self._store.move,
+                    run_id,
+                    State.QUEUED,
+                    State.CANCELLED,
+                    reason="cancelled while queued",
+                )
+            except Conflict:
+                await self._queue.cancel(run_id)
+        elif run.state.terminal or not await self._queue.cancel(run_id):
+            raise Conflict(
+                f"Run {run_id} is {run.state.value}: only a run that is not over can be cancelled."
+            )
+        return await asyncio.to_thread(self._store.run, run_id)
+
+    def progress(self, run_id: str) -> Progress | None:
+        """None for a run that is over, or that does not exist."""
+        board = self._queue.board
+        if board is not None and board.run_id == run_id:
+            return board.progress()
+        position = self._store.position(run_id)
+        if position is None:
+            return None
+        trials = self._store.run(run_id).spec.trials
+        return Progress("queued", 0, trials, 0.0, None, position)
+
+    def live(self, run_id: str) -> Live | None:
+        """What the run measures now; None unless it is the one that works now."""
+        board = self._queue.board
+        return board.live() if board is not None and board.run_id == run_id else None
+
+    def queue(self) -> QueueView:
+        board = self._queue.board
+        running = self._store.run(board.run_id) if board else None
+        return QueueView(running, board.progress() if board else None, self._store.count_queued())
+
+    def configurations(self) -> tuple[Configuration, ...]:
+        return CATALOGUE
+
+    def name_of(self, target: Target | UrlTarget | NamedTarget) -> str:
+        return name_of(target)
+
+    def command_for(self, target: Target) -> str:
+        """The server's command line, to copy."""
+        return shown_command(target)
+
+    def expected_seconds(self, spec: Spec) -> float:
+        """How long the run will take, from the last run of its kind on this machine."""
+        return estimate.seconds(spec, self._rate_of(spec))
+
+    def expected_phases(self, spec: Spec) -> estimate.Phases:
+        return estimate.phases(spec, self._rate_of(spec))
+
+    def _rate_of(self, spec: Spec) -> float | None:
+        return self._store.last_rate(spec.client.strategy, name_of(spec.target))
+
+    def _refuse_own_port(self, target: UrlTarget) -> None:
+        parts = urlsplit(target.url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        if port in self._bench.own_ports:
+            message = f"Port {port} is this dashboard: load would go to itself."
+            raise InvalidInput(message, (FieldError("target.url", message),))

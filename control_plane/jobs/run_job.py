@@ -1,0 +1,116 @@
+"""One run: its trials in order, then the merged result, stored in one transaction."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from control_plane.analysis.estimate import phases
+from control_plane.analysis.summary import merge
+from control_plane.analysis.validity import judge
+from control_plane.domain.errors import TrialFailed
+from control_plane.domain.run import Run, TrialResult
+from control_plane.domain.states import State
+from control_plane.jobs.board import Board
+from control_plane.jobs.trial_job import Bench, TrialJob
+from control_plane.store.store import Store
+from control_plane.targets.cores import CorePlan, available_cores, share_cores
+from control_plane.targets.launch import RunningTarget
+from control_plane.targets.machine import environment
+
+log = logging.getLogger("looplab.jobs")
+
+
+@dataclass
+class RunJob:
+    """Executes one queued run. `state` is the state that the store holds."""
+
+    run: Run
+    store: Store
+    bench: Bench
+    rate_per_s: float | None
+
+    def __post_init__(self) -> None:
+        spec = self.run.spec
+        self.state = self.run.state
+        self.board = Board(
+            self.run.id,
+            spec.workload.streams,
+            spec.trials,
+            phases(spec, self.rate_per_s),
+            time.monotonic,
+        )
+
+    async def execute(self) -> None:
+        """Bring the run to a terminal state; a fault of any kind is a failed run."""
+        try:
+            await self._execute()
+        except* TrialFailed as group:
+            fault = _first(group)
+            await self.move(State.FAILED, reason=str(fault), log=getattr(fault, "log", ()))
+        except* Exception as group:
+            log.exception("run %s", self.run.id)
+            await self.move(State.FAILED, reason=f"internal error: {type(_first(group)).__name__}")
+
+    async def _execute(self) -> None:
+        cores = share_cores(self.run.spec, available_cores())
+        self._environment = await asyncio.to_thread(environment, cores)
+        results = []
+        for block in range(self.run.spec.trials):
+            if block:
+                await self.move(State.STARTING)
+            self.board.begin_trial(block + 1)
+            result = await self._trial(block, cores)
+            await carried_through(partial(self.store.save_trial, self.run.id, result))
+            results.append(result)
+        await self.move(State.FINALIZING)
+        self.board.enter(State.FINALIZING)
+        await carried_through(partial(self._finish, results))
+
+    async def _trial(self, block: int, cores: CorePlan) -> TrialResult:
+        spec = self.run.spec
+        return await TrialJob(spec, block, self.bench, cores, self.board, self._enter).execute()
+
+    async def _enter(self, state: State, target: RunningTarget) -> None:
+        await self.move(state, command=target.command, environment=self._environment)
+        self.board.enter(state)
+
+    def _finish(self, results: Sequence[TrialResult]) -> None:
+        names = [stream.name for stream in self.run.spec.workload.streams]
+        merged = [
+            merge([result.streams[index] for result in results], name)
+            for index, name in enumerate(names)
+        ]
+        trials = [result.trial for result in results]
+        validity = judge(trials, [one.summary for one in merged], self.run.spec)
+        self.store.finish(self.run.id, merged, validity)
+        self.state = State.FINISHED
+
+    async def move(self, after: State, **facts: Any) -> None:
+        """Change the state in the store and here: both, or neither, also when cancelled."""
+
+        def change() -> None:
+            self.store.move(self.run.id, self.state, after, **facts)
+            self.state = after
+
+        await carried_through(change)
+
+
+async def carried_through(call: Callable[[], None]) -> None:
+    """Run a blocking call in a thread; a cancellation waits until it ended."""
+    task = asyncio.create_task(asyncio.to_thread(call))
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    fault: BaseException = group
+    while isinstance(fault, BaseExceptionGroup):
+        fault = fault.exceptions[0]
+    return fault

@@ -1,0 +1,238 @@
+"""One trial: a freshly started target, warm-up, one window, and everything ended after it."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from control_plane.analysis.summary import summarize
+from control_plane.domain.errors import ClientFailed, TargetFailed
+from control_plane.domain.record import Second, StreamRecord
+from control_plane.domain.result import ClientUse, TargetUse, Trial
+from control_plane.domain.run import StreamResult, TrialResult
+from control_plane.domain.spec import Closed, Spec, StopDuration, StopRequests, Target, UrlTarget
+from control_plane.domain.states import State
+from control_plane.jobs.board import Board
+from control_plane.load.events import Done, Opened
+from control_plane.load.plan import Plan
+from control_plane.load.process import LoadWorker
+from control_plane.targets.cores import CorePlan
+from control_plane.targets.launch import RunningTarget, reach, start
+from control_plane.targets.watch import Watch, WindowUse
+
+LEAD_NS = 20_000_000
+"""How far ahead the common start lies, so that every load worker has read it by then."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every trial of this control plane shares: its marker, its files, the ports it holds."""
+
+    instance: str
+    state_dir: Path
+    own_ports: frozenset[int]
+    priority: str
+
+
+@dataclass(frozen=True)
+class Window:
+    """The first load worker that opens its window opens that of the trial."""
+
+    opened: asyncio.Event
+    watch: Watch
+    entered: Callable[[], Awaitable[None]]
+
+    async def open(self) -> None:
+        if not self.opened.is_set():
+            self.opened.set()
+            self.watch.open_window()
+            await self.entered()
+
+
+@dataclass(frozen=True)
+class TrialJob:
+    """`enter` is called once for each change of state, in order."""
+
+    spec: Spec
+    block: int
+    bench: Bench
+    cores: CorePlan
+    board: Board
+    enter: Callable[[State, RunningTarget], Awaitable[None]]
+
+    async def execute(self) -> TrialResult:
+        """Run the trial. Raises TargetFailed or ClientFailed; leaves no process behind."""
+        started_at = datetime.now(UTC)
+        async with AsyncExitStack() as stack:
+            target, workers = await self._start(stack)
+            self.board.log = target.log
+            watch = Watch(target.pids, [worker.pid for worker in workers], os.getpid())
+            self.board.gauges = watch.gauges_so_far
+            records = await self._drive(target, workers, watch)
+            return self._result(started_at, target, records, watch.close_window())
+
+    async def _start(self, stack: AsyncExitStack) -> tuple[RunningTarget, list[LoadWorker]]:
+        """Start target and load workers side by side; each is ended by the stack."""
+        target = await stack.enter_async_context(self._target())
+        plans = self._plans(target.url)
+        workers = [await stack.enter_async_context(self._worker(plan)) for plan in plans]
+        await asyncio.gather(*(worker.ready() for worker in workers))
+        return target, workers
+
+    @asynccontextmanager
+    async def _target(self) -> AsyncIterator[RunningTarget]:
+        chosen = self.spec.target
+        if isinstance(chosen, UrlTarget):
+            target = await reach(chosen, self.bench.own_ports)
+        elif isinstance(chosen, Target):
+            target = await start(
+                chosen,
+                instance=self.bench.instance,
+                cores=self.cores.target,
+                state_dir=self.bench.state_dir,
+            )
+        else:
+            raise TargetFailed(f"The configuration {chosen.configuration!r} was never resolved.")
+        try:
+            yield target
+        finally:
+            await target.stop()
+
+    @asynccontextmanager
+    async def _worker(self, plan: Plan) -> AsyncIterator[LoadWorker]:
+        environment = {"LOOPLAB_INSTANCE": self.bench.instance}
+        worker = await LoadWorker.start(plan, cores=self.cores.client, environment=environment)
+        try:
+            yield worker
+        finally:
+            await worker.stop()
+
+    def _plans(self, url: str) -> list[Plan]:
+        spec = self.spec
+        return [
+            Plan(
+                stream=stream,
+                client=spec.client,
+                base_url=url,
+                warmup_s=spec.warmup_s,
+                timeout_s=spec.timeout_s,
+                seed=spec.seed + 1_000 * self.block + index,
+            )
+            for index, stream in enumerate(spec.workload.streams)
+        ]
+
+    async def _drive(
+        self, target: RunningTarget, workers: Sequence[LoadWorker], watch: Watch
+    ) -> list[StreamRecord]:
+        await self.enter(State.WARMING, target)
+        opened = asyncio.Event()
+        at_ns = time.monotonic_ns() + LEAD_NS
+        async with asyncio.TaskGroup() as group:
+            for worker in workers:
+                worker.go(at_ns)
+            window = Window(opened, watch, lambda: self.enter(State.RUNNING, target))
+            measuring = [group.create_task(self._follow(worker, window)) for worker in workers]
+            guards = [
+                group.create_task(self._until_target_ends(target)),
+                group.create_task(self._until_silent(opened)),
+            ]
+            await asyncio.wait(measuring)
+            for guard in guards:
+                guard.cancel()
+        reason = target.failure()
+        if reason:
+            raise TargetFailed(reason, target.log())
+        return [task.result() for task in measuring]
+
+    async def _follow(self, worker: LoadWorker, window: Window) -> StreamRecord:
+        async for event in worker.events():
+            if isinstance(event, Opened):
+                await window.open()
+            elif isinstance(event, Second):
+                self.board.streams[worker.plan.stream.name].add(event)
+            elif isinstance(event, Done):
+                return event.record
+        raise ClientFailed("client died before it reported its result")
+
+    async def _until_target_ends(self, target: RunningTarget) -> None:
+        raise TargetFailed(await target.ended(), target.log())
+
+    async def _until_silent(self, opened: asyncio.Event) -> None:
+        """End a window by requests in which nothing is answered any more."""
+        if not all(isinstance(one.stop, StopRequests) for one in self.spec.workload.streams):
+            return
+        await opened.wait()
+        patience_s = 2 * self.spec.timeout_s + 1
+        seen, since = -1, time.monotonic()
+        while time.monotonic() - since < patience_s:
+            completed = sum(one.response.total for one in self.board.streams.values())
+            if completed != seen:
+                seen, since = completed, time.monotonic()
+            await asyncio.sleep(0.5)
+        raise TargetFailed(f"target stopped answering: nothing completed for {patience_s:.0f} s")
+
+    def _result(
+        self,
+        started_at: datetime,
+        target: RunningTarget,
+        records: Sequence[StreamRecord],
+        use: WindowUse,
+    ) -> TrialResult:
+        streams = self._summarized(records, use)
+        trial = Trial(
+            block=self.block,
+            started_at=started_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            streams=tuple(stream.summary for stream in streams),
+            target=TargetUse(
+                address=target.url,
+                ready_s=target.ready_s,
+                workers=self.spec.target.workers if isinstance(self.spec.target, Target) else None,
+                restarts=target.restarts(),
+                cpu_s=use.target_cpu_s,
+                cores=self.cores.target,
+                log=target.log(),
+            ),
+            client=self._client_use(records, use),
+        )
+        return TrialResult(trial, streams, use.gauges)
+
+    def _summarized(
+        self, records: Sequence[StreamRecord], use: WindowUse
+    ) -> tuple[StreamResult, ...]:
+        completed = sum(second.completed for one in records for second in one.seconds)
+        return tuple(
+            summarize(
+                record,
+                target_cpu_s=use.target_cpu_s,
+                target_peak_memory_bytes=use.target_peak_memory_bytes,
+                completed_by_all=completed,
+            )
+            for record in records
+        )
+
+    def _client_use(self, records: Sequence[StreamRecord], use: WindowUse) -> ClientUse:
+        shares = [(one.cpu_s - one.spin_s) / (one.duration_ns / 1e9) for one in records]
+        return ClientUse(
+            busiest_cpu_share=max(shares),
+            cpu_s=sum(one.cpu_s for one in records),
+            peak_memory_bytes=max(one.peak_memory_bytes for one in records),
+            connections={one.name: one.most_connections for one in records},
+            other_cpu=use.other_cpu,
+            little_ratio=self._little(records),
+            cores=self.cores.client,
+            priority=self.bench.priority,
+        )
+
+    def _little(self, records: Sequence[StreamRecord]) -> dict[str, float]:
+        """Little's law for the streams where the users never leave the system."""
+        ratios = {}
+        for stream, record in zip(self.spec.workload.streams, records, strict=True):
+            load = stream.load
+            steady = isinstance(load, Closed) and not load.think_time_s and not load.ramp_up_s
+            if steady and isinstance(load, Closed) and isinstance(stream.stop, StopDuration):
+                ratios[stream.name] = record.in_system_ns / (record.duration_ns * load.concurrency)
+        return ratios

@@ -1,0 +1,129 @@
+"""Where the command line hands in its work: the dashboard that has the database, or here."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import requests
+
+from control_plane.analysis.comparison import compare
+from control_plane.domain.document import comparison_document, run_document
+from control_plane.domain.errors import FieldError, InvalidInput, LooplabError
+from control_plane.domain.reading import Document
+from control_plane.domain.states import TERMINAL
+from control_plane.jobs.desk import Desk
+from control_plane.jobs.trial_job import Bench
+from control_plane.serving import lower_priority, prepare
+from control_plane.settings import Settings
+from control_plane.store.lock import read_lock
+from control_plane.store.store import Store, open_store
+
+Report = Callable[[Document], None]
+"""Called about once a second with the run as it stands."""
+
+TICK_S = 1.0
+
+
+class Office(Protocol):
+    """`remote`: the run goes on when the command ends. `url`: the dashboard's address, or None."""
+
+    remote: bool
+    url: str | None
+
+    def submit(self, document: Document) -> Document: ...
+
+    def wait(self, run_id: str, report: Report) -> Document: ...
+
+    def compare(self, ids: Sequence[str], baseline: str) -> Document: ...
+
+
+@contextmanager
+def office(settings: Settings) -> Iterator[Office]:
+    """The dashboard of this database if one runs, else a control plane without a site."""
+    holder = read_lock(settings.db)
+    if holder is not None and holder.url:
+        yield Dashboard(holder.url)
+        return
+    store = open_store(settings.db)
+    try:
+        with asyncio.Runner() as runner:
+            here = Here(settings, store, runner)
+            try:
+                yield here
+            finally:
+                here.close()
+    finally:
+        store.close()
+
+
+class Dashboard:
+    """Talks to a running dashboard over its API."""
+
+    remote = True
+
+    def __init__(self, url: str) -> None:
+        self.url: str | None = url
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    def submit(self, document: Document) -> Document:
+        return self._ask("POST", "/api/runs", document)
+
+    def wait(self, run_id: str, report: Report) -> Document:
+        while (run := self._ask("GET", f"/api/runs/{run_id}"))["state"] not in TERMINAL:
+            report(run)
+            time.sleep(TICK_S)
+        return run
+
+    def compare(self, ids: Sequence[str], baseline: str) -> Document:
+        return self._ask("GET", f"/api/compare?runs={','.join(ids)}&baseline={baseline}")
+
+    def _ask(self, method: str, path: str, body: Document | None = None) -> Document:
+        try:
+            answer = self._session.request(method, f"{self.url}{path}", json=body, timeout=60)
+            document: Document = answer.json()
+        except (requests.RequestException, ValueError) as error:
+            raise LooplabError(f"{self.url} does not answer as a Looplab: {error}") from None
+        if answer.ok:
+            return document
+        fields = [FieldError(**field) for field in document.get("fields", ())]
+        raise InvalidInput(document["message"], tuple(fields))
+
+
+class Here:
+    """A control plane in this process; its event loop turns while `wait` waits."""
+
+    remote = False
+    url: str | None = None
+
+    def __init__(self, settings: Settings, store: Store, runner: asyncio.Runner) -> None:
+        prepare(store)
+        bench = Bench(store.instance, Path(store.path).parent, frozenset(), lower_priority())
+        self._store, self._runner = store, runner
+        self._desk = runner.run(_desk(store, settings, bench))
+
+    def submit(self, document: Document) -> Document:
+        (run,) = self._desk.submit([document])
+        return run_document(run, None)
+
+    def wait(self, run_id: str, report: Report) -> Document:
+        return self._runner.run(self._until_over(run_id, report))
+
+    def compare(self, ids: Sequence[str], baseline: str) -> Document:
+        return comparison_document(compare([self._store.run(one) for one in ids], baseline))
+
+    def close(self) -> None:
+        self._runner.run(self._desk.close())
+
+    async def _until_over(self, run_id: str, report: Report) -> Document:
+        while not (run := self._store.run(run_id)).state.terminal:
+            report(run_document(run, self._desk.progress(run_id)))
+            await asyncio.sleep(TICK_S)
+        return run_document(run, None)
+
+
+async def _desk(store: Store, settings: Settings, bench: Bench) -> Desk:
+    return Desk(store, settings.limits, bench)

@@ -1,0 +1,93 @@
+"""The dashboard as a process: its socket, its signals, its start and its end."""
+
+import asyncio
+import contextlib
+import os
+import resource
+import signal
+import socket
+import webbrowser
+from collections.abc import Iterator
+
+import uvicorn
+
+from control_plane.app import create_app
+from control_plane.domain.errors import SettingsError
+from control_plane.settings import Settings
+from control_plane.store.store import Store
+from control_plane.targets.listeners import owner_of
+from control_plane.targets.sweep import sweep
+
+GRACE_S = 2
+"""How long open answers may take to end when Looplab stops."""
+
+BACKGROUND_NICENESS = 5
+
+
+class _Server(uvicorn.Server):
+    """Every signal asks for one orderly stop, however often it comes."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self._stop)
+        yield
+
+    def _stop(self) -> None:
+        self.should_exit = True
+
+
+def prepare(store: Store) -> None:
+    """Clear what an earlier control plane of this database left behind."""
+    sweep(store.instance)
+    store.interrupt_unfinished("Looplab ended while this run was not over")
+
+
+def serve(settings: Settings, store: Store, listener: socket.socket, *, open_page: bool) -> None:
+    """Serve until a signal comes; nothing that was started is left behind."""
+    prepare(store)
+    host, port = listener.getsockname()[:2]
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    store.announce(url)
+    app = create_app(settings, store, port=port, priority=lower_priority())
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_S,
+        server_header=False,
+    )  # fmt: skip
+    server = _Server(config)
+    print(f"Looplab is at {url} (Ctrl-C stops it)", flush=True)  # noqa: T201 - the command's answer
+    if open_page:
+        webbrowser.open(url)
+    asyncio.run(server.serve(sockets=[listener]))
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Bind host and port. Raises SettingsError naming who has the port."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise SettingsError(_refusal(settings, error)) from None
+    listener.set_inheritable(False)
+    return listener
+
+
+def _refusal(settings: Settings, error: OSError) -> str:
+    where = f"{settings.host}:{settings.port}"
+    owner = owner_of(settings.host, settings.port)
+    if owner is None:
+        return f"Cannot listen on {where}: {error.strerror}. Choose another with --port."
+    return f"Port {where} belongs to {owner}. Choose another with --port."
+
+
+def lower_priority() -> str:
+    """Step behind target and load workers, where what is started can step forward again."""
+    ceiling = resource.getrlimit(resource.RLIMIT_NICE)[0]
+    if os.geteuid() != 0 and ceiling < 20:
+        return "normal"
+    os.setpriority(os.PRIO_PROCESS, 0, BACKGROUND_NICENESS)
+    return f"nice {BACKGROUND_NICENESS}"
