@@ -1,0 +1,203 @@
+"""From raw records to the summary of a stream, of one trial or of a run's merged trials."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from control_plane.domain import histogram
+from control_plane.domain.histogram import EMPTY, Histogram
+from control_plane.domain.record import Second, StreamRecord
+from control_plane.domain.result import PERCENTILES, Censored, SendLag, Summary, Timeline, Times
+from control_plane.domain.run import StreamResult
+
+SECOND_NS = 1_000_000_000
+
+
+def summarize(
+    record: StreamRecord,
+    *,
+    target_cpu_s: float | None,
+    target_peak_memory_bytes: int | None,
+    completed_by_all: int | None = None,
+) -> StreamResult:
+    """One stream of one trial.
+
+    The target's processor time cannot be told apart by stream: it is divided by
+    `completed_by_all`, the completed requests of all streams together (None: this is the only
+    stream). Both target values are None where the target's processes cannot be seen.
+    """
+    service = histogram.merge([second.service for second in record.seconds])
+    response = histogram.merge([second.response for second in record.seconds])
+    shared_by = service.total if completed_by_all is None else completed_by_all
+    summary = Summary(
+        **_counts(service.total, record.errors, len(record.in_flight_ns)),
+        name=record.name,
+        statuses=dict(record.statuses),
+        censored=_censored(record.in_flight_ns),
+        intended=record.intended,
+        sent=record.sent,
+        not_sent=record.intended - record.sent,
+        send_lag_s=_send_lag(record.send_lag),
+        bytes_sent=record.bytes_sent,
+        bytes_received=record.bytes_received,
+        **_clocks(service, response, record.duration_ns / 1e9),
+        cpu_s_per_request=_quotient(target_cpu_s, shared_by),
+        peak_memory_bytes=target_peak_memory_bytes,
+    )
+    return StreamResult(summary, service, response, timeline(record), record.seconds)
+
+
+def merge(results: Sequence[StreamResult], name: str) -> StreamResult:
+    """One stream over all trials, as if they had been one: shape (trials,), at least one.
+
+    Histograms are added, counts and durations summed; peaks are the largest. The percentiles of
+    the send lag cannot be merged, so it is None for more than one trial. Processor time counts
+    only if it was measured in every trial.
+    """
+    parts = [result.summary for result in results]
+    service = histogram.merge([result.service for result in results])
+    response = histogram.merge([result.response for result in results])
+    summary = Summary(
+        **_counts(
+            sum(part.completed for part in parts),
+            _added(part.errors for part in parts),
+            sum(part.censored.count for part in parts),
+        ),
+        name=name,
+        statuses=_added(part.statuses for part in parts),
+        censored=_merged_censored([part.censored for part in parts]),
+        intended=sum(part.intended for part in parts),
+        sent=sum(part.sent for part in parts),
+        not_sent=sum(part.not_sent for part in parts),
+        send_lag_s=parts[0].send_lag_s if len(parts) == 1 else None,
+        bytes_sent=sum(part.bytes_sent for part in parts),
+        bytes_received=sum(part.bytes_received for part in parts),
+        **_clocks(service, response, sum(part.duration_s for part in parts)),
+        cpu_s_per_request=_merged_cpu(parts),
+        peak_memory_bytes=max(
+            (part.peak_memory_bytes for part in parts if part.peak_memory_bytes is not None),
+            default=None,
+        ),
+    )
+    return StreamResult(summary, service, response)
+
+
+def times(samples: Histogram) -> Times | None:
+    """In seconds, by nearest rank; None when nothing completed."""
+    if not samples.total:
+        return None
+    shares = np.array(list(PERCENTILES.values()))
+    found = samples.quantiles_ns(shares) / 1e9
+    return Times(
+        min=samples.minimum_ns / 1e9,
+        mean=samples.mean_ns / 1e9,
+        max=samples.maximum_ns / 1e9,
+        support={name: samples.beyond(share) for name, share in PERCENTILES.items()},
+        **{name: float(value) for name, value in zip(PERCENTILES, found, strict=True)},
+    )
+
+
+def timeline(record: StreamRecord) -> Timeline:
+    """Response times and counts of each second of the window."""
+    return timeline_of(record.seconds, record.duration_ns / 1e9)
+
+
+def timeline_of(seconds: Sequence[Second], measured_s: float) -> Timeline:
+    """One entry for each second begun within `measured_s`; seconds that are missing are empty."""
+    by_index = {second.index: second for second in seconds}
+    length = max(-int(-measured_s // 1), max(by_index, default=-1) + 1)
+    rows = [by_index.get(index, Second(index, 0, EMPTY, EMPTY)) for index in range(length)]
+    points = np.array([0.5, 0.95, 0.99])
+    found = [row.response.quantiles_ns(points) / 1e9 for row in rows]
+    p50, p95, p99 = (
+        tuple(None if np.isnan(one[column]) else float(one[column]) for one in found)
+        for column in range(3)
+    )
+    rest = measured_s - (length - 1)
+    return Timeline(
+        completed=tuple(row.completed for row in rows),
+        errors=tuple(row.errors for row in rows),
+        p50=p50,
+        p95=p95,
+        p99=p99,
+        last_s=rest if 0 < rest <= 1 else 1.0,
+    )
+
+
+def mean_with_waiting_s(summary: Summary) -> float | None:
+    """The mean response time when each request in flight counts with its age: a lower bound.
+
+    None where nothing was in flight at the end.
+    """
+    waiting, done = summary.censored, summary.response_time_s
+    if not waiting.count or waiting.mean_age_s is None:
+        return None
+    completed_s = done.mean * summary.completed if done else 0.0
+    total_s = completed_s + waiting.mean_age_s * waiting.count
+    return total_s / (summary.completed + waiting.count)
+
+
+def _counts(completed: int, errors: Mapping[str, int], waiting: int) -> dict[str, Any]:
+    failed = sum(errors.values())
+    return {
+        "requests": completed + failed + waiting,
+        "completed": completed,
+        "errors": {name: count for name, count in errors.items() if count},
+        "error_share": _quotient(failed, completed + failed) or 0.0,
+    }
+
+
+def _clocks(service: Histogram, response: Histogram, duration_s: float) -> dict[str, Any]:
+    return {
+        "duration_s": duration_s,
+        "throughput_per_s": _quotient(service.total, duration_s) or 0.0,
+        "service_time_s": times(service),
+        "response_time_s": times(response),
+    }
+
+
+def _censored(ages_ns: Sequence[int]) -> Censored:
+    if not ages_ns:
+        return Censored()
+    return Censored(len(ages_ns), sum(ages_ns) / len(ages_ns) / 1e9, max(ages_ns) / 1e9)
+
+
+def _merged_censored(parts: Sequence[Censored]) -> Censored:
+    count = sum(part.count for part in parts)
+    if not count:
+        return Censored()
+    return Censored(
+        count,
+        sum(part.count * (part.mean_age_s or 0.0) for part in parts) / count,
+        max(part.max_age_s or 0.0 for part in parts),
+    )
+
+
+def _send_lag(samples: Histogram | None) -> SendLag | None:
+    if samples is None or not samples.total:
+        return None
+    p50, p99 = samples.quantiles_ns(np.array([0.5, 0.99])) / 1e9
+    return SendLag(float(p50), float(p99), samples.maximum_ns / 1e9)
+
+
+def _merged_cpu(parts: Sequence[Summary]) -> float | None:
+    """Weighted by completed requests."""
+    spent_s = 0.0
+    for part in parts:
+        if part.completed and part.cpu_s_per_request is None:
+            return None
+        spent_s += part.completed * (part.cpu_s_per_request or 0.0)
+    return _quotient(spent_s, sum(part.completed for part in parts))
+
+
+def _added(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for part in parts:
+        total.update(part)
+    return dict(sorted(total.items()))
+
+
+def _quotient(value: float | None, by: float) -> float | None:
+    return None if value is None or not by else value / by

@@ -1,0 +1,163 @@
+"""Gates: whether the numbers of a run may be believed. Pure, with the evidence in the text."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from control_plane.analysis.summary import mean_with_waiting_s
+from control_plane.domain.result import Reason, Summary, Trial, Validity
+from control_plane.domain.spec import Spec, StopDuration
+from control_plane.domain.units import SPACE, count, figures, seconds, share
+
+CLIENT_CPU = 0.85
+ERRORS_SUSPECT, ERRORS_INVALID = 0.001, 0.01
+CENSORED_SHARE = 0.5
+LITTLE = 0.10
+OTHER_CPU = 0.2
+
+Level = Literal["ok", "suspect", "invalid"]
+
+
+def judge(trials: Sequence[Trial], merged: Sequence[Summary], spec: Spec) -> Validity:
+    """Judge every gate that applies; the worst trial decides.
+
+    `merged` holds one summary for each stream. Outcome None: there was nothing to judge.
+    """
+    if not trials:
+        return Validity(None)
+    gates = (
+        completed(merged),
+        errors(trials),
+        client_cpu(trials),
+        censored(trials, spec),
+        recorder(trials),
+        target_restarted(trials),
+        other_load(trials),
+    )
+    judged = tuple(reason for reason in gates if reason is not None)
+    fired = sorted((one for one in judged if one.level != "ok"), key=lambda one: one.level)
+    if not fired:
+        return Validity("valid", (), judged)
+    return Validity("invalid" if fired[0].level == "invalid" else "suspect", tuple(fired), judged)
+
+
+def completed(merged: Sequence[Summary]) -> Reason | None:
+    """Silent unless a stream has nothing to show at all."""
+    empty = [one.name for one in merged if not one.completed]
+    if not empty:
+        return None
+    names = f" in {', '.join(empty)}" if len(merged) > 1 else ""
+    return Reason("completed", "invalid", f"No request completed{names}.", 0, 1)
+
+
+def errors(trials: Sequence[Trial]) -> Reason:
+    """The stream and trial with the largest error share."""
+    cases = [(trial, stream) for trial in trials for stream in trial.streams]
+    trial, worst = max(cases, key=lambda case: case[1].error_share)
+    failed, value = sum(worst.errors.values()), worst.error_share
+    if not failed:
+        total = sum(stream.completed for _, stream in cases)
+        return Reason("errors", "ok", f"0 of {count(total)} requests failed.", 0, ERRORS_SUSPECT)
+    kinds = ", ".join(f"{name} {count(number)}" for name, number in _largest(worst))
+    ended = count(worst.completed + failed)
+    text = f"{count(failed)} of {ended} requests failed{_where(trial, trials)}: {kinds}"
+    if value <= ERRORS_SUSPECT:
+        return Reason("errors", "ok", f"{text}.", value, ERRORS_SUSPECT)
+    limit = ERRORS_INVALID if value > ERRORS_INVALID else ERRORS_SUSPECT
+    level: Level = "invalid" if value > ERRORS_INVALID else "suspect"
+    return Reason("errors", level, f"{text} (limit {share(limit)}).", value, limit)
+
+
+def client_cpu(trials: Sequence[Trial]) -> Reason:
+    """The busiest load worker, time spent spinning excluded."""
+    worst = max(trials, key=lambda trial: trial.client.busiest_cpu_share)
+    value = worst.client.busiest_cpu_share
+    text = f"Client CPU {share(value)} of one core{_where(worst, trials)}"
+    if value < CLIENT_CPU:
+        return Reason("client_cpu", "ok", f"{text}.", value, CLIENT_CPU)
+    text += f" (limit {share(CLIENT_CPU)}): read the numbers as facts about the client."
+    return Reason("client_cpu", "suspect", text, value, CLIENT_CPU)
+
+
+def censored(trials: Sequence[Trial], spec: Spec) -> Reason | None:
+    """Streams that stop by duration: the oldest request in flight against its window."""
+    timed = {one.name for one in spec.workload.streams if isinstance(one.stop, StopDuration)}
+    cases = [(trial, one) for trial in trials for one in trial.streams if one.name in timed]
+    if not cases:
+        return None
+    trial, worst = max(cases, key=lambda case: _oldest_share(case[1]))
+    value, age_s = _oldest_share(worst), worst.censored.max_age_s
+    if not worst.censored.count:
+        text = "No request was in flight when the window ended."
+        return Reason("censored", "ok", text, value, CENSORED_SHARE)
+    waiting = (
+        f"{count(worst.censored.count)} of {count(worst.requests)} requests were in flight when "
+        f"the window ended{_where(trial, trials)}, the oldest for {seconds(age_s)}"
+    )
+    if value <= CENSORED_SHARE:
+        return Reason("censored", "ok", f"{waiting}.", value, CENSORED_SHARE)
+    text = f"{waiting}, over half the window of {seconds(worst.duration_s)}.{_with_waiting(worst)}"
+    return Reason("censored", "suspect", text, value, CENSORED_SHARE)
+
+
+def recorder(trials: Sequence[Trial]) -> Reason | None:
+    """Little's law: the time in the system, over the window, must equal the users."""
+    cases = [(trial, ratio) for trial in trials for ratio in trial.client.little_ratio.values()]
+    if not cases:
+        return None
+    trial, ratio = max(cases, key=lambda case: abs(case[1] - 1))
+    off = abs(ratio - 1)
+    text = f"Times in the system miss the users by {share(off)}{_where(trial, trials)}"
+    if off <= LITTLE:
+        return Reason("recorder", "ok", f"{text}.", off, LITTLE)
+    text += f" (limit {share(LITTLE)}): the recorder lost or invented time."
+    return Reason("recorder", "invalid", text, off, LITTLE)
+
+
+def target_restarted(trials: Sequence[Trial]) -> Reason | None:
+    """Only for a target that we started."""
+    cases = [(trial, trial.target.restarts) for trial in trials]
+    known = [(trial, number) for trial, number in cases if number is not None]
+    if not known:
+        return None
+    trial, number = max(known, key=lambda case: case[1])
+    if not number:
+        return Reason("target_restarted", "ok", "No worker of the target ended.", 0, 0)
+    workers = "1 worker" if number == 1 else f"{number} workers"
+    text = f"{workers} of the target died or restarted{_where(trial, trials)}."
+    return Reason("target_restarted", "invalid", text, number, 0)
+
+
+def other_load(trials: Sequence[Trial]) -> Reason | None:
+    """Cores used by processes that are neither target, client nor control plane."""
+    known = [(trial, trial.client.other_cpu) for trial in trials]
+    cases = [(trial, cores) for trial, cores in known if cores is not None]
+    if not cases:
+        return None
+    trial, cores = max(cases, key=lambda case: case[1])
+    text = f"Other processes used {figures(cores, 2)}{SPACE}cores{_where(trial, trials)}"
+    if cores <= OTHER_CPU:
+        return Reason("other_load", "ok", f"{text}.", cores, OTHER_CPU)
+    text += f" (limit {OTHER_CPU}): they slowed client or target."
+    return Reason("other_load", "suspect", text, cores, OTHER_CPU)
+
+
+def _where(trial: Trial, trials: Sequence[Trial]) -> str:
+    """Names the trial by its place, from 1, where there are several."""
+    place = next(index for index, one in enumerate(trials, start=1) if one is trial)
+    return f" in trial {place}" if len(trials) > 1 else ""
+
+
+def _oldest_share(stream: Summary) -> float:
+    return (stream.censored.max_age_s or 0.0) / stream.duration_s if stream.duration_s else 0.0
+
+
+def _with_waiting(stream: Summary) -> str:
+    truth, done = mean_with_waiting_s(stream), stream.response_time_s
+    if truth is None or done is None:
+        return ""
+    shown = f"{seconds(truth)}, not {seconds(done.mean)}"
+    return f" Counting those still waiting, the mean is at least {shown}."
+
+
+def _largest(stream: Summary) -> list[tuple[str, int]]:
+    return sorted(stream.errors.items(), key=lambda case: -case[1])
