@@ -23,7 +23,6 @@ from tests import smells
 PRODUCT = sources(*ROOMS)
 TEMPLATES = sorted(path for path in (ROOT / "templates").rglob("*") if path.is_file())
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "common", "core", "services", "managers", "misc"}
-TOP_OF_CONTROL_PLANE = {"app", "cli", "settings", "__init__", "__main__"}
 # A revision lists every column of the schema: a long table of data.
 REVISIONS = "control_plane/store/migrations/versions/"
 
@@ -100,11 +99,6 @@ def test_rooms_have_names_that_say_what_lives_there() -> None:
     paths = [path for top in (*ROOMS, "tests") for path in (ROOT / top).rglob("*")]
     found = [path for path in paths if path.stem.removeprefix("test_") in FORBIDDEN_NAMES]
     assert found == []
-
-
-def test_only_the_putting_together_lies_beside_the_rooms() -> None:
-    beside = {path.stem for path in (ROOT / "control_plane").glob("*.py")}
-    assert beside <= TOP_OF_CONTROL_PLANE
 
 
 def test_the_look_inside_needs_the_standard_library_only() -> None:
