@@ -40,6 +40,7 @@ def _all(spec: Spec, limits: Limits) -> Wrong:
     yield from _names(spec)
     for index, stream in enumerate(spec.workload.streams):
         yield from _stream(f"workload.streams.{index}", stream, spec, limits)
+    yield from bounded("client.processes", spec.client.processes, 1, 1)
     yield from bounded("client.max_body_bytes", spec.client.max_body_bytes, 1, 1_000_000_000)
     yield from bounded("trials", spec.trials, 1, limits.max_trials, "max_trials")
     yield from bounded("warmup_s", spec.warmup_s, 0, limits.max_warmup_s, "max_warmup_s")

@@ -241,7 +241,7 @@ class Client:
     reuse_connections: bool = True
     session: Literal["per-thread", "shared"] = "per-thread"
     loop: Literal["uvloop", "asyncio"] = "uvloop"
-    processes: Literal[1] = 1
+    processes: int = 1
     max_body_bytes: int = 10_000_000
 
 

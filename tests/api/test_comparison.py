@@ -1,0 +1,51 @@
+"""Comparisons over the API."""
+
+import pytest
+
+from tests.dashboard import Dashboard, items_spec
+
+
+@pytest.fixture(scope="module")
+def pair(looplab: Dashboard) -> tuple[str, str]:
+    ids = [looplab.submit(items_spec(client={"strategy": name})) for name in ("async", "threaded")]
+    for run_id in ids:
+        looplab.finished(run_id)
+    return ids[0], ids[1]
+
+
+def test_ratios_are_contender_over_baseline(looplab: Dashboard, pair: tuple[str, str]) -> None:
+    first, second = pair
+    answer = looplab.get(f"/api/compare?runs={first},{second}&baseline={second}").json()
+    assert (answer["baseline"], answer["runs"][0]) is not None
+    row = next(one for one in answer["rows"] if one["metric"] == "throughput_per_s")
+    assert row["ratios"][first] == pytest.approx(row["values"][first] / row["values"][second])
+    assert row["unit"] == "per_s"
+    assert row["less_is_better"] is False
+
+
+def test_what_differs_is_named(looplab: Dashboard, pair: tuple[str, str]) -> None:
+    answer = looplab.get(f"/api/compare?runs={pair[0]},{pair[1]}").json()
+    assert answer["baseline"] == pair[0]
+    strategies = {one["field"]: one["values"] for one in answer["differences"]}
+    assert strategies["client.strategy"] == {pair[0]: "async", pair[1]: "threaded"}
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("", 422),
+        ("runs=", 422),
+        ("runs={a},{a}", 422),
+        ("runs=zzzzzzzzzz", 404),
+        ("runs={a},zzzzzzzzzz", 404),
+        ("runs={a}&baseline={b}", 422),
+        ("runs=" + ",".join(f"000000000{n:x}" for n in range(13)), 422),
+        ("runs=" + "0000000000," * 5_000, 422),
+    ],
+)
+def test_what_cannot_be_compared(
+    looplab: Dashboard, pair: tuple[str, str], query: str, status: int
+) -> None:
+    answer = looplab.get("/api/compare?" + query.format(a=pair[0], b=pair[1]))
+    assert answer.status_code == status
+    assert answer.json()["message"]

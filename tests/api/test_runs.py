@@ -1,0 +1,151 @@
+"""Runs over the API, against a real dashboard, target and load worker."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.dashboard import Dashboard, items_spec, long_spec, until
+
+ABSENT = "zzzzzzzzzz"
+
+
+def test_a_run_from_hand_in_to_result(looplab: Dashboard) -> None:
+    answer = looplab.post("/api/runs", items_spec(title="first", tags=["demo"], trials=2))
+    assert answer.status_code == 202
+    run_id = answer.json()["id"]
+    assert answer.headers["location"] == f"/api/runs/{run_id}"
+    assert answer.json() == {"id": run_id, "state": "queued", "url": f"/runs/{run_id}"}
+
+    run = looplab.finished(run_id)
+
+    assert (run["title"], run["tags"]) == ("first", ["demo"])
+    assert [trial["block"] for trial in run["trials"]] == [0, 1]
+    (stream,) = run["streams"]
+    assert (stream["requests"], stream["completed"], stream["errors"]) == (400, 400, {})
+    assert stream["statuses"] == {"200": 400}
+    assert 0 < stream["response_time_s"]["p50"] <= stream["response_time_s"]["max"]
+    assert "uvicorn" in run["command"]
+    assert run["progress"] is None
+    assert run["validity"]["outcome"] in {"valid", "suspect"}
+
+
+@pytest.mark.parametrize("strategy", ["async", "threaded", "blocking"])
+def test_each_strategy_measures(looplab: Dashboard, strategy: str) -> None:
+    spec = items_spec(client={"strategy": strategy})
+    spec["workload"]["streams"][0]["load"]["concurrency"] = 1 if strategy == "blocking" else 4
+    run = looplab.finished(looplab.submit(spec))
+    assert run["streams"][0]["completed"] == 200
+
+
+def test_a_burst_counts_from_the_start_of_its_window(looplab: Dashboard) -> None:
+    spec = items_spec()
+    del spec["warmup_s"]
+    spec["workload"]["streams"][0]["load"] = {"model": "burst", "connections": 4}
+    run = looplab.finished(looplab.submit(spec))
+    assert run["spec"]["warmup_s"] == 0
+    (stream,) = run["streams"]
+    assert stream["response_time_s"]["max"] <= stream["duration_s"] * 1.001
+    assert stream["response_time_s"]["p50"] > stream["service_time_s"]["p50"]
+
+
+def test_the_list_is_newest_first_and_pages(looplab: Dashboard) -> None:
+    made = [looplab.submit(items_spec(tags=["paged"])) for _ in range(3)]
+    first = looplab.get("/api/runs?limit=2&tag=paged").json()
+    rest = looplab.get(f"/api/runs?limit=2&tag=paged&cursor={first['next']}").json()
+    listed = [run["id"] for run in first["runs"] + rest["runs"]]
+    assert listed == made[::-1]
+    assert rest["next"] is None
+    assert "trials" not in first["runs"][0]
+    for run_id in made:
+        looplab.finished(run_id)
+
+
+def test_one_run_for_each_idempotency_key(looplab: Dashboard) -> None:
+    def post(title: str) -> tuple[int, str]:
+        answer = looplab.post(
+            "/api/runs", items_spec(title=title), headers={"Idempotency-Key": "one"}
+        )
+        return answer.status_code, answer.json().get("id", answer.json().get("error"))
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = set(pool.map(post, ["same"] * 100))
+    assert len(answers) == 1
+    assert post("other") == (409, "conflict")
+    ((status, run_id),) = answers
+    assert status == 202
+    looplab.finished(run_id)
+
+
+def test_a_second_run_waits_and_tells_its_place(looplab: Dashboard) -> None:
+    first, second = looplab.submit(long_spec()), looplab.submit(items_spec())
+    looplab.until_state(first, {"running"})
+    waiting = looplab.run(second)
+    assert waiting["state"] == "queued"
+    assert waiting["progress"]["queue_position"] == 1
+    assert looplab.post(f"/api/runs/{first}/cancel").json()["state"] == "cancelled"
+    looplab.finished(second)
+    begun = looplab.run(second)["started_at"]
+    assert begun >= looplab.run(first)["finished_at"]
+
+
+def test_cancel_when_queued_and_when_over(looplab: Dashboard) -> None:
+    first, second = looplab.submit(long_spec()), looplab.submit(items_spec())
+    assert looplab.post(f"/api/runs/{second}/cancel").json()["state"] == "cancelled"
+    assert looplab.post(f"/api/runs/{first}/cancel").json()["state"] == "cancelled"
+    again = looplab.post(f"/api/runs/{first}/cancel")
+    assert (again.status_code, again.json()["error"]) == (409, "conflict")
+
+
+def test_delete_only_what_is_over(looplab: Dashboard) -> None:
+    run_id = looplab.submit(long_spec())
+    refused = looplab.session.delete(f"{looplab.url}/api/runs/{run_id}", timeout=10)
+    assert refused.status_code == 409
+    looplab.post(f"/api/runs/{run_id}/cancel")
+    deleted = looplab.session.delete(f"{looplab.url}/api/runs/{run_id}", timeout=10)
+    assert deleted.status_code == 204
+    assert looplab.get(f"/api/runs/{run_id}").status_code == 404
+
+
+def test_a_live_run_tells_phase_and_time_left(looplab: Dashboard) -> None:
+    run_id = looplab.submit(long_spec())
+    looplab.until_state(run_id, {"running"})
+    progress = until(lambda: looplab.run(run_id)["progress"], "progress")
+    assert (progress["phase"], progress["trial"], progress["trials"]) == ("running", 1, 1)
+    assert 0 < progress["share"] < 1
+    assert 100 < progress["remaining_s"] <= 120
+    looplab.post(f"/api/runs/{run_id}/cancel")
+
+
+def test_gauges_show_target_and_client(looplab: Dashboard) -> None:
+    spec = items_spec()
+    spec["workload"]["streams"][0]["stop"] = {"duration_s": 1.6}
+    run_id = looplab.submit(spec)
+    looplab.finished(run_id)
+    gauges = looplab.get(f"/api/runs/{run_id}/gauges").json()
+    assert {one["role"] for one in gauges["processes"]} >= {"target", "client"}
+    assert all(max(one["memory_bytes"]) > 1_000_000 for one in gauges["processes"])
+
+
+@pytest.mark.parametrize("run_id", [ABSENT, "short", "ABCDEFGHJK", "..%2f..%2fetc", "%00"])
+def test_unknown_ids_are_404(looplab: Dashboard, run_id: str) -> None:
+    answer = looplab.get(f"/api/runs/{run_id}")
+    assert (answer.status_code, answer.json()["error"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize("limit", ["0", "201", "-1", "1_0", "x", "1e1", "9" * 5000])
+def test_the_limit_of_a_list_is_checked(looplab: Dashboard, limit: str) -> None:
+    assert looplab.get(f"/api/runs?limit={limit}").status_code == 422
+
+
+def test_blocking_refuses_concurrency(looplab: Dashboard) -> None:
+    answer = looplab.post("/api/runs", items_spec(client={"strategy": "blocking"}))
+    assert answer.status_code == 422
+    (field,) = answer.json()["fields"]
+    assert field["field"] == "workload.streams.0.load.concurrency"
+    assert "choose threaded" in field["message"]
+
+
+def test_the_dashboard_is_no_target(looplab: Dashboard) -> None:
+    answer = looplab.post("/api/runs", items_spec(target={"url": looplab.url}))
+    assert answer.status_code == 422
+    assert answer.json()["fields"][0]["field"] == "target.url"

@@ -1,0 +1,26 @@
+"""What programs read before they hand in work."""
+
+from tests.dashboard import Dashboard
+
+
+def test_healthz_names_the_product(looplab: Dashboard) -> None:
+    health = looplab.get("/healthz").json()
+    assert health["name"] == "looplab"
+    assert health["pid"] == looplab.process.pid
+
+
+def test_configurations_are_targets_that_can_be_named(looplab: Dashboard) -> None:
+    configurations = looplab.get("/api/configurations").json()
+    assert len({one["name"] for one in configurations}) == len(configurations) >= 4
+    first = configurations[0]
+    assert set(first) == {"name", "target", "builtin", "available", "missing_extra"}
+    assert first["target"]["server"] == "uvicorn"
+
+
+def test_the_api_is_documented(looplab: Dashboard) -> None:
+    schema = looplab.get("/openapi.json").json()
+    assert {"/api/runs", "/api/runs/{run_id}", "/api/compare"} <= set(schema["paths"])
+    assert "Spec" in schema["components"]["schemas"]
+    page = looplab.get("/docs")
+    assert page.status_code == 200
+    assert "https://" not in page.text

@@ -1,0 +1,178 @@
+"""A real dashboard in a process of its own, for the tests that talk to one."""
+
+import contextlib
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import requests
+
+START_S = 30.0
+TERMINAL = {"finished", "failed", "cancelled", "interrupted"}
+
+
+def until(condition: Callable[[], Any], what: str, within_s: float = 20.0) -> Any:
+    """The first true answer of `condition`, asked every 20 ms; fails after `within_s`."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if answer := condition():
+            return answer
+        time.sleep(0.02)
+    raise AssertionError(f"not within {within_s:g} s: {what}")
+
+
+@dataclass
+class Dashboard:
+    process: subprocess.Popen[str]
+    url: str
+    db: Path
+
+    def __post_init__(self) -> None:
+        self.session = requests.Session()
+        self.session.trust_env = False
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        return self.session.get(self.url + path, timeout=20, **options)
+
+    def post(self, path: str, body: Any = None, **options: Any) -> requests.Response:
+        return self.session.post(self.url + path, json=body, timeout=20, **options)
+
+    def submit(self, spec: Mapping[str, Any]) -> str:
+        answer = self.post("/api/runs", spec)
+        assert answer.status_code == 202, answer.text
+        run_id: str = answer.json()["id"]
+        return run_id
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        answer = self.get(f"/api/runs/{run_id}")
+        assert answer.status_code == 200, answer.text
+        document: dict[str, Any] = answer.json()
+        return document
+
+    def until_state(self, run_id: str, states: set[str], within_s: float = 60.0) -> dict[str, Any]:
+        def reached() -> dict[str, Any] | None:
+            run = self.run(run_id)
+            return run if run["state"] in states else None
+
+        run: dict[str, Any] = until(reached, f"run {run_id} in {states}", within_s)
+        return run
+
+    def finished(self, run_id: str, within_s: float = 60.0) -> dict[str, Any]:
+        run = self.until_state(run_id, TERMINAL, within_s)
+        assert run["state"] == "finished", run["reason"]
+        return run
+
+    @property
+    def instance(self) -> str:
+        return instance_of(self.db)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, number: int = signal.SIGTERM, within_s: float = 5.0) -> int:
+        """Ask for an orderly stop; the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(timeout=within_s)
+
+
+def instance_of(db: Path) -> str:
+    """The marker that every process of this database carries."""
+    with contextlib.closing(sqlite3.connect(f"file:{db}?mode=ro", uri=True)) as connection:
+        (marker,) = connection.execute("select instance from meta").fetchone()
+    return str(marker)
+
+
+def marked(instance: str) -> list[int]:
+    """The live processes that carry the marker."""
+    needle = f"LOOPLAB_INSTANCE={instance}".encode()
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(OSError, psutil.Error):
+            alive = process.status() != psutil.STATUS_ZOMBIE
+            if alive and needle in Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0"):
+                found.append(process.pid)
+    return found
+
+
+@contextlib.contextmanager
+def dashboard(
+    folder: Path, arguments: Sequence[str] = (), environment: Mapping[str, str] | None = None
+) -> Iterator[Dashboard]:
+    """Start one on a free port with `folder`/runs.db; whatever happens, it is ended after."""
+    db = folder / "runs.db"
+    log = (folder / "looplab.log").open("a")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "control_plane", "--port", "0", "--db", str(db), *arguments],
+        stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, **(environment or {})},
+    )  # fmt: skip
+    try:
+        url = _address(process, folder / "looplab.log")
+        started = Dashboard(process, url, db)
+        until(lambda: _answers(url), "the dashboard answers", START_S)
+        yield started
+        started.session.close()
+    finally:
+        _end(process)
+        log.close()
+
+
+def _address(process: subprocess.Popen[str], log: Path) -> str:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert "http://" in line, f"no address but {line!r}; {log.read_text()[-2000:]}"
+    return next(word for word in line.split() if word.startswith("http://"))
+
+
+def _answers(url: str) -> bool:
+    with contextlib.suppress(requests.ConnectionError):
+        return requests.get(f"{url}/healthz", timeout=5).ok
+    return False
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(timeout=8)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def items_spec(**changes: Any) -> dict[str, Any]:
+    """A short run of the items workload; `changes` replace top-level fields."""
+    item_id = {"kind": "integer", "low": 1, "high": 99}
+    stream = {
+        "name": "items",
+        "requests": [{"path": "/items/{item_id}", "values": {"item_id": item_id}}],
+        "load": {"model": "closed", "concurrency": 4},
+        "stop": {"requests": 200},
+    }  # fmt: skip
+    return {"workload": {"streams": [stream]}, "warmup_s": 0.1, "timeout_s": 10, **changes}
+
+
+def long_spec(**changes: Any) -> dict[str, Any]:
+    """A run that lasts until it is ended."""
+    spec = items_spec(**changes)
+    spec["workload"]["streams"][0]["stop"] = {"duration_s": 120}
+    return spec

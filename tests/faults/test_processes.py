@@ -1,0 +1,223 @@
+"""Killed, stopped and hanging processes: nothing is left running, nothing finished is lost."""
+
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+
+from tests.dashboard import Dashboard, dashboard, items_spec, long_spec, marked, until
+
+CYCLES = 20
+
+
+def gone_within_a_second(instance: str) -> None:
+    until(lambda: not marked(instance), "every process of the instance is gone", 1.0)
+
+
+@pytest.mark.parametrize("state", ["queued", "starting", "warming", "running"])
+def test_kill_the_control_plane_in_each_state(clean_after: Path, state: str) -> None:
+    with dashboard(clean_after) as looplab:
+        finished = looplab.submit(items_spec(title="kept"))
+        before = looplab.finished(finished)
+        if state == "queued":
+            looplab.submit(long_spec())
+        run_id = looplab.submit(long_spec(warmup_s=30 if state == "warming" else 0.1))
+        looplab.until_state(run_id, {state})
+        looplab.kill()
+        gone_within_a_second(looplab.instance)
+    with dashboard(clean_after) as again:
+        run = again.run(run_id)
+        assert run["state"] == "interrupted"
+        assert run["reason"]
+        assert again.run(finished) == before
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_kill_the_control_plane_at_random_moments(clean_after: Path) -> None:
+    """Runs that were acknowledged as finished stay, byte for byte; no other run stays open."""
+    chance = random.Random(20)
+    finished: dict[str, bytes] = {}
+    for _ in range(CYCLES):
+        with dashboard(clean_after) as looplab:
+            for run_id, body in finished.items():
+                assert looplab.get(f"/api/runs/{run_id}").content == body
+            listed = looplab.get("/api/runs?limit=200").json()["runs"]
+            assert {run["state"] for run in listed} <= {"finished", "interrupted"}
+            made = [looplab.submit(items_spec(trials=2)) for _ in range(3)]
+            deadline = time.monotonic() + chance.uniform(0.1, 3.0)
+            while time.monotonic() < deadline:
+                finished |= {
+                    run_id: looplab.get(f"/api/runs/{run_id}").content
+                    for run_id in made
+                    if looplab.run(run_id)["state"] == "finished"
+                }
+            looplab.kill()
+            gone_within_a_second(looplab.instance)
+    assert finished
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_signal_stops_everything_in_order(clean_after: Path, number: int, times: int) -> None:
+    with dashboard(clean_after) as looplab:
+        run_id = looplab.submit(long_spec())
+        looplab.until_state(run_id, {"running"})
+        with open_answers(looplab, 50):
+            begun = time.monotonic()
+            for _ in range(times):
+                looplab.process.send_signal(number)
+            assert looplab.process.wait(timeout=8) == 0
+            assert time.monotonic() - begun <= 5
+        gone_within_a_second(looplab.instance)
+    with dashboard(clean_after) as again:
+        run = again.run(run_id)
+        assert (run["state"], run["reason"]) == (
+            "interrupted",
+            "Looplab was stopped in trial 1 of 1",
+        )
+
+
+@contextmanager
+def open_answers(looplab: Dashboard, count: int) -> Iterator[None]:
+    """Connections that stay open, with half a request sent."""
+
+    parts = urlsplit(looplab.url)
+    sockets = [socket.create_connection((parts.hostname, parts.port)) for _ in range(count)]
+    for one in sockets:
+        one.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n")
+    try:
+        yield
+    finally:
+        for one in sockets:
+            one.close()
+
+
+@pytest.mark.parametrize("victim", ["guard", "server", "client"])
+def test_kill_a_part_of_a_run(clean_after: Path, victim: str) -> None:
+    with dashboard(clean_after) as looplab:
+        run_id = looplab.submit(long_spec())
+        looplab.until_state(run_id, {"running"})
+        one_of(looplab, victim).kill()
+        run = looplab.until_state(run_id, {"failed", "finished"}, 10)
+        expected = "client died" if victim == "client" else "target died"
+        assert run["state"] == "failed"
+        assert expected in run["reason"]
+        looplab.finished(looplab.submit(items_spec()))
+        until(lambda: not marked(looplab.instance), "nothing of the run is left", 2.0)
+
+
+def one_of(looplab: Dashboard, role: str) -> psutil.Process:
+    """A process below the dashboard, told by its command line."""
+    words = {"guard": "guard", "server": "uvicorn", "client": "control_plane.load"}
+    below = psutil.Process(looplab.process.pid).children(recursive=True)
+    commands = {process: process.cmdline() for process in below}
+    matching = [
+        process
+        for process, line in commands.items()
+        if any(words[role] in word for word in line)
+        and not (role == "server" and any("guard" in word for word in line))
+    ]
+    assert matching, commands
+    return matching[0]
+
+
+def test_a_stopped_target_does_not_hold_the_run(clean_after: Path) -> None:
+    with dashboard(clean_after) as looplab:
+        spec = items_spec(timeout_s=0.5)
+        spec["workload"]["streams"][0]["stop"] = {"requests": 10_000_000}
+        run_id = looplab.submit(spec)
+        looplab.until_state(run_id, {"running"})
+        one_of(looplab, "server").send_signal(signal.SIGSTOP)
+        run = looplab.until_state(run_id, {"failed"}, 15)
+        assert "stopped answering" in run["reason"]
+
+
+def test_a_target_that_exits_fails_the_run(clean_after: Path) -> None:
+    with dashboard(clean_after) as looplab:
+        run_id = looplab.submit(long_spec())
+        looplab.until_state(run_id, {"running"})
+        one_of(looplab, "server").send_signal(signal.SIGTERM)
+        run = looplab.until_state(run_id, {"failed"}, 10)
+        assert "target" in run["reason"]
+
+
+@pytest.mark.parametrize("state", ["starting", "warming", "running"])
+def test_cancel_within_two_seconds(clean_after: Path, state: str) -> None:
+    with dashboard(clean_after) as looplab:
+        run_id = looplab.submit(long_spec(warmup_s=30 if state == "warming" else 0))
+        looplab.until_state(run_id, {state})
+        begun = time.monotonic()
+        run = looplab.post(f"/api/runs/{run_id}/cancel").json()
+        assert run["state"] == "cancelled"
+        assert time.monotonic() - begun <= 2
+        assert marked(looplab.instance) == []
+
+
+def test_a_control_plane_that_slept_goes_on(clean_after: Path) -> None:
+    with dashboard(clean_after) as looplab:
+        spec = items_spec()
+        spec["workload"]["streams"][0]["stop"] = {"duration_s": 1.5}
+        run_id = looplab.submit(spec)
+        looplab.until_state(run_id, {"running"})
+        process = psutil.Process(looplab.process.pid)
+        process.suspend()
+        until(lambda: not any(is_client(one) for one in process.children()), "client is done", 15)
+        process.resume()
+        looplab.until_state(run_id, {"finished", "failed"}, 20)
+
+
+def is_client(process: psutil.Process) -> bool:
+    try:
+        alive = process.status() != psutil.STATUS_ZOMBIE
+        return alive and any("control_plane.load" in word for word in process.cmdline())
+    except psutil.Error:
+        return False
+
+
+def test_a_failed_start_shows_the_reason(clean_after: Path) -> None:
+    """The bundled application cannot start when its threads cannot be read."""
+    with dashboard(clean_after) as looplab:
+        dead = f"http://127.0.0.1:{unused_port()}"
+        run = looplab.until_state(looplab.submit(items_spec(target={"url": dead})), {"failed"}, 30)
+        assert dead.removeprefix("http://") in run["reason"]
+
+
+def unused_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def test_the_second_start_on_one_file_names_the_first(clean_after: Path) -> None:
+    with dashboard(clean_after) as looplab:
+        second = start_again(clean_after)
+        assert second.returncode == 3
+        assert str(looplab.process.pid) in second.stderr
+        assert looplab.url in second.stderr
+        assert second.stderr.count("\n") == 1
+
+
+def start_again(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "control_plane", "--db", str(folder / "runs.db"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+
+
+def test_a_taken_port_names_its_owner(
+    clean_after: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with dashboard(clean_after) as looplab:
+        port = looplab.url.rpartition(":")[2]
+        other = start_again(tmp_path_factory.mktemp("other"), "--port", port)
+        assert other.returncode == 2
+        assert looplab.url in other.stderr
+        assert other.stderr.count("\n") == 1
