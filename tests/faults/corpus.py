@@ -213,15 +213,15 @@ BODIES: dict[str, bytes] = {
 XSS = (
     "<script>alert(1)</script>", '"><script>alert(1)</script>', "<img src=x onerror=alert(1)>",
     "<svg onload=alert(1)>", "'-alert(1)-'", "javascript:alert(1)", "{{7*7}}", "{% raw %}",
-    "${7*7}",     "<!--", "]]>", "</textarea><script>alert(1)</script>", "</title><script>alert(1)</script>",
-    '" autofocus onfocus=alert(1) x="', "' onmouseover='alert(1)", "&lt;script&gt;", "%3Cscript%3E",
-    "<iframe src=javascript:alert(1)>", "<a href=javascript:alert(1)>x</a>", "<b>bold</b>",
-    "<style>*{display:none}</style>", "<base href=//127.0.0.9>", "<meta http-equiv=refresh>",
+    "${7*7}", "<!--", "]]>", "</textarea><script>alert(1)</script>", "<input onfocus=alert(1)>",
+    "</title><script>alert(1)</script>", '" autofocus onfocus=alert(1) x="', "&lt;script&gt;",
+    "' onmouseover='alert(1)", "%3Cscript%3E", "<iframe src=javascript:alert(1)>", "<b>bold</b>",
+    "<a href=javascript:alert(1)>x</a>", "<style>*{display:none}</style>", "<object data=x>",
+    "<base href=//127.0.0.9>", "<meta http-equiv=refresh>", "<form action=//127.0.0.9>",
     "<math><mi xlink:href=javascript:alert(1)>", "<details open ontoggle=alert(1)>",
-    "<input onfocus=alert(1) autofocus>", "<body onload=alert(1)>", "<object data=x>",
-    "<embed src=x>",     "<form action=//127.0.0.9>", "<template><s>", "`${alert(1)}`", "\\u003cscript\\u003e",
-    "<scr<script>ipt>", "<SCRIPT SRC=//127.0.0.9/x.js>", "=cmd|' /C calc'!A0", "+1+1", "-1+1",
-    "@SUM(A1)", "../../etc/passwd",
+    "<body onload=alert(1)>", "<embed src=x>", "<template><s>", "`${alert(1)}`", "@SUM(A1)",
+    "\\u003cscript\\u003e", "<scr<script>ipt>", "<SCRIPT SRC=//127.0.0.9/x.js>", "+1+1", "-1+1",
+    "=cmd|' /C calc'!A0", "../../etc/passwd",
 )  # fmt: skip
 """Texts that are allowed in a title, and must be shown as they are."""
 

@@ -1,0 +1,111 @@
+"""The command line, with and without a dashboard."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from control_plane import __version__
+from tests.dashboard import dashboard, items_spec
+
+
+def looplab(
+    arguments: Sequence[str], folder: Path, stdin: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "control_plane", *arguments]
+    return subprocess.run(
+        command, cwd=folder, input=stdin, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.fixture
+def spec_file(tmp_path: Path) -> Path:
+    path = tmp_path / "spec.json"
+    path.write_text(json.dumps(items_spec(title="from a file")))
+    return path
+
+
+def test_version(tmp_path: Path) -> None:
+    assert looplab(["--version"], tmp_path).stdout == f"looplab {__version__}\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_run_and_compare_without_a_dashboard(tmp_path: Path, spec_file: Path) -> None:
+    ids = []
+    for _ in range(2):
+        done = looplab(["run", str(spec_file), "--json"], tmp_path)
+        assert done.returncode == 0, done.stderr
+        run = json.loads(done.stdout)
+        assert (run["state"], run["streams"][0]["completed"]) == ("finished", 200)
+        ids.append(run["id"])
+    compared = looplab(["compare", *ids, "--json"], tmp_path)
+    assert json.loads(compared.stdout)["baseline"] == ids[0]
+    table = looplab(["compare", *ids], tmp_path)
+    assert "throughput_per_s" in table.stdout
+
+
+def test_run_hands_in_at_the_dashboard_that_has_the_database(
+    tmp_path: Path, spec_file: Path
+) -> None:
+    with dashboard(tmp_path) as started:
+        done = looplab(["run", str(spec_file), "--wait"], tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert started.url in done.stdout
+        assert "finished" in done.stdout
+        (run,) = started.get("/api/runs").json()["runs"]
+        assert run["title"] == "from a file"
+        assert looplab(["compare", run["id"]], tmp_path).returncode == 0
+
+
+def test_a_spec_from_standard_input(tmp_path: Path) -> None:
+    done = looplab(["run", "-"], tmp_path, stdin=json.dumps(items_spec()))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("spec", "complaint"),
+    [
+        ("{", "not readable JSON"),
+        ("[]", "JSON object"),
+        (json.dumps(items_spec(trials=0)), "trials: 0 is below"),
+        (json.dumps(items_spec(client={"strategy": "blocking"})), "choose threaded"),
+    ],
+)
+def test_a_wrong_spec_is_one_readable_line(tmp_path: Path, spec: str, complaint: str) -> None:
+    done = looplab(["run", "-"], tmp_path, stdin=spec)
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["run", "absent.json"], "absent.json: No such file"),
+        (["compare", "zzzzzzzzzz"], "zzzzzzzzzz"),
+        (["compare", "x"], "'x'"),
+        (["--port", "99999"], "port"),
+        (["--host", "0.0.0.0"], "0.0.0.0"),
+    ],
+)
+def test_a_wrong_call_is_one_readable_line(
+    tmp_path: Path, arguments: list[str], complaint: str
+) -> None:
+    done = looplab(arguments, tmp_path)
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_file_that_is_no_database_stays_as_it_is(tmp_path: Path) -> None:
+    db = tmp_path / "runs.db"
+    db.write_bytes(b"not a database, but somebody's notes" * 100)
+    before = db.read_bytes()
+    done = looplab([], tmp_path)
+    assert done.returncode == 2
+    assert "runs.db" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert db.read_bytes() == before
