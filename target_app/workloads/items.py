@@ -1,0 +1,22 @@
+"""Small answers without any wait: what the server and the framework cost by themselves."""
+
+import random
+from string import ascii_lowercase
+
+from target_app.workload import Workload
+
+workload = Workload("items", "Small answers without any wait.")
+
+
+@workload.serve(
+    "GET", "/items/{item_id}", values={"item_id": {"kind": "integer", "low": 1, "high": 24999}}
+)
+async def read_item(item_id: int) -> dict[str, int]:
+    """The number from the path."""
+    return {"item_id": item_id}
+
+
+@workload.serve("GET", "/")
+async def random_letters() -> dict[str, str]:
+    """Five random lowercase letters."""
+    return {"data": "".join(random.choices(ascii_lowercase, k=5))}

@@ -1,0 +1,45 @@
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from tests.target_app.server import serving
+
+
+def test_health(client: httpx.Client) -> None:
+    assert client.get("/health").json() == {"status": "ok"}
+
+
+def test_it_serves_itself_alone() -> None:
+    with serving("target_app") as alone:
+        assert alone.client.get("/items/7").json() == {"item_id": 7}
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+def test_its_own_documentation_answers(client: httpx.Client, path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 200
+    assert "/openapi.json" in answer.text
+
+
+def test_every_operation_has_a_ready_request(client: httpx.Client) -> None:
+    document = client.get("/openapi.json").json()
+    tags = {tag["name"] for tag in document["tags"]}
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            request = operation["x-looplab"]["request"]
+            assert (request["method"], request["path"]) == (method.upper(), path)
+            placeholders = {parameter["name"] for parameter in operation.get("parameters", ())}
+            assert request["values"].keys() == placeholders
+            assert operation["description"]
+            assert set(operation["tags"]) <= tags
+
+
+def test_the_import_brings_nothing_that_only_some_workloads_need() -> None:
+    heavy = {"sqlalchemy", "httpx", "multiprocessing", "uvicorn"}
+    code = "import sys, target_app.main; print(*sys.modules)"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, text=True
+    )
+    assert heavy & set(answer.stdout.split()) == set()
