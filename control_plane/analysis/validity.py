@@ -34,7 +34,9 @@ def judge(trials: Sequence[Trial], merged: Sequence[Summary], spec: Spec) -> Val
         other_load(trials),
     )
     judged = tuple(reason for reason in gates if reason is not None)
-    fired = sorted((one for one in judged if one.level != "ok"), key=lambda one: one.level)
+    fired = sorted(
+        (one for one in judged if one.level != "ok"), key=lambda one: one.level != "invalid"
+    )
     if not fired:
         return Validity("valid", (), judged)
     return Validity("invalid" if fired[0].level == "invalid" else "suspect", tuple(fired), judged)

@@ -1,0 +1,179 @@
+"""The compare page in words: the sentence, the catch, and what a ratio belongs to."""
+
+from collections.abc import Iterator
+
+from control_plane.analysis.comparison import PRIMARY, Comparison, Row, invalid, suspect
+from control_plane.analysis.labels import RunLabel
+from control_plane.analysis.run_prose import headline
+from control_plane.analysis.sentence import Sentence, listed, number, sentence, times_word
+from control_plane.domain.run import Run
+from control_plane.domain.spec import concurrency_of
+from control_plane.domain.states import State
+from control_plane.domain.units import seconds
+
+_WORDS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
+
+
+def title(comparison: Comparison) -> Sentence:
+    """The h1. While a run is under way it starts with `So far:`."""
+    if len(comparison.runs) == 1:
+        return headline(comparison.runs[0])
+    waiting = [run for run in comparison.runs if not run.state.terminal]
+    row = primary_row(comparison)
+    said = _verdictless(comparison, row) if row else _why_nothing(comparison)
+    if not waiting:
+        return said
+    done = len(comparison.runs) - len(waiting)
+    so_far = sentence("So far: ", said, " ") if row else ()
+    have = "run has" if done == 1 else "runs have"
+    return sentence(so_far, f"{done} {have} ended, {len(waiting)} to come.")
+
+
+def primary_row(comparison: Comparison) -> Row | None:
+    """Throughput of the first stream for which a contender has a ratio."""
+    rows = (comparison.row(stream, PRIMARY) for stream in comparison.streams)
+    return next((row for row in rows if _contenders(comparison, row)), None)
+
+
+def catch(comparison: Comparison) -> Sentence:
+    """The second sentence: who takes no part, who is suspect, and what throughput hides."""
+    found = [*_set_aside(comparison), *_suspects(comparison)][:2]
+    row = primary_row(comparison)
+    if row and (alone := _quickest_alone(comparison, row)):
+        found.append(alone)
+    spaced = [sentence(" ", one) if index else one for index, one in enumerate(found)]
+    return sentence(*spaced)
+
+
+def shared_cause(comparison: Comparison) -> str | None:
+    """What a ratio belongs to when several fields of the spec differ, or when none does."""
+    if len(comparison.runs) < 2:
+        return None
+    labels = [one.label.lower() for one in comparison.differences]
+    if not labels:
+        return "No field differs: the same spec was measured again."
+    if len(labels) == 1:
+        return None
+    count = _WORDS[len(labels)] if len(labels) < len(_WORDS) else str(len(labels))
+    named = labels if len(labels) <= 4 else [*labels[:3], f"{len(labels) - 3} more"]
+    return f"{count} fields differ, so a ratio belongs to {listed(named)} together."
+
+
+def no_verdict(comparison: Comparison) -> str:
+    """Why these numbers decide nothing yet."""
+    if all(run.spec.trials == 1 for run in comparison.runs):
+        return "One trial gives no verdict."
+    return "Single runs without an interval give no verdict."
+
+
+def _contenders(comparison: Comparison, row: Row) -> list[tuple[RunLabel, float]]:
+    """Runs with a ratio to the baseline that may stand in the sentence, the largest ratio first."""
+    found = [
+        (comparison.label(run.id), ratio)
+        for run in comparison.runs
+        if run.id != comparison.baseline
+        and (ratio := row.ratios[run.id]) is not None
+        and not invalid(run)
+    ]
+    if invalid(comparison.run(comparison.baseline)):
+        return []
+    return sorted(found, key=lambda one: -one[1])
+
+
+def _verdictless(comparison: Comparison, row: Row) -> Sentence:
+    contenders = _contenders(comparison, row)
+    first, *others = contenders
+    base = comparison.label(comparison.baseline)
+    requests = f"{row.stream} requests" if len(comparison.streams) > 1 else "requests"
+    second = sentence("; ", _briefly(*others[-1])) if others else ()
+    return sentence(_clause(*first, requests, base), second, ". ", no_verdict(comparison))
+
+
+def _clause(contender: RunLabel, ratio: float, requests: str, base: RunLabel) -> Sentence:
+    if 0.995 <= ratio < 1.005:
+        return sentence(contender, f" served as many {requests} as ", base, " here")
+    if ratio < 0.5:
+        fewer = times_word(1 / ratio)
+        return sentence(contender, " served ", fewer, f" fewer {requests} than ", base, " here")
+    return sentence(contender, " served ", times_word(ratio), f" the {requests} of ", base, " here")
+
+
+def _briefly(contender: RunLabel, ratio: float) -> Sentence:
+    if 0.995 <= ratio < 1.005:
+        return sentence(contender, " as many")
+    if ratio < 0.5:
+        return sentence(contender, " served ", times_word(1 / ratio), " fewer")
+    word = " served more, " if ratio > 1 else " served fewer, "
+    return sentence(contender, word, times_word(ratio))
+
+
+def _why_nothing(comparison: Comparison) -> Sentence:
+    base = comparison.run(comparison.baseline)
+    label = comparison.label(base.id)
+    if invalid(base):
+        return sentence(label, " is invalid, so nothing is set against it.")
+    if base.state.terminal and base.state is not State.FINISHED:
+        return sentence(label, f" {_ended(base)}, so nothing is set against it.")
+    kinds = {one.kind for one in comparison.refusals.values()}
+    if "machine" in kinds:
+        return sentence("Not compared: the environments differ.")
+    if "invalid" in kinds:
+        return sentence("Not compared: no other run is valid.")
+    shared = set.intersection(*(_stream_names(run) for run in comparison.runs))
+    if not shared:
+        return sentence("Not compared: the runs have no stream of the same name.")
+    return sentence("Not compared: no other run has finished.")
+
+
+def _stream_names(run: Run) -> set[str]:
+    return {stream.name for stream in run.spec.workload.streams}
+
+
+def _ended(run: Run) -> str:
+    return run.state.value if run.state is State.FAILED else f"was {run.state.value}"
+
+
+def _set_aside(comparison: Comparison) -> Iterator[Sentence]:
+    for run in comparison.runs:
+        label, refusal = comparison.label(run.id), comparison.refusals.get(run.id)
+        if refusal and refusal.kind == "invalid":
+            yield sentence(label, f" is invalid and takes no part: {refusal.text}")
+        elif refusal:
+            yield sentence(label, f" was measured in another environment: {refusal.text}.")
+        elif run.state.terminal and run.state is not State.FINISHED:
+            yield sentence(label, f" {_ended(run)}: {run.reason or 'no reason is known'}.")
+
+
+def _suspects(comparison: Comparison) -> Iterator[Sentence]:
+    for run in comparison.runs:
+        if suspect(run) and run.validity is not None:
+            text = run.validity.reasons[0].text
+            yield sentence(comparison.label(run.id), f" is suspect: {text}")
+
+
+def _quickest_alone(comparison: Comparison, row: Row) -> Sentence:
+    """Said when the run that serves most lets the single request wait longer than another."""
+    able = [one.id for one, _ in _contenders(comparison, row)] + [comparison.baseline]
+    waits = comparison.row(row.stream, "response_time_s.p50").values
+    most = max(able, key=lambda run_id: row.values[run_id] or 0.0)
+    known = {run_id: value for run_id in able if (value := waits[run_id]) is not None}
+    quick = min(known, key=lambda run_id: known[run_id])
+    if quick == most or known[most] < 1.1 * known[quick]:
+        return ()
+    busy = _concurrency(comparison.run(most), row.stream)
+    crowd = f", which keeps {busy} requests in flight" if busy > 1 else ""
+    return sentence(
+        "One request alone is quickest in ",
+        comparison.label(quick),
+        ": p50 ",
+        number(seconds(known[quick])),
+        " against ",
+        number(seconds(known[most])),
+        " in ",
+        comparison.label(most),
+        f"{crowd}.",
+    )
+
+
+def _concurrency(run: Run, stream: str) -> int:
+    return next(concurrency_of(one.load) for one in run.spec.workload.streams if one.name == stream)

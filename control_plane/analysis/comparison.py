@@ -1,0 +1,156 @@
+"""Runs side by side: their values, what differs between them, and ratios to the baseline."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from control_plane.analysis.differences import (
+    Difference,
+    environment_differences,
+    machine_mismatch,
+    spec_differences,
+)
+from control_plane.analysis.labels import RunLabel, label_runs
+from control_plane.domain.metrics import METRICS, Metric, Unit
+from control_plane.domain.result import Summary
+from control_plane.domain.run import Run
+from control_plane.domain.states import State
+
+PRIMARY = "throughput_per_s"
+"""The metric that makes the sentence."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a run gets no ratio: another machine, an invalid side. The text names both values."""
+
+    kind: Literal["machine", "invalid"]
+    text: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One metric of one stream. By run id: the value, and contender over baseline.
+
+    A ratio is None where a side is missing, zero, invalid, unfinished or not comparable, and for
+    shares of errors, which are compared by difference. `verdicts` stays empty without intervals.
+    """
+
+    stream: str
+    metric: str
+    unit: Unit
+    less_is_better: bool
+    values: Mapping[str, float | None]
+    ratios: Mapping[str, float | None]
+    verdicts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One to twelve runs in the order of the URL.
+
+    `differences` are fields of the spec, `environment` facts of the machines; `same_fields`
+    counts the spec's other fields. `refusals` by run id.
+    """
+
+    baseline: str
+    runs: tuple[Run, ...]
+    labels: tuple[RunLabel, ...]
+    differences: tuple[Difference, ...]
+    environment: tuple[Difference, ...]
+    same_fields: int
+    rows: tuple[Row, ...]
+    refusals: Mapping[str, Refusal]
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Names of all streams, the baseline's first."""
+        return tuple(dict.fromkeys(row.stream for row in self.rows))
+
+    def run(self, run_id: str) -> Run:
+        return next(run for run in self.runs if run.id == run_id)
+
+    def label(self, run_id: str) -> RunLabel:
+        return next(label for label in self.labels if label.id == run_id)
+
+    def row(self, stream: str, metric: str) -> Row:
+        return next(row for row in self.rows if (row.stream, row.metric) == (stream, metric))
+
+
+def compare(runs: Sequence[Run], baseline: str, *, anyway: bool = False) -> Comparison:
+    """Streams are matched by name. `anyway` gives ratios in spite of the refusals.
+
+    `baseline` is the id of one of the runs.
+    """
+    base = next(run for run in runs if run.id == baseline)
+    differences, same = spec_differences(runs)
+    refusals = _refusals(base, runs)
+    silent = {run.id for run in runs if run.state is not State.FINISHED}
+    if not anyway:
+        silent |= refusals.keys()
+    names = dict.fromkeys(one.name for run in (base, *runs) for one in run.spec.workload.streams)
+    return Comparison(
+        baseline=baseline,
+        runs=tuple(runs),
+        labels=label_runs(runs),
+        differences=differences,
+        environment=environment_differences(runs),
+        same_fields=same,
+        rows=tuple(_row(base, runs, name, metric, silent) for name in names for metric in METRICS),
+        refusals=refusals,
+    )
+
+
+def value_of(summary: Summary | None, metric: str) -> float | None:
+    """The value of `throughput_per_s`, `service_time_s.p99` and so on; None where there is none."""
+    name, _, part = metric.partition(".")
+    value = getattr(summary, name, None)
+    found: float | None = getattr(value, part, None) if part else value
+    return found
+
+
+def stream_of(run: Run, name: str) -> Summary | None:
+    return next((one for one in run.streams if one.name == name), None)
+
+
+def invalid(run: Run) -> bool:
+    return run.validity is not None and run.validity.outcome == "invalid"
+
+
+def suspect(run: Run) -> bool:
+    return run.validity is not None and run.validity.outcome == "suspect"
+
+
+def _row(base: Run, runs: Sequence[Run], stream: str, metric: Metric, silent: set[str]) -> Row:
+    values = {run.id: value_of(stream_of(run, stream), metric.name) for run in runs}
+    spoken = {
+        run.id for run in runs if not silent & {run.id, base.id} and _alike(base, run, metric)
+    }
+    ratios = {
+        run_id: _ratio(values[base.id], value) if run_id in spoken else None
+        for run_id, value in values.items()
+    }
+    return Row(stream, metric.name, metric.unit, metric.less_is_better, values, ratios)
+
+
+def _alike(base: Run, run: Run, metric: Metric) -> bool:
+    """Durations are summed over trials, so they need as many; shares of errors have no ratio."""
+    if metric.name == "duration_s":
+        return len(base.trials) == len(run.trials)
+    return metric.unit != "share"
+
+
+def _ratio(baseline: float | None, contender: float | None) -> float | None:
+    return contender / baseline if baseline and contender else None
+
+
+def _refusals(base: Run, runs: Sequence[Run]) -> dict[str, Refusal]:
+    """For each run that cannot be set against the baseline, or that is invalid itself."""
+    found = {}
+    for run in runs:
+        other = machine_mismatch(base.environment, run.environment)
+        if invalid(run) and run.validity is not None:
+            found[run.id] = Refusal("invalid", run.validity.reasons[0].text)
+        elif other is not None:
+            found[run.id] = Refusal("machine", other)
+    return found

@@ -1,0 +1,104 @@
+"""What differs between runs: fields of their specs, and facts of their environments."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from control_plane.analysis.fields import label_of, text_of
+from control_plane.domain.reading import write_spec
+from control_plane.domain.result import Environment
+from control_plane.domain.run import Run
+from control_plane.domain.spec import Spec
+
+NAMES_ONLY = ("title", "tags")
+"""Fields that name a run and change nothing in it."""
+
+PASSING = frozenset({"load_before", "load_average", "cores_target", "cores_client", "core_policy"})
+"""Facts of the moment, or set by the spec: no part of what the environment is."""
+
+MACHINE = ("hostname", "cpu_model", "cpu_count", "memory_bytes", "system", "kernel", "python")
+"""Facts that make two machines different; versions of libraries and the commit do not."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One field that differs: its dotted path, and by run id the raw value and how it is read.
+
+    None stands where a run has no such field.
+    """
+
+    field: str
+    label: str
+    values: Mapping[str, Any]
+    texts: Mapping[str, str]
+
+
+def spec_differences(runs: Sequence[Run]) -> tuple[tuple[Difference, ...], int]:
+    """The fields that differ, and how many others are the same. Streams are matched by name."""
+    names = _stream_names([run.spec for run in runs])
+    flat = {run.id: _flat_spec(run.spec, names) for run in runs}
+    return _differing(flat, names)
+
+
+def environment_differences(runs: Sequence[Run]) -> tuple[Difference, ...]:
+    """Lasting facts that differ between the runs whose environment is known."""
+    flat = {
+        run.id: {key: value for key, value in _leaves(run.environment) if key not in PASSING}
+        for run in runs
+        if run.environment is not None
+    }
+    return _differing(flat, ())[0]
+
+
+def machine_mismatch(first: Environment | None, second: Environment | None) -> str | None:
+    """Names both values of each fact that makes these two machines; None where they are one."""
+    if first is None or second is None:
+        return None
+    both = [(name, first.get(name), second.get(name)) for name in MACHINE]
+    differing = [
+        f"{label_of(name)} {text_of(name, one)} against {text_of(name, other)}"
+        for name, one, other in both
+        if one is not None and other is not None and one != other
+    ]
+    return ", ".join(differing) or None
+
+
+def _differing(
+    flat: Mapping[str, Mapping[str, Any]], streams: Sequence[str]
+) -> tuple[tuple[Difference, ...], int]:
+    fields = list(dict.fromkeys(field for one in flat.values() for field in one))
+    found = []
+    for field in fields:
+        values = {run_id: one.get(field) for run_id, one in flat.items()}
+        first = next(iter(values.values()))
+        if any(value != first for value in values.values()):
+            texts = {run_id: text_of(field, value) for run_id, value in values.items()}
+            found.append(Difference(field, label_of(field, streams), values, texts))
+    return tuple(found), len(fields) - len(found)
+
+
+def _stream_names(specs: Sequence[Spec]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(stream.name for spec in specs for stream in spec.workload.streams))
+
+
+def _flat_spec(spec: Spec, names: Sequence[str]) -> dict[str, Any]:
+    """Leaves by dotted path; a stream stands at the place of its name among `names`."""
+    document = write_spec(spec)
+    for name in NAMES_ONLY:
+        del document[name]
+    streams = document.pop("workload")["streams"]
+    placed = {str(names.index(stream.pop("name"))): stream for stream in streams}
+    return dict(_leaves({**document, "workload": {"streams": placed}}))
+
+
+def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Scalars, and lists of scalars as one leaf. Empty objects give none."""
+    if isinstance(node, Mapping):
+        items = [(str(key), value) for key, value in node.items()]
+    elif isinstance(node, list | tuple) and any(isinstance(one, Mapping) for one in node):
+        items = [(str(index), value) for index, value in enumerate(node)]
+    else:
+        yield path, list(node) if isinstance(node, tuple) else node
+        return
+    for key, value in items:
+        yield from _leaves(value, f"{path}.{key}" if path else key)

@@ -1,0 +1,103 @@
+"""How the fields of a spec and the facts of an environment are called and written."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from control_plane.domain.units import NONE, SPACE, count, size
+
+LABELS = {
+    "application": "Application",
+    "server": "Server",
+    "worker": "Worker class",
+    "workers": "Workers",
+    "target.loop": "Event loop",
+    "http": "HTTP parser",
+    "threads": "Threads",
+    "reuse_port": "Shared port",
+    "reload": "Reload",
+    "access_log": "Access log",
+    "keep_alive_s": "Keep-alive",
+    "backlog": "Backlog",
+    "url": "Address",
+    "strategy": "Strategy",
+    "reuse_connections": "Reuse connections",
+    "session": "Session",
+    "client.loop": "Client event loop",
+    "processes": "Client processes",
+    "max_body_bytes": "Largest body",
+    "method": "Method",
+    "path": "Path",
+    "expect": "Expected status",
+    "weight": "Weight",
+    "model": "Load model",
+    "concurrency": "Concurrency",
+    "connections": "Connections",
+    "think_time_s": "Think time",
+    "ramp_up_s": "Ramp-up",
+    "stop.requests": "Requests",
+    "stop.duration_s": "Duration",
+    "start_after_s": "Start after",
+    "trials": "Trials",
+    "warmup_s": "Warm-up",
+    "timeout_s": "Timeout",
+    "cores": "Cores",
+    "cores.target": "Target cores",
+    "cores.client": "Client cores",
+    "seed": "Seed",
+    "cpu_model": "CPU",
+    "cpu_count": "CPU count",
+    "memory_bytes": "Memory",
+    "hostname": "Machine",
+}
+
+LIBRARY = {"async": "aiohttp", "threaded": "requests", "blocking": "requests"}
+
+_STREAM = re.compile(r"workload\.streams\.(\d+)\.(.*)")
+_CLASS = re.compile(r"requests\.(\d+)\.(.*)")
+
+
+def label_of(field: str, streams: Sequence[str] = ()) -> str:
+    """`Concurrency`; with several streams `Concurrency, small`."""
+    stream, rest = _stream_of(field)
+    inside = _CLASS.fullmatch(rest)
+    name = _named(inside[2] if inside else rest)
+    if inside and inside[1] != "0":
+        name += f" {int(inside[1]) + 1}"
+    return f"{name}, {streams[stream]}" if stream is not None and len(streams) > 1 else name
+
+
+def text_of(field: str, value: Any) -> str:
+    """The value as a person reads it; a dash where there is none."""
+    name = field.rpartition(".")[2]
+    if value is None:
+        return NONE
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(str(one) for one in value) or NONE
+    if name == "strategy":
+        return f"{value}, {LIBRARY[value]}"
+    if not isinstance(value, int | float):
+        return str(value)
+    return _number(name, value)
+
+
+def _number(name: str, value: float) -> str:
+    if name.endswith("_bytes"):
+        return size(value)
+    if name.endswith("_s"):
+        return f"{value:g}{SPACE}s"
+    return count(value) if value == int(value) else f"{value:g}"
+
+
+def _stream_of(field: str) -> tuple[int | None, str]:
+    found = _STREAM.fullmatch(field)
+    return (int(found[1]), found[2]) if found else (None, field)
+
+
+def _named(path: str) -> str:
+    """The label of the last two parts, of the last part, or the last part itself in words."""
+    parts = path.split(".")
+    known = LABELS.get(".".join(parts[-2:])) or LABELS.get(parts[-1])
+    return known or parts[-1].removesuffix("_s").replace("_", " ").capitalize()

@@ -1,0 +1,153 @@
+"""The run page in words: its sentence, the lede, and the banner of what went wrong."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from control_plane.analysis.sentence import Sentence, listed, number, sentence
+from control_plane.analysis.summary import mean_with_waiting_s
+from control_plane.analysis.support import far_percentile
+from control_plane.domain.result import Reason, Summary, Validity
+from control_plane.domain.run import Live, Run
+from control_plane.domain.spec import Burst, concurrency_of
+from control_plane.domain.states import State
+from control_plane.domain.units import count, figures, seconds
+
+FAR_APART = 3
+"""From this factor between tail and median on, the tail is the news."""
+
+_TITLES = {
+    "completed": "no request completed",
+    "errors": "too many requests failed",
+    "client_cpu": "the client was at its limit",
+    "censored": "requests waited for over half the window",
+    "recorder": "the recorded times do not add up",
+    "target_restarted": "a worker of the target ended",
+    "other_load": "other processes were at work",
+}
+
+
+@dataclass(frozen=True)
+class Banner:
+    """What happened, then the evidence."""
+
+    kind: Literal["invalid", "suspect", "failed", "cancelled", "interrupted"]
+    title: str
+    text: str
+
+
+def headline(run: Run) -> Sentence:
+    """Median and the furthest percentile with full support; the title where there is no result."""
+    found = run.streams[0] if run.streams else None
+    times = found.response_time_s if found else None
+    if run.state is not State.FINISHED or _outcome(run) == "invalid" or not found or not times:
+        return sentence(run.title)
+    which = f"{found.name} requests" if len(run.streams) > 1 else "requests"
+    median = sentence(f"Half of the {which} answer in ", number(seconds(times.p50)))
+    tail = far_percentile(times)
+    if tail is None:
+        return sentence(median, ", the slowest in ", number(seconds(times.max)), ".")
+    value_s: float = getattr(times, tail[0])
+    but = "but " if value_s > FAR_APART * times.p50 else ""
+    return sentence(median, f", {but}{tail[1]} takes over ", number(seconds(value_s)), ".")
+
+
+def lede(run: Run) -> str:
+    """How much was measured under which load, what failed, what still waited. May be empty."""
+    return " ".join(_lede(run))
+
+
+def banner(run: Run) -> Banner | None:
+    """None for a run that is valid or still under way."""
+    if run.state in {State.FAILED, State.CANCELLED, State.INTERRUPTED}:
+        return _ended_early(run)
+    validity = run.validity
+    if validity is None or not validity.reasons:
+        return None
+    text = " ".join(reason.text for reason in validity.reasons)
+    if validity.outcome == "invalid":
+        text += " This run takes no part in comparisons."
+        return Banner("invalid", f"Invalid: {_what(validity)}", text)
+    return Banner("suspect", f"Suspect: {_what(validity)}", text)
+
+
+def so_far(live: Live) -> str:
+    """What the running trial has shown; no judgement before the end."""
+    busy = [one for one in live.streams if one.throughput_per_s and one.response_time_s]
+    if not busy:
+        return "So far: nothing is measured yet."
+    first = busy[0]
+    which = f"{first.name} requests" if len(live.streams) > 1 else "requests"
+    rate, times = first.throughput_per_s or 0.0, first.response_time_s
+    half = f"; half of them answer in {seconds(times.p50)}" if times else ""
+    last = "the last trial" if live.progress.trials > 1 else "the end"
+    return f"So far: {figures(rate)} {which} a second{half}. No verdict before {last}."
+
+
+def _lede(run: Run) -> Iterator[str]:
+    if run.state is not State.FINISHED or not run.streams:
+        return
+    first = run.streams[0]
+    mean_s = first.duration_s / max(1, len(run.trials))
+    trials = f"{len(run.trials)} trials of " if len(run.trials) > 1 else ""
+    yield (
+        f"{count(first.completed)} requests in {trials}{seconds(mean_s)}: "
+        f"{figures(first.throughput_per_s)} a second {_crowd(run, first.name)}, "
+        f"{_failures(run.streams)}."
+    )
+    yield from _waiting(first)
+    yield "One trial gives no verdict." if len(run.trials) == 1 else "No interval is given yet."
+
+
+def _crowd(run: Run, name: str) -> str:
+    load = next(one.load for one in run.spec.workload.streams if one.name == name)
+    users = concurrency_of(load)
+    if isinstance(load, Burst):
+        return f"in a burst over {users:,} connection{'s' if users > 1 else ''}"
+    return f"with {users:,} users" if users > 1 else "with one user"
+
+
+def _failures(streams: Sequence[Summary]) -> str:
+    failed = sum(sum(one.errors.values()) for one in streams)
+    return f"{count(failed)} failed" if failed else "none failed"
+
+
+def _waiting(stream: Summary) -> Iterator[str]:
+    truth, done = mean_with_waiting_s(stream), stream.response_time_s
+    if truth is not None and done is not None and truth > 1.05 * done.mean:
+        yield (
+            f"Counting the {count(stream.censored.count)} still waiting at the end, the mean is "
+            f"at least {seconds(truth)}, not {seconds(done.mean)}."
+        )
+
+
+def _outcome(run: Run) -> str | None:
+    return run.validity.outcome if run.validity else None
+
+
+def _what(validity: Validity) -> str:
+    worst: Sequence[Reason] = [
+        one for one in validity.reasons if one.level == validity.reasons[0].level
+    ]
+    return listed(_TITLES.get(one.gate, one.gate) for one in worst)
+
+
+def _ended_early(run: Run) -> Banner:
+    kind: Literal["failed", "cancelled", "interrupted"] = "interrupted"
+    if run.state is State.FAILED:
+        kind = "failed"
+    elif run.state is State.CANCELLED:
+        kind = "cancelled"
+    reason = run.reason or ""
+    title = reason if reason.lower().startswith(kind) else f"{kind}: {reason}".rstrip(": ")
+    text = [_kept(len(run.trials), run.spec.trials)]
+    if run.log:
+        text.append("What the target printed last stands below.")
+    return Banner(kind, title[:1].upper() + title[1:], " ".join(text))
+
+
+def _kept(done: int, planned: int) -> str:
+    if not done:
+        return "Nothing was measured."
+    trials = "Trial 1 is" if done == 1 else f"Trials 1 to {done} are"
+    return f"{trials} kept, of {planned} planned. An unfinished run gives no verdict."

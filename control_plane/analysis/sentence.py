@@ -1,0 +1,55 @@
+"""Sentences in parts, so that a template can mark runs and numbers in them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from control_plane.analysis.labels import RunLabel
+from control_plane.domain.units import SPACE, figures
+
+
+@dataclass(frozen=True)
+class Part:
+    """Text; a `run`, underlined in its colour (`run` is set); or a `number`, which never breaks."""
+
+    text: str
+    kind: Literal["text", "run", "number"] = "text"
+    run: RunLabel | None = None
+
+
+Sentence = tuple[Part, ...]
+
+
+def sentence(*parts: str | Part | RunLabel | Iterable[str | Part | RunLabel]) -> Sentence:
+    """Join words, runs and sentences in order."""
+    found: list[Part] = []
+    for one in parts:
+        if isinstance(one, str):
+            found.append(Part(one))
+        elif isinstance(one, Part):
+            found.append(one)
+        elif isinstance(one, RunLabel):
+            found.append(Part(one.text, "run", one))
+        else:
+            found.extend(sentence(*one))
+    return tuple(found)
+
+
+def number(text: str) -> Part:
+    return Part(text.replace(" ", SPACE), "number")
+
+
+def plain(parts: Sentence) -> str:
+    """The words alone: for the title of the page and for screen readers."""
+    return "".join(part.text for part in parts)
+
+
+def times_word(ratio: float) -> Part:
+    """`7.5 times`."""
+    return number(f"{figures(ratio, 2 if ratio < 100 else 3)} times")
+
+
+def listed(words: Iterable[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last

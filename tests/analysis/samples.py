@@ -1,0 +1,156 @@
+"""Runs, trials and records as the other rooms hand them over, with a few values chosen."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from control_plane.analysis.summary import merge, summarize
+from control_plane.domain.histogram import Histogram
+from control_plane.domain.record import Second, StreamRecord
+from control_plane.domain.result import ClientUse, Gauges, GaugeSeries, Summary, TargetUse, Trial
+from control_plane.domain.run import Run, RunDetail, StreamResult
+from control_plane.domain.spec import (
+    Client,
+    Closed,
+    RequestClass,
+    Spec,
+    StopDuration,
+    StopRequests,
+    Stream,
+    Workload,
+)
+from control_plane.domain.states import State
+
+MS = 1_000_000
+START = datetime(2026, 11, 20, 14, 2, tzinfo=UTC)
+
+
+def histogram(*times_ms: float) -> Histogram:
+    return Histogram.of(np.array([round(one * MS) for one in times_ms], np.int64))
+
+
+def second(index: int, *times_ms: float, errors: int = 0) -> Second:
+    return Second(index, errors, histogram(*times_ms), histogram(*times_ms))
+
+
+def record(*seconds: Second, duration_s: float | None = None, **chosen) -> StreamRecord:
+    """Everything that is not chosen is consistent with the seconds."""
+    completed = sum(one.completed for one in seconds)
+    failed = sum(one.errors for one in seconds)
+    defaults = {
+        "name": "items",
+        "opened_ns": 5,
+        "duration_ns": round((duration_s or len(seconds)) * 1e9),
+        "seconds": seconds,
+        "errors": {"reset": failed} if failed else {},
+        "statuses": {"200": completed},
+        "in_flight_ns": (),
+        "intended": completed + failed,
+        "sent": completed + failed,
+        "send_lag": None,
+        "bytes_sent": 100 * completed,
+        "bytes_received": 200 * completed,
+        "in_system_ns": 0,
+        "connections": 1,
+        "most_connections": 1,
+        "cpu_s": 0.5,
+        "spin_s": 0.0,
+        "peak_memory_bytes": 50_000_000,
+    }
+    return StreamRecord(**{**defaults, **chosen})
+
+
+def result(*seconds: Second, cpu_s: float | None = 1.0, **chosen) -> StreamResult:
+    return summarize(
+        record(*seconds, **chosen), target_cpu_s=cpu_s, target_peak_memory_bytes=61_000_000
+    )
+
+
+def spread(median_ms: float, count: int, seed: int = 1) -> list[float]:
+    """Log-normal times around the median, a long tail to the right."""
+    return list(median_ms * np.exp(np.random.default_rng(seed).normal(0, 0.4, count)))
+
+
+def steady(median_ms: float, per_second: int = 500, seconds: int = 3, **chosen) -> StreamResult:
+    rows = [second(index, *spread(median_ms, per_second, index)) for index in range(seconds)]
+    return result(*rows, **chosen)
+
+
+def spec(
+    strategy: str = "async",
+    concurrency: int = 100,
+    *,
+    duration_s: float | None = None,
+    names: tuple[str, ...] = ("items",),
+    **chosen,
+) -> Spec:
+    stop = StopDuration(duration_s) if duration_s else StopRequests(24_999)
+    load = Closed(concurrency=concurrency)
+    streams = tuple(
+        Stream((RequestClass(path="/items/1"),), load, stop, name=name) for name in names
+    )
+    return Spec(workload=Workload(streams), client=Client(strategy=strategy), **chosen)
+
+
+def trial(*streams: Summary, block: int = 0, restarts: int | None = 0, **client) -> Trial:
+    used = {"busiest_cpu_share": 0.5, "cpu_s": 1.0, "peak_memory_bytes": 1, "connections": {}}
+    return Trial(
+        block=block,
+        started_at="2026-11-20T14:02:00.000Z",
+        streams=streams,
+        target=TargetUse("http://127.0.0.2:1", restarts=restarts, cpu_s=1.0),
+        client=ClientUse(**{**used, **client}),
+    )
+
+
+def summary(**chosen) -> Summary:
+    """A stream of 1,500 requests in 3 s."""
+    return replace(steady(1.0).summary, **chosen)
+
+
+def run(run_id: str = "0000000001", *results: StreamResult, **chosen) -> Run:
+    """Finished, with one trial whose streams are `results`."""
+    streams = tuple(one.summary for one in results) or (steady(1.0).summary,)
+    defaults = {
+        "title": "items",
+        "tags": (),
+        "note": "",
+        "state": State.FINISHED,
+        "reason": None,
+        "created_at": START,
+        "started_at": START,
+        "finished_at": START + timedelta(seconds=9),
+        "spec": spec(),
+        "command": "python -m uvicorn",
+        "environment": {"cpu_model": "EPYC", "python": "3.11.7"},
+        "validity": None,
+        "trials": (trial(*streams),),
+        "streams": streams,
+    }
+    return Run(**{"id": run_id, **defaults, **chosen})
+
+
+def gauges(length: int = 6, target: float = 0.3, client: float = 0.8) -> Gauges:
+    memory = (50_000_000,) * length
+    return Gauges(
+        0.5,
+        (
+            GaugeSeries(11, "target", (target,) * length, memory),
+            GaugeSeries(12, "client", (client,) * length, memory),
+            GaugeSeries(13, "control", (0.02,) * length, memory),
+        ),
+    )
+
+
+def detail(one: Run, *results: StreamResult) -> RunDetail:
+    """Each result is one trial of the run's first stream."""
+    name = one.spec.workload.streams[0].name
+    timelines = tuple(result.timeline for result in results if result.timeline)
+    merged = merge(results, name)
+    return RunDetail(
+        replace(one, streams=(merged.summary,)),
+        {name: merged},
+        {name: timelines},
+        tuple(gauges(2 * len(line.completed)) for line in timelines),
+    )
