@@ -1,0 +1,67 @@
+"""An application that a server can serve, and the environment it gets."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+from control_plane.domain.errors import TargetFailed
+from control_plane.domain.spec import Target
+
+INSIDE = Path(__file__).parent / "inside"
+PASSED_ON = {
+    "HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER",
+    "VIRTUAL_ENV",
+}  # fmt: skip
+INSTANCE = "LOOPLAB_INSTANCE"
+LAUNCH = "LOOPLAB_LAUNCH"
+
+
+@dataclass(frozen=True)
+class Application:
+    """`app` is an import string that resolves in `directory`, where the server runs.
+
+    `ready_path` answers with a status below 500 once the application works. `reload_dir` is what
+    `--reload` watches, relative to `directory`.
+    """
+
+    app: str
+    directory: Path
+    ready_path: str = "/"
+    reload_dir: str = "."
+    start_timeout_s: float = 15.0
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def bundled() -> Application:
+    """The application that comes with Looplab, from the checkout or installed."""
+    spec = find_spec("target_app")
+    if spec is None or spec.origin is None:
+        raise TargetFailed("The bundled application is missing: install Looplab again.")
+    directory = Path(spec.origin).parent.parent
+    return Application("target_app.main:app", directory, "/health", "target_app")
+
+
+def settings_of(target: Target) -> dict[str, str]:
+    """What the bundled application reads from its environment."""
+    named = {"threads": target.threads, **target.settings}
+    return {
+        f"TARGET_{name.upper()}": f"{value}" for name, value in named.items() if value is not None
+    }
+
+
+def environment_of(
+    application: Application, target: Target, instance: str, launch: str
+) -> dict[str, str]:
+    """Built from a list of what may pass, so that no secret of the control plane reaches a target.
+
+    `instance` and `launch` mark every process that comes from this start.
+    """
+    passed = {
+        name: value
+        for name, value in os.environ.items()
+        if name in PASSED_ON or name.startswith("LC_")
+    }
+    marks = {INSTANCE: instance, LAUNCH: launch, "PYTHONPATH": str(INSIDE)}
+    return passed | settings_of(target) | dict(application.environment) | marks

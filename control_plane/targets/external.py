@@ -1,0 +1,91 @@
+"""A server that runs already on this machine."""
+
+import asyncio
+import socket
+from collections.abc import Collection
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from control_plane.domain.errors import TargetFailed
+from control_plane.domain.spec import UrlTarget
+from control_plane.targets import listeners, tree
+
+CONNECT_TIMEOUT_S = 3.0
+
+
+@dataclass(frozen=True)
+class ExternalTarget:
+    """Known by its address alone; its processes where the system shows them to us."""
+
+    url: str
+    host: str
+    port: int
+    command: str | None = None
+    pid: int = 0
+    ready_s: float | None = None
+
+    def pids(self) -> list[int]:
+        """The listener's holders and what comes from them."""
+        holders = set(listeners.holders(listeners.inodes_at(self.host, self.port), tree.pids()))
+        below = {child for pid in holders for child in tree.descendants(pid)}
+        return sorted(holders | below)
+
+    def restarts(self) -> int | None:
+        """Not watched."""
+        return None
+
+    def failure(self) -> str | None:
+        """A server that is not ours fails by its answers alone."""
+        return None
+
+    async def ended(self) -> str:
+        """Never: only its answers tell."""
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError
+
+    def log(self, lines: int = 20) -> tuple[str, ...]:  # noqa: ARG002 - as every target has it
+        """Printed elsewhere."""
+        return ()
+
+    async def stop(self) -> None:
+        """It is not ours to end."""
+
+
+async def reach(target: UrlTarget, forbidden_ports: Collection[int]) -> ExternalTarget:
+    """Resolve the host once, keep to that address, and see that it takes connections.
+
+    Raises TargetFailed when nothing listens there, when it is not this machine, or when the port is
+    one of `forbidden_ports`, which are the dashboard's own.
+    """
+    parts = urlsplit(target.url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    if port in forbidden_ports:
+        raise TargetFailed(f"Port {port} is this dashboard: load would go to itself.")
+    for address in await _addresses(parts.hostname or "", port):
+        if await _listens(address, port):
+            shown = f"[{address}]" if ":" in address else address
+            return ExternalTarget(f"{parts.scheme}://{shown}:{port}", address, port)
+    raise TargetFailed(f"Nothing listens at {target.url}: start that server, then run again.")
+
+
+async def _addresses(host: str, port: int) -> list[str]:
+    """In the system's order; all of them must be loopback."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError:
+        raise TargetFailed(f"{host} has no address on this machine.") from None
+    addresses = [str(entry[4][0]) for entry in found]
+    if not all(ip_address(address).is_loopback for address in addresses):
+        raise TargetFailed(f"{host} is not on this machine: give localhost or 127.0.0.1.")
+    return addresses
+
+
+async def _listens(host: str, port: int) -> bool:
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            _, writer = await asyncio.open_connection(host, port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True

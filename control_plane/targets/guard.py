@@ -1,0 +1,198 @@
+"""The guard: a process of its own that starts one server and stays until nothing of it is left.
+
+Run as `python -I -S guard.py CORES FOLDER COMMAND...`; CORES are numbers with commas between, or
+`all`; FOLDER is removed with its content in the end. The guard's environment and directory become
+the server's, its standard error the server's output. On standard output it tells, a line each,
+`started PID` and then `exited CODE` or `killed SIGNAL`. The line `stop` on standard input asks for
+SIGTERM, then SIGKILL; end of file, which the death of the control plane brings, for SIGKILL at
+once. Linux and the standard library only, and little of it: every target waits for these imports.
+"""
+
+import ctypes
+import os
+import resource
+import select
+import sys
+import time
+
+SIGKILL, SIGTERM, SIGCONT = 9, 15, 18
+STDIN, STDOUT, LOG = 0, 1, 2
+GRACE_S = 0.5
+TICK_S = 0.5
+LOG_BYTES = 1_000_000
+
+_SET_PARENT_DEATH_SIGNAL = 1
+_SET_CHILD_SUBREAPER = 36
+_PUNCH_HOLE_KEEP_SIZE = 3
+_FAILED_TO_START = 127
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def main(cores: str, folder: str, command: list[str]) -> None:
+    """Start the server, wait for its end or for ours, and leave nothing behind."""
+    _libc.prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    # A guard that SIGSTOP holds goes on when the control plane dies, and reads end of file.
+    _libc.prctl(_SET_PARENT_DEATH_SIGNAL, SIGCONT, 0, 0, 0)
+    server = start(command, _numbers(cores))
+    tell(f"started {server}")
+    pidfd = os.pidfd_open(server)
+    if asked_to_stop(server, pidfd):
+        terminate(server, pidfd)
+    tell_outcome(server)
+    end_all(server)
+    remove(folder)
+
+
+def start(command: list[str], cores: set[int]) -> int:
+    """Fork and execute the server as the leader of its own process group; its pid."""
+    guard = os.getpid()
+    server = os.fork()
+    if server:
+        return server
+    try:
+        _become(command, cores, guard)
+    except OSError as error:
+        os.write(LOG, f"{command[0]}: {error.strerror}\n".encode())
+    finally:
+        os._exit(_FAILED_TO_START)
+
+
+def _become(command: list[str], cores: set[int], guard: int) -> None:
+    _libc.prctl(_SET_PARENT_DEATH_SIGNAL, SIGKILL, 0, 0, 0)
+    if os.getppid() != guard:
+        return
+    os.setpgid(0, 0)
+    if cores:
+        os.sched_setaffinity(0, cores)
+    _step_forward()
+    _set_limits()
+    os.dup2(os.open(os.devnull, os.O_RDONLY), STDIN)
+    os.dup2(LOG, STDOUT)
+    os.execvp(command[0], command)
+
+
+def _step_forward() -> None:
+    """Take the normal priority, where the system lets us."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, 0)
+    except PermissionError:
+        return
+
+
+def _set_limits() -> None:
+    """As many open files as allowed, and no core dump."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def asked_to_stop(server: int, pidfd: int) -> bool:
+    """Wait until the server ends or standard input speaks: True for `stop`, False for an end."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    poll.register(STDIN, select.POLLIN)
+    while True:
+        ready = {descriptor for descriptor, _ in poll.poll(TICK_S * 1000)}
+        if pidfd in ready:
+            return False
+        if STDIN in ready:
+            return os.read(STDIN, 64).startswith(b"stop")
+        reap_orphans(server)
+        bound_log()
+
+
+def terminate(server: int, pidfd: int) -> None:
+    """Give the server its grace to end by itself. It is our child, so the pid is still its own."""
+    os.kill(server, SIGTERM)
+    select.select([pidfd], [], [], GRACE_S)
+
+
+def end_all(server: int) -> None:
+    """SIGKILL to the server's group and to all that came from it, until no child is left.
+
+    A child of a killed process becomes ours, so each round reaches one generation more. Nobody else
+    can reap a child of ours, so a pid read here cannot have gone to a stranger.
+    """
+    _kill(-server)
+    while _reap_all():
+        for pid in children():
+            _kill(pid)
+        time.sleep(0.002)
+
+
+def children() -> list[int]:
+    own = str(os.getpid())
+    return [
+        pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _parent(pid) == own
+    ]
+
+
+def _parent(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+            return stat.read().rpartition(")")[2].split()[1]
+    except OSError:
+        return ""
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _reap_all() -> bool:
+    """Whether a child still lives."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True
+
+
+def reap_orphans(server: int) -> None:
+    """Reap adopted processes that ended; the server stays, so that its pid and group keep."""
+    while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        if ended.si_pid == server:
+            return
+        os.waitpid(ended.si_pid, 0)
+
+
+def bound_log() -> None:
+    """Give back the memory of all but the newest bytes of the log; offsets stay as they are."""
+    facts = os.fstat(LOG)
+    if facts.st_blocks * 512 > 2 * LOG_BYTES:
+        stale = ctypes.c_int64(facts.st_size - LOG_BYTES)
+        _libc.fallocate(LOG, _PUNCH_HOLE_KEEP_SIZE, ctypes.c_int64(0), stale)
+
+
+def tell_outcome(server: int) -> None:
+    ended = os.waitid(os.P_PID, server, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    if ended:
+        verb = "exited" if ended.si_code == os.CLD_EXITED else "killed"
+        tell(f"{verb} {ended.si_status}")
+
+
+def tell(line: str) -> None:
+    try:
+        os.write(STDOUT, f"{line}\n".encode())
+    except BrokenPipeError:
+        return
+
+
+def remove(folder: str) -> None:
+    """Late import: by now nobody waits."""
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _numbers(cores: str) -> set[int]:
+    return set() if cores == "all" else {int(number) for number in cores.split(",")}
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], sys.argv[3:])

@@ -1,0 +1,122 @@
+"""Start a target, or reach one that runs already."""
+
+import secrets
+import shlex
+import sys
+import time
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from control_plane.domain.errors import TargetFailed
+from control_plane.domain.spec import Target
+from control_plane.targets.address import free_ports, listening_host
+from control_plane.targets.application import Application, bundled, environment_of
+from control_plane.targets.command import command
+from control_plane.targets.external import reach
+from control_plane.targets.readiness import Sign, until_ready
+from control_plane.targets.running import RunningTarget, StartedTarget
+from control_plane.targets.supervised import Orders, Supervised
+
+__all__ = ["Place", "RunningTarget", "reach", "start", "start_application"]
+
+TRIES = 3
+"""How many ports are tried when others have them."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a target runs: marked as `instance`, on `cores` (None: all), files in `state_dir`."""
+
+    instance: str
+    cores: Collection[int] | None
+    state_dir: Path
+    log_lines: int = 200
+    ports: Callable[[str], Iterator[int]] = free_ports
+
+
+async def start(
+    target: Target,
+    *,
+    instance: str,
+    cores: Collection[int] | None,
+    state_dir: Path,
+    log_lines: int = 200,
+) -> RunningTarget:
+    """The bundled application, served as `target` says, once it is ready.
+
+    Call it from the event loop of the control plane's main thread. Raises TargetFailed with the
+    last lines that the server printed; nothing is left running then, nor when cancelled.
+    """
+    place = Place(instance, cores, state_dir, log_lines)
+    return await start_application(bundled(), target, place)
+
+
+async def start_application(
+    application: Application, target: Target, place: Place
+) -> StartedTarget:
+    """Like `start`, for any application."""
+    if sys.platform != "linux":
+        raise TargetFailed("Targets can be started on Linux only: give the URL of a running one.")
+    host, owner = listening_host(), ""
+    for port in islice(place.ports(host), TRIES):
+        attempt = _Attempt(application, target, place, host, port)
+        found = await attempt.start()
+        if isinstance(found, StartedTarget):
+            return found
+        owner = f"port {port} on {host} belongs to {found}"
+    raise TargetFailed(f"start: {owner}, after {TRIES} ports were tried")
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """One port."""
+
+    application: Application
+    target: Target
+    place: Place
+    host: str
+    port: int
+
+    async def start(self) -> StartedTarget | str:
+        """The running target, or the name of who has the port."""
+        began = time.monotonic()
+        server = await Supervised.start(self._orders(), log_lines=self.place.log_lines)
+        try:
+            owner = await until_ready(server, self._sign())
+            ready_s = time.monotonic() - began
+            pid = await server.server()
+        except BaseException:
+            await server.stop()
+            raise
+        if owner is not None:
+            await server.stop()
+            return owner
+        return StartedTarget(server, self._shown(), pid, self.host, self.port, ready_s)
+
+    def _orders(self) -> Orders:
+        launch = secrets.token_hex(8)
+        scratch = self.place.state_dir / "targets" / launch
+        scratch.mkdir(mode=0o700, parents=True)
+        environment = environment_of(self.application, self.target, self.place.instance, launch)
+        environment["TARGET_DIRECTORY"] = str(scratch)
+        arguments = [sys.executable, "-m", *self._command()]
+        directory = self.application.directory
+        return Orders(arguments, directory, environment, scratch, self.place.cores)
+
+    def _sign(self) -> Sign:
+        application = self.application
+        return Sign(
+            self.host,
+            self.port,
+            application.ready_path,
+            self.target.workers,
+            application.start_timeout_s,
+        )
+
+    def _command(self) -> list[str]:
+        return command(self.target, self.host, self.port, self.application)
+
+    def _shown(self) -> str:
+        return shlex.join(self._command())

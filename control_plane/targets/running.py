@@ -1,0 +1,106 @@
+"""A target that answers: what the rest of the product may ask of it, and one that was started."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from control_plane.targets import listeners, tree
+from control_plane.targets.supervised import Supervised
+
+
+class RunningTarget(Protocol):
+    """A server under test, started by us or found running.
+
+    `command` is None, `pid` 0 and `ready_s` None for a server that we did not start.
+    """
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def command(self) -> str | None: ...
+    @property
+    def pid(self) -> int: ...
+    @property
+    def ready_s(self) -> float | None: ...
+
+    def pids(self) -> list[int]:
+        """All processes of the server; none where they cannot be seen."""
+        ...
+
+    def restarts(self) -> int | None:
+        """Workers that died or were replaced since it was ready; None where unknown."""
+        ...
+
+    def failure(self) -> str | None:
+        """Why it is gone, such as `target died, signal 9`; None while it runs."""
+        ...
+
+    async def ended(self) -> str:
+        """Wait until it is gone by itself; the same words as `failure`."""
+        ...
+
+    def log(self, lines: int = 20) -> tuple[str, ...]:
+        """What it printed last, oldest first."""
+        ...
+
+    async def stop(self) -> None:
+        """End all of it; once it is gone, nothing happens."""
+        ...
+
+
+@dataclass
+class StartedTarget:
+    """A server that we started; `port` on `host` is its own."""
+
+    server: Supervised
+    command: str
+    pid: int
+    host: str
+    port: int
+    ready_s: float
+    _workers: dict[int, int | None] = field(default_factory=dict)
+    _seen: frozenset[int] = frozenset()
+    _lost: int = 0
+
+    def __post_init__(self) -> None:
+        self.pids()
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    def pids(self) -> list[int]:
+        found = self.server.pids()
+        self._notice(frozenset(found))
+        return found
+
+    def restarts(self) -> int:
+        self.pids()
+        return self._lost
+
+    def failure(self) -> str | None:
+        return _told(self.server.reason) if self.server.reason else None
+
+    async def ended(self) -> str:
+        return _told(await self.server.ended())
+
+    def log(self, lines: int = 20) -> tuple[str, ...]:
+        return self.server.last_lines(lines)
+
+    async def stop(self) -> None:
+        await self.server.stop()
+
+    def _notice(self, pids: frozenset[int]) -> None:
+        """Count workers that are gone, and learn the new ones, whenever the tree has changed."""
+        if pids == self._seen or self.server.stopping:
+            return
+        self._seen = pids
+        lost = [pid for pid, since in self._workers.items() if tree.started_at(pid) != since]
+        self._lost += len(lost)
+        for pid in lost:
+            del self._workers[pid]
+        for pid in listeners.accepting(listeners.inodes_at(self.host, self.port), pids):
+            self._workers.setdefault(pid, tree.started_at(pid))
+
+
+def _told(reason: str) -> str:
+    return f"target ended, {reason}" if reason == "exit code 0" else f"target died, {reason}"

@@ -1,0 +1,155 @@
+"""The control plane's end of a guard: starts it, hears from it, and has it end its server."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from control_plane.targets import tree
+from control_plane.targets.application import LAUNCH
+from control_plane.targets.output import Output
+from control_plane.targets.sweep import end_marked
+
+GUARD = Path(__file__).with_name("guard.py")
+GUARD_PATIENCE_S = 1.0
+"""How long a guard that was asked to stop may take; it needs half a second at most."""
+
+
+@dataclass(frozen=True)
+class Orders:
+    """One server to be started.
+
+    `scratch` is a folder of its own that goes when it goes; `cores` None means all.
+    """
+
+    command: Sequence[str]
+    directory: Path
+    environment: Mapping[str, str]
+    scratch: Path
+    cores: Collection[int] | None = None
+
+
+class Supervised:
+    """A server under its guard. Made by `start`; `stop` is always called in the end."""
+
+    def __init__(self, process: Process, output: Output, orders: Orders) -> None:
+        self._process, self._output, self._orders = process, output, orders
+        self._pidfd = _pidfd_of(process.pid)
+        self._reason: str | None = None
+        self._asked = False
+        self._over = asyncio.Event()
+        self._told: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._listening = asyncio.create_task(self._listen(), name=f"guard {process.pid}")
+        self._stopping: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def start(cls, orders: Orders, *, log_lines: int) -> Self:
+        """Returns as soon as the guard runs; `server` tells when the server does."""
+        cores = ",".join(map(str, sorted(orders.cores or ()))) or "all"
+        output = Output(log_lines)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *[sys.executable, "-I", "-S", str(GUARD), cores, str(orders.scratch)],
+                *orders.command,
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=output.descriptor,
+                cwd=orders.directory,
+                env=orders.environment,
+                start_new_session=True,
+            )
+        except BaseException:
+            output.close()
+            raise
+        return cls(process, output, orders)
+
+    @property
+    def reason(self) -> str | None:
+        """Why the server went by itself, such as `signal 9`; None while it runs, or was stopped."""
+        return self._reason
+
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop` was called: what ends from then on has not failed."""
+        return self._asked
+
+    async def server(self) -> int:
+        """The pid of the server's first process; 0 when it never came to be."""
+        return await asyncio.shield(self._told)
+
+    def pids(self) -> list[int]:
+        """All processes that come from the server, itself included."""
+        return tree.descendants(self._process.pid)
+
+    def last_lines(self, lines: int) -> tuple[str, ...]:
+        return self._output.last(lines)
+
+    async def ended(self) -> str:
+        """Wait until the server is gone; the same words as `reason`, or `stopped`."""
+        await self._over.wait()
+        return self._reason or "stopped"
+
+    async def stop(self) -> None:
+        """SIGTERM, half a second, SIGKILL to everything; goes on when the caller is cancelled."""
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop())
+        await asyncio.shield(self._stopping)
+
+    async def _stop(self) -> None:
+        self._ask()
+        try:
+            async with asyncio.timeout(GUARD_PATIENCE_S):
+                await self._process.wait()
+        except TimeoutError:
+            self._kill_guard()
+            await self._process.wait()
+        await self._listening
+        self._output.close()
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+
+    def _ask(self) -> None:
+        self._asked = True
+        pipe = self._process.stdin
+        if pipe is not None and not pipe.is_closing():
+            pipe.write(b"stop\n")
+            pipe.close()
+
+    def _kill_guard(self) -> None:
+        """A guard that was stopped by SIGSTOP cannot work; its server is tied to its life."""
+        if self._pidfd is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    async def _listen(self) -> None:
+        """Read what the guard tells until it is gone; if it was killed, end what it left."""
+        stream = self._process.stdout
+        while stream and (line := await stream.readline()):
+            self._hear(*line.decode().split())
+        code = await self._process.wait()
+        self._hear("killed" if code < 0 else "exited", str(abs(code)))
+        end_marked(LAUNCH, self._orders.environment[LAUNCH])
+        shutil.rmtree(self._orders.scratch, ignore_errors=True)
+
+    def _hear(self, verb: str, number: str) -> None:
+        if not self._told.done():
+            self._told.set_result(int(number) if verb == "started" else 0)
+        if verb == "started":
+            return
+        if self._reason is None and not self._asked:
+            self._reason = f"signal {number}" if verb == "killed" else f"exit code {number}"
+        self._over.set()
+
+
+def _pidfd_of(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None

@@ -1,0 +1,74 @@
+"""Processes found by a mark in their environment, and ended without ever hitting a stranger."""
+
+import os
+import select
+import signal
+import time
+from pathlib import Path
+
+from control_plane.targets import tree
+from control_plane.targets.application import INSTANCE
+
+PATIENCE_S = 2.0
+
+
+def sweep(instance: str) -> int:
+    """End what an earlier control plane of this database left running. Returns how many."""
+    return end_marked(INSTANCE, instance)
+
+
+def end_marked(name: str, value: str) -> int:
+    """SIGKILL every process whose environment has `name=value`, and wait until all are gone.
+
+    What they made meanwhile is found in the next round. Returns how many were ended.
+    """
+    mark = f"{name}={value}".encode()
+    ended, deadline = 0, time.monotonic() + PATIENCE_S
+    while (found := _marked(mark)) and time.monotonic() < deadline:
+        ended += sum(end(pid, started) for pid, started in found)
+    return ended
+
+
+def end(pid: int, started: int) -> bool:
+    """SIGKILL the process that began at `started`, and wait for its end.
+
+    False when the pid belongs to another process by now. The pidfd is opened before the start is
+    compared, so that the signal cannot reach anyone else however fast the pid is used again.
+    """
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return False
+    try:
+        if tree.started_at(pid) != started:
+            return False
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        _wait(pidfd)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(pidfd)
+    return True
+
+
+def _marked(mark: bytes) -> list[tuple[int, int]]:
+    """Pid and start of all marked processes but this one."""
+    found = []
+    for pid in tree.pids():
+        started = tree.started_at(pid)
+        if started is not None and pid != os.getpid() and _carries(pid, mark):
+            found.append((pid, started))
+    return found
+
+
+def _carries(pid: int, mark: bytes) -> bool:
+    try:
+        return mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+
+
+def _wait(pidfd: int) -> None:
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    poll.poll(PATIENCE_S * 1000)

@@ -1,0 +1,66 @@
+"""Processes as /proc shows them: who is whose child, since when, and what it is called."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+PROC = Path("/proc")
+
+
+def pids() -> list[int]:
+    """All processes that can be seen."""
+    return [int(name) for name in os.listdir(PROC) if name.isdigit()]
+
+
+def started_at(pid: int) -> int | None:
+    """Clock ticks between boot and the start of the process; None when it is gone or a zombie.
+
+    Pid and start together name a process for as long as the machine runs.
+    """
+    fields = _stat(pid)
+    return int(fields[19]) if fields and fields[0] not in {"Z", "X"} else None
+
+
+def command_name(pid: int) -> str:
+    try:
+        return (PROC / str(pid) / "comm").read_text(errors="replace").strip()
+    except OSError:
+        return "a process"
+
+
+def descendants(pid: int) -> list[int]:
+    """Children, their children and so on, parents first, zombies left out."""
+    found: list[int] = []
+    waiting = [pid]
+    while waiting:
+        below = [child for parent in waiting for child in children(parent)]
+        found += [child for child in below if started_at(child) is not None]
+        waiting = below
+    return found
+
+
+def children(pid: int) -> list[int]:
+    """Of all threads of the process, which are parents each for themselves."""
+    return [int(child) for listed in _listed_children(pid) for child in listed.split()]
+
+
+def _listed_children(pid: int) -> Iterator[str]:
+    tasks = PROC / str(pid) / "task"
+    try:
+        threads = os.listdir(tasks)
+    except OSError:
+        return
+    for thread in threads:
+        try:
+            yield (tasks / thread / "children").read_text()
+        except OSError:
+            continue
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the third on (proc_pid_stat(5))."""
+    try:
+        text = (PROC / str(pid) / "stat").read_text(errors="replace")
+    except OSError:
+        return []
+    return text.rpartition(")")[2].split()
