@@ -1,0 +1,167 @@
+// <lab-figure figure='{"data": [...], "layout": {...}, "narrow": {...}}'>: a Plotly figure.
+// "$ink-2" and "$run-1/0.16" name colours of the style sheet; "narrow" replaces keys of the layout
+// below NARROW_PX. A new value of the attribute is drawn in place.
+
+const NARROW_PX = 520;
+const COLOUR = /^\$([a-z0-9-]+)(?:\/([0-9.]+))?$/;
+const CONFIG = { displayModeBar: false, doubleClick: false, showTips: false };
+const TRANSPARENT = "rgba(0, 0, 0, 0)";
+
+class Palette {
+  #probe = document.createElement("span");
+  #known = new Map();
+
+  constructor() {
+    this.#probe.hidden = true;
+    document.body.append(this.#probe);
+  }
+
+  forget() {
+    this.#known.clear();
+  }
+
+  colour(token) {
+    if (!this.#known.has(token)) {
+      this.#probe.style.color = `var(--${token})`;
+      this.#known.set(token, getComputedStyle(this.#probe).color);
+    }
+    return this.#known.get(token);
+  }
+
+  resolve(value) {
+    if (typeof value === "string") return this.#text(value);
+    if (Array.isArray(value)) return value.map((one) => this.resolve(one));
+    if (value === null || typeof value !== "object") return value;
+    return Object.fromEntries(
+      Object.entries(value).map(([key, one]) => [key, this.resolve(one)]),
+    );
+  }
+
+  #text(value) {
+    const found = COLOUR.exec(value);
+    if (!found) return value;
+    const [red, green, blue] = this.colour(found[1]).match(/[\d.]+/g);
+    return `rgba(${red}, ${green}, ${blue}, ${found[2] ?? 1})`;
+  }
+}
+
+const palette = new Palette();
+
+// Objects are merged, everything else is replaced.
+function over(base, patch) {
+  const merged = { ...base };
+  for (const [key, value] of Object.entries(patch ?? {})) {
+    const both = isObject(merged[key]) && isObject(value);
+    merged[key] = both ? over(merged[key], value) : value;
+  }
+  return merged;
+}
+
+function isObject(value) {
+  return value !== null && typeof value === "object" && !Array.isArray(value);
+}
+
+function base(layout) {
+  const axis = {
+    automargin: false,
+    fixedrange: true,
+    gridcolor: "$line",
+    linecolor: "$line-2",
+    tickcolor: "$line-2",
+    zeroline: false,
+  };
+  const axes = Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key));
+  return {
+    dragmode: false,
+    font: { color: "$ink-2", family: getComputedStyle(document.body).fontFamily, size: 12 },
+    hoverlabel: { bgcolor: "$ink", bordercolor: "$ink", font: { color: "$paper" } },
+    paper_bgcolor: TRANSPARENT,
+    plot_bgcolor: TRANSPARENT,
+    showlegend: false,
+    ...Object.fromEntries(axes.map((key) => [key, axis])),
+  };
+}
+
+class LabFigure extends HTMLElement {
+  static observedAttributes = ["figure"];
+  #plot = null;
+  #width = 0;
+  #sizes = new ResizeObserver(() => this.#resized());
+
+  connectedCallback() {
+    this.#sizes.observe(this);
+  }
+
+  disconnectedCallback() {
+    this.#sizes.disconnect();
+    this.#width = 0;
+  }
+
+  attributeChangedCallback() {
+    if (this.#plot) this.draw();
+  }
+
+  #resized() {
+    if (this.clientWidth && this.clientWidth !== this.#width) this.draw();
+  }
+
+  draw() {
+    const figure = JSON.parse(this.getAttribute("figure"));
+    this.#width = this.clientWidth;
+    const narrow = this.#width < NARROW_PX ? figure.narrow : {};
+    const given = { ...figure.layout, ...narrow };
+    const layout = over(base(given), given);
+    const size = { width: this.#width, height: this.clientHeight };
+    this.#prepare();
+    const resolved = palette.resolve({ data: figure.data, layout });
+    Plotly.react(this.#plot, resolved.data, { ...resolved.layout, ...size }, CONFIG);
+  }
+
+  #prepare() {
+    if (this.#plot?.isConnected) return;
+    this.#plot = document.createElement("div");
+    this.#plot.className = "no-inline-styles";
+    this.replaceChildren(this.#plot);
+  }
+
+  async download(name) {
+    const size = { width: this.clientWidth, height: this.clientHeight };
+    const drawn = { data: this.#plot.data, layout: { ...this.#plot.layout } };
+    drawn.layout.paper_bgcolor = palette.resolve("$paper");
+    const address = await Plotly.toImage(drawn, { format: "svg", ...size });
+    save(await raster(address, size), `${name}.png`);
+  }
+}
+
+// Plotly's own PNG goes through a blob: image, which the Content-Security-Policy blocks.
+async function raster(address, { width, height }) {
+  const image = new Image();
+  image.src = address;
+  await image.decode();
+  const canvas = document.createElement("canvas");
+  canvas.width = 2 * width;
+  canvas.height = 2 * height;
+  canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+  return canvas.toDataURL("image/png");
+}
+
+function save(address, name) {
+  const link = document.createElement("a");
+  link.href = address;
+  link.download = name;
+  link.click();
+}
+
+function redrawAll() {
+  palette.forget();
+  for (const figure of document.querySelectorAll("lab-figure")) figure.draw();
+}
+
+customElements.define("lab-figure", LabFigure);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
+new MutationObserver(redrawAll).observe(document.documentElement, { attributes: true });
+
+document.addEventListener("click", (event) => {
+  const name = event.target.closest("[data-png]")?.dataset.png;
+  if (name) document.getElementById(name).download(name);
+});

@@ -1,0 +1,270 @@
+"""Runs with plausible numbers, made by the real summary, merge and gates from synthetic samples."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+from control_plane.store.store import Draft, Store
+
+from control_plane.analysis.summary import merge, summarize
+from control_plane.analysis.validity import judge
+from control_plane.domain.histogram import Histogram
+from control_plane.domain.limits import Limits
+from control_plane.domain.reading import read_spec
+from control_plane.domain.record import Second, StreamRecord
+from control_plane.domain.result import (
+    ClientUse,
+    Environment,
+    Gauges,
+    GaugeSeries,
+    TargetUse,
+    Trial,
+)
+from control_plane.domain.run import Run, RunDetail, StreamResult, TrialResult
+from control_plane.domain.spec import Spec, StopRequests, Stream, concurrency_of
+from control_plane.domain.states import State
+
+COMMAND = "python -m uvicorn target_app.main:app --host 127.0.0.2 --port 41235 --loop uvloop"
+LOG = (
+    "INFO:     Started server process [41877]",
+    "INFO:     Waiting for application startup.",
+    "INFO:     Application startup complete.",
+    "INFO:     Uvicorn running on http://127.0.0.2:41235 (Press CTRL+C to quit)",
+)
+ENVIRONMENT: Environment = {
+    "hostname": "bench",
+    "cpu_model": "AMD EPYC",
+    "cpu_count": 2,
+    "memory_bytes": 25_000_000_000,
+    "system": "Linux",
+    "kernel": "6.1.0",
+    "python": "3.11.7",
+    "fastapi": "0.165.0",
+    "uvicorn": "0.54.0",
+    "aiohttp": "3.14.0",
+    "requests": "2.34.0",
+    "commit": "1f0c2ab",
+    "load_before": 0.06,
+}
+CREATED = datetime(2026, 11, 20, 14, 2, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the server does to the samples: requests per second, median and spread of their times.
+
+    `queued_s` is added to response times alone. `errors` by class, for each trial.
+    """
+
+    rate_per_s: float = 14_300
+    median_s: float = 0.0068
+    spread: float = 0.18
+    tail_share: float = 0.01
+    queued_s: float = 0.0
+    errors: dict[str, int] = field(default_factory=dict)
+    client_cpu: float = 0.72
+    target_cpu: float = 0.99
+    other_cpu: float = 0.02
+    restarts: int = 0
+
+
+ASYNC = Shape()
+THREADED = Shape(1_720, 0.0032, 0.35, 0.03, client_cpu=1.0, target_cpu=0.33)
+BLOCKING = Shape(1_920, 0.00047, 0.12, 0.01, client_cpu=0.79, target_cpu=0.34)
+FAILING = replace(ASYNC, errors={"timeout": 412, "reset": 9})
+
+
+def items(**changes: Any) -> Spec:
+    """The classic question, 24,999 item requests; `changes` replace top-level fields."""
+    item_id = {"kind": "integer", "low": 1, "high": 24_999}
+    stream = {
+        "name": "items",
+        "requests": [{"path": "/items/{item_id}", "values": {"item_id": item_id}}],
+        "load": {"model": "closed", "concurrency": changes.pop("concurrency", 100)},
+        "stop": changes.pop("stop", {"requests": 24_999}),
+    }
+    document = {"workload": {"streams": [stream]}, "title": "items, async", "trials": 3}
+    return read_spec({**document, **changes}, Limits())
+
+
+def classic() -> list[tuple[Spec, Shape]]:
+    """Blocking, threaded and async at 1, 6 and 100 users."""
+    return [
+        (items(title="items, blocking", client={"strategy": "blocking"}, concurrency=1), BLOCKING),
+        (items(title="items, threaded", client={"strategy": "threaded"}, concurrency=6), THREADED),
+        (items(title="items, async"), ASYNC),
+    ]
+
+
+def trial_of(spec: Spec, shape: Shape, block: int = 0) -> TrialResult:
+    records = [
+        _record(one, shape, 100 * block + at) for at, one in enumerate(spec.workload.streams)
+    ]
+    window_s = max(record.duration_ns for record in records) / 1e9
+    completed = sum(second.completed for record in records for second in record.seconds)
+    streams = tuple(
+        summarize(
+            record,
+            target_cpu_s=shape.target_cpu * window_s,
+            target_peak_memory_bytes=61_000_000 + 300_000 * block,
+            completed_by_all=completed,
+        )
+        for record in records
+    )
+    trial = Trial(
+        block=block,
+        started_at=f"2026-11-20T14:0{2 + block % 7}:00.000Z",
+        streams=tuple(one.summary for one in streams),
+        target=TargetUse("http://127.0.0.2:41235", 0.41, 1, shape.restarts, 1.0, (0,), LOG),
+        client=ClientUse(
+            busiest_cpu_share=shape.client_cpu,
+            cpu_s=shape.client_cpu * window_s,
+            peak_memory_bytes=48_000_000,
+            connections={record.name: record.most_connections for record in records},
+            other_cpu=shape.other_cpu,
+            cores=(1,),
+            priority="normal",
+        ),
+    )
+    return TrialResult(trial, streams, gauges_of(shape, window_s))
+
+
+def gauges_of(shape: Shape, window_s: float) -> Gauges:
+    steps = max(1, round(window_s / 0.5))
+    wobble = 0.02 * np.sin(np.arange(steps))
+
+    def series(pid: int, role: Any, share: float, memory: int) -> GaugeSeries:
+        shares = tuple(float(one) for one in np.clip(share + wobble, 0, 1))
+        return GaugeSeries(pid, role, shares, (memory,) * steps)
+
+    return Gauges(
+        0.5,
+        (
+            series(41_877, "target", shape.target_cpu, 61_000_000),
+            series(41_880, "client", shape.client_cpu, 48_000_000),
+            series(41_000, "control", 0.03, 90_000_000),
+        ),
+    )
+
+
+def detail_of(spec: Spec, shape: Shape, run_id: str = "k7m2000000") -> RunDetail:
+    """A finished run with all that its pages draw, as the store would hand it out."""
+    trials = [trial_of(spec, shape, block) for block in range(spec.trials)]
+    merged = merged_streams(spec, trials)
+    summaries = tuple(one.summary for one in merged)
+    parts = tuple(one.trial for one in trials)
+    run = Run(
+        id=run_id,
+        title=spec.title,
+        tags=spec.tags,
+        note="",
+        state=State.FINISHED,
+        reason=None,
+        created_at=CREATED,
+        started_at=CREATED + timedelta(seconds=1),
+        finished_at=CREATED + timedelta(seconds=20),
+        spec=spec,
+        command=COMMAND,
+        environment=ENVIRONMENT,
+        validity=judge(parts, summaries, spec),
+        trials=parts,
+        streams=summaries,
+    )
+    timelines = {
+        stream.name: tuple(
+            trial.streams[at].timeline for trial in trials if trial.streams[at].timeline
+        )
+        for at, stream in enumerate(spec.workload.streams)
+    }
+    streams = {one.summary.name: one for one in merged}
+    return RunDetail(run, streams, timelines, tuple(trial.gauges for trial in trials))
+
+
+def merged_streams(spec: Spec, trials: Sequence[TrialResult]) -> list[StreamResult]:
+    return [
+        merge([trial.streams[at] for trial in trials], stream.name)
+        for at, stream in enumerate(spec.workload.streams)
+    ]
+
+
+def queued(store: Store, *specs: Spec) -> list[Run]:
+    return store.add([Draft(spec) for spec in specs])
+
+
+def finished(store: Store, spec: Spec, shape: Shape, environment: Environment = ENVIRONMENT) -> Run:
+    """Store a run and lead it through every state, as a job does."""
+    (run,) = queued(store, spec)
+    trials = [trial_of(spec, shape, block) for block in range(spec.trials)]
+    state = State.QUEUED
+    for trial in trials:
+        for after in (State.STARTING, State.WARMING, State.RUNNING, State.FINALIZING):
+            facts: dict[str, Any] = (
+                {"command": COMMAND, "environment": environment} if after is State.WARMING else {}
+            )
+            store.move(run.id, state, after, **facts)
+            state = after
+        store.save_trial(run.id, trial)
+    merged = merged_streams(spec, trials)
+    parts = tuple(trial.trial for trial in trials)
+    validity = judge(parts, tuple(one.summary for one in merged), spec)
+    return store.finish(run.id, merged, validity)
+
+
+def ended(store: Store, spec: Spec, state: State, reason: str, log: tuple[str, ...] = ()) -> Run:
+    """A run that failed, was cancelled or interrupted while it started."""
+    (run,) = queued(store, spec)
+    store.move(run.id, State.QUEUED, State.STARTING)
+    return store.move(run.id, State.STARTING, state, reason=reason, log=log)
+
+
+def _record(stream: Stream, shape: Shape, seed: int) -> StreamRecord:
+    rng = np.random.default_rng(seed)
+    rate = shape.rate_per_s * rng.normal(1, 0.01)
+    if isinstance(stream.stop, StopRequests):
+        total, duration_s = stream.stop.requests, stream.stop.requests / rate
+    else:
+        duration_s = stream.stop.duration_s
+        total = round(rate * duration_s)
+    failed = sum(shape.errors.values())
+    service = _service_ns(rng, shape, total - failed)
+    response = service + int(shape.queued_s * 1e9)
+    ends = np.sort(rng.uniform(0, duration_s, len(service)).astype(np.int64))
+    seconds = tuple(
+        Second(
+            index,
+            failed if index == 0 else 0,
+            Histogram.of(service[ends == index]),
+            Histogram.of(response[ends == index]),
+        )
+        for index in range(int(np.ceil(duration_s)))
+    )
+    waiting = 0 if isinstance(stream.stop, StopRequests) else concurrency_of(stream.load)
+    return StreamRecord(
+        name=stream.name,
+        opened_ns=0,
+        duration_ns=int(duration_s * 1e9),
+        seconds=seconds,
+        errors=shape.errors,
+        statuses={"200": total - failed},
+        in_flight_ns=tuple(int(shape.median_s * 5e8) for _ in range(waiting)),
+        intended=total + waiting,
+        sent=total + waiting,
+        send_lag=None,
+        bytes_sent=total * 110,
+        bytes_received=total * 160,
+        in_system_ns=int(response.sum()),
+        connections=concurrency_of(stream.load),
+        most_connections=concurrency_of(stream.load),
+        cpu_s=shape.client_cpu * duration_s,
+        spin_s=0.0,
+        peak_memory_bytes=48_000_000,
+    )
+
+
+def _service_ns(rng: np.random.Generator, shape: Shape, count: int) -> Any:
+    times = shape.median_s * rng.lognormal(0, shape.spread, count)
+    slow = rng.random(count) < shape.tail_share
+    times[slow] *= rng.uniform(1.5, 8, int(slow.sum()))
+    return (times * 1e9).astype(np.int64)
