@@ -1,0 +1,89 @@
+"""Progress of a job, with a clock that the test turns."""
+
+import numpy as np
+import pytest
+
+from control_plane.analysis.estimate import Phases
+from control_plane.domain.histogram import Histogram
+from control_plane.domain.record import Second
+from control_plane.domain.spec import Closed, RequestClass, StopDuration, StopRequests, Stream
+from control_plane.domain.states import State
+from control_plane.jobs.board import Board
+
+PHASES = Phases(start_s=1, warmup_s=2, measure_s=7)
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def stream(stop: StopRequests | StopDuration) -> Stream:
+    return Stream(requests=(RequestClass(),), load=Closed(), stop=stop, name="items")
+
+
+def second(index: int, completed: int, errors: int = 0) -> Second:
+    samples = Histogram.of(np.full(completed, 2_000_000, np.int64))
+    return Second(index, errors, samples, samples)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.mark.parametrize(
+    ("trial", "phase", "spent_s", "left_s"),
+    [
+        (1, State.STARTING, 0, 20),
+        (1, State.STARTING, 5, 19),
+        (1, State.WARMING, 0.5, 18.5),
+        (1, State.RUNNING, 3, 14),
+        (2, State.RUNNING, 3, 4),
+        (2, State.RUNNING, 9, 0),
+        (2, State.FINALIZING, 0, 0),
+    ],
+)
+def test_time_left_by_duration(
+    clock: Clock, trial: int, phase: State, spent_s: float, left_s: float
+) -> None:
+    board = Board("x", [stream(StopDuration(7.0))], 2, PHASES, clock)
+    board.begin_trial(trial)
+    board.enter(phase)
+    clock.now += spent_s
+    progress = board.progress()
+    assert progress.remaining_s == pytest.approx(left_s)
+    assert progress.share == pytest.approx(1 - left_s / 20)
+    assert (progress.phase, progress.trial, progress.trials) == (phase.value, trial, 2)
+
+
+def test_time_left_by_requests_follows_the_pace(clock: Clock) -> None:
+    board = Board("x", [stream(StopRequests(1_000))], 1, PHASES, clock)
+    board.enter(State.RUNNING)
+    assert board.progress().remaining_s == pytest.approx(7)
+    board.streams["items"].add(second(0, 90, errors=10))
+    board.streams["items"].add(second(1, 100))
+    clock.now += 2.5
+    assert board.progress().remaining_s == pytest.approx(7.5)
+
+
+def test_the_live_view_covers_the_window_so_far(clock: Clock) -> None:
+    board = Board("x", [stream(StopDuration(7.0))], 1, PHASES, clock)
+    board.enter(State.RUNNING)
+    board.streams["items"].add(second(0, 100))
+    board.streams["items"].add(second(1, 50, errors=1))
+    clock.now += 2
+    (items,) = board.live().streams
+    assert (items.completed, items.errors, items.throughput_per_s) == (150, 1, 75)
+    assert items.response_time_s is not None
+    assert items.response_time_s.p50 == pytest.approx(0.002)
+    assert items.timeline.completed == (100, 50)
+
+
+def test_a_new_trial_begins_empty(clock: Clock) -> None:
+    board = Board("x", [stream(StopDuration(7.0))], 2, PHASES, clock)
+    board.streams["items"].add(second(0, 100))
+    board.begin_trial(2)
+    assert board.live().streams[0].completed == 0
