@@ -1,0 +1,55 @@
+"""Which cores target and load workers run on."""
+
+import os
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
+
+from control_plane.domain.errors import TargetFailed
+from control_plane.domain.spec import Cores, Spec, Target
+
+
+@dataclass(frozen=True)
+class CorePlan:
+    """Cores by number; None means that the system decides among all.
+
+    `policy`: `apart` when we chose, `given` when the spec named them, `shared` when nobody did.
+    """
+
+    target: tuple[int, ...] | None
+    client: tuple[int, ...] | None
+    policy: Literal["apart", "given", "shared"]
+
+
+SHARED = CorePlan(None, None, "shared")
+
+
+def available_cores() -> tuple[int, ...]:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return tuple(sorted(os.sched_getaffinity(0)))
+    return tuple(range(os.cpu_count() or 1))
+
+
+def share_cores(spec: Spec, available: Collection[int]) -> CorePlan:
+    """`auto`: a core for each worker of the target, the others for the load workers.
+
+    Where there are more processes than cores, and for a target that we do not start, all share.
+    Raises TargetFailed when the spec names a core that is not available.
+    """
+    if isinstance(spec.cores, Cores):
+        return _given(spec.cores, available)
+    if spec.cores == "shared" or not isinstance(spec.target, Target):
+        return SHARED
+    cores, workers = sorted(available), spec.target.workers
+    if workers + len(spec.workload.streams) > len(cores):
+        return SHARED
+    return CorePlan(tuple(cores[:workers]), tuple(cores[workers:]), "apart")
+
+
+def _given(cores: Cores, available: Collection[int]) -> CorePlan:
+    missing = sorted({*cores.target, *cores.client} - set(available))
+    if missing:
+        has = ", ".join(map(str, sorted(available)))
+        raise TargetFailed(f"There is no core {missing[0]} to use: this machine gives {has}.")
+    return CorePlan(cores.target, cores.client, "given")

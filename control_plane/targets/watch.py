@@ -1,0 +1,137 @@
+"""Target, load workers and control plane as seen from outside, each half second of a window."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from control_plane.domain.result import Gauges, GaugeSeries
+from control_plane.targets.usage import cpu_s, machine_cpu_s, memory_bytes
+
+INTERVAL_S = 0.5
+Role = Literal["target", "client", "control"]
+
+
+@dataclass(frozen=True)
+class WindowUse:
+    """The window in numbers. None where the target's processes cannot be seen.
+
+    `target_peak_memory_bytes`: the largest sum over its processes that a sample saw. `other_cpu`:
+    cores that processes other than ours used.
+    """
+
+    target_cpu_s: float | None
+    target_peak_memory_bytes: int | None
+    client_cpu_s: float
+    control_cpu_s: float
+    other_cpu: float | None
+    gauges: Gauges
+
+
+@dataclass
+class _Series:
+    """One process. CPU times count from its start; the first was read when the window opened."""
+
+    pid: int
+    role: Role
+    first_cpu_s: float
+    last_cpu_s: float
+    cpu_share: list[float] = field(default_factory=list)
+    memory_bytes: list[int] = field(default_factory=list)
+
+    def sample(self, slots: int, elapsed_s: float) -> int:
+        """Fill `slots` intervals with the average since the last sample. Returns its memory."""
+        now_s = cpu_s(self.pid)
+        memory = 0 if now_s is None else memory_bytes(self.pid)
+        share = 0.0 if now_s is None else (now_s - self.last_cpu_s) / elapsed_s
+        self.last_cpu_s = now_s or self.last_cpu_s
+        self.cpu_share += [share] * slots
+        self.memory_bytes += [memory] * slots
+        return memory
+
+
+class Watch:
+    """Lives in the control plane's event loop; samples from `open_window` to `close_window`.
+
+    Without `close_window` it stops by itself once no load worker is left.
+    """
+
+    def __init__(
+        self, target_pids: Callable[[], list[int]], client_pids: Sequence[int], control_pid: int
+    ) -> None:
+        self._target_pids = target_pids
+        self._others: dict[int, Role] = dict.fromkeys(client_pids, "client")
+        self._others[control_pid] = "control"
+        self._series: dict[int, _Series] = {}
+        self._slots = self._peak_bytes = 0
+        self._opened_s = self._sampled_s = self._machine_s = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def open_window(self) -> None:
+        self._machine_s = machine_cpu_s()
+        self._opened_s = self._sampled_s = time.monotonic()
+        for pid, role in self._watched().items():
+            used_s = cpu_s(pid) or 0.0
+            self._series[pid] = _Series(pid, role, used_s, used_s)
+        self._sample()
+        self._set_timer()
+
+    def close_window(self) -> WindowUse:
+        if self._timer:
+            self._timer.cancel()
+        self._sample()
+        window_s = self._sampled_s - self._opened_s
+        ours = [self._used_s("target"), self._used_s("client"), self._used_s("control")]
+        other_s = machine_cpu_s() - self._machine_s - sum(ours)
+        seen = any(one.role == "target" for one in self._series.values())
+        return WindowUse(
+            target_cpu_s=ours[0] if seen else None,
+            target_peak_memory_bytes=self._peak_bytes if seen else None,
+            client_cpu_s=ours[1],
+            control_cpu_s=ours[2],
+            other_cpu=max(0.0, other_s) / window_s if seen else None,
+            gauges=self.gauges_so_far(),
+        )
+
+    def gauges_so_far(self) -> Gauges:
+        processes = (
+            GaugeSeries(one.pid, one.role, tuple(one.cpu_share), tuple(one.memory_bytes))
+            for one in self._series.values()
+        )
+        return Gauges(INTERVAL_S, tuple(processes))
+
+    def _set_timer(self) -> None:
+        until_s = INTERVAL_S - (time.monotonic() - self._opened_s) % INTERVAL_S
+        self._timer = asyncio.get_running_loop().call_later(until_s, self._tick)
+
+    def _tick(self) -> None:
+        self._sample()
+        if any(cpu_s(pid) is not None for pid, role in self._others.items() if role == "client"):
+            self._set_timer()
+
+    def _sample(self) -> None:
+        now_s = time.monotonic()
+        elapsed_s = max(now_s - self._sampled_s, 1e-6)
+        slots = round((now_s - self._opened_s) / INTERVAL_S) - self._slots
+        self._welcome()
+        memory = [(one.sample(slots, elapsed_s), one.role) for one in self._series.values()]
+        held = sum(size for size, role in memory if role == "target")
+        self._peak_bytes = max(self._peak_bytes, held)
+        self._slots += slots
+        self._sampled_s = now_s
+
+    def _welcome(self) -> None:
+        """A process that came since: all its CPU time counts, its earlier slots are empty."""
+        for pid, role in self._watched().items():
+            if pid not in self._series:
+                blank = [0] * self._slots
+                self._series[pid] = _Series(pid, role, 0.0, 0.0, [0.0] * self._slots, blank)
+
+    def _watched(self) -> dict[int, Role]:
+        targets: dict[int, Role] = dict.fromkeys(self._target_pids(), "target")
+        return targets | self._others
+
+    def _used_s(self, role: Role) -> float:
+        series = [one for one in self._series.values() if one.role == role]
+        return sum(one.last_cpu_s - one.first_cpu_s for one in series)
