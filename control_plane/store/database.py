@@ -1,0 +1,72 @@
+"""The open database: one connection that writes, a few that read.
+
+SQLite before 3.51.3 can lose commits with two writing connections, so there is one. It stays open
+for the life of the process: with the last connection SQLite removes the log, and then a full disk
+could not even be read.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlmodel import Session
+
+from control_plane.store.faults import readable
+
+BUSY_S = 5.0
+"""How long to wait for a lock of another process."""
+
+_READERS = 8
+
+
+class Database:
+    """Thread-safe; writers wait for each other."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._writer = engine(path, begin="BEGIN IMMEDIATE", connections=1)
+        self._reader = engine(path, begin="BEGIN", connections=_READERS)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """One consistent view. Raises DatabaseBusy, DatabaseFull or StoreError."""
+        with readable(self.path), Session(self._reader) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """One transaction, committed at the end. Raises as `read`."""
+        with readable(self.path), Session(self._writer, expire_on_commit=False) as session:
+            session.connection()
+            yield session
+            session.commit()
+
+    def close(self) -> None:
+        self._reader.dispose()
+        self._writer.dispose()
+
+
+def engine(path: Path, *, begin: str, connections: int) -> Engine:
+    """`begin` is the statement that starts each transaction, schema changes included."""
+    made = create_engine(
+        URL.create("sqlite", database=str(path)),
+        connect_args={"timeout": BUSY_S},
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=2 * BUSY_S,
+    )
+
+    @event.listens_for(made, "connect")
+    def connected(connection: Any, record: Any) -> None:
+        del record
+        connection.isolation_level = None
+        for pragma in ("foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(made, "begin")
+    def begun(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return made

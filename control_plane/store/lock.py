@@ -1,0 +1,136 @@
+"""The lock file beside the database: who holds it, and where its dashboard is.
+
+The kernel's lock on the open file decides; it ends with its process, however that ends. The
+content only tells who it is.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+from control_plane.domain.errors import DatabaseOwned, StoreError
+
+_PATIENCE_S = 1.0
+_TICK_S = 0.02
+_CLOCK_SLACK_S = 2.0
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The control plane that holds a database; `url` None: it has no site."""
+
+    pid: int
+    url: str | None
+    started: datetime
+
+
+class Lock:
+    """Held from construction to `release`. Raises DatabaseOwned, or StoreError without rights."""
+
+    def __init__(self, database: Path) -> None:
+        self._path = lock_path(database)
+        self._started = datetime.now(UTC)
+        try:
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreError(f"{self._path} cannot be written: {error.strerror}.") from None
+        try:
+            self._take(database)
+        except BaseException:
+            os.close(self._file)
+            raise
+        self.announce(None)
+
+    def announce(self, url: str | None) -> None:
+        """Tell others the dashboard's address."""
+        content = {"pid": os.getpid(), "url": url, "started": self._started.isoformat()}
+        text = json.dumps(content).encode()
+        os.pwrite(self._file, text, 0)
+        os.ftruncate(self._file, len(text))
+
+    def release(self) -> None:
+        """The file stays: deleting it could take the name from the next holder's lock."""
+        os.ftruncate(self._file, 0)
+        os.close(self._file)
+
+    def _take(self, database: Path) -> None:
+        """Wait a moment for a holder that has not written its pid yet, or only looks."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while not _flock(self._file, fcntl.LOCK_EX):
+            holder = _holder(self._path)
+            if holder is not None and _lives(holder):
+                raise _owned(database, holder)
+            if time.monotonic() > deadline:
+                raise _owned(database, holder)
+            time.sleep(_TICK_S)
+
+
+def lock_path(database: Path) -> Path:
+    return database.with_name(database.name + ".lock")
+
+
+def read_lock(database: Path) -> Holder | None:
+    """Who holds the database now; None when nobody does."""
+    path = lock_path(database.expanduser().resolve())
+    with _opened(path) as file:
+        if file is None or _flock(file, fcntl.LOCK_SH):
+            return None
+    holder = _holder(path)
+    return holder if holder is not None and _lives(holder) else None
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[int | None]:
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        yield None
+        return
+    try:
+        yield file
+    finally:
+        os.close(file)
+
+
+def _flock(file: int, kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(path: Path) -> Holder | None:
+    """None while nothing readable is written."""
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        return Holder(
+            int(content["pid"]), content["url"], datetime.fromisoformat(content["started"])
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _lives(holder: Holder) -> bool:
+    """Whether the process still is the one that wrote its pid: a later one has that pid anew."""
+    try:
+        born_s = psutil.Process(holder.pid).create_time()
+    except psutil.Error:
+        return False
+    return born_s <= holder.started.timestamp() + _CLOCK_SLACK_S
+
+
+def _owned(database: Path, holder: Holder | None) -> DatabaseOwned:
+    if holder is None:
+        return DatabaseOwned(f"{database} is in use by another Looplab.", 0)
+    where = f" at {holder.url}" if holder.url else ""
+    message = f"{database} is in use by another Looplab: process {holder.pid}{where}."
+    return DatabaseOwned(message, holder.pid, holder.url)

@@ -1,0 +1,171 @@
+"""Everything that is read from the database."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Unpack
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from control_plane.domain.errors import NotFound
+from control_plane.domain.result import Gauges, Timeline
+from control_plane.domain.run import Run, RunDetail, TrialResult
+from control_plane.domain.states import State
+from control_plane.store.asked import Filters, conditions, cursor_after, page_bounds
+from control_plane.store.database import Database
+from control_plane.store.rows import gauges_of, run_of, stream_of, timeline_of, trial_result_of
+from control_plane.store.tables import RunFacts, RunRow, RunStream, RunTag, TrialRow, TrialStream
+
+
+@dataclass(frozen=True)
+class RunPage:
+    """Runs without trials, newest first. `total` counts all that were asked for."""
+
+    runs: tuple[Run, ...]
+    next_cursor: str | None
+    total: int
+
+
+class Reader:
+    """Each method sees one consistent state; NotFound where a run does not exist."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def run(self, run_id: str) -> Run:
+        with self._database.read() as session:
+            return whole_run(session, found(session, run_id))
+
+    def runs(self, *, limit: int, cursor: str | None = None, **filters: Unpack[Filters]) -> RunPage:
+        """One page of the history, newest first.
+
+        Raises InvalidInput for a limit outside of 1 to 200, a cursor that no page gave, or text
+        that cannot be stored.
+        """
+        bounds, wanted = page_bounds(limit, cursor), conditions(filters)
+        with self._database.read() as session:
+            total = session.exec(select(func.count()).select_from(RunRow).where(*wanted)).one()
+            listed = select(RunRow).where(*wanted, *bounds)
+            rows = session.exec(listed.order_by(col(RunRow.seq).desc()).limit(limit + 1)).all()
+            page = _listed(session, rows[:limit])
+        return RunPage(page, cursor_after(rows[limit - 1]) if len(rows) > limit else None, total)
+
+    def next_queued(self) -> Run | None:
+        """The run that has waited longest."""
+        with self._database.read() as session:
+            row = session.exec(_queued().order_by(col(RunRow.seq)).limit(1)).first()
+            return None if row is None else whole_run(session, row)
+
+    def count_queued(self) -> int:
+        with self._database.read() as session:
+            return count_queued(session)
+
+    def position(self, run_id: str) -> int | None:
+        """The place in the queue, from 1; None for a run that does not wait."""
+        with self._database.read() as session:
+            row = session.exec(_queued().where(RunRow.id == run_id)).first()
+            if row is None:
+                return None
+            ahead = _queued().where(col(RunRow.seq) <= row.seq).subquery()
+            return session.exec(select(func.count()).select_from(ahead)).one()
+
+    def detail(self, run_id: str) -> RunDetail:
+        """The run with its histograms, timelines and gauges."""
+        with self._database.read() as session:
+            row = found(session, run_id)
+            timelines: dict[str, list[Timeline]] = defaultdict(list)
+            drawn = select(TrialStream.name, TrialStream.timeline).where(TrialStream.run == row.seq)
+            in_order = drawn.order_by(col(TrialStream.block), col(TrialStream.place))
+            for name, document in session.exec(in_order):
+                if document is not None:
+                    timelines[name].append(timeline_of(document))
+            merged = select(RunStream).where(RunStream.run == row.seq)
+            streams = session.exec(merged.order_by(col(RunStream.place))).all()
+            return RunDetail(
+                run=whole_run(session, row),
+                streams={stream.name: stream_of(stream) for stream in streams},
+                timelines={name: tuple(ones) for name, ones in timelines.items()},
+                gauges=_gauges(session, row),
+            )
+
+    def gauges(self, run_id: str) -> tuple[Gauges, ...]:
+        """One for each trial."""
+        with self._database.read() as session:
+            return _gauges(session, found(session, run_id))
+
+    def trial_results(self, run_id: str) -> tuple[TrialResult, ...]:
+        """All that was measured, down to the single second."""
+        with self._database.read() as session:
+            row = found(session, run_id)
+            streams: dict[int, list[TrialStream]] = defaultdict(list)
+            stored = select(TrialStream).where(TrialStream.run == row.seq)
+            for stream in session.exec(stored.order_by(col(TrialStream.place))):
+                streams[stream.block].append(stream)
+            trials = select(TrialRow).where(TrialRow.run == row.seq).order_by(col(TrialRow.block))
+            return tuple(
+                trial_result_of(trial, streams[trial.block]) for trial in session.exec(trials)
+            )
+
+    def tags(self) -> list[str]:
+        """All that runs carry, in the order of the alphabet."""
+        with self._database.read() as session:
+            return list(session.exec(select(RunTag.tag).distinct().order_by(col(RunTag.tag))))
+
+    def last_rate(self, strategy: str, configuration: str) -> float | None:
+        """Completed requests per second of the last finished run of that kind."""
+        same = select(func.max(RunRow.seq)).where(
+            RunRow.strategy == strategy,
+            RunRow.configuration == configuration,
+            RunRow.state == State.FINISHED.value,
+        )
+        with self._database.read() as session:
+            last = select(RunRow.rate_per_s).where(RunRow.seq == same.scalar_subquery())
+            return session.exec(last).first()
+
+
+def found(session: Session, run_id: str) -> RunRow:
+    """Raises NotFound."""
+    row = session.exec(select(RunRow).where(RunRow.id == run_id)).first()
+    if row is None:
+        raise NotFound(f"There is no run {run_id[:20]!r}.")
+    return row
+
+
+def count_queued(session: Session) -> int:
+    waiting = select(func.count()).select_from(RunRow)
+    return session.exec(waiting.where(RunRow.state == State.QUEUED.value)).one()
+
+
+def whole_run(session: Session, row: RunRow) -> Run:
+    """With trials and streams."""
+    trials = select(TrialRow.document).where(TrialRow.run == row.seq)
+    streams = select(RunStream.summary).where(RunStream.run == row.seq)
+    return run_of(
+        row,
+        session.get_one(RunFacts, row.seq),
+        session.exec(streams.order_by(col(RunStream.place))).all(),
+        session.exec(trials.order_by(col(TrialRow.block))).all(),
+    )
+
+
+def _listed(session: Session, rows: Sequence[RunRow]) -> tuple[Run, ...]:
+    """The runs of a page, in three queries however many they are."""
+    wanted = [row.seq for row in rows]
+    facts = select(RunFacts).where(col(RunFacts.run).in_(wanted))
+    by_run = {one.run: one for one in session.exec(facts)}
+    summaries: dict[int | None, list[str]] = defaultdict(list)
+    streams = select(RunStream.run, RunStream.summary).where(col(RunStream.run).in_(wanted))
+    for seq, summary in session.exec(streams.order_by(col(RunStream.run), col(RunStream.place))):
+        summaries[seq].append(summary)
+    return tuple(run_of(row, by_run[row.seq or 0], summaries[row.seq]) for row in rows)
+
+
+def _queued() -> SelectOfScalar[RunRow]:
+    return select(RunRow).where(RunRow.state == State.QUEUED.value)
+
+
+def _gauges(session: Session, row: RunRow) -> tuple[Gauges, ...]:
+    documents = select(TrialRow.gauges).where(TrialRow.run == row.seq)
+    return tuple(gauges_of(one) for one in session.exec(documents.order_by(col(TrialRow.block))))

@@ -1,0 +1,62 @@
+"""The store: what the rest of the control plane knows of the database."""
+
+import secrets
+from pathlib import Path
+
+from control_plane.domain.errors import LooplabError
+from control_plane.store.database import Database
+from control_plane.store.file import usable
+from control_plane.store.lock import Lock
+from control_plane.store.reader import Reader, RunPage
+from control_plane.store.rows import Draft
+from control_plane.store.schema import prepare
+from control_plane.store.tables import Meta
+from control_plane.store.writer import Writer
+
+__all__ = ["Draft", "RunPage", "Store", "open_store"]
+
+
+class Store(Reader, Writer):
+    """An open database that this process alone changes. Thread-safe.
+
+    `instance` is the random id of this file, by which processes that belong to it are marked.
+    """
+
+    def __init__(self, path: Path, lock: Lock) -> None:
+        super().__init__(Database(path))
+        self.path = path
+        self._lock = lock
+        self.instance = self._known_instance()
+
+    def announce(self, url: str) -> None:
+        """Tell other processes, through the lock file, where the dashboard is."""
+        self._lock.announce(url)
+
+    def close(self) -> None:
+        self._database.close()
+        self._lock.release()
+
+    def _known_instance(self) -> str:
+        with self._database.write() as session:
+            known = session.get(Meta, "instance")
+            if known is None:
+                known = Meta(key="instance", value=secrets.token_hex(8))
+                session.add(known)
+            return known.value
+
+
+def open_store(path: Path) -> Store:
+    """Open the database, made or brought up to date first where that is needed.
+
+    Raises DatabaseOwned when another control plane has it, and StoreError for a file that is not
+    a database of ours, is newer, damaged or cannot be written; the file is then unchanged.
+    """
+    resolved = path.expanduser().resolve()
+    usable(resolved)
+    lock = Lock(resolved)
+    try:
+        prepare(resolved)
+        return Store(resolved, lock)
+    except LooplabError:
+        lock.release()
+        raise

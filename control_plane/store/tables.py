@@ -1,0 +1,119 @@
+"""The tables. What lists are filtered by lies in `run`, a thin row; what is only read, beside it.
+
+JSON is text in the shape of the domain's dataclasses. `run` columns of other tables hold its
+`seq`, the order in which runs were handed in, which no jump of the clock disturbs.
+"""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import Index
+from sqlmodel import Field, SQLModel
+
+
+class Meta(SQLModel, table=True):
+    """Facts about this file by name: `instance`, its random id."""
+
+    __tablename__: ClassVar[Any] = "meta"
+
+    key: str = Field(primary_key=True)
+    value: str
+
+
+class Submission(SQLModel, table=True):
+    """A key that a program or a form gave, so that handing in twice makes one set of runs."""
+
+    __tablename__: ClassVar[Any] = "submission"
+
+    key: str = Field(primary_key=True)
+    digest: str
+    runs: int
+
+
+class RunRow(SQLModel, table=True):
+    """`epoch` counts the changes of state. `rate_per_s` is the throughput of all streams."""
+
+    __tablename__: ClassVar[Any] = "run"
+    __table_args__ = (
+        Index("ix_run_kind", "strategy", "configuration", "state", "outcome"),
+        {"sqlite_autoincrement": True},
+    )
+
+    seq: int | None = Field(default=None, primary_key=True)
+    id: str = Field(index=True, unique=True)
+    title: str
+    tags: str
+    note: str = ""
+    state: str = Field(index=True)
+    epoch: int = 0
+    reason: str | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    strategy: str = Field(index=True)
+    configuration: str = Field(index=True)
+    outcome: str | None = Field(default=None, index=True)
+    rate_per_s: float | None = None
+    submission: str | None = Field(default=None, foreign_key="submission.key", index=True)
+
+
+class RunFacts(SQLModel, table=True):
+    """The long part of a run: JSON but for `command`."""
+
+    __tablename__: ClassVar[Any] = "run_facts"
+
+    run: int = Field(primary_key=True, foreign_key="run.seq", ondelete="CASCADE")
+    spec: str
+    command: str | None = None
+    environment: str | None = None
+    validity: str | None = None
+    log: str = "[]"
+
+
+class RunTag(SQLModel, table=True):
+    """Keyed so that the newest runs of a tag lie together."""
+
+    __tablename__: ClassVar[Any] = "run_tag"
+    __table_args__: ClassVar[Any] = {"sqlite_with_rowid": False}
+
+    tag: str = Field(primary_key=True)
+    run: int = Field(primary_key=True, foreign_key="run.seq", ondelete="CASCADE", index=True)
+
+
+class RunStream(SQLModel, table=True):
+    """One stream, all trials merged. `place` is its position in the spec."""
+
+    __tablename__: ClassVar[Any] = "run_stream"
+
+    run: int = Field(primary_key=True, foreign_key="run.seq", ondelete="CASCADE")
+    place: int = Field(primary_key=True)
+    name: str
+    summary: str
+    service: bytes
+    response: bytes
+
+
+class TrialRow(SQLModel, table=True):
+    """One trial with the summaries of its streams, and what was watched from outside."""
+
+    __tablename__: ClassVar[Any] = "trial"
+
+    run: int = Field(primary_key=True, foreign_key="run.seq", ondelete="CASCADE")
+    block: int = Field(primary_key=True)
+    document: str
+    gauges: str
+
+
+class TrialStream(SQLModel, table=True):
+    """One stream of one trial; its summary stands in the trial. `seconds` is one blob for all."""
+
+    __tablename__: ClassVar[Any] = "trial_stream"
+
+    run: int = Field(primary_key=True, foreign_key="run.seq", ondelete="CASCADE")
+    block: int = Field(primary_key=True)
+    place: int = Field(primary_key=True)
+    name: str
+    timeline: str | None
+    service: bytes
+    response: bytes
+    seconds: bytes | None

@@ -1,0 +1,236 @@
+"""Everything that changes the database. Each method is one transaction."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TypedDict, Unpack
+
+from sqlalchemy import delete, text, update
+from sqlmodel import Session, col, select
+
+from control_plane.domain.errors import Conflict, QueueFull
+from control_plane.domain.limits import Limits
+from control_plane.domain.result import Environment, Validity
+from control_plane.domain.run import Run, StreamResult, TrialResult
+from control_plane.domain.states import TERMINAL, State, allowed
+from control_plane.store.database import Database
+from control_plane.store.edit import checked_note, checked_tags, checked_title
+from control_plane.store.reader import count_queued, found, whole_run
+from control_plane.store.rows import (
+    Draft,
+    environment_text,
+    facts_row,
+    log_text,
+    run_row,
+    run_stream_row,
+    searched_text,
+    tags_text,
+    trial_row,
+    trial_stream_row,
+    validity_text,
+)
+from control_plane.store.tables import RunFacts, RunRow, RunTag, Submission
+
+
+class Facts(TypedDict, total=False):
+    """What is known of a run when its state changes."""
+
+    reason: str | None
+    log: Sequence[str]
+    command: str | None
+    environment: Environment | None
+
+
+class Writer:
+    """A refused change raises Conflict, and nothing of it is written."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(
+        self,
+        drafts: Sequence[Draft],
+        *,
+        key: str | None = None,
+        digest: str | None = None,
+        max_queue: int = Limits.max_queue,
+    ) -> list[Run]:
+        """Queue one run for each draft, all or none.
+
+        A key that was used before gives the runs that it made, or Conflict when the digest is
+        another or one of them is deleted. Raises QueueFull when more than `max_queue` would wait.
+        """
+        with self._database.write() as session:
+            if key is not None and (first := session.get(Submission, key)) is not None:
+                return _made_before(session, first, digest)
+            waiting = count_queued(session)
+            if waiting + len(drafts) > max_queue:
+                raise QueueFull(f"{waiting:,} runs wait, and the limit is {max_queue:,}: {_LATER}")
+            if key is not None:
+                session.add(Submission(key=key, digest=digest or "", runs=len(drafts)))
+                session.flush()
+            now = datetime.now(UTC)
+            return [whole_run(session, _queue(session, draft, now, key)) for draft in drafts]
+
+    def move(self, run_id: str, before: State, after: State, **facts: Unpack[Facts]) -> Run:
+        """Change the state; facts that are given are written, others stay.
+
+        Raises Conflict when the run is not in `before` now, or may not go to `after`.
+        """
+        with self._database.write() as session:
+            row = found(session, run_id)
+            _change(session, row, before, after, facts.get("reason"))
+            _note_facts(session.get_one(RunFacts, row.seq), facts)
+            session.flush()
+            return whole_run(session, row)
+
+    def save_trial(self, run_id: str, result: TrialResult) -> None:
+        """Keep what one trial measured. Raises Conflict when the run is over."""
+        with self._database.write() as session:
+            row = found(session, run_id)
+            if State(row.state).terminal:
+                raise Conflict(f"Run {run_id} is {row.state}: it takes no more trials.")
+            trial = trial_row(_seq(row), result)
+            session.add(trial)
+            session.add_all(
+                trial_stream_row(trial, place, stream)
+                for place, stream in enumerate(result.streams)
+            )
+
+    def finish(self, run_id: str, streams: Sequence[StreamResult], validity: Validity) -> Run:
+        """Write the merged results and `finished` together."""
+        with self._database.write() as session:
+            row = found(session, run_id)
+            _change(session, row, State.FINALIZING, State.FINISHED, None)
+            row.outcome = validity.outcome
+            row.rate_per_s = sum(one.summary.throughput_per_s for one in streams)
+            session.get_one(RunFacts, row.seq).validity = validity_text(validity)
+            session.add_all(
+                run_stream_row(_seq(row), place, stream) for place, stream in enumerate(streams)
+            )
+            session.flush()
+            return whole_run(session, row)
+
+    def interrupt_unfinished(self, reason: str) -> int:
+        """End what no living process works on: every run that waits or was being measured."""
+        ended = (
+            update(RunRow)
+            .where(col(RunRow.state).not_in([state.value for state in TERMINAL]))
+            .values(
+                state=State.INTERRUPTED.value,
+                reason=reason,
+                epoch=RunRow.epoch + 1,
+                finished_at=datetime.now(UTC),
+            )
+        )
+        with self._database.write() as session:
+            return session.exec(ended).rowcount
+
+    def edit(
+        self,
+        run_id: str,
+        *,
+        title: str | None = None,
+        tags: Sequence[str] | None = None,
+        note: str | None = None,
+    ) -> Run:
+        """Change what people wrote about a run, in any state; None leaves as it is.
+
+        Raises InvalidInput for text that the spec would refuse.
+        """
+        with self._database.write() as session:
+            row = found(session, run_id)
+            if title is not None:
+                row.title = checked_title(title)
+            if note is not None:
+                row.note = checked_note(note)
+            if tags is not None:
+                row.tags = tags_text(checked_tags(tags))
+                session.exec(delete(RunTag).where(col(RunTag.run) == row.seq))
+                _tag(session, row, tags)
+            session.flush()
+            _index(session, row)
+            return whole_run(session, row)
+
+    def delete(self, run_id: str) -> None:
+        """Remove a run and all it measured. Raises Conflict while it is not over."""
+        with self._database.write() as session:
+            row = found(session, run_id)
+            if not State(row.state).terminal:
+                raise Conflict(f"Run {run_id} is {row.state}: cancel it before you delete it.")
+            session.connection().execute(_UNINDEX, {"seq": row.seq})
+            session.delete(row)
+
+
+_LATER = "hand in again when some have ended, or raise LOOPLAB_MAX_QUEUE."
+_UNINDEX = text("DELETE FROM run_text WHERE rowid = :seq")
+_INDEX = text("INSERT INTO run_text (rowid, text) VALUES (:seq, :text)")
+
+
+def _made_before(session: Session, first: Submission, digest: str | None) -> list[Run]:
+    if first.digest != digest:
+        raise Conflict("This key was used for another request: choose a new one.")
+    rows = session.exec(
+        select(RunRow).where(RunRow.submission == first.key).order_by(col(RunRow.seq))
+    ).all()
+    if len(rows) < first.runs:
+        raise Conflict("Runs that were made with this key are deleted: choose a new one.")
+    return [whole_run(session, row) for row in rows]
+
+
+def _queue(session: Session, draft: Draft, now: datetime, key: str | None) -> RunRow:
+    row = run_row(draft, now, key)
+    session.add(row)
+    session.flush()
+    session.add(facts_row(_seq(row), draft))
+    _tag(session, row, draft.spec.tags)
+    session.flush()
+    _index(session, row)
+    return row
+
+
+def _change(session: Session, row: RunRow, before: State, after: State, reason: str | None) -> None:
+    """The one place where a state changes; `epoch` tells two visits to one state apart."""
+    if row.state != before or not allowed(before, after):
+        raise Conflict(f"Run {row.id} is {row.state}: it cannot go from {before} to {after}.")
+    now = datetime.now(UTC)
+    changed = (
+        update(RunRow)
+        .where(
+            col(RunRow.seq) == row.seq,
+            col(RunRow.state) == before.value,
+            col(RunRow.epoch) == row.epoch,
+        )
+        .values(
+            state=after.value,
+            epoch=row.epoch + 1,
+            reason=reason,
+            started_at=row.started_at or (now if after.active else None),
+            finished_at=now if after.terminal else None,
+        )
+    )
+    if session.exec(changed).rowcount != 1:
+        raise Conflict(f"Run {row.id} changed meanwhile: it is no longer {before}.")
+    session.refresh(row)
+
+
+def _note_facts(row: RunFacts, facts: Facts) -> None:
+    row.command = facts.get("command") or row.command
+    if log := facts.get("log"):
+        row.log = log_text(log)
+    if environment := facts.get("environment"):
+        row.environment = environment_text(environment)
+
+
+def _tag(session: Session, row: RunRow, tags: Sequence[str]) -> None:
+    session.add_all(RunTag(tag=tag, run=_seq(row)) for tag in dict.fromkeys(tags))
+
+
+def _index(session: Session, row: RunRow) -> None:
+    connection = session.connection()
+    connection.execute(_UNINDEX, {"seq": row.seq})
+    connection.execute(_INDEX, {"seq": row.seq, "text": searched_text(row)})
+
+
+def _seq(row: RunRow) -> int:
+    assert row.seq is not None
+    return row.seq
