@@ -1,12 +1,26 @@
 """A router that describes itself: the catalogue of the workloads is the OpenAPI document."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What completes a ready request class, a JSON object as the dashboard's form takes it.
+
+    `values` makes what the placeholders of the path and the body stand for. `path` is given where
+    the endpoint's own would not do.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    body: dict[str, Any] | None = None
+    path: str | None = None
 
 
 class Workload(APIRouter):
@@ -29,23 +43,19 @@ class Workload(APIRouter):
         method: str,
         path: str,
         *,
+        ready: Ready = Ready(),
         aliases: Sequence[str] = (),
-        values: dict[str, Any] | None = None,
-        body: dict[str, Any] | None = None,
         **options: Any,
     ) -> Callable[[Endpoint], Endpoint]:
         """Register an endpoint; further options are those of FastAPI's `add_api_route`.
 
-        `values` and `body` complete the ready request class, a JSON object with the keys that
-        the dashboard's form takes. Aliases answer alike and are listed beside it.
+        Aliases answer alike and are listed beside the ready request class.
         """
-        request = {"method": method, "path": path, "values": values or {}, "body": body}
-        ready = {"request": request, "aliases": list(aliases)}
+        request = asdict(ready) | {"method": method, "path": ready.path or path}
+        extra = {"x-looplab": {"request": request, "aliases": list(aliases)}}
 
         def register(endpoint: Endpoint) -> Endpoint:
-            self.add_api_route(
-                path, endpoint, methods=[method], openapi_extra={"x-looplab": ready}, **options
-            )
+            self.add_api_route(path, endpoint, methods=[method], openapi_extra=extra, **options)
             for alias in aliases:
                 self.add_api_route(
                     alias, endpoint, methods=[method], include_in_schema=False, **options

@@ -3,14 +3,14 @@
 import random
 from string import ascii_lowercase
 
-from target_app.workload import Workload
+from target_app.workload import Ready, Workload
+
+ANY_ITEM = Ready({"item_id": {"kind": "integer", "low": 1, "high": 24999}})
 
 workload = Workload("items", "Small answers without any wait.")
 
 
-@workload.serve(
-    "GET", "/items/{item_id}", values={"item_id": {"kind": "integer", "low": 1, "high": 24999}}
-)
+@workload.serve("GET", "/items/{item_id}", ready=ANY_ITEM)
 async def read_item(item_id: int) -> dict[str, int]:
     """The number from the path."""
     return {"item_id": item_id}
