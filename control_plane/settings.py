@@ -1,0 +1,116 @@
+"""The settings: options of the command line, before `LOOPLAB_*`, before the file `.env`."""
+
+import re
+from dataclasses import dataclass, field, fields
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, ValidationError, create_model, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from control_plane.domain.errors import SettingsError
+from control_plane.domain.limits import Limits
+
+PREFIX = "LOOPLAB_"
+_PACKAGE = Path(__file__).parent
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`allowed_hosts` are names under which browsers may call, beside those of this machine."""
+
+    db: Path = Path("runs.db")
+    host: str = "127.0.0.1"
+    port: int = 8200
+    allowed_hosts: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def templates_dir(self) -> Path:
+        return _folder("templates")
+
+    @property
+    def static_dir(self) -> Path:
+        return _folder("static")
+
+
+class _Environment(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore"
+    )
+
+
+class _Given(_Environment):
+    """Names in `allowed_hosts` are separated by commas."""
+
+    db: Path = Settings.db
+    host: str = Settings.host
+    port: int = Field(default=Settings.port, ge=0, le=65_535)
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(default=(), validate_default=False)
+
+    @field_validator("host")
+    @classmethod
+    def _on_this_machine(cls, host: str) -> str:
+        if host == "localhost":
+            return host
+        try:
+            loopback = ip_address(host).is_loopback
+        except ValueError:
+            raise ValueError("give an address of this machine, such as 127.0.0.1") from None
+        if not loopback:
+            raise ValueError("others could start load there without a login: use 127.0.0.1")
+        return host
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        names = [name.strip().lower() for name in str(value).split(",") if name.strip()]
+        for name in names:
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"{name[:60]} is not a host name: give names, without ports")
+        return names
+
+
+_bounds: dict[str, Any] = {
+    one.name: (type(one.default), Field(default=one.default, gt=0, allow_inf_nan=False))
+    for one in fields(Limits)
+}
+_GivenLimits = create_model("_GivenLimits", __base__=_Environment, **_bounds)
+
+
+def load_settings(
+    *, host: str | None = None, port: int | None = None, db: Path | None = None
+) -> Settings:
+    """Read what is set; an argument that is not None wins.
+
+    Raises SettingsError with one line that names the setting, its value and the remedy.
+    """
+    options = {"host": host, "port": port, "db": db}
+    given = _read(_Given, {name: value for name, value in options.items() if value is not None})
+    limits = Limits(**_read(_GivenLimits, {}))
+    return Settings(**given, limits=limits)
+
+
+def _read(kind: type[BaseModel], options: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return kind(**options).model_dump()
+    except ValidationError as error:
+        raise SettingsError(_line(error, options)) from None
+    except (OSError, UnicodeError) as error:
+        raise SettingsError(f".env cannot be read: {error}.") from None
+
+
+def _line(error: ValidationError, options: dict[str, Any]) -> str:
+    first = error.errors()[0]
+    name = str(first["loc"][0])
+    shown = f"--{name}" if name in options else f"{PREFIX}{name.upper()}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{shown} {str(first['input'])[:60]!r}: {message}."
+
+
+def _folder(name: str) -> Path:
+    """Inside the package when it was installed, beside it in a checkout."""
+    installed = _PACKAGE / name
+    return installed if installed.is_dir() else _PACKAGE.parent / name
