@@ -63,9 +63,12 @@ class Desk:
         The same `key` with the same documents gives the runs that were made first; with others it
         raises Conflict. Raises InvalidInput or QueueFull before anything is stored.
         """
-        drafts = [Draft(self.check(document)) for document in documents]
+        specs = [self.check(document) for document in documents]
+        drafts = [Draft(spec, name_of(spec.target)) for spec in specs]
         digest = hashlib.sha256(json.dumps(documents, sort_keys=True).encode()).hexdigest()
-        runs = self._store.add(drafts, key=key, digest=digest if key else None)
+        runs = self._store.add(
+            drafts, key=key, digest=digest if key else None, max_queue=self._limits.max_queue
+        )
         self._queue.wake()
         return runs
 
