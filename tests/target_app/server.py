@@ -6,11 +6,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx
+import psutil
 
 START_DEADLINE_S = 20
 STOP_DEADLINE_S = 10
@@ -69,3 +71,30 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.kill()
         process.wait()
         raise
+
+
+def together(client: httpx.Client, path: str, count: int) -> float:
+    """Seconds until `count` requests, sent at the same time, are all answered with 200."""
+    start = time.perf_counter()
+    with ThreadPoolExecutor(count) as pool:
+        statuses = [answer.status_code for answer in pool.map(client.get, [path] * count)]
+    assert statuses == [200] * count
+    return time.perf_counter() - start
+
+
+def timed(request: Callable[[], httpx.Response]) -> float:
+    """Seconds until the answer, which must be a good one."""
+    start = time.perf_counter()
+    request().raise_for_status()
+    return time.perf_counter() - start
+
+
+def children(process: subprocess.Popen[bytes], word: str) -> list[psutil.Process]:
+    """Living descendants with `word` in their command line."""
+    below = psutil.Process(process.pid).children(recursive=True)
+    return [one for one in below if word in " ".join(one.cmdline())]
+
+
+def wait_until_gone(processes: list[psutil.Process], within_s: float = 3) -> None:
+    _, alive = psutil.wait_procs(processes, timeout=within_s)
+    assert alive == []

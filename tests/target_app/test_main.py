@@ -1,9 +1,13 @@
+import json
+import re
 import subprocess
 import sys
 
 import httpx
 import pytest
+from pydantic import TypeAdapter
 
+from control_plane.domain.spec import RequestClass
 from tests.target_app.server import serving
 
 
@@ -28,10 +32,12 @@ def test_every_operation_has_a_ready_request(client: httpx.Client) -> None:
     tags = {tag["name"] for tag in document["tags"]}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            request = operation["x-looplab"]["request"]
-            assert (request["method"], request["path"]) == (method.upper(), path)
-            placeholders = {parameter["name"] for parameter in operation.get("parameters", ())}
-            assert request["values"].keys() == placeholders
+            ready = json.dumps(operation["x-looplab"]["request"])
+            request = TypeAdapter(RequestClass).validate_json(ready)
+            assert request.method == method.upper()
+            assert re.fullmatch(re.sub(r"{\w+}", r"[^/]+", path), request.path)
+            placeholders = set(re.findall(r"{(\w+)}", f"{request.path} {request.body}"))
+            assert request.values.keys() == placeholders
             assert operation["description"]
             assert set(operation["tags"]) <= tags
 
