@@ -43,6 +43,11 @@ def bundled() -> Application:
     return Application("target_app.main:app", directory, "/health", "target_app")
 
 
+def scratch_folder(state_dir: Path) -> Path:
+    """Where each target has a folder of its own while it runs."""
+    return state_dir / "targets"
+
+
 def settings_of(target: Target) -> dict[str, str]:
     """What the bundled application reads from its environment."""
     named = {"threads": target.threads, **target.settings}

@@ -3,33 +3,34 @@
 import asyncio
 import socket
 from collections.abc import Collection
-from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.spec import UrlTarget
 from control_plane.targets import listeners, tree
+from control_plane.targets.running import RunningTarget
 
 CONNECT_TIMEOUT_S = 3.0
 
 
-@dataclass(frozen=True)
 class ExternalTarget:
     """Known by its address alone; its processes where the system shows them to us."""
 
-    url: str
-    host: str
-    port: int
     command: str | None = None
-    pid: int = 0
+    pid = 0
     ready_s: float | None = None
 
+    def __init__(self, url: str, host: str, port: int) -> None:
+        self.url = url
+        holders = listeners.holders(listeners.inodes_at(host, port), tree.pids())
+        self._holders = {pid: tree.started_at(pid) for pid in holders}
+
     def pids(self) -> list[int]:
-        """The listener's holders and what comes from them."""
-        holders = set(listeners.holders(listeners.inodes_at(self.host, self.port), tree.pids()))
-        below = {child for pid in holders for child in tree.descendants(pid)}
-        return sorted(holders | below)
+        """Who held the listener when it was reached, and what comes from them; [] if unseen."""
+        alive = [pid for pid, since in self._holders.items() if tree.started_at(pid) == since]
+        below = [child for pid in alive for child in tree.descendants(pid)]
+        return list(dict.fromkeys(alive + below))
 
     def restarts(self) -> int | None:
         """Not watched."""
@@ -52,7 +53,7 @@ class ExternalTarget:
         """It is not ours to end."""
 
 
-async def reach(target: UrlTarget, forbidden_ports: Collection[int]) -> ExternalTarget:
+async def reach(target: UrlTarget, forbidden_ports: Collection[int]) -> RunningTarget:
     """Resolve the host once, keep to that address, and see that it takes connections.
 
     Raises TargetFailed when nothing listens there, when it is not this machine, or when the port is

@@ -20,6 +20,7 @@ STDIN, STDOUT, LOG = 0, 1, 2
 GRACE_S = 0.5
 TICK_S = 0.5
 LOG_BYTES = 1_000_000
+OPEN_FILES = 65_536
 
 _SET_PARENT_DEATH_SIGNAL = 1
 _SET_CHILD_SUBREAPER = 36
@@ -81,9 +82,11 @@ def _step_forward() -> None:
 
 
 def _set_limits() -> None:
-    """As many open files as allowed, and no core dump."""
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    """Open files for as many connections as a load may bring, and no core dump."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 

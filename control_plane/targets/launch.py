@@ -12,7 +12,7 @@ from pathlib import Path
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.spec import Target
 from control_plane.targets.address import free_ports, listening_host
-from control_plane.targets.application import Application, bundled, environment_of
+from control_plane.targets.application import Application, bundled, environment_of, scratch_folder
 from control_plane.targets.command import command
 from control_plane.targets.external import reach
 from control_plane.targets.readiness import Sign, until_ready
@@ -97,7 +97,7 @@ class _Attempt:
 
     def _orders(self) -> Orders:
         launch = secrets.token_hex(8)
-        scratch = self.place.state_dir / "targets" / launch
+        scratch = scratch_folder(self.place.state_dir) / launch
         scratch.mkdir(mode=0o700, parents=True)
         environment = environment_of(self.application, self.target, self.place.instance, launch)
         environment["TARGET_DIRECTORY"] = str(scratch)

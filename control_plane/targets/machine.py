@@ -18,7 +18,7 @@ PACKAGES = (
 
 
 def environment(cores: CorePlan) -> Environment:
-    """What a run was measured on. `load_before`: average number of busy tasks in the last minute."""
+    """What a run was measured on. `load_before` is the load average of the minute before."""
     return {
         **_lasting(),
         "core_policy": cores.policy,

@@ -16,7 +16,7 @@ class Output:
     """
 
     def __init__(self, lines: int) -> None:
-        """Keep at most `lines` lines once closed."""
+        """At most `lines` lines, above 0, are ever shown."""
         self.descriptor = os.memfd_create("looplab-output", os.MFD_CLOEXEC)
         fcntl.fcntl(self.descriptor, fcntl.F_SETFL, os.O_APPEND)
         self._most = lines
@@ -33,14 +33,13 @@ class Output:
     ) -> None:
         self.close()
 
-    def last(self, lines: int) -> tuple[str, ...]:
-        """The newest lines, oldest first; a line longer than 500 characters is cut."""
-        kept = self._read() if self._closed is None else self._closed
-        return kept[-min(lines, self._most) :] if lines > 0 else ()
+    def lines(self) -> tuple[str, ...]:
+        """The newest lines, oldest first; one longer than 500 characters is cut."""
+        return self._read() if self._closed is None else self._closed
 
     def close(self) -> None:
         if self._closed is None:
-            self._closed = self._read()[-self._most :]
+            self._closed = self._read()
             os.close(self.descriptor)
 
     def _read(self) -> tuple[str, ...]:
@@ -48,4 +47,5 @@ class Output:
         start = max(0, size - READ_BYTES)
         text = os.pread(self.descriptor, READ_BYTES, start).decode(errors="replace")
         lines = text.lstrip("\0").splitlines()
-        return tuple(line[:_LONGEST_LINE] for line in (lines[1:] if start else lines))
+        whole = lines[1:] if start else lines
+        return tuple(line[:_LONGEST_LINE] for line in whole[-self._most :])

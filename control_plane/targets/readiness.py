@@ -110,4 +110,4 @@ async def _status(sign: Sign) -> int | None:
 
 
 def _failed(server: Supervised, message: str) -> TargetFailed:
-    return TargetFailed(message, server.last_lines(LOG_LINES))
+    return TargetFailed(message, server.output.lines()[-LOG_LINES:])

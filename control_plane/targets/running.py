@@ -84,7 +84,7 @@ class StartedTarget:
         return _told(await self.server.ended())
 
     def log(self, lines: int = 20) -> tuple[str, ...]:
-        return self.server.last_lines(lines)
+        return self.server.output.lines()[-lines:]
 
     async def stop(self) -> None:
         await self.server.stop()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from control_plane.domain.errors import TargetFailed
 from control_plane.targets import tree
 from control_plane.targets.application import LAUNCH
 from control_plane.targets.output import Output
@@ -40,7 +41,7 @@ class Supervised:
     """A server under its guard. Made by `start`; `stop` is always called in the end."""
 
     def __init__(self, process: Process, output: Output, orders: Orders) -> None:
-        self._process, self._output, self._orders = process, output, orders
+        self._process, self.output, self._orders = process, output, orders
         self._pidfd = _pidfd_of(process.pid)
         self._reason: str | None = None
         self._asked = False
@@ -65,9 +66,10 @@ class Supervised:
                 env=orders.environment,
                 start_new_session=True,
             )
-        except BaseException:
+        except OSError as error:
             output.close()
-            raise
+            shutil.rmtree(orders.scratch, ignore_errors=True)
+            raise TargetFailed(f"start: {error.strerror}: {error.filename}") from None
         return cls(process, output, orders)
 
     @property
@@ -87,9 +89,6 @@ class Supervised:
     def pids(self) -> list[int]:
         """All processes that come from the server, itself included."""
         return tree.descendants(self._process.pid)
-
-    def last_lines(self, lines: int) -> tuple[str, ...]:
-        return self._output.last(lines)
 
     async def ended(self) -> str:
         """Wait until the server is gone; the same words as `reason`, or `stopped`."""
@@ -111,7 +110,7 @@ class Supervised:
             self._kill_guard()
             await self._process.wait()
         await self._listening
-        self._output.close()
+        self.output.close()
         if self._pidfd is not None:
             os.close(self._pidfd)
 

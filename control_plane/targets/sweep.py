@@ -2,19 +2,26 @@
 
 import os
 import select
+import shutil
 import signal
 import time
 from pathlib import Path
 
 from control_plane.targets import tree
-from control_plane.targets.application import INSTANCE
+from control_plane.targets.application import INSTANCE, scratch_folder
 
 PATIENCE_S = 2.0
 
 
-def sweep(instance: str) -> int:
-    """End what an earlier control plane of this database left running. Returns how many."""
-    return end_marked(INSTANCE, instance)
+def sweep(instance: str, state_dir: Path | None = None) -> int:
+    """End what an earlier control plane of this database left running. Returns how many.
+
+    Then its targets' files in `state_dir` go, too.
+    """
+    ended = end_marked(INSTANCE, instance)
+    if state_dir is not None:
+        shutil.rmtree(scratch_folder(state_dir), ignore_errors=True)
+    return ended
 
 
 def end_marked(name: str, value: str) -> int:
