@@ -44,7 +44,7 @@ def create_app(settings: Settings, store: Store, *, port: int, priority: str = "
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _internal_error)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
-    guarded(app, settings, port)
+    guarded(app, {settings.host, *settings.allowed_hosts})
     return app
 
 

@@ -1,0 +1,30 @@
+"""The door: who may send a request at all, and what every answer carries."""
+
+from collections.abc import Collection
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from control_plane.access.body import MAX_BODY_BYTES, BodyGuard
+from control_plane.access.headers import SecurityHeaders
+from control_plane.access.host import HostGuard
+from control_plane.access.origin import OriginGuard
+from control_plane.access.policy import unlisted
+
+
+def guarded(app: FastAPI, names: Collection[str]) -> None:
+    """Put the guards around the whole application, its own error pages included.
+
+    `names`: the host names under which it may be called, beside those of loopback. Raises
+    LookupError for a route that the policy does not list.
+    """
+    if forgotten := unlisted(app):
+        raise LookupError(f"No role in access/policy.py for: {', '.join(forgotten)}.")
+    build = app.build_middleware_stack
+
+    def guarded_stack() -> ASGIApp:
+        inside = OriginGuard(BodyGuard(build(), MAX_BODY_BYTES))
+        return SecurityHeaders(HostGuard(inside, names))
+
+    app.max_body_size = MAX_BODY_BYTES
+    app.build_middleware_stack = guarded_stack  # type: ignore[method-assign] # outside of all

@@ -1,0 +1,47 @@
+"""Changes are taken only from the dashboard's own pages, and from programs.
+
+The algorithm of Go 1.25's CrossOriginProtection: browsers tell where a request comes from in
+Sec-Fetch-Site; those too old for it send Origin; what sends neither is not a browser.
+"""
+
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from control_plane.access.refusal import refusal, values
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_OWN_SITES = frozenset({"same-origin", "none"})
+
+
+class OriginGuard:
+    """`same-site` is foreign too: every other port of this machine is the same site."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = self.app
+        if scope["type"] == "http" and scope["method"] not in SAFE_METHODS and _foreign(scope):
+            answer = refusal(403, "This came from a page of another site, which may not do that.")
+        await answer(scope, receive, send)
+
+
+def _foreign(scope: Scope) -> bool:
+    sites = values(scope, b"sec-fetch-site")
+    if sites:
+        return not _OWN_SITES.issuperset(sites)
+    return any(_host_of(origin) not in _hosts(scope) for origin in values(scope, b"origin"))
+
+
+def _hosts(scope: Scope) -> list[str]:
+    return [host.lower() for host in values(scope, b"host")]
+
+
+def _host_of(origin: str) -> str | None:
+    """Host and port of `http://127.0.0.1:8200`; None for `null` and what is not an origin."""
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return None
+    return parts.netloc.lower() or None

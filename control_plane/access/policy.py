@@ -1,0 +1,62 @@
+"""Who may use which route: exactly one of three roles, and what is not listed is not served.
+
+public: anyone who reaches the port. viewer: reads. operator: starts, changes and ends work.
+"""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+
+Role = Literal["public", "viewer", "operator"]
+
+_ROUTES: dict[Role, tuple[str, ...]] = {
+    "public": (
+        "GET /healthz",
+        "GET /static",
+    ),
+    "viewer": (
+        "GET /",
+        "GET /api/compare",
+        "GET /api/configurations",
+        "GET /api/runs",
+        "GET /api/runs/{run_id}",
+        "GET /api/runs/{run_id}/gauges",
+        "GET /compare",
+        "GET /compare.csv",
+        "GET /compare.json",
+        "GET /docs",
+        "GET /history",
+        "GET /openapi.json",
+        "GET /runs/new",
+        "GET /runs/{run_id}",
+        "GET /runs/{run_id}.csv",
+        "GET /runs/{run_id}.json",
+        "GET /targets",
+    ),
+    "operator": (
+        "DELETE /api/runs/{run_id}",
+        "POST /api/runs",
+        "POST /api/runs/{run_id}/cancel",
+    ),
+}
+
+
+def role_of(route: str) -> Role | None:
+    """The role that `GET /path/{of_the_route}` asks for; None: nobody may use it."""
+    roles = [role for role, routes in _ROUTES.items() if route in routes]
+    return roles[0] if len(roles) == 1 else None
+
+
+def routes_of(app: FastAPI) -> Iterator[str]:
+    """Every route as `METHOD path`, those of included routers too; a mount counts as GET, HEAD as well."""
+    for route in iter_route_contexts(app.routes):
+        methods = getattr(route, "methods", None) or {"GET"}
+        for method in sorted(methods - {"HEAD"}):
+            yield f"{method} {getattr(route, 'path', None)}"
+
+
+def unlisted(app: FastAPI) -> list[str]:
+    """Routes without exactly one role."""
+    return [route for route in routes_of(app) if role_of(route) is None]
