@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from tests.target_app.server import children, serving, wait_until_gone
@@ -29,8 +31,9 @@ def test_an_announced_path_brings_it_before_the_first_request() -> None:
         ("/process-data/process/{message}", "anyio.to_process"),
     ],
 )
-def test_no_helper_outlives_a_killed_server(path: str, word: str) -> None:
-    with serving(*APPLICATION, environment=ENVIRONMENT | {"TARGET_PATHS": path}) as running:
+def test_no_helper_outlives_a_killed_server(path: str, word: str, tmp_path: Path) -> None:
+    environment = ENVIRONMENT | {"TARGET_PATHS": path, "TARGET_DIRECTORY": str(tmp_path)}
+    with serving(*APPLICATION, environment=environment) as running:
         helpers = children(running.process, word)
         assert helpers
         running.process.kill()

@@ -20,6 +20,12 @@ def test_it_serves_itself_alone() -> None:
         assert alone.client.get("/items/7").json() == {"item_id": 7}
 
 
+def test_the_catalogue_needs_no_server(client: httpx.Client) -> None:
+    command = [sys.executable, "-m", "target_app", "--openapi"]
+    printed = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+    assert json.loads(printed) == client.get("/openapi.json").json()
+
+
 @pytest.mark.parametrize("path", ["/docs", "/redoc"])
 def test_its_own_documentation_answers(client: httpx.Client, path: str) -> None:
     answer = client.get(path)
