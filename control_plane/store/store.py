@@ -3,6 +3,8 @@
 import secrets
 from pathlib import Path
 
+from sqlmodel import select
+
 from control_plane.domain.errors import LooplabError
 from control_plane.store.database import Database
 from control_plane.store.file import usable
@@ -38,11 +40,11 @@ class Store(Reader, Writer):
 
     def _known_instance(self) -> str:
         with self._database.write() as session:
-            known = session.get(Meta, "instance")
+            known = session.exec(select(Meta)).first()
             if known is None:
-                known = Meta(key="instance", value=secrets.token_hex(8))
+                known = Meta(instance=secrets.token_hex(8))
                 session.add(known)
-            return known.value
+            return known.instance
 
 
 def open_store(path: Path) -> Store:

@@ -12,12 +12,11 @@ from sqlmodel import Field, SQLModel
 
 
 class Meta(SQLModel, table=True):
-    """Facts about this file by name: `instance`, its random id."""
+    """One row: the random id of this file."""
 
     __tablename__: ClassVar[Any] = "meta"
 
-    key: str = Field(primary_key=True)
-    value: str
+    instance: str = Field(primary_key=True)
 
 
 class Submission(SQLModel, table=True):

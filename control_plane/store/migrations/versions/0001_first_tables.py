@@ -9,11 +9,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    op.create_table(
-        "meta",
-        sa.Column("key", AutoString(), primary_key=True),
-        sa.Column("value", AutoString(), nullable=False),
-    )
+    op.create_table("meta", sa.Column("instance", AutoString(), primary_key=True))
     op.create_table(
         "submission",
         sa.Column("key", AutoString(), primary_key=True),
