@@ -43,7 +43,7 @@ async def start(
     cores: Collection[int] | None,
     state_dir: Path,
     log_lines: int = 200,
-) -> RunningTarget:
+) -> StartedTarget:
     """The bundled application, served as `target` says, once it is ready.
 
     Call it from the event loop of the control plane's main thread. Raises TargetFailed with the

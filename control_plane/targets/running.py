@@ -60,6 +60,7 @@ class StartedTarget:
     _workers: dict[int, int | None] = field(default_factory=dict)
     _seen: frozenset[int] = frozenset()
     _lost: int = 0
+    _most: int = 0
 
     def __post_init__(self) -> None:
         self.pids()
@@ -90,8 +91,9 @@ class StartedTarget:
         await self.server.stop()
 
     def _notice(self, pids: frozenset[int]) -> None:
-        """Count workers that are gone, and learn the new ones, whenever the tree has changed."""
-        if pids == self._seen or self.server.stopping:
+        """Count workers that are gone; learn the new ones, which accept some time after birth."""
+        complete = len(self._workers) >= self._most
+        if (pids == self._seen and complete) or self.server.stopping:
             return
         self._seen = pids
         lost = [pid for pid, since in self._workers.items() if tree.started_at(pid) != since]
@@ -100,6 +102,7 @@ class StartedTarget:
             del self._workers[pid]
         for pid in listeners.accepting(listeners.inodes_at(self.host, self.port), pids):
             self._workers.setdefault(pid, tree.started_at(pid))
+        self._most = max(self._most, len(self._workers))
 
 
 def _told(reason: str) -> str:

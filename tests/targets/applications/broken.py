@@ -1,0 +1,3 @@
+async def app(scope, receive, send):
+    if scope["type"] == "http":
+        raise ValueError("every request fails")

@@ -1,0 +1,22 @@
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from control_plane.targets.sweep import sweep
+from tests.targets.place import Site
+
+if sys.platform != "linux":
+    pytest.skip("targets are started on Linux only", allow_module_level=True)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """Whatever happens to the targets of a test, nothing of them is there after it."""
+    made = Site(tmp_path / "state")
+    yield made
+    try:
+        made.assert_gone()
+    finally:
+        sweep(made.instance)

@@ -1,0 +1,94 @@
+"""Real targets for tests: small applications under uvicorn, and what they leave behind."""
+
+import contextlib
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from control_plane.domain.spec import Target
+from control_plane.targets import listeners, tree
+from control_plane.targets.address import free_ports
+from control_plane.targets.application import Application
+from control_plane.targets.launch import Place, start_application
+from control_plane.targets.running import StartedTarget
+
+APPLICATIONS = Path(__file__).parent / "applications"
+GONE_S = 1.0
+"""How long anything of a target may live after the blow."""
+
+
+def application(name: str, **changes: Any) -> Application:
+    return Application(f"{name}:app", APPLICATIONS, **changes)
+
+
+@dataclass
+class Site:
+    """A place of its own for one test."""
+
+    state_dir: Path
+    instance: str = field(default_factory=lambda: f"test-{secrets.token_hex(6)}")
+
+    def place(
+        self,
+        cores: tuple[int, ...] | None = None,
+        ports: Callable[[str], Iterator[int]] = free_ports,
+    ) -> Place:
+        return Place(self.instance, cores, self.state_dir, ports=ports)
+
+    async def start(self, name: str, target: Target | None = None, **changes: Any) -> StartedTarget:
+        """`changes` are those of the application."""
+        served = application(name, **changes)
+        return await start_application(served, target or Target(), self.place())
+
+    @contextlib.asynccontextmanager
+    async def running(
+        self, name: str, target: Target | None = None
+    ) -> AsyncIterator[StartedTarget]:
+        started = await self.start(name, target)
+        try:
+            yield started
+        finally:
+            await started.stop()
+
+    def marked(self) -> list[int]:
+        """The live processes of this test's targets."""
+        mark = f"LOOPLAB_INSTANCE={self.instance}".encode()
+        return [pid for pid in tree.pids() if mark in environment_of(pid)]
+
+    def left_behind(self) -> list[str]:
+        files = [str(path) for path in self.state_dir.rglob("*") if path.name != "targets"]
+        return [f"{tree.command_name(pid)} {pid}" for pid in self.marked()] + files
+
+    def assert_gone(self, within_s: float = GONE_S) -> None:
+        until(lambda: not self.left_behind(), lambda: f"left: {self.left_behind()}", within_s)
+
+
+def environment_of(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+def until(condition: Callable[[], Any], what: Callable[[], str], within_s: float) -> Any:
+    """The first true answer of `condition`, asked every 5 ms; fails after `within_s`."""
+    deadline = time.monotonic() + within_s
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, f"not within {within_s:g} s: {what()}"
+        time.sleep(0.005)
+    return answer
+
+
+def ask(url: str, path: str) -> Any:
+    with requests.Session() as session:
+        session.trust_env = False
+        return session.get(url + path, timeout=5).json()
+
+
+def listening(target: StartedTarget) -> bool:
+    return bool(listeners.inodes_at(target.host, target.port))

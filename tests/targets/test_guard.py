@@ -1,0 +1,204 @@
+"""Nothing outlives the control plane, the guard or the master: each is killed while it works."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from control_plane.domain.spec import Target
+from control_plane.targets import listeners, tree
+from control_plane.targets.guard import LOG_BYTES
+from tests.targets.place import GONE_S, Site, ask, listening, until
+
+ROOT = Path(__file__).parents[2]
+TWO_WORKERS = replace(Target(), workers=2)
+RELOADING = replace(Target(), reload=True)
+
+
+@dataclass
+class Parent:
+    process: subprocess.Popen[str]
+    facts: dict[str, Any]
+
+    @property
+    def guard(self) -> int:
+        return parent_of(self.facts["pid"])
+
+    def assert_nothing_listens(self) -> None:
+        at = self.facts["host"], self.facts["port"]
+        until(lambda: not listeners.inodes_at(*at), lambda: f"a listener at {at} is left", GONE_S)
+
+
+@contextmanager
+def started_parent(site: Site, name: str, workers: int = 1) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "tests.targets.parent"]
+    arguments = [site.instance, str(site.state_dir), name, str(workers)]
+    with subprocess.Popen(
+        [*command, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@contextmanager
+def parent(site: Site, name: str = "probe", workers: int = 1) -> Iterator[Parent]:
+    with started_parent(site, name, workers) as process:
+        assert process.stdout is not None
+        yield Parent(process, json.loads(process.stdout.readline()))
+
+
+def parent_of(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in status if line.startswith("PPid:"))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_death_of_the_control_plane_ends_all(site: Site, workers: int) -> None:
+    with parent(site, workers=workers) as looplab:
+        assert len(site.marked()) > workers
+        looplab.process.kill()
+        site.assert_gone()
+        looplab.assert_nothing_listens()
+
+
+def test_the_death_of_the_control_plane_during_a_start_ends_all(site: Site) -> None:
+    with started_parent(site, "never_binds") as process:
+        until(lambda: len(site.marked()) > 1, lambda: "guard and server run", 10)
+        process.kill()
+        site.assert_gone()
+
+
+def test_a_stopped_guard_still_ends_all_when_the_control_plane_dies(site: Site) -> None:
+    with parent(site, "daemon") as looplab:
+        os.kill(looplab.guard, signal.SIGSTOP)
+        looplab.process.kill()
+        site.assert_gone()
+
+
+def test_a_stopped_target_ends_when_the_control_plane_dies(site: Site) -> None:
+    with parent(site, workers=2) as looplab:
+        for pid in looplab.facts["pids"]:
+            os.kill(pid, signal.SIGSTOP)
+        looplab.process.kill()
+        site.assert_gone()
+
+
+def test_a_daemon_deaf_to_signals_ends_with_the_control_plane(site: Site) -> None:
+    with parent(site, "daemon") as looplab:
+        names = {tree.command_name(pid) for pid in looplab.facts["pids"]}
+        assert "sleep" in names
+        looplab.process.kill()
+        site.assert_gone()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_control_plane_and_guard_killed_together(site: Site, workers: int) -> None:
+    with parent(site, workers=workers) as looplab:
+        guard = looplab.guard
+        looplab.process.kill()
+        os.kill(guard, signal.SIGKILL)
+        until(lambda: not site.marked(), lambda: f"left: {site.marked()}", GONE_S)
+        looplab.assert_nothing_listens()
+    for path in site.state_dir.glob("targets/*"):
+        path.rmdir()
+
+
+@pytest.mark.parametrize("target", [Target(), TWO_WORKERS, RELOADING], ids=["1", "2", "reload"])
+@pytest.mark.parametrize("victim", ["guard", "master"])
+async def test_the_death_of_guard_or_master_ends_all(
+    site: Site, target: Target, victim: str
+) -> None:
+    async with site.running("probe", target) as started:
+        os.kill(started.pid if victim == "master" else parent_of(started.pid), signal.SIGKILL)
+        assert await started.ended() == "target died, signal 9"
+        assert started.failure() == "target died, signal 9"
+        site.assert_gone()
+        assert not listening(started)
+    assert started.failure() == "target died, signal 9"
+
+
+async def test_the_death_of_the_guard_ends_a_daemon(site: Site) -> None:
+    async with site.running("daemon") as started:
+        os.kill(parent_of(started.pid), signal.SIGKILL)
+        await started.ended()
+        await started.stop()
+        assert site.left_behind() == []
+
+
+async def test_a_worker_that_dies_is_counted(site: Site) -> None:
+    async with site.running("probe", TWO_WORKERS) as started:
+        worker = ask(started.url, "/pid")
+        os.kill(worker, signal.SIGKILL)
+        until(lambda: started.restarts() == 1, lambda: "the loss is noticed", 3)
+        assert started.failure() is None
+        until(lambda: len(workers_of(started)) == 2, lambda: "the worker is replaced", 5)
+        os.kill(workers_of(started)[-1], signal.SIGKILL)
+        until(lambda: started.restarts() == 2, lambda: "the second loss is noticed", 3)
+
+
+def workers_of(started) -> list[int]:
+    inodes = listeners.inodes_at(started.host, started.port)
+    return listeners.accepting(inodes, started.pids())
+
+
+async def test_an_exit_in_the_middle_is_a_failure(site: Site) -> None:
+    async with site.running("probe") as started:
+        with pytest.raises(requests.RequestException):
+            ask(started.url, "/exit")
+        assert await started.ended() == "target ended, exit code 0"
+        site.assert_gone()
+
+
+@pytest.mark.parametrize("name", ["daemon", "stubborn"])
+async def test_a_stop_ends_what_is_deaf_to_sigterm(site: Site, name: str) -> None:
+    async with site.running(name) as started:
+        await started.stop()
+        assert site.left_behind() == []
+        assert started.pids() == []
+
+
+@pytest.mark.parametrize("victim", ["guard", "target"])
+async def test_a_stop_ends_what_sigstop_holds(site: Site, victim: str) -> None:
+    async with site.running("probe", TWO_WORKERS) as started:
+        held = started.pids() if victim == "target" else [parent_of(started.pid)]
+        for pid in held:
+            os.kill(pid, signal.SIGSTOP)
+        await started.stop()
+        await started.stop()
+        assert site.left_behind() == []
+        assert started.failure() is None
+
+
+async def test_a_log_that_is_never_read_stays_small(site: Site) -> None:
+    async with site.running("probe") as started:
+        descriptor = started.server.output.descriptor
+        assert ask(started.url, "/print") == started.pid
+        assert os.fstat(descriptor).st_size > 4 * LOG_BYTES
+        until(
+            lambda: os.fstat(descriptor).st_blocks * 512 <= 2 * LOG_BYTES,
+            lambda: f"{os.fstat(descriptor).st_blocks * 512} bytes are kept",
+            3,
+        )
+        assert "line 199999 of a server that prints a lot" in started.log(5)
+        assert len(started.log(1_000)) == 200
+    assert len(started.log(1)) == 1
+
+
+async def test_orphans_of_the_server_are_reaped(site: Site) -> None:
+    """The guard adopts them; a target that runs for hours must not fill the table of processes."""
+    async with site.running("probe", TWO_WORKERS) as started:
+        guard = parent_of(started.pid)
+        os.kill(ask(started.url, "/pid"), signal.SIGKILL)
+        until(lambda: started.restarts() == 1, lambda: "the worker is gone", 3)
+        until(lambda: len(tree.children(guard)) == 1, lambda: "no zombie is left", 3)

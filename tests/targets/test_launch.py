@@ -1,0 +1,144 @@
+"""Starting: what a target gets, when it counts as ready, and how a failed start reads."""
+
+import asyncio
+import os
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from control_plane.domain.errors import TargetFailed
+from control_plane.domain.spec import Target
+from control_plane.targets import tree
+from control_plane.targets.address import free_ports, listening_host
+from control_plane.targets.catalogue import CATALOGUE
+from control_plane.targets.launch import start, start_application
+from tests.targets.place import Site, application, ask, listening
+
+DEFAULT = Target()
+
+
+@pytest.mark.parametrize("known", CATALOGUE, ids=lambda known: known.name)
+async def test_every_configuration_of_the_catalogue_starts(site: Site, known) -> None:
+    target = await start(known.target, instance=site.instance, cores=None, state_dir=site.state_dir)
+    try:
+        assert ask(target.url, "/health") is not None
+        assert 0 < target.ready_s < 15
+        assert target.pid in target.pids()
+        assert len(target.pids()) >= known.target.workers
+        assert (target.restarts(), target.failure()) == (0, None)
+        assert re.match(r"uvicorn target_app\.main:app --host 127\.0\.0\.\d --port", target.command)
+    finally:
+        await target.stop()
+    assert target.failure() is None
+    assert not listening(target)
+
+
+async def test_the_environment_is_built_from_a_list(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_PASSWORD", "secret")
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    chosen = replace(DEFAULT, threads=7, settings={"log_s": 0.5})
+    async with site.running("probe", chosen) as target:
+        seen = ask(target.url, "/environment")
+    assert "secret" not in seen.values()
+    assert seen["PATH"] == os.environ["PATH"]
+    assert (seen["TARGET_THREADS"], seen["TARGET_LOG_S"]) == ("7", "0.5")
+    assert seen["LOOPLAB_INSTANCE"] == site.instance
+    assert Path(seen["PYTHONPATH"]).name == "inside"
+    assert Path(seen["TARGET_DIRECTORY"]).is_relative_to(site.state_dir)
+
+
+async def test_cores_hold_for_each_worker(site: Site) -> None:
+    core = min(os.sched_getaffinity(0))
+    chosen = replace(DEFAULT, workers=2)
+    target = await start_application(application("probe"), chosen, site.place(cores=(core,)))
+    try:
+        assert ask(target.url, "/cores") == [core]
+        assert all(os.sched_getaffinity(pid) == {core} for pid in target.pids())
+    finally:
+        await target.stop()
+
+
+async def test_all_workers_accept_before_the_target_is_ready(site: Site) -> None:
+    async with site.running("probe", replace(DEFAULT, workers=3)) as target:
+        assert {ask(target.url, "/pid") for _ in range(100)} <= set(target.pids())
+        workers = [pid for pid in target.pids() if tree.children(pid) == []]
+        assert len(workers) >= 3
+
+
+@pytest.mark.parametrize(
+    ("name", "printed"),
+    [
+        ("import_error", "No module named 'a_module_that_is_missing'"),
+        ("a_missing_file", "Could not import module"),
+        ("lifespan_error", "the database is away"),
+        ("not_asgi", "'list' object is not callable"),
+        ("broken", "every request fails"),
+    ],
+)
+async def test_a_start_that_fails_shows_what_the_server_printed(
+    site: Site, name: str, printed: str
+) -> None:
+    with pytest.raises(TargetFailed, match=r"^start: ") as failed:
+        await site.start(name)
+    assert any(printed in line for line in failed.value.log)
+    assert len(failed.value.log) <= 20
+    assert not any("control_plane" in line for line in failed.value.log)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("never_binds", "nothing listens on"), ("never_answers", "no answer to GET /")],
+)
+async def test_a_target_that_hangs_is_ended_at_the_start_timeout(
+    site: Site, name: str, why: str
+) -> None:
+    with pytest.raises(TargetFailed, match=f"^start timeout: not ready after 1 s, {why}"):
+        await site.start(name, start_timeout_s=1)
+    site.assert_gone()
+
+
+@contextmanager
+def occupied() -> Iterator[int]:
+    """A port on which a stranger, this very process, takes connections."""
+    with socket.create_server((listening_host(), 0)) as stranger:
+        yield stranger.getsockname()[1]
+
+
+async def test_a_port_that_is_taken_is_passed_over(site: Site) -> None:
+    with occupied() as taken:
+        free = next(free_ports(listening_host()))
+        place = site.place(ports=lambda host: iter((taken, free)))
+        target = await start_application(application("probe"), DEFAULT, place)
+        await target.stop()
+    assert target.url.endswith(f":{free}")
+
+
+async def test_after_three_taken_ports_the_owner_is_named(site: Site) -> None:
+    with occupied() as taken:
+        place = site.place(ports=lambda host: iter((taken,) * 4))
+        with pytest.raises(TargetFailed, match=rf"port {taken} on .* \(process {os.getpid()}\)"):
+            await start_application(application("probe"), DEFAULT, place)
+
+
+async def test_a_start_that_is_cancelled_leaves_nothing(site: Site) -> None:
+    starting = asyncio.create_task(site.start("never_binds"))
+    async with asyncio.timeout(5):
+        while not site.marked():
+            await asyncio.sleep(0.005)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert site.left_behind() == []
+
+
+async def test_a_missing_directory_is_a_failed_start(site: Site) -> None:
+    nowhere = replace(application("probe"), directory=Path("/nowhere/at/all"))
+    with pytest.raises(TargetFailed, match=r"No such file or directory: /nowhere/at/all"):
+        await start_application(nowhere, DEFAULT, site.place())
