@@ -6,6 +6,7 @@ from fastapi import BackgroundTasks, Path
 
 from target_app.cpu import compute
 from target_app.resources import ProcessesDep, SettingsDep
+from target_app.settings import Settings
 from target_app.workload import Ready, Workload
 
 Message = Annotated[str, Path(max_length=200)]
@@ -30,7 +31,7 @@ async def process_on_loop(
     message: Message, tasks: BackgroundTasks, settings: SettingsDep
 ) -> dict[str, str]:
     """Answers, then computes on the event loop and blocks it."""
-    tasks.add_task(_compute_on_loop, settings.cpu_n)
+    tasks.add_task(_compute_on_loop, settings)
     return {"message": message, "status": "accepted"}
 
 
@@ -49,6 +50,6 @@ async def process_in_process(
     return {"message": message, "status": "accepted"}
 
 
-async def _compute_on_loop(steps: int) -> None:
+async def _compute_on_loop(settings: Settings) -> None:
     """A coroutine that never awaits: BackgroundTasks run it on the loop."""
-    compute(steps)
+    compute(settings.cpu_n)
