@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -17,8 +16,8 @@ from control_plane.access import guarded
 from control_plane.access.faults import code_of, code_of_status, status_of
 from control_plane.api.schema import SPEC_SCHEMAS
 from control_plane.domain.errors import FieldError, InvalidInput, LooplabError
+from control_plane.jobs.bench import Bench
 from control_plane.jobs.desk import Desk
-from control_plane.jobs.trial_job import Bench
 from control_plane.pages.errors import error_page
 from control_plane.settings import Settings
 from control_plane.store.store import Store
@@ -26,14 +25,14 @@ from control_plane.store.store import Store
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
-def create_app(settings: Settings, store: Store, *, port: int, priority: str = "normal") -> FastAPI:
-    """The whole dashboard over an open store; `port` is the one it will listen on."""
+def create_app(settings: Settings, store: Store, bench: Bench) -> FastAPI:
+    """The whole dashboard over an open store."""
     app = FastAPI(
         title="Looplab",
         version=__version__,
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(settings, store, port, priority),
+        lifespan=_lifespan(settings, store, bench),
     )
     app.state.settings, app.state.store = settings, store
     app.include_router(api.router)
@@ -43,15 +42,14 @@ def create_app(settings: Settings, store: Store, *, port: int, priority: str = "
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _internal_error)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's own way
     guarded(app, {settings.host, *settings.allowed_hosts})
     return app
 
 
-def _lifespan(settings: Settings, store: Store, port: int, priority: str) -> Lifespan:
+def _lifespan(settings: Settings, store: Store, bench: Bench) -> Lifespan:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        bench = Bench(store.instance, Path(store.path).parent, frozenset({port}), priority)
         app.state.desk = Desk(store, settings.limits, bench)
         try:
             yield

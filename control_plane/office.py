@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Protocol
 
 import requests
@@ -14,9 +13,9 @@ from control_plane.domain.document import comparison_document, run_document
 from control_plane.domain.errors import FieldError, InvalidInput, LooplabError
 from control_plane.domain.reading import Document
 from control_plane.domain.states import TERMINAL
+from control_plane.jobs.bench import Bench, set_up
 from control_plane.jobs.desk import Desk
-from control_plane.jobs.trial_job import Bench
-from control_plane.serving import lower_priority, prepare
+from control_plane.serving import lower_priority
 from control_plane.settings import Settings
 from control_plane.store.lock import read_lock
 from control_plane.store.store import Store, open_store
@@ -100,8 +99,7 @@ class Here:
     url: str | None = None
 
     def __init__(self, settings: Settings, store: Store, runner: asyncio.Runner) -> None:
-        prepare(store)
-        bench = Bench(store.instance, Path(store.path).parent, frozenset(), lower_priority())
+        bench = set_up(store, (), lower_priority())
         self._store, self._runner = store, runner
         self._desk = runner.run(_desk(store, settings, bench))
 

@@ -13,10 +13,10 @@ import uvicorn
 
 from control_plane.app import create_app
 from control_plane.domain.errors import SettingsError
+from control_plane.jobs.bench import set_up
 from control_plane.settings import Settings
 from control_plane.store.store import Store
 from control_plane.targets.listeners import owner_of
-from control_plane.targets.sweep import sweep
 
 GRACE_S = 2
 """How long open answers may take to end when Looplab stops."""
@@ -38,19 +38,12 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def prepare(store: Store) -> None:
-    """Clear what an earlier control plane of this database left behind."""
-    sweep(store.instance)
-    store.interrupt_unfinished("Looplab ended while this run was not over")
-
-
 def serve(settings: Settings, store: Store, listener: socket.socket, *, open_page: bool) -> None:
     """Serve until a signal comes; nothing that was started is left behind."""
-    prepare(store)
     host, port = listener.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     store.announce(url)
-    app = create_app(settings, store, port=port, priority=lower_priority())
+    app = create_app(settings, store, set_up(store, {port}, lower_priority()))
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_S,
         server_header=False,

@@ -16,9 +16,9 @@ from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, Run
 from control_plane.domain.spec import NamedTarget, Spec, Target, UrlTarget
 from control_plane.domain.states import State
+from control_plane.jobs.bench import Bench
 from control_plane.jobs.naming import title_of
 from control_plane.jobs.queue import Queue
-from control_plane.jobs.trial_job import Bench
 from control_plane.store.store import Draft, Store
 from control_plane.targets.catalogue import CATALOGUE, Configuration, configuration, name_of
 from control_plane.targets.command import shown_command

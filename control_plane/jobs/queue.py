@@ -7,9 +7,9 @@ from collections.abc import Callable
 from control_plane.domain.errors import Conflict
 from control_plane.domain.run import Run
 from control_plane.domain.states import State
+from control_plane.jobs.bench import Bench
 from control_plane.jobs.board import Board
 from control_plane.jobs.run_job import RunJob
-from control_plane.jobs.trial_job import Bench
 from control_plane.store.store import Store
 
 log = logging.getLogger("looplab.jobs")

@@ -14,8 +14,9 @@ from control_plane.analysis.validity import judge
 from control_plane.domain.errors import TrialFailed
 from control_plane.domain.run import Run, TrialResult
 from control_plane.domain.states import State
+from control_plane.jobs.bench import Bench
 from control_plane.jobs.board import Board
-from control_plane.jobs.trial_job import Bench, TrialJob
+from control_plane.jobs.trial_job import TrialJob
 from control_plane.store.store import Store
 from control_plane.targets.cores import CorePlan, available_cores, share_cores
 from control_plane.targets.launch import RunningTarget

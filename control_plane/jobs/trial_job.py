@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from control_plane.analysis.summary import summarize
 from control_plane.domain.errors import ClientFailed, TargetFailed
@@ -16,6 +15,7 @@ from control_plane.domain.result import ClientUse, TargetUse, Trial
 from control_plane.domain.run import StreamResult, TrialResult
 from control_plane.domain.spec import Closed, Spec, StopDuration, StopRequests, Target, UrlTarget
 from control_plane.domain.states import State
+from control_plane.jobs.bench import Bench
 from control_plane.jobs.board import Board
 from control_plane.load.events import Done, Opened
 from control_plane.load.plan import Plan
@@ -26,16 +26,6 @@ from control_plane.targets.watch import Watch, WindowUse
 
 LEAD_NS = 20_000_000
 """How far ahead the common start lies, so that every load worker has read it by then."""
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What every trial of this control plane shares: its marker, its files, the ports it holds."""
-
-    instance: str
-    state_dir: Path
-    own_ports: frozenset[int]
-    priority: str
 
 
 @dataclass(frozen=True)

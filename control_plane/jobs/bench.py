@@ -1,0 +1,29 @@
+"""What every trial of one control plane shares."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from control_plane.store.store import Store
+from control_plane.targets.sweep import sweep
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The marker of our processes, the folder of their files, the ports that are no target.
+
+    `priority` tells at which priority the control plane itself works.
+    """
+
+    instance: str
+    state_dir: Path
+    own_ports: frozenset[int]
+    priority: str
+
+
+def set_up(store: Store, own_ports: Collection[int], priority: str) -> Bench:
+    """Clear the processes, files and open states that an earlier control plane left behind."""
+    state_dir = store.path.with_name(store.path.name + ".state")
+    sweep(store.instance, state_dir)
+    store.interrupt_unfinished("Looplab ended while this run was not over")
+    return Bench(store.instance, state_dir, frozenset(own_ports), priority)
