@@ -17,6 +17,7 @@ from control_plane.domain.spec import (
     Spec,
     StopDuration,
     StopRequests,
+    Strategy,
     Stream,
     Workload,
 )
@@ -78,7 +79,7 @@ def steady(median_ms: float, per_second: int = 500, seconds: int = 3, **chosen) 
 
 
 def spec(
-    strategy: str = "async",
+    strategy: Strategy = "async",
     concurrency: int = 100,
     *,
     duration_s: float | None = None,

@@ -1,0 +1,107 @@
+"""Axes of times, rates, shares and percentiles, with ticks that people read."""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from control_plane.analysis.charts.figure import Plot, x_axis, y_axis
+from control_plane.domain.units import SPACE, figures
+
+Floats = NDArray[np.float64]
+
+PERCENTILE_TICKS = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "p99.99": 0.9999}
+FIRST, LAST = math.log10(2), 4.0
+"""p50 and p99.99 on the percentile axis."""
+
+_FINE_SPAN = 2.3
+"""Up to so many decades ticks stand at 1, 2 and 5 of each; beyond at powers of ten."""
+
+
+def nines(share: float) -> float:
+    """The place of a share on the percentile axis: 1 for p90, 2 for p99, 3 for p99.9."""
+    return -math.log10(1 - share) if share < 1 else math.inf
+
+
+def shares(places: Floats) -> Floats:
+    """The reverse of `nines`, shape kept."""
+    found: Floats = 1 - 10**-places
+    return found
+
+
+def percentile_axis(end: float) -> Plot:
+    ticks = {name: nines(share) for name, share in PERCENTILE_TICKS.items()}
+    return x_axis(
+        range=[FIRST - 0.06, max(end, FIRST + 0.1) + 0.02],
+        tickvals=[round(place, 4) for place in ticks.values()],
+        ticktext=list(ticks),
+        showgrid=True,
+        showline=False,
+        ticks="",
+    )
+
+
+def log_range(low: float, high: float) -> tuple[float, float]:
+    """Decades around the values, with room above and below; at least 0.6 decades apart."""
+    low, high = math.log10(low), math.log10(high)
+    room = max(0.08 * (high - low), (0.6 - (high - low)) / 2, 0.06)
+    return low - room, high + room
+
+
+def time_axis(bounds: tuple[float, float], **chosen: Any) -> Plot:
+    """A log y axis of seconds; `bounds` in decades as from `log_range`."""
+    values = time_ticks(*bounds)
+    texts = [time_text(value) for value in values]
+    return y_axis(type="log", range=list(bounds), tickvals=values, ticktext=texts, **chosen)
+
+
+def time_ticks(low: float, high: float) -> list[float]:
+    """Seconds at 1, 2 and 5 of each decade, or at powers of ten where the span is wide."""
+    steps = (1, 2, 5) if high - low <= _FINE_SPAN else (1,)
+    decades = range(math.floor(low), math.ceil(high) + 1)
+    values = [float(f"{step}e{decade}") for decade in decades for step in steps]
+    return [value for value in values if low <= math.log10(value) <= high]
+
+
+def time_text(value_s: float) -> str:
+    """A round time: `500 µs`, `1 ms`, `20 s`."""
+    for unit, scale in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
+        if value_s * scale >= 0.999:
+            return f"{value_s * scale:,.4g}{SPACE}{unit}"
+    return f"{value_s * 1e9:,.4g}{SPACE}ns"
+
+
+def from_zero(high: float, **chosen: Any) -> Plot:
+    """A y axis of rates or shares that starts at zero, with room above the highest value."""
+    return y_axis(range=[0, 1.08 * high or 1], rangemode="tozero", nticks=5, **chosen)
+
+
+def window_axis(end_s: float, **chosen: Any) -> Plot:
+    """Seconds of the window, from 0 to its end."""
+    return x_axis(range=[0, end_s], ticksuffix=f"{SPACE}s", nticks=6, **chosen)
+
+
+def rounded(values: Floats) -> list[float]:
+    """Four significant figures: enough for the eye, and short in the page."""
+    return [float(f"{value:.4g}") for value in values]
+
+
+def scale_of(value_s: float) -> tuple[float, str]:
+    """The factor and unit that make a time readable: (1000, "ms")."""
+    size = abs(value_s)
+    if size >= 1:
+        return 1.0, "s"
+    return (1e3, "ms") if size >= 0.001 else (1e6, "µs")
+
+
+def milliseconds(value_s: float | None) -> float | None:
+    """For tables; four significant figures."""
+    return None if value_s is None else float(f"{value_s * 1e3:.4g}")
+
+
+def signed(value: float) -> str:
+    """`+30`, `−2`, `0` for tick labels."""
+    if value == 0:
+        return "0"
+    return ("+" if value > 0 else "−") + figures(abs(value))

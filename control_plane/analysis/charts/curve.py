@@ -1,0 +1,78 @@
+"""One distribution in a figure: a run of a comparison, or a stream of one run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from control_plane.analysis.comparison import invalid
+from control_plane.analysis.labels import RunLabel
+from control_plane.domain.histogram import Histogram
+from control_plane.domain.run import RunDetail
+
+STREAM_COLOURS = ("$run-1", "$run-6", "$run-3", "$run-2", "$run-4", "$run-5")
+"""Streams of one run: A, F, then the others."""
+
+FADED = 0.4
+"""Opacity of a run whose numbers may not be believed."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """`samples` are response times. `short` names it in titles; `id` is run or stream."""
+
+    id: str
+    name: str
+    short: str
+    colour: str
+    text_colour: str
+    symbol: str
+    samples: Histogram
+    dashed: bool = False
+    believed: bool = True
+
+    @property
+    def opacity(self) -> float:
+        return 1.0 if self.believed else FADED
+
+    @property
+    def text(self) -> str:
+        return self.name if self.believed else f"{self.name}, invalid"
+
+
+def curves_of_runs(
+    details: Sequence[RunDetail], labels: Sequence[RunLabel], stream: str
+) -> tuple[Curve, ...]:
+    """Runs that have completed requests in the stream of that name."""
+    return tuple(
+        Curve(
+            id=label.id,
+            name=label.text,
+            short=label.letter,
+            colour=label.colour,
+            text_colour=label.text_colour,
+            symbol=label.symbol,
+            samples=detail.streams[stream].response,
+            dashed=label.hollow,
+            believed=not invalid(detail.run),
+        )
+        for detail, label in zip(details, labels, strict=True)
+        if stream in detail.streams and detail.streams[stream].response.total
+    )
+
+
+def curves_of_streams(detail: RunDetail) -> tuple[Curve, ...]:
+    """The streams of one run that have completed requests."""
+    chosen = [(name, one) for name, one in detail.streams.items() if one.response.total]
+    return tuple(
+        Curve(
+            id=name,
+            name=name,
+            short=name,
+            colour=STREAM_COLOURS[index % 6],
+            text_colour=f"{STREAM_COLOURS[index % 6]}-text",
+            symbol="circle" if index == 0 else "hexagon",
+            samples=one.response,
+            dashed=index >= 6,
+            believed=not invalid(detail.run),
+        )
+        for index, (name, one) in enumerate(chosen)
+    )

@@ -1,0 +1,227 @@
+"""The distribution of response times: shares of requests in equal steps of a log axis."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from control_plane.analysis.charts.axes import (
+    Floats,
+    from_zero,
+    log_range,
+    time_text,
+    time_ticks,
+)
+from control_plane.analysis.charts.curve import Curve
+from control_plane.analysis.charts.figure import (
+    Figure,
+    Height,
+    Labels,
+    Plot,
+    Table,
+    escaped,
+    line,
+    plot,
+    x_axis,
+)
+from control_plane.analysis.sentence import listed
+from control_plane.domain.histogram import middle_ns
+from control_plane.domain.units import SPACE, seconds, share
+
+HEIGHT: Height = "h320"
+FINE, COARSE = 20, 10
+"""Bars for each decade; the coarse ones where times span more than three decades."""
+
+VALLEY = 0.001
+"""A bar below this share of requests is empty enough to part two modes."""
+
+SMALLEST_MODE = 0.03
+
+
+@dataclass(frozen=True)
+class Bins:
+    """`edges` in decades of a second, shape (n + 1,); `shares` of all requests, shape (n,)."""
+
+    curve: Curve
+    edges: Floats
+    shares: Floats
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A heap of requests between two valleys: its share and the middle of its highest bar."""
+
+    share: float
+    at_s: float
+    height: float
+
+
+def distribution_chart(curves: Sequence[Curve]) -> Figure:
+    """Bars for one or two curves, laid over each other; outlines for more."""
+    low, high = _span(curves)
+    steps = FINE if high - low <= 3 else COARSE
+    edges = np.arange(np.floor(low * steps), np.floor(high * steps) + 2) / steps
+    drawn = [Bins(curve, edges, _shares(curve, edges, steps)) for curve in curves]
+    tallest = max((float(one.shares.max()) for one in drawn), default=0.0)
+    way = _bars if len(curves) <= 2 else _outline
+    labels = [label for one in drawn for label in _phrases(one, alone=len(curves) == 1)]
+    title, note = _title(drawn)
+    return Figure(
+        name="distribution",
+        title=title,
+        note=note,
+        label=f"{title}: {_message(drawn)}",
+        plot=plot(
+            [way(one, len(curves)) for one in drawn],
+            {"xaxis": _time_axis(edges), "yaxis": _share_axis(tallest), "barmode": "overlay"},
+            Labels(labels, labels, right=24),
+        ),
+        table=_table(drawn),
+        height=HEIGHT,
+    )
+
+
+def modes(bins: Bins) -> list[Mode]:
+    """Heaps of at least 3 % of the requests, the quickest first."""
+    centres = (bins.edges[:-1] + bins.edges[1:]) / 2
+    full = np.concatenate([[False], bins.shares >= VALLEY, [False]])
+    turns = np.flatnonzero(full[1:] != full[:-1])
+    found = []
+    for start, end in zip(turns[::2], turns[1::2], strict=True):
+        part = bins.shares[start:end]
+        top = start + int(part.argmax())
+        found.append(Mode(float(part.sum()), float(10 ** centres[top]), float(part.max())))
+    return [mode for mode in found if mode.share >= SMALLEST_MODE]
+
+
+def _span(curves: Sequence[Curve]) -> tuple[float, float]:
+    full = [curve.samples for curve in curves if curve.samples.total]
+    low = min((max(one.minimum_ns, 1) for one in full), default=1_000_000)
+    high = max((one.maximum_ns for one in full), default=1_000_000_000)
+    return float(np.log10(low / 1e9)), float(np.log10(max(high, 1) / 1e9))
+
+
+def _shares(curve: Curve, edges: Floats, steps: int) -> Floats:
+    decades = np.log10(np.maximum(middle_ns(curve.samples.indices), 1) / 1e9)
+    bins = np.clip(np.floor((decades - edges[0]) * steps + 1e-9), 0, len(edges) - 2)
+    counts = np.bincount(bins.astype(np.int64), curve.samples.counts, len(edges) - 1)
+    found: Floats = counts / max(1, curve.samples.total)
+    return found
+
+
+def _bars(bins: Bins, count: int) -> Plot:
+    width = float(bins.edges[1] - bins.edges[0])
+    return {
+        "type": "bar",
+        "textposition": "none",
+        "x": _centres(bins),
+        "y": _percent(bins.shares),
+        "width": round(0.86 * width, 5),
+        "name": bins.curve.short,
+        "marker": {"color": bins.curve.colour if count == 1 else f"{bins.curve.colour}/0.55"},
+        "opacity": bins.curve.opacity,
+        **_hover(bins),
+    }
+
+
+def _outline(bins: Bins, count: int) -> Plot:
+    return line(
+        _centres(bins),
+        _percent(bins.shares),
+        bins.curve.colour,
+        width=2 if count <= 6 else 1.5,
+        stroke={"shape": "hvh", "dash": "dash" if bins.curve.dashed else "solid"},
+        name=bins.curve.short,
+        opacity=bins.curve.opacity,
+        **_hover(bins),
+    )
+
+
+def _hover(bins: Bins) -> Plot:
+    texts = [
+        f"{seconds(float(10**low))} to {seconds(float(10**high))}: {share(float(value))}"
+        for (low, high), value in zip(pairwise(bins.edges), bins.shares, strict=True)
+    ]
+    return {
+        "text": texts,
+        "hovertemplate": "%{fullData.name} %{text}<extra></extra>",
+    }
+
+
+def _centres(bins: Bins) -> list[float]:
+    return [float(f"{value:.5g}") for value in (bins.edges[:-1] + bins.edges[1:]) / 2]
+
+
+def _percent(values: Floats) -> list[float]:
+    return [float(f"{100 * value:.3g}") for value in values]
+
+
+def _time_axis(edges: Floats) -> Plot:
+    """Linear in decades, so that bars are as wide as they look."""
+    bounds = log_range(10 ** float(edges[0]), 10 ** float(edges[-1]))
+    ticks = time_ticks(*bounds)
+    places = [round(float(np.log10(tick)), 4) for tick in ticks]
+    return x_axis(range=list(bounds), tickvals=places, ticktext=[time_text(one) for one in ticks])
+
+
+def _share_axis(tallest: float) -> Plot:
+    return from_zero(100 * tallest * 1.1, ticksuffix=f"{SPACE}%")
+
+
+def _phrases(bins: Bins, *, alone: bool) -> list[Plot]:
+    """One phrase above each mode, or the run's name above its highest bar."""
+    found = modes(bins)
+    if not alone:
+        found = sorted(found, key=lambda mode: -mode.height)[:1]
+    who = "" if alone else f"{bins.curve.text}: "
+    return [
+        {
+            "text": escaped(
+                f"{who}{share(mode.share)} near {time_text(float(f'{mode.at_s:.2g}'))}"
+            ),
+            "font": {"color": bins.curve.text_colour, "weight": 600},
+            "x": round(float(np.log10(mode.at_s)), 4),
+            "y": float(f"{100 * mode.height:.3g}"),
+            "yanchor": "bottom",
+            "yshift": 3,
+            "showarrow": False,
+        }
+        for mode in found
+    ]
+
+
+def _title(drawn: Sequence[Bins]) -> tuple[str, str]:
+    note = "share of requests"
+    if len(drawn) != 1:
+        return "Where response times lie", note
+    number = len(modes(drawn[0]))
+    if number == 1:
+        return "One kind of request", note
+    return (
+        f"{('No', 'One', 'Two', 'Three')[number] if number < 4 else number} kinds of request",
+        note,
+    )
+
+
+def _message(drawn: Sequence[Bins]) -> str:
+    said = []
+    for one in drawn:
+        heaps = [f"{share(mode.share)} near {seconds(mode.at_s)}" for mode in modes(one)]
+        said.append(f"{one.curve.short} {listed(heaps)}" if heaps else f"{one.curve.short} unknown")
+    return "; ".join(said)
+
+
+def _table(drawn: Sequence[Bins]) -> Table:
+    columns = ("from, ms", "to, ms", *(f"{one.curve.name}, %" for one in drawn))
+    edges = drawn[0].edges if drawn else np.zeros(0)
+    rows = [
+        (
+            float(f"{1e3 * 10**low:.4g}"),
+            float(f"{1e3 * 10**high:.4g}"),
+            *(float(f"{100 * one.shares[index]:.3g}") for one in drawn),
+        )
+        for index, (low, high) in enumerate(pairwise(edges))
+        if any(one.shares[index] for one in drawn)
+    ]
+    return Table(columns, tuple(rows))

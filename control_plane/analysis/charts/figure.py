@@ -1,0 +1,165 @@
+"""What a page needs of a figure: Plotly's JSON, the same numbers as a table, and its message.
+
+Colours are tokens such as `$run-1` or `$run-1/0.16` (with opacity); the page's script resolves
+them from the style sheet. `narrow` in the JSON holds keys of the layout that replace those of
+`layout` on a small screen.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Cell = str | float | int | None
+Plot = dict[str, Any]
+
+Height = Literal["h140", "h220", "h260", "h320", "h380", "h440", "h500"]
+
+TOP, BOTTOM = 12, 30
+"""Pixels above and below the plotting area."""
+
+LABEL_GAP = 15
+"""Pixels between labels at the end of lines."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """The unit stands in the name of its column; numbers are not rounded for reading."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """`title` says what is seen, `note` stands behind it in lighter ink.
+
+    `label` is the message for those who cannot see the figure; `height` a class of the sheet.
+    """
+
+    name: str
+    title: str
+    note: str
+    label: str
+    plot: Plot
+    table: Table
+    height: Height
+
+
+def escaped(text: str) -> str:
+    """Plotly reads a little markup in labels: names must not be taken for it."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Annotations and their room in pixels; `narrow` replaces `wide` on a small screen."""
+
+    wide: Sequence[Plot] = ()
+    narrow: Sequence[Plot] = ()
+    right: int = 116
+    narrow_right: int = 30
+
+
+def plot(
+    data: Sequence[Plot],
+    axes: Mapping[str, Any],
+    labels: Labels,
+    shapes: Sequence[Plot] = (),
+) -> Plot:
+    """Data and axes in Looplab's manner: hairlines, no frame, labels on the data."""
+    layout = {
+        "font": {"size": 12, "color": "$ink-2"},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "showlegend": False,
+        "hovermode": "closest",
+        "dragmode": False,
+        "margin": _margin(58, labels.right),
+        "annotations": list(labels.wide),
+        "shapes": list(shapes),
+        **axes,
+    }
+    narrow = {
+        "margin": _margin(46, labels.narrow_right),
+        "annotations": list(labels.narrow),
+    }
+    return {"data": list(data), "layout": layout, "narrow": narrow}
+
+
+def x_axis(**chosen: Any) -> Plot:
+    """A hairline at the bottom and no grid; any key may be given anew."""
+    own = {
+        "showgrid": False,
+        "zeroline": False,
+        "showline": True,
+        "linecolor": "$line-2",
+        "ticks": "outside",
+        "ticklen": 4,
+        "tickcolor": "$line-2",
+        "gridcolor": "$line",
+        "fixedrange": True,
+    }
+    return {**own, **chosen}
+
+
+def y_axis(**chosen: Any) -> Plot:
+    """A horizontal grid and no line; any key may be given anew."""
+    own = {"showgrid": True, "gridcolor": "$line", "zeroline": False, "fixedrange": True}
+    return {**own, **chosen}
+
+
+def line(
+    x: Sequence[float], y: Sequence[float | None], colour: str, width: float = 2, **chosen: Any
+) -> Plot:
+    """A line without marks."""
+    stroke = {"color": colour, "width": width, **chosen.pop("stroke", {})}
+    return {"type": "scatter", "mode": "lines", "x": x, "y": y, "line": stroke, **chosen}
+
+
+def end_label(text: str, colour: str, *, y: float, shift: float = 0, **chosen: Any) -> Plot:
+    """Text at the right of the plotting area, `shift` pixels above its place on the y axis."""
+    own = {
+        "text": escaped(text),
+        "font": {"color": colour, "weight": 600},
+        "xref": "paper",
+        "x": 1,
+        "xanchor": "left",
+        "xshift": 8,
+        "yref": "y",
+        "y": y,
+        "yanchor": "middle",
+        "yshift": shift,
+        "showarrow": False,
+    }
+    return {**own, **chosen}
+
+
+def spread(places: Sequence[float], gap: float = LABEL_GAP) -> list[float]:
+    """Move places apart until neighbours are `gap` from each other; order and middle are kept.
+
+    Groups that touch are merged and centred on their mean, as in isotonic regression.
+    """
+    order = sorted(range(len(places)), key=lambda index: places[index])
+    groups: list[tuple[float, list[int]]] = []
+    for index in order:
+        middle, members = places[index], [index]
+        while groups and middle - groups[-1][0] < gap * (len(groups[-1][1]) + len(members)) / 2:
+            below, before = groups.pop()
+            total = len(before) + len(members)
+            middle = (below * len(before) + middle * len(members)) / total
+            members = before + members
+        groups.append((middle, members))
+    moved = [0.0] * len(places)
+    for middle, members in groups:
+        for rank, index in enumerate(members):
+            moved[index] = middle + gap * (rank - (len(members) - 1) / 2)
+    return moved
+
+
+def plot_height(height: Height) -> int:
+    """Pixels of the plotting area."""
+    return int(height[1:]) - TOP - BOTTOM
+
+
+def _margin(left: int, right: int) -> Plot:
+    return {"l": left, "r": right, "t": TOP, "b": BOTTOM}

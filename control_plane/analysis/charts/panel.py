@@ -1,0 +1,92 @@
+"""Panels above each other on one axis of time, each with its title and labels at the right."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from control_plane.analysis.charts.figure import (
+    Height,
+    Labels,
+    Plot,
+    end_label,
+    plot,
+    plot_height,
+    spread,
+)
+
+TITLE = 22
+"""Pixels above each panel, where its title stands."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A label at the right end: `place` in the units of the axis (decades on a log axis)."""
+
+    text: str
+    short: str
+    colour: str
+    place: float
+
+
+@dataclass(frozen=True)
+class Panel:
+    """`bounds` are the ends of its axis as Plotly takes them; `weight` its part of the height."""
+
+    title: str
+    axis: Plot
+    traces: Sequence[Plot]
+    marks: Sequence[Mark] = field(default_factory=tuple)
+    weight: float = 1.0
+
+
+def stacked(panels: Sequence[Panel], x: Plot, height: Height, right: int = 116) -> Plot:
+    """One figure; the first panel on top. Traces get the axis of their panel."""
+    domains = _domains(panels, plot_height(height))
+    data: list[Plot] = []
+    axes: dict[str, Any] = {"xaxis": {**x, "anchor": _y(len(panels))}}
+    wide: list[Plot] = []
+    narrow: list[Plot] = []
+    for index, (panel, domain) in enumerate(zip(panels, domains, strict=True), start=1):
+        data += [{**trace, "yaxis": _y(index)} for trace in panel.traces]
+        axes["yaxis" + _y(index)[1:]] = {**panel.axis, "domain": domain}
+        pixels = (domain[1] - domain[0]) * plot_height(height)
+        title = _title(panel.title, domain[1]) if panel.title else []
+        wide += [*title, *_labels(panel, index, pixels, short=False)]
+        narrow += [*title, *_labels(panel, index, pixels, short=True)]
+    return plot(data, axes, Labels(wide, narrow, right, narrow_right=52))
+
+
+def _domains(panels: Sequence[Panel], pixels: int) -> list[list[float]]:
+    titles = [TITLE if panel.title else 6 for panel in panels]
+    room = (pixels - sum(titles)) / sum(panel.weight for panel in panels)
+    top, found = float(pixels), []
+    for panel, title in zip(panels, titles, strict=True):
+        high = top - title
+        top = high - room * panel.weight
+        found.append([round(max(top, 0) / pixels, 4), round(high / pixels, 4)])
+    return found
+
+
+def _y(index: int) -> str:
+    return "y" if index == 1 else f"y{index}"
+
+
+def _title(text: str, top: float) -> list[Plot]:
+    chosen = {"xanchor": "left", "xshift": 0, "yref": "paper", "yanchor": "bottom", "x": 0}
+    return [{**end_label(text, "$ink", y=top, shift=3), **chosen}]
+
+
+def _labels(panel: Panel, index: int, pixels: float, *, short: bool) -> list[Plot]:
+    low, high = panel.axis["range"]
+    per_unit = pixels / (high - low)
+    moved = spread([mark.place * per_unit for mark in panel.marks])
+    return [
+        end_label(
+            mark.short if short else mark.text,
+            mark.colour,
+            y=float(f"{mark.place:.5g}"),
+            shift=round(place - mark.place * per_unit, 1),
+            yref=_y(index),
+        )
+        for mark, place in zip(panel.marks, moved, strict=True)
+    ]

@@ -1,0 +1,229 @@
+"""The percentile chart: response time against the share of requests that took longer."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from control_plane.analysis.charts.axes import (
+    FIRST,
+    LAST,
+    PERCENTILE_TICKS,
+    Floats,
+    log_range,
+    milliseconds,
+    nines,
+    percentile_axis,
+    rounded,
+    shares,
+    time_axis,
+)
+from control_plane.analysis.charts.curve import Curve
+from control_plane.analysis.charts.figure import (
+    Figure,
+    Height,
+    Labels,
+    Plot,
+    Table,
+    end_label,
+    line,
+    plot,
+    plot_height,
+    spread,
+)
+from control_plane.analysis.support import FULL, GREYED, furthest_share
+from control_plane.domain.units import figures, seconds
+
+STEP = 0.02
+"""Distance of neighbouring points on the percentile axis."""
+
+AHEAD = 0.97
+"""One run is called quickest where it takes at most this share of any other's time."""
+
+NEAR = 1e-9
+"""Places closer than this are one: they come from rounded shares."""
+
+HEIGHT: Height = "h320"
+DOTTED = "dotted: under 100 samples beyond"
+
+
+def percentile_chart(curves: Sequence[Curve]) -> Figure:
+    """A line for each curve, dotted where 10 to 99 samples lie beyond, then nothing."""
+    drawn = [(curve, _points(curve)) for curve in curves]
+    drawn = [(curve, points) for curve, points in drawn if len(points[0])]
+    end = max((float(points[0][-1]) for _, points in drawn), default=FIRST + 1)
+    bounds = _bounds([points for _, points in drawn])
+    data = [trace for curve, points in drawn for trace in _traces(curve, *points)]
+    axes = {"xaxis": percentile_axis(end), "yaxis": time_axis(bounds)}
+    note = [_dotted_note()] if any(_fades(curve) for curve, _ in drawn) else []
+    title, rest = _title([curve for curve in curves if curve.believed])
+    return Figure(
+        name="percentiles",
+        title=title,
+        note=rest,
+        label=f"{title} {rest}".strip(),
+        plot=plot(
+            data,
+            axes,
+            Labels(
+                [*_labels(drawn, bounds, short=False), *note],
+                _labels(drawn, bounds, short=True),
+            ),
+        ),
+        table=_table(curves),
+        height=HEIGHT,
+    )
+
+
+def reach(curve: Curve, beyond: int) -> float:
+    """Where on the percentile axis fewer than `beyond` samples begin to lie beyond."""
+    return min(nines(furthest_share(curve.samples, beyond)), LAST)
+
+
+def _points(curve: Curve) -> tuple[Floats, Floats]:
+    """Places on the percentile axis and seconds; none where even p50 lacks support."""
+    last = reach(curve, GREYED)
+    if last < FIRST:
+        return np.zeros(0), np.zeros(0)
+    inner = {FIRST, last, min(reach(curve, FULL), last), *map(nines, PERCENTILE_TICKS.values())}
+    places = np.union1d(np.arange(FIRST, last, STEP), sorted(inner))
+    places = places[(places >= FIRST) & (places <= last)]
+    return places, curve.samples.quantiles_ns(shares(places)) / 1e9
+
+
+def _fades(curve: Curve) -> bool:
+    return reach(curve, FULL) < reach(curve, GREYED)
+
+
+def _traces(curve: Curve, places: Floats, times: Floats) -> list[Plot]:
+    full = reach(curve, FULL)
+    solid, rest = places <= full + NEAR, places >= full - NEAR
+    at_ticks = np.isin(places, [nines(share) for share in PERCENTILE_TICKS.values()]) & solid
+    dash = {"dash": "dash"} if curve.dashed else {}
+    ways = ((solid, dash, 2.0), (rest, {"dash": "dot"}, 1.5))
+    traces = [
+        line(
+            rounded(places[chosen]),
+            rounded(times[chosen]),
+            curve.colour,
+            width,
+            stroke=stroke,
+            opacity=curve.opacity,
+            **_hover(curve, places[chosen], times[chosen]),
+        )
+        for chosen, stroke, width in ways
+        if chosen.sum() > 1
+    ]
+    return [*traces, _marks(curve, places[at_ticks], times[at_ticks])]
+
+
+def _hover(curve: Curve, places: Floats, times: Floats) -> Plot:
+    texts = [
+        f"p{100 * share:.4g}: {seconds(float(value))}"
+        for share, value in zip(shares(places), times, strict=True)
+    ]
+    return {
+        "name": curve.short,
+        "text": texts,
+        "hovertemplate": "%{fullData.name} %{text}<extra></extra>",
+    }
+
+
+def _marks(curve: Curve, places: Floats, times: Floats) -> Plot:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": rounded(places),
+        "y": rounded(times),
+        "marker": {"symbol": curve.symbol, "size": 8, "color": curve.colour},
+        "opacity": curve.opacity,
+        "hoverinfo": "skip",
+    }
+
+
+def _bounds(points: Sequence[tuple[Floats, Floats]]) -> tuple[float, float]:
+    if not points:
+        return log_range(0.001, 1.0)
+    low = min(float(times[0]) for _, times in points)
+    return log_range(max(low, 1e-9), max(float(times[-1]) for _, times in points))
+
+
+def _labels(
+    drawn: Sequence[tuple[Curve, tuple[Floats, Floats]]],
+    bounds: tuple[float, float],
+    *,
+    short: bool,
+) -> list[Plot]:
+    """At the end of each line, in its colour, 15 pixels apart at least."""
+    per_decade = plot_height(HEIGHT) / (bounds[1] - bounds[0])
+    ends = [float(np.log10(times[-1])) for _, (_, times) in drawn]
+    moved = spread([end * per_decade for end in ends])
+    return [
+        end_label(
+            curve.short[:4] if short else curve.text,
+            curve.text_colour,
+            y=round(end, 4),
+            shift=round(place - end * per_decade, 1),
+        )
+        for (curve, _), end, place in zip(drawn, ends, moved, strict=True)
+    ]
+
+
+def _dotted_note() -> Plot:
+    return end_label(
+        DOTTED,
+        "$ink-3",
+        y=0,
+        xanchor="right",
+        xshift=-2,
+        yref="paper",
+        yanchor="bottom",
+        font={"color": "$ink-3", "size": 11},
+    )
+
+
+def _title(curves: Sequence[Curve]) -> tuple[str, str]:
+    """What is seen, and up to where."""
+    ticks = _common_ticks(curves)
+    if not ticks:
+        return "Too few samples for percentiles", ""
+    last = ticks[-1]
+    if len(curves) == 1:
+        far, near = _at(curves[0], last), _at(curves[0], "p50")
+        if last == "p50" or not near:
+            return f"p50 is {seconds(near)}", ""
+        return f"{last} is {figures(far / near, 2)} times p50", "response time"
+    leaders = {tick: _leader(curves, tick) for tick in ticks}
+    if None not in leaders.values() and len(set(leaders.values())) == 1:
+        return f"{leaders[last]} is quickest at every percentile", f"up to {last}"
+    first = leaders["p50"]
+    if first and leaders[last] and first != leaders[last]:
+        return f"{first} is quickest at p50, {leaders[last]} at {last}", "response time"
+    return "No run is quickest at every percentile", f"up to {last}"
+
+
+def _common_ticks(curves: Sequence[Curve]) -> list[str]:
+    """Ticks at which every curve has full support."""
+    far = min((reach(curve, FULL) for curve in curves), default=0.0)
+    return [name for name, share in PERCENTILE_TICKS.items() if nines(share) <= far + NEAR]
+
+
+def _leader(curves: Sequence[Curve], tick: str) -> str | None:
+    """The curve that is clearly quickest there."""
+    first, second, *_ = sorted(curves, key=lambda curve: _at(curve, tick))
+    return first.short if _at(first, tick) <= AHEAD * _at(second, tick) else None
+
+
+def _at(curve: Curve, tick: str) -> float:
+    return curve.samples.quantile_ns(PERCENTILE_TICKS[tick]) / 1e9
+
+
+def _table(curves: Sequence[Curve]) -> Table:
+    columns = ("", *(f"{tick}, ms" for tick in PERCENTILE_TICKS), "samples")
+    rows = []
+    for curve in curves:
+        shown = [
+            milliseconds(_at(curve, tick)) if nines(share) <= reach(curve, GREYED) + NEAR else None
+            for tick, share in PERCENTILE_TICKS.items()
+        ]
+        rows.append((curve.name, *shown, curve.samples.total))
+    return Table(columns, tuple(rows))

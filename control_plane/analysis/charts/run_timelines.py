@@ -1,0 +1,223 @@
+"""Timelines of several runs on the same axes: p50 to p99 of each second, and two strips of CPU."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from control_plane.analysis.charts.axes import log_range, milliseconds, time_axis, window_axis
+from control_plane.analysis.charts.figure import (
+    Figure,
+    Height,
+    Labels,
+    Plot,
+    Table,
+    end_label,
+    line,
+    plot,
+    plot_height,
+    spread,
+    y_axis,
+)
+from control_plane.analysis.charts.track import (
+    Segment,
+    end_s,
+    mean,
+    percentile,
+    second_cpu,
+    stepped,
+)
+from control_plane.analysis.labels import RunLabel
+from control_plane.analysis.validity import CLIENT_CPU
+from control_plane.domain.result import Timeline
+from control_plane.domain.run import RunDetail
+from control_plane.domain.spec import Target
+from control_plane.domain.units import count, seconds, share
+
+HEIGHT: Height = "h140"
+STRIPS = 0.3
+"""Part of the height that the two strips take."""
+
+_COLOURS = [
+    [0.0, "$well"],
+    [CLIENT_CPU - 0.001, "$ink-3"],
+    [CLIENT_CPU, "$cause"],
+    [1.0, "$cause"],
+]
+
+
+@dataclass(frozen=True)
+class Strip:
+    """CPU of each second as a part of what the role can use, and the mean as it is written."""
+
+    role: str
+    loads: list[float | None]
+    mean: float | None
+    full: bool
+
+    @property
+    def text(self) -> str:
+        limit = ", the limit" if self.full else ""
+        return f"{self.role} CPU {share(self.mean)}{limit}"
+
+
+@dataclass(frozen=True)
+class _Lane:
+    label: RunLabel
+    title: str
+    timeline: Timeline
+    strips: tuple[Strip, ...]
+
+    @property
+    def track(self) -> list[Segment]:
+        return [Segment(0.0, self.timeline)]
+
+
+def run_timelines(
+    details: Sequence[RunDetail], labels: Sequence[RunLabel], stream: str, trial: int = 1
+) -> tuple[Figure, ...]:
+    """One figure for each run that has that trial, with the same ranges on both axes."""
+    lanes = [
+        _lane(detail, label, stream, trial)
+        for detail, label in zip(details, labels, strict=True)
+        if len(detail.timelines.get(stream, ())) >= trial
+    ]
+    longest = max((end_s(lane.track) for lane in lanes), default=1.0)
+    known = [value for lane in lanes for value in (*lane.timeline.p50, *lane.timeline.p99) if value]
+    bounds = log_range(min(known, default=0.001), max(known, default=1.0))
+    return tuple(_figure(lane, longest, bounds) for lane in lanes)
+
+
+def _lane(detail: RunDetail, label: RunLabel, stream: str, trial: int) -> _Lane:
+    timeline = detail.timelines[stream][trial - 1]
+    done = sum(timeline.completed)
+    length_s = end_s([Segment(0.0, timeline)])
+    title = f"{label.text}: {count(done)} requests in {seconds(length_s)}"
+    return _Lane(label, title, timeline, _strips(detail, trial, len(timeline.completed)))
+
+
+def _strips(detail: RunDetail, trial: int, length: int) -> tuple[Strip, ...]:
+    """A target of several workers may use several cores; each load worker has one."""
+    if len(detail.gauges) < trial:
+        return ()
+    target = detail.run.spec.target
+    cores = {"target": target.workers if isinstance(target, Target) else 1, "client": 1}
+    strips = []
+    for role in ("client", "target"):
+        used = second_cpu(detail.gauges[trial - 1], role, length)
+        average = mean(used)
+        full = average is not None and average / cores[role] >= CLIENT_CPU
+        loads = [None if value is None else value / cores[role] for value in used]
+        strips.append(Strip(role, loads, average, full))
+    return tuple(strips)
+
+
+def _figure(lane: _Lane, longest: float, bounds: tuple[float, float]) -> Figure:
+    axes = {
+        "xaxis": window_axis(longest, anchor="y2"),
+        "yaxis": time_axis(bounds, domain=[STRIPS + 0.04, 1]),
+        "yaxis2": y_axis(
+            domain=[0, STRIPS], range=[1.5, -0.5], showticklabels=False, showgrid=False
+        ),
+    }
+    labels = [*_percentile_labels(lane, bounds), *_strip_labels(lane)]
+    return Figure(
+        name=f"timeline-{lane.label.letter.lower()}",
+        title=lane.title,
+        note="",
+        label=f"{lane.title}. {', '.join(strip.text for strip in lane.strips)}",
+        plot=plot([*_area(lane), *_heat(lane)], axes, Labels(labels, (), right=140)),
+        table=_table(lane),
+        height=HEIGHT,
+    )
+
+
+def _area(lane: _Lane) -> list[Plot]:
+    """p50 below p99; the area between them is filled where neither is missing."""
+    colour, traces = lane.label.colour, []
+    for name, width, fill in (("p50", 2.0, {}), ("p99", 1.0, {"fill": "tonexty"})):
+        x, y = stepped(lane.track, percentile(name))
+        texts = [f"{name} {seconds(value)}" for value in y]
+        chosen = {**fill, "fillcolor": f"{colour}/0.16"} if fill else {}
+        stroke = {"shape": "hv"}
+        hover = "%{x:.0f} s: %{text}<extra></extra>"
+        traces.append(
+            line(x, y, colour, width, stroke=stroke, text=texts, hovertemplate=hover, **chosen)
+        )
+    return traces
+
+
+def _heat(lane: _Lane) -> list[Plot]:
+    if not lane.strips:
+        return []
+    edges = stepped(lane.track, lambda segment: segment.timeline.completed)[0]
+    texts = [[share(value) for value in strip.loads] for strip in lane.strips]
+    return [
+        {
+            "type": "heatmap",
+            "x": edges,
+            "y": list(range(len(lane.strips))),
+            "z": [strip.loads for strip in lane.strips],
+            "text": texts,
+            "hovertemplate": "%{text} of the limit<extra></extra>",
+            "zmin": 0,
+            "zmax": 1,
+            "colorscale": _COLOURS,
+            "showscale": False,
+            "xgap": 1,
+            "ygap": 3,
+            "yaxis": "y2",
+        }
+    ]
+
+
+def _percentile_labels(lane: _Lane, bounds: tuple[float, float]) -> list[Plot]:
+    pixels = plot_height(HEIGHT) * (0.96 - STRIPS) / (bounds[1] - bounds[0])
+    ends = []
+    for name in ("p50", "p99"):
+        known = [value for value in getattr(lane.timeline, name) if value]
+        if known:
+            ends.append((name, math.log10(known[-1])))
+    moved = spread([end * pixels for _, end in ends], gap=12)
+    return [
+        _at_end(lane, name, lane.label.text_colour, y=round(end, 4), shift=place - end * pixels)
+        for (name, end), place in zip(ends, moved, strict=True)
+    ]
+
+
+def _strip_labels(lane: _Lane) -> list[Plot]:
+    return [
+        _at_end(lane, strip.text, "$cause" if strip.full else "$ink-3", y=place, yref="y2")
+        for place, strip in enumerate(lane.strips)
+    ]
+
+
+def _at_end(lane: _Lane, text: str, colour: str, **chosen: Any) -> Plot:
+    """Beside the end of the run, which may lie before the end of the axis."""
+    label = end_label(text, colour, **chosen)
+    return {**label, "xref": "x", "x": end_s(lane.track), "font": {"color": colour, "size": 11}}
+
+
+def _table(lane: _Lane) -> Table:
+    columns = (
+        "second",
+        "completed",
+        "p50, ms",
+        "p99, ms",
+        *(f"{one.role} CPU, %" for one in lane.strips),
+    )
+    rows = tuple(
+        (
+            index,
+            done,
+            milliseconds(lane.timeline.p50[index]),
+            milliseconds(lane.timeline.p99[index]),
+            *(_percent(strip.loads[index]) for strip in lane.strips),
+        )
+        for index, done in enumerate(lane.timeline.completed)
+    )
+    return Table(columns, rows)
+
+
+def _percent(value: float | None) -> float | None:
+    return None if value is None else round(100 * value, 1)

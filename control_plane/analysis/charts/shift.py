@@ -1,0 +1,173 @@
+"""The shift plot: how much later than the baseline, at each percentile."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from control_plane.analysis.charts.axes import (
+    FIRST,
+    PERCENTILE_TICKS,
+    Floats,
+    nines,
+    percentile_axis,
+    rounded,
+    scale_of,
+    shares,
+    signed,
+)
+from control_plane.analysis.charts.curve import Curve
+from control_plane.analysis.charts.figure import (
+    Figure,
+    Height,
+    Labels,
+    Plot,
+    Table,
+    end_label,
+    line,
+    plot,
+    plot_height,
+    spread,
+    y_axis,
+)
+from control_plane.analysis.charts.percentiles import NEAR, reach
+from control_plane.analysis.support import FULL
+from control_plane.domain.units import SPACE, figures
+
+HEIGHT: Height = "h320"
+POINTS = 120
+
+
+@dataclass(frozen=True)
+class _Shift:
+    """Differences in the unit of the axis at places of the percentile axis; both may be empty."""
+
+    curve: Curve
+    places: Floats
+    values: Floats
+
+
+def shift_chart(curves: Sequence[Curve], baseline: str) -> Figure | None:
+    """Up to where both runs have full support. None unless baseline and another run are drawn."""
+    base = next((curve for curve in curves if curve.id == baseline), None)
+    others = [curve for curve in curves if curve.id != baseline]
+    if base is None or not others:
+        return None
+    scale, unit = scale_of(max(_size(base, curve) for curve in others))
+    shifts = [_shift(base, curve, scale) for curve in others]
+    drawn = [_flat(base, shifts), *(one for one in shifts if len(one.places))]
+    bounds = _bounds(drawn)
+    ticks = _ticks(*bounds)
+    texts = [f"{signed(tick)}{SPACE}{unit}" for tick in ticks]
+    y = y_axis(range=list(bounds), tickvals=ticks, ticktext=texts)
+    end = float(drawn[0].places[-1])
+    return Figure(
+        name="shift",
+        title=f"How much later than {base.short}",
+        note="difference at each percentile",
+        label=_message(base, shifts, unit),
+        plot=plot(
+            [_trace(one, unit) for one in drawn],
+            {"xaxis": percentile_axis(end), "yaxis": y},
+            Labels(_labels(drawn, bounds, short=False), _labels(drawn, bounds, short=True)),
+        ),
+        table=_table(base, others),
+        height=HEIGHT,
+    )
+
+
+def _common(base: Curve, curve: Curve) -> float:
+    return min(reach(base, FULL), reach(curve, FULL))
+
+
+def _size(base: Curve, curve: Curve) -> float:
+    """The largest difference in seconds, 0 where nothing has support."""
+    found = _shift(base, curve, 1.0).values
+    return float(np.abs(found).max(initial=0.0))
+
+
+def _shift(base: Curve, curve: Curve, scale: float) -> _Shift:
+    last = _common(base, curve)
+    if last < FIRST:
+        return _Shift(curve, np.zeros(0), np.zeros(0))
+    places = np.linspace(FIRST, last, POINTS)
+    found = [one.samples.quantiles_ns(shares(places)) for one in (curve, base)]
+    return _Shift(curve, places, (found[0] - found[1]) * scale / 1e9)
+
+
+def _flat(base: Curve, shifts: Sequence[_Shift]) -> _Shift:
+    end = max((float(one.places[-1]) for one in shifts if len(one.places)), default=FIRST + 1)
+    return _Shift(base, np.array([FIRST, end]), np.zeros(2))
+
+
+def _bounds(drawn: Sequence[_Shift]) -> tuple[float, float]:
+    low = min(float(one.values.min()) for one in drawn)
+    high = max(float(one.values.max()) for one in drawn)
+    room = 0.08 * (high - low) or 1.0
+    return low - room, high + room
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """About five round values, zero among them."""
+    rough = (high - low) / 5
+    power = 10.0 ** np.floor(np.log10(rough))
+    step = next(one * power for one in (1, 2, 5, 10) if one * power >= rough)
+    first, last = int(np.ceil(low / step)), int(np.floor(high / step))
+    return [float(f"{step * count:.6g}") for count in range(first, last + 1)]
+
+
+def _trace(one: _Shift, unit: str) -> Plot:
+    texts = [
+        f"p{100 * share:.4g}: {signed(float(value))}{SPACE}{unit}"
+        for share, value in zip(shares(one.places), one.values, strict=True)
+    ]
+    return line(
+        rounded(one.places),
+        rounded(one.values),
+        one.curve.colour,
+        opacity=one.curve.opacity,
+        stroke={"dash": "dash"} if one.curve.dashed else {},
+        name=one.curve.short,
+        text=texts,
+        hovertemplate="%{fullData.name} %{text}<extra></extra>",
+    )
+
+
+def _labels(drawn: Sequence[_Shift], bounds: tuple[float, float], *, short: bool) -> list[Plot]:
+    per_unit = plot_height(HEIGHT) / (bounds[1] - bounds[0])
+    ends = [float(one.values[-1]) for one in drawn]
+    moved = spread([end * per_unit for end in ends])
+    return [
+        end_label(
+            one.curve.short[:4] if short else one.curve.text,
+            one.curve.text_colour,
+            y=float(f"{end:.4g}"),
+            shift=round(place - end * per_unit, 1),
+        )
+        for one, end, place in zip(drawn, ends, moved, strict=True)
+    ]
+
+
+def _message(base: Curve, shifts: Sequence[_Shift], unit: str) -> str:
+    said = [
+        f"{one.curve.short} {figures(abs(float(one.values[-1])))} {unit} "
+        f"{'later' if one.values[-1] > 0 else 'earlier'}"
+        for one in shifts
+        if len(one.values)
+    ]
+    return f"Difference to {base.short} at the furthest percentile: {', '.join(said) or 'unknown'}"
+
+
+def _table(base: Curve, others: Sequence[Curve]) -> Table:
+    rows = tuple((curve.name, *_differences(base, curve)) for curve in others)
+    return Table(("", *(f"{tick}, ms" for tick in PERCENTILE_TICKS)), rows)
+
+
+def _differences(base: Curve, curve: Curve) -> list[float | None]:
+    ticks = np.array(list(PERCENTILE_TICKS.values()))
+    found = (curve.samples.quantiles_ns(ticks) - base.samples.quantiles_ns(ticks)) / 1e6
+    common = _common(base, curve) + NEAR
+    return [
+        float(f"{value:.4g}") if nines(share) <= common else None
+        for share, value in zip(ticks, found, strict=True)
+    ]

@@ -1,0 +1,54 @@
+"""The sparkline of the history: percentiles over the median; a flat line is a short tail."""
+
+import math
+from dataclasses import dataclass
+
+from control_plane.analysis.charts.axes import FIRST, nines
+from control_plane.analysis.support import GREYED
+from control_plane.domain.result import PERCENTILES, Times
+from control_plane.domain.units import figures
+
+TALLEST = 100
+"""The top of the scale: a hundred times the median."""
+
+
+@dataclass(frozen=True)
+class Sparkline:
+    """Points in a box of 100 by 100 with y downwards, for the points of an SVG polyline."""
+
+    points: tuple[tuple[float, float], ...]
+    label: str
+
+    @property
+    def text(self) -> str:
+        """`0,100 36.2,80`: as an SVG polyline takes it."""
+        return " ".join(f"{x:g},{y:g}" for x, y in self.points)
+
+
+def sparkline(times: Times | None) -> Sparkline:
+    """From p50 to p99.9; it ends where fewer than 10 samples lie beyond."""
+    if times is None or not times.p50:
+        return Sparkline((), "not measured")
+    known = {
+        name: getattr(times, name) / times.p50
+        for name in PERCENTILES
+        if times.support.get(name, 0) >= GREYED
+    }
+    points = tuple((_x(PERCENTILES[name]), _y(factor)) for name, factor in known.items())
+    if len(points) < 2:
+        return Sparkline((), "too few samples")
+    last, factor = list(known.items())[-1]
+    return Sparkline(points, f"{_written(last)} is {figures(factor, 2)} times p50")
+
+
+def _x(share: float) -> float:
+    return round(100 * (nines(share) - FIRST) / (nines(PERCENTILES["p999"]) - FIRST), 2)
+
+
+def _y(factor: float) -> float:
+    height = math.log(max(1.0, factor)) / math.log(TALLEST)
+    return round(100 * (1 - min(1.0, height)), 2)
+
+
+def _written(name: str) -> str:
+    return "p99.9" if name == "p999" else name
