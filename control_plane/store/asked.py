@@ -2,10 +2,12 @@
 
 import re
 import unicodedata
-from typing import Any, TypedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypedDict, cast
 
-from sqlalchemy import ColumnElement, text
-from sqlmodel import col, select
+from sqlalchemy import ColumnElement, Integer, String, column, literal_column, table
+from sqlmodel import col
 
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.states import State
@@ -14,8 +16,20 @@ from control_plane.store.tables import RunRow, RunTag
 MOST = 200
 _CURSOR = re.compile(r"[0-9a-f]{1,15}")
 _TRIGRAM = 3
+_TEXT = table("run_text", column("rowid", Integer), column("text", String))
 
-Conditions = list[ColumnElement[bool]]
+Condition = ColumnElement[bool]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """`seq` is that of the narrowest table: run's own index then gives order and count for free.
+
+    `conditions` join the other tables to it.
+    """
+
+    seq: ColumnElement[int]
+    conditions: tuple[Condition, ...]
 
 
 class Filters(TypedDict, total=False):
@@ -32,24 +46,26 @@ class Filters(TypedDict, total=False):
     validity: str | None
 
 
-def conditions(filters: Filters) -> Conditions:
+def asked(filters: Filters) -> Asked:
     """Raises InvalidInput for text that cannot be stored, so that no run can have it."""
     for field, value in filters.items():
         refuse_unstorable(field, str(value or ""))
-    equal: dict[Any, str | None] = {
-        col(RunRow.state): filters.get("state"),
-        col(RunRow.strategy): filters.get("strategy"),
-        col(RunRow.configuration): filters.get("configuration"),
-        col(RunRow.outcome): filters.get("validity"),
-    }
-    found: Conditions = [column == value for column, value in equal.items() if value]
+    conditions = _equal(filters)
+    of_run = bool(conditions)
+    seqs: list[ColumnElement[int]] = []
+    if words := (filters.get("text") or "").split():
+        seqs.append(_TEXT.c.rowid)
+        conditions += _contains(words)
     if tag := filters.get("tag"):
-        found.append(col(RunRow.seq).in_(select(RunTag.run).where(RunTag.tag == tag)))
-    words = (filters.get("text") or "").split()
-    return found + [_contains(word, f"word{at}") for at, word in enumerate(words)]
+        seqs.append(cast("ColumnElement[int]", col(RunTag.run)))
+        conditions.append(col(RunTag.tag) == tag)
+    if of_run or not seqs:
+        seqs.append(cast("ColumnElement[int]", col(RunRow.seq)))
+    first, *others = seqs
+    return Asked(first, (*conditions, *(first == other for other in others)))
 
 
-def page_bounds(limit: int, cursor: str | None) -> Conditions:
+def page_conditions(seq: ColumnElement[int], limit: int, cursor: str | None) -> list[Condition]:
     """Where the page begins.
 
     Raises InvalidInput for a limit outside of 1 to 200 or a cursor that was not given out.
@@ -60,11 +76,11 @@ def page_bounds(limit: int, cursor: str | None) -> Conditions:
         return []
     if not _CURSOR.fullmatch(cursor):
         raise _wrong("cursor", "This is not a cursor of the list: leave it out.")
-    return [col(RunRow.seq) < int(cursor, 16)]
+    return [seq < int(cursor, 16)]
 
 
-def cursor_after(row: RunRow) -> str:
-    return f"{row.seq:x}"
+def cursor_after(seq: int) -> str:
+    return f"{seq:x}"
 
 
 def refuse_unstorable(field: str, value: str) -> None:
@@ -73,15 +89,25 @@ def refuse_unstorable(field: str, value: str) -> None:
         raise _wrong(field, "Control characters cannot be used here.")
 
 
-def _contains(word: str, name: str) -> ColumnElement[bool]:
-    """The index knows three characters and more; shorter words are looked for in every run."""
-    if len(word) >= _TRIGRAM:
-        wanted = '"' + word.replace('"', '""') + '"'
-        found = f"run.seq IN (SELECT rowid FROM run_text WHERE run_text MATCH :{name})"
-    else:
-        wanted = "%" + re.sub(r"([\\%_])", r"\\\1", word) + "%"
-        found = f"run.seq IN (SELECT rowid FROM run_text WHERE text LIKE :{name} ESCAPE '\\')"
-    return text(found).bindparams(**{name: wanted})  # type: ignore[return-value]
+def _equal(filters: Filters) -> list[Condition]:
+    wanted: dict[Any, str | None] = {
+        col(RunRow.state): filters.get("state"),
+        col(RunRow.strategy): filters.get("strategy"),
+        col(RunRow.configuration): filters.get("configuration"),
+        col(RunRow.outcome): filters.get("validity"),
+    }
+    return [column == value for column, value in wanted.items() if value]
+
+
+def _contains(words: list[str]) -> Iterator[Condition]:
+    """The index knows three characters and more; shorter words are looked for in every text."""
+    indexed = [word for word in words if len(word) >= _TRIGRAM]
+    if indexed:
+        phrases = " ".join('"' + word.replace('"', '""') + '"' for word in indexed)
+        yield literal_column("run_text").op("MATCH", is_comparison=True)(phrases)
+    for word in words:
+        if len(word) < _TRIGRAM:
+            yield _TEXT.c.text.contains(word, autoescape=True)
 
 
 def _wrong(field: str, message: str) -> InvalidInput:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Unpack
 
+import sqlalchemy
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
@@ -13,7 +14,7 @@ from control_plane.domain.errors import NotFound
 from control_plane.domain.result import Gauges, Timeline
 from control_plane.domain.run import Run, RunDetail, TrialResult
 from control_plane.domain.states import State
-from control_plane.store.asked import Filters, conditions, cursor_after, page_bounds
+from control_plane.store.asked import Filters, asked, cursor_after, page_conditions
 from control_plane.store.database import Database
 from control_plane.store.rows import gauges_of, run_of, stream_of, timeline_of, trial_result_of
 from control_plane.store.tables import RunFacts, RunRow, RunStream, RunTag, TrialRow, TrialStream
@@ -44,13 +45,16 @@ class Reader:
         Raises InvalidInput for a limit outside of 1 to 200, a cursor that no page gave, or text
         that cannot be stored.
         """
-        bounds, wanted = page_bounds(limit, cursor), conditions(filters)
+        wanted = asked(filters)
+        every = sqlalchemy.select(wanted.seq).where(*wanted.conditions)
+        count = sqlalchemy.select(func.count()).select_from(every.subquery())
+        page_of = every.where(*page_conditions(wanted.seq, limit, cursor))
+        newest = page_of.order_by(wanted.seq.desc()).limit(limit + 1)
         with self._database.read() as session:
-            total = session.exec(select(func.count()).select_from(RunRow).where(*wanted)).one()
-            listed = select(RunRow).where(*wanted, *bounds)
-            rows = session.exec(listed.order_by(col(RunRow.seq).desc()).limit(limit + 1)).all()
-            page = _listed(session, rows[:limit])
-        return RunPage(page, cursor_after(rows[limit - 1]) if len(rows) > limit else None, total)
+            seqs = session.connection().scalars(newest).all()
+            total = session.connection().scalars(count).one()
+            page = _listed(session, seqs[:limit])
+        return RunPage(page, cursor_after(seqs[limit - 1]) if len(seqs) > limit else None, total)
 
     def next_queued(self) -> Run | None:
         """The run that has waited longest."""
@@ -150,16 +154,15 @@ def whole_run(session: Session, row: RunRow) -> Run:
     )
 
 
-def _listed(session: Session, rows: Sequence[RunRow]) -> tuple[Run, ...]:
-    """The runs of a page, in three queries however many they are."""
-    wanted = [row.seq for row in rows]
-    facts = select(RunFacts).where(col(RunFacts.run).in_(wanted))
-    by_run = {one.run: one for one in session.exec(facts)}
+def _listed(session: Session, seqs: Sequence[int]) -> tuple[Run, ...]:
+    """The runs of a page, newest first, in two queries however many they are."""
     summaries: dict[int | None, list[str]] = defaultdict(list)
-    streams = select(RunStream.run, RunStream.summary).where(col(RunStream.run).in_(wanted))
+    streams = select(RunStream.run, RunStream.summary).where(col(RunStream.run).in_(seqs))
     for seq, summary in session.exec(streams.order_by(col(RunStream.run), col(RunStream.place))):
         summaries[seq].append(summary)
-    return tuple(run_of(row, by_run[row.seq or 0], summaries[row.seq]) for row in rows)
+    together = select(RunRow, RunFacts).join(RunFacts, col(RunFacts.run) == col(RunRow.seq))
+    rows = together.where(col(RunRow.seq).in_(seqs)).order_by(col(RunRow.seq).desc())
+    return tuple(run_of(row, facts, summaries[row.seq]) for row, facts in session.exec(rows))
 
 
 def _queued() -> SelectOfScalar[RunRow]:
