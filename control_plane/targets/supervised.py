@@ -66,10 +66,12 @@ class Supervised:
                 env=orders.environment,
                 start_new_session=True,
             )
-        except OSError as error:
+        except BaseException as error:
             output.close()
             shutil.rmtree(orders.scratch, ignore_errors=True)
-            raise TargetFailed(f"start: {error.strerror}: {error.filename}") from None
+            if isinstance(error, OSError):
+                raise TargetFailed(f"start: {error.strerror}: {error.filename}") from None
+            raise
         return cls(process, output, orders)
 
     @property

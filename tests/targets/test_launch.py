@@ -127,11 +127,13 @@ async def test_after_three_taken_ports_the_owner_is_named(site: Site) -> None:
             await start_application(application("probe"), DEFAULT, place)
 
 
-async def test_a_start_that_is_cancelled_leaves_nothing(site: Site) -> None:
+@pytest.mark.parametrize("processes", [0, 1, 2])
+async def test_a_start_that_is_cancelled_leaves_nothing(site: Site, processes: int) -> None:
+    """Before the guard runs, before the server does, and after."""
     starting = asyncio.create_task(site.start("never_binds"))
     async with asyncio.timeout(5):
-        while not site.marked():
-            await asyncio.sleep(0.005)
+        while len(site.marked()) < processes or not list(site.state_dir.glob("targets/*")):
+            await asyncio.sleep(0)
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await starting

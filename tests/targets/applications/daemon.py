@@ -2,7 +2,7 @@
 
 import subprocess
 
-from asgi import application  # type: ignore[import-not-found] - lies beside it when served
+from asgi import application  # type: ignore[import-not-found]  # lies beside it when served
 
 subprocess.run(
     ["sh", "-c", "trap '' TERM; setsid sh -c 'trap \"\" TERM; sleep 300' > /dev/null 2>&1 &"],

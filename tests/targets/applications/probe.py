@@ -3,7 +3,7 @@
 import os
 import sys
 
-from asgi import application  # type: ignore[import-not-found] - lies beside it when served
+from asgi import application  # type: ignore[import-not-found]  # lies beside it when served
 
 
 def print_much():

@@ -2,7 +2,7 @@
 
 import signal
 
-from asgi import application  # type: ignore[import-not-found] - lies beside it when served
+from asgi import application  # type: ignore[import-not-found]  # lies beside it when served
 
 signal.signal = lambda *_: None
 app = application({})

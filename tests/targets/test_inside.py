@@ -1,0 +1,92 @@
+"""The `sitecustomize` that ties processes together, in interpreters of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from control_plane.targets import tree
+from control_plane.targets.application import INSIDE
+from tests.targets.place import until
+
+
+def started(code: str, *paths: Path) -> subprocess.Popen[str]:
+    environment = {"PYTHONPATH": os.pathsep.join(map(str, (INSIDE, *paths)))}
+    return subprocess.Popen(
+        [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True
+    )
+
+
+def first_number(process: subprocess.Popen[str]) -> int:
+    assert process.stdout is not None
+    return int(process.stdout.readline())
+
+
+CHILDREN = {
+    "fork": """
+import os, time
+child = os.fork()
+if child == 0:
+    time.sleep(300)
+print(child, flush=True)
+time.sleep(300)
+""",
+    "spawn": """
+import subprocess, sys, time
+code = "import time; print(flush=True); time.sleep(300)"
+child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+child.stdout.readline()
+print(child.pid, flush=True)
+time.sleep(300)
+""",
+}
+
+
+@pytest.mark.parametrize("way", CHILDREN)
+def test_a_child_dies_with_its_parent(way: str) -> None:
+    with started(CHILDREN[way]) as process:
+        child = first_number(process)
+        assert tree.started_at(child) is not None
+        process.kill()
+        until(lambda: tree.started_at(child) is None, lambda: "the child is gone", 1)
+
+
+FROM_A_THREAD = """
+import os, threading, time
+def make():
+    global child
+    child = os.fork()
+    if child == 0:
+        time.sleep(300)
+thread = threading.Thread(target=make)
+thread.start()
+thread.join()
+print(child, flush=True)
+time.sleep(300)
+"""
+
+
+def test_a_child_made_by_a_thread_outlives_the_thread() -> None:
+    with started(FROM_A_THREAD) as process:
+        child = first_number(process)
+        try:
+            assert tree.started_at(child) is not None
+        finally:
+            os.kill(child, signal.SIGKILL)
+            process.kill()
+
+
+def test_the_hidden_sitecustomize_runs(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.found = __file__")
+    with started("import sys; print(sys.found)", tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stdout.read().strip() == str(tmp_path / "sitecustomize.py")
+
+
+def test_no_hidden_sitecustomize_is_no_fault() -> None:
+    with started("import sys; print(sys.modules['sitecustomize'].__file__)") as process:
+        assert process.stdout is not None
+        assert process.stdout.read().strip() == str(INSIDE / "sitecustomize.py")
