@@ -109,11 +109,11 @@ def marked(instance: str) -> list[int]:
 def dashboard(
     folder: Path, arguments: Sequence[str] = (), environment: Mapping[str, str] | None = None
 ) -> Iterator[Dashboard]:
-    """Start one on a free port with `folder`/runs.db; whatever happens, it is ended after."""
+    """Start one in `folder`, on a free port; whatever happens, it is ended after."""
     db = folder / "runs.db"
     log = (folder / "looplab.log").open("a")
     process = subprocess.Popen(
-        [sys.executable, "-m", "control_plane", "--port", "0", "--db", str(db), *arguments],
+        [sys.executable, "-m", "control_plane", "--port", "0", *arguments], cwd=folder,
         stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, **(environment or {})},
     )  # fmt: skip
     try:

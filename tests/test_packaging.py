@@ -1,0 +1,45 @@
+"""An installed wheel works from any directory, with its own templates and assets."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.dashboard import dashboard
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel's content in a folder of its own."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", str(ROOT)]
+    subprocess.run([*command, "--wheel-dir", str(folder)], check=True, timeout=110)
+    (wheel,) = folder.glob("looplab-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "installed")
+    return folder / "installed"
+
+
+def test_the_wheel_holds_what_is_not_python(installed: Path) -> None:
+    for name in ("templates/base.html", "static/vendor/htmx.min.js", "static/css/app.css"):
+        assert (installed / "control_plane" / name).is_file(), name
+    assert (installed / "control_plane/targets/inside/sitecustomize.py").is_file()
+    assert (installed / "target_app/main.py").is_file()
+    assert not (installed / "tests").exists()
+
+
+@pytest.mark.slow
+def test_the_wheel_serves_from_any_directory(installed: Path, tmp_path: Path) -> None:
+    path = os.pathsep.join([str(installed), os.environ.get("PYTHONPATH", "")])
+    with dashboard(tmp_path, environment={"PYTHONPATH": path}) as looplab:
+        page = looplab.get("/")
+        assert page.status_code == 200
+        assert looplab.get("/static/vendor/htmx.min.js").ok
+        maps = Path(f"/proc/{looplab.process.pid}/environ").read_bytes()
+        assert str(installed).encode() in maps
+        assert (tmp_path / "runs.db").is_file()
