@@ -1,0 +1,91 @@
+"""A run that is not over yet, as its page shows it each second."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from control_plane.analysis.charts.figure import Figure
+from control_plane.analysis.charts.live import live_charts
+from control_plane.analysis.estimate import Phases
+from control_plane.analysis.run_prose import so_far
+from control_plane.domain.result import Gauges, Progress
+from control_plane.domain.run import Live, LiveStream, Run
+from control_plane.domain.spec import StopDuration
+from control_plane.domain.units import NONE, about, count, figures, share
+from control_plane.pages.progress_view import ProgressView, progress_view
+from control_plane.pages.tiles import Tile, error_tile, time_tile
+
+RECENT = 4
+"""Gauge samples that the CPU tile averages: about two seconds."""
+
+
+@dataclass(frozen=True)
+class LivePage:
+    """`title` is the run's; `words` start with `So far:`. Figures are empty before a window."""
+
+    run: Run
+    words: str
+    progress: ProgressView
+    tiles: tuple[Tile, ...]
+    figures: tuple[Figure, ...]
+    log: tuple[str, ...]
+
+
+def live_page(run: Run, progress: Progress, live: Live | None, phases: Phases) -> LivePage:
+    view = progress_view(run.spec, progress, live, phases)
+    return LivePage(
+        run=run,
+        words=so_far(live) if live else _waiting(progress),
+        progress=view,
+        tiles=tuple(_tiles(view, live)) if live else (),
+        figures=live_charts(live, window_s(run)) if live else (),
+        log=live.log if live else (),
+    )
+
+
+def window_s(run: Run) -> float | None:
+    """The length of the window where every stream stops by duration."""
+    ends = [
+        stream.start_after_s + stream.stop.duration_s
+        for stream in run.spec.workload.streams
+        if isinstance(stream.stop, StopDuration)
+    ]
+    return max(ends) if len(ends) == len(run.spec.workload.streams) else None
+
+
+def _waiting(progress: Progress) -> str:
+    before = (progress.queue_position or 1) - 1
+    if not before:
+        return "Starts when the run before it has ended."
+    return f"Starts after {count(before)} other {'runs' if before > 1 else 'run'} in the queue."
+
+
+def _tiles(view: ProgressView, live: Live) -> Iterator[Tile]:
+    remaining = live.progress.remaining_s
+    value, unit = about(remaining).rsplit(maxsplit=1) if remaining is not None else (NONE, "")
+    yield Tile("Left", value, unit, f"{view.share} % done")
+    first = live.streams[0]
+    which = f", {first.name}" if len(live.streams) > 1 else ""
+    yield _throughput(first, which)
+    for percentile in ("p50", "p95", "p99"):
+        yield time_tile(first.response_time_s, percentile)
+    errors = sum(stream.errors for stream in live.streams)
+    yield error_tile({"failed": errors}, sum(stream.completed for stream in live.streams))
+    yield _cpu("Target CPU", live.gauges, "target")
+    yield _cpu("Client CPU", live.gauges, "client")
+
+
+def _throughput(stream: LiveStream, which: str) -> Tile:
+    answers = f"{count(stream.completed)} answers"
+    if stream.throughput_per_s is None:
+        return Tile(f"Throughput{which}", NONE, "", "not measured yet", "hidden")
+    return Tile(f"Throughput{which}", figures(stream.throughput_per_s), "/s", answers)
+
+
+def _cpu(label: str, gauges: Gauges, role: str) -> Tile:
+    """Cores used over the last samples by all processes of that role."""
+    shares = [one.cpu_share[-RECENT:] for one in gauges.processes if one.role == role]
+    known = [sum(one) / len(one) for one in shares if one]
+    if not known:
+        return Tile(label, NONE, "", "not measured yet", "hidden")
+    value, unit = share(sum(known)).split()
+    return Tile(label, value, unit, "of one core, last 2 s")

@@ -1,0 +1,60 @@
+"""Cells of tables of numbers: each with how far it can be trusted, and a ratio below it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from control_plane.analysis.support import support_level
+from control_plane.domain.result import Summary, Times
+from control_plane.domain.units import NONE, count, figures, share
+
+Level = Literal["full", "greyed", "hidden", "void", "alarm"]
+
+TIMES = ("min", "p50", "mean", "p90", "p95", "p99", "p999", "max")
+HEADS = {"p999": "p99.9"}
+"""How the columns of times are headed where that is not their name."""
+
+_SCALES = {"s": 1.0, "ms": 1e3, "µs": 1e6}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """`below` is the ratio to the baseline, where there is one."""
+
+    text: str
+    level: Level = "full"
+    below: str = ""
+
+
+@dataclass(frozen=True)
+class Head:
+    text: str
+    unit: str = ""
+
+
+def time_unit(summaries: Sequence[Summary]) -> str:
+    """One unit for all times of a table, chosen by the shortest median."""
+    medians = [one.response_time_s.p50 for one in summaries if one.response_time_s]
+    shortest = min(medians, default=0.001)
+    if shortest >= 1:
+        return "s"
+    return "ms" if shortest >= 0.000_1 else "µs"
+
+
+def time_cell(times: Times | None, part: str, unit: str) -> Cell:
+    """Greyed or hidden by the samples beyond, where `part` is a percentile."""
+    if times is None:
+        return Cell(NONE, "hidden")
+    beyond = times.support.get(part)
+    level: Level = "full" if beyond is None else support_level(beyond)
+    if level == "hidden":
+        return Cell(NONE, "hidden")
+    return Cell(figures(getattr(times, part) * _SCALES[unit]), level)
+
+
+def error_cell(summary: Summary) -> Cell:
+    """The number, with its share below where it is not zero."""
+    failed = sum(summary.errors.values())
+    if not failed:
+        return Cell("0")
+    return Cell(count(failed), "alarm", share(summary.error_share))

@@ -1,0 +1,118 @@
+"""The runs of a comparison as a table of numbers, each with its ratio to the baseline."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from control_plane.analysis.comparison import Comparison, invalid, stream_of, suspect
+from control_plane.analysis.labels import RunLabel
+from control_plane.domain.result import Summary
+from control_plane.domain.run import Run
+from control_plane.domain.units import NONE, count, figures, ratio
+from control_plane.pages.numbers import HEADS, Cell, Head, error_cell, time_cell, time_unit
+
+TIMES = ("p50", "p90", "p95", "p99", "p999", "max")
+MISSING = Cell(NONE, "hidden")
+
+Ratios = Mapping[str, Mapping[str, float | None]]
+"""By metric and run id."""
+
+
+@dataclass(frozen=True)
+class NumbersRow:
+    """`note` says what this run is here: baseline, suspect, invalid, or how it ended."""
+
+    label: RunLabel
+    note: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class NumbersTable:
+    heads: tuple[Head, ...]
+    rows: tuple[NumbersRow, ...]
+
+
+@dataclass(frozen=True)
+class _Column:
+    """`metric` is the compared one whose ratio stands below; some have none."""
+
+    head: Head
+    cell: Callable[[Summary], Cell]
+    metric: str = ""
+
+
+def numbers_table(comparison: Comparison, stream: str) -> NumbersTable:
+    found = {run.id: stream_of(run, stream) for run in comparison.runs}
+    columns = _columns(time_unit([one for one in found.values() if one is not None]))
+    ratios = {row.metric: row.ratios for row in comparison.rows if row.stream == stream}
+    rows = [
+        NumbersRow(
+            comparison.label(run.id),
+            _note(comparison, run),
+            _cells(run, found[run.id], columns, {} if run.id == comparison.baseline else ratios),
+        )
+        for run in comparison.runs
+    ]
+    return NumbersTable(tuple(column.head for column in columns), tuple(rows))
+
+
+def _columns(unit: str) -> tuple[_Column, ...]:
+    return (
+        _Column(Head("Requests"), lambda one: Cell(count(one.completed))),
+        _Column(Head("Errors"), error_cell),
+        _Column(
+            Head("Throughput", "/s"),
+            lambda one: Cell(figures(one.throughput_per_s)),
+            "throughput_per_s",
+        ),
+        *(_time_column(part, unit) for part in TIMES),
+        _Column(
+            Head("CPU", "ms/req"),
+            lambda one: _scaled(one.cpu_s_per_request, 1e3),
+            "cpu_s_per_request",
+        ),
+        _Column(
+            Head("Memory", "MB"),
+            lambda one: _scaled(one.peak_memory_bytes, 1e-6),
+            "peak_memory_bytes",
+        ),
+    )
+
+
+def _time_column(part: str, unit: str) -> _Column:
+    return _Column(
+        Head(HEADS.get(part, part), unit),
+        lambda one: time_cell(one.response_time_s, part, unit),
+        f"response_time_s.{part}",
+    )
+
+
+def _cells(
+    run: Run, summary: Summary | None, columns: tuple[_Column, ...], ratios: Ratios
+) -> tuple[Cell, ...]:
+    if summary is None:
+        return (MISSING,) * len(columns)
+    cells = [column.cell(summary) for column in columns]
+    if invalid(run):
+        return tuple(one if one.level == "alarm" else replace(one, level="void") for one in cells)
+    against = [ratios.get(column.metric, {}).get(run.id) for column in columns]
+    return tuple(_above(*pair) for pair in zip(cells, against, strict=True))
+
+
+def _above(cell: Cell, value: float | None) -> Cell:
+    return cell if value is None or cell.level == "hidden" else replace(cell, below=ratio(value))
+
+
+def _note(comparison: Comparison, run: Run) -> str:
+    if not run.streams:
+        return run.state.value
+    if invalid(run):
+        return "invalid"
+    if run.id == comparison.baseline:
+        return "baseline"
+    doubt = "suspect, " if suspect(run) else ""
+    return f"{doubt}ratio to {comparison.label(comparison.baseline).letter}"
+
+
+def _scaled(value: float | None, scale: float) -> Cell:
+    return MISSING if value is None else Cell(figures(value * scale))

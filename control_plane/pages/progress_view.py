@@ -1,0 +1,98 @@
+"""How far a run is: a segment for each trial, and the present phase in words."""
+
+from dataclasses import dataclass
+
+from control_plane.analysis.estimate import Phases
+from control_plane.domain.result import Progress
+from control_plane.domain.run import Live
+from control_plane.domain.spec import Spec, StopDuration
+from control_plane.domain.states import State
+from control_plane.domain.units import SPACE, about, count
+
+MOST_SEGMENTS = 20
+"""More trials than this share one segment."""
+
+WORDS = {
+    State.QUEUED: "queued",
+    State.STARTING: "starting",
+    State.WARMING: "warming up",
+    State.RUNNING: "measuring",
+    State.FINALIZING: "finishing",
+}
+
+
+@dataclass(frozen=True)
+class Segment:
+    """In per cent: start and warm-up are grey up to `grey`, the window is ink up to `done`."""
+
+    grey: float
+    done: float
+    text: str
+    current: bool = False
+
+
+@dataclass(frozen=True)
+class ProgressView:
+    """`words` is the phase for people, `left` the remaining time, `share` in per cent."""
+
+    segments: tuple[Segment, ...]
+    words: str
+    left: str | None
+    share: int
+
+
+def progress_view(
+    spec: Spec, progress: Progress, live: Live | None, phases: Phases
+) -> ProgressView:
+    words = phase_words(spec, progress, live)
+    left = about(progress.remaining_s) if progress.remaining_s is not None else None
+    segments = _segments(progress, words, phases)
+    return ProgressView(segments, words, left, round(100 * progress.share))
+
+
+def phase_words(spec: Spec, progress: Progress, live: Live | None) -> str:
+    """`trial 3 measuring, 37 of 60 s`."""
+    phase = WORDS.get(State(progress.phase), progress.phase)
+    if progress.queue_position is not None:
+        return "next in the queue" if progress.queue_position == 1 else _waiting(progress)
+    trial = f"trial {progress.trial} {phase}" if progress.trials > 1 else phase
+    if live is None or progress.phase != State.RUNNING:
+        return trial
+    return f"{trial}, {_measured(spec, live)}"
+
+
+def _waiting(progress: Progress) -> str:
+    return f"number {count(progress.queue_position)} in the queue"
+
+
+def _measured(spec: Spec, live: Live) -> str:
+    """How much of the first stream: seconds or requests, by what ends it."""
+    stop = spec.workload.streams[0].stop
+    if isinstance(stop, StopDuration):
+        so_far = min(live.measured_s, stop.duration_s)
+        return f"{so_far:,.0f} of {stop.duration_s:g}{SPACE}s"
+    done = live.streams[0].completed + live.streams[0].errors if live.streams else 0
+    return f"{count(done)} of {count(stop.requests)} requests"
+
+
+def _segments(progress: Progress, words: str, phases: Phases) -> tuple[Segment, ...]:
+    before = (phases.start_s + phases.warmup_s) / phases.trial_s if phases.trial_s else 0.0
+    if progress.trials > MOST_SEGMENTS:
+        return (Segment(0.0, _percent(progress.share), words, current=True),)
+    return tuple(
+        _segment(number, progress, before, words) for number in range(1, progress.trials + 1)
+    )
+
+
+def _segment(number: int, progress: Progress, before: float, words: str) -> Segment:
+    named = f"trial {number}" if progress.trials > 1 else ""
+    if number < progress.trial:
+        return Segment(0.0, 100.0, f"{named} done")
+    if number > progress.trial:
+        return Segment(0.0, 0.0, named)
+    inside = min(1.0, max(0.0, progress.share * progress.trials - (number - 1)))
+    return Segment(_percent(min(before, inside)), _percent(inside), words, current=True)
+
+
+def _percent(share: float) -> float:
+    return round(100 * share, 2)

@@ -1,0 +1,109 @@
+"""The streams of one run as a table: counts, and times on one or both clocks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from control_plane.domain.result import Summary, Times
+from control_plane.domain.run import Run
+from control_plane.domain.spec import Burst, Closed, StopRequests, Stream
+from control_plane.domain.units import count, figures, seconds
+from control_plane.pages.numbers import (
+    HEADS,
+    TIMES,
+    Cell,
+    Head,
+    error_cell,
+    time_cell,
+    time_unit,
+)
+
+NOTICEABLE = 0.01
+"""From this relative difference on, the two clocks are shown both."""
+
+STREAM_COLOURS = (1, 6, 3, 2, 4, 5)
+"""Number of the run colour that each stream has in the figures of a run."""
+
+
+@dataclass(frozen=True)
+class StreamRow:
+    """`colour` is a number from 1 to 6; `note` what the client did, or which clock this is."""
+
+    name: str
+    colour: int
+    note: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class StreamsTable:
+    heads: tuple[Head, ...]
+    rows: tuple[StreamRow, ...]
+
+
+def streams_table(run: Run) -> StreamsTable:
+    """Empty while no trial has ended. A second row shows the service time where it differs."""
+    unit = time_unit(run.streams)
+    heads = (
+        Head("Requests"),
+        Head("Errors"),
+        Head("In flight"),
+        Head("Throughput", "/s"),
+        *(Head(HEADS.get(part, part), unit) for part in TIMES),
+    )
+    declared = {stream.name: stream for stream in run.spec.workload.streams}
+    rows: list[StreamRow] = []
+    for index, summary in enumerate(run.streams):
+        colour = STREAM_COLOURS[index % 6]
+        rows.append(_row(summary, colour, load_words(declared[summary.name]), unit))
+        if clocks_differ(summary):
+            rows.append(_service_row(summary, colour, unit))
+    return StreamsTable(heads, tuple(rows))
+
+
+def clocks_differ(summary: Summary) -> bool:
+    """Whether the wait to be sent shows in the median or the tail."""
+    service, response = summary.service_time_s, summary.response_time_s
+    if service is None or response is None:
+        return False
+    return any(
+        getattr(response, part) > (1 + NOTICEABLE) * getattr(service, part)
+        for part in ("p50", "p99")
+    )
+
+
+def load_words(stream: Stream) -> str:
+    """`100 users, 24,999 requests`."""
+    load, stop = stream.load, stream.stop
+    if isinstance(load, Burst):
+        who = f"burst over {count(load.connections)} connections"
+    else:
+        who = f"{count(load.concurrency)} users" if load.concurrency > 1 else "one user"
+        who += _thinking(load)
+    if isinstance(stop, StopRequests):
+        return f"{who}, {count(stop.requests)} requests"
+    return f"{who}, {figures(stop.duration_s)} s"
+
+
+def _thinking(load: Closed) -> str:
+    return f", think time {seconds(load.think_time_s)}" if load.think_time_s else ""
+
+
+def _row(summary: Summary, colour: int, note: str, unit: str) -> StreamRow:
+    counts = (
+        Cell(count(summary.completed)),
+        error_cell(summary),
+        Cell(count(summary.censored.count)),
+        Cell(figures(summary.throughput_per_s)),
+    )
+    cells = (*counts, *_times(summary.response_time_s, unit))
+    return StreamRow(summary.name, colour, note, cells)
+
+
+def _service_row(summary: Summary, colour: int, unit: str) -> StreamRow:
+    blank = (Cell(""),) * 4
+    cells = (*blank, *_times(summary.service_time_s, unit))
+    return StreamRow(summary.name, colour, "service time, from when it was sent", cells)
+
+
+def _times(times: Times | None, unit: str) -> Sequence[Cell]:
+    return [time_cell(times, part, unit) for part in TIMES]

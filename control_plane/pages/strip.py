@@ -1,0 +1,116 @@
+"""The run strip of a comparison: who is compared, and what differs. The legend of its page."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from control_plane.analysis.comparison import Comparison, stream_of
+from control_plane.analysis.gates import gate_rows
+from control_plane.analysis.labels import RunLabel
+from control_plane.domain.result import Progress
+from control_plane.domain.run import Run
+from control_plane.domain.spec import StopRequests
+from control_plane.domain.states import State
+from control_plane.domain.units import NONE, count, figures, seconds
+from control_plane.pages.chosen import Chosen
+from control_plane.pages.progress_view import phase_words
+
+Outcome = Literal["valid", "suspect", "invalid"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """`rate` is a number, the unit is /s. `done` in per cent, None when the run is over.
+
+    `note` is the reason of the outcome, or how far the run is.
+    """
+
+    label: RunLabel
+    run: Run
+    rate: str
+    outcome: Outcome | None
+    note: str
+    done: int | None
+    is_baseline: bool
+    baseline_url: str
+    remove_url: str | None
+
+
+@dataclass(frozen=True)
+class StripRow:
+    """One field by run, in the order of the columns; `differs` is set in bold."""
+
+    label: str
+    texts: tuple[str, ...]
+    differs: bool
+
+
+@dataclass(frozen=True)
+class Strip:
+    columns: tuple[Column, ...]
+    rows: tuple[StripRow, ...]
+
+
+def strip(
+    comparison: Comparison, chosen: Chosen, stream: str, progress: Mapping[str, Progress]
+) -> Strip:
+    """`progress` by id of those runs that are not over."""
+    columns = tuple(
+        _column(comparison, chosen, run, stream, progress.get(run.id)) for run in comparison.runs
+    )
+    return Strip(columns, tuple(_rows(comparison, stream)))
+
+
+def _column(
+    comparison: Comparison, chosen: Chosen, run: Run, stream: str, progress: Progress | None
+) -> Column:
+    summary = stream_of(run, stream)
+    return Column(
+        label=comparison.label(run.id),
+        run=run,
+        rate=figures(summary.throughput_per_s) if summary else NONE,
+        outcome=run.validity.outcome if run.validity else None,
+        note=_note(run, progress),
+        done=round(100 * progress.share) if progress else None,
+        is_baseline=run.id == comparison.baseline,
+        baseline_url=chosen.against(run.id),
+        remove_url=chosen.without(run.id),
+    )
+
+
+def _note(run: Run, progress: Progress | None) -> str:
+    if progress is not None:
+        return phase_words(run.spec, progress, None)
+    if run.state is not State.FINISHED:
+        return run.reason or ""
+    fired = [row for row in gate_rows(run.validity) if row.level != "ok"] if run.validity else []
+    worst = sorted(fired, key=lambda row: row.level != "invalid")
+    return f"{_lowered(worst[0].label)} {worst[0].value}" if worst else ""
+
+
+def _rows(comparison: Comparison, stream: str) -> Iterator[StripRow]:
+    order = [run.id for run in comparison.runs]
+    for one in (*comparison.differences, *comparison.environment):
+        texts = tuple(one.texts.get(run_id, NONE) for run_id in order)
+        yield StripRow(one.label, texts, differs=True)
+    yield from _duration(comparison.runs, stream)
+
+
+def _duration(runs: Sequence[Run], stream: str) -> Iterator[StripRow]:
+    """How long one trial took, where all runs stop after the same number of requests."""
+    stops = {one.stop for run in runs for one in run.spec.workload.streams if one.name == stream}
+    stop = next(iter(stops), None)
+    if len(stops) == 1 and isinstance(stop, StopRequests):
+        texts = tuple(_trial_seconds(run, stream) for run in runs)
+        yield StripRow(f"{count(stop.requests)} requests in", texts, differs=False)
+
+
+def _trial_seconds(run: Run, stream: str) -> str:
+    summary = stream_of(run, stream)
+    if summary is None or not run.trials:
+        return NONE
+    return seconds(summary.duration_s / len(run.trials))
+
+
+def _lowered(label: str) -> str:
+    return label[:1].lower() + label[1:]

@@ -1,0 +1,79 @@
+"""Headline numbers: value, unit, one line of evidence, and how far each can be trusted."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from control_plane.analysis.support import needed_samples, support_level
+from control_plane.domain.result import PERCENTILES, Summary, Times
+from control_plane.domain.units import NONE, SPACE, count, figures, seconds, share, split_seconds
+
+ERROR_LIMIT = 0.001
+"""The error share above which the tile alarms: the limit of the gate."""
+
+LABELS = {"p50": "p50", "p90": "p90", "p95": "p95", "p99": "p99", "p999": "p99.9"}
+
+
+@dataclass(frozen=True)
+class Tile:
+    """`void`: a number of an invalid run, readable but struck through."""
+
+    label: str
+    value: str
+    unit: str
+    note: str
+    state: Literal["full", "greyed", "hidden", "alarm", "warned", "void"] = "full"
+
+
+def run_tiles(summary: Summary, *, invalid: bool, named: bool) -> tuple[Tile, ...]:
+    """Throughput, response times and errors of one stream; `named` says which one."""
+    return tuple(_void(tile) if invalid else tile for tile in _tiles(summary, named=named))
+
+
+def time_tile(times: Times | None, percentile: str) -> Tile:
+    """A percentile with the samples beyond it; hidden where there are fewer than 10."""
+    label = LABELS[percentile]
+    beyond = times.support[percentile] if times else 0
+    level = support_level(beyond)
+    if times is None or level == "hidden":
+        needed = f"needs {count(needed_samples(percentile))} samples"
+        return Tile(label, NONE, "", needed, "hidden")
+    value, unit = split_seconds(getattr(times, percentile))
+    return Tile(label, value, unit, f"{count(beyond)} samples beyond", level)
+
+
+def error_tile(errors: Mapping[str, int], completed: int) -> Tile:
+    """The number of errors; above the limit their share, with the classes."""
+    failed = sum(errors.values())
+    ended = completed + failed
+    classes = ", ".join(f"{name} {count(number)}" for name, number in _largest_first(errors))
+    if ended and failed / ended > ERROR_LIMIT:
+        value, unit = share(failed / ended).split(SPACE)
+        return Tile("Errors", value, unit, classes, "alarm")
+    return Tile("Errors", count(failed), "", classes or f"of {count(ended)} requests")
+
+
+def _tiles(summary: Summary, *, named: bool) -> Iterator[Tile]:
+    which = f", {summary.name}" if named else ""
+    served = f"{count(summary.completed)} in {seconds(summary.duration_s)}"
+    yield Tile(f"Throughput{which}", figures(summary.throughput_per_s), "/s", served)
+    times = summary.response_time_s
+    for percentile in PERCENTILES:
+        yield time_tile(times, percentile)
+    yield _longest(times)
+    yield error_tile(summary.errors, summary.completed)
+
+
+def _longest(times: Times | None) -> Tile:
+    if times is None:
+        return Tile("Maximum", NONE, "", "nothing completed", "hidden")
+    value, unit = split_seconds(times.max)
+    return Tile("Maximum", value, unit, f"mean {seconds(times.mean)}")
+
+
+def _void(tile: Tile) -> Tile:
+    return tile if tile.state in {"alarm", "hidden"} else replace(tile, state="void")
+
+
+def _largest_first(errors: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(errors.items(), key=lambda one: -one[1])
