@@ -7,16 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from control_plane.analysis.charts.figure import Plot, x_axis, y_axis
-from control_plane.domain.units import SPACE, figures
+from control_plane.domain.units import SPACE
 
 Floats = NDArray[np.float64]
 
 PERCENTILE_TICKS = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "p99.99": 0.9999}
 FIRST, LAST = math.log10(2), 4.0
 """p50 and p99.99 on the percentile axis."""
-
-_FINE_SPAN = 2.3
-"""Up to so many decades ticks stand at 1, 2 and 5 of each; beyond at powers of ten."""
 
 
 def nines(share: float) -> float:
@@ -49,32 +46,57 @@ def log_range(low: float, high: float) -> tuple[float, float]:
     return low - room, high + room
 
 
-def time_axis(bounds: tuple[float, float], **chosen: Any) -> Plot:
+def time_axis(bounds: tuple[float, float], most: int = 7, **chosen: Any) -> Plot:
     """A log y axis of seconds; `bounds` in decades as from `log_range`."""
-    values = time_ticks(*bounds)
+    values = time_ticks(*bounds, most=most)
     texts = [time_text(value) for value in values]
     return y_axis(type="log", range=list(bounds), tickvals=values, ticktext=texts, **chosen)
 
 
-def time_ticks(low: float, high: float) -> list[float]:
-    """Seconds at 1, 2 and 5 of each decade, or at powers of ten where the span is wide."""
-    steps = (1, 2, 5) if high - low <= _FINE_SPAN else (1,)
+def time_ticks(low: float, high: float, most: int = 7) -> list[float]:
+    """Seconds at 1, 2 and 5 of each decade, or at 1 alone, or at every second, third … decade.
+
+    The first of these that gives at most `most` ticks.
+    """
     decades = range(math.floor(low), math.ceil(high) + 1)
-    values = [float(f"{step}e{decade}") for decade in decades for step in steps]
-    return [value for value in values if low <= math.log10(value) <= high]
+    ways = [((1, 2, 5), 1), ((1, 5), 1), *(((1,), every) for every in range(1, len(decades) + 1))]
+    for steps, every in ways:
+        values = [float(f"{step}e{one}") for one in decades[::every] for step in steps]
+        shown = [value for value in values if low <= math.log10(value) <= high]
+        if len(shown) <= most:
+            return shown
+    return []
 
 
 def time_text(value_s: float) -> str:
-    """A round time: `500 µs`, `1 ms`, `20 s`."""
-    for unit, scale in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
-        if value_s * scale >= 0.999:
+    """A round time: `50 µs`, `0.5 ms`, `20 s`."""
+    for unit, scale, smallest in (("s", 1.0, 1.0), ("ms", 1e3, 0.1), ("µs", 1e6, 0.1)):
+        if value_s * scale >= 0.999 * smallest:
             return f"{value_s * scale:,.4g}{SPACE}{unit}"
     return f"{value_s * 1e9:,.4g}{SPACE}ns"
 
 
+def brief(value_s: float) -> str:
+    """For the many texts that hovering shows: as `units.seconds`, without trailing zeros."""
+    if value_s >= 1:
+        return f"{value_s:,.4g}{SPACE}s"
+    if value_s >= 0.0001:
+        return f"{1e3 * value_s:.3g}{SPACE}ms"
+    return f"{1e6 * value_s:.3g}{SPACE}µs"
+
+
 def from_zero(high: float, **chosen: Any) -> Plot:
     """A y axis of rates or shares that starts at zero, with room above the highest value."""
-    return y_axis(range=[0, 1.08 * high or 1], rangemode="tozero", nticks=5, **chosen)
+    own = {"range": [0, 1.08 * high or 1], "rangemode": "tozero", "nticks": 5, "tickformat": ","}
+    return y_axis(**{**own, **chosen})
+
+
+def core_axis(high: float) -> Plot:
+    """Shares of one core from zero, at least up to one: ticks at halves, or at whole cores."""
+    step = 0.5 if high <= 1.25 else max(1, round(high / 4))
+    ticks = [step * count for count in range(int(1.08 * high / step) + 1)]
+    texts = [f"{100 * tick:.0f}{SPACE}%" if tick else "0" for tick in ticks]
+    return y_axis(range=[0, 1.08 * high], tickvals=ticks, ticktext=texts)
 
 
 def window_axis(end_s: float, **chosen: Any) -> Plot:
@@ -84,7 +106,7 @@ def window_axis(end_s: float, **chosen: Any) -> Plot:
 
 def rounded(values: Floats) -> list[float]:
     """Four significant figures: enough for the eye, and short in the page."""
-    return [float(f"{value:.4g}") for value in values]
+    return [float(f"{value:.4g}") for value in values.tolist()]
 
 
 def scale_of(value_s: float) -> tuple[float, str]:
@@ -101,7 +123,7 @@ def milliseconds(value_s: float | None) -> float | None:
 
 
 def signed(value: float) -> str:
-    """`+30`, `−2`, `0` for tick labels."""
+    """`+30`, `−2.5`, `0`."""
     if value == 0:
         return "0"
-    return ("+" if value > 0 else "−") + figures(abs(value))
+    return ("+" if value > 0 else "−") + f"{abs(value):,.3g}"

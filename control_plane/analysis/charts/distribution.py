@@ -8,6 +8,7 @@ import numpy as np
 
 from control_plane.analysis.charts.axes import (
     Floats,
+    brief,
     from_zero,
     log_range,
     time_text,
@@ -65,7 +66,8 @@ def distribution_chart(curves: Sequence[Curve]) -> Figure:
     drawn = [Bins(curve, edges, _shares(curve, edges, steps)) for curve in curves]
     tallest = max((float(one.shares.max()) for one in drawn), default=0.0)
     way = _bars if len(curves) <= 2 else _outline
-    labels = [label for one in drawn for label in _phrases(one, alone=len(curves) == 1)]
+    labels = _phrases(drawn[0]) if len(drawn) == 1 else _names(drawn, short=len(drawn) > 2)
+    narrow = labels if len(drawn) == 1 else _names(drawn, short=True)
     title, note = _title(drawn)
     return Figure(
         name="distribution",
@@ -75,7 +77,7 @@ def distribution_chart(curves: Sequence[Curve]) -> Figure:
         plot=plot(
             [way(one, len(curves)) for one in drawn],
             {"xaxis": _time_axis(edges), "yaxis": _share_axis(tallest), "barmode": "overlay"},
-            Labels(labels, labels, right=24),
+            Labels(labels, narrow, right=24),
         ),
         table=_table(drawn),
         height=HEIGHT,
@@ -126,9 +128,14 @@ def _bars(bins: Bins, count: int) -> Plot:
 
 
 def _outline(bins: Bins, count: int) -> Plot:
+    """Nothing is drawn along the floor, where the lines of all runs would lie on each other."""
+    near = np.convolve(bins.shares > 0, [1, 1, 1], "same") > 0
+    heights = [
+        value if drawn else None for value, drawn in zip(_percent(bins.shares), near, strict=True)
+    ]
     return line(
         _centres(bins),
-        _percent(bins.shares),
+        heights,
         bins.curve.colour,
         width=2 if count <= 6 else 1.5,
         stroke={"shape": "hvh", "dash": "dash" if bins.curve.dashed else "solid"},
@@ -140,8 +147,10 @@ def _outline(bins: Bins, count: int) -> Plot:
 
 def _hover(bins: Bins) -> Plot:
     texts = [
-        f"{seconds(float(10**low))} to {seconds(float(10**high))}: {share(float(value))}"
-        for (low, high), value in zip(pairwise(bins.edges), bins.shares, strict=True)
+        f"{brief(low)} to {brief(high)}: {100 * value:.2g}{SPACE}%"
+        for (low, high), value in zip(
+            pairwise((10**bins.edges).tolist()), bins.shares.tolist(), strict=True
+        )
     ]
     return {
         "text": texts,
@@ -169,26 +178,34 @@ def _share_axis(tallest: float) -> Plot:
     return from_zero(100 * tallest * 1.1, ticksuffix=f"{SPACE}%")
 
 
-def _phrases(bins: Bins, *, alone: bool) -> list[Plot]:
-    """One phrase above each mode, or the run's name above its highest bar."""
-    found = modes(bins)
-    if not alone:
-        found = sorted(found, key=lambda mode: -mode.height)[:1]
-    who = "" if alone else f"{bins.curve.text}: "
+def _phrases(bins: Bins) -> list[Plot]:
+    """How many requests stand at each mode."""
     return [
-        {
-            "text": escaped(
-                f"{who}{share(mode.share)} near {time_text(float(f'{mode.at_s:.2g}'))}"
-            ),
-            "font": {"color": bins.curve.text_colour, "weight": 600},
-            "x": round(float(np.log10(mode.at_s)), 4),
-            "y": float(f"{100 * mode.height:.3g}"),
-            "yanchor": "bottom",
-            "yshift": 3,
-            "showarrow": False,
-        }
-        for mode in found
+        _above(bins, mode, f"{share(mode.share)} near {time_text(float(f'{mode.at_s:.2g}'))}")
+        for mode in modes(bins)
     ]
+
+
+def _names(drawn: Sequence[Bins], *, short: bool) -> list[Plot]:
+    """The name of each run above its highest bar."""
+    tops = [(one, max(modes(one), key=lambda mode: mode.height, default=None)) for one in drawn]
+    return [
+        _above(one, top, one.curve.short[:4] if short else one.curve.text)
+        for one, top in tops
+        if top is not None
+    ]
+
+
+def _above(bins: Bins, mode: Mode, text: str) -> Plot:
+    return {
+        "text": escaped(text),
+        "font": {"color": bins.curve.text_colour, "weight": 600},
+        "x": round(float(np.log10(mode.at_s)), 4),
+        "y": float(f"{100 * mode.height:.3g}"),
+        "yanchor": "bottom",
+        "yshift": 3,
+        "showarrow": False,
+    }
 
 
 def _title(drawn: Sequence[Bins]) -> tuple[str, str]:

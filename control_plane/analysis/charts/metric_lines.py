@@ -31,6 +31,9 @@ SHOWN = {
     "cpu_s_per_request": "CPU per request",
     "peak_memory_bytes": "memory",
 }
+SHORT = {"throughput": "/s", "maximum": "max", "CPU per request": "CPU", "memory": "mem"}
+"""The same on a small screen."""
+
 _TICKS = (0.001, 0.01, 0.1, 0.2, 0.5, 1, 2, 5, 10, 100, 1_000, 10_000)
 
 
@@ -45,19 +48,21 @@ def metric_lines(comparison: Comparison, stream: str) -> Figure:
     bounds = _bounds([value for one in found.values() for value in one if value])
     lines = [label for label in comparison.labels if any(found[label.id])]
     title = f"Each metric against {base.letter}"
+    drawn = plot(
+        [_trace(label, found[label.id]) for label in lines],
+        {"xaxis": _metric_axis(names, short=False), "yaxis": _ratio_axis(bounds)},
+        Labels(
+            _labels(lines, found, bounds, short=False),
+            _labels(lines, found, bounds, short=True),
+        ),
+    )
+    drawn["narrow"]["xaxis"] = _metric_axis(names, short=True)
     return Figure(
         name="metrics",
         title=title,
         note="ratio to the baseline",
         label=f"{title}: {_message(lines, names, found, base)}",
-        plot=plot(
-            [_trace(label, found[label.id]) for label in lines],
-            {"xaxis": _metric_axis(names), "yaxis": _ratio_axis(bounds)},
-            Labels(
-                _labels(lines, found, bounds, short=False),
-                _labels(lines, found, bounds, short=True),
-            ),
-        ),
+        plot=drawn,
         table=_table(comparison.labels, names, found),
         height=HEIGHT,
     )
@@ -76,11 +81,13 @@ def _bounds(values: Sequence[float]) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _metric_axis(names: Sequence[str]) -> Plot:
+def _metric_axis(names: Sequence[str], *, short: bool) -> Plot:
+    texts = [SHOWN[name] for name in names]
     return x_axis(
         range=[-0.15, max(len(names) - 1, 1) + 0.15],
         tickvals=list(range(len(names))),
-        ticktext=[SHOWN[name] for name in names],
+        ticktext=[SHORT.get(text, text) for text in texts] if short else texts,
+        tickangle=0,
         showgrid=True,
         showline=False,
         ticks="",
@@ -89,8 +96,12 @@ def _metric_axis(names: Sequence[str]) -> Plot:
 
 def _ratio_axis(bounds: tuple[float, float]) -> Plot:
     ticks = [tick for tick in _TICKS if bounds[0] <= math.log10(tick) <= bounds[1]]
-    texts = ["same" if tick == 1 else ratio(tick) for tick in ticks]
+    texts = ["same" if tick == 1 else _tick(tick) for tick in ticks]
     return y_axis(type="log", range=list(bounds), tickvals=ticks, ticktext=texts)
+
+
+def _tick(value: float) -> str:
+    return f"×{value:,g}" if value >= 0.5 else f"÷{1 / value:,g}"
 
 
 def _trace(label: RunLabel, values: Sequence[float | None]) -> Plot:

@@ -30,13 +30,17 @@ class Mark:
 
 @dataclass(frozen=True)
 class Panel:
-    """`bounds` are the ends of its axis as Plotly takes them; `weight` its part of the height."""
+    """`bounds` are the ends of its axis as Plotly takes them; `weight` its part of the height.
+
+    A `limit` is dashed over the whole width.
+    """
 
     title: str
     axis: Plot
     traces: Sequence[Plot]
     marks: Sequence[Mark] = field(default_factory=tuple)
     weight: float = 1.0
+    limit: float | None = None
 
 
 def stacked(panels: Sequence[Panel], x: Plot, height: Height, right: int = 116) -> Plot:
@@ -53,7 +57,12 @@ def stacked(panels: Sequence[Panel], x: Plot, height: Height, right: int = 116) 
         title = _title(panel.title, domain[1]) if panel.title else []
         wide += [*title, *_labels(panel, index, pixels, short=False)]
         narrow += [*title, *_labels(panel, index, pixels, short=True)]
-    return plot(data, axes, Labels(wide, narrow, right, narrow_right=52))
+    limits = [
+        _limit(panel.limit, _y(index))
+        for index, panel in enumerate(panels, start=1)
+        if panel.limit is not None
+    ]
+    return plot(data, axes, Labels(wide, narrow, right, narrow_right=52), limits)
 
 
 def _domains(panels: Sequence[Panel], pixels: int) -> list[list[float]]:
@@ -74,6 +83,12 @@ def _y(index: int) -> str:
 def _title(text: str, top: float) -> list[Plot]:
     chosen = {"xanchor": "left", "xshift": 0, "yref": "paper", "yanchor": "bottom", "x": 0}
     return [{**end_label(text, "$ink", y=top, shift=3), **chosen}]
+
+
+def _limit(value: float, y: str) -> Plot:
+    dashed = {"color": "$ink-3", "width": 1, "dash": "dash"}
+    place = {"xref": "paper", "x0": 0, "x1": 1, "yref": y, "y0": value, "y1": value}
+    return {"type": "line", "layer": "below", "line": dashed, **place}
 
 
 def _labels(panel: Panel, index: int, pixels: float, *, short: bool) -> list[Plot]:

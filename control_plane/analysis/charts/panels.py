@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from control_plane.analysis.charts.axes import from_zero, log_range, time_axis
+from control_plane.analysis.charts.axes import brief, core_axis, from_zero, log_range, time_axis
 from control_plane.analysis.charts.curve import STREAM_COLOURS
 from control_plane.analysis.charts.figure import Plot, line
 from control_plane.analysis.charts.panel import Mark, Panel
@@ -17,7 +17,7 @@ from control_plane.analysis.charts.track import (
     stepped,
 )
 from control_plane.domain.result import Gauges, Times
-from control_plane.domain.units import count, rate, seconds, share
+from control_plane.domain.units import count, figures, rate, seconds, share
 
 WEIGHTS = {"p50": 2.5, "p95": 1.5, "p99": 0.9}
 """Line widths: percentiles are one colour in three weights."""
@@ -43,7 +43,7 @@ def response_panel(streams: Sequence[StreamTrack], title: str = "Response time")
     steps = [stepped(one.track, percentile(name)) for _, one, name in lines]
     bounds = _log_bounds(steps)
     traces = [
-        _steps(drawn, STREAM_COLOURS[index % 6], WEIGHTS[name], seconds)
+        _steps(drawn, STREAM_COLOURS[index % 6], WEIGHTS[name], brief)
         for (index, _, name), drawn in zip(lines, steps, strict=True)
     ]
     marks = [
@@ -65,14 +65,14 @@ def throughput_panel(streams: Sequence[StreamTrack], title: str = "Throughput") 
         *(_steps(drawn, "$bad", 1.5, rate) for drawn in errors),
     ]
     marks = [
-        Mark(f"{_who(streams, one)}{rate(value)}", rate(value), _ink(index), value)
+        Mark(f"{_who(streams, one)}{rate(value)}", figures(value), _ink(index), value)
         for index, one in enumerate(streams)
         if (value := one.throughput_per_s) is not None
     ]
     if failed:
         text = f"{count(sum(one.errors for one in failed))} errors"
         marks.append(Mark(text, "errors", "$bad", 0.0))
-    return Panel(title, from_zero(high), traces, marks, weight=1.6)
+    return Panel(title, from_zero(high, nticks=4), traces, marks, weight=1.6)
 
 
 def cpu_panel(
@@ -81,17 +81,14 @@ def cpu_panel(
     """All processes of the target together, and all load workers; dashed at one core."""
     steps = {role: cpu_steps(track, gauges, role) for role in ROLES}
     high = max([1.0, *(y or 0.0 for _, values in steps.values() for y in values)])
-    traces = [_limit(track)] + [
-        _steps(steps[role], colour, width, share) for role, (colour, width) in ROLES.items()
-    ]
+    traces = [_steps(steps[role], colour, width, share) for role, (colour, width) in ROLES.items()]
     means = {role: mean(values) for role, (_, values) in steps.items()}
     marks = [
         Mark(f"{role} {share(value)}", role, ROLES[role][0], value)
         for role, value in means.items()
         if value is not None
     ]
-    axis = from_zero(high, tickformat=".0%")
-    return Panel(title, axis, traces, marks, weight=1)
+    return Panel(title, core_axis(high), traces, marks, weight=1, limit=1.0)
 
 
 def _who(streams: Sequence[StreamTrack], one: StreamTrack) -> str:
@@ -114,11 +111,6 @@ def _steps(steps: Steps, colour: str, width: float, written: Callable[[float], s
         hovertemplate="%{x:.0f} s: %{text}<extra></extra>",
         connectgaps=False,
     )
-
-
-def _limit(track: Sequence[Segment]) -> Plot:
-    ends = [track[0].start_s, track[-1].start_s + track[-1].length_s] if track else [0.0, 1.0]
-    return line(ends, [1.0, 1.0], "$line-2", 1, stroke={"dash": "dash"}, hoverinfo="skip")
 
 
 def _log_bounds(steps: Sequence[Steps]) -> tuple[float, float]:

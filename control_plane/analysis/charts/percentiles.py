@@ -9,6 +9,7 @@ from control_plane.analysis.charts.axes import (
     LAST,
     PERCENTILE_TICKS,
     Floats,
+    brief,
     log_range,
     milliseconds,
     nines,
@@ -33,7 +34,7 @@ from control_plane.analysis.charts.figure import (
 from control_plane.analysis.support import FULL, GREYED, furthest_share
 from control_plane.domain.units import figures, seconds
 
-STEP = 0.02
+STEP = 0.03
 """Distance of neighbouring points on the percentile axis."""
 
 AHEAD = 0.97
@@ -118,8 +119,8 @@ def _traces(curve: Curve, places: Floats, times: Floats) -> list[Plot]:
 
 def _hover(curve: Curve, places: Floats, times: Floats) -> Plot:
     texts = [
-        f"p{100 * share:.4g}: {seconds(float(value))}"
-        for share, value in zip(shares(places), times, strict=True)
+        f"p{100 * share:.4g}: {brief(value)}"
+        for share, value in zip(shares(places).tolist(), times.tolist(), strict=True)
     ]
     return {
         "name": curve.short,

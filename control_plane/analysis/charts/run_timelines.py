@@ -5,7 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from control_plane.analysis.charts.axes import log_range, milliseconds, time_axis, window_axis
+from control_plane.analysis.charts.axes import (
+    brief,
+    log_range,
+    milliseconds,
+    time_axis,
+    window_axis,
+)
 from control_plane.analysis.charts.figure import (
     Figure,
     Height,
@@ -115,9 +121,9 @@ def _strips(detail: RunDetail, trial: int, length: int) -> tuple[Strip, ...]:
 def _figure(lane: _Lane, longest: float, bounds: tuple[float, float]) -> Figure:
     axes = {
         "xaxis": window_axis(longest, anchor="y2"),
-        "yaxis": time_axis(bounds, domain=[STRIPS + 0.04, 1]),
+        "yaxis": time_axis(bounds, most=3, domain=[STRIPS + 0.04, 1]),
         "yaxis2": y_axis(
-            domain=[0, STRIPS], range=[1.5, -0.5], showticklabels=False, showgrid=False
+            domain=[0, STRIPS], range=[1.5, -0.5], showticklabels=False, ticks="", showgrid=False
         ),
     }
     labels = [*_percentile_labels(lane, bounds), *_strip_labels(lane)]
@@ -137,7 +143,7 @@ def _area(lane: _Lane) -> list[Plot]:
     colour, traces = lane.label.colour, []
     for name, width, fill in (("p50", 2.0, {}), ("p99", 1.0, {"fill": "tonexty"})):
         x, y = stepped(lane.track, percentile(name))
-        texts = [f"{name} {seconds(value)}" for value in y]
+        texts = ["" if value is None else f"{name} {brief(value)}" for value in y]
         chosen = {**fill, "fillcolor": f"{colour}/0.16"} if fill else {}
         stroke = {"shape": "hv"}
         hover = "%{x:.0f} s: %{text}<extra></extra>"

@@ -1,7 +1,7 @@
 """The shift plot: how much later than the baseline, at each percentile."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,7 +35,7 @@ from control_plane.analysis.support import FULL
 from control_plane.domain.units import SPACE, figures
 
 HEIGHT: Height = "h320"
-POINTS = 120
+POINTS = 100
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,9 @@ def shift_chart(curves: Sequence[Curve], baseline: str) -> Figure | None:
     others = [curve for curve in curves if curve.id != baseline]
     if base is None or not others:
         return None
-    scale, unit = scale_of(max(_size(base, curve) for curve in others))
-    shifts = [_shift(base, curve, scale) for curve in others]
+    in_seconds = [_shift(base, curve) for curve in others]
+    scale, unit = scale_of(max(float(np.abs(one.values).max(initial=0.0)) for one in in_seconds))
+    shifts = [replace(one, values=one.values * scale) for one in in_seconds]
     drawn = [_flat(base, shifts), *(one for one in shifts if len(one.places))]
     bounds = _bounds(drawn)
     ticks = _ticks(*bounds)
@@ -80,19 +81,14 @@ def _common(base: Curve, curve: Curve) -> float:
     return min(reach(base, FULL), reach(curve, FULL))
 
 
-def _size(base: Curve, curve: Curve) -> float:
-    """The largest difference in seconds, 0 where nothing has support."""
-    found = _shift(base, curve, 1.0).values
-    return float(np.abs(found).max(initial=0.0))
-
-
-def _shift(base: Curve, curve: Curve, scale: float) -> _Shift:
+def _shift(base: Curve, curve: Curve) -> _Shift:
+    """In seconds."""
     last = _common(base, curve)
     if last < FIRST:
         return _Shift(curve, np.zeros(0), np.zeros(0))
     places = np.linspace(FIRST, last, POINTS)
     found = [one.samples.quantiles_ns(shares(places)) for one in (curve, base)]
-    return _Shift(curve, places, (found[0] - found[1]) * scale / 1e9)
+    return _Shift(curve, places, (found[0] - found[1]) / 1e9)
 
 
 def _flat(base: Curve, shifts: Sequence[_Shift]) -> _Shift:
@@ -118,8 +114,8 @@ def _ticks(low: float, high: float) -> list[float]:
 
 def _trace(one: _Shift, unit: str) -> Plot:
     texts = [
-        f"p{100 * share:.4g}: {signed(float(value))}{SPACE}{unit}"
-        for share, value in zip(shares(one.places), one.values, strict=True)
+        f"p{100 * share:.4g}: {signed(value)}{SPACE}{unit}"
+        for share, value in zip(shares(one.places).tolist(), one.values.tolist(), strict=True)
     ]
     return line(
         rounded(one.places),

@@ -29,7 +29,7 @@ def timeline_chart(detail: RunDetail, trial: int | None = None) -> Figure:
     gauges = detail.gauges[chosen]
     panels = [response_panel(streams), throughput_panel(streams), cpu_panel(longest, gauges)]
     drawn = stacked(panels, window_axis(end_s(longest) or 1.0), HEIGHT)
-    drawn["layout"]["shapes"] = [_boundary(one.start_s) for one in longest[1:]]
+    drawn["layout"]["shapes"] += [_boundary(one.start_s) for one in longest[1:]]
     title = _title(streams)
     return Figure(
         name="timeline",
