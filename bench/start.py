@@ -1,0 +1,97 @@
+"""How long until a target is ready, against a bare uvicorn of the same application and options.
+
+`python -m bench.start [--pairs 20] [--workers 1]` starts both in turn, in an order that changes
+with each pair, and prints the medians and the ratio. Bare: from the call of `Popen` to the first
+200 on /health, asked every 2 ms. Ours: from the call of `start` to its return.
+"""
+
+import argparse
+import asyncio
+import http.client
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from control_plane.domain.spec import Target
+from control_plane.targets.address import free_ports, listening_host
+from control_plane.targets.application import bundled
+from control_plane.targets.command import command
+from control_plane.targets.launch import start
+
+POLL_S = 0.002
+WANTED = 1.2
+
+
+def bare_s(target: Target) -> float:
+    host = listening_host()
+    port = next(free_ports(host))
+    arguments = [sys.executable, "-m", *command(target, host, port)]
+    began = time.perf_counter()
+    with subprocess.Popen(
+        arguments,
+        cwd=bundled().directory,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as server:
+        while not answers(host, port):
+            time.sleep(POLL_S)
+        taken = time.perf_counter() - began
+        server.terminate()
+    return taken
+
+
+def answers(host: str, port: int) -> bool:
+    connection = http.client.HTTPConnection(host, port, timeout=5)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+async def ours_s(target: Target, folder: Path) -> float:
+    began = time.perf_counter()
+    running = await start(target, instance="bench-start", cores=None, state_dir=folder)
+    taken = time.perf_counter() - began
+    await running.stop()
+    return taken
+
+
+def measure(target: Target, pairs: int) -> list[tuple[float, float]]:
+    """Seconds of bare and ours for each pair, after one of each that warms the file cache."""
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        bare_s(target)
+        asyncio.run(ours_s(target, place))
+        for pair in range(pairs):
+            if pair % 2:
+                ours, bare = asyncio.run(ours_s(target, place)), bare_s(target)
+            else:
+                bare, ours = bare_s(target), asyncio.run(ours_s(target, place))
+            found.append((bare, ours))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.start", description=__doc__)
+    parser.add_argument("--pairs", type=int, default=20)
+    parser.add_argument("--workers", type=int, default=1)
+    given = parser.parse_args()
+    pairs = measure(replace(Target(), workers=given.workers), given.pairs)
+    bare, ours = (statistics.median(times) for times in zip(*pairs, strict=True))
+    ratios = sorted(ours / bare for bare, ours in pairs)
+    print(f"bare uvicorn: {bare * 1e3:.0f} ms, target ready: {ours * 1e3:.0f} ms (medians)")
+    print(f"ratio: {statistics.median(ratios):.3f} (median of {len(ratios)} pairs,", end=" ")
+    print(f"{ratios[0]:.3f} to {ratios[-1]:.3f}); wanted at most {WANTED}")
+
+
+if __name__ == "__main__":
+    main()
