@@ -1,0 +1,105 @@
+"""`python -m control_plane.load [CORES]`: one load worker.
+
+Reads a plan and then the common start, one line each, from standard input, and tells events on
+standard output. CORES are numbers with commas between. It ends with its input.
+"""
+
+import gc
+import os
+import sys
+import traceback
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+
+from control_plane.domain.errors import ClientFailed
+from control_plane.domain.record import Second
+from control_plane.load import events, files, lifeline, strategies
+from control_plane.load.connections import Connections
+from control_plane.load.course import Course
+from control_plane.load.events import Done, Event, Opened, Ready, Refused
+from control_plane.load.plan import Plan
+from control_plane.load.recorder import Recorder
+from control_plane.load.reporter import Reporter
+from control_plane.load.source import RequestSource
+from control_plane.load.strategies.strategy import Gear, Strategy
+
+
+def main(arguments: list[str]) -> None:
+    lifeline.tie_to_parent()
+    lifeline.step_forward()
+    if arguments:
+        os.sched_setaffinity(0, {int(core) for core in arguments[0].split(",")})
+    plan = Plan.read(sys.stdin.buffer.readline())
+    try:
+        files.allow(plan.users)
+    except ClientFailed as error:
+        tell(Refused(str(error)))
+        return
+    work(plan)
+
+
+def work(plan: Plan) -> None:
+    """Load runs in a thread of its own, while this one tells what it finds."""
+    gear = Gear(
+        plan,
+        RequestSource(plan.base_url, plan.stream.requests, plan.seed),
+        Recorder(scheduled=plan.scheduled),
+        Connections(),
+    )
+    thread = ThreadPoolExecutor(max_workers=1)
+    strategy = thread.submit(strategies.make, gear).result()
+    # Nothing made so far becomes garbage: collections need not look at it again.
+    gc.collect()
+    gc.freeze()
+    tell(Ready())
+    start = sys.stdin.buffer.readline()
+    if start:
+        lifeline.end_with_input()
+        measure(gear, thread, strategy, int(start))
+
+
+def measure(gear: Gear, thread: ThreadPoolExecutor, strategy: Strategy, begin_ns: int) -> None:
+    course, patience_s = Course(gear.plan, begin_ns), gear.plan.patience_s
+    reporter = Reporter(gear.recorder, gear.connections, lambda event: follow(event, patience_s))
+    window_ns = course.window_ns()
+    lifeline.end_after(gear.plan.lead_s + patience_s)
+    if window_ns:
+        reporter.open(*window_ns)
+    driving = thread.submit(course.run, strategy, reporter.open)
+    driving.add_done_callback(lambda ended: conclude(ended, reporter))
+    record = reporter.run(gear.plan.stream.name)
+    if record is None:
+        driving.result()
+    else:
+        tell(Done(record))
+
+
+def conclude(driving: Future[None], reporter: Reporter) -> None:
+    if driving.exception():
+        reporter.abort()
+    else:
+        reporter.close()
+
+
+def follow(event: Event, patience_s: float) -> None:
+    """As long as requests end, this process may go on."""
+    if isinstance(event, Opened) or (isinstance(event, Second) and event.completed + event.errors):
+        lifeline.end_after(patience_s)
+    tell(event)
+
+
+def tell(event: Event) -> None:
+    sys.stdout.write(events.write(event))
+    sys.stdout.flush()
+
+
+def fail(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print the error and end at once: threads may wait for answers for a long time yet."""
+    traceback.print_exception(kind, error, trace)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.excepthook = fail
+    main(sys.argv[1:])
+    os._exit(0)

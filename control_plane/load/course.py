@@ -1,0 +1,78 @@
+"""The course of one stream: ramp-up, warm-up, window."""
+
+import time
+from collections.abc import Callable, Iterator
+
+from control_plane.domain.spec import Burst, StopRequests
+from control_plane.load import pacing
+from control_plane.load.pacing import Pacing
+from control_plane.load.phase import Phase, clock_ns
+from control_plane.load.plan import Plan
+from control_plane.load.strategies.strategy import Strategy
+
+
+class Course:
+    """`begin_ns` is the common start of all streams, to which the stream's own delay is added."""
+
+    def __init__(self, plan: Plan, begin_ns: int) -> None:
+        load = plan.stream.load
+        ramp_up_s = 0.0 if isinstance(load, Burst) else load.ramp_up_s
+        self._plan = plan
+        self._begin_ns = begin_ns + _ns(plan.stream.start_after_s)
+        self._ramped_ns = self._begin_ns + _ns(ramp_up_s)
+        self._warm_ns = self._ramped_ns + _ns(plan.warmup_s)
+
+    def window_ns(self) -> tuple[int, int] | None:
+        """Begin and end, where the stream stops by duration; else they are not known before."""
+        duration_s = self._plan.duration_s
+        if duration_s is None:
+            return None
+        return self._warm_ns, self._warm_ns + _ns(duration_s)
+
+    def run(self, strategy: Strategy, opened: Callable[[int], None]) -> None:
+        """Returns when the last request ended.
+
+        `opened` is told the begin of a window that was not known before, when it comes.
+        """
+        for phase in self._phases(opened):
+            strategy.run(phase)
+
+    def _phases(self, opened: Callable[[int], None]) -> Iterator[Phase]:
+        window_ns, stop = self.window_ns(), self._plan.stream.stop
+        if window_ns is not None:
+            # One load without a pause: the recorder knows from when to when it counts.
+            yield self._all_users(window_ns[1])
+        elif isinstance(stop, StopRequests):
+            if self._ramped_ns > self._begin_ns:
+                yield self._all_users(self._ramped_ns)
+            if self._warm_ns > self._ramped_ns:
+                yield self._one_user()
+            _sleep_until(self._warm_ns)
+            yield Phase(self._plan.users, self._pacing, limit=stop.requests, on_start=opened)
+
+    def _all_users(self, until_ns: int) -> Phase:
+        return Phase(self._plan.users, self._pacing, begin_ns=self._begin_ns, until_ns=until_ns)
+
+    def _one_user(self) -> Phase:
+        return Phase(
+            1,
+            lambda begin_ns: pacing.closed(begin_ns, users=1),
+            begin_ns=self._ramped_ns,
+            until_ns=self._warm_ns,
+        )
+
+    def _pacing(self, begin_ns: int) -> Pacing:
+        """The ramp-up is over in a phase that begins later than planned."""
+        load = self._plan.stream.load
+        if isinstance(load, Burst):
+            return pacing.burst(begin_ns)
+        ramp_up_ns = _ns(load.ramp_up_s) if begin_ns == self._begin_ns else 0
+        return pacing.closed(begin_ns, load.concurrency, ramp_up_ns, _ns(load.think_time_s))
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * 1e9)
+
+
+def _sleep_until(at_ns: int) -> None:
+    time.sleep(max(0, at_ns - clock_ns()) / 1e9)

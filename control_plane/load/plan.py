@@ -1,0 +1,60 @@
+"""What one load worker has to do: one stream of one trial, as a JSON line."""
+
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter
+
+from control_plane.domain.spec import Burst, Client, StopDuration, Stream, concurrency_of
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`base_url` is scheme, host and port. The warm-up follows the ramp-up of the stream."""
+
+    stream: Stream
+    client: Client
+    base_url: str
+    warmup_s: float
+    timeout_s: float
+    seed: int
+
+    @property
+    def users(self) -> int:
+        """How many requests can be in flight at once."""
+        return concurrency_of(self.stream.load)
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether a schedule sets the intended starts, whatever the answers do."""
+        return isinstance(self.stream.load, Burst)
+
+    @property
+    def duration_s(self) -> float | None:
+        """The length of the window; None where the stream stops by requests."""
+        stop = self.stream.stop
+        return stop.duration_s if isinstance(stop, StopDuration) else None
+
+    @property
+    def lead_s(self) -> float:
+        """The longest time from the common start to the window's."""
+        load = self.stream.load
+        ramp_up_s = 0 if isinstance(load, Burst) else load.ramp_up_s
+        return self.stream.start_after_s + ramp_up_s + self.warmup_s + self.timeout_s
+
+    @property
+    def patience_s(self) -> float:
+        """A worker that tells of no ended request for so long is stuck."""
+        load = self.stream.load
+        think_s = 0 if isinstance(load, Burst) else load.think_time_s
+        return 2 * self.timeout_s + think_s + (self.duration_s or 0) + 10
+
+    def line(self) -> bytes:
+        """One line of JSON, with its end."""
+        return _PLAN.dump_json(self) + b"\n"
+
+    @staticmethod
+    def read(line: bytes) -> "Plan":
+        return _PLAN.validate_json(line)
+
+
+_PLAN = TypeAdapter(Plan)

@@ -1,0 +1,169 @@
+"""Takes down what happens to each request, at a cost that the measurement does not feel.
+
+While load runs a sample is six numbers appended to a flat array. A full array is sorted into
+buckets in bulk; what is kept are counts, so memory does not grow with the number of requests.
+"""
+
+import threading
+from array import array
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from control_plane.domain.histogram import EMPTY
+from control_plane.domain.record import Second
+from control_plane.load.outcome import ERROR_MASK, counts
+from control_plane.load.tally import Samples, Tally
+
+SECOND_NS = 1_000_000_000
+FAR_NS = 2**62
+_FULL = 1_024
+_INTENDED, _START, _END, _OUTCOME, _SENT, _RECEIVED = range(6)
+
+
+@dataclass(frozen=True)
+class Totals:
+    """The whole window. `in_flight_ns` and `in_system_ns` as in StreamRecord."""
+
+    closed_ns: int
+    errors: dict[str, int]
+    statuses: dict[str, int]
+    in_flight_ns: tuple[int, ...]
+    ended: int
+    bytes_sent: int
+    bytes_received: int
+    in_system_ns: int
+
+
+class _Slice:
+    """One second. Without a schedule both times are the same and are counted once."""
+
+    def __init__(self, *, scheduled: bool) -> None:
+        self.errors = 0
+        self.service = Tally()
+        self.response = Tally() if scheduled else self.service
+
+    def add(self, rows: Samples) -> None:
+        completed = rows[rows[:, _OUTCOME] & ERROR_MASK == 0]
+        self.errors += len(rows) - len(completed)
+        self.service.add(completed[:, _END] - completed[:, _START])
+        if self.response is not self.service:
+            self.response.add(completed[:, _END] - completed[:, _INTENDED])
+
+    def second(self, index: int) -> Second:
+        service = self.service.histogram()
+        same = self.response is self.service
+        return Second(index, self.errors, service, service if same else self.response.histogram())
+
+
+class Recorder:
+    """Safe to use from many threads. All times are nanoseconds of the monotonic clock.
+
+    `scheduled`: a schedule sets the intended starts, so that response and service time differ.
+    Until `open` says when the window begins, samples are followed but not counted.
+    """
+
+    def __init__(self, *, scheduled: bool) -> None:
+        self._scheduled = scheduled
+        self._lock = threading.Lock()
+        self._rows = array("q")
+        self._in_flight: dict[int, tuple[int, int]] = {}
+        self._slices: dict[int, _Slice] = {}
+        self._outcomes: Counter[int] = Counter()
+        self._late_ns: list[int] = []
+        self._opened_ns, self._closes_ns = FAR_NS, FAR_NS
+        self._next, self._sealed = 0, False
+        self._last_ns = self._in_system_ns = self._sent = self._received = 0
+
+    def begin(self, user: int, intended_ns: int, start_ns: int) -> None:
+        """`user` starts a request; it has no other in flight."""
+        self._in_flight[user] = (intended_ns, start_ns)
+
+    def end(self, user: int, end_ns: int, outcome: int, sent: int, received: int) -> None:
+        """The request of `user` ended; `sent` and `received` are bytes of bodies."""
+        with self._lock:
+            intended_ns, start_ns = self._in_flight.pop(user)
+            self._rows.extend((intended_ns, start_ns, end_ns, outcome, sent, received))
+            if len(self._rows) >= 6 * _FULL:
+                self._flush()
+
+    def starts(self) -> dict[int, int]:
+        """The actual start of each request in flight, by user."""
+        return {user: start_ns for user, (_, start_ns) in self._in_flight.copy().items()}
+
+    def open(self, opened_ns: int, closes_ns: int = FAR_NS) -> None:
+        """Count what ends after `opened_ns` and not after `closes_ns`."""
+        with self._lock:
+            if self._opened_ns == FAR_NS:
+                self._flush()
+            self._opened_ns, self._closes_ns = opened_ns, closes_ns
+
+    def take(self, index: int) -> Second:
+        """Second `index` of the window, which is over; later stragglers count in the next one."""
+        with self._lock:
+            self._flush()
+            self._next = index + 1
+            slice_ = self._slices.pop(index, None)
+        return slice_.second(index) if slice_ else Second(index, 0, EMPTY, EMPTY)
+
+    def close(self, closes_ns: int | None = None) -> Totals:
+        """The window ends at `closes_ns`, by default with the last sample. Nothing counts after.
+
+        Take the seconds that are left after this.
+        """
+        with self._lock:
+            self._flush()
+            closed_ns = closes_ns or max(self._last_ns, self._opened_ns)
+            flying = [one for one in self._in_flight.values() if one[1] < closed_ns]
+            self._sealed, self._closes_ns = True, closed_ns
+        ages_ns = self._late_ns + [closed_ns - intended_ns for intended_ns, _ in flying]
+        inside_ns = sum(closed_ns - max(start_ns, self._opened_ns) for _, start_ns in flying)
+        errors, statuses = counts(self._outcomes.items())
+        return Totals(
+            closed_ns=closed_ns,
+            errors=errors,
+            statuses=statuses,
+            in_flight_ns=tuple(ages_ns),
+            ended=self._outcomes.total(),
+            bytes_sent=self._sent,
+            bytes_received=self._received,
+            in_system_ns=self._in_system_ns + inside_ns,
+        )
+
+    def _flush(self) -> None:
+        rows = np.frombuffer(self._rows, np.int64).reshape(-1, 6).copy()
+        del self._rows[:]
+        if self._sealed:
+            return
+        ends = rows[:, _END]
+        self._add_late(rows[(ends > self._closes_ns) & (rows[:, _START] < self._closes_ns)])
+        self._add(rows[(ends > self._opened_ns) & (ends <= self._closes_ns)])
+
+    def _add_late(self, rows: Samples) -> None:
+        """Ended after the window, before it was told so: in flight at its end."""
+        self._late_ns += (self._closes_ns - rows[:, _INTENDED]).tolist()
+        self._in_system_ns += self._inside_ns(rows[:, _START], self._closes_ns)
+
+    def _add(self, rows: Samples) -> None:
+        if not len(rows):
+            return
+        ends = rows[:, _END]
+        self._last_ns = max(self._last_ns, int(ends.max()))
+        self._in_system_ns += self._inside_ns(rows[:, _START], ends)
+        self._sent += int(rows[:, _SENT].sum())
+        self._received += int(rows[:, _RECEIVED].sum())
+        found = np.unique(rows[:, _OUTCOME], return_counts=True)
+        for outcome, count in zip(*found, strict=True):
+            self._outcomes[int(outcome)] += int(count)
+        indices = np.maximum((ends - self._opened_ns - 1) // SECOND_NS, self._next)
+        for index in np.unique(indices):
+            self._slice(int(index)).add(rows[indices == index])
+
+    def _inside_ns(self, starts: Samples, ends: Samples | int) -> int:
+        return int((ends - np.maximum(starts, self._opened_ns)).sum())
+
+    def _slice(self, index: int) -> _Slice:
+        if index not in self._slices:
+            self._slices[index] = _Slice(scheduled=self._scheduled)
+        return self._slices[index]

@@ -1,0 +1,114 @@
+"""Tells the parent process how the window goes: when it opened, each second, the result."""
+
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event as Signal
+
+from control_plane.domain.record import StreamRecord
+from control_plane.load.connections import Connections
+from control_plane.load.events import Event, Opened
+from control_plane.load.phase import clock_ns
+from control_plane.load.recorder import FAR_NS, SECOND_NS, Recorder, Totals
+
+_GRACE_NS = 20_000_000
+"""A second is told this much after its end, when threads have handed in their last samples."""
+
+
+class Reporter:
+    """`tell` sends one event. `open`, `close` and `abort` may be called from any thread."""
+
+    def __init__(
+        self, recorder: Recorder, connections: Connections, tell: Callable[[Event], None]
+    ) -> None:
+        self._recorder, self._connections, self._tell = recorder, connections, tell
+        self._known, self._over = Signal(), Signal()
+        self._opened_ns, self._next, self._aborted = 0, 0, False
+        self._closes_ns: int | None = None
+
+    def open(self, opened_ns: int, closes_ns: int | None = None) -> None:
+        """The window begins at `opened_ns`; it ends at `closes_ns`, else `close` tells."""
+        self._opened_ns, self._closes_ns = opened_ns, closes_ns
+        self._recorder.open(opened_ns, FAR_NS if closes_ns is None else closes_ns)
+        self._known.set()
+
+    def close(self) -> None:
+        """Every request ended. A window that ends by the clock goes on without them."""
+        if self._closes_ns is None:
+            self._over.set()
+
+    def abort(self) -> None:
+        """The load failed: `run` returns at once."""
+        self._aborted = True
+        self._over.set()
+        self._known.set()
+
+    def run(self, name: str) -> StreamRecord | None:
+        """Follow the window to its end; None when the load failed.
+
+        The record is that of the stream called `name`; its seconds were told on the way.
+        """
+        self._known.wait()
+        self._over.wait(max(0, self._opened_ns - clock_ns()) / 1e9)
+        self._connections.open_window()
+        cpu_s = time.process_time()
+        if not self._aborted:
+            self._tell(Opened(self._opened_ns))
+        while not self._over.wait(max(0, self._look_ns() - clock_ns()) / 1e9):
+            if clock_ns() >= self._end_ns:
+                break
+            self._tell_next()
+        if self._aborted:
+            return None
+        totals = self._recorder.close(self._closes_ns)
+        cpu_s = time.process_time() - cpu_s
+        while self._opened_ns + self._next * SECOND_NS < totals.closed_ns:
+            self._tell_next()
+        return self._record(name, totals, cpu_s)
+
+    @property
+    def _end_ns(self) -> int:
+        return FAR_NS if self._closes_ns is None else self._closes_ns
+
+    def _look_ns(self) -> int:
+        """When the present second can be told, or the window ends."""
+        over_ns = self._opened_ns + (self._next + 1) * SECOND_NS + _GRACE_NS
+        return min(over_ns, self._end_ns)
+
+    def _tell_next(self) -> None:
+        self._tell(self._recorder.take(self._next))
+        self._next += 1
+
+    def _record(self, name: str, totals: Totals, cpu_s: float) -> StreamRecord:
+        requests = totals.ended + len(totals.in_flight_ns)
+        return StreamRecord(
+            name=name,
+            opened_ns=self._opened_ns,
+            duration_ns=totals.closed_ns - self._opened_ns,
+            seconds=(),
+            errors=totals.errors,
+            statuses=totals.statuses,
+            in_flight_ns=totals.in_flight_ns,
+            intended=requests,
+            sent=requests,
+            send_lag=None,
+            bytes_sent=totals.bytes_sent,
+            bytes_received=totals.bytes_received,
+            in_system_ns=totals.in_system_ns,
+            connections=self._connections.opened,
+            most_connections=self._connections.most,
+            cpu_s=cpu_s,
+            spin_s=0.0,
+            peak_memory_bytes=_peak_memory_bytes(),
+        )
+
+
+def _peak_memory_bytes() -> int:
+    """ru_maxrss starts with that of the parent, so the kernel's own mark is read where it is."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    kilobytes = next(line.split()[1] for line in lines if line.startswith("VmHWM:"))
+    return int(kilobytes) * 1024

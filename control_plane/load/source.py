@@ -1,0 +1,85 @@
+"""The requests of a stream, in the order of sending, made from its weighted request classes."""
+
+from bisect import bisect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from random import Random
+from threading import Lock
+
+from control_plane.domain.spec import RequestClass
+from control_plane.load import template
+from control_plane.load.bodies import body, content_type
+from control_plane.load.values import draw
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """`body` is empty where there is none; `expect` None stands for 200 to 299."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    expect: frozenset[int] | None
+
+
+class _Maker:
+    """Makes the requests of one class; what has no placeholders is made once."""
+
+    def __init__(self, base_url: str, request: RequestClass, random: Random) -> None:
+        names = request.values.keys()
+        self._method = request.method
+        self._base_url = base_url.rstrip("/")
+        self._path = template.path(request.path, names)
+        self._headers = {
+            name: template.header(text, names) for name, text in _headers(request).items()
+        }
+        self._body = body(request, names, random)
+        self._expect = None if request.expect is None else frozenset(request.expect)
+        self._draws = {name: draw(value, random) for name, value in request.values.items()}
+        fixed = not any(one.names for one in self._headers.values())
+        self._fixed_headers = self._rendered({}) if fixed else None
+
+    def make(self) -> Request:
+        values = {name: value() for name, value in self._draws.items()}
+        return Request(
+            self._method,
+            self._base_url + self._path.render(values),
+            self._rendered(values) if self._fixed_headers is None else self._fixed_headers,
+            self._body(values),
+            self._expect,
+        )
+
+    def _rendered(self, values: Mapping[str, str]) -> dict[str, str]:
+        return {name: one.render(values) for name, one in self._headers.items()}
+
+
+class RequestSource:
+    """Everything random comes from `seed`: the same seed gives the same requests.
+
+    Safe to use from many threads.
+    """
+
+    def __init__(self, base_url: str, requests: Sequence[RequestClass], seed: int) -> None:
+        random = Random(seed)
+        self._makers = [_Maker(base_url, one, random) for one in requests]
+        self._until = list(accumulate(one.weight for one in requests))
+        self._uniform = random.random
+        self._lock = Lock()
+
+    def draw(self) -> Request:
+        """The next request."""
+        with self._lock:
+            if len(self._makers) == 1:
+                return self._makers[0].make()
+            place = bisect(self._until, self._uniform() * self._until[-1])
+            return self._makers[min(place, len(self._makers) - 1)].make()
+
+
+def _headers(request: RequestClass) -> dict[str, str]:
+    """The declared type of the body, unless the request class names another."""
+    given = {name.lower() for name in request.headers}
+    kind = content_type(request)
+    implied = {"Content-Type": kind} if kind and "content-type" not in given else {}
+    return {**implied, **request.headers}

@@ -1,0 +1,176 @@
+"""`async`: aiohttp, one coroutine for each user, all in one event loop."""
+
+import asyncio
+from collections.abc import Sequence
+
+import aiohttp
+import uvloop
+from aiohttp.client_proto import ResponseHandler
+from yarl import URL
+
+from control_plane.load.connections import Connections
+from control_plane.load.deadline import overdue
+from control_plane.load.faults import Types, classify
+from control_plane.load.outcome import answered, failed
+from control_plane.load.phase import Phase, clock_ns
+from control_plane.load.source import Request
+from control_plane.load.strategies.strategy import HEADERS, LONGEST_HEADER, MOST_HEADERS, Gear
+
+FAULTS = (aiohttp.ClientError, OSError, ValueError)
+"""What aiohttp raises for what a server may do."""
+
+TYPES: Types = (
+    (TimeoutError, "timeout"),
+    (aiohttp.ClientResponseError, "protocol"),
+    (aiohttp.ServerDisconnectedError, "disconnected"),
+    (aiohttp.ClientPayloadError, "truncated"),
+)
+
+_NO_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=None)
+
+
+class AiohttpClient:
+    def __init__(self, gear: Gear) -> None:
+        self._gear = gear
+        client = gear.plan.client
+        self._limit = client.max_body_bytes
+        self._loop = (
+            uvloop.new_event_loop() if client.loop == "uvloop" else asyncio.new_event_loop()
+        )
+        self._session = self._loop.run_until_complete(self._open())
+
+    def run(self, phase: Phase) -> None:
+        self._loop.run_until_complete(self._run(phase))
+
+    async def _open(self) -> aiohttp.ClientSession:
+        client = self._gear.plan.client
+        session = aiohttp.ClientSession(
+            connector=_connector(self._gear, reuse=client.reuse_connections),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers=HEADERS,
+            timeout=_NO_TIMEOUT,
+            auto_decompress=False,
+            trust_env=False,
+            max_line_size=LONGEST_HEADER,
+            max_field_size=LONGEST_HEADER,
+            max_headers=MOST_HEADERS,
+        )
+        # aiohttp sends a GET again when a kept connection was dropped; a second request that
+        # nobody asked for must not be measured as one.
+        session._retry_connection = False  # noqa: SLF001 - aiohttp has no public switch for it
+        return session
+
+    async def _run(self, phase: Phase) -> None:
+        gate = asyncio.Event()
+        users = [asyncio.create_task(self._user(user, phase, gate)) for user in range(phase.users)]
+        watch = asyncio.create_task(self._watch(users))
+        await asyncio.sleep(0)
+        phase.start()
+        gate.set()
+        await asyncio.gather(*users)
+        watch.cancel()
+
+    async def _user(self, user: int, phase: Phase, gate: asyncio.Event) -> None:
+        recorder, draw, scheduled = (
+            self._gear.recorder,
+            self._gear.source.draw,
+            self._gear.scheduled,
+        )
+        await gate.wait()
+        end_ns = phase.entry(user)
+        while (due_ns := phase.turn(end_ns)) is not None:
+            if (ahead_ns := due_ns - clock_ns()) > 0:
+                await asyncio.sleep(ahead_ns / 1e9)
+            request = draw()
+            start_ns = clock_ns()
+            recorder.begin(user, due_ns if scheduled else start_ns, start_ns)
+            outcome, received = await self._send(request)
+            end_ns = clock_ns()
+            recorder.end(user, end_ns, outcome, len(request.body), received)
+
+    async def _send(self, request: Request) -> tuple[int, int]:
+        """The outcome and the bytes of the body that came."""
+        response = None
+        try:
+            response = await self._session.request(
+                request.method,
+                URL(request.url, encoded=True),
+                headers=request.headers,
+                data=request.body or None,
+                allow_redirects=False,
+            )
+            received = await self._read(response.content)
+        except asyncio.CancelledError:
+            self._cease(response)
+            return failed("timeout"), 0
+        except FAULTS as error:
+            if response is not None:
+                response.close()
+            return failed(_class_of(error)), 0
+        if received > self._limit:
+            response.close()
+            return failed("body_too_large"), received
+        return answered(response.status, request.expect), received
+
+    async def _read(self, content: aiohttp.StreamReader) -> int:
+        """Bytes of the body; reading ends above the limit."""
+        received = 0
+        while not content.at_eof() and received <= self._limit:
+            received += len(await content.readany())
+        return received
+
+    def _cease(self, response: aiohttp.ClientResponse | None) -> None:
+        """The watch cancelled this request, not the user: the task goes on."""
+        if response is not None:
+            response.close()
+        task = asyncio.current_task()
+        if task is not None:
+            task.uncancel()
+
+    async def _watch(self, users: Sequence[asyncio.Task[None]]) -> None:
+        """Cancel requests that are in flight for too long."""
+        starts, timeout_ns = self._gear.recorder.starts, self._gear.timeout_ns
+        while True:
+            late, look_ns = overdue(starts(), timeout_ns, clock_ns())
+            for user in late:
+                users[user].cancel()
+            await asyncio.sleep(max(0, look_ns - clock_ns()) / 1e9)
+
+
+def _class_of(error: Exception) -> str:
+    # A reset while the body comes is told in the message alone.
+    if isinstance(error, aiohttp.ClientPayloadError) and "ConnectionResetError" in str(error):
+        return "reset"
+    return classify(error, TYPES)
+
+
+def _connector(gear: Gear, *, reuse: bool) -> aiohttp.TCPConnector:
+    """A pool as large as the concurrency, whose connections never expire by themselves.
+
+    Certificates are not verified, because targets are on this machine.
+    """
+    if reuse:
+        return _Counting(gear.connections, limit=gear.plan.users, keepalive_timeout=None, ssl=False)
+    return _Counting(gear.connections, limit=gear.plan.users, force_close=True, ssl=False)
+
+
+class _Counting(aiohttp.TCPConnector):
+    """Counts connections where they are made, which costs requests on kept ones nothing."""
+
+    def __init__(self, connections: Connections, **options: object) -> None:
+        super().__init__(**options)  # type: ignore[arg-type] # options of TCPConnector
+        self._connections = connections
+
+    async def _create_connection(self, *arguments: object) -> ResponseHandler:
+        protocol = await super()._create_connection(*arguments)  # type: ignore[arg-type] # as given
+        self._connections.add()
+        closed = protocol.closed
+        if closed is None:
+            self._connections.remove()
+        else:
+            closed.add_done_callback(self._lost)
+        return protocol
+
+    def _lost(self, closed: asyncio.Future[None]) -> None:
+        self._connections.remove()
+        closed.exception()
