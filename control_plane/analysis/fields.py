@@ -49,6 +49,10 @@ LABELS = {
     "cpu_count": "CPU count",
     "memory_bytes": "Memory",
     "hostname": "Machine",
+    "system": "System",
+    "kernel": "Kernel",
+    "python": "Python",
+    "commit": "Commit",
 }
 
 LIBRARY = {"async": "aiohttp", "threaded": "requests", "blocking": "requests"}
@@ -79,7 +83,7 @@ def text_of(field: str, value: Any) -> str:
     if name == "strategy":
         return f"{value}, {LIBRARY[value]}"
     if not isinstance(value, int | float):
-        return str(value)
+        return str(value)[:12] if name == "commit" else str(value)
     return _number(name, value)
 
 
@@ -97,7 +101,12 @@ def _stream_of(field: str) -> tuple[int | None, str]:
 
 
 def _named(path: str) -> str:
-    """The label of the last two parts, of the last part, or the last part itself in words."""
+    """The label of the last two parts, of the last part, or the last part itself in words.
+
+    A name without a dot that has no label is a package: it keeps its own name.
+    """
     parts = path.split(".")
     known = LABELS.get(".".join(parts[-2:])) or LABELS.get(parts[-1])
+    if known is None and len(parts) == 1:
+        return path.replace("_", "-")
     return known or parts[-1].removesuffix("_s").replace("_", " ").capitalize()

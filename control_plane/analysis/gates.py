@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from control_plane.analysis.validity import CLIENT_CPU, LITTLE, OTHER_CPU, Level
+from control_plane.analysis.validity import CENSORED_SHARE, CLIENT_CPU, LITTLE, OTHER_CPU, Level
 from control_plane.domain.result import Validity
 from control_plane.domain.units import SPACE, count, figures, share
 
@@ -24,14 +24,35 @@ def _cores(value: float) -> str:
     return f"{figures(value, 2)}{SPACE}cores"
 
 
-_SHOWN: dict[str, tuple[str, Callable[[float], str], str]] = {
-    "completed": ("Completed requests", count, "≥ 1"),
-    "errors": ("Errors", share, "≤ 0.1 %, invalid over 1 %"),
-    "client_cpu": ("Client CPU", share, f"< {share(CLIENT_CPU)} of one core"),
-    "censored": ("Oldest in flight at the end", share, "≤ 50 % of the window"),
-    "recorder": ("Little’s law, off by", share, f"≤ {share(LITTLE)}"),
-    "target_restarted": ("Target restarts", count, "0"),
-    "other_load": ("Other processes", _cores, f"≤ {_cores(OTHER_CPU)}"),
+@dataclass(frozen=True)
+class Gate:
+    """How a gate is called and its value written; `fired` says in a headline what it found."""
+
+    label: str
+    written: Callable[[float], str]
+    limit: str
+    fired: str
+
+
+GATES: dict[str, Gate] = {
+    "completed": Gate("Completed requests", count, "≥ 1", "no request completed"),
+    "errors": Gate("Errors", share, "≤ 0.1 %, invalid over 1 %", "requests failed"),
+    "client_cpu": Gate(
+        "Client CPU", share, f"< {share(CLIENT_CPU)} of one core", "the client was at its limit"
+    ),
+    "censored": Gate(
+        "Oldest in flight at the end",
+        share,
+        f"≤ {share(CENSORED_SHARE)} of the window",
+        "requests waited for over half the window",
+    ),
+    "recorder": Gate(
+        "Little’s law, off by", share, f"≤ {share(LITTLE)}", "the recorded times do not add up"
+    ),
+    "target_restarted": Gate("Target restarts", count, "0", "a worker of the target ended"),
+    "other_load": Gate(
+        "Other processes", _cores, f"≤ {_cores(OTHER_CPU)}", "other processes were at work"
+    ),
 }
 
 
@@ -39,7 +60,7 @@ def gate_rows(validity: Validity) -> tuple[GateRow, ...]:
     """One row for each gate that was judged, in the order of judging."""
     rows = []
     for reason in validity.judged:
-        label, written, limit = _SHOWN[reason.gate]
-        value = written(reason.value or 0.0)
-        rows.append(GateRow(reason.gate, label, value, limit, reason.level, reason.text))
+        gate = GATES[reason.gate]
+        value = gate.written(reason.value or 0.0)
+        rows.append(GateRow(reason.gate, gate.label, value, gate.limit, reason.level, reason.text))
     return tuple(rows)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from control_plane.analysis.gates import GATES
 from control_plane.analysis.sentence import Sentence, listed, number, sentence
 from control_plane.analysis.summary import mean_with_waiting_s
 from control_plane.analysis.support import far_percentile
@@ -15,16 +16,6 @@ from control_plane.domain.units import count, figures, seconds
 
 FAR_APART = 3
 """From this factor between tail and median on, the tail is the news."""
-
-_TITLES = {
-    "completed": "no request completed",
-    "errors": "too many requests failed",
-    "client_cpu": "the client was at its limit",
-    "censored": "requests waited for over half the window",
-    "recorder": "the recorded times do not add up",
-    "target_restarted": "a worker of the target ended",
-    "other_load": "other processes were at work",
-}
 
 
 @dataclass(frozen=True)
@@ -129,7 +120,7 @@ def _what(validity: Validity) -> str:
     worst: Sequence[Reason] = [
         one for one in validity.reasons if one.level == validity.reasons[0].level
     ]
-    return listed(_TITLES.get(one.gate, one.gate) for one in worst)
+    return listed(GATES[one.gate].fired for one in worst)
 
 
 def _ended_early(run: Run) -> Banner:
