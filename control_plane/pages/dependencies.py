@@ -1,0 +1,31 @@
+"""What pages take from the application and the request."""
+
+from typing import Annotated
+
+from fastapi import Depends, Path, Request
+
+from control_plane.domain.errors import NotFound
+from control_plane.domain.identity import is_id
+from control_plane.jobs.desk import Desk
+from control_plane.store.store import Store
+
+
+def _store(request: Request) -> Store:
+    store: Store = request.app.state.store
+    return store
+
+
+def _desk(request: Request) -> Desk:
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+def _run_id(run_id: Annotated[str, Path()]) -> str:
+    if not is_id(run_id):
+        raise NotFound(f"There is no run {run_id[:20]}.")
+    return run_id
+
+
+StoreDep = Annotated[Store, Depends(_store)]
+DeskDep = Annotated[Desk, Depends(_desk)]
+RunId = Annotated[str, Depends(_run_id)]

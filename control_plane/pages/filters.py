@@ -1,0 +1,60 @@
+"""Numbers and moments as templates print them."""
+
+import re
+from datetime import UTC, datetime
+
+from control_plane.domain import units
+from control_plane.domain.units import SPACE
+
+DAY_S = 86_400
+
+
+def ago(at: datetime, now: datetime | None = None) -> str:
+    """`now`, `5 min ago`, `2 h ago`, `yesterday`, `3 days ago`, `18 Nov`, `18 Nov 2025`."""
+    present = now or datetime.now(UTC)
+    past_s = (present - at).total_seconds()
+    days = (present.date() - at.astimezone(UTC).date()).days
+    if past_s < 60:
+        return "now"
+    if past_s < 3_600:
+        return f"{past_s // 60:.0f}{SPACE}min ago"
+    if past_s < 12 * 3_600 or days == 0:
+        return f"{past_s // 3_600:.0f}{SPACE}h ago"
+    if days < 7:
+        return "yesterday" if days == 1 else f"{days}{SPACE}days ago"
+    return day(at) if at.year == present.year else f"{day(at)} {at.year}"
+
+
+def day(at: datetime) -> str:
+    return f"{at.day}{SPACE}{at:%b}"
+
+
+def exact(at: datetime) -> str:
+    """`20 Nov 2026, 14:02 UTC`."""
+    utc = at.astimezone(UTC)
+    return f"{day(utc)} {utc:%Y, %H:%M} UTC"
+
+
+def iso(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def slug(text: str) -> str:
+    """A name for an element: lowercase letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+FILTERS = {
+    "about": units.about,
+    "ago": ago,
+    "bytes": units.size,
+    "exact": exact,
+    "figures": units.figures,
+    "iso": iso,
+    "ratio": units.ratio,
+    "rate": units.rate,
+    "seconds": units.seconds,
+    "share": units.share,
+    "slug": slug,
+    "thousands": units.count,
+}

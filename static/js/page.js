@@ -1,0 +1,53 @@
+// On every page: theme switch, copy buttons, keys. Everything else works without script.
+
+function showTheme() {
+  const current = document.documentElement.dataset.theme ?? "";
+  for (const button of document.querySelectorAll("[data-set-theme]")) {
+    button.setAttribute("aria-pressed", String(button.dataset.setTheme === current));
+  }
+}
+
+function setTheme(theme) {
+  if (theme) {
+    localStorage.setItem("theme", theme);
+    document.documentElement.dataset.theme = theme;
+  } else {
+    localStorage.removeItem("theme");
+    delete document.documentElement.dataset.theme;
+  }
+  showTheme();
+}
+
+// data-copy names an element whose text is copied; without a name, the address of the page.
+async function copy(button) {
+  const source = document.getElementById(button.dataset.copy);
+  await navigator.clipboard.writeText(source ? source.textContent.trim() : location.href);
+  const label = button.querySelector("[data-label]") ?? button;
+  const before = label.textContent;
+  label.textContent = "Copied";
+  setTimeout(() => (label.textContent = before), 1500);
+}
+
+function isTyping(element) {
+  return element.matches("input:not([type=checkbox], [type=radio]), select, textarea");
+}
+
+// data-key names the key that presses a button, follows a link or enters a field.
+function press(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+  if (event.key === "Escape" && document.querySelector(":popover-open, dialog[open]")) return;
+  const target = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+  if (!target || target.disabled) return;
+  event.preventDefault();
+  if (isTyping(target)) target.focus();
+  else target.click();
+}
+
+document.addEventListener("click", (event) => {
+  const themed = event.target.closest("[data-set-theme]");
+  if (themed) setTheme(themed.dataset.setTheme);
+  const copied = event.target.closest("[data-copy]");
+  if (copied) copy(copied);
+});
+document.addEventListener("keydown", press);
+showTheme();
