@@ -1,0 +1,103 @@
+"""Numbers as people read them, by table."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from control_plane.domain import units
+from control_plane.domain.units import NONE
+
+
+def spaced(text: str) -> str:
+    return text.replace(units.SPACE, " ")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (14_283, "14,300"),
+        (9.612, "9.61"),
+        (0.4651, "0.465"),
+        (99.96, "100"),
+        (999.6, "1,000"),
+        (1.0, "1.00"),
+        (123_456_789, "123,000,000"),
+        (-2.345, "-2.35"),
+        (0.000_012_3, "0.0000123"),
+    ],
+)
+def test_three_significant_figures(value, text):
+    assert units.figures(value) == text
+
+
+@given(st.floats(1e-6, 1e12))
+def test_figures_stay_close_to_the_number(value):
+    assert float(units.figures(value).replace(",", "")) == pytest.approx(value, rel=0.005)
+
+
+@pytest.mark.parametrize(
+    ("value_s", "text"),
+    [
+        (None, NONE),
+        (0, "0 s"),
+        (0.0012, "1.20 ms"),
+        (0.000_47, "0.470 ms"),
+        (0.000_05, "50.0 µs"),
+        (0.9994, "999 ms"),
+        (0.9996, "1.00 s"),
+        (13.04, "13.0 s"),
+        (119.9, "120 s"),
+        (151, "2 min 31 s"),
+        (4_000, "66 min 40 s"),
+    ],
+)
+def test_times(value_s, text):
+    assert spaced(units.seconds(value_s)) == text
+
+
+@pytest.mark.parametrize(
+    ("value_s", "text"),
+    [
+        (0.2, "1 s"),
+        (8.4, "8 s"),
+        (50.2, "50 s"),
+        (62, "1 min"),
+        (150, "2 min 30 s"),
+        (1_234, "20 min"),
+    ],
+)
+def test_coarse_durations(value_s, text):
+    assert spaced(units.about(value_s)) == text
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        (units.rate(14_283.2), "14,300 /s"),
+        (units.rate(None), NONE),
+        (units.share(0.531), "53 %"),
+        (units.share(0.0012), "0.12 %"),
+        (units.share(1.0), "100 %"),
+        (units.share(0.997), "99.7 %"),
+        (units.share(0), "0 %"),
+        (units.share(None), NONE),
+        (units.size(61_000_000), "61.0 MB"),
+        (units.size(999), "999 B"),
+        (units.size(None), NONE),
+        (units.count(24_999), "24,999"),
+        (units.count(None), NONE),
+        (units.ratio(7.451), "×7.45"),
+        (units.ratio(0.89), "×0.890"),
+        (units.ratio(0.5), "×0.500"),
+        (units.ratio(1 / 491), "÷491"),
+        (units.ratio(None), NONE),
+    ],
+)
+def test_other_units(written, text):
+    assert spaced(written) == text
+
+
+@pytest.mark.parametrize("written", [units.seconds(0.1), units.rate(5), units.share(0.2)])
+def test_units_never_break_from_their_number(written):
+    assert " " not in written
