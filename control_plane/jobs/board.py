@@ -56,6 +56,7 @@ class Board:
         self._declared, self._trials = tuple(streams), trials
         self._phases, self._clock = phases, clock
         self.trial, self.phase, self._since = 1, State.STARTING, clock()
+        self._share = 0.0
         self.streams: dict[str, StreamBoard] = {}
         self.gauges: Callable[[], Gauges] = lambda: Gauges(0.5, ())
         self.log: Callable[[], tuple[str, ...]] = tuple
@@ -78,11 +79,11 @@ class Board:
         return self._spent_s if self.phase is State.RUNNING else 0.0
 
     def progress(self) -> Progress:
-        """`share` from the plan's times, corrected by the requests that ended."""
+        """`share` from the plan's times and the requests that ended; it never goes back."""
         whole = self._phases.trial_s * self._trials
         left = max(0.0, self._left_in_trial()) + self._phases.trial_s * (self._trials - self.trial)
-        share = min(1.0, max(0.0, 1 - left / whole)) if whole else 0.0
-        return Progress(self.phase.value, self.trial, self._trials, share, left, None)
+        self._share = max(self._share, min(1.0, 1 - left / whole) if whole else 0.0)
+        return Progress(self.phase.value, self.trial, self._trials, self._share, left, None)
 
     def _left_in_trial(self) -> float:
         plan = self._phases
@@ -102,7 +103,8 @@ class Board:
             return max(self._phases.measure_s - self._spent_s, 0)
         until = board.seconds[-1].index + 1
         pace = board.ended / until
-        return max(0.0, (stop.requests - board.ended) / pace - (self._spent_s - until))
+        since = max(0.0, self._spent_s - until)
+        return max(0.0, (stop.requests - board.ended) / pace - since)
 
     def live(self) -> Live:
         return Live(
