@@ -52,8 +52,16 @@ def settings_of(target: Target) -> dict[str, str]:
     """What the bundled application reads from its environment."""
     named = {"threads": target.threads, **target.settings}
     return {
-        f"TARGET_{name.upper()}": f"{value}" for name, value in named.items() if value is not None
+        f"TARGET_{name.upper()}": _written(value)
+        for name, value in named.items()
+        if value is not None
     }
+
+
+def _written(value: float | str) -> str:
+    """Whole numbers without the point that JSON may have given them."""
+    whole = isinstance(value, float) and value.is_integer()
+    return str(int(value)) if whole else str(value)
 
 
 def environment_of(

@@ -136,8 +136,9 @@ class Supervised:
             self._hear(*line.decode().split())
         code = await self._process.wait()
         self._hear("killed" if code < 0 else "exited", str(abs(code)))
-        end_marked(LAUNCH, self._orders.environment[LAUNCH])
-        shutil.rmtree(self._orders.scratch, ignore_errors=True)
+        if code != 0:
+            end_marked(LAUNCH, self._orders.environment[LAUNCH])
+            shutil.rmtree(self._orders.scratch, ignore_errors=True)
 
     def _hear(self, verb: str, number: str) -> None:
         if not self._told.done():

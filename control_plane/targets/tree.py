@@ -8,8 +8,11 @@ PROC = Path("/proc")
 
 
 def pids() -> list[int]:
-    """All processes that can be seen."""
-    return [int(name) for name in os.listdir(PROC) if name.isdigit()]
+    """All processes that can be seen; none on a system without /proc."""
+    try:
+        return [int(name) for name in os.listdir(PROC) if name.isdigit()]
+    except FileNotFoundError:
+        return []
 
 
 def started_at(pid: int) -> int | None:

@@ -29,7 +29,10 @@ def memory_bytes(pid: int) -> int:
         return 0
 
 
-def machine_cpu_s() -> float:
-    """CPU time that all processes of the machine have used since it started."""
-    with open("/proc/stat", encoding="ascii") as stat:
-        return sum(map(int, stat.readline().split()[_BUSY])) / TICKS_PER_S
+def machine_cpu_s() -> float | None:
+    """CPU time of all processes since the machine started; None on a system without /proc."""
+    try:
+        with open("/proc/stat", encoding="ascii") as stat:
+            return sum(map(int, stat.readline().split()[_BUSY])) / TICKS_PER_S
+    except FileNotFoundError:
+        return None

@@ -65,7 +65,8 @@ class Watch:
         self._others[control_pid] = "control"
         self._series: dict[int, _Series] = {}
         self._slots = self._peak_bytes = 0
-        self._opened_s = self._sampled_s = self._machine_s = 0.0
+        self._opened_s = self._sampled_s = 0.0
+        self._machine_s: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def open_window(self) -> None:
@@ -81,16 +82,14 @@ class Watch:
         if self._timer:
             self._timer.cancel()
         self._sample()
-        window_s = self._sampled_s - self._opened_s
         ours = [self._used_s("target"), self._used_s("client"), self._used_s("control")]
-        other_s = machine_cpu_s() - self._machine_s - sum(ours)
         seen = any(one.role == "target" for one in self._series.values())
         return WindowUse(
             target_cpu_s=ours[0] if seen else None,
             target_peak_memory_bytes=self._peak_bytes if seen else None,
             client_cpu_s=ours[1],
             control_cpu_s=ours[2],
-            other_cpu=max(0.0, other_s) / window_s if seen else None,
+            other_cpu=self._other_cpu(sum(ours)) if seen else None,
             gauges=self.gauges_so_far(),
         )
 
@@ -100,6 +99,13 @@ class Watch:
             for one in self._series.values()
         )
         return Gauges(INTERVAL_S, tuple(processes))
+
+    def _other_cpu(self, ours_s: float) -> float | None:
+        """Ours is read finer than the machine's, which may come out below it: then 0."""
+        now_s = machine_cpu_s()
+        if now_s is None or self._machine_s is None:
+            return None
+        return max(0.0, now_s - self._machine_s - ours_s) / (self._sampled_s - self._opened_s)
 
     def _set_timer(self) -> None:
         until_s = INTERVAL_S - (time.monotonic() - self._opened_s) % INTERVAL_S

@@ -41,7 +41,7 @@ def test_another_application_stands_in_its_place() -> None:
 
 
 def test_a_copied_line_carries_the_settings_that_differ() -> None:
-    chosen = replace(DEFAULT, threads=4, settings={"log_s": 0.5, "database": "sqlite"})
+    chosen = replace(DEFAULT, threads=4, settings={"log_s": 0.5, "cpu_n": 1e6})
     line = shown_command(chosen)
-    assert line.startswith("TARGET_THREADS=4 TARGET_LOG_S=0.5 TARGET_DATABASE=sqlite uvicorn ")
+    assert line.startswith("TARGET_THREADS=4 TARGET_LOG_S=0.5 TARGET_CPU_N=1000000 uvicorn ")
     assert shown_command(DEFAULT).startswith("uvicorn ")

@@ -115,12 +115,21 @@ def test_control_plane_and_guard_killed_together(site: Site, workers: int) -> No
 
 
 @pytest.mark.parametrize("target", [Target(), TWO_WORKERS, RELOADING], ids=["1", "2", "reload"])
-@pytest.mark.parametrize("victim", ["guard", "master"])
+@pytest.mark.parametrize(
+    "victims",
+    [["guard"], ["master"], ["guard", "master"], ["worker", "guard"], ["worker", "master"]],
+)
 async def test_the_death_of_guard_or_master_ends_all(
-    site: Site, target: Target, victim: str
+    site: Site, target: Target, victims: list[str]
 ) -> None:
     async with site.running("probe", target) as started:
-        os.kill(started.pid if victim == "master" else parent_of(started.pid), signal.SIGKILL)
+        pids = {
+            "guard": parent_of(started.pid),
+            "master": started.pid,
+            "worker": ask(started.url, "/pid"),
+        }
+        for victim in victims:
+            os.kill(pids[victim], signal.SIGKILL)
         assert await started.ended() == "target died, signal 9"
         assert started.failure() == "target died, signal 9"
         site.assert_gone()

@@ -20,6 +20,21 @@ def tie_to_parent() -> None:
         ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, _SIGKILL, 0, 0, 0)
 
 
+def tie_every_fork() -> None:
+    """A child that finds its parent gone was too late to be tied, and ends itself."""
+    forking = [0]
+
+    def remember() -> None:
+        forking[0] = os.getpid()
+
+    def tie() -> None:
+        tie_to_parent()
+        if os.getppid() != forking[0]:
+            os.kill(os.getpid(), _SIGKILL)
+
+    os.register_at_fork(before=remember, after_in_child=tie)
+
+
 def made_by_main_thread(parent: int) -> bool:
     try:
         with open(f"/proc/{parent}/task/{parent}/children", encoding="ascii") as children:
@@ -38,5 +53,5 @@ def run_hidden() -> None:
 
 
 tie_to_parent()
-os.register_at_fork(after_in_child=tie_to_parent)
+tie_every_fork()
 run_hidden()
