@@ -31,6 +31,8 @@ class Reporter:
         """The window begins at `opened_ns`; it ends at `closes_ns`, else `close` tells."""
         self._opened_ns, self._closes_ns = opened_ns, closes_ns
         self._recorder.open(opened_ns, FAR_NS if closes_ns is None else closes_ns)
+        if closes_ns is None:
+            self._begin()
         self._known.set()
 
     def close(self) -> None:
@@ -50,9 +52,9 @@ class Reporter:
         The record is that of the stream called `name`; its seconds were told on the way.
         """
         self._known.wait()
-        self._over.wait(max(0, self._opened_ns - clock_ns()) / 1e9)
-        self._connections.open_window()
-        cpu_s = time.process_time()
+        if self._closes_ns is not None:
+            self._over.wait(max(0, self._opened_ns - clock_ns()) / 1e9)
+            self._begin()
         if not self._aborted:
             self._tell(Opened(self._opened_ns))
         while not self._over.wait(max(0, self._look_ns() - clock_ns()) / 1e9):
@@ -62,10 +64,14 @@ class Reporter:
         if self._aborted:
             return None
         totals = self._recorder.close(self._closes_ns)
-        cpu_s = time.process_time() - cpu_s
+        cpu_s = time.process_time() - self._cpu_s
         while self._opened_ns + self._next * SECOND_NS < totals.closed_ns:
             self._tell_next()
         return self._record(name, totals, cpu_s)
+
+    def _begin(self) -> None:
+        self._connections.open_window()
+        self._cpu_s = time.process_time()
 
     @property
     def _end_ns(self) -> int:

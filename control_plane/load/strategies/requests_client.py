@@ -1,0 +1,138 @@
+"""requests, as the strategies with threads and without use it."""
+
+import http.client
+import logging
+import time
+from collections.abc import Callable
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from control_plane.load.faults import Types, classify
+from control_plane.load.outcome import answered, failed
+from control_plane.load.phase import Phase, clock_ns
+from control_plane.load.source import Request
+from control_plane.load.strategies.lines import Lines, pools
+from control_plane.load.strategies.strategy import HEADERS, Gear
+
+FAULTS = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+    OSError,
+    ValueError,
+)
+"""What requests and the libraries below it raise for what a server may do."""
+
+TYPES: Types = (
+    (TimeoutError, "timeout"),
+    (urllib3.exceptions.TimeoutError, "timeout"),
+    (http.client.RemoteDisconnected, "disconnected"),
+    (urllib3.exceptions.InvalidChunkLength, "protocol"),
+    (http.client.IncompleteRead, "truncated"),
+    (http.client.HTTPException, "protocol"),
+    (urllib3.exceptions.InvalidHeader, "protocol"),
+    (urllib3.exceptions.ProtocolError, "truncated"),
+)
+
+_CHUNK_BYTES = 65_536
+
+
+class RequestsClient:
+    """`sessions` is one, or as many as there are users."""
+
+    def __init__(self, gear: Gear, sessions: int) -> None:
+        urllib3.disable_warnings()
+        logging.getLogger("urllib3").setLevel(logging.CRITICAL)
+        self._gear = gear
+        self._limit = gear.plan.client.max_body_bytes
+        self._lines = Lines(gear.connections)
+        self._lines.watch(gear.recorder, gear.timeout_ns)
+        self._sessions = [self._session(gear.plan.users // sessions) for _ in range(sessions)]
+
+    def drive(self, user: int, phase: Phase, ready: Callable[[], object]) -> None:
+        """All requests of one user, in the calling thread, from when `ready` returns."""
+        gear = self._gear
+        recorder, draw, scheduled = gear.recorder, gear.source.draw, gear.scheduled
+        session = self._sessions[user % len(self._sessions)]
+        self._lines.enter(user)
+        ready()
+        end_ns = phase.entry(user)
+        while (due_ns := phase.turn(end_ns)) is not None:
+            if (ahead_ns := due_ns - clock_ns()) > 0:
+                time.sleep(ahead_ns / 1e9)
+            request = draw()
+            start_ns = clock_ns()
+            recorder.begin(user, due_ns if scheduled else start_ns, start_ns)
+            outcome, received = self._send(session, request)
+            end_ns = clock_ns()
+            if end_ns - start_ns >= gear.timeout_ns:
+                outcome = failed("timeout")
+            recorder.end(user, end_ns, outcome, len(request.body), received)
+
+    def _send(self, session: requests.Session, request: Request) -> tuple[int, int]:
+        """The outcome and the bytes of the body that came."""
+        response = None
+        try:
+            response = session.request(
+                request.method,
+                request.url,
+                headers=request.headers,
+                data=request.body or None,
+                allow_redirects=False,
+                stream=True,
+                timeout=(self._gear.plan.timeout_s, None),
+            )
+            received = self._read(response.raw)
+        except FAULTS as error:
+            if response is not None:
+                response.close()
+            return failed(classify(error, TYPES)), 0
+        if received > self._limit:
+            response.close()
+            return failed("body_too_large"), received
+        return answered(response.status_code, request.expect), received
+
+    def _read(self, raw: Any) -> int:
+        """Bytes of the body, never unpacked; reading ends above the limit."""
+        received = 0
+        for chunk in raw.stream(_CHUNK_BYTES, decode_content=False):
+            received += len(chunk)
+            if received > self._limit:
+                break
+        return received
+
+    def _session(self, connections: int) -> requests.Session:
+        client = self._gear.plan.client
+        session = _Session()
+        session.trust_env = False
+        # Targets are on this machine, where there is nobody to pretend to be one.
+        session.verify = False
+        session.headers.clear()
+        session.headers.update(HEADERS)
+        session.headers["Connection"] = "keep-alive" if client.reuse_connections else "close"
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = _Adapter(self._lines, connections, reuse=client.reuse_connections)
+        session.mount("http://", adapter)
+        session.mount("https://", adapter)
+        return session
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None, or requests would read the whole body of a redirect to prepare the next one."""
+
+
+class _Adapter(HTTPAdapter):
+    """A pool as large as the number of users that share it; nothing is sent twice."""
+
+    def __init__(self, lines: Lines, connections: int, *, reuse: bool) -> None:
+        self._pools = pools(lines, reuse=reuse)
+        super().__init__(pool_connections=1, pool_maxsize=connections, max_retries=0)
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = self._pools
