@@ -61,8 +61,7 @@ def _lifespan(settings: Settings, store: Store, bench: Bench) -> Lifespan:
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
     if not app.openapi_schema:
-        routes = [route for route in app.routes if getattr(route, "include_in_schema", False)]
-        schema = get_openapi(title=app.title, version=app.version, routes=routes)
+        schema = get_openapi(title=app.title, version=app.version, routes=app.routes)
         schema.setdefault("components", {}).setdefault("schemas", {}).update(SPEC_SCHEMAS)
         app.openapi_schema = schema
     return app.openapi_schema

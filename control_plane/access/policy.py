@@ -27,8 +27,10 @@ _ROUTES: dict[Role, tuple[str, ...]] = {
         "GET /compare.csv",
         "GET /compare.json",
         "GET /docs",
+        "GET /glossary",
         "GET /history",
         "GET /openapi.json",
+        "GET /queue",
         "GET /runs/new",
         "GET /runs/{run_id}",
         "GET /runs/{run_id}.csv",
@@ -50,7 +52,7 @@ def role_of(route: str) -> Role | None:
 
 
 def routes_of(app: FastAPI) -> Iterator[str]:
-    """Every route as `METHOD path`, those of included routers too; a mount counts as GET, HEAD as well."""
+    """Every route as `METHOD path`, also of included routers; mounts and HEAD count as GET."""
     for route in iter_route_contexts(app.routes):
         methods = getattr(route, "methods", None) or {"GET"}
         for method in sorted(methods - {"HEAD"}):

@@ -1,0 +1,77 @@
+"""How long the dashboard takes to make its pages: run, comparison of 10, history of 10,000.
+
+    .venv/bin/python -m bench.pages [--requests 40]
+
+The pages come from a real dashboard over loopback. Each is asked for in turn, so that no page
+profits from the others; the median of each is printed beside the limit that it is held to.
+"""
+
+import argparse
+import contextlib
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from control_plane.domain.states import State
+from control_plane.store.store import Draft, Store, open_store
+from tests.builders import classic, finished, items
+from tests.dashboard import Dashboard, dashboard
+
+LIMIT_S = 0.050
+RUNS = 10_000
+BATCH = 500
+
+
+def main() -> None:
+    """Fill a database, start a dashboard on it, and time its pages."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--requests", type=int, default=40, help="how often each page is made")
+    count = parser.parse_args().requests
+    with tempfile.TemporaryDirectory() as folder, _served(Path(folder)) as (looplab, paths):
+        spent: dict[str, list[float]] = {name: [] for name in paths}
+        for _ in range(count):
+            for name, path in paths.items():
+                spent[name].append(_seconds(looplab, path))
+    print(f"{'page':32} {'median':>8} {'limit':>8} {'ratio':>6}")
+    for name, times in spent.items():
+        median = statistics.median(times)
+        print(f"{name:32} {median:7.4f}s {LIMIT_S:7.3f}s {median / LIMIT_S:6.2f}")
+
+
+@contextlib.contextmanager
+def _served(folder: Path) -> Iterator[tuple[Dashboard, dict[str, str]]]:
+    store = open_store(folder / "runs.db")
+    ids = _filled(store)
+    store.close()
+    with dashboard(folder) as looplab:
+        yield (
+            looplab,
+            {
+                "run": f"/runs/{ids[0]}",
+                "compare of 10 runs": f"/compare?runs={','.join(ids)}",
+                "history of 10,000 runs": "/history",
+            },
+        )
+
+
+def _filled(store: Store) -> list[str]:
+    """Ten finished runs on top of many cancelled ones."""
+    for _ in range(RUNS // BATCH):
+        for run in store.add([Draft(items())] * BATCH):
+            store.move(run.id, State.QUEUED, State.CANCELLED, reason="cancelled while queued")
+    shapes = classic()
+    return [finished(store, *shapes[number % len(shapes)]).id for number in range(10)]
+
+
+def _seconds(looplab: Dashboard, path: str) -> float:
+    begun = time.perf_counter()
+    answer = looplab.get(path)
+    spent = time.perf_counter() - begun
+    assert answer.status_code == 200, answer.text
+    return spent
+
+
+if __name__ == "__main__":
+    main()
