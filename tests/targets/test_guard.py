@@ -133,7 +133,7 @@ async def test_the_death_of_guard_or_master_ends_all(
         assert await started.ended() == "target died, signal 9"
         assert started.failure() == "target died, signal 9"
         site.assert_gone()
-        assert not listening(started)
+        until(lambda: not listening(started), lambda: "the listener is closed", GONE_S)
     assert started.failure() == "target died, signal 9"
 
 
