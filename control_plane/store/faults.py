@@ -1,5 +1,6 @@
 """SQLite's errors as ours, each one readable line."""
 
+import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ _KINDS: tuple[tuple[str, type[StoreError], str], ...] = (
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Raise StoreError, DatabaseBusy or DatabaseFull for what SQLite refuses."""
+    """Raise StoreError, DatabaseBusy or DatabaseFull for what SQLite or the system refuses."""
     try:
         yield
     except PoolTimeout as error:
@@ -32,6 +33,9 @@ def readable(path: Path) -> Iterator[None]:
         raise fault(path, error.orig) from error
     except sqlite3.Error as error:
         raise fault(path, error) from error
+    except OSError as error:
+        kind = DatabaseFull if error.errno == errno.ENOSPC else StoreError
+        raise kind(f"{error.filename or path} cannot be written: {error.strerror}.") from error
 
 
 def fault(path: Path, error: BaseException | None) -> StoreError:

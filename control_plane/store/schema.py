@@ -17,22 +17,30 @@ from control_plane.store.migrations import HEAD
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def prepare(path: Path) -> None:
-    """Leave a database of the present schema at `path`; the caller holds its lock.
+def check(path: Path) -> str | None:
+    """The revision of the file at `path`; None when a database can be made there.
 
     Raises StoreError, with the file unchanged, for what is not a database of ours or is newer.
     """
+    if not usable(path):
+        return None
     with readable(path):
-        if not usable(path):
-            _create(path)
-            return
         version = schema_version(path)
-        if version > HEAD:
-            raise StoreError(
-                f"{path} has schema {version}, and this Looplab knows schemas up to {HEAD}: "
-                "use the newer Looplab, or choose another file with --db."
-            )
-        if version < HEAD:
+    if version > HEAD:
+        raise StoreError(
+            f"{path} has schema {version}, and this Looplab knows schemas up to {HEAD}: "
+            "use the newer Looplab, or choose another file with --db."
+        )
+    return version
+
+
+def prepare(path: Path) -> None:
+    """Leave a database of the present schema at `path`, whose lock the caller holds."""
+    version = check(path)
+    with readable(path):
+        if version is None:
+            _create(path)
+        elif version < HEAD:
             back_up(path, version)
             migrate(path)
 

@@ -5,13 +5,11 @@ from pathlib import Path
 
 from sqlmodel import select
 
-from control_plane.domain.errors import LooplabError
 from control_plane.store.database import Database
-from control_plane.store.file import usable
 from control_plane.store.lock import Lock
 from control_plane.store.reader import Reader, RunPage
 from control_plane.store.rows import Draft
-from control_plane.store.schema import prepare
+from control_plane.store.schema import check, prepare
 from control_plane.store.tables import Meta
 from control_plane.store.writer import Writer
 
@@ -54,11 +52,11 @@ def open_store(path: Path) -> Store:
     a database of ours, is newer, damaged or cannot be written; the file is then unchanged.
     """
     resolved = path.expanduser().resolve()
-    usable(resolved)
+    check(resolved)
     lock = Lock(resolved)
     try:
         prepare(resolved)
         return Store(resolved, lock)
-    except LooplabError:
+    except BaseException:
         lock.release()
         raise

@@ -1,0 +1,60 @@
+"""What tests of the store look at from outside, and processes that are killed in it."""
+
+import contextlib
+import hashlib
+import os
+import signal
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, event
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def ask(path: Path, sql: str) -> list[tuple[Any, ...]]:
+    """Rows of a query over a connection of its own."""
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        return connection.execute(sql).fetchall()
+
+
+def sound(path: Path) -> bool:
+    checks = ask(path, "PRAGMA integrity_check"), ask(path, "PRAGMA foreign_key_check")
+    return checks == ([("ok",)], [])
+
+
+def killed_at(statement: int, work: Callable[[], None], arm: Callable[[], None]) -> bool:
+    """Run `work` in a forked process that kills itself right before its nth statement.
+
+    `arm` comes first and is not counted. A COMMIT counts as a statement. False: `work` had fewer;
+    it is killed after its end.
+    """
+    child = os.fork()
+    if not child:
+        _in_child(statement, work, arm)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status), f"the process ended by itself: {status}"
+    return os.WTERMSIG(status) == signal.SIGKILL
+
+
+def _in_child(statement: int, work: Callable[[], None], arm: Callable[[], None]) -> None:
+    try:
+        arm()
+        left = statement
+
+        def count(*_: object) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        event.listen(Engine, "before_cursor_execute", count)
+        event.listen(Engine, "commit", count)
+        work()
+        os.kill(os.getpid(), signal.SIGUSR1)
+    finally:
+        os._exit(3)

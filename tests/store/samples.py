@@ -1,0 +1,51 @@
+"""Runs in chosen states, and results in a form that can be compared."""
+
+from typing import Any
+
+from control_plane.domain.histogram import Histogram
+from control_plane.domain.run import Run, StreamResult
+from control_plane.domain.states import State
+from control_plane.store.rows import Draft
+from control_plane.store.store import Store
+from tests.builders import items
+
+PATH = {
+    State.QUEUED: (),
+    State.STARTING: (State.STARTING,),
+    State.WARMING: (State.STARTING, State.WARMING),
+    State.RUNNING: (State.STARTING, State.WARMING, State.RUNNING),
+    State.FINALIZING: (State.STARTING, State.WARMING, State.RUNNING, State.FINALIZING),
+    State.FAILED: (State.STARTING, State.FAILED),
+    State.CANCELLED: (State.CANCELLED,),
+    State.INTERRUPTED: (State.INTERRUPTED,),
+}
+
+
+def draft(configuration: str = "uvicorn", **changes: Any) -> Draft:
+    return Draft(items(**changes), configuration)
+
+
+def in_state(store: Store, state: State, **changes: Any) -> Run:
+    """A run that was led to `state`; finished ones come from tests.builders."""
+    (run,) = store.add([draft(**changes)])
+    for after in PATH[state]:
+        run = store.move(run.id, run.state, after)
+    return run
+
+
+def plain(value: Any) -> Any:
+    """Histograms as lists, so that results can be compared."""
+    if isinstance(value, Histogram):
+        exact = (value.minimum_ns, value.maximum_ns, value.sum_ns)
+        return (value.indices.tolist(), value.counts.tolist(), exact)
+    if isinstance(value, StreamResult):
+        seconds = value.seconds
+        listed = (
+            None
+            if seconds is None
+            else [
+                (one.index, one.errors, plain(one.service), plain(one.response)) for one in seconds
+            ]
+        )
+        return (value.summary, plain(value.service), plain(value.response), value.timeline, listed)
+    return value

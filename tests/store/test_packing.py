@@ -1,0 +1,67 @@
+"""Blobs give back exactly what went in."""
+
+import zlib
+
+import numpy as np
+import pytest
+
+from control_plane.domain.histogram import EMPTY, HIGHEST_NS, Histogram
+from control_plane.domain.record import Second
+from control_plane.store.packing import (
+    pack_histogram,
+    pack_seconds,
+    unpack_histogram,
+    unpack_seconds,
+)
+
+
+def of(*values_ns: int) -> Histogram:
+    return Histogram.of(np.array(values_ns, np.int64))
+
+
+def contents(histogram: Histogram) -> tuple[object, ...]:
+    return (
+        histogram.indices.tolist(),
+        histogram.counts.tolist(),
+        histogram.minimum_ns,
+        histogram.maximum_ns,
+        histogram.sum_ns,
+    )
+
+
+HISTOGRAMS = {
+    "empty": EMPTY,
+    "one": of(1),
+    "both ends": of(0, HIGHEST_NS),
+    "many": Histogram.of(np.random.default_rng(1).integers(1, 10**10, 50_000)),
+    "a sum beyond 64 bits": Histogram(
+        np.array([7], np.int64), np.array([2**40], np.int64), 7, 7, 2**70
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", HISTOGRAMS)
+def test_a_histogram_comes_back(kind: str) -> None:
+    back = unpack_histogram(pack_histogram(HISTOGRAMS[kind]))
+    assert contents(back) == contents(HISTOGRAMS[kind])
+    assert back.indices.dtype == back.counts.dtype == np.int64
+
+
+def test_seconds_come_back_in_order() -> None:
+    given = (
+        Second(0, 0, of(5, 6), of(7, 8)),
+        Second(1, 12, EMPTY, EMPTY),
+        Second(4, 0, of(9), HISTOGRAMS["many"]),
+    )
+    back = unpack_seconds(pack_seconds(given))
+    assert [(one.index, one.errors) for one in back] == [(0, 0), (1, 12), (4, 0)]
+    for one, other in zip(back, given, strict=True):
+        assert contents(one.service) == contents(other.service)
+        assert contents(one.response) == contents(other.response)
+    assert unpack_seconds(pack_seconds(())) == ()
+
+
+def test_a_damaged_blob_is_noticed() -> None:
+    blob = pack_histogram(HISTOGRAMS["many"])
+    with pytest.raises(zlib.error):
+        unpack_histogram(blob[:-9])

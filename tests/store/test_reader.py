@@ -1,0 +1,205 @@
+"""What was written is read back, and lists hold exactly what was asked for."""
+
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from control_plane.domain.errors import InvalidInput, NotFound
+from control_plane.domain.result import Validity
+from control_plane.domain.run import Run
+from control_plane.domain.states import State
+from control_plane.store.store import Store, open_store
+from tests.builders import ASYNC, BLOCKING, FAILING, finished, items, merged_streams, trial_of
+from tests.store.samples import draft, in_state, plain
+
+NOWHERE = "0000000000"
+
+
+def titles(store: Store, **asked) -> list[str]:
+    page = store.runs(**{"limit": 50, **asked})
+    assert page.total == len(page.runs)
+    return [run.title for run in page.runs]
+
+
+def test_a_finished_run_reads_back_the_same_after_a_restart(path: Path) -> None:
+    spec = items(trials=2, stop={"duration_s": 3}, title="x", tags=["a"])
+    with closing(open_store(path)) as store:
+        run = finished(store, spec, FAILING)
+        detail = store.detail(run.id)
+        trials = store.trial_results(run.id)
+    given = [trial_of(spec, FAILING, block) for block in range(2)]
+    for stored, made in zip(trials, given, strict=True):
+        assert (stored.trial, stored.gauges) == (made.trial, made.gauges)
+        assert [plain(one) for one in stored.streams] == [plain(one) for one in made.streams]
+    merged = merged_streams(spec, given)
+    assert [plain(one) for one in detail.streams.values()] == [plain(one) for one in merged]
+    assert detail.gauges == tuple(one.gauges for one in given)
+    assert detail.timelines == {"items": tuple(one.streams[0].timeline for one in given)}
+    assert run.streams == tuple(one.summary for one in merged)
+    assert run.trials == tuple(one.trial for one in given)
+    with closing(open_store(path)) as store:
+        assert store.run(run.id) == detail.run == run
+        assert store.gauges(run.id) == detail.gauges
+
+
+def test_streams_keep_the_order_of_the_spec(store: Store) -> None:
+    spec = items(trials=1)
+    (stream,) = spec.workload.streams
+    named = tuple(replace(stream, name=name) for name in ("z", "a", "m"))
+    run = finished(store, replace(spec, workload=replace(spec.workload, streams=named)), ASYNC)
+    assert [one.name for one in run.streams] == ["z", "a", "m"]
+    assert [one.name for one in run.trials[0].streams] == ["z", "a", "m"]
+    assert list(store.detail(run.id).streams) == ["z", "a", "m"]
+    assert [one.name for one in store.runs(limit=1).runs[0].streams] == ["z", "a", "m"]
+
+
+def test_a_run_without_results_has_an_empty_detail(store: Store) -> None:
+    (run,) = store.add([draft()])
+    detail = store.detail(run.id)
+    assert (detail.run, detail.streams, detail.timelines, detail.gauges) == (run, {}, {}, ())
+    assert store.trial_results(run.id) == ()
+
+
+def test_unknown_runs_are_not_found(store: Store) -> None:
+    for read in (store.run, store.detail, store.gauges, store.trial_results):
+        with pytest.raises(NotFound, match=NOWHERE):
+            read(NOWHERE)
+    assert store.position(NOWHERE) is None
+
+
+def test_the_list_is_newest_first_and_without_trials(store: Store) -> None:
+    runs = [finished(store, items(title=str(n), trials=1), ASYNC) for n in range(3)]
+    page = store.runs(limit=3)
+    assert page.runs == tuple(replace(run, trials=()) for run in reversed(runs))
+    assert (page.next_cursor, page.total) == (None, 3)
+
+
+def test_pages_hold_each_run_once_though_runs_come_and_go(store: Store) -> None:
+    made = [run.id for run in store.add([draft(title=str(n)) for n in range(7)])]
+    first = store.runs(limit=3)
+    store.move(made[3], State.QUEUED, State.CANCELLED)
+    store.delete(made[3])
+    store.add([draft(title="later")])
+    second = store.runs(limit=3, cursor=first.next_cursor)
+    assert [run.title for run in first.runs] == ["6", "5", "4"]
+    assert [run.title for run in second.runs] == ["2", "1", "0"]
+    assert second.next_cursor is None
+    assert second.total == 7
+
+
+@pytest.fixture
+def history(store: Store) -> Store:
+    finished(store, items(title="alpha async", tags=["a", "b"], trials=1), ASYNC)
+    blocking = items(title="Alpha BLOCKING é", tags=["b"], trials=1, concurrency=1,
+                     client={"strategy": "blocking"})  # fmt: skip
+    finished(store, blocking, replace(BLOCKING, restarts=1))
+    in_state(store, State.FAILED, title='50% "quoted" _x', tags=["c"], configuration="2 workers")
+    in_state(store, State.QUEUED, title="gamma", configuration="2 workers")
+    return store
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({}, ["gamma", '50% "quoted" _x', "Alpha BLOCKING é", "alpha async"]),
+        ({"state": State.FINISHED}, ["Alpha BLOCKING é", "alpha async"]),
+        ({"state": State.RUNNING}, []),
+        ({"tag": "b"}, ["Alpha BLOCKING é", "alpha async"]),
+        ({"tag": "a", "state": State.FINISHED}, ["alpha async"]),
+        ({"tag": "a", "state": State.QUEUED}, []),
+        ({"tag": "nowhere"}, []),
+        ({"strategy": "blocking"}, ["Alpha BLOCKING é"]),
+        ({"configuration": "2 workers"}, ["gamma", '50% "quoted" _x']),
+        ({"validity": "valid"}, ["alpha async"]),
+        ({"validity": "invalid"}, ["Alpha BLOCKING é"]),
+        ({"text": "alpha"}, ["Alpha BLOCKING é", "alpha async"]),
+        ({"text": "ALPHA sync"}, ["alpha async"]),
+        ({"text": "alpha é"}, ["Alpha BLOCKING é"]),
+        ({"text": "  "}, ["gamma", '50% "quoted" _x', "Alpha BLOCKING é", "alpha async"]),
+        ({"text": "%"}, ['50% "quoted" _x']),
+        ({"text": "_x"}, ['50% "quoted" _x']),
+        ({"text": '"quoted"'}, ['50% "quoted" _x']),
+        ({"text": "NOT alpha"}, []),
+        ({"text": "alpha", "tag": "a"}, ["alpha async"]),
+        ({"text": "alpha", "tag": "b", "strategy": "async"}, ["alpha async"]),
+        ({"text": "' OR 1=1 --"}, []),
+        ({"text": None, "tag": "", "state": None, "strategy": ""},
+         ["gamma", '50% "quoted" _x', "Alpha BLOCKING é", "alpha async"]),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_filters(history: Store, asked, found: list[str]) -> None:
+    assert titles(history, **asked) == found
+    if len(found) > 1:
+        first = history.runs(**{**asked, "limit": 1})
+        rest = history.runs(**{**asked, "limit": 50, "cursor": first.next_cursor})
+        assert [run.title for run in (*first.runs, *rest.runs)] == found
+        assert first.total == rest.total == len(found)
+
+
+def test_a_run_is_found_by_its_id(history: Store) -> None:
+    (run,) = history.add([draft(title="delta")])
+    assert titles(history, text=run.id) == ["delta"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"limit": 0},
+        {"limit": 201},
+        {"cursor": "zz"},
+        {"cursor": "-1"},
+        {"cursor": "f" * 16},
+        {"cursor": "1\x00"},
+        {"tag": "a\x00"},
+        {"text": "a\ud800"},
+        {"strategy": "\x00"},
+        {"configuration": "\x00"},
+        {"validity": "\udfff"},
+    ],
+    ids=ascii,
+)
+def test_what_cannot_be_asked_is_refused_at_its_field(store: Store, wrong) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        store.runs(**{"limit": 5, **wrong})
+    assert [one.field for one in refused.value.fields] == list(wrong)
+
+
+def test_the_queue_is_first_in_first_out(store: Store) -> None:
+    runs = store.add([draft(title=str(n)) for n in range(3)])
+    assert store.count_queued() == 3
+    assert [store.position(run.id) for run in runs] == [1, 2, 3]
+    assert store.next_queued() == runs[0]
+    store.move(runs[0].id, State.QUEUED, State.STARTING)
+    store.move(runs[1].id, State.QUEUED, State.CANCELLED)
+    assert [store.position(run.id) for run in runs] == [None, None, 1]
+    assert store.next_queued() == runs[2]
+    store.move(runs[2].id, State.QUEUED, State.STARTING)
+    assert store.next_queued() is None
+    assert store.count_queued() == 0
+
+
+def test_the_last_rate_is_that_of_the_same_kind(store: Store) -> None:
+    def done(configuration: str, rate: float) -> Run:
+        (run,) = store.add([draft(configuration, trials=1)])
+        for after in (State.STARTING, State.RUNNING, State.FINALIZING):
+            run = store.move(run.id, run.state, after)
+        merged = merged_streams(run.spec, [trial_of(run.spec, ASYNC)])
+        exact = [replace(merged[0], summary=replace(merged[0].summary, throughput_per_s=rate))]
+        return store.finish(run.id, exact, Validity(None))
+
+    assert store.last_rate("async", "one") is None
+    done("one", 100.0)
+    done("two", 200.0)
+    assert store.last_rate("async", "one") == 100.0
+    done("one", 300.0)
+    in_state(store, State.FAILED, configuration="one")
+    assert store.last_rate("async", "one") == 300.0
+    assert store.last_rate("blocking", "one") is None
+
+
+def test_tags_are_listed_once(store: Store) -> None:
+    store.add([draft(tags=["b", "a"]), draft(tags=["b", "é"])])
+    assert store.tags() == ["a", "b", "é"]

@@ -1,0 +1,141 @@
+"""The schema: as the tables say, older ones brought up to date, newer ones refused."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlmodel import SQLModel
+
+from control_plane.domain.errors import StoreError
+from control_plane.store import schema
+from control_plane.store.database import engine
+from control_plane.store.migrations import HEAD
+from control_plane.store.store import open_store
+from tests.builders import ASYNC, finished, items
+from tests.store.places import ask, digest, killed_at, sound
+
+NEXT = '''
+"""Give runs a colour and break where `fault` says so."""
+import sqlalchemy as sa
+from alembic import op
+revision = "0002"
+down_revision = "0001"
+def upgrade():
+    with op.batch_alter_table("run", recreate="always") as run:
+        run.add_column(sa.Column("colour", sa.String(), server_default="red"))
+    op.execute("UPDATE run SET title = title || '!'")
+    op.execute("{fault}")
+'''
+
+
+@pytest.fixture
+def newer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A function that adds a revision 0002 which ends with the given statement."""
+
+    def add(fault: str) -> None:
+        folder = tmp_path / "migrations"
+        shutil.copytree(schema.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        (folder / "versions" / "0002_colour.py").write_text(NEXT.format(fault=fault))
+        monkeypatch.setattr(schema, "MIGRATIONS", folder)
+        monkeypatch.setattr(schema, "HEAD", "0002")
+
+    return add
+
+
+@pytest.fixture
+def filled(path: Path) -> Path:
+    store = open_store(path)
+    finished(store, items(trials=1, title="kept", tags=["a"]), ASYNC)
+    store.close()
+    return path
+
+
+def test_the_migrations_make_what_the_tables_say(path: Path) -> None:
+    open_store(path).close()
+    made = engine(path, begin="BEGIN", connections=1)
+    with made.connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "include_name": lambda name, kind, _: (
+                    kind != "table" or not str(name).startswith("run_text")
+                ),
+                "compare_type": True,
+            },
+        )
+        assert compare_metadata(context, SQLModel.metadata) == []
+    made.dispose()
+
+
+def test_head_is_the_last_revision() -> None:
+    assert ScriptDirectory(str(schema.MIGRATIONS)).get_current_head() == HEAD
+
+
+def test_a_newer_schema_is_refused_and_both_are_named(filled: Path) -> None:
+    ask(filled, "UPDATE alembic_version SET version_num = '0999'")
+    before = digest(filled)
+    with pytest.raises(StoreError, match=r"0999.*0001"):
+        open_store(filled)
+    assert digest(filled) == before
+
+
+def test_an_older_schema_is_copied_and_brought_up_to_date(filled: Path, newer) -> None:
+    newer("SELECT 1")
+    rows = ask(filled, "SELECT count(*) FROM trial_stream")
+    schema.prepare(filled)
+    assert ask(filled, "SELECT version_num FROM alembic_version") == [("0002",)]
+    assert ask(filled, "SELECT title, colour FROM run") == [("kept!", "red")]
+    assert ask(filled, "SELECT count(*) FROM trial_stream") == rows
+    assert sound(filled)
+    (copy,) = filled.parent.glob("runs.db.schema-0001-*")
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert ask(copy, "SELECT title FROM run") == [("kept",)]
+    assert schema.schema_version(copy) == "0001"
+
+
+@pytest.mark.parametrize("fault", ["DELETE FROM run", "INSERT INTO nowhere VALUES (1)"])
+def test_a_migration_that_fails_changes_nothing(filled: Path, newer, fault: str) -> None:
+    """Rows that lose their run are found before the end, though nothing refuses the deletion."""
+    newer(fault)
+    with pytest.raises(StoreError):
+        schema.prepare(filled)
+    assert ask(filled, "SELECT version_num FROM alembic_version") == [("0001",)]
+    assert ask(filled, "SELECT title FROM run") == [("kept",)]
+    assert sound(filled)
+
+
+def test_a_killed_migration_leaves_the_previous_schema(filled: Path, newer) -> None:
+    newer("SELECT 1")
+    statement = 1
+    while killed_at(statement, lambda: schema.migrate(filled), lambda: None):
+        assert ask(filled, "SELECT version_num FROM alembic_version") == [("0001",)]
+        assert ask(filled, "SELECT title FROM run") == [("kept",)]
+        assert sound(filled)
+        statement += 3
+    assert statement > 10
+    assert ask(filled, "SELECT version_num FROM alembic_version") == [("0002",)]
+
+
+def test_a_killed_first_start_leaves_no_half_database(path: Path) -> None:
+    statement = 1
+    while killed_at(statement, lambda: schema.prepare(path), lambda: None):
+        assert not path.exists()
+        statement += 3
+    assert statement > 20
+    open_store(path).close()
+    assert sorted(one.name for one in path.parent.iterdir()) == ["runs.db", "runs.db.lock"]
+
+
+def test_a_start_without_a_migration_imports_no_alembic(filled: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from control_plane.store.store import open_store;"
+        "open_store(Path(sys.argv[1])).close(); print('alembic' in sys.modules)"
+    )
+    command = [sys.executable, "-c", program, str(filled)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert answer.stdout == "False\n"
