@@ -1,0 +1,30 @@
+"""The metrics that runs are compared by."""
+
+from control_plane.domain.metrics import METRIC, METRICS
+
+
+def test_every_metric_of_the_contract():
+    times = {
+        f"{kind}_time_s.{point}"
+        for kind in ("service", "response")
+        for point in ("mean", "p50", "p90", "p95", "p99", "max")
+    }
+    others = {
+        "duration_s",
+        "throughput_per_s",
+        "error_share",
+        "cpu_s_per_request",
+        "peak_memory_bytes",
+    }
+    assert set(METRIC) == times | others
+    assert len(METRICS) == len(METRIC)
+
+
+def test_more_is_better_for_throughput_alone():
+    assert [one.name for one in METRICS if not one.less_is_better] == ["throughput_per_s"]
+
+
+def test_each_meaning_is_a_sentence_of_its_own():
+    meanings = [one.meaning for one in METRICS]
+    assert len(set(meanings)) == len(meanings)
+    assert all(one.endswith(".") for one in meanings)
