@@ -11,7 +11,7 @@ from fastapi.routing import iter_route_contexts
 
 Role = Literal["public", "viewer", "operator"]
 
-_ROUTES: dict[Role, tuple[str, ...]] = {
+ROUTES: dict[Role, tuple[str, ...]] = {
     "public": (
         "GET /healthz",
         "GET /static",
@@ -26,6 +26,9 @@ _ROUTES: dict[Role, tuple[str, ...]] = {
         "GET /compare",
         "GET /compare.csv",
         "GET /compare.json",
+        "GET /compare.md",
+        "GET /compare/figures/{name}.csv",
+        "GET /compare/live",
         "GET /docs",
         "GET /glossary",
         "GET /history",
@@ -35,19 +38,23 @@ _ROUTES: dict[Role, tuple[str, ...]] = {
         "GET /runs/{run_id}",
         "GET /runs/{run_id}.csv",
         "GET /runs/{run_id}.json",
+        "GET /runs/{run_id}/figures/{name}.csv",
+        "GET /runs/{run_id}/live",
         "GET /targets",
     ),
     "operator": (
         "DELETE /api/runs/{run_id}",
         "POST /api/runs",
         "POST /api/runs/{run_id}/cancel",
+        "POST /runs/{run_id}/again",
+        "POST /runs/{run_id}/cancel",
     ),
 }
 
 
 def role_of(route: str) -> Role | None:
     """The role that `GET /path/{of_the_route}` asks for; None: nobody may use it."""
-    roles = [role for role, routes in _ROUTES.items() if route in routes]
+    roles = [role for role, routes in ROUTES.items() if route in routes]
     return roles[0] if len(roles) == 1 else None
 
 

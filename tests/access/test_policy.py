@@ -1,0 +1,48 @@
+"""Each route of the real application is exactly one of public, viewer, operator."""
+
+from pathlib import Path
+
+import pytest
+
+from control_plane.access.origin import SAFE_METHODS
+from control_plane.access.policy import ROUTES, role_of, routes_of, unlisted
+from control_plane.app import create_app
+from control_plane.jobs.bench import Bench
+from control_plane.settings import Settings
+from control_plane.store.store import open_store
+
+
+@pytest.fixture(scope="module")
+def routes(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    folder: Path = tmp_path_factory.mktemp("policy")
+    store = open_store(folder / "runs.db")
+    bench = Bench(store.instance, folder, frozenset(), "normal")
+    app = create_app(Settings(db=folder / "runs.db"), store, bench)
+    store.close()
+    assert unlisted(app) == []
+    return list(routes_of(app))
+
+
+def test_every_route_has_one_role(routes: list[str]) -> None:
+    assert len(routes) > 10
+    assert {role_of(route) for route in routes} == {"public", "viewer", "operator"}
+
+
+def test_reading_is_for_viewers_and_changing_for_operators(routes: list[str]) -> None:
+    for route in routes:
+        safe = route.split()[0] in SAFE_METHODS
+        assert (role_of(route) == "operator") == (not safe), route
+
+
+def test_only_what_tells_nothing_is_public(routes: list[str]) -> None:
+    public = {route for route in routes if role_of(route) == "public"}
+    assert public == {"GET /healthz", "GET /static"}
+
+
+def test_nothing_is_listed_that_does_not_exist(routes: list[str]) -> None:
+    assert {route for listed in ROUTES.values() for route in listed} <= set(routes)
+
+
+@pytest.mark.parametrize("route", ["GET /nowhere", "POST /", "get /", "", "GET /static/../x"])
+def test_what_is_not_listed_has_no_role(route: str) -> None:
+    assert role_of(route) is None
