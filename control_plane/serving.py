@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import resource
 import signal
@@ -9,6 +10,7 @@ import socket
 import webbrowser
 from collections.abc import Iterator
 
+import requests
 import uvicorn
 
 from control_plane.app import create_app
@@ -20,6 +22,9 @@ from control_plane.targets.listeners import owner_of
 
 GRACE_S = 2
 """How long open answers may take to end when Looplab stops."""
+
+PATIENCE_S = 2
+"""How long the owner of a taken port may take to say who it is."""
 
 BACKGROUND_NICENESS = 5
 
@@ -71,10 +76,20 @@ def listen(settings: Settings) -> socket.socket:
 
 def _refusal(settings: Settings, error: OSError) -> str:
     where = f"{settings.host}:{settings.port}"
+    if error.errno == errno.EADDRINUSE and _is_looplab(f"http://{where}"):
+        return f"Another Looplab is at http://{where}. Open that, or choose another --port."
     owner = owner_of(settings.host, settings.port)
     if owner is None:
         return f"Cannot listen on {where}: {error.strerror}. Choose another with --port."
     return f"Port {where} belongs to {owner}. Choose another with --port."
+
+
+def _is_looplab(url: str) -> bool:
+    with requests.Session() as session, contextlib.suppress(requests.RequestException):
+        session.trust_env = False
+        answer = session.get(f"{url}/healthz", timeout=PATIENCE_S, allow_redirects=False)
+        return answer.content.startswith(b'{"name":"looplab"')
+    return False
 
 
 def lower_priority() -> str:

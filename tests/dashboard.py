@@ -89,7 +89,7 @@ class Dashboard:
 def instance_of(db: Path) -> str:
     """The marker that every process of this database carries."""
     with contextlib.closing(sqlite3.connect(f"file:{db}?mode=ro", uri=True)) as connection:
-        (marker,) = connection.execute("select value from meta where key = 'instance'").fetchone()
+        (marker,) = connection.execute("select instance from meta").fetchone()
     return str(marker)
 
 
