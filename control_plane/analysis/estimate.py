@@ -43,7 +43,7 @@ class Phases:
             ("warm-up", self.warmup_s),
             ("measure", self.measure_s),
         )
-        return ", ".join(f"{name} {value:.2g}{SPACE}s" for name, value in named if value)
+        return ", ".join(f"{name} {_seconds(value)}" for name, value in named if value)
 
 
 def seconds(spec: Spec, rate_per_s: float | None) -> float:
@@ -71,3 +71,8 @@ def _window_s(stream: Stream, rate_per_s: float) -> float:
     if isinstance(load, Closed) and load.think_time_s:
         rate_per_s = min(rate_per_s, concurrency_of(load) / load.think_time_s)
     return stream.start_after_s + stream.stop.requests / rate_per_s
+
+
+def _seconds(value_s: float) -> str:
+    tenths = f"{value_s:,.1f}" if value_s < 10 else f"{value_s:,.0f}"
+    return f"{tenths.removesuffix('.0')}{SPACE}s"

@@ -3,7 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from control_plane.analysis.validity import CENSORED_SHARE, CLIENT_CPU, LITTLE, OTHER_CPU, Level
+from control_plane.analysis.validity import (
+    CENSORED_SHARE,
+    CLIENT_CPU,
+    ERRORS_INVALID,
+    ERRORS_SUSPECT,
+    LITTLE,
+    OTHER_CPU,
+    Level,
+    percent,
+)
 from control_plane.domain.result import Validity
 from control_plane.domain.units import SPACE, count, figures, share
 
@@ -36,22 +45,27 @@ class Gate:
 
 GATES: dict[str, Gate] = {
     "completed": Gate("Completed requests", count, "≥ 1", "no request completed"),
-    "errors": Gate("Errors", share, "≤ 0.1 %, invalid over 1 %", "requests failed"),
+    "errors": Gate(
+        "Errors",
+        share,
+        f"≤ {percent(ERRORS_SUSPECT)}, invalid over {percent(ERRORS_INVALID)}",
+        "requests failed",
+    ),
     "client_cpu": Gate(
-        "Client CPU", share, f"< {share(CLIENT_CPU)} of one core", "the client was at its limit"
+        "Client CPU", share, f"< {percent(CLIENT_CPU)} of one core", "the client was at its limit"
     ),
     "censored": Gate(
         "Oldest in flight at the end",
         share,
-        f"≤ {share(CENSORED_SHARE)} of the window",
+        f"≤ {percent(CENSORED_SHARE)} of the window",
         "requests waited for over half the window",
     ),
     "recorder": Gate(
-        "Little’s law, off by", share, f"≤ {share(LITTLE)}", "the recorded times do not add up"
+        "Little’s law, off by", share, f"≤ {percent(LITTLE)}", "the recorded times do not add up"
     ),
     "target_restarted": Gate("Target restarts", count, "0", "a worker of the target ended"),
     "other_load": Gate(
-        "Other processes", _cores, f"≤ {_cores(OTHER_CPU)}", "other processes were at work"
+        "Other processes", _cores, f"≤ {OTHER_CPU}{SPACE}cores", "other processes were at work"
     ),
 }
 

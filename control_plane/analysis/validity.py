@@ -66,7 +66,7 @@ def errors(trials: Sequence[Trial]) -> Reason:
         return Reason("errors", "ok", f"{text}.", value, ERRORS_SUSPECT)
     limit = ERRORS_INVALID if value > ERRORS_INVALID else ERRORS_SUSPECT
     level: Level = "invalid" if value > ERRORS_INVALID else "suspect"
-    return Reason("errors", level, f"{text} (limit {share(limit)}).", value, limit)
+    return Reason("errors", level, f"{text} (limit {percent(limit)}).", value, limit)
 
 
 def client_cpu(trials: Sequence[Trial]) -> Reason:
@@ -76,7 +76,7 @@ def client_cpu(trials: Sequence[Trial]) -> Reason:
     text = f"Client CPU {share(value)} of one core{_where(worst, trials)}"
     if value < CLIENT_CPU:
         return Reason("client_cpu", "ok", f"{text}.", value, CLIENT_CPU)
-    text += f" (limit {share(CLIENT_CPU)}): read the numbers as facts about the client."
+    text += f" (limit {percent(CLIENT_CPU)}): read the numbers as facts about the client."
     return Reason("client_cpu", "suspect", text, value, CLIENT_CPU)
 
 
@@ -111,7 +111,7 @@ def recorder(trials: Sequence[Trial]) -> Reason | None:
     text = f"Times in the system miss the users by {share(off)}{_where(trial, trials)}"
     if off <= LITTLE:
         return Reason("recorder", "ok", f"{text}.", off, LITTLE)
-    text += f" (limit {share(LITTLE)}): the recorder lost or invented time."
+    text += f" (limit {percent(LITTLE)}): the recorder lost or invented time."
     return Reason("recorder", "invalid", text, off, LITTLE)
 
 
@@ -141,6 +141,11 @@ def other_load(trials: Sequence[Trial]) -> Reason | None:
         return Reason("other_load", "ok", f"{text}.", cores, OTHER_CPU)
     text += f" (limit {OTHER_CPU}): they slowed client or target."
     return Reason("other_load", "suspect", text, cores, OTHER_CPU)
+
+
+def percent(limit: float) -> str:
+    """A round share without trailing zeros: `0.1 %`."""
+    return f"{100 * limit:g}{SPACE}%"
 
 
 def _where(trial: Trial, trials: Sequence[Trial]) -> str:

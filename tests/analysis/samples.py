@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 import numpy as np
 
@@ -23,8 +24,20 @@ from control_plane.domain.spec import (
 )
 from control_plane.domain.states import State
 
+Known = TypeVar("Known")
+
 MS = 1_000_000
 START = datetime(2026, 11, 20, 14, 2, tzinfo=UTC)
+
+
+def known(value: Known | None) -> Known:
+    assert value is not None
+    return value
+
+
+def with_spaces(text: str) -> str:
+    """No-break spaces as plain ones, so that expectations can be typed."""
+    return text.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def histogram(*times_ms: float) -> Histogram:

@@ -1,0 +1,38 @@
+"""The gates as rows of a table."""
+
+from dataclasses import fields
+
+from control_plane.analysis.gates import GATES, gate_rows
+from control_plane.analysis.validity import judge
+from control_plane.domain.result import Censored, Validity
+from tests.analysis.samples import spec, summary, trial, with_spaces
+
+
+def test_each_judged_gate_has_a_row():
+    stream = summary(censored=Censored(3, 0.01, 0.03))
+    one = trial(stream, little_ratio={"items": 1.014}, other_cpu=0.06, busiest_cpu_share=0.12)
+    rows = gate_rows(judge([one], [stream], spec(duration_s=3.0)))
+    spaced = [(row.label, with_spaces(row.value), with_spaces(row.limit)) for row in rows]
+    assert spaced == [
+        ("Errors", "0 %", "≤ 0.1 %, invalid over 1 %"),
+        ("Client CPU", "12 %", "< 85 % of one core"),
+        ("Oldest in flight at the end", "1.0 %", "≤ 50 % of the window"),
+        ("Little’s law, off by", "1.4 %", "≤ 10 %"),
+        ("Target restarts", "0", "0"),
+        ("Other processes", "0.060 cores", "≤ 0.2 cores"),
+    ]
+    assert {row.level for row in rows} == {"ok"}
+
+
+def test_nothing_judged_no_rows():
+    assert gate_rows(Validity(None)) == ()
+
+
+def test_every_gate_that_can_fire_is_described():
+    empty = summary(completed=0, error_share=1.0, errors={"reset": 5})
+    one = trial(empty, busiest_cpu_share=1.0, restarts=1, little_ratio={"items": 2}, other_cpu=1.0)
+    waiting = summary(censored=Censored(3, 2.0, 3.0))
+    found = judge([one, trial(waiting)], [empty], spec(duration_s=3.0))
+    assert {reason.gate for reason in found.judged} == set(GATES)
+    assert all(reason.level != "ok" for reason in found.judged)
+    assert all(getattr(gate, field.name) for gate in GATES.values() for field in fields(gate))
