@@ -20,17 +20,14 @@ class Store(Reader, Writer):
     """An open database that this process alone changes. Thread-safe.
 
     `instance` is the random id of this file, by which processes that belong to it are marked.
+    `announce` tells other processes, through the lock file, the dashboard's address.
     """
 
     def __init__(self, path: Path, lock: Lock) -> None:
         super().__init__(Database(path))
         self.path = path
-        self._lock = lock
+        self._lock, self.announce = lock, lock.announce
         self.instance = self._known_instance()
-
-    def announce(self, url: str) -> None:
-        """Tell other processes, through the lock file, where the dashboard is."""
-        self._lock.announce(url)
 
     def close(self) -> None:
         self._database.close()
