@@ -1,5 +1,6 @@
 """The door of the spec: JSON in, a checked `Spec` out; and back."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -75,13 +76,33 @@ def _only_bursts(document: Mapping[str, Any]) -> bool:
     return models == {"burst"}
 
 
+_MESSAGES = {
+    "missing": "This is missing.",
+    "unexpected_keyword_argument": "There is no such field.",
+    "int_type": "{input} is not a whole number.",
+    "int_from_float": "{input} is not a whole number.",
+    "float_type": "{input} is not a number.",
+    "finite_number": "{input} is not a finite number.",
+    "string_type": "{input} is not text.",
+    "bool_type": "{input} is neither true nor false.",
+    "tuple_type": "{input} is not a list.",
+    "dict_type": "{input} is not an object.",
+    "dataclass_type": "{input} is not an object.",
+    "literal_error": "{input} is none of {expected}.",
+    "union_tag_invalid": "{tag} is none of {expected_tags}.",
+    "union_tag_not_found": "This needs {discriminator}, which tells its kind.",
+}
+"""What people read for pydantic's types of errors."""
+
+_SHOWN = 60
+
+
 def _field_error(error: ErrorDetails, document: Document) -> FieldError:
-    context = error.get("ctx") or {}
-    limit = next(
-        (context[key] for key in ("le", "ge", "lt", "gt", "max_length") if key in context),
-        None,
-    )
-    return FieldError(_path(error["loc"], document), error["msg"], limit)
+    facts = {name: str(value)[:300] for name, value in (error.get("ctx") or {}).items()}
+    facts["tag"] = json.dumps(facts.get("tag", ""))[:_SHOWN]
+    facts["input"] = json.dumps(error["input"], default=repr)[:_SHOWN]
+    message = _MESSAGES.get(error["type"], error["msg"][:300].replace("{", "{{").replace("}", "}}"))
+    return FieldError(_path(error["loc"], document), message.format(**facts))
 
 
 def _path(location: tuple[str | int, ...], document: Document) -> str:
