@@ -23,6 +23,8 @@ from control_plane.store.store import Draft, Store
 from control_plane.targets.catalogue import CATALOGUE, Configuration, configuration, name_of
 from control_plane.targets.command import shown_command
 
+__all__ = ["Configuration", "Desk", "QueueView"]
+
 
 @dataclass(frozen=True)
 class QueueView:
