@@ -25,8 +25,8 @@ def title(comparison: Comparison) -> Sentence:
         return said
     done = len(comparison.runs) - len(waiting)
     so_far = sentence("So far: ", said, " ") if row else ()
-    have = "run has" if done == 1 else "runs have"
-    return sentence(so_far, f"{done} {have} ended, {len(waiting)} to come.")
+    ended = ("No run has", "1 run has")[done] if done < 2 else f"{done} runs have"
+    return sentence(so_far, f"{ended} ended, {len(waiting)} to come.")
 
 
 def primary_row(comparison: Comparison) -> Row | None:

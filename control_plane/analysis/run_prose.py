@@ -140,5 +140,5 @@ def _ended_early(run: Run) -> Banner:
 def _kept(done: int, planned: int) -> str:
     if not done:
         return "Nothing was measured."
-    trials = "Trial 1 is" if done == 1 else f"Trials 1 to {done} are"
+    trials = "Trial 1 is" if done == 1 else f"Trials 1 {'and' if done == 2 else 'to'} {done} are"
     return f"{trials} kept, of {planned} planned. An unfinished run gives no verdict."

@@ -45,8 +45,9 @@ def plain(parts: Sentence) -> str:
 
 
 def times_word(ratio: float) -> Part:
-    """`7.5 times`."""
-    return number(f"{figures(ratio, 2 if ratio < 100 else 3)} times")
+    """`7.5 times`; with three figures near one, where two would say nothing, and from 100 on."""
+    close = 0.9 < ratio < 1.1
+    return number(f"{figures(ratio, 3 if close or ratio >= 100 else 2)} times")
 
 
 def listed(words: Iterable[str]) -> str:

@@ -1,0 +1,46 @@
+"""Sentences in parts."""
+
+import pytest
+
+from control_plane.analysis.labels import label_runs
+from control_plane.analysis.sentence import Part, listed, number, plain, sentence, times_word
+from tests.analysis.samples import run, with_spaces
+
+
+def test_parts_keep_their_order_and_kind():
+    (label,) = label_runs([run(title="async")])
+    found = sentence(label, " serves ", number("7.5 times"), (" more", "."))
+    assert [part.kind for part in found] == ["run", "text", "number", "text", "text"]
+    assert (found[0].text, found[0].run) == ("A async", label)
+    assert with_spaces(plain(found)) == "A async serves 7.5 times more."
+
+
+def test_numbers_do_not_break():
+    assert " " not in number("7.5 times").text
+
+
+def test_nothing_is_an_empty_sentence():
+    assert sentence() == ()
+    assert plain(()) == ""
+    assert sentence("", ()) == (Part(""),)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"),
+    [
+        (7.451, "7.5 times"),
+        (0.894, "0.89 times"),
+        (1.042, "1.04 times"),
+        (0.971, "0.971 times"),
+        (490.6, "491 times"),
+    ],
+)
+def test_factors_in_words(ratio, text):
+    assert with_spaces(times_word(ratio).text) == text
+
+
+@pytest.mark.parametrize(
+    ("words", "text"), [(["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")]
+)
+def test_lists(words, text):
+    assert listed(words) == text
