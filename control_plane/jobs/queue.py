@@ -74,13 +74,9 @@ class Queue:
         return None
 
     async def _end(self, state: State, reason: str) -> None:
-        """Cancel the task, wait until its processes are gone, then write the state."""
+        """Cancel the task, and wait until its processes are gone and its state is written."""
         job, task = self._job, self._task
-        if job is None or task is None:
-            return
-        task.cancel()
-        await asyncio.wait([task])
-        if task.cancelled() and not job.state.terminal:
-            await job.move(
-                state, reason=f"{reason} in trial {job.board.trial} of {job.run.spec.trials}"
-            )
+        if job is not None and task is not None:
+            job.ending = (state, reason)
+            task.cancel()
+            await asyncio.wait([task])

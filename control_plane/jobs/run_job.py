@@ -37,6 +37,7 @@ class RunJob:
     def __post_init__(self) -> None:
         spec = self.run.spec
         self.state = self.run.state
+        self.ending = (State.INTERRUPTED, "Looplab was stopped")
         self.board = Board(
             self.run.id,
             spec.workload.streams,
@@ -46,7 +47,17 @@ class RunJob:
         )
 
     async def execute(self) -> None:
-        """Bring the run to a terminal state; a fault of any kind is a failed run."""
+        """Bring the run to a terminal state; `ending` is the one for a task that is cancelled."""
+        try:
+            await self._execute_or_fail()
+        except asyncio.CancelledError:
+            if not self.state.terminal:
+                state, reason = self.ending
+                place = f"in trial {self.board.trial} of {self.run.spec.trials}"
+                await self.move(state, reason=f"{reason} {place}")
+
+    async def _execute_or_fail(self) -> None:
+        """A fault of any kind is a failed run."""
         try:
             await self._execute()
         except* TrialFailed as group:
