@@ -42,7 +42,7 @@ def work(plan: Plan) -> None:
     """Load runs in a thread of its own, while this one tells what it finds."""
     gear = Gear(
         plan,
-        RequestSource(plan.base_url, plan.stream.requests, plan.seed),
+        RequestSource(plan.stream.requests, plan.seed),
         Recorder(scheduled=plan.scheduled),
         Connections(),
     )

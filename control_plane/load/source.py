@@ -2,10 +2,10 @@
 
 from bisect import bisect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
 from threading import Lock
+from typing import NamedTuple
 
 from control_plane.domain.spec import RequestClass
 from control_plane.load import template
@@ -13,12 +13,13 @@ from control_plane.load.bodies import body, content_type
 from control_plane.load.values import draw
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """`body` is empty where there is none; `expect` None stands for 200 to 299."""
+class Request(NamedTuple):
+    """`path` is encoded and begins with a slash; it may hold a query. `body` is empty where there
+    is none. `expect` None stands for 200 to 299.
+    """
 
     method: str
-    url: str
+    path: str
     headers: Mapping[str, str]
     body: bytes
     expect: frozenset[int] | None
@@ -27,10 +28,9 @@ class Request:
 class _Maker:
     """Makes the requests of one class; what has no placeholders is made once."""
 
-    def __init__(self, base_url: str, request: RequestClass, random: Random) -> None:
+    def __init__(self, request: RequestClass, random: Random) -> None:
         names = request.values.keys()
         self._method = request.method
-        self._base_url = base_url.rstrip("/")
         self._path = template.path(request.path, names)
         self._headers = {
             name: template.header(text, names) for name, text in _headers(request).items()
@@ -45,7 +45,7 @@ class _Maker:
         values = {name: value() for name, value in self._draws.items()}
         return Request(
             self._method,
-            self._base_url + self._path.render(values),
+            self._path.render(values),
             self._rendered(values) if self._fixed_headers is None else self._fixed_headers,
             self._body(values),
             self._expect,
@@ -61,9 +61,9 @@ class RequestSource:
     Safe to use from many threads.
     """
 
-    def __init__(self, base_url: str, requests: Sequence[RequestClass], seed: int) -> None:
+    def __init__(self, requests: Sequence[RequestClass], seed: int) -> None:
         random = Random(seed)
-        self._makers = [_Maker(base_url, one, random) for one in requests]
+        self._makers = [_Maker(one, random) for one in requests]
         self._until = list(accumulate(one.weight for one in requests))
         self._uniform = random.random
         self._lock = Lock()

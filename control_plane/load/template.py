@@ -3,7 +3,6 @@
 import json
 import secrets
 from collections.abc import Callable, Collection, Mapping
-from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -72,9 +71,8 @@ def _mark(name: str, names: Collection[str], mark: str) -> str:
     return f"{{{mark}{name}}}" if name in names else f"{{{name}}}"
 
 
-@lru_cache(maxsize=1_000)
 def _quoted(value: str) -> str:
-    return quote(value, safe="")
+    return value if value.isalnum() and value.isascii() else quote(value, safe="")
 
 
 def _printable(value: str) -> str:

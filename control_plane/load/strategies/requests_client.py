@@ -48,6 +48,7 @@ class RequestsClient:
         urllib3.disable_warnings()
         logging.getLogger("urllib3").setLevel(logging.CRITICAL)
         self._gear = gear
+        self._base_url = gear.plan.base_url.rstrip("/")
         self._limit = gear.plan.client.max_body_bytes
         self._lines = Lines(gear.connections)
         self._lines.watch(gear.recorder, gear.timeout_ns)
@@ -79,7 +80,7 @@ class RequestsClient:
         try:
             response = session.request(
                 request.method,
-                request.url,
+                self._base_url + request.path,
                 headers=request.headers,
                 data=request.body or None,
                 allow_redirects=False,
