@@ -123,7 +123,8 @@ def milliseconds(value_s: float | None) -> float | None:
 
 
 def signed(value: float) -> str:
-    """`+30`, `−2.5`, `0`."""
+    """`+30`, `−2.5`, `+1,500`, `0`."""
     if value == 0:
         return "0"
-    return ("+" if value > 0 else "−") + f"{abs(value):,.3g}"
+    size = abs(value)
+    return ("+" if value > 0 else "−") + (f"{size:,.0f}" if size >= 1_000 else f"{size:.3g}")

@@ -1,0 +1,81 @@
+"""Timelines of several runs on the same axes."""
+
+from dataclasses import replace
+
+import pytest
+
+from control_plane.analysis.charts.run_timelines import run_timelines
+from control_plane.analysis.labels import label_runs
+from control_plane.domain.run import RunDetail
+from control_plane.domain.spec import Target
+from tests.analysis.charts.plotted import annotations, checked
+from tests.analysis.samples import detail, gauges, run, spec, steady, with_spaces
+
+
+def figures(*details: RunDetail, trial: int = 1):
+    return run_timelines(details, label_runs([one.run for one in details]), "items", trial)
+
+
+def of(name: str, median: float, seconds: int, **chosen) -> RunDetail:
+    return detail(run(name * 10, title=name, **chosen), steady(median, seconds=seconds))
+
+
+def test_plotly_takes_them():
+    for figure in figures(of("a", 1.0, 5), of("b", 9.0, 2)):
+        checked(figure)
+
+
+def test_all_have_the_same_axes():
+    long, short = figures(of("a", 1.0, 5), of("b", 9.0, 2))
+    for axis in ("xaxis", "yaxis"):
+        assert long.plot["layout"][axis]["range"] == short.plot["layout"][axis]["range"]
+    assert long.plot["layout"]["xaxis"]["range"] == [0, 5]
+    assert max(short.plot["data"][0]["x"]) == 2
+
+
+def test_titles_name_run_and_work():
+    first, second = figures(of("a", 1.0, 5), of("b", 9.0, 2))
+    assert with_spaces(first.title) == "A a: 2,500 requests in 5.00 s"
+    assert (first.name, second.name) == ("timeline-a", "timeline-b")
+
+
+def test_p50_to_p99_is_an_area():
+    (figure,) = figures(of("a", 1.0, 5))
+    lower, upper, _ = figure.plot["data"]
+    assert upper["fill"] == "tonexty"
+    assert all(high >= low for low, high in zip(lower["y"], upper["y"], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("client", "text", "colour"),
+    [(0.79, "client CPU 79 %", "$ink-3"), (1.0, "client CPU 100 %, the limit", "$cause")],
+)
+def test_a_strip_at_its_limit_is_warm(client, text, colour):
+    one = replace(of("a", 1.0, 3), gauges=(gauges(6, client=client),))
+    (figure,) = figures(one)
+    labels = {with_spaces(one["text"]): one for one in figure.plot["layout"]["annotations"]}
+    assert labels[text]["font"]["color"] == colour
+
+
+def test_the_limit_of_a_target_is_that_of_its_workers():
+    chosen = replace(spec(), target=Target(workers=4))
+    one = replace(of("a", 1.0, 3, spec=chosen), gauges=(gauges(6, target=2.0),))
+    (figure,) = figures(one)
+    strips = figure.plot["data"][2]["z"]
+    assert strips[1] == [0.5, 0.5, 0.5]
+    assert "target CPU 200 %" in with_spaces(figure.label)
+    assert "limit" not in figure.label
+
+
+def test_a_run_without_that_trial_is_left_out():
+    empty = RunDetail(run("b" * 10, title="b", streams=()), {}, {}, ())
+    assert [one.name for one in figures(of("a", 1.0, 5), empty)] == ["timeline-a"]
+    assert figures(of("a", 1.0, 5), trial=2) == ()
+    assert figures() == ()
+
+
+def test_a_run_that_nobody_watched_has_no_strips():
+    (figure,) = figures(replace(of("a", 1.0, 3), gauges=()))
+    checked(figure)
+    assert annotations(figure) == ["p50", "p99"]
+    assert figure.table.columns == ("second", "completed", "p50, ms", "p99, ms")
