@@ -57,8 +57,17 @@ def _target(spec: Spec, limits: Limits) -> Wrong:
         yield from _started("target", spec.target, limits)
 
 
-_LACKS = {"uvicorn": ("worker", "reuse_port")}
-_HAS = {"uvicorn": ("loop", "http", "threads", "reload", "access_log", "keep_alive_s", "backlog")}
+_CHOICES = {
+    "worker", "loop", "http", "threads", "reuse_port", "reload", "access_log", "keep_alive_s",
+    "backlog",
+}  # fmt: skip
+_LACKS = {
+    "uvicorn": ("worker", "reuse_port"),
+    "gunicorn": (),
+    "gunicorn, asgi": ("http",),
+    "hypercorn": ("worker", "http", "reuse_port"),
+    "granian": ("worker", "http", "reuse_port", "keep_alive_s"),
+}
 
 
 def _started(field: str, target: Target, limits: Limits) -> Wrong:
@@ -71,21 +80,30 @@ def _started(field: str, target: Target, limits: Limits) -> Wrong:
         if (value := getattr(target, name)) is not None:
             yield from bounded(f"{field}.{name}", value, 1, high)
     if target.reload and target.workers > 1:
-        yield FieldError(f"{field}.workers", "With reload uvicorn runs one worker: use 1.", 1)
+        yield FieldError(f"{field}.workers", "With reload a server runs one worker: use 1.", 1)
     for name in target.settings.keys() - _BUNDLED_SETTINGS:
         message = "The bundled application has no such setting."
         yield FieldError(f"{field}.settings.{name[:40]}", message)
 
 
+_WORKER_PAIRS = {("uvloop", "httptools"), ("asyncio", "h11")}
+
+
 def _switches(field: str, target: Target) -> Wrong:
     """What a server lacks must be null; what it has must not."""
-    for name in _LACKS[target.server]:
+    server = "gunicorn, asgi" if target.worker == "asgi" else target.server
+    lacks = _LACKS.get(server, _LACKS[target.server])
+    for name in lacks:
         if getattr(target, name) is not None:
-            message = f"{target.server} has no {name}: leave it null."
+            message = f"{server} has no {name}: leave it null."
             yield FieldError(f"{field}.{name}", message)
-    for name in _HAS[target.server]:
+    for name in sorted(_CHOICES - set(lacks)):
         if getattr(target, name) is None:
-            yield FieldError(f"{field}.{name}", f"{target.server} needs {name}.")
+            yield FieldError(f"{field}.{name}", f"{server} needs {name}.")
+    pair = (target.loop, target.http)
+    if target.worker == "uvicorn_worker" and pair not in _WORKER_PAIRS:
+        message = "uvicorn_worker runs uvloop with httptools, or asyncio with h11."
+        yield FieldError(f"{field}.http", message)
 
 
 def _url(field: str, url: str) -> Wrong:

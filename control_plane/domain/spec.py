@@ -23,8 +23,8 @@ class Target:
     """A server that is started for each trial. None marks what the server does not have."""
 
     application: str = "bundled"
-    server: Literal["uvicorn"] = "uvicorn"
-    worker: str | None = None
+    server: Literal["uvicorn", "gunicorn", "hypercorn", "granian"] = "uvicorn"
+    worker: Literal["uvicorn_worker", "asgi"] | None = None
     workers: int = 1
     loop: Literal["uvloop", "asyncio"] | None = "uvloop"
     http: Literal["httptools", "h11"] | None = "httptools"

@@ -6,9 +6,11 @@ from importlib.util import find_spec
 
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.spec import NamedTarget, Target, UrlTarget
-from control_plane.targets.command import DEFAULT_THREADS, UVICORN_BACKLOG, UVICORN_KEEP_ALIVE_S
+from control_plane.targets.command import DEFAULT_THREADS
 
+_DEFAULT = Target()
 SERVERS_EXTRA = {"gunicorn": "servers", "hypercorn": "servers", "granian": "servers"}
+_SWITCHES = {"reuse_port": "reuse port", "reload": "reload", "access_log": "access log"}
 
 
 @dataclass(frozen=True)
@@ -43,32 +45,37 @@ def name_of(target: Target | UrlTarget | NamedTarget) -> str:
 
 def _parts(target: Target) -> Iterator[str]:
     yield target.server
-    yield f"{target.workers} worker" + ("s" if target.workers > 1 else "")
-    yield target.loop or "own loop"
-    if target.http not in {None, "httptools"}:
-        yield target.http
+    yield _counted(target.workers, "worker")
+    yield from filter(None, (target.worker, target.loop))
+    if target.http not in {None, _DEFAULT.http}:
+        yield str(target.http)
     if target.threads not in {None, DEFAULT_THREADS}:
-        yield f"{target.threads} thread" + ("s" if target.threads > 1 else "")
-    if target.reload:
-        yield "reload"
-    if target.access_log:
-        yield "access log"
-    if target.keep_alive_s not in {None, UVICORN_KEEP_ALIVE_S}:
+        yield _counted(target.threads or 0, "thread")
+    yield from (words for name, words in _SWITCHES.items() if getattr(target, name))
+    if target.keep_alive_s not in {None, _DEFAULT.keep_alive_s}:
         yield f"keep-alive {target.keep_alive_s} s"
-    if target.backlog not in {None, UVICORN_BACKLOG}:
+    if target.backlog not in {None, _DEFAULT.backlog}:
         yield f"backlog {target.backlog}"
     yield from (f"{name} {value}" for name, value in sorted(target.settings.items()))
 
 
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def _builtin(target: Target) -> Configuration:
-    available = find_spec(target.server) is not None
+    needed = [target.server, *(["uvicorn_worker"] if target.worker == "uvicorn_worker" else [])]
+    available = all(find_spec(module) is not None for module in needed)
     missing = None if available else SERVERS_EXTRA.get(target.server)
     return Configuration(
         name_of(target), target, builtin=True, available=available, missing_extra=missing
     )
 
 
-_DEFAULT = Target()
+_GUNICORN = replace(_DEFAULT, server="gunicorn", worker="uvicorn_worker", reuse_port=False)
+_GUNICORN_ASGI = replace(_GUNICORN, worker="asgi", http=None)
+_HYPERCORN = replace(_DEFAULT, server="hypercorn", http=None)
+_GRANIAN = replace(_DEFAULT, server="granian", http=None, keep_alive_s=None)
 
 CATALOGUE: tuple[Configuration, ...] = tuple(
     _builtin(target)
@@ -83,5 +90,15 @@ CATALOGUE: tuple[Configuration, ...] = tuple(
         replace(_DEFAULT, threads=200),
         replace(_DEFAULT, access_log=True),
         replace(_DEFAULT, reload=True),
+        _GUNICORN,
+        replace(_GUNICORN, workers=2),
+        replace(_GUNICORN, workers=2, reuse_port=True),
+        _GUNICORN_ASGI,
+        replace(_GUNICORN_ASGI, workers=2),
+        replace(_GUNICORN_ASGI, workers=2, reuse_port=True),
+        _HYPERCORN,
+        replace(_HYPERCORN, workers=2),
+        _GRANIAN,
+        replace(_GRANIAN, workers=2),
     )
 )

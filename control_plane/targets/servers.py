@@ -1,0 +1,83 @@
+"""How each server is told the fields of a configuration: its own options, in its own words.
+
+What a server does at its default is left out for uvicorn, whose defaults the fields have, and
+written out for the others.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from control_plane.domain.spec import Target
+from control_plane.targets.application import Application
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """What is served, and where."""
+
+    served: Application
+    host: str
+    port: int
+
+
+Arguments = Callable[[Target, Endpoint], list[str]]
+
+_DEFAULT = Target()
+_GUNICORN_WORKERS = {
+    ("uvicorn_worker", "uvloop"): "uvicorn_worker.UvicornWorker",
+    ("uvicorn_worker", "asyncio"): "uvicorn_worker.UvicornH11Worker",
+    ("asgi", "uvloop"): "asgi",
+    ("asgi", "asyncio"): "asgi",
+}
+
+
+def _uvicorn(target: Target, at: Endpoint) -> list[str]:
+    arguments = [at.served.app, "--host", at.host, "--port", str(at.port)]
+    arguments += ["--loop", str(target.loop), "--http", str(target.http)]
+    if target.workers > 1:
+        arguments += ["--workers", str(target.workers)]
+    if target.reload:
+        arguments += ["--reload", "--reload-dir", at.served.reload_dir]
+    arguments.append("--access-log" if target.access_log else "--no-access-log")
+    if target.keep_alive_s != _DEFAULT.keep_alive_s:
+        arguments += ["--timeout-keep-alive", str(target.keep_alive_s)]
+    if target.backlog != _DEFAULT.backlog:
+        arguments += ["--backlog", str(target.backlog)]
+    return arguments
+
+
+def _gunicorn(target: Target, at: Endpoint) -> list[str]:
+    """Without its control socket, which all gunicorns of a user share."""
+    worker = _GUNICORN_WORKERS[str(target.worker), str(target.loop)]
+    arguments = [at.served.app, "--bind", f"{at.host}:{at.port}", "--worker-class", worker]
+    arguments += ["--workers", str(target.workers), "--no-control-socket"]
+    if target.worker == "asgi":
+        arguments += ["--asgi-loop", str(target.loop)]
+    arguments += ["--keep-alive", str(target.keep_alive_s), "--backlog", str(target.backlog)]
+    arguments += ["--reuse-port"] if target.reuse_port else []
+    arguments += ["--reload"] if target.reload else []
+    return arguments + (["--access-logfile", "-"] if target.access_log else [])
+
+
+def _hypercorn(target: Target, at: Endpoint) -> list[str]:
+    arguments = [at.served.app, "--bind", f"{at.host}:{at.port}"]
+    arguments += ["--worker-class", str(target.loop), "--workers", str(target.workers)]
+    arguments += ["--keep-alive", str(target.keep_alive_s), "--backlog", str(target.backlog)]
+    arguments += ["--reload"] if target.reload else []
+    return arguments + (["--access-logfile", "-"] if target.access_log else [])
+
+
+def _granian(target: Target, at: Endpoint) -> list[str]:
+    arguments = [at.served.app, "--interface", "asgi", "--host", at.host, "--port", str(at.port)]
+    arguments += ["--workers", str(target.workers), "--loop", str(target.loop)]
+    arguments += ["--backlog", str(target.backlog)]
+    arguments += ["--reload", "--reload-paths", at.served.reload_dir] if target.reload else []
+    return [*arguments, "--access-log" if target.access_log else "--no-access-log"]
+
+
+SERVERS: dict[str, Arguments] = {
+    "uvicorn": _uvicorn,
+    "gunicorn": _gunicorn,
+    "hypercorn": _hypercorn,
+    "granian": _granian,
+}

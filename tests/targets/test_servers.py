@@ -1,0 +1,72 @@
+"""Each server that can be chosen: its words, and what becomes of it when a part is killed."""
+
+import os
+import shlex
+import signal
+from dataclasses import replace
+
+import pytest
+
+from control_plane.domain.spec import Target
+from control_plane.targets import listeners
+from control_plane.targets.catalogue import CATALOGUE
+from control_plane.targets.command import command
+from tests.targets.place import GONE_S, Site, ask, listening, until
+from tests.targets.test_guard import parent_of, workers_of
+
+OTHERS = [known.target for known in CATALOGUE if known.target.server != "uvicorn"]
+REPLACES = {"uvicorn", "gunicorn"}
+"""Servers whose master starts another worker for one that died; the others end."""
+
+
+def name(target: Target) -> str:
+    parts = [target.server, target.worker, str(target.workers), "reuse" * bool(target.reuse_port)]
+    return "-".join(filter(None, parts))
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        (OTHERS[0], "--worker-class uvicorn_worker.UvicornWorker --workers 1 --no-control-socket"),
+        (replace(OTHERS[0], loop="asyncio", http="h11"), "uvicorn_worker.UvicornH11Worker"),
+        (replace(OTHERS[0], reuse_port=True), "--reuse-port"),
+        (replace(OTHERS[3], loop="asyncio"), "--worker-class asgi --workers 1"),
+        (replace(OTHERS[3], loop="asyncio"), "--asgi-loop asyncio --keep-alive 5 --backlog 2048"),
+        (replace(OTHERS[6], access_log=True), "--keep-alive 5 --backlog 2048 --access-logfile -"),
+        (replace(OTHERS[8], reload=True), "--reload --reload-paths target_app --no-access-log"),
+    ],
+)
+def test_fields_become_options(target: Target, words: str) -> None:
+    assert words in shlex.join(command(target, "127.0.0.2", 8001))
+
+
+@pytest.mark.parametrize("target", OTHERS, ids=name)
+async def test_the_death_of_a_worker_is_counted(site: Site, target: Target) -> None:
+    async with site.running("probe", target) as started:
+        assert len(workers_of(started)) >= target.workers
+        os.kill(ask(started.url, "/pid"), signal.SIGKILL)
+        until(lambda: started.restarts(), lambda: "the loss is noticed", 5)
+        if target.server in REPLACES:
+            until(lambda: len(workers_of(started)) == target.workers, lambda: "it is replaced", 5)
+            assert started.failure() is None
+        else:
+            assert (await started.ended()).startswith("target ")
+            site.assert_gone()
+
+
+@pytest.mark.parametrize("target", OTHERS, ids=name)
+@pytest.mark.parametrize("victim", ["guard", "master"])
+async def test_nothing_outlives_guard_or_master(site: Site, target: Target, victim: str) -> None:
+    async with site.running("daemon", target) as started:
+        os.kill(started.pid if victim == "master" else parent_of(started.pid), signal.SIGKILL)
+        assert await started.ended() == "target died, signal 9"
+        site.assert_gone()
+        until(lambda: not listening(started), lambda: "the listener is closed", GONE_S)
+
+
+@pytest.mark.parametrize("target", [known for known in OTHERS if known.workers == 1], ids=name)
+async def test_reload_watches_and_serves(site: Site, target: Target) -> None:
+    async with site.running("probe", replace(target, reload=True, access_log=True)) as started:
+        assert ask(started.url, "/pid") in started.pids()
+        until(lambda: any("/pid" in line for line in started.log()), lambda: "it logs", 2)
+        assert listeners.inodes_at(started.host, started.port)
