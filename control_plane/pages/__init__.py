@@ -2,9 +2,13 @@
 
 from fastapi import APIRouter
 
-from control_plane.pages import docs, queue, words
+from control_plane.pages import compare, docs, exports, live, queue, run, words
 
 router = APIRouter(include_in_schema=False)
 router.include_router(docs.router)
 router.include_router(queue.router)
 router.include_router(words.router)
+router.include_router(exports.router)
+router.include_router(compare.router)
+router.include_router(live.router)
+router.include_router(run.router)

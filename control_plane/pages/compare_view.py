@@ -2,27 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
-from control_plane.analysis.charts.curve import curves_of_runs
-from control_plane.analysis.charts.distribution import distribution_chart
-from control_plane.analysis.charts.figure import Figure
-from control_plane.analysis.charts.metric_lines import metric_lines
-from control_plane.analysis.charts.percentiles import percentile_chart
-from control_plane.analysis.charts.run_timelines import run_timelines
-from control_plane.analysis.charts.shift import shift_chart
-from control_plane.analysis.charts.throughput import BarChart, stream_names, throughput_bars
-from control_plane.analysis.compare_prose import catch, no_verdict, shared_cause, title
+from control_plane.analysis.compare_prose import catch, shared_cause, title
 from control_plane.analysis.comparison import Comparison, compare
 from control_plane.analysis.sentence import Sentence
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.result import Progress
-from control_plane.domain.run import RunDetail
+from control_plane.domain.run import Run, RunDetail
+from control_plane.domain.spec import StopRequests
 from control_plane.domain.units import count
 from control_plane.pages.chosen import Chosen
-from control_plane.pages.numbers_table import NumbersTable, numbers_table
-from control_plane.pages.ratio_view import RatioView, ratio_view
+from control_plane.pages.compare_pictures import Pictures, pictures
+from control_plane.pages.environment import Fact, environment_facts
+from control_plane.pages.others import OtherRun
+from control_plane.pages.run_view import spec_text
 from control_plane.pages.strip import Column, Strip, strip
+from control_plane.pages.view import View
 
 OUTCOMES: tuple[Literal["valid", "suspect", "invalid"], ...] = ("valid", "suspect", "invalid")
 
@@ -36,12 +32,22 @@ class Badge:
 
 
 @dataclass(frozen=True)
-class ComparePage:
-    """`stream` is the one drawn; `streams` those that could be. `waiting`: a run is not over.
+class WorkloadWords:
+    """What all runs have in common: `24,999 ×` and `GET /items/{item_id}`."""
 
-    `refused` names both values where machines differ; `shared` why a ratio has several causes.
+    words: str
+    request: str
+
+
+@dataclass(frozen=True)
+class CompareFragment(View):
+    """`stream` is the one drawn. `waiting`: a run is not over. `specs` as JSON text by run.
+
+    `refused` names both values where machines differ; `shared` says why a ratio has several
+    causes. `environment` is that of the first run that has one.
     """
 
+    template: ClassVar[str] = "partials/compare.html"
     chosen: Chosen
     comparison: Comparison
     waiting: bool
@@ -50,49 +56,61 @@ class ComparePage:
     badges: tuple[Badge, ...]
     facts: tuple[str, ...]
     stream: str
-    streams: tuple[str, ...]
     strip: Strip
     refused: str | None
     shared: str | None
     errors: str
-    ratios: RatioView | None
-    figures: tuple[Figure, ...]
-    metrics: Figure | None
-    bars: BarChart | None
-    timelines: tuple[Figure, ...]
-    numbers: NumbersTable | None
+    pictures: Pictures | None
+    environment: tuple[Fact, ...]
+    specs: tuple[str, ...]
 
 
-def compare_page(
+@dataclass(frozen=True)
+class ComparePage(View):
+    """What does not change while runs finish, around what does. `others` could be added."""
+
+    template: ClassVar[str] = "pages/compare.html"
+    compare: CompareFragment
+    workload: WorkloadWords | None
+    others: tuple[OtherRun, ...]
+
+
+def compare_fragment(
     details: Sequence[RunDetail], chosen: Chosen, progress: Mapping[str, Progress]
-) -> ComparePage:
+) -> CompareFragment:
     """`progress` by id of the runs that are not over. Raises InvalidInput for another stream."""
-    runs = [detail.run for detail in details]
-    comparison = compare(runs, chosen.baseline, anyway=chosen.anyway)
+    comparison = compare([detail.run for detail in details], chosen.baseline, anyway=chosen.anyway)
     stream = drawn_stream(comparison, chosen.stream)
-    drawn = stream in stream_names(comparison)
     columns = strip(comparison, chosen, stream, progress)
-    return ComparePage(
+    return CompareFragment(
         chosen=chosen,
         comparison=comparison,
-        waiting=any(not run.state.terminal for run in runs),
+        waiting=any(not run.state.terminal for run in comparison.runs),
         title=title(comparison),
         catch=catch(comparison),
         badges=_badges(columns.columns),
-        facts=_facts(comparison),
+        facts=_facts(comparison.runs),
         stream=stream,
-        streams=comparison.streams,
         strip=columns,
-        refused=_refused(comparison, chosen),
+        refused=None if chosen.anyway else _refused(comparison),
         shared=shared_cause(comparison),
         errors=_errors(comparison),
-        ratios=ratio_view(comparison, stream),
-        figures=curve_figures(details, comparison, stream),
-        metrics=metric_lines(comparison, stream) if drawn and len(runs) > 2 else None,
-        bars=throughput_bars(comparison, stream) if drawn else None,
-        timelines=run_timelines(details, comparison.labels, stream) if drawn else (),
-        numbers=numbers_table(comparison, stream) if drawn else None,
+        pictures=pictures(details, comparison, stream),
+        environment=_environment(comparison.runs),
+        specs=tuple(spec_text(run) for run in comparison.runs),
     )
+
+
+def shared_workload(runs: Sequence[Run]) -> WorkloadWords | None:
+    """None where the first requests of the runs differ."""
+    streams = [run.spec.workload.streams[0] for run in runs]
+    requests = {f"{one.requests[0].method} {one.requests[0].path}" for one in streams}
+    if len(requests) > 1:
+        return None
+    stops = {one.stop for one in streams}
+    stop = stops.pop()
+    words = f"{count(stop.requests)} ×" if not stops and isinstance(stop, StopRequests) else ""
+    return WorkloadWords(words, requests.pop())
 
 
 def drawn_stream(comparison: Comparison, asked: str | None) -> str:
@@ -101,21 +119,6 @@ def drawn_stream(comparison: Comparison, asked: str | None) -> str:
         message = f"No run has a stream {asked[:40]!r}: there is {', '.join(comparison.streams)}."
         raise InvalidInput(message, (FieldError("stream", message),))
     return asked or comparison.streams[0]
-
-
-def curve_figures(
-    details: Sequence[RunDetail], comparison: Comparison, stream: str
-) -> tuple[Figure, ...]:
-    """Percentiles, the shift to the baseline, and the distribution for one and two runs."""
-    curves = curves_of_runs(details, comparison.labels, stream)
-    if not curves:
-        return ()
-    shift = shift_chart(curves, comparison.baseline)
-    figures = [percentile_chart(curves)]
-    if shift is not None:
-        figures.append(shift)
-    figures.append(distribution_chart(curves))
-    return tuple(figures)
 
 
 def _badges(columns: Sequence[Column]) -> tuple[Badge, ...]:
@@ -128,25 +131,27 @@ def _badges(columns: Sequence[Column]) -> tuple[Badge, ...]:
     return tuple(badges)
 
 
-def _facts(comparison: Comparison) -> tuple[str, ...]:
-    if len(comparison.runs) == 1:
+def _facts(runs: Sequence[Run]) -> tuple[str, ...]:
+    if len(runs) == 1:
         return ()
-    trials = sorted({run.spec.trials for run in comparison.runs})
+    trials = sorted({run.spec.trials for run in runs})
     each = f"{trials[0]}" if len(trials) == 1 else f"{trials[0]} to {trials[-1]}"
     plural = "" if trials == [1] else "s"
-    return (f"{each} trial{plural} of each run, not interleaved", no_verdict(comparison))
+    return (f"{each} trial{plural} of each run, not interleaved",)
 
 
-def _refused(comparison: Comparison, chosen: Chosen) -> str | None:
-    """Why ratios are held back: the machines, with both values."""
-    if chosen.anyway:
-        return None
+def _refused(comparison: Comparison) -> str | None:
     texts = [one.text for one in comparison.refusals.values() if one.kind == "machine"]
     return "; ".join(dict.fromkeys(texts)) or None
 
 
+def _environment(runs: Sequence[Run]) -> tuple[Fact, ...]:
+    known = (environment_facts(run) for run in runs)
+    return next((facts for facts in known if facts), ())
+
+
 def _errors(comparison: Comparison) -> str:
-    """Said also when it is nothing."""
+    """Said also when it is nothing; empty while nothing is measured."""
     failed = {
         run.id: sum(sum(one.errors.values()) for one in run.streams)
         for run in comparison.runs

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from control_plane.analysis.charts.figure import Figure
 from control_plane.analysis.charts.live import live_charts
@@ -13,32 +14,46 @@ from control_plane.domain.spec import StopDuration
 from control_plane.domain.units import NONE, about, count, figures, share
 from control_plane.pages.progress_view import ProgressView, progress_view
 from control_plane.pages.tiles import Tile, error_tile, time_tile
+from control_plane.pages.view import View
 
 RECENT = 4
 """Gauge samples that the CPU tile averages: about two seconds."""
 
 
 @dataclass(frozen=True)
-class LivePage:
-    """`title` is the run's; `words` start with `So far:`. Figures are empty before a window."""
+class LiveFragment(View):
+    """`words` start with `So far:`. Tiles and figures are empty before the run starts."""
 
+    template: ClassVar[str] = "partials/live.html"
     run: Run
     words: str
     progress: ProgressView
     tiles: tuple[Tile, ...]
     figures: tuple[Figure, ...]
     log: tuple[str, ...]
+    seconds_words: str
 
 
-def live_page(run: Run, progress: Progress, live: Live | None, phases: Phases) -> LivePage:
+@dataclass(frozen=True)
+class LivePage(View):
+    """What does not change while the run is under way, around what does. `loads` by stream."""
+
+    template: ClassVar[str] = "pages/live.html"
+    run: Run
+    loads: tuple[str, ...]
+    live: LiveFragment
+
+
+def live_fragment(run: Run, progress: Progress, live: Live | None, phases: Phases) -> LiveFragment:
     view = progress_view(run.spec, progress, live, phases)
-    return LivePage(
+    return LiveFragment(
         run=run,
         words=so_far(live) if live else _waiting(progress),
         progress=view,
         tiles=tuple(_tiles(view, live)) if live else (),
         figures=live_charts(live, window_s(run)) if live else (),
         log=live.log if live else (),
+        seconds_words=_seconds_words(progress),
     )
 
 
@@ -52,11 +67,17 @@ def window_s(run: Run) -> float | None:
     return max(ends) if len(ends) == len(run.spec.workload.streams) else None
 
 
+def _seconds_words(progress: Progress) -> str:
+    return f"Trial {progress.trial}, each second." if progress.trials > 1 else "Each second."
+
+
 def _waiting(progress: Progress) -> str:
-    before = (progress.queue_position or 1) - 1
+    if progress.queue_position is None:
+        return "It is about to start."
+    before = progress.queue_position - 1
     if not before:
-        return "Starts when the run before it has ended."
-    return f"Starts after {count(before)} other {'runs' if before > 1 else 'run'} in the queue."
+        return "It starts when the run before it has ended."
+    return f"It starts after {count(before)} other {'runs' if before > 1 else 'run'} in the queue."
 
 
 def _tiles(view: ProgressView, live: Live) -> Iterator[Tile]:

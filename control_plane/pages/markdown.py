@@ -7,7 +7,8 @@ from control_plane.analysis.comparison import Comparison
 from control_plane.analysis.sentence import plain
 from control_plane.domain.metrics import METRIC, Metric
 from control_plane.domain.run import Run
-from control_plane.domain.units import NONE, rate, ratio, seconds, share, size
+from control_plane.domain.units import NONE, ratio
+from control_plane.pages.ratio_table import WRITTEN
 
 SHOWN = (
     "throughput_per_s",
@@ -19,13 +20,6 @@ SHOWN = (
     "peak_memory_bytes",
 )
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|@~&-])")
-_WRITTEN = {
-    "s": seconds,
-    "per_s": rate,
-    "share": share,
-    "bytes": size,
-    "s_per_request": seconds,
-}
 
 
 def markdown(comparison: Comparison, address: str) -> str:
@@ -57,7 +51,7 @@ def _row(comparison: Comparison, stream: str, metric: Metric) -> list[str]:
 
 
 def _cell(value: float | None, against: float | None, metric: Metric) -> str:
-    text = _WRITTEN[metric.unit](value)
+    text = WRITTEN[metric.unit](value)
     return f"{text} ({ratio(against)})" if against not in {None, 1.0} else text
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from control_plane.analysis.charts.curve import curves_of_streams
 from control_plane.analysis.charts.distribution import distribution_chart
@@ -18,62 +19,85 @@ from control_plane.domain.reading import write_spec
 from control_plane.domain.run import Run, RunDetail
 from control_plane.domain.units import count, seconds
 from control_plane.pages.environment import Fact, environment_facts, environment_line
+from control_plane.pages.others import OtherRun
 from control_plane.pages.streams_table import StreamsTable, streams_table
 from control_plane.pages.tiles import Tile, run_tiles
 from control_plane.pages.trials_view import TrialsView, trials_view
+from control_plane.pages.view import View
+
+TrialLink = tuple[str, str, bool]
+"""Name and address of what can be drawn over time, and whether it is drawn now."""
 
 
 @dataclass(frozen=True)
-class RunPage:
-    """`trial` is the one drawn over time, None for all. Without a result the lower parts are empty.
+class RunPage(View):
+    """Without a result the lower parts are empty. `figure_file` has NAME for a figure's name.
 
-    `log` is what the target printed last: that of the failure, or of the last trial.
+    `log` is what the target printed last: that of the failure, or of the last trial. `key` makes
+    one run of one press of the button, however often it is sent.
     """
 
+    template: ClassVar[str] = "pages/run.html"
+
     run: Run
+    took: str | None
     headline: Sentence
     lede: str
+    judged: str | None
     facts: tuple[str, ...]
     banner: Banner | None
-    invalid: bool
     tiles: tuple[Tile, ...]
-    trial: int | None
     timeline: Figure | None
+    trial_words: str
+    trial_links: tuple[TrialLink, ...]
+    figure_file: str
     curves: tuple[Figure, ...]
     streams: StreamsTable | None
+    streams_words: str
     trials: TrialsView | None
     gates: tuple[GateRow, ...]
     environment: tuple[Fact, ...]
     environment_line: str
     spec_text: str
     log: tuple[str, ...]
+    others: tuple[OtherRun, ...]
+    key: str
 
 
-def run_page(detail: RunDetail, target_name: str, trial: int | None) -> RunPage:
+def run_page(
+    detail: RunDetail,
+    target_name: str,
+    trial: int | None,
+    others: tuple[OtherRun, ...],
+    key: str,
+) -> RunPage:
     """Raises InvalidInput when there is no such trial."""
     run = detail.run
     _check_trial(run, trial)
-    results = run.streams
     return RunPage(
         run=run,
+        took=_took(run),
         headline=headline(run),
         lede=lede(run),
+        judged=_judged(run),
         facts=_facts(run, target_name),
         banner=banner(run),
-        invalid=invalid(run),
-        tiles=run_tiles(results[0], invalid=invalid(run), named=len(results) > 1)
-        if results
-        else (),
-        trial=trial,
+        tiles=run_tiles(run.streams, invalid=invalid(run)) if run.streams else (),
         timeline=timeline_chart(detail, trial) if detail.timelines else None,
+        trial_words=_trial_words(run, trial),
+        trial_links=_trial_links(run, trial),
+        figure_file=_figure_file(run, trial),
         curves=curve_figures(detail),
-        streams=streams_table(run) if results else None,
+        streams=streams_table(run) if run.streams else None,
+        streams_words=_streams_words(run),
         trials=trials_view(run) if run.trials else None,
         gates=gate_rows(run.validity) if run.validity else (),
         environment=environment_facts(run),
         environment_line=environment_line(run),
         spec_text=spec_text(run),
         log=run.log or (run.trials[-1].target.log if run.trials else ()),
+        others=others,
+        key=key,
     )
 
 
@@ -95,6 +119,43 @@ def run_figures(detail: RunDetail, trial: int | None) -> tuple[Figure, ...]:
 def spec_text(run: Run) -> str:
     """Indented JSON, as `looplab run` and the API take it."""
     return json.dumps(write_spec(run.spec), indent=2, ensure_ascii=False)
+
+
+def _took(run: Run) -> str | None:
+    if run.started_at is None or run.finished_at is None:
+        return None
+    return seconds((run.finished_at - run.started_at).total_seconds())
+
+
+def _judged(run: Run) -> str | None:
+    """`valid, 5 of 5 gates`."""
+    if run.validity is None or run.validity.outcome is None:
+        return None
+    quiet = sum(one.level == "ok" for one in run.validity.judged)
+    return f"{run.validity.outcome}, {quiet} of {len(run.validity.judged)} gates"
+
+
+def _trial_words(run: Run, trial: int | None) -> str:
+    if len(run.trials) < 2:
+        return "Each second of the window."
+    return f"Trial {trial} of {len(run.trials)}." if trial else "All trials, one after the other."
+
+
+def _trial_links(run: Run, trial: int | None) -> tuple[TrialLink, ...]:
+    if len(run.trials) < 2:
+        return ()
+    each = range(1, len(run.trials) + 1)
+    chosen = [(str(one), f"/runs/{run.id}?trial={one}#over-time", one == trial) for one in each]
+    return (("All", f"/runs/{run.id}#over-time", trial is None), *chosen)
+
+
+def _figure_file(run: Run, trial: int | None) -> str:
+    return f"/runs/{run.id}/figures/NAME.csv" + (f"?trial={trial}" if trial else "")
+
+
+def _streams_words(run: Run) -> str:
+    merged = "All trials merged. " if len(run.trials) > 1 else ""
+    return f"{merged}Response times; grey: 10 to 99 samples lie beyond."
 
 
 def _check_trial(run: Run, trial: int | None) -> None:

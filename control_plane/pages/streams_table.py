@@ -20,6 +20,8 @@ from control_plane.pages.numbers import (
 NOTICEABLE = 0.01
 """From this relative difference on, the two clocks are shown both."""
 
+SERVICE = "service time, from when it was sent"
+
 STREAM_COLOURS = (1, 6, 3, 2, 4, 5)
 """Number of the run colour that each stream has in the figures of a run."""
 
@@ -30,6 +32,7 @@ class StreamRow:
 
     name: str
     colour: int
+    mark: str
     note: str
     cells: tuple[Cell, ...]
 
@@ -53,10 +56,11 @@ def streams_table(run: Run) -> StreamsTable:
     declared = {stream.name: stream for stream in run.spec.workload.streams}
     rows: list[StreamRow] = []
     for index, summary in enumerate(run.streams):
-        colour = STREAM_COLOURS[index % 6]
-        rows.append(_row(summary, colour, load_words(declared[summary.name]), unit))
+        look = (STREAM_COLOURS[index % 6], "hexagon" if index else "circle")
+        note = load_words(declared[summary.name])
+        rows.append(StreamRow(summary.name, *look, note, _response_cells(summary, unit)))
         if clocks_differ(summary):
-            rows.append(_service_row(summary, colour, unit))
+            rows.append(StreamRow(summary.name, *look, SERVICE, _service_cells(summary, unit)))
     return StreamsTable(heads, tuple(rows))
 
 
@@ -88,21 +92,18 @@ def _thinking(load: Closed) -> str:
     return f", think time {seconds(load.think_time_s)}" if load.think_time_s else ""
 
 
-def _row(summary: Summary, colour: int, note: str, unit: str) -> StreamRow:
-    counts = (
+def _response_cells(summary: Summary, unit: str) -> tuple[Cell, ...]:
+    return (
         Cell(count(summary.completed)),
         error_cell(summary),
         Cell(count(summary.censored.count)),
         Cell(figures(summary.throughput_per_s)),
+        *_times(summary.response_time_s, unit),
     )
-    cells = (*counts, *_times(summary.response_time_s, unit))
-    return StreamRow(summary.name, colour, note, cells)
 
 
-def _service_row(summary: Summary, colour: int, unit: str) -> StreamRow:
-    blank = (Cell(""),) * 4
-    cells = (*blank, *_times(summary.service_time_s, unit))
-    return StreamRow(summary.name, colour, "service time, from when it was sent", cells)
+def _service_cells(summary: Summary, unit: str) -> tuple[Cell, ...]:
+    return (*(Cell(""),) * 4, *_times(summary.service_time_s, unit))
 
 
 def _times(times: Times | None, unit: str) -> Sequence[Cell]:

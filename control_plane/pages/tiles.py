@@ -1,6 +1,7 @@
 """Headline numbers: value, unit, one line of evidence, and how far each can be trusted."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -25,9 +26,9 @@ class Tile:
     state: Literal["full", "greyed", "hidden", "alarm", "warned", "void"] = "full"
 
 
-def run_tiles(summary: Summary, *, invalid: bool, named: bool) -> tuple[Tile, ...]:
-    """Throughput, response times and errors of one stream; `named` says which one."""
-    return tuple(_void(tile) if invalid else tile for tile in _tiles(summary, named=named))
+def run_tiles(streams: Sequence[Summary], *, invalid: bool) -> tuple[Tile, ...]:
+    """Throughput and response times of the first stream, errors of all."""
+    return tuple(_void(tile) if invalid else tile for tile in _tiles(streams))
 
 
 def time_tile(times: Times | None, percentile: str) -> Tile:
@@ -53,15 +54,18 @@ def error_tile(errors: Mapping[str, int], completed: int) -> Tile:
     return Tile("Errors", count(failed), "", classes or f"of {count(ended)} requests")
 
 
-def _tiles(summary: Summary, *, named: bool) -> Iterator[Tile]:
-    which = f", {summary.name}" if named else ""
-    served = f"{count(summary.completed)} in {seconds(summary.duration_s)}"
-    yield Tile(f"Throughput{which}", figures(summary.throughput_per_s), "/s", served)
-    times = summary.response_time_s
+def _tiles(streams: Sequence[Summary]) -> Iterator[Tile]:
+    first = streams[0]
+    which = f", {first.name}" if len(streams) > 1 else ""
+    served = f"{count(first.completed)} in {seconds(first.duration_s)}"
+    yield Tile(f"Throughput{which}", figures(first.throughput_per_s), "/s", served)
     for percentile in PERCENTILES:
-        yield time_tile(times, percentile)
-    yield _longest(times)
-    yield error_tile(summary.errors, summary.completed)
+        yield time_tile(first.response_time_s, percentile)
+    yield _longest(first.response_time_s)
+    errors: Counter[str] = Counter()
+    for stream in streams:
+        errors.update(stream.errors)
+    yield error_tile(errors, sum(stream.completed for stream in streams))
 
 
 def _longest(times: Times | None) -> Tile:

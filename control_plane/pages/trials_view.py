@@ -37,7 +37,6 @@ def trials_view(run: Run) -> TrialsView:
     unit = time_unit(run.streams)
     heads = (
         Head("Trial"),
-        *((Head("Stream"),) if len(run.streams) > 1 else ()),
         Head("Requests"),
         Head("Errors"),
         Head("Throughput", "/s"),
@@ -56,8 +55,7 @@ def trials_view(run: Run) -> TrialsView:
 
 def _row(number: int, trial: Trial, stream: Summary, unit: str, *, named: bool) -> tuple[Cell, ...]:
     return (
-        Cell(str(number)),
-        *((Cell(stream.name),) if named else ()),
+        Cell(f"{number}, {stream.name}" if named else f"{number}"),
         Cell(count(stream.completed)),
         error_cell(stream),
         Cell(figures(stream.throughput_per_s)),

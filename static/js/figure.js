@@ -5,7 +5,6 @@
 const NARROW_PX = 520;
 const COLOUR = /^\$([a-z0-9-]+)(?:\/([0-9.]+))?$/;
 const CONFIG = { displayModeBar: false, doubleClick: false, showTips: false };
-const TRANSPARENT = "rgba(0, 0, 0, 0)";
 
 class Palette {
   #probe = document.createElement("span");
@@ -61,24 +60,13 @@ function isObject(value) {
   return value !== null && typeof value === "object" && !Array.isArray(value);
 }
 
+// What the style sheet knows, and room for tick labels that are wider than the margin.
 function base(layout) {
-  const axis = {
-    automargin: false,
-    fixedrange: true,
-    gridcolor: "$line",
-    linecolor: "$line-2",
-    tickcolor: "$line-2",
-    zeroline: false,
-  };
-  const axes = Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key));
+  const axes = Object.keys(layout).filter((key) => /^yaxis\d*$/.test(key));
   return {
-    dragmode: false,
-    font: { color: "$ink-2", family: getComputedStyle(document.body).fontFamily, size: 12 },
-    hoverlabel: { bgcolor: "$ink", bordercolor: "$ink", font: { color: "$paper" } },
-    paper_bgcolor: TRANSPARENT,
-    plot_bgcolor: TRANSPARENT,
-    showlegend: false,
-    ...Object.fromEntries(axes.map((key) => [key, axis])),
+    font: { family: getComputedStyle(document.body).fontFamily },
+    hoverlabel: { bgcolor: "$ink", bordercolor: "$ink", font: { color: "$paper", size: 12 } },
+    ...Object.fromEntries(axes.map((key) => [key, { automargin: "left", ticklabelstandoff: 5 }])),
   };
 }
 

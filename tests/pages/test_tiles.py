@@ -11,7 +11,7 @@ from tests.builders import ASYNC, detail_of, items
 
 def _tiles(requests: int, *, invalid: bool = False) -> dict[str, Tile]:
     run = detail_of(items(stop={"requests": requests}, trials=1), ASYNC).run
-    return {tile.label: tile for tile in run_tiles(run.streams[0], invalid=invalid, named=False)}
+    return {tile.label: tile for tile in run_tiles(run.streams, invalid=invalid)}
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_nothing_completed() -> None:
     empty = replace(
         summary, completed=0, throughput_per_s=0.0, service_time_s=None, response_time_s=None
     )
-    tiles = {tile.label: tile for tile in run_tiles(empty, invalid=True, named=True)}
+    tiles = {tile.label: tile for tile in run_tiles([empty, summary], invalid=True)}
     assert tiles["Throughput, items"].value == "0"
     assert tiles["Maximum"].state == "hidden"
     assert SPACE not in tiles["p50"].value
