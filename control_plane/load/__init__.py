@@ -1,0 +1,1 @@
+"""The load worker: a process of its own that drives one stream and records what happens."""

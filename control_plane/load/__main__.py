@@ -23,10 +23,14 @@ from control_plane.load.reporter import Reporter
 from control_plane.load.source import RequestSource
 from control_plane.load.strategies.strategy import Gear, Strategy
 
+START_S = 60
+"""A worker that is not ready by then never will be."""
+
 
 def main(arguments: list[str]) -> None:
     lifeline.tie_to_parent()
     lifeline.step_forward()
+    lifeline.end_after(START_S)
     if arguments:
         os.sched_setaffinity(0, {int(core) for core in arguments[0].split(",")})
     plan = Plan.read(sys.stdin.buffer.readline())
@@ -51,6 +55,7 @@ def work(plan: Plan) -> None:
     # Nothing made so far becomes garbage: collections need not look at it again.
     gc.collect()
     gc.freeze()
+    lifeline.end_after(0)
     tell(Ready())
     start = sys.stdin.buffer.readline()
     if start:

@@ -23,17 +23,17 @@ Types = Sequence[tuple[type[BaseException], str]]
 
 def classify(error: BaseException, types: Types) -> str:
     """One of ERROR_CLASSES: by the system's error number first, then by type, else `protocol`."""
-    chain = list(_chain(error))
-    for one in chain:
+    errors = list(chain(error))
+    for one in errors:
         if isinstance(one, OSError) and one.errno in _BY_ERRNO:
             return _BY_ERRNO[one.errno]
     for kind, name in types:
-        if any(isinstance(one, kind) for one in chain):
+        if any(isinstance(one, kind) for one in errors):
             return name
     return "protocol"
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def chain(error: BaseException) -> Iterator[BaseException]:
     """The error and all that it was made from: arguments, causes, contexts; each once."""
     waiting, seen = [error], set()
     while waiting:

@@ -30,7 +30,10 @@ def end_with_input() -> None:
 
 
 def end_after(seconds: float) -> None:
-    """The kernel ends this process unless this is called again before: also if Python hangs."""
+    """The kernel ends this process unless this is called again before; 0 calls it off.
+
+    It needs nothing of Python, so it also works when Python hangs.
+    """
     signal.setitimer(signal.ITIMER_REAL, seconds)
 
 

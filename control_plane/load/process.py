@@ -30,6 +30,7 @@ class LoadWorker:
     def __init__(self, plan: Plan, process: Process) -> None:
         self.plan, self.pid = plan, process.pid
         self._process = process
+        self._pidfd = _pidfd_of(process.pid)
         self._log: deque[str] = deque(maxlen=_LOG_LINES)
         self._logging = asyncio.create_task(self._keep_log())
         self._seconds: list[Second] = []
@@ -95,10 +96,14 @@ class LoadWorker:
             self._signal(signal.SIGKILL)
             await self._process.wait()
         await self._logging
+        if self._pidfd is not None:
+            os.close(self._pidfd)
 
     def _signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(number)
+        """Process.send_signal would reap the child behind the back of asyncio."""
+        if self._pidfd is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, number)
 
     def _write(self, line: bytes) -> None:
         if self._process.stdin is not None:
@@ -118,12 +123,28 @@ class LoadWorker:
         """The worker closed its output: it is dead, or about to be."""
         code = await self._process.wait()
         await self._logging
-        how = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
-        return ClientFailed(f"client died, {how}", tuple(self._log))
+        return ClientFailed(f"client {_end(code)}", tuple(self._log))
 
     async def _keep_log(self) -> None:
         while self._process.stderr is not None and (line := await self._process.stderr.readline()):
             self._log.append(line.decode(errors="replace").rstrip())
+
+
+def _pidfd_of(pid: int) -> int | None:
+    """None when the process ended already, and where the system has no such thing."""
+    if sys.platform != "linux":
+        return None
+    with contextlib.suppress(ProcessLookupError):
+        return os.pidfd_open(pid)
+    return None
+
+
+def _end(code: int) -> str:
+    if code == -signal.SIGALRM:
+        return "got stuck and ended itself"
+    if code < 0:
+        return f"died, signal {-code} ({signal.Signals(-code).name})"
+    return f"died, exit code {code}"
 
 
 def _environment(added: Mapping[str, str]) -> dict[str, str]:

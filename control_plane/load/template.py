@@ -8,15 +8,19 @@ from urllib.parse import quote
 
 from control_plane.domain.check_request import PLACEHOLDER
 
+_PATH_SIGNS = "/?:@!$&'()*+,;=%"
+
 Escape = Callable[[str], str]
 
 
 class Template:
     """`names` maps what stands between braces to the name of a value; other braces stand for
-    themselves. `escape` encodes a value for its place.
+    themselves. `escape` encodes a value for its place, `literal` the text around it.
     """
 
-    def __init__(self, text: str, names: Mapping[str, str], escape: Escape) -> None:
+    def __init__(
+        self, text: str, names: Mapping[str, str], escape: Escape, literal: Escape = str
+    ) -> None:
         self._parts: list[str] = []
         self._escape = escape
         self._fields: list[tuple[int, str]] = []
@@ -25,7 +29,7 @@ class Template:
             named = place % 2 == 1
             if named and part in names:
                 self._fields.append((len(self._parts), names[part]))
-            self._parts.append(f"{{{part}}}" if named else part)
+            self._parts.append(literal(f"{{{part}}}" if named else part))
 
     @property
     def names(self) -> frozenset[str]:
@@ -40,8 +44,10 @@ class Template:
 
 
 def path(text: str, names: Collection[str]) -> Template:
-    """Values are percent-encoded, so that none can end its segment."""
-    return Template(text, {name: name for name in names}, _quoted)
+    """Values are percent-encoded, so that none can end its segment; the rest keeps what RFC 3986
+    lets stand in path and query.
+    """
+    return Template(text, {name: name for name in names}, _quoted, _allowed)
 
 
 def header(text: str, names: Collection[str]) -> Template:
@@ -73,6 +79,10 @@ def _mark(name: str, names: Collection[str], mark: str) -> str:
 
 def _quoted(value: str) -> str:
     return value if value.isalnum() and value.isascii() else quote(value, safe="")
+
+
+def _allowed(text: str) -> str:
+    return quote(text, safe=_PATH_SIGNS)
 
 
 def _printable(value: str) -> str:

@@ -5,16 +5,15 @@ from collections.abc import Sequence
 
 import aiohttp
 import uvloop
-from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
-from control_plane.load.connections import Connections
 from control_plane.load.deadline import overdue
 from control_plane.load.faults import Types, classify
 from control_plane.load.outcome import answered, failed
 from control_plane.load.phase import Phase, clock_ns
 from control_plane.load.source import Request
-from control_plane.load.strategies.strategy import HEADERS, LONGEST_HEADER, MOST_HEADERS, Gear
+from control_plane.load.strategies.aiohttp_parts import LeanRequest, connector
+from control_plane.load.strategies.strategy import LONGEST_HEADER, MOST_HEADERS, Gear
 
 FAULTS = (aiohttp.ClientError, OSError, ValueError)
 """What aiohttp raises for what a server may do."""
@@ -44,11 +43,10 @@ class AiohttpClient:
         self._loop.run_until_complete(self._run(phase))
 
     async def _open(self) -> aiohttp.ClientSession:
-        client = self._gear.plan.client
         session = aiohttp.ClientSession(
-            connector=_connector(self._gear, reuse=client.reuse_connections),
+            connector=connector(self._gear),
             cookie_jar=aiohttp.DummyCookieJar(),
-            request_class=_Request,
+            request_class=LeanRequest,
             timeout=_NO_TIMEOUT,
             auto_decompress=False,
             trust_env=False,
@@ -144,41 +142,3 @@ def _class_of(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientPayloadError) and "ConnectionResetError" in str(error):
         return "reset"
     return classify(error, TYPES)
-
-
-def _connector(gear: Gear, *, reuse: bool) -> aiohttp.TCPConnector:
-    """A pool as large as the concurrency, whose connections never expire by themselves.
-
-    Certificates are not verified, because targets are on this machine.
-    """
-    if reuse:
-        return _Counting(gear.connections, limit=gear.plan.users, keepalive_timeout=None, ssl=False)
-    return _Counting(gear.connections, limit=gear.plan.users, force_close=True, ssl=False)
-
-
-class _Request(aiohttp.ClientRequest):
-    """aiohttp adds these by itself, which is cheaper than headers of the session."""
-
-    DEFAULT_HEADERS = HEADERS
-
-
-class _Counting(aiohttp.TCPConnector):
-    """Counts connections where they are made, which costs requests on kept ones nothing."""
-
-    def __init__(self, connections: Connections, **options: object) -> None:
-        super().__init__(**options)  # type: ignore[arg-type] # options of TCPConnector
-        self._connections = connections
-
-    async def _create_connection(self, *arguments: object) -> ResponseHandler:
-        protocol = await super()._create_connection(*arguments)  # type: ignore[arg-type] # as given
-        self._connections.add()
-        closed = protocol.closed
-        if closed is None:
-            self._connections.remove()
-        else:
-            closed.add_done_callback(self._lost)
-        return protocol
-
-    def _lost(self, closed: asyncio.Future[None]) -> None:
-        self._connections.remove()
-        closed.exception()

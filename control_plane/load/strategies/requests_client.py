@@ -11,7 +11,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from control_plane.load.faults import Types, classify
+from control_plane.load.faults import Types, chain, classify
 from control_plane.load.outcome import answered, failed
 from control_plane.load.phase import Phase, clock_ns
 from control_plane.load.source import Request
@@ -91,7 +91,7 @@ class RequestsClient:
         except FAULTS as error:
             if response is not None:
                 response.close()
-            return failed(classify(error, TYPES)), 0
+            return failed(_class_of(error)), 0
         if received > self._limit:
             response.close()
             return failed("body_too_large"), received
@@ -120,6 +120,15 @@ class RequestsClient:
         session.mount("http://", adapter)
         session.mount("https://", adapter)
         return session
+
+
+def _class_of(error: Exception) -> str:
+    name = classify(error, TYPES)
+    if name == "protocol":
+        # A status line without its end is all that came before the connection was closed.
+        lines = [one for one in chain(error) if isinstance(one, http.client.BadStatusLine)]
+        return "disconnected" if any(not str(one).endswith("\n") for one in lines) else name
+    return name
 
 
 class _Session(requests.Session):
