@@ -84,6 +84,11 @@ class TrialJob:
                 instance=self.bench.instance,
                 cores=self.cores.target,
                 state_dir=self.bench.state_dir,
+                paths=[
+                    request.path
+                    for stream in self.spec.workload.streams
+                    for request in stream.requests
+                ],
             )
         else:
             raise TargetFailed(f"The configuration {chosen.configuration!r} was never resolved.")

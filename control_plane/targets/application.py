@@ -1,7 +1,7 @@
 """An application that a server can serve, and the environment it gets."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,13 +34,16 @@ class Application:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def bundled() -> Application:
-    """The application that comes with Looplab, from the checkout or installed."""
+def bundled(paths: Collection[str] = ()) -> Application:
+    """The application that comes with Looplab, told which path templates will be asked for."""
     spec = find_spec("target_app")
     if spec is None or spec.origin is None:
         raise TargetFailed("The bundled application is missing: install Looplab again.")
     directory = Path(spec.origin).parent.parent
-    return Application("target_app.main:app", directory, "/health", "target_app")
+    environment = {"TARGET_PATHS": " ".join(paths)} if paths else {}
+    return Application(
+        "target_app.main:app", directory, "/health", "target_app", environment=environment
+    )
 
 
 def scratch_folder(state_dir: Path) -> Path:

@@ -42,15 +42,16 @@ async def start(
     instance: str,
     cores: Collection[int] | None,
     state_dir: Path,
-    log_lines: int = 200,
+    paths: Collection[str] = (),
 ) -> StartedTarget:
     """The bundled application, served as `target` says, once it is ready.
 
+    What `paths` need, such as a database, is opened before that instead of at their first request.
     Call it from the event loop of the control plane's main thread. Raises TargetFailed with the
     last lines that the server printed; nothing is left running then, nor when cancelled.
     """
-    place = Place(instance, cores, state_dir, log_lines)
-    return await start_application(bundled(), target, place)
+    place = Place(instance, cores, state_dir)
+    return await start_application(bundled(paths), target, place)
 
 
 async def start_application(

@@ -149,3 +149,34 @@ def test_the_dashboard_is_no_target(looplab: Dashboard) -> None:
     answer = looplab.post("/api/runs", items_spec(target={"url": looplab.url}))
     assert answer.status_code == 422
     assert answer.json()["fields"][0]["field"] == "target.url"
+
+
+EMAIL = {"kind": "sequence", "start": 1}
+MOVIE = {"kind": "integer", "low": 1, "high": 5}
+BODY = {"generated": {"shape": "name-data", "size_bytes": 2_000}}
+
+
+@pytest.mark.parametrize(
+    "request_class",
+    [
+        {"path": "/movies/{id}", "values": {"id": MOVIE}},
+        {"path": "/users/user{number}@example.com", "values": {"number": EMAIL}},
+        {"path": "/payloads/model", "method": "POST", "body": BODY},
+        {
+            "path": "/users/",
+            "method": "POST",
+            "values": {"number": EMAIL},
+            "body": {"json": {"email": "new{number}@example.com", "full_name": "New"}},
+            "headers": {"X-Number": "{number}"},
+        },
+    ],
+    ids=["movies", "users", "payloads", "added users"],
+)
+def test_other_workloads_of_the_bundled_application(
+    looplab: Dashboard, request_class: dict[str, object]
+) -> None:
+    spec = items_spec(warmup_s=0)
+    stream = {"requests": [request_class], "load": {"model": "burst", "connections": 5}}
+    spec["workload"]["streams"][0].update(stream, stop={"requests": 20})
+    (measured,) = looplab.finished(looplab.submit(spec))["streams"]
+    assert (measured["completed"], measured["errors"]) == (20, {})
