@@ -1,0 +1,26 @@
+"""The documents name every gate, metric and error class that there is."""
+
+from pathlib import Path
+
+import pytest
+
+from control_plane.analysis.gates import GATES
+from control_plane.domain.metrics import METRICS
+from control_plane.domain.result import ERROR_CLASSES
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_every_gate_is_explained(gate):
+    assert f"| `{gate}` |" in (DOCS / "methodology.md").read_text()
+
+
+@pytest.mark.parametrize("name", sorted({metric.name.partition(".")[0] for metric in METRICS}))
+def test_every_metric_is_explained(name):
+    assert f"| `{name}" in (DOCS / "glossary.md").read_text()
+
+
+@pytest.mark.parametrize("error", ERROR_CLASSES)
+def test_every_error_class_is_explained(error):
+    assert f"| `{error}` |" in (DOCS / "glossary.md").read_text()
