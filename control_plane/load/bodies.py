@@ -9,6 +9,8 @@ from control_plane.load import template
 from control_plane.load.values import letters
 
 _NAME_LENGTH = 8
+_KEY_LENGTH = 10
+_PAIR = 20
 
 Render = Callable[[Mapping[str, str]], bytes]
 
@@ -40,8 +42,23 @@ def content_type(request: RequestClass) -> str | None:
 
 
 def name_data(size_bytes: int, random: Random) -> bytes:
-    """A JSON object `{"name", "data"}` of random letters, exactly `size_bytes` (32 at least)."""
-    frame = len(json.dumps({"name": "", "data": ""}))
-    name = letters(min(_NAME_LENGTH, (size_bytes - frame) // 2), random)
-    data = letters(size_bytes - frame - len(name), random)
-    return json.dumps({"name": name, "data": data}).encode()
+    """`{"name": letters, "data": {ten letters: integer}}`, exactly `size_bytes` (32 at least).
+
+    A pair takes 20 bytes, so that 25 MB hold 1,250,000 of them; what is left over is the name.
+    """
+    room = size_bytes - len(json.dumps({"name": "", "data": {}})) - _NAME_LENGTH
+    count = max(0, (room + len(", ")) // _PAIR)
+    pairs = _pairs(count, random)
+    return _framed(letters(size_bytes - len(_framed("", pairs)), random), pairs).encode()
+
+
+def _pairs(count: int, random: Random) -> str:
+    keys = letters(_KEY_LENGTH * count, random)
+    return ", ".join(
+        f'"{keys[at * _KEY_LENGTH : (at + 1) * _KEY_LENGTH]}": {random.randint(1000, 9999)}'
+        for at in range(count)
+    )
+
+
+def _framed(name: str, pairs: str) -> str:
+    return f'{{"name": "{name}", "data": {{{pairs}}}}}'
