@@ -210,7 +210,7 @@ class TrialJob:
         )
 
     def _client_use(self, records: Sequence[StreamRecord], use: WindowUse) -> ClientUse:
-        shares = [(one.cpu_s - one.spin_s) / (one.duration_ns / 1e9) for one in records]
+        shares = [(one.cpu_s - one.spin_s) * 1e9 / max(one.duration_ns, 1) for one in records]
         return ClientUse(
             busiest_cpu_share=max(shares),
             cpu_s=sum(one.cpu_s for one in records),
