@@ -29,7 +29,10 @@ REVISIONS = "control_plane/store/migrations/versions/"
 # Name as in the failure message: the reason why it may stay.
 LONG_FUNCTIONS: dict[str, str] = {}
 LONG_FILES: dict[str, str] = {}
-PASS_THROUGH: dict[str, str] = {}
+PASS_THROUGH: dict[str, str] = {
+    "desk.py::Desk.name_of": "pages may not import targets: the desk answers for them",
+    "desk.py::Desk.command_for": "pages may not import targets: the desk answers for them",
+}
 MARKUP_IN_STRINGS: dict[str, str] = {}
 SHAPED_TWICE: dict[str, str] = {}
 
@@ -83,7 +86,7 @@ def test_one_broad_except_and_it_is_in_jobs() -> None:
     found = [one for file in PRODUCT for one in smells.broad_excepts(file)]
     inside = [one for one in found if one.startswith("control_plane/jobs/")]
     assert found == inside
-    assert len(found) <= 1
+    assert len(found) == 1
 
 
 def test_no_dictionary_is_shaped_twice() -> None:
