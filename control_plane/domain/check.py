@@ -70,6 +70,15 @@ _LACKS = {
 }
 
 
+def lacking(server: str, worker: str | None) -> tuple[str, ...]:
+    """The fields of a target that this server does not have; none for a server we do not know."""
+    return _LACKS.get(_named(server, worker), _LACKS.get(server, ()))
+
+
+def _named(server: str, worker: str | None) -> str:
+    return "gunicorn, asgi" if worker == "asgi" else server
+
+
 def _started(field: str, target: Target, limits: Limits) -> Wrong:
     if target.application != "bundled":
         message = f"There is no application {target.application[:40]!r}."
@@ -91,8 +100,8 @@ _WORKER_PAIRS = {("uvloop", "httptools"), ("asyncio", "h11")}
 
 def _switches(field: str, target: Target) -> Wrong:
     """What a server lacks must be null; what it has must not."""
-    server = "gunicorn, asgi" if target.worker == "asgi" else target.server
-    lacks = _LACKS.get(server, _LACKS[target.server])
+    server = _named(target.server, target.worker)
+    lacks = lacking(target.server, target.worker)
     for name in lacks:
         if getattr(target, name) is not None:
             message = f"{server} has no {name}: leave it null."

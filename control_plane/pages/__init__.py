@@ -2,9 +2,25 @@
 
 from fastapi import APIRouter
 
-from control_plane.pages import compare, docs, exports, live, queue, run, words
+from control_plane.pages import (
+    compare,
+    docs,
+    exports,
+    history,
+    home,
+    live,
+    new_run,
+    queue,
+    run,
+    targets,
+    words,
+)
 
 router = APIRouter(include_in_schema=False)
+router.include_router(home.router)
+router.include_router(new_run.router)
+router.include_router(history.router)
+router.include_router(targets.router)
 router.include_router(docs.router)
 router.include_router(queue.router)
 router.include_router(words.router)

@@ -11,7 +11,9 @@ from control_plane.jobs.desk import Configuration
 from control_plane.pages.forms import OWN
 from control_plane.pages.given import Given
 
+_USUAL = Target()
 _OWN_FIELDS = ("loop", "http", "workers", "threads", "keep_alive_s", "backlog")
+_SWITCHES = ("reload", "access_log", "reuse_port")
 
 
 def form_of(spec: Spec, configurations: Sequence[Configuration]) -> Given:
@@ -52,11 +54,13 @@ def _target(
     unknown = isinstance(target, Target) and not known
     ticked = [OWN] if unknown else known or [configurations[0].name]
     yield "target.configuration", tuple(ticked)
-    own = target if isinstance(target, Target) else Target()
+    own = target if isinstance(target, Target) else _USUAL
+    yield "target.server", (f"{own.server} {own.worker or ''}".strip(),)
     for name in _OWN_FIELDS:
-        yield f"target.{name}", (str(getattr(own, name)),)
-    yield "target.reload", ("on",) * bool(own.reload)
-    yield "target.access_log", ("on",) * bool(own.access_log)
+        value = getattr(own, name)
+        yield f"target.{name}", (str(getattr(_USUAL, name) if value is None else value),)
+    for name in _SWITCHES:
+        yield f"target.{name}", ("on",) * bool(getattr(own, name))
     yield "target.settings", (_json(own.settings) if own.settings else "",)
 
 

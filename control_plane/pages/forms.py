@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from control_plane.domain.check import lacking
 from control_plane.domain.choice import MOST
 from control_plane.domain.errors import FieldError
 from control_plane.domain.reading import Document
@@ -89,16 +90,21 @@ def _targets(answers: Answers) -> list[Document]:
 
 
 def _own_target(answers: Answers) -> Document:
+    """What its server lacks is null, whatever the hidden fields say."""
     form = answers.form
-    target = {name: form.text(f"target.{name}") for name in ("loop", "http")}
-    switches = {name: form.has(f"target.{name}", "on") for name in ("reload", "access_log")}
-    settings = answers.json("target.settings") if form.text("target.settings") else {}
-    return {
-        **target,
-        **answers.numbers("target", _TARGET_NUMBERS),
-        **switches,
-        "settings": settings,
+    server, _, worker = form.text("target.server", "uvicorn").partition(" ")
+    switches = ("reload", "access_log", "reuse_port")
+    target: Document = {
+        "server": server,
+        "worker": worker or None,
+        "loop": form.text("target.loop"),
+        "http": form.text("target.http"),
+        **{name: form.has(f"target.{name}", "on") for name in switches},
+        "settings": answers.json("target.settings") if form.text("target.settings") else {},
     }
+    lacks = lacking(server, worker)
+    shown = tuple(name for name in _TARGET_NUMBERS if name not in lacks)
+    return target | answers.numbers("target", shown) | dict.fromkeys(lacks)
 
 
 def _strategies(answers: Answers) -> list[str]:
@@ -137,14 +143,18 @@ def _stream(answers: Answers, index: int) -> Document:
 
 
 def _request(answers: Answers, prefix: str) -> Document:
+    """What is empty is left out: it is the default."""
     form = answers.form
-    return {
-        "method": form.text(f"{prefix}.method", "GET"),
-        "path": form.text(f"{prefix}.path"),
+    rest = {
         "values": dict(_values(answers, prefix)),
         "headers": answers.headers(f"{prefix}.headers"),
         "body": _body(answers, f"{prefix}.body"),
         "expect": answers.statuses(f"{prefix}.expect"),
+    }
+    return {
+        "method": form.text(f"{prefix}.method", "GET"),
+        "path": form.text(f"{prefix}.path"),
+        **{name: value for name, value in rest.items() if value},
         **answers.numbers(prefix, ("weight",)),
     }
 

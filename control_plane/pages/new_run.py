@@ -1,0 +1,152 @@
+"""GET and POST /runs/new, POST /runs: write a run, see what it costs, start it."""
+
+import secrets
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from control_plane.access.faults import status_of
+from control_plane.domain.errors import Conflict, InvalidInput, LooplabError, NotFound, QueueFull
+from control_plane.domain.identity import is_id
+from control_plane.domain.reading import read_document
+from control_plane.domain.run import Run
+from control_plane.domain.spec import Spec
+from control_plane.jobs.desk import Desk
+from control_plane.jobs.naming import title_of
+from control_plane.pages.changes import changed
+from control_plane.pages.dependencies import DeskDep, StoreDep
+from control_plane.pages.form_of import form_of
+from control_plane.pages.given import Given, given
+from control_plane.pages.new_run_view import Notice, messages_of, new_run_page
+from control_plane.pages.plan import checked, plan_of
+from control_plane.pages.presets import book
+from control_plane.pages.templating import fragment, page
+from control_plane.store.store import Store
+
+router = APIRouter()
+
+FORM_TYPES = {"application/x-www-form-urlencoded", "multipart/form-data"}
+LONGEST_KEY = 64
+
+
+async def _form(request: Request) -> Given:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in FORM_TYPES:
+        raise HTTPException(415, "Send the form as a browser does.")
+    return given((await request.form()).multi_items())
+
+
+FormDep = Annotated[Given, Depends(_form)]
+Name = Annotated[str, Query(max_length=100)]
+
+
+@dataclass(frozen=True)
+class Begin:
+    """What the form begins with: a run that exists, or a preset, with a configuration ticked."""
+
+    preset: Name = "items"
+    run: Annotated[Name, Query(alias="from")] = ""
+    configuration: Name = ""
+
+
+@router.get("/runs/new")
+def new_run(
+    request: Request, store: StoreDep, desk: DeskDep, begin: Annotated[Begin, Depends()]
+) -> Response:
+    if begin.run:
+        spec = _known(store, begin.run).spec
+        form = form_of(_untitled(spec, desk), desk.configurations())
+    else:
+        form = _preset_form(begin.preset, desk)
+    if begin.configuration:
+        ticked = {"target": ("bundled",), "target.configuration": (begin.configuration,)}
+        form = Given({**form.values, **ticked})
+    shown = new_run_page(form, desk, new_key())
+    return page(request, replace(shown, preset="" if begin.run else begin.preset))
+
+
+@router.post("/runs/new")
+def check(request: Request, form: FormDep, desk: DeskDep) -> Response:
+    """The same form with what is wrong at its fields; a button may have changed it."""
+    edited = changed(form, form.text("change"))
+    return page(request, new_run_page(edited, desk, _key(form), told=edited is form))
+
+
+@router.post("/runs/new/plan")
+def plan(request: Request, form: FormDep, desk: DeskDep) -> Response:
+    return fragment(request, plan_of(form, checked(form, desk), desk))
+
+
+@router.post("/runs")
+def start(request: Request, form: FormDep, desk: DeskDep) -> Response:
+    """One run for each strategy and configuration ticked; then where they can be seen."""
+    whole = _completed(form, desk)
+    read = checked(whole, desk)
+    if read.wrong:
+        return page(request, new_run_page(whole, desk, _key(form)), 422)
+    try:
+        return to_runs(desk.submit(read.documents, key=_key(form)))
+    except (Conflict, QueueFull) as error:
+        shown = new_run_page(whole, desk, new_key())
+        return page(request, replace(shown, notice=_notice(error)), status_of(error))
+
+
+@router.post("/runs/spec")
+def start_spec(request: Request, form: FormDep, desk: DeskDep) -> Response:
+    """A run from the JSON of its spec."""
+    text = form.text("spec")
+    try:
+        return to_runs(desk.submit([read_document(text)], key=_key(form)))
+    except (InvalidInput, Conflict, QueueFull) as error:
+        shown = new_run_page(_preset_form("items", desk), desk, new_key())
+        refused = replace(shown, written=text, refused=messages_of(error))
+        return page(request, refused, status_of(error))
+
+
+def to_runs(runs: list[Run]) -> RedirectResponse:
+    """The page of one run, or of all beside each other."""
+    ids = ",".join(run.id for run in runs)
+    return RedirectResponse(f"/compare?runs={ids}" if len(runs) > 1 else f"/runs/{ids}", 303)
+
+
+def new_key() -> str:
+    """Sent with a form, so that sending it twice starts its runs once."""
+    return secrets.token_urlsafe(12)
+
+
+def _key(form: Given) -> str:
+    return form.text("key")[:LONGEST_KEY] or new_key()
+
+
+def _completed(form: Given, desk: Desk) -> Given:
+    """The short form of the home page names the preset that its other fields come from."""
+    preset = form.text("preset")
+    if not preset:
+        return form
+    return Given({**_preset_form(preset, desk).values, **form.values})
+
+
+def _preset_form(name: str, desk: Desk) -> Given:
+    spec = desk.check(book().preset(name).document)
+    return form_of(_untitled(spec, desk), desk.configurations())
+
+
+def _untitled(spec: Spec, desk: Desk) -> Spec:
+    """A title that was made from the spec would be wrong as soon as a field changes."""
+    made = title_of(spec, desk.name_of(spec.target))
+    return replace(spec, title="" if spec.title == made else spec.title)
+
+
+def _known(store: Store, run_id: str) -> Run:
+    if not is_id(run_id):
+        raise NotFound(f"There is no run {run_id[:20]}.")
+    return store.run(run_id)
+
+
+def _notice(error: LooplabError) -> Notice:
+    if isinstance(error, Conflict):
+        text = "It started its runs then. Start once more to run the changed values as well."
+        return Notice("This form was sent before with other values", text)
+    return Notice("The queue is full", str(error))

@@ -1,0 +1,108 @@
+"""A run as a row of a list: home and history."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from control_plane.analysis.charts.sparkline import Sparkline, sparkline
+from control_plane.analysis.support import support_level
+from control_plane.domain.result import Progress, Summary, Times
+from control_plane.domain.run import Run
+from control_plane.domain.spec import AnyTarget, concurrency_of
+from control_plane.domain.states import State
+from control_plane.domain.units import NONE, count, figures, share
+
+ERROR_LIMIT = 0.001
+"""The share from which errors stand as a share, in red: the limit of the gate."""
+
+NameOf = Callable[[AnyTarget], str]
+
+
+@dataclass(frozen=True)
+class Number:
+    """`kind`: full, greyed, alarm."""
+
+    text: str
+    kind: str = "full"
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Times in milliseconds."""
+
+    throughput: Number
+    p50: Number
+    p95: Number
+    p99: Number
+    errors: Number
+    tail: Sparkline
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """`numbers` None: `words` stand in their place, why there are none."""
+
+    id: str
+    title: str
+    tags: tuple[str, ...]
+    state: State
+    outcome: str | None
+    configuration: str
+    strategy: str
+    concurrency: int
+    numbers: Numbers | None
+    words: str
+    created_at: datetime
+
+
+def run_row(run: Run, name_of: NameOf, progress: Progress | None = None) -> RunRow:
+    outcome = run.validity.outcome if run.validity else None
+    summary = run.streams[0] if run.streams and run.state is State.FINISHED else None
+    return RunRow(
+        id=run.id,
+        title=run.title,
+        tags=run.tags,
+        state=run.state,
+        outcome=outcome,
+        configuration=name_of(run.spec.target),
+        strategy=run.spec.client.strategy,
+        concurrency=max(concurrency_of(stream.load) for stream in run.spec.workload.streams),
+        numbers=_numbers(summary, invalid=outcome == "invalid") if summary else None,
+        words=_words(run, progress),
+        created_at=run.created_at,
+    )
+
+
+def _numbers(summary: Summary, *, invalid: bool) -> Numbers:
+    times = summary.response_time_s
+    return Numbers(
+        throughput=Number(figures(summary.throughput_per_s), "greyed" if invalid else "full"),
+        p50=_time(times, "p50", invalid=invalid),
+        p95=_time(times, "p95", invalid=invalid),
+        p99=_time(times, "p99", invalid=invalid),
+        errors=_errors(summary),
+        tail=sparkline(times),
+    )
+
+
+def _time(times: Times | None, name: str, *, invalid: bool) -> Number:
+    level = support_level(times.support[name]) if times else "hidden"
+    if times is None or level == "hidden":
+        return Number(NONE, "greyed")
+    value_s: float = getattr(times, name)
+    return Number(figures(1_000 * value_s), "greyed" if invalid else level)
+
+
+def _errors(summary: Summary) -> Number:
+    if summary.error_share > ERROR_LIMIT:
+        return Number(share(summary.error_share), "alarm")
+    return Number(count(sum(summary.errors.values())))
+
+
+def _words(run: Run, progress: Progress | None) -> str:
+    if progress is None:
+        return run.reason or ("nothing completed" if run.state is State.FINISHED else "")
+    if progress.queue_position is not None:
+        return f"number {progress.queue_position} in the queue"
+    trials = f"trial {progress.trial} of {progress.trials}, " if progress.trials > 1 else ""
+    return f"{trials}{100 * progress.share:.0f} % done"
