@@ -79,19 +79,20 @@ class Reader:
         """The run with its histograms, timelines and gauges."""
         with self._database.read() as session:
             row = found(session, run_id)
-            timelines: dict[str, list[Timeline]] = defaultdict(list)
-            drawn = select(TrialStream.name, TrialStream.timeline).where(TrialStream.run == row.seq)
-            in_order = drawn.order_by(col(TrialStream.block), col(TrialStream.place))
-            for name, document in session.exec(in_order):
-                if document is not None:
-                    timelines[name].append(timeline_of(document))
             merged = select(RunStream).where(RunStream.run == row.seq)
             streams = session.exec(merged.order_by(col(RunStream.place))).all()
+            kept = select(TrialRow.document, TrialRow.gauges).where(TrialRow.run == row.seq)
+            trials = session.exec(kept.order_by(col(TrialRow.block))).all()
             return RunDetail(
-                run=whole_run(session, row),
+                run=run_of(
+                    row,
+                    session.get_one(RunFacts, row.seq),
+                    [stream.summary for stream in streams],
+                    [document for document, _ in trials],
+                ),
                 streams={stream.name: stream_of(stream) for stream in streams},
-                timelines={name: tuple(ones) for name, ones in timelines.items()},
-                gauges=_gauges(session, row),
+                timelines=_timelines(session, row),
+                gauges=tuple(gauges_of(gauges) for _, gauges in trials),
             )
 
     def gauges(self, run_id: str) -> tuple[Gauges, ...]:
@@ -167,6 +168,17 @@ def _listed(session: Session, seqs: Sequence[int]) -> tuple[Run, ...]:
 
 def _queued() -> SelectOfScalar[RunRow]:
     return select(RunRow).where(RunRow.state == State.QUEUED.value)
+
+
+def _timelines(session: Session, row: RunRow) -> dict[str, tuple[Timeline, ...]]:
+    """By stream, one for each trial."""
+    drawn = select(TrialStream.name, TrialStream.timeline).where(TrialStream.run == row.seq)
+    in_order = drawn.order_by(col(TrialStream.block), col(TrialStream.place))
+    timelines: dict[str, list[Timeline]] = defaultdict(list)
+    for name, document in session.exec(in_order):
+        if document is not None:
+            timelines[name].append(timeline_of(document))
+    return {name: tuple(ones) for name, ones in timelines.items()}
 
 
 def _gauges(session: Session, row: RunRow) -> tuple[Gauges, ...]:
