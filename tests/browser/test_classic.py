@@ -1,0 +1,85 @@
+"""The main job in a real browser: ask the classic question, watch it, compare, share the link."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage
+from tests.dashboard import Dashboard, dashboard, until
+
+ANSWER_MS = 120_000
+WIDE = {"width": 1440, "height": 900}
+
+
+@pytest.fixture(scope="module")
+def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    with dashboard(tmp_path_factory.mktemp("classic")) as started:
+        yield started
+
+
+def ask(page: Page, looplab: Dashboard) -> list[str]:
+    """Press Start at the classic question; the ids of its runs."""
+    page.goto(looplab.url)
+    expect(page.get_by_role("heading", name="24,999 requests")).to_be_visible()
+    page.locator("form[action='/questions/classic'] button").first.click()
+    page.wait_for_url(re.compile("/compare[?]runs="))
+    return page.url.partition("runs=")[2].partition("&")[0].split(",")
+
+
+def shown(page: Page) -> list[str]:
+    """What the comparison says, without what tells the time."""
+    return [page.locator("h1").inner_text(), *page.locator("main td, main th").all_inner_texts()]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_from_the_question_to_a_shared_link(open_page: OpenPage, looplab: Dashboard) -> None:
+    page = open_page(viewport=WIDE, permissions=["clipboard-read", "clipboard-write"])
+    ids = ask(page, looplab)
+    assert len(ids) == 3
+    expect(page.locator("#strip")).to_contain_text("queued")
+
+    watch(page, looplab, ids[0])
+    expect(page.locator("h1")).to_contain_text("times", timeout=ANSWER_MS)
+    for run_id in ids:
+        (stream,) = looplab.finished(run_id)["streams"]
+        assert (stream["requests"], stream["completed"]) == (24_999, 24_999)
+
+    expect(page.locator("#strip .badge")).to_have_count(3)
+    expect(page.locator(".js-plotly-plot").first).to_be_visible()
+    page.get_by_role("button", name="Copy link").click()
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert link.startswith(f"{looplab.url}/compare?runs={','.join(ids)}")
+
+    fresh = open_page(viewport=WIDE)
+    fresh.goto(link)
+    expect(fresh.locator(".js-plotly-plot").first).to_be_visible()
+    page.goto(link)
+    assert shown(fresh) == shown(page)
+
+
+def watch(page: Page, looplab: Dashboard, run_id: str) -> None:
+    """The live page of a run goes on by itself."""
+    until(lambda: looplab.run(run_id)["state"] == "running", "the first run measures", 60)
+    live = page.context.new_page()
+    live.goto(f"{looplab.url}/runs/{run_id}")
+    before = live.locator("#live").inner_text()
+    expect(live.locator("#live")).not_to_have_text(before, timeout=10_000)
+    expect(live.get_by_role("button", name="Cancel")).to_be_visible()
+    live.close()
+
+
+def test_reading_and_starting_without_script(open_page: OpenPage, looplab: Dashboard) -> None:
+    page = open_page(java_script_enabled=False)
+    for run_id in ask(page, looplab):
+        page.goto(f"{looplab.url}/runs/{run_id}")
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.locator("main")).to_contain_text("ancelled")
+    page.goto(f"{looplab.url}/runs/new")
+    page.get_by_role("button", name="Start", exact=True).first.click()
+    page.wait_for_url(re.compile("/runs/[0-9a-z]{10}$"))
+    page.get_by_role("button", name="Cancel").click()
+    page.goto(f"{looplab.url}/history")
+    expect(page.locator("table tbody tr").first).to_be_visible()
