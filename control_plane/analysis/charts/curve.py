@@ -1,8 +1,13 @@
 """One distribution in a figure: a run of a comparison, or a stream of one run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
+
+from control_plane.analysis.charts.axes import PERCENTILE_TICKS
+from control_plane.analysis.charts.figure import fitted
 from control_plane.analysis.comparison import invalid
 from control_plane.analysis.labels import RunLabel
 from control_plane.domain.histogram import Histogram
@@ -35,7 +40,13 @@ class Curve:
 
     @property
     def text(self) -> str:
-        return self.name if self.believed else f"{self.name}, invalid"
+        return fitted(self.name, "" if self.believed else ", invalid")
+
+    @cached_property
+    def ticks(self) -> Mapping[str, float]:
+        """Seconds at each tick of the percentile axis; NaN when nothing completed."""
+        found = self.samples.quantiles_ns(np.array(list(PERCENTILE_TICKS.values()))) / 1e9
+        return dict(zip(PERCENTILE_TICKS, found.tolist(), strict=True))
 
 
 def curves_of_runs(

@@ -1,5 +1,6 @@
 """The distribution of response times: shares of requests in equal steps of a log axis."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,6 +17,7 @@ from control_plane.analysis.charts.axes import (
 )
 from control_plane.analysis.charts.curve import Curve
 from control_plane.analysis.charts.figure import (
+    LABEL_GAP,
     Figure,
     Height,
     Labels,
@@ -69,16 +71,16 @@ def distribution_chart(curves: Sequence[Curve]) -> Figure:
     labels = _phrases(drawn[0]) if len(drawn) == 1 else _names(drawn, short=len(drawn) > 2)
     narrow = labels if len(drawn) == 1 else _names(drawn, short=True)
     title, note = _title(drawn)
+    axes = {"xaxis": _time_axis(edges, 7), "yaxis": _share_axis(tallest), "barmode": "overlay"}
+    bars = [way(one, len(curves)) for one in drawn]
+    plotted = plot(bars, axes, Labels(labels, narrow, right=24))
+    plotted["narrow"]["xaxis"] = _time_axis(edges, 4)
     return Figure(
         name="distribution",
         title=title,
         note=note,
         label=f"{title}: {_message(drawn)}",
-        plot=plot(
-            [way(one, len(curves)) for one in drawn],
-            {"xaxis": _time_axis(edges), "yaxis": _share_axis(tallest), "barmode": "overlay"},
-            Labels(labels, narrow, right=24),
-        ),
+        plot=plotted,
         table=_table(drawn),
         height=HEIGHT,
     )
@@ -166,10 +168,10 @@ def _percent(values: Floats) -> list[float]:
     return [float(f"{100 * value:.3g}") for value in values]
 
 
-def _time_axis(edges: Floats) -> Plot:
-    """Linear in decades, so that bars are as wide as they look."""
+def _time_axis(edges: Floats, most: int) -> Plot:
+    """Linear in decades, so that bars are as wide as they look; at most so many ticks."""
     bounds = log_range(10 ** float(edges[0]), 10 ** float(edges[-1]))
-    ticks = time_ticks(*bounds)
+    ticks = time_ticks(*bounds, most=most)
     places = [round(float(np.log10(tick)), 4) for tick in ticks]
     return x_axis(range=list(bounds), tickvals=places, ticktext=[time_text(one) for one in ticks])
 
@@ -187,13 +189,24 @@ def _phrases(bins: Bins) -> list[Plot]:
 
 
 def _names(drawn: Sequence[Bins], *, short: bool) -> list[Plot]:
-    """The name of each run above its highest bar."""
-    tops = [(one, max(modes(one), key=lambda mode: mode.height, default=None)) for one in drawn]
-    return [
-        _above(one, top, one.curve.short[:4] if short else one.curve.text)
-        for one, top in tops
-        if top is not None
-    ]
+    """The name of each run above its highest bar, and above the names that stand there already."""
+    labels: list[Plot] = []
+    placed: list[Mode] = []
+    for one in drawn:
+        top = max(modes(one), key=lambda mode: mode.height, default=None)
+        if top is None:
+            continue
+        label = _above(one, top, one.curve.short[:4] if short else one.curve.text)
+        label["yshift"] += LABEL_GAP * sum(_meet(top, other) for other in placed)
+        labels.append(label)
+        placed.append(top)
+    return labels
+
+
+def _meet(first: Mode, second: Mode) -> bool:
+    """Whether names above them would cover each other."""
+    beside = abs(math.log10(first.at_s / second.at_s)) < 0.2
+    return beside and abs(first.height - second.height) < 0.08 * max(first.height, second.height)
 
 
 def _above(bins: Bins, mode: Mode, text: str) -> Plot:

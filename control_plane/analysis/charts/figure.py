@@ -17,6 +17,9 @@ Height = Literal["h140", "h220", "h260", "h320", "h380", "h440", "h500"]
 TOP, BOTTOM = 12, 30
 """Pixels above and below the plotting area."""
 
+LONGEST_LABEL = 16
+"""Letters that fit in the right margin."""
+
 LABEL_GAP = 15
 """Pixels between labels at the end of lines."""
 
@@ -57,7 +60,7 @@ class Labels:
     wide: Sequence[Plot] = ()
     narrow: Sequence[Plot] = ()
     right: int = 116
-    narrow_right: int = 30
+    narrow_right: int = 40
 
 
 def plot(
@@ -132,6 +135,12 @@ def end_label(text: str, colour: str, *, y: float, shift: float = 0, **chosen: A
         "showarrow": False,
     }
     return {**own, **chosen}
+
+
+def fitted(name: str, doubt: str = "") -> str:
+    """A name cut to the room at the right of the plotting area; `doubt` stands whole behind it."""
+    room = LONGEST_LABEL - len(doubt)
+    return (name if len(name) <= room else f"{name[: room - 1].rstrip()}…") + doubt
 
 
 def spread(places: Sequence[float], gap: float = LABEL_GAP) -> list[float]:

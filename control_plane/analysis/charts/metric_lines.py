@@ -10,6 +10,7 @@ from control_plane.analysis.charts.figure import (
     Plot,
     Table,
     end_label,
+    fitted,
     line,
     plot,
     plot_height,
@@ -132,7 +133,7 @@ def _labels(
     moved = spread([end * per_decade for end in ends])
     return [
         end_label(
-            label.letter if short else label.text,
+            label.letter if short else fitted(label.text),
             label.text_colour,
             y=round(end, 4),
             shift=round(place - end * per_decade, 1),

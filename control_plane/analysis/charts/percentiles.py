@@ -44,6 +44,9 @@ NEAR = 1e-9
 """Places closer than this are one: they come from rounded shares."""
 
 HEIGHT: Height = "h320"
+DOUBTED = ("Response time", "at each percentile")
+"""The title where no curve may be believed."""
+
 DOTTED = "dotted: under 100 samples beyond"
 
 
@@ -56,7 +59,8 @@ def percentile_chart(curves: Sequence[Curve]) -> Figure:
     data = [trace for curve, points in drawn for trace in _traces(curve, *points)]
     axes = {"xaxis": percentile_axis(end), "yaxis": time_axis(bounds)}
     note = [_dotted_note()] if any(_fades(curve) for curve, _ in drawn) else []
-    title, rest = _title([curve for curve in curves if curve.believed])
+    believed = [curve for curve in curves if curve.believed]
+    title, rest = _title(believed) if believed or not curves else DOUBTED
     return Figure(
         name="percentiles",
         title=title,
@@ -67,7 +71,7 @@ def percentile_chart(curves: Sequence[Curve]) -> Figure:
             axes,
             Labels(
                 [*_labels(drawn, bounds, short=False), *note],
-                _labels(drawn, bounds, short=True),
+                _labels(drawn, bounds, short=True) if len(drawn) > 1 else (),
             ),
         ),
         table=_table(curves),
@@ -189,7 +193,7 @@ def _title(curves: Sequence[Curve]) -> tuple[str, str]:
         return "Too few samples for percentiles", ""
     last = ticks[-1]
     if len(curves) == 1:
-        far, near = _at(curves[0], last), _at(curves[0], "p50")
+        far, near = curves[0].ticks[last], curves[0].ticks["p50"]
         if last == "p50" or not near:
             return f"p50 is {seconds(near)}", ""
         return f"{last} is {figures(far / near, 2)} times p50", "response time"
@@ -199,7 +203,7 @@ def _title(curves: Sequence[Curve]) -> tuple[str, str]:
     first = leaders["p50"]
     if first and leaders[last] and first != leaders[last]:
         return f"{first} is quickest at p50, {leaders[last]} at {last}", "response time"
-    return "No run is quickest at every percentile", f"up to {last}"
+    return "None is quickest at every percentile", f"up to {last}"
 
 
 def _common_ticks(curves: Sequence[Curve]) -> list[str]:
@@ -210,12 +214,8 @@ def _common_ticks(curves: Sequence[Curve]) -> list[str]:
 
 def _leader(curves: Sequence[Curve], tick: str) -> str | None:
     """The curve that is clearly quickest there."""
-    first, second, *_ = sorted(curves, key=lambda curve: _at(curve, tick))
-    return first.short if _at(first, tick) <= AHEAD * _at(second, tick) else None
-
-
-def _at(curve: Curve, tick: str) -> float:
-    return curve.samples.quantile_ns(PERCENTILE_TICKS[tick]) / 1e9
+    first, second, *_ = sorted(curves, key=lambda curve: curve.ticks[tick])
+    return first.short if first.ticks[tick] <= AHEAD * second.ticks[tick] else None
 
 
 def _table(curves: Sequence[Curve]) -> Table:
@@ -223,7 +223,7 @@ def _table(curves: Sequence[Curve]) -> Table:
     rows = []
     for curve in curves:
         shown = [
-            milliseconds(_at(curve, tick)) if nines(share) <= reach(curve, GREYED) + NEAR else None
+            milliseconds(curve.ticks[tick]) if nines(share) <= reach(curve, GREYED) + NEAR else None
             for tick, share in PERCENTILE_TICKS.items()
         ]
         rows.append((curve.name, *shown, curve.samples.total))

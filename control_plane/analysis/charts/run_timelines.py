@@ -132,7 +132,7 @@ def _figure(lane: _Lane, longest: float, bounds: tuple[float, float]) -> Figure:
         title=lane.title,
         note="",
         label=f"{lane.title}. {', '.join(strip.text for strip in lane.strips)}",
-        plot=plot([*_area(lane), *_heat(lane)], axes, Labels(labels, (), right=140)),
+        plot=plot([*_area(lane), *_heat(lane)], axes, Labels(labels, (), right=168)),
         table=_table(lane),
         height=HEIGHT,
     )

@@ -84,7 +84,7 @@ def _common(base: Curve, curve: Curve) -> float:
 def _shift(base: Curve, curve: Curve) -> _Shift:
     """In seconds."""
     last = _common(base, curve)
-    if last < FIRST:
+    if last < FIRST + SHORTEST:
         return _Shift(curve, np.zeros(0), np.zeros(0))
     places = np.linspace(FIRST, last, POINTS)
     found = [one.samples.quantiles_ns(shares(places)) for one in (curve, base)]

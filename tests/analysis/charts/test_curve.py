@@ -1,5 +1,7 @@
 """Runs and streams as curves."""
 
+from dataclasses import replace
+
 from control_plane.analysis.charts.curve import curves_of_runs, curves_of_streams
 from control_plane.analysis.labels import label_runs
 from control_plane.domain.run import RunDetail
@@ -20,6 +22,14 @@ def test_an_invalid_run_is_faint_and_says_so():
     (found,) = curves_of_runs(details, label_runs([one.run for one in details]), "items")
     assert (found.believed, found.text) == (False, "A a, invalid")
     assert found.opacity < 1
+
+
+def test_long_names_are_cut_but_never_the_doubt():
+    streams = {"n": result(second(0, 1.0), name="n")}
+    (short,) = curves_of_streams(RunDetail(run(spec=spec()), streams, {}, ()))
+    plain = replace(short, name="a name of 20 letters")
+    assert plain.text == "a name of 20 le…"
+    assert replace(plain, believed=False).text == "a name…, invalid"
 
 
 def test_streams_of_one_run_have_colours_of_their_own():

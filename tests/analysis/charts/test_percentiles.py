@@ -76,7 +76,7 @@ def test_times_rise_along_a_line():
     [
         ((0.5, 3.2, 6.8), "A is quickest at every percentile"),
         ((6.8, 0.5), "B is quickest at every percentile"),
-        ((1.0, 1.0), "No run is quickest at every percentile"),
+        ((1.0, 1.0), "None is quickest at every percentile"),
     ],
 )
 def test_the_title_says_what_is_seen(medians, title):
@@ -101,6 +101,10 @@ def test_an_invalid_run_leads_nothing():
     figure = percentile_chart(curves(0.5, 3.2, 6.8, invalid=(0,)))
     assert figure.title == "B is quickest at every percentile"
     assert "A r0, invalid" in annotations(figure)
+
+
+def test_runs_that_are_all_invalid_make_no_claim():
+    assert percentile_chart(curves(0.5, invalid=(0,))).title == "Response time"
 
 
 def test_no_samples_at_all():
