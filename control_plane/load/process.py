@@ -96,8 +96,17 @@ class LoadWorker:
             self._signal(signal.SIGKILL)
             await self._process.wait()
         await self._logging
+        await self._drain()
         if self._pidfd is not None:
             os.close(self._pidfd)
+
+    async def _drain(self) -> None:
+        """Read to the end what is left, so that the pipe is closed."""
+        stream = self._process.stdout
+        # Somebody who still follows the events reads the end himself.
+        with contextlib.suppress(RuntimeError):
+            while stream is not None and await stream.read(65_536):
+                continue
 
     def _signal(self, number: signal.Signals) -> None:
         """Process.send_signal would reap the child behind the back of asyncio."""

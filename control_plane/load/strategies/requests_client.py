@@ -87,7 +87,7 @@ class RequestsClient:
                 stream=True,
                 timeout=(self._gear.plan.timeout_s, None),
             )
-            received = self._read(response.raw)
+            received = 0 if _is_interim(response) else self._read(response.raw)
         except FAULTS as error:
             if response is not None:
                 response.close()
@@ -120,6 +120,15 @@ class RequestsClient:
         session.mount("http://", adapter)
         session.mount("https://", adapter)
         return session
+
+
+def _is_interim(response: requests.Response) -> bool:
+    """http.client takes any 1xx but 100 for the answer. The real one may still come, so the
+    connection is closed, or the next request would get it.
+    """
+    if response.status_code < 200:
+        response.close()
+    return response.status_code < 200
 
 
 def _class_of(error: Exception) -> str:

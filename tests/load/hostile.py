@@ -1,0 +1,235 @@
+"""A server of raw sockets that misbehaves as the path of the request says, and counts.
+
+Each fault is a function that is given the connection and writes what it likes. What it returns
+says whether the connection is kept for the next request.
+"""
+
+import gzip
+import socket
+import struct
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+Answer = Callable[["Connection"], bool]
+
+GOOD = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = GOOD + b"Transfer-Encoding: chunked\r\n\r\n"
+OK = GOOD + b"Content-Length: 2\r\n\r\nok"
+BOMB = gzip.compress(bytes(30_000_000))
+DRIP_S = 0.02
+
+
+class Connection:
+    """One accepted socket; `requests` counts those that came over it."""
+
+    def __init__(self, server: "HostileServer", sock: socket.socket) -> None:
+        self.server, self.sock, self.requests = server, sock, 0
+
+    def send(self, data: bytes) -> None:
+        self.sock.sendall(data)
+
+    def reset(self) -> None:
+        """Close with RST instead of FIN."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    def drip(self, data: bytes) -> None:
+        """Byte by byte, until nobody listens any more."""
+        for byte in data:
+            self.send(bytes([byte]))
+            time.sleep(DRIP_S)
+
+
+FAULTS: dict[str, Answer] = {}
+
+
+def fault(answer: Answer) -> Answer:
+    """Served at `/name-of-the-function`."""
+    FAULTS[answer.__name__.strip("_").replace("_", "-")] = answer
+    return answer
+
+
+def _sends(name: str, data: bytes, *, kept: bool = False) -> None:
+    def answer(connection: Connection) -> bool:
+        connection.send(data)
+        return kept
+
+    FAULTS[name] = answer
+
+
+_sends("ok", OK, kept=True)
+_sends("empty", b"")
+_sends("truncated", GOOD + b"Content-Length: 1000\r\n\r\nten bytes.")
+_sends("truncated-chunk", CHUNKED + b"64\r\nten bytes.")
+_sends("missing-chunk", CHUNKED + b"2\r\nok\r\n")
+_sends("bad-chunk", CHUNKED + b"zz\r\nok\r\n0\r\n\r\n")
+_sends("two-lengths", GOOD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nok!")
+_sends("not-http", b"SSH-2.0-OpenSSH_9.2p1\r\n")
+_sends("cut-status", b"HTTP/1.1 20")
+_sends("cut-headers", b"HTTP/1.1 200 OK\r\nContent-Le")
+_sends("long-header", GOOD + b"X-Long: " + b"x" * 100_000 + b"\r\nContent-Length: 2\r\n\r\nok")
+_sends("many-headers", GOOD + b"X-A: b\r\n" * 5_000 + b"Content-Length: 2\r\n\r\nok")
+_sends("until-close", GOOD + b"\r\nbody until the connection closes")
+_sends("server-error", b"HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\nno", kept=True)
+_sends("no-content", b"HTTP/1.1 204 No Content\r\n\r\n", kept=True)
+_sends(
+    "gzip-bomb",
+    GOOD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(BOMB) + BOMB,
+    kept=True,
+)
+
+
+@fault
+def reset(connection: Connection) -> bool:
+    connection.reset()
+    return False
+
+
+@fault
+def reset_in_body(connection: Connection) -> bool:
+    connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nten bytes.")
+    # The client must have read them, or the reset overtakes the bytes.
+    time.sleep(0.1)
+    connection.reset()
+    return False
+
+
+@fault
+def redirect(connection: Connection) -> bool:
+    place = f"http://127.0.0.1:{connection.server.port}/forbidden"
+    connection.send(
+        f"HTTP/1.1 302 Found\r\nLocation: {place}\r\nContent-Length: 0\r\n\r\n".encode()
+    )
+    return True
+
+
+@fault
+def early_hints(connection: Connection) -> bool:
+    while True:
+        connection.send(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n")
+        time.sleep(DRIP_S)
+
+
+@fault
+def slow_headers(connection: Connection) -> bool:
+    connection.drip(b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 1_000)
+    return False
+
+
+@fault
+def slow_body(connection: Connection) -> bool:
+    connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+    connection.drip(b"x" * 1_000)
+    return False
+
+
+@fault
+def silence(connection: Connection) -> bool:
+    connection.sock.recv(1)
+    return False
+
+
+@fault
+def huge_body(connection: Connection) -> bool:
+    connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 300000000\r\n\r\n")
+    for _ in range(300):
+        connection.send(bytes(1_000_000))
+    return False
+
+
+@fault
+def endless_chunks(connection: Connection) -> bool:
+    connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    while True:
+        connection.send(b"10000\r\n" + bytes(65_536) + b"\r\n")
+
+
+@fault
+def drop_second(connection: Connection) -> bool:
+    """Every second request on a kept connection gets no answer."""
+    if connection.requests % 2 == 0:
+        return False
+    connection.send(OK)
+    return True
+
+
+@fault
+def slow(connection: Connection) -> bool:
+    time.sleep(0.05)
+    connection.send(OK)
+    return True
+
+
+class HostileServer:
+    """`requests` counts what came, by path without query; `heads` holds the raw heads."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1_024)
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.requests: Counter[str] = Counter()
+        self.connections = 0
+        self.heads: list[bytes] = []
+        self.bodies: list[bytes] = []
+        self._lock = threading.Lock()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        """Nobody listens from now on; shutting down also wakes the thread that accepts."""
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                sock, _ = self._listener.accept()
+                self.connections += 1
+                threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+
+    def _serve(self, sock: socket.socket) -> None:
+        connection = Connection(self, sock)
+        with sock, suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            while self._answer(connection):
+                pass
+
+    def _answer(self, connection: Connection) -> bool:
+        head, body = _read(connection.sock)
+        if not head:
+            return False
+        path = head.split(b" ")[1].decode().partition("?")[0]
+        name = path.split("/")[1]
+        connection.requests += 1
+        with self._lock:
+            self.requests[name] += 1
+            self.heads.append(head)
+            self.bodies.append(body)
+        return FAULTS[name](connection)
+
+
+def _read(sock: socket.socket) -> tuple[bytes, bytes]:
+    """Head and body of the next request; empty at the end of the connection."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = sock.recv(65_536)
+        if not more:
+            return b"", b""
+        data += more
+    head, _, body = data.partition(b"\r\n\r\n")
+    lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+    wanted = int(lengths[0].split(b":")[1]) if lengths else 0
+    while len(body) < wanted:
+        body += sock.recv(65_536)
+    return head, body
+
+
+@contextmanager
+def hostile_server() -> Iterator[HostileServer]:
+    server = HostileServer()
+    try:
+        yield server
+    finally:
+        server.close()

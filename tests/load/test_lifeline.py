@@ -1,0 +1,40 @@
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# int() of so many digits keeps the interpreter's lock for longer than any test may take.
+STUCK = "import sys; sys.set_int_max_str_digits(0); int('7' * 20_000_000)"
+
+
+def run(script: str) -> int:
+    return subprocess.run(
+        [sys.executable, "-c", "from control_plane.load import lifeline; " + script],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        timeout=20,
+        check=False,
+    ).returncode
+
+
+@pytest.mark.parametrize("work", ["import time; time.sleep(60)", STUCK])
+def test_the_alarm_needs_nothing_of_python(work: str) -> None:
+    assert run(f"lifeline.end_after(0.2); {work}") == -signal.SIGALRM
+
+
+def test_the_alarm_can_be_put_off_and_called_off() -> None:
+    wait = "import time; time.sleep(0.3)"
+    assert run(f"lifeline.end_after(0.2); lifeline.end_after(5); {wait}") == 0
+    assert run(f"lifeline.end_after(0.2); lifeline.end_after(0); {wait}") == 0
+
+
+def test_the_end_of_the_input_ends_it() -> None:
+    assert run("lifeline.end_with_input(); import time; time.sleep(60)") == 0
+
+
+def test_the_parent_of_its_parent_may_go() -> None:
+    assert run("lifeline.tie_to_parent(); lifeline.step_forward()") == 0

@@ -1,0 +1,188 @@
+"""Samples in, seconds and totals out, compared with what a list of samples says."""
+
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from control_plane.domain.histogram import merge
+from control_plane.domain.record import Second
+from control_plane.load.outcome import answered, failed
+from control_plane.load.recorder import SECOND_NS, Recorder, Totals
+
+GOOD, BAD = answered(200, None), failed("reset")
+OPENED = 10 * SECOND_NS
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Times in nanoseconds from the window's begin."""
+
+    start: int
+    end: int
+    waited: int = 0
+    outcome: int = GOOD
+
+
+SAMPLES = st.lists(
+    st.builds(
+        lambda start, length, waited, good: Sample(
+            start, start + length, waited, GOOD if good else BAD
+        ),
+        st.integers(-2 * SECOND_NS, 5 * SECOND_NS),
+        st.integers(1, 3 * SECOND_NS),
+        st.integers(0, SECOND_NS),
+        st.booleans(),
+    ),
+    max_size=80,
+)
+
+
+def feed(recorder: Recorder, samples: list[Sample]) -> None:
+    for user, one in enumerate(samples):
+        recorder.begin(user, OPENED + one.start - one.waited, OPENED + one.start)
+        recorder.end(user, OPENED + one.end, one.outcome, 3, 17)
+
+
+def finished(recorder: Recorder, closes_ns: int | None = None) -> tuple[Totals, list[Second]]:
+    totals = recorder.close(closes_ns)
+    length = -(-(totals.closed_ns - OPENED) // SECOND_NS)
+    return totals, [recorder.take(index) for index in range(length)]
+
+
+@given(SAMPLES)
+def test_the_parts_are_the_whole(samples: list[Sample]) -> None:
+    """Without an end of its own the window is what ended after its begin."""
+    recorder = Recorder(scheduled=True)
+    recorder.open(OPENED)
+    feed(recorder, samples)
+    totals, seconds = finished(recorder)
+    inside = [one for one in samples if one.end > 0]
+    completed = [one for one in inside if one.outcome == GOOD]
+    service = merge([one.service for one in seconds])
+    response = merge([one.response for one in seconds])
+    assert totals.ended == len(inside)
+    assert service.total == response.total == len(completed)
+    assert service.sum_ns == sum(one.end - one.start for one in completed)
+    assert response.sum_ns == sum(one.end - one.start + one.waited for one in completed)
+    assert sum(one.errors for one in seconds) == len(inside) - len(completed)
+    assert totals.closed_ns == OPENED + max((one.end for one in inside), default=0)
+    assert totals.in_system_ns == sum(one.end - max(one.start, 0) for one in inside)
+    assert totals.bytes_received == 17 * len(inside)
+    assert totals.bytes_sent == 3 * len(inside)
+
+
+@given(SAMPLES, st.integers(1, 4 * SECOND_NS))
+def test_a_window_with_an_end_leaves_the_rest_in_flight(samples: list[Sample], end: int) -> None:
+    """What ends later was in flight, if it had begun; its time inside the window counts."""
+    recorder = Recorder(scheduled=True)
+    recorder.open(OPENED, OPENED + end)
+    feed(recorder, samples)
+    totals, seconds = finished(recorder, OPENED + end)
+    inside = [one for one in samples if 0 < one.end <= end]
+    late = [one for one in samples if one.end > end and one.start < end]
+    assert sum(one.completed + one.errors for one in seconds) == totals.ended == len(inside)
+    assert sorted(totals.in_flight_ns) == sorted(end - one.start + one.waited for one in late)
+    assert totals.in_system_ns == sum(
+        min(one.end, end) - max(one.start, 0) for one in inside + late
+    )
+
+
+def test_requests_that_never_ended_are_in_flight() -> None:
+    recorder = Recorder(scheduled=False)
+    recorder.open(OPENED, OPENED + SECOND_NS)
+    recorder.begin(1, OPENED - 500, OPENED - 500)
+    recorder.begin(2, OPENED + 400, OPENED + 400)
+    recorder.begin(3, OPENED + SECOND_NS, OPENED + SECOND_NS)
+    totals = recorder.close(OPENED + SECOND_NS)
+    assert sorted(totals.in_flight_ns) == [SECOND_NS - 400, SECOND_NS + 500]
+    assert totals.in_system_ns == SECOND_NS + SECOND_NS - 400
+
+
+def test_nothing_counts_before_the_window_and_after_its_end() -> None:
+    recorder = Recorder(scheduled=False)
+    feed(recorder, [Sample(-900, -100)] * 3)
+    recorder.open(OPENED)
+    feed(recorder, [Sample(100, 200)] * 5)
+    totals = recorder.close()
+    feed(recorder, [Sample(300, 400)] * 2_000)
+    assert totals.ended == recorder.take(0).completed == 5
+
+
+def test_each_sample_belongs_to_the_second_of_its_end() -> None:
+    recorder = Recorder(scheduled=False)
+    recorder.open(OPENED)
+    ends = [1, SECOND_NS, SECOND_NS + 1, 2 * SECOND_NS, 3 * SECOND_NS + 5]
+    feed(recorder, [Sample(0, end) for end in ends])
+    _, seconds = finished(recorder)
+    assert [one.completed for one in seconds] == [2, 2, 0, 1]
+    assert [one.index for one in seconds] == [0, 1, 2, 3]
+
+
+def test_a_straggler_counts_in_the_next_second() -> None:
+    recorder = Recorder(scheduled=False)
+    recorder.open(OPENED)
+    feed(recorder, [Sample(0, 100)])
+    first = recorder.take(0)
+    feed(recorder, [Sample(0, 900), Sample(0, SECOND_NS + 50)])
+    _, seconds = finished(recorder)
+    assert first.completed == 1
+    assert [one.completed for one in seconds] == [0, 2]
+
+
+def test_without_a_schedule_both_times_are_one() -> None:
+    recorder = Recorder(scheduled=False)
+    recorder.open(OPENED)
+    feed(recorder, [Sample(0, 100)])
+    second = recorder.take(0)
+    assert second.service is second.response
+
+
+def test_requests_in_flight_are_seen_with_their_start() -> None:
+    recorder = Recorder(scheduled=True)
+    recorder.begin(4, 100, 150)
+    recorder.begin(5, 100, 160)
+    recorder.end(4, 200, GOOD, 0, 0)
+    assert recorder.starts() == {5: 160}
+
+
+def test_threads_lose_nothing() -> None:
+    recorder = Recorder(scheduled=False)
+    recorder.open(OPENED)
+
+    def user(number: int) -> None:
+        for turn in range(3_000):
+            recorder.begin(number, OPENED + turn, OPENED + turn)
+            recorder.end(number, OPENED + turn + 7, GOOD if turn % 3 else BAD, 1, 2)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(user, range(8)))
+    totals, (second,) = finished(recorder)
+    assert totals.ended == 24_000
+    assert totals.errors == {"reset": 8_000}
+    assert totals.statuses == {"200": 16_000}
+    assert second.service.sum_ns == 16_000 * 7
+
+
+@pytest.mark.parametrize("scheduled", [False, True])
+def test_memory_does_not_grow_with_requests(scheduled: bool) -> None:
+    recorder = Recorder(scheduled=scheduled)
+    recorder.open(OPENED)
+    tracemalloc.start()
+    try:
+        peaks = []
+        for second in range(3):
+            tracemalloc.reset_peak()
+            for number in range(60_000):
+                now = OPENED + second * SECOND_NS + number * 10_000 + 1
+                recorder.begin(0, now - 900_000, now - 800_000)
+                recorder.end(0, now, GOOD, 0, 17)
+            recorder.take(second)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+    finally:
+        tracemalloc.stop()
+    assert peaks[2] - peaks[0] < 100_000
+    assert peaks[2] < 4_000_000

@@ -1,0 +1,68 @@
+"""Real load workers for tests, and plans for them."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from control_plane.domain.limits import Limits
+from control_plane.domain.reading import read_spec
+from control_plane.domain.record import Second, StreamRecord
+from control_plane.load.events import Done, Opened
+from control_plane.load.plan import Plan
+from control_plane.load.process import LoadWorker
+
+LEAD_NS = 5_000_000
+PATIENCE_S = 20
+
+
+def plan_of(url: str, path: str = "/ok", **changes: Any) -> Plan:
+    """A closed load of one user and ten requests without warm-up; `changes` replace its parts.
+
+    load, stop, client, request, requests, warmup_s, timeout_s, seed and start_after_s are as in
+    the spec.
+    """
+    request = {"path": path, **changes.pop("request", {})}
+    stream = {
+        "requests": changes.pop("requests", [request]),
+        "load": changes.pop("load", {"model": "closed", "concurrency": 1}),
+        "stop": changes.pop("stop", {"requests": 10}),
+        "start_after_s": changes.pop("start_after_s", 0),
+    }
+    spec = read_spec(
+        {
+            "workload": {"streams": [stream]},
+            "client": changes.pop("client", {}),
+            "warmup_s": changes.pop("warmup_s", 0),
+            "timeout_s": changes.pop("timeout_s", 5.0),
+        },
+        Limits(),
+    )
+    plan = Plan(spec.workload.streams[0], spec.client, url, spec.warmup_s, spec.timeout_s, 1)
+    return replace(plan, **changes)
+
+
+async def seconds_and_record(plan: Plan) -> tuple[Sequence[Second], StreamRecord]:
+    """Run one worker to its end: what it told on the way, and its result."""
+    worker = await LoadWorker.start(plan, cores=None, environment={})
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            await worker.ready()
+            worker.go(time.monotonic_ns() + LEAD_NS)
+            told = [event async for event in worker.events()]
+    finally:
+        await worker.stop()
+    assert isinstance(told[0], Opened)
+    assert isinstance(told[-1], Done)
+    record = told[-1].record
+    assert told[0].at_ns == record.opened_ns
+    return [one for one in told if isinstance(one, Second)], record
+
+
+async def record_of(plan: Plan) -> StreamRecord:
+    return (await seconds_and_record(plan))[1]
+
+
+def completed(record: StreamRecord) -> int:
+    return sum(second.completed for second in record.seconds)
