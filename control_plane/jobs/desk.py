@@ -22,6 +22,7 @@ from control_plane.jobs.queue import Queue
 from control_plane.store.store import Draft, Store
 from control_plane.targets.catalogue import CATALOGUE, Configuration, configuration, name_of
 from control_plane.targets.command import shown_command
+from control_plane.targets.machine import cpu_model
 
 __all__ = ["Configuration", "Desk", "QueueView"]
 
@@ -124,6 +125,10 @@ class Desk:
     def command_for(self, target: Target) -> str:
         """The server's command line, to copy."""
         return shown_command(target)
+
+    def cpu_model(self) -> str:
+        """The name of this machine's processor."""
+        return cpu_model()
 
     def expected_seconds(self, spec: Spec) -> float:
         """How long the run will take, from the last run of its kind on this machine."""

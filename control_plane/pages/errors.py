@@ -23,7 +23,7 @@ class ErrorPage(View):
     kind: Literal["bad", "warn", "plain"]
     title: str
     message: str
-    fields: tuple[FieldError, ...]
+    hint: str
     remedy: Remedy
 
 
@@ -39,6 +39,12 @@ _TITLES = {
     429: "The queue is full",
     503: "The database cannot be used now",
 }
+_HINTS = {
+    404: "It may have been deleted, or the link is cut off.",
+    409: "It may have changed in the meantime: look again.",
+    429: "Runs are executed one after another; cancel some or wait.",
+    503: "What is stored stays as it is. Try again in a moment.",
+}
 _HISTORY = Remedy("History", "/history")
 
 
@@ -51,7 +57,8 @@ def error_page(
         kind=_kind(status),
         title=_TITLES.get(status, "Looplab could not answer"),
         message=message,
-        fields=tuple(field for field in fields if field.message not in message),
+        hint=" ".join(one.message for one in fields if one.message not in message)
+        or _HINTS.get(status, ""),
         remedy=_remedy(request, status),
     )
     return plain_page(request, view, status)

@@ -39,12 +39,16 @@ class Running(View):
 
 @dataclass(frozen=True)
 class Answer:
-    """`validity`: what is not valid in it, in words. `over` False: some runs are under way."""
+    """`validity`: what is not valid in it, in words, and `worst` the worst of that.
+
+    `over` False: some runs are under way.
+    """
 
     href: str
     bars: tuple[Bar, ...]
     sentence: Sentence
     validity: str
+    worst: str
     at: datetime
     over: bool
 
@@ -127,12 +131,14 @@ def _same(spec: Spec, other: Spec) -> bool:
 
 def _answer(runs: Sequence[Run]) -> Answer:
     comparison = compare(runs, runs[0].id)
+    validity = _doubts(comparison)
     named = ",".join(run.id for run in runs)
     return Answer(
         href=f"/compare?runs={named}",
         bars=throughput_bars(comparison, comparison.streams[0]).bars,
         sentence=title(comparison),
-        validity=_doubts(comparison),
+        validity=validity,
+        worst="invalid" if "invalid" in validity else "suspect",
         at=max(run.created_at for run in runs),
         over=all(run.state.terminal for run in runs),
     )

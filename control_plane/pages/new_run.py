@@ -10,17 +10,24 @@ from fastapi.responses import RedirectResponse
 from control_plane.access.faults import status_of
 from control_plane.domain.errors import Conflict, InvalidInput, LooplabError, NotFound, QueueFull
 from control_plane.domain.identity import is_id
-from control_plane.domain.reading import read_document
+from control_plane.domain.reading import read_document, write_spec
 from control_plane.domain.run import Run
 from control_plane.domain.spec import Spec
 from control_plane.jobs.desk import Desk
 from control_plane.jobs.naming import title_of
 from control_plane.pages.changes import changed
 from control_plane.pages.dependencies import DeskDep, StoreDep
-from control_plane.pages.form_of import form_of
+from control_plane.pages.form_of import form_of, shown_whole
 from control_plane.pages.given import Given, given
-from control_plane.pages.new_run_view import Notice, messages_of, new_run_page
-from control_plane.pages.plan import checked, plan_of
+from control_plane.pages.new_run_view import (
+    NewRunPage,
+    Notice,
+    messages_of,
+    new_run_page,
+    plan_answer,
+    written,
+)
+from control_plane.pages.plan import checked
 from control_plane.pages.presets import book
 from control_plane.pages.templating import fragment, page
 from control_plane.store.store import Store
@@ -56,15 +63,12 @@ def new_run(
     request: Request, store: StoreDep, desk: DeskDep, begin: Annotated[Begin, Depends()]
 ) -> Response:
     if begin.run:
-        spec = _known(store, begin.run).spec
-        form = form_of(_untitled(spec, desk), desk.configurations())
-    else:
-        form = _preset_form(begin.preset, desk)
+        return page(request, _from_run(_known(store, begin.run).spec, desk))
+    form = _preset_form(begin.preset, desk)
     if begin.configuration:
         ticked = {"target": ("bundled",), "target.configuration": (begin.configuration,)}
         form = Given({**form.values, **ticked})
-    shown = new_run_page(form, desk, new_key())
-    return page(request, replace(shown, preset="" if begin.run else begin.preset))
+    return page(request, replace(new_run_page(form, desk, new_key()), preset=begin.preset))
 
 
 @router.post("/runs/new")
@@ -76,7 +80,7 @@ def check(request: Request, form: FormDep, desk: DeskDep) -> Response:
 
 @router.post("/runs/new/plan")
 def plan(request: Request, form: FormDep, desk: DeskDep) -> Response:
-    return fragment(request, plan_of(form, checked(form, desk), desk))
+    return fragment(request, plan_answer(form, desk))
 
 
 @router.post("/runs")
@@ -131,6 +135,16 @@ def _completed(form: Given, desk: Desk) -> Given:
 def _preset_form(name: str, desk: Desk) -> Given:
     spec = desk.check(book().preset(name).document)
     return form_of(_untitled(spec, desk), desk.configurations())
+
+
+def _from_run(spec: Spec, desk: Desk) -> NewRunPage:
+    untitled = _untitled(spec, desk)
+    shown = new_run_page(form_of(untitled, desk.configurations()), desk, new_key())
+    if shown_whole(spec):
+        return shown
+    text = "The form has no fields for cores by number. The spec below the form says all of it."
+    notice = Notice("This run says more than the form can", text)
+    return replace(shown, notice=notice, written=written(write_spec(untitled)))
 
 
 def _untitled(spec: Spec, desk: Desk) -> Spec:

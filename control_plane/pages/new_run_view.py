@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from control_plane.domain.errors import InvalidInput, LooplabError
+from control_plane.domain.reading import Document
 from control_plane.jobs.desk import Configuration, Desk
 from control_plane.pages.given import Given
 from control_plane.pages.plan import Checked, Plan, checked, plan_of
@@ -38,6 +39,17 @@ class NewRunPage(View):
     refused: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class PlanAnswer(View):
+    """The plan anew, and the values of those request classes whose placeholders changed."""
+
+    template: ClassVar[str] = "partials/plan_answer.html"
+    form: Given
+    wrong: dict[str, str]
+    plan: Plan
+    changed: tuple[str, ...]
+
+
 def new_run_page(form: Given, desk: Desk, key: str, *, told: bool = True) -> NewRunPage:
     """`told` False: fields show no errors yet, because they were only just added."""
     read = checked(form, desk)
@@ -50,9 +62,19 @@ def new_run_page(form: Given, desk: Desk, key: str, *, told: bool = True) -> New
         presets=book().presets,
         configurations=desk.configurations(),
         notice=None,
-        written=json.dumps(read.documents[0], indent=2, ensure_ascii=False),
+        written=written(read.documents[0]),
         refused=(),
     )
+
+
+def plan_answer(form: Given, desk: Desk) -> PlanAnswer:
+    read = checked(form, desk)
+    return PlanAnswer(form, _by_field(form, read), plan_of(form, read, desk), _changed(form))
+
+
+def written(document: Document) -> str:
+    """As people edit it."""
+    return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 def messages_of(error: LooplabError) -> tuple[str, ...]:
@@ -67,3 +89,17 @@ def _by_field(form: Given, read: Checked) -> dict[str, str]:
     for path, message in read.messages.items():
         messages.setdefault(form.nearest(path), message)
     return messages
+
+
+def _changed(form: Given) -> tuple[str, ...]:
+    requests = [
+        f"workload.streams.{stream}.requests.{index}"
+        for stream in form.indices("workload.streams")
+        for index in form.indices(f"workload.streams.{stream}.requests")
+    ]
+    return tuple(one for one in requests if set(form.placeholders(one)) != _shown(form, one))
+
+
+def _shown(form: Given, request: str) -> set[str]:
+    """The placeholders whose rows were sent."""
+    return {name.partition(".")[0] for name in form.within(f"{request}.values")}

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -69,7 +70,8 @@ def queue_of(desk: Desk) -> Queue:
 
 
 def _shell(request: Request, queue: Queue | None) -> Shell:
-    return Shell(tuple(_places(request.url.path)), queue, machine(), __version__)
+    facts = machine(request.app.state.desk.cpu_model())
+    return Shell(tuple(_places(request.url.path)), queue, facts, __version__)
 
 
 def _places(path: str) -> Iterator[Place]:
@@ -80,14 +82,16 @@ def _places(path: str) -> Iterator[Place]:
 
 
 @cache
-def machine() -> str:
-    """`2 cores, 24 GiB · Linux 6.1 · Python 3.11.7`."""
+def machine(cpu_model: str) -> str:
+    """`2 cores AMD EPYC, 24 GiB · Linux 6.1 · Python 3.11.7`."""
     cores = os.cpu_count() or 1
+    name = re.sub(r"\((R|TM)\)|\bCPU\b|@.*|\bProcessor\b|\d+-Core", "", cpu_model).split()
+    processor = f"{cores} core{'s' if cores > 1 else ''} {' '.join(name)}"
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     kernel = ".".join(platform.release().split("-")[0].split(".")[:2])
     return " · ".join(
         (
-            f"{cores} core{'s' if cores > 1 else ''}, {memory:.0f}{SPACE}GiB",
+            f"{processor}, {memory:.0f}{SPACE}GiB",
             f"{platform.system()} {kernel}",
             f"Python {platform.python_version()}",
         )

@@ -7,21 +7,32 @@ from typing import ClassVar
 from fastapi import APIRouter, Request, Response
 
 from control_plane.domain.spec import Target
+from control_plane.jobs.desk import Desk
 from control_plane.pages.dependencies import DeskDep
 from control_plane.pages.templating import page
 from control_plane.pages.view import View
 
 router = APIRouter()
 
+SERVERS = {
+    "uvicorn": "The usual server for FastAPI.",
+    "gunicorn": "A master that replaces workers that die; the workers are uvicorn's or its own.",
+    "hypercorn": "A server in Python that also speaks HTTP/2.",
+    "granian": "A server written in Rust.",
+}
+
 _PURPOSES = (
+    ("worker", "uvicorn_worker", "Its workers run uvicorn."),
+    ("worker", "asgi", "Its own ASGI worker."),
     ("loop", "asyncio", "The event loop of the standard library, to see what uvloop brings."),
     ("http", "h11", "The HTTP parser in Python, to see what httptools brings."),
     ("workers", 2, "Two processes: for work that one core cannot hold."),
-    ("workers", 4, "Four processes: only more than two where there are cores for them."),
+    ("workers", 4, "Four processes: more than two only where there are cores for them."),
     ("threads", 4, "A small thread pool: endpoints in plain def soon wait for a thread."),
     ("threads", 200, "A large thread pool: many endpoints in plain def at once."),
     ("access_log", True, "One log line for each request, as many servers run."),
     ("reload", True, "The development server, which watches files while it serves."),
+    ("reuse_port", True, "Each worker has a listener of its own; the kernel spreads connections."),
 )
 
 
@@ -37,14 +48,26 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Server:
+    name: str
+    about: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
 class TargetsPage(View):
     template: ClassVar[str] = "pages/targets.html"
-    rows: tuple[Row, ...]
+    servers: tuple[Server, ...]
 
 
 @router.get("/targets")
 def targets(request: Request, desk: DeskDep) -> Response:
-    rows = tuple(
+    servers = tuple(Server(name, about, _rows(desk, name)) for name, about in SERVERS.items())
+    return page(request, TargetsPage(servers))
+
+
+def _rows(desk: Desk, server: str) -> tuple[Row, ...]:
+    return tuple(
         Row(
             one.name,
             _purpose(one.target),
@@ -53,12 +76,12 @@ def targets(request: Request, desk: DeskDep) -> Response:
             one.missing_extra,
         )
         for one in desk.configurations()
+        if one.target.server == server
     )
-    return page(request, TargetsPage(rows))
 
 
 def _purpose(target: Target) -> str:
-    return " ".join(_parts(target)) or "The usual start for FastAPI: begin here."
+    return " ".join(_parts(target)) or "One process: begin here."
 
 
 def _parts(target: Target) -> Iterator[str]:
