@@ -37,6 +37,9 @@ from control_plane.domain.units import SPACE, figures
 HEIGHT: Height = "h320"
 POINTS = 100
 
+SHORTEST = 0.2
+"""A line shorter than this on the percentile axis (p50 to p68) shows nothing."""
+
 
 @dataclass(frozen=True)
 class _Shift:
