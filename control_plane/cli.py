@@ -1,26 +1,31 @@
 """The command line: `looplab` serves, `looplab run` measures, `looplab compare` compares."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from control_plane import __version__
 from control_plane.domain.choice import chosen_ids
 from control_plane.domain.errors import DatabaseOwned, InvalidInput, LooplabError, SettingsError
 from control_plane.domain.reading import Document, read_document
-from control_plane.domain.units import NONE, figures, ratio
-from control_plane.office import Office, office
+from control_plane.office import office
 from control_plane.settings import Settings, load_settings
 from control_plane.store.store import open_store
+from control_plane.terminal import (
+    complain,
+    print_comparison,
+    print_json,
+    print_progress,
+    print_run,
+)
 
-cli = typer.Typer(add_completion=False, context_settings={"help_option_names": ["--help"]})
-out, err = Console(highlight=False), Console(stderr=True, highlight=False)
-
+cli = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help"]},
+)
 Database = Annotated[Path | None, typer.Option("--db", help="The database file (./runs.db).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -30,16 +35,16 @@ def main() -> None:
     try:
         cli()
     except DatabaseOwned as error:
-        err.print(str(error), soft_wrap=True, markup=False)
+        complain(str(error))
         sys.exit(3)
     except InvalidInput as error:
         for field in error.fields or ():
-            err.print(f"{field.field}: {field.message}", soft_wrap=True, markup=False)
+            complain(f"{field.field}: {field.message}")
         if not error.fields:
-            err.print(str(error), soft_wrap=True, markup=False)
+            complain(str(error))
         sys.exit(2)
     except LooplabError as error:
-        err.print(str(error), soft_wrap=True, markup=False)
+        complain(str(error))
         sys.exit(2)
 
 
@@ -54,7 +59,7 @@ def serve(
 ) -> None:
     """Open the dashboard (http://127.0.0.1:8200)."""
     if version:
-        out.print(f"looplab {__version__}")
+        typer.echo(f"looplab {__version__}")
         raise typer.Exit
     context.obj = load_settings(host=host, port=port, db=db)
     if context.invoked_subcommand is None:
@@ -86,8 +91,11 @@ def run_spec(
     with office(_settings(context, db)) as desk:
         run = desk.submit(document)
         if wait or not desk.remote:
-            run = desk.wait(run["id"], _say_progress if not as_json else _silent)
-        _print_run(desk, run, as_json=as_json)
+            run = desk.wait(run["id"], print_progress if not as_json else _silent)
+    if as_json:
+        print_json(run)
+    else:
+        print_run(run, desk.url)
     if run["state"] not in {"queued", "finished"}:
         raise typer.Exit(1)
 
@@ -104,9 +112,9 @@ def compare_runs(
     with office(_settings(context, db)) as desk:
         comparison = desk.compare(ids, baseline)
     if as_json:
-        out.print_json(json.dumps(comparison))
+        print_json(comparison)
     else:
-        out.print(_table(comparison))
+        print_comparison(comparison)
 
 
 def _settings(context: typer.Context, db: Path | None) -> Settings:
@@ -124,39 +132,3 @@ def _read(path: Path) -> Document:
 
 def _silent(run: Document) -> None:
     del run
-
-
-def _say_progress(run: Document) -> None:
-    progress = run["progress"]
-    if progress:
-        place = f"trial {progress['trial']} of {progress['trials']}, {progress['share']:.0%}"
-        err.print(f"{run['state']}: {place}", soft_wrap=True)
-
-
-def _print_run(desk: Office, run: Document, *, as_json: bool) -> None:
-    if as_json:
-        out.print_json(json.dumps(run))
-        return
-    where = f"{desk.url}/runs/{run['id']}" if desk.url else run["id"]
-    out.print(f"{run['state']}  {where}", soft_wrap=True)
-    for stream in run.get("streams") or ():
-        times = stream["response_time_s"] or {}
-        shown = [
-            f"{name} {figures(times[name] * 1e3)} ms" for name in ("p50", "p99") if name in times
-        ]
-        numbers = [f"{figures(stream['throughput_per_s'])} /s", *shown]
-        errors = sum(stream["errors"].values())
-        out.print(f"{stream['name']}: {', '.join(numbers)}, {errors:,} errors", soft_wrap=True)
-    if run.get("reason"):
-        out.print(run["reason"], soft_wrap=True, markup=False)
-
-
-def _table(comparison: Document) -> Table:
-    table = Table("stream", "metric", *comparison["runs"])
-    for row in comparison["rows"]:
-        cells = [
-            NONE if value is None else f"{figures(value)} {ratio(row['ratios'].get(run))}"
-            for run, value in row["values"].items()
-        ]
-        table.add_row(row["stream"] or "", f"{row['metric']} ({row['unit']})", *cells)
-    return table

@@ -26,6 +26,9 @@ GRACE_S = 2
 PATIENCE_S = 2
 """How long the owner of a taken port may take to say who it is."""
 
+MOST_CONNECTIONS = 500
+"""How many viewers and programs are served at once; the next ones get 503."""
+
 BACKGROUND_NICENESS = 5
 
 
@@ -51,7 +54,7 @@ def serve(settings: Settings, store: Store, listener: socket.socket, *, open_pag
     app = create_app(settings, store, set_up(store, {port}, lower_priority()))
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_S,
-        server_header=False,
+        server_header=False, limit_concurrency=MOST_CONNECTIONS,
     )  # fmt: skip
     server = _Server(config)
     print(f"Looplab is at {url} (Ctrl-C stops it)", flush=True)  # noqa: T201 - the command's answer

@@ -44,7 +44,7 @@ def test_run_and_compare_without_a_dashboard(tmp_path: Path, spec_file: Path) ->
     compared = looplab(["compare", *ids, "--json"], tmp_path)
     assert json.loads(compared.stdout)["baseline"] == ids[0]
     table = looplab(["compare", *ids], tmp_path)
-    assert "throughput_per_s" in table.stdout
+    assert "Throughput" in table.stdout
 
 
 def test_run_hands_in_at_the_dashboard_that_has_the_database(
