@@ -12,11 +12,21 @@ Wrong = Iterator[FieldError]
 def bounded(field: str, value: float, low: float, high: float, limit: str | None = None) -> Wrong:
     """`limit` names the field of Limits that a setting raises."""
     if value < low:
-        yield FieldError(field, f"{value:,} is below the smallest value of {low:,}.", low)
+        yield FieldError(
+            field, f"{_shown(value)} is below the smallest value of {_shown(low)}.", low
+        )
     elif value > high:
         remedy = f" Raise {Limits.setting(limit)} to allow it." if limit else ""
-        shown = f"{value:,}" if value < 10**15 else "This number"
-        yield FieldError(field, f"{shown} is above the limit of {high:,}.{remedy}", high)
+        yield FieldError(
+            field, f"{_shown(value)} is above the limit of {_shown(high)}.{remedy}", high
+        )
+
+
+def _shown(value: float) -> str:
+    """`900`, `0.1`, `1,000`; whole numbers without a point."""
+    if abs(value) >= 10**16:
+        return "This number"
+    return f"{int(value) if value == int(value) else value:,}"
 
 
 def text(field: str, value: str, longest: int, *, empty: bool = True) -> Wrong:

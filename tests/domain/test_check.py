@@ -75,7 +75,7 @@ def test_bounds_are_included(field, low, high):
 def test_settings_raise_a_limit_and_the_message_says_which():
     (error,) = refused(changed("timeout_s", 900.0))
     assert error.message == (
-        "900.0 is above the limit of 600.0. Raise LOOPLAB_MAX_TIMEOUT_S to allow it."
+        "900 is above the limit of 600. Raise LOOPLAB_MAX_TIMEOUT_S to allow it."
     )
     assert read_spec(changed("timeout_s", 900.0), Limits(max_timeout_s=1_000.0)).timeout_s == 900
 
