@@ -31,6 +31,15 @@ class Given:
         found = {int(match[1]) for name in self.values if (match := pattern.match(name))}
         return tuple(sorted(found))
 
+    @property
+    def requests(self) -> tuple[str, ...]:
+        """The request classes: `workload.streams.0.requests.0` and so on."""
+        return tuple(
+            f"workload.streams.{stream}.requests.{index}"
+            for stream in self.indices("workload.streams")
+            for index in self.indices(f"workload.streams.{stream}.requests")
+        )
+
     def placeholders(self, request: str) -> tuple[str, ...]:
         """The names in braces of a request class, in the order in which they occur."""
         body = self.text(f"{request}.body.json") if self.has(f"{request}.body", "json") else ""

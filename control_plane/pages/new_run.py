@@ -25,6 +25,7 @@ from control_plane.pages.new_run_view import (
     messages_of,
     new_run_page,
     plan_answer,
+    with_values,
     written,
 )
 from control_plane.pages.plan import checked
@@ -75,7 +76,8 @@ def new_run(
 def check(request: Request, form: FormDep, desk: DeskDep) -> Response:
     """The same form with what is wrong at its fields; a button may have changed it."""
     edited = changed(form, form.text("change"))
-    return page(request, new_run_page(edited, desk, _key(form), told=edited is form))
+    shown = new_run_page(with_values(edited), desk, _key(form), told=edited is form)
+    return page(request, shown)
 
 
 @router.post("/runs/new/plan")

@@ -12,6 +12,8 @@ from control_plane.pages.plan import Checked, Plan, checked, plan_of
 from control_plane.pages.presets import Preset, book
 from control_plane.pages.view import View
 
+NEW_VALUE = {"kind": "integer", "low": "1", "high": "1000"}
+
 
 @dataclass(frozen=True)
 class Notice:
@@ -68,8 +70,22 @@ def new_run_page(form: Given, desk: Desk, key: str, *, told: bool = True) -> New
 
 
 def plan_answer(form: Given, desk: Desk) -> PlanAnswer:
-    read = checked(form, desk)
-    return PlanAnswer(form, _by_field(form, read), plan_of(form, read, desk), _changed(form))
+    """A placeholder without a value gets the row that appears for it."""
+    shown = with_values(form)
+    read = checked(shown, desk)
+    return PlanAnswer(shown, _by_field(shown, read), plan_of(shown, read, desk), _changed(form))
+
+
+def with_values(form: Given) -> Given:
+    """Placeholders that no row was sent for count from 1 to 1,000."""
+    fresh = {
+        f"{request}.values.{name}.{part}": (text,)
+        for request in form.requests
+        for name in form.placeholders(request)
+        if name not in _shown(form, request)
+        for part, text in NEW_VALUE.items()
+    }
+    return Given({**form.values, **fresh})
 
 
 def written(document: Document) -> str:
@@ -92,12 +108,7 @@ def _by_field(form: Given, read: Checked) -> dict[str, str]:
 
 
 def _changed(form: Given) -> tuple[str, ...]:
-    requests = [
-        f"workload.streams.{stream}.requests.{index}"
-        for stream in form.indices("workload.streams")
-        for index in form.indices(f"workload.streams.{stream}.requests")
-    ]
-    return tuple(one for one in requests if set(form.placeholders(one)) != _shown(form, one))
+    return tuple(one for one in form.requests if set(form.placeholders(one)) != _shown(form, one))
 
 
 def _shown(form: Given, request: str) -> set[str]:
