@@ -57,14 +57,13 @@ class Board:
         self._phases, self._clock = phases, clock
         self.trial, self.phase, self._since = 1, State.STARTING, clock()
         self._share = 0.0
-        self.streams: dict[str, StreamBoard] = {}
-        self.gauges: Callable[[], Gauges] = lambda: Gauges(0.5, ())
-        self.log: Callable[[], tuple[str, ...]] = tuple
         self.begin_trial(1)
 
     def begin_trial(self, number: int) -> None:
         self.trial = number
         self.streams = {stream.name: StreamBoard(stream) for stream in self._declared}
+        self.gauges: Callable[[], Gauges] = lambda: Gauges(0.5, ())
+        self.log: Callable[[], tuple[str, ...]] = tuple
         self.enter(State.STARTING)
 
     def enter(self, phase: State) -> None:

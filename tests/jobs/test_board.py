@@ -85,5 +85,7 @@ def test_the_live_view_covers_the_window_so_far(clock: Clock) -> None:
 def test_a_new_trial_begins_empty(clock: Clock) -> None:
     board = Board("x", [stream(StopDuration(7.0))], 2, PHASES, clock)
     board.streams["items"].add(second(0, 100))
+    board.log = lambda: ("of the first trial",)
     board.begin_trial(2)
     assert board.live().streams[0].completed == 0
+    assert (board.live().log, board.live().gauges.processes) == ((), ())
