@@ -1,6 +1,7 @@
 """The rules of one request class. Pure: a request class in, wrong fields out."""
 
 import re
+from math import isfinite
 
 from control_plane.domain.bounds import Wrong, bounded, counted, text
 from control_plane.domain.errors import FieldError
@@ -9,6 +10,8 @@ from control_plane.domain.spec import (
     ChoiceValue,
     GeneratedBody,
     IntegerValue,
+    Json,
+    JsonBody,
     RequestClass,
     StringValue,
     TextBody,
@@ -107,9 +110,20 @@ def _body(field: str, request: RequestClass, limits: Limits) -> Wrong:
             limits.max_body_bytes,
             "max_body_bytes",
         )
+    elif isinstance(request.body, JsonBody) and not _finite(request.body.json):
+        yield FieldError(f"{field}.json", "A number is too large for JSON.")
     elif isinstance(request.body, TextBody) and len(request.body.text) > 1_000_000:
         yield FieldError(
             f"{field}.text",
             "The text is above the limit of 1,000,000 characters.",
             1_000_000,
         )
+
+
+def _finite(value: Json) -> bool:
+    """JSON can write 1e400, which no number holds; what was read of it has no JSON."""
+    if isinstance(value, dict):
+        return all(_finite(one) for one in value.values())
+    if isinstance(value, list):
+        return all(_finite(one) for one in value)
+    return not isinstance(value, float) or isfinite(value)

@@ -96,6 +96,7 @@ def test_methods_without_a_body(method):
         ({"generated": {"shape": "name-data", "size_bytes": 31}}, "body.generated.size_bytes"),
         ({"generated": {"shape": "name-data", "size_bytes": 10**9}}, "body.generated.size_bytes"),
         ({"text": "x" * 1_000_001}, "body.text"),
+        ({"json": {"a": [float("inf")]}}, "body.json"),
         ({"text": "x", "json": 1}, "body"),
         ({}, "body"),
     ],
