@@ -47,9 +47,11 @@ def pictures(details: Sequence[RunDetail], comparison: Comparison, stream: str) 
         return None
     curves = curves_of_runs(details, comparison.labels, stream)
     shift = shift_chart(curves, comparison.baseline)
-    lines = [metric_lines(comparison, stream)] if len(comparison.runs) >= LINES_FROM else []
+    ratios = ratio_view(comparison, stream)
+    several = ratios is not None and len(comparison.runs) >= LINES_FROM
+    lines = (metric_lines(comparison, stream),) if several else ()
     return Pictures(
-        ratios=ratio_view(comparison, stream),
+        ratios=ratios,
         ratio_rows=ratio_table(comparison),
         curves=(percentile_chart(curves), *((shift,) if shift else ())),
         shares=(distribution_chart(curves), *lines),

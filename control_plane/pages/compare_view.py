@@ -14,7 +14,7 @@ from control_plane.domain.spec import StopRequests
 from control_plane.domain.units import count
 from control_plane.pages.chosen import Chosen
 from control_plane.pages.compare_pictures import Pictures, pictures
-from control_plane.pages.environment import Fact, environment_facts
+from control_plane.pages.environment import Fact, environment_facts, environment_line
 from control_plane.pages.others import OtherRun
 from control_plane.pages.run_view import spec_text
 from control_plane.pages.strip import Column, Strip, strip
@@ -44,7 +44,8 @@ class CompareFragment(View):
     """`stream` is the one drawn. `waiting`: a run is not over. `specs` as JSON text by run.
 
     `refused` names both values where machines differ; `shared` says why a ratio has several
-    causes. `environment` is that of the first run that has one.
+    causes. `environment` is that of the first run that has one; `one_environment`: it is known to
+    be that of all.
     """
 
     template: ClassVar[str] = "partials/compare.html"
@@ -62,6 +63,8 @@ class CompareFragment(View):
     errors: str
     pictures: Pictures | None
     environment: tuple[Fact, ...]
+    environment_line: str
+    one_environment: bool
     specs: tuple[str, ...]
 
 
@@ -82,6 +85,7 @@ def compare_fragment(
     comparison = compare([detail.run for detail in details], chosen.baseline, anyway=chosen.anyway)
     stream = drawn_stream(comparison, chosen.stream)
     columns = strip(comparison, chosen, stream, progress)
+    known = next((run for run in comparison.runs if run.environment is not None), None)
     return CompareFragment(
         chosen=chosen,
         comparison=comparison,
@@ -96,7 +100,9 @@ def compare_fragment(
         shared=shared_cause(comparison),
         errors=_errors(comparison),
         pictures=pictures(details, comparison, stream),
-        environment=_environment(comparison.runs),
+        environment=environment_facts(known) if known else (),
+        environment_line=environment_line(known) if known else "",
+        one_environment=_one_environment(comparison),
         specs=tuple(spec_text(run) for run in comparison.runs),
     )
 
@@ -145,9 +151,9 @@ def _refused(comparison: Comparison) -> str | None:
     return "; ".join(dict.fromkeys(texts)) or None
 
 
-def _environment(runs: Sequence[Run]) -> tuple[Fact, ...]:
-    known = (environment_facts(run) for run in runs)
-    return next((facts for facts in known if facts), ())
+def _one_environment(comparison: Comparison) -> bool:
+    known = all(run.environment is not None for run in comparison.runs)
+    return known and not comparison.environment
 
 
 def _errors(comparison: Comparison) -> str:

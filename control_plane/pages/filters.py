@@ -44,10 +44,20 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
+def cell(value: str | float | None) -> str:
+    """A cell of a figure's table: counts whole, other numbers with four figures."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        return units.figures(value, 4)
+    return units.count(value)
+
+
 FILTERS = {
     "about": units.about,
     "ago": ago,
     "bytes": units.size,
+    "cell": cell,
     "exact": exact,
     "figures": units.figures,
     "iso": iso,

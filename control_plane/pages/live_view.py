@@ -48,7 +48,7 @@ def live_fragment(run: Run, progress: Progress, live: Live | None, phases: Phase
     view = progress_view(run.spec, progress, live, phases)
     return LiveFragment(
         run=run,
-        words=so_far(live) if live else _waiting(progress),
+        words=so_far(live) if live else _waiting(view.words, progress),
         progress=view,
         tiles=tuple(_tiles(view, live)) if live else (),
         figures=live_charts(live, window_s(run)) if live else (),
@@ -71,13 +71,14 @@ def _seconds_words(progress: Progress) -> str:
     return f"Trial {progress.trial}, each second." if progress.trials > 1 else "Each second."
 
 
-def _waiting(progress: Progress) -> str:
+def _waiting(words: str, progress: Progress) -> str:
+    """`Number 3 in the queue: it starts after 2 other runs.`"""
     if progress.queue_position is None:
-        return "It is about to start."
-    before = progress.queue_position - 1
-    if not before:
-        return "It starts when the run before it has ended."
-    return f"It starts after {count(before)} other {'runs' if before > 1 else 'run'} in the queue."
+        return f"{words.capitalize()}: nothing is measured yet."
+    if progress.queue_position == 1:
+        return "Next in the queue: it starts when the run before it has ended."
+    before = count(progress.queue_position - 1)
+    return f"{words.capitalize()}: {before} other runs come before it."
 
 
 def _tiles(view: ProgressView, live: Live) -> Iterator[Tile]:

@@ -109,7 +109,7 @@ def _note(comparison: Comparison, run: Run) -> str:
     if invalid(run):
         return "invalid"
     if run.id == comparison.baseline:
-        return "baseline"
+        return "baseline" if len(comparison.runs) > 1 else ""
     doubt = "suspect, " if suspect(run) else ""
     return f"{doubt}ratio to {comparison.label(comparison.baseline).letter}"
 

@@ -7,7 +7,7 @@ from control_plane.domain.result import Progress
 from control_plane.domain.run import Live
 from control_plane.domain.spec import Spec, StopDuration
 from control_plane.domain.states import State
-from control_plane.domain.units import SPACE, about, count
+from control_plane.domain.units import SPACE, count
 
 MOST_SEGMENTS = 20
 """More trials than this share one segment."""
@@ -33,11 +33,10 @@ class Segment:
 
 @dataclass(frozen=True)
 class ProgressView:
-    """`words` is the phase for people, `left` the remaining time, `share` in per cent."""
+    """`words` is the phase for people, `share` in per cent."""
 
     segments: tuple[Segment, ...]
     words: str
-    left: str | None
     share: int
 
 
@@ -45,9 +44,8 @@ def progress_view(
     spec: Spec, progress: Progress, live: Live | None, phases: Phases
 ) -> ProgressView:
     words = phase_words(spec, progress, live)
-    left = about(progress.remaining_s) if progress.remaining_s is not None else None
     segments = _segments(progress, words, phases)
-    return ProgressView(segments, words, left, round(100 * progress.share))
+    return ProgressView(segments, words, round(100 * progress.share))
 
 
 def phase_words(spec: Spec, progress: Progress, live: Live | None) -> str:

@@ -94,11 +94,11 @@ def _mark(label: RunLabel, row: Row, half: float, *, doubted: bool) -> Mark:
 
 
 def _ticks(half: float) -> Iterator[Tick]:
-    """The same at both sides, from the outermost inwards, none closer than `APART`."""
-    last = 50.0
-    for step in reversed(STEPS):
+    """The same at both sides, from the middle outwards, none closer than `APART`."""
+    last = 0.0
+    for step in STEPS:
         away = 50 * math.log(step) / half
-        if away <= 50 and away >= APART and (last == 50 or last - away >= APART):
+        if last + APART <= away <= 50:
             last = away
             yield Tick(round(50 - away, 2), _times(step))
             yield Tick(round(50 + away, 2), _times(step))

@@ -1,9 +1,10 @@
 """A run that is over, as its page shows it."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
+
+import orjson
 
 from control_plane.analysis.charts.curve import curves_of_streams
 from control_plane.analysis.charts.distribution import distribution_chart
@@ -118,7 +119,7 @@ def run_figures(detail: RunDetail, trial: int | None) -> tuple[Figure, ...]:
 
 def spec_text(run: Run) -> str:
     """Indented JSON, as `looplab run` and the API take it."""
-    return json.dumps(write_spec(run.spec), indent=2, ensure_ascii=False)
+    return orjson.dumps(write_spec(run.spec), option=orjson.OPT_INDENT_2).decode()
 
 
 def _took(run: Run) -> str | None:

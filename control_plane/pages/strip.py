@@ -15,6 +15,8 @@ from control_plane.domain.units import NONE, count, figures, seconds
 from control_plane.pages.chosen import Chosen
 from control_plane.pages.progress_view import phase_words
 
+MOST_ROWS = 12
+
 Outcome = Literal["valid", "suspect", "invalid"]
 
 
@@ -47,8 +49,11 @@ class StripRow:
 
 @dataclass(frozen=True)
 class Strip:
+    """`more` counts the fields that differ too and are left out: the specs show them."""
+
     columns: tuple[Column, ...]
     rows: tuple[StripRow, ...]
+    more: int
 
 
 def strip(
@@ -58,7 +63,9 @@ def strip(
     columns = tuple(
         _column(comparison, chosen, run, stream, progress.get(run.id)) for run in comparison.runs
     )
-    return Strip(columns, tuple(_rows(comparison, stream)))
+    rows = (*_differing(comparison), *_duration(comparison.runs, stream))
+    differing = len(comparison.differences) + len(comparison.environment)
+    return Strip(columns, rows, max(0, differing - MOST_ROWS))
 
 
 def _column(
@@ -88,12 +95,11 @@ def _note(run: Run, progress: Progress | None) -> str:
     return f"{_lowered(worst[0].label)} {worst[0].value}" if worst else ""
 
 
-def _rows(comparison: Comparison, stream: str) -> Iterator[StripRow]:
+def _differing(comparison: Comparison) -> Iterator[StripRow]:
     order = [run.id for run in comparison.runs]
-    for one in (*comparison.differences, *comparison.environment):
+    for one in (*comparison.environment, *comparison.differences)[:MOST_ROWS]:
         texts = tuple(one.texts.get(run_id, NONE) for run_id in order)
         yield StripRow(one.label, texts, differs=True)
-    yield from _duration(comparison.runs, stream)
 
 
 def _duration(runs: Sequence[Run], stream: str) -> Iterator[StripRow]:

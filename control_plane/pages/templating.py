@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+import orjson
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -30,7 +31,12 @@ def environment(templates: Path, static: Path) -> Environment:
     )
     made.filters.update(FILTERS)
     made.globals.update(asset=assets(static), glossary=word)
+    made.policies.update({"json.dumps_function": _json, "json.dumps_kwargs": {}})
     return made
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value).decode()
 
 
 def assets(static: Path) -> Callable[[str], str]:

@@ -47,7 +47,8 @@ def error_tile(errors: Mapping[str, int], completed: int) -> Tile:
     """The number of errors; above the limit their share, with the classes."""
     failed = sum(errors.values())
     ended = completed + failed
-    classes = ", ".join(f"{name} {count(number)}" for name, number in _largest_first(errors))
+    largest_first = sorted(errors.items(), key=lambda one: -one[1])
+    classes = ", ".join(f"{name} {count(number)}" for name, number in largest_first if number)
     if ended and failed / ended > ERROR_LIMIT:
         value, unit = share(failed / ended).split(SPACE)
         return Tile("Errors", value, unit, classes, "alarm")
@@ -77,7 +78,3 @@ def _longest(times: Times | None) -> Tile:
 
 def _void(tile: Tile) -> Tile:
     return tile if tile.state in {"alarm", "hidden"} else replace(tile, state="void")
-
-
-def _largest_first(errors: Mapping[str, int]) -> list[tuple[str, int]]:
-    return sorted(errors.items(), key=lambda one: -one[1])

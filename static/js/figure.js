@@ -1,8 +1,8 @@
 // <lab-figure figure='{"data": [...], "layout": {...}, "narrow": {...}}'>: a Plotly figure.
 // "$ink-2" and "$run-1/0.16" name colours of the style sheet; "narrow" replaces keys of the layout
-// below NARROW_PX. A new value of the attribute is drawn in place.
+// on a narrow screen. A new value of the attribute is drawn in place.
 
-const NARROW_PX = 520;
+const NARROW = matchMedia("(width < 520px)");
 const COLOUR = /^\$([a-z0-9-]+)(?:\/([0-9.]+))?$/;
 const CONFIG = { displayModeBar: false, doubleClick: false, showTips: false };
 
@@ -96,7 +96,7 @@ class LabFigure extends HTMLElement {
   draw() {
     const figure = JSON.parse(this.getAttribute("figure"));
     this.#width = this.clientWidth;
-    const narrow = this.#width < NARROW_PX ? figure.narrow : {};
+    const narrow = NARROW.matches ? figure.narrow : {};
     const given = { ...figure.layout, ...narrow };
     const layout = over(base(given), given);
     const size = { width: this.#width, height: this.clientHeight };
