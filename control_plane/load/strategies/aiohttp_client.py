@@ -12,7 +12,7 @@ from control_plane.load.faults import Types, classify
 from control_plane.load.outcome import answered, failed
 from control_plane.load.phase import Phase, clock_ns
 from control_plane.load.source import Request
-from control_plane.load.strategies.aiohttp_parts import LeanRequest, connector
+from control_plane.load.strategies.aiohttp_parts import connector, request_class
 from control_plane.load.strategies.strategy import LONGEST_HEADER, MOST_HEADERS, Gear
 
 FAULTS = (aiohttp.ClientError, OSError, ValueError)
@@ -46,7 +46,7 @@ class AiohttpClient:
         session = aiohttp.ClientSession(
             connector=connector(self._gear),
             cookie_jar=aiohttp.DummyCookieJar(),
-            request_class=LeanRequest,
+            request_class=request_class(self._gear.plan.base_url),
             timeout=_NO_TIMEOUT,
             auto_decompress=False,
             trust_env=False,

@@ -1,21 +1,35 @@
 """What the async strategy puts in the place of parts of aiohttp."""
 
 import asyncio
+from collections.abc import Iterable
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
-from multidict import istr
+from aiohttp.typedefs import LooseHeaders
+from multidict import CIMultiDict
+from yarl import URL
 
 from control_plane.load.connections import Connections
 from control_plane.load.strategies.strategy import HEADERS, Gear
 
-_HEADERS = {istr(name): value for name, value in HEADERS.items()}
 
+def request_class(base_url: str) -> type[aiohttp.ClientRequest]:
+    """Requests to one server, whose common headers are made once and copied.
 
-class LeanRequest(aiohttp.ClientRequest):
-    """aiohttp adds these headers by itself, which is cheaper than headers of the session."""
+    aiohttp makes them anew for each request, which took a twentieth of the client's time.
+    """
+    common = CIMultiDict({"Host": URL(base_url).host_port_subcomponent or "", **HEADERS})
 
-    DEFAULT_HEADERS = _HEADERS
+    class LeanRequest(aiohttp.ClientRequest):
+        def update_headers(self, headers: LooseHeaders | None) -> None:
+            self.headers = common.copy()
+            if headers:
+                self.headers.update(headers)
+
+        def update_auto_headers(self, skip_auto_headers: Iterable[str] | None) -> None:
+            """They are among the common ones."""
+
+    return LeanRequest
 
 
 def connector(gear: Gear) -> aiohttp.TCPConnector:
