@@ -8,6 +8,9 @@ Values = Mapping[str, tuple[str, ...]]
 
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]{0,39})\}")
 
+BOXES = {"target.configuration", "client.strategy"}
+"""Fields of which nothing is sent where nothing is ticked."""
+
 
 @dataclass(frozen=True)
 class Given:
@@ -48,7 +51,7 @@ class Given:
 
     def nearest(self, path: str) -> str:
         """The field that stands for a path of the spec: itself or the nearest above; else ""."""
-        while path and path not in self.values:
+        while path and path not in self.values and path not in BOXES:
             path = path.rpartition(".")[0]
         return path
 

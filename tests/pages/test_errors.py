@@ -1,0 +1,45 @@
+import pytest
+
+from tests.dashboard import Dashboard
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "text"),
+    [
+        ("/nothing/here", 404, "Nothing stands at this address"),
+        ("/runs/zzzz", 404, "There is no run zzzz"),
+        ("/runs/0000000000", 404, "There is no run"),
+        ("/history?state=wild", 422, "A field needs a look"),
+        ("/history?cursor=%FF", 422, "A field needs a look"),
+        ("/history/chosen", 422, "Tick 2 to 12 runs"),
+        ("/history/chosen?run=x", 404, "There is no run"),
+        ("/history/delete", 422, "Tick at least one run"),
+        ("/runs/new?preset=nothing", 404, "There is no preset nothing"),
+        ("/runs/new?from=nothing", 404, "There is no run nothing"),
+    ],
+)
+def test_an_error_is_a_page_with_a_way_on(
+    looplab: Dashboard, path: str, status: int, text: str
+) -> None:
+    answer = looplab.get(path)
+    assert answer.status_code == status
+    assert answer.headers["content-type"].startswith("text/html")
+    main = answer.text.partition("<main")[2]
+    assert text in main
+    assert 'class="button" href="/' in main
+    assert f"Status {status}" in main
+
+
+def test_what_was_asked_for_is_escaped(looplab: Dashboard) -> None:
+    page = looplab.get("/runs/%3Cscript%3Ex").text
+    assert "<script>x" not in page
+
+
+@pytest.mark.parametrize("path", ["/runs", "/runs/new", "/runs/spec", "/runs/tag", "/runs/delete"])
+def test_only_forms_are_taken_as_forms(looplab: Dashboard, path: str) -> None:
+    assert looplab.post(path, {"a": 1}).status_code == 415
+
+
+def test_an_unknown_question(looplab: Dashboard) -> None:
+    answer = looplab.session.post(f"{looplab.url}/questions/x", data={"key": "k"}, timeout=20)
+    assert answer.status_code == 404

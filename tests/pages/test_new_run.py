@@ -1,0 +1,252 @@
+"""The form of a new run, sent as a browser without script does."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from html import unescape
+
+import pytest
+
+from tests.dashboard import Dashboard, items_spec, long_spec
+from tests.pages.form_page import Pairs, changed, form_of_page, send
+
+WRONG = re.compile(r'<span class="wrong" id="wrong-([^"]*)">.*?<span>([^<]*)</span>', re.DOTALL)
+SHORT = {"trials": "1", "warmup_s": "0.1", "stream__stop__duration_s": "0.2"}
+
+
+def blank(looplab: Dashboard, query: str = "") -> Pairs:
+    return form_of_page(looplab.get(f"/runs/new{query}").text, "/runs")
+
+
+def wrong(page: str) -> dict[str, str]:
+    return {name: unescape(message) for name, message in WRONG.findall(page)}
+
+
+def ids(location: str) -> list[str]:
+    return location.rpartition("=" if "=" in location else "/")[2].split(",")
+
+
+def cancel(looplab: Dashboard, run_ids: list[str]) -> None:
+    for run_id in reversed(run_ids):
+        looplab.post(f"/api/runs/{run_id}/cancel")
+
+
+def test_the_form_as_it_stands_starts_a_run_of_three_trials(empty: Dashboard) -> None:
+    answer = send(empty, "/runs", blank(empty))
+    assert answer.status_code == 303
+    (run_id,) = ids(answer.headers["location"])
+    spec = empty.run(run_id)["spec"]
+    cancel(empty, [run_id])
+    assert (spec["trials"], spec["client"]["strategy"]) == (3, "async")
+    assert spec["workload"]["streams"][0]["stop"] == {"duration_s": 5.0}
+
+
+def test_several_strategies_make_runs_that_are_compared(empty: Dashboard) -> None:
+    pairs = changed(blank(empty), client__strategy=("async", "threaded", "blocking"), **SHORT)
+    answer = send(empty, "/runs", pairs)
+    assert answer.headers["location"].startswith("/compare?runs=")
+    runs = [empty.finished(run_id) for run_id in ids(answer.headers["location"])]
+    assert [run["spec"]["client"]["strategy"] for run in runs] == ["async", "threaded", "blocking"]
+    users = [run["spec"]["workload"]["streams"][0]["load"]["concurrency"] for run in runs]
+    assert users == [64, 64, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("timeout_s", "900", "900 is above the limit of 600. Raise LOOPLAB_MAX_TIMEOUT_S"),
+        ("stream__load__concurrency", "1000000", "LOOPLAB_MAX_CONCURRENCY"),
+        ("stream__stop__duration_s", "1000000000", "LOOPLAB_MAX_DURATION_S"),
+        ("trials", "three", "'three' is not a number."),
+        ("trials", "", "Give a number."),
+        ("warmup_s", "-1", "below the smallest value of 0"),
+        ("stream__requests__0__path", "items", "starts with one slash"),
+        ("stream__requests__0__path", "//evil", "starts with one slash"),
+        ("stream__requests__0__values__item_id__high", "0", "below low"),
+        ("stream__requests__0__headers", "Host: x", "set by the client itself"),
+        ("stream__requests__0__expect", "99", "below the smallest value"),
+        ("stream__name", "", "must not be empty"),
+        ("target__configuration", "gone", "There is no configuration"),
+        ("title", "a\x00b", "Control characters"),
+        ("tags", "x" * 41, "41 characters"),
+        ("cores", "all", ""),
+    ],
+)
+def test_a_wrong_field_is_told_there_and_the_others_are_kept(
+    empty: Dashboard, name: str, value: str, message: str
+) -> None:
+    before = empty.get("/api/runs").json()["runs"]
+    others = {"seed": "77", "stream__load__ramp_up_s": "0.5"}
+    pairs = changed(blank(empty), **{**others, name: value})
+    answer = send(empty, "/runs", pairs)
+    assert answer.status_code == 422
+    field = changed([], **{name: value})[0][0]
+    assert message in wrong(answer.text)[field]
+    shown = dict(form_of_page(answer.text, "/runs"))
+    assert shown["seed"] == "77"
+    assert shown["workload.streams.0.load.ramp_up_s"] == "0.5"
+    if name not in {"target__configuration", "cores"}:
+        assert shown[field] == value
+    assert empty.get("/api/runs").json()["runs"] == before
+
+
+def test_blocking_alone_with_many_users_is_refused_with_the_reason(empty: Dashboard) -> None:
+    answer = send(empty, "/runs", changed(blank(empty), client__strategy="blocking"))
+    message = wrong(answer.text)["workload.streams.0.load.concurrency"]
+    assert message == "blocking sends one request at a time: use 1, or choose threaded."
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"trials": "0", "timeout_s": "900", "stream__load__concurrency": "0"},
+        {"trials": "", "timeout_s": "x", "client__strategy": (), "target__configuration": ()},
+    ],
+)
+def test_all_that_is_wrong_is_told_at_once(
+    empty: Dashboard, changes: dict[str, str | tuple[str, ...]]
+) -> None:
+    told = wrong(send(empty, "/runs", changed(blank(empty), **changes)).text)
+    wanted = {
+        name.replace("__", ".").replace("stream.", "workload.streams.0.", 1) for name in changes
+    }
+    assert wanted == set(told)
+
+
+def test_checking_starts_nothing(empty: Dashboard) -> None:
+    before = empty.get("/api/runs").json()["runs"]
+    pairs = changed(blank(empty), stream__requests__0__path="/items/{item_id}?q={word}")
+    page = send(empty, "/runs/new", pairs).text
+    assert wrong(page) == {}
+    assert ("workload.streams.0.requests.0.values.word.kind", "integer") in form_of_page(
+        page, "/runs"
+    )
+    assert empty.get("/api/runs").json()["runs"] == before
+
+
+def test_a_placeholder_without_a_value_does_not_start(empty: Dashboard) -> None:
+    pairs = changed(blank(empty), stream__requests__0__path="/items/{word}")
+    answer = send(empty, "/runs", pairs)
+    assert answer.status_code == 422
+    assert "{word} has no value" in wrong(answer.text)["workload.streams.0.requests.0.path"]
+
+
+def test_streams_and_request_classes_are_added_without_script(empty: Dashboard) -> None:
+    pairs = blank(empty)
+    for change in ("add workload.streams", "add workload.streams.1.requests"):
+        page = send(empty, "/runs/new", [*pairs, ("change", change)]).text
+        pairs = form_of_page(page, "/runs")
+    names = [value for name, value in pairs if name.endswith(".name")]
+    assert names == ["items", "items 2"]
+    assert [name for name, _ in pairs if name.endswith(".path")] == [
+        "workload.streams.0.requests.0.path",
+        "workload.streams.1.requests.0.path",
+        "workload.streams.1.requests.1.path",
+    ]
+    second = [("workload.streams.1.stop.duration_s", "0.2")]
+    rest = [one for one in changed(pairs, **SHORT) if one[0] != second[0][0]]
+    (run_id,) = ids(send(empty, "/runs", rest + second).headers["location"])
+    run = empty.finished(run_id)
+    assert [stream["name"] for stream in run["streams"]] == ["items", "items 2"]
+
+
+def test_one_form_starts_its_runs_once(empty: Dashboard) -> None:
+    pairs = changed(blank(empty), **SHORT)
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: send(empty, "/runs", pairs), range(100)))
+    assert {answer.status_code for answer in answers} == {303}
+    (location,) = {answer.headers["location"] for answer in answers}
+    assert empty.finished(ids(location)[0])["state"] == "finished"
+
+
+def test_a_form_that_was_sent_can_be_sent_again_with_other_values(empty: Dashboard) -> None:
+    pairs = changed(blank(empty), **SHORT)
+    first = send(empty, "/runs", pairs).headers["location"]
+    again = send(empty, "/runs", changed(pairs, seed="2"))
+    assert again.status_code == 409
+    assert "sent before with other values" in again.text
+    shown = form_of_page(again.text, "/runs")
+    assert ("seed", "2") in shown
+    second = send(empty, "/runs", shown).headers["location"]
+    cancel(empty, ids(first) + ids(second))
+    assert first != second
+
+
+def test_the_plan_is_a_fragment_with_time_command_and_spec(empty: Dashboard) -> None:
+    pairs = changed(blank(empty), client__strategy=("async", "threaded", "blocking"))
+    fragment = unescape(send(empty, "/runs/new/plan", pairs).text)
+    assert fragment.strip().startswith('<div id="plan"')
+    assert "3 strategies × 3 trials, about" in fragment
+    assert "uvicorn target_app.main:app" in fragment
+    assert '"strategy": "async"' in fragment
+    assert "hx-swap-oob" not in fragment
+
+
+def test_the_plan_brings_the_rows_of_new_placeholders(empty: Dashboard) -> None:
+    pairs = changed(blank(empty), stream__requests__0__path="/items/{other}")
+    fragment = send(empty, "/runs/new/plan", pairs).text
+    assert 'hx-swap-oob="outerMorph"' in fragment
+    assert 'name="workload.streams.0.requests.0.values.other.kind"' in fragment
+    assert "about" in fragment
+
+
+def test_the_plan_marks_what_is_wrong_and_tells_no_time(empty: Dashboard) -> None:
+    fragment = send(empty, "/runs/new/plan", changed(blank(empty), timeout_s="900")).text
+    assert '<span class="wrong-line">' in fragment
+    assert '<a href="#timeout_s">Deadline</a>' in fragment
+    assert "about" not in fragment
+
+
+def test_a_run_can_be_edited_and_run(looplab: Dashboard) -> None:
+    spec = items_spec(title="mine", tags=["a", "b"], seed=5, target={"workers": 3, "threads": 9})
+    run_id = looplab.submit(spec)
+    shown = blank(looplab, f"?from={run_id}")
+    cancel(looplab, [run_id])
+    values = dict(shown)
+    assert (values["title"], values["tags"], values["seed"]) == ("mine", "a, b", "5")
+    assert values["target.configuration"] == "own"
+    assert (values["target.workers"], values["target.threads"]) == ("3", "9")
+    assert values["workload.streams.0.stop"] == "requests"
+    again = ids(send(looplab, "/runs", shown).headers["location"])
+    assert looplab.run(again[0])["spec"] == looplab.run(run_id)["spec"]
+    cancel(looplab, again)
+
+
+def test_a_title_that_was_made_is_made_anew(looplab: Dashboard) -> None:
+    run_id = looplab.submit(items_spec())
+    cancel(looplab, [run_id])
+    assert dict(blank(looplab, f"?from={run_id}"))["title"] == ""
+
+
+def test_cores_by_number_are_kept_in_the_spec_below(looplab: Dashboard) -> None:
+    run_id = looplab.submit(long_spec(cores={"target": [0], "client": [1]}))
+    cancel(looplab, [run_id])
+    page = looplab.get(f"/runs/new?from={run_id}").text
+    assert "says more than the form can" in page
+    assert '"target": [' in dict(form_of_page(page, "/runs/spec"))["spec"]
+
+
+def test_a_spec_starts_as_json(empty: Dashboard) -> None:
+    pairs = form_of_page(empty.get("/runs/new").text, "/runs/spec")
+    answer = send(empty, "/runs/spec", pairs)
+    assert answer.status_code == 303
+    cancel(empty, ids(answer.headers["location"]))
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "message"),
+    [
+        ("{", 400, "not readable JSON"),
+        ("[]", 422, "must be a JSON object"),
+        ('{"trials": 0}', 422, "workload: "),
+        ('{"workload": {"streams": []}, "extra": 1}', 422, "extra: "),
+        ("<script>alert(1)</script>", 400, "not readable JSON"),
+    ],
+)
+def test_a_wrong_spec_stays_in_its_box(
+    empty: Dashboard, spec: str, status: int, message: str
+) -> None:
+    answer = send(empty, "/runs/spec", [("spec", spec)])
+    assert answer.status_code == status
+    assert message in unescape(answer.text)
+    assert dict(form_of_page(answer.text, "/runs/spec"))["spec"] == spec
+    assert "<script>alert" not in answer.text
