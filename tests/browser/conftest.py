@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
+from tests.pages.stored import stored as stored
+
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",

@@ -1,0 +1,195 @@
+"""Pages of runs and comparisons in a real browser: drawn, readable, and without a complaint."""
+
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import OpenPage, Problems
+from tests.dashboard import Dashboard, items_spec, long_spec
+from tests.pages.stored import Stored
+
+WIDE = {"width": 1440, "height": 900}
+SMALL = {"width": 390, "height": 844}
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def addresses(stored: Stored) -> dict[str, str]:
+    runs = stored.runs
+    return {
+        "run": f"/runs/{runs.classic[2]}",
+        "streams": f"/runs/{runs.streams}",
+        "invalid": f"/runs/{runs.invalid}",
+        "failed": f"/runs/{runs.failed}",
+        "compare": f"/compare?runs={','.join(runs.classic)}",
+        "refused": f"/compare?runs={runs.classic[2]},{runs.elsewhere},{runs.invalid}",
+    }
+
+
+def opened(page: Page, stored: Stored, name: str) -> Page:
+    """The page with every figure drawn."""
+    page.goto(stored.looplab.url + addresses(stored)[name])
+    page.wait_for_function(
+        """() => [...document.querySelectorAll("lab-figure")]
+          .every((one) => one.querySelector(".main-svg"))"""
+    )
+    return page
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme"),
+    [
+        ("run", "light"),
+        ("streams", "light"),
+        ("invalid", "dark"),
+        ("failed", "light"),
+        ("compare", "dark"),
+        ("refused", "light"),
+    ],
+)
+def test_nothing_stands_in_the_way_of_anyone(
+    open_page: OpenPage, problems: Problems, stored: Stored, name: str, scheme: str
+) -> None:
+    page = opened(open_page(viewport=WIDE, color_scheme=scheme), stored, name)
+    assert problems.unexpected() == []
+    # axe measures with inline styles, which the policy blocks.
+    problems.expect("inline")
+    found = Axe().run(page, options={"preload": False})
+    assert found.violations_count == 0, found.generate_report()
+
+
+@pytest.mark.parametrize("name", ["run", "streams", "compare", "refused"])
+def test_no_page_is_wider_than_its_window(page: Page, stored: Stored, name: str) -> None:
+    opened(page, stored, name)
+    for width in (2_560, 1_440, 1_000, 700, 390, 360):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function(
+            """() => [...document.querySelectorAll("lab-figure")].every(
+              (one) => one.querySelector(".main-svg").clientWidth === one.clientWidth)"""
+        )
+        overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert (width, page.evaluate(overflow)) == (width, 0)
+
+
+def test_a_figure_follows_the_colours(page: Page, stored: Stored) -> None:
+    opened(page, stored, "compare")
+    line = page.locator("#percentiles .scatterlayer .js-line").first
+    light = stroke(line)
+    page.click("[data-set-theme=dark]")
+    page.wait_for_function(
+        """(before) => getComputedStyle(document.querySelector(
+          "#percentiles .scatterlayer .js-line")).stroke !== before""",
+        arg=light,
+    )
+    assert (light, stroke(line)) == ("rgb(0, 114, 178)", "rgb(61, 155, 224)")
+
+
+def stroke(line: Locator) -> str:
+    colour: str = line.evaluate("(one) => getComputedStyle(one).stroke")
+    return colour
+
+
+def test_a_figure_is_saved_as_a_picture(page: Page, stored: Stored, tmp_path: Path) -> None:
+    opened(page, stored, "run")
+    with page.expect_download() as download:
+        page.click("[data-png=percentiles]")
+    assert download.value.suggested_filename == "percentiles.png"
+    download.value.save_as(tmp_path / "saved.png")
+    assert (tmp_path / "saved.png").read_bytes().startswith(PNG)
+
+
+def test_the_numbers_of_a_figure_stand_in_the_address(page: Page, stored: Stored) -> None:
+    opened(page, stored, "run")
+    table = page.locator("#distribution-table")
+    expect(table).to_be_hidden()
+    page.click("a[href='#distribution-table']")
+    expect(table).to_be_visible()
+    assert page.url.endswith("#distribution-table")
+    page.reload()
+    expect(table).to_be_visible()
+
+
+def test_the_link_opens_the_same_view_elsewhere(open_page: OpenPage, stored: Stored) -> None:
+    first = opened(
+        open_page(viewport=WIDE, permissions=["clipboard-read", "clipboard-write"]),
+        stored,
+        "compare",
+    )
+    first.click("text=make baseline >> nth=1")
+    said = first.inner_text("h1")
+    assert "than C async" in said
+    first.click("text=Copy link")
+    address = first.evaluate("navigator.clipboard.readText()")
+    other = open_page(viewport=WIDE)
+    other.goto(address)
+    assert other.inner_text("h1") == said
+
+
+def test_runs_are_added_and_removed_by_hand(page: Page, stored: Stored) -> None:
+    opened(page, stored, "compare")
+    page.click("[aria-label='Remove B threaded']")
+    assert page.locator("#strip thead th").count() == 2
+    page.keyboard.press("c")
+    page.click("#others a >> text=items, threaded")
+    assert page.locator("#strip thead th").count() == 3
+
+
+def test_without_javascript_everything_can_be_read(open_page: OpenPage, stored: Stored) -> None:
+    page = open_page(java_script_enabled=False, viewport=SMALL)
+    page.goto(stored.looplab.url + addresses(stored)["compare"])
+    expect(page.locator("h1")).to_contain_text("served 7.4 times")
+    page.click("a[href='#percentiles-table']")
+    expect(page.locator("#percentiles-table")).to_be_visible()
+    page.click("text=Export")
+    expect(page.locator("#export")).to_be_visible()
+    page.goto(stored.looplab.url + addresses(stored)["run"])
+    page.click("text=Environment")
+    expect(page.locator("#environment dl")).to_be_visible()
+
+
+def test_a_live_run_is_drawn_in_place_and_becomes_its_result(page: Page, stored: Stored) -> None:
+    looplab = stored.looplab
+    spec = items_spec(title="watched")
+    spec["workload"]["streams"][0]["stop"] = {"duration_s": 5}
+    run_id = looplab.submit(spec)
+    page.goto(f"{looplab.url}/runs/{run_id}")
+    expect(page.locator("h1")).to_have_text("watched")
+    drawn = page.locator("#live-throughput .js-line")
+    expect(drawn.first).to_be_attached(timeout=15_000)
+    page.evaluate("""() => {
+      window.kept = document.querySelector("#live-throughput .js-plotly-plot");
+      window.before = window.kept.data[0].x.length;
+    }""")
+    page.wait_for_function("() => window.kept.data[0].x.length > window.before", timeout=10_000)
+    assert page.evaluate(
+        """() => window.kept === document.querySelector("#live-throughput .js-plotly-plot")"""
+    )
+    expect(page.locator("#run h1")).to_contain_text("Half of the requests", timeout=20_000)
+    looplab.finished(run_id)
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_a_run_is_cancelled(open_page: OpenPage, stored: Stored, script: bool) -> None:
+    looplab = stored.looplab
+    run_id = looplab.submit(long_spec())
+    looplab.until_state(run_id, {"running"})
+    page = open_page(java_script_enabled=script, viewport=WIDE)
+    page.goto(f"{looplab.url}/runs/{run_id}")
+    if script:
+        page.keyboard.press("Escape")
+    else:
+        page.click("button.danger")
+    expect(page.locator("#run .banner, .banner")).to_contain_text("Cancelled", timeout=10_000)
+    assert looplab.run(run_id)["state"] == "cancelled"
+
+
+def test_a_comparison_fills_while_it_is_looked_at(page: Page, stored: Stored) -> None:
+    looplab: Dashboard = stored.looplab
+    ids = [looplab.submit(items_spec(client={"strategy": name})) for name in ("async", "threaded")]
+    page.goto(f"{looplab.url}/compare?runs={','.join(ids)}")
+    expect(page.locator("#percentiles .main-svg").first).to_be_attached(timeout=30_000)
+    page.wait_for_function(
+        """() => !document.querySelector("#compare").hasAttribute("hx-get")""", timeout=30_000
+    )
+    expect(page.locator("#numbers tbody tr")).to_have_count(2)
