@@ -1,7 +1,7 @@
 """Runs and comparisons as a terminal shows them."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from rich import box
 from rich.console import Console
@@ -9,17 +9,9 @@ from rich.table import Table
 
 from control_plane.domain.metrics import METRIC
 from control_plane.domain.reading import Document
-from control_plane.domain.units import NONE, rate, ratio, seconds, share, size
+from control_plane.domain.units import NONE, WRITTEN, rate, ratio, seconds
 
 out, err = Console(highlight=False), Console(stderr=True, highlight=False)
-
-_WRITTEN: dict[str, Callable[[float], str]] = {
-    "s": seconds,
-    "s_per_request": seconds,
-    "per_s": rate,
-    "share": share,
-    "bytes": size,
-}
 
 
 def complain(text: str) -> None:
@@ -82,5 +74,5 @@ def _cell(row: Document, run_id: str) -> str:
     if value is None:
         return NONE
     against = row["ratios"][run_id]
-    written = _WRITTEN[row["unit"]](value)
+    written = WRITTEN[row["unit"]](value)
     return written if against is None else f"{written} {ratio(against):>6}"

@@ -1,5 +1,7 @@
 """Numbers as people read them: three figures, the unit after a no-break space, a dash for none."""
 
+from collections.abc import Callable
+
 SPACE = "\N{NO-BREAK SPACE}"
 NONE = "\N{EN DASH}"
 
@@ -75,3 +77,13 @@ def ratio(value: float | None) -> str:
     if 0 < value < 0.5:
         return f"÷{figures(1 / value)}"
     return f"×{figures(value)}"
+
+
+WRITTEN: dict[str, Callable[[float | None], str]] = {
+    "s": seconds,
+    "per_s": rate,
+    "share": share,
+    "bytes": size,
+    "s_per_request": seconds,
+}
+"""How a value of each unit of `metrics.Unit` is written; a dash for None."""

@@ -1,21 +1,11 @@
 """Every compared metric of every stream: values, and ratios to the baseline below them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from control_plane.analysis.comparison import Comparison, Row
 from control_plane.domain.metrics import METRIC
-from control_plane.domain.units import rate, ratio, seconds, share, size
+from control_plane.domain.units import WRITTEN, ratio
 from control_plane.pages.numbers import Cell
-
-WRITTEN: dict[str, Callable[[float | None], str]] = {
-    "s": seconds,
-    "per_s": rate,
-    "share": share,
-    "bytes": size,
-    "s_per_request": seconds,
-}
-"""How a value is written with its unit; a dash for None."""
 
 
 @dataclass(frozen=True)

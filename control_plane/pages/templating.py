@@ -52,20 +52,16 @@ def assets(static: Path) -> Callable[[str], str]:
 
 def page(request: Request, view: View, status: int = 200) -> HTMLResponse:
     """A whole page: the view inside the shell."""
-    return _answer(request, view, status, shell=shell_of(request))
+    return fragment(request, view, status, shell=shell_of(request))
 
 
 def plain_page(request: Request, view: View, status: int) -> HTMLResponse:
     """A whole page that asks nothing of store and desk, for when they cannot answer."""
-    return _answer(request, view, status, shell=quiet_shell(request))
+    return fragment(request, view, status, shell=quiet_shell(request))
 
 
-def fragment(request: Request, view: View, status: int = 200) -> HTMLResponse:
-    """One element of a page, which has an address of its own."""
-    return _answer(request, view, status)
-
-
-def _answer(request: Request, view: View, status: int, **shell: object) -> HTMLResponse:
+def fragment(request: Request, view: View, status: int = 200, **shell: object) -> HTMLResponse:
+    """One element of a page, which has an address of its own; with a shell the whole page."""
     settings = request.app.state.settings
     templates = environment(settings.templates_dir, settings.static_dir)
     text = templates.get_template(view.template).render(view=view, **shell)
