@@ -14,7 +14,7 @@ function show() {
   });
   count.textContent = chosen.length ? `${chosen.length} chosen` : unticked;
   if (tooMany) count.textContent += `; ${slots.length} fit beside each other`;
-  for (const button of form.querySelectorAll("button")) {
+  for (const button of form.querySelectorAll(".tray button")) {
     const least = Number(button.dataset.least ?? 1);
     button.disabled = chosen.length < least || (least === 2 && tooMany);
   }

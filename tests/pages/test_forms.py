@@ -82,7 +82,11 @@ STREAM_KEYS = ("requests", "load", "start_after_s", "stop")
 def whole(document: dict[str, Any]) -> dict[str, Any]:
     if "workload" in document:
         return document
-    stream = {"requests": [{"path": "/"}], "load": {"concurrency": 1}, "stop": {"duration_s": 5}}
+    stream: dict[str, Any] = {
+        "requests": [{"path": "/"}],
+        "load": {"concurrency": 1},
+        "stop": {"duration_s": 5},
+    }
     stream |= {key: document[key] for key in STREAM_KEYS if key in document}
     stream["load"] = {"model": "closed", **stream["load"]}
     rest = {key: value for key, value in document.items() if key not in STREAM_KEYS}

@@ -40,6 +40,7 @@ def test_the_form_as_it_stands_starts_a_run_of_three_trials(empty: Dashboard) ->
     assert spec["workload"]["streams"][0]["stop"] == {"duration_s": 5.0}
 
 
+@pytest.mark.slow
 def test_several_strategies_make_runs_that_are_compared(empty: Dashboard) -> None:
     pairs = changed(blank(empty), client__strategy=("async", "threaded", "blocking"), **SHORT)
     answer = send(empty, "/runs", pairs)

@@ -3,7 +3,7 @@ import pytest
 from control_plane.domain.errors import NotFound
 from control_plane.domain.limits import Limits
 from control_plane.domain.reading import read_spec
-from control_plane.domain.spec import NamedTarget
+from control_plane.domain.spec import NamedTarget, StopRequests
 from control_plane.pages.presets import Question, book
 from control_plane.targets.catalogue import configuration
 
@@ -24,7 +24,7 @@ def test_a_question_has_arms_that_can_be_started(question: Question) -> None:
 def test_the_classic_question_sends_24_999_requests_in_each_way() -> None:
     specs = [read_spec(arm.document, Limits()) for arm in book().question("classic").arms]
     assert [spec.client.strategy for spec in specs] == ["blocking", "threaded", "async"]
-    assert {spec.workload.streams[0].stop.requests for spec in specs} == {24_999}
+    assert {spec.workload.streams[0].stop for spec in specs} == {StopRequests(24_999)}
 
 
 def test_presets_are_whole_specs_of_three_trials() -> None:

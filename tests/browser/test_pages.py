@@ -1,0 +1,197 @@
+"""Home, new run, history, targets and glossary in a real browser."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage
+from tests.dashboard import Dashboard, dashboard
+from tests.pages.conftest import fill
+
+PATHS = (
+    "/",
+    "/runs/new",
+    "/runs/new?configuration=own",
+    "/history",
+    "/history?state=failed&tag=classic",
+    "/targets",
+    "/glossary",
+)
+PATH_FIELD = "[name='workload.streams.0.requests.0.path']"
+
+
+@pytest.fixture(scope="module")
+def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    folder = tmp_path_factory.mktemp("shown")
+    fill(folder / "runs.db")
+    with dashboard(folder) as started:
+        yield started
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", PATHS)
+def test_nothing_keeps_people_out(
+    open_page: OpenPage, looplab: Dashboard, problems, path: str, scheme: str
+) -> None:
+    """axe writes a style of its own, which the policy would refuse, and misreads `@import`."""
+    problems.expect("/vendor/pico.min.css")
+    page = open_page(color_scheme=scheme, bypass_csp=True)
+    page.goto(looplab.url + path)
+    found = Axe().run(page).response["violations"]
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+
+
+@pytest.mark.parametrize("width", [360, 390, 640, 768, 1_024, 1_200, 1_440, 2_560])
+def test_pages_fit_every_width(
+    open_page: OpenPage, looplab: Dashboard, problems, width: int
+) -> None:
+    problems.expect("/nothing")
+    page = open_page(viewport={"width": width, "height": 900})
+    for path in (*PATHS, "/nothing"):
+        page.goto(looplab.url + path, wait_until="domcontentloaded")
+        page.wait_for_load_state("load")
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width, path
+
+
+def test_keys(page: Page, looplab: Dashboard) -> None:
+    page.goto(looplab.url)
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#keys")).to_be_hidden()
+    page.keyboard.press("n")
+    page.wait_for_url("**/runs/new")
+    page.goto(f"{looplab.url}/history")
+    page.keyboard.press("/")
+    expect(page.locator("#text")).to_be_focused()
+    page.keyboard.type("n?c")
+    expect(page.locator("#text")).to_have_value("n?c")
+
+
+def test_the_first_tab_skips_to_the_content(page: Page, looplab: Dashboard) -> None:
+    page.goto(looplab.url)
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    assert page.url.endswith("#main")
+
+
+def test_the_theme_stays(open_page: OpenPage, looplab: Dashboard) -> None:
+    page = open_page(color_scheme="light")
+    page.goto(looplab.url)
+    page.get_by_role("button", name="Dark").click()
+    dark = "getComputedStyle(document.body).backgroundColor === 'rgb(16, 20, 24)'"
+    assert page.evaluate(dark)
+    page.goto(f"{looplab.url}/history")
+    assert page.evaluate(dark)
+    page.get_by_role("button", name="System").click()
+    assert not page.evaluate(dark)
+
+
+def test_a_term_is_explained_where_it_stands(page: Page, looplab: Dashboard) -> None:
+    page.goto(f"{looplab.url}/history")
+    page.get_by_role("button", name="Tail").click()
+    expect(page.locator("#tip-tail")).to_contain_text("A flat line is a short tail.")
+    page.locator("#tip-tail a").click()
+    page.wait_for_url("**/glossary#tail")
+
+
+def test_the_plan_follows_the_form(page: Page, looplab: Dashboard) -> None:
+    page.goto(f"{looplab.url}/runs/new")
+    page.get_by_label("threaded", exact=True).check()
+    expect(page.locator("#plan")).to_contain_text("2 strategies × 3 trials, about")
+    page.get_by_label("Trials", exact=True).fill("1")
+    page.get_by_label("Trials", exact=True).blur()
+    expect(page.locator("#plan")).to_contain_text("2 strategies × 1 trial, about")
+    page.locator(PATH_FIELD).fill("/items/{number}")
+    page.locator(PATH_FIELD).blur()
+    expect(page.locator(".value-row")).to_have_count(1)
+    expect(page.get_by_label("Kind of number")).to_have_value("integer")
+    expect(page.locator("#plan-spec")).to_contain_text('"number"')
+
+
+def test_the_plan_marks_a_wrong_field(page: Page, looplab: Dashboard) -> None:
+    page.goto(f"{looplab.url}/runs/new")
+    page.get_by_label("Deadline").fill("900")
+    page.get_by_label("Deadline").blur()
+    expect(page.locator("#plan .wrong-line")).to_have_text(re.compile('"timeout_s": 900'))
+    page.get_by_role("link", name="Deadline").click()
+    assert page.url.endswith("#timeout_s")
+
+
+def test_a_mistake_is_forgotten_once_the_field_changes(
+    page: Page, looplab: Dashboard, problems
+) -> None:
+    problems.expect("422")
+    page.goto(f"{looplab.url}/runs/new")
+    page.get_by_label("Deadline").fill("900")
+    page.locator("#plan").get_by_role("button", name="Start").click()
+    expect(page.locator(".field .wrong")).to_contain_text("above the limit of 600")
+    expect(page.get_by_label("Deadline")).to_have_attribute("aria-invalid", "true")
+    page.get_by_label("Deadline").fill("30")
+    expect(page.locator(".field .wrong")).to_have_count(0)
+
+
+def test_enter_in_a_field_checks_and_starts_nothing(page: Page, looplab: Dashboard) -> None:
+    before = looplab.get("/api/runs").json()["runs"]
+    page.goto(f"{looplab.url}/runs/new")
+    page.get_by_label("Trials", exact=True).fill("2")
+    page.get_by_label("Trials", exact=True).press("Enter")
+    expect(page.locator("#plan")).to_contain_text("2 trials, about")
+    expect(page.locator(".stream")).to_have_count(1)
+    assert looplab.get("/api/runs").json()["runs"] == before
+
+
+@pytest.mark.parametrize(
+    ("choice", "shown", "hidden"),
+    [
+        ("Burst", "Connections", "Think time"),
+        ("A number of requests", "Requests", "Time"),
+        ("A server that runs", "Address", "uvicorn, 1 worker, uvloop"),
+    ],
+)
+def test_a_choice_shows_its_fields(
+    open_page: OpenPage, looplab: Dashboard, choice: str, shown: str, hidden: str
+) -> None:
+    page = open_page(java_script_enabled=False)
+    page.goto(f"{looplab.url}/runs/new")
+    expect(page.get_by_label(hidden, exact=True).first).to_be_visible()
+    page.get_by_text(choice, exact=True).click()
+    expect(page.get_by_label(shown, exact=True).first).to_be_visible()
+    expect(page.get_by_label(hidden, exact=True).first).to_be_hidden()
+
+
+def test_the_spec_is_copied_as_json(open_page: OpenPage, looplab: Dashboard) -> None:
+    page = open_page(permissions=["clipboard-read", "clipboard-write"])
+    page.goto(f"{looplab.url}/runs/new")
+    button = page.locator("[data-copy='plan-spec']")
+    button.click()
+    expect(button).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText().then(JSON.parse)")["trials"] == 3
+    expect(button).to_have_text("Copy")
+
+
+def test_chosen_runs_get_their_letters(page: Page, looplab: Dashboard) -> None:
+    page.goto(f"{looplab.url}/history?tag=classic")
+    compare = page.get_by_role("button", name="Compare")
+    expect(compare).to_be_disabled()
+    for name in ("items, async", "items, blocking"):
+        page.get_by_label(f"Choose {name}").check()
+    expect(page.locator(".tray [data-slot]:visible")).to_have_text(
+        [re.compile("A.*items, blocking"), re.compile("B.*items, async")]
+    )
+    page.keyboard.press("c")
+    page.wait_for_url(re.compile("/compare[?]runs=[0-9a-z]{10},[0-9a-z]{10}$"))
+
+
+def test_choosing_works_without_script(open_page: OpenPage, looplab: Dashboard) -> None:
+    page = open_page(java_script_enabled=False)
+    page.goto(f"{looplab.url}/history?tag=classic")
+    page.get_by_label("Choose items, async").check()
+    page.get_by_label("Choose items, threaded").check()
+    page.get_by_role("button", name="Compare").click()
+    page.wait_for_url(re.compile("/compare[?]runs="))
