@@ -30,13 +30,11 @@ REVISIONS = "control_plane/store/migrations/versions/"
 LONG_FUNCTIONS: dict[str, str] = {}
 LONG_FILES: dict[str, str] = {}
 PASS_THROUGH: dict[str, str] = {
-    "compare.py::_chosen": "FastAPI reads the names of the query from its arguments",
     "desk.py::Desk.name_of": "pages may not import targets: the desk answers for them",
     "desk.py::Desk.command_for": "pages may not import targets: the desk answers for them",
 }
 MARKUP_IN_STRINGS: dict[str, str] = {}
 SHAPED_TWICE: dict[str, str] = {
-    "p50, p90, p95, p99, p999": "the shares of the percentiles, and how they are labelled",
     "load, name, requests, stop": "a stream as the form gives it, and as a preset does",
     "granian, gunicorn, hypercorn, uvicorn": "their options in targets, their purpose on the page",
 }
