@@ -18,7 +18,7 @@ def test_an_empty_dashboard_explains_itself(empty: Dashboard) -> None:
         assert question.title in shown
         assert "Not answered on this machine yet." in shown
         assert re.search(rf"{len(question.arms)} runs, about \d+", shown)
-        assert '<button class="solid">Start</button>' in shown
+        assert '<button type="submit" class="solid">Start</button>' in shown
 
 
 def test_the_last_answer_stands_on_its_card(looplab: Dashboard) -> None:
@@ -26,7 +26,7 @@ def test_the_last_answer_stands_on_its_card(looplab: Dashboard) -> None:
     assert shown.count("<rect") == 3
     assert re.search(r">7\.4 times</span> the requests", shown)
     assert "1 suspect of 3 runs" in shown
-    assert "<button>Again</button>" in shown
+    assert '<button type="submit">Again</button>' in shown
     found = re.search(r'href="(/compare\?runs=[^"]*)"', shown)
     assert found
     assert looplab.get(found[1]).status_code == 200
