@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from control_plane.domain.result import (
 from control_plane.domain.run import Run, RunDetail, StreamResult, TrialResult
 from control_plane.domain.spec import Spec, StopRequests, Stream, concurrency_of
 from control_plane.domain.states import State
-from control_plane.store.store import Draft, Store, open_store
+from control_plane.store.store import Draft, Store
 
 COMMAND = "python -m uvicorn target_app.main:app --host 127.0.0.2 --port 41235 --loop uvloop"
 LOG = (
@@ -49,8 +48,6 @@ ENVIRONMENT: Environment = {
     "commit": "1f0c2ab",
     "load_before": 0.06,
 }
-BROKEN = "failed (start): the target ended with exit code 3"
-BROKEN_LOG = ("Traceback (most recent call last):", "ModuleNotFoundError: No module named 'orjson'")
 CREATED = datetime(2026, 11, 20, 14, 2, tzinfo=UTC)
 
 
@@ -220,36 +217,6 @@ def ended(store: Store, spec: Spec, state: State, reason: str, log: tuple[str, .
     (run,) = queued(store, spec)
     store.move(run.id, State.QUEUED, State.STARTING)
     return store.move(run.id, State.STARTING, state, reason=reason, log=log)
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Ids of stored runs: the classic three, and one of each kind that pages show differently."""
-
-    classic: tuple[str, ...]
-    streams: str
-    invalid: str
-    failed: str
-    interrupted: str
-    elsewhere: str
-
-
-def fill(folder: Path) -> Samples:
-    """Make a database `runs.db` in the folder."""
-    store = open_store(folder / "runs.db")
-    try:
-        laptop = {**ENVIRONMENT, "cpu_model": "Apple M2", "cpu_count": 8}
-        ended_early = "Looplab ended while this run was not over"
-        return Samples(
-            classic=tuple(finished(store, spec, shape).id for spec, shape in classic()),
-            streams=finished(store, two_streams(), replace(ASYNC, rate_per_s=120)).id,
-            invalid=finished(store, items(title="items, failing"), FAILING).id,
-            failed=ended(store, items(title="broken"), State.FAILED, BROKEN, BROKEN_LOG).id,
-            interrupted=ended(store, items(title="cut"), State.INTERRUPTED, ended_early).id,
-            elsewhere=finished(store, items(title="items, laptop"), ASYNC, laptop).id,
-        )
-    finally:
-        store.close()
 
 
 def two_streams() -> Spec:

@@ -71,8 +71,13 @@ class Chosen:
         return replace(self, ids=left, baseline=baseline).page
 
 
-def read_chosen(runs: str, baseline: str | None, stream: str | None, anyway: str | None) -> Chosen:
-    """Raises InvalidInput or NotFound as `chosen_ids` does."""
+def read_chosen(
+    runs: str = "",
+    baseline: str | None = None,
+    stream: str | None = None,
+    anyway: str | None = None,
+) -> Chosen:
+    """From the query of an address. Raises InvalidInput or NotFound as `chosen_ids` does."""
     ids, against = chosen_ids(runs, baseline)
     if anyway not in {None, "", "1"}:
         message = "Give anyway=1 or leave it out."

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 
 from control_plane.domain.result import Progress
@@ -25,16 +25,7 @@ from control_plane.store.store import Store
 
 router = APIRouter(include_in_schema=False)
 
-Text = Annotated[str | None, Query(max_length=100)]
-
-
-def _chosen(
-    runs: str = "", baseline: Text = None, stream: Text = None, anyway: Text = None
-) -> Chosen:
-    return read_chosen(runs, baseline, stream, anyway)
-
-
-ChosenDep = Annotated[Chosen, Depends(_chosen)]
+ChosenDep = Annotated[Chosen, Depends(read_chosen)]
 
 
 @router.get("/compare")

@@ -7,8 +7,7 @@ from control_plane.analysis.comparison import Comparison
 from control_plane.analysis.sentence import plain
 from control_plane.domain.metrics import METRIC, Metric
 from control_plane.domain.run import Run
-from control_plane.domain.units import NONE, ratio
-from control_plane.pages.ratio_table import WRITTEN
+from control_plane.domain.units import NONE, WRITTEN, ratio
 
 SHOWN = (
     "throughput_per_s",

@@ -8,11 +8,10 @@ from typing import Literal
 from control_plane.analysis.support import needed_samples, support_level
 from control_plane.domain.result import PERCENTILES, Summary, Times
 from control_plane.domain.units import NONE, SPACE, count, figures, seconds, share, split_seconds
+from control_plane.pages.numbers import HEADS
 
 ERROR_LIMIT = 0.001
 """The error share above which the tile alarms: the limit of the gate."""
-
-LABELS = {"p50": "p50", "p90": "p90", "p95": "p95", "p99": "p99", "p999": "p99.9"}
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ def run_tiles(streams: Sequence[Summary], *, invalid: bool) -> tuple[Tile, ...]:
 
 def time_tile(times: Times | None, percentile: str) -> Tile:
     """A percentile with the samples beyond it; hidden where there are fewer than 10."""
-    label = LABELS[percentile]
+    label = HEADS.get(percentile, percentile)
     beyond = times.support[percentile] if times else 0
     level = support_level(beyond)
     if times is None or level == "hidden":

@@ -3,14 +3,59 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.builders import Samples, fill
+from control_plane.domain.states import State
+from control_plane.store.store import open_store
+from tests.builders import (
+    ASYNC,
+    ENVIRONMENT,
+    FAILING,
+    classic,
+    ended,
+    finished,
+    items,
+    two_streams,
+)
 from tests.dashboard import Dashboard, dashboard
+
+BROKEN = "failed (start): the target ended with exit code 3"
+BROKEN_LOG = ("Traceback (most recent call last):", "ModuleNotFoundError: No module named 'orjson'")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Ids of stored runs: the classic three, and one of each kind that pages show differently."""
+
+    classic: tuple[str, ...]
+    streams: str
+    invalid: str
+    failed: str
+    interrupted: str
+    elsewhere: str
+
+
+def fill(folder: Path) -> Samples:
+    """Make a database `runs.db` in the folder."""
+    store = open_store(folder / "runs.db")
+    try:
+        laptop = {**ENVIRONMENT, "cpu_model": "Apple M2", "cpu_count": 8}
+        ended_early = "Looplab ended while this run was not over"
+        return Samples(
+            classic=tuple(finished(store, spec, shape).id for spec, shape in classic()),
+            streams=finished(store, two_streams(), replace(ASYNC, rate_per_s=120)).id,
+            invalid=finished(store, items(title="items, failing"), FAILING).id,
+            failed=ended(store, items(title="broken"), State.FAILED, BROKEN, BROKEN_LOG).id,
+            interrupted=ended(store, items(title="cut"), State.INTERRUPTED, ended_early).id,
+            elsewhere=finished(store, items(title="items, laptop"), ASYNC, laptop).id,
+        )
+    finally:
+        store.close()
 
 
 @dataclass(frozen=True)
