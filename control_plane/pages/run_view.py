@@ -1,6 +1,5 @@
 """A run that is over, as its page shows it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,9 +17,9 @@ from control_plane.analysis.sentence import Sentence
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.reading import write_spec
 from control_plane.domain.run import Run, RunDetail
-from control_plane.domain.units import count, seconds
-from control_plane.pages.environment import Fact, environment_facts, environment_line
+from control_plane.pages.environment import Fact, environment_line
 from control_plane.pages.others import OtherRun
+from control_plane.pages.run_words import facts, judged, streams_words, took
 from control_plane.pages.streams_table import StreamsTable, streams_table
 from control_plane.pages.tiles import Tile, run_tiles
 from control_plane.pages.trials_view import TrialsView, trials_view
@@ -77,11 +76,11 @@ def run_page(
     _check_trial(run, trial)
     return RunPage(
         run=run,
-        took=_took(run),
+        took=took(run),
         headline=headline(run),
         lede=lede(run),
-        judged=_judged(run),
-        facts=_facts(run, target_name),
+        judged=judged(run),
+        facts=facts(run, target_name),
         banner=banner(run),
         tiles=run_tiles(run.streams, invalid=invalid(run)) if run.streams else (),
         timeline=timeline_chart(detail, trial) if detail.timelines else None,
@@ -90,7 +89,7 @@ def run_page(
         figure_file=_figure_file(run, trial),
         curves=curve_figures(detail),
         streams=streams_table(run) if run.streams else None,
-        streams_words=_streams_words(run),
+        streams_words=streams_words(run),
         trials=trials_view(run) if run.trials else None,
         gates=gate_rows(run.validity) if run.validity else (),
         environment=environment_facts(run),
@@ -122,20 +121,6 @@ def spec_text(run: Run) -> str:
     return orjson.dumps(write_spec(run.spec), option=orjson.OPT_INDENT_2).decode()
 
 
-def _took(run: Run) -> str | None:
-    if run.started_at is None or run.finished_at is None:
-        return None
-    return seconds((run.finished_at - run.started_at).total_seconds())
-
-
-def _judged(run: Run) -> str | None:
-    """`valid, 5 of 5 gates`."""
-    if run.validity is None or run.validity.outcome is None:
-        return None
-    quiet = sum(one.level == "ok" for one in run.validity.judged)
-    return f"{run.validity.outcome}, {quiet} of {len(run.validity.judged)} gates"
-
-
 def _trial_words(run: Run, trial: int | None) -> str:
     if len(run.trials) < 2:
         return "Each second of the window."
@@ -154,40 +139,7 @@ def _figure_file(run: Run, trial: int | None) -> str:
     return f"/runs/{run.id}/figures/NAME.csv" + (f"?trial={trial}" if trial else "")
 
 
-def _streams_words(run: Run) -> str:
-    merged = "All trials merged. " if len(run.trials) > 1 else ""
-    return f"{merged}Response times; grey: 10 to 99 samples lie beyond."
-
-
 def _check_trial(run: Run, trial: int | None) -> None:
     if trial is not None and not 1 <= trial <= len(run.trials):
         message = f"Trial {trial:,} is not among the {len(run.trials)} of this run."
         raise InvalidInput(message, (FieldError("trial", message, len(run.trials)),))
-
-
-def _facts(run: Run, target_name: str) -> tuple[str, ...]:
-    """How it was measured, for the line below the sentence."""
-    facts = [target_name, f"client {run.spec.client.strategy}"]
-    if not run.streams:
-        return tuple(facts)
-    return (_measured(run), _counted(run), *facts)
-
-
-def _measured(run: Run) -> str:
-    windows = sum(max(one.duration_s for one in trial.streams) for trial in run.trials)
-    mean = seconds(windows / len(run.trials)) if run.trials else ""
-    return f"{len(run.trials)} trials of {mean}" if len(run.trials) > 1 else f"one trial of {mean}"
-
-
-def _counted(run: Run) -> str:
-    """`2,033 small and 225 large requests, 0 errors`."""
-    failed = sum(sum(one.errors.values()) for one in run.streams)
-    errors = "1 error" if failed == 1 else f"{count(failed)} errors"
-    return f"{_requests(run)}, {errors}"
-
-
-def _requests(run: Run) -> str:
-    named: Sequence[str] = [f"{count(one.completed)} {one.name}" for one in run.streams]
-    if len(named) == 1:
-        return f"{count(run.streams[0].completed)} requests"
-    return f"{', '.join(named[:-1])} and {named[-1]} requests"

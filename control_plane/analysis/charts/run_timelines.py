@@ -66,6 +66,10 @@ class Strip:
         limit = ", the limit" if self.full else ""
         return f"{self.role} CPU {share(self.mean)}{limit}"
 
+    @property
+    def short(self) -> str:
+        return f"{self.role} {share(self.mean)}"
+
 
 @dataclass(frozen=True)
 class _Lane:
@@ -126,13 +130,16 @@ def _figure(lane: _Lane, longest: float, bounds: tuple[float, float]) -> Figure:
             domain=[0, STRIPS], range=[1.5, -0.5], showticklabels=False, ticks="", showgrid=False
         ),
     }
-    labels = [*_percentile_labels(lane, bounds), *_strip_labels(lane)]
+    ends = _percentile_labels(lane, bounds)
+    wide, narrow = ([*ends, *_strip_labels(lane, short=one)] for one in (False, True))
     return Figure(
         name=f"timeline-{lane.label.letter.lower()}",
         title=lane.title,
         note="",
         label=f"{lane.title}. {', '.join(strip.text for strip in lane.strips)}",
-        plot=plot([*_area(lane), *_heat(lane)], axes, Labels(labels, (), right=168)),
+        plot=plot(
+            [*_area(lane), *_heat(lane)], axes, Labels(wide, narrow, right=168, narrow_right=84)
+        ),
         table=_table(lane),
         height=HEIGHT,
     )
@@ -191,9 +198,15 @@ def _percentile_labels(lane: _Lane, bounds: tuple[float, float]) -> list[Plot]:
     ]
 
 
-def _strip_labels(lane: _Lane) -> list[Plot]:
+def _strip_labels(lane: _Lane, *, short: bool) -> list[Plot]:
     return [
-        _at_end(lane, strip.text, "$cause" if strip.full else "$ink-3", y=place, yref="y2")
+        _at_end(
+            lane,
+            strip.short if short else strip.text,
+            "$cause" if strip.full else "$ink-3",
+            y=place,
+            yref="y2",
+        )
         for place, strip in enumerate(lane.strips)
     ]
 

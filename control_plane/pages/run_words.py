@@ -1,0 +1,53 @@
+"""A run in a few words: the facts below its sentence."""
+
+from collections.abc import Sequence
+
+from control_plane.domain.run import Run
+from control_plane.domain.units import count, seconds
+
+
+def took(run: Run) -> str | None:
+    if run.started_at is None or run.finished_at is None:
+        return None
+    return seconds((run.finished_at - run.started_at).total_seconds())
+
+
+def judged(run: Run) -> str | None:
+    """`valid, 5 of 5 gates`."""
+    if run.validity is None or run.validity.outcome is None:
+        return None
+    quiet = sum(one.level == "ok" for one in run.validity.judged)
+    return f"{run.validity.outcome}, {quiet} of {len(run.validity.judged)} gates"
+
+
+def streams_words(run: Run) -> str:
+    merged = "All trials merged. " if len(run.trials) > 1 else ""
+    return f"{merged}Response times; grey: 10 to 99 samples lie beyond."
+
+
+def facts(run: Run, target_name: str) -> tuple[str, ...]:
+    """How it was measured, for the line below the sentence."""
+    facts = [target_name, f"client {run.spec.client.strategy}"]
+    if not run.streams:
+        return tuple(facts)
+    return (_measured(run), _counted(run), *facts)
+
+
+def _measured(run: Run) -> str:
+    windows = sum(max(one.duration_s for one in trial.streams) for trial in run.trials)
+    mean = seconds(windows / len(run.trials)) if run.trials else ""
+    return f"{len(run.trials)} trials of {mean}" if len(run.trials) > 1 else f"one trial of {mean}"
+
+
+def _counted(run: Run) -> str:
+    """`2,033 small and 225 large requests, 0 errors`."""
+    failed = sum(sum(one.errors.values()) for one in run.streams)
+    errors = "1 error" if failed == 1 else f"{count(failed)} errors"
+    return f"{_requests(run)}, {errors}"
+
+
+def _requests(run: Run) -> str:
+    named: Sequence[str] = [f"{count(one.completed)} {one.name}" for one in run.streams]
+    if len(named) == 1:
+        return f"{count(run.streams[0].completed)} requests"
+    return f"{', '.join(named[:-1])} and {named[-1]} requests"
