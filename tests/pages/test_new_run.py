@@ -3,10 +3,11 @@
 import re
 from concurrent.futures import ThreadPoolExecutor
 from html import unescape
+from pathlib import Path
 
 import pytest
 
-from tests.dashboard import Dashboard, items_spec, long_spec
+from tests.dashboard import Dashboard, dashboard, items_spec, long_spec, until
 from tests.pages.form_page import Pairs, changed, form_of_page, send
 
 WRONG = re.compile(r'<span class="wrong" id="wrong-([^"]*)">.*?<span>([^<]*)</span>', re.DOTALL)
@@ -251,3 +252,17 @@ def test_a_wrong_spec_stays_in_its_box(
     assert message in unescape(answer.text)
     assert dict(form_of_page(answer.text, "/runs/spec"))["spec"] == spec
     assert "<script>alert" not in answer.text
+
+
+def test_a_full_queue_keeps_the_form(tmp_path: Path) -> None:
+    with dashboard(tmp_path, environment={"LOOPLAB_MAX_QUEUE": "1"}) as looplab:
+        looplab.submit(long_spec())
+        until(lambda: looplab.get("/healthz").json()["running"], "the first run works")
+        looplab.submit(long_spec())
+        answer = send(looplab, "/runs", changed(blank(looplab), seed="77"))
+        assert answer.status_code == 429
+        assert "The queue is full" in answer.text
+        assert dict(form_of_page(answer.text, "/runs"))["seed"] == "77"
+        asked = send(looplab, "/questions/classic", [("key", "k")])
+        assert asked.status_code == 429
+        assert "The queue is full" in asked.text
