@@ -28,11 +28,11 @@ SHOWN = {
     "response_time_s.p50": "p50",
     "response_time_s.p90": "p90",
     "response_time_s.p99": "p99",
-    "response_time_s.max": "maximum",
-    "cpu_s_per_request": "CPU per request",
+    "response_time_s.max": "max",
+    "cpu_s_per_request": "CPU",
     "peak_memory_bytes": "memory",
 }
-SHORT = {"throughput": "/s", "maximum": "max", "CPU per request": "CPU", "memory": "mem"}
+SHORT = {"throughput": "/s", "memory": "mem"}
 """The same on a small screen."""
 
 _TICKS = (0.001, 0.01, 0.1, 0.2, 0.5, 1, 2, 5, 10, 100, 1_000, 10_000)
