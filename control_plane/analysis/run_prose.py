@@ -66,13 +66,20 @@ def so_far(live: Live) -> str:
     """What the running trial has shown; no judgement before the end."""
     busy = [one for one in live.streams if one.throughput_per_s and one.response_time_s]
     if not busy:
-        return "So far: nothing is measured yet."
+        return f"So far: {_before(live.progress.trial)}."
     first = busy[0]
     which = f"{first.name} requests" if len(live.streams) > 1 else "requests"
     rate, times = first.throughput_per_s or 0.0, first.response_time_s
     half = f"; half of them answer in {seconds(times.p50)}" if times else ""
     last = "the last trial" if live.progress.trials > 1 else "the end"
     return f"So far: {figures(rate)} {which} a second{half}. No verdict before {last}."
+
+
+def _before(trial: int) -> str:
+    if trial < 2:
+        return "nothing is measured yet"
+    done = "1 trial is" if trial == 2 else f"{trial - 1} trials are"
+    return f"{done} done, nothing of trial {trial} is measured yet"
 
 
 def _lede(run: Run) -> Iterator[str]:

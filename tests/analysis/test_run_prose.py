@@ -206,8 +206,8 @@ def test_a_sound_run_has_no_banner(chosen):
     assert banner(run(**chosen)) is None
 
 
-def live(*streams: LiveStream, trials: int = 1) -> Live:
-    progress = Progress("running", 1, trials, 0.5, 10.0, None)
+def live(*streams: LiveStream, trials: int = 1, trial: int = 1) -> Live:
+    progress = Progress("running", trial, trials, 0.5, 10.0, None)
     return Live("a", progress, 5.0, streams, gauges(), ())
 
 
@@ -221,6 +221,14 @@ def streaming(name: str, per_s: float | None) -> LiveStream:
     [
         (live(), "So far: nothing is measured yet."),
         (live(streaming("items", None)), "So far: nothing is measured yet."),
+        (
+            live(trials=5, trial=2),
+            "So far: 1 trial is done, nothing of trial 2 is measured yet.",
+        ),
+        (
+            live(trials=5, trial=3),
+            "So far: 2 trials are done, nothing of trial 3 is measured yet.",
+        ),
         (
             live(streaming("items", 160.0)),
             "So far: 160 requests a second; half of them answer in 625 ms. No verdict before the "
