@@ -117,7 +117,15 @@ def trial_of(spec: Spec, shape: Shape, block: int = 0) -> TrialResult:
         block=block,
         started_at=f"2026-11-20T14:0{2 + block % 7}:00.000Z",
         streams=tuple(one.summary for one in streams),
-        target=TargetUse("http://127.0.0.2:41235", 0.41, 1, shape.restarts, 1.0, (0,), LOG),
+        target=TargetUse(
+            "http://127.0.0.2:41235",
+            ready_s=0.41,
+            restarts=shape.restarts,
+            cpu_s=shape.target_cpu * window_s,
+            watched_s=window_s,
+            cores=(0,),
+            log=LOG,
+        ),
         client=ClientUse(
             busiest_cpu_share=shape.client_cpu,
             cpu_s=shape.client_cpu * window_s,

@@ -67,10 +67,9 @@ def _row(number: int, trial: Trial, stream: Summary, unit: str, *, named: bool) 
 
 
 def _target_share(trial: Trial) -> float | None:
-    """Cores that all processes of the target used over the window, 1 for one full core."""
-    if trial.target.cpu_s is None:
-        return None
-    return trial.target.cpu_s / max(one.duration_s for one in trial.streams)
+    """Cores that all processes of the target used while they were watched."""
+    spent_s, watched_s = trial.target.cpu_s, trial.target.watched_s
+    return spent_s / watched_s if spent_s is not None and watched_s else None
 
 
 def _rings(run: Run) -> Rings | None:
