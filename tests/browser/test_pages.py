@@ -65,7 +65,10 @@ def test_keys(page: Page, looplab: Dashboard) -> None:
     expect(page.locator("#keys")).to_be_hidden()
     page.keyboard.press("n")
     page.wait_for_url("**/runs/new")
-    page.goto(f"{looplab.url}/history")
+    page.keyboard.press("/")
+    page.wait_for_url("**/history#text")
+    expect(page.locator("#text")).to_be_focused()
+    page.locator("#text").blur()
     page.keyboard.press("/")
     expect(page.locator("#text")).to_be_focused()
     page.keyboard.type("n?c")
@@ -137,13 +140,13 @@ def test_a_mistake_is_forgotten_once_the_field_changes(
 
 
 def test_enter_in_a_field_checks_and_starts_nothing(page: Page, looplab: Dashboard) -> None:
-    before = looplab.get("/api/runs").json()["runs"]
+    before = len(looplab.get("/api/runs").json()["runs"])
     page.goto(f"{looplab.url}/runs/new")
     page.get_by_label("Trials", exact=True).fill("2")
     page.get_by_label("Trials", exact=True).press("Enter")
     expect(page.locator("#plan")).to_contain_text("2 trials, about")
     expect(page.locator(".stream")).to_have_count(1)
-    assert looplab.get("/api/runs").json()["runs"] == before
+    assert len(looplab.get("/api/runs").json()["runs"]) == before
 
 
 @pytest.mark.parametrize(
