@@ -1,4 +1,4 @@
-// On every page: theme switch, copy buttons, keys. Everything else works without script.
+// On every page: theme switch, copy buttons, keys, whether the dashboard answers. Everything else works without script.
 
 function showTheme() {
   const current = document.documentElement.dataset.theme ?? "";
@@ -32,17 +32,28 @@ function isTyping(element) {
   return element.matches("input:not([type=checkbox], [type=radio]), select, textarea");
 }
 
-// data-key names the key that presses a button, follows a link or enters a field.
+// data-key names the key that presses a button, follows a link or enters a field; with data-ask the
+// key only moves to the button, and Enter presses it.
 function press(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
   if (event.key === "Escape" && document.querySelector(":popover-open, dialog[open]")) return;
   const target = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
   if (!target || target.disabled) return;
   event.preventDefault();
-  if (isTyping(target)) target.focus();
+  if (isTyping(target) || "ask" in target.dataset) target.focus();
   else target.click();
 }
 
+// What htmx asks for again and again tells whether Looplab still answers.
+function connected(answers) {
+  document.body.classList.toggle("stale", !answers);
+  document.getElementById("unanswered").hidden = answers;
+}
+
+document.addEventListener("htmx:error", ({ detail }) => {
+  if (detail.ctx && !detail.ctx.response) connected(false);
+});
+document.addEventListener("htmx:after:request", () => connected(true));
 document.addEventListener("click", (event) => {
   const themed = event.target.closest("[data-set-theme]");
   if (themed) setTheme(themed.dataset.setTheme);

@@ -178,10 +178,29 @@ def test_a_run_is_cancelled(open_page: OpenPage, stored: Stored, script: bool) -
     page.goto(f"{looplab.url}/runs/{run_id}")
     if script:
         page.keyboard.press("Escape")
+        expect(page.get_by_role("button", name="Cancel Enter")).to_be_focused()
+        page.keyboard.press("Enter")
     else:
         page.click("button.danger")
     expect(page.locator("#run .banner, .banner")).to_contain_text("Cancelled", timeout=10_000)
     assert looplab.run(run_id)["state"] == "cancelled"
+
+
+def test_a_page_says_that_its_numbers_are_old(
+    page: Page, problems: Problems, stored: Stored
+) -> None:
+    problems.expect("ERR_INTERNET_DISCONNECTED")
+    problems.expect("htmx:error: Failed to fetch")
+    run_id = stored.looplab.submit(long_spec())
+    page.goto(f"{stored.looplab.url}/runs/{run_id}")
+    expect(page.locator("#unanswered")).to_be_hidden()
+    page.context.set_offline(True)
+    expect(page.get_by_text("Looplab does not answer")).to_be_visible(timeout=10_000)
+    assert page.evaluate("document.body.className") == "stale"
+    page.context.set_offline(False)
+    expect(page.locator("#unanswered")).to_be_hidden(timeout=10_000)
+    assert page.evaluate("document.body.className") == ""
+    stored.looplab.session.post(f"{stored.looplab.url}/runs/{run_id}/cancel", timeout=20)
 
 
 def test_a_comparison_fills_while_it_is_looked_at(page: Page, stored: Stored) -> None:
