@@ -19,11 +19,12 @@ _SCALES = {"s": 1.0, "ms": 1e3, "µs": 1e6}
 
 @dataclass(frozen=True)
 class Cell:
-    """`below` is the ratio to the baseline, where there is one."""
+    """`below` is the ratio to the baseline, where there is one, and `below_level` its trust."""
 
     text: str
     level: Level = "full"
     below: str = ""
+    below_level: Level = "full"
 
 
 @dataclass(frozen=True)

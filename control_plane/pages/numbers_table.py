@@ -1,20 +1,18 @@
 """The runs of a comparison as a table of numbers, each with its ratio to the baseline."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from control_plane.analysis.comparison import Comparison, invalid, stream_of, suspect
+from control_plane.analysis.comparison import Comparison, Row, invalid, stream_of, suspect
 from control_plane.analysis.labels import RunLabel
 from control_plane.domain.result import Summary
 from control_plane.domain.run import Run
 from control_plane.domain.units import NONE, count, figures, ratio
 from control_plane.pages.numbers import HEADS, Cell, Head, error_cell, time_cell, time_unit
+from control_plane.pages.trust import ratio_trust, shown_ratio
 
 TIMES = ("p50", "p90", "p95", "p99", "p999", "max")
 MISSING = Cell(NONE, "hidden")
-
-Ratios = Mapping[str, Mapping[str, float | None]]
-"""By metric and run id."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +42,13 @@ class _Column:
 def numbers_table(comparison: Comparison, stream: str) -> NumbersTable:
     found = {run.id: stream_of(run, stream) for run in comparison.runs}
     columns = _columns(time_unit([one for one in found.values() if one is not None]))
-    ratios = {row.metric: row.ratios for row in comparison.rows if row.stream == stream}
+    compared = {row.metric: row for row in comparison.rows if row.stream == stream}
+    followed = [(column, compared.get(column.metric)) for column in columns]
     rows = [
         NumbersRow(
             comparison.label(run.id),
             _note(comparison, run),
-            _cells(run, found[run.id], columns, {} if run.id == comparison.baseline else ratios),
+            tuple(_cell(comparison, run, found[run.id], *each) for each in followed),
         )
         for run in comparison.runs
     ]
@@ -87,20 +86,19 @@ def _time_column(part: str, unit: str) -> _Column:
     )
 
 
-def _cells(
-    run: Run, summary: Summary | None, columns: tuple[_Column, ...], ratios: Ratios
-) -> tuple[Cell, ...]:
+def _cell(
+    comparison: Comparison, run: Run, summary: Summary | None, column: _Column, row: Row | None
+) -> Cell:
     if summary is None:
-        return (MISSING,) * len(columns)
-    cells = [column.cell(summary) for column in columns]
-    if invalid(run):
-        return tuple(one if one.level == "alarm" else replace(one, level="void") for one in cells)
-    against = [ratios.get(column.metric, {}).get(run.id) for column in columns]
-    return tuple(_above(*pair) for pair in zip(cells, against, strict=True))
-
-
-def _above(cell: Cell, value: float | None) -> Cell:
-    return cell if value is None or cell.level == "hidden" else replace(cell, below=ratio(value))
+        return MISSING
+    cell = column.cell(summary)
+    if invalid(run) and cell.level not in {"alarm", "hidden"}:
+        cell = replace(cell, level="void")
+    against = shown_ratio(comparison, row, run.id) if row else None
+    if row is None or against is None or cell.level == "hidden":
+        return cell
+    level = ratio_trust(comparison, row, run.id)
+    return replace(cell, below=ratio(against), below_level=level)
 
 
 def _note(comparison: Comparison, run: Run) -> str:
@@ -111,7 +109,9 @@ def _note(comparison: Comparison, run: Run) -> str:
     if run.id == comparison.baseline:
         return "baseline" if len(comparison.runs) > 1 else ""
     doubt = "suspect, " if suspect(run) else ""
-    return f"{doubt}ratio to {comparison.label(comparison.baseline).letter}"
+    base = comparison.label(comparison.baseline).letter
+    which = ", invalid" if invalid(comparison.run(comparison.baseline)) else ""
+    return f"{doubt}ratio to {base}{which}"
 
 
 def _scaled(value: float | None, scale: float) -> Cell:

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from control_plane.analysis.comparison import Comparison, Row
 from control_plane.domain.metrics import METRIC
-from control_plane.domain.units import WRITTEN, ratio
+from control_plane.domain.run import Run
+from control_plane.domain.units import NONE, WRITTEN, ratio
 from control_plane.pages.numbers import Cell
+from control_plane.pages.trust import ratio_trust, shown_ratio, trust
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,16 @@ def ratio_table(comparison: Comparison) -> tuple[StreamRows, ...]:
 
 def _row(comparison: Comparison, row: Row) -> MetricRow:
     metric = METRIC[row.metric]
-    written = WRITTEN[row.unit]
-    cells = []
-    for run in comparison.runs:
-        against = row.ratios[run.id] if run.id != comparison.baseline else None
-        below = ratio(against) if against is not None else ""
-        cells.append(Cell(written(row.values[run.id]), "full", below))
-    return MetricRow(metric.label, metric.meaning, tuple(cells))
+    cells = tuple(_cell(comparison, row, run) for run in comparison.runs)
+    return MetricRow(metric.label, metric.meaning, cells)
+
+
+def _cell(comparison: Comparison, row: Row, run: Run) -> Cell:
+    value, level = row.values[run.id], trust(run, row.stream, row.metric)
+    if value is None or level == "hidden":
+        return Cell(NONE, "hidden")
+    against = shown_ratio(comparison, row, run.id)
+    text = WRITTEN[row.unit](value)
+    if against is None:
+        return Cell(text, level)
+    return Cell(text, level, ratio(against), ratio_trust(comparison, row, run.id))

@@ -4,11 +4,13 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from control_plane.analysis.comparison import Comparison, Row, suspect
+from control_plane.analysis.comparison import Comparison, Row
 from control_plane.analysis.labels import RunLabel
 from control_plane.domain.metrics import METRIC
+from control_plane.domain.run import Run
 from control_plane.domain.units import SPACE, ratio
 from control_plane.pages.scales import Tick
+from control_plane.pages.trust import Trust, ratio_trust, shown_ratio
 
 SHOWN = (
     "throughput_per_s",
@@ -29,12 +31,16 @@ APART = 11.0
 
 @dataclass(frozen=True)
 class Mark:
-    """`at` in per cent, 50 is the baseline; None: no ratio, and `text` says so."""
+    """`at` in per cent, 50 is the baseline; None: no ratio, and `text` says so.
+
+    `outcome` is that of the run, `level` how far the ratio may be believed.
+    """
 
     label: RunLabel
     at: float | None
     text: str
-    suspect: bool
+    outcome: str | None
+    level: Trust
 
 
 @dataclass(frozen=True)
@@ -71,26 +77,29 @@ def ratio_view(comparison: Comparison, stream: str) -> RatioView | None:
 
 
 def _ratios(comparison: Comparison, row: Row) -> Iterator[float]:
-    for run_id, value in row.ratios.items():
-        if run_id != comparison.baseline and value:
+    for run_id in row.ratios:
+        if value := shown_ratio(comparison, row, run_id):
             yield value
 
 
 def _group(comparison: Comparison, row: Row, half: float) -> MetricGroup:
     metric = METRIC[row.metric]
     others = [run for run in comparison.runs if run.id != comparison.baseline]
-    marks = [_mark(comparison.label(run.id), row, half, doubted=suspect(run)) for run in others]
+    marks = [_mark(comparison, row, run, half) for run in others]
     best_first = sorted(marks, key=lambda one: -(one.at if one.at is not None else -1.0))
     note = "target, all processes" if metric.unit in {"bytes", "s_per_request"} else ""
     return MetricGroup(metric.label, note, tuple(best_first))
 
 
-def _mark(label: RunLabel, row: Row, half: float, *, doubted: bool) -> Mark:
-    value = row.ratios[label.id]
+def _mark(comparison: Comparison, row: Row, run: Run, half: float) -> Mark:
+    label = comparison.label(run.id)
+    outcome = run.validity.outcome if run.validity else None
+    value = shown_ratio(comparison, row, run.id)
     if not value:
-        return Mark(label, None, "no ratio", doubted)
+        return Mark(label, None, "no ratio", outcome, "hidden")
     better = -math.log(value) if row.less_is_better else math.log(value)
-    return Mark(label, round(50 + 50 * better / half, 2), ratio(value), doubted)
+    at = round(50 + 50 * better / half, 2)
+    return Mark(label, at, ratio(value), outcome, ratio_trust(comparison, row, run.id))
 
 
 def _ticks(half: float) -> Iterator[Tick]:

@@ -76,6 +76,18 @@ def test_another_machine_is_refused_unless_told_to_go_on(stored: Stored) -> None
     assert "anyway=1" in forced
 
 
+def test_compared_anyway_an_invalid_run_stays_marked(stored: Stored) -> None:
+    ids = (stored.runs.classic[2], stored.runs.invalid, stored.runs.elsewhere)
+    page = stored.compare(*ids, more="&anyway=1")
+    ratios = page[page.index('class="ratios"') : page.index('id="ratios-table"')]
+    assert 'aria-label="invalid"' in ratios
+    assert '<td class="number void"><s>' in ratios
+    query = f"?runs={','.join(ids)}&anyway=1"
+    rows = list(csv.DictReader(io.StringIO(stored.looplab.get(f"/compare.csv{query}").text)))
+    judged = {row["run"]: row["validity"] for row in rows if row["ratio"]}
+    assert judged[stored.runs.invalid] == "invalid"
+
+
 def test_the_stream_that_is_drawn_stands_in_the_address(stored: Stored) -> None:
     run_id = stored.runs.streams
     small, large = (stored.compare(run_id, more=f"&stream={name}") for name in ("small", "large"))
@@ -113,6 +125,10 @@ def test_files_beside_the_page(stored: Stored) -> None:
     beside = stored.looplab.get(f"/compare.json{query}").json()
     assert beside == stored.looplab.get(f"/api/compare{query}").json()
     rows = list(csv.DictReader(io.StringIO(stored.looplab.get(f"/compare.csv{query}").text)))
+    assert {(row["validity"], row["baseline_validity"]) for row in rows} == {
+        ("valid", "valid"),
+        ("suspect", "valid"),
+    }
     throughput = [float(row["ratio"]) for row in rows if row["metric"] == "throughput_per_s"]
     assert throughput[2] == 1
     assert throughput[0] == pytest.approx(0.134, abs=0.001)

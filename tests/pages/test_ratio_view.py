@@ -1,22 +1,25 @@
 """Ratios on one scale: right is always better."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from control_plane.analysis.comparison import compare
+from control_plane.analysis.comparison import Comparison, compare
+from control_plane.domain.run import RunDetail
+from control_plane.pages.numbers_table import numbers_table
 from control_plane.pages.ratio_table import ratio_table
 from control_plane.pages.ratio_view import ratio_view
 from control_plane.pages.scales import around, place, round_steps
 from tests.builders import ASYNC, FAILING, Shape, detail_of, items
 
 
-def _two(second: Shape):
+def _two(second: Shape, *, anyway: bool = False, **changes: Any) -> Comparison:
     runs = [
-        detail_of(items(), shape, run_id).run
+        detail_of(items(**changes), shape, run_id).run
         for shape, run_id in ((ASYNC, "a000000000"), (second, "b000000000"))
     ]
-    return compare(runs, "a000000000")
+    return compare(runs, "a000000000", anyway=anyway)
 
 
 def _marks(second: Shape) -> dict[str, tuple[float, str]]:
@@ -54,6 +57,59 @@ def test_the_scale_is_even_and_its_ticks_do_not_meet() -> None:
 
 def test_nothing_to_draw_without_a_ratio() -> None:
     assert ratio_view(_two(FAILING), "items") is None
+
+
+def test_an_invalid_run_stays_marked_where_it_is_compared_anyway() -> None:
+    compared = _two(FAILING, anyway=True)
+    view = ratio_view(compared, "items")
+    assert view is not None
+    marks = [mark for group in view.groups for mark in group.marks]
+    assert {(mark.outcome, mark.level) for mark in marks} == {("invalid", "void")}
+    (stream,) = ratio_table(compared)
+    for row in stream.rows:
+        assert row.cells[1].level == "void"
+        assert row.cells[1].below_level == ("void" if row.cells[1].below else "full")
+    numbers = numbers_table(compared, "items")
+    assert numbers.rows[1].note == "invalid"
+    assert {cell.level for cell in numbers.rows[1].cells} == {"void", "alarm"}
+
+
+def test_a_valid_run_against_an_invalid_one_is_void_too() -> None:
+    runs = [one.run for one in (_detail(FAILING, "a"), _detail(ASYNC, "b"))]
+    compared = compare(runs, "a000000000", anyway=True)
+    numbers = numbers_table(compared, "items")
+    below = {cell.below_level for cell in numbers.rows[1].cells if cell.below}
+    assert (below, numbers.rows[1].note) == ({"void"}, "ratio to A, invalid")
+    assert {cell.level for cell in numbers.rows[1].cells} == {"full", "greyed"}
+
+
+@pytest.mark.parametrize(
+    ("requests", "level", "text"), [(20_000, "full", "×1.00"), (2_000, "greyed", "×1.00")]
+)
+def test_ratios_of_percentiles_follow_their_support(requests: int, level: str, text: str) -> None:
+    compared = _two(ASYNC, stop={"requests": requests}, trials=1)
+    view = ratio_view(compared, "items")
+    assert view is not None
+    (mark,) = next(one for one in view.groups if one.label == "p99 response time").marks
+    assert (mark.level, mark.text) == (level, text)
+    (stream,) = ratio_table(compared)
+    cells = next(row for row in stream.rows if row.label == "p99 response time").cells
+    assert [cell.level for cell in cells] == [level, level]
+    assert [cell.below_level for cell in cells] == ["full", level]
+
+
+def test_percentiles_with_too_few_samples_have_no_ratio() -> None:
+    compared = _two(ASYNC, stop={"requests": 200}, trials=1)
+    view = ratio_view(compared, "items")
+    assert view is not None
+    assert "p99 response time" not in {group.label for group in view.groups}
+    (stream,) = ratio_table(compared)
+    cells = next(row for row in stream.rows if row.label == "p99 response time").cells
+    assert [(cell.text, cell.level, cell.below) for cell in cells] == [("–", "hidden", "")] * 2
+
+
+def _detail(shape: Shape, letter: str) -> RunDetail:
+    return detail_of(items(), shape, f"{letter}000000000")
 
 
 def test_the_table_has_every_metric_with_its_ratio_below() -> None:

@@ -94,7 +94,7 @@ def test_the_csv_is_long(stored: Stored) -> None:
     answer = stored.looplab.get(f"/runs/{stored.runs.classic[0]}.csv")
     assert answer.headers["content-type"].startswith("text/csv")
     rows = list(csv.DictReader(io.StringIO(answer.text)))
-    assert rows[0].keys() == {"trial", "stream", "metric", "unit", "value"}
+    assert rows[0].keys() == {"trial", "stream", "metric", "unit", "value", "validity"}
     assert {row["trial"] for row in rows} == {"1", "2", "3", "all"}
 
 
