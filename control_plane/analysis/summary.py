@@ -11,6 +11,7 @@ from control_plane.domain.histogram import EMPTY, Histogram
 from control_plane.domain.record import Second, StreamRecord
 from control_plane.domain.result import PERCENTILES, Censored, SendLag, Summary, Timeline, Times
 from control_plane.domain.run import StreamResult
+from control_plane.domain.units import count
 
 SECOND_NS = 1_000_000_000
 
@@ -137,6 +138,24 @@ def mean_with_waiting_s(summary: Summary) -> float | None:
     completed_s = done.mean * summary.completed if done else 0.0
     total_s = completed_s + waiting.mean_age_s * waiting.count
     return total_s / (summary.completed + waiting.count)
+
+
+def error_kinds(parts: Iterable[Summary]) -> str:
+    """`412 × timeout, 9 × status 404`, the most frequent first; empty where nothing failed."""
+    kinds: Counter[str] = Counter()
+    for part in parts:
+        kinds.update({name: number for name, number in part.errors.items() if name != "status"})
+        kinds.update(_wrong_statuses(part))
+    return ", ".join(f"{count(number)} × {name}" for name, number in kinds.most_common())
+
+
+def _wrong_statuses(part: Summary) -> dict[str, int]:
+    """By code where all answers outside of 200 to 299 and redirects add up to the class."""
+    wrong = part.errors.get("status", 0)
+    codes = {f"status {code}": n for code, n in part.statuses.items() if code[0] not in "23"}
+    if not wrong or sum(codes.values()) == wrong:
+        return codes if wrong else {}
+    return {"unexpected status": wrong}
 
 
 def _counts(completed: int, errors: Mapping[str, int], waiting: int) -> dict[str, Any]:

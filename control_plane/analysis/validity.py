@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from control_plane.analysis.summary import mean_with_waiting_s
+from control_plane.analysis.summary import error_kinds, mean_with_waiting_s
 from control_plane.domain.result import Reason, Summary, Trial, Validity
 from control_plane.domain.spec import Spec, StopDuration
 from control_plane.domain.units import SPACE, count, figures, seconds, share
@@ -59,9 +59,10 @@ def errors(trials: Sequence[Trial]) -> Reason:
     if not failed:
         total = sum(stream.completed for _, stream in cases)
         return Reason("errors", "ok", f"0 of {count(total)} requests failed.", 0, ERRORS_SUSPECT)
-    kinds = ", ".join(f"{name} {count(number)}" for name, number in _largest(worst))
     ended = count(worst.completed + failed)
-    text = f"{count(failed)} of {ended} requests failed{_where(trial, trials)}: {kinds}"
+    text = (
+        f"{count(failed)} of {ended} requests failed{_where(trial, trials)}: {error_kinds([worst])}"
+    )
     if value <= ERRORS_SUSPECT:
         return Reason("errors", "ok", f"{text}.", value, ERRORS_SUSPECT)
     limit = ERRORS_INVALID if value > ERRORS_INVALID else ERRORS_SUSPECT
@@ -164,7 +165,3 @@ def _with_waiting(stream: Summary) -> str:
         return ""
     shown = f"{seconds(truth)}, not {seconds(done.mean)}"
     return f" Counting those still waiting, the mean is at least {shown}."
-
-
-def _largest(stream: Summary) -> list[tuple[str, int]]:
-    return sorted(stream.errors.items(), key=lambda case: -case[1])

@@ -91,7 +91,8 @@ def _tiles(view: ProgressView, live: Live) -> Iterator[Tile]:
     for percentile in ("p50", "p95", "p99"):
         yield time_tile(first.response_time_s, percentile)
     errors = sum(stream.errors for stream in live.streams)
-    yield error_tile({"failed": errors}, sum(stream.completed for stream in live.streams))
+    completed = sum(stream.completed for stream in live.streams)
+    yield error_tile(errors, completed, f"{count(errors)} failed" if errors else "")
     yield _cpu("Target CPU", live.gauges, "target")
     yield _cpu("Client CPU", live.gauges, "client")
 

@@ -1,10 +1,10 @@
 """Headline numbers: value, unit, one line of evidence, and how far each can be trusted."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from control_plane.analysis.summary import error_kinds
 from control_plane.analysis.support import needed_samples, support_level
 from control_plane.domain.result import PERCENTILES, Summary, Times
 from control_plane.domain.units import NONE, SPACE, count, figures, seconds, share, split_seconds
@@ -42,16 +42,13 @@ def time_tile(times: Times | None, percentile: str) -> Tile:
     return Tile(label, value, unit, f"{count(beyond)} samples beyond", level)
 
 
-def error_tile(errors: Mapping[str, int], completed: int) -> Tile:
-    """The number of errors; above the limit their share, with the classes."""
-    failed = sum(errors.values())
+def error_tile(failed: int, completed: int, kinds: str) -> Tile:
+    """The number of errors; above the limit their share, with `kinds`, which may be unknown."""
     ended = completed + failed
-    largest_first = sorted(errors.items(), key=lambda one: -one[1])
-    classes = ", ".join(f"{name} {count(number)}" for name, number in largest_first if number)
     if ended and failed / ended > ERROR_LIMIT:
         value, unit = share(failed / ended).split(SPACE)
-        return Tile("Errors", value, unit, classes, "alarm")
-    return Tile("Errors", count(failed), "", classes or f"of {count(ended)} requests")
+        return Tile("Errors", value, unit, kinds, "alarm")
+    return Tile("Errors", count(failed), "", kinds or f"of {count(ended)} requests")
 
 
 def _tiles(streams: Sequence[Summary]) -> Iterator[Tile]:
@@ -62,10 +59,8 @@ def _tiles(streams: Sequence[Summary]) -> Iterator[Tile]:
     for percentile in PERCENTILES:
         yield time_tile(first.response_time_s, percentile)
     yield _longest(first.response_time_s)
-    errors: Counter[str] = Counter()
-    for stream in streams:
-        errors.update(stream.errors)
-    yield error_tile(errors, sum(stream.completed for stream in streams))
+    failed = sum(sum(stream.errors.values()) for stream in streams)
+    yield error_tile(failed, sum(stream.completed for stream in streams), error_kinds(streams))
 
 
 def _longest(times: Times | None) -> Tile:

@@ -46,9 +46,22 @@ def test_errors_name_the_worst_trial_and_its_classes():
     worst = replace(failing(30, 1_000), errors={"reset": 10, "timeout": 20})
     found = errors([trial(summary()), trial(worst, block=1), trial(failing(1, 1_000), block=2)])
     assert said(found) == (
-        "30 of 1,000 requests failed in trial 2: timeout 20, reset 10 (limit 1 %)."
+        "30 of 1,000 requests failed in trial 2: 20 × timeout, 10 × reset (limit 1 %)."
     )
     assert (found.value, found.limit) == (0.03, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "kinds"),
+    [
+        ({"200": 394, "404": 600, "503": 6}, "600 × status 404, 6 × status 503"),
+        ({"200": 394, "302": 9, "404": 606}, "606 × status 404"),
+        ({"200": 1_000}, "606 × unexpected status"),
+    ],
+)
+def test_a_status_is_named_by_its_code(statuses, kinds):
+    worst = replace(failing(606, 1_000), errors={"status": 606}, statuses=statuses)
+    assert f"requests failed: {kinds} (" in said(errors([trial(worst)]))
 
 
 def test_no_errors_are_said_too():

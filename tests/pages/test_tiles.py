@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from control_plane.analysis.summary import error_kinds
 from control_plane.domain.units import SPACE
 from control_plane.pages.tiles import Tile, error_tile, run_tiles
 from tests.builders import ASYNC, detail_of, items
@@ -44,14 +45,16 @@ def test_numbers_of_an_invalid_run_are_void() -> None:
     ("errors", "completed", "shown", "state"),
     [
         ({}, 5_911, ("0", "", "of 5,911 requests"), "full"),
-        ({"reset": 1}, 9_999, ("1", "", "reset 1"), "full"),
-        ({"reset": 9, "timeout": 412}, 13_159, ("3.1", "%", "timeout 412, reset 9"), "alarm"),
-        ({"refused": 10}, 0, ("100", "%", "refused 10"), "alarm"),
+        ({"reset": 1}, 9_999, ("1", "", "1 × reset"), "full"),
+        ({"reset": 9, "timeout": 412}, 13_159, ("3.1", "%", "412 × timeout, 9 × reset"), "alarm"),
+        ({"refused": 10}, 0, ("100", "%", "10 × refused"), "alarm"),
         ({}, 0, ("0", "", "of 0 requests"), "full"),
     ],
 )
 def test_errors(errors: dict[str, int], completed: int, shown: tuple[str, ...], state: str) -> None:
-    tile = error_tile(errors, completed)
+    stream = detail_of(items(), ASYNC).run.streams[0]
+    kinds = error_kinds([replace(stream, errors=errors)])
+    tile = error_tile(sum(errors.values()), completed, kinds)
     assert (tile.value, tile.unit, tile.note) == shown
     assert tile.state == state
 
