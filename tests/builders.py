@@ -1,18 +1,17 @@
 """Runs with plausible numbers, made by the real summary, merge and gates from synthetic samples."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from control_plane.analysis.summary import merge, summarize
 from control_plane.analysis.validity import judge
-from control_plane.domain.histogram import Histogram
 from control_plane.domain.limits import Limits
 from control_plane.domain.reading import read_spec
-from control_plane.domain.record import Second, StreamRecord
 from control_plane.domain.result import (
     ClientUse,
     Environment,
@@ -22,9 +21,10 @@ from control_plane.domain.result import (
     Trial,
 )
 from control_plane.domain.run import Run, RunDetail, StreamResult, TrialResult
-from control_plane.domain.spec import Spec, StopRequests, Stream, concurrency_of
+from control_plane.domain.spec import Spec
 from control_plane.domain.states import State
 from control_plane.store.store import Draft, Store
+from tests.synthetic import Shape, record_of
 
 COMMAND = "python -m uvicorn target_app.main:app --host 127.0.0.2 --port 41235 --loop uvloop"
 LOG = (
@@ -49,25 +49,6 @@ ENVIRONMENT: Environment = {
     "load_before": 0.06,
 }
 CREATED = datetime(2026, 11, 20, 14, 2, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What the server does to the samples: requests per second, median and spread of their times.
-
-    `queued_s` is added to response times alone. `errors` by class, for each trial.
-    """
-
-    rate_per_s: float = 14_300
-    median_s: float = 0.0068
-    spread: float = 0.18
-    tail_share: float = 0.01
-    queued_s: float = 0.0
-    errors: dict[str, int] = field(default_factory=dict)
-    client_cpu: float = 0.72
-    target_cpu: float = 0.99
-    other_cpu: float = 0.02
-    restarts: int = 0
 
 
 ASYNC = Shape()
@@ -100,7 +81,7 @@ def classic() -> list[tuple[Spec, Shape]]:
 
 def trial_of(spec: Spec, shape: Shape, block: int = 0) -> TrialResult:
     records = [
-        _record(one, shape, 100 * block + at) for at, one in enumerate(spec.workload.streams)
+        record_of(one, shape, 100 * block + at) for at, one in enumerate(spec.workload.streams)
     ]
     window_s = max(record.duration_ns for record in records) / 1e9
     completed = sum(second.completed for record in records for second in record.seconds)
@@ -227,6 +208,20 @@ def ended(store: Store, spec: Spec, state: State, reason: str, log: tuple[str, .
     return store.move(run.id, State.STARTING, state, reason=reason, log=log)
 
 
+def cut_short(store: Store, spec: Spec, shape: Shape, reason: str = "cancelled in trial 2") -> Run:
+    """A run cancelled after its first trial was kept, while the second was measured."""
+    (run,) = queued(store, spec)
+    whole = (State.QUEUED, State.STARTING, State.WARMING, State.RUNNING, State.FINALIZING)
+    for before, after in pairwise(whole):
+        facts: dict[str, Any] = (
+            {"command": COMMAND, "environment": ENVIRONMENT} if after is State.WARMING else {}
+        )
+        store.move(run.id, before, after, **facts)
+    store.save_trial(run.id, trial_of(spec, shape))
+    store.move(run.id, State.FINALIZING, State.STARTING)
+    return store.move(run.id, State.STARTING, State.CANCELLED, reason=reason)
+
+
 def two_streams() -> Spec:
     """Small requests and a few large ones beside them, for 20 seconds."""
     large = {"generated": {"shape": "name-data", "size_bytes": 1_000}}
@@ -247,54 +242,3 @@ def two_streams() -> Spec:
     ]
     document = {"workload": {"streams": streams}, "title": "large bodies", "tags": ["bodies"]}
     return read_spec({**document, "trials": 5}, Limits())
-
-
-def _record(stream: Stream, shape: Shape, seed: int) -> StreamRecord:
-    rng = np.random.default_rng(seed)
-    rate = shape.rate_per_s * rng.normal(1, 0.01)
-    if isinstance(stream.stop, StopRequests):
-        total, duration_s = stream.stop.requests, stream.stop.requests / rate
-    else:
-        duration_s = stream.stop.duration_s
-        total = round(rate * duration_s)
-    failed = sum(shape.errors.values())
-    service = _service_ns(rng, shape, total - failed)
-    response = service + int(shape.queued_s * 1e9)
-    ends = np.sort(rng.uniform(0, duration_s, len(service)).astype(np.int64))
-    seconds = tuple(
-        Second(
-            index,
-            failed if index == 0 else 0,
-            Histogram.of(service[ends == index]),
-            Histogram.of(response[ends == index]),
-        )
-        for index in range(int(np.ceil(duration_s)))
-    )
-    waiting = 0 if isinstance(stream.stop, StopRequests) else concurrency_of(stream.load)
-    return StreamRecord(
-        name=stream.name,
-        opened_ns=0,
-        duration_ns=int(duration_s * 1e9),
-        seconds=seconds,
-        errors=shape.errors,
-        statuses={"200": total - failed},
-        in_flight_ns=tuple(int(shape.median_s * 5e8) for _ in range(waiting)),
-        intended=total + waiting,
-        sent=total + waiting,
-        send_lag=None,
-        bytes_sent=total * 110,
-        bytes_received=total * 160,
-        in_system_ns=int(response.sum()),
-        connections=concurrency_of(stream.load),
-        most_connections=concurrency_of(stream.load),
-        cpu_s=shape.client_cpu * duration_s,
-        spin_s=0.0,
-        peak_memory_bytes=48_000_000,
-    )
-
-
-def _service_ns(rng: np.random.Generator, shape: Shape, count: int) -> Any:
-    times = shape.median_s * rng.lognormal(0, shape.spread, count)
-    slow = rng.random(count) < shape.tail_share
-    times[slow] *= rng.uniform(1.5, 8, int(slow.sum()))
-    return (times * 1e9).astype(np.int64)

@@ -162,8 +162,9 @@ def detail(one: Run, *results: StreamResult) -> RunDetail:
     name = one.spec.workload.streams[0].name
     timelines = tuple(result.timeline for result in results if result.timeline)
     merged = merge(results, name)
+    trials = tuple(trial(each.summary, block=at) for at, each in enumerate(results))
     return RunDetail(
-        replace(one, streams=(merged.summary,)),
+        replace(one, streams=(merged.summary,), trials=trials),
         {name: merged},
         {name: timelines},
         tuple(gauges(2 * len(line.completed)) for line in timelines),

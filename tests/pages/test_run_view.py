@@ -1,6 +1,7 @@
 """What the page of a run is made of."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,8 @@ from control_plane.domain.states import State
 from control_plane.pages.run_view import RunPage, run_page
 from control_plane.pages.streams_table import load_words
 from control_plane.pages.trials_view import trials_view
-from tests.builders import ASYNC, detail_of, items, two_streams
+from control_plane.store.store import open_store
+from tests.builders import ASYNC, cut_short, detail_of, items, two_streams
 
 
 def _page(detail: RunDetail, trial: int | None = None) -> RunPage:
@@ -74,3 +76,17 @@ def test_loads_in_words() -> None:
     assert [load_words(one) for one in (small, large, classic)] == [
         "10 users, 20.0 s", "one user, 20.0 s", "100 users, 24,999 requests",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("trial", [None, 1])
+def test_a_run_cut_short_shows_the_trial_that_was_kept(tmp_path: Path, trial: int | None) -> None:
+    store = open_store(tmp_path / "runs.db")
+    try:
+        page = _page(store.detail(cut_short(store, items(), ASYNC).id), trial)
+    finally:
+        store.close()
+    assert page.timeline is not None
+    assert page.timeline.table.rows
+    assert page.trials is not None
+    assert page.banner is not None
+    assert page.banner.text.startswith("Trial 1 is kept, of 3 planned.")

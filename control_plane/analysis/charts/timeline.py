@@ -12,7 +12,7 @@ from control_plane.analysis.charts.panels import (
     throughput_panel,
 )
 from control_plane.analysis.charts.track import end_s, second_cpu, segments
-from control_plane.domain.result import Gauges, Timeline
+from control_plane.domain.result import Gauges, Summary, Timeline
 from control_plane.domain.run import RunDetail
 from control_plane.domain.units import seconds
 
@@ -24,7 +24,10 @@ STEADY = 2
 def timeline_chart(detail: RunDetail, trial: int | None = None) -> Figure:
     """`trial` counts from 1; None lays all trials one after the other."""
     chosen = slice(None) if trial is None else slice(trial - 1, trial)
-    streams = [_stream(detail, name, lines[chosen]) for name, lines in detail.timelines.items()]
+    streams = [
+        _stream(name, lines[chosen], _summary(detail, name, chosen))
+        for name, lines in detail.timelines.items()
+    ]
     longest = max((one.track for one in streams), key=end_s, default=[])
     gauges = detail.gauges[chosen]
     panels = [response_panel(streams), throughput_panel(streams), cpu_panel(longest, gauges)]
@@ -42,16 +45,24 @@ def timeline_chart(detail: RunDetail, trial: int | None = None) -> Figure:
     )
 
 
-def _stream(detail: RunDetail, name: str, lines: Sequence[Timeline]) -> StreamTrack:
-    """The numbers of its labels are those of the whole run."""
-    summary = detail.streams[name].summary
+def _stream(name: str, lines: Sequence[Timeline], shown: Summary | None) -> StreamTrack:
+    """The numbers of its labels are those of the trials that are drawn."""
     return StreamTrack(
         name=name,
         track=segments(lines),
-        throughput_per_s=summary.throughput_per_s,
-        times=summary.response_time_s,
+        throughput_per_s=shown.throughput_per_s if shown else None,
+        times=shown.response_time_s if shown else None,
         errors=sum(sum(line.errors) for line in lines),
     )
+
+
+def _summary(detail: RunDetail, name: str, chosen: slice) -> Summary | None:
+    """That of a single trial, else of all merged; None where a run ended before its merge."""
+    trials = detail.run.trials[chosen]
+    if len(trials) == 1:
+        return next((one for one in trials[0].streams if one.name == name), None)
+    merged = detail.streams.get(name)
+    return merged.summary if merged else None
 
 
 def _boundary(at_s: float) -> Plot:

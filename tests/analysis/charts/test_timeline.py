@@ -6,6 +6,7 @@ import pytest
 
 from control_plane.analysis.charts.timeline import timeline_chart
 from control_plane.domain.run import RunDetail
+from control_plane.domain.states import State
 from tests.analysis.charts.plotted import annotations, checked
 from tests.analysis.samples import (
     detail,
@@ -60,6 +61,23 @@ def test_panels_and_their_labels():
     assert len([one for one in found if one.startswith(("p50 2.", "p50 1.", "p95", "p99"))]) == 3
 
 
+def test_the_labels_of_one_trial_are_its_own():
+    slow = detail(run(spec=spec(trials=2)), steady(2.0), steady(200.0, per_second=50))
+    assert "500 /s" in texts(timeline_chart(slow, 1))
+    assert "50.0 /s" in texts(timeline_chart(slow, 2))
+    assert "275 /s" in texts(timeline_chart(slow))
+
+
+@pytest.mark.parametrize(("kept", "labelled"), [(1, True), (2, False)])
+def test_a_run_that_ended_early_has_no_merged_streams(kept, labelled):
+    whole = detail(run(spec=spec(trials=3)), *(steady(2.0) for _ in range(kept)))
+    cut = replace(whole, run=replace(whole.run, state=State.CANCELLED, streams=()), streams={})
+    figure = timeline_chart(cut)
+    checked(figure)
+    assert ("500 /s" in texts(figure)) is labelled
+    assert "500 /s" in texts(timeline_chart(cut, 1))
+
+
 def test_errors_have_a_line_only_where_there_are_any():
     failing = detail(run(), result(second(0, 1, 2, errors=7), second(1, 1, 2)))
     assert "7 errors" in texts(timeline_chart(failing))
@@ -69,7 +87,7 @@ def test_errors_have_a_line_only_where_there_are_any():
 def test_several_streams_are_told_apart_by_colour():
     small, large = steady(1.0, name="small"), steady(900.0, name="large")
     one = RunDetail(
-        run(spec=spec(names=("small", "large"))),
+        run("0000000001", small, large, spec=spec(names=("small", "large"))),
         {"small": small, "large": large},
         {"small": (known(small.timeline),), "large": (known(large.timeline),)},
         (gauges(6),),

@@ -1,0 +1,80 @@
+"""Samples of a server that does not exist, as a load worker would have recorded them."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from control_plane.domain.histogram import Histogram
+from control_plane.domain.record import Second, StreamRecord
+from control_plane.domain.spec import StopRequests, Stream, concurrency_of
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the server does to the samples: requests per second, median and spread of their times.
+
+    `queued_s` is added to response times alone. `errors` by class, for each trial.
+    """
+
+    rate_per_s: float = 14_300
+    median_s: float = 0.0068
+    spread: float = 0.18
+    tail_share: float = 0.01
+    queued_s: float = 0.0
+    errors: dict[str, int] = field(default_factory=dict)
+    client_cpu: float = 0.72
+    target_cpu: float = 0.99
+    other_cpu: float = 0.02
+    restarts: int = 0
+
+
+def record_of(stream: Stream, shape: Shape, seed: int) -> StreamRecord:
+    rng = np.random.default_rng(seed)
+    rate = shape.rate_per_s * rng.normal(1, 0.01)
+    if isinstance(stream.stop, StopRequests):
+        total, duration_s = stream.stop.requests, stream.stop.requests / rate
+    else:
+        duration_s = stream.stop.duration_s
+        total = round(rate * duration_s)
+    failed = sum(shape.errors.values())
+    service = _service_ns(rng, shape, total - failed)
+    response = service + int(shape.queued_s * 1e9)
+    ends = np.sort(rng.uniform(0, duration_s, len(service)).astype(np.int64))
+    seconds = tuple(
+        Second(
+            index,
+            failed if index == 0 else 0,
+            Histogram.of(service[ends == index]),
+            Histogram.of(response[ends == index]),
+        )
+        for index in range(int(np.ceil(duration_s)))
+    )
+    waiting = 0 if isinstance(stream.stop, StopRequests) else concurrency_of(stream.load)
+    return StreamRecord(
+        name=stream.name,
+        opened_ns=0,
+        duration_ns=int(duration_s * 1e9),
+        seconds=seconds,
+        errors=shape.errors,
+        statuses={"200": total - failed},
+        in_flight_ns=tuple(int(shape.median_s * 5e8) for _ in range(waiting)),
+        intended=total + waiting,
+        sent=total + waiting,
+        send_lag=None,
+        bytes_sent=total * 110,
+        bytes_received=total * 160,
+        in_system_ns=int(response.sum()),
+        connections=concurrency_of(stream.load),
+        most_connections=concurrency_of(stream.load),
+        cpu_s=shape.client_cpu * duration_s,
+        spin_s=0.0,
+        peak_memory_bytes=48_000_000,
+    )
+
+
+def _service_ns(rng: np.random.Generator, shape: Shape, count: int) -> Any:
+    times = shape.median_s * rng.lognormal(0, shape.spread, count)
+    slow = rng.random(count) < shape.tail_share
+    times[slow] *= rng.uniform(1.5, 8, int(slow.sum()))
+    return (times * 1e9).astype(np.int64)
