@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from control_plane.analysis.support import support_level
 from control_plane.domain.metrics import METRIC
 from control_plane.domain.reading import Document
 from control_plane.domain.units import NONE, WRITTEN, rate, ratio, seconds
 
+STYLES = {"full": "", "greyed": "dim", "void": "dim strike"}
 out, err = Console(highlight=False), Console(stderr=True, highlight=False)
 
 
@@ -37,15 +40,20 @@ def print_run(run: Document, url: str | None) -> None:
 
 
 def print_comparison(comparison: Document) -> None:
-    """Values with their ratio to the first run; refused ratios are left out."""
+    """Values with their ratio to the first run; refused ratios are left out.
+
+    Percentiles are dim with 10 to 99 samples beyond and a dash below; invalid runs are struck out.
+    """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for head in ("Stream", "Metric"):
         table.add_column(head)
     for run in comparison["runs"]:
-        table.add_column(f"{run['title']}\n{run['id']}\n{_outcome(run)}", justify="right")
+        named = Text(f"{run['title']}\n{run['id']}\n{_outcome(run)}")
+        table.add_column(named, justify="right")
+    base = next(run for run in comparison["runs"] if run["id"] == comparison["baseline"])
     for row in comparison["rows"]:
-        cells = (_cell(row, run["id"]) for run in comparison["runs"])
-        table.add_row(row["stream"], METRIC[row["metric"]].label, *cells)
+        cells = (_cell(row, run, base) for run in comparison["runs"])
+        table.add_row(Text(row["stream"]), METRIC[row["metric"]].label, *cells)
     out.print(table)
 
 
@@ -59,7 +67,8 @@ def _lines(run: Document, url: str | None) -> Iterator[str]:
         yield from (f"{reason['text']}" for reason in run["validity"]["reasons"])
     for stream in run.get("streams") or ():
         times = stream["response_time_s"] or {}
-        shown = [f"{name} {seconds(times[name])}" for name in ("p50", "p99") if name in times]
+        known = [name for name in ("p50", "p99") if _level(run, stream["name"], name) != "hidden"]
+        shown = [f"{name} {seconds(times[name])}" for name in known if name in times]
         errors = sum(stream["errors"].values())
         numbers = [rate(stream["throughput_per_s"]), *shown, f"{errors:,} errors"]
         yield f"{stream['name']}: {', '.join(numbers)}"
@@ -69,10 +78,25 @@ def _outcome(run: Document) -> str:
     return str(run["validity"]["outcome"] or run["state"])
 
 
-def _cell(row: Document, run_id: str) -> str:
-    value = row["values"][run_id]
-    if value is None:
-        return NONE
-    against = row["ratios"][run_id]
-    written = WRITTEN[row["unit"]](value)
-    return written if against is None else f"{written} {ratio(against):>6}"
+def _cell(row: Document, run: Document, base: Document) -> Text:
+    value = row["values"][run["id"]]
+    level = _level(run, row["stream"], row["metric"])
+    if value is None or level == "hidden":
+        return Text(NONE)
+    text = Text(WRITTEN[row["unit"]](value), STYLES[level])
+    against = row["ratios"][run["id"]]
+    other = _level(base, row["stream"], row["metric"])
+    if against is None or other == "hidden":
+        return text
+    worse = "void" if "void" in {level, other} else other if level == "full" else level
+    return text.append(f" {ratio(against):>6}", STYLES[worse])
+
+
+def _level(run: Document, stream: str, metric: str) -> str:
+    """How far a number may be believed: full, greyed, void (the run is invalid) or hidden."""
+    kind, _, part = metric.rpartition(".")
+    found: Document = next((one for one in run.get("streams") or () if one["name"] == stream), {})
+    times = found.get(kind or "response_time_s")
+    beyond = times["support"].get(part) if isinstance(times, dict) else None
+    level = "full" if beyond is None else support_level(beyond)
+    return "void" if level != "hidden" and _outcome(run) == "invalid" else level

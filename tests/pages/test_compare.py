@@ -146,6 +146,14 @@ def test_markdown_for_a_pull_request(stored: Stored) -> None:
     assert f"<{stored.looplab.url}/compare{query}>" in lines[-1]
 
 
+def test_markdown_marks_what_may_not_be_believed(stored: Stored) -> None:
+    pair = f"{stored.runs.classic[2]},{stored.runs.invalid}"
+    text = stored.looplab.get(f"/compare.md?runs={pair}&anyway=1").text
+    throughput = next(line for line in text.splitlines() if line.startswith("| Throughput"))
+    assert throughput.count("~~") == 4
+    assert "Struck out: the run, or the baseline of the ratio, is invalid." in text
+
+
 def test_it_fills_as_runs_finish(stored: Stored) -> None:
     looplab = stored.looplab
     long, short = looplab.submit(long_spec()), looplab.submit(items_spec())

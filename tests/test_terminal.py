@@ -1,0 +1,57 @@
+"""What a terminal shows of results that may not be believed."""
+
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from control_plane import terminal
+from control_plane.analysis.comparison import compare
+from control_plane.domain.document import comparison_document, run_document
+from control_plane.domain.run import Run
+from tests.builders import ASYNC, FAILING, Shape, detail_of, items
+
+
+def _run(requests: int, letter: str, shape: Shape = ASYNC, title: str = "items") -> Run:
+    spec = items(stop={"requests": requests}, trials=1)
+    return replace(detail_of(spec, shape, f"{letter}000000000").run, title=title)
+
+
+def _shown(monkeypatch: pytest.MonkeyPatch, *runs: Run, styled: bool = False) -> list[str]:
+    console = Console(width=200, highlight=False, record=True)
+    monkeypatch.setattr(terminal, "out", console)
+    compared = compare(runs, runs[0].id, anyway=True)
+    terminal.print_comparison(comparison_document(compared))
+    return console.export_text(styles=styled).splitlines()
+
+
+def _line(lines: list[str], label: str) -> str:
+    return next(line for line in lines if label in line)
+
+
+def test_a_percentile_with_too_few_samples_has_neither_value_nor_ratio(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines = _shown(monkeypatch, _run(200, "a"), _run(20_000, "b"))
+    tail = _line(lines, "p99 response time").split()
+    assert tail[-3] == "–"
+    assert tail[-1] == "ms"
+    assert "×" in _line(lines, "p50 response time")
+
+
+def test_an_invalid_run_is_struck_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = _shown(monkeypatch, _run(20_000, "a"), _run(20_000, "b", FAILING), styled=True)
+    assert "\x1b[2;9m" in _line(lines, "Throughput")
+
+
+def test_a_title_is_no_markup(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "[/x] [red]one" in "".join(_shown(monkeypatch, _run(200, "a", title="[/x] [red]one")))
+
+
+def test_a_run_without_enough_samples_says_no_tail(monkeypatch: pytest.MonkeyPatch) -> None:
+    console = Console(width=200, highlight=False, record=True)
+    monkeypatch.setattr(terminal, "out", console)
+    terminal.print_run(run_document(_run(200, "a"), None), None)
+    text = console.export_text()
+    assert "p50 " in text
+    assert "p99 " not in text
