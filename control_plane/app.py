@@ -1,5 +1,7 @@
 """The application put together: rooms, doors, and what happens to errors."""
 
+import logging
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -23,6 +25,8 @@ from control_plane.settings import Settings
 from control_plane.store.store import Store
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+log = logging.getLogger("looplab")
 
 
 def create_app(settings: Settings, store: Store, bench: Bench) -> FastAPI:
@@ -91,7 +95,8 @@ def _http_error(request: Request, error: Exception) -> Response:
 
 
 def _internal_error(request: Request, error: Exception) -> Response:
-    reference = f"{id(error) & 0xFFFFFF:06x}"
+    reference = secrets.token_hex(3)
+    log.error("%s on %s", reference, request.url.path, exc_info=error)
     message = f"Something went wrong here ({reference}); the log of Looplab says more."
     return _answer(request, 500, "internal", message)
 

@@ -1,6 +1,7 @@
 """Where the command line hands in its work: the dashboard that has the database, or here."""
 
 import asyncio
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -46,6 +47,8 @@ def office(settings: Settings) -> Iterator[Office]:
     if holder is not None and holder.url:
         yield Dashboard(holder.url)
         return
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     store = open_store(settings.db)
     try:
         with asyncio.Runner() as runner:
@@ -56,6 +59,12 @@ def office(settings: Settings) -> Iterator[Office]:
                 here.close()
     finally:
         store.close()
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """Every signal ends the command as Ctrl-C does: in order, with the states written."""
+    del number, frame
+    signal.raise_signal(signal.SIGINT)
 
 
 class Dashboard:
@@ -93,17 +102,21 @@ class Dashboard:
 
 
 class Here:
-    """A control plane in this process; its event loop turns while `wait` waits."""
+    """A control plane in this process, from the first run that is handed in; its event loop turns
+    while `wait` waits.
+    """
 
     remote = False
     url: str | None = None
 
     def __init__(self, settings: Settings, store: Store, runner: asyncio.Runner) -> None:
-        bench = set_up(store, (), lower_priority())
-        self._store, self._runner = store, runner
-        self._desk = runner.run(_desk(store, settings, bench))
+        self._settings, self._store, self._runner = settings, store, runner
+        self._desk: Desk | None = None
 
     def submit(self, document: Document) -> Document:
+        if self._desk is None:
+            bench = set_up(self._store, (), lower_priority())
+            self._desk = self._runner.run(_desk(self._store, self._settings, bench))
         (run,) = self._desk.submit([document])
         return run_document(run, None)
 
@@ -114,11 +127,12 @@ class Here:
         return comparison_document(compare([self._store.run(one) for one in ids], baseline))
 
     def close(self) -> None:
-        self._runner.run(self._desk.close())
+        if self._desk is not None:
+            self._runner.run(self._desk.close())
 
     async def _until_over(self, run_id: str, report: Report) -> Document:
         while not (run := self._store.run(run_id)).state.terminal:
-            report(run_document(run, self._desk.progress(run_id)))
+            report(run_document(run, self._desk.progress(run_id) if self._desk else None))
             await asyncio.sleep(TICK_S)
         return run_document(run, None)
 

@@ -75,7 +75,7 @@ def listen(settings: Settings) -> socket.socket:
     except OSError as error:
         listener.close()
         raise SettingsError(_refusal(settings, error)) from None
-    listener.set_inheritable(False)
+    listener.listen(MOST_CONNECTIONS)
     return listener
 
 

@@ -95,12 +95,12 @@ def instance_of(db: Path) -> str:
 
 def marked(instance: str) -> list[int]:
     """The live processes that carry the marker."""
-    needle = f"LOOPLAB_INSTANCE={instance}".encode()
+    needle = f"LOOPLAB_INSTANCE={instance}.".encode()
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(OSError, psutil.Error):
             alive = process.status() != psutil.STATUS_ZOMBIE
-            if alive and needle in Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0"):
+            if alive and needle in Path(f"/proc/{process.pid}/environ").read_bytes():
                 found.append(process.pid)
     return found
 

@@ -1,15 +1,18 @@
 """The command line, with and without a dashboard."""
 
 import json
+import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from control_plane import __version__
-from tests.dashboard import dashboard, items_spec
+from tests.dashboard import dashboard, instance_of, items_spec, long_spec, marked, until
 
 
 def looplab(
@@ -109,3 +112,19 @@ def test_a_file_that_is_no_database_stays_as_it_is(tmp_path: Path) -> None:
     assert "runs.db" in done.stderr
     assert done.stderr.count("\n") == 1
     assert db.read_bytes() == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_writes_the_state_of_the_run(tmp_path: Path, number: int) -> None:
+    spec = tmp_path / "spec.json"
+    spec.write_text(json.dumps(long_spec()))
+    command = [sys.executable, "-m", "control_plane", "run", str(spec)]
+    running = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    assert running.stderr is not None
+    until(lambda: "running" in running.stderr.readline(), "the run measures", 30)
+    running.send_signal(number)
+    assert running.wait(timeout=20) != 0
+    running.stderr.close()
+    with closing(sqlite3.connect(tmp_path / "runs.db")) as connection:
+        assert connection.execute("select state from run").fetchall() == [("interrupted",)]
+    assert marked(instance_of(tmp_path / "runs.db")) == []

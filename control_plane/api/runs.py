@@ -32,7 +32,7 @@ def submit(document: Body, desk: DeskDep, response: Response, key: Key = None) -
     """Queue a run. The same Idempotency-Key with the same body gives the same answer."""
     (run,) = desk.submit([document], key=key)
     response.headers["Location"] = f"/api/runs/{run.id}"
-    return {"id": run.id, "state": run.state.value, "url": f"/runs/{run.id}"}
+    return {"id": run.id, "state": State.QUEUED.value, "url": f"/runs/{run.id}"}
 
 
 @router.get("/runs")

@@ -19,7 +19,15 @@ from control_plane.domain.spec import (
     UrlTarget,
 )
 
-_BUNDLED_SETTINGS = {"upstream_delay_s", "log_s", "wait_scale", "cpu_n", "database"}
+_BUNDLED_SETTINGS = {
+    "upstream_delay_s": 60.0,
+    "log_s": 60.0,
+    "wait_scale": 10.0,
+    "cpu_n": 1_000_000_000.0,
+}
+"""The largest value of each number that the bundled application reads; the smallest is 0."""
+
+_DATABASES = ("sqlite",)
 
 
 def wrong_fields(spec: Spec, limits: Limits) -> tuple[FieldError, ...]:
@@ -90,9 +98,20 @@ def _started(field: str, target: Target, limits: Limits) -> Wrong:
             yield from bounded(f"{field}.{name}", value, 1, high)
     if target.reload and target.workers > 1:
         yield FieldError(f"{field}.workers", "With reload a server runs one worker: use 1.", 1)
-    for name in target.settings.keys() - _BUNDLED_SETTINGS:
-        message = "The bundled application has no such setting."
-        yield FieldError(f"{field}.settings.{name[:40]}", message)
+    for name, setting in target.settings.items():
+        yield from _setting(f"{field}.settings.{name[:40]}", name, setting)
+
+
+def _setting(field: str, name: str, value: float | str) -> Wrong:
+    if name == "database":
+        if value not in _DATABASES:
+            yield FieldError(field, f"The database is one of {', '.join(_DATABASES)}.")
+    elif name not in _BUNDLED_SETTINGS:
+        yield FieldError(field, "The bundled application has no such setting.")
+    elif isinstance(value, str):
+        yield FieldError(field, "Give a number.")
+    else:
+        yield from bounded(field, value, 0, _BUNDLED_SETTINGS[name])
 
 
 _WORKER_PAIRS = {("uvloop", "httptools"), ("asyncio", "h11")}

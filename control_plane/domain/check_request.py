@@ -13,6 +13,7 @@ from control_plane.domain.spec import (
     Json,
     JsonBody,
     RequestClass,
+    SequenceValue,
     StringValue,
     TextBody,
     Value,
@@ -76,6 +77,9 @@ def _value(field: str, name: str, value: Value) -> Wrong:
                 f"{value.high:,} is below low, {value.low:,}.",
                 value.low,
             )
+    elif isinstance(value, SequenceValue):
+        yield from bounded(f"{field}.start", value.start, -(2**53), 2**53)
+        yield from bounded(f"{field}.step", value.step, -(2**31), 2**31)
     elif isinstance(value, StringValue):
         yield from bounded(f"{field}.length", value.length, 1, 10_000)
     elif isinstance(value, ChoiceValue):

@@ -121,6 +121,8 @@ class Gauges:
 class TargetUse:
     """What the target did in one trial. `restarts`: workers that died or were replaced.
 
+    `cpu_s` was used within `watched_s`, from the first window's start to the last one's end.
+
     A target that we did not start has only an address.
     """
 
@@ -129,6 +131,7 @@ class TargetUse:
     workers: int | None = None
     restarts: int | None = None
     cpu_s: float | None = None
+    watched_s: float | None = None
     cores: tuple[int, ...] | None = None
     log: tuple[str, ...] = ()
 

@@ -24,6 +24,8 @@ class Bench:
 def set_up(store: Store, own_ports: Collection[int], priority: str) -> Bench:
     """Clear the processes, files and open states that an earlier control plane left behind."""
     state_dir = store.path.with_name(store.path.name + ".state")
-    sweep(store.instance, state_dir)
+    # A copy of the file has the same instance but another inode: its processes are not ours.
+    marker = f"{store.instance}.{store.path.stat().st_ino:x}"
+    sweep(marker, state_dir)
     store.interrupt_unfinished("Looplab ended while this run was not over")
-    return Bench(store.instance, state_dir, frozenset(own_ports), priority)
+    return Bench(marker, state_dir, frozenset(own_ports), priority)

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from control_plane.analysis import estimate
-from control_plane.domain.errors import Conflict, FieldError, InvalidInput
+from control_plane.domain.errors import Conflict, FieldError, InvalidInput, NotFound
 from control_plane.domain.limits import Limits
 from control_plane.domain.reading import read_spec
 from control_plane.domain.result import Progress
@@ -78,22 +78,22 @@ class Desk:
     async def cancel(self, run_id: str) -> Run:
         """Cancelled and every process of it gone. Raises Conflict when the run is terminal."""
         run = await asyncio.to_thread(self._store.run, run_id)
-        if run.state is State.QUEUED:
-            try:
-                await asyncio.to_thread(
-                    self._store.move,
-                    run_id,
-                    State.QUEUED,
-                    State.CANCELLED,
-                    reason="cancelled while queued",
-                )
-            except Conflict:
-                await self._queue.cancel(run_id)
-        elif run.state.terminal or not await self._queue.cancel(run_id):
+        withdrawn = run.state is State.QUEUED and await asyncio.to_thread(self._withdraw, run_id)
+        if not withdrawn and not await self._queue.cancel(run_id):
+            state = (await asyncio.to_thread(self._store.run, run_id)).state.value
             raise Conflict(
-                f"Run {run_id} is {run.state.value}: only a run that is not over can be cancelled."
+                f"Run {run_id} is {state}: only a run that is not over can be cancelled."
             )
         return await asyncio.to_thread(self._store.run, run_id)
+
+    def _withdraw(self, run_id: str) -> bool:
+        """Cancel a run that still waits; False when the queue has taken it."""
+        try:
+            reason = "cancelled while queued"
+            self._store.move(run_id, State.QUEUED, State.CANCELLED, reason=reason)
+        except Conflict:
+            return False
+        return True
 
     def progress(self, run_id: str) -> Progress | None:
         """None for a run that is over, or that does not exist."""
@@ -112,9 +112,13 @@ class Desk:
         return board.live() if board is not None and board.run_id == run_id else None
 
     def queue(self) -> QueueView:
-        board = self._queue.board
-        running = self._store.run(board.run_id) if board else None
-        return QueueView(running, board.progress() if board else None, self._store.count_queued())
+        board, queued = self._queue.board, self._store.count_queued()
+        if board is None:
+            return QueueView(None, None, queued)
+        try:
+            return QueueView(self._store.run(board.run_id), board.progress(), queued)
+        except NotFound:
+            return QueueView(None, None, queued)
 
     def configurations(self) -> tuple[Configuration, ...]:
         return CATALOGUE

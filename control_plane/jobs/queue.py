@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from control_plane.domain.errors import Conflict
+from control_plane.domain.errors import Conflict, StoreError
 from control_plane.domain.run import Run
 from control_plane.domain.states import State
 from control_plane.jobs.bench import Bench
@@ -14,13 +14,17 @@ from control_plane.store.store import Store
 
 log = logging.getLogger("looplab.jobs")
 
+RETRY_S = 1.0
+"""How long to wait before the database is asked again after it could not be used."""
+
 
 class Queue:
-    """Lives in one event loop; `wake` may be called from any thread."""
+    """Lives in one event loop; `wake` and `board` may be used from any thread."""
 
     def __init__(self, store: Store, bench: Bench, rate_of: Callable[[Run], float | None]) -> None:
         self._store, self._bench, self._rate_of = store, bench, rate_of
         self._wake = asyncio.Event()
+        self._taking = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
         self._job: RunJob | None = None
         self._task: asyncio.Task[None] | None = None
@@ -29,7 +33,8 @@ class Queue:
     @property
     def board(self) -> Board | None:
         """The board of the job that works now."""
-        return self._job.board if self._job else None
+        job = self._job
+        return job.board if job else None
 
     def wake(self) -> None:
         """Look for queued runs."""
@@ -37,7 +42,8 @@ class Queue:
 
     async def cancel(self, run_id: str) -> bool:
         """End the job of this run; False when it does not work now, or was over before."""
-        job = self._job
+        async with self._taking:
+            job = self._job
         if job is None or job.run.id != run_id:
             return False
         await self._end(State.CANCELLED, "cancelled")
@@ -45,38 +51,72 @@ class Queue:
 
     async def close(self) -> None:
         """End the job that works now and take no other."""
-        self._serving.cancel()
+        async with self._taking:
+            self._serving.cancel()
         await self._end(State.INTERRUPTED, "Looplab was stopped")
         await asyncio.wait([self._serving])
 
     async def _serve(self) -> None:
         while True:
             self._wake.clear()
-            run = await asyncio.to_thread(self._take)
-            if run is None:
-                await self._wake.wait()
+            try:
+                task = await self._take()
+            except StoreError as fault:
+                log.warning("the queue waits: %s", fault)
+                await asyncio.sleep(RETRY_S)
                 continue
-            rate = await asyncio.to_thread(self._rate_of, run)
-            self._job = RunJob(run, self._store, self._bench, rate)
-            self._task = asyncio.create_task(self._job.execute(), name=f"run {run.id}")
-            await asyncio.wait([self._task])
-            if not self._task.cancelled() and (fault := self._task.exception()):
-                log.error("run %s could not be brought to an end", run.id, exc_info=fault)
-            self._job = self._task = None
+            if task is None:
+                await self._wake.wait()
+            else:
+                await asyncio.wait([task])
+                await self._settle()
+                self._job = self._task = None
 
-    def _take(self) -> Run | None:
+    async def _take(self) -> asyncio.Task[None] | None:
+        """Begin the oldest queued run; `cancel` and `close` wait until that is done."""
+        async with self._taking:
+            self._job = await asyncio.to_thread(self._oldest)
+            if self._job is None:
+                return None
+            self._task = asyncio.create_task(self._job.execute(), name=self._job.run.id)
+            return self._task
+
+    def _oldest(self) -> RunJob | None:
         """The oldest queued run, now starting; one that was cancelled meanwhile is passed over."""
         while run := self._store.next_queued():
+            rate = self._rate_of(run)
             try:
-                return self._store.move(run.id, State.QUEUED, State.STARTING)
+                started = self._store.move(run.id, State.QUEUED, State.STARTING)
             except Conflict:
                 continue
+            return RunJob(started, self._store, self._bench, rate)
         return None
 
-    async def _end(self, state: State, reason: str) -> None:
-        """Cancel the task, and wait until its processes are gone and its state is written."""
+    async def _settle(self) -> None:
+        """Where the end of a run could not be written, try until it can be."""
         job, task = self._job, self._task
-        if job is not None and task is not None:
+        fault = task.exception() if task and not task.cancelled() else None
+        if job is None or fault is None:
+            return
+        log.error("the end of run %s could not be written", job.run.id, exc_info=fault)
+        while not job.state.terminal:
+            job.ending = job.ending or (State.FAILED, f"its end could not be written: {fault}")
+            try:
+                await job.end()
+            except Conflict:
+                return
+            except StoreError:
+                await asyncio.sleep(RETRY_S)
+
+    async def _end(self, state: State, reason: str) -> None:
+        """Cancel the task once, and wait until its processes are gone and its state is written."""
+        job, task = self._job, self._task
+        if job is None or task is None:
+            return
+        if job.ending is None:
             job.ending = (state, reason)
             task.cancel()
-            await asyncio.wait([task])
+        await asyncio.wait([task])
+        if task.cancelled():
+            # Before its first step a task is cancelled without a chance to write anything.
+            await job.end()

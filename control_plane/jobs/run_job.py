@@ -37,7 +37,7 @@ class RunJob:
     def __post_init__(self) -> None:
         spec = self.run.spec
         self.state = self.run.state
-        self.ending = (State.INTERRUPTED, "Looplab was stopped")
+        self.ending: tuple[State, str] | None = None
         self.board = Board(
             self.run.id,
             spec.workload.streams,
@@ -51,10 +51,14 @@ class RunJob:
         try:
             await self._execute_or_fail()
         except asyncio.CancelledError:
-            if not self.state.terminal:
-                state, reason = self.ending
-                place = f"in trial {self.board.trial} of {self.run.spec.trials}"
-                await self.move(state, reason=f"{reason} {place}")
+            await self.end()
+
+    async def end(self) -> None:
+        """Write the state that `ending` asks for, unless the run is over."""
+        if self.ending and not self.state.terminal:
+            state, reason = self.ending
+            place = f"in trial {self.board.trial} of {self.run.spec.trials}"
+            await self.move(state, reason=f"{reason} {place}")
 
     async def _execute_or_fail(self) -> None:
         """A fault of any kind is a failed run."""

@@ -13,10 +13,20 @@ from control_plane.domain.errors import ClientFailed, TargetFailed
 from control_plane.domain.record import Second, StreamRecord
 from control_plane.domain.result import ClientUse, TargetUse, Trial
 from control_plane.domain.run import StreamResult, TrialResult
-from control_plane.domain.spec import Closed, Spec, StopDuration, StopRequests, Target, UrlTarget
+from control_plane.domain.spec import (
+    Closed,
+    Spec,
+    StopDuration,
+    StopRequests,
+    Stream,
+    Target,
+    UrlTarget,
+    concurrency_of,
+)
 from control_plane.domain.states import State
 from control_plane.jobs.bench import Bench
 from control_plane.jobs.board import Board
+from control_plane.jobs.silence import Silence
 from control_plane.load.events import Done, Opened
 from control_plane.load.plan import Plan
 from control_plane.load.process import LoadWorker
@@ -63,10 +73,11 @@ class TrialJob:
             watch = Watch(target.pids, [worker.pid for worker in workers], os.getpid())
             self.board.gauges = watch.gauges_so_far
             records = await self._drive(target, workers, watch)
-            return self._result(started_at, target, records, watch.close_window())
+            use = watch.close_window(sum(record.cpu_s for record in records))
+            return self._result(started_at, target, records, use)
 
     async def _start(self, stack: AsyncExitStack) -> tuple[RunningTarget, list[LoadWorker]]:
-        """Start target and load workers side by side; each is ended by the stack."""
+        """Start the target, then the load workers; each is ended by the stack."""
         target = await stack.enter_async_context(self._target())
         plans = self._plans(target.url)
         workers = [await stack.enter_async_context(self._worker(plan)) for plan in plans]
@@ -158,17 +169,18 @@ class TrialJob:
 
     async def _until_silent(self, opened: asyncio.Event) -> None:
         """End a window by requests in which nothing is answered any more."""
-        if not all(isinstance(one.stop, StopRequests) for one in self.spec.workload.streams):
+        streams = self.spec.workload.streams
+        if not all(isinstance(one.stop, StopRequests) for one in streams):
             return
         await opened.wait()
-        patience_s = 2 * self.spec.timeout_s + 1
-        seen, since = -1, time.monotonic()
-        while time.monotonic() - since < patience_s:
-            completed = sum(one.response.total for one in self.board.streams.values())
-            if completed != seen:
-                seen, since = completed, time.monotonic()
+        patience_s = 2 * self.spec.timeout_s + 1 + max(_pause_s(stream) for stream in streams)
+        silence = Silence(sum(concurrency_of(one.load) for one in streams), self.spec.timeout_s)
+        while silence.lasts_s < patience_s:
+            boards = self.board.streams.values()
+            completed = sum(one.response.total for one in boards)
+            silence.look(completed, sum(one.errors for one in boards), time.monotonic())
             await asyncio.sleep(0.5)
-        raise TargetFailed(f"target stopped answering: nothing completed for {patience_s:.0f} s")
+        raise TargetFailed(f"target stopped answering: nothing answered for {patience_s:.0f} s")
 
     def _result(
         self,
@@ -188,6 +200,7 @@ class TrialJob:
                 workers=self.spec.target.workers if isinstance(self.spec.target, Target) else None,
                 restarts=target.restarts(),
                 cpu_s=use.target_cpu_s,
+                watched_s=use.watched_s,
                 cores=self.cores.target,
                 log=target.log(),
             ),
@@ -227,7 +240,14 @@ class TrialJob:
         ratios = {}
         for stream, record in zip(self.spec.workload.streams, records, strict=True):
             load = stream.load
-            steady = isinstance(load, Closed) and not load.think_time_s and not load.ramp_up_s
-            if steady and isinstance(load, Closed) and isinstance(stream.stop, StopDuration):
+            timed = isinstance(stream.stop, StopDuration)
+            if timed and isinstance(load, Closed) and not load.think_time_s:
                 ratios[stream.name] = record.in_system_ns / (record.duration_ns * load.concurrency)
         return ratios
+
+
+def _pause_s(stream: Stream) -> float:
+    """The longest time in which a stream may rightly be still."""
+    load = stream.load
+    own_s = load.think_time_s + load.ramp_up_s if isinstance(load, Closed) else 0.0
+    return stream.start_after_s + own_s

@@ -17,10 +17,15 @@ def command(
     return [target.server, *SERVERS[target.server](target, at)]
 
 
-def shown_command(target: Target) -> str:
+def shown_command(
+    target: Target,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    application: Application | None = None,
+) -> str:
     """A line to copy into a shell; the settings that the application reads stand before it."""
     settings = settings_of(target)
     if target.threads == DEFAULT_THREADS:
         del settings["TARGET_THREADS"]
     assigned = [f"{name}={shlex.quote(value)}" for name, value in settings.items()]
-    return " ".join([*assigned, shlex.join(command(target, "127.0.0.1", 8000))])
+    return " ".join([*assigned, shlex.join(command(target, host, port, application))])

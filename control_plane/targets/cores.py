@@ -38,7 +38,7 @@ def share_cores(spec: Spec, available: Collection[int]) -> CorePlan:
     Raises TargetFailed when the spec names a core that is not available.
     """
     if isinstance(spec.cores, Cores):
-        return _given(spec.cores, available)
+        return _given(spec, spec.cores, available)
     if spec.cores == "shared" or not isinstance(spec.target, Target):
         return SHARED
     cores, workers = sorted(available), spec.target.workers
@@ -47,9 +47,11 @@ def share_cores(spec: Spec, available: Collection[int]) -> CorePlan:
     return CorePlan(tuple(cores[:workers]), tuple(cores[workers:]), "apart")
 
 
-def _given(cores: Cores, available: Collection[int]) -> CorePlan:
+def _given(spec: Spec, cores: Cores, available: Collection[int]) -> CorePlan:
+    """A target that we do not start stays where it is."""
     missing = sorted({*cores.target, *cores.client} - set(available))
     if missing:
         has = ", ".join(map(str, sorted(available)))
         raise TargetFailed(f"There is no core {missing[0]} to use: this machine gives {has}.")
-    return CorePlan(cores.target, cores.client, "given")
+    pinned = cores.target if isinstance(spec.target, Target) else None
+    return CorePlan(pinned, cores.client, "given")

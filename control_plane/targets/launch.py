@@ -1,7 +1,6 @@
 """Start a target, or reach one that runs already."""
 
 import secrets
-import shlex
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -13,7 +12,7 @@ from control_plane.domain.errors import TargetFailed
 from control_plane.domain.spec import Target
 from control_plane.targets.address import free_ports, listening_host
 from control_plane.targets.application import Application, bundled, environment_of, scratch_folder
-from control_plane.targets.command import command
+from control_plane.targets.command import command, shown_command
 from control_plane.targets.external import reach
 from control_plane.targets.readiness import Sign, until_ready
 from control_plane.targets.running import RunningTarget, StartedTarget
@@ -99,7 +98,8 @@ class _Attempt:
     def _orders(self) -> Orders:
         launch = secrets.token_hex(8)
         scratch = scratch_folder(self.place.state_dir) / launch
-        scratch.mkdir(mode=0o700, parents=True)
+        for folder in (self.place.state_dir, scratch.parent, scratch):
+            folder.mkdir(mode=0o700, exist_ok=True)
         environment = environment_of(self.application, self.target, self.place.instance, launch)
         environment["TARGET_DIRECTORY"] = str(scratch)
         arguments = [sys.executable, "-m", *self._command()]
@@ -120,4 +120,4 @@ class _Attempt:
         return command(self.target, self.host, self.port, self.application)
 
     def _shown(self) -> str:
-        return shlex.join(self._command())
+        return shown_command(self.target, self.host, self.port, self.application)

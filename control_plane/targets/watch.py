@@ -18,14 +18,13 @@ class WindowUse:
     """The window in numbers. None where the target's processes cannot be seen.
 
     `target_peak_memory_bytes`: the largest sum over its processes that a sample saw. `other_cpu`:
-    cores that processes other than ours used.
+    cores that processes other than ours used. `watched_s`: from opening to closing.
     """
 
     target_cpu_s: float | None
     target_peak_memory_bytes: int | None
-    client_cpu_s: float
-    control_cpu_s: float
     other_cpu: float | None
+    watched_s: float
     gauges: Gauges
 
 
@@ -78,25 +77,28 @@ class Watch:
         self._sample()
         self._set_timer()
 
-    def close_window(self) -> WindowUse:
+    def close_window(self, client_cpu_s: float = 0.0) -> WindowUse:
+        """`client_cpu_s` is what the load workers measured of themselves: one that has ended
+        since the last sample is seen up to that sample only.
+        """
         if self._timer:
             self._timer.cancel()
         self._sample()
-        ours = [self._used_s("target"), self._used_s("client"), self._used_s("control")]
+        client_s = max(self._used_s("client"), client_cpu_s)
+        ours = [self._used_s("target"), client_s, self._used_s("control")]
         seen = any(one.role == "target" for one in self._series.values())
         return WindowUse(
             target_cpu_s=ours[0] if seen else None,
             target_peak_memory_bytes=self._peak_bytes if seen else None,
-            client_cpu_s=ours[1],
-            control_cpu_s=ours[2],
             other_cpu=self._other_cpu(sum(ours)) if seen else None,
+            watched_s=self._sampled_s - self._opened_s,
             gauges=self.gauges_so_far(),
         )
 
     def gauges_so_far(self) -> Gauges:
         processes = (
             GaugeSeries(one.pid, one.role, tuple(one.cpu_share), tuple(one.memory_bytes))
-            for one in self._series.values()
+            for one in list(self._series.values())
         )
         return Gauges(INTERVAL_S, tuple(processes))
 

@@ -114,6 +114,11 @@ OBJECTS: dict[str, Any] = {
     "no loop": {"target": {"loop": None}},
     "reload with workers": {"target": {"reload": True, "workers": 2}},
     "unknown setting": {"target": {"settings": {"path": "/etc"}}},
+    "NUL in a setting": {"target": {"settings": {"database": "a\0b"}}},
+    "unknown database": {"target": {"settings": {"database": "postgres"}}},
+    "text for a number": {"target": {"settings": {"cpu_n": "5"}}},
+    "negative setting": {"target": {"settings": {"cpu_n": -5}}},
+    "setting of 1e300": {"target": {"settings": {"wait_scale": 1e300}}},
     "list as setting": {"target": {"settings": {"cpu_n": [1]}}},
     "import string": {"target": {"application": "os:system"}},
     "21 tags": {"tags": [str(number) for number in range(21)]},
@@ -171,6 +176,9 @@ STREAMS: dict[str, Any] = {
     "1,001 choices": {"requests": [{"values": {"a": {"kind": "choice", "of": ["x"] * 1_001}}}]},
     "string of 10^9": {"requests": [{"values": {"a": {"kind": "string", "length": 10**9}}}]},
     "string of 0": {"requests": [{"values": {"a": {"kind": "string", "length": 0}}}]},
+    "sequence from 10^400": {
+        "requests": [{"values": {"a": {"kind": "sequence", "start": 10**400}}}]
+    },
     "name of a value": {"requests": [{"values": {"a-b": {"kind": "uuid"}}}]},
     "weight 0": {"requests": [{"weight": 0}]},
     "weight negative": {"requests": [{"weight": -1}]},
