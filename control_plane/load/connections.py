@@ -1,27 +1,37 @@
-"""Counts the connections of a client; safe to use from many threads."""
+"""Counts the connections of a client; safe to use from many threads, none of which waits."""
 
-import threading
+from itertools import count
 
 
 class Connections:
-    """`opened` since the window began, `most` open at once since then."""
+    """Each connection is known by a number that no other open one has."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._now = self.opened = self.most = 0
+        self._open: set[int] = set()
+        self._sizes = {0}
+        self._opened = count()
+        self._before = 0
 
     def open_window(self) -> None:
-        with self._lock:
-            self.opened, self.most = 0, self._now
+        self._before = next(self._opened) + 1
+        self._sizes = {len(self._open)}
 
-    def add(self) -> None:
+    def add(self, key: int) -> None:
         """A connection was established."""
-        with self._lock:
-            self._now += 1
-            self.opened += 1
-            self.most = max(self.most, self._now)
+        next(self._opened)
+        self._open.add(key)
+        self._sizes.add(len(self._open))
 
-    def remove(self) -> None:
+    def remove(self, key: int) -> None:
         """A connection was closed, by either side."""
-        with self._lock:
-            self._now -= 1
+        self._open.discard(key)
+
+    def opened(self) -> int:
+        """How many were established since the window began."""
+        opened = next(self._opened) - self._before
+        self._before += 1
+        return opened
+
+    def most(self) -> int:
+        """The most that were open at once since then."""
+        return max(self._sizes)

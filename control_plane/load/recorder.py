@@ -1,15 +1,17 @@
 """Takes down what happens to each request, at a cost that the measurement does not feel.
 
-While load runs a sample is six numbers appended to a flat array. A full array is sorted into
-buckets in bulk; what is kept are counts, so memory does not grow with the number of requests.
+While load runs a sample is a row of six numbers. Rows are sorted into buckets in bulk; what is kept
+are counts, so memory does not grow with the number of requests. Users never wait for a lock: with
+hundreds of threads one that is interrupted while it holds a lock stops all others for long.
 """
 
 import threading
 from array import array
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from control_plane.domain.histogram import EMPTY
 from control_plane.domain.record import Second
@@ -19,6 +21,7 @@ from control_plane.load.tally import Samples, Tally
 SECOND_NS = 1_000_000_000
 FAR_NS = 2**62
 _FULL = 1_024
+_BEGUN, _ENDED = 2, 6
 _INTENDED, _START, _END, _OUTCOME, _SENT, _RECEIVED = range(6)
 
 
@@ -67,8 +70,8 @@ class Recorder:
     def __init__(self, *, scheduled: bool) -> None:
         self._scheduled = scheduled
         self._lock = threading.Lock()
-        self._rows = array("q")
-        self._in_flight: dict[int, tuple[int, int]] = {}
+        self._rows: deque[list[int]] = deque()
+        self._latest: dict[int, list[int]] = {}
         self._slices: dict[int, _Slice] = {}
         self._outcomes: Counter[int] = Counter()
         self._late_ns: list[int] = []
@@ -78,19 +81,24 @@ class Recorder:
 
     def begin(self, user: int, intended_ns: int, start_ns: int) -> None:
         """`user` starts a request; it has no other in flight."""
-        self._in_flight[user] = (intended_ns, start_ns)
+        self._latest[user] = [intended_ns, start_ns]
 
     def end(self, user: int, end_ns: int, outcome: int, sent: int, received: int) -> None:
         """The request of `user` ended; `sent` and `received` are bytes of bodies."""
-        with self._lock:
-            intended_ns, start_ns = self._in_flight.pop(user)
-            self._rows.extend((intended_ns, start_ns, end_ns, outcome, sent, received))
-            if len(self._rows) >= 6 * _FULL:
+        # A row is in flight with two numbers, ended with six, and empty when it was counted.
+        row = self._latest[user]
+        row.extend((end_ns, outcome, sent, received))
+        self._rows.append(row)
+        if len(self._rows) >= _FULL and self._lock.acquire(blocking=False):
+            try:
                 self._flush()
+            finally:
+                self._lock.release()
 
     def starts(self) -> dict[int, int]:
         """The actual start of each request in flight, by user."""
-        return {user: start_ns for user, (_, start_ns) in self._in_flight.copy().items()}
+        latest = {user: tuple(row) for user, row in self._latest.copy().items()}
+        return {user: row[_START] for user, row in latest.items() if len(row) == _BEGUN}
 
     def open(self, opened_ns: int, closes_ns: int = FAR_NS) -> None:
         """Count what ends after `opened_ns` and not after `closes_ns`."""
@@ -114,11 +122,14 @@ class Recorder:
         """
         with self._lock:
             self._flush()
+            latest = [tuple(row) for row in self._latest.copy().values()]
+            # Their threads were interrupted just before they could hand them in.
+            self._sort([row for row in latest if len(row) == _ENDED])
             closed_ns = closes_ns or max(self._last_ns, self._opened_ns)
-            flying = [one for one in self._in_flight.values() if one[1] < closed_ns]
-            self._sealed, self._closes_ns = True, closed_ns
-        ages_ns = self._late_ns + [closed_ns - intended_ns for intended_ns, _ in flying]
-        inside_ns = sum(closed_ns - max(start_ns, self._opened_ns) for _, start_ns in flying)
+            self._sealed = True
+        flying = [row for row in latest if len(row) == _BEGUN and row[_START] < closed_ns]
+        ages_ns = self._late_ns + [closed_ns - row[_INTENDED] for row in flying]
+        inside_ns = sum(closed_ns - max(row[_START], self._opened_ns) for row in flying)
         errors, statuses = counts(self._outcomes.items())
         return Totals(
             closed_ns=closed_ns,
@@ -132,10 +143,17 @@ class Recorder:
         )
 
     def _flush(self) -> None:
-        rows = np.frombuffer(self._rows, np.int64).reshape(-1, 6).copy()
-        del self._rows[:]
-        if self._sealed:
-            return
+        """Count the rows that were handed in; the lock is held."""
+        flat = array("q")
+        for _ in range(len(self._rows)):
+            row = self._rows.popleft()
+            flat.extend(row)
+            row.clear()
+        if flat and not self._sealed:
+            self._sort(np.frombuffer(flat, np.int64))
+
+    def _sort(self, numbers: npt.ArrayLike) -> None:
+        rows = np.asarray(numbers, np.int64).reshape(-1, _ENDED)
         ends = rows[:, _END]
         self._add_late(rows[(ends > self._closes_ns) & (rows[:, _START] < self._closes_ns)])
         self._add(rows[(ends > self._opened_ns) & (ends <= self._closes_ns)])

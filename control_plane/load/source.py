@@ -2,15 +2,14 @@
 
 from bisect import bisect
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, count
 from random import Random
-from threading import Lock
 from typing import NamedTuple
 
 from control_plane.domain.spec import RequestClass
 from control_plane.load import template
 from control_plane.load.bodies import body, content_type
-from control_plane.load.values import draw
+from control_plane.load.values import bits, draw
 
 
 class Request(NamedTuple):
@@ -28,21 +27,24 @@ class Request(NamedTuple):
 class _Maker:
     """Makes the requests of one class; what has no placeholders is made once."""
 
-    def __init__(self, request: RequestClass, random: Random) -> None:
+    def __init__(self, request: RequestClass, seed: int) -> None:
         names = request.values.keys()
         self._method = request.method
         self._path = template.path(request.path, names)
         self._headers = {
             name: template.header(text, names) for name, text in _headers(request).items()
         }
-        self._body = body(request, names, random)
+        self._body = body(request, names, Random(bits(seed, 0)))
         self._expect = None if request.expect is None else frozenset(request.expect)
-        self._draws = {name: draw(value, random) for name, value in request.values.items()}
+        self._draws = {
+            name: draw(value, bits(seed, place))
+            for place, (name, value) in enumerate(request.values.items(), start=1)
+        }
         fixed = not any(one.names for one in self._headers.values())
         self._fixed_headers = self._rendered({}) if fixed else None
 
-    def make(self) -> Request:
-        values = {name: value() for name, value in self._draws.items()}
+    def make(self, number: int) -> Request:
+        values = {name: value(number) for name, value in self._draws.items()}
         return Request(
             self._method,
             self._path.render(values),
@@ -58,23 +60,22 @@ class _Maker:
 class RequestSource:
     """Everything random comes from `seed`: the same seed gives the same requests.
 
-    Safe to use from many threads.
+    Safe to use from many threads, none of which waits for another.
     """
 
     def __init__(self, requests: Sequence[RequestClass], seed: int) -> None:
-        random = Random(seed)
-        self._makers = [_Maker(one, random) for one in requests]
+        self._seed = bits(seed, 0)
+        self._makers = [_Maker(one, bits(seed, at)) for at, one in enumerate(requests, start=1)]
         self._until = list(accumulate(one.weight for one in requests))
-        self._uniform = random.random
-        self._lock = Lock()
+        self._numbers = count()
 
     def draw(self) -> Request:
         """The next request."""
-        with self._lock:
-            if len(self._makers) == 1:
-                return self._makers[0].make()
-            place = bisect(self._until, self._uniform() * self._until[-1])
-            return self._makers[min(place, len(self._makers) - 1)].make()
+        number = next(self._numbers)
+        if len(self._makers) == 1:
+            return self._makers[0].make(number)
+        place = bisect(self._until, bits(self._seed, number) / 2**64 * self._until[-1])
+        return self._makers[min(place, len(self._makers) - 1)].make(number)
 
 
 def _headers(request: RequestClass) -> dict[str, str]:

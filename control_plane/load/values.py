@@ -1,4 +1,8 @@
-"""Generated values: what stands in for a placeholder. All of them come from one random source."""
+"""Generated values: what stands in for a placeholder.
+
+A value depends on nothing but its seed and the number of the request, so requests are the same
+whatever order threads draw them in, and drawing needs no lock.
+"""
 
 import uuid
 from collections.abc import Callable
@@ -15,24 +19,37 @@ from control_plane.domain.spec import (
     Value,
 )
 
-Draw = Callable[[], str]
+Draw = Callable[[int], str]
+"""From the number of the request to the value as text, not yet encoded for its place."""
+
+_GAMMA = 0x9E3779B97F4A7C15
+_MASK = 2**64 - 1
 
 
-def draw(value: Value, random: Random) -> Draw:
-    """A function that yields the next value as text, not yet encoded for its place."""
+def bits(seed: int, number: int) -> int:
+    """64 random bits: the output `number` of SplitMix64 (Steele, Lea and Flood, 2014)."""
+    mixed = seed + (number + 1) * _GAMMA & _MASK
+    mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9 & _MASK
+    mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB & _MASK
+    return mixed ^ mixed >> 31
+
+
+def draw(value: Value, seed: int) -> Draw:
     match value:
-        case IntegerValue():
-            return _integer(value.low, value.high, random)
+        case IntegerValue(low=low, high=high):
+            span = high - low + 1
+            return lambda number: str(low + (bits(seed, number) * span >> 64))
         case SequenceValue():
+            # Counted by itself: other request classes take numbers too.
             numbers = count(value.start, value.step)
-            return lambda: str(next(numbers))
+            return lambda _: str(next(numbers))
         case ChoiceValue():
             choices = [str(one) for one in value.of]
-            return lambda: random.choice(choices)
-        case StringValue():
-            return lambda: letters(value.length, random)
+            return lambda number: choices[bits(seed, number) * len(choices) >> 64]
+        case StringValue(length=length):
+            return lambda number: letters(length, Random(bits(seed, number)))
         case UuidValue():
-            return lambda: str(uuid.UUID(int=random.getrandbits(128), version=4))
+            return lambda number: _uuid(bits(seed, 2 * number) << 64 | bits(seed, 2 * number + 1))
 
 
 def letters(length: int, random: Random) -> str:
@@ -40,10 +57,5 @@ def letters(length: int, random: Random) -> str:
     return "".join(random.choices(ascii_lowercase, k=length))
 
 
-def _integer(low: int, high: int, random: Random) -> Draw:
-    """A float has 53 random bits, so ranges below 2^32 stay uniform to one part in a million."""
-    span = high - low + 1
-    if span >= 2**32:
-        return lambda: str(random.randint(low, high))
-    uniform = random.random
-    return lambda: str(low + int(uniform() * span))
+def _uuid(random_bits: int) -> str:
+    return str(uuid.UUID(int=random_bits, version=4))

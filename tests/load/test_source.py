@@ -42,6 +42,15 @@ def test_the_seed_decides_everything(seed: int) -> None:
     assert requests != drawn(source_of(ITEM, other, seed=seed + 1), 30)
 
 
+def test_threads_draw_the_same_requests_in_another_order() -> None:
+    other = {"path": "/{word}", "values": {"word": {"kind": "string", "length": 12}}}
+    alone, together = source_of(ITEM, other), source_of(ITEM, other)
+    with ThreadPoolExecutor(8) as threads:
+        parts = threads.map(lambda _: drawn(together, 250), range(8))
+        paths = [request.path for part in parts for request in part]
+    assert sorted(paths) == sorted(request.path for request in drawn(alone, 2_000))
+
+
 def test_weights_are_shares() -> None:
     source = source_of(*({"path": f"/{weight}", "weight": weight} for weight in (1, 3, 0.5)))
     counts = Counter(request.path for request in drawn(source, 9_000))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from functools import partial
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -52,14 +53,14 @@ class _Counting(aiohttp.TCPConnector):
 
     async def _create_connection(self, *arguments: object) -> ResponseHandler:
         protocol = await super()._create_connection(*arguments)  # type: ignore[arg-type] # as given
-        self._connections.add()
+        self._connections.add(id(protocol))
         closed = protocol.closed
         if closed is None:
-            self._connections.remove()
+            self._connections.remove(id(protocol))
         else:
-            closed.add_done_callback(self._lost)
+            closed.add_done_callback(partial(self._lost, id(protocol)))
         return protocol
 
-    def _lost(self, closed: asyncio.Future[None]) -> None:
-        self._connections.remove()
+    def _lost(self, key: int, closed: asyncio.Future[None]) -> None:
+        self._connections.remove(key)
         closed.exception()

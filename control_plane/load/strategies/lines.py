@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -20,11 +21,13 @@ from control_plane.load.recorder import Recorder
 
 
 class Lines:
-    """One for all sessions. A thread is the user that it said it is with `enter`."""
+    """One for all sessions. A thread is the user that it said it is with `enter`.
+
+    No lock is held while requests are sent, for the reason that the recorder gives.
+    """
 
     def __init__(self, connections: Connections) -> None:
         self.connections = connections
-        self._lock = threading.Lock()
         self._here = threading.local()
         self._by_user: dict[int, Line] = {}
 
@@ -32,17 +35,15 @@ class Lines:
         self._here.user = user
 
     def take(self, line: "Line") -> None:
-        """The user of this thread sends a request over `line`."""
-        with self._lock:
-            line.user = self._here.user
-            self._by_user[line.user] = line
+        """The user of this thread is about to send a request over `line`."""
+        line.user = self._here.user
+        self._by_user[line.user] = line
 
     def cut(self, user: int) -> None:
         """End what `user` waits for, unless another user has its connection by now."""
-        with self._lock:
-            line = self._by_user.get(user)
-            if line is not None and line.user == user:
-                line.shut_down()
+        line = self._by_user.get(user)
+        if line is not None:
+            line.cut(user)
 
     def watch(self, recorder: Recorder, timeout_ns: int) -> None:
         """Cut overdue requests, in a thread of its own, for the life of the process."""
@@ -67,28 +68,34 @@ class Line:
         self.user = -1
         self._lines = lines
         self._wire: socket.socket | None = None
+        self._cut = False
 
     def connect(self) -> None:
         super().connect()  # type: ignore[misc] # of the connection that this is mixed into
-        self._wire = self.sock
-        self._lines.connections.add()
+        self._wire, self._cut = self.sock, False
+        self._lines.connections.add(id(self))
 
     def close(self) -> None:
         if self.sock is not None:
-            self._lines.connections.remove()
+            self._lines.connections.remove(id(self))
         super().close()  # type: ignore[misc] # of the connection that this is mixed into
 
     def request(self, *arguments: Any, **options: Any) -> None:
+        # The order matters: `cut` marks the line before it looks who has it, this user has it
+        # before it looks for the mark. So either the mark is seen, or the new user is.
         self._lines.take(self)
+        if self._cut:
+            self.close()
         super().request(*arguments, **options)  # type: ignore[misc] # see above
 
-    def shut_down(self) -> None:
-        """Also when only the answer still holds the socket. A socket that is gone is left so."""
-        try:
-            if self._wire is not None:
-                self._wire.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            self._wire = None
+    def cut(self, user: int) -> None:
+        """Shut the socket down if `user` is still on it: also where only the answer holds it."""
+        wire, self._cut = self._wire, True
+        if self.user != user or wire is None:
+            self._cut = False
+            return
+        with suppress(OSError):
+            wire.shutdown(socket.SHUT_RDWR)
 
 
 class _Http(Line, HTTPConnection):
