@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from control_plane.analysis.comparison import PRIMARY, Comparison, Row, invalid, suspect
+from control_plane.analysis.gates import GATES
 from control_plane.analysis.labels import RunLabel
 from control_plane.analysis.run_prose import headline
 from control_plane.analysis.sentence import Sentence, listed, number, sentence, times_word
@@ -37,7 +38,7 @@ def primary_row(comparison: Comparison) -> Row | None:
 
 def catch(comparison: Comparison) -> Sentence:
     """The second sentence: who takes no part, who is suspect, and what throughput hides."""
-    found = [*_set_aside(comparison), *_suspects(comparison)][:2]
+    found = [*list(_set_aside(comparison))[:2], *_suspects(comparison)]
     row = primary_row(comparison)
     if row and (alone := _quickest_alone(comparison, row)):
         found.append(alone)
@@ -46,10 +47,14 @@ def catch(comparison: Comparison) -> Sentence:
 
 
 def shared_cause(comparison: Comparison) -> str | None:
-    """What a ratio belongs to when several fields of the spec differ, or when none does."""
+    """What a ratio belongs to when several fields differ, or when none does.
+
+    How the cores were shared out counts as a field: with `cores: auto` it follows from the others.
+    """
     if len(comparison.runs) < 2:
         return None
     labels = [one.label.lower() for one in comparison.differences]
+    labels += [one.label.lower() for one in comparison.environment if one.field == "core_policy"]
     if not labels:
         return "No field differs: the same spec was measured again."
     if len(labels) == 1:
@@ -84,7 +89,8 @@ def _verdictless(comparison: Comparison, row: Row) -> Sentence:
     contenders = _contenders(comparison, row)
     first, *others = contenders
     base = comparison.label(comparison.baseline)
-    requests = f"{row.stream} requests" if len(comparison.streams) > 1 else "requests"
+    named = f"{row.stream} requests" if len(comparison.streams) > 1 else "requests"
+    requests = f"{named} per second"
     second = sentence("; ", _briefly(*others[-1])) if others else ()
     return sentence(_clause(*first, requests, base), second, ". ", no_verdict(comparison))
 
@@ -99,12 +105,9 @@ def _clause(contender: RunLabel, ratio: float, requests: str, base: RunLabel) ->
 
 
 def _briefly(contender: RunLabel, ratio: float) -> Sentence:
-    if 0.995 <= ratio < 1.005:
-        return sentence(contender, " as many")
     if ratio < 0.5:
-        return sentence(contender, " served ", times_word(1 / ratio), " fewer")
-    word = " served more, " if ratio > 1 else " served fewer, "
-    return sentence(contender, word, times_word(ratio))
+        return sentence(contender, " ", times_word(1 / ratio), " fewer")
+    return sentence(contender, " ", times_word(ratio))
 
 
 def _why_nothing(comparison: Comparison) -> Sentence:
@@ -145,10 +148,25 @@ def _set_aside(comparison: Comparison) -> Iterator[Sentence]:
 
 
 def _suspects(comparison: Comparison) -> Iterator[Sentence]:
+    """Each suspect run with its first reason; runs with the same kind of reason together."""
+    by_gate: dict[str, list[tuple[RunLabel, str]]] = {}
     for run in comparison.runs:
         if suspect(run) and run.validity is not None:
-            text = run.validity.reasons[0].text
-            yield sentence(comparison.label(run.id), f" is suspect: {text}")
+            first = run.validity.reasons[0]
+            by_gate.setdefault(first.gate, []).append((comparison.label(run.id), first.text))
+    for gate, cases in by_gate.items():
+        labels = [label for label, _ in cases]
+        if len(cases) == 1:
+            yield sentence(*labels, f" is suspect: {cases[0][1]}")
+        else:
+            yield sentence(_together(labels), f" are suspect: {GATES[gate].fired}.")
+
+
+def _together(labels: list[RunLabel]) -> Sentence:
+    """`A and B`, `A, B and C`."""
+    *first, last = labels
+    parts = [part for label in first for part in (", ", label)]
+    return sentence(*parts[1:], " and ", last)
 
 
 def _quickest_alone(comparison: Comparison, row: Row) -> Sentence:

@@ -39,11 +39,11 @@ def against_first(*runs: Run) -> Comparison:
 @pytest.mark.parametrize(
     ("per_s", "sentence"),
     [
-        (7_500, "B async served 7.5 times the requests of A blocking here."),
-        (1_042, "B async served 1.04 times the requests of A blocking here."),
-        (1_004, "B async served as many requests as A blocking here."),
-        (890, "B async served 0.89 times the requests of A blocking here."),
-        (400, "B async served 2.5 times fewer requests than A blocking here."),
+        (7_500, "B async served 7.5 times the requests per second of A blocking here."),
+        (1_042, "B async served 1.04 times the requests per second of A blocking here."),
+        (1_004, "B async served as many requests per second as A blocking here."),
+        (890, "B async served 0.89 times the requests per second of A blocking here."),
+        (400, "B async served 2.5 times fewer requests per second than A blocking here."),
     ],
 )
 def test_one_contender(per_s, sentence):
@@ -54,16 +54,16 @@ def test_one_contender(per_s, sentence):
 @pytest.mark.parametrize(
     ("per_s", "clause"),
     [
-        (890, "; B threaded served fewer, 0.89 times"),
-        (1_500, "; B threaded served more, 1.5 times"),
-        (100, "; B threaded served 10 times fewer"),
-        (1_001, "; B threaded as many"),
+        (890, "; B threaded 0.89 times"),
+        (1_500, "; B threaded 1.5 times"),
+        (100, "; B threaded 10 times fewer"),
+        (1_001, "; B threaded 1.00 times"),
     ],
 )
 def test_a_second_clause_for_the_other_contender(per_s, clause):
     runs = measured("blocking", 1_000), measured("threaded", per_s), measured("async", 7_500)
     assert said(title(against_first(*runs))) == (
-        f"C async served 7.5 times the requests of A blocking here{clause}. {VERDICT}"
+        f"C async served 7.5 times the requests per second of A blocking here{clause}. {VERDICT}"
     )
 
 
@@ -76,7 +76,7 @@ def test_runs_are_named_as_runs():
 def test_the_baseline_changes_the_sentence_and_not_the_letters():
     runs = measured("blocking", 1_000), measured("async", 7_500)
     assert said(title(compare(runs, runs[1].id))).startswith(
-        "A blocking served 7.5 times fewer requests than B async here"
+        "A blocking served 7.5 times fewer requests per second than B async here"
     )
 
 
@@ -92,7 +92,7 @@ def test_several_streams_are_named():
         for letter, per_s in (("a", 1_000), ("b", 2_000))
     ]
     assert said(title(against_first(*runs))).startswith(
-        "B b served 2.0 times the small requests of"
+        "B b served 2.0 times the small requests per second of"
     )
 
 
@@ -113,7 +113,7 @@ def test_one_run_has_its_own_sentence():
     [
         (
             ("finished", "finished", "running"),
-            f"So far: B threaded served 0.89 times the requests of A blocking here. {VERDICT} "
+            f"So far: B threaded served 0.89 times the requests per second of A blocking here. {VERDICT} "
             "2 runs have ended, 1 to come.",
         ),
         (("finished", "running", "queued"), "1 run has ended, 2 to come."),
@@ -198,6 +198,19 @@ def test_a_suspect_run_may_win_with_its_reason_beside_it():
     assert said(catch(found)) == "B async is suspect: Client CPU 100 %."
 
 
+def test_every_suspect_run_has_its_reason():
+    other = Validity("suspect", (Reason("other_load", "suspect", "Others: 0.5.", 0.5, 0.2),))
+    found = against_first(
+        measured("blocking", 1_000, validity=SUSPECT),
+        measured("threaded", 1_000, validity=other),
+        measured("async", 1_000, validity=SUSPECT),
+    )
+    assert said(catch(found)) == (
+        "A blocking and C async are suspect: the client was at its limit. "
+        "B threaded is suspect: Others: 0.5."
+    )
+
+
 @pytest.mark.parametrize(
     ("p50_ms", "users", "sentence"),
     [
@@ -244,3 +257,18 @@ def test_what_throughput_hides(p50_ms, users, sentence):
 def test_what_a_ratio_belongs_to(specs, note):
     runs = [run(str(index) * 10, title=str(index), spec=one) for index, one in enumerate(specs)]
     assert shared_cause(against_first(*runs)) == note
+
+
+def test_a_ratio_belongs_to_the_use_of_cores_too():
+    runs = [
+        run(
+            policy * 2,
+            title=policy,
+            spec=spec("async", users),
+            environment={"core_policy": policy},
+        )
+        for policy, users in (("apart", 1), ("shared", 2))
+    ]
+    assert shared_cause(against_first(*runs)) == (
+        "Two fields differ, so a ratio belongs to concurrency and use of cores together."
+    )
