@@ -13,8 +13,8 @@ from control_plane.domain.spec import Spec
 NAMES_ONLY = ("title", "tags")
 """Fields that name a run and change nothing in it."""
 
-PASSING = frozenset({"load_before", "load_average", "cores_target", "cores_client", "core_policy"})
-"""Facts of the moment, or set by the spec: no part of what the environment is."""
+PASSING = frozenset({"load_before", "load_average"})
+"""Facts of the moment: no part of what the environment is."""
 
 MACHINE = ("hostname", "cpu_model", "cpu_count", "memory_bytes", "system", "kernel", "python")
 """Facts that make two machines different; versions of libraries and the commit do not."""

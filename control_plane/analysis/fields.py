@@ -13,7 +13,7 @@ LABELS = {
     "workers": "Workers",
     "target.loop": "Event loop",
     "http": "HTTP parser",
-    "threads": "Threads",
+    "threads": "Pool threads",
     "reuse_port": "Shared port",
     "reload": "Reload",
     "access_log": "Access log",
@@ -25,10 +25,10 @@ LABELS = {
     "session": "Session",
     "client.loop": "Client event loop",
     "processes": "Client processes",
-    "max_body_bytes": "Largest body",
+    "max_body_bytes": "Largest answer",
     "method": "Method",
     "path": "Path",
-    "expect": "Expected status",
+    "expect": "Expected statuses",
     "weight": "Weight",
     "model": "Load model",
     "concurrency": "Concurrency",
@@ -37,13 +37,16 @@ LABELS = {
     "ramp_up_s": "Ramp-up",
     "stop.requests": "Requests",
     "stop.duration_s": "Duration",
-    "start_after_s": "Start after",
+    "start_after_s": "Starts after",
     "trials": "Trials",
     "warmup_s": "Warm-up",
-    "timeout_s": "Timeout",
+    "timeout_s": "Deadline",
     "cores": "Cores",
     "cores.target": "Target cores",
     "cores.client": "Client cores",
+    "cores_target": "Target on cores",
+    "cores_client": "Client on cores",
+    "core_policy": "Use of cores",
     "seed": "Seed",
     "cpu_model": "CPU",
     "cpu_count": "CPU count",
@@ -54,6 +57,13 @@ LABELS = {
     "python": "Python",
     "commit": "Commit",
 }
+
+POLICIES = {
+    "apart": "target and client apart",
+    "given": "as the spec says",
+    "shared": "target and client share all",
+}
+"""How a run used the cores, by `core_policy` of its environment."""
 
 LIBRARY = {"async": "aiohttp", "threaded": "requests", "blocking": "requests"}
 
@@ -80,8 +90,8 @@ def text_of(field: str, value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(str(one) for one in value) or NONE
-    if name == "strategy":
-        return f"{value}, {LIBRARY[value]}"
+    if name in {"strategy", "core_policy"}:
+        return f"{value}, {LIBRARY[value]}" if name == "strategy" else POLICIES.get(value, value)
     if not isinstance(value, int | float):
         return str(value)[:12] if name == "commit" else str(value)
     return _number(name, value)

@@ -88,9 +88,20 @@ def test_values_stay_raw_beside_their_texts():
 def test_facts_of_the_moment_are_no_part_of_the_environment():
     runs = [
         run("a", environment=HERE),
-        run("b", environment={**HERE, "load_before": 1.9, "cores_target": [1]}),
+        run("b", environment={**HERE, "load_before": 1.9}),
     ]
     assert environment_differences(runs) == ()
+
+
+def test_how_the_cores_were_used_is_a_difference():
+    apart = {**HERE, "core_policy": "apart"}
+    shared = {**HERE, "core_policy": "shared", "cores_target": [0, 1]}
+    runs = [run("a", environment=apart), run("b", environment=shared)]
+    assert [(one.label, list(one.texts.values())) for one in environment_differences(runs)] == [
+        ("Target on cores", ["0", "0, 1"]),
+        ("Use of cores", ["target and client apart", "target and client share all"]),
+    ]
+    assert machine_mismatch(apart, shared) is None
 
 
 def test_versions_are_differences():
