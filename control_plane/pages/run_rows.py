@@ -6,14 +6,12 @@ from datetime import datetime
 
 from control_plane.analysis.charts.sparkline import Sparkline, sparkline
 from control_plane.analysis.support import support_level
+from control_plane.analysis.validity import ERRORS_SUSPECT
 from control_plane.domain.result import Progress, Summary, Times
 from control_plane.domain.run import Run
 from control_plane.domain.spec import AnyTarget, concurrency_of
 from control_plane.domain.states import State
 from control_plane.domain.units import NONE, count, figures, share
-
-ERROR_LIMIT = 0.001
-"""The share from which errors stand as a share, in red: the limit of the gate."""
 
 NameOf = Callable[[AnyTarget], str]
 
@@ -94,7 +92,7 @@ def _time(times: Times | None, name: str, *, invalid: bool) -> Number:
 
 
 def _errors(summary: Summary) -> Number:
-    if summary.error_share > ERROR_LIMIT:
+    if summary.error_share > ERRORS_SUSPECT:
         return Number(share(summary.error_share), "alarm")
     return Number(count(sum(summary.errors.values())))
 

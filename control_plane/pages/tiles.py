@@ -6,12 +6,10 @@ from typing import Literal
 
 from control_plane.analysis.summary import error_kinds
 from control_plane.analysis.support import needed_samples, support_level
+from control_plane.analysis.validity import ERRORS_SUSPECT
 from control_plane.domain.result import PERCENTILES, Summary, Times
 from control_plane.domain.units import NONE, SPACE, count, figures, seconds, share, split_seconds
 from control_plane.pages.numbers import HEADS
-
-ERROR_LIMIT = 0.001
-"""The error share above which the tile alarms: the limit of the gate."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ def time_tile(times: Times | None, percentile: str) -> Tile:
 def error_tile(failed: int, completed: int, kinds: str) -> Tile:
     """The number of errors; above the limit their share, with `kinds`, which may be unknown."""
     ended = completed + failed
-    if ended and failed / ended > ERROR_LIMIT:
+    if ended and failed / ended > ERRORS_SUSPECT:
         value, unit = share(failed / ended).split(SPACE)
         return Tile("Errors", value, unit, kinds, "alarm")
     return Tile("Errors", count(failed), "", kinds or f"of {count(ended)} requests")
