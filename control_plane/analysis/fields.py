@@ -44,6 +44,9 @@ LABELS = {
     "cores": "Cores",
     "cores.target": "Target cores",
     "cores.client": "Client cores",
+    "cores_target": "Target on cores",
+    "cores_client": "Client on cores",
+    "core_policy": "Use of cores",
     "seed": "Seed",
     "cpu_model": "CPU",
     "cpu_count": "CPU count",
@@ -54,6 +57,13 @@ LABELS = {
     "python": "Python",
     "commit": "Commit",
 }
+
+POLICIES = {
+    "apart": "target and client apart",
+    "given": "as the spec says",
+    "shared": "target and client share all",
+}
+"""How a run used the cores, by `core_policy` of its environment."""
 
 LIBRARY = {"async": "aiohttp", "threaded": "requests", "blocking": "requests"}
 
@@ -80,8 +90,8 @@ def text_of(field: str, value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(str(one) for one in value) or NONE
-    if name == "strategy":
-        return f"{value}, {LIBRARY[value]}"
+    if name in {"strategy", "core_policy"}:
+        return f"{value}, {LIBRARY[value]}" if name == "strategy" else POLICIES.get(value, value)
     if not isinstance(value, int | float):
         return str(value)[:12] if name == "commit" else str(value)
     return _number(name, value)
