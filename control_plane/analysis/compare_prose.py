@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
-from control_plane.analysis.comparison import PRIMARY, Comparison, Row, invalid, suspect
+from control_plane.analysis.comparison import PRIMARY, Comparison, Row, invalid, stream_of, suspect
 from control_plane.analysis.gates import GATES
 from control_plane.analysis.labels import RunLabel
 from control_plane.analysis.run_prose import headline
 from control_plane.analysis.sentence import Sentence, listed, number, sentence, times_word
+from control_plane.analysis.support import GREYED
 from control_plane.domain.run import Run
 from control_plane.domain.spec import concurrency_of
 from control_plane.domain.states import State
@@ -172,16 +173,18 @@ def _together(labels: list[RunLabel]) -> Sentence:
 def _quickest_alone(comparison: Comparison, row: Row) -> Sentence:
     """Said when the run that serves most lets the single request wait longer than another."""
     able = [one.id for one, _ in _contenders(comparison, row)] + [comparison.baseline]
-    waits = comparison.row(row.stream, "response_time_s.p50").values
+    waits = {run_id: _median_s(comparison.run(run_id), row.stream) for run_id in able}
     most = max(able, key=lambda run_id: row.values[run_id] or 0.0)
     known = {run_id: value for run_id in able if (value := waits[run_id]) is not None}
+    if most not in known:
+        return ()
     quick = min(known, key=lambda run_id: known[run_id])
     if quick == most or known[most] < 1.1 * known[quick]:
         return ()
     busy = _concurrency(comparison.run(most), row.stream)
     crowd = f", which keeps {busy} requests in flight" if busy > 1 else ""
     return sentence(
-        "One request alone is quickest in ",
+        "A single request took least in ",
         comparison.label(quick),
         ": p50 ",
         number(seconds(known[quick])),
@@ -191,6 +194,13 @@ def _quickest_alone(comparison: Comparison, row: Row) -> Sentence:
         comparison.label(most),
         f"{crowd}.",
     )
+
+
+def _median_s(run: Run, stream: str) -> float | None:
+    """None where too few samples lie beyond it."""
+    found = stream_of(run, stream)
+    times = found.response_time_s if found else None
+    return times.p50 if times and times.support.get("p50", 0) >= GREYED else None
 
 
 def _concurrency(run: Run, stream: str) -> int:

@@ -7,8 +7,8 @@ from typing import Literal
 from control_plane.analysis.gates import GATES
 from control_plane.analysis.sentence import Sentence, listed, number, sentence
 from control_plane.analysis.summary import mean_with_waiting_s
-from control_plane.analysis.support import far_percentile
-from control_plane.domain.result import Reason, Summary, Validity
+from control_plane.analysis.support import GREYED, far_percentile
+from control_plane.domain.result import Reason, Summary, Times, Validity
 from control_plane.domain.run import Live, Run
 from control_plane.domain.spec import Burst, concurrency_of
 from control_plane.domain.states import State
@@ -16,6 +16,9 @@ from control_plane.domain.units import count, figures, seconds
 
 FAR_APART = 3
 """From this factor between tail and median on, the tail is the news."""
+
+NOTICEABLE = 0.01
+"""From this share of requests in flight at the end on, a sentence says of which it speaks."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,16 @@ class Banner:
 
 
 def headline(run: Run) -> Sentence:
-    """Median and the furthest percentile with full support; the title where there is no result."""
+    """Median and the furthest percentile with full support; the title where nothing can be said."""
     found = run.streams[0] if run.streams else None
     times = found.response_time_s if found else None
     if run.state is not State.FINISHED or _outcome(run) == "invalid" or not found or not times:
         return sentence(run.title)
     which = f"{found.name} requests" if len(run.streams) > 1 else "requests"
-    median = sentence(f"Half of the {which} answer in ", number(seconds(times.p50)))
+    if not _sayable(times):
+        return sentence(run.title)
+    done = "completed " if _many_waiting(run, found) else ""
+    median = sentence(f"Half of the {done}{which} answer in ", number(seconds(times.p50)))
     tail = far_percentile(times)
     if tail is None:
         return sentence(median, ", the slowest in ", number(seconds(times.max)), ".")
@@ -70,9 +76,24 @@ def so_far(live: Live) -> str:
     first = busy[0]
     which = f"{first.name} requests" if len(live.streams) > 1 else "requests"
     rate, times = first.throughput_per_s or 0.0, first.response_time_s
-    half = f"; half of them answer in {seconds(times.p50)}" if times else ""
+    known = times is not None and _sayable(times)
+    half = f"; half of them answer in {seconds(times.p50)}" if times and known else ""
     last = "the last trial" if live.progress.trials > 1 else "the end"
     return f"So far: {figures(rate)} {which} a second{half}. No verdict before {last}."
+
+
+def _sayable(times: Times) -> bool:
+    """Enough samples lie beyond the median."""
+    return times.support.get("p50", 0) >= GREYED
+
+
+def _many_waiting(run: Run, stream: Summary) -> bool:
+    """Those in flight at the end would change what is said of the completed ones."""
+    if not stream.censored.count:
+        return False
+    reasons = run.validity.reasons if run.validity else ()
+    fired = any(reason.gate == "censored" for reason in reasons)
+    return fired or stream.censored.count >= NOTICEABLE * stream.requests
 
 
 def _before(trial: int) -> str:

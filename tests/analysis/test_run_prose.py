@@ -49,6 +49,22 @@ def test_the_furthest_percentile_with_support_makes_the_headline(found, sentence
     assert headed(of(found)) == sentence
 
 
+def test_a_median_without_support_is_not_said():
+    assert headed(of(times(support={**FEW, "p50": 9}))) == "items, async"
+
+
+@pytest.mark.parametrize(
+    ("waiting", "fired", "said"),
+    [(0, False, "the requests"), (1, False, "the requests"), (1, True, "the completed requests"),
+     (100, False, "the completed requests")],
+)  # fmt: skip
+def test_of_which_requests_the_headline_speaks(waiting, fired, said):
+    stream = summary(response_time_s=times(), censored=Censored(waiting, 2.0, 2.5), requests=1_600)
+    reasons = (reason("censored", "suspect", "Waiting."),) if fired else ()
+    one = run(streams=(stream,), validity=Validity("suspect" if fired else "valid", reasons))
+    assert headed(one).startswith(f"Half of {said} answer in")
+
+
 def test_the_first_of_several_streams_is_named():
     streams = (summary(name="small", response_time_s=times()), summary(name="large"))
     assert headed(run(streams=streams)).startswith("Half of the small requests answer in 6.80 ms")

@@ -37,8 +37,8 @@ from control_plane.domain.units import figures, seconds
 STEP = 0.03
 """Distance of neighbouring points on the percentile axis."""
 
-AHEAD = 0.97
-"""One run is called quickest where it takes at most this share of any other's time."""
+AHEAD = 1 / 1.1
+"""One run is said to lie lowest where it takes at most this share of any other's time."""
 
 NEAR = 1e-9
 """Places closer than this are one: they come from rounded shares."""
@@ -199,11 +199,11 @@ def _title(curves: Sequence[Curve]) -> tuple[str, str]:
         return f"{last} is {figures(far / near, 2)} times p50", "response time"
     leaders = {tick: _leader(curves, tick) for tick in ticks}
     if None not in leaders.values() and len(set(leaders.values())) == 1:
-        return f"{leaders[last]} is quickest at every percentile", f"up to {last}"
+        return f"{leaders[last]} lies lowest in these runs", f"up to {last}"
     first = leaders["p50"]
     if first and leaders[last] and first != leaders[last]:
-        return f"{first} is quickest at p50, {leaders[last]} at {last}", "response time"
-    return "None is quickest at every percentile", f"up to {last}"
+        return f"{first} lies lowest at p50, {leaders[last]} at {last}", "in these runs"
+    return "No run lies clearly lowest", f"up to {last}"
 
 
 def _common_ticks(curves: Sequence[Curve]) -> list[str]:
@@ -213,7 +213,7 @@ def _common_ticks(curves: Sequence[Curve]) -> list[str]:
 
 
 def _leader(curves: Sequence[Curve], tick: str) -> str | None:
-    """The curve that is clearly quickest there."""
+    """The curve that lies clearly lowest there."""
     first, second, *_ = sorted(curves, key=lambda curve: curve.ticks[tick])
     return first.short if first.ticks[tick] <= AHEAD * second.ticks[tick] else None
 

@@ -8,6 +8,9 @@ from control_plane.analysis.labels import RunLabel
 from control_plane.domain.run import Run
 from control_plane.domain.units import rate
 
+CLEAR = 1.1
+"""Below this factor between the two longest bars the title names neither."""
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -72,8 +75,10 @@ def _title(bars: tuple[Bar, ...]) -> tuple[str, str]:
     sound = [bar for bar in bars if bar.value_per_s and bar.outcome != "invalid"]
     if len(sound) < 2:
         return "Throughput", "completed requests per second"
-    best = max(sound, key=lambda bar: bar.share)
-    return f"{best.label.letter} served most", "completed requests per second"
+    best, second, *_ = sorted(sound, key=lambda bar: -bar.share)
+    if best.share < CLEAR * second.share:
+        return "Throughput", "completed requests per second"
+    return f"{best.label.letter} served most in these runs", "completed requests per second"
 
 
 def _table(bars: tuple[Bar, ...], trials: dict[str, tuple[float, ...]]) -> Table:

@@ -74,9 +74,9 @@ def test_times_rise_along_a_line():
 @pytest.mark.parametrize(
     ("medians", "title"),
     [
-        ((0.5, 3.2, 6.8), "A is quickest at every percentile"),
-        ((6.8, 0.5), "B is quickest at every percentile"),
-        ((1.0, 1.0), "None is quickest at every percentile"),
+        ((0.5, 3.2, 6.8), "A lies lowest in these runs"),
+        ((6.8, 0.5), "B lies lowest in these runs"),
+        ((1.0, 1.0), "No run lies clearly lowest"),
     ],
 )
 def test_the_title_says_what_is_seen(medians, title):
@@ -89,7 +89,7 @@ def test_lines_that_cross_have_two_leaders():
     steady = measured("b", *spread(3.0, 20_000))
     labels = label_runs([jumpy.run, steady.run])
     figure = percentile_chart(curves_of_runs([jumpy, steady], labels, "items"))
-    assert figure.title == "A is quickest at p50, B at p99"
+    assert figure.title == "A lies lowest at p50, B at p99"
 
 
 def test_one_run_is_set_against_its_own_median():
@@ -99,7 +99,7 @@ def test_one_run_is_set_against_its_own_median():
 
 def test_an_invalid_run_leads_nothing():
     figure = percentile_chart(curves(0.5, 3.2, 6.8, invalid=(0,)))
-    assert figure.title == "B is quickest at every percentile"
+    assert figure.title == "B lies lowest in these runs"
     assert "A r0, invalid" in annotations(figure)
 
 

@@ -20,7 +20,7 @@ def test_bars_are_parts_of_the_largest_trial():
     assert [bar.share for bar in chart.bars] == pytest.approx([100 / 110, 0.5])
     assert chart.bars[0].ticks == pytest.approx((90 / 110, 1.0))
     assert [with_spaces(bar.text) for bar in chart.bars] == ["100 /s", "55.0 /s"]
-    assert chart.title == "A served most"
+    assert chart.title == "A served most in these runs"
 
 
 def test_one_trial_has_no_tick():
@@ -37,7 +37,7 @@ def test_a_run_without_a_result_has_no_bar():
 def test_an_invalid_run_does_not_serve_most():
     runs = [rated("a", 100.0), rated("b", 50.0), rated("c", 900.0, validity=INVALID)]
     chart = throughput_bars(compare(runs, "a" * 10), "items")
-    assert chart.title == "A served most"
+    assert chart.title == "A served most in these runs"
     assert chart.bars[2].outcome == "invalid"
 
 
