@@ -41,6 +41,12 @@ VALLEY = 0.001
 
 SMALLEST_MODE = 0.03
 
+NEAR = math.log10(1.5)
+"""Decades to either side of a mode that count as near it."""
+
+MOSTLY_NEAR = 0.5
+"""With less than this of its requests near its mode, a heap has no one place: no phrase."""
+
 
 @dataclass(frozen=True)
 class Bins:
@@ -53,9 +59,13 @@ class Bins:
 
 @dataclass(frozen=True)
 class Mode:
-    """A heap of requests between two valleys: its share and the middle of its highest bar."""
+    """A heap of requests between two valleys: its share and the middle of its highest bar.
+
+    `near` is the share of all requests within a factor of 1.5 of that middle.
+    """
 
     share: float
+    near: float
     at_s: float
     height: float
 
@@ -71,7 +81,7 @@ def distribution_chart(curves: Sequence[Curve]) -> Figure:
     labels = _phrases(drawn[0]) if len(drawn) == 1 else _names(drawn, short=len(drawn) > 2)
     narrow = labels if len(drawn) == 1 else _names(drawn, short=True)
     title, note = _title(drawn)
-    axes = {"xaxis": _time_axis(edges, 7), "yaxis": _share_axis(tallest), "barmode": "overlay"}
+    axes = {"xaxis": _time_axis(edges, 6), "yaxis": _share_axis(tallest), "barmode": "overlay"}
     bars = [way(one, len(curves)) for one in drawn]
     plotted = plot(bars, axes, Labels(labels, narrow, right=24))
     plotted["narrow"]["xaxis"] = _time_axis(edges, 4)
@@ -95,8 +105,16 @@ def modes(bins: Bins) -> list[Mode]:
     for start, end in zip(turns[::2], turns[1::2], strict=True):
         part = bins.shares[start:end]
         top = start + int(part.argmax())
-        found.append(Mode(float(part.sum()), float(10 ** centres[top]), float(part.max())))
+        near = part[np.abs(centres[start:end] - centres[top]) <= NEAR].sum()
+        at_s = float(10 ** centres[top])
+        found.append(Mode(float(part.sum()), float(near), at_s, float(part.max())))
     return [mode for mode in found if mode.share >= SMALLEST_MODE]
+
+
+def told(bins: Bins) -> list[Mode]:
+    """The modes, where most of each heap is near its mode; otherwise none."""
+    found = modes(bins)
+    return found if all(one.near >= MOSTLY_NEAR * one.share for one in found) else []
 
 
 def _span(curves: Sequence[Curve]) -> tuple[float, float]:
@@ -173,7 +191,8 @@ def _time_axis(edges: Floats, most: int) -> Plot:
     bounds = log_range(10 ** float(edges[0]), 10 ** float(edges[-1]))
     ticks = time_ticks(*bounds, most=most)
     places = [round(float(np.log10(tick)), 4) for tick in ticks]
-    return x_axis(range=list(bounds), tickvals=places, ticktext=[time_text(one) for one in ticks])
+    texts = [time_text(one) for one in ticks]
+    return x_axis(range=list(bounds), tickvals=places, ticktext=texts, tickangle=0)
 
 
 def _share_axis(tallest: float) -> Plot:
@@ -183,8 +202,8 @@ def _share_axis(tallest: float) -> Plot:
 def _phrases(bins: Bins) -> list[Plot]:
     """How many requests stand at each mode."""
     return [
-        _above(bins, mode, f"{share(mode.share)} near {time_text(float(f'{mode.at_s:.2g}'))}")
-        for mode in modes(bins)
+        _above(bins, mode, f"{share(mode.near)} near {time_text(float(f'{mode.at_s:.2g}'))}")
+        for mode in told(bins)
     ]
 
 
@@ -223,13 +242,13 @@ def _above(bins: Bins, mode: Mode, text: str) -> Plot:
 
 def _title(drawn: Sequence[Bins]) -> tuple[str, str]:
     note = "share of requests"
-    if len(drawn) != 1:
+    number = len(told(drawn[0])) if len(drawn) == 1 else 0
+    if not number:
         return "Where response times lie", note
-    number = len(modes(drawn[0]))
     if number == 1:
         return "One kind of request", note
     return (
-        f"{('No', 'One', 'Two', 'Three')[number] if number < 4 else number} kinds of request",
+        f"{('Two', 'Three')[number - 2] if number < 4 else number} kinds of request",
         note,
     )
 
@@ -237,9 +256,16 @@ def _title(drawn: Sequence[Bins]) -> tuple[str, str]:
 def _message(drawn: Sequence[Bins]) -> str:
     said = []
     for one in drawn:
-        heaps = [f"{share(mode.share)} near {seconds(mode.at_s)}" for mode in modes(one)]
-        said.append(f"{one.curve.short} {listed(heaps)}" if heaps else f"{one.curve.short} unknown")
+        heaps = [f"{share(mode.near)} near {seconds(mode.at_s)}" for mode in told(one)]
+        said.append(f"{one.curve.short} {listed(heaps) if heaps else _between(one.curve)}")
     return "; ".join(said)
+
+
+def _between(curve: Curve) -> str:
+    if not curve.samples.total:
+        return "unknown"
+    quickest, slowest = curve.samples.minimum_ns / 1e9, curve.samples.maximum_ns / 1e9
+    return f"from {seconds(quickest)} to {seconds(slowest)}"
 
 
 def _table(drawn: Sequence[Bins]) -> Table:
