@@ -109,7 +109,10 @@ def compare_runs(
 ) -> None:
     """Put finished runs side by side."""
     ids, baseline = chosen_ids(",".join(runs), None)
-    with office(_settings(context, db)) as desk:
+    settings = _settings(context, db)
+    if not settings.db.exists():
+        raise SettingsError(f"There is no database at {settings.db}: name one with --db.")
+    with office(settings) as desk:
         comparison = desk.compare(ids, baseline)
     if as_json:
         print_json(comparison)

@@ -61,6 +61,7 @@ def serve(settings: Settings, store: Store, listener: socket.socket, *, open_pag
     if open_page:
         webbrowser.open(url)
     asyncio.run(server.serve(sockets=[listener]))
+    print("Looplab has stopped; nothing of it runs any more", flush=True)  # noqa: T201 - the same
 
 
 def listen(settings: Settings) -> socket.socket:

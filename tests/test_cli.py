@@ -88,7 +88,7 @@ def test_a_wrong_spec_is_one_readable_line(tmp_path: Path, spec: str, complaint:
     ("arguments", "complaint"),
     [
         (["run", "absent.json"], "absent.json: No such file"),
-        (["compare", "zzzzzzzzzz"], "zzzzzzzzzz"),
+        (["compare", "zzzzzzzzzz"], "runs.db: name one with --db"),
         (["compare", "x"], "'x'"),
         (["--port", "99999"], "port"),
         (["--host", "0.0.0.0"], "0.0.0.0"),
@@ -101,6 +101,7 @@ def test_a_wrong_call_is_one_readable_line(
     assert done.returncode == 2
     assert complaint in done.stderr
     assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_is_no_database_stays_as_it_is(tmp_path: Path) -> None:

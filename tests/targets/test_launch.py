@@ -31,7 +31,7 @@ async def test_every_configuration_of_the_catalogue_starts(site: Site, known) ->
         assert target.pid in target.pids()
         assert len(target.pids()) >= known.target.workers
         assert (target.restarts(), target.failure()) == (0, None)
-        assert re.match(rf"{known.target.server} target_app\.main:app --", target.command)
+        assert re.search(rf"{known.target.server} target_app\.main:app --", target.command)
     finally:
         await target.stop()
     assert target.failure() is None
