@@ -54,17 +54,11 @@ def cell(value: str | float | None) -> str:
 
 
 FILTERS = {
-    "about": units.about,
     "ago": ago,
-    "bytes": units.size,
     "cell": cell,
     "exact": exact,
-    "figures": units.figures,
     "iso": iso,
-    "ratio": units.ratio,
     "rate": units.rate,
-    "seconds": units.seconds,
-    "share": units.share,
     "slug": slug,
     "thousands": units.count,
 }

@@ -54,7 +54,6 @@ def test_marks_and_fields_can_be_seen_on_paper(name: str, scheme: int) -> None:
 @pytest.mark.parametrize(
     ("name", "ground"),
     [
-        ("good", "good-bg"),
         ("bad", "bad-bg"),
         ("warn", "warn-bg"),
         ("ink", "bad-bg"),
