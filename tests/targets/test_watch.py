@@ -48,7 +48,6 @@ async def test_cpu_time_goes_to_whom_it_belongs() -> None:
     shares = {one.role: one.cpu_share for one in use.gauges.processes}
     assert max(shares["client"]) < 0.2
     assert use.watched_s == pytest.approx(window_s, rel=0.1)
-    assert use.control_cpu_s < 0.5 * window_s
     assert use.gauges.interval_s == INTERVAL_S
     series = {one.role: one for one in use.gauges.processes}
     assert list(series) == ["target", "client", "control"]
