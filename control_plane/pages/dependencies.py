@@ -20,10 +20,15 @@ def _desk(request: Request) -> Desk:
     return desk
 
 
-def _run_id(run_id: Annotated[str, Path()]) -> str:
+def known_id(run_id: str) -> str:
+    """Raises NotFound for what cannot be the id of a run."""
     if not is_id(run_id):
         raise NotFound(f"There is no run {run_id[:20]}.")
     return run_id
+
+
+def _run_id(run_id: Annotated[str, Path()]) -> str:
+    return known_id(run_id)
 
 
 StoreDep = Annotated[Store, Depends(_store)]

@@ -8,10 +8,9 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from control_plane.domain.choice import chosen_ids
-from control_plane.domain.errors import FieldError, InvalidInput, NotFound
-from control_plane.domain.identity import is_id
+from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.run import Run
-from control_plane.pages.dependencies import DeskDep, StoreDep
+from control_plane.pages.dependencies import DeskDep, StoreDep, known_id
 from control_plane.pages.given import Given
 from control_plane.pages.history_view import LABELS, Asked, history_page
 from control_plane.pages.new_run import FormDep
@@ -83,10 +82,8 @@ def _runs(ids: tuple[str, ...], store: Store) -> tuple[Run, ...]:
     """Raises InvalidInput for none, NotFound for one that does not exist."""
     if not ids:
         raise _wrong("run", "Tick at least one run.")
-    for one in ids:
-        if not is_id(one):
-            raise NotFound(f"There is no run {one[:20]}.")
-    return tuple(store.run(one) for one in dict.fromkeys(ids))
+    known = [known_id(one) for one in ids]
+    return tuple(store.run(one) for one in dict.fromkeys(known))
 
 
 def _wrong(field: str, message: str) -> InvalidInput:

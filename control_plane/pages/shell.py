@@ -55,12 +55,13 @@ class Shell:
 
 
 def shell_of(request: Request) -> Shell:
-    return _shell(request, queue_of(request.app.state.desk))
+    desk: Desk = request.app.state.desk
+    return _shell(request, queue_of(desk), desk.cpu_model())
 
 
 def quiet_shell(request: Request) -> Shell:
-    """Without the queue, which only store and desk know."""
-    return _shell(request, None)
+    """Without the queue, which only store and desk know, and without the name of the processor."""
+    return _shell(request, None, platform.machine())
 
 
 def queue_of(desk: Desk) -> Queue:
@@ -69,9 +70,8 @@ def queue_of(desk: Desk) -> Queue:
     return Queue(running, view.queued, BUSY_S if running or view.queued else IDLE_S)
 
 
-def _shell(request: Request, queue: Queue | None) -> Shell:
-    facts = machine(request.app.state.desk.cpu_model())
-    return Shell(tuple(_places(request.url.path)), queue, facts, __version__)
+def _shell(request: Request, queue: Queue | None, cpu_model: str) -> Shell:
+    return Shell(tuple(_places(request.url.path)), queue, machine(cpu_model), __version__)
 
 
 def _places(path: str) -> Iterator[Place]:
