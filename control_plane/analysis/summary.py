@@ -164,7 +164,7 @@ def _counts(completed: int, errors: Mapping[str, int], waiting: int) -> dict[str
         "requests": completed + failed + waiting,
         "completed": completed,
         "errors": {name: count for name, count in errors.items() if count},
-        "error_share": _quotient(failed, completed + failed) or 0.0,
+        "error_share": _quotient(failed, completed + failed),
     }
 
 

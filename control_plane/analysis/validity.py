@@ -22,10 +22,10 @@ def judge(trials: Sequence[Trial], merged: Sequence[Summary], spec: Spec) -> Val
 
     `merged` holds one summary for each stream. Outcome None: there was nothing to judge.
     """
-    if not trials:
+    if not trials or not merged:
         return Validity(None)
     gates = (
-        completed(merged),
+        completed(trials),
         errors(trials),
         client_cpu(trials),
         censored(trials, spec),
@@ -42,20 +42,22 @@ def judge(trials: Sequence[Trial], merged: Sequence[Summary], spec: Spec) -> Val
     return Validity("invalid" if fired[0].level == "invalid" else "suspect", tuple(fired), judged)
 
 
-def completed(merged: Sequence[Summary]) -> Reason | None:
-    """Silent unless a stream has nothing to show at all."""
-    empty = [one.name for one in merged if not one.completed]
-    if not empty:
-        return None
-    names = f" in {', '.join(empty)}" if len(merged) > 1 else ""
-    return Reason("completed", "invalid", f"No request completed{names}.", 0, 1)
+def completed(trials: Sequence[Trial]) -> Reason | None:
+    """Silent unless a stream of a trial has nothing to show at all; names the first such trial."""
+    for trial in trials:
+        empty = [one.name for one in trial.streams if not one.completed]
+        if empty:
+            names = f" in {', '.join(empty)}" if len(trial.streams) > 1 else ""
+            text = f"No request completed{names}{_where(trial, trials)}."
+            return Reason("completed", "invalid", text, 0, 1)
+    return None
 
 
 def errors(trials: Sequence[Trial]) -> Reason:
     """The stream and trial with the largest error share."""
     cases = [(trial, stream) for trial in trials for stream in trial.streams]
-    trial, worst = max(cases, key=lambda case: case[1].error_share)
-    failed, value = sum(worst.errors.values()), worst.error_share
+    trial, worst = max(cases, key=lambda case: case[1].error_share or 0.0)
+    failed, value = sum(worst.errors.values()), worst.error_share or 0.0
     if not failed:
         total = sum(stream.completed for _, stream in cases)
         return Reason("errors", "ok", f"0 of {count(total)} requests failed.", 0, ERRORS_SUSPECT)

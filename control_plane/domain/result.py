@@ -67,7 +67,7 @@ class Summary:
     send_lag_s: SendLag | None
     duration_s: float
     throughput_per_s: float
-    error_share: float
+    error_share: float | None
     bytes_sent: int
     bytes_received: int
     service_time_s: Times | None

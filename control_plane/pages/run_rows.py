@@ -18,7 +18,7 @@ NameOf = Callable[[AnyTarget], str]
 
 @dataclass(frozen=True)
 class Number:
-    """`kind`: full, greyed, alarm."""
+    """`kind`: full, greyed, void (of an invalid run), alarm."""
 
     text: str
     kind: str = "full"
@@ -74,7 +74,7 @@ def run_row(run: Run, name_of: NameOf, progress: Progress | None = None) -> RunR
 def _numbers(summary: Summary, *, invalid: bool) -> Numbers:
     times = summary.response_time_s
     return Numbers(
-        throughput=Number(figures(summary.throughput_per_s), "greyed" if invalid else "full"),
+        throughput=Number(figures(summary.throughput_per_s), "void" if invalid else "full"),
         p50=_time(times, "p50", invalid=invalid),
         p95=_time(times, "p95", invalid=invalid),
         p99=_time(times, "p99", invalid=invalid),
@@ -88,11 +88,11 @@ def _time(times: Times | None, name: str, *, invalid: bool) -> Number:
     if times is None or level == "hidden":
         return Number(NONE, "greyed")
     value_s: float = getattr(times, name)
-    return Number(figures(1_000 * value_s), "greyed" if invalid else level)
+    return Number(figures(1_000 * value_s), "void" if invalid else level)
 
 
 def _errors(summary: Summary) -> Number:
-    if summary.error_share > ERRORS_SUSPECT:
+    if (summary.error_share or 0.0) > ERRORS_SUSPECT:
         return Number(share(summary.error_share), "alarm")
     return Number(count(sum(summary.errors.values())))
 

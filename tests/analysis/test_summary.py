@@ -52,7 +52,7 @@ def test_nothing_completed():
 
 def test_an_empty_record_has_no_numbers_that_look_measured():
     found = result(duration_s=1.0).summary
-    assert (found.requests, found.error_share, found.throughput_per_s) == (0, 0.0, 0.0)
+    assert (found.requests, found.error_share, found.throughput_per_s) == (0, None, 0.0)
     assert found.censored == Censored(0, None, None)
     assert result(duration_ns=0).summary.throughput_per_s == 0.0
 

@@ -158,10 +158,12 @@ def test_other_load(cores, level):
 
 
 def test_a_stream_without_a_completed_request():
-    assert completed([summary()]) is None
     empty = summary(name="large", completed=0)
-    assert said(completed([empty])) == "No request completed."
-    assert said(completed([summary(), empty])) == "No request completed in large."
+    assert completed([trial(summary())]) is None
+    assert said(completed([trial(empty)])) == "No request completed."
+    assert said(completed([trial(summary(), empty)])) == "No request completed in large."
+    one_of_two = [trial(summary()), trial(empty, block=1)]
+    assert said(completed(one_of_two)) == "No request completed in trial 2."
 
 
 def test_a_sound_run_is_valid_and_every_gate_is_kept():
