@@ -14,7 +14,7 @@ TIMES = ("min", "p50", "mean", "p90", "p95", "p99", "p999", "max")
 HEADS = {"p999": "p99.9"}
 """How the columns of times are headed where that is not their name."""
 
-_SCALES = {"s": 1.0, "ms": 1e3, "µs": 1e6}
+SCALES = {"s": 1.0, "ms": 1e3, "µs": 1e6}
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def time_cell(times: Times | None, part: str, unit: str) -> Cell:
     level: Level = "full" if beyond is None else support_level(beyond)
     if level == "hidden":
         return Cell(NONE, "hidden")
-    return Cell(figures(getattr(times, part) * _SCALES[unit]), level)
+    return Cell(figures(getattr(times, part) * SCALES[unit]), level)
 
 
 def error_cell(summary: Summary) -> Cell:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from control_plane.analysis.charts.curve import STREAM_COLOURS
 from control_plane.domain.result import Summary, Times
 from control_plane.domain.run import Run
 from control_plane.domain.spec import Burst, Closed, StopRequests, Stream
@@ -21,9 +22,6 @@ NOTICEABLE = 0.01
 """From this relative difference on, the two clocks are shown both."""
 
 SERVICE = "service time, from when it was sent"
-
-STREAM_COLOURS = (1, 6, 3, 2, 4, 5)
-"""Number of the run colour that each stream has in the figures of a run."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ def streams_table(run: Run) -> StreamsTable:
     declared = {stream.name: stream for stream in run.spec.workload.streams}
     rows: list[StreamRow] = []
     for index, summary in enumerate(run.streams):
-        look = (STREAM_COLOURS[index % 6], "hexagon" if index else "circle")
+        look = (int(STREAM_COLOURS[index % 6][-1]), "hexagon" if index else "circle")
         note = load_words(declared[summary.name])
         rows.append(StreamRow(summary.name, *look, note, _response_cells(summary, unit)))
         if clocks_differ(summary):

@@ -7,10 +7,9 @@ from control_plane.analysis.support import far_percentile
 from control_plane.domain.result import Summary, Trial
 from control_plane.domain.run import Run
 from control_plane.domain.units import count, figures, seconds, share, split_seconds
-from control_plane.pages.numbers import Cell, Head, error_cell, time_cell, time_unit
+from control_plane.pages.numbers import SCALES, Cell, Head, error_cell, time_cell, time_unit
 from control_plane.pages.scales import Tick, around, place, round_steps
 
-SCALES = {"s": 1.0, "ms": 1e3, "µs": 1e6}
 COLUMNS = ("p50", "p95", "p99", "max")
 
 
