@@ -18,8 +18,10 @@ from control_plane.analysis.charts.figure import (
     x_axis,
     y_axis,
 )
-from control_plane.analysis.comparison import Comparison
+from control_plane.analysis.comparison import Comparison, stream_of
 from control_plane.analysis.labels import RunLabel
+from control_plane.analysis.support import GREYED
+from control_plane.domain.result import Summary, Times
 from control_plane.domain.units import ratio
 
 HEIGHT: Height = "h320"
@@ -43,7 +45,7 @@ def metric_lines(comparison: Comparison, stream: str) -> Figure:
     base = comparison.label(comparison.baseline)
     names = [name for name in SHOWN if _known(comparison, stream, name)]
     found = {
-        label.id: [comparison.row(stream, name).ratios[label.id] for name in names]
+        label.id: [_ratio(comparison, stream, name, label.id) for name in names]
         for label in comparison.labels
     }
     bounds = _bounds([value for one in found.values() for value in one if value])
@@ -70,8 +72,22 @@ def metric_lines(comparison: Comparison, stream: str) -> Figure:
 
 
 def _known(comparison: Comparison, stream: str, metric: str) -> bool:
-    ratios = comparison.row(stream, metric).ratios
-    return any(value for run_id, value in ratios.items() if run_id != comparison.baseline)
+    others = [label.id for label in comparison.labels if label.id != comparison.baseline]
+    return any(_ratio(comparison, stream, metric, run_id) for run_id in others)
+
+
+def _ratio(comparison: Comparison, stream: str, metric: str, run_id: str) -> float | None:
+    """None where either side has too few samples beyond the percentile."""
+    sides = [comparison.run(one) for one in (run_id, comparison.baseline)]
+    if not all(_supported(stream_of(run, stream), metric) for run in sides):
+        return None
+    return comparison.row(stream, metric).ratios[run_id]
+
+
+def _supported(summary: Summary | None, metric: str) -> bool:
+    name, _, part = metric.partition(".")
+    times: Times | None = getattr(summary, name, None) if part else None
+    return times is None or times.support.get(part, GREYED) >= GREYED
 
 
 def _bounds(values: Sequence[float]) -> tuple[float, float]:

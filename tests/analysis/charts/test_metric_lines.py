@@ -60,3 +60,10 @@ def test_ticks_turn_below_one(factor, tick):
     ]
     axis = metric_lines(compare(found, "a" * 10), "items").plot["layout"]["yaxis"]
     assert tick in axis["ticktext"]
+
+
+def test_a_percentile_without_support_is_no_point():
+    few = [run(name * 10, steady(2.0, per_second=50), title=name) for name in "ab"]
+    axis = metric_lines(compare(few, "a" * 10), "items").plot["layout"]["xaxis"]
+    assert "p90" in axis["ticktext"]
+    assert "p99" not in axis["ticktext"]
