@@ -107,17 +107,21 @@ def _lane(detail: RunDetail, label: RunLabel, stream: str, trial: int) -> _Lane:
 
 
 def _strips(detail: RunDetail, trial: int, length: int) -> tuple[Strip, ...]:
-    """A target of several workers may use several cores; each load worker has one."""
+    """A target of several workers may use several cores; each load worker has one.
+
+    A server that runs already has an unknown number of workers: no limit is named for it.
+    """
     if len(detail.gauges) < trial:
         return ()
     target = detail.run.spec.target
-    cores = {"target": target.workers if isinstance(target, Target) else 1, "client": 1}
+    cores = {"target": target.workers if isinstance(target, Target) else None, "client": 1}
     strips = []
     for role in ("client", "target"):
         used = second_cpu(detail.gauges[trial - 1], role, length)
         average = mean(used)
-        full = average is not None and average / cores[role] >= CLIENT_CPU
-        loads = [None if value is None else value / cores[role] for value in used]
+        limit = cores[role]
+        full = average is not None and limit is not None and average / limit >= CLIENT_CPU
+        loads = [None if value is None else value / (limit or 1) for value in used]
         strips.append(Strip(role, loads, average, full))
     return tuple(strips)
 
