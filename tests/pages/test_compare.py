@@ -12,7 +12,7 @@ from tests.pages.stored import Stored, figures, words
 def test_three_runs_side_by_side(stored: Stored) -> None:
     page = stored.compare(*stored.runs.classic)
     said = words(page)
-    assert "C async served 7.4 times the requests of A blocking" in said
+    assert "C async served 7.4 times the requests per second of A blocking" in said
     assert "give no verdict" in said
     assert "1 suspect: B" in said
     assert "Two fields differ" in said
@@ -45,7 +45,7 @@ def test_any_run_becomes_the_baseline_by_its_address(stored: Stored) -> None:
     assert f"&amp;baseline={third}" in page
     turned = stored.compare(*stored.runs.classic, more=f"&baseline={third}")
     assert "Against C async" in words(turned)
-    assert "A blocking served 7.4 times fewer requests than C async" in words(turned)
+    assert "A blocking served 7.4 times fewer requests per second than C async" in words(turned)
     assert f'runs={",".join(stored.runs.classic)}"' in turned
     assert first in turned
 
@@ -81,6 +81,7 @@ def test_compared_anyway_an_invalid_run_stays_marked(stored: Stored) -> None:
     page = stored.compare(*ids, more="&anyway=1")
     ratios = page[page.index('class="ratios"') : page.index('id="ratios-table"')]
     assert 'aria-label="invalid"' in ratios
+    assert "Compared anyway: B is invalid, so its ratios are struck out; C " in words(page)
     assert '<td class="number void"><s>' in ratios
     query = f"?runs={','.join(ids)}&anyway=1"
     rows = list(csv.DictReader(io.StringIO(stored.looplab.get(f"/compare.csv{query}").text)))
