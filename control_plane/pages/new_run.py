@@ -37,6 +37,8 @@ router = APIRouter()
 
 FORM_TYPES = {"application/x-www-form-urlencoded", "multipart/form-data"}
 LONGEST_KEY = 64
+KEPT = {"Cache-Control": "private, no-cache"}
+"""What was typed is still there after Back, also where the form was the answer to a POST."""
 
 
 async def _form(request: Request) -> Given:
@@ -64,12 +66,12 @@ def new_run(
     request: Request, store: StoreDep, desk: DeskDep, begin: Annotated[Begin, Depends()]
 ) -> Response:
     if begin.run:
-        return page(request, _from_run(_known(store, begin.run).spec, desk))
+        return _form_page(request, _from_run(_known(store, begin.run).spec, desk))
     form = _preset_form(begin.preset, desk)
     if begin.configuration:
         ticked = {"target": ("bundled",), "target.configuration": (begin.configuration,)}
         form = Given({**form.values, **ticked})
-    return page(request, replace(new_run_page(form, desk, new_key()), preset=begin.preset))
+    return _form_page(request, replace(new_run_page(form, desk, new_key()), preset=begin.preset))
 
 
 @router.post("/runs/new")
@@ -77,7 +79,7 @@ def check(request: Request, form: FormDep, desk: DeskDep) -> Response:
     """The same form with what is wrong at its fields; a button may have changed it."""
     edited = changed(form, form.text("change"))
     shown = new_run_page(with_values(edited), desk, _key(form), told=edited is form)
-    return page(request, shown)
+    return _form_page(request, shown)
 
 
 @router.post("/runs/new/plan")
@@ -91,12 +93,12 @@ def start(request: Request, form: FormDep, desk: DeskDep) -> Response:
     whole = _completed(form, desk)
     read = checked(whole, desk)
     if read.wrong:
-        return page(request, new_run_page(whole, desk, _key(form)), 422)
+        return _form_page(request, new_run_page(whole, desk, _key(form)), 422)
     try:
         return to_runs(desk.submit(read.documents, key=_key(form)))
     except (Conflict, QueueFull) as error:
         shown = new_run_page(whole, desk, new_key())
-        return page(request, replace(shown, notice=_notice(error)), status_of(error))
+        return _form_page(request, replace(shown, notice=_notice(error)), status_of(error))
 
 
 @router.post("/runs/spec")
@@ -108,7 +110,13 @@ def start_spec(request: Request, form: FormDep, desk: DeskDep) -> Response:
     except (InvalidInput, Conflict, QueueFull) as error:
         shown = new_run_page(_preset_form("items", desk), desk, new_key())
         refused = replace(shown, written=text, refused=messages_of(error))
-        return page(request, refused, status_of(error))
+        return _form_page(request, refused, status_of(error))
+
+
+def _form_page(request: Request, shown: NewRunPage, status: int = 200) -> Response:
+    answer = page(request, shown, status)
+    answer.headers.update(KEPT)
+    return answer
 
 
 def to_runs(runs: list[Run]) -> RedirectResponse:

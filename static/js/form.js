@@ -1,5 +1,22 @@
 // What was wrong with a field is no longer known once it is changed.
-document.getElementById("new-run")?.addEventListener("input", ({ target }) => {
+const form = document.getElementById("new-run");
+form?.addEventListener("input", ({ target }) => {
   target.removeAttribute("aria-invalid");
   target.closest(".field, fieldset")?.querySelector(":scope > .wrong")?.remove();
+});
+
+// The box of the spec follows the fields until somebody writes in it.
+const box = document.querySelector("#spec[data-follows]");
+let followed = box?.defaultValue;
+
+document.addEventListener("htmx:after:swap", () => {
+  const planned = document.getElementById("plan-spec").textContent.trimEnd();
+  if (box && [followed, planned].includes(box.value)) box.value = followed = planned;
+});
+
+// After Back or a reload the browser fills in what was typed: the plan is asked for again.
+addEventListener("pageshow", () => {
+  const [{ type }] = performance.getEntriesByType("navigation");
+  const ask = () => form?.dispatchEvent(new Event("change"));
+  if (type !== "navigate") setTimeout(ask);
 });

@@ -117,6 +117,39 @@ def test_the_plan_follows_the_form(page: Page, looplab: Dashboard) -> None:
     expect(page.locator("#plan-spec")).to_contain_text('"number"')
 
 
+def test_the_box_of_the_spec_follows_until_it_is_written_in(page: Page, looplab: Dashboard) -> None:
+    page.goto(f"{looplab.url}/runs/new")
+    page.get_by_label("Trials", exact=True).fill("1")
+    page.get_by_label("Trials", exact=True).blur()
+    box = page.locator("#spec")
+    expect(box).to_have_value(re.compile('"trials": 1,'))
+    assert box.input_value() == page.locator("#plan-spec").inner_text().rstrip()
+    box.fill("{}")
+    page.get_by_label("Trials", exact=True).fill("2")
+    page.get_by_label("Trials", exact=True).blur()
+    expect(page.locator("#plan-spec")).to_contain_text('"trials": 2,')
+    expect(box).to_have_value("{}")
+
+
+@pytest.mark.parametrize("button", ["Start", "Check"])
+def test_back_finds_what_was_typed(page: Page, looplab: Dashboard, problems, button: str) -> None:
+    problems.expect("422")
+    page.goto(f"{looplab.url}/runs/new")
+    page.get_by_label("Title").fill("typed")
+    page.get_by_label("Deadline").fill("900")
+    page.locator("#plan").get_by_role("button", name=button).click()
+    expect(page.locator("#plan .wrong")).to_be_visible()
+    page.get_by_label("Title").fill("typed again")
+    page.get_by_role("link", name="Glossary").click()
+    page.wait_for_url("**/glossary")
+    page.go_back()
+    expect(page.get_by_label("Title")).to_have_value("typed again")
+    expect(page.locator("#plan-spec")).to_contain_text("typed again")
+    page.go_back()
+    expect(page.get_by_label("Title")).to_have_value("typed")
+    expect(page.get_by_label("Deadline")).to_have_value("900")
+
+
 def test_the_plan_marks_a_wrong_field(page: Page, looplab: Dashboard) -> None:
     page.goto(f"{looplab.url}/runs/new")
     page.get_by_label("Deadline").fill("900")
