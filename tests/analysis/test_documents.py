@@ -24,3 +24,13 @@ def test_every_metric_is_explained(name):
 @pytest.mark.parametrize("error", ERROR_CLASSES)
 def test_every_error_class_is_explained(error):
     assert f"| `{error}` |" in (DOCS / "glossary.md").read_text()
+
+
+JUDGED = ("block", "job", "gate", "contender", "ratio", "verdict", "baseline", "support", "trial")
+
+
+@pytest.mark.parametrize("word", JUDGED)
+def test_pages_and_documents_explain_the_same_words(word):
+    words = (DOCS.parent / "control_plane" / "pages" / "words.toml").read_text()
+    assert f'key = "{word}"' in words
+    assert f"| {word} |" in (DOCS / "glossary.md").read_text()
