@@ -7,7 +7,7 @@ import pytest
 from control_plane.analysis.charts.run_timelines import run_timelines
 from control_plane.analysis.labels import label_runs
 from control_plane.domain.run import RunDetail
-from control_plane.domain.spec import Target
+from control_plane.domain.spec import Target, UrlTarget
 from tests.analysis.charts.plotted import annotations, checked
 from tests.analysis.samples import detail, gauges, run, spec, steady, with_spaces
 
@@ -79,3 +79,11 @@ def test_a_run_that_nobody_watched_has_no_strips():
     checked(figure)
     assert annotations(figure) == ["p50", "p99"]
     assert figure.table.columns == ("second", "completed", "p50, ms", "p99, ms")
+
+
+def test_a_server_whose_workers_are_unknown_has_no_limit():
+    chosen = replace(spec(), target=UrlTarget("http://127.0.0.1:9000"))
+    one = replace(of("a", 1.0, 3, spec=chosen), gauges=(gauges(6, target=1.0),))
+    (figure,) = figures(one)
+    assert "target CPU 100 %" in with_spaces(figure.label)
+    assert "the limit" not in figure.label
