@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from control_plane.analysis.charts.curve import FADED
 from control_plane.analysis.charts.figure import (
     Figure,
     Height,
@@ -18,7 +19,7 @@ from control_plane.analysis.charts.figure import (
     x_axis,
     y_axis,
 )
-from control_plane.analysis.comparison import Comparison, stream_of
+from control_plane.analysis.comparison import Comparison, invalid, stream_of
 from control_plane.analysis.labels import RunLabel
 from control_plane.analysis.support import GREYED
 from control_plane.domain.result import Summary, Times
@@ -50,13 +51,14 @@ def metric_lines(comparison: Comparison, stream: str) -> Figure:
     }
     bounds = _bounds([value for one in found.values() for value in one if value])
     lines = [label for label in comparison.labels if any(found[label.id])]
+    doubted = {run.id for run in comparison.runs if invalid(run)}
     title = f"Each metric against {base.letter}"
     drawn = plot(
-        [_trace(label, found[label.id]) for label in lines],
+        [_trace(label, found[label.id], invalid=label.id in doubted) for label in lines],
         {"xaxis": _metric_axis(names, short=False), "yaxis": _ratio_axis(bounds)},
         Labels(
-            _labels(lines, found, bounds, short=False),
-            _labels(lines, found, bounds, short=True),
+            _labels(lines, found, bounds, doubted, short=False),
+            _labels(lines, found, bounds, doubted, short=True),
         ),
     )
     drawn["narrow"]["xaxis"] = _metric_axis(names, short=True)
@@ -121,7 +123,7 @@ def _tick(value: float) -> str:
     return f"×{value:,g}" if value >= 0.5 else f"÷{1 / value:,g}"
 
 
-def _trace(label: RunLabel, values: Sequence[float | None]) -> Plot:
+def _trace(label: RunLabel, values: Sequence[float | None], *, invalid: bool) -> Plot:
     shown = [None if value is None else float(f"{value:.4g}") for value in values]
     return line(
         list(range(len(values))),
@@ -129,11 +131,12 @@ def _trace(label: RunLabel, values: Sequence[float | None]) -> Plot:
         label.colour,
         mode="lines+markers",
         marker={"symbol": label.symbol, "size": 9, "color": label.colour},
-        stroke={"dash": "dash"} if label.hollow else {},
+        stroke={"dash": "dash"} if label.hollow or invalid else {},
         name=label.letter,
         text=[ratio(value) for value in values],
         hovertemplate="%{fullData.name} %{x}: %{text}<extra></extra>",
         connectgaps=False,
+        opacity=FADED if invalid else 1.0,
     )
 
 
@@ -141,6 +144,7 @@ def _labels(
     lines: Sequence[RunLabel],
     found: dict[str, list[float | None]],
     bounds: tuple[float, float],
+    doubted: set[str],
     *,
     short: bool,
 ) -> list[Plot]:
@@ -149,7 +153,9 @@ def _labels(
     moved = spread([end * per_decade for end in ends])
     return [
         end_label(
-            label.letter if short else fitted(label.text),
+            label.letter
+            if short
+            else fitted(label.text, ", invalid" if label.id in doubted else ""),
             label.text_colour,
             y=round(end, 4),
             shift=round(place - end * per_decade, 1),

@@ -33,6 +33,7 @@ from control_plane.analysis.charts.track import (
     second_cpu,
     stepped,
 )
+from control_plane.analysis.comparison import invalid
 from control_plane.analysis.labels import RunLabel
 from control_plane.analysis.validity import CLIENT_CPU
 from control_plane.domain.result import Timeline
@@ -102,7 +103,8 @@ def _lane(detail: RunDetail, label: RunLabel, stream: str, trial: int) -> _Lane:
     timeline = detail.timelines[stream][trial - 1]
     done = sum(timeline.completed)
     length_s = end_s([Segment(0.0, timeline)])
-    title = f"{label.text}: {count(done)} requests in {seconds(length_s)}"
+    doubt = ", invalid" if invalid(detail.run) else ""
+    title = f"{label.text}{doubt}: {count(done)} requests in {seconds(length_s)}"
     return _Lane(label, title, timeline, _strips(detail, trial, len(timeline.completed)))
 
 

@@ -67,3 +67,11 @@ def test_a_percentile_without_support_is_no_point():
     axis = metric_lines(compare(few, "a" * 10), "items").plot["layout"]["xaxis"]
     assert "p90" in axis["ticktext"]
     assert "p99" not in axis["ticktext"]
+
+
+def test_an_invalid_run_looks_like_one():
+    found = [*runs()[:2], run("d" * 10, steady(6), title="d", validity=INVALID)]
+    figure = metric_lines(compare(found, "a" * 10, anyway=True), "items")
+    checked(figure)
+    assert [trace["opacity"] for trace in figure.plot["data"]] == [1.0, 1.0, 0.4]
+    assert annotations(figure)[-1] == "C d, invalid"

@@ -6,6 +6,7 @@ import pytest
 
 from control_plane.analysis.charts.run_timelines import run_timelines
 from control_plane.analysis.labels import label_runs
+from control_plane.domain.result import Validity
 from control_plane.domain.run import RunDetail
 from control_plane.domain.spec import Target, UrlTarget
 from tests.analysis.charts.plotted import annotations, checked
@@ -87,3 +88,8 @@ def test_a_server_whose_workers_are_unknown_has_no_limit():
     (figure,) = figures(one)
     assert "target CPU 100 %" in with_spaces(figure.label)
     assert "the limit" not in figure.label
+
+
+def test_an_invalid_run_is_called_so():
+    (figure,) = figures(of("a", 1.0, 5, validity=Validity("invalid")))
+    assert with_spaces(figure.title) == "A a, invalid: 2,500 requests in 5.00 s"
