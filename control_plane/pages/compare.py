@@ -49,7 +49,10 @@ def compare_live(
 
 def compared(store: Store, desk: Desk, chosen: Chosen) -> CompareFragment:
     details = read_details(store, chosen)
-    return compare_fragment(details, chosen, _progress(desk, details))
+    progress = _progress(desk, details)
+    known = {run_id: desk.live(run_id) for run_id in progress}
+    live = {run_id: one for run_id, one in known.items() if one is not None}
+    return compare_fragment(details, chosen, progress, live)
 
 
 def read_details(store: Store, chosen: Chosen) -> list[RunDetail]:

@@ -9,7 +9,7 @@ from control_plane.analysis.comparison import Comparison, compare
 from control_plane.analysis.sentence import Sentence
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.result import Progress
-from control_plane.domain.run import Run, RunDetail
+from control_plane.domain.run import Live, Run, RunDetail
 from control_plane.domain.spec import StopRequests
 from control_plane.domain.units import count
 from control_plane.pages.chosen import Chosen
@@ -79,12 +79,18 @@ class ComparePage(View):
 
 
 def compare_fragment(
-    details: Sequence[RunDetail], chosen: Chosen, progress: Mapping[str, Progress]
+    details: Sequence[RunDetail],
+    chosen: Chosen,
+    progress: Mapping[str, Progress],
+    live: Mapping[str, Live],
 ) -> CompareFragment:
-    """`progress` by id of the runs that are not over. Raises InvalidInput for another stream."""
+    """`progress` by id of the runs that are not over, `live` of those that are measured.
+
+    Raises InvalidInput for another stream.
+    """
     comparison = compare([detail.run for detail in details], chosen.baseline, anyway=chosen.anyway)
     stream = drawn_stream(comparison, chosen.stream)
-    columns = strip(comparison, chosen, stream, progress)
+    columns = strip(comparison, chosen, stream, progress, live)
     known = next((run for run in comparison.runs if run.environment is not None), None)
     return CompareFragment(
         chosen=chosen,

@@ -8,16 +8,17 @@ from control_plane.analysis.comparison import Comparison, stream_of
 from control_plane.analysis.gates import gate_rows
 from control_plane.analysis.labels import RunLabel
 from control_plane.domain.result import Progress
-from control_plane.domain.run import Run
+from control_plane.domain.run import Live, Run
 from control_plane.domain.spec import StopRequests
 from control_plane.domain.states import State
-from control_plane.domain.units import NONE, count, figures, seconds
+from control_plane.domain.units import NONE, about, count, figures, seconds
 from control_plane.pages.chosen import Chosen
 from control_plane.pages.progress_view import phase_words
 
 MOST_ROWS = 12
 
 Outcome = Literal["valid", "suspect", "invalid"]
+Now = tuple[Progress | None, Live | None]
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,16 @@ class Strip:
 
 
 def strip(
-    comparison: Comparison, chosen: Chosen, stream: str, progress: Mapping[str, Progress]
+    comparison: Comparison,
+    chosen: Chosen,
+    stream: str,
+    progress: Mapping[str, Progress],
+    live: Mapping[str, Live],
 ) -> Strip:
-    """`progress` by id of those runs that are not over."""
+    """`progress` by id of those runs that are not over, `live` of those that are measured."""
     columns = tuple(
-        _column(comparison, chosen, run, stream, progress.get(run.id)) for run in comparison.runs
+        _column(comparison, chosen, run, stream, (progress.get(run.id), live.get(run.id)))
+        for run in comparison.runs
     )
     rows = (*_differing(comparison), *_duration(comparison.runs, stream))
     differing = len(comparison.differences) + len(comparison.environment)
@@ -69,15 +75,19 @@ def strip(
 
 
 def _column(
-    comparison: Comparison, chosen: Chosen, run: Run, stream: str, progress: Progress | None
+    comparison: Comparison,
+    chosen: Chosen,
+    run: Run,
+    stream: str,
+    now: Now,
 ) -> Column:
-    summary = stream_of(run, stream)
+    progress, live = now
     return Column(
         label=comparison.label(run.id),
         run=run,
-        rate=figures(summary.throughput_per_s) if summary else NONE,
+        rate=_rate(run, stream, live),
         outcome=run.validity.outcome if run.validity else None,
-        note=_note(run, progress),
+        note=_note(run, progress, live),
         done=round(100 * progress.share) if progress else None,
         is_baseline=run.id == comparison.baseline,
         baseline_url=chosen.against(run.id),
@@ -85,9 +95,20 @@ def _column(
     )
 
 
-def _note(run: Run, progress: Progress | None) -> str:
+def _rate(run: Run, stream: str, live: Live | None) -> str:
+    """Of a run that is measured now, the rate so far."""
+    summary = stream_of(run, stream)
+    if summary is not None:
+        return figures(summary.throughput_per_s)
+    rates = [one.throughput_per_s for one in live.streams if one.name == stream] if live else []
+    return figures(rates[0]) if rates and rates[0] is not None else NONE
+
+
+def _note(run: Run, progress: Progress | None, live: Live | None) -> str:
     if progress is not None:
-        return phase_words(run.spec, progress, None)
+        words = phase_words(run.spec, progress, live)
+        left = progress.remaining_s
+        return words if left is None else f"{words}, {about(left)} left"
     if run.state is not State.FINISHED:
         return run.reason or ""
     fired = [row for row in gate_rows(run.validity) if row.level != "ok"] if run.validity else []

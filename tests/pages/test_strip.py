@@ -28,7 +28,7 @@ def _classic() -> list[Run]:
 def _strip(runs: list[Run], progress: dict[str, Progress] | None = None) -> Strip:
     chosen = Chosen(tuple(run.id for run in runs), runs[0].id)
     comparison = compare(runs, runs[0].id)
-    return strip(comparison, chosen, comparison.streams[0], progress or {})
+    return strip(comparison, chosen, comparison.streams[0], progress or {}, {})
 
 
 def test_columns_say_who_and_how_far_to_trust_it() -> None:
@@ -58,7 +58,11 @@ def test_a_run_under_way_shows_its_phase() -> None:
     waiting = replace(first, id=IDS[1], state=State.RUNNING, validity=None, streams=(), trials=())
     progress = {IDS[1]: Progress("running", 2, 3, 0.5, 4.0, None)}
     column = _strip([first, waiting], progress).columns[1]
-    assert (column.rate, column.done, column.note) == ("–", 50, "trial 2 measuring")
+    assert (column.rate, column.done, column.note) == (
+        "–",
+        50,
+        "trial 2 measuring, 4\N{NO-BREAK SPACE}s left",
+    )
 
 
 def test_numbers_carry_ratios_and_trust() -> None:
