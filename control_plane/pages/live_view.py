@@ -76,7 +76,7 @@ def _waiting(words: str, progress: Progress) -> str:
     if progress.queue_position is None:
         return f"{words.capitalize()}: nothing is measured yet."
     if progress.queue_position == 1:
-        return "Next in the queue: it starts when the run before it has ended."
+        return "Next in the queue: it starts as soon as nothing else is under way."
     before = count(progress.queue_position - 1)
     return f"{words.capitalize()}: {before} other runs come before it."
 

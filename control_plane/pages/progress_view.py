@@ -44,8 +44,15 @@ def progress_view(
     spec: Spec, progress: Progress, live: Live | None, phases: Phases
 ) -> ProgressView:
     words = phase_words(spec, progress, live)
-    segments = _segments(progress, words, phases)
+    measured = live is not None or progress.phase == State.RUNNING
+    segments = _segments(progress, words if measured else _trial(progress), phases)
     return ProgressView(segments, words, round(100 * progress.share))
+
+
+def _trial(progress: Progress) -> str:
+    """Before there are numbers the phase stands above the segments, and only there."""
+    waits = progress.queue_position is not None or progress.trials == 1
+    return "" if waits else f"trial {progress.trial}"
 
 
 def phase_words(spec: Spec, progress: Progress, live: Live | None) -> str:

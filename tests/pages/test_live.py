@@ -13,7 +13,7 @@ def test_a_live_run_from_the_queue_to_its_end(stored: Stored) -> None:
     first, second = looplab.submit(long_spec(title="first")), looplab.submit(items_spec())
     looplab.until_state(first, {"running"})
     waiting = words(stored.page(f"/runs/{second}"))
-    assert "Next in the queue: it starts when the run before it has ended." in waiting
+    assert "Next in the queue: it starts as soon as nothing else is under way." in waiting
 
     page = stored.page(f"/runs/{first}")
     assert f'hx-get="/runs/{first}/live"' in page
