@@ -46,6 +46,7 @@ class RunPage(View):
     judged: str | None
     facts: tuple[str, ...]
     banner: Banner | None
+    again: bool
     tiles: tuple[Tile, ...]
     timeline: Figure | None
     trial_words: str
@@ -82,6 +83,7 @@ def run_page(
         judged=judged(run),
         facts=facts(run, target_name),
         banner=banner(run),
+        again=_disturbed(run),
         tiles=run_tiles(run.streams, invalid=invalid(run)) if run.streams else (),
         timeline=timeline_chart(detail, trial) if detail.timelines else None,
         trial_words=_trial_words(run, trial),
@@ -99,6 +101,12 @@ def run_page(
         others=others,
         key=key,
     )
+
+
+def _disturbed(run: Run) -> bool:
+    """Whether only other processes are to blame: the same spec, run again, may do."""
+    reasons = run.validity.reasons if run.validity else ()
+    return bool(reasons) and all(one.gate == "other_load" for one in reasons)
 
 
 def curve_figures(detail: RunDetail) -> tuple[Figure, ...]:

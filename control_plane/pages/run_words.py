@@ -3,21 +3,26 @@
 from collections.abc import Sequence
 
 from control_plane.domain.run import Run
+from control_plane.domain.states import State
 from control_plane.domain.units import count, seconds
 
 
 def took(run: Run) -> str | None:
-    if run.started_at is None or run.finished_at is None:
+    """None also for an interrupted run: nobody saw when it ended."""
+    if run.started_at is None or run.finished_at is None or run.state is State.INTERRUPTED:
         return None
     return seconds((run.finished_at - run.started_at).total_seconds())
 
 
 def judged(run: Run) -> str | None:
-    """`valid, 5 of 5 gates`."""
+    """`valid, 5 of 5 gates`; `suspect: 1 of 4 gates`."""
     if run.validity is None or run.validity.outcome is None:
         return None
     quiet = sum(one.level == "ok" for one in run.validity.judged)
-    return f"{run.validity.outcome}, {quiet} of {len(run.validity.judged)} gates"
+    gates = f"of {len(run.validity.judged)} gates"
+    if run.validity.outcome == "valid":
+        return f"valid, {quiet} {gates}"
+    return f"{run.validity.outcome}: {len(run.validity.judged) - quiet} {gates}"
 
 
 def streams_words(run: Run) -> str:
