@@ -145,7 +145,11 @@ def _set_aside(comparison: Comparison) -> Iterator[Sentence]:
         elif refusal:
             yield sentence(label, f" was measured in another environment: {refusal.text}.")
         elif run.state.terminal and run.state is not State.FINISHED:
-            yield sentence(label, f" {_ended(run)}: {run.reason or 'no reason is known'}.")
+            yield sentence(label, f" {_ended(run)}: {_reason(run)}.")
+
+
+def _reason(run: Run) -> str:
+    return (run.reason or "no reason is known").rstrip(".")
 
 
 def _suspects(comparison: Comparison) -> Iterator[Sentence]:
