@@ -121,11 +121,12 @@ def test_a_signal_writes_the_state_of_the_run(tmp_path: Path, number: int) -> No
     spec.write_text(json.dumps(long_spec()))
     command = [sys.executable, "-m", "control_plane", "run", str(spec)]
     running = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    assert running.stderr is not None
-    until(lambda: "running" in running.stderr.readline(), "the run measures", 30)
+    said = running.stderr
+    assert said is not None
+    until(lambda: "running" in said.readline(), "the run measures", 30)
     running.send_signal(number)
     assert running.wait(timeout=20) != 0
-    running.stderr.close()
+    said.close()
     with closing(sqlite3.connect(tmp_path / "runs.db")) as connection:
         assert connection.execute("select state from run").fetchall() == [("interrupted",)]
     assert marked(instance_of(tmp_path / "runs.db")) == []
