@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from control_plane.domain import histogram
 from control_plane.domain.histogram import EMPTY, Histogram
 from control_plane.domain.record import Second, StreamRecord
 from control_plane.domain.result import PERCENTILES, Censored, SendLag, Summary, Timeline, Times
-from control_plane.domain.run import StreamResult
+from control_plane.domain.run import StreamResult, TrialResult
 from control_plane.domain.units import count
 
 SECOND_NS = 1_000_000_000
@@ -83,6 +84,14 @@ def merge(results: Sequence[StreamResult], name: str) -> StreamResult:
         ),
     )
     return StreamResult(summary, service, response)
+
+
+def merge_run(results: Sequence[TrialResult]) -> list[StreamResult]:
+    """Each stream over all trials, at least one; CPU per request is the same in all streams."""
+    by_stream = zip(*(result.streams for result in results), strict=True)
+    merged = [merge(parts, parts[0].summary.name) for parts in by_stream]
+    shared = _shared_cpu([[one.summary for one in result.streams] for result in results])
+    return [replace(one, summary=replace(one.summary, cpu_s_per_request=shared)) for one in merged]
 
 
 def times(samples: Histogram) -> Times | None:
@@ -209,6 +218,19 @@ def _merged_cpu(parts: Sequence[Summary]) -> float | None:
             return None
         spent_s += part.completed * (part.cpu_s_per_request or 0.0)
     return _quotient(spent_s, sum(part.completed for part in parts))
+
+
+def _shared_cpu(trials: Sequence[Sequence[Summary]]) -> float | None:
+    """Weighted by what each trial's value was divided by: the completed requests of all streams."""
+    spent_s, completed = 0.0, 0
+    for streams in trials:
+        done = sum(one.completed for one in streams)
+        value = streams[0].cpu_s_per_request
+        if done and value is None:
+            return None
+        spent_s += done * (value or 0.0)
+        completed += done
+    return _quotient(spent_s, completed)
 
 
 def _added(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:

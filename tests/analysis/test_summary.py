@@ -1,5 +1,7 @@
 """From records to summaries: counts, times, merging, the seconds of a window."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from control_plane.analysis.summary import (
     mean_with_waiting_s,
     merge,
+    merge_run,
     summarize,
     timeline,
     timeline_of,
@@ -16,6 +19,7 @@ from control_plane.analysis.summary import (
 from control_plane.domain.histogram import EMPTY, Histogram
 from control_plane.domain.result import Censored, Timeline
 from tests.analysis.samples import histogram, known, record, result, second, summary
+from tests.builders import ASYNC, trial_of, two_streams
 
 S = 1_000_000_000
 
@@ -202,3 +206,14 @@ def test_a_huge_window_does_not_overflow():
     row = second(0)
     found = merge([result(type(row)(0, 0, late, late)) for _ in range(3)], "items")
     assert known(found.summary.response_time_s).mean == pytest.approx(2**42 / 1e9)
+
+
+def test_all_streams_of_a_run_share_one_cpu_per_request():
+    trials = [
+        trial_of(two_streams(), replace(ASYNC, target_cpu=cpu), at)
+        for at, cpu in ((0, 0.2), (1, 0.9))
+    ]
+    small, large = (one.summary for one in merge_run(trials))
+    spent_s = sum(known(one.trial.target.cpu_s) for one in trials)
+    assert small.cpu_s_per_request == large.cpu_s_per_request
+    assert small.cpu_s_per_request == pytest.approx(spent_s / (small.completed + large.completed))
