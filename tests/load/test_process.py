@@ -67,7 +67,7 @@ async def test_stop_ends_a_worker_that_waits(server: HostileServer, strategy: st
     assert await until(lambda: server.requests["silence"] == USERS[strategy], 5)
     began = time.monotonic()
     await worker.stop()
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 1
     assert not psutil.pid_exists(worker.pid)
     await worker.stop()
 

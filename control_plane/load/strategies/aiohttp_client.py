@@ -78,7 +78,8 @@ class AiohttpClient:
         await gate.wait()
         end_ns = phase.entry(user)
         while (due_ns := phase.turn(end_ns)) is not None:
-            if (ahead_ns := due_ns - clock_ns()) > 0:
+            # uvloop rounds to milliseconds, so that a sleep may end too early.
+            while (ahead_ns := due_ns - clock_ns()) > 0:
                 await asyncio.sleep(ahead_ns / 1e9)
             request = draw()
             start_ns = clock_ns()

@@ -63,7 +63,7 @@ class RequestsClient:
         ready()
         end_ns = phase.entry(user)
         while (due_ns := phase.turn(end_ns)) is not None:
-            if (ahead_ns := due_ns - clock_ns()) > 0:
+            while (ahead_ns := due_ns - clock_ns()) > 0:
                 time.sleep(ahead_ns / 1e9)
             request = draw()
             start_ns = clock_ns()
