@@ -8,15 +8,14 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from control_plane.access.faults import status_of
-from control_plane.domain.errors import Conflict, InvalidInput, LooplabError, NotFound, QueueFull
-from control_plane.domain.identity import is_id
+from control_plane.domain.errors import Conflict, InvalidInput, LooplabError, QueueFull
 from control_plane.domain.reading import read_document, write_spec
 from control_plane.domain.run import Run
 from control_plane.domain.spec import Spec
 from control_plane.jobs.desk import Desk
 from control_plane.jobs.naming import title_of
 from control_plane.pages.changes import changed
-from control_plane.pages.dependencies import DeskDep, StoreDep
+from control_plane.pages.dependencies import DeskDep, StoreDep, known_id
 from control_plane.pages.form_of import form_of, shown_whole
 from control_plane.pages.given import Given, given
 from control_plane.pages.new_run_view import (
@@ -164,9 +163,7 @@ def _untitled(spec: Spec, desk: Desk) -> Spec:
 
 
 def _known(store: Store, run_id: str) -> Run:
-    if not is_id(run_id):
-        raise NotFound(f"There is no run {run_id[:20]}.")
-    return store.run(run_id)
+    return store.run(known_id(run_id))
 
 
 def _notice(error: LooplabError) -> Notice:
