@@ -79,7 +79,7 @@ class AiohttpClient:
         end_ns = phase.entry(user)
         while (due_ns := phase.turn(end_ns)) is not None:
             # uvloop rounds to milliseconds, so that a sleep may end too early.
-            while (ahead_ns := due_ns - clock_ns()) > 0:
+            while (ahead_ns := due_ns - clock_ns()) > 0:  # noqa: ASYNC110 - the clock is awaited
                 await asyncio.sleep(ahead_ns / 1e9)
             request = draw()
             start_ns = clock_ns()
