@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from control_plane.analysis.estimate import phases
-from control_plane.analysis.summary import merge
+from control_plane.analysis.summary import merge_run
 from control_plane.analysis.validity import judge
 from control_plane.domain.errors import TrialFailed
 from control_plane.domain.run import Run, TrialResult
@@ -95,11 +95,7 @@ class RunJob:
         self.board.enter(state)
 
     def _finish(self, results: Sequence[TrialResult]) -> None:
-        names = [stream.name for stream in self.run.spec.workload.streams]
-        merged = [
-            merge([result.streams[index] for result in results], name)
-            for index, name in enumerate(names)
-        ]
+        merged = merge_run(results)
         trials = [result.trial for result in results]
         validity = judge(trials, [one.summary for one in merged], self.run.spec)
         self.store.finish(self.run.id, merged, validity)
