@@ -32,6 +32,7 @@ ROUTES: dict[Role, tuple[str, ...]] = {
         "GET /docs",
         "GET /glossary",
         "GET /history",
+        "GET /history/delete",
         "GET /history/chosen",
         "GET /openapi.json",
         "GET /queue",
@@ -46,7 +47,6 @@ ROUTES: dict[Role, tuple[str, ...]] = {
     ),
     "operator": (
         "DELETE /api/runs/{run_id}",
-        "GET /history/delete",
         "POST /api/runs",
         "POST /api/runs/{run_id}/cancel",
         "POST /questions/{slug}",

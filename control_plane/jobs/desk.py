@@ -103,7 +103,10 @@ class Desk:
         position = self._store.position(run_id)
         if position is None:
             return None
-        trials = self._store.run(run_id).spec.trials
+        try:
+            trials = self._store.run(run_id).spec.trials
+        except NotFound:
+            return None
         return Progress("queued", 0, trials, 0.0, None, position)
 
     def live(self, run_id: str) -> Live | None:
