@@ -47,6 +47,9 @@ NEAR = math.log10(1.5)
 MOSTLY_NEAR = 0.5
 """With less than this of its requests near its mode, a heap has no one place: no phrase."""
 
+HUMP = 0.7
+"""Nor with a bar further away that is this high, compared to the highest."""
+
 
 @dataclass(frozen=True)
 class Bins:
@@ -61,13 +64,19 @@ class Bins:
 class Mode:
     """A heap of requests between two valleys: its share and the middle of its highest bar.
 
-    `near` is the share of all requests within a factor of 1.5 of that middle.
+    `near` is the share of all requests within a factor of 1.5 of that middle, `beyond` the
+    height of the highest bar of the heap further away.
     """
 
     share: float
     near: float
     at_s: float
     height: float
+    beyond: float
+
+    @property
+    def one_place(self) -> bool:
+        return self.near >= MOSTLY_NEAR * self.share and self.beyond < HUMP * self.height
 
 
 def distribution_chart(curves: Sequence[Curve]) -> Figure:
@@ -105,16 +114,23 @@ def modes(bins: Bins) -> list[Mode]:
     for start, end in zip(turns[::2], turns[1::2], strict=True):
         part = bins.shares[start:end]
         top = start + int(part.argmax())
-        near = part[np.abs(centres[start:end] - centres[top]) <= NEAR].sum()
-        at_s = float(10 ** centres[top])
-        found.append(Mode(float(part.sum()), float(near), at_s, float(part.max())))
+        close = np.abs(centres[start:end] - centres[top]) <= NEAR
+        found.append(
+            Mode(
+                share=float(part.sum()),
+                near=float(part[close].sum()),
+                at_s=float(10 ** centres[top]),
+                height=float(part.max()),
+                beyond=float(part[~close].max(initial=0.0)),
+            )
+        )
     return [mode for mode in found if mode.share >= SMALLEST_MODE]
 
 
 def told(bins: Bins) -> list[Mode]:
     """The modes, where most of each heap is near its mode; otherwise none."""
     found = modes(bins)
-    return found if all(one.near >= MOSTLY_NEAR * one.share for one in found) else []
+    return found if all(one.one_place for one in found) else []
 
 
 def _span(curves: Sequence[Curve]) -> tuple[float, float]:
