@@ -20,3 +20,16 @@ addEventListener("pageshow", () => {
   const ask = () => form?.dispatchEvent(new Event("change"));
   if (type !== "navigate") setTimeout(ask);
 });
+
+// A stream that is called after its path follows it: items for /items/{item_id}.
+function named(path) {
+  const parts = path.split(/[/?#]/).filter((part) => /^[a-z][\w-]*$/i.test(part));
+  return parts.at(-1)?.slice(0, 40) ?? "root";
+}
+
+form?.addEventListener("change", ({ target }) => {
+  const stream = /^(workload\.streams\.\d+)\.requests\.0\.path$/.exec(target.name)?.[1];
+  const name = form.elements.namedItem(`${stream}.name`);
+  if (name?.value === named(target.defaultValue)) name.value = named(target.value);
+  if (name) target.defaultValue = target.value;
+});

@@ -150,6 +150,23 @@ def test_back_finds_what_was_typed(page: Page, looplab: Dashboard, problems, but
     expect(page.get_by_label("Deadline")).to_have_value("900")
 
 
+def test_a_stream_is_called_after_its_path_until_it_is_named(
+    page: Page, looplab: Dashboard
+) -> None:
+    page.goto(f"{looplab.url}/runs/new")
+    name = page.locator("[name='workload.streams.0.name']")
+    for path, called in (("/", "root"), ("/movies/sync/{id}", "sync")):
+        page.locator(PATH_FIELD).fill(path)
+        page.locator(PATH_FIELD).blur()
+        expect(name).to_have_value(called)
+        expect(page.locator("#plan-spec")).to_contain_text(f'"name": "{called}"')
+    name.evaluate("(field) => { field.value = 'mine'; }")
+    page.locator(PATH_FIELD).fill("/items/1")
+    page.locator(PATH_FIELD).blur()
+    expect(page.locator("#plan-spec")).to_contain_text('"path": "/items/1"')
+    expect(name).to_have_value("mine")
+
+
 def test_the_plan_marks_a_wrong_field(page: Page, looplab: Dashboard) -> None:
     page.goto(f"{looplab.url}/runs/new")
     page.get_by_label("Deadline").fill("900")
