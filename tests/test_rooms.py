@@ -30,6 +30,7 @@ REVISIONS = "control_plane/store/migrations/versions/"
 LONG_FUNCTIONS: dict[str, str] = {}
 LONG_FILES: dict[str, str] = {}
 PASS_THROUGH: dict[str, str] = {
+    "connections.py::Connections.remove": "the counterpart of `add`, which does more",
     "desk.py::Desk.name_of": "pages may not import targets: the desk answers for them",
     "desk.py::Desk.command_for": "pages may not import targets: the desk answers for them",
 }

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Request
 
 from control_plane.domain.errors import NotFound
 from control_plane.domain.identity import is_id
@@ -27,10 +27,6 @@ def known_id(run_id: str) -> str:
     return run_id
 
 
-def _run_id(run_id: Annotated[str, Path()]) -> str:
-    return known_id(run_id)
-
-
 StoreDep = Annotated[Store, Depends(_store)]
 DeskDep = Annotated[Desk, Depends(_desk)]
-RunId = Annotated[str, Depends(_run_id)]
+RunId = Annotated[str, Depends(known_id)]
