@@ -13,7 +13,7 @@ from tests.load.workers import completed, plan_of, record_of
 
 STRATEGIES = ("async", "threaded")
 REQUESTS = 2
-AT_ONCE = 3
+AT_ONCE = 4
 LIMIT_BYTES = 1_000_000
 MEMORY_BYTES = 150_000_000
 
@@ -114,7 +114,7 @@ async def test_no_fault_spoils_the_next_request(server, strategy: str, users: in
         requests=[{"path": f"/{fault}"} for fault in EXPECTED],
         client={"strategy": strategy, "session": "shared", "max_body_bytes": LIMIT_BYTES},
         load={"model": "closed", "concurrency": users},
-        stop={"requests": 75 if users == 1 else 150},
+        stop={"requests": 50 if users == 1 else 150},
         timeout_s=0.5,
     )
     record = await record_of(plan)
