@@ -9,7 +9,8 @@ from control_plane import terminal
 from control_plane.analysis.comparison import compare
 from control_plane.domain.document import comparison_document, run_document
 from control_plane.domain.run import Run
-from tests.builders import ASYNC, FAILING, Shape, detail_of, items
+from tests.builders import ASYNC, FAILING, detail_of, items
+from tests.synthetic import Shape
 
 
 def _run(requests: int, letter: str, shape: Shape = ASYNC, title: str = "items") -> Run:

@@ -11,7 +11,8 @@ from control_plane.pages.numbers_table import numbers_table
 from control_plane.pages.ratio_table import ratio_table
 from control_plane.pages.ratio_view import ratio_view
 from control_plane.pages.scales import around, place, round_steps
-from tests.builders import ASYNC, FAILING, Shape, detail_of, items
+from tests.builders import ASYNC, FAILING, detail_of, items
+from tests.synthetic import Shape
 
 
 def _two(second: Shape, *, anyway: bool = False, **changes: Any) -> Comparison:
