@@ -29,7 +29,8 @@ function named(path) {
 
 form?.addEventListener("change", ({ target }) => {
   const stream = /^(workload\.streams\.\d+)\.requests\.0\.path$/.exec(target.name)?.[1];
-  const name = form.elements.namedItem(`${stream}.name`);
-  if (name?.value === named(target.defaultValue)) name.value = named(target.value);
-  if (name) target.defaultValue = target.value;
+  const name = stream && form.elements.namedItem(`${stream}.name`);
+  if (!name) return;
+  if (name.value === named(target.defaultValue)) name.value = named(target.value);
+  target.defaultValue = target.value;
 });
