@@ -38,8 +38,8 @@ def test_blocking_delays_wait_for_each_other(client: httpx.Client) -> None:
 
 
 def test_calls_together_take_as_long_as_one(client: httpx.Client) -> None:
-    assert 1 <= client.get("/performance/async").json()["total_s"] < 2
+    assert 0.99 <= client.get("/performance/async").json()["total_s"] < 2
 
 
 def test_calls_in_turn_add_up(client: httpx.Client) -> None:
-    assert 3 <= client.get("/performance/sync").json()["total_s"] < 4.5
+    assert 2.97 <= client.get("/performance/sync").json()["total_s"] < 4.5
