@@ -66,7 +66,7 @@ async def cancel(run_id: RunId, desk: DeskDep) -> Document:
 
 @router.get("/runs/{run_id}/gauges")
 def gauges(run_id: RunId, store: StoreDep) -> dict[str, Any]:
-    """CPU and memory of each process, for each trial; the inside of the server is not watched."""
+    """The first trial seen from outside and inside, and under `trials` each of them."""
     trials = [asdict(one) for one in store.gauges(run_id)]
-    first = trials[0] if trials else {"interval_s": None, "processes": []}
-    return {**first, "workers": [], "stalls": [], "trials": trials}
+    none = {"interval_s": None, "processes": [], "workers": [], "stalls": []}
+    return {**(trials[0] if trials else none), "trials": trials}

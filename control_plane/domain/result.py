@@ -112,9 +112,47 @@ class GaugeSeries:
 
 
 @dataclass(frozen=True)
+class WorkerSeries:
+    """One worker of the target seen from inside, each `interval_s`; None where it was not.
+
+    `loop_lag_s`: the longest lag of its event loop in the interval. `tokens_busy` of
+    `tokens_total` threads of the pool work, `tokens_waiting` requests wait for one. `in_flight`:
+    requests at the end of the interval. `completed`: requests answered in it. `gc_s`: time spent
+    in garbage collection in it.
+    """
+
+    pid: int
+    loop_lag_s: tuple[float | None, ...]
+    tokens_busy: tuple[int | None, ...]
+    tokens_waiting: tuple[int | None, ...]
+    in_flight: tuple[int | None, ...]
+    completed: tuple[int | None, ...]
+    gc_s: tuple[float | None, ...]
+    tokens_total: int | None = None
+
+
+@dataclass(frozen=True)
+class Stall:
+    """The event loop of `worker` (its pid) stood still from `at_s` of the window on.
+
+    `stack` is what its thread did meanwhile: one `file:line function` for each frame, innermost
+    first.
+    """
+
+    worker: int
+    at_s: float
+    duration_s: float
+    stack: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Gauges:
+    """`workers` is empty where the inside of the target was not watched."""
+
     interval_s: float
     processes: tuple[GaugeSeries, ...]
+    workers: tuple[WorkerSeries, ...] = ()
+    stalls: tuple[Stall, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -185,6 +223,19 @@ class Validity:
     outcome: Literal["valid", "suspect", "invalid"] | None
     reasons: tuple[Reason, ...] = ()
     judged: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What explains the times of a run, or was ruled out (`found` False).
+
+    `text` is one sentence with its number. `evidence` holds the numbers by name.
+    """
+
+    cause: str
+    text: str
+    evidence: Mapping[str, float | str | None]
+    found: bool = True
 
 
 @dataclass(frozen=True)
