@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.types import Receive, Scope, Send
 
+from target_app.manual import ROUTES, TITLE
 from target_app.resources import Resources
 from target_app.settings import Settings
 from target_app.workloads import (
@@ -50,8 +51,10 @@ class Application(FastAPI):
 def create_app(settings: Settings) -> FastAPI:
     """Routes are handed over flat: `include_router` would cost each request 8 µs more."""
     app = Application(
-        title="Looplab's target",
-        routes=[route for workload in WORKLOADS for route in workload.routes],
+        title=TITLE,
+        docs_url=None,
+        redoc_url=None,
+        routes=[*(route for workload in WORKLOADS for route in workload.routes), *ROUTES],
         openapi_tags=[workload.tag for workload in WORKLOADS],
         lifespan=lifespan,
         exception_handlers={RequestValidationError: refuse},

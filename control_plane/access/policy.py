@@ -44,6 +44,7 @@ ROUTES: dict[Role, tuple[str, ...]] = {
         "GET /runs/{run_id}/figures/{name}.csv",
         "GET /runs/{run_id}/live",
         "GET /targets",
+        "GET /workloads",
     ),
     "operator": (
         "DELETE /api/runs/{run_id}",

@@ -68,5 +68,5 @@ async def cancel(run_id: RunId, desk: DeskDep) -> Document:
 def gauges(run_id: RunId, store: StoreDep) -> dict[str, Any]:
     """The first trial seen from outside and inside, and under `trials` each of them."""
     trials = [asdict(one) for one in store.gauges(run_id)]
-    none = {"interval_s": None, "processes": [], "workers": [], "stalls": []}
+    none: dict[str, Any] = {"interval_s": None, "processes": [], "workers": [], "stalls": []}
     return {**(trials[0] if trials else none), "trials": trials}

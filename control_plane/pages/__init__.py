@@ -14,6 +14,7 @@ from control_plane.pages import (
     run,
     targets,
     words,
+    workloads,
 )
 
 router = APIRouter(include_in_schema=False)
@@ -21,6 +22,7 @@ router.include_router(home.router)
 router.include_router(new_run.router)
 router.include_router(history.router)
 router.include_router(targets.router)
+router.include_router(workloads.router)
 router.include_router(docs.router)
 router.include_router(queue.router)
 router.include_router(words.router)

@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse
 
 from control_plane.access.faults import status_of
 from control_plane.domain.errors import Conflict, InvalidInput, LooplabError, QueueFull
-from control_plane.domain.reading import read_document, write_spec
+from control_plane.domain.reading import Document, read_document, write_spec
 from control_plane.domain.run import Run
 from control_plane.domain.spec import Spec
 from control_plane.jobs.desk import Desk
@@ -30,6 +30,7 @@ from control_plane.pages.new_run_view import (
 from control_plane.pages.plan import checked
 from control_plane.pages.presets import book
 from control_plane.pages.templating import fragment, page
+from control_plane.pages.workload_book import endpoint
 from control_plane.store.store import Store
 
 router = APIRouter()
@@ -53,10 +54,12 @@ Name = Annotated[str, Query(max_length=100)]
 
 @dataclass(frozen=True)
 class Begin:
-    """What the form begins with: a run that exists, or a preset, with a configuration ticked."""
+    """What the form begins with: a run that exists, an endpoint of a workload or a preset, with a
+    configuration ticked."""
 
     preset: Name = "items"
     run: Annotated[Name, Query(alias="from")] = ""
+    endpoint: Name = ""
     configuration: Name = ""
 
 
@@ -66,11 +69,12 @@ def new_run(
 ) -> Response:
     if begin.run:
         return _form_page(request, _from_run(_known(store, begin.run).spec, desk))
-    form = _preset_form(begin.preset, desk)
+    form = _begun(begin, desk)
     if begin.configuration:
         ticked = {"target": ("bundled",), "target.configuration": (begin.configuration,)}
         form = Given({**form.values, **ticked})
-    return _form_page(request, replace(new_run_page(form, desk, new_key()), preset=begin.preset))
+    preset = "" if begin.endpoint else begin.preset
+    return _form_page(request, replace(new_run_page(form, desk, new_key()), preset=preset))
 
 
 @router.post("/runs/new")
@@ -141,8 +145,18 @@ def _completed(form: Given, desk: Desk) -> Given:
     return Given({**_preset_form(preset, desk).values, **form.values})
 
 
+def _begun(begin: Begin, desk: Desk) -> Given:
+    if begin.endpoint:
+        return _document_form(endpoint(begin.endpoint).document, desk)
+    return _preset_form(begin.preset, desk)
+
+
 def _preset_form(name: str, desk: Desk) -> Given:
-    spec = desk.check(book().preset(name).document)
+    return _document_form(book().preset(name).document, desk)
+
+
+def _document_form(document: Document, desk: Desk) -> Given:
+    spec = desk.check(document)
     return form_of(_untitled(spec, desk), desk.configurations())
 
 

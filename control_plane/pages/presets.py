@@ -63,7 +63,7 @@ class Book:
 def book() -> Book:
     document = tomllib.loads((Path(__file__).parent / "presets.toml").read_text(encoding="utf-8"))
     presets = tuple(
-        Preset(one["name"], one["about"], _document(one, {})) for one in document["preset"]
+        Preset(one["name"], one["about"], document_of(one, {})) for one in document["preset"]
     )
     return Book(presets, tuple(_questions(document["question"])))
 
@@ -76,10 +76,11 @@ def _questions(given: list[Document]) -> Iterator[Question]:
 
 def _named(question: Document, arm: Document) -> Document:
     title = f"{question['stream']['name']}, {arm['name']}"
-    return _document(question, arm) | {"title": title, "tags": [question["slug"]]}
+    return document_of(question, arm) | {"title": title, "tags": [question["slug"]]}
 
 
-def _document(given: Document, arm: Document) -> Document:
+def document_of(given: Document, arm: Document) -> Document:
+    """`given` has a `stream` and perhaps `trials`; `arm` what it has of its own."""
     stream = _over(given["stream"], {key: arm[key] for key in ("request", "load") if key in arm})
     written = {
         "name": stream["name"],
