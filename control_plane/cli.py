@@ -1,6 +1,7 @@
 """The command line: `looplab` serves, `looplab run` measures, `looplab compare` compares."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -54,6 +55,9 @@ def serve(
     host: Annotated[str | None, typer.Option("-h", "--host", help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option("-p", "--port", help="0 takes a free one.")] = None,
     db: Database = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Your applications (./looplab.toml).")
+    ] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
@@ -61,7 +65,7 @@ def serve(
     if version:
         typer.echo(f"looplab {__version__}")
         raise typer.Exit
-    context.obj = load_settings(host=host, port=port, db=db)
+    context.obj = load_settings(host=host, port=port, db=db, config=config)
     if context.invoked_subcommand is None:
         _serve(context.obj, open_page=open_page)
 
@@ -122,7 +126,7 @@ def compare_runs(
 
 def _settings(context: typer.Context, db: Path | None) -> Settings:
     settings: Settings = context.obj
-    return load_settings(db=db) if db else settings
+    return replace(settings, db=db) if db else settings
 
 
 def _read(path: Path) -> Document:

@@ -115,7 +115,7 @@ class Here:
 
     def submit(self, document: Document) -> Document:
         if self._desk is None:
-            bench = set_up(self._store, (), lower_priority())
+            bench = set_up(self._store, (), lower_priority(), self._settings.applications)
             self._desk = self._runner.run(_desk(self._store, self._settings, bench))
         (run,) = self._desk.submit([document])
         return run_document(run, None)

@@ -51,7 +51,8 @@ def serve(settings: Settings, store: Store, listener: socket.socket, *, open_pag
     host, port = listener.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     store.announce(url)
-    app = create_app(settings, store, set_up(store, {port}, lower_priority()))
+    bench = set_up(store, {port}, lower_priority(), settings.applications)
+    app = create_app(settings, store, bench)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_S,
         server_header=False, limit_concurrency=MOST_CONNECTIONS,

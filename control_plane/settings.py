@@ -11,6 +11,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from control_plane.domain.errors import SettingsError
 from control_plane.domain.limits import Limits
+from control_plane.own_applications import read_applications
+from control_plane.targets.application import Applications
 
 PREFIX = "LOOPLAB_"
 _PACKAGE = Path(__file__).parent
@@ -19,13 +21,17 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 @dataclass(frozen=True)
 class Settings:
-    """`allowed_hosts` are names under which browsers may call, beside those of this machine."""
+    """`allowed_hosts` are names under which browsers may call, beside those of this machine.
+
+    `applications` are those of looplab.toml or pyproject.toml, by name.
+    """
 
     db: Path = Path("runs.db")
     host: str = "127.0.0.1"
     port: int = 8200
     allowed_hosts: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    applications: Applications = field(default_factory=dict)
 
     @property
     def templates_dir(self) -> Path:
@@ -46,6 +52,7 @@ class _Given(_Environment):
     """Names in `allowed_hosts` are separated by commas."""
 
     db: Path = Settings.db
+    config: Path | None = None
     host: str = Settings.host
     port: int = Field(default=Settings.port, ge=0, le=65_535)
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(default=(), validate_default=False)
@@ -81,16 +88,21 @@ _GivenLimits = create_model("_GivenLimits", __base__=_Environment, **_bounds)
 
 
 def load_settings(
-    *, host: str | None = None, port: int | None = None, db: Path | None = None
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    db: Path | None = None,
+    config: Path | None = None,
 ) -> Settings:
     """Read what is set; an argument that is not None wins.
 
     Raises SettingsError with one line that names the setting, its value and the remedy.
     """
-    options = {"host": host, "port": port, "db": db}
+    options = {"host": host, "port": port, "db": db, "config": config}
     given = _read(_Given, {name: value for name, value in options.items() if value is not None})
     limits = Limits(**_read(_GivenLimits, {}))
-    return Settings(**given, limits=limits)
+    applications = read_applications(given.pop("config"))
+    return Settings(**given, limits=limits, applications=applications)
 
 
 def _read(kind: type[BaseModel], options: dict[str, Any]) -> dict[str, Any]:

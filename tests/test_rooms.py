@@ -32,7 +32,6 @@ LONG_FILES: dict[str, str] = {}
 PASS_THROUGH: dict[str, str] = {
     "connections.py::Connections.remove": "the counterpart of `add`, which does more",
     "desk.py::Desk.name_of": "pages may not import targets: the desk answers for them",
-    "desk.py::Desk.command_for": "pages may not import targets: the desk answers for them",
 }
 MARKUP_IN_STRINGS: dict[str, str] = {}
 SHAPED_TWICE: dict[str, str] = {

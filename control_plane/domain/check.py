@@ -8,6 +8,7 @@ from control_plane.domain.check_request import wrong_request
 from control_plane.domain.errors import FieldError
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec import (
+    BUNDLED,
     Burst,
     Closed,
     Cores,
@@ -28,6 +29,9 @@ _BUNDLED_SETTINGS = {
 """The largest value of each number that the bundled application reads; the smallest is 0."""
 
 _DATABASES = ("sqlite",)
+
+DEFAULT_THREADS = 40
+"""The worker threads that AnyIO allows where nobody says otherwise."""
 
 
 def wrong_fields(spec: Spec, limits: Limits) -> tuple[FieldError, ...]:
@@ -65,16 +69,17 @@ def _target(spec: Spec, limits: Limits) -> Wrong:
         yield from _started("target", spec.target, limits)
 
 
-_CHOICES = {
-    "worker", "loop", "http", "threads", "reuse_port", "reload", "access_log", "keep_alive_s",
-    "backlog",
-}  # fmt: skip
+_CHOICES = (
+    "worker", "workers", "loop", "http", "threads", "reuse_port", "reload", "access_log",
+    "keep_alive_s", "backlog",
+)  # fmt: skip
 _LACKS = {
     "uvicorn": ("worker", "reuse_port"),
     "gunicorn": (),
     "gunicorn, asgi": ("http",),
     "hypercorn": ("worker", "http", "reuse_port"),
     "granian": ("worker", "http", "reuse_port", "keep_alive_s"),
+    "command": _CHOICES,
 }
 
 
@@ -88,18 +93,32 @@ def _named(server: str, worker: str | None) -> str:
 
 
 def _started(field: str, target: Target, limits: Limits) -> Wrong:
-    if target.application != "bundled":
-        message = f"There is no application {target.application[:40]!r}."
-        yield FieldError(f"{field}.application", message)
     yield from _switches(field, target)
-    yield from bounded(f"{field}.workers", target.workers, 1, limits.max_workers, "max_workers")
+    if target.workers is not None:
+        yield from bounded(f"{field}.workers", target.workers, 1, limits.max_workers, "max_workers")
     for name, high in (("threads", 1_000), ("keep_alive_s", 3_600), ("backlog", 65_535)):
         if (value := getattr(target, name)) is not None:
             yield from bounded(f"{field}.{name}", value, 1, high)
-    if target.reload and target.workers > 1:
+    if target.reload and target.workers != 1:
         yield FieldError(f"{field}.workers", "With reload a server runs one worker: use 1.", 1)
+    if target.application != BUNDLED:
+        yield from _not_bundled(field, target)
+        return
     for name, setting in target.settings.items():
         yield from _setting(f"{field}.settings.{name[:40]}", name, setting)
+
+
+def _not_bundled(field: str, target: Target) -> Wrong:
+    """What only the bundled application reads."""
+    if target.settings:
+        message = "Only the bundled application has settings: leave this empty."
+        yield FieldError(f"{field}.settings", message)
+    if target.threads not in {None, DEFAULT_THREADS}:
+        message = (
+            "Only the bundled application is told the size of its thread pool: use "
+            f"{DEFAULT_THREADS}, which AnyIO has by itself."
+        )
+        yield FieldError(f"{field}.threads", message, DEFAULT_THREADS)
 
 
 def _setting(field: str, name: str, value: float | str) -> Wrong:
@@ -125,7 +144,7 @@ def _switches(field: str, target: Target) -> Wrong:
         if getattr(target, name) is not None:
             message = f"{server} has no {name}: leave it null."
             yield FieldError(f"{field}.{name}", message)
-    for name in sorted(_CHOICES - set(lacks)):
+    for name in sorted(set(_CHOICES) - set(lacks)):
         if getattr(target, name) is None:
             yield FieldError(f"{field}.{name}", f"{server} needs {name}.")
     pair = (target.loop, target.http)

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json, to_json
 
-from control_plane.domain.check import wrong_fields
+from control_plane.domain.check import lacking, wrong_fields
 from control_plane.domain.errors import FieldError, InvalidInput, UnreadableInput
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec import Spec
@@ -39,6 +39,8 @@ def read_spec(document: Mapping[str, Any], limits: Limits) -> Spec:
     """
     filled = {**document}
     filled.setdefault("warmup_s", 0 if _only_bursts(document) else 1.0)
+    if "target" in document:
+        filled["target"] = _with_nulls(document["target"])
     try:
         spec = SPEC.validate_json(to_json(filled))
     except ValidationError as error:
@@ -49,6 +51,14 @@ def read_spec(document: Mapping[str, Any], limits: Limits) -> Spec:
     if wrong:
         raise _refused(wrong)
     return spec
+
+
+def _with_nulls(target: Any) -> Any:
+    """What is left out is null where the server does not have it."""
+    if not isinstance(target, dict) or "url" in target or "configuration" in target:
+        return target
+    server, worker = target.get("server"), target.get("worker")
+    return dict.fromkeys(lacking(str(server), str(worker))) | target
 
 
 def stored_spec(text: str) -> Spec:

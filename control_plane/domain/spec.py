@@ -14,18 +14,23 @@ STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 Strategy = Literal["async", "threaded", "blocking"]
+BUNDLED = "bundled"
 Json = Any
 """A JSON value: null, boolean, number, string, array or object."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class Target:
-    """A server that is started for each trial. None marks what the server does not have."""
+    """A server that is started for each trial. None marks what the server does not have.
 
-    application: str = "bundled"
-    server: Literal["uvicorn", "gunicorn", "hypercorn", "granian"] = "uvicorn"
+    `application` is `bundled` or a name of the settings. `server` is `command` where those settings
+    hold the whole command line: then nothing else is chosen here.
+    """
+
+    application: str = BUNDLED
+    server: Literal["uvicorn", "gunicorn", "hypercorn", "granian", "command"] = "uvicorn"
     worker: Literal["uvicorn_worker", "asgi"] | None = None
-    workers: int = 1
+    workers: int | None = 1
     loop: Literal["uvloop", "asyncio"] | None = "uvloop"
     http: Literal["httptools", "h11"] | None = "httptools"
     threads: int | None = 40
@@ -46,9 +51,13 @@ class UrlTarget:
 
 @dataclass(frozen=True, config=STRICT)
 class NamedTarget:
-    """A configuration of the catalogue; replaced by its `Target` before a run is stored."""
+    """A configuration of the catalogue; replaced by its `Target` before a run is stored.
+
+    `application` None: the one that the configuration has.
+    """
 
     configuration: str
+    application: str | None = None
 
 
 def _target_kind(value: Any) -> str:

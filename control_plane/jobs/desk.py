@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from control_plane.analysis import estimate
+from control_plane.domain.check import wrong_fields
 from control_plane.domain.errors import Conflict, FieldError, InvalidInput, NotFound
 from control_plane.domain.limits import Limits
 from control_plane.domain.reading import read_spec
@@ -21,6 +22,7 @@ from control_plane.jobs.naming import title_of
 from control_plane.jobs.queue import Queue
 from control_plane.store.store import Draft, Store
 from control_plane.targets.catalogue import CATALOGUE, Configuration, configuration, name_of
+from control_plane.targets.chosen import misfits, moved, served
 from control_plane.targets.command import shown_command
 from control_plane.targets.machine import cpu_model
 
@@ -53,9 +55,11 @@ class Desk:
         """
         spec = read_spec(document, self._limits)
         if isinstance(spec.target, NamedTarget):
-            spec = replace(spec, target=configuration(spec.target.configuration))
+            spec = replace(spec, target=_resolved(spec.target))
         if isinstance(spec.target, UrlTarget):
             self._refuse_own_port(spec.target)
+        if isinstance(spec.target, Target):
+            self._refuse_misfits(spec)
         return replace(spec, title=spec.title.strip() or title_of(spec, name_of(spec.target)))
 
     def submit(
@@ -131,7 +135,7 @@ class Desk:
 
     def command_for(self, target: Target) -> str:
         """The server's command line, to copy."""
-        return shown_command(target)
+        return shown_command(target, application=served(target, self._bench.applications))
 
     def cpu_model(self) -> str:
         """The name of this machine's processor."""
@@ -147,9 +151,24 @@ class Desk:
     def _rate_of(self, spec: Spec) -> float | None:
         return self._store.last_rate(spec.client.strategy, name_of(spec.target))
 
+    def _refuse_misfits(self, spec: Spec) -> None:
+        """What the bounds of a spec alone cannot tell, or what came with a configuration."""
+        assert isinstance(spec.target, Target)
+        wrong = (
+            *misfits(spec.target, self._bench.applications),
+            *wrong_fields(spec, self._limits),
+        )
+        if wrong:
+            raise InvalidInput(f"{wrong[0].field}: {wrong[0].message}", wrong)
+
     def _refuse_own_port(self, target: UrlTarget) -> None:
         parts = urlsplit(target.url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         if port in self._bench.own_ports:
             message = f"Port {port} is this dashboard: load would go to itself."
             raise InvalidInput(message, (FieldError("target.url", message),))
+
+
+def _resolved(named: NamedTarget) -> Target:
+    target = configuration(named.configuration)
+    return moved(target, named.application) if named.application else target

@@ -30,8 +30,10 @@ from control_plane.jobs.silence import Silence
 from control_plane.load.events import Done, Opened
 from control_plane.load.plan import Plan
 from control_plane.load.process import LoadWorker
+from control_plane.targets.application import Application
+from control_plane.targets.chosen import served
 from control_plane.targets.cores import CorePlan
-from control_plane.targets.launch import RunningTarget, reach, start
+from control_plane.targets.launch import Place, RunningTarget, reach, start_application
 from control_plane.targets.watch import Watch, WindowUse
 
 LEAD_NS = 20_000_000
@@ -90,23 +92,19 @@ class TrialJob:
         if isinstance(chosen, UrlTarget):
             target = await reach(chosen, self.bench.own_ports)
         elif isinstance(chosen, Target):
-            target = await start(
-                chosen,
-                instance=self.bench.instance,
-                cores=self.cores.target,
-                state_dir=self.bench.state_dir,
-                paths=[
-                    request.path
-                    for stream in self.spec.workload.streams
-                    for request in stream.requests
-                ],
-            )
+            place = Place(self.bench.instance, self.cores.target, self.bench.state_dir)
+            target = await start_application(self._application(chosen), chosen, place)
         else:
             raise TargetFailed(f"The configuration {chosen.configuration!r} was never resolved.")
         try:
             yield target
         finally:
             await target.stop()
+
+    def _application(self, chosen: Target) -> Application:
+        streams = self.spec.workload.streams
+        paths = [request.path for stream in streams for request in stream.requests]
+        return served(chosen, self.bench.applications, paths)
 
     @asynccontextmanager
     async def _worker(self, plan: Plan) -> AsyncIterator[LoadWorker]:

@@ -1,21 +1,12 @@
-"""An application that a server can serve, and the environment it gets."""
+"""An application that a server can serve."""
 
-import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
 from control_plane.domain.errors import TargetFailed
-from control_plane.domain.spec import Target
-
-INSIDE = Path(__file__).parent / "inside"
-PASSED_ON = {
-    "HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER",
-    "VIRTUAL_ENV",
-}  # fmt: skip
-INSTANCE = "LOOPLAB_INSTANCE"
-LAUNCH = "LOOPLAB_LAUNCH"
+from control_plane.domain.spec import BUNDLED, Target
 
 
 @dataclass(frozen=True)
@@ -23,7 +14,11 @@ class Application:
     """`app` is an import string that resolves in `directory`, where the server runs.
 
     `ready_path` answers with a status below 500 once the application works. `reload_dir` is what
-    `--reload` watches, relative to `directory`.
+    `--reload` watches, relative to `directory`. `environment` holds fixed values.
+
+    The rest belongs to applications of the settings: `factory` when `app` makes the application,
+    `command` instead of `app` where no server of ours is used, `python` the interpreter of its own
+    environment (None: ours), `env_file` and the names `passed_on` from our environment.
     """
 
     app: str
@@ -31,7 +26,27 @@ class Application:
     ready_path: str = "/"
     reload_dir: str = "."
     start_timeout_s: float = 15.0
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    name: str = BUNDLED
+    factory: bool = False
+    command: tuple[str, ...] = ()
+    python: Path | None = None
+    env_file: Path | None = None
+    passed_on: tuple[str, ...] = ()
+
+    @property
+    def own(self) -> bool:
+        """Whether the settings describe it, so that it does not come with Looplab."""
+        return self.name != BUNDLED
+
+    @property
+    def called(self) -> str:
+        """The import string for servers that have no option for a factory."""
+        return f"{self.app}()" if self.factory else self.app
+
+
+Applications = Mapping[str, Application]
+"""Those of the settings, by name."""
 
 
 def bundled(paths: Collection[str] = ()) -> Application:
@@ -52,7 +67,9 @@ def scratch_folder(state_dir: Path) -> Path:
 
 
 def settings_of(target: Target) -> dict[str, str]:
-    """What the bundled application reads from its environment."""
+    """What the bundled application reads from its environment; another reads nothing of it."""
+    if target.application != BUNDLED:
+        return {}
     named = {"threads": target.threads, **target.settings}
     return {
         f"TARGET_{name.upper()}": _written(value)
@@ -65,19 +82,3 @@ def _written(value: float | str) -> str:
     """Whole numbers without the point that JSON may have given them."""
     whole = isinstance(value, float) and value.is_integer()
     return str(int(value)) if whole else str(value)
-
-
-def environment_of(
-    application: Application, target: Target, instance: str, launch: str
-) -> dict[str, str]:
-    """Built from a list of what may pass, so that no secret of the control plane reaches a target.
-
-    `instance` and `launch` mark every process that comes from this start.
-    """
-    passed = {
-        name: value
-        for name, value in os.environ.items()
-        if name in PASSED_ON or name.startswith("LC_")
-    }
-    marks = {INSTANCE: instance, LAUNCH: launch, "PYTHONPATH": str(INSIDE)}
-    return passed | settings_of(target) | dict(application.environment) | marks

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 
 from control_plane.domain.errors import FieldError, InvalidInput
-from control_plane.domain.spec import NamedTarget, Target, UrlTarget
+from control_plane.domain.spec import BUNDLED, NamedTarget, Target, UrlTarget
 from control_plane.targets.command import DEFAULT_THREADS
 
 _DEFAULT = Target()
@@ -44,6 +44,10 @@ def name_of(target: Target | UrlTarget | NamedTarget) -> str:
 
 
 def _parts(target: Target) -> Iterator[str]:
+    if target.application != BUNDLED:
+        yield target.application
+    if target.workers is None:
+        return
     yield target.server
     yield _counted(target.workers, "worker")
     yield from filter(None, (target.worker, target.loop))

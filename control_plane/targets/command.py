@@ -1,12 +1,22 @@
 """The server's command line for a configuration."""
 
 import shlex
+import sys
 
+from control_plane.domain.check import DEFAULT_THREADS
 from control_plane.domain.spec import Target
 from control_plane.targets.application import Application, bundled, settings_of
 from control_plane.targets.servers import SERVERS, Endpoint
 
-DEFAULT_THREADS = 40
+__all__ = ["DEFAULT_THREADS", "arguments", "command", "shown_command"]
+
+
+def arguments(target: Target, at: Endpoint) -> list[str]:
+    """What is executed: a server is run as a module of the application's own interpreter."""
+    if target.server == "command":
+        return command(target, at.host, at.port, at.served)
+    program = str(at.served.python or sys.executable)
+    return [program, "-m", *command(target, at.host, at.port, at.served)]
 
 
 def command(
@@ -14,6 +24,10 @@ def command(
 ) -> list[str]:
     """The argument list, program first; without `application`, for the bundled one."""
     at = Endpoint(application or bundled(), host, port)
+    if target.server == "command":
+        return [
+            one.replace("{host}", host).replace("{port}", str(port)) for one in at.served.command
+        ]
     return [target.server, *SERVERS[target.server](target, at)]
 
 
@@ -24,6 +38,8 @@ def shown_command(
     application: Application | None = None,
 ) -> str:
     """A line to copy into a shell; the settings that the application reads stand before it."""
+    if application is not None and application.own:
+        return shlex.join(arguments(target, Endpoint(application, host, port)))
     settings = settings_of(target)
     if target.threads == DEFAULT_THREADS:
         del settings["TARGET_THREADS"]

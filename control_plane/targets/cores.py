@@ -34,7 +34,8 @@ def available_cores() -> tuple[int, ...]:
 def share_cores(spec: Spec, available: Collection[int]) -> CorePlan:
     """`auto`: a core for each worker of the target, the others for the load workers.
 
-    Where there are more processes than cores, and for a target that we do not start, all share.
+    Where there are more processes than cores, and for a target that we do not start or whose
+    processes nobody has counted, all share.
     Raises TargetFailed when the spec names a core that is not available.
     """
     if isinstance(spec.cores, Cores):
@@ -42,7 +43,7 @@ def share_cores(spec: Spec, available: Collection[int]) -> CorePlan:
     if spec.cores == "shared" or not isinstance(spec.target, Target):
         return SHARED
     cores, workers = sorted(available), spec.target.workers
-    if workers + len(spec.workload.streams) > len(cores):
+    if workers is None or workers + len(spec.workload.streams) > len(cores):
         return SHARED
     return CorePlan(tuple(cores[:workers]), tuple(cores[workers:]), "apart")
 

@@ -11,12 +11,15 @@ from pathlib import Path
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.spec import Target
 from control_plane.targets.address import free_ports, listening_host
-from control_plane.targets.application import Application, bundled, environment_of, scratch_folder
-from control_plane.targets.command import command, shown_command
+from control_plane.targets.application import Application, bundled, scratch_folder
+from control_plane.targets.command import arguments, shown_command
 from control_plane.targets.external import reach
+from control_plane.targets.prerequisites import missing
 from control_plane.targets.readiness import Sign, until_ready
 from control_plane.targets.running import RunningTarget, StartedTarget
+from control_plane.targets.servers import Endpoint
 from control_plane.targets.supervised import Orders, Supervised
+from control_plane.targets.variables import environment_of, secrets_of
 
 __all__ = ["Place", "RunningTarget", "reach", "start", "start_application"]
 
@@ -59,6 +62,8 @@ async def start_application(
     """Like `start`, for any application."""
     if sys.platform != "linux":
         raise TargetFailed("Targets can be started on Linux only: give the URL of a running one.")
+    for lack in missing(application):
+        raise TargetFailed(f"start: {lack}")
     host, owner = listening_host(), ""
     for port in islice(place.ports(host), TRIES):
         attempt = _Attempt(application, target, place, host, port)
@@ -101,10 +106,16 @@ class _Attempt:
         for folder in (self.place.state_dir, scratch.parent, scratch):
             folder.mkdir(mode=0o700, exist_ok=True)
         environment = environment_of(self.application, self.target, self.place.instance, launch)
-        environment["TARGET_DIRECTORY"] = str(scratch)
-        arguments = [sys.executable, "-m", *self._command()]
-        directory = self.application.directory
-        return Orders(arguments, directory, environment, scratch, self.place.cores)
+        if not self.application.own:
+            environment["TARGET_DIRECTORY"] = str(scratch)
+        return Orders(
+            arguments(self.target, Endpoint(self.application, self.host, self.port)),
+            self.application.directory,
+            environment,
+            scratch,
+            self.place.cores,
+            secrets_of(self.application),
+        )
 
     def _sign(self) -> Sign:
         application = self.application
@@ -112,12 +123,9 @@ class _Attempt:
             self.host,
             self.port,
             application.ready_path,
-            self.target.workers,
+            self.target.workers or 1,
             application.start_timeout_s,
         )
-
-    def _command(self) -> list[str]:
-        return command(self.target, self.host, self.port, self.application)
 
     def _shown(self) -> str:
         return shown_command(self.target, self.host, self.port, self.application)

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -15,8 +16,9 @@ class Output:
     No pipe stands between server and control plane, so a server never waits for a slow reader.
     """
 
-    def __init__(self, lines: int) -> None:
-        """At most `lines` lines, above 0, are ever shown."""
+    def __init__(self, lines: int, secrets: Mapping[str, str] | None = None) -> None:
+        """At most `lines` lines, above 0, are ever shown; values of `secrets` by name alone."""
+        self._secrets = dict(secrets or {})
         self.descriptor = os.memfd_create("looplab-output", os.MFD_CLOEXEC)
         fcntl.fcntl(self.descriptor, fcntl.F_SETFL, os.O_APPEND)
         self._most = lines
@@ -46,6 +48,8 @@ class Output:
         size = os.fstat(self.descriptor).st_size
         start = max(0, size - READ_BYTES)
         text = os.pread(self.descriptor, READ_BYTES, start).decode(errors="replace")
+        for name, value in self._secrets.items():
+            text = text.replace(value, f"[{name}]")
         lines = text.lstrip("\0").splitlines()
         whole = lines[1:] if start else lines
         return tuple(line[:_LONGEST_LINE] for line in whole[-self._most :])

@@ -32,9 +32,9 @@ _GUNICORN_WORKERS = {
 
 
 def _uvicorn(target: Target, at: Endpoint) -> list[str]:
-    arguments = [at.served.app, "--host", at.host, "--port", str(at.port)]
+    arguments = [at.served.app, *_factory(at), "--host", at.host, "--port", str(at.port)]
     arguments += ["--loop", str(target.loop), "--http", str(target.http)]
-    if target.workers > 1:
+    if target.workers != 1:
         arguments += ["--workers", str(target.workers)]
     if target.reload:
         arguments += ["--reload", "--reload-dir", at.served.reload_dir]
@@ -49,7 +49,7 @@ def _uvicorn(target: Target, at: Endpoint) -> list[str]:
 def _gunicorn(target: Target, at: Endpoint) -> list[str]:
     """Without its control socket, which all gunicorns of a user share."""
     worker = _GUNICORN_WORKERS[str(target.worker), str(target.loop)]
-    arguments = [at.served.app, "--bind", f"{at.host}:{at.port}", "--worker-class", worker]
+    arguments = [at.served.called, "--bind", f"{at.host}:{at.port}", "--worker-class", worker]
     arguments += ["--workers", str(target.workers), "--no-control-socket"]
     if target.worker == "asgi":
         arguments += ["--asgi-loop", str(target.loop)]
@@ -60,7 +60,7 @@ def _gunicorn(target: Target, at: Endpoint) -> list[str]:
 
 
 def _hypercorn(target: Target, at: Endpoint) -> list[str]:
-    arguments = [at.served.app, "--bind", f"{at.host}:{at.port}"]
+    arguments = [at.served.called, "--bind", f"{at.host}:{at.port}"]
     arguments += ["--worker-class", str(target.loop), "--workers", str(target.workers)]
     arguments += ["--keep-alive", str(target.keep_alive_s), "--backlog", str(target.backlog)]
     arguments += ["--reload"] if target.reload else []
@@ -68,11 +68,16 @@ def _hypercorn(target: Target, at: Endpoint) -> list[str]:
 
 
 def _granian(target: Target, at: Endpoint) -> list[str]:
-    arguments = [at.served.app, "--interface", "asgi", "--host", at.host, "--port", str(at.port)]
+    arguments = [at.served.app, *_factory(at), "--interface", "asgi"]
+    arguments += ["--host", at.host, "--port", str(at.port)]
     arguments += ["--workers", str(target.workers), "--loop", str(target.loop)]
     arguments += ["--backlog", str(target.backlog)]
     arguments += ["--reload", "--reload-paths", at.served.reload_dir] if target.reload else []
     return [*arguments, "--access-log" if target.access_log else "--no-access-log"]
+
+
+def _factory(at: Endpoint) -> list[str]:
+    return ["--factory"] if at.served.factory else []
 
 
 SERVERS: dict[str, Arguments] = {

@@ -8,15 +8,15 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from control_plane.domain.errors import TargetFailed
 from control_plane.targets import tree
-from control_plane.targets.application import LAUNCH
 from control_plane.targets.output import Output
 from control_plane.targets.sweep import end_marked
+from control_plane.targets.variables import LAUNCH
 
 GUARD = Path(__file__).with_name("guard.py")
 GUARD_PATIENCE_S = 1.0
@@ -27,7 +27,8 @@ GUARD_PATIENCE_S = 1.0
 class Orders:
     """One server to be started.
 
-    `scratch` is a folder of its own that goes when it goes; `cores` None means all.
+    `scratch` is a folder of its own that goes when it goes; `cores` None means all. `secrets` are
+    values, by name, that stand in no line of its log.
     """
 
     command: Sequence[str]
@@ -35,6 +36,7 @@ class Orders:
     environment: Mapping[str, str]
     scratch: Path
     cores: Collection[int] | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class Supervised:
@@ -54,7 +56,7 @@ class Supervised:
     async def start(cls, orders: Orders, *, log_lines: int) -> Self:
         """Returns as soon as the guard runs; `server` tells when the server does."""
         cores = ",".join(map(str, sorted(orders.cores or ()))) or "all"
-        output = Output(log_lines)
+        output = Output(log_lines, orders.secrets)
         try:
             process = await asyncio.create_subprocess_exec(
                 *[sys.executable, "-I", "-S", str(GUARD), cores, str(orders.scratch)],

@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 from control_plane.targets import tree
-from control_plane.targets.application import INSTANCE, scratch_folder
+from control_plane.targets.application import scratch_folder
+from control_plane.targets.variables import INSTANCE
 
 PATIENCE_S = 2.0
 

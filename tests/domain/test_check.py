@@ -4,7 +4,7 @@ import pytest
 
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.limits import Limits
-from control_plane.domain.reading import read_spec
+from control_plane.domain.reading import read_spec, write_spec
 from tests.domain.documents import Document, changed, load
 
 STREAM = "workload.streams.0"
@@ -190,11 +190,29 @@ def test_reload_runs_one_worker():
     assert [error.field for error in refused(document)] == ["target.workers"]
 
 
-def test_only_the_bundled_application_and_its_settings():
-    assert refused(changed("target.application", "shop.main:app"))[0].field == "target.application"
+def test_settings_and_threads_belong_to_the_bundled_application():
+    for name, value in (("settings", {"log_s": 1}), ("threads", 4)):
+        document = changed(f"target.{name}", value)
+        document["target"]["application"] = "shop"
+        assert [error.field for error in refused(document)] == [f"target.{name}"]
     (error,) = refused(changed("target.settings", {"PATH": "x"}))
     assert error.field == "target.settings.PATH"
     assert read_spec(changed("target.settings", {"log_s": 0.1}), Limits())
+
+
+def test_beside_a_command_nothing_else_is_chosen():
+    spec = read_spec(changed("target", {"application": "shop", "server": "command"}), Limits())
+    target = write_spec(spec)["target"]
+    assert (target["workers"], target["loop"], target["threads"]) == (None, None, None)
+    document = changed("target", {"application": "shop", "server": "command", "workers": 2})
+    assert [error.field for error in refused(document)] == ["target.workers"]
+    document = changed("target", {"workers": None})
+    assert [error.field for error in refused(document)] == ["target.workers"]
+
+
+def test_what_is_left_out_is_null_where_the_server_lacks_it():
+    spec = read_spec(changed("target", {"server": "granian"}), Limits())
+    assert write_spec(spec)["target"]["http"] is None
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from control_plane.targets import tree
-from control_plane.targets.application import INSIDE
+from control_plane.targets.variables import INSIDE
 from tests.targets.place import until
 
 

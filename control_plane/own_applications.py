@@ -1,0 +1,205 @@
+"""Applications of the settings: `looplab.toml`, or `[tool.looplab]` of pyproject.toml."""
+
+import os
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from control_plane.domain.errors import SettingsError
+from control_plane.targets.application import Application, Applications
+
+OWN_FILE = "looplab.toml"
+PROJECT_FILE = "pyproject.toml"
+LONGEST_FILE_BYTES = 1_000_000
+
+_NAME = r"[a-z0-9][a-z0-9_-]{0,39}"
+_TAKEN = {"bundled", "url", "own"}
+_IMPORT = r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*"
+_VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:=(.*))?", re.DOTALL)
+
+
+def _matching(pattern: str, remedy: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(remedy)
+        return value
+
+    return AfterValidator(check)
+
+
+class _Own(BaseModel):
+    """One application as it is written."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+    app: Annotated[str, _matching(_IMPORT, "write module:name, such as shop.main:app")] | None = (
+        None
+    )
+    factory: bool = False
+    command: list[str] | None = None
+    python: str | None = None
+    directory: str = "."
+    env_file: str | None = None
+    environment: list[str] = []
+    ready_path: Annotated[
+        str, _matching(r"/[!-~]{0,1999}", "write a path, such as /health, without spaces")
+    ] = "/"
+    start_timeout_s: float = Field(default=15.0, ge=0.1, le=600)
+
+    @field_validator("command", mode="before")
+    @classmethod
+    def _words(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return shlex.split(value)
+        except ValueError as error:
+            raise ValueError(f"the quotes do not match ({error})") from None
+
+    @field_validator("command")
+    @classmethod
+    def _placed(cls, value: list[str] | None) -> list[str] | None:
+        if value is not None and not value:
+            raise ValueError("name a program and its arguments")
+        missing = [one for one in ("{host}", "{port}") if one not in " ".join(value or [])]
+        if value is not None and missing:
+            raise ValueError(f"write {missing[0]} where the server is told it")
+        return value
+
+    @field_validator("environment")
+    @classmethod
+    def _variables(cls, value: list[str]) -> list[str]:
+        for one in value:
+            found = _VARIABLE.fullmatch(one)
+            name = one.partition("=")[0][:40]
+            if found is None or "\0" in one:
+                raise ValueError(f"{name!r} is no variable: write NAME, or NAME=value")
+            if name.startswith("LOOPLAB_"):
+                raise ValueError(f"{name} belongs to Looplab: leave it out")
+        return value
+
+    @field_validator("python", "directory", "env_file")
+    @classmethod
+    def _path(cls, value: str | None) -> str | None:
+        if value is not None and (not value.strip() or "\0" in value):
+            raise ValueError("name a path, relative to this file")
+        return value
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.app is None) == (self.command is None):
+            raise ValueError("give exactly one of app and command")
+        if self.factory and self.command is not None:
+            raise ValueError("factory goes with app: leave it out beside command")
+        return self
+
+    def placed(self, name: str, folder: Path) -> Application:
+        """With its paths relative to `folder`; a link to an interpreter stays the link."""
+
+        def path(value: str | None) -> Path | None:
+            if value is None:
+                return None
+            return Path(os.path.normpath(folder / Path(value).expanduser()))
+
+        pairs = [one.partition("=") for one in self.environment]
+        return Application(
+            app=self.app or "",
+            directory=path(self.directory) or folder,
+            ready_path=self.ready_path,
+            start_timeout_s=self.start_timeout_s,
+            environment={variable: value for variable, sign, value in pairs if sign},
+            name=name,
+            factory=self.factory,
+            command=tuple(self.command or ()),
+            python=path(self.python),
+            env_file=path(self.env_file),
+            passed_on=tuple(variable for variable, sign, _ in pairs if not sign),
+        )
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(_NAME, value) or value in _TAKEN:
+        raise ValueError("name it with small letters, digits, - and _, and not bundled, url or own")
+    return value
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    applications: dict[Annotated[str, AfterValidator(_name)], _Own] = {}
+
+
+def read_applications(config: Path | None = None) -> Applications:
+    """From `config`, else from looplab.toml here, else from pyproject.toml here; else none.
+
+    Raises SettingsError with one line that names file, key, value and remedy.
+    """
+    path, section = config or Path(OWN_FILE), ""
+    if config is None and not path.exists():
+        path, section = Path(PROJECT_FILE), "tool.looplab"
+        if not path.exists():
+            return {}
+    document = _parsed(path)
+    for key in filter(None, section.split(".")):
+        document = document.get(key, {}) if isinstance(document, dict) else {}
+    try:
+        read = _File.model_validate(document)
+    except ValidationError as error:
+        raise SettingsError(_line(path, section, error.errors()[0])) from None
+    folder = Path.cwd() / path.parent
+    return {name: one.placed(name, folder) for name, one in read.applications.items()}
+
+
+def _parsed(path: Path) -> Any:
+    try:
+        with path.open("rb") as file:
+            text = file.read(LONGEST_FILE_BYTES + 1)
+        if len(text) > LONGEST_FILE_BYTES:
+            raise SettingsError(f"{path} is above the limit of {LONGEST_FILE_BYTES:,} bytes.")
+        return tomllib.loads(text.decode())
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}.") from None
+    except (ValueError, RecursionError) as error:
+        raise SettingsError(f"{path} is not readable TOML: {error}.") from None
+
+
+_MESSAGES = {
+    "extra_forbidden": "there is no such key: take it out or correct it",
+    "string_type": "give text, in quotes",
+    "bool_type": "give true or false",
+    "list_type": "give a list, in brackets",
+    "float_type": "give a number of seconds",
+    "dict_type": "give a table",
+    "model_type": "give a table, such as [applications.shop]",
+    "greater_than_equal": "give 0.1 to 600 seconds",
+    "less_than_equal": "give 0.1 to 600 seconds",
+    "finite_number": "give 0.1 to 600 seconds",
+}
+
+
+def _line(path: Path, section: str, error: ErrorDetails) -> str:
+    keys = [str(part) for part in error["loc"] if part != "[key]"]
+    key = ".".join(filter(None, (section, *keys)))
+    message = _MESSAGES.get(error["type"], error["msg"].removeprefix("Value error, "))
+    return f"{path}: {' '.join(_shown(key, keys, error['input']))}: {message}."
+
+
+def _shown(key: str, keys: list[str], value: object) -> Iterator[str]:
+    """Values of variables, and whole tables that may hold them, are not repeated."""
+    yield key[:120]
+    if "environment" not in keys and not isinstance(value, (dict, BaseModel)):
+        yield repr(value)[:60]

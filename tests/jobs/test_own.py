@@ -1,0 +1,59 @@
+"""A run of an application outside the project, through the job, with load."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests import own
+from tests.dashboard import Dashboard, dashboard, items_spec
+
+
+@pytest.fixture(scope="module")
+def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    folder = tmp_path_factory.mktemp("own")
+    own.project(folder / "shop")
+    arguments = ["--config", "shop/looplab.toml"]
+    with dashboard(folder, arguments, {"SHOP_KEY": "hunter2-long"}) as started:
+        yield started
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ({"application": "shop", "loop": "asyncio"}, "shop/env/bin/python -m uvicorn shop:app"),
+        ({"application": "plain", "server": "command"}, "python server.py 127.0.0."),
+        (
+            {"configuration": "uvicorn, 1 worker, asyncio", "application": "shop"},
+            "shop/env/bin/python -m uvicorn shop:app",
+        ),
+    ],
+    ids=["import string", "command", "configuration"],
+)
+def test_it_is_measured_like_the_bundled_one(
+    looplab: Dashboard, target: dict[str, str], words: str
+) -> None:
+    run = looplab.finished(looplab.submit(items_spec(target=target)))
+    (stream,) = run["streams"]
+    assert (stream["completed"], stream["errors"]) == (200, {})
+    assert words in run["command"]
+    assert run["trials"][0]["target"]["cpu_s"] is not None
+    assert run["spec"]["target"]["application"] == target["application"]
+    assert run["title"].endswith(f"{target['application']}{', uvicorn' * ('uvicorn' in words)}"
+                                 f"{', 1 worker, asyncio' * ('uvicorn' in words)}")  # fmt: skip
+    assert "hunter2" not in str(run)
+
+
+def test_what_does_not_exist_or_fit_is_refused_at_its_field(looplab: Dashboard) -> None:
+    for target, field, words in (
+        ({"application": "shoe"}, "target.application", "There are: bundled, plain, shop."),
+        ({"application": "plain"}, "target.server", '"server": "command"'),
+        ({"server": "command"}, "target.server", "The bundled application has no command"),
+        (
+            {"configuration": "uvicorn, 1 worker, uvloop, 4 threads", "application": "shop"},
+            "target.threads", "Only the bundled application",
+        ),
+    ):  # fmt: skip
+        answer = looplab.post("/api/runs", items_spec(target=target))
+        assert answer.status_code == 422
+        (error,) = answer.json()["fields"]
+        assert (error["field"], words in error["message"]) == (field, True)

@@ -1,0 +1,93 @@
+"""An application outside the project, with a virtual environment of its own."""
+
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+APPLICATION = """
+import os
+
+from fastapi import FastAPI
+
+app = FastAPI()
+
+
+@app.get("/items/{item_id}")
+def item(item_id: int) -> dict[str, int]:
+    return {"item_id": item_id}
+
+
+@app.get("/seen")
+def seen() -> dict[str, str]:
+    return dict(os.environ)
+
+
+@app.get("/prefix")
+def prefix() -> str:
+    import sys
+    return sys.prefix
+
+
+@app.post("/items/")
+def add(name: str) -> str:
+    return name
+
+
+def make() -> FastAPI:
+    return app
+"""
+
+SERVER = """
+import http.server
+import sys
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, *args):
+        pass
+
+
+http.server.ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])), Handler).serve_forever()
+"""
+
+
+def environment(folder: Path, *, packages: bool = True) -> Path:
+    """The interpreter of a new environment, which sees our packages by a .pth file or none."""
+    venv.create(folder, symlinks=True)
+    site = folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+    if packages:
+        ours = sysconfig.get_path("purelib")
+        (site / "site-packages" / "ours.pth").write_text(ours)
+    return folder / "bin" / "python"
+
+
+def project(folder: Path) -> Path:
+    """shop.py, served by import string, and server.py, by its command; looplab.toml for both."""
+    folder.mkdir(exist_ok=True)
+    environment(folder / "env")
+    (folder / "shop.py").write_text(APPLICATION)
+    (folder / "server.py").write_text(SERVER)
+    settings = folder / "looplab.toml"
+    settings.write_text(
+        """
+        [applications.shop]
+        app = "shop:app"
+        python = "env/bin/python"
+        ready_path = "/prefix"
+        environment = ["SHOP_KEY", "SHOP_MODE=fast"]
+
+        [applications.plain]
+        command = "python server.py {host} {port}"
+        python = "env/bin/python"
+        """
+    )
+    return settings
