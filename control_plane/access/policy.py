@@ -44,6 +44,7 @@ ROUTES: dict[Role, tuple[str, ...]] = {
         "GET /runs/{run_id}/figures/{name}.csv",
         "GET /runs/{run_id}/live",
         "GET /targets",
+        "GET /targets/new",
         "GET /workloads",
     ),
     "operator": (
@@ -59,6 +60,8 @@ ROUTES: dict[Role, tuple[str, ...]] = {
         "POST /runs/tag",
         "POST /runs/{run_id}/again",
         "POST /runs/{run_id}/cancel",
+        "POST /targets/new",
+        "POST /targets/remove",
     ),
 }
 

@@ -18,11 +18,12 @@ from control_plane.domain.run import Live, Run
 from control_plane.domain.spec import NamedTarget, Spec, Target, UrlTarget
 from control_plane.domain.states import State
 from control_plane.jobs.bench import Bench
+from control_plane.jobs.catalogue import Catalogue
 from control_plane.jobs.naming import title_of
 from control_plane.jobs.queue import Queue
 from control_plane.store.store import Draft, Store
-from control_plane.targets.catalogue import CATALOGUE, Configuration, configuration, name_of
-from control_plane.targets.chosen import misfits, moved, served
+from control_plane.targets.catalogue import Configuration, name_of
+from control_plane.targets.chosen import misfits, served
 from control_plane.targets.command import shown_command
 from control_plane.targets.machine import cpu_model
 
@@ -43,6 +44,7 @@ class Desk:
 
     def __init__(self, store: Store, limits: Limits, bench: Bench) -> None:
         self._store, self._limits, self._bench = store, limits, bench
+        self.catalogue = Catalogue(store, self.check)
         self._queue = Queue(store, bench, lambda run: self._rate_of(run.spec))
 
     async def close(self) -> None:
@@ -55,7 +57,7 @@ class Desk:
         """
         spec = read_spec(document, self._limits)
         if isinstance(spec.target, NamedTarget):
-            spec = replace(spec, target=_resolved(spec.target))
+            spec = replace(spec, target=self.catalogue.target(spec.target))
         if isinstance(spec.target, UrlTarget):
             self._refuse_own_port(spec.target)
         if isinstance(spec.target, Target):
@@ -128,7 +130,7 @@ class Desk:
             return QueueView(None, None, queued)
 
     def configurations(self) -> tuple[Configuration, ...]:
-        return CATALOGUE
+        return self.catalogue.all()
 
     def name_of(self, target: Target | UrlTarget | NamedTarget) -> str:
         return name_of(target)
@@ -167,8 +169,3 @@ class Desk:
         if port in self._bench.own_ports:
             message = f"Port {port} is this dashboard: load would go to itself."
             raise InvalidInput(message, (FieldError("target.url", message),))
-
-
-def _resolved(named: NamedTarget) -> Target:
-    target = configuration(named.configuration)
-    return moved(target, named.application) if named.application else target

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from control_plane.pages import (
     compare,
+    configurations,
     docs,
     exports,
     history,
@@ -22,6 +23,7 @@ router.include_router(home.router)
 router.include_router(new_run.router)
 router.include_router(history.router)
 router.include_router(targets.router)
+router.include_router(configurations.router)
 router.include_router(workloads.router)
 router.include_router(docs.router)
 router.include_router(queue.router)

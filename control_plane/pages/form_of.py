@@ -52,9 +52,13 @@ def _target(
     yield "target.url", (target.url if isinstance(target, UrlTarget) else "",)
     known = [one.name for one in configurations if one.target == target]
     unknown = isinstance(target, Target) and not known
-    ticked = [OWN] if unknown else known or [configurations[0].name]
-    yield "target.configuration", tuple(ticked)
-    own = target if isinstance(target, Target) else _USUAL
+    ticked = OWN if unknown else (known or [configurations[0].name])[0]
+    yield "target.configuration", (ticked,)
+    yield from own_fields(target if isinstance(target, Target) else _USUAL)
+
+
+def own_fields(own: Target) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The fields of a configuration's parts."""
     yield "target.server", (f"{own.server} {own.worker or ''}".strip(),)
     for name in _OWN_FIELDS:
         value = getattr(own, name)

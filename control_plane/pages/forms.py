@@ -86,10 +86,10 @@ def _targets(answers: Answers) -> list[Document]:
     if not ticked:
         answers.refuse("target.configuration", "Tick at least one.")
     named: list[Document] = [{"configuration": name} for name in ticked if name != OWN]
-    return named + ([_own_target(answers)] if OWN in ticked or not ticked else [])
+    return named + ([own_target(answers)] if OWN in ticked or not ticked else [])
 
 
-def _own_target(answers: Answers) -> Document:
+def own_target(answers: Answers) -> Document:
     """What its server lacks is null, whatever the hidden fields say."""
     form = answers.form
     server, _, worker = form.text("target.server", "uvicorn").partition(" ")

@@ -38,13 +38,14 @@ _PURPOSES = (
 
 @dataclass(frozen=True)
 class Row:
-    """`missing_extra`: what installs its server; None where it is there."""
+    """`missing_extra`: what installs its server; None where it is there. `builtin`: it stays."""
 
     name: str
     purpose: str
     command: str
     available: bool
     missing_extra: str | None
+    builtin: bool
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def _rows(desk: Desk, server: str) -> tuple[Row, ...]:
             desk.command_for(one.target),
             one.available,
             one.missing_extra,
+            one.builtin,
         )
         for one in desk.configurations()
         if one.target.server == server

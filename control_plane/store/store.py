@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sqlmodel import select
 
+from control_plane.store.configurations import Configurations
 from control_plane.store.database import Database
 from control_plane.store.lock import Lock
 from control_plane.store.reader import Reader, RunPage
@@ -16,7 +17,7 @@ from control_plane.store.writer import Writer
 __all__ = ["Draft", "RunPage", "Store", "open_store"]
 
 
-class Store(Reader, Writer):
+class Store(Reader, Writer, Configurations):
     """An open database that this process alone changes. Thread-safe.
 
     `instance` is the random id of this file, by which processes that belong to it are marked.

@@ -29,6 +29,15 @@ class Submission(SQLModel, table=True):
     runs: int
 
 
+class ConfigurationRow(SQLModel, table=True):
+    """A configuration that somebody added; `target` is JSON."""
+
+    __tablename__: ClassVar[Any] = "configuration"
+
+    name: str = Field(primary_key=True)
+    target: str
+
+
 class RunRow(SQLModel, table=True):
     """`epoch` counts the changes of state. `rate_per_s` is the throughput of all streams."""
 

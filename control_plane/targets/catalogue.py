@@ -1,7 +1,8 @@
 """The configurations that come with Looplab, and the name of any other."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.util import find_spec
 
 from control_plane.domain.errors import FieldError, InvalidInput
@@ -24,12 +25,12 @@ class Configuration:
     missing_extra: str | None
 
 
-def configuration(name: str) -> Target:
-    """Raises InvalidInput naming what exists."""
-    for known in CATALOGUE:
-        if known.name == name:
-            return known.target
-    names = "; ".join(known.name for known in CATALOGUE)
+def configuration(name: str, known: Sequence[Configuration] = ()) -> Target:
+    """Of `known`, or of those that come with Looplab. Raises InvalidInput naming what exists."""
+    for one in known or CATALOGUE:
+        if one.name == name:
+            return one.target
+    names = "; ".join(one.name for one in known or CATALOGUE)
     message = f"There is no configuration {name[:60]!r}. There are: {names}."
     raise InvalidInput(message, (FieldError("target.configuration", message),))
 
@@ -67,13 +68,20 @@ def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _builtin(target: Target) -> Configuration:
+def described(target: Target, *, name: str = "", builtin: bool = True) -> Configuration:
+    """Whether its server is installed, beside it; without a name it gets the one that tells it
+    apart."""
     needed = [target.server, *(["uvicorn_worker"] if target.worker == "uvicorn_worker" else [])]
-    available = all(find_spec(module) is not None for module in needed)
+    available = all(_installed(module) for module in needed)
     missing = None if available else SERVERS_EXTRA.get(target.server)
     return Configuration(
-        name_of(target), target, builtin=True, available=available, missing_extra=missing
+        name or name_of(target), target, builtin=builtin, available=available, missing_extra=missing
     )
+
+
+@cache
+def _installed(module: str) -> bool:
+    return find_spec(module) is not None
 
 
 _GUNICORN = replace(_DEFAULT, server="gunicorn", worker="uvicorn_worker", reuse_port=False)
@@ -82,7 +90,7 @@ _HYPERCORN = replace(_DEFAULT, server="hypercorn", http=None)
 _GRANIAN = replace(_DEFAULT, server="granian", http=None, keep_alive_s=None)
 
 CATALOGUE: tuple[Configuration, ...] = tuple(
-    _builtin(target)
+    described(target)
     for target in (
         _DEFAULT,
         replace(_DEFAULT, loop="asyncio"),

@@ -23,26 +23,28 @@ NEXT = '''
 """Give runs a colour and break where `fault` says so."""
 import sqlalchemy as sa
 from alembic import op
-revision = "0002"
-down_revision = "0001"
+revision = "{after}"
+down_revision = "{head}"
 def upgrade():
     with op.batch_alter_table("run", recreate="always") as run:
         run.add_column(sa.Column("colour", sa.String(), server_default="red"))
     op.execute("UPDATE run SET title = title || '!'")
     op.execute("{fault}")
 '''
+AFTER = f"{int(HEAD) + 1:04}"
 
 
 @pytest.fixture
 def newer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A function that adds a revision 0002 which ends with the given statement."""
+    """A function that adds a revision which ends with the given statement."""
 
     def add(fault: str) -> None:
         folder = tmp_path / "migrations"
         shutil.copytree(schema.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-        (folder / "versions" / "0002_colour.py").write_text(NEXT.format(fault=fault))
+        text = NEXT.format(fault=fault, head=HEAD, after=AFTER)
+        (folder / "versions" / f"{AFTER}_colour.py").write_text(text)
         monkeypatch.setattr(schema, "MIGRATIONS", folder)
-        monkeypatch.setattr(schema, "HEAD", "0002")
+        monkeypatch.setattr(schema, "HEAD", AFTER)
 
     return add
 
@@ -79,7 +81,7 @@ def test_head_is_the_last_revision() -> None:
 def test_a_newer_schema_is_refused_and_both_are_named(filled: Path) -> None:
     ask(filled, "UPDATE alembic_version SET version_num = '0999'")
     before = digest(filled)
-    with pytest.raises(StoreError, match=r"0999.*0001"):
+    with pytest.raises(StoreError, match=f"0999.*{HEAD}"):
         open_store(filled)
     assert digest(filled) == before
 
@@ -88,14 +90,14 @@ def test_an_older_schema_is_copied_and_brought_up_to_date(filled: Path, newer) -
     newer("SELECT 1")
     rows = ask(filled, "SELECT count(*) FROM trial_stream")
     schema.prepare(filled)
-    assert ask(filled, "SELECT version_num FROM alembic_version") == [("0002",)]
+    assert ask(filled, "SELECT version_num FROM alembic_version") == [(AFTER,)]
     assert ask(filled, "SELECT title, colour FROM run") == [("kept!", "red")]
     assert ask(filled, "SELECT count(*) FROM trial_stream") == rows
     assert sound(filled)
-    (copy,) = filled.parent.glob("runs.db.schema-0001-*")
+    (copy,) = filled.parent.glob(f"runs.db.schema-{HEAD}-*")
     assert copy.stat().st_mode & 0o777 == 0o600
     assert ask(copy, "SELECT title FROM run") == [("kept",)]
-    assert schema.schema_version(copy) == "0001"
+    assert schema.schema_version(copy) == HEAD
 
 
 @pytest.mark.parametrize("fault", ["DELETE FROM run", "INSERT INTO nowhere VALUES (1)"])
@@ -104,7 +106,7 @@ def test_a_migration_that_fails_changes_nothing(filled: Path, newer, fault: str)
     newer(fault)
     with pytest.raises(StoreError):
         schema.prepare(filled)
-    assert ask(filled, "SELECT version_num FROM alembic_version") == [("0001",)]
+    assert ask(filled, "SELECT version_num FROM alembic_version") == [(HEAD,)]
     assert ask(filled, "SELECT title FROM run") == [("kept",)]
     assert sound(filled)
 
@@ -113,12 +115,12 @@ def test_a_killed_migration_leaves_the_previous_schema(filled: Path, newer) -> N
     newer("SELECT 1")
     statement = 1
     while killed_at(statement, lambda: schema.migrate(filled), lambda: None):
-        assert ask(filled, "SELECT version_num FROM alembic_version") == [("0001",)]
+        assert ask(filled, "SELECT version_num FROM alembic_version") == [(HEAD,)]
         assert ask(filled, "SELECT title FROM run") == [("kept",)]
         assert sound(filled)
         statement += 3
     assert statement > 10
-    assert ask(filled, "SELECT version_num FROM alembic_version") == [("0002",)]
+    assert ask(filled, "SELECT version_num FROM alembic_version") == [(AFTER,)]
 
 
 def test_a_killed_first_start_leaves_no_half_database(path: Path) -> None:

@@ -1,0 +1,75 @@
+"""Every configuration that a spec can name: those that come with Looplab, and added ones."""
+
+from collections.abc import Callable
+
+from control_plane.domain.bounds import text
+from control_plane.domain.errors import Conflict, FieldError, InvalidInput
+from control_plane.domain.reading import Document
+from control_plane.domain.spec import NamedTarget, Spec, Target
+from control_plane.store.store import Store
+from control_plane.targets.catalogue import CATALOGUE, Configuration, configuration, described
+from control_plane.targets.chosen import moved
+
+LONGEST_NAME = 80
+RESERVED = {"own"}
+"""What the form of a new run means otherwise."""
+
+_SOME_WORKLOAD = {
+    "streams": [
+        {
+            "requests": [{"path": "/"}],
+            "load": {"model": "closed", "concurrency": 1},
+            "stop": {"requests": 1},
+        }
+    ]
+}
+
+
+class Catalogue:
+    """`check` reads a document of a spec, and raises InvalidInput for what is wrong in it."""
+
+    def __init__(self, store: Store, check: Callable[[Document], Spec]) -> None:
+        self._store, self._check = store, check
+
+    def all(self) -> tuple[Configuration, ...]:
+        added = (
+            described(target, name=name, builtin=False)
+            for name, target in self._store.configurations()
+        )
+        return (*CATALOGUE, *added)
+
+    def target(self, named: NamedTarget) -> Target:
+        """Raises InvalidInput naming what exists."""
+        target = configuration(named.configuration, self.all())
+        return moved(target, named.application) if named.application else target
+
+    def checked(self, name: str, target: Document) -> Target:
+        """`target` as in a spec. Raises InvalidInput with every wrong field."""
+        wrong = self._wrong_name(name)
+        try:
+            spec = self._check({"workload": _SOME_WORKLOAD, "target": target})
+        except InvalidInput as error:
+            raise InvalidInput(str(error), (*wrong, *error.fields)) from None
+        if wrong or not isinstance(spec.target, Target):
+            raise InvalidInput(wrong[0].message if wrong else "Give its parts.", tuple(wrong))
+        return spec.target
+
+    def add(self, name: str, target: Target) -> None:
+        """One that was checked. Raises InvalidInput when the name is taken meanwhile."""
+        try:
+            self._store.add_configuration(name, target)
+        except Conflict as error:
+            raise InvalidInput(str(error), (FieldError("name", str(error)),)) from None
+
+    def remove(self, name: str) -> None:
+        """Runs that used it keep its fields. Raises Conflict for a builtin one, or NotFound."""
+        if any(one.name == name for one in CATALOGUE):
+            raise Conflict(f"{name} comes with Looplab and stays: copy it to change it.")
+        self._store.remove_configuration(name)
+
+    def _wrong_name(self, name: str) -> list[FieldError]:
+        wrong = list(text("name", name, LONGEST_NAME, empty=False))
+        if name in RESERVED or any(one.name == name for one in self.all()):
+            message = f"There is a configuration {name!r} already: choose another name."
+            wrong.append(FieldError("name", message))
+        return wrong
