@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from control_plane.domain.histogram import Histogram
+from control_plane.domain.loads import concurrency_of
 from control_plane.domain.record import Second, StreamRecord
-from control_plane.domain.spec import StopRequests, Stream, concurrency_of
+from control_plane.domain.spec import StopRequests, Stream
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from control_plane.analysis.labels import RunLabel
 from control_plane.analysis.run_prose import headline
 from control_plane.analysis.sentence import Sentence, listed, number, sentence, times_word
 from control_plane.analysis.support import GREYED
+from control_plane.domain.loads import concurrency_of
 from control_plane.domain.run import Run
-from control_plane.domain.spec import concurrency_of
 from control_plane.domain.states import State
 from control_plane.domain.units import seconds
 

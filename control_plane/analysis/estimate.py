@@ -2,15 +2,8 @@
 
 from dataclasses import dataclass
 
-from control_plane.domain.spec import (
-    Closed,
-    Spec,
-    StopDuration,
-    Strategy,
-    Stream,
-    UrlTarget,
-    concurrency_of,
-)
+from control_plane.domain.loads import AnyLoad, Closed, Open, Periodic, ramp_up_of
+from control_plane.domain.spec import Spec, StopDuration, Strategy, Stream, UrlTarget
 from control_plane.domain.units import SPACE
 
 START_S = 1.2
@@ -54,12 +47,10 @@ def seconds(spec: Spec, rate_per_s: float | None) -> float:
 def phases(spec: Spec, rate_per_s: float | None) -> Phases:
     """`rate_per_s` is the throughput of the last run of this kind, None where there is none."""
     rate = rate_per_s or USUAL_PER_S[spec.client.strategy]
-    ramps = [
-        stream.load.ramp_up_s for stream in spec.workload.streams if isinstance(stream.load, Closed)
-    ]
+    ramps = [ramp_up_of(stream.load) for stream in spec.workload.streams]
     return Phases(
         start_s=REACH_S if isinstance(spec.target, UrlTarget) else START_S,
-        warmup_s=spec.warmup_s + max(ramps, default=0.0),
+        warmup_s=spec.warmup_s + max(ramps),
         measure_s=max(_window_s(stream, rate) for stream in spec.workload.streams),
     )
 
@@ -67,10 +58,30 @@ def phases(spec: Spec, rate_per_s: float | None) -> Phases:
 def _window_s(stream: Stream, rate_per_s: float) -> float:
     if isinstance(stream.stop, StopDuration):
         return stream.start_after_s + stream.stop.duration_s
-    load = stream.load
-    if isinstance(load, Closed) and load.think_time_s:
-        rate_per_s = min(rate_per_s, concurrency_of(load) / load.think_time_s)
-    return stream.start_after_s + stream.stop.requests / rate_per_s
+    expected_s = stream.stop.requests / rate_per_s
+    return stream.start_after_s + max(expected_s, _planned_s(stream.load, stream.stop.requests))
+
+
+def _planned_s(load: AnyLoad, requests: int) -> float:
+    """How long the load model itself makes a number of requests take."""
+    match load:
+        case Closed():
+            return requests * load.think_time_s / load.concurrency
+        case Periodic():
+            return max(0, requests - load.concurrency) * load.interval_s / load.concurrency
+        case Open():
+            return _scheduled_s(load, requests)
+    return 0.0
+
+
+def _scheduled_s(load: Open, requests: int) -> float:
+    spent_s, left = 0.0, float(requests)
+    for step in load.steps[:-1]:
+        if left <= step.rate_per_s * step.duration_s:
+            return spent_s + left / step.rate_per_s
+        spent_s += step.duration_s
+        left -= step.rate_per_s * step.duration_s
+    return spent_s + left / load.steps[-1].rate_per_s
 
 
 def _seconds(value_s: float) -> str:

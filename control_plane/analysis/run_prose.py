@@ -8,9 +8,9 @@ from control_plane.analysis.gates import GATES
 from control_plane.analysis.sentence import Sentence, listed, number, sentence
 from control_plane.analysis.summary import mean_with_waiting_s
 from control_plane.analysis.support import GREYED, far_percentile
+from control_plane.domain.loads import Burst, Open, Periodic, concurrency_of
 from control_plane.domain.result import Reason, Summary, Times, Validity
 from control_plane.domain.run import Live, Run
-from control_plane.domain.spec import Burst, concurrency_of
 from control_plane.domain.states import State
 from control_plane.domain.units import count, figures, seconds
 
@@ -111,18 +111,24 @@ def _lede(run: Run) -> Iterator[str]:
     trials = f"{len(run.trials)} trials of " if len(run.trials) > 1 else ""
     yield (
         f"{count(first.completed)} requests in {trials}{seconds(mean_s)}: "
-        f"{figures(first.throughput_per_s)} a second {_crowd(run, first.name)}, "
+        f"{figures(first.throughput_per_s)} a second {_crowd(run, first)}, "
         f"{_failures(run.streams)}."
     )
     yield from _waiting(first)
     yield "One trial gives no verdict." if len(run.trials) == 1 else "No interval is given yet."
 
 
-def _crowd(run: Run, name: str) -> str:
-    load = next(one.load for one in run.spec.workload.streams if one.name == name)
+def _crowd(run: Run, stream: Summary) -> str:
+    load = next(one.load for one in run.spec.workload.streams if one.name == stream.name)
     users = concurrency_of(load)
-    if isinstance(load, Burst):
-        return f"in a burst over {users:,} connection{'s' if users > 1 else ''}"
+    match load:
+        case Burst():
+            return f"in a burst over {users:,} connection{'s' if users > 1 else ''}"
+        case Open():
+            return f"of {figures(stream.intended / stream.duration_s)} offered"
+        case Periodic():
+            each = f"every {load.interval_s:g} s"
+            return f"with {users:,} users, each {each}" if users > 1 else f"with one user {each}"
     return f"with {users:,} users" if users > 1 else "with one user"
 
 

@@ -4,16 +4,14 @@ from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from control_plane.domain.bounds import Wrong, bounded, counted, text
+from control_plane.domain.check_load import wrong_load
 from control_plane.domain.check_request import wrong_request
 from control_plane.domain.errors import FieldError
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec import (
     BUNDLED,
-    Burst,
-    Closed,
     Cores,
     Spec,
-    StopDuration,
     StopRequests,
     Stream,
     Target,
@@ -204,7 +202,7 @@ def _stream(field: str, stream: Stream, spec: Spec, limits: Limits) -> Wrong:
     yield from counted(f"{field}.requests", len(stream.requests), 1, 100, "request classes")
     for index, request in enumerate(stream.requests):
         yield from wrong_request(f"{field}.requests.{index}", request, limits)
-    yield from _load(f"{field}.load", stream, spec, limits)
+    yield from wrong_load(f"{field}.load", stream, spec.client, limits)
     if isinstance(stream.stop, StopRequests):
         yield from bounded(
             f"{field}.stop.requests",
@@ -227,48 +225,6 @@ def _stream(field: str, stream: Stream, spec: Spec, limits: Limits) -> Wrong:
         0,
         limits.max_duration_s,
         "max_duration_s",
-    )
-
-
-def _load(field: str, stream: Stream, spec: Spec, limits: Limits) -> Wrong:
-    load, strategy = stream.load, spec.client.strategy
-    threaded = strategy == "threaded"
-    most, limit = (
-        (limits.max_threads, "max_threads")
-        if threaded
-        else (limits.max_concurrency, "max_concurrency")
-    )
-    if isinstance(load, Burst):
-        yield from bounded(f"{field}.connections", load.connections, 1, most, limit)
-        if strategy == "blocking":
-            yield FieldError(
-                f"{field}.model",
-                "blocking sends one request at a time: use the closed model.",
-            )
-        if isinstance(stream.stop, StopDuration):
-            yield FieldError(
-                field.removesuffix("load") + "stop",
-                "A burst stops by requests: give stop.requests.",
-            )
-        return
-    yield from _closed(field, load, limits)
-    if strategy == "blocking" and load.concurrency > 1:
-        message = "blocking sends one request at a time: use 1, or choose threaded."
-        yield FieldError(f"{field}.concurrency", message, 1)
-    else:
-        yield from bounded(f"{field}.concurrency", load.concurrency, 1, most, limit)
-
-
-def _closed(field: str, load: Closed, limits: Limits) -> Wrong:
-    yield from bounded(
-        f"{field}.think_time_s",
-        load.think_time_s,
-        0,
-        limits.max_duration_s,
-        "max_duration_s",
-    )
-    yield from bounded(
-        f"{field}.ramp_up_s", load.ramp_up_s, 0, limits.max_duration_s, "max_duration_s"
     )
 
 

@@ -7,10 +7,11 @@ The dataclasses give the shape (names and types as in the JSON of the API, unkno
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag
 from pydantic.dataclasses import dataclass
 
-STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+from control_plane.domain.loads import Load
+from control_plane.domain.strict import STRICT
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 Strategy = Literal["async", "threaded", "blocking"]
@@ -190,27 +191,6 @@ class RequestClass:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Closed:
-    """A fixed number of users; each sends the next request when the last one ended."""
-
-    model: Literal["closed"] = "closed"
-    concurrency: int = 1
-    think_time_s: float = 0
-    ramp_up_s: float = 0
-
-
-@dataclass(frozen=True, config=STRICT)
-class Burst:
-    """All requests are meant to start at once, over at most `connections` connections."""
-
-    model: Literal["burst"]
-    connections: int
-
-
-Load = Annotated[Closed | Burst, Discriminator("model")]
-
-
-@dataclass(frozen=True, config=STRICT)
 class StopRequests:
     requests: int
 
@@ -276,8 +256,3 @@ class Spec:
     warmup_s: float = 1.0
     timeout_s: float = 30.0
     cores: Literal["auto", "shared"] | Cores = "auto"
-
-
-def concurrency_of(load: Closed | Burst) -> int:
-    """The most requests that can be in flight at once."""
-    return load.connections if isinstance(load, Burst) else load.concurrency

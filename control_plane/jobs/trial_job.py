@@ -10,19 +10,11 @@ from datetime import UTC, datetime
 
 from control_plane.analysis.summary import summarize
 from control_plane.domain.errors import ClientFailed, TargetFailed
+from control_plane.domain.loads import Closed, concurrency_of, longest_pause_of, ramp_up_of
 from control_plane.domain.record import Second, StreamRecord
 from control_plane.domain.result import ClientUse, TargetUse, Trial
 from control_plane.domain.run import StreamResult, TrialResult
-from control_plane.domain.spec import (
-    Closed,
-    Spec,
-    StopDuration,
-    StopRequests,
-    Stream,
-    Target,
-    UrlTarget,
-    concurrency_of,
-)
+from control_plane.domain.spec import Spec, StopDuration, StopRequests, Stream, Target, UrlTarget
 from control_plane.domain.states import State
 from control_plane.jobs.bench import Bench
 from control_plane.jobs.board import Board
@@ -247,5 +239,4 @@ class TrialJob:
 def _pause_s(stream: Stream) -> float:
     """The longest time in which a stream may rightly be still."""
     load = stream.load
-    own_s = load.think_time_s + load.ramp_up_s if isinstance(load, Closed) else 0.0
-    return stream.start_after_s + own_s
+    return stream.start_after_s + ramp_up_of(load) + longest_pause_of(load)

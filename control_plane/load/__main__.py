@@ -47,7 +47,7 @@ def work(plan: Plan) -> None:
     gear = Gear(
         plan,
         RequestSource(plan.stream.requests, plan.seed),
-        Recorder(scheduled=plan.scheduled),
+        Recorder(scheduled=plan.scheduled, by_start=plan.open),
         Connections(),
     )
     thread = ThreadPoolExecutor(max_workers=1)
@@ -65,7 +65,7 @@ def work(plan: Plan) -> None:
 
 def measure(gear: Gear, thread: ThreadPoolExecutor, strategy: Strategy, begin_ns: int) -> None:
     course, patience_s = Course(gear.plan, begin_ns), gear.plan.patience_s
-    reporter = Reporter(gear.recorder, gear.connections, lambda event: follow(event, patience_s))
+    reporter = Reporter(gear, lambda event: follow(event, patience_s))
     window_ns = course.window_ns()
     lifeline.end_after(gear.plan.lead_s + patience_s)
     if window_ns:
@@ -79,11 +79,11 @@ def measure(gear: Gear, thread: ThreadPoolExecutor, strategy: Strategy, begin_ns
         tell(Done(record))
 
 
-def conclude(driving: Future[None], reporter: Reporter) -> None:
+def conclude(driving: Future[int], reporter: Reporter) -> None:
     if driving.exception():
         reporter.abort()
     else:
-        reporter.close()
+        reporter.close(driving.result())
 
 
 def follow(event: Event, patience_s: float) -> None:

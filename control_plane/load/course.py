@@ -3,8 +3,10 @@
 import time
 from collections.abc import Callable, Iterator
 
-from control_plane.domain.spec import Burst, StopRequests
-from control_plane.load import pacing
+from control_plane.domain.loads import Burst, Closed, Open, Periodic, ramp_up_of
+from control_plane.domain.spec import StopRequests
+from control_plane.load import pacing, schedule
+from control_plane.load.arrivals import Arrivals
 from control_plane.load.pacing import Pacing
 from control_plane.load.phase import Phase, clock_ns
 from control_plane.load.plan import Plan
@@ -15,11 +17,9 @@ class Course:
     """`begin_ns` is the common start of all streams, to which the stream's own delay is added."""
 
     def __init__(self, plan: Plan, begin_ns: int) -> None:
-        load = plan.stream.load
-        ramp_up_s = 0.0 if isinstance(load, Burst) else load.ramp_up_s
         self._plan = plan
         self._begin_ns = begin_ns + _ns(plan.stream.start_after_s)
-        self._ramped_ns = self._begin_ns + _ns(ramp_up_s)
+        self._ramped_ns = self._begin_ns + _ns(ramp_up_of(plan.stream.load))
         self._warm_ns = self._ramped_ns + _ns(plan.warmup_s)
 
     def window_ns(self) -> tuple[int, int] | None:
@@ -29,13 +29,16 @@ class Course:
             return None
         return self._warm_ns, self._warm_ns + _ns(duration_s)
 
-    def run(self, strategy: Strategy, opened: Callable[[int], None]) -> None:
-        """Returns when the last request ended.
+    def run(self, strategy: Strategy, opened: Callable[[int], None]) -> int:
+        """Returns when the last request ended: how many arrivals of the window were never sent.
 
         `opened` is told the begin of a window that was not known before, when it comes.
         """
+        unsent = 0
         for phase in self._phases(opened):
             strategy.run(phase)
+            unsent = phase.unsent(self._warm_ns)
+        return unsent
 
     def _phases(self, opened: Callable[[int], None]) -> Iterator[Phase]:
         window_ns, stop = self.window_ns(), self._plan.stream.stop
@@ -48,10 +51,22 @@ class Course:
             if self._warm_ns > self._ramped_ns:
                 yield self._one_user()
             _sleep_until(self._warm_ns)
-            yield Phase(self._plan.users, self._pacing, limit=stop.requests, on_start=opened)
+            yield Phase(
+                self._plan.users,
+                self._pacing,
+                limit=stop.requests,
+                on_start=opened,
+                open=self._plan.open,
+            )
 
     def _all_users(self, until_ns: int) -> Phase:
-        return Phase(self._plan.users, self._pacing, begin_ns=self._begin_ns, until_ns=until_ns)
+        return Phase(
+            self._plan.users,
+            self._pacing,
+            begin_ns=self._begin_ns,
+            until_ns=until_ns,
+            open=self._plan.open,
+        )
 
     def _one_user(self) -> Phase:
         return Phase(
@@ -61,13 +76,25 @@ class Course:
             until_ns=self._warm_ns,
         )
 
-    def _pacing(self, begin_ns: int) -> Pacing:
+    def _pacing(self, begin_ns: int) -> Pacing | Arrivals:
         """The ramp-up is over in a phase that begins later than planned."""
         load = self._plan.stream.load
-        if isinstance(load, Burst):
+        if isinstance(load, Open):
+            opens_ns = begin_ns if self.window_ns() is None else self._warm_ns
+            return Arrivals(
+                schedule.arrivals(load, begin_ns=begin_ns, opens_ns=opens_ns, seed=self._plan.seed)
+            )
+        ramp_up_ns = _ns(ramp_up_of(load)) if begin_ns == self._begin_ns else 0
+        return _of_users(load, begin_ns, ramp_up_ns)
+
+
+def _of_users(load: Closed | Burst | Periodic, begin_ns: int, ramp_up_ns: int) -> Pacing:
+    match load:
+        case Burst():
             return pacing.burst(begin_ns)
-        ramp_up_ns = _ns(load.ramp_up_s) if begin_ns == self._begin_ns else 0
-        return pacing.closed(begin_ns, load.concurrency, ramp_up_ns, _ns(load.think_time_s))
+        case Periodic():
+            return pacing.periodic(begin_ns, load.concurrency, _ns(load.interval_s))
+    return pacing.closed(begin_ns, load.concurrency, ramp_up_ns, _ns(load.think_time_s))
 
 
 def _ns(seconds: float) -> int:

@@ -1,6 +1,7 @@
 """When the requests of a load are meant to start. Pure: no clock, nothing sent.
 
-One function for each load model. Times are nanoseconds of one clock.
+One function for each load model in which users decide; the schedule of an open load is in
+`schedule`. Times are nanoseconds of one clock.
 """
 
 from collections.abc import Callable
@@ -9,14 +10,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Pacing:
-    """`entry(user)` stands for the end of a request before the user's first, users from 0.
+    """`opens_ns` is the first intended start of all.
 
-    `due(number, previous_ns)` is the intended start of the request with that number (from 0, in
-    the order in which users ask), for a user whose last request ended at `previous_ns`.
+    `first(user)` is the intended start of a user's first request, users from 0.
+    `after(due_ns, end_ns)` is that of the next request of a user whose last one was meant to start
+    at `due_ns` and ended at `end_ns`.
     """
 
-    entry: Callable[[int], int]
-    due: Callable[[int, int], int]
+    opens_ns: int
+    first: Callable[[int], int]
+    after: Callable[[int, int], int]
 
 
 def closed(begin_ns: int, users: int, ramp_up_ns: int = 0, think_ns: int = 0) -> Pacing:
@@ -25,11 +28,30 @@ def closed(begin_ns: int, users: int, ramp_up_ns: int = 0, think_ns: int = 0) ->
     Users join evenly over the ramp-up, the first at its begin.
     """
     return Pacing(
-        entry=lambda user: begin_ns + user * ramp_up_ns // users - think_ns,
-        due=lambda _number, previous_ns: previous_ns + think_ns,
+        begin_ns,
+        first=lambda user: begin_ns + user * ramp_up_ns // users,
+        after=lambda _due_ns, end_ns: end_ns + think_ns,
     )
 
 
 def burst(begin_ns: int) -> Pacing:
     """Every request at once."""
-    return Pacing(entry=lambda _user: begin_ns, due=lambda _number, _previous_ns: begin_ns)
+    return Pacing(begin_ns, first=lambda _user: begin_ns, after=lambda _due_ns, _end_ns: begin_ns)
+
+
+def periodic(begin_ns: int, users: int, interval_ns: int) -> Pacing:
+    """One interval after the last intended start, or at once where the answer came later.
+
+    As Gatling's `pace`: a late request moves all that follow it, none is made up for. Users begin
+    evenly over the first interval, so that together they send at an even rate.
+    """
+    return Pacing(
+        begin_ns,
+        first=lambda user: begin_ns + user * interval_ns // users,
+        after=lambda due_ns, end_ns: max(due_ns + interval_ns, end_ns),
+    )
+
+
+def scheduled(opens_ns: int, take: Callable[[], int]) -> Pacing:
+    """Whoever is free gets the next arrival; `take` hands it out."""
+    return Pacing(opens_ns, first=lambda _user: take(), after=lambda _due_ns, _end_ns: take())

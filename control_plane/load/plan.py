@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
-from control_plane.domain.spec import Burst, Client, StopDuration, Stream, concurrency_of
+from control_plane.domain.loads import Burst, Open, concurrency_of, longest_pause_of, ramp_up_of
+from control_plane.domain.spec import Client, StopDuration, Stream
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,12 @@ class Plan:
     @property
     def scheduled(self) -> bool:
         """Whether a schedule sets the intended starts, whatever the answers do."""
-        return isinstance(self.stream.load, Burst)
+        return isinstance(self.stream.load, Burst | Open)
+
+    @property
+    def open(self) -> bool:
+        """Whether samples belong to the window by their intended start."""
+        return isinstance(self.stream.load, Open)
 
     @property
     def duration_s(self) -> float | None:
@@ -37,16 +43,14 @@ class Plan:
     @property
     def lead_s(self) -> float:
         """The longest time from the common start to the window's."""
-        load = self.stream.load
-        ramp_up_s = 0 if isinstance(load, Burst) else load.ramp_up_s
+        ramp_up_s = ramp_up_of(self.stream.load)
         return self.stream.start_after_s + ramp_up_s + self.warmup_s + self.timeout_s
 
     @property
     def patience_s(self) -> float:
         """A worker that tells of no ended request for so long is stuck."""
-        load = self.stream.load
-        think_s = 0 if isinstance(load, Burst) else load.think_time_s
-        return 2 * self.timeout_s + think_s + (self.duration_s or 0) + 10
+        pause_s = longest_pause_of(self.stream.load)
+        return 2 * self.timeout_s + pause_s + (self.duration_s or 0) + 10
 
     def line(self) -> bytes:
         """One line of JSON, with its end."""

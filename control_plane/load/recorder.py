@@ -8,12 +8,13 @@ hundreds of threads one that is interrupted while it holds a lock stops all othe
 import threading
 from array import array
 from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from control_plane.domain.histogram import EMPTY
+from control_plane.domain.histogram import EMPTY, Histogram
 from control_plane.domain.record import Second
 from control_plane.load.outcome import ERROR_MASK, counts
 from control_plane.load.tally import Samples, Tally
@@ -27,7 +28,7 @@ _INTENDED, _START, _END, _OUTCOME, _SENT, _RECEIVED = range(6)
 
 @dataclass(frozen=True)
 class Totals:
-    """The whole window. `in_flight_ns` and `in_system_ns` as in StreamRecord."""
+    """The whole window. `in_flight_ns`, `in_system_ns` and `send_lag` as in StreamRecord."""
 
     closed_ns: int
     errors: dict[str, int]
@@ -37,6 +38,7 @@ class Totals:
     bytes_sent: int
     bytes_received: int
     in_system_ns: int
+    send_lag: Histogram | None
 
 
 class _Slice:
@@ -64,11 +66,13 @@ class Recorder:
     """Safe to use from many threads. All times are nanoseconds of the monotonic clock.
 
     `scheduled`: a schedule sets the intended starts, so that response and service time differ.
+    `by_start`: a sample belongs to the window by its intended start and not by its end.
     Until `open` says when the window begins, samples are followed but not counted.
     """
 
-    def __init__(self, *, scheduled: bool) -> None:
+    def __init__(self, *, scheduled: bool, by_start: bool = False) -> None:
         self._scheduled = scheduled
+        self._lag = Tally() if by_start else None
         self._lock = threading.Lock()
         self._rows: deque[list[int]] = deque()
         self._latest: dict[int, list[int]] = {}
@@ -101,7 +105,10 @@ class Recorder:
         return {user: row[_START] for user, row in latest.items() if len(row) == _BEGUN}
 
     def open(self, opened_ns: int, closes_ns: int = FAR_NS) -> None:
-        """Count what ends after `opened_ns` and not after `closes_ns`."""
+        """Count what ends after `opened_ns` and not after `closes_ns`.
+
+        By start: what is meant to start from `opened_ns` on and before `closes_ns`.
+        """
         with self._lock:
             if self._opened_ns == FAR_NS:
                 self._flush()
@@ -115,10 +122,10 @@ class Recorder:
             slice_ = self._slices.pop(index, None)
         return slice_.second(index) if slice_ else Second(index, 0, EMPTY, EMPTY)
 
-    def close(self, closes_ns: int | None = None) -> Totals:
+    def close(self, closes_ns: int | None = None, now_ns: int | None = None) -> Totals:
         """The window ends at `closes_ns`, by default with the last sample. Nothing counts after.
 
-        Take the seconds that are left after this.
+        By start, answers were awaited until `now_ns`. Take the seconds that are left after this.
         """
         with self._lock:
             self._flush()
@@ -127,9 +134,9 @@ class Recorder:
             self._sort([row for row in latest if len(row) == _ENDED])
             closed_ns = closes_ns or max(self._last_ns, self._opened_ns)
             self._sealed = True
-        flying = [row for row in latest if len(row) == _BEGUN and row[_START] < closed_ns]
-        ages_ns = self._late_ns + [closed_ns - row[_INTENDED] for row in flying]
-        inside_ns = sum(closed_ns - max(row[_START], self._opened_ns) for row in flying)
+        flying = self._flying([row for row in latest if len(row) == _BEGUN], closed_ns)
+        ages_ns = self._late_ns + ((now_ns or closed_ns) - flying[:, _INTENDED]).tolist()
+        inside_ns = self._inside_ns(flying[:, _START], closed_ns)
         errors, statuses = counts(self._outcomes.items())
         return Totals(
             closed_ns=closed_ns,
@@ -140,7 +147,22 @@ class Recorder:
             bytes_sent=self._sent,
             bytes_received=self._received,
             in_system_ns=self._in_system_ns + inside_ns,
+            send_lag=self._lag.histogram() if self._lag else None,
         )
+
+    def _flying(self, begun: Sequence[tuple[int, ...]], closed_ns: int) -> Samples:
+        """Those of the window that are in flight: shape (n, 2)."""
+        rows = np.array(begun, np.int64).reshape(-1, _BEGUN)
+        if self._lag is None:
+            return rows[rows[:, _START] < closed_ns]
+        rows = rows[self._meant(rows)]
+        self._lag.add(rows[:, _START] - rows[:, _INTENDED])
+        return rows
+
+    def _meant(self, rows: Samples) -> npt.NDArray[np.bool_]:
+        """Which were meant to start in the window."""
+        intended = rows[:, _INTENDED]
+        return (intended >= self._opened_ns) & (intended < self._closes_ns)
 
     def _flush(self) -> None:
         """Count the rows that were handed in; the lock is held."""
@@ -154,6 +176,11 @@ class Recorder:
 
     def _sort(self, numbers: npt.ArrayLike) -> None:
         rows = np.asarray(numbers, np.int64).reshape(-1, _ENDED)
+        if self._lag is not None:
+            rows = rows[self._meant(rows)]
+            self._lag.add(rows[:, _START] - rows[:, _INTENDED])
+            self._add(rows)
+            return
         ends = rows[:, _END]
         self._add_late(rows[(ends > self._closes_ns) & (rows[:, _START] < self._closes_ns)])
         self._add(rows[(ends > self._opened_ns) & (ends <= self._closes_ns)])
@@ -174,12 +201,15 @@ class Recorder:
         found = np.unique(rows[:, _OUTCOME], return_counts=True)
         for outcome, count in zip(*found, strict=True):
             self._outcomes[int(outcome)] += int(count)
-        indices = np.maximum((ends - self._opened_ns - 1) // SECOND_NS, self._next)
+        # Open requests are awaited after the window and count in its last second.
+        inside = np.minimum(ends, self._closes_ns)
+        indices = np.maximum((inside - self._opened_ns - 1) // SECOND_NS, self._next)
         for index in np.unique(indices):
             self._slice(int(index)).add(rows[indices == index])
 
     def _inside_ns(self, starts: Samples, ends: Samples | int) -> int:
-        return int((ends - np.maximum(starts, self._opened_ns)).sum())
+        inside = np.minimum(ends, self._closes_ns) - np.maximum(starts, self._opened_ns)
+        return int(np.maximum(inside, 0).sum())
 
     def _slice(self, index: int) -> _Slice:
         if index not in self._slices:

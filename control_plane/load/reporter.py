@@ -7,24 +7,25 @@ from pathlib import Path
 from threading import Event as Signal
 
 from control_plane.domain.record import StreamRecord
-from control_plane.load.connections import Connections
 from control_plane.load.events import Event, Opened
 from control_plane.load.phase import clock_ns
-from control_plane.load.recorder import FAR_NS, SECOND_NS, Recorder, Totals
+from control_plane.load.recorder import FAR_NS, SECOND_NS, Totals
+from control_plane.load.strategies.strategy import Gear
 
 _GRACE_NS = 20_000_000
 """A second is told this much after its end, when threads have handed in their last samples."""
+
+_PATIENCE_NS = 500_000_000
+"""How much longer than their deadline open requests are awaited."""
 
 
 class Reporter:
     """`tell` sends one event. `open`, `close` and `abort` may be called from any thread."""
 
-    def __init__(
-        self, recorder: Recorder, connections: Connections, tell: Callable[[Event], None]
-    ) -> None:
-        self._recorder, self._connections, self._tell = recorder, connections, tell
-        self._known, self._over = Signal(), Signal()
-        self._opened_ns, self._next, self._aborted = 0, 0, False
+    def __init__(self, gear: Gear, tell: Callable[[Event], None]) -> None:
+        self._gear, self._recorder, self._tell = gear, gear.recorder, tell
+        self._known, self._over, self._answered = Signal(), Signal(), Signal()
+        self._opened_ns, self._next, self._aborted, self._unsent = 0, 0, False, 0
         self._closes_ns: int | None = None
 
     def open(self, opened_ns: int, closes_ns: int | None = None) -> None:
@@ -35,8 +36,13 @@ class Reporter:
             self._begin()
         self._known.set()
 
-    def close(self) -> None:
-        """Every request ended. A window that ends by the clock goes on without them."""
+    def close(self, unsent: int) -> None:
+        """Every request ended, `unsent` of the window were never sent.
+
+        A window that ends by the clock goes on without them.
+        """
+        self._unsent = unsent
+        self._answered.set()
         if self._closes_ns is None:
             self._over.set()
 
@@ -44,6 +50,7 @@ class Reporter:
         """The load failed: `run` returns at once."""
         self._aborted = True
         self._over.set()
+        self._answered.set()
         self._known.set()
 
     def run(self, name: str) -> StreamRecord | None:
@@ -61,17 +68,34 @@ class Reporter:
             if clock_ns() >= self._end_ns:
                 break
             self._tell_next()
+        used = self._used()
+        self._await_answers()
         if self._aborted:
             return None
-        totals = self._recorder.close(self._closes_ns)
-        cpu_s = time.process_time() - self._cpu_s
+        totals = self._recorder.close(self._closes_ns, clock_ns() if self._awaits else None)
         while self._opened_ns + self._next * SECOND_NS < totals.closed_ns:
             self._tell_next()
-        return self._record(name, totals, cpu_s)
+        return self._record(name, totals, used)
 
     def _begin(self) -> None:
-        self._connections.open_window()
-        self._cpu_s = time.process_time()
+        self._gear.connections.open_window()
+        self._used_before = time.process_time(), self._gear.spin.spent_ns / 1e9
+
+    def _used(self) -> tuple[float, float]:
+        """Seconds of processor time in the window, and the part of them spent waiting actively."""
+        cpu_s, spin_s = self._used_before
+        return time.process_time() - cpu_s, self._gear.spin.spent_ns / 1e9 - spin_s
+
+    @property
+    def _awaits(self) -> bool:
+        """Whether answers are awaited after the end of the window."""
+        return self._gear.plan.open and self._closes_ns is not None
+
+    def _await_answers(self) -> None:
+        """Requests have deadlines of their own; this one is for those that miss theirs."""
+        if self._awaits:
+            last_ns = self._end_ns + self._gear.timeout_ns + _PATIENCE_NS
+            self._answered.wait(max(0, last_ns - clock_ns()) / 1e9)
 
     @property
     def _end_ns(self) -> int:
@@ -86,7 +110,8 @@ class Reporter:
         self._tell(self._recorder.take(self._next))
         self._next += 1
 
-    def _record(self, name: str, totals: Totals, cpu_s: float) -> StreamRecord:
+    def _record(self, name: str, totals: Totals, used: tuple[float, float]) -> StreamRecord:
+        cpu_s, spin_s = used
         requests = totals.ended + len(totals.in_flight_ns)
         return StreamRecord(
             name=name,
@@ -96,16 +121,16 @@ class Reporter:
             errors=totals.errors,
             statuses=totals.statuses,
             in_flight_ns=totals.in_flight_ns,
-            intended=requests,
+            intended=requests + self._unsent,
             sent=requests,
-            send_lag=None,
+            send_lag=totals.send_lag,
             bytes_sent=totals.bytes_sent,
             bytes_received=totals.bytes_received,
             in_system_ns=totals.in_system_ns,
-            connections=self._connections.opened(),
-            most_connections=self._connections.most(),
+            connections=self._gear.connections.opened(),
+            most_connections=self._gear.connections.most(),
             cpu_s=cpu_s,
-            spin_s=0.0,
+            spin_s=spin_s,
             peak_memory_bytes=_peak_memory_bytes(),
         )
 

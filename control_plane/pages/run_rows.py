@@ -7,9 +7,10 @@ from datetime import datetime
 from control_plane.analysis.charts.sparkline import Sparkline, sparkline
 from control_plane.analysis.support import support_level
 from control_plane.analysis.validity import ERRORS_SUSPECT
+from control_plane.domain.loads import concurrency_of
 from control_plane.domain.result import Progress, Summary, Times
 from control_plane.domain.run import Run
-from control_plane.domain.spec import AnyTarget, concurrency_of
+from control_plane.domain.spec import AnyTarget
 from control_plane.domain.states import State
 from control_plane.domain.units import NONE, count, figures, share
 

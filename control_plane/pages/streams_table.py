@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from control_plane.analysis.charts.curve import STREAM_COLOURS
+from control_plane.domain.load_words import crowd_words
+from control_plane.domain.loads import AnyLoad, Burst, Closed, Open
 from control_plane.domain.result import Summary, Times
 from control_plane.domain.run import Run
-from control_plane.domain.spec import Burst, Closed, StopRequests, Stream
+from control_plane.domain.spec import StopRequests, Stream
 from control_plane.domain.units import count, figures, seconds
 from control_plane.pages.numbers import (
     HEADS,
@@ -75,19 +77,22 @@ def clocks_differ(summary: Summary) -> bool:
 
 def load_words(stream: Stream) -> str:
     """`100 users, 24,999 requests`."""
-    load, stop = stream.load, stream.stop
-    if isinstance(load, Burst):
-        who = f"burst over {count(load.connections)} connections"
-    else:
-        who = f"{count(load.concurrency)} users" if load.concurrency > 1 else "one user"
-        who += _thinking(load)
+    who, stop = _who(stream.load), stream.stop
     if isinstance(stop, StopRequests):
         return f"{who}, {count(stop.requests)} requests"
     return f"{who}, {figures(stop.duration_s)} s"
 
 
-def _thinking(load: Closed) -> str:
-    return f", think time {seconds(load.think_time_s)}" if load.think_time_s else ""
+def _who(load: AnyLoad) -> str:
+    words = crowd_words(load)
+    match load:
+        case Burst():
+            return f"{words} connections"
+        case Open():
+            return f"{words}, at most {count(load.max_in_flight)} in flight"
+        case Closed() if load.think_time_s:
+            return f"{words}, think time {seconds(load.think_time_s)}"
+    return words
 
 
 def _response_cells(summary: Summary, unit: str) -> tuple[Cell, ...]:

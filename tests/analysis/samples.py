@@ -8,12 +8,12 @@ import numpy as np
 
 from control_plane.analysis.summary import merge, summarize
 from control_plane.domain.histogram import Histogram
+from control_plane.domain.loads import Closed
 from control_plane.domain.record import Second, StreamRecord
 from control_plane.domain.result import ClientUse, Gauges, GaugeSeries, Summary, TargetUse, Trial
 from control_plane.domain.run import Run, RunDetail, StreamResult
 from control_plane.domain.spec import (
     Client,
-    Closed,
     RequestClass,
     Spec,
     StopDuration,

@@ -9,7 +9,8 @@ from control_plane.analysis.differences import (
     machine_mismatch,
     spec_differences,
 )
-from control_plane.domain.spec import Burst, RequestClass, Spec, Stream, UrlTarget, Workload
+from control_plane.domain.loads import Burst
+from control_plane.domain.spec import RequestClass, Spec, Stream, UrlTarget, Workload
 from tests.analysis.samples import run, spec
 
 HERE = {

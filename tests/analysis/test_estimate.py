@@ -3,9 +3,8 @@
 import pytest
 
 from control_plane.analysis.estimate import START_S, USUAL_PER_S, Phases, phases, seconds
+from control_plane.domain.loads import Burst, Closed
 from control_plane.domain.spec import (
-    Burst,
-    Closed,
     RequestClass,
     Spec,
     StopDuration,

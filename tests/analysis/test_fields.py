@@ -5,7 +5,8 @@ from dataclasses import fields
 import pytest
 
 from control_plane.analysis.fields import label_of, text_of
-from control_plane.domain.spec import Client, Closed, Target
+from control_plane.domain.loads import Closed
+from control_plane.domain.spec import Client, Target
 from tests.analysis.samples import with_spaces
 
 

@@ -6,9 +6,10 @@ import pytest
 
 from control_plane.analysis.run_prose import banner, headline, lede, so_far
 from control_plane.analysis.sentence import plain
+from control_plane.domain.loads import Burst
 from control_plane.domain.result import Censored, Progress, Reason, Timeline, Times, Validity
 from control_plane.domain.run import Live, LiveStream, Run
-from control_plane.domain.spec import Burst, RequestClass, Stream, Workload
+from control_plane.domain.spec import RequestClass, Stream, Workload
 from control_plane.domain.states import State
 from tests.analysis.samples import gauges, run, spec, summary, trial, with_spaces
 

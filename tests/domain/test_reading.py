@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from control_plane.domain.errors import InvalidInput, UnreadableInput
 from control_plane.domain.limits import Limits
+from control_plane.domain.loads import Burst, Closed
 from control_plane.domain.reading import read_document, read_spec, stored_spec, write_spec
-from control_plane.domain.spec import Burst, Closed, StopRequests, Target, UrlTarget
+from control_plane.domain.spec import StopRequests, Target, UrlTarget
 from tests.domain.documents import SMALLEST, changed, load
 from tests.domain.test_check import refused
 

@@ -5,8 +5,9 @@ import pytest
 
 from control_plane.analysis.estimate import Phases
 from control_plane.domain.histogram import Histogram
+from control_plane.domain.loads import Closed
 from control_plane.domain.record import Second
-from control_plane.domain.spec import Closed, RequestClass, StopDuration, StopRequests, Stream
+from control_plane.domain.spec import RequestClass, StopDuration, StopRequests, Stream
 from control_plane.domain.states import State
 from control_plane.jobs.board import Board
 

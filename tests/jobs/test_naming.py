@@ -2,10 +2,9 @@
 
 import pytest
 
+from control_plane.domain.loads import Burst, Closed
 from control_plane.domain.spec import (
-    Burst,
     Client,
-    Closed,
     RequestClass,
     Spec,
     StopDuration,

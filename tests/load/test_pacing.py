@@ -1,6 +1,8 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from control_plane.load.pacing import burst, closed
+from control_plane.load.pacing import burst, closed, periodic
 
 BEGIN = 1_000_000
 
@@ -20,17 +22,57 @@ def test_users_join_over_the_ramp_up(
 ) -> None:
     """Nobody thinks before the first request."""
     pacing = closed(BEGIN, users, ramp_up_ns, think_ns)
-    firsts = [pacing.due(user, pacing.entry(user)) for user in range(users)]
+    firsts = [pacing.first(user) for user in range(users)]
     assert firsts == expected
 
 
 @pytest.mark.parametrize("think_ns", [0, 250])
 def test_closed_waits_for_the_answer_and_thinks(think_ns: int) -> None:
     pacing = closed(BEGIN, 2, think_ns=think_ns)
-    assert pacing.due(7, BEGIN + 4_000) == BEGIN + 4_000 + think_ns
+    assert pacing.after(BEGIN, BEGIN + 4_000) == BEGIN + 4_000 + think_ns
 
 
 def test_a_burst_is_due_at_once() -> None:
     pacing = burst(BEGIN)
-    assert {pacing.due(number, pacing.entry(number % 5)) for number in range(50)} == {BEGIN}
-    assert pacing.due(50, BEGIN + 10**9) == BEGIN
+    assert {pacing.first(user) for user in range(50)} == {BEGIN}
+    assert pacing.after(BEGIN, BEGIN + 10**9) == BEGIN
+
+
+@pytest.mark.parametrize(
+    ("answers_after", "starts"),
+    [
+        ([10, 10, 10], [0, 100, 200, 300]),
+        ([100, 100], [0, 100, 200]),
+        # Late once: the next one starts at once, and those that follow keep the interval.
+        ([10, 250, 10, 10], [0, 100, 350, 450, 550]),
+        ([130, 130, 20], [0, 130, 260, 360]),
+    ],
+)
+def test_periodic_awaits_and_never_catches_up(answers_after: list[int], starts: list[int]) -> None:
+    pacing = periodic(BEGIN, 1, 100)
+    due_ns = pacing.first(0)
+    found = [due_ns]
+    for answer_ns in answers_after:
+        due_ns = pacing.after(due_ns, due_ns + answer_ns)
+        found.append(due_ns)
+    assert [one - BEGIN for one in found] == starts
+
+
+def test_periodic_users_begin_over_one_interval() -> None:
+    pacing = periodic(BEGIN, 4, 1_000)
+    assert [pacing.first(user) - BEGIN for user in range(4)] == [0, 250, 500, 750]
+
+
+@given(
+    st.integers(1, 10**9),
+    st.lists(st.integers(0, 3 * 10**9), min_size=1, max_size=50),
+)
+def test_periodic_is_monotone_and_never_overlaps(interval_ns: int, answers_ns: list[int]) -> None:
+    pacing = periodic(BEGIN, 1, interval_ns)
+    due_ns = pacing.first(0)
+    for answer_ns in answers_ns:
+        end_ns = due_ns + answer_ns
+        next_ns = pacing.after(due_ns, end_ns)
+        assert next_ns >= end_ns
+        assert next_ns - due_ns == max(interval_ns, answer_ns)
+        due_ns = next_ns

@@ -1,5 +1,10 @@
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, count
 
+import numpy as np
+
+from control_plane.load.arrivals import Arrivals
 from control_plane.load.pacing import closed
 from control_plane.load.phase import Phase, clock_ns
 
@@ -14,7 +19,7 @@ def test_the_limit_is_for_all_users_together() -> None:
 
     def work(_user: int) -> int:
         turns = 0
-        while phase.turn(0) is not None:
+        while phase.after(0, 0) is not None:
             turns += 1
         return turns
 
@@ -25,8 +30,8 @@ def test_the_limit_is_for_all_users_together() -> None:
 def test_nothing_is_due_at_the_end_or_later() -> None:
     phase = Phase(1, one_user, begin_ns=0, until_ns=100)
     phase.start()
-    assert phase.turn(99) == 99
-    assert phase.turn(100) is None
+    assert phase.after(0, 99) == 99
+    assert phase.after(0, 100) is None
 
 
 def test_it_begins_when_all_stand_ready() -> None:
@@ -35,7 +40,7 @@ def test_it_begins_when_all_stand_ready() -> None:
     phase = Phase(1, one_user, on_start=told.append)
     phase.start()
     assert before_ns <= told[0] <= clock_ns()
-    assert phase.entry(0) == told[0]
+    assert phase.first(0) == told[0]
 
 
 def test_a_planned_begin_is_kept() -> None:
@@ -43,4 +48,36 @@ def test_a_planned_begin_is_kept() -> None:
     phase = Phase(1, one_user, begin_ns=12, on_start=told.append)
     phase.start()
     assert told == [12]
-    assert phase.entry(0) == 12
+    assert phase.first(0) == 12
+
+
+def arriving(*moments_ns: int) -> Callable[[int], Arrivals]:
+    later = (np.array([one]) for one in count(10**12))
+    return lambda _begin_ns: Arrivals(chain([np.array(moments_ns)], later))
+
+
+def test_arrivals_go_to_whoever_is_free() -> None:
+    phase = Phase(3, arriving(5, 10, 20, 30), begin_ns=0, until_ns=100, open=True)
+    phase.start()
+    assert (phase.first(1), phase.after(5, 12), phase.arrive()) == (5, 10, 20)
+
+
+def test_what_was_never_sent_is_counted_from_the_window_on() -> None:
+    phase = Phase(1, arriving(5, 10, 20, 30, 99, 100), begin_ns=0, until_ns=100, open=True)
+    phase.start()
+    assert phase.first(0) == 5
+    # Its only user gets free when the phase is over.
+    assert phase.after(5, 100) is None
+    assert phase.unsent(since_ns=20) == 3
+    phase = Phase(1, arriving(5, 10, 20), begin_ns=0, until_ns=15, open=True)
+    phase.start()
+    phase.given_up.append(phase.arrive() or 0)
+    assert phase.unsent(since_ns=0) == 2
+
+
+def test_a_window_of_arrivals_opens_with_the_first() -> None:
+    told: list[int] = []
+    phase = Phase(1, arriving(7, 9), limit=1, on_start=told.append, open=True)
+    phase.start()
+    assert told == [7]
+    assert (phase.first(0), phase.after(7, 8), phase.unsent(0)) == (7, None, 0)

@@ -1,16 +1,15 @@
 """`async`: aiohttp, one coroutine for each user, all in one event loop."""
 
 import asyncio
-from collections.abc import Sequence
 
 import aiohttp
 import uvloop
 from yarl import URL
 
-from control_plane.load.deadline import overdue
+from control_plane.load.crew import Crew
 from control_plane.load.faults import Types, classify
 from control_plane.load.outcome import answered, failed
-from control_plane.load.phase import Phase, clock_ns
+from control_plane.load.phase import Phase
 from control_plane.load.source import Request
 from control_plane.load.strategies.aiohttp_parts import connector, request_class
 from control_plane.load.strategies.strategy import LONGEST_HEADER, MOST_HEADERS, Gear
@@ -38,9 +37,10 @@ class AiohttpClient:
             uvloop.new_event_loop() if client.loop == "uvloop" else asyncio.new_event_loop()
         )
         self._session = self._loop.run_until_complete(self._open())
+        self._crew = Crew(gear, self._send)
 
     def run(self, phase: Phase) -> None:
-        self._loop.run_until_complete(self._run(phase))
+        self._loop.run_until_complete(self._crew.run(phase))
 
     async def _open(self) -> aiohttp.ClientSession:
         session = aiohttp.ClientSession(
@@ -58,35 +58,6 @@ class AiohttpClient:
         # nobody asked for must not be measured as one.
         session._retry_connection = False  # noqa: SLF001 - aiohttp has no public switch for it
         return session
-
-    async def _run(self, phase: Phase) -> None:
-        gate = asyncio.Event()
-        users = [asyncio.create_task(self._user(user, phase, gate)) for user in range(phase.users)]
-        watch = asyncio.create_task(self._watch(users))
-        await asyncio.sleep(0)
-        phase.start()
-        gate.set()
-        await asyncio.gather(*users)
-        watch.cancel()
-
-    async def _user(self, user: int, phase: Phase, gate: asyncio.Event) -> None:
-        recorder, draw, scheduled = (
-            self._gear.recorder,
-            self._gear.source.draw,
-            self._gear.scheduled,
-        )
-        await gate.wait()
-        end_ns = phase.entry(user)
-        while (due_ns := phase.turn(end_ns)) is not None:
-            # uvloop rounds to milliseconds, so that a sleep may end too early.
-            while (ahead_ns := due_ns - clock_ns()) > 0:  # noqa: ASYNC110 - the clock is awaited
-                await asyncio.sleep(ahead_ns / 1e9)
-            request = draw()
-            start_ns = clock_ns()
-            recorder.begin(user, due_ns if scheduled else start_ns, start_ns)
-            outcome, received = await self._send(request)
-            end_ns = clock_ns()
-            recorder.end(user, end_ns, outcome, len(request.body), received)
 
     async def _send(self, request: Request) -> tuple[int, int]:
         """The outcome and the bytes of the body that came."""
@@ -127,15 +98,6 @@ class AiohttpClient:
         task = asyncio.current_task()
         if task is not None:
             task.uncancel()
-
-    async def _watch(self, users: Sequence[asyncio.Task[None]]) -> None:
-        """Cancel requests that are in flight for too long."""
-        starts, timeout_ns = self._gear.recorder.starts, self._gear.timeout_ns
-        while True:
-            late, look_ns = overdue(starts(), timeout_ns, clock_ns())
-            for user in late:
-                users[user].cancel()
-            await asyncio.sleep(max(0, look_ns - clock_ns()) / 1e9)
 
 
 def _class_of(error: Exception) -> str:

@@ -61,8 +61,8 @@ class RequestsClient:
         session = self._sessions[user % len(self._sessions)]
         self._lines.enter(user)
         ready()
-        end_ns = phase.entry(user)
-        while (due_ns := phase.turn(end_ns)) is not None:
+        due_ns = phase.first(user)
+        while due_ns is not None:
             while (ahead_ns := due_ns - clock_ns()) > 0:
                 time.sleep(ahead_ns / 1e9)
             request = draw()
@@ -73,6 +73,7 @@ class RequestsClient:
             if end_ns - start_ns >= gear.timeout_ns:
                 outcome = failed("timeout")
             recorder.end(user, end_ns, outcome, len(request.body), received)
+            due_ns = phase.after(due_ns, end_ns)
 
     def _send(self, session: requests.Session, request: Request) -> tuple[int, int]:
         """The outcome and the bytes of the body that came."""

@@ -1,6 +1,6 @@
 """What a client strategy is given, and what it must do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from control_plane.load.connections import Connections
@@ -8,6 +8,7 @@ from control_plane.load.phase import Phase
 from control_plane.load.plan import Plan
 from control_plane.load.recorder import Recorder
 from control_plane.load.source import RequestSource
+from control_plane.load.spin import Spin
 
 HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "looplab"}
 """What every request carries besides its own headers."""
@@ -19,12 +20,13 @@ MOST_HEADERS = 100
 
 @dataclass(frozen=True)
 class Gear:
-    """What every strategy works with."""
+    """What every strategy works with. Time spent waiting actively is put down in `spin`."""
 
     plan: Plan
     source: RequestSource
     recorder: Recorder
     connections: Connections
+    spin: Spin = field(default_factory=Spin)
 
     @property
     def timeout_ns(self) -> int:

@@ -1,0 +1,53 @@
+"""The arrivals of an open load, handed out one by one."""
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+
+import numpy as np
+
+from control_plane.load.schedule import Moments
+
+_LOW = 256
+
+
+class Arrivals:
+    """Safe to use from many threads. A thread waits for another only where the supply ran out."""
+
+    def __init__(self, chunks: Iterator[Moments]) -> None:
+        self._chunks = chunks
+        self._lock = threading.Lock()
+        self._ready: deque[int] = deque(next(chunks).tolist())
+
+    @property
+    def next_ns(self) -> int:
+        """The intended start of the next arrival, which stays."""
+        return self._ready[0]
+
+    def take(self) -> int:
+        """The intended start of the next arrival."""
+        if len(self._ready) < _LOW and self._lock.acquire(blocking=False):
+            try:
+                self._refill()
+            finally:
+                self._lock.release()
+        try:
+            return self._ready.popleft()
+        except IndexError:
+            with self._lock:
+                self._refill()
+            return self.take()
+
+    def count(self, since_ns: int, until_ns: int) -> int:
+        """How many of those that are left begin from `since_ns` on and before `until_ns`."""
+        with self._lock:
+            found = sum(since_ns <= one < until_ns for one in self._ready)
+            for chunk in self._chunks:
+                inside = np.searchsorted(chunk, [since_ns, until_ns])
+                found += int(inside[1] - inside[0])
+                if chunk[-1] >= until_ns:
+                    break
+        return found
+
+    def _refill(self) -> None:
+        self._ready.extend(next(self._chunks).tolist())

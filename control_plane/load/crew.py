@@ -1,0 +1,85 @@
+"""Users as coroutines of one event loop, for strategies whose client library is awaited."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from control_plane.load.deadline import overdue
+from control_plane.load.dispatcher import Dispatcher
+from control_plane.load.phase import Phase, clock_ns
+from control_plane.load.source import Request
+from control_plane.load.strategies.strategy import Gear
+
+Send = Callable[[Request], Awaitable[tuple[int, int]]]
+"""Sends one request: its outcome and the bytes of the body that came.
+
+It is cancelled at the deadline of the request. It must then answer with a timeout, and the task
+that it runs in goes on.
+"""
+
+
+class Crew:
+    def __init__(self, gear: Gear, send: Send) -> None:
+        self._gear, self._send = gear, send
+        self._busy: dict[int, asyncio.Task[None]] = {}
+
+    async def run(self, phase: Phase) -> None:
+        """Start the phase when all users stand ready; return when all of them are through."""
+        watch = asyncio.create_task(self._watch())
+        try:
+            await (self._dispatched(phase) if phase.open else self._each(phase))
+        finally:
+            watch.cancel()
+
+    async def _each(self, phase: Phase) -> None:
+        """Every user sees for itself when it sends next."""
+        gate = asyncio.Event()
+        self._busy = {
+            user: asyncio.create_task(self._user(user, phase, gate)) for user in range(phase.users)
+        }
+        await asyncio.sleep(0)
+        phase.start()
+        gate.set()
+        await asyncio.gather(*self._busy.values())
+
+    async def _user(self, user: int, phase: Phase, gate: asyncio.Event) -> None:
+        await gate.wait()
+        due_ns = phase.first(user)
+        while due_ns is not None:
+            # uvloop rounds to milliseconds, so that a sleep may end too early.
+            while (ahead_ns := due_ns - clock_ns()) > 0:  # noqa: ASYNC110 - the clock is awaited
+                await asyncio.sleep(ahead_ns / 1e9)
+            due_ns = phase.after(due_ns, await self._request(user, due_ns))
+
+    async def _dispatched(self, phase: Phase) -> None:
+        """Users exist while they are busy."""
+        async with asyncio.TaskGroup() as group:
+
+            def begin(user: int, due_ns: int) -> None:
+                self._busy[user] = group.create_task(self._work(user, due_ns, dispatcher))
+
+            dispatcher = Dispatcher(phase, begin)
+            await dispatcher.run()
+
+    async def _work(self, user: int, due_ns: int | None, dispatcher: Dispatcher) -> None:
+        while due_ns is not None:
+            due_ns = dispatcher.free(user, await self._request(user, due_ns))
+
+    async def _request(self, user: int, due_ns: int) -> int:
+        """When it ended."""
+        gear = self._gear
+        request = gear.source.draw()
+        start_ns = clock_ns()
+        gear.recorder.begin(user, due_ns if gear.scheduled else start_ns, start_ns)
+        outcome, received = await self._send(request)
+        end_ns = clock_ns()
+        gear.recorder.end(user, end_ns, outcome, len(request.body), received)
+        return end_ns
+
+    async def _watch(self) -> None:
+        """Cancel requests that are in flight for too long."""
+        starts, timeout_ns = self._gear.recorder.starts, self._gear.timeout_ns
+        while True:
+            late, look_ns = overdue(starts(), timeout_ns, clock_ns())
+            for user in late:
+                self._busy[user].cancel()
+            await asyncio.sleep(max(0, look_ns - clock_ns()) / 1e9)

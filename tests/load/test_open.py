@@ -1,0 +1,160 @@
+"""Open and periodic loads, with real workers and a real server."""
+
+import time
+
+import pytest
+
+from control_plane.domain.histogram import merge
+from control_plane.domain.record import StreamRecord
+from tests.load.hostile import HostileServer
+from tests.load.workers import completed, plan_of, record_of, seconds_and_record
+
+TWO = ("async", "threaded")
+
+
+def opened(rate, **more) -> dict:
+    return {"model": "open", "rate_per_s": rate, "max_in_flight": 20, **more}
+
+
+def times_of(record: StreamRecord, clock: str):
+    return merge([getattr(second, clock) for second in record.seconds])
+
+
+@pytest.mark.parametrize("strategy", TWO)
+async def test_the_window_holds_what_was_meant_to_start_in_it(
+    server: HostileServer, strategy: str
+) -> None:
+    plan = plan_of(
+        server.url,
+        load=opened(200),
+        stop={"duration_s": 1.2},
+        client={"strategy": strategy},
+        warmup_s=0.3,
+    )
+    seconds, record = await seconds_and_record(plan)
+    assert completed(record) == record.intended == record.sent == 240
+    assert server.requests["ok"] == 300
+    assert record.duration_ns == 1_200_000_000
+    assert [one.index for one in seconds] == [0, 1]
+    assert record.in_flight_ns == ()
+    lag = record.send_lag
+    assert lag is not None
+    assert lag.total == 240
+    assert lag.minimum_ns >= 0
+    assert times_of(record, "response").mean_ns >= times_of(record, "service").mean_ns
+    if strategy == "async":
+        # One request at a time needs few connections, however many may be in flight.
+        assert record.most_connections < 15
+
+
+@pytest.mark.parametrize("strategy", TWO)
+async def test_answers_are_awaited_after_the_window(server: HostileServer, strategy: str) -> None:
+    plan = plan_of(
+        server.url,
+        "/slow",
+        load=opened(20),
+        stop={"duration_s": 0.5},
+        client={"strategy": strategy},
+    )
+    record = await record_of(plan)
+    assert completed(record) == record.sent == record.intended == 10
+    assert record.duration_ns == 500_000_000
+
+
+@pytest.mark.parametrize("strategy", TWO)
+async def test_what_finds_no_slot_waits_and_is_not_sent_at_the_end(
+    server: HostileServer, strategy: str
+) -> None:
+    """Two at a time, 0.05 s each: 40 a second of 200."""
+    plan = plan_of(
+        server.url,
+        "/slow",
+        load=opened(200, max_in_flight=2),
+        stop={"duration_s": 0.6},
+        client={"strategy": strategy},
+    )
+    record = await record_of(plan)
+    assert record.intended == 120
+    assert 10 <= record.sent == completed(record) == server.requests["slow"] <= 27
+    response, service = times_of(record, "response"), times_of(record, "service")
+    # The last of them waited for most of the window; the server answered as quickly as ever.
+    assert response.maximum_ns > 300_000_000 + service.minimum_ns
+    assert record.send_lag is not None
+    assert record.send_lag.maximum_ns > 300_000_000
+
+
+@pytest.mark.parametrize("strategy", TWO)
+async def test_a_number_of_requests_is_sent_on_the_schedule(
+    server: HostileServer, strategy: str
+) -> None:
+    plan = plan_of(
+        server.url,
+        load=opened(100, arrivals="poisson"),
+        stop={"requests": 30},
+        client={"strategy": strategy},
+        warmup_s=0.1,
+    )
+    record = await record_of(plan)
+    assert completed(record) == record.intended == record.sent == 30
+    # The mean gap is 10 ms; the seed makes the sum of 29 the same each time.
+    assert 0.15 < record.duration_ns / 1e9 < 0.5
+
+
+@pytest.mark.parametrize("strategy", TWO)
+async def test_what_never_answers_ends_at_its_deadline(
+    server: HostileServer, strategy: str
+) -> None:
+    plan = plan_of(
+        server.url,
+        "/silence",
+        load=opened(20),
+        stop={"duration_s": 0.5},
+        client={"strategy": strategy},
+        timeout_s=0.4,
+    )
+    began = time.monotonic()
+    record = await record_of(plan)
+    assert time.monotonic() - began < 4
+    assert record.errors == {"timeout": 10}
+    assert record.sent == record.intended == 10
+
+
+async def test_rates_follow_their_steps(server: HostileServer) -> None:
+    steps = [{"rate_per_s": 20, "duration_s": 1.0}, {"rate_per_s": 100, "duration_s": 0.5}]
+    plan = plan_of(server.url, load=opened(steps), stop={"duration_s": 2.0}, warmup_s=0.5)
+    seconds, record = await seconds_and_record(plan)
+    assert [one.completed for one in seconds] == [
+        pytest.approx(20, abs=1),
+        pytest.approx(100, abs=1),
+    ]
+    assert record.intended == 120
+    assert server.requests["ok"] == 130
+
+
+@pytest.mark.parametrize("strategy", ["async", "threaded", "blocking"])
+async def test_periodic_users_keep_their_interval(server: HostileServer, strategy: str) -> None:
+    users = 1 if strategy == "blocking" else 2
+    plan = plan_of(
+        server.url,
+        load={"model": "periodic", "interval_s": 0.1, "concurrency": users},
+        stop={"requests": 6 * users},
+        client={"strategy": strategy},
+    )
+    record = await record_of(plan)
+    assert completed(record) == 6 * users
+    # The second user starts half an interval later.
+    assert 500_000_000 <= record.duration_ns < 800_000_000
+    assert record.send_lag is None
+
+
+async def test_a_periodic_user_never_has_two_in_flight(server: HostileServer) -> None:
+    """Answers of 0.05 s each 0.02 s: one after the other, and none is made up for."""
+    plan = plan_of(
+        server.url,
+        "/slow",
+        load={"model": "periodic", "interval_s": 0.02},
+        stop={"duration_s": 0.6},
+    )
+    record = await record_of(plan)
+    assert 6 <= completed(record) <= 12
+    assert record.most_connections == 1
