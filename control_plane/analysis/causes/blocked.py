@@ -31,7 +31,7 @@ def loop_blocked(evidence: Evidence) -> Finding | None:
         "stacks": place.of,
         "stacks_there": place.count,
         "frame": place.where,
-        "workers": evidence.several_workers,
+        "workers": evidence.worker_count,
     }
     return Finding("loop_blocked", share >= BLOCKED_SHARE, facts)
 
@@ -46,7 +46,7 @@ def stall_floor_s(evidence: Evidence) -> float:
     if step_s is None or step_s >= SHORT_STEP_S:
         return STALL_S
     users = sum(concurrency_of(one.load) for one in evidence.spec.workload.streams)
-    return max(STALL_S, 2 * users * step_s / evidence.several_workers)
+    return max(STALL_S, 2 * users * step_s / evidence.worker_count)
 
 
 def blocked_s(worker: Worker, floor_s: float) -> float:

@@ -9,6 +9,9 @@ from control_plane.domain.spec import Spec, Target
 Facts = Mapping[str, int | float | str | None]
 """Numbers by name, as they are stored with a cause."""
 
+IDLE_SHARE = 0.1
+"""A master or a companion uses less of a core than this."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -63,9 +66,10 @@ class Evidence:
         )
 
     @property
-    def several_workers(self) -> int:
-        """How many workers were asked for; 1 where nobody knows."""
-        return self.spec.target.workers if isinstance(self.spec.target, Target) else 1
+    def worker_count(self) -> int:
+        """As the spec says; where it does not, the target's processes that were not idle."""
+        asked = self.spec.target.workers if isinstance(self.spec.target, Target) else None
+        return asked or max([1, *map(_at_work, self.gauges)])
 
 
 def window_s(trial: Trial) -> float:
@@ -76,6 +80,11 @@ def window_s(trial: Trial) -> float:
 
 def mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
+
+
+def _at_work(gauges: Gauges) -> int:
+    shares = (mean(one.cpu_share) or 0.0 for one in gauges.processes if one.role == "target")
+    return sum(share > IDLE_SHARE for share in shares)
 
 
 def _workers(place: int, length_s: float, gauges: Gauges) -> Iterator[Worker]:

@@ -20,7 +20,7 @@ def server_cpu(evidence: Evidence) -> Finding | None:
     ]
     if not used:
         return None
-    workers, cores = evidence.several_workers, sum(used) / len(used)
+    workers, cores = evidence.worker_count, sum(used) / len(used)
     free = sum(_available(trial, evidence) for trial in evidence.trials) / len(evidence.trials)
     could = min(float(workers), free)
     share = cores / could
@@ -52,7 +52,7 @@ def _used(trial: Trial, gauges: Gauges, evidence: Evidence) -> float | None:
     series = (mean(one.cpu_share) for one in gauges.processes if one.role == "target")
     shares = sorted((one for one in series if one is not None), reverse=True)
     if shares:
-        return sum(shares[: evidence.several_workers])
+        return sum(shares[: evidence.worker_count])
     if trial.target.cpu_s is None or not window_s(trial):
         return None
     return trial.target.cpu_s / window_s(trial)
@@ -64,6 +64,6 @@ def _available(trial: Trial, evidence: Evidence) -> float:
         return float(len(trial.target.cores))
     length_s = window_s(trial)
     if evidence.cpu_count is None or not length_s:
-        return float(evidence.several_workers)
+        return float(evidence.worker_count)
     client = trial.client.cpu_s / length_s
     return max(0.5, evidence.cpu_count - client - (trial.client.other_cpu or 0.0))

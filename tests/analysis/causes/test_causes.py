@@ -85,6 +85,13 @@ def test_cores_that_are_shared_leave_less_to_the_target():
     assert said(finding).startswith("The target used 92 % of the 1.2 cores that it could get;")
 
 
+def test_workers_of_a_command_are_counted_by_what_they_use():
+    seen = evidence(worker(1), worker(2), worker(3), cpu=(0.96, 0.98, 0.02))
+    unknown = asked(workers=None, application="own", server="command")
+    finding = server_cpu(replace(seen, spec=unknown))
+    assert said(finding).startswith("The target used 97 % of the 2 cores that it could get;")
+
+
 def test_a_target_whose_processes_are_hidden_is_not_judged():
     seen = evidence()
     (one,) = seen.trials

@@ -86,5 +86,5 @@ def evidence(
     return Evidence(**{**usual, **chosen})
 
 
-def asked(workers: int = 1, users: int = 10, **target: Any) -> Spec:
+def asked(workers: int | None = 1, users: int = 10, **target: Any) -> Spec:
     return spec(concurrency=users, duration_s=WINDOW_S, target=Target(workers=workers, **target))
