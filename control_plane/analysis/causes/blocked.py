@@ -2,8 +2,8 @@
 
 from control_plane.analysis.causes.evidence import Evidence, Finding, Worker
 from control_plane.analysis.causes.frames import hold, waits
+from control_plane.domain.loads import Open, concurrency_of
 from control_plane.domain.result import Stall
-from control_plane.domain.spec import concurrency_of
 
 BLOCKED_SHARE = 0.05
 """From this share of the window on, more than one arrival in twenty finds the loop blocked: p95."""
@@ -11,7 +11,7 @@ BLOCKED_SHARE = 0.05
 STALL_S = 0.1
 """asyncio's own debug mode calls a step slow from 0.1 s on (`loop.slow_callback_duration`)."""
 
-SHORT_STEP_S = 0.005
+SHORT_STEP_S = 0.001
 """Handlers below this block nobody by themselves; many of them in a row are a busy server."""
 
 
@@ -45,8 +45,7 @@ def stall_floor_s(evidence: Evidence) -> float:
     step_s = evidence.streams[0].cpu_s_per_request if evidence.streams else None
     if step_s is None or step_s >= SHORT_STEP_S:
         return STALL_S
-    users = sum(concurrency_of(one.load) for one in evidence.spec.workload.streams)
-    return max(STALL_S, 2 * users * step_s / evidence.worker_count)
+    return max(STALL_S, 2 * _users(evidence) * step_s / evidence.worker_count)
 
 
 def blocked_s(worker: Worker, floor_s: float) -> float:
@@ -66,6 +65,14 @@ def longest_s(worker: Worker, floor_s: float) -> float:
     """The longest stall that counts; where none does, the longest lag."""
     stalls = [one.duration_s for one in held(worker, floor_s)]
     return max(stalls) if stalls else max(_lags(worker), default=0.0)
+
+
+def _users(evidence: Evidence) -> int:
+    """Requests that can be in flight at once; an open load bounds them too far up to say so."""
+    loads = [one.load for one in evidence.spec.workload.streams]
+    seen = [number or 0 for one in evidence.workers for number in one.series.in_flight]
+    given = sum(concurrency_of(one) for one in loads if not isinstance(one, Open))
+    return given + (max(seen, default=0) if any(isinstance(one, Open) for one in loads) else 0)
 
 
 def _lags(worker: Worker) -> list[float]:

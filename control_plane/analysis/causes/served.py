@@ -6,8 +6,9 @@ Seen with 100 users on a blocked uvloop server: 75 of their connections were not
 from collections.abc import Iterator
 
 from control_plane.analysis.causes.evidence import Evidence, Finding
+from control_plane.domain.loads import Closed
 from control_plane.domain.result import Summary
-from control_plane.domain.spec import Closed, StopDuration
+from control_plane.domain.spec import StopDuration
 
 TURNS = 2
 """Where each user could have been served this often, one that was not served is left out."""
