@@ -8,18 +8,22 @@ from typing import Annotated
 import typer
 
 from control_plane import __version__
+from control_plane.domain.ceiling import CLIENTS, measurement
 from control_plane.domain.choice import chosen_ids
 from control_plane.domain.errors import DatabaseOwned, InvalidInput, LooplabError, SettingsError
 from control_plane.domain.reading import Document, read_document
-from control_plane.office import office
+from control_plane.domain.spec import Client
+from control_plane.office import Office, office
 from control_plane.settings import Settings, load_settings
 from control_plane.store.store import open_store
 from control_plane.terminal import (
     complain,
+    print_ceilings,
     print_comparison,
     print_json,
     print_progress,
     print_run,
+    print_titled_progress,
 )
 
 cli = typer.Typer(
@@ -122,6 +126,46 @@ def compare_runs(
         print_json(comparison)
     else:
         print_comparison(comparison)
+
+
+@cli.command("ceiling")
+def measure_ceilings(
+    context: typer.Context,
+    strategies: Annotated[
+        list[str] | None, typer.Argument(help="Client strategies; all if none is named.")
+    ] = None,
+    as_json: AsJson = False,
+    db: Database = None,
+) -> None:
+    """Measure the most that each client can send on this machine, and keep it."""
+    documents = [measurement(client) for client in _clients(strategies)]
+    with office(_settings(context, db)) as desk:
+        runs = [desk.submit(document) for document in documents]
+        ended = [_watched(desk, run["id"], as_json=as_json) for run in runs]
+        found = desk.ceilings()
+    if as_json:
+        print_json(found)
+    else:
+        print_ceilings(found)
+    for run in ended:
+        if run["state"] != "finished":
+            complain(f"{run['title']}: {run['state']}, {run['reason']}")
+    if any(run["state"] != "finished" for run in ended):
+        raise typer.Exit(1)
+
+
+def _watched(desk: Office, run_id: str, *, as_json: bool) -> Document:
+    return desk.wait(run_id, _silent if as_json else print_titled_progress)
+
+
+def _clients(strategies: list[str] | None) -> list[Client]:
+    """Those that are named, all when none is. Raises SettingsError for one that is not known."""
+    known: dict[str, Client] = {client.strategy: client for client in CLIENTS}
+    for name in strategies or ():
+        if name not in known:
+            names = ", ".join(known)
+            raise SettingsError(f"{name[:40]!r} is no strategy: choose of {names}.")
+    return [known[name] for name in dict.fromkeys(strategies or known)]
 
 
 def _settings(context: typer.Context, db: Path | None) -> Settings:

@@ -15,6 +15,7 @@ from control_plane.domain.errors import FieldError, InvalidInput, LooplabError
 from control_plane.domain.reading import Document
 from control_plane.domain.states import TERMINAL
 from control_plane.jobs.bench import Bench, set_up
+from control_plane.jobs.ceilings import ceiling_documents
 from control_plane.jobs.desk import Desk
 from control_plane.serving import lower_priority
 from control_plane.settings import Settings
@@ -38,6 +39,8 @@ class Office(Protocol):
     def wait(self, run_id: str, report: Report) -> Document: ...
 
     def compare(self, ids: Sequence[str], baseline: str) -> Document: ...
+
+    def ceilings(self) -> Document: ...
 
 
 @contextmanager
@@ -89,6 +92,9 @@ class Dashboard:
     def compare(self, ids: Sequence[str], baseline: str) -> Document:
         return self._ask("GET", f"/api/compare?runs={','.join(ids)}&baseline={baseline}")
 
+    def ceilings(self) -> Document:
+        return self._ask("GET", "/api/ceilings")
+
     def _ask(self, method: str, path: str, body: Document | None = None) -> Document:
         try:
             answer = self._session.request(method, f"{self.url}{path}", json=body, timeout=60)
@@ -125,6 +131,9 @@ class Here:
 
     def compare(self, ids: Sequence[str], baseline: str) -> Document:
         return comparison_document(compare([self._store.run(one) for one in ids], baseline))
+
+    def ceilings(self) -> Document:
+        return {"ceilings": ceiling_documents(self._store)}
 
     def close(self) -> None:
         if self._desk is not None:

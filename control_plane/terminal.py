@@ -11,7 +11,7 @@ from rich.text import Text
 from control_plane.analysis.support import support_level
 from control_plane.domain.metrics import METRIC
 from control_plane.domain.reading import Document
-from control_plane.domain.units import NONE, WRITTEN, rate, ratio, seconds
+from control_plane.domain.units import NONE, WRITTEN, rate, ratio, seconds, share
 
 STYLES = {"full": "", "greyed": "dim", "void": "dim strike"}
 out, err = Console(highlight=False), Console(stderr=True, highlight=False)
@@ -31,6 +31,12 @@ def print_progress(run: Document) -> None:
     if progress:
         place = f"trial {progress['trial']} of {progress['trials']}, {progress['share']:.0%}"
         complain(f"{run['state']}: {place}")
+
+
+def print_titled_progress(run: Document) -> None:
+    """For one of several runs that are waited for."""
+    if run["progress"]:
+        complain(f"{run['title']}: {run['state']}, {run['progress']['share']:.0%}")
 
 
 def print_run(run: Document, url: str | None) -> None:
@@ -54,6 +60,23 @@ def print_comparison(comparison: Document) -> None:
     for row in comparison["rows"]:
         cells = (_cell(row, run, base) for run in comparison["runs"])
         table.add_row(Text(row["stream"]), METRIC[row["metric"]].label, *cells)
+    out.print(table)
+
+
+def print_ceilings(found: Document) -> None:
+    """The newest of each client that counts on this machine."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Client")
+    for head in ("Tops out at", "Responder CPU", "Measured", "Run"):
+        table.add_column(head, justify="right")
+    here: dict[str, Document] = {}
+    for one in found["ceilings"]:
+        if one["here"]:
+            here.setdefault(one["name"], one)
+    for name, one in here.items():
+        most = ("≥ " if one["at_least"] else "") + rate(one["throughput_per_s"])
+        busy = share(one["responder_cpu_share"])
+        table.add_row(name, most, busy, one["measured_at"][:16].replace("T", " "), one["run"])
     out.print(table)
 
 

@@ -90,6 +90,7 @@ def test_a_wrong_spec_is_one_readable_line(tmp_path: Path, spec: str, complaint:
         (["run", "absent.json"], "absent.json: No such file"),
         (["compare", "zzzzzzzzzz"], "runs.db: name one with --db"),
         (["compare", "x"], "'x'"),
+        (["ceiling", "curl"], "'curl' is no strategy"),
         (["--port", "99999"], "port"),
         (["--host", "0.0.0.0"], "0.0.0.0"),
     ],
@@ -130,3 +131,12 @@ def test_a_signal_writes_the_state_of_the_run(tmp_path: Path, number: int) -> No
     with closing(sqlite3.connect(tmp_path / "runs.db")) as connection:
         assert connection.execute("select state from run").fetchall() == [("interrupted",)]
     assert marked(instance_of(tmp_path / "runs.db")) == []
+
+
+def test_a_ceiling_is_measured_kept_and_listed(tmp_path: Path) -> None:
+    done = looplab(["ceiling", "async", "--json"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    (found,) = json.loads(done.stdout)["ceilings"]
+    assert (found["strategy"], found["here"]) == ("async", True)
+    assert found["throughput_per_s"] > 0
+    assert 0 < found["responder_cpu_share"] < 1.1

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from control_plane.analysis.summary import error_kinds, mean_with_waiting_s
+from control_plane.domain.responder import faces_responder
 from control_plane.domain.result import Reason, Summary, Trial, Validity
 from control_plane.domain.spec import Spec, StopDuration
 from control_plane.domain.units import SPACE, count, figures, seconds, share
@@ -20,14 +21,15 @@ Level = Literal["ok", "suspect", "invalid"]
 def judge(trials: Sequence[Trial], merged: Sequence[Summary], spec: Spec) -> Validity:
     """Judge every gate that applies; the worst trial decides.
 
-    `merged` holds one summary for each stream. Outcome None: there was nothing to judge.
+    `merged` holds one summary for each stream. Against the bare responder a client is meant to be
+    at its limit. Outcome None: there was nothing to judge.
     """
     if not trials or not merged:
         return Validity(None)
     gates = (
         completed(trials),
         errors(trials),
-        client_cpu(trials),
+        None if faces_responder(spec) else client_cpu(trials),
         censored(trials, spec),
         recorder(trials),
         target_restarted(trials),

@@ -2,10 +2,11 @@
 
 from fastapi import APIRouter
 
-from control_plane.api import comparison, configurations, runs, status
+from control_plane.api import ceilings, comparison, configurations, runs, status
 
 router = APIRouter()
 router.include_router(runs.router, prefix="/api")
 router.include_router(comparison.router, prefix="/api")
+router.include_router(ceilings.router, prefix="/api")
 router.include_router(configurations.router, prefix="/api")
 router.include_router(status.router)

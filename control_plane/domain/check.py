@@ -8,6 +8,7 @@ from control_plane.domain.check_load import wrong_load
 from control_plane.domain.check_request import wrong_request
 from control_plane.domain.errors import FieldError
 from control_plane.domain.limits import Limits
+from control_plane.domain.responder import wrong_for_responder
 from control_plane.domain.spec import (
     BUNDLED,
     Cores,
@@ -44,6 +45,7 @@ def _all(spec: Spec, limits: Limits) -> Wrong:
         yield from text(f"tags.{index}", tag, 40, empty=False)
     yield from bounded("seed", spec.seed, 0, 2**53)
     yield from _target(spec, limits)
+    yield from wrong_for_responder(spec)
     yield from counted(
         "workload.streams", len(spec.workload.streams), 1, limits.max_streams, "streams"
     )
@@ -78,6 +80,7 @@ _LACKS = {
     "hypercorn": ("worker", "http", "reuse_port"),
     "granian": ("worker", "http", "reuse_port", "keep_alive_s"),
     "command": _CHOICES,
+    "responder": tuple(name for name in _CHOICES if name != "workers"),
 }
 
 

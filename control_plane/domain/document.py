@@ -5,8 +5,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from control_plane.domain.ceiling import Ceiling, client_name
 from control_plane.domain.reading import Document, write_spec
-from control_plane.domain.result import Cause, Progress
+from control_plane.domain.result import Progress
 from control_plane.domain.run import Run
 
 
@@ -70,8 +71,7 @@ def run_document(run: Run, progress: Progress | None) -> Document:
         "command": run.command,
         "environment": dict(run.environment) if run.environment is not None else None,
         "validity": _validity(run),
-        "causes": [_cause(one) for one in run.causes if one.found],
-        "ruled_out": [_cause(one) for one in run.causes if not one.found],
+        "causes": [],
         "progress": asdict(progress) if progress else None,
         "trials": [asdict(trial) for trial in run.trials],
         "streams": [asdict(stream) for stream in run.streams],
@@ -93,6 +93,25 @@ def comparison_document(comparison: Compared) -> Document:
     }
 
 
+def ceiling_document(ceiling: Ceiling, *, here: bool) -> Document:
+    """One of `/api/ceilings`; `here`: it counts on this machine now."""
+    return {
+        "name": client_name(ceiling.client),
+        "strategy": ceiling.client.strategy,
+        "client": asdict(ceiling.client),
+        "concurrency": ceiling.users,
+        "throughput_per_s": ceiling.throughput_per_s,
+        "at_least": ceiling.at_least,
+        "responder_cpu_share": ceiling.responder_cpu_share,
+        "outcome": ceiling.outcome,
+        "measured_at": moment(ceiling.measured_at),
+        "run": ceiling.run_id,
+        "url": f"/runs/{ceiling.run_id}",
+        "here": here,
+        "environment": dict(ceiling.environment),
+    }
+
+
 def moment(at: datetime | None) -> str | None:
     """`2026-11-20T14:02:00.000Z`."""
     if at is None:
@@ -104,10 +123,6 @@ def _validity(run: Run) -> Document:
     if run.validity is None:
         return {"outcome": None, "reasons": [], "judged": []}
     return asdict(run.validity)
-
-
-def _cause(one: Cause) -> Document:
-    return {"cause": one.cause, "text": one.text, "evidence": dict(one.evidence)}
 
 
 def _difference(one: ComparedField) -> Document:

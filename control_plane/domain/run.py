@@ -6,7 +6,6 @@ from datetime import datetime
 from control_plane.domain.histogram import Histogram
 from control_plane.domain.record import Second
 from control_plane.domain.result import (
-    Cause,
     Environment,
     Gauges,
     Progress,
@@ -45,8 +44,7 @@ class Run:
     """One spec with its trials. Datetimes are UTC and aware.
 
     `streams` are the merged trials, empty until the first trial ended. `log` is what the target
-    printed last, kept when the run failed. `command` is the server's command line. `causes`:
-    those found, then those ruled out; empty where none was judged.
+    printed last, kept when the run failed. `command` is the server's command line.
     """
 
     id: str
@@ -65,7 +63,6 @@ class Run:
     trials: tuple[Trial, ...]
     streams: tuple[Summary, ...]
     log: tuple[str, ...] = ()
-    causes: tuple[Cause, ...] = ()
 
 
 @dataclass(frozen=True)

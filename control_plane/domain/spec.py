@@ -25,11 +25,13 @@ class Target:
     """A server that is started for each trial. None marks what the server does not have.
 
     `application` is `bundled` or a name of the settings. `server` is `command` where those settings
-    hold the whole command line: then nothing else is chosen here.
+    hold the whole command line: then nothing else is chosen here. `responder` serves none.
     """
 
     application: str = BUNDLED
-    server: Literal["uvicorn", "gunicorn", "hypercorn", "granian", "command"] = "uvicorn"
+    server: Literal["uvicorn", "gunicorn", "hypercorn", "granian", "command", "responder"] = (
+        "uvicorn"
+    )
     worker: Literal["uvicorn_worker", "asgi"] | None = None
     workers: int | None = 1
     loop: Literal["uvloop", "asyncio"] | None = "uvloop"

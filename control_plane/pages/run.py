@@ -1,6 +1,7 @@
 """One run: live while it is under way, its result after; cancel it, run it again."""
 
 import secrets
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request
@@ -12,6 +13,7 @@ from control_plane.domain.run import RunDetail
 from control_plane.domain.states import State
 from control_plane.jobs.desk import Desk
 from control_plane.pages.chosen import Chosen
+from control_plane.pages.client_part import client_part
 from control_plane.pages.dependencies import DeskDep, RunId, StoreDep
 from control_plane.pages.live import live_view
 from control_plane.pages.others import LOOKED_AT, OtherRun, other_runs
@@ -53,13 +55,14 @@ def again(run_id: RunId, store: StoreDep, desk: DeskDep, key: Key = "") -> Redir
 
 
 def result_view(detail: RunDetail, store: Store, desk: Desk, trial: str | None) -> RunPage:
-    return run_page(
+    shown = run_page(
         detail,
         target_name=desk.name_of(detail.run.spec.target),
         trial=int(trial) if trial else None,
         others=_others(store, detail),
         key=secrets.token_urlsafe(12),
     )
+    return replace(shown, client=client_part(detail.run, store, desk))
 
 
 def _others(store: Store, detail: RunDetail) -> tuple[OtherRun, ...]:

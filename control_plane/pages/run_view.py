@@ -17,6 +17,7 @@ from control_plane.analysis.sentence import Sentence
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.reading import write_spec
 from control_plane.domain.run import Run, RunDetail
+from control_plane.pages.client_part import ClientPart
 from control_plane.pages.environment import Fact, environment_facts, environment_line
 from control_plane.pages.others import OtherRun
 from control_plane.pages.run_words import facts, judged, streams_words, took
@@ -63,6 +64,7 @@ class RunPage(View):
     log: tuple[str, ...]
     others: tuple[OtherRun, ...]
     key: str
+    client: ClientPart | None = None
 
 
 def run_page(

@@ -8,7 +8,9 @@ from fastapi import APIRouter, Request, Response
 
 from control_plane.domain.spec import Target
 from control_plane.jobs.desk import Desk
-from control_plane.pages.dependencies import DeskDep
+from control_plane.pages.ceilings import Ceilings, ceilings_view, measuring_time
+from control_plane.pages.dependencies import DeskDep, StoreDep
+from control_plane.pages.new_run import new_key
 from control_plane.pages.templating import page
 from control_plane.pages.view import View
 
@@ -59,12 +61,16 @@ class Server:
 class TargetsPage(View):
     template: ClassVar[str] = "pages/targets.html"
     servers: tuple[Server, ...]
+    ceilings: Ceilings
+    time: str
+    key: str
 
 
 @router.get("/targets")
-def targets(request: Request, desk: DeskDep) -> Response:
+def targets(request: Request, store: StoreDep, desk: DeskDep) -> Response:
     servers = tuple(Server(name, about, _rows(desk, name)) for name, about in SERVERS.items())
-    return page(request, TargetsPage(servers))
+    measured = ceilings_view(store, desk)
+    return page(request, TargetsPage(servers, measured, measuring_time(desk), new_key()))
 
 
 def _rows(desk: Desk, server: str) -> tuple[Row, ...]:

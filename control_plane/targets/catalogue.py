@@ -6,10 +6,13 @@ from functools import cache
 from importlib.util import find_spec
 
 from control_plane.domain.errors import FieldError, InvalidInput
+from control_plane.domain.responder import RESPONDER
 from control_plane.domain.spec import BUNDLED, NamedTarget, Target, UrlTarget
 from control_plane.targets.command import DEFAULT_THREADS
 
 _DEFAULT = Target()
+RESPONDER_NAME = "bare responder"
+"""No entry of the catalogue: it shows the client, and serves no application."""
 SERVERS_EXTRA = {"gunicorn": "servers", "hypercorn": "servers", "granian": "servers"}
 _SWITCHES = {"reuse_port": "reuse port", "reload": "reload", "access_log": "access log"}
 
@@ -27,6 +30,8 @@ class Configuration:
 
 def configuration(name: str, known: Sequence[Configuration] = ()) -> Target:
     """Of `known`, or of those that come with Looplab. Raises InvalidInput naming what exists."""
+    if name == RESPONDER_NAME:
+        return RESPONDER
     for one in known or CATALOGUE:
         if one.name == name:
             return one.target
@@ -41,6 +46,8 @@ def name_of(target: Target | UrlTarget | NamedTarget) -> str:
         return target.url
     if isinstance(target, NamedTarget):
         return target.configuration
+    if target == RESPONDER:
+        return RESPONDER_NAME
     return ", ".join(_parts(target))
 
 

@@ -10,6 +10,9 @@ from control_plane.targets.servers import SERVERS, Endpoint
 
 __all__ = ["DEFAULT_THREADS", "arguments", "command", "shown_command"]
 
+MODULES = {"responder": "control_plane.targets.responder"}
+"""Servers that are no program of their own, but a module of ours."""
+
 
 def arguments(target: Target, at: Endpoint) -> list[str]:
     """What is executed: a server is run as a module of the application's own interpreter."""
@@ -28,7 +31,7 @@ def command(
         return [
             one.replace("{host}", host).replace("{port}", str(port)) for one in at.served.command
         ]
-    return [target.server, *SERVERS[target.server](target, at)]
+    return [MODULES.get(target.server, target.server), *SERVERS[target.server](target, at)]
 
 
 def shown_command(
@@ -44,4 +47,6 @@ def shown_command(
     if target.threads == DEFAULT_THREADS:
         del settings["TARGET_THREADS"]
     assigned = [f"{name}={shlex.quote(value)}" for name, value in settings.items()]
-    return " ".join([*assigned, shlex.join(command(target, host, port, application))])
+    words = command(target, host, port, application)
+    program = ["python", "-m"] if target.server in MODULES else []
+    return " ".join([*assigned, shlex.join([*program, *words])])

@@ -4,14 +4,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from control_plane.targets import listeners, tree
-from control_plane.targets.probe_reader import Inside
 from control_plane.targets.supervised import Supervised
 
 
 class RunningTarget(Protocol):
     """A server under test, started by us or found running.
 
-    `command`, `ready_s` and `inside` are None and `pid` 0 for a server that we did not start.
+    `command` is None, `pid` 0 and `ready_s` None for a server that we did not start.
     """
 
     @property
@@ -22,8 +21,6 @@ class RunningTarget(Protocol):
     def pid(self) -> int: ...
     @property
     def ready_s(self) -> float | None: ...
-    @property
-    def inside(self) -> Inside | None: ...
 
     def pids(self) -> list[int]:
         """All processes of the server; none where they cannot be seen."""
@@ -52,10 +49,7 @@ class RunningTarget(Protocol):
 
 @dataclass
 class StartedTarget:
-    """A server that we started; `port` on `host` is its own.
-
-    `inside` is None where it was started without the probe.
-    """
+    """A server that we started; `port` on `host` is its own."""
 
     server: Supervised
     command: str
@@ -63,7 +57,6 @@ class StartedTarget:
     host: str
     port: int
     ready_s: float
-    inside: Inside | None = None
     _workers: dict[int, int | None] = field(default_factory=dict)
     _seen: frozenset[int] = frozenset()
     _lost: int = 0

@@ -76,6 +76,11 @@ def _granian(target: Target, at: Endpoint) -> list[str]:
     return [*arguments, "--access-log" if target.access_log else "--no-access-log"]
 
 
+def _responder(target: Target, at: Endpoint) -> list[str]:
+    del target
+    return [at.host, str(at.port)]
+
+
 def _factory(at: Endpoint) -> list[str]:
     return ["--factory"] if at.served.factory else []
 
@@ -85,4 +90,5 @@ SERVERS: dict[str, Arguments] = {
     "gunicorn": _gunicorn,
     "hypercorn": _hypercorn,
     "granian": _granian,
+    "responder": _responder,
 }

@@ -47,11 +47,9 @@ class Site:
 
     @contextlib.asynccontextmanager
     async def running(
-        self, name: str, target: Target | None = None, place: Place | None = None
+        self, name: str, target: Target | None = None
     ) -> AsyncIterator[StartedTarget]:
-        started = await start_application(
-            application(name), target or Target(), place or self.place()
-        )
+        started = await self.start(name, target)
         try:
             yield started
         finally:

@@ -1,0 +1,85 @@
+"""The most that a client can do on a machine: what is measured for it, and what it says."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import get_args
+
+from control_plane.domain.loads import Closed
+from control_plane.domain.reading import Document, write_spec
+from control_plane.domain.responder import RESPONDER
+from control_plane.domain.result import Environment
+from control_plane.domain.spec import (
+    Client,
+    RequestClass,
+    Spec,
+    StopDuration,
+    Strategy,
+    Stream,
+    Workload,
+)
+
+CLIENTS = tuple(Client(strategy=strategy) for strategy in get_args(Strategy))
+"""Every strategy as it comes."""
+
+TAG = "client ceiling"
+USERS = 64
+WINDOW_S = 3.0
+TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """Throughput of `client` against the bare responder, as run `run_id` found it.
+
+    `responder_cpu_share`: of one core. `at_least`: the responder was at its limit, so that the
+    client can do more. `outcome` is the validity of the run, never invalid.
+    """
+
+    client: Client
+    users: int
+    throughput_per_s: float
+    responder_cpu_share: float | None
+    at_least: bool
+    outcome: str | None
+    run_id: str
+    measured_at: datetime
+    environment: Environment
+
+
+def ceiling_spec(client: Client) -> Spec:
+    """The run that measures the ceiling of this client."""
+    users = 1 if client.strategy == "blocking" else USERS
+    stream = Stream(
+        requests=(RequestClass(),), load=Closed(concurrency=users), stop=StopDuration(WINDOW_S)
+    )
+    return Spec(
+        workload=Workload((stream,)),
+        target=RESPONDER,
+        client=client,
+        title=f"client ceiling, {client_name(client)}",
+        tags=(TAG,),
+        timeout_s=TIMEOUT_S,
+    )
+
+
+def measurement(client: Client) -> Document:
+    """The same as JSON, to be handed in."""
+    return write_spec(ceiling_spec(client))
+
+
+def client_name(client: Client) -> str:
+    """`async`; with what differs from the default: `async, asyncio, 2 processes`."""
+    return ", ".join([client.strategy, *_unusual(client)])
+
+
+def _unusual(client: Client) -> Iterator[str]:
+    usual = Client()
+    if client.loop != usual.loop:
+        yield client.loop
+    if client.processes != usual.processes:
+        yield f"{client.processes} processes"
+    if client.session != usual.session:
+        yield f"{client.session} session"
+    if not client.reuse_connections:
+        yield "new connections"

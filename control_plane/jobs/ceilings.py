@@ -1,0 +1,43 @@
+"""The ceilings that the stored runs hold, and those that are being measured."""
+
+from control_plane.analysis.ceiling import ceiling_of, same_place
+from control_plane.domain.ceiling import Ceiling
+from control_plane.domain.document import ceiling_document
+from control_plane.domain.reading import Document
+from control_plane.domain.responder import RESPONDER
+from control_plane.domain.run import Run
+from control_plane.domain.states import State
+from control_plane.store.store import Store
+from control_plane.targets.catalogue import name_of
+from control_plane.targets.cores import SHARED
+from control_plane.targets.machine import environment
+
+LOOKED_AT = 200
+"""How many of the newest runs against the responder are looked at."""
+
+
+def stored_ceilings(store: Store) -> tuple[Ceiling, ...]:
+    """Newest first, of every client and machine."""
+    page = store.runs(limit=LOOKED_AT, configuration=name_of(RESPONDER), state=State.FINISHED)
+    return tuple(found for run in page.runs if (found := ceiling_of(run)) is not None)
+
+
+def ceilings_here(store: Store) -> tuple[Ceiling, ...]:
+    """Those of this machine with the present libraries, newest first."""
+    here = environment(SHARED)
+    return tuple(one for one in stored_ceilings(store) if same_place(one.environment, here))
+
+
+def ceiling_documents(store: Store) -> list[Document]:
+    """All of them as JSON; `here` tells those that count on this machine now."""
+    here = environment(SHARED)
+    return [
+        ceiling_document(one, here=same_place(one.environment, here))
+        for one in stored_ceilings(store)
+    ]
+
+
+def unfinished(store: Store) -> tuple[Run, ...]:
+    """Runs against the responder that wait or work, newest first."""
+    page = store.runs(limit=LOOKED_AT, configuration=name_of(RESPONDER))
+    return tuple(run for run in page.runs if not run.state.terminal)

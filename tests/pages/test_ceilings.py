@@ -1,0 +1,86 @@
+"""The client ceiling on the pages and in the API, over stored runs and by a real measurement."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from control_plane.domain.ceiling import CLIENTS, TAG, ceiling_spec
+from control_plane.domain.spec import Client
+from control_plane.store.store import open_store
+from control_plane.targets.cores import SHARED
+from control_plane.targets.machine import environment
+from tests.builders import ASYNC, finished, items
+from tests.dashboard import Dashboard, dashboard
+from tests.pages.stored import Stored, words
+from tests.synthetic import Shape
+
+MOST = Shape(rate_per_s=21_700, median_s=0.0029, client_cpu=1.0, target_cpu=0.4)
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dashboard, str, str]]:
+    """A dashboard with a run and the ceiling of its client, and the ids of both."""
+    folder: Path = tmp_path_factory.mktemp("ceilings")
+    store, here = open_store(folder / "runs.db"), environment(SHARED)
+    elsewhere = {**here, "cpu_model": "Apple M2"}
+    ceiling = finished(store, ceiling_spec(Client()), MOST, here)
+    finished(store, ceiling_spec(Client()), MOST, elsewhere)
+    run = finished(store, items(), ASYNC, here)
+    store.close()
+    with dashboard(folder) as started:
+        yield started, run.id, ceiling.id
+
+
+def test_a_run_stands_beside_the_ceiling_of_its_client(known: tuple[Dashboard, str, str]) -> None:
+    looplab, run_id, ceiling_id = known
+    page = looplab.get(f"/runs/{run_id}").text
+    assert "This client tops out at 2" in words(page)
+    assert "of the ceiling. The client had room" in words(page)
+    assert f'href="/runs/{ceiling_id}"' in page
+    assert "This client tops out" not in looplab.get(f"/runs/{ceiling_id}").text
+
+
+def test_the_api_lists_them_and_tells_which_count(known: tuple[Dashboard, str, str]) -> None:
+    looplab, _, ceiling_id = known
+    elsewhere, here = looplab.get("/api/ceilings").json()["ceilings"]
+    assert (elsewhere["here"], here["here"], here["run"]) == (False, True, ceiling_id)
+    assert (here["strategy"], here["concurrency"], here["at_least"]) == ("async", 64, False)
+    assert here["environment"]["python"] == environment(SHARED)["python"]
+
+
+def test_the_targets_page_shows_those_of_this_machine(known: tuple[Dashboard, str, str]) -> None:
+    looplab, _, ceiling_id = known
+    page = looplab.get("/targets").text
+    said = words(page)
+    assert page.count(f'href="/runs/{ceiling_id}"') == 1
+    assert said.count("not measured yet") == len(CLIENTS) - 1
+    assert "Measure all" in said
+
+
+def test_a_run_without_one_offers_to_measure_its_client(stored: Stored) -> None:
+    looplab, run_id = stored.looplab, stored.runs.classic[1]
+    said = words(stored.page(f"/runs/{run_id}"))
+    assert "The most that this client can send is not known on this machine" in said
+    answer = looplab.session.post(
+        f"{looplab.url}/ceilings", data={"run": run_id, "key": "a"}, allow_redirects=False
+    )
+    made = looplab.run(answer.headers["location"].removeprefix("/runs/"))
+    assert (made["spec"]["client"]["strategy"], made["tags"]) == ("threaded", [TAG])
+    assert looplab.post(f"/api/runs/{made['id']}/cancel").status_code == 200
+
+
+def test_all_are_queued_shown_and_cancelled(empty: Dashboard) -> None:
+    for _ in range(2):
+        answer = empty.session.post(f"{empty.url}/ceilings", data={"key": "twice"})
+        assert answer.url.endswith("/targets#client-ceiling")
+    runs = empty.get("/api/runs", params={"tag": TAG}).json()["runs"]
+    assert [run["spec"]["client"]["strategy"] for run in runs] == [
+        client.strategy for client in reversed(CLIENTS)
+    ]
+    fragment = empty.get("/ceilings").text
+    assert fragment.count("/cancel") == len(CLIENTS)
+    assert "hx-trigger" in fragment
+    for run in runs:
+        assert empty.post(f"/api/runs/{run['id']}/cancel").status_code == 200
+    assert "hx-trigger" not in empty.get("/ceilings").text

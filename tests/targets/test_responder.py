@@ -1,0 +1,47 @@
+"""The bare responder on the wire, under the same guard as any target."""
+
+import socket
+
+import pytest
+
+from control_plane.domain.responder import RESPONDER
+from control_plane.targets.launch import start
+from control_plane.targets.responder import ANSWER
+from tests.targets.place import Site
+
+GET = b"GET /items/1 HTTP/1.1\r\nHost: here\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "answers"),
+    [
+        ((GET,), 1),
+        ((GET, GET), 2),
+        ((GET + GET + GET,), 3),
+        ((GET[:20], GET[20:]), 1),
+        ((GET[:-2], GET[-2:] + GET[:9], GET[9:]), 2),
+    ],
+    ids=["one", "kept alive", "pipelined", "cut in the head", "cut in its end"],
+)
+async def test_every_head_gets_one_answer(
+    site: Site, pieces: tuple[bytes, ...], answers: int
+) -> None:
+    target = await start(RESPONDER, instance=site.instance, cores=None, state_dir=site.state_dir)
+    try:
+        with socket.create_connection((target.host, target.port), timeout=5) as connection:
+            for piece in pieces:
+                connection.sendall(piece)
+            wanted = ANSWER * answers
+            assert b"".join(iter_bytes(connection, len(wanted))) == wanted
+    finally:
+        await target.stop()
+    site.assert_gone()
+
+
+def iter_bytes(connection: socket.socket, count: int):
+    """What comes, until `count` bytes are there."""
+    while count > 0:
+        piece = connection.recv(count)
+        assert piece, "the connection ended"
+        count -= len(piece)
+        yield piece
