@@ -8,23 +8,28 @@ from typing import Any
 
 import numpy as np
 
+from control_plane.analysis.causes.evidence import Evidence
+from control_plane.analysis.causes.find import find_causes
 from control_plane.analysis.summary import merge, summarize
 from control_plane.analysis.validity import judge
 from control_plane.domain.limits import Limits
 from control_plane.domain.reading import read_spec
 from control_plane.domain.result import (
+    Cause,
     ClientUse,
     Environment,
     Gauges,
     GaugeSeries,
     TargetUse,
     Trial,
+    Validity,
 )
 from control_plane.domain.run import Run, RunDetail, StreamResult, TrialResult
 from control_plane.domain.spec import Spec
 from control_plane.domain.states import State
 from control_plane.store.store import Draft, Store
 from control_plane.targets.catalogue import name_of
+from tests.inside import APPLICATION, stalls_of, workers_of
 from tests.synthetic import Shape, record_of
 
 COMMAND = "python -m uvicorn target_app.main:app --host 127.0.0.2 --port 41235 --loop uvloop"
@@ -52,9 +57,13 @@ ENVIRONMENT: Environment = {
 CREATED = datetime(2026, 11, 20, 14, 2, tzinfo=UTC)
 
 
+SOURCE = {f"{APPLICATION}/movies.py:53": "    time.sleep(random.uniform(SHORTEST_S, LONGEST_S))"}
+
 ASYNC = Shape()
 THREADED = Shape(1_720, 0.0032, 0.35, 0.03, client_cpu=1.0, target_cpu=0.33)
 BLOCKING = Shape(1_920, 0.00047, 0.12, 0.01, client_cpu=0.79, target_cpu=0.34)
+BLOCKED = Shape(4, 0.25, 0.02, 0.0, client_cpu=0.01, target_cpu=0.02, blocked=0.93)
+EXHAUSTED = Shape(16, 0.25, 0.02, 0.0, client_cpu=0.02, target_cpu=0.03, waiting=60, threads=4)
 FAILING = replace(ASYNC, errors={"timeout": 412, "reset": 9})
 
 
@@ -136,6 +145,8 @@ def gauges_of(shape: Shape, window_s: float) -> Gauges:
             series(41_880, "client", shape.client_cpu, 48_000_000),
             series(41_000, "control", 0.03, 90_000_000),
         ),
+        workers_of(shape, window_s),
+        stalls_of(shape, window_s),
     )
 
 
@@ -145,6 +156,7 @@ def detail_of(spec: Spec, shape: Shape, run_id: str = "k7m2000000") -> RunDetail
     merged = merged_streams(spec, trials)
     summaries = tuple(one.summary for one in merged)
     parts = tuple(one.trial for one in trials)
+    validity = judge(parts, summaries, spec)
     run = Run(
         id=run_id,
         title=spec.title,
@@ -158,9 +170,10 @@ def detail_of(spec: Spec, shape: Shape, run_id: str = "k7m2000000") -> RunDetail
         spec=spec,
         command=COMMAND,
         environment=ENVIRONMENT,
-        validity=judge(parts, summaries, spec),
+        validity=validity,
         trials=parts,
         streams=summaries,
+        causes=causes_of(spec, trials, merged, validity),
     )
     timelines = {
         stream.name: tuple(
@@ -177,6 +190,25 @@ def merged_streams(spec: Spec, trials: Sequence[TrialResult]) -> list[StreamResu
         merge([trial.streams[at] for trial in trials], stream.name)
         for at, stream in enumerate(spec.workload.streams)
     ]
+
+
+def causes_of(
+    spec: Spec,
+    trials: Sequence[TrialResult],
+    merged: Sequence[StreamResult],
+    validity: Validity,
+) -> tuple[Cause, ...]:
+    return find_causes(
+        Evidence(
+            spec,
+            tuple(one.trial for one in trials),
+            tuple(one.summary for one in merged),
+            tuple(one.gauges for one in trials),
+            validity,
+            cpu_count=2,
+            source=SOURCE,
+        )
+    )
 
 
 def queued(store: Store, *specs: Spec) -> list[Run]:
@@ -199,7 +231,7 @@ def finished(store: Store, spec: Spec, shape: Shape, environment: Environment = 
     merged = merged_streams(spec, trials)
     parts = tuple(trial.trial for trial in trials)
     validity = judge(parts, tuple(one.summary for one in merged), spec)
-    return store.finish(run.id, merged, validity)
+    return store.finish(run.id, merged, validity, causes_of(spec, trials, merged, validity))
 
 
 def ended(store: Store, spec: Spec, state: State, reason: str, log: tuple[str, ...] = ()) -> Run:

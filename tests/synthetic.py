@@ -15,7 +15,9 @@ from control_plane.domain.spec import StopRequests, Stream
 class Shape:
     """What the server does to the samples: requests per second, median and spread of their times.
 
-    `queued_s` is added to response times alone. `errors` by class, for each trial.
+    `queued_s` is added to response times alone. `errors` by class, for each trial. `blocked`: the
+    share of the window in which the event loop stands still, `stall_s` at a time. `waiting`
+    requests wait for one of `threads`.
     """
 
     rate_per_s: float = 14_300
@@ -28,6 +30,10 @@ class Shape:
     target_cpu: float = 0.99
     other_cpu: float = 0.02
     restarts: int = 0
+    blocked: float = 0.0
+    stall_s: float = 0.25
+    waiting: int = 0
+    threads: int = 40
 
 
 def record_of(stream: Stream, shape: Shape, seed: int) -> StreamRecord:

@@ -33,6 +33,10 @@ PASS_THROUGH: dict[str, str] = {
     "connections.py::Connections.remove": "the counterpart of `add`, which does more",
     "desk.py::Desk.name_of": "pages may not import targets: the desk answers for them",
 }
+BROAD_EXCEPTS = [
+    "control_plane/jobs/run_job.py",
+    "control_plane/targets/inside/looplab_probe/quiet.py",
+]
 MARKUP_IN_STRINGS: dict[str, str] = {}
 SHAPED_TWICE: dict[str, str] = {
     "load, name, requests, stop": "a stream as the form gives it, and as a preset does",
@@ -84,11 +88,10 @@ def test_no_function_only_hands_on() -> None:
     assert without(found, PASS_THROUGH) == []
 
 
-def test_one_broad_except_and_it_is_in_jobs() -> None:
-    found = [one for file in PRODUCT for one in smells.broad_excepts(file)]
-    inside = [one for one in found if one.startswith("control_plane/jobs/")]
-    assert found == inside
-    assert len(found) == 1
+def test_one_broad_except_in_jobs_and_one_in_the_probe() -> None:
+    """A failed run is a result; a fault of the probe is never one of the target."""
+    found = [one.partition(":")[0] for file in PRODUCT for one in smells.broad_excepts(file)]
+    assert sorted(found) == sorted(BROAD_EXCEPTS)
 
 
 def test_no_dictionary_is_shaped_twice() -> None:

@@ -37,7 +37,7 @@ def summarize(
         **_counts(service.total, record.errors, len(record.in_flight_ns)),
         name=record.name,
         statuses=dict(record.statuses),
-        censored=_censored(record.in_flight_ns),
+        censored=_censored(record.in_flight_ns, record.duration_ns),
         intended=record.intended,
         sent=record.sent,
         not_sent=record.intended - record.sent,
@@ -186,20 +186,24 @@ def _clocks(service: Histogram, response: Histogram, duration_s: float) -> dict[
     }
 
 
-def _censored(ages_ns: Sequence[int]) -> Censored:
+def _censored(ages_ns: Sequence[int], window_ns: int) -> Censored:
     if not ages_ns:
-        return Censored()
-    return Censored(len(ages_ns), sum(ages_ns) / len(ages_ns) / 1e9, max(ages_ns) / 1e9)
+        return Censored(unserved=0)
+    unserved = sum(age >= window_ns for age in ages_ns)
+    return Censored(len(ages_ns), sum(ages_ns) / len(ages_ns) / 1e9, max(ages_ns) / 1e9, unserved)
 
 
 def _merged_censored(parts: Sequence[Censored]) -> Censored:
     count = sum(part.count for part in parts)
+    known = [part.unserved for part in parts if part.unserved is not None]
+    unserved = sum(known) if len(known) == len(parts) else None
     if not count:
-        return Censored()
+        return Censored(unserved=unserved)
     return Censored(
         count,
         sum(part.count * (part.mean_age_s or 0.0) for part in parts) / count,
         max(part.max_age_s or 0.0 for part in parts),
+        unserved,
     )
 
 

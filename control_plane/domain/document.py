@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from control_plane.domain.ceiling import Ceiling, client_name
 from control_plane.domain.reading import Document, write_spec
-from control_plane.domain.result import Progress
+from control_plane.domain.result import Cause, Progress
 from control_plane.domain.run import Run
 
 
@@ -71,7 +71,8 @@ def run_document(run: Run, progress: Progress | None) -> Document:
         "command": run.command,
         "environment": dict(run.environment) if run.environment is not None else None,
         "validity": _validity(run),
-        "causes": [],
+        "causes": [_cause(one) for one in run.causes if one.found],
+        "ruled_out": [_cause(one) for one in run.causes if not one.found],
         "progress": asdict(progress) if progress else None,
         "trials": [asdict(trial) for trial in run.trials],
         "streams": [asdict(stream) for stream in run.streams],
@@ -123,6 +124,10 @@ def _validity(run: Run) -> Document:
     if run.validity is None:
         return {"outcome": None, "reasons": [], "judged": []}
     return asdict(run.validity)
+
+
+def _cause(one: Cause) -> Document:
+    return {"cause": one.cause, "text": one.text, "evidence": dict(one.evidence)}
 
 
 def _difference(one: ComparedField) -> Document:

@@ -35,11 +35,15 @@ class Times:
 
 @dataclass(frozen=True)
 class Censored:
-    """Requests in flight when the window ended, with their ages from the intended start."""
+    """Requests in flight when the window ended, with their ages from the intended start.
+
+    `unserved`: those that were in flight during the whole window; None where it was not counted.
+    """
 
     count: int = 0
     mean_age_s: float | None = None
     max_age_s: float | None = None
+    unserved: int | None = None
 
 
 @dataclass(frozen=True)
@@ -234,7 +238,7 @@ class Cause:
 
     cause: str
     text: str
-    evidence: Mapping[str, float | str | None]
+    evidence: Mapping[str, int | float | str | None]
     found: bool = True
 
 

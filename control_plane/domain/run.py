@@ -6,6 +6,7 @@ from datetime import datetime
 from control_plane.domain.histogram import Histogram
 from control_plane.domain.record import Second
 from control_plane.domain.result import (
+    Cause,
     Environment,
     Gauges,
     Progress,
@@ -44,7 +45,8 @@ class Run:
     """One spec with its trials. Datetimes are UTC and aware.
 
     `streams` are the merged trials, empty until the first trial ended. `log` is what the target
-    printed last, kept when the run failed. `command` is the server's command line.
+    printed last, kept when the run failed. `command` is the server's command line. `causes`:
+    those found, then those ruled out; empty where none was judged.
     """
 
     id: str
@@ -63,6 +65,7 @@ class Run:
     trials: tuple[Trial, ...]
     streams: tuple[Summary, ...]
     log: tuple[str, ...] = ()
+    causes: tuple[Cause, ...] = ()
 
 
 @dataclass(frozen=True)

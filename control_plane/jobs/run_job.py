@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from control_plane.analysis.causes.evidence import Evidence
+from control_plane.analysis.causes.find import find_causes
 from control_plane.analysis.estimate import phases
 from control_plane.analysis.summary import merge_run
 from control_plane.analysis.validity import judge
@@ -16,6 +18,7 @@ from control_plane.domain.run import Run, TrialResult
 from control_plane.domain.states import State
 from control_plane.jobs.bench import Bench
 from control_plane.jobs.board import Board
+from control_plane.jobs.source import source_lines
 from control_plane.jobs.trial_job import TrialJob
 from control_plane.store.store import Store
 from control_plane.targets.cores import CorePlan, available_cores, share_cores
@@ -97,8 +100,21 @@ class RunJob:
     def _finish(self, results: Sequence[TrialResult]) -> None:
         merged = merge_run(results)
         trials = [result.trial for result in results]
-        validity = judge(trials, [one.summary for one in merged], self.run.spec)
-        self.store.finish(self.run.id, merged, validity)
+        summaries = tuple(one.summary for one in merged)
+        validity = judge(trials, summaries, self.run.spec)
+        gauges = tuple(result.gauges for result in results)
+        causes = find_causes(
+            Evidence(
+                self.run.spec,
+                tuple(trials),
+                summaries,
+                gauges,
+                validity,
+                self._environment.get("cpu_count"),
+                source_lines(gauges),
+            )
+        )
+        self.store.finish(self.run.id, merged, validity, causes)
         self.state = State.FINISHED
 
     async def move(self, after: State, **facts: Any) -> None:

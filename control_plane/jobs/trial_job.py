@@ -64,7 +64,8 @@ class TrialJob:
         async with AsyncExitStack() as stack:
             target, workers = await self._start(stack)
             self.board.log = target.log
-            watch = Watch(target.pids, [worker.pid for worker in workers], os.getpid())
+            pids = [worker.pid for worker in workers]
+            watch = Watch(target.pids, pids, os.getpid(), target.inside)
             self.board.gauges = watch.gauges_so_far
             records = await self._drive(target, workers, watch)
             use = watch.close_window(sum(record.cpu_s for record in records))

@@ -11,7 +11,15 @@ from pydantic_core import from_json, to_json
 
 from control_plane.domain.identity import new_id
 from control_plane.domain.reading import SPEC, stored_spec
-from control_plane.domain.result import Environment, Gauges, Summary, Timeline, Trial, Validity
+from control_plane.domain.result import (
+    Cause,
+    Environment,
+    Gauges,
+    Summary,
+    Timeline,
+    Trial,
+    Validity,
+)
 from control_plane.domain.run import Run, StreamResult, TrialResult
 from control_plane.domain.spec import Spec
 from control_plane.domain.states import State
@@ -30,6 +38,7 @@ _GAUGES = TypeAdapter(Gauges)
 _SUMMARY = TypeAdapter(Summary)
 _TIMELINE = TypeAdapter(Timeline)
 _VALIDITY = TypeAdapter(Validity)
+_CAUSES = TypeAdapter(tuple[Cause, ...])
 
 
 @dataclass(frozen=True)
@@ -81,6 +90,7 @@ def run_of(
         trials=tuple(_TRIAL.validate_json(one) for one in trials),
         streams=tuple(_SUMMARY.validate_json(one) for one in summaries),
         log=tuple(json.loads(facts.log)),
+        causes=_CAUSES.validate_json(facts.causes) if facts.causes else (),
     )
 
 
@@ -104,6 +114,10 @@ def environment_text(environment: Environment) -> str:
 
 def validity_text(validity: Validity) -> str:
     return _text(_VALIDITY, validity)
+
+
+def causes_text(causes: tuple[Cause, ...]) -> str:
+    return _text(_CAUSES, causes)
 
 
 def run_stream_row(seq: int, place: int, result: StreamResult) -> RunStream:

@@ -76,6 +76,7 @@ class RunFacts(SQLModel, table=True):
     environment: str | None = None
     validity: str | None = None
     log: str = "[]"
+    causes: str | None = None
 
 
 class RunTag(SQLModel, table=True):

@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 
 from control_plane.domain.errors import Conflict, QueueFull
 from control_plane.domain.limits import Limits
-from control_plane.domain.result import Environment, Validity
+from control_plane.domain.result import Cause, Environment, Validity
 from control_plane.domain.run import Run, StreamResult, TrialResult
 from control_plane.domain.states import TERMINAL, State, allowed
 from control_plane.store.database import Database
@@ -17,6 +17,7 @@ from control_plane.store.edit import checked_note, checked_tags, checked_title
 from control_plane.store.reader import count_queued, found, whole_run
 from control_plane.store.rows import (
     Draft,
+    causes_text,
     environment_text,
     facts_row,
     log_text,
@@ -96,14 +97,21 @@ class Writer:
                 for place, stream in enumerate(result.streams)
             )
 
-    def finish(self, run_id: str, streams: Sequence[StreamResult], validity: Validity) -> Run:
+    def finish(
+        self,
+        run_id: str,
+        streams: Sequence[StreamResult],
+        validity: Validity,
+        causes: tuple[Cause, ...] = (),
+    ) -> Run:
         """Write the merged results and `finished` together."""
         with self._database.write() as session:
             row = found(session, run_id)
             _change(session, row, State.FINALIZING, State.FINISHED, None)
             row.outcome = validity.outcome
             row.rate_per_s = sum(one.summary.throughput_per_s for one in streams)
-            session.get_one(RunFacts, row.seq).validity = validity_text(validity)
+            facts = session.get_one(RunFacts, row.seq)
+            facts.validity, facts.causes = validity_text(validity), causes_text(causes)
             session.add_all(
                 run_stream_row(_seq(row), place, stream) for place, stream in enumerate(streams)
             )

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.spec import UrlTarget
 from control_plane.targets import listeners, tree
+from control_plane.targets.probe_reader import Inside
 from control_plane.targets.running import RunningTarget
 
 CONNECT_TIMEOUT_S = 3.0
@@ -20,6 +21,7 @@ class ExternalTarget:
     command: str | None = None
     pid = 0
     ready_s: float | None = None
+    inside: Inside | None = None
 
     def __init__(self, url: str, host: str, port: int) -> None:
         self.url = url

@@ -14,7 +14,9 @@ from control_plane.targets.address import free_ports, listening_host
 from control_plane.targets.application import Application, bundled, scratch_folder
 from control_plane.targets.command import arguments, shown_command
 from control_plane.targets.external import reach
+from control_plane.targets.inside.looplab_probe.layout import FOLDER_VARIABLE
 from control_plane.targets.prerequisites import missing
+from control_plane.targets.probe_reader import Inside
 from control_plane.targets.readiness import Sign, until_ready
 from control_plane.targets.running import RunningTarget, StartedTarget
 from control_plane.targets.servers import Endpoint
@@ -23,19 +25,24 @@ from control_plane.targets.variables import environment_of, secrets_of
 
 __all__ = ["Place", "RunningTarget", "reach", "start", "start_application"]
 
+INSIDE_FOLDER = "inside"
 TRIES = 3
 """How many ports are tried when others have them."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a target runs: marked as `instance`, on `cores` (None: all), files in `state_dir`."""
+    """Where a target runs: marked as `instance`, on `cores` (None: all), files in `state_dir`.
+
+    Without `probe` its workers are not looked into.
+    """
 
     instance: str
     cores: Collection[int] | None
     state_dir: Path
     log_lines: int = 200
     ports: Callable[[str], Iterator[int]] = free_ports
+    probe: bool = True
 
 
 async def start(
@@ -87,7 +94,8 @@ class _Attempt:
     async def start(self) -> StartedTarget | str:
         """The running target, or the name of who has the port."""
         began = time.monotonic()
-        server = await Supervised.start(self._orders(), log_lines=self.place.log_lines)
+        orders = self._orders()
+        server = await Supervised.start(orders, log_lines=self.place.log_lines)
         try:
             owner = await until_ready(server, self._sign())
             ready_s = time.monotonic() - began
@@ -98,7 +106,8 @@ class _Attempt:
         if owner is not None:
             await server.stop()
             return owner
-        return StartedTarget(server, self._shown(), pid, self.host, self.port, ready_s)
+        inside = self._inside(orders)
+        return StartedTarget(server, self._shown(), pid, self.host, self.port, ready_s, inside)
 
     def _orders(self) -> Orders:
         launch = secrets.token_hex(8)
@@ -108,6 +117,9 @@ class _Attempt:
         environment = environment_of(self.application, self.target, self.place.instance, launch)
         if not self.application.own:
             environment["TARGET_DIRECTORY"] = str(scratch)
+        if self.place.probe:
+            environment[FOLDER_VARIABLE] = str(scratch / INSIDE_FOLDER)
+            (scratch / INSIDE_FOLDER).mkdir(mode=0o700)
         return Orders(
             arguments(self.target, Endpoint(self.application, self.host, self.port)),
             self.application.directory,
@@ -116,6 +128,11 @@ class _Attempt:
             self.place.cores,
             secrets_of(self.application),
         )
+
+    def _inside(self, orders: Orders) -> Inside | None:
+        if not self.place.probe:
+            return None
+        return Inside(orders.scratch / INSIDE_FOLDER, self.application.directory)
 
     def _sign(self) -> Sign:
         application = self.application

@@ -4,13 +4,14 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from control_plane.targets import listeners, tree
+from control_plane.targets.probe_reader import Inside
 from control_plane.targets.supervised import Supervised
 
 
 class RunningTarget(Protocol):
     """A server under test, started by us or found running.
 
-    `command` is None, `pid` 0 and `ready_s` None for a server that we did not start.
+    `command`, `ready_s` and `inside` are None and `pid` 0 for a server that we did not start.
     """
 
     @property
@@ -21,6 +22,8 @@ class RunningTarget(Protocol):
     def pid(self) -> int: ...
     @property
     def ready_s(self) -> float | None: ...
+    @property
+    def inside(self) -> Inside | None: ...
 
     def pids(self) -> list[int]:
         """All processes of the server; none where they cannot be seen."""
@@ -49,7 +52,10 @@ class RunningTarget(Protocol):
 
 @dataclass
 class StartedTarget:
-    """A server that we started; `port` on `host` is its own."""
+    """A server that we started; `port` on `host` is its own.
+
+    `inside` is None where it was started without the probe.
+    """
 
     server: Supervised
     command: str
@@ -57,6 +63,7 @@ class StartedTarget:
     host: str
     port: int
     ready_s: float
+    inside: Inside | None = None
     _workers: dict[int, int | None] = field(default_factory=dict)
     _seen: frozenset[int] = frozenset()
     _lost: int = 0

@@ -1,4 +1,7 @@
-"""Target, load workers and control plane as seen from outside, each half second of a window."""
+"""Target, load workers and control plane, each half second of a window.
+
+Processes are seen from outside; the target's workers also from inside, where the probe runs.
+"""
 
 import asyncio
 import time
@@ -7,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from control_plane.domain.result import Gauges, GaugeSeries
+from control_plane.targets.probe_reader import Inside, ProbeReader
 from control_plane.targets.usage import cpu_s, machine_cpu_s, memory_bytes
 
 INTERVAL_S = 0.5
@@ -57,9 +61,14 @@ class Watch:
     """
 
     def __init__(
-        self, target_pids: Callable[[], list[int]], client_pids: Sequence[int], control_pid: int
+        self,
+        target_pids: Callable[[], list[int]],
+        client_pids: Sequence[int],
+        control_pid: int,
+        inside: Inside | None = None,
     ) -> None:
-        self._target_pids = target_pids
+        self._target_pids, self._inside = target_pids, inside
+        self._reader: ProbeReader | None = None
         self._others: dict[int, Role] = dict.fromkeys(client_pids, "client")
         self._others[control_pid] = "control"
         self._series: dict[int, _Series] = {}
@@ -71,6 +80,8 @@ class Watch:
     def open_window(self) -> None:
         self._machine_s = machine_cpu_s()
         self._opened_s = self._sampled_s = time.monotonic()
+        if self._inside:
+            self._reader = ProbeReader(self._inside, _ns(self._opened_s), _ns(INTERVAL_S))
         for pid, role in self._watched().items():
             used_s = cpu_s(pid) or 0.0
             self._series[pid] = _Series(pid, role, used_s, used_s)
@@ -100,7 +111,8 @@ class Watch:
             GaugeSeries(one.pid, one.role, tuple(one.cpu_share), tuple(one.memory_bytes))
             for one in list(self._series.values())
         )
-        return Gauges(INTERVAL_S, tuple(processes))
+        workers = self._reader.workers(self._slots) if self._reader else ()
+        return Gauges(INTERVAL_S, tuple(processes), workers)
 
     def _other_cpu(self, ours_s: float) -> float | None:
         """Ours is read finer than the machine's, which may come out below it: then 0."""
@@ -126,6 +138,8 @@ class Watch:
         memory = [(one.sample(slots, elapsed_s), one.role) for one in self._series.values()]
         held = sum(size for size, role in memory if role == "target")
         self._peak_bytes = max(self._peak_bytes, held)
+        if self._reader:
+            self._reader.look(_ns(now_s))
         self._slots += slots
         self._sampled_s = now_s
 
@@ -143,3 +157,7 @@ class Watch:
     def _used_s(self, role: Role) -> float:
         series = [one for one in self._series.values() if one.role == role]
         return sum(one.last_cpu_s - one.first_cpu_s for one in series)
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * 1e9)

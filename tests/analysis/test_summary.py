@@ -28,7 +28,7 @@ def test_requests_are_completed_failed_and_in_flight():
     found = result(second(0, 1, 2, 3, errors=2), in_flight_ns=(S, 3 * S), intended=8, sent=7)
     summary = found.summary
     assert (summary.requests, summary.completed, summary.errors) == (7, 3, {"reset": 2})
-    assert summary.censored == Censored(2, 2.0, 3.0)
+    assert summary.censored == Censored(2, 2.0, 3.0, 2)
     assert (summary.intended, summary.sent, summary.not_sent) == (8, 7, 1)
     assert summary.error_share == pytest.approx(0.4)
 
@@ -57,7 +57,7 @@ def test_nothing_completed():
 def test_an_empty_record_has_no_numbers_that_look_measured():
     found = result(duration_s=1.0).summary
     assert (found.requests, found.error_share, found.throughput_per_s) == (0, None, 0.0)
-    assert found.censored == Censored(0, None, None)
+    assert found.censored == Censored(0, None, None, 0)
     assert result(duration_ns=0).summary.throughput_per_s == 0.0
 
 
@@ -116,7 +116,7 @@ def test_merging_adds_counts_durations_and_histograms():
     assert found.duration_s == 3.0
     assert found.throughput_per_s == pytest.approx(5 / 3)
     assert found.error_share == pytest.approx(1 / 6)
-    assert found.censored == Censored(3, 2.0, 3.0)
+    assert found.censored == Censored(3, 2.0, 3.0, 3)
     assert found.statuses == {"200": 5}
     assert (found.bytes_sent, found.bytes_received) == (500, 1_000)
     assert found.cpu_s_per_request == pytest.approx(1.0)

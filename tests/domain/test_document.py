@@ -11,11 +11,12 @@ from control_plane.domain.document import comparison_document, moment, run_docum
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Run
 from control_plane.domain.states import State
-from tests.builders import ASYNC, FAILING, THREADED, detail_of, items
+from tests.builders import ASYNC, BLOCKED, FAILING, THREADED, detail_of, items
 
 RUN = {
     "id", "title", "tags", "state", "reason", "url", "created_at", "started_at", "finished_at",
-    "spec", "command", "environment", "validity", "causes", "progress", "trials", "streams",
+    "spec", "command", "environment", "validity", "causes", "ruled_out", "progress", "trials",
+    "streams",
 }  # fmt: skip
 SUMMARY = {
     "name", "requests", "completed", "errors", "statuses", "censored", "intended", "sent",
@@ -42,6 +43,16 @@ def test_a_run_has_every_key_of_the_contract(run: Run) -> None:
     assert document["trials"][0]["target"]["address"] == "http://127.0.0.2:41235"
     assert document["url"] == "/runs/k7m2000000"
     assert document["validity"]["outcome"] == "valid"
+
+
+def test_causes_are_found_or_ruled_out() -> None:
+    document = run_document(detail_of(items(stop={"duration_s": 10}), BLOCKED).run, None)
+    (found,) = document["causes"]
+    assert found["cause"] == "loop_blocked"
+    assert found["text"].startswith("The event loop was blocked 92")
+    assert found["evidence"]["blocked_share"] == pytest.approx(0.925)
+    assert "pool_exhausted" in {one["cause"] for one in document["ruled_out"]}
+    assert run_document(replace(detail_of(items(), FAILING).run, causes=()), None)["causes"] == []
 
 
 def test_only_errors_that_happened_appear() -> None:

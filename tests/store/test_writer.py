@@ -14,7 +14,16 @@ from control_plane.domain.result import Validity
 from control_plane.domain.states import ALLOWED, TERMINAL, State
 from control_plane.store.rows import Draft
 from control_plane.store.store import Store, open_store
-from tests.builders import ASYNC, ENVIRONMENT, FAILING, finished, items, merged_streams, trial_of
+from tests.builders import (
+    ASYNC,
+    BLOCKED,
+    ENVIRONMENT,
+    FAILING,
+    finished,
+    items,
+    merged_streams,
+    trial_of,
+)
 from tests.store.places import ask, killed_at, sound
 from tests.store.samples import PATH, draft, in_state
 
@@ -125,6 +134,14 @@ def test_of_many_who_move_one_run_one_succeeds(store: Store) -> None:
 
     with ThreadPoolExecutor(8) as threads:
         assert sum(threads.map(take, range(8))) == 1
+
+
+def test_a_finished_run_keeps_its_causes(store: Store, path: Path) -> None:
+    run = finished(store, items(trials=1, stop={"duration_s": 5}), BLOCKED)
+    assert [one.cause for one in run.causes if one.found] == ["loop_blocked"]
+    assert store.run(run.id).causes == run.causes
+    ask(path, "UPDATE run_facts SET causes = NULL")
+    assert store.run(run.id).causes == ()
 
 
 def test_finishing_needs_a_run_that_finalizes(store: Store, path: Path) -> None:

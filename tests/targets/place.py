@@ -47,9 +47,11 @@ class Site:
 
     @contextlib.asynccontextmanager
     async def running(
-        self, name: str, target: Target | None = None
+        self, name: str, target: Target | None = None, place: Place | None = None
     ) -> AsyncIterator[StartedTarget]:
-        started = await self.start(name, target)
+        started = await start_application(
+            application(name), target or Target(), place or self.place()
+        )
         try:
             yield started
         finally:

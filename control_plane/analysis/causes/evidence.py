@@ -1,0 +1,94 @@
+"""All that a cause is judged by, and what one cause found out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from control_plane.domain.result import Gauges, Stall, Summary, Trial, Validity, WorkerSeries
+from control_plane.domain.spec import Spec, Target
+
+Facts = Mapping[str, int | float | str | None]
+"""Numbers by name, as they are stored with a cause."""
+
+IDLE_SHARE = 0.1
+"""A master or a companion uses less of a core than this."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A cause that was judged: it explains the times of the run, or is ruled out."""
+
+    cause: str
+    found: bool
+    facts: Facts
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One worker of the target in one trial. `place` is that of the trial, from 1.
+
+    `users`: requests that can be in flight in the whole target. `cpu_share` of one core, None
+    where its process was not watched.
+    """
+
+    place: int
+    series: WorkerSeries
+    stalls: tuple[Stall, ...]
+    interval_s: float
+    window_s: float
+    cpu_share: float | None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A run that is over: `streams` merged over the trials, `gauges` one for each trial.
+
+    `cpu_count`: cores of the machine. `source` holds lines of source text by `file:line`, for
+    the frames of the stalls.
+    """
+
+    spec: Spec
+    trials: tuple[Trial, ...]
+    streams: tuple[Summary, ...]
+    gauges: tuple[Gauges, ...]
+    validity: Validity
+    cpu_count: int | None = None
+    source: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def workers(self) -> tuple[Worker, ...]:
+        """Those seen from inside, trial by trial; empty for a target without a probe."""
+        return tuple(
+            worker
+            for place, (trial, gauges) in enumerate(
+                zip(self.trials, self.gauges, strict=True), start=1
+            )
+            for worker in _workers(place, window_s(trial), gauges)
+        )
+
+    @property
+    def worker_count(self) -> int:
+        """As the spec says; where it does not, the target's processes that were not idle."""
+        asked = self.spec.target.workers if isinstance(self.spec.target, Target) else None
+        return asked or max([1, *map(_at_work, self.gauges)])
+
+
+def window_s(trial: Trial) -> float:
+    """How long the gauges watched, which is the longest window of the streams."""
+    longest_s = max((one.duration_s for one in trial.streams), default=0.0)
+    return trial.target.watched_s or longest_s
+
+
+def mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _at_work(gauges: Gauges) -> int:
+    shares = (mean(one.cpu_share) or 0.0 for one in gauges.processes if one.role == "target")
+    return sum(share > IDLE_SHARE for share in shares)
+
+
+def _workers(place: int, length_s: float, gauges: Gauges) -> Iterator[Worker]:
+    shares = {one.pid: mean(one.cpu_share) for one in gauges.processes if one.role == "target"}
+    for series in gauges.workers:
+        stalls = tuple(one for one in gauges.stalls if one.worker == series.pid)
+        yield Worker(place, series, stalls, gauges.interval_s, length_s, shares.get(series.pid))

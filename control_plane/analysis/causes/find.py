@@ -1,0 +1,33 @@
+"""The causes of a run: each that could be judged, those found first."""
+
+from collections.abc import Callable
+
+from control_plane.analysis.causes.blocked import loop_blocked
+from control_plane.analysis.causes.collection import garbage_collection
+from control_plane.analysis.causes.evidence import Evidence, Finding
+from control_plane.analysis.causes.pool import pool_exhausted
+from control_plane.analysis.causes.processor import client_limited, server_cpu
+from control_plane.analysis.causes.served import never_served
+from control_plane.analysis.causes.uneven import workers_uneven
+from control_plane.analysis.causes.words import text_of
+from control_plane.domain.result import Cause
+
+JUDGES: tuple[Callable[[Evidence], Finding | None], ...] = (
+    loop_blocked,
+    pool_exhausted,
+    workers_uneven,
+    garbage_collection,
+    server_cpu,
+    client_limited,
+    never_served,
+)
+"""In the order in which they explain: a blocked loop also leaves connections unserved."""
+
+
+def find_causes(evidence: Evidence) -> tuple[Cause, ...]:
+    """One for each cause that could be judged; empty for a run without trials."""
+    if not evidence.trials or not evidence.streams:
+        return ()
+    judged = [finding for judge in JUDGES if (finding := judge(evidence)) is not None]
+    causes = [Cause(one.cause, text_of(one), one.facts, one.found) for one in judged]
+    return tuple(sorted(causes, key=lambda one: not one.found))

@@ -1,0 +1,60 @@
+"""One worker had the work while others had none.
+
+The kernel of Linux spreads connections, not requests, over the listeners of one port
+(SO_REUSEPORT): a connection stays with the worker that its hash fell to.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from control_plane.analysis.causes.blocked import blocked_s, stall_floor_s
+from control_plane.analysis.causes.evidence import Evidence, Facts, Finding, Worker
+
+BUSY = 0.5
+"""A worker that is free more than half of the time lets few requests wait."""
+
+APART = 3
+"""Chance alone spreads the connections of a few users by a factor of two."""
+
+
+def workers_uneven(evidence: Evidence) -> Finding | None:
+    """The trial in which workers were furthest apart; None where fewer than two were seen."""
+    floor_s = stall_floor_s(evidence)
+    by_trial = groupby(evidence.workers, key=lambda one: one.place)
+    spreads = [facts for _, group in by_trial for facts in _spread(list(group), floor_s)]
+    if not spreads:
+        return None
+    worst = max(spreads, key=lambda one: (_apart(one), one["busiest_share"]))
+    return Finding("workers_uneven", _apart(worst), worst)
+
+
+def _spread(workers: Sequence[Worker], floor_s: float) -> Iterator[dict[str, float | None]]:
+    busy = [(share, one) for one in workers if (share := _busy(one, floor_s)) is not None]
+    if len(busy) < 2:
+        return
+    shares = [share for share, _ in busy]
+    busiest = max(busy, key=lambda one: one[0])[1]
+    answered = sum(_completed(one) for one in workers)
+    yield {
+        "busiest_share": max(shares),
+        "idlest_share": min(shares),
+        "completed_share": _completed(busiest) / answered if answered else None,
+        "workers": len(busy),
+        "trial": busiest.place,
+    }
+
+
+def _apart(facts: Facts) -> bool:
+    busiest, idlest = float(facts["busiest_share"] or 0), float(facts["idlest_share"] or 0)
+    return busiest >= BUSY and idlest <= busiest / APART
+
+
+def _busy(worker: Worker, floor_s: float) -> float | None:
+    """The share of the window in which it computed or stood still."""
+    if worker.cpu_share is None or not worker.window_s:
+        return None
+    return max(worker.cpu_share, blocked_s(worker, floor_s) / worker.window_s)
+
+
+def _completed(worker: Worker) -> int:
+    return sum(number for number in worker.series.completed if number is not None)

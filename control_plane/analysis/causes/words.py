@@ -1,0 +1,198 @@
+"""Each cause in words: what it is called, its number, and the sentence with its evidence."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from control_plane.analysis.causes.evidence import Facts, Finding
+from control_plane.domain.result import Cause
+from control_plane.domain.units import SPACE, count, seconds, share
+
+Say = Callable[[Facts], str]
+
+
+@dataclass(frozen=True)
+class Words:
+    """`value` is the number that decided. `found` and `ruled_out` say what was seen, `detail`
+    the evidence behind it, which may be empty; all without a capital and a full stop.
+    """
+
+    label: str
+    value: Say
+    found: Say
+    ruled_out: Say
+    detail: Say
+
+
+def text_of(finding: Finding) -> str:
+    """One sentence with its number: `No request waited for a thread; at most 3 of 40 were busy.`"""
+    words, facts = CAUSES[finding.cause], finding.facts
+    said, detail = (words.found if finding.found else words.ruled_out)(facts), words.detail(facts)
+    text = f"{said}; {detail}." if detail else f"{said}."
+    return text[:1].upper() + text[1:]
+
+
+def clause(cause: Cause) -> str:
+    """What was found, to stand within a sentence: `the event loop was blocked 53 % of …`."""
+    return CAUSES[cause.cause].found(cause.evidence)
+
+
+def _number(facts: Facts, name: str) -> float:
+    """0 for what was not measured, which no sentence names then."""
+    return float(facts.get(name) or 0)
+
+
+def _share(facts: Facts, name: str) -> str:
+    return share(_number(facts, name))
+
+
+def _count(facts: Facts, name: str) -> str:
+    return count(_number(facts, name))
+
+
+def _blocked(facts: Facts) -> str:
+    loops = "event loops were" if _number(facts, "workers") > 1 else "event loop was"
+    longest = seconds(_number(facts, "longest_s"))
+    blocked = _share(facts, "blocked_share")
+    return f"the {loops} blocked {blocked} of the window, {longest} at the longest"
+
+
+def _loop_free(facts: Facts) -> str:
+    if _number(facts, "blocked_share"):
+        return _blocked(facts)
+    late = seconds(_number(facts, "longest_s"))
+    return f"the event loop was never blocked, and late by {late} at most"
+
+
+def _stacks(facts: Facts) -> str:
+    total = _count(facts, "stacks")
+    if not _number(facts, "stacks"):
+        return ""
+    if facts["frame"] is None:
+        return f"{total} sampled stacks have no place in common"
+    return f"{_count(facts, 'stacks_there')} of {total} sampled stacks end in {facts['frame']}"
+
+
+def _threads(facts: Facts) -> str:
+    busy = _count(facts, "most_busy")
+    return f"{busy} of {_count(facts, 'threads')}" if facts["threads"] else busy
+
+
+def _waited(facts: Facts) -> str:
+    return f"requests waited for a thread in {_share(facts, 'waiting_share')} of the samples"
+
+
+def _no_wait(facts: Facts) -> str:
+    return _waited(facts) if _number(facts, "waiting_share") else "no request waited for a thread"
+
+
+def _pool(facts: Facts) -> str:
+    waiting = _number(facts, "most_waiting")
+    queue = f"up to {count(waiting)} at once, with " if waiting else "at most "
+    return f"{queue}{_threads(facts)} threads busy"
+
+
+def _cpu(facts: Facts) -> str:
+    available = _number(facts, "cores_available")
+    used = _share(facts, "cpu_share")
+    if abs(available - 1) < 0.005:
+        return f"the target used {used} of one core"
+    return f"the target used {used} of the {round(available, 1):g}{SPACE}cores that it could get"
+
+
+def _cpu_per_request(facts: Facts) -> str:
+    spent_s = facts["cpu_s_per_request"]
+    return f"each request cost {seconds(float(spent_s))} of processor time" if spent_s else ""
+
+
+def _uneven(facts: Facts) -> str:
+    others = "the other" if facts["workers"] == 2 else "another"
+    busiest, idlest = _share(facts, "busiest_share"), _share(facts, "idlest_share")
+    return (
+        f"one of {_count(facts, 'workers')} workers was busy {busiest} of the window, "
+        f"{others} {idlest}"
+    )
+
+
+def _even(facts: Facts) -> str:
+    busiest, idlest = _share(facts, "busiest_share"), _share(facts, "idlest_share")
+    return f"the {_count(facts, 'workers')} workers were busy {idlest} to {busiest} of the window"
+
+
+def _answered(facts: Facts) -> str:
+    answered = facts["completed_share"]
+    return (
+        f"the busiest one answered {_share(facts, 'completed_share')} of the requests"
+        if answered
+        else ""
+    )
+
+
+def _collected(facts: Facts) -> str:
+    return f"garbage collection took {_share(facts, 'gc_share')} of the window"
+
+
+def _most_collected(facts: Facts) -> str:
+    most_s, interval_s = _number(facts, "most_s"), _number(facts, "interval_s")
+    return f"at most {seconds(most_s)} within {seconds(interval_s)}" if most_s else ""
+
+
+def _client(facts: Facts) -> str:
+    return f"the client used {_share(facts, 'cpu_share')} of one core"
+
+
+def _left_out(facts: Facts) -> str:
+    connections = _count(facts, "connections")
+    return f"{_count(facts, 'unserved')} of {connections} connections were never served"
+
+
+def _others_served(facts: Facts) -> str:
+    return (
+        f"the others completed {_count(facts, 'completed')} requests" if facts["unserved"] else ""
+    )
+
+
+CAUSES: dict[str, Words] = {
+    "loop_blocked": Words(
+        "Event loop blocked",
+        lambda facts: f"{_share(facts, 'blocked_share')} of window",
+        _blocked,
+        _loop_free,
+        _stacks,
+    ),
+    "pool_exhausted": Words(
+        "Thread pool full", lambda facts: f"{_threads(facts)} busy", _waited, _no_wait, _pool
+    ),
+    "workers_uneven": Words(
+        "Workers uneven",
+        lambda facts: f"{_share(facts, 'busiest_share')} and {_share(facts, 'idlest_share')}",
+        _uneven,
+        _even,
+        _answered,
+    ),
+    "garbage_collection": Words(
+        "Garbage collection",
+        lambda facts: f"{_share(facts, 'gc_share')} of window",
+        _collected,
+        _collected,
+        _most_collected,
+    ),
+    "server_cpu": Words(
+        "Target CPU", lambda facts: _share(facts, "cpu_share"), _cpu, _cpu, _cpu_per_request
+    ),
+    "client_limited": Words(
+        "Client at its limit",
+        lambda facts: _share(facts, "cpu_share"),
+        lambda facts: (
+            f"{_client(facts)}, so it may not have asked for all that the target could give"
+        ),
+        _client,
+        lambda _: "",
+    ),
+    "never_served": Words(
+        "Connections never served",
+        lambda facts: f"{_count(facts, 'unserved')} of {_count(facts, 'connections')}",
+        _left_out,
+        lambda _: "every connection was served",
+        _others_served,
+    ),
+}

@@ -1,0 +1,70 @@
+"""The application, counted: requests that begin, requests that are answered, the end of its life.
+
+An answer is complete with its last body message: what the application does after it, such as a
+background task, is not part of the request. Nothing here awaits, so that no frame of the probe lies
+between server and application: not in time, nor in the tracebacks that they print.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Awaitable, Callable
+
+from .heart import HEART
+
+Application = Callable[..., Awaitable[None]]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+_MARK = "looplab_counted"
+
+
+def counted(app: Application) -> Application:
+    """An ASGI 3 application that behaves as `app` does, to be called by its server."""
+    if not callable(app) or getattr(app, _MARK, False):
+        return app
+    heart = HEART
+
+    def looplab_probe(scope: Any, receive: Receive, send: Send) -> Awaitable[None]:
+        if not heart.asked:
+            heart.start()
+        if scope["type"] == "http":
+            heart.begun += 1
+            return app(scope, receive, _Answer(send))
+        if scope["type"] == "lifespan":
+            return app(scope, _until_shutdown(receive), send)
+        return app(scope, receive, send)
+
+    setattr(looplab_probe, _MARK, True)
+    return looplab_probe
+
+
+class _Answer:
+    """Passes on what is sent. An application that fails lets go of it unanswered."""
+
+    __slots__ = ("_open", "_send")
+
+    def __init__(self, send: Send) -> None:
+        self._send, self._open = send, True
+
+    def __call__(self, message: Any) -> Awaitable[None]:
+        last = message.get("type") == "http.response.body" and not message.get("more_body")
+        if last and self._open:
+            self._open = False
+            HEART.answered += 1
+        return self._send(message)
+
+    def __del__(self) -> None:
+        if self._open:
+            HEART.answered += 1
+
+
+def _until_shutdown(receive: Receive) -> Receive:
+    """Of a lifespan: the heart stops before the application clears up."""
+
+    async def watched() -> Any:
+        message = await receive()
+        if message["type"] == "lifespan.shutdown":
+            HEART.stop()
+        return message
+
+    return watched

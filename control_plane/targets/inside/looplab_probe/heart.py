@@ -1,0 +1,80 @@
+"""The heartbeat of the event loop that serves the application."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import time
+from typing import Any
+
+from .layout import BEATS_SUFFIX, FOLDER_VARIABLE, PERIOD_NS, Beat
+from .ledger import Ledger
+from .pool import Pool
+from .quiet import quietly
+
+PERIOD_S = PERIOD_NS / 1e9
+
+
+class Heart:
+    """One for each process. `begun` and `answered` count requests; they are published by beats."""
+
+    def __init__(self) -> None:
+        self.begun = self.answered = 0
+        self.asked = False
+        self._gc_ns = self._gc_since_ns = self._due_ns = 0
+        self._ledger: Ledger | None = None
+        self._pool = Pool()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @quietly
+    def start(self) -> None:
+        """Beat from now on in the running loop; once, and only where somebody reads."""
+        self.asked = True
+        folder = os.environ.get(FOLDER_VARIABLE)
+        if not folder:
+            return
+        self._loop = asyncio.get_running_loop()
+        self._ledger = Ledger(os.path.join(folder, f"{os.getpid()}{BEATS_SUFFIX}"))
+        gc.callbacks.append(self._on_collection)
+        self._due_ns = time.monotonic_ns()
+        self._beat()
+
+    @quietly
+    def stop(self) -> None:
+        """The loop is about to end."""
+        if self._ledger is not None:
+            self._ledger.close(time.monotonic_ns())
+            self._ledger = None
+
+    @quietly
+    def _beat(self) -> None:
+        ledger, loop = self._ledger, self._loop
+        if ledger is None or loop is None:
+            return
+        now_ns = time.monotonic_ns()
+        lag_ns = max(0, now_ns - self._due_ns)
+        self._due_ns = now_ns + PERIOD_NS
+        ledger.write(self._state(now_ns, lag_ns))
+        loop.call_later(PERIOD_S, self._beat)
+
+    def _state(self, now_ns: int, lag_ns: int) -> Beat:
+        return Beat(
+            now_ns,
+            lag_ns,
+            self.begun - self.answered,
+            self.answered,
+            self._gc_ns,
+            *self._pool.tokens(),
+            0,
+        )
+
+    def _on_collection(self, phase: str, _facts: Any) -> None:
+        now_ns = time.monotonic_ns()
+        if phase == "start":
+            self._gc_since_ns = now_ns
+        else:
+            self._gc_ns += now_ns - self._gc_since_ns
+
+
+HEART = Heart()

@@ -1,0 +1,53 @@
+"""How the inside of one worker lies in shared memory: a header, then a ring of heartbeats.
+
+Everything is a signed integer of 8 bytes, written and read in one piece. The writer fills a beat
+before it counts it, so a reader that copies counted beats and then looks at the count again knows
+which of them may have been overwritten meanwhile.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+FOLDER_VARIABLE = "LOOPLAB_INSIDE"
+"""The environment variable that names the folder; without it there is no look inside."""
+BEATS_SUFFIX = ".beats"
+STACKS_SUFFIX = ".stacks"
+"""Both follow the pid of the worker."""
+
+PERIOD_NS = 20_000_000
+VERSION = 1
+RING = 2048
+"""Beats that are kept: 40 s, longer than a reader may be held up."""
+
+VERSION_CELL, COUNT_CELL, OVER_CELL = 0, 1, 2
+HEADER_CELLS = 8
+
+
+class Beat(NamedTuple):
+    """The state of a worker when its event loop came round to the heartbeat.
+
+    `at_ns` is on the monotonic clock, `lag_ns` how much later than wanted. `in_flight`: requests
+    not answered; `completed`: answered since the start; `gc_ns`: spent in garbage collection since
+    the start. Tokens are those of AnyIO's thread pool, -1 where it is not used. `stack_bytes`: how
+    much of the file of stacks was written before.
+    """
+
+    at_ns: int
+    lag_ns: int
+    in_flight: int
+    completed: int
+    gc_ns: int
+    tokens_total: int
+    tokens_busy: int
+    tokens_waiting: int
+    stack_bytes: int
+
+
+BEAT_CELLS = len(Beat._fields)
+FILE_BYTES = 8 * (HEADER_CELLS + RING * BEAT_CELLS)
+
+
+def cell_of(number: int) -> int:
+    """Where the beat with this number, counted from 0, begins."""
+    return HEADER_CELLS + BEAT_CELLS * (number % RING)

@@ -1,0 +1,45 @@
+"""The threads that AnyIO lends to this event loop, where the application uses it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any
+
+from .quiet import quietly
+
+NONE = (-1, -1, -1)
+PATIENCE_BEATS = 25
+"""An application may import AnyIO late: it is looked for again after so many beats."""
+
+
+class Pool:
+    """Its limiter can be asked for from a task of the loop only."""
+
+    def __init__(self) -> None:
+        self._limiter: Any = None
+        self._task: asyncio.Task[None] | None = None
+        self._beats = 0
+
+    def tokens(self) -> tuple[int, int, int]:
+        """Total, busy and waiting."""
+        limiter = self._limiter
+        if limiter is None:
+            self._seek()
+            return NONE
+        total = limiter.total_tokens
+        waiting = limiter.statistics().tasks_waiting
+        return int(min(total, 1_000_000)), limiter.borrowed_tokens, waiting
+
+    def _seek(self) -> None:
+        if self._beats % PATIENCE_BEATS == 0 and "anyio.to_thread" in sys.modules:
+            self._task = asyncio.get_running_loop().create_task(self._ask())
+        self._beats += 1
+
+    async def _ask(self) -> None:
+        self._limiter = _default_limiter()
+
+
+@quietly
+def _default_limiter() -> Any:
+    return sys.modules["anyio.to_thread"].current_default_thread_limiter()

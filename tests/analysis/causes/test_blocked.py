@@ -1,0 +1,124 @@
+"""A blocked loop by tables around the thresholds, and what its stacks say."""
+
+import pytest
+
+from control_plane.analysis.causes.blocked import loop_blocked
+from control_plane.analysis.causes.words import text_of
+from control_plane.domain.result import Gauges
+from tests.analysis.causes.watched import (
+    APP,
+    IDLE,
+    LIB,
+    SLEEPING,
+    asked,
+    evidence,
+    stalls,
+    worker,
+)
+from tests.analysis.samples import known, summary, with_spaces
+
+
+@pytest.mark.parametrize(
+    ("count", "duration_s", "found"),
+    [
+        (40, 0.24, True),
+        (5, 0.101, True),
+        (4, 0.101, False),
+        (100, 0.09, False),
+        (1, 0.5, True),
+        (0, 0, False),
+    ],
+)
+def test_stalls_from_a_twentieth_of_the_window_on(count, duration_s, found):
+    seen = known(loop_blocked(evidence(held=stalls(count, duration_s))))
+    assert seen.found is found
+
+
+@pytest.mark.parametrize(
+    ("lag_s", "found"),
+    [(0.001, False), (0.09, False), (0.1, True), (2.0, True), ((0.4, 0.4) + (0.001,) * 18, True)],
+)
+def test_lag_alone_tells_it_where_no_stall_was_written_down(lag_s, found):
+    assert known(loop_blocked(evidence(worker(loop_lag_s=lag_s)))).found is found
+
+
+@pytest.mark.parametrize(
+    ("cpu_s", "users", "found"),
+    [(0.0001, 1_000, False), (0.0001, 100, True), (0.02, 1_000, True), (None, 1_000, True)],
+)
+def test_a_round_of_many_short_requests_is_not_a_block(cpu_s, users, found):
+    """1,000 requests of 0.1 ms each make the loop 0.1 s late, and each of them is quick."""
+    late = evidence(
+        worker(loop_lag_s=0.15),
+        spec=asked(users=users),
+        stream=summary(cpu_s_per_request=cpu_s),
+    )
+    assert known(loop_blocked(late)).found is found
+
+
+def test_a_loop_that_waits_for_a_processor_is_not_blocked():
+    assert not known(loop_blocked(evidence(held=stalls(40, 0.24, IDLE)))).found
+
+
+def test_it_is_not_judged_from_outside_alone():
+    seen = evidence()
+    outside = tuple(Gauges(one.interval_s, one.processes) for one in seen.gauges)
+    assert loop_blocked(evidence(gauges=outside)) is None
+    assert loop_blocked(evidence(worker(loop_lag_s=(None,) * 20))) is None
+
+
+def test_the_sentence_names_share_longest_and_place():
+    source = {f"{APP}:38": "    time.sleep(random.uniform(SHORTEST_S, LONGEST_S))\n"}
+    found = known(loop_blocked(evidence(held=stalls(41, 0.2268), source=source)))
+    assert with_spaces(text_of(found)) == (
+        "The event loop was blocked 93 % of the window, 227 ms at the longest; "
+        "41 of 41 sampled stacks end in movies.py, line 38: time.sleep."
+    )
+
+
+def test_a_free_loop_says_how_late_it_was():
+    found = known(loop_blocked(evidence(worker(loop_lag_s=0.012))))
+    assert with_spaces(text_of(found)) == (
+        "The event loop was never blocked, and late by 12.0 ms at most."
+    )
+
+
+@pytest.mark.parametrize(
+    ("stacks", "source", "ending"),
+    [
+        (
+            [SLEEPING] * 3,
+            {},
+            "3 of 3 sampled stacks end in movies.py, line 38, in look_up_blocking",
+        ),
+        (
+            [SLEEPING, SLEEPING, (f"{APP}:99 other",)],
+            {f"{APP}:38": "if await time.sleep(1):"},
+            "2 of 3 sampled stacks end in movies.py, line 38: time.sleep",
+        ),
+        (
+            [(f"{APP}:{line} compute",) for line in (5, 6, 7)],
+            {},
+            "3 of 3 sampled stacks end in movies.py, in compute",
+        ),
+        (
+            [(f"{LIB}/requests/api.py:9 get", f"{APP}:12 fetch")] * 2,
+            {f"{APP}:12": "    answer = requests.get(\n"},
+            "2 of 2 sampled stacks end in movies.py, line 12: requests.get",
+        ),
+        (
+            [(f"{LIB}/orm/a.py:{line} f{line}",) for line in (1, 2, 3)],
+            {},
+            "3 sampled stacks have no place in common",
+        ),
+        (
+            [(f"{LIB}/orm/a.py:1 load", f"{LIB}/uvicorn/server.py:2 main")] * 2,
+            {},
+            "2 of 2 sampled stacks end in a.py, line 1, in load",
+        ),
+    ],
+)
+def test_stacks_name_the_line_of_the_application(stacks, source, ending):
+    held = tuple(stalls(1, 0.6, stack)[0] for stack in stacks)
+    found = known(loop_blocked(evidence(held=held, source=source)))
+    assert text_of(found).partition("; ")[2] == f"{ending}."

@@ -1,0 +1,182 @@
+"""The other causes: found and silent, by tables around their thresholds."""
+
+from dataclasses import replace
+
+import pytest
+
+from control_plane.analysis.causes.collection import garbage_collection
+from control_plane.analysis.causes.pool import pool_exhausted
+from control_plane.analysis.causes.processor import client_limited, server_cpu
+from control_plane.analysis.causes.served import never_served
+from control_plane.analysis.causes.uneven import workers_uneven
+from control_plane.analysis.causes.words import text_of
+from control_plane.domain.result import Censored, Gauges, Reason, Validity
+from tests.analysis.causes.watched import asked, evidence, worker
+from tests.analysis.samples import known, spec, summary, with_spaces
+
+UNSEEN = evidence(gauges=(Gauges(0.5, ()),))
+
+
+def said(finding):
+    return with_spaces(text_of(known(finding)))
+
+
+@pytest.mark.parametrize(
+    ("waiting", "found", "text"),
+    [
+        (
+            60,
+            True,
+            "Requests waited for a thread in 100 % of the samples; "
+            "up to 60 at once, with 4 of 4 threads busy.",
+        ),
+        (
+            (1, 1) + (0,) * 18,
+            True,
+            "Requests waited for a thread in 10 % of the samples; "
+            "up to 1 at once, with 4 of 4 threads busy.",
+        ),
+        (
+            (7,) + (0,) * 19,
+            False,
+            "Requests waited for a thread in 5.0 % of the samples; "
+            "up to 7 at once, with 4 of 4 threads busy.",
+        ),
+        (0, False, "No request waited for a thread; at most 4 of 4 threads busy."),
+    ],
+)
+def test_pool_exhausted(waiting, found, text):
+    seen = worker(tokens_busy=4, tokens_waiting=waiting, tokens_total=4)
+    finding = pool_exhausted(evidence(seen))
+    assert (known(finding).found, said(finding)) == (found, text)
+
+
+def test_a_pool_that_was_not_seen_is_not_judged():
+    assert pool_exhausted(UNSEEN) is None
+    assert pool_exhausted(evidence(worker(tokens_waiting=(None,) * 20))) is None
+
+
+@pytest.mark.parametrize(
+    ("cpu", "found", "text"),
+    [
+        (0.99, True, "The target used 99 % of one core"),
+        (0.851, True, "The target used 85 % of one core"),
+        (0.84, False, "The target used 84 % of one core"),
+        ((0.9, 0.9), True, "The target used 90 % of the 2 cores that it could get"),
+        ((1.0, 0.1), False, "The target used 55 % of the 2 cores that it could get"),
+    ],
+)
+def test_server_cpu(cpu, found, text):
+    pids = range(len(cpu)) if isinstance(cpu, tuple) else range(1)
+    finding = server_cpu(evidence(*(worker(pid) for pid in pids), cpu=cpu))
+    assert known(finding).found is found
+    assert said(finding) == f"{text}; each request cost 0.100 ms of processor time."
+
+
+def test_cores_that_are_shared_leave_less_to_the_target():
+    """Two cores, of which the client takes 0.8: 1.1 of the 1.2 that are left are used."""
+    seen = evidence(worker(1), worker(2), cpu=(0.6, 0.5), cpu_count=2)
+    (one,) = seen.trials
+    shared = replace(
+        one, target=replace(one.target, cores=None), client=replace(one.client, cpu_s=8)
+    )
+    finding = server_cpu(replace(seen, trials=(shared,)))
+    assert known(finding).found
+    assert said(finding).startswith("The target used 92 % of the 1.2 cores that it could get;")
+
+
+def test_workers_of_a_command_are_counted_by_what_they_use():
+    seen = evidence(worker(1), worker(2), worker(3), cpu=(0.96, 0.98, 0.02))
+    unknown = asked(workers=None, application="own", server="command")
+    finding = server_cpu(replace(seen, spec=unknown))
+    assert said(finding).startswith("The target used 97 % of the 2 cores that it could get;")
+
+
+def test_a_target_whose_processes_are_hidden_is_not_judged():
+    seen = evidence()
+    (one,) = seen.trials
+    hidden = replace(one, target=replace(one.target, cpu_s=None))
+    assert server_cpu(replace(seen, trials=(hidden,), gauges=UNSEEN.gauges)) is None
+
+
+@pytest.mark.parametrize(
+    ("cpu", "reuse", "found"),
+    [((0.97, 0.02), 0, True), ((0.6, 0.19), 0, True), ((0.6, 0.25), 0, False),
+     ((0.45, 0.01), 0, False), ((0.97, 0.96), 0, False), ((0.02, 0.02), 0.45, True)],
+)  # fmt: skip
+def test_workers_uneven(cpu, reuse, found):
+    """With `reuse` the first one is held up by blocking calls, which need no processor."""
+    busy, idle = worker(1, loop_lag_s=reuse, completed=90), worker(2, completed=10)
+    finding = workers_uneven(evidence(busy, idle, cpu=cpu))
+    assert known(finding).found is found
+
+
+def test_uneven_workers_are_told_with_what_they_answered():
+    busy, idle = worker(1, completed=93), worker(2, completed=7)
+    assert said(workers_uneven(evidence(busy, idle, cpu=(0.97, 0.02)))) == (
+        "One of 2 workers was busy 97 % of the window, the other 2.0 %; "
+        "the busiest one answered 93 % of the requests."
+    )
+
+
+def test_one_worker_is_not_judged_for_evenness():
+    assert workers_uneven(evidence()) is None
+    assert workers_uneven(UNSEEN) is None
+
+
+@pytest.mark.parametrize(
+    ("spent_s", "found"), [(0.001, False), (0.049, False), (0.05, True), (0.3, True)]
+)
+def test_garbage_collection(spent_s, found):
+    finding = garbage_collection(evidence(worker(gc_s=spent_s)))
+    assert known(finding).found is found
+
+
+def test_garbage_collection_is_told_with_its_worst_half_second():
+    pauses = worker(gc_s=(0.2,) + (0.06,) * 19)
+    assert said(garbage_collection(evidence(pauses))) == (
+        "Garbage collection took 13 % of the window; at most 200 ms within 500 ms."
+    )
+    assert garbage_collection(UNSEEN) is None
+    assert garbage_collection(evidence(worker(gc_s=(None,) * 20))) is None
+
+
+@pytest.mark.parametrize(
+    ("level", "share", "text"),
+    [
+        ("ok", 0.12, "The client used 12 % of one core."),
+        (
+            "suspect",
+            1.0,
+            "The client used 100 % of one core, so it may not have asked for all that the target "
+            "could give.",
+        ),
+    ],
+)
+def test_client_limited(level, share, text):
+    judged = Validity(None, (), (Reason("client_cpu", level, "", share, 0.85),))
+    finding = client_limited(evidence(validity=judged))
+    assert (known(finding).found, said(finding)) == (level != "ok", text)
+    assert client_limited(evidence(validity=Validity(None))) is None
+
+
+@pytest.mark.parametrize(
+    ("unserved", "completed", "found"),
+    [(75, 320, True), (1, 200, True), (0, 320, False), (75, 199, None), (None, 320, None)],
+)
+def test_never_served(unserved, completed, found):
+    """Judged only where each of 100 users could have been served twice."""
+    waiting = Censored(100, 5.0, 12.0, unserved)
+    stream = summary(completed=completed, censored=waiting)
+    finding = never_served(evidence(stream=stream, spec=asked(users=100)))
+    assert (finding and finding.found) is found
+
+
+def test_connections_that_were_left_out_are_counted_against_the_served():
+    stream = summary(completed=320, censored=Censored(100, 5.0, 12.0, 75))
+    assert said(never_served(evidence(stream=stream, spec=asked(users=100)))) == (
+        "75 of 100 connections were never served; the others completed 320 requests."
+    )
+    served = summary(censored=Censored(3, 0.1, 0.2, 0))
+    assert said(never_served(evidence(stream=served))) == "Every connection was served."
+    assert never_served(evidence(spec=spec())) is None

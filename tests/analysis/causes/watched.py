@@ -1,0 +1,90 @@
+"""Evidence of a run with one trial of 10 s, seen from inside, with a few values chosen."""
+
+from dataclasses import replace
+from typing import Any
+
+from control_plane.analysis.causes.evidence import Evidence
+from control_plane.domain.result import (
+    Gauges,
+    GaugeSeries,
+    Reason,
+    Stall,
+    Validity,
+    WorkerSeries,
+)
+from control_plane.domain.spec import Spec, Target
+from tests.analysis.samples import spec, summary, trial
+
+INTERVAL_S = 0.5
+SLOTS = 20
+WINDOW_S = SLOTS * INTERVAL_S
+
+APP = "/work/app/target_app/workloads/movies.py"
+LIB = "/venv/lib/python3.11/site-packages"
+SLEEPING = (
+    f"{APP}:38 look_up_blocking",
+    f"{APP}:60 movie_blocking",
+    f"{LIB}/fastapi/routing.py:120 run_endpoint_function",
+    "/usr/lib/python3.11/asyncio/events.py:80 _run",
+)
+IDLE = (
+    "/usr/lib/python3.11/asyncio/runners.py:118 run",
+    f"{LIB}/uvicorn/server.py:60 run",
+)
+
+
+def worker(pid: int = 11, **chosen: Any) -> WorkerSeries:
+    """Idle; a single value of a series stands for all its slots."""
+    usual = {
+        "loop_lag_s": 0.001,
+        "tokens_busy": 0,
+        "tokens_waiting": 0,
+        "in_flight": 1,
+        "completed": 100,
+        "gc_s": 0.001,
+    }
+    threads = chosen.pop("tokens_total", 40)
+    series: dict[str, Any] = {
+        name: value if isinstance(value, tuple) else (value,) * SLOTS
+        for name, value in {**usual, **chosen}.items()
+    }
+    return WorkerSeries(pid=pid, tokens_total=threads, **series)
+
+
+def stalls(count: int, duration_s: float, stack: tuple[str, ...] = SLEEPING) -> tuple[Stall, ...]:
+    """One after the other, evenly over the window."""
+    gap_s = WINDOW_S / max(1, count)
+    return tuple(Stall(11, at * gap_s, duration_s, stack) for at in range(count))
+
+
+def evidence(
+    *workers: WorkerSeries,
+    cpu: float | tuple[float, ...] = 0.3,
+    held: tuple[Stall, ...] = (),
+    **chosen: Any,
+) -> Evidence:
+    """`cpu`: share of a core of each worker. Without workers nothing was seen from inside."""
+    seen = workers or (worker(),)
+    shares = cpu if isinstance(cpu, tuple) else (cpu,) * len(seen)
+    processes = tuple(
+        GaugeSeries(one.pid, "target", (share,) * SLOTS, (1,) * SLOTS)
+        for one, share in zip(seen, shares, strict=True)
+    )
+    stream = chosen.pop("stream", summary(duration_s=WINDOW_S, cpu_s_per_request=0.0001))
+    one = trial(stream)
+    target = replace(one.target, watched_s=WINDOW_S, cores=tuple(range(len(seen))))
+    usual = {
+        "spec": asked(workers=len(seen)),
+        "trials": (replace(one, target=target),),
+        "streams": (stream,),
+        "gauges": (Gauges(INTERVAL_S, processes, seen, held),),
+        "validity": Validity(
+            "valid", (), (Reason("client_cpu", "ok", "Client CPU 12 % of one core.", 0.12, 0.85),)
+        ),
+        "cpu_count": 4,
+    }
+    return Evidence(**{**usual, **chosen})
+
+
+def asked(workers: int | None = 1, users: int = 10, **target: Any) -> Spec:
+    return spec(concurrency=users, duration_s=WINDOW_S, target=Target(workers=workers, **target))
