@@ -122,7 +122,8 @@ class WorkerSeries:
     `loop_lag_s`: the longest lag of its event loop in the interval. `tokens_busy` of
     `tokens_total` threads of the pool work, `tokens_waiting` requests wait for one. `in_flight`:
     requests at the end of the interval. `completed`: requests answered in it. `gc_s`: time spent
-    in garbage collection in it.
+    in garbage collection in it. `stalls` is how often the loop stood still, `stalled_s` how long in
+    all, of which `Gauges.stalls` may hold the longest only.
     """
 
     pid: int
@@ -133,6 +134,8 @@ class WorkerSeries:
     completed: tuple[int | None, ...]
     gc_s: tuple[float | None, ...]
     tokens_total: int | None = None
+    stalls: int = 0
+    stalled_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -140,13 +143,16 @@ class Stall:
     """The event loop of `worker` (its pid) stood still from `at_s` of the window on.
 
     `stack` is what its thread did meanwhile: one `file:line function` for each frame, innermost
-    first.
+    first. Of `samples` stacks in this time `alike` ended in the same function; the commonest of
+    those is shown.
     """
 
     worker: int
     at_s: float
     duration_s: float
     stack: tuple[str, ...]
+    samples: int = 0
+    alike: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,15 @@
 """The target as the probe in its workers sees it, read from outside beside the other samples."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from heapq import nlargest
 from pathlib import Path
 
-from control_plane.domain.result import WorkerSeries
+from control_plane.domain.result import Stall, WorkerSeries
 from control_plane.targets import tree
 from control_plane.targets.beats import BeatFile
-from control_plane.targets.inside.looplab_probe.layout import BEATS_SUFFIX
+from control_plane.targets.inside.looplab_probe.layout import BEATS_SUFFIX, STACKS_SUFFIX
 from control_plane.targets.slots import Slots
+from control_plane.targets.stalls import KEPT, StackFile, StallBook
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class _Worker:
     pid: int
     beats: BeatFile
     slots: Slots
+    stalls: StallBook
     seen_ns: int = 0
 
     def look(self, now_ns: int) -> None:
@@ -34,8 +37,16 @@ class _Worker:
             self.seen_ns = now_ns
         for beat in self.beats.new():
             self.slots.take(beat)
-        if not self.beats.over:
+            self.stalls.take(beat)
+        if self.slots.last and not self.beats.over:
             self.slots.owed(self.seen_ns)
+            self.stalls.owed(self.seen_ns, self.slots.last)
+
+    def series(self, slots: int) -> WorkerSeries:
+        stalls = self.stalls
+        return replace(
+            self.slots.series(self.pid, slots), stalls=stalls.number, stalled_s=stalls.total_s
+        )
 
 
 class ProbeReader:
@@ -55,9 +66,13 @@ class ProbeReader:
 
     def workers(self, slots: int) -> tuple[WorkerSeries, ...]:
         """Those that lived in the window; `slots` intervals from its start."""
-        return tuple(
-            one.slots.series(one.pid, slots) for one in self._workers.values() if one.slots.seen
-        )
+        return tuple(one.series(slots) for one in self._workers.values() if one.slots.seen)
+
+    def stalls(self) -> tuple[Stall, ...]:
+        """The longest, in the order of time."""
+        found = (stall for one in self._workers.values() for stall in one.stalls.longest())
+        longest = nlargest(KEPT, found, key=lambda stall: stall.duration_s)
+        return tuple(sorted(longest, key=lambda stall: stall.at_s))
 
     def _new_files(self) -> list[Path]:
         found = sorted(self._inside.folder.glob(f"*{BEATS_SUFFIX}"))
@@ -69,5 +84,7 @@ class ProbeReader:
             beats = BeatFile(path)
         except (OSError, ValueError):
             return
+        pid, written = int(path.stem), path.with_suffix(STACKS_SUFFIX)
         slots = Slots(self._opened_ns, self._interval_ns)
-        self._workers[int(path.stem)] = _Worker(int(path.stem), beats, slots)
+        stalls = StallBook(pid, self._opened_ns, StackFile(written, self._inside.directory))
+        self._workers[pid] = _Worker(pid, beats, slots, stalls)

@@ -6,7 +6,7 @@ Processes are seen from outside; the target's workers also from inside, where th
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from control_plane.domain.result import Gauges, GaugeSeries
@@ -111,8 +111,11 @@ class Watch:
             GaugeSeries(one.pid, one.role, tuple(one.cpu_share), tuple(one.memory_bytes))
             for one in list(self._series.values())
         )
-        workers = self._reader.workers(self._slots) if self._reader else ()
-        return Gauges(INTERVAL_S, tuple(processes), workers)
+        outside = Gauges(INTERVAL_S, tuple(processes))
+        if self._reader is None:
+            return outside
+        workers, stalls = self._reader.workers(self._slots), self._reader.stalls()
+        return replace(outside, workers=workers, stalls=stalls)
 
     def _other_cpu(self, ours_s: float) -> float | None:
         """Ours is read finer than the machine's, which may come out below it: then 0."""

@@ -8,12 +8,15 @@ import os
 import time
 from typing import Any
 
-from .layout import BEATS_SUFFIX, FOLDER_VARIABLE, PERIOD_NS, Beat
+from .layout import BEATS_SUFFIX, FOLDER_VARIABLE, PERIOD_NS, STACKS_SUFFIX, Beat
 from .ledger import Ledger
 from .pool import Pool
 from .quiet import quietly
+from .stacks import FIRST_S, Stacks, stacks_at
 
 PERIOD_S = PERIOD_NS / 1e9
+_LATE_NS = int(FIRST_S * 1e9) // 2
+"""Of a beat that is less late, no stack was written."""
 
 
 class Heart:
@@ -24,6 +27,8 @@ class Heart:
         self.asked = False
         self._gc_ns = self._gc_since_ns = self._due_ns = 0
         self._ledger: Ledger | None = None
+        self._stacks: Stacks | None = None
+        self._stack_bytes = 0
         self._pool = Pool()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -35,7 +40,9 @@ class Heart:
         if not folder:
             return
         self._loop = asyncio.get_running_loop()
-        self._ledger = Ledger(os.path.join(folder, f"{os.getpid()}{BEATS_SUFFIX}"))
+        path = os.path.join(folder, str(os.getpid()))
+        self._ledger = Ledger(path + BEATS_SUFFIX)
+        self._stacks = stacks_at(path + STACKS_SUFFIX)
         gc.callbacks.append(self._on_collection)
         self._due_ns = time.monotonic_ns()
         self._beat()
@@ -46,6 +53,8 @@ class Heart:
         if self._ledger is not None:
             self._ledger.close(time.monotonic_ns())
             self._ledger = None
+        if self._stacks is not None:
+            self._stacks.end()
 
     @quietly
     def _beat(self) -> None:
@@ -55,6 +64,8 @@ class Heart:
         now_ns = time.monotonic_ns()
         lag_ns = max(0, now_ns - self._due_ns)
         self._due_ns = now_ns + PERIOD_NS
+        if self._stacks is not None:
+            self._look_at(self._stacks, lag_ns)
         ledger.write(self._state(now_ns, lag_ns))
         loop.call_later(PERIOD_S, self._beat)
 
@@ -66,8 +77,14 @@ class Heart:
             self.answered,
             self._gc_ns,
             *self._pool.tokens(),
-            0,
+            self._stack_bytes,
         )
+
+    def _look_at(self, stacks: Stacks, lag_ns: int) -> None:
+        """First the timer: what it brings from here on belongs to the next beat."""
+        stacks.put_off()
+        if lag_ns > _LATE_NS:
+            self._stack_bytes = stacks.size_bytes
 
     def _on_collection(self, phase: str, _facts: Any) -> None:
         now_ns = time.monotonic_ns()

@@ -1,0 +1,104 @@
+"""The times in which the event loop of one worker stood still, and what it did meanwhile."""
+
+import heapq
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from control_plane.domain.result import Stall
+from control_plane.targets.frames import Stack, commonest, stacks_in
+from control_plane.targets.inside.looplab_probe.layout import PERIOD_NS, Beat
+
+STALL_NS = 100_000_000
+"""A beat that is later is a stall; the first stack is written a little before."""
+KEPT = 500
+READ_BYTES = 256_000
+"""How much of the stacks is read at once; earlier ones of a long stall are left out."""
+
+
+@dataclass
+class StackFile:
+    """What a worker writes of its stacks. There is none where it cannot."""
+
+    path: Path
+    directory: Path
+    _read: int = 0
+
+    def until(self, end: int | None = None) -> list[Stack]:
+        """The stacks between the last call's end and this one's; None: all that is there."""
+        try:
+            with self.path.open("rb", buffering=0) as file:
+                end = os.fstat(file.fileno()).st_size if end is None else end
+                start = max(self._read, end - READ_BYTES)
+                self._read = end
+                written = os.pread(file.fileno(), max(0, end - start), start)
+        except OSError:
+            return []
+        return list(stacks_in(written, self.directory))
+
+    def skip(self, end: int) -> None:
+        self._read = max(self._read, end)
+
+
+@dataclass
+class StallBook:
+    """Of one worker in a window that opened at `opened_ns`: all are counted, the longest kept."""
+
+    worker: int
+    opened_ns: int
+    stacks: StackFile
+    _count: int = 0
+    _total_ns: int = 0
+    _kept: list[tuple[float, int, Stall]] = field(default_factory=list)
+    _sampled: list[Stack] = field(default_factory=list)
+    _open: Stall | None = None
+
+    def take(self, beat: Beat) -> None:
+        """The loop is alive again, or was all the time."""
+        self._open = None
+        if beat.lag_ns < STALL_NS or beat.at_ns < self.opened_ns:
+            self.stacks.skip(beat.stack_bytes)
+        else:
+            self._sampled += self.stacks.until(beat.stack_bytes)
+            self._keep(self._stall(beat.at_ns - beat.lag_ns, beat.at_ns))
+        self._sampled = []
+
+    def owed(self, until_ns: int, last: Beat) -> None:
+        """It has not come round since."""
+        due_ns = last.at_ns + PERIOD_NS
+        if until_ns - due_ns >= STALL_NS and until_ns > self.opened_ns:
+            self._sampled += self.stacks.until()
+            self._open = self._stall(due_ns, until_ns)
+
+    @property
+    def number(self) -> int:
+        return self._count + (self._open is not None)
+
+    @property
+    def total_s(self) -> float:
+        return round(self._total_ns / 1e9 + (self._open.duration_s if self._open else 0), 6)
+
+    def longest(self) -> list[Stall]:
+        """At most `KEPT`, and the one that still lasts."""
+        ended = [stall for _, _, stall in self._kept]
+        return [*ended, self._open] if self._open else ended
+
+    def _stall(self, from_ns: int, until_ns: int) -> Stall:
+        """The part of it that lies in the window."""
+        from_ns = max(from_ns, self.opened_ns)
+        stack, alike, samples = commonest(self._sampled)
+        return Stall(
+            self.worker,
+            round((from_ns - self.opened_ns) / 1e9, 6),
+            round((until_ns - from_ns) / 1e9, 6),
+            stack,
+            samples,
+            alike,
+        )
+
+    def _keep(self, stall: Stall) -> None:
+        self._count += 1
+        self._total_ns += round(stall.duration_s * 1e9)
+        heapq.heappush(self._kept, (stall.duration_s, self._count, stall))
+        if len(self._kept) > KEPT:
+            heapq.heappop(self._kept)
