@@ -47,6 +47,8 @@ ROUTES: dict[Role, tuple[str, ...]] = {
         "GET /runs/{run_id}/live",
         "GET /targets",
         "GET /targets/new",
+        "GET /targets/applications/{name}",
+        "GET /targets/applications/{name}/checkup",
         "GET /workloads",
     ),
     "operator": (
@@ -65,6 +67,7 @@ ROUTES: dict[Role, tuple[str, ...]] = {
         "POST /runs/{run_id}/cancel",
         "POST /targets/new",
         "POST /targets/remove",
+        "POST /targets/applications/{name}/checkup",
     ),
 }
 

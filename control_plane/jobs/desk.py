@@ -3,14 +3,20 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from control_plane.analysis import estimate
 from control_plane.domain.check import wrong_fields
-from control_plane.domain.errors import Conflict, FieldError, InvalidInput, NotFound
+from control_plane.domain.errors import (
+    Conflict,
+    FieldError,
+    InvalidInput,
+    NotFound,
+    TargetFailed,
+)
 from control_plane.domain.limits import Limits
 from control_plane.domain.reading import read_spec
 from control_plane.domain.result import Progress
@@ -19,15 +25,18 @@ from control_plane.domain.spec import NamedTarget, Spec, Target, UrlTarget
 from control_plane.domain.states import State
 from control_plane.jobs.bench import Bench
 from control_plane.jobs.catalogue import Catalogue
+from control_plane.jobs.checkups import Checkups
 from control_plane.jobs.naming import title_of
 from control_plane.jobs.queue import Queue
 from control_plane.store.store import Draft, Store
+from control_plane.targets.application import Application
 from control_plane.targets.catalogue import Configuration, name_of
-from control_plane.targets.chosen import misfits, served
+from control_plane.targets.chosen import by_command, misfits, moved, served
 from control_plane.targets.command import shown_command
 from control_plane.targets.machine import cpu_model
+from control_plane.targets.variables import unset
 
-__all__ = ["Configuration", "Desk", "QueueView"]
+__all__ = ["Application", "Configuration", "Desk", "QueueView"]
 
 
 @dataclass(frozen=True)
@@ -46,8 +55,10 @@ class Desk:
         self._store, self._limits, self._bench = store, limits, bench
         self.catalogue = Catalogue(store, self.check)
         self._queue = Queue(store, bench, lambda run: self._rate_of(run.spec))
+        self.checkups = Checkups(self._queue, bench)
 
     async def close(self) -> None:
+        await self.checkups.close()
         await self._queue.close()
 
     def check(self, document: Mapping[str, Any]) -> Spec:
@@ -57,11 +68,11 @@ class Desk:
         """
         spec = read_spec(document, self._limits)
         if isinstance(spec.target, NamedTarget):
-            spec = replace(spec, target=self.catalogue.target(spec.target))
+            spec = self._resolved(spec, spec.target)
         if isinstance(spec.target, UrlTarget):
             self._refuse_own_port(spec.target)
         if isinstance(spec.target, Target):
-            self._refuse_misfits(spec)
+            _refuse(misfits(spec.target, self._bench.applications))
         return replace(spec, title=spec.title.strip() or title_of(spec, name_of(spec.target)))
 
     def submit(
@@ -78,6 +89,7 @@ class Desk:
         runs = self._store.add(
             drafts, key=key, digest=digest if key else None, max_queue=self._limits.max_queue
         )
+        self.checkups.give_way()
         self._queue.wake()
         return runs
 
@@ -132,12 +144,40 @@ class Desk:
     def configurations(self) -> tuple[Configuration, ...]:
         return self.catalogue.all()
 
+    def applications(self) -> tuple[Application, ...]:
+        """Those of the settings, by name."""
+        return tuple(one for _, one in sorted(self._bench.applications.items()))
+
+    def application(self, name: str) -> Application:
+        """Raises NotFound."""
+        found = self._bench.applications.get(name)
+        if found is None:
+            raise NotFound(f"There is no application {name[:40]!r} in the settings.")
+        return found
+
+    def unset_variables(self, application: Application) -> frozenset[str]:
+        """The names of its list that are nowhere set. Nothing where its file cannot be read."""
+        try:
+            return frozenset(unset(application))
+        except TargetFailed:
+            return frozenset()
+
     def name_of(self, target: Target | UrlTarget | NamedTarget) -> str:
         return name_of(target)
 
     def command_for(self, target: Target) -> str:
         """The server's command line, to copy."""
         return shown_command(target, application=served(target, self._bench.applications))
+
+    def first_command(self, application: Application) -> str:
+        """As `command_for`, with nothing else chosen."""
+        name = application.name
+        return self.command_for(by_command(name) if application.command else moved(Target(), name))
+
+    def interpreter_of(self, target: Target) -> str:
+        """The one that runs its server, as it is typed."""
+        found = self._bench.applications.get(target.application)
+        return str(found.interpreter) if found else "python"
 
     def cpu_model(self) -> str:
         """The name of this machine's processor."""
@@ -153,15 +193,12 @@ class Desk:
     def _rate_of(self, spec: Spec) -> float | None:
         return self._store.last_rate(spec.client.strategy, name_of(spec.target))
 
-    def _refuse_misfits(self, spec: Spec) -> None:
-        """What the bounds of a spec alone cannot tell, or what came with a configuration."""
-        assert isinstance(spec.target, Target)
-        wrong = (
-            *misfits(spec.target, self._bench.applications),
-            *wrong_fields(spec, self._limits),
-        )
-        if wrong:
-            raise InvalidInput(f"{wrong[0].field}: {wrong[0].message}", wrong)
+    def _resolved(self, spec: Spec, named: NamedTarget) -> Spec:
+        """What a configuration brings is wrong at its name."""
+        made = replace(spec, target=self.catalogue.target(named))
+        wrong = wrong_fields(made, self._limits)
+        _refuse(replace(one, field="target.configuration") for one in wrong)
+        return made
 
     def _refuse_own_port(self, target: UrlTarget) -> None:
         parts = urlsplit(target.url)
@@ -169,3 +206,9 @@ class Desk:
         if port in self._bench.own_ports:
             message = f"Port {port} is this dashboard: load would go to itself."
             raise InvalidInput(message, (FieldError("target.url", message),))
+
+
+def _refuse(found: Iterable[FieldError]) -> None:
+    wrong = tuple(found)
+    if wrong:
+        raise InvalidInput(f"{wrong[0].field}: {wrong[0].message}", wrong)

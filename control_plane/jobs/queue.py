@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 from control_plane.domain.errors import Conflict, StoreError
 from control_plane.domain.run import Run
@@ -35,6 +36,19 @@ class Queue:
         """The board of the job that works now."""
         job = self._job
         return job.board if job else None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run works now, is about to, or the queue is held."""
+        return self._job is not None or self._taking.locked()
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """No run begins as long as this lasts. Raises Conflict when one works."""
+        async with self._taking:
+            if self._job is not None:
+                raise Conflict("A run measures now.")
+            yield
 
     def wake(self) -> None:
         """Look for queued runs."""

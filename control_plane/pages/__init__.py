@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from control_plane.pages import (
+    applications,
     ceilings,
     compare,
     configurations,
@@ -25,6 +26,7 @@ router.include_router(new_run.router)
 router.include_router(history.router)
 router.include_router(targets.router)
 router.include_router(configurations.router)
+router.include_router(applications.router)
 router.include_router(workloads.router)
 router.include_router(ceilings.router)
 router.include_router(docs.router)

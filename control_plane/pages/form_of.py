@@ -1,6 +1,7 @@
 """A spec as the texts of the form: to edit a run, to begin from a preset."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic_core import to_json
@@ -48,13 +49,14 @@ def _all(
 def _target(
     target: object, configurations: Sequence[Configuration]
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
-    yield "target", ("url" if isinstance(target, UrlTarget) else "bundled",)
+    yield "target", (target.application if isinstance(target, Target) else "url",)
     yield "target.url", (target.url if isinstance(target, UrlTarget) else "",)
-    known = [one.name for one in configurations if one.target == target]
-    unknown = isinstance(target, Target) and not known
+    served = isinstance(target, Target) and target.server != "command"
+    known = [one.name for one in configurations if _same(one.target, target)]
+    unknown = served and not known
     ticked = OWN if unknown else (known or [configurations[0].name])[0]
     yield "target.configuration", (ticked,)
-    yield from own_fields(target if isinstance(target, Target) else _USUAL)
+    yield from own_fields(target if isinstance(target, Target) and served else _USUAL)
 
 
 def own_fields(own: Target) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -66,6 +68,11 @@ def own_fields(own: Target) -> Iterator[tuple[str, tuple[str, ...]]]:
     for name in _SWITCHES:
         yield f"target.{name}", ("on",) * bool(getattr(own, name))
     yield "target.settings", (_json(own.settings) if own.settings else "",)
+
+
+def _same(known: Target, target: object) -> bool:
+    """Whatever application is served."""
+    return isinstance(target, Target) and known == replace(target, application=known.application)
 
 
 def _stream(prefix: str, stream: Document) -> Iterator[tuple[str, tuple[str, ...]]]:

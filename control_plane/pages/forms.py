@@ -1,11 +1,12 @@
 """The form of a new run as documents of the spec: one for each target and strategy ticked."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
-from control_plane.domain.check import lacking
+from control_plane.domain.check import DEFAULT_THREADS, lacking
 from control_plane.domain.choice import MOST
 from control_plane.domain.errors import FieldError
 from control_plane.domain.reading import Document
+from control_plane.domain.spec import BUNDLED
 from control_plane.pages.answers import Answers
 from control_plane.pages.given import Given
 
@@ -20,11 +21,16 @@ _VALUE_NUMBERS = {
 }
 
 
-def documents(form: Given) -> tuple[list[Document], list[FieldError]]:
-    """At least one document, even where fields are wrong, so that all are told at once."""
+def documents(
+    form: Given, by_command: Collection[str] = ()
+) -> tuple[list[Document], list[FieldError]]:
+    """At least one document, even where fields are wrong, so that all are told at once.
+
+    `by_command` are the applications that no server is chosen for.
+    """
     answers = Answers(form)
     shared = _shared(answers)
-    targets, strategies = _targets(answers), _strategies(answers)
+    targets, strategies = _targets(answers, by_command), _strategies(answers)
     if len(targets) * len(strategies) > MOST:
         many = f"{len(targets) * len(strategies)} runs are more than the {MOST} that fit on a page."
         answers.refuse("client.strategy", f"{many} Untick some.")
@@ -78,15 +84,20 @@ def _one_user(arm: Document) -> Document:
     return arm | {"workload": {"streams": streams}}
 
 
-def _targets(answers: Answers) -> list[Document]:
+def _targets(answers: Answers, by_command: Collection[str]) -> list[Document]:
     form = answers.form
-    if form.text("target") == "url":
+    application = form.text("target", BUNDLED)
+    if application == "url":
         return [{"url": form.text("target.url")}]
+    if application in by_command:
+        return [{"application": application, "server": "command"}]
     ticked = form.all("target.configuration")
     if not ticked:
         answers.refuse("target.configuration", "Tick at least one.")
-    named: list[Document] = [{"configuration": name} for name in ticked if name != OWN]
-    return named + ([own_target(answers)] if OWN in ticked or not ticked else [])
+    served = {"application": application} if application != BUNDLED else {}
+    pool = {"threads": DEFAULT_THREADS} if served else {}
+    named: list[Document] = [{"configuration": name, **served} for name in ticked if name != OWN]
+    return named + ([own_target(answers) | served | pool] if OWN in ticked or not ticked else [])
 
 
 def own_target(answers: Answers) -> Document:
@@ -94,13 +105,14 @@ def own_target(answers: Answers) -> Document:
     form = answers.form
     server, _, worker = form.text("target.server", "uvicorn").partition(" ")
     switches = ("reload", "access_log", "reuse_port")
+    settings = form.text("target", BUNDLED) == BUNDLED and form.text("target.settings")
     target: Document = {
         "server": server,
         "worker": worker or None,
         "loop": form.text("target.loop"),
         "http": form.text("target.http"),
         **{name: form.has(f"target.{name}", "on") for name in switches},
-        "settings": answers.json("target.settings") if form.text("target.settings") else {},
+        "settings": answers.json("target.settings") if settings else {},
     }
     lacks = lacking(server, worker)
     shown = tuple(name for name in _TARGET_NUMBERS if name not in lacks)

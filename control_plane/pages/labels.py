@@ -7,6 +7,7 @@ from control_plane.analysis.fields import LABELS
 _FORM = {
     "title": "Title",
     "tags": "Tags",
+    "target": "Application",
     "target.configuration": "Configurations",
     "target.settings": "Application settings",
     "name": "Name",

@@ -55,12 +55,13 @@ Name = Annotated[str, Query(max_length=100)]
 @dataclass(frozen=True)
 class Begin:
     """What the form begins with: a run that exists, an endpoint of a workload or a preset, with a
-    configuration ticked."""
+    configuration ticked, or an application of the settings."""
 
     preset: Name = "items"
     run: Annotated[Name, Query(alias="from")] = ""
     endpoint: Name = ""
     configuration: Name = ""
+    application: Name = ""
 
 
 @router.get("/runs/new")
@@ -73,7 +74,9 @@ def new_run(
     if begin.configuration:
         ticked = {"target": ("bundled",), "target.configuration": (begin.configuration,)}
         form = Given({**form.values, **ticked})
-    preset = "" if begin.endpoint else begin.preset
+    if begin.application:
+        form = Given({**form.values, **_first_look(begin.application, desk)})
+    preset = "" if begin.endpoint or begin.application else begin.preset
     return _form_page(request, replace(new_run_page(form, desk, new_key()), preset=preset))
 
 
@@ -149,6 +152,18 @@ def _begun(begin: Begin, desk: Desk) -> Given:
     if begin.endpoint:
         return _document_form(endpoint(begin.endpoint).document, desk)
     return _preset_form(begin.preset, desk)
+
+
+def _first_look(name: str, desk: Desk) -> dict[str, tuple[str, ...]]:
+    """Its ready path as the request class; raises NotFound."""
+    path = desk.application(name).ready_path
+    stream = "workload.streams.0"
+    return {
+        "target": (name,),
+        f"{stream}.name": (name,),
+        f"{stream}.requests.0.path": (path,),
+        f"{stream}.requests.0.method": ("GET",),
+    }
 
 
 def _preset_form(name: str, desk: Desk) -> Given:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from control_plane.domain.errors import InvalidInput, LooplabError
 from control_plane.domain.reading import Document
-from control_plane.jobs.desk import Configuration, Desk
+from control_plane.jobs.desk import Application, Configuration, Desk
 from control_plane.pages.given import Given
 from control_plane.pages.plan import Checked, Plan, checked, plan_of
 from control_plane.pages.presets import Preset, book
@@ -36,6 +36,7 @@ class NewRunPage(View):
     preset: str
     presets: tuple[Preset, ...]
     configurations: tuple[Configuration, ...]
+    applications: tuple[Application, ...]
     notice: Notice | None
     written: str
     refused: tuple[str, ...]
@@ -63,6 +64,7 @@ def new_run_page(form: Given, desk: Desk, key: str, *, told: bool = True) -> New
         preset="",
         presets=book().presets,
         configurations=desk.configurations(),
+        applications=desk.applications(),
         notice=None,
         written=written(read.documents[0]),
         refused=(),

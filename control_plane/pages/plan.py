@@ -78,7 +78,7 @@ class Checked:
 
 def checked(form: Given, desk: Desk) -> Checked:
     """Everything that is wrong, told at once."""
-    made, wrong = documents(form)
+    made, wrong = documents(form, [one.name for one in desk.applications() if one.command])
     known = {one.field for one in wrong}
     specs = []
     for document in made:

@@ -7,9 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from control_plane.analysis.start_hints import start_hints
 from control_plane.domain.errors import Conflict
 from control_plane.domain.reading import write_spec
-from control_plane.domain.run import RunDetail
+from control_plane.domain.run import Run, RunDetail
+from control_plane.domain.spec import Target
 from control_plane.domain.states import State
 from control_plane.jobs.desk import Desk
 from control_plane.pages.chosen import Chosen
@@ -62,7 +64,16 @@ def result_view(detail: RunDetail, store: Store, desk: Desk, trial: str | None) 
         others=_others(store, detail),
         key=secrets.token_urlsafe(12),
     )
-    return replace(shown, client=client_part(detail.run, store, desk))
+    client = client_part(detail.run, store, desk)
+    return replace(shown, client=client, hints=_hints(detail.run, desk))
+
+
+def _hints(run: Run, desk: Desk) -> tuple[str, ...]:
+    """Why its target did not start, where that can be told."""
+    target = run.spec.target
+    if run.state is not State.FAILED or not isinstance(target, Target):
+        return ()
+    return start_hints(run.reason or "", run.log, desk.interpreter_of(target))
 
 
 def _others(store: Store, detail: RunDetail) -> tuple[OtherRun, ...]:

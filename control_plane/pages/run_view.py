@@ -34,8 +34,8 @@ TrialLink = tuple[str, str, bool]
 class RunPage(View):
     """Without a result the lower parts are empty. `figure_file` has NAME for a figure's name.
 
-    `log` is what the target printed last: that of the failure, or of the last trial. `key` makes
-    one run of one press of the button, however often it is sent.
+    `log` is what the target printed last: that of the failure, or of the last trial; `hints` say
+    why it did not start. `key` makes one run of one press of the button, however often it is sent.
     """
 
     template: ClassVar[str] = "pages/run.html"
@@ -65,6 +65,7 @@ class RunPage(View):
     others: tuple[OtherRun, ...]
     key: str
     client: ClientPart | None = None
+    hints: tuple[str, ...] = ()
 
 
 def run_page(

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from control_plane.domain.spec import Target
 from control_plane.jobs.desk import Desk
+from control_plane.pages.applications import OwnRow, own_rows
 from control_plane.pages.ceilings import Ceilings, ceilings_view, measuring_time
 from control_plane.pages.dependencies import DeskDep, StoreDep
 from control_plane.pages.new_run import new_key
@@ -61,6 +62,7 @@ class Server:
 class TargetsPage(View):
     template: ClassVar[str] = "pages/targets.html"
     servers: tuple[Server, ...]
+    applications: tuple[OwnRow, ...]
     ceilings: Ceilings
     time: str
     key: str
@@ -70,7 +72,9 @@ class TargetsPage(View):
 def targets(request: Request, store: StoreDep, desk: DeskDep) -> Response:
     servers = tuple(Server(name, about, _rows(desk, name)) for name, about in SERVERS.items())
     measured = ceilings_view(store, desk)
-    return page(request, TargetsPage(servers, measured, measuring_time(desk), new_key()))
+    return page(
+        request, TargetsPage(servers, own_rows(desk), measured, measuring_time(desk), new_key())
+    )
 
 
 def _rows(desk: Desk, server: str) -> tuple[Row, ...]:

@@ -1,5 +1,6 @@
 """An application that a server can serve."""
 
+import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -38,6 +39,11 @@ class Application:
     def own(self) -> bool:
         """Whether the settings describe it, so that it does not come with Looplab."""
         return self.name != BUNDLED
+
+    @property
+    def interpreter(self) -> Path:
+        """What runs its server where that is a Python one."""
+        return self.python or Path(sys.executable)
 
     @property
     def called(self) -> str:

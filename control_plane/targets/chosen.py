@@ -23,6 +23,14 @@ def moved(target: Target, name: str) -> Target:
     return target if name == BUNDLED else replace(target, application=name, settings={})
 
 
+def by_command(name: str) -> Target:
+    """The target of an application that has a command of its own: nothing else is chosen."""
+    return Target(
+        name, "command", workers=None, loop=None, http=None, threads=None, reload=None,
+        access_log=None, keep_alive_s=None, backlog=None,
+    )  # fmt: skip
+
+
 def misfits(target: Target, applications: Applications) -> Iterator[FieldError]:
     """An application that does not exist, or a server that is not how it is started."""
     name = target.application

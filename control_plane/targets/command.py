@@ -1,7 +1,6 @@
 """The server's command line for a configuration."""
 
 import shlex
-import sys
 
 from control_plane.domain.check import DEFAULT_THREADS
 from control_plane.domain.spec import Target
@@ -18,8 +17,7 @@ def arguments(target: Target, at: Endpoint) -> list[str]:
     """What is executed: a server is run as a module of the application's own interpreter."""
     if target.server == "command":
         return command(target, at.host, at.port, at.served)
-    program = str(at.served.python or sys.executable)
-    return [program, "-m", *command(target, at.host, at.port, at.served)]
+    return [str(at.served.interpreter), "-m", *command(target, at.host, at.port, at.served)]
 
 
 def command(

@@ -50,7 +50,7 @@ def test_what_does_not_exist_or_fit_is_refused_at_its_field(looplab: Dashboard) 
         ({"server": "command"}, "target.server", "The bundled application has no command"),
         (
             {"configuration": "uvicorn, 1 worker, uvloop, 4 threads", "application": "shop"},
-            "target.threads", "Only the bundled application",
+            "target.configuration", "Only the bundled application",
         ),
     ):  # fmt: skip
         answer = looplab.post("/api/runs", items_spec(target=target))

@@ -1,0 +1,97 @@
+"""Why a target did not start, read from its reason and its log lines, each with a remedy."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+SERVERS = {"uvicorn", "gunicorn", "hypercorn", "granian", "uvicorn_worker"}
+
+_Match = re.Match[str]
+
+
+def start_hints(reason: str, log: Sequence[str], python: str) -> tuple[str, ...]:
+    """The remedies that reason and log name, the most telling first; none where nothing is known.
+
+    `python` is the interpreter that ran the server, as it is typed.
+    """
+    if not reason.startswith("start"):
+        return ()
+    found = [hint for line in reversed(log) for hint in _of_line(line, python)]
+    return tuple(dict.fromkeys([*found, *_of_reason(reason)]))[:3]
+
+
+def _of_line(line: str, python: str) -> Iterator[str]:
+    for pattern, told in _LINES:
+        if match := pattern.search(line):
+            yield told(match, python)
+            return
+
+
+def _of_reason(reason: str) -> Iterator[str]:
+    for pattern, hint in _REASONS:
+        if match := pattern.search(reason):
+            yield hint.format(*match.groups())
+            return
+
+
+def _missing_module(match: _Match, python: str) -> str:
+    module = match[1].partition(".")[0]
+    package = module.replace("_", "-")
+    if module in SERVERS or module in {"uvloop", "httptools"}:
+        return f"{module} is not installed in its interpreter: {python} -m pip install {package}"
+    return (
+        f"Its interpreter finds no module {match[1]}: {python} -m pip install {package}, "
+        "or correct directory or app in the settings."
+    )
+
+
+def _no_file(match: _Match, python: str) -> str:
+    del python
+    return f"The program {match[1]} is not there: correct command, or set python in the settings."
+
+
+def _no_module_there(match: _Match, python: str) -> str:
+    del python
+    return f"There is no module {match[1]} in its directory: correct app or directory."
+
+
+def _no_attribute(match: _Match, python: str) -> str:
+    del python
+    return f"The module has no {match[1]}: correct the name after the colon of app."
+
+
+def _not_asgi(match: _Match, python: str) -> str:
+    del match, python
+    return "app is not an ASGI application: name the object itself, or set factory = true."
+
+
+def _no_variable(match: _Match, python: str) -> str:
+    del python
+    return f"It asks for the variable {match[1]}: add it to environment or env_file."
+
+
+_LINES: tuple[tuple[re.Pattern[str], Callable[[_Match, str], str]], ...] = (
+    (re.compile(r"No module named '?([\w.]{1,80})'?"), _missing_module),
+    (re.compile(r"Could not import module \"([\w.]{1,80})\""), _no_module_there),
+    (re.compile(r"Attribute \"([\w.]{1,80})\" not found in module"), _no_attribute),
+    (re.compile(r"has no attribute '([\w.]{1,80})'"), _no_attribute),
+    (re.compile(r"KeyError: '([A-Z][A-Z0-9_]{1,80})'"), _no_variable),
+    (re.compile(r"^(\S{1,200}): No such file or directory$"), _no_file),
+    (re.compile(r"object is not callable|takes \d+ positional arguments? but"), _not_asgi),
+)
+
+_REASONS = (
+    (
+        re.compile(r"answers (5\d\d) to GET (\S+)"),
+        "It runs, but answers {0} to GET {1}: see the log lines, or name another ready_path.",
+    ),
+    (
+        re.compile(r"no answer to GET (\S+)"),
+        "It listens, but does not answer GET {0}: name a ready_path that answers, or raise "
+        "start_timeout_s.",
+    ),
+    (
+        re.compile(r"nothing listens on (\S+)"),
+        "It did not listen on {0} in time: make it use the host and port that it is given, or "
+        "raise start_timeout_s.",
+    ),
+)

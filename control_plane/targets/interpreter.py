@@ -1,0 +1,82 @@
+"""What an interpreter that is not ours has: its version and the packages that matter here."""
+
+import asyncio
+import json
+from asyncio.subprocess import PIPE
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from control_plane.domain.spec import Target
+from control_plane.targets.catalogue import CATALOGUE
+from control_plane.targets.chosen import moved
+from control_plane.targets.machine import PACKAGES
+
+SERVERS = ("uvicorn", "gunicorn", "hypercorn", "granian")
+
+PATIENCE_S = 10.0
+
+_ASKING = """
+import json, platform, sys
+from importlib.metadata import PackageNotFoundError, version
+found = {}
+for name in sys.argv[1:]:
+    try:
+        found[name] = version(name)
+    except PackageNotFoundError:
+        pass
+print(json.dumps([platform.python_version(), found]))
+"""
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """`packages`: versions by the name of the distribution. `fault`: why it could not tell."""
+
+    version: str = ""
+    packages: dict[str, str] = field(default_factory=dict)
+    fault: str | None = None
+
+
+async def asked(python: Path) -> Interpreter:
+    """Run it once, without any environment of ours."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            python, "-I", "-c", _ASKING, *PACKAGES, stdout=PIPE, stderr=PIPE, env={}
+        )
+    except OSError as error:
+        return Interpreter(fault=str(error.strerror))
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            told, complaint = await process.communicate()
+    except TimeoutError:
+        return Interpreter(fault=f"it said nothing for {PATIENCE_S:g} s")
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return _read(told, complaint)
+
+
+def _read(told: bytes, complaint: bytes) -> Interpreter:
+    try:
+        version, packages = json.loads(told)
+        return Interpreter(str(version), {str(name): str(of) for name, of in packages.items()})
+    except (ValueError, TypeError, AttributeError):
+        lines = complaint.decode(errors="replace").strip().splitlines() or ["it is not Python 3"]
+        return Interpreter(fault=lines[-1][:200])
+
+
+def usable(application: str, has: Interpreter) -> Target | None:
+    """The first configuration whose parts are all there; None when there is no server."""
+    targets = [known.target for known in CATALOGUE]
+    plain = [replace(target, loop="asyncio") for target in targets if target.server != "gunicorn"]
+    for target in targets + plain:
+        if all(part in has.packages for part in _parts(target)):
+            return moved(target, application)
+    return None
+
+
+def _parts(target: Target) -> list[str]:
+    parts = [target.server, target.worker == "uvicorn_worker" and "uvicorn-worker"]
+    parts += [part for part in (target.loop, target.http) if part in {"uvloop", "httptools"}]
+    return [part for part in parts if part]

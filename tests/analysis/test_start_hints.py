@@ -1,0 +1,42 @@
+"""What reason and log lines of a failed start say about its remedy."""
+
+import pytest
+
+from control_plane.analysis.start_hints import start_hints
+
+PYTHON = "/srv/env/bin/python"
+
+
+@pytest.mark.parametrize(
+    ("reason", "line", "words"),
+    [
+        (
+            "start: target ended before it was ready, exit code 1",
+            "/srv/env/bin/python: No module named uvicorn",
+            "/srv/env/bin/python -m pip install uvicorn",
+        ),
+        ("start: x", "ModuleNotFoundError: No module named 'shop.db'", "or correct directory"),
+        ("start: x", "ModuleNotFoundError: No module named 'uvicorn_worker'", "uvicorn-worker"),
+        ("start: x", 'ERROR: Error loading ASGI app. Could not import module "shop".', "module sh"),
+        (
+            "start: x",
+            'ERROR: Error loading ASGI app. Attribute "ap" not found in module "shop".',
+            "The module has no ap",
+        ),
+        ("start: x", "TypeError: 'list' object is not callable", "factory = true"),
+        ("start: x", "TypeError: make() takes 0 positional arguments but 3 were given", "factory"),
+        ("start: x", "KeyError: 'DATABASE_URL'", "variable DATABASE_URL: add it"),
+        ("start: x", "serve: No such file or directory", "The program serve is not there"),
+        ("start: target answers 500 to GET /", "", "name another ready_path"),
+        ("start timeout: not ready after 15 s, no answer to GET /", "", "name a ready_path that"),
+        ("start timeout: …, nothing listens on 127.0.0.2:80", "", "host and port that it is given"),
+    ],
+)
+def test_the_remedy_is_read_from_what_was_said(reason: str, line: str, words: str) -> None:
+    hints = start_hints(reason, ["INFO: before", line, "INFO: after"], PYTHON)
+    assert any(words in hint for hint in hints), hints
+
+
+def test_nothing_is_said_where_nothing_is_known() -> None:
+    assert start_hints("start: target ended, exit code 3", ["{braces} %s", "x" * 10_000], "") == ()
+    assert start_hints("client died", ["No module named 'x'"], "") == ()

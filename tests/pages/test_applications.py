@@ -1,0 +1,169 @@
+"""Applications of the settings on the pages: chosen in the form, checked on the Targets page."""
+
+import re
+from collections.abc import Iterator
+from html import unescape
+
+import pytest
+
+from tests import own
+from tests.dashboard import Dashboard, dashboard, items_spec, long_spec, until
+from tests.pages.form_page import changed, form_of_page, send
+
+WRONG = """
+[applications.no-python]
+app = "shop:app"
+python = "none/bin/python"
+
+[applications.no-server]
+app = "shop:app"
+python = "bare/bin/python"
+
+[applications.no-module]
+app = "shoe:app"
+python = "env/bin/python"
+
+[applications.no-name]
+app = "shop:ap"
+python = "env/bin/python"
+
+[applications.no-directory]
+app = "shop:app"
+directory = "elsewhere"
+
+[applications.no-variable]
+app = "shop:app"
+python = "env/bin/python"
+environment = ["SHOP_KEY", "SHOP_TOKEN"]
+ready_path = "/gone"
+
+[applications.no-program]
+command = "serve-what {host} {port}"
+
+[applications.asks]
+app = "asks:app"
+python = "env/bin/python"
+"""
+
+SHORT = {"trials": "1", "warmup_s": "0.1", "stream__stop__duration_s": "0.2"}
+TOLD = re.compile(r"<p(?: class=\"remedy\")?>([^<]*)</p>")
+
+
+@pytest.fixture(scope="module")
+def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    folder = tmp_path_factory.mktemp("applications")
+    settings = own.project(folder)
+    own.environment(folder / "bare", packages=False)
+    (folder / "asks.py").write_text("import os\nos.environ['SHOP_SECRET']\n")
+    settings.write_text(settings.read_text() + WRONG)
+    with dashboard(folder, (), {"SHOP_KEY": "hunter2-long"}) as started:
+        yield started
+
+
+def checked(looplab: Dashboard, name: str) -> str:
+    """The fragment of a check that is over."""
+    answer = looplab.post(f"/targets/applications/{name}/checkup", allow_redirects=False)
+    assert answer.status_code == 303
+    assert answer.headers["location"] == f"/targets/applications/{name}#checkup"
+
+    def over() -> str:
+        text = looplab.get(f"/targets/applications/{name}/checkup").text
+        return "" if "hx-trigger" in text else unescape(text)
+
+    found: str = until(over, f"the check of {name}")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("no-python", "none/bin/python is not there: make the environment"),
+        ("no-server", "bare/bin/python -m pip install uvicorn"),
+        ("no-module", "There is no module shoe in its directory"),
+        ("no-name", "The module has no ap:"),
+        ("no-directory", "elsewhere is not there: correct it in the settings"),
+        ("no-program", "The program serve-what is not there"),
+        ("asks", "It asks for the variable SHOP_SECRET"),
+    ],
+)
+def test_a_check_says_what_is_missing(looplab: Dashboard, name: str, words: str) -> None:
+    found = checked(looplab, name)
+    assert "It does not start." in found
+    assert words in found
+
+
+def test_a_check_of_what_works_names_servers_and_doubts(looplab: Dashboard) -> None:
+    assert "It starts" in checked(looplab, "shop")
+    found = checked(looplab, "no-variable")
+    assert "It starts" in found
+    told = TOLD.findall(found)
+    assert "The variable SHOP_TOKEN of environment is not set." in told
+    assert "GET /gone answers 404." in told
+    assert any(line.startswith("Python 3.") and "uvicorn 0." in line for line in told)
+    assert "hunter2" not in found
+
+
+def test_a_command_is_checked_too(looplab: Dashboard) -> None:
+    found = checked(looplab, "plain")
+    assert "It starts" in found
+    assert "python server.py 127.0.0." in found
+
+
+def test_no_check_while_a_run_measures_and_a_run_ends_a_check(looplab: Dashboard) -> None:
+    looplab.post("/targets/applications/shop/checkup")
+    run_id = looplab.submit(long_spec())
+    looplab.until_state(run_id, {"running"})
+    text = looplab.get("/targets/applications/shop/checkup").text
+    assert "The check was given up." in text
+    refused = looplab.post("/targets/applications/shop/checkup", allow_redirects=False)
+    assert refused.status_code == 409
+    assert "A run measures now" in refused.text
+    looplab.post(f"/api/runs/{run_id}/cancel")
+
+
+def test_the_pages_tell_how_it_is_configured_and_no_value(looplab: Dashboard) -> None:
+    listed = looplab.get("/targets").text
+    assert "/targets/applications/shop" in listed
+    assert "env/bin/python -m uvicorn shop:app" in listed
+    shown = looplab.get("/targets/applications/no-variable").text
+    assert "SHOP_KEY, SHOP_TOKEN (not set)" in shown
+    assert "hunter2" not in listed + shown
+    for name in ("gone", "..%2f..%2fetc", "%00", "bundled"):
+        assert looplab.get(f"/targets/applications/{name}").status_code == 404
+        assert looplab.post(f"/targets/applications/{name}/checkup").status_code == 404
+
+
+def test_the_form_offers_it_beside_the_bundled_one(looplab: Dashboard) -> None:
+    page = looplab.get("/runs/new?application=shop").text
+    pairs = form_of_page(page, "/runs")
+    assert ("target", "shop") in pairs
+    assert ("workload.streams.0.requests.0.path", "/prefix") in pairs
+    answer = send(looplab, "/runs", changed(pairs, title="shop once", **SHORT))
+    run = looplab.finished(answer.headers["location"].rpartition("/")[2])
+    assert run["spec"]["target"]["application"] == "shop"
+    again = form_of_page(looplab.get(f"/runs/new?from={run['id']}").text, "/runs")
+    assert ("target", "shop") in again
+    assert ("target.configuration", "uvicorn, 1 worker, uvloop") in again
+
+
+def test_beside_a_command_the_form_asks_for_no_server(looplab: Dashboard) -> None:
+    pairs = form_of_page(looplab.get("/runs/new?application=plain").text, "/runs")
+    answer = send(looplab, "/runs", changed(pairs, **SHORT))
+    run = looplab.finished(answer.headers["location"].rpartition("/")[2])
+    assert run["command"].startswith("python server.py 127.")
+    again = form_of_page(looplab.get(f"/runs/new?from={run['id']}").text, "/runs")
+    assert ("target", "plain") in again
+
+
+def test_a_failed_run_shows_the_same_hints(looplab: Dashboard) -> None:
+    target = {"application": "no-server", "loop": "asyncio"}
+    run = looplab.until_state(looplab.submit(items_spec(target=target)), {"failed"})
+    page = unescape(looplab.get(f"/runs/{run['id']}").text)
+    assert "bare/bin/python -m pip install uvicorn" in page
+
+
+def test_an_application_that_is_gone_is_told_at_the_choice(looplab: Dashboard) -> None:
+    pairs = form_of_page(looplab.get("/runs/new").text, "/runs")
+    answer = send(looplab, "/runs", changed(pairs, target="gone"))
+    assert answer.status_code == 422
+    assert "There is no application 'gone'" in unescape(answer.text)
