@@ -4,28 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from control_plane.analysis.charts.figure import (
-    Height,
-    Labels,
-    Plot,
-    end_label,
-    plot,
-    plot_height,
-    spread,
-)
+from control_plane.analysis.charts.ends import Mark, end_labels
+from control_plane.analysis.charts.figure import Height, Labels, Plot, end_label, plot, plot_height
 
 TITLE = 22
 """Pixels above each panel, where its title stands."""
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A label at the right end: `place` in the units of the axis (decades on a log axis)."""
-
-    text: str
-    short: str
-    colour: str
-    place: float
 
 
 @dataclass(frozen=True)
@@ -55,8 +38,9 @@ def stacked(panels: Sequence[Panel], x: Plot, height: Height, right: int = 116) 
         axes["yaxis" + _y(index)[1:]] = {**panel.axis, "domain": domain}
         pixels = (domain[1] - domain[0]) * plot_height(height)
         title = _title(panel.title, domain[1]) if panel.title else []
-        wide += [*title, *_labels(panel, index, pixels, short=False)]
-        narrow += [*title, *_labels(panel, index, pixels, short=True)]
+        for layout, short in ((wide, False), (narrow, True)):
+            ends = end_labels(panel.marks, panel.axis, pixels, short=short, yref=_y(index))
+            layout += [*title, *ends]
     limits = [
         _limit(panel.limit, _y(index))
         for index, panel in enumerate(panels, start=1)
@@ -89,19 +73,3 @@ def _limit(value: float, y: str) -> Plot:
     dashed = {"color": "$ink-3", "width": 1, "dash": "dash"}
     place = {"xref": "paper", "x0": 0, "x1": 1, "yref": y, "y0": value, "y1": value}
     return {"type": "line", "layer": "below", "line": dashed, **place}
-
-
-def _labels(panel: Panel, index: int, pixels: float, *, short: bool) -> list[Plot]:
-    low, high = panel.axis["range"]
-    per_unit = pixels / (high - low)
-    moved = spread([mark.place * per_unit for mark in panel.marks])
-    return [
-        end_label(
-            mark.short if short else mark.text,
-            mark.colour,
-            y=float(f"{mark.place:.5g}"),
-            shift=round(place - mark.place * per_unit, 1),
-            yref=_y(index),
-        )
-        for mark, place in zip(panel.marks, moved, strict=True)
-    ]

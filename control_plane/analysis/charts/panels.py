@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from control_plane.analysis.charts.axes import brief, core_axis, from_zero, log_range, time_axis
 from control_plane.analysis.charts.curve import STREAM_COLOURS
+from control_plane.analysis.charts.ends import Mark
 from control_plane.analysis.charts.figure import Plot, line
-from control_plane.analysis.charts.panel import Mark, Panel
+from control_plane.analysis.charts.panel import Panel
 from control_plane.analysis.charts.track import (
     Segment,
     Steps,

@@ -19,18 +19,8 @@ from control_plane.analysis.charts.axes import (
     time_axis,
 )
 from control_plane.analysis.charts.curve import Curve
-from control_plane.analysis.charts.figure import (
-    Figure,
-    Height,
-    Labels,
-    Plot,
-    Table,
-    end_label,
-    line,
-    plot,
-    plot_height,
-    spread,
-)
+from control_plane.analysis.charts.ends import Mark, single
+from control_plane.analysis.charts.figure import Figure, Height, Plot, Table, end_label, line
 from control_plane.analysis.support import FULL, GREYED, furthest_share
 from control_plane.domain.units import figures, seconds
 
@@ -57,7 +47,6 @@ def percentile_chart(curves: Sequence[Curve]) -> Figure:
     end = max((float(points[0][-1]) for _, points in drawn), default=FIRST + 1)
     bounds = _bounds([points for _, points in drawn])
     data = [trace for curve, points in drawn for trace in _traces(curve, *points)]
-    axes = {"xaxis": percentile_axis(end), "yaxis": time_axis(bounds)}
     note = [_dotted_note()] if any(_fades(curve) for curve, _ in drawn) else []
     believed = [curve for curve in curves if curve.believed]
     title, rest = _title(believed) if believed or not curves else DOUBTED
@@ -66,13 +55,8 @@ def percentile_chart(curves: Sequence[Curve]) -> Figure:
         title=title,
         note=rest,
         label=f"{title} {rest}".strip(),
-        plot=plot(
-            data,
-            axes,
-            Labels(
-                [*_labels(drawn, bounds, short=False), *note],
-                _labels(drawn, bounds, short=True) if len(drawn) > 1 else (),
-            ),
+        plot=single(
+            data, (percentile_axis(end), time_axis(bounds)), _marks_of(drawn), HEIGHT, note
         ),
         table=_table(curves),
         height=HEIGHT,
@@ -152,24 +136,17 @@ def _bounds(points: Sequence[tuple[Floats, Floats]]) -> tuple[float, float]:
     return log_range(max(low, 1e-9), max(float(times[-1]) for _, times in points))
 
 
-def _labels(
-    drawn: Sequence[tuple[Curve, tuple[Floats, Floats]]],
-    bounds: tuple[float, float],
-    *,
-    short: bool,
-) -> list[Plot]:
-    """At the end of each line, in its colour, 15 pixels apart at least."""
-    per_decade = plot_height(HEIGHT) / (bounds[1] - bounds[0])
-    ends = [float(np.log10(times[-1])) for _, (_, times) in drawn]
-    moved = spread([end * per_decade for end in ends])
+def _marks_of(drawn: Sequence[tuple[Curve, tuple[Floats, Floats]]]) -> list[Mark]:
+    """Where there is one line alone, a small screen needs no name."""
+    letters = 4 if len(drawn) > 1 else 0
     return [
-        end_label(
-            curve.short[:4] if short else curve.text,
+        Mark(
+            curve.text,
+            curve.short[:letters],
             curve.text_colour,
-            y=round(end, 4),
-            shift=round(place - end * per_decade, 1),
+            round(float(np.log10(times[-1])), 4),
         )
-        for (curve, _), end, place in zip(drawn, ends, moved, strict=True)
+        for curve, (_, times) in drawn
     ]
 
 

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from control_plane.analysis.charts.axes import (
     brief,
@@ -12,17 +11,16 @@ from control_plane.analysis.charts.axes import (
     time_axis,
     window_axis,
 )
+from control_plane.analysis.charts.ends import Mark, end_labels
 from control_plane.analysis.charts.figure import (
     Figure,
     Height,
     Labels,
     Plot,
     Table,
-    end_label,
     line,
     plot,
     plot_height,
-    spread,
     y_axis,
 )
 from control_plane.analysis.charts.track import (
@@ -136,8 +134,7 @@ def _figure(lane: _Lane, longest: float, bounds: tuple[float, float]) -> Figure:
             domain=[0, STRIPS], range=[1.5, -0.5], showticklabels=False, ticks="", showgrid=False
         ),
     }
-    ends = _percentile_labels(lane, bounds)
-    wide, narrow = ([*ends, *_strip_labels(lane, short=one)] for one in (False, True))
+    wide, narrow = (_labels(lane, axes, short=short) for short in (False, True))
     return Figure(
         name=f"timeline-{lane.label.letter.lower()}",
         title=lane.title,
@@ -190,37 +187,34 @@ def _heat(lane: _Lane) -> list[Plot]:
     ]
 
 
-def _percentile_labels(lane: _Lane, bounds: tuple[float, float]) -> list[Plot]:
-    pixels = plot_height(HEIGHT) * (0.96 - STRIPS) / (bounds[1] - bounds[0])
-    ends = []
-    for name in ("p50", "p99"):
-        known = [value for value in getattr(lane.timeline, name) if value]
-        if known:
-            ends.append((name, math.log10(known[-1])))
-    moved = spread([end * pixels for _, end in ends], gap=12)
+def _percentile_marks(lane: _Lane) -> list[Mark]:
+    """At the last second in which something completed."""
+    known = {
+        name: [value for value in getattr(lane.timeline, name) if value] for name in ("p50", "p99")
+    }
     return [
-        _at_end(lane, name, lane.label.text_colour, y=round(end, 4), shift=place - end * pixels)
-        for (name, end), place in zip(ends, moved, strict=True)
+        Mark(name, name, lane.label.text_colour, round(math.log10(values[-1]), 4))
+        for name, values in known.items()
+        if values
     ]
 
 
-def _strip_labels(lane: _Lane, *, short: bool) -> list[Plot]:
-    return [
-        _at_end(
-            lane,
-            strip.short if short else strip.text,
-            "$cause" if strip.full else "$ink-3",
-            y=place,
-            yref="y2",
-        )
+def _labels(lane: _Lane, axes: Plot, *, short: bool) -> list[Plot]:
+    """Beside the end of the run, which may lie before the end of the axis."""
+    pixels = plot_height(HEIGHT) * (1 - STRIPS)
+    strips = [
+        Mark(strip.text, strip.short, "$cause" if strip.full else "$ink-3", place)
         for place, strip in enumerate(lane.strips)
     ]
-
-
-def _at_end(lane: _Lane, text: str, colour: str, **chosen: Any) -> Plot:
-    """Beside the end of the run, which may lie before the end of the axis."""
-    label = end_label(text, colour, **chosen)
-    return {**label, "xref": "x", "x": end_s(lane.track), "font": {"color": colour, "size": 11}}
+    found = [
+        *end_labels(_percentile_marks(lane), axes["yaxis"], pixels, short=short, gap=12),
+        *end_labels(strips, axes["yaxis2"], 0, short=short, gap=0, yref="y2"),
+    ]
+    end = end_s(lane.track)
+    return [
+        {**one, "xref": "x", "x": end, "font": {**one["font"], "weight": 400, "size": 11}}
+        for one in found
+    ]
 
 
 def _table(lane: _Lane) -> Table:

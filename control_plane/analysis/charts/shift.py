@@ -17,19 +17,8 @@ from control_plane.analysis.charts.axes import (
     signed,
 )
 from control_plane.analysis.charts.curve import Curve
-from control_plane.analysis.charts.figure import (
-    Figure,
-    Height,
-    Labels,
-    Plot,
-    Table,
-    end_label,
-    line,
-    plot,
-    plot_height,
-    spread,
-    y_axis,
-)
+from control_plane.analysis.charts.ends import Mark, single
+from control_plane.analysis.charts.figure import Figure, Height, Plot, Table, line, y_axis
 from control_plane.analysis.charts.percentiles import NEAR, reach
 from control_plane.analysis.support import FULL
 from control_plane.domain.units import SPACE, figures
@@ -70,10 +59,11 @@ def shift_chart(curves: Sequence[Curve], baseline: str) -> Figure | None:
         title=f"How much later than {base.short}",
         note="difference at each percentile",
         label=_message(base, shifts, unit),
-        plot=plot(
+        plot=single(
             [_trace(one, unit) for one in drawn],
-            {"xaxis": percentile_axis(end), "yaxis": y},
-            Labels(_labels(drawn, bounds, short=False), _labels(drawn, bounds, short=True)),
+            (percentile_axis(end), y),
+            [_mark(one) for one in drawn],
+            HEIGHT,
         ),
         table=_table(base, others),
         height=HEIGHT,
@@ -132,19 +122,9 @@ def _trace(one: _Shift, unit: str) -> Plot:
     )
 
 
-def _labels(drawn: Sequence[_Shift], bounds: tuple[float, float], *, short: bool) -> list[Plot]:
-    per_unit = plot_height(HEIGHT) / (bounds[1] - bounds[0])
-    ends = [float(one.values[-1]) for one in drawn]
-    moved = spread([end * per_unit for end in ends])
-    return [
-        end_label(
-            one.curve.short[:4] if short else one.curve.text,
-            one.curve.text_colour,
-            y=float(f"{end:.4g}"),
-            shift=round(place - end * per_unit, 1),
-        )
-        for one, end, place in zip(drawn, ends, moved, strict=True)
-    ]
+def _mark(one: _Shift) -> Mark:
+    end = float(f"{float(one.values[-1]):.4g}")
+    return Mark(one.curve.text, one.curve.short[:4], one.curve.text_colour, end)
 
 
 def _message(base: Curve, shifts: Sequence[_Shift], unit: str) -> str:

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from control_plane.analysis.charts.axes import milliseconds, window_axis
+from control_plane.analysis.charts.ends import Mark
 from control_plane.analysis.charts.figure import Cell, Figure, Height, Plot, Table
-from control_plane.analysis.charts.panel import Mark, stacked
+from control_plane.analysis.charts.panel import stacked
 from control_plane.analysis.charts.panels import (
     StreamTrack,
     cpu_panel,

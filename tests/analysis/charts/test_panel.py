@@ -3,8 +3,9 @@
 from itertools import pairwise
 
 from control_plane.analysis.charts.axes import window_axis
+from control_plane.analysis.charts.ends import Mark
 from control_plane.analysis.charts.figure import line, y_axis
-from control_plane.analysis.charts.panel import Mark, Panel, stacked
+from control_plane.analysis.charts.panel import Panel, stacked
 
 
 def panel(title: str, *marks: Mark, weight: float = 1.0, limit: float | None = None) -> Panel:
