@@ -1,6 +1,7 @@
 """A run as the rooms hand it on, and what its pages are drawn from."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from control_plane.domain.histogram import Histogram
@@ -16,6 +17,7 @@ from control_plane.domain.result import (
     Trial,
     Validity,
 )
+from control_plane.domain.slices import Slices
 from control_plane.domain.spec import Spec
 from control_plane.domain.states import State
 
@@ -73,13 +75,14 @@ class RunDetail:
     """What the run and compare pages draw beside the numbers of `run`.
 
     `streams` by stream name, all trials merged; `timelines` by stream name, one for each trial;
-    `gauges` one for each trial.
+    `gauges` one for each trial; `slices` as `timelines`, empty where nobody asked for them.
     """
 
     run: Run
     streams: dict[str, StreamResult]
     timelines: dict[str, tuple[Timeline, ...]]
     gauges: tuple[Gauges, ...]
+    slices: Mapping[str, tuple[Slices, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,11 @@ from sqlmodel.sql.expression import SelectOfScalar
 from control_plane.domain.errors import NotFound
 from control_plane.domain.result import Gauges, Timeline
 from control_plane.domain.run import Run, RunDetail, TrialResult
+from control_plane.domain.slices import Slices
 from control_plane.domain.states import State
 from control_plane.store.asked import Filters, asked, cursor_after, page_conditions
 from control_plane.store.database import Database
+from control_plane.store.packing import unpack_slices
 from control_plane.store.rows import gauges_of, run_of, stream_of, timeline_of, trial_result_of
 from control_plane.store.tables import RunFacts, RunRow, RunStream, RunTag, TrialRow, TrialStream
 
@@ -75,8 +77,8 @@ class Reader:
             ahead = _queued().where(col(RunRow.seq) <= row.seq).subquery()
             return session.exec(select(func.count()).select_from(ahead)).one()
 
-    def detail(self, run_id: str) -> RunDetail:
-        """The run with its histograms, timelines and gauges."""
+    def detail(self, run_id: str, *, slices: bool = False) -> RunDetail:
+        """The run with its histograms, timelines and gauges; its `slices` when asked for."""
         with self._database.read() as session:
             row = found(session, run_id)
             merged = select(RunStream).where(RunStream.run == row.seq)
@@ -93,6 +95,7 @@ class Reader:
                 streams={stream.name: stream_of(stream) for stream in streams},
                 timelines=_timelines(session, row),
                 gauges=tuple(gauges_of(gauges) for _, gauges in trials),
+                slices=_slices(session, row) if slices else {},
             )
 
     def gauges(self, run_id: str) -> tuple[Gauges, ...]:
@@ -179,6 +182,17 @@ def _timelines(session: Session, row: RunRow) -> dict[str, tuple[Timeline, ...]]
         if document is not None:
             timelines[name].append(timeline_of(document))
     return {name: tuple(ones) for name, ones in timelines.items()}
+
+
+def _slices(session: Session, row: RunRow) -> dict[str, tuple[Slices, ...]]:
+    """By stream, one for each trial whose timeline is kept."""
+    kept = select(TrialStream.name, TrialStream.seconds).where(
+        TrialStream.run == row.seq, col(TrialStream.timeline).is_not(None)
+    )
+    found: dict[str, list[Slices]] = defaultdict(list)
+    for name, blob in session.exec(kept.order_by(col(TrialStream.block), col(TrialStream.place))):
+        found[name].append(Slices.of(()) if blob is None else unpack_slices(blob))
+    return {name: tuple(ones) for name, ones in found.items()}
 
 
 def _gauges(session: Session, row: RunRow) -> tuple[Gauges, ...]:

@@ -12,6 +12,7 @@ from control_plane.store.packing import (
     pack_seconds,
     unpack_histogram,
     unpack_seconds,
+    unpack_slices,
 )
 
 
@@ -59,6 +60,18 @@ def test_seconds_come_back_in_order() -> None:
         assert contents(one.service) == contents(other.service)
         assert contents(one.response) == contents(other.response)
     assert unpack_seconds(pack_seconds(())) == ()
+
+
+def test_slices_are_the_response_times_of_each_second() -> None:
+    given = (
+        Second(-1, 3, of(1), of(2, 2)),
+        Second(0, 0, of(5, 6), EMPTY),
+        Second(7, 0, of(5), of(9)),
+    )
+    back = unpack_slices(pack_seconds(given))
+    rows = zip(back.second, back.indices, back.counts, strict=True)
+    assert [tuple(map(int, row)) for row in rows] == [(-1, 2, 2), (7, 9, 1)]
+    assert len(unpack_slices(pack_seconds(())).counts) == 0
 
 
 def test_a_damaged_blob_is_noticed() -> None:

@@ -36,6 +36,7 @@ def test_a_finished_run_reads_back_the_same_after_a_restart(path: Path) -> None:
     merged = merged_streams(spec, given)
     assert [plain(one) for one in detail.streams.values()] == [plain(one) for one in merged]
     assert detail.gauges == tuple(one.gauges for one in given)
+    assert detail.slices == {}
     assert detail.timelines == {"items": tuple(one.streams[0].timeline for one in given)}
     assert run.streams == tuple(one.summary for one in merged)
     assert run.trials == tuple(one.trial for one in given)
@@ -53,6 +54,14 @@ def test_streams_keep_the_order_of_the_spec(store: Store) -> None:
     assert [one.name for one in run.trials[0].streams] == ["z", "a", "m"]
     assert list(store.detail(run.id).streams) == ["z", "a", "m"]
     assert [one.name for one in store.runs(limit=1).runs[0].streams] == ["z", "a", "m"]
+
+
+def test_slices_are_read_where_they_are_asked_for(store: Store) -> None:
+    run = finished(store, items(trials=2), ASYNC)
+    whole = store.detail(run.id, slices=True)
+    ((name, ones),) = whole.slices.items()
+    assert (name, len(ones)) == ("items", 2)
+    assert sum(int(one.counts.sum()) for one in ones) == whole.streams["items"].response.total
 
 
 def test_a_run_without_results_has_an_empty_detail(store: Store) -> None:
