@@ -25,6 +25,7 @@ from control_plane.domain.result import (
     Validity,
 )
 from control_plane.domain.run import Run, RunDetail, StreamResult, TrialResult
+from control_plane.domain.slices import Slices
 from control_plane.domain.spec import Spec
 from control_plane.domain.states import State
 from control_plane.store.store import Draft, Store
@@ -64,6 +65,10 @@ THREADED = Shape(1_720, 0.0032, 0.35, 0.03, client_cpu=1.0, target_cpu=0.33)
 BLOCKING = Shape(1_920, 0.00047, 0.12, 0.01, client_cpu=0.79, target_cpu=0.34)
 BLOCKED = Shape(4, 0.25, 0.02, 0.0, client_cpu=0.01, target_cpu=0.02, blocked=0.93)
 EXHAUSTED = Shape(16, 0.25, 0.02, 0.0, client_cpu=0.02, target_cpu=0.03, waiting=60, threads=4)
+LARGE_BODIES = replace(
+    BLOCKING, rate_per_s=20, median_s=0.0012, tail_share=0.11, slow_s=1.05, client_cpu=0.12,
+    target_cpu=0.61, blocked=0.53, stall_s=1.05,
+)  # fmt: skip
 FAILING = replace(ASYNC, errors={"timeout": 412, "reset": 9})
 
 
@@ -182,7 +187,11 @@ def detail_of(spec: Spec, shape: Shape, run_id: str = "k7m2000000") -> RunDetail
         for at, stream in enumerate(spec.workload.streams)
     }
     streams = {one.summary.name: one for one in merged}
-    return RunDetail(run, streams, timelines, tuple(trial.gauges for trial in trials))
+    slices = {
+        stream.name: tuple(Slices.of(trial.streams[at].seconds or ()) for trial in trials)
+        for at, stream in enumerate(spec.workload.streams)
+    }
+    return RunDetail(run, streams, timelines, tuple(trial.gauges for trial in trials), slices)
 
 
 def merged_streams(spec: Spec, trials: Sequence[TrialResult]) -> list[StreamResult]:

@@ -15,7 +15,8 @@ from control_plane.domain.spec import StopRequests, Stream
 class Shape:
     """What the server does to the samples: requests per second, median and spread of their times.
 
-    `queued_s` is added to response times alone. `errors` by class, for each trial. `blocked`: the
+    `queued_s` is added to response times alone. The tail is up to eight times slower, or takes
+    `slow_s`. `errors` by class, for each trial. `blocked`: the
     share of the window in which the event loop stands still, `stall_s` at a time. `waiting`
     requests wait for one of `threads`.
     """
@@ -25,6 +26,7 @@ class Shape:
     spread: float = 0.18
     tail_share: float = 0.01
     queued_s: float = 0.0
+    slow_s: float | None = None
     errors: dict[str, int] = field(default_factory=dict)
     client_cpu: float = 0.72
     target_cpu: float = 0.99
@@ -83,5 +85,9 @@ def record_of(stream: Stream, shape: Shape, seed: int) -> StreamRecord:
 def _service_ns(rng: np.random.Generator, shape: Shape, count: int) -> Any:
     times = shape.median_s * rng.lognormal(0, shape.spread, count)
     slow = rng.random(count) < shape.tail_share
-    times[slow] *= rng.uniform(1.5, 8, int(slow.sum()))
+    many = int(slow.sum())
+    if shape.slow_s is None:
+        times[slow] *= rng.uniform(1.5, 8, many)
+    else:
+        times[slow] = shape.slow_s * rng.uniform(0.75, 1.0, many)
     return (times * 1e9).astype(np.int64)

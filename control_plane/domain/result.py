@@ -81,10 +81,27 @@ class Summary:
 
 
 @dataclass(frozen=True)
+class WarmUp:
+    """One value for each second before the window, which opens where the last one ends.
+
+    `length_s` is that of all of them: the first may be shorter. No number of the window counts
+    these requests.
+    """
+
+    completed: tuple[int, ...]
+    errors: tuple[int, ...]
+    p50: tuple[float | None, ...]
+    p95: tuple[float | None, ...]
+    p99: tuple[float | None, ...]
+    length_s: float
+
+
+@dataclass(frozen=True)
 class Timeline:
     """One value for each second of the window, by the second in which a request ended.
 
     The last second may be shorter: `last_s` is its length. None where nothing completed.
+    `warmup` is None where the load before the window was another one, or none.
     """
 
     completed: tuple[int, ...]
@@ -93,6 +110,7 @@ class Timeline:
     p95: tuple[float | None, ...]
     p99: tuple[float | None, ...]
     last_s: float
+    warmup: WarmUp | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 
+from control_plane.analysis.charts.run_timelines import HEATS_UP_TO
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Run, RunDetail
 from control_plane.domain.states import State
@@ -57,7 +58,8 @@ def compared(store: Store, desk: Desk, chosen: Chosen) -> CompareFragment:
 
 def read_details(store: Store, chosen: Chosen) -> list[RunDetail]:
     """In the order of the URL. Raises NotFound."""
-    return [store.detail(run_id) for run_id in chosen.ids]
+    heats = len(chosen.ids) <= HEATS_UP_TO
+    return [store.detail(run_id, slices=heats) for run_id in chosen.ids]
 
 
 def _progress(desk: Desk, details: Sequence[RunDetail]) -> dict[str, Progress]:

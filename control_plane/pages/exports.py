@@ -41,7 +41,7 @@ def run_csv(run_id: RunId, store: StoreDep) -> Response:
 
 @router.get("/runs/{run_id}/figures/{name}.csv")
 def run_figure(run_id: RunId, name: Name, store: StoreDep, trial: Trial = None) -> Response:
-    figures = run_figures(store.detail(run_id), int(trial) if trial else None)
+    figures = run_figures(store.detail(run_id, slices=True), int(trial) if trial else None)
     return _figure_csv(f"run-{run_id}", name, figures)
 
 

@@ -36,7 +36,7 @@ def run(
     stored = store.run(run_id)
     if not stored.state.terminal:
         return page(request, live_view(stored, desk))
-    return page(request, result_view(store.detail(run_id), store, desk, trial))
+    return page(request, result_view(store.detail(run_id, slices=True), store, desk, trial))
 
 
 @router.post("/runs/{run_id}/cancel")

@@ -16,6 +16,7 @@ from tests.builders import (
     ASYNC,
     ENVIRONMENT,
     FAILING,
+    LARGE_BODIES,
     classic,
     ended,
     finished,
@@ -34,6 +35,7 @@ class Samples:
 
     classic: tuple[str, ...]
     streams: str
+    blocked: str
     invalid: str
     failed: str
     interrupted: str
@@ -49,6 +51,7 @@ def fill(folder: Path) -> Samples:
         return Samples(
             classic=tuple(finished(store, spec, shape).id for spec, shape in classic()),
             streams=finished(store, two_streams(), replace(ASYNC, rate_per_s=120)).id,
+            blocked=finished(store, two_streams(), LARGE_BODIES).id,
             invalid=finished(store, items(title="items, failing"), FAILING).id,
             failed=ended(store, items(title="broken"), State.FAILED, BROKEN, BROKEN_LOG).id,
             interrupted=ended(store, items(title="cut"), State.INTERRUPTED, ended_early).id,

@@ -99,9 +99,9 @@ def core_axis(high: float) -> Plot:
     return y_axis(range=[0, 1.08 * high], tickvals=ticks, ticktext=texts)
 
 
-def window_axis(end_s: float, **chosen: Any) -> Plot:
-    """Seconds of the window, from 0 to its end."""
-    return x_axis(range=[0, end_s], ticksuffix=f"{SPACE}s", nticks=6, **chosen)
+def window_axis(end_s: float, begin_s: float = 0.0, **chosen: Any) -> Plot:
+    """Seconds of the window to its end; what lies before it begins below 0."""
+    return x_axis(range=[begin_s, end_s], ticksuffix=f"{SPACE}s", nticks=6, **chosen)
 
 
 def rounded(values: Floats) -> list[float]:

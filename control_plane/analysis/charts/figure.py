@@ -12,7 +12,9 @@ from typing import Any, Literal
 Cell = str | float | int | None
 Plot = dict[str, Any]
 
-Height = Literal["h140", "h220", "h260", "h320", "h380", "h440", "h500"]
+Height = Literal[
+    "h140", "h220", "h260", "h320", "h380", "h440", "h500", "h560", "h620", "h700", "h780", "h860"
+]
 
 TOP, BOTTOM = 12, 30
 """Pixels above and below the plotting area."""

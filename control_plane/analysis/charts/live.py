@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from control_plane.analysis.charts.axes import milliseconds, window_axis
 from control_plane.analysis.charts.figure import Figure, Height, Plot, Table
+from control_plane.analysis.charts.gauge_steps import role_cpu
 from control_plane.analysis.charts.panel import Panel, stacked
 from control_plane.analysis.charts.panels import (
     StreamTrack,
@@ -12,7 +13,7 @@ from control_plane.analysis.charts.panels import (
     response_panel,
     throughput_panel,
 )
-from control_plane.analysis.charts.track import Segment, end_s, role_cpu
+from control_plane.analysis.charts.track import Segment, end_s
 from control_plane.domain.result import Gauges, Timeline
 from control_plane.domain.run import Live, LiveStream
 

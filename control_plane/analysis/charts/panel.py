@@ -10,6 +10,9 @@ from control_plane.analysis.charts.figure import Height, Labels, Plot, end_label
 TITLE = 22
 """Pixels above each panel, where its title stands."""
 
+NARROW_RIGHT, NARROW_LETTERS = 16, 49
+"""On a small screen: pixels at the right of panels with titles, and letters of a title."""
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -37,16 +40,22 @@ def stacked(panels: Sequence[Panel], x: Plot, height: Height, right: int = 116) 
         data += [{**trace, "yaxis": _y(index)} for trace in panel.traces]
         axes["yaxis" + _y(index)[1:]] = {**panel.axis, "domain": domain}
         pixels = (domain[1] - domain[0]) * plot_height(height)
-        title = _title(panel.title, domain[1]) if panel.title else []
-        for layout, short in ((wide, False), (narrow, True)):
-            ends = end_labels(panel.marks, panel.axis, pixels, short=short, yref=_y(index))
-            layout += [*title, *ends]
+        wide += [
+            *([_title(panel.title, domain[1])] if panel.title else []),
+            *end_labels(panel.marks, panel.axis, pixels, short=False, yref=_y(index)),
+        ]
+        if panel.title:
+            narrow.append(_title(_told(panel), domain[1]))
+        else:
+            narrow += end_labels(panel.marks, panel.axis, pixels, short=True, yref=_y(index))
     limits = [
         _limit(panel.limit, _y(index))
         for index, panel in enumerate(panels, start=1)
         if panel.limit is not None
     ]
-    return plot(data, axes, Labels(wide, narrow, right, narrow_right=52), limits)
+    titled = all(panel.title for panel in panels)
+    room = NARROW_RIGHT if titled else 52
+    return plot(data, axes, Labels(wide, narrow, right, narrow_right=room), limits)
 
 
 def _domains(panels: Sequence[Panel], pixels: int) -> list[list[float]]:
@@ -64,9 +73,20 @@ def _y(index: int) -> str:
     return "y" if index == 1 else f"y{index}"
 
 
-def _title(text: str, top: float) -> list[Plot]:
+def _title(text: str, top: float) -> Plot:
     chosen = {"xanchor": "left", "xshift": 0, "yref": "paper", "yanchor": "bottom", "x": 0}
-    return [{**end_label(text, "$ink", y=top, shift=3), **chosen}]
+    return {**end_label(text, "$ink", y=top, shift=3), **chosen}
+
+
+def _told(panel: Panel) -> str:
+    """On a small screen the labels follow the title, as many as fit on one line."""
+    title, said = panel.title.partition(",")[0], ""
+    for mark in panel.marks:
+        longer = f"{said}, {mark.text}" if said else f"{title}: {mark.text}"
+        if len(longer) > NARROW_LETTERS:
+            break
+        said = longer
+    return said or title
 
 
 def _limit(value: float, y: str) -> Plot:

@@ -1,29 +1,36 @@
-"""The panels of a timeline: response time, throughput, CPU."""
+"""The panels of a timeline that are seen from outside: response time, throughput, CPU, memory."""
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
 
 from control_plane.analysis.charts.axes import brief, core_axis, from_zero, log_range, time_axis
 from control_plane.analysis.charts.curve import STREAM_COLOURS
 from control_plane.analysis.charts.ends import Mark
 from control_plane.analysis.charts.figure import Plot, line
+from control_plane.analysis.charts.gauge_steps import fan, role_cpu, sampled
+from control_plane.analysis.charts.heat import heat_map
 from control_plane.analysis.charts.panel import Panel
-from control_plane.analysis.charts.track import (
-    Segment,
-    Steps,
-    cpu_steps,
-    mean,
-    percentile,
-    stepped,
-)
+from control_plane.analysis.charts.track import Segment, Steps, mean, percentile, stepped
+from control_plane.domain.histogram import middle_ns
 from control_plane.domain.result import Gauges, Times
-from control_plane.domain.units import count, figures, rate, seconds, share
+from control_plane.domain.units import SPACE, count, figures, rate, seconds, share, size
 
 WEIGHTS = {"p50": 2.5, "p95": 1.5, "p99": 0.9}
 """Line widths: percentiles are one colour in three weights."""
 
+OVER_HEAT = {"p50": 1.75, "p99": 1.0}
+"""Line widths over a heat map."""
+
+JUMP = 3
+"""From this ratio on two neighbouring seconds are not joined."""
+
 ROLES = {"target": ("$ink", 2.0), "client": ("$ink-3", 1.5)}
+
+MB = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -55,11 +62,32 @@ def response_panel(streams: Sequence[StreamTrack], title: str = "Response time")
     return Panel(title, time_axis(bounds), traces, marks, weight=3)
 
 
+def heat_panel(one: StreamTrack, title: str, weight: float, pixels: float) -> Panel | None:
+    """How the response times of each second spread, p50 and p99 over it; None without slices.
+
+    `pixels` is about its height.
+    """
+    full = [part.slices.indices for part in one.track if part.slices and len(part.slices.indices)]
+    if not full:
+        return None
+    ends = middle_ns(np.array([min(ones.min() for ones in full), max(ones.max() for ones in full)]))
+    bounds = log_range(*(float(max(end, 1)) / 1e9 for end in ends))
+    steps = {name: _unjoined(stepped(one.track, percentile(name))) for name in OVER_HEAT}
+    lines = [_steps(steps[name], "$ink", width, brief) for name, width in OVER_HEAT.items()]
+    marks = [
+        Mark(f"{name} {seconds(value)}", name, "$ink", math.log10(value))
+        for name in OVER_HEAT
+        if one.times and (value := float(getattr(one.times, name))) > 0
+    ]
+    traces = [*heat_map(one.track, bounds, pixels), *lines]
+    return Panel(title, time_axis(bounds, most=5), traces, marks, weight=weight)
+
+
 def throughput_panel(streams: Sequence[StreamTrack], title: str = "Throughput") -> Panel:
     """Completed requests of each second, from zero; a line of errors only where there are any."""
-    rates = [stepped(one.track, lambda segment: segment.rates_per_s) for one in streams]
+    rates = [stepped(one.track, lambda part: part.rates_per_s) for one in streams]
     failed = [one for one in streams if one.errors]
-    errors = [stepped(one.track, lambda segment: segment.error_rates_per_s) for one in failed]
+    errors = [stepped(one.track, lambda part: part.error_rates_per_s) for one in failed]
     high = max((y or 0.0 for steps in [*rates, *errors] for y in steps[1]), default=0.0)
     traces = [
         *(_steps(drawn, STREAM_COLOURS[at % 6], 2.0, rate) for at, drawn in enumerate(rates)),
@@ -77,11 +105,14 @@ def throughput_panel(streams: Sequence[StreamTrack], title: str = "Throughput") 
 
 
 def cpu_panel(
-    track: Sequence[Segment], gauges: Sequence[Gauges], title: str = "CPU, share of one core"
+    track: Sequence[Segment],
+    gauges: Sequence[Gauges],
+    title: str = "CPU, share of one core",
+    cores: int = 1,
 ) -> Panel:
-    """All processes of the target together, and all load workers; dashed at one core."""
-    steps = {role: cpu_steps(track, gauges, role) for role in ROLES}
-    high = max([1.0, *(y or 0.0 for _, values in steps.values() for y in values)])
+    """All processes of the target together, and all load workers; dashed at the target's cores."""
+    steps = {role: sampled(track, gauges, partial(role_cpu, role=role)) for role in ROLES}
+    high = max([float(cores), *(y or 0.0 for _, values in steps.values() for y in values)])
     traces = [_steps(steps[role], colour, width, share) for role, (colour, width) in ROLES.items()]
     means = {role: mean(values) for role, (_, values) in steps.items()}
     marks = [
@@ -89,7 +120,48 @@ def cpu_panel(
         for role, value in means.items()
         if value is not None
     ]
-    return Panel(title, core_axis(high), traces, marks, weight=1, limit=1.0)
+    named = f"{cores} core{'s' if cores > 1 else ''}"
+    marks += [Mark(named, "", "$ink-3", cores)] if marks else []
+    return Panel(title, core_axis(high), traces, marks, limit=cores)
+
+
+def memory_panel(track: Sequence[Segment], gauges: Sequence[Gauges]) -> Panel | None:
+    """Resident memory of each process of target and client; None where nothing was sampled."""
+    traces: list[Plot] = []
+    marks = []
+    for role, (colour, width) in ROLES.items():
+        lines = fan(track, gauges, partial(_memory, role=role))
+        highest = max((y or 0.0 for _, values in lines for y in values), default=0.0)
+        if highest:
+            many = max(len(_memory(one, role)) for one in gauges)
+            whose = role if many == 1 else f"{many} {role} ≤"
+            marks.append(Mark(f"{whose} {size(highest * MB)}", role, colour, highest))
+            traces += fanned(lines, colour, width, f"%{{y:,.3~r}}{SPACE}MB")
+    high = max((mark.place for mark in marks), default=0.0)
+    axis = from_zero(high, nticks=3, ticksuffix=f"{SPACE}MB")
+    return Panel("Memory of each process", axis, traces, marks) if marks else None
+
+
+def fanned(lines: Sequence[Steps], colour: str, width: float, shown: str) -> list[Plot]:
+    """Steps for each line; `shown` is what hovering says of a value."""
+    return [
+        line(
+            *steps,
+            colour,
+            width,
+            stroke={"shape": "hv"},
+            connectgaps=False,
+            hovertemplate=f"%{{x:.1f}}{SPACE}s: {shown}<extra></extra>",
+        )
+        for steps in lines
+    ]
+
+
+def _memory(gauges: Gauges, role: str) -> list[list[float]]:
+    """In MB, one series for each process."""
+    return [
+        [value / MB for value in one.memory_bytes] for one in gauges.processes if one.role == role
+    ]
 
 
 def _who(streams: Sequence[StreamTrack], one: StreamTrack) -> str:
@@ -112,6 +184,19 @@ def _steps(steps: Steps, colour: str, width: float, written: Callable[[float], s
         hovertemplate="%{x:.0f} s: %{text}<extra></extra>",
         connectgaps=False,
     )
+
+
+def _unjoined(steps: Steps) -> Steps:
+    """Without the upright lines of long jumps, which would cross the whole heat map."""
+    x: list[float] = []
+    y: list[float | None] = []
+    for at, value in zip(*steps, strict=True):
+        before = y[-1] if y else None
+        if value and before and not 1 / JUMP < value / before < JUMP:
+            x, y = [*x, at, at], [*y, before, None]
+        x.append(at)
+        y.append(value)
+    return x, y
 
 
 def _log_bounds(steps: Sequence[Steps]) -> tuple[float, float]:

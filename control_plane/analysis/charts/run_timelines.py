@@ -1,8 +1,9 @@
-"""Timelines of several runs on the same axes: p50 to p99 of each second, and two strips of CPU."""
+"""Timelines of several runs on the same axes: response times, and strips of how near a limit is."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import numpy as np
 
 from control_plane.analysis.charts.axes import (
     brief,
@@ -23,25 +24,22 @@ from control_plane.analysis.charts.figure import (
     plot_height,
     y_axis,
 )
-from control_plane.analysis.charts.track import (
-    Segment,
-    end_s,
-    mean,
-    percentile,
-    second_cpu,
-    stepped,
-)
-from control_plane.analysis.comparison import invalid
+from control_plane.analysis.charts.heat import heat_map
+from control_plane.analysis.charts.lane import Lane, lanes
+from control_plane.analysis.charts.track import end_s, percentile, stepped
 from control_plane.analysis.labels import RunLabel
 from control_plane.analysis.validity import CLIENT_CPU
-from control_plane.domain.result import Timeline
+from control_plane.domain.histogram import middle_ns
 from control_plane.domain.run import RunDetail
-from control_plane.domain.spec import Target
-from control_plane.domain.units import count, seconds, share
 
-HEIGHT: Height = "h140"
-STRIPS = 0.3
-"""Part of the height that the two strips take."""
+STRIP = 13
+"""Pixels of a strip and the gap below it."""
+
+GAP = 0.04
+"""Part of the height between the response times and the strips."""
+
+HEATS_UP_TO = 2
+"""So many runs are drawn as heat maps; more as the area from p50 to p99."""
 
 _COLOURS = [
     [0.0, "$well"],
@@ -51,159 +49,118 @@ _COLOURS = [
 ]
 
 
-@dataclass(frozen=True)
-class Strip:
-    """CPU of each second as a part of what the role can use, and the mean as it is written."""
-
-    role: str
-    loads: list[float | None]
-    mean: float | None
-    full: bool
-
-    @property
-    def text(self) -> str:
-        limit = ", the limit" if self.full else ""
-        return f"{self.role} CPU {share(self.mean)}{limit}"
-
-    @property
-    def short(self) -> str:
-        return f"{self.role} {share(self.mean)}"
-
-
-@dataclass(frozen=True)
-class _Lane:
-    label: RunLabel
-    title: str
-    timeline: Timeline
-    strips: tuple[Strip, ...]
-
-    @property
-    def track(self) -> list[Segment]:
-        return [Segment(0.0, self.timeline)]
-
-
 def run_timelines(
     details: Sequence[RunDetail], labels: Sequence[RunLabel], stream: str, trial: int = 1
 ) -> tuple[Figure, ...]:
     """One figure for each run that has that trial, with the same ranges on both axes."""
-    lanes = [
-        _lane(detail, label, stream, trial)
-        for detail, label in zip(details, labels, strict=True)
-        if len(detail.timelines.get(stream, ())) >= trial
+    drawn = lanes(details, labels, stream, trial)
+    longest = max((end_s(lane.track) for lane in drawn), default=1.0)
+    heats = len(drawn) <= HEATS_UP_TO
+    known = [
+        value for lane in drawn for value in (_extremes(lane) if heats else _percentiles(lane))
     ]
-    longest = max((end_s(lane.track) for lane in lanes), default=1.0)
-    known = [value for lane in lanes for value in (*lane.timeline.p50, *lane.timeline.p99) if value]
     bounds = log_range(min(known, default=0.001), max(known, default=1.0))
-    return tuple(_figure(lane, longest, bounds) for lane in lanes)
+    return tuple(_figure(lane, longest, bounds, heats=heats) for lane in drawn)
 
 
-def _lane(detail: RunDetail, label: RunLabel, stream: str, trial: int) -> _Lane:
-    timeline = detail.timelines[stream][trial - 1]
-    done = sum(timeline.completed)
-    length_s = end_s([Segment(0.0, timeline)])
-    doubt = ", invalid" if invalid(detail.run) else ""
-    title = f"{label.text}{doubt}: {count(done)} requests in {seconds(length_s)}"
-    return _Lane(label, title, timeline, _strips(detail, trial, len(timeline.completed)))
+def _percentiles(lane: Lane) -> list[float]:
+    line = lane.segment.timeline
+    return [value for value in (*line.p50, *line.p99) if value]
 
 
-def _strips(detail: RunDetail, trial: int, length: int) -> tuple[Strip, ...]:
-    """A target of several workers may use several cores; each load worker has one.
-
-    A server that runs already has an unknown number of workers: no limit is named for it.
-    """
-    if len(detail.gauges) < trial:
-        return ()
-    target = detail.run.spec.target
-    cores = {"target": target.workers if isinstance(target, Target) else None, "client": 1}
-    strips = []
-    for role in ("client", "target"):
-        used = second_cpu(detail.gauges[trial - 1], role, length)
-        average = mean(used)
-        limit = cores[role]
-        full = average is not None and limit is not None and average / limit >= CLIENT_CPU
-        loads = [None if value is None else value / (limit or 1) for value in used]
-        strips.append(Strip(role, loads, average, full))
-    return tuple(strips)
+def _extremes(lane: Lane) -> list[float]:
+    """The shortest and the longest response time, where each second is known in full."""
+    slices = lane.segment.slices
+    if slices is None or not len(slices.indices):
+        return _percentiles(lane)
+    ends = [int(slices.indices.min()), int(slices.indices.max())]
+    return [max(int(middle_ns(one)), 1) / 1e9 for one in np.array(ends)]
 
 
-def _figure(lane: _Lane, longest: float, bounds: tuple[float, float]) -> Figure:
+def _figure(lane: Lane, longest: float, bounds: tuple[float, float], *, heats: bool) -> Figure:
+    height: Height = "h220" if heats else "h140"
+    pixels, low = plot_height(height), STRIP * len(lane.strips) / plot_height(height)
+    area = (1 - low - GAP) * pixels
     axes = {
         "xaxis": window_axis(longest, anchor="y2"),
-        "yaxis": time_axis(bounds, most=3, domain=[STRIPS + 0.04, 1]),
+        "yaxis": time_axis(bounds, most=5 if heats else 3, domain=[round(low + GAP, 4), 1]),
         "yaxis2": y_axis(
-            domain=[0, STRIPS], range=[1.5, -0.5], showticklabels=False, ticks="", showgrid=False
+            domain=[0, round(low, 4)],
+            range=[max(len(lane.strips), 1) - 0.5, -0.5],
+            showticklabels=False,
+            ticks="",
+            showgrid=False,
         ),
     }
-    wide, narrow = (_labels(lane, axes, short=short) for short in (False, True))
+    wide, narrow = (_labels(lane, axes, area, short=short) for short in (False, True))
+    above = heat_map(lane.track, bounds, area, lane.opacity) if heats else []
+    said = ", ".join(strip.text for strip in lane.strips)
     return Figure(
         name=f"timeline-{lane.label.letter.lower()}",
         title=lane.title,
         note="",
-        label=f"{lane.title}. {', '.join(strip.text for strip in lane.strips)}",
+        label=f"{lane.title}. {said}" if said else lane.title,
         plot=plot(
-            [*_area(lane), *_heat(lane)], axes, Labels(wide, narrow, right=168, narrow_right=84)
+            [*above, *_lines(lane, filled=not above), *_strips(lane)],
+            axes,
+            Labels(wide, narrow, right=168, narrow_right=84),
         ),
         table=_table(lane),
-        height=HEIGHT,
+        height=height,
     )
 
 
-def _area(lane: _Lane) -> list[Plot]:
+def _lines(lane: Lane, *, filled: bool) -> list[Plot]:
     """p50 below p99; the area between them is filled where neither is missing."""
-    colour, traces = lane.label.colour, []
-    for name, width, fill in (("p50", 2.0, {}), ("p99", 1.0, {"fill": "tonexty"})):
-        x, y = stepped(lane.track, percentile(name))
-        texts = ["" if value is None else f"{name} {brief(value)}" for value in y]
-        chosen = {**fill, "fillcolor": f"{colour}/0.16"} if fill else {}
-        stroke = {"shape": "hv"}
-        hover = "%{x:.0f} s: %{text}<extra></extra>"
-        traces.append(
-            line(x, y, colour, width, stroke=stroke, text=texts, hovertemplate=hover, **chosen)
-        )
-    return traces
+    colour = lane.label.colour if filled else "$ink"
+    fill = {"fill": "tonexty", "fillcolor": f"{colour}/0.16"} if filled else {}
+    return [
+        _line(lane, "p50", colour, 2.0),
+        _line(lane, "p99", colour, 1.0) | fill,
+    ]
 
 
-def _heat(lane: _Lane) -> list[Plot]:
+def _line(lane: Lane, name: str, colour: str, width: float) -> Plot:
+    x, y = stepped(lane.track, percentile(name))
+    return line(
+        x,
+        y,
+        colour,
+        width,
+        stroke={"shape": "hv"},
+        opacity=lane.opacity,
+        text=["" if value is None else f"{name} {brief(value)}" for value in y],
+        hovertemplate="%{x:.0f} s: %{text}<extra></extra>",
+    )
+
+
+def _strips(lane: Lane) -> list[Plot]:
     if not lane.strips:
         return []
-    edges = stepped(lane.track, lambda segment: segment.timeline.completed)[0]
-    texts = [[share(value) for value in strip.loads] for strip in lane.strips]
     return [
         {
             "type": "heatmap",
-            "x": edges,
+            "x": lane.segment.window.edges,
             "y": list(range(len(lane.strips))),
             "z": [strip.loads for strip in lane.strips],
-            "text": texts,
-            "hovertemplate": "%{text} of the limit<extra></extra>",
+            "text": [[f"{strip.head}: {value}" for value in strip.values] for strip in lane.strips],
+            "hovertemplate": "%{x:.0f} s, %{text}<extra></extra>",
             "zmin": 0,
             "zmax": 1,
             "colorscale": _COLOURS,
+            "opacity": lane.opacity,
             "showscale": False,
             "xgap": 1,
-            "ygap": 3,
+            "ygap": 2,
             "yaxis": "y2",
         }
     ]
 
 
-def _percentile_marks(lane: _Lane) -> list[Mark]:
-    """At the last second in which something completed."""
-    known = {
-        name: [value for value in getattr(lane.timeline, name) if value] for name in ("p50", "p99")
-    }
-    return [
-        Mark(name, name, lane.label.text_colour, round(math.log10(values[-1]), 4))
-        for name, values in known.items()
-        if values
-    ]
-
-
-def _labels(lane: _Lane, axes: Plot, *, short: bool) -> list[Plot]:
+def _labels(lane: Lane, axes: Plot, pixels: float, *, short: bool) -> list[Plot]:
     """Beside the end of the run, which may lie before the end of the axis."""
-    pixels = plot_height(HEIGHT) * (1 - STRIPS)
     strips = [
-        Mark(strip.text, strip.short, "$cause" if strip.full else "$ink-3", place)
+        Mark(strip.text, strip.short, "$cause" if strip.limit else "$ink-3", place)
         for place, strip in enumerate(lane.strips)
     ]
     found = [
@@ -211,32 +168,32 @@ def _labels(lane: _Lane, axes: Plot, *, short: bool) -> list[Plot]:
         *end_labels(strips, axes["yaxis2"], 0, short=short, gap=0, yref="y2"),
     ]
     end = end_s(lane.track)
+    small = {"weight": 400, "size": 11}
+    return [{**one, "xref": "x", "x": end, "font": {**one["font"], **small}} for one in found]
+
+
+def _percentile_marks(lane: Lane) -> list[Mark]:
+    """At the last second in which something completed."""
+    timeline = lane.segment.timeline
+    known = {name: [value for value in getattr(timeline, name) if value] for name in ("p50", "p99")}
     return [
-        {**one, "xref": "x", "x": end, "font": {**one["font"], "weight": 400, "size": 11}}
-        for one in found
+        Mark(name, name, lane.text_colour, round(math.log10(values[-1]), 4))
+        for name, values in known.items()
+        if values
     ]
 
 
-def _table(lane: _Lane) -> Table:
-    columns = (
-        "second",
-        "completed",
-        "p50, ms",
-        "p99, ms",
-        *(f"{one.role} CPU, %" for one in lane.strips),
-    )
+def _table(lane: Lane) -> Table:
+    timeline = lane.segment.timeline
     rows = tuple(
         (
             index,
             done,
-            milliseconds(lane.timeline.p50[index]),
-            milliseconds(lane.timeline.p99[index]),
-            *(_percent(strip.loads[index]) for strip in lane.strips),
+            milliseconds(timeline.p50[index]),
+            milliseconds(timeline.p99[index]),
+            *(strip.values[index] for strip in lane.strips),
         )
-        for index, done in enumerate(lane.timeline.completed)
+        for index, done in enumerate(timeline.completed)
     )
-    return Table(columns, rows)
-
-
-def _percent(value: float | None) -> float | None:
-    return None if value is None else round(100 * value, 1)
+    heads = (strip.head for strip in lane.strips)
+    return Table(("second", "completed", "p50, ms", "p99, ms", *heads), rows)

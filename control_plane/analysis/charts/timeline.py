@@ -1,23 +1,41 @@
-"""One run over time: response time, throughput and CPU of each second."""
+"""One run over time: what the answers, the server's inside and the processes did each second."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from control_plane.analysis.charts.axes import milliseconds, window_axis
+from control_plane.analysis.charts.axes import window_axis
 from control_plane.analysis.charts.ends import Mark
-from control_plane.analysis.charts.figure import Cell, Figure, Height, Plot, Table
-from control_plane.analysis.charts.panel import stacked
+from control_plane.analysis.charts.figure import BOTTOM, TOP, Figure, Height, Plot
+from control_plane.analysis.charts.inside_panels import (
+    collection_panel,
+    flight_panel,
+    lag_panel,
+    tokens_panel,
+)
+from control_plane.analysis.charts.panel import TITLE, Panel, stacked
 from control_plane.analysis.charts.panels import (
     StreamTrack,
     cpu_panel,
+    heat_panel,
+    memory_panel,
     response_panel,
     throughput_panel,
 )
-from control_plane.analysis.charts.track import end_s, second_cpu, segments
-from control_plane.domain.result import Gauges, Summary, Timeline
+from control_plane.analysis.charts.spans import bands, spans
+from control_plane.analysis.charts.timeline_table import timeline_table
+from control_plane.analysis.charts.track import Segment, begin_s, end_s, placed, starts
+from control_plane.analysis.charts.warmup import warmup_fields
+from control_plane.domain.result import Gauges, Summary
 from control_plane.domain.run import RunDetail
+from control_plane.domain.spec import Target
 from control_plane.domain.units import seconds
 
-HEIGHT: Height = "h440"
+HEIGHTS: tuple[Height, ...] = ("h440", "h500", "h560", "h620", "h700", "h780", "h860")
+PIXELS = 46
+"""Height of a panel of weight 1."""
+
+HEATS = {1: (3.6,), 2: (2.8, 2.8), 3: (2.2, 2.2, 2.2)}
+"""Weights of the heat maps by the number of streams; more streams are drawn as lines."""
+
 STEADY = 2
 """p99 is called steady while its largest second is below this many times its smallest."""
 
@@ -25,36 +43,43 @@ STEADY = 2
 def timeline_chart(detail: RunDetail, trial: int | None = None) -> Figure:
     """`trial` counts from 1; None lays all trials one after the other."""
     chosen = slice(None) if trial is None else slice(trial - 1, trial)
-    streams = [
-        _stream(name, lines[chosen], _summary(detail, name, chosen))
-        for name, lines in detail.timelines.items()
-    ]
+    streams = _streams(detail, chosen)
     longest = max((one.track for one in streams), key=end_s, default=[])
     gauges = detail.gauges[chosen]
-    panels = [response_panel(streams), throughput_panel(streams), cpu_panel(longest, gauges)]
-    drawn = stacked(panels, window_axis(end_s(longest) or 1.0), HEIGHT)
-    drawn["layout"]["shapes"] += [_boundary(one.start_s) for one in longest[1:]]
+    panels = [*_answers(streams), *_causes(detail, longest, gauges)]
+    height = _height(panels)
+    x = window_axis(end_s(longest) or 1.0, begin_s(longest))
+    drawn = stacked(panels, x, height)
+    _add_spans(drawn, longest, gauges)
     title = _title(streams)
     return Figure(
         name="timeline",
         title=title,
         note="each second",
-        label=_message(title, panels[1].marks, panels[2].marks),
+        label=_message(title, [mark for panel in panels for mark in panel.marks]),
         plot=drawn,
-        table=_table(detail, chosen),
-        height=HEIGHT,
+        table=timeline_table(detail, chosen),
+        height=height,
     )
 
 
-def _stream(name: str, lines: Sequence[Timeline], shown: Summary | None) -> StreamTrack:
-    """The numbers of its labels are those of the trials that are drawn."""
-    return StreamTrack(
-        name=name,
-        track=segments(lines),
-        throughput_per_s=shown.throughput_per_s if shown else None,
-        times=shown.response_time_s if shown else None,
-        errors=sum(sum(line.errors) for line in lines),
-    )
+def _streams(detail: RunDetail, chosen: slice) -> list[StreamTrack]:
+    """The numbers of their labels are those of the trials that are drawn."""
+    lines = {name: ones[chosen] for name, ones in detail.timelines.items()}
+    begins = starts(list(lines.values()))
+    found = []
+    for name, ones in lines.items():
+        shown = _summary(detail, name, chosen)
+        found.append(
+            StreamTrack(
+                name=name,
+                track=placed(ones, detail.slices.get(name, ())[chosen], begins),
+                throughput_per_s=shown.throughput_per_s if shown else None,
+                times=shown.response_time_s if shown else None,
+                errors=sum(sum(line.errors) for line in ones),
+            )
+        )
+    return found
 
 
 def _summary(detail: RunDetail, name: str, chosen: slice) -> Summary | None:
@@ -64,6 +89,56 @@ def _summary(detail: RunDetail, name: str, chosen: slice) -> Summary | None:
         return next((one for one in trials[0].streams if one.name == name), None)
     merged = detail.streams.get(name)
     return merged.summary if merged else None
+
+
+def _answers(streams: Sequence[StreamTrack]) -> list[Panel]:
+    weights = HEATS.get(len(streams), ())
+    several = len(streams) > 1
+    heats = [
+        heat_panel(
+            one,
+            f"Response time of {one.name}" if several else "Response time",
+            weight,
+            PIXELS * weight,
+        )
+        for one, weight in zip(streams, weights, strict=False)
+    ]
+    drawn = [one for one in heats if one is not None]
+    whole = drawn if drawn and len(drawn) == len(streams) else [response_panel(streams)]
+    return [*whole, throughput_panel(streams)]
+
+
+def _causes(detail: RunDetail, track: Sequence[Segment], gauges: Sequence[Gauges]) -> list[Panel]:
+    """Those that have data, the likeliest causes first; CPU always."""
+    target = detail.run.spec.target
+    cores = target.workers if isinstance(target, Target) else 1
+    found = (
+        lag_panel(track, gauges),
+        tokens_panel(track, gauges),
+        cpu_panel(track, gauges, cores=cores),
+        memory_panel(track, gauges),
+        collection_panel(track, gauges),
+        flight_panel(track, gauges),
+    )
+    return [one for one in found if one is not None]
+
+
+def _height(panels: Sequence[Panel]) -> Height:
+    """The first that gives each panel its height, else the last."""
+    wanted = TOP + BOTTOM + sum(TITLE + PIXELS * panel.weight for panel in panels)
+    return next((one for one in HEIGHTS if int(one[1:]) >= wanted), HEIGHTS[-1])
+
+
+def _add_spans(drawn: Plot, track: Sequence[Segment], gauges: Sequence[Gauges]) -> None:
+    """Warm where the server could not go on, grey before the windows, a hairline between trials."""
+    layout = drawn["layout"]
+    top = layout["yaxis"]["domain"][1]
+    fields, labels = warmup_fields(track, top)
+    length_s = end_s(track) - begin_s(track)
+    edges = [_boundary(one.start_s - one.lead_s) for one in track[1:]]
+    layout["shapes"] += [*fields, *edges, *bands(spans(track, gauges), length_s, top)]
+    for where in (layout, drawn["narrow"]):
+        where["annotations"] += labels
 
 
 def _boundary(at_s: float) -> Plot:
@@ -90,49 +165,6 @@ def _title(streams: Sequence[StreamTrack]) -> str:
     return f"p99 {way} {seconds(low)} and {seconds(high)}"
 
 
-def _message(title: str, *marks: Sequence[Mark]) -> str:
-    said = [mark.text for group in marks for mark in group]
+def _message(title: str, marks: Sequence[Mark]) -> str:
+    said = [mark.text for mark in marks]
     return f"{title}: {', '.join(said)}" if said else title
-
-
-def _table(detail: RunDetail, chosen: slice) -> Table:
-    """One row for each second of each stream."""
-    columns = (
-        "trial", "second", "stream", "completed", "errors", "p50, ms", "p95, ms", "p99, ms",
-        "target CPU, %", "client CPU, %",
-    )  # fmt: skip
-    first = chosen.start or 0
-    rows = [
-        row
-        for name, lines in detail.timelines.items()
-        for trial, line in enumerate(lines[chosen], start=first + 1)
-        for row in _seconds(name, trial, line, detail.gauges)
-    ]
-    return Table(columns, tuple(rows))
-
-
-def _seconds(
-    name: str, trial: int, line: Timeline, gauges: Sequence[Gauges]
-) -> Iterator[tuple[Cell, ...]]:
-    length = len(line.completed)
-    cpu = [
-        _percent(gauges[trial - 1], role, length) if trial <= len(gauges) else [None] * length
-        for role in ("target", "client")
-    ]
-    for second in range(length):
-        yield (
-            trial,
-            second,
-            name,
-            line.completed[second],
-            line.errors[second],
-            milliseconds(line.p50[second]),
-            milliseconds(line.p95[second]),
-            milliseconds(line.p99[second]),
-            *(one[second] for one in cpu),
-        )
-
-
-def _percent(gauges: Gauges, role: str, length: int) -> list[float | None]:
-    values = second_cpu(gauges, role, length)
-    return [None if value is None else round(100 * value, 1) for value in values]

@@ -2,23 +2,50 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 
-from control_plane.domain.result import Gauges, Timeline
+from control_plane.domain.result import Timeline, WarmUp
+from control_plane.domain.slices import Slices
 
 SHORTEST_S = 0.25
-"""A last second shorter than this gives no rate: a few requests would make it jump."""
+"""A second cut shorter than this gives no rate: a few requests would make it jump."""
 
 Values = Sequence[float | None]
 Steps = tuple[list[float], list[float | None]]
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """Seconds without a gap: `edges` of the axis, one more than there are `seconds`."""
+
+    edges: Sequence[float]
+    seconds: Timeline | WarmUp
+
+    @property
+    def rates_per_s(self) -> Values:
+        """Completed requests per second of each second, its own length counted."""
+        return self._per_second(self.seconds.completed)
+
+    @property
+    def error_rates_per_s(self) -> Values:
+        return self._per_second(self.seconds.errors)
+
+    def _per_second(self, counts: Sequence[int]) -> Values:
+        lengths = [
+            round(high - low, 6) for low, high in zip(self.edges, self.edges[1:], strict=False)
+        ]
+        return [
+            count / length if length >= SHORTEST_S else None
+            for count, length in zip(counts, lengths, strict=True)
+        ]
+
+
+@dataclass(frozen=True)
 class Segment:
-    """One trial that begins at `start_s` of the axis."""
+    """One trial whose window begins at `start_s` of the axis; its warm-up lies before that."""
 
     start_s: float
     timeline: Timeline
+    slices: Slices | None = None
 
     @property
     def length_s(self) -> float:
@@ -26,92 +53,99 @@ class Segment:
         return whole - 1 + self.timeline.last_s if whole else 0.0
 
     @property
-    def rates_per_s(self) -> Values:
-        """Completed requests per second of each second, its own length counted."""
-        return _per_second(self.timeline.completed, self.timeline.last_s)
+    def end_s(self) -> float:
+        return self.start_s + self.length_s
 
     @property
-    def error_rates_per_s(self) -> Values:
-        return _per_second(self.timeline.errors, self.timeline.last_s)
+    def lead_s(self) -> float:
+        """How long before the window its warm-up began."""
+        warmup = self.timeline.warmup
+        return warmup.length_s if warmup else 0.0
+
+    @property
+    def window(self) -> Stretch:
+        whole = len(self.timeline.completed)
+        edges = [round(self.start_s + index, 3) for index in range(whole)]
+        return Stretch([*edges, round(self.end_s, 3)], self.timeline)
+
+    @property
+    def stretches(self) -> tuple[Stretch, ...]:
+        """Warm-up and window, of those that have seconds."""
+        warmup = self.timeline.warmup
+        window = (self.window,) if self.timeline.completed else ()
+        if not warmup or not warmup.completed:
+            return window
+        whole = len(warmup.completed)
+        edges = [round(self.start_s - index, 3) for index in range(whole - 1, -1, -1)]
+        return (Stretch([round(self.start_s - self.lead_s, 3), *edges], warmup), *window)
 
 
-def segments(timelines: Iterable[Timeline]) -> list[Segment]:
-    """Each trial starts where the one before it ended."""
-    found: list[Segment] = []
-    for timeline in timelines:
-        start_s = found[-1].start_s + found[-1].length_s if found else 0.0
-        found.append(Segment(start_s, timeline))
+def segments(timelines: Iterable[Timeline], slices: Sequence[Slices] = ()) -> list[Segment]:
+    """Each trial starts where the one before it ended; the first window at 0."""
+    lines = list(timelines)
+    begins = starts([lines])
+    return placed(lines, slices, begins)
+
+
+def starts(streams: Sequence[Sequence[Timeline]]) -> list[float]:
+    """Where on the axis the window of each trial begins, the same for all streams."""
+    found: list[float] = []
+    after = 0.0
+    for trial in range(max(map(len, streams), default=0)):
+        lines = [Segment(0.0, lines[trial]) for lines in streams if len(lines) > trial]
+        begin = after + max(one.lead_s for one in lines) if found else 0.0
+        found.append(begin)
+        after = begin + max(one.length_s for one in lines)
     return found
 
 
+def placed(
+    lines: Sequence[Timeline], slices: Sequence[Slices], begins: Sequence[float]
+) -> list[Segment]:
+    known = [*slices, *[None] * (len(lines) - len(slices))]
+    return [
+        Segment(start_s, line, one)
+        for start_s, line, one in zip(begins, lines, known, strict=False)
+    ]
+
+
+def begin_s(track: Sequence[Segment]) -> float:
+    """Where the axis begins: below 0 by the warm-up of the first trial."""
+    return -track[0].lead_s if track else 0.0
+
+
 def end_s(track: Sequence[Segment]) -> float:
-    return track[-1].start_s + track[-1].length_s if track else 0.0
+    return max((one.end_s for one in track), default=0.0)
 
 
-def stepped(track: Sequence[Segment], pick: Callable[[Segment], Values]) -> Steps:
+def stepped(track: Sequence[Segment], pick: Callable[[Stretch], Values]) -> Steps:
     """A value for each second as steps: x and y for a line of shape `hv`, broken between trials."""
     x: list[float] = []
     y: list[float | None] = []
     for segment in track:
-        values = pick(segment)
-        if not values:
-            continue
-        x += [round(segment.start_s + index, 3) for index in range(len(values))]
-        x += [round(segment.start_s + segment.length_s, 3)] * 2
-        y += [_short(value) for value in (*values, values[-1], None)]
+        for stretch in segment.stretches:
+            values = pick(stretch)
+            x += stretch.edges
+            y += [_short(value) for value in (*values, values[-1])]
+        if segment.stretches:
+            x.append(x[-1])
+            y.append(None)
     return x[:-1], y[:-1]
 
 
-def percentile(name: str) -> Callable[[Segment], Values]:
+def percentile(name: str) -> Callable[[Stretch], Values]:
     """Picks `p50`, `p95` or `p99` of each second."""
 
-    def pick(segment: Segment) -> Values:
-        values: Values = getattr(segment.timeline, name)
+    def pick(stretch: Stretch) -> Values:
+        values: Values = getattr(stretch.seconds, name)
         return values
 
     return pick
 
 
-def cpu_steps(track: Sequence[Segment], gauges: Sequence[Gauges], role: str) -> Steps:
-    """CPU of all processes of a role, shares of one core, from each sample to the next."""
-    x: list[float] = []
-    y: list[float | None] = []
-    for segment, sampled in zip(track, gauges, strict=False):
-        values = role_cpu(sampled, role)
-        x += [
-            round(segment.start_s + index * sampled.interval_s, 3) for index in range(len(values))
-        ]
-        y += [round(value, 3) for value in values]
-        if values:
-            x += [max(x[-1], round(segment.start_s + segment.length_s, 3))] * 2
-            y += [y[-1], None]
-    return x[:-1], y[:-1]
-
-
-def role_cpu(gauges: Gauges, role: str) -> list[float]:
-    """Shares of one core, added over the processes of a role."""
-    series = [one.cpu_share for one in gauges.processes if one.role == role]
-    return [sum(values) for values in zip_longest(*series, fillvalue=0.0)]
-
-
-def second_cpu(gauges: Gauges, role: str, length: int) -> list[float | None]:
-    """The mean CPU share of each second; None where nothing was sampled. Length `length`."""
-    values = role_cpu(gauges, role)
-    step = max(1, round(1 / gauges.interval_s))
-    parts = [values[index * step : (index + 1) * step] for index in range(length)]
-    return [round(sum(part) / len(part), 3) if part else None for part in parts]
-
-
 def mean(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
-
-
-def _per_second(counts: Sequence[int], last_s: float) -> Values:
-    if not counts:
-        return []
-    last = counts[-1] / last_s if last_s >= SHORTEST_S else None
-    return [*map(float, counts[:-1]), last]
 
 
 def _short(value: float | None) -> float | None:

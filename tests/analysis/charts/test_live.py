@@ -70,7 +70,11 @@ def test_values_stand_at_the_lines():
     answers, response, cpu = live_charts(live(37, 37.2), 60.0)
     assert [with_spaces(text) for text in annotations(answers)] == ["160 /s"]
     assert [text[:3] for text in annotations(response)] == ["p50", "p95", "p99"]
-    assert [with_spaces(text) for text in annotations(cpu)] == ["target 15 %", "client 9.0 %"]
+    assert [with_spaces(text) for text in annotations(cpu)] == [
+        "target 15 %",
+        "client 9.0 %",
+        "1 core",
+    ]
 
 
 def test_errors_are_drawn():

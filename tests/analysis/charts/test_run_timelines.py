@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from control_plane.analysis.charts.curve import FADED
 from control_plane.analysis.charts.run_timelines import run_timelines
 from control_plane.analysis.labels import label_runs
 from control_plane.domain.result import Validity
@@ -11,6 +12,8 @@ from control_plane.domain.run import RunDetail
 from control_plane.domain.spec import Target, UrlTarget
 from tests.analysis.charts.plotted import annotations, checked
 from tests.analysis.samples import detail, gauges, run, spec, steady, with_spaces
+from tests.builders import detail_of, items
+from tests.synthetic import Shape
 
 
 def figures(*details: RunDetail, trial: int = 1):
@@ -93,3 +96,37 @@ def test_a_server_whose_workers_are_unknown_has_no_limit():
 def test_an_invalid_run_is_called_so():
     (figure,) = figures(of("a", 1.0, 5, validity=Validity("invalid")))
     assert with_spaces(figure.title) == "A a, invalid: 2,500 requests in 5.00 s"
+    assert {trace["opacity"] for trace in figure.plot["data"]} == {FADED}
+    ends = {one["text"]: one["font"]["color"] for one in figure.plot["layout"]["annotations"]}
+    assert (ends["p50"], ends["p99"]) == ("$ink-3", "$ink-3")
+
+
+@pytest.mark.parametrize(
+    ("inside", "said", "colour"),
+    [
+        ({}, "loop lag up to 4.00 ms", "$ink-3"),
+        ({"blocked": 0.5, "stall_s": 1.0}, "loop lag up to 1.00 s, blocked", "$cause"),
+    ],
+)  # fmt: skip
+def test_the_third_strip_is_the_lag_of_the_loop(inside, said, colour):
+    one = detail_of(items(stop={"duration_s": 6}), Shape(rate_per_s=50, **inside))
+    (figure,) = figures(one)
+    checked(figure)
+    (label,) = [
+        one
+        for one in figure.plot["layout"]["annotations"]
+        if with_spaces(one["text"]).startswith(said)
+    ]
+    assert label["font"]["color"] == colour
+    assert figure.table.columns[-1] == "longest loop lag, ms"
+
+
+@pytest.mark.parametrize(("runs", "kinds"), [(1, 2), (2, 2), (3, 1)])
+def test_one_or_two_runs_are_heat_maps(runs, kinds):
+    shape = Shape(rate_per_s=50)
+    details = [detail_of(items(stop={"duration_s": 3}), shape, f"{at}" * 10) for at in range(runs)]
+    for figure in figures(*details):
+        checked(figure)
+        heats = [one for one in figure.plot["data"] if one["type"] == "heatmap"]
+        assert len(heats) == kinds
+        assert figure.height == ("h220" if kinds == 2 else "h140")

@@ -4,7 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from control_plane.analysis.charts.figure import Figure
+from control_plane.analysis.charts.panel import NARROW_LETTERS
 from control_plane.analysis.charts.timeline import timeline_chart
+from control_plane.domain.result import WarmUp
 from control_plane.domain.run import RunDetail
 from control_plane.domain.states import State
 from tests.analysis.charts.plotted import annotations, checked
@@ -18,6 +21,19 @@ from tests.analysis.samples import (
     spec,
     steady,
     with_spaces,
+)
+from tests.builders import detail_of, items
+from tests.synthetic import Shape
+
+TITLES = (
+    "Response time",
+    "Throughput",
+    "Event-loop lag",
+    "Thread-pool tokens",
+    "CPU, share of one core",
+    "Memory of each process",
+    "Garbage collection, share of time",
+    "Requests in flight, each worker",
 )
 
 
@@ -133,7 +149,7 @@ def test_the_table_holds_the_numbers_of_each_second():
         "p95, ms",
         "p99, ms",
     )
-    assert figure.table.rows[0] == (1, 0, "items", 1, 2, 1.0, 1.0, 1.0, 30.0, 80.0)
+    assert figure.table.rows[0] == (1, 0, "items", 1, 2, 1.0, 1.0, 1.0, 30.0, 80.0, 50.0, 50.0)
     assert figure.table.rows[1][3:8] == (0, 0, None, None, None)
 
 
@@ -142,3 +158,59 @@ def test_an_hour_is_still_quick_to_draw():
     figure = timeline_chart(detail(run(), result(*rows)))
     assert len(figure.table.rows) == 3_600
     assert figure.plot["layout"]["xaxis"]["range"] == [0, 3_600]
+
+
+def watched(trial: int | None = None, **inside) -> Figure:
+    shape = Shape(rate_per_s=50, **inside)
+    return timeline_chart(detail_of(items(stop={"duration_s": 6}, trials=2), shape), trial)
+
+
+def test_each_panel_that_has_data_is_drawn():
+    figure = watched()
+    checked(figure)
+    assert [text for text in texts(figure) if text in TITLES] == list(TITLES)
+    assert "heatmap" in {trace["type"] for trace in figure.plot["data"]}
+    assert {"longest loop lag, ms", "tokens waiting", "in flight"} <= set(figure.table.columns)
+
+
+@pytest.mark.parametrize(
+    ("inside", "said"),
+    [
+        ({"blocked": 0.5, "stall_s": 1.0}, {"longest 1.00 s", "none busy", "limit 40"}),
+        ({"waiting": 60}, {"40 busy", "60 waiting", "limit 40"}),
+    ],
+)
+def test_a_cause_is_warm_through_all_panels(inside, said):
+    figure = watched(1, **inside)
+    assert said <= set(texts(figure))
+    warm = [one for one in figure.plot["layout"]["shapes"] if one["type"] == "path"]
+    assert [one.get("fillcolor") for one in warm] == ["$cause/0.1", None]
+    assert warm[1]["line"]["color"] == "$cause"
+
+
+def test_a_quiet_server_has_no_warm_bands():
+    figure = watched()
+    assert [one for one in figure.plot["layout"]["shapes"] if one["type"] == "path"] == []
+    assert "$cause" not in str(figure.plot)
+
+
+def test_on_a_small_screen_the_labels_stand_in_the_titles():
+    figure = watched(1)
+    narrow = annotations(figure, "narrow")
+    assert "Thread-pool tokens: none busy, limit 40" in [with_spaces(one) for one in narrow]
+    assert max(map(len, narrow)) <= NARROW_LETTERS
+
+
+def test_a_warm_up_is_grey_and_named_before_the_window():
+    whole = detail(run(), steady(2.0, seconds=4))
+    (line,) = whole.timelines["items"]
+    times = (0.002, 0.002)
+    early = WarmUp((9, 9), (0, 0), times, times, times, 1.5)
+    figure = timeline_chart(replace(whole, timelines={"items": (replace(line, warmup=early),)}))
+    checked(figure)
+    layout = figure.plot["layout"]
+    (field,) = [one for one in layout["shapes"] if one["type"] == "rect"]
+    assert (field["x0"], field["x1"], layout["xaxis"]["range"]) == (-1.5, 0, [-1.5, 4])
+    assert "warm-up" in annotations(figure)
+    assert [row[1] for row in figure.table.rows] == [-2, -1, 0, 1, 2, 3]
+    assert figure.table.rows[0][3:6] == (9, 0, 2.0)

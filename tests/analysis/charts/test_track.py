@@ -1,19 +1,19 @@
 """Trials laid one after the other."""
 
+from dataclasses import replace
+
 import pytest
 
 from control_plane.analysis.charts.track import (
-    cpu_steps,
+    begin_s,
     end_s,
     mean,
     percentile,
-    role_cpu,
-    second_cpu,
     segments,
+    starts,
     stepped,
 )
-from control_plane.domain.result import Gauges, GaugeSeries, Timeline
-from tests.analysis.samples import gauges
+from control_plane.domain.result import Timeline, WarmUp
 
 
 def timeline(*completed: int, last_s: float = 1.0, p50: float | None = 0.5) -> Timeline:
@@ -34,7 +34,7 @@ def test_each_trial_starts_where_the_last_one_ended():
 )
 def test_the_last_second_counts_with_its_own_length(last_s, last):
     (found,) = segments([timeline(100, 50, last_s=last_s)])
-    assert list(found.rates_per_s) == [100.0, last]
+    assert found.window.rates_per_s == [100.0, last]
 
 
 def test_steps_have_an_end_and_break_between_trials():
@@ -52,31 +52,24 @@ def test_no_seconds_no_steps():
     assert stepped(segments([Timeline((), (), (), (), (), 1.0)]), percentile("p50")) == ([], [])
 
 
-def test_processes_of_a_role_are_added():
-    found = Gauges(
-        0.5,
-        (
-            GaugeSeries(1, "target", (0.5, 0.6), (1, 1)),
-            GaugeSeries(2, "target", (0.5,), (1,)),
-            GaugeSeries(3, "client", (0.1, 0.1), (1, 1)),
-        ),
-    )
-    assert role_cpu(found, "target") == [1.0, 0.6]
-    assert role_cpu(found, "control") == []
+def warmed(*completed: int, length_s: float) -> Timeline:
+    times = (0.5,) * len(completed)
+    warmup = WarmUp(completed, (0,) * len(completed), times, times, times, length_s)
+    return replace(timeline(7, 8), warmup=warmup)
 
 
-def test_cpu_of_each_second():
-    found = Gauges(0.5, (GaugeSeries(1, "target", (0.2, 0.4, 1.0), (1, 1, 1)),))
-    assert second_cpu(found, "target", 3) == [pytest.approx(0.3), 1.0, None]
-    assert second_cpu(found, "client", 2) == [None, None]
+def test_a_warm_up_lies_before_its_window():
+    first, second = track = segments([warmed(3, 4, length_s=1.5), warmed(5, length_s=1.0)])
+    assert (begin_s(track), first.start_s, second.start_s, end_s(track)) == (-1.5, 0, 3, 5)
+    x, y = stepped(track, lambda one: one.rates_per_s)
+    assert x == [-1.5, -1, 0, 0, 1, 2, 2, 2, 3, 3, 4, 5]
+    assert y == [6, 4, 4, 7, 8, 8, None, 5, 5, 7, 8, 8]
 
 
-def test_cpu_steps_follow_their_trial():
-    track = segments([timeline(1), timeline(1)])
-    x, y = cpu_steps(track, [gauges(2, target=0.3), gauges(2, target=0.4)], "target")
-    assert x == [0.0, 0.5, 1.0, 1.0, 1.0, 1.5, 2.0]
-    assert y == [0.3, 0.3, 0.3, None, 0.4, 0.4, 0.4]
-    assert cpu_steps(track, [Gauges(0.5, ())], "target") == ([], [])
+def test_the_streams_of_a_trial_begin_together():
+    short, long = timeline(1), timeline(1, 2, 3)
+    assert starts([[short, short, short], [long, long]]) == [0, 3, 6]
+    assert starts([]) == []
 
 
 @pytest.mark.parametrize(("values", "expected"), [([], None), ([None], None), ([1, None, 3], 2)])

@@ -1,0 +1,122 @@
+"""The panels of a timeline that are seen from inside the target's workers."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from control_plane.analysis.charts.axes import from_zero, scale_of
+from control_plane.analysis.charts.ends import Mark
+from control_plane.analysis.charts.gauge_steps import added, fan, sampled, scaled
+from control_plane.analysis.charts.panel import Panel
+from control_plane.analysis.charts.panels import fanned
+from control_plane.analysis.charts.spans import LAG_LIMIT_S
+from control_plane.analysis.charts.track import Segment, Steps, Values, mean
+from control_plane.domain.result import Gauges
+from control_plane.domain.units import SPACE, count, seconds, share
+
+Track = Sequence[Segment]
+Inside = Sequence[Gauges]
+
+LEAST_GC = 5.0
+"""The axis of garbage collection reaches this many per cent at least: less is not worth a look."""
+
+
+def lag_panel(track: Track, gauges: Inside) -> Panel | None:
+    """The longest lag of each worker's event loop in each sample, from zero, linear."""
+    lines = fan(track, gauges, partial(_each, name="loop_lag_s"))
+    longest = _highest(lines)
+    if longest is None:
+        return None
+    late = longest >= LAG_LIMIT_S
+    scale, unit = scale_of(max(longest, LAG_LIMIT_S / 10))
+    in_unit = [(x, scaled(y, scale)) for x, y in lines]
+    colour = "$cause" if late else "$ink"
+    traces = fanned(in_unit, colour, 1.5, f"%{{y:,.3~r}}{SPACE}{unit}")
+    if late and len(traces) == 1:
+        traces[0] |= {"fill": "tozeroy", "fillcolor": "$cause/0.25"}
+    stalled_s = sum(one.duration_s for each in gauges for one in each.stalls)
+    marks = [Mark(f"longest {seconds(longest)}", "", colour, longest * scale)]
+    if late and stalled_s:
+        marks.insert(0, Mark(f"stood still {seconds(stalled_s)}", "", colour, longest * scale))
+    axis = from_zero(longest * scale, nticks=3, ticksuffix=f"{SPACE}{unit}")
+    limit = LAG_LIMIT_S * scale if late else None
+    return Panel("Event-loop lag", axis, traces, marks, weight=1.2, limit=limit)
+
+
+def tokens_panel(track: Track, gauges: Inside) -> Panel | None:
+    """Threads of the pool at work and requests waiting for one, over all workers; dashed: all."""
+    busy, waiting = (
+        sampled(track, gauges, partial(_sum, name=name))
+        for name in ("tokens_busy", "tokens_waiting")
+    )
+    most = _highest([busy])
+    if most is None:
+        return None
+    total = max((_tokens(one) for one in gauges), default=0)
+    queue = _highest([waiting]) or 0
+    full = bool(total and most >= total)
+    colour = "$cause" if full and queue else "$ink"
+    traces = fanned([busy], colour, 2.0, "%{y} busy")
+    marks = [Mark(f"{count(most)} busy" if most else "none busy", "", colour, most)]
+    if queue:
+        area = {"fill": "tozeroy", "fillcolor": "$cause/0.1"}
+        traces = [
+            *({**one, **area} for one in fanned([waiting], "$cause", 1.0, "%{y} waiting")),
+            *traces,
+        ]
+        marks.append(Mark(f"{count(queue)} waiting", "", "$cause", queue))
+    if total:
+        marks.append(Mark(f"limit {count(total)}", "", "$ink-3", total))
+    axis = from_zero(max(most, queue, total), nticks=3)
+    return Panel("Thread-pool tokens", axis, traces, marks, weight=1.2, limit=total or None)
+
+
+def collection_panel(track: Track, gauges: Inside) -> Panel | None:
+    """Garbage collection of each worker as a share of the time."""
+    lines = fan(track, gauges, _collecting)
+    highest = _highest(lines)
+    average = mean(value for _, values in lines for value in values)
+    if highest is None or average is None:
+        return None
+    traces = fanned(lines, "$ink", 1.5, f"%{{y:.2~r}}{SPACE}%")
+    axis = from_zero(max(highest, LEAST_GC), nticks=3, ticksuffix=f"{SPACE}%")
+    return Panel(
+        "Garbage collection, share of time",
+        axis,
+        traces,
+        [Mark(share(average / 100), "", "$ink", average)],
+    )
+
+
+def flight_panel(track: Track, gauges: Inside) -> Panel | None:
+    """Requests in flight in each worker at the end of each sample."""
+    lines = fan(track, gauges, partial(_each, name="in_flight"))
+    most = _highest(lines)
+    if most is None:
+        return None
+    marks = [Mark(f"at most {count(most)}", "", "$ink", most)]
+    traces = fanned(lines, "$ink", 1.5, "%{y}")
+    return Panel("Requests in flight, each worker", from_zero(most, nticks=3), traces, marks)
+
+
+def _each(gauges: Gauges, name: str) -> list[Values]:
+    """One series for each worker."""
+    return [getattr(one, name) for one in gauges.workers]
+
+
+def _sum(gauges: Gauges, name: str) -> Values:
+    return added(_each(gauges, name))
+
+
+def _tokens(gauges: Gauges) -> int:
+    return sum(one.tokens_total or 0 for one in gauges.workers)
+
+
+def _collecting(gauges: Gauges) -> list[Values]:
+    """In per cent."""
+    return [scaled(one.gc_s, 100 / gauges.interval_s) for one in gauges.workers]
+
+
+def _highest(lines: Sequence[Steps]) -> float | None:
+    return max(
+        (value for _, values in lines for value in values if value is not None), default=None
+    )

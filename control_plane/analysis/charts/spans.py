@@ -1,0 +1,86 @@
+"""When the server could not go on: its event loop stood still, or its thread pool was full."""
+
+from collections.abc import Iterator, Sequence
+
+from control_plane.analysis.charts.figure import Plot
+from control_plane.analysis.charts.track import Segment
+from control_plane.domain.result import Gauges, WorkerSeries
+
+LAG_LIMIT_S = 0.1
+"""What asyncio calls a slow callback in its debug mode (`loop.slow_callback_duration`)."""
+
+NEAREST = 1 / 700
+"""Spans closer than this part of the axis are drawn as one: a pixel."""
+
+Span = tuple[float, float]
+
+
+def spans(track: Sequence[Segment], gauges: Sequence[Gauges]) -> list[Span]:
+    """Begin and end in seconds of the axis, in order, apart from each other."""
+    found = [
+        (segment.start_s + low, min(segment.start_s + high, segment.end_s))
+        for segment, one in zip(track, gauges, strict=False)
+        for low, high in (*_stalls(one), *_lags(one), *_waits(one))
+    ]
+    return merged([(low, high) for low, high in found if high > low], 0.0)
+
+
+def merged(found: Sequence[Span], gap: float) -> list[Span]:
+    """Spans that overlap, or lie not more than `gap` apart, become one."""
+    joined: list[Span] = []
+    for low, high in sorted(found):
+        if joined and low - joined[-1][1] <= gap:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], high))
+        else:
+            joined.append((low, high))
+    return joined
+
+
+def bands(found: Sequence[Span], length_s: float, top: float) -> list[Plot]:
+    """Warm bands through all panels up to `top` of the figure, with a solid edge there."""
+    drawn = merged(found, NEAREST * length_s)
+    if not drawn:
+        return []
+    band = "".join(f"M{low:.3f},0V{top:.4f}H{high:.3f}V0Z" for low, high in drawn)
+    edge = "".join(f"M{low:.3f},{top:.4f}H{high:.3f}" for low, high in drawn)
+    place = {"type": "path", "xref": "x", "yref": "paper", "layer": "below"}
+    return [
+        {**place, "path": band, "fillcolor": "$cause/0.1", "line": {"width": 0}},
+        {**place, "path": edge, "line": {"color": "$cause", "width": 3}, "layer": "above"},
+    ]
+
+
+def _stalls(gauges: Gauges) -> Iterator[Span]:
+    for one in gauges.stalls:
+        yield one.at_s, one.at_s + one.duration_s
+
+
+def _lags(gauges: Gauges) -> Iterator[Span]:
+    """Samples above the limit in which no stall was seen: those are known more exactly."""
+    known = list(_stalls(gauges))
+    for worker in gauges.workers:
+        for low, high in _samples(
+            gauges, [lag is not None and lag >= LAG_LIMIT_S for lag in worker.loop_lag_s]
+        ):
+            if not any(begin < high and end > low for begin, end in known):
+                yield low, high
+
+
+def _waits(gauges: Gauges) -> Iterator[Span]:
+    """Samples in which every token was taken and a request waited for one."""
+    for worker in gauges.workers:
+        yield from _samples(gauges, _exhausted(worker))
+
+
+def _exhausted(worker: WorkerSeries) -> list[bool]:
+    total = worker.tokens_total
+    return [
+        bool(waiting) and total is not None and (busy or 0) >= total
+        for busy, waiting in zip(worker.tokens_busy, worker.tokens_waiting, strict=True)
+    ]
+
+
+def _samples(gauges: Gauges, chosen: Sequence[bool]) -> Iterator[Span]:
+    for index, one in enumerate(chosen):
+        if one:
+            yield index * gauges.interval_s, (index + 1) * gauges.interval_s
