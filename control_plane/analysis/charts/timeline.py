@@ -111,7 +111,7 @@ def _answers(streams: Sequence[StreamTrack]) -> list[Panel]:
 def _causes(detail: RunDetail, track: Sequence[Segment], gauges: Sequence[Gauges]) -> list[Panel]:
     """Those that have data, the likeliest causes first; CPU always."""
     target = detail.run.spec.target
-    cores = target.workers if isinstance(target, Target) else 1
+    cores = (target.workers if isinstance(target, Target) else None) or 1
     found = (
         lag_panel(track, gauges),
         tokens_panel(track, gauges),
