@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from control_plane.domain.loads import AnyLoad, Closed, Open, Periodic, ramp_up_of
-from control_plane.domain.spec import Spec, StopDuration, Strategy, Stream, UrlTarget
+from control_plane.domain.spec import Spec, StopDuration, Stream, UrlTarget
+from control_plane.domain.strategies import STRATEGIES
 from control_plane.domain.units import SPACE
 
 START_S = 1.2
@@ -11,9 +12,6 @@ START_S = 1.2
 
 REACH_S = 0.5
 """The load workers alone, for a target that runs already."""
-
-USUAL_PER_S: dict[Strategy, float] = {"async": 8_000, "threaded": 1_500, "blocking": 1_600}
-"""Requests per second on one core each, while no run of the kind has finished here."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ def seconds(spec: Spec, rate_per_s: float | None) -> float:
 
 def phases(spec: Spec, rate_per_s: float | None) -> Phases:
     """`rate_per_s` is the throughput of the last run of this kind, None where there is none."""
-    rate = rate_per_s or USUAL_PER_S[spec.client.strategy]
+    rate = rate_per_s or STRATEGIES[spec.client.strategy].usual_per_s
     ramps = [ramp_up_of(stream.load) for stream in spec.workload.streams]
     return Phases(
         start_s=REACH_S if isinstance(spec.target, UrlTarget) else START_S,

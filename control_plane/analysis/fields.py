@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from control_plane.domain.strategies import STRATEGIES
 from control_plane.domain.units import NONE, SPACE, count, size
 
 LABELS = {
@@ -65,8 +66,6 @@ POLICIES = {
 }
 """How a run used the cores, by `core_policy` of its environment."""
 
-LIBRARY = {"async": "aiohttp", "threaded": "requests", "blocking": "requests"}
-
 _STREAM = re.compile(r"workload\.streams\.(\d+)\.(.*)")
 _CLASS = re.compile(r"requests\.(\d+)\.(.*)")
 
@@ -91,10 +90,16 @@ def text_of(field: str, value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(str(one) for one in value) or NONE
     if name in {"strategy", "core_policy"}:
-        return f"{value}, {LIBRARY[value]}" if name == "strategy" else POLICIES.get(value, value)
+        return _chosen(name, value)
     if not isinstance(value, int | float):
         return str(value)[:12] if name == "commit" else str(value)
     return _number(name, value)
+
+
+def _chosen(name: str, value: str) -> str:
+    if name == "strategy":
+        return f"{value}, {STRATEGIES[value].library}"
+    return POLICIES.get(value, value)
 
 
 def _number(name: str, value: float) -> str:

@@ -5,11 +5,10 @@ from control_plane.domain.errors import FieldError
 from control_plane.domain.limits import Limits
 from control_plane.domain.loads import Burst, Closed, Open, Periodic, RateStep
 from control_plane.domain.spec import Client, StopDuration, Stream
+from control_plane.domain.strategies import STRATEGIES
 
 LEAST_RATE_PER_S = 0.1
 MOST_STEPS = 100
-
-_ONE = "blocking sends one request at a time: use the closed or the periodic model."
 
 
 def wrong_load(field: str, stream: Stream, client: Client, limits: Limits) -> Wrong:
@@ -39,8 +38,8 @@ def _closed(field: str, load: Closed, limits: Limits) -> Wrong:
 
 
 def _users(field: str, users: int, client: Client, limits: Limits) -> Wrong:
-    if client.strategy == "blocking" and users > 1:
-        message = "blocking sends one request at a time: use 1, or choose threaded."
+    if STRATEGIES[client.strategy].alone and users > 1:
+        message = f"{client.strategy} sends one request at a time: use 1, or choose threaded."
         yield FieldError(field, message, 1)
     else:
         yield from _most(field, users, client, limits)
@@ -48,12 +47,15 @@ def _users(field: str, users: int, client: Client, limits: Limits) -> Wrong:
 
 def _at_once(field: str, name: str, value: int, client: Client, limits: Limits) -> Wrong:
     yield from _most(f"{field}.{name}", value, client, limits)
-    if client.strategy == "blocking":
-        yield FieldError(f"{field}.model", _ONE)
+    if STRATEGIES[client.strategy].alone:
+        message = (
+            f"{client.strategy} sends one request at a time: use the closed or the periodic model."
+        )
+        yield FieldError(f"{field}.model", message)
 
 
 def _most(field: str, value: int, client: Client, limits: Limits) -> Wrong:
-    limit = "max_threads" if client.strategy == "threaded" else "max_concurrency"
+    limit = "max_threads" if STRATEGIES[client.strategy].threads else "max_concurrency"
     yield from bounded(field, value, 1, getattr(limits, limit), limit)
 
 

@@ -11,10 +11,10 @@ from pydantic import Discriminator, Field, Tag
 from pydantic.dataclasses import dataclass
 
 from control_plane.domain.loads import Load
+from control_plane.domain.strategies import Strategy
 from control_plane.domain.strict import STRICT
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-Strategy = Literal["async", "threaded", "blocking"]
 BUNDLED = "bundled"
 Json = Any
 """A JSON value: null, boolean, number, string, array or object."""

@@ -14,7 +14,7 @@ from control_plane.load.values import bits, draw
 
 class Request(NamedTuple):
     """`path` is encoded and begins with a slash; it may hold a query. `body` is empty where there
-    is none. `expect` None stands for 200 to 299.
+    is none. `expect` None stands for 200 to 299. `kind` is the place of its request class.
     """
 
     method: str
@@ -22,14 +22,15 @@ class Request(NamedTuple):
     headers: Mapping[str, str]
     body: bytes
     expect: frozenset[int] | None
+    kind: int = 0
 
 
 class _Maker:
     """Makes the requests of one class; what has no placeholders is made once."""
 
-    def __init__(self, request: RequestClass, seed: int) -> None:
+    def __init__(self, request: RequestClass, seed: int, kind: int) -> None:
         names = request.values.keys()
-        self._method = request.method
+        self._method, self._kind = request.method, kind
         self._path = template.path(request.path, names)
         self._headers = {
             name: template.header(text, names) for name, text in _headers(request).items()
@@ -40,10 +41,12 @@ class _Maker:
             name: draw(value, bits(seed, place))
             for place, (name, value) in enumerate(request.values.items(), start=1)
         }
-        fixed = not any(one.names for one in self._headers.values())
-        self._fixed_headers = self._rendered({}) if fixed else None
+        self.fixed_headers = not any(one.names for one in self._headers.values())
+        self._fixed_headers = self._rendered({}) if self.fixed_headers else None
+        self.only = None if self._draws else self.make(0)
 
     def make(self, number: int) -> Request:
+        """The same one each time where nothing is drawn: `only`."""
         values = {name: value(number) for name, value in self._draws.items()}
         return Request(
             self._method,
@@ -51,6 +54,7 @@ class _Maker:
             self._rendered(values) if self._fixed_headers is None else self._fixed_headers,
             self._body(values),
             self._expect,
+            self._kind,
         )
 
     def _rendered(self, values: Mapping[str, str]) -> dict[str, str]:
@@ -65,17 +69,31 @@ class RequestSource:
 
     def __init__(self, requests: Sequence[RequestClass], seed: int) -> None:
         self._seed = bits(seed, 0)
-        self._makers = [_Maker(one, bits(seed, at)) for at, one in enumerate(requests, start=1)]
+        self._makers = [
+            _Maker(one, bits(seed, kind + 1), kind) for kind, one in enumerate(requests)
+        ]
+        self._only = self._makers[0].only if len(self._makers) == 1 else None
         self._until = list(accumulate(one.weight for one in requests))
         self._numbers = count()
 
+    def fixed(self, kind: int) -> bool:
+        """Whether all requests of that class are one and the same object."""
+        return self._makers[kind].only is not None
+
+    def fixed_headers(self, kind: int) -> bool:
+        """Whether all requests of that class have the same headers."""
+        return self._makers[kind].fixed_headers
+
     def draw(self) -> Request:
         """The next request."""
+        if self._only is not None:
+            return self._only
         number = next(self._numbers)
         if len(self._makers) == 1:
             return self._makers[0].make(number)
         place = bisect(self._until, bits(self._seed, number) / 2**64 * self._until[-1])
-        return self._makers[min(place, len(self._makers) - 1)].make(number)
+        maker = self._makers[min(place, len(self._makers) - 1)]
+        return maker.only or maker.make(number)
 
 
 def _headers(request: RequestClass) -> dict[str, str]:

@@ -7,6 +7,7 @@ from control_plane.domain.choice import MOST
 from control_plane.domain.errors import FieldError
 from control_plane.domain.reading import Document
 from control_plane.domain.spec import BUNDLED
+from control_plane.domain.strategies import STRATEGIES
 from control_plane.pages.answers import Answers
 from control_plane.pages.given import Given
 
@@ -70,11 +71,12 @@ def _arm(shared: Document, target: Document, strategy: str, form: Given) -> Docu
         "target": target,
         "client": shared["client"] | {"strategy": strategy},
     }
-    return _one_user(arm) if strategy == "blocking" and many_strategies else arm
+    facts = STRATEGIES.get(strategy)
+    return _one_user(arm) if facts and facts.alone and many_strategies else arm
 
 
 def _one_user(arm: Document) -> Document:
-    """Beside other strategies, blocking sends its one request at a time."""
+    """A strategy that sends one request at a time, beside others that do not."""
     streams = [
         stream | {"load": stream["load"] | {"concurrency": 1}}
         if stream["load"].get("model") == "closed"

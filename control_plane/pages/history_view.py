@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlencode
 
 from fastapi import Query
 
 from control_plane.analysis.labels import LETTERS, MARKS, RunLabel
 from control_plane.domain.choice import MOST
-from control_plane.domain.spec import Strategy
 from control_plane.domain.states import State
+from control_plane.domain.strategies import STRATEGIES
 from control_plane.jobs.desk import Desk
 from control_plane.pages.run_rows import RunRow, run_row
 from control_plane.pages.view import View
@@ -140,7 +140,7 @@ def _filters(asked: Asked, store: Store, desk: Desk) -> Iterator[Filter]:
         "state": tuple(state.value for state in State),
         "validity": OUTCOMES,
         "configuration": tuple(one.name for one in desk.configurations()),
-        "strategy": get_args(Strategy),
+        "strategy": tuple(STRATEGIES),
         "tag": tuple(store.tags()),
     }
     for name, known in options.items():

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
+from control_plane.domain.strategies import STRATEGIES
 from control_plane.pages.dependencies import DeskDep, StoreDep
 from control_plane.pages.home_view import HomePage, cards, preset_time, running_of
 from control_plane.pages.new_run import LONGEST_KEY, FormDep, new_key, to_runs
@@ -27,6 +28,7 @@ def home(request: Request, store: StoreDep, desk: DeskDep) -> Response:
     shown = HomePage(
         running=running_of(desk),
         cards=cards(store, desk, key),
+        strategies=tuple(STRATEGIES),
         configurations=desk.configurations(),
         time=preset_time("items", desk),
         key=key,

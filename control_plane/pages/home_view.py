@@ -70,6 +70,7 @@ class HomePage(View):
     running: Running
     cards: tuple[Card, ...]
     configurations: tuple[Configuration, ...]
+    strategies: tuple[str, ...]
     time: str
     key: str
     rows: tuple[RunRow, ...]

@@ -1,11 +1,13 @@
 """The page of a new run: the form with its values and errors, and the plan beside it."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from control_plane.domain.errors import InvalidInput, LooplabError
 from control_plane.domain.reading import Document
+from control_plane.domain.strategies import STRATEGIES, Facts
 from control_plane.jobs.desk import Application, Configuration, Desk
 from control_plane.pages.given import Given
 from control_plane.pages.plan import Checked, Plan, checked, plan_of
@@ -37,9 +39,15 @@ class NewRunPage(View):
     presets: tuple[Preset, ...]
     configurations: tuple[Configuration, ...]
     applications: tuple[Application, ...]
+    strategies: Mapping[str, Facts]
     notice: Notice | None
     written: str
     refused: tuple[str, ...]
+
+    @property
+    def strategy_choices(self) -> tuple[tuple[str, str], ...]:
+        """Value and text of each."""
+        return tuple((name, name) for name in self.strategies)
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,7 @@ def new_run_page(form: Given, desk: Desk, key: str, *, told: bool = True) -> New
         presets=book().presets,
         configurations=desk.configurations(),
         applications=desk.applications(),
+        strategies=STRATEGIES,
         notice=None,
         written=written(read.documents[0]),
         refused=(),

@@ -18,11 +18,11 @@ from control_plane.domain.spec import (
     Spec,
     StopDuration,
     StopRequests,
-    Strategy,
     Stream,
     Workload,
 )
 from control_plane.domain.states import State
+from control_plane.domain.strategies import Strategy
 
 Known = TypeVar("Known")
 

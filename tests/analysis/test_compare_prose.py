@@ -9,8 +9,8 @@ from control_plane.analysis.comparison import Comparison, compare
 from control_plane.analysis.sentence import Sentence, plain
 from control_plane.domain.result import Reason, Times, Validity
 from control_plane.domain.run import Run
-from control_plane.domain.spec import Strategy
 from control_plane.domain.states import State
+from control_plane.domain.strategies import Strategy
 from tests.analysis.samples import run, spec, summary, with_spaces
 
 INVALID = Validity("invalid", (Reason("errors", "invalid", "30 of 100 failed.", 0.3, 0.01),))

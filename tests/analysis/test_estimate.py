@@ -2,7 +2,7 @@
 
 import pytest
 
-from control_plane.analysis.estimate import START_S, USUAL_PER_S, Phases, phases, seconds
+from control_plane.analysis.estimate import START_S, Phases, phases, seconds
 from control_plane.domain.loads import Burst, Closed
 from control_plane.domain.spec import (
     RequestClass,
@@ -13,6 +13,7 @@ from control_plane.domain.spec import (
     UrlTarget,
     Workload,
 )
+from control_plane.domain.strategies import STRATEGIES
 from tests.analysis.samples import spec, with_spaces
 
 
@@ -35,10 +36,10 @@ def test_a_window_by_requests_uses_the_last_rate_seen():
     assert phases(spec(), 10_000).measure_s == pytest.approx(2.4999)
 
 
-@pytest.mark.parametrize("strategy", ["async", "threaded", "blocking"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_window_by_requests_falls_back_on_the_usual_rate(strategy):
     found = phases(spec(strategy, 1), None).measure_s
-    assert found == pytest.approx(24_999 / USUAL_PER_S[strategy])
+    assert found == pytest.approx(24_999 / STRATEGIES[strategy].usual_per_s)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from control_plane.analysis.labels import LONGEST, label_runs, short_names
-from control_plane.domain.spec import Strategy
+from control_plane.domain.strategies import Strategy
 from tests.analysis.samples import run, spec
 
 

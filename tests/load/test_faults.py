@@ -11,7 +11,7 @@ from control_plane.load.faults import classify
 from tests.load.hostile import hostile_server
 from tests.load.workers import completed, plan_of, record_of
 
-STRATEGIES = ("async", "threaded")
+STRATEGIES = ("async", "threaded", "raw")
 REQUESTS = 2
 AT_ONCE = 4
 LIMIT_BYTES = 1_000_000
@@ -106,7 +106,9 @@ def test_statuses_are_those_of_whole_answers(records: Records, strategy: str) ->
     assert records["truncated", strategy].statuses == {}
 
 
-@pytest.mark.parametrize(("strategy", "users"), [("blocking", 1), ("threaded", 8), ("async", 8)])
+@pytest.mark.parametrize(
+    ("strategy", "users"), [("blocking", 1), ("threaded", 8), ("async", 8), ("raw", 8)]
+)
 async def test_no_fault_spoils_the_next_request(server, strategy: str, users: int) -> None:
     """All faults in one load, whose users share connections: each request gets its own answer."""
     plan = plan_of(

@@ -9,7 +9,7 @@ from control_plane.domain.record import StreamRecord
 from tests.load.hostile import HostileServer
 from tests.load.workers import completed, plan_of, record_of, seconds_and_record
 
-TWO = ("async", "threaded")
+MANY = ("async", "threaded", "raw")
 
 
 def opened(rate, **more) -> dict:
@@ -20,7 +20,7 @@ def times_of(record: StreamRecord, clock: str):
     return merge([getattr(second, clock) for second in record.seconds])
 
 
-@pytest.mark.parametrize("strategy", TWO)
+@pytest.mark.parametrize("strategy", MANY)
 async def test_the_window_holds_what_was_meant_to_start_in_it(
     server: HostileServer, strategy: str
 ) -> None:
@@ -47,7 +47,7 @@ async def test_the_window_holds_what_was_meant_to_start_in_it(
         assert record.most_connections < 15
 
 
-@pytest.mark.parametrize("strategy", TWO)
+@pytest.mark.parametrize("strategy", MANY)
 async def test_answers_are_awaited_after_the_window(server: HostileServer, strategy: str) -> None:
     plan = plan_of(
         server.url,
@@ -61,7 +61,7 @@ async def test_answers_are_awaited_after_the_window(server: HostileServer, strat
     assert record.duration_ns == 500_000_000
 
 
-@pytest.mark.parametrize("strategy", TWO)
+@pytest.mark.parametrize("strategy", MANY)
 async def test_what_finds_no_slot_waits_and_is_not_sent_at_the_end(
     server: HostileServer, strategy: str
 ) -> None:
@@ -83,7 +83,7 @@ async def test_what_finds_no_slot_waits_and_is_not_sent_at_the_end(
     assert record.send_lag.maximum_ns > 300_000_000
 
 
-@pytest.mark.parametrize("strategy", TWO)
+@pytest.mark.parametrize("strategy", MANY)
 async def test_a_number_of_requests_is_sent_on_the_schedule(
     server: HostileServer, strategy: str
 ) -> None:
@@ -100,7 +100,7 @@ async def test_a_number_of_requests_is_sent_on_the_schedule(
     assert 0.15 < record.duration_ns / 1e9 < 0.5
 
 
-@pytest.mark.parametrize("strategy", TWO)
+@pytest.mark.parametrize("strategy", MANY)
 async def test_what_never_answers_ends_at_its_deadline(
     server: HostileServer, strategy: str
 ) -> None:
@@ -131,7 +131,7 @@ async def test_rates_follow_their_steps(server: HostileServer) -> None:
     assert server.requests["ok"] == 130
 
 
-@pytest.mark.parametrize("strategy", ["async", "threaded", "blocking"])
+@pytest.mark.parametrize("strategy", [*MANY, "blocking"])
 async def test_periodic_users_keep_their_interval(server: HostileServer, strategy: str) -> None:
     users = 1 if strategy == "blocking" else 2
     plan = plan_of(

@@ -5,17 +5,12 @@ A strategy is imported when it is chosen, so that a load worker holds one client
 
 from importlib import import_module
 
+from control_plane.domain.strategies import STRATEGIES
 from control_plane.load.strategies.strategy import Gear, Strategy
-
-STRATEGIES = {
-    "async": "aiohttp_client:AiohttpClient",
-    "threaded": "threaded:Threaded",
-    "blocking": "blocking:Blocking",
-}
 
 
 def make(gear: Gear) -> Strategy:
     """The strategy that the plan of `gear` names."""
-    module, _, name = STRATEGIES[gear.plan.client.strategy].partition(":")
+    module, _, name = STRATEGIES[gear.plan.client.strategy].made_by.partition(":")
     strategy: Strategy = getattr(import_module(f"{__name__}.{module}"), name)(gear)
     return strategy

@@ -3,7 +3,6 @@
 import asyncio
 
 import aiohttp
-import uvloop
 from yarl import URL
 
 from control_plane.load.crew import Crew
@@ -12,6 +11,7 @@ from control_plane.load.outcome import answered, failed
 from control_plane.load.phase import Phase
 from control_plane.load.source import Request
 from control_plane.load.strategies.aiohttp_parts import connector, request_class
+from control_plane.load.strategies.loops import new_loop
 from control_plane.load.strategies.strategy import LONGEST_HEADER, MOST_HEADERS, Gear
 
 FAULTS = (aiohttp.ClientError, OSError, ValueError)
@@ -33,9 +33,7 @@ class AiohttpClient:
         client = gear.plan.client
         self._base = URL(gear.plan.base_url)
         self._limit = client.max_body_bytes
-        self._loop = (
-            uvloop.new_event_loop() if client.loop == "uvloop" else asyncio.new_event_loop()
-        )
+        self._loop = new_loop(client)
         self._session = self._loop.run_until_complete(self._open())
         self._crew = Crew(gear, self._send)
 

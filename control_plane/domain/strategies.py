@@ -1,0 +1,33 @@
+"""The client strategies: a line in this table and a file in the load worker make one."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+
+@dataclass(frozen=True)
+class Facts:
+    """`line` says in a few words what it is. `usual_per_s` is the requests per second on one core
+    while no run of the kind has finished here. `made_by` names module and class in the load worker.
+
+    `threads`: each user is a thread. `alone`: there is one user, who sends one request at a time.
+    """
+
+    library: str
+    line: str
+    usual_per_s: float
+    made_by: str
+    threads: bool = False
+    alone: bool = False
+
+
+STRATEGIES: dict[str, Facts] = {
+    "async": Facts("aiohttp", "one event loop", 8_000, "aiohttp_client:AiohttpClient"),
+    "threaded": Facts("requests", "a pool of threads", 1_500, "threaded:Threaded", threads=True),
+    "blocking": Facts("requests", "one at a time", 1_600, "blocking:Blocking", alone=True),
+    "raw": Facts("httptools", "for loads beyond what libraries reach", 15_000, "raw_client:Raw"),
+}
+
+if TYPE_CHECKING:
+    Strategy = str
+else:
+    Strategy = Literal[*STRATEGIES]

@@ -1,0 +1,162 @@
+"""Answers of HTTP/1.1, read piece by piece; bodies are counted, not kept.
+
+httptools reads every head that was not seen before. The head of a short whole answer is remembered
+then: where the same bytes come again, they mean the same, and nothing is read a second time.
+"""
+
+from contextlib import suppress
+from typing import NamedTuple
+
+import httptools
+
+from control_plane.load.strategies.strategy import LONGEST_HEADER, MOST_HEADERS
+
+_END = b"\r\n\r\n"
+_SWITCHING = 101
+_MOST_HEADS, _LONGEST_HEAD = 256, 4_096
+
+
+class Head(NamedTuple):
+    """`length` is that of the body; `kept` says whether the connection can take a next request."""
+
+    status: int
+    length: int
+    kept: bool
+
+
+class Broken(Exception):
+    """The answer is wrong; `kind` is its error class."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+class Answer:
+    """The answers of one connection, one after the other.
+
+    `heads` is shared by all connections. `status`, `received` (bytes of the body) and `kept` are
+    those of the answer that `feed` called whole.
+    """
+
+    def __init__(self, heads: dict[bytes, Head], limit: int) -> None:
+        self._heads, self._limit = heads, limit
+        self.status, self.received, self.kept = 0, 0, False
+        self._parser: httptools.HttpResponseParser | None = None
+        self._bodiless = False
+
+    def without_body(self) -> None:
+        """The next answer ends with its head, whatever the head says: it answers HEAD."""
+        self._begin()
+        self._bodiless = True
+
+    def feed(self, data: bytes) -> bool:
+        """Whether the answer is whole now. Raises Broken."""
+        if self._parser is None:
+            end = data.find(_END) + len(_END)
+            head = self._heads.get(data[:end])
+            if head is not None and len(data) - end == head.length:
+                self.status, self.received, self.kept = head
+                return True
+            self._begin()
+        return self._read(data)
+
+    def closed(self) -> str | None:
+        """The class of an answer that the end of the connection cuts off; None: it ends so."""
+        if self._parser is None or not self._headed:
+            return "disconnected"
+        return "truncated" if self._length is not None or self._chunked else None
+
+    def _begin(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self.received = 0
+        self._whole = self._headed = self._chunked = self._bodiless = False
+        self._length: int | None = None
+        self._headers = self._unfinished = self._pieces = 0
+
+    def _read(self, data: bytes) -> bool:
+        self._pieces += 1
+        if self._headed and self._length is not None:
+            self._count(len(data), self._length)
+        else:
+            self._parse(data)
+        if self.received > self._limit:
+            raise Broken("body_too_large")
+        if self._whole:
+            self._remember(data)
+            self._parser = None
+        return self._whole
+
+    def _count(self, size: int, length: int) -> None:
+        """A body of known length needs no parser."""
+        self.received += size
+        self._whole = self.received >= length
+        if self.received > length:
+            self.received, self.kept = length, False
+
+    def _parse(self, data: bytes) -> None:
+        self._unfinished += len(data)
+        try:
+            self._fed(data)
+        except httptools.HttpParserError as error:
+            if not self._whole:
+                raise Broken("protocol") from error
+            # What follows the answer belongs to nothing that was asked.
+            self.kept = False
+        if not self._headed and self._unfinished > LONGEST_HEADER:
+            raise Broken("protocol")
+
+    def _fed(self, data: bytes) -> None:
+        parser = self._parser
+        if parser is not None:
+            with suppress(httptools.HttpParserUpgrade):
+                parser.feed_data(data)
+
+    def _remember(self, data: bytes) -> None:
+        end = len(data) - self.received
+        alone = self._pieces == 1 and self.kept and not self._bodiless
+        if alone and end <= _LONGEST_HEAD and data.find(_END) + len(_END) == end:
+            if len(self._heads) >= _MOST_HEADS:
+                self._heads.clear()
+            self._heads[data[:end]] = Head(self.status, self.received, kept=True)
+
+    def on_message_begin(self) -> None:
+        """A second answer is an error; one after an interim answer is not."""
+        if self._whole:
+            raise Broken("protocol")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers += 1
+        self._unfinished = 0
+        if self._headers > MOST_HEADERS or len(name) + len(value) > LONGEST_HEADER:
+            raise Broken("protocol")
+        if self._headed:
+            return
+        field = name.lower()
+        if field == b"content-length":
+            self._length = int(value)
+        elif field == b"transfer-encoding":
+            self._chunked = True
+
+    def on_headers_complete(self) -> None:
+        parser = self._parser
+        if parser is None or _is_interim(status := parser.get_status_code()):
+            return
+        self.status, self.kept = status, parser.should_keep_alive()
+        self._headed, self._whole = True, self._bodiless
+
+    def on_body(self, body: bytes) -> None:
+        if self._bodiless:
+            raise Broken("protocol")
+        self.received += len(body)
+
+    def on_message_complete(self) -> None:
+        """An interim answer leaves everything to the final one."""
+        if self._headed:
+            self._whole = True
+        else:
+            self._headers, self._length, self._chunked = 0, None, False
+
+
+def _is_interim(status: int) -> bool:
+    return 100 <= status < 200 and status != _SWITCHING

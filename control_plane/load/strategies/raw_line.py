@@ -1,0 +1,112 @@
+"""One connection of the raw strategy: sends a request, reads its answer, tells its user."""
+
+import asyncio
+from typing import Protocol, cast
+
+from control_plane.load.connections import Connections
+from control_plane.load.faults import classify
+from control_plane.load.strategies.raw_answer import Answer, Broken
+
+_PIECE_BYTES = 262_144
+"""A body is written in pieces of this size, as the connection takes them."""
+
+
+class Asker(Protocol):
+    """Who waits for the answer on a line; one of the two is called for each request."""
+
+    def answered(self, answer: Answer) -> None:
+        """It is whole."""
+
+    def failed(self, kind: str, received: int = 0) -> None:
+        """It will never come. The line is closed."""
+
+
+class Line(asyncio.Protocol):
+    """`open` until either side ends it; `asked` while an answer is awaited."""
+
+    def __init__(self, asker: Asker, answer: Answer, connections: Connections) -> None:
+        self._asker, self._answer, self._connections = asker, answer, connections
+        self._transport: asyncio.Transport | None = None
+        self._rest = memoryview(b"")
+        self.open = self.asked = self._paused = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # Those of uvloop are no asyncio.Transport by type.
+        self._transport, self.open = cast("asyncio.Transport", transport), True
+        self._write = self._transport.write
+        self._connections.add(id(self))
+
+    def ask(self, head: bytes, body: bytes, *, bodiless: bool) -> None:
+        self.asked = True
+        if bodiless:
+            self._answer.without_body()
+        self._write(head)
+        if body:
+            self._rest = memoryview(body)
+            self._pour()
+
+    def data_received(self, data: bytes) -> None:
+        if not self.asked:
+            # Nobody asked: what comes next on this line would be taken for an answer.
+            self.close()
+            return
+        try:
+            whole = self._answer.feed(data)
+        except Broken as broken:
+            self._fail(broken.kind, self._answer.received)
+            return
+        if whole:
+            self._end()
+
+    def eof_received(self) -> None:
+        """The transport is closed after this."""
+        if self.asked:
+            self._cut()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.open = False
+        self._connections.remove(id(self))
+        if not self.asked:
+            return
+        if error is None:
+            self._cut()
+        else:
+            self._fail(classify(error, ()))
+
+    def pause_writing(self) -> None:
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        self._pour()
+
+    def close(self) -> None:
+        """Nothing is told any more."""
+        self.open = self.asked = False
+        self._rest = memoryview(b"")
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _pour(self) -> None:
+        while self._rest and not self._paused:
+            piece, self._rest = self._rest[:_PIECE_BYTES], self._rest[_PIECE_BYTES:]
+            self._write(piece)
+
+    def _cut(self) -> None:
+        kind = self._answer.closed()
+        if kind is None:
+            self._answer.kept = False
+            self._end()
+        else:
+            self._fail(kind)
+
+    def _end(self) -> None:
+        """A line is done for when its server says so, or answered before it read the request."""
+        self.asked = False
+        if self._rest or not self._answer.kept:
+            self.close()
+        self._asker.answered(self._answer)
+
+    def _fail(self, kind: str, received: int = 0) -> None:
+        self.close()
+        self._asker.failed(kind, received if kind == "body_too_large" else 0)

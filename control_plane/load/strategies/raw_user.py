@@ -1,0 +1,100 @@
+"""One user of the raw strategy: the next request goes out in the callback that ends the last."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+from control_plane.load.faults import classify
+from control_plane.load.outcome import answered, failed
+from control_plane.load.phase import clock_ns
+from control_plane.load.source import Request
+from control_plane.load.strategies.raw_answer import Answer
+from control_plane.load.strategies.raw_dial import Dial
+from control_plane.load.strategies.raw_line import Line
+from control_plane.load.strategies.strategy import Gear
+
+After = Callable[[int, int], int | None]
+"""From the intended start and the end of a request to the intended start of the next one."""
+
+
+class User:
+    """Has one connection at a time, made when a request needs it."""
+
+    def __init__(self, index: int, gear: Gear, dial: Dial) -> None:
+        self._index, self._dial = index, dial
+        self._draw, self._head = gear.source.draw, dial.wires.head
+        self._begin, self._record = gear.recorder.begin, gear.recorder.end
+        self._scheduled, self._reuse = gear.scheduled, gear.plan.client.reuse_connections
+        self._line: Line | None = None
+        self._dialing: asyncio.Task[object] | None = None
+
+    def enter(self, after: After, idle: Callable[[], None]) -> None:
+        """A phase begins: `after` says what to send next, `idle` is told when that is nothing."""
+        self._after, self._idle = after, idle
+
+    def expire(self) -> None:
+        """The deadline of the request in flight has passed."""
+        if self._dialing is not None:
+            self._dialing.cancel()
+        elif self._line is not None and self._line.asked:
+            self._line.close()
+            self.failed("timeout")
+
+    def answered(self, answer: Answer) -> None:
+        self._ended(answered(answer.status, self._request.expect), answer.received)
+
+    def failed(self, kind: str, received: int = 0) -> None:
+        self._ended(failed(kind), received)
+
+    def _ended(self, outcome: int, received: int) -> None:
+        end_ns = clock_ns()
+        self._record(self._index, end_ns, outcome, len(self._request.body), received)
+        line = self._line
+        if line is not None and not (self._reuse and line.open):
+            line.close()
+            self._line = None
+        self.send(self._after(self._due_ns, end_ns))
+
+    def send(self, due_ns: int | None) -> None:
+        """The next request, meant to start at `due_ns`; None: there is none now."""
+        if due_ns is None:
+            self._idle()
+        elif (ahead_ns := due_ns - clock_ns()) > 0:
+            # uvloop rounds to milliseconds, so that this may be called too early.
+            self._dial.loop.call_later(ahead_ns / 1e9, self.send, due_ns)
+        else:
+            self._start(due_ns)
+
+    def _start(self, due_ns: int) -> None:
+        self._due_ns = due_ns
+        request = self._request = self._draw()
+        start_ns = clock_ns()
+        self._begin(self._index, due_ns if self._scheduled else start_ns, start_ns)
+        line = self._line
+        if line is not None and line.open:
+            self._ask(line, request)
+        else:
+            self._connect()
+
+    def _ask(self, line: Line, request: Request) -> None:
+        line.ask(self._head(request), request.body, bodiless=request.method == "HEAD")
+
+    def _connect(self) -> None:
+        line = self._dial.line(self)
+        self._dialing = self._dial.start(line)
+        self._dialing.add_done_callback(partial(self._connected, line))
+
+    def _connected(self, line: Line, dialing: asyncio.Task[object]) -> None:
+        self._dialing = None
+        if dialing.cancelled():
+            line.close()
+            self.failed("timeout")
+            return
+        error = dialing.exception()
+        if error is None:
+            self._line = line
+            self._ask(line, self._request)
+        elif isinstance(error, OSError):
+            self.failed(classify(error, ()))
+        else:
+            raise error
