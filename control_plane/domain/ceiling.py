@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import get_args
 
 from control_plane.domain.loads import Closed
 from control_plane.domain.reading import Document, write_spec
@@ -14,12 +13,12 @@ from control_plane.domain.spec import (
     RequestClass,
     Spec,
     StopDuration,
-    Strategy,
     Stream,
     Workload,
 )
+from control_plane.domain.strategies import STRATEGIES
 
-CLIENTS = tuple(Client(strategy=strategy) for strategy in get_args(Strategy))
+CLIENTS = tuple(Client(strategy=strategy) for strategy in STRATEGIES)
 """Every strategy as it comes."""
 
 TAG = "client ceiling"

@@ -39,7 +39,7 @@ def client_limited(evidence: Evidence) -> Finding | None:
     judged = [one for one in evidence.validity.judged if one.gate == "client_cpu"]
     if not judged or judged[0].value is None:
         return None
-    facts = {
+    facts: dict[str, float | str | None] = {
         "cpu_share": judged[0].value,
         "limit": CLIENT_CPU,
         "strategy": evidence.spec.client.strategy,
