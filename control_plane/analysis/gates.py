@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from control_plane.analysis.validity import (
+    ACK_LOW_S,
     CENSORED_SHARE,
     CLIENT_CPU,
     ERRORS_INVALID,
@@ -14,7 +15,7 @@ from control_plane.analysis.validity import (
     percent,
 )
 from control_plane.domain.result import Validity
-from control_plane.domain.units import SPACE, count, figures, share
+from control_plane.domain.units import SPACE, count, figures, seconds, share
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,12 @@ GATES: dict[str, Gate] = {
         "Little’s law, off by", share, f"≤ {percent(LITTLE)}", "the recorded times do not add up"
     ),
     "target_restarted": Gate("Target restarts", count, "0", "a worker of the target ended"),
+    "delayed_ack": Gate(
+        "Later requests, slower by",
+        seconds,
+        f"< {seconds(ACK_LOW_S)}",
+        "answers waited for a delayed ACK",
+    ),
     "other_load": Gate(
         "Other processes", _cores, f"≤ {OTHER_CPU}{SPACE}cores", "other processes were at work"
     ),

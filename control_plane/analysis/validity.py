@@ -14,6 +14,7 @@ ERRORS_SUSPECT, ERRORS_INVALID = 0.001, 0.01
 CENSORED_SHARE = 0.5
 LITTLE = 0.10
 OTHER_CPU = 0.2
+ACK_LOW_S, ACK_HIGH_S = 0.030, 0.050
 
 Level = Literal["ok", "suspect", "invalid"]
 
@@ -33,6 +34,7 @@ def judge(trials: Sequence[Trial], merged: Sequence[Summary], spec: Spec) -> Val
         censored(trials, spec),
         recorder(trials),
         target_restarted(trials),
+        delayed_ack(trials),
         other_load(trials),
     )
     judged = tuple(reason for reason in gates if reason is not None)
@@ -132,6 +134,25 @@ def target_restarted(trials: Sequence[Trial]) -> Reason | None:
     workers = "1 worker" if number == 1 else f"{number} workers"
     text = f"{workers} of the target died or restarted{_where(trial, trials)}."
     return Reason("target_restarted", "invalid", text, number, 0)
+
+
+def delayed_ack(trials: Sequence[Trial]) -> Reason | None:
+    """Only for a target that we started and that answered the self-check."""
+    known = [(trial, trial.target.delayed_ack_s) for trial in trials]
+    cases = [(trial, slower_s) for trial, slower_s in known if slower_s is not None]
+    if not cases:
+        return None
+    fired = [case for case in cases if ACK_LOW_S <= case[1] <= ACK_HIGH_S]
+    trial, slower_s = max(fired or cases, key=lambda case: case[1])
+    if not fired:
+        text = "The first requests on one connection took equally long."
+        return Reason("delayed_ack", "ok", text, max(slower_s, 0.0), ACK_LOW_S)
+    text = (
+        f"On one connection each request after the first took {seconds(slower_s)} longer"
+        f"{_where(trial, trials)}: its answer waits for a delayed ACK, because the workers’ "
+        "listener lacks TCP_NODELAY. Use uvloop, or one worker without reload."
+    )
+    return Reason("delayed_ack", "suspect", text, slower_s, ACK_LOW_S)
 
 
 def other_load(trials: Sequence[Trial]) -> Reason | None:

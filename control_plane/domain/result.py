@@ -188,6 +188,8 @@ class TargetUse:
     """What the target did in one trial. `restarts`: workers that died or were replaced.
 
     `cpu_s` was used within `watched_s`, from the first window's start to the last one's end.
+    `delayed_ack_s`: how much longer requests 2 to 20 on one connection took than the first, at the
+    median, before any load.
 
     A target that we did not start has only an address.
     """
@@ -200,6 +202,7 @@ class TargetUse:
     watched_s: float | None = None
     cores: tuple[int, ...] | None = None
     log: tuple[str, ...] = ()
+    delayed_ack_s: float | None = None
 
 
 @dataclass(frozen=True)

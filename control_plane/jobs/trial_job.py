@@ -74,6 +74,7 @@ class TrialJob:
     async def _start(self, stack: AsyncExitStack) -> tuple[RunningTarget, list[LoadWorker]]:
         """Start the target, then the load workers; each is ended by the stack."""
         target = await stack.enter_async_context(self._target())
+        await target.check()
         plans = self._plans(target.url)
         workers = [await stack.enter_async_context(self._worker(plan)) for plan in plans]
         await asyncio.gather(*(worker.ready() for worker in workers))
@@ -194,6 +195,7 @@ class TrialJob:
                 watched_s=use.watched_s,
                 cores=self.cores.target,
                 log=target.log(),
+                delayed_ack_s=target.delayed_ack_s,
             ),
             client=self._client_use(records, use),
         )

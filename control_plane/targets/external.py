@@ -22,11 +22,15 @@ class ExternalTarget:
     pid = 0
     ready_s: float | None = None
     inside: Inside | None = None
+    delayed_ack_s: float | None = None
 
     def __init__(self, url: str, host: str, port: int) -> None:
         self.url = url
         holders = listeners.holders(listeners.inodes_at(host, port), tree.pids())
         self._holders = {pid: tree.started_at(pid) for pid in holders}
+
+    async def check(self) -> None:
+        """Its connections are not ours to judge."""
 
     def pids(self) -> list[int]:
         """Who held the listener when it was reached, and what comes from them; [] if unseen."""

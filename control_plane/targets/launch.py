@@ -106,8 +106,15 @@ class _Attempt:
         if owner is not None:
             await server.stop()
             return owner
-        inside = self._inside(orders)
-        return StartedTarget(server, self._shown(), pid, self.host, self.port, ready_s, inside)
+        return self._started(server, pid, ready_s, self._inside(orders))
+
+    def _started(
+        self, server: Supervised, pid: int, ready_s: float, inside: Inside | None
+    ) -> StartedTarget:
+        path = self.application.ready_path
+        return StartedTarget(
+            server, self._shown(), pid, self.host, self.port, ready_s, inside, path
+        )
 
     def _orders(self) -> Orders:
         launch = secrets.token_hex(8)

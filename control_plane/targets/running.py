@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from control_plane.targets import listeners, tree
+from control_plane.targets.delayed_ack import delayed_ack_s
 from control_plane.targets.probe_reader import Inside
 from control_plane.targets.supervised import Supervised
 
@@ -11,7 +12,8 @@ from control_plane.targets.supervised import Supervised
 class RunningTarget(Protocol):
     """A server under test, started by us or found running.
 
-    `command`, `ready_s` and `inside` are None and `pid` 0 for a server that we did not start.
+    `command`, `ready_s`, `delayed_ack_s` and `inside` are None and `pid` 0 for a server that we
+    did not start.
     """
 
     @property
@@ -24,6 +26,14 @@ class RunningTarget(Protocol):
     def ready_s(self) -> float | None: ...
     @property
     def inside(self) -> Inside | None: ...
+    @property
+    def delayed_ack_s(self) -> float | None:
+        """How much longer later requests on one connection took than the first, once checked."""
+        ...
+
+    async def check(self) -> None:
+        """Send the few requests of the self-check to a server that we started."""
+        ...
 
     def pids(self) -> list[int]:
         """All processes of the server; none where they cannot be seen."""
@@ -64,6 +74,8 @@ class StartedTarget:
     port: int
     ready_s: float
     inside: Inside | None = None
+    ready_path: str = "/"
+    delayed_ack_s: float | None = None
     _workers: dict[int, int | None] = field(default_factory=dict)
     _seen: frozenset[int] = frozenset()
     _lost: int = 0
@@ -75,6 +87,9 @@ class StartedTarget:
     @property
     def url(self) -> str:
         return f"http://{self.host}:{self.port}"
+
+    async def check(self) -> None:
+        self.delayed_ack_s = await delayed_ack_s(self.host, self.port, self.ready_path)
 
     def pids(self) -> list[int]:
         found = self.server.pids()

@@ -1,6 +1,6 @@
 """The gates as rows of a table."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from control_plane.analysis.gates import GATES, gate_rows
 from control_plane.analysis.validity import judge
@@ -31,6 +31,7 @@ def test_nothing_judged_no_rows():
 def test_every_gate_that_can_fire_is_described():
     empty = summary(completed=0, error_share=1.0, errors={"reset": 5})
     one = trial(empty, busiest_cpu_share=1.0, restarts=1, little_ratio={"items": 2}, other_cpu=1.0)
+    one = replace(one, target=replace(one.target, delayed_ack_s=0.044))
     waiting = summary(censored=Censored(3, 2.0, 3.0))
     found = judge([one, trial(waiting)], [empty], spec(duration_s=3.0))
     assert {reason.gate for reason in found.judged} == set(GATES)

@@ -8,6 +8,7 @@ from control_plane.analysis.validity import (
     censored,
     client_cpu,
     completed,
+    delayed_ack,
     errors,
     judge,
     other_load,
@@ -211,3 +212,27 @@ def test_an_external_target_is_judged_by_what_is_known():
     found = judge([one], [summary()], spec(target=UrlTarget("http://127.0.0.1:9000")))
     assert [reason.gate for reason in found.judged] == ["errors", "client_cpu"]
     assert found.outcome == "valid"
+
+
+def checked(slower_s: float | None):
+    one = trial(summary())
+    return replace(one, target=replace(one.target, delayed_ack_s=slower_s))
+
+
+@pytest.mark.parametrize(
+    ("slower_s", "level"),
+    [(-0.2, "ok"), (0.0, "ok"), (0.029, "ok"), (0.03, "suspect"), (0.05, "suspect"), (0.2, "ok")],
+)
+def test_delayed_ack(slower_s, level):
+    assert known(delayed_ack([checked(slower_s)])).level == level
+
+
+def test_delayed_ack_names_trial_cause_and_remedy():
+    found = known(delayed_ack([checked(0.001), checked(0.044), checked(0.3)]))
+    assert "44.0 ms longer in trial 2" in said(found)
+    assert "TCP_NODELAY" in found.text
+    assert "uvloop" in found.text
+
+
+def test_without_the_self_check_delayed_ack_is_not_judged():
+    assert delayed_ack([checked(None)]) is None

@@ -1,0 +1,42 @@
+"""The trap is found where it is, and nowhere else; checked with real servers."""
+
+from dataclasses import replace
+
+import pytest
+
+from control_plane.analysis.validity import ACK_HIGH_S, ACK_LOW_S
+from control_plane.domain.spec import Target
+from control_plane.targets.delayed_ack import FEWEST, slower_by
+from tests.targets.place import Site
+
+ASYNCIO = Target(loop="asyncio")
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ([0.001] + [0.045] * 19, 0.044),
+        ([0.2] + [0.001] * 19, -0.199),
+        ([0.001, 0.001, 0.045, 0.045, 0.045, 0.045], 0.044),
+        ([0.001] * (FEWEST - 1), None),
+        ([], None),
+    ],
+)
+def test_the_median_of_the_later_ones_counts(times: list[float], expected: float | None) -> None:
+    assert slower_by(times) == (expected and pytest.approx(expected))
+
+
+@pytest.mark.parametrize(
+    ("target", "trapped"),
+    [
+        (replace(ASYNCIO, workers=2), True),
+        (replace(ASYNCIO, workers=1), False),
+        (Target(workers=2), False),
+    ],
+    ids=["asyncio x2", "asyncio x1", "uvloop x2"],
+)
+async def test_workers_on_asyncio_are_flagged(site: Site, target: Target, trapped: bool) -> None:
+    async with site.running("probe", target) as started:
+        await started.check()
+        assert started.delayed_ack_s is not None
+        assert (ACK_LOW_S <= started.delayed_ack_s <= ACK_HIGH_S) == trapped
