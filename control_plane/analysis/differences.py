@@ -87,8 +87,17 @@ def _flat_spec(spec: Spec, names: Sequence[str]) -> dict[str, Any]:
     for name in NAMES_ONLY:
         del document[name]
     streams = document.pop("workload")["streams"]
-    placed = {str(names.index(stream.pop("name"))): stream for stream in streams}
+    placed = {str(names.index(stream.pop("name"))): _stepless(stream) for stream in streams}
     return dict(_leaves({**document, "workload": {"streams": placed}}))
+
+
+def _stepless(stream: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The steps of a rate are one field: `100/s for 5 s, 500/s for 5 s`."""
+    rate = stream["load"].get("rate_per_s")
+    if not isinstance(rate, list):
+        return stream
+    steps = [f"{one['rate_per_s']:,.10g}/s for {one['duration_s']:g} s" for one in rate]
+    return {**stream, "load": {**stream["load"], "rate_per_s": ", ".join(steps)}}
 
 
 def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -34,6 +34,10 @@ LABELS = {
     "model": "Load model",
     "concurrency": "Concurrency",
     "connections": "Connections",
+    "rate_per_s": "Rate",
+    "arrivals": "Arrivals",
+    "max_in_flight": "In flight at most",
+    "interval_s": "Interval",
     "think_time_s": "Think time",
     "ramp_up_s": "Ramp-up",
     "stop.requests": "Requests",
@@ -105,6 +109,8 @@ def _chosen(name: str, value: str) -> str:
 def _number(name: str, value: float) -> str:
     if name.endswith("_bytes"):
         return size(value)
+    if name.endswith("_per_s"):
+        return f"{value:,.10g}{SPACE}/s"
     if name.endswith("_s"):
         return f"{value:g}{SPACE}s"
     return count(value) if value == int(value) else f"{value:g}"

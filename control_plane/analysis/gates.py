@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from control_plane.analysis.gate_words import Level, percent
+from control_plane.analysis.sending import SENT_INVALID, SENT_SUSPECT
+from control_plane.analysis.steadiness import DRIFT
 from control_plane.analysis.validity import (
     ACK_LOW_S,
     CENSORED_SHARE,
@@ -11,8 +14,6 @@ from control_plane.analysis.validity import (
     ERRORS_SUSPECT,
     LITTLE,
     OTHER_CPU,
-    Level,
-    percent,
 )
 from control_plane.domain.result import Validity
 from control_plane.domain.units import SPACE, count, figures, seconds, share
@@ -55,6 +56,24 @@ GATES: dict[str, Gate] = {
     "client_cpu": Gate(
         "Client CPU", share, f"< {percent(CLIENT_CPU)} of one core", "the client was at its limit"
     ),
+    "not_sent": Gate(
+        "Sent of those intended",
+        share,
+        f"≥ {percent(SENT_SUSPECT)}, invalid below {percent(SENT_INVALID)}",
+        "requests were never sent",
+    ),
+    "late_send": Gate(
+        "Send lag, p99",
+        seconds,
+        f"≤ 1{SPACE}ms or 10{SPACE}% of the median",
+        "requests were sent late",
+    ),
+    "pool": Gate(
+        "Connections of the client",
+        count,
+        "≥ requests in flight",
+        "the client had too few connections",
+    ),
     "censored": Gate(
         "Oldest in flight at the end",
         share,
@@ -70,6 +89,9 @@ GATES: dict[str, Gate] = {
         seconds,
         f"< {seconds(ACK_LOW_S)}",
         "answers waited for a delayed ACK",
+    ),
+    "not_steady": Gate(
+        "Drift of the median", share, f"≤ {percent(DRIFT)}", "the response time drifted"
     ),
     "other_load": Gate(
         "Other processes", _cores, f"≤ {OTHER_CPU}{SPACE}cores", "other processes were at work"

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from control_plane.analysis.steadiness import drift_share
 from control_plane.domain import histogram
 from control_plane.domain.histogram import EMPTY, Histogram
 from control_plane.domain.record import Second, StreamRecord
@@ -47,20 +48,22 @@ def summarize(
         **_clocks(service, response, record.duration_ns / 1e9),
         cpu_s_per_request=_quotient(target_cpu_s, shared_by),
         peak_memory_bytes=target_peak_memory_bytes,
+        drift_share=drift_share(record.seconds, record.duration_ns / 1e9),
     )
-    return StreamResult(summary, service, response, timeline(record), record.seconds)
+    line = timeline(record)
+    return StreamResult(summary, service, response, line, record.seconds, record.send_lag)
 
 
 def merge(results: Sequence[StreamResult], name: str) -> StreamResult:
     """One stream over all trials, as if they had been one: shape (trials,), at least one.
 
-    Histograms are added, counts and durations summed; peaks are the largest. The percentiles of
-    the send lag cannot be merged, so it is None for more than one trial. Processor time counts
+    Histograms are added, counts and durations summed; peaks are the largest. Processor time counts
     only if it was measured in every trial.
     """
     parts = [result.summary for result in results]
     service = histogram.merge([result.service for result in results])
     response = histogram.merge([result.response for result in results])
+    lag = _merged_lag(results)
     summary = Summary(
         **_counts(
             sum(part.completed for part in parts),
@@ -73,7 +76,7 @@ def merge(results: Sequence[StreamResult], name: str) -> StreamResult:
         intended=sum(part.intended for part in parts),
         sent=sum(part.sent for part in parts),
         not_sent=sum(part.not_sent for part in parts),
-        send_lag_s=parts[0].send_lag_s if len(parts) == 1 else None,
+        send_lag_s=_send_lag(lag),
         bytes_sent=sum(part.bytes_sent for part in parts),
         bytes_received=sum(part.bytes_received for part in parts),
         **_clocks(service, response, sum(part.duration_s for part in parts)),
@@ -83,7 +86,7 @@ def merge(results: Sequence[StreamResult], name: str) -> StreamResult:
             default=None,
         ),
     )
-    return StreamResult(summary, service, response)
+    return StreamResult(summary, service, response, send_lag=lag)
 
 
 def merge_run(results: Sequence[TrialResult]) -> list[StreamResult]:
@@ -212,6 +215,12 @@ def _send_lag(samples: Histogram | None) -> SendLag | None:
         return None
     p50, p99 = samples.quantiles_ns(np.array([0.5, 0.99])) / 1e9
     return SendLag(float(p50), float(p99), samples.maximum_ns / 1e9)
+
+
+def _merged_lag(results: Sequence[StreamResult]) -> Histogram | None:
+    """None unless every trial has one."""
+    lags = [one.send_lag for one in results if one.send_lag is not None]
+    return histogram.merge(lags) if len(lags) == len(results) else None
 
 
 def _merged_cpu(parts: Sequence[Summary]) -> float | None:

@@ -1,8 +1,10 @@
 """Gates: whether the numbers of a run may be believed. Pure, with the evidence in the text."""
 
 from collections.abc import Sequence
-from typing import Literal
 
+from control_plane.analysis.gate_words import Level, percent, where
+from control_plane.analysis.sending import late_send, not_sent, pool
+from control_plane.analysis.steadiness import not_steady
 from control_plane.analysis.summary import error_kinds, mean_with_waiting_s
 from control_plane.domain.responder import faces_responder
 from control_plane.domain.result import Reason, Summary, Trial, Validity
@@ -15,8 +17,6 @@ CENSORED_SHARE = 0.5
 LITTLE = 0.10
 OTHER_CPU = 0.2
 ACK_LOW_S, ACK_HIGH_S = 0.030, 0.050
-
-Level = Literal["ok", "suspect", "invalid"]
 
 
 def judge(trials: Sequence[Trial], merged: Sequence[Summary], spec: Spec) -> Validity:
@@ -31,10 +31,14 @@ def judge(trials: Sequence[Trial], merged: Sequence[Summary], spec: Spec) -> Val
         completed(trials),
         errors(trials),
         None if faces_responder(spec) else client_cpu(trials),
+        not_sent(trials, spec),
+        late_send(trials, spec),
+        pool(trials, spec),
         censored(trials, spec),
         recorder(trials),
         target_restarted(trials),
         delayed_ack(trials),
+        not_steady(trials),
         other_load(trials),
     )
     judged = tuple(reason for reason in gates if reason is not None)
@@ -52,7 +56,7 @@ def completed(trials: Sequence[Trial]) -> Reason | None:
         empty = [one.name for one in trial.streams if not one.completed]
         if empty:
             names = f" in {', '.join(empty)}" if len(trial.streams) > 1 else ""
-            text = f"No request completed{names}{_where(trial, trials)}."
+            text = f"No request completed{names}{where(trial, trials)}."
             return Reason("completed", "invalid", text, 0, 1)
     return None
 
@@ -67,7 +71,7 @@ def errors(trials: Sequence[Trial]) -> Reason:
         return Reason("errors", "ok", f"0 of {count(total)} requests failed.", 0, ERRORS_SUSPECT)
     ended = count(worst.completed + failed)
     text = (
-        f"{count(failed)} of {ended} requests failed{_where(trial, trials)}: {error_kinds([worst])}"
+        f"{count(failed)} of {ended} requests failed{where(trial, trials)}: {error_kinds([worst])}"
     )
     if value <= ERRORS_SUSPECT:
         return Reason("errors", "ok", f"{text}.", value, ERRORS_SUSPECT)
@@ -80,7 +84,7 @@ def client_cpu(trials: Sequence[Trial]) -> Reason:
     """The busiest load worker, time spent spinning excluded."""
     worst = max(trials, key=lambda trial: trial.client.busiest_cpu_share)
     value = worst.client.busiest_cpu_share
-    text = f"Client CPU {share(value)} of one core{_where(worst, trials)}"
+    text = f"Client CPU {share(value)} of one core{where(worst, trials)}"
     if value < CLIENT_CPU:
         return Reason("client_cpu", "ok", f"{text}.", value, CLIENT_CPU)
     text += f" (limit {percent(CLIENT_CPU)}): read the numbers as facts about the client."
@@ -100,7 +104,7 @@ def censored(trials: Sequence[Trial], spec: Spec) -> Reason | None:
         return Reason("censored", "ok", text, value, CENSORED_SHARE)
     waiting = (
         f"{count(worst.censored.count)} of {count(worst.requests)} requests were in flight when "
-        f"the window ended{_where(trial, trials)}, the oldest for {seconds(age_s)}"
+        f"the window ended{where(trial, trials)}, the oldest for {seconds(age_s)}"
     )
     if value <= CENSORED_SHARE:
         return Reason("censored", "ok", f"{waiting}.", value, CENSORED_SHARE)
@@ -115,7 +119,7 @@ def recorder(trials: Sequence[Trial]) -> Reason | None:
         return None
     trial, ratio = max(cases, key=lambda case: abs(case[1] - 1))
     off = abs(ratio - 1)
-    text = f"Times in the system miss the users by {share(off)}{_where(trial, trials)}"
+    text = f"Times in the system miss the users by {share(off)}{where(trial, trials)}"
     if off <= LITTLE:
         return Reason("recorder", "ok", f"{text}.", off, LITTLE)
     text += f" (limit {percent(LITTLE)}): the recorder lost or invented time."
@@ -132,7 +136,7 @@ def target_restarted(trials: Sequence[Trial]) -> Reason | None:
     if not number:
         return Reason("target_restarted", "ok", "No worker of the target ended.", 0, 0)
     workers = "1 worker" if number == 1 else f"{number} workers"
-    text = f"{workers} of the target died or restarted{_where(trial, trials)}."
+    text = f"{workers} of the target died or restarted{where(trial, trials)}."
     return Reason("target_restarted", "invalid", text, number, 0)
 
 
@@ -149,7 +153,7 @@ def delayed_ack(trials: Sequence[Trial]) -> Reason | None:
         return Reason("delayed_ack", "ok", text, max(slower_s, 0.0), ACK_LOW_S)
     text = (
         f"On one connection each request after the first took {seconds(slower_s)} longer"
-        f"{_where(trial, trials)}: its answer waits for a delayed ACK, because the workers’ "
+        f"{where(trial, trials)}: its answer waits for a delayed ACK, because the workers’ "
         "listener lacks TCP_NODELAY. Use uvloop, or one worker without reload."
     )
     return Reason("delayed_ack", "suspect", text, slower_s, ACK_LOW_S)
@@ -162,22 +166,11 @@ def other_load(trials: Sequence[Trial]) -> Reason | None:
     if not cases:
         return None
     trial, cores = max(cases, key=lambda case: case[1])
-    text = f"Other processes used {figures(cores, 2)}{SPACE}cores{_where(trial, trials)}"
+    text = f"Other processes used {figures(cores, 2)}{SPACE}cores{where(trial, trials)}"
     if cores <= OTHER_CPU:
         return Reason("other_load", "ok", f"{text}.", cores, OTHER_CPU)
     text += f" (limit {OTHER_CPU}): they slowed client or target."
     return Reason("other_load", "suspect", text, cores, OTHER_CPU)
-
-
-def percent(limit: float) -> str:
-    """A round share without trailing zeros: `0.1 %`."""
-    return f"{100 * limit:g}{SPACE}%"
-
-
-def _where(trial: Trial, trials: Sequence[Trial]) -> str:
-    """Names the trial by its place, from 1, where there are several."""
-    place = next(index for index, one in enumerate(trials, start=1) if one is trial)
-    return f" in trial {place}" if len(trials) > 1 else ""
 
 
 def _oldest_share(stream: Summary) -> float:

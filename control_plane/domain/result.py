@@ -57,7 +57,11 @@ class SendLag:
 
 @dataclass(frozen=True)
 class Summary:
-    """One stream over one window, or over the merged windows of a run's trials."""
+    """One stream over one window, or over the merged windows of a run's trials.
+
+    `drift_share`: how much the one-second medians of the response time rose over the window, as a
+    share of their median; None for merged trials and for short windows.
+    """
 
     name: str
     requests: int
@@ -78,6 +82,7 @@ class Summary:
     response_time_s: Times | None
     cpu_s_per_request: float | None = None
     peak_memory_bytes: int | None = None
+    drift_share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -210,6 +215,7 @@ class ClientUse:
     """What the load workers did in one trial.
 
     `busiest_cpu_share`: CPU time over window of the busiest load worker, spinning excluded.
+    `in_flight`: for each stream the mean number of requests in flight over its window.
     `other_cpu`: cores used outside our processes. `little_ratio`: for each closed stream that
     stops by duration and does not think, the sum of times in the system inside the window over
     window times users.
@@ -219,6 +225,7 @@ class ClientUse:
     cpu_s: float
     peak_memory_bytes: int
     connections: Mapping[str, int]
+    in_flight: Mapping[str, float] = field(default_factory=dict)
     other_cpu: float | None = None
     little_ratio: Mapping[str, float] = field(default_factory=dict)
     cores: tuple[int, ...] | None = None

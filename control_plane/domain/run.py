@@ -31,6 +31,7 @@ class StreamResult:
     response: Histogram
     timeline: Timeline | None = None
     seconds: tuple[Second, ...] | None = None
+    send_lag: Histogram | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pydantic_core import to_json
 from control_plane.domain.reading import Document, write_spec
 from control_plane.domain.spec import Cores, Spec, Target, UrlTarget
 from control_plane.jobs.desk import Configuration
+from control_plane.pages.form_load import load_texts, number_text
 from control_plane.pages.forms import OWN
 from control_plane.pages.given import Given
 
@@ -40,7 +41,7 @@ def _all(
     yield "title", (spec.title,)
     yield "tags", (", ".join(spec.tags),)
     for name in ("seed", "trials", "warmup_s", "timeout_s"):
-        yield name, (_number(document[name]),)
+        yield name, (number_text(document[name]),)
     yield "cores", (spec.cores if isinstance(spec.cores, str) else "auto",)
     for index, stream in enumerate(document["workload"]["streams"]):
         yield from _stream(f"workload.streams.{index}", stream)
@@ -76,17 +77,13 @@ def _same(known: Target, target: object) -> bool:
 
 
 def _stream(prefix: str, stream: Document) -> Iterator[tuple[str, tuple[str, ...]]]:
-    load, stop = stream["load"], stream["stop"]
+    stop = stream["stop"]
     yield f"{prefix}.name", (stream["name"],)
-    yield f"{prefix}.start_after_s", (_number(stream["start_after_s"]),)
-    yield f"{prefix}.load", (load["model"],)
-    yield f"{prefix}.load.concurrency", (_number(load.get("concurrency", 64)),)
-    yield f"{prefix}.load.think_time_s", (_number(load.get("think_time_s", 0)),)
-    yield f"{prefix}.load.ramp_up_s", (_number(load.get("ramp_up_s", 0)),)
-    yield f"{prefix}.load.connections", (_number(load.get("connections", 100)),)
+    yield f"{prefix}.start_after_s", (number_text(stream["start_after_s"]),)
+    yield from load_texts(f"{prefix}.load", stream["load"])
     yield f"{prefix}.stop", ("requests" if "requests" in stop else "duration_s",)
-    yield f"{prefix}.stop.requests", (_number(stop.get("requests", 10_000)),)
-    yield f"{prefix}.stop.duration_s", (_number(stop.get("duration_s", 5)),)
+    yield f"{prefix}.stop.requests", (number_text(stop.get("requests", 10_000)),)
+    yield f"{prefix}.stop.duration_s", (number_text(stop.get("duration_s", 5)),)
     for index, request in enumerate(stream["requests"]):
         yield from _request(f"{prefix}.requests.{index}", request)
 
@@ -94,7 +91,7 @@ def _stream(prefix: str, stream: Document) -> Iterator[tuple[str, tuple[str, ...
 def _request(prefix: str, request: Document) -> Iterator[tuple[str, tuple[str, ...]]]:
     yield f"{prefix}.method", (request["method"],)
     yield f"{prefix}.path", (request["path"],)
-    yield f"{prefix}.weight", (_number(request["weight"]),)
+    yield f"{prefix}.weight", (number_text(request["weight"]),)
     headers = (f"{name}: {value}" for name, value in request["headers"].items())
     yield f"{prefix}.headers", ("\n".join(headers),)
     yield f"{prefix}.expect", (", ".join(map(str, request["expect"] or ())),)
@@ -125,8 +122,3 @@ def _choices(choices: Sequence[Any]) -> str:
 
 def _json(value: object) -> str:
     return to_json(value, indent=2 if isinstance(value, dict) else None).decode()
-
-
-def _number(value: float) -> str:
-    """Whole seconds without a point, and never an exponent."""
-    return str(int(value)) if value == int(value) else f"{value:.9f}".rstrip("0")

@@ -9,6 +9,7 @@ from control_plane.domain.reading import Document
 from control_plane.domain.spec import BUNDLED
 from control_plane.domain.strategies import STRATEGIES
 from control_plane.pages.answers import Answers
+from control_plane.pages.form_load import load_document
 from control_plane.pages.given import Given
 
 OWN = "own"
@@ -79,7 +80,7 @@ def _one_user(arm: Document) -> Document:
     """A strategy that sends one request at a time, beside others that do not."""
     streams = [
         stream | {"load": stream["load"] | {"concurrency": 1}}
-        if stream["load"].get("model") == "closed"
+        if stream["load"].get("model") in {"closed", "periodic"}
         else stream
         for stream in arm["workload"]["streams"]
     ]
@@ -143,14 +144,11 @@ def _stream(answers: Answers, index: int) -> Document:
     requests = [
         _request(answers, f"{prefix}.requests.{one}") for one in form.indices(f"{prefix}.requests")
     ]
-    burst = form.text(f"{prefix}.load") == "burst"
-    numbers = ("connections",) if burst else ("concurrency", "think_time_s", "ramp_up_s")
-    load = {"model": "burst" if burst else "closed", **answers.numbers(f"{prefix}.load", numbers)}
     counted = form.text(f"{prefix}.stop") == "requests"
     return {
         "name": form.text(f"{prefix}.name"),
         "requests": requests,
-        "load": load,
+        "load": load_document(answers, f"{prefix}.load"),
         "stop": answers.numbers(f"{prefix}.stop", ("requests",) if counted else ("duration_s",)),
         **answers.numbers(prefix, ("start_after_s",)),
     }

@@ -100,7 +100,7 @@ def spec(
     **chosen,
 ) -> Spec:
     stop = StopDuration(duration_s) if duration_s else StopRequests(24_999)
-    load = Closed(concurrency=concurrency)
+    load = chosen.pop("load", Closed(concurrency=concurrency))
     streams = tuple(
         Stream((RequestClass(path="/items/1"),), load, stop, name=name) for name in names
     )

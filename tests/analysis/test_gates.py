@@ -4,7 +4,8 @@ from dataclasses import fields, replace
 
 from control_plane.analysis.gates import GATES, gate_rows
 from control_plane.analysis.validity import judge
-from control_plane.domain.result import Censored, Validity
+from control_plane.domain.loads import Open
+from control_plane.domain.result import Censored, SendLag, Validity
 from tests.analysis.samples import spec, summary, trial, with_spaces
 
 
@@ -32,8 +33,17 @@ def test_every_gate_that_can_fire_is_described():
     empty = summary(completed=0, error_share=1.0, errors={"reset": 5})
     one = trial(empty, busiest_cpu_share=1.0, restarts=1, little_ratio={"items": 2}, other_cpu=1.0)
     one = replace(one, target=replace(one.target, delayed_ack_s=0.044))
-    waiting = summary(censored=Censored(3, 2.0, 3.0))
-    found = judge([one, trial(waiting)], [empty], spec(duration_s=3.0))
+    waiting = summary(
+        censored=Censored(3, 2.0, 3.0),
+        intended=10,
+        sent=5,
+        not_sent=5,
+        send_lag_s=SendLag(0.1, 0.5, 0.6),
+        drift_share=0.3,
+    )
+    load = Open("open", 100.0)
+    two = trial(waiting, connections={"items": 3}, in_flight={"items": 9.0})
+    found = judge([one, two], [empty], spec(duration_s=3.0, load=load))
     assert {reason.gate for reason in found.judged} == set(GATES)
     assert all(reason.level != "ok" for reason in found.judged)
     assert all(getattr(gate, field.name) for gate in GATES.values() for field in fields(gate))

@@ -158,9 +158,11 @@ def test_peaks_are_the_largest_and_missing_ones_are_passed_over():
     assert merge([blind, blind], "items").summary.peak_memory_bytes is None
 
 
-def test_merged_send_lag_is_not_averaged():
-    lagging = result(second(0, 1), send_lag=histogram(1, 2))
-    assert merge([lagging, lagging], "items").summary.send_lag_s is None
+def test_send_lags_are_added_and_not_averaged():
+    parts = [result(second(0, 1), send_lag=histogram(*lags)) for lags in ((1, 1, 1), (9,))]
+    lag = known(merge(parts, "items").summary.send_lag_s)
+    assert (lag.p50, lag.p99, lag.max) == pytest.approx((0.001, 0.009, 0.009), rel=1e-3)
+    assert merge([parts[0], result(second(0, 1))], "items").summary.send_lag_s is None
 
 
 def test_each_second_of_the_window_has_its_place():

@@ -22,7 +22,7 @@ SUMMARY = {
     "name", "requests", "completed", "errors", "statuses", "censored", "intended", "sent",
     "not_sent", "send_lag_s", "duration_s", "throughput_per_s", "error_share", "bytes_sent",
     "bytes_received", "service_time_s", "response_time_s", "cpu_s_per_request",
-    "peak_memory_bytes",
+    "peak_memory_bytes", "drift_share",
 }  # fmt: skip
 TIMES = {"min", "mean", "p50", "p90", "p95", "p99", "p999", "max", "support"}
 

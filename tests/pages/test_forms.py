@@ -70,6 +70,17 @@ SPECS: dict[str, dict[str, Any]] = {
         method="POST", body={"generated": {"shape": "name-data", "size_bytes": 99_000}}
     ),
     "slow": {"load": {"concurrency": 3, "think_time_s": 0.25, "ramp_up_s": 2}, "start_after_s": 1},
+    "open": {"load": {"model": "open", "rate_per_s": 12.5, "arrivals": "poisson"}},
+    "steps": {
+        "load": {
+            "model": "open",
+            "rate_per_s": [
+                {"rate_per_s": 100, "duration_s": 2.5}, {"rate_per_s": 0.5, "duration_s": 9}
+            ],
+            "max_in_flight": 7,
+        }
+    },
+    "periodic": {"load": {"model": "periodic", "interval_s": 0.1, "concurrency": 3}},
     "client": {
         "client": {"strategy": "threaded", "session": "shared", "reuse_connections": False},
         "cores": "shared", "seed": 9, "trials": 5, "warmup_s": 0.0, "timeout_s": 2.5,
@@ -142,6 +153,39 @@ def test_blocking_beside_others_has_one_user() -> None:
 def test_blocking_alone_keeps_what_was_asked() -> None:
     (made,), _ = documents(form(client__strategy=("blocking",)))
     assert made["workload"]["streams"][0]["load"]["concurrency"] == 100
+
+
+def test_blocking_beside_others_is_one_periodic_user() -> None:
+    fields = {f"{STREAM}.load": ("periodic",), f"{STREAM}.load.concurrency": ("8",)}
+    made, _ = documents(form(**fields, client__strategy=("async", "blocking")))
+    loads = [one["workload"]["streams"][0]["load"] for one in made]
+    assert [one["concurrency"] for one in loads] == [8, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("250", 250),
+        ("0.5", 0.5),
+        ("100 for 5", [(100, 5)]),
+        ("100/s for 5 s,  2.5 for 0.5s", [(100, 5), (2.5, 0.5)]),
+    ],
+)
+def test_a_rate_is_a_number_or_steps(text: str, expected: Any) -> None:
+    (made,), wrong = documents(
+        form(**{f"{STREAM}.load": ("open",), f"{STREAM}.load.rate_per_s": (text,)})
+    )
+    assert wrong == []
+    rate = made["workload"]["streams"][0]["load"]["rate_per_s"]
+    steps = [(one["rate_per_s"], one["duration_s"]) for one in rate] if "for" in text else rate
+    assert steps == expected
+
+
+@pytest.mark.parametrize("text", ["", "fast", "100 for", "for 5", "100 for 5; 3", "-1 for 5", "1,"])
+def test_a_rate_that_cannot_be_read(text: str) -> None:
+    field = f"{STREAM}.load.rate_per_s"
+    _, wrong = documents(form(**{f"{STREAM}.load": ("open",), field: (text,)}))
+    assert [one.field for one in wrong] == [field]
 
 
 def test_hidden_fields_do_not_count() -> None:

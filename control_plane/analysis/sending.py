@@ -1,0 +1,125 @@
+"""Gates on what the client sent: all of it, on time, over as many connections as it needed."""
+
+from collections.abc import Iterator, Sequence
+
+from control_plane.analysis.gate_words import Level, percent, where
+from control_plane.domain.loads import Burst, Open, concurrency_of
+from control_plane.domain.result import Reason, Summary, Trial
+from control_plane.domain.spec import Spec, Stream
+from control_plane.domain.units import count, figures, seconds, share
+
+SENT_SUSPECT, SENT_INVALID = 0.99, 0.95
+LATE_S, LATE_SHARE = 0.001, 0.1
+
+Case = tuple[Trial, Stream, Summary]
+
+
+def not_sent(trials: Sequence[Trial], spec: Spec) -> Reason | None:
+    """Open streams: requests that were sent over those that were meant to start."""
+    cases = [case for case in _open(trials, spec) if case[2].intended]
+    if not cases:
+        return None
+    trial, stream, worst = min(cases, key=lambda case: _sent_share(case[2]))
+    value = _sent_share(worst)
+    if not worst.not_sent:
+        total = sum(one.intended for _, _, one in cases)
+        return Reason("not_sent", "ok", f"All {count(total)} requests were sent.", 1, SENT_SUSPECT)
+    text = (
+        f"{count(worst.not_sent)} of {count(worst.intended)} requests were never sent"
+        f"{where(trial, trials)}"
+    )
+    if value >= SENT_SUSPECT:
+        return Reason("not_sent", "ok", f"{text}.", value, SENT_SUSPECT)
+    level: Level = "invalid" if value < SENT_INVALID else "suspect"
+    limit = SENT_INVALID if level == "invalid" else SENT_SUSPECT
+    slots = count(concurrency_of(stream.load))
+    text += (
+        f", so {share(value)} were (limit {percent(limit)}): {slots} could be in flight, and the "
+        "answers came too slowly. Lower the rate, or allow more in flight."
+    )
+    return Reason("not_sent", level, text, value, limit)
+
+
+def late_send(trials: Sequence[Trial], spec: Spec) -> Reason | None:
+    """Open streams: p99 of the send lag against the larger of 1 ms and 10 % of the median."""
+    cases = [(trial, one, _lag(one)) for trial, _, one in _open(trials, spec) if one.send_lag_s]
+    if not cases:
+        return None
+    trial, worst, value = max(cases, key=lambda case: case[2] / _late_limit_s(case[1]))
+    limit = _late_limit_s(worst)
+    text = (
+        f"1 % of the requests were sent {seconds(value)} and more after their time"
+        f"{where(trial, trials)}"
+    )
+    if value <= limit:
+        return Reason("late_send", "ok", f"{text}.", value, limit)
+    text += (
+        f" (limit {seconds(limit)}): the client was late, or the requests waited for a free slot. "
+        "The response time holds that wait, the service time does not."
+    )
+    return Reason("late_send", "suspect", text, value, limit)
+
+
+def pool(trials: Sequence[Trial], spec: Spec) -> Reason | None:
+    """Kept connections against the requests in flight on average: each needs one of its own.
+
+    Where a connection could not be made at all, the errors say so.
+    """
+    cases = [case for case in _pooled(trials, spec) if _needed(case)]
+    if not cases:
+        return None
+    case = min(cases, key=lambda one: _open_connections(one) / _needed(one))
+    trial, _, worst = case
+    had, needed = _open_connections(case), _needed(case)
+    text = (
+        f"{count(had)} connections for {figures(trial.client.in_flight[worst.name])} requests in "
+        f"flight on average{where(trial, trials)}"
+    )
+    if had >= needed:
+        return Reason("pool", "ok", f"{text}.", had, needed)
+    text += ": requests waited inside the client, so the target saw a smaller concurrency."
+    return Reason("pool", "invalid", text, had, needed)
+
+
+def _open(trials: Sequence[Trial], spec: Spec) -> Iterator[Case]:
+    for trial, stream, summary in _cases(trials, spec):
+        if isinstance(stream.load, Open):
+            yield trial, stream, summary
+
+
+def _pooled(trials: Sequence[Trial], spec: Spec) -> Iterator[Case]:
+    for trial, stream, summary in _cases(trials, spec):
+        known = {stream.name} <= trial.client.in_flight.keys() & trial.client.connections.keys()
+        kept = spec.client.reuse_connections and not isinstance(stream.load, Burst)
+        if known and kept and not summary.errors.keys() & {"refused", "no_local_port", "no_files"}:
+            yield trial, stream, summary
+
+
+def _cases(trials: Sequence[Trial], spec: Spec) -> Iterator[Case]:
+    streams = {stream.name: stream for stream in spec.workload.streams}
+    for trial in trials:
+        for summary in trial.streams:
+            if summary.name in streams:
+                yield trial, streams[summary.name], summary
+
+
+def _needed(case: Case) -> int:
+    return round(case[0].client.in_flight[case[2].name])
+
+
+def _open_connections(case: Case) -> int:
+    return case[0].client.connections[case[2].name]
+
+
+def _sent_share(stream: Summary) -> float:
+    return stream.sent / stream.intended
+
+
+def _lag(stream: Summary) -> float:
+    return stream.send_lag_s.p99 if stream.send_lag_s else 0.0
+
+
+def _late_limit_s(stream: Summary) -> float:
+    """Of the median service time, which does not hold the lag itself."""
+    times = stream.service_time_s
+    return max(LATE_S, LATE_SHARE * times.p50 if times else 0.0)
