@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from bench.target import CLIENT_CORE
@@ -12,30 +14,52 @@ from control_plane.load.events import Done
 from control_plane.load.plan import Plan
 from control_plane.load.process import LoadWorker
 
+ITEM = {
+    "path": "/items/{item_id}",
+    "values": {"item_id": {"kind": "integer", "low": 1, "high": 24_999}},
+}
+UNRECORDED = {"PYTHONPATH": f"{Path(__file__).parent / 'unrecorded'}:{Path(__file__).parents[1]}"}
+"""The environment of a worker that drops its samples."""
+
 
 def drive(
     url: str, strategy: str, users: int, stop: dict[str, Any], warmup_s: float = 0.5
 ) -> StreamRecord:
     """Closed load of item requests by `users`."""
-    item_id = {"kind": "integer", "low": 1, "high": 24_999}
-    stream = {
-        "requests": [{"path": "/items/{item_id}", "values": {"item_id": item_id}}],
-        "load": {"model": "closed", "concurrency": users},
-        "stop": stop,
-    }
+    return drive_stream(url, strategy, closed(users, stop, ITEM), warmup_s)
+
+
+def closed(users: int, stop: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+    """A stream of `users` who send without a pause."""
+    load = {"model": "closed", "concurrency": users}
+    return {"requests": [request], "load": load, "stop": stop}
+
+
+def drive_stream(
+    url: str,
+    strategy: str,
+    stream: dict[str, Any],
+    warmup_s: float = 0.5,
+    environment: Mapping[str, str] | None = None,
+) -> StreamRecord:
+    """One stream as the spec writes it; `environment` is added to that of the worker."""
     document = {"workload": {"streams": [stream]}, "client": {"strategy": strategy}}
     spec = read_spec(document, Limits())
-    return asyncio.run(
-        _record(Plan(spec.workload.streams[0], spec.client, url, warmup_s, spec.timeout_s, 1))
-    )
+    plan = Plan(spec.workload.streams[0], spec.client, url, warmup_s, spec.timeout_s, 1)
+    return asyncio.run(_record(plan, environment or {}))
 
 
 def completed(record: StreamRecord) -> int:
     return sum(second.completed for second in record.seconds)
 
 
-async def _record(plan: Plan) -> StreamRecord:
-    worker = await LoadWorker.start(plan, cores=[CLIENT_CORE], environment={})
+def rate_per_s(record: StreamRecord) -> float:
+    """Completed requests for each second of the window."""
+    return completed(record) / (record.duration_ns / 1e9)
+
+
+async def _record(plan: Plan, environment: Mapping[str, str]) -> StreamRecord:
+    worker = await LoadWorker.start(plan, cores=[CLIENT_CORE], environment=environment)
     try:
         await worker.ready()
         worker.go(time.monotonic_ns())
