@@ -8,7 +8,7 @@ from control_plane.analysis.charts.distribution import distribution_chart
 from control_plane.analysis.charts.figure import Figure
 from control_plane.analysis.charts.metric_lines import metric_lines
 from control_plane.analysis.charts.percentiles import percentile_chart
-from control_plane.analysis.charts.run_timelines import run_timelines
+from control_plane.analysis.charts.run_timelines import HEATS_UP_TO, READING, run_timelines
 from control_plane.analysis.charts.shift import shift_chart
 from control_plane.analysis.charts.throughput import BarChart, stream_names, throughput_bars
 from control_plane.analysis.comparison import Comparison
@@ -33,6 +33,7 @@ class Pictures:
     shares: tuple[Figure, ...]
     bars: BarChart
     timelines: tuple[Figure, ...]
+    timeline_words: str
     numbers: NumbersTable
 
     @property
@@ -50,12 +51,14 @@ def pictures(details: Sequence[RunDetail], comparison: Comparison, stream: str) 
     ratios = ratio_view(comparison, stream)
     several = ratios is not None and len(comparison.runs) >= LINES_FROM
     lines = (metric_lines(comparison, stream),) if several else ()
+    timelines = run_timelines(details, comparison.labels, stream)
     return Pictures(
         ratios=ratios,
         ratio_rows=ratio_table(comparison),
         curves=(percentile_chart(curves), *((shift,) if shift else ())),
         shares=(distribution_chart(curves), *lines),
         bars=throughput_bars(comparison, stream),
-        timelines=run_timelines(details, comparison.labels, stream),
+        timelines=timelines,
+        timeline_words=READING[len(timelines) <= HEATS_UP_TO],
         numbers=numbers_table(comparison, stream),
     )

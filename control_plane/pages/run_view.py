@@ -5,11 +5,12 @@ from typing import ClassVar
 
 import orjson
 
-from control_plane.analysis.charts.curve import curves_of_streams
+from control_plane.analysis.charts.curve import curves_of_streams, with_service
 from control_plane.analysis.charts.distribution import distribution_chart
 from control_plane.analysis.charts.figure import Figure
 from control_plane.analysis.charts.percentiles import percentile_chart
-from control_plane.analysis.charts.timeline import timeline_chart
+from control_plane.analysis.charts.timeline import reading_words, timeline_chart
+from control_plane.analysis.clocks import clock_words
 from control_plane.analysis.comparison import invalid
 from control_plane.analysis.gates import GateRow, gate_rows
 from control_plane.analysis.run_prose import Banner, banner, headline, lede
@@ -54,6 +55,7 @@ class RunPage(View):
     trial_links: tuple[TrialLink, ...]
     figure_file: str
     curves: tuple[Figure, ...]
+    clock_words: str
     streams: StreamsTable | None
     streams_words: str
     trials: TrialsView | None
@@ -78,6 +80,7 @@ def run_page(
     """Raises InvalidInput when there is no such trial."""
     run = detail.run
     _check_trial(run, trial)
+    timeline = timeline_chart(detail, trial) if detail.timelines else None
     return RunPage(
         run=run,
         took=took(run),
@@ -88,11 +91,12 @@ def run_page(
         banner=banner(run),
         again=_disturbed(run),
         tiles=run_tiles(run.streams, invalid=invalid(run)) if run.streams else (),
-        timeline=timeline_chart(detail, trial) if detail.timelines else None,
-        trial_words=_trial_words(run, trial),
+        timeline=timeline,
+        trial_words=_trial_words(run, trial, timeline),
         trial_links=_trial_links(run, trial),
         figure_file=_figure_file(run, trial),
         curves=curve_figures(detail),
+        clock_words=clock_words(run.spec, detail.streams.values()),
         streams=streams_table(run) if run.streams else None,
         streams_words=streams_words(run),
         trials=trials_view(run) if run.trials else None,
@@ -117,7 +121,7 @@ def curve_figures(detail: RunDetail) -> tuple[Figure, ...]:
     curves = curves_of_streams(detail)
     if not curves:
         return ()
-    return percentile_chart(curves), distribution_chart(curves)
+    return percentile_chart(with_service(curves, detail)), distribution_chart(curves)
 
 
 def run_figures(detail: RunDetail, trial: int | None) -> tuple[Figure, ...]:
@@ -132,10 +136,13 @@ def spec_text(run: Run) -> str:
     return orjson.dumps(write_spec(run.spec), option=orjson.OPT_INDENT_2).decode()
 
 
-def _trial_words(run: Run, trial: int | None) -> str:
+def _trial_words(run: Run, trial: int | None, timeline: Figure | None) -> str:
     if len(run.trials) < 2:
-        return "Each second of the window."
-    return f"Trial {trial} of {len(run.trials)}." if trial else "All trials, one after the other."
+        which = "Each second of the window."
+    else:
+        many = len(run.trials)
+        which = f"Trial {trial} of {many}." if trial else "All trials, one after the other."
+    return f"{which} {reading_words(timeline)}".strip() if timeline else which
 
 
 def _trial_links(run: Run, trial: int | None) -> tuple[TrialLink, ...]:

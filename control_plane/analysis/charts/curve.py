@@ -1,13 +1,15 @@
 """One distribution in a figure: a run of a comparison, or a stream of one run."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
 from control_plane.analysis.charts.axes import PERCENTILE_TICKS
 from control_plane.analysis.charts.figure import fitted
+from control_plane.analysis.clocks import two_clocks
 from control_plane.analysis.comparison import invalid
 from control_plane.analysis.labels import RunLabel
 from control_plane.domain.histogram import Histogram
@@ -22,7 +24,10 @@ FADED = 0.4
 
 @dataclass(frozen=True)
 class Curve:
-    """`samples` are response times. `short` names it in titles; `id` is run or stream."""
+    """`samples` are response times, or those on the service clock of the same requests.
+
+    `short` names it in titles; `id` is run or stream.
+    """
 
     id: str
     name: str
@@ -33,6 +38,7 @@ class Curve:
     samples: Histogram
     dashed: bool = False
     believed: bool = True
+    clock: Literal["response", "service"] = "response"
 
     @property
     def opacity(self) -> float:
@@ -87,3 +93,24 @@ def curves_of_streams(detail: RunDetail) -> tuple[Curve, ...]:
         )
         for index, (name, one) in enumerate(chosen)
     )
+
+
+def with_service(curves: Sequence[Curve], detail: RunDetail) -> tuple[Curve, ...]:
+    """Beside the curve of each stream in which requests waited to be sent, its service time."""
+    found: list[Curve] = []
+    for curve in curves:
+        if not two_clocks(detail.streams[curve.id]):
+            found.append(curve)
+            continue
+        before = f"{curve.name} " if len(curves) > 1 else ""
+        service = replace(
+            curve,
+            name=f"{before}service time",
+            short=f"{before}service",
+            samples=detail.streams[curve.id].service,
+            symbol=f"{curve.symbol}-open",
+            dashed=True,
+            clock="service",
+        )
+        found += [replace(curve, name=f"{before}response time"), service]
+    return tuple(found)

@@ -14,7 +14,7 @@ from control_plane.domain.units import SPACE
 MOST_COLUMNS = 240
 """Longer windows are shown in columns of two seconds, or more."""
 
-CELL = 5
+CELL = 4
 """Least height of a cell in pixels."""
 
 PER_DECADE = (40, 20, 10, 5)

@@ -39,7 +39,8 @@ class Strip:
 
     @property
     def short(self) -> str:
-        return f"{self.name.removesuffix(' CPU')} {self.shown.removeprefix('up to ')}"
+        name = self.name.removesuffix(" CPU").removeprefix("loop ")
+        return f"{name} {self.shown.removeprefix('up to ')}"
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from control_plane.domain.units import SPACE, count, figures, rate, seconds, sha
 WEIGHTS = {"p50": 2.5, "p95": 1.5, "p99": 0.9}
 """Line widths: percentiles are one colour in three weights."""
 
-OVER_HEAT = {"p50": 1.75, "p99": 1.0}
+OVER_HEAT = {"p50": 1.5, "p99": 1.0}
 """Line widths over a heat map."""
 
 JUMP = 3

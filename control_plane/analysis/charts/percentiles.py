@@ -49,7 +49,7 @@ def percentile_chart(curves: Sequence[Curve]) -> Figure:
     data = [trace for curve, points in drawn for trace in _traces(curve, *points)]
     note = [_dotted_note()] if any(_fades(curve) for curve, _ in drawn) else []
     believed = [curve for curve in curves if curve.believed]
-    title, rest = _title(believed) if believed or not curves else DOUBTED
+    title, rest = _title_of(believed) if believed or not curves else DOUBTED
     return Figure(
         name="percentiles",
         title=title,
@@ -161,6 +161,17 @@ def _dotted_note() -> Plot:
         yanchor="bottom",
         font={"color": "$ink-3", "size": 11},
     )
+
+
+def _title_of(curves: Sequence[Curve]) -> tuple[str, str]:
+    """Of the response times; where one stream has two clocks, of what lies between them."""
+    response = [curve for curve in curves if curve.clock == "response"]
+    service = [curve for curve in curves if curve.clock == "service"]
+    if len(response) != 1 or not service or not (ticks := _common_ticks(curves)):
+        return _title(response)
+    last = ticks[-1]
+    added_s = response[0].ticks[last] - service[0].ticks[last]
+    return f"Waiting to be sent adds {seconds(max(added_s, 0))} at {last}", ""
 
 
 def _title(curves: Sequence[Curve]) -> tuple[str, str]:

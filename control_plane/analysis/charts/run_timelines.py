@@ -38,8 +38,17 @@ STRIP = 13
 GAP = 0.04
 """Part of the height between the response times and the strips."""
 
+ROOM = 0.2
+"""Decades below the lowest line, for its label."""
+
 HEATS_UP_TO = 2
 """So many runs are drawn as heat maps; more as the area from p50 to p99."""
+
+READING = {
+    True: "Fuller blue: more requests in that second; lines: p50 and p99.",
+    False: "p50 to p99 of each second.",
+}
+"""How to read response times, by whether they are heat maps."""
 
 _COLOURS = [
     [0.0, "$well"],
@@ -59,7 +68,8 @@ def run_timelines(
     known = [
         value for lane in drawn for value in (_extremes(lane) if heats else _percentiles(lane))
     ]
-    bounds = log_range(min(known, default=0.001), max(known, default=1.0))
+    low, high = log_range(min(known, default=0.001), max(known, default=1.0))
+    bounds = (low - (0 if heats else ROOM), high)
     return tuple(_figure(lane, longest, bounds, heats=heats) for lane in drawn)
 
 

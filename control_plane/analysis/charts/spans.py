@@ -1,13 +1,13 @@
 """When the server could not go on: its event loop stood still, or its thread pool was full."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from control_plane.analysis.causes.blocked import STALL_S
 from control_plane.analysis.charts.figure import Plot
 from control_plane.analysis.charts.track import Segment
-from control_plane.domain.result import Gauges, WorkerSeries
+from control_plane.domain.result import Cause, Gauges, WorkerSeries
 
-LAG_LIMIT_S = 0.1
-"""What asyncio calls a slow callback in its debug mode (`loop.slow_callback_duration`)."""
+LAG_LIMIT_S = STALL_S
 
 NEAREST = 1 / 700
 """Spans closer than this part of the axis are drawn as one: a pixel."""
@@ -15,12 +15,19 @@ NEAREST = 1 / 700
 Span = tuple[float, float]
 
 
-def spans(track: Sequence[Segment], gauges: Sequence[Gauges]) -> list[Span]:
-    """Begin and end in seconds of the axis, in order, apart from each other."""
+def spans(
+    track: Sequence[Segment], gauges: Sequence[Gauges], causes: Sequence[Cause] = ()
+) -> list[Span]:
+    """Begin and end in seconds of the axis, in order, apart from each other.
+
+    Of the causes that were found; of all where none was judged.
+    """
+    kinds = {one.cause for one in causes if one.found} if causes else SEEN.keys()
     found = [
         (segment.start_s + low, min(segment.start_s + high, segment.end_s))
         for segment, one in zip(track, gauges, strict=False)
-        for low, high in (*_stalls(one), *_lags(one), *_waits(one))
+        for kind in SEEN.keys() & kinds
+        for low, high in SEEN[kind](one)
     ]
     return merged([(low, high) for low, high in found if high > low], 0.0)
 
@@ -55,6 +62,11 @@ def _stalls(gauges: Gauges) -> Iterator[Span]:
         yield one.at_s, one.at_s + one.duration_s
 
 
+def _blocked(gauges: Gauges) -> Iterator[Span]:
+    yield from _stalls(gauges)
+    yield from _lags(gauges)
+
+
 def _lags(gauges: Gauges) -> Iterator[Span]:
     """Samples above the limit in which no stall was seen: those are known more exactly."""
     known = list(_stalls(gauges))
@@ -84,3 +96,10 @@ def _samples(gauges: Gauges, chosen: Sequence[bool]) -> Iterator[Span]:
     for index, one in enumerate(chosen):
         if one:
             yield index * gauges.interval_s, (index + 1) * gauges.interval_s
+
+
+SEEN: dict[str, Callable[[Gauges], Iterator[Span]]] = {
+    "loop_blocked": _blocked,
+    "pool_exhausted": _waits,
+}
+"""The causes that have a begin and an end in time."""

@@ -20,7 +20,7 @@ from control_plane.analysis.charts.panels import (
     response_panel,
     throughput_panel,
 )
-from control_plane.analysis.charts.spans import bands, spans
+from control_plane.analysis.charts.spans import Span, bands, spans
 from control_plane.analysis.charts.timeline_table import timeline_table
 from control_plane.analysis.charts.track import Segment, begin_s, end_s, placed, starts
 from control_plane.analysis.charts.warmup import warmup_fields
@@ -50,7 +50,7 @@ def timeline_chart(detail: RunDetail, trial: int | None = None) -> Figure:
     height = _height(panels)
     x = window_axis(end_s(longest) or 1.0, begin_s(longest))
     drawn = stacked(panels, x, height)
-    _add_spans(drawn, longest, gauges)
+    _add_spans(drawn, longest, spans(longest, gauges, detail.run.causes))
     title = _title(streams)
     return Figure(
         name="timeline",
@@ -61,6 +61,15 @@ def timeline_chart(detail: RunDetail, trial: int | None = None) -> Figure:
         table=timeline_table(detail, chosen),
         height=height,
     )
+
+
+def reading_words(figure: Figure) -> str:
+    """How to read what is drawn: a sentence for the heat map, and one for the bands."""
+    heat = any(trace["type"] == "heatmap" for trace in figure.plot["data"])
+    warm = any(shape["type"] == "path" for shape in figure.plot["layout"]["shapes"])
+    said = ["Fuller blue: more requests in that second."] if heat else []
+    said += ["Orange: requests could not go on."] if warm else []
+    return " ".join(said)
 
 
 def _streams(detail: RunDetail, chosen: slice) -> list[StreamTrack]:
@@ -129,14 +138,14 @@ def _height(panels: Sequence[Panel]) -> Height:
     return next((one for one in HEIGHTS if int(one[1:]) >= wanted), HEIGHTS[-1])
 
 
-def _add_spans(drawn: Plot, track: Sequence[Segment], gauges: Sequence[Gauges]) -> None:
+def _add_spans(drawn: Plot, track: Sequence[Segment], found: Sequence[Span]) -> None:
     """Warm where the server could not go on, grey before the windows, a hairline between trials."""
     layout = drawn["layout"]
     top = layout["yaxis"]["domain"][1]
     fields, labels = warmup_fields(track, top)
     length_s = end_s(track) - begin_s(track)
     edges = [_boundary(one.start_s - one.lead_s) for one in track[1:]]
-    layout["shapes"] += [*fields, *edges, *bands(spans(track, gauges), length_s, top)]
+    layout["shapes"] += [*fields, *edges, *bands(found, length_s, top)]
     for where in (layout, drawn["narrow"]):
         where["annotations"] += labels
 

@@ -4,7 +4,7 @@ import pytest
 
 from control_plane.analysis.charts.spans import LAG_LIMIT_S, bands, merged, spans
 from control_plane.analysis.charts.track import segments
-from control_plane.domain.result import Gauges, Stall, Timeline, WorkerSeries
+from control_plane.domain.result import Cause, Gauges, Stall, Timeline, WorkerSeries
 
 NONE = (None,) * 4
 
@@ -43,6 +43,23 @@ def test_a_stall_is_known_better_than_the_sample_that_shows_it():
 def test_a_stall_ends_with_its_trial_and_lies_in_it():
     gauges = Gauges(0.5, (), (), (Stall(7, 1.5, 9.0, ()),))
     assert spans(track(2), [Gauges(0.5, ()), gauges]) == [(3.5, 4.0)]
+
+
+@pytest.mark.parametrize(
+    ("causes", "expected"),
+    [
+        ((), [(0.1, 0.4), (1.0, 1.5)]),
+        ((Cause("loop_blocked", "", {}), Cause("pool_exhausted", "", {}, found=False)),
+         [(0.1, 0.4)]),
+        ((Cause("pool_exhausted", "", {}),), [(1.0, 1.5)]),
+        ((Cause("server_cpu", "", {}),), []),
+    ],
+)  # fmt: skip
+def test_what_was_ruled_out_is_not_warm(causes, expected):
+    full = worker(tokens_busy=(0, 0, 4, 0), tokens_waiting=(0, 0, 1, 0), tokens_total=4)
+    gauges = Gauges(0.5, (), (full,), (Stall(7, 0.1, 0.3, ()),))
+    found = spans(track(), [gauges], causes)
+    assert [list(map(float, one)) for one in found] == [pytest.approx(one) for one in expected]
 
 
 def test_spans_that_touch_become_one():
