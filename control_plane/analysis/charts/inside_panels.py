@@ -33,10 +33,10 @@ def lag_panel(track: Track, gauges: Inside) -> Panel | None:
     traces = fanned(in_unit, colour, 1.5, f"%{{y:,.3~r}}{SPACE}{unit}")
     if late and len(traces) == 1:
         traces[0] |= {"fill": "tozeroy", "fillcolor": "$cause/0.25"}
-    stalled_s = sum(one.duration_s for each in gauges for one in each.stalls)
+    blocked = _blocked_share(track, gauges)
     marks = [Mark(f"longest {seconds(longest)}", "", colour, longest * scale)]
-    if late and stalled_s:
-        marks.insert(0, Mark(f"stood still {seconds(stalled_s)}", "", colour, longest * scale))
+    if late and blocked:
+        marks.insert(0, Mark(f"blocked {share(min(blocked, 1))}", "", colour, longest * scale))
     axis = from_zero(longest * scale, nticks=3, ticksuffix=f"{SPACE}{unit}")
     limit = LAG_LIMIT_S * scale if late else None
     return Panel("Event-loop lag", axis, traces, marks, weight=1.2, limit=limit)
@@ -96,6 +96,15 @@ def flight_panel(track: Track, gauges: Inside) -> Panel | None:
     marks = [Mark(f"at most {count(most)}", "", "$ink", most)]
     traces = fanned(lines, "$ink", 1.5, "%{y}")
     return Panel("Requests in flight, each worker", from_zero(most, nticks=3), traces, marks)
+
+
+def _blocked_share(track: Track, gauges: Inside) -> float:
+    """Of the time of all workers, in stalls that were seen."""
+    stalled_s = sum(one.duration_s for each in gauges for one in each.stalls)
+    watched_s = sum(
+        segment.length_s * len(each.workers) for segment, each in zip(track, gauges, strict=False)
+    )
+    return stalled_s / watched_s if watched_s else 0.0
 
 
 def _each(gauges: Gauges, name: str) -> list[Values]:
