@@ -1,21 +1,15 @@
 """The look inside of real targets, each server once."""
 
-import asyncio
-import os
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-import requests
 
-from control_plane.domain.result import Gauges
 from control_plane.domain.spec import Target
 from control_plane.targets.catalogue import CATALOGUE
 from control_plane.targets.inside.looplab_probe.layout import PERIOD_NS
-from control_plane.targets.running import StartedTarget
-from control_plane.targets.watch import Watch
 from tests.targets.place import Site
+from tests.targets.window import asked, completed, watched
 
 EACH_SERVER = {
     (known.target.server, known.target.worker): known.target for known in reversed(CATALOGUE)
@@ -33,33 +27,6 @@ def name(target: Target) -> str:
     return "-".join([*filter(None, parts), "reload" * bool(target.reload)])
 
 
-async def watched(
-    target: StartedTarget, work: Callable[[], None], enough: Callable[[Gauges], bool]
-) -> Gauges:
-    """What was seen in a window around `work`, once it is `enough`."""
-    watch = Watch(target.pids, [os.getpid()], 0, target.inside)
-    watch.open_window()
-    await asyncio.to_thread(work)
-    async with asyncio.timeout(10):
-        while not enough(watch.gauges_so_far()):
-            await asyncio.sleep(0.02)
-    return watch.close_window().gauges
-
-
-def asked(url: str, *paths: str) -> Callable[[], None]:
-    def work() -> None:
-        with requests.Session() as session:
-            session.trust_env = False
-            for path in paths:
-                session.get(url + path, timeout=10)
-
-    return work
-
-
-def completed(gauges: Gauges) -> int:
-    return sum(count or 0 for one in gauges.workers for count in one.completed)
-
-
 @pytest.mark.parametrize("target", SERVERS, ids=name)
 async def test_each_server_is_looked_into(site: Site, target: Target) -> None:
     async with site.running("inside", target) as started:
@@ -75,7 +42,7 @@ async def test_each_server_is_looked_into(site: Site, target: Target) -> None:
         <= max(lag or 0 for one in workers for lag in one.loop_lag_s)
         < taken_s
     )
-    assert all(one.tokens_total is None for one in workers)
+    assert all(one.tokens_total == 40 for one in workers)
 
 
 async def test_without_the_probe_nothing_is_seen(site: Site) -> None:

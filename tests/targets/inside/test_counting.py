@@ -1,0 +1,53 @@
+"""The counted application is the application, as far as its server can tell."""
+
+from typing import Any
+
+from control_plane.targets.inside.looplab_probe.counting import counted
+from control_plane.targets.inside.looplab_probe.heart import HEART
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    for message in scope["sent"]:
+        await send(message)
+
+
+class Server:
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+
+    async def receive(self) -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Any) -> None:
+        self.sent.append(message)
+
+
+async def test_what_is_sent_arrives_unchanged_and_is_counted_once() -> None:
+    begun, answered, server = HEART.begun, HEART.answered, Server()
+    body = {"type": "http.response.body", "body": b"x"}
+    sent = [{"type": "http.response.start"}, {**body, "more_body": True}, body, body]
+    await counted(app)({"type": "http", "sent": sent}, server.receive, server.send)
+    assert all(one is other for one, other in zip(server.sent, sent, strict=True))
+    assert (HEART.begun - begun, HEART.answered - answered) == (1, 1)
+
+
+async def test_other_scopes_get_the_server_itself() -> None:
+    async def same(scope: Any, receive: Any, send: Any) -> None:
+        assert (receive, send) == (server.receive, server.send)
+
+    server = Server()
+    await counted(same)({"type": "websocket"}, server.receive, server.send)
+
+
+async def test_a_request_without_an_answer_is_over_with_its_application() -> None:
+    before = HEART.begun - HEART.answered
+    await counted(app)({"type": "http", "sent": []}, None, Server().send)
+    assert HEART.begun - HEART.answered == before
+
+
+def test_what_is_no_application_and_what_is_counted_stay() -> None:
+    nothing: Any = ["no application"]
+    assert counted(nothing) is nothing
+    assert counted(counted(app)) is not app
+    once = counted(app)
+    assert counted(once) is once

@@ -1,0 +1,121 @@
+"""Targets made to show what can be seen inside of them."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
+
+import pytest
+
+from control_plane.domain.result import Gauges, Stall
+from control_plane.domain.spec import Target
+from tests.targets.place import APPLICATIONS, Site, ask
+from tests.targets.test_guard import workers_of
+from tests.targets.window import asked, completed, watched
+
+if sys.platform != "linux":
+    pytest.skip("targets are started on Linux only", allow_module_level=True)
+
+
+def line_of(text: str) -> int:
+    lines = (APPLICATIONS / "inside.py").read_text(encoding="utf-8").splitlines()
+    return next(number for number, line in enumerate(lines, 1) if text in line)
+
+
+def at_once(url: str, path: str, times: int) -> Callable[[], None]:
+    def work() -> None:
+        with ThreadPoolExecutor(times) as pool:
+            list(pool.map(lambda one: one(), repeat(asked(url, path), times)))
+
+    return work
+
+
+def longest(gauges: Gauges) -> Stall:
+    return max(gauges.stalls, key=lambda stall: stall.duration_s)
+
+
+async def test_a_stall_names_the_line_in_which_the_loop_stood_still(site: Site) -> None:
+    async with site.running("inside") as started:
+        gauges = await watched(
+            started, asked(started.url, "/sleep"), lambda seen: completed(seen) == 1
+        )
+    (worker,), stall = gauges.workers, longest(gauges)
+    assert stall.stack[0] == f"inside.py:{line_of('time.sleep(0.3)')} sleep"
+    assert not any("looplab_probe" in frame for frame in stall.stack)
+    assert stall.worker == worker.pid
+    assert stall.samples >= stall.alike >= 1
+    assert max(filter(None, worker.loop_lag_s)) == stall.duration_s
+    assert worker.stalled_s == pytest.approx(sum(one.duration_s for one in gauges.stalls))
+
+
+async def test_a_loop_that_holds_the_interpreter_is_seen_while_it_does(site: Site) -> None:
+    """Nothing of Python runs meanwhile: the reader compares the last beat with its own clock."""
+    async with site.running("inside") as started:
+        held = await watched(started, asked(started.url, "/hold"), lambda seen: bool(seen.stalls))
+    stall = longest(held)
+    assert completed(held) == 0
+    assert "json/decoder.py" in stall.stack[0]
+    assert f"inside.py:{line_of('json.loads(LARGE)')} hold" in stall.stack
+    assert stall.at_s + stall.duration_s == pytest.approx(held.interval_s, rel=1)
+
+
+async def test_a_full_pool_shows_who_waits(site: Site) -> None:
+    def full(seen: Gauges) -> bool:
+        (worker,) = seen.workers
+        found = zip(worker.tokens_busy, worker.tokens_waiting, worker.in_flight, strict=True)
+        return worker.tokens_total == 2 and (2, 3, 5) in found
+
+    async with site.running("inside") as started:
+        await watched(started, at_once(started.url, "/thread", 5), full)
+        ended = await watched(started, asked(started.url, "/"), lambda seen: completed(seen) > 0)
+    assert ended.workers[0].tokens_busy[-1] == ended.workers[0].in_flight[-1] == 0
+
+
+async def test_collections_and_requests_are_counted(site: Site) -> None:
+    """One that fails is over, and so is one whose application goes on after the answer."""
+    paths = ["/", "/collect", "/fail", "/after", "/"]
+    async with site.running("inside") as started:
+        gauges = await watched(
+            started, asked(started.url, *paths), lambda seen: completed(seen) == len(paths)
+        )
+        assert not any("looplab_probe" in line for line in started.log())
+    (worker,) = gauges.workers
+    assert worker.in_flight[-1] == 0
+    assert sum(spent or 0 for spent in worker.gc_s) > 0.001
+
+
+async def test_an_alarm_of_the_application_is_its_own(site: Site) -> None:
+    async with site.running("inside") as started:
+        ask(started.url, "/set")
+        gauges = await watched(
+            started, asked(started.url, "/sleep"), lambda seen: completed(seen) == 1
+        )
+        assert ask(started.url, "/alarm") == [0, True]
+    assert longest(gauges).stack == ()
+
+
+async def test_a_probe_that_cannot_write_does_no_harm(site: Site) -> None:
+    async with site.running("spoiling") as started:
+        assert ask(started.url, "/sleep") == []
+        gauges = await watched(started, asked(started.url, "/"), lambda _: True)
+        assert started.failure() is None
+    assert (gauges.workers, gauges.stalls) == ((), ())
+
+
+async def test_a_worker_that_died_is_not_late(site: Site) -> None:
+    async with site.running("inside", Target(workers=2)) as started:
+        before = workers_of(started)
+        killed = asyncio.to_thread(os.kill, min(before), signal.SIGKILL)
+
+        def replaced(seen: Gauges) -> bool:
+            late = [one for one in seen.workers if one.pid not in before]
+            return bool(late) and late[0].in_flight[-1] is not None
+
+        gauges = await watched(started, lambda: asyncio.run(killed), replaced)
+    series = {one.pid: one for one in gauges.workers}
+    assert len(series) == 3
+    assert series[min(before)].loop_lag_s[-1] is None
+    assert series[max(before)].in_flight[-1] is not None

@@ -1,0 +1,71 @@
+"""The timer of the stacks, in interpreters of their own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from control_plane.targets.frames import stacks_in
+from control_plane.targets.variables import INSIDE
+
+BEATING = """
+import asyncio, atexit, os, sys, threading, time
+from looplab_probe.counting import counted
+atexit.register(time.sleep, 0.4)
+
+async def app(scope, receive, send):
+    {work}
+
+async def main():
+    await counted(app)({{"type": "http"}}, None, None)
+    await asyncio.sleep(0.05)
+
+asyncio.run(main())
+"""
+
+
+def run(folder: Path, work: str) -> tuple[int, bytes]:
+    """The exit code, and all stacks that were written."""
+    environment = {"PYTHONPATH": str(INSIDE), "LOOPLAB_INSIDE": str(folder)}
+    done = subprocess.run(
+        [sys.executable, "-c", BEATING.format(work=work)], env=environment, timeout=30, check=False
+    )
+    return done.returncode, b"".join(path.read_bytes() for path in folder.glob("*.stacks"))
+
+
+def test_the_process_ends_as_it_would_without(tmp_path: Path) -> None:
+    """The interpreter gives SIGALRM its deadly meaning back while it ends."""
+    code, written = run(tmp_path, "await asyncio.sleep(0.05)")
+    assert (code, written) == (0, b"")
+
+
+BUSY = """
+    stop = time.monotonic() + 0.9
+    def churn(depth):
+        while time.monotonic() < stop:
+            sorted(range(99)) if depth > 20 else churn(depth + 1)
+    threads = [threading.Thread(target=churn, args=(0,)) for _ in range(4)]
+    [thread.start() for thread in threads]
+    churn(0)
+    [thread.join() for thread in threads]
+"""
+
+
+def test_a_busy_process_with_threads_survives_its_stacks(tmp_path: Path) -> None:
+    code, written = run(tmp_path, BUSY)
+    assert code == 0
+    stacks = list(stacks_in(written, tmp_path))
+    assert len(stacks) >= 3
+    assert all(any(frame.endswith(" app") for frame in stack) for stack in stacks)
+
+
+def test_a_forked_child_keeps_nothing_of_it(tmp_path: Path) -> None:
+    work = """
+    if os.fork() == 0:
+        import signal
+        signal.alarm(1)
+        time.sleep(5)
+        os._exit(0)
+    ended = os.waitstatus_to_exitcode(os.wait()[1])
+    os._exit(0 if ended == -14 else 1)
+"""
+    assert run(tmp_path, work)[0] == 0

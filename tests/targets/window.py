@@ -1,0 +1,56 @@
+"""A window around some requests, and what was seen inside of the target meanwhile."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import requests
+
+from control_plane.domain.result import Gauges
+from control_plane.targets.beats import BeatFile
+from control_plane.targets.running import StartedTarget
+from control_plane.targets.watch import Watch
+from tests.targets.place import until
+
+
+async def watched(
+    target: StartedTarget, work: Callable[[], None], enough: Callable[[Gauges], bool]
+) -> Gauges:
+    """What was seen in a window around `work`, once it is `enough`."""
+    watch = Watch(target.pids, [os.getpid()], 0, target.inside)
+    told(target)
+    watch.open_window()
+    working = asyncio.create_task(asyncio.to_thread(work))
+    async with asyncio.timeout(10):
+        while not enough(watch.close_window().gauges):
+            await asyncio.sleep(0.02)
+    found = watch.close_window().gauges
+    await working
+    return found
+
+
+def told(target: StartedTarget) -> None:
+    """Wait for a beat of each worker, so that what was answered before the window is known."""
+    folder = target.inside.folder if target.inside else None
+    files = list(folder.glob("*.beats")) if folder else []
+    before = {path: beats_in(path) for path in files}
+    until(lambda: all(beats_in(path) > before[path] for path in files), lambda: "a beat", 5)
+
+
+def beats_in(path: Path) -> int:
+    return len(BeatFile(path).new())
+
+
+def asked(url: str, *paths: str) -> Callable[[], None]:
+    def work() -> None:
+        with requests.Session() as session:
+            session.trust_env = False
+            for path in paths:
+                session.get(url + path, timeout=10)
+
+    return work
+
+
+def completed(gauges: Gauges) -> int:
+    return sum(count or 0 for one in gauges.workers for count in one.completed)
