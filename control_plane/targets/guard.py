@@ -20,6 +20,8 @@ STDIN, STDOUT, LOG = 0, 1, 2
 GRACE_S = 0.5
 TICK_S = 0.5
 LOG_BYTES = 1_000_000
+INSIDE_FOLDER, STACKS_SUFFIX = "inside", ".stacks"
+"""Where in the target's folder its workers write what is seen inside of them."""
 OPEN_FILES = 65_536
 
 _SET_PARENT_DEATH_SIGNAL = 1
@@ -38,7 +40,7 @@ def main(cores: str, folder: str, command: list[str]) -> None:
     server = start(command, _numbers(cores))
     tell(f"started {server}")
     pidfd = os.pidfd_open(server)
-    if asked_to_stop(server, pidfd):
+    if asked_to_stop(server, pidfd, folder):
         terminate(server, pidfd)
     tell_outcome(server)
     end_all(server)
@@ -90,7 +92,7 @@ def _set_limits() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
-def asked_to_stop(server: int, pidfd: int) -> bool:
+def asked_to_stop(server: int, pidfd: int, folder: str) -> bool:
     """Wait until the server ends or standard input speaks: True for `stop`, False for an end."""
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
@@ -102,7 +104,8 @@ def asked_to_stop(server: int, pidfd: int) -> bool:
         if STDIN in ready:
             return os.read(STDIN, 64).startswith(b"stop")
         reap_orphans(server)
-        bound_log()
+        bound(LOG)
+        bound_stacks(os.path.join(folder, INSIDE_FOLDER))
 
 
 def terminate(server: int, pidfd: int) -> None:
@@ -164,12 +167,24 @@ def reap_orphans(server: int) -> None:
         os.waitpid(ended.si_pid, 0)
 
 
-def bound_log() -> None:
-    """Give back the memory of all but the newest bytes of the log; offsets stay as they are."""
-    facts = os.fstat(LOG)
+def bound(descriptor: int) -> None:
+    """Give back the space of all but the newest bytes; offsets stay as they are."""
+    facts = os.fstat(descriptor)
     if facts.st_blocks * 512 > 2 * LOG_BYTES:
         stale = ctypes.c_int64(facts.st_size - LOG_BYTES)
-        _libc.fallocate(LOG, _PUNCH_HOLE_KEEP_SIZE, ctypes.c_int64(0), stale)
+        _libc.fallocate(descriptor, _PUNCH_HOLE_KEEP_SIZE, ctypes.c_int64(0), stale)
+
+
+def bound_stacks(folder: str) -> None:
+    """Those of an event loop that stands still for hours, whether or not they are read."""
+    try:
+        for name in os.listdir(folder):
+            if name.endswith(STACKS_SUFFIX):
+                descriptor = os.open(os.path.join(folder, name), os.O_WRONLY)
+                bound(descriptor)
+                os.close(descriptor)
+    except FileNotFoundError:
+        return
 
 
 def tell_outcome(server: int) -> None:

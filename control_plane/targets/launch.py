@@ -14,6 +14,7 @@ from control_plane.targets.address import free_ports, listening_host
 from control_plane.targets.application import Application, bundled, scratch_folder
 from control_plane.targets.command import arguments, shown_command
 from control_plane.targets.external import reach
+from control_plane.targets.guard import INSIDE_FOLDER
 from control_plane.targets.inside.looplab_probe.layout import FOLDER_VARIABLE
 from control_plane.targets.prerequisites import missing
 from control_plane.targets.probe_reader import Inside
@@ -25,7 +26,6 @@ from control_plane.targets.variables import environment_of, secrets_of
 
 __all__ = ["Place", "RunningTarget", "reach", "start", "start_application"]
 
-INSIDE_FOLDER = "inside"
 TRIES = 3
 """How many ports are tried when others have them."""
 

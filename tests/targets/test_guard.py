@@ -17,6 +17,7 @@ import requests
 from control_plane.domain.spec import Target
 from control_plane.targets import listeners, tree
 from control_plane.targets.guard import LOG_BYTES
+from control_plane.targets.inside.looplab_probe.layout import STACKS_SUFFIX
 from tests.targets.place import GONE_S, Site, ask, listening, until
 
 ROOT = Path(__file__).parents[2]
@@ -202,6 +203,16 @@ async def test_a_log_that_is_never_read_stays_small(site: Site) -> None:
         assert "line 199999 of a server that prints a lot" in started.log(5)
         assert len(started.log(1_000)) == 200
     assert len(started.log(1)) == 1
+
+
+async def test_stacks_that_are_never_read_stay_small(site: Site) -> None:
+    async with site.running("probe") as started:
+        assert started.inside is not None
+        stacks = started.inside.folder / f"1{STACKS_SUFFIX}"
+        stacks.write_bytes(b"x" * 4 * LOG_BYTES)
+        until(lambda: stacks.stat().st_blocks * 512 <= 2 * LOG_BYTES, lambda: "it is bounded", 3)
+        assert stacks.stat().st_size == 4 * LOG_BYTES
+        assert stacks.read_bytes().strip(b"\0") == b"x" * LOG_BYTES
 
 
 async def test_orphans_of_the_server_are_reaped(site: Site) -> None:
