@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from control_plane.analysis.causes.words import clause
 from control_plane.analysis.comparison import PRIMARY, Comparison, Row, invalid, stream_of, suspect
 from control_plane.analysis.gates import GATES
 from control_plane.analysis.labels import RunLabel
@@ -41,8 +42,8 @@ def catch(comparison: Comparison) -> Sentence:
     """The second sentence: who takes no part, who is suspect, and what throughput hides."""
     found = [*list(_set_aside(comparison))[:2], *_suspects(comparison)]
     row = primary_row(comparison)
-    if row and (alone := _quickest_alone(comparison, row)):
-        found.append(alone)
+    if row:
+        found += filter(None, (_held_back(comparison, row), _quickest_alone(comparison, row)))
     spaced = [sentence(" ", one) if index else one for index, one in enumerate(found)]
     return sentence(*spaced)
 
@@ -172,6 +173,16 @@ def _together(labels: list[RunLabel]) -> Sentence:
     *first, last = labels
     parts = [part for label in first for part in (", ", label)]
     return sentence(*parts[1:], " and ", last)
+
+
+def _held_back(comparison: Comparison, row: Row) -> Sentence:
+    """The first cause of the run that serves least, unless the one that serves most shares it."""
+    able = [one.id for one, _ in _contenders(comparison, row)] + [comparison.baseline]
+    by_rate = sorted(able, key=lambda run_id: row.values[run_id] or 0.0)
+    slow, quick = comparison.run(by_rate[0]), comparison.run(by_rate[-1])
+    shared = {one.cause for one in quick.causes if one.found}
+    own = [one for one in slow.causes if one.found and one.cause not in shared]
+    return sentence("In ", comparison.label(slow.id), f" {clause(own[0])}.") if own else ()
 
 
 def _quickest_alone(comparison: Comparison, row: Row) -> Sentence:

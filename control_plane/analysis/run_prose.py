@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from control_plane.analysis.causes.words import clause
 from control_plane.analysis.gates import GATES
 from control_plane.analysis.sentence import Sentence, listed, number, sentence
 from control_plane.analysis.summary import mean_with_waiting_s
@@ -43,10 +44,18 @@ def headline(run: Run) -> Sentence:
     median = sentence(f"Half of the {done}{which} answer in ", number(seconds(times.p50)))
     tail = far_percentile(times)
     if tail is None:
-        return sentence(median, ", the slowest in ", number(seconds(times.max)), ".")
+        return sentence(median, ", the slowest in ", number(seconds(times.max)), _because(run))
     value_s: float = getattr(times, tail[0])
     but = "but " if value_s > FAR_APART * times.p50 else ""
-    return sentence(median, f", {but}{tail[1]} takes over ", number(seconds(value_s)), ".")
+    return sentence(
+        median, f", {but}{tail[1]} takes over ", number(seconds(value_s)), _because(run)
+    )
+
+
+def _because(run: Run) -> str:
+    """The end of the sentence, with the first cause; a busy client is a reason to doubt instead."""
+    found = [one for one in run.causes if one.found and one.cause != "client_limited"]
+    return f": {clause(found[0])}." if found else "."
 
 
 def lede(run: Run) -> str:

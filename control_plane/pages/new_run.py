@@ -2,16 +2,17 @@
 
 import secrets
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, get_args
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from control_plane.access.faults import status_of
+from control_plane.analysis.causes.remedies import Remedy, remedies
 from control_plane.domain.errors import Conflict, InvalidInput, LooplabError, QueueFull
 from control_plane.domain.reading import Document, read_document, write_spec
 from control_plane.domain.run import Run
-from control_plane.domain.spec import Spec
+from control_plane.domain.spec import Spec, Strategy
 from control_plane.jobs.desk import Desk
 from control_plane.jobs.naming import title_of
 from control_plane.pages.changes import changed
@@ -59,6 +60,7 @@ class Begin:
 
     preset: Name = "items"
     run: Annotated[Name, Query(alias="from")] = ""
+    remedy: Annotated[Name, Query(alias="try")] = ""
     endpoint: Name = ""
     configuration: Name = ""
     application: Name = ""
@@ -69,7 +71,7 @@ def new_run(
     request: Request, store: StoreDep, desk: DeskDep, begin: Annotated[Begin, Depends()]
 ) -> Response:
     if begin.run:
-        return _form_page(request, _from_run(_known(store, begin.run).spec, desk))
+        return _form_page(request, _from_run(_known(store, begin.run), begin.remedy, desk))
     form = _begun(begin, desk)
     if begin.configuration:
         ticked = {"target": ("bundled",), "target.configuration": (begin.configuration,)}
@@ -175,14 +177,28 @@ def _document_form(document: Document, desk: Desk) -> Given:
     return form_of(_untitled(spec, desk), desk.configurations())
 
 
-def _from_run(spec: Spec, desk: Desk) -> NewRunPage:
-    untitled = _untitled(spec, desk)
-    shown = new_run_page(form_of(untitled, desk.configurations()), desk, new_key())
+def _from_run(run: Run, remedy: str, desk: Desk) -> NewRunPage:
+    """A remedy that the run does not ask for any more changes nothing."""
+    spec, notice = _untitled(run.spec, desk), None
+    for one in remedies(spec, run.causes, get_args(Strategy)):
+        if one.key == remedy:
+            title = f"One change to run {run.id}: {one.label}"
+            spec, notice = (
+                _retitled(one),
+                Notice(title, "Everything else is as it was.", plain=True),
+            )
+    shown = new_run_page(form_of(spec, desk.configurations()), desk, new_key())
     if shown_whole(spec):
-        return shown
+        return replace(shown, notice=notice)
     text = "The form has no fields for cores by number. The spec below the form says all of it."
     notice = Notice("This run says more than the form can", text)
-    return replace(shown, notice=notice, written=written(write_spec(untitled)))
+    return replace(shown, notice=notice, written=written(write_spec(spec)))
+
+
+def _retitled(remedy: Remedy) -> Spec:
+    """A title that a person gave says what the run was before the change."""
+    title = remedy.spec.title
+    return replace(remedy.spec, title=f"{title[:150]} → {remedy.label}" if title else "")
 
 
 def _untitled(spec: Spec, desk: Desk) -> Spec:

@@ -19,8 +19,11 @@ NEW_VALUE = {"kind": "integer", "low": "1", "high": "1000"}
 
 @dataclass(frozen=True)
 class Notice:
+    """`plain`: nothing is wrong, and the spec below the form follows its fields."""
+
     title: str
     text: str
+    plain: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from control_plane.analysis.causes.words import CAUSES
 from control_plane.analysis.charts.sparkline import Sparkline, sparkline
 from control_plane.analysis.support import support_level
 from control_plane.analysis.validity import ERRORS_SUSPECT
@@ -39,7 +40,7 @@ class Numbers:
 
 @dataclass(frozen=True)
 class RunRow:
-    """`numbers` None: `words` stand in their place, why there are none."""
+    """`numbers` None: `words` stand in their place, why there are none. `cause` may be empty."""
 
     id: str
     title: str
@@ -51,6 +52,7 @@ class RunRow:
     concurrency: int
     numbers: Numbers | None
     words: str
+    cause: str
     created_at: datetime
 
 
@@ -68,6 +70,7 @@ def run_row(run: Run, name_of: NameOf, progress: Progress | None = None) -> RunR
         concurrency=max(concurrency_of(stream.load) for stream in run.spec.workload.streams),
         numbers=_numbers(summary, invalid=outcome == "invalid") if summary else None,
         words=_words(run, progress),
+        cause=_cause(run),
         created_at=run.created_at,
     )
 
@@ -96,6 +99,13 @@ def _errors(summary: Summary) -> Number:
     if (summary.error_share or 0.0) > ERRORS_SUSPECT:
         return Number(share(summary.error_share), "alarm")
     return Number(count(sum(summary.errors.values())))
+
+
+def _cause(run: Run) -> str:
+    """The first that was found; that a processor was the limit is nothing to point out."""
+    usual = {"server_cpu", "client_limited"}
+    found = (one.cause for one in run.causes if one.found and one.cause not in usual)
+    return next((CAUSES[one].short for one in found), "")
 
 
 def _words(run: Run, progress: Progress | None) -> str:

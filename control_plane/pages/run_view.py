@@ -26,6 +26,7 @@ from control_plane.pages.streams_table import StreamsTable, streams_table
 from control_plane.pages.tiles import Tile, run_tiles
 from control_plane.pages.trials_view import TrialsView, trials_view
 from control_plane.pages.view import View
+from control_plane.pages.why_view import WhyView, why_view
 
 TrialLink = tuple[str, str, bool]
 """Name and address of what can be drawn over time, and whether it is drawn now."""
@@ -50,6 +51,7 @@ class RunPage(View):
     banner: Banner | None
     again: bool
     tiles: tuple[Tile, ...]
+    why: WhyView | None
     timeline: Figure | None
     trial_words: str
     trial_links: tuple[TrialLink, ...]
@@ -91,6 +93,7 @@ def run_page(
         banner=banner(run),
         again=_disturbed(run),
         tiles=run_tiles(run.streams, invalid=invalid(run)) if run.streams else (),
+        why=why_view(detail),
         timeline=timeline,
         trial_words=_trial_words(run, trial, timeline),
         trial_links=_trial_links(run, trial),

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from control_plane.analysis.causes.words import CAUSES
 from control_plane.analysis.comparison import Comparison, stream_of
 from control_plane.analysis.gates import gate_rows
 from control_plane.analysis.labels import RunLabel
@@ -69,7 +70,11 @@ def strip(
         _column(comparison, chosen, run, stream, (progress.get(run.id), live.get(run.id)))
         for run in comparison.runs
     )
-    rows = (*_differing(comparison), *_duration(comparison.runs, stream))
+    rows = (
+        *_differing(comparison),
+        *_duration(comparison.runs, stream),
+        *_causes(comparison.runs),
+    )
     differing = len(comparison.differences) + len(comparison.environment)
     return Strip(columns, rows, max(0, differing - MOST_ROWS))
 
@@ -137,6 +142,21 @@ def _trial_seconds(run: Run, stream: str) -> str:
     if summary is None or not run.trials:
         return NONE
     return seconds(summary.duration_s / len(run.trials))
+
+
+def _causes(runs: Sequence[Run]) -> Iterator[StripRow]:
+    """What held each run back, where anything was found."""
+    texts = tuple(_cause(run) for run in runs)
+    if any(one.found for run in runs for one in run.causes):
+        yield StripRow("Cause", texts, differs=False)
+
+
+def _cause(run: Run) -> str:
+    found = [one for one in run.causes if one.found]
+    if not found:
+        return "none found" if run.causes else NONE
+    words = CAUSES[found[0].cause]
+    return f"{words.short}, {words.value(found[0].evidence)}"
 
 
 def _lowered(label: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 from control_plane.analysis.compare_prose import catch, no_verdict, shared_cause, title
 from control_plane.analysis.comparison import Comparison, compare
 from control_plane.analysis.sentence import Sentence, plain
-from control_plane.domain.result import Reason, Times, Validity
+from control_plane.domain.result import Cause, Reason, Times, Validity
 from control_plane.domain.run import Run
 from control_plane.domain.states import State
 from control_plane.domain.strategies import Strategy
@@ -15,6 +15,7 @@ from tests.analysis.samples import run, spec, summary, with_spaces
 
 INVALID = Validity("invalid", (Reason("errors", "invalid", "30 of 100 failed.", 0.3, 0.01),))
 SUSPECT = Validity("suspect", (Reason("client_cpu", "suspect", "Client CPU 100 %.", 1.0, 0.85),))
+BLOCKED = "In A blocking the event loop was blocked 5.0 % of the window."
 VERDICT = "One trial gives no verdict."
 
 
@@ -65,6 +66,29 @@ def test_a_second_clause_for_the_other_contender(per_s, clause):
     assert said(title(against_first(*runs))) == (
         f"C async served 7.5 times the requests per second of A blocking here{clause}. {VERDICT}"
     )
+
+
+@pytest.mark.parametrize(
+    ("slow", "quick", "words"),
+    [
+        (
+            "loop_blocked",
+            "server_cpu",
+            BLOCKED,
+        ),
+        ("loop_blocked", "loop_blocked", ""),
+        (None, "loop_blocked", ""),
+    ],
+)
+def test_the_slower_run_is_explained_by_what_it_has_alone(slow, quick, words):
+    def because(cause):
+        return (Cause(cause, "", {"blocked_share": 0.05}),) if cause else ()
+
+    runs = (
+        measured("blocking", 10, causes=because(slow)),
+        measured("async", 900, causes=because(quick)),
+    )
+    assert said(catch(against_first(*runs))) == words
 
 
 def test_runs_are_named_as_runs():

@@ -7,7 +7,7 @@ import pytest
 from control_plane.analysis.run_prose import banner, headline, lede, so_far
 from control_plane.analysis.sentence import plain
 from control_plane.domain.loads import Burst
-from control_plane.domain.result import Censored, Progress, Reason, Timeline, Times, Validity
+from control_plane.domain.result import Cause, Censored, Progress, Reason, Timeline, Times, Validity
 from control_plane.domain.run import Live, LiveStream, Run
 from control_plane.domain.spec import RequestClass, Stream, Workload
 from control_plane.domain.states import State
@@ -48,6 +48,19 @@ def headed(one: Run) -> str:
 )
 def test_the_furthest_percentile_with_support_makes_the_headline(found, sentence):
     assert headed(of(found)) == sentence
+
+
+@pytest.mark.parametrize(
+    ("cause", "found", "ending"),
+    [
+        ("loop_blocked", True, "13.2 ms: the event loop was blocked 53 % of the window."),
+        ("loop_blocked", False, "13.2 ms."),
+        ("client_limited", True, "13.2 ms."),
+    ],
+)
+def test_the_first_cause_ends_the_headline(cause, found, ending):
+    seen = Cause(cause, "", {"blocked_share": 0.53}, found)
+    assert headed(of(times(), causes=(seen,))).endswith(ending)
 
 
 def test_a_median_without_support_is_not_said():

@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
+from control_plane.domain.spec import Spec
 from control_plane.domain.states import State
 from control_plane.store.store import open_store
 from tests.builders import (
     ASYNC,
+    BLOCKED,
     ENVIRONMENT,
+    EXHAUSTED,
     FAILING,
     LARGE_BODIES,
     classic,
@@ -40,6 +43,8 @@ class Samples:
     failed: str
     interrupted: str
     elsewhere: str
+    asleep: str
+    exhausted: str
 
 
 def fill(folder: Path) -> Samples:
@@ -56,9 +61,21 @@ def fill(folder: Path) -> Samples:
             failed=ended(store, items(title="broken"), State.FAILED, BROKEN, BROKEN_LOG).id,
             interrupted=ended(store, items(title="cut"), State.INTERRUPTED, ended_early).id,
             elsewhere=finished(store, items(title="items, laptop"), ASYNC, laptop).id,
+            asleep=finished(store, _movies("sync", "movies blocked"), BLOCKED).id,
+            exhausted=finished(store, _movies("thread", "movies queued", threads=4), EXHAUSTED).id,
         )
     finally:
         store.close()
+
+
+def _movies(way: str, title: str, **target: Any) -> Spec:
+    stream = {
+        "name": "movies",
+        "requests": [{"path": f"/movies/{way}/1"}],
+        "load": {"model": "closed", "concurrency": 100},
+        "stop": {"duration_s": 10},
+    }
+    return items(title=title, trials=1, workload={"streams": [stream]}, target=target)
 
 
 @dataclass(frozen=True)

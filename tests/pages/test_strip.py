@@ -44,7 +44,9 @@ def test_rows_hold_only_what_differs_and_how_long_it_took() -> None:
     assert rows["Concurrency"] == ("1", "6", "100")
     assert rows["Strategy"] == ("blocking, requests", "threaded, requests", "async, aiohttp")
     assert [text.split()[1] for text in rows["24,999 requests in"]] == ["s", "s", "s"]
-    assert len(rows) == 3
+    assert rows["Cause"][0] == "none found"
+    assert rows["Cause"][1] == "client limited, 100\N{NO-BREAK SPACE}%"
+    assert len(rows) == 4
 
 
 def test_a_long_list_of_differences_is_cut() -> None:

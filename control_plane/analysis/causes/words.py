@@ -13,10 +13,12 @@ Say = Callable[[Facts], str]
 @dataclass(frozen=True)
 class Words:
     """`value` is the number that decided. `found` and `ruled_out` say what was seen, `detail`
-    the evidence behind it, which may be empty; all without a capital and a full stop.
+    the evidence behind it, which may be empty; all without a capital and a full stop. `short`
+    names it in a list.
     """
 
     label: str
+    short: str
     value: Say
     found: Say
     ruled_out: Say
@@ -51,9 +53,7 @@ def _count(facts: Facts, name: str) -> str:
 
 def _blocked(facts: Facts) -> str:
     loops = "event loops were" if _number(facts, "workers") > 1 else "event loop was"
-    longest = seconds(_number(facts, "longest_s"))
-    blocked = _share(facts, "blocked_share")
-    return f"the {loops} blocked {blocked} of the window, {longest} at the longest"
+    return f"the {loops} blocked {_share(facts, 'blocked_share')} of the window"
 
 
 def _loop_free(facts: Facts) -> str:
@@ -63,22 +63,28 @@ def _loop_free(facts: Facts) -> str:
     return f"the event loop was never blocked, and late by {late} at most"
 
 
+def _stalls(facts: Facts) -> str:
+    """Nothing where it was never blocked: then the lag is said instead."""
+    if not _number(facts, "blocked_share"):
+        return ""
+    longest = f"it stood still for {seconds(_number(facts, 'longest_s'))} at the longest"
+    return f"{_stacks(facts)}; {longest}" if _number(facts, "stacks") else longest
+
+
 def _stacks(facts: Facts) -> str:
     total = _count(facts, "stacks")
-    if not _number(facts, "stacks"):
-        return ""
     if facts["frame"] is None:
         return f"{total} sampled stacks have no place in common"
     return f"{_count(facts, 'stacks_there')} of {total} sampled stacks end in {facts['frame']}"
 
 
 def _threads(facts: Facts) -> str:
-    busy = _count(facts, "most_busy")
-    return f"{busy} of {_count(facts, 'threads')}" if facts["threads"] else busy
+    return _count(facts, "threads") if facts["threads"] else "the pool's"
 
 
 def _waited(facts: Facts) -> str:
-    return f"requests waited for a thread in {_share(facts, 'waiting_share')} of the samples"
+    share_waiting = _share(facts, "waiting_share")
+    return f"requests waited for one of {_threads(facts)} threads in {share_waiting} of the samples"
 
 
 def _no_wait(facts: Facts) -> str:
@@ -86,9 +92,11 @@ def _no_wait(facts: Facts) -> str:
 
 
 def _pool(facts: Facts) -> str:
-    waiting = _number(facts, "most_waiting")
-    queue = f"up to {count(waiting)} at once, with " if waiting else "at most "
-    return f"{queue}{_threads(facts)} threads busy"
+    if _number(facts, "waiting_share"):
+        return f"up to {_count(facts, 'most_waiting')} waited at once"
+    if not _number(facts, "most_busy"):
+        return f"none of {_threads(facts)} was busy"
+    return f"at most {_count(facts, 'most_busy')} of {_threads(facts)} were busy"
 
 
 def _cpu(facts: Facts) -> str:
@@ -140,6 +148,11 @@ def _client(facts: Facts) -> str:
     return f"the client used {_share(facts, 'cpu_share')} of one core"
 
 
+def _asked_less(facts: Facts) -> str:
+    limited = _number(facts, "cpu_share") >= _number(facts, "limit")
+    return "it may not have asked for all that the target could give" if limited else ""
+
+
 def _left_out(facts: Facts) -> str:
     connections = _count(facts, "connections")
     return f"{_count(facts, 'unserved')} of {connections} connections were never served"
@@ -154,16 +167,23 @@ def _others_served(facts: Facts) -> str:
 CAUSES: dict[str, Words] = {
     "loop_blocked": Words(
         "Event loop blocked",
+        "loop blocked",
         lambda facts: f"{_share(facts, 'blocked_share')} of window",
         _blocked,
         _loop_free,
-        _stacks,
+        _stalls,
     ),
     "pool_exhausted": Words(
-        "Thread pool full", lambda facts: f"{_threads(facts)} busy", _waited, _no_wait, _pool
+        "Thread pool full",
+        "pool full",
+        lambda facts: f"{_count(facts, 'most_busy')} of {_threads(facts)} busy",
+        _waited,
+        _no_wait,
+        _pool,
     ),
     "workers_uneven": Words(
         "Workers uneven",
+        "workers uneven",
         lambda facts: f"{_share(facts, 'busiest_share')} and {_share(facts, 'idlest_share')}",
         _uneven,
         _even,
@@ -171,25 +191,31 @@ CAUSES: dict[str, Words] = {
     ),
     "garbage_collection": Words(
         "Garbage collection",
+        "collections",
         lambda facts: f"{_share(facts, 'gc_share')} of window",
         _collected,
         _collected,
         _most_collected,
     ),
     "server_cpu": Words(
-        "Target CPU", lambda facts: _share(facts, "cpu_share"), _cpu, _cpu, _cpu_per_request
+        "Target CPU",
+        "target CPU",
+        lambda facts: _share(facts, "cpu_share"),
+        _cpu,
+        _cpu,
+        _cpu_per_request,
     ),
     "client_limited": Words(
         "Client at its limit",
+        "client limited",
         lambda facts: _share(facts, "cpu_share"),
-        lambda facts: (
-            f"{_client(facts)}, so it may not have asked for all that the target could give"
-        ),
         _client,
-        lambda _: "",
+        _client,
+        _asked_less,
     ),
     "never_served": Words(
         "Connections never served",
+        "not all served",
         lambda facts: f"{_count(facts, 'unserved')} of {_count(facts, 'connections')}",
         _left_out,
         lambda _: "every connection was served",

@@ -27,22 +27,20 @@ def said(finding):
         (
             60,
             True,
-            "Requests waited for a thread in 100 % of the samples; "
-            "up to 60 at once, with 4 of 4 threads busy.",
+            "Requests waited for one of 4 threads in 100 % of the samples; "
+            "up to 60 waited at once.",
         ),
         (
             (1, 1) + (0,) * 18,
             True,
-            "Requests waited for a thread in 10 % of the samples; "
-            "up to 1 at once, with 4 of 4 threads busy.",
+            "Requests waited for one of 4 threads in 10 % of the samples; up to 1 waited at once.",
         ),
         (
             (7,) + (0,) * 19,
             False,
-            "Requests waited for a thread in 5.0 % of the samples; "
-            "up to 7 at once, with 4 of 4 threads busy.",
+            "Requests waited for one of 4 threads in 5.0 % of the samples; up to 7 waited at once.",
         ),
-        (0, False, "No request waited for a thread; at most 4 of 4 threads busy."),
+        (0, False, "No request waited for a thread; at most 4 of 4 were busy."),
     ],
 )
 def test_pool_exhausted(waiting, found, text):
@@ -148,7 +146,7 @@ def test_garbage_collection_is_told_with_its_worst_half_second():
         (
             "suspect",
             1.0,
-            "The client used 100 % of one core, so it may not have asked for all that the target "
+            "The client used 100 % of one core; it may not have asked for all that the target "
             "could give.",
         ),
     ],

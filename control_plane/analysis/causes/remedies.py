@@ -1,0 +1,105 @@
+"""What would test a cause: the same spec with one field changed."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from control_plane.domain.result import Cause
+from control_plane.domain.spec import RequestClass, Spec, Target
+
+MOST_WORKERS, MOST_THREADS = 64, 1_000
+THREAD, AWAITED, PROCESS = "in a thread", "awaited", "in another process"
+
+Siblings = Mapping[str, Mapping[str, str]]
+"""The path of an endpoint that does the same in another way, by the path and that way."""
+
+UNBLOCKED: Siblings = {
+    "/movies/sync/": {THREAD: "/movies/thread/", AWAITED: "/movies/"},
+    "/sync-movie/": {THREAD: "/movies/thread/", AWAITED: "/movies/"},
+    "/blocking-delay/": {THREAD: "/sync-delay/", AWAITED: "/async-delay/"},
+    "/users/blocking/": {THREAD: "/users/thread/", AWAITED: "/users/"},
+    "/payloads/model": {THREAD: "/payloads/thread", "read in chunks": "/payloads/stream"},
+    "/process-data/loop/": {THREAD: "/process-data/", PROCESS: "/process-data/process/"},
+    "/process-data/inline/": {PROCESS: "/process-data/process/"},
+    "/e1/p2": {AWAITED: "/e1/p3"},
+    "/e2/p2": {THREAD: "/e2/p1", AWAITED: "/e2/p3"},
+}
+UNPOOLED: Siblings = {
+    "/movies/thread/": {AWAITED: "/movies/"},
+    "/movies/with-blocking-log/": {AWAITED: "/movies/with-log/"},
+    "/sync-delay/": {AWAITED: "/async-delay/"},
+    "/users/thread/": {AWAITED: "/users/"},
+    "/performance/sync": {AWAITED: "/performance/async"},
+    "/e2/p1": {AWAITED: "/e2/p3"},
+}
+LIGHTER_CLIENT = {"blocking": "async", "threaded": "async", "httpx": "async", "async": "raw"}
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """`key` names it in an address; `label` in a link: `4 workers`, `awaited`."""
+
+    key: str
+    label: str
+    spec: Spec
+
+
+def remedies(spec: Spec, causes: Sequence[Cause], strategies: Sequence[str]) -> tuple[Remedy, ...]:
+    """For each cause that was found, each once. `strategies` are those that the client has."""
+    found = {one.cause for one in causes if one.found}
+    every = [
+        *_elsewhere(spec, UNBLOCKED if "loop_blocked" in found else {}),
+        *_elsewhere(spec, UNPOOLED if "pool_exhausted" in found else {}),
+        *(_started(spec, spec.target, found) if isinstance(spec.target, Target) else ()),
+        *(_client(spec, strategies) if "client_limited" in found else ()),
+    ]
+    return tuple({one.key: one for one in every}.values())
+
+
+def _elsewhere(spec: Spec, siblings: Siblings) -> Iterator[Remedy]:
+    """The bundled application alone has them; every request class moves that has one."""
+    if not isinstance(spec.target, Target) or spec.target.application != "bundled":
+        return
+    paths = [request.path for one in spec.workload.streams for request in one.requests]
+    for start, ways in siblings.items():
+        if any(path.startswith(start) for path in paths):
+            for way, instead in ways.items():
+                key = "path-" + way.replace(" ", "-")
+                yield Remedy(key, way, _moved(spec, start, instead))
+
+
+def _moved(spec: Spec, start: str, instead: str) -> Spec:
+    def moved(request: RequestClass) -> RequestClass:
+        if not request.path.startswith(start):
+            return request
+        return replace(request, path=instead + request.path.removeprefix(start))
+
+    streams = tuple(
+        replace(one, requests=tuple(map(moved, one.requests))) for one in spec.workload.streams
+    )
+    return replace(spec, workload=replace(spec.workload, streams=streams))
+
+
+def _started(spec: Spec, target: Target, found: set[str]) -> Iterator[Remedy]:
+    """Other settings of a server that we start; None marks what it does not have."""
+
+    def with_target(key: str, label: str, **change: Any) -> Remedy:
+        return Remedy(key, label, replace(spec, target=replace(target, **change)))
+
+    workers, threads = target.workers, target.threads
+    if "pool_exhausted" in found and threads is not None and 4 * threads <= MOST_THREADS:
+        yield with_target("threads", f"{4 * threads} threads", threads=4 * threads)
+    crowded = found & {"loop_blocked", "server_cpu"} and not target.reload
+    if crowded and workers is not None and 2 * workers <= MOST_WORKERS:
+        yield with_target("workers", f"{2 * workers} workers", workers=2 * workers)
+    if "workers_uneven" in found and target.reuse_port:
+        yield with_target("reuse-port", "without reuse port", reuse_port=False)
+    if "never_served" in found and target.loop == "uvloop":
+        yield with_target("loop", "asyncio in place of uvloop", loop="asyncio")
+
+
+def _client(spec: Spec, strategies: Sequence[str]) -> Iterator[Remedy]:
+    lighter: Any = LIGHTER_CLIENT.get(spec.client.strategy)
+    if lighter in strategies:
+        changed = replace(spec, client=replace(spec.client, strategy=lighter))
+        yield Remedy("strategy", f"client {lighter}", changed)

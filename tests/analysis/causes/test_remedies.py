@@ -1,0 +1,84 @@
+"""What is offered to test a cause: one change, and one that a run can have."""
+
+from typing import Any, get_args
+
+import pytest
+
+from control_plane.analysis.causes.remedies import UNBLOCKED, UNPOOLED, remedies
+from control_plane.domain.limits import Limits
+from control_plane.domain.reading import read_spec, write_spec
+from control_plane.domain.result import Cause
+from control_plane.domain.spec import Strategy
+from target_app.main import app
+from tests.builders import items
+
+ALL = get_args(Strategy)
+
+
+def offered(*causes: str, path: str = "/items/1", client: str = "async", **target: Any):
+    stream = {
+        "name": "s",
+        "requests": [{"path": path}],
+        "load": {"model": "closed", "concurrency": 1},
+        "stop": {"requests": 5},
+    }
+    spec = items(workload={"streams": [stream]}, target=target, client={"strategy": client})
+    return spec, remedies(spec, [Cause(one, "", {}) for one in causes], ALL)
+
+
+@pytest.mark.parametrize(
+    ("causes", "path", "labels"),
+    [
+        (["loop_blocked"], "/movies/sync/1", ["in a thread", "awaited", "2 workers"]),
+        (["loop_blocked"], "/items/1", ["2 workers"]),
+        (["pool_exhausted"], "/movies/thread/1", ["awaited", "160 threads"]),
+        (["server_cpu", "loop_blocked"], "/items/1", ["2 workers"]),
+        (["never_served"], "/items/1", ["asyncio in place of uvloop"]),
+        (["garbage_collection"], "/items/1", []),
+        ([], "/movies/sync/1", []),
+    ],
+)
+def test_each_cause_has_its_changes(causes, path, labels):
+    _, found = offered(*causes, path=path)
+    assert [one.label for one in found] == labels
+
+
+def test_a_worker_that_takes_all_is_tried_without_reuse_port():
+    target: dict[str, Any] = {
+        "server": "gunicorn",
+        "worker": "uvicorn_worker",
+        "workers": 2,
+        "reuse_port": True,
+    }
+    _, (found,) = offered("workers_uneven", **target)
+    assert found.spec.target.reuse_port is False
+
+
+@pytest.mark.parametrize(("strategy", "label"), [("threaded", "client async")])
+def test_a_client_at_its_limit_is_replaced_by_a_lighter_one(strategy, label):
+    _, (found,) = offered("client_limited", client=strategy)
+    assert found.label == label
+
+
+def test_what_a_server_cannot_have_is_not_offered():
+    assert offered("loop_blocked", server="uvicorn", reload=True)[1] == ()
+    assert offered("pool_exhausted", server="uvicorn", threads=500)[1] == ()
+
+
+def test_each_remedy_is_one_change_to_a_spec_that_can_run():
+    spec, found = offered(
+        "loop_blocked", "pool_exhausted", "server_cpu", "never_served", path="/movies/sync/1"
+    )
+    assert len(found) == 5
+    for one in found:
+        document = write_spec(one.spec)
+        assert read_spec(document, Limits()) == one.spec
+        changed = [key for key, value in write_spec(spec).items() if document[key] != value]
+        assert len(changed) == 1
+
+
+def test_every_sibling_is_an_endpoint_of_the_bundled_application():
+    paths = " ".join(app.openapi()["paths"])
+    for siblings in (UNBLOCKED, UNPOOLED):
+        for ways in siblings.values():
+            assert all(path.rstrip("/") in paths for path in ways.values())
