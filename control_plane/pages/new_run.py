@@ -2,7 +2,7 @@
 
 import secrets
 from dataclasses import dataclass, replace
-from typing import Annotated, get_args
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -12,7 +12,7 @@ from control_plane.analysis.causes.remedies import Remedy, remedies
 from control_plane.domain.errors import Conflict, InvalidInput, LooplabError, QueueFull
 from control_plane.domain.reading import Document, read_document, write_spec
 from control_plane.domain.run import Run
-from control_plane.domain.spec import Spec, Strategy
+from control_plane.domain.spec import Spec
 from control_plane.jobs.desk import Desk
 from control_plane.jobs.naming import title_of
 from control_plane.pages.changes import changed
@@ -180,7 +180,7 @@ def _document_form(document: Document, desk: Desk) -> Given:
 def _from_run(run: Run, remedy: str, desk: Desk) -> NewRunPage:
     """A remedy that the run does not ask for any more changes nothing."""
     spec, notice = _untitled(run.spec, desk), None
-    for one in remedies(spec, run.causes, get_args(Strategy)):
+    for one in remedies(spec, run.causes):
         if one.key == remedy:
             title = f"One change to run {run.id}: {one.label}"
             spec, notice = (

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import get_args
 
 from control_plane.analysis.causes.frames import Frame
 from control_plane.analysis.causes.remedies import remedies
@@ -10,7 +9,6 @@ from control_plane.analysis.causes.stacks import StackGroup, stack_groups
 from control_plane.analysis.causes.words import CAUSES
 from control_plane.domain.result import Cause
 from control_plane.domain.run import Run, RunDetail
-from control_plane.domain.spec import Strategy
 from control_plane.domain.units import count, seconds, share
 
 MOST_STACKS = 20
@@ -76,7 +74,7 @@ def _row(cause: Cause) -> CauseRow:
 
 
 def _links(run: Run) -> Iterator[tuple[str, str]]:
-    for one in remedies(run.spec, run.causes, get_args(Strategy)):
+    for one in remedies(run.spec, run.causes):
         yield one.label, f"/runs/new?from={run.id}&try={one.key}"
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from control_plane.domain.result import Cause
 from control_plane.domain.spec import RequestClass, Spec, Target
+from control_plane.domain.strategies import STRATEGIES
 
 MOST_WORKERS, MOST_THREADS = 64, 1_000
 THREAD, AWAITED, PROCESS = "in a thread", "awaited", "in another process"
@@ -44,14 +45,14 @@ class Remedy:
     spec: Spec
 
 
-def remedies(spec: Spec, causes: Sequence[Cause], strategies: Sequence[str]) -> tuple[Remedy, ...]:
-    """For each cause that was found, each once. `strategies` are those that the client has."""
+def remedies(spec: Spec, causes: Sequence[Cause]) -> tuple[Remedy, ...]:
+    """For each cause that was found, each once."""
     found = {one.cause for one in causes if one.found}
     every = [
         *_elsewhere(spec, UNBLOCKED if "loop_blocked" in found else {}),
         *_elsewhere(spec, UNPOOLED if "pool_exhausted" in found else {}),
         *(_started(spec, spec.target, found) if isinstance(spec.target, Target) else ()),
-        *(_client(spec, strategies) if "client_limited" in found else ()),
+        *(_client(spec) if "client_limited" in found else ()),
     ]
     return tuple({one.key: one for one in every}.values())
 
@@ -98,8 +99,8 @@ def _started(spec: Spec, target: Target, found: set[str]) -> Iterator[Remedy]:
         yield with_target("loop", "asyncio in place of uvloop", loop="asyncio")
 
 
-def _client(spec: Spec, strategies: Sequence[str]) -> Iterator[Remedy]:
-    lighter: Any = LIGHTER_CLIENT.get(spec.client.strategy)
-    if lighter in strategies:
+def _client(spec: Spec) -> Iterator[Remedy]:
+    lighter = LIGHTER_CLIENT.get(spec.client.strategy)
+    if lighter in STRATEGIES:
         changed = replace(spec, client=replace(spec.client, strategy=lighter))
         yield Remedy("strategy", f"client {lighter}", changed)

@@ -1,6 +1,6 @@
 """What is offered to test a cause: one change, and one that a run can have."""
 
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
@@ -8,11 +8,8 @@ from control_plane.analysis.causes.remedies import UNBLOCKED, UNPOOLED, remedies
 from control_plane.domain.limits import Limits
 from control_plane.domain.reading import read_spec, write_spec
 from control_plane.domain.result import Cause
-from control_plane.domain.spec import Strategy
 from target_app.main import app
 from tests.builders import items
-
-ALL = get_args(Strategy)
 
 
 def offered(*causes: str, path: str = "/items/1", client: str = "async", **target: Any):
@@ -23,7 +20,7 @@ def offered(*causes: str, path: str = "/items/1", client: str = "async", **targe
         "stop": {"requests": 5},
     }
     spec = items(workload={"streams": [stream]}, target=target, client={"strategy": client})
-    return spec, remedies(spec, [Cause(one, "", {}) for one in causes], ALL)
+    return spec, remedies(spec, [Cause(one, "", {}) for one in causes])
 
 
 @pytest.mark.parametrize(
@@ -54,7 +51,9 @@ def test_a_worker_that_takes_all_is_tried_without_reuse_port():
     assert found.spec.target.reuse_port is False
 
 
-@pytest.mark.parametrize(("strategy", "label"), [("threaded", "client async")])
+@pytest.mark.parametrize(
+    ("strategy", "label"), [("threaded", "client async"), ("async", "client raw")]
+)
 def test_a_client_at_its_limit_is_replaced_by_a_lighter_one(strategy, label):
     _, (found,) = offered("client_limited", client=strategy)
     assert found.label == label
