@@ -10,7 +10,7 @@ from control_plane.analysis.estimate import Phases
 from control_plane.analysis.run_prose import so_far
 from control_plane.domain.result import Gauges, Progress
 from control_plane.domain.run import Live, LiveStream, Run
-from control_plane.domain.spec import StopDuration
+from control_plane.domain.spec import StopDuration, Target
 from control_plane.domain.units import NONE, about, count, figures, share
 from control_plane.pages.progress_view import ProgressView, progress_view
 from control_plane.pages.tiles import Tile, error_tile, time_tile
@@ -51,7 +51,7 @@ def live_fragment(run: Run, progress: Progress, live: Live | None, phases: Phase
         words=so_far(live) if live else _waiting(view.words, progress),
         progress=view,
         tiles=tuple(_tiles(view, live)) if live else (),
-        figures=live_charts(live, window_s(run)) if live else (),
+        figures=live_charts(live, window_s(run), _cores(run)) if live else (),
         log=live.log if live else (),
         seconds_words=_seconds_words(progress),
     )
@@ -65,6 +65,12 @@ def window_s(run: Run) -> float | None:
         if isinstance(stream.stop, StopDuration)
     ]
     return max(ends) if len(ends) == len(run.spec.workload.streams) else None
+
+
+def _cores(run: Run) -> int:
+    """What the target may use: a core for each worker, where they are known."""
+    target = run.spec.target
+    return (target.workers if isinstance(target, Target) else None) or 1
 
 
 def _seconds_words(progress: Progress) -> str:

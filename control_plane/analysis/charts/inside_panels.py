@@ -34,7 +34,7 @@ def lag_panel(track: Track, gauges: Inside) -> Panel | None:
     if late and len(traces) == 1:
         traces[0] |= {"fill": "tozeroy", "fillcolor": "$cause/0.25"}
     blocked = _blocked_share(track, gauges)
-    marks = [Mark(f"longest {seconds(longest)}", "", colour, longest * scale)]
+    marks = [Mark(f"longest {seconds(longest)}", seconds(longest), colour, longest * scale)]
     if late and blocked:
         marks.insert(0, Mark(f"blocked {share(min(blocked, 1))}", "", colour, longest * scale))
     axis = from_zero(longest * scale, nticks=3, ticksuffix=f"{SPACE}{unit}")
@@ -56,14 +56,16 @@ def tokens_panel(track: Track, gauges: Inside) -> Panel | None:
     full = bool(total and most >= total)
     colour = "$cause" if full and queue else "$ink"
     traces = fanned([busy], colour, 2.0, "%{y} busy")
-    marks = [Mark(f"{count(most)} busy" if most else "none busy", "", colour, most)]
+    marks = [
+        Mark(f"{count(most)} busy" if most else "none busy", f"{count(most)} busy", colour, most)
+    ]
     if queue:
         area = {"fill": "tozeroy", "fillcolor": "$cause/0.1"}
         traces = [
             *({**one, **area} for one in fanned([waiting], "$cause", 1.0, "%{y} waiting")),
             *traces,
         ]
-        marks.append(Mark(f"{count(queue)} waiting", "", "$cause", queue))
+        marks.append(Mark(f"{count(queue)} waiting", f"{count(queue)} wait", "$cause", queue))
     if total:
         marks.append(Mark(f"limit {count(total)}", "", "$ink-3", total))
     axis = from_zero(max(most, queue, total), nticks=3)

@@ -1,11 +1,12 @@
-"""The charts of a running trial: answers above, processor time below, on the same seconds."""
+"""The charts of a running trial: answers above, their causes below, on the same seconds."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from control_plane.analysis.charts.axes import milliseconds, window_axis
 from control_plane.analysis.charts.figure import Figure, Height, Plot, Table
-from control_plane.analysis.charts.gauge_steps import role_cpu
+from control_plane.analysis.charts.gauge_steps import added, highest, role_cpu, scaled
+from control_plane.analysis.charts.inside_panels import lag_panel, tokens_panel
 from control_plane.analysis.charts.panel import Panel, stacked
 from control_plane.analysis.charts.panels import (
     StreamTrack,
@@ -25,24 +26,39 @@ LATE_S = 0.5
 NOTES = {
     "throughput": "answers per second",
     "response": "of each second",
+    "lag": "the longest of each half second",
+    "tokens": "busy and waiting",
     "cpu": "share of one core",
 }
 
 
-def live_charts(live: Live, window_s: float | None = None) -> tuple[Figure, ...]:
-    """Throughput, response time and CPU up to the last full second.
+def live_charts(live: Live, window_s: float | None = None, cores: int = 1) -> tuple[Figure, ...]:
+    """Throughput and response time up to the last full second, then what explains them.
 
     `window_s` is the planned window, None where it ends by requests: then the axis grows.
+    `cores` is what the target may use. Causes are CPU, and before it where the target is seen from
+    inside the thread pool, or the loop while the pool is not used or the loop is late.
     """
     streams = [_track(one, live.measured_s) for one in live.streams]
     longest = max((one.track for one in streams), key=end_s, default=[])
-    answers, cpu = _answers(live.streams), _cpu(live.gauges)
+    answers = _answers(live.streams)
     x = window_axis(window_s or max(10.0, live.measured_s))
+    inside = _inside(longest, live.gauges)
     return (
         _figure("throughput", throughput_panel(streams, "Throughput"), x, answers),
         _figure("response", response_panel(streams, "Response time"), x, answers),
-        _figure("cpu", cpu_panel(longest, [live.gauges], "CPU"), x, cpu),
+        *((_figure(*inside, x, _samples(live.gauges)),) if inside else ()),
+        _figure("cpu", cpu_panel(longest, [live.gauges], "CPU", cores), x, _cpu(live.gauges)),
     )
+
+
+def _inside(track: Sequence[Segment], gauges: Gauges) -> tuple[str, Panel] | None:
+    lag, tokens = lag_panel(track, [gauges]), tokens_panel(track, [gauges])
+    used = any(busy for one in gauges.workers for busy in one.tokens_busy)
+    late = lag is not None and lag.limit is not None
+    if tokens and used and not late:
+        return "tokens", tokens
+    return ("lag", lag) if lag else None
 
 
 def _figure(key: str, panel: Panel, x: Plot, table: Table) -> Figure:
@@ -110,3 +126,15 @@ def _cpu(gauges: Gauges) -> Table:
         for index, pair in enumerate(zip(target, client, strict=False))
     )
     return Table(("from, s", "target CPU, %", "client CPU, %"), rows)
+
+
+def _samples(gauges: Gauges) -> Table:
+    """Of all workers together, one row for each sample."""
+    lags = scaled(highest([one.loop_lag_s for one in gauges.workers]), 1e3)
+    busy = added([one.tokens_busy for one in gauges.workers])
+    waiting = added([one.tokens_waiting for one in gauges.workers])
+    rows = tuple(
+        (round(index * gauges.interval_s, 3), *row)
+        for index, row in enumerate(zip(lags, busy, waiting, strict=False))
+    )
+    return Table(("from, s", "longest loop lag, ms", "tokens busy", "tokens waiting"), rows)

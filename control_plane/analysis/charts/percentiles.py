@@ -138,16 +138,23 @@ def _bounds(points: Sequence[tuple[Floats, Floats]]) -> tuple[float, float]:
 
 def _marks_of(drawn: Sequence[tuple[Curve, tuple[Floats, Floats]]]) -> list[Mark]:
     """Where there is one line alone, a small screen needs no name."""
-    letters = 4 if len(drawn) > 1 else 0
+    alone = sum(curve.clock == "response" for curve, _ in drawn) == 1
     return [
         Mark(
             curve.text,
-            curve.short[:letters],
+            _short(curve, alone=alone) if len(drawn) > 1 else "",
             curve.text_colour,
             round(float(np.log10(times[-1])), 4),
         )
         for curve, (_, times) in drawn
     ]
+
+
+def _short(curve: Curve, *, alone: bool) -> str:
+    """Letters that fit beside the plot of a small screen; `alone`: the clocks of one stream."""
+    if alone:
+        return {"response": "resp.", "service": "serv."}[curve.clock]
+    return curve.short[:4] if curve.clock == "response" else ""
 
 
 def _dotted_note() -> Plot:

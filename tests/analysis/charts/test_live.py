@@ -11,6 +11,8 @@ from control_plane.domain.result import Gauges, Progress
 from control_plane.domain.run import Live, LiveStream
 from tests.analysis.charts.plotted import annotations, checked
 from tests.analysis.samples import gauges, second, spread, with_spaces
+from tests.builders import gauges_of
+from tests.synthetic import Shape
 
 
 def live(seconds: int, measured_s: float, *, silent: int = 0) -> Live:
@@ -101,3 +103,22 @@ def test_nothing_sampled_yet():
     for figure in live_charts(view):
         checked(figure)
         assert "nothing yet" in figure.label
+
+
+@pytest.mark.parametrize(
+    ("inside", "third", "said"),
+    [
+        ({}, "live-lag", "longest 4.00 ms"),
+        ({"waiting": 60}, "live-tokens", "60 waiting"),
+        ({"blocked": 0.5, "stall_s": 1.0, "waiting": 3}, "live-lag", "longest 1.00 s"),
+    ],
+)
+def test_the_likelier_cause_stands_before_the_processors(inside, third, said):
+    shape = Shape(**inside)
+    seen = replace(live(5, 5.2), gauges=gauges_of(shape, 5))
+    figures = live_charts(seen, 60.0)
+    assert [one.name for one in figures][2:] == [third, "live-cpu"]
+    assert said in [with_spaces(one) for one in annotations(figures[2])]
+    checked(figures[2])
+    assert annotations(figures[2], "narrow")
+    assert len(figures[2].table.rows) == 10
