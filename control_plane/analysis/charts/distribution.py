@@ -128,9 +128,9 @@ def modes(bins: Bins) -> list[Mode]:
 
 
 def told(bins: Bins) -> list[Mode]:
-    """The modes, where most of each heap is near its mode; otherwise none."""
+    """The modes, at most three, where most of each heap is near its mode; otherwise none."""
     found = modes(bins)
-    return found if all(one.one_place for one in found) else []
+    return found if len(found) <= 3 and all(one.one_place for one in found) else []
 
 
 def _span(curves: Sequence[Curve]) -> tuple[float, float]:
@@ -263,10 +263,7 @@ def _title(drawn: Sequence[Bins]) -> tuple[str, str]:
         return "Where response times lie", note
     if number == 1:
         return "One kind of request", note
-    return (
-        f"{('Two', 'Three')[number - 2] if number < 4 else number} kinds of request",
-        note,
-    )
+    return f"{('Two', 'Three')[number - 2]} kinds of request", note
 
 
 def _message(drawn: Sequence[Bins]) -> str:

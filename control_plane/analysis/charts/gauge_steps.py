@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import zip_longest
+from math import ceil
 
 from control_plane.analysis.charts.track import Segment, Steps, Values
 from control_plane.domain.result import Gauges
@@ -22,7 +23,7 @@ def sampled(
 ) -> Steps:
     """One value from each sample to the next, to the end of the trial."""
     watched = list(zip(track, gauges, strict=False))
-    series = [list(pick(one)) for _, one in watched]
+    series = [_inside(pick(one), one.interval_s, segment.length_s) for segment, one in watched]
     every = -(-sum(map(len, series)) // MOST_POINTS) or 1
     x: list[float] = []
     y: list[float | None] = []
@@ -35,6 +36,11 @@ def sampled(
         x += [max(x[-1], round(segment.end_s, 3))] * 2
         y += [*chosen, chosen[-1], None]
     return x[:-1], y[:-1]
+
+
+def _inside(values: Values, interval_s: float, length_s: float) -> list[float | None]:
+    """Without what was sampled after the seconds that are drawn."""
+    return list(values[: ceil(round(length_s / interval_s, 6))])
 
 
 def fan(track: Sequence[Segment], gauges: Sequence[Gauges], pick: Pick) -> list[Steps]:

@@ -157,10 +157,12 @@ def fanned(lines: Sequence[Steps], colour: str, width: float, shown: str) -> lis
     ]
 
 
-def _memory(gauges: Gauges, role: str) -> list[list[float]]:
-    """In MB, one series for each process."""
+def _memory(gauges: Gauges, role: str) -> list[list[float | None]]:
+    """In MB, one series for each process; None before it came and after it went."""
     return [
-        [value / MB for value in one.memory_bytes] for one in gauges.processes if one.role == role
+        [value / MB or None for value in one.memory_bytes]
+        for one in gauges.processes
+        if one.role == role
     ]
 
 
