@@ -46,6 +46,7 @@ ROUTES: dict[Role, tuple[str, ...]] = {
         "GET /runs/{run_id}/figures/{name}.csv",
         "GET /runs/{run_id}/live",
         "GET /targets",
+        "GET /targets/by-hand",
         "GET /targets/new",
         "GET /targets/applications/{name}",
         "GET /targets/applications/{name}/checkup",
@@ -67,6 +68,8 @@ ROUTES: dict[Role, tuple[str, ...]] = {
         "POST /runs/{run_id}/cancel",
         "POST /targets/new",
         "POST /targets/remove",
+        "POST /targets/start",
+        "POST /targets/stop",
         "POST /targets/applications/{name}/checkup",
     ),
 }

@@ -52,6 +52,7 @@ LABELS = {
     "cores_target": "Target on cores",
     "cores_client": "Client on cores",
     "core_policy": "Use of cores",
+    "stopped_before": "Stopped before it, started by hand",
     "seed": "Seed",
     "cpu_model": "CPU",
     "cpu_count": "CPU count",

@@ -24,6 +24,7 @@ from control_plane.domain.run import Live, Run
 from control_plane.domain.spec import NamedTarget, Spec, Target, UrlTarget
 from control_plane.domain.states import State
 from control_plane.jobs.bench import Bench
+from control_plane.jobs.by_hand import ByHand
 from control_plane.jobs.catalogue import Catalogue
 from control_plane.jobs.checkups import Checkups
 from control_plane.jobs.naming import title_of
@@ -54,12 +55,14 @@ class Desk:
     def __init__(self, store: Store, limits: Limits, bench: Bench) -> None:
         self._store, self._limits, self._bench = store, limits, bench
         self.catalogue = Catalogue(store, self.check)
-        self._queue = Queue(store, bench, lambda run: self._rate_of(run.spec))
+        self.by_hand = ByHand(bench)
+        self._queue = Queue(store, bench, lambda run: self._rate_of(run.spec), self.by_hand)
         self.checkups = Checkups(self._queue, bench)
 
     async def close(self) -> None:
         await self.checkups.close()
         await self._queue.close()
+        await self.by_hand.close()
 
     def check(self, document: Mapping[str, Any]) -> Spec:
         """A checked spec whose target is resolved and whose title is set.

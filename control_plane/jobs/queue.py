@@ -10,6 +10,7 @@ from control_plane.domain.run import Run
 from control_plane.domain.states import State
 from control_plane.jobs.bench import Bench
 from control_plane.jobs.board import Board
+from control_plane.jobs.by_hand import ByHand
 from control_plane.jobs.run_job import RunJob
 from control_plane.store.store import Store
 
@@ -22,8 +23,15 @@ RETRY_S = 1.0
 class Queue:
     """Lives in one event loop; `wake` and `board` may be used from any thread."""
 
-    def __init__(self, store: Store, bench: Bench, rate_of: Callable[[Run], float | None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        bench: Bench,
+        rate_of: Callable[[Run], float | None],
+        by_hand: ByHand,
+    ) -> None:
         self._store, self._bench, self._rate_of = store, bench, rate_of
+        self._by_hand = by_hand
         self._wake = asyncio.Event()
         self._taking = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
@@ -92,8 +100,14 @@ class Queue:
             self._job = await asyncio.to_thread(self._oldest)
             if self._job is None:
                 return None
-            self._task = asyncio.create_task(self._job.execute(), name=self._job.run.id)
+            self._task = asyncio.create_task(self._execute(self._job), name=self._job.run.id)
             return self._task
+
+    async def _execute(self, job: RunJob) -> None:
+        """Nothing that was started by hand runs beside it."""
+        async with self._by_hand.away(job.run.id) as stopped:
+            job.stopped = stopped
+            await job.execute()
 
     def _oldest(self) -> RunJob | None:
         """The oldest queued run, now starting; one that was cancelled meanwhile is passed over."""

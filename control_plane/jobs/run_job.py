@@ -30,12 +30,16 @@ log = logging.getLogger("looplab.jobs")
 
 @dataclass
 class RunJob:
-    """Executes one queued run. `state` is the state that the store holds."""
+    """Executes one queued run. `state` is the state that the store holds.
+
+    `stopped` names the targets that were running by hand and made way for it.
+    """
 
     run: Run
     store: Store
     bench: Bench
     rate_per_s: float | None
+    stopped: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         spec = self.run.spec
@@ -77,6 +81,8 @@ class RunJob:
     async def _execute(self) -> None:
         cores = share_cores(self.run.spec, available_cores())
         self._environment = await asyncio.to_thread(environment, cores)
+        if self.stopped:
+            self._environment = {**self._environment, "stopped_before": list(self.stopped)}
         results = []
         for block in range(self.run.spec.trials):
             if block:

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from control_plane.pages import (
     applications,
+    by_hand,
     ceilings,
     compare,
     configurations,
@@ -26,6 +27,7 @@ router.include_router(new_run.router)
 router.include_router(history.router)
 router.include_router(targets.router)
 router.include_router(configurations.router)
+router.include_router(by_hand.router)
 router.include_router(applications.router)
 router.include_router(workloads.router)
 router.include_router(ceilings.router)

@@ -21,7 +21,7 @@ PLACES = (
     ("Glossary", "/glossary"),
     ("API", "/docs"),
 )
-BELOW_HISTORY = ("/runs/", "/compare")
+BELOW = {"/history": ("/runs/", "/compare"), "/targets": ("/targets/", "/workloads")}
 
 BUSY_S, IDLE_S = 2, 15
 """How often the top bar asks how the queue stands."""
@@ -76,7 +76,7 @@ def _shell(request: Request, queue: Queue | None, cpu_model: str) -> Shell:
 
 def _places(path: str) -> Iterator[Place]:
     for name, href in PLACES:
-        inside = href == "/history" and path.startswith(BELOW_HISTORY) and path != "/runs/new"
+        inside = path.startswith(BELOW.get(href, (href + "/",))) and path != "/runs/new"
         current = "page" if path == href else "true" if inside else None
         yield Place(name, href, current)
 

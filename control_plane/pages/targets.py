@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from control_plane.domain.spec import Target
 from control_plane.jobs.desk import Desk
 from control_plane.pages.applications import OwnRow, own_rows
+from control_plane.pages.by_hand import ByHandView, by_hand_view
 from control_plane.pages.ceilings import Ceilings, ceilings_view, measuring_time
 from control_plane.pages.dependencies import DeskDep, StoreDep
 from control_plane.pages.new_run import new_key
@@ -66,15 +67,16 @@ class TargetsPage(View):
     ceilings: Ceilings
     time: str
     key: str
+    by_hand: ByHandView
 
 
 @router.get("/targets")
 def targets(request: Request, store: StoreDep, desk: DeskDep) -> Response:
     servers = tuple(Server(name, about, _rows(desk, name)) for name, about in SERVERS.items())
     measured = ceilings_view(store, desk)
-    return page(
-        request, TargetsPage(servers, own_rows(desk), measured, measuring_time(desk), new_key())
-    )
+    own, time = own_rows(desk), measuring_time(desk)
+    shown = by_hand_view(desk)
+    return page(request, TargetsPage(servers, own, measured, time, new_key(), shown))
 
 
 def _rows(desk: Desk, server: str) -> tuple[Row, ...]:

@@ -3,9 +3,10 @@
 Run as `python -I -S guard.py CORES FOLDER COMMAND...`; CORES are numbers with commas between, or
 `all`; FOLDER is removed with its content in the end. The guard's environment and directory become
 the server's, its standard error the server's output. On standard output it tells, a line each,
-`started PID` and then `exited CODE` or `killed SIGNAL`. The line `stop` on standard input asks for
-SIGTERM, then SIGKILL; end of file, which the death of the control plane brings, for SIGKILL at
-once. Linux and the standard library only, and little of it: every target waits for these imports.
+`started PID` and then `exited CODE` or `killed SIGNAL`. The line `stop SECONDS` on standard input
+asks for SIGTERM, and SIGKILL so much later; end of file, which the death of the control plane
+brings, for SIGKILL at once. Linux and the standard library only, and little of it: every target
+waits for these imports.
 """
 
 import ctypes
@@ -17,7 +18,6 @@ import time
 
 SIGKILL, SIGTERM, SIGCONT = 9, 15, 18
 STDIN, STDOUT, LOG = 0, 1, 2
-GRACE_S = 0.5
 TICK_S = 0.5
 LOG_BYTES = 1_000_000
 INSIDE_FOLDER, STACKS_SUFFIX = "inside", ".stacks"
@@ -40,8 +40,9 @@ def main(cores: str, folder: str, command: list[str]) -> None:
     server = start(command, _numbers(cores))
     tell(f"started {server}")
     pidfd = os.pidfd_open(server)
-    if asked_to_stop(server, pidfd, folder):
-        terminate(server, pidfd)
+    grace_s = asked_to_stop(server, pidfd, folder)
+    if grace_s is not None:
+        terminate(server, pidfd, grace_s)
     tell_outcome(server)
     end_all(server)
     remove(folder)
@@ -92,26 +93,27 @@ def _set_limits() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
-def asked_to_stop(server: int, pidfd: int, folder: str) -> bool:
-    """Wait until the server ends or standard input speaks: True for `stop`, False for an end."""
+def asked_to_stop(server: int, pidfd: int, folder: str) -> float | None:
+    """Wait until the server ends or standard input speaks: the grace, or None for an end."""
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     poll.register(STDIN, select.POLLIN)
     while True:
         ready = {descriptor for descriptor, _ in poll.poll(TICK_S * 1000)}
         if pidfd in ready:
-            return False
+            return None
         if STDIN in ready:
-            return os.read(STDIN, 64).startswith(b"stop")
+            verb, _, seconds = os.read(STDIN, 64).partition(b" ")
+            return float(seconds) if verb == b"stop" else None
         reap_orphans(server)
         bound(LOG)
         bound_stacks(os.path.join(folder, INSIDE_FOLDER))
 
 
-def terminate(server: int, pidfd: int) -> None:
+def terminate(server: int, pidfd: int, grace_s: float) -> None:
     """Give the server its grace to end by itself. It is our child, so the pid is still its own."""
     os.kill(server, SIGTERM)
-    select.select([pidfd], [], [], GRACE_S)
+    select.select([pidfd], [], [], grace_s)
 
 
 def end_all(server: int) -> None:

@@ -6,7 +6,7 @@ from typing import Protocol
 from control_plane.targets import listeners, tree
 from control_plane.targets.delayed_ack import delayed_ack_s
 from control_plane.targets.probe_reader import Inside
-from control_plane.targets.supervised import Supervised
+from control_plane.targets.supervised import GRACE_S, Supervised
 
 
 class RunningTarget(Protocol):
@@ -109,8 +109,8 @@ class StartedTarget:
     def log(self, lines: int = 20) -> tuple[str, ...]:
         return self.server.output.lines()[-lines:]
 
-    async def stop(self) -> None:
-        await self.server.stop()
+    async def stop(self, grace_s: float = GRACE_S) -> None:
+        await self.server.stop(grace_s)
 
     def _notice(self, pids: frozenset[int]) -> None:
         """Count workers that are gone; learn the new ones, which accept some time after birth."""

@@ -19,8 +19,10 @@ from control_plane.targets.sweep import end_marked
 from control_plane.targets.variables import LAUNCH
 
 GUARD = Path(__file__).with_name("guard.py")
-GUARD_PATIENCE_S = 1.0
-"""How long a guard that was asked to stop may take; it needs half a second at most."""
+GRACE_S = 0.5
+"""How long a server may take to end by itself when it is asked to."""
+GUARD_PATIENCE_S = 0.5
+"""How much longer its guard may take."""
 
 
 @dataclass(frozen=True)
@@ -99,16 +101,16 @@ class Supervised:
         await self._over.wait()
         return self._reason or "stopped"
 
-    async def stop(self) -> None:
-        """SIGTERM, half a second, SIGKILL to everything; goes on when the caller is cancelled."""
+    async def stop(self, grace_s: float = GRACE_S) -> None:
+        """SIGTERM, the grace, SIGKILL to everything; goes on when the caller is cancelled."""
         if self._stopping is None:
-            self._stopping = asyncio.create_task(self._stop())
+            self._stopping = asyncio.create_task(self._stop(grace_s))
         await asyncio.shield(self._stopping)
 
-    async def _stop(self) -> None:
-        self._ask()
+    async def _stop(self, grace_s: float) -> None:
+        self._ask(grace_s)
         try:
-            async with asyncio.timeout(GUARD_PATIENCE_S):
+            async with asyncio.timeout(grace_s + GUARD_PATIENCE_S):
                 await self._process.wait()
         except TimeoutError:
             self._kill_guard()
@@ -118,11 +120,11 @@ class Supervised:
         if self._pidfd is not None:
             os.close(self._pidfd)
 
-    def _ask(self) -> None:
+    def _ask(self, grace_s: float) -> None:
         self._asked = True
         pipe = self._process.stdin
         if pipe is not None and not pipe.is_closing():
-            pipe.write(b"stop\n")
+            pipe.write(f"stop {grace_s}\n".encode())
             pipe.close()
 
     def _kill_guard(self) -> None:
