@@ -80,17 +80,26 @@ def _named(question: Document, arm: Document) -> Document:
 
 
 def document_of(given: Document, arm: Document) -> Document:
-    """`given` has a `stream` and perhaps `trials`; `arm` what it has of its own."""
-    stream = _over(given["stream"], {key: arm[key] for key in ("request", "load") if key in arm})
-    written = {
-        "name": stream["name"],
-        "requests": [stream["request"]],
-        "load": {"model": "closed"} | stream.get("load", {}),
-        "stop": stream.get("stop", {"duration_s": WINDOW_S}),
-    }
+    """`given` has a `stream`, or several `streams`, and perhaps `trials`.
+
+    `arm` is what a run of a question has of its own; its `request` and `load` are of each stream.
+    """
+    own: Document = {key: arm[key] for key in ("request", "load") if key in arm}
+    streams = [_stream(_over(one, own)) for one in given.get("streams") or [given["stream"]]]
     rest: Document = {key: arm[key] for key in ("target", "client") if key in arm}
     trials = given.get("trials", TRIALS)
-    return {**rest, "workload": {"streams": [written]}, "trials": trials}
+    return {**rest, "workload": {"streams": streams}, "trials": trials}
+
+
+def _stream(given: Document) -> Document:
+    """One `request`, or several `requests`."""
+    return {
+        "name": given["name"],
+        "requests": given.get("requests") or [given["request"]],
+        "load": {"model": "closed"} | given.get("load", {}),
+        "stop": given.get("stop", {"duration_s": WINDOW_S}),
+        "start_after_s": given.get("start_after_s", 0),
+    }
 
 
 def _over(base: Mapping[str, Any], patch: Mapping[str, Any]) -> Document:

@@ -9,9 +9,9 @@ from control_plane.analysis.differences import (
     machine_mismatch,
     spec_differences,
 )
-from control_plane.domain.loads import Burst
+from control_plane.domain.loads import Burst, Open, Periodic, RateStep
 from control_plane.domain.spec import RequestClass, Spec, Stream, UrlTarget, Workload
-from tests.analysis.samples import run, spec
+from tests.analysis.samples import run, spec, with_spaces
 
 HERE = {
     "hostname": "a",
@@ -135,3 +135,27 @@ def test_two_machines_are_told_by_both_values(change, expected):
 @pytest.mark.parametrize(("first", "second"), [(None, HERE), (HERE, None), (None, None)])
 def test_an_unknown_environment_refuses_nothing(first, second):
     assert machine_mismatch(first, second) is None
+
+
+def test_the_fields_of_load_models():
+    def under(load):
+        (stream,) = spec().workload.streams
+        return replace(spec(), workload=Workload((replace(stream, load=load),)))
+
+    steps = (RateStep(1_000, 5), RateStep(0.5, 2.5))
+    found = dict(
+        differing(
+            under(Open("open", 250.0)),
+            under(Open("open", steps, "poisson", 50)),
+            under(Periodic("periodic", 0.1)),
+        )
+    )
+    texts = {label: [with_spaces(one) for one in values] for label, values in found.items()}
+    assert texts == {
+        "Load model": ["open", "open", "periodic"],
+        "Rate": ["250 /s", "1,000/s for 5 s, 0.5/s for 2.5 s", "–"],
+        "Arrivals": ["constant", "poisson", "–"],
+        "In flight at most": ["1,000", "50", "–"],
+        "Interval": ["–", "–", "0.1 s"],
+        "Concurrency": ["–", "–", "1"],
+    }

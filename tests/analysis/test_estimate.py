@@ -3,7 +3,7 @@
 import pytest
 
 from control_plane.analysis.estimate import START_S, Phases, phases, seconds
-from control_plane.domain.loads import Burst, Closed
+from control_plane.domain.loads import AnyLoad, Burst, Closed, Open, Periodic, RateStep
 from control_plane.domain.spec import (
     RequestClass,
     Spec,
@@ -17,7 +17,7 @@ from control_plane.domain.strategies import STRATEGIES
 from tests.analysis.samples import spec, with_spaces
 
 
-def of(*streams: tuple[Closed | Burst, StopRequests | StopDuration, float]) -> Spec:
+def of(*streams: tuple[AnyLoad, StopRequests | StopDuration, float]) -> Spec:
     return Spec(
         workload=Workload(
             tuple(
@@ -48,9 +48,16 @@ def test_a_window_by_requests_falls_back_on_the_usual_rate(strategy):
         (Closed(concurrency=10, think_time_s=1.0), 10.0),
         (Closed(concurrency=10, think_time_s=0.000_1), 0.1),
         (Burst("burst", 100), 0.1),
+        (Open("open", 20.0), 5.0),
+        (Open("open", 100_000.0), 0.1),
+        (Open("open", (RateStep(100, 0.5), RateStep(10, 1))), 5.5),
+        (Open("open", (RateStep(1_000, 0.05), RateStep(5_000, 1))), 0.1),
+        (Open("open", (RateStep(1, 30), RateStep(10, 1))), 37.0),
+        (Periodic("periodic", 1.0, 4), 24.0),
+        (Periodic("periodic", 1.0, 200), 0.1),
     ],
 )
-def test_users_who_think_set_the_pace(load, expected):
+def test_the_load_model_may_set_the_pace(load, expected):
     assert phases(of((load, StopRequests(100), 0.0)), 1_000).measure_s == pytest.approx(expected)
 
 

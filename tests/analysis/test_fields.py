@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 
 from control_plane.analysis.fields import label_of, text_of
-from control_plane.domain.loads import Closed
+from control_plane.domain.loads import Burst, Closed, Open, Periodic
 from control_plane.domain.spec import Client, Target
 from tests.analysis.samples import with_spaces
 
@@ -33,7 +33,7 @@ def test_labels(field, streams, label):
     assert label_of(field, streams) == label
 
 
-@pytest.mark.parametrize("of", [Target, Client, Closed])
+@pytest.mark.parametrize("of", [Target, Client, Closed, Open, Burst, Periodic])
 def test_every_field_has_a_label_in_words(of):
     room = of.__name__.lower()
     labels = [label_of(f"{room}.{field.name}") for field in fields(of)]

@@ -4,6 +4,7 @@ import pytest
 
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.limits import Limits
+from control_plane.domain.loads import Periodic
 from control_plane.domain.reading import read_spec, write_spec
 from tests.domain.documents import Document, changed, load
 
@@ -121,11 +122,53 @@ def test_a_burst_needs_a_number_of_requests():
     assert error.field == f"{STREAM}.stop"
 
 
-def test_blocking_makes_no_burst():
-    document = load(model="burst", connections=1)
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"model": "burst", "connections": 1},
+        {"model": "open", "rate_per_s": 5, "max_in_flight": 1},
+    ],
+)
+def test_blocking_makes_no_burst_and_keeps_no_schedule(given):
+    document = load(**given)
+    document["workload"]["streams"][0]["stop"] = {"requests": 5}
     document["client"] = {"strategy": "blocking"}
     (error,) = refused(document)
     assert error.field == f"{STREAM}.load.model"
+
+
+def test_blocking_can_be_periodic():
+    document = load(model="periodic", interval_s=0.5)
+    document["client"] = {"strategy": "blocking"}
+    assert read_spec(document, Limits()).workload.streams[0].load == Periodic("periodic", 0.5, 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "said"),
+    [
+        ({"rate_per_s": 0.05}, "rate_per_s", "0.05 is below the smallest value of 0.1."),
+        ({"rate_per_s": 200_001}, "rate_per_s", "Raise LOOPLAB_MAX_RATE_PER_S"),
+        ({"rate_per_s": [{"rate_per_s": 5, "duration_s": 0}]}, "rate_per_s.0.duration_s", "0.1"),
+        ({"rate_per_s": []}, "rate_per_s", "give 1 to 100"),
+        ({"rate_per_s": 5, "max_in_flight": 2_001}, "max_in_flight", "2,000"),
+        ({"rate_per_s": "fast"}, "rate_per_s", "is not a number"),
+    ],
+)
+def test_open_loads_are_bounded(given, field, said):
+    (error,) = refused(load(model="open", **given))
+    assert (error.field, said in error.message) == (f"{STREAM}.load.{field}", True)
+
+
+def test_threads_bound_what_is_in_flight():
+    document = load(model="open", rate_per_s=5)
+    document["client"] = {"strategy": "threaded"}
+    (error,) = refused(document)
+    assert (error.field, error.limit) == (f"{STREAM}.load.max_in_flight", 500)
+
+
+@pytest.mark.parametrize("rate", [0.1, 200_000, [{"rate_per_s": 1, "duration_s": 0.1}] * 100])
+def test_rates_within_their_bounds(rate):
+    assert read_spec(load(model="open", rate_per_s=rate), Limits())
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from copy import deepcopy
 from typing import Any
 
 from tests.dashboard import items_spec
+from tests.faults.load_corpus import LOADS
 
 NUMBERS: dict[str, Any] = {
     "minus one": -1,
@@ -125,6 +126,18 @@ OBJECTS: dict[str, Any] = {
     "tags text": {"tags": "demo"},
     "empty tag": {"tags": [""]},
     "blocking with users": {"client": {"strategy": "blocking"}},
+    "blocking, open": {
+        "client": {"strategy": "blocking"},
+        "workload": {
+            "streams": [
+                {
+                    "requests": [{"path": "/"}],
+                    "load": {"model": "open", "rate_per_s": 5, "max_in_flight": 1},
+                    "stop": {"requests": 5},
+                }
+            ]
+        },
+    },
     "unknown strategy": {"client": {"strategy": "raw2"}},
     "negative core": {"cores": {"target": [-1], "client": [0]}},
     "no core": {"cores": {"target": [], "client": []}},
@@ -146,6 +159,7 @@ STREAMS: dict[str, Any] = {
     "burst without connections": {"load": {"model": "burst"}},
     "burst over 0": {"load": {"model": "burst", "connections": 0}},
     "burst by duration": {"load": {"model": "burst", "connections": 1}, "stop": {"duration_s": 1}},
+    **LOADS,
     "no request classes": {"requests": []},
     "101 request classes": {"requests": [{}] * 101},
     "body on GET": {"requests": [{"body": {"json": 1}}]},

@@ -162,6 +162,14 @@ def slow(connection: Connection) -> bool:
     return True
 
 
+@fault
+def slower(connection: Connection) -> bool:
+    """Each answer on a connection takes a little longer than the one before."""
+    time.sleep(0.01 + 0.0002 * connection.requests)
+    connection.send(OK)
+    return True
+
+
 class HostileServer:
     """`requests` counts what came, by path without query; `heads` holds the raw heads."""
 

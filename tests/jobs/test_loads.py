@@ -1,0 +1,143 @@
+"""Load models through the whole job: target, load workers, records, gates."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.dashboard import Dashboard, dashboard
+from tests.load.hostile import HostileServer, hostile_server
+
+POST = {"method": "POST", "path": "/payloads/model"}
+
+
+@pytest.fixture(scope="module")
+def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    with dashboard(tmp_path_factory.mktemp("loads"), [], {}) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[HostileServer]:
+    with hostile_server() as started:
+        yield started
+
+
+def sized(size_bytes: int) -> dict[str, Any]:
+    return {**POST, "body": {"generated": {"shape": "name-data", "size_bytes": size_bytes}}}
+
+
+def ran(looplab: Dashboard, *streams: dict[str, Any], **rest: Any) -> dict[str, Any]:
+    run_id = looplab.submit({"workload": {"streams": list(streams)}, "warmup_s": 0, **rest})
+    return looplab.finished(run_id)
+
+
+def judged(run: dict[str, Any]) -> dict[str, str]:
+    return {one["gate"]: one["level"] for one in run["validity"]["judged"]}
+
+
+def test_two_endpoints_of_which_one_starts_a_moment_later(looplab: Dashboard) -> None:
+    once = {"load": {"model": "closed", "concurrency": 10}, "stop": {"requests": 10}}
+    first = {"name": "first", "requests": [{"path": "/movies/1"}], **once}
+    second = {"name": "second", "requests": [{"path": "/movies/2"}], **once, "start_after_s": 0.3}
+    run = ran(looplab, first, second)
+    assert [(one["name"], one["completed"]) for one in run["streams"]] == [
+        ("first", 10),
+        ("second", 10),
+    ]
+
+
+def test_small_bodies_beside_large_ones(looplab: Dashboard) -> None:
+    """Each at its own interval, in a process of its own."""
+
+    def every(name: str, size_bytes: int, interval_s: float) -> dict[str, Any]:
+        load = {"model": "periodic", "interval_s": interval_s}
+        request = sized(size_bytes)
+        return {"name": name, "requests": [request], "load": load, "stop": {"duration_s": 1.5}}
+
+    run = ran(looplab, every("small", 1_000, 0.05), every("large", 1_000_000, 0.5))
+    small, large = run["streams"]
+    assert 20 <= small["completed"] <= 30
+    assert 2 <= large["completed"] <= 3
+    assert large["bytes_sent"] == 1_000_000 * large["completed"]
+    assert run["title"].startswith("small, async, 1 user every 0.05 s, 1.5 s")
+    assert not judged(run).keys() & {"not_sent", "late_send", "recorder"}
+
+
+def test_nine_reads_for_each_write(looplab: Dashboard) -> None:
+    user = {"email": "{name}@example.com", "full_name": "New"}
+    reads = {"path": "/users/user7@example.com", "weight": 9}
+    writes = {
+        "method": "POST",
+        "path": "/users/",
+        "values": {"name": {"kind": "uuid"}},
+        "body": {"json": user},
+    }
+    load = {"model": "closed", "concurrency": 4}
+    run = ran(looplab, {"requests": [reads, writes], "load": load, "stop": {"requests": 300}})
+    statuses = run["streams"][0]["statuses"]
+    assert sum(statuses.values()) == 300
+    assert 15 <= statuses["201"] <= 50
+
+
+def opened(path: str, rate: float, **more: Any) -> dict[str, Any]:
+    load = {"model": "open", "rate_per_s": rate, **more}
+    return {"requests": [{"path": path}], "load": load, "stop": {"duration_s": 1}}
+
+
+def test_an_open_load_that_is_kept_up_with(looplab: Dashboard) -> None:
+    run = ran(looplab, opened("/items/1", 100), trials=2)
+    (stream,) = run["streams"]
+    assert (stream["intended"], stream["sent"], stream["not_sent"]) == (200, 200, 0)
+    assert stream["send_lag_s"]["p50"] >= 0
+    levels = judged(run)
+    assert levels["not_sent"] == levels["errors"] == "ok"
+    assert {"late_send"} <= levels.keys()
+    assert "recorder" not in levels
+
+
+def test_an_open_load_that_is_not(looplab: Dashboard) -> None:
+    """Two at a time, each 0.2 s and more: ten a second of 100."""
+    run = ran(looplab, opened("/movies/1", 100, max_in_flight=2))
+    (stream,) = run["streams"]
+    assert stream["intended"] == stream["sent"] + stream["not_sent"] == 100
+    assert stream["response_time_s"]["max"] > 2 * stream["service_time_s"]["max"]
+    levels = judged(run)
+    assert (levels["not_sent"], levels["late_send"]) == ("invalid", "suspect")
+    assert run["validity"]["outcome"] == "invalid"
+    page = looplab.get(f"/runs/{run['id']}").text
+    assert "were never sent" in page
+
+
+@contextmanager
+def crowded() -> Iterator[str]:
+    """A server with room for two connections: what else would connect waits."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_fewer_connections_than_requests_in_flight(looplab: Dashboard) -> None:
+    stream = {
+        "requests": [{"path": "/"}],
+        "load": {"model": "closed", "concurrency": 8},
+        "stop": {"duration_s": 0.5},
+    }
+    with crowded() as url:
+        run = ran(looplab, stream, target={"url": url}, timeout_s=5)
+    levels = judged(run)
+    assert levels["pool"] == "invalid"
+    kept = ran(looplab, {**stream, "requests": [{"path": "/items/1"}]})
+    assert judged(kept)["pool"] == "ok"
+
+
+@pytest.mark.parametrize(("path", "level"), [("/slower", "suspect"), ("/slow", "ok")])
+def test_drift(looplab: Dashboard, server: HostileServer, path: str, level: str) -> None:
+    stream = {
+        "requests": [{"path": path}],
+        "load": {"model": "closed", "concurrency": 2},
+        "stop": {"duration_s": 8},
+    }
+    run = ran(looplab, stream, target={"url": server.url})
+    assert judged(run)["not_steady"] == level
