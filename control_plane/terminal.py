@@ -67,7 +67,7 @@ def print_ceilings(found: Document) -> None:
     """The newest of each client that counts on this machine."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("Client")
-    for head in ("Tops out at", "Responder CPU", "Measured", "Run"):
+    for head in ("Tops out at", "Responder CPU", "Validity", "Measured", "Run"):
         table.add_column(head, justify="right")
     here: dict[str, Document] = {}
     for one in found["ceilings"]:
@@ -75,8 +75,10 @@ def print_ceilings(found: Document) -> None:
             here.setdefault(one["name"], one)
     for name, one in here.items():
         most = ("≥ " if one["at_least"] else "") + rate(one["throughput_per_s"])
-        busy = share(one["responder_cpu_share"])
-        table.add_row(name, most, busy, one["measured_at"][:16].replace("T", " "), one["run"])
+        at = one["measured_at"][:16].replace("T", " ")
+        table.add_row(
+            name, most, share(one["responder_cpu_share"]), one["outcome"] or NONE, at, one["run"]
+        )
     out.print(table)
 
 

@@ -7,7 +7,7 @@ from control_plane.analysis.comparison import invalid
 from control_plane.analysis.differences import machine_mismatch
 from control_plane.analysis.sentence import Sentence, number, sentence
 from control_plane.analysis.validity import CLIENT_CPU
-from control_plane.domain.ceiling import Ceiling, ceiling_spec
+from control_plane.domain.ceiling import Ceiling, ceiling_spec, plainest
 from control_plane.domain.loads import concurrency_of
 from control_plane.domain.responder import faces_responder
 from control_plane.domain.result import Environment, Summary
@@ -54,11 +54,19 @@ def ceiling_of(run: Run) -> Ceiling | None:
 def known_ceiling(
     ceilings: Iterable[Ceiling], client: Client, environment: Environment | None
 ) -> Ceiling | None:
-    """The first of this client that was measured on such a machine with the same libraries."""
-    for one in ceilings:
-        if _alike(one.client, client) and same_place(one.environment, environment):
+    """The first of this client that was measured on such a machine with the same libraries.
+
+    One in doubt only where there is no other.
+    """
+    for one in trusted_first(ceilings):
+        if one.client == plainest(client) and same_place(one.environment, environment):
             return one
     return None
+
+
+def trusted_first(ceilings: Iterable[Ceiling]) -> list[Ceiling]:
+    """Those of suspect runs last, otherwise in the order given."""
+    return sorted(ceilings, key=lambda one: one.outcome == "suspect")
 
 
 def same_place(one: Environment | None, other: Environment | None) -> bool:
@@ -97,6 +105,10 @@ def headroom_sentence(found: Headroom) -> Sentence:
 def headroom_words(found: Headroom) -> str:
     """What the share means for the run."""
     part = f"{'At most ' if found.ceiling.at_least else ''}{share(found.share)} of the ceiling."
+    if found.share > 1:
+        return f"{part} More than the ceiling: measure it again while nothing else works."
+    if found.ceiling.outcome == "suspect":
+        return f"{part} Its measurement is suspect: the client may be able to do more."
     if found.ceiling.at_least:
         return f"{part} The responder was at its limit before the client was."
     if found.share < CLIENT_CPU:
@@ -119,8 +131,3 @@ def _is_measurement(run: Run) -> bool:
 def _responder_cpu(stream: Summary) -> float | None:
     spent_s = stream.cpu_s_per_request
     return None if spent_s is None else spent_s * stream.throughput_per_s
-
-
-def _alike(one: Client, other: Client) -> bool:
-    """The limit on bodies changes nothing in how quick a client is."""
-    return replace(one, max_body_bytes=1) == replace(other, max_body_bytes=1)

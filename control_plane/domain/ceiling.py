@@ -1,7 +1,7 @@
 """The most that a client can do on a machine: what is measured for it, and what it says."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from control_plane.domain.loads import Closed
@@ -48,14 +48,14 @@ class Ceiling:
 
 def ceiling_spec(client: Client) -> Spec:
     """The run that measures the ceiling of this client."""
-    users = 1 if client.strategy == "blocking" else USERS
+    users = 1 if STRATEGIES[client.strategy].alone else USERS
     stream = Stream(
         requests=(RequestClass(),), load=Closed(concurrency=users), stop=StopDuration(WINDOW_S)
     )
     return Spec(
         workload=Workload((stream,)),
         target=RESPONDER,
-        client=client,
+        client=plainest(client),
         title=f"client ceiling, {client_name(client)}",
         tags=(TAG,),
         timeout_s=TIMEOUT_S,
@@ -67,9 +67,21 @@ def measurement(client: Client) -> Document:
     return write_spec(ceiling_spec(client))
 
 
+def plainest(client: Client) -> Client:
+    """The client without what does not touch how quick it is: one ceiling is that of all these."""
+    usual, facts = Client(), STRATEGIES[client.strategy]
+    looping = not (facts.threads or facts.alone)
+    return replace(
+        client,
+        loop=client.loop if looping else usual.loop,
+        session=client.session if facts.threads else usual.session,
+        max_body_bytes=usual.max_body_bytes,
+    )
+
+
 def client_name(client: Client) -> str:
     """`async`; with what differs from the default: `async, asyncio, 2 processes`."""
-    return ", ".join([client.strategy, *_unusual(client)])
+    return ", ".join([client.strategy, *_unusual(plainest(client))])
 
 
 def _unusual(client: Client) -> Iterator[str]:

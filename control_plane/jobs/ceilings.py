@@ -12,13 +12,18 @@ from control_plane.targets.catalogue import name_of
 from control_plane.targets.cores import SHARED
 from control_plane.targets.machine import environment
 
-LOOKED_AT = 200
+LOOKED_AT = 40
 """How many of the newest runs against the responder are looked at."""
 
 
-def stored_ceilings(store: Store) -> tuple[Ceiling, ...]:
-    """Newest first, of every client and machine."""
-    page = store.runs(limit=LOOKED_AT, configuration=name_of(RESPONDER), state=State.FINISHED)
+def stored_ceilings(store: Store, strategy: str | None = None) -> tuple[Ceiling, ...]:
+    """Newest first, of every machine; of one strategy, or of all."""
+    page = store.runs(
+        limit=LOOKED_AT,
+        configuration=name_of(RESPONDER),
+        state=State.FINISHED,
+        strategy=strategy,
+    )
     return tuple(found for run in page.runs if (found := ceiling_of(run)) is not None)
 
 

@@ -7,8 +7,15 @@ from typing import ClassVar
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from control_plane.analysis.ceiling import ceiling_rate
-from control_plane.domain.ceiling import CLIENTS, Ceiling, ceiling_spec, client_name, measurement
+from control_plane.analysis.ceiling import ceiling_rate, trusted_first
+from control_plane.domain.ceiling import (
+    CLIENTS,
+    Ceiling,
+    ceiling_spec,
+    client_name,
+    measurement,
+    plainest,
+)
 from control_plane.domain.run import Run
 from control_plane.domain.spec import Client
 from control_plane.domain.units import NONE, about, share
@@ -71,9 +78,9 @@ def measuring_time(desk: Desk) -> str:
 
 def ceilings_view(store: Store, desk: Desk) -> Ceilings:
     known: dict[Client, Ceiling] = {}
-    for ceiling in ceilings_here(store):
+    for ceiling in trusted_first(ceilings_here(store)):
         known.setdefault(ceiling.client, ceiling)
-    working = {run.spec.client: run for run in reversed(unfinished(store))}
+    working = {plainest(run.spec.client): run for run in reversed(unfinished(store))}
     clients = dict.fromkeys([*CLIENTS, *known, *working])
     rows = tuple(_row(client, known.get(client), working.get(client), desk) for client in clients)
     return Ceilings(rows, bool(working))

@@ -40,7 +40,7 @@ def client_part(run: Run, store: Store, desk: Desk) -> ClientPart | None:
     """None where nothing was measured, and where the client is what was measured."""
     if not run.streams or faces_responder(run.spec):
         return None
-    found = headroom(run, stored_ceilings(store))
+    found = headroom(run, stored_ceilings(store, run.spec.client.strategy))
     return _unknown(run, desk) if found is None else _known(found)
 
 

@@ -19,6 +19,7 @@ def test_the_measurement_of_every_strategy_can_be_handed_in(client: Client) -> N
         (Client(loop="asyncio", processes=2), "async, asyncio, 2 processes"),
         (Client("threaded", reuse_connections=False), "threaded, new connections"),
         (Client("threaded", session="shared"), "threaded, shared session"),
+        (Client("blocking", loop="asyncio", session="shared"), "blocking"),
     ],
 )
 def test_a_client_is_named_by_what_it_changes(client: Client, name: str) -> None:
