@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,13 +14,16 @@ from control_plane.analysis.estimate import phases
 from control_plane.analysis.summary import merge_run
 from control_plane.analysis.validity import judge
 from control_plane.domain.errors import TrialFailed
+from control_plane.domain.result import Summary, Validity
 from control_plane.domain.run import Run, TrialResult
+from control_plane.domain.spec import Target
 from control_plane.domain.states import State
 from control_plane.jobs.bench import Bench
 from control_plane.jobs.board import Board
 from control_plane.jobs.source import source_lines
 from control_plane.jobs.trial_job import TrialJob
 from control_plane.store.store import Store
+from control_plane.targets.chosen import served
 from control_plane.targets.cores import CorePlan, available_cores, share_cores
 from control_plane.targets.launch import RunningTarget
 from control_plane.targets.machine import environment
@@ -108,20 +111,27 @@ class RunJob:
         trials = [result.trial for result in results]
         summaries = tuple(one.summary for one in merged)
         validity = judge(trials, summaries, self.run.spec)
-        gauges = tuple(result.gauges for result in results)
-        causes = find_causes(
-            Evidence(
-                self.run.spec,
-                tuple(trials),
-                summaries,
-                gauges,
-                validity,
-                self._environment.get("cpu_count"),
-                source_lines(gauges),
-            )
-        )
+        causes = find_causes(self._evidence(results, summaries, validity))
         self.store.finish(self.run.id, merged, validity, causes)
         self.state = State.FINISHED
+
+    def _evidence(
+        self, results: Sequence[TrialResult], merged: tuple[Summary, ...], validity: Validity
+    ) -> Evidence:
+        spec, gauges = self.run.spec, tuple(result.gauges for result in results)
+        source: Mapping[str, str] = {}
+        if isinstance(spec.target, Target):
+            application = served(spec.target, self.bench.applications)
+            source = source_lines(gauges, application.directory)
+        return Evidence(
+            spec,
+            tuple(result.trial for result in results),
+            merged,
+            gauges,
+            validity,
+            self._environment.get("cpu_count"),
+            source,
+        )
 
     async def move(self, after: State, **facts: Any) -> None:
         """Change the state in the store and here: both, or neither, also when cancelled."""

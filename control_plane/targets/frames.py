@@ -12,13 +12,14 @@ DEPTH = 32
 """Innermost frames that are kept; those further out belong to the server and its event loop."""
 _HEAD = b"Stack (most recent call first):"
 _FRAME = re.compile(rb'  File "(.*)", line (\d+|\?\?\?) in (.*)')
-_LIBRARY = re.compile(r".*/(?:site-packages|dist-packages|lib/python3\.\d+)/")
+_ABOVE_LIBRARY = re.compile(r".*/(?=(?:site-packages|dist-packages|lib/python3\.\d+)/)")
 _PROBE = "/looplab_probe/"
 _THREAD_BEGINS = " _bootstrap"
 
 
 def stacks_in(written: bytes, directory: Path) -> Iterator[Stack]:
-    """Those that are complete, with paths from `directory`, or from their library, on.
+    """Those that are complete. Paths begin below `directory`, or with the folder of libraries, by
+    which they can be told from the application.
 
     A stack that begins where threads of a pool do is not the loop's: the signal went astray.
     """
@@ -58,7 +59,7 @@ def _shown(found: re.Match[bytes], directory: Path) -> str:
 def _shortened(file: str, directory: Path) -> str:
     if _PROBE in file:
         return file
-    short = _LIBRARY.sub("", file)
+    short = _ABOVE_LIBRARY.sub("", file)
     return short if short != file else file.removeprefix(f"{directory}/")
 
 

@@ -26,9 +26,9 @@ def test_frames_are_read_innermost_first_and_shortened() -> None:
     )
     assert list(stacks_in(written, HOME)) == [
         (
-            "json/decoder.py:353 raw_decode",
+            "lib/python3.11/json/decoder.py:353 raw_decode",
             "orders/cart.py:38 total",
-            "fastapi/routing.py:762 app",
+            "site-packages/fastapi/routing.py:762 app",
             "/opt/other/tool.py:3 <module>",
             "<frozen runpy>:88 _run_code",
         )

@@ -27,7 +27,7 @@ def loop_blocked(evidence: Evidence) -> Finding | None:
     facts = {
         "blocked_share": share,
         "longest_s": max(longest_s(one, floor_s) for one in workers),
-        "stalls": len(stalls),
+        "stalls": sum(_number(one, floor_s) for one in workers),
         "stacks": place.of,
         "stacks_there": place.count,
         "frame": place.where,
@@ -51,7 +51,8 @@ def stall_floor_s(evidence: Evidence) -> float:
 def blocked_s(worker: Worker, floor_s: float) -> float:
     """Time inside the window in which the loop of `worker` stood still."""
     if worker.stalls:
-        return min(worker.window_s, sum(_inside_s(one, worker) for one in held(worker, floor_s)))
+        known_s = sum(_inside_s(one, worker) for one in held(worker, floor_s))
+        return min(worker.window_s, known_s + _left_out(worker, floor_s)[1])
     late = [min(lag, worker.interval_s) for lag in _lags(worker) if lag >= floor_s]
     return min(worker.window_s, sum(late))
 
@@ -59,6 +60,21 @@ def blocked_s(worker: Worker, floor_s: float) -> float:
 def held(worker: Worker, floor_s: float) -> list[Stall]:
     """Stalls that count: long enough, and not with the loop itself on top of the stack."""
     return [one for one in worker.stalls if one.duration_s >= floor_s and not waits(one.stack)]
+
+
+def _number(worker: Worker, floor_s: float) -> int:
+    return len(held(worker, floor_s)) + _left_out(worker, floor_s)[0]
+
+
+def _left_out(worker: Worker, floor_s: float) -> tuple[int, float]:
+    """Number and seconds of the shorter stalls, of which no stack was kept; they have no other
+    floor than the probe's.
+    """
+    if floor_s > STALL_S:
+        return 0, 0.0
+    number = worker.series.stalls - len(worker.stalls)
+    lasted_s = worker.series.stalled_s - sum(one.duration_s for one in worker.stalls)
+    return (number, max(0.0, lasted_s)) if number > 0 else (0, 0.0)
 
 
 def longest_s(worker: Worker, floor_s: float) -> float:

@@ -1,6 +1,7 @@
 """Where a stalled event loop stood: the frame that helps, out of a stack of forty.
 
-Frames are `file:line function`, innermost first, as the probe writes them.
+Frames are `file:line function`, innermost first. Files lie below the folder of the application, or
+begin with that of libraries.
 """
 
 import re
@@ -13,8 +14,8 @@ from control_plane.domain.result import Stall
 
 _FRAME = re.compile(r"(?P<file>.+):(?P<line>\d+)(?: (?P<function>.+))?")
 _CALL = re.compile(r"([A-Za-z_][\w.]*)\s*\(")
-_LIBRARY = re.compile(r"/(?:site|dist)-packages/|/python\d[.\d]*(?:\.zip)?/|^<|/targets/inside/")
-_BUNDLED = "/target_app/"
+_LIBRARY = re.compile(r"(?:^|/)(?:(?:site|dist)-packages|lib/python3[.\d]*)/|^<|/looplab_probe/")
+_BUNDLED = re.compile(r"(?:^|/)target_app/")
 _WAITING = {"select", "run_forever", "run_until_complete", "run", "_run_once"}
 _KEYWORDS = {"if", "elif", "while", "return", "await", "not", "and", "or", "in", "for", "with"}
 
@@ -34,7 +35,7 @@ class Frame:
     @property
     def application(self) -> bool:
         """Code of the application, not of a library, of Python or of the probe."""
-        return _BUNDLED in self.file or not _LIBRARY.search(self.file)
+        return bool(_BUNDLED.search(self.file)) or not _LIBRARY.search(self.file)
 
     @property
     def short(self) -> str:

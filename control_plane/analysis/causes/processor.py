@@ -9,6 +9,10 @@ SERVER_CPU = 0.85
 time (M/M/1; L. Kleinrock, Queueing Systems, 1975)."""
 
 
+LEAST_CORES = 0.5
+"""Where others leave less, the gate of other load says so, and shares would be chance."""
+
+
 def server_cpu(evidence: Evidence) -> Finding | None:
     """The busiest processes of the target, as many as it has workers, against what they could get.
 
@@ -22,7 +26,7 @@ def server_cpu(evidence: Evidence) -> Finding | None:
         return None
     workers, cores = evidence.worker_count, sum(used) / len(used)
     free = sum(_available(trial, evidence) for trial in evidence.trials) / len(evidence.trials)
-    could = min(float(workers), free)
+    could = max(cores, min(float(workers), free))
     share = cores / could
     facts = {
         "cpu_share": share,
@@ -59,11 +63,11 @@ def _used(trial: Trial, gauges: Gauges, evidence: Evidence) -> float | None:
 
 
 def _available(trial: Trial, evidence: Evidence) -> float:
-    """Cores of its own; where all share all, those that client and others left."""
-    if trial.target.cores is not None:
-        return float(len(trial.target.cores))
-    length_s = window_s(trial)
+    """Its own cores, or all; but no more than client and other programs left of the machine."""
+    length_s, own = window_s(trial), trial.target.cores
+    count = float(evidence.worker_count if own is None else len(own))
     if evidence.cpu_count is None or not length_s:
-        return float(evidence.worker_count)
-    client = trial.client.cpu_s / length_s
-    return max(0.5, evidence.cpu_count - client - (trial.client.other_cpu or 0.0))
+        return count
+    client, others = trial.client.cpu_s / length_s, trial.client.other_cpu or 0.0
+    left = max(LEAST_CORES, evidence.cpu_count - client - others)
+    return left if own is None else min(count, left)

@@ -83,6 +83,15 @@ def test_cores_that_are_shared_leave_less_to_the_target():
     assert said(finding).startswith("The target used 92 % of the 1.2 cores that it could get;")
 
 
+@pytest.mark.parametrize(("others", "found"), [(0.0, False), (3.1, True)])
+def test_what_other_programs_take_a_target_cannot_get(others, found):
+    """0.6 of a core: little of one, much of the 0.67 that are left of four."""
+    seen = evidence(cpu=0.6)
+    (one,) = seen.trials
+    busy = replace(one, client=replace(one.client, cpu_s=2.3, other_cpu=others))
+    assert known(server_cpu(replace(seen, trials=(busy,)))).found is found
+
+
 def test_workers_of_a_command_are_counted_by_what_they_use():
     seen = evidence(worker(1), worker(2), worker(3), cpu=(0.96, 0.98, 0.02))
     unknown = asked(workers=None, application="own", server="command")
