@@ -1,21 +1,36 @@
 """Interleaved pairs of measurements and the median of their ratios."""
 
+import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+from scipy import stats
 
 Measure = Callable[[], float]
 
 
 def median_ratio(name: str, ours: Measure, other: Measure, pairs: int) -> float:
-    """Median over the pairs of ours / other; who begins changes from pair to pair."""
-    ratios = []
+    return statistics.median(ratios(name, ours, other, pairs))
+
+
+def ratios(name: str, ours: Measure, other: Measure, pairs: int) -> list[float]:
+    """Of each pair ours / other; who begins changes from pair to pair."""
+    found = []
     for pair in range(pairs):
         first, second = (ours, other) if pair % 2 == 0 else (other, ours)
         one, two = first(), second()
         mine, theirs = (one, two) if pair % 2 == 0 else (two, one)
-        ratios.append(mine / theirs)
-        print(f"{name} pair {pair + 1}: {mine:,.4g} / {theirs:,.4g} = {ratios[-1]:.3f}", flush=True)
-    return statistics.median(ratios)
+        found.append(mine / theirs)
+        print(f"{name} pair {pair + 1}: {mine:,.4g} / {theirs:,.4g} = {found[-1]:.3f}", flush=True)
+    return found
+
+
+def interval(found: Sequence[float]) -> tuple[float, float]:
+    """Where the geometric mean of the ratios lies with 95 % confidence: paired t on logarithms."""
+    logs = [math.log(ratio) for ratio in found]
+    margin = stats.t.ppf(0.975, len(logs) - 1) * statistics.stdev(logs) / math.sqrt(len(logs))
+    middle = statistics.fmean(logs)
+    return math.exp(middle - margin), math.exp(middle + margin)
 
 
 def verdict(name: str, value: float, limit: float, *, most: bool) -> bool:
