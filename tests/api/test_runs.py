@@ -116,14 +116,19 @@ def test_a_live_run_tells_phase_and_time_left(looplab: Dashboard) -> None:
     looplab.post(f"/api/runs/{run_id}/cancel")
 
 
-def test_gauges_show_target_and_client(looplab: Dashboard) -> None:
+def test_gauges_show_target_client_and_the_inside(looplab: Dashboard) -> None:
     spec = items_spec()
     spec["workload"]["streams"][0]["stop"] = {"duration_s": 1.6}
     run_id = looplab.submit(spec)
-    looplab.finished(run_id)
+    run = looplab.finished(run_id)
     gauges = looplab.get(f"/api/runs/{run_id}/gauges").json()
     assert {one["role"] for one in gauges["processes"]} >= {"target", "client"}
     assert all(max(one["memory_bytes"]) > 1_000_000 for one in gauges["processes"])
+    (worker,) = gauges["workers"]
+    assert worker["pid"] in {one["pid"] for one in gauges["processes"]}
+    assert 0 < sum(worker["completed"]) <= 1.1 * run["streams"][0]["completed"]
+    assert len(worker["loop_lag_s"]) == len(gauges["processes"][0]["cpu_share"]) > 1
+    assert (worker["tokens_total"], gauges["trials"][0]["workers"]) == (40, [worker])
 
 
 @pytest.mark.parametrize("run_id", [ABSENT, "short", "ABCDEFGHJK", "..%2f..%2fetc", "%00"])

@@ -41,6 +41,8 @@ def test_it_is_measured_like_the_bundled_one(
     assert run["title"].endswith(f"{target['application']}{', uvicorn' * ('uvicorn' in words)}"
                                  f"{', 1 worker, asyncio' * ('uvicorn' in words)}")  # fmt: skip
     assert "hunter2" not in str(run)
+    gauges = looplab.get(f"/api/runs/{run['id']}/gauges").json()
+    assert len(gauges["workers"]) == (1 if "uvicorn" in words else 0)
 
 
 def test_what_does_not_exist_or_fit_is_refused_at_its_field(looplab: Dashboard) -> None:
