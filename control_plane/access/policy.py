@@ -61,6 +61,8 @@ ROUTES: dict[Role, tuple[str, ...]] = {
         "POST /runs",
         "POST /runs/delete",
         "POST /runs/new",
+        "POST /runs/new/offer",
+        "POST /runs/new/picked",
         "POST /runs/new/plan",
         "POST /runs/spec",
         "POST /runs/tag",

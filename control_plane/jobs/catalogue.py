@@ -14,7 +14,7 @@ LONGEST_NAME = 80
 RESERVED = {"own"}
 """What the form of a new run means otherwise."""
 
-_SOME_WORKLOAD = {
+SOME_WORKLOAD = {
     "streams": [
         {
             "requests": [{"path": "/"}],
@@ -47,7 +47,7 @@ class Catalogue:
         """`target` as in a spec. Raises InvalidInput with every wrong field."""
         wrong = self._wrong_name(name)
         try:
-            spec = self._check({"workload": _SOME_WORKLOAD, "target": target})
+            spec = self._check({"workload": SOME_WORKLOAD, "target": target})
         except InvalidInput as error:
             raise InvalidInput(str(error), (*wrong, *error.fields)) from None
         if wrong or not isinstance(spec.target, Target):

@@ -18,16 +18,19 @@ from control_plane.domain.errors import (
     TargetFailed,
 )
 from control_plane.domain.limits import Limits
-from control_plane.domain.reading import read_spec
+from control_plane.domain.offer import Offer
+from control_plane.domain.reading import Document, read_spec
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, Run
 from control_plane.domain.spec import NamedTarget, Spec, Target, UrlTarget
 from control_plane.domain.states import State
 from control_plane.jobs.bench import Bench
 from control_plane.jobs.by_hand import ByHand
-from control_plane.jobs.catalogue import Catalogue
+from control_plane.jobs.catalogue import SOME_WORKLOAD, Catalogue
 from control_plane.jobs.checkups import Checkups
+from control_plane.jobs.errands import Errands
 from control_plane.jobs.naming import title_of
+from control_plane.jobs.offers import Offers
 from control_plane.jobs.queue import Queue
 from control_plane.store.store import Draft, Store
 from control_plane.targets.application import Application
@@ -57,10 +60,12 @@ class Desk:
         self.catalogue = Catalogue(store, self.check)
         self.by_hand = ByHand(bench)
         self._queue = Queue(store, bench, lambda run: self._rate_of(run.spec), self.by_hand)
-        self.checkups = Checkups(self._queue, bench)
+        self._errands = Errands(self._queue)
+        self.checkups = Checkups(self._errands, bench)
+        self.offers = Offers(self._errands, bench, limits)
 
     async def close(self) -> None:
-        await self.checkups.close()
+        await self._errands.close()
         await self._queue.close()
         await self.by_hand.close()
 
@@ -92,7 +97,7 @@ class Desk:
         runs = self._store.add(
             drafts, key=key, digest=digest if key else None, max_queue=self._limits.max_queue
         )
-        self.checkups.give_way()
+        self._errands.give_way()
         self._queue.wake()
         return runs
 
@@ -157,6 +162,16 @@ class Desk:
         if found is None:
             raise NotFound(f"There is no application {name[:40]!r} in the settings.")
         return found
+
+    async def read_offer(self, target: Document) -> Offer:
+        """What the target of a spec says that it answers; kept as `offers.latest`.
+
+        Raises InvalidInput when it cannot be read, Conflict while a run measures.
+        """
+        document = {"workload": SOME_WORKLOAD, "target": target}
+        checked = (await asyncio.to_thread(self.check, document)).target
+        assert not isinstance(checked, NamedTarget)
+        return await self.offers.read(checked)
 
     def unset_variables(self, application: Application) -> frozenset[str]:
         """The names of its list that are nowhere set. Nothing where its file cannot be read."""

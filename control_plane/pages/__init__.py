@@ -14,6 +14,7 @@ from control_plane.pages import (
     home,
     live,
     new_run,
+    offer,
     queue,
     run,
     targets,
@@ -24,6 +25,7 @@ from control_plane.pages import (
 router = APIRouter(include_in_schema=False)
 router.include_router(home.router)
 router.include_router(new_run.router)
+router.include_router(offer.router)
 router.include_router(history.router)
 router.include_router(targets.router)
 router.include_router(configurations.router)

@@ -46,3 +46,8 @@ def _without(values: Values, prefix: str, index: int) -> Values:
         elif (at := int(found[1])) != index:
             kept[f"{prefix}.{at - (at > index)}.{found[2]}"] = texts
     return kept
+
+
+def emptied(values: Values, prefix: str) -> dict[str, tuple[str, ...]]:
+    """Without anything in the list of that prefix."""
+    return {name: texts for name, texts in values.items() if not name.startswith(f"{prefix}.")}

@@ -88,6 +88,12 @@ def _stream(prefix: str, stream: Document) -> Iterator[tuple[str, tuple[str, ...
         yield from _request(f"{prefix}.requests.{index}", request)
 
 
+def request_fields(prefix: str, request: Document) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The fields of a request class; what it leaves out has the usual value."""
+    whole: Document = {"values": {}, "headers": {}, "body": None, "expect": None, "weight": 1}
+    yield from _request(prefix, whole | request)
+
+
 def _request(prefix: str, request: Document) -> Iterator[tuple[str, tuple[str, ...]]]:
     yield f"{prefix}.method", (request["method"],)
     yield f"{prefix}.path", (request["path"],)

@@ -71,7 +71,7 @@ def new_run(
     request: Request, store: StoreDep, desk: DeskDep, begin: Annotated[Begin, Depends()]
 ) -> Response:
     if begin.run:
-        return _form_page(request, _from_run(_known(store, begin.run), begin.remedy, desk))
+        return form_page(request, _from_run(_known(store, begin.run), begin.remedy, desk))
     form = _begun(begin, desk)
     if begin.configuration:
         ticked = {"target": ("bundled",), "target.configuration": (begin.configuration,)}
@@ -79,15 +79,15 @@ def new_run(
     if begin.application:
         form = Given({**form.values, **_first_look(begin.application, desk)})
     preset = "" if begin.endpoint or begin.application else begin.preset
-    return _form_page(request, replace(new_run_page(form, desk, new_key()), preset=preset))
+    return form_page(request, replace(new_run_page(form, desk, new_key()), preset=preset))
 
 
 @router.post("/runs/new")
 def check(request: Request, form: FormDep, desk: DeskDep) -> Response:
     """The same form with what is wrong at its fields; a button may have changed it."""
     edited = changed(form, form.text("change"))
-    shown = new_run_page(with_values(edited), desk, _key(form), told=edited is form)
-    return _form_page(request, shown)
+    shown = new_run_page(with_values(edited), desk, key_of(form), told=edited is form)
+    return form_page(request, shown)
 
 
 @router.post("/runs/new/plan")
@@ -101,12 +101,12 @@ def start(request: Request, form: FormDep, desk: DeskDep) -> Response:
     whole = _completed(form, desk)
     read = checked(whole, desk)
     if read.wrong:
-        return _form_page(request, new_run_page(whole, desk, _key(form)), 422)
+        return form_page(request, new_run_page(whole, desk, key_of(form)), 422)
     try:
-        return to_runs(desk.submit(read.documents, key=_key(form)))
+        return to_runs(desk.submit(read.documents, key=key_of(form)))
     except (Conflict, QueueFull) as error:
         shown = new_run_page(whole, desk, new_key())
-        return _form_page(request, replace(shown, notice=_notice(error)), status_of(error))
+        return form_page(request, replace(shown, notice=_notice(error)), status_of(error))
 
 
 @router.post("/runs/spec")
@@ -114,14 +114,14 @@ def start_spec(request: Request, form: FormDep, desk: DeskDep) -> Response:
     """A run from the JSON of its spec."""
     text = form.text("spec")
     try:
-        return to_runs(desk.submit([read_document(text)], key=_key(form)))
+        return to_runs(desk.submit([read_document(text)], key=key_of(form)))
     except (InvalidInput, Conflict, QueueFull) as error:
         shown = new_run_page(_preset_form("items", desk), desk, new_key())
         refused = replace(shown, written=text, refused=messages_of(error))
-        return _form_page(request, refused, status_of(error))
+        return form_page(request, refused, status_of(error))
 
 
-def _form_page(request: Request, shown: NewRunPage, status: int = 200) -> Response:
+def form_page(request: Request, shown: NewRunPage, status: int = 200) -> Response:
     answer = page(request, shown, status)
     answer.headers.update(KEPT)
     return answer
@@ -138,7 +138,7 @@ def new_key() -> str:
     return secrets.token_urlsafe(12)
 
 
-def _key(form: Given) -> str:
+def key_of(form: Given) -> str:
     return form.text("key")[:LONGEST_KEY] or new_key()
 
 

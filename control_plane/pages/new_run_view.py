@@ -10,6 +10,7 @@ from control_plane.domain.reading import Document
 from control_plane.domain.strategies import STRATEGIES, Facts
 from control_plane.jobs.desk import Application, Configuration, Desk
 from control_plane.pages.given import Given
+from control_plane.pages.offer_view import OfferView, offer_view
 from control_plane.pages.plan import Checked, Plan, checked, plan_of
 from control_plane.pages.presets import Preset, book
 from control_plane.pages.view import View
@@ -43,6 +44,7 @@ class NewRunPage(View):
     configurations: tuple[Configuration, ...]
     applications: tuple[Application, ...]
     strategies: Mapping[str, Facts]
+    offer: OfferView
     notice: Notice | None
     written: str
     refused: tuple[str, ...]
@@ -77,6 +79,7 @@ def new_run_page(form: Given, desk: Desk, key: str, *, told: bool = True) -> New
         configurations=desk.configurations(),
         applications=desk.applications(),
         strategies=STRATEGIES,
+        offer=offer_view(form, desk),
         notice=None,
         written=written(read.documents[0]),
         refused=(),

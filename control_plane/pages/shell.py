@@ -76,7 +76,8 @@ def _shell(request: Request, queue: Queue | None, cpu_model: str) -> Shell:
 
 def _places(path: str) -> Iterator[Place]:
     for name, href in PLACES:
-        inside = path.startswith(BELOW.get(href, (href + "/",))) and path != "/runs/new"
+        below = path.startswith(BELOW.get(href, (href + "/",)))
+        inside = below and not path.startswith("/runs/new")
         current = "page" if path == href else "true" if inside else None
         yield Place(name, href, current)
 
