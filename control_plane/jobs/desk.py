@@ -164,7 +164,7 @@ class Desk:
         return found
 
     async def read_offer(self, target: Document) -> Offer:
-        """What the target of a spec says that it answers; kept as `offers.latest`.
+        """What the target of a spec says that it answers; kept in `offers.kept`.
 
         Raises InvalidInput when it cannot be read, Conflict while a run measures.
         """

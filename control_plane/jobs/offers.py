@@ -21,14 +21,11 @@ MOST_KEPT = 50
 
 
 class Offers:
-    """By application name or URL; `latest` may be used from any thread."""
+    """`kept` by application name or URL; it may be read from any thread."""
 
     def __init__(self, errands: Errands, bench: Bench, limits: Limits) -> None:
         self._errands, self._bench, self._limits = errands, bench, limits
-        self._kept: dict[str, Offer] = {}
-
-    def latest(self, of: str) -> Offer | None:
-        return self._kept.get(of)
+        self.kept: dict[str, Offer] = {}
 
     async def read(self, target: Target | UrlTarget) -> Offer:
         """Start the application, or ask the URL, and read its OpenAPI document.
@@ -50,13 +47,13 @@ class Offers:
             raise Conflict("A run needed the machine: read it again after the run.") from None
         except TargetFailed as fault:
             raise InvalidInput(f"Its OpenAPI document was not read. {fault}") from None
-        return self._kept[of]
+        return self.kept[of]
 
     def _keep(self, offer: Offer) -> None:
-        self._kept.pop(offer.of, None)
-        self._kept[offer.of] = offer
-        while len(self._kept) > MOST_KEPT:
-            del self._kept[next(iter(self._kept))]
+        self.kept.pop(offer.of, None)
+        self.kept[offer.of] = offer
+        while len(self.kept) > MOST_KEPT:
+            del self.kept[next(iter(self.kept))]
 
     async def _read(self, target: Target | UrlTarget, of: str) -> Offer:
         running = await self._running(target)

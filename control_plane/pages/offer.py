@@ -39,7 +39,7 @@ async def offer(request: Request, form: FormDep, desk: DeskDep) -> Response:
 @router.post("/runs/new/picked")
 def pick(request: Request, form: FormDep, desk: DeskDep) -> Response:
     """The ticked operations as request classes; those that write only with their own tick."""
-    operations = picked(form, desk.offers.latest(offered_by(form)))
+    operations = picked(form, desk.offers.kept.get(offered_by(form)))
     wrong = _refused(form, operations)
     if wrong:
         return _page(request, _picking(form), desk, (wrong, 422))
