@@ -9,7 +9,7 @@ from control_plane.analysis.labels import RunLabel
 from control_plane.analysis.run_prose import headline
 from control_plane.analysis.sentence import Sentence, listed, number, sentence, times_word
 from control_plane.analysis.support import GREYED
-from control_plane.domain.loads import concurrency_of
+from control_plane.domain.loads import Closed
 from control_plane.domain.run import Run
 from control_plane.domain.states import State
 from control_plane.domain.units import seconds
@@ -219,4 +219,6 @@ def _median_s(run: Run, stream: str) -> float | None:
 
 
 def _concurrency(run: Run, stream: str) -> int:
-    return next(concurrency_of(one.load) for one in run.spec.workload.streams if one.name == stream)
+    """Requests that are always in flight; 0 where their number is not given."""
+    load = next(one.load for one in run.spec.workload.streams if one.name == stream)
+    return load.concurrency if isinstance(load, Closed) and not load.think_time_s else 0

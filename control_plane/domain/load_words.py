@@ -1,6 +1,6 @@
 """Load models in a few words, for titles and tables."""
 
-from control_plane.domain.loads import AnyLoad, Burst, Open, Periodic, RateStep
+from control_plane.domain.loads import AnyLoad, Burst, Open, Periodic, RateStep, concurrency_of
 
 
 def crowd_words(load: AnyLoad) -> str:
@@ -13,6 +13,11 @@ def crowd_words(load: AnyLoad) -> str:
         case Periodic():
             return f"{users_words(load.concurrency)} every {load.interval_s:g} s"
     return users_words(load.concurrency)
+
+
+def size_words(load: AnyLoad) -> str:
+    """How much load: `64` users or connections, `1,000/s`."""
+    return _rates(load.steps) if isinstance(load, Open) else f"{concurrency_of(load):,}"
 
 
 def users_words(users: int) -> str:

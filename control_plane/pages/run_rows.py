@@ -8,7 +8,7 @@ from control_plane.analysis.causes.words import CAUSES
 from control_plane.analysis.charts.sparkline import Sparkline, sparkline
 from control_plane.analysis.support import support_level
 from control_plane.analysis.validity import ERRORS_SUSPECT
-from control_plane.domain.loads import concurrency_of
+from control_plane.domain.load_words import size_words
 from control_plane.domain.result import Progress, Summary, Times
 from control_plane.domain.run import Run
 from control_plane.domain.spec import AnyTarget
@@ -49,7 +49,7 @@ class RunRow:
     outcome: str | None
     configuration: str
     strategy: str
-    concurrency: int
+    load: str
     numbers: Numbers | None
     words: str
     cause: str
@@ -67,7 +67,7 @@ def run_row(run: Run, name_of: NameOf, progress: Progress | None = None) -> RunR
         outcome=outcome,
         configuration=name_of(run.spec.target),
         strategy=run.spec.client.strategy,
-        concurrency=max(concurrency_of(stream.load) for stream in run.spec.workload.streams),
+        load=", ".join(size_words(stream.load) for stream in run.spec.workload.streams[:2]),
         numbers=_numbers(summary, invalid=outcome == "invalid") if summary else None,
         words=_words(run, progress),
         cause=_cause(run),

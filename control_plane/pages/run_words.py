@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from control_plane.domain.load_words import crowd_words
 from control_plane.domain.run import Run
 from control_plane.domain.states import State
 from control_plane.domain.units import count, seconds
@@ -32,7 +33,8 @@ def streams_words(run: Run) -> str:
 
 def facts(run: Run, target_name: str) -> tuple[str, ...]:
     """How it was measured, for the line below the sentence."""
-    facts = [target_name, f"client {run.spec.client.strategy}"]
+    loads = [crowd_words(stream.load) for stream in run.spec.workload.streams]
+    facts = [target_name, f"client {run.spec.client.strategy}", *dict.fromkeys(loads)]
     if not run.streams:
         return tuple(facts)
     return (_measured(run), _counted(run), *facts)

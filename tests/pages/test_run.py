@@ -37,7 +37,7 @@ def test_streams_are_named_and_told_apart(stored: Stored) -> None:
     said = words(stored.page(f"/runs/{stored.runs.streams}"))
     assert "Throughput, small" in said
     assert "10 users, 20.0 s" in said
-    assert "one user, 20.0 s" in said
+    assert "1 user, 20.0 s" in said
 
 
 def test_an_invalid_run_never_looks_valid(stored: Stored) -> None:
