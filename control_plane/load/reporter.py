@@ -131,11 +131,11 @@ class Reporter:
             most_connections=self._gear.connections.most(),
             cpu_s=cpu_s,
             spin_s=spin_s,
-            peak_memory_bytes=_peak_memory_bytes(),
+            peak_memory_bytes=peak_memory_bytes(),
         )
 
 
-def _peak_memory_bytes() -> int:
+def peak_memory_bytes() -> int:
     """ru_maxrss starts with that of the parent, so the kernel's own mark is read where it is."""
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()

@@ -9,7 +9,7 @@ from control_plane.domain.record import StreamRecord
 from tests.load.hostile import HostileServer
 from tests.load.workers import completed, plan_of, record_of, seconds_and_record
 
-MANY = ("async", "threaded", "raw")
+MANY = ("async", "threaded", "httpx", "raw")
 
 
 def opened(rate, **more) -> dict:

@@ -1,0 +1,110 @@
+"""`httpx`: AsyncClient, one coroutine for each user, all in one event loop."""
+
+import asyncio
+import logging
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+
+import httpx
+
+from control_plane.load.crew import Crew
+from control_plane.load.faults import Types, classify
+from control_plane.load.outcome import answered, failed
+from control_plane.load.phase import Phase
+from control_plane.load.source import Request
+from control_plane.load.strategies.httpx_transport import CountingTransport
+from control_plane.load.strategies.loops import new_loop
+from control_plane.load.strategies.strategy import HEADERS, LONGEST_HEADER, MOST_HEADERS, Gear
+
+FAULTS = (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError)
+"""What httpx raises for what a server may do."""
+
+TYPES: Types = ((httpx.TimeoutException, "timeout"), (TimeoutError, "timeout"))
+
+_BY_MESSAGE = {
+    "Server disconnected without sending a response": "disconnected",
+    "peer closed connection without sending complete message body": "truncated",
+}
+"""Faults that httpx tells apart in its messages alone."""
+
+
+class HttpxClient:
+    def __init__(self, gear: Gear) -> None:
+        logging.getLogger("httpx").setLevel(logging.CRITICAL)
+        self._base_url = gear.plan.base_url.rstrip("/")
+        self._limit = gear.plan.client.max_body_bytes
+        self._loop = new_loop(gear.plan.client)
+        self._client = _client(gear)
+        self._crew = Crew(gear, self._send)
+
+    def run(self, phase: Phase) -> None:
+        self._loop.run_until_complete(self._crew.run(phase))
+
+    async def _send(self, request: Request) -> tuple[int, int]:
+        """The outcome and the bytes of the body that came."""
+        response = None
+        try:
+            made = self._client.build_request(
+                request.method,
+                self._base_url + request.path,
+                headers=request.headers,
+                content=request.body or None,
+            )
+            response = await self._client.send(made, stream=True)
+            received = await self._read(response)
+        except asyncio.CancelledError:
+            await _cease(response)
+            return failed("timeout"), 0
+        except FAULTS as error:
+            return failed(_class_of(error)), 0
+        if _is_endless(response):
+            return failed("protocol"), 0
+        if received > self._limit:
+            return failed("body_too_large"), received
+        return answered(response.status_code, request.expect), received
+
+    async def _read(self, response: httpx.Response) -> int:
+        """Bytes of the body, never unpacked; reading ends above the limit."""
+        received = 0
+        try:
+            async for chunk in response.aiter_raw():
+                received += len(chunk)
+                if received > self._limit:
+                    break
+        finally:
+            await response.aclose()
+        return received
+
+
+def _client(gear: Gear) -> httpx.AsyncClient:
+    kept = "keep-alive" if gear.plan.client.reuse_connections else "close"
+    client = httpx.AsyncClient(
+        transport=CountingTransport(gear),
+        timeout=None,
+        trust_env=False,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+    )
+    client.headers = httpx.Headers({**HEADERS, "Connection": kept})
+    return client
+
+
+async def _cease(response: httpx.Response | None) -> None:
+    """The watch cancelled this request, not the user: the task goes on."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
+    if response is not None:
+        await response.aclose()
+
+
+def _is_endless(response: httpx.Response) -> bool:
+    """h11 bounds the whole head, not the number and the length of its lines."""
+    lines = response.headers.raw
+    return len(lines) > MOST_HEADERS or any(len(text) > LONGEST_HEADER for _, text in lines)
+
+
+def _class_of(error: Exception) -> str:
+    name = classify(error, TYPES)
+    if name == "protocol":
+        told = [kind for start, kind in _BY_MESSAGE.items() if str(error).startswith(start)]
+        return told[0] if told else name
+    return name

@@ -1,0 +1,49 @@
+"""One strategy against every fault of the hostile server, one after the other in one process.
+
+`python -m tests.load.fault_driver STRATEGY URL FAULT...` prints a JSON object: what each fault came
+to, and under `""` the most memory that the process took.
+"""
+
+import json
+import os
+import sys
+from typing import Any
+
+from control_plane.load import pacing, strategies
+from control_plane.load.connections import Connections
+from control_plane.load.phase import Phase, clock_ns
+from control_plane.load.recorder import Recorder
+from control_plane.load.reporter import peak_memory_bytes
+from control_plane.load.source import RequestSource
+from control_plane.load.strategies.strategy import Gear
+from tests.load.workers import plan_of
+
+REQUESTS = 2
+TIMEOUT_S = 0.3
+LIMIT_BYTES = 1_000_000
+
+
+def drive(strategy: str, url: str, fault: str) -> dict[str, Any]:
+    client = {"strategy": strategy, "max_body_bytes": LIMIT_BYTES}
+    plan = plan_of(url, f"/{fault}", client=client, timeout_s=TIMEOUT_S)
+    source, recorder = RequestSource(plan.stream.requests, 1), Recorder(scheduled=False)
+    gear = Gear(plan, source, recorder, Connections())
+    driver = strategies.make(gear)
+    recorder.open(begin_ns := clock_ns())
+    driver.run(Phase(1, lambda begin_ns: pacing.closed(begin_ns, users=1), limit=REQUESTS))
+    totals = recorder.close()
+    return {
+        "errors": totals.errors,
+        "statuses": totals.statuses,
+        "completed": totals.ended - sum(totals.errors.values()),
+        "duration_s": (totals.closed_ns - begin_ns) / 1e9,
+    }
+
+
+if __name__ == "__main__":
+    found = {fault: drive(sys.argv[1], sys.argv[2], fault) for fault in sys.argv[3:]}
+    found[""] = {"peak_memory_bytes": peak_memory_bytes()}
+    sys.stdout.write(json.dumps(found))
+    sys.stdout.flush()
+    # Clients that were never closed have nothing to say about it.
+    os._exit(0)
