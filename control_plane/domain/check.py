@@ -5,6 +5,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from control_plane.domain.bounds import Wrong, bounded, counted, text
 from control_plane.domain.check_load import wrong_load
+from control_plane.domain.check_processes import wrong_processes
 from control_plane.domain.check_request import wrong_request
 from control_plane.domain.errors import FieldError
 from control_plane.domain.limits import Limits
@@ -52,7 +53,7 @@ def _all(spec: Spec, limits: Limits) -> Wrong:
     yield from _names(spec)
     for index, stream in enumerate(spec.workload.streams):
         yield from _stream(f"workload.streams.{index}", stream, spec, limits)
-    yield from bounded("client.processes", spec.client.processes, 1, 1)
+    yield from wrong_processes(spec, limits)
     yield from bounded("client.max_body_bytes", spec.client.max_body_bytes, 1, 1_000_000_000)
     yield from bounded("trials", spec.trials, 1, limits.max_trials, "max_trials")
     yield from bounded("warmup_s", spec.warmup_s, 0, limits.max_warmup_s, "max_warmup_s")

@@ -17,6 +17,7 @@ class Limits:
     max_warmup_s: float = 600.0
     max_trials: int = 100
     max_workers: int = 64
+    max_processes: int = 64
     max_body_bytes: int = 64_000_000
     max_queue: int = 1_000
 

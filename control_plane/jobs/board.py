@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from control_plane.analysis.estimate import Phases
+from control_plane.analysis.processes import merge_seconds
 from control_plane.analysis.summary import timeline_of, times
 from control_plane.domain.histogram import EMPTY, Histogram, merge
 from control_plane.domain.record import Second
@@ -26,7 +27,11 @@ class StreamBoard:
     errors: int = 0
 
     def add(self, second: Second) -> None:
-        self.seconds.append(second)
+        """Each process of the stream tells its own second of an index."""
+        place = len(self.seconds)
+        while place and self.seconds[place - 1].index >= second.index:
+            place -= 1
+        self.seconds[place:] = merge_seconds([*self.seconds[place:], second])
         self.response = merge([self.response, second.response])
         self.errors += second.errors
 

@@ -3,11 +3,12 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from control_plane.analysis.processes import merge_records
 from control_plane.analysis.summary import summarize
 from control_plane.domain.errors import ClientFailed, TargetFailed
 from control_plane.domain.loads import Closed, concurrency_of, longest_pause_of, ramp_up_of
@@ -22,6 +23,7 @@ from control_plane.jobs.silence import Silence
 from control_plane.load.events import Done, Opened
 from control_plane.load.plan import Plan
 from control_plane.load.process import LoadWorker
+from control_plane.load.share import shares
 from control_plane.targets.application import Application
 from control_plane.targets.chosen import served
 from control_plane.targets.cores import CorePlan
@@ -110,6 +112,7 @@ class TrialJob:
             await worker.stop()
 
     def _plans(self, url: str) -> list[Plan]:
+        """One for each process: those of the first stream, then those of the next."""
         spec = self.spec
         return [
             Plan(
@@ -119,8 +122,10 @@ class TrialJob:
                 warmup_s=spec.warmup_s,
                 timeout_s=spec.timeout_s,
                 seed=spec.seed + 1_000 * self.block + index,
+                share=share,
             )
             for index, stream in enumerate(spec.workload.streams)
+            for share in shares(spec.client.processes)
         ]
 
     async def _drive(
@@ -178,9 +183,10 @@ class TrialJob:
         self,
         started_at: datetime,
         target: RunningTarget,
-        records: Sequence[StreamRecord],
+        parts: Sequence[StreamRecord],
         use: WindowUse,
     ) -> TrialResult:
+        records = [merge_records(each) for each in self._by_stream(parts)]
         streams = self._summarized(records, use)
         trial = Trial(
             block=self.block,
@@ -197,9 +203,14 @@ class TrialJob:
                 log=target.log(),
                 delayed_ack_s=target.delayed_ack_s,
             ),
-            client=self._client_use(records, use),
+            client=self._client_use(parts, records, use),
         )
         return TrialResult(trial, streams, use.gauges)
+
+    def _by_stream(self, parts: Sequence[StreamRecord]) -> Iterator[Sequence[StreamRecord]]:
+        processes = self.spec.client.processes
+        for first in range(0, len(parts), processes):
+            yield parts[first : first + processes]
 
     def _summarized(
         self, records: Sequence[StreamRecord], use: WindowUse
@@ -215,10 +226,13 @@ class TrialJob:
             for record in records
         )
 
-    def _client_use(self, records: Sequence[StreamRecord], use: WindowUse) -> ClientUse:
-        shares = [(one.cpu_s - one.spin_s) * 1e9 / max(one.duration_ns, 1) for one in records]
+    def _client_use(
+        self, parts: Sequence[StreamRecord], records: Sequence[StreamRecord], use: WindowUse
+    ) -> ClientUse:
+        """`parts` are those of single processes, `records` those of whole streams."""
+        busy = [(one.cpu_s - one.spin_s) * 1e9 / max(one.duration_ns, 1) for one in parts]
         return ClientUse(
-            busiest_cpu_share=max(shares),
+            busiest_cpu_share=max(busy),
             cpu_s=sum(one.cpu_s for one in records),
             peak_memory_bytes=max(one.peak_memory_bytes for one in records),
             connections={one.name: one.most_connections for one in records},

@@ -46,7 +46,7 @@ def work(plan: Plan) -> None:
     """Load runs in a thread of its own, while this one tells what it finds."""
     gear = Gear(
         plan,
-        RequestSource(plan.stream.requests, plan.seed),
+        RequestSource(plan.stream.requests, plan.seed, plan.share),
         Recorder(scheduled=plan.scheduled, by_start=plan.open),
         Connections(),
     )

@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from control_plane.domain.loads import Burst, Closed, Open, Periodic, ramp_up_of
-from control_plane.domain.spec import StopRequests
 from control_plane.load import pacing, schedule
 from control_plane.load.arrivals import Arrivals
 from control_plane.load.pacing import Pacing
@@ -41,11 +41,11 @@ class Course:
         return unsent
 
     def _phases(self, opened: Callable[[int], None]) -> Iterator[Phase]:
-        window_ns, stop = self.window_ns(), self._plan.stream.stop
+        window_ns, requests = self.window_ns(), self._plan.requests
         if window_ns is not None:
             # One load without a pause: the recorder knows from when to when it counts.
             yield self._all_users(window_ns[1])
-        elif isinstance(stop, StopRequests):
+        elif requests is not None:
             if self._ramped_ns > self._begin_ns:
                 yield self._all_users(self._ramped_ns)
             if self._warm_ns > self._ramped_ns:
@@ -54,7 +54,7 @@ class Course:
             yield Phase(
                 self._plan.users,
                 self._pacing,
-                limit=stop.requests,
+                limit=requests,
                 on_start=opened,
                 open=self._plan.open,
             )
@@ -82,10 +82,17 @@ class Course:
         if isinstance(load, Open):
             opens_ns = begin_ns if self.window_ns() is None else self._warm_ns
             return Arrivals(
-                schedule.arrivals(load, begin_ns=begin_ns, opens_ns=opens_ns, seed=self._plan.seed)
+                schedule.arrivals(
+                    load,
+                    begin_ns=begin_ns,
+                    opens_ns=opens_ns,
+                    seed=self._plan.seed,
+                    share=self._plan.share,
+                )
             )
         ramp_up_ns = _ns(ramp_up_of(load)) if begin_ns == self._begin_ns else 0
-        return _of_users(load, begin_ns, ramp_up_ns)
+        whole, share = _of_users(load, begin_ns, ramp_up_ns), self._plan.share
+        return replace(whole, first=lambda user: whole.first(share.number(user)))
 
 
 def _of_users(load: Closed | Burst | Periodic, begin_ns: int, ramp_up_ns: int) -> Pacing:

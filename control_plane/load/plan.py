@@ -5,12 +5,16 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter
 
 from control_plane.domain.loads import Burst, Open, concurrency_of, longest_pause_of, ramp_up_of
-from control_plane.domain.spec import Client, StopDuration, Stream
+from control_plane.domain.spec import Client, StopDuration, StopRequests, Stream
+from control_plane.load.share import WHOLE, Share
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`base_url` is scheme, host and port. The warm-up follows the ramp-up of the stream."""
+    """`base_url` is scheme, host and port. The warm-up follows the ramp-up of the stream.
+
+    `stream` is the whole one, of which this process does its `share`.
+    """
 
     stream: Stream
     client: Client
@@ -18,11 +22,18 @@ class Plan:
     warmup_s: float
     timeout_s: float
     seed: int
+    share: Share = WHOLE
 
     @property
     def users(self) -> int:
-        """How many requests can be in flight at once."""
-        return concurrency_of(self.stream.load)
+        """How many requests of this process can be in flight at once."""
+        return self.share.part(concurrency_of(self.stream.load))
+
+    @property
+    def requests(self) -> int | None:
+        """How many this process sends; None where the stream stops by duration."""
+        stop = self.stream.stop
+        return self.share.part(stop.requests) if isinstance(stop, StopRequests) else None
 
     @property
     def scheduled(self) -> bool:

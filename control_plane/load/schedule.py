@@ -6,13 +6,13 @@ the expectation function), so both kinds follow steps of the rate in the same wa
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
 
 from control_plane.domain.loads import Open, RateStep
+from control_plane.load.share import WHOLE, Share
 
 Marks = NDArray[np.float64]
 Moments = NDArray[np.int64]
@@ -53,17 +53,6 @@ class Rates:
         after = np.maximum(marks - self._marks[-1], 0) / self._last
         moments: Moments = np.rint(inside + before + after).astype(np.int64)
         return moments + self._opens_ns
-
-
-@dataclass(frozen=True)
-class Share:
-    """Every `of`th arrival from the `first` on: what one of several processes sends."""
-
-    first: int = 0
-    of: int = 1
-
-
-WHOLE = Share()
 
 
 def arrivals(

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from control_plane.domain.spec import RequestClass
 from control_plane.load import template
 from control_plane.load.bodies import body, content_type
+from control_plane.load.share import WHOLE, Share
 from control_plane.load.values import bits, draw
 
 
@@ -28,7 +29,7 @@ class Request(NamedTuple):
 class _Maker:
     """Makes the requests of one class; what has no placeholders is made once."""
 
-    def __init__(self, request: RequestClass, seed: int, kind: int) -> None:
+    def __init__(self, request: RequestClass, seed: int, kind: int, share: Share) -> None:
         names = request.values.keys()
         self._method, self._kind = request.method, kind
         self._path = template.path(request.path, names)
@@ -38,7 +39,7 @@ class _Maker:
         self._body = body(request, names, Random(bits(seed, 0)))
         self._expect = None if request.expect is None else frozenset(request.expect)
         self._draws = {
-            name: draw(value, bits(seed, place))
+            name: draw(value, bits(seed, place), share)
             for place, (name, value) in enumerate(request.values.items(), start=1)
         }
         self.fixed_headers = not any(one.names for one in self._headers.values())
@@ -64,17 +65,20 @@ class _Maker:
 class RequestSource:
     """Everything random comes from `seed`: the same seed gives the same requests.
 
+    The requests of all shares together are those of the whole; where several request classes have
+    sequences, a sequence may have gaps then, and no value comes twice.
+
     Safe to use from many threads, none of which waits for another.
     """
 
-    def __init__(self, requests: Sequence[RequestClass], seed: int) -> None:
+    def __init__(self, requests: Sequence[RequestClass], seed: int, share: Share = WHOLE) -> None:
         self._seed = bits(seed, 0)
         self._makers = [
-            _Maker(one, bits(seed, kind + 1), kind) for kind, one in enumerate(requests)
+            _Maker(one, bits(seed, kind + 1), kind, share) for kind, one in enumerate(requests)
         ]
         self._only = self._makers[0].only if len(self._makers) == 1 else None
         self._until = list(accumulate(one.weight for one in requests))
-        self._numbers = count()
+        self._numbers = count(share.first, share.of)
 
     def fixed(self, kind: int) -> bool:
         """Whether all requests of that class are one and the same object."""

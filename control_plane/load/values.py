@@ -18,6 +18,7 @@ from control_plane.domain.spec import (
     UuidValue,
     Value,
 )
+from control_plane.load.share import WHOLE, Share
 
 Draw = Callable[[int], str]
 """From the number of the request to the value as text, not yet encoded for its place."""
@@ -34,14 +35,14 @@ def bits(seed: int, number: int) -> int:
     return mixed ^ mixed >> 31
 
 
-def draw(value: Value, seed: int) -> Draw:
+def draw(value: Value, seed: int, share: Share = WHOLE) -> Draw:
     match value:
         case IntegerValue(low=low, high=high):
             span = high - low + 1
             return lambda number: str(low + (bits(seed, number) * span >> 64))
         case SequenceValue():
             # Counted by itself: other request classes take numbers too.
-            numbers = count(value.start, value.step)
+            numbers = count(value.start + value.step * share.first, value.step * share.of)
             return lambda _: str(next(numbers))
         case ChoiceValue():
             choices = [str(one) for one in value.of]

@@ -36,6 +36,7 @@ def _all(
     yield "client.strategy", (spec.client.strategy,)
     yield "client.session", (spec.client.session,)
     yield "client.loop", (spec.client.loop,)
+    yield "client.processes", (str(spec.client.processes),)
     yield "client.max_body_bytes", (str(spec.client.max_body_bytes),)
     yield "client.reuse_connections", ("on",) * spec.client.reuse_connections
     yield "title", (spec.title,)

@@ -135,7 +135,7 @@ def _client(answers: Answers) -> Document:
         "reuse_connections": form.has("client.reuse_connections", "on"),
         "session": form.text("client.session", "per-thread"),
         "loop": form.text("client.loop", "uvloop"),
-        **answers.numbers("client", ("max_body_bytes",)),
+        **answers.numbers("client", ("processes", "max_body_bytes")),
     }
 
 

@@ -43,7 +43,8 @@ def share_cores(spec: Spec, available: Collection[int]) -> CorePlan:
     if spec.cores == "shared" or not isinstance(spec.target, Target):
         return SHARED
     cores, workers = sorted(available), spec.target.workers
-    if workers is None or workers + len(spec.workload.streams) > len(cores):
+    clients = spec.client.processes * len(spec.workload.streams)
+    if workers is None or workers + clients > len(cores):
         return SHARED
     return CorePlan(tuple(cores[:workers]), tuple(cores[workers:]), "apart")
 

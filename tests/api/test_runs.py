@@ -1,9 +1,11 @@
 """Runs over the API, against a real dashboard, target and load worker."""
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from control_plane.domain.strategies import STRATEGIES
 from tests.dashboard import Dashboard, items_spec, long_spec, until
 
 ABSENT = "zzzzzzzzzz"
@@ -29,10 +31,10 @@ def test_a_run_from_hand_in_to_result(looplab: Dashboard) -> None:
     assert run["validity"]["outcome"] in {"valid", "suspect"}
 
 
-@pytest.mark.parametrize("strategy", ["async", "threaded", "blocking"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_each_strategy_measures(looplab: Dashboard, strategy: str) -> None:
     spec = items_spec(client={"strategy": strategy})
-    spec["workload"]["streams"][0]["load"]["concurrency"] = 1 if strategy == "blocking" else 4
+    spec["workload"]["streams"][0]["load"]["concurrency"] = 1 if STRATEGIES[strategy].alone else 4
     run = looplab.finished(looplab.submit(spec))
     assert run["streams"][0]["completed"] == 200
 
@@ -116,13 +118,17 @@ def test_a_live_run_tells_phase_and_time_left(looplab: Dashboard) -> None:
     looplab.post(f"/api/runs/{run_id}/cancel")
 
 
-def test_gauges_show_target_client_and_the_inside(looplab: Dashboard) -> None:
-    spec = items_spec()
+def test_gauges_show_target_client_processes_and_the_inside(looplab: Dashboard) -> None:
+    spec = items_spec(client={"strategy": "raw", "processes": 3})
     spec["workload"]["streams"][0]["stop"] = {"duration_s": 1.6}
     run_id = looplab.submit(spec)
     run = looplab.finished(run_id)
+    assert run["trials"][0]["client"]["connections"] == {"items": 4}
+    assert run["trials"][0]["client"]["little_ratio"]["items"] == pytest.approx(1, abs=0.1)
     gauges = looplab.get(f"/api/runs/{run_id}/gauges").json()
-    assert {one["role"] for one in gauges["processes"]} >= {"target", "client"}
+    roles = Counter(one["role"] for one in gauges["processes"])
+    assert roles["target"] >= 1
+    assert roles["client"] == 3
     assert all(max(one["memory_bytes"]) > 1_000_000 for one in gauges["processes"])
     (worker,) = gauges["workers"]
     assert worker["pid"] in {one["pid"] for one in gauges["processes"]}

@@ -139,6 +139,8 @@ OBJECTS: dict[str, Any] = {
         },
     },
     "unknown strategy": {"client": {"strategy": "raw2"}},
+    "burst over one blocking client": {"client": {"strategy": "blocking", "processes": 2}},
+    "more processes than users": {"client": {"strategy": "raw", "processes": 60}},
     "negative core": {"cores": {"target": [-1], "client": [0]}},
     "no core": {"cores": {"target": [], "client": []}},
     "half of the cores": {"cores": {"target": [0]}},

@@ -90,3 +90,16 @@ def test_a_new_trial_begins_empty(clock: Clock) -> None:
     board.begin_trial(2)
     assert board.live().streams[0].completed == 0
     assert (board.live().log, board.live().gauges.processes) == ((), ())
+
+
+def test_processes_of_one_stream_add_to_the_same_seconds(clock: Clock) -> None:
+    board = Board("id", [stream(StopRequests(100))], 1, PHASES, clock)
+    for told in (second(0, 3), second(0, 4, 1), second(1, 5), second(2, 1), second(1, 6)):
+        board.streams["items"].add(told)
+    seconds = board.streams["items"].seconds
+    assert [(one.index, one.completed, one.errors) for one in seconds] == [
+        (0, 7, 1),
+        (1, 11, 0),
+        (2, 1, 0),
+    ]
+    assert board.streams["items"].ended == 20

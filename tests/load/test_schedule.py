@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from control_plane.domain.loads import Open, RateStep
-from control_plane.load.schedule import WHOLE, Rates, Share, arrivals
+from control_plane.load.schedule import Rates, arrivals
+from control_plane.load.share import WHOLE, Share
 
 OPENS = 7_000_000_000_123
 SECOND = 1_000_000_000

@@ -6,7 +6,7 @@ import pytest
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.limits import Limits
 from control_plane.domain.reading import read_spec
-from control_plane.domain.spec import Cores, Spec, Target, UrlTarget
+from control_plane.domain.spec import Client, Cores, Spec, Target, UrlTarget
 from control_plane.targets.cores import SHARED, CorePlan, available_cores, share_cores
 
 
@@ -27,6 +27,8 @@ def spec(streams: int = 1, **changes: Any) -> Spec:
         (spec(), (3, 2, 7), CorePlan((2,), (3, 7), "apart")),
         (spec(), (0,), SHARED),
         (spec(2), (0, 1), SHARED),
+        (spec(client=Client(processes=2)), (0, 1), SHARED),
+        (spec(client=Client(processes=2)), (0, 1, 2), CorePlan((0,), (1, 2), "apart")),
         (spec(2), (0, 1, 2), CorePlan((0,), (1, 2), "apart")),
         (spec(target=Target(workers=2)), (0, 1), SHARED),
         (spec(target=Target(workers=2)), (0, 1, 2, 3), CorePlan((0, 1), (2, 3), "apart")),
