@@ -11,6 +11,8 @@ from control_plane.targets.inside.looplab_probe.layout import BEATS_SUFFIX, STAC
 from control_plane.targets.slots import Slots
 from control_plane.targets.stalls import KEPT, StackFile, StallBook
 
+MOST_WORKERS = 256
+
 
 @dataclass(frozen=True)
 class Inside:
@@ -32,10 +34,9 @@ class _Worker:
 
     def look(self, now_ns: int) -> None:
         """A worker that ended owes no beat since it was last seen."""
-        lives = not self.beats.over and tree.started_at(self.pid) is not None
-        if lives:
+        if tree.started_at(self.pid) is not None:
             self.seen_ns = now_ns
-        for beat in self.beats.new():
+        for beat in self.beats.new(now_ns):
             self.slots.take(beat)
             self.stalls.take(beat)
         if self.slots.last and not self.beats.over:
@@ -59,8 +60,8 @@ class ProbeReader:
 
     def look(self, now_ns: int) -> None:
         """Take what was written until now, by workers that came since as well."""
-        for path in self._new_files():
-            self._welcome(path)
+        for pid in self._new_pids():
+            self._workers[pid] = self._worker(pid)
         for worker in self._workers.values():
             worker.look(now_ns)
 
@@ -74,17 +75,17 @@ class ProbeReader:
         longest = nlargest(KEPT, found, key=lambda stall: stall.duration_s)
         return tuple(sorted(longest, key=lambda stall: stall.at_s))
 
-    def _new_files(self) -> list[Path]:
-        found = sorted(self._inside.folder.glob(f"*{BEATS_SUFFIX}"))
-        return [path for path in found if int(path.stem) not in self._workers]
+    def _new_pids(self) -> list[int]:
+        names = [path.stem for path in self._inside.folder.glob(f"*{BEATS_SUFFIX}")]
+        found = {int(name) for name in names if name.isascii() and name.isdigit()}
+        return sorted(found - self._workers.keys())[: MOST_WORKERS - len(self._workers)]
 
-    def _welcome(self, path: Path) -> None:
-        """One that is not complete yet is tried again at the next look."""
-        try:
-            beats = BeatFile(path)
-        except (OSError, ValueError):
-            return
-        pid, written = int(path.stem), path.with_suffix(STACKS_SUFFIX)
-        slots = Slots(self._opened_ns, self._interval_ns)
-        stalls = StallBook(pid, self._opened_ns, StackFile(written, self._inside.directory))
-        self._workers[pid] = _Worker(pid, beats, slots, stalls)
+    def _worker(self, pid: int) -> _Worker:
+        folder = self._inside.folder
+        stacks = StackFile(folder / f"{pid}{STACKS_SUFFIX}", self._inside.directory)
+        return _Worker(
+            pid,
+            BeatFile(folder / f"{pid}{BEATS_SUFFIX}"),
+            Slots(self._opened_ns, self._interval_ns),
+            StallBook(pid, self._opened_ns, stacks),
+        )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from control_plane.domain.result import Stall
+from control_plane.targets.beats import FLAGS
 from control_plane.targets.frames import Stack, commonest, stacks_in
 from control_plane.targets.inside.looplab_probe.layout import PERIOD_NS, Beat
 
@@ -27,13 +28,18 @@ class StackFile:
     def until(self, end: int | None = None) -> list[Stack]:
         """The stacks between the last call's end and this one's; None: all that is there."""
         try:
-            with self.path.open("rb", buffering=0) as file:
-                end = os.fstat(file.fileno()).st_size if end is None else end
-                start = max(self._read, end - READ_BYTES)
-                self._read = end
-                written = os.pread(file.fileno(), max(0, end - start), start)
+            descriptor = os.open(self.path, FLAGS)
         except OSError:
             return []
+        try:
+            end = os.fstat(descriptor).st_size if end is None else end
+            start = max(self._read, end - READ_BYTES)
+            self._read = max(self._read, end)
+            written = os.pread(descriptor, max(0, end - start), start)
+        except OSError:
+            return []
+        finally:
+            os.close(descriptor)
         return list(stacks_in(written, self.directory))
 
     def skip(self, end: int) -> None:
