@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from control_plane.domain.spec import Target
-from control_plane.targets import listeners
+from control_plane.targets import listeners, tree
 from control_plane.targets.catalogue import CATALOGUE
 from control_plane.targets.command import command
 from tests.targets.place import GONE_S, Site, ask, listening, until
@@ -62,6 +62,23 @@ async def test_nothing_outlives_guard_or_master(site: Site, target: Target, vict
         assert await started.ended() == "target died, signal 9"
         site.assert_gone()
         until(lambda: not listening(started), lambda: "the listener is closed", GONE_S)
+
+
+@pytest.mark.parametrize("target", [one for one in OTHERS if one.workers == 2], ids=name)
+async def test_a_stop_ends_a_daemon_deaf_to_signals(site: Site, target: Target) -> None:
+    async with site.running("daemon", target) as started:
+        assert "sleep" in {tree.command_name(pid) for pid in started.pids()}
+        await started.stop()
+        assert site.left_behind() == []
+        assert not listening(started)
+
+
+@pytest.mark.parametrize(("grace_s", "ends"), [(3.0, True), (0.5, False)])
+async def test_the_grace_lets_a_server_end_in_order(site: Site, grace_s: float, ends: bool) -> None:
+    async with site.running("slow_end") as started:
+        await started.stop(grace_s)
+        assert ("ended in order" in started.log()) == ends
+        site.assert_gone()
 
 
 @pytest.mark.parametrize("target", [known for known in OTHERS if known.workers == 1], ids=name)
