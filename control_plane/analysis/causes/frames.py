@@ -16,6 +16,7 @@ _FRAME = re.compile(r"(?P<file>.+):(?P<line>\d+)(?: (?P<function>.+))?")
 _CALL = re.compile(r"([A-Za-z_][\w.]*)\s*\(")
 _LIBRARY = re.compile(r"(?:^|/)(?:(?:site|dist)-packages|lib/python3[.\d]*)/|^<|/looplab_probe/")
 _BUNDLED = re.compile(r"(?:^|/)target_app/")
+_DISPATCH = re.compile(r"(?:^|/)(?:fastapi|starlette)/(?:applications|middleware/|routing)")
 _WAITING = {"select", "run_forever", "run_until_complete", "run", "_run_once"}
 _KEYWORDS = {"if", "elif", "while", "return", "await", "not", "and", "or", "in", "for", "with"}
 
@@ -38,10 +39,23 @@ class Frame:
         return bool(_BUNDLED.search(self.file)) or not _LIBRARY.search(self.file)
 
     @property
+    def name(self) -> str:
+        """`movies.py`; of a library with its folder, because names like `api.py` are many."""
+        return "/".join(PurePath(self.file).parts[-1 if self.application else -2 :])
+
+    @property
     def short(self) -> str:
         """`movies.py, line 38, in look_up`."""
-        inside = f", in {self.function}" if self.function else ""
-        return f"{PurePath(self.file).name}, line {self.line}{inside}"
+        return f"{self.name}, line {self.line}{self._inside}"
+
+    @property
+    def around(self) -> str:
+        """`movies.py, in look_up`."""
+        return f"{self.name}{self._inside}"
+
+    @property
+    def _inside(self) -> str:
+        return f", in {self.function}" if self.function else ""
 
 
 @dataclass(frozen=True)
@@ -64,9 +78,18 @@ def frames(stack: Sequence[str]) -> tuple[Frame, ...]:
 
 
 def telling(stack: Sequence[str]) -> Frame | None:
-    """The innermost frame of the application; without one, the innermost of all."""
+    """The innermost frame of the application; the innermost of all where there is none.
+
+    Code of the application outside of the framework, such as a middleware, called the framework and
+    not what took the time: then it is the innermost of all as well.
+    """
     known = frames(stack)
-    return next((one for one in known if one.application), known[0] if known else None)
+    for frame in known:
+        if frame.application:
+            return frame
+        if _DISPATCH.search(frame.file):
+            break
+    return known[0] if known else None
 
 
 def waits(stack: Sequence[str]) -> bool:
@@ -80,22 +103,28 @@ def hold(stalls: Sequence[Stall], source: Mapping[str, str]) -> Hold:
 
     Computing stands in another line each time, so that only its function is the same.
     """
-    places = [frame for one in stalls if (frame := telling(one.stack)) is not None]
-    if not places:
+    lines: Counter[Frame] = Counter()
+    functions: Counter[str] = Counter()
+    for one in stalls:
+        if (frame := telling(one.stack)) is not None:
+            lines[frame] += one.alike or 1
+            functions[frame.around] += one.alike or 1
+    sampled = sum(one.samples or 1 for one in stalls)
+    if not lines:
         return Hold(None, 0, 0)
-    line, count = Counter(places).most_common(1)[0]
-    if 2 * count >= len(places):
-        return Hold(_called(line, source.get(line.key, "")), count, len(places))
-    functions = Counter((one.file, one.function) for one in places if one.function)
-    (file, function), count = functions.most_common(1)[0] if functions else (("", ""), 0)
-    if 2 * count >= len(places):
-        return Hold(f"{PurePath(file).name}, in {function}", count, len(places))
-    return Hold(None, 0, len(places))
+    (line, count), (function, around) = lines.most_common(1)[0], functions.most_common(1)[0]
+    if 2 * count >= sampled:
+        where = _called(line, source.get(line.key))
+        return Hold(where, count if where != function else around, sampled)
+    return Hold(function, around, sampled) if 2 * around >= sampled else Hold(None, 0, sampled)
 
 
-def _called(frame: Frame, source: str) -> str:
-    """`movies.py, line 38: time.sleep`, from the first call in the source line."""
-    calls = [name for name in _CALL.findall(source) if name not in _KEYWORDS]
-    if not calls:
+def _called(frame: Frame, source: str | None) -> str:
+    """`movies.py, line 38: time.sleep`, from the first call in the source line.
+
+    A line without a call is one of many that computed.
+    """
+    if source is None:
         return frame.short
-    return f"{PurePath(frame.file).name}, line {frame.line}: {calls[0]}"
+    calls = [name for name in _CALL.findall(source) if name not in _KEYWORDS]
+    return f"{frame.name}, line {frame.line}: {calls[0]}" if calls else frame.around

@@ -1,5 +1,7 @@
 """A blocked loop by tables around the thresholds, and what its stacks say."""
 
+from dataclasses import replace
+
 import pytest
 
 from control_plane.analysis.causes.blocked import loop_blocked
@@ -114,7 +116,24 @@ def test_a_free_loop_says_how_late_it_was():
         (
             [(f"{LIB}/orm/a.py:1 load", f"{LIB}/uvicorn/server.py:2 main")] * 2,
             {},
-            "2 of 2 sampled stacks end in a.py, line 1, in load",
+            "2 of 2 sampled stacks end in orm/a.py, line 1, in load",
+        ),
+        (
+            [(f"{APP}:7 compute",), (f"{APP}:7 compute",), (f"{APP}:8 compute",)],
+            {f"{APP}:7": "total += step * step"},
+            "3 of 3 sampled stacks end in movies.py, in compute",
+        ),
+        (
+            [
+                (
+                    "lib/python3.11/json/decoder.py:353 raw_decode",
+                    "site-packages/starlette/requests.py:267 json",
+                    "site-packages/fastapi/routing.py:484 app",
+                    "target_app/workloads/payloads.py:47 handle_timed",
+                )
+            ],
+            {},
+            "1 of 1 sampled stacks end in json/decoder.py, line 353, in raw_decode",
         ),
     ],
 )
@@ -122,3 +141,17 @@ def test_stacks_name_the_line_of_the_application(stacks, source, ending):
     held = tuple(stalls(1, 0.6, stack)[0] for stack in stacks)
     found = known(loop_blocked(evidence(held=held, source=source)))
     assert text_of(found).split("; ")[1] == ending
+
+
+def test_every_sample_of_a_long_stall_counts():
+    (stall,) = stalls(1, 8.0)
+    held = (replace(stall, samples=42, alike=41),)
+    found = known(loop_blocked(evidence(held=held)))
+    assert "41 of 42 sampled stacks end in movies.py, line 38, in" in text_of(found)
+
+
+def test_stalls_whose_stacks_were_not_kept_count_with_their_total():
+    seen = evidence(worker(stalls=90, stalled_s=9.0), held=stalls(10, 0.2))
+    found = known(loop_blocked(seen))
+    assert found.facts["stalls"] == 90
+    assert found.facts["blocked_share"] == pytest.approx(0.9)

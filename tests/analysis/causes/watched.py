@@ -43,12 +43,13 @@ def worker(pid: int = 11, **chosen: Any) -> WorkerSeries:
         "completed": 100,
         "gc_s": 0.001,
     }
+    totals = {name: chosen.pop(name) for name in ("stalls", "stalled_s") if name in chosen}
     threads = chosen.pop("tokens_total", 40)
     series: dict[str, Any] = {
         name: value if isinstance(value, tuple) else (value,) * SLOTS
         for name, value in {**usual, **chosen}.items()
     }
-    return WorkerSeries(pid=pid, tokens_total=threads, **series)
+    return WorkerSeries(pid=pid, tokens_total=threads, **series, **totals)
 
 
 def stalls(count: int, duration_s: float, stack: tuple[str, ...] = SLEEPING) -> tuple[Stall, ...]:
