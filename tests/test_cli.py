@@ -105,6 +105,14 @@ def test_a_wrong_call_is_one_readable_line(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_wrong_file_of_applications_is_one_readable_line(tmp_path: Path) -> None:
+    (tmp_path / "looplab.toml").write_text("[applications.shop]\napp = 'a:b'\nprot = 1\n")
+    done = looplab(["--port", "0"], tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert "looplab.toml: applications.shop.prot 1: there is no such key" in done.stderr
+
+
 def test_a_file_that_is_no_database_stays_as_it_is(tmp_path: Path) -> None:
     db = tmp_path / "runs.db"
     db.write_bytes(b"not a database, but somebody's notes" * 100)

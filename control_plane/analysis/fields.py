@@ -61,6 +61,7 @@ LABELS = {
     "system": "System",
     "kernel": "Kernel",
     "python": "Python",
+    "target_python": "Python of the target",
     "commit": "Commit",
 }
 

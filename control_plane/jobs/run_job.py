@@ -14,7 +14,7 @@ from control_plane.analysis.estimate import phases
 from control_plane.analysis.summary import merge_run
 from control_plane.analysis.validity import judge
 from control_plane.domain.errors import TrialFailed
-from control_plane.domain.result import Summary, Validity
+from control_plane.domain.result import Environment, Summary, Validity
 from control_plane.domain.run import Run, TrialResult
 from control_plane.domain.spec import Target
 from control_plane.domain.states import State
@@ -25,6 +25,7 @@ from control_plane.jobs.trial_job import TrialJob
 from control_plane.store.store import Store
 from control_plane.targets.chosen import served
 from control_plane.targets.cores import CorePlan, available_cores, share_cores
+from control_plane.targets.interpreter import told_by
 from control_plane.targets.launch import RunningTarget
 from control_plane.targets.machine import environment
 
@@ -83,7 +84,8 @@ class RunJob:
 
     async def _execute(self) -> None:
         cores = share_cores(self.run.spec, available_cores())
-        self._environment = await asyncio.to_thread(environment, cores)
+        here = await asyncio.to_thread(environment, cores)
+        self._environment = {**here, **await self._of_target()}
         if self.stopped:
             self._environment = {**self._environment, "stopped_before": list(self.stopped)}
         results = []
@@ -101,6 +103,13 @@ class RunJob:
     async def _trial(self, block: int, cores: CorePlan) -> TrialResult:
         spec = self.run.spec
         return await TrialJob(spec, block, self.bench, cores, self.board, self._enter).execute()
+
+    async def _of_target(self) -> Environment:
+        """Nothing for a target in our own interpreter."""
+        target = self.run.spec.target
+        name = target.application if isinstance(target, Target) else ""
+        application = self.bench.applications.get(name)
+        return await told_by(application.python) if application and application.python else {}
 
     async def _enter(self, state: State, target: RunningTarget) -> None:
         await self.move(state, command=target.command, environment=self._environment)

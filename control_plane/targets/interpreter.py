@@ -6,10 +6,14 @@ from asyncio.subprocess import PIPE
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from control_plane.domain.result import Environment
 from control_plane.domain.spec import Target
 from control_plane.targets.catalogue import CATALOGUE
 from control_plane.targets.chosen import moved
 from control_plane.targets.machine import PACKAGES
+
+CLIENTS = {"aiohttp", "requests", "urllib3", "httpx"}
+"""Packages of the load worker, which runs in our interpreter."""
 
 SERVERS = ("uvicorn", "gunicorn", "hypercorn", "granian")
 
@@ -64,6 +68,17 @@ def _read(told: bytes, complaint: bytes) -> Interpreter:
     except (ValueError, TypeError, AttributeError):
         lines = complaint.decode(errors="replace").strip().splitlines() or ["it is not Python 3"]
         return Interpreter(fault=lines[-1][:200])
+
+
+async def told_by(python: Path) -> Environment:
+    """The facts of an environment that another interpreter has in the place of ours.
+
+    `target_python`, and the versions of what serves; None for what it does not have.
+    """
+    has = await asked(python)
+    serving = [name for name in PACKAGES if name not in CLIENTS]
+    versions = {name.replace("-", "_"): has.packages.get(name) for name in serving}
+    return {"target_python": has.version or None, **versions}
 
 
 def usable(application: str, has: Interpreter) -> Target | None:

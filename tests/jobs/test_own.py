@@ -41,6 +41,10 @@ def test_it_is_measured_like_the_bundled_one(
     assert run["title"].endswith(f"{target['application']}{', uvicorn' * ('uvicorn' in words)}"
                                  f"{', 1 worker, asyncio' * ('uvicorn' in words)}")  # fmt: skip
     assert "hunter2" not in str(run)
+    assert run["environment"]["target_python"] == run["environment"]["python"]
+    assert run["environment"]["uvicorn"].startswith("0.")
+    workers = looplab.get(f"/api/runs/{run['id']}/gauges").json()["workers"]
+    assert bool(workers) == ("uvicorn" in words)
     gauges = looplab.get(f"/api/runs/{run['id']}/gauges").json()
     assert len(gauges["workers"]) == (1 if "uvicorn" in words else 0)
 
