@@ -44,15 +44,11 @@ class NewRunPage(View):
     configurations: tuple[Configuration, ...]
     applications: tuple[Application, ...]
     strategies: Mapping[str, Facts]
+    strategy_choices: tuple[tuple[str, str], ...]
     offer: OfferView
     notice: Notice | None
     written: str
     refused: tuple[str, ...]
-
-    @property
-    def strategy_choices(self) -> tuple[tuple[str, str], ...]:
-        """Value and text of each."""
-        return tuple((name, name) for name in self.strategies)
 
 
 @dataclass(frozen=True)
@@ -79,6 +75,7 @@ def new_run_page(form: Given, desk: Desk, key: str, *, told: bool = True) -> New
         configurations=desk.configurations(),
         applications=desk.applications(),
         strategies=STRATEGIES,
+        strategy_choices=tuple((name, name) for name in STRATEGIES),
         offer=offer_view(form, desk),
         notice=None,
         written=written(read.documents[0]),
