@@ -105,6 +105,10 @@ def marked(instance: str) -> list[int]:
     return found
 
 
+def gone_within_a_second(instance: str) -> None:
+    until(lambda: not marked(instance), "every process of the instance is gone", 1.0)
+
+
 @contextlib.contextmanager
 def dashboard(
     folder: Path, arguments: Sequence[str] = (), environment: Mapping[str, str] | None = None

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -112,7 +113,7 @@ def test_control_plane_and_guard_killed_together(site: Site, workers: int) -> No
         until(lambda: not site.marked(), lambda: f"left: {site.marked()}", GONE_S)
         looplab.assert_nothing_listens()
     for path in site.state_dir.glob("targets/*"):
-        path.rmdir()
+        shutil.rmtree(path)
 
 
 @pytest.mark.parametrize("target", [Target(), TWO_WORKERS, RELOADING], ids=["1", "2", "reload"])
