@@ -106,7 +106,11 @@ def marked(instance: str) -> list[int]:
 
 
 def gone_within_a_second(instance: str) -> None:
-    until(lambda: not marked(instance), "every process of the instance is gone", 1.0)
+    try:
+        until(lambda: not marked(instance), "every process of the instance is gone", 1.0)
+    except AssertionError:
+        left = [psutil.Process(pid).cmdline() for pid in marked(instance)]
+        raise AssertionError(f"left after a second: {left}") from None
 
 
 @contextlib.contextmanager
