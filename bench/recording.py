@@ -1,0 +1,102 @@
+"""What recording costs a sample, and how exact its percentiles are.
+
+`python -m bench.recording [SAMPLES]`: nanoseconds a sample to append and to bucket in bulk, with one
+time and with both, against `record_value` of HdrHistogram in the same process; then percentiles
+against the exact ones.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from statistics import median
+
+import numpy as np
+from hdrh.histogram import HdrHistogram
+
+from bench.pairs import verdict
+from control_plane.domain.histogram import HIGHEST_NS, Histogram, merge
+from control_plane.load.outcome import answered
+from control_plane.load.recorder import Recorder
+
+LIMIT_NS = 120.0
+LARGEST_ERROR = 0.001
+ROUNDS = 5
+USERS = 64
+SHARES = np.array([0.5, 0.9, 0.95, 0.99, 0.999, 0.9999])
+GOOD = answered(200, None)
+
+
+def per_sample_ns(work: Callable[[], None], samples: int) -> float:
+    """Median of some rounds; the loop that feeds it is measured apart."""
+    took = []
+    for _ in range(ROUNDS):
+        before_ns = time.perf_counter_ns()
+        work()
+        took.append((time.perf_counter_ns() - before_ns) / samples)
+    return median(took)
+
+
+def recording(times_ns: list[int], *, scheduled: bool) -> Callable[[], None]:
+    def work() -> None:
+        recorder = Recorder(scheduled=scheduled, by_start=scheduled)
+        recorder.open(0)
+        begin, end, at_ns = recorder.begin, recorder.end, 1
+        for user, time_ns in enumerate(times_ns):
+            begin(user % USERS, at_ns, at_ns + 5)
+            end(user % USERS, at_ns + time_ns, GOOD, 0, 2)
+            at_ns += 1_000
+        recorder.close()
+
+    return work
+
+
+def looping(times_ns: list[int]) -> Callable[[], None]:
+    """The same loop with calls that do nothing: what any recorder would pay here."""
+
+    def nothing(*_arguments: int) -> None:
+        return
+
+    def work() -> None:
+        at_ns = 1
+        for user, time_ns in enumerate(times_ns):
+            nothing(user % USERS, at_ns, at_ns + 5)
+            nothing(user % USERS, at_ns + time_ns, GOOD, 0, 2)
+            at_ns += 1_000
+
+    return work
+
+
+def one_by_one(times_ns: list[int]) -> Callable[[], None]:
+    def work() -> None:
+        record = HdrHistogram(1, HIGHEST_NS, 3).record_value
+        for time_ns in times_ns:
+            record(time_ns)
+
+    return work
+
+
+def largest_error(times_ns: np.ndarray) -> float:
+    """Relative, over the percentiles, of the merged histograms of ten parts."""
+    found = merge([Histogram.of(part) for part in np.array_split(times_ns, 10)])
+    exact = np.sort(times_ns)[np.ceil(SHARES * len(times_ns)).astype(int) - 1]
+    errors = np.abs(found.quantiles_ns(SHARES) / exact - 1)
+    return float(errors.max())
+
+
+def main(samples: int = 1_000_000) -> int:
+    times_ns = np.random.default_rng(1).lognormal(14, 0.8, samples).astype(np.int64)
+    given = times_ns.tolist()
+    idle_ns = per_sample_ns(looping(given), samples)
+    one_ns = per_sample_ns(recording(given, scheduled=False), samples) - idle_ns
+    both_ns = per_sample_ns(recording(given, scheduled=True), samples) - idle_ns
+    value_ns = per_sample_ns(one_by_one(given), samples)
+    print(f"one time {one_ns:.0f} ns, both {both_ns:.0f} ns, record_value {value_ns:.0f} ns")
+    reached = [
+        verdict("ns a sample, both times", both_ns, LIMIT_NS, most=True),
+        verdict("HDR against exact", largest_error(times_ns), LARGEST_ERROR, most=True),
+    ]
+    return 0 if all(reached) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*(int(one) for one in sys.argv[1:])))
