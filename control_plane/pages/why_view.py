@@ -29,9 +29,13 @@ class CauseRow:
 
 @dataclass(frozen=True)
 class StackRow:
-    """Equal stacks of stalls. The frames of the application are marked."""
+    """Equal stacks of stalls. The frames of the application are marked.
+
+    `place` is in the source unless the loop `waited`.
+    """
 
     place: str
+    waited: bool
     count: str
     longest: str
     total: str
@@ -82,6 +86,7 @@ def _stack_row(group: StackGroup) -> StackRow:
     place = group.place.short if group.place else "no stack was sampled"
     return StackRow(
         place="the loop itself, waiting for a processor" if group.waited else place,
+        waited=group.waited,
         count=count(group.count),
         longest=seconds(group.longest_s),
         total=seconds(group.total_s),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
+from control_plane.analysis.causes.frames import waits
 from control_plane.analysis.charts.axes import from_zero, scale_of
 from control_plane.analysis.charts.ends import Mark
 from control_plane.analysis.charts.gauge_steps import added, fan, sampled, scaled
@@ -101,8 +102,10 @@ def flight_panel(track: Track, gauges: Inside) -> Panel | None:
 
 
 def _blocked_share(track: Track, gauges: Inside) -> float:
-    """Of the time of all workers, in stalls that were seen."""
-    stalled_s = sum(one.duration_s for each in gauges for one in each.stalls)
+    """Of the time of all workers, in stalls that were seen; waiting for a processor is none."""
+    stalled_s = sum(
+        one.duration_s for each in gauges for one in each.stalls if not waits(one.stack)
+    )
     watched_s = sum(
         segment.length_s * len(each.workers) for segment, each in zip(track, gauges, strict=False)
     )

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from control_plane.analysis.causes.blocked import STALL_S
+from control_plane.analysis.causes.frames import waits
 from control_plane.analysis.charts.figure import Plot
 from control_plane.analysis.charts.track import Segment
-from control_plane.domain.result import Cause, Gauges, WorkerSeries
+from control_plane.domain.result import Cause, Gauges, Stall, WorkerSeries
 
 LAG_LIMIT_S = STALL_S
 
@@ -57,19 +58,19 @@ def bands(found: Sequence[Span], length_s: float, top: float) -> list[Plot]:
     ]
 
 
-def _stalls(gauges: Gauges) -> Iterator[Span]:
-    for one in gauges.stalls:
-        yield one.at_s, one.at_s + one.duration_s
-
-
 def _blocked(gauges: Gauges) -> Iterator[Span]:
-    yield from _stalls(gauges)
+    """A loop that waited for a processor was not blocked."""
+    yield from ((one.at_s, _end_s(one)) for one in gauges.stalls if not waits(one.stack))
     yield from _lags(gauges)
+
+
+def _end_s(stall: Stall) -> float:
+    return stall.at_s + stall.duration_s
 
 
 def _lags(gauges: Gauges) -> Iterator[Span]:
     """Samples above the limit in which no stall was seen: those are known more exactly."""
-    known = list(_stalls(gauges))
+    known = [(one.at_s, _end_s(one)) for one in gauges.stalls]
     for worker in gauges.workers:
         for low, high in _samples(
             gauges, [lag is not None and lag >= LAG_LIMIT_S for lag in worker.loop_lag_s]
