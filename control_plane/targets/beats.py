@@ -9,7 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from control_plane.targets.inside.looplab_probe.layout import (
+    ANSWERED_CELL,
     BEAT_CELLS,
+    BEGUN_CELL,
     COUNT_CELL,
     FILE_BYTES,
     OVER_CELL,
@@ -27,12 +29,16 @@ FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class BeatFile:
-    """`over` once the worker has said that no more beats will come."""
+    """`over` once the worker has said that no more beats will come.
+
+    `requests` that have begun and that were answered, as of the last call of `new`.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._taken = self._newest_ns = 0
         self.over = False
+        self.requests = (0, 0)
 
     def new(self, now_ns: int) -> list[Beat]:
         """What was written since the last call, oldest first; all but the newest 40 s are lost.
@@ -45,6 +51,7 @@ class BeatFile:
         except (OSError, ValueError):
             return []
         count, self.over = cells[COUNT_CELL], cells[OVER_CELL] != 0
+        self.requests = cells[BEGUN_CELL], cells[ANSWERED_CELL]
         first = max(self._taken, count - RING, later - RING + 1)
         self._taken = max(self._taken, count)
         beats = (Beat(*cells[at : at + BEAT_CELLS]) for at in map(cell_of, range(first, count)))

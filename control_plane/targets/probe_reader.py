@@ -40,7 +40,7 @@ class _Worker:
             self.slots.take(beat)
             self.stalls.take(beat)
         if self.slots.last and not self.beats.over:
-            self.slots.owed(self.seen_ns)
+            self.slots.owed(self.seen_ns, *self.beats.requests)
             self.stalls.owed(self.seen_ns, self.slots.last)
 
     def series(self, slots: int) -> WorkerSeries:

@@ -12,6 +12,7 @@ class _Slot:
     """One interval. `last` is the newest beat until its end, whether it lies in it or before."""
 
     last: Beat
+    in_flight: int
     lag_ns: int = 0
     beats: int = 0
     busy: int = 0
@@ -24,8 +25,11 @@ class _Slot:
         self.beats += 1
         self.busy += beat.tokens_busy
         self.waiting += beat.tokens_waiting
-        self.completed += beat.completed - (before.completed if before else 0)
         self.gc_ns += beat.gc_ns - (before.gc_ns if before else 0)
+
+    def count(self, in_flight: int, completed: int) -> None:
+        self.in_flight = in_flight
+        self.completed += completed
 
     @property
     def lag_s(self) -> float:
@@ -50,8 +54,8 @@ class Slots:
     """Of a window that opened at `opened_ns` of the monotonic clock, `interval_ns` each.
 
     An event loop that stands still shows in every interval that it misses: the lag of an interval
-    is the largest time that a beat was overdue in it. Until the next beat comes, all else is as it
-    was.
+    is the largest time that a beat was overdue in it. Until the next beat comes, tokens and
+    collections are as they were; requests are counted by the looks at them.
     """
 
     opened_ns: int
@@ -59,6 +63,7 @@ class Slots:
     last: Beat | None = None
     _first: int = 0
     _slots: list[_Slot] = field(default_factory=list)
+    _counted: int = 0
 
     @property
     def seen(self) -> bool:
@@ -67,17 +72,26 @@ class Slots:
 
     def take(self, beat: Beat) -> None:
         before, self.last = self.last, beat
-        if beat.at_ns < self.opened_ns:
+        if beat.at_ns >= self.opened_ns:
+            self._overdue(beat.at_ns - beat.lag_ns, beat.at_ns, before or beat)
+            slot = self._slot(self._index(beat.at_ns), beat)
+            slot.add(beat, before)
+            slot.count(beat.in_flight, max(0, beat.completed - self._counted))
+        self._counted = max(self._counted, beat.completed)
+
+    def owed(self, until_ns: int, begun: int, answered: int) -> None:
+        """No further beat has come until now. So many requests have, since the worker's start."""
+        if self.last is None or until_ns < self.opened_ns:
             return
-        self.overdue(beat.at_ns - beat.lag_ns, beat.at_ns, before or beat)
-        self._slot(self._index(beat.at_ns), beat).add(beat, before)
+        due_ns = min(self.last.at_ns + PERIOD_NS, until_ns)
+        self._overdue(due_ns, until_ns, self.last)
+        if until_ns - due_ns > PERIOD_NS:
+            middle = self._index(max(until_ns - self.interval_ns // 2, self.last.at_ns))
+            slot = self._slot(max(middle, self._first), self.last)
+            slot.count(begun - answered, max(0, answered - self._counted))
+            self._counted = max(self._counted, answered)
 
-    def owed(self, until_ns: int) -> None:
-        """No further beat has come until now."""
-        if self.last and until_ns >= self.opened_ns:
-            self.overdue(min(self.last.at_ns + PERIOD_NS, until_ns), until_ns, self.last)
-
-    def overdue(self, due_ns: int, until_ns: int, last: Beat) -> None:
+    def _overdue(self, due_ns: int, until_ns: int, last: Beat) -> None:
         first, final = self._index(max(due_ns, self.opened_ns)), self._index(until_ns)
         for index in range(first, final + 1):
             end_ns = self.opened_ns + (index + 1) * self.interval_ns
@@ -93,7 +107,7 @@ class Slots:
             loop_lag_s=tuple(one.lag_s if one else None for one in shown),
             tokens_busy=tuple(one.tokens[0] if one else None for one in shown),
             tokens_waiting=tuple(one.tokens[1] if one else None for one in shown),
-            in_flight=tuple(one.last.in_flight if one else None for one in shown),
+            in_flight=tuple(one.in_flight if one else None for one in shown),
             completed=tuple(one.completed if one else None for one in shown),
             gc_s=tuple(one.gc_s if one else None for one in shown),
             tokens_total=None if total < 0 else total,
@@ -112,7 +126,9 @@ class Slots:
         if not self._slots:
             self._first = index
         while len(self._slots) <= index - self._first:
-            self._slots.append(_Slot(self._slots[-1].last if self._slots else last))
+            newest = self._slots[-1] if self._slots else None
+            made = _Slot(newest.last, newest.in_flight) if newest else _Slot(last, last.in_flight)
+            self._slots.append(made)
         return self._slots[index - self._first]
 
 

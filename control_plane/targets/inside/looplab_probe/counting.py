@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Awaitable, Callable
 
 from .heart import HEART
+from .layout import ANSWERED_CELL, BEGUN_CELL
 
 Application = Callable[..., Awaitable[None]]
 Receive = Callable[[], Awaitable[Any]]
@@ -28,7 +29,7 @@ def counted(app: Application) -> Application:
         if not heart.asked:
             heart.start()
         if scope["type"] == "http":
-            heart.begun += 1
+            heart.begun = heart.header[BEGUN_CELL] = heart.begun + 1
             return app(scope, receive, _Answer(send))
         if scope["type"] == "lifespan":
             return app(scope, _until_shutdown(receive), send)
@@ -50,12 +51,12 @@ class _Answer:
         last = message.get("type") == "http.response.body" and not message.get("more_body")
         if last and self._open:
             self._open = False
-            HEART.answered += 1
+            HEART.answered = HEART.header[ANSWERED_CELL] = HEART.answered + 1
         return self._send(message)
 
     def __del__(self) -> None:
         if self._open:
-            HEART.answered += 1
+            HEART.answered = HEART.header[ANSWERED_CELL] = HEART.answered + 1
 
 
 def _until_shutdown(receive: Receive) -> Receive:

@@ -6,9 +6,17 @@ import asyncio
 import gc
 import os
 import time
-from typing import Any
+from array import array
+from typing import Any, MutableSequence
 
-from .layout import BEATS_SUFFIX, FOLDER_VARIABLE, PERIOD_NS, STACKS_SUFFIX, Beat
+from .layout import (
+    BEATS_SUFFIX,
+    FOLDER_VARIABLE,
+    HEADER_CELLS,
+    PERIOD_NS,
+    STACKS_SUFFIX,
+    Beat,
+)
 from .ledger import Ledger
 from .pool import Pool
 from .quiet import quietly
@@ -20,10 +28,11 @@ _LATE_NS = int(FIRST_S * 1e9) // 2
 
 
 class Heart:
-    """One for each process. `begun` and `answered` count requests; they are published by beats."""
+    """One for each process. `begun` and `answered` count requests, `header` shows them at once."""
 
     def __init__(self) -> None:
         self.begun = self.answered = 0
+        self.header: MutableSequence[int] | memoryview = array("q", bytes(8 * HEADER_CELLS))
         self.asked = False
         self._gc_ns = self._gc_since_ns = self._due_ns = 0
         self._ledger: Ledger | None = None
@@ -42,6 +51,7 @@ class Heart:
         self._loop = asyncio.get_running_loop()
         path = os.path.join(folder, str(os.getpid()))
         self._ledger = Ledger(path + BEATS_SUFFIX)
+        self.header = self._ledger.header
         self._stacks = stacks_at(path + STACKS_SUFFIX)
         gc.callbacks.append(self._on_collection)
         self._due_ns = time.monotonic_ns()

@@ -2,7 +2,8 @@
 
 Everything is a signed integer of 8 bytes, written and read in one piece. The writer fills a beat
 before it counts it, so a reader that copies counted beats and then looks at the count again knows
-which of them may have been overwritten meanwhile.
+which of them may have been overwritten meanwhile. Requests are counted in the header as they come,
+because a loop that stands still may answer many before its next beat.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ STACKS_SUFFIX = ".stacks"
 """Both follow the pid of the worker."""
 
 PERIOD_NS = 20_000_000
-VERSION = 1
+VERSION = 2
 RING = 2048
 """Beats that are kept: 40 s, longer than a reader may be held up."""
 
-VERSION_CELL, COUNT_CELL, OVER_CELL = 0, 1, 2
+VERSION_CELL, COUNT_CELL, OVER_CELL, BEGUN_CELL, ANSWERED_CELL = 0, 1, 2, 3, 4
 HEADER_CELLS = 8
 
 

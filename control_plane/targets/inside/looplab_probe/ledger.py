@@ -10,6 +10,7 @@ from .layout import (
     BEAT_CELLS,
     COUNT_CELL,
     FILE_BYTES,
+    HEADER_CELLS,
     OVER_CELL,
     VERSION,
     VERSION_CELL,
@@ -19,7 +20,7 @@ from .layout import (
 
 
 class Ledger:
-    """Raises OSError where the file cannot be made."""
+    """Raises OSError where the file cannot be made. `header` is written as it is assigned."""
 
     def __init__(self, path: str) -> None:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -29,6 +30,7 @@ class Ledger:
             self._cells = memoryview(mmap.mmap(descriptor, FILE_BYTES)).cast("q")
         finally:
             os.close(descriptor)
+        self.header = self._cells[:HEADER_CELLS]
         self._count = 0
         self._cells[VERSION_CELL] = VERSION
 
