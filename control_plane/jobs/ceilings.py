@@ -42,6 +42,11 @@ def ceiling_documents(store: Store) -> list[Document]:
     ]
 
 
+def measured_here(run: Run) -> bool:
+    """On this machine, with the present Python and client libraries."""
+    return same_place(run.environment, environment(SHARED))
+
+
 def unfinished(store: Store) -> tuple[Run, ...]:
     """Runs against the responder that wait or work, newest first."""
     page = store.runs(limit=LOOKED_AT, configuration=name_of(RESPONDER))

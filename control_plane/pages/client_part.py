@@ -14,7 +14,7 @@ from control_plane.domain.ceiling import ceiling_spec
 from control_plane.domain.responder import faces_responder
 from control_plane.domain.run import Run
 from control_plane.domain.units import about, share
-from control_plane.jobs.ceilings import stored_ceilings
+from control_plane.jobs.ceilings import measured_here, stored_ceilings
 from control_plane.jobs.desk import Desk
 from control_plane.store.store import Store
 
@@ -37,11 +37,14 @@ class ClientPart:
 
 
 def client_part(run: Run, store: Store, desk: Desk) -> ClientPart | None:
-    """None where nothing was measured, and where the client is what was measured."""
+    """None where nothing was measured, where the client is what was measured, and where its
+    ceiling is not known and cannot be measured here."""
     if not run.streams or faces_responder(run.spec):
         return None
     found = headroom(run, stored_ceilings(store, run.spec.client.strategy))
-    return _unknown(run, desk) if found is None else _known(found)
+    if found is not None:
+        return _known(found)
+    return _unknown(run, desk) if measured_here(run) else None
 
 
 def _known(found: Headroom) -> ClientPart:

@@ -1,6 +1,7 @@
 """The client ceiling on the pages and in the API, over stored runs and by a real measurement."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from control_plane.domain.spec import Client
 from control_plane.store.store import open_store
 from control_plane.targets.cores import SHARED
 from control_plane.targets.machine import environment
-from tests.builders import ASYNC, finished, items
+from tests.builders import ASYNC, THREADED, finished, items
 from tests.dashboard import Dashboard, dashboard
 from tests.pages.stored import Stored, words
 from tests.synthetic import Shape
@@ -18,56 +19,67 @@ from tests.synthetic import Shape
 MOST = Shape(rate_per_s=21_700, median_s=0.0029, client_cpu=1.0, target_cpu=0.4)
 
 
+@dataclass(frozen=True)
+class Known:
+    """Ids: a run, the ceiling of its client, and a run whose client has none."""
+
+    looplab: Dashboard
+    run: str
+    ceiling: str
+    without: str
+
+
 @pytest.fixture(scope="module")
-def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dashboard, str, str]]:
-    """A dashboard with a run and the ceiling of its client, and the ids of both."""
+def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Known]:
     folder: Path = tmp_path_factory.mktemp("ceilings")
     store, here = open_store(folder / "runs.db"), environment(SHARED)
     elsewhere = {**here, "cpu_model": "Apple M2"}
     ceiling = finished(store, ceiling_spec(Client()), MOST, here)
     finished(store, ceiling_spec(Client()), MOST, elsewhere)
     run = finished(store, items(), ASYNC, here)
+    without = finished(store, items(client={"strategy": "threaded"}), THREADED, here)
     store.close()
     with dashboard(folder) as started:
-        yield started, run.id, ceiling.id
+        yield Known(started, run.id, ceiling.id, without.id)
 
 
-def test_a_run_stands_beside_the_ceiling_of_its_client(known: tuple[Dashboard, str, str]) -> None:
-    looplab, run_id, ceiling_id = known
-    page = looplab.get(f"/runs/{run_id}").text
+def test_a_run_stands_beside_the_ceiling_of_its_client(known: Known) -> None:
+    page = known.looplab.get(f"/runs/{known.run}").text
     assert "This client tops out at 2" in words(page)
     assert "of the ceiling. The client had room" in words(page)
-    assert f'href="/runs/{ceiling_id}"' in page
-    assert "This client tops out" not in looplab.get(f"/runs/{ceiling_id}").text
+    assert f'href="/runs/{known.ceiling}"' in page
+    assert "This client tops out" not in known.looplab.get(f"/runs/{known.ceiling}").text
 
 
-def test_the_api_lists_them_and_tells_which_count(known: tuple[Dashboard, str, str]) -> None:
-    looplab, _, ceiling_id = known
-    elsewhere, here = looplab.get("/api/ceilings").json()["ceilings"]
-    assert (elsewhere["here"], here["here"], here["run"]) == (False, True, ceiling_id)
+def test_the_api_lists_them_and_tells_which_count(known: Known) -> None:
+    elsewhere, here = known.looplab.get("/api/ceilings").json()["ceilings"]
+    assert (elsewhere["here"], here["here"], here["run"]) == (False, True, known.ceiling)
     assert (here["strategy"], here["concurrency"], here["at_least"]) == ("async", 64, False)
     assert here["environment"]["python"] == environment(SHARED)["python"]
 
 
-def test_the_targets_page_shows_those_of_this_machine(known: tuple[Dashboard, str, str]) -> None:
-    looplab, _, ceiling_id = known
-    page = looplab.get("/targets").text
+def test_the_targets_page_shows_those_of_this_machine(known: Known) -> None:
+    page = known.looplab.get("/targets").text
     said = words(page)
-    assert page.count(f'href="/runs/{ceiling_id}"') == 1
+    assert page.count(f'href="/runs/{known.ceiling}"') == 1
     assert said.count("not measured yet") == len(CLIENTS) - 1
     assert "Measure all" in said
 
 
-def test_a_run_without_one_offers_to_measure_its_client(stored: Stored) -> None:
-    looplab, run_id = stored.looplab, stored.runs.classic[1]
-    said = words(stored.page(f"/runs/{run_id}"))
+def test_a_run_without_one_offers_to_measure_its_client(known: Known) -> None:
+    looplab = known.looplab
+    said = words(looplab.get(f"/runs/{known.without}").text)
     assert "The most that this client can send is not known on this machine" in said
     answer = looplab.session.post(
-        f"{looplab.url}/ceilings", data={"run": run_id, "key": "a"}, allow_redirects=False
+        f"{looplab.url}/ceilings", data={"run": known.without, "key": "a"}, allow_redirects=False
     )
     made = looplab.run(answer.headers["location"].removeprefix("/runs/"))
     assert (made["spec"]["client"]["strategy"], made["tags"]) == ("threaded", [TAG])
     assert looplab.post(f"/api/runs/{made['id']}/cancel").status_code == 200
+
+
+def test_a_run_of_another_machine_offers_nothing(stored: Stored) -> None:
+    assert "this client can send" not in stored.page(f"/runs/{stored.runs.classic[1]}")
 
 
 def test_all_are_queued_shown_and_cancelled(empty: Dashboard) -> None:
