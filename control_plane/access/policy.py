@@ -73,6 +73,7 @@ ROUTES: dict[Role, tuple[str, ...]] = {
         "POST /targets/start",
         "POST /targets/stop",
         "POST /targets/applications/{name}/checkup",
+        "POST /targets/applications/{name}/start",
     ),
 }
 

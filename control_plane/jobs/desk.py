@@ -37,6 +37,7 @@ from control_plane.targets.application import Application
 from control_plane.targets.catalogue import Configuration, name_of
 from control_plane.targets.chosen import by_command, misfits, moved, served
 from control_plane.targets.command import shown_command
+from control_plane.targets.interpreter import first_target
 from control_plane.targets.machine import cpu_model
 from control_plane.targets.variables import unset
 
@@ -172,6 +173,12 @@ class Desk:
         checked = (await asyncio.to_thread(self.check, document)).target
         assert not isinstance(checked, NamedTarget)
         return await self.offers.read(checked)
+
+    async def start_by_hand(self, name: str) -> None:
+        """An application of the settings, with nothing chosen. Raises NotFound or Conflict."""
+        application = self.application(name)
+        target = await first_target(application)
+        await self.by_hand.start(name, target or moved(Target(), name))
 
     def unset_variables(self, application: Application) -> frozenset[str]:
         """The names of its list that are nowhere set. Nothing where its file cannot be read."""

@@ -10,9 +10,9 @@ from control_plane.domain.spec import Target, UrlTarget
 from control_plane.jobs.bench import Bench
 from control_plane.jobs.errands import Errands
 from control_plane.targets.answer import ask
-from control_plane.targets.chosen import by_command, served
+from control_plane.targets.chosen import served
 from control_plane.targets.external import reach
-from control_plane.targets.interpreter import asked, usable
+from control_plane.targets.interpreter import first_target
 from control_plane.targets.launch import Place, RunningTarget, start_application
 from control_plane.targets.operations import operations_of
 
@@ -71,9 +71,5 @@ class Offers:
             return await reach(target, self._bench.own_ports)
         application = served(target, self._bench.applications)
         place = Place(self._bench.instance, None, self._bench.state_dir)
-        chosen: Target | None = target
-        if application.command:
-            chosen = by_command(application.name)
-        elif application.own:
-            chosen = usable(application.name, await asked(application.interpreter))
+        chosen = await first_target(application) if application.own else target
         return await start_application(application, chosen or target, place)

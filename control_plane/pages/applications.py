@@ -70,6 +70,13 @@ async def look(name: str, desk: DeskDep) -> Response:
     return RedirectResponse(f"/targets/applications/{quote(found.name)}#checkup", 303)
 
 
+@router.post("/{name}/start")
+async def start(name: str, desk: DeskDep) -> Response:
+    """By hand, for a look; it makes way for every measurement."""
+    await desk.start_by_hand(name)
+    return RedirectResponse("/targets#by-hand", 303)
+
+
 def how(one: Application) -> str:
     """`shop:app, made by a factory`; its command line."""
     if one.command:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from control_plane.domain.result import Environment
 from control_plane.domain.spec import Target
+from control_plane.targets.application import Application
 from control_plane.targets.catalogue import CATALOGUE
-from control_plane.targets.chosen import moved
+from control_plane.targets.chosen import by_command, moved
 from control_plane.targets.machine import PACKAGES
 
 CLIENTS = {"aiohttp", "requests", "urllib3", "httpx"}
@@ -79,6 +80,13 @@ async def told_by(python: Path) -> Environment:
     serving = [name for name in PACKAGES if name not in CLIENTS]
     versions = {name.replace("-", "_"): has.packages.get(name) for name in serving}
     return {"target_python": has.version or None, **versions}
+
+
+async def first_target(application: Application) -> Target | None:
+    """What starts it with nothing chosen; None where its interpreter has no server."""
+    if application.command:
+        return by_command(application.name)
+    return usable(application.name, await asked(application.interpreter))
 
 
 def usable(application: str, has: Interpreter) -> Target | None:

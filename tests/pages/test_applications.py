@@ -40,6 +40,14 @@ ready_path = "/gone"
 [applications.no-program]
 command = "serve-what {host} {port}"
 
+[applications.broken]
+app = "broken:app"
+python = "env/bin/python"
+
+[applications.silent]
+command = ["sh", "-c", "exec sleep 60", "{host}", "{port}"]
+start_timeout_s = 0.5
+
 [applications.asks]
 app = "asks:app"
 python = "env/bin/python"
@@ -55,6 +63,7 @@ def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     settings = own.project(folder)
     own.environment(folder / "bare", packages=False)
     (folder / "asks.py").write_text("import os\nos.environ['SHOP_SECRET']\n")
+    (folder / "broken.py").write_text("async def app(scope, receive, send):\n    raise KeyError\n")
     settings.write_text(settings.read_text() + WRONG)
     with dashboard(folder, (), {"SHOP_KEY": "hunter2-long"}) as started:
         yield started
@@ -83,6 +92,8 @@ def checked(looplab: Dashboard, name: str) -> str:
         ("no-name", "The module has no ap:"),
         ("no-directory", "elsewhere is not there: correct it in the settings"),
         ("no-program", "The program serve-what is not there"),
+        ("broken", "It runs, but answers 500 to GET /: see the log lines"),
+        ("silent", "make it use the host and port that it is given"),
         ("asks", "It asks for the variable SHOP_SECRET"),
     ],
 )
@@ -119,6 +130,15 @@ def test_no_check_while_a_run_measures_and_a_run_ends_a_check(looplab: Dashboard
     assert refused.status_code == 409
     assert "A run measures now" in refused.text
     looplab.post(f"/api/runs/{run_id}/cancel")
+
+
+def test_it_can_be_started_by_hand(looplab: Dashboard) -> None:
+    answer = looplab.post("/targets/applications/plain/start", allow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/targets#by-hand")
+    shown = looplab.get("/targets/by-hand").text
+    assert "python server.py 127.0.0." in shown
+    pairs = [("name", "plain")]
+    assert send(looplab, "/targets/stop", pairs).status_code == 303
 
 
 def test_the_pages_tell_how_it_is_configured_and_no_value(looplab: Dashboard) -> None:

@@ -36,7 +36,10 @@ class Served(BaseHTTPRequestHandler):
         """Nothing."""
 
 
-SMALL: dict[str, Any] = {"paths": {"/things/{n}": {"get": {}, "delete": {}}, "/x y": {"get": {}}}}
+XSS = "<script>alert(1)</script>"
+SMALL: dict[str, Any] = {
+    "paths": {"/things/{n}": {"get": {"summary": XSS}, "delete": {}}, "/x y": {"get": {}}}
+}
 ANSWERS = {
     "small": (200, json.dumps(SMALL).encode()),
     "missing": (404, b"no"),
@@ -130,6 +133,7 @@ def test_a_running_server_is_asked_and_nothing_of_it_is_trusted(
     assert (status, KEYS.findall(page)) == (
         200, ["GET /things/{n}", "DELETE /things/{n}", "GET /x y"],
     )  # fmt: skip
+    assert XSS not in page
     assert "Write spaces and special signs percent-encoded" in page
     for answers, words in (
         ("missing", "GET /openapi.json answers 404"),

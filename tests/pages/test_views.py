@@ -53,9 +53,15 @@ def is_name(node: nodes.Node, name: str) -> bool:
     return isinstance(node, nodes.Name) and node.name == name
 
 
+def readable(view: type[View]) -> set[str]:
+    """Fields, and what is computed of them."""
+    computed = {name for name, value in vars(view).items() if isinstance(value, property)}
+    return computed | {one.name for one in fields(view)}
+
+
 @pytest.mark.parametrize("view", views(), ids=lambda one: one.template)
 def test_a_template_reads_exactly_its_view(view: type[View]) -> None:
-    assert set(read(parsed(view.template), "view")) == {one.name for one in fields(view)}
+    assert set(read(parsed(view.template), "view")) == readable(view)
 
 
 def test_every_page_and_only_they_have_a_view() -> None:
