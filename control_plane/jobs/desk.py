@@ -216,7 +216,8 @@ class Desk:
         return estimate.phases(spec, self._rate_of(spec))
 
     def _rate_of(self, spec: Spec) -> float | None:
-        return self._store.last_rate(spec.client.strategy, name_of(spec.target))
+        path = spec.workload.streams[0].requests[0].path
+        return self._store.last_rate(spec.client.strategy, name_of(spec.target), path)
 
     def _resolved(self, spec: Spec, named: NamedTarget) -> Spec:
         """What a configuration brings is wrong at its name."""

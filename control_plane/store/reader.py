@@ -121,16 +121,29 @@ class Reader:
         with self._database.read() as session:
             return list(session.exec(select(RunTag.tag).distinct().order_by(col(RunTag.tag))))
 
-    def last_rate(self, strategy: str, configuration: str) -> float | None:
-        """Completed requests per second of the last finished run of that kind."""
-        same = select(func.max(RunRow.seq)).where(
+    def last_rate(self, strategy: str, configuration: str, path: str) -> float | None:
+        """Completed requests per second of the last run of that kind whose first request class
+        has that path. It must be among the 100 last ones of the kind.
+        """
+        kind = select(RunRow.seq).where(
             RunRow.strategy == strategy,
             RunRow.configuration == configuration,
             RunRow.state == State.FINISHED.value,
         )
+        newest = kind.order_by(col(RunRow.seq).desc()).limit(_RATES_LOOKED_AT)
+        asked_for = func.json_extract(RunFacts.spec, _FIRST_PATH) == path
+        last = (
+            select(RunRow.rate_per_s)
+            .join(RunFacts, col(RunFacts.run) == col(RunRow.seq))
+            .where(col(RunRow.seq).in_(newest), asked_for)
+            .order_by(col(RunRow.seq).desc())
+        )
         with self._database.read() as session:
-            last = select(RunRow.rate_per_s).where(RunRow.seq == same.scalar_subquery())
-            return session.exec(last).first()
+            return session.exec(last.limit(1)).first()
+
+
+_RATES_LOOKED_AT = 100
+_FIRST_PATH = "$.workload.streams[0].requests[0].path"
 
 
 def found(session: Session, run_id: str) -> RunRow:

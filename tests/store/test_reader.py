@@ -199,14 +199,16 @@ def test_the_last_rate_is_that_of_the_same_kind(store: Store) -> None:
         exact = [replace(merged[0], summary=replace(merged[0].summary, throughput_per_s=rate))]
         return store.finish(run.id, exact, Validity(None))
 
-    assert store.last_rate("async", "one") is None
+    path = draft("one").spec.workload.streams[0].requests[0].path
+    assert store.last_rate("async", "one", path) is None
     done("one", 100.0)
     done("two", 200.0)
-    assert store.last_rate("async", "one") == 100.0
+    assert store.last_rate("async", "one", path) == 100.0
     done("one", 300.0)
     in_state(store, State.FAILED, configuration="one")
-    assert store.last_rate("async", "one") == 300.0
-    assert store.last_rate("blocking", "one") is None
+    assert store.last_rate("async", "one", path) == 300.0
+    assert store.last_rate("async", "one", "/another") is None
+    assert store.last_rate("blocking", "one", path) is None
 
 
 def test_tags_are_listed_once(store: Store) -> None:
