@@ -13,7 +13,7 @@ from control_plane.domain.spec import Spec
 NAMES_ONLY = ("title", "tags")
 """Fields that name a run and change nothing in it."""
 
-PASSING = frozenset({"load_before", "load_average"})
+PASSING = frozenset({"load_before", "load_average", "stopped_before"})
 """Facts of the moment: no part of what the environment is."""
 
 MACHINE = ("hostname", "cpu_model", "cpu_count", "memory_bytes", "system", "kernel", "python")
