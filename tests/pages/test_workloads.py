@@ -1,6 +1,7 @@
 """The page of the workloads says what the running application serves, and nothing else."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from html import escape
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from control_plane.domain.limits import Limits
 from control_plane.domain.reading import read_spec
+from control_plane.load.source import RequestSource
 from control_plane.pages.workload_book import Endpoint, workloads
 from scripts.budget import ROOT
 from tests.dashboard import Dashboard
@@ -21,7 +23,8 @@ DEFAULTS: dict[str, Any] = {"values": {}, "body": None}
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
-    with serving("target_app") as running:
+    quick = {"TARGET_WAIT_SCALE": "0.01", "TARGET_LOG_S": "0", "TARGET_CPU_N": "1000"}
+    with serving("target_app", environment=quick) as running:
         yield running.client
 
 
@@ -53,6 +56,19 @@ def test_every_path_and_alias_is_served(client: httpx.Client) -> None:
 def test_each_is_a_run(endpoint: Endpoint) -> None:
     spec = read_spec(endpoint.document, Limits())
     assert spec.workload.streams[0].requests[0].method == endpoint.method
+
+
+def test_each_ready_request_is_answered(client: httpx.Client) -> None:
+    def answered(endpoint: Endpoint) -> int:
+        spec = read_spec(endpoint.document, Limits())
+        one = RequestSource(spec.workload.streams[0].requests, seed=1).draw()
+        sent = client.request(one.method, one.path, headers=one.headers, content=one.body)
+        return sent.status_code
+
+    with ThreadPoolExecutor(len(ENDPOINTS)) as pool:
+        statuses = dict(zip(ENDPOINTS, pool.map(answered, ENDPOINTS), strict=True))
+    refused = {one.name: status for one, status in statuses.items() if status not in {200, 201}}
+    assert refused == {}
 
 
 def test_the_page_shows_them(empty: Dashboard) -> None:
