@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from control_plane.domain.check import wrong_fields
+from control_plane.domain.limits import Limits
 from control_plane.domain.result import Cause
 from control_plane.domain.spec import RequestClass, Spec, Target
 from control_plane.domain.strategies import STRATEGIES
 
-MOST_WORKERS, MOST_THREADS = 64, 1_000
 THREAD, AWAITED, PROCESS = "in a thread", "awaited", "in another process"
 
 Siblings = Mapping[str, Mapping[str, str]]
@@ -46,7 +47,7 @@ class Remedy:
 
 
 def remedies(spec: Spec, causes: Sequence[Cause]) -> tuple[Remedy, ...]:
-    """For each cause that was found, each once."""
+    """For each cause that was found, each once, without those that server or client cannot have."""
     found = {one.cause for one in causes if one.found}
     every = [
         *_elsewhere(spec, UNBLOCKED if "loop_blocked" in found else {}),
@@ -54,7 +55,13 @@ def remedies(spec: Spec, causes: Sequence[Cause]) -> tuple[Remedy, ...]:
         *(_started(spec, spec.target, found) if isinstance(spec.target, Target) else ()),
         *(_client(spec) if "client_limited" in found else ()),
     ]
-    return tuple({one.key: one for one in every}.values())
+    wrong = _wrong(spec)
+    can = [one for one in every if wrong.issuperset(_wrong(one.spec))]
+    return tuple({one.key: one for one in can}.values())
+
+
+def _wrong(spec: Spec) -> set[str]:
+    return {error.field for error in wrong_fields(spec, Limits())}
 
 
 def _elsewhere(spec: Spec, siblings: Siblings) -> Iterator[Remedy]:
@@ -88,10 +95,9 @@ def _started(spec: Spec, target: Target, found: set[str]) -> Iterator[Remedy]:
         return Remedy(key, label, replace(spec, target=replace(target, **change)))
 
     workers, threads = target.workers, target.threads
-    if "pool_exhausted" in found and threads is not None and 4 * threads <= MOST_THREADS:
+    if "pool_exhausted" in found and threads is not None:
         yield with_target("threads", f"{4 * threads} threads", threads=4 * threads)
-    crowded = found & {"loop_blocked", "server_cpu"} and not target.reload
-    if crowded and workers is not None and 2 * workers <= MOST_WORKERS:
+    if found & {"loop_blocked", "server_cpu"} and workers is not None:
         yield with_target("workers", f"{2 * workers} workers", workers=2 * workers)
     if "workers_uneven" in found and target.reuse_port:
         yield with_target("reuse-port", "without reuse port", reuse_port=False)
@@ -104,3 +110,6 @@ def _client(spec: Spec) -> Iterator[Remedy]:
     if lighter in STRATEGIES:
         changed = replace(spec, client=replace(spec.client, strategy=lighter))
         yield Remedy("strategy", f"client {lighter}", changed)
+    processes = 2 * spec.client.processes
+    divided = replace(spec, client=replace(spec.client, processes=processes))
+    yield Remedy("processes", f"{processes} client processes", divided)

@@ -12,11 +12,13 @@ from target_app.main import app
 from tests.builders import items
 
 
-def offered(*causes: str, path: str = "/items/1", client: str = "async", **target: Any):
+def offered(
+    *causes: str, path: str = "/items/1", client: str = "async", users: int = 1, **target: Any
+):
     stream = {
         "name": "s",
         "requests": [{"path": path}],
-        "load": {"model": "closed", "concurrency": 1},
+        "load": {"model": "closed", "concurrency": users},
         "stop": {"requests": 5},
     }
     spec = items(workload={"streams": [stream]}, target=target, client={"strategy": client})
@@ -52,11 +54,17 @@ def test_a_worker_that_takes_all_is_tried_without_reuse_port():
 
 
 @pytest.mark.parametrize(
-    ("strategy", "label"), [("threaded", "client async"), ("async", "client raw")]
+    ("strategy", "users", "labels"),
+    [
+        ("blocking", 1, ["client async"]),
+        ("threaded", 6, ["client async", "2 client processes"]),
+        ("async", 1, ["client raw"]),
+        ("raw", 6, ["2 client processes"]),
+    ],
 )
-def test_a_client_at_its_limit_is_replaced_by_a_lighter_one(strategy, label):
-    _, (found,) = offered("client_limited", client=strategy)
-    assert found.label == label
+def test_a_client_at_its_limit_gets_a_lighter_one_or_more_processes(strategy, users, labels):
+    _, found = offered("client_limited", client=strategy, users=users)
+    assert [one.label for one in found] == labels
 
 
 def test_what_a_server_cannot_have_is_not_offered():
