@@ -36,6 +36,8 @@ def merge_records(parts: Sequence[StreamRecord]) -> StreamRecord:
         cpu_s=sum(part.cpu_s for part in parts),
         spin_s=sum(part.spin_s for part in parts),
         peak_memory_bytes=max(part.peak_memory_bytes for part in parts),
+        warmup=merge_seconds(second for part in parts for second in part.warmup),
+        warmup_s=max(part.warmup_s for part in parts),
     )
 
 

@@ -11,7 +11,15 @@ from control_plane.analysis.steadiness import drift_share
 from control_plane.domain import histogram
 from control_plane.domain.histogram import EMPTY, Histogram
 from control_plane.domain.record import Second, StreamRecord
-from control_plane.domain.result import PERCENTILES, Censored, SendLag, Summary, Timeline, Times
+from control_plane.domain.result import (
+    PERCENTILES,
+    Censored,
+    SendLag,
+    Summary,
+    Timeline,
+    Times,
+    WarmUp,
+)
 from control_plane.domain.run import StreamResult, TrialResult
 from control_plane.domain.units import count
 
@@ -50,8 +58,15 @@ def summarize(
         peak_memory_bytes=target_peak_memory_bytes,
         drift_share=drift_share(record.seconds, record.duration_ns / 1e9),
     )
-    line = timeline(record)
-    return StreamResult(summary, service, response, line, record.seconds, record.send_lag)
+    return StreamResult(
+        summary=summary,
+        service=service,
+        response=response,
+        timeline=timeline(record),
+        seconds=record.seconds,
+        send_lag=record.send_lag,
+        warmup=record.warmup,
+    )
 
 
 def merge(results: Sequence[StreamResult], name: str) -> StreamResult:
@@ -113,30 +128,45 @@ def times(samples: Histogram) -> Times | None:
 
 
 def timeline(record: StreamRecord) -> Timeline:
-    """Response times and counts of each second of the window."""
-    return timeline_of(record.seconds, record.duration_ns / 1e9)
+    """Response times and counts of each second of the window, and of its warm-up."""
+    found = timeline_of(record.seconds, record.duration_ns / 1e9)
+    length = -min((one.index for one in record.warmup), default=0)
+    if not length:
+        return found
+    rows = _filled(record.warmup, range(-length, 0))
+    return replace(found, warmup=WarmUp(**_columns(rows), length_s=record.warmup_s))
 
 
 def timeline_of(seconds: Sequence[Second], measured_s: float) -> Timeline:
     """One entry for each second begun within `measured_s`; seconds that are missing are empty."""
+    last = max((second.index for second in seconds), default=-1)
+    length = max(-int(-measured_s // 1), last + 1)
+    rest = measured_s - (length - 1)
+    columns = _columns(_filled(seconds, range(length)))
+    return Timeline(**columns, last_s=rest if 0 < rest <= 1 else 1.0)
+
+
+def _filled(seconds: Sequence[Second], indices: Iterable[int]) -> list[Second]:
+    """One for each index; those that are missing are empty."""
     by_index = {second.index: second for second in seconds}
-    length = max(-int(-measured_s // 1), max(by_index, default=-1) + 1)
-    rows = [by_index.get(index, Second(index, 0, EMPTY, EMPTY)) for index in range(length)]
+    return [by_index.get(index, Second(index, 0, EMPTY, EMPTY)) for index in indices]
+
+
+def _columns(rows: Sequence[Second]) -> dict[str, Any]:
+    """Counts and percentiles, one of each for each row; None where nothing completed."""
     points = np.array([0.5, 0.95, 0.99])
     found = [row.response.quantiles_ns(points) / 1e9 for row in rows]
     p50, p95, p99 = (
         tuple(None if np.isnan(one[column]) else float(one[column]) for one in found)
         for column in range(3)
     )
-    rest = measured_s - (length - 1)
-    return Timeline(
-        completed=tuple(row.completed for row in rows),
-        errors=tuple(row.errors for row in rows),
-        p50=p50,
-        p95=p95,
-        p99=p99,
-        last_s=rest if 0 < rest <= 1 else 1.0,
-    )
+    return {
+        "completed": tuple(row.completed for row in rows),
+        "errors": tuple(row.errors for row in rows),
+        "p50": p50,
+        "p95": p95,
+        "p99": p99,
+    }
 
 
 def mean_with_waiting_s(summary: Summary) -> float | None:

@@ -10,7 +10,7 @@ from control_plane.domain.histogram import Histogram
 class Second:
     """The requests of one stream that ended in second `index` (from 0) of the window.
 
-    The histograms hold completed requests only.
+    The last second before the window is -1. The histograms hold completed requests only.
     """
 
     index: int
@@ -32,7 +32,8 @@ class StreamRecord:
     over all requests of the time between actual start and end that fell inside the window, those
     in flight included. `connections` counts those opened from the window's start on,
     `most_connections` the most that were open at once. `cpu_s` is processor time of the load
-    worker inside the window, `spin_s` the part of it spent waiting actively.
+    worker inside the window, `spin_s` the part of it spent waiting actively. `warmup` holds the
+    seconds before the window, in which the same load ran for `warmup_s`; nothing else counts them.
     """
 
     name: str
@@ -53,3 +54,5 @@ class StreamRecord:
     cpu_s: float
     spin_s: float
     peak_memory_bytes: int
+    warmup: tuple[Second, ...] = ()
+    warmup_s: float = 0.0

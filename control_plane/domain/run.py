@@ -24,13 +24,17 @@ from control_plane.domain.states import State
 
 @dataclass(frozen=True)
 class StreamResult:
-    """One stream of one trial, or of a run: then all trials merged, and no timeline or seconds."""
+    """One stream of one trial, or of a run: then all trials merged, and no timeline or seconds.
+
+    `warmup` are the seconds before the window.
+    """
 
     summary: Summary
     service: Histogram
     response: Histogram
     timeline: Timeline | None = None
     seconds: tuple[Second, ...] | None = None
+    warmup: tuple[Second, ...] = ()
     send_lag: Histogram | None = None
 
 

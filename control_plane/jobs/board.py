@@ -27,7 +27,12 @@ class StreamBoard:
     errors: int = 0
 
     def add(self, second: Second) -> None:
-        """Each process of the stream tells its own second of an index."""
+        """Each process of the stream tells its own second of an index.
+
+        Those of the warm-up count for nothing here.
+        """
+        if second.index < 0:
+            return
         place = len(self.seconds)
         while place and self.seconds[place - 1].index >= second.index:
             place -= 1

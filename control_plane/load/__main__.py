@@ -88,7 +88,8 @@ def conclude(driving: Future[int], reporter: Reporter) -> None:
 
 def follow(event: Event, patience_s: float) -> None:
     """As long as requests end, this process may go on."""
-    if isinstance(event, Opened) or (isinstance(event, Second) and event.completed + event.errors):
+    ended = isinstance(event, Second) and event.index >= 0 and event.completed + event.errors
+    if isinstance(event, Opened) or ended:
         lifeline.end_after(patience_s)
     tell(event)
 

@@ -59,7 +59,7 @@ def _document(event: Event) -> dict[str, Any]:
     if isinstance(event, Second):
         return {"second": _second(event)}
     if isinstance(event, Done):
-        record = asdict(replace(event.record, seconds=(), send_lag=None))
+        record = asdict(replace(event.record, seconds=(), warmup=(), send_lag=None))
         return {"done": {**record, "send_lag": _packed(event.record.send_lag)}}
     return {type(event).__name__.lower(): asdict(event)}
 
@@ -104,7 +104,8 @@ def _read_second(content: dict[str, Any]) -> Second:
 def _done(content: dict[str, Any], seconds: Sequence[Second]) -> Done:
     lag = content["send_lag"]
     facts = {
-        "seconds": tuple(seconds),
+        "seconds": tuple(one for one in seconds if one.index >= 0),
+        "warmup": tuple(one for one in seconds if one.index < 0),
         "in_flight_ns": tuple(content["in_flight_ns"]),
         "send_lag": _unpacked(lag) if lag else None,
     }

@@ -52,6 +52,13 @@ class Plan:
         return stop.duration_s if isinstance(stop, StopDuration) else None
 
     @property
+    def early_s(self) -> float:
+        """How long the load of the window runs before it opens; 0 where that is another load."""
+        if self.duration_s is None:
+            return 0.0
+        return ramp_up_of(self.stream.load) + self.warmup_s
+
+    @property
     def lead_s(self) -> float:
         """The longest time from the common start to the window's."""
         ramp_up_s = ramp_up_of(self.stream.load)

@@ -104,18 +104,23 @@ class Recorder:
         latest = {user: tuple(row) for user, row in self._latest.copy().items()}
         return {user: row[_START] for user, row in latest.items() if len(row) == _BEGUN}
 
-    def open(self, opened_ns: int, closes_ns: int = FAR_NS) -> None:
+    def open(self, opened_ns: int, closes_ns: int = FAR_NS, early: int = 0) -> None:
         """Count what ends after `opened_ns` and not after `closes_ns`.
 
-        By start: what is meant to start from `opened_ns` on and before `closes_ns`.
+        By start: what is meant to start from `opened_ns` on and before `closes_ns`. What ends in
+        the `early` seconds before the window can be taken too, and counts in nothing else.
         """
         with self._lock:
             if self._opened_ns == FAR_NS:
                 self._flush()
             self._opened_ns, self._closes_ns = opened_ns, closes_ns
+            self._next = -early or self._next
 
     def take(self, index: int) -> Second:
-        """Second `index` of the window, which is over; later stragglers count in the next one."""
+        """Second `index` of the window, which is over; later stragglers count in the next one.
+
+        Seconds before the window are negative; stragglers of the last one are left out.
+        """
         with self._lock:
             self._flush()
             self._next = index + 1
@@ -176,6 +181,8 @@ class Recorder:
 
     def _sort(self, numbers: npt.ArrayLike) -> None:
         rows = np.asarray(numbers, np.int64).reshape(-1, _ENDED)
+        if self._next < 0:
+            self._count(rows[rows[:, _END] <= self._opened_ns])
         if self._lag is not None:
             rows = rows[self._meant(rows)]
             self._lag.add(rows[:, _START] - rows[:, _INTENDED])
@@ -201,8 +208,12 @@ class Recorder:
         found = np.unique(rows[:, _OUTCOME], return_counts=True)
         for outcome, count in zip(*found, strict=True):
             self._outcomes[int(outcome)] += int(count)
+        self._count(rows)
+
+    def _count(self, rows: Samples) -> None:
+        """By the second in which they ended."""
         # Open requests are awaited after the window and count in its last second.
-        inside = np.minimum(ends, self._closes_ns)
+        inside = np.minimum(rows[:, _END], self._closes_ns)
         indices = np.maximum((inside - self._opened_ns - 1) // SECOND_NS, self._next)
         for index in np.unique(indices):
             self._slice(int(index)).add(rows[indices == index])

@@ -3,6 +3,7 @@
 import resource
 import time
 from collections.abc import Callable
+from math import ceil
 from pathlib import Path
 from threading import Event as Signal
 
@@ -31,9 +32,13 @@ class Reporter:
     def open(self, opened_ns: int, closes_ns: int | None = None) -> None:
         """The window begins at `opened_ns`; it ends at `closes_ns`, else `close` tells."""
         self._opened_ns, self._closes_ns = opened_ns, closes_ns
-        self._recorder.open(opened_ns, FAR_NS if closes_ns is None else closes_ns)
         if closes_ns is None:
+            self._recorder.open(opened_ns)
             self._begin()
+        else:
+            early = ceil(round(self._gear.plan.early_s, 6))
+            self._next = -early
+            self._recorder.open(opened_ns, closes_ns, early)
         self._known.set()
 
     def close(self, unsent: int) -> None:
@@ -60,6 +65,7 @@ class Reporter:
         """
         self._known.wait()
         if self._closes_ns is not None:
+            self._tell_early()
             self._over.wait(max(0, self._opened_ns - clock_ns()) / 1e9)
             self._begin()
         if not self._aborted:
@@ -106,6 +112,11 @@ class Reporter:
         over_ns = self._opened_ns + (self._next + 1) * SECOND_NS + _GRACE_NS
         return min(over_ns, self._end_ns)
 
+    def _tell_early(self) -> None:
+        """The seconds of the warm-up, but for the last one: that is told in the window."""
+        while self._next < -1 and not self._over.wait(max(0, self._look_ns() - clock_ns()) / 1e9):
+            self._tell_next()
+
     def _tell_next(self) -> None:
         self._tell(self._recorder.take(self._next))
         self._next += 1
@@ -132,6 +143,7 @@ class Reporter:
             cpu_s=cpu_s,
             spin_s=spin_s,
             peak_memory_bytes=peak_memory_bytes(),
+            warmup_s=self._gear.plan.early_s,
         )
 
 

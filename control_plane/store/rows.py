@@ -162,7 +162,7 @@ def trial_stream_row(row: TrialRow, place: int, result: StreamResult) -> TrialSt
         timeline=None if timeline is None else _text(_TIMELINE, timeline),
         service=pack_histogram(result.service),
         response=pack_histogram(result.response),
-        seconds=None if seconds is None else pack_seconds(seconds),
+        seconds=None if seconds is None else pack_seconds((*result.warmup, *seconds)),
     )
 
 
@@ -173,16 +173,23 @@ def timeline_of(document: str) -> Timeline:
 def trial_result_of(row: TrialRow, streams: Sequence[TrialStream]) -> TrialResult:
     trial = _TRIAL.validate_json(row.document)
     results = (
-        StreamResult(
-            summary,
-            unpack_histogram(stream.service),
-            unpack_histogram(stream.response),
-            None if stream.timeline is None else timeline_of(stream.timeline),
-            None if stream.seconds is None else unpack_seconds(stream.seconds),
-        )
+        _trial_stream_of(summary, stream)
         for summary, stream in zip(trial.streams, streams, strict=True)
     )
     return TrialResult(trial, tuple(results), gauges_of(row.gauges))
+
+
+def _trial_stream_of(summary: Summary, row: TrialStream) -> StreamResult:
+    seconds = () if row.seconds is None else unpack_seconds(row.seconds)
+    inside = tuple(one for one in seconds if one.index >= 0)
+    return StreamResult(
+        summary,
+        unpack_histogram(row.service),
+        unpack_histogram(row.response),
+        None if row.timeline is None else timeline_of(row.timeline),
+        None if row.seconds is None else inside,
+        warmup=tuple(one for one in seconds if one.index < 0),
+    )
 
 
 def _text(kind: TypeAdapter[T], value: T) -> str:

@@ -219,3 +219,17 @@ def test_all_streams_of_a_run_share_one_cpu_per_request():
     spent_s = sum(known(one.trial.target.cpu_s) for one in trials)
     assert small.cpu_s_per_request == large.cpu_s_per_request
     assert small.cpu_s_per_request == pytest.approx(spent_s / (small.completed + large.completed))
+
+
+def test_a_warm_up_changes_no_number_of_its_window() -> None:
+    rows = [second(0, 1.0, 2.0), second(1, 3.0)]
+    early = (second(-2, 9.0, errors=1), second(-1, 5.0, 5.0))
+    plain = result(*rows)
+    warmed = result(*rows, warmup=early, warmup_s=1.5)
+    assert warmed.summary == plain.summary
+    assert warmed.timeline is not None
+    assert replace(warmed.timeline, warmup=None) == plain.timeline
+    warmup = warmed.timeline.warmup
+    assert warmup is not None
+    assert (warmup.completed, warmup.errors, warmup.length_s) == ((1, 2), (1, 0), 1.5)
+    assert warmup.p50 == pytest.approx((0.009, 0.005), rel=0.001)

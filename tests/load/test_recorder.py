@@ -2,7 +2,7 @@
 
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given
@@ -73,6 +73,23 @@ def test_the_parts_are_the_whole(samples: list[Sample]) -> None:
     assert totals.in_system_ns == sum(one.end - max(one.start, 0) for one in inside)
     assert totals.bytes_received == 17 * len(inside)
     assert totals.bytes_sent == 3 * len(inside)
+
+
+@given(SAMPLES, st.booleans())
+def test_seconds_before_the_window_count_in_nothing_else(samples: list[Sample], by: bool) -> None:
+    plain, early = (Recorder(scheduled=True, by_start=by) for _ in range(2))
+    plain.open(OPENED, OPENED + SECOND_NS)
+    early.open(OPENED, OPENED + SECOND_NS, early=2)
+    feed(plain, samples)
+    feed(early, samples)
+    for index in (-2, -1):
+        before = [one for one in samples if index * SECOND_NS < one.end <= (index + 1) * SECOND_NS]
+        found = early.take(index)
+        assert (found.index, found.errors + found.completed) == (index, len(before))
+    expected, seconds = finished(plain, OPENED + SECOND_NS)
+    totals, same = finished(early, OPENED + SECOND_NS)
+    assert replace(totals, send_lag=None) == replace(expected, send_lag=None)
+    assert [one.completed for one in same] == [one.completed for one in seconds]
 
 
 @given(SAMPLES, st.integers(1, 4 * SECOND_NS))

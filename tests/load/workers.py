@@ -44,7 +44,7 @@ def plan_of(url: str, path: str = "/ok", **changes: Any) -> Plan:
 
 
 async def seconds_and_record(plan: Plan) -> tuple[Sequence[Second], StreamRecord]:
-    """Run one worker to its end: what it told on the way, and its result."""
+    """Run one worker to its end: the seconds of the window as it told them, and its result."""
     worker = await LoadWorker.start(plan, cores=None, environment={})
     try:
         async with asyncio.timeout(PATIENCE_S):
@@ -53,11 +53,13 @@ async def seconds_and_record(plan: Plan) -> tuple[Sequence[Second], StreamRecord
             told = [event async for event in worker.events()]
     finally:
         await worker.stop()
-    assert isinstance(told[0], Opened)
+    (opened,) = (one for one in told if isinstance(one, Opened))
     assert isinstance(told[-1], Done)
     record = told[-1].record
-    assert told[0].at_ns == record.opened_ns
-    return [one for one in told if isinstance(one, Second)], record
+    assert opened.at_ns == record.opened_ns
+    seconds = [one for one in told if isinstance(one, Second)]
+    assert len(record.warmup) == sum(one.index < 0 for one in seconds)
+    return [one for one in seconds if one.index >= 0], record
 
 
 async def record_of(plan: Plan) -> StreamRecord:
