@@ -58,15 +58,8 @@ def summarize(
         peak_memory_bytes=target_peak_memory_bytes,
         drift_share=drift_share(record.seconds, record.duration_ns / 1e9),
     )
-    return StreamResult(
-        summary=summary,
-        service=service,
-        response=response,
-        timeline=timeline(record),
-        seconds=record.seconds,
-        send_lag=record.send_lag,
-        warmup=record.warmup,
-    )
+    found = StreamResult(summary, service, response, timeline(record), record.seconds)
+    return replace(found, send_lag=record.send_lag, warmup=record.warmup)
 
 
 def merge(results: Sequence[StreamResult], name: str) -> StreamResult:
