@@ -23,7 +23,7 @@ Counts = NDArray[np.int64]
 
 def bucket(values_ns: Counts) -> Counts:
     """The index of the bucket of each value (shape kept)."""
-    clipped = np.clip(values_ns, 0, HIGHEST_NS)
+    clipped = np.minimum(np.maximum(values_ns, 0), HIGHEST_NS)
     bits = np.frexp((clipped | (2 * _HALF - 1)).astype(np.float64))[1].astype(np.int64)
     shift = bits - (_HALF_BITS + 1)
     indices: Counts = (shift << _HALF_BITS) + (clipped >> shift)
