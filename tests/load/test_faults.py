@@ -3,6 +3,8 @@
 import asyncio
 import errno
 import json
+import shutil
+import subprocess
 import sys
 from asyncio.subprocess import PIPE
 from collections import Counter
@@ -141,6 +143,17 @@ async def test_nobody_listens(server, strategy: str) -> None:
     )
     assert record.errors == {"refused": 3}
     assert record.connections == 0
+
+
+def test_no_local_port_is_left() -> None:
+    """In a network namespace whose only port is taken."""
+    alone = ["unshare", "--map-root-user", "--net"]
+    if not shutil.which("unshare") or subprocess.run([*alone, "true"], check=False).returncode:
+        pytest.skip("this system gives no network namespace")
+    command = [*alone, sys.executable, "-m", "tests.load.portless", *STRATEGIES]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE_S)
+    told = {strategy: one["errors"] for strategy, one in json.loads(done.stdout).items()}
+    assert told == {strategy: {"no_local_port": REQUESTS} for strategy in STRATEGIES}
 
 
 @pytest.mark.parametrize(
