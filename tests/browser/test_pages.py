@@ -18,6 +18,8 @@ PATHS = (
     "/history",
     "/history?state=failed&tag=classic",
     "/targets",
+    "/targets/new",
+    "/workloads",
     "/glossary",
 )
 PATH_FIELD = "[name='workload.streams.0.requests.0.path']"
