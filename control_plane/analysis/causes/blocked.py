@@ -1,7 +1,7 @@
 """The event loop stood still: one call held it, and every other request waited."""
 
 from control_plane.analysis.causes.evidence import Evidence, Finding, Worker
-from control_plane.analysis.causes.frames import hold, waits
+from control_plane.analysis.causes.frames import Hold, hold, waits
 from control_plane.domain.loads import Open, concurrency_of
 from control_plane.domain.result import Stall
 
@@ -11,12 +11,15 @@ BLOCKED_SHARE = 0.05
 STALL_S = 0.1
 """asyncio's own debug mode calls a step slow from 0.1 s on (`loop.slow_callback_duration`)."""
 
+FEW_STACKS = 3
+"""So many tell one place from chance."""
+
 SHORT_STEP_S = 0.001
 """Handlers below this block nobody by themselves; many of them in a row are a busy server."""
 
 
 def loop_blocked(evidence: Evidence) -> Finding | None:
-    """None where no lag was seen from inside."""
+    """None where no lag was seen from inside, or where it may be that of a busy machine."""
     workers = [one for one in evidence.workers if _lags(one)]
     if not workers:
         return None
@@ -24,6 +27,8 @@ def loop_blocked(evidence: Evidence) -> Finding | None:
     share = sum(blocked_s(one, floor_s) for one in workers) / sum(one.window_s for one in workers)
     stalls = [stall for one in workers for stall in held(one, floor_s)]
     place = hold([one for one in stalls if one.stack], evidence.source)
+    if share >= BLOCKED_SHARE and evidence.disturbed and not _one_place(place):
+        return None
     facts = {
         "blocked_share": share,
         "longest_s": max(longest_s(one, floor_s) for one in workers),
@@ -34,6 +39,11 @@ def loop_blocked(evidence: Evidence) -> Finding | None:
         "workers": evidence.worker_count,
     }
     return Finding("loop_blocked", share >= BLOCKED_SHARE, facts)
+
+
+def _one_place(place: Hold) -> bool:
+    """A process that is kept from running stands still anywhere; code that blocks, in one place."""
+    return place.where is not None and place.of >= FEW_STACKS
 
 
 def stall_floor_s(evidence: Evidence) -> float:

@@ -1,21 +1,30 @@
 """Garbage collection stopped the workers."""
 
-from control_plane.analysis.causes.evidence import Evidence, Finding
+from control_plane.analysis.causes.evidence import Evidence, Finding, Worker
 
 COLLECTION_SHARE = 0.1
 """Below a tenth of the window no collection could give back a tenth of the throughput."""
 
 
 def garbage_collection(evidence: Evidence) -> Finding | None:
-    """The share of the time in which workers were watched; None where it was not seen."""
-    spent, watched_s, most, interval_s = 0.0, 0.0, 0.0, 0.0
-    for worker in evidence.workers:
-        known = [value for value in worker.series.gc_s if value is not None]
-        spent += sum(known)
-        watched_s += len(known) * worker.interval_s
-        most, interval_s = max([most, *known]), worker.interval_s
+    """The share of the time in which workers were watched.
+
+    None where it was not seen, or where collections lasted longer than workers ran: then other
+    programs had the processor in between.
+    """
+    known = [(one, seen) for one in evidence.workers if (seen := _seen(one))]
+    watched_s = sum(len(seen) * one.interval_s for one, seen in known)
     if not watched_s:
         return None
-    share = spent / watched_s
-    facts = {"gc_share": share, "most_s": most, "interval_s": interval_s}
+    share = sum(sum(seen) for _, seen in known) / watched_s
+    ran = [one.cpu_share for one, _ in known if one.cpu_share is not None]
+    if share >= COLLECTION_SHARE and ran and share > sum(ran) / len(ran):
+        return None
+    interval_s = known[0][0].interval_s
+    most_s = min(interval_s, max(max(seen) for _, seen in known))
+    facts = {"gc_share": share, "most_s": most_s, "interval_s": interval_s}
     return Finding("garbage_collection", share >= COLLECTION_SHARE, facts)
+
+
+def _seen(worker: Worker) -> list[float]:
+    return [value for value in worker.series.gc_s if value is not None]

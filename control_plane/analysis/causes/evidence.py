@@ -66,6 +66,11 @@ class Evidence:
         )
 
     @property
+    def disturbed(self) -> bool:
+        """Whether other programs took so much of the processor that a wait may be theirs."""
+        return any(reason.gate == "other_load" for reason in self.validity.reasons)
+
+    @property
     def worker_count(self) -> int:
         """As the spec says; where it does not, the target's processes that were not idle."""
         asked = self.spec.target.workers if isinstance(self.spec.target, Target) else None

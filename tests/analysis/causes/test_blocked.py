@@ -6,7 +6,7 @@ import pytest
 
 from control_plane.analysis.causes.blocked import loop_blocked
 from control_plane.analysis.causes.words import text_of
-from control_plane.domain.result import Gauges
+from control_plane.domain.result import Gauges, Reason, Validity
 from tests.analysis.causes.watched import (
     APP,
     IDLE,
@@ -60,6 +60,23 @@ def test_a_round_of_many_short_requests_is_not_a_block(cpu_s, users, found):
 
 def test_a_loop_that_waits_for_a_processor_is_not_blocked():
     assert not known(loop_blocked(evidence(held=stalls(40, 0.24, IDLE)))).found
+
+
+@pytest.mark.parametrize(
+    ("stacks", "found"),
+    [
+        ([SLEEPING] * 3, True),
+        ([SLEEPING], None),
+        ([(f"{LIB}/orm/a.py:{line} f{line}",) for line in range(5)], None),
+        ([()], None),
+    ],
+)
+def test_on_a_busy_machine_only_one_place_tells_a_blocked_loop(stacks, found):
+    """A process that is kept from running stands still anywhere."""
+    busy = Validity("suspect", (Reason("other_load", "suspect", "", 1.5, 0.2),))
+    held = tuple(stalls(1, 0.6, stack)[0] for stack in stacks)
+    seen = loop_blocked(evidence(held=held, validity=busy))
+    assert (seen and seen.found) is found
 
 
 def test_it_is_not_judged_from_outside_alone():
