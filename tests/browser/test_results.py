@@ -20,6 +20,7 @@ def addresses(stored: Stored) -> dict[str, str]:
     return {
         "run": f"/runs/{runs.classic[2]}",
         "streams": f"/runs/{runs.streams}",
+        "blocked": f"/runs/{runs.blocked}?trial=1",
         "invalid": f"/runs/{runs.invalid}",
         "failed": f"/runs/{runs.failed}",
         "compare": f"/compare?runs={','.join(runs.classic)}",
@@ -42,6 +43,7 @@ def opened(page: Page, stored: Stored, name: str) -> Page:
     [
         ("run", "light"),
         ("streams", "light"),
+        ("blocked", "dark"),
         ("invalid", "dark"),
         ("failed", "light"),
         ("compare", "dark"),
@@ -59,7 +61,7 @@ def test_nothing_stands_in_the_way_of_anyone(
     assert found.violations_count == 0, found.generate_report()
 
 
-@pytest.mark.parametrize("name", ["run", "streams", "compare", "refused"])
+@pytest.mark.parametrize("name", ["run", "blocked", "compare", "refused"])
 def test_no_page_is_wider_than_its_window(page: Page, stored: Stored, name: str) -> None:
     opened(page, stored, name)
     for width in (2_560, 1_440, 1_000, 700, 390, 360):
@@ -70,6 +72,24 @@ def test_no_page_is_wider_than_its_window(page: Page, stored: Stored, name: str)
         )
         overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert (width, page.evaluate(overflow)) == (width, 0)
+
+
+def test_all_panels_of_a_run_are_drawn_and_nothing_moves(page: Page, stored: Stored) -> None:
+    opened(page, stored, "blocked")
+    timeline = page.locator("#timeline")
+    expect(timeline.locator(".heatmaplayer image")).to_have_count(2)
+    for title in ("Response time of small", "Event-loop lag", "Thread-pool tokens"):
+        expect(timeline.locator(".annotation-text", has_text=title)).to_have_count(1)
+    warm = timeline.locator(".shapelayer path").evaluate_all(
+        "(all) => all.map((one) => getComputedStyle(one).fill)"
+    )
+    assert "rgb(180, 83, 9)" in warm
+    shifted = page.evaluate(
+        """() => new Promise((done) => new PerformanceObserver((list) => done(
+          list.getEntries().reduce((sum, one) => sum + one.value, 0)))
+          .observe({type: "layout-shift", buffered: true}) ?? setTimeout(() => done(0), 200))"""
+    )
+    assert shifted < 0.01
 
 
 def test_a_figure_follows_the_colours(page: Page, stored: Stored) -> None:

@@ -56,14 +56,14 @@ def tokens_panel(track: Track, gauges: Inside) -> Panel | None:
     queue = _highest([waiting]) or 0
     full = bool(total and most >= total)
     colour = "$cause" if full and queue else "$ink"
-    traces = fanned([busy], colour, 2.0, "%{y} busy")
+    traces = fanned([busy], colour, 2.0, "%{y:,.3~r} busy")
     marks = [
         Mark(f"{count(most)} busy" if most else "none busy", f"{count(most)} busy", colour, most)
     ]
     if queue:
         area = {"fill": "tozeroy", "fillcolor": "$cause/0.1"}
         traces = [
-            *({**one, **area} for one in fanned([waiting], "$cause", 1.0, "%{y} waiting")),
+            *({**one, **area} for one in fanned([waiting], "$cause", 1.0, "%{y:,.3~r} waiting")),
             *traces,
         ]
         marks.append(Mark(f"{count(queue)} waiting", f"{count(queue)} wait", "$cause", queue))

@@ -15,6 +15,7 @@ from control_plane.analysis.charts.gauge_steps import fan, role_cpu, sampled
 from control_plane.analysis.charts.heat import heat_map
 from control_plane.analysis.charts.panel import Panel
 from control_plane.analysis.charts.track import Segment, Steps, mean, percentile, stepped
+from control_plane.analysis.charts.trend import trend_lines, trend_marks
 from control_plane.domain.histogram import middle_ns
 from control_plane.domain.result import Gauges, Times
 from control_plane.domain.units import SPACE, count, figures, rate, seconds, share, size
@@ -35,13 +36,17 @@ MB = 1_000_000
 
 @dataclass(frozen=True)
 class StreamTrack:
-    """One stream on the axis of time; `throughput_per_s` and `times` cover all of it."""
+    """One stream on the axis of time; `throughput_per_s` and `times` cover all of it.
+
+    `drifts` are those of its trials, as `Summary.drift_share`.
+    """
 
     name: str
     track: Sequence[Segment]
     throughput_per_s: float | None
     times: Times | None
     errors: int
+    drifts: Sequence[float | None] = ()
 
 
 def response_panel(streams: Sequence[StreamTrack], title: str = "Response time") -> Panel:
@@ -59,6 +64,10 @@ def response_panel(streams: Sequence[StreamTrack], title: str = "Response time")
         for index, one, name in lines
         if one.times and (value := float(getattr(one.times, name))) > 0
     ]
+    if len(streams) == 1:
+        place = mean(mark.place for mark in marks) or 0.0
+        traces += trend_lines(streams[0].track, streams[0].drifts)
+        marks += trend_marks(streams[0].track, streams[0].drifts, place)
     return Panel(title, time_axis(bounds), traces, marks, weight=3)
 
 
@@ -79,7 +88,8 @@ def heat_panel(one: StreamTrack, title: str, weight: float, pixels: float) -> Pa
         for name in OVER_HEAT
         if one.times and (value := float(getattr(one.times, name))) > 0
     ]
-    traces = [*heat_map(one.track, bounds, pixels), *lines]
+    marks += trend_marks(one.track, one.drifts, mean(mark.place for mark in marks) or 0.0)
+    traces = [*heat_map(one.track, bounds, pixels), *lines, *trend_lines(one.track, one.drifts)]
     return Panel(title, time_axis(bounds, most=5), traces, marks, weight=weight)
 
 

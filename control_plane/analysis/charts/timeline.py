@@ -86,9 +86,15 @@ def _streams(detail: RunDetail, chosen: slice) -> list[StreamTrack]:
                 throughput_per_s=shown.throughput_per_s if shown else None,
                 times=shown.response_time_s if shown else None,
                 errors=sum(sum(line.errors) for line in ones),
+                drifts=_drifts(detail, name, chosen),
             )
         )
     return found
+
+
+def _drifts(detail: RunDetail, name: str, chosen: slice) -> list[float | None]:
+    trials = (trial.streams for trial in detail.run.trials[chosen])
+    return [next((s.drift_share for s in streams if s.name == name), None) for streams in trials]
 
 
 def _summary(detail: RunDetail, name: str, chosen: slice) -> Summary | None:

@@ -11,7 +11,7 @@ from control_plane.analysis.charts.figure import Figure
 TOKENS = {
     *(f"run-{number}" for number in range(1, 7)),
     *(f"run-{number}-text" for number in range(1, 7)),
-    "ink", "ink-2", "ink-3", "line", "line-2", "well", "well-2", "paper", "bad",
+    "ink", "ink-2", "ink-3", "line", "line-2", "well", "well-2", "paper", "bad", "warn",
     "cause", *(f"q{step}" for step in range(1, 10)),
 }  # fmt: skip
 TOKEN = re.compile(r"\$([a-z0-9-]+)(?:/([0-9.]+))?")
