@@ -1,14 +1,18 @@
 """The looks at applications of the settings, each the latest of its application."""
 
 import asyncio
+import logging
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from control_plane.domain.checkup import Checkup, Finding
+from control_plane.domain.errors import Conflict
 from control_plane.jobs.bench import Bench
 from control_plane.jobs.checkup_job import CheckupJob
 from control_plane.jobs.errands import Errands
 from control_plane.targets.application import Application
+
+log = logging.getLogger("looplab.jobs")
 
 
 class Checkups:
@@ -32,9 +36,12 @@ class Checkups:
 
 def _settle(task: asyncio.Task[None], job: CheckupJob) -> None:
     """What was not carried through says so."""
-    failed = None if task.cancelled() else task.exception()
-    if job.checkup.outcome is None or failed:
-        why = "Something went wrong here." if failed else "A run needed the machine."
+    fault = None if task.cancelled() else task.exception()
+    gave_way = fault is None or isinstance(fault, Conflict)
+    if not gave_way:
+        log.error("check of %s", job.checkup.application, exc_info=fault)
+    if job.checkup.outcome is None:
+        why = "A run needed the machine." if gave_way else "Something went wrong in Looplab."
         note = Finding("doubt", why, "Check again.")
         findings = (*job.checkup.findings, note)
         job.checkup = replace(job.checkup, outcome="stopped", findings=findings)
