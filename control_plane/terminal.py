@@ -68,7 +68,7 @@ def print_ceilings(found: Document) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("Client")
     for head in ("Tops out at", "Responder CPU", "Validity", "Measured", "Run"):
-        table.add_column(head, justify="right")
+        table.add_column(head, justify="right", no_wrap=head != "Responder CPU")
     here: dict[str, Document] = {}
     for one in found["ceilings"]:
         if one["here"]:

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from control_plane.domain.ceiling import measurement
 from control_plane.domain.limits import Limits
 from control_plane.domain.reading import read_spec
-from control_plane.domain.spec import NamedTarget, Spec
+from control_plane.domain.spec import Client, NamedTarget, Spec
 from control_plane.pages.form_of import form_of, shown_whole
 from control_plane.pages.forms import documents
 from control_plane.pages.given import Given
@@ -43,6 +44,7 @@ SPECS: dict[str, dict[str, Any]] = {
     "granian": {
         "target": {"server": "granian", "http": None, "keep_alive_s": None, "workers": 3}
     },
+    "ceiling": measurement(Client()),
     "gunicorn": {
         "target": {
             "server": "gunicorn", "worker": "asgi", "workers": 3, "http": None, "reuse_port": True
