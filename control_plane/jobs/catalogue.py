@@ -5,7 +5,7 @@ from collections.abc import Callable
 from control_plane.domain.bounds import text
 from control_plane.domain.errors import Conflict, FieldError, InvalidInput
 from control_plane.domain.reading import Document
-from control_plane.domain.spec import NamedTarget, Spec, Target
+from control_plane.domain.spec import BUNDLED, NamedTarget, Spec, Target
 from control_plane.store.store import Store
 from control_plane.targets.catalogue import CATALOGUE, Configuration, configuration, described
 from control_plane.targets.chosen import moved
@@ -39,9 +39,15 @@ class Catalogue:
         return (*CATALOGUE, *added)
 
     def target(self, named: NamedTarget) -> Target:
-        """Raises InvalidInput naming what exists."""
+        """Raises InvalidInput naming what exists, or what installs a server that is missing."""
         target = configuration(named.configuration, self.all())
-        return moved(target, named.application) if named.application else target
+        if named.application not in {None, BUNDLED}:
+            return moved(target, str(named.application))
+        extra = described(target).missing_extra
+        if extra is not None:
+            message = f'{target.server} is not installed: pip install "looplab[{extra}]".'
+            raise InvalidInput(message, (FieldError("target.configuration", message),))
+        return target
 
     def checked(self, name: str, target: Document) -> Target:
         """`target` as in a spec. Raises InvalidInput with every wrong field."""

@@ -1,0 +1,37 @@
+"""A server that is not installed is shown as such, with the line that brings it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.dashboard import Dashboard, dashboard, items_spec
+from tests.pages.form_page import send
+
+WITHOUT_GRANIAN = "import sys\nsys.modules['granian'] = None\n"
+
+
+@pytest.fixture
+def looplab(tmp_path: Path) -> Iterator[Dashboard]:
+    """Its interpreter finds no granian, as where it was never installed."""
+    (tmp_path / "sitecustomize.py").write_text(WITHOUT_GRANIAN)
+    with dashboard(tmp_path, environment={"PYTHONPATH": str(tmp_path)}) as started:
+        yield started
+
+
+def test_it_is_shown_with_what_brings_it(looplab: Dashboard) -> None:
+    missing = [one for one in looplab.get("/api/configurations").json() if not one["available"]]
+    assert {one["target"]["server"] for one in missing} == {"granian"}
+    assert {one["missing_extra"] for one in missing} == {"servers"}
+    page = looplab.get("/targets").text
+    assert page.count('pip install "looplab[servers]"</pre>') == len(missing)
+    form = looplab.get("/runs/new").text
+    for one in missing:
+        assert f'Start<span class="visually-hidden"> {one["name"]} by hand' not in page
+        assert f'value="{one["name"]}"' not in form
+    remedy = 'granian is not installed: pip install "looplab[servers]".'
+    started = send(looplab, "/targets/start", [("name", missing[0]["name"])])
+    assert (started.status_code, "granian is not installed" in started.text) == (422, True)
+    refused = looplab.post("/api/runs", items_spec(target={"configuration": missing[0]["name"]}))
+    assert refused.status_code == 422
+    assert refused.json()["fields"][0]["message"] == remedy
