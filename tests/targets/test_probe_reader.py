@@ -43,6 +43,7 @@ async def test_each_server_is_looked_into(site: Site, target: Target) -> None:
         < taken_s
     )
     assert all(one.tokens_total == 40 for one in workers)
+    assert any(stall.stack[:1] and stall.stack[0].endswith(" sleep") for stall in gauges.stalls)
 
 
 async def test_without_the_probe_nothing_is_seen(site: Site) -> None:
