@@ -1,14 +1,15 @@
 """Takes down what happens to each request, at a cost that the measurement does not feel.
 
-While load runs a sample is a row of six numbers. Rows are sorted into buckets in bulk; what is kept
-are counts, so memory does not grow with the number of requests. Users never wait for a lock: with
-hundreds of threads one that is interrupted while it holds a lock stops all others for long.
+While load runs a sample is six numbers at the end of a list. They are sorted into buckets in bulk;
+what is kept are counts, so memory does not grow with the number of requests. Users never wait for a
+lock: with hundreds of threads one that is interrupted while it holds a lock stops all others for
+long. Extending a list by a tuple and cutting off its head are single steps of the interpreter.
 """
 
 import threading
 from array import array
-from collections import Counter, deque
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +22,9 @@ from control_plane.load.tally import Samples, Tally
 
 SECOND_NS = 1_000_000_000
 FAR_NS = 2**62
-_FULL = 1_024
 _BEGUN, _ENDED = 2, 6
+_FULL = 2_048 * _ENDED
+_IDLE = (0, 0)
 _INTENDED, _START, _END, _OUTCOME, _SENT, _RECEIVED = range(6)
 
 
@@ -50,11 +52,13 @@ class _Slice:
         self.response = Tally() if scheduled else self.service
 
     def add(self, rows: Samples) -> None:
-        completed = rows[rows[:, _OUTCOME] & ERROR_MASK == 0]
-        self.errors += len(rows) - len(completed)
-        self.service.add(completed[:, _END] - completed[:, _START])
+        failed = rows[:, _OUTCOME] & ERROR_MASK != 0
+        if failed.any():
+            self.errors += int(failed.sum())
+            rows = rows[~failed]
+        self.service.add(rows[:, _END] - rows[:, _START])
         if self.response is not self.service:
-            self.response.add(completed[:, _END] - completed[:, _INTENDED])
+            self.response.add(rows[:, _END] - rows[:, _INTENDED])
 
     def second(self, index: int) -> Second:
         service = self.service.histogram()
@@ -74,8 +78,8 @@ class Recorder:
         self._scheduled = scheduled
         self._lag = Tally() if by_start else None
         self._lock = threading.Lock()
-        self._rows: deque[list[int]] = deque()
-        self._latest: dict[int, list[int]] = {}
+        self._flat: list[int] = []
+        self._latest: dict[int, tuple[int, int]] = {}
         self._slices: dict[int, _Slice] = {}
         self._outcomes: Counter[int] = Counter()
         self._late_ns: list[int] = []
@@ -85,16 +89,15 @@ class Recorder:
 
     def begin(self, user: int, intended_ns: int, start_ns: int) -> None:
         """`user` starts a request; it has no other in flight."""
-        self._latest[user] = [intended_ns, start_ns]
+        self._latest[user] = (intended_ns, start_ns)
 
     def end(self, user: int, end_ns: int, outcome: int, sent: int, received: int) -> None:
         """The request of `user` ended; `sent` and `received` are bytes of bodies."""
-        # A row is in flight with two numbers, ended with six, and empty when it was counted.
-        row = self._latest[user]
-        row += (end_ns, outcome, sent, received)
-        rows = self._rows
-        rows.append(row)
-        if len(rows) >= _FULL and self._lock.acquire(blocking=False):
+        intended_ns, start_ns = self._latest[user]
+        flat = self._flat
+        flat += (intended_ns, start_ns, end_ns, outcome, sent, received)
+        self._latest[user] = _IDLE
+        if len(flat) >= _FULL and self._lock.acquire(blocking=False):
             try:
                 self._flush()
             finally:
@@ -102,8 +105,8 @@ class Recorder:
 
     def starts(self) -> dict[int, int]:
         """The actual start of each request in flight, by user."""
-        latest = {user: tuple(row) for user, row in self._latest.copy().items()}
-        return {user: row[_START] for user, row in latest.items() if len(row) == _BEGUN}
+        latest = self._latest.copy()
+        return {user: begun[_START] for user, begun in latest.items() if begun is not _IDLE}
 
     def open(self, opened_ns: int, closes_ns: int = FAR_NS, early: int = 0) -> None:
         """Count what ends after `opened_ns` and not after `closes_ns`.
@@ -134,13 +137,13 @@ class Recorder:
         By start, answers were awaited until `now_ns`. Take the seconds that are left after this.
         """
         with self._lock:
-            self._flush()
-            latest = [tuple(row) for row in self._latest.copy().values()]
-            # Their threads were interrupted just before they could hand them in.
-            self._sort([row for row in latest if len(row) == _ENDED])
+            begun = [one for one in self._latest.copy().values() if one is not _IDLE]
+            # A thread may have been interrupted between handing in a sample and saying so.
+            ended = {(row[_INTENDED], row[_START]) for row in self._flush().tolist()}
+            begun = [one for one in begun if one not in ended]
             closed_ns = closes_ns or max(self._last_ns, self._opened_ns)
             self._sealed = True
-        flying = self._flying([row for row in latest if len(row) == _BEGUN], closed_ns)
+        flying = self._flying(begun, closed_ns)
         ages_ns = self._late_ns + ((now_ns or closed_ns) - flying[:, _INTENDED]).tolist()
         inside_ns = self._inside_ns(flying[:, _START], closed_ns)
         errors, statuses = counts(self._outcomes.items())
@@ -156,7 +159,7 @@ class Recorder:
             send_lag=self._lag.histogram() if self._lag else None,
         )
 
-    def _flying(self, begun: Sequence[tuple[int, ...]], closed_ns: int) -> Samples:
+    def _flying(self, begun: list[tuple[int, int]], closed_ns: int) -> Samples:
         """Those of the window that are in flight: shape (n, 2)."""
         rows = np.array(begun, np.int64).reshape(-1, _BEGUN)
         if self._lag is None:
@@ -170,32 +173,30 @@ class Recorder:
         intended = rows[:, _INTENDED]
         return (intended >= self._opened_ns) & (intended < self._closes_ns)
 
-    def _flush(self) -> None:
-        """Count the rows that were handed in; the lock is held."""
-        rows, flat = self._rows, list[int]()
-        for _ in range(len(rows)):
-            row = rows.popleft()
-            flat += row
-            row.clear()
-        if flat and not self._sealed:
-            # An array takes numbers in quicker than numpy does.
-            self._sort(np.frombuffer(array("q", flat), np.int64))
+    def _flush(self) -> Samples:
+        """Count the samples that were handed in, shape (n, 6); the lock is held."""
+        flat = self._flat
+        count = len(flat)
+        rows = np.frombuffer(array("q", flat[:count]), np.int64).reshape(-1, _ENDED)
+        del flat[:count]
+        if count and not self._sealed:
+            self._sort(rows)
+        return rows
 
-    def _sort(self, numbers: npt.ArrayLike) -> None:
-        rows = np.asarray(numbers, np.int64).reshape(-1, _ENDED)
-        if self._next < 0:
-            self._count(rows[rows[:, _END] <= self._opened_ns])
-        if self._lag is not None:
-            rows = rows[self._meant(rows)]
-            self._lag.add(rows[:, _START] - rows[:, _INTENDED])
-            self._add(rows)
-            return
-        if not len(rows):
-            return
+    def _sort(self, rows: Samples) -> None:
         ends = rows[:, _END]
-        if ends.max() > self._closes_ns:
-            self._add_late(rows[(ends > self._closes_ns) & (rows[:, _START] < self._closes_ns)])
-        self._add(rows[(ends > self._opened_ns) & (ends <= self._closes_ns)])
+        if self._next < 0:
+            self._count(rows[ends <= self._opened_ns])
+        if self._lag is not None:
+            rows = _where(rows, self._meant(rows))
+            self._lag.add(rows[:, _START] - rows[:, _INTENDED])
+        else:
+            late = ends > self._closes_ns
+            if late.any():
+                self._add_late(rows[late & (rows[:, _START] < self._closes_ns)])
+            rows = _where(rows, (ends > self._opened_ns) & ~late)
+        if len(rows):
+            self._add(rows)
 
     def _add_late(self, rows: Samples) -> None:
         """Ended after the window, before it was told so: in flight at its end."""
@@ -203,16 +204,13 @@ class Recorder:
         self._in_system_ns += self._inside_ns(rows[:, _START], self._closes_ns)
 
     def _add(self, rows: Samples) -> None:
-        if not len(rows):
-            return
         ends = rows[:, _END]
         self._last_ns = max(self._last_ns, int(ends.max()))
         self._in_system_ns += self._inside_ns(rows[:, _START], ends)
         self._sent += int(rows[:, _SENT].sum())
         self._received += int(rows[:, _RECEIVED].sum())
-        found = np.unique(rows[:, _OUTCOME], return_counts=True)
-        for outcome, count in zip(*found, strict=True):
-            self._outcomes[int(outcome)] += int(count)
+        for outcome, those in _groups(rows[:, _OUTCOME], rows):
+            self._outcomes[outcome] += len(those)
         self._count(rows)
 
     def _count(self, rows: Samples) -> None:
@@ -220,8 +218,8 @@ class Recorder:
         # Open requests are awaited after the window and count in its last second.
         inside = np.minimum(rows[:, _END], self._closes_ns)
         indices = np.maximum((inside - self._opened_ns - 1) // SECOND_NS, self._next)
-        for index in np.unique(indices):
-            self._slice(int(index)).add(rows[indices == index])
+        for index, those in _groups(indices, rows):
+            self._slice(index).add(those)
 
     def _inside_ns(self, starts: Samples, ends: Samples | int) -> int:
         inside = np.minimum(ends, self._closes_ns) - np.maximum(starts, self._opened_ns)
@@ -231,3 +229,20 @@ class Recorder:
         if index not in self._slices:
             self._slices[index] = _Slice(scheduled=self._scheduled)
         return self._slices[index]
+
+
+def _where(rows: Samples, chosen: npt.NDArray[np.bool_]) -> Samples:
+    """Nothing is copied where all are chosen, as nearly always."""
+    return rows if chosen.all() else rows[chosen]
+
+
+def _groups(keys: Samples, rows: Samples) -> Iterator[tuple[int, Samples]]:
+    """Each key with its rows, ascending; nothing is copied where there is one key."""
+    if not len(keys):
+        return
+    first, last = int(keys.min()), int(keys.max())
+    if first == last:
+        yield first, rows
+        return
+    for key in np.unique(keys):
+        yield int(key), rows[keys == key]
