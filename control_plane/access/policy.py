@@ -18,6 +18,7 @@ ROUTES: dict[Role, tuple[str, ...]] = {
     ),
     "viewer": (
         "GET /",
+        "GET /api/applications",
         "GET /api/ceilings",
         "GET /api/compare",
         "GET /api/configurations",

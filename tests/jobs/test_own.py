@@ -49,6 +49,13 @@ def test_it_is_measured_like_the_bundled_one(
     assert len(gauges["workers"]) == (1 if "uvicorn" in words else 0)
 
 
+def test_programs_can_ask_for_the_names(looplab: Dashboard) -> None:
+    listed = looplab.get("/api/applications").json()
+    assert [(one["name"], one["server"]) for one in listed] == [
+        ("plain", "command"), ("shop", None),
+    ]  # fmt: skip
+
+
 def test_what_does_not_exist_or_fit_is_refused_at_its_field(looplab: Dashboard) -> None:
     for target, field, words in (
         ({"application": "shoe"}, "target.application", "There are: bundled, plain, shop."),
