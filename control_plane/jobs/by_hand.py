@@ -1,7 +1,7 @@
 """Targets that somebody started to look at them. They make way for every measurement."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -45,7 +45,7 @@ class HandStarted:
 
 @dataclass
 class _Kept:
-    """One that was started, with the task that starts it."""
+    """One that was started, with the task that starts it. `settled`: nothing of it is left."""
 
     name: str
     task: asyncio.Task[None]
@@ -53,6 +53,7 @@ class _Kept:
     running: StartedTarget | None = None
     reason: str = ""
     log: tuple[str, ...] = ()
+    settled: bool = False
 
     @property
     def alive(self) -> bool:
@@ -102,11 +103,10 @@ class ByHand:
         if len(alive) >= MOST:
             raise Conflict(f"{MOST} targets run already: stop one first.")
         task = asyncio.create_task(self._begin(name, target), name=f"by hand {name}")
-        ended = [one for one in self._kept.values() if one.ended and one.name != name]
-        gone = {name, *(one.name for one in ended[:-MOST_ENDED])}
-        others = {key: one for key, one in self._kept.items() if key not in gone}
-        self._kept = {**others, name: _Kept(name, task)}
+        old = self._kept
+        self._kept = {**_still_shown(old, name), name: _Kept(name, task)}
         await asyncio.wait([task], timeout=LOOK_S)
+        await self._clear(one for key, one in old.items() if self._kept.get(key) is not one)
 
     async def stop(self, name: str) -> None:
         """Returns when it is gone. Raises NotFound, or Conflict when it has ended before."""
@@ -138,15 +138,28 @@ class ByHand:
             self._kept[name].reason, self._kept[name].log = str(fault), fault.log
 
     async def _end_all(self, reason: str, grace_s: float) -> tuple[str, ...]:
-        alive = [one for one in self._kept.values() if one.alive]
-        await asyncio.gather(*(self._end(one, reason, grace_s) for one in alive))
-        return tuple(one.name for one in alive)
+        """Also what is left of those that ended by themselves. The names of those that ran."""
+        alive = tuple(one.name for one in self._kept.values() if one.alive)
+        kept = [one for one in self._kept.values() if not one.settled]
+        await asyncio.gather(*(self._end(one, reason, grace_s) for one in kept))
+        return alive
+
+    async def _clear(self, ended: Iterable[_Kept]) -> None:
+        for one in ended:
+            await self._end(one, one.ended, GRACE_S)
 
     async def _end(self, kept: _Kept, reason: str, grace_s: float) -> None:
-        kept.reason = reason
+        kept.reason = kept.ended or reason
         if not kept.task.done():
             kept.task.cancel()
             await asyncio.wait([kept.task])
         if kept.running is not None:
-            kept.log = kept.running.log(LOG_LINES)
             await kept.running.stop(grace_s)
+        kept.settled = True
+
+
+def _still_shown(kept: Mapping[str, _Kept], name: str) -> dict[str, _Kept]:
+    """Without `name` and the oldest that ended."""
+    ended = [one.name for one in kept.values() if one.ended and one.name != name]
+    gone = {name, *ended[:-MOST_ENDED]}
+    return {key: one for key, one in kept.items() if key not in gone}
