@@ -107,6 +107,19 @@ async def test_paths_and_bodies_arrive_as_they_were_made(
 
 
 @pytest.mark.parametrize("strategy", ALL)
+async def test_large_bodies_are_sent_as_the_connection_takes_them(
+    server: HostileServer, strategy: str
+) -> None:
+    body = {"generated": {"shape": "name-data", "size_bytes": 3_000_000}}
+    request = {"method": "PUT", "body": body}
+    record = await record_of(plan_for(server, strategy, request=request, stop={"requests": 3}))
+    assert completed(record) == 3
+    assert [len(one) for one in server.bodies] == [3_000_000] * 3
+    assert len(set(server.bodies)) == 1
+    assert (record.bytes_sent, record.connections) == (9_000_000, 1)
+
+
+@pytest.mark.parametrize("strategy", ALL)
 async def test_methods(server: HostileServer, strategy: str) -> None:
     methods = ["HEAD", "DELETE", "PUT", "PATCH", "OPTIONS"]
     requests = [{"method": method, "path": "/no-content"} for method in methods]
