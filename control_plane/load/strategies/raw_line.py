@@ -5,6 +5,7 @@ from typing import Protocol, cast
 
 from control_plane.load.connections import Connections
 from control_plane.load.faults import classify
+from control_plane.load.source import Request
 from control_plane.load.strategies.raw_answer import Answer, Broken
 
 _PIECE_BYTES = 262_144
@@ -36,13 +37,14 @@ class Line(asyncio.Protocol):
         self._write = self._transport.write
         self._connections.add(id(self))
 
-    def ask(self, head: bytes, body: bytes, *, bodiless: bool) -> None:
+    def ask(self, head: bytes, request: Request) -> None:
+        """`head` is that of `request` as it goes over the wire."""
         self.asked = True
-        if bodiless:
+        if request.method == "HEAD":
             self._answer.without_body()
         self._write(head)
-        if body:
-            self._rest = memoryview(body)
+        if request.body:
+            self._rest = memoryview(request.body)
             self._pour()
 
     def data_received(self, data: bytes) -> None:

@@ -7,7 +7,6 @@ from functools import partial
 from control_plane.load.faults import classify
 from control_plane.load.outcome import answered, failed
 from control_plane.load.phase import clock_ns
-from control_plane.load.source import Request
 from control_plane.load.strategies.raw_answer import Answer
 from control_plane.load.strategies.raw_dial import Dial
 from control_plane.load.strategies.raw_line import Line
@@ -53,7 +52,11 @@ class User:
         if line is not None and not (self._reuse and line.open):
             line.close()
             self._line = None
-        self.send(self._after(self._due_ns, end_ns))
+        due_ns = self._after(self._due_ns, end_ns)
+        if due_ns == end_ns:
+            self._start(due_ns)
+        else:
+            self.send(due_ns)
 
     def send(self, due_ns: int | None) -> None:
         """The next request, meant to start at `due_ns`; None: there is none now."""
@@ -72,12 +75,9 @@ class User:
         self._begin(self._index, due_ns if self._scheduled else start_ns, start_ns)
         line = self._line
         if line is not None and line.open:
-            self._ask(line, request)
+            line.ask(self._head(request), request)
         else:
             self._connect()
-
-    def _ask(self, line: Line, request: Request) -> None:
-        line.ask(self._head(request), request.body, bodiless=request.method == "HEAD")
 
     def _connect(self) -> None:
         line = self._dial.line(self)
@@ -93,7 +93,7 @@ class User:
         error = dialing.exception()
         if error is None:
             self._line = line
-            self._ask(line, self._request)
+            line.ask(self._head(self._request), self._request)
         elif isinstance(error, OSError):
             self.failed(classify(error, ()))
         else:
