@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from control_plane.analysis.differences import (
@@ -68,13 +69,25 @@ class Comparison:
         return tuple(dict.fromkeys(row.stream for row in self.rows))
 
     def run(self, run_id: str) -> Run:
-        return next(run for run in self.runs if run.id == run_id)
+        return self._runs[run_id]
 
     def label(self, run_id: str) -> RunLabel:
-        return next(label for label in self.labels if label.id == run_id)
+        return self._labels[run_id]
 
     def row(self, stream: str, metric: str) -> Row:
-        return next(row for row in self.rows if (row.stream, row.metric) == (stream, metric))
+        return self._rows[stream, metric]
+
+    @cached_property
+    def _runs(self) -> dict[str, Run]:
+        return {run.id: run for run in self.runs}
+
+    @cached_property
+    def _labels(self) -> dict[str, RunLabel]:
+        return {label.id: label for label in self.labels}
+
+    @cached_property
+    def _rows(self) -> dict[tuple[str, str], Row]:
+        return {(row.stream, row.metric): row for row in self.rows}
 
 
 def compare(runs: Sequence[Run], baseline: str, *, anyway: bool = False) -> Comparison:

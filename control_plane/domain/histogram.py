@@ -7,6 +7,7 @@ Layout and encoding are those of HdrHistogram (G. Tene), so other HDR tools read
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from hdrh.histogram import HdrHistogram
@@ -64,9 +65,14 @@ class Histogram:
             int(values_ns.sum()),
         )
 
-    @property
+    @cached_property
     def total(self) -> int:
         return int(self.counts.sum())
+
+    @cached_property
+    def _up_to(self) -> Counts:
+        """How many samples lie in each bucket and those below it."""
+        return np.cumsum(self.counts)
 
     @property
     def mean_ns(self) -> float:
@@ -82,7 +88,7 @@ class Histogram:
         if not self.total:
             return np.full(shares.shape, np.nan)
         ranks = np.clip(np.ceil(np.round(shares * self.total, 6)), 1, self.total)
-        found = np.searchsorted(np.cumsum(self.counts), ranks)
+        found = np.searchsorted(self._up_to, ranks)
         values = middle_ns(self.indices[found])
         return np.clip(values, self.minimum_ns, self.maximum_ns).astype(np.float64)
 

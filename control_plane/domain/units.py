@@ -10,9 +10,9 @@ def figures(value: float, count: int = 3) -> str:
     """`count` significant figures with thousands commas: 14,300, 9.61, 0.47."""
     if value == 0:
         return "0"
-    rounded = float(f"{value:.{count - 1}e}")
-    exponent = int(f"{abs(rounded):e}".partition("e")[2])
-    return f"{rounded:,.{max(0, count - 1 - exponent)}f}"
+    text = f"{value:.{count - 1}e}"
+    exponent = int(text[text.index("e") + 1 :])
+    return f"{float(text):,.{max(0, count - 1 - exponent)}f}"
 
 
 def split_seconds(value_s: float) -> tuple[str, str]:

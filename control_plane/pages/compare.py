@@ -59,7 +59,7 @@ def compared(store: Store, desk: Desk, chosen: Chosen) -> CompareFragment:
 def read_details(store: Store, chosen: Chosen) -> list[RunDetail]:
     """In the order of the URL. Raises NotFound."""
     heats = len(chosen.ids) <= HEATS_UP_TO
-    return [store.detail(run_id, slices=heats) for run_id in chosen.ids]
+    return store.details(chosen.ids, slices=heats)
 
 
 def _progress(desk: Desk, details: Sequence[RunDetail]) -> dict[str, Progress]:

@@ -7,7 +7,7 @@ from control_plane.domain.metrics import METRIC
 from control_plane.domain.run import Run
 from control_plane.domain.units import NONE, WRITTEN, ratio
 from control_plane.pages.numbers import Cell
-from control_plane.pages.trust import ratio_trust, shown_ratio, trust
+from control_plane.pages.trust import ratio_trust, trust
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ def _cell(comparison: Comparison, row: Row, run: Run) -> Cell:
     value, level = row.values[run.id], trust(run, row.stream, row.metric)
     if value is None or level == "hidden":
         return Cell(NONE, "hidden")
-    against = shown_ratio(comparison, row, run.id)
-    text = WRITTEN[row.unit](value)
-    if against is None:
+    text, against = WRITTEN[row.unit](value), row.ratios[run.id]
+    if against is None or run.id == comparison.baseline:
         return Cell(text, level)
-    return Cell(text, level, ratio(against), ratio_trust(comparison, row, run.id))
+    of_both = ratio_trust(comparison, row, run.id)
+    return Cell(text, level) if of_both == "hidden" else Cell(text, level, ratio(against), of_both)

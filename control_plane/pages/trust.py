@@ -15,8 +15,7 @@ WORSE: tuple[Trust, ...] = ("full", "greyed", "void", "hidden")
 def trust(run: Run, stream: str, metric: str) -> Trust:
     """Void in an invalid run; a percentile also by the samples beyond it."""
     times, _, part = metric.partition(".")
-    summary = stream_of(run, stream)
-    known = getattr(summary, times, None) if part in PERCENTILES else None
+    known = getattr(stream_of(run, stream), times, None) if part in PERCENTILES else None
     level = support_level(known.support[part]) if known else "full"
     return "void" if level != "hidden" and invalid(run) else level
 

@@ -11,14 +11,13 @@ from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from control_plane.domain.errors import NotFound
-from control_plane.domain.result import Gauges, Timeline
+from control_plane.domain.result import Gauges
 from control_plane.domain.run import Run, RunDetail, TrialResult
-from control_plane.domain.slices import Slices
 from control_plane.domain.states import State
 from control_plane.store.asked import Filters, asked, cursor_after, page_conditions
 from control_plane.store.database import Database
-from control_plane.store.packing import unpack_slices
-from control_plane.store.rows import gauges_of, run_of, stream_of, timeline_of, trial_result_of
+from control_plane.store.details import details_of
+from control_plane.store.rows import gauges_of, run_of, trial_result_of
 from control_plane.store.tables import RunFacts, RunRow, RunStream, RunTag, TrialRow, TrialStream
 
 
@@ -79,24 +78,12 @@ class Reader:
 
     def detail(self, run_id: str, *, slices: bool = False) -> RunDetail:
         """The run with its histograms, timelines and gauges; its `slices` when asked for."""
+        return self.details([run_id], slices=slices)[0]
+
+    def details(self, run_ids: Sequence[str], *, slices: bool = False) -> list[RunDetail]:
+        """As `detail` for each, in their order."""
         with self._database.read() as session:
-            row = found(session, run_id)
-            merged = select(RunStream).where(RunStream.run == row.seq)
-            streams = session.exec(merged.order_by(col(RunStream.place))).all()
-            kept = select(TrialRow.document, TrialRow.gauges).where(TrialRow.run == row.seq)
-            trials = session.exec(kept.order_by(col(TrialRow.block))).all()
-            return RunDetail(
-                run=run_of(
-                    row,
-                    session.get_one(RunFacts, row.seq),
-                    [stream.summary for stream in streams],
-                    [document for document, _ in trials],
-                ),
-                streams={stream.name: stream_of(stream) for stream in streams},
-                timelines=_timelines(session, row),
-                gauges=tuple(gauges_of(gauges) for _, gauges in trials),
-                slices=_slices(session, row) if slices else {},
-            )
+            return details_of(session, run_ids, slices=slices)
 
     def gauges(self, run_id: str) -> tuple[Gauges, ...]:
         """One for each trial."""
@@ -184,28 +171,6 @@ def _listed(session: Session, seqs: Sequence[int]) -> tuple[Run, ...]:
 
 def _queued() -> SelectOfScalar[RunRow]:
     return select(RunRow).where(RunRow.state == State.QUEUED.value)
-
-
-def _timelines(session: Session, row: RunRow) -> dict[str, tuple[Timeline, ...]]:
-    """By stream, one for each trial."""
-    drawn = select(TrialStream.name, TrialStream.timeline).where(TrialStream.run == row.seq)
-    in_order = drawn.order_by(col(TrialStream.block), col(TrialStream.place))
-    timelines: dict[str, list[Timeline]] = defaultdict(list)
-    for name, document in session.exec(in_order):
-        if document is not None:
-            timelines[name].append(timeline_of(document))
-    return {name: tuple(ones) for name, ones in timelines.items()}
-
-
-def _slices(session: Session, row: RunRow) -> dict[str, tuple[Slices, ...]]:
-    """By stream, one for each trial whose timeline is kept."""
-    kept = select(TrialStream.name, TrialStream.seconds).where(
-        TrialStream.run == row.seq, col(TrialStream.timeline).is_not(None)
-    )
-    found: dict[str, list[Slices]] = defaultdict(list)
-    for name, blob in session.exec(kept.order_by(col(TrialStream.block), col(TrialStream.place))):
-        found[name].append(Slices.of(()) if blob is None else unpack_slices(blob))
-    return {name: tuple(ones) for name, ones in found.items()}
 
 
 def _gauges(session: Session, row: RunRow) -> tuple[Gauges, ...]:

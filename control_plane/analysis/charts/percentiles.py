@@ -24,7 +24,7 @@ from control_plane.analysis.charts.figure import Figure, Height, Plot, Table, en
 from control_plane.analysis.support import FULL, GREYED, furthest_share
 from control_plane.domain.units import figures, seconds
 
-STEP = 0.03
+STEP = 0.05
 """Distance of neighbouring points on the percentile axis."""
 
 AHEAD = 1 / 1.1

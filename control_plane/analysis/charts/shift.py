@@ -24,7 +24,7 @@ from control_plane.analysis.support import FULL
 from control_plane.domain.units import SPACE, figures
 
 HEIGHT: Height = "h320"
-POINTS = 100
+POINTS = 60
 
 SHORTEST = 0.2
 """A line shorter than this on the percentile axis (p50 to p68) shows nothing."""
