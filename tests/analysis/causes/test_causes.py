@@ -170,10 +170,11 @@ def test_client_limited(level, share, text):
 
 @pytest.mark.parametrize(
     ("unserved", "completed", "found"),
-    [(75, 320, True), (1, 200, True), (0, 320, False), (75, 199, None), (None, 320, None)],
-)
+    [(75, 320, True), (75, 50, True), (75, 49, None), (1, 198, True), (1, 197, None),
+     (0, 320, False), (0, 3, False), (100, 0, None), (None, 320, None)],
+)  # fmt: skip
 def test_never_served(unserved, completed, found):
-    """Judged only where each of 100 users could have been served twice."""
+    """Of 100 users; found where those that were served had two turns each."""
     waiting = Censored(100, 5.0, 12.0, unserved)
     stream = summary(completed=completed, censored=waiting)
     finding = never_served(evidence(stream=stream, spec=asked(users=100)))
