@@ -179,7 +179,7 @@ def _oldest_share(stream: Summary) -> float:
 
 def _with_waiting(stream: Summary) -> str:
     truth, done = mean_with_waiting_s(stream), stream.response_time_s
-    if truth is None or done is None:
+    if truth is None or done is None or truth <= done.mean:
         return ""
     shown = f"{seconds(truth)}, not {seconds(done.mean)}"
     return f" Counting those still waiting, the mean is at least {shown}."

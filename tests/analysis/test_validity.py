@@ -100,6 +100,8 @@ def test_censored_says_what_those_waiting_would_add():
         "1,500 of 3,000 requests were in flight when the window ended, the oldest for 2.90 s, "
         "over half the window of 3.00 s. Counting those still waiting, the mean is at least 1.25 s"
     )
+    young = summary(censored=Censored(1_500, 0.000_001, 2.9), requests=3_000)
+    assert "Counting" not in said(censored([trial(young)], spec(duration_s=3.0)))
 
 
 def test_censored_is_judged_only_for_windows_of_a_given_length():
