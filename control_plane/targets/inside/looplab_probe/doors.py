@@ -1,8 +1,9 @@
 """Where each server holds the application that it serves, and how it is counted there.
 
-Every door is entered after the server has loaded the application and found out its interface, so
-that factories, older interfaces and import errors are handled as ever. Nothing is imported here:
-a door opens when the server imports its own module.
+A door is an attribute: once the server has loaded the application, found out its interface and set
+the attribute, what it holds is counted. No function of a server is wrapped on the way there, so
+that factories, import errors and their tracebacks are as ever. Nothing is imported here: a door
+opens when the server imports its own module.
 """
 
 from __future__ import annotations
@@ -48,27 +49,31 @@ def _watched_spec(name: str, path: Any, target: Any, opening: Opening) -> Module
     return spec
 
 
-def _after(owner: str, method: str, attribute: str) -> Opening:
-    """Once `owner.method` has run, what the object holds as `attribute` is counted."""
+class _Door:
+    """Counts what the holder has as `held` once something is set here.
 
+    It has no `__get__`: reading costs what it did, and finds the value in the holder itself.
+    """
+
+    def __init__(self, name: str, held: str) -> None:
+        self._name, self._held = name, held
+
+    def __set__(self, holder: Any, value: Any) -> None:
+        vars(holder)[self._name] = value
+        if value is not None and value is not False:
+            _count(vars(holder), self._held)
+
+
+def _door(owner: str, name: str, held: str | None = None) -> Opening:
     def opening(module: ModuleType) -> None:
-        holder = getattr(module, owner)
-        original = getattr(holder, method)
-
-        @functools.wraps(original)
-        def entered(self: Any, *given: Any, **named: Any) -> Any:
-            result = original(self, *given, **named)
-            _count(self, attribute)
-            return result
-
-        setattr(holder, method, entered)
+        setattr(getattr(module, owner), name, _Door(name, held or name))
 
     return opening
 
 
 def _granian(module: ModuleType) -> None:
     """It calls the application in two places."""
-    _after("LifespanProtocol", "__init__", "callable")(module)
+    _door("LifespanProtocol", "callable")(module)
     original: Any = getattr(module, _GRANIAN_CALL)
 
     @functools.wraps(original)
@@ -79,10 +84,10 @@ def _granian(module: ModuleType) -> None:
 
 
 @quietly
-def _count(holder: Any, attribute: str) -> None:
-    found = _counted(getattr(holder, attribute))
+def _count(holder: dict[str, Any], held: str) -> None:
+    found = _counted(holder[held])
     if found is not None:
-        setattr(holder, attribute, found)
+        holder[held] = found
 
 
 @quietly
@@ -94,8 +99,8 @@ def _counted(app: Any) -> Any:
 
 
 DOORS: dict[str, Opening] = {
-    "uvicorn.config": _after("Config", "load", "loaded_app"),
-    "gunicorn.workers.gasgi": _after("ASGIWorker", "load_wsgi", "asgi"),
-    "hypercorn.app_wrappers": _after("ASGIWrapper", "__init__", "app"),
+    "uvicorn.config": _door("Config", "loaded", "loaded_app"),
+    "gunicorn.workers.gasgi": _door("ASGIWorker", "asgi"),
+    "hypercorn.app_wrappers": _door("ASGIWrapper", "app"),
     "granian.asgi": _granian,
 }
