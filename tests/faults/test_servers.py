@@ -33,7 +33,7 @@ def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 def measuring(looplab: Dashboard, target: Target) -> str:
     """The id of a run that lasts a little, once it has begun to measure."""
     spec = items_spec(target=asdict(target))
-    spec["workload"]["streams"][0]["stop"] = {"duration_s": 2.5}
+    spec["workload"]["streams"][0]["stop"] = {"duration_s": 1.5}
     run_id = looplab.submit(spec)
     looplab.until_state(run_id, {"running"})
     return run_id
