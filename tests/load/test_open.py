@@ -42,9 +42,8 @@ async def test_the_window_holds_what_was_meant_to_start_in_it(
     assert lag.total == 240
     assert lag.minimum_ns >= 0
     assert times_of(record, "response").mean_ns >= times_of(record, "service").mean_ns
-    if strategy == "async":
-        # One request at a time needs few connections, however many may be in flight.
-        assert record.most_connections < 15
+    # One request at a time needs few connections, however many may be in flight.
+    assert record.most_connections < 15
 
 
 @pytest.mark.parametrize("strategy", MANY)

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, Protocol
 
 import requests
 import urllib3
@@ -13,7 +13,7 @@ from requests.adapters import HTTPAdapter
 
 from control_plane.load.faults import Types, chain, classify
 from control_plane.load.outcome import answered, failed
-from control_plane.load.phase import Phase, clock_ns
+from control_plane.load.phase import clock_ns
 from control_plane.load.source import Request
 from control_plane.load.strategies.lines import Lines, pools
 from control_plane.load.strategies.strategy import HEADERS, Gear
@@ -41,6 +41,13 @@ TYPES: Types = (
 _CHUNK_BYTES = 65_536
 
 
+class Turns(Protocol):
+    """A phase, or what hands out its arrivals."""
+
+    def first(self, user: int) -> int | None: ...
+    def after(self, due_ns: int, end_ns: int) -> int | None: ...
+
+
 class RequestsClient:
     """`sessions` is one, or as many as there are users."""
 
@@ -54,14 +61,14 @@ class RequestsClient:
         self._lines.watch(gear.recorder, gear.timeout_ns)
         self._sessions = [self._session(gear.plan.users // sessions) for _ in range(sessions)]
 
-    def drive(self, user: int, phase: Phase, ready: Callable[[], object]) -> None:
+    def drive(self, user: int, turns: Turns, ready: Callable[[], object]) -> None:
         """All requests of one user, in the calling thread, from when `ready` returns."""
         gear = self._gear
         recorder, draw, scheduled = gear.recorder, gear.source.draw, gear.scheduled
         session = self._sessions[user % len(self._sessions)]
         self._lines.enter(user)
         ready()
-        due_ns = phase.first(user)
+        due_ns = turns.first(user)
         while due_ns is not None:
             while (ahead_ns := due_ns - clock_ns()) > 0:
                 time.sleep(ahead_ns / 1e9)
@@ -73,7 +80,7 @@ class RequestsClient:
             if end_ns - start_ns >= gear.timeout_ns:
                 outcome = failed("timeout")
             recorder.end(user, end_ns, outcome, len(request.body), received)
-            due_ns = phase.after(due_ns, end_ns)
+            due_ns = turns.after(due_ns, end_ns)
 
     def _send(self, session: requests.Session, request: Request) -> tuple[int, int]:
         """The outcome and the bytes of the body that came."""
