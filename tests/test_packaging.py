@@ -29,6 +29,7 @@ def test_the_wheel_holds_what_is_not_python(installed: Path) -> None:
     for name in ("templates/base.html", "static/vendor/htmx.min.js", "static/css/app.css"):
         assert (installed / "control_plane" / name).is_file(), name
     assert (installed / "control_plane/targets/inside/sitecustomize.py").is_file()
+    assert (installed / "control_plane/targets/inside/looplab_probe/doors.py").is_file()
     assert (installed / "target_app/main.py").is_file()
     assert (installed / "target_app/vendor/redoc.standalone.js").is_file()
     assert not (installed / "tests").exists()
