@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from control_plane.analysis.processes import merge_records
 from control_plane.analysis.summary import summarize
 from control_plane.domain.errors import ClientFailed, TargetFailed
-from control_plane.domain.loads import Closed, concurrency_of, longest_pause_of, ramp_up_of
+from control_plane.domain.loads import Closed, Open, concurrency_of, longest_pause_of, ramp_up_of
 from control_plane.domain.record import Second, StreamRecord
 from control_plane.domain.result import ClientUse, TargetUse, Trial
 from control_plane.domain.run import StreamResult, TrialResult
@@ -171,7 +171,7 @@ class TrialJob:
             return
         await opened.wait()
         patience_s = 2 * self.spec.timeout_s + 1 + max(_pause_s(stream) for stream in streams)
-        silence = Silence(sum(concurrency_of(one.load) for one in streams), self.spec.timeout_s)
+        silence = Silence(sum(_waiters(one) for one in streams), self.spec.timeout_s)
         while silence.lasts_s < patience_s:
             boards = self.board.streams.values()
             completed = sum(one.response.total for one in boards)
@@ -252,6 +252,11 @@ class TrialJob:
             if timed and isinstance(load, Closed) and not load.think_time_s:
                 ratios[stream.name] = record.in_system_ns / (record.duration_ns * load.concurrency)
         return ratios
+
+
+def _waiters(stream: Stream) -> int:
+    """Users who would send nothing more while nothing is answered; a schedule goes on."""
+    return 0 if isinstance(stream.load, Open) else concurrency_of(stream.load)
 
 
 def _pause_s(stream: Stream) -> float:

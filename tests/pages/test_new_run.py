@@ -95,6 +95,34 @@ def test_a_wrong_field_is_told_there_and_the_others_are_kept(
     assert stored(empty) == before
 
 
+@pytest.mark.parametrize(
+    ("changes", "field", "message"),
+    [
+        ({"rate_per_s": "fast"}, "load.rate_per_s", "is not a number"),
+        ({"rate_per_s": "100 for"}, "load.rate_per_s", "write 100 for 5, 500 for 5"),
+        ({"rate_per_s": "300000"}, "load.rate_per_s", "Raise LOOPLAB_MAX_RATE_PER_S"),
+        ({"rate_per_s": "5 for 2, 0.01 for 2"}, "load.rate_per_s", "smallest value of 0.1"),
+        ({"max_in_flight": "0"}, "load.max_in_flight", "smallest value of 1"),
+        ({"strategy": "blocking"}, "load", "use the closed or the periodic model"),
+        ({"strategy": "threaded", "max_in_flight": "501"}, "load.max_in_flight", "limit of 500"),
+    ],
+)
+def test_an_open_load_is_checked_at_its_fields(
+    empty: Dashboard, changes: dict[str, str], field: str, message: str
+) -> None:
+    fields = {f"stream__load__{key}": text for key, text in changes.items() if key != "strategy"}
+    strategy = changes.get("strategy", "async")
+    pairs = changed(blank(empty), stream__load="open", client__strategy=strategy, **fields)
+    answer = send(empty, "/runs", pairs)
+    assert answer.status_code == 422
+    (told,) = wrong(answer.text).items()
+    assert (told[0], message in told[1]) == (f"workload.streams.0.{field}", True)
+    for key, text in fields.items():
+        assert (key.replace("__", ".").replace("stream.", "workload.streams.0.", 1), text) in (
+            form_of_page(answer.text, "/runs")
+        )
+
+
 def test_blocking_alone_with_many_users_is_refused_with_the_reason(empty: Dashboard) -> None:
     answer = send(empty, "/runs", changed(blank(empty), client__strategy="blocking"))
     message = wrong(answer.text)["workload.streams.0.load.concurrency"]
