@@ -56,6 +56,18 @@ def test_streams_keep_the_order_of_the_spec(store: Store) -> None:
     assert [one.name for one in store.runs(limit=1).runs[0].streams] == ["z", "a", "m"]
 
 
+def test_several_runs_are_read_together_in_the_order_asked_for(store: Store) -> None:
+    first = finished(store, items(trials=2), ASYNC)
+    (waiting,) = store.add([draft()])
+    last = finished(store, items(title="last"), BLOCKING)
+    ids = [last.id, waiting.id, first.id]
+    together = store.details(ids)
+    assert [one.run for one in together] == [store.run(run_id) for run_id in ids]
+    assert [len(one.gauges) for one in together] == [3, 0, 2]
+    with pytest.raises(NotFound, match=NOWHERE):
+        store.details([first.id, NOWHERE])
+
+
 def test_slices_are_read_where_they_are_asked_for(store: Store) -> None:
     run = finished(store, items(trials=2), ASYNC)
     whole = store.detail(run.id, slices=True)

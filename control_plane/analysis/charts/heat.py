@@ -53,6 +53,15 @@ def heat_map(
     ]
 
 
+def outlined(drawn: Plot) -> list[Plot]:
+    """A line over a heat map, on a wider one in the colour of the paper: both ends of the shades
+    stand out from one of them.
+    """
+    stroke = {**drawn["line"], "color": "$paper/0.8", "width": drawn["line"]["width"] + 2}
+    below = {key: value for key, value in drawn.items() if key not in {"text", "hovertemplate"}}
+    return [{**below, "line": stroke, "hoverinfo": "skip"}, drawn]
+
+
 def shades(most: int) -> list[list[float | str]]:
     """Steps of equal ratio from one request to `most`, as Plotly's colour scale from 0 to 1."""
     borders = [most ** (step / len(SHADES)) / most for step in range(1, len(SHADES))]

@@ -12,7 +12,7 @@ from control_plane.analysis.charts.curve import STREAM_COLOURS
 from control_plane.analysis.charts.ends import Mark
 from control_plane.analysis.charts.figure import Plot, line
 from control_plane.analysis.charts.gauge_steps import fan, role_cpu, sampled
-from control_plane.analysis.charts.heat import heat_map
+from control_plane.analysis.charts.heat import heat_map, outlined
 from control_plane.analysis.charts.panel import Panel
 from control_plane.analysis.charts.track import Segment, Steps, mean, percentile, stepped
 from control_plane.analysis.charts.trend import trend_lines, trend_marks
@@ -89,7 +89,8 @@ def heat_panel(one: StreamTrack, title: str, weight: float, pixels: float) -> Pa
         if one.times and (value := float(getattr(one.times, name))) > 0
     ]
     marks += trend_marks(one.track, one.drifts, mean(mark.place for mark in marks) or 0.0)
-    traces = [*heat_map(one.track, bounds, pixels), *lines, *trend_lines(one.track, one.drifts)]
+    over = [part for drawn in lines for part in outlined(drawn)]
+    traces = [*heat_map(one.track, bounds, pixels), *over, *trend_lines(one.track, one.drifts)]
     return Panel(title, time_axis(bounds, most=5), traces, marks, weight=weight)
 
 

@@ -24,7 +24,7 @@ from control_plane.analysis.charts.figure import (
     plot_height,
     y_axis,
 )
-from control_plane.analysis.charts.heat import heat_map
+from control_plane.analysis.charts.heat import heat_map, outlined
 from control_plane.analysis.charts.lane import Lane, lanes
 from control_plane.analysis.charts.track import end_s, percentile, stepped
 from control_plane.analysis.labels import RunLabel
@@ -124,10 +124,8 @@ def _lines(lane: Lane, *, filled: bool) -> list[Plot]:
     """p50 below p99; the area between them is filled where neither is missing."""
     colour = lane.label.colour if filled else "$ink"
     fill = {"fill": "tonexty", "fillcolor": f"{colour}/0.16"} if filled else {}
-    return [
-        _line(lane, "p50", colour, 2.0),
-        _line(lane, "p99", colour, 1.0) | fill,
-    ]
+    lines = [_line(lane, "p50", colour, 2.0), _line(lane, "p99", colour, 1.0) | fill]
+    return lines if filled else [part for one in lines for part in outlined(one)]
 
 
 def _line(lane: Lane, name: str, colour: str, width: float) -> Plot:
