@@ -6,7 +6,10 @@ to, and under `""` the most memory that the process took.
 
 import json
 import os
+import resource
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from control_plane.load import pacing, strategies
@@ -22,15 +25,36 @@ REQUESTS = 2
 TIMEOUT_S = 0.3
 LIMIT_BYTES = 1_000_000
 
+NO_FILES = "no-files"
+"""Not the server's fault: no more files can be opened once the load has begun."""
+
+
+@contextmanager
+def open_files() -> Iterator[Callable[[int], None]]:
+    """What is given forbids to open more; afterwards it is allowed again."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # The first three are open already.
+    yield lambda _: resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
 
 def drive(strategy: str, url: str, fault: str) -> dict[str, Any]:
     client = {"strategy": strategy, "max_body_bytes": LIMIT_BYTES}
-    plan = plan_of(url, f"/{fault}", client=client, timeout_s=TIMEOUT_S)
+    path = "/ok" if fault == NO_FILES else f"/{fault}"
+    plan = plan_of(url, path, client=client, timeout_s=TIMEOUT_S)
     source, recorder = RequestSource(plan.stream.requests, 1), Recorder(scheduled=False)
     gear = Gear(plan, source, recorder, Connections())
     driver = strategies.make(gear)
     recorder.open(begin_ns := clock_ns())
-    driver.run(Phase(1, lambda begin_ns: pacing.closed(begin_ns, users=1), limit=REQUESTS))
+    with open_files() as forbid:
+        driver.run(
+            Phase(
+                1,
+                lambda begin_ns: pacing.closed(begin_ns, users=1),
+                limit=REQUESTS,
+                on_start=forbid if fault == NO_FILES else None,
+            )
+        )
     totals = recorder.close()
     return {
         "errors": totals.errors,

@@ -14,7 +14,7 @@ import pytest
 
 from control_plane.domain.strategies import STRATEGIES
 from control_plane.load.faults import classify
-from tests.load.fault_driver import LIMIT_BYTES, REQUESTS, TIMEOUT_S
+from tests.load.fault_driver import LIMIT_BYTES, NO_FILES, REQUESTS, TIMEOUT_S
 from tests.load.hostile import hostile_server
 from tests.load.workers import completed, plan_of, record_of
 
@@ -76,7 +76,7 @@ async def _all() -> Found:
 
 
 async def _driven(strategy: str, url: str) -> dict[str, dict[str, Any]]:
-    command = [sys.executable, "-m", "tests.load.fault_driver", strategy, url, *EXPECTED]
+    command = [sys.executable, "-m", "tests.load.fault_driver", strategy, url, *EXPECTED, NO_FILES]
     process = await asyncio.create_subprocess_exec(*command, stdout=PIPE)
     async with asyncio.timeout(PATIENCE_S):
         told, _ = await process.communicate()
@@ -143,6 +143,11 @@ async def test_nobody_listens(server, strategy: str) -> None:
     )
     assert record.errors == {"refused": 3}
     assert record.connections == 0
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_no_more_files_can_be_opened(found: Found, strategy: str) -> None:
+    assert found[strategy][NO_FILES]["errors"] == {"no_files": REQUESTS}
 
 
 def test_no_local_port_is_left() -> None:

@@ -165,11 +165,14 @@ async def test_a_deadline_ends_the_request_of_one_user_alone(
     assert completed(record) + record.errors["timeout"] == 120
 
 
+@pytest.mark.parametrize("strategy", ["async", "httpx", "raw"])
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
-async def test_both_event_loops_drive_many_users(server: HostileServer, loop: str) -> None:
+async def test_both_event_loops_drive_many_users(
+    server: HostileServer, loop: str, strategy: str
+) -> None:
     plan = plan_for(
         server,
-        "async",
+        strategy,
         client={"loop": loop},
         load={"model": "closed", "concurrency": 50},
         stop={"requests": 500},

@@ -47,11 +47,11 @@ def test_the_form_as_it_stands_starts_a_run_of_three_trials(empty: Dashboard) ->
 
 @pytest.mark.slow
 def test_several_strategies_make_runs_that_are_compared(empty: Dashboard) -> None:
-    pairs = changed(blank(empty), client__strategy=("async", "threaded", "blocking"), **SHORT)
+    pairs = changed(blank(empty), client__strategy=("raw", "httpx", "blocking"), **SHORT)
     answer = send(empty, "/runs", pairs)
     assert answer.headers["location"].startswith("/compare?runs=")
     runs = [empty.finished(run_id) for run_id in ids(answer.headers["location"])]
-    assert [run["spec"]["client"]["strategy"] for run in runs] == ["async", "threaded", "blocking"]
+    assert [run["spec"]["client"]["strategy"] for run in runs] == ["raw", "httpx", "blocking"]
     users = [run["spec"]["workload"]["streams"][0]["load"]["concurrency"] for run in runs]
     assert users == [64, 64, 1]
 

@@ -50,13 +50,18 @@ class HttpxClient:
                 content=request.body or None,
             )
             response = await self._client.send(made, stream=True)
-            received = await self._read(response)
+            endless = _is_endless(response)
+            received = 0 if endless else await self._read(response)
         except asyncio.CancelledError:
-            await _cease(response)
+            _go_on()
             return failed("timeout"), 0
         except FAULTS as error:
             return failed(_class_of(error)), 0
-        if _is_endless(response):
+        finally:
+            # Closed before its end, an answer takes its connection with it.
+            if response is not None:
+                await response.aclose()
+        if endless:
             return failed("protocol"), 0
         if received > self._limit:
             return failed("body_too_large"), received
@@ -65,13 +70,10 @@ class HttpxClient:
     async def _read(self, response: httpx.Response) -> int:
         """Bytes of the body, never unpacked; reading ends above the limit."""
         received = 0
-        try:
-            async for chunk in response.aiter_raw():
-                received += len(chunk)
-                if received > self._limit:
-                    break
-        finally:
-            await response.aclose()
+        async for chunk in response.aiter_raw():
+            received += len(chunk)
+            if received > self._limit:
+                break
         return received
 
 
@@ -87,13 +89,11 @@ def _client(gear: Gear) -> httpx.AsyncClient:
     return client
 
 
-async def _cease(response: httpx.Response | None) -> None:
-    """The watch cancelled this request, not the user: the task goes on."""
+def _go_on() -> None:
+    """The watch cancelled this request, not the user."""
     task = asyncio.current_task()
     if task is not None:
         task.uncancel()
-    if response is not None:
-        await response.aclose()
 
 
 def _is_endless(response: httpx.Response) -> bool:
