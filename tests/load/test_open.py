@@ -26,24 +26,24 @@ async def test_the_window_holds_what_was_meant_to_start_in_it(
 ) -> None:
     plan = plan_of(
         server.url,
-        load=opened(200),
+        load=opened(100, max_in_flight=60),
         stop={"duration_s": 1.2},
         client={"strategy": strategy},
         warmup_s=0.3,
     )
     seconds, record = await seconds_and_record(plan)
-    assert completed(record) == record.intended == record.sent == 240
-    assert server.requests["ok"] == 300
+    assert completed(record) == record.intended == record.sent == 120
+    assert server.requests["ok"] == 150
     assert record.duration_ns == 1_200_000_000
     assert [one.index for one in seconds] == [0, 1]
     assert record.in_flight_ns == ()
     lag = record.send_lag
     assert lag is not None
-    assert lag.total == 240
+    assert lag.total == 120
     assert lag.minimum_ns >= 0
     assert times_of(record, "response").mean_ns >= times_of(record, "service").mean_ns
     # One request at a time needs few connections, however many may be in flight.
-    assert record.most_connections < 15
+    assert record.most_connections < 50
 
 
 @pytest.mark.parametrize("strategy", MANY)
