@@ -30,9 +30,6 @@ _BUNDLED_SETTINGS = {
 
 _DATABASES = ("sqlite",)
 
-DEFAULT_THREADS = 40
-"""The worker threads that AnyIO allows where nobody says otherwise."""
-
 
 def wrong_fields(spec: Spec, limits: Limits) -> tuple[FieldError, ...]:
     """All that is wrong, in the order of the document."""
@@ -104,23 +101,12 @@ def _started(field: str, target: Target, limits: Limits) -> Wrong:
     if target.reload and target.workers != 1:
         yield FieldError(f"{field}.workers", "With reload a server runs one worker: use 1.", 1)
     if target.application != BUNDLED:
-        yield from _not_bundled(field, target)
+        if target.settings:
+            message = "Only the bundled application has settings: leave this empty."
+            yield FieldError(f"{field}.settings", message)
         return
     for name, setting in target.settings.items():
         yield from _setting(f"{field}.settings.{name[:40]}", name, setting)
-
-
-def _not_bundled(field: str, target: Target) -> Wrong:
-    """What only the bundled application reads."""
-    if target.settings:
-        message = "Only the bundled application has settings: leave this empty."
-        yield FieldError(f"{field}.settings", message)
-    if target.threads not in {None, DEFAULT_THREADS}:
-        message = (
-            "Only the bundled application is told the size of its thread pool: use "
-            f"{DEFAULT_THREADS}, which AnyIO has by itself."
-        )
-        yield FieldError(f"{field}.threads", message, DEFAULT_THREADS)
 
 
 def _setting(field: str, name: str, value: float | str) -> Wrong:

@@ -16,6 +16,8 @@ from control_plane.domain.strict import STRICT
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 BUNDLED = "bundled"
+DEFAULT_THREADS = 40
+"""The worker threads that AnyIO lends where nobody says otherwise."""
 Json = Any
 """A JSON value: null, boolean, number, string, array or object."""
 
@@ -36,7 +38,7 @@ class Target:
     workers: int | None = 1
     loop: Literal["uvloop", "asyncio"] | None = "uvloop"
     http: Literal["httptools", "h11"] | None = "httptools"
-    threads: int | None = 40
+    threads: int | None = DEFAULT_THREADS
     reuse_port: bool | None = None
     reload: bool | None = False
     access_log: bool | None = False

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 
-from control_plane.domain.check import DEFAULT_THREADS, lacking
+from control_plane.domain.check import lacking
 from control_plane.domain.choice import MOST
 from control_plane.domain.errors import FieldError
 from control_plane.domain.reading import Document
@@ -98,9 +98,8 @@ def _targets(answers: Answers, by_command: Collection[str]) -> list[Document]:
     if not ticked:
         answers.refuse("target.configuration", "Tick at least one.")
     served = {"application": application} if application != BUNDLED else {}
-    pool = {"threads": DEFAULT_THREADS} if served else {}
     named: list[Document] = [{"configuration": name, **served} for name in ticked if name != OWN]
-    return named + ([own_target(answers) | served | pool] if OWN in ticked or not ticked else [])
+    return named + ([own_target(answers) | served] if OWN in ticked or not ticked else [])
 
 
 def own_target(answers: Answers) -> Document:

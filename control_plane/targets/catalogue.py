@@ -7,8 +7,13 @@ from importlib.util import find_spec
 
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.responder import RESPONDER
-from control_plane.domain.spec import BUNDLED, NamedTarget, Target, UrlTarget
-from control_plane.targets.command import DEFAULT_THREADS
+from control_plane.domain.spec import (
+    BUNDLED,
+    DEFAULT_THREADS,
+    NamedTarget,
+    Target,
+    UrlTarget,
+)
 
 _DEFAULT = Target()
 RESPONDER_NAME = "bare responder"

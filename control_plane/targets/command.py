@@ -2,12 +2,9 @@
 
 import shlex
 
-from control_plane.domain.check import DEFAULT_THREADS
-from control_plane.domain.spec import Target
+from control_plane.domain.spec import DEFAULT_THREADS, Target
 from control_plane.targets.application import Application, bundled, settings_of
 from control_plane.targets.servers import SERVERS, Endpoint
-
-__all__ = ["DEFAULT_THREADS", "arguments", "command", "shown_command"]
 
 MODULES = {"responder": "control_plane.targets.responder"}
 """Servers that are no program of their own, but a module of ours."""

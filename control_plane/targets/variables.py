@@ -7,8 +7,9 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from control_plane.domain.errors import TargetFailed
-from control_plane.domain.spec import Target
+from control_plane.domain.spec import BUNDLED, DEFAULT_THREADS, Target
 from control_plane.targets.application import Application, settings_of
+from control_plane.targets.inside.looplab_probe.layout import THREADS_VARIABLE
 
 INSIDE = Path(__file__).parent / "inside"
 PASSED_ON = {
@@ -37,7 +38,14 @@ def environment_of(
     told = passed | _place_of(application) | settings_of(target) | chosen_of(application)
     paths = [str(INSIDE), told["PYTHONPATH"]] if told.get("PYTHONPATH") else [str(INSIDE)]
     marks = {INSTANCE: instance, LAUNCH: launch, "PYTHONPATH": os.pathsep.join(paths)}
-    return told | marks
+    return told | _pool_of(target) | marks
+
+
+def _pool_of(target: Target) -> dict[str, str]:
+    """For the look inside; the bundled application sizes its pool by its own settings."""
+    if target.application == BUNDLED or target.threads in {None, DEFAULT_THREADS}:
+        return {}
+    return {THREADS_VARIABLE: str(target.threads)}
 
 
 def chosen_of(application: Application) -> dict[str, str]:

@@ -235,11 +235,10 @@ def test_reload_runs_one_worker():
     assert [error.field for error in refused(document)] == ["target.workers"]
 
 
-def test_settings_and_threads_belong_to_the_bundled_application():
-    for name, value in (("settings", {"log_s": 1}), ("threads", 4)):
-        document = changed(f"target.{name}", value)
-        document["target"]["application"] = "shop"
-        assert [error.field for error in refused(document)] == [f"target.{name}"]
+def test_settings_belong_to_the_bundled_application():
+    document = changed("target.settings", {"log_s": 1})
+    document["target"]["application"] = "shop"
+    assert [error.field for error in refused(document)] == ["target.settings"]
     (error,) = refused(changed("target.settings", {"PATH": "x"}))
     assert error.field == "target.settings.PATH"
     assert read_spec(changed("target.settings", {"log_s": 0.1}), Limits())

@@ -61,10 +61,6 @@ def test_what_does_not_exist_or_fit_is_refused_at_its_field(looplab: Dashboard) 
         ({"application": "shoe"}, "target.application", "There are: bundled, plain, shop."),
         ({"application": "plain"}, "target.server", '"server": "command"'),
         ({"server": "command"}, "target.server", "The bundled application has no command"),
-        (
-            {"configuration": "uvicorn, 1 worker, uvloop, 4 threads", "application": "shop"},
-            "target.configuration", "Only the bundled application",
-        ),
     ):  # fmt: skip
         answer = looplab.post("/api/runs", items_spec(target=target))
         assert answer.status_code == 422

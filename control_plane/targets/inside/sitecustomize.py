@@ -46,8 +46,8 @@ def made_by_main_thread(parent: int) -> bool:
 
 
 def look_inside() -> None:
-    """A target that cannot be watched is served all the same."""
-    if not os.environ.get("LOOPLAB_INSIDE"):
+    """Or set the size of its thread pool. A target where neither can be is served all the same."""
+    if not (os.environ.get("LOOPLAB_INSIDE") or os.environ.get("LOOPLAB_THREADS")):
         return
     try:
         doors = import_module("looplab_probe.doors")

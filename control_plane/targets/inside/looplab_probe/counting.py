@@ -11,6 +11,7 @@ from typing import Any, Awaitable, Callable
 
 from .heart import HEART
 from .layout import ANSWERED_CELL, BEGUN_CELL
+from .size import SIZE
 
 Application = Callable[..., Awaitable[None]]
 Receive = Callable[[], Awaitable[Any]]
@@ -23,11 +24,13 @@ def counted(app: Application) -> Application:
     """An ASGI 3 application that behaves as `app` does, to be called by its server."""
     if not callable(app) or getattr(app, _MARK, False):
         return app
-    heart = HEART
+    heart, size = HEART, SIZE
 
     def looplab_probe(scope: Any, receive: Receive, send: Send) -> Awaitable[None]:
         if not heart.asked:
             heart.start()
+        if size.wanted:
+            size.settle()
         if scope["type"] == "http":
             heart.begun = heart.header[BEGUN_CELL] = heart.begun + 1
             return app(scope, receive, _Answer(send))

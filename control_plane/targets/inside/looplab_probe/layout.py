@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 FOLDER_VARIABLE = "LOOPLAB_INSIDE"
 """The environment variable that names the folder; without it there is no look inside."""
+THREADS_VARIABLE = "LOOPLAB_THREADS"
+"""The one that holds how many threads AnyIO is to lend; without it that is left alone."""
 BEATS_SUFFIX = ".beats"
 STACKS_SUFFIX = ".stacks"
 """Both follow the pid of the worker."""

@@ -37,9 +37,10 @@ class Pool:
         self._beats += 1
 
     async def _ask(self) -> None:
-        self._limiter = _default_limiter()
+        self._limiter = default_limiter()
 
 
 @quietly
-def _default_limiter() -> Any:
+def default_limiter() -> Any:
+    """Of the running loop; None where the caller is no task of it."""
     return sys.modules["anyio.to_thread"].current_default_thread_limiter()
