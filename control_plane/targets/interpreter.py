@@ -11,6 +11,7 @@ from control_plane.domain.spec import Target
 from control_plane.targets.application import Application
 from control_plane.targets.catalogue import CATALOGUE
 from control_plane.targets.chosen import by_command, moved
+from control_plane.targets.handle import Handle
 from control_plane.targets.machine import PACKAGES
 
 CLIENTS = {"aiohttp", "requests", "urllib3", "httpx"}
@@ -50,15 +51,16 @@ async def asked(python: Path) -> Interpreter:
         )
     except OSError as error:
         return Interpreter(fault=str(error.strerror))
+    handle = Handle(process.pid)
     try:
         async with asyncio.timeout(PATIENCE_S):
             told, complaint = await process.communicate()
     except TimeoutError:
         return Interpreter(fault=f"it said nothing for {PATIENCE_S:g} s")
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        handle.kill()
+        handle.close()
+        await process.wait()
     return _read(told, complaint)
 
 

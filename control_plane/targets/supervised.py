@@ -1,10 +1,7 @@
 """The control plane's end of a guard: starts it, hears from it, and has it end its server."""
 
 import asyncio
-import contextlib
-import os
 import shutil
-import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Collection, Mapping, Sequence
@@ -14,6 +11,7 @@ from typing import Self
 
 from control_plane.domain.errors import TargetFailed
 from control_plane.targets import tree
+from control_plane.targets.handle import Handle
 from control_plane.targets.output import Output
 from control_plane.targets.sweep import end_marked
 from control_plane.targets.variables import LAUNCH
@@ -46,7 +44,7 @@ class Supervised:
 
     def __init__(self, process: Process, output: Output, orders: Orders) -> None:
         self._process, self.output, self._orders = process, output, orders
-        self._pidfd = _pidfd_of(process.pid)
+        self._handle = Handle(process.pid)
         self._reason: str | None = None
         self._asked = False
         self._over = asyncio.Event()
@@ -113,12 +111,12 @@ class Supervised:
             async with asyncio.timeout(grace_s + GUARD_PATIENCE_S):
                 await self._process.wait()
         except TimeoutError:
-            self._kill_guard()
+            # A guard that SIGSTOP holds cannot work; its server is tied to its life.
+            self._handle.kill()
             await self._process.wait()
         await self._listening
         self.output.close()
-        if self._pidfd is not None:
-            os.close(self._pidfd)
+        self._handle.close()
 
     def _ask(self, grace_s: float) -> None:
         self._asked = True
@@ -126,12 +124,6 @@ class Supervised:
         if pipe is not None and not pipe.is_closing():
             pipe.write(f"stop {grace_s}\n".encode())
             pipe.close()
-
-    def _kill_guard(self) -> None:
-        """A guard that was stopped by SIGSTOP cannot work; its server is tied to its life."""
-        if self._pidfd is not None:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
     async def _listen(self) -> None:
         """Read what the guard tells until it is gone; if it was killed, end what it left."""
@@ -152,10 +144,3 @@ class Supervised:
         if self._reason is None and not self._asked:
             self._reason = f"signal {number}" if verb == "killed" else f"exit code {number}"
         self._over.set()
-
-
-def _pidfd_of(pid: int) -> int | None:
-    try:
-        return os.pidfd_open(pid)
-    except ProcessLookupError:
-        return None
