@@ -140,12 +140,19 @@ class LoadWorker:
 
 
 def _pidfd_of(pid: int) -> int | None:
-    """None when the process ended already, and where the system has no such thing."""
+    """None when the process was reaped already, so that whoever has its pid now is a stranger."""
     if sys.platform != "linux":
         return None
-    with contextlib.suppress(ProcessLookupError):
-        return os.pidfd_open(pid)
-    return None
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+    try:
+        os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        os.close(pidfd)
+        return None
+    return pidfd
 
 
 def _end(code: int) -> str:
