@@ -35,9 +35,10 @@ def took_ns(work: Callable[[], None], samples: int) -> float:
 
 def recording(times_ns: list[int], *, scheduled: bool) -> Callable[[], None]:
     def work() -> None:
-        recorder = Recorder(scheduled=scheduled, by_start=scheduled)
-        recorder.open(0)
-        begin, end, at_ns = recorder.begin, recorder.end, 1
+        recorder = Recorder(users=USERS, scheduled=scheduled, by_start=scheduled)
+        at_ns = time.monotonic_ns()
+        recorder.open(at_ns)
+        begin, end = recorder.begin, recorder.end
         for user, time_ns in enumerate(times_ns):
             begin(user % USERS, at_ns, at_ns + 5)
             end(user % USERS, at_ns + time_ns, GOOD, 0, 2)
@@ -54,7 +55,7 @@ def looping(times_ns: list[int]) -> Callable[[], None]:
         return
 
     def work() -> None:
-        at_ns = 1
+        at_ns = time.monotonic_ns()
         for user, time_ns in enumerate(times_ns):
             nothing(user % USERS, at_ns, at_ns + 5)
             nothing(user % USERS, at_ns + time_ns, GOOD, 0, 2)

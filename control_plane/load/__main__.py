@@ -50,7 +50,7 @@ def work(plan: Plan) -> None:
     gear = Gear(
         plan,
         RequestSource(plan.stream.requests, plan.seed, plan.share),
-        Recorder(scheduled=plan.scheduled, by_start=plan.open),
+        Recorder(users=plan.users, scheduled=plan.scheduled, by_start=plan.open),
         Connections(),
     )
     thread = ThreadPoolExecutor(max_workers=1)

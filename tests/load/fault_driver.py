@@ -42,7 +42,8 @@ def drive(strategy: str, url: str, fault: str) -> dict[str, Any]:
     client = {"strategy": strategy, "max_body_bytes": LIMIT_BYTES}
     path = "/ok" if fault == NO_FILES else f"/{fault}"
     plan = plan_of(url, path, client=client, timeout_s=TIMEOUT_S)
-    source, recorder = RequestSource(plan.stream.requests, 1), Recorder(scheduled=False)
+    source = RequestSource(plan.stream.requests, 1)
+    recorder = Recorder(users=plan.users, scheduled=False)
     gear = Gear(plan, source, recorder, Connections())
     driver = strategies.make(gear)
     recorder.open(begin_ns := clock_ns())

@@ -56,7 +56,7 @@ def finished(recorder: Recorder, closes_ns: int | None = None) -> tuple[Totals, 
 @given(SAMPLES)
 def test_the_parts_are_the_whole(samples: list[Sample]) -> None:
     """Without an end of its own the window is what ended after its begin."""
-    recorder = Recorder(scheduled=True)
+    recorder = Recorder(users=2_000, scheduled=True)
     recorder.open(OPENED)
     feed(recorder, samples)
     totals, seconds = finished(recorder)
@@ -77,7 +77,7 @@ def test_the_parts_are_the_whole(samples: list[Sample]) -> None:
 
 @given(SAMPLES, st.booleans())
 def test_seconds_before_the_window_count_in_nothing_else(samples: list[Sample], by: bool) -> None:
-    plain, early = (Recorder(scheduled=True, by_start=by) for _ in range(2))
+    plain, early = (Recorder(users=2_000, scheduled=True, by_start=by) for _ in range(2))
     plain.open(OPENED, OPENED + SECOND_NS)
     early.open(OPENED, OPENED + SECOND_NS, early=2)
     feed(plain, samples)
@@ -95,7 +95,7 @@ def test_seconds_before_the_window_count_in_nothing_else(samples: list[Sample], 
 @given(SAMPLES, st.integers(1, 4 * SECOND_NS))
 def test_a_window_with_an_end_leaves_the_rest_in_flight(samples: list[Sample], end: int) -> None:
     """What ends later was in flight, if it had begun; its time inside the window counts."""
-    recorder = Recorder(scheduled=True)
+    recorder = Recorder(users=2_000, scheduled=True)
     recorder.open(OPENED, OPENED + end)
     feed(recorder, samples)
     totals, seconds = finished(recorder, OPENED + end)
@@ -109,7 +109,7 @@ def test_a_window_with_an_end_leaves_the_rest_in_flight(samples: list[Sample], e
 
 
 def test_requests_that_never_ended_are_in_flight() -> None:
-    recorder = Recorder(scheduled=False)
+    recorder = Recorder(users=2_000, scheduled=False)
     recorder.open(OPENED, OPENED + SECOND_NS)
     recorder.begin(1, OPENED - 500, OPENED - 500)
     recorder.begin(2, OPENED + 400, OPENED + 400)
@@ -120,7 +120,7 @@ def test_requests_that_never_ended_are_in_flight() -> None:
 
 
 def test_nothing_counts_before_the_window_and_after_its_end() -> None:
-    recorder = Recorder(scheduled=False)
+    recorder = Recorder(users=2_000, scheduled=False)
     feed(recorder, [Sample(-900, -100)] * 3)
     recorder.open(OPENED)
     feed(recorder, [Sample(100, 200)] * 5)
@@ -130,7 +130,7 @@ def test_nothing_counts_before_the_window_and_after_its_end() -> None:
 
 
 def test_each_sample_belongs_to_the_second_of_its_end() -> None:
-    recorder = Recorder(scheduled=False)
+    recorder = Recorder(users=2_000, scheduled=False)
     recorder.open(OPENED)
     ends = [1, SECOND_NS, SECOND_NS + 1, 2 * SECOND_NS, 3 * SECOND_NS + 5]
     feed(recorder, [Sample(0, end) for end in ends])
@@ -140,7 +140,7 @@ def test_each_sample_belongs_to_the_second_of_its_end() -> None:
 
 
 def test_a_straggler_counts_in_the_next_second() -> None:
-    recorder = Recorder(scheduled=False)
+    recorder = Recorder(users=2_000, scheduled=False)
     recorder.open(OPENED)
     feed(recorder, [Sample(0, 100)])
     first = recorder.take(0)
@@ -151,7 +151,7 @@ def test_a_straggler_counts_in_the_next_second() -> None:
 
 
 def test_without_a_schedule_both_times_are_one() -> None:
-    recorder = Recorder(scheduled=False)
+    recorder = Recorder(users=2_000, scheduled=False)
     recorder.open(OPENED)
     feed(recorder, [Sample(0, 100)])
     second = recorder.take(0)
@@ -159,7 +159,7 @@ def test_without_a_schedule_both_times_are_one() -> None:
 
 
 def test_requests_in_flight_are_seen_with_their_start() -> None:
-    recorder = Recorder(scheduled=True)
+    recorder = Recorder(users=2_000, scheduled=True)
     recorder.begin(4, 100, 150)
     recorder.begin(5, 100, 160)
     recorder.end(4, 200, GOOD, 0, 0)
@@ -167,7 +167,7 @@ def test_requests_in_flight_are_seen_with_their_start() -> None:
 
 
 def test_threads_lose_nothing() -> None:
-    recorder = Recorder(scheduled=False)
+    recorder = Recorder(users=2_000, scheduled=False)
     recorder.open(OPENED)
 
     def user(number: int) -> None:
@@ -186,7 +186,7 @@ def test_threads_lose_nothing() -> None:
 
 @pytest.mark.parametrize("scheduled", [False, True])
 def test_memory_does_not_grow_with_requests(scheduled: bool) -> None:
-    recorder = Recorder(scheduled=scheduled)
+    recorder = Recorder(users=2_000, scheduled=scheduled)
     recorder.open(OPENED)
     tracemalloc.start()
     try:
