@@ -58,7 +58,7 @@ ENVIRONMENT: Environment = {
 CREATED = datetime(2026, 11, 20, 14, 2, tzinfo=UTC)
 
 
-SOURCE = {f"{APPLICATION}/movies.py:53": "    time.sleep(random.uniform(SHORTEST_S, LONGEST_S))"}
+SOURCE = {f"{APPLICATION}/movies.py:53": "    time.sleep(lasts_s)"}
 
 ASYNC = Shape()
 THREADED = Shape(1_720, 0.0032, 0.35, 0.03, client_cpu=1.0, target_cpu=0.33)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from control_plane.analysis.comparison import invalid
 from control_plane.analysis.differences import machine_mismatch
 from control_plane.analysis.sentence import Sentence, number, sentence
-from control_plane.analysis.validity import CLIENT_CPU
 from control_plane.domain.ceiling import Ceiling, ceiling_spec, plainest
 from control_plane.domain.loads import concurrency_of
 from control_plane.domain.responder import faces_responder
@@ -14,10 +13,8 @@ from control_plane.domain.result import Environment, Summary
 from control_plane.domain.run import Run
 from control_plane.domain.spec import Client
 from control_plane.domain.states import State
+from control_plane.domain.thresholds import BUSY_SHARE
 from control_plane.domain.units import rate, share
-
-RESPONDER_CPU = 0.85
-"""From this share of its core on, the responder is what limits."""
 
 LIBRARIES = ("uvloop", "httptools", "aiohttp", "requests", "urllib3", "httpx")
 """What clients are made of: with another version a client is another one."""
@@ -43,7 +40,7 @@ def ceiling_of(run: Run) -> Ceiling | None:
         users=concurrency_of(run.spec.workload.streams[0].load),
         throughput_per_s=stream.throughput_per_s,
         responder_cpu_share=busy,
-        at_least=busy is not None and busy >= RESPONDER_CPU,
+        at_least=busy is not None and busy >= BUSY_SHARE,
         outcome=run.validity.outcome if run.validity else None,
         run_id=run.id,
         measured_at=run.created_at,
@@ -111,7 +108,7 @@ def headroom_words(found: Headroom) -> str:
         return f"{part} Its measurement is suspect: the client may be able to do more."
     if found.ceiling.at_least:
         return f"{part} The responder was at its limit before the client was."
-    if found.share < CLIENT_CPU:
+    if found.share < BUSY_SHARE:
         return f"{part} The client had room: what was measured is the target."
     return f"{part} The client was near its limit: a quicker target would hardly show."
 

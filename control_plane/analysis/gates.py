@@ -9,13 +9,13 @@ from control_plane.analysis.steadiness import DRIFT
 from control_plane.analysis.validity import (
     ACK_LOW_S,
     CENSORED_SHARE,
-    CLIENT_CPU,
     ERRORS_INVALID,
     ERRORS_SUSPECT,
     LITTLE,
     OTHER_CPU,
 )
 from control_plane.domain.result import Validity
+from control_plane.domain.thresholds import BUSY_SHARE
 from control_plane.domain.units import SPACE, count, figures, seconds, share
 
 
@@ -54,7 +54,7 @@ GATES: dict[str, Gate] = {
         "requests failed",
     ),
     "client_cpu": Gate(
-        "Client CPU", share, f"< {percent(CLIENT_CPU)} of one core", "the client was at its limit"
+        "Client CPU", share, f"< {percent(BUSY_SHARE)} of one core", "the client was at its limit"
     ),
     "not_sent": Gate(
         "Sent of those intended",

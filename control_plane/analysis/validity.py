@@ -9,9 +9,9 @@ from control_plane.analysis.summary import error_kinds, mean_with_waiting_s
 from control_plane.domain.responder import faces_responder
 from control_plane.domain.result import Reason, Summary, Trial, Validity
 from control_plane.domain.spec import Spec, StopDuration
+from control_plane.domain.thresholds import BUSY_SHARE
 from control_plane.domain.units import SPACE, count, figures, seconds, share
 
-CLIENT_CPU = 0.85
 ERRORS_SUSPECT, ERRORS_INVALID = 0.001, 0.01
 CENSORED_SHARE = 0.5
 LITTLE = 0.10
@@ -85,10 +85,10 @@ def client_cpu(trials: Sequence[Trial]) -> Reason:
     worst = max(trials, key=lambda trial: trial.client.busiest_cpu_share)
     value = worst.client.busiest_cpu_share
     text = f"Client CPU {share(value)} of one core{where(worst, trials)}"
-    if value < CLIENT_CPU:
-        return Reason("client_cpu", "ok", f"{text}.", value, CLIENT_CPU)
-    text += f" (limit {percent(CLIENT_CPU)}): read the numbers as facts about the client."
-    return Reason("client_cpu", "suspect", text, value, CLIENT_CPU)
+    if value < BUSY_SHARE:
+        return Reason("client_cpu", "ok", f"{text}.", value, BUSY_SHARE)
+    text += f" (limit {percent(BUSY_SHARE)}): read the numbers as facts about the client."
+    return Reason("client_cpu", "suspect", text, value, BUSY_SHARE)
 
 
 def censored(trials: Sequence[Trial], spec: Spec) -> Reason | None:

@@ -166,8 +166,8 @@ class Stall:
     """The event loop of `worker` (its pid) stood still from `at_s` of the window on.
 
     `stack` is what its thread did meanwhile: one `file:line function` for each frame, innermost
-    first. Of `samples` stacks in this time `alike` ended in the same function; the commonest of
-    those is shown.
+    first. Of `samples` stacks in this time `alike` stood in the same function of the application,
+    and `there` of them in the same line; the commonest of those is shown.
     """
 
     worker: int
@@ -176,6 +176,7 @@ class Stall:
     stack: tuple[str, ...]
     samples: int = 0
     alike: int = 0
+    there: int = 0
 
 
 @dataclass(frozen=True)
@@ -265,7 +266,7 @@ class Validity:
 
 @dataclass(frozen=True)
 class Cause:
-    """What explains the times of a run, or was ruled out (`found` False).
+    """What explains the times of a run, or was ruled out (`found` False), or neither (None).
 
     `text` is one sentence with its number. `evidence` holds the numbers by name.
     """
@@ -273,7 +274,7 @@ class Cause:
     cause: str
     text: str
     evidence: Mapping[str, int | float | str | None]
-    found: bool = True
+    found: bool | None = True
 
 
 @dataclass(frozen=True)

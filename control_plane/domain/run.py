@@ -53,7 +53,7 @@ class Run:
 
     `streams` are the merged trials, empty until the first trial ended. `log` is what the target
     printed last, kept when the run failed. `command` is the server's command line. `causes`:
-    those found, then those ruled out; empty where none was judged.
+    those found, those not decided, then those ruled out; empty where none was judged.
     """
 
     id: str

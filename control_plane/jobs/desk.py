@@ -65,6 +65,10 @@ class Desk:
         self.checkups = Checkups(self._errands, bench)
         self.offers = Offers(self._errands, bench, limits)
 
+    @property
+    def limits(self) -> Limits:
+        return self._limits
+
     async def close(self) -> None:
         await self._errands.close()
         await self._queue.close()

@@ -14,8 +14,8 @@ from control_plane.analysis.estimate import phases
 from control_plane.analysis.summary import merge_run
 from control_plane.analysis.validity import judge
 from control_plane.domain.errors import TrialFailed
-from control_plane.domain.result import Environment, Summary, Validity
-from control_plane.domain.run import Run, TrialResult
+from control_plane.domain.result import Cause, Environment, Summary, Validity
+from control_plane.domain.run import Run, StreamResult, TrialResult
 from control_plane.domain.spec import Target
 from control_plane.domain.states import State
 from control_plane.jobs.bench import Bench
@@ -49,6 +49,8 @@ class RunJob:
         spec = self.run.spec
         self.state = self.run.state
         self.ending: tuple[State, str] | None = None
+        self._results: list[TrialResult] = []
+        self._causes: tuple[Cause, ...] = ()
         self.board = Board(
             self.run.id,
             spec.workload.streams,
@@ -77,28 +79,41 @@ class RunJob:
             await self._execute()
         except* TrialFailed as group:
             fault = _first(group)
-            await self.move(State.FAILED, reason=str(fault), log=getattr(fault, "log", ()))
+            await self.move(
+                State.FAILED,
+                reason=str(fault),
+                log=getattr(fault, "log", ()),
+                causes=self._causes,
+            )
         except* Exception as group:
             log.exception("run %s", self.run.id)
             await self.move(State.FAILED, reason=f"internal error: {type(_first(group)).__name__}")
 
     async def _execute(self) -> None:
         cores = share_cores(self.run.spec, available_cores())
+        self._began_s = time.time()
         here = await asyncio.to_thread(environment, cores)
         self._environment = {**here, **await self._of_target()}
         if self.stopped:
             self._environment = {**self._environment, "stopped_before": list(self.stopped)}
-        results = []
+        try:
+            await self._trials(cores)
+        except* TrialFailed:
+            if self._results:
+                self._causes = (await asyncio.to_thread(self._judged))[-1]
+            raise
+        await self.move(State.FINALIZING)
+        self.board.enter(State.FINALIZING)
+        await carried_through(self._finish)
+
+    async def _trials(self, cores: CorePlan) -> None:
         for block in range(self.run.spec.trials):
             if block:
                 await self.move(State.STARTING)
             self.board.begin_trial(block + 1)
             result = await self._trial(block, cores)
             await carried_through(partial(self.store.save_trial, self.run.id, result))
-            results.append(result)
-        await self.move(State.FINALIZING)
-        self.board.enter(State.FINALIZING)
-        await carried_through(partial(self._finish, results))
+            self._results.append(result)
 
     async def _trial(self, block: int, cores: CorePlan) -> TrialResult:
         spec = self.run.spec
@@ -115,14 +130,18 @@ class RunJob:
         await self.move(state, command=target.command, environment=self._environment)
         self.board.enter(state)
 
-    def _finish(self, results: Sequence[TrialResult]) -> None:
+    def _finish(self) -> None:
+        self.store.finish(self.run.id, *self._judged())
+        self.state = State.FINISHED
+
+    def _judged(self) -> tuple[Sequence[StreamResult], Validity, tuple[Cause, ...]]:
+        """Of the trials that ended: the streams merged, and what they are worth and why."""
+        results = self._results
         merged = merge_run(results)
         trials = [result.trial for result in results]
         summaries = tuple(one.summary for one in merged)
         validity = judge(trials, summaries, self.run.spec)
-        causes = find_causes(self._evidence(results, summaries, validity))
-        self.store.finish(self.run.id, merged, validity, causes)
-        self.state = State.FINISHED
+        return merged, validity, find_causes(self._evidence(results, summaries, validity))
 
     def _evidence(
         self, results: Sequence[TrialResult], merged: tuple[Summary, ...], validity: Validity
@@ -131,7 +150,7 @@ class RunJob:
         source: Mapping[str, str] = {}
         if isinstance(spec.target, Target):
             application = served(spec.target, self.bench.applications)
-            source = source_lines(gauges, application.directory)
+            source = source_lines(gauges, application.directory, self._began_s)
         return Evidence(
             spec,
             tuple(result.trial for result in results),

@@ -1,22 +1,50 @@
 """The source lines in which a target stood still, read while its files are as they were."""
 
-import linecache
+import os
+import stat
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from control_plane.analysis.causes.frames import telling
+from control_plane.domain.frame import telling
 from control_plane.domain.result import Gauges
 
+MOST_BYTES = 2_000_000
+"""No source that people write is longer."""
+FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 
-def source_lines(gauges: Sequence[Gauges], directory: Path) -> Mapping[str, str]:
+
+def source_lines(gauges: Sequence[Gauges], directory: Path, began_s: float) -> Mapping[str, str]:
     """By `file:line`, for the frames that tell where stalls were; unreadable ones are absent.
 
-    `directory` is that of the application.
+    `directory` is that of the application. The target writes the paths, so that only a regular
+    file of source is opened, and one that has not changed since the run began (`began_s`, Unix).
     """
     stacks = {one.stack for trial in gauges for one in trial.stalls}
-    found = {frame for stack in stacks if (frame := telling(stack)) is not None}
-    linecache.checkcache()
-    lines = {
-        frame.key: linecache.getline(str(directory / frame.file), frame.line) for frame in found
+    asked: dict[str, set[int]] = defaultdict(set)
+    for stack in stacks:
+        if (frame := telling(stack)) is not None:
+            asked[frame.file].add(frame.line)
+    return {
+        f"{file}:{line}": text[line - 1]
+        for file, numbers in asked.items()
+        if (text := _text(directory / file, began_s))
+        for line in numbers
+        if 0 < line <= len(text)
     }
-    return {key: text for key, text in lines.items() if text}
+
+
+def _text(path: Path, began_s: float) -> list[str]:
+    """Its lines; none of what is not a file of source as it was before."""
+    if path.suffix != ".py":
+        return []
+    try:
+        descriptor = os.open(path, FLAGS)
+    except (OSError, ValueError):
+        return []
+    with os.fdopen(descriptor, "rb") as file:
+        seen = os.fstat(descriptor)
+        plain = stat.S_ISREG(seen.st_mode) and seen.st_size <= MOST_BYTES
+        if not plain or seen.st_mtime >= began_s:
+            return []
+        return file.read(MOST_BYTES).decode(errors="replace").splitlines()

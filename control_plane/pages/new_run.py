@@ -180,7 +180,7 @@ def _document_form(document: Document, desk: Desk) -> Given:
 def _from_run(run: Run, remedy: str, desk: Desk) -> NewRunPage:
     """A remedy that the run does not ask for any more changes nothing."""
     spec, notice = _untitled(run.spec, desk), None
-    for one in remedies(spec, run.causes):
+    for one in remedies(spec, run.causes, desk.limits):
         if one.key == remedy:
             title = f"One change to run {run.id}: {one.label}"
             spec, notice = (

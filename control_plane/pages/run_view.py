@@ -26,7 +26,7 @@ from control_plane.pages.streams_table import StreamsTable, streams_table
 from control_plane.pages.tiles import Tile, run_tiles
 from control_plane.pages.trials_view import TrialsView, trials_view
 from control_plane.pages.view import View
-from control_plane.pages.why_view import WhyView, why_view
+from control_plane.pages.why_view import WhyView
 
 TrialLink = tuple[str, str, bool]
 """Name and address of what can be drawn over time, and whether it is drawn now."""
@@ -51,7 +51,6 @@ class RunPage(View):
     banner: Banner | None
     again: bool
     tiles: tuple[Tile, ...]
-    why: WhyView | None
     timeline: Figure | None
     trial_words: str
     trial_links: tuple[TrialLink, ...]
@@ -68,6 +67,7 @@ class RunPage(View):
     log: tuple[str, ...]
     others: tuple[OtherRun, ...]
     key: str
+    why: WhyView | None = None
     client: ClientPart | None = None
     hints: tuple[str, ...] = ()
 
@@ -93,7 +93,6 @@ def run_page(
         banner=banner(run),
         again=_disturbed(run),
         tiles=run_tiles(run.streams, invalid=invalid(run)) if run.streams else (),
-        why=why_view(detail),
         timeline=timeline,
         trial_words=_trial_words(run, trial, timeline),
         trial_links=_trial_links(run, trial),

@@ -154,9 +154,15 @@ def _causes(runs: Sequence[Run]) -> Iterator[StripRow]:
 def _cause(run: Run) -> str:
     found = [one for one in run.causes if one.found]
     if not found:
-        return "none found" if run.causes else NONE
+        return _without(run)
     words = CAUSES[found[0].cause]
     return f"{words.short}, {words.value(found[0].evidence)}"
+
+
+def _without(run: Run) -> str:
+    if any(one.found is None for one in run.causes):
+        return "not decided"
+    return "none found" if run.causes else NONE
 
 
 def _lowered(label: str) -> str:

@@ -3,23 +3,25 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from control_plane.analysis.causes.frames import Frame
 from control_plane.analysis.causes.remedies import remedies
 from control_plane.analysis.causes.stacks import StackGroup, stack_groups
-from control_plane.analysis.causes.words import CAUSES
+from control_plane.analysis.causes.words import CAUSES, none_found
+from control_plane.domain.limits import Limits
 from control_plane.domain.result import Cause
 from control_plane.domain.run import Run, RunDetail
-from control_plane.domain.units import count, seconds, share
+from control_plane.domain.units import SPACE, count, seconds, share
 
 MOST_STACKS = 20
 
 
 @dataclass(frozen=True)
 class CauseRow:
-    """`code` names a place in the source, between `text` and `rest`; it may be empty."""
+    """`state` is found, open or out. `code` names a place in the source, between `text` and `rest`;
+    it may be empty.
+    """
 
     cause: str
-    found: bool
+    state: str
     label: str
     value: str
     text: str
@@ -31,13 +33,14 @@ class CauseRow:
 class StackRow:
     """Equal stacks of stalls. The frames of the application are marked.
 
-    `place` is in the source unless the loop `waited`.
+    `place` is in the source unless the loop `waited`. `at` says when the longest began.
     """
 
     place: str
     waited: bool
     count: str
     longest: str
+    at: str
     total: str
     share: str
     frames: tuple[tuple[str, bool], ...]
@@ -45,16 +48,19 @@ class StackRow:
 
 @dataclass(frozen=True)
 class WhyView:
-    """`more` counts the stacks that are left out. `links`: name and address of a changed form."""
+    """`more` counts the stacks that are left out. `links`: name and address of a changed form.
+
+    `none_found` is empty where something was found, or not decided.
+    """
 
     rows: tuple[CauseRow, ...]
-    none_found: bool
+    none_found: str
     links: tuple[tuple[str, str], ...]
     stacks: tuple[StackRow, ...]
     more: int
 
 
-def why_view(detail: RunDetail) -> WhyView | None:
+def why_view(detail: RunDetail, limits: Limits) -> WhyView | None:
     """None for a run whose causes were not judged."""
     run = detail.run
     if not run.causes:
@@ -62,9 +68,9 @@ def why_view(detail: RunDetail) -> WhyView | None:
     groups = stack_groups(detail.gauges)
     return WhyView(
         rows=tuple(_row(one) for one in run.causes),
-        none_found=not any(one.found for one in run.causes),
-        links=tuple(_links(run)),
-        stacks=tuple(_stack_row(one) for one in groups[:MOST_STACKS]),
+        none_found=none_found(run.causes),
+        links=tuple(_links(run, limits)),
+        stacks=tuple(_stack_row(one, len(detail.gauges)) for one in groups[:MOST_STACKS]),
         more=max(0, len(groups) - MOST_STACKS),
     )
 
@@ -74,26 +80,25 @@ def _row(cause: Cause) -> CauseRow:
     code = str(cause.evidence.get("frame") or "")
     before, _, rest = cause.text.partition(code) if code else (cause.text, "", "")
     value = words.value(cause.evidence)
-    return CauseRow(cause.cause, cause.found, words.label, value, before, code, rest)
+    state = {True: "found", None: "open", False: "out"}[cause.found]
+    return CauseRow(cause.cause, state, words.label, value, before, code, rest)
 
 
-def _links(run: Run) -> Iterator[tuple[str, str]]:
-    for one in remedies(run.spec, run.causes):
+def _links(run: Run, limits: Limits) -> Iterator[tuple[str, str]]:
+    for one in remedies(run.spec, run.causes, limits):
         yield one.label, f"/runs/new?from={run.id}&try={one.key}"
 
 
-def _stack_row(group: StackGroup) -> StackRow:
+def _stack_row(group: StackGroup, trials: int) -> StackRow:
+    at = f"at {group.at_s:.1f}{SPACE}s" + (f" of trial {group.trial}" if trials > 1 else "")
     place = group.place.short if group.place else "no stack was sampled"
     return StackRow(
         place="the loop itself, waiting for a processor" if group.waited else place,
         waited=group.waited,
         count=count(group.count),
         longest=seconds(group.longest_s),
+        at=at,
         total=seconds(group.total_s),
         share=share(group.share),
-        frames=tuple((_written(one), one.application) for one in group.frames),
+        frames=tuple((one.written, one.application) for one in group.frames),
     )
-
-
-def _written(frame: Frame) -> str:
-    return f"{frame.file}:{frame.line} {frame.function}".rstrip()

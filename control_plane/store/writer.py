@@ -39,6 +39,7 @@ class Facts(TypedDict, total=False):
     log: Sequence[str]
     command: str | None
     environment: Environment | None
+    causes: tuple[Cause, ...]
 
 
 class Writer:
@@ -227,6 +228,8 @@ def _note_facts(row: RunFacts, facts: Facts) -> None:
         row.log = log_text(log)
     if environment := facts.get("environment"):
         row.environment = environment_text(environment)
+    if causes := facts.get("causes"):
+        row.causes = causes_text(causes)
 
 
 def _tag(session: Session, row: RunRow, tags: Sequence[str]) -> None:

@@ -3,8 +3,11 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+
+from control_plane.domain.frame import Frame, telling
 
 Stack = tuple[str, ...]
 
@@ -34,20 +37,34 @@ def stacks_in(written: bytes, directory: Path) -> Iterator[Stack]:
             yield own[:DEPTH]
 
 
-def commonest(stacks: Iterable[Stack]) -> tuple[Stack, int, int]:
-    """Where most of them end: the commonest that ends there, how many do, and of how many.
+@dataclass(frozen=True)
+class Common:
+    """Of `samples` stacks `alike` stand in the function that `stack` shows, `there` in its line."""
 
-    A place is a function of a file. Without stacks the empty one.
-    """
+    stack: Stack = ()
+    samples: int = 0
+    alike: int = 0
+    there: int = 0
+
+
+def commonest(stacks: Iterable[Stack]) -> Common:
+    """A stack of the commonest line of the commonest function, as the application names them."""
     counted = Counter(stacks)
-    ends: Counter[str] = Counter()
-    for stack, count in counted.items():
-        ends[_function(stack)] += count
-    if not ends:
-        return (), 0, 0
-    ((end, alike),) = ends.most_common(1)
-    there = Counter({stack: n for stack, n in counted.items() if _function(stack) == end})
-    return there.most_common(1)[0][0], alike, counted.total()
+    lines: Counter[Frame] = Counter()
+    functions: Counter[str] = Counter()
+    told = {stack: frame for stack in counted if (frame := telling(stack)) is not None}
+    for stack, frame in told.items():
+        lines[frame] += counted[stack]
+        functions[_function(frame)] += counted[stack]
+    if not told:
+        return Common()
+    ((function, alike),) = functions.most_common(1)
+    line, there = max(
+        ((one, count) for one, count in lines.items() if _function(one) == function),
+        key=lambda one: one[1],
+    )
+    stack = max((one for one, frame in told.items() if frame == line), key=counted.__getitem__)
+    return Common(stack, counted.total(), alike, there)
 
 
 def _shown(found: re.Match[bytes], directory: Path) -> str:
@@ -63,7 +80,5 @@ def _shortened(file: str, directory: Path) -> str:
     return short if short != file else file.removeprefix(f"{directory}/")
 
 
-def _function(stack: Stack) -> str:
-    """The innermost frame without its line."""
-    place, _, function = stack[0].partition(" ")
-    return f"{place.rpartition(':')[0]} {function}"
+def _function(frame: Frame) -> str:
+    return f"{frame.file} {frame.function}"

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from control_plane.domain.result import Stall
+from control_plane.domain.thresholds import LATE_S
 from control_plane.targets.beats import FLAGS
 from control_plane.targets.frames import Stack, commonest, stacks_in
 from control_plane.targets.inside.looplab_probe.layout import PERIOD_NS, Beat
 
-STALL_NS = 100_000_000
+STALL_NS = round(LATE_S * 1e9)
 """A beat that is later is a stall; the first stack is written a little before."""
 KEPT = 500
 READ_BYTES = 256_000
@@ -92,14 +93,15 @@ class StallBook:
     def _stall(self, from_ns: int, until_ns: int) -> Stall:
         """The part of it that lies in the window."""
         from_ns = max(from_ns, self.opened_ns)
-        stack, alike, samples = commonest(self._sampled)
+        seen = commonest(self._sampled)
         return Stall(
             self.worker,
             round((from_ns - self.opened_ns) / 1e9, 6),
             round((until_ns - from_ns) / 1e9, 6),
-            stack,
-            samples,
-            alike,
+            seen.stack,
+            seen.samples,
+            seen.alike,
+            seen.there,
         )
 
     def _keep(self, stall: Stall) -> None:

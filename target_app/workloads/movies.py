@@ -39,7 +39,8 @@ async def look_up(film: int) -> Movie:
 
 def look_up_blocking(film: int) -> Movie:
     """The calling thread does nothing else meanwhile."""
-    time.sleep(random.uniform(SHORTEST_S, LONGEST_S))
+    lasts_s = random.uniform(SHORTEST_S, LONGEST_S)
+    time.sleep(lasts_s)
     return _movie(film)
 
 

@@ -15,8 +15,8 @@ from tests.builders import ASYNC, BLOCKED, FAILING, THREADED, detail_of, items
 
 RUN = {
     "id", "title", "tags", "state", "reason", "url", "created_at", "started_at", "finished_at",
-    "spec", "command", "environment", "validity", "causes", "ruled_out", "progress", "trials",
-    "streams",
+    "spec", "command", "environment", "validity", "causes", "undecided", "ruled_out", "progress",
+    "trials", "streams",
 }  # fmt: skip
 SUMMARY = {
     "name", "requests", "completed", "errors", "statuses", "censored", "intended", "sent",

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from control_plane.domain.limits import Limits
 from control_plane.pages.why_view import why_view
 from tests.builders import ASYNC, BLOCKED, EXHAUSTED, detail_of, items
 from tests.dashboard import Dashboard
@@ -11,16 +12,16 @@ TEN_S = {"duration_s": 10}
 
 
 def test_what_was_found_comes_first_and_names_its_place() -> None:
-    view = why_view(detail_of(items(stop=TEN_S), BLOCKED))
+    view = why_view(detail_of(items(stop=TEN_S), BLOCKED), Limits())
     assert view is not None
     first, *others = view.rows
-    assert (first.found, first.label, first.code) == (
-        True,
+    assert (first.state, first.label, first.code) == (
+        "found",
         "Event loop blocked",
         "movies.py, line 53: time.sleep",
     )
     assert first.text.endswith("sampled stacks end in ")
-    assert not any(one.found for one in others)
+    assert {one.state for one in others} == {"out"}
     assert not view.none_found
     assert [label for label, _ in view.links] == ["2 workers"]
     assert [row.place for row in view.stacks] == [
@@ -31,7 +32,7 @@ def test_what_was_found_comes_first_and_names_its_place() -> None:
 
 def test_a_clean_run_says_that_nothing_was_found() -> None:
     idle = replace(ASYNC, rate_per_s=900, target_cpu=0.1, client_cpu=0.1)
-    view = why_view(detail_of(items(stop=TEN_S), idle))
+    view = why_view(detail_of(items(stop=TEN_S), idle), Limits())
     assert view is not None
     assert view.none_found
     assert (view.links, view.stacks) == ((), ())
@@ -39,7 +40,7 @@ def test_a_clean_run_says_that_nothing_was_found() -> None:
 
 def test_a_run_of_an_earlier_version_has_no_such_section() -> None:
     detail = detail_of(items(stop=TEN_S), EXHAUSTED)
-    assert why_view(replace(detail, run=replace(detail.run, causes=()))) is None
+    assert why_view(replace(detail, run=replace(detail.run, causes=())), Limits()) is None
 
 
 def test_the_page_says_why_and_leads_to_the_change(stored: Stored) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.targets.frames import DEPTH, commonest, stacks_in
+from control_plane.targets.frames import DEPTH, Common, commonest, stacks_in
 
 HOME = Path("/srv/shop")
 
@@ -60,5 +60,12 @@ def test_the_innermost_are_kept() -> None:
 
 def test_the_commonest_of_the_commonest_end() -> None:
     slow, slower, other = ("a.py:1 f", "m"), ("a.py:2 f", "m"), ("b.py:9 g", "m")
-    assert commonest([slow, slower, other, slower]) == (slower, 3, 4)
-    assert commonest([]) == ((), 0, 0)
+    assert commonest([slow, slower, other, slower]) == Common(slower, 4, alike=3, there=2)
+    assert commonest([]) == Common()
+
+
+def test_what_the_application_called_is_one_place() -> None:
+    """A library that moves on below it does not part its samples."""
+    below = [(f"lib/python3.11/json/encoder.py:{line} e{line}", "a.py:7 f") for line in range(4)]
+    seen = commonest([*below, ("a.py:9 f",), ("b.py:1 g",)])
+    assert (seen.stack[-1], seen.samples, seen.alike, seen.there) == ("a.py:7 f", 6, 5, 4)

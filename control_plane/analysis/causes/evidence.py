@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from control_plane.domain.loads import Open, concurrency_of
 from control_plane.domain.result import Gauges, Stall, Summary, Trial, Validity, WorkerSeries
 from control_plane.domain.spec import Spec, Target
+from control_plane.domain.thresholds import BUSY_SHARE
 
 Facts = Mapping[str, int | float | str | None]
 """Numbers by name, as they are stored with a cause."""
@@ -15,10 +17,13 @@ IDLE_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Finding:
-    """A cause that was judged: it explains the times of the run, or is ruled out."""
+    """A cause that was judged: it explains the times of the run, or is ruled out.
+
+    `found` None: what was seen does not decide; `facts` say `why`.
+    """
 
     cause: str
-    found: bool
+    found: bool | None
     facts: Facts
 
 
@@ -71,10 +76,37 @@ class Evidence:
         return any(reason.gate == "other_load" for reason in self.validity.reasons)
 
     @property
+    def crowded(self) -> bool:
+        """Whether a wait may be that for a processor which others used."""
+        return self.disturbed or any(
+            one.target.cores is None and self._full(one) for one in self.trials
+        )
+
+    def _full(self, trial: Trial) -> bool:
+        """Also where it is not known."""
+        length_s, spent_s = window_s(trial), trial.target.cpu_s
+        if self.cpu_count is None or spent_s is None or not length_s:
+            return True
+        used = (spent_s + trial.client.cpu_s) / length_s + (trial.client.other_cpu or 0.0)
+        return used >= BUSY_SHARE * self.cpu_count
+
+    @property
+    def asked_workers(self) -> int | None:
+        """None where the spec does not say it, as that of a command."""
+        return self.spec.target.workers if isinstance(self.spec.target, Target) else None
+
+    @property
     def worker_count(self) -> int:
         """As the spec says; where it does not, the target's processes that were not idle."""
-        asked = self.spec.target.workers if isinstance(self.spec.target, Target) else None
-        return asked or max([1, *map(_at_work, self.gauges)])
+        return self.asked_workers or max([1, *map(_at_work, self.gauges)])
+
+    @property
+    def users(self) -> int:
+        """Requests that can be in flight at once; an open load bounds them too far up to say so."""
+        loads = [one.load for one in self.spec.workload.streams]
+        seen = [number or 0 for one in self.workers for number in one.series.in_flight]
+        given = sum(concurrency_of(one) for one in loads if not isinstance(one, Open))
+        return given + (max(seen, default=0) if any(isinstance(one, Open) for one in loads) else 0)
 
 
 def window_s(trial: Trial) -> float:

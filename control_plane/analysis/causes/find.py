@@ -1,4 +1,4 @@
-"""The causes of a run: each that could be judged, those found first."""
+"""The causes of a run: each that was judged, those found first, then those not decided."""
 
 from collections.abc import Callable
 
@@ -29,5 +29,15 @@ def find_causes(evidence: Evidence) -> tuple[Cause, ...]:
     if not evidence.trials or not evidence.streams:
         return ()
     judged = [finding for judge in JUDGES if (finding := judge(evidence)) is not None]
+    found = {one.cause for one in judged if one.found}
     causes = [Cause(one.cause, text_of(one), one.facts, one.found) for one in judged]
-    return tuple(sorted(causes, key=lambda one: not one.found))
+    return tuple(sorted(causes, key=lambda one: (_place(one), _follows(one, found))))
+
+
+def _place(cause: Cause) -> int:
+    return (True, None, False).index(cause.found)
+
+
+def _follows(cause: Cause, found: set[str]) -> bool:
+    """Threads wait for a full processor, and requests for the threads."""
+    return cause.cause == "pool_exhausted" and "server_cpu" in found

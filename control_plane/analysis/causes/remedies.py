@@ -46,8 +46,10 @@ class Remedy:
     spec: Spec
 
 
-def remedies(spec: Spec, causes: Sequence[Cause]) -> tuple[Remedy, ...]:
-    """For each cause that was found, each once, without those that server or client cannot have."""
+def remedies(spec: Spec, causes: Sequence[Cause], limits: Limits) -> tuple[Remedy, ...]:
+    """For each cause that was found, each once, without those that server or client cannot have,
+    or that are beyond the limits.
+    """
     found = {one.cause for one in causes if one.found}
     every = [
         *_elsewhere(spec, UNBLOCKED if "loop_blocked" in found else {}),
@@ -55,13 +57,13 @@ def remedies(spec: Spec, causes: Sequence[Cause]) -> tuple[Remedy, ...]:
         *(_started(spec, spec.target, found) if isinstance(spec.target, Target) else ()),
         *(_client(spec) if "client_limited" in found else ()),
     ]
-    wrong = _wrong(spec)
-    can = [one for one in every if wrong.issuperset(_wrong(one.spec))]
+    wrong = _wrong(spec, limits)
+    can = [one for one in every if wrong.issuperset(_wrong(one.spec, limits))]
     return tuple({one.key: one for one in can}.values())
 
 
-def _wrong(spec: Spec) -> set[str]:
-    return {error.field for error in wrong_fields(spec, Limits())}
+def _wrong(spec: Spec, limits: Limits) -> set[str]:
+    return {error.field for error in wrong_fields(spec, limits)}
 
 
 def _elsewhere(spec: Spec, siblings: Siblings) -> Iterator[Remedy]:
@@ -95,7 +97,8 @@ def _started(spec: Spec, target: Target, found: set[str]) -> Iterator[Remedy]:
         return Remedy(key, label, replace(spec, target=replace(target, **change)))
 
     workers, threads = target.workers, target.threads
-    if "pool_exhausted" in found and threads is not None:
+    # More threads do not help where the processor is full.
+    if "pool_exhausted" in found and "server_cpu" not in found and threads is not None:
         yield with_target("threads", f"{4 * threads} threads", threads=4 * threads)
     if found & {"loop_blocked", "server_cpu"} and workers is not None:
         yield with_target("workers", f"{2 * workers} workers", workers=2 * workers)

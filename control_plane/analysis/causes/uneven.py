@@ -9,6 +9,7 @@ from itertools import groupby
 
 from control_plane.analysis.causes.blocked import blocked_s, stall_floor_s
 from control_plane.analysis.causes.evidence import Evidence, Facts, Finding, Worker
+from control_plane.domain.result import Trial
 
 BUSY = 0.5
 """A worker that is free more than half of the time lets few requests wait."""
@@ -16,24 +17,43 @@ BUSY = 0.5
 APART = 3
 """Chance alone spreads the connections of a few users by a factor of two."""
 
+SEVERAL = 4
+"""With fewer connections for each worker, one may well have none or one of them."""
+
+TOGETHER = 2
+"""Where requests come one at a time, none waits for a busy worker."""
+
 
 def workers_uneven(evidence: Evidence) -> Finding | None:
-    """The trial in which workers were furthest apart; None where fewer than two were seen."""
+    """The trial in which workers were furthest apart.
+
+    None where fewer than two workers were seen, or had too few connections to tell from chance.
+    """
+    if evidence.users < SEVERAL * evidence.worker_count:
+        return None
     floor_s = stall_floor_s(evidence)
     by_trial = groupby(evidence.workers, key=lambda one: one.place)
-    spreads = [facts for _, group in by_trial for facts in _spread(list(group), floor_s)]
+    spreads = [
+        facts
+        for place, group in by_trial
+        for facts in _spread(list(group), floor_s, evidence.trials[place - 1])
+    ]
     if not spreads:
         return None
     worst = max(spreads, key=lambda one: (_apart(one), one["busiest_share"]))
     return Finding("workers_uneven", _apart(worst), worst)
 
 
-def _spread(workers: Sequence[Worker], floor_s: float) -> Iterator[dict[str, float | None]]:
+def _spread(
+    workers: Sequence[Worker], floor_s: float, trial: Trial
+) -> Iterator[dict[str, float | None]]:
     busy = [(share, one) for one in workers if (share := _busy(one, floor_s)) is not None]
     if len(busy) < 2:
         return
     shares = [share for share, _ in busy]
     busiest = max(busy, key=lambda one: one[0])[1]
+    if not _together(busiest, len(busy), trial):
+        return
     answered = sum(_completed(one) for one in workers)
     yield {
         "busiest_share": max(shares),
@@ -42,6 +62,16 @@ def _spread(workers: Sequence[Worker], floor_s: float) -> Iterator[dict[str, flo
         "workers": len(busy),
         "trial": busiest.place,
     }
+
+
+def _together(worker: Worker, workers: int, trial: Trial) -> bool:
+    """Whether requests were in flight at once there.
+
+    A worker that is held up does not see those that wait in its sockets: then the client's mean
+    tells it.
+    """
+    seen = max((one for one in worker.series.in_flight if one is not None), default=0)
+    return seen >= TOGETHER or sum(trial.client.in_flight.values()) >= TOGETHER * workers
 
 
 def _apart(facts: Facts) -> bool:

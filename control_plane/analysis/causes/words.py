@@ -1,11 +1,20 @@
 """Each cause in words: what it is called, its number, and the sentence with its evidence."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from control_plane.analysis.causes.evidence import Facts, Finding
 from control_plane.domain.result import Cause
 from control_plane.domain.units import SPACE, count, seconds, share
+
+WATCHED = {
+    "loop_blocked": "event loop",
+    "pool_exhausted": "thread pool",
+    "garbage_collection": "garbage collection",
+    "server_cpu": "processor of the target",
+    "client_limited": "client",
+}
+"""What every run would have, if it were seen; the other causes ask for loads of their kind."""
 
 Say = Callable[[Facts], str]
 
@@ -26,16 +35,35 @@ class Words:
 
 
 def text_of(finding: Finding) -> str:
-    """One sentence with its number: `No request waited for a thread; at most 3 of 40 were busy.`"""
+    """One sentence with its number: `No request waited for a thread; at most 3 of 40 were busy.`
+
+    A second one says why nothing was decided.
+    """
     words, facts = CAUSES[finding.cause], finding.facts
-    said, detail = (words.found if finding.found else words.ruled_out)(facts), words.detail(facts)
+    say = words.ruled_out if finding.found is False else words.found
+    said, detail = say(facts), words.detail(facts)
     text = f"{said}; {detail}." if detail else f"{said}."
+    if finding.found is None:
+        text = f"{text} Not decided: {facts['why']}."
     return text[:1].upper() + text[1:]
 
 
 def clause(cause: Cause) -> str:
     """What was found, to stand within a sentence: `the event loop was blocked 53 % of …`."""
     return CAUSES[cause.cause].found(cause.evidence)
+
+
+def none_found(causes: Sequence[Cause]) -> str:
+    """Empty where a cause was found, or one could not be decided."""
+    if any(one.found is not False for one in causes):
+        return ""
+    judged = {one.cause for one in causes}
+    unseen = [name for cause, name in WATCHED.items() if cause not in judged]
+    if not unseen:
+        return "Nothing that was watched was at its limit."
+    *others, last = unseen
+    names = f"{', '.join(others)} and {last}" if others else last
+    return f"Nothing that was watched was at its limit. Not watched: {names}."
 
 
 def _number(facts: Facts, name: str) -> float:
@@ -53,6 +81,9 @@ def _count(facts: Facts, name: str) -> str:
 
 def _blocked(facts: Facts) -> str:
     loops = "event loops were" if _number(facts, "workers") > 1 else "event loop was"
+    if facts.get("why"):
+        loops = loops.rpartition(" ")[0] + " stood still"
+        return f"the {loops} {_share(facts, 'blocked_share')} of the window"
     return f"the {loops} blocked {_share(facts, 'blocked_share')} of the window"
 
 
@@ -60,7 +91,11 @@ def _loop_free(facts: Facts) -> str:
     if _number(facts, "blocked_share"):
         return _blocked(facts)
     late = seconds(_number(facts, "longest_s"))
-    return f"the event loop was never blocked, and late by {late} at most"
+    if not _number(facts, "late"):
+        return f"the event loop was never blocked, and late by {late} at most"
+    if _number(facts, "waited") == _number(facts, "late"):
+        return f"the event loop waited for a processor, and was late by {late} at most"
+    return f"the event loop was late by {late} at most, as a round of its short requests can be"
 
 
 def _stalls(facts: Facts) -> str:
@@ -155,7 +190,10 @@ def _asked_less(facts: Facts) -> str:
 
 def _left_out(facts: Facts) -> str:
     connections = _count(facts, "connections")
-    return f"{_count(facts, 'unserved')} of {connections} connections were never served"
+    return (
+        f"{_count(facts, 'unserved')} of {connections} connections had no answer during the whole "
+        "window"
+    )
 
 
 def _others_served(facts: Facts) -> str:
@@ -214,11 +252,11 @@ CAUSES: dict[str, Words] = {
         _asked_less,
     ),
     "never_served": Words(
-        "Connections never served",
+        "Connections not served",
         "not all served",
         lambda facts: f"{_count(facts, 'unserved')} of {_count(facts, 'connections')}",
         _left_out,
-        lambda _: "every connection was served",
+        lambda _: "every connection had an answer during the window",
         _others_served,
     ),
 }

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from functools import partial
 
-from control_plane.analysis.causes.frames import waits
 from control_plane.analysis.charts.axes import from_zero, scale_of
 from control_plane.analysis.charts.ends import Mark
 from control_plane.analysis.charts.gauge_steps import added, fan, sampled, scaled
 from control_plane.analysis.charts.panel import Panel
 from control_plane.analysis.charts.panels import fanned
-from control_plane.analysis.charts.spans import LAG_LIMIT_S
 from control_plane.analysis.charts.track import Segment, Steps, Values, mean
+from control_plane.domain.frame import waits
 from control_plane.domain.result import Gauges
+from control_plane.domain.thresholds import LATE_S
 from control_plane.domain.units import SPACE, count, seconds, share
 
 Track = Sequence[Segment]
@@ -27,8 +27,8 @@ def lag_panel(track: Track, gauges: Inside) -> Panel | None:
     longest = _highest(lines)
     if longest is None:
         return None
-    late = longest >= LAG_LIMIT_S
-    scale, unit = scale_of(max(longest, LAG_LIMIT_S / 10))
+    late = longest >= LATE_S
+    scale, unit = scale_of(max(longest, LATE_S / 10))
     in_unit = [(x, scaled(y, scale)) for x, y in lines]
     colour = "$cause" if late else "$ink"
     traces = fanned(in_unit, colour, 1.5, f"%{{y:,.3~r}}{SPACE}{unit}")
@@ -39,7 +39,7 @@ def lag_panel(track: Track, gauges: Inside) -> Panel | None:
     if late and blocked:
         marks.insert(0, Mark(f"blocked {share(min(blocked, 1))}", "", colour, longest * scale))
     axis = from_zero(longest * scale, nticks=3, ticksuffix=f"{SPACE}{unit}")
-    limit = LAG_LIMIT_S * scale if late else None
+    limit = LATE_S * scale if late else None
     return Panel("Event-loop lag", axis, traces, marks, weight=1.2, limit=limit)
 
 

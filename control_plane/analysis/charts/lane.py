@@ -5,14 +5,13 @@ from dataclasses import dataclass, replace
 
 from control_plane.analysis.charts.curve import FADED
 from control_plane.analysis.charts.gauge_steps import average, by_second, highest, role_cpu, scaled
-from control_plane.analysis.charts.spans import LAG_LIMIT_S
 from control_plane.analysis.charts.track import Segment, mean
 from control_plane.analysis.comparison import invalid
 from control_plane.analysis.labels import RunLabel
-from control_plane.analysis.validity import CLIENT_CPU
 from control_plane.domain.result import Gauges
 from control_plane.domain.run import RunDetail
 from control_plane.domain.spec import Target
+from control_plane.domain.thresholds import BUSY_SHARE, LATE_S
 from control_plane.domain.units import count, seconds, share
 
 BLOCKED_SHARE = 0.05
@@ -110,7 +109,7 @@ def _strips(detail: RunDetail, trial: int, length: int) -> tuple[Strip, ...]:
 def _cpu_strip(role: str, gauges: Gauges, length: int, cores: int | None) -> Strip:
     used = by_second(role_cpu(gauges, role), gauges.interval_s, length, average)
     typical = mean(used)
-    full = typical is not None and cores is not None and typical / cores >= CLIENT_CPU
+    full = typical is not None and cores is not None and typical / cores >= BUSY_SHARE
     return Strip(
         name=f"{role} CPU",
         head=f"{role} CPU, %",
@@ -129,12 +128,12 @@ def _lag_strip(gauges: Gauges, length: int) -> Strip | None:
     known = [value for value in lags if value is not None]
     if not known:
         return None
-    over = sum(value >= LAG_LIMIT_S for value in known)
+    over = sum(value >= LATE_S for value in known)
     return Strip(
         name="loop lag",
         head="longest loop lag, ms",
         values=scaled(lags, 1e3),
-        loads=scaled(lags, 1 / LAG_LIMIT_S),
+        loads=scaled(lags, 1 / LATE_S),
         shown=f"up to {seconds(max(known))}",
         limit=", blocked" if over >= BLOCKED_SHARE * len(known) else "",
     )

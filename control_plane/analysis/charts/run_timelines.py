@@ -28,9 +28,9 @@ from control_plane.analysis.charts.heat import heat_map, outlined
 from control_plane.analysis.charts.lane import Lane, lanes
 from control_plane.analysis.charts.track import end_s, percentile, stepped
 from control_plane.analysis.labels import RunLabel
-from control_plane.analysis.validity import CLIENT_CPU
 from control_plane.domain.histogram import middle_ns
 from control_plane.domain.run import RunDetail
+from control_plane.domain.thresholds import BUSY_SHARE
 
 STRIP = 13
 """Pixels of a strip and the gap below it."""
@@ -52,8 +52,8 @@ READING = {
 
 _COLOURS = [
     [0.0, "$well"],
-    [CLIENT_CPU - 0.001, "$ink-3"],
-    [CLIENT_CPU, "$cause"],
+    [BUSY_SHARE - 0.001, "$ink-3"],
+    [BUSY_SHARE, "$cause"],
     [1.0, "$cause"],
 ]
 

@@ -2,13 +2,10 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from control_plane.analysis.causes.blocked import STALL_S
-from control_plane.analysis.causes.frames import waits
+from control_plane.analysis.causes.blocked import counts, floor_in
 from control_plane.analysis.charts.figure import Plot
 from control_plane.analysis.charts.track import Segment
 from control_plane.domain.result import Cause, Gauges, Stall, WorkerSeries
-
-LAG_LIMIT_S = STALL_S
 
 NEAREST = 1 / 700
 """Spans closer than this part of the axis are drawn as one: a pixel."""
@@ -21,14 +18,17 @@ def spans(
 ) -> list[Span]:
     """Begin and end in seconds of the axis, in order, apart from each other.
 
-    Of the causes that were found; of all where none was judged.
+    Of the causes that were found; of all where none was judged. A stall counts as it did for its
+    cause.
     """
-    kinds = {one.cause for one in causes if one.found} if causes else SEEN.keys()
+    judged = {one.cause: one.evidence for one in causes if one.found}
+    kinds = judged.keys() if causes else SEEN.keys()
+    floor_s = floor_in(judged.get("loop_blocked", {}))
     found = [
         (segment.start_s + low, min(segment.start_s + high, segment.end_s))
         for segment, one in zip(track, gauges, strict=False)
         for kind in SEEN.keys() & kinds
-        for low, high in SEEN[kind](one)
+        for low, high in SEEN[kind](one, floor_s)
     ]
     return merged([(low, high) for low, high in found if high > low], 0.0)
 
@@ -58,28 +58,28 @@ def bands(found: Sequence[Span], length_s: float, top: float) -> list[Plot]:
     ]
 
 
-def _blocked(gauges: Gauges) -> Iterator[Span]:
+def _blocked(gauges: Gauges, floor_s: float) -> Iterator[Span]:
     """A loop that waited for a processor was not blocked."""
-    yield from ((one.at_s, _end_s(one)) for one in gauges.stalls if not waits(one.stack))
-    yield from _lags(gauges)
+    yield from ((one.at_s, _end_s(one)) for one in gauges.stalls if counts(one, floor_s))
+    yield from _lags(gauges, floor_s)
 
 
 def _end_s(stall: Stall) -> float:
     return stall.at_s + stall.duration_s
 
 
-def _lags(gauges: Gauges) -> Iterator[Span]:
+def _lags(gauges: Gauges, floor_s: float) -> Iterator[Span]:
     """Samples above the limit in which no stall was seen: those are known more exactly."""
     known = [(one.at_s, _end_s(one)) for one in gauges.stalls]
     for worker in gauges.workers:
         for low, high in _samples(
-            gauges, [lag is not None and lag >= LAG_LIMIT_S for lag in worker.loop_lag_s]
+            gauges, [lag is not None and lag >= floor_s for lag in worker.loop_lag_s]
         ):
             if not any(begin < high and end > low for begin, end in known):
                 yield low, high
 
 
-def _waits(gauges: Gauges) -> Iterator[Span]:
+def _waits(gauges: Gauges, _: float) -> Iterator[Span]:
     """Samples in which every token was taken and a request waited for one."""
     for worker in gauges.workers:
         yield from _samples(gauges, _exhausted(worker))
@@ -99,7 +99,7 @@ def _samples(gauges: Gauges, chosen: Sequence[bool]) -> Iterator[Span]:
             yield index * gauges.interval_s, (index + 1) * gauges.interval_s
 
 
-SEEN: dict[str, Callable[[Gauges], Iterator[Span]]] = {
+SEEN: dict[str, Callable[[Gauges, float], Iterator[Span]]] = {
     "loop_blocked": _blocked,
     "pool_exhausted": _waits,
 }

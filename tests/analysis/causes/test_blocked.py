@@ -6,7 +6,7 @@ import pytest
 
 from control_plane.analysis.causes.blocked import loop_blocked
 from control_plane.analysis.causes.words import text_of
-from control_plane.domain.result import Gauges, Reason, Validity
+from control_plane.domain.result import Gauges, Reason, Stall, Validity
 from tests.analysis.causes.watched import (
     APP,
     IDLE,
@@ -36,30 +36,90 @@ def test_stalls_from_a_twentieth_of_the_window_on(count, duration_s, found):
     assert seen.found is found
 
 
-@pytest.mark.parametrize(
-    ("lag_s", "found"),
-    [(0.001, False), (0.09, False), (0.1, True), (2.0, True), ((0.4, 0.4) + (0.001,) * 18, True)],
-)
-def test_lag_alone_tells_it_where_no_stall_was_written_down(lag_s, found):
-    assert known(loop_blocked(evidence(worker(loop_lag_s=lag_s)))).found is found
+SCATTERED = tuple((f"{LIB}/orm/a.py:{line} f{line}",) for line in range(12))
+
+
+def each(duration_s: float, *stacks: tuple[str, ...]) -> tuple[Stall, ...]:
+    return tuple(
+        replace(stalls(1, duration_s, stack)[0], at_s=at * duration_s)
+        for at, stack in enumerate(stacks)
+    )
+
+
+def test_a_lag_without_a_stall_blocks_nobody():
+    seen = known(loop_blocked(evidence(worker(loop_lag_s=0.4))))
+    assert (seen.found, seen.facts["blocked_share"]) == (False, 0)
 
 
 @pytest.mark.parametrize(
-    ("cpu_s", "users", "found"),
-    [(0.0001, 1_000, False), (0.0001, 100, True), (0.02, 1_000, True), (None, 1_000, True)],
+    ("cpu_s", "users", "cpu", "stacks", "found"),
+    [
+        (0.0001, 1_000, 0.3, SCATTERED, False),
+        (0.0001, 100, 0.3, SCATTERED, True),
+        (0.02, 1_000, 0.3, SCATTERED, True),
+        (None, 1_000, 0.3, SCATTERED, True),
+        (0.0001, 1_000, 0.3, [SLEEPING] * 12, None),
+        (0.0001, 1_000, 0.05, [SLEEPING] * 12, True),
+        (0.0001, 1_000, 0.05, SCATTERED, None),
+    ],
 )
-def test_a_round_of_many_short_requests_is_not_a_block(cpu_s, users, found):
-    """1,000 requests of 0.1 ms each make the loop 0.1 s late, and each of them is quick."""
+def test_a_round_of_many_short_requests_is_not_a_block(cpu_s, users, cpu, stacks, found):
+    """1,000 requests of 0.1 ms each make the loop 0.15 s late, and each of them is quick.
+
+    The processor tells it: who sleeps in one place does not compute.
+    """
     late = evidence(
-        worker(loop_lag_s=0.15),
         spec=asked(users=users),
         stream=summary(cpu_s_per_request=cpu_s),
+        held=each(0.15, *stacks),
+        cpu=cpu,
     )
     assert known(loop_blocked(late)).found is found
 
 
+def test_a_loop_that_sleeps_among_short_requests_is_blocked():
+    held = stalls(12, 0.7)
+    stream = summary(cpu_s_per_request=0.0008)
+    seen = known(loop_blocked(evidence(held=held, spec=asked(users=500), stream=stream)))
+    assert seen.found
+    assert text_of(seen).startswith("The event loop was blocked 84")
+
+
+def test_rounds_of_short_requests_are_told_as_such():
+    stream = summary(cpu_s_per_request=0.0001)
+    late = evidence(held=each(0.15, *SCATTERED), spec=asked(users=1_000), stream=stream, cpu=0.9)
+    assert with_spaces(text_of(known(loop_blocked(late)))).startswith("The event loop was late by")
+
+
 def test_a_loop_that_waits_for_a_processor_is_not_blocked():
-    assert not known(loop_blocked(evidence(held=stalls(40, 0.24, IDLE)))).found
+    seen = known(loop_blocked(evidence(held=stalls(40, 0.24, IDLE))))
+    assert not seen.found
+    assert "waited for a processor" in text_of(seen)
+
+
+@pytest.mark.parametrize(
+    ("cores", "client_s", "stacks", "found"),
+    [
+        (None, 7.0, SCATTERED, None),
+        (None, 0.5, SCATTERED, True),
+        (None, 7.0, [SLEEPING] * 12, True),
+        ((0,), 7.0, SCATTERED, True),
+    ],
+)
+def test_on_a_core_that_the_client_uses_too_only_one_place_tells_it(cores, client_s, stacks, found):
+    seen = evidence(held=each(0.2, *stacks), cpu_count=1)
+    (one,) = seen.trials
+    shared = replace(
+        one,
+        target=replace(one.target, cores=cores, cpu_s=3.0),
+        client=replace(one.client, cpu_s=client_s),
+    )
+    finding = known(loop_blocked(replace(seen, trials=(shared,))))
+    assert finding.found is found
+    if found is None:
+        said = with_spaces(text_of(finding))
+        assert said.startswith("The event loop stood still 24 % of the window; 12 sampled stacks")
+        assert ". Not decided: client or other programs used the processor too" in said
 
 
 @pytest.mark.parametrize(
@@ -67,7 +127,7 @@ def test_a_loop_that_waits_for_a_processor_is_not_blocked():
     [
         ([SLEEPING] * 3, True),
         ([SLEEPING], None),
-        ([(f"{LIB}/orm/a.py:{line} f{line}",) for line in range(5)], None),
+        (SCATTERED[:5], None),
         ([()], None),
     ],
 )
@@ -75,8 +135,7 @@ def test_on_a_busy_machine_only_one_place_tells_a_blocked_loop(stacks, found):
     """A process that is kept from running stands still anywhere."""
     busy = Validity("suspect", (Reason("other_load", "suspect", "", 1.5, 0.2),))
     held = tuple(stalls(1, 0.6, stack)[0] for stack in stacks)
-    seen = loop_blocked(evidence(held=held, validity=busy))
-    assert (seen and seen.found) is found
+    assert known(loop_blocked(evidence(held=held, validity=busy))).found is found
 
 
 def test_it_is_not_judged_from_outside_alone():
@@ -87,7 +146,7 @@ def test_it_is_not_judged_from_outside_alone():
 
 
 def test_the_sentence_names_share_longest_and_place():
-    source = {f"{APP}:38": "    time.sleep(random.uniform(SHORTEST_S, LONGEST_S))\n"}
+    source = {f"{APP}:38": "    time.sleep(lasts_s)\n"}
     found = known(loop_blocked(evidence(held=stalls(41, 0.2268), source=source)))
     assert with_spaces(text_of(found)) == (
         "The event loop was blocked 93 % of the window; 41 of 41 sampled stacks end in "
@@ -162,9 +221,21 @@ def test_stacks_name_the_line_of_the_application(stacks, source, ending):
 
 def test_every_sample_of_a_long_stall_counts():
     (stall,) = stalls(1, 8.0)
-    held = (replace(stall, samples=42, alike=41),)
+    held = (replace(stall, samples=42, alike=41, there=41),)
     found = known(loop_blocked(evidence(held=held)))
     assert "41 of 42 sampled stacks end in movies.py, line 38, in" in text_of(found)
+
+
+def test_only_samples_in_the_line_count_for_it():
+    (stall,) = stalls(1, 2.0)
+    sampled = evidence(held=(replace(stall, samples=11, alike=11, there=6),))
+    assert "6 of 11 sampled stacks end in movies.py, line 38" in text_of(
+        known(loop_blocked(sampled))
+    )
+    apart = evidence(held=(replace(stall, samples=11, alike=11, there=5),))
+    assert "11 of 11 sampled stacks end in movies.py, in look_up_blocking" in text_of(
+        known(loop_blocked(apart))
+    )
 
 
 def test_stalls_whose_stacks_were_not_kept_count_with_their_total():

@@ -1,7 +1,7 @@
 """All causes of a run together."""
 
 from control_plane.analysis.causes.find import JUDGES, find_causes
-from control_plane.analysis.causes.words import CAUSES, clause
+from control_plane.analysis.causes.words import CAUSES, clause, none_found
 from control_plane.domain.result import Censored, Gauges, Reason, Validity
 from control_plane.domain.spec import UrlTarget
 from tests.analysis.causes.watched import asked, evidence, stalls, worker
@@ -27,7 +27,7 @@ def test_what_was_found_comes_first():
 
 
 def test_everything_at_once_in_the_order_in_which_it_explains():
-    one, other = worker(11, loop_lag_s=0.4, tokens_waiting=9, gc_s=0.2), worker(12)
+    one, other = worker(11, tokens_waiting=9, gc_s=0.2, in_flight=9), worker(12)
     stream = summary(completed=300, censored=Censored(100, 5.0, 12.0, 75))
     causes = find_causes(
         evidence(
@@ -48,6 +48,21 @@ def test_everything_at_once_in_the_order_in_which_it_explains():
     assert len(JUDGES) == len(CAUSES)
 
 
+def test_a_full_processor_comes_before_the_threads_that_wait_for_it():
+    full = evidence(worker(tokens_waiting=55), cpu=0.99)
+    assert [one.cause for one in find_causes(full) if one.found] == ["server_cpu", "pool_exhausted"]
+
+
+def test_what_is_not_decided_comes_between_and_nothing_is_said_to_be_clear():
+    causes = find_causes(evidence(worker(gc_s=0.2)))
+    assert [(one.cause, one.found) for one in causes][:2] == [
+        ("garbage_collection", None),
+        ("loop_blocked", False),
+    ]
+    assert none_found(causes) == ""
+    assert none_found(find_causes(evidence())) == "Nothing that was watched was at its limit."
+
+
 def test_of_a_foreign_target_only_the_client_is_judged():
     seen = evidence(spec=spec(target=UrlTarget("http://127.0.0.1:9000")), gauges=(Gauges(0.5, ()),))
     hidden = tuple(
@@ -56,6 +71,9 @@ def test_of_a_foreign_target_only_the_client_is_judged():
     )
     causes = find_causes(type(seen)(**{**vars(seen), "trials": hidden}))
     assert [one.cause for one in causes] == ["client_limited"]
+    assert none_found(causes).endswith(
+        "Not watched: event loop, thread pool, garbage collection and processor of the target."
+    )
 
 
 def test_without_a_trial_there_is_no_cause():

@@ -22,7 +22,7 @@ def offered(
         "stop": {"requests": 5},
     }
     spec = items(workload={"streams": [stream]}, target=target, client={"strategy": client})
-    return spec, remedies(spec, [Cause(one, "", {}) for one in causes])
+    return spec, remedies(spec, [Cause(one, "", {}) for one in causes], Limits())
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,7 @@ def offered(
         (["loop_blocked"], "/items/1", ["2 workers"]),
         (["pool_exhausted"], "/movies/thread/1", ["awaited", "160 threads"]),
         (["server_cpu", "loop_blocked"], "/items/1", ["2 workers"]),
+        (["server_cpu", "pool_exhausted"], "/items/1", ["2 workers"]),
         (["never_served"], "/items/1", ["asyncio in place of uvloop"]),
         (["garbage_collection"], "/items/1", []),
         ([], "/movies/sync/1", []),
@@ -73,9 +74,7 @@ def test_what_a_server_cannot_have_is_not_offered():
 
 
 def test_each_remedy_is_one_change_to_a_spec_that_can_run():
-    spec, found = offered(
-        "loop_blocked", "pool_exhausted", "server_cpu", "never_served", path="/movies/sync/1"
-    )
+    spec, found = offered("loop_blocked", "pool_exhausted", "never_served", path="/movies/sync/1")
     assert len(found) == 5
     for one in found:
         document = write_spec(one.spec)

@@ -2,9 +2,10 @@
 
 import pytest
 
-from control_plane.analysis.charts.spans import LAG_LIMIT_S, bands, merged, spans
+from control_plane.analysis.charts.spans import bands, merged, spans
 from control_plane.analysis.charts.track import segments
 from control_plane.domain.result import Cause, Gauges, Stall, Timeline, WorkerSeries
+from control_plane.domain.thresholds import LATE_S
 
 NONE = (None,) * 4
 
@@ -23,7 +24,7 @@ def track(trials: int = 1):
     ("chosen", "expected"),
     [
         ({}, []),
-        ({"loop_lag_s": (0.0, LAG_LIMIT_S, 0.3, None)}, [(0.5, 1.5)]),
+        ({"loop_lag_s": (0.0, LATE_S, 0.3, None)}, [(0.5, 1.5)]),
         ({"tokens_busy": (4, 4, 3, 4), "tokens_waiting": (1, 0, 1, 2), "tokens_total": 4},
          [(0.0, 0.5), (1.5, 2.0)]),
         ({"tokens_busy": (4,) * 4, "tokens_waiting": (1,) * 4}, []),
