@@ -32,12 +32,14 @@ def summarize(
     target_cpu_s: float | None,
     target_peak_memory_bytes: int | None,
     completed_by_all: int | None = None,
+    opens_s: float = 0.0,
 ) -> StreamResult:
     """One stream of one trial.
 
     The target's processor time cannot be told apart by stream: it is divided by
     `completed_by_all`, the completed requests of all streams together (None: this is the only
-    stream). Both target values are None where the target's processes cannot be seen.
+    stream). Both target values are None where the target's processes cannot be seen. `opens_s` as
+    in Timeline.
     """
     service = histogram.merge([second.service for second in record.seconds])
     response = histogram.merge([second.response for second in record.seconds])
@@ -58,7 +60,8 @@ def summarize(
         peak_memory_bytes=target_peak_memory_bytes,
         drift_share=drift_share(record.seconds, record.duration_ns / 1e9),
     )
-    found = StreamResult(summary, service, response, timeline(record), record.seconds)
+    line = replace(timeline(record), opens_s=opens_s)
+    found = StreamResult(summary, service, response, line, record.seconds)
     return replace(found, send_lag=record.send_lag, warmup=record.warmup)
 
 

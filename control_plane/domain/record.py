@@ -30,8 +30,9 @@ class StreamRecord:
     `opened_ns` is the window's start on the monotonic clock. `in_flight_ns` holds the ages, from
     the intended start, of the requests in flight when the window ended. `in_system_ns` is the sum
     over all requests of the time between actual start and end that fell inside the window, those
-    in flight included. `connections` counts those opened from the window's start on,
-    `most_connections` the most that were open at once. `cpu_s` is processor time of the load
+    in flight included; `away_ns` the sum of the times inside it in which users thought, or had
+    thought enough and had not sent yet. `connections` counts those opened from the window's start
+    on, `most_connections` the most that were open at once. `cpu_s` is processor time of the load
     worker inside the window, `spin_s` the part of it spent waiting actively. `warmup` holds the
     seconds before the window, in which the same load ran for `warmup_s`; nothing else counts them.
     """
@@ -56,3 +57,4 @@ class StreamRecord:
     peak_memory_bytes: int
     warmup: tuple[Second, ...] = ()
     warmup_s: float = 0.0
+    away_ns: int = 0

@@ -106,7 +106,8 @@ class Timeline:
     """One value for each second of the window, by the second in which a request ended.
 
     The last second may be shorter: `last_s` is its length. None where nothing completed.
-    `warmup` is None where the load before the window was another one, or none.
+    `warmup` is None where the load before the window was another one, or none. `opens_s`: how long
+    after the first window of its trial this one opened.
     """
 
     completed: tuple[int, ...]
@@ -116,6 +117,7 @@ class Timeline:
     p99: tuple[float | None, ...]
     last_s: float
     warmup: WarmUp | None = None
+    opens_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -218,8 +220,8 @@ class ClientUse:
     `busiest_cpu_share`: CPU time over window of the busiest load worker, spinning excluded.
     `in_flight`: for each stream the mean number of requests in flight over its window.
     `other_cpu`: cores used outside our processes. `little_ratio`: for each closed stream that
-    stops by duration and does not think, the sum of times in the system inside the window over
-    window times users.
+    stops by duration, the sum of times in the system inside the window over window times users,
+    those who think not counted.
     """
 
     busiest_cpu_share: float

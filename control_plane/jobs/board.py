@@ -1,7 +1,7 @@
 """What a running job shows of itself while it works: phase, progress, seconds measured so far."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from control_plane.analysis.estimate import Phases
 from control_plane.analysis.processes import merge_seconds
@@ -19,12 +19,16 @@ Clock = Callable[[], float]
 
 @dataclass
 class StreamBoard:
-    """The seconds of one stream in the present trial, and their merged histogram."""
+    """The seconds of one stream in the present trial, and their merged histogram.
+
+    `opens_s` as in Timeline; 0 until its window opens.
+    """
 
     stream: Stream
     seconds: list[Second] = field(default_factory=list)
     response: Histogram = EMPTY
     errors: int = 0
+    opens_s: float = 0.0
 
     def add(self, second: Second) -> None:
         """Each process of the stream tells its own second of an index.
@@ -45,6 +49,8 @@ class StreamBoard:
         return self.response.total + self.errors
 
     def view(self, measured_s: float) -> LiveStream:
+        """`measured_s` counts from the first window of the trial."""
+        measured_s = max(0.0, measured_s - self.opens_s)
         spent = min(measured_s, self.seconds[-1].index + 1) if self.seconds else 0
         return LiveStream(
             name=self.stream.name,
@@ -52,7 +58,7 @@ class StreamBoard:
             errors=self.errors,
             throughput_per_s=self.response.total / spent if spent else None,
             response_time_s=times(self.response),
-            timeline=timeline_of(self.seconds, measured_s),
+            timeline=replace(timeline_of(self.seconds, measured_s), opens_s=self.opens_s),
         )
 
 

@@ -20,7 +20,8 @@ from control_plane.domain.states import State
 from control_plane.jobs.bench import Bench
 from control_plane.jobs.board import Board
 from control_plane.jobs.silence import Silence
-from control_plane.load.events import Done, Opened
+from control_plane.jobs.window import Window
+from control_plane.load.events import Done, Opened, Over
 from control_plane.load.plan import Plan
 from control_plane.load.process import LoadWorker
 from control_plane.load.share import shares
@@ -33,20 +34,8 @@ from control_plane.targets.watch import Watch, WindowUse
 LEAD_NS = 20_000_000
 """How far ahead the common start lies, so that every load worker has read it by then."""
 
-
-@dataclass(frozen=True)
-class Window:
-    """The first load worker that opens its window opens that of the trial."""
-
-    opened: asyncio.Event
-    watch: Watch
-    entered: Callable[[], Awaitable[None]]
-
-    async def open(self) -> None:
-        if not self.opened.is_set():
-            self.opened.set()
-            self.watch.open_window()
-            await self.entered()
+LEAST_THERE = 0.05
+"""Of the users' time; less of it is decided by when the last one began to send."""
 
 
 @dataclass(frozen=True)
@@ -133,11 +122,11 @@ class TrialJob:
     ) -> list[StreamRecord]:
         await self.enter(State.WARMING, target)
         opened = asyncio.Event()
+        window = Window(len(workers), watch, self.board, lambda: self._open(opened, target))
         at_ns = time.monotonic_ns() + LEAD_NS
         async with asyncio.TaskGroup() as group:
             for worker in workers:
                 worker.go(at_ns)
-            window = Window(opened, watch, lambda: self.enter(State.RUNNING, target))
             measuring = [group.create_task(self._follow(worker, window)) for worker in workers]
             guards = [
                 group.create_task(self._until_target_ends(target)),
@@ -154,12 +143,18 @@ class TrialJob:
     async def _follow(self, worker: LoadWorker, window: Window) -> StreamRecord:
         async for event in worker.events():
             if isinstance(event, Opened):
-                await window.open()
+                await window.open(worker.plan.stream.name, event.at_ns)
+            elif isinstance(event, Over):
+                window.end()
             elif isinstance(event, Second):
                 self.board.streams[worker.plan.stream.name].add(event)
             elif isinstance(event, Done):
                 return event.record
         raise ClientFailed("client died before it reported its result")
+
+    async def _open(self, opened: asyncio.Event, target: RunningTarget) -> None:
+        opened.set()
+        await self.enter(State.RUNNING, target)
 
     async def _until_target_ends(self, target: RunningTarget) -> None:
         raise TargetFailed(await target.ended(), target.log())
@@ -216,12 +211,14 @@ class TrialJob:
         self, records: Sequence[StreamRecord], use: WindowUse
     ) -> tuple[StreamResult, ...]:
         completed = sum(second.completed for one in records for second in one.seconds)
+        first_ns = min(record.opened_ns for record in records)
         return tuple(
             summarize(
                 record,
                 target_cpu_s=use.target_cpu_s,
                 target_peak_memory_bytes=use.target_peak_memory_bytes,
                 completed_by_all=completed,
+                opens_s=(record.opened_ns - first_ns) / 1e9,
             )
             for record in records
         )
@@ -244,13 +241,20 @@ class TrialJob:
         )
 
     def _little(self, records: Sequence[StreamRecord]) -> dict[str, float]:
-        """Little's law for the streams where the users never leave the system."""
+        """Little's law for closed streams: a user who thinks is not in the system.
+
+        Users who are hardly ever in it leave too little to judge.
+        """
         ratios = {}
         for stream, record in zip(self.spec.workload.streams, records, strict=True):
             load = stream.load
             timed = isinstance(stream.stop, StopDuration)
-            if timed and isinstance(load, Closed) and not load.think_time_s:
-                ratios[stream.name] = record.in_system_ns / (record.duration_ns * load.concurrency)
+            if not timed or not isinstance(load, Closed):
+                continue
+            users_ns = record.duration_ns * load.concurrency
+            there_ns = users_ns - record.away_ns
+            if there_ns >= LEAST_THERE * users_ns:
+                ratios[stream.name] = record.in_system_ns / there_ns
         return ratios
 
 

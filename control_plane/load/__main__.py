@@ -50,7 +50,12 @@ def work(plan: Plan) -> None:
     gear = Gear(
         plan,
         RequestSource(plan.stream.requests, plan.seed, plan.share),
-        Recorder(users=plan.users, scheduled=plan.scheduled, by_start=plan.open),
+        Recorder(
+            users=plan.users,
+            scheduled=plan.scheduled,
+            by_start=plan.open,
+            think_ns=plan.think_ns,
+        ),
         Connections(),
     )
     thread = ThreadPoolExecutor(max_workers=1)

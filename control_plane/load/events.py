@@ -22,6 +22,11 @@ class Opened:
 
 
 @dataclass(frozen=True)
+class Over:
+    """The window is over; answers of an open load may still be awaited until Done."""
+
+
+@dataclass(frozen=True)
 class Refused:
     """This machine cannot do what the plan asks for; `reason` says why and what to do."""
 
@@ -35,7 +40,7 @@ class Done:
     record: StreamRecord
 
 
-Event = Ready | Opened | Refused | Second | Done
+Event = Ready | Opened | Over | Refused | Second | Done
 
 
 def write(event: Event) -> str:
@@ -115,6 +120,7 @@ def _done(content: dict[str, Any], seconds: Sequence[Second]) -> Done:
 _READERS: dict[str, Callable[[dict[str, Any]], Event]] = {
     "ready": lambda content: Ready(**content),
     "opened": lambda content: Opened(**content),
+    "over": lambda content: Over(**content),
     "refused": lambda content: Refused(**content),
     "second": _read_second,
 }

@@ -4,7 +4,14 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
-from control_plane.domain.loads import Burst, Open, concurrency_of, longest_pause_of, ramp_up_of
+from control_plane.domain.loads import (
+    Burst,
+    Closed,
+    Open,
+    concurrency_of,
+    longest_pause_of,
+    ramp_up_of,
+)
 from control_plane.domain.spec import Client, StopDuration, StopRequests, Stream
 from control_plane.load.share import WHOLE, Share
 
@@ -44,6 +51,12 @@ class Plan:
     def open(self) -> bool:
         """Whether samples belong to the window by their intended start."""
         return isinstance(self.stream.load, Open)
+
+    @property
+    def think_ns(self) -> int:
+        """How long a user waits after an answer."""
+        load = self.stream.load
+        return round(load.think_time_s * 1e9) if isinstance(load, Closed) else 0
 
     @property
     def duration_s(self) -> float | None:

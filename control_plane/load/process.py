@@ -14,7 +14,7 @@ from typing import Self
 from control_plane.domain.errors import ClientFailed
 from control_plane.domain.record import Second
 from control_plane.load import events
-from control_plane.load.events import Done, Event, Opened, Ready, Refused
+from control_plane.load.events import Done, Event, Opened, Over, Ready, Refused
 from control_plane.load.plan import Plan
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -68,13 +68,13 @@ class LoadWorker:
         """Begin at `at_ns` of CLOCK_MONOTONIC, the same for all workers of a trial."""
         self._write(b"%d\n" % at_ns)
 
-    async def events(self) -> AsyncIterator[Opened | Second | Done]:
+    async def events(self) -> AsyncIterator[Opened | Over | Second | Done]:
         """Ends after Done. Raises ClientFailed when the worker ends before."""
         while True:
             event = await self._next()
             if isinstance(event, Second):
                 self._seconds.append(event)
-            if isinstance(event, Opened | Second | Done):
+            if isinstance(event, Opened | Over | Second | Done):
                 yield event
             if isinstance(event, Done):
                 return

@@ -29,7 +29,7 @@ _INTENDED, _START, _END, _OUTCOME, _SENT, _RECEIVED = range(6)
 
 @dataclass(frozen=True)
 class Totals:
-    """The whole window. `in_flight_ns`, `in_system_ns` and `send_lag` as in StreamRecord."""
+    """The whole window. Ages, `in_system_ns`, `away_ns` and `send_lag` as in StreamRecord."""
 
     closed_ns: int
     errors: dict[str, int]
@@ -40,6 +40,7 @@ class Totals:
     bytes_received: int
     in_system_ns: int
     send_lag: Histogram | None
+    away_ns: int = 0
 
 
 class _Slice:
@@ -71,11 +72,14 @@ class Recorder:
     `users`: how many there are at most; they are numbered from 0.
     `scheduled`: a schedule sets the intended starts, so that response and service time differ.
     `by_start`: a sample belongs to the window by its intended start and not by its end.
+    `think_ns`: for so long a user sends nothing after an answer.
     Until `open` says when the window begins, samples are followed but not counted.
     """
 
-    def __init__(self, *, users: int, scheduled: bool, by_start: bool = False) -> None:
-        self._scheduled = scheduled
+    def __init__(
+        self, *, users: int, scheduled: bool, by_start: bool = False, think_ns: int = 0
+    ) -> None:
+        self._scheduled, self._think_ns = scheduled, think_ns
         self._lag = Tally() if by_start else None
         self._lock = threading.Lock()
         self._flat: list[int] = []
@@ -86,6 +90,7 @@ class Recorder:
         self._opened_ns, self._closes_ns = FAR_NS, FAR_NS
         self._next, self._sealed = 0, False
         self._last_ns = self._in_system_ns = self._sent = self._received = 0
+        self._away_ns = 0
 
     def begin(self, user: int, intended_ns: int, start_ns: int) -> None:
         """`user` starts a request; it has no other in flight."""
@@ -146,6 +151,7 @@ class Recorder:
         flying = self._flying(begun, closed_ns)
         ages_ns = self._late_ns + ((now_ns or closed_ns) - flying[:, _INTENDED]).tolist()
         inside_ns = self._inside_ns(flying[:, _START], closed_ns)
+        self._wait(flying)
         errors, statuses = counts(self._outcomes.items())
         return Totals(
             closed_ns=closed_ns,
@@ -157,6 +163,7 @@ class Recorder:
             bytes_received=self._received,
             in_system_ns=self._in_system_ns + inside_ns,
             send_lag=self._lag.histogram() if self._lag else None,
+            away_ns=self._away_ns,
         )
 
     def _flying(self, begun: list[tuple[int, int]], closed_ns: int) -> Samples:
@@ -186,6 +193,9 @@ class Recorder:
 
     def _sort(self, rows: Samples) -> None:
         ends = rows[:, _END]
+        if self._think_ns:
+            self._away_ns += self._inside_ns(ends, ends + self._think_ns)
+            self._wait(rows)
         if self._next < 0:
             self._count(rows[ends <= self._opened_ns])
         if self._lag is not None:
@@ -198,6 +208,11 @@ class Recorder:
             rows = _where(rows, (ends > self._opened_ns) & ~late)
         if len(rows):
             self._add(rows)
+
+    def _wait(self, rows: Samples) -> None:
+        """Users who had thought enough and had not sent yet."""
+        if self._think_ns:
+            self._away_ns += self._inside_ns(rows[:, _INTENDED], rows[:, _START])
 
     def _add_late(self, rows: Samples) -> None:
         """Ended after the window, before it was told so: in flight at its end."""

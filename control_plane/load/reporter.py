@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event as Signal
 
 from control_plane.domain.record import StreamRecord
-from control_plane.load.events import Event, Opened
+from control_plane.load.events import Event, Opened, Over
 from control_plane.load.phase import clock_ns
 from control_plane.load.recorder import FAR_NS, SECOND_NS, Totals
 from control_plane.load.strategies.strategy import Gear
@@ -75,6 +75,8 @@ class Reporter:
                 break
             self._tell_next()
         used = self._used()
+        if not self._aborted:
+            self._tell(Over())
         self._await_answers()
         if self._aborted:
             return None
@@ -138,6 +140,7 @@ class Reporter:
             bytes_sent=totals.bytes_sent,
             bytes_received=totals.bytes_received,
             in_system_ns=totals.in_system_ns,
+            away_ns=totals.away_ns,
             connections=self._gear.connections.opened(),
             most_connections=self._gear.connections.most(),
             cpu_s=cpu_s,

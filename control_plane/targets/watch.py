@@ -55,9 +55,9 @@ class _Series:
 
 
 class Watch:
-    """Lives in the control plane's event loop; samples from `open_window` to `close_window`.
+    """Lives in the control plane's event loop; samples from `open_window` to `hold`.
 
-    Without `close_window` it stops by itself once no load worker is left.
+    Without it sampling stops by itself once no load worker is left.
     """
 
     def __init__(
@@ -75,6 +75,8 @@ class Watch:
         self._slots = self._peak_bytes = 0
         self._opened_s = self._sampled_s = 0.0
         self._machine_s: float | None = None
+        self._all_s: float | None = None
+        self._held = False
         self._timer: asyncio.TimerHandle | None = None
 
     def open_window(self) -> None:
@@ -88,13 +90,27 @@ class Watch:
         self._sample()
         self._set_timer()
 
-    def close_window(self, client_cpu_s: float = 0.0) -> WindowUse:
-        """`client_cpu_s` is what the load workers measured of themselves: one that has ended
-        since the last sample is seen up to that sample only.
-        """
+    def hold(self) -> None:
+        """The window is over: what comes after it is not watched."""
+        self._look_last()
+        self._held = True
+
+    def _look_last(self) -> None:
         if self._timer:
             self._timer.cancel()
         self._sample()
+        now_s = machine_cpu_s()
+        if now_s is not None and self._machine_s is not None:
+            self._all_s = now_s - self._machine_s
+
+    def close_window(self, client_cpu_s: float = 0.0) -> WindowUse:
+        """What was seen until now, or until `hold`.
+
+        `client_cpu_s` is what the load workers measured of themselves: one that has ended since
+        the last sample is seen up to that sample only.
+        """
+        if not self._held:
+            self._look_last()
         client_s = max(self._used_s("client"), client_cpu_s)
         ours = [self._used_s("target"), client_s, self._used_s("control")]
         seen = any(one.role == "target" for one in self._series.values())
@@ -119,10 +135,9 @@ class Watch:
 
     def _other_cpu(self, ours_s: float) -> float | None:
         """Ours is read finer than the machine's, which may come out below it: then 0."""
-        now_s = machine_cpu_s()
-        if now_s is None or self._machine_s is None:
+        if self._all_s is None:
             return None
-        return max(0.0, now_s - self._machine_s - ours_s) / (self._sampled_s - self._opened_s)
+        return max(0.0, self._all_s - ours_s) / (self._sampled_s - self._opened_s)
 
     def _set_timer(self) -> None:
         until_s = INTERVAL_S - (time.monotonic() - self._opened_s) % INTERVAL_S

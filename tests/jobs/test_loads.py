@@ -1,6 +1,9 @@
 """Load models through the whole job: target, load workers, records, gates."""
 
+import contextlib
+import json
 import socket
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -34,6 +37,15 @@ def ran(looplab: Dashboard, *streams: dict[str, Any], **rest: Any) -> dict[str, 
     return looplab.finished(run_id)
 
 
+def openings(looplab: Dashboard) -> dict[str, float]:
+    """When the streams of the last run opened their windows."""
+    query = (
+        "select name, timeline from trial_stream where run = (select max(run) from trial_stream)"
+    )
+    with contextlib.closing(sqlite3.connect(f"file:{looplab.db}?mode=ro", uri=True)) as connection:
+        return {name: json.loads(line)["opens_s"] for name, line in connection.execute(query)}
+
+
 def judged(run: dict[str, Any]) -> dict[str, str]:
     return {one["gate"]: one["level"] for one in run["validity"]["judged"]}
 
@@ -47,6 +59,9 @@ def test_two_endpoints_of_which_one_starts_a_moment_later(looplab: Dashboard) ->
         ("first", 10),
         ("second", 10),
     ]
+    opens_s = openings(looplab)
+    assert opens_s["first"] == 0
+    assert opens_s["second"] >= 0.3
 
 
 def test_small_bodies_beside_large_ones(looplab: Dashboard) -> None:
@@ -109,6 +124,21 @@ def test_an_open_load_that_is_not(looplab: Dashboard) -> None:
     assert run["validity"]["outcome"] == "invalid"
     page = looplab.get(f"/runs/{run['id']}").text
     assert "were never sent" in page
+
+
+def test_the_wait_for_late_answers_is_not_watched(
+    looplab: Dashboard, server: HostileServer
+) -> None:
+    run = ran(looplab, opened("/silence", 20), target={"url": server.url}, timeout_s=2)
+    assert run["streams"][0]["errors"] == {"timeout": 20}
+    assert run["trials"][0]["target"]["watched_s"] < 2
+
+
+def test_users_who_think_are_not_missed(looplab: Dashboard) -> None:
+    load = {"model": "closed", "concurrency": 4, "think_time_s": 0.1}
+    stream = {"requests": [{"path": "/movies/1"}], "load": load, "stop": {"duration_s": 1}}
+    run = ran(looplab, stream)
+    assert judged(run)["recorder"] == "ok"
 
 
 @contextmanager

@@ -92,6 +92,19 @@ def test_seconds_before_the_window_count_in_nothing_else(samples: list[Sample], 
     assert [one.completed for one in same] == [one.completed for one in seconds]
 
 
+@given(SAMPLES, st.integers(1, 4 * SECOND_NS), st.integers(1, 2 * SECOND_NS))
+def test_users_are_away_while_they_think_and_until_they_send(
+    samples: list[Sample], end: int, think: int
+) -> None:
+    recorder = Recorder(users=80, scheduled=False, think_ns=think)
+    recorder.open(OPENED, OPENED + end)
+    feed(recorder, samples)
+    totals, _ = finished(recorder, OPENED + end)
+    gaps = [(one.end, one.end + think) for one in samples]
+    gaps += [(one.start - one.waited, one.start) for one in samples]
+    assert totals.away_ns == sum(max(0, min(high, end) - max(low, 0)) for low, high in gaps)
+
+
 @given(SAMPLES, st.integers(1, 4 * SECOND_NS))
 def test_a_window_with_an_end_leaves_the_rest_in_flight(samples: list[Sample], end: int) -> None:
     """What ends later was in flight, if it had begun; its time inside the window counts."""

@@ -127,6 +127,17 @@ async def test_a_sample_costs_next_to_nothing() -> None:
         assert (time.process_time() - begun) / 20 < COST_S
 
 
+async def test_what_comes_after_the_window_is_not_watched() -> None:
+    with process(BUSY) as target, process(IDLE) as client:
+        watch = Watch(lambda: [target.pid], [client.pid], os.getpid())
+        watch.open_window()
+        await asyncio.sleep(0.1)
+        watch.hold()
+        held = watch.close_window()
+        await asyncio.sleep(0.6)
+        assert watch.close_window() == held
+
+
 @pytest.mark.parametrize("gap_s", [1.2])
 async def test_a_late_sample_fills_every_slot(gap_s: float) -> None:
     """The control plane may be held up; the time axis stays right."""

@@ -23,7 +23,10 @@ def sampled(
 ) -> Steps:
     """One value from each sample to the next, to the end of the trial."""
     watched = list(zip(track, gauges, strict=False))
-    series = [_inside(pick(one), one.interval_s, segment.length_s) for segment, one in watched]
+    series = [
+        _inside(pick(one), one.interval_s, segment.end_s - segment.start_s)
+        for segment, one in watched
+    ]
     every = -(-sum(map(len, series)) // MOST_POINTS) or 1
     x: list[float] = []
     y: list[float | None] = []

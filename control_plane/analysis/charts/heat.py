@@ -105,7 +105,7 @@ def _places(
     row = np.searchsorted(rows, decades, "right") - 1
     first = -segment.lead_s
     column = (
-        np.searchsorted(columns, segment.start_s + np.maximum(slices.second, first) + 1e-3, "right")
+        np.searchsorted(columns, segment.opens_s + np.maximum(slices.second, first) + 1e-3, "right")
         - 1
     )
     return np.clip(row, 0, len(rows) - 2), np.clip(column, 0, len(columns) - 2)

@@ -107,7 +107,8 @@ def _blocked_share(track: Track, gauges: Inside) -> float:
         one.duration_s for each in gauges for one in each.stalls if not waits(one.stack)
     )
     watched_s = sum(
-        segment.length_s * len(each.workers) for segment, each in zip(track, gauges, strict=False)
+        (segment.end_s - segment.start_s) * len(each.workers)
+        for segment, each in zip(track, gauges, strict=False)
     )
     return stalled_s / watched_s if watched_s else 0.0
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 
 from control_plane.analysis.charts.curve import FADED
 from control_plane.analysis.charts.gauge_steps import average, by_second, highest, role_cpu, scaled
@@ -20,7 +21,8 @@ BLOCKED_SHARE = 0.05
 
 @dataclass(frozen=True)
 class Strip:
-    """`values` of each second in the unit of `head`; `loads` as parts of the limit, from 0.
+    """`values` of each second of the trial in the unit of `head`; `loads` as parts of the limit,
+    from 0.
 
     `shown` stands for the whole trial; `limit` says that this is at the limit, else it is empty.
     """
@@ -84,7 +86,7 @@ def _lane(detail: RunDetail, label: RunLabel, stream: str, trial: int) -> Lane:
         label,
         f"{label.text}{doubt}: {done} requests in {seconds(segment.length_s)}",
         segment,
-        _strips(detail, trial, len(timeline.completed)),
+        _strips(detail, trial, ceil(round(segment.end_s, 6))),
         believed=not doubt,
     )
 

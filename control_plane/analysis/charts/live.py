@@ -77,7 +77,7 @@ def _figure(key: str, panel: Panel, x: Plot, table: Table) -> Figure:
 def _track(stream: LiveStream, measured_s: float) -> StreamTrack:
     return StreamTrack(
         name=stream.name,
-        track=[Segment(0.0, _full_seconds(stream.timeline, measured_s))],
+        track=[Segment(0.0, _full_seconds(stream.timeline, measured_s - stream.timeline.opens_s))],
         throughput_per_s=stream.throughput_per_s,
         times=stream.response_time_s,
         errors=stream.errors,
@@ -86,9 +86,9 @@ def _track(stream: LiveStream, measured_s: float) -> StreamTrack:
 
 def _full_seconds(timeline: Timeline, measured_s: float) -> Timeline:
     length = len(timeline.completed)
-    if measured_s:
+    if measured_s > 0:
         length = min(length, int(measured_s))
-    if length and measured_s and measured_s - length < LATE_S:
+    if length and measured_s > 0 and measured_s - length < LATE_S:
         silent = not timeline.completed[length - 1] and not timeline.errors[length - 1]
         length -= silent
     return Timeline(
@@ -98,6 +98,7 @@ def _full_seconds(timeline: Timeline, measured_s: float) -> Timeline:
         timeline.p95[:length],
         timeline.p99[:length],
         last_s=1.0,
+        opens_s=timeline.opens_s,
     )
 
 

@@ -148,7 +148,7 @@ def _strips(lane: Lane) -> list[Plot]:
     return [
         {
             "type": "heatmap",
-            "x": lane.segment.window.edges,
+            "x": [*range(len(lane.strips[0].values)), round(lane.segment.end_s, 3)],
             "y": list(range(len(lane.strips))),
             "z": [strip.loads for strip in lane.strips],
             "text": [[f"{strip.head}: {value}" for value in strip.values] for strip in lane.strips],
@@ -193,13 +193,14 @@ def _percentile_marks(lane: Lane) -> list[Mark]:
 
 def _table(lane: Lane) -> Table:
     timeline = lane.segment.timeline
+    late = int(timeline.opens_s)
     rows = tuple(
         (
             index,
             done,
             milliseconds(timeline.p50[index]),
             milliseconds(timeline.p99[index]),
-            *(strip.values[index] for strip in lane.strips),
+            *(strip.values[late + index] for strip in lane.strips),
         )
         for index, done in enumerate(timeline.completed)
     )

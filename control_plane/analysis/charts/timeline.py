@@ -44,13 +44,15 @@ def timeline_chart(detail: RunDetail, trial: int | None = None) -> Figure:
     """`trial` counts from 1; None lays all trials one after the other."""
     chosen = slice(None) if trial is None else slice(trial - 1, trial)
     streams = _streams(detail, chosen)
-    longest = max((one.track for one in streams), key=end_s, default=[])
+    tracks = [one.track for one in streams]
+    longest = max(tracks, key=end_s, default=[])
     gauges = detail.gauges[chosen]
     panels = [*_answers(streams), *_causes(detail, longest, gauges)]
     height = _height(panels)
-    x = window_axis(end_s(longest) or 1.0, begin_s(longest))
+    earliest = min(tracks, key=begin_s, default=[])
+    x = window_axis(end_s(longest) or 1.0, begin_s(earliest))
     drawn = stacked(panels, x, height)
-    _add_spans(drawn, longest, spans(longest, gauges, detail.run.causes))
+    _add_spans(drawn, earliest, spans(longest, gauges, detail.run.causes))
     title = _title(streams)
     return Figure(
         name="timeline",
@@ -150,7 +152,7 @@ def _add_spans(drawn: Plot, track: Sequence[Segment], found: Sequence[Span]) -> 
     top = layout["yaxis"]["domain"][1]
     fields, labels = warmup_fields(track, top)
     length_s = end_s(track) - begin_s(track)
-    edges = [_boundary(one.start_s - one.lead_s) for one in track[1:]]
+    edges = [_boundary(one.begin_s) for one in track[1:]]
     layout["shapes"] += [*fields, *edges, *bands(found, length_s, top)]
     for where in (layout, drawn["narrow"]):
         where["annotations"] += labels

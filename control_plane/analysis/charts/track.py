@@ -41,11 +41,17 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Segment:
-    """One trial whose window begins at `start_s` of the axis; its warm-up lies before that."""
+    """One stream of one trial. The first window of the trial begins at `start_s` of the axis, that
+    of the stream at `opens_s`; its warm-up lies before that.
+    """
 
     start_s: float
     timeline: Timeline
     slices: Slices | None = None
+
+    @property
+    def opens_s(self) -> float:
+        return self.start_s + self.timeline.opens_s
 
     @property
     def length_s(self) -> float:
@@ -54,7 +60,7 @@ class Segment:
 
     @property
     def end_s(self) -> float:
-        return self.start_s + self.length_s
+        return self.opens_s + self.length_s
 
     @property
     def lead_s(self) -> float:
@@ -63,9 +69,14 @@ class Segment:
         return warmup.length_s if warmup else 0.0
 
     @property
+    def begin_s(self) -> float:
+        """Where its warm-up begins; never after the first window of the trial."""
+        return min(self.opens_s - self.lead_s, self.start_s)
+
+    @property
     def window(self) -> Stretch:
         whole = len(self.timeline.completed)
-        edges = [round(self.start_s + index, 3) for index in range(whole)]
+        edges = [round(self.opens_s + index, 3) for index in range(whole)]
         return Stretch([*edges, round(self.end_s, 3)], self.timeline)
 
     @property
@@ -76,8 +87,8 @@ class Segment:
         if not warmup or not warmup.completed:
             return window
         whole = len(warmup.completed)
-        edges = [round(self.start_s - index, 3) for index in range(whole - 1, -1, -1)]
-        return (Stretch([round(self.start_s - self.lead_s, 3), *edges], warmup), *window)
+        edges = [round(self.opens_s - index, 3) for index in range(whole - 1, -1, -1)]
+        return (Stretch([round(self.opens_s - self.lead_s, 3), *edges], warmup), *window)
 
 
 def segments(timelines: Iterable[Timeline], slices: Sequence[Slices] = ()) -> list[Segment]:
@@ -88,14 +99,14 @@ def segments(timelines: Iterable[Timeline], slices: Sequence[Slices] = ()) -> li
 
 
 def starts(streams: Sequence[Sequence[Timeline]]) -> list[float]:
-    """Where on the axis the window of each trial begins, the same for all streams."""
+    """Where on the axis the first window of each trial begins, the same for all streams."""
     found: list[float] = []
     after = 0.0
     for trial in range(max(map(len, streams), default=0)):
         lines = [Segment(0.0, lines[trial]) for lines in streams if len(lines) > trial]
-        begin = after + max(one.lead_s for one in lines) if found else 0.0
+        begin = after - min(one.begin_s for one in lines) if found else 0.0
         found.append(begin)
-        after = begin + max(one.length_s for one in lines)
+        after = begin + max(one.end_s for one in lines)
     return found
 
 
@@ -111,7 +122,7 @@ def placed(
 
 def begin_s(track: Sequence[Segment]) -> float:
     """Where the axis begins: below 0 by the warm-up of the first trial."""
-    return -track[0].lead_s if track else 0.0
+    return track[0].begin_s if track else 0.0
 
 
 def end_s(track: Sequence[Segment]) -> float:

@@ -19,7 +19,7 @@ def trend_lines(track: Sequence[Segment], drifts: Sequence[float | None]) -> lis
     """One for each trial whose `drifts`, shares of its median over its window, pass the limit."""
     return [
         line(
-            [segment.start_s, segment.end_s],
+            [segment.opens_s, segment.end_s],
             _ends(segment, drift),
             COLOUR,
             2.0,

@@ -11,13 +11,13 @@ NAMED_FROM = 0.06
 
 def warmup_fields(track: Sequence[Segment], top: float) -> tuple[list[Plot], list[Plot]]:
     """Grey fields up to `top` of the figure, and the name of the first in it."""
-    known = [one for one in track if one.lead_s]
+    known = [one for one in track if one.begin_s < one.start_s]
     fields = [
         {
             "type": "rect",
             "xref": "x",
             "yref": "paper",
-            "x0": round(one.start_s - one.lead_s, 3),
+            "x0": round(one.begin_s, 3),
             "x1": one.start_s,
             "y0": 0,
             "y1": top,
@@ -28,13 +28,13 @@ def warmup_fields(track: Sequence[Segment], top: float) -> tuple[list[Plot], lis
         for one in known
     ]
     length_s = end_s(track) - begin_s(track)
-    named = [one for one in known[:1] if one.lead_s >= NAMED_FROM * length_s]
+    named = [one for one in known[:1] if one.start_s - one.begin_s >= NAMED_FROM * length_s]
     labels = [
         end_label(
             "warm-up",
             "$ink-2",
             y=top,
-            x=round(one.start_s - one.lead_s, 3),
+            x=round(one.begin_s, 3),
             xref="x",
             yref="paper",
             xshift=4,

@@ -9,6 +9,7 @@ from control_plane.analysis.charts.track import (
     end_s,
     mean,
     percentile,
+    placed,
     segments,
     starts,
     stepped,
@@ -70,6 +71,23 @@ def test_the_streams_of_a_trial_begin_together():
     short, long = timeline(1), timeline(1, 2, 3)
     assert starts([[short, short, short], [long, long]]) == [0, 3, 6]
     assert starts([]) == []
+
+
+def test_a_window_that_opens_later_stands_later_on_the_axis():
+    late = replace(warmed(3, length_s=1.0), opens_s=0.5)
+    both = [[timeline(1, 2), timeline(1, 2)], [late, late]]
+    assert starts(both) == [0, 3.0]
+    (found, second) = placed(both[1], (), starts(both))
+    assert (found.begin_s, found.opens_s, found.end_s) == (-0.5, 0.5, 2.5)
+    assert found.window.edges == [0.5, 1.5, 2.5]
+    assert (second.start_s, second.opens_s) == (3.0, 3.5)
+
+
+def test_a_trial_begins_with_its_first_window():
+    """Even where the warm-up of this stream began after it."""
+    late = replace(warmed(3, length_s=1.0), opens_s=5.0)
+    (found,) = segments([late])
+    assert (found.begin_s, found.stretches[0].edges) == (0.0, [4.0, 5.0])
 
 
 @pytest.mark.parametrize(("values", "expected"), [([], None), ([None], None), ([1, None, 3], 2)])
