@@ -56,6 +56,12 @@ GATES: dict[str, Gate] = {
     "client_cpu": Gate(
         "Client CPU", share, f"< {percent(BUSY_SHARE)} of one core", "the client was at its limit"
     ),
+    "client_exhausted": Gate(
+        "Requests the client could not send",
+        count,
+        "0",
+        "the client had no ports or files left",
+    ),
     "not_sent": Gate(
         "Sent of those intended",
         share,

@@ -11,6 +11,18 @@ from control_plane.domain.units import count, figures, seconds, share
 SENT_SUSPECT, SENT_INVALID = 0.99, 0.95
 LATE_S, LATE_SHARE = 0.001, 0.1
 
+OWN_LIMITS = {
+    "no_local_port": (
+        "this machine had no local port left",
+        "Reuse connections, or send fewer requests.",
+    ),
+    "no_files": (
+        "the load worker could open no more files",
+        "Lower the concurrency, or raise `ulimit -n`.",
+    ),
+}
+"""Error classes of the client itself: what it lacked, and what to do."""
+
 Case = tuple[Trial, Stream, Summary]
 
 
@@ -38,6 +50,22 @@ def not_sent(trials: Sequence[Trial], spec: Spec) -> Reason | None:
         "answers came too slowly. Lower the rate, or allow more in flight."
     )
     return Reason("not_sent", level, text, value, limit)
+
+
+def client_exhausted(trials: Sequence[Trial]) -> Reason | None:
+    """Silent unless this machine had no port or file left for a request; the worst stream."""
+    cases = [(trial, one) for trial in trials for one in trial.streams if _kept_here(one)]
+    if not cases:
+        return None
+    trial, worst = max(cases, key=lambda case: _kept_here(case[1]))
+    found = _kept_here(worst)
+    kind = max(OWN_LIMITS, key=lambda name: worst.errors.get(name, 0))
+    lacked, remedy = OWN_LIMITS[kind]
+    text = (
+        f"{count(found)} of {count(worst.requests)} requests could not be sent"
+        f"{where(trial, trials)}: {lacked}. The client was at its limit, not the target. {remedy}"
+    )
+    return Reason("client_exhausted", "suspect", text, found, 0)
 
 
 def late_send(trials: Sequence[Trial], spec: Spec) -> Reason | None:
@@ -91,7 +119,7 @@ def _pooled(trials: Sequence[Trial], spec: Spec) -> Iterator[Case]:
     for trial, stream, summary in _cases(trials, spec):
         known = {stream.name} <= trial.client.in_flight.keys() & trial.client.connections.keys()
         kept = spec.client.reuse_connections and not isinstance(stream.load, Burst)
-        if known and kept and not summary.errors.keys() & {"refused", "no_local_port", "no_files"}:
+        if known and kept and not summary.errors.keys() & {"refused", *OWN_LIMITS}:
             yield trial, stream, summary
 
 
@@ -109,6 +137,11 @@ def _needed(case: Case) -> int:
 
 def _open_connections(case: Case) -> int:
     return case[0].client.connections[case[2].name]
+
+
+def _kept_here(stream: Summary) -> int:
+    """Requests that never left this machine."""
+    return sum(stream.errors.get(kind, 0) for kind in OWN_LIMITS)
 
 
 def _sent_share(stream: Summary) -> float:

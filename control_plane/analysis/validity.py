@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from control_plane.analysis.gate_words import Level, percent, where
-from control_plane.analysis.sending import late_send, not_sent, pool
+from control_plane.analysis.sending import client_exhausted, late_send, not_sent, pool
 from control_plane.analysis.steadiness import not_steady
 from control_plane.analysis.summary import error_kinds, mean_with_waiting_s
 from control_plane.domain.responder import faces_responder
@@ -31,6 +31,7 @@ def judge(trials: Sequence[Trial], merged: Sequence[Summary], spec: Spec) -> Val
         completed(trials),
         errors(trials),
         None if faces_responder(spec) else client_cpu(trials),
+        client_exhausted(trials),
         not_sent(trials, spec),
         late_send(trials, spec),
         pool(trials, spec),

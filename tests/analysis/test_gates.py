@@ -30,7 +30,7 @@ def test_nothing_judged_no_rows():
 
 
 def test_every_gate_that_can_fire_is_described():
-    empty = summary(completed=0, error_share=1.0, errors={"reset": 5})
+    empty = summary(completed=0, error_share=1.0, errors={"reset": 5, "no_files": 1})
     one = trial(empty, busiest_cpu_share=1.0, restarts=1, little_ratio={"items": 2}, other_cpu=1.0)
     one = replace(one, target=replace(one.target, delayed_ack_s=0.044))
     waiting = summary(

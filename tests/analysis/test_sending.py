@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from control_plane.analysis.sending import late_send, not_sent, pool
+from control_plane.analysis.sending import client_exhausted, late_send, not_sent, pool
 from control_plane.domain.loads import Burst, Closed, Open, Periodic
 from control_plane.domain.result import Reason, SendLag
 from control_plane.domain.spec import Client
@@ -19,6 +19,28 @@ def said(reason: Reason | None) -> str:
 
 def sending(sent: int, of: int):
     return summary(intended=of, sent=sent, not_sent=of - sent)
+
+
+@pytest.mark.parametrize(
+    ("failed", "text"),
+    [
+        (
+            {"no_local_port": 3},
+            "3 of 1,500 requests could not be sent: this machine had no local port left. The "
+            "client was at its limit, not the target. Reuse connections, or send fewer requests.",
+        ),
+        (
+            {"no_local_port": 1, "no_files": 4, "reset": 9},
+            "5 of 1,500 requests could not be sent: the load worker could open no more files. The "
+            "client was at its limit, not the target. Lower the concurrency, or raise `ulimit -n`.",
+        ),
+        ({"refused": 9, "timeout": 1}, None),
+        ({}, None),
+    ],
+)
+def test_client_exhausted(failed, text):
+    found = client_exhausted([trial(summary(errors=failed))])
+    assert (found and (found.level, said(found))) == (text and ("suspect", text))
 
 
 @pytest.mark.parametrize(

@@ -52,16 +52,19 @@ def _threaded(evidence: Evidence) -> bool:
 
 
 def client_limited(evidence: Evidence) -> Finding | None:
-    """As the gate of the same measure judged it."""
-    judged = [one for one in evidence.validity.judged if one.gate == "client_cpu"]
-    if not judged or judged[0].value is None:
+    """As the gates of the client judged it: its processor, and its ports and files."""
+    judged = {one.gate: one for one in evidence.validity.judged}
+    cpu, exhausted = judged.get("client_cpu"), judged.get("client_exhausted")
+    if exhausted is None and (cpu is None or cpu.value is None):
         return None
     facts: dict[str, float | str | None] = {
-        "cpu_share": judged[0].value,
+        "cpu_share": cpu.value if cpu else None,
         "limit": BUSY_SHARE,
         "strategy": evidence.spec.client.strategy,
+        "unsent": exhausted.value if exhausted else None,
     }
-    return Finding("client_limited", judged[0].level != "ok", facts)
+    busy = cpu is not None and cpu.level != "ok"
+    return Finding("client_limited", busy or exhausted is not None, facts)
 
 
 def _used(trial: Trial, gauges: Gauges, evidence: Evidence) -> float | None:

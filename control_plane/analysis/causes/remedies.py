@@ -109,6 +109,9 @@ def _started(spec: Spec, target: Target, found: set[str]) -> Iterator[Remedy]:
 
 
 def _client(spec: Spec) -> Iterator[Remedy]:
+    if not spec.client.reuse_connections:
+        reusing = replace(spec, client=replace(spec.client, reuse_connections=True))
+        yield Remedy("reuse", "reused connections", reusing)
     lighter = LIGHTER_CLIENT.get(spec.client.strategy)
     if lighter in STRATEGIES:
         changed = replace(spec, client=replace(spec.client, strategy=lighter))

@@ -180,11 +180,19 @@ def _most_collected(facts: Facts) -> str:
 
 
 def _client(facts: Facts) -> str:
+    if facts.get("unsent"):
+        return f"the client had no ports or files left for {_count(facts, 'unsent')} requests"
     return f"the client used {_share(facts, 'cpu_share')} of one core"
 
 
+def _client_in_short(facts: Facts) -> str:
+    unsent = f"{_count(facts, 'unsent')} unsent"
+    return unsent if facts.get("unsent") else _share(facts, "cpu_share")
+
+
 def _asked_less(facts: Facts) -> str:
-    limited = _number(facts, "cpu_share") >= _number(facts, "limit")
+    busy = _number(facts, "cpu_share") >= _number(facts, "limit")
+    limited = busy or bool(facts.get("unsent"))
     return "it may not have asked for all that the target could give" if limited else ""
 
 
@@ -246,7 +254,7 @@ CAUSES: dict[str, Words] = {
     "client_limited": Words(
         "Client at its limit",
         "client limited",
-        lambda facts: _share(facts, "cpu_share"),
+        _client_in_short,
         _client,
         _client,
         _asked_less,

@@ -206,6 +206,19 @@ def test_client_limited(level, share, text):
     assert client_limited(evidence(validity=Validity(None))) is None
 
 
+def test_a_client_without_ports_is_limited():
+    reasons = (
+        Reason("client_cpu", "ok", "", 0.12, 0.85),
+        Reason("client_exhausted", "suspect", "", 1_200, 0),
+    )
+    finding = client_limited(evidence(validity=Validity(None, (), reasons)))
+    assert (known(finding).found, said(finding)) == (
+        True,
+        "The client had no ports or files left for 1,200 requests; it may not have asked for all "
+        "that the target could give.",
+    )
+
+
 @pytest.mark.parametrize(
     ("unserved", "completed", "found"),
     [(75, 320, True), (75, 50, True), (75, 49, None), (1, 198, True), (1, 197, None),
