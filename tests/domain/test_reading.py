@@ -58,7 +58,7 @@ def test_the_kinds_of_load_and_target_are_told_apart():
         ("tags", "demo"),
         ("client.strategy", "turbo"),
         ("client.session", "global"),
-        ("client.processes", 2),
+        ("client.processes", 0),
         ("target.server", "nginx"),
         ("target.loop", "trio"),
         ("cores", "all"),
