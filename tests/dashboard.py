@@ -93,6 +93,11 @@ def instance_of(db: Path) -> str:
     return str(marker)
 
 
+def whole(db: Path) -> bool:
+    with contextlib.closing(sqlite3.connect(db)) as connection:
+        return bool(connection.execute("pragma integrity_check").fetchone() == ("ok",))
+
+
 def marked(instance: str) -> list[int]:
     """The live processes that carry the marker."""
     needle = f"LOOPLAB_INSTANCE={instance}.".encode()

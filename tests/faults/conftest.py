@@ -1,14 +1,12 @@
 """What must hold after each fault."""
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.dashboard import instance_of, marked, until
+from tests.dashboard import instance_of, marked, until, whole
 
 
 @pytest.fixture
@@ -19,5 +17,4 @@ def clean_after(tmp_path: Path) -> Iterator[Path]:
     instance = instance_of(db)
     until(lambda: not marked(instance), f"no process with the marker {instance}", 1.0)
     assert not [child for child in psutil.Process().children() if child.status() == "zombie"]
-    with closing(sqlite3.connect(db)) as connection:
-        assert connection.execute("pragma integrity_check").fetchone() == ("ok",)
+    assert whole(db)

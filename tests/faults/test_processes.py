@@ -21,7 +21,23 @@ from tests.dashboard import (
     long_spec,
     marked,
     until,
+    whole,
 )
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    with dashboard(tmp_path_factory.mktemp("processes")) as looplab:
+        yield looplab
+
+
+@pytest.fixture
+def looplab(started: Dashboard) -> Iterator[Dashboard]:
+    """Shared by the tests that leave it alive: after each, nothing runs and its file is whole."""
+    yield started
+    gone_within_a_second(started.instance)
+    until(lambda: not psutil.Process(started.process.pid).children(), "all are reaped", 1.0)
+    assert whole(started.db)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -61,17 +77,16 @@ def open_answers(looplab: Dashboard, count: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("victim", ["guard", "server", "client"])
-def test_kill_a_part_of_a_run(clean_after: Path, victim: str) -> None:
-    with dashboard(clean_after) as looplab:
-        run_id = looplab.submit(long_spec())
-        looplab.until_state(run_id, {"running"})
-        one_of(looplab, victim).kill()
-        run = looplab.until_state(run_id, {"failed", "finished"}, 10)
-        expected = "client died" if victim == "client" else "target died"
-        assert run["state"] == "failed"
-        assert expected in run["reason"]
-        looplab.finished(looplab.submit(items_spec()))
-        until(lambda: not marked(looplab.instance), "nothing of the run is left", 2.0)
+def test_kill_a_part_of_a_run(looplab: Dashboard, victim: str) -> None:
+    run_id = looplab.submit(long_spec())
+    looplab.until_state(run_id, {"running"})
+    one_of(looplab, victim).kill()
+    run = looplab.until_state(run_id, {"failed", "finished"}, 10)
+    expected = "client died" if victim == "client" else "target died"
+    assert run["state"] == "failed"
+    assert expected in run["reason"]
+    looplab.finished(looplab.submit(items_spec()))
+    until(lambda: not marked(looplab.instance), "nothing of the run is left", 2.0)
 
 
 def one_of(looplab: Dashboard, role: str) -> psutil.Process:
@@ -89,49 +104,45 @@ def one_of(looplab: Dashboard, role: str) -> psutil.Process:
     return matching[0]
 
 
-def test_a_stopped_target_does_not_hold_the_run(clean_after: Path) -> None:
-    with dashboard(clean_after) as looplab:
-        spec = items_spec(timeout_s=0.5)
-        spec["workload"]["streams"][0]["stop"] = {"requests": 10_000_000}
-        run_id = looplab.submit(spec)
-        looplab.until_state(run_id, {"running"})
-        one_of(looplab, "server").send_signal(signal.SIGSTOP)
-        run = looplab.until_state(run_id, {"failed"}, 15)
-        assert "stopped answering" in run["reason"]
+def test_a_stopped_target_does_not_hold_the_run(looplab: Dashboard) -> None:
+    spec = items_spec(timeout_s=0.5)
+    spec["workload"]["streams"][0]["stop"] = {"requests": 10_000_000}
+    run_id = looplab.submit(spec)
+    looplab.until_state(run_id, {"running"})
+    one_of(looplab, "server").send_signal(signal.SIGSTOP)
+    run = looplab.until_state(run_id, {"failed"}, 15)
+    assert "stopped answering" in run["reason"]
 
 
-def test_a_target_that_exits_fails_the_run(clean_after: Path) -> None:
-    with dashboard(clean_after) as looplab:
-        run_id = looplab.submit(long_spec())
-        looplab.until_state(run_id, {"running"})
-        one_of(looplab, "server").send_signal(signal.SIGTERM)
-        run = looplab.until_state(run_id, {"failed"}, 10)
-        assert "target" in run["reason"]
+def test_a_target_that_exits_fails_the_run(looplab: Dashboard) -> None:
+    run_id = looplab.submit(long_spec())
+    looplab.until_state(run_id, {"running"})
+    one_of(looplab, "server").send_signal(signal.SIGTERM)
+    run = looplab.until_state(run_id, {"failed"}, 10)
+    assert "target" in run["reason"]
 
 
 @pytest.mark.parametrize("state", ["starting", "warming", "running"])
-def test_cancel_within_two_seconds(clean_after: Path, state: str) -> None:
-    with dashboard(clean_after) as looplab:
-        run_id = looplab.submit(long_spec(warmup_s=30 if state == "warming" else 0))
-        looplab.until_state(run_id, {state})
-        begun = time.monotonic()
-        run = looplab.post(f"/api/runs/{run_id}/cancel").json()
-        assert run["state"] == "cancelled"
-        assert time.monotonic() - begun <= 2
-        assert marked(looplab.instance) == []
+def test_cancel_within_two_seconds(looplab: Dashboard, state: str) -> None:
+    run_id = looplab.submit(long_spec(warmup_s=30 if state == "warming" else 0))
+    looplab.until_state(run_id, {state})
+    begun = time.monotonic()
+    run = looplab.post(f"/api/runs/{run_id}/cancel").json()
+    assert run["state"] == "cancelled"
+    assert time.monotonic() - begun <= 2
+    assert marked(looplab.instance) == []
 
 
-def test_a_control_plane_that_slept_goes_on(clean_after: Path) -> None:
-    with dashboard(clean_after) as looplab:
-        spec = items_spec()
-        spec["workload"]["streams"][0]["stop"] = {"duration_s": 1.5}
-        run_id = looplab.submit(spec)
-        looplab.until_state(run_id, {"running"})
-        process = psutil.Process(looplab.process.pid)
-        process.suspend()
-        until(lambda: not any(is_client(one) for one in process.children()), "client is done", 15)
-        process.resume()
-        looplab.until_state(run_id, {"finished", "failed"}, 20)
+def test_a_control_plane_that_slept_goes_on(looplab: Dashboard) -> None:
+    spec = items_spec()
+    spec["workload"]["streams"][0]["stop"] = {"duration_s": 1.5}
+    run_id = looplab.submit(spec)
+    looplab.until_state(run_id, {"running"})
+    process = psutil.Process(looplab.process.pid)
+    process.suspend()
+    until(lambda: not any(is_client(one) for one in process.children()), "client is done", 15)
+    process.resume()
+    looplab.until_state(run_id, {"finished", "failed"}, 20)
 
 
 def is_client(process: psutil.Process) -> bool:
@@ -142,12 +153,11 @@ def is_client(process: psutil.Process) -> bool:
         return False
 
 
-def test_a_failed_start_shows_the_reason(clean_after: Path) -> None:
+def test_a_failed_start_shows_the_reason(looplab: Dashboard) -> None:
     """The bundled application cannot start when its threads cannot be read."""
-    with dashboard(clean_after) as looplab:
-        dead = f"http://127.0.0.1:{unused_port()}"
-        run = looplab.until_state(looplab.submit(items_spec(target={"url": dead})), {"failed"}, 30)
-        assert dead.removeprefix("http://") in run["reason"]
+    dead = f"http://127.0.0.1:{unused_port()}"
+    run = looplab.until_state(looplab.submit(items_spec(target={"url": dead})), {"failed"}, 30)
+    assert dead.removeprefix("http://") in run["reason"]
 
 
 def unused_port() -> int:
@@ -156,13 +166,12 @@ def unused_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def test_the_second_start_on_one_file_names_the_first(clean_after: Path) -> None:
-    with dashboard(clean_after) as looplab:
-        second = start_again(clean_after)
-        assert second.returncode == 3
-        assert str(looplab.process.pid) in second.stderr
-        assert looplab.url in second.stderr
-        assert second.stderr.count("\n") == 1
+def test_the_second_start_on_one_file_names_the_first(looplab: Dashboard) -> None:
+    second = start_again(looplab.db.parent)
+    assert second.returncode == 3
+    assert str(looplab.process.pid) in second.stderr
+    assert looplab.url in second.stderr
+    assert second.stderr.count("\n") == 1
 
 
 def start_again(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -171,11 +180,10 @@ def start_again(folder: Path, *arguments: str) -> subprocess.CompletedProcess[st
 
 
 def test_a_taken_port_names_its_owner(
-    clean_after: Path, tmp_path_factory: pytest.TempPathFactory
+    looplab: Dashboard, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    with dashboard(clean_after) as looplab:
-        port = looplab.url.rpartition(":")[2]
-        other = start_again(tmp_path_factory.mktemp("other"), "--port", port)
-        assert other.returncode == 2
-        assert looplab.url in other.stderr
-        assert other.stderr.count("\n") == 1
+    port = looplab.url.rpartition(":")[2]
+    other = start_again(tmp_path_factory.mktemp("other"), "--port", port)
+    assert other.returncode == 2
+    assert looplab.url in other.stderr
+    assert other.stderr.count("\n") == 1
