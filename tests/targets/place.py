@@ -1,10 +1,13 @@
 """Real targets for tests: small applications under uvicorn, and what they leave behind."""
 
 import contextlib
+import os
 import secrets
+import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +66,18 @@ class Site:
         return [pid for pid in tree.pids() if mark in environment_of(pid)]
 
     def left_behind(self) -> list[str]:
-        files = [str(path) for path in self.state_dir.rglob("*") if path.name != "targets"]
+        found = (Path(at, name) for at, *names in os.walk(self.state_dir) for name in chain(*names))
+        files = [str(path) for path in found if path.name != "targets"]
         return [f"{tree.command_name(pid)} {pid}" for pid in self.marked()] + files
 
     def assert_gone(self, within_s: float = GONE_S) -> None:
         until(lambda: not self.left_behind(), lambda: f"left: {self.left_behind()}", within_s)
+
+
+def kill(pid: int) -> None:
+    """Of a process that the death of another may have ended already."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def environment_of(pid: int) -> list[bytes]:

@@ -19,7 +19,7 @@ from control_plane.domain.spec import Target
 from control_plane.targets import listeners, tree
 from control_plane.targets.guard import LOG_BYTES
 from control_plane.targets.inside.looplab_probe.layout import STACKS_SUFFIX
-from tests.targets.place import GONE_S, Site, ask, listening, until
+from tests.targets.place import GONE_S, Site, ask, kill, listening, until
 
 ROOT = Path(__file__).parents[2]
 TWO_WORKERS = replace(Target(), workers=2)
@@ -131,7 +131,7 @@ async def test_the_death_of_guard_or_master_ends_all(
             "worker": ask(started.url, "/pid"),
         }
         for victim in victims:
-            os.kill(pids[victim], signal.SIGKILL)
+            kill(pids[victim])
         assert await started.ended() == "target died, signal 9"
         assert started.failure() == "target died, signal 9"
         site.assert_gone()
