@@ -1,10 +1,16 @@
-"""One question to a target that runs, bounded in size and time."""
+"""Questions to a target that runs, bounded in size and time."""
+
+from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from control_plane.domain.errors import TargetFailed
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
 
 MOST_BYTES = 4_000_000
 WITHIN_S = 10.0
@@ -21,24 +27,35 @@ async def ask(url: str, path: str) -> Answer:
 
     Raises TargetFailed when nothing whole came in time, or more than we take.
     """
+    try:
+        async with asyncio.timeout(WITHIN_S), asking() as session:
+            return await answered(session, url, path)
+    except TimeoutError:
+        raise TargetFailed(f"No whole answer to GET {path} within {WITHIN_S:g} s.") from None
+
+
+def asking() -> ClientSession:
+    """Keeps its connections open between questions."""
     # Only here, because it would take a fifth of a second of every start.
     import aiohttp
 
-    session = aiohttp.ClientSession(
+    return aiohttp.ClientSession(
         trust_env=False,
         auto_decompress=False,
         headers={"Accept-Encoding": "identity", "User-Agent": "looplab"},
         connector=aiohttp.TCPConnector(ssl=False),
     )
+
+
+async def answered(session: ClientSession, url: str, path: str) -> Answer:
+    """As `ask`, but for the time, which the caller bounds."""
+    import aiohttp
+
     try:
-        async with (
-            asyncio.timeout(WITHIN_S),
-            session,
-            session.get(f"{url}{path}", allow_redirects=False) as response,
-        ):
+        async with session.get(f"{url}{path}", allow_redirects=False) as response:
             return Answer(response.status, await _bounded(response.content.iter_any(), path))
     except TimeoutError:
-        raise TargetFailed(f"No whole answer to GET {path} within {WITHIN_S:g} s.") from None
+        raise
     except (aiohttp.ClientError, OSError, ValueError) as error:
         told = str(error)[:100] or type(error).__name__
         raise TargetFailed(f"No answer to GET {path}: {told}.") from None

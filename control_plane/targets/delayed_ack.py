@@ -8,8 +8,10 @@ TCP itself, so workers that inherit one, as those of `uvicorn --workers` do, hav
 
 import asyncio
 import time
-from http.client import HTTPConnection, HTTPException
 from statistics import median
+
+from control_plane.domain.errors import TargetFailed
+from control_plane.targets.answer import answered, asking
 
 REQUESTS = 20
 FEWEST = 6
@@ -19,33 +21,25 @@ LONGEST_S = 2.0
 """What the whole check may take; a ready path that is slow itself is asked less often."""
 
 
-async def delayed_ack_s(host: str, port: int, path: str) -> float | None:
+async def delayed_ack_s(url: str, path: str) -> float | None:
     """How much longer requests 2 to 20 on one connection take than the first, at the median.
 
     None when the server does not answer so many in time.
     """
-    return await asyncio.to_thread(_measured, host, port, path)
-
-
-def _measured(host: str, port: int, path: str) -> float | None:
-    connection = HTTPConnection(host, port, timeout=LONGEST_S)
-    deadline = time.monotonic() + LONGEST_S
     times: list[float] = []
     try:
-        while len(times) < REQUESTS and time.monotonic() < deadline and not _clear(times):
-            times.append(_asked(connection, path))
-    except (OSError, HTTPException):
+        async with asyncio.timeout(LONGEST_S), asking() as other, asking() as session:
+            # What only the very first question of a process costs shall not count for the server.
+            await answered(other, url, path)
+            while len(times) < REQUESTS and not _clear(times):
+                began = time.perf_counter()
+                await answered(session, url, path)
+                times.append(time.perf_counter() - began)
+    except TargetFailed:
         return None
-    finally:
-        connection.close()
+    except TimeoutError:
+        pass
     return slower_by(times)
-
-
-def _asked(connection: HTTPConnection, path: str) -> float:
-    began = time.perf_counter()
-    connection.request("GET", path, headers={"Accept-Encoding": "identity"})
-    connection.getresponse().read()
-    return time.perf_counter() - began
 
 
 def _clear(times: list[float]) -> bool:

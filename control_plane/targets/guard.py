@@ -13,6 +13,7 @@ import ctypes
 import os
 import resource
 import select
+import stat
 import sys
 import time
 
@@ -22,6 +23,7 @@ TICK_S = 0.5
 LOG_BYTES = 1_000_000
 INSIDE_FOLDER, STACKS_SUFFIX = "inside", ".stacks"
 """Where in the target's folder its workers write what is seen inside of them."""
+WRITE_FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 OPEN_FILES = 65_536
 
 _SET_PARENT_DEATH_SIGNAL = 1
@@ -138,8 +140,8 @@ def children() -> list[int]:
 
 def _parent(pid: int) -> str:
     try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
-            return stat.read().rpartition(")")[2].split()[1]
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as told:
+            return told.read().rpartition(")")[2].split()[1]
     except OSError:
         return ""
 
@@ -180,13 +182,24 @@ def bound(descriptor: int) -> None:
 def bound_stacks(folder: str) -> None:
     """Those of an event loop that stands still for hours, whether or not they are read."""
     try:
-        for name in os.listdir(folder):
-            if name.endswith(STACKS_SUFFIX):
-                descriptor = os.open(os.path.join(folder, name), os.O_WRONLY)
-                bound(descriptor)
-                os.close(descriptor)
-    except FileNotFoundError:
+        names = [name for name in os.listdir(folder) if name.endswith(STACKS_SUFFIX)]
+    except OSError:
         return
+    for name in names:
+        _bound_file(os.path.join(folder, name))
+
+
+def _bound_file(path: str) -> None:
+    """Nothing but a regular file, whatever the target has put there."""
+    try:
+        descriptor = os.open(path, WRITE_FLAGS)
+    except OSError:
+        return
+    try:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            bound(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def tell_outcome(server: int) -> None:

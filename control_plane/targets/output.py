@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import threading
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
@@ -14,6 +15,7 @@ class Output:
     """A file in memory that only grows at its end; `descriptor` is for the server to write to.
 
     No pipe stands between server and control plane, so a server never waits for a slow reader.
+    `lines` may be used from any thread.
     """
 
     def __init__(self, lines: int, secrets: Mapping[str, str] | None = None) -> None:
@@ -23,6 +25,7 @@ class Output:
         fcntl.fcntl(self.descriptor, fcntl.F_SETFL, os.O_APPEND)
         self._most = lines
         self._closed: tuple[str, ...] | None = None
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -37,12 +40,14 @@ class Output:
 
     def lines(self) -> tuple[str, ...]:
         """The newest lines, oldest first; one longer than 500 characters is cut."""
-        return self._read() if self._closed is None else self._closed
+        with self._lock:
+            return self._read() if self._closed is None else self._closed
 
     def close(self) -> None:
-        if self._closed is None:
-            self._closed = self._read()
-            os.close(self.descriptor)
+        with self._lock:
+            if self._closed is None:
+                self._closed = self._read()
+                os.close(self.descriptor)
 
     def _read(self) -> tuple[str, ...]:
         size = os.fstat(self.descriptor).st_size

@@ -89,7 +89,7 @@ class StartedTarget:
         return f"http://{self.host}:{self.port}"
 
     async def check(self) -> None:
-        self.delayed_ack_s = await delayed_ack_s(self.host, self.port, self.ready_path)
+        self.delayed_ack_s = await delayed_ack_s(self.url, self.ready_path)
 
     def pids(self) -> list[int]:
         found = self.server.pids()

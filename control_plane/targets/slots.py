@@ -73,7 +73,8 @@ class Slots:
     def take(self, beat: Beat) -> None:
         before, self.last = self.last, beat
         if beat.at_ns >= self.opened_ns:
-            self._overdue(beat.at_ns - beat.lag_ns, beat.at_ns, before or beat)
+            due_ns = max(beat.at_ns - beat.lag_ns, before.at_ns if before else self.opened_ns)
+            self._overdue(due_ns, beat.at_ns, before or beat)
             slot = self._slot(self._index(beat.at_ns), beat)
             slot.add(beat, before)
             slot.count(beat.in_flight, max(0, beat.completed - self._counted))
@@ -122,9 +123,10 @@ class Slots:
         return (at_ns - self.opened_ns) // self.interval_ns
 
     def _slot(self, index: int, last: Beat) -> _Slot:
-        """Those between the newest and this one are made with it."""
+        """Those between the newest and this one are made with it; none before the first."""
         if not self._slots:
             self._first = index
+        index = max(index, self._first)
         while len(self._slots) <= index - self._first:
             newest = self._slots[-1] if self._slots else None
             made = _Slot(newest.last, newest.in_flight) if newest else _Slot(last, last.in_flight)

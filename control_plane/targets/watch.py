@@ -4,6 +4,7 @@ Processes are seen from outside; the target's workers also from inside, where th
 """
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -57,7 +58,8 @@ class _Series:
 class Watch:
     """Lives in the control plane's event loop; samples from `open_window` to `hold`.
 
-    Without it sampling stops by itself once no load worker is left.
+    Without it sampling stops by itself once no load worker is left. `gauges_so_far` may be used from
+    any thread: it is made once for each sample, between samples.
     """
 
     def __init__(
@@ -78,8 +80,16 @@ class Watch:
         self._all_s: float | None = None
         self._held = False
         self._timer: asyncio.TimerHandle | None = None
+        self._sampling = threading.Lock()
+        self._seen: Gauges | None = None
 
     def open_window(self) -> None:
+        with self._sampling:
+            self._open()
+        self._sample()
+        self._set_timer()
+
+    def _open(self) -> None:
         self._machine_s = machine_cpu_s()
         self._opened_s = self._sampled_s = time.monotonic()
         if self._inside:
@@ -87,8 +97,6 @@ class Watch:
         for pid, role in self._watched().items():
             used_s = cpu_s(pid) or 0.0
             self._series[pid] = _Series(pid, role, used_s, used_s)
-        self._sample()
-        self._set_timer()
 
     def hold(self) -> None:
         """The window is over: what comes after it is not watched."""
@@ -123,9 +131,14 @@ class Watch:
         )
 
     def gauges_so_far(self) -> Gauges:
+        with self._sampling:
+            self._seen = self._seen or self._gauges()
+            return self._seen
+
+    def _gauges(self) -> Gauges:
         processes = (
             GaugeSeries(one.pid, one.role, tuple(one.cpu_share), tuple(one.memory_bytes))
-            for one in list(self._series.values())
+            for one in self._series.values()
         )
         outside = Gauges(INTERVAL_S, tuple(processes))
         if self._reader is None:
@@ -149,6 +162,11 @@ class Watch:
             self._set_timer()
 
     def _sample(self) -> None:
+        with self._sampling:
+            self._seen = None
+            self._look()
+
+    def _look(self) -> None:
         now_s = time.monotonic()
         elapsed_s = max(now_s - self._sampled_s, 1e-6)
         slots = round((now_s - self._opened_s) / INTERVAL_S) - self._slots

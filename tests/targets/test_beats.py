@@ -1,15 +1,23 @@
 """What one side writes the other reads, and nonsense is nothing."""
 
+import json
 import os
+import random
+from array import array
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from control_plane.targets.beats import CLOCK_SLACK_NS, BeatFile
-from control_plane.targets.inside.looplab_probe.layout import FILE_BYTES, RING
+from control_plane.targets.inside.looplab_probe.layout import (
+    FILE_BYTES,
+    RING,
+    VERSION,
+)
 from control_plane.targets.inside.looplab_probe.ledger import Ledger
 from control_plane.targets.probe_reader import Inside, ProbeReader
-from tests.targets.test_slots import MS, OPENED, beat
+from tests.targets.test_slots import HALF_S, MS, OPENED, beat
 
 
 def test_each_beat_is_read_once_and_the_end_is_told(tmp_path: Path) -> None:
@@ -62,3 +70,22 @@ def test_what_a_target_leaves_in_the_folder_is_survived(tmp_path: Path) -> None:
     reader.look(OPENED + 20 * MS)
     assert [one.pid for one in reader.workers(1)] == [os.getpid()]
     assert reader.stalls() == ()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_rubbish_in_a_file_disturbs_no_reader(tmp_path: Path, seed: int) -> None:
+    """Cells of any size, small ones often, so that many look like beats."""
+    chance = random.Random(seed)
+    reader = ProbeReader(Inside(tmp_path, tmp_path), OPENED, HALF_S)
+    (tmp_path / f"{os.getpid()}.stacks").write_bytes(chance.randbytes(5_000))
+    for look in range(5):
+        cells = array("q", (chance.getrandbits(chance.choice(BITS)) for _ in range(CELLS)))
+        cells[0], cells[1] = VERSION, chance.choice([RING * look, cells[1], -1])
+        (tmp_path / f"{os.getpid()}.beats").write_bytes(cells.tobytes())
+        reader.look(OPENED + look * HALF_S)
+        seen = [*reader.workers(2 * look), *reader.stalls()]
+        assert json.loads(json.dumps([asdict(one) for one in seen])) is not None
+
+
+CELLS = FILE_BYTES // 8
+BITS = (1, 20, 34, 35, 62, 63)

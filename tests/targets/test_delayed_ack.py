@@ -1,12 +1,14 @@
 """The trap is found where it is, and nowhere else; checked with real servers."""
 
+import asyncio
+import time
 from dataclasses import replace
 
 import pytest
 
 from control_plane.analysis.validity import ACK_HIGH_S, ACK_LOW_S
 from control_plane.domain.spec import Target
-from control_plane.targets.delayed_ack import FEWEST, slower_by
+from control_plane.targets.delayed_ack import FEWEST, LONGEST_S, slower_by
 from tests.targets.place import Site
 
 ASYNCIO = Target(loop="asyncio")
@@ -40,3 +42,16 @@ async def test_workers_on_asyncio_are_flagged(site: Site, target: Target, trappe
         await started.check()
         assert started.delayed_ack_s is not None
         assert (ACK_LOW_S <= started.delayed_ack_s <= ACK_HIGH_S) == trapped
+
+
+async def test_answers_that_drip_hold_a_trial_up_for_a_bounded_time(site: Site) -> None:
+    async with site.running("drip", Target(loop="asyncio")) as started:
+        began = time.monotonic()
+        await started.check()
+        assert time.monotonic() - began < LONGEST_S + 1
+        assert started.delayed_ack_s is None
+        checking = asyncio.create_task(started.check())
+        await asyncio.wait([checking], timeout=0.2)
+        checking.cancel()
+        await asyncio.wait([checking], timeout=1)
+        assert checking.cancelled()

@@ -216,6 +216,21 @@ async def test_stacks_that_are_never_read_stay_small(site: Site) -> None:
         assert stacks.read_bytes().strip(b"\0") == b"x" * LOG_BYTES
 
 
+async def test_what_is_no_file_of_stacks_is_left_alone(site: Site, tmp_path: Path) -> None:
+    async with site.running("probe") as started:
+        assert started.inside is not None
+        stranger = tmp_path / "stranger"
+        stranger.write_bytes(b"x" * 4 * LOG_BYTES)
+        (started.inside.folder / f"1{STACKS_SUFFIX}").symlink_to(stranger)
+        (started.inside.folder / f"2{STACKS_SUFFIX}").mkdir()
+        os.mkfifo(started.inside.folder / f"3{STACKS_SUFFIX}")
+        last = started.inside.folder / f"4{STACKS_SUFFIX}"
+        last.write_bytes(b"x" * 4 * LOG_BYTES)
+        until(lambda: last.stat().st_blocks * 512 <= 2 * LOG_BYTES, lambda: "it is bounded", 3)
+        assert stranger.read_bytes() == b"x" * 4 * LOG_BYTES
+        assert started.failure() is None
+
+
 async def test_orphans_of_the_server_are_reaped(site: Site) -> None:
     """The guard adopts them; a target that runs for hours must not fill the table of processes."""
     async with site.running("probe", TWO_WORKERS) as started:

@@ -97,3 +97,8 @@ def test_a_worker_that_went_before_is_not_seen() -> None:
     made = slots(beat(-100))
     made.owed(0, 0, 0)
     assert not made.seen
+
+
+def test_a_lag_longer_than_the_life_of_its_worker_ends_where_that_began() -> None:
+    series = slots(beat(1_600), beat(1_620, lag_ms=1e9)).series(7, 4)
+    assert series.loop_lag_s == (None, None, None, 0.02)
