@@ -1,6 +1,7 @@
 """Targets that somebody started to look at them. They make way for every measurement."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from control_plane.jobs.bench import Bench
 from control_plane.targets.chosen import served
 from control_plane.targets.launch import Place, start_application
 from control_plane.targets.running import StartedTarget
+
+log = logging.getLogger("looplab.jobs")
 
 MOST = 3
 """How many may run at once."""
@@ -90,11 +93,8 @@ class ByHand:
         """In the order in which they were started."""
         return tuple(one.view() for one in self._kept.values())
 
-    async def start(self, name: str, target: Target) -> None:
-        """Returns once it is ready or has failed, or after 5 s.
-
-        Raises Conflict when it runs already, when too many do, or while a run measures.
-        """
+    def check(self, name: str) -> None:
+        """Raises Conflict when it runs already, when too many do, or while a run measures."""
         alive = [one.name for one in self._kept.values() if one.alive]
         if self._measuring:
             raise Conflict(f"Run {self._measuring} measures now: start the target after it.")
@@ -102,9 +102,14 @@ class ByHand:
             raise Conflict(f"{name} runs already: stop it first.")
         if len(alive) >= MOST:
             raise Conflict(f"{MOST} targets run already: stop one first.")
+
+    async def start(self, name: str, target: Target) -> None:
+        """Returns once it is ready or has failed, or after 5 s. Raises as `check`."""
+        self.check(name)
         task = asyncio.create_task(self._begin(name, target), name=f"by hand {name}")
-        old = self._kept
-        self._kept = {**_still_shown(old, name), name: _Kept(name, task)}
+        old, kept = self._kept, _Kept(name, task)
+        self._kept = {**_still_shown(old, name), name: kept}
+        task.add_done_callback(lambda task: _settle(task, kept))
         await asyncio.wait([task], timeout=LOOK_S)
         await self._clear(one for key, one in old.items() if self._kept.get(key) is not one)
 
@@ -156,6 +161,14 @@ class ByHand:
         if kept.running is not None:
             await kept.running.stop(grace_s)
         kept.settled = True
+
+
+def _settle(task: asyncio.Task[None], kept: _Kept) -> None:
+    """One that could not be started for a reason of ours says so."""
+    fault = None if task.cancelled() else task.exception()
+    if fault is not None:
+        log.error("start of %s", kept.name, exc_info=fault)
+        kept.reason = kept.reason or "Something went wrong in Looplab."
 
 
 def _still_shown(kept: Mapping[str, _Kept], name: str) -> dict[str, _Kept]:

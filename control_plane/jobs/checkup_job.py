@@ -55,7 +55,7 @@ class CheckupJob:
     async def _served(self) -> Target | None:
         """By a server that its interpreter has."""
         python = self._application.interpreter
-        has = await asked(python)
+        has = await asked(python, self._bench.instance)
         target = usable(self._application.name, has)
         if has.fault is not None:
             remedy = "Name the interpreter of an environment with Python 3.8 or newer."

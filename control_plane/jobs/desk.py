@@ -181,7 +181,8 @@ class Desk:
     async def start_by_hand(self, name: str) -> None:
         """An application of the settings, with nothing chosen. Raises NotFound or Conflict."""
         application = self.application(name)
-        target = await first_target(application)
+        self.by_hand.check(name)
+        target = await first_target(application, self._bench.instance)
         await self.by_hand.start(name, target or moved(Target(), name))
 
     def unset_variables(self, application: Application) -> frozenset[str]:

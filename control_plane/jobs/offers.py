@@ -71,5 +71,7 @@ class Offers:
             return await reach(target, self._bench.own_ports)
         application = served(target, self._bench.applications)
         place = Place(self._bench.instance, None, self._bench.state_dir)
-        chosen = await first_target(application) if application.own else target
+        chosen = (
+            await first_target(application, self._bench.instance) if application.own else target
+        )
         return await start_application(application, chosen or target, place)

@@ -11,13 +11,10 @@ from control_plane.domain.states import State
 from control_plane.jobs.bench import Bench
 from control_plane.jobs.board import Board
 from control_plane.jobs.by_hand import ByHand
-from control_plane.jobs.run_job import RunJob
+from control_plane.jobs.run_job import RETRY_S, RunJob
 from control_plane.store.store import Store
 
 log = logging.getLogger("looplab.jobs")
-
-RETRY_S = 1.0
-"""How long to wait before the database is asked again after it could not be used."""
 
 
 class Queue:
@@ -34,6 +31,7 @@ class Queue:
         self._by_hand = by_hand
         self._wake = asyncio.Event()
         self._taking = asyncio.Lock()
+        self._held = False
         self._loop = asyncio.get_running_loop()
         self._job: RunJob | None = None
         self._task: asyncio.Task[None] | None = None
@@ -52,11 +50,17 @@ class Queue:
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
-        """No run begins as long as this lasts. Raises Conflict when one works."""
+        """No run begins as long as this lasts. Raises Conflict when one works or waits."""
         async with self._taking:
             if self._job is not None:
                 raise Conflict("A run measures now.")
-            yield
+            self._held = True
+            try:
+                if await asyncio.to_thread(self._store.count_queued):
+                    raise Conflict("A run waits for the machine.")
+                yield
+            finally:
+                self._held = False
 
     def wake(self) -> None:
         """Look for queued runs."""
@@ -64,12 +68,16 @@ class Queue:
 
     async def cancel(self, run_id: str) -> bool:
         """End the job of this run; False when it does not work now, or was over before."""
-        async with self._taking:
-            job = self._job
+        job = self._job if self._held else await self._taken()
         if job is None or job.run.id != run_id:
             return False
         await self._end(State.CANCELLED, "cancelled")
         return job.state is State.CANCELLED
+
+    async def _taken(self) -> RunJob | None:
+        """What works now, once a run that is about to begin has begun."""
+        async with self._taking:
+            return self._job
 
     async def close(self) -> None:
         """End the job that works now and take no other."""

@@ -13,7 +13,7 @@ from control_plane.analysis.causes.find import find_causes
 from control_plane.analysis.estimate import phases
 from control_plane.analysis.summary import merge_run
 from control_plane.analysis.validity import judge
-from control_plane.domain.errors import TrialFailed
+from control_plane.domain.errors import DatabaseBusy, DatabaseFull, StoreError, TrialFailed
 from control_plane.domain.result import Cause, Environment, Summary, Validity
 from control_plane.domain.run import Run, StreamResult, TrialResult
 from control_plane.domain.spec import Target
@@ -30,6 +30,9 @@ from control_plane.targets.launch import RunningTarget
 from control_plane.targets.machine import environment
 
 log = logging.getLogger("looplab.jobs")
+
+RETRY_S = 1.0
+"""How long to wait before the database is asked again after it could not be used."""
 
 
 @dataclass
@@ -85,6 +88,11 @@ class RunJob:
                 log=getattr(fault, "log", ()),
                 causes=self._causes,
             )
+        except* StoreError as group:
+            why = "disk full" if group.subgroup(DatabaseFull) else "the database cannot be used"
+            log.error("run %s: %s", self.run.id, _first(group))
+            self.ending = self.ending or (State.FAILED, why)
+            await self.end()
         except* Exception as group:
             log.exception("run %s", self.run.id)
             await self.move(State.FAILED, reason=f"internal error: {type(_first(group)).__name__}")
@@ -104,7 +112,7 @@ class RunJob:
             raise
         await self.move(State.FINALIZING)
         self.board.enter(State.FINALIZING)
-        await carried_through(self._finish)
+        await written(self._finish)
 
     async def _trials(self, cores: CorePlan) -> None:
         for block in range(self.run.spec.trials):
@@ -112,7 +120,7 @@ class RunJob:
                 await self.move(State.STARTING)
             self.board.begin_trial(block + 1)
             result = await self._trial(block, cores)
-            await carried_through(partial(self.store.save_trial, self.run.id, result))
+            await written(partial(self.store.save_trial, self.run.id, result))
             self._results.append(result)
 
     async def _trial(self, block: int, cores: CorePlan) -> TrialResult:
@@ -124,7 +132,9 @@ class RunJob:
         target = self.run.spec.target
         name = target.application if isinstance(target, Target) else ""
         application = self.bench.applications.get(name)
-        return await told_by(application.python) if application and application.python else {}
+        if application is None or application.python is None:
+            return {}
+        return await told_by(application.python, self.bench.instance)
 
     async def _enter(self, state: State, target: RunningTarget) -> None:
         await self.move(state, command=target.command, environment=self._environment)
@@ -168,7 +178,17 @@ class RunJob:
             self.store.move(self.run.id, self.state, after, **facts)
             self.state = after
 
-        await carried_through(change)
+        await written(change)
+
+
+async def written(change: Callable[[], None]) -> None:
+    """Write what may not be lost: as long as another process holds the database, try again."""
+    while True:
+        try:
+            return await carried_through(change)
+        except DatabaseBusy as fault:
+            log.warning("a run waits: %s", fault)
+        await asyncio.sleep(RETRY_S)
 
 
 async def carried_through(call: Callable[[], None]) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 
 from control_plane.domain.spec import NamedTarget
@@ -35,7 +36,8 @@ def by_hand(request: Request, desk: DeskDep) -> Response:
 @router.post("/targets/start")
 async def start(form: FormDep, desk: DeskDep) -> Response:
     name = form.text("name")
-    await desk.by_hand.start(name, desk.catalogue.target(NamedTarget(name)))
+    target = await run_in_threadpool(desk.catalogue.target, NamedTarget(name))
+    await desk.by_hand.start(name, target)
     return RedirectResponse(WHERE, 303)
 
 

@@ -1,7 +1,8 @@
 """The guard: a process of its own that starts one server and stays until nothing of it is left.
 
-Run as `python -I -S guard.py CORES FOLDER COMMAND...`; CORES are numbers with commas between, or
-`all`; FOLDER is removed with its content in the end. The guard's environment and directory become
+Run as `python -I -S guard.py CORES FOLDER INSIDE COMMAND...`; CORES are numbers with commas
+between, or `all`; FOLDER and INSIDE, where workers tell what goes on in them (empty: nowhere), are
+removed with their content in the end. The guard's environment and directory become
 the server's, its standard error the server's output. On standard output it tells, a line each,
 `started PID` and then `exited CODE` or `killed SIGNAL`. The line `stop SECONDS` on standard input
 asks for SIGTERM, and SIGKILL so much later; end of file, which the death of the control plane
@@ -21,8 +22,7 @@ SIGKILL, SIGTERM, SIGCONT = 9, 15, 18
 STDIN, STDOUT, LOG = 0, 1, 2
 TICK_S = 0.5
 LOG_BYTES = 1_000_000
-INSIDE_FOLDER, STACKS_SUFFIX = "inside", ".stacks"
-"""Where in the target's folder its workers write what is seen inside of them."""
+STACKS_SUFFIX = ".stacks"
 WRITE_FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 OPEN_FILES = 65_536
 
@@ -34,7 +34,7 @@ _FAILED_TO_START = 127
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def main(cores: str, folder: str, command: list[str]) -> None:
+def main(cores: str, folder: str, inside: str, command: list[str]) -> None:
     """Start the server, wait for its end or for ours, and leave nothing behind."""
     _libc.prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     # A guard that SIGSTOP holds goes on when the control plane dies, and reads end of file.
@@ -42,12 +42,13 @@ def main(cores: str, folder: str, command: list[str]) -> None:
     server = start(command, _numbers(cores))
     tell(f"started {server}")
     pidfd = os.pidfd_open(server)
-    grace_s = asked_to_stop(server, pidfd, folder)
+    grace_s = asked_to_stop(server, pidfd, inside)
     if grace_s is not None:
         terminate(server, pidfd, grace_s)
     tell_outcome(server)
     end_all(server)
     remove(folder)
+    remove(inside)
 
 
 def start(command: list[str], cores: set[int]) -> int:
@@ -95,7 +96,7 @@ def _set_limits() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
-def asked_to_stop(server: int, pidfd: int, folder: str) -> float | None:
+def asked_to_stop(server: int, pidfd: int, inside: str) -> float | None:
     """Wait until the server ends or standard input speaks: the grace, or None for an end."""
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
@@ -109,7 +110,7 @@ def asked_to_stop(server: int, pidfd: int, folder: str) -> float | None:
             return float(seconds) if verb == b"stop" else None
         reap_orphans(server)
         bound(LOG)
-        bound_stacks(os.path.join(folder, INSIDE_FOLDER))
+        bound_stacks(inside)
 
 
 def terminate(server: int, pidfd: int, grace_s: float) -> None:
@@ -228,4 +229,4 @@ def _numbers(cores: str) -> set[int]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3:])
+    main(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:])

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import sys
 from asyncio.subprocess import PIPE
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +15,7 @@ from control_plane.targets.catalogue import CATALOGUE
 from control_plane.targets.chosen import by_command, moved
 from control_plane.targets.handle import Handle
 from control_plane.targets.machine import PACKAGES
+from control_plane.targets.variables import INSTANCE
 
 CLIENTS = {"aiohttp", "requests", "urllib3", "httpx"}
 """Packages of the load worker, which runs in our interpreter."""
@@ -20,6 +23,18 @@ CLIENTS = {"aiohttp", "requests", "urllib3", "httpx"}
 SERVERS = ("uvicorn", "gunicorn", "hypercorn", "granian")
 
 PATIENCE_S = 10.0
+MOST_BYTES = 64_000
+
+_TYING = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)
+if os.getppid() == int(sys.argv[1]):
+    try:
+        os.execv(sys.argv[2], sys.argv[2:])
+    except OSError as error:
+        sys.exit(error.strerror)
+"""
+"""PR_SET_PDEATHSIG with SIGKILL; it lasts over the exec. sys.exit prints the fault."""
 
 _ASKING = """
 import json, platform, sys
@@ -43,25 +58,37 @@ class Interpreter:
     fault: str | None = None
 
 
-async def asked(python: Path) -> Interpreter:
-    """Run it once, without any environment of ours."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            python, "-I", "-c", _ASKING, *PACKAGES, stdout=PIPE, stderr=PIPE, env={}
-        )
-    except OSError as error:
-        return Interpreter(fault=str(error.strerror))
+async def asked(python: Path, instance: str) -> Interpreter:
+    """Run it once, without any environment of ours but the mark `instance`.
+
+    It dies with the control plane; what it started itself is found by the mark.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *[sys.executable, "-I", "-S", "-c", _TYING, str(os.getpid())],
+        *[str(python), "-I", "-c", _ASKING, *PACKAGES],
+        stdout=PIPE,
+        stderr=PIPE,
+        env={INSTANCE: instance},
+    )
     handle = Handle(process.pid)
     try:
         async with asyncio.timeout(PATIENCE_S):
-            told, complaint = await process.communicate()
+            told, complaint = await asyncio.gather(_kept(process.stdout), _kept(process.stderr))
     except TimeoutError:
-        return Interpreter(fault=f"it said nothing for {PATIENCE_S:g} s")
+        return Interpreter(fault=f"it did not end within {PATIENCE_S:g} s")
     finally:
         handle.kill()
         handle.close()
         await process.wait()
     return _read(told, complaint)
+
+
+async def _kept(stream: asyncio.StreamReader | None) -> bytes:
+    """All of it is read, and the beginning kept."""
+    kept = bytearray()
+    while stream and (chunk := await stream.read(MOST_BYTES)):
+        kept += chunk[: MOST_BYTES - len(kept)]
+    return bytes(kept)
 
 
 def _read(told: bytes, complaint: bytes) -> Interpreter:
@@ -73,22 +100,22 @@ def _read(told: bytes, complaint: bytes) -> Interpreter:
         return Interpreter(fault=lines[-1][:200])
 
 
-async def told_by(python: Path) -> Environment:
+async def told_by(python: Path, instance: str) -> Environment:
     """The facts of an environment that another interpreter has in the place of ours.
 
     `target_python`, and the versions of what serves; None for what it does not have.
     """
-    has = await asked(python)
+    has = await asked(python, instance)
     serving = [name for name in PACKAGES if name not in CLIENTS]
     versions = {name.replace("-", "_"): has.packages.get(name) for name in serving}
     return {"target_python": has.version or None, **versions}
 
 
-async def first_target(application: Application) -> Target | None:
+async def first_target(application: Application, instance: str) -> Target | None:
     """What starts it with nothing chosen; None where its interpreter has no server."""
     if application.command:
         return by_command(application.name)
-    return usable(application.name, await asked(application.interpreter))
+    return usable(application.name, await asked(application.interpreter, instance))
 
 
 def usable(application: str, has: Interpreter) -> Target | None:

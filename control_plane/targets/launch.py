@@ -11,10 +11,10 @@ from pathlib import Path
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.spec import Target
 from control_plane.targets.address import free_ports, listening_host
-from control_plane.targets.application import Application, bundled, scratch_folder
+from control_plane.targets.application import Application, bundled
 from control_plane.targets.command import arguments, shown_command
 from control_plane.targets.external import reach
-from control_plane.targets.guard import INSIDE_FOLDER
+from control_plane.targets.folders import made
 from control_plane.targets.inside.looplab_probe.layout import FOLDER_VARIABLE
 from control_plane.targets.prerequisites import missing
 from control_plane.targets.probe_reader import Inside
@@ -118,28 +118,25 @@ class _Attempt:
 
     def _orders(self) -> Orders:
         launch = secrets.token_hex(8)
-        scratch = scratch_folder(self.place.state_dir) / launch
-        for folder in (self.place.state_dir, scratch.parent, scratch):
-            folder.mkdir(mode=0o700, exist_ok=True)
+        place = self.place
+        folders = made(place.state_dir, place.instance, launch, probe=place.probe)
         environment = environment_of(self.application, self.target, self.place.instance, launch)
         if not self.application.own:
-            environment["TARGET_DIRECTORY"] = str(scratch)
-        if self.place.probe:
-            environment[FOLDER_VARIABLE] = str(scratch / INSIDE_FOLDER)
-            (scratch / INSIDE_FOLDER).mkdir(mode=0o700)
+            environment["TARGET_DIRECTORY"] = str(folders.scratch)
+        if folders.inside is not None:
+            environment[FOLDER_VARIABLE] = str(folders.inside)
         return Orders(
             arguments(self.target, Endpoint(self.application, self.host, self.port)),
             self.application.directory,
             environment,
-            scratch,
-            self.place.cores,
+            folders,
+            place.cores,
             secrets_of(self.application),
         )
 
     def _inside(self, orders: Orders) -> Inside | None:
-        if not self.place.probe:
-            return None
-        return Inside(orders.scratch / INSIDE_FOLDER, self.application.directory)
+        inside = orders.folders.inside
+        return Inside(inside, self.application.directory) if inside else None
 
     def _sign(self) -> Sign:
         application = self.application

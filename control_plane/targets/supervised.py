@@ -1,7 +1,6 @@
 """The control plane's end of a guard: starts it, hears from it, and has it end its server."""
 
 import asyncio
-import shutil
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Collection, Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Self
 
 from control_plane.domain.errors import TargetFailed
 from control_plane.targets import tree
+from control_plane.targets.folders import Folders
 from control_plane.targets.handle import Handle
 from control_plane.targets.output import Output
 from control_plane.targets.sweep import end_marked
@@ -27,14 +27,14 @@ GUARD_PATIENCE_S = 0.5
 class Orders:
     """One server to be started.
 
-    `scratch` is a folder of its own that goes when it goes; `cores` None means all. `secrets` are
+    `folders` are its own and go when it goes; `cores` None means all. `secrets` are
     values, by name, that stand in no line of its log.
     """
 
     command: Sequence[str]
     directory: Path
     environment: Mapping[str, str]
-    scratch: Path
+    folders: Folders
     cores: Collection[int] | None = None
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -56,10 +56,11 @@ class Supervised:
     async def start(cls, orders: Orders, *, log_lines: int) -> Self:
         """Returns as soon as the guard runs; `server` tells when the server does."""
         cores = ",".join(map(str, sorted(orders.cores or ()))) or "all"
-        output = Output(log_lines, orders.secrets)
+        output, folders = Output(log_lines, orders.secrets), orders.folders
         try:
             process = await asyncio.create_subprocess_exec(
-                *[sys.executable, "-I", "-S", str(GUARD), cores, str(orders.scratch)],
+                *[sys.executable, "-I", "-S", str(GUARD), cores],
+                *[str(folders.scratch), str(folders.inside or "")],
                 *orders.command,
                 stdin=PIPE,
                 stdout=PIPE,
@@ -70,7 +71,7 @@ class Supervised:
             )
         except BaseException as error:
             output.close()
-            shutil.rmtree(orders.scratch, ignore_errors=True)
+            folders.remove()
             if isinstance(error, OSError):
                 raise TargetFailed(f"start: {error.strerror}: {error.filename}") from None
             raise
@@ -134,7 +135,7 @@ class Supervised:
         self._hear("killed" if code < 0 else "exited", str(abs(code)))
         if code != 0:
             end_marked(LAUNCH, self._orders.environment[LAUNCH])
-            shutil.rmtree(self._orders.scratch, ignore_errors=True)
+            self._orders.folders.remove()
 
     def _hear(self, verb: str, number: str) -> None:
         if not self._told.done():

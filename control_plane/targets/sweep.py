@@ -2,13 +2,12 @@
 
 import os
 import select
-import shutil
 import signal
 import time
 from pathlib import Path
 
 from control_plane.targets import tree
-from control_plane.targets.application import scratch_folder
+from control_plane.targets.folders import remove_all
 from control_plane.targets.variables import INSTANCE
 
 PATIENCE_S = 2.0
@@ -17,11 +16,11 @@ PATIENCE_S = 2.0
 def sweep(instance: str, state_dir: Path | None = None) -> int:
     """End what an earlier control plane of this database left running. Returns how many.
 
-    Then its targets' files in `state_dir` go, too.
+    Then its targets' files go, too, in `state_dir` and in memory.
     """
     ended = end_marked(INSTANCE, instance)
     if state_dir is not None:
-        shutil.rmtree(scratch_folder(state_dir), ignore_errors=True)
+        remove_all(state_dir, instance)
     return ended
 
 

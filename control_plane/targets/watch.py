@@ -58,8 +58,8 @@ class _Series:
 class Watch:
     """Lives in the control plane's event loop; samples from `open_window` to `hold`.
 
-    Without it sampling stops by itself once no load worker is left. `gauges_so_far` may be used from
-    any thread: it is made once for each sample, between samples.
+    Without it sampling stops by itself once no load worker is left. `gauges_so_far` may be used
+    from any thread: it is made once for each sample, between samples.
     """
 
     def __init__(

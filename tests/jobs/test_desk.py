@@ -4,14 +4,17 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from control_plane.domain.errors import Conflict, InvalidInput, NotFound, QueueFull
+from control_plane.domain.limits import Limits
 from control_plane.domain.run import Run
 from control_plane.domain.states import State
+from control_plane.jobs.bench import set_up
 from control_plane.jobs.desk import Desk
-from control_plane.store.store import Store
+from control_plane.store.store import Store, open_store
 from tests.dashboard import free_port, items_spec, long_spec
 
 
@@ -80,6 +83,46 @@ async def test_a_locked_database_does_not_stop_the_queue(desk: Desk, store: Stor
     assert (await over(store, first)).state is State.CANCELLED
     (second,) = desk.submit([unreachable()])
     assert (await over(store, second)).state is State.FAILED
+
+
+async def test_a_result_waits_for_a_locked_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("control_plane.store.database.BUSY_S", 0.2)
+    store = open_store(tmp_path / "runs.db")
+    desk = Desk(store, Limits(), set_up(store, {1}, "normal"))
+    (run,) = desk.submit([items_spec()])
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as stranger:
+        await until(lambda: store.run(run.id).state is State.RUNNING)
+        stranger.execute("begin immediate")
+        await until(lambda: caplog.text.count("a run waits") > 1)
+        stranger.execute("rollback")
+    ended = await over(store, run)
+    await desk.close()
+    assert ended.state is State.FINISHED
+    assert ended.streams
+    store.close()
+
+
+async def test_a_run_that_is_over_is_refused_at_once_while_an_application_is_looked_at(
+    desk: Desk, store: Store
+) -> None:
+    (run,) = desk.submit([unreachable()])
+    await over(store, run)
+    await until(lambda: desk.queue().running is None)
+    async with desk._queue.held():  # noqa: SLF001 - any errand holds it so
+        async with asyncio.timeout(1):
+            with pytest.raises(Conflict, match="is failed"):
+                await desk.cancel(run.id)
+        (waiting,) = desk.submit([unreachable()])
+        assert (await desk.cancel(waiting.id)).state is State.CANCELLED
+
+
+async def test_no_errand_begins_before_a_run_that_waits(desk: Desk) -> None:
+    desk.submit([unreachable()])
+    with pytest.raises(Conflict):
+        async with desk._queue.held():  # noqa: SLF001 - any errand holds it so
+            pass
 
 
 async def test_a_wrong_document_leaves_nothing(desk: Desk, store: Store) -> None:

@@ -17,6 +17,7 @@ from control_plane.domain.spec import Target
 from control_plane.targets import listeners, tree
 from control_plane.targets.address import free_ports
 from control_plane.targets.application import Application
+from control_plane.targets.folders import SHARED
 from control_plane.targets.launch import Place, start_application
 from control_plane.targets.running import StartedTarget
 
@@ -65,9 +66,13 @@ class Site:
         mark = f"LOOPLAB_INSTANCE={self.instance}".encode()
         return [pid for pid in tree.pids() if mark in environment_of(pid)]
 
+    def in_memory(self) -> list[Path]:
+        return list(SHARED.glob(f"looplab-{self.instance}-*"))
+
     def left_behind(self) -> list[str]:
         found = (Path(at, name) for at, *names in os.walk(self.state_dir) for name in chain(*names))
         files = [str(path) for path in found if path.name != "targets"]
+        files += [str(path) for path in self.in_memory()]
         return [f"{tree.command_name(pid)} {pid}" for pid in self.marked()] + files
 
     def assert_gone(self, within_s: float = GONE_S) -> None:

@@ -1,14 +1,14 @@
 """What one side writes the other reads, and nonsense is nothing."""
 
-import json
 import os
 import random
 from array import array
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
+from control_plane.domain.result import Stall, WorkerSeries
 from control_plane.targets.beats import CLOCK_SLACK_NS, BeatFile
 from control_plane.targets.inside.looplab_probe.layout import (
     FILE_BYTES,
@@ -83,9 +83,10 @@ def test_rubbish_in_a_file_disturbs_no_reader(tmp_path: Path, seed: int) -> None
         cells[0], cells[1] = VERSION, chance.choice([RING * look, cells[1], -1])
         (tmp_path / f"{os.getpid()}.beats").write_bytes(cells.tobytes())
         reader.look(OPENED + look * HALF_S)
-        seen = [*reader.workers(2 * look), *reader.stalls()]
-        assert json.loads(json.dumps([asdict(one) for one in seen])) is not None
+        seen: list[WorkerSeries | Stall] = [*reader.workers(2 * look), *reader.stalls()]
+        assert all(SERIES.dump_json(one) for one in seen)
 
 
 CELLS = FILE_BYTES // 8
+SERIES = TypeAdapter(WorkerSeries | Stall)
 BITS = (1, 20, 34, 35, 62, 63)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from control_plane.domain.spec import Target
 from control_plane.targets import listeners, tree
 from control_plane.targets.guard import LOG_BYTES
 from control_plane.targets.inside.looplab_probe.layout import STACKS_SUFFIX
+from control_plane.targets.sweep import sweep
 from tests.targets.place import GONE_S, Site, ask, kill, listening, until
 
 ROOT = Path(__file__).parents[2]
@@ -112,8 +112,8 @@ def test_control_plane_and_guard_killed_together(site: Site, workers: int) -> No
         os.kill(guard, signal.SIGKILL)
         until(lambda: not site.marked(), lambda: f"left: {site.marked()}", GONE_S)
         looplab.assert_nothing_listens()
-    for path in site.state_dir.glob("targets/*"):
-        shutil.rmtree(path)
+    assert site.in_memory()
+    sweep(site.instance, site.state_dir)
 
 
 @pytest.mark.parametrize("target", [Target(), TWO_WORKERS, RELOADING], ids=["1", "2", "reload"])

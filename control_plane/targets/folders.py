@@ -1,0 +1,66 @@
+"""The folders of one target: where its files lie, and where its workers tell what goes on in them.
+
+What workers tell lies in memory. A store into a file on a disk may wait while the system writes
+that file back, and the worker would stand still because it is looked at.
+"""
+
+import errno
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from control_plane.domain.errors import TargetFailed
+from control_plane.targets.application import scratch_folder
+
+SHARED = Path("/dev/shm")
+_INSIDE = "inside"
+
+
+@dataclass(frozen=True)
+class Folders:
+    """`inside` is None where the workers are not looked into."""
+
+    scratch: Path
+    inside: Path | None = None
+
+    def remove(self) -> None:
+        for folder in (self.scratch, self.inside):
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def made(state_dir: Path, instance: str, launch: str, *, probe: bool) -> Folders:
+    """For the start `launch`. Raises TargetFailed where there is no space or no right."""
+    scratch = scratch_folder(state_dir) / launch
+    try:
+        for folder in (state_dir, scratch.parent, scratch):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        return Folders(scratch, _inside(scratch, instance, launch) if probe else None)
+    except OSError as error:
+        why = "disk full" if error.errno == errno.ENOSPC else str(error.strerror)
+        raise TargetFailed(f"start: {why}: {error.filename}") from None
+
+
+def remove_all(state_dir: Path, instance: str) -> None:
+    """Of every target of this instance."""
+    shutil.rmtree(scratch_folder(state_dir), ignore_errors=True)
+    with suppress(OSError):
+        for folder in SHARED.iterdir():
+            if folder.name.startswith(_mark(instance)):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _inside(scratch: Path, instance: str, launch: str) -> Path:
+    """In memory where we may make it there."""
+    folder = SHARED / f"{_mark(instance)}{launch}"
+    try:
+        folder.mkdir(mode=0o700)
+    except OSError:
+        folder = scratch / _INSIDE
+        folder.mkdir(mode=0o700)
+    return folder
+
+
+def _mark(instance: str) -> str:
+    return f"looplab-{instance}-"
