@@ -81,18 +81,18 @@ def measure(gear: Gear, thread: ThreadPoolExecutor, strategy: Strategy, begin_ns
         reporter.open(*window_ns)
     driving = thread.submit(course.run, strategy, reporter.open)
     driving.add_done_callback(lambda ended: conclude(ended, reporter))
-    record = reporter.run(gear.plan.stream.name)
+    record = reporter.run(gear.plan.stream.name, course.intended)
     if record is None:
         driving.result()
     else:
         tell(Done(record))
 
 
-def conclude(driving: Future[int], reporter: Reporter) -> None:
+def conclude(driving: Future[None], reporter: Reporter) -> None:
     if driving.exception():
         reporter.abort()
     else:
-        reporter.close(driving.result())
+        reporter.close()
 
 
 def follow(event: Event, patience_s: float) -> None:

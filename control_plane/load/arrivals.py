@@ -4,8 +4,6 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 
-import numpy as np
-
 from control_plane.load.schedule import Moments
 
 _LOW = 256
@@ -37,17 +35,6 @@ class Arrivals:
             with self._lock:
                 self._refill()
             return self.take()
-
-    def count(self, since_ns: int, until_ns: int) -> int:
-        """How many of those that are left begin from `since_ns` on and before `until_ns`."""
-        with self._lock:
-            found = sum(since_ns <= one < until_ns for one in self._ready)
-            for chunk in self._chunks:
-                inside = np.searchsorted(chunk, [since_ns, until_ns])
-                found += int(inside[1] - inside[0])
-                if chunk[-1] >= until_ns:
-                    break
-        return found
 
     def _refill(self) -> None:
         self._ready.extend(next(self._chunks).tolist())

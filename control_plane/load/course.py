@@ -29,16 +29,23 @@ class Course:
             return None
         return self._warm_ns, self._warm_ns + _ns(duration_s)
 
-    def run(self, strategy: Strategy, opened: Callable[[int], None]) -> int:
-        """Returns when the last request ended: how many arrivals of the window were never sent.
+    def intended(self) -> int | None:
+        """How many arrivals of an open load lie in a window that is known before; else None.
+
+        The schedule alone says so, whatever became of them.
+        """
+        load, window_ns = self._plan.stream.load, self.window_ns()
+        if not isinstance(load, Open) or window_ns is None:
+            return None
+        return schedule.number(self._arrivals(load, self._begin_ns), *window_ns)
+
+    def run(self, strategy: Strategy, opened: Callable[[int], None]) -> None:
+        """Returns when the last request ended.
 
         `opened` is told the begin of a window that was not known before, when it comes.
         """
-        unsent = 0
         for phase in self._phases(opened):
             strategy.run(phase)
-            unsent = phase.unsent(self._warm_ns)
-        return unsent
 
     def _phases(self, opened: Callable[[int], None]) -> Iterator[Phase]:
         window_ns, requests = self.window_ns(), self._plan.requests
@@ -80,19 +87,19 @@ class Course:
         """The ramp-up is over in a phase that begins later than planned."""
         load = self._plan.stream.load
         if isinstance(load, Open):
-            opens_ns = begin_ns if self.window_ns() is None else self._warm_ns
-            return Arrivals(
-                schedule.arrivals(
-                    load,
-                    begin_ns=begin_ns,
-                    opens_ns=opens_ns,
-                    seed=self._plan.seed,
-                    share=self._plan.share,
-                )
-            )
+            return Arrivals(self._arrivals(load, begin_ns))
         ramp_up_ns = _ns(ramp_up_of(load)) if begin_ns == self._begin_ns else 0
         whole, share = _of_users(load, begin_ns, ramp_up_ns), self._plan.share
         return replace(whole, first=lambda user: whole.first(share.number(user)))
+
+    def _arrivals(self, load: Open, begin_ns: int) -> Iterator[schedule.Moments]:
+        return schedule.arrivals(
+            load,
+            begin_ns=begin_ns,
+            opens_ns=begin_ns if self.window_ns() is None else self._warm_ns,
+            seed=self._plan.seed,
+            share=self._plan.share,
+        )
 
 
 def _of_users(load: Closed | Burst | Periodic, begin_ns: int, ramp_up_ns: int) -> Pacing:

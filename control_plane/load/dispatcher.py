@@ -42,7 +42,6 @@ class Dispatcher:
                 due_ns, self._due_ns = self._due_ns, self._phase.arrive()
                 self._begin(self._idle.pop(), due_ns)
             elif not await self._somebody():
-                self._phase.given_up.append(self._due_ns)
                 return
 
     def free(self, user: int, end_ns: int) -> int | None:

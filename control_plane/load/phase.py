@@ -22,8 +22,7 @@ class Phase:
     all users stand ready. `on_start` is told the first intended start.
 
     In an open phase `pacing` gives arrivals, which belong to whichever user is free. A user that
-    gets free at `until_ns` or later sends nothing more. `given_up` are arrivals that were handed
-    out and cannot be sent any more.
+    gets free at `until_ns` or later sends nothing more.
     """
 
     users: int
@@ -34,12 +33,10 @@ class Phase:
     on_start: Callable[[int], None] | None = None
     open: bool = False
     _numbers: "count[int]" = field(default_factory=count)
-    given_up: list[int] = field(default_factory=list)
 
     def start(self) -> None:
         """All users stand ready; call it once, before the first of them sends."""
         made = self.pacing(clock_ns() if self.begin_ns is None else self.begin_ns)
-        self._arrivals = made if isinstance(made, Arrivals) else None
         pacing = scheduled(made.next_ns, made.take) if isinstance(made, Arrivals) else made
         self._first, self._after = pacing.first, pacing.after
         if self.on_start:
@@ -60,13 +57,6 @@ class Phase:
     def arrive(self) -> int | None:
         """The next arrival of an open phase, for one who hands them out to users."""
         return self.first(0)
-
-    def unsent(self, since_ns: int) -> int:
-        """Arrivals of an open phase from `since_ns` on that were due in it and never sent."""
-        if self._arrivals is None or self.until_ns == FAR_NS:
-            return 0
-        given_up = sum(one >= since_ns for one in self.given_up)
-        return given_up + self._arrivals.count(since_ns, self.until_ns)
 
     def _left(self) -> bool:
         return next(self._numbers) < self.limit

@@ -26,7 +26,7 @@ class Reporter:
     def __init__(self, gear: Gear, tell: Callable[[Event], None]) -> None:
         self._gear, self._recorder, self._tell = gear, gear.recorder, tell
         self._known, self._over, self._answered = Signal(), Signal(), Signal()
-        self._opened_ns, self._next, self._aborted, self._unsent = 0, 0, False, 0
+        self._opened_ns, self._next, self._aborted = 0, 0, False
         self._closes_ns: int | None = None
 
     def open(self, opened_ns: int, closes_ns: int | None = None) -> None:
@@ -41,12 +41,11 @@ class Reporter:
             self._recorder.open(opened_ns, closes_ns, early)
         self._known.set()
 
-    def close(self, unsent: int) -> None:
-        """Every request ended, `unsent` of the window were never sent.
+    def close(self) -> None:
+        """Every request ended.
 
         A window that ends by the clock goes on without them.
         """
-        self._unsent = unsent
         self._answered.set()
         if self._closes_ns is None:
             self._over.set()
@@ -58,10 +57,12 @@ class Reporter:
         self._answered.set()
         self._known.set()
 
-    def run(self, name: str) -> StreamRecord | None:
+    def run(self, name: str, intended: Callable[[], int | None]) -> StreamRecord | None:
         """Follow the window to its end; None when the load failed.
 
         The record is that of the stream called `name`; its seconds were told on the way.
+        `intended` is asked at the end how many requests were meant to start in the window, None
+        where that is as many as were sent.
         """
         self._known.wait()
         if self._closes_ns is not None:
@@ -83,7 +84,7 @@ class Reporter:
         totals = self._recorder.close(self._closes_ns, clock_ns() if self._awaits else None)
         while self._opened_ns + self._next * SECOND_NS < totals.closed_ns:
             self._tell_next()
-        return self._record(name, totals, used)
+        return self._record(name, totals, used, intended())
 
     def _begin(self) -> None:
         self._gear.connections.open_window()
@@ -123,7 +124,9 @@ class Reporter:
         self._tell(self._recorder.take(self._next))
         self._next += 1
 
-    def _record(self, name: str, totals: Totals, used: tuple[float, float]) -> StreamRecord:
+    def _record(
+        self, name: str, totals: Totals, used: tuple[float, float], intended: int | None
+    ) -> StreamRecord:
         cpu_s, spin_s = used
         requests = totals.ended + len(totals.in_flight_ns)
         return StreamRecord(
@@ -134,7 +137,7 @@ class Reporter:
             errors=totals.errors,
             statuses=totals.statuses,
             in_flight_ns=totals.in_flight_ns,
-            intended=requests + self._unsent,
+            intended=requests if intended is None else intended,
             sent=requests,
             send_lag=totals.send_lag,
             bytes_sent=totals.bytes_sent,

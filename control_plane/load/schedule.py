@@ -70,6 +70,17 @@ def arrivals(
         yield rates.when(chunk)
 
 
+def number(moments: Iterator[Moments], since_ns: int, until_ns: int) -> int:
+    """How many lie from `since_ns` on and before `until_ns`; `moments` as of `arrivals`."""
+    found = 0
+    for chunk in moments:
+        inside = np.searchsorted(chunk, [since_ns, until_ns])
+        found += int(inside[1] - inside[0])
+        if chunk[-1] >= until_ns:
+            break
+    return found
+
+
 def _even(begin: float, share: Share) -> Iterator[Marks]:
     first = ceil(begin - _ROUNDING) + share.first
     steps = np.arange(_CHUNK, dtype=np.float64) * share.of

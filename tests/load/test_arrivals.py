@@ -23,10 +23,3 @@ def test_the_next_one_can_be_seen_and_stays() -> None:
     arrivals = supply(10)
     assert arrivals.next_ns == 0
     assert [arrivals.take(), arrivals.next_ns] == [0, 1]
-
-
-def test_the_rest_is_counted() -> None:
-    arrivals = supply(10)
-    for _ in range(5):
-        arrivals.take()
-    assert arrivals.count(3, 1_005) == 1_000

@@ -83,6 +83,23 @@ async def test_what_finds_no_slot_waits_and_is_not_sent_at_the_end(
 
 
 @pytest.mark.parametrize("strategy", MANY)
+async def test_a_backlog_of_the_warm_up_leaves_the_whole_window_unsent(
+    server: HostileServer, strategy: str
+) -> None:
+    """The 200 arrivals of the warm-up go first; each takes the only slot for 0.05 s."""
+    plan = plan_of(
+        server.url,
+        "/slow",
+        load=opened(400, max_in_flight=1),
+        stop={"duration_s": 0.3},
+        client={"strategy": strategy},
+        warmup_s=0.5,
+    )
+    record = await record_of(plan)
+    assert (record.intended, record.sent, completed(record)) == (120, 0, 0)
+
+
+@pytest.mark.parametrize("strategy", MANY)
 async def test_a_number_of_requests_is_sent_on_the_schedule(
     server: HostileServer, strategy: str
 ) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from control_plane.domain.loads import Open, RateStep
-from control_plane.load.schedule import Rates, arrivals
+from control_plane.load.schedule import Rates, arrivals, number
 from control_plane.load.share import WHOLE, Share
 
 OPENS = 7_000_000_000_123
@@ -106,6 +106,12 @@ def test_the_seed_alone_decides() -> None:
     load = Open("open", 50, "poisson")
     assert (made(load, 2_000, seed=3) == made(load, 2_000, seed=3)).all()
     assert (made(load, 2_000, seed=3) != made(load, 2_000, seed=4)).any()
+
+
+def test_those_of_a_window_are_counted() -> None:
+    chunks = (np.arange(first, first + 7) for first in range(0, 10_000, 7))
+    assert number(chunks, 3, 1_005) == 1_002
+    assert number(iter([np.arange(5, 9)]), 0, 6) == 1
 
 
 @pytest.mark.parametrize("kind", ["constant", "poisson"])
