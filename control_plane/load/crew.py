@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from control_plane.load.deadline import overdue
 from control_plane.load.dispatcher import Dispatcher
+from control_plane.load.outcome import failed
 from control_plane.load.phase import Phase, clock_ns
 from control_plane.load.source import Request
 from control_plane.load.strategies.strategy import Gear
@@ -12,8 +13,8 @@ from control_plane.load.strategies.strategy import Gear
 Send = Callable[[Request], Awaitable[tuple[int, int]]]
 """Sends one request: its outcome and the bytes of the body that came.
 
-It is cancelled at the deadline of the request. It must then answer with a timeout, and the task
-that it runs in goes on.
+It is cancelled once, at the deadline of the request, which is over by then: what is left to do is
+to give its connection up.
 """
 
 
@@ -21,6 +22,7 @@ class Crew:
     def __init__(self, gear: Gear, send: Send) -> None:
         self._gear, self._send = gear, send
         self._busy: dict[int, asyncio.Task[None]] = {}
+        self._asked: dict[int, Request] = {}
 
     async def run(self, phase: Phase) -> None:
         """Start the phase when all users stand ready; return when all of them are through."""
@@ -65,21 +67,42 @@ class Crew:
             due_ns = dispatcher.free(user, await self._request(user, due_ns))
 
     async def _request(self, user: int, due_ns: int) -> int:
-        """When it ended."""
+        """When the user is free again: at the end, or when what the deadline cut off is cleared."""
         gear = self._gear
         request = gear.source.draw()
         start_ns = clock_ns()
         gear.recorder.begin(user, due_ns if gear.scheduled else start_ns, start_ns)
-        outcome, received = await self._send(request)
+        self._asked[user] = request
+        try:
+            outcome, received = await self._send(request)
+        except asyncio.CancelledError:
+            if user in self._asked:
+                raise
         end_ns = clock_ns()
-        gear.recorder.end(user, end_ns, outcome, len(request.body), received)
+        if self._asked.pop(user, None) is None:
+            _go_on()
+        else:
+            gear.recorder.end(user, end_ns, outcome, len(request.body), received)
         return end_ns
 
     async def _watch(self) -> None:
-        """Cancel requests that are in flight for too long."""
+        """End requests that are in flight for too long, each once."""
         starts, timeout_ns = self._gear.recorder.starts, self._gear.timeout_ns
         while True:
             late, look_ns = overdue(starts(), timeout_ns, clock_ns())
             for user in late:
-                self._busy[user].cancel()
+                self._expire(user)
             await asyncio.sleep(max(0, look_ns - clock_ns()) / 1e9)
+
+    def _expire(self, user: int) -> None:
+        """The sample ends here, however long the client takes to clear up."""
+        request = self._asked.pop(user)
+        self._gear.recorder.end(user, clock_ns(), failed("timeout"), len(request.body), 0)
+        self._busy[user].cancel()
+
+
+def _go_on() -> None:
+    """The watch cancelled a request, not the user."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()

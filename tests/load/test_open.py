@@ -135,6 +135,21 @@ async def test_what_never_answers_ends_at_its_deadline(
     assert record.sent == record.intended == 10
 
 
+@pytest.mark.parametrize("strategy", ["async", "httpx", "raw"])
+async def test_hundreds_end_at_their_deadline_too(server: HostileServer, strategy: str) -> None:
+    plan = plan_of(
+        server.url,
+        "/silence",
+        load={"model": "burst", "connections": 400},
+        stop={"requests": 400},
+        client={"strategy": strategy},
+        timeout_s=1.0,
+    )
+    record = await record_of(plan)
+    assert record.errors == {"timeout": 400}
+    assert record.duration_ns < 3_000_000_000
+
+
 async def test_rates_follow_their_steps(server: HostileServer) -> None:
     steps = [{"rate_per_s": 20, "duration_s": 1.0}, {"rate_per_s": 100, "duration_s": 0.5}]
     plan = plan_of(server.url, load=opened(steps), stop={"duration_s": 2.0}, warmup_s=0.5)

@@ -71,8 +71,9 @@ class AiohttpClient:
             )
             received = await self._read(response.content)
         except asyncio.CancelledError:
-            self._cease(response)
-            return failed("timeout"), 0
+            if response is not None:
+                response.close()
+            raise
         except FAULTS as error:
             if response is not None:
                 response.close()
@@ -88,14 +89,6 @@ class AiohttpClient:
         while not content.at_eof() and received <= self._limit:
             received += len(await content.readany())
         return received
-
-    def _cease(self, response: aiohttp.ClientResponse | None) -> None:
-        """The watch cancelled this request, not the user: the task goes on."""
-        if response is not None:
-            response.close()
-        task = asyncio.current_task()
-        if task is not None:
-            task.uncancel()
 
 
 def _class_of(error: Exception) -> str:

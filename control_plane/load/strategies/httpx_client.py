@@ -11,7 +11,7 @@ from control_plane.load.faults import Types, classify
 from control_plane.load.outcome import answered, failed
 from control_plane.load.phase import Phase
 from control_plane.load.source import Request
-from control_plane.load.strategies.httpx_transport import CountingTransport
+from control_plane.load.strategies.httpx_transport import Lanes
 from control_plane.load.strategies.loops import new_loop
 from control_plane.load.strategies.strategy import HEADERS, LONGEST_HEADER, MOST_HEADERS, Gear
 
@@ -33,28 +33,41 @@ class HttpxClient:
         self._base_url = gear.plan.base_url.rstrip("/")
         self._limit = gear.plan.client.max_body_bytes
         self._loop = new_loop(gear.plan.client)
-        self._client = _client(gear)
+        kept = "keep-alive" if gear.plan.client.reuse_connections else "close"
+        self._headers = httpx.Headers({**HEADERS, "Connection": kept})
+        self._lanes = Lanes(gear)
+        self._clients = [self._client() for _ in range(gear.plan.users)]
         self._crew = Crew(gear, self._send)
 
     def run(self, phase: Phase) -> None:
         self._loop.run_until_complete(self._crew.run(phase))
 
     async def _send(self, request: Request) -> tuple[int, int]:
+        """The client that was idle last sends it, so that a light load needs few connections."""
+        client = self._clients.pop()
+        try:
+            return await self._sent(client, request)
+        except asyncio.CancelledError:
+            # httpcore does not shield its clearing up from this: nothing of it is used again.
+            await client.aclose()
+            client = self._client()
+            raise
+        finally:
+            self._clients.append(client)
+
+    async def _sent(self, client: httpx.AsyncClient, request: Request) -> tuple[int, int]:
         """The outcome and the bytes of the body that came."""
         response = None
         try:
-            made = self._client.build_request(
+            made = client.build_request(
                 request.method,
                 self._base_url + request.path,
                 headers=request.headers,
                 content=request.body or None,
             )
-            response = await self._client.send(made, stream=True)
+            response = await client.send(made, stream=True)
             endless = _is_endless(response)
             received = 0 if endless else await self._read(response)
-        except asyncio.CancelledError:
-            _go_on()
-            return failed("timeout"), 0
         except FAULTS as error:
             return failed(_class_of(error)), 0
         finally:
@@ -76,24 +89,18 @@ class HttpxClient:
                 break
         return received
 
-
-def _client(gear: Gear) -> httpx.AsyncClient:
-    kept = "keep-alive" if gear.plan.client.reuse_connections else "close"
-    client = httpx.AsyncClient(
-        transport=CountingTransport(gear),
-        timeout=None,
-        trust_env=False,
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-    )
-    client.headers = httpx.Headers({**HEADERS, "Connection": kept})
-    return client
-
-
-def _go_on() -> None:
-    """The watch cancelled this request, not the user."""
-    task = asyncio.current_task()
-    if task is not None:
-        task.uncancel()
+    def _client(self) -> httpx.AsyncClient:
+        """One for each connection: a pool of httpcore looks at every connection it has, twice for
+        each request, which took seconds with some hundred of them.
+        """
+        client = httpx.AsyncClient(
+            transport=self._lanes.transport(),
+            timeout=None,
+            trust_env=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        )
+        client.headers = self._headers
+        return client
 
 
 def _is_endless(response: httpx.Response) -> bool:

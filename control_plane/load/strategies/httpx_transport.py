@@ -12,20 +12,25 @@ from control_plane.load.connections import Connections
 from control_plane.load.strategies.strategy import Gear
 
 
-class CountingTransport(httpx.AsyncHTTPTransport):
-    """A pool as large as the concurrency, whose connections never expire by themselves.
+class Lanes:
+    """Makes transports of one connection each, which never expires by itself.
 
-    Certificates are not verified, because targets are on this machine.
+    Certificates are not verified, because targets are on this machine. All share what is costly to
+    make.
     """
 
     def __init__(self, gear: Gear) -> None:
-        users = gear.plan.users
-        kept = users if gear.plan.client.reuse_connections else 0
-        limits = httpx.Limits(
-            max_connections=users, max_keepalive_connections=kept, keepalive_expiry=None
+        kept = 1 if gear.plan.client.reuse_connections else 0
+        self._limits = httpx.Limits(
+            max_connections=1, max_keepalive_connections=kept, keepalive_expiry=None
         )
-        super().__init__(verify=False, trust_env=False, limits=limits, retries=0)
-        self._pool._network_backend = _Backend(gear.connections)  # noqa: SLF001 - no other way in
+        self._backend = _Backend(gear.connections)
+        self._context = httpx.create_ssl_context(verify=False, trust_env=False)
+
+    def transport(self) -> httpx.AsyncHTTPTransport:
+        made = httpx.AsyncHTTPTransport(verify=self._context, trust_env=False, limits=self._limits)
+        made._pool._network_backend = self._backend  # noqa: SLF001 - no other way in
+        return made
 
 
 class _Backend(httpcore.AnyIOBackend):

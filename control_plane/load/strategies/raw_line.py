@@ -62,6 +62,7 @@ class Line(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """The transport is closed after this."""
+        self.open = False
         if self.asked:
             self._cut()
 

@@ -35,6 +35,8 @@ class User:
         """The deadline of the request in flight has passed."""
         if self._dialing is not None:
             self._dialing.cancel()
+            self._dialing = None
+            self.failed("timeout")
         elif self._line is not None and self._line.asked:
             self._line.close()
             self.failed("timeout")
@@ -85,12 +87,12 @@ class User:
         self._dialing.add_done_callback(partial(self._connected, line))
 
     def _connected(self, line: Line, dialing: asyncio.Task[object]) -> None:
-        self._dialing = None
-        if dialing.cancelled():
+        error = None if dialing.cancelled() else dialing.exception()
+        if dialing is not self._dialing:
+            # It was given up at the deadline, and may have been made in the same moment.
             line.close()
-            self.failed("timeout")
             return
-        error = dialing.exception()
+        self._dialing = None
         if error is None:
             self._line = line
             line.ask(self._head(self._request), self._request)
