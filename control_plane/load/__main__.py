@@ -79,7 +79,7 @@ def measure(gear: Gear, thread: ThreadPoolExecutor, strategy: Strategy, begin_ns
     lifeline.end_after(gear.plan.lead_s + patience_s)
     if window_ns:
         reporter.open(*window_ns)
-    driving = thread.submit(course.run, strategy, reporter.open)
+    driving = thread.submit(course.run, strategy, gear.source, reporter.open)
     driving.add_done_callback(lambda ended: conclude(ended, reporter))
     record = reporter.run(gear.plan.stream.name, course.intended)
     if record is None:

@@ -18,7 +18,7 @@ class Arrivals:
         self._ready: deque[int] = deque(next(chunks).tolist())
 
     @property
-    def next_ns(self) -> int:
+    def opens_ns(self) -> int:
         """The intended start of the next arrival, which stays."""
         return self._ready[0]
 

@@ -1,9 +1,22 @@
 """Hands the arrivals of an open phase to idle threads, each of which is a user."""
 
 import threading
-import time
+from typing import Protocol
 
-from control_plane.load.phase import Phase, clock_ns
+from control_plane.load.phase import OpenPhase, Phase
+from control_plane.load.timer import clock_ns, sleep_until
+
+
+class Turns(Protocol):
+    """When a user sends, as `UsersPhase` has it."""
+
+    def first(self, user: int, /) -> int | None: ...
+    def after(self, due_ns: int, end_ns: int, /) -> int | None: ...
+
+
+def turns_of(phase: Phase) -> Turns:
+    """For threads, of which each is a user."""
+    return Baton(phase) if isinstance(phase, OpenPhase) else phase
 
 
 class Baton:
@@ -11,26 +24,27 @@ class Baton:
     the user that was idle last, and sends. So nobody has to be woken up to send, and a light load
     needs few connections. While nobody is idle whoever gets free takes what waits.
 
-    `first` and `after` are those of the phase, but return when the request is due.
+    `first` and `after` are as those of a phase in which each user sees for itself, but return when
+    the request is due.
     """
 
-    def __init__(self, phase: Phase) -> None:
+    def __init__(self, phase: OpenPhase) -> None:
         self._phase = phase
         self._lock = threading.Lock()
         self._held = False
         self._idle: list[threading.Lock] = []
 
-    def first(self, user: int) -> int | None:
-        self._take()
-        return self._wait_until_due(self._phase.first(user))
+    def first(self, _user: int) -> int | None:
+        return self._next()
 
-    def after(self, due_ns: int, end_ns: int) -> int | None:
-        self._take()
-        return self._wait_until_due(self._phase.after(due_ns, end_ns))
+    def after(self, _due_ns: int, _end_ns: int) -> int | None:
+        return self._next()
 
-    def _wait_until_due(self, due_ns: int | None) -> int | None:
-        while due_ns is not None and (ahead_ns := due_ns - clock_ns()) > 0:
-            time.sleep(ahead_ns / 1e9)
+    def _next(self) -> int | None:
+        self._take()
+        due_ns = None if self._phase.over(clock_ns()) else self._phase.arrive()
+        if due_ns is not None:
+            sleep_until(due_ns)
         self._pass_on()
         return due_ns
 

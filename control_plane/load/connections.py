@@ -1,6 +1,7 @@
 """Counts the connections of a client; safe to use from many threads, none of which waits."""
 
-from itertools import count
+from collections import Counter
+from threading import get_ident
 
 
 class Connections:
@@ -9,16 +10,16 @@ class Connections:
     def __init__(self) -> None:
         self._open: set[int] = set()
         self._sizes = {0}
-        self._opened = count()
+        self._by_thread = Counter[int]()
         self._before = 0
 
     def open_window(self) -> None:
-        self._before = next(self._opened) + 1
+        self._before = self._ever()
         self._sizes = {len(self._open)}
 
     def add(self, key: int) -> None:
         """A connection was established."""
-        next(self._opened)
+        self._by_thread[get_ident()] += 1
         self._open.add(key)
         self._sizes.add(len(self._open))
 
@@ -28,10 +29,11 @@ class Connections:
 
     def opened(self) -> int:
         """How many were established since the window began."""
-        opened = next(self._opened) - self._before
-        self._before += 1
-        return opened
+        return self._ever() - self._before
 
     def most(self) -> int:
         """The most that were open at once since then."""
         return max(self._sizes)
+
+    def _ever(self) -> int:
+        return sum(self._by_thread.copy().values())

@@ -1,16 +1,24 @@
 """The course of one stream: ramp-up, warm-up, window."""
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from control_plane.domain.loads import Burst, Closed, Open, Periodic, ramp_up_of
 from control_plane.load import pacing, schedule
 from control_plane.load.arrivals import Arrivals
 from control_plane.load.pacing import Pacing
-from control_plane.load.phase import Phase, clock_ns
+from control_plane.load.phase import OpenPhase, Phase, UsersPhase
 from control_plane.load.plan import Plan
+from control_plane.load.source import RequestSource
 from control_plane.load.strategies.strategy import Strategy
+from control_plane.load.timer import sleep_until
+
+_EARLY = 2**40
+"""The number of the first request before a window by requests, of which there may be any number:
+those of the window are the same whatever went before, and no random value comes twice.
+"""
 
 
 class Course:
@@ -39,55 +47,50 @@ class Course:
             return None
         return schedule.number(self._arrivals(load, self._begin_ns), *window_ns)
 
-    def run(self, strategy: Strategy, opened: Callable[[int], None]) -> None:
+    def run(self, strategy: Strategy, source: RequestSource, opened: Callable[[int], None]) -> None:
         """Returns when the last request ended.
 
         `opened` is told the begin of a window that was not known before, when it comes.
         """
-        for phase in self._phases(opened):
+        for phase in self._phases(source, opened):
             strategy.run(phase)
 
-    def _phases(self, opened: Callable[[int], None]) -> Iterator[Phase]:
+    def _phases(self, source: RequestSource, opened: Callable[[int], None]) -> Iterator[Phase]:
         window_ns, requests = self.window_ns(), self._plan.requests
         if window_ns is not None:
             # One load without a pause: the recorder knows from when to when it counts.
-            yield self._all_users(window_ns[1])
+            yield self._all_users(begin_ns=self._begin_ns, until_ns=window_ns[1])
         elif requests is not None:
+            source.go_to(_EARLY)
             if self._ramped_ns > self._begin_ns:
-                yield self._all_users(self._ramped_ns)
-            if self._warm_ns > self._ramped_ns:
+                yield self._all_users(begin_ns=self._begin_ns, until_ns=self._ramped_ns)
+            if self._warm_ns > self._ramped_ns and self._plan.share.first == 0:
                 yield self._one_user()
-            _sleep_until(self._warm_ns)
-            yield Phase(
-                self._plan.users,
-                self._pacing,
-                limit=requests,
-                on_start=opened,
-                open=self._plan.open,
-            )
+            sleep_until(self._warm_ns)
+            source.go_to(0)
+            yield self._all_users(limit=requests, on_start=opened)
 
-    def _all_users(self, until_ns: int) -> Phase:
-        return Phase(
-            self._plan.users,
-            self._pacing,
-            begin_ns=self._begin_ns,
-            until_ns=until_ns,
-            open=self._plan.open,
-        )
+    def _all_users(self, **bounds: Any) -> Phase:
+        load = self._plan.stream.load
+        if isinstance(load, Open):
+            return OpenPhase(
+                self._plan.users,
+                lambda begin_ns: Arrivals(self._arrivals(load, begin_ns)),
+                **bounds,
+            )
+        return UsersPhase(self._plan.users, partial(self._pacing, load), **bounds)
 
     def _one_user(self) -> Phase:
-        return Phase(
+        """All processes together warm up with one user."""
+        return UsersPhase(
             1,
             lambda begin_ns: pacing.closed(begin_ns, users=1),
             begin_ns=self._ramped_ns,
             until_ns=self._warm_ns,
         )
 
-    def _pacing(self, begin_ns: int) -> Pacing | Arrivals:
+    def _pacing(self, load: Closed | Burst | Periodic, begin_ns: int) -> Pacing:
         """The ramp-up is over in a phase that begins later than planned."""
-        load = self._plan.stream.load
-        if isinstance(load, Open):
-            return Arrivals(self._arrivals(load, begin_ns))
         ramp_up_ns = _ns(ramp_up_of(load)) if begin_ns == self._begin_ns else 0
         whole, share = _of_users(load, begin_ns, ramp_up_ns), self._plan.share
         return replace(whole, first=lambda user: whole.first(share.number(user)))
@@ -113,7 +116,3 @@ def _of_users(load: Closed | Burst | Periodic, begin_ns: int, ramp_up_ns: int) -
 
 def _ns(seconds: float) -> int:
     return round(seconds * 1e9)
-
-
-def _sleep_until(at_ns: int) -> None:
-    time.sleep(max(0, at_ns - clock_ns()) / 1e9)

@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable
 from control_plane.load.deadline import overdue
 from control_plane.load.dispatcher import Dispatcher
 from control_plane.load.outcome import failed
-from control_plane.load.phase import Phase, clock_ns
+from control_plane.load.phase import OpenPhase, Phase, UsersPhase
 from control_plane.load.source import Request
 from control_plane.load.strategies.strategy import Gear
+from control_plane.load.timer import clock_ns, delay_s, reach
 
 Send = Callable[[Request], Awaitable[tuple[int, int]]]
 """Sends one request: its outcome and the bytes of the body that came.
@@ -28,11 +29,11 @@ class Crew:
         """Start the phase when all users stand ready; return when all of them are through."""
         watch = asyncio.create_task(self._watch())
         try:
-            await (self._dispatched(phase) if phase.open else self._each(phase))
+            await (self._dispatched(phase) if isinstance(phase, OpenPhase) else self._each(phase))
         finally:
             watch.cancel()
 
-    async def _each(self, phase: Phase) -> None:
+    async def _each(self, phase: UsersPhase) -> None:
         """Every user sees for itself when it sends next."""
         gate = asyncio.Event()
         self._busy = {
@@ -43,23 +44,21 @@ class Crew:
         gate.set()
         await asyncio.gather(*self._busy.values())
 
-    async def _user(self, user: int, phase: Phase, gate: asyncio.Event) -> None:
+    async def _user(self, user: int, phase: UsersPhase, gate: asyncio.Event) -> None:
         await gate.wait()
         due_ns = phase.first(user)
         while due_ns is not None:
-            # uvloop rounds to milliseconds, so that a sleep may end too early.
-            while (ahead_ns := due_ns - clock_ns()) > 0:  # noqa: ASYNC110 - the clock is awaited
-                await asyncio.sleep(ahead_ns / 1e9)
+            await reach(due_ns)
             due_ns = phase.after(due_ns, await self._request(user, due_ns))
 
-    async def _dispatched(self, phase: Phase) -> None:
+    async def _dispatched(self, phase: OpenPhase) -> None:
         """Users exist while they are busy."""
         async with asyncio.TaskGroup() as group:
 
             def begin(user: int, due_ns: int) -> None:
                 self._busy[user] = group.create_task(self._work(user, due_ns, dispatcher))
 
-            dispatcher = Dispatcher(phase, begin)
+            dispatcher = Dispatcher(phase, begin, self._gear.spin)
             await dispatcher.run()
 
     async def _work(self, user: int, due_ns: int | None, dispatcher: Dispatcher) -> None:
@@ -92,7 +91,7 @@ class Crew:
             late, look_ns = overdue(starts(), timeout_ns, clock_ns())
             for user in late:
                 self._expire(user)
-            await asyncio.sleep(max(0, look_ns - clock_ns()) / 1e9)
+            await asyncio.sleep(delay_s(look_ns))
 
     def _expire(self, user: int) -> None:
         """The sample ends here, however long the client takes to clear up."""

@@ -50,8 +50,3 @@ def periodic(begin_ns: int, users: int, interval_ns: int) -> Pacing:
         first=lambda user: begin_ns + user * interval_ns // users,
         after=lambda due_ns, end_ns: max(due_ns + interval_ns, end_ns),
     )
-
-
-def scheduled(opens_ns: int, take: Callable[[], int]) -> Pacing:
-    """Whoever is free gets the next arrival; `take` hands it out."""
-    return Pacing(opens_ns, first=lambda _user: take(), after=lambda _due_ns, _end_ns: take())

@@ -9,9 +9,9 @@ from threading import Event as Signal
 
 from control_plane.domain.record import StreamRecord
 from control_plane.load.events import Event, Opened, Over
-from control_plane.load.phase import clock_ns
 from control_plane.load.recorder import FAR_NS, SECOND_NS, Totals
 from control_plane.load.strategies.strategy import Gear
+from control_plane.load.timer import clock_ns
 
 _GRACE_NS = 20_000_000
 """A second is told this much after its end, when threads have handed in their last samples."""

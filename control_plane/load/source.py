@@ -78,7 +78,15 @@ class RequestSource:
         ]
         self._only = self._makers[0].only if len(self._makers) == 1 else None
         self._until = list(accumulate(one.weight for one in requests))
-        self._numbers = count(share.first, share.of)
+        self._share = share
+        self.go_to(0)
+
+    def go_to(self, number: int) -> None:
+        """Draw on from the request of that number of the whole.
+
+        Call it while nobody draws. Sequences go on, so that no value comes twice.
+        """
+        self._numbers = count(number + self._share.first, self._share.of)
 
     def fixed(self, kind: int) -> bool:
         """Whether all requests of that class are one and the same object."""

@@ -1,34 +1,45 @@
 """Waiting actively, where timers are too coarse; put down, because it is not work."""
 
 import asyncio
+import time
 
-from control_plane.load.phase import clock_ns
+from control_plane.load.timer import TICK_NS, clock_ns
 
-SPIN_NS = 1_000_000
-"""How long before a moment timers of the loop cannot be relied on any more."""
+_STEPS = 128
+_LOW = 9
+"""Nine steps down for one up come to rest where one round in ten is quicker."""
 
 
 class Spin:
-    """`spent_ns` grows by the time in which the loop went round without doing anything.
+    """`spent_ns` grows by the processor time in which the loop went round without doing anything.
 
-    A round in which answers came takes longer than the quickest one; of those only that much is
-    counted, the rest was work.
+    A round in which answers came takes longer than usual ones of those that are idle; of it only
+    that much is counted, the rest was work. What is usual follows the rounds: a single quick one
+    does not make work of all others. The rule is stochastic approximation of a quantile (Robbins
+    and Monro, 1951), in steps that are parts of its value.
     """
 
     def __init__(self) -> None:
         self.spent_ns = 0
-        self._quickest_ns = SPIN_NS
+        self._usual_ns = 0.0
 
     async def until(self, at_ns: int) -> None:
-        """Let the loop go round until `at_ns`; it goes on to serve its connections."""
-        before_ns = clock_ns()
-        while before_ns < at_ns:
+        """Sleep as long as timers can be relied on, then let the loop go round until `at_ns`.
+
+        It goes on to serve its connections.
+        """
+        # Rounded up or down: so this ends before the last tick.
+        while (ticks := (at_ns - clock_ns()) // TICK_NS - 1) > 0:  # noqa: ASYNC110 - the clock is awaited
+            await asyncio.sleep(ticks * TICK_NS / 1e9)
+        before_ns = time.thread_time_ns()
+        while clock_ns() < at_ns:
             await asyncio.sleep(0)
-            now_ns = clock_ns()
-            self._round(now_ns - before_ns)
+            now_ns = time.thread_time_ns()
+            self.spent_ns += self.idle_ns(now_ns - before_ns)
             before_ns = now_ns
 
-    def _round(self, took_ns: int) -> None:
-        self._quickest_ns = min(self._quickest_ns, took_ns)
-        idle = took_ns <= 2 * self._quickest_ns
-        self.spent_ns += took_ns if idle else self._quickest_ns
+    def idle_ns(self, took_ns: int) -> int:
+        """How much of a round was no work."""
+        usual_ns = self._usual_ns or float(took_ns)
+        self._usual_ns = usual_ns * (1 - _LOW / _STEPS if took_ns < usual_ns else 1 + 1 / _STEPS)
+        return took_ns if took_ns <= 2 * usual_ns else round(usual_ns)

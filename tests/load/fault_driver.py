@@ -14,11 +14,12 @@ from typing import Any
 
 from control_plane.load import pacing, strategies
 from control_plane.load.connections import Connections
-from control_plane.load.phase import Phase, clock_ns
+from control_plane.load.phase import UsersPhase
 from control_plane.load.recorder import Recorder
 from control_plane.load.reporter import peak_memory_bytes
 from control_plane.load.source import RequestSource
 from control_plane.load.strategies.strategy import Gear
+from control_plane.load.timer import clock_ns
 from tests.load.workers import plan_of
 
 REQUESTS = 2
@@ -49,7 +50,7 @@ def drive(strategy: str, url: str, fault: str) -> dict[str, Any]:
     recorder.open(begin_ns := clock_ns())
     with open_files() as forbid:
         driver.run(
-            Phase(
+            UsersPhase(
                 1,
                 lambda begin_ns: pacing.closed(begin_ns, users=1),
                 limit=REQUESTS,

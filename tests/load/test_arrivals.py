@@ -21,5 +21,5 @@ def test_each_is_handed_out_once() -> None:
 
 def test_the_next_one_can_be_seen_and_stays() -> None:
     arrivals = supply(10)
-    assert arrivals.next_ns == 0
-    assert [arrivals.take(), arrivals.next_ns] == [0, 1]
+    assert arrivals.opens_ns == 0
+    assert [arrivals.take(), arrivals.opens_ns] == [0, 1]

@@ -7,19 +7,20 @@ import numpy as np
 
 from control_plane.load.arrivals import Arrivals
 from control_plane.load.baton import Baton
-from control_plane.load.phase import Phase, clock_ns
+from control_plane.load.phase import OpenPhase
+from control_plane.load.timer import clock_ns
 
 GAP_NS = 2_000_000
 
 
-def phase_of(users: int, arrivals: int) -> Phase:
+def phase_of(users: int, arrivals: int) -> OpenPhase:
     """One arrival each 2 ms."""
 
     def pacing(begin_ns: int) -> Arrivals:
         steps = np.arange(64) * GAP_NS
         return Arrivals(begin_ns + GAP_NS * first + steps for first in count(0, 64))
 
-    return Phase(users, pacing, limit=arrivals, open=True)
+    return OpenPhase(users, pacing, limit=arrivals)
 
 
 def drive(users: int, arrivals: int, service_s: float) -> list[tuple[int, int]]:

@@ -6,7 +6,8 @@ import numpy as np
 
 from control_plane.load.arrivals import Arrivals
 from control_plane.load.pacing import closed
-from control_plane.load.phase import Phase, clock_ns
+from control_plane.load.phase import OpenPhase, UsersPhase
+from control_plane.load.timer import clock_ns
 
 
 def one_user(begin_ns: int):
@@ -14,7 +15,7 @@ def one_user(begin_ns: int):
 
 
 def test_the_limit_is_for_all_users_together() -> None:
-    phase = Phase(4, one_user, limit=1_000)
+    phase = UsersPhase(4, one_user, limit=1_000)
     phase.start()
 
     def work(_user: int) -> int:
@@ -28,7 +29,7 @@ def test_the_limit_is_for_all_users_together() -> None:
 
 
 def test_nothing_is_due_at_the_end_or_later() -> None:
-    phase = Phase(1, one_user, begin_ns=0, until_ns=100)
+    phase = UsersPhase(1, one_user, begin_ns=0, until_ns=100)
     phase.start()
     assert phase.after(0, 99) == 99
     assert phase.after(0, 100) is None
@@ -37,7 +38,7 @@ def test_nothing_is_due_at_the_end_or_later() -> None:
 def test_it_begins_when_all_stand_ready() -> None:
     told: list[int] = []
     before_ns = clock_ns()
-    phase = Phase(1, one_user, on_start=told.append)
+    phase = UsersPhase(1, one_user, on_start=told.append)
     phase.start()
     assert before_ns <= told[0] <= clock_ns()
     assert phase.first(0) == told[0]
@@ -45,7 +46,7 @@ def test_it_begins_when_all_stand_ready() -> None:
 
 def test_a_planned_begin_is_kept() -> None:
     told: list[int] = []
-    phase = Phase(1, one_user, begin_ns=12, on_start=told.append)
+    phase = UsersPhase(1, one_user, begin_ns=12, on_start=told.append)
     phase.start()
     assert told == [12]
     assert phase.first(0) == 12
@@ -56,22 +57,16 @@ def arriving(*moments_ns: int) -> Callable[[int], Arrivals]:
     return lambda _begin_ns: Arrivals(chain([np.array(moments_ns)], later))
 
 
-def test_arrivals_go_to_whoever_is_free() -> None:
-    phase = Phase(3, arriving(5, 10, 20, 30), begin_ns=0, until_ns=100, open=True)
+def test_arrivals_go_to_whoever_is_free_until_the_end() -> None:
+    phase = OpenPhase(3, arriving(5, 10, 20, 100), begin_ns=0, until_ns=100)
     phase.start()
-    assert (phase.first(1), phase.after(5, 12), phase.arrive()) == (5, 10, 20)
-
-
-def test_who_gets_free_at_the_end_sends_nothing_more() -> None:
-    phase = Phase(1, arriving(5, 10, 20), begin_ns=0, until_ns=100, open=True)
-    phase.start()
-    assert phase.first(0) == 5
-    assert phase.after(5, 100) is None
+    assert [phase.arrive() for _ in range(4)] == [5, 10, 20, None]
+    assert [phase.over(at_ns) for at_ns in (99, 100)] == [False, True]
 
 
 def test_a_window_of_arrivals_opens_with_the_first() -> None:
     told: list[int] = []
-    phase = Phase(1, arriving(7, 9), limit=1, on_start=told.append, open=True)
+    phase = OpenPhase(1, arriving(7, 9), limit=1, on_start=told.append)
     phase.start()
     assert told == [7]
-    assert (phase.first(0), phase.after(7, 8)) == (7, None)
+    assert (phase.arrive(), phase.arrive()) == (7, None)

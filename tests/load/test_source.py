@@ -75,3 +75,16 @@ def test_the_type_of_a_body_can_be_named() -> None:
     assert source_of(post).draw().headers == {"Content-Type": "application/json"}
     assert source_of(named).draw().headers == named["headers"]
     assert source_of(post).draw().expect == frozenset({201, 409})
+
+
+def test_the_window_begins_with_the_first_request_whatever_went_before() -> None:
+    serial = {"path": "/{id}", "values": {"id": {"kind": "sequence"}}}
+    source = source_of(ITEM, {**ITEM, "path": "/other"})
+    first = drawn(source, 20)
+    source.go_to(0)
+    assert drawn(source, 20) == first
+    source = source_of(serial)
+    drawn(source, 3)
+    source.go_to(0)
+    # What a target was once given it is not given again.
+    assert source.draw().path not in {"/0", "/1", "/2"}

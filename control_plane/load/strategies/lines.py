@@ -6,7 +6,6 @@ shuts down the socket of a request that is in flight for too long; its thread wa
 
 import socket
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -16,8 +15,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from control_plane.load.connections import Connections
 from control_plane.load.deadline import overdue
-from control_plane.load.phase import clock_ns
 from control_plane.load.recorder import Recorder
+from control_plane.load.timer import clock_ns, sleep_until
 
 
 class Lines:
@@ -55,7 +54,7 @@ class Lines:
             late, look_ns = overdue(recorder.starts(), timeout_ns, clock_ns())
             for user in late:
                 self.cut(user)
-            time.sleep(max(0, look_ns - clock_ns()) / 1e9)
+            sleep_until(look_ns)
 
 
 class Line:

@@ -8,16 +8,15 @@ from typing import Any
 
 from control_plane.load.deadline import overdue
 from control_plane.load.dispatcher import Dispatcher
-from control_plane.load.phase import Phase, clock_ns
+from control_plane.load.phase import OpenPhase, Phase, UsersPhase
 from control_plane.load.strategies.loops import new_loop
 from control_plane.load.strategies.raw_dial import Dial
 from control_plane.load.strategies.raw_user import User
 from control_plane.load.strategies.strategy import Gear
+from control_plane.load.timer import clock_ns, delay_s
 
 
 class Raw:
-    """Arrivals of an open load are waited for actively in their last millisecond."""
-
     def __init__(self, gear: Gear) -> None:
         self._gear = gear
         self._loop = new_loop(gear.plan.client)
@@ -38,11 +37,11 @@ class Raw:
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._look()
         try:
-            await (self._dispatched(phase) if phase.open else self._each(phase))
+            await (self._dispatched(phase) if isinstance(phase, OpenPhase) else self._each(phase))
         finally:
             self._looking.cancel()
 
-    async def _each(self, phase: Phase) -> None:
+    async def _each(self, phase: UsersPhase) -> None:
         """Every user sees for itself when it sends next."""
         phase.start()
         self._busy = phase.users
@@ -51,7 +50,7 @@ class Raw:
             user.send(phase.first(index))
         await self._over
 
-    async def _dispatched(self, phase: Phase) -> None:
+    async def _dispatched(self, phase: OpenPhase) -> None:
         dispatcher = Dispatcher(phase, self._begin, self._gear.spin)
         for index, user in enumerate(self._users[: phase.users]):
             user.enter(partial(_next, dispatcher, index), self._idle)
@@ -76,8 +75,7 @@ class Raw:
         late, look_ns = overdue(starts(), timeout_ns, clock_ns())
         for user in late:
             self._users[user].expire()
-        delay_s = max(0, look_ns - clock_ns()) / 1e9
-        self._looking = self._loop.call_later(delay_s, self._look)
+        self._looking = self._loop.call_later(delay_s(look_ns), self._look)
 
     def _fail(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """A callback raised, which is an error of this program: nobody else would see it."""

@@ -6,11 +6,11 @@ from functools import partial
 
 from control_plane.load.faults import classify
 from control_plane.load.outcome import answered, failed
-from control_plane.load.phase import clock_ns
 from control_plane.load.strategies.raw_answer import Answer
 from control_plane.load.strategies.raw_dial import Dial
 from control_plane.load.strategies.raw_line import Line
 from control_plane.load.strategies.strategy import Gear
+from control_plane.load.timer import clock_ns, delay_s
 
 After = Callable[[int, int], int | None]
 """From the intended start and the end of a request to the intended start of the next one."""
@@ -64,9 +64,8 @@ class User:
         """The next request, meant to start at `due_ns`; None: there is none now."""
         if due_ns is None:
             self._idle()
-        elif (ahead_ns := due_ns - clock_ns()) > 0:
-            # uvloop rounds to milliseconds, so that this may be called too early.
-            self._dial.loop.call_later(ahead_ns / 1e9, self.send, due_ns)
+        elif due_ns > clock_ns():
+            self._dial.loop.call_later(delay_s(due_ns), self.send, due_ns)
         else:
             self._start(due_ns)
 

@@ -2,21 +2,21 @@
 
 import http.client
 import logging
-import time
 from collections.abc import Callable
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Protocol
+from typing import Any
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
+from control_plane.load.baton import Turns
 from control_plane.load.faults import Types, chain, classify
 from control_plane.load.outcome import answered, failed
-from control_plane.load.phase import clock_ns
 from control_plane.load.source import Request
 from control_plane.load.strategies.lines import Lines, pools
 from control_plane.load.strategies.strategy import HEADERS, Gear
+from control_plane.load.timer import clock_ns, sleep_until
 
 FAULTS = (
     requests.RequestException,
@@ -41,13 +41,6 @@ TYPES: Types = (
 _CHUNK_BYTES = 65_536
 
 
-class Turns(Protocol):
-    """A phase, or what hands out its arrivals."""
-
-    def first(self, user: int) -> int | None: ...
-    def after(self, due_ns: int, end_ns: int) -> int | None: ...
-
-
 class RequestsClient:
     """`sessions` is one, or as many as there are users."""
 
@@ -70,8 +63,7 @@ class RequestsClient:
         ready()
         due_ns = turns.first(user)
         while due_ns is not None:
-            while (ahead_ns := due_ns - clock_ns()) > 0:
-                time.sleep(ahead_ns / 1e9)
+            sleep_until(due_ns)
             request = draw()
             start_ns = clock_ns()
             recorder.begin(user, due_ns if scheduled else start_ns, start_ns)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
-from control_plane.load.baton import Baton
+from control_plane.load.baton import turns_of
 from control_plane.load.phase import Phase
 from control_plane.load.strategies.requests_client import RequestsClient
 from control_plane.load.strategies.strategy import Gear
@@ -27,7 +27,7 @@ class Threaded:
 
     def run(self, phase: Phase) -> None:
         gate = _Gate(phase.users, phase.start)
-        turns = Baton(phase) if phase.open else phase
+        turns = turns_of(phase)
         users = [
             self._threads.submit(self._client.drive, user, turns, gate.wait)
             for user in range(phase.users)

@@ -1,0 +1,29 @@
+from control_plane.load.connections import Connections
+from control_plane.load.course import Course
+from control_plane.load.events import Event
+from control_plane.load.recorder import Recorder
+from control_plane.load.reporter import Reporter
+from control_plane.load.source import RequestSource
+from control_plane.load.strategies.strategy import Gear
+from control_plane.load.timer import clock_ns
+from tests.load.workers import plan_of
+
+FAST = {"model": "open", "rate_per_s": 5_000}
+
+
+def test_what_was_due_is_counted_while_requests_outlive_their_deadlines() -> None:
+    """No user ever says that it is through."""
+    plan = plan_of(
+        "http://127.0.0.1:1", load=FAST, stop={"duration_s": 0.2}, timeout_s=0.1, warmup_s=0.1
+    )
+    recorder = Recorder(users=plan.users, scheduled=True, by_start=True)
+    gear = Gear(plan, RequestSource(plan.stream.requests, 1), recorder, Connections())
+    told: list[Event] = []
+    reporter, course = Reporter(gear, told.append), Course(plan, clock_ns())
+    window_ns = course.window_ns()
+    assert window_ns
+    reporter.open(*window_ns)
+    recorder.begin(0, window_ns[0], window_ns[0])
+    record = reporter.run("requests", course.intended)
+    assert record
+    assert (record.intended, record.sent, len(record.in_flight_ns)) == (1_000, 1, 1)

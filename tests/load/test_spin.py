@@ -1,0 +1,31 @@
+import asyncio
+
+from control_plane.load.spin import Spin
+from control_plane.load.timer import TICK_NS, clock_ns, delay_s
+
+IDLE_NS, WORK_NS = 6_000, 200_000
+
+
+def test_one_quick_round_does_not_make_work_of_idle_ones() -> None:
+    spin = Spin()
+    for took_ns in [IDLE_NS, 100, *[IDLE_NS] * 100]:
+        spin.idle_ns(took_ns)
+    assert spin.idle_ns(IDLE_NS) == IDLE_NS
+
+
+def test_of_rounds_with_work_only_the_usual_part_was_waiting() -> None:
+    spin = Spin()
+    counted = [spin.idle_ns(one) for one in [IDLE_NS, IDLE_NS, IDLE_NS, WORK_NS] * 500]
+    assert sum(counted) < 1.5 * 2_000 * IDLE_NS
+
+
+def test_it_returns_at_the_moment_and_counts_no_more_than_was_used() -> None:
+    spin = Spin()
+    at_ns = clock_ns() + 5 * TICK_NS
+    asyncio.run(spin.until(at_ns))
+    assert clock_ns() >= at_ns
+    assert spin.spent_ns > 0
+
+
+def test_timers_of_loops_are_given_a_tick_at_least() -> None:
+    assert delay_s(clock_ns() + 1_000) == delay_s(0) == 0.001
