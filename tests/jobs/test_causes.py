@@ -1,35 +1,68 @@
-"""Causes on real targets that are made to show them, and silence on one that has none."""
+"""Causes on real targets that are made to show them, and silence on those that have none."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from control_plane.domain.limits import Limits
+from control_plane.domain.result import Cause
 from control_plane.domain.run import Run
+from control_plane.domain.states import State
+from control_plane.jobs.bench import set_up
 from control_plane.jobs.desk import Desk
-from control_plane.store.store import Store
+from control_plane.store.store import Store, open_store
 from tests.dashboard import items_spec
+from tests.jobs.causing import applications
+
+BODY = {"generated": {"shape": "name-data", "size_bytes": 3_000_000}}
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    store = open_store(tmp_path / "runs.db")
+    made = Desk(store, Limits(), set_up(store, {1}, "normal", applications(tmp_path)))
+    yield made
+    await made.close()
+    store.close()
+
+
+def stream(path: str, users: int, think_time_s: float = 0, **request: Any) -> dict[str, Any]:
+    return {
+        "name": path,
+        "requests": [{"path": path, **request}],
+        "load": {"model": "closed", "concurrency": users, "think_time_s": think_time_s},
+        "stop": {"duration_s": 1.0},
+    }
+
+
+def under(*streams: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """A short run."""
+    return items_spec(workload={"streams": list(streams)}, warmup_s=0.2, **changes)
 
 
 def driven(path: str, users: int, think_time_s: float = 0, **changes: Any) -> dict[str, Any]:
-    """A short run of one path."""
-    stream = {
-        "name": "one",
-        "requests": [{"path": path}],
-        "load": {"model": "closed", "concurrency": users, "think_time_s": think_time_s},
-        "stop": {"duration_s": 1.2},
-    }
-    return items_spec(workload={"streams": [stream]}, warmup_s=0.3, **changes)
+    return under(stream(path, users, think_time_s), **changes)
 
 
-async def measured(desk: Desk, store: Store, spec: dict[str, Any]) -> Run:
+async def ended(desk: Desk, store: Store, spec: dict[str, Any]) -> Run:
     (run,) = desk.submit([spec])
     async with asyncio.timeout(30):
         while not (await asyncio.to_thread(store.run, run.id)).state.terminal:
             await asyncio.sleep(0.05)
-    ended = store.run(run.id)
-    assert ended.reason is None
-    return ended
+    return store.run(run.id)
+
+
+async def measured(desk: Desk, store: Store, spec: dict[str, Any]) -> Run:
+    run = await ended(desk, store, spec)
+    assert run.reason is None
+    return run
+
+
+def cause_of(run: Run, name: str) -> Cause:
+    return next(one for one in run.causes if one.cause == name)
 
 
 def disturbed(run: Run) -> bool:
@@ -70,3 +103,62 @@ async def test_a_target_with_little_to_do_has_none(desk: Desk, store: Store) -> 
     run = await measured(desk, store, driven("/items/1", 4, think_time_s=0.02))
     assert disturbed(run) or not [one.text for one in run.causes if one.found]
     assert {one.cause for one in run.causes} >= {"pool_exhausted", "server_cpu", "client_limited"}
+
+
+async def test_collections_that_last_long_are_found(desk: Desk, store: Store) -> None:
+    """Where other programs had the processor in between, that is what is said."""
+    spec = driven("/", 1, target={"application": "collecting"})
+    cause = cause_of(await measured(desk, store, spec), "garbage_collection")
+    assert cause.found or (cause.found is None and "other programs" in cause.text), cause.text
+    assert cause.text.startswith("Garbage collection took")
+
+
+async def test_a_client_at_its_limit_is_found(desk: Desk, store: Store) -> None:
+    run = await measured(desk, store, driven("/null", 32, client={"strategy": "httpx"}))
+    cause = cause_of(run, "client_limited")
+    assert cause.found or disturbed(run), cause.text
+
+
+async def test_a_worker_that_has_the_work_alone_is_found(desk: Desk, store: Store) -> None:
+    """With --reuse-port a large body holds up those small requests that share its worker."""
+    workers = {"server": "gunicorn", "worker": "asgi", "workers": 2, "reuse_port": True}
+    large = stream("/payloads/model", 1, method="POST", body=BODY)
+    run = await measured(desk, store, under(large, stream("/null", 10, 0.05), target=workers))
+    cause = cause_of(run, "workers_uneven")
+    assert cause.found or disturbed(run), cause.text
+    assert cause.text.startswith("One of 2 workers was busy") or not cause.found
+
+
+async def test_connections_without_an_answer_are_counted(desk: Desk, store: Store) -> None:
+    """uvloop leaves some out while a blocked loop serves the others again."""
+    spec = driven("/blocking-delay/0.02", 40, target={"loop": "uvloop"})
+    run = await measured(desk, store, spec)
+    cause = cause_of(run, "never_served")
+    (one,) = run.streams
+    assert cause.evidence["unserved"] == one.censored.unserved
+    assert cause.found is bool(one.censored.unserved) or (
+        cause.found is None and "Not decided: " in cause.text
+    ), cause.text
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        driven("/items/1", 1, target={"workers": 2}),
+        driven("/", 4, 0.02, target={"application": "threads", "server": "command"}),
+        under(stream("/items/1", 2, 0.02), stream("/movies/1", 4)),
+    ],
+    ids=["one user on two workers", "threads of a command", "two streams"],
+)
+async def test_others_have_none_either(desk: Desk, store: Store, spec: dict[str, Any]) -> None:
+    run = await measured(desk, store, spec)
+    found = [one.text for one in run.causes if one.found and one.cause != "server_cpu"]
+    assert disturbed(run) or found == []
+    assert "workers_uneven" not in {one.cause for one in run.causes}
+
+
+async def test_a_run_that_fails_is_judged_by_its_trials(desk: Desk, store: Store) -> None:
+    """Its target cannot start a second time."""
+    run = await ended(desk, store, driven("/block", 4, target={"application": "once"}, trials=2))
+    assert (run.state, len(run.trials)) == (State.FAILED, 1)
+    assert cause_of(run, "loop_blocked").text.startswith("The event loop was blocked")
