@@ -42,9 +42,13 @@ def _text(path: Path, began_s: float) -> list[str]:
         descriptor = os.open(path, FLAGS)
     except (OSError, ValueError):
         return []
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         seen = os.fstat(descriptor)
         plain = stat.S_ISREG(seen.st_mode) and seen.st_size <= MOST_BYTES
         if not plain or seen.st_mtime >= began_s:
             return []
-        return file.read(MOST_BYTES).decode(errors="replace").splitlines()
+        return os.pread(descriptor, MOST_BYTES, 0).decode(errors="replace").splitlines()
+    except OSError:
+        return []
+    finally:
+        os.close(descriptor)

@@ -21,7 +21,7 @@ def garbage_collection(evidence: Evidence) -> Finding | None:
     ran = [one.cpu_share for one, _ in known if one.cpu_share is not None]
     interval_s = known[0][0].interval_s
     most_s = min(interval_s, max(max(seen) for _, seen in known))
-    facts: Facts = {"gc_share": share, "most_s": most_s, "interval_s": interval_s}
+    facts: Facts = {"gc_share": min(1.0, share), "most_s": most_s, "interval_s": interval_s}
     if share >= COLLECTION_SHARE and ran and share > sum(ran) / len(ran):
         return Finding("garbage_collection", None, {**facts, "why": _LONGER})
     return Finding("garbage_collection", share >= COLLECTION_SHARE, facts)

@@ -41,6 +41,8 @@ def never_served(evidence: Evidence) -> Finding | None:
 
 def _open(stream: Summary, served: int) -> str:
     """Why they may only be slow; empty where they were left out."""
+    if not stream.completed:
+        return "no other one had an answer, so nothing tells them apart"
     if stream.completed < TURNS * max(1, served):
         return "the others had fewer than two turns each, so these may wait for their first"
     longest_s = stream.response_time_s.max if stream.response_time_s else 0.0

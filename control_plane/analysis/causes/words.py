@@ -206,7 +206,9 @@ def _left_out(facts: Facts) -> str:
 
 def _others_served(facts: Facts) -> str:
     return (
-        f"the others completed {_count(facts, 'completed')} requests" if facts["unserved"] else ""
+        f"the others completed {_count(facts, 'completed')} requests"
+        if facts["unserved"] and facts["completed"]
+        else ""
     )
 
 

@@ -4,7 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from control_plane.domain.thresholds import LATE_S
 from control_plane.targets.frames import stacks_in
+from control_plane.targets.inside.looplab_probe.stacks import FIRST_S
 from control_plane.targets.variables import INSIDE
 
 BEATING = """
@@ -69,3 +71,8 @@ def test_a_forked_child_keeps_nothing_of_it(tmp_path: Path) -> None:
     os._exit(0 if ended == -14 else 1)
 """
     assert run(tmp_path, work)[0] == 0
+
+
+def test_the_first_stack_is_written_when_a_loop_counts_as_late() -> None:
+    """The probe imports nothing of ours, so that the limit stands there again."""
+    assert FIRST_S == LATE_S
