@@ -10,7 +10,13 @@ import typer
 from control_plane import __version__
 from control_plane.domain.ceiling import CLIENTS, measurement
 from control_plane.domain.choice import chosen_ids
-from control_plane.domain.errors import DatabaseOwned, InvalidInput, LooplabError, SettingsError
+from control_plane.domain.errors import (
+    DatabaseOwned,
+    InvalidInput,
+    LooplabError,
+    NotFound,
+    SettingsError,
+)
 from control_plane.domain.reading import Document, read_document
 from control_plane.domain.spec import Client
 from control_plane.office import Office, office
@@ -95,9 +101,11 @@ def run_spec(
     db: Database = None,
 ) -> None:
     """Queue a run; without a dashboard it is measured here and now."""
-    document = _read(spec)
-    with office(_settings(context, db)) as desk:
+    document, settings = _read(spec), _settings(context, db)
+    with office(settings) as desk:
         run = desk.submit(document)
+        if not desk.remote:
+            complain(f"No dashboard has {_whole(settings)}: measuring here.")
         if wait or not desk.remote:
             run = desk.wait(run["id"], print_progress if not as_json else _silent)
     if as_json:
@@ -121,7 +129,12 @@ def compare_runs(
     if not settings.db.exists():
         raise SettingsError(f"There is no database at {settings.db}: name one with --db.")
     with office(settings) as desk:
-        comparison = desk.compare(ids, baseline)
+        try:
+            comparison = desk.compare(ids, baseline)
+        except NotFound as error:
+            raise NotFound(
+                f"{error} Looked in {_whole(settings)}: name another with --db."
+            ) from None
     if as_json:
         print_json(comparison)
     else:
@@ -171,6 +184,10 @@ def _clients(strategies: list[str] | None) -> list[Client]:
 def _settings(context: typer.Context, db: Path | None) -> Settings:
     settings: Settings = context.obj
     return replace(settings, db=db) if db else settings
+
+
+def _whole(settings: Settings) -> Path:
+    return settings.db.expanduser().resolve()
 
 
 def _read(path: Path) -> Document:

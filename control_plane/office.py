@@ -4,15 +4,17 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from typing import Protocol
 
 import requests
 
 from control_plane.analysis.comparison import compare
 from control_plane.domain.document import comparison_document, run_document
-from control_plane.domain.errors import FieldError, InvalidInput, LooplabError
-from control_plane.domain.reading import Document
+from control_plane.domain.errors import FieldError, InvalidInput, LooplabError, NotFound
+from control_plane.domain.reading import Document, read_spec
+from control_plane.domain.spec import Target
 from control_plane.domain.states import TERMINAL
 from control_plane.jobs.bench import Bench, set_up
 from control_plane.jobs.ceilings import ceiling_documents
@@ -21,11 +23,13 @@ from control_plane.serving import lower_priority
 from control_plane.settings import Settings
 from control_plane.store.lock import read_lock
 from control_plane.store.store import Store, open_store
+from control_plane.targets.chosen import misfits
 
 Report = Callable[[Document], None]
 """Called about once a second with the run as it stands."""
 
 TICK_S = 1.0
+NOT_FOUND = 404
 
 
 class Office(Protocol):
@@ -52,16 +56,10 @@ def office(settings: Settings) -> Iterator[Office]:
         return
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
-    store = open_store(settings.db)
-    try:
-        with asyncio.Runner() as runner:
-            here = Here(settings, store, runner)
-            try:
-                yield here
-            finally:
-                here.close()
-    finally:
-        store.close()
+    with asyncio.Runner() as runner, ExitStack() as closing:
+        here = Here(settings, runner)
+        closing.callback(here.close)
+        yield here
 
 
 def _interrupt(number: int, frame: object) -> None:
@@ -103,23 +101,30 @@ class Dashboard:
             raise LooplabError(f"{self.url} does not answer as a Looplab: {error}") from None
         if answer.ok:
             return document
+        if answer.status_code == NOT_FOUND:
+            raise NotFound(document["message"])
         fields = [FieldError(**field) for field in document.get("fields", ())]
         raise InvalidInput(document["message"], tuple(fields))
 
 
 class Here:
     """A control plane in this process, from the first run that is handed in; its event loop turns
-    while `wait` waits.
+    while `wait` waits. A spec that is refused makes no database.
     """
 
     remote = False
     url: str | None = None
 
-    def __init__(self, settings: Settings, store: Store, runner: asyncio.Runner) -> None:
-        self._settings, self._store, self._runner = settings, store, runner
+    def __init__(self, settings: Settings, runner: asyncio.Runner) -> None:
+        self._settings, self._runner = settings, runner
         self._desk: Desk | None = None
 
+    @cached_property
+    def _store(self) -> Store:
+        return open_store(self._settings.db)
+
     def submit(self, document: Document) -> Document:
+        _refuse(document, self._settings)
         if self._desk is None:
             bench = set_up(self._store, (), lower_priority(), self._settings.applications)
             self._desk = self._runner.run(_desk(self._store, self._settings, bench))
@@ -136,14 +141,26 @@ class Here:
         return {"ceilings": ceiling_documents(self._store)}
 
     def close(self) -> None:
-        if self._desk is not None:
-            self._runner.run(self._desk.close())
+        try:
+            if self._desk is not None:
+                self._runner.run(self._desk.close())
+        finally:
+            if "_store" in self.__dict__:
+                self._store.close()
 
     async def _until_over(self, run_id: str, report: Report) -> Document:
         while not (run := self._store.run(run_id)).state.terminal:
             report(run_document(run, self._desk.progress(run_id) if self._desk else None))
             await asyncio.sleep(TICK_S)
         return run_document(run, None)
+
+
+def _refuse(document: Document, settings: Settings) -> None:
+    """What can be judged without a database. Raises InvalidInput."""
+    target = read_spec(document, settings.limits).target
+    wrong = tuple(misfits(target, settings.applications)) if isinstance(target, Target) else ()
+    if wrong:
+        raise InvalidInput(wrong[0].message, wrong)
 
 
 async def _desk(store: Store, settings: Settings, bench: Bench) -> Desk:

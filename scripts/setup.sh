@@ -62,7 +62,7 @@ install_project() {
     say "installing Looplab${extras:+ with $extras} (about a minute the first time)"
     touch "$VENV/installing"
     if ! "$VENV/bin/python" -m pip install --quiet --editable "$ROOT${extras:+[$extras]}" \
-        --constraint "$ROOT/constraints.txt"; then
+        --constraint "$ROOT/constraints.txt" 2> >(grep -v '^WARNING: Location .* is ignored' >&2); then
         rm "$VENV/installing"
         fail "pip could not install Looplab: see the lines above"
     fi

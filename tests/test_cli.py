@@ -63,6 +63,16 @@ def test_run_hands_in_at_the_dashboard_that_has_the_database(
         assert looplab(["compare", run["id"]], tmp_path).returncode == 0
 
 
+def test_a_command_names_the_database_it_used(tmp_path: Path, spec_file: Path) -> None:
+    with dashboard(tmp_path):
+        run = looplab(["run", str(spec_file), "--db", "other.db"], tmp_path)
+        assert f"No dashboard has {tmp_path / 'other.db'}: measuring here." in run.stderr
+        for chosen in ((), ("--db", "other.db")):
+            unknown = looplab(["compare", "zzzzzzzzzz", *chosen], tmp_path)
+            assert unknown.returncode == 2
+            assert f"Looked in {tmp_path / (chosen[-1] if chosen else 'runs.db')}" in unknown.stderr
+
+
 def test_a_spec_from_standard_input(tmp_path: Path) -> None:
     done = looplab(["run", "-"], tmp_path, stdin=json.dumps(items_spec()))
     assert done.returncode == 0, done.stderr
@@ -82,6 +92,7 @@ def test_a_wrong_spec_is_one_readable_line(tmp_path: Path, spec: str, complaint:
     assert done.returncode == 2
     assert complaint in done.stderr
     assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

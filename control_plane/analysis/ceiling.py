@@ -28,6 +28,11 @@ class Headroom:
     throughput_per_s: float
     share: float
 
+    @property
+    def outdated(self) -> bool:
+        """What a run has exceeded is no ceiling."""
+        return self.share > 1
+
 
 def ceiling_of(run: Run) -> Ceiling | None:
     """None for any run but a finished one of the very spec that measures a ceiling."""
@@ -89,6 +94,12 @@ def headroom(run: Run, ceilings: Iterable[Ceiling]) -> Headroom | None:
 
 def headroom_sentence(found: Headroom) -> Sentence:
     """`This client tops out at 21,700 /s here; you measured 13,400 /s.`"""
+    if found.outdated:
+        return sentence(
+            "The stored ceiling of ",
+            number(rate(found.ceiling.throughput_per_s)),
+            " is below what this run measured, so it is out of date: measure it again.",
+        )
     most = "reaches at least" if found.ceiling.at_least else "tops out at"
     return sentence(
         f"This client {most} ",
@@ -101,9 +112,9 @@ def headroom_sentence(found: Headroom) -> Sentence:
 
 def headroom_words(found: Headroom) -> str:
     """What the share means for the run."""
+    if found.outdated:
+        return f"This run: {rate(found.throughput_per_s)}. Measure while nothing else works."
     part = f"{'At most ' if found.ceiling.at_least else ''}{share(found.share)} of the ceiling."
-    if found.share > 1:
-        return f"{part} More than the ceiling: measure it again while nothing else works."
     if found.ceiling.outcome == "suspect":
         return f"{part} Its measurement is suspect: the client may be able to do more."
     if found.ceiling.at_least:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from control_plane.analysis.causes.words import clause
+from control_plane.analysis.failed_prose import all_failed, failed_remedy, nothing_completed
 from control_plane.analysis.gates import GATES
 from control_plane.analysis.sentence import Sentence, listed, number, sentence
 from control_plane.analysis.summary import mean_with_waiting_s
@@ -33,6 +34,8 @@ class Banner:
 
 def headline(run: Run) -> Sentence:
     """Median and the furthest percentile with full support; the title where nothing can be said."""
+    if run.state is State.FINISHED and nothing_completed(run):
+        return sentence(all_failed(run))
     found = run.streams[0] if run.streams else None
     times = found.response_time_s if found else None
     if run.state is not State.FINISHED or _outcome(run) == "invalid" or not found or not times:
@@ -114,6 +117,9 @@ def _before(trial: int) -> str:
 
 def _lede(run: Run) -> Iterator[str]:
     if run.state is not State.FINISHED or not run.streams:
+        return
+    if nothing_completed(run):
+        yield failed_remedy(run) or "Nothing completed, so there is nothing to compare."
         return
     first = run.streams[0]
     mean_s = first.duration_s / max(1, len(run.trials))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 SERVERS = {"uvicorn", "gunicorn", "hypercorn", "granian", "uvicorn_worker"}
 
 _Match = re.Match[str]
+_FRAME = re.compile(r'^\s*File "(?!<)([^"]{1,300})", line (\d+)')
 
 
 def start_hints(reason: str, log: Sequence[str], python: str) -> tuple[str, ...]:
@@ -15,15 +16,26 @@ def start_hints(reason: str, log: Sequence[str], python: str) -> tuple[str, ...]
     """
     if not reason.startswith("start"):
         return ()
-    found = [hint for line in reversed(log) for hint in _of_line(line, python)]
+    found = [hint for at in reversed(range(len(log))) for hint in _of_line(log, at, python)]
     return tuple(dict.fromkeys([*found, *_of_reason(reason)]))[:3]
 
 
-def _of_line(line: str, python: str) -> Iterator[str]:
+def _of_line(log: Sequence[str], at: int, python: str) -> Iterator[str]:
     for pattern, told in _LINES:
-        if match := pattern.search(line):
-            yield told(match, python)
+        if match := pattern.search(log[at]):
+            asking = _importing(log[:at]) if told is _missing_module else ""
+            yield told(match, python) + asking
             return
+
+
+def _importing(before: Sequence[str]) -> str:
+    """The last line of the traceback that stands before: who asked for the module."""
+    for line in reversed(before):
+        if match := _FRAME.search(line):
+            return f" It is imported in {match[1]}, line {match[2]}."
+        if line.startswith("Traceback"):
+            break
+    return ""
 
 
 def _of_reason(reason: str) -> Iterator[str]:
@@ -39,8 +51,8 @@ def _missing_module(match: _Match, python: str) -> str:
     if module in SERVERS or module in {"uvloop", "httptools"}:
         return f"{module} is not installed in its interpreter: {python} -m pip install {package}"
     return (
-        f"Its interpreter finds no module {match[1]}: {python} -m pip install {package}, "
-        "or correct directory or app in the settings."
+        f"Its interpreter finds no module {match[1]}: install the package that brings it, "
+        "or correct the import, directory or app."
     )
 
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -68,6 +69,11 @@ class Desk:
     @property
     def limits(self) -> Limits:
         return self._limits
+
+    @property
+    def database(self) -> Path:
+        """The file that its runs are in."""
+        return self._store.path
 
     async def close(self) -> None:
         await self._errands.close()

@@ -21,10 +21,10 @@ from control_plane.store.store import Store
 
 @dataclass(frozen=True)
 class ClientPart:
-    """`share` is that of the ceiling, in per cent and at most 100; None where none is known.
+    """`share` is that of the ceiling, in per cent; None where none is known or a run exceeded it.
 
-    Then `time` is how long the measuring takes, else `run_id` and `at` are those of the run that
-    measured the ceiling.
+    Then `time` is how long the measuring takes, "" where it is not offered. `run_id` and `at` are
+    those of the run that measured the ceiling.
     """
 
     sentence: Sentence
@@ -43,19 +43,20 @@ def client_part(run: Run, store: Store, desk: Desk) -> ClientPart | None:
         return None
     found = headroom(run, stored_ceilings(store, run.spec.client.strategy))
     if found is not None:
-        return _known(found)
+        again = found.outdated and measured_here(run)
+        return _known(found, _time(run, desk) if again else "")
     return _unknown(run, desk) if measured_here(run) else None
 
 
-def _known(found: Headroom) -> ClientPart:
+def _known(found: Headroom, time: str) -> ClientPart:
     return ClientPart(
         sentence=headroom_sentence(found),
         words=headroom_words(found),
-        share=round(min(100.0, 100 * found.share), 2),
+        share=None if found.outdated else round(100 * found.share, 2),
         share_text=share(found.share),
         run_id=found.ceiling.run_id,
         at=found.ceiling.measured_at,
-        time="",
+        time=time,
     )
 
 
@@ -67,5 +68,9 @@ def _unknown(run: Run, desk: Desk) -> ClientPart:
         share_text="",
         run_id=None,
         at=None,
-        time=about(desk.expected_seconds(ceiling_spec(run.spec.client))),
+        time=_time(run, desk),
     )
+
+
+def _time(run: Run, desk: Desk) -> str:
+    return about(desk.expected_seconds(ceiling_spec(run.spec.client)))

@@ -41,6 +41,11 @@ def history(
     return page(request, history_page(asked, store, desk))
 
 
+@router.get("/runs", include_in_schema=False)
+def guessed() -> RedirectResponse:
+    return RedirectResponse("/history", 308)
+
+
 @router.get("/history/chosen")
 def chosen(run: Ids = ()) -> Response:
     """The ticked runs beside each other, oldest first: the list shows the newest first."""

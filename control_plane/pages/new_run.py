@@ -28,7 +28,7 @@ from control_plane.pages.new_run_view import (
     with_values,
     written,
 )
-from control_plane.pages.plan import checked
+from control_plane.pages.plan import checked, found_right
 from control_plane.pages.presets import book
 from control_plane.pages.templating import fragment, page
 from control_plane.pages.workload_book import endpoint
@@ -82,12 +82,18 @@ def new_run(
     return form_page(request, replace(new_run_page(form, desk, new_key()), preset=preset))
 
 
+@router.get("/new", include_in_schema=False)
+def guessed() -> RedirectResponse:
+    return RedirectResponse("/runs/new", 308)
+
+
 @router.post("/runs/new")
 def check(request: Request, form: FormDep, desk: DeskDep) -> Response:
     """The same form with what is wrong at its fields; a button may have changed it."""
     edited = changed(form, form.text("change"))
     shown = new_run_page(with_values(edited), desk, key_of(form), told=edited is form)
-    return form_page(request, shown)
+    plan = found_right(shown.plan) if edited is form else shown.plan
+    return form_page(request, replace(shown, plan=plan))
 
 
 @router.post("/runs/new/plan")

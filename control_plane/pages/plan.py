@@ -1,7 +1,7 @@
 """What a form would start: how long it takes, the commands, the spec, and what is wrong."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from control_plane.analysis.estimate import Phases
@@ -14,6 +14,7 @@ from control_plane.pages.forms import documents
 from control_plane.pages.given import Given
 from control_plane.pages.labels import label_of
 from control_plane.pages.spec_lines import Line, spec_lines
+from control_plane.pages.typed import run_command
 from control_plane.pages.view import View
 
 MOST_BARS = 60
@@ -48,7 +49,7 @@ class Wrong:
 
 @dataclass(frozen=True)
 class Plan(View):
-    """Without what a wrong field makes unknown: `line` is then empty."""
+    """Without what a wrong field makes unknown: `line` is then empty. `right` answers Check."""
 
     template: ClassVar[str] = "partials/plan.html"
     line: str
@@ -56,10 +57,12 @@ class Plan(View):
     pieces: tuple[Piece, ...]
     phases: str
     runs: tuple[Planned, ...]
+    command: str
     commands: tuple[str, ...]
     spec: tuple[Line, ...]
     others: int
     wrong: tuple[Wrong, ...]
+    right: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,7 @@ def plan_of(form: Given, read: Checked, desk: Desk) -> Plan:
         pieces=tuple(_pieces(read.specs, phases)),
         phases=phases[0].text if len(set(phases)) == 1 else "",
         runs=tuple(_runs(read.specs, phases)),
+        command=run_command(desk.database),
         commands=tuple(_commands(read.specs, desk)),
         spec=spec_lines(_brief(read.documents[0]), [one.field for one in read.wrong]),
         others=len(read.documents) - 1,
@@ -116,6 +120,15 @@ def plan_line(specs: Sequence[Spec], phases: Sequence[Phases]) -> str:
     trials = specs[0].trials
     parts.append(f"{trials} trial{'s' if trials > 1 else ''}")
     return f"{' × '.join(parts)}, about{SPACE}{whole}"
+
+
+def found_right(plan: Plan) -> Plan:
+    """With the answer to Check, unless something is wrong."""
+    if plan.wrong:
+        return plan
+    runs = f"{len(plan.runs)} run{'s' if len(plan.runs) > 1 else ''}"
+    what = "The spec is right" if len(plan.runs) == 1 else "The specs are right"
+    return replace(plan, right=f"{what}: {runs}, {plan.line.rpartition(', ')[2]}.")
 
 
 def _when(desk: Desk) -> str:

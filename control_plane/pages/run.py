@@ -21,6 +21,7 @@ from control_plane.pages.live import live_view
 from control_plane.pages.others import LOOKED_AT, OtherRun, other_runs
 from control_plane.pages.run_view import RunPage, run_page
 from control_plane.pages.templating import page
+from control_plane.pages.typed import run_command
 from control_plane.pages.why_view import why_view
 from control_plane.store.store import Store
 
@@ -67,7 +68,8 @@ def result_view(detail: RunDetail, store: Store, desk: Desk, trial: str | None) 
     )
     client = client_part(detail.run, store, desk)
     why = why_view(detail, desk.limits)
-    return replace(shown, why=why, client=client, hints=_hints(detail.run, desk))
+    typed = run_command(desk.database)
+    return replace(shown, why=why, client=client, hints=_hints(detail.run, desk), typed=typed)
 
 
 def _hints(run: Run, desk: Desk) -> tuple[str, ...]:

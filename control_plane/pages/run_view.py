@@ -37,7 +37,8 @@ class RunPage(View):
     """Without a result the lower parts are empty. `figure_file` has NAME for a figure's name.
 
     `log` is what the target printed last: that of the failure, or of the last trial; `hints` say
-    why it did not start. `key` makes one run of one press of the button, however often it is sent.
+    why it did not start. `typed` is the command that runs the spec. `key` makes one run of one
+    press of the button, however often it is sent.
     """
 
     template: ClassVar[str] = "pages/run.html"
@@ -70,6 +71,7 @@ class RunPage(View):
     why: WhyView | None = None
     client: ClientPart | None = None
     hints: tuple[str, ...] = ()
+    typed: str = ""
 
 
 def run_page(

@@ -30,8 +30,6 @@ _PURPOSES = (
     ("worker", "asgi", "Its own ASGI worker."),
     ("loop", "asyncio", "The event loop of the standard library, to see what uvloop brings."),
     ("http", "h11", "The HTTP parser in Python, to see what httptools brings."),
-    ("workers", 2, "Two processes: for work that one core cannot hold."),
-    ("workers", 4, "Four processes: more than two only where there are cores for them."),
     ("threads", 4, "A small thread pool: endpoints in plain def soon wait for a thread."),
     ("threads", 200, "A large thread pool: many endpoints in plain def at once."),
     ("access_log", True, "One log line for each request, as many servers run."),
@@ -99,6 +97,11 @@ def _purpose(target: Target) -> str:
 
 
 def _parts(target: Target) -> Iterator[str]:
+    many = target.workers or 1
+    if many == 2:
+        yield "Two processes: for work that one core cannot hold."
+    elif many > 2:
+        yield f"{many} processes: more than two only where there are cores for them."
     for name, value, text in _PURPOSES:
         if getattr(target, name) == value:
             yield text

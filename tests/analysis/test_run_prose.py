@@ -63,6 +63,15 @@ def test_the_first_cause_ends_the_headline(cause, found, ending):
     assert headed(of(times(), causes=(seen,))).endswith(ending)
 
 
+def test_a_run_in_which_nothing_completed_says_so_first():
+    nothing = summary(completed=0, errors={"status": 8_331}, statuses={"404": 8_331})
+    one = run(streams=(nothing,), validity=Validity("invalid", ()))
+    assert headed(one) == "All 8,331 requests failed: GET /items/1 answered 404 every time."
+    assert lede(one) == "Correct the path: Workloads lists what it serves."
+    refused = replace(nothing, errors={"refused": 12}, statuses={})
+    assert headed(replace(one, streams=(refused,))).endswith("GET /items/1 ended with refused 12.")
+
+
 def test_a_median_without_support_is_not_said():
     assert headed(of(times(support={**FEW, "p50": 9}))) == "items, async"
 

@@ -15,7 +15,11 @@ PYTHON = "/srv/env/bin/python"
             "/srv/env/bin/python: No module named uvicorn",
             "/srv/env/bin/python -m pip install uvicorn",
         ),
-        ("start: x", "ModuleNotFoundError: No module named 'shop.db'", "or correct directory"),
+        (
+            "start: x",
+            "ModuleNotFoundError: No module named 'shop.db'",
+            "or correct the import, directory",
+        ),
         ("start: x", "ModuleNotFoundError: No module named 'uvicorn_worker'", "uvicorn-worker"),
         ("start: x", 'ERROR: Error loading ASGI app. Could not import module "shop".', "module sh"),
         (
@@ -35,6 +39,18 @@ PYTHON = "/srv/env/bin/python"
 def test_the_remedy_is_read_from_what_was_said(reason: str, line: str, words: str) -> None:
     hints = start_hints(reason, ["INFO: before", line, "INFO: after"], PYTHON)
     assert any(words in hint for hint in hints), hints
+
+
+def test_a_missing_module_is_told_with_the_line_that_imports_it() -> None:
+    log = [
+        "Traceback (most recent call last):",
+        '  File "/srv/shop/main.py", line 3, in <module>',
+        "    import nothing_here",
+        "ModuleNotFoundError: No module named 'nothing_here'",
+    ]
+    (hint,) = start_hints("start: x", log, PYTHON)
+    assert "It is imported in /srv/shop/main.py, line 3." in hint
+    assert "pip install" not in hint
 
 
 def test_nothing_is_said_where_nothing_is_known() -> None:
