@@ -21,6 +21,7 @@ from control_plane.load.plan import Plan
 from control_plane.load.recorder import Recorder
 from control_plane.load.reporter import Reporter
 from control_plane.load.source import RequestSource
+from control_plane.load.spin import Spin
 from control_plane.load.strategies.strategy import Gear, Strategy
 
 _YOUNG = 20_000
@@ -42,10 +43,10 @@ def main(arguments: list[str]) -> None:
     except ClientFailed as error:
         tell(Refused(str(error)))
         return
-    work(plan)
+    work(plan, Spin(shared=not arguments))
 
 
-def work(plan: Plan) -> None:
+def work(plan: Plan, spin: Spin) -> None:
     """Load runs in a thread of its own, while this one tells what it finds."""
     gear = Gear(
         plan,
@@ -57,6 +58,7 @@ def work(plan: Plan) -> None:
             think_ns=plan.think_ns,
         ),
         Connections(),
+        spin,
     )
     thread = ThreadPoolExecutor(max_workers=1)
     strategy = thread.submit(strategies.make, gear).result()

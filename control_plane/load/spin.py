@@ -1,9 +1,13 @@
 """Waiting actively, where timers are too coarse; put down, because it is not work."""
 
 import asyncio
+import os
 import time
 
 from control_plane.load.timer import TICK_NS, clock_ns
+
+_LATE_NS = 100_000
+"""By how much timers of whole ticks ring too late on a quiet machine."""
 
 _STEPS = 128
 _LOW = 9
@@ -17,10 +21,14 @@ class Spin:
     that much is counted, the rest was work. What is usual follows the rounds: a single quick one
     does not make work of all others. The rule is stochastic approximation of a quantile (Robbins
     and Monro, 1951), in steps that are parts of its value.
+
+    Where cores are `shared`, each round yields the core to whoever wants it, so that a target on
+    the same core loses nothing; sends are late then while others are at work.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, shared: bool = False) -> None:
         self.spent_ns = 0
+        self._shared = shared
         self._usual_ns = 0.0
 
     async def until(self, at_ns: int) -> None:
@@ -28,11 +36,12 @@ class Spin:
 
         It goes on to serve its connections.
         """
-        # Rounded up or down: so this ends before the last tick.
-        while (ticks := (at_ns - clock_ns()) // TICK_NS - 1) > 0:  # noqa: ASYNC110 - the clock is awaited
+        while (ticks := (at_ns - _LATE_NS - clock_ns()) // TICK_NS) > 0:  # noqa: ASYNC110 - the clock is awaited
             await asyncio.sleep(ticks * TICK_NS / 1e9)
         before_ns = time.thread_time_ns()
         while clock_ns() < at_ns:
+            if self._shared:
+                os.sched_yield()
             await asyncio.sleep(0)
             now_ns = time.thread_time_ns()
             self.spent_ns += self.idle_ns(now_ns - before_ns)

@@ -1,5 +1,7 @@
 import asyncio
 
+import pytest
+
 from control_plane.load.spin import Spin
 from control_plane.load.timer import TICK_NS, clock_ns, delay_s
 
@@ -19,8 +21,9 @@ def test_of_rounds_with_work_only_the_usual_part_was_waiting() -> None:
     assert sum(counted) < 1.5 * 2_000 * IDLE_NS
 
 
-def test_it_returns_at_the_moment_and_counts_no_more_than_was_used() -> None:
-    spin = Spin()
+@pytest.mark.parametrize("shared", [False, True])
+def test_it_returns_at_the_moment_and_counts_what_it_spent(shared: bool) -> None:
+    spin = Spin(shared=shared)
     at_ns = clock_ns() + 5 * TICK_NS
     asyncio.run(spin.until(at_ns))
     assert clock_ns() >= at_ns
