@@ -10,7 +10,9 @@ from pydantic_core import ErrorDetails, from_json, to_json
 from control_plane.domain.check import lacking, wrong_fields
 from control_plane.domain.errors import FieldError, InvalidInput, UnreadableInput
 from control_plane.domain.limits import Limits
-from control_plane.domain.spec import Spec
+from control_plane.domain.loads import Open
+from control_plane.domain.spec import Client, Spec
+from control_plane.domain.strategies import STRATEGIES
 
 Document = dict[str, Any]
 """A JSON object."""
@@ -39,6 +41,8 @@ def read_spec(document: Mapping[str, Any], limits: Limits) -> Spec:
     """
     filled = {**document}
     filled.setdefault("warmup_s", 0 if _only_bursts(document) else 1.0)
+    if "workload" in document:
+        filled["workload"] = _with_slots(document["workload"], document.get("client"), limits)
     if "target" in document:
         filled["target"] = _with_nulls(document["target"])
     try:
@@ -59,6 +63,26 @@ def _with_nulls(target: Any) -> Any:
         return target
     server, worker = target.get("server"), target.get("worker")
     return dict.fromkeys(lacking(str(server), str(worker))) | target
+
+
+def _with_slots(workload: Any, client: Any, limits: Limits) -> Any:
+    """What is left out of an open load is no more than its strategy can have in flight."""
+    strategy = (client if isinstance(client, dict) else {}).get("strategy", Client.strategy)
+    facts = STRATEGIES.get(strategy) if isinstance(strategy, str) else None
+    if facts is None or not isinstance(workload, dict):
+        return workload
+    most = limits.max_threads if facts.threads else limits.max_concurrency
+    streams = workload.get("streams")
+    if not isinstance(streams, list) or most >= Open.max_in_flight:
+        return workload
+    return workload | {"streams": [_with_slot(stream, most) for stream in streams]}
+
+
+def _with_slot(stream: Any, most: int) -> Any:
+    load = stream.get("load") if isinstance(stream, dict) else None
+    if not isinstance(load, dict) or load.get("model") != "open":
+        return stream
+    return stream | {"load": {"max_in_flight": most} | load}
 
 
 def stored_spec(text: str) -> Spec:

@@ -130,7 +130,11 @@ class TrialJob:
             measuring = [group.create_task(self._follow(worker, window)) for worker in workers]
             guards = [
                 group.create_task(self._until_target_ends(target)),
-                group.create_task(self._until_silent(opened)),
+                *(
+                    group.create_task(self._until_silent(stream, stream.stop.requests, opened))
+                    for stream in self.spec.workload.streams
+                    if isinstance(stream.stop, StopRequests)
+                ),
             ]
             await asyncio.wait(measuring)
             for guard in guards:
@@ -159,20 +163,24 @@ class TrialJob:
     async def _until_target_ends(self, target: RunningTarget) -> None:
         raise TargetFailed(await target.ended(), target.log())
 
-    async def _until_silent(self, opened: asyncio.Event) -> None:
-        """End a window by requests in which nothing is answered any more."""
-        streams = self.spec.workload.streams
-        if not all(isinstance(one.stop, StopRequests) for one in streams):
-            return
+    async def _until_silent(self, stream: Stream, requests: int, opened: asyncio.Event) -> None:
+        """End a window by requests in which nothing is answered any more, whatever others get."""
         await opened.wait()
-        patience_s = 2 * self.spec.timeout_s + 1 + max(_pause_s(stream) for stream in streams)
-        silence = Silence(sum(_waiters(one) for one in streams), self.spec.timeout_s)
+        patience_s = 2 * self.spec.timeout_s + 1 + _pause_s(stream)
+        silence = Silence(_waiters(stream), self.spec.timeout_s)
+        board = self.board.streams[stream.name]
         while silence.lasts_s < patience_s:
-            boards = self.board.streams.values()
-            completed = sum(one.response.total for one in boards)
-            silence.look(completed, sum(one.errors for one in boards), time.monotonic())
+            if board.ended >= requests:
+                return
+            silence.look(board.response.total, board.errors, time.monotonic())
             await asyncio.sleep(0.5)
-        raise TargetFailed(f"target stopped answering: nothing answered for {patience_s:.0f} s")
+        raise TargetFailed(
+            f"target stopped answering: nothing answered for {patience_s:.0f} s{self._of(stream)}"
+        )
+
+    def _of(self, stream: Stream) -> str:
+        """Named where there are others."""
+        return f" in stream {stream.name}" if len(self.spec.workload.streams) > 1 else ""
 
     def _result(
         self,

@@ -4,7 +4,7 @@ import pytest
 
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.limits import Limits
-from control_plane.domain.loads import Periodic
+from control_plane.domain.loads import Periodic, concurrency_of
 from control_plane.domain.reading import read_spec, write_spec
 from tests.domain.documents import Document, changed, load
 
@@ -161,8 +161,16 @@ def test_open_loads_are_bounded(given, field, said):
     assert (error.field, said in error.message) == (f"{STREAM}.load.{field}", True)
 
 
-def test_threads_bound_what_is_in_flight():
+@pytest.mark.parametrize(("client", "most"), [({}, 1_000), ({"strategy": "threaded"}, 500)])
+def test_the_default_of_what_is_in_flight_is_what_the_strategy_can_do(client, most):
     document = load(model="open", rate_per_s=5)
+    document["client"] = client
+    (stream,) = read_spec(document, Limits()).workload.streams
+    assert concurrency_of(stream.load) == most
+
+
+def test_threads_bound_what_is_in_flight():
+    document = load(model="open", rate_per_s=5, max_in_flight=1_000)
     document["client"] = {"strategy": "threaded"}
     (error,) = refused(document)
     assert (error.field, error.limit) == (f"{STREAM}.load.max_in_flight", 500)

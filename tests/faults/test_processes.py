@@ -105,13 +105,18 @@ def one_of(looplab: Dashboard, role: str) -> psutil.Process:
 
 
 def test_a_stopped_target_does_not_hold_the_run(looplab: Dashboard) -> None:
+    """One stream by requests is enough for that, whatever runs beside it."""
     spec = items_spec(timeout_s=0.5)
-    spec["workload"]["streams"][0]["stop"] = {"requests": 10_000_000}
+    (stream,) = spec["workload"]["streams"]
+    beside = {**stream, "name": "beside", "stop": {"duration_s": 60}}
+    counted = {**stream, "name": "counted", "stop": {"requests": 10_000_000}}
+    spec["workload"]["streams"] = [counted, beside]
     run_id = looplab.submit(spec)
     looplab.until_state(run_id, {"running"})
     one_of(looplab, "server").send_signal(signal.SIGSTOP)
     run = looplab.until_state(run_id, {"failed"}, 15)
     assert "stopped answering" in run["reason"]
+    assert "in stream counted" in run["reason"]
 
 
 def test_a_target_that_exits_fails_the_run(looplab: Dashboard) -> None:
