@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from control_plane.domain.errors import Conflict, NotFound, TargetFailed
-from control_plane.domain.spec import Target
+from control_plane.domain.spec import BUNDLED, Target
 from control_plane.jobs.bench import Bench
 from control_plane.targets.chosen import served
 from control_plane.targets.launch import Place, start_application
@@ -33,7 +33,7 @@ LOG_LINES = 20
 class HandStarted:
     """What is known of one. `url` and `command` are empty and `pid` 0 before it is ready.
 
-    `reason` tells why it ended.
+    `reason` tells why it ended. `documented`: it answers /docs.
     """
 
     name: str
@@ -44,6 +44,7 @@ class HandStarted:
     command: str
     reason: str
     log: tuple[str, ...]
+    documented: bool = False
 
 
 @dataclass
@@ -52,6 +53,7 @@ class _Kept:
 
     name: str
     task: asyncio.Task[None]
+    documented: bool
     began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     running: StartedTarget | None = None
     reason: str = ""
@@ -78,6 +80,7 @@ class _Kept:
             command=running.command if running else "",
             reason=ended,
             log=running.log(LOG_LINES) if running else self.log,
+            documented=self.documented,
         )
 
 
@@ -107,7 +110,7 @@ class ByHand:
         """Returns once it is ready or has failed, or after 5 s. Raises as `check`."""
         self.check(name)
         task = asyncio.create_task(self._begin(name, target), name=f"by hand {name}")
-        old, kept = self._kept, _Kept(name, task)
+        old, kept = self._kept, _Kept(name, task, target.application == BUNDLED)
         self._kept = {**_still_shown(old, name), name: kept}
         task.add_done_callback(lambda task: _settle(task, kept))
         await asyncio.wait([task], timeout=LOOK_S)

@@ -5,14 +5,23 @@ from collections.abc import Callable
 from control_plane.domain.bounds import text
 from control_plane.domain.errors import Conflict, FieldError, InvalidInput
 from control_plane.domain.reading import Document
+from control_plane.domain.responder import faces_responder
+from control_plane.domain.slug import slug
 from control_plane.domain.spec import BUNDLED, NamedTarget, Spec, Target
 from control_plane.store.store import Store
-from control_plane.targets.catalogue import CATALOGUE, Configuration, configuration, described
+from control_plane.targets.catalogue import (
+    CATALOGUE,
+    RESPONDER_NAME,
+    Configuration,
+    configuration,
+    described,
+    missing_server,
+)
 from control_plane.targets.chosen import moved
 
 LONGEST_NAME = 80
-RESERVED = {"own"}
-"""What the form of a new run means otherwise."""
+RESERVED = {"own", RESPONDER_NAME}
+"""What means something else in forms and specs."""
 
 SOME_WORKLOAD = {
     "streams": [
@@ -43,9 +52,8 @@ class Catalogue:
         target = configuration(named.configuration, self.all())
         if named.application not in {None, BUNDLED}:
             return moved(target, str(named.application))
-        extra = described(target).missing_extra
-        if extra is not None:
-            message = f'{target.server} is not installed: pip install "looplab[{extra}]".'
+        message = missing_server(target)
+        if message is not None:
             raise InvalidInput(message, (FieldError("target.configuration", message),))
         return target
 
@@ -56,6 +64,9 @@ class Catalogue:
             spec = self._check({"workload": SOME_WORKLOAD, "target": target})
         except InvalidInput as error:
             raise InvalidInput(str(error), (*wrong, *error.fields)) from None
+        if faces_responder(spec):
+            message = "The bare responder serves no application: choose a server."
+            wrong.append(FieldError("target.server", message))
         if wrong or not isinstance(spec.target, Target):
             raise InvalidInput(wrong[0].message if wrong else "Give its parts.", tuple(wrong))
         return spec.target
@@ -75,7 +86,14 @@ class Catalogue:
 
     def _wrong_name(self, name: str) -> list[FieldError]:
         wrong = list(text("name", name, LONGEST_NAME, empty=False))
-        if name in RESERVED or any(one.name == name for one in self.all()):
-            message = f"There is a configuration {name!r} already: choose another name."
-            wrong.append(FieldError("name", message))
-        return wrong
+        if wrong:
+            return wrong
+        if name != name.strip():
+            return [FieldError("name", f"{name!r} begins or ends with a space: leave it out.")]
+        if not slug(name):
+            return [FieldError("name", "Give at least one letter from a to z, or a digit.")]
+        taken = {slug(one): one for one in (*RESERVED, *(one.name for one in self.all()))}
+        if like := taken.get(slug(name)):
+            message = f"There is a configuration {like!r} already: choose another name."
+            return [FieldError("name", message)]
+        return []

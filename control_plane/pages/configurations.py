@@ -7,11 +7,11 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from control_plane.domain.errors import InvalidInput, NotFound
+from control_plane.domain.slug import slug
 from control_plane.domain.spec import Target
 from control_plane.jobs.desk import Desk
 from control_plane.pages.answers import Answers
 from control_plane.pages.dependencies import DeskDep
-from control_plane.pages.filters import slug
 from control_plane.pages.form_of import own_fields
 from control_plane.pages.forms import own_target
 from control_plane.pages.given import Given
@@ -45,7 +45,7 @@ def new_configuration(
 @router.post("/targets/new")
 def add_configuration(request: Request, form: FormDep, desk: DeskDep) -> Response:
     """Then where it stands; or the same form with what is wrong at its fields."""
-    name, answers = form.text("name"), Answers(form)
+    name, answers = form.text("name").strip(), Answers(form)
     try:
         target = desk.catalogue.checked(name, own_target(answers))
         if answers.wrong:

@@ -1,9 +1,9 @@
 """Numbers and moments as templates print them."""
 
-import re
 from datetime import UTC, datetime
 
 from control_plane.domain import units
+from control_plane.domain.slug import slug
 from control_plane.domain.units import SPACE
 
 DAY_S = 86_400
@@ -37,11 +37,6 @@ def exact(at: datetime) -> str:
 
 def iso(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def slug(text: str) -> str:
-    """A name for an element: lowercase letters, digits and dashes."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def cell(value: str | float | None) -> str:

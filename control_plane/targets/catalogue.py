@@ -91,6 +91,12 @@ def described(target: Target, *, name: str = "", builtin: bool = True) -> Config
     )
 
 
+def missing_server(target: Target) -> str | None:
+    """That its server is not installed here, with the line that brings it."""
+    extra = described(target).missing_extra
+    return extra and f'{target.server} is not installed: pip install "looplab[{extra}]".'
+
+
 @cache
 def _installed(module: str) -> bool:
     return find_spec(module) is not None

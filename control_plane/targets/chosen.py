@@ -6,6 +6,7 @@ from dataclasses import replace
 from control_plane.domain.errors import FieldError, TargetFailed
 from control_plane.domain.spec import BUNDLED, Target
 from control_plane.targets.application import Application, Applications, bundled
+from control_plane.targets.catalogue import missing_server
 
 
 def served(target: Target, applications: Applications, paths: Collection[str] = ()) -> Application:
@@ -39,6 +40,8 @@ def misfits(target: Target, applications: Applications) -> Iterator[FieldError]:
         if by_command:
             message = "The bundled application has no command of its own: choose a server."
             yield FieldError("target.server", message)
+        elif lack := missing_server(target):
+            yield FieldError("target.server", lack)
         return
     application = applications.get(name)
     if application is None:

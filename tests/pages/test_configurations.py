@@ -49,7 +49,16 @@ def test_a_copy_is_added_used_and_removed(empty: Dashboard) -> None:
 def test_what_is_wrong_stands_at_its_field(empty: Dashboard) -> None:
     before = listed(empty)
     wrong = {
-        "name": ("", "own", CATALOGUE[0].name, "a\u202eb", "x" * 81),
+        "name": (
+            "",
+            "own",
+            CATALOGUE[0].name,
+            "a\u202eb",
+            "x" * 81,
+            "bare responder",
+            "Bare-Responder",
+            "…",
+        ),
         "target.workers": ("0", "two", "65"),
         "target.backlog": ("-1",),
         "target.settings": ("{", '{"colour": 1}'),
@@ -66,8 +75,16 @@ def test_what_is_wrong_stands_at_its_field(empty: Dashboard) -> None:
 
 def test_a_name_is_taken_once(empty: Dashboard) -> None:
     assert add(empty, "", name="twice").status_code == 303
-    assert 'id="wrong-name"' in add(empty, "", name="twice").text
+    for alike in ("twice", " Twice ", "twice!"):
+        assert 'id="wrong-name"' in add(empty, "", name=alike).text
     assert remove(empty, "twice").status_code == 303
+
+
+def test_the_bare_responder_is_no_configuration(empty: Dashboard) -> None:
+    answer = add(empty, "", name="mine", target__server="responder", target__workers="1")
+    assert answer.status_code == 422
+    assert 'id="wrong-target.server"' in answer.text
+    assert "mine" not in listed(empty)
 
 
 def test_what_comes_with_looplab_stays(empty: Dashboard) -> None:

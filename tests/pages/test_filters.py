@@ -2,7 +2,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from control_plane.pages.filters import ago, exact, iso, slug
+from control_plane.domain.slug import slug
+from control_plane.pages.filters import ago, exact, iso
 
 NOW = datetime(2026, 11, 20, 14, 2, tzinfo=UTC)
 SPACE = "\N{NO-BREAK SPACE}"

@@ -35,3 +35,8 @@ def test_it_is_shown_with_what_brings_it(looplab: Dashboard) -> None:
     refused = looplab.post("/api/runs", items_spec(target={"configuration": missing[0]["name"]}))
     assert refused.status_code == 422
     assert refused.json()["fields"][0]["message"] == remedy
+    refused = looplab.post("/api/runs", items_spec(target=missing[0]["target"]))
+    assert refused.status_code == 422
+    assert refused.json()["fields"] == [
+        {"field": "target.server", "message": remedy, "limit": None}
+    ]
