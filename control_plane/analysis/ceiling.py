@@ -22,11 +22,15 @@ LIBRARIES = ("uvloop", "httptools", "aiohttp", "requests", "urllib3", "httpx")
 
 @dataclass(frozen=True)
 class Headroom:
-    """A run beside the ceiling of its client. `share`: its throughput over the ceiling's."""
+    """A run beside the ceiling of its client. `share`: its throughput over the ceiling's.
+
+    `crowded`: more load workers than cores of the client, so none had a core of its own.
+    """
 
     ceiling: Ceiling
     throughput_per_s: float
     share: float
+    crowded: bool = False
 
     @property
     def outdated(self) -> bool:
@@ -89,7 +93,14 @@ def headroom(run: Run, ceilings: Iterable[Ceiling]) -> Headroom | None:
     if ceiling is None or not ceiling.throughput_per_s:
         return None
     measured = max(stream.throughput_per_s for stream in run.streams)
-    return Headroom(ceiling, measured, measured / ceiling.throughput_per_s)
+    return Headroom(ceiling, measured, measured / ceiling.throughput_per_s, _crowded(run))
+
+
+def _crowded(run: Run) -> bool:
+    """Where cores were shared with the target their number is unknown: then from two workers on."""
+    workers = len(run.spec.workload.streams) * run.spec.client.processes
+    cores = [trial.client.cores for trial in run.trials]
+    return workers > min((len(one) if one else 1 for one in cores), default=1)
 
 
 def headroom_sentence(found: Headroom) -> Sentence:
@@ -119,6 +130,8 @@ def headroom_words(found: Headroom) -> str:
         return f"{part} Its measurement is suspect: the client may be able to do more."
     if found.ceiling.at_least:
         return f"{part} The responder was at its limit before the client was."
+    if found.crowded:
+        return f"{part} Several load workers shared cores, so each had less room than that."
     if found.share < BUSY_SHARE:
         return f"{part} The client had room: what was measured is the target."
     return f"{part} The client was near its limit: a quicker target would hardly show."

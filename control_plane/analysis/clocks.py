@@ -23,7 +23,7 @@ CLOSED = (
     "cannot show their waiting."
 )
 PERIODIC = (
-    "Periodic load: each client waits for its answer, so response time equals service time and "
+    "Periodic load: each user waits for its answer, so response time equals service time and "
     "cannot show queueing."
 )
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from control_plane.analysis.causes.words import clause
-from control_plane.analysis.comparison import PRIMARY, Comparison, Row, invalid, stream_of, suspect
+from control_plane.analysis.comparison import PRIMARY, Comparison, Row, invalid, stream_of
 from control_plane.analysis.gates import GATES
 from control_plane.analysis.labels import RunLabel
 from control_plane.analysis.run_prose import headline
@@ -40,7 +40,7 @@ def primary_row(comparison: Comparison) -> Row | None:
 
 def catch(comparison: Comparison) -> Sentence:
     """The second sentence: who takes no part, who is suspect, and what throughput hides."""
-    found = [*list(_set_aside(comparison))[:2], *_suspects(comparison)]
+    found = [*list(_set_aside(comparison))[:2], *_suspects(comparison), *_limited(comparison)]
     row = primary_row(comparison)
     if row:
         found += filter(None, (_held_back(comparison, row), _quickest_alone(comparison, row)))
@@ -157,8 +157,8 @@ def _suspects(comparison: Comparison) -> Iterator[Sentence]:
     """Each suspect run with its first reason; runs with the same kind of reason together."""
     by_gate: dict[str, list[tuple[RunLabel, str]]] = {}
     for run in comparison.runs:
-        if suspect(run) and run.validity is not None:
-            first = run.validity.reasons[0]
+        if comparison.outcome(run) == "suspect":
+            first = comparison.doubts(run)[0]
             by_gate.setdefault(first.gate, []).append((comparison.label(run.id), first.text))
     for gate, cases in by_gate.items():
         labels = [label for label, _ in cases]
@@ -168,9 +168,28 @@ def _suspects(comparison: Comparison) -> Iterator[Sentence]:
             yield sentence(_together(labels), f" are suspect: {GATES[gate].fired}.")
 
 
+def _limited(comparison: Comparison) -> Iterator[Sentence]:
+    """Where clients are compared: which of them were at their limit."""
+    labels = [
+        comparison.label(run.id)
+        for run in comparison.runs
+        if comparison.clients_differ
+        and run.validity is not None
+        and any(one.gate == "client_cpu" for one in run.validity.reasons)
+    ]
+    if labels:
+        yield sentence(
+            "In ",
+            _together(labels),
+            " the client was at its limit: this compares clients, not targets.",
+        )
+
+
 def _together(labels: list[RunLabel]) -> Sentence:
-    """`A and B`, `A, B and C`."""
+    """`A`, `A and B`, `A, B and C`."""
     *first, last = labels
+    if not first:
+        return sentence(last)
     parts = [part for label in first for part in (", ", label)]
     return sentence(*parts[1:], " and ", last)
 

@@ -13,7 +13,7 @@ from control_plane.analysis.differences import (
 )
 from control_plane.analysis.labels import RunLabel, label_runs
 from control_plane.domain.metrics import METRICS, Metric, Unit
-from control_plane.domain.result import Summary
+from control_plane.domain.result import Outcome, Reason, Summary
 from control_plane.domain.run import Run
 from control_plane.domain.states import State
 
@@ -67,6 +67,23 @@ class Comparison:
     def streams(self) -> tuple[str, ...]:
         """Names of all streams, the baseline's first."""
         return tuple(dict.fromkeys(row.stream for row in self.rows))
+
+    @property
+    def clients_differ(self) -> bool:
+        return len({run.spec.client for run in self.runs}) > 1
+
+    def doubts(self, run: Run) -> tuple[Reason, ...]:
+        """The gates that fired, worst first. Where clients are compared, that one is at its limit
+        is what the comparison is about and no reason to doubt it.
+        """
+        fired = run.validity.reasons if run.validity else ()
+        return tuple(one for one in fired if not (self.clients_differ and one.gate == "client_cpu"))
+
+    def outcome(self, run: Run) -> Outcome | None:
+        """That of the run, in this comparison."""
+        if run.validity is None or (run.validity.reasons and not self.doubts(run)):
+            return "valid" if run.validity else None
+        return run.validity.outcome
 
     def run(self, run_id: str) -> Run:
         return self._runs[run_id]
@@ -128,10 +145,6 @@ def stream_of(run: Run, name: str) -> Summary | None:
 
 def invalid(run: Run) -> bool:
     return run.validity is not None and run.validity.outcome == "invalid"
-
-
-def suspect(run: Run) -> bool:
-    return run.validity is not None and run.validity.outcome == "suspect"
 
 
 def _row(base: Run, runs: Sequence[Run], stream: str, metric: Metric, silent: set[str]) -> Row:

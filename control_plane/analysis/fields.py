@@ -46,6 +46,7 @@ LABELS = {
     "trials": "Trials",
     "warmup_s": "Warm-up",
     "timeout_s": "Deadline",
+    "max_error_share": "Error limit",
     "cores": "Cores",
     "cores.target": "Target cores",
     "cores.client": "Client cores",

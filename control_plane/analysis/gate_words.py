@@ -6,6 +6,8 @@ from typing import Literal
 from control_plane.domain.result import Trial
 from control_plane.domain.units import SPACE
 
+ERRORS_SUSPECT = 0.001
+
 Level = Literal["ok", "suspect", "invalid"]
 
 

@@ -3,18 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from control_plane.analysis.gate_words import Level, percent
+from control_plane.analysis.gate_words import ERRORS_SUSPECT, Level, percent
 from control_plane.analysis.sending import SENT_INVALID, SENT_SUSPECT
 from control_plane.analysis.steadiness import DRIFT
 from control_plane.analysis.validity import (
     ACK_LOW_S,
     CENSORED_SHARE,
-    ERRORS_INVALID,
-    ERRORS_SUSPECT,
     LITTLE,
     OTHER_CPU,
 )
 from control_plane.domain.result import Validity
+from control_plane.domain.spec import Spec
 from control_plane.domain.thresholds import BUSY_SHARE
 from control_plane.domain.units import SPACE, count, figures, seconds, share
 
@@ -37,7 +36,10 @@ def _cores(value: float) -> str:
 
 @dataclass(frozen=True)
 class Gate:
-    """How a gate is called and its value written; `fired` says in a headline what it found."""
+    """How a gate is called and its value written; `fired` says in a headline what it found.
+
+    In `limit`, `{most}` stands for the error limit of the spec.
+    """
 
     label: str
     written: Callable[[float], str]
@@ -50,7 +52,7 @@ GATES: dict[str, Gate] = {
     "errors": Gate(
         "Errors",
         share,
-        f"≤ {percent(ERRORS_SUSPECT)}, invalid over {percent(ERRORS_INVALID)}",
+        f"≤ {percent(ERRORS_SUSPECT)}, invalid over {{most}}",
         "requests failed",
     ),
     "client_cpu": Gate(
@@ -105,11 +107,12 @@ GATES: dict[str, Gate] = {
 }
 
 
-def gate_rows(validity: Validity) -> tuple[GateRow, ...]:
+def gate_rows(validity: Validity | None, spec: Spec) -> tuple[GateRow, ...]:
     """One row for each gate that was judged, in the order of judging."""
     rows = []
-    for reason in validity.judged:
+    for reason in validity.judged if validity else ():
         gate = GATES[reason.gate]
         value = gate.written(reason.value or 0.0)
-        rows.append(GateRow(reason.gate, gate.label, value, gate.limit, reason.level, reason.text))
+        limit = gate.limit.format(most=percent(spec.max_error_share))
+        rows.append(GateRow(reason.gate, gate.label, value, limit, reason.level, reason.text))
     return tuple(rows)

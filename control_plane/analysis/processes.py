@@ -31,6 +31,7 @@ def merge_records(parts: Sequence[StreamRecord]) -> StreamRecord:
         bytes_sent=sum(part.bytes_sent for part in parts),
         bytes_received=sum(part.bytes_received for part in parts),
         in_system_ns=sum(part.in_system_ns for part in parts),
+        awaited_ns=max(part.awaited_ns for part in parts),
         away_ns=sum(part.away_ns for part in parts),
         connections=sum(part.connections for part in parts),
         most_connections=sum(part.most_connections for part in parts),

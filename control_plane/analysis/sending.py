@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 
-from control_plane.analysis.gate_words import Level, percent, where
-from control_plane.domain.loads import Burst, Open, concurrency_of
+from control_plane.analysis.gate_words import ERRORS_SUSPECT, Level, percent, where
+from control_plane.domain.loads import Burst, Closed, Open, concurrency_of
 from control_plane.domain.result import Reason, Summary, Trial
-from control_plane.domain.spec import Spec, Stream
+from control_plane.domain.spec import Spec, StopDuration, Stream
+from control_plane.domain.thresholds import BUSY_SHARE
 from control_plane.domain.units import count, figures, seconds, share
 
 SENT_SUSPECT, SENT_INVALID = 0.99, 0.95
 LATE_S, LATE_SHARE = 0.001, 0.1
+ROOM = 0.5
+"""Below this part of what could be in flight on average, the answers were not what was late."""
 
 OWN_LIMITS = {
     "no_local_port": (
@@ -44,11 +47,8 @@ def not_sent(trials: Sequence[Trial], spec: Spec) -> Reason | None:
         return Reason("not_sent", "ok", f"{text}.", value, SENT_SUSPECT)
     level: Level = "invalid" if value < SENT_INVALID else "suspect"
     limit = SENT_INVALID if level == "invalid" else SENT_SUSPECT
-    slots = count(concurrency_of(stream.load))
-    text += (
-        f", so {share(value)} were (limit {percent(limit)}): {slots} could be in flight, and the "
-        "answers came too slowly. Lower the rate, or allow more in flight."
-    )
+    why = _why_unsent(trial, concurrency_of(stream.load), worst)
+    text += f", so {share(value)} were (limit {percent(limit)}): {why}"
     return Reason("not_sent", level, text, value, limit)
 
 
@@ -89,20 +89,19 @@ def late_send(trials: Sequence[Trial], spec: Spec) -> Reason | None:
 
 
 def pool(trials: Sequence[Trial], spec: Spec) -> Reason | None:
-    """Kept connections against the requests in flight on average: each needs one of its own.
+    """Kept connections against the requests in flight: each needs one of its own.
 
-    Where a connection could not be made at all, the errors say so.
+    Users who never think are all in flight; else the average counts. With new connections each
+    request makes its own, and none waits for another's. Where connections could not be made and
+    the errors say so, this gate does not say it again.
     """
     cases = [case for case in _pooled(trials, spec) if _needed(case)]
     if not cases:
         return None
     case = min(cases, key=lambda one: _open_connections(one) / _needed(one))
-    trial, _, worst = case
+    trial = case[0]
     had, needed = _open_connections(case), _needed(case)
-    text = (
-        f"{count(had)} connections for {figures(trial.client.in_flight[worst.name])} requests in "
-        f"flight on average{where(trial, trials)}"
-    )
+    text = f"{count(had)} connections for {_flying(case)}{where(trial, trials)}"
     if had >= needed:
         return Reason("pool", "ok", f"{text}.", had, needed)
     text += ": requests waited inside the client, so the target saw a smaller concurrency."
@@ -119,7 +118,7 @@ def _pooled(trials: Sequence[Trial], spec: Spec) -> Iterator[Case]:
     for trial, stream, summary in _cases(trials, spec):
         known = {stream.name} <= trial.client.in_flight.keys() & trial.client.connections.keys()
         kept = spec.client.reuse_connections and not isinstance(stream.load, Burst)
-        if known and kept and not summary.errors.keys() & {"refused", *OWN_LIMITS}:
+        if known and kept and not _unconnected(summary):
             yield trial, stream, summary
 
 
@@ -131,8 +130,53 @@ def _cases(trials: Sequence[Trial], spec: Spec) -> Iterator[Case]:
                 yield trial, streams[summary.name], summary
 
 
+def _unconnected(stream: Summary) -> bool:
+    """Connections could not be made, and so often that the gate for errors says it."""
+    classes = {"refused", *OWN_LIMITS}
+    return bool(stream.errors.keys() & classes) and (stream.error_share or 0.0) > ERRORS_SUSPECT
+
+
 def _needed(case: Case) -> int:
-    return round(case[0].client.in_flight[case[2].name])
+    trial, stream, summary = case
+    users = _always_there(stream)
+    return round(trial.client.in_flight[summary.name]) if users is None else users
+
+
+def _always_there(stream: Stream) -> int | None:
+    """The users of a closed load that has no pauses; None for any other.
+
+    Where a number of requests is shared out the last users may find none left.
+    """
+    load, timed = stream.load, isinstance(stream.stop, StopDuration)
+    if timed and isinstance(load, Closed) and not load.think_time_s:
+        return load.concurrency
+    return None
+
+
+def _flying(case: Case) -> str:
+    users = _always_there(case[1])
+    if users is None:
+        return f"{figures(case[0].client.in_flight[case[2].name])} requests in flight on average"
+    return f"{count(users)} users who always have a request in flight"
+
+
+def _why_unsent(trial: Trial, slots: int, worst: Summary) -> str:
+    """The client is named where it was at its limit, or late while there was room."""
+    busy, flying = trial.client.busiest_cpu_share, trial.client.in_flight.get(worst.name)
+    if busy >= BUSY_SHARE:
+        return (
+            f"the client used {share(busy)} of a core, so it may be what was too slow. Lower the "
+            "rate, use a quicker client or more processes."
+        )
+    if flying is not None and flying < ROOM * slots and _lag(worst) > _late_limit_s(worst):
+        return (
+            f"{count(slots)} could be in flight and {figures(flying)} were on average, so the "
+            "client was late, not the answers. Lower the rate, or use more processes."
+        )
+    return (
+        f"{count(slots)} could be in flight, and the answers came too slowly. Lower the rate, or "
+        "allow more in flight."
+    )
 
 
 def _open_connections(case: Case) -> int:

@@ -48,7 +48,7 @@ def summarize(
         **_counts(service.total, record.errors, len(record.in_flight_ns)),
         name=record.name,
         statuses=dict(record.statuses),
-        censored=_censored(record.in_flight_ns, record.duration_ns),
+        censored=_censored(record),
         intended=record.intended,
         sent=record.sent,
         not_sent=record.intended - record.sent,
@@ -215,11 +215,13 @@ def _clocks(service: Histogram, response: Histogram, duration_s: float) -> dict[
     }
 
 
-def _censored(ages_ns: Sequence[int], window_ns: int) -> Censored:
+def _censored(record: StreamRecord) -> Censored:
+    ages_ns, awaited_s = record.in_flight_ns, record.awaited_ns / 1e9
     if not ages_ns:
         return Censored(unserved=0)
-    unserved = sum(age >= window_ns for age in ages_ns)
-    return Censored(len(ages_ns), sum(ages_ns) / len(ages_ns) / 1e9, max(ages_ns) / 1e9, unserved)
+    unserved = sum(age - record.awaited_ns >= record.duration_ns for age in ages_ns)
+    mean_s, oldest_s = sum(ages_ns) / len(ages_ns) / 1e9, max(ages_ns) / 1e9
+    return Censored(len(ages_ns), mean_s, oldest_s, unserved, awaited_s)
 
 
 def _merged_censored(parts: Sequence[Censored]) -> Censored:
@@ -233,6 +235,7 @@ def _merged_censored(parts: Sequence[Censored]) -> Censored:
         sum(part.count * (part.mean_age_s or 0.0) for part in parts) / count,
         max(part.max_age_s or 0.0 for part in parts),
         unserved,
+        max(part.awaited_s for part in parts),
     )
 
 

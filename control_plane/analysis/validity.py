@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from control_plane.analysis.gate_words import Level, percent, where
+from control_plane.analysis.gate_words import ERRORS_SUSPECT, Level, percent, where
 from control_plane.analysis.sending import client_exhausted, late_send, not_sent, pool
 from control_plane.analysis.steadiness import not_steady
 from control_plane.analysis.summary import error_kinds, mean_with_waiting_s
@@ -12,7 +12,6 @@ from control_plane.domain.spec import Spec, StopDuration
 from control_plane.domain.thresholds import BUSY_SHARE
 from control_plane.domain.units import SPACE, count, figures, seconds, share
 
-ERRORS_SUSPECT, ERRORS_INVALID = 0.001, 0.01
 CENSORED_SHARE = 0.5
 LITTLE = 0.10
 OTHER_CPU = 0.2
@@ -29,7 +28,7 @@ def judge(trials: Sequence[Trial], merged: Sequence[Summary], spec: Spec) -> Val
         return Validity(None)
     gates = (
         completed(trials),
-        errors(trials),
+        errors(trials, spec.max_error_share),
         None if faces_responder(spec) else client_cpu(trials),
         client_exhausted(trials),
         not_sent(trials, spec),
@@ -62,8 +61,8 @@ def completed(trials: Sequence[Trial]) -> Reason | None:
     return None
 
 
-def errors(trials: Sequence[Trial]) -> Reason:
-    """The stream and trial with the largest error share."""
+def errors(trials: Sequence[Trial], most: float = 0.01) -> Reason:
+    """The stream and trial with the largest error share; over `most` it makes the run invalid."""
     cases = [(trial, stream) for trial in trials for stream in trial.streams]
     trial, worst = max(cases, key=lambda case: case[1].error_share or 0.0)
     failed, value = sum(worst.errors.values()), worst.error_share or 0.0
@@ -74,10 +73,10 @@ def errors(trials: Sequence[Trial]) -> Reason:
     text = (
         f"{count(failed)} of {ended} requests failed{where(trial, trials)}: {error_kinds([worst])}"
     )
-    if value <= ERRORS_SUSPECT:
-        return Reason("errors", "ok", f"{text}.", value, ERRORS_SUSPECT)
-    limit = ERRORS_INVALID if value > ERRORS_INVALID else ERRORS_SUSPECT
-    level: Level = "invalid" if value > ERRORS_INVALID else "suspect"
+    level: Level = "invalid" if value > most else "suspect"
+    limit = most if level == "invalid" else ERRORS_SUSPECT
+    if value <= limit:
+        return Reason("errors", "ok", f"{text}.", value, limit)
     return Reason("errors", level, f"{text} (limit {percent(limit)}).", value, limit)
 
 
@@ -103,10 +102,11 @@ def censored(trials: Sequence[Trial], spec: Spec) -> Reason | None:
     if not worst.censored.count:
         text = "No request was in flight when the window ended."
         return Reason("censored", "ok", text, value, CENSORED_SHARE)
-    waiting = (
-        f"{count(worst.censored.count)} of {count(worst.requests)} requests were in flight when "
-        f"the window ended{where(trial, trials)}, the oldest for {seconds(age_s)}"
-    )
+    number = f"{count(worst.censored.count)} of {count(worst.requests)} requests"
+    ended = "were in flight when the window ended"
+    if worst.censored.awaited_s:
+        ended = f"had no end {seconds(worst.censored.awaited_s)} after the window"
+    waiting = f"{number} {ended}{where(trial, trials)}, the oldest for {seconds(age_s)}"
     if value <= CENSORED_SHARE:
         return Reason("censored", "ok", f"{waiting}.", value, CENSORED_SHARE)
     text = f"{waiting}, over half the window of {seconds(worst.duration_s)}.{_with_waiting(worst)}"
@@ -123,7 +123,7 @@ def recorder(trials: Sequence[Trial]) -> Reason | None:
     text = f"Times in the system miss the users by {share(off)}{where(trial, trials)}"
     if off <= LITTLE:
         return Reason("recorder", "ok", f"{text}.", off, LITTLE)
-    text += f" (limit {percent(LITTLE)}): the recorder lost or invented time."
+    text += f" (limit {percent(LITTLE)}): the times do not add up."
     return Reason("recorder", "invalid", text, off, LITTLE)
 
 

@@ -55,6 +55,7 @@ def _all(spec: Spec, limits: Limits) -> Wrong:
     yield from bounded("trials", spec.trials, 1, limits.max_trials, "max_trials")
     yield from bounded("warmup_s", spec.warmup_s, 0, limits.max_warmup_s, "max_warmup_s")
     yield from bounded("timeout_s", spec.timeout_s, 0.1, limits.max_timeout_s, "max_timeout_s")
+    yield from bounded("max_error_share", spec.max_error_share, 0, 1)
     if isinstance(spec.cores, Cores):
         yield from _cores("cores.target", spec.cores.target)
         yield from _cores("cores.client", spec.cores.client)

@@ -31,7 +31,8 @@ class StreamRecord:
     the intended start, of the requests in flight when the window ended. `in_system_ns` is the sum
     over all requests of the time between actual start and end that fell inside the window, those
     in flight included; `away_ns` the sum of the times inside it in which users thought, or had
-    thought enough and had not sent yet. `connections` counts those opened from the window's start
+    thought enough and had not sent yet. `awaited_ns`: how long after the window answers
+    were awaited, which the ages hold. `connections` counts those opened from the window's start
     on, `most_connections` the most that were open at once. `cpu_s` is processor time of the load
     worker inside the window, `spin_s` the part of it spent waiting actively. `warmup` holds the
     seconds before the window, in which the same load ran for `warmup_s`; nothing else counts them.
@@ -58,3 +59,4 @@ class StreamRecord:
     warmup: tuple[Second, ...] = ()
     warmup_s: float = 0.0
     away_ns: int = 0
+    awaited_ns: int = 0

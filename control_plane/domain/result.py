@@ -38,12 +38,14 @@ class Censored:
     """Requests in flight when the window ended, with their ages from the intended start.
 
     `unserved`: those that were in flight during the whole window; None where it was not counted.
+    `awaited_s`: for so long after the window they were still awaited, which their ages hold too.
     """
 
     count: int = 0
     mean_age_s: float | None = None
     max_age_s: float | None = None
     unserved: int | None = None
+    awaited_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -257,11 +259,14 @@ class Reason:
     limit: float | None
 
 
+Outcome = Literal["valid", "suspect", "invalid"]
+
+
 @dataclass(frozen=True)
 class Validity:
     """`outcome` None: no gate was judged. `reasons` holds the gates that fired, worst first."""
 
-    outcome: Literal["valid", "suspect", "invalid"] | None
+    outcome: Outcome | None
     reasons: tuple[Reason, ...] = ()
     judged: tuple[Reason, ...] = ()
 

@@ -248,7 +248,10 @@ class Cores:
 
 @dataclass(frozen=True, config=STRICT)
 class Spec:
-    """`warmup_s` None: 0 where all streams are bursts, else 1; `read_spec` sets it."""
+    """`warmup_s` None: 0 where all streams are bursts, else 1; `read_spec` sets it.
+
+    `max_error_share`: of the requests of a stream; more errors make the run invalid.
+    """
 
     workload: Workload
     target: AnyTarget = Field(default_factory=Target)
@@ -259,4 +262,5 @@ class Spec:
     trials: int = 1
     warmup_s: float = 1.0
     timeout_s: float = 30.0
+    max_error_share: float = 0.01
     cores: Literal["auto", "shared"] | Cores = "auto"

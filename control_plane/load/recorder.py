@@ -41,6 +41,7 @@ class Totals:
     in_system_ns: int
     send_lag: Histogram | None
     away_ns: int = 0
+    awaited_ns: int = 0
 
 
 class _Slice:
@@ -164,6 +165,7 @@ class Recorder:
             in_system_ns=self._in_system_ns + inside_ns,
             send_lag=self._lag.histogram() if self._lag else None,
             away_ns=self._away_ns,
+            awaited_ns=max(0, now_ns - closed_ns) if now_ns else 0,
         )
 
     def _flying(self, begun: list[tuple[int, int]], closed_ns: int) -> Samples:

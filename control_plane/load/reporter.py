@@ -144,6 +144,7 @@ class Reporter:
             bytes_received=totals.bytes_received,
             in_system_ns=totals.in_system_ns,
             away_ns=totals.away_ns,
+            awaited_ns=totals.awaited_ns,
             connections=self._gear.connections.opened(),
             most_connections=self._gear.connections.most(),
             cpu_s=cpu_s,

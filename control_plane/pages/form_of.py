@@ -41,7 +41,7 @@ def _all(
     yield "client.reuse_connections", ("on",) * spec.client.reuse_connections
     yield "title", (spec.title,)
     yield "tags", (", ".join(spec.tags),)
-    for name in ("seed", "trials", "warmup_s", "timeout_s"):
+    for name in ("seed", "trials", "warmup_s", "timeout_s", "max_error_share"):
         yield name, (number_text(document[name]),)
     yield "cores", (spec.cores if isinstance(spec.cores, str) else "auto",)
     for index, stream in enumerate(document["workload"]["streams"]):

@@ -49,7 +49,7 @@ def _shared(answers: Answers) -> Document:
     form = answers.form
     tags = [tag.strip() for tag in form.text("tags").split(",") if tag.strip()]
     streams = [_stream(answers, index) for index in form.indices("workload.streams")]
-    numbers = ("seed", "trials", "warmup_s", "timeout_s")
+    numbers = ("seed", "trials", "warmup_s", "timeout_s", "max_error_share")
     document: Document = {name: answers.number(name) for name in numbers if name in form.values}
     return document | {
         "title": form.text("title"),

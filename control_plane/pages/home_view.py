@@ -147,7 +147,7 @@ def _answer(runs: Sequence[Run]) -> Answer:
 
 def _doubts(comparison: Comparison) -> str:
     """`1 of 3 runs suspect`; empty where nothing is in doubt."""
-    outcomes = [run.validity.outcome for run in comparison.runs if run.validity]
+    outcomes = [comparison.outcome(run) for run in comparison.runs]
     counted = {word: outcomes.count(word) for word in ("invalid", "suspect")}
     said = [f"{number} {word}" for word, number in counted.items() if number]
     return f"{' and '.join(said)} of {len(comparison.runs)} runs" if said else ""

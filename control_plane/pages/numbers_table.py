@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from control_plane.analysis.comparison import Comparison, Row, invalid, stream_of, suspect
+from control_plane.analysis.comparison import Comparison, Row, invalid, stream_of
 from control_plane.analysis.labels import RunLabel
 from control_plane.domain.result import Summary
 from control_plane.domain.run import Run
@@ -108,7 +108,7 @@ def _note(comparison: Comparison, run: Run) -> str:
         return "invalid"
     if run.id == comparison.baseline:
         return "baseline" if len(comparison.runs) > 1 else ""
-    doubt = "suspect, " if suspect(run) else ""
+    doubt = "suspect, " if comparison.outcome(run) == "suspect" else ""
     base = comparison.label(comparison.baseline).letter
     which = ", invalid" if invalid(comparison.run(comparison.baseline)) else ""
     return f"{doubt}ratio to {base}{which}"

@@ -93,7 +93,7 @@ def _group(comparison: Comparison, row: Row, half: float) -> MetricGroup:
 
 def _mark(comparison: Comparison, row: Row, run: Run, half: float) -> Mark:
     label = comparison.label(run.id)
-    outcome = run.validity.outcome if run.validity else None
+    outcome = comparison.outcome(run)
     value = shown_ratio(comparison, row, run.id)
     if not value:
         return Mark(label, None, "no ratio", outcome, "hidden")

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from control_plane.analysis.causes.words import CAUSES
 from control_plane.analysis.charts.sparkline import Sparkline, sparkline
+from control_plane.analysis.gate_words import ERRORS_SUSPECT
 from control_plane.analysis.support import support_level
-from control_plane.analysis.validity import ERRORS_SUSPECT
 from control_plane.domain.load_words import size_words
 from control_plane.domain.result import Progress, Summary, Times
 from control_plane.domain.run import Run

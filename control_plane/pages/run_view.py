@@ -104,7 +104,7 @@ def run_page(
         streams=streams_table(run) if run.streams else None,
         streams_words=streams_words(run),
         trials=trials_view(run) if run.trials else None,
-        gates=gate_rows(run.validity) if run.validity else (),
+        gates=gate_rows(run.validity, run.spec),
         environment=environment_facts(run),
         environment_line=environment_line(run),
         spec_text=spec_text(run),

@@ -91,7 +91,7 @@ def _column(
         label=comparison.label(run.id),
         run=run,
         rate=_rate(run, stream, live),
-        outcome=run.validity.outcome if run.validity else None,
+        outcome=comparison.outcome(run),
         note=_note(run, progress, live),
         done=round(100 * progress.share) if progress else None,
         is_baseline=run.id == comparison.baseline,
@@ -116,7 +116,7 @@ def _note(run: Run, progress: Progress | None, live: Live | None) -> str:
         return words if left is None else f"{words}, {about(left)} left"
     if run.state is not State.FINISHED:
         return run.reason or ""
-    fired = [row for row in gate_rows(run.validity) if row.level != "ok"] if run.validity else []
+    fired = [row for row in gate_rows(run.validity, run.spec) if row.level != "ok"]
     worst = sorted(fired, key=lambda row: row.level != "invalid")
     return f"{_lowered(worst[0].label)} {worst[0].value}" if worst else ""
 

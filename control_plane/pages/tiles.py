@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from control_plane.analysis.gate_words import ERRORS_SUSPECT
 from control_plane.analysis.summary import error_kinds
 from control_plane.analysis.support import needed_samples, support_level
-from control_plane.analysis.validity import ERRORS_SUSPECT
 from control_plane.domain.result import PERCENTILES, Summary, Times
 from control_plane.domain.units import NONE, SPACE, count, figures, seconds, share, split_seconds
 from control_plane.pages.numbers import HEADS

@@ -138,6 +138,15 @@ def test_a_run_is_told_how_near_it_came(changes: dict[str, Any], told: str, mean
     assert found.share == pytest.approx(run.streams[0].throughput_per_s / known.throughput_per_s)
 
 
+def test_load_workers_that_share_cores_had_less_room() -> None:
+    run = detail_of(items(), ASYNC).run
+    several = replace(run, spec=replace(run.spec, client=replace(run.spec.client, processes=3)))
+    known = replace(ceiling(throughput_per_s=21_700), client=several.spec.client)
+    found = headroom(several, [known])
+    assert found is not None
+    assert "shared cores" in headroom_words(found)
+
+
 def test_nothing_is_said_without_a_ceiling_or_of_a_ceiling_itself() -> None:
     assert headroom(detail_of(items(), ASYNC).run, []) is None
     assert headroom(measured(), [ceiling()]) is None

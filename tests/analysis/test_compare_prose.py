@@ -14,7 +14,6 @@ from control_plane.domain.strategies import Strategy
 from tests.analysis.samples import run, spec, summary, with_spaces
 
 INVALID = Validity("invalid", (Reason("errors", "invalid", "30 of 100 failed.", 0.3, 0.01),))
-SUSPECT = Validity("suspect", (Reason("client_cpu", "suspect", "Client CPU 100 %.", 1.0, 0.85),))
 BLOCKED = "In A blocking the event loop was blocked 5.0 % of the window."
 VERDICT = "One trial gives no verdict."
 
@@ -214,25 +213,6 @@ def test_runs_that_did_not_finish_keep_their_reason(state, sentence):
     ended = measured("threaded", 0, state=state, reason="target died, signal 9", streams=())
     found = against_first(measured("blocking", 1_000), ended, measured("async", 2_000))
     assert said(catch(found)) == sentence
-
-
-def test_a_suspect_run_may_win_with_its_reason_beside_it():
-    found = against_first(measured("blocking", 1_000), measured("async", 9_000, validity=SUSPECT))
-    assert said(title(found)).startswith("B async served 9.0 times")
-    assert said(catch(found)) == "B async is suspect: Client CPU 100 %."
-
-
-def test_every_suspect_run_has_its_reason():
-    other = Validity("suspect", (Reason("other_load", "suspect", "Others: 0.5.", 0.5, 0.2),))
-    found = against_first(
-        measured("blocking", 1_000, validity=SUSPECT),
-        measured("threaded", 1_000, validity=other),
-        measured("async", 1_000, validity=SUSPECT),
-    )
-    assert said(catch(found)) == (
-        "A blocking and C async are suspect: the client was at its limit. "
-        "B threaded is suspect: Others: 0.5."
-    )
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tests.analysis.samples import spec, summary, trial, with_spaces
 def test_each_judged_gate_has_a_row():
     stream = summary(censored=Censored(3, 0.01, 0.03))
     one = trial(stream, little_ratio={"items": 1.014}, other_cpu=0.06, busiest_cpu_share=0.12)
-    rows = gate_rows(judge([one], [stream], spec(duration_s=3.0)))
+    rows = gate_rows(judge([one], [stream], spec(duration_s=3.0)), spec())
     spaced = [(row.label, with_spaces(row.value), with_spaces(row.limit)) for row in rows]
     assert spaced == [
         ("Errors", "0 %", "≤ 0.1 %, invalid over 1 %"),
@@ -26,7 +26,7 @@ def test_each_judged_gate_has_a_row():
 
 
 def test_nothing_judged_no_rows():
-    assert gate_rows(Validity(None)) == ()
+    assert gate_rows(Validity(None), spec()) == ()
 
 
 def test_every_gate_that_can_fire_is_described():

@@ -60,6 +60,20 @@ def test_not_sent_names_trial_count_and_remedy():
     )
 
 
+@pytest.mark.parametrize(
+    ("client", "lag_ms", "words"),
+    [
+        ({"busiest_cpu_share": 0.97}, 0, "the client used 97 % of a core, so it may be"),
+        ({"in_flight": {"items": 3.0}}, 5, "3.00 were on average, so the client was late"),
+        ({"in_flight": {"items": 99.0}}, 5, "and the answers came too slowly"),
+        ({"in_flight": {"items": 3.0}}, 0, "and the answers came too slowly"),
+    ],
+)
+def test_not_sent_names_who_was_too_slow(client, lag_ms, words):
+    late = replace(sending(700, 1_000), send_lag_s=SendLag(0.0, lag_ms / 1e3, 1.0))
+    assert words in said(not_sent([trial(late, **client)], spec(load=OPEN)))
+
+
 @pytest.mark.parametrize("load", [Closed(concurrency=9), Periodic("periodic", 1.0, 9)])
 def test_only_an_open_load_can_leave_requests_unsent_or_late(load):
     late = replace(sending(700, 1_000), send_lag_s=SendLag(0.5, 0.5, 0.5))
@@ -103,6 +117,10 @@ def test_pool(load, had, in_flight, level):
 
 
 def test_pool_says_what_the_target_saw():
+    users = spec(load=Closed(concurrency=64), duration_s=3.0)
+    assert "10 connections for 64 users who always have a request in flight" in said(
+        pool([connected(10, 60.1)], users)
+    )
     found = pool([connected(10, 63.8)], spec(load=OPEN))
     assert said(found) == (
         "10 connections for 63.8 requests in flight on average: requests waited inside the "
@@ -119,7 +137,12 @@ def test_pool_says_what_the_target_saw():
     ],
 )
 def test_pool_is_not_judged(given, errors):
+    """Where connections are refused the gate for errors says it, if they are enough for that."""
     chosen = spec(**{key: value for key, value in given.items() if key != "client_"})
     if "client_" in given:
         chosen = replace(chosen, client=given["client_"])
-    assert pool([connected(3, 64.0, errors=errors)], chosen) is None
+    many = connected(3, 64.0, errors=errors, error_share=0.0011 if errors else 0.0)
+    assert pool([many], chosen) is None
+    if errors:
+        few = connected(3, 64.0, errors=errors, error_share=0.001)
+        assert known(pool([few], chosen)).level == "invalid"

@@ -104,6 +104,29 @@ def test_censored_says_what_those_waiting_would_add():
     assert "Counting" not in said(censored([trial(young)], spec(duration_s=3.0)))
 
 
+def test_requests_of_an_open_load_that_never_end_are_told_apart():
+    """They were awaited after the window, so nothing is said of its end."""
+    waiting = summary(censored=Censored(15, 2.5, 3.2, 0, awaited_s=2.5), requests=3_000)
+    assert said(censored([trial(waiting)], spec(duration_s=3.0))).startswith(
+        "15 of 3,000 requests had no end 2.50 s after the window, the oldest for 3.20 s, over half"
+    )
+
+
+@pytest.mark.parametrize(
+    ("most", "share", "level"),
+    [
+        (0.05, 0.049, "suspect"),
+        (0.05, 0.051, "invalid"),
+        (0.0, 0.0001, "invalid"),
+        (1, 1, "suspect"),
+    ],
+)
+def test_the_spec_sets_the_error_limit(most, share, level):
+    worst = summary(errors={"reset": 5}, error_share=share)
+    found = judge([trial(worst)], [worst], spec(max_error_share=most))
+    assert (found.outcome, found.reasons[0].gate) == (level, "errors")
+
+
 def test_censored_is_judged_only_for_windows_of_a_given_length():
     stream = summary(censored=Censored(75, 1.0, 2.9))
     assert censored([trial(stream)], spec()) is None
