@@ -1,7 +1,8 @@
 """Why the times of a run are what they are: causes found and ruled out, stacks, what to try."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from control_plane.analysis.causes.remedies import remedies
 from control_plane.analysis.causes.stacks import StackGroup, stack_groups
@@ -11,7 +12,7 @@ from control_plane.domain.result import Cause
 from control_plane.domain.run import Run, RunDetail
 from control_plane.domain.units import SPACE, count, seconds, share
 
-MOST_STACKS = 20
+MOST_STACKS, MOST_TIMES = 20, 40
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class CauseRow:
 class StackRow:
     """Equal stacks of stalls. The frames of the application are marked.
 
-    `place` is in the source unless the loop `waited`. `at` says when the longest began.
+    `place` is in the source unless the loop `waited`. `at` says when the longest began,
+    `times` when each did.
     """
 
     place: str
@@ -41,6 +43,7 @@ class StackRow:
     count: str
     longest: str
     at: str
+    times: str
     total: str
     share: str
     frames: tuple[tuple[str, bool], ...]
@@ -89,6 +92,18 @@ def _links(run: Run, limits: Limits) -> Iterator[tuple[str, str]]:
         yield one.label, f"/runs/new?from={run.id}&try={one.key}"
 
 
+def _times(begins: Sequence[tuple[int, float]], trials: int) -> str:
+    """`Began at 0.5, 3.2 s`; of several trials one after the other."""
+    shown = groupby(begins[:MOST_TIMES], key=lambda one: one[0])
+    parts = [
+        f"{', '.join(f'{at_s:.1f}' for _, at_s in each)}{SPACE}s"
+        + (f" of trial {trial}" if trials > 1 else "")
+        for trial, each in shown
+    ]
+    more = len(begins) - MOST_TIMES
+    return f"Began at {'; '.join(parts)}" + (f", and {count(more)} more" if more > 0 else "")
+
+
 def _stack_row(group: StackGroup, trials: int) -> StackRow:
     at = f"at {group.at_s:.1f}{SPACE}s" + (f" of trial {group.trial}" if trials > 1 else "")
     place = group.place.short if group.place else "no stack was sampled"
@@ -98,6 +113,7 @@ def _stack_row(group: StackGroup, trials: int) -> StackRow:
         count=count(group.count),
         longest=seconds(group.longest_s),
         at=at,
+        times=_times(group.begins, trials),
         total=seconds(group.total_s),
         share=share(group.share),
         frames=tuple((one.written, one.application) for one in group.frames),

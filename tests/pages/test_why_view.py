@@ -2,8 +2,11 @@
 
 from dataclasses import replace
 
+from control_plane.analysis.causes.evidence import Evidence
+from control_plane.analysis.causes.find import find_causes
 from control_plane.domain.limits import Limits
 from control_plane.pages.why_view import why_view
+from tests.analysis.samples import known
 from tests.builders import ASYNC, BLOCKED, EXHAUSTED, detail_of, items
 from tests.dashboard import Dashboard
 from tests.pages.stored import Stored, words
@@ -38,6 +41,23 @@ def test_a_clean_run_says_that_nothing_was_found() -> None:
     assert (view.links, view.stacks) == ((), ())
 
 
+def test_what_is_not_decided_is_neither_found_nor_ruled_out() -> None:
+    busy = replace(BLOCKED, other_cpu=1.5, blocked=0.2)
+    detail = detail_of(items(stop=TEN_S), busy)
+    two = tuple(replace(one, stalls=one.stalls[:2]) for one in detail.gauges)
+    judged = find_causes(
+        Evidence(
+            detail.run.spec, detail.run.trials[:1], detail.run.streams, two[:1],
+            known(detail.run.validity),
+        )
+    )  # fmt: skip
+    view = why_view(replace(detail, run=replace(detail.run, causes=judged)), Limits())
+    assert view is not None
+    assert (view.rows[0].state, view.rows[0].label) == ("open", "Event loop blocked")
+    assert "Not decided: " in view.rows[0].rest
+    assert (view.none_found, view.links) == ("", ())
+
+
 def test_a_run_of_an_earlier_version_has_no_such_section() -> None:
     detail = detail_of(items(stop=TEN_S), EXHAUSTED)
     assert why_view(replace(detail, run=replace(detail.run, causes=())), Limits()) is None
@@ -59,6 +79,8 @@ def test_each_stack_is_one_click_away(stored: Stored) -> None:
     stacks = page[page.index('id="stacks"') :]
     assert "<details>" in stacks
     assert "movies.py:53 look_up_blocking" in stacks
+    assert "Began at 0.0, 0.3, 0.5" in stacks
+    assert 'href="#stacks"' in page
     assert "movies blocked → awaited" in stored.page(
         f"/runs/new?from={stored.runs.asleep}&try=path-awaited"
     )

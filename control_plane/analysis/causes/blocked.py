@@ -21,8 +21,8 @@ COMPUTED = 0.8
 """A loop that computed for so much of the time that it stood still may have served in turn."""
 
 _ELSEWHERE = (
-    "client or other programs used the processor too, and the stacks do not show one place that "
-    "held the loop"
+    "client or other programs used the processor too, and then it takes three stacks or more, most "
+    "of them in one place, to tell"
 )
 _ROUNDS = "a round of the many short requests can take as long"
 

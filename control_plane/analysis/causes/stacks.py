@@ -14,7 +14,7 @@ Seen = tuple[int, Stall]
 class StackGroup:
     """`share` is that of the time of all stalls. `place` None: no stack was sampled.
 
-    `trial` (from 1) and `at_s` say when the longest began.
+    `trial` (from 1) and `at_s` say when the longest began; `begins` hold them for each, in order.
     """
 
     place: Frame | None
@@ -26,6 +26,7 @@ class StackGroup:
     trial: int
     at_s: float
     share: float
+    begins: tuple[tuple[int, float], ...]
 
 
 def stack_groups(gauges: Sequence[Gauges]) -> tuple[StackGroup, ...]:
@@ -52,4 +53,5 @@ def _group(stack: tuple[str, ...], seen: list[Seen], everything_s: float) -> Sta
         trial=trial,
         at_s=longest.at_s,
         share=total_s / everything_s if everything_s else 0.0,
+        begins=tuple(sorted((trial, stall.at_s) for trial, stall in seen)),
     )

@@ -15,6 +15,10 @@ def test_stacks_are_grouped_over_trials_and_sorted_by_their_time():
     second = replace(gauges, stalls=stalls(2, 0.5))
     heavy, waited, unknown = stack_groups([first, second])
     assert (heavy.count, heavy.longest_s) == (5, 0.5)
+    assert (heavy.trial, heavy.at_s) == (2, 0.0)
+    assert [(trial, round(at_s, 1)) for trial, at_s in heavy.begins] == [
+        (1, 0.0), (1, 3.3), (1, 6.7), (2, 0.0), (2, 5.0),
+    ]  # fmt: skip
     assert heavy.total_s == pytest.approx(1.6)
     assert heavy.share == pytest.approx(0.8)
     assert heavy.place is not None

@@ -63,6 +63,12 @@ def test_what_was_ruled_out_is_not_warm(causes, expected):
     assert [list(map(float, one)) for one in found] == [pytest.approx(one) for one in expected]
 
 
+def test_a_stall_is_warm_as_it_counted_for_its_cause():
+    gauges = Gauges(0.5, (), (worker(),), (Stall(7, 0.1, 0.15, ()), Stall(7, 0.5, 0.4, ())))
+    blocked = Cause("loop_blocked", "", {"floor_s": 0.2})
+    assert spans(track(), [gauges], [blocked]) == [(0.5, 0.9)]
+
+
 def test_spans_that_touch_become_one():
     assert merged([(2, 3), (0, 1), (0.5, 2), (5, 6)], 0) == [(0, 3), (5, 6)]
     assert merged([(0, 1), (1.5, 2)], 0.5) == [(0, 2)]
