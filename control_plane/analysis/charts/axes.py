@@ -93,15 +93,24 @@ def from_zero(high: float, **chosen: Any) -> Plot:
 
 def core_axis(high: float) -> Plot:
     """Shares of one core from zero, at least up to one: ticks at halves, or at whole cores."""
-    step = 0.5 if high <= 1.25 else max(1, round(high / 4))
+    step = 0.5 if high <= 1.25 else max(1, round(high / 2))
     ticks = [step * count for count in range(int(1.08 * high / step) + 1)]
     texts = [f"{100 * tick:.0f}{SPACE}%" if tick else "0" for tick in ticks]
     return y_axis(range=[0, 1.08 * high], tickvals=ticks, ticktext=texts)
 
 
 def window_axis(end_s: float, begin_s: float = 0.0, **chosen: Any) -> Plot:
-    """Seconds of the window to its end; what lies before it begins below 0."""
-    return x_axis(range=[begin_s, end_s], ticksuffix=f"{SPACE}s", nticks=6, **chosen)
+    """Seconds of the window to its end; what lies before it begins below 0 and has no ticks."""
+    ticks = _window_ticks(end_s)
+    texts = [f"{tick:,g}{SPACE}s" for tick in ticks]
+    return x_axis(range=[begin_s, end_s], tickvals=ticks, ticktext=texts, **chosen)
+
+
+def _window_ticks(end_s: float, most: int = 6) -> list[float]:
+    """From 0 to the end in steps of 1, 2 or 5 of a decade: at most so many of them."""
+    decade = 10.0 ** math.floor(math.log10(end_s / most))
+    step = next(one for one in (1, 2, 5, 10) if end_s / (one * decade) <= most) * decade
+    return [float(f"{step * count:.6g}") for count in range(int(end_s / step) + 1)]
 
 
 def rounded(values: Floats) -> list[float]:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -26,8 +25,10 @@ from control_plane.analysis.charts.figure import (
     escaped,
     line,
     plot,
+    plot_height,
     x_axis,
 )
+from control_plane.analysis.charts.modes import Bins, Mode, modes, told
 from control_plane.analysis.sentence import listed
 from control_plane.domain.histogram import middle_ns
 from control_plane.domain.units import SPACE, seconds, share
@@ -36,47 +37,8 @@ HEIGHT: Height = "h320"
 FINE, COARSE = 20, 10
 """Bars for each decade; the coarse ones where times span more than three decades."""
 
-VALLEY = 0.001
-"""A bar below this share of requests is empty enough to part two modes."""
-
-SMALLEST_MODE = 0.03
-
-NEAR = math.log10(1.5)
-"""Decades to either side of a mode that count as near it."""
-
-MOSTLY_NEAR = 0.5
-"""With less than this of its requests near its mode, a heap has no one place: no phrase."""
-
-HUMP = 0.7
-"""Nor with a bar further away that is this high, compared to the highest."""
-
-
-@dataclass(frozen=True)
-class Bins:
-    """`edges` in decades of a second, shape (n + 1,); `shares` of all requests, shape (n,)."""
-
-    curve: Curve
-    edges: Floats
-    shares: Floats
-
-
-@dataclass(frozen=True)
-class Mode:
-    """A heap of requests between two valleys: its share and the middle of its highest bar.
-
-    `near` is the share of all requests within a factor of 1.5 of that middle, `beyond` the
-    height of the highest bar of the heap further away.
-    """
-
-    share: float
-    near: float
-    at_s: float
-    height: float
-    beyond: float
-
-    @property
-    def one_place(self) -> bool:
-        return self.near >= MOSTLY_NEAR * self.share and self.beyond < HUMP * self.height
+PHRASE = 0.42
+"""Part of a small plot that a phrase takes: two closer than this stand above each other."""
 
 
 def distribution_chart(curves: Sequence[Curve]) -> Figure:
@@ -90,7 +52,7 @@ def distribution_chart(curves: Sequence[Curve]) -> Figure:
     labels = _phrases(drawn[0]) if len(drawn) == 1 else _names(drawn, short=len(drawn) > 2)
     narrow = labels if len(drawn) == 1 else _names(drawn, short=True)
     title, note = _title(drawn)
-    axes = {"xaxis": _time_axis(edges, 6), "yaxis": _share_axis(tallest), "barmode": "overlay"}
+    axes = {"xaxis": _time_axis(edges, 4), "yaxis": _share_axis(tallest), "barmode": "overlay"}
     bars = [way(one, len(curves)) for one in drawn]
     plotted = plot(bars, axes, Labels(labels, narrow, right=24))
     plotted["narrow"]["xaxis"] = _time_axis(edges, 4)
@@ -103,34 +65,6 @@ def distribution_chart(curves: Sequence[Curve]) -> Figure:
         table=_table(drawn),
         height=HEIGHT,
     )
-
-
-def modes(bins: Bins) -> list[Mode]:
-    """Heaps of at least 3 % of the requests, the quickest first."""
-    centres = (bins.edges[:-1] + bins.edges[1:]) / 2
-    full = np.concatenate([[False], bins.shares >= VALLEY, [False]])
-    turns = np.flatnonzero(full[1:] != full[:-1])
-    found = []
-    for start, end in zip(turns[::2], turns[1::2], strict=True):
-        part = bins.shares[start:end]
-        top = start + int(part.argmax())
-        close = np.abs(centres[start:end] - centres[top]) <= NEAR
-        found.append(
-            Mode(
-                share=float(part.sum()),
-                near=float(part[close].sum()),
-                at_s=float(10 ** centres[top]),
-                height=float(part.max()),
-                beyond=float(part[~close].max(initial=0.0)),
-            )
-        )
-    return [mode for mode in found if mode.share >= SMALLEST_MODE]
-
-
-def told(bins: Bins) -> list[Mode]:
-    """The modes, at most three, where most of each heap is near its mode; otherwise none."""
-    found = modes(bins)
-    return found if len(found) <= 3 and all(one.one_place for one in found) else []
 
 
 def _span(curves: Sequence[Curve]) -> tuple[float, float]:
@@ -216,11 +150,23 @@ def _share_axis(tallest: float) -> Plot:
 
 
 def _phrases(bins: Bins) -> list[Plot]:
-    """How many requests stand at each mode."""
-    return [
-        _above(bins, mode, f"{share(mode.near)} near {time_text(float(f'{mode.at_s:.2g}'))}")
-        for mode in told(bins)
-    ]
+    """How many requests stand at each mode; above those that stand close by."""
+    low, high = log_range(*(10.0 ** bins.edges[[0, -1]]).tolist())
+    close = PHRASE * (high - low)
+    labels: list[Plot] = []
+    for mode in told(bins):
+        text = f"{share(mode.near)} near {time_text(float(f'{mode.at_s:.2g}'))}"
+        label = _above(bins, mode, text)
+        taken = [one for one in labels if abs(one["x"] - label["x"]) < close]
+        label["yshift"] += LABEL_GAP * len(taken) if _level(bins, taken, label) else 0
+        labels.append(label)
+    return labels
+
+
+def _level(bins: Bins, taken: Sequence[Plot], label: Plot) -> bool:
+    """Whether a phrase close by stands as high, as far as a line of text."""
+    room = 100 * float(bins.shares.max()) * LABEL_GAP / plot_height(HEIGHT) * 1.6
+    return any(abs(one["y"] - label["y"]) < room for one in taken)
 
 
 def _names(drawn: Sequence[Bins], *, short: bool) -> list[Plot]:

@@ -13,7 +13,20 @@ Cell = str | float | int | None
 Plot = dict[str, Any]
 
 Height = Literal[
-    "h140", "h220", "h260", "h320", "h380", "h440", "h500", "h560", "h620", "h700", "h780", "h860"
+    "h140",
+    "h220",
+    "h260",
+    "h320",
+    "h380",
+    "h440",
+    "h500",
+    "h560",
+    "h620",
+    "h700",
+    "h780",
+    "h860",
+    "h940",
+    "h1020",
 ]
 
 TOP, BOTTOM = 12, 30
@@ -39,6 +52,7 @@ class Figure:
     """`title` says what is seen, `note` stands behind it in lighter ink.
 
     `label` is the message for those who cannot see the figure; `height` a class of the sheet.
+    `empty` stands in place of a figure that has nothing to draw.
     """
 
     name: str
@@ -48,6 +62,7 @@ class Figure:
     plot: Plot
     table: Table
     height: Height
+    empty: str = ""
 
 
 def escaped(text: str) -> str:

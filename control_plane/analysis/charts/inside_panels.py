@@ -96,9 +96,11 @@ def flight_panel(track: Track, gauges: Inside) -> Panel | None:
     most = _highest(lines)
     if most is None:
         return None
-    marks = [Mark(f"at most {count(most)}", "", "$ink", most)]
+    said = f"at most {count(most)}" if most else "0 at each look"
+    marks = [Mark(said, "", "$ink", most)]
     traces = fanned(lines, "$ink", 1.5, "%{y}")
-    return Panel("Requests in flight, each worker", from_zero(most, nticks=3), traces, marks)
+    title = f"Requests in flight, each worker, looked at every {seconds(gauges[0].interval_s)}"
+    return Panel(title, from_zero(most, nticks=3), traces, marks)
 
 
 def _blocked_share(track: Track, gauges: Inside) -> float:

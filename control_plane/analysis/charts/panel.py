@@ -7,8 +7,8 @@ from typing import Any
 from control_plane.analysis.charts.ends import Mark, end_labels
 from control_plane.analysis.charts.figure import Height, Labels, Plot, end_label, plot, plot_height
 
-TITLE = 22
-"""Pixels above each panel, where its title stands."""
+TITLE = 34
+"""Pixels above each panel, where its title stands clear of the panel above."""
 
 NARROW_RIGHT, NARROW_LETTERS = 16, 49
 """On a small screen: pixels at the right of panels with titles, and letters of a title."""
@@ -18,7 +18,7 @@ NARROW_RIGHT, NARROW_LETTERS = 16, 49
 class Panel:
     """`bounds` are the ends of its axis as Plotly takes them; `weight` its part of the height.
 
-    A `limit` is dashed over the whole width.
+    A `limit` is dashed over the whole width. `short` is its title where room is scarce.
     """
 
     title: str
@@ -27,6 +27,7 @@ class Panel:
     marks: Sequence[Mark] = field(default_factory=tuple)
     weight: float = 1.0
     limit: float | None = None
+    short: str = ""
 
 
 def stacked(panels: Sequence[Panel], x: Plot, height: Height, right: int = 116) -> Plot:
@@ -75,12 +76,12 @@ def _y(index: int) -> str:
 
 def _title(text: str, top: float) -> Plot:
     chosen = {"xanchor": "left", "xshift": 0, "yref": "paper", "yanchor": "bottom", "x": 0}
-    return {**end_label(text, "$ink", y=top, shift=3), **chosen}
+    return {**end_label(text, "$ink", y=top, shift=4), **chosen}
 
 
 def _told(panel: Panel) -> str:
     """On a small screen the labels follow the title, as many as fit on one line."""
-    title, said = panel.title.partition(",")[0], ""
+    title, said = panel.short or panel.title.partition(",")[0], ""
     for mark in panel.marks:
         longer = f"{said}, {mark.text}" if said else f"{title}: {mark.text}"
         if len(longer) > NARROW_LETTERS:

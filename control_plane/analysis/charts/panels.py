@@ -10,11 +10,20 @@ import numpy as np
 from control_plane.analysis.charts.axes import brief, core_axis, from_zero, log_range, time_axis
 from control_plane.analysis.charts.curve import STREAM_COLOURS
 from control_plane.analysis.charts.ends import Mark
-from control_plane.analysis.charts.figure import Plot, line
+from control_plane.analysis.charts.figure import Plot, fitted, line
 from control_plane.analysis.charts.gauge_steps import fan, role_cpu, sampled
 from control_plane.analysis.charts.heat import heat_map, outlined
 from control_plane.analysis.charts.panel import Panel
-from control_plane.analysis.charts.track import Segment, Steps, mean, percentile, stepped
+from control_plane.analysis.charts.seconds import furthest, supported
+from control_plane.analysis.charts.track import (
+    Segment,
+    Steps,
+    Stretch,
+    Values,
+    mean,
+    percentile,
+    stepped,
+)
 from control_plane.analysis.charts.trend import trend_lines, trend_marks
 from control_plane.domain.histogram import middle_ns
 from control_plane.domain.result import Gauges, Times
@@ -23,7 +32,7 @@ from control_plane.domain.units import SPACE, count, figures, rate, seconds, sha
 WEIGHTS = {"p50": 2.5, "p95": 1.5, "p99": 0.9}
 """Line widths: percentiles are one colour in three weights."""
 
-OVER_HEAT = {"p50": 1.5, "p99": 1.0}
+OVER_HEAT = {"p50": 1.5, "p95": 1.0, "p99": 1.0}
 """Line widths over a heat map."""
 
 JUMP = 3
@@ -50,10 +59,16 @@ class StreamTrack:
 
 
 def response_panel(streams: Sequence[StreamTrack], title: str = "Response time") -> Panel:
-    """p50, p95 and p99 of one stream; p50 and p99 of each where there are several."""
-    shown = tuple(WEIGHTS) if len(streams) == 1 else ("p50", "p99")
-    lines = [(index, one, name) for index, one in enumerate(streams) for name in shown]
-    steps = [stepped(one.track, percentile(name)) for _, one, name in lines]
+    """p50, p95 and p99 of one stream; p50 and the furthest of each where there are several.
+
+    None is drawn further than the seconds have samples for.
+    """
+    lines = [
+        (index, one, name)
+        for index, one in enumerate(streams)
+        for name in _drawn(one, several=len(streams) > 1)
+    ]
+    steps = [stepped(one.track, _picked(name)) for _, one, name in lines]
     bounds = _log_bounds(steps)
     traces = [
         _steps(drawn, STREAM_COLOURS[index % 6], WEIGHTS[name], brief)
@@ -74,6 +89,8 @@ def response_panel(streams: Sequence[StreamTrack], title: str = "Response time")
 def heat_panel(one: StreamTrack, title: str, weight: float, pixels: float) -> Panel | None:
     """How the response times of each second spread, p50 and p99 over it; None without slices.
 
+    p95 stands for p99 where the seconds have too few samples for it, or p50 alone.
+
     `pixels` is about its height.
     """
     full = [part.slices.indices for part in one.track if part.slices and len(part.slices.indices)]
@@ -81,17 +98,33 @@ def heat_panel(one: StreamTrack, title: str, weight: float, pixels: float) -> Pa
         return None
     ends = middle_ns(np.array([min(ones.min() for ones in full), max(ones.max() for ones in full)]))
     bounds = log_range(*(float(max(end, 1)) / 1e9 for end in ends))
-    steps = {name: _unjoined(stepped(one.track, percentile(name))) for name in OVER_HEAT}
-    lines = [_steps(steps[name], "$ink", width, brief) for name, width in OVER_HEAT.items()]
+    names = _drawn(one, several=True)
+    steps = {name: _unjoined(stepped(one.track, _picked(name))) for name in names}
+    lines = [_steps(steps[name], "$ink", OVER_HEAT[name], brief) for name in names]
     marks = [
         Mark(f"{name} {seconds(value)}", name, "$ink", math.log10(value))
-        for name in OVER_HEAT
+        for name in names
         if one.times and (value := float(getattr(one.times, name))) > 0
     ]
     marks += trend_marks(one.track, one.drifts, mean(mark.place for mark in marks) or 0.0)
     over = [part for drawn in lines for part in outlined(drawn)]
     traces = [*heat_map(one.track, bounds, pixels), *over, *trend_lines(one.track, one.drifts)]
-    return Panel(title, time_axis(bounds, most=5), traces, marks, weight=weight)
+    own = fitted(one.name) if one.name in title else ""
+    return Panel(title, time_axis(bounds, most=5), traces, marks, weight=weight, short=own)
+
+
+def _drawn(one: StreamTrack, *, several: bool) -> tuple[str, ...]:
+    """p50, and what the seconds can bear beyond it: where there are several, the furthest."""
+    far = furthest(one.track)
+    return tuple(
+        name
+        for name in WEIGHTS
+        if name == "p50" or name == far or (name == "p95" and far and not several)
+    )
+
+
+def _picked(name: str) -> Callable[[Stretch], Values]:
+    return percentile(name) if name == "p50" else supported(name)
 
 
 def throughput_panel(streams: Sequence[StreamTrack], title: str = "Throughput") -> Panel:

@@ -37,6 +37,11 @@ HEIGHT: Height = "h320"
 DOUBTED = ("Response time", "at each percentile")
 """The title where no curve may be believed."""
 
+SHORTEST = nines(0.9)
+"""A figure that ends before p90 is hardly more than a point."""
+
+EMPTY = "A curve needs 100 samples: then 10 lie beyond p90. What is known stands in the table."
+
 DOTTED = "dotted: under 100 samples beyond"
 
 
@@ -44,7 +49,7 @@ def percentile_chart(curves: Sequence[Curve]) -> Figure:
     """A line for each curve, dotted where 10 to 99 samples lie beyond, then nothing."""
     drawn = [(curve, _points(curve)) for curve in curves]
     drawn = [(curve, points) for curve, points in drawn if len(points[0])]
-    end = max((float(points[0][-1]) for _, points in drawn), default=FIRST + 1)
+    end = max((float(points[0][-1]) for _, points in drawn), default=FIRST)
     bounds = _bounds([points for _, points in drawn])
     data = [trace for curve, points in drawn for trace in _traces(curve, *points)]
     note = [_dotted_note()] if any(_fades(curve) for curve, _ in drawn) else []
@@ -60,6 +65,7 @@ def percentile_chart(curves: Sequence[Curve]) -> Figure:
         ),
         table=_table(curves),
         height=HEIGHT,
+        empty="" if end >= SHORTEST - NEAR else EMPTY,
     )
 
 

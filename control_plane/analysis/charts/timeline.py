@@ -20,24 +20,38 @@ from control_plane.analysis.charts.panels import (
     response_panel,
     throughput_panel,
 )
+from control_plane.analysis.charts.seconds import borne, furthest, mostly
 from control_plane.analysis.charts.spans import Span, bands, spans
 from control_plane.analysis.charts.timeline_table import timeline_table
 from control_plane.analysis.charts.track import Segment, begin_s, end_s, placed, starts
 from control_plane.analysis.charts.warmup import warmup_fields
-from control_plane.domain.result import Gauges, Summary
+from control_plane.domain.result import Gauges, Summary, Times
 from control_plane.domain.run import RunDetail
 from control_plane.domain.spec import Target
 from control_plane.domain.units import seconds
 
-HEIGHTS: tuple[Height, ...] = ("h440", "h500", "h560", "h620", "h700", "h780", "h860")
+HEIGHTS: tuple[Height, ...] = (
+    "h440",
+    "h500",
+    "h560",
+    "h620",
+    "h700",
+    "h780",
+    "h860",
+    "h940",
+    "h1020",
+)
 PIXELS = 46
 """Height of a panel of weight 1."""
 
 HEATS = {1: (3.6,), 2: (2.8, 2.8), 3: (2.2, 2.2, 2.2)}
 """Weights of the heat maps by the number of streams; more streams are drawn as lines."""
 
+LEAST_S = 3
+"""Fewer seconds show no course."""
+
 STEADY = 2
-"""p99 is called steady while its largest second is below this many times its smallest."""
+"""A percentile is called steady while its largest second is below this many times its smallest."""
 
 
 def timeline_chart(detail: RunDetail, trial: int | None = None) -> Figure:
@@ -68,9 +82,11 @@ def timeline_chart(detail: RunDetail, trial: int | None = None) -> Figure:
 def reading_words(figure: Figure) -> str:
     """How to read what is drawn: a sentence for the heat map, and one for the bands."""
     heat = any(trace["type"] == "heatmap" for trace in figure.plot["data"])
-    warm = any(shape["type"] == "path" for shape in figure.plot["layout"]["shapes"])
+    shapes = {shape["type"] for shape in figure.plot["layout"]["shapes"]}
+    warm, grey = "path" in shapes, "rect" in shapes
     said = ["Fuller blue: more requests in that second."] if heat else []
     said += ["Orange: requests could not go on."] if warm else []
+    said += ["Grey: warm-up."] if grey else []
     return " ".join(said)
 
 
@@ -150,12 +166,12 @@ def _add_spans(drawn: Plot, track: Sequence[Segment], found: Sequence[Span]) -> 
     """Warm where the server could not go on, grey before the windows, a hairline between trials."""
     layout = drawn["layout"]
     top = layout["yaxis"]["domain"][1]
-    fields, labels = warmup_fields(track, top)
+    fields, wide, narrow = warmup_fields(track, top)
     length_s = end_s(track) - begin_s(track)
     edges = [_boundary(one.begin_s) for one in track[1:]]
     layout["shapes"] += [*fields, *edges, *bands(found, length_s, top)]
-    for where in (layout, drawn["narrow"]):
-        where["annotations"] += labels
+    layout["annotations"] += wide
+    drawn["narrow"]["annotations"] += narrow
 
 
 def _boundary(at_s: float) -> Plot:
@@ -174,12 +190,23 @@ def _boundary(at_s: float) -> Plot:
 
 
 def _title(streams: Sequence[StreamTrack]) -> str:
-    values = [p99 for one in streams[:1] for part in one.track for p99 in part.timeline.p99 if p99]
-    if len(values) < 3:
+    """Of the first stream: the furthest percentile that its seconds have samples for."""
+    if not streams or sum(len(one.timeline.completed) for one in streams[0].track) < LEAST_S:
         return "Over time"
+    track, times = streams[0].track, streams[0].times
+    name = furthest(track) or ("p50" if mostly(track, "p50") else None)
+    values = borne(track, name) if name else []
+    if len(values) < LEAST_S:
+        return _range(times)
     low, high = min(values), max(values)
     way = "stays between" if high < STEADY * low else "swings between"
-    return f"p99 {way} {seconds(low)} and {seconds(high)}"
+    return f"{name} {way} {seconds(low)} and {seconds(high)}"
+
+
+def _range(times: Times | None) -> str:
+    if times is None:
+        return "Over time"
+    return f"Response times between {seconds(times.min)} and {seconds(times.max)}"
 
 
 def _message(title: str, marks: Sequence[Mark]) -> str:

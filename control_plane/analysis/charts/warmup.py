@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from control_plane.analysis.charts.figure import Plot, end_label
 from control_plane.analysis.charts.track import Segment, begin_s, end_s
 
-NAMED_FROM = 0.06
-"""A field narrower than this part of the axis has no room for its name."""
+NAMED_FROM, NARROW_FROM = 0.1, 0.24
+"""A field narrower than this part of the axis, also on a small screen, has no room for its name."""
 
 
-def warmup_fields(track: Sequence[Segment], top: float) -> tuple[list[Plot], list[Plot]]:
-    """Grey fields up to `top` of the figure, and the name of the first in it."""
+def warmup_fields(
+    track: Sequence[Segment], top: float
+) -> tuple[list[Plot], list[Plot], list[Plot]]:
+    """Grey fields up to `top` of the figure; the name below the first, wide and narrow."""
     known = [one for one in track if one.begin_s < one.start_s]
     fields = [
         {
@@ -28,19 +30,25 @@ def warmup_fields(track: Sequence[Segment], top: float) -> tuple[list[Plot], lis
         for one in known
     ]
     length_s = end_s(track) - begin_s(track)
-    named = [one for one in known[:1] if one.start_s - one.begin_s >= NAMED_FROM * length_s]
-    labels = [
-        end_label(
-            "warm-up",
-            "$ink-2",
-            y=top,
-            x=round(one.begin_s, 3),
-            xref="x",
-            yref="paper",
-            xshift=4,
-            yanchor="top",
-            font={"color": "$ink-2", "size": 11},
-        )
-        for one in named
-    ]
-    return fields, labels
+    wide, narrow = (
+        [_name(one) for one in known[:1] if one.lead_s >= least * length_s]
+        for least in (NAMED_FROM, NARROW_FROM)
+    )
+    return fields, wide, narrow
+
+
+def _name(one: Segment) -> Plot:
+    """Where the axis has no ticks: it counts from the window."""
+    return end_label(
+        "warm-up",
+        "$ink-2",
+        y=0,
+        shift=-6,
+        x=round(one.start_s - one.lead_s / 2, 3),
+        xref="x",
+        yref="paper",
+        xshift=0,
+        xanchor="center",
+        yanchor="top",
+        font={"color": "$ink-2", "size": 12},
+    )

@@ -50,6 +50,21 @@ def test_modes_are_named():
     assert " % near " in texts[1]
 
 
+def test_a_few_requests_are_no_kind():
+    one = measured("a", *[2_400.0] * 71, *[4_700.0] * 3)
+    figure = distribution_chart(curves_of_runs([one], label_runs([one.run]), "items"))
+    assert figure.title == "Where response times lie"
+    assert annotations(figure) == []
+
+
+def test_phrases_of_close_modes_stand_above_each_other():
+    times = [*[10.0] * 5_000, *[16.0] * 5_000]
+    one = measured("a", *times)
+    figure = distribution_chart(curves_of_runs([one], label_runs([one.run]), "items"))
+    first, second = figure.plot["layout"]["annotations"]
+    assert second["yshift"] >= first["yshift"] + 15
+
+
 def test_one_mode():
     assert distribution_chart(curves(1.0)).title == "One kind of request"
 

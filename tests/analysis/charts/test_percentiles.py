@@ -111,6 +111,7 @@ def test_no_samples_at_all():
     figure = percentile_chart([])
     checked(figure)
     assert figure.title == "Too few samples for percentiles"
+    assert figure.empty
     assert figure.table.rows == ()
 
 

@@ -1,0 +1,39 @@
+"""Which percentile single seconds can bear, by the requests that ended in each."""
+
+from collections.abc import Callable, Sequence
+
+from control_plane.analysis.charts.track import Segment, Stretch, Values
+from control_plane.analysis.support import needed_samples
+
+FAR = ("p99", "p95")
+
+
+def supported(name: str) -> Callable[[Stretch], Values]:
+    """Picks a percentile of each second; None where too few samples lie beyond it."""
+    needed = needed_samples(name)
+
+    def pick(stretch: Stretch) -> Values:
+        values: Values = getattr(stretch.seconds, name)
+        counts = stretch.seconds.completed
+        return [
+            value if count >= needed else None for value, count in zip(values, counts, strict=True)
+        ]
+
+    return pick
+
+
+def borne(track: Sequence[Segment], name: str) -> list[float]:
+    """The percentile in each second of the windows that can bear it."""
+    found = [value for one in track for value in supported(name)(one.window)]
+    return [value for value in found if value]
+
+
+def furthest(track: Sequence[Segment]) -> str | None:
+    """The furthest of p99 and p95 that half of the seconds or more can bear."""
+    return next((name for name in FAR if mostly(track, name)), None)
+
+
+def mostly(track: Sequence[Segment], name: str) -> bool:
+    """Whether half of the seconds in which something completed can bear the percentile."""
+    full = [count for one in track for count in one.timeline.completed if count]
+    return 0 < len(full) <= 2 * sum(count >= needed_samples(name) for count in full)
