@@ -32,6 +32,8 @@ def counted(app: Application) -> Application:
         if size.wanted:
             size.settle()
         if scope["type"] == "http":
+            if not heart.armed:
+                heart.arm()
             heart.begun = heart.header[BEGUN_CELL] = heart.begun + 1
             return app(scope, receive, _Answer(send))
         if scope["type"] == "lifespan":

@@ -33,10 +33,11 @@ class Heart:
     def __init__(self) -> None:
         self.begun = self.answered = 0
         self.header: MutableSequence[int] | memoryview = array("q", bytes(8 * HEADER_CELLS))
-        self.asked = False
+        self.asked = self.armed = False
         self._gc_ns = self._gc_since_ns = self._due_ns = 0
         self._ledger: Ledger | None = None
         self._stacks: Stacks | None = None
+        self._stacks_path = ""
         self._stack_bytes = 0
         self._pool = Pool()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -52,10 +53,17 @@ class Heart:
         path = os.path.join(folder, str(os.getpid()))
         self._ledger = Ledger(path + BEATS_SUFFIX)
         self.header = self._ledger.header
-        self._stacks = stacks_at(path + STACKS_SUFFIX)
+        self._stacks_path = path + STACKS_SUFFIX
         gc.callbacks.append(self._on_collection)
         self._due_ns = time.monotonic_ns()
         self._beat()
+
+    @quietly
+    def arm(self) -> None:
+        """Write stacks from the first request on: until then the signal may still be taken."""
+        self.armed = True
+        if self._ledger is not None:
+            self._stacks = stacks_at(self._stacks_path)
 
     @quietly
     def stop(self) -> None:
