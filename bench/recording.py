@@ -35,7 +35,7 @@ def took_ns(work: Callable[[], None], samples: int) -> float:
 
 def recording(times_ns: list[int], *, scheduled: bool) -> Callable[[], None]:
     def work() -> None:
-        recorder = Recorder(users=USERS, scheduled=scheduled, by_start=scheduled)
+        recorder = Recorder(users=USERS, scheduled=scheduled, timed=scheduled, by_start=scheduled)
         at_ns = time.monotonic_ns()
         recorder.open(at_ns)
         begin, end = recorder.begin, recorder.end

@@ -23,8 +23,8 @@ CLOSED = (
     "cannot show their waiting."
 )
 PERIODIC = (
-    "Periodic load: each user waits for its answer, so response time equals service time and "
-    "cannot show queueing."
+    "Periodic load: each user waits for its answer, so no time shows queueing. Response time is "
+    "longer than service time only by what the client was late."
 )
 
 

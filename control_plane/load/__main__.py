@@ -54,6 +54,7 @@ def work(plan: Plan, spin: Spin) -> None:
         Recorder(
             users=plan.users,
             scheduled=plan.scheduled,
+            timed=plan.timed,
             by_start=plan.open,
             think_ns=plan.think_ns,
         ),

@@ -8,6 +8,7 @@ from control_plane.domain.loads import (
     Burst,
     Closed,
     Open,
+    Periodic,
     concurrency_of,
     longest_pause_of,
     ramp_up_of,
@@ -44,8 +45,13 @@ class Plan:
 
     @property
     def scheduled(self) -> bool:
-        """Whether a schedule sets the intended starts, whatever the answers do."""
-        return isinstance(self.stream.load, Burst | Open)
+        """Whether intended starts are known before, else they are the actual ones."""
+        return isinstance(self.stream.load, Burst | Open | Periodic)
+
+    @property
+    def timed(self) -> bool:
+        """Whether the client sends by the clock, and not because a request ended."""
+        return isinstance(self.stream.load, Open | Periodic)
 
     @property
     def open(self) -> bool:

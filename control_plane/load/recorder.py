@@ -71,17 +71,24 @@ class Recorder:
     """Safe to use from many threads. All times are nanoseconds of the monotonic clock.
 
     `users`: how many there are at most; they are numbered from 0.
-    `scheduled`: a schedule sets the intended starts, so that response and service time differ.
+    `scheduled`: intended starts are known before, so that response and service time differ.
+    `timed`: the client sends by the clock, so that its lateness is kept.
     `by_start`: a sample belongs to the window by its intended start and not by its end.
     `think_ns`: for so long a user sends nothing after an answer.
     Until `open` says when the window begins, samples are followed but not counted.
     """
 
     def __init__(
-        self, *, users: int, scheduled: bool, by_start: bool = False, think_ns: int = 0
+        self,
+        *,
+        users: int,
+        scheduled: bool,
+        timed: bool = False,
+        by_start: bool = False,
+        think_ns: int = 0,
     ) -> None:
         self._scheduled, self._think_ns = scheduled, think_ns
-        self._lag = Tally() if by_start else None
+        self._by_start, self._lag = by_start, Tally() if timed else None
         self._lock = threading.Lock()
         self._flat: list[int] = []
         self._latest = [_IDLE] * users
@@ -171,11 +178,13 @@ class Recorder:
     def _flying(self, begun: list[tuple[int, int]], closed_ns: int) -> Samples:
         """Those of the window that are in flight: shape (n, 2)."""
         rows = np.array(begun, np.int64).reshape(-1, _BEGUN)
-        if self._lag is None:
-            return rows[rows[:, _START] < closed_ns]
-        rows = rows[self._meant(rows)]
-        self._lag.add(rows[:, _START] - rows[:, _INTENDED])
+        rows = rows[self._meant(rows) if self._by_start else rows[:, _START] < closed_ns]
+        self._add_lag(rows)
         return rows
+
+    def _add_lag(self, rows: Samples) -> None:
+        if self._lag is not None:
+            self._lag.add(rows[:, _START] - rows[:, _INTENDED])
 
     def _meant(self, rows: Samples) -> npt.NDArray[np.bool_]:
         """Which were meant to start in the window."""
@@ -200,9 +209,8 @@ class Recorder:
             self._wait(rows)
         if self._next < 0:
             self._count(rows[ends <= self._opened_ns])
-        if self._lag is not None:
+        if self._by_start:
             rows = _where(rows, self._meant(rows))
-            self._lag.add(rows[:, _START] - rows[:, _INTENDED])
         else:
             late = ends > self._closes_ns
             if late.any():
@@ -218,10 +226,12 @@ class Recorder:
 
     def _add_late(self, rows: Samples) -> None:
         """Ended after the window, before it was told so: in flight at its end."""
+        self._add_lag(rows)
         self._late_ns += (self._closes_ns - rows[:, _INTENDED]).tolist()
         self._in_system_ns += self._inside_ns(rows[:, _START], self._closes_ns)
 
     def _add(self, rows: Samples) -> None:
+        self._add_lag(rows)
         ends = rows[:, _END]
         self._last_ns = max(self._last_ns, int(ends.max()))
         self._in_system_ns += self._inside_ns(rows[:, _START], ends)

@@ -16,7 +16,7 @@ def test_what_was_due_is_counted_while_requests_outlive_their_deadlines() -> Non
     plan = plan_of(
         "http://127.0.0.1:1", load=FAST, stop={"duration_s": 0.2}, timeout_s=0.1, warmup_s=0.1
     )
-    recorder = Recorder(users=plan.users, scheduled=True, by_start=True)
+    recorder = Recorder(users=plan.users, scheduled=True, timed=True, by_start=True)
     gear = Gear(plan, RequestSource(plan.stream.requests, 1), recorder, Connections())
     told: list[Event] = []
     reporter, course = Reporter(gear, told.append), Course(plan, clock_ns())

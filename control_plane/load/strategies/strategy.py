@@ -34,7 +34,7 @@ class Gear:
 
     @property
     def scheduled(self) -> bool:
-        """Whether a schedule sets the intended starts, else they are the actual ones."""
+        """Whether intended starts are known before, else they are the actual ones."""
         return self.plan.scheduled
 
 
