@@ -85,6 +85,10 @@ def _serve(settings: Settings, *, open_page: bool) -> None:
     from control_plane.serving import serve as serve_dashboard
 
     store = open_store(settings.db)
+    for name, one in settings.applications.items():
+        if not one.directory.is_dir():
+            where = f"applications.{name}.directory: {one.directory} is not there"
+            complain(f"{where}, so it cannot be started: correct it in the settings.")
     try:
         with listen(settings) as listener:
             serve_dashboard(settings, store, listener, open_page=open_page)

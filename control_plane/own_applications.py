@@ -178,7 +178,6 @@ def _parsed(path: Path) -> Any:
 
 
 _MESSAGES = {
-    "extra_forbidden": "there is no such key: take it out or correct it",
     "string_type": "give text, in quotes",
     "bool_type": "give true or false",
     "list_type": "give a list, in brackets",
@@ -195,6 +194,9 @@ def _line(path: Path, section: str, error: ErrorDetails) -> str:
     keys = [str(part) for part in error["loc"] if part != "[key]"]
     key = ".".join(filter(None, (section, *keys)))
     message = _MESSAGES.get(error["type"], error["msg"].removeprefix("Value error, "))
+    if error["type"] == "extra_forbidden":
+        known = _Own.model_fields if len(error["loc"]) > 1 else _File.model_fields
+        message = f"there is no such key, write one of {', '.join(known)}"
     return f"{path}: {' '.join(_shown(key, keys, error['input']))}: {message}."
 
 

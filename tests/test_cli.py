@@ -124,6 +124,13 @@ def test_a_wrong_file_of_applications_is_one_readable_line(tmp_path: Path) -> No
     assert "looplab.toml: applications.shop.prot 1: there is no such key" in done.stderr
 
 
+def test_a_directory_that_is_not_there_is_told_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "looplab.toml").write_text("[applications.shop]\napp='a:b'\ndirectory='nowhere'\n")
+    with dashboard(tmp_path):
+        (said,) = (tmp_path / "looplab.log").read_text().splitlines()
+        assert f"applications.shop.directory: {tmp_path / 'nowhere'} is not there" in said
+
+
 def test_a_file_that_is_no_database_stays_as_it_is(tmp_path: Path) -> None:
     db = tmp_path / "runs.db"
     db.write_bytes(b"not a database, but somebody's notes" * 100)

@@ -82,7 +82,8 @@ def test_looplab_toml_is_read_before_pyproject(here: Path) -> None:
         ("[applications.'../x']\napp = 'a:b'", "applications.../x '../x': name it with"),
         ("[applications]\nshop = 'a:b'", "applications.shop 'a:b': give a table"),
         ("applications = 3", "applications 3: give a table"),
-        ("[application.shop]\napp = 'a:b'", "application: there is no such key"),
+        ("[application.shop]\napp = 'a:b'", "application: there is no such key, write one of appl"),
+        ("[applications.shop]\napp = 'a:b'\nprot = 1", "no such key, write one of app, factory,"),
         (
             "[applications.shop]\napp = 'a:b'\nready_path = \"/x\\r\\nX: y\"",
             "ready_path '/x\\r\\nX: y': write a path",

@@ -51,6 +51,7 @@ ROUTES: dict[Role, tuple[str, ...]] = {
         "GET /targets",
         "GET /targets/by-hand",
         "GET /targets/new",
+        "GET /targets/remove",
         "GET /targets/applications/{name}",
         "GET /targets/applications/{name}/checkup",
         "GET /workloads",

@@ -14,7 +14,10 @@ from control_plane.domain.run import Run
 from control_plane.domain.states import State
 from control_plane.domain.units import seconds
 
-_WORDS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
+MOST_NAMED = 5
+"""With more fields that differ, naming some of them explains nothing."""
+
+_WORDS = ("No", "One", "Two", "Three", "Four", "Five")
 
 
 def title(comparison: Comparison) -> Sentence:
@@ -61,7 +64,9 @@ def shared_cause(comparison: Comparison) -> str | None:
         return "No field differs: the same spec was measured again."
     if len(labels) == 1:
         return None
-    count = _WORDS[len(labels)] if len(labels) < len(_WORDS) else str(len(labels))
+    if len(labels) > MOST_NAMED:
+        return f"{len(labels)} fields differ, so a ratio belongs to no single one of them."
+    count = _WORDS[len(labels)]
     named = labels if len(labels) <= 4 else [*labels[:3], f"{len(labels) - 3} more"]
     return f"{count} fields differ, so a ratio belongs to {listed(named)} together."
 
@@ -93,7 +98,7 @@ def _verdictless(comparison: Comparison, row: Row) -> Sentence:
     base = comparison.label(comparison.baseline)
     named = f"{row.stream} requests" if len(comparison.streams) > 1 else "requests"
     requests = f"{named} per second"
-    second = sentence("; ", _briefly(*others[-1])) if others else ()
+    second = sentence("; ", _briefly(*others[-1], base)) if others else ()
     return sentence(_clause(*first, requests, base), second, ". ", no_verdict(comparison))
 
 
@@ -106,7 +111,9 @@ def _clause(contender: RunLabel, ratio: float, requests: str, base: RunLabel) ->
     return sentence(contender, " served ", times_word(ratio), f" the {requests} of ", base, " here")
 
 
-def _briefly(contender: RunLabel, ratio: float) -> Sentence:
+def _briefly(contender: RunLabel, ratio: float, base: RunLabel) -> Sentence:
+    if 0.995 <= ratio < 1.005:
+        return sentence(contender, " as many as ", base)
     if ratio < 0.5:
         return sentence(contender, " ", times_word(1 / ratio), " fewer")
     return sentence(contender, " ", times_word(ratio))
@@ -126,7 +133,10 @@ def _why_nothing(comparison: Comparison) -> Sentence:
         return sentence("Not compared: no other run is valid.")
     shared = set.intersection(*(_stream_names(run) for run in comparison.runs))
     if not shared:
-        return sentence("Not compared: the runs have no stream of the same name.")
+        return sentence(
+            "Not compared: the runs have no stream of the same name. "
+            "Give the streams one name and run again."
+        )
     return sentence("Not compared: no other run has finished.")
 
 

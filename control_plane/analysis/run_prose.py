@@ -122,15 +122,21 @@ def _lede(run: Run) -> Iterator[str]:
         yield failed_remedy(run) or "Nothing completed, so there is nothing to compare."
         return
     first = run.streams[0]
-    mean_s = first.duration_s / max(1, len(run.trials))
+    mean_s = max(one.duration_s for one in run.streams) / max(1, len(run.trials))
     trials = f"{len(run.trials)} trials of " if len(run.trials) > 1 else ""
+    rates = listed(_rate(run, one) for one in run.streams)
     yield (
-        f"{count(first.completed)} requests in {trials}{seconds(mean_s)}: "
-        f"{figures(first.throughput_per_s)} a second {_crowd(run, first)}, "
-        f"{_failures(run.streams)}."
+        f"{count(sum(one.completed for one in run.streams))} requests in "
+        f"{trials}{seconds(mean_s)}: {rates}, {_failures(run.streams)}."
     )
     yield from _waiting(first)
     yield "One trial gives no verdict." if len(run.trials) == 1 else "No interval is given yet."
+
+
+def _rate(run: Run, stream: Summary) -> str:
+    """`1,024 a second with 16 users`; with its name where it is one of several."""
+    named = f" of {stream.name}" if len(run.streams) > 1 else ""
+    return f"{figures(stream.throughput_per_s)} a second{named} {_crowd(run, stream)}"
 
 
 def _crowd(run: Run, stream: Summary) -> str:

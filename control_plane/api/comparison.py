@@ -17,7 +17,7 @@ router = APIRouter(tags=["compare"], responses=ANSWERS)
 @router.get("/compare")
 def comparison(
     store: StoreDep,
-    runs: Annotated[str, Query(max_length=200, description="1 to 12 run ids, by commas")],
+    runs: Annotated[str, Query(max_length=200, description="2 to 12 run ids, by commas")],
     baseline: Annotated[str | None, Query(max_length=10)] = None,
 ) -> Document:
     """A ratio is always contender over baseline; null where there is none."""

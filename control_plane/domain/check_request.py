@@ -62,7 +62,12 @@ def _path(field: str, request: RequestClass) -> Wrong:
     else:
         unknown = [name for name in PLACEHOLDER.findall(path) if name not in request.values]
         if unknown:
-            yield FieldError(field, f"{{{unknown[0][:40]}}} has no value: add it under values.")
+            yield FieldError(field, _valueless(unknown[0][:40]))
+
+
+def _valueless(name: str) -> str:
+    example = f'"values": {{"{name}": {{"kind": "integer", "low": 1, "high": 5}}}}'
+    return f"{{{name}}} has no value: say where it comes from, such as {example}."
 
 
 def _value(field: str, name: str, value: Value) -> Wrong:

@@ -14,7 +14,7 @@ def chosen_ids(runs: str, baseline: str | None) -> tuple[tuple[str, ...], str]:
     """
     ids = tuple(part.strip() for part in runs.split(",") if part.strip())
     if not ids:
-        raise _wrong("runs", "Name 1 to 12 runs: /compare?runs=first,second.")
+        raise _wrong("runs", "Name 2 to 12 runs: /compare?runs=first,second.")
     if len(ids) > MOST:
         raise _wrong("runs", f"{len(ids):,} runs are above the limit of {MOST}.")
     unknown = next((one for one in ids if not is_id(one)), None)

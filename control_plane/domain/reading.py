@@ -17,6 +17,9 @@ from control_plane.domain.strategies import STRATEGIES
 Document = dict[str, Any]
 """A JSON object."""
 
+Fields = tuple[FieldError, ...]
+_NUMBERS = {"int_type", "int_from_float", "float_type"}
+
 SPEC: TypeAdapter[Spec] = TypeAdapter(Spec)
 
 
@@ -48,13 +51,38 @@ def read_spec(document: Mapping[str, Any], limits: Limits) -> Spec:
     try:
         spec = SPEC.validate_json(to_json(filled))
     except ValidationError as error:
-        raise _refused(tuple(_field_error(one, filled) for one in error.errors())) from None
+        raise _refused(_shapeless(error, filled, limits)) from None
     except ValueError as error:
         raise UnreadableInput(f"This text cannot be stored: {error}") from None
     wrong = wrong_fields(spec, limits)
     if wrong:
         raise _refused(wrong)
     return spec
+
+
+def _shapeless(error: ValidationError, document: Document, limits: Limits) -> Fields:
+    """What has not the right shape, and where only numbers are unreadable, also what passes a
+    bound: with a number in their place the rest can be judged, but not what stands beside them.
+    """
+    found = tuple(_field_error(one, document) for one in error.errors())
+    if any(one["type"] not in _NUMBERS for one in error.errors()):
+        return found
+    readable = from_json(to_json(document))
+    for one in found:
+        _put(readable, one.field.split("."), 1)
+    beside = tuple({one.field.rpartition(".")[0] for one in found})
+    try:
+        rest = wrong_fields(SPEC.validate_json(to_json(readable)), limits)
+    except ValidationError:
+        return found
+    return (*found, *(one for one in rest if one.field.rpartition(".")[0] not in beside))
+
+
+def _put(document: Any, path: list[str], value: int) -> None:
+    *before, last = (int(part) if part.isdigit() else part for part in path)
+    for part in before:
+        document = document[part]
+    document[last] = value
 
 
 def _with_nulls(target: Any) -> Any:

@@ -22,6 +22,15 @@ from control_plane.pages.view import View
 router = APIRouter()
 
 
+Name = Annotated[str, Query(max_length=200)]
+
+
+@dataclass(frozen=True)
+class RemovePage(View):
+    template: ClassVar[str] = "pages/remove.html"
+    name: str
+
+
 @dataclass(frozen=True)
 class ConfigurationPage(View):
     """The parts of a new configuration; `wrong` holds messages by field name."""
@@ -32,9 +41,7 @@ class ConfigurationPage(View):
 
 
 @router.get("/targets/new")
-def new_configuration(
-    request: Request, desk: DeskDep, copy: Annotated[str, Query(max_length=200)] = ""
-) -> Response:
+def new_configuration(request: Request, desk: DeskDep, copy: Name = "") -> Response:
     """Beginning with the parts of `copy`, or with the usual ones."""
     target = _copied(copy, desk) if copy else Target()
     fields = {name: texts for name, texts in own_fields(target) if texts}
@@ -49,13 +56,20 @@ def add_configuration(request: Request, form: FormDep, desk: DeskDep) -> Respons
     try:
         target = desk.catalogue.checked(name, own_target(answers))
         if answers.wrong:
-            raise InvalidInput("A field needs a look.")
+            raise InvalidInput("A field is wrong.")
         desk.catalogue.add(name, target)
     except InvalidInput as error:
         fields = (*answers.wrong, *error.fields)
         wrong = {form.nearest(one.field) or "name": one.message for one in reversed(fields)}
         return page(request, ConfigurationPage(form, wrong), 422)
     return RedirectResponse(f"/targets#{slug(name)}", 303)
+
+
+@router.get("/targets/remove")
+def ask_remove(request: Request, desk: DeskDep, name: Name) -> Response:
+    """Nothing is removed before this question is answered. Raises NotFound."""
+    _copied(name, desk)
+    return page(request, RemovePage(name))
 
 
 @router.post("/targets/remove")

@@ -35,7 +35,7 @@ _TITLES = {
     409: "The present state does not allow this",
     413: "This is too large",
     415: "This type of content is not taken",
-    422: "A field needs a look",
+    422: "A field is wrong",
     429: "The queue is full",
     503: "The database cannot be used now",
 }

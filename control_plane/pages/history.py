@@ -1,6 +1,6 @@
 """GET /history and what can be done with the runs that are chosen in it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 from urllib.parse import parse_qsl, urlencode
 
@@ -36,9 +36,13 @@ class DeletePage(View):
 
 @router.get("/history")
 def history(
-    request: Request, store: StoreDep, desk: DeskDep, asked: Annotated[Asked, Depends()]
+    request: Request,
+    store: StoreDep,
+    desk: DeskDep,
+    asked: Annotated[Asked, Depends()],
+    run: Ids = (),
 ) -> Response:
-    return page(request, history_page(asked, store, desk))
+    return page(request, replace(history_page(asked, store, desk), ticked=frozenset(run)))
 
 
 @router.get("/runs", include_in_schema=False)
@@ -80,7 +84,7 @@ def tag(form: FormDep, store: StoreDep) -> Response:
     for run in _runs(form.all("run"), store):
         rest = tuple(one for one in run.tags if one != name)
         store.edit(run.id, tags=rest if form.text("do") == "remove" else (*rest, name))
-    return _return(form)
+    return _return(form, ticked=form.all("run"))
 
 
 def _runs(ids: tuple[str, ...], store: Store) -> tuple[Run, ...]:
@@ -95,8 +99,9 @@ def _wrong(field: str, message: str) -> InvalidInput:
     return InvalidInput(message, (FieldError(field, message),))
 
 
-def _return(form: Given) -> RedirectResponse:
-    return RedirectResponse(f"/history?{_safe(form.text('back'))}".rstrip("?"), 303)
+def _return(form: Given, ticked: tuple[str, ...] = ()) -> RedirectResponse:
+    query = [_safe(form.text("back")), urlencode([("run", one) for one in ticked])]
+    return RedirectResponse(f"/history?{'&'.join(filter(None, query))}".rstrip("?"), 303)
 
 
 def _safe(back: str) -> str:

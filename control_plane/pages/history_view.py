@@ -80,7 +80,10 @@ class Drop:
 
 @dataclass(frozen=True)
 class HistoryPage(View):
-    """`slots` are the letters that chosen runs will get; `back` leads here again."""
+    """`slots` are the letters that chosen runs will get; `back` leads here again.
+
+    `ticked` are the ids that are chosen already.
+    """
 
     template: ClassVar[str] = "pages/history.html"
     text: str
@@ -93,6 +96,7 @@ class HistoryPage(View):
     drops: tuple[Drop, ...]
     slots: tuple[RunLabel, ...]
     back: str
+    ticked: frozenset[str] = frozenset()
 
 
 def history_page(asked: Asked, store: Store, desk: Desk) -> HistoryPage:

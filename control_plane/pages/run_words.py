@@ -1,7 +1,6 @@
 """A run in a few words: the facts below its sentence."""
 
-from collections.abc import Sequence
-
+from control_plane.analysis.sentence import listed
 from control_plane.domain.load_words import crowd_words
 from control_plane.domain.run import Run
 from control_plane.domain.states import State
@@ -43,18 +42,22 @@ def facts(run: Run, target_name: str) -> tuple[str, ...]:
 def _measured(run: Run) -> str:
     windows = sum(max(one.duration_s for one in trial.streams) for trial in run.trials)
     mean = seconds(windows / len(run.trials)) if run.trials else ""
-    return f"{len(run.trials)} trials of {mean}" if len(run.trials) > 1 else f"one trial of {mean}"
+    lasted = [one.duration_s for trial in run.trials for one in trial.streams]
+    most = "up to " if len(run.streams) > 1 and max(lasted) > 1.05 * min(lasted) else ""
+    many = f"{len(run.trials)} trials" if len(run.trials) > 1 else "one trial"
+    return f"{many} of {most}{mean}"
 
 
 def _counted(run: Run) -> str:
-    """`2,033 small and 225 large requests, 0 errors`."""
+    """`2,033 requests of small and 225 of large, 0 errors`."""
     failed = sum(sum(one.errors.values()) for one in run.streams)
     errors = "1 error" if failed == 1 else f"{count(failed)} errors"
     return f"{_requests(run)}, {errors}"
 
 
 def _requests(run: Run) -> str:
-    named: Sequence[str] = [f"{count(one.completed)} {one.name}" for one in run.streams]
-    if len(named) == 1:
-        return f"{count(run.streams[0].completed)} requests"
-    return f"{', '.join(named[:-1])} and {named[-1]} requests"
+    first, *others = run.streams
+    if not others:
+        return f"{count(first.completed)} requests"
+    rest = (f"{count(one.completed)} of {one.name}" for one in others)
+    return listed([f"{count(first.completed)} requests of {first.name}", *rest])

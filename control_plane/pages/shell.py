@@ -11,7 +11,7 @@ from typing import ClassVar
 from fastapi import Request
 
 from control_plane import __version__
-from control_plane.domain.units import SPACE
+from control_plane.domain.units import size
 from control_plane.jobs.desk import Desk
 from control_plane.pages.view import View
 
@@ -61,7 +61,7 @@ def shell_of(request: Request) -> Shell:
 
 def quiet_shell(request: Request) -> Shell:
     """Without the queue, which only store and desk know, and without the name of the processor."""
-    return _shell(request, None, platform.machine())
+    return _shell(request, None, "")
 
 
 def queue_of(desk: Desk) -> Queue:
@@ -84,15 +84,15 @@ def _places(path: str) -> Iterator[Place]:
 
 @cache
 def machine(cpu_model: str) -> str:
-    """`2 cores AMD EPYC, 24 GiB · Linux 6.1 · Python 3.11.7`."""
+    """`2 cores AMD EPYC, 25.3 GB · Linux 6.1 · Python 3.11.7`."""
     cores = os.cpu_count() or 1
     name = re.sub(r"\((R|TM)\)|\bCPU\b|@.*|\bProcessor\b|\d+-Core", "", cpu_model).split()
     processor = f"{cores} core{'s' if cores > 1 else ''} {' '.join(name)}"
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    memory = size(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     kernel = ".".join(platform.release().split("-")[0].split(".")[:2])
     return " · ".join(
         (
-            f"{processor}, {memory:.0f}{SPACE}GiB",
+            f"{processor.strip()}, {memory}",
             f"{platform.system()} {kernel}",
             f"Python {platform.python_version()}",
         )

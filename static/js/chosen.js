@@ -14,9 +14,10 @@ function show() {
   });
   count.textContent = chosen.length ? `${chosen.length} chosen` : unticked;
   if (tooMany) count.textContent += `; ${slots.length} fit beside each other`;
+  const able = chosen.filter((box) => !("endedEarly" in box.dataset)).length;
   for (const button of form.querySelectorAll(".tray button")) {
     const least = Number(button.dataset.least ?? 1);
-    button.disabled = chosen.length < least || (least === 2 && tooMany);
+    button.disabled = (least === 2 ? able : chosen.length) < least || (least === 2 && tooMany);
   }
 }
 

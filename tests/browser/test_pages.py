@@ -207,7 +207,7 @@ def test_enter_in_a_field_checks_and_starts_nothing(page: Page, looplab: Dashboa
         ("Burst", "Connections", "Think time"),
         ("Open", "Rate", "Concurrency"),
         ("Periodic", "Interval", "Think time"),
-        ("A number of requests", "Requests", "Time"),
+        ("A number of requests", "Requests", "Duration"),
         ("A server that runs", "Address", "uvicorn, 1 worker, uvloop"),
     ],
 )

@@ -138,6 +138,18 @@ specs = st.fixed_dictionaries(
 )
 
 
+def test_unreadable_numbers_and_passed_bounds_are_told_at_once():
+    stream = {
+        "requests": [{"path": "/"}],
+        "load": {"model": "closed", "concurrency": -3},
+        "stop": {"duration_s": "abc"},
+    }
+    with pytest.raises(InvalidInput) as raised:
+        read_spec({"workload": {"streams": [stream]}, "trials": 0}, Limits())
+    wrong = [one.field.rpartition(".")[2] for one in raised.value.fields]
+    assert wrong == ["duration_s", "concurrency", "trials"]
+
+
 @given(specs)
 def test_what_is_written_reads_back_the_same(values):
     spec = read_spec({**SMALLEST, **values}, Limits())

@@ -39,6 +39,9 @@ def test_a_copy_is_added_used_and_removed(empty: Dashboard) -> None:
     assert f'value="{escape(NAME)}" checked' in page
     run_id = empty.submit(items_spec(target={"configuration": NAME}))
     assert empty.finished(run_id)["spec"]["target"]["threads"] == 8
+    asked = empty.get("/targets/remove", params={"name": NAME}).text
+    assert f"Remove {escape(NAME)}?" in asked
+    assert NAME in listed(empty)
     assert remove(empty, NAME).status_code == 303
     assert NAME not in listed(empty)
     assert empty.run(run_id)["spec"]["target"]["threads"] == 8

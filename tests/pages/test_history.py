@@ -95,7 +95,11 @@ def test_tags_are_added_and_removed(looplab: Dashboard) -> None:
     pairs = [("run", runs["items, async"]), ("run", runs["items, failed"]), ("tag", "mine")]
     back = [("back", "state=failed&tag=x&evil=//a")]
     answer = send(looplab, "/runs/tag", [*pairs, *back, ("do", "add")])
-    assert answer.headers["location"] == "/history?state=failed&tag=x"
+    ticked = f"run={runs['items, async']}&run={runs['items, failed']}"
+    assert answer.headers["location"] == f"/history?state=failed&tag=x&{ticked}"
+    page = looplab.get("/history", params=pairs[:2]).text
+    assert len(re.findall(r'name="run"[^>]* checked', page)) == 2
+    assert page.count("data-ended-early") >= 1
     assert listed(looplab, tag="mine") == ["items, failed", "items, async"]
     send(looplab, "/runs/tag", [*pairs, ("do", "add")])
     assert looplab.run(runs["items, async"])["tags"].count("mine") == 1

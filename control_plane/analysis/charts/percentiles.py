@@ -200,7 +200,7 @@ def _title(curves: Sequence[Curve]) -> tuple[str, str]:
         return f"{last} is {figures(far / near, 2)} times p50", "response time"
     leaders = {tick: _leader(curves, tick) for tick in ticks}
     if None not in leaders.values() and len(set(leaders.values())) == 1:
-        return f"{leaders[last]} lies lowest in these runs", f"up to {last}"
+        return f"{leaders[last]} lies lowest here", f"up to {last}"
     first = leaders["p50"]
     if first and leaders[last] and first != leaders[last]:
         return f"{first} lies lowest at p50, {leaders[last]} at {last}", "in these runs"

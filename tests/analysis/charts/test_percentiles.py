@@ -74,8 +74,8 @@ def test_times_rise_along_a_line():
 @pytest.mark.parametrize(
     ("medians", "title"),
     [
-        ((0.5, 3.2, 6.8), "A lies lowest in these runs"),
-        ((6.8, 0.5), "B lies lowest in these runs"),
+        ((0.5, 3.2, 6.8), "A lies lowest here"),
+        ((6.8, 0.5), "B lies lowest here"),
         ((1.0, 1.0), "No run lies clearly lowest"),
     ],
 )
@@ -99,7 +99,7 @@ def test_one_run_is_set_against_its_own_median():
 
 def test_an_invalid_run_leads_nothing():
     figure = percentile_chart(curves(0.5, 3.2, 6.8, invalid=(0,)))
-    assert figure.title == "B lies lowest in these runs"
+    assert figure.title == "B lies lowest here"
     assert "A r0, invalid" in annotations(figure)
 
 
