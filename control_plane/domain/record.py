@@ -32,8 +32,8 @@ class StreamRecord:
     over all requests of the time between actual start and end that fell inside the window, those
     in flight included; `away_ns` the sum of the times inside it in which users thought, or had
     thought enough and had not sent yet. `awaited_ns`: how long after the window answers
-    were awaited, which the ages hold. `connections` counts those opened from the window's start
-    on, `most_connections` the most that were open at once. `cpu_s` is processor time of the load
+    were awaited, which the ages hold. `new_connections` counts those opened from the window's start
+    on, `connections` the most that were open at once. `cpu_s` is processor time of the load
     worker inside the window, `spin_s` the part of it spent waiting actively. `warmup` holds the
     seconds before the window, in which the same load ran for `warmup_s`; nothing else counts them.
     """
@@ -51,8 +51,8 @@ class StreamRecord:
     bytes_sent: int
     bytes_received: int
     in_system_ns: int
+    new_connections: int
     connections: int
-    most_connections: int
     cpu_s: float
     spin_s: float
     peak_memory_bytes: int

@@ -240,7 +240,7 @@ class TrialJob:
             busiest_cpu_share=max(busy),
             cpu_s=sum(one.cpu_s for one in records),
             peak_memory_bytes=max(one.peak_memory_bytes for one in records),
-            connections={one.name: one.most_connections for one in records},
+            connections={one.name: one.connections for one in records},
             in_flight={one.name: one.in_system_ns / max(one.duration_ns, 1) for one in records},
             other_cpu=use.other_cpu,
             little_ratio=self._little(records),

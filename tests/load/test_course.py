@@ -29,7 +29,7 @@ async def test_stop_by_requests_sends_just_as_many(server: HostileServer, strate
     assert record.statuses == {"200": 203}
     assert record.bytes_received == 2 * 203
     assert record.in_flight_ns == ()
-    assert record.most_connections == server.connections == USERS[strategy]
+    assert record.connections == server.connections == USERS[strategy]
     assert 0 < record.cpu_s < 5
     assert record.peak_memory_bytes > 10_000_000
 
@@ -80,8 +80,8 @@ async def test_a_duration_is_one_uninterrupted_load(server: HostileServer, strat
     little = record.in_system_ns / (record.duration_ns * users)
     assert 0.9 < little <= 1.0
     # The users' connections were opened in the warm-up.
-    assert record.connections == 0
-    assert record.most_connections == users
+    assert record.new_connections == 0
+    assert record.connections == users
 
 
 @pytest.mark.parametrize("strategy", TWO)
@@ -124,7 +124,7 @@ async def test_a_burst_starts_at_once_over_its_connections(
     service = merge([second.service for second in record.seconds])
     response = merge([second.response for second in record.seconds])
     assert completed(record) == server.requests["slow"] == 20
-    assert server.connections == record.most_connections == 4
+    assert server.connections == record.connections == 4
     # Five rounds of 0.05 s: the last four waited for four rounds, which response time includes.
     assert service.maximum_ns < response.maximum_ns == record.duration_ns
     assert response.minimum_ns >= service.minimum_ns
@@ -170,7 +170,7 @@ async def test_ramp_up_comes_first_where_requests_are_counted(server: HostileSer
     record = await record_of(plan)
     assert completed(record) == 8
     assert server.requests["slow"] >= 12
-    assert record.connections == 0
+    assert record.new_connections == 0
     assert record.opened_ns - began_ns >= 200_000_000
 
 

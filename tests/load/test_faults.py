@@ -142,7 +142,7 @@ async def test_nobody_listens(server, strategy: str) -> None:
         plan_of(server.url, client={"strategy": strategy}, stop={"requests": 3})
     )
     assert record.errors == {"refused": 3}
-    assert record.connections == 0
+    assert record.new_connections == 0
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

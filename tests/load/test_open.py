@@ -44,7 +44,7 @@ async def test_the_window_holds_what_was_meant_to_start_in_it(
     assert lag.minimum_ns >= 0
     assert times_of(record, "response").mean_ns >= times_of(record, "service").mean_ns
     # One request at a time needs few connections, however many may be in flight.
-    assert record.most_connections < 50
+    assert record.connections < 50
 
 
 @pytest.mark.parametrize("strategy", MANY)
@@ -194,4 +194,4 @@ async def test_a_periodic_user_never_has_two_in_flight(server: HostileServer) ->
     )
     record = await record_of(plan)
     assert 6 <= completed(record) <= 12
-    assert record.most_connections == 1
+    assert record.connections == 1

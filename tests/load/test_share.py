@@ -48,7 +48,7 @@ async def test_processes_send_what_one_would_have_sent(server: HostileServer) ->
     paths = [head.split(b" ")[1] for head in server.heads]
     assert sorted(paths) == sorted(b"/ok/%d" % (5 + 2 * number) for number in range(100))
     assert completed(record) == record.sent == server.requests["ok"] == 100
-    assert record.most_connections == record.connections == server.connections == 7
+    assert record.connections == record.new_connections == server.connections == 7
 
 
 async def test_processes_share_a_schedule(server: HostileServer) -> None:
