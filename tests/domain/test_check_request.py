@@ -36,7 +36,8 @@ def test_paths_that_are_taken(path):
 
 def test_a_placeholder_needs_its_value():
     (error,) = refused(changed(f"{REQUEST}.path", "/items/{other}"))
-    assert error.message == "{other} has no value: add it under values."
+    assert error.message.startswith("{other} has no value: say where it comes from")
+    assert '"values": {"other": {"kind": "integer", "low": 1, "high": 5}}' in error.message
 
 
 @pytest.mark.parametrize(
