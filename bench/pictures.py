@@ -1,0 +1,107 @@
+"""The pictures of the documentation, from real runs: `python -m bench.pictures [FOLDER]`.
+
+Four runs on a dashboard of their own, each page taken down to its timeline. A run in which other
+programs took processor time is left out: take it again on a machine that does nothing else.
+"""
+
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, sync_playwright
+
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
+CHROMIUM = Path("/usr/bin/chromium")
+SECONDS = 8.0
+WITHIN_S = 90.0
+HEIGHT = 1_950
+"""Pixels, down to the end of the timeline."""
+
+
+def stream(path: str, load: dict[str, Any]) -> dict[str, Any]:
+    return {"requests": [{"path": path}], "load": load, "stop": {"duration_s": SECONDS}}
+
+
+def closed(path: str, users: int, **rest: Any) -> dict[str, Any]:
+    load = {"model": "closed", "concurrency": users}
+    return {"workload": {"streams": [stream(path, load)]}, **rest}
+
+
+OPEN = {"model": "open", "rate_per_s": 60, "arrivals": "poisson", "max_in_flight": 20}
+SPECS: dict[str, dict[str, Any]] = {
+    "blocked-loop": closed("/movies/sync/1", 8),
+    "full-pool": closed("/sync-delay/0.2", 60, target={"threads": 40}),
+    "client-limited": closed("/null", 32, client={"strategy": "httpx"}),
+    "open-load": {"workload": {"streams": [stream("/sync-delay/0.3", OPEN)]}},
+}
+
+
+@contextlib.contextmanager
+def dashboard(folder: str) -> Iterator[str]:
+    command = [sys.executable, "-m", "control_plane", "--port", "0"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        words = process.stdout.readline().split()
+        try:
+            yield next(word for word in words if word.startswith("http://"))
+        finally:
+            process.terminate()
+
+
+def asked(url: str, document: dict[str, Any] | None = None) -> dict[str, Any]:
+    body = None if document is None else json.dumps(document).encode()
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        found: dict[str, Any] = json.load(answer)
+        return found
+
+
+def ran(url: str, spec: dict[str, Any]) -> dict[str, Any]:
+    run = asked(f"{url}/api/runs", spec)
+    until_s = time.monotonic() + WITHIN_S
+    while run["state"] not in ("finished", "failed") and time.monotonic() < until_s:
+        time.sleep(0.5)
+        run = asked(f"{url}/api/runs/{run['id']}")
+    return run
+
+
+def take(browser: Browser, url: str, place: Path) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": HEIGHT}, color_scheme="light")
+    page.goto(url)
+    page.wait_for_selector(".js-plotly-plot, svg.main-svg")
+    page.screenshot(path=place)
+    page.close()
+
+
+def main(folder: Path = IMAGES) -> int:
+    left = []
+    with (
+        tempfile.TemporaryDirectory() as place,
+        dashboard(place) as url,
+        sync_playwright() as playing,
+    ):
+        path = str(CHROMIUM) if CHROMIUM.exists() else None
+        browser = playing.chromium.launch(executable_path=path)
+        for name, spec in SPECS.items():
+            run = ran(url, spec)
+            fired = {one["gate"] for one in (run["validity"] or {"reasons": []})["reasons"]}
+            print(f"{name}: {run['state']}, {', '.join(sorted(fired)) or 'valid'}", flush=True)
+            if run["state"] != "finished" or "other_load" in fired:
+                left.append(name)
+                continue
+            take(browser, f"{url}/runs/{run['id']}", folder / f"{name}.png")
+        browser.close()
+    if left:
+        print(f"left out: {', '.join(left)}", file=sys.stderr)
+    return 1 if left else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*(Path(one) for one in sys.argv[1:])))
