@@ -139,7 +139,9 @@ def _cpu(facts: Facts) -> str:
     used = _share(facts, "cpu_share")
     if abs(available - 1) < 0.005:
         return f"the target used {used} of one core"
-    return f"the target used {used} of the {round(available, 1):g}{SPACE}cores that it could get"
+    could = f"{round(available, 1):g}{SPACE}cores that it could get"
+    taken = ", as the rest of the machine was in use" if available < 1 else ""
+    return f"the target used {used} of the {could}{taken}"
 
 
 def _cpu_per_request(facts: Facts) -> str:
@@ -182,7 +184,7 @@ def _most_collected(facts: Facts) -> str:
 def _client(facts: Facts) -> str:
     if facts.get("unsent"):
         return f"the client had no ports or files left for {_count(facts, 'unsent')} requests"
-    return f"the client used {_share(facts, 'cpu_share')} of one core"
+    return f"the busiest client process used {_share(facts, 'cpu_share')} of one core"
 
 
 def _client_in_short(facts: Facts) -> str:

@@ -158,9 +158,9 @@ def cpu_panel(
     steps = {role: sampled(track, gauges, partial(role_cpu, role=role)) for role in ROLES}
     high = max([float(cores), *(y or 0.0 for _, values in steps.values() for y in values)])
     traces = [_steps(steps[role], colour, width, share) for role, (colour, width) in ROLES.items()]
-    means = {role: mean(values) for role, (_, values) in steps.items()}
+    means = {role: mean(value for one in gauges for value in role_cpu(one, role)) for role in ROLES}
     marks = [
-        Mark(f"{role} {share(value)}", role, ROLES[role][0], value)
+        Mark(f"{role} mean {share(value)}", role, ROLES[role][0], value)
         for role, value in means.items()
         if value is not None
     ]

@@ -190,12 +190,12 @@ def test_garbage_collection_is_told_with_its_worst_half_second():
 @pytest.mark.parametrize(
     ("level", "share", "text"),
     [
-        ("ok", 0.12, "The client used 12 % of one core."),
+        ("ok", 0.12, "The busiest client process used 12 % of one core."),
         (
             "suspect",
             1.0,
-            "The client used 100 % of one core; it may not have asked for all that the target "
-            "could give.",
+            "The busiest client process used 100 % of one core; it may not have asked for all "
+            "that the target could give.",
         ),
     ],
 )

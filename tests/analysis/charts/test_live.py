@@ -73,8 +73,8 @@ def test_values_stand_at_the_lines():
     assert [with_spaces(text) for text in annotations(answers)] == ["160 /s"]
     assert [text[:3] for text in annotations(response)] == ["p50"]
     assert [with_spaces(text) for text in annotations(cpu)] == [
-        "target 15 %",
-        "client 9.0 %",
+        "target mean 15 %",
+        "client mean 9.0 %",
         "1 core",
     ]
 

@@ -73,7 +73,7 @@ def test_panels_and_their_labels():
         "Throughput",
     ]
     assert "500 /s" in found
-    assert {"target 30 %", "client 80 %"} <= set(found)
+    assert {"target mean 30 %", "client mean 80 %"} <= set(found)
     assert [one[:3] for one in found if one[0] == "p"] == ["p50", "p95"]
 
 
