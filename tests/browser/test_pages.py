@@ -46,6 +46,16 @@ def test_nothing_keeps_people_out(
     assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
 
 
+def test_start_is_in_reach_on_a_small_screen(open_page: OpenPage, looplab: Dashboard) -> None:
+    page = open_page(viewport={"width": 390, "height": 844})
+    page.goto(f"{looplab.url}/runs/new")
+    start = page.locator(".plan-start button").first
+    expect(start).to_be_in_viewport()
+    box = start.bounding_box()
+    assert box is not None
+    assert box["y"] > 700
+
+
 @pytest.mark.parametrize("width", [360, 390, 640, 768, 1_024, 1_200, 1_440, 2_560])
 def test_pages_fit_every_width(
     open_page: OpenPage, looplab: Dashboard, problems, width: int
