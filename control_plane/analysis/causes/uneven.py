@@ -52,7 +52,7 @@ def _spread(
         return
     shares = [share for share, _ in busy]
     busiest = max(busy, key=lambda one: one[0])[1]
-    if not _together(busiest, len(busy), trial):
+    if not _together(busiest, trial):
         return
     answered = sum(_completed(one) for one in workers)
     yield {
@@ -64,14 +64,14 @@ def _spread(
     }
 
 
-def _together(worker: Worker, workers: int, trial: Trial) -> bool:
+def _together(worker: Worker, trial: Trial) -> bool:
     """Whether requests were in flight at once there.
 
     A worker that is held up does not see those that wait in its sockets: then the client's mean
-    tells it.
+    tells it, as the others have next to nothing where this matters.
     """
     seen = max((one for one in worker.series.in_flight if one is not None), default=0)
-    return seen >= TOGETHER or sum(trial.client.in_flight.values()) >= TOGETHER * workers
+    return seen >= TOGETHER or sum(trial.client.in_flight.values()) >= TOGETHER
 
 
 def _apart(facts: Facts) -> bool:
