@@ -61,7 +61,8 @@ def test_two_endpoints_of_which_one_starts_a_moment_later(looplab: Dashboard) ->
     ]
     opens_s = openings(looplab)
     assert opens_s["first"] == 0
-    assert opens_s["second"] >= 0.3
+    # Each window opens with its first request, which the first stream may send a moment late.
+    assert opens_s["second"] == pytest.approx(0.3, abs=0.1)
 
 
 def test_small_bodies_beside_large_ones(looplab: Dashboard) -> None:
