@@ -70,6 +70,8 @@ class Supervised:
                 start_new_session=True,
             )
         except BaseException as error:
+            # A guard that is killed before it was heard of may have begun its server.
+            end_marked(LAUNCH, orders.environment[LAUNCH])
             output.close()
             folders.remove()
             if isinstance(error, OSError):

@@ -123,7 +123,7 @@ async def test_a_worker_that_has_the_work_alone_is_found(desk: Desk, store: Stor
     """With --reuse-port a large body holds up those small requests that share its worker."""
     workers = {"server": "gunicorn", "worker": "asgi", "workers": 2, "reuse_port": True}
     large = stream("/payloads/model", 1, method="POST", body=BODY)
-    run = await measured(desk, store, under(large, stream("/null", 10, 0.05), target=workers))
+    run = await measured(desk, store, under(large, stream("/null", 40, 0.05), target=workers))
     cause = cause_of(run, "workers_uneven")
     assert cause.found or disturbed(run), cause.text
     assert cause.text.startswith("One of 2 workers was busy") or not cause.found
