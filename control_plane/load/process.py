@@ -16,6 +16,7 @@ from control_plane.domain.record import Second
 from control_plane.load import events
 from control_plane.load.events import Done, Event, Opened, Over, Ready, Refused
 from control_plane.load.plan import Plan
+from control_plane.processes.handle import Handle
 
 _ROOT = Path(__file__).resolve().parents[2]
 _INHERITED = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ", "VIRTUAL_ENV")
@@ -30,7 +31,7 @@ class LoadWorker:
     def __init__(self, plan: Plan, process: Process) -> None:
         self.plan, self.pid = plan, process.pid
         self._process = process
-        self._pidfd = _pidfd_of(process.pid)
+        self._handle = Handle(process.pid)
         self._log: deque[str] = deque(maxlen=_LOG_LINES)
         self._logging = asyncio.create_task(self._keep_log())
         self._seconds: list[Second] = []
@@ -88,17 +89,16 @@ class LoadWorker:
     async def _stop(self) -> None:
         if self._process.stdin is not None:
             self._process.stdin.close()
-        self._signal(signal.SIGTERM)
+        self._handle.send(signal.SIGTERM)
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 await self._process.wait()
         except TimeoutError:
-            self._signal(signal.SIGKILL)
+            self._handle.send(signal.SIGKILL)
             await self._process.wait()
         await self._logging
         await self._drain()
-        if self._pidfd is not None:
-            os.close(self._pidfd)
+        self._handle.close()
 
     async def _drain(self) -> None:
         """Read to the end what is left, so that the pipe is closed."""
@@ -107,12 +107,6 @@ class LoadWorker:
         with contextlib.suppress(RuntimeError):
             while stream is not None and await stream.read(65_536):
                 continue
-
-    def _signal(self, number: signal.Signals) -> None:
-        """Process.send_signal would reap the child behind the back of asyncio."""
-        if self._pidfd is not None:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._pidfd, number)
 
     def _write(self, line: bytes) -> None:
         if self._process.stdin is not None:
@@ -137,22 +131,6 @@ class LoadWorker:
     async def _keep_log(self) -> None:
         while self._process.stderr is not None and (line := await self._process.stderr.readline()):
             self._log.append(line.decode(errors="replace").rstrip())
-
-
-def _pidfd_of(pid: int) -> int | None:
-    """None when the process was reaped already, so that whoever has its pid now is a stranger."""
-    if sys.platform != "linux":
-        return None
-    try:
-        pidfd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return None
-    try:
-        os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        os.close(pidfd)
-        return None
-    return pidfd
 
 
 def _end(code: int) -> str:

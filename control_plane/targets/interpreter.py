@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import sys
 from asyncio.subprocess import PIPE
 from dataclasses import dataclass, field, replace
@@ -10,10 +11,10 @@ from pathlib import Path
 
 from control_plane.domain.result import Environment
 from control_plane.domain.spec import Target
+from control_plane.processes.handle import Handle
 from control_plane.targets.application import Application
 from control_plane.targets.catalogue import CATALOGUE
 from control_plane.targets.chosen import by_command, moved
-from control_plane.targets.handle import Handle
 from control_plane.targets.machine import PACKAGES
 from control_plane.targets.variables import INSTANCE
 
@@ -77,7 +78,7 @@ async def asked(python: Path, instance: str) -> Interpreter:
     except TimeoutError:
         return Interpreter(fault=f"it did not end within {PATIENCE_S:g} s")
     finally:
-        handle.kill()
+        handle.send(signal.SIGKILL)
         handle.close()
         await process.wait()
     return _read(told, complaint)

@@ -1,6 +1,7 @@
 """The control plane's end of a guard: starts it, hears from it, and has it end its server."""
 
 import asyncio
+import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Collection, Mapping, Sequence
@@ -9,9 +10,9 @@ from pathlib import Path
 from typing import Self
 
 from control_plane.domain.errors import TargetFailed
+from control_plane.processes.handle import Handle
 from control_plane.targets import tree
 from control_plane.targets.folders import Folders
-from control_plane.targets.handle import Handle
 from control_plane.targets.output import Output
 from control_plane.targets.sweep import end_marked
 from control_plane.targets.variables import LAUNCH
@@ -115,7 +116,7 @@ class Supervised:
                 await self._process.wait()
         except TimeoutError:
             # A guard that SIGSTOP holds cannot work; its server is tied to its life.
-            self._handle.kill()
+            self._handle.send(signal.SIGKILL)
             await self._process.wait()
         await self._listening
         self.output.close()

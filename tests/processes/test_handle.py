@@ -5,16 +5,16 @@ import signal
 import subprocess
 from pathlib import Path
 
-from control_plane.targets.handle import Handle
+from control_plane.processes.handle import Handle
 
 
 def test_it_kills_a_child_and_then_nobody() -> None:
     with subprocess.Popen(["sleep", "60"]) as child:
         before = open_files()
         handle = Handle(child.pid)
-        handle.kill()
+        handle.send(signal.SIGKILL)
         assert child.wait() == -signal.SIGKILL
-        handle.kill()
+        handle.send(signal.SIGKILL)
         handle.close()
         handle.close()
         assert open_files() == before
@@ -25,7 +25,7 @@ def test_one_that_was_reaped_or_is_no_child_is_left_alone() -> None:
         gone.wait()
     before = open_files()
     for pid in (gone.pid, os.getpid(), os.getppid()):
-        Handle(pid).kill()
+        Handle(pid).send(signal.SIGKILL)
     assert open_files() == before
 
 
