@@ -7,7 +7,7 @@ them from the style sheet. `narrow` in the JSON holds keys of the layout that re
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Cell = str | float | int | None
 Plot = dict[str, Any]
@@ -15,9 +15,7 @@ Plot = dict[str, Any]
 Height = Literal[
     "h140",
     "h220",
-    "h260",
     "h320",
-    "h380",
     "h440",
     "h500",
     "h560",
@@ -28,6 +26,8 @@ Height = Literal[
     "h940",
     "h1020",
 ]
+HEIGHTS: tuple[Height, ...] = get_args(Height)
+"""From low to high; each is a class of the style sheet."""
 
 TOP, BOTTOM = 12, 30
 """Pixels above and below the plotting area."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from control_plane.analysis.charts.axes import window_axis
 from control_plane.analysis.charts.ends import Mark
-from control_plane.analysis.charts.figure import BOTTOM, TOP, Figure, Height, Plot
+from control_plane.analysis.charts.figure import BOTTOM, HEIGHTS, TOP, Figure, Height, Plot
 from control_plane.analysis.charts.inside_panels import (
     collection_panel,
     flight_panel,
@@ -30,17 +30,9 @@ from control_plane.domain.run import RunDetail
 from control_plane.domain.spec import Target
 from control_plane.domain.units import seconds
 
-HEIGHTS: tuple[Height, ...] = (
-    "h440",
-    "h500",
-    "h560",
-    "h620",
-    "h700",
-    "h780",
-    "h860",
-    "h940",
-    "h1020",
-)
+LEAST_PIXELS = 440
+"""Height of the lowest timeline."""
+
 PIXELS = 46
 """Height of a panel of weight 1."""
 
@@ -158,7 +150,8 @@ def _causes(detail: RunDetail, track: Sequence[Segment], gauges: Sequence[Gauges
 
 def _height(panels: Sequence[Panel]) -> Height:
     """The first that gives each panel its height, else the last."""
-    wanted = TOP + BOTTOM + sum(TITLE + PIXELS * panel.weight for panel in panels)
+    panes = sum(TITLE + PIXELS * panel.weight for panel in panels)
+    wanted = max(TOP + BOTTOM + panes, LEAST_PIXELS)
     return next((one for one in HEIGHTS if int(one[1:]) >= wanted), HEIGHTS[-1])
 
 
