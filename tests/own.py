@@ -1,9 +1,11 @@
 """An application outside the project, with a virtual environment of its own."""
 
+import json
 import sys
 import sysconfig
 import venv
 from pathlib import Path
+from typing import Any
 
 APPLICATION = """
 import os
@@ -78,16 +80,15 @@ def project(folder: Path) -> Path:
     (folder / "server.py").write_text(SERVER)
     settings = folder / "looplab.toml"
     settings.write_text(
-        """
-        [applications.shop]
-        app = "shop:app"
-        python = "env/bin/python"
-        ready_path = "/prefix"
-        environment = ["SHOP_KEY", "SHOP_MODE=fast"]
-
-        [applications.plain]
-        command = "python server.py {host} {port}"
-        python = "env/bin/python"
-        """
+        entry("shop", ready_path="/prefix", environment=["SHOP_KEY", "SHOP_MODE=fast"])
+        + entry("plain", command="python server.py {host} {port}", python="env/bin/python")
     )
     return settings
+
+
+def entry(name: str, **keys: Any) -> str:
+    """Of looplab.toml: shop.py in its environment, or what `keys` say instead."""
+    shop = {} if "command" in keys else {"app": "shop:app", "python": "env/bin/python"}
+    # Strings, numbers and lists are written alike in JSON and in TOML.
+    lines = [f"{key} = {json.dumps(value)}" for key, value in (shop | keys).items()]
+    return "\n".join(["", f"[applications.{name}]", *lines, ""])

@@ -20,9 +20,7 @@ def closed(strategy: str, **more: float) -> dict:
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 async def test_stop_by_requests_sends_just_as_many(server: HostileServer, strategy: str) -> None:
-    plan = plan_of(
-        server.url, load=closed(strategy), stop={"requests": 203}, client={"strategy": strategy}
-    )
+    plan = plan_of(server.url, load=closed(strategy), stop={"requests": 203}, strategy=strategy)
     record = await record_of(plan)
     assert completed(record) == record.intended == record.sent == 203
     assert server.requests == {"ok": 203}
@@ -43,7 +41,7 @@ async def test_the_warm_up_is_sequential_and_not_counted(
         "/slow",
         load=closed(strategy),
         stop={"requests": 5},
-        client={"strategy": strategy},
+        strategy=strategy,
         warmup_s=0.4,
     )
     record = await record_of(plan)
@@ -60,7 +58,7 @@ async def test_a_duration_is_one_uninterrupted_load(server: HostileServer, strat
         "/slow",
         load=closed(strategy),
         stop={"duration_s": 1.2},
-        client={"strategy": strategy},
+        strategy=strategy,
         warmup_s=0.3,
     )
     began_ns = time.monotonic_ns()
@@ -93,7 +91,7 @@ async def test_what_never_ends_is_censored_and_not_awaited(
         "/silence",
         load=closed(strategy),
         stop={"duration_s": 0.5},
-        client={"strategy": strategy},
+        strategy=strategy,
         warmup_s=0.5,
         timeout_s=30.0,
     )
@@ -118,7 +116,7 @@ async def test_a_burst_starts_at_once_over_its_connections(
         "/slow",
         load={"model": "burst", "connections": 4},
         stop={"requests": 20},
-        client={"strategy": strategy},
+        strategy=strategy,
     )
     record = await record_of(plan)
     service = merge([second.service for second in record.seconds])
@@ -137,7 +135,7 @@ async def test_thinking_is_in_neither_time(server: HostileServer, strategy: str)
         server.url,
         load={"model": "closed", "concurrency": 1, "think_time_s": 0.3},
         stop={"requests": 4},
-        client={"strategy": strategy},
+        strategy=strategy,
     )
     record = await record_of(plan)
     response = merge([second.response for second in record.seconds])

@@ -122,7 +122,8 @@ async def test_no_fault_spoils_the_next_request(server, strategy: str) -> None:
     plan = plan_of(
         server.url,
         requests=[{"path": f"/{fault}"} for fault in EXPECTED],
-        client={"strategy": strategy, "session": "shared", "max_body_bytes": LIMIT_BYTES},
+        strategy=strategy,
+        client={"session": "shared", "max_body_bytes": LIMIT_BYTES},
         load={"model": "closed", "concurrency": users},
         stop={"requests": 50 if users == 1 else 150},
         timeout_s=0.5,
@@ -138,9 +139,7 @@ async def test_no_fault_spoils_the_next_request(server, strategy: str) -> None:
 @pytest.mark.parametrize("strategy", STRATEGIES)
 async def test_nobody_listens(server, strategy: str) -> None:
     server.close()
-    record = await record_of(
-        plan_of(server.url, client={"strategy": strategy}, stop={"requests": 3})
-    )
+    record = await record_of(plan_of(server.url, strategy=strategy, stop={"requests": 3}))
     assert record.errors == {"refused": 3}
     assert record.new_connections == 0
 

@@ -28,7 +28,7 @@ async def test_the_window_holds_what_was_meant_to_start_in_it(
         server.url,
         load=opened(100, max_in_flight=60),
         stop={"duration_s": 1.2},
-        client={"strategy": strategy},
+        strategy=strategy,
         warmup_s=0.3,
     )
     seconds, record = await seconds_and_record(plan)
@@ -50,11 +50,7 @@ async def test_the_window_holds_what_was_meant_to_start_in_it(
 @pytest.mark.parametrize("strategy", MANY)
 async def test_answers_are_awaited_after_the_window(server: HostileServer, strategy: str) -> None:
     plan = plan_of(
-        server.url,
-        "/slow",
-        load=opened(20),
-        stop={"duration_s": 0.5},
-        client={"strategy": strategy},
+        server.url, "/slow", load=opened(20), stop={"duration_s": 0.5}, strategy=strategy
     )
     record = await record_of(plan)
     assert completed(record) == record.sent == record.intended == 10
@@ -71,7 +67,7 @@ async def test_what_finds_no_slot_waits_and_is_not_sent_at_the_end(
         "/slow",
         load=opened(200, max_in_flight=2),
         stop={"duration_s": 0.6},
-        client={"strategy": strategy},
+        strategy=strategy,
     )
     record = await record_of(plan)
     assert record.intended == 120
@@ -93,7 +89,7 @@ async def test_a_backlog_of_the_warm_up_leaves_the_whole_window_unsent(
         "/slow",
         load=opened(400, max_in_flight=1),
         stop={"duration_s": 0.3},
-        client={"strategy": strategy},
+        strategy=strategy,
         warmup_s=0.5,
     )
     record = await record_of(plan)
@@ -108,7 +104,7 @@ async def test_a_number_of_requests_is_sent_on_the_schedule(
         server.url,
         load=opened(100, arrivals="poisson"),
         stop={"requests": 30},
-        client={"strategy": strategy},
+        strategy=strategy,
         warmup_s=0.1,
     )
     record = await record_of(plan)
@@ -126,7 +122,7 @@ async def test_what_never_answers_ends_at_its_deadline(
         "/silence",
         load=opened(20),
         stop={"duration_s": 0.5},
-        client={"strategy": strategy},
+        strategy=strategy,
         timeout_s=0.4,
     )
     began = time.monotonic()
@@ -143,7 +139,7 @@ async def test_hundreds_end_at_their_deadline_too(server: HostileServer, strateg
         "/silence",
         load={"model": "burst", "connections": 400},
         stop={"requests": 400},
-        client={"strategy": strategy},
+        strategy=strategy,
         timeout_s=1.0,
     )
     record = await record_of(plan)
@@ -170,7 +166,7 @@ async def test_periodic_users_keep_their_interval(server: HostileServer, strateg
         server.url,
         load={"model": "periodic", "interval_s": 0.1, "concurrency": users},
         stop={"requests": 6 * users},
-        client={"strategy": strategy},
+        strategy=strategy,
     )
     record = await record_of(plan)
     assert completed(record) == 6 * users

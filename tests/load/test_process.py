@@ -27,7 +27,7 @@ def endless(server: HostileServer, strategy: str, path: str = "/silence"):
     return plan_of(
         server.url,
         path,
-        client={"strategy": strategy},
+        strategy=strategy,
         load={"model": "closed", "concurrency": USERS[strategy]},
         stop={"duration_s": 60},
         timeout_s=60.0,

@@ -39,7 +39,8 @@ async def test_processes_send_what_one_would_have_sent(server: HostileServer) ->
     plan = plan_of(
         server.url,
         requests=[ITEM],
-        client={"strategy": "raw", "processes": 3},
+        strategy="raw",
+        client={"processes": 3},
         load={"model": "closed", "concurrency": 7},
         stop={"requests": 100},
     )
@@ -54,7 +55,8 @@ async def test_processes_send_what_one_would_have_sent(server: HostileServer) ->
 async def test_processes_share_a_schedule(server: HostileServer) -> None:
     plan = plan_of(
         server.url,
-        client={"strategy": "raw", "processes": 2},
+        strategy="raw",
+        client={"processes": 2},
         load={"model": "open", "rate_per_s": 200.0, "max_in_flight": 10},
         stop={"requests": 101},
     )

@@ -21,8 +21,9 @@ def plan_of(url: str, path: str = "/ok", **changes: Any) -> Plan:
     """A closed load of one user and ten requests without warm-up; `changes` replace its parts.
 
     load, stop, client, request, requests, warmup_s, timeout_s, seed and start_after_s are as in
-    the spec.
+    the spec; `strategy` is that of the client.
     """
+    client = {"strategy": changes.pop("strategy", "async"), **changes.pop("client", {})}
     request = {"path": path, **changes.pop("request", {})}
     stream = {
         "requests": changes.pop("requests", [request]),
@@ -33,7 +34,7 @@ def plan_of(url: str, path: str = "/ok", **changes: Any) -> Plan:
     spec = read_spec(
         {
             "workload": {"streams": [stream]},
-            "client": changes.pop("client", {}),
+            "client": client,
             "warmup_s": changes.pop("warmup_s", 0),
             "timeout_s": changes.pop("timeout_s", 5.0),
         },

@@ -3,57 +3,29 @@
 import re
 from collections.abc import Iterator
 from html import unescape
+from typing import Any
 
 import pytest
 
 from tests import own
 from tests.dashboard import Dashboard, dashboard, items_spec, long_spec, until
-from tests.pages.form_page import changed, form_of_page, send
+from tests.pages.form_page import changed, form_of_page, quick_run, send
 
-WRONG = """
-[applications.no-python]
-app = "shop:app"
-python = "none/bin/python"
-
-[applications.no-server]
-app = "shop:app"
-python = "bare/bin/python"
-
-[applications.no-module]
-app = "shoe:app"
-python = "env/bin/python"
-
-[applications.no-name]
-app = "shop:ap"
-python = "env/bin/python"
-
-[applications.no-directory]
-app = "shop:app"
-directory = "elsewhere"
-
-[applications.no-variable]
-app = "shop:app"
-python = "env/bin/python"
-environment = ["SHOP_KEY", "SHOP_TOKEN"]
-ready_path = "/gone"
-
-[applications.no-program]
-command = "serve-what {host} {port}"
-
-[applications.broken]
-app = "broken:app"
-python = "env/bin/python"
-
-[applications.silent]
-command = ["sh", "-c", "exec sleep 60", "{host}", "{port}"]
-start_timeout_s = 0.5
-
-[applications.asks]
-app = "asks:app"
-python = "env/bin/python"
-"""
-
-SHORT = {"trials": "1", "warmup_s": "0.1", "stream__stop__duration_s": "0.2"}
+WRONG: dict[str, dict[str, Any]] = {
+    "no-python": {"python": "none/bin/python"},
+    "no-server": {"python": "bare/bin/python"},
+    "no-module": {"app": "shoe:app"},
+    "no-name": {"app": "shop:ap"},
+    "no-directory": {"directory": "elsewhere"},
+    "no-variable": {"environment": ["SHOP_KEY", "SHOP_TOKEN"], "ready_path": "/gone"},
+    "no-program": {"command": "serve-what {host} {port}"},
+    "broken": {"app": "broken:app"},
+    "silent": {
+        "command": ["sh", "-c", "exec sleep 60", "{host}", "{port}"],
+        "start_timeout_s": 0.5,
+    },
+    "asks": {"app": "asks:app"},
+}
 TOLD = re.compile(r"<p(?: class=\"remedy\")?>([^<]*)</p>")
 
 
@@ -64,7 +36,8 @@ def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     own.environment(folder / "bare", packages=False)
     (folder / "asks.py").write_text("import os\nos.environ['SHOP_SECRET']\n")
     (folder / "broken.py").write_text("async def app(scope, receive, send):\n    raise KeyError\n")
-    settings.write_text(settings.read_text() + WRONG)
+    wrong = "".join(own.entry(name, **keys) for name, keys in WRONG.items())
+    settings.write_text(settings.read_text() + wrong)
     with dashboard(folder, (), {"SHOP_KEY": "hunter2-long"}) as started:
         yield started
 
@@ -158,8 +131,7 @@ def test_the_form_offers_it_beside_the_bundled_one(looplab: Dashboard) -> None:
     pairs = form_of_page(page, "/runs")
     assert ("target", "shop") in pairs
     assert ("workload.streams.0.requests.0.path", "/prefix") in pairs
-    answer = send(looplab, "/runs", changed(pairs, title="shop once", **SHORT))
-    run = looplab.finished(answer.headers["location"].rpartition("/")[2])
+    run = quick_run(looplab, changed(pairs, title="shop once"))
     assert run["spec"]["target"]["application"] == "shop"
     again = form_of_page(looplab.get(f"/runs/new?from={run['id']}").text, "/runs")
     assert ("target", "shop") in again
@@ -168,8 +140,7 @@ def test_the_form_offers_it_beside_the_bundled_one(looplab: Dashboard) -> None:
 
 def test_beside_a_command_the_form_asks_for_no_server(looplab: Dashboard) -> None:
     pairs = form_of_page(looplab.get("/runs/new?application=plain").text, "/runs")
-    answer = send(looplab, "/runs", changed(pairs, **SHORT))
-    run = looplab.finished(answer.headers["location"].rpartition("/")[2])
+    run = quick_run(looplab, pairs)
     assert run["command"].startswith("python server.py 127.")
     again = form_of_page(looplab.get(f"/runs/new?from={run['id']}").text, "/runs")
     assert ("target", "plain") in again

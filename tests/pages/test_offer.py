@@ -12,7 +12,7 @@ import pytest
 
 from tests import own
 from tests.dashboard import Dashboard, dashboard, items_spec, long_spec
-from tests.pages.form_page import Pairs, changed, form_of_page, send
+from tests.pages.form_page import Pairs, changed, form_of_page, quick_run, send
 
 READ, PICKED = "/runs/new/offer", "/runs/new/picked"
 KEYS = re.compile(r'name="pick" value="([^"]*)"')
@@ -97,9 +97,7 @@ def test_an_application_is_started_for_its_list_and_ended(looplab: Dashboard) ->
     assert made[f"{STREAM}.0.path"] == "/items/{item_id}"
     assert made[f"{STREAM}.0.values.item_id.high"] == "1000"
     assert f"{STREAM}.1.path" not in made
-    short = {"trials": "1", "warmup_s": "0.1", "stream__stop__duration_s": "0.2"}
-    started = send(looplab, "/runs", changed(form_of_page(picked.text, "/runs"), **short))
-    run = looplab.finished(started.headers["location"].rpartition("/")[2])
+    run = quick_run(looplab, form_of_page(picked.text, "/runs"))
     assert run["streams"][0]["completed"] > 0
     assert run["streams"][0]["errors"] == {}
 
