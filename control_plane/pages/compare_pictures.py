@@ -8,7 +8,7 @@ from control_plane.analysis.charts.distribution import distribution_chart
 from control_plane.analysis.charts.figure import Figure
 from control_plane.analysis.charts.metric_lines import metric_lines
 from control_plane.analysis.charts.percentiles import percentile_chart
-from control_plane.analysis.charts.run_timelines import HEATS_UP_TO, READING, run_timelines
+from control_plane.analysis.charts.run_timelines import reading_words, run_timelines
 from control_plane.analysis.charts.shift import shift_chart
 from control_plane.analysis.charts.throughput import BarChart, stream_names, throughput_bars
 from control_plane.analysis.comparison import Comparison
@@ -59,6 +59,6 @@ def pictures(details: Sequence[RunDetail], comparison: Comparison, stream: str) 
         shares=(distribution_chart(curves), *lines),
         bars=throughput_bars(comparison, stream),
         timelines=timelines,
-        timeline_words=READING[len(timelines) <= HEATS_UP_TO],
+        timeline_words=reading_words(timelines),
         numbers=numbers_table(comparison, stream),
     )

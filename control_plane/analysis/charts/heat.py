@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from control_plane.analysis.charts.axes import Floats
+from control_plane.analysis.charts.axes import Floats, time_text
 from control_plane.analysis.charts.figure import Plot
 from control_plane.analysis.charts.track import Segment
 from control_plane.domain.histogram import Counts, middle_ns
@@ -48,8 +48,18 @@ def heat_map(
             "ygap": 1,
             "opacity": opacity,
             "hoverongaps": False,
-            "hovertemplate": f"%{{x:.0f}}{SPACE}s, %{{y:.2~s}}s: %{{z:,}} requests<extra></extra>",
+            "text": _texts(rows, counts),
+            "hovertemplate": f"%{{x:.0f}}{SPACE}s, %{{text}}: %{{z:,}} requests<extra></extra>",
         }
+    ]
+
+
+def _texts(rows: Floats, counts: Counts) -> list[list[str]]:
+    """The time in the middle of each cell that has requests."""
+    middles = (10 ** ((rows[:-1] + rows[1:]) / 2)).tolist()
+    return [
+        [time_text(float(f"{middle:.2g}")) if count else "" for count in row]
+        for middle, row in zip(middles, counts.tolist(), strict=True)
     ]
 
 

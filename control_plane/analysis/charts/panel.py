@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any
 
 from control_plane.analysis.charts.ends import Mark, end_labels
@@ -9,6 +10,9 @@ from control_plane.analysis.charts.figure import Height, Labels, Plot, end_label
 
 TITLE = 34
 """Pixels above each panel, where its title stands clear of the panel above."""
+
+RIGHT, LETTER, BESIDE = 132, 6.7, 10
+"""Pixels at the right of panels, of a letter there, and from the panel to its label."""
 
 NARROW_RIGHT, NARROW_LETTERS = 16, 49
 """On a small screen: pixels at the right of panels with titles, and letters of a title."""
@@ -30,7 +34,7 @@ class Panel:
     short: str = ""
 
 
-def stacked(panels: Sequence[Panel], x: Plot, height: Height, right: int = 116) -> Plot:
+def stacked(panels: Sequence[Panel], x: Plot, height: Height) -> Plot:
     """One figure; the first panel on top. Traces get the axis of their panel."""
     domains = _domains(panels, plot_height(height))
     data: list[Plot] = []
@@ -56,7 +60,15 @@ def stacked(panels: Sequence[Panel], x: Plot, height: Height, right: int = 116) 
     ]
     titled = all(panel.title for panel in panels)
     room = NARROW_RIGHT if titled else 52
-    return plot(data, axes, Labels(wide, narrow, right, narrow_right=room), limits)
+    return plot(data, axes, Labels(wide, narrow, _right(panels), narrow_right=room), limits)
+
+
+def _right(panels: Sequence[Panel]) -> int:
+    """Pixels for the longest label; those of most figures fit in `RIGHT`, which then is the same
+    whatever they say.
+    """
+    longest = max((len(mark.text) for panel in panels for mark in panel.marks), default=0)
+    return max(RIGHT, BESIDE + ceil(LETTER * longest))
 
 
 def _domains(panels: Sequence[Panel], pixels: int) -> list[list[float]]:

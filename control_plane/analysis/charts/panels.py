@@ -211,7 +211,7 @@ def _memory(gauges: Gauges, role: str) -> list[list[float | None]]:
 
 
 def _who(streams: Sequence[StreamTrack], one: StreamTrack) -> str:
-    return f"{one.name} " if len(streams) > 1 else ""
+    return f"{fitted(one.name)} " if len(streams) > 1 else ""
 
 
 def _ink(index: int) -> str:
@@ -227,7 +227,7 @@ def _steps(steps: Steps, colour: str, width: float, written: Callable[[float], s
         width,
         stroke={"shape": "hv"},
         text=texts,
-        hovertemplate="%{x:.0f} s: %{text}<extra></extra>",
+        hovertemplate=f"%{{x:.0f}}{SPACE}s: %{{text}}<extra></extra>",
         connectgaps=False,
     )
 

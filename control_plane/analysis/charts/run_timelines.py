@@ -1,10 +1,11 @@
 """Timelines of several runs on the same axes: response times, and strips of how near a limit is."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from control_plane.analysis.charts.area import area
 from control_plane.analysis.charts.axes import (
     brief,
     log_range,
@@ -26,11 +27,14 @@ from control_plane.analysis.charts.figure import (
 )
 from control_plane.analysis.charts.heat import heat_map, outlined
 from control_plane.analysis.charts.lane import Lane, lanes
-from control_plane.analysis.charts.track import end_s, percentile, stepped
+from control_plane.analysis.charts.seconds import FAR, furthest, supported
+from control_plane.analysis.charts.track import Stretch, Values, end_s, percentile, stepped
 from control_plane.analysis.labels import RunLabel
+from control_plane.analysis.sentence import listed
 from control_plane.domain.histogram import middle_ns
 from control_plane.domain.run import RunDetail
 from control_plane.domain.thresholds import BUSY_SHARE
+from control_plane.domain.units import SPACE
 
 STRIP = 13
 """Pixels of a strip and the gap below it."""
@@ -44,11 +48,7 @@ ROOM = 0.2
 HEATS_UP_TO = 2
 """So many runs are drawn as heat maps; more as the area from p50 to p99."""
 
-READING = {
-    True: "Fuller blue: more requests in that second; lines: p50 and p99.",
-    False: "p50 to p99 of each second.",
-}
-"""How to read response times, by whether they are heat maps."""
+WIDTHS = {"p50": 2.0, "p95": 1.0, "p99": 1.0}
 
 _COLOURS = [
     [0.0, "$well"],
@@ -61,7 +61,11 @@ _COLOURS = [
 def run_timelines(
     details: Sequence[RunDetail], labels: Sequence[RunLabel], stream: str, trial: int = 1
 ) -> tuple[Figure, ...]:
-    """One figure for each run that has that trial, with the same ranges on both axes."""
+    """One figure for each run that has that trial, with the same ranges on both axes.
+
+    As on the page of a run p95 stands for p99 where the seconds have too few samples for it, or p50
+    alone.
+    """
     drawn = lanes(details, labels, stream, trial)
     longest = max((end_s(lane.track) for lane in drawn), default=1.0)
     heats = len(drawn) <= HEATS_UP_TO
@@ -73,9 +77,30 @@ def run_timelines(
     return tuple(_figure(lane, longest, bounds, heats=heats) for lane in drawn)
 
 
+def reading_words(figures: Sequence[Figure]) -> str:
+    """How to read the response times, by what is drawn of them."""
+    named = [{one["text"] for one in figure.plot["layout"]["annotations"]} for figure in figures]
+    far = [name for name in reversed(FAR) if any(name in texts for texts in named)]
+    whole = all("p99" in texts for texts in named)
+    end = "." if whole else ", as its samples allow." if far else ": too few samples for more."
+    if any(trace["type"] == "heatmap" for figure in figures for trace in figure.plot["data"][:1]):
+        lines = f"lines: {listed(['p50', *far])}" if far else "line: p50"
+        return f"Fuller blue: more requests in that second; {lines}{end}"
+    return f"{' to '.join(['p50', *([' or '.join(far)] if far else [])])} of each second{end}"
+
+
+def _drawn(lane: Lane) -> tuple[str, ...]:
+    far = furthest(lane.track)
+    return ("p50", far) if far else ("p50",)
+
+
+def _picked(name: str) -> Callable[[Stretch], Values]:
+    return percentile(name) if name == "p50" else supported(name)
+
+
 def _percentiles(lane: Lane) -> list[float]:
-    line = lane.segment.timeline
-    return [value for value in (*line.p50, *line.p99) if value]
+    found = [value for name in _drawn(lane) for value in _picked(name)(lane.segment.window)]
+    return [value for value in found if value]
 
 
 def _extremes(lane: Lane) -> list[float]:
@@ -121,24 +146,29 @@ def _figure(lane: Lane, longest: float, bounds: tuple[float, float], *, heats: b
 
 
 def _lines(lane: Lane, *, filled: bool) -> list[Plot]:
-    """p50 below p99; the area between them is filled where neither is missing."""
+    """p50 and what the seconds can bear beyond it; the area between them is filled."""
     colour = lane.label.colour if filled else "$ink"
-    fill = {"fill": "tonexty", "fillcolor": f"{colour}/0.16"} if filled else {}
-    lines = [_line(lane, "p50", colour, 2.0), _line(lane, "p99", colour, 1.0) | fill]
-    return lines if filled else [part for one in lines for part in outlined(one)]
+    names = _drawn(lane)
+    lines = [_line(lane, name, colour) for name in names]
+    if not filled:
+        return [part for one in lines for part in outlined(one)]
+    low, high = _picked(names[0]), _picked(names[-1])
+    shape = {**area(lane.track, low, high, colour), "opacity": lane.opacity}
+    return [*([shape] if len(names) > 1 else []), *lines]
 
 
-def _line(lane: Lane, name: str, colour: str, width: float) -> Plot:
-    x, y = stepped(lane.track, percentile(name))
+def _line(lane: Lane, name: str, colour: str) -> Plot:
+    x, y = stepped(lane.track, _picked(name))
     return line(
         x,
         y,
         colour,
-        width,
+        WIDTHS[name],
         stroke={"shape": "hv"},
         opacity=lane.opacity,
         text=["" if value is None else f"{name} {brief(value)}" for value in y],
-        hovertemplate="%{x:.0f} s: %{text}<extra></extra>",
+        hovertemplate=f"%{{x:.0f}}{SPACE}s: %{{text}}<extra></extra>",
+        connectgaps=False,
     )
 
 
@@ -152,7 +182,7 @@ def _strips(lane: Lane) -> list[Plot]:
             "y": list(range(len(lane.strips))),
             "z": [strip.loads for strip in lane.strips],
             "text": [[f"{strip.head}: {value}" for value in strip.values] for strip in lane.strips],
-            "hovertemplate": "%{x:.0f} s, %{text}<extra></extra>",
+            "hovertemplate": f"%{{x:.0f}}{SPACE}s, %{{text}}<extra></extra>",
             "zmin": 0,
             "zmax": 1,
             "colorscale": _COLOURS,
@@ -181,13 +211,13 @@ def _labels(lane: Lane, axes: Plot, pixels: float, *, short: bool) -> list[Plot]
 
 
 def _percentile_marks(lane: Lane) -> list[Mark]:
-    """At the last second in which something completed."""
-    timeline = lane.segment.timeline
-    known = {name: [value for value in getattr(timeline, name) if value] for name in ("p50", "p99")}
+    """At the last second that can bear it."""
+    window = lane.segment.window
+    values = {name: [one for one in _picked(name)(window) if one] for name in _drawn(lane)}
     return [
-        Mark(name, name, lane.text_colour, round(math.log10(values[-1]), 4))
-        for name, values in known.items()
-        if values
+        Mark(name, name, lane.text_colour, round(math.log10(known[-1]), 4))
+        for name, known in values.items()
+        if known
     ]
 
 

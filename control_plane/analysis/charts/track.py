@@ -1,6 +1,6 @@
 """Trials laid one after the other on a common axis of seconds."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from control_plane.domain.result import Timeline, WarmUp
@@ -135,13 +135,23 @@ def stepped(track: Sequence[Segment], pick: Callable[[Stretch], Values]) -> Step
     y: list[float | None] = []
     for segment in track:
         for stretch in segment.stretches:
-            values = pick(stretch)
-            x += stretch.edges
-            y += [_short(value) for value in (*values, values[-1])]
+            for at, value in _corners(stretch.edges, pick(stretch)):
+                x.append(at)
+                y.append(_short(value))
         if segment.stretches:
             x.append(x[-1])
             y.append(None)
     return x[:-1], y[:-1]
+
+
+def _corners(edges: Sequence[float], values: Values) -> Iterator[tuple[float, float | None]]:
+    """Where a second without a value follows, the one before it is drawn to its end."""
+    followed = [*values[1:], values[-1]]
+    for begin, end, value, after in zip(edges, edges[1:], values, followed, strict=False):
+        yield begin, value
+        if value is not None and after is None:
+            yield end, value
+    yield edges[-1], values[-1]
 
 
 def percentile(name: str) -> Callable[[Stretch], Values]:

@@ -14,6 +14,9 @@ TOKENS = {
     "ink", "ink-2", "ink-3", "line", "line-2", "well", "well-2", "paper", "bad", "warn",
     "cause", *(f"q{step}" for step in range(1, 10)),
 }  # fmt: skip
+CRAMPED = re.compile(r"\} ?(?:s|ms|µs|MB|%(?!\{))")
+"""A unit that hovering would set without a no-break space before it."""
+
 TOKEN = re.compile(r"\$([a-z0-9-]+)(?:/([0-9.]+))?")
 
 
@@ -35,6 +38,7 @@ def checked(figure: Figure) -> go.Figure:
     plot = resolved(json.loads(json.dumps(figure.plot, allow_nan=False)))
     go.Figure(data=plot["data"], layout={**plot["layout"], **plot["narrow"]})
     assert set(plot) == {"data", "layout", "narrow"}
+    assert not any(CRAMPED.search(one.get("hovertemplate", "")) for one in plot["data"])
     assert figure.title
     assert figure.label
     assert all(len(row) == len(figure.table.columns) for row in figure.table.rows)

@@ -6,7 +6,7 @@ from control_plane.analysis.charts.heat import MOST_COLUMNS, SHADES, heat_map, s
 from control_plane.analysis.charts.track import Segment, segments
 from control_plane.domain.result import Timeline
 from control_plane.domain.slices import Slices
-from tests.analysis.samples import second
+from tests.analysis.samples import second, with_spaces
 
 BOUNDS, PIXELS = (-3.5, 0.5), 160
 
@@ -32,6 +32,12 @@ def cells(found):
 def test_each_request_is_counted_where_it_ended():
     found = cells(heat_map(track(second(0, 1.0, 1.01), second(1, 1_050.0)), BOUNDS, PIXELS))
     assert found == {(0.001, 0): 2, (1.0, 1): 1}
+
+
+def test_hovering_names_the_time_with_its_unit():
+    (one,) = heat_map(track(second(0, 1.0, 1.01), second(1, 1_050.0)), BOUNDS, PIXELS)
+    said = [with_spaces(text) for row in one["text"] for text in row if text]
+    assert said == ["1.1 ms", "1.1 s"]
 
 
 def test_nothing_is_drawn_where_nothing_ended():

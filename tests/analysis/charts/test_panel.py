@@ -2,6 +2,8 @@
 
 from itertools import pairwise
 
+import pytest
+
 from control_plane.analysis.charts.axes import window_axis
 from control_plane.analysis.charts.ends import Mark
 from control_plane.analysis.charts.figure import line, y_axis
@@ -36,3 +38,12 @@ def test_a_limit_is_dashed_over_the_whole_width():
         "shapes"
     ]
     assert (shape["yref"], shape["y0"], shape["x0"], shape["x1"]) == ("y2", 1.0, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "room"),
+    [("p50 1 ms", 132), ("target mean 0.45 %", 132), ("x" * 16 + " p99 1.23 ms", 198)],
+)
+def test_the_longest_label_has_room_at_the_right(text, room):
+    found = stacked([panel("a", Mark(text, "", "$ink", 5.0))], window_axis(5.0), "h220")
+    assert found["layout"]["margin"]["r"] == room

@@ -5,13 +5,23 @@ from dataclasses import replace
 import pytest
 
 from control_plane.analysis.charts.curve import FADED
-from control_plane.analysis.charts.run_timelines import run_timelines
+from control_plane.analysis.charts.run_timelines import reading_words, run_timelines
 from control_plane.analysis.labels import label_runs
 from control_plane.domain.result import Validity
 from control_plane.domain.run import RunDetail
 from control_plane.domain.spec import Target, UrlTarget
 from tests.analysis.charts.plotted import annotations, checked
-from tests.analysis.samples import detail, gauges, run, spec, steady, with_spaces
+from tests.analysis.samples import (
+    detail,
+    gauges,
+    result,
+    run,
+    second,
+    spec,
+    spread,
+    steady,
+    with_spaces,
+)
 from tests.builders import detail_of, items
 from tests.synthetic import Shape
 
@@ -34,7 +44,7 @@ def test_all_have_the_same_axes():
     for axis in ("xaxis", "yaxis"):
         assert long.plot["layout"][axis]["range"] == short.plot["layout"][axis]["range"]
     assert long.plot["layout"]["xaxis"]["range"] == [0, 5]
-    assert max(short.plot["data"][0]["x"]) == 2
+    assert max(short.plot["data"][-2]["x"]) == 2
 
 
 def test_titles_name_run_and_work():
@@ -43,11 +53,51 @@ def test_titles_name_run_and_work():
     assert (first.name, second.name) == ("timeline-a", "timeline-b")
 
 
+def of_rates(*rates: int) -> tuple[RunDetail, ...]:
+    """A run for each of so many requests a second."""
+    return tuple(
+        detail(run(f"{at}" * 10, title=f"{rate}"), steady(1.0, rate, 5))
+        for at, rate in enumerate(rates)
+    )
+
+
 def test_p50_to_p99_is_an_area():
-    (figure,) = figures(of("a", 1.0, 5))
-    lower, upper, _ = figure.plot["data"]
-    assert upper["fill"] == "tonexty"
-    assert all(high >= low for low, high in zip(lower["y"], upper["y"], strict=True))
+    for figure in figures(*of_rates(1_000, 1_200, 1_500)):
+        area, lower, upper, _ = figure.plot["data"]
+        assert area["fill"] == "toself"
+        assert (area["x"][0], area["x"][9], area["x"][-1]) == (0, 5, None)
+        assert all(high >= low for low, high in zip(lower["y"], upper["y"], strict=True))
+        assert set(area["y"]) == {*lower["y"], *upper["y"], None}
+
+
+@pytest.mark.parametrize(
+    ("rates", "ends", "words"),
+    [
+        ((50, 50), [["p50"]] * 2, "p50 of each second: too few samples for more."),
+        ((1_000,) * 3, [["p50", "p99"]] * 3, "p50 to p99 of each second."),
+        (
+            (1_000, 300, 50),
+            [["p50", "p99"], ["p50", "p95"], ["p50"]],
+            "p50 to p95 or p99 of each second, as its samples allow.",
+        ),
+    ],
+)
+def test_no_percentile_is_drawn_further_than_the_seconds_have_samples_for(rates, ends, words):
+    drawn = figures(*of_rates(*rates))
+    said = [[text for text in annotations(one) if text.startswith("p")] for one in drawn]
+    assert said == ends
+    assert reading_words(drawn).endswith(words)
+
+
+def test_the_area_ends_where_a_second_has_too_few_samples():
+    rows = [second(at, *spread(1.0, many, at)) for at, many in enumerate((1_500, 500, 1_500))]
+    sparse = detail(run("s" * 10, title="sparse"), result(*rows))
+    figure = figures(sparse, *of_rates(1_000, 1_000))[0]
+    checked(figure)
+    area, _, upper, *_ = figure.plot["data"]
+    assert [x for x in area["x"] if x is not None] == [0, 1, 1, 0, 2, 3, 3, 2]
+    known = [x for x, y in zip(upper["x"], upper["y"], strict=True) if y is not None]
+    assert known == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +115,7 @@ def test_the_limit_of_a_target_is_that_of_its_workers():
     chosen = replace(spec(), target=Target(workers=4))
     one = replace(of("a", 1.0, 3, spec=chosen), gauges=(gauges(6, target=2.0),))
     (figure,) = figures(one)
-    strips = figure.plot["data"][2]["z"]
+    strips = figure.plot["data"][-1]["z"]
     assert strips[1] == [0.5, 0.5, 0.5]
     assert "target CPU 200 %" in with_spaces(figure.label)
     assert "limit" not in figure.label
@@ -81,7 +131,7 @@ def test_a_run_without_that_trial_is_left_out():
 def test_a_run_that_nobody_watched_has_no_strips():
     (figure,) = figures(replace(of("a", 1.0, 3), gauges=()))
     checked(figure)
-    assert annotations(figure) == ["p50", "p99"]
+    assert annotations(figure) == ["p50", "p95"]
     assert figure.table.columns == ("second", "completed", "p50, ms", "p99, ms")
 
 
@@ -98,7 +148,7 @@ def test_an_invalid_run_is_called_so():
     assert with_spaces(figure.title) == "A a, invalid: 2,500 requests in 5.00 s"
     assert {trace["opacity"] for trace in figure.plot["data"]} == {FADED}
     ends = {one["text"]: one["font"]["color"] for one in figure.plot["layout"]["annotations"]}
-    assert (ends["p50"], ends["p99"]) == ("$ink-3", "$ink-3")
+    assert (ends["p50"], ends["p95"]) == ("$ink-3", "$ink-3")
 
 
 @pytest.mark.parametrize(
@@ -125,8 +175,10 @@ def test_the_third_strip_is_the_lag_of_the_loop(inside, said, colour):
 def test_one_or_two_runs_are_heat_maps(runs, kinds):
     shape = Shape(rate_per_s=50)
     details = [detail_of(items(stop={"duration_s": 3}), shape, f"{at}" * 10) for at in range(runs)]
+    words = reading_words(figures(*details))
     for figure in figures(*details):
         checked(figure)
         heats = [one for one in figure.plot["data"] if one["type"] == "heatmap"]
+        assert ("Fuller blue" in words) == (kinds == 2)
         assert len(heats) == kinds
         assert figure.height == ("h220" if kinds == 2 else "h140")

@@ -49,6 +49,11 @@ def test_missing_seconds_stay_missing():
     assert stepped(segments([timeline(0, p50=None)]), percentile("p50")) == ([0, 1], [None, None])
 
 
+def test_a_second_before_a_missing_one_is_drawn_to_its_end():
+    (one,) = segments([timeline(1, 1, 1)])
+    assert stepped([one], lambda _: [5, None, 7]) == ([0, 1, 1, 2, 3], [5, 5, None, 7, 7])
+
+
 def test_no_seconds_no_steps():
     assert stepped(segments([Timeline((), (), (), (), (), 1.0)]), percentile("p50")) == ([], [])
 
