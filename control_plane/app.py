@@ -13,14 +13,15 @@ from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from control_plane import __version__, api, pages
+from control_plane import __version__, api
 from control_plane.access import guarded
 from control_plane.access.faults import code_of, code_of_status, status_of
 from control_plane.api.schema import SPEC_SCHEMAS
 from control_plane.domain.errors import FieldError, InvalidInput, LooplabError
 from control_plane.jobs.bench import Bench
 from control_plane.jobs.desk import Desk
-from control_plane.pages.errors import error_page
+from control_plane.pages.router import router as pages
+from control_plane.pages.site.errors import error_page
 from control_plane.settings import Settings
 from control_plane.store.store import Store
 
@@ -40,7 +41,7 @@ def create_app(settings: Settings, store: Store, bench: Bench) -> FastAPI:
     )
     app.state.settings, app.state.store = settings, store
     app.include_router(api.router)
-    app.include_router(pages.router)
+    app.include_router(pages)
     app.mount("/static", StaticFiles(directory=settings.static_dir), name="static")
     app.add_exception_handler(LooplabError, _looplab_error)
     app.add_exception_handler(RequestValidationError, _validation_error)

@@ -1,0 +1,181 @@
+"""One to twelve runs side by side, as their page shows them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from control_plane.analysis.compare_prose import catch, shared_cause, title
+from control_plane.analysis.comparison import Comparison, compare
+from control_plane.analysis.sentence import Sentence
+from control_plane.domain.errors import FieldError, InvalidInput
+from control_plane.domain.result import Progress
+from control_plane.domain.run import Live, Run, RunDetail
+from control_plane.domain.spec import StopRequests
+from control_plane.domain.units import count
+from control_plane.pages.compare.compare_pictures import Pictures, pictures
+from control_plane.pages.compare.strip import Column, Strip, strip
+from control_plane.pages.parts.chosen import Chosen
+from control_plane.pages.parts.environment import Fact, environment_facts, environment_line
+from control_plane.pages.parts.others import OtherRun
+from control_plane.pages.run.run_view import spec_text
+from control_plane.pages.site.view import View
+
+OUTCOMES: tuple[Literal["valid", "suspect", "invalid"], ...] = ("valid", "suspect", "invalid")
+
+
+@dataclass(frozen=True)
+class Badge:
+    """`text` is the count, with the letters of those that are in doubt: `1 suspect: B`."""
+
+    outcome: Literal["valid", "suspect", "invalid"]
+    text: str
+
+
+@dataclass(frozen=True)
+class WorkloadWords:
+    """What all runs have in common: `24,999 ×` and `GET /items/{item_id}`."""
+
+    words: str
+    request: str
+
+
+@dataclass(frozen=True)
+class CompareFragment(View):
+    """`stream` is the one drawn. `waiting`: a run is not over. `specs` as JSON text by run.
+
+    `refused` names both values where machines differ; `shared` says why a ratio has several
+    causes. `environment` is that of the first run that has one; `one_environment`: it is known to
+    be that of all.
+    """
+
+    template: ClassVar[str] = "partials/compare.html"
+    chosen: Chosen
+    comparison: Comparison
+    waiting: bool
+    title: Sentence
+    catch: Sentence
+    badges: tuple[Badge, ...]
+    facts: tuple[str, ...]
+    stream: str
+    strip: Strip
+    refused: str | None
+    shared: str | None
+    errors: str
+    pictures: Pictures | None
+    environment: tuple[Fact, ...]
+    environment_line: str
+    one_environment: bool
+    specs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ComparePage(View):
+    """What does not change while runs finish, around what does. `others` could be added."""
+
+    template: ClassVar[str] = "pages/compare.html"
+    compare: CompareFragment
+    workload: WorkloadWords | None
+    others: tuple[OtherRun, ...]
+
+
+def compare_fragment(
+    details: Sequence[RunDetail],
+    chosen: Chosen,
+    progress: Mapping[str, Progress],
+    live: Mapping[str, Live],
+) -> CompareFragment:
+    """`progress` by id of the runs that are not over, `live` of those that are measured.
+
+    Raises InvalidInput for another stream.
+    """
+    comparison = compare([detail.run for detail in details], chosen.baseline, anyway=chosen.anyway)
+    stream = drawn_stream(comparison, chosen.stream)
+    columns = strip(comparison, chosen, stream, progress, live)
+    known = next((run for run in comparison.runs if run.environment is not None), None)
+    return CompareFragment(
+        chosen=chosen,
+        comparison=comparison,
+        waiting=any(not run.state.terminal for run in comparison.runs),
+        title=title(comparison),
+        catch=catch(comparison),
+        badges=_badges(columns.columns),
+        facts=_facts(comparison.runs),
+        stream=stream,
+        strip=columns,
+        refused=None if chosen.anyway else _refused(comparison),
+        shared=shared_cause(comparison),
+        errors=_errors(comparison),
+        pictures=pictures(details, comparison, stream),
+        environment=environment_facts(known) if known else (),
+        environment_line=environment_line(known) if known else "",
+        one_environment=_one_environment(comparison),
+        specs=tuple(spec_text(run) for run in comparison.runs),
+    )
+
+
+def shared_workload(runs: Sequence[Run]) -> WorkloadWords | None:
+    """None where the first requests of the runs differ."""
+    streams = [run.spec.workload.streams[0] for run in runs]
+    requests = {f"{one.requests[0].method} {one.requests[0].path}" for one in streams}
+    if len(requests) > 1:
+        return None
+    stops = {one.stop for one in streams}
+    stop = stops.pop()
+    words = f"{count(stop.requests)} ×" if not stops and isinstance(stop, StopRequests) else ""
+    return WorkloadWords(words, requests.pop())
+
+
+def drawn_stream(comparison: Comparison, asked: str | None) -> str:
+    """The stream that is asked for, or the first."""
+    if asked is not None and asked not in comparison.streams:
+        message = f"No run has a stream {asked[:40]!r}: there is {', '.join(comparison.streams)}."
+        raise InvalidInput(message, (FieldError("stream", message),))
+    return asked or comparison.streams[0]
+
+
+def _badges(columns: Sequence[Column]) -> tuple[Badge, ...]:
+    badges = []
+    for outcome in OUTCOMES:
+        letters = [column.label.letter for column in columns if column.outcome == outcome]
+        if letters:
+            named = "" if outcome == "valid" else f": {', '.join(letters)}"
+            badges.append(Badge(outcome, f"{len(letters)} {outcome}{named}"))
+    return tuple(badges)
+
+
+def _facts(runs: Sequence[Run]) -> tuple[str, ...]:
+    if len(runs) == 1:
+        return ()
+    trials = sorted({run.spec.trials for run in runs})
+    each = f"{trials[0]}" if len(trials) == 1 else f"{trials[0]} to {trials[-1]}"
+    plural = "" if trials == [1] else "s"
+    return (f"{each} trial{plural} of each run, not interleaved",)
+
+
+def _refused(comparison: Comparison) -> str | None:
+    texts = [one.text for one in comparison.refusals.values() if one.kind == "machine"]
+    return "; ".join(dict.fromkeys(texts)) or None
+
+
+def _one_environment(comparison: Comparison) -> bool:
+    known = all(run.environment is not None for run in comparison.runs)
+    return known and not comparison.environment
+
+
+def _errors(comparison: Comparison) -> str:
+    """Said also when it is nothing; empty while nothing is measured."""
+    failed = {
+        run.id: sum(sum(one.errors.values()) for one in run.streams)
+        for run in comparison.runs
+        if run.streams
+    }
+    if not failed:
+        return ""
+    if not any(failed.values()):
+        return "No request failed in any run." if len(failed) > 1 else "No request failed."
+    said = [
+        f"{comparison.label(run_id).letter} {count(number)}"
+        for run_id, number in failed.items()
+        if number
+    ]
+    return f"Failed requests: {', '.join(said)}."

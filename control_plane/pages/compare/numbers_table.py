@@ -1,0 +1,118 @@
+"""The runs of a comparison as a table of numbers, each with its ratio to the baseline."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from control_plane.analysis.comparison import Comparison, Row, invalid, stream_of
+from control_plane.analysis.labels import RunLabel
+from control_plane.domain.result import Summary
+from control_plane.domain.run import Run
+from control_plane.domain.units import NONE, count, figures, ratio
+from control_plane.pages.compare.trust import ratio_trust, shown_ratio
+from control_plane.pages.parts.numbers import HEADS, Cell, Head, error_cell, time_cell, time_unit
+
+TIMES = ("p50", "p90", "p95", "p99", "p999", "max")
+MISSING = Cell(NONE, "hidden")
+
+
+@dataclass(frozen=True)
+class NumbersRow:
+    """`note` says what this run is here: baseline, suspect, invalid, or how it ended."""
+
+    label: RunLabel
+    note: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class NumbersTable:
+    heads: tuple[Head, ...]
+    rows: tuple[NumbersRow, ...]
+
+
+@dataclass(frozen=True)
+class _Column:
+    """`metric` is the compared one whose ratio stands below; some have none."""
+
+    head: Head
+    cell: Callable[[Summary], Cell]
+    metric: str = ""
+
+
+def numbers_table(comparison: Comparison, stream: str) -> NumbersTable:
+    found = {run.id: stream_of(run, stream) for run in comparison.runs}
+    columns = _columns(time_unit([one for one in found.values() if one is not None]))
+    compared = {row.metric: row for row in comparison.rows if row.stream == stream}
+    followed = [(column, compared.get(column.metric)) for column in columns]
+    rows = [
+        NumbersRow(
+            comparison.label(run.id),
+            _note(comparison, run),
+            tuple(_cell(comparison, run, found[run.id], *each) for each in followed),
+        )
+        for run in comparison.runs
+    ]
+    return NumbersTable(tuple(column.head for column in columns), tuple(rows))
+
+
+def _columns(unit: str) -> tuple[_Column, ...]:
+    return (
+        _Column(Head("Requests"), lambda one: Cell(count(one.completed))),
+        _Column(Head("Errors"), error_cell),
+        _Column(
+            Head("Throughput", "/s"),
+            lambda one: Cell(figures(one.throughput_per_s)),
+            "throughput_per_s",
+        ),
+        *(_time_column(part, unit) for part in TIMES),
+        _Column(
+            Head("CPU", "ms/req"),
+            lambda one: _scaled(one.cpu_s_per_request, 1e3),
+            "cpu_s_per_request",
+        ),
+        _Column(
+            Head("Memory", "MB"),
+            lambda one: _scaled(one.peak_memory_bytes, 1e-6),
+            "peak_memory_bytes",
+        ),
+    )
+
+
+def _time_column(part: str, unit: str) -> _Column:
+    return _Column(
+        Head(HEADS.get(part, part), unit),
+        lambda one: time_cell(one.response_time_s, part, unit),
+        f"response_time_s.{part}",
+    )
+
+
+def _cell(
+    comparison: Comparison, run: Run, summary: Summary | None, column: _Column, row: Row | None
+) -> Cell:
+    if summary is None:
+        return MISSING
+    cell = column.cell(summary)
+    if invalid(run) and cell.level not in {"alarm", "hidden"}:
+        cell = replace(cell, level="void")
+    against = shown_ratio(comparison, row, run.id) if row else None
+    if row is None or against is None or cell.level == "hidden":
+        return cell
+    level = ratio_trust(comparison, row, run.id)
+    return replace(cell, below=ratio(against), below_level=level)
+
+
+def _note(comparison: Comparison, run: Run) -> str:
+    if not run.streams:
+        return run.state.value
+    if invalid(run):
+        return "invalid"
+    if run.id == comparison.baseline:
+        return "baseline" if len(comparison.runs) > 1 else ""
+    doubt = "suspect, " if comparison.outcome(run) == "suspect" else ""
+    base = comparison.label(comparison.baseline).letter
+    which = ", invalid" if invalid(comparison.run(comparison.baseline)) else ""
+    return f"{doubt}ratio to {base}{which}"
+
+
+def _scaled(value: float | None, scale: float) -> Cell:
+    return MISSING if value is None else Cell(figures(value * scale))

@@ -1,0 +1,88 @@
+"""A comparison as Markdown, to paste into a pull request."""
+
+import re
+from collections.abc import Iterator
+
+from control_plane.analysis.compare_prose import catch, no_verdict, title
+from control_plane.analysis.comparison import Comparison, Row
+from control_plane.analysis.sentence import plain
+from control_plane.domain.metrics import METRIC, Metric
+from control_plane.domain.run import Run
+from control_plane.domain.units import NONE, WRITTEN, ratio
+from control_plane.pages.compare.trust import Trust, ratio_trust, shown_ratio, trust
+
+SHOWN = (
+    "throughput_per_s",
+    "response_time_s.p50",
+    "response_time_s.p99",
+    "response_time_s.max",
+    "error_share",
+    "cpu_s_per_request",
+    "peak_memory_bytes",
+)
+MARKS: dict[Trust, str] = {"full": "", "greyed": "*", "void": "~~"}
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|@~&-])")
+
+
+def markdown(comparison: Comparison, address: str) -> str:
+    """Sentence, table for each stream, validity, link."""
+    parts = [f"**{escaped(plain(title(comparison)))}**"]
+    if said := plain(catch(comparison)):
+        parts.append(escaped(said))
+    parts += [_table(comparison, stream) for stream in comparison.streams]
+    parts += _notes(comparison)
+    parts.append(f"{escaped(no_verdict(comparison))} [Open the comparison](<{address}>)")
+    return "\n\n".join(parts) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown shows as it is, on one line."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def _table(comparison: Comparison, stream: str) -> str:
+    heads = [escaped(stream), *(escaped(one.text) for one in comparison.labels)]
+    lines = [heads, ["---", *("---:" for _ in comparison.labels)]]
+    lines += [_row(comparison, stream, METRIC[name]) for name in SHOWN]
+    lines.append(["Validity", *(_validity(run) for run in comparison.runs)])
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _row(comparison: Comparison, stream: str, metric: Metric) -> list[str]:
+    row = comparison.row(stream, metric.name)
+    return [metric.label, *(_cell(comparison, row, run) for run in comparison.runs)]
+
+
+def _cell(comparison: Comparison, row: Row, run: Run) -> str:
+    value, level = row.values[run.id], trust(run, row.stream, row.metric)
+    if value is None or level == "hidden":
+        return NONE
+    text = _marked(WRITTEN[row.unit](value), level)
+    against = shown_ratio(comparison, row, run.id)
+    if against is None:
+        return text
+    return f"{text} {_marked(f'({ratio(against)})', ratio_trust(comparison, row, run.id))}"
+
+
+def _marked(text: str, level: Trust) -> str:
+    return f"{MARKS[level]}{text}{MARKS[level]}"
+
+
+def _notes(comparison: Comparison) -> Iterator[str]:
+    """What the marks in the tables mean, where there are any."""
+    levels = {
+        trust(run, row.stream, row.metric)
+        for row in comparison.rows
+        if row.metric in SHOWN
+        for run in comparison.runs
+    }
+    if "greyed" in levels:
+        yield "Italic: 10 to 99 samples lie beyond."
+    if "void" in levels:
+        yield "Struck out: the run, or the baseline of the ratio, is invalid."
+
+
+def _validity(run: Run) -> str:
+    if run.validity is None or run.validity.outcome is None:
+        return run.state.value if run.streams else NONE
+    return run.validity.outcome

@@ -1,0 +1,1 @@
+"""What is running, the questions to start with, and the latest runs."""

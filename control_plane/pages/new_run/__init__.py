@@ -1,0 +1,1 @@
+"""Write a run, see what it costs, start it."""

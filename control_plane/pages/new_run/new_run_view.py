@@ -1,0 +1,130 @@
+"""The page of a new run: the form with its values and errors, and the plan beside it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from control_plane.domain.errors import InvalidInput, LooplabError
+from control_plane.domain.reading import Document
+from control_plane.domain.strategies import STRATEGIES, Facts
+from control_plane.jobs.desk import Application, Configuration, Desk
+from control_plane.pages.form.given import Given
+from control_plane.pages.new_run.offer_view import OfferView, offer_view
+from control_plane.pages.new_run.plan import Checked, Plan, checked, plan_of
+from control_plane.pages.presets.presets import Preset, book
+from control_plane.pages.site.view import View
+
+NEW_VALUE = {"kind": "integer", "low": "1", "high": "1000"}
+
+
+@dataclass(frozen=True)
+class Notice:
+    """`plain`: nothing is wrong, and the spec below the form follows its fields."""
+
+    title: str
+    text: str
+    plain: bool = False
+
+
+@dataclass(frozen=True)
+class NewRunPage(View):
+    """`wrong` holds messages by field name; `preset` is the one that is shown, or "".
+
+    `written` is the JSON in the box below the form, `refused` why it was not taken.
+    """
+
+    template: ClassVar[str] = "pages/new_run.html"
+    form: Given
+    wrong: dict[str, str]
+    plan: Plan
+    key: str
+    preset: str
+    presets: tuple[Preset, ...]
+    configurations: tuple[Configuration, ...]
+    applications: tuple[Application, ...]
+    strategies: Mapping[str, Facts]
+    strategy_choices: tuple[tuple[str, str], ...]
+    offer: OfferView
+    notice: Notice | None
+    written: str
+    refused: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PlanAnswer(View):
+    """The plan anew, and the values of those request classes whose placeholders changed."""
+
+    template: ClassVar[str] = "partials/plan_answer.html"
+    form: Given
+    wrong: dict[str, str]
+    plan: Plan
+    changed: tuple[str, ...]
+
+
+def new_run_page(form: Given, desk: Desk, key: str, *, told: bool = True) -> NewRunPage:
+    """`told` False: fields show no errors yet, because they were only just added."""
+    read = checked(form, desk)
+    return NewRunPage(
+        form=form,
+        wrong=_by_field(form, read) if told else {},
+        plan=plan_of(form, read, desk),
+        key=key,
+        preset="",
+        presets=book().presets,
+        configurations=desk.configurations(),
+        applications=desk.applications(),
+        strategies=STRATEGIES,
+        strategy_choices=tuple((name, name) for name in STRATEGIES),
+        offer=offer_view(form, desk),
+        notice=None,
+        written=written(read.documents[0]),
+        refused=(),
+    )
+
+
+def plan_answer(form: Given, desk: Desk) -> PlanAnswer:
+    """A placeholder without a value gets the row that appears for it."""
+    shown = with_values(form)
+    read = checked(shown, desk)
+    return PlanAnswer(shown, _by_field(shown, read), plan_of(shown, read, desk), _changed(form))
+
+
+def with_values(form: Given) -> Given:
+    """Placeholders that no row was sent for count from 1 to 1,000."""
+    fresh = {
+        f"{request}.values.{name}.{part}": (text,)
+        for request in form.requests
+        for name in form.placeholders(request)
+        if name not in _shown(form, request)
+        for part, text in NEW_VALUE.items()
+    }
+    return Given({**form.values, **fresh})
+
+
+def written(document: Document) -> str:
+    """As people edit it."""
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def messages_of(error: LooplabError) -> tuple[str, ...]:
+    """With the path of each wrong field, as the writer of a spec knows it."""
+    fields = error.fields if isinstance(error, InvalidInput) else ()
+    return tuple(f"{one.field}: {one.message}" for one in fields) or (str(error),)
+
+
+def _by_field(form: Given, read: Checked) -> dict[str, str]:
+    """The first message of each field; those of parts that have no field stand at the nearest."""
+    messages: dict[str, str] = {}
+    for path, message in read.messages.items():
+        messages.setdefault(form.nearest(path), message)
+    return messages
+
+
+def _changed(form: Given) -> tuple[str, ...]:
+    return tuple(one for one in form.requests if set(form.placeholders(one)) != _shown(form, one))
+
+
+def _shown(form: Given, request: str) -> set[str]:
+    """The placeholders whose rows were sent."""
+    return {name.partition(".")[0] for name in form.within(f"{request}.values")}

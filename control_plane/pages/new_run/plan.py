@@ -1,0 +1,178 @@
+"""What a form would start: how long it takes, the commands, the spec, and what is wrong."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from control_plane.analysis.estimate import Phases
+from control_plane.domain.errors import FieldError, InvalidInput
+from control_plane.domain.reading import Document
+from control_plane.domain.spec import Spec, Target
+from control_plane.domain.units import SPACE, about
+from control_plane.jobs.desk import Desk
+from control_plane.pages.form.forms import documents
+from control_plane.pages.form.given import Given
+from control_plane.pages.form.labels import label_of
+from control_plane.pages.new_run.spec_lines import Line, spec_lines
+from control_plane.pages.parts.typed import run_command
+from control_plane.pages.site.view import View
+
+MOST_BARS = 60
+"""More trials than this are drawn as one bar."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of the time bar, in per cent."""
+
+    kind: str
+    at: float
+    width: float
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run that would be started."""
+
+    title: str
+    time: str
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """`label` names the field for people; `field` is its element, "" where there is none."""
+
+    field: str
+    label: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Plan(View):
+    """Without what a wrong field makes unknown: `line` is then empty. `right` answers Check."""
+
+    template: ClassVar[str] = "partials/plan.html"
+    line: str
+    when: str
+    pieces: tuple[Piece, ...]
+    phases: str
+    runs: tuple[Planned, ...]
+    command: str
+    commands: tuple[str, ...]
+    spec: tuple[Line, ...]
+    others: int
+    wrong: tuple[Wrong, ...]
+    right: str = ""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A form read once: its documents, their specs unless a field is wrong."""
+
+    documents: tuple[Document, ...]
+    specs: tuple[Spec, ...]
+    wrong: tuple[FieldError, ...]
+
+    @property
+    def messages(self) -> dict[str, str]:
+        """By path in the spec, the first message of each field."""
+        return {one.field: one.message for one in reversed(self.wrong)}
+
+
+def checked(form: Given, desk: Desk) -> Checked:
+    """Everything that is wrong, told at once."""
+    made, wrong = documents(form, [one.name for one in desk.applications() if one.command])
+    known = {one.field for one in wrong}
+    specs = []
+    for document in made:
+        try:
+            specs.append(desk.check(document))
+        except InvalidInput as error:
+            found = error.fields or (FieldError("", str(error)),)
+            wrong += [one for one in found if one.field not in known]
+            known |= {one.field for one in found}
+    return Checked(tuple(made), () if wrong else tuple(specs), tuple(wrong))
+
+
+def plan_of(form: Given, read: Checked, desk: Desk) -> Plan:
+    phases = [desk.expected_phases(spec) for spec in read.specs]
+    return Plan(
+        line=plan_line(read.specs, phases) if read.specs else "",
+        when=_when(desk),
+        pieces=tuple(_pieces(read.specs, phases)),
+        phases=phases[0].text if len(set(phases)) == 1 else "",
+        runs=tuple(_runs(read.specs, phases)),
+        command=run_command(desk.database),
+        commands=tuple(_commands(read.specs, desk)),
+        spec=spec_lines(_brief(read.documents[0]), [one.field for one in read.wrong]),
+        others=len(read.documents) - 1,
+        wrong=tuple(_wrong(form, read)),
+    )
+
+
+def plan_line(specs: Sequence[Spec], phases: Sequence[Phases]) -> str:
+    """`3 strategies × 3 trials of 5 s, about 50 s`."""
+    whole = about(sum(one.trials * each.trial_s for one, each in zip(specs, phases, strict=True)))
+    strategies = len({spec.client.strategy for spec in specs})
+    targets = len(specs) // strategies
+    parts = [f"{strategies} strategies"] if strategies > 1 else []
+    parts += [f"{targets} configurations"] if targets > 1 else []
+    trials = specs[0].trials
+    parts.append(f"{trials} trial{'s' if trials > 1 else ''}")
+    return f"{' × '.join(parts)}, about{SPACE}{whole}"
+
+
+def found_right(plan: Plan) -> Plan:
+    """With the answer to Check, unless something is wrong."""
+    if plan.wrong:
+        return plan
+    runs = f"{len(plan.runs)} run{'s' if len(plan.runs) > 1 else ''}"
+    what = "The spec is right" if len(plan.runs) == 1 else "The specs are right"
+    return replace(plan, right=f"{what}: {runs}, {plan.line.rpartition(', ')[2]}.")
+
+
+def _when(desk: Desk) -> str:
+    view = desk.queue()
+    before = view.queued + (view.running is not None)
+    if not before:
+        return "Starts at once: the queue is empty."
+    return f"Starts after {before} other run{'s' if before > 1 else ''}."
+
+
+def _pieces(specs: Sequence[Spec], phases: Sequence[Phases]) -> Iterator[Piece]:
+    whole = sum(spec.trials * one.trial_s for spec, one in zip(specs, phases, strict=True))
+    if not whole:
+        return
+    if sum(spec.trials for spec in specs) > MOST_BARS:
+        yield Piece("measure", 0, 100)
+        return
+    at = 0.0
+    for spec, one in zip(specs, phases, strict=True):
+        for _ in range(spec.trials):
+            for kind in ("start", "warmup", "measure"):
+                width = 100 * getattr(one, f"{kind}_s") / whole
+                yield Piece(kind, round(at, 3), round(width, 3))
+                at += width
+
+
+def _runs(specs: Sequence[Spec], phases: Sequence[Phases]) -> Iterator[Planned]:
+    for spec, one in zip(specs, phases, strict=True):
+        yield Planned(spec.title, about(spec.trials * one.trial_s))
+
+
+def _commands(specs: Sequence[Spec], desk: Desk) -> Iterator[str]:
+    targets = {desk.name_of(spec.target): spec.target for spec in specs}
+    for target in targets.values():
+        if isinstance(target, Target):
+            yield desk.command_for(target)
+
+
+def _brief(document: Document) -> Document:
+    """Without what is empty, which is the default."""
+    return {name: value for name, value in document.items() if value not in ("", [], None)}
+
+
+def _wrong(form: Given, read: Checked) -> Iterator[Wrong]:
+    for path, message in read.messages.items():
+        field = form.nearest(path)
+        yield Wrong(field, label_of(field or path), message)

@@ -1,0 +1,1 @@
+"""What several pages show of runs: cells of tables, progress, environment, the other runs."""

@@ -1,0 +1,167 @@
+"""A run that is over, as its page shows it."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import orjson
+
+from control_plane.analysis.charts.curve import curves_of_streams, with_service
+from control_plane.analysis.charts.distribution import distribution_chart
+from control_plane.analysis.charts.figure import Figure
+from control_plane.analysis.charts.percentiles import percentile_chart
+from control_plane.analysis.charts.timeline import reading_words, timeline_chart
+from control_plane.analysis.clocks import clock_words
+from control_plane.analysis.comparison import invalid
+from control_plane.analysis.gates import GateRow, gate_rows
+from control_plane.analysis.run_prose import Banner, banner, headline, lede
+from control_plane.analysis.sentence import Sentence
+from control_plane.domain.errors import FieldError, InvalidInput
+from control_plane.domain.reading import write_spec
+from control_plane.domain.run import Run, RunDetail
+from control_plane.pages.parts.environment import Fact, environment_facts, environment_line
+from control_plane.pages.parts.others import OtherRun
+from control_plane.pages.run.client_part import ClientPart
+from control_plane.pages.run.run_words import facts, judged, streams_words, took
+from control_plane.pages.run.streams_table import StreamsTable, streams_table
+from control_plane.pages.run.tiles import Tile, run_tiles
+from control_plane.pages.run.trials_view import TrialsView, trials_view
+from control_plane.pages.run.why_view import WhyView
+from control_plane.pages.site.view import View
+
+TrialLink = tuple[str, str, bool]
+"""Name and address of what can be drawn over time, and whether it is drawn now."""
+
+
+@dataclass(frozen=True)
+class RunPage(View):
+    """Without a result the lower parts are empty. `figure_file` has NAME for a figure's name.
+
+    `log` is what the target printed last: that of the failure, or of the last trial; `hints` say
+    why it did not start. `typed` is the command that runs the spec. `key` makes one run of one
+    press of the button, however often it is sent.
+    """
+
+    template: ClassVar[str] = "pages/run.html"
+
+    run: Run
+    took: str | None
+    headline: Sentence
+    lede: str
+    judged: str | None
+    facts: tuple[str, ...]
+    banner: Banner | None
+    again: bool
+    tiles: tuple[Tile, ...]
+    timeline: Figure | None
+    trial_words: str
+    trial_links: tuple[TrialLink, ...]
+    figure_file: str
+    curves: tuple[Figure, ...]
+    clock_words: str
+    streams: StreamsTable | None
+    streams_words: str
+    trials: TrialsView | None
+    gates: tuple[GateRow, ...]
+    environment: tuple[Fact, ...]
+    environment_line: str
+    spec_text: str
+    log: tuple[str, ...]
+    others: tuple[OtherRun, ...]
+    key: str
+    why: WhyView | None = None
+    client: ClientPart | None = None
+    hints: tuple[str, ...] = ()
+    typed: str = ""
+
+
+def run_page(
+    detail: RunDetail,
+    target_name: str,
+    trial: int | None,
+    others: tuple[OtherRun, ...],
+    key: str,
+) -> RunPage:
+    """Raises InvalidInput when there is no such trial."""
+    run = detail.run
+    _check_trial(run, trial)
+    timeline = timeline_chart(detail, trial) if detail.timelines else None
+    return RunPage(
+        run=run,
+        took=took(run),
+        headline=headline(run),
+        lede=lede(run),
+        judged=judged(run),
+        facts=facts(run, target_name),
+        banner=banner(run),
+        again=_disturbed(run),
+        tiles=run_tiles(run.streams, invalid=invalid(run)) if run.streams else (),
+        timeline=timeline,
+        trial_words=_trial_words(run, trial, timeline),
+        trial_links=_trial_links(run, trial),
+        figure_file=_figure_file(run, trial),
+        curves=curve_figures(detail),
+        clock_words=clock_words(run.spec, detail.streams.values()),
+        streams=streams_table(run) if run.streams else None,
+        streams_words=streams_words(run),
+        trials=trials_view(run) if run.trials else None,
+        gates=gate_rows(run.validity, run.spec),
+        environment=environment_facts(run),
+        environment_line=environment_line(run),
+        spec_text=spec_text(run),
+        log=run.log or (run.trials[-1].target.log if run.trials else ()),
+        others=others,
+        key=key,
+    )
+
+
+def _disturbed(run: Run) -> bool:
+    """Whether only other processes are to blame: the same spec, run again, may do."""
+    reasons = run.validity.reasons if run.validity else ()
+    return bool(reasons) and all(one.gate == "other_load" for one in reasons)
+
+
+def curve_figures(detail: RunDetail) -> tuple[Figure, ...]:
+    """Percentiles and distribution, where anything completed."""
+    curves = curves_of_streams(detail)
+    if not curves:
+        return ()
+    return percentile_chart(with_service(curves, detail)), distribution_chart(curves)
+
+
+def run_figures(detail: RunDetail, trial: int | None) -> tuple[Figure, ...]:
+    """All figures of the page, for their tables."""
+    _check_trial(detail.run, trial)
+    timeline = (timeline_chart(detail, trial),) if detail.timelines else ()
+    return (*timeline, *curve_figures(detail))
+
+
+def spec_text(run: Run) -> str:
+    """Indented JSON, as `looplab run` and the API take it."""
+    return orjson.dumps(write_spec(run.spec), option=orjson.OPT_INDENT_2).decode()
+
+
+def _trial_words(run: Run, trial: int | None, timeline: Figure | None) -> str:
+    if len(run.trials) < 2:
+        which = "Each second of the window."
+    else:
+        many = len(run.trials)
+        which = f"Trial {trial} of {many}." if trial else "All trials, one after the other."
+    return f"{which} {reading_words(timeline)}".strip() if timeline else which
+
+
+def _trial_links(run: Run, trial: int | None) -> tuple[TrialLink, ...]:
+    if len(run.trials) < 2:
+        return ()
+    each = range(1, len(run.trials) + 1)
+    chosen = [(str(one), f"/runs/{run.id}?trial={one}#over-time", one == trial) for one in each]
+    return (("All", f"/runs/{run.id}#over-time", trial is None), *chosen)
+
+
+def _figure_file(run: Run, trial: int | None) -> str:
+    return f"/runs/{run.id}/figures/NAME.csv" + (f"?trial={trial}" if trial else "")
+
+
+def _check_trial(run: Run, trial: int | None) -> None:
+    if trial is not None and not 1 <= trial <= len(run.trials):
+        message = f"Trial {trial:,} is not among the {len(run.trials)} of this run."
+        raise InvalidInput(message, (FieldError("trial", message, len(run.trials)),))

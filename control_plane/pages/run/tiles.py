@@ -1,0 +1,72 @@
+"""Headline numbers: value, unit, one line of evidence, and how far each can be trusted."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from control_plane.analysis.gate_words import ERRORS_SUSPECT
+from control_plane.analysis.summary import error_kinds
+from control_plane.analysis.support import needed_samples, support_level
+from control_plane.domain.result import PERCENTILES, Summary, Times
+from control_plane.domain.units import NONE, SPACE, count, figures, seconds, share, split_seconds
+from control_plane.pages.parts.numbers import HEADS
+
+
+@dataclass(frozen=True)
+class Tile:
+    """`void`: a number of an invalid run, readable but struck through."""
+
+    label: str
+    value: str
+    unit: str
+    note: str
+    state: Literal["full", "greyed", "hidden", "alarm", "warned", "void"] = "full"
+
+
+def run_tiles(streams: Sequence[Summary], *, invalid: bool) -> tuple[Tile, ...]:
+    """Throughput and response times of the first stream, errors of all."""
+    return tuple(_void(tile) if invalid else tile for tile in _tiles(streams))
+
+
+def time_tile(times: Times | None, percentile: str) -> Tile:
+    """A percentile with the samples beyond it; hidden where there are fewer than 10."""
+    label = HEADS.get(percentile, percentile)
+    beyond = times.support[percentile] if times else 0
+    level = support_level(beyond)
+    if times is None or level == "hidden":
+        needed = f"needs {count(needed_samples(percentile))} samples"
+        return Tile(label, NONE, "", needed, "hidden")
+    value, unit = split_seconds(getattr(times, percentile))
+    return Tile(label, value, unit, f"{count(beyond)} samples beyond", level)
+
+
+def error_tile(failed: int, completed: int, kinds: str) -> Tile:
+    """The number of errors; above the limit their share, with `kinds`, which may be unknown."""
+    ended = completed + failed
+    if ended and failed / ended > ERRORS_SUSPECT:
+        value, unit = share(failed / ended).split(SPACE)
+        return Tile("Errors", value, unit, kinds, "alarm")
+    return Tile("Errors", count(failed), "", kinds or f"of {count(ended)} requests")
+
+
+def _tiles(streams: Sequence[Summary]) -> Iterator[Tile]:
+    first = streams[0]
+    which = f", {first.name}" if len(streams) > 1 else ""
+    served = f"{count(first.completed)} in {seconds(first.duration_s)}"
+    yield Tile(f"Throughput{which}", figures(first.throughput_per_s), "/s", served)
+    for percentile in PERCENTILES:
+        yield time_tile(first.response_time_s, percentile)
+    yield _longest(first.response_time_s)
+    failed = sum(sum(stream.errors.values()) for stream in streams)
+    yield error_tile(failed, sum(stream.completed for stream in streams), error_kinds(streams))
+
+
+def _longest(times: Times | None) -> Tile:
+    if times is None:
+        return Tile("Maximum", NONE, "", "nothing completed", "hidden")
+    value, unit = split_seconds(times.max)
+    return Tile("Maximum", value, unit, f"mean {seconds(times.mean)}")
+
+
+def _void(tile: Tile) -> Tile:
+    return tile if tile.state in {"alarm", "hidden"} else replace(tile, state="void")

@@ -1,0 +1,1 @@
+"""What stands around every page: templates, the top bar, errors, the glossary."""

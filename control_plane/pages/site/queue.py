@@ -1,0 +1,14 @@
+"""GET /queue: how the queue stands, for the top bar."""
+
+from fastapi import APIRouter, Request, Response
+
+from control_plane.pages.site.dependencies import DeskDep
+from control_plane.pages.site.shell import queue_of
+from control_plane.pages.site.templating import fragment
+
+router = APIRouter()
+
+
+@router.get("/queue")
+def queue(request: Request, desk: DeskDep) -> Response:
+    return fragment(request, queue_of(desk))

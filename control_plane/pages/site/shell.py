@@ -1,0 +1,99 @@
+"""What stands around every page: the places, the state of the queue, the machine."""
+
+import os
+import platform
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import ClassVar
+
+from fastapi import Request
+
+from control_plane import __version__
+from control_plane.domain.units import size
+from control_plane.jobs.desk import Desk
+from control_plane.pages.site.view import View
+
+PLACES = (
+    ("History", "/history"),
+    ("Targets", "/targets"),
+    ("Glossary", "/glossary"),
+    ("API", "/docs"),
+)
+BELOW = {"/history": ("/runs/", "/compare"), "/targets": ("/targets/", "/workloads")}
+
+BUSY_S, IDLE_S = 2, 15
+"""How often the top bar asks how the queue stands."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """`current` is the value of aria-current, None for a page elsewhere."""
+
+    name: str
+    href: str
+    current: str | None
+
+
+@dataclass(frozen=True)
+class Queue(View):
+    """`run_id` works now; `queued` wait; asked for again after `every_s`."""
+
+    template: ClassVar[str] = "partials/queue.html"
+    run_id: str | None
+    queued: int
+    every_s: int
+
+
+@dataclass(frozen=True)
+class Shell:
+    places: tuple[Place, ...]
+    queue: Queue | None
+    machine: str
+    version: str
+
+
+def shell_of(request: Request) -> Shell:
+    desk: Desk = request.app.state.desk
+    return _shell(request, queue_of(desk), desk.cpu_model())
+
+
+def quiet_shell(request: Request) -> Shell:
+    """Without the queue, which only store and desk know, and without the name of the processor."""
+    return _shell(request, None, "")
+
+
+def queue_of(desk: Desk) -> Queue:
+    view = desk.queue()
+    running = view.running.id if view.running else None
+    return Queue(running, view.queued, BUSY_S if running or view.queued else IDLE_S)
+
+
+def _shell(request: Request, queue: Queue | None, cpu_model: str) -> Shell:
+    return Shell(tuple(_places(request.url.path)), queue, machine(cpu_model), __version__)
+
+
+def _places(path: str) -> Iterator[Place]:
+    for name, href in PLACES:
+        below = path.startswith(BELOW.get(href, (href + "/",)))
+        inside = below and not path.startswith("/runs/new")
+        current = "page" if path == href else "true" if inside else None
+        yield Place(name, href, current)
+
+
+@cache
+def machine(cpu_model: str) -> str:
+    """`2 cores AMD EPYC, 25.3 GB · Linux 6.1 · Python 3.11.7`."""
+    cores = os.cpu_count() or 1
+    name = re.sub(r"\((R|TM)\)|\bCPU\b|@.*|\bProcessor\b|\d+-Core", "", cpu_model).split()
+    processor = f"{cores} core{'s' if cores > 1 else ''} {' '.join(name)}"
+    memory = size(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    kernel = ".".join(platform.release().split("-")[0].split(".")[:2])
+    return " · ".join(
+        (
+            f"{processor.strip()}, {memory}",
+            f"{platform.system()} {kernel}",
+            f"Python {platform.python_version()}",
+        )
+    )

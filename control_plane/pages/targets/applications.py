@@ -1,0 +1,116 @@
+"""The applications of the settings: how each is configured, and whether it starts."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from control_plane.domain.checkup import Checkup
+from control_plane.jobs.desk import Application, Desk
+from control_plane.pages.site.dependencies import DeskDep
+from control_plane.pages.site.templating import fragment, page
+from control_plane.pages.site.view import View
+
+router = APIRouter(prefix="/targets/applications")
+
+
+@dataclass(frozen=True)
+class Fact:
+    label: str
+    text: str
+
+
+@dataclass(frozen=True)
+class OwnRow:
+    """`told`: how it is configured, in a line; `command`: what a first run would start."""
+
+    name: str
+    told: str
+    command: str
+
+
+@dataclass(frozen=True)
+class CheckupView(View):
+    """`checkup` None: nobody has looked since Looplab was started."""
+
+    template: ClassVar[str] = "partials/checkup.html"
+    name: str
+    checkup: Checkup | None
+
+
+@dataclass(frozen=True)
+class ApplicationPage(View):
+    template: ClassVar[str] = "pages/application.html"
+    name: str
+    how: str
+    facts: tuple[Fact, ...]
+    checkup: CheckupView
+
+
+@router.get("/{name}")
+def application(request: Request, name: str, desk: DeskDep) -> Response:
+    found = desk.application(name)
+    shown = ApplicationPage(found.name, how(found), tuple(_facts(found, desk)), _view(desk, name))
+    return page(request, shown)
+
+
+@router.get("/{name}/checkup")
+def checkup(request: Request, name: str, desk: DeskDep) -> Response:
+    return fragment(request, _view(desk, desk.application(name).name))
+
+
+@router.post("/{name}/checkup")
+async def look(name: str, desk: DeskDep) -> Response:
+    """Begin a look; its page shows how it goes. 409 while a run measures."""
+    found = desk.application(name)
+    desk.checkups.begin(found)
+    return RedirectResponse(f"/targets/applications/{quote(found.name)}#checkup", 303)
+
+
+@router.post("/{name}/start")
+async def start(name: str, desk: DeskDep) -> Response:
+    """By hand, for a look; it makes way for every measurement."""
+    await desk.start_by_hand(name)
+    return RedirectResponse("/targets#by-hand", 303)
+
+
+def how(one: Application) -> str:
+    """`shop:app, made by a factory`; its command line."""
+    if one.command:
+        return " ".join(one.command)
+    return f"{one.app}, made by a factory" if one.factory else one.app
+
+
+def own_rows(desk: Desk) -> tuple[OwnRow, ...]:
+    """One for each application of the settings, by name."""
+    return tuple(
+        OwnRow(one.name, _told(one), desk.first_command(one)) for one in desk.applications()
+    )
+
+
+def _told(one: Application) -> str:
+    where = f"in {one.directory}"
+    ready = f"ready when {one.ready_path} answers"
+    return f"{'By its own command' if one.command else how(one)}, {where}, {ready}."
+
+
+def _view(desk: Desk, name: str) -> CheckupView:
+    return CheckupView(name, desk.checkups.latest(name))
+
+
+def _facts(one: Application, desk: Desk) -> Iterator[Fact]:
+    """Of variables the names alone, and whether they are set."""
+    yield Fact("Command" if one.command else "Application", how(one))
+    yield Fact("Interpreter", str(one.python or "Looplab's own"))
+    yield Fact("Directory", str(one.directory))
+    unset = desk.unset_variables(one)
+    passed = [f"{name} (not set)" if name in unset else name for name in one.passed_on]
+    fixed = [f"{name} (fixed)" for name in one.environment]
+    yield Fact("Variables", ", ".join([*passed, *fixed]) or "none beyond the usual ones")
+    if one.env_file:
+        yield Fact("File of variables", str(one.env_file))
+    yield Fact("Ready when", f"GET {one.ready_path} answers below 500")
+    yield Fact("Start timeout", f"{one.start_timeout_s:g} s")

@@ -1,0 +1,111 @@
+"""GET and POST /ceilings: the most that each client can send on this machine."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from control_plane.analysis.ceiling import ceiling_rate, trusted_first
+from control_plane.domain.ceiling import (
+    CLIENTS,
+    Ceiling,
+    ceiling_spec,
+    client_name,
+    measurement,
+    plainest,
+)
+from control_plane.domain.run import Run
+from control_plane.domain.spec import Client
+from control_plane.domain.units import NONE, about, share
+from control_plane.jobs.ceilings import ceilings_here, unfinished
+from control_plane.jobs.desk import Desk
+from control_plane.pages.new_run.new_run import LONGEST_KEY, FormDep, new_key, to_runs
+from control_plane.pages.parts.progress_view import phase_words
+from control_plane.pages.site.dependencies import DeskDep, StoreDep, known_id
+from control_plane.pages.site.templating import fragment
+from control_plane.pages.site.view import View
+from control_plane.store.store import Store
+
+router = APIRouter()
+
+
+@dataclass(frozen=True)
+class CeilingRow:
+    """`run_id` measured `most`; run `busy_id` measures now or waits, and `busy` says how far."""
+
+    name: str
+    users: int
+    most: str
+    limit: str
+    outcome: str | None
+    run_id: str | None
+    at: datetime | None
+    busy_id: str | None
+    busy: str
+
+
+@dataclass(frozen=True)
+class Ceilings(View):
+    """Asked for again while something of it is `measuring`."""
+
+    template: ClassVar[str] = "partials/ceilings.html"
+    rows: tuple[CeilingRow, ...]
+    measuring: bool
+
+
+@router.get("/ceilings")
+def ceilings(request: Request, store: StoreDep, desk: DeskDep) -> Response:
+    return fragment(request, ceilings_view(store, desk))
+
+
+@router.post("/ceilings")
+def measure(form: FormDep, store: StoreDep, desk: DeskDep) -> RedirectResponse:
+    """Of the client of `run`, where that is given, else of every strategy."""
+    key = form.text("key")[:LONGEST_KEY] or new_key()
+    if run_id := form.text("run"):
+        client = store.run(known_id(run_id)).spec.client
+        return to_runs(desk.submit([measurement(client)], key=key))
+    desk.submit([measurement(client) for client in CLIENTS], key=key)
+    return RedirectResponse("/targets#client-ceiling", 303)
+
+
+def measuring_time(desk: Desk) -> str:
+    """How long it takes to measure every strategy."""
+    return about(sum(desk.expected_seconds(ceiling_spec(client)) for client in CLIENTS))
+
+
+def ceilings_view(store: Store, desk: Desk) -> Ceilings:
+    known: dict[Client, Ceiling] = {}
+    for ceiling in trusted_first(ceilings_here(store)):
+        known.setdefault(ceiling.client, ceiling)
+    working = {plainest(run.spec.client): run for run in reversed(unfinished(store))}
+    clients = dict.fromkeys([*CLIENTS, *known, *working])
+    rows = tuple(_row(client, known.get(client), working.get(client), desk) for client in clients)
+    return Ceilings(rows, bool(working))
+
+
+def _row(client: Client, known: Ceiling | None, working: Run | None, desk: Desk) -> CeilingRow:
+    return CeilingRow(
+        name=client_name(client),
+        users=known.users if known else 0,
+        most=ceiling_rate(known) if known else NONE,
+        limit=_limit(known) if known else "not measured yet",
+        outcome=known.outcome if known else None,
+        run_id=known.run_id if known else None,
+        at=known.measured_at if known else None,
+        busy_id=working.id if working else None,
+        busy=_how_far(working, desk) if working else "",
+    )
+
+
+def _limit(ceiling: Ceiling) -> str:
+    """What kept it from more."""
+    busy = f"the responder used {share(ceiling.responder_cpu_share)} of its core"
+    return f"{busy} and was at its limit" if ceiling.at_least else busy
+
+
+def _how_far(run: Run, desk: Desk) -> str:
+    progress = desk.progress(run.id)
+    return phase_words(run.spec, progress, desk.live(run.id)) if progress else run.state.value

@@ -1,0 +1,85 @@
+"""GET and POST /targets/new, POST /targets/remove: configurations of one's own."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from control_plane.domain.errors import InvalidInput, NotFound
+from control_plane.domain.slug import slug
+from control_plane.domain.spec import Target
+from control_plane.jobs.desk import Desk
+from control_plane.pages.form.answers import Answers
+from control_plane.pages.form.form_of import own_fields
+from control_plane.pages.form.forms import own_target
+from control_plane.pages.form.given import Given
+from control_plane.pages.new_run.new_run import FormDep
+from control_plane.pages.site.dependencies import DeskDep
+from control_plane.pages.site.templating import page
+from control_plane.pages.site.view import View
+
+router = APIRouter()
+
+
+Name = Annotated[str, Query(max_length=200)]
+
+
+@dataclass(frozen=True)
+class RemovePage(View):
+    template: ClassVar[str] = "pages/remove.html"
+    name: str
+
+
+@dataclass(frozen=True)
+class ConfigurationPage(View):
+    """The parts of a new configuration; `wrong` holds messages by field name."""
+
+    template: ClassVar[str] = "pages/configuration.html"
+    form: Given
+    wrong: dict[str, str]
+
+
+@router.get("/targets/new")
+def new_configuration(request: Request, desk: DeskDep, copy: Name = "") -> Response:
+    """Beginning with the parts of `copy`, or with the usual ones."""
+    target = _copied(copy, desk) if copy else Target()
+    fields = {name: texts for name, texts in own_fields(target) if texts}
+    name = (f"{copy}, copy" if copy else "",)
+    return page(request, ConfigurationPage(Given({**fields, "name": name}), {}))
+
+
+@router.post("/targets/new")
+def add_configuration(request: Request, form: FormDep, desk: DeskDep) -> Response:
+    """Then where it stands; or the same form with what is wrong at its fields."""
+    name, answers = form.text("name").strip(), Answers(form)
+    try:
+        target = desk.catalogue.checked(name, own_target(answers))
+        if answers.wrong:
+            raise InvalidInput("A field is wrong.")
+        desk.catalogue.add(name, target)
+    except InvalidInput as error:
+        fields = (*answers.wrong, *error.fields)
+        wrong = {form.nearest(one.field) or "name": one.message for one in reversed(fields)}
+        return page(request, ConfigurationPage(form, wrong), 422)
+    return RedirectResponse(f"/targets#{slug(name)}", 303)
+
+
+@router.get("/targets/remove")
+def ask_remove(request: Request, desk: DeskDep, name: Name) -> Response:
+    """Nothing is removed before this question is answered. Raises NotFound."""
+    _copied(name, desk)
+    return page(request, RemovePage(name))
+
+
+@router.post("/targets/remove")
+def remove_configuration(form: FormDep, desk: DeskDep) -> Response:
+    desk.catalogue.remove(form.text("name"))
+    return RedirectResponse("/targets", 303)
+
+
+def _copied(name: str, desk: Desk) -> Target:
+    for one in desk.configurations():
+        if one.name == name:
+            return one.target
+    raise NotFound(f"There is no configuration {name[:60]!r}.")

@@ -1,0 +1,75 @@
+"""A run that is under way, from a real dashboard, target and load worker."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from control_plane.pages.run.ticks import Ticks
+from tests.dashboard import items_spec, long_spec, until
+from tests.pages.stored import Stored, figures, words
+
+
+def test_a_live_run_from_the_queue_to_its_end(stored: Stored) -> None:
+    looplab = stored.looplab
+    first, second = looplab.submit(long_spec(title="first")), looplab.submit(items_spec())
+    looplab.until_state(first, {"running"})
+    waiting = words(stored.page(f"/runs/{second}"))
+    assert "Next in the queue: it starts as soon as nothing else is under way." in waiting
+
+    page = stored.page(f"/runs/{first}")
+    assert f'hx-get="/runs/{first}/live"' in page
+    assert f'action="/runs/{first}/cancel"' in page
+    assert list(figures(page))[:2] == ["live-throughput", "live-response"]
+
+    def measured() -> str:
+        said = stored.page(f"/runs/{first}/live")
+        return said if "samples beyond" in said and "So far: nothing" not in said else ""
+
+    fragment = until(measured, "numbers of the first seconds")
+    assert fragment.lstrip().startswith('<div id="live"')
+    assert "<html" not in fragment
+    assert "measuring, " in fragment
+    assert "of 120\N{NO-BREAK SPACE}s" in fragment
+    assert "Uvicorn running on" in fragment
+    assert list(figures(fragment))[2:] == ["live-lag", "live-cpu"]
+
+    answer = looplab.session.post(f"{looplab.url}/runs/{first}/cancel", timeout=20)
+    assert answer.url.endswith(f"/runs/{first}")
+    assert "Cancelled" in answer.text
+
+    def over() -> bool:
+        return looplab.get(f"/runs/{first}/live").headers.get("hx-refresh") == "true"
+
+    until(over, "the fragment asks for the result")
+    assert looplab.get(f"/runs/{first}/live").status_code == 204
+    looplab.finished(second)
+
+
+def test_cancelling_what_is_over_shows_it(stored: Stored) -> None:
+    run_id = stored.runs.classic[0]
+    answer = stored.looplab.session.post(f"{stored.looplab.url}/runs/{run_id}/cancel", timeout=20)
+    assert (answer.status_code, answer.url.rpartition("/")[2]) == (200, run_id)
+
+
+def test_viewers_of_one_tick_share_one_rendering() -> None:
+    now = [0.0]
+    ticks = Ticks(lambda: now[0])
+    made: list[str] = []
+    gate = threading.Barrier(16)
+
+    def make(key: str) -> bytes:
+        made.append(key)
+        return key.encode()
+
+    def look(key: str) -> bytes:
+        gate.wait(timeout=5)
+        return ticks.shared(key, lambda: make(key))
+
+    with ThreadPoolExecutor(16) as pool:
+        seen = list(pool.map(look, ["a"] * 16))
+    assert (made, set(seen)) == (["a"], {b"a"})
+    ticks.shared("b", lambda: make("b"))
+    now[0] = 0.99
+    ticks.shared("a", lambda: make("late"))
+    assert made == ["a", "b"]
+    now[0] = 1.0
+    assert ticks.shared("a", lambda: make("next")) == b"next"

@@ -1,0 +1,75 @@
+"""Every template reads exactly the fields of its view."""
+
+import pkgutil
+from collections.abc import Iterator
+from dataclasses import fields
+from importlib import import_module
+
+import pytest
+from jinja2 import nodes
+
+from control_plane import pages
+from control_plane.pages.site.templating import environment
+from control_plane.pages.site.view import View
+from scripts.budget import ROOT
+
+TEMPLATES = environment(ROOT / "templates", ROOT / "static")
+FORM_MACROS = ("macros/forms.html", "macros/stream.html")
+
+
+def views() -> list[type[View]]:
+    for module in pkgutil.walk_packages(pages.__path__, "control_plane.pages."):
+        import_module(module.name)
+    return sorted(View.__subclasses__(), key=lambda one: one.template)
+
+
+def parsed(template: str) -> nodes.Template:
+    assert TEMPLATES.loader is not None
+    source, _, _ = TEMPLATES.loader.get_source(TEMPLATES, template)
+    return TEMPLATES.parse(source)
+
+
+def read(node: nodes.Node, name: str) -> Iterator[str]:
+    """The attributes that are read of `name`; `{% with name = … %}` gives it another meaning.
+
+    A macro that takes the whole view reads it as `page`.
+    """
+    if isinstance(node, nodes.Getattr) and is_name(node.node, name):
+        yield node.attr
+    if isinstance(node, nodes.Call) and any(is_name(one, "view") for one in node.args):
+        for macros in FORM_MACROS:
+            yield from read(parsed(macros), "page")
+    if isinstance(node, nodes.Include) and isinstance(node.template, nodes.Const):
+        yield from read(parsed(node.template.value), name)
+    if isinstance(node, nodes.With) and any(is_name(one, name) for one in node.targets):
+        for value in node.values:
+            yield from read(value, name)
+        return
+    for child in node.iter_child_nodes():
+        yield from read(child, name)
+
+
+def is_name(node: nodes.Node, name: str) -> bool:
+    return isinstance(node, nodes.Name) and node.name == name
+
+
+def readable(view: type[View]) -> set[str]:
+    """Fields, and what is computed of them."""
+    computed = {name for name, value in vars(view).items() if isinstance(value, property)}
+    return computed | {one.name for one in fields(view)}
+
+
+@pytest.mark.parametrize("view", views(), ids=lambda one: one.template)
+def test_a_template_reads_exactly_its_view(view: type[View]) -> None:
+    assert set(read(parsed(view.template), "view")) == readable(view)
+
+
+def test_every_page_and_only_they_have_a_view() -> None:
+    known = {view.template for view in views()}
+    written = {name for name in TEMPLATES.list_templates() if name.startswith("pages/")}
+    assert written <= known
+
+
+def test_reading_is_seen_through_a_change_of_meaning() -> None:
+    source = "{{ view.a }}{% with view = view.b %}{{ view.c }}{% endwith %}{{ f(other.d) }}"
+    assert set(read(TEMPLATES.parse(source), "view")) == {"a", "b"}
