@@ -14,16 +14,17 @@ from control_plane.analysis.comparison import compare
 from control_plane.domain.document import comparison_document, run_document
 from control_plane.domain.errors import FieldError, InvalidInput, LooplabError, NotFound
 from control_plane.domain.reading import Document, read_spec
-from control_plane.domain.spec import Target
+from control_plane.domain.spec import NamedTarget
 from control_plane.domain.states import TERMINAL
 from control_plane.jobs.bench import Bench, set_up
+from control_plane.jobs.catalogue import resolved
 from control_plane.jobs.ceilings import ceiling_documents
 from control_plane.jobs.desk import Desk
+from control_plane.jobs.drafts import Drafts
 from control_plane.serving import lower_priority
 from control_plane.settings import Settings
 from control_plane.store.lock import read_lock
 from control_plane.store.store import Store, open_store
-from control_plane.targets.chosen import misfits
 
 Report = Callable[[Document], None]
 """Called about once a second with the run as it stands."""
@@ -156,11 +157,10 @@ class Here:
 
 
 def _refuse(document: Document, settings: Settings) -> None:
-    """What can be judged without a database. Raises InvalidInput."""
-    target = read_spec(document, settings.limits).target
-    wrong = tuple(misfits(target, settings.applications)) if isinstance(target, Target) else ()
-    if wrong:
-        raise InvalidInput(wrong[0].message, wrong)
+    """Raises InvalidInput. Configurations that were added are known in the database alone."""
+    named = isinstance(read_spec(document, settings.limits).target, NamedTarget)
+    if not named or not settings.db.exists():
+        Drafts(resolved, settings.limits, settings.applications).of(document)
 
 
 async def _desk(store: Store, settings: Settings, bench: Bench) -> Desk:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from control_plane.analysis.namesakes import configuration_words
 from control_plane.analysis.support import support_level
 from control_plane.domain.metrics import METRIC
 from control_plane.domain.reading import Document
@@ -53,8 +54,12 @@ def print_comparison(comparison: Document) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for head in ("Stream", "Metric"):
         table.add_column(head)
-    for run in comparison["runs"]:
-        named = Text(f"{run['title']}\n{run['id']}\n{_outcome(run)}")
+    runs = comparison["runs"]
+    called = configuration_words(
+        [(run["id"], run["configuration"], run["spec"]["target"]) for run in runs]
+    )
+    for run, configuration in zip(runs, called, strict=True):
+        named = Text(f"{run['title']}\n{configuration}\n{run['id']}\n{_outcome(run)}")
         table.add_column(named, justify="right")
     base = next(run for run in comparison["runs"] if run["id"] == comparison["baseline"])
     for row in comparison["rows"]:
@@ -85,6 +90,8 @@ def print_ceilings(found: Document) -> None:
 def _lines(run: Document, url: str | None) -> Iterator[str]:
     where = f"{url}/runs/{run['id']}" if url else run["id"]
     yield f"{run['state']}  {where}"
+    if run.get("configuration"):
+        yield f"against {run['configuration']}"
     if run.get("reason"):
         yield run["reason"]
     if run.get("streams"):

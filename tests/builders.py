@@ -179,6 +179,7 @@ def detail_of(spec: Spec, shape: Shape, run_id: str = "k7m2000000") -> RunDetail
         trials=parts,
         streams=summaries,
         causes=causes_of(spec, trials, merged, validity),
+        configuration=name_of(spec.target),
     )
     timelines = {
         stream.name: tuple(

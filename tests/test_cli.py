@@ -85,6 +85,9 @@ def test_a_spec_from_standard_input(tmp_path: Path) -> None:
         ("[]", "JSON object"),
         (json.dumps(items_spec(trials=0)), "trials: 0 is below"),
         (json.dumps(items_spec(client={"strategy": "blocking"})), "choose threaded"),
+        (json.dumps(items_spec(colour="red")), "colour: There is no such field"),
+        (json.dumps(items_spec(target={"configuration": "fast"})), "no configuration 'fast'"),
+        (json.dumps(items_spec(target={"application": "shop"})), "no application 'shop'"),
     ],
 )
 def test_a_wrong_spec_is_one_readable_line(tmp_path: Path, spec: str, complaint: str) -> None:

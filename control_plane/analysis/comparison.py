@@ -12,6 +12,7 @@ from control_plane.analysis.differences import (
     spec_differences,
 )
 from control_plane.analysis.labels import RunLabel, label_runs
+from control_plane.analysis.namesakes import configuration_words
 from control_plane.domain.metrics import METRICS, Metric, Unit
 from control_plane.domain.result import Outcome, Reason, Summary
 from control_plane.domain.run import Run
@@ -67,6 +68,14 @@ class Comparison:
     def streams(self) -> tuple[str, ...]:
         """Names of all streams, the baseline's first."""
         return tuple(dict.fromkeys(row.stream for row in self.rows))
+
+    @property
+    def configurations(self) -> tuple[str, ...]:
+        """Their names, with the run that has the same settings under another one."""
+        pairs = zip(self.labels, self.runs, strict=True)
+        return configuration_words(
+            [(label.letter, run.configuration, run.spec.target) for label, run in pairs]
+        )
 
     @property
     def clients_differ(self) -> bool:

@@ -68,6 +68,7 @@ def run_document(run: Run, progress: Progress | None) -> Document:
         "started_at": moment(run.started_at),
         "finished_at": moment(run.finished_at),
         "spec": write_spec(run.spec),
+        "configuration": run.configuration,
         "command": run.command,
         "environment": dict(run.environment) if run.environment is not None else None,
         "validity": _validity(run),

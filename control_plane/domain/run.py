@@ -54,6 +54,7 @@ class Run:
     `streams` are the merged trials, empty until the first trial ended. `log` is what the target
     printed last, kept when the run failed. `command` is the server's command line. `causes`:
     those found, those not decided, then those ruled out; empty where none was judged.
+    `configuration` is the name that its target was given, or the one that tells its parts.
     """
 
     id: str
@@ -73,6 +74,7 @@ class Run:
     streams: tuple[Summary, ...]
     log: tuple[str, ...] = ()
     causes: tuple[Cause, ...] = ()
+    configuration: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Every configuration that a spec can name: those that come with Looplab, and added ones."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from control_plane.domain.bounds import text
 from control_plane.domain.errors import Conflict, FieldError, InvalidInput
@@ -34,6 +34,17 @@ SOME_WORKLOAD = {
 }
 
 
+def resolved(named: NamedTarget, known: Sequence[Configuration] = CATALOGUE) -> Target:
+    """Raises InvalidInput naming what is known, or what installs a server that is missing."""
+    target = configuration(named.configuration, known)
+    if named.application not in {None, BUNDLED}:
+        return moved(target, str(named.application))
+    message = missing_server(target)
+    if message is not None:
+        raise InvalidInput(message, (FieldError("target.configuration", message),))
+    return target
+
+
 class Catalogue:
     """`check` reads a document of a spec, and raises InvalidInput for what is wrong in it."""
 
@@ -48,14 +59,8 @@ class Catalogue:
         return (*CATALOGUE, *added)
 
     def target(self, named: NamedTarget) -> Target:
-        """Raises InvalidInput naming what exists, or what installs a server that is missing."""
-        target = configuration(named.configuration, self.all())
-        if named.application not in {None, BUNDLED}:
-            return moved(target, str(named.application))
-        message = missing_server(target)
-        if message is not None:
-            raise InvalidInput(message, (FieldError("target.configuration", message),))
-        return target
+        """Raises InvalidInput as `resolved` does."""
+        return resolved(named, self.all())
 
     def checked(self, name: str, target: Document) -> Target:
         """`target` as in a spec. Raises InvalidInput with every wrong field."""

@@ -3,24 +3,16 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from control_plane.analysis import estimate
-from control_plane.domain.check import wrong_fields
-from control_plane.domain.errors import (
-    Conflict,
-    FieldError,
-    InvalidInput,
-    NotFound,
-    TargetFailed,
-)
+from control_plane.domain.errors import Conflict, NotFound, TargetFailed
 from control_plane.domain.limits import Limits
 from control_plane.domain.offer import Offer
-from control_plane.domain.reading import Document, read_spec
+from control_plane.domain.reading import Document, write_spec
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, Run
 from control_plane.domain.spec import NamedTarget, Spec, Target, UrlTarget
@@ -29,14 +21,14 @@ from control_plane.jobs.bench import Bench
 from control_plane.jobs.by_hand import ByHand
 from control_plane.jobs.catalogue import SOME_WORKLOAD, Catalogue
 from control_plane.jobs.checkups import Checkups
+from control_plane.jobs.drafts import Drafts
 from control_plane.jobs.errands import Errands
-from control_plane.jobs.naming import title_of
 from control_plane.jobs.offers import Offers
 from control_plane.jobs.queue import Queue
 from control_plane.store.store import Draft, Store
 from control_plane.targets.application import Application
 from control_plane.targets.catalogue import Configuration, name_of
-from control_plane.targets.chosen import by_command, misfits, moved, served
+from control_plane.targets.chosen import by_command, moved, served
 from control_plane.targets.command import shown_command
 from control_plane.targets.interpreter import first_target
 from control_plane.targets.machine import cpu_model
@@ -60,6 +52,7 @@ class Desk:
     def __init__(self, store: Store, limits: Limits, bench: Bench) -> None:
         self._store, self._limits, self._bench = store, limits, bench
         self.catalogue = Catalogue(store, self.check)
+        self.drafts = Drafts(self.catalogue.target, limits, bench.applications, bench.own_ports)
         self.by_hand = ByHand(bench)
         self._queue = Queue(store, bench, lambda run: self._rate_of(run.spec), self.by_hand)
         self._errands = Errands(self._queue)
@@ -85,14 +78,7 @@ class Desk:
 
         Raises InvalidInput with the wrong fields.
         """
-        spec = read_spec(document, self._limits)
-        if isinstance(spec.target, NamedTarget):
-            spec = self._resolved(spec, spec.target)
-        if isinstance(spec.target, UrlTarget):
-            self._refuse_own_port(spec.target)
-        if isinstance(spec.target, Target):
-            _refuse(misfits(spec.target, self._bench.applications))
-        return replace(spec, title=spec.title.strip() or title_of(spec, name_of(spec.target)))
+        return self.drafts.of(document).spec
 
     def submit(
         self, documents: Sequence[Mapping[str, Any]], *, key: str | None = None
@@ -102,8 +88,22 @@ class Desk:
         The same `key` with the same documents gives the runs that were made first; with others it
         raises Conflict. Raises InvalidInput or QueueFull before anything is stored.
         """
-        specs = [self.check(document) for document in documents]
-        drafts = [Draft(spec, name_of(spec.target)) for spec in specs]
+        drafts = [self.drafts.of(document) for document in documents]
+        return self._queued(drafts, documents, key)
+
+    def again(self, run: Run, *, key: str | None = None) -> Run:
+        """Queue the same spec once more, its configuration under the same name.
+
+        Raises as `submit`.
+        """
+        document = write_spec(run.spec)
+        draft = replace(self.drafts.of(document), given_name=run.configuration)
+        (made,) = self._queued([draft], [document], key)
+        return made
+
+    def _queued(
+        self, drafts: Sequence[Draft], documents: Sequence[Mapping[str, Any]], key: str | None
+    ) -> list[Run]:
         digest = hashlib.sha256(json.dumps(documents, sort_keys=True).encode()).hexdigest()
         runs = self._store.add(
             drafts, key=key, digest=digest if key else None, max_queue=self._limits.max_queue
@@ -229,23 +229,3 @@ class Desk:
     def _rate_of(self, spec: Spec) -> float | None:
         path = spec.workload.streams[0].requests[0].path
         return self._store.last_rate(spec.client.strategy, name_of(spec.target), path)
-
-    def _resolved(self, spec: Spec, named: NamedTarget) -> Spec:
-        """What a configuration brings is wrong at its name."""
-        made = replace(spec, target=self.catalogue.target(named))
-        wrong = wrong_fields(made, self._limits)
-        _refuse(replace(one, field="target.configuration") for one in wrong)
-        return made
-
-    def _refuse_own_port(self, target: UrlTarget) -> None:
-        parts = urlsplit(target.url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        if port in self._bench.own_ports:
-            message = f"Port {port} is this dashboard: load would go to itself."
-            raise InvalidInput(message, (FieldError("target.url", message),))
-
-
-def _refuse(found: Iterable[FieldError]) -> None:
-    wrong = tuple(found)
-    if wrong:
-        raise InvalidInput(f"{wrong[0].field}: {wrong[0].message}", wrong)

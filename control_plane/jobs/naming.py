@@ -1,7 +1,7 @@
-"""The title of a run that was given none."""
+"""What a run is called that was given no title, and what its configuration is called."""
 
 from control_plane.domain.load_words import crowd_words
-from control_plane.domain.spec import Spec, StopDuration
+from control_plane.domain.spec import BUNDLED, Spec, StopDuration
 
 
 def title_of(spec: Spec, configuration: str) -> str:
@@ -15,3 +15,8 @@ def title_of(spec: Spec, configuration: str) -> str:
     )
     crowd = crowd_words(stream.load)
     return ", ".join([stream.name, spec.client.strategy, crowd, until, configuration])[:200]
+
+
+def called(configuration: str, application: str | None) -> str:
+    """`my fast`; where it serves another application than the bundled one, `shop, my fast`."""
+    return configuration if application in {None, BUNDLED} else f"{application}, {configuration}"

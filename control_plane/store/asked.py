@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypedDict, cast
 
-from sqlalchemy import ColumnElement, Integer, String, column, literal_column, table
+from sqlalchemy import ColumnElement, Integer, String, column, literal_column, or_, table
 from sqlmodel import col
 
 from control_plane.domain.errors import FieldError, InvalidInput
@@ -35,7 +35,8 @@ class Asked:
 class Filters(TypedDict, total=False):
     """None and empty text ask for all. `validity` is an outcome.
 
-    `text` holds words that must all occur in title, tags, note or id.
+    `configuration` finds what somebody calls so, and by the name of its parts also what is called
+    otherwise. `text` holds words that must all occur in title, tags, note or id.
     """
 
     state: State | None
@@ -93,10 +94,13 @@ def _equal(filters: Filters) -> list[Condition]:
     wanted: dict[Any, str | None] = {
         col(RunRow.state): filters.get("state"),
         col(RunRow.strategy): filters.get("strategy"),
-        col(RunRow.configuration): filters.get("configuration"),
         col(RunRow.outcome): filters.get("validity"),
     }
-    return [column == value for column, value in wanted.items() if value]
+    conditions = [column == value for column, value in wanted.items() if value]
+    if name := filters.get("configuration"):
+        either = or_(col(RunRow.configuration) == name, col(RunRow.given_name) == name)
+        conditions.append(either)
+    return conditions
 
 
 def _contains(words: list[str]) -> Iterator[Condition]:

@@ -111,6 +111,8 @@ class Reader:
     def last_rate(self, strategy: str, configuration: str, path: str) -> float | None:
         """Completed requests per second of the last run of that kind whose first request class
         has that path. It must be among the 100 last ones of the kind.
+
+        `configuration` is the name of the parts, whatever name they were chosen by.
         """
         kind = select(RunRow.seq).where(
             RunRow.strategy == strategy,

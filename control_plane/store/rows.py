@@ -45,11 +45,17 @@ _CAUSES = TypeAdapter(tuple[Cause, ...])
 class Draft:
     """A run to be queued; title and tags come from the spec.
 
-    `configuration` is the name of its target, by which lists are filtered.
+    `configuration` tells the parts of its target, `given_name` is what somebody calls them.
     """
 
     spec: Spec
     configuration: str = ""
+    given_name: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The one that is shown."""
+        return self.given_name or self.configuration
 
 
 def run_row(draft: Draft, now: datetime, key: str | None) -> RunRow:
@@ -61,6 +67,7 @@ def run_row(draft: Draft, now: datetime, key: str | None) -> RunRow:
         created_at=now,
         strategy=draft.spec.client.strategy,
         configuration=draft.configuration,
+        given_name=draft.given_name,
         submission=key,
     )
 
@@ -91,6 +98,7 @@ def run_of(
         streams=tuple(_SUMMARY.validate_json(one) for one in summaries),
         log=tuple(json.loads(facts.log)),
         causes=_CAUSES.validate_json(facts.causes) if facts.causes else (),
+        configuration=row.given_name or row.configuration,
     )
 
 

@@ -39,7 +39,11 @@ class ConfigurationRow(SQLModel, table=True):
 
 
 class RunRow(SQLModel, table=True):
-    """`epoch` counts the changes of state. `rate_per_s` is the throughput of all streams."""
+    """`epoch` counts the changes of state. `rate_per_s` is the throughput of all streams.
+
+    `configuration` tells the parts of the target, so that the same parts have the same one;
+    `given_name` is the name that they were chosen by, None where they were typed.
+    """
 
     __tablename__: ClassVar[Any] = "run"
     __table_args__ = (
@@ -60,6 +64,7 @@ class RunRow(SQLModel, table=True):
     finished_at: datetime | None = None
     strategy: str = Field(index=True)
     configuration: str = Field(index=True)
+    given_name: str | None = Field(default=None, index=True)
     outcome: str | None = Field(default=None, index=True)
     rate_per_s: float | None = None
     submission: str | None = Field(default=None, foreign_key="submission.key", index=True)

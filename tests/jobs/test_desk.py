@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from control_plane.domain.errors import Conflict, InvalidInput, NotFound, QueueFull
 from control_plane.domain.limits import Limits
 from control_plane.domain.run import Run
+from control_plane.domain.spec import Target
 from control_plane.domain.states import State
 from control_plane.jobs.bench import set_up
 from control_plane.jobs.desk import Desk
@@ -133,6 +135,15 @@ async def test_a_wrong_document_leaves_nothing(desk: Desk, store: Store) -> None
     with pytest.raises(InvalidInput, match="this dashboard"):
         desk.submit([items_spec(target={"url": "http://127.0.0.1:1"})])
     assert store.runs(limit=1).total == 0
+
+
+async def test_the_expected_time_is_that_of_the_parts_by_whatever_name(desk: Desk) -> None:
+    desk.catalogue.add("my fast", Target(threads=9))
+    named = desk.drafts.of(items_spec(target={"configuration": "my fast"}, title=""))
+    typed = desk.drafts.of(items_spec(target={"threads": 9}, title=""))
+    assert (named.name, named.configuration) == ("my fast", typed.name)
+    assert named.spec.title.endswith(", my fast")
+    assert replace(named.spec, title="") == replace(typed.spec, title="")
 
 
 async def test_a_full_queue_takes_nothing(desk: Desk, store: Store) -> None:

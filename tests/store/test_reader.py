@@ -188,6 +188,15 @@ def test_what_cannot_be_asked_is_refused_at_its_field(store: Store, wrong) -> No
     assert [one.field for one in refused.value.fields] == list(wrong)
 
 
+def test_a_configuration_is_found_by_either_name(store: Store) -> None:
+    store.add([draft("2 workers", title="typed")])
+    store.add([replace(draft("2 workers", title="named"), given_name="my fast")])
+    assert titles(store, configuration="2 workers") == ["named", "typed"]
+    assert titles(store, configuration="my fast") == ["named"]
+    found = {run.title: run.configuration for run in store.runs(limit=9).runs}
+    assert found == {"typed": "2 workers", "named": "my fast"}
+
+
 def test_the_queue_is_first_in_first_out(store: Store) -> None:
     runs = store.add([draft(title=str(n)) for n in range(3)])
     assert store.count_queued() == 3
@@ -203,8 +212,8 @@ def test_the_queue_is_first_in_first_out(store: Store) -> None:
 
 
 def test_the_last_rate_is_that_of_the_same_kind(store: Store) -> None:
-    def done(configuration: str, rate: float) -> Run:
-        (run,) = store.add([draft(configuration, trials=1)])
+    def done(configuration: str, rate: float, given_name: str | None = None) -> Run:
+        (run,) = store.add([replace(draft(configuration, trials=1), given_name=given_name)])
         for after in (State.STARTING, State.RUNNING, State.FINALIZING):
             run = store.move(run.id, run.state, after)
         merged = merged_streams(run.spec, [trial_of(run.spec, ASYNC)])
@@ -216,7 +225,7 @@ def test_the_last_rate_is_that_of_the_same_kind(store: Store) -> None:
     done("one", 100.0)
     done("two", 200.0)
     assert store.last_rate("async", "one", path) == 100.0
-    done("one", 300.0)
+    done("one", 300.0, "my own")
     in_state(store, State.FAILED, configuration="one")
     assert store.last_rate("async", "one", path) == 300.0
     assert store.last_rate("async", "one", "/another") is None

@@ -1,8 +1,10 @@
 """The schema: as the tables say, older ones brought up to date, newer ones refused."""
 
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlmodel import SQLModel
 
 from control_plane.domain.errors import StoreError
+from control_plane.domain.reading import SPEC
 from control_plane.store import schema
 from control_plane.store.database import engine
 from control_plane.store.migrations import HEAD
@@ -98,6 +101,22 @@ def test_an_older_schema_is_copied_and_brought_up_to_date(filled: Path, newer) -
     assert copy.stat().st_mode & 0o777 == 0o600
     assert ask(copy, "SELECT title FROM run") == [("kept",)]
     assert schema.schema_version(copy) == HEAD
+
+
+def test_runs_of_the_third_schema_keep_the_name_of_their_parts(path: Path) -> None:
+    schema.migrate(path, "0003")
+    ask(
+        path,
+        "INSERT INTO run (id, title, tags, note, state, epoch, created_at, strategy, configuration)"
+        " VALUES ('k7m2000000', 'old', '[]', '', 'cancelled', 1, '2026-11-20 14:02:00.000000',"
+        " 'async', 'uvicorn, 2 workers')",
+    )
+    spec = SPEC.dump_json(items()).decode()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("INSERT INTO run_facts (run, spec, log) VALUES (1, ?, '[]')", (spec,))
+    store = open_store(path)
+    assert store.run("k7m2000000").configuration == "uvicorn, 2 workers"
+    store.close()
 
 
 @pytest.mark.parametrize("fault", ["DELETE FROM run", "INSERT INTO nowhere VALUES (1)"])

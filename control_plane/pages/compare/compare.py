@@ -15,6 +15,7 @@ from control_plane.pages.compare.compare_view import (
     CompareFragment,
     ComparePage,
     compare_fragment,
+    shared_configuration,
     shared_workload,
 )
 from control_plane.pages.parts.chosen import Chosen, read_chosen
@@ -34,7 +35,8 @@ def compare(request: Request, chosen: ChosenDep, store: StoreDep, desk: DeskDep)
     shown = compared(store, desk, chosen)
     runs = shown.comparison.runs
     others = _others(store, chosen, runs)
-    return page(request, ComparePage(shown, shared_workload(runs), others))
+    configuration = shared_configuration(shown.comparison)
+    return page(request, ComparePage(shown, shared_workload(runs), configuration, others))
 
 
 @router.get("/compare/live")

@@ -70,11 +70,15 @@ class CompareFragment(View):
 
 @dataclass(frozen=True)
 class ComparePage(View):
-    """What does not change while runs finish, around what does. `others` could be added."""
+    """What does not change while runs finish, around what does. `others` could be added.
+
+    `configuration` is the name where all have one; None where the strip tells them apart.
+    """
 
     template: ClassVar[str] = "pages/compare.html"
     compare: CompareFragment
     workload: WorkloadWords | None
+    configuration: str | None
     others: tuple[OtherRun, ...]
 
 
@@ -123,6 +127,11 @@ def shared_workload(runs: Sequence[Run]) -> WorkloadWords | None:
     stop = stops.pop()
     words = f"{count(stop.requests)} ×" if not stops and isinstance(stop, StopRequests) else ""
     return WorkloadWords(words, requests.pop())
+
+
+def shared_configuration(comparison: Comparison) -> str | None:
+    names = set(comparison.configurations)
+    return names.pop() if len(names) == 1 else None
 
 
 def drawn_stream(comparison: Comparison, asked: str | None) -> str:

@@ -71,6 +71,7 @@ def strip(
         for run in comparison.runs
     )
     rows = (
+        *_configurations(comparison),
         *_differing(comparison),
         *_duration(comparison.runs, stream),
         *_causes(comparison.runs),
@@ -119,6 +120,14 @@ def _note(run: Run, progress: Progress | None, live: Live | None) -> str:
     fired = [row for row in gate_rows(run.validity, run.spec) if row.level != "ok"]
     worst = sorted(fired, key=lambda row: row.level != "invalid")
     return f"{_lowered(worst[0].label)} {worst[0].value}" if worst else ""
+
+
+def _configurations(comparison: Comparison) -> Iterator[StripRow]:
+    """Where they have one name for all, it stands above. Bold where their settings differ."""
+    first, *others = (run.spec.target for run in comparison.runs)
+    differs = any(other != first for other in others)
+    if len(set(comparison.configurations)) > 1:
+        yield StripRow("Configuration", comparison.configurations, differs=differs)
 
 
 def _differing(comparison: Comparison) -> Iterator[StripRow]:

@@ -43,6 +43,7 @@ def escaped(text: str) -> str:
 def _table(comparison: Comparison, stream: str) -> str:
     heads = [escaped(stream), *(escaped(one.text) for one in comparison.labels)]
     lines = [heads, ["---", *("---:" for _ in comparison.labels)]]
+    lines.append(["Configuration", *map(escaped, comparison.configurations)])
     lines += [_row(comparison, stream, METRIC[name]) for name in SHOWN]
     lines.append(["Validity", *(_validity(run) for run in comparison.runs)])
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

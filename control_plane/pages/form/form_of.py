@@ -7,8 +7,9 @@ from typing import Any
 from pydantic_core import to_json
 
 from control_plane.domain.reading import Document, write_spec
-from control_plane.domain.spec import Cores, Spec, Target, UrlTarget
+from control_plane.domain.spec import BUNDLED, AnyTarget, Cores, Spec, Target, UrlTarget
 from control_plane.jobs.desk import Configuration
+from control_plane.jobs.naming import called
 from control_plane.pages.form.form_load import load_texts, number_text
 from control_plane.pages.form.forms import OWN
 from control_plane.pages.form.given import Given
@@ -18,9 +19,13 @@ _OWN_FIELDS = ("loop", "http", "workers", "threads", "keep_alive_s", "backlog")
 _SWITCHES = ("reload", "access_log", "reuse_port")
 
 
-def form_of(spec: Spec, configurations: Sequence[Configuration]) -> Given:
-    """Every field of the form with the spec's value, also of what is not chosen."""
-    return Given({name: texts for name, texts in _all(spec, configurations) if texts})
+def form_of(spec: Spec, configurations: Sequence[Configuration], name: str = "") -> Given:
+    """Every field of the form with the spec's value, also of what is not chosen.
+
+    `name` is what the configuration of the spec is called: it is ticked while it has these parts.
+    """
+    ticked = _ticked(spec.target, configurations, name)
+    return Given({field: texts for field, texts in _all(spec, ticked) if texts})
 
 
 def shown_whole(spec: Spec) -> bool:
@@ -28,11 +33,9 @@ def shown_whole(spec: Spec) -> bool:
     return not isinstance(spec.cores, Cores)
 
 
-def _all(
-    spec: Spec, configurations: Sequence[Configuration]
-) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _all(spec: Spec, ticked: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     document = write_spec(spec)
-    yield from _target(spec.target, configurations)
+    yield from _target(spec.target, ticked)
     yield "client.strategy", (spec.client.strategy,)
     yield "client.session", (spec.client.session,)
     yield "client.loop", (spec.client.loop,)
@@ -48,15 +51,10 @@ def _all(
         yield from _stream(f"workload.streams.{index}", stream)
 
 
-def _target(
-    target: object, configurations: Sequence[Configuration]
-) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _target(target: AnyTarget, ticked: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     yield "target", (target.application if isinstance(target, Target) else "url",)
     yield "target.url", (target.url if isinstance(target, UrlTarget) else "",)
     served = isinstance(target, Target) and target.server != "command"
-    known = [one.name for one in configurations if _same(one.target, target)]
-    unknown = served and not known
-    ticked = OWN if unknown else (known or [configurations[0].name])[0]
     yield "target.configuration", (ticked,)
     yield from own_fields(target if isinstance(target, Target) and served else _USUAL)
 
@@ -72,9 +70,20 @@ def own_fields(own: Target) -> Iterator[tuple[str, tuple[str, ...]]]:
     yield "target.settings", (_json(own.settings) if own.settings else "",)
 
 
-def _same(known: Target, target: object) -> bool:
-    """Whatever application is served."""
-    return isinstance(target, Target) and known == replace(target, application=known.application)
+def _ticked(target: AnyTarget, configurations: Sequence[Configuration], name: str) -> str:
+    """One of that name with the same parts, or one that comes with Looplab and has them."""
+    if not isinstance(target, Target) or target.server == "command":
+        return configurations[0].name
+    same = [one for one in configurations if _serving(one.target, target.application) == target]
+    by_name = [one for one in same if called(one.name, target.application) == name]
+    found = by_name or [one for one in same if one.builtin]
+    return found[0].name if found else OWN
+
+
+def _serving(target: Target, application: str) -> Target:
+    """Another application than the bundled one has no settings."""
+    settings = target.settings if application == BUNDLED else {}
+    return replace(target, application=application, settings=settings)
 
 
 def _stream(prefix: str, stream: Document) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -102,8 +102,7 @@ class HistoryPage(View):
 def history_page(asked: Asked, store: Store, desk: Desk) -> HistoryPage:
     found = _read(asked, store, PAGE)
     rows = [
-        run_row(run, desk.name_of, None if run.state.terminal else desk.progress(run.id))
-        for run in found.runs
+        run_row(run, None if run.state.terminal else desk.progress(run.id)) for run in found.runs
     ]
     following = replace(asked, cursor=found.next_cursor or "")
     return HistoryPage(

@@ -1,6 +1,5 @@
 """A run as a row of a list: home and history."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,11 +10,8 @@ from control_plane.analysis.support import support_level
 from control_plane.domain.load_words import size_words
 from control_plane.domain.result import Progress, Summary, Times
 from control_plane.domain.run import Run
-from control_plane.domain.spec import AnyTarget
 from control_plane.domain.states import State
 from control_plane.domain.units import NONE, count, figures, share
-
-NameOf = Callable[[AnyTarget], str]
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,7 @@ class RunRow:
     created_at: datetime
 
 
-def run_row(run: Run, name_of: NameOf, progress: Progress | None = None) -> RunRow:
+def run_row(run: Run, progress: Progress | None = None) -> RunRow:
     outcome = run.validity.outcome if run.validity else None
     summary = run.streams[0] if run.streams and run.state is State.FINISHED else None
     return RunRow(
@@ -65,7 +61,7 @@ def run_row(run: Run, name_of: NameOf, progress: Progress | None = None) -> RunR
         tags=run.tags,
         state=run.state,
         outcome=outcome,
-        configuration=name_of(run.spec.target),
+        configuration=run.configuration,
         strategy=run.spec.client.strategy,
         load=", ".join(size_words(stream.load) for stream in run.spec.workload.streams[:2]),
         numbers=_numbers(summary, invalid=outcome == "invalid") if summary else None,

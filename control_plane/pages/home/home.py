@@ -22,8 +22,7 @@ def home(request: Request, store: StoreDep, desk: DeskDep) -> Response:
     recent = store.runs(limit=RECENT)
     key = new_key()
     rows = [
-        run_row(run, desk.name_of, None if run.state.terminal else desk.progress(run.id))
-        for run in recent.runs
+        run_row(run, None if run.state.terminal else desk.progress(run.id)) for run in recent.runs
     ]
     shown = HomePage(
         running=running_of(desk),

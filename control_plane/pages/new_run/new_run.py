@@ -179,13 +179,13 @@ def _preset_form(name: str, desk: Desk) -> Given:
 
 
 def _document_form(document: Document, desk: Desk) -> Given:
-    spec = desk.check(document)
-    return form_of(_untitled(spec, desk), desk.configurations())
+    draft = desk.drafts.of(document)
+    return form_of(_untitled(draft.spec, draft.name), desk.configurations(), draft.name)
 
 
 def _from_run(run: Run, remedy: str, desk: Desk) -> NewRunPage:
     """A remedy that the run does not ask for any more changes nothing."""
-    spec, notice = _untitled(run.spec, desk), None
+    spec, notice = _untitled(run.spec, run.configuration), None
     for one in remedies(spec, run.causes, desk.limits):
         if one.key == remedy:
             title = f"One change to run {run.id}: {one.label}"
@@ -193,7 +193,8 @@ def _from_run(run: Run, remedy: str, desk: Desk) -> NewRunPage:
                 _retitled(one),
                 Notice(title, "Everything else is as it was.", plain=True),
             )
-    shown = new_run_page(form_of(spec, desk.configurations()), desk, new_key())
+    form = form_of(spec, desk.configurations(), run.configuration)
+    shown = new_run_page(form, desk, new_key())
     if shown_whole(spec):
         return replace(shown, notice=notice)
     text = "The form has no fields for cores by number. The spec below the form says all of it."
@@ -207,9 +208,9 @@ def _retitled(remedy: Remedy) -> Spec:
     return replace(remedy.spec, title=f"{title[:150]} → {remedy.label}" if title else "")
 
 
-def _untitled(spec: Spec, desk: Desk) -> Spec:
+def _untitled(spec: Spec, configuration: str) -> Spec:
     """A title that was made from the spec would be wrong as soon as a field changes."""
-    made = title_of(spec, desk.name_of(spec.target))
+    made = title_of(spec, configuration)
     return replace(spec, title="" if spec.title == made else spec.title)
 
 

@@ -9,7 +9,6 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from control_plane.analysis.start_hints import start_hints
 from control_plane.domain.errors import Conflict
-from control_plane.domain.reading import write_spec
 from control_plane.domain.run import Run, RunDetail
 from control_plane.domain.spec import Target
 from control_plane.domain.states import State
@@ -54,14 +53,12 @@ async def cancel(run_id: RunId, desk: DeskDep) -> RedirectResponse:
 @router.post("/runs/{run_id}/again")
 def again(run_id: RunId, store: StoreDep, desk: DeskDep, key: Key = "") -> RedirectResponse:
     """The same spec as a new run; one for each time the page was shown."""
-    (made,) = desk.submit([write_spec(store.run(run_id).spec)], key=key or None)
-    return _to(made.id)
+    return _to(desk.again(store.run(run_id), key=key or None).id)
 
 
 def result_view(detail: RunDetail, store: Store, desk: Desk, trial: str | None) -> RunPage:
     shown = run_page(
         detail,
-        target_name=desk.name_of(detail.run.spec.target),
         trial=int(trial) if trial else None,
         others=_others(store, detail),
         key=secrets.token_urlsafe(12),

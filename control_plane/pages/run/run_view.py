@@ -76,7 +76,6 @@ class RunPage(View):
 
 def run_page(
     detail: RunDetail,
-    target_name: str,
     trial: int | None,
     others: tuple[OtherRun, ...],
     key: str,
@@ -91,7 +90,7 @@ def run_page(
         headline=headline(run),
         lede=lede(run),
         judged=judged(run),
-        facts=facts(run, target_name),
+        facts=facts(run),
         banner=banner(run),
         again=_disturbed(run),
         tiles=run_tiles(run.streams, invalid=invalid(run)) if run.streams else (),

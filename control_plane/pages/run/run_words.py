@@ -30,10 +30,10 @@ def streams_words(run: Run) -> str:
     return f"{merged}Response times; grey: 10 to 99 samples lie beyond."
 
 
-def facts(run: Run, target_name: str) -> tuple[str, ...]:
+def facts(run: Run) -> tuple[str, ...]:
     """How it was measured, for the line below the sentence."""
     loads = [crowd_words(stream.load) for stream in run.spec.workload.streams]
-    facts = [target_name, f"client {run.spec.client.strategy}", *dict.fromkeys(loads)]
+    facts = [run.configuration, f"client {run.spec.client.strategy}", *dict.fromkeys(loads)]
     if not run.streams:
         return tuple(facts)
     return (_measured(run), _counted(run), *facts)

@@ -1,3 +1,3 @@
 """The schema's history, run by alembic. `HEAD` is the newest revision; revisions sort as text."""
 
-HEAD = "0003"
+HEAD = "0004"

@@ -16,7 +16,7 @@ from tests.builders import ASYNC, cut_short, detail_of, items, two_streams
 
 
 def _page(detail: RunDetail, trial: int | None = None) -> RunPage:
-    return run_page(detail, "uvicorn, 1 worker", trial, (), "key")
+    return run_page(detail, trial, (), "key")
 
 
 def test_both_clocks_are_shown_where_they_differ() -> None:

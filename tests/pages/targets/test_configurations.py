@@ -7,8 +7,9 @@ from typing import Any
 import requests
 
 from control_plane.targets.catalogue import CATALOGUE
-from tests.dashboard import Dashboard, items_spec
-from tests.pages.form_page import changed, form_of_page, send
+from tests.dashboard import Dashboard, items_spec, long_spec
+from tests.pages.form_page import Pairs, changed, form_of_page, send
+from tests.pages.stored import words
 
 NAME = "uvicorn <8> & threads"
 
@@ -38,13 +39,16 @@ def test_a_copy_is_added_used_and_removed(empty: Dashboard) -> None:
     page = empty.get("/runs/new", params={"configuration": NAME}).text
     assert f'value="{escape(NAME)}" checked' in page
     run_id = empty.submit(items_spec(target={"configuration": NAME}))
-    assert empty.finished(run_id)["spec"]["target"]["threads"] == 8
+    finished = empty.finished(run_id)
+    assert finished["spec"]["target"]["threads"] == 8
+    assert finished["configuration"] == NAME
     asked = empty.get("/targets/remove", params={"name": NAME}).text
     assert f"Remove {escape(NAME)}?" in asked
     assert NAME in listed(empty)
     assert remove(empty, NAME).status_code == 303
     assert NAME not in listed(empty)
     assert empty.run(run_id)["spec"]["target"]["threads"] == 8
+    assert empty.run(run_id)["configuration"] == NAME
     assert empty.post("/api/runs", items_spec(target={"configuration": NAME})).status_code == 422
     assert remove(empty, NAME).status_code == 404
 
@@ -84,6 +88,8 @@ def test_a_name_is_taken_once(empty: Dashboard) -> None:
 
 
 def test_the_bare_responder_is_no_configuration(empty: Dashboard) -> None:
+    assert 'value="responder"' not in empty.get("/targets/new").text
+    assert 'value="responder"' in empty.get("/runs/new").text
     answer = add(empty, "", name="mine", target__server="responder", target__workers="1")
     assert answer.status_code == 422
     assert 'id="wrong-target.server"' in answer.text
@@ -98,3 +104,63 @@ def test_what_comes_with_looplab_stays(empty: Dashboard) -> None:
 
 def test_an_unknown_one_cannot_be_copied(empty: Dashboard) -> None:
     assert empty.get("/targets/new", params={"copy": "nothing"}).status_code == 404
+
+
+def edited(looplab: Dashboard, run_id: str) -> Pairs:
+    """The form that "Edit and run" opens."""
+    return form_of_page(looplab.get(f"/runs/new?from={run_id}").text, "/runs")
+
+
+def ticked(pairs: Pairs) -> list[str]:
+    return [value for name, value in pairs if name == "target.configuration"]
+
+
+def test_a_run_has_one_name_wherever_it_is_shown(empty: Dashboard) -> None:
+    assert add(empty, "", name="my fast", target__threads="9").status_code == 303
+    run_id = empty.submit(long_spec(target={"configuration": "my fast"}))
+    assert "my fast" in words(empty.get(f"/runs/{run_id}").text)
+    empty.post(f"/api/runs/{run_id}/cancel")
+    parts = empty.run(run_id)["spec"]["target"]
+    typed = empty.submit(long_spec(target=parts))
+    empty.post(f"/api/runs/{typed}/cancel")
+    derived = "uvicorn, 1 worker, uvloop, 9 threads"
+    for shown, name, other in ((run_id, "my fast", derived), (typed, derived, "my fast")):
+        page = words(empty.get(f"/runs/{shown}").text)
+        assert name in page
+        assert other not in page
+        alone = words(empty.get(f"/compare?runs={shown}").text)
+        assert name in alone
+        assert other not in alone
+    both = words(empty.get(f"/compare?runs={run_id},{typed}").text)
+    assert f"{derived}, same settings as A" in both
+    history = {run["id"]: run["configuration"] for run in empty.get("/api/runs").json()["runs"]}
+    assert (history[run_id], history[typed]) == ("my fast", derived)
+    found = empty.get("/history", params={"configuration": "my fast"}).text
+    assert run_id in found
+    assert typed not in found
+    assert ticked(edited(empty, run_id)) == ["my fast"]
+    assert ticked(edited(empty, typed)) == ["own"]
+    assert remove(empty, "my fast").status_code == 303
+    assert ticked(edited(empty, run_id)) == ["own"]
+    again = send(empty, f"/runs/{run_id}/again", [("key", "again")])
+    assert empty.run(again.headers["location"].rpartition("/")[2])["configuration"] == "my fast"
+
+
+def test_an_edited_run_keeps_its_name_while_its_target_is_the_same(empty: Dashboard) -> None:
+    assert add(empty, "", name="like the first").status_code == 303
+    run_id = empty.submit(long_spec(target={"configuration": "like the first"}))
+    empty.post(f"/api/runs/{run_id}/cancel")
+    form = edited(empty, run_id)
+    assert ticked(form) == ["like the first"]
+
+    def started(**changes: str) -> str:
+        answer = send(empty, "/runs", changed(form, key=str(changes), **changes))
+        made = answer.headers["location"].rpartition("/")[2]
+        empty.post(f"/api/runs/{made}/cancel")
+        name: str = empty.run(made)["configuration"]
+        return name
+
+    assert started(trials="2") == "like the first"
+    assert started(target__configuration="own") == CATALOGUE[0].name
+    assert started(target__configuration="own", target__threads="7").endswith("7 threads")
+    assert remove(empty, "like the first").status_code == 303
