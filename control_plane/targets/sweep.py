@@ -11,6 +11,11 @@ from control_plane.targets.folders import remove_all
 from control_plane.targets.variables import INSTANCE
 
 PATIENCE_S = 2.0
+BETWEEN_S = 0.25
+"""How long a process is waited for that executes a program just now. That takes it a fraction of a
+millisecond, and as much longer as others have its processor."""
+LOOKS = 3
+"""A process that has arguments and, so many times, no environment has been given none."""
 
 
 def sweep(instance: str, state_dir: Path | None = None) -> int:
@@ -69,10 +74,26 @@ def _marked(mark: bytes) -> list[tuple[int, int]]:
 
 
 def _carries(pid: int, mark: bytes) -> bool:
+    return mark in _environment(pid).split(b"\0")
+
+
+def _environment(pid: int) -> bytes:
+    """Variables with NUL between; empty when it is gone, or a stranger's that we may not read.
+
+    A process that executes a program has neither arguments nor environment for a moment.
+    """
+    looks, deadline = LOOKS, time.monotonic() + BETWEEN_S
     try:
-        return mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        while not (told := _of(pid, "environ")) and looks and tree.is_program(pid):
+            looks -= bool(_of(pid, "cmdline")) or time.monotonic() > deadline
+            time.sleep(0.0005)
     except OSError:
-        return False
+        return b""
+    return told
+
+
+def _of(pid: int, name: str) -> bytes:
+    return Path(f"/proc/{pid}/{name}").read_bytes()
 
 
 def _wait(pidfd: int) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PROC = Path("/proc")
+_KERNEL_THREAD = 0x200000
+"""PF_KTHREAD of the kernel's linux/sched.h."""
 
 
 def pids() -> list[int]:
@@ -29,6 +31,12 @@ def command_name(pid: int) -> str:
         return (PROC / str(pid) / "comm").read_text(errors="replace").strip()
     except OSError:
         return "a process"
+
+
+def is_program(pid: int) -> bool:
+    """Whether it lives and is none of the kernel's own."""
+    fields = _stat(pid)
+    return bool(fields) and fields[0] not in {"Z", "X"} and not int(fields[6]) & _KERNEL_THREAD
 
 
 def descendants(pid: int) -> list[int]:

@@ -31,6 +31,18 @@ def test_what_carries_the_mark_is_ended_and_nothing_else(site: Site) -> None:
         assert sweep(site.instance) == 0
 
 
+def test_one_that_executes_a_program_just_now_is_found(site: Site, tmp_path: Path) -> None:
+    """It has no environment for that moment; this one spends a tenth of its life like that."""
+    script = tmp_path / "again"
+    script.write_text(f"#!/bin/sh\nexec {script}\n")
+    script.chmod(0o700)
+    for _ in range(40):
+        with subprocess.Popen([script], env={"LOOPLAB_INSTANCE": site.instance}) as process:
+            found = sweep(site.instance)
+            process.kill()
+            assert found == 1
+
+
 def test_the_mark_must_be_whole(site: Site) -> None:
     with sleeper(site) as process:
         until(lambda: site.marked(), lambda: "it runs", 5)
