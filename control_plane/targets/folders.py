@@ -19,9 +19,9 @@ _INSIDE = "inside"
 
 @dataclass(frozen=True)
 class Folders:
-    """`inside` is None where the workers are not looked into."""
+    """`scratch` is None for what has no files, `inside` where the workers are not looked into."""
 
-    scratch: Path
+    scratch: Path | None = None
     inside: Path | None = None
 
     def remove(self) -> None:

@@ -1,9 +1,9 @@
 """The guard: a process of its own that starts one server and stays until nothing of it is left.
 
 Run as `python -I -S guard.py CORES FOLDER INSIDE COMMAND...`; CORES are numbers with commas
-between, or `all`; FOLDER and INSIDE, where workers tell what goes on in them (empty: nowhere), are
-removed with their content in the end. The guard's environment and directory become
-the server's, its standard error the server's output. On standard output it tells, a line each,
+between, or `all`; FOLDER and INSIDE, where workers tell what goes on in them, are removed with
+their content in the end (empty: there is none). The guard's environment and directory become the
+server's, its standard error the server's output. On standard output it tells, a line each,
 `started PID` and then `exited CODE` or `killed SIGNAL`. The line `stop SECONDS` on standard input
 asks for SIGTERM, and SIGKILL so much later; end of file, which the death of the control plane
 brings, for SIGKILL at once. Linux and the standard library only, and little of it: every target

@@ -2,21 +2,20 @@
 
 import asyncio
 import json
-import os
-import signal
-import sys
-from asyncio.subprocess import PIPE
+import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from control_plane.domain.result import Environment
 from control_plane.domain.spec import Target
-from control_plane.processes.handle import Handle
 from control_plane.targets.application import Application
 from control_plane.targets.catalogue import CATALOGUE
 from control_plane.targets.chosen import by_command, moved
+from control_plane.targets.folders import Folders
 from control_plane.targets.machine import PACKAGES
-from control_plane.targets.variables import INSTANCE
+from control_plane.targets.supervised import Orders, Supervised
+from control_plane.targets.variables import INSTANCE, LAUNCH
 
 CLIENTS = {"aiohttp", "requests", "urllib3", "httpx"}
 """Packages of the load worker, which runs in our interpreter."""
@@ -24,29 +23,17 @@ CLIENTS = {"aiohttp", "requests", "urllib3", "httpx"}
 SERVERS = ("uvicorn", "gunicorn", "hypercorn", "granian")
 
 PATIENCE_S = 10.0
-MOST_BYTES = 64_000
-
-_TYING = """
-import ctypes, os, sys
-ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)
-if os.getppid() == int(sys.argv[1]):
-    try:
-        os.execv(sys.argv[2], sys.argv[2:])
-    except OSError as error:
-        sys.exit(error.strerror)
-"""
-"""PR_SET_PDEATHSIG with SIGKILL; it lasts over the exec. sys.exit prints the fault."""
+MOST_LINES = 200
 
 _ASKING = """
 import json, platform, sys
 from importlib.metadata import PackageNotFoundError, version
-found = {}
 for name in sys.argv[1:]:
     try:
-        found[name] = version(name)
+        print(json.dumps([name, version(name)]))
     except PackageNotFoundError:
         pass
-print(json.dumps([platform.python_version(), found]))
+print(json.dumps(["", platform.python_version()]))
 """
 
 
@@ -62,43 +49,38 @@ class Interpreter:
 async def asked(python: Path, instance: str) -> Interpreter:
     """Run it once, without any environment of ours but the mark `instance`.
 
-    It dies with the control plane; what it started itself is found by the mark.
+    Under a guard like a server, so that nothing that it starts outlives the question.
     """
-    process = await asyncio.create_subprocess_exec(
-        *[sys.executable, "-I", "-S", "-c", _TYING, str(os.getpid())],
-        *[str(python), "-I", "-c", _ASKING, *PACKAGES],
-        stdout=PIPE,
-        stderr=PIPE,
-        env={INSTANCE: instance},
+    marks = {INSTANCE: instance, LAUNCH: secrets.token_hex(8)}
+    command = [str(python), "-I", "-c", _ASKING, *PACKAGES]
+    asking = await Supervised.start(
+        Orders(command, Path("/"), marks, Folders()), log_lines=MOST_LINES
     )
-    handle = Handle(process.pid)
     try:
         async with asyncio.timeout(PATIENCE_S):
-            told, complaint = await asyncio.gather(_kept(process.stdout), _kept(process.stderr))
+            await asking.ended()
     except TimeoutError:
         return Interpreter(fault=f"it did not end within {PATIENCE_S:g} s")
     finally:
-        handle.send(signal.SIGKILL)
-        handle.close()
-        await process.wait()
-    return _read(told, complaint)
+        await asking.stop(0)
+    return _read(asking.output.lines(), python)
 
 
-async def _kept(stream: asyncio.StreamReader | None) -> bytes:
-    """All of it is read, and the beginning kept."""
-    kept = bytearray()
-    while stream and (chunk := await stream.read(MOST_BYTES)):
-        kept += chunk[: MOST_BYTES - len(kept)]
-    return bytes(kept)
+def _read(lines: Sequence[str], python: Path) -> Interpreter:
+    told = dict(filter(None, map(_pair, lines)))
+    if "" in told:
+        return Interpreter(told.pop(""), told)
+    last = lines[-1].strip() if lines else ""
+    return Interpreter(fault=last.removeprefix(f"{python}: ")[:200] or "it is not Python 3")
 
 
-def _read(told: bytes, complaint: bytes) -> Interpreter:
+def _pair(line: str) -> tuple[str, str] | None:
+    """A name and its version; None for a line that says something else."""
     try:
-        version, packages = json.loads(told)
-        return Interpreter(str(version), {str(name): str(of) for name, of in packages.items()})
-    except (ValueError, TypeError, AttributeError):
-        lines = complaint.decode(errors="replace").strip().splitlines() or ["it is not Python 3"]
-        return Interpreter(fault=lines[-1][:200])
+        name, version = json.loads(line)
+    except (ValueError, TypeError):
+        return None
+    return str(name), str(version)
 
 
 async def told_by(python: Path, instance: str) -> Environment:

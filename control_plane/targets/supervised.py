@@ -61,7 +61,7 @@ class Supervised:
         try:
             process = await asyncio.create_subprocess_exec(
                 *[sys.executable, "-I", "-S", str(GUARD), cores],
-                *[str(folders.scratch), str(folders.inside or "")],
+                *[str(folders.scratch or ""), str(folders.inside or "")],
                 *orders.command,
                 stdin=PIPE,
                 stdout=PIPE,

@@ -1,14 +1,45 @@
 """A control plane that is killed: nothing is left running, nothing finished is lost."""
 
 import random
+import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import requests
 
-from tests.dashboard import dashboard, gone_within_a_second, items_spec, long_spec
+from tests import own
+from tests.dashboard import (
+    Dashboard,
+    dashboard,
+    gone_within_a_second,
+    items_spec,
+    long_spec,
+    marked,
+    until,
+)
+from tests.pages.form_page import form_of_page, send
 
 CYCLES = 20
+HANGING = """#!/bin/sh
+setsid sh -c 'trap "" TERM; sleep 300' &
+sh -c 'touch asked; sleep 300'
+"""
+"""For an interpreter: it leaves a daemon, and is itself no more than the parent of what hangs."""
+SILENT = """
+import asyncio
+from pathlib import Path
+
+
+async def app(scope, receive, send):
+    if scope["path"] == "/openapi.json":
+        Path("asked").touch()
+        await asyncio.sleep(300)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+"""
 
 
 @pytest.mark.parametrize("state", ["queued", "starting", "warming", "running"])
@@ -27,6 +58,42 @@ def test_kill_the_control_plane_in_each_state(clean_after: Path, state: str) -> 
         assert run["state"] == "interrupted"
         assert run["reason"]
         assert again.run(finished) == before
+
+
+def check(looplab: Dashboard, name: str) -> None:
+    looplab.post(f"/targets/applications/{name}/checkup")
+
+
+def read(looplab: Dashboard, name: str) -> None:
+    form = form_of_page(looplab.get(f"/runs/new?application={name}").text, "/runs")
+    send(looplab, "/runs/new/offer", form)
+
+
+@pytest.mark.parametrize(("ask", "name"), [(check, "hangs"), (read, "hangs"), (read, "silent")])
+def test_kill_the_control_plane_while_it_asks_an_application(
+    clean_after: Path, ask: Callable[[Dashboard, str], None], name: str
+) -> None:
+    """While its interpreter tells what it has, and while it makes its OpenAPI document."""
+    hanging = clean_after / "python"
+    hanging.write_text(HANGING.replace("touch ", f"touch {clean_after}/"))
+    hanging.chmod(0o700)
+    (clean_after / "silent.py").write_text(SILENT)
+    (clean_after / "looplab.toml").write_text(
+        own.entry("hangs", python="python") + "[applications.silent]\napp = 'silent:app'\n"
+    )
+    with dashboard(clean_after) as looplab:
+        asking = threading.Thread(target=unheard, args=(ask, looplab, name))
+        asking.start()
+        until((clean_after / "asked").exists, "it is asked")
+        assert len(marked(looplab.instance)) >= 2
+        looplab.kill()
+        gone_within_a_second(looplab.instance)
+        asking.join()
+
+
+def unheard(ask: Callable[[Dashboard, str], None], looplab: Dashboard, name: str) -> None:
+    with suppress(requests.ConnectionError):
+        ask(looplab, name)
 
 
 @pytest.mark.slow

@@ -7,28 +7,38 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.targets.interpreter import MOST_BYTES, Interpreter, asked
+from control_plane.targets import interpreter
+from control_plane.targets.interpreter import Interpreter, asked
+from control_plane.targets.output import READ_BYTES
 from control_plane.targets.variables import INSTANCE
-from tests.targets.place import until
+from tests.targets.place import Site, until
 
 
-async def test_one_that_hangs_does_not_outlive_the_question(tmp_path: Path) -> None:
-    silent, written = tmp_path / "python", tmp_path / "pid"
-    silent.write_text(
-        f"#!/bin/sh\necho $$ > {written}.new\nmv {written}.new {written}\nexec sleep 60\n"
-    )
-    silent.chmod(0o700)
-    asking = asyncio.create_task(asked(silent, "test"))
-    await asyncio.to_thread(until, written.exists, lambda: "it runs", 5)
-    asking.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await asking
-    assert not Path(f"/proc/{written.read_text().strip()}").exists()
+@pytest.mark.parametrize("way", ["cancelled", "patience is over"])
+async def test_one_that_hangs_does_not_outlive_the_question(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Nor does what it started; a wrapper is no more than the parent of what hangs."""
+    hanging = tmp_path / "python"
+    hanging.write_text("#!/bin/sh\nsetsid sleep 60 &\nsleep 60\n")
+    hanging.chmod(0o700)
+    if way == "patience is over":
+        monkeypatch.setattr(interpreter, "PATIENCE_S", 0.2)
+        assert (await asked(hanging, site.instance)).fault == "it did not end within 0.2 s"
+    else:
+        asking = asyncio.create_task(asked(hanging, site.instance))
+        await asyncio.to_thread(until, lambda: len(site.marked()) >= 4, lambda: "it runs", 5)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    assert site.left_behind() == []
 
 
 async def test_one_that_never_stops_talking_fills_no_memory(tmp_path: Path) -> None:
     told = tmp_path / "python"
-    told.write_text(f"#!/bin/sh\nhead -c {100 * MOST_BYTES} /dev/zero; env | grep {INSTANCE} >&2")
+    told.write_text(
+        f"#!/bin/sh\nhead -c {100 * READ_BYTES} /dev/zero; echo; env | grep {INSTANCE} >&2"
+    )
     told.chmod(0o700)
     assert await asked(told, "test") == Interpreter(fault=f"{INSTANCE}=test")
 
