@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 
-from control_plane.analysis.causes.words import clause
+from control_plane.analysis.causes.words import clause as cause_clause
 from control_plane.analysis.comparison import PRIMARY, Comparison, Row, invalid, stream_of
+from control_plane.analysis.differences import STREAM_NAME
 from control_plane.analysis.gates import GATES
 from control_plane.analysis.labels import RunLabel
+from control_plane.analysis.ratio_prose import briefly, clause, contenders, requests_of
 from control_plane.analysis.run_prose import headline
-from control_plane.analysis.sentence import Sentence, listed, number, sentence, times_word
+from control_plane.analysis.sentence import Sentence, listed, number, sentence, together
+from control_plane.analysis.stream_prose import disagreement, other_requests
 from control_plane.analysis.support import GREYED
 from control_plane.domain.loads import Closed
 from control_plane.domain.run import Run
@@ -20,12 +23,12 @@ MOST_NAMED = 5
 _WORDS = ("No", "One", "Two", "Three", "Four", "Five")
 
 
-def title(comparison: Comparison) -> Sentence:
-    """The h1. While a run is under way it starts with `So far:`."""
+def title(comparison: Comparison, stream: str | None = None) -> Sentence:
+    """The h1, of that stream where it has a ratio. While a run is under way: `So far:`."""
     if len(comparison.runs) == 1:
         return headline(comparison.runs[0])
     waiting = [run for run in comparison.runs if not run.state.terminal]
-    row = primary_row(comparison)
+    row = primary_row(comparison, stream)
     said = _verdictless(comparison, row) if row else _why_nothing(comparison)
     if not waiting:
         return said
@@ -35,19 +38,23 @@ def title(comparison: Comparison) -> Sentence:
     return sentence(so_far, f"{ended} ended, {len(waiting)} to come.")
 
 
-def primary_row(comparison: Comparison) -> Row | None:
-    """Throughput of the first stream for which a contender has a ratio."""
-    rows = (comparison.row(stream, PRIMARY) for stream in comparison.streams)
-    return next((row for row in rows if _contenders(comparison, row)), None)
+def primary_row(comparison: Comparison, stream: str | None = None) -> Row | None:
+    """Throughput of that stream, else of the first for which a contender has a ratio."""
+    asked = (stream,) if stream else ()
+    rows = (comparison.row(name, PRIMARY) for name in (*asked, *comparison.streams))
+    return next((row for row in rows if contenders(comparison, row)), None)
 
 
-def catch(comparison: Comparison) -> Sentence:
-    """The second sentence: who takes no part, who is suspect, and what throughput hides."""
-    found = [*list(_set_aside(comparison))[:2], *_suspects(comparison), *_limited(comparison)]
-    row = primary_row(comparison)
+def catch(comparison: Comparison, stream: str | None = None) -> Sentence:
+    """The second sentence: which streams disagree, who takes no part, who is suspect, and what
+    throughput hides. `stream` as for the title.
+    """
+    row = primary_row(comparison, stream)
+    found = [other_requests(comparison), disagreement(comparison, row) if row else ()]
+    found += [*list(_set_aside(comparison))[:2], *_suspects(comparison), *_limited(comparison)]
     if row:
-        found += filter(None, (_held_back(comparison, row), _quickest_alone(comparison, row)))
-    spaced = [sentence(" ", one) if index else one for index, one in enumerate(found)]
+        found += [_held_back(comparison, row), _quickest_alone(comparison, row)]
+    spaced = [sentence(" ", one) if index else one for index, one in enumerate(filter(None, found))]
     return sentence(*spaced)
 
 
@@ -58,10 +65,11 @@ def shared_cause(comparison: Comparison) -> str | None:
     """
     if len(comparison.runs) < 2:
         return None
-    labels = [one.label.lower() for one in comparison.differences]
+    labels = [one.label.lower() for one in comparison.differences if one.field != STREAM_NAME]
     labels += [one.label.lower() for one in comparison.environment if one.field == "core_policy"]
     if not labels:
-        return "No field differs: the same spec was measured again."
+        which = "Only the name of the stream" if comparison.lone else "No field"
+        return f"{which} differs: the same spec was measured again."
     if len(labels) == 1:
         return None
     if len(labels) > MOST_NAMED:
@@ -78,45 +86,12 @@ def no_verdict(comparison: Comparison) -> str:
     return "Single runs without an interval give no verdict."
 
 
-def _contenders(comparison: Comparison, row: Row) -> list[tuple[RunLabel, float]]:
-    """Runs with a ratio to the baseline that may stand in the sentence, the largest ratio first."""
-    found = [
-        (comparison.label(run.id), ratio)
-        for run in comparison.runs
-        if run.id != comparison.baseline
-        and (ratio := row.ratios[run.id]) is not None
-        and not invalid(run)
-    ]
-    if invalid(comparison.run(comparison.baseline)):
-        return []
-    return sorted(found, key=lambda one: -one[1])
-
-
 def _verdictless(comparison: Comparison, row: Row) -> Sentence:
-    contenders = _contenders(comparison, row)
-    first, *others = contenders
+    first, *others = contenders(comparison, row)
     base = comparison.label(comparison.baseline)
-    named = f"{row.stream} requests" if len(comparison.streams) > 1 else "requests"
-    requests = f"{named} per second"
-    second = sentence("; ", _briefly(*others[-1], base)) if others else ()
-    return sentence(_clause(*first, requests, base), second, ". ", no_verdict(comparison))
-
-
-def _clause(contender: RunLabel, ratio: float, requests: str, base: RunLabel) -> Sentence:
-    if 0.995 <= ratio < 1.005:
-        return sentence(contender, f" served as many {requests} as ", base, " here")
-    if ratio < 0.5:
-        fewer = times_word(1 / ratio)
-        return sentence(contender, " served ", fewer, f" fewer {requests} than ", base, " here")
-    return sentence(contender, " served ", times_word(ratio), f" the {requests} of ", base, " here")
-
-
-def _briefly(contender: RunLabel, ratio: float, base: RunLabel) -> Sentence:
-    if 0.995 <= ratio < 1.005:
-        return sentence(contender, " as many as ", base)
-    if ratio < 0.5:
-        return sentence(contender, " ", times_word(1 / ratio), " fewer")
-    return sentence(contender, " ", times_word(ratio))
+    requests = f"{requests_of(comparison, row.stream)} per second"
+    second = sentence("; ", briefly(*others[-1], base)) if others else ()
+    return sentence(clause(*first, requests, base), second, ". ", no_verdict(comparison))
 
 
 def _why_nothing(comparison: Comparison) -> Sentence:
@@ -175,7 +150,7 @@ def _suspects(comparison: Comparison) -> Iterator[Sentence]:
         if len(cases) == 1:
             yield sentence(*labels, f" is suspect: {cases[0][1]}")
         else:
-            yield sentence(_together(labels), f" are suspect: {GATES[gate].fired}.")
+            yield sentence(together(labels), f" are suspect: {GATES[gate].fired}.")
 
 
 def _limited(comparison: Comparison) -> Iterator[Sentence]:
@@ -190,33 +165,24 @@ def _limited(comparison: Comparison) -> Iterator[Sentence]:
     if labels:
         yield sentence(
             "In ",
-            _together(labels),
+            together(labels),
             " the client was at its limit: this compares clients, not targets.",
         )
 
 
-def _together(labels: list[RunLabel]) -> Sentence:
-    """`A`, `A and B`, `A, B and C`."""
-    *first, last = labels
-    if not first:
-        return sentence(last)
-    parts = [part for label in first for part in (", ", label)]
-    return sentence(*parts[1:], " and ", last)
-
-
 def _held_back(comparison: Comparison, row: Row) -> Sentence:
     """The first cause of the run that serves least, unless the one that serves most shares it."""
-    able = [one.id for one, _ in _contenders(comparison, row)] + [comparison.baseline]
+    able = [one.id for one, _ in contenders(comparison, row)] + [comparison.baseline]
     by_rate = sorted(able, key=lambda run_id: row.values[run_id] or 0.0)
     slow, quick = comparison.run(by_rate[0]), comparison.run(by_rate[-1])
     shared = {one.cause for one in quick.causes if one.found}
     own = [one for one in slow.causes if one.found and one.cause not in shared]
-    return sentence("In ", comparison.label(slow.id), f" {clause(own[0])}.") if own else ()
+    return sentence("In ", comparison.label(slow.id), f" {cause_clause(own[0])}.") if own else ()
 
 
 def _quickest_alone(comparison: Comparison, row: Row) -> Sentence:
     """Said when the run that serves most lets the single request wait longer than another."""
-    able = [one.id for one, _ in _contenders(comparison, row)] + [comparison.baseline]
+    able = [one.id for one, _ in contenders(comparison, row)] + [comparison.baseline]
     waits = {run_id: _median_s(comparison.run(run_id), row.stream) for run_id in able}
     most = max(able, key=lambda run_id: row.values[run_id] or 0.0)
     known = {run_id: value for run_id in able if (value := waits[run_id]) is not None}
@@ -228,7 +194,7 @@ def _quickest_alone(comparison: Comparison, row: Row) -> Sentence:
     busy = _concurrency(comparison.run(most), row.stream)
     crowd = f", which keeps {busy} requests in flight" if busy > 1 else ""
     return sentence(
-        "A single request took least in ",
+        f"A single {requests_of(comparison, row.stream).removesuffix('s')} took least in ",
         comparison.label(quick),
         ": p50 ",
         number(seconds(known[quick])),

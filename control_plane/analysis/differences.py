@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from control_plane.analysis.aligned import lone_names
 from control_plane.analysis.fields import label_of, text_of
 from control_plane.domain.reading import write_spec
 from control_plane.domain.result import Environment
@@ -12,6 +13,9 @@ from control_plane.domain.spec import Spec
 
 NAMES_ONLY = ("title", "tags")
 """Fields that name a run and change nothing in it."""
+
+STREAM_NAME = "workload.streams.0.name"
+"""The field of the only stream's name: it changes nothing in a run either."""
 
 PASSING = frozenset({"load_before", "load_average", "stopped_before"})
 """Facts of the moment: no part of what the environment is."""
@@ -34,10 +38,15 @@ class Difference:
 
 
 def spec_differences(runs: Sequence[Run]) -> tuple[tuple[Difference, ...], int]:
-    """The fields that differ, and how many others are the same. Streams are matched by name."""
-    names = _stream_names([run.spec for run in runs])
+    """The fields that differ, and how many others are the same. Streams are matched by name.
+
+    Where each run has one stream, its name is a field too, and the first.
+    """
+    lone = bool(lone_names(runs))
+    names = () if lone else _stream_names([run.spec for run in runs])
     flat = {run.id: _flat_spec(run.spec, names) for run in runs}
-    return _differing(flat, names)
+    found, same = _differing(flat, names)
+    return tuple(sorted(found, key=lambda one: one.field != STREAM_NAME)), same
 
 
 def environment_differences(runs: Sequence[Run]) -> tuple[Difference, ...]:
@@ -82,12 +91,17 @@ def _stream_names(specs: Sequence[Spec]) -> tuple[str, ...]:
 
 
 def _flat_spec(spec: Spec, names: Sequence[str]) -> dict[str, Any]:
-    """Leaves by dotted path; a stream stands at the place of its name among `names`."""
+    """Leaves by dotted path; a stream stands at the place of its name among `names`, the only
+    one of a run with its name in it.
+    """
     document = write_spec(spec)
     for name in NAMES_ONLY:
         del document[name]
     streams = document.pop("workload")["streams"]
-    placed = {str(names.index(stream.pop("name"))): _stepless(stream) for stream in streams}
+    placed = {
+        str(names.index(stream.pop("name"))) if names else "0": _stepless(stream)
+        for stream in streams
+    }
     return dict(_leaves({**document, "workload": {"streams": placed}}))
 
 

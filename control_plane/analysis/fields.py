@@ -27,6 +27,7 @@ LABELS = {
     "client.loop": "Client event loop",
     "processes": "Client processes",
     "max_body_bytes": "Largest answer",
+    "name": "Stream",
     "method": "Method",
     "path": "Path",
     "expect": "Expected statuses",

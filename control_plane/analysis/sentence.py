@@ -1,6 +1,6 @@
 """Sentences in parts, so that a template can mark runs and numbers in them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,6 +33,15 @@ def sentence(*parts: str | Part | RunLabel | Iterable[str | Part | RunLabel]) ->
         else:
             found.extend(sentence(*one))
     return tuple(found)
+
+
+def together(labels: Sequence[RunLabel]) -> Sentence:
+    """`A`, `A and B`, `A, B and C`."""
+    *first, last = labels
+    if not first:
+        return sentence(last)
+    parts = [part for label in first for part in (", ", label)]
+    return sentence(*parts[1:], " and ", last)
 
 
 def number(text: str) -> Part:

@@ -45,7 +45,7 @@ class Compared(Protocol):
     @property
     def baseline(self) -> str: ...
     @property
-    def runs(self) -> Sequence[Run]: ...
+    def given(self) -> Sequence[Run]: ...
     @property
     def differences(self) -> Sequence[ComparedField]: ...
     @property
@@ -84,7 +84,7 @@ def run_document(run: Run, progress: Progress | None) -> Document:
 
 def comparison_document(comparison: Compared) -> Document:
     """The answer of `/api/compare`; its runs come without trials and logs."""
-    runs = [run_document(run, None) for run in comparison.runs]
+    runs = [run_document(run, None) for run in comparison.given]
     for run in runs:
         del run["trials"], run["log"]
     return {

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from control_plane.analysis.comparison import Comparison, compare, value_of
+from control_plane.analysis.differences import STREAM_NAME
 from control_plane.domain.metrics import METRICS
 from control_plane.domain.result import Reason, Validity
 from control_plane.domain.states import State
@@ -114,6 +115,36 @@ def test_streams_are_matched_by_name():
     assert dict(found.row("large", "throughput_per_s").ratios) == {"a": 1.0, "b": 2.0}
     assert dict(found.row("small", "throughput_per_s").values) == {"a": 10.0, "b": None}
     assert compare([two, one], "b").streams == ("large", "small")
+
+
+def test_the_only_stream_of_each_run_is_set_against_the_others():
+    runs = [
+        run(
+            name[0],
+            spec=spec(names=(name,)),
+            streams=(summary(name=name, throughput_per_s=rate),),
+        )
+        for name, rate in (("reads", 10.0), ("writes", 20.0))
+    ]
+    for baseline, name, ratios_then in (
+        ("r", "reads", {"r": 1.0, "w": 2.0}),
+        ("w", "writes", {"r": 0.5, "w": 1.0}),
+    ):
+        found = compare(runs, baseline)
+        assert (found.streams, found.lone) == ((name,), ("reads", "writes"))
+        assert dict(found.row(name, "throughput_per_s").ratios) == ratios_then
+        assert found.given == tuple(runs)
+        (named,) = [(one.field, dict(one.texts)) for one in found.differences]
+        assert named == (STREAM_NAME, {"r": "reads", "w": "writes"})
+
+
+def test_of_several_streams_only_those_of_one_name_are():
+    runs = [
+        run("a", spec=spec(names=("small", "large"))),
+        run("b", spec=spec(names=("other",))),
+    ]
+    found = compare(runs, "a")
+    assert (found.lone, found.streams) == ((), ("small", "large", "other"))
 
 
 def test_shares_of_errors_have_values_and_no_ratio():

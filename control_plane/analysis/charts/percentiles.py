@@ -1,6 +1,7 @@
 """The percentile chart: response time against the share of requests that took longer."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -45,8 +46,14 @@ EMPTY = "A curve needs 100 samples: then 10 lie beyond p90. What is known stands
 DOTTED = "dotted: under 100 samples beyond"
 
 
-def percentile_chart(curves: Sequence[Curve]) -> Figure:
-    """A line for each curve, dotted where 10 to 99 samples lie beyond, then nothing."""
+Kind = Literal["run", "stream"]
+
+
+def percentile_chart(curves: Sequence[Curve], kind: Kind = "run") -> Figure:
+    """A line for each curve, dotted where 10 to 99 samples lie beyond, then nothing.
+
+    The curves are runs, or the streams of one run.
+    """
     drawn = [(curve, _points(curve)) for curve in curves]
     drawn = [(curve, points) for curve, points in drawn if len(points[0])]
     end = max((float(points[0][-1]) for _, points in drawn), default=FIRST)
@@ -54,7 +61,7 @@ def percentile_chart(curves: Sequence[Curve]) -> Figure:
     data = [trace for curve, points in drawn for trace in _traces(curve, *points)]
     note = [_dotted_note()] if any(_fades(curve) for curve, _ in drawn) else []
     believed = [curve for curve in curves if curve.believed]
-    title, rest = _title_of(believed) if believed or not curves else DOUBTED
+    title, rest = _title_of(believed, kind) if believed or not curves else DOUBTED
     return Figure(
         name="percentiles",
         title=title,
@@ -176,18 +183,18 @@ def _dotted_note() -> Plot:
     )
 
 
-def _title_of(curves: Sequence[Curve]) -> tuple[str, str]:
+def _title_of(curves: Sequence[Curve], kind: Kind) -> tuple[str, str]:
     """Of the response times; where one stream has two clocks, of what lies between them."""
     response = [curve for curve in curves if curve.clock == "response"]
     service = [curve for curve in curves if curve.clock == "service"]
     if len(response) != 1 or not service or not (ticks := _common_ticks(curves)):
-        return _title(response)
+        return _title(response, kind)
     last = ticks[-1]
     added_s = response[0].ticks[last] - service[0].ticks[last]
     return f"Waiting to be sent adds {seconds(max(added_s, 0))} at {last}", ""
 
 
-def _title(curves: Sequence[Curve]) -> tuple[str, str]:
+def _title(curves: Sequence[Curve], kind: Kind) -> tuple[str, str]:
     """What is seen, and up to where."""
     ticks = _common_ticks(curves)
     if not ticks:
@@ -203,8 +210,9 @@ def _title(curves: Sequence[Curve]) -> tuple[str, str]:
         return f"{leaders[last]} lies lowest here", f"up to {last}"
     first = leaders["p50"]
     if first and leaders[last] and first != leaders[last]:
-        return f"{first} lies lowest at p50, {leaders[last]} at {last}", "in these runs"
-    return "No run lies clearly lowest", f"up to {last}"
+        where = "in these runs" if kind == "run" else "in this run"
+        return f"{first} lies lowest at p50, {leaders[last]} at {last}", where
+    return f"No {kind} lies clearly lowest", f"up to {last}"
 
 
 def _common_ticks(curves: Sequence[Curve]) -> list[str]:

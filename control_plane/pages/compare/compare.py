@@ -33,7 +33,7 @@ ChosenDep = Annotated[Chosen, Depends(read_chosen)]
 @router.get("/compare")
 def compare(request: Request, chosen: ChosenDep, store: StoreDep, desk: DeskDep) -> HTMLResponse:
     shown = compared(store, desk, chosen)
-    runs = shown.comparison.runs
+    runs = shown.comparison.given
     others = _others(store, chosen, runs)
     configuration = shared_configuration(shown.comparison)
     return page(request, ComparePage(shown, shared_workload(runs), configuration, others))

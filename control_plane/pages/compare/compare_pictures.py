@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from control_plane.analysis.aligned import named_detail
 from control_plane.analysis.charts.curve import curves_of_runs
 from control_plane.analysis.charts.distribution import distribution_chart
 from control_plane.analysis.charts.figure import Figure
@@ -46,6 +47,9 @@ def pictures(details: Sequence[RunDetail], comparison: Comparison, stream: str) 
     """None while no run has a result in that stream."""
     if stream not in stream_names(comparison):
         return None
+    if comparison.lone:
+        pairs = zip(details, comparison.runs, strict=True)
+        details = [named_detail(detail, run) for detail, run in pairs]
     curves = curves_of_runs(details, comparison.labels, stream)
     shift = shift_chart(curves, comparison.baseline)
     ratios = ratio_view(comparison, stream)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from control_plane.analysis.aligned import named_live
 from control_plane.analysis.compare_prose import catch, shared_cause, title
 from control_plane.analysis.comparison import Comparison, compare
 from control_plane.analysis.sentence import Sentence
@@ -94,14 +95,16 @@ def compare_fragment(
     """
     comparison = compare([detail.run for detail in details], chosen.baseline, anyway=chosen.anyway)
     stream = drawn_stream(comparison, chosen.stream)
+    if comparison.lone:
+        live = {run_id: named_live(one, stream) for run_id, one in live.items()}
     columns = strip(comparison, chosen, stream, progress, live)
     known = next((run for run in comparison.runs if run.environment is not None), None)
     return CompareFragment(
         chosen=chosen,
         comparison=comparison,
         waiting=any(not run.state.terminal for run in comparison.runs),
-        title=title(comparison),
-        catch=catch(comparison),
+        title=title(comparison, stream),
+        catch=catch(comparison, stream),
         badges=_badges(columns.columns),
         facts=_facts(comparison.runs),
         stream=stream,
@@ -113,7 +116,7 @@ def compare_fragment(
         environment=environment_facts(known) if known else (),
         environment_line=environment_line(known) if known else "",
         one_environment=_one_environment(comparison),
-        specs=tuple(spec_text(run) for run in comparison.runs),
+        specs=tuple(spec_text(run) for run in comparison.given),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from control_plane.analysis.comparison import Comparison, Row
 from control_plane.analysis.labels import RunLabel
+from control_plane.analysis.ratio_prose import MARGIN
 from control_plane.domain.metrics import METRIC
 from control_plane.domain.run import Run
 from control_plane.domain.units import SPACE, ratio
@@ -24,7 +25,6 @@ SHOWN = (
 STEPS = (1.03, 1.1, 1.3, 2.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 10_000.0, 100_000.0)
 ROOM = 1.15
 NARROWEST = math.log(1.1)
-MARGIN = math.log(1.03)
 APART = 11.0
 """Per cent between ticks: the width of their text."""
 

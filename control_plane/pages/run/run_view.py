@@ -124,7 +124,7 @@ def curve_figures(detail: RunDetail) -> tuple[Figure, ...]:
     curves = curves_of_streams(detail)
     if not curves:
         return ()
-    return percentile_chart(with_service(curves, detail)), distribution_chart(curves)
+    return percentile_chart(with_service(curves, detail), "stream"), distribution_chart(curves)
 
 
 def run_figures(detail: RunDetail, trial: int | None) -> tuple[Figure, ...]:

@@ -88,8 +88,15 @@ def test_lines_that_cross_have_two_leaders():
     jumpy = measured("a", *[1.0] * 19_000, *[90.0] * 1_000)
     steady = measured("b", *spread(3.0, 20_000))
     labels = label_runs([jumpy.run, steady.run])
-    figure = percentile_chart(curves_of_runs([jumpy, steady], labels, "items"))
-    assert figure.title == "A lies lowest at p50, B at p99"
+    crossing = curves_of_runs([jumpy, steady], labels, "items")
+    figure = percentile_chart(crossing)
+    assert (figure.title, figure.note) == ("A lies lowest at p50, B at p99", "in these runs")
+    assert percentile_chart(crossing, "stream").note == "in this run"
+
+
+def test_streams_of_a_run_are_no_runs():
+    figure = percentile_chart(curves(1.0, 1.0), "stream")
+    assert (figure.title, figure.note) == ("No stream lies clearly lowest", "up to p99")
 
 
 def test_one_run_is_set_against_its_own_median():

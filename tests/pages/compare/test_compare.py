@@ -2,6 +2,7 @@
 
 import csv
 import io
+from html import unescape
 
 import pytest
 
@@ -56,6 +57,23 @@ def test_a_run_can_be_taken_away_and_another_added(stored: Stored) -> None:
     page = stored.compare(first, second)
     assert f'href="/compare?runs={second}"' in page
     assert f"/compare?runs={first},{second},{third}" in page
+
+
+def test_runs_of_one_stream_each_are_compared_whatever_it_is_called(stored: Stored) -> None:
+    pair = (stored.runs.classic[0], stored.runs.exhausted)
+    page = stored.compare(*pair)
+    said = words(page)
+    assert "times fewer requests per second than A" in said
+    assert "Different requests are compared: items in A" in said
+    assert "Stream A items B movies" in said
+    assert '<p class="choices streams">' not in page
+    drawn = figures(page)
+    assert list(drawn)[-3:] == ["timeline-a", "timeline-b", "distribution"]
+    assert len(drawn["distribution"]["data"]) == 2
+    assert '"name": "movies"' in unescape(page)
+    beside = stored.looplab.get(f"/api/compare?runs={','.join(pair)}").json()
+    own = [one["spec"]["workload"]["streams"][0]["name"] for one in beside["runs"]]
+    assert own == ["items", "movies"]
 
 
 def test_an_invalid_run_takes_no_part(stored: Stored) -> None:

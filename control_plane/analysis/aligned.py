@@ -1,0 +1,56 @@
+"""The only stream of each run under one name, so that runs can be set against each other."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from control_plane.domain.result import Summary
+from control_plane.domain.run import Live, Run, RunDetail
+
+
+def lone_names(runs: Sequence[Run]) -> tuple[str, ...]:
+    """What the only stream of each run is called, in the order of the runs, where names differ.
+
+    Empty where a run has several streams, or where all have one name.
+    """
+    names = [stream.name for run in runs for stream in run.spec.workload.streams]
+    alone = all(len(run.spec.workload.streams) == 1 for run in runs)
+    return tuple(names) if alone and len(set(names)) > 1 else ()
+
+
+def named(run: Run, name: str) -> Run:
+    """A run of one stream, which is called `name`."""
+    (stream,) = run.spec.workload.streams
+    workload = replace(run.spec.workload, streams=(replace(stream, name=name),))
+    trials = (replace(one, streams=_named(one.streams, name)) for one in run.trials)
+    return replace(
+        run,
+        spec=replace(run.spec, workload=workload),
+        streams=_named(run.streams, name),
+        trials=tuple(trials),
+    )
+
+
+def named_detail(detail: RunDetail, run: Run) -> RunDetail:
+    """What is drawn of a run of one stream, under the name that `run` gives it."""
+    name = run.spec.workload.streams[0].name
+    return replace(
+        detail,
+        run=run,
+        streams=_moved(detail.streams, name),
+        timelines=_moved(detail.timelines, name),
+        slices=_moved(detail.slices, name),
+    )
+
+
+def named_live(live: Live, name: str) -> Live:
+    return replace(live, streams=tuple(replace(one, name=name) for one in live.streams))
+
+
+def _moved(by_stream: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """What there is of the only stream."""
+    return dict(zip((name,), by_stream.values(), strict=False))
+
+
+def _named(streams: Sequence[Summary], name: str) -> tuple[Summary, ...]:
+    return tuple(replace(one, name=name) for one in streams)

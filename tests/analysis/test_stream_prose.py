@@ -1,0 +1,113 @@
+"""What the streams of a comparison add to its sentence."""
+
+from dataclasses import replace
+
+import pytest
+
+from control_plane.analysis.compare_prose import catch, shared_cause, title
+from control_plane.analysis.comparison import Comparison, compare
+from control_plane.analysis.sentence import Sentence, plain
+from control_plane.domain.loads import AnyLoad, Closed, Open
+from control_plane.domain.run import Run
+from control_plane.domain.spec import RequestClass, Workload
+from tests.analysis.samples import run, spec, summary, with_spaces
+
+
+def said(words: Sentence) -> str:
+    return with_spaces(plain(words))
+
+
+def against_first(*runs: Run) -> Comparison:
+    return compare(runs, runs[0].id)
+
+
+def of_streams(letter: str, load: AnyLoad | None = None, /, **rates: float) -> Run:
+    """A run whose streams have these rates."""
+    streams = tuple(summary(name=name, throughput_per_s=rate) for name, rate in rates.items())
+    return run(
+        letter * 10,
+        title=letter,
+        spec=spec(names=tuple(rates), load=load or Closed()),
+        streams=streams,
+    )
+
+
+def test_several_streams_are_named():
+    found = against_first(
+        of_streams("a", small=1_000, large=10), of_streams("b", small=2_000, large=30)
+    )
+    assert said(title(found)).startswith("B b served 2.0 times the small requests per second of")
+    assert said(title(found, "large")).startswith("B b served 3.0 times the large requests")
+    assert said(catch(found)) == ""
+
+
+@pytest.mark.parametrize(
+    ("rates", "load", "stream", "words"),
+    [
+        (
+            {"small": 2_000, "large": 4},
+            None,
+            None,
+            "B b served 2.5 times fewer large requests per second than A a here.",
+        ),
+        (
+            {"small": 2_000, "large": 4},
+            None,
+            "large",
+            "B b served 2.0 times the small requests per second of A a here.",
+        ),
+        (
+            {"small": 2_000, "large": 10},
+            None,
+            None,
+            "B b served as many large requests per second as A a here.",
+        ),
+        ({"small": 2_000, "large": 10}, Open("open", 10.0), None, ""),
+        ({"small": 1_010, "large": 9.9}, None, None, ""),
+        ({"small": 2_000, "large": 10.5}, None, None, ""),
+    ],
+)
+def test_where_streams_disagree(rates, load, stream, words):
+    runs = (of_streams("a", load, small=1_000, large=10), of_streams("b", load, **rates))
+    expected = f"Streams disagree: {words}" if words else ""
+    assert said(catch(against_first(*runs), stream)) == expected
+
+
+def test_two_streams_that_disagree_are_named_and_the_others_counted():
+    rates = {"one": 10.0, "two": 10.0, "three": 10.0, "four": 10.0}
+    runs = of_streams("a", **rates), of_streams("b", **{**rates, "one": 20.0})
+    words = said(catch(against_first(*runs)))
+    assert words.count("served as many") == 2
+    assert words.endswith("; 1 more differs.")
+
+
+def test_the_only_streams_of_runs_are_compared_whatever_they_are_called():
+    found = against_first(of_streams("a", reads=1_000), of_streams("b", writes=500))
+    assert said(title(found)).startswith("B b served 0.50 times the requests per second of A a")
+    assert said(catch(found)) == ""
+    assert shared_cause(found) == (
+        "Only the name of the stream differs: the same spec was measured again."
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (("reads", "writes"), "Different requests are compared: reads in A a, writes in B b."),
+        (
+            ("reads", "writes", "writes"),
+            "Different requests are compared: reads in A a, writes in B b and C c.",
+        ),
+        (
+            ("reads", "writes", "one", "two"),
+            "Different requests are compared, as the names of their streams say.",
+        ),
+    ],
+)
+def test_different_requests_are_said_to_be(names, words):
+    runs = [of_streams(letter, **{name: 10.0}) for letter, name in zip("abcd", names, strict=False)]
+    asked = (RequestClass(path="/other"),)
+    (other,) = runs[1].spec.workload.streams
+    workload = Workload((replace(other, requests=asked),))
+    runs[1] = replace(runs[1], spec=replace(runs[1].spec, workload=workload))
+    assert said(catch(against_first(*runs))) == words
