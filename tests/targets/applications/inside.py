@@ -51,6 +51,8 @@ async def app(scope, receive, send):
     if path == "/thread":
         anyio.to_thread.current_default_thread_limiter().total_tokens = TOKENS
         await anyio.to_thread.run_sync(time.sleep, 0.5)
+    if path == "/wait":
+        await asyncio.sleep(60)
     await ANSWERS(scope, receive, send)
     if path == "/after":
         await asyncio.sleep(60)

@@ -4,11 +4,16 @@ from typing import Any
 
 from control_plane.targets.inside.looplab_probe.counting import counted
 from control_plane.targets.inside.looplab_probe.heart import HEART
+from control_plane.targets.inside.looplab_probe.layout import ANSWERED_CELL, BEGUN_CELL
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
     for message in scope["sent"]:
         await send(message)
+
+
+def requests() -> tuple[int, int]:
+    return HEART.header[BEGUN_CELL], HEART.header[ANSWERED_CELL]
 
 
 class Server:
@@ -23,12 +28,12 @@ class Server:
 
 
 async def test_what_is_sent_arrives_unchanged_and_is_counted_once() -> None:
-    begun, answered, server = HEART.begun, HEART.answered, Server()
+    (begun, answered), server = requests(), Server()
     body = {"type": "http.response.body", "body": b"x"}
     sent = [{"type": "http.response.start"}, {**body, "more_body": True}, body, body]
     await counted(app)({"type": "http", "sent": sent}, server.receive, server.send)
     assert all(one is other for one, other in zip(server.sent, sent, strict=True))
-    assert (HEART.begun - begun, HEART.answered - answered) == (1, 1)
+    assert requests() == (begun + 1, answered + 1)
 
 
 async def test_other_scopes_get_the_server_itself() -> None:
@@ -40,9 +45,9 @@ async def test_other_scopes_get_the_server_itself() -> None:
 
 
 async def test_a_request_without_an_answer_is_over_with_its_application() -> None:
-    before = HEART.begun - HEART.answered
+    begun, answered = requests()
     await counted(app)({"type": "http", "sent": []}, None, Server().send)
-    assert HEART.begun - HEART.answered == before
+    assert requests() == (begun + 1, answered + 1)
 
 
 def test_what_is_no_application_and_what_is_counted_stay() -> None:

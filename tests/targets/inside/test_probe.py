@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -84,6 +85,19 @@ async def test_collections_and_requests_are_counted(site: Site) -> None:
     (worker,) = gauges.workers
     assert worker.in_flight[-1] == 0
     assert sum(spent or 0 for spent in worker.gc_s) > 0.001
+
+
+@pytest.mark.parametrize("http", ["httptools", "h11"])
+async def test_a_request_whose_client_has_gone_is_over(site: Site, http: str) -> None:
+    def in_flight(number: int) -> Callable[[Gauges], bool]:
+        return lambda seen: seen.workers[0].in_flight[-1:] == (number,)
+
+    async with site.running("inside", Target(http=http)) as started:
+        ask(started.url, "/")
+        request = b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n"
+        with socket.create_connection((started.host, started.port)) as client:
+            await watched(started, lambda: client.sendall(request), in_flight(1))
+            await watched(started, client.close, in_flight(0))
 
 
 async def test_an_alarm_of_the_application_is_its_own(site: Site) -> None:

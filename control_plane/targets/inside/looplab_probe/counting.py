@@ -25,17 +25,26 @@ def counted(app: Application) -> Application:
     if not callable(app) or getattr(app, _MARK, False):
         return app
     heart, size = HEART, SIZE
+    waking, header, server = True, heart.header, heart.server
 
     def looplab_probe(scope: Any, receive: Receive, send: Send) -> Awaitable[None]:
-        if not heart.asked:
-            heart.start()
-        if size.wanted:
-            size.settle()
-        if scope["type"] == "http":
-            if not heart.armed:
-                heart.arm()
-            heart.begun = heart.header[BEGUN_CELL] = heart.begun + 1
-            return app(scope, receive, _Answer(send))
+        nonlocal waking, header, server
+        http = scope["type"] == "http"
+        if waking:
+            if not heart.asked:
+                heart.start()
+            if size.wanted:
+                size.settle()
+            if http and not heart.armed:
+                heart.arm(send)
+            waking = bool(size.wanted) or not heart.armed
+            header, server = heart.header, heart.server
+        if http:
+            header[BEGUN_CELL] += 1
+            if server is None:
+                return app(scope, receive, _Answer(send))
+            header[ANSWERED_CELL] = server.total_requests
+            return app(scope, receive, send)
         if scope["type"] == "lifespan":
             return app(scope, _until_shutdown(receive), send)
         return app(scope, receive, send)
@@ -53,15 +62,18 @@ class _Answer:
         self._send, self._open = send, True
 
     def __call__(self, message: Any) -> Awaitable[None]:
-        last = message.get("type") == "http.response.body" and not message.get("more_body")
-        if last and self._open:
+        if (
+            self._open
+            and message.get("type") == "http.response.body"
+            and not message.get("more_body")
+        ):
             self._open = False
-            HEART.answered = HEART.header[ANSWERED_CELL] = HEART.answered + 1
+            HEART.header[ANSWERED_CELL] += 1
         return self._send(message)
 
     def __del__(self) -> None:
         if self._open:
-            HEART.answered = HEART.header[ANSWERED_CELL] = HEART.answered + 1
+            HEART.header[ANSWERED_CELL] += 1
 
 
 def _until_shutdown(receive: Receive) -> Receive:
