@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
+from typing import Literal
 
 import pytest
 
@@ -88,7 +89,9 @@ async def test_collections_and_requests_are_counted(site: Site) -> None:
 
 
 @pytest.mark.parametrize("http", ["httptools", "h11"])
-async def test_a_request_whose_client_has_gone_is_over(site: Site, http: str) -> None:
+async def test_a_request_whose_client_has_gone_is_over(
+    site: Site, http: Literal["httptools", "h11"]
+) -> None:
     def in_flight(number: int) -> Callable[[Gauges], bool]:
         return lambda seen: seen.workers[0].in_flight[-1:] == (number,)
 

@@ -24,33 +24,36 @@ def counted(app: Application) -> Application:
     """An ASGI 3 application that behaves as `app` does, to be called by its server."""
     if not callable(app) or getattr(app, _MARK, False):
         return app
-    heart, size = HEART, SIZE
-    waking, header, server = True, heart.header, heart.server
+    awake, header, server = False, HEART.header, HEART.server
 
     def looplab_probe(scope: Any, receive: Receive, send: Send) -> Awaitable[None]:
-        nonlocal waking, header, server
+        nonlocal awake, header, server
         http = scope["type"] == "http"
-        if waking:
-            if not heart.asked:
-                heart.start()
-            if size.wanted:
-                size.settle()
-            if http and not heart.armed:
-                heart.arm(send)
-            waking = bool(size.wanted) or not heart.armed
-            header, server = heart.header, heart.server
-        if http:
-            header[BEGUN_CELL] += 1
-            if server is None:
-                return app(scope, receive, _Answer(send))
-            header[ANSWERED_CELL] = server.total_requests
-            return app(scope, receive, send)
-        if scope["type"] == "lifespan":
-            return app(scope, _until_shutdown(receive), send)
+        if not awake:
+            awake = _wake(send, http=http)
+            header, server = HEART.header, HEART.server
+        if not http:
+            watched = _until_shutdown(receive) if scope["type"] == "lifespan" else receive
+            return app(scope, watched, send)
+        header[BEGUN_CELL] += 1
+        if server is None:
+            return app(scope, receive, _Answer(send))
+        header[ANSWERED_CELL] = server.total_requests
         return app(scope, receive, send)
 
     setattr(looplab_probe, _MARK, True)
     return looplab_probe
+
+
+def _wake(send: Send, *, http: bool) -> bool:
+    """Whether nothing is left to be done at the next call."""
+    if not HEART.asked:
+        HEART.start()
+    if SIZE.wanted:
+        SIZE.settle()
+    if http and not HEART.armed:
+        HEART.arm(send)
+    return HEART.armed and not SIZE.wanted
 
 
 class _Answer:

@@ -31,7 +31,7 @@ _LATE_NS = int(FIRST_S * 1e9) // 2
 
 
 class Heart:
-    """One for each process. Requests are counted in `header`, unless `server` has a count itself."""
+    """One for each process. Requests are counted in `header`; answers by `server` if it does."""
 
     def __init__(self) -> None:
         self.header: MutableSequence[int] | memoryview = array("q", bytes(8 * HEADER_CELLS))
