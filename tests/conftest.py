@@ -11,6 +11,7 @@ ORDER = (
     "analysis",
     "experiments",
     "target_app",
+    "processes",
     "load",
     "store",
     "targets",
