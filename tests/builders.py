@@ -158,7 +158,7 @@ def gauges_of(shape: Shape, window_s: float) -> Gauges:
 def detail_of(spec: Spec, shape: Shape, run_id: str = "k7m2000000") -> RunDetail:
     """A finished run with all that its pages draw, as the store would hand it out."""
     trials = [trial_of(spec, shape, block) for block in range(spec.trials)]
-    merged = merged_streams(spec, trials)
+    merged = merged_streams(trials)
     summaries = tuple(one.summary for one in merged)
     parts = tuple(one.trial for one in trials)
     validity = judge(parts, summaries, spec)
@@ -195,11 +195,8 @@ def detail_of(spec: Spec, shape: Shape, run_id: str = "k7m2000000") -> RunDetail
     return RunDetail(run, streams, timelines, tuple(trial.gauges for trial in trials), slices)
 
 
-def merged_streams(spec: Spec, trials: Sequence[TrialResult]) -> list[StreamResult]:
-    return [
-        merge([trial.streams[at] for trial in trials], stream.name)
-        for at, stream in enumerate(spec.workload.streams)
-    ]
+def merged_streams(trials: Sequence[TrialResult]) -> list[StreamResult]:
+    return merge([trial.streams for trial in trials])
 
 
 def causes_of(
@@ -238,7 +235,7 @@ def finished(store: Store, spec: Spec, shape: Shape, environment: Environment = 
             store.move(run.id, state, after, **facts)
             state = after
         store.save_trial(run.id, trial)
-    merged = merged_streams(spec, trials)
+    merged = merged_streams(trials)
     parts = tuple(trial.trial for trial in trials)
     validity = judge(parts, tuple(one.summary for one in merged), spec)
     return store.finish(run.id, merged, validity, causes_of(spec, trials, merged, validity))

@@ -1,8 +1,8 @@
 """One stream that several load workers drove at the same time, as if one had done it. Pure."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
+from control_plane.analysis.summary import added
 from control_plane.domain import histogram
 from control_plane.domain.histogram import Histogram
 from control_plane.domain.record import Second, StreamRecord
@@ -22,8 +22,8 @@ def merge_records(parts: Sequence[StreamRecord]) -> StreamRecord:
         opened_ns=opened_ns,
         duration_ns=closed_ns - opened_ns,
         seconds=merge_seconds(second for part in parts for second in part.seconds),
-        errors=_summed(part.errors for part in parts),
-        statuses=_summed(part.statuses for part in parts),
+        errors=added(part.errors for part in parts),
+        statuses=added(part.statuses for part in parts),
         in_flight_ns=tuple(age for part in parts for age in part.in_flight_ns),
         intended=sum(part.intended for part in parts),
         sent=sum(part.sent for part in parts),
@@ -64,10 +64,3 @@ def _merged(index: int, seconds: Sequence[Second]) -> Second:
 def _merged_lag(lags: Sequence[Histogram | None]) -> Histogram | None:
     known = [lag for lag in lags if lag is not None]
     return histogram.merge(known) if known else None
-
-
-def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    for one in counts:
-        total.update(one)
-    return dict(total)

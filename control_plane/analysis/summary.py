@@ -20,7 +20,7 @@ from control_plane.domain.result import (
     Times,
     WarmUp,
 )
-from control_plane.domain.run import StreamResult, TrialResult
+from control_plane.domain.run import StreamResult
 from control_plane.domain.units import count
 
 SECOND_NS = 1_000_000_000
@@ -65,12 +65,17 @@ def summarize(
     return replace(found, send_lag=record.send_lag, warmup=record.warmup)
 
 
-def merge(results: Sequence[StreamResult], name: str) -> StreamResult:
-    """One stream over all trials, as if they had been one: shape (trials,), at least one.
+def merge(trials: Sequence[Sequence[StreamResult]]) -> list[StreamResult]:
+    """Each stream over all trials, as if they had been one: shape (trials, streams), at least one.
 
-    Histograms are added, counts and durations summed; peaks are the largest. Processor time counts
-    only if it was measured in every trial.
+    Histograms are added, counts and durations summed; peaks are the largest. CPU per request is the
+    same in all streams, and counts only if it was measured in every trial.
     """
+    spent_s = _merged_cpu([[one.summary for one in streams] for streams in trials])
+    return [_merged(results, spent_s) for results in zip(*trials, strict=True)]
+
+
+def _merged(results: Sequence[StreamResult], cpu_s_per_request: float | None) -> StreamResult:
     parts = [result.summary for result in results]
     service = histogram.merge([result.service for result in results])
     response = histogram.merge([result.response for result in results])
@@ -78,11 +83,11 @@ def merge(results: Sequence[StreamResult], name: str) -> StreamResult:
     summary = Summary(
         **_counts(
             sum(part.completed for part in parts),
-            _added(part.errors for part in parts),
+            added(part.errors for part in parts),
             sum(part.censored.count for part in parts),
         ),
-        name=name,
-        statuses=_added(part.statuses for part in parts),
+        name=parts[0].name,
+        statuses=added(part.statuses for part in parts),
         censored=_merged_censored([part.censored for part in parts]),
         intended=sum(part.intended for part in parts),
         sent=sum(part.sent for part in parts),
@@ -91,21 +96,13 @@ def merge(results: Sequence[StreamResult], name: str) -> StreamResult:
         bytes_sent=sum(part.bytes_sent for part in parts),
         bytes_received=sum(part.bytes_received for part in parts),
         **_clocks(service, response, sum(part.duration_s for part in parts)),
-        cpu_s_per_request=_merged_cpu(parts),
+        cpu_s_per_request=cpu_s_per_request,
         peak_memory_bytes=max(
             (part.peak_memory_bytes for part in parts if part.peak_memory_bytes is not None),
             default=None,
         ),
     )
     return StreamResult(summary, service, response, send_lag=lag)
-
-
-def merge_run(results: Sequence[TrialResult]) -> list[StreamResult]:
-    """Each stream over all trials, at least one; CPU per request is the same in all streams."""
-    by_stream = zip(*(result.streams for result in results), strict=True)
-    merged = [merge(parts, parts[0].summary.name) for parts in by_stream]
-    shared = _shared_cpu([[one.summary for one in result.streams] for result in results])
-    return [replace(one, summary=replace(one.summary, cpu_s_per_request=shared)) for one in merged]
 
 
 def times(samples: Histogram) -> Times | None:
@@ -252,17 +249,7 @@ def _merged_lag(results: Sequence[StreamResult]) -> Histogram | None:
     return histogram.merge(lags) if len(lags) == len(results) else None
 
 
-def _merged_cpu(parts: Sequence[Summary]) -> float | None:
-    """Weighted by completed requests."""
-    spent_s = 0.0
-    for part in parts:
-        if part.completed and part.cpu_s_per_request is None:
-            return None
-        spent_s += part.completed * (part.cpu_s_per_request or 0.0)
-    return _quotient(spent_s, sum(part.completed for part in parts))
-
-
-def _shared_cpu(trials: Sequence[Sequence[Summary]]) -> float | None:
+def _merged_cpu(trials: Sequence[Sequence[Summary]]) -> float | None:
     """Weighted by what each trial's value was divided by: the completed requests of all streams."""
     spent_s, completed = 0.0, 0
     for streams in trials:
@@ -275,7 +262,8 @@ def _shared_cpu(trials: Sequence[Sequence[Summary]]) -> float | None:
     return _quotient(spent_s, completed)
 
 
-def _added(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+def added(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """The counts of all parts by name, in the order of the alphabet."""
     total: Counter[str] = Counter()
     for part in parts:
         total.update(part)

@@ -11,7 +11,7 @@ from typing import Any
 from control_plane.analysis.causes.evidence import Evidence
 from control_plane.analysis.causes.find import find_causes
 from control_plane.analysis.estimate import phases
-from control_plane.analysis.summary import merge_run
+from control_plane.analysis.summary import merge
 from control_plane.analysis.validity import judge
 from control_plane.domain.errors import DatabaseBusy, DatabaseFull, StoreError, TrialFailed
 from control_plane.domain.result import Cause, Environment, Summary, Validity
@@ -147,7 +147,7 @@ class RunJob:
     def _judged(self) -> tuple[Sequence[StreamResult], Validity, tuple[Cause, ...]]:
         """Of the trials that ended: the streams merged, and what they are worth and why."""
         results = self._results
-        merged = merge_run(results)
+        merged = merge([result.streams for result in results])
         trials = [result.trial for result in results]
         summaries = tuple(one.summary for one in merged)
         validity = judge(trials, summaries, self.run.spec)

@@ -161,7 +161,7 @@ def detail(one: Run, *results: StreamResult) -> RunDetail:
     """Each result is one trial of the run's first stream."""
     name = one.spec.workload.streams[0].name
     timelines = tuple(result.timeline for result in results if result.timeline)
-    merged = merge(results, name)
+    (merged,) = merge([[one] for one in results])
     trials = tuple(trial(each.summary, block=at) for at, each in enumerate(results))
     return RunDetail(
         replace(one, streams=(merged.summary,), trials=trials),

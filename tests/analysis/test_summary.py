@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from control_plane.analysis.summary import (
     mean_with_waiting_s,
     merge,
-    merge_run,
     summarize,
     timeline,
     timeline_of,
@@ -18,10 +17,17 @@ from control_plane.analysis.summary import (
 )
 from control_plane.domain.histogram import EMPTY, Histogram
 from control_plane.domain.result import Censored, Timeline
+from control_plane.domain.run import StreamResult
 from tests.analysis.samples import histogram, known, record, result, second, summary
 from tests.builders import ASYNC, trial_of, two_streams
 
 S = 1_000_000_000
+
+
+def merged(*results: StreamResult) -> StreamResult:
+    """One stream over its trials."""
+    (found,) = merge([[one] for one in results])
+    return found
 
 
 def test_requests_are_completed_failed_and_in_flight():
@@ -110,8 +116,8 @@ def test_no_samples_no_times():
 def test_merging_adds_counts_durations_and_histograms():
     first = result(second(0, 1, 2, errors=1), duration_s=1.0, in_flight_ns=(S,))
     other = result(second(0, 3, 4, 5), duration_s=2.0, in_flight_ns=(2 * S, 3 * S), cpu_s=4.0)
-    merged = merge([first, other], "items")
-    found = merged.summary
+    both = merged(first, other)
+    found = both.summary
     assert (found.requests, found.completed, found.errors) == (9, 5, {"reset": 1})
     assert found.duration_s == 3.0
     assert found.throughput_per_s == pytest.approx(5 / 3)
@@ -120,14 +126,14 @@ def test_merging_adds_counts_durations_and_histograms():
     assert found.statuses == {"200": 5}
     assert (found.bytes_sent, found.bytes_received) == (500, 1_000)
     assert found.cpu_s_per_request == pytest.approx(1.0)
-    assert merged.response.total == 5
-    assert (merged.timeline, merged.seconds) == (None, None)
+    assert both.response.total == 5
+    assert (both.timeline, both.seconds) == (None, None)
 
 
 def test_percentiles_are_read_from_the_merged_histogram():
     quick = result(second(0, *[1.0] * 99))
     slow = result(second(0, *[100.0] * 1))
-    found = known(merge([quick, slow], "items").summary.response_time_s)
+    found = known(merged(quick, slow).summary.response_time_s)
     assert found.p50 == pytest.approx(0.001, rel=1e-3)
     assert found.p99 == pytest.approx(0.001, rel=1e-3)
     assert found.max == pytest.approx(0.1, rel=1e-3)
@@ -136,7 +142,7 @@ def test_percentiles_are_read_from_the_merged_histogram():
 @given(st.lists(st.lists(st.floats(0.01, 5_000), max_size=40), min_size=1, max_size=5))
 def test_merging_trials_is_as_if_they_had_been_one(parts):
     rows = [second(index, *part) for index, part in enumerate(parts)]
-    separate = merge([result(row, duration_s=1.0) for row in rows], "items").summary
+    separate = merged(*(result(row, duration_s=1.0) for row in rows)).summary
     together = result(*rows).summary
     assert separate.response_time_s == together.response_time_s
     assert separate.throughput_per_s == pytest.approx(together.throughput_per_s)
@@ -144,7 +150,7 @@ def test_merging_trials_is_as_if_they_had_been_one(parts):
 
 def test_merging_one_trial_changes_no_number():
     one = result(second(0, 1, 2, 3), in_flight_ns=(S,), send_lag=histogram(1, 2))
-    assert merge([one], "items").summary == one.summary
+    assert merged(one).summary == one.summary
 
 
 def test_peaks_are_the_largest_and_missing_ones_are_passed_over():
@@ -152,17 +158,17 @@ def test_peaks_are_the_largest_and_missing_ones_are_passed_over():
     blind = type(unknown)(
         summary(peak_memory_bytes=None, cpu_s_per_request=None), unknown.service, unknown.response
     )
-    found = merge([known, blind], "items").summary
+    found = merged(known, blind).summary
     assert found.peak_memory_bytes == 61_000_000
     assert found.cpu_s_per_request is None
-    assert merge([blind, blind], "items").summary.peak_memory_bytes is None
+    assert merged(blind, blind).summary.peak_memory_bytes is None
 
 
 def test_send_lags_are_added_and_not_averaged():
     parts = [result(second(0, 1), send_lag=histogram(*lags)) for lags in ((1, 1, 1), (9,))]
-    lag = known(merge(parts, "items").summary.send_lag_s)
+    lag = known(merged(*parts).summary.send_lag_s)
     assert (lag.p50, lag.p99, lag.max) == pytest.approx((0.001, 0.009, 0.009), rel=1e-3)
-    assert merge([parts[0], result(second(0, 1))], "items").summary.send_lag_s is None
+    assert merged(parts[0], result(second(0, 1))).summary.send_lag_s is None
 
 
 def test_each_second_of_the_window_has_its_place():
@@ -206,7 +212,7 @@ def test_the_mean_when_nothing_completed_is_the_age():
 def test_a_huge_window_does_not_overflow():
     late = Histogram.of(np.full(1_000, 2**42, np.int64))
     row = second(0)
-    found = merge([result(type(row)(0, 0, late, late)) for _ in range(3)], "items")
+    found = merged(*(result(type(row)(0, 0, late, late)) for _ in range(3)))
     assert known(found.summary.response_time_s).mean == pytest.approx(2**42 / 1e9)
 
 
@@ -215,7 +221,7 @@ def test_all_streams_of_a_run_share_one_cpu_per_request():
         trial_of(two_streams(), replace(ASYNC, target_cpu=cpu), at)
         for at, cpu in ((0, 0.2), (1, 0.9))
     ]
-    small, large = (one.summary for one in merge_run(trials))
+    small, large = (one.summary for one in merge([one.streams for one in trials]))
     spent_s = sum(known(one.trial.target.cpu_s) for one in trials)
     assert small.cpu_s_per_request == large.cpu_s_per_request
     assert small.cpu_s_per_request == pytest.approx(spent_s / (small.completed + large.completed))

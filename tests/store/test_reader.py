@@ -33,7 +33,7 @@ def test_a_finished_run_reads_back_the_same_after_a_restart(path: Path) -> None:
     for stored, made in zip(trials, given, strict=True):
         assert (stored.trial, stored.gauges) == (made.trial, made.gauges)
         assert [plain(one) for one in stored.streams] == [plain(one) for one in made.streams]
-    merged = merged_streams(spec, given)
+    merged = merged_streams(given)
     assert [plain(one) for one in detail.streams.values()] == [plain(one) for one in merged]
     assert detail.gauges == tuple(one.gauges for one in given)
     assert detail.slices == {}
@@ -216,7 +216,7 @@ def test_the_last_rate_is_that_of_the_same_kind(store: Store) -> None:
         (run,) = store.add([replace(draft(configuration, trials=1), given_name=given_name)])
         for after in (State.STARTING, State.RUNNING, State.FINALIZING):
             run = store.move(run.id, run.state, after)
-        merged = merged_streams(run.spec, [trial_of(run.spec, ASYNC)])
+        merged = merged_streams([trial_of(run.spec, ASYNC)])
         exact = [replace(merged[0], summary=replace(merged[0].summary, throughput_per_s=rate))]
         return store.finish(run.id, exact, Validity(None))
 

@@ -146,7 +146,7 @@ def test_a_finished_run_keeps_its_causes(store: Store, path: Path) -> None:
 
 def test_finishing_needs_a_run_that_finalizes(store: Store, path: Path) -> None:
     run = in_state(store, State.RUNNING)
-    merged = merged_streams(run.spec, [trial_of(run.spec, ASYNC)])
+    merged = merged_streams([trial_of(run.spec, ASYNC)])
     with pytest.raises(Conflict):
         store.finish(run.id, merged, Validity("valid"))
     assert rows_of(path)["run_stream"] == 0
@@ -164,7 +164,7 @@ def test_a_process_killed_at_any_statement_leaves_all_or_nothing(path: Path, las
     with closing(open_store(path)) as store:
         run = in_state(store, State.FINALIZING, trials=1)
     trial = trial_of(run.spec, FAILING)
-    merged = merged_streams(run.spec, [trial])
+    merged = merged_streams([trial])
     opened: list[Store] = []
 
     def work() -> None:
@@ -270,7 +270,7 @@ def test_a_run_that_is_not_over_cannot_be_deleted(store: Store, state: State) ->
 
 def test_a_number_that_could_not_be_read_back_is_refused(store: Store, path: Path) -> None:
     run = in_state(store, State.FINALIZING)
-    (stream,) = merged_streams(run.spec, [trial_of(run.spec, ASYNC)])
+    (stream,) = merged_streams([trial_of(run.spec, ASYNC)])
     broken = replace(stream, summary=replace(stream.summary, throughput_per_s=float("nan")))
     with pytest.raises(ValueError, match="throughput_per_s"):
         store.finish(run.id, [broken], Validity("valid"))
