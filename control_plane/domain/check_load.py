@@ -27,8 +27,11 @@ def wrong_load(field: str, stream: Stream, client: Client, limits: Limits) -> Wr
         case Burst():
             yield from _at_once(field, "connections", load.connections, client, limits)
             if isinstance(stream.stop, StopDuration):
-                message = "A burst stops by requests: give stop.requests."
-                yield FieldError(field.removesuffix("load") + "stop", message)
+                yield FieldError(
+                    field.removesuffix("load") + "stop",
+                    "A burst stops by requests: give stop.requests.",
+                    at_field="A burst stops after a number of requests: choose that.",
+                )
 
 
 def _closed(field: str, load: Closed, limits: Limits) -> Wrong:

@@ -62,12 +62,16 @@ def _path(field: str, request: RequestClass) -> Wrong:
     else:
         unknown = [name for name in PLACEHOLDER.findall(path) if name not in request.values]
         if unknown:
-            yield FieldError(field, _valueless(unknown[0][:40]))
+            yield _valueless(field, unknown[0][:40])
 
 
-def _valueless(name: str) -> str:
+def _valueless(field: str, name: str) -> FieldError:
     example = f'"values": {{"{name}": {{"kind": "integer", "low": 1, "high": 5}}}}'
-    return f"{{{name}}} has no value: say where it comes from, such as {example}."
+    message = f"{{{name}}} has no value: say where it comes from, such as {example}."
+    if _NAME.fullmatch(name):
+        return FieldError(field, message, at_field=f"{{{name}}} has no value: choose it below.")
+    at_field = f"{{{name}}} is no placeholder: a name is made of letters, digits and _, up to 40."
+    return FieldError(field, message, at_field=at_field)
 
 
 def _value(field: str, name: str, value: Value) -> Wrong:

@@ -28,12 +28,14 @@ class FieldError:
     """One wrong field.
 
     `field` is the dotted path in the spec (`workload.streams.0.load.concurrency`), `limit` the
-    bound that was passed, where there is one.
+    bound that was passed, where there is one. `at_field` is what a form says beside its field,
+    where `message` tells how to write it in the document.
     """
 
     field: str
     message: str
     limit: float | int | str | None = None
+    at_field: str | None = None
 
 
 class InvalidInput(LooplabError):

@@ -36,12 +36,13 @@ class Answers:
         shown = [name for name in names if f"{prefix}.{name}" in self.form.values]
         return {name: self.number(f"{prefix}.{name}") for name in shown}
 
-    def json(self, name: str) -> Any:
+    def json(self, name: str, remedy: str = "") -> Any:
+        """Without a `remedy` it says where the text cannot be read."""
         text = self.form.text(name)
         try:
             return from_json(text, allow_inf_nan=False)
-        except ValueError:
-            self.refuse(name, "This is not readable JSON.")
+        except ValueError as error:
+            self.refuse(name, remedy or f"This is not readable JSON: {error}.")
             return text
 
     def headers(self, name: str) -> dict[str, str]:

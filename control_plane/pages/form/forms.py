@@ -114,11 +114,19 @@ def own_target(answers: Answers) -> Document:
         "loop": form.text("target.loop"),
         "http": form.text("target.http"),
         **{name: form.has(f"target.{name}", "on") for name in switches},
-        "settings": answers.json("target.settings") if settings else {},
+        "settings": _settings(answers) if settings else {},
     }
     lacks = lacking(server, worker)
     shown = tuple(name for name in _TARGET_NUMBERS if name not in lacks)
     return target | answers.numbers("target", shown) | dict.fromkeys(lacks)
+
+
+def _settings(answers: Answers) -> object:
+    remedy = 'Write names with their values, as {"cpu_n": 5}.'
+    settings = answers.json("target.settings", remedy)
+    if not isinstance(settings, dict):
+        answers.refuse("target.settings", remedy)
+    return settings
 
 
 def _strategies(answers: Answers) -> list[str]:
@@ -185,7 +193,8 @@ def _choices(answers: Answers, field: str) -> object:
     """Words by commas, or a JSON array where numbers must stay numbers."""
     text = answers.form.text(field)
     if text.startswith("["):
-        return answers.json(field)
+        remedy = f"{text[:40]!r} is no list: write red, green, or [1, 2] for numbers."
+        return answers.json(field, remedy)
     return [word.strip() for word in text.split(",") if word.strip()]
 
 

@@ -106,7 +106,7 @@ def start(request: Request, form: FormDep, desk: DeskDep) -> Response:
     """One run for each strategy and configuration ticked; then where they can be seen."""
     whole = _completed(form, desk)
     read = checked(whole, desk)
-    if read.wrong:
+    if read.messages:
         return form_page(request, new_run_page(whole, desk, key_of(form)), 422)
     try:
         return to_runs(desk.submit(read.documents, key=key_of(form)))

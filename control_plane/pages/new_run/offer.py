@@ -15,6 +15,7 @@ from control_plane.jobs.desk import Desk
 from control_plane.pages.form.changes import emptied
 from control_plane.pages.form.form_of import request_fields
 from control_plane.pages.form.given import Given
+from control_plane.pages.form.messages import message
 from control_plane.pages.new_run.new_run import FormDep, form_page, key_of
 from control_plane.pages.new_run.new_run_view import new_run_page, with_values
 from control_plane.pages.new_run.offer_view import offered_by, picked
@@ -32,7 +33,7 @@ async def offer(request: Request, form: FormDep, desk: DeskDep) -> Response:
     try:
         await desk.read_offer(_target(form, desk))
     except (Conflict, InvalidInput) as error:
-        wrong, status = {"picking": str(error)}, status_of(error)
+        wrong, status = {"picking": _said(form, error)}, status_of(error)
     return await run_in_threadpool(_page, request, _picking(form), desk, (wrong, status))
 
 
@@ -54,6 +55,11 @@ def _page(request: Request, form: Given, desk: Desk, outcome: Outcome) -> Respon
     wrong, status = outcome
     shown = new_run_page(form, desk, key_of(form), told=False)
     return form_page(request, replace(shown, wrong=dict(wrong)), status)
+
+
+def _said(form: Given, error: Conflict | InvalidInput) -> str:
+    fields = error.fields if isinstance(error, InvalidInput) else ()
+    return message(form, fields[0]) if fields else str(error)
 
 
 def _picking(form: Given) -> Given:

@@ -1,6 +1,6 @@
 """What a form would start: how long it takes, the commands, the spec, and what is wrong."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -13,6 +13,7 @@ from control_plane.jobs.desk import Desk
 from control_plane.pages.form.forms import documents
 from control_plane.pages.form.given import Given
 from control_plane.pages.form.labels import label_of
+from control_plane.pages.form.messages import message
 from control_plane.pages.new_run.spec_lines import Line, spec_lines
 from control_plane.pages.parts.typed import run_command
 from control_plane.pages.site.view import View
@@ -67,16 +68,14 @@ class Plan(View):
 
 @dataclass(frozen=True)
 class Checked:
-    """A form read once: its documents, their specs unless a field is wrong."""
+    """A form read once: its documents, their specs unless a field is wrong.
+
+    `messages` by path in the spec, the first of each field.
+    """
 
     documents: tuple[Document, ...]
     specs: tuple[Spec, ...]
-    wrong: tuple[FieldError, ...]
-
-    @property
-    def messages(self) -> dict[str, str]:
-        """By path in the spec, the first message of each field."""
-        return {one.field: one.message for one in reversed(self.wrong)}
+    messages: Mapping[str, str]
 
 
 def checked(form: Given, desk: Desk) -> Checked:
@@ -91,7 +90,8 @@ def checked(form: Given, desk: Desk) -> Checked:
             found = error.fields or (FieldError("", str(error)),)
             wrong += [one for one in found if one.field not in known]
             known |= {one.field for one in found}
-    return Checked(tuple(made), () if wrong else tuple(specs), tuple(wrong))
+    messages = {one.field: message(form, one) for one in reversed(wrong)}
+    return Checked(tuple(made), () if wrong else tuple(specs), messages)
 
 
 def plan_of(form: Given, read: Checked, desk: Desk) -> Plan:
@@ -104,7 +104,7 @@ def plan_of(form: Given, read: Checked, desk: Desk) -> Plan:
         runs=tuple(_runs(read.specs, phases)),
         command=run_command(desk.database),
         commands=tuple(_commands(read.specs, desk)),
-        spec=spec_lines(_brief(read.documents[0]), [one.field for one in read.wrong]),
+        spec=spec_lines(_brief(read.documents[0]), list(read.messages)),
         others=len(read.documents) - 1,
         wrong=tuple(_wrong(form, read)),
     )
@@ -173,6 +173,6 @@ def _brief(document: Document) -> Document:
 
 
 def _wrong(form: Given, read: Checked) -> Iterator[Wrong]:
-    for path, message in read.messages.items():
+    for path, said in read.messages.items():
         field = form.nearest(path)
-        yield Wrong(field, label_of(field or path), message)
+        yield Wrong(field, label_of(field or path), said)

@@ -14,6 +14,7 @@ from control_plane.pages.form.answers import Answers
 from control_plane.pages.form.form_of import own_fields
 from control_plane.pages.form.forms import own_target
 from control_plane.pages.form.given import Given
+from control_plane.pages.form.messages import message
 from control_plane.pages.new_run.new_run import FormDep
 from control_plane.pages.site.dependencies import DeskDep
 from control_plane.pages.site.templating import page
@@ -60,7 +61,7 @@ def add_configuration(request: Request, form: FormDep, desk: DeskDep) -> Respons
         desk.catalogue.add(name, target)
     except InvalidInput as error:
         fields = (*answers.wrong, *error.fields)
-        wrong = {form.nearest(one.field) or "name": one.message for one in reversed(fields)}
+        wrong = {form.nearest(one.field) or "name": message(form, one) for one in reversed(fields)}
         return page(request, ConfigurationPage(form, wrong), 422)
     return RedirectResponse(f"/targets#{slug(name)}", 303)
 
