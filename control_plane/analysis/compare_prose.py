@@ -1,12 +1,13 @@
 """The compare page in words: the sentence, the catch, and what a ratio belongs to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from control_plane.analysis.causes.words import clause as cause_clause
-from control_plane.analysis.comparison import PRIMARY, Comparison, Row, invalid, stream_of
-from control_plane.analysis.differences import STREAM_NAME
+from control_plane.analysis.comparison import PRIMARY, Comparison, Row, stream_of
+from control_plane.analysis.differences import STREAM_NAME, Difference
 from control_plane.analysis.gates import GATES
 from control_plane.analysis.labels import RunLabel
+from control_plane.analysis.left_out import left_out, why_nothing
 from control_plane.analysis.ratio_prose import briefly, clause, contenders, requests_of
 from control_plane.analysis.run_prose import headline
 from control_plane.analysis.sentence import Sentence, listed, number, sentence, together
@@ -14,7 +15,6 @@ from control_plane.analysis.stream_prose import disagreement, other_requests
 from control_plane.analysis.support import GREYED
 from control_plane.domain.loads import Closed
 from control_plane.domain.run import Run
-from control_plane.domain.states import State
 from control_plane.domain.units import seconds
 
 MOST_NAMED = 5
@@ -29,7 +29,7 @@ def title(comparison: Comparison, stream: str | None = None) -> Sentence:
         return headline(comparison.runs[0])
     waiting = [run for run in comparison.runs if not run.state.terminal]
     row = primary_row(comparison, stream)
-    said = _verdictless(comparison, row) if row else _why_nothing(comparison)
+    said = _verdictless(comparison, row) if row else why_nothing(comparison)
     if not waiting:
         return said
     done = len(comparison.runs) - len(waiting)
@@ -51,7 +51,7 @@ def catch(comparison: Comparison, stream: str | None = None) -> Sentence:
     """
     row = primary_row(comparison, stream)
     found = [other_requests(comparison), disagreement(comparison, row) if row else ()]
-    found += [*list(_set_aside(comparison))[:2], *_suspects(comparison), *_limited(comparison)]
+    found += [*list(left_out(comparison))[:2], *_suspects(comparison), *_limited(comparison)]
     if row:
         found += [_held_back(comparison, row), _quickest_alone(comparison, row)]
     spaced = [sentence(" ", one) if index else one for index, one in enumerate(filter(None, found))]
@@ -61,12 +61,15 @@ def catch(comparison: Comparison, stream: str | None = None) -> Sentence:
 def shared_cause(comparison: Comparison) -> str | None:
     """What a ratio belongs to when several fields differ, or when none does.
 
+    Fields in which only runs without a result differ do not count.
     How the cores were shared out counts as a field: with `cores: auto` it follows from the others.
     """
-    if len(comparison.runs) < 2:
+    able = [run.id for run in comparison.runs if not run.resultless]
+    if len(able) < 2:
         return None
-    labels = [one.label.lower() for one in comparison.differences if one.field != STREAM_NAME]
-    labels += [one.label.lower() for one in comparison.environment if one.field == "core_policy"]
+    fields = [one for one in comparison.differences if one.field != STREAM_NAME]
+    fields += [one for one in comparison.environment if one.field == "core_policy"]
+    labels = [one.label.lower() for one in fields if _differs(one, able)]
     if not labels:
         which = "Only the name of the stream" if comparison.lone else "No field"
         return f"{which} differs: the same spec was measured again."
@@ -77,6 +80,11 @@ def shared_cause(comparison: Comparison) -> str | None:
     count = _WORDS[len(labels)]
     named = labels if len(labels) <= 4 else [*labels[:3], f"{len(labels) - 3} more"]
     return f"{count} fields differ, so a ratio belongs to {listed(named)} together."
+
+
+def _differs(field: Difference, runs: Sequence[str]) -> bool:
+    values = [field.values[run_id] for run_id in runs if run_id in field.values]
+    return any(value != values[0] for value in values)
 
 
 def no_verdict(comparison: Comparison) -> str:
@@ -92,50 +100,6 @@ def _verdictless(comparison: Comparison, row: Row) -> Sentence:
     requests = f"{requests_of(comparison, row.stream)} per second"
     second = sentence("; ", briefly(*others[-1], base)) if others else ()
     return sentence(clause(*first, requests, base), second, ". ", no_verdict(comparison))
-
-
-def _why_nothing(comparison: Comparison) -> Sentence:
-    base = comparison.run(comparison.baseline)
-    label = comparison.label(base.id)
-    if invalid(base):
-        return sentence(label, " is invalid, so nothing is set against it.")
-    if base.state.terminal and base.state is not State.FINISHED:
-        return sentence(label, f" {_ended(base)}, so nothing is set against it.")
-    kinds = {one.kind for one in comparison.refusals.values()}
-    if "machine" in kinds:
-        return sentence("Not compared: the environments differ.")
-    if "invalid" in kinds:
-        return sentence("Not compared: no other run is valid.")
-    shared = set.intersection(*(_stream_names(run) for run in comparison.runs))
-    if not shared:
-        return sentence(
-            "Not compared: the runs have no stream of the same name. "
-            "Give the streams one name and run again."
-        )
-    return sentence("Not compared: no other run has finished.")
-
-
-def _stream_names(run: Run) -> set[str]:
-    return {stream.name for stream in run.spec.workload.streams}
-
-
-def _ended(run: Run) -> str:
-    return run.state.value if run.state is State.FAILED else f"was {run.state.value}"
-
-
-def _set_aside(comparison: Comparison) -> Iterator[Sentence]:
-    for run in comparison.runs:
-        label, refusal = comparison.label(run.id), comparison.refusals.get(run.id)
-        if refusal and refusal.kind == "invalid":
-            yield sentence(label, f" is invalid and takes no part: {refusal.text}")
-        elif refusal:
-            yield sentence(label, f" was measured in another environment: {refusal.text}.")
-        elif run.state.terminal and run.state is not State.FINISHED:
-            yield sentence(label, f" {_ended(run)}: {_reason(run)}.")
-
-
-def _reason(run: Run) -> str:
-    return (run.reason or "no reason is known").rstrip(".")
 
 
 def _suspects(comparison: Comparison) -> Iterator[Sentence]:

@@ -8,8 +8,8 @@ Named = tuple[str, str, Any]
 
 
 def configuration_words(runs: Sequence[Named]) -> tuple[str, ...]:
-    """The names, in order; `my fast, same settings as A` where an earlier run has another name for
-    them, `my fast, other settings than A` where its name stands for something else."""
+    """The names, in order; `my fast (same settings as A)` where an earlier run has another name
+    for them, `my fast (other settings than A)` where its name stands for something else."""
     return tuple(_words(one, runs[:index]) for index, one in enumerate(runs))
 
 
@@ -17,7 +17,7 @@ def _words(run: Named, earlier: Sequence[Named]) -> str:
     _, name, target = run
     for other, other_name, other_target in earlier:
         if other_name == name and other_target != target:
-            return f"{name}, other settings than {other}"
+            return f"{name} (other settings than {other})"
         if other_name != name and other_target == target:
-            return f"{name}, same settings as {other}"
+            return f"{name} (same settings as {other})"
     return name

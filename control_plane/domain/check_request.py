@@ -70,8 +70,8 @@ def _valueless(field: str, name: str) -> FieldError:
     message = f"{{{name}}} has no value: say where it comes from, such as {example}."
     if _NAME.fullmatch(name):
         return FieldError(field, message, at_field=f"{{{name}}} has no value: choose it below.")
-    at_field = f"{{{name}}} is no placeholder: a name is made of letters, digits and _, up to 40."
-    return FieldError(field, message, at_field=at_field)
+    named = "a name begins with a letter, then come letters, digits and _, up to 40"
+    return FieldError(field, message, at_field=f"{{{name}}} is no placeholder: {named}.")
 
 
 def _value(field: str, name: str, value: Value) -> Wrong:

@@ -76,6 +76,11 @@ class Run:
     causes: tuple[Cause, ...] = ()
     configuration: str = ""
 
+    @property
+    def resultless(self) -> bool:
+        """It is over and left nothing that could be compared."""
+        return self.state.terminal and self.state is not State.FINISHED
+
 
 @dataclass(frozen=True)
 class RunDetail:

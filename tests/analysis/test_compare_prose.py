@@ -156,15 +156,20 @@ def test_an_invalid_run_never_wins():
         (
             {"state": State.FAILED, "streams": ()},
             {},
-            "A blocking failed, so nothing is set against it.",
+            "A blocking failed and left no result: nothing is set against it.",
         ),
         (
             {"state": State.CANCELLED, "streams": ()},
             {},
-            "A blocking was cancelled, so nothing is set against it.",
+            "A blocking was cancelled and left no result: nothing is set against it.",
         ),
         ({}, {"validity": INVALID}, "Not compared: no other run is valid."),
-        ({}, {"state": State.FAILED, "streams": ()}, "Not compared: no other run has finished."),
+        ({}, {"state": State.FAILED, "streams": ()}, "Not compared: no other run left a result."),
+        (
+            {"state": State.FAILED, "streams": ()},
+            {"state": State.CANCELLED, "streams": ()},
+            "Not compared: none of these runs left a result.",
+        ),
         ({}, {"environment": {"cpu_model": "Xeon"}}, "Not compared: the environments differ."),
         (
             {},
@@ -187,17 +192,31 @@ def test_another_environment_is_named_with_both_values():
 
 
 @pytest.mark.parametrize(
-    ("state", "sentence"),
+    ("state", "words"),
     [
-        (State.FAILED, "B threaded failed: target died, signal 9."),
-        (State.CANCELLED, "B threaded was cancelled: target died, signal 9."),
-        (State.INTERRUPTED, "B threaded was interrupted: target died, signal 9."),
+        (State.FAILED, "failed"),
+        (State.CANCELLED, "was cancelled"),
+        (State.INTERRUPTED, "was interrupted"),
     ],
 )
-def test_runs_that_did_not_finish_keep_their_reason(state, sentence):
+def test_runs_that_did_not_finish_keep_their_reason(state, words):
     ended = measured("threaded", 0, state=state, reason="target died, signal 9", streams=())
     found = against_first(measured("blocking", 1_000), ended, measured("async", 2_000))
-    assert said(catch(found)) == sentence
+    assert said(catch(found)) == (
+        f"B threaded left no result and takes no part ({state.value}, target died, signal 9)."
+    )
+    first = against_first(ended, measured("blocking", 1_000))
+    assert said(catch(first)) == f"A threaded {words}: target died, signal 9."
+
+
+def test_several_runs_without_a_result_are_told_together():
+    ended = [
+        measured(name, 0, state=State.FAILED, reason="exit code 3", streams=())
+        for name in ("threaded", "raw")
+    ]
+    found = against_first(measured("blocking", 1_000), *ended, measured("async", 2_000))
+    assert said(catch(found)) == "B threaded and C raw left no result and take no part."
+    assert shared_cause(found) is None
 
 
 @pytest.mark.parametrize(

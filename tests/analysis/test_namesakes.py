@@ -11,11 +11,11 @@ from control_plane.analysis.namesakes import configuration_words
         ([("A", "one", 1)], ("one",)),
         ([("A", "one", 1), ("B", "one", 1)], ("one", "one")),
         ([("A", "one", 1), ("B", "two", 2)], ("one", "two")),
-        ([("A", "one", 1), ("B", "two", 1)], ("one", "two, same settings as A")),
-        ([("A", "one", 1), ("B", "one", 2)], ("one", "one, other settings than A")),
+        ([("A", "one", 1), ("B", "two", 1)], ("one", "two (same settings as A)")),
+        ([("A", "one", 1), ("B", "one", 2)], ("one", "one (other settings than A)")),
         (
             [("A", "one", 1), ("B", "two", 2), ("C", "three", 2)],
-            ("one", "two", "three, same settings as B"),
+            ("one", "two", "three (same settings as B)"),
         ),
     ],
 )

@@ -6,12 +6,14 @@ from typing import ClassVar, Literal
 
 from control_plane.analysis.aligned import named_live
 from control_plane.analysis.compare_prose import catch, shared_cause, title
-from control_plane.analysis.comparison import Comparison, compare
+from control_plane.analysis.comparison import Comparison, compare, invalid
+from control_plane.analysis.labels import RunLabel
 from control_plane.analysis.sentence import Sentence
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, Run, RunDetail
 from control_plane.domain.spec import StopRequests
+from control_plane.domain.states import State
 from control_plane.domain.units import count
 from control_plane.pages.compare.compare_pictures import Pictures, pictures
 from control_plane.pages.compare.strip import Column, Strip, strip
@@ -44,7 +46,8 @@ class WorkloadWords:
 class CompareFragment(View):
     """`stream` is the one drawn. `waiting`: a run is not over. `specs` as JSON text by run.
 
-    `refused` names both values where machines differ; `shared` says why a ratio has several
+    `refused` names both values where machines differ; `instead` could be the baseline where that
+    left no result; `shared` says why a ratio has several
     causes. `environment` is that of the first run that has one; `one_environment`: it is known to
     be that of all.
     """
@@ -60,6 +63,7 @@ class CompareFragment(View):
     stream: str
     strip: Strip
     refused: str | None
+    instead: RunLabel | None
     shared: str | None
     errors: str
     pictures: Pictures | None
@@ -110,6 +114,7 @@ def compare_fragment(
         stream=stream,
         strip=columns,
         refused=None if chosen.anyway else _refused(comparison),
+        instead=_instead(comparison),
         shared=shared_cause(comparison),
         errors=_errors(comparison),
         pictures=pictures(details, comparison, stream),
@@ -167,6 +172,14 @@ def _facts(runs: Sequence[Run]) -> tuple[str, ...]:
 def _refused(comparison: Comparison) -> str | None:
     texts = [one.text for one in comparison.refusals.values() if one.kind == "machine"]
     return "; ".join(dict.fromkeys(texts)) or None
+
+
+def _instead(comparison: Comparison) -> RunLabel | None:
+    """The first run with a result, where the baseline has none."""
+    if not comparison.run(comparison.baseline).resultless:
+        return None
+    able = (run for run in comparison.runs if run.state is State.FINISHED and not invalid(run))
+    return next((comparison.label(run.id) for run in able), None)
 
 
 def _one_environment(comparison: Comparison) -> bool:

@@ -84,7 +84,9 @@ def _ratios(comparison: Comparison, row: Row) -> Iterator[float]:
 
 def _group(comparison: Comparison, row: Row, half: float) -> MetricGroup:
     metric = METRIC[row.metric]
-    others = [run for run in comparison.runs if run.id != comparison.baseline]
+    others = [
+        run for run in comparison.runs if run.id != comparison.baseline and not run.resultless
+    ]
     marks = [_mark(comparison, row, run, half) for run in others]
     best_first = sorted(marks, key=lambda one: -(one.at if one.at is not None else -1.0))
     note = "target, all processes" if metric.unit in {"bytes", "s_per_request"} else ""

@@ -84,6 +84,24 @@ def test_an_invalid_run_takes_no_part(stored: Stored) -> None:
     assert 'class="ratios"' not in page
 
 
+def test_a_run_without_a_result_stands_grey_beside_the_others(stored: Stored) -> None:
+    blocking, threaded, _ = stored.runs.classic
+    page = stored.compare(blocking, stored.runs.failed, threaded)
+    said = words(page)
+    assert "B async left no result and takes no part (failed" in said
+    assert "C threaded served" in said
+    assert page.count('class="gone"') > 1
+    assert "no ratio" not in said
+    assert f"baseline={stored.runs.failed}" not in page
+    turned = stored.compare(stored.runs.failed, blocking, threaded)
+    assert "Not compared: the baseline left no result" in turned
+    ids = f"{stored.runs.failed},{blocking},{threaded}"
+    assert f'href="/compare?runs={ids}&amp;baseline={blocking}">Make B ' in turned
+    neither = words(stored.compare(stored.runs.failed, stored.runs.interrupted))
+    assert "Not compared: none of these runs left a result." in neither
+    assert "their pages say why" in neither
+
+
 def test_another_machine_is_refused_unless_told_to_go_on(stored: Stored) -> None:
     pair = (stored.runs.classic[2], stored.runs.elsewhere)
     page = stored.compare(*pair)

@@ -44,7 +44,8 @@ def told(form: Given) -> dict[str, str]:
         (
             {f"{REQUEST}.path": "/items/{1st}"},
             f"{REQUEST}.path",
-            "{1st} is no placeholder: a name is made of letters, digits and _, up to 40.",
+            "{1st} is no placeholder: a name begins with a letter, "
+            "then come letters, digits and _, up to 40.",
         ),
         (
             {LOAD: "burst", f"{LOAD}.connections": "5", "workload.streams.0.stop": "duration_s"},

@@ -132,7 +132,7 @@ def test_a_run_has_one_name_wherever_it_is_shown(empty: Dashboard) -> None:
         assert name in alone
         assert other not in alone
     both = words(empty.get(f"/compare?runs={run_id},{typed}").text)
-    assert f"{derived}, same settings as A" in both
+    assert f"{derived} (same settings as A)" in both
     history = {run["id"]: run["configuration"] for run in empty.get("/api/runs").json()["runs"]}
     assert (history[run_id], history[typed]) == ("my fast", derived)
     found = empty.get("/history", params={"configuration": "my fast"}).text
