@@ -3,10 +3,9 @@
 from typing import Annotated, Any
 
 from fastapi import Depends, HTTPException, Path, Query, Request
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 
-from control_plane.domain.errors import NotFound
-from control_plane.domain.identity import is_id
+from control_plane.domain.identity import known_id
 from control_plane.domain.reading import Document, read_document
 from control_plane.jobs.desk import Desk
 from control_plane.store.store import Store
@@ -20,12 +19,6 @@ def _store(request: Request) -> Store:
 def _desk(request: Request) -> Desk:
     desk: Desk = request.app.state.desk
     return desk
-
-
-def _run_id(run_id: Annotated[str, Path(description="Ten characters.")]) -> str:
-    if not is_id(run_id):
-        raise NotFound(f"There is no run {run_id[:20]!r}.")
-    return run_id
 
 
 async def _document(request: Request) -> Document:
@@ -44,6 +37,6 @@ def _plain_digits(value: Any) -> Any:
 
 StoreDep = Annotated[Store, Depends(_store)]
 DeskDep = Annotated[Desk, Depends(_desk)]
-RunId = Annotated[str, Depends(_run_id)]
+RunId = Annotated[str, Path(description="Ten characters."), AfterValidator(known_id)]
 Body = Annotated[Document, Depends(_document)]
 PageLimit = Annotated[int, BeforeValidator(_plain_digits), Query(ge=1, le=200)]

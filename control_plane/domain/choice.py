@@ -1,7 +1,7 @@
 """The runs that a comparison is asked for, as they stand in its URL."""
 
-from control_plane.domain.errors import FieldError, InvalidInput, NotFound
-from control_plane.domain.identity import is_id
+from control_plane.domain.errors import FieldError, InvalidInput
+from control_plane.domain.identity import known_id
 
 MOST = 12
 
@@ -17,9 +17,8 @@ def chosen_ids(runs: str, baseline: str | None) -> tuple[tuple[str, ...], str]:
         raise _wrong("runs", "Name 2 to 12 runs: /compare?runs=first,second.")
     if len(ids) > MOST:
         raise _wrong("runs", f"{len(ids):,} runs are above the limit of {MOST}.")
-    unknown = next((one for one in ids if not is_id(one)), None)
-    if unknown is not None:
-        raise NotFound(f"There is no run {unknown[:20]!r}.")
+    for one in ids:
+        known_id(one)
     if len(set(ids)) < len(ids):
         raise _wrong("runs", "A run is named twice.")
     if baseline and baseline not in ids:

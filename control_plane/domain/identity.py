@@ -3,6 +3,8 @@
 import re
 import secrets
 
+from control_plane.domain.errors import NotFound
+
 _SIGNS = "0123456789abcdefghjkmnpqrstvwxyz"
 _PATTERN = re.compile(rf"[{_SIGNS}]{{10}}")
 
@@ -14,3 +16,15 @@ def new_id() -> str:
 
 def is_id(text: str) -> bool:
     return _PATTERN.fullmatch(text) is not None
+
+
+def known_id(run_id: str) -> str:
+    """Raises NotFound for what cannot be the id of a run."""
+    if not is_id(run_id):
+        raise no_run(run_id)
+    return run_id
+
+
+def no_run(run_id: str) -> NotFound:
+    """What is raised where no run has that id."""
+    return NotFound(f"There is no run {run_id[:20]!r}.")

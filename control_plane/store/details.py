@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from sqlalchemy import select
 from sqlmodel import Session, col
 
-from control_plane.domain.errors import NotFound
+from control_plane.domain.identity import no_run
 from control_plane.domain.result import Gauges, Timeline
 from control_plane.domain.run import RunDetail, StreamResult
 from control_plane.domain.slices import Slices
@@ -26,7 +26,7 @@ def details_of(session: Session, ids: Sequence[str], *, slices: bool) -> list[Ru
     known = {row.id: (row, facts) for row, facts in _rows(session, ids)}
     for run_id in ids:
         if run_id not in known:
-            raise NotFound(f"There is no run {run_id[:20]!r}.")
+            raise no_run(run_id)
     seqs = [row.seq for row, _ in known.values() if row.seq is not None]
     merged, trials = _streams(session, seqs), _trials(session, seqs)
     lines, blobs = _seconds(session, seqs, slices=slices)

@@ -10,7 +10,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from control_plane.domain.errors import NotFound
+from control_plane.domain.identity import no_run
 from control_plane.domain.result import Gauges
 from control_plane.domain.run import Run, RunDetail, TrialResult
 from control_plane.domain.states import State
@@ -139,7 +139,7 @@ def found(session: Session, run_id: str) -> RunRow:
     """Raises NotFound."""
     row = session.exec(select(RunRow).where(RunRow.id == run_id)).first()
     if row is None:
-        raise NotFound(f"There is no run {run_id[:20]!r}.")
+        raise no_run(run_id)
     return row
 
 

@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse
 from control_plane.access.faults import status_of
 from control_plane.analysis.causes.remedies import Remedy, remedies
 from control_plane.domain.errors import Conflict, InvalidInput, LooplabError, QueueFull
+from control_plane.domain.identity import known_id
 from control_plane.domain.reading import Document, read_document, write_spec
 from control_plane.domain.run import Run
 from control_plane.domain.spec import Spec
@@ -30,7 +31,7 @@ from control_plane.pages.new_run.new_run_view import (
 from control_plane.pages.new_run.plan import checked, found_right
 from control_plane.pages.presets.presets import book
 from control_plane.pages.presets.workload_book import endpoint
-from control_plane.pages.site.dependencies import DeskDep, StoreDep, known_id
+from control_plane.pages.site.dependencies import DeskDep, StoreDep
 from control_plane.pages.site.templating import fragment, page
 from control_plane.store.store import Store
 

@@ -4,8 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from control_plane.domain.errors import NotFound
-from control_plane.domain.identity import is_id
+from control_plane.domain.identity import known_id
 from control_plane.jobs.desk import Desk
 from control_plane.store.store import Store
 
@@ -18,13 +17,6 @@ def _store(request: Request) -> Store:
 def _desk(request: Request) -> Desk:
     desk: Desk = request.app.state.desk
     return desk
-
-
-def known_id(run_id: str) -> str:
-    """Raises NotFound for what cannot be the id of a run."""
-    if not is_id(run_id):
-        raise NotFound(f"There is no run {run_id[:20]}.")
-    return run_id
 
 
 StoreDep = Annotated[Store, Depends(_store)]

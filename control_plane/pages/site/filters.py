@@ -6,8 +6,6 @@ from control_plane.domain import units
 from control_plane.domain.slug import slug
 from control_plane.domain.units import SPACE
 
-DAY_S = 86_400
-
 
 def ago(at: datetime, now: datetime | None = None) -> str:
     """`now`, `5 min ago`, `2 h ago`, `yesterday`, `3 days ago`, `18 Nov`, `18 Nov 2025`."""

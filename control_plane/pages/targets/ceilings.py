@@ -16,6 +16,7 @@ from control_plane.domain.ceiling import (
     measurement,
     plainest,
 )
+from control_plane.domain.identity import known_id
 from control_plane.domain.run import Run
 from control_plane.domain.spec import Client
 from control_plane.domain.units import NONE, about, share
@@ -23,7 +24,7 @@ from control_plane.jobs.ceilings import ceilings_here, unfinished
 from control_plane.jobs.desk import Desk
 from control_plane.pages.new_run.new_run import LONGEST_KEY, FormDep, new_key, to_runs
 from control_plane.pages.parts.progress_view import phase_words
-from control_plane.pages.site.dependencies import DeskDep, StoreDep, known_id
+from control_plane.pages.site.dependencies import DeskDep, StoreDep
 from control_plane.pages.site.templating import fragment
 from control_plane.pages.site.view import View
 from control_plane.store.store import Store

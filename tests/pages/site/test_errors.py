@@ -1,3 +1,5 @@
+from html import unescape
+
 import pytest
 
 from tests.dashboard import Dashboard
@@ -7,7 +9,7 @@ from tests.dashboard import Dashboard
     ("path", "status", "text"),
     [
         ("/nothing/here", 404, "Nothing stands at this address"),
-        ("/runs/zzzz", 404, "There is no run zzzz"),
+        ("/runs/zzzz", 404, "There is no run 'zzzz'"),
         ("/runs/0000000000", 404, "There is no run"),
         ("/history?state=wild", 422, "A field is wrong"),
         ("/history?cursor=%FF", 422, "A field is wrong"),
@@ -15,7 +17,7 @@ from tests.dashboard import Dashboard
         ("/history/chosen?run=x", 404, "There is no run"),
         ("/history/delete", 422, "Tick at least one run"),
         ("/runs/new?preset=nothing", 404, "There is no preset nothing"),
-        ("/runs/new?from=nothing", 404, "There is no run nothing"),
+        ("/runs/new?from=nothing", 404, "There is no run 'nothing'"),
     ],
 )
 def test_an_error_is_a_page_with_a_way_on(
@@ -24,7 +26,7 @@ def test_an_error_is_a_page_with_a_way_on(
     answer = looplab.get(path)
     assert answer.status_code == status
     assert answer.headers["content-type"].startswith("text/html")
-    main = answer.text.partition("<main")[2]
+    main = unescape(answer.text.partition("<main")[2])
     assert text in main
     assert 'class="button" href="/' in main
     assert f"Status {status}" in main
