@@ -6,6 +6,7 @@ from pathlib import Path
 
 from control_plane.store.store import Store
 from control_plane.targets.application import Applications
+from control_plane.targets.launch import Place
 from control_plane.targets.sweep import sweep
 
 
@@ -22,6 +23,10 @@ class Bench:
     own_ports: frozenset[int]
     priority: str
     applications: Applications = field(default_factory=dict)
+
+    def place(self, cores: Collection[int] | None = None) -> Place:
+        """Where a target is started, on `cores` (None: all)."""
+        return Place(self.instance, cores, self.state_dir)
 
 
 def set_up(

@@ -71,7 +71,6 @@ class Board:
         self.run_id = run_id
         self._declared, self._trials = tuple(streams), trials
         self._phases, self._clock = phases, clock
-        self.trial, self.phase, self._since = 1, State.STARTING, clock()
         self._share = 0.0
         self.begin_trial(1)
 

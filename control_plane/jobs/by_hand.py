@@ -12,7 +12,7 @@ from control_plane.domain.errors import Conflict, NotFound, TargetFailed
 from control_plane.domain.spec import BUNDLED, Target
 from control_plane.jobs.bench import Bench
 from control_plane.targets.chosen import served
-from control_plane.targets.launch import Place, start_application
+from control_plane.targets.launch import start_application
 from control_plane.targets.running import StartedTarget
 
 log = logging.getLogger("looplab.jobs")
@@ -138,10 +138,11 @@ class ByHand:
         await self._end_all("Looplab was stopped", SHUTDOWN_GRACE_S)
 
     async def _begin(self, name: str, target: Target) -> None:
-        place = Place(self._bench.instance, None, self._bench.state_dir)
         try:
             application = served(target, self._bench.applications)
-            self._kept[name].running = await start_application(application, target, place)
+            self._kept[name].running = await start_application(
+                application, target, self._bench.place()
+            )
         except TargetFailed as fault:
             self._kept[name].reason, self._kept[name].log = str(fault), fault.log
 

@@ -12,7 +12,7 @@ from control_plane.targets.answer import ask
 from control_plane.targets.application import Application
 from control_plane.targets.chosen import by_command
 from control_plane.targets.interpreter import SERVERS, Interpreter, asked, usable
-from control_plane.targets.launch import Place, RunningTarget, start_application
+from control_plane.targets.launch import RunningTarget, start_application
 from control_plane.targets.prerequisites import missing
 from control_plane.targets.variables import unset
 
@@ -73,8 +73,7 @@ class CheckupJob:
         return target
 
     async def _start(self, target: Target) -> None:
-        place = Place(self._bench.instance, None, self._bench.state_dir)
-        started = await start_application(self._application, target, place)
+        started = await start_application(self._application, target, self._bench.place())
         try:
             self.checkup = replace(self.checkup, command=started.command, ready_s=started.ready_s)
             await self._look(started)

@@ -13,7 +13,7 @@ from control_plane.targets.answer import ask
 from control_plane.targets.chosen import served
 from control_plane.targets.external import reach
 from control_plane.targets.interpreter import first_target
-from control_plane.targets.launch import Place, RunningTarget, start_application
+from control_plane.targets.launch import RunningTarget, start_application
 from control_plane.targets.operations import operations_of
 
 PATH = "/openapi.json"
@@ -70,8 +70,7 @@ class Offers:
         if isinstance(target, UrlTarget):
             return await reach(target, self._bench.own_ports)
         application = served(target, self._bench.applications)
-        place = Place(self._bench.instance, None, self._bench.state_dir)
         chosen = (
             await first_target(application, self._bench.instance) if application.own else target
         )
-        return await start_application(application, chosen or target, place)
+        return await start_application(application, chosen or target, self._bench.place())

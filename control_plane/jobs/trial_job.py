@@ -28,7 +28,7 @@ from control_plane.load.share import shares
 from control_plane.targets.application import Application
 from control_plane.targets.chosen import served
 from control_plane.targets.cores import CorePlan
-from control_plane.targets.launch import Place, RunningTarget, reach, start_application
+from control_plane.targets.launch import RunningTarget, reach, start_application
 from control_plane.targets.watch import Watch, WindowUse
 
 LEAD_NS = 20_000_000
@@ -77,7 +77,7 @@ class TrialJob:
         if isinstance(chosen, UrlTarget):
             target = await reach(chosen, self.bench.own_ports)
         elif isinstance(chosen, Target):
-            place = Place(self.bench.instance, self.cores.target, self.bench.state_dir)
+            place = self.bench.place(self.cores.target)
             target = await start_application(self._application(chosen), chosen, place)
         else:
             raise TargetFailed(f"The configuration {chosen.configuration!r} was never resolved.")
