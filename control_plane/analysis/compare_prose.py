@@ -136,9 +136,8 @@ def _limited(comparison: Comparison) -> Iterator[Sentence]:
 
 def _held_back(comparison: Comparison, row: Row) -> Sentence:
     """The first cause of the run that serves least, unless the one that serves most shares it."""
-    able = [one.id for one, _ in contenders(comparison, row)] + [comparison.baseline]
-    by_rate = sorted(able, key=lambda run_id: row.values[run_id] or 0.0)
-    slow, quick = comparison.run(by_rate[0]), comparison.run(by_rate[-1])
+    able = _by_rate(comparison, row)
+    slow, quick = comparison.run(able[0]), comparison.run(able[-1])
     shared = {one.cause for one in quick.causes if one.found}
     own = [one for one in slow.causes if one.found and one.cause not in shared]
     return sentence("In ", comparison.label(slow.id), f" {cause_clause(own[0])}.") if own else ()
@@ -146,10 +145,10 @@ def _held_back(comparison: Comparison, row: Row) -> Sentence:
 
 def _quickest_alone(comparison: Comparison, row: Row) -> Sentence:
     """Said when the run that serves most lets the single request wait longer than another."""
-    able = [one.id for one, _ in contenders(comparison, row)] + [comparison.baseline]
+    able = _by_rate(comparison, row)
+    most = able[-1]
     waits = {run_id: _median_s(comparison.run(run_id), row.stream) for run_id in able}
-    most = max(able, key=lambda run_id: row.values[run_id] or 0.0)
-    known = {run_id: value for run_id in able if (value := waits[run_id]) is not None}
+    known = {run_id: wait_s for run_id, wait_s in waits.items() if wait_s is not None}
     if most not in known:
         return ()
     quick = min(known, key=lambda run_id: known[run_id])
@@ -168,6 +167,12 @@ def _quickest_alone(comparison: Comparison, row: Row) -> Sentence:
         comparison.label(most),
         f"{crowd}.",
     )
+
+
+def _by_rate(comparison: Comparison, row: Row) -> list[str]:
+    """Ids of the baseline and of those that have a ratio to it; who serves least comes first."""
+    able = [*(one.id for one, _ in contenders(comparison, row)), comparison.baseline]
+    return sorted(able, key=lambda run_id: row.values[run_id] or 0.0)
 
 
 def _median_s(run: Run, stream: str) -> float | None:

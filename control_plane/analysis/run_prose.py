@@ -23,11 +23,20 @@ NOTICEABLE = 0.01
 """From this share of requests in flight at the end on, a sentence says of which it speaks."""
 
 
+Kind = Literal["invalid", "suspect", "failed", "cancelled", "interrupted"]
+
+_EARLY: dict[State, Kind] = {
+    State.FAILED: "failed",
+    State.CANCELLED: "cancelled",
+    State.INTERRUPTED: "interrupted",
+}
+
+
 @dataclass(frozen=True)
 class Banner:
     """What happened, then the evidence."""
 
-    kind: Literal["invalid", "suspect", "failed", "cancelled", "interrupted"]
+    kind: Kind
     title: str
     text: str
 
@@ -68,8 +77,8 @@ def lede(run: Run) -> str:
 
 def banner(run: Run) -> Banner | None:
     """None for a run that is valid or still under way."""
-    if run.state in {State.FAILED, State.CANCELLED, State.INTERRUPTED}:
-        return _ended_early(run)
+    if run.state in _EARLY:
+        return _ended_early(run, _EARLY[run.state])
     validity = run.validity
     if validity is None or not validity.reasons:
         return None
@@ -178,12 +187,7 @@ def _what(validity: Validity) -> str:
     return listed(GATES[one.gate].fired for one in worst)
 
 
-def _ended_early(run: Run) -> Banner:
-    kind: Literal["failed", "cancelled", "interrupted"] = "interrupted"
-    if run.state is State.FAILED:
-        kind = "failed"
-    elif run.state is State.CANCELLED:
-        kind = "cancelled"
+def _ended_early(run: Run, kind: Kind) -> Banner:
     reason = run.reason or ""
     title = reason if reason.lower().startswith(kind) else f"{kind}: {reason}".rstrip(": ")
     text = [_kept(len(run.trials), run.spec.trials)]

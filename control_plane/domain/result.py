@@ -123,16 +123,6 @@ class Timeline:
 
 
 @dataclass(frozen=True)
-class ProcessUse:
-    """One process over the window: role is target, client or control."""
-
-    pid: int
-    role: Literal["target", "client", "control"]
-    cpu_s: float
-    peak_memory_bytes: int
-
-
-@dataclass(frozen=True)
 class GaugeSeries:
     """Samples of one process each `interval_s` from the window's start; shares of one core."""
 

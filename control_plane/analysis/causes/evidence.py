@@ -31,8 +31,7 @@ class Finding:
 class Worker:
     """One worker of the target in one trial. `place` is that of the trial, from 1.
 
-    `users`: requests that can be in flight in the whole target. `cpu_share` of one core, None
-    where its process was not watched.
+    `cpu_share` of one core, None where its process was not watched.
     """
 
     place: int

@@ -7,8 +7,7 @@ from typing import Any
 from control_plane.domain.check import wrong_fields
 from control_plane.domain.limits import Limits
 from control_plane.domain.result import Cause
-from control_plane.domain.spec import RequestClass, Spec, Target
-from control_plane.domain.strategies import STRATEGIES
+from control_plane.domain.spec import BUNDLED, RequestClass, Spec, Target
 
 THREAD, AWAITED, PROCESS = "in a thread", "awaited", "in another process"
 
@@ -68,7 +67,7 @@ def _wrong(spec: Spec, limits: Limits) -> set[str]:
 
 def _elsewhere(spec: Spec, siblings: Siblings) -> Iterator[Remedy]:
     """The bundled application alone has them; every request class moves that has one."""
-    if not isinstance(spec.target, Target) or spec.target.application != "bundled":
+    if not isinstance(spec.target, Target) or spec.target.application != BUNDLED:
         return
     paths = [request.path for one in spec.workload.streams for request in one.requests]
     for start, ways in siblings.items():
@@ -113,7 +112,7 @@ def _client(spec: Spec) -> Iterator[Remedy]:
         reusing = replace(spec, client=replace(spec.client, reuse_connections=True))
         yield Remedy("reuse", "reused connections", reusing)
     lighter = LIGHTER_CLIENT.get(spec.client.strategy)
-    if lighter in STRATEGIES:
+    if lighter:
         changed = replace(spec, client=replace(spec.client, strategy=lighter))
         yield Remedy("strategy", f"client {lighter}", changed)
     processes = 2 * spec.client.processes

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from control_plane.analysis.causes.evidence import Facts, Finding
+from control_plane.analysis.sentence import listed
 from control_plane.domain.result import Cause
 from control_plane.domain.units import SPACE, count, seconds, share
 
@@ -61,9 +62,7 @@ def none_found(causes: Sequence[Cause]) -> str:
     unseen = [name for cause, name in WATCHED.items() if cause not in judged]
     if not unseen:
         return "Nothing that was watched was at its limit."
-    *others, last = unseen
-    names = f"{', '.join(others)} and {last}" if others else last
-    return f"Nothing that was watched was at its limit. Not watched: {names}."
+    return f"Nothing that was watched was at its limit. Not watched: {listed(unseen)}."
 
 
 def _number(facts: Facts, name: str) -> float:

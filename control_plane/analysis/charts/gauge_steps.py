@@ -56,12 +56,11 @@ def fan(track: Sequence[Segment], gauges: Sequence[Gauges], pick: Pick) -> list[
 
 def added(series: Sequence[Values]) -> list[float | None]:
     """Over all series; None where none has a sample."""
-    rows = ([value for value in row if value is not None] for row in zip_longest(*series))
-    return [sum(row) if row else None for row in rows]
+    return _by_sample(series, sum)
 
 
 def highest(series: Sequence[Values]) -> list[float | None]:
-    return _ends(series, max)
+    return _by_sample(series, max)
 
 
 def role_cpu(gauges: Gauges, role: str) -> list[float]:
@@ -98,13 +97,13 @@ def _largest(values: Values, every: int) -> list[float | None]:
     ]
 
 
-def _ends(series: Sequence[Values], way: Callable[[list[float]], float]) -> list[float | None]:
+def _by_sample(series: Sequence[Values], way: Callable[[list[float]], float]) -> list[float | None]:
     rows = ([value for value in row if value is not None] for row in zip_longest(*series))
     return [way(row) if row else None for row in rows]
 
 
 def _end_of(pick: Pick, way: Callable[[list[float]], float], gauges: Gauges) -> Values:
-    return _ends(pick(gauges), way)
+    return _by_sample(pick(gauges), way)
 
 
 def _nth_of(pick: Pick, rank: int, gauges: Gauges) -> Values:
