@@ -123,11 +123,18 @@ def times(samples: Histogram) -> Times | None:
 def timeline(record: StreamRecord) -> Timeline:
     """Response times and counts of each second of the window, and of its warm-up."""
     found = timeline_of(record.seconds, record.duration_ns / 1e9)
-    length = -min((one.index for one in record.warmup), default=0)
+    return replace(found, warmup=warmup_of(record.warmup, record.warmup_s))
+
+
+def warmup_of(seconds: Sequence[Second], length_s: float, expected: int = 0) -> WarmUp | None:
+    """The seconds before a window, of which so many are `expected`; None where there are none."""
+    known = [second.index for second in seconds]
+    length = max(expected, -min(known, default=0))
     if not length:
-        return found
-    rows = _filled(record.warmup, range(-length, 0))
-    return replace(found, warmup=WarmUp(**_columns(rows), length_s=record.warmup_s))
+        return None
+    end = max(known, default=-length - 1) + 1
+    columns = _columns(_filled(seconds, range(-length, end)))
+    return WarmUp(**columns, length_s=length_s, to_come=-end)
 
 
 def timeline_of(seconds: Sequence[Second], measured_s: float) -> Timeline:

@@ -91,8 +91,8 @@ class Summary:
 class WarmUp:
     """One value for each second before the window, which opens where the last one ends.
 
-    `length_s` is that of all of them: the first may be shorter. No number of the window counts
-    these requests.
+    `length_s` is that of all of them: the first may be shorter. While a warm-up is under way its
+    last seconds, `to_come`, have no values yet. No number of the window counts these requests.
     """
 
     completed: tuple[int, ...]
@@ -101,6 +101,7 @@ class WarmUp:
     p95: tuple[float | None, ...]
     p99: tuple[float | None, ...]
     length_s: float
+    to_come: int = 0
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,10 @@ class LiveStream:
 
 @dataclass(frozen=True)
 class Live:
-    """The trial that a job works on now. `measured_s` counts from the window's start."""
+    """The trial that a job works on now. `measured_s` counts from the window's start to its end.
+
+    After it `awaited` open requests have no answer yet.
+    """
 
     run_id: str
     progress: Progress
@@ -119,3 +122,4 @@ class Live:
     streams: tuple[LiveStream, ...]
     gauges: Gauges
     log: tuple[str, ...]
+    awaited: int = 0

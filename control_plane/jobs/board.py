@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from math import ceil
 
 from control_plane.analysis.estimate import Phases
 from control_plane.analysis.processes import merge_seconds
-from control_plane.analysis.summary import timeline_of, times
+from control_plane.analysis.summary import timeline_of, times, warmup_of
 from control_plane.domain.histogram import EMPTY, Histogram, merge
+from control_plane.domain.loads import ramp_up_of
 from control_plane.domain.record import Second
 from control_plane.domain.result import Gauges, Progress
 from control_plane.domain.run import Live, LiveStream
-from control_plane.domain.spec import StopRequests, Stream
+from control_plane.domain.spec import StopDuration, StopRequests, Stream
 from control_plane.domain.states import State
 
 Clock = Callable[[], float]
@@ -21,26 +23,28 @@ Clock = Callable[[], float]
 class StreamBoard:
     """The seconds of one stream in the present trial, and their merged histogram.
 
-    `opens_s` as in Timeline; 0 until its window opens.
+    `early` are those of the warm-up, which lasts `early_s`. `opens_s` as in Timeline; what is
+    expected until its window opens. `waiting` by process: how many answers are still awaited.
     """
 
     stream: Stream
+    early_s: float = 0.0
+    opens_s: float = 0.0
     seconds: list[Second] = field(default_factory=list)
     response: Histogram = EMPTY
     errors: int = 0
-    opens_s: float = 0.0
+    early: list[Second] = field(default_factory=list)
+    waiting: dict[int, int] = field(default_factory=dict)
 
     def add(self, second: Second) -> None:
         """Each process of the stream tells its own second of an index.
 
-        Those of the warm-up count for nothing here.
+        Those of the warm-up count for nothing.
         """
         if second.index < 0:
+            _insert(self.early, second)
             return
-        place = len(self.seconds)
-        while place and self.seconds[place - 1].index >= second.index:
-            place -= 1
-        self.seconds[place:] = merge_seconds([*self.seconds[place:], second])
+        _insert(self.seconds, second)
         self.response = merge([self.response, second.response])
         self.errors += second.errors
 
@@ -58,8 +62,20 @@ class StreamBoard:
             errors=self.errors,
             throughput_per_s=self.response.total / spent if spent else None,
             response_time_s=times(self.response),
-            timeline=replace(timeline_of(self.seconds, measured_s), opens_s=self.opens_s),
+            timeline=replace(
+                timeline_of(self.seconds, measured_s),
+                opens_s=self.opens_s,
+                warmup=warmup_of(self.early, self.early_s, ceil(round(self.early_s, 6))),
+            ),
         )
+
+
+def _insert(seconds: list[Second], second: Second) -> None:
+    """In order; with what another process told of the same second."""
+    place = len(seconds)
+    while place and seconds[place - 1].index >= second.index:
+        place -= 1
+    seconds[place:] = merge_seconds([*seconds[place:], second])
 
 
 class Board:
@@ -76,10 +92,29 @@ class Board:
 
     def begin_trial(self, number: int) -> None:
         self.trial = number
-        self.streams = {stream.name: StreamBoard(stream) for stream in self._declared}
+        self.streams = self._begun()
+        self._closed_s: float | None = None
         self.gauges: Callable[[], Gauges] = lambda: Gauges(0.5, ())
         self.log: Callable[[], tuple[str, ...]] = tuple
         self.enter(State.STARTING)
+
+    def _begun(self) -> dict[str, StreamBoard]:
+        """The load of a window by duration runs before it; the plan has the longest ramp-up."""
+        ramps = [ramp_up_of(one.load) for one in self._declared]
+        leads = [self._phases.warmup_s - max(ramps) + ramp for ramp in ramps]
+        opens = [one.start_after_s + lead for one, lead in zip(self._declared, leads, strict=True)]
+        return {
+            one.name: StreamBoard(
+                one,
+                early_s=lead if isinstance(one.stop, StopDuration) else 0.0,
+                opens_s=at_s - min(opens),
+            )
+            for one, lead, at_s in zip(self._declared, leads, opens, strict=True)
+        }
+
+    def close_window(self) -> None:
+        """The last stream's is over; answers may still be awaited."""
+        self._closed_s = self._spent_s
 
     def enter(self, phase: State) -> None:
         self.phase, self._since = phase, self._clock()
@@ -90,7 +125,16 @@ class Board:
 
     @property
     def measured_s(self) -> float:
-        return self._spent_s if self.phase is State.RUNNING else 0.0
+        """Since the window opened, until it was over."""
+        if self.phase is not State.RUNNING:
+            return 0.0
+        return self._spent_s if self._closed_s is None else self._closed_s
+
+    @property
+    def awaited(self) -> int:
+        """Open requests without an answer after the window."""
+        left = (sum(one.waiting.values()) for one in self.streams.values())
+        return 0 if self._closed_s is None else sum(left)
 
     def progress(self) -> Progress:
         """`share` from the plan's times and the requests that ended; it never goes back."""
@@ -128,4 +172,5 @@ class Board:
             streams=tuple(one.view(self.measured_s) for one in self.streams.values()),
             gauges=self.gauges(),
             log=self.log(),
+            awaited=self.awaited,
         )

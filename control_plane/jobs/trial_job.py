@@ -21,7 +21,7 @@ from control_plane.jobs.bench import Bench
 from control_plane.jobs.board import Board
 from control_plane.jobs.silence import Silence
 from control_plane.jobs.window import Window
-from control_plane.load.events import Done, Opened, Over
+from control_plane.load.events import Done, Opened, Over, Waiting
 from control_plane.load.plan import Plan
 from control_plane.load.process import LoadWorker
 from control_plane.load.share import shares
@@ -145,14 +145,18 @@ class TrialJob:
         return [task.result() for task in measuring]
 
     async def _follow(self, worker: LoadWorker, window: Window) -> StreamRecord:
+        board = self.board.streams[worker.plan.stream.name]
         async for event in worker.events():
             if isinstance(event, Opened):
                 await window.open(worker.plan.stream.name, event.at_ns)
             elif isinstance(event, Over):
                 window.end()
             elif isinstance(event, Second):
-                self.board.streams[worker.plan.stream.name].add(event)
+                board.add(event)
+            elif isinstance(event, Waiting):
+                board.waiting[worker.pid] = event.requests
             elif isinstance(event, Done):
+                board.waiting.pop(worker.pid, None)
                 return event.record
         raise ClientFailed("client died before it reported its result")
 

@@ -32,3 +32,4 @@ class Window:
         self.workers -= 1
         if not self.workers:
             self.watch.hold()
+            self.board.close_window()

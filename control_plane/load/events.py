@@ -27,6 +27,13 @@ class Over:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """After the window: so many `requests` of an open load are still awaited."""
+
+    requests: int
+
+
+@dataclass(frozen=True)
 class Refused:
     """This machine cannot do what the plan asks for; `reason` says why and what to do."""
 
@@ -40,7 +47,7 @@ class Done:
     record: StreamRecord
 
 
-Event = Ready | Opened | Over | Refused | Second | Done
+Event = Ready | Opened | Over | Waiting | Refused | Second | Done
 
 
 def write(event: Event) -> str:
@@ -121,6 +128,7 @@ _READERS: dict[str, Callable[[dict[str, Any]], Event]] = {
     "ready": lambda content: Ready(**content),
     "opened": lambda content: Opened(**content),
     "over": lambda content: Over(**content),
+    "waiting": lambda content: Waiting(**content),
     "refused": lambda content: Refused(**content),
     "second": _read_second,
 }

@@ -14,7 +14,7 @@ from typing import Self
 from control_plane.domain.errors import ClientFailed
 from control_plane.domain.record import Second
 from control_plane.load import events
-from control_plane.load.events import Done, Event, Opened, Over, Ready, Refused
+from control_plane.load.events import Done, Event, Opened, Over, Ready, Refused, Waiting
 from control_plane.load.plan import Plan
 from control_plane.processes.handle import Handle
 
@@ -69,13 +69,13 @@ class LoadWorker:
         """Begin at `at_ns` of CLOCK_MONOTONIC, the same for all workers of a trial."""
         self._write(b"%d\n" % at_ns)
 
-    async def events(self) -> AsyncIterator[Opened | Over | Second | Done]:
+    async def events(self) -> AsyncIterator[Opened | Over | Waiting | Second | Done]:
         """Ends after Done. Raises ClientFailed when the worker ends before."""
         while True:
             event = await self._next()
             if isinstance(event, Second):
                 self._seconds.append(event)
-            if isinstance(event, Opened | Over | Second | Done):
+            if isinstance(event, Opened | Over | Waiting | Second | Done):
                 yield event
             if isinstance(event, Done):
                 return

@@ -121,6 +121,11 @@ class Recorder:
         latest = self._latest.copy()
         return {user: begun[_START] for user, begun in enumerate(latest) if begun is not _IDLE}
 
+    def waiting(self) -> int:
+        """How many requests that were meant to start in the window are in flight."""
+        begun = [one for one in self._latest.copy() if one is not _IDLE]
+        return int(self._meant(np.array(begun, np.int64).reshape(-1, _BEGUN)).sum())
+
     def open(self, opened_ns: int, closes_ns: int = FAR_NS, early: int = 0) -> None:
         """Count what ends after `opened_ns` and not after `closes_ns`.
 

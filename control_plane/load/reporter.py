@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event as Signal
 
 from control_plane.domain.record import StreamRecord
-from control_plane.load.events import Event, Opened, Over
+from control_plane.load.events import Event, Opened, Over, Waiting
 from control_plane.load.recorder import FAR_NS, SECOND_NS, Totals
 from control_plane.load.strategies.strategy import Gear
 from control_plane.load.timer import clock_ns
@@ -18,6 +18,9 @@ _GRACE_NS = 20_000_000
 
 _PATIENCE_NS = 500_000_000
 """How much longer than their deadline open requests are awaited."""
+
+_TOLD_NS = 500_000_000
+"""How often it is told how many are still awaited."""
 
 
 class Reporter:
@@ -102,9 +105,12 @@ class Reporter:
 
     def _await_answers(self) -> None:
         """Requests have deadlines of their own; this one is for those that miss theirs."""
-        if self._awaits:
-            last_ns = self._end_ns + self._gear.timeout_ns + _PATIENCE_NS
-            self._answered.wait(max(0, last_ns - clock_ns()) / 1e9)
+        if not self._awaits:
+            return
+        last_ns = self._end_ns + self._gear.timeout_ns + _PATIENCE_NS
+        while not self._answered.is_set() and (left_ns := last_ns - clock_ns()) > 0:
+            self._tell(Waiting(self._recorder.waiting()))
+            self._answered.wait(min(left_ns, _TOLD_NS) / 1e9)
 
     @property
     def _end_ns(self) -> int:

@@ -1,5 +1,7 @@
 """Progress of a job, with a clock that the test turns."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -103,3 +105,55 @@ def test_processes_of_one_stream_add_to_the_same_seconds(clock: Clock) -> None:
         (2, 1, 0),
     ]
     assert board.streams["items"].ended == 20
+
+
+def test_the_warm_up_is_kept_apart(clock: Clock) -> None:
+    board = Board("x", [stream(StopDuration(7.0))], 1, PHASES, clock)
+    for told, values, to_come in (
+        (None, (), 2),
+        (second(-2, 30), (30,), 1),
+        (second(-1, 40), (30, 40), 0),
+    ):
+        if told:
+            board.streams["items"].add(told)
+        (items,) = board.live().streams
+        warmup = items.timeline.warmup
+        assert warmup is not None
+        assert (warmup.completed, warmup.to_come, warmup.length_s) == (values, to_come, 2)
+        assert (items.completed, items.timeline.completed) == (0, ())
+
+
+def test_a_window_by_requests_has_another_load_before_it(clock: Clock) -> None:
+    board = Board("x", [stream(StopRequests(100))], 1, PHASES, clock)
+    assert board.live().streams[0].timeline.warmup is None
+
+
+def test_streams_are_expected_where_they_will_stand(clock: Clock) -> None:
+    slow = Closed(concurrency=10, ramp_up_s=1.5)
+    declared = [
+        replace(stream(StopDuration(7.0)), name="late", start_after_s=3.0),
+        replace(stream(StopDuration(7.0)), name="slow", load=slow),
+    ]
+    late, ramped = Board("x", declared, 1, PHASES, clock).live().streams
+    assert (late.timeline.opens_s, ramped.timeline.opens_s) == (1.5, 0)
+    lengths = [one.timeline.warmup.length_s for one in (late, ramped) if one.timeline.warmup]
+    assert lengths == [0.5, 2]
+
+
+def test_after_the_window_open_answers_are_awaited(clock: Clock) -> None:
+    board = Board("x", [stream(StopDuration(7.0))], 1, PHASES, clock)
+    board.enter(State.RUNNING)
+    items = board.streams["items"]
+    items.waiting[1] = 12
+    clock.now += 7
+    assert (board.live().awaited, board.live().measured_s) == (0, 7)
+    items.waiting[2] = 3
+    board.close_window()
+    clock.now += 5
+    assert (board.live().awaited, board.live().measured_s) == (15, 7)
+    items.waiting.clear()
+    assert board.live().awaited == 0
+    board.begin_trial(2)
+    board.enter(State.RUNNING)
+    clock.now += 1
+    assert board.live().measured_s == 1

@@ -7,7 +7,7 @@ from hdrh.histogram import HdrHistogram
 from control_plane.domain.histogram import EMPTY, Histogram
 from control_plane.domain.record import Second, StreamRecord
 from control_plane.load import events
-from control_plane.load.events import Done, Opened, Over, Ready, Refused
+from control_plane.load.events import Done, Opened, Over, Ready, Refused, Waiting
 
 SERVICE = Histogram.of(np.array([1_000_003, 5_000_007, 7_654_321], np.int64))
 RESPONSE = Histogram.of(np.array([2_000_003, 8_000_007, 9_654_321], np.int64))
@@ -42,7 +42,9 @@ def record(**changes) -> StreamRecord:
     return StreamRecord(**{**values, **changes})
 
 
-@pytest.mark.parametrize("event", [Ready(), Opened(123), Over(), Refused("too few files: raise")])
+@pytest.mark.parametrize(
+    "event", [Ready(), Opened(123), Over(), Waiting(12), Refused("too few files: raise")]
+)
 def test_small_events_survive_the_pipe(event) -> None:
     assert events.read(events.write(event)) == event
 

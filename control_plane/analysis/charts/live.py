@@ -14,7 +14,8 @@ from control_plane.analysis.charts.panels import (
     response_panel,
     throughput_panel,
 )
-from control_plane.analysis.charts.track import Segment, end_s
+from control_plane.analysis.charts.track import Segment, begin_s, end_s
+from control_plane.analysis.charts.warmup import add_warmup
 from control_plane.domain.result import Gauges, Timeline
 from control_plane.domain.run import Live, LiveStream
 
@@ -33,7 +34,8 @@ NOTES = {
 
 
 def live_charts(live: Live, window_s: float | None = None, cores: int = 1) -> tuple[Figure, ...]:
-    """Throughput and response time up to the last full second, then what explains them.
+    """Throughput and response time up to the last full second, then what explains them; the
+    warm-up before them is grey.
 
     `window_s` is the planned window, None where it ends by requests: then the axis grows.
     `cores` is what the target may use. Causes are CPU, and before it where the target is seen from
@@ -42,14 +44,18 @@ def live_charts(live: Live, window_s: float | None = None, cores: int = 1) -> tu
     streams = [_track(one, live.measured_s) for one in live.streams]
     longest = max((one.track for one in streams), key=end_s, default=[])
     answers = _answers(live.streams)
-    x = window_axis(window_s or max(10.0, live.measured_s))
+    earliest = min((one.track for one in streams), key=begin_s, default=[])
+    x = window_axis(window_s or max(10.0, live.measured_s), begin_s(earliest))
     inside = _inside(longest, live.gauges)
-    return (
+    drawn = (
         _figure("throughput", throughput_panel(streams, "Throughput"), x, answers),
         _figure("response", response_panel(streams, "Response time"), x, answers),
         *((_figure(*inside, x, _samples(live.gauges)),) if inside else ()),
         _figure("cpu", cpu_panel(longest, [live.gauges], "CPU", cores), x, _cpu(live.gauges)),
     )
+    for one in drawn:
+        add_warmup(one.plot, earliest)
+    return drawn
 
 
 def _inside(track: Sequence[Segment], gauges: Gauges) -> tuple[str, Panel] | None:
@@ -98,6 +104,7 @@ def _full_seconds(timeline: Timeline, measured_s: float) -> Timeline:
         timeline.p95[:length],
         timeline.p99[:length],
         last_s=1.0,
+        warmup=timeline.warmup,
         opens_s=timeline.opens_s,
     )
 

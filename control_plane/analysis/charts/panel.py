@@ -14,8 +14,10 @@ TITLE = 34
 RIGHT, LETTER, BESIDE = 132, 6.7, 10
 """Pixels at the right of panels, of a letter there, and from the panel to its label."""
 
-NARROW_RIGHT, NARROW_LETTERS = 16, 49
-"""On a small screen: pixels at the right of panels with titles, and letters of a title."""
+NARROW_RIGHT, NARROW_LABEL, NARROW_LETTERS = 16, 60, 49
+"""On a small screen: pixels at the right of panels with titles, and of those with labels; letters
+of a title.
+"""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def stacked(panels: Sequence[Panel], x: Plot, height: Height) -> Plot:
         if panel.limit is not None
     ]
     titled = all(panel.title for panel in panels)
-    room = NARROW_RIGHT if titled else 52
+    room = NARROW_RIGHT if titled else NARROW_LABEL
     return plot(data, axes, Labels(wide, narrow, _right(panels), narrow_right=room), limits)
 
 

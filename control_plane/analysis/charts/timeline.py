@@ -24,7 +24,7 @@ from control_plane.analysis.charts.seconds import borne, furthest, mostly
 from control_plane.analysis.charts.spans import Span, bands, spans
 from control_plane.analysis.charts.timeline_table import timeline_table
 from control_plane.analysis.charts.track import Segment, begin_s, end_s, placed, starts
-from control_plane.analysis.charts.warmup import warmup_fields
+from control_plane.analysis.charts.warmup import add_warmup
 from control_plane.domain.result import Gauges, Summary, Times
 from control_plane.domain.run import RunDetail
 from control_plane.domain.spec import Target
@@ -159,12 +159,10 @@ def _add_spans(drawn: Plot, track: Sequence[Segment], found: Sequence[Span]) -> 
     """Warm where the server could not go on, grey before the windows, a hairline between trials."""
     layout = drawn["layout"]
     top = layout["yaxis"]["domain"][1]
-    fields, wide, narrow = warmup_fields(track, top)
+    add_warmup(drawn, track)
     length_s = end_s(track) - begin_s(track)
     edges = [_boundary(one.begin_s) for one in track[1:]]
-    layout["shapes"] += [*fields, *edges, *bands(found, length_s, top)]
-    layout["annotations"] += wide
-    drawn["narrow"]["annotations"] += narrow
+    layout["shapes"] += [*edges, *bands(found, length_s, top)]
 
 
 def _boundary(at_s: float) -> Plot:

@@ -86,8 +86,9 @@ class Segment:
         window = (self.window,) if self.timeline.completed else ()
         if not warmup or not warmup.completed:
             return window
-        whole = len(warmup.completed)
-        edges = [round(self.opens_s - index, 3) for index in range(whole - 1, -1, -1)]
+        last = warmup.to_come
+        whole = len(warmup.completed) + last
+        edges = [round(self.opens_s - index, 3) for index in range(whole - 1, last - 1, -1)]
         return (Stretch([round(self.opens_s - self.lead_s, 3), *edges], warmup), *window)
 
 

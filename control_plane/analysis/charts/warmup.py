@@ -3,18 +3,26 @@
 from collections.abc import Sequence
 
 from control_plane.analysis.charts.figure import Plot, end_label
-from control_plane.analysis.charts.track import Segment, begin_s, end_s
+from control_plane.analysis.charts.track import Segment
 
 NAMED_FROM, NARROW_FROM = 0.1, 0.24
 """A field narrower than this part of the axis, also on a small screen, has no room for its name."""
 
 
-def warmup_fields(
-    track: Sequence[Segment], top: float
-) -> tuple[list[Plot], list[Plot], list[Plot]]:
-    """Grey fields up to `top` of the figure; the name below the first, wide and narrow."""
+def add_warmup(drawn: Plot, track: Sequence[Segment]) -> None:
+    """Grey fields up to the top of the first panel; the name below the first."""
+    layout, narrow = drawn["layout"], drawn["narrow"]
     known = [one for one in track if one.begin_s < one.start_s]
-    fields = [
+    layout["shapes"] += _fields(known, layout["yaxis"]["domain"][1])
+    first, last = layout["xaxis"]["range"]
+    for place, least in ((layout, NAMED_FROM), (narrow, NARROW_FROM)):
+        place["annotations"] += [
+            _name(one) for one in known[:1] if one.lead_s >= least * (last - first)
+        ]
+
+
+def _fields(known: Sequence[Segment], top: float) -> list[Plot]:
+    return [
         {
             "type": "rect",
             "xref": "x",
@@ -29,12 +37,6 @@ def warmup_fields(
         }
         for one in known
     ]
-    length_s = end_s(track) - begin_s(track)
-    wide, narrow = (
-        [_name(one) for one in known[:1] if one.lead_s >= least * length_s]
-        for least in (NAMED_FROM, NARROW_FROM)
-    )
-    return fields, wide, narrow
 
 
 def _name(one: Segment) -> Plot:

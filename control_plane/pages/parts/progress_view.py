@@ -56,18 +56,27 @@ def _trial(progress: Progress) -> str:
 
 
 def phase_words(spec: Spec, progress: Progress, live: Live | None) -> str:
-    """`trial 3 measuring, 37 of 60 s`."""
+    """`trial 3 measuring, 37 of 60 s`, `trial 3 waiting for 12 open requests, 30 s at most`."""
     phase = WORDS.get(State(progress.phase), progress.phase)
     if progress.queue_position is not None:
         return "next in the queue" if progress.queue_position == 1 else _waiting(progress)
+    if live is not None and live.awaited:
+        phase = _awaiting(spec, live)
     trial = f"trial {progress.trial} {phase}" if progress.trials > 1 else phase
-    if live is None or progress.phase != State.RUNNING:
+    if live is None or live.awaited or progress.phase != State.RUNNING:
         return trial
     return f"{trial}, {_measured(spec, live)}"
 
 
 def _waiting(progress: Progress) -> str:
     return f"number {count(progress.queue_position)} in the queue"
+
+
+def _awaiting(spec: Spec, live: Live) -> str:
+    """The window is over; each of them has its deadline."""
+    plural = "" if live.awaited == 1 else "s"
+    most = f"{spec.timeout_s:g}{SPACE}s at most"
+    return f"waiting for {count(live.awaited)} open request{plural}, {most}"
 
 
 def _measured(spec: Spec, live: Live) -> str:

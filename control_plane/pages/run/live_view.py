@@ -53,7 +53,7 @@ def live_fragment(run: Run, progress: Progress, live: Live | None, phases: Phase
         tiles=tuple(_tiles(view, live)) if live else (),
         figures=live_charts(live, window_s(run), _cores(run)) if live else (),
         log=live.log if live else (),
-        seconds_words=_seconds_words(progress),
+        seconds_words=_seconds_words(progress, live),
     )
 
 
@@ -73,8 +73,10 @@ def _cores(run: Run) -> int:
     return (target.workers if isinstance(target, Target) else None) or 1
 
 
-def _seconds_words(progress: Progress) -> str:
-    return f"Trial {progress.trial}, each second." if progress.trials > 1 else "Each second."
+def _seconds_words(progress: Progress, live: Live | None) -> str:
+    each = f"Trial {progress.trial}, each second." if progress.trials > 1 else "Each second."
+    warm = live is not None and any(one.timeline.warmup for one in live.streams)
+    return f"{each} Grey: warm-up." if warm else each
 
 
 def _waiting(words: str, progress: Progress) -> str:
@@ -88,9 +90,7 @@ def _waiting(words: str, progress: Progress) -> str:
 
 
 def _tiles(view: ProgressView, live: Live) -> Iterator[Tile]:
-    remaining = live.progress.remaining_s
-    value, unit = about(remaining).rsplit(maxsplit=1) if remaining is not None else (NONE, "")
-    yield Tile("Left", value, unit, f"{view.share} % done")
+    yield _left(view, live)
     first = live.streams[0]
     which = f", {first.name}" if len(live.streams) > 1 else ""
     yield _throughput(first, which)
@@ -101,6 +101,15 @@ def _tiles(view: ProgressView, live: Live) -> Iterator[Tile]:
     yield error_tile(errors, completed, f"{count(errors)} failed" if errors else "")
     yield _cpu("Target CPU", live.gauges, "target")
     yield _cpu("Client CPU", live.gauges, "client")
+
+
+def _left(view: ProgressView, live: Live) -> Tile:
+    """Nobody knows when answers come that are awaited after the last window."""
+    remaining = live.progress.remaining_s
+    if remaining is None or (live.awaited and not remaining):
+        return Tile("Left", NONE, "", f"{view.share} % done")
+    value, unit = about(remaining).rsplit(maxsplit=1)
+    return Tile("Left", value, unit, f"{view.share} % done")
 
 
 def _throughput(stream: LiveStream, which: str) -> Tile:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from control_plane.analysis.charts.live import live_charts
-from control_plane.analysis.summary import timeline_of, times
+from control_plane.analysis.summary import timeline_of, times, warmup_of
 from control_plane.domain.histogram import merge
 from control_plane.domain.result import Gauges, Progress
 from control_plane.domain.run import Live, LiveStream
@@ -66,6 +66,30 @@ def test_only_full_seconds_are_drawn_and_a_silent_one_after_a_while(view, drawn)
 def test_the_axis_is_that_of_the_window(measured_s, window_s, end_s):
     figures = live_charts(live(5, measured_s), window_s)
     assert {figure.plot["layout"]["xaxis"]["range"][1] for figure in figures} == {end_s}
+
+
+def warming(told: int, measured_s: float = 0.0) -> Live:
+    """`told` of three seconds before the window."""
+    view = live(0, measured_s)
+    early = [second(index - 3, *spread(625, 160, index)) for index in range(told)]
+    stream = view.streams[0]
+    warmup = warmup_of(early, 2.5, expected=3)
+    timeline = replace(stream.timeline, warmup=warmup)
+    return replace(view, streams=(replace(stream, timeline=timeline),))
+
+
+@pytest.mark.parametrize(
+    ("told", "x"), [(0, []), (1, [-2.5, -2]), (2, [-2.5, -2, -1]), (3, [-2.5, -2, -1, 0])]
+)
+def test_the_warm_up_is_grey_and_fills_second_by_second(told, x):
+    for figure in live_charts(warming(told), 10.0):
+        checked(figure)
+        layout = figure.plot["layout"]
+        (grey,) = [one for one in layout["shapes"] if one["type"] == "rect"]
+        assert (grey["x0"], grey["x1"], grey["fillcolor"]) == (-2.5, 0, "$well-2")
+        assert layout["xaxis"]["range"] == [-2.5, 10]
+        assert "warm-up" in annotations(figure)
+    assert live_charts(warming(told), 10.0)[0].plot["data"][0]["x"] == x
 
 
 def test_values_stand_at_the_lines():

@@ -64,6 +64,19 @@ def test_how_much_is_measured(stop: dict[str, int], words: str) -> None:
     assert phase_words(items(stop=stop), progress, live) == words
 
 
+@pytest.mark.parametrize(
+    ("awaited", "words"),
+    [
+        (12, f"trial 3 waiting for 12 open requests, 30{SPACE}s at most"),
+        (1, f"trial 3 waiting for 1 open request, 30{SPACE}s at most"),
+    ],
+)
+def test_what_is_awaited_after_the_window(awaited: int, words: str) -> None:
+    progress = _running(3, 5, 0.6)
+    live = Live("k7m2000000", progress, 8.0, (), Gauges(0.5, ()), (), awaited)
+    assert phase_words(items(stop={"duration_s": 8}), progress, live) == words
+
+
 def test_the_axis_ends_with_the_window_where_time_stops_it() -> None:
     assert window_s(detail_of(two_streams(), ASYNC).run) == 20
     assert window_s(detail_of(items(), ASYNC).run) is None

@@ -1,5 +1,6 @@
 """A run that is under way, from a real dashboard, target and load worker."""
 
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -42,6 +43,29 @@ def test_a_live_run_from_the_queue_to_its_end(stored: Stored) -> None:
     until(over, "the fragment asks for the result")
     assert looplab.get(f"/runs/{first}/live").status_code == 204
     looplab.finished(second)
+
+
+def test_after_the_window_it_says_what_is_awaited(stored: Stored) -> None:
+    """Ten answers a second, each two seconds late: none of them comes in the window."""
+    looplab = stored.looplab
+    spec = items_spec(warmup_s=1)
+    spec["workload"]["streams"][0] |= {
+        "requests": [{"path": "/async-delay/2"}],
+        "load": {"model": "open", "rate_per_s": 10},
+        "stop": {"duration_s": 1},
+    }
+    run_id = looplab.submit(spec)
+
+    def awaited() -> str:
+        said = stored.page(f"/runs/{run_id}/live")
+        return said if "waiting for" in said else ""
+
+    fragment = until(awaited, "the end of the window")
+    assert re.search(r"waiting for \d+ open requests, 10 s at most", words(fragment))
+    assert "Grey: warm-up." in words(fragment)
+    assert figures(fragment)["live-throughput"]["layout"]["xaxis"]["range"] == [-1, 1]
+    (stream,) = looplab.finished(run_id)["streams"]
+    assert stream["completed"] == stream["sent"] <= 10
 
 
 def test_cancelling_what_is_over_shows_it(stored: Stored) -> None:
