@@ -120,13 +120,19 @@ def gone_within_a_second(instance: str) -> None:
 
 @contextlib.contextmanager
 def dashboard(
-    folder: Path, arguments: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    folder: Path,
+    arguments: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    under: Sequence[str] = (),
 ) -> Iterator[Dashboard]:
-    """Start one in `folder`, on a free port; whatever happens, it is ended after."""
+    """Start one in `folder`, on a free port; whatever happens, it is ended after.
+
+    `under` is a command that executes the one that it is given.
+    """
     db = folder / "runs.db"
     log = (folder / "looplab.log").open("a")
     process = subprocess.Popen(
-        [sys.executable, "-m", "control_plane", "--port", "0", *arguments], cwd=folder,
+        [*under, sys.executable, "-m", "control_plane", "--port", "0", *arguments], cwd=folder,
         stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, **(environment or {})},
     )  # fmt: skip
     try:

@@ -91,6 +91,8 @@ def banner(run: Run) -> Banner | None:
 
 def so_far(live: Live) -> str:
     """What the running trial has shown; no judgement before the end."""
+    if live.obstacle:
+        return f"The end of this run is not written yet. {live.obstacle}"
     busy = [one for one in live.streams if one.throughput_per_s and one.response_time_s]
     if not busy:
         return f"So far: {_before(live.progress.trial)}."

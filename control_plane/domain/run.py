@@ -113,7 +113,8 @@ class LiveStream:
 class Live:
     """The trial that a job works on now. `measured_s` counts from the window's start to its end.
 
-    After it `awaited` open requests have no answer yet.
+    After it `awaited` open requests have no answer yet. `obstacle`: why the end of a run that is
+    over cannot be written, else "".
     """
 
     run_id: str
@@ -123,3 +124,4 @@ class Live:
     gauges: Gauges
     log: tuple[str, ...]
     awaited: int = 0
+    obstacle: str = ""

@@ -88,6 +88,7 @@ class Board:
         self._declared, self._trials = tuple(streams), trials
         self._phases, self._clock = phases, clock
         self._share = 0.0
+        self.obstacle = ""
         self.begin_trial(1)
 
     def begin_trial(self, number: int) -> None:
@@ -173,4 +174,5 @@ class Board:
             gauges=self.gauges(),
             log=self.log(),
             awaited=self.awaited,
+            obstacle=self.obstacle,
         )

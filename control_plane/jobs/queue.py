@@ -11,7 +11,7 @@ from control_plane.domain.states import State
 from control_plane.jobs.bench import Bench
 from control_plane.jobs.board import Board
 from control_plane.jobs.by_hand import ByHand
-from control_plane.jobs.run_job import RETRY_S, RunJob
+from control_plane.jobs.run_job import RETRY_S, Ending, RunJob
 from control_plane.store.store import Store
 
 log = logging.getLogger("looplab.jobs")
@@ -67,11 +67,18 @@ class Queue:
         self._loop.call_soon_threadsafe(self._wake.set)
 
     async def cancel(self, run_id: str) -> bool:
-        """End the job of this run; False when it does not work now, or was over before."""
+        """End the job of this run; False when it does not work now, or was over before.
+
+        Raises StoreError when its processes are gone, and the database does not take its end.
+        """
         job = self._job if self._held else await self._taken()
         if job is None or job.run.id != run_id:
             return False
-        await self._end(State.CANCELLED, "cancelled")
+        await self._end(Ending(State.CANCELLED, "cancelled"))
+        if not job.state.terminal:
+            raise StoreError(
+                "The end of this run cannot be written now. That is tried until it is."
+            )
         return job.state is State.CANCELLED
 
     async def _taken(self) -> RunJob | None:
@@ -83,7 +90,7 @@ class Queue:
         """End the job that works now and take no other."""
         async with self._taking:
             self._serving.cancel()
-        await self._end(State.INTERRUPTED, "Looplab was stopped")
+        await self._end(Ending(State.INTERRUPTED, "Looplab was stopped"))
         await asyncio.wait([self._serving])
 
     async def _serve(self) -> None:
@@ -134,23 +141,26 @@ class Queue:
         fault = task.exception() if task and not task.cancelled() else None
         if job is None or fault is None:
             return
-        log.error("the end of run %s could not be written", job.run.id, exc_info=fault)
+        trace = None if isinstance(fault, StoreError) else fault
+        log.error("the end of run %s is not written: %s", job.run.id, fault, exc_info=trace)
+        job.ending = job.ending or Ending(State.FAILED, f"its end could not be written: {fault}")
         while not job.state.terminal:
-            job.ending = job.ending or (State.FAILED, f"its end could not be written: {fault}")
+            job.board.obstacle = str(fault)
             try:
                 await job.end()
             except Conflict:
                 return
-            except StoreError:
+            except StoreError as again:
+                fault = again
                 await asyncio.sleep(RETRY_S)
 
-    async def _end(self, state: State, reason: str) -> None:
+    async def _end(self, ending: Ending) -> None:
         """Cancel the task once, and wait until its processes are gone and its state is written."""
         job, task = self._job, self._task
         if job is None or task is None:
             return
         if job.ending is None:
-            job.ending = (state, reason)
+            job.ending = ending
             task.cancel()
         await asyncio.wait([task])
         if task.cancelled():

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from control_plane.analysis.causes.evidence import Evidence
 from control_plane.analysis.causes.find import find_causes
@@ -35,6 +35,24 @@ RETRY_S = 1.0
 """How long to wait before the database is asked again after it could not be used."""
 
 
+class Ending(NamedTuple):
+    """How a run ends that gives no result. The reason says why, in which trial, and what to do."""
+
+    state: State
+    why: str
+    remedy: str = ""
+
+    def reason(self, trial: int, trials: int) -> str:
+        told = f"{self.why} in trial {trial} of {trials}"
+        return f"{told}: {self.remedy}" if self.remedy else told
+
+
+DISK_FULL = Ending(
+    State.FAILED, "disk full", "make space where the database lies, then run it again"
+)
+UNUSABLE = Ending(State.FAILED, "the database cannot be used")
+
+
 @dataclass
 class RunJob:
     """Executes one queued run. `state` is the state that the store holds.
@@ -51,7 +69,7 @@ class RunJob:
     def __post_init__(self) -> None:
         spec = self.run.spec
         self.state = self.run.state
-        self.ending: tuple[State, str] | None = None
+        self.ending: Ending | None = None
         self._results: list[TrialResult] = []
         self._causes: tuple[Cause, ...] = ()
         self.board = Board(
@@ -72,9 +90,8 @@ class RunJob:
     async def end(self) -> None:
         """Write the state that `ending` asks for, unless the run is over."""
         if self.ending and not self.state.terminal:
-            state, reason = self.ending
-            place = f"in trial {self.board.trial} of {self.run.spec.trials}"
-            await self.move(state, reason=f"{reason} {place}")
+            reason = self.ending.reason(self.board.trial, self.run.spec.trials)
+            await self.move(self.ending.state, reason=reason)
 
     async def _execute_or_fail(self) -> None:
         """A fault of any kind is a failed run."""
@@ -89,9 +106,9 @@ class RunJob:
                 causes=self._causes,
             )
         except* StoreError as group:
-            why = "disk full" if group.subgroup(DatabaseFull) else "the database cannot be used"
             log.error("run %s: %s", self.run.id, _first(group))
-            self.ending = self.ending or (State.FAILED, why)
+            full = group.subgroup(DatabaseFull) is not None
+            self.ending = self.ending or (DISK_FULL if full else UNUSABLE)
             await self.end()
         except* Exception as group:
             log.exception("run %s", self.run.id)

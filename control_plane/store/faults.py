@@ -14,7 +14,7 @@ from control_plane.domain.errors import DatabaseBusy, DatabaseFull, StoreError
 _KINDS: tuple[tuple[str, type[StoreError], str], ...] = (
     ("SQLITE_BUSY", DatabaseBusy, "is busy: another process holds its lock"),
     ("SQLITE_LOCKED", DatabaseBusy, "is busy: another process holds its lock"),
-    ("SQLITE_FULL", DatabaseFull, "cannot grow: the disk is full"),
+    ("SQLITE_FULL", DatabaseFull, "cannot grow: its disk is full, so make space there"),
     ("SQLITE_READONLY", StoreError, "cannot be written: it is read-only"),
     ("SQLITE_CANTOPEN", StoreError, "cannot be opened: check the rights of file and folder"),
     ("SQLITE_NOTADB", StoreError, "is not a database: move it away or choose another with --db"),

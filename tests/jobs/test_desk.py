@@ -18,6 +18,7 @@ from control_plane.jobs.bench import set_up
 from control_plane.jobs.desk import Desk
 from control_plane.store.store import Store, open_store
 from tests.dashboard import free_port, items_spec, long_spec
+from tests.held import held
 
 
 def unreachable() -> dict[str, object]:
@@ -93,10 +94,11 @@ async def test_a_result_waits_for_a_locked_database(
     monkeypatch.setattr("control_plane.store.database.BUSY_S", 0.2)
     store = open_store(tmp_path / "runs.db")
     desk = Desk(store, Limits(), set_up(store, {1}, "normal"))
-    (run,) = desk.submit([items_spec()])
-    with closing(sqlite3.connect(store.path, isolation_level=None)) as stranger:
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as stranger, held() as target:
+        (run,) = desk.submit([items_spec(target={"url": target.url}, warmup_s=0)])
         await until(lambda: store.run(run.id).state is State.RUNNING)
         stranger.execute("begin immediate")
+        target.let.set()
         await until(lambda: caplog.text.count("a run waits") > 1)
         stranger.execute("rollback")
     ended = await over(store, run)

@@ -1,5 +1,6 @@
 """Real targets for tests: small applications under uvicorn, and what they leave behind."""
 
+import asyncio
 import contextlib
 import os
 import secrets
@@ -77,6 +78,10 @@ class Site:
 
     def assert_gone(self, within_s: float = GONE_S) -> None:
         until(lambda: not self.left_behind(), lambda: f"left: {self.left_behind()}", within_s)
+
+    async def gone(self) -> None:
+        """As `assert_gone`, while the event loop clears up what a killed guard left."""
+        await asyncio.to_thread(self.assert_gone)
 
 
 def kill(pid: int) -> None:

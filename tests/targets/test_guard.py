@@ -134,7 +134,7 @@ async def test_the_death_of_guard_or_master_ends_all(
             kill(pids[victim])
         assert await started.ended() == "target died, signal 9"
         assert started.failure() == "target died, signal 9"
-        site.assert_gone()
+        await site.gone()
         until(lambda: not listening(started), lambda: "the listener is closed", GONE_S)
     assert started.failure() == "target died, signal 9"
 
@@ -168,7 +168,7 @@ async def test_an_exit_in_the_middle_is_a_failure(site: Site) -> None:
         with pytest.raises(requests.RequestException):
             ask(started.url, "/exit")
         assert await started.ended() == "target ended, exit code 0"
-        site.assert_gone()
+        await site.gone()
 
 
 @pytest.mark.parametrize("name", ["daemon", "stubborn"])

@@ -101,7 +101,7 @@ async def test_a_target_that_hangs_is_ended_at_the_start_timeout(
 ) -> None:
     with pytest.raises(TargetFailed, match=f"^start timeout: not ready after 1 s, {why}"):
         await site.start(name, start_timeout_s=1)
-    site.assert_gone()
+    await site.gone()
 
 
 @contextmanager

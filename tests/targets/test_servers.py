@@ -52,7 +52,7 @@ async def test_the_death_of_a_worker_is_counted(site: Site, target: Target) -> N
             assert started.failure() is None
         else:
             assert (await started.ended()).startswith("target ")
-            site.assert_gone()
+            await site.gone()
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ async def test_nothing_outlives_those_that_are_killed(
         # A server that ends with its worker may be quicker than the second blow.
         by_itself = target.server not in REPLACES and "worker" in victims
         assert by_itself or ended == "target died, signal 9"
-        site.assert_gone()
+        await site.gone()
         until(lambda: not listening(started), lambda: "the listener is closed", GONE_S)
         assert started.failure() == ended
 
@@ -95,7 +95,7 @@ async def test_the_grace_lets_a_server_end_in_order(site: Site, grace_s: float, 
     async with site.running("slow_end") as started:
         await started.stop(grace_s)
         assert ("ended in order" in started.log()) == ends
-        site.assert_gone()
+        await site.gone()
 
 
 @pytest.mark.parametrize("target", [known for known in OTHERS if known.workers == 1], ids=name)
