@@ -16,6 +16,7 @@ LooplabError
     └── ClientFailed      a load worker died or could not work
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -102,3 +103,16 @@ class TargetFailed(TrialFailed):
 
 class ClientFailed(TrialFailed):
     """A load worker ended early or reported that it cannot work."""
+
+
+def refused(fields: tuple[FieldError, ...]) -> InvalidInput:
+    """Says the first of them, and how many more there are."""
+    first = f"{fields[0].field}: {fields[0].message}" if fields[0].field else fields[0].message
+    more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
+    return InvalidInput(first + more, fields)
+
+
+def refuse(found: Iterable[FieldError]) -> None:
+    """Raises InvalidInput unless nothing was found wrong."""
+    if wrong := tuple(found):
+        raise refused(wrong)

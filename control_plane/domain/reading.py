@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json, to_json
 
 from control_plane.domain.check import lacking, wrong_fields
-from control_plane.domain.errors import FieldError, InvalidInput, UnreadableInput
+from control_plane.domain.errors import FieldError, InvalidInput, UnreadableInput, refuse, refused
 from control_plane.domain.limits import Limits
 from control_plane.domain.loads import Open
 from control_plane.domain.spec import Client, Spec
@@ -51,12 +51,10 @@ def read_spec(document: Mapping[str, Any], limits: Limits) -> Spec:
     try:
         spec = SPEC.validate_json(to_json(filled))
     except ValidationError as error:
-        raise _refused(_shapeless(error, filled, limits)) from None
+        raise refused(_shapeless(error, filled, limits)) from None
     except ValueError as error:
         raise UnreadableInput(f"This text cannot be stored: {error}") from None
-    wrong = wrong_fields(spec, limits)
-    if wrong:
-        raise _refused(wrong)
+    refuse(wrong_fields(spec, limits))
     return spec
 
 
@@ -122,12 +120,6 @@ def write_spec(spec: Spec) -> Document:
     """The spec as the JSON object of the API, every default written out."""
     document: Document = SPEC.dump_python(spec, mode="json")
     return document
-
-
-def _refused(fields: tuple[FieldError, ...]) -> InvalidInput:
-    first = f"{fields[0].field}: {fields[0].message}" if fields[0].field else fields[0].message
-    more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
-    return InvalidInput(first + more, fields)
 
 
 def _only_bursts(document: Mapping[str, Any]) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from control_plane.domain.check import wrong_fields
-from control_plane.domain.errors import FieldError, InvalidInput
+from control_plane.domain.errors import FieldError, refuse
 from control_plane.domain.limits import Limits
 from control_plane.domain.reading import read_spec
 from control_plane.domain.spec import NamedTarget, Spec, Target, UrlTarget
@@ -36,9 +36,9 @@ class Drafts:
             given = called(spec.target.configuration, spec.target.application)
             spec = self._resolved(spec, spec.target)
         if isinstance(spec.target, UrlTarget):
-            _refuse(_own_port(spec.target, self.own_ports))
+            refuse(_own_port(spec.target, self.own_ports))
         if isinstance(spec.target, Target):
-            _refuse(misfits(spec.target, self.applications))
+            refuse(misfits(spec.target, self.applications))
         draft = Draft(spec, name_of(spec.target), given)
         title = spec.title.strip() or title_of(spec, draft.name)
         return replace(draft, spec=replace(spec, title=title))
@@ -47,7 +47,7 @@ class Drafts:
         """What a configuration brings is wrong at its name."""
         made = replace(spec, target=self.target_of(named))
         wrong = wrong_fields(made, self.limits)
-        _refuse(replace(one, field="target.configuration") for one in wrong)
+        refuse(replace(one, field="target.configuration") for one in wrong)
         return made
 
 
@@ -57,9 +57,3 @@ def _own_port(target: UrlTarget, own_ports: Collection[int]) -> Iterable[FieldEr
     if port in own_ports:
         message = f"Port {port} is this dashboard: load would go to itself."
         yield FieldError("target.url", message)
-
-
-def _refuse(found: Iterable[FieldError]) -> None:
-    wrong = tuple(found)
-    if wrong:
-        raise InvalidInput(f"{wrong[0].field}: {wrong[0].message}", wrong)
