@@ -12,8 +12,8 @@ from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.identity import known_id
 from control_plane.domain.run import Run
 from control_plane.pages.form.given import Given
+from control_plane.pages.form.sent import FormDep
 from control_plane.pages.history.history_view import LABELS, Asked, history_page
-from control_plane.pages.new_run.new_run import FormDep
 from control_plane.pages.site.dependencies import DeskDep, StoreDep
 from control_plane.pages.site.templating import page
 from control_plane.pages.site.view import View

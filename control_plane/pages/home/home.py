@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 
 from control_plane.domain.strategies import STRATEGIES
+from control_plane.pages.form.sent import FormDep, key_of, new_key, to_runs
 from control_plane.pages.history.run_rows import run_row
 from control_plane.pages.home.home_view import HomePage, cards, preset_time, running_of
-from control_plane.pages.new_run.new_run import LONGEST_KEY, FormDep, new_key, to_runs
 from control_plane.pages.presets.presets import book
 from control_plane.pages.site.dependencies import DeskDep, StoreDep
 from control_plane.pages.site.templating import fragment, page
@@ -46,4 +46,4 @@ def running(request: Request, desk: DeskDep) -> Response:
 def ask(slug: Annotated[str, Path(max_length=40)], form: FormDep, desk: DeskDep) -> Response:
     """One run for each arm of the question; then all beside each other."""
     documents = [arm.document for arm in book().question(slug).arms]
-    return to_runs(desk.submit(documents, key=form.text("key")[:LONGEST_KEY] or new_key()))
+    return to_runs(desk.submit(documents, key=key_of(form)))

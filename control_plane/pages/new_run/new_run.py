@@ -1,10 +1,9 @@
 """GET and POST /runs/new, POST /runs: write a run, see what it costs, start it."""
 
-import secrets
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from control_plane.access.faults import status_of
@@ -18,7 +17,8 @@ from control_plane.jobs.desk import Desk
 from control_plane.jobs.naming import title_of
 from control_plane.pages.form.changes import changed
 from control_plane.pages.form.form_of import form_of, shown_whole
-from control_plane.pages.form.given import Given, given
+from control_plane.pages.form.given import Given
+from control_plane.pages.form.sent import FormDep, key_of, new_key, to_runs
 from control_plane.pages.new_run.new_run_view import (
     NewRunPage,
     Notice,
@@ -37,20 +37,10 @@ from control_plane.store.store import Store
 
 router = APIRouter()
 
-FORM_TYPES = {"application/x-www-form-urlencoded", "multipart/form-data"}
-LONGEST_KEY = 64
 KEPT = {"Cache-Control": "private, no-cache"}
 """What was typed is still there after Back, also where the form was the answer to a POST."""
 
 
-async def _form(request: Request) -> Given:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in FORM_TYPES:
-        raise HTTPException(415, "Send the form as a browser does.")
-    return given((await request.form()).multi_items())
-
-
-FormDep = Annotated[Given, Depends(_form)]
 Name = Annotated[str, Query(max_length=100)]
 
 
@@ -132,21 +122,6 @@ def form_page(request: Request, shown: NewRunPage, status: int = 200) -> Respons
     answer = page(request, shown, status)
     answer.headers.update(KEPT)
     return answer
-
-
-def to_runs(runs: list[Run]) -> RedirectResponse:
-    """The page of one run, or of all beside each other."""
-    ids = ",".join(run.id for run in runs)
-    return RedirectResponse(f"/compare?runs={ids}" if len(runs) > 1 else f"/runs/{ids}", 303)
-
-
-def new_key() -> str:
-    """Sent with a form, so that sending it twice starts its runs once."""
-    return secrets.token_urlsafe(12)
-
-
-def key_of(form: Given) -> str:
-    return form.text("key")[:LONGEST_KEY] or new_key()
 
 
 def _completed(form: Given, desk: Desk) -> Given:

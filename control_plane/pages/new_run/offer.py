@@ -16,7 +16,8 @@ from control_plane.pages.form.changes import emptied
 from control_plane.pages.form.form_of import request_fields
 from control_plane.pages.form.given import Given
 from control_plane.pages.form.messages import message
-from control_plane.pages.new_run.new_run import FormDep, form_page, key_of
+from control_plane.pages.form.sent import FormDep, key_of
+from control_plane.pages.new_run.new_run import form_page
 from control_plane.pages.new_run.new_run_view import new_run_page, with_values
 from control_plane.pages.new_run.offer_view import offered_by, picked
 from control_plane.pages.site.dependencies import DeskDep

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 from control_plane.domain.spec import NamedTarget
 from control_plane.jobs.by_hand import HandStarted
 from control_plane.jobs.desk import Desk
-from control_plane.pages.new_run.new_run import FormDep
+from control_plane.pages.form.sent import FormDep
 from control_plane.pages.site.dependencies import DeskDep
 from control_plane.pages.site.templating import fragment
 from control_plane.pages.site.view import View

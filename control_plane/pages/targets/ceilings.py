@@ -22,7 +22,7 @@ from control_plane.domain.spec import Client
 from control_plane.domain.units import NONE, about, share
 from control_plane.jobs.ceilings import ceilings_here, unfinished
 from control_plane.jobs.desk import Desk
-from control_plane.pages.new_run.new_run import LONGEST_KEY, FormDep, new_key, to_runs
+from control_plane.pages.form.sent import FormDep, key_of, to_runs
 from control_plane.pages.parts.progress_view import phase_words
 from control_plane.pages.site.dependencies import DeskDep, StoreDep
 from control_plane.pages.site.templating import fragment
@@ -64,7 +64,7 @@ def ceilings(request: Request, store: StoreDep, desk: DeskDep) -> Response:
 @router.post("/ceilings")
 def measure(form: FormDep, store: StoreDep, desk: DeskDep) -> RedirectResponse:
     """Of the client of `run`, where that is given, else of every strategy."""
-    key = form.text("key")[:LONGEST_KEY] or new_key()
+    key = key_of(form)
     if run_id := form.text("run"):
         client = store.run(known_id(run_id)).spec.client
         return to_runs(desk.submit([measurement(client)], key=key))

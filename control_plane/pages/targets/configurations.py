@@ -15,7 +15,7 @@ from control_plane.pages.form.form_of import own_fields
 from control_plane.pages.form.forms import own_target
 from control_plane.pages.form.given import Given
 from control_plane.pages.form.messages import message
-from control_plane.pages.new_run.new_run import FormDep
+from control_plane.pages.form.sent import FormDep
 from control_plane.pages.site.dependencies import DeskDep
 from control_plane.pages.site.templating import page
 from control_plane.pages.site.view import View

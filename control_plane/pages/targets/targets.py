@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from control_plane.domain.spec import Target
 from control_plane.jobs.desk import Desk
-from control_plane.pages.new_run.new_run import new_key
+from control_plane.pages.form.sent import new_key
 from control_plane.pages.site.dependencies import DeskDep, StoreDep
 from control_plane.pages.site.templating import page
 from control_plane.pages.site.view import View
