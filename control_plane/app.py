@@ -21,6 +21,7 @@ from control_plane.domain.errors import FieldError, InvalidInput, LooplabError
 from control_plane.jobs.bench import Bench
 from control_plane.jobs.desk import Desk
 from control_plane.pages.router import router as pages
+from control_plane.pages.run.ticks import Ticks
 from control_plane.pages.site.errors import error_page
 from control_plane.settings import Settings
 from control_plane.store.store import Store
@@ -39,7 +40,7 @@ def create_app(settings: Settings, store: Store, bench: Bench) -> FastAPI:
         redoc_url=None,
         lifespan=_lifespan(settings, store, bench),
     )
-    app.state.settings, app.state.store = settings, store
+    app.state.settings, app.state.store, app.state.ticks = settings, store, Ticks()
     app.include_router(api.router)
     app.include_router(pages)
     app.mount("/static", StaticFiles(directory=settings.static_dir), name="static")

@@ -21,10 +21,7 @@ OVER = {**NO_STORE, "HX-Refresh": "true"}
 
 
 def _ticks(request: Request) -> Ticks:
-    state = request.app.state
-    if not hasattr(state, "ticks"):
-        state.ticks = Ticks()
-    ticks: Ticks = state.ticks
+    ticks: Ticks = request.app.state.ticks
     return ticks
 
 

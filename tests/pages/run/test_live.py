@@ -2,10 +2,11 @@
 
 import re
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
-from control_plane.pages.run.ticks import Ticks
-from tests.dashboard import items_spec, long_spec, until
+from control_plane.pages.run.ticks import TICK_S, Ticks
+from tests.dashboard import Dashboard, items_spec, long_spec, until
 from tests.pages.stored import Stored, figures, words
 
 
@@ -33,6 +34,8 @@ def test_a_live_run_from_the_queue_to_its_end(stored: Stored) -> None:
     assert "Uvicorn running on" in fragment
     assert list(figures(fragment))[2:] == ["live-lag", "live-cpu"]
 
+    many_viewers(looplab, f"/runs/{first}/live")
+
     answer = looplab.session.post(f"{looplab.url}/runs/{first}/cancel", timeout=20)
     assert answer.url.endswith(f"/runs/{first}")
     assert "Cancelled" in answer.text
@@ -43,6 +46,15 @@ def test_a_live_run_from_the_queue_to_its_end(stored: Stored) -> None:
     until(over, "the fragment asks for the result")
     assert looplab.get(f"/runs/{first}/live").status_code == 204
     looplab.finished(second)
+
+
+def many_viewers(looplab: Dashboard, path: str) -> None:
+    """Its progress moves all the time, so that each rendering is another text."""
+    begun_s = time.monotonic()
+    with ThreadPoolExecutor(8) as pool:
+        seen = list(pool.map(lambda _: looplab.get(path).content, range(48)))
+    ticks = (time.monotonic() - begun_s) / TICK_S
+    assert len(set(seen)) <= 2 + ticks
 
 
 def test_after_the_window_it_says_what_is_awaited(stored: Stored) -> None:
