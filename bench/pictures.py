@@ -36,8 +36,8 @@ def closed(path: str, users: int, **rest: Any) -> dict[str, Any]:
     return {"workload": {"streams": [stream(path, load)]}, **rest}
 
 
-OPEN = {"model": "open", "rate_per_s": 1_500, "arrivals": "poisson", "max_in_flight": 36}
-"""Of 1,700 a second that 36 slots of 21 ms allow: arrivals that come together wait for a slot."""
+OPEN = {"model": "open", "rate_per_s": 300, "arrivals": "poisson", "max_in_flight": 8}
+"""Of 380 a second that 8 slots of 21 ms allow: arrivals that come together wait for a slot."""
 
 SPECS: dict[str, dict[str, Any]] = {
     "blocked-loop": closed("/movies/sync/1", 8),
