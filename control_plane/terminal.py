@@ -59,7 +59,8 @@ def print_comparison(comparison: Document) -> None:
         [(run["id"], run["configuration"], run["spec"]["target"]) for run in runs]
     )
     for run, configuration in zip(runs, called, strict=True):
-        named = Text(f"{run['title']}\n{configuration}\n{run['id']}\n{_outcome(run)}")
+        known = [configuration] if configuration not in run["title"] else []
+        named = Text("\n".join([run["title"], *known, run["id"], _outcome(run)]))
         table.add_column(named, justify="right")
     base = next(run for run in comparison["runs"] if run["id"] == comparison["baseline"])
     for row in comparison["rows"]:

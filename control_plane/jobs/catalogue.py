@@ -35,7 +35,7 @@ SOME_WORKLOAD = {
 
 
 def resolved(named: NamedTarget, known: Sequence[Configuration] = CATALOGUE) -> Target:
-    """Raises InvalidInput naming what is known, or what installs a server that is missing."""
+    """Raises InvalidInput naming the likest, or what installs a server that is missing."""
     target = configuration(named.configuration, known)
     if named.application not in {None, BUNDLED}:
         return moved(target, str(named.application))

@@ -35,8 +35,8 @@ class Asked:
 class Filters(TypedDict, total=False):
     """None and empty text ask for all. `validity` is an outcome.
 
-    `configuration` finds what somebody calls so, and by the name of its parts also what is called
-    otherwise. `text` holds words that must all occur in title, tags, note or id.
+    `configuration` is the name of the parts; `called` may also be a name that somebody gave them.
+    `text` holds words that must all occur in title, tags, note or id.
     """
 
     state: State | None
@@ -44,6 +44,7 @@ class Filters(TypedDict, total=False):
     strategy: str | None
     text: str | None
     configuration: str | None
+    called: str | None
     validity: str | None
 
 
@@ -94,10 +95,11 @@ def _equal(filters: Filters) -> list[Condition]:
     wanted: dict[Any, str | None] = {
         col(RunRow.state): filters.get("state"),
         col(RunRow.strategy): filters.get("strategy"),
+        col(RunRow.configuration): filters.get("configuration"),
         col(RunRow.outcome): filters.get("validity"),
     }
     conditions = [column == value for column, value in wanted.items() if value]
-    if name := filters.get("configuration"):
+    if name := filters.get("called"):
         either = or_(col(RunRow.configuration) == name, col(RunRow.given_name) == name)
         conditions.append(either)
     return conditions

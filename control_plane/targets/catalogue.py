@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
 
@@ -18,6 +19,8 @@ from control_plane.domain.spec import (
 _DEFAULT = Target()
 RESPONDER_NAME = "bare responder"
 """No entry of the catalogue: it shows the client, and serves no application."""
+LIKEST, LIKEST_OF = 3, 100
+"""How many names an unknown one is answered with, and how much of it is looked at."""
 SERVERS_EXTRA = {"gunicorn": "servers", "hypercorn": "servers", "granian": "servers"}
 _SWITCHES = {"reuse_port": "reuse port", "reload": "reload", "access_log": "access log"}
 
@@ -34,14 +37,16 @@ class Configuration:
 
 
 def configuration(name: str, known: Sequence[Configuration] = ()) -> Target:
-    """Of `known`, or of those that come with Looplab. Raises InvalidInput naming what exists."""
+    """Of `known`, or of those that come with Looplab. Raises InvalidInput naming the likest."""
     if name == RESPONDER_NAME:
         return RESPONDER
     for one in known or CATALOGUE:
         if one.name == name:
             return one.target
-    names = "; ".join(one.name for one in known or CATALOGUE)
-    message = f"There is no configuration {name[:60]!r}. There are: {names}."
+    names = [one.name for one in known or CATALOGUE]
+    likest = "; ".join(get_close_matches(name[:LIKEST_OF], names, LIKEST, cutoff=0))
+    where = f"of the {len(names)} on the Targets page"
+    message = f"There is no configuration {name[:60]!r}. The likest {where}: {likest}."
     raise InvalidInput(message, (FieldError("target.configuration", message),))
 
 

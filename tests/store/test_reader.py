@@ -178,6 +178,7 @@ def test_a_run_is_found_by_its_id(history: Store) -> None:
         {"text": "a\ud800"},
         {"strategy": "\x00"},
         {"configuration": "\x00"},
+        {"called": "\x00"},
         {"validity": "\udfff"},
     ],
     ids=ascii,
@@ -191,8 +192,9 @@ def test_what_cannot_be_asked_is_refused_at_its_field(store: Store, wrong) -> No
 def test_a_configuration_is_found_by_either_name(store: Store) -> None:
     store.add([draft("2 workers", title="typed")])
     store.add([replace(draft("2 workers", title="named"), given_name="my fast")])
+    assert titles(store, called="2 workers") == ["named", "typed"]
+    assert titles(store, called="my fast") == ["named"]
     assert titles(store, configuration="2 workers") == ["named", "typed"]
-    assert titles(store, configuration="my fast") == ["named"]
     found = {run.title: run.configuration for run in store.runs(limit=9).runs}
     assert found == {"typed": "2 workers", "named": "my fast"}
 

@@ -132,7 +132,7 @@ def _read(asked: Asked, store: Store, limit: int) -> RunPage:
         text=asked.text,
         state=asked.state or None,
         validity=asked.validity,
-        configuration=asked.configuration,
+        called=asked.configuration,
         strategy=asked.strategy,
         tag=asked.tag,
     )
