@@ -1,7 +1,7 @@
 """Runs and comparisons as a terminal shows them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.console import Console
@@ -12,6 +12,7 @@ from control_plane.analysis.namesakes import configuration_words
 from control_plane.analysis.support import support_level
 from control_plane.domain.metrics import METRIC
 from control_plane.domain.reading import Document
+from control_plane.domain.states import State
 from control_plane.domain.units import NONE, WRITTEN, rate, ratio, seconds, share
 
 STYLES = {"full": "", "greyed": "dim", "void": "dim strike"}
@@ -55,18 +56,15 @@ def print_comparison(comparison: Document) -> None:
     for head in ("Stream", "Metric"):
         table.add_column(head)
     runs = comparison["runs"]
-    called = configuration_words(
-        [(run["id"], run["configuration"], run["spec"]["target"]) for run in runs]
-    )
-    for run, configuration in zip(runs, called, strict=True):
-        known = [configuration] if configuration not in run["title"] else []
-        named = Text("\n".join([run["title"], *known, run["id"], _outcome(run)]))
+    for named in _heads(runs):
         table.add_column(named, justify="right")
-    base = next(run for run in comparison["runs"] if run["id"] == comparison["baseline"])
+    base = next(run for run in runs if run["id"] == comparison["baseline"])
     for row in comparison["rows"]:
-        cells = (_cell(row, run, base) for run in comparison["runs"])
+        cells = (_cell(row, run, base) for run in runs)
         table.add_row(Text(row["stream"]), METRIC[row["metric"]].label, *cells)
     out.print(table)
+    for line in _resultless(runs):
+        out.print(line, soft_wrap=True, markup=False)
 
 
 def print_ceilings(found: Document) -> None:
@@ -86,6 +84,24 @@ def print_ceilings(found: Document) -> None:
             name, most, share(one["responder_cpu_share"]), one["outcome"] or NONE, at, one["run"]
         )
     out.print(table)
+
+
+def _heads(runs: Sequence[Document]) -> Iterator[Text]:
+    """Without the name of a configuration where the title has it."""
+    called = configuration_words(
+        [(run["id"], run["configuration"], run["spec"]["target"]) for run in runs]
+    )
+    for run, configuration in zip(runs, called, strict=True):
+        known = [configuration] if configuration not in run["title"] else []
+        yield Text("\n".join([run["title"], *known, run["id"], _outcome(run)]))
+
+
+def _resultless(runs: Sequence[Document]) -> Iterator[str]:
+    for run in runs:
+        state = State(run["state"])
+        if state.terminal and state is not State.FINISHED:
+            why = f"it left no result ({state}, {run['reason']})"
+            yield f"{run['id']} is not compared: {why}."
 
 
 def _lines(run: Document, url: str | None) -> Iterator[str]:

@@ -9,6 +9,7 @@ from control_plane import terminal
 from control_plane.analysis.comparison import compare
 from control_plane.domain.document import comparison_document, run_document
 from control_plane.domain.run import Run
+from control_plane.domain.states import State
 from tests.builders import ASYNC, FAILING, detail_of, items
 from tests.synthetic import Shape
 
@@ -43,6 +44,19 @@ def test_a_percentile_with_too_few_samples_has_neither_value_nor_ratio(
 def test_an_invalid_run_is_struck_out(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = _shown(monkeypatch, _run(20_000, "a"), _run(20_000, "b", FAILING), styled=True)
     assert "\x1b[2;9m" in _line(lines, "Throughput")
+
+
+def test_a_run_without_a_result_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    reason = "start: exit code 3"
+    ended = replace(_run(200, "b"), state=State.FAILED, reason=reason, streams=(), validity=None)
+    lines = _shown(monkeypatch, _run(200, "a"), ended)
+    assert f"{ended.id} is not compared: it left no result (failed, {reason})." in lines
+
+
+def test_names_of_the_same_settings_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    named = replace(_run(200, "b"), configuration="my fast")
+    lines = _shown(monkeypatch, _run(200, "a"), named)
+    assert any("my fast (same settings as a000000000)" in line for line in lines)
 
 
 def test_a_title_is_no_markup(monkeypatch: pytest.MonkeyPatch) -> None:
