@@ -1,11 +1,14 @@
 """Open and periodic loads, with real workers and a real server."""
 
 import time
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 from control_plane.domain.histogram import merge
 from control_plane.domain.record import StreamRecord
+from control_plane.load.plan import Plan
 from tests.load.hostile import HostileServer
 from tests.load.workers import completed, plan_of, record_of, seconds_and_record
 
@@ -16,21 +19,20 @@ def opened(rate, **more) -> dict:
     return {"model": "open", "rate_per_s": rate, "max_in_flight": 20, **more}
 
 
+@pytest.fixture(params=MANY)
+def planned(request: pytest.FixtureRequest, server: HostileServer) -> Callable[..., Plan]:
+    """As `plan_of`, for each strategy that has many requests in flight."""
+    return partial(plan_of, server.url, strategy=request.param)
+
+
 def times_of(record: StreamRecord, clock: str):
     return merge([getattr(second, clock) for second in record.seconds])
 
 
-@pytest.mark.parametrize("strategy", MANY)
 async def test_the_window_holds_what_was_meant_to_start_in_it(
-    server: HostileServer, strategy: str
+    server: HostileServer, planned: Callable[..., Plan]
 ) -> None:
-    plan = plan_of(
-        server.url,
-        load=opened(100, max_in_flight=60),
-        stop={"duration_s": 1.2},
-        strategy=strategy,
-        warmup_s=0.3,
-    )
+    plan = planned(load=opened(100, max_in_flight=60), stop={"duration_s": 1.2}, warmup_s=0.3)
     seconds, record = await seconds_and_record(plan)
     assert record.intended == 120
     # All of them, unless this machine stood still just before the end.
@@ -47,28 +49,18 @@ async def test_the_window_holds_what_was_meant_to_start_in_it(
     assert record.connections < 50
 
 
-@pytest.mark.parametrize("strategy", MANY)
-async def test_answers_are_awaited_after_the_window(server: HostileServer, strategy: str) -> None:
-    plan = plan_of(
-        server.url, "/slow", load=opened(20), stop={"duration_s": 0.5}, strategy=strategy
-    )
+async def test_answers_are_awaited_after_the_window(planned: Callable[..., Plan]) -> None:
+    plan = planned("/slow", load=opened(20), stop={"duration_s": 0.5})
     record = await record_of(plan)
     assert completed(record) == record.sent == record.intended == 10
     assert record.duration_ns == 500_000_000
 
 
-@pytest.mark.parametrize("strategy", MANY)
 async def test_what_finds_no_slot_waits_and_is_not_sent_at_the_end(
-    server: HostileServer, strategy: str
+    server: HostileServer, planned: Callable[..., Plan]
 ) -> None:
     """Two at a time, 0.05 s each: 40 a second of 200."""
-    plan = plan_of(
-        server.url,
-        "/slow",
-        load=opened(200, max_in_flight=2),
-        stop={"duration_s": 0.6},
-        strategy=strategy,
-    )
+    plan = planned("/slow", load=opened(200, max_in_flight=2), stop={"duration_s": 0.6})
     record = await record_of(plan)
     assert record.intended == 120
     assert 10 <= record.sent == completed(record) == server.requests["slow"] <= 27
@@ -79,52 +71,27 @@ async def test_what_finds_no_slot_waits_and_is_not_sent_at_the_end(
     assert record.send_lag.maximum_ns > 300_000_000
 
 
-@pytest.mark.parametrize("strategy", MANY)
 async def test_a_backlog_of_the_warm_up_leaves_the_whole_window_unsent(
-    server: HostileServer, strategy: str
+    planned: Callable[..., Plan],
 ) -> None:
     """The 200 arrivals of the warm-up go first; each takes the only slot for 0.05 s."""
-    plan = plan_of(
-        server.url,
-        "/slow",
-        load=opened(400, max_in_flight=1),
-        stop={"duration_s": 0.3},
-        strategy=strategy,
-        warmup_s=0.5,
+    plan = planned(
+        "/slow", load=opened(400, max_in_flight=1), stop={"duration_s": 0.3}, warmup_s=0.5
     )
     record = await record_of(plan)
     assert (record.intended, record.sent, completed(record)) == (120, 0, 0)
 
 
-@pytest.mark.parametrize("strategy", MANY)
-async def test_a_number_of_requests_is_sent_on_the_schedule(
-    server: HostileServer, strategy: str
-) -> None:
-    plan = plan_of(
-        server.url,
-        load=opened(100, arrivals="poisson"),
-        stop={"requests": 30},
-        strategy=strategy,
-        warmup_s=0.1,
-    )
+async def test_a_number_of_requests_is_sent_on_the_schedule(planned: Callable[..., Plan]) -> None:
+    plan = planned(load=opened(100, arrivals="poisson"), stop={"requests": 30}, warmup_s=0.1)
     record = await record_of(plan)
     assert completed(record) == record.intended == record.sent == 30
     # The mean gap is 10 ms; the seed makes the sum of 29 the same each time.
     assert 0.15 < record.duration_ns / 1e9 < 0.5
 
 
-@pytest.mark.parametrize("strategy", MANY)
-async def test_what_never_answers_ends_at_its_deadline(
-    server: HostileServer, strategy: str
-) -> None:
-    plan = plan_of(
-        server.url,
-        "/silence",
-        load=opened(20),
-        stop={"duration_s": 0.5},
-        strategy=strategy,
-        timeout_s=0.4,
-    )
+async def test_what_never_answers_ends_at_its_deadline(planned: Callable[..., Plan]) -> None:
+    plan = planned("/silence", load=opened(20), stop={"duration_s": 0.5}, timeout_s=0.4)
     began = time.monotonic()
     record = await record_of(plan)
     assert time.monotonic() - began < 4
