@@ -14,14 +14,11 @@ from control_plane.analysis.charts.figure import Plot, fitted, line
 from control_plane.analysis.charts.gauge_steps import fan, role_cpu, sampled
 from control_plane.analysis.charts.heat import heat_map, outlined
 from control_plane.analysis.charts.panel import Panel
-from control_plane.analysis.charts.seconds import furthest, supported
+from control_plane.analysis.charts.seconds import furthest, picked
 from control_plane.analysis.charts.track import (
     Segment,
     Steps,
-    Stretch,
-    Values,
     mean,
-    percentile,
     stepped,
 )
 from control_plane.analysis.charts.trend import trend_lines, trend_marks
@@ -68,7 +65,7 @@ def response_panel(streams: Sequence[StreamTrack], title: str = "Response time")
         for index, one in enumerate(streams)
         for name in _drawn(one, several=len(streams) > 1)
     ]
-    steps = [stepped(one.track, _picked(name)) for _, one, name in lines]
+    steps = [stepped(one.track, picked(name)) for _, one, name in lines]
     bounds = _log_bounds(steps)
     traces = [
         _steps(drawn, STREAM_COLOURS[index % 6], WEIGHTS[name], brief)
@@ -99,7 +96,7 @@ def heat_panel(one: StreamTrack, title: str, weight: float, pixels: float) -> Pa
     ends = middle_ns(np.array([min(ones.min() for ones in full), max(ones.max() for ones in full)]))
     bounds = log_range(*(float(max(end, 1)) / 1e9 for end in ends))
     names = _drawn(one, several=True)
-    steps = {name: _unjoined(stepped(one.track, _picked(name))) for name in names}
+    steps = {name: _unjoined(stepped(one.track, picked(name))) for name in names}
     lines = [_steps(steps[name], "$ink", OVER_HEAT[name], brief) for name in names]
     marks = [
         Mark(f"{name} {seconds(value)}", name, "$ink", math.log10(value))
@@ -121,10 +118,6 @@ def _drawn(one: StreamTrack, *, several: bool) -> tuple[str, ...]:
         for name in WEIGHTS
         if name == "p50" or name == far or (name == "p95" and far and not several)
     )
-
-
-def _picked(name: str) -> Callable[[Stretch], Values]:
-    return percentile(name) if name == "p50" else supported(name)
 
 
 def throughput_panel(streams: Sequence[StreamTrack], title: str = "Throughput") -> Panel:

@@ -1,7 +1,7 @@
 """Timelines of several runs on the same axes: response times, and strips of how near a limit is."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -27,8 +27,8 @@ from control_plane.analysis.charts.figure import (
 )
 from control_plane.analysis.charts.heat import heat_map, outlined
 from control_plane.analysis.charts.lane import Lane, lanes
-from control_plane.analysis.charts.seconds import FAR, furthest, supported
-from control_plane.analysis.charts.track import Stretch, Values, end_s, percentile, stepped
+from control_plane.analysis.charts.seconds import FAR, furthest, picked
+from control_plane.analysis.charts.track import end_s, stepped
 from control_plane.analysis.labels import RunLabel
 from control_plane.analysis.sentence import listed
 from control_plane.domain.histogram import middle_ns
@@ -94,12 +94,8 @@ def _drawn(lane: Lane) -> tuple[str, ...]:
     return ("p50", far) if far else ("p50",)
 
 
-def _picked(name: str) -> Callable[[Stretch], Values]:
-    return percentile(name) if name == "p50" else supported(name)
-
-
 def _percentiles(lane: Lane) -> list[float]:
-    found = [value for name in _drawn(lane) for value in _picked(name)(lane.segment.window)]
+    found = [value for name in _drawn(lane) for value in picked(name)(lane.segment.window)]
     return [value for value in found if value]
 
 
@@ -152,13 +148,13 @@ def _lines(lane: Lane, *, filled: bool) -> list[Plot]:
     lines = [_line(lane, name, colour) for name in names]
     if not filled:
         return [part for one in lines for part in outlined(one)]
-    low, high = _picked(names[0]), _picked(names[-1])
+    low, high = picked(names[0]), picked(names[-1])
     shape = {**area(lane.track, low, high, colour), "opacity": lane.opacity}
     return [*([shape] if len(names) > 1 else []), *lines]
 
 
 def _line(lane: Lane, name: str, colour: str) -> Plot:
-    x, y = stepped(lane.track, _picked(name))
+    x, y = stepped(lane.track, picked(name))
     return line(
         x,
         y,
@@ -213,7 +209,7 @@ def _labels(lane: Lane, axes: Plot, pixels: float, *, short: bool) -> list[Plot]
 def _percentile_marks(lane: Lane) -> list[Mark]:
     """At the last second that can bear it."""
     window = lane.segment.window
-    values = {name: [one for one in _picked(name)(window) if one] for name in _drawn(lane)}
+    values = {name: [one for one in picked(name)(window) if one] for name in _drawn(lane)}
     return [
         Mark(name, name, lane.text_colour, round(math.log10(known[-1]), 4))
         for name, known in values.items()

@@ -155,16 +155,6 @@ def _corners(edges: Sequence[float], values: Values) -> Iterator[tuple[float, fl
     yield edges[-1], values[-1]
 
 
-def percentile(name: str) -> Callable[[Stretch], Values]:
-    """Picks `p50`, `p95` or `p99` of each second."""
-
-    def pick(stretch: Stretch) -> Values:
-        values: Values = getattr(stretch.seconds, name)
-        return values
-
-    return pick
-
-
 def mean(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from control_plane.analysis.charts.seconds import picked
 from control_plane.analysis.charts.track import (
     begin_s,
     end_s,
     mean,
-    percentile,
     placed,
     segments,
     starts,
@@ -46,7 +46,7 @@ def test_steps_have_an_end_and_break_between_trials():
 
 
 def test_missing_seconds_stay_missing():
-    assert stepped(segments([timeline(0, p50=None)]), percentile("p50")) == ([0, 1], [None, None])
+    assert stepped(segments([timeline(0, p50=None)]), picked("p50")) == ([0, 1], [None, None])
 
 
 def test_a_second_before_a_missing_one_is_drawn_to_its_end():
@@ -55,7 +55,7 @@ def test_a_second_before_a_missing_one_is_drawn_to_its_end():
 
 
 def test_no_seconds_no_steps():
-    assert stepped(segments([Timeline((), (), (), (), (), 1.0)]), percentile("p50")) == ([], [])
+    assert stepped(segments([Timeline((), (), (), (), (), 1.0)]), picked("p50")) == ([], [])
 
 
 def warmed(*completed: int, length_s: float) -> Timeline:
