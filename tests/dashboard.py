@@ -30,6 +30,11 @@ def until(condition: Callable[[], Any], what: str, within_s: float = 20.0) -> An
     raise AssertionError(f"not within {within_s:g} s: {what}")
 
 
+def sometime(succeeds: Callable[[], bool], tries: int = 4) -> bool:
+    """Whether one of some tries succeeds: in any, other programs may have the processor."""
+    return any(succeeds() for _ in range(tries))
+
+
 @dataclass
 class Dashboard:
     process: subprocess.Popen[str]

@@ -1,8 +1,4 @@
-"""Gates that fire and gates that stay silent, on real runs that are made to show it.
-
-Little's law cannot be broken from outside: a load worker that is stopped still has its requests in
-flight, and their time counts. Its limits are shown by a table of the room `analysis`.
-"""
+"""Gates that fire and gates that stay silent, on real runs that are made to show it."""
 
 import subprocess
 import sys
@@ -10,9 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psutil
 import pytest
 
-from tests.dashboard import Dashboard, dashboard
+from control_plane.analysis.validity import OTHER_CPU
+from control_plane.targets.usage import machine_cpu_s
+from tests.dashboard import Dashboard, dashboard, sometime
+
+CLOCKS_S = 0.2
+"""How far the clock of the machine, which counts ticks, and that of processes may be apart."""
 
 
 @pytest.fixture(scope="module")
@@ -21,13 +23,26 @@ def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
         yield started
 
 
-def ran(looplab: Dashboard, path: str, users: int, **changes: Any) -> dict[str, str]:
-    """The level of each gate that was judged in a run of one second."""
-    load = {"model": "closed", "concurrency": users, **changes.pop("load", {})}
-    stream = {"requests": [{"path": path}], "load": load, "stop": {"duration_s": 1}}
-    spec = {"workload": {"streams": [stream]}, "warmup_s": 0, **changes}
+def judged(looplab: Dashboard, spec: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Each gate that was judged in a run."""
     run = looplab.finished(looplab.submit(spec))
-    return {one["gate"]: one["level"] for one in run["validity"]["judged"]}
+    return {one["gate"]: one for one in run["validity"]["judged"]}
+
+
+def levels_of(looplab: Dashboard, spec: dict[str, Any]) -> dict[str, str]:
+    return {gate: one["level"] for gate, one in judged(looplab, spec).items()}
+
+
+def of_one_second(path: str, users: int, values: Any = None, **changes: Any) -> dict[str, Any]:
+    load = {"model": "closed", "concurrency": users}
+    request = {"path": path, "values": values or {}}
+    stream = {"requests": [request], "load": load, "stop": {"duration_s": 1}}
+    return {"workload": {"streams": [stream]}, "warmup_s": 0, **changes}
+
+
+def ran(looplab: Dashboard, path: str, users: int, **changes: Any) -> dict[str, str]:
+    """The level of each gate."""
+    return levels_of(looplab, of_one_second(path, users, **changes))
 
 
 @contextmanager
@@ -43,18 +58,17 @@ def busy() -> Iterator[None]:
 
 def test_a_light_load_is_silent(looplab: Dashboard) -> None:
     """Answers of 0.2 s leave 20 ms to be late by."""
-    levels = ran(looplab, "/movies/1", 2)
-    gates = ("errors", "client_cpu", "censored", "recorder", "pool", "delayed_ack")
-    assert {gate: levels[gate] for gate in gates} == dict.fromkeys(gates, "ok")
-    assert levels["target_restarted"] == "ok"
+    gates = {"errors", "client_cpu", "censored", "recorder", "pool", "target_restarted"}
+    silent = dict.fromkeys({*gates, "delayed_ack"}, "ok")
+    assert sometime(lambda: silent.items() <= ran(looplab, "/movies/1", 2).items())
 
 
 def test_an_open_load_on_time_is_silent(looplab: Dashboard) -> None:
     load = {"model": "open", "rate_per_s": 20}
     stream = {"requests": [{"path": "/movies/1"}], "load": load, "stop": {"duration_s": 1}}
-    run = looplab.finished(looplab.submit({"workload": {"streams": [stream]}, "warmup_s": 0.5}))
-    levels = {one["gate"]: one["level"] for one in run["validity"]["judged"]}
-    assert (levels["late_send"], levels["not_sent"], levels["censored"]) == ("ok", "ok", "ok")
+    spec = {"workload": {"streams": [stream]}, "warmup_s": 0.5}
+    silent = dict.fromkeys(("late_send", "not_sent", "censored"), "ok")
+    assert sometime(lambda: silent.items() <= levels_of(looplab, spec).items())
 
 
 def test_an_address_that_is_not_there(looplab: Dashboard) -> None:
@@ -67,13 +81,18 @@ def test_a_blocked_loop_leaves_requests_in_flight(looplab: Dashboard) -> None:
 
 
 def test_workers_on_asyncio_wait_for_delayed_acks(looplab: Dashboard) -> None:
-    levels = ran(looplab, "/null", 1, target={"loop": "asyncio", "workers": 2})
-    assert levels["delayed_ack"] == "suspect"
+    target = {"loop": "asyncio", "workers": 2}
+    assert sometime(lambda: ran(looplab, "/null", 1, target=target).get("delayed_ack") == "suspect")
 
 
-def test_a_slow_client_on_a_quick_target(looplab: Dashboard) -> None:
-    """Where other programs had its processor it may not have reached its limit."""
-    levels = ran(looplab, "/null", 32, client={"strategy": "httpx"})
+def test_a_client_that_is_busy_with_itself(looplab: Dashboard) -> None:
+    """Its one user makes up long values for most of the time, and has nothing in flight then.
+
+    Where other programs had its processor it may not have reached its limit.
+    """
+    long = {f"value_{number}": {"kind": "string", "length": 10_000} for number in range(10)}
+    levels = ran(looplab, "/null", 1, values=long)
+    assert levels["recorder"] == "invalid"
     assert "suspect" in (levels["client_cpu"], levels["other_load"])
 
 
@@ -81,3 +100,20 @@ def test_another_process_at_work(looplab: Dashboard) -> None:
     with busy():
         levels = ran(looplab, "/movies/1", 2)
     assert levels["other_load"] == "suspect"
+
+
+def test_what_others_use_is_not_overrated(looplab: Dashboard) -> None:
+    """In the window they use no more than in the whole run, of which this test keeps its own
+    account: the machine's time without that of the dashboard and of all that it waited for.
+    """
+    process = psutil.Process(looplab.process.pid)
+
+    def of_others_s() -> float:
+        machine_s = machine_cpu_s()
+        assert machine_s is not None
+        return machine_s - sum(process.cpu_times()[:4])
+
+    before_s = of_others_s()
+    found = judged(looplab, of_one_second("/null", 4))["other_load"]
+    assert found["value"] <= of_others_s() - before_s + CLOCKS_S
+    assert found["level"] == ("ok" if found["value"] <= OTHER_CPU else "suspect")
