@@ -49,18 +49,22 @@ def heat_map(
             "opacity": opacity,
             "hoverongaps": False,
             "text": _texts(rows, counts),
-            "hovertemplate": f"%{{x:.0f}}{SPACE}s, %{{text}}: %{{z:,}} requests<extra></extra>",
+            "hovertemplate": f"%{{x:.0f}}{SPACE}s, %{{text}}<extra></extra>",
         }
     ]
 
 
 def _texts(rows: Floats, counts: Counts) -> list[list[str]]:
-    """The time in the middle of each cell that has requests."""
+    """The time in the middle of each cell, and its requests; empty without any."""
     middles = (10 ** ((rows[:-1] + rows[1:]) / 2)).tolist()
     return [
-        [time_text(float(f"{middle:.2g}")) if count else "" for count in row]
+        [_text(time_text(float(f"{middle:.2g}")), many) if many else "" for many in row]
         for middle, row in zip(middles, counts.tolist(), strict=True)
     ]
+
+
+def _text(time: str, many: int) -> str:
+    return f"{time}: {many:,} request{'' if many == 1 else 's'}"
 
 
 def outlined(drawn: Plot) -> list[Plot]:

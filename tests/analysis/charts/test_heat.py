@@ -37,7 +37,7 @@ def test_each_request_is_counted_where_it_ended():
 def test_hovering_names_the_time_with_its_unit():
     (one,) = heat_map(track(second(0, 1.0, 1.01), second(1, 1_050.0)), BOUNDS, PIXELS)
     said = [with_spaces(text) for row in one["text"] for text in row if text]
-    assert said == ["1.1 ms", "1.1 s"]
+    assert said == ["1.1 ms: 2 requests", "1.1 s: 1 request"]
 
 
 def test_nothing_is_drawn_where_nothing_ended():
