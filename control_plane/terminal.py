@@ -100,7 +100,7 @@ def _resultless(runs: Sequence[Document]) -> Iterator[str]:
     for run in runs:
         state = State(run["state"])
         if state.terminal and state is not State.FINISHED:
-            why = f"it left no result ({state}, {run['reason']})"
+            why = f"it left no result ({state}: {run['reason']})"
             yield f"{run['id']} is not compared: {why}."
 
 

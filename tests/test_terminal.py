@@ -50,7 +50,7 @@ def test_a_run_without_a_result_is_told(monkeypatch: pytest.MonkeyPatch) -> None
     reason = "start: exit code 3"
     ended = replace(_run(200, "b"), state=State.FAILED, reason=reason, streams=(), validity=None)
     lines = _shown(monkeypatch, _run(200, "a"), ended)
-    assert f"{ended.id} is not compared: it left no result (failed, {reason})." in lines
+    assert f"{ended.id} is not compared: it left no result (failed: {reason})." in lines
 
 
 def test_names_of_the_same_settings_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,12 +61,11 @@ def _resultless(comparison: Comparison) -> Iterator[Sentence]:
 
 def _alone(run: Run, comparison: Comparison) -> str:
     """Of a baseline the title says that nothing is set against it."""
-    reason = (run.reason or "no reason is known").rstrip(".")
+    reason, state = (run.reason or "no reason is known").rstrip("."), run.state.value
+    more = reason.removeprefix(state) if reason.startswith(state) else f": {reason}"
     if run.id == comparison.baseline:
-        return f" {_ended(run)}: {reason}."
-    state = run.state.value
-    why = reason if reason.startswith(state) else f"{state}, {reason}"
-    return f" left no result and takes no part ({why})."
+        return f" {_ended(run)}{more}."
+    return f" left no result and takes no part ({state}{more})."
 
 
 def _ended(run: Run) -> str:

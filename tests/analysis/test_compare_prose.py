@@ -203,10 +203,13 @@ def test_runs_that_did_not_finish_keep_their_reason(state, words):
     ended = measured("threaded", 0, state=state, reason="target died, signal 9", streams=())
     found = against_first(measured("blocking", 1_000), ended, measured("async", 2_000))
     assert said(catch(found)) == (
-        f"B threaded left no result and takes no part ({state.value}, target died, signal 9)."
+        f"B threaded left no result and takes no part ({state.value}: target died, signal 9)."
     )
     first = against_first(ended, measured("blocking", 1_000))
     assert said(catch(first)) == f"A threaded {words}: target died, signal 9."
+    early = replace(ended, reason=f"{state.value} in trial 2 of 3")
+    first = against_first(early, measured("blocking", 1_000))
+    assert said(catch(first)) == f"A threaded {words} in trial 2 of 3."
 
 
 def test_several_runs_without_a_result_are_told_together():
