@@ -41,7 +41,7 @@ def recording(times_ns: list[int], *, scheduled: bool) -> Callable[[], None]:
         begin, end = recorder.begin, recorder.end
         for user, time_ns in enumerate(times_ns):
             begin(user % USERS, at_ns, at_ns + 5)
-            end(user % USERS, at_ns + time_ns, GOOD, 0, 2)
+            end(user % USERS, at_ns + time_ns, (GOOD, 0, 2))
             at_ns += 1_000
         recorder.close()
 

@@ -6,12 +6,14 @@ from control_plane.load import recorder
 class Dropping(recorder.Recorder):
     """Knows the end of the last request and nothing else."""
 
-    def begin(self, user: int, intended_ns: int, start_ns: int) -> None:
-        pass
+    def _begin_of(self) -> recorder.Begin:
+        return lambda _user, _intended_ns, _start_ns: None
 
-    def end(self, user: int, end_ns: int, outcome: int, sent: int, received: int) -> None:
-        del user, outcome, sent, received
-        self._last_ns = end_ns
+    def _end_of(self, _full: int, _idle: recorder.Begun) -> recorder.End:
+        def end(_user: int, end_ns: int, *_facts: object) -> None:
+            self._last_ns = end_ns
+
+        return end
 
     def starts(self) -> dict[int, int]:
         """No request is ever late."""

@@ -81,7 +81,7 @@ class Crew:
         if self._asked.pop(user, None) is None:
             _go_on()
         else:
-            gear.recorder.end(user, end_ns, outcome, len(request.body), received)
+            gear.recorder.end(user, end_ns, (outcome, len(request.body), received))
         return end_ns
 
     async def _watch(self) -> None:
@@ -96,7 +96,7 @@ class Crew:
     def _expire(self, user: int) -> None:
         """The sample ends here, however long the client takes to clear up."""
         request = self._asked.pop(user)
-        self._gear.recorder.end(user, clock_ns(), failed("timeout"), len(request.body), 0)
+        self._gear.recorder.end(user, clock_ns(), (failed("timeout"), len(request.body), 0))
         self._busy[user].cancel()
 
 

@@ -44,18 +44,35 @@ class _Phase(Generic[Starts]):
         return due_ns if due_ns < self.until_ns else None
 
 
+@dataclass
 class UsersPhase(_Phase[Pacing]):
-    """Each user sees for itself when it sends, until that is at `until_ns` or later."""
+    """Each user sees for itself when it sends, until that is at `until_ns` or later.
+
+    `after(due_ns, end_ns)` is as `first`, for the next request of a user whose last one was meant
+    to start at `due_ns` and ended at `end_ns`.
+    """
+
+    after: Callable[[int, int], int | None] = field(init=False)
+
+    def start(self) -> None:
+        super().start()
+        self.after = self._after_of(self._starts.after, self._numbers, self.limit, self.until_ns)
 
     def first(self, user: int) -> int | None:
         """The intended start of a user's first request; None when the phase is over for it."""
         return self._within(self._starts.first(user)) if self._left() else None
 
-    def after(self, due_ns: int, end_ns: int) -> int | None:
-        """As `first`, for the next request of a user whose last one was meant to start at `due_ns`
-        and ended at `end_ns`.
-        """
-        return self._within(self._starts.after(due_ns, end_ns)) if self._left() else None
+    @staticmethod
+    def _after_of(
+        after: Callable[[int, int], int], numbers: "count[int]", limit: int, until_ns: int
+    ) -> Callable[[int, int], int | None]:
+        def next_start(due_ns: int, end_ns: int) -> int | None:
+            if next(numbers) >= limit:
+                return None
+            due_ns = after(due_ns, end_ns)
+            return due_ns if due_ns < until_ns else None
+
+        return next_start
 
 
 class OpenPhase(_Phase[Arrivals]):

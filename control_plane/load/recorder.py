@@ -1,15 +1,18 @@
 """Takes down what happens to each request, at a cost that the measurement does not feel.
 
-While load runs a sample is six numbers at the end of a list. They are sorted into buckets in bulk;
-what is kept are counts, so memory does not grow with the number of requests. Users never wait for a
-lock: with hundreds of threads one that is interrupted while it holds a lock stops all others for
-long. Extending a list by a tuple and cutting off its head are single steps of the interpreter.
+While load runs a sample is six numbers at the end of a buffer. They are sorted into buckets in
+bulk; what is kept are counts, so memory does not grow with the number of requests. Users never wait
+for a lock: with hundreds of threads one that is interrupted while it holds a lock stops all others
+for long. Extending a buffer, copying it and cutting off its head are single steps of the
+interpreter.
 """
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from struct import Struct
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +25,27 @@ from control_plane.load.tally import Samples, Tally
 SECOND_NS = 1_000_000_000
 FAR_NS = 2**62
 _BEGUN, _ENDED = 2, 6
-_FULL = 2_048 * _ENDED
+_ROW = Struct(f"={_ENDED}q")
+_FULL = 4_096 * _ROW.size
 _IDLE = (0, 0)
 _INTENDED, _START, _END, _OUTCOME, _SENT, _RECEIVED = range(6)
+
+
+Begun = tuple[int, int]
+"""The intended and the actual start of a request."""
+
+Begin = Callable[[int, int, int], None]
+"""`begin(user, intended_ns, start_ns)`: `user` starts a request; it has no other in flight."""
+
+
+Ended = tuple[int, int, int]
+"""Its outcome, and the bytes of the bodies that were sent and received."""
+
+
+class End(Protocol):
+    """The request of `user` ended; `begun` is the next one where that starts in the same moment."""
+
+    def __call__(self, user: int, end_ns: int, ended: Ended, begun: Begun = ..., /) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -75,6 +96,7 @@ class Recorder:
     `timed`: the client sends by the clock, so that its lateness is kept.
     `by_start`: a sample belongs to the window by its intended start and not by its end.
     `think_ns`: for so long a user sends nothing after an answer.
+    `begin` and `end` are told of each request.
     Until `open` says when the window begins, samples are followed but not counted.
     """
 
@@ -90,8 +112,9 @@ class Recorder:
         self._scheduled, self._think_ns = scheduled, think_ns
         self._by_start, self._lag = by_start, Tally() if timed else None
         self._lock = threading.Lock()
-        self._flat: list[int] = []
+        self._rows = bytearray()
         self._latest = [_IDLE] * users
+        self.begin, self.end = self._begin_of(), self._end_of(_FULL, _IDLE)
         self._slices: dict[int, _Slice] = {}
         self._outcomes: Counter[int] = Counter()
         self._late_ns: list[int] = []
@@ -100,17 +123,30 @@ class Recorder:
         self._last_ns = self._in_system_ns = self._sent = self._received = 0
         self._away_ns = 0
 
-    def begin(self, user: int, intended_ns: int, start_ns: int) -> None:
-        """`user` starts a request; it has no other in flight."""
-        self._latest[user] = (intended_ns, start_ns)
+    def _begin_of(self) -> Begin:
+        latest = self._latest
 
-    def end(self, user: int, end_ns: int, outcome: int, sent: int, received: int) -> None:
-        """The request of `user` ended; `sent` and `received` are bytes of bodies."""
-        intended_ns, start_ns = self._latest[user]
-        flat = self._flat
-        flat += (intended_ns, start_ns, end_ns, outcome, sent, received)
-        self._latest[user] = _IDLE
-        if len(flat) >= _FULL and self._lock.acquire(blocking=False):
+        def begin(user: int, intended_ns: int, start_ns: int) -> None:
+            latest[user] = (intended_ns, start_ns)
+
+        return begin
+
+    def _end_of(self, full: int, idle: Begun) -> End:
+        latest, rows, pack, relieve = self._latest, self._rows, _ROW.pack, self._relieve
+
+        def end(user: int, end_ns: int, ended: Ended, begun: Begun = idle) -> None:
+            nonlocal rows
+            intended_ns, start_ns = latest[user]
+            outcome, sent, received = ended
+            rows += pack(intended_ns, start_ns, end_ns, outcome, sent, received)
+            latest[user] = begun
+            if len(rows) >= full:
+                relieve()
+
+        return end
+
+    def _relieve(self) -> None:
+        if self._lock.acquire(blocking=False):
             try:
                 self._flush()
             finally:
@@ -198,11 +234,10 @@ class Recorder:
 
     def _flush(self) -> Samples:
         """Count the samples that were handed in, shape (n, 6); the lock is held."""
-        flat = self._flat
-        count = len(flat)
-        # Of all ways to convert a list this is the cheapest; each column is one piece of memory.
-        rows = np.fromiter(flat, np.int64, count).reshape(-1, _ENDED).copy("F")
-        del flat[:count]
+        count = len(self._rows)
+        # Columns that are each one piece of memory are the quickest to work on.
+        rows = np.frombuffer(self._rows[:count], np.int64).reshape(-1, _ENDED).copy("F")
+        del self._rows[:count]
         if count and not self._sealed:
             self._sort(rows)
         return rows

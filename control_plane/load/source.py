@@ -68,6 +68,7 @@ class RequestSource:
     The requests of all shares together are those of the whole; where several request classes have
     sequences, a sequence may have gaps then, and no value comes twice.
 
+    `only` is the request where all are one and the same.
     Safe to use from many threads, none of which waits for another.
     """
 
@@ -76,7 +77,7 @@ class RequestSource:
         self._makers = [
             _Maker(one, bits(seed, kind + 1), kind, share) for kind, one in enumerate(requests)
         ]
-        self._only = self._makers[0].only if len(self._makers) == 1 else None
+        self.only = self._makers[0].only if len(self._makers) == 1 else None
         self._until = list(accumulate(one.weight for one in requests))
         self._share = share
         self.go_to(0)
@@ -98,8 +99,8 @@ class RequestSource:
 
     def draw(self) -> Request:
         """The next request."""
-        if self._only is not None:
-            return self._only
+        if self.only is not None:
+            return self.only
         number = next(self._numbers)
         if len(self._makers) == 1:
             return self._makers[0].make(number)

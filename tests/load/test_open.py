@@ -123,7 +123,8 @@ async def test_rates_follow_their_steps(server: HostileServer) -> None:
         pytest.approx(100, abs=1),
     ]
     assert record.intended == 120
-    assert server.requests["ok"] == 130
+    # Of the warm-up, what is late by more than its rest is not sent.
+    assert server.requests["ok"] == pytest.approx(130, abs=2)
 
 
 @pytest.mark.parametrize("strategy", [*MANY, "blocking"])

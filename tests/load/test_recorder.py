@@ -44,7 +44,7 @@ SAMPLES = st.lists(
 def feed(recorder: Recorder, samples: list[Sample]) -> None:
     for user, one in enumerate(samples):
         recorder.begin(user, OPENED + one.start - one.waited, OPENED + one.start)
-        recorder.end(user, OPENED + one.end, one.outcome, 3, 17)
+        recorder.end(user, OPENED + one.end, (one.outcome, 3, 17))
 
 
 def finished(recorder: Recorder, closes_ns: int | None = None) -> tuple[Totals, list[Second]]:
@@ -175,7 +175,7 @@ def test_requests_in_flight_are_seen_with_their_start() -> None:
     recorder = Recorder(users=2_000, scheduled=True)
     recorder.begin(4, 100, 150)
     recorder.begin(5, 100, 160)
-    recorder.end(4, 200, GOOD, 0, 0)
+    recorder.end(4, 200, (GOOD, 0, 0))
     assert recorder.starts() == {5: 160}
 
 
@@ -186,7 +186,7 @@ def test_threads_lose_nothing() -> None:
     def user(number: int) -> None:
         for turn in range(3_000):
             recorder.begin(number, OPENED + turn, OPENED + turn)
-            recorder.end(number, OPENED + turn + 7, GOOD if turn % 3 else BAD, 1, 2)
+            recorder.end(number, OPENED + turn + 7, (GOOD if turn % 3 else BAD, 1, 2))
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(user, range(8)))
@@ -209,7 +209,7 @@ def test_memory_does_not_grow_with_requests(scheduled: bool) -> None:
             for number in range(60_000):
                 now = OPENED + second * SECOND_NS + number * 10_000 + 1
                 recorder.begin(0, now - 900_000, now - 800_000)
-                recorder.end(0, now, GOOD, 0, 17)
+                recorder.end(0, now, (GOOD, 0, 17))
             recorder.take(second)
             peaks.append(tracemalloc.get_traced_memory()[1])
     finally:

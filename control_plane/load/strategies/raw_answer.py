@@ -36,12 +36,13 @@ class Answer:
     """The answers of one connection, one after the other.
 
     `heads` is shared by all connections. `status`, `received` (bytes of the body) and `kept` are
-    those of the answer that `feed` called whole.
+    those of the answer that `feed` called whole; `alone`: it came in one piece and was kept, so the
+    same bytes mean the same again.
     """
 
     def __init__(self, heads: dict[bytes, Head], limit: int) -> None:
         self._heads, self._limit = heads, limit
-        self.status, self.received, self.kept = 0, 0, False
+        self.status, self.received, self.kept, self.alone = 0, 0, False, False
         self._parser: httptools.HttpResponseParser | None = None
         self._bodiless = False
 
@@ -57,6 +58,7 @@ class Answer:
             head = self._heads.get(data[:end])
             if head is not None and len(data) - end == head.length:
                 self.status, self.received, self.kept = head
+                self.alone = True
                 return True
             self._begin()
         return self._read(data)
@@ -114,8 +116,8 @@ class Answer:
 
     def _remember(self, data: bytes) -> None:
         end = len(data) - self.received
-        alone = self._pieces == 1 and self.kept and not self._bodiless
-        if alone and end <= _LONGEST_HEAD and data.find(_END) + len(_END) == end:
+        self.alone = self._pieces == 1 and self.kept and not self._bodiless
+        if self.alone and end <= _LONGEST_HEAD and data.find(_END) + len(_END) == end:
             if len(self._heads) >= _MOST_HEADS:
                 self._heads.clear()
             self._heads[data[:end]] = Head(self.status, self.received, kept=True)

@@ -1,6 +1,7 @@
 """One connection of the raw strategy: sends a request, reads its answer, tells its user."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol, cast
 
 from control_plane.load.connections import Connections
@@ -13,7 +14,17 @@ _PIECE_BYTES = 262_144
 
 
 class Asker(Protocol):
-    """Who waits for the answer on a line; one of the two is called for each request."""
+    """Who waits for the answer on a line; one of the three is called for each request.
+
+    `repeats`: every request of the line is the same, without a body. `again` is told of a line
+    whose last answer has come again, byte for byte.
+    """
+
+    @property
+    def repeats(self) -> bool: ...
+
+    @property
+    def again(self) -> "Callable[[Line], None]": ...
 
     def answered(self, answer: Answer) -> None:
         """It is whole."""
@@ -29,12 +40,13 @@ class Line(asyncio.Protocol):
         self._asker, self._answer, self._connections = asker, answer, connections
         self._transport: asyncio.Transport | None = None
         self._rest = memoryview(b"")
+        self._last = b""
         self.open = self.asked = self._paused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Those of uvloop are no asyncio.Transport by type.
         self._transport, self.open = cast("asyncio.Transport", transport), True
-        self._write = self._transport.write
+        self.write = self._transport.write
         self._connections.add(id(self))
 
     def ask(self, head: bytes, request: Request) -> None:
@@ -42,12 +54,15 @@ class Line(asyncio.Protocol):
         self.asked = True
         if request.method == "HEAD":
             self._answer.without_body()
-        self._write(head)
+        self.write(head)
         if request.body:
             self._rest = memoryview(request.body)
             self._pour()
 
     def data_received(self, data: bytes) -> None:
+        if data == self._last and self.asked:
+            self._asker.again(self)
+            return
         if not self.asked:
             # Nobody asked: what comes next on this line would be taken for an answer.
             self.close()
@@ -57,6 +72,7 @@ class Line(asyncio.Protocol):
         except Broken as broken:
             self._fail(broken.kind, self._answer.received)
             return
+        self._last = data if whole and self._asker.repeats and self._answer.alone else b""
         if whole:
             self._end()
 
@@ -93,7 +109,7 @@ class Line(asyncio.Protocol):
     def _pour(self) -> None:
         while self._rest and not self._paused:
             piece, self._rest = self._rest[:_PIECE_BYTES], self._rest[_PIECE_BYTES:]
-            self._write(piece)
+            self.write(piece)
 
     def _cut(self) -> None:
         kind = self._answer.closed()

@@ -6,12 +6,15 @@ from functools import partial
 
 from control_plane.load.faults import classify
 from control_plane.load.outcome import answered, failed
+from control_plane.load.recorder import End
+from control_plane.load.source import Request
 from control_plane.load.strategies.raw_answer import Answer
 from control_plane.load.strategies.raw_dial import Dial
 from control_plane.load.strategies.raw_line import Line
 from control_plane.load.strategies.strategy import Gear
 from control_plane.load.timer import clock_ns, delay_s
 
+Again = Callable[[Line], None]
 After = Callable[[int, int], int | None]
 """From the intended start and the end of a request to the intended start of the next one."""
 
@@ -24,12 +27,36 @@ class User:
         self._draw, self._head = gear.source.draw, dial.wires.head
         self._begin, self._record = gear.recorder.begin, gear.recorder.end
         self._scheduled, self._reuse = gear.scheduled, gear.plan.client.reuse_connections
+        only = gear.source.only
+        self.repeats = only is not None and not only.body and self._reuse
+        self._wire = dial.wires.head(only) if only is not None else b""
+        self._request: Request
+        self._due_ns, self._last = 0, (0, 0, 0)
         self._line: Line | None = None
         self._dialing: asyncio.Task[object] | None = None
 
     def enter(self, after: After, idle: Callable[[], None]) -> None:
         """A phase begins: `after` says what to send next, `idle` is told when that is nothing."""
         self._after, self._idle = after, idle
+        self.again = self._again_of(after, self._record, self._index, self._wire)
+
+    def _again_of(self, after: After, record: End, index: int, wire: bytes) -> Again:
+        """Nothing stands between an answer and the next request that need not be there."""
+        clock = clock_ns
+
+        def again(line: Line) -> None:
+            end_ns = clock()
+            due_ns = after(self._due_ns, end_ns)
+            if due_ns == end_ns:
+                line.write(wire)
+                record(index, end_ns, self._last, (end_ns, end_ns))
+                self._due_ns = end_ns
+            else:
+                record(index, end_ns, self._last)
+                line.asked = False
+                self.send(due_ns)
+
+        return again
 
     def expire(self) -> None:
         """The deadline of the request in flight has passed."""
@@ -42,14 +69,16 @@ class User:
             self.failed("timeout")
 
     def answered(self, answer: Answer) -> None:
-        self._ended(answered(answer.status, self._request.expect), answer.received)
+        outcome = answered(answer.status, self._request.expect)
+        self._ended(outcome, answer.received)
 
     def failed(self, kind: str, received: int = 0) -> None:
         self._ended(failed(kind), received)
 
     def _ended(self, outcome: int, received: int) -> None:
         end_ns = clock_ns()
-        self._record(self._index, end_ns, outcome, len(self._request.body), received)
+        self._last = (outcome, len(self._request.body), received)
+        self._record(self._index, end_ns, self._last)
         line = self._line
         if line is not None and not (self._reuse and line.open):
             line.close()

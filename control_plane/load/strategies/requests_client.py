@@ -71,7 +71,7 @@ class RequestsClient:
             end_ns = clock_ns()
             if end_ns - start_ns >= gear.timeout_ns:
                 outcome = failed("timeout")
-            recorder.end(user, end_ns, outcome, len(request.body), received)
+            recorder.end(user, end_ns, (outcome, len(request.body), received))
             due_ns = turns.after(due_ns, end_ns)
 
     def _send(self, session: requests.Session, request: Request) -> tuple[int, int]:
