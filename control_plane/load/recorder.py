@@ -9,9 +9,8 @@ interpreter.
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from struct import Struct
 from typing import Protocol
 
 import numpy as np
@@ -19,16 +18,26 @@ import numpy.typing as npt
 
 from control_plane.domain.histogram import EMPTY, Histogram
 from control_plane.domain.record import Second
-from control_plane.load.outcome import ERROR_MASK, counts
+from control_plane.load.outcome import counts
+from control_plane.load.samples import (
+    COLUMNS,
+    END,
+    INTENDED,
+    OUTCOME,
+    RECEIVED,
+    ROW,
+    SENT,
+    START,
+    groups,
+    where,
+)
+from control_plane.load.slice import Slice
 from control_plane.load.tally import Samples, Tally
 
 SECOND_NS = 1_000_000_000
 FAR_NS = 2**62
-_BEGUN, _ENDED = 2, 6
-_ROW = Struct(f"={_ENDED}q")
-_FULL = 4_096 * _ROW.size
+_FULL = 4_096 * ROW.size
 _IDLE = (0, 0)
-_INTENDED, _START, _END, _OUTCOME, _SENT, _RECEIVED = range(6)
 
 
 Begun = tuple[int, int]
@@ -65,29 +74,6 @@ class Totals:
     awaited_ns: int = 0
 
 
-class _Slice:
-    """One second. Without a schedule both times are the same and are counted once."""
-
-    def __init__(self, *, scheduled: bool) -> None:
-        self.errors = 0
-        self.service = Tally()
-        self.response = Tally() if scheduled else self.service
-
-    def add(self, rows: Samples) -> None:
-        failed = rows[:, _OUTCOME] & ERROR_MASK != 0
-        if failed.any():
-            self.errors += int(failed.sum())
-            rows = rows[~failed]
-        self.service.add(rows[:, _END] - rows[:, _START])
-        if self.response is not self.service:
-            self.response.add(rows[:, _END] - rows[:, _INTENDED])
-
-    def second(self, index: int) -> Second:
-        service = self.service.histogram()
-        same = self.response is self.service
-        return Second(index, self.errors, service, service if same else self.response.histogram())
-
-
 class Recorder:
     """Safe to use from many threads. All times are nanoseconds of the monotonic clock.
 
@@ -115,7 +101,7 @@ class Recorder:
         self._rows = bytearray()
         self._latest = [_IDLE] * users
         self.begin, self.end = self._begin_of(), self._end_of(_FULL, _IDLE)
-        self._slices: dict[int, _Slice] = {}
+        self._slices: dict[int, Slice] = {}
         self._outcomes: Counter[int] = Counter()
         self._late_ns: list[int] = []
         self._opened_ns, self._closes_ns = FAR_NS, FAR_NS
@@ -132,7 +118,7 @@ class Recorder:
         return begin
 
     def _end_of(self, full: int, idle: Begun) -> End:
-        latest, rows, pack, relieve = self._latest, self._rows, _ROW.pack, self._relieve
+        latest, rows, pack, relieve = self._latest, self._rows, ROW.pack, self._relieve
 
         def end(user: int, end_ns: int, ended: Ended, begun: Begun = idle) -> None:
             nonlocal rows
@@ -155,12 +141,12 @@ class Recorder:
     def starts(self) -> dict[int, int]:
         """The actual start of each request in flight, by user."""
         latest = self._latest.copy()
-        return {user: begun[_START] for user, begun in enumerate(latest) if begun is not _IDLE}
+        return {user: begun[START] for user, begun in enumerate(latest) if begun is not _IDLE}
 
     def waiting(self) -> int:
         """How many requests that were meant to start in the window are in flight."""
         begun = [one for one in self._latest.copy() if one is not _IDLE]
-        return int(self._meant(np.array(begun, np.int64).reshape(-1, _BEGUN)).sum())
+        return int(self._meant(np.array(begun, np.int64).reshape(-1, 2)).sum())
 
     def open(self, opened_ns: int, closes_ns: int = FAR_NS, early: int = 0) -> None:
         """Count what ends after `opened_ns` and not after `closes_ns`.
@@ -193,13 +179,13 @@ class Recorder:
         with self._lock:
             begun = [one for one in self._latest.copy() if one is not _IDLE]
             # A thread may have been interrupted between handing in a sample and saying so.
-            ended = {(row[_INTENDED], row[_START]) for row in self._flush().tolist()}
+            ended = {(row[INTENDED], row[START]) for row in self._flush().tolist()}
             begun = [one for one in begun if one not in ended]
             closed_ns = closes_ns or max(self._last_ns, self._opened_ns)
             self._sealed = True
         flying = self._flying(begun, closed_ns)
-        ages_ns = self._late_ns + ((now_ns or closed_ns) - flying[:, _INTENDED]).tolist()
-        inside_ns = self._inside_ns(flying[:, _START], closed_ns)
+        ages_ns = self._late_ns + ((now_ns or closed_ns) - flying[:, INTENDED]).tolist()
+        inside_ns = self._inside_ns(flying[:, START], closed_ns)
         self._wait(flying)
         errors, statuses = counts(self._outcomes.items())
         return Totals(
@@ -218,79 +204,79 @@ class Recorder:
 
     def _flying(self, begun: list[tuple[int, int]], closed_ns: int) -> Samples:
         """Those of the window that are in flight: shape (n, 2)."""
-        rows = np.array(begun, np.int64).reshape(-1, _BEGUN)
-        rows = rows[self._meant(rows) if self._by_start else rows[:, _START] < closed_ns]
+        rows = np.array(begun, np.int64).reshape(-1, 2)
+        rows = rows[self._meant(rows) if self._by_start else rows[:, START] < closed_ns]
         self._add_lag(rows)
         return rows
 
     def _add_lag(self, rows: Samples) -> None:
         if self._lag is not None:
-            self._lag.add(rows[:, _START] - rows[:, _INTENDED])
+            self._lag.add(rows[:, START] - rows[:, INTENDED])
 
     def _meant(self, rows: Samples) -> npt.NDArray[np.bool_]:
         """Which were meant to start in the window."""
-        intended = rows[:, _INTENDED]
+        intended = rows[:, INTENDED]
         return (intended >= self._opened_ns) & (intended < self._closes_ns)
 
     def _flush(self) -> Samples:
         """Count the samples that were handed in, shape (n, 6); the lock is held."""
         count = len(self._rows)
         # Columns that are each one piece of memory are the quickest to work on.
-        rows = np.frombuffer(self._rows[:count], np.int64).reshape(-1, _ENDED).copy("F")
+        rows = np.frombuffer(self._rows[:count], np.int64).reshape(-1, COLUMNS).copy("F")
         del self._rows[:count]
         if count and not self._sealed:
             self._sort(rows)
         return rows
 
     def _sort(self, rows: Samples) -> None:
-        ends = rows[:, _END]
+        ends = rows[:, END]
         if self._think_ns:
             self._away_ns += self._inside_ns(ends, ends + self._think_ns)
             self._wait(rows)
         if self._next < 0:
             self._count(rows[ends <= self._opened_ns])
         if self._by_start:
-            rows = _where(rows, self._meant(rows))
+            rows = where(rows, self._meant(rows))
         else:
             late = ends > self._closes_ns
             if late.any():
-                self._add_late(rows[late & (rows[:, _START] < self._closes_ns)])
-            rows = _where(rows, (ends > self._opened_ns) & ~late)
+                self._add_late(rows[late & (rows[:, START] < self._closes_ns)])
+            rows = where(rows, (ends > self._opened_ns) & ~late)
         if len(rows):
             self._add(rows)
 
     def _wait(self, rows: Samples) -> None:
         """Users who had thought enough and had not sent yet."""
         if self._think_ns:
-            self._away_ns += self._inside_ns(rows[:, _INTENDED], rows[:, _START])
+            self._away_ns += self._inside_ns(rows[:, INTENDED], rows[:, START])
 
     def _add_late(self, rows: Samples) -> None:
         """Ended after the window, before it was told so: in flight at its end."""
         self._add_lag(rows)
-        self._late_ns += (self._closes_ns - rows[:, _INTENDED]).tolist()
-        self._in_system_ns += self._inside_ns(rows[:, _START], self._closes_ns)
+        self._late_ns += (self._closes_ns - rows[:, INTENDED]).tolist()
+        self._in_system_ns += self._inside_ns(rows[:, START], self._closes_ns)
 
     def _add(self, rows: Samples) -> None:
         self._add_lag(rows)
-        ends = rows[:, _END]
+        ends = rows[:, END]
         self._last_ns = max(self._last_ns, int(ends.max()))
-        self._in_system_ns += self._inside_ns(rows[:, _START], ends)
-        self._sent += int(rows[:, _SENT].sum())
-        self._received += int(rows[:, _RECEIVED].sum())
-        for outcome, those in _groups(rows[:, _OUTCOME], rows):
+        self._in_system_ns += self._inside_ns(rows[:, START], ends)
+        self._sent += int(rows[:, SENT].sum())
+        self._received += int(rows[:, RECEIVED].sum())
+        for outcome, those in groups(rows[:, OUTCOME], rows):
             self._outcomes[outcome] += len(those)
         self._count(rows)
 
     def _count(self, rows: Samples) -> None:
         """By the second in which they ended."""
-        ends = rows[:, _END]
+        ends = rows[:, END]
         if not len(ends):
             return
         first, last = (int(self._second(end)) for end in (ends.min(), ends.max()))
         if first == last:
             self._slice(first).add(rows)
             return
-        for index, those in _groups(self._second(ends), rows):
+        for index, those in groups(self._second(ends), rows):
             self._slice(index).add(those)
 
     def _second(self, ends: Samples) -> Samples:
@@ -304,24 +290,7 @@ class Recorder:
         inside = np.minimum(ends, self._closes_ns) - np.maximum(starts, self._opened_ns)
         return int(np.maximum(inside, 0).sum())
 
-    def _slice(self, index: int) -> _Slice:
+    def _slice(self, index: int) -> Slice:
         if index not in self._slices:
-            self._slices[index] = _Slice(scheduled=self._scheduled)
+            self._slices[index] = Slice(scheduled=self._scheduled)
         return self._slices[index]
-
-
-def _where(rows: Samples, chosen: npt.NDArray[np.bool_]) -> Samples:
-    """Nothing is copied where all are chosen, as nearly always."""
-    return rows if chosen.all() else rows[chosen]
-
-
-def _groups(keys: Samples, rows: Samples) -> Iterator[tuple[int, Samples]]:
-    """Each key with its rows, ascending; nothing is copied where there is one key."""
-    if not len(keys):
-        return
-    first, last = int(keys.min()), int(keys.max())
-    if first == last:
-        yield first, rows
-        return
-    for key in np.unique(keys):
-        yield int(key), rows[keys == key]
