@@ -1,10 +1,9 @@
 """Takes down what happens to each request, at a cost that the measurement does not feel.
 
-While load runs a sample is six numbers at the end of a buffer. They are sorted into buckets in
-bulk; what is kept are counts, so memory does not grow with the number of requests. Users never wait
-for a lock: with hundreds of threads one that is interrupted while it holds a lock stops all others
-for long. Extending a buffer, copying it and cutting off its head are single steps of the
-interpreter.
+While load runs a sample is a packed row at the end of a list. They are sorted into buckets in bulk;
+what is kept are counts, so memory does not grow with the number of requests. Users never wait for a
+lock: with hundreds of threads one that is interrupted while it holds a lock stops all others for
+long. Appending to a list, copying it and cutting off its head are single steps of the interpreter.
 """
 
 import threading
@@ -36,7 +35,7 @@ from control_plane.load.tally import Samples, Tally
 
 SECOND_NS = 1_000_000_000
 FAR_NS = 2**62
-_FULL = 4_096 * ROW.size
+_FULL = 1_024
 _IDLE = (0, 0)
 
 
@@ -98,7 +97,7 @@ class Recorder:
         self._scheduled, self._think_ns = scheduled, think_ns
         self._by_start, self._lag = by_start, Tally() if timed else None
         self._lock = threading.Lock()
-        self._rows = bytearray()
+        self._rows: list[bytes] = []
         self._latest = [_IDLE] * users
         self.begin, self.end = self._begin_of(), self._end_of(_FULL, _IDLE)
         self._slices: dict[int, Slice] = {}
@@ -119,12 +118,12 @@ class Recorder:
 
     def _end_of(self, full: int, idle: Begun) -> End:
         latest, rows, pack, relieve = self._latest, self._rows, ROW.pack, self._relieve
+        put = rows.append
 
         def end(user: int, end_ns: int, ended: Ended, begun: Begun = idle) -> None:
-            nonlocal rows
             intended_ns, start_ns = latest[user]
             outcome, sent, received = ended
-            rows += pack(intended_ns, start_ns, end_ns, outcome, sent, received)
+            put(pack(intended_ns, start_ns, end_ns, outcome, sent, received))
             latest[user] = begun
             if len(rows) >= full:
                 relieve()
@@ -222,7 +221,7 @@ class Recorder:
         """Count the samples that were handed in, shape (n, 6); the lock is held."""
         count = len(self._rows)
         # Columns that are each one piece of memory are the quickest to work on.
-        rows = np.frombuffer(self._rows[:count], np.int64).reshape(-1, COLUMNS).copy("F")
+        rows = np.frombuffer(b"".join(self._rows[:count]), np.int64).reshape(-1, COLUMNS).copy("F")
         del self._rows[:count]
         if count and not self._sealed:
             self._sort(rows)
