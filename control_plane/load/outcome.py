@@ -1,4 +1,4 @@
-"""How a request ended, as one small number that a flat array can hold.
+"""How a request ended, as one small number that a row of samples can hold.
 
 The number is status * 16 + error, with status 0 where none came and error 0 where the request
 completed, otherwise the place of its class in ERROR_CLASSES, from 1.

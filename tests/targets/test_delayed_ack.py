@@ -12,6 +12,7 @@ from control_plane.targets.delayed_ack import FEWEST, LONGEST_S, slower_by
 from tests.targets.place import Site
 
 ASYNCIO = Target(loop="asyncio")
+LOOKS = 5
 
 
 @pytest.mark.parametrize(
@@ -38,14 +39,16 @@ def test_the_median_of_the_later_ones_counts(times: list[float], expected: float
     ids=["asyncio x2", "asyncio x1", "uvloop x2"],
 )
 async def test_workers_on_asyncio_are_flagged(site: Site, target: Target, trapped: bool) -> None:
-    """One that waits for the processor in between may seem the other."""
+    """One look may wait for the processor in between: one of all finds the trap, and where there is
+    none most of them find none.
+    """
     async with site.running("probe", target) as started:
         found: list[bool | None] = []
-        while trapped not in found and len(found) < 5:
+        for _ in range(LOOKS):
             await started.check()
             slower_s = started.delayed_ack_s
             found.append(None if slower_s is None else ACK_LOW_S <= slower_s <= ACK_HIGH_S)
-        assert trapped in found
+        assert found.count(trapped) >= (1 if trapped else LOOKS // 2 + 1), found
 
 
 async def test_answers_that_drip_hold_a_trial_up_for_a_bounded_time(site: Site) -> None:
