@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from control_plane.analysis.left_out import ended_words
 from control_plane.analysis.namesakes import configuration_words
 from control_plane.analysis.support import support_level
 from control_plane.domain.metrics import METRIC
@@ -87,12 +88,13 @@ def print_ceilings(found: Document) -> None:
 
 
 def _heads(runs: Sequence[Document]) -> Iterator[Text]:
-    """Without the name of a configuration where the title has it."""
+    """Without the name of a configuration where a title that was made ends with it."""
     called = configuration_words(
         [(run["id"], run["configuration"], run["spec"]["target"]) for run in runs]
     )
     for run, configuration in zip(runs, called, strict=True):
-        known = [configuration] if configuration not in run["title"] else []
+        told = not configuration or run["title"].endswith(f", {configuration}")
+        known = [] if told else [configuration]
         yield Text("\n".join([run["title"], *known, run["id"], _outcome(run)]))
 
 
@@ -100,8 +102,8 @@ def _resultless(runs: Sequence[Document]) -> Iterator[str]:
     for run in runs:
         state = State(run["state"])
         if state.terminal and state is not State.FINISHED:
-            why = f"it left no result ({state}: {run['reason']})"
-            yield f"{run['id']} is not compared: {why}."
+            why = ended_words(state, run["reason"])
+            yield f"{run['id']} is not compared: it left no result ({why})."
 
 
 def _lines(run: Document, url: str | None) -> Iterator[str]:
@@ -144,8 +146,15 @@ def _cell(row: Document, run: Document, base: Document) -> Text:
 def _level(run: Document, stream: str, metric: str) -> str:
     """How far a number may be believed: full, greyed, void (the run is invalid) or hidden."""
     kind, _, part = metric.rpartition(".")
-    found: Document = next((one for one in run.get("streams") or () if one["name"] == stream), {})
-    times = found.get(kind or "response_time_s")
+    times = _stream(run, stream).get(kind or "response_time_s")
     beyond = times["support"].get(part) if isinstance(times, dict) else None
     level = "full" if beyond is None else support_level(beyond)
     return "void" if level != "hidden" and _outcome(run) == "invalid" else level
+
+
+def _stream(run: Document, name: str) -> Document:
+    """The only one has any name: a comparison calls it as the baseline's. Empty for none."""
+    streams: Sequence[Document] = run.get("streams") or ()
+    if len(streams) == 1:
+        return streams[0]
+    return next((one for one in streams if one["name"] == name), {})

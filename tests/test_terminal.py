@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from control_plane import terminal
+from control_plane.analysis.aligned import named
 from control_plane.analysis.comparison import compare
 from control_plane.domain.document import comparison_document, run_document
 from control_plane.domain.run import Run
@@ -41,22 +42,50 @@ def test_a_percentile_with_too_few_samples_has_neither_value_nor_ratio(
     assert "×" in _line(lines, "p50 response time")
 
 
+def test_the_only_stream_of_another_name_keeps_its_support(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines = _shown(monkeypatch, _run(20_000, "a"), named(_run(300, "b"), "movies"))
+    assert _line(lines, "p99 response time").split()[-1] == "–"
+    assert "×" in _line(lines, "p50 response time").split("ms")[-1]
+
+
 def test_an_invalid_run_is_struck_out(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = _shown(monkeypatch, _run(20_000, "a"), _run(20_000, "b", FAILING), styled=True)
     assert "\x1b[2;9m" in _line(lines, "Throughput")
 
 
-def test_a_run_without_a_result_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    reason = "start: exit code 3"
-    ended = replace(_run(200, "b"), state=State.FAILED, reason=reason, streams=(), validity=None)
+@pytest.mark.parametrize(
+    ("state", "reason", "why"),
+    [
+        (State.FAILED, "start: exit code 3.", "failed: start: exit code 3"),
+        (State.FAILED, None, "failed: no reason is known"),
+        (State.CANCELLED, "cancelled in trial 1 of 3", "cancelled in trial 1 of 3"),
+    ],
+)
+def test_a_run_without_a_result_is_told(
+    monkeypatch: pytest.MonkeyPatch, state: State, reason: str | None, why: str
+) -> None:
+    ended = replace(_run(200, "b"), state=state, reason=reason, streams=(), validity=None)
     lines = _shown(monkeypatch, _run(200, "a"), ended)
-    assert f"{ended.id} is not compared: it left no result (failed: {reason})." in lines
+    assert f"{ended.id} is not compared: it left no result ({why})." in lines
 
 
 def test_names_of_the_same_settings_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     named = replace(_run(200, "b"), configuration="my fast")
     lines = _shown(monkeypatch, _run(200, "a"), named)
     assert any("my fast (same settings as a000000000)" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("title", "lines"), [("breakfast rush", 1), ("items, async, 1 user, 5 s, fast", 0)]
+)
+def test_the_name_of_a_configuration_is_left_out_where_the_title_ends_with_it(
+    monkeypatch: pytest.MonkeyPatch, title: str, lines: int
+) -> None:
+    shown = _shown(monkeypatch, replace(_run(200, "a", title=title), configuration="fast"))
+    assert sum(line.strip().endswith(" fast") or line.strip() == "fast" for line in shown) == 1
+    assert sum(line.strip() == "fast" for line in shown) == lines
 
 
 def test_a_title_is_no_markup(monkeypatch: pytest.MonkeyPatch) -> None:

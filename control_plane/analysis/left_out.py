@@ -32,6 +32,12 @@ def left_out(comparison: Comparison) -> Iterator[Sentence]:
     yield from _resultless(comparison)
 
 
+def ended_words(state: State, reason: str | None) -> str:
+    """`failed: exit code 3`, `cancelled in trial 2 of 3`, without a point at the end."""
+    why = (reason or "no reason is known").rstrip(".")
+    return why if why.startswith(state.value) else f"{state.value}: {why}"
+
+
 def _why_no_other(comparison: Comparison, base: Run) -> str:
     kinds = {one.kind for one in comparison.refusals.values()}
     if "machine" in kinds:
@@ -61,11 +67,10 @@ def _resultless(comparison: Comparison) -> Iterator[Sentence]:
 
 def _alone(run: Run, comparison: Comparison) -> str:
     """Of a baseline the title says that nothing is set against it."""
-    reason, state = (run.reason or "no reason is known").rstrip("."), run.state.value
-    more = reason.removeprefix(state) if reason.startswith(state) else f": {reason}"
+    why = ended_words(run.state, run.reason)
     if run.id == comparison.baseline:
-        return f" {_ended(run)}{more}."
-    return f" left no result and takes no part ({state}{more})."
+        return f" {why}." if run.state is State.FAILED else f" was {why}."
+    return f" left no result and takes no part ({why})."
 
 
 def _ended(run: Run) -> str:

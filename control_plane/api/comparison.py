@@ -20,6 +20,11 @@ def comparison(
     runs: Annotated[str, Query(max_length=200, description="2 to 12 run ids, by commas")],
     baseline: Annotated[str | None, Query(max_length=10)] = None,
 ) -> Document:
-    """A ratio is always contender over baseline; null where there is none."""
+    """A ratio is always contender over baseline; null where there is none.
+
+    `rows[].stream` is the name of a stream. Where each run has only one, of whatever name, they
+    are set against each other under the baseline's name, and `runs[].streams[].name` keeps the
+    run's own: take the only stream of each run there.
+    """
     ids, against = chosen_ids(runs, baseline)
     return comparison_document(compare([store.run(run_id) for run_id in ids], against))
