@@ -192,10 +192,13 @@ def _ratio(baseline: float | None, contender: float | None) -> float | None:
 
 
 def _refusals(base: Run, runs: Sequence[Run]) -> dict[str, Refusal]:
-    """For each run that cannot be set against the baseline, or that is invalid itself."""
+    """For each run with a result that is invalid, or measured on another machine than that of the
+    baseline. A baseline without a result was measured nowhere.
+    """
     found = {}
-    for run in runs:
-        other = machine_mismatch(base.environment, run.environment)
+    there = None if base.resultless else base.environment
+    for run in (one for one in runs if not one.resultless):
+        other = machine_mismatch(there, run.environment)
         if invalid(run) and run.validity is not None:
             found[run.id] = Refusal("invalid", run.validity.reasons[0].text)
         elif other is not None:

@@ -170,6 +170,11 @@ def test_an_invalid_run_never_wins():
             {"state": State.CANCELLED, "streams": ()},
             "Not compared: none of these runs left a result.",
         ),
+        (
+            {},
+            {"state": State.FAILED, "streams": (), "environment": {"cpu_model": "Xeon"}},
+            "Not compared: no other run left a result.",
+        ),
         ({}, {"environment": {"cpu_model": "Xeon"}}, "Not compared: the environments differ."),
         (
             {},

@@ -97,6 +97,16 @@ def test_the_machine_is_that_of_the_baseline():
     assert set(compare(runs, "b").refusals) == {"a"}
 
 
+def test_a_run_without_a_result_is_refused_for_no_machine():
+    newer = {"cpu_model": "EPYC", "python": "3.11.7", "kernel": "6.2"}
+    older = {**newer, "kernel": "6.1"}
+    a, c = (rate(name, 10.0, environment=older) for name in "ac")
+    b = run("b", environment=newer, state=State.FAILED, streams=())
+    found = compare([a, b, c], "a")
+    assert (dict(found.refusals), ratios(found)["c"]) == ({}, 1.0)
+    assert dict(compare([a, b, c], "b").refusals) == {}
+
+
 def test_streams_are_matched_by_name():
     both = spec(names=("small", "large"))
     two = run(

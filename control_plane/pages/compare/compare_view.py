@@ -46,10 +46,9 @@ class WorkloadWords:
 class CompareFragment(View):
     """`stream` is the one drawn. `waiting`: a run is not over. `specs` as JSON text by run.
 
-    `refused` names both values where machines differ; `instead` could be the baseline where that
-    left no result; `shared` says why a ratio has several
-    causes. `environment` is that of the first run that has one; `one_environment`: it is known to
-    be that of all.
+    `refused` names both values where machines differ; `instead` could be the baseline where
+    that left no result; `shared` says why a ratio has several causes. `environment` is that of the
+    first run that has one; `one_environment`: it is known to be that of all.
     """
 
     template: ClassVar[str] = "partials/compare.html"
@@ -175,7 +174,7 @@ def _refused(comparison: Comparison) -> str | None:
 
 
 def _instead(comparison: Comparison) -> RunLabel | None:
-    """The first run with a result, where the baseline has none."""
+    """The first run with a valid or suspect result, where the baseline has none."""
     if not comparison.run(comparison.baseline).resultless:
         return None
     able = (run for run in comparison.runs if run.state is State.FINISHED and not invalid(run))
