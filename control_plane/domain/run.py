@@ -54,7 +54,7 @@ class Run:
     `streams` are the merged trials, empty until the first trial ended. `log` is what the target
     printed last, kept when the run failed. `command` is the server's command line. `causes`:
     those found, those not decided, then those ruled out; empty where none was judged.
-    `configuration` is the name that its target was given, or the one that tells its parts.
+    `configuration` is `given_name`, by which its target was chosen, or else tells its parts.
     """
 
     id: str
@@ -75,6 +75,7 @@ class Run:
     log: tuple[str, ...] = ()
     causes: tuple[Cause, ...] = ()
     configuration: str = ""
+    given_name: str | None = None
 
     @property
     def resultless(self) -> bool:

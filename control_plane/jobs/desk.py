@@ -92,12 +92,12 @@ class Desk:
         return self._queued(drafts, documents, key)
 
     def again(self, run: Run, *, key: str | None = None) -> Run:
-        """Queue the same spec once more, its configuration under the same name.
+        """Queue the same spec once more, its configuration under the name that it was given.
 
         Raises as `submit`.
         """
         document = write_spec(run.spec)
-        draft = replace(self.drafts.of(document), given_name=run.configuration)
+        draft = replace(self.drafts.of(document), given_name=run.given_name)
         (made,) = self._queued([draft], [document], key)
         return made
 

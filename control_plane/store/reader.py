@@ -108,6 +108,13 @@ class Reader:
         with self._database.read() as session:
             return list(session.exec(select(RunTag.tag).distinct().order_by(col(RunTag.tag))))
 
+    def given_names(self) -> list[str]:
+        """What somebody called the configurations of runs, in the order of the alphabet."""
+        name = col(RunRow.given_name)
+        with self._database.read() as session:
+            known = session.exec(select(name).where(name.is_not(None)).distinct().order_by(name))
+            return [one for one in known if one]
+
     def last_rate(self, strategy: str, configuration: str, path: str) -> float | None:
         """Completed requests per second of the last run of that kind whose first request class
         has that path. It must be among the 100 last ones of the kind.

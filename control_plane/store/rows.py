@@ -99,6 +99,7 @@ def run_of(
         log=tuple(json.loads(facts.log)),
         causes=_CAUSES.validate_json(facts.causes) if facts.causes else (),
         configuration=row.given_name or row.configuration,
+        given_name=row.given_name,
     )
 
 

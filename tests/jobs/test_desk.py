@@ -148,6 +148,16 @@ async def test_the_expected_time_is_that_of_the_parts_by_whatever_name(desk: Des
     assert replace(named.spec, title="") == replace(typed.spec, title="")
 
 
+@pytest.mark.parametrize("given", ["shop, my fast", None])
+async def test_again_keeps_the_name_that_somebody_gave(
+    desk: Desk, store: Store, given: str | None
+) -> None:
+    draft = replace(desk.drafts.of(unreachable()), given_name=given)
+    (run,) = store.add([draft])
+    made = desk.again(run)
+    assert (made.given_name, made.configuration) == (given, run.configuration)
+
+
 async def test_a_full_queue_takes_nothing(desk: Desk, store: Store) -> None:
     with pytest.raises(QueueFull):
         desk.submit([unreachable()] * 1_001)

@@ -142,7 +142,7 @@ def _filters(asked: Asked, store: Store, desk: Desk) -> Iterator[Filter]:
     options = {
         "state": tuple(state.value for state in State),
         "validity": OUTCOMES,
-        "configuration": tuple(one.name for one in desk.configurations()),
+        "configuration": _names(store, desk),
         "strategy": tuple(STRATEGIES),
         "tag": tuple(store.tags()),
     }
@@ -150,6 +150,12 @@ def _filters(asked: Asked, store: Store, desk: Desk) -> Iterator[Filter]:
         value = str(getattr(asked, name) or "")
         offered = known if value in {"", *known} else (*known, value)
         yield Filter(name, LABELS[name], value, offered)
+
+
+def _names(store: Store, desk: Desk) -> tuple[str, ...]:
+    """Those that can be chosen now, then others that runs keep."""
+    offered = [one.name for one in desk.configurations()]
+    return tuple(dict.fromkeys([*offered, *store.given_names()]))
 
 
 def _drops(asked: Asked, store: Store) -> Iterator[Drop]:

@@ -49,6 +49,7 @@ def test_a_copy_is_added_used_and_removed(empty: Dashboard) -> None:
     assert NAME not in listed(empty)
     assert empty.run(run_id)["spec"]["target"]["threads"] == 8
     assert empty.run(run_id)["configuration"] == NAME
+    assert f"<option>{escape(NAME)}</option>" in empty.get("/history").text
     assert empty.post("/api/runs", items_spec(target={"configuration": NAME})).status_code == 422
     assert remove(empty, NAME).status_code == 404
 
