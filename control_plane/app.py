@@ -17,7 +17,7 @@ from control_plane import __version__, api
 from control_plane.access import guarded
 from control_plane.access.faults import code_of, code_of_status, status_of
 from control_plane.api.schema import SPEC_SCHEMAS
-from control_plane.domain.errors import FieldError, InvalidInput, LooplabError
+from control_plane.domain.errors import FieldError, InvalidInput, LooplabError, StoreError
 from control_plane.jobs.bench import Bench
 from control_plane.jobs.desk import Desk
 from control_plane.pages.router import router as pages
@@ -75,8 +75,11 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
 
 def _looplab_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, LooplabError)
-    fields = error.fields if isinstance(error, InvalidInput) else ()
-    return _answer(request, status_of(error), code_of(error), str(error), fields)
+    fields, message = error.fields if isinstance(error, InvalidInput) else (), str(error)
+    if isinstance(error, StoreError):
+        log.warning("%s: %s", request.url.path, error)
+        message = error.plain
+    return _answer(request, status_of(error), code_of(error), message, fields)
 
 
 def _validation_error(request: Request, error: Exception) -> Response:

@@ -115,6 +115,21 @@ def marked(instance: str) -> list[int]:
     return found
 
 
+def one_of(looplab: Dashboard, role: str) -> psutil.Process:
+    """A process below the dashboard, told by its command line."""
+    words = {"guard": "guard", "server": "uvicorn", "client": "control_plane.load"}
+    below = psutil.Process(looplab.process.pid).children(recursive=True)
+    commands = {process: process.cmdline() for process in below}
+    matching = [
+        process
+        for process, line in commands.items()
+        if any(words[role] in word for word in line)
+        and not (role == "server" and any("guard" in word for word in line))
+    ]
+    assert matching, commands
+    return matching[0]
+
+
 def gone_within_a_second(instance: str) -> None:
     try:
         until(lambda: not marked(instance), "every process of the instance is gone", 1.0)

@@ -62,7 +62,15 @@ class QueueFull(LooplabError):
 
 
 class StoreError(LooplabError):
-    """The database cannot be used as it is."""
+    """The database cannot be used as it is.
+
+    The message may name the file, for the log and the command line. `plain` is without its path,
+    for pages and for what is stored.
+    """
+
+    def __init__(self, message: str, plain: str = "") -> None:
+        super().__init__(message)
+        self.plain = plain or message
 
 
 class DatabaseBusy(StoreError):

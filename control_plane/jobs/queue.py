@@ -11,7 +11,8 @@ from control_plane.domain.states import State
 from control_plane.jobs.bench import Bench
 from control_plane.jobs.board import Board
 from control_plane.jobs.by_hand import ByHand
-from control_plane.jobs.run_job import RETRY_S, Ending, RunJob
+from control_plane.jobs.ending import Ending, first, obstacle
+from control_plane.jobs.run_job import RETRY_S, RunJob
 from control_plane.store.store import Store
 
 log = logging.getLogger("looplab.jobs")
@@ -141,11 +142,13 @@ class Queue:
         fault = task.exception() if task and not task.cancelled() else None
         if job is None or fault is None:
             return
+        fault = first(fault)
+        job.ending = job.ending or Ending.broken(fault)
         trace = None if isinstance(fault, StoreError) else fault
-        log.error("the end of run %s is not written: %s", job.run.id, fault, exc_info=trace)
-        job.ending = job.ending or Ending(State.FAILED, f"its end could not be written: {fault}")
+        told = "the end of run %s (%s) is not written: %s"
+        log.error(told, job.run.id, job.ending.why, fault, exc_info=trace)
         while not job.state.terminal:
-            job.board.obstacle = str(fault)
+            job.board.obstacle = obstacle(fault)
             try:
                 await job.end()
             except Conflict:

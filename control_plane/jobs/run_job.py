@@ -6,20 +6,21 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from control_plane.analysis.causes.evidence import Evidence
 from control_plane.analysis.causes.find import find_causes
 from control_plane.analysis.estimate import phases
 from control_plane.analysis.summary import merge
 from control_plane.analysis.validity import judge
-from control_plane.domain.errors import DatabaseBusy, DatabaseFull, StoreError, TrialFailed
+from control_plane.domain.errors import DatabaseBusy, StoreError, TrialFailed
 from control_plane.domain.result import Cause, Environment, Summary, Validity
 from control_plane.domain.run import Run, StreamResult, TrialResult
 from control_plane.domain.spec import Target
 from control_plane.domain.states import State
 from control_plane.jobs.bench import Bench
 from control_plane.jobs.board import Board
+from control_plane.jobs.ending import Ending, by_database, first
 from control_plane.jobs.source import source_lines
 from control_plane.jobs.trial_job import TrialJob
 from control_plane.store.store import Store
@@ -33,24 +34,6 @@ log = logging.getLogger("looplab.jobs")
 
 RETRY_S = 1.0
 """How long to wait before the database is asked again after it could not be used."""
-
-
-class Ending(NamedTuple):
-    """How a run ends that gives no result. The reason says why, in which trial, and what to do."""
-
-    state: State
-    why: str
-    remedy: str = ""
-
-    def reason(self, trial: int, trials: int) -> str:
-        told = f"{self.why} in trial {trial} of {trials}"
-        return f"{told}: {self.remedy}" if self.remedy else told
-
-
-DISK_FULL = Ending(
-    State.FAILED, "disk full", "make space where the database lies, then run it again"
-)
-UNUSABLE = Ending(State.FAILED, "the database cannot be used")
 
 
 @dataclass
@@ -90,29 +73,33 @@ class RunJob:
     async def end(self) -> None:
         """Write the state that `ending` asks for, unless the run is over."""
         if self.ending and not self.state.terminal:
-            reason = self.ending.reason(self.board.trial, self.run.spec.trials)
-            await self.move(self.ending.state, reason=reason)
+            facts = self.ending.facts(self.board.trial, self.run.spec.trials)
+            await self.move(self.ending.state, **facts)
 
     async def _execute_or_fail(self) -> None:
-        """A fault of any kind is a failed run."""
+        """A fault of any kind is a failed run. Its end is kept until it is written."""
         try:
             await self._execute()
         except* TrialFailed as group:
-            fault = _first(group)
-            await self.move(
-                State.FAILED,
-                reason=str(fault),
-                log=getattr(fault, "log", ()),
-                causes=self._causes,
-            )
+            self._fail(first(group))
         except* StoreError as group:
-            log.error("run %s: %s", self.run.id, _first(group))
-            full = group.subgroup(DatabaseFull) is not None
-            self.ending = self.ending or (DISK_FULL if full else UNUSABLE)
-            await self.end()
+            log.error("run %s: %s", self.run.id, first(group))
+            self._fail(first(group))
         except* Exception as group:
             log.exception("run %s", self.run.id)
-            await self.move(State.FAILED, reason=f"internal error: {type(_first(group)).__name__}")
+            self._fail(first(group))
+        await self.end()
+
+    def _fail(self, fault: BaseException) -> None:
+        """Unless another end was asked for or found before."""
+        if self.ending is not None:
+            return
+        if isinstance(fault, TrialFailed):
+            self.ending = Ending.failed(fault, self._causes)
+        elif isinstance(fault, StoreError):
+            self.ending = by_database(fault)
+        else:
+            self.ending = Ending.broken(fault)
 
     async def _execute(self) -> None:
         cores = share_cores(self.run.spec, available_cores())
@@ -216,10 +203,3 @@ async def carried_through(call: Callable[[], None]) -> None:
     except asyncio.CancelledError:
         await asyncio.wait([task])
         raise
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    fault: BaseException = group
-    while isinstance(fault, BaseExceptionGroup):
-        fault = fault.exceptions[0]
-    return fault

@@ -28,19 +28,25 @@ def readable(path: Path) -> Iterator[None]:
     try:
         yield
     except PoolTimeout as error:
-        raise DatabaseBusy(f"{path} is busy: another change is being written.") from error
+        raise told(DatabaseBusy, path, "is busy: another change is being written.") from error
     except DBAPIError as error:
         raise fault(path, error.orig) from error
     except sqlite3.Error as error:
         raise fault(path, error) from error
     except OSError as error:
         kind = DatabaseFull if error.errno == errno.ENOSPC else StoreError
-        raise kind(f"{error.filename or path} cannot be written: {error.strerror}.") from error
+        text = f"cannot be written: {error.strerror}."
+        raise told(kind, error.filename or path, text) from error
 
 
 def fault(path: Path, error: BaseException | None) -> StoreError:
     name = getattr(error, "sqlite_errorname", "")
     for prefix, kind, text in _KINDS:
         if name.startswith(prefix):
-            return kind(f"{path} {text}.")
-    return StoreError(f"{path} cannot be used: {error}.")
+            return told(kind, path, f"{text}.")
+    return told(StoreError, path, f"cannot be used: {error}.")
+
+
+def told(kind: type[StoreError], path: Path | str, text: str) -> StoreError:
+    """What is the matter with the file, and the same of the database."""
+    return kind(f"{path} {text}", f"The database {text}")

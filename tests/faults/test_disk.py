@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests.dashboard import Dashboard, dashboard, items_spec, until, whole
+from tests.dashboard import Dashboard, dashboard, items_spec, long_spec, one_of, until, whole
 from tests.held import Held, held
 
-ALONE = ["unshare", "--map-root-user", "--mount"]
+ALONE = [["unshare", "--mount"], ["unshare", "--map-root-user", "--mount"]]
+"""As root, and as anybody else where the system lets them be root of what only they see."""
 SIZE = 3 * 1024**2
 SMALL = f'mount -t tmpfs -o size={SIZE} tmpfs . && cd "$PWD" && exec "$@"'
 """A disk of its own in the present folder, which nothing else sees and which goes with it."""
@@ -22,15 +23,19 @@ SMALL = f'mount -t tmpfs -o size={SIZE} tmpfs . && cd "$PWD" && exec "$@"'
 @contextmanager
 def on_a_small_disk(folder: Path) -> Iterator[tuple[Dashboard, Path]]:
     """With the place of its disk as it is seen from here."""
-    mounted = [*ALONE, "sh", "-c", SMALL, "sh"]
-    if (
-        not shutil.which("unshare")
-        or subprocess.run([*mounted, "true"], cwd=folder, check=False).returncode
-    ):
-        pytest.skip("this system gives no mount namespace")
-    with dashboard(folder, under=mounted) as looplab:
+    with dashboard(folder, under=_mounted(folder)) as looplab:
         disk = Path(f"/proc/{looplab.process.pid}/root") / folder.relative_to("/")
         yield looplab, disk
+
+
+def _mounted(folder: Path) -> list[str]:
+    """What executes a command with the small disk in `folder`."""
+    for alone in ALONE if shutil.which("unshare") else ():
+        mounted = [*alone, "sh", "-c", SMALL, "sh"]
+        tried = subprocess.run([*mounted, "true"], cwd=folder, capture_output=True, check=False)
+        if tried.returncode == 0:
+            return mounted
+    pytest.skip("this system gives no mount namespace")
 
 
 def fill(disk: Path) -> Path:
@@ -66,9 +71,18 @@ def run_into(looplab: Dashboard, disk: Path, target: Held) -> tuple[str, Path]:
     looplab.until_state(run_id, {"running"})
     filler = fill(disk)
     target.let.set()
+    page_tells(looplab, run_id)
+    return run_id, filler
+
+
+def page_tells(looplab: Dashboard, run_id: str) -> None:
+    """What is the matter, without the place of the database."""
     page = f"/runs/{run_id}"
     until(lambda: "not written yet" in text_of(looplab, page), "the page tells")
-    return run_id, filler
+    text = text_of(looplab, page)
+    told = "not written yet. The database cannot grow: its disk is full, so make space there."
+    assert told in text
+    assert str(looplab.db.parent) not in text
 
 
 def assert_whole(disk: Path, folder: Path) -> None:
@@ -84,12 +98,12 @@ def test_a_run_on_a_full_disk_says_so_and_the_next_one_works(tmp_path: Path, tar
         kept = looplab.submit(short(target))
         before = looplab.finished(kept)
         run_id, filler = run_into(looplab, disk, target)
-        assert "its disk is full, so make space there" in text_of(looplab, f"/runs/{run_id}")
         assert looplab.run(kept) == before
         for path in ("/", "/history", f"/runs/{kept}"):
             assert text_of(looplab, path)
         refused = looplab.post("/api/runs", short(target))
         assert (refused.status_code, refused.json()["error"]) == (503, "disk_full")
+        assert str(tmp_path) not in refused.text
         assert looplab.post(f"/api/runs/{run_id}/cancel").status_code == 503
         filler.unlink()
         run = looplab.until_state(run_id, {"failed"})
@@ -98,6 +112,20 @@ def test_a_run_on_a_full_disk_says_so_and_the_next_one_works(tmp_path: Path, tar
         assert f"Failed: {reason}" in text_of(looplab, f"/runs/{run_id}")
         looplab.finished(looplab.submit(short(target)))
         assert_whole(disk, tmp_path)
+
+
+def test_a_run_that_fails_on_a_full_disk_keeps_its_reason(tmp_path: Path) -> None:
+    with on_a_small_disk(tmp_path) as (looplab, disk):
+        run_id = looplab.submit(long_spec(warmup_s=0))
+        looplab.until_state(run_id, {"running"})
+        filler = fill(disk)
+        one_of(looplab, "server").kill()
+        page_tells(looplab, run_id)
+        filler.unlink()
+        run = looplab.until_state(run_id, {"failed"})
+        assert run["reason"] == "target died, signal 9"
+        assert "Application startup complete" in text_of(looplab, f"/runs/{run_id}")
+    assert f"{tmp_path}/runs.db cannot grow" in (tmp_path / "looplab.log").read_text()
 
 
 def test_a_stop_on_a_full_disk_is_in_time(tmp_path: Path, target: Held) -> None:

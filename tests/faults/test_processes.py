@@ -20,6 +20,7 @@ from tests.dashboard import (
     items_spec,
     long_spec,
     marked,
+    one_of,
     until,
     whole,
 )
@@ -87,21 +88,6 @@ def test_kill_a_part_of_a_run(looplab: Dashboard, victim: str) -> None:
     assert expected in run["reason"]
     looplab.finished(looplab.submit(items_spec()))
     until(lambda: not marked(looplab.instance), "nothing of the run is left", 2.0)
-
-
-def one_of(looplab: Dashboard, role: str) -> psutil.Process:
-    """A process below the dashboard, told by its command line."""
-    words = {"guard": "guard", "server": "uvicorn", "client": "control_plane.load"}
-    below = psutil.Process(looplab.process.pid).children(recursive=True)
-    commands = {process: process.cmdline() for process in below}
-    matching = [
-        process
-        for process, line in commands.items()
-        if any(words[role] in word for word in line)
-        and not (role == "server" and any("guard" in word for word in line))
-    ]
-    assert matching, commands
-    return matching[0]
 
 
 def test_a_stopped_target_does_not_hold_the_run(looplab: Dashboard) -> None:

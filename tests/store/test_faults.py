@@ -32,6 +32,7 @@ def test_the_name_decides(name: str, kind: type[StoreError]) -> None:
     assert type(found) is kind
     assert str(found).startswith("runs.db ")
     assert str(found).endswith(".")
+    assert found.plain == str(found).replace("runs.db", "The database")
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,7 @@ def test_what_the_system_refuses_is_told_too(number: int, kind: type[StoreError]
     with pytest.raises(StoreError, match=r"runs\.db\.new") as refused, readable(PATH):
         raise OSError(number, "said", "runs.db.new")
     assert type(refused.value) is kind
+    assert refused.value.plain == "The database cannot be written: said."
 
 
 def test_other_errors_are_left_alone() -> None:
