@@ -10,8 +10,9 @@ class Dropping(recorder.Recorder):
         return lambda _user, _intended_ns, _start_ns: None
 
     def _end_of(self, _full: int, _idle: recorder.Begun) -> recorder.End:
-        def end(_user: int, end_ns: int, *_facts: object) -> None:
+        def end(_user: int, end_ns: int, *_facts: object) -> bool:
             self._last_ns = end_ns
+            return False
 
         return end
 

@@ -35,7 +35,7 @@ from control_plane.load.tally import Samples, Tally
 
 SECOND_NS = 1_000_000_000
 FAR_NS = 2**62
-_FULL = 1_024
+_FULL = 2_048
 _IDLE = (0, 0)
 
 
@@ -51,9 +51,12 @@ Ended = tuple[int, int, int]
 
 
 class End(Protocol):
-    """The request of `user` ended; `begun` is the next one where that starts in the same moment."""
+    """The request of `user` ended; `begun` is the next one where that starts in the same moment.
 
-    def __call__(self, user: int, end_ns: int, ended: Ended, begun: Begun = ..., /) -> None: ...
+    True where samples were counted, which takes a while: time has gone by since.
+    """
+
+    def __call__(self, user: int, end_ns: int, ended: Ended, begun: Begun = ..., /) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -120,22 +123,24 @@ class Recorder:
         latest, rows, pack, relieve = self._latest, self._rows, ROW.pack, self._relieve
         put = rows.append
 
-        def end(user: int, end_ns: int, ended: Ended, begun: Begun = idle) -> None:
+        def end(user: int, end_ns: int, ended: Ended, begun: Begun = idle) -> bool:
             intended_ns, start_ns = latest[user]
             outcome, sent, received = ended
             put(pack(intended_ns, start_ns, end_ns, outcome, sent, received))
             latest[user] = begun
-            if len(rows) >= full:
-                relieve()
+            return len(rows) >= full and relieve()
 
         return end
 
-    def _relieve(self) -> None:
-        if self._lock.acquire(blocking=False):
-            try:
-                self._flush()
-            finally:
-                self._lock.release()
+    def _relieve(self) -> bool:
+        """False where somebody else is at it."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            self._flush()
+        finally:
+            self._lock.release()
+        return True
 
     def starts(self) -> dict[int, int]:
         """The actual start of each request in flight, by user."""

@@ -13,7 +13,7 @@ from control_plane.load.strategies.strategy import LONGEST_HEADER, MOST_HEADERS
 
 _END = b"\r\n\r\n"
 _SWITCHING = 101
-_MOST_HEADS, _LONGEST_HEAD = 256, 4_096
+_MOST_HEADS, _LONGEST_HEAD, _LONGEST_ANSWER = 256, 4_096, 4_096
 
 
 class Head(NamedTuple):
@@ -36,8 +36,8 @@ class Answer:
     """The answers of one connection, one after the other.
 
     `heads` is shared by all connections. `status`, `received` (bytes of the body) and `kept` are
-    those of the answer that `feed` called whole; `alone`: it came in one piece and was kept, so the
-    same bytes mean the same again.
+    those of the answer that `feed` called whole; `alone`: it came in one short piece and was kept,
+    so the same bytes mean the same again.
     """
 
     def __init__(self, heads: dict[bytes, Head], limit: int) -> None:
@@ -58,7 +58,7 @@ class Answer:
             head = self._heads.get(data[:end])
             if head is not None and len(data) - end == head.length:
                 self.status, self.received, self.kept = head
-                self.alone = True
+                self.alone = len(data) <= _LONGEST_ANSWER
                 return True
             self._begin()
         return self._read(data)
@@ -116,8 +116,9 @@ class Answer:
 
     def _remember(self, data: bytes) -> None:
         end = len(data) - self.received
-        self.alone = self._pieces == 1 and self.kept and not self._bodiless
-        if self.alone and end <= _LONGEST_HEAD and data.find(_END) + len(_END) == end:
+        alone = self._pieces == 1 and self.kept and not self._bodiless
+        self.alone = alone and len(data) <= _LONGEST_ANSWER
+        if alone and end <= _LONGEST_HEAD and data.find(_END) + len(_END) == end:
             if len(self._heads) >= _MOST_HEADS:
                 self._heads.clear()
             self._heads[data[:end]] = Head(self.status, self.received, kept=True)

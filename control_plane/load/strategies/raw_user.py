@@ -48,15 +48,21 @@ class User:
             end_ns = clock()
             due_ns = after(self._due_ns, end_ns)
             if due_ns == end_ns:
-                line.write(wire)
-                record(index, end_ns, self._last, (end_ns, end_ns))
                 self._due_ns = end_ns
+                if record(index, end_ns, self._last, (end_ns, end_ns)):
+                    self._begun(end_ns)
+                line.write(wire)
             else:
                 record(index, end_ns, self._last)
                 line.asked = False
                 self.send(due_ns)
 
         return again
+
+    def _begun(self, due_ns: int) -> None:
+        """The request that is meant to start at `due_ns` is sent after this."""
+        start_ns = clock_ns()
+        self._begin(self._index, due_ns if self._scheduled else start_ns, start_ns)
 
     def expire(self) -> None:
         """The deadline of the request in flight has passed."""
@@ -101,8 +107,7 @@ class User:
     def _start(self, due_ns: int) -> None:
         self._due_ns = due_ns
         request = self._request = self._draw()
-        start_ns = clock_ns()
-        self._begin(self._index, due_ns if self._scheduled else start_ns, start_ns)
+        self._begun(due_ns)
         line = self._line
         if line is not None and line.open:
             line.ask(self._head(request), request)

@@ -53,6 +53,12 @@ async def app(scope, receive, send):
         await anyio.to_thread.run_sync(time.sleep, 0.5)
     if path == "/wait":
         await asyncio.sleep(60)
+    if path == "/late":
+        await asyncio.sleep(0.1)
+        time.sleep(0.2)
+    if path == "/half":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise RuntimeError("in the middle")
     await ANSWERS(scope, receive, send)
     if path == "/after":
         await asyncio.sleep(60)

@@ -75,10 +75,15 @@ async def test_a_full_pool_shows_who_waits(site: Site) -> None:
     assert ended.workers[0].tokens_busy[-1] == ended.workers[0].in_flight[-1] == 0
 
 
-async def test_collections_and_requests_are_counted(site: Site) -> None:
+Http = Literal["httptools", "h11"]
+BOTH = pytest.mark.parametrize("http", ["httptools", "h11"])
+
+
+@BOTH
+async def test_collections_and_requests_are_counted(site: Site, http: Http) -> None:
     """One that fails is over, and so is one whose application goes on after the answer."""
     paths = ["/", "/collect", "/fail", "/after", "/"]
-    async with site.running("inside") as started:
+    async with site.running("inside", Target(http=http)) as started:
         gauges = await watched(
             started, asked(started.url, *paths), lambda seen: completed(seen) == len(paths)
         )
@@ -88,10 +93,8 @@ async def test_collections_and_requests_are_counted(site: Site) -> None:
     assert sum(spent or 0 for spent in worker.gc_s) > 0.001
 
 
-@pytest.mark.parametrize("http", ["httptools", "h11"])
-async def test_a_request_whose_client_has_gone_is_over(
-    site: Site, http: Literal["httptools", "h11"]
-) -> None:
+@BOTH
+async def test_a_request_whose_client_has_gone_is_over(site: Site, http: Http) -> None:
     def in_flight(number: int) -> Callable[[Gauges], bool]:
         return lambda seen: seen.workers[0].in_flight[-1:] == (number,)
 
@@ -101,6 +104,28 @@ async def test_a_request_whose_client_has_gone_is_over(
         with socket.create_connection((started.host, started.port)) as client:
             await watched(started, lambda: client.sendall(request), in_flight(1))
             await watched(started, client.close, in_flight(0))
+
+
+@BOTH
+async def test_requests_of_one_piece_and_one_that_fails_in_mid_answer_are_counted(
+    site: Site, http: Http
+) -> None:
+    three = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 3 + b"GET /half HTTP/1.1\r\nHost: x\r\n\r\n"
+
+    def over(seen: Gauges) -> bool:
+        return completed(seen) == 4 and seen.workers[0].in_flight[-1] == 0
+
+    async with site.running("inside", Target(http=http)) as started:
+        ask(started.url, "/")
+        with socket.create_connection((started.host, started.port)) as client:
+            await watched(started, lambda: client.sendall(three), over)
+
+
+async def test_answers_of_a_round_that_blocks_show_before_it_ends(site: Site) -> None:
+    """All requests have begun before, and no beat comes meanwhile."""
+    async with site.running("inside") as started:
+        work = at_once(started.url, "/late", 6)
+        await watched(started, work, lambda seen: 0 < completed(seen) < 6)
 
 
 async def test_an_alarm_of_the_application_is_its_own(site: Site) -> None:

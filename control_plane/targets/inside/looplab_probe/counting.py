@@ -20,39 +20,39 @@ Send = Callable[[Any], Awaitable[None]]
 _MARK = "looplab_counted"
 
 
-def counted(app: Application) -> Application:
-    """An ASGI 3 application that behaves as `app` does, to be called by its server."""
+def counted(app: Application, *, told: bool = False) -> Application:
+    """An ASGI 3 application that behaves as `app` does, to be called by its server.
+
+    `told`: somebody else counts the answers.
+    """
     if not callable(app) or getattr(app, _MARK, False):
         return app
-    awake, header, server = False, HEART.header, HEART.server
+    awake, header = False, HEART.header
 
     def looplab_probe(scope: Any, receive: Receive, send: Send) -> Awaitable[None]:
-        nonlocal awake, header, server
+        nonlocal awake, header
         http = scope["type"] == "http"
         if not awake:
-            awake = _wake(send, http=http)
-            header, server = HEART.header, HEART.server
+            awake = _wake(http=http)
+            header = HEART.header
         if not http:
             watched = _until_shutdown(receive) if scope["type"] == "lifespan" else receive
             return app(scope, watched, send)
         header[BEGUN_CELL] += 1
-        if server is None:
-            return app(scope, receive, _Answer(send))
-        header[ANSWERED_CELL] = server.total_requests
-        return app(scope, receive, send)
+        return app(scope, receive, send if told else _Answer(send))
 
     setattr(looplab_probe, _MARK, True)
     return looplab_probe
 
 
-def _wake(send: Send, *, http: bool) -> bool:
+def _wake(*, http: bool) -> bool:
     """Whether nothing is left to be done at the next call."""
     if not HEART.asked:
         HEART.start()
     if SIZE.wanted:
         SIZE.settle()
     if http and not HEART.armed:
-        HEART.arm(send)
+        HEART.arm()
     return HEART.armed and not SIZE.wanted
 
 

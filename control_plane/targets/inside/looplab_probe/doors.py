@@ -12,11 +12,13 @@ import functools
 import sys
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 from .quiet import quietly
 
 Opening = Callable[[ModuleType], None]
+Told = Callable[[Any], Optional[bool]]
+"""Whether what a holder belongs to tells of answers itself."""
 
 _GRANIAN_CALL = "_callback_wrapper"
 
@@ -55,18 +57,30 @@ class _Door:
     It has no `__get__`: reading costs what it did, and finds the value in the holder itself.
     """
 
-    def __init__(self, name: str, held: str) -> None:
-        self._name, self._held = name, held
+    def __init__(self, name: str, held: str, told: Told) -> None:
+        self._name, self._held, self._told = name, held, told
 
     def __set__(self, holder: Any, value: Any) -> None:
         vars(holder)[self._name] = value
         if value is not None and value is not False:
-            _count(vars(holder), self._held)
+            _count(vars(holder), self._held, told=bool(self._told(holder)))
 
 
-def _door(owner: str, name: str, held: str | None = None) -> Opening:
+def _nobody(_holder: Any) -> bool:
+    """Answers are counted as they are sent."""
+    return False
+
+
+@quietly
+def _uvicorn(config: Any) -> bool | None:
+    from .answers import told_by
+
+    return told_by(config)
+
+
+def _door(owner: str, name: str, held: str | None = None, told: Told = _nobody) -> Opening:
     def opening(module: ModuleType) -> None:
-        setattr(getattr(module, owner), name, _Door(name, held or name))
+        setattr(getattr(module, owner), name, _Door(name, held or name, told))
 
     return opening
 
@@ -84,22 +98,22 @@ def _granian(module: ModuleType) -> None:
 
 
 @quietly
-def _count(holder: dict[str, Any], held: str) -> None:
-    found = _counted(holder[held])
+def _count(holder: dict[str, Any], held: str, *, told: bool) -> None:
+    found = _counted(holder[held], told=told)
     if found is not None:
         holder[held] = found
 
 
 @quietly
-def _counted(app: Any) -> Any:
+def _counted(app: Any, *, told: bool = False) -> Any:
     """Late import: a process that serves nothing never needs it."""
     from .counting import counted
 
-    return counted(app)
+    return counted(app, told=told)
 
 
 DOORS: dict[str, Opening] = {
-    "uvicorn.config": _door("Config", "loaded", "loaded_app"),
+    "uvicorn.config": _door("Config", "loaded", "loaded_app", _uvicorn),
     "gunicorn.workers.gasgi": _door("ASGIWorker", "asgi"),
     "hypercorn.app_wrappers": _door("ASGIWrapper", "app"),
     "granian.asgi": _granian,

@@ -20,7 +20,6 @@ from .layout import (
     Beat,
 )
 from .ledger import Ledger
-from .own_count import OwnCount, own_count
 from .pool import Pool
 from .quiet import quietly
 from .stacks import FIRST_S, Stacks, stacks_at
@@ -31,11 +30,10 @@ _LATE_NS = int(FIRST_S * 1e9) // 2
 
 
 class Heart:
-    """One for each process. Requests are counted in `header`; answers by `server` if it does."""
+    """One for each process. Requests are counted in `header`, for whoever reads it, at once."""
 
     def __init__(self) -> None:
         self.header: MutableSequence[int] | memoryview = array("q", bytes(8 * HEADER_CELLS))
-        self.server: OwnCount | None = None
         self.asked = self.armed = False
         self._gc_ns = self._gc_since_ns = self._due_ns = 0
         self._ledger: Ledger | None = None
@@ -62,10 +60,9 @@ class Heart:
         self._beat()
 
     @quietly
-    def arm(self, send: Any) -> None:
+    def arm(self) -> None:
         """Write stacks from the first request on: until then the signal may still be taken."""
         self.armed = True
-        self.server = own_count(send, self._lost)
         if self._ledger is not None:
             self._stacks = stacks_at(self._stacks_path)
 
@@ -91,23 +88,12 @@ class Heart:
         ledger.write(self._state(now_ns, lag_ns))
         loop.call_later(PERIOD_S, self._beat)
 
-    def _lost(self) -> None:
-        self.header[BEGUN_CELL] -= 1
-
-    def _count(self, server: OwnCount) -> None:
-        """Where the application is not called just now, all that has begun is over."""
-        self.header[ANSWERED_CELL] = server.total_requests
-        if not server.tasks:
-            self.header[BEGUN_CELL] = server.total_requests
-
     def _state(self, now_ns: int, lag_ns: int) -> Beat:
-        if self.server is not None:
-            self._count(self.server)
-        answered = self.header[ANSWERED_CELL]
+        begun, answered = self.header[BEGUN_CELL], self.header[ANSWERED_CELL]
         return Beat(
             now_ns,
             lag_ns,
-            self.header[BEGUN_CELL] - answered,
+            max(0, begun - answered),
             answered,
             self._gc_ns,
             *self._pool.tokens(),

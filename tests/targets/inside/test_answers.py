@@ -1,0 +1,46 @@
+"""Of which servers the connections tell of answers."""
+
+from typing import Any
+
+import pytest
+from uvicorn import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from control_plane.targets.inside.looplab_probe.answers import told_by
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    del scope, receive, send
+
+
+class Own(H11Protocol):
+    """Of somebody who may have changed whatever they liked."""
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"http": "h11"}, True),
+        ({"http": "httptools"}, True),
+        ({"http": "h11", "limit_concurrency": 5}, False),
+        ({"http": Own}, False),
+    ],
+    ids=["h11", "httptools", "answers 503 itself", "another kind"],
+)
+def test_told_by_connections_that_are_known(options: dict[str, Any], told: bool) -> None:
+    config = Config(app, **options)
+    config.load()
+    assert bool(told_by(config)) == told
+
+
+def test_a_server_without_such_connections_has_none() -> None:
+    assert not told_by(object())
+
+
+def test_connections_are_watched_once() -> None:
+    config = Config(app, http="h11")
+    config.load()
+    told_by(config)
+    watched = H11Protocol.connection_lost
+    told_by(config)
+    assert H11Protocol.connection_lost is watched
