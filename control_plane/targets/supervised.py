@@ -57,11 +57,11 @@ class Supervised:
     async def start(cls, orders: Orders, *, log_lines: int) -> Self:
         """Returns as soon as the guard runs; `server` tells when the server does."""
         cores = ",".join(map(str, sorted(orders.cores or ()))) or "all"
-        output, folders = Output(log_lines, orders.secrets), orders.folders
+        output = Output(log_lines, orders.secrets)
         try:
             process = await asyncio.create_subprocess_exec(
                 *[sys.executable, "-I", "-S", str(GUARD), cores],
-                *[str(folders.scratch or ""), str(folders.inside or "")],
+                *[str(orders.folders.scratch or ""), str(orders.folders.inside or "")],
                 *orders.command,
                 stdin=PIPE,
                 stdout=PIPE,
@@ -70,13 +70,13 @@ class Supervised:
                 env=orders.environment,
                 start_new_session=True,
             )
-        except BaseException as error:
-            # A guard that is killed before it was heard of may have begun its server.
-            end_marked(LAUNCH, orders.environment[LAUNCH])
+        except (Exception, asyncio.CancelledError) as error:
             output.close()
-            folders.remove()
+            refused = isinstance(error, OSError) and error.filename is not None
+            # A guard that is killed before it was heard of may have begun its server.
+            await _clear(orders, begun=not refused)
             if isinstance(error, OSError):
-                raise TargetFailed(f"start: {error.strerror}: {error.filename}") from None
+                raise TargetFailed(f"start: {error.strerror}: {error.filename or GUARD}") from None
             raise
         return cls(process, output, orders)
 
@@ -137,8 +137,7 @@ class Supervised:
         code = await self._process.wait()
         self._hear("killed" if code < 0 else "exited", str(abs(code)))
         if code != 0:
-            end_marked(LAUNCH, self._orders.environment[LAUNCH])
-            self._orders.folders.remove()
+            await _clear(self._orders)
 
     def _hear(self, verb: str, number: str) -> None:
         if not self._told.done():
@@ -148,3 +147,17 @@ class Supervised:
         if self._reason is None and not self._asked:
             self._reason = f"signal {number}" if verb == "killed" else f"exit code {number}"
         self._over.set()
+
+
+async def _clear(orders: Orders, *, begun: bool = True) -> None:
+    """End what a guard left, and remove its files, also when the caller is cancelled meanwhile.
+
+    In a thread: every process of the system is looked at, some more than once.
+    """
+
+    def clear() -> None:
+        if begun:
+            end_marked(LAUNCH, orders.environment[LAUNCH])
+        orders.folders.remove()
+
+    await asyncio.shield(asyncio.to_thread(clear))

@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,10 +14,11 @@ import pytest
 
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.spec import Target
-from control_plane.targets import tree
+from control_plane.targets import supervised, tree
 from control_plane.targets.address import free_ports, listening_host
 from control_plane.targets.catalogue import CATALOGUE
 from control_plane.targets.launch import start, start_application
+from control_plane.targets.sweep import end_marked
 from tests.targets.place import Site, application, ask, listening
 
 DEFAULT = Target()
@@ -127,11 +129,24 @@ async def test_after_three_taken_ports_the_owner_is_named(site: Site) -> None:
             await start_application(application("probe"), DEFAULT, place)
 
 
+@pytest.fixture
+def sweeps(monkeypatch: pytest.MonkeyPatch) -> list[threading.Thread]:
+    """Where each search for what a guard left was made."""
+    made: list[threading.Thread] = []
+
+    def noted(name: str, value: str) -> int:
+        made.append(threading.current_thread())
+        return end_marked(name, value)
+
+    monkeypatch.setattr(supervised, "end_marked", noted)
+    return made
+
+
 @pytest.mark.parametrize(("processes", "held"), [(0, False), (1, False), (2, True), (2, False)])
 async def test_a_start_that_is_cancelled_leaves_nothing(
-    site: Site, processes: int, held: bool
+    site: Site, sweeps: list[threading.Thread], processes: int, held: bool
 ) -> None:
-    """Before the guard runs, before the server does, and after.
+    """Before the guard runs, before the server does, and after; the event loop works meanwhile.
 
     Held: the event loop is given no time to hear of the guard, which forks its server meanwhile.
     """
@@ -144,9 +159,16 @@ async def test_a_start_that_is_cancelled_leaves_nothing(
     with pytest.raises(asyncio.CancelledError):
         await starting
     assert site.left_behind() == []
+    assert threading.main_thread() not in sweeps
+    assert sweeps or not held
 
 
-async def test_a_missing_directory_is_a_failed_start(site: Site) -> None:
+async def test_a_missing_directory_is_a_failed_start(
+    site: Site, sweeps: list[threading.Thread]
+) -> None:
+    """Nothing was started then that could be looked for."""
     nowhere = replace(application("probe"), directory=Path("/nowhere/at/all"))
     with pytest.raises(TargetFailed, match=r"No such file or directory: /nowhere/at/all"):
         await start_application(nowhere, DEFAULT, site.place())
+    assert site.left_behind() == []
+    assert sweeps == []
