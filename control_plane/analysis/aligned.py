@@ -8,14 +8,20 @@ from control_plane.domain.result import Summary
 from control_plane.domain.run import Live, Run, RunDetail
 
 
-def lone_names(runs: Sequence[Run]) -> tuple[str, ...]:
-    """What the only stream of each run is called, in the order of the runs, where names differ.
+def lone_names(runs: Sequence[Run]) -> dict[str, str]:
+    """What the only stream of each run is called, by run id, where names differ.
 
-    Empty where a run has several streams, or where all have one name.
+    Empty where a run has several streams, or where all have one name. A run without a result
+    decides nothing: it is left out where it has several.
     """
-    names = [stream.name for run in runs for stream in run.spec.workload.streams]
-    alone = all(len(run.spec.workload.streams) == 1 for run in runs)
-    return tuple(names) if alone and len(set(names)) > 1 else ()
+    names = {run.id: run.spec.workload.streams[0].name for run in runs if _alone(run)}
+    aligned = all(run.id in names for run in with_result(runs))
+    return names if aligned and len(set(names.values())) > 1 else {}
+
+
+def with_result(runs: Sequence[Run]) -> tuple[Run, ...]:
+    """Those that have one or may yet get it; all where that is none."""
+    return tuple(run for run in runs if not run.resultless) or tuple(runs)
 
 
 def named(run: Run, name: str) -> Run:
@@ -45,6 +51,10 @@ def named_detail(detail: RunDetail, run: Run) -> RunDetail:
 
 def named_live(live: Live, name: str) -> Live:
     return replace(live, streams=tuple(replace(one, name=name) for one in live.streams))
+
+
+def _alone(run: Run) -> bool:
+    return len(run.spec.workload.streams) == 1
 
 
 def _moved(by_stream: Mapping[str, Any], name: str) -> dict[str, Any]:

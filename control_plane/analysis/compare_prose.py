@@ -71,7 +71,8 @@ def shared_cause(comparison: Comparison) -> str | None:
     fields += [one for one in comparison.environment if one.field == "core_policy"]
     labels = [one.label.lower() for one in fields if _differs(one, able)]
     if not labels:
-        which = "Only the name of the stream" if comparison.lone else "No field"
+        names = {comparison.lone.get(run_id) for run_id in able}
+        which = "Only the name of the stream" if len(names) > 1 else "No field"
         return f"{which} differs: the same spec was measured again."
     if len(labels) == 1:
         return None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from control_plane.analysis.aligned import lone_names, named
+from control_plane.analysis.aligned import lone_names, named, with_result
 from control_plane.analysis.differences import (
     Difference,
     environment_differences,
@@ -53,15 +53,16 @@ class Comparison:
     """One to twelve runs in the order of the URL.
 
     `given` are the runs as they were measured. Where the only stream of each has another name,
-    all are called as the baseline's in `runs`, and `lone` has their own names in that order; else
-    it is empty. `differences` are fields of the spec, `environment` facts of the machines;
-    `same_fields` counts the spec's other fields. `refusals` by run id.
+    all are called as the baseline's in `runs`, and `lone` has their own names by run id; else it
+    is empty. Runs without a result that have several keep them. `differences` are fields of the
+    spec, `environment` facts of the machines; `same_fields` counts the spec's other fields.
+    `refusals` by run id.
     """
 
     baseline: str
     given: tuple[Run, ...]
     runs: tuple[Run, ...]
-    lone: tuple[str, ...]
+    lone: Mapping[str, str]
     labels: tuple[RunLabel, ...]
     differences: tuple[Difference, ...]
     environment: tuple[Difference, ...]
@@ -122,22 +123,23 @@ class Comparison:
 
 
 def compare(runs: Sequence[Run], baseline: str, *, anyway: bool = False) -> Comparison:
-    """Streams are matched by name, or because each run has only one. `anyway` gives ratios in
-    spite of the refusals.
+    """Streams are matched by name, or because each run has only one; runs without a result have no
+    say in it. `anyway` gives ratios in spite of the refusals.
 
     `baseline` is the id of one of the runs.
     """
     differences, same = spec_differences(runs)
     given, lone = tuple(runs), lone_names(runs)
     if lone:
-        own = dict(zip((run.id for run in given), lone, strict=True))
-        runs = [named(run, own[baseline]) for run in given]
+        name = lone.get(baseline) or next(iter(lone.values()))
+        runs = [named(run, name) if run.id in lone else run for run in given]
     base = next(run for run in runs if run.id == baseline)
     refusals = _refusals(base, runs)
     silent = {run.id for run in runs if run.state is not State.FINISHED}
     if not anyway:
         silent |= refusals.keys()
-    names = dict.fromkeys(one.name for run in (base, *runs) for one in run.spec.workload.streams)
+    able = with_result((base, *runs))
+    names = dict.fromkeys(one.name for run in able for one in run.spec.workload.streams)
     return Comparison(
         baseline=baseline,
         given=given,

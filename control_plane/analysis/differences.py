@@ -42,9 +42,10 @@ def spec_differences(runs: Sequence[Run]) -> tuple[tuple[Difference, ...], int]:
 
     Where each run has one stream, its name is a field too, and the first.
     """
-    lone = bool(lone_names(runs))
-    names = () if lone else _stream_names([run.spec for run in runs])
-    flat = {run.id: _flat_spec(run.spec, names) for run in runs}
+    lone = lone_names(runs)
+    names = _stream_names([run.spec for run in runs if run.id not in lone])
+    names = ("", *names) if lone else names
+    flat = {run.id: _flat_spec(run.spec, names, lone=run.id in lone) for run in runs}
     found, same = _differing(flat, names)
     return tuple(sorted(found, key=lambda one: one.field != STREAM_NAME)), same
 
@@ -90,16 +91,16 @@ def _stream_names(specs: Sequence[Spec]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(stream.name for spec in specs for stream in spec.workload.streams))
 
 
-def _flat_spec(spec: Spec, names: Sequence[str]) -> dict[str, Any]:
-    """Leaves by dotted path; a stream stands at the place of its name among `names`, the only
-    one of a run with its name in it.
+def _flat_spec(spec: Spec, names: Sequence[str], *, lone: bool) -> dict[str, Any]:
+    """Leaves by dotted path; a stream stands at the place of its name among `names`, a `lone` one
+    at the first with its name in it.
     """
     document = write_spec(spec)
     for name in NAMES_ONLY:
         del document[name]
     streams = document.pop("workload")["streams"]
     placed = {
-        str(names.index(stream.pop("name"))) if names else "0": _stepless(stream)
+        "0" if lone else str(names.index(stream.pop("name"))): _stepless(stream)
         for stream in streams
     }
     return dict(_leaves({**document, "workload": {"streams": placed}}))

@@ -79,13 +79,14 @@ _CLASS = re.compile(r"requests\.(\d+)\.(.*)")
 
 
 def label_of(field: str, streams: Sequence[str] = ()) -> str:
-    """`Concurrency`; with several streams `Concurrency, small`."""
+    """`Concurrency`; with several streams `Concurrency, small`, unless that one has no name."""
     stream, rest = _stream_of(field)
     inside = _CLASS.fullmatch(rest)
     name = _named(inside[2] if inside else rest)
     if inside and inside[1] != "0":
         name += f" {int(inside[1]) + 1}"
-    return f"{name}, {streams[stream]}" if stream is not None and len(streams) > 1 else name
+    called = streams[stream] if stream is not None and len(streams) > 1 else ""
+    return f"{name}, {called}" if called else name
 
 
 def text_of(field: str, value: Any) -> str:

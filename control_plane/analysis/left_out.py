@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from control_plane.analysis.aligned import with_result
 from control_plane.analysis.comparison import Comparison, invalid
 from control_plane.analysis.sentence import Sentence, sentence, together
 from control_plane.domain.run import Run
@@ -46,7 +47,7 @@ def _why_no_other(comparison: Comparison, base: Run) -> str:
         return "no other run is valid."
     if all(run.resultless or run is base for run in comparison.runs):
         return "no other run left a result."
-    if not set.intersection(*(_stream_names(run) for run in comparison.runs)):
+    if not set.intersection(*(_stream_names(run) for run in with_result(comparison.runs))):
         return "the runs have no stream of the same name. Give the streams one name and run again."
     return "no other run has finished."
 

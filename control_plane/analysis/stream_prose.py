@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 
+from control_plane.analysis.aligned import with_result
 from control_plane.analysis.comparison import PRIMARY, Comparison, Row
 from control_plane.analysis.labels import RunLabel
 from control_plane.analysis.ratio_prose import MARGIN, clause, contenders, requests_of
@@ -15,12 +16,13 @@ MOST = 2
 
 def other_requests(comparison: Comparison) -> Sentence:
     """Where runs are compared whose only streams have different names and requests."""
-    asked = [run.spec.workload.streams[0].requests for run in comparison.given]
-    if not comparison.lone or all(one == asked[0] for one in asked):
-        return ()
+    able = [run for run in with_result(comparison.given) if run.id in comparison.lone]
     named: dict[str, list[RunLabel]] = {}
-    for name, label in zip(comparison.lone, comparison.labels, strict=True):
-        named.setdefault(name, []).append(label)
+    for run in able:
+        named.setdefault(comparison.lone[run.id], []).append(comparison.label(run.id))
+    asked = [run.spec.workload.streams[0].requests for run in able]
+    if len(named) < 2 or all(one == asked[0] for one in asked):
+        return ()
     if len(named) > MOST + 1:
         return sentence("Different requests are compared, as the names of their streams say.")
     parts = [sentence(f"{name} in ", together(labels)) for name, labels in named.items()]

@@ -23,6 +23,13 @@ def ratios(found: Comparison, metric: str = "throughput_per_s") -> dict[str, flo
     return dict(found.row("items", metric).ratios)
 
 
+def ratios_of_only(found: Comparison) -> dict[str, float]:
+    """Those that there are in the only stream."""
+    (stream,) = found.streams
+    known = found.row(stream, "throughput_per_s").ratios
+    return {run_id: ratio for run_id, ratio in known.items() if ratio is not None}
+
+
 def test_each_stream_has_each_metric():
     found = compare([rate("a", 10.0), rate("b", 20.0)], "a")
     assert [row.metric for row in found.rows] == [metric.name for metric in METRICS]
@@ -141,7 +148,7 @@ def test_the_only_stream_of_each_run_is_set_against_the_others():
         ("w", "writes", {"r": 0.5, "w": 1.0}),
     ):
         found = compare(runs, baseline)
-        assert (found.streams, found.lone) == ((name,), ("reads", "writes"))
+        assert (found.streams, found.lone) == ((name,), {"r": "reads", "w": "writes"})
         assert dict(found.row(name, "throughput_per_s").ratios) == ratios_then
         assert found.given == tuple(runs)
         (named,) = [(one.field, dict(one.texts)) for one in found.differences]
@@ -154,7 +161,25 @@ def test_of_several_streams_only_those_of_one_name_are():
         run("b", spec=spec(names=("other",))),
     ]
     found = compare(runs, "a")
-    assert (found.lone, found.streams) == ((), ("small", "large", "other"))
+    assert (found.lone, found.streams) == ({}, ("small", "large", "other"))
+
+
+@pytest.mark.parametrize("names", [("small", "movies"), ("reads",)])
+@pytest.mark.parametrize("baseline", ["a", "c"])
+def test_a_run_without_a_result_does_not_decide_how_the_others_are_matched(names, baseline):
+    a, b = (
+        run(
+            name[0],
+            spec=spec(names=(name,)),
+            streams=(summary(name=name, throughput_per_s=rate),),
+        )
+        for name, rate in (("arrivals", 10.0), ("bookings", 20.0))
+    )
+    c = run("c", spec=spec(names=names), state=State.FAILED, streams=())
+    found = compare([a, b, c], baseline)
+    assert len(found.streams) == 1
+    assert ratios_of_only(found) == ({"a": 1.0, "b": 2.0} if baseline == "a" else {})
+    assert (found.differences[0].field, found.differences[0].label) == (STREAM_NAME, "Stream")
 
 
 def test_shares_of_errors_have_values_and_no_ratio():

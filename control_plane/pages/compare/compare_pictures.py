@@ -49,7 +49,10 @@ def pictures(details: Sequence[RunDetail], comparison: Comparison, stream: str) 
         return None
     if comparison.lone:
         pairs = zip(details, comparison.runs, strict=True)
-        details = [named_detail(detail, run) for detail, run in pairs]
+        details = [
+            named_detail(detail, run) if run.id in comparison.lone else detail
+            for detail, run in pairs
+        ]
     curves = curves_of_runs(details, comparison.labels, stream)
     shift = shift_chart(curves, comparison.baseline)
     ratios = ratio_view(comparison, stream)

@@ -6,7 +6,9 @@ from html import unescape
 
 import pytest
 
-from tests.dashboard import items_spec, long_spec, until
+from control_plane.domain.reading import write_spec
+from tests.builders import two_streams
+from tests.dashboard import free_port, items_spec, long_spec, until
 from tests.pages.stored import Stored, figures, words
 
 
@@ -190,6 +192,23 @@ def test_markdown_marks_what_may_not_be_believed(stored: Stored) -> None:
     throughput = next(line for line in text.splitlines() if line.startswith("| Throughput"))
     assert throughput.count("~~") == 4
     assert "Struck out: the run, or the baseline of the ratio, is invalid." in text
+
+
+def test_streams_of_a_run_without_a_result_do_not_hinder_the_others(stored: Stored) -> None:
+    looplab = stored.looplab
+    nobody = {"url": f"http://127.0.0.1:{free_port()}"}
+    failed = looplab.submit({**write_spec(two_streams()), "target": nobody})
+    looplab.until_state(failed, {"failed"})
+    ids = (stored.runs.classic[0], stored.runs.exhausted, failed)
+    for baseline in (ids[0], failed):
+        page = stored.compare(*ids, more=f"&baseline={baseline}")
+        assert '<p class="choices streams">' not in page
+        assert len(figures(page)["distribution"]["data"]) == 2
+    page = stored.compare(*ids)
+    assert "times fewer requests per second than A" in words(page)
+    assert "Different requests are compared: items in A" in words(page)
+    for form in (".json", ".csv", ".md"):
+        assert looplab.get(f"/compare{form}?runs={','.join(ids)}").status_code == 200
 
 
 def test_it_fills_as_runs_finish(stored: Stored) -> None:
