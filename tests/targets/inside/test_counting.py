@@ -4,7 +4,6 @@ from typing import Any
 
 from control_plane.targets.inside.looplab_probe.counting import counted
 from control_plane.targets.inside.looplab_probe.heart import HEART
-from control_plane.targets.inside.looplab_probe.layout import ANSWERED_CELL, BEGUN_CELL
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -13,7 +12,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 
 def requests() -> tuple[int, int]:
-    return HEART.header[BEGUN_CELL], HEART.header[ANSWERED_CELL]
+    return HEART.begun, HEART.answered
 
 
 class Server:

@@ -30,7 +30,7 @@ def _watch(connection: Any) -> None:
     heart = HEART
 
     def on_response_complete(self: Any) -> None:
-        heart.header[ANSWERED_CELL] += 1
+        heart.answered = heart.header[ANSWERED_CELL] = heart.answered + 1
         answered(self)
 
     def connection_lost(self: Any, error: Exception | None) -> None:
@@ -48,4 +48,4 @@ def _give_up(connection: Any) -> None:
     cycle = connection.cycle
     waiting = getattr(connection, "pipeline", ())
     if cycle is not None and not cycle.response_complete and not waiting:
-        HEART.header[ANSWERED_CELL] += 1
+        HEART.answered = HEART.header[ANSWERED_CELL] = HEART.answered + 1

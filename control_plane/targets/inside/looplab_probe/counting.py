@@ -27,18 +27,18 @@ def counted(app: Application, *, told: bool = False) -> Application:
     """
     if not callable(app) or getattr(app, _MARK, False):
         return app
-    awake, header = False, HEART.header
+    awake, heart, header = False, HEART, HEART.header
 
     def looplab_probe(scope: Any, receive: Receive, send: Send) -> Awaitable[None]:
         nonlocal awake, header
         http = scope["type"] == "http"
         if not awake:
             awake = _wake(http=http)
-            header = HEART.header
+            header = heart.header
         if not http:
             watched = _until_shutdown(receive) if scope["type"] == "lifespan" else receive
             return app(scope, watched, send)
-        header[BEGUN_CELL] += 1
+        heart.begun = header[BEGUN_CELL] = heart.begun + 1
         return app(scope, receive, send if told else _Answer(send))
 
     setattr(looplab_probe, _MARK, True)
@@ -71,12 +71,12 @@ class _Answer:
             and not message.get("more_body")
         ):
             self._open = False
-            HEART.header[ANSWERED_CELL] += 1
+            HEART.answered = HEART.header[ANSWERED_CELL] = HEART.answered + 1
         return self._send(message)
 
     def __del__(self) -> None:
         if self._open:
-            HEART.header[ANSWERED_CELL] += 1
+            HEART.answered = HEART.header[ANSWERED_CELL] = HEART.answered + 1
 
 
 def _until_shutdown(receive: Receive) -> Receive:

@@ -10,9 +10,7 @@ from array import array
 from typing import Any, MutableSequence
 
 from .layout import (
-    ANSWERED_CELL,
     BEATS_SUFFIX,
-    BEGUN_CELL,
     FOLDER_VARIABLE,
     HEADER_CELLS,
     PERIOD_NS,
@@ -30,9 +28,10 @@ _LATE_NS = int(FIRST_S * 1e9) // 2
 
 
 class Heart:
-    """One for each process. Requests are counted in `header`, for whoever reads it, at once."""
+    """One for each process. `begun` and `answered` count requests, `header` shows them at once."""
 
     def __init__(self) -> None:
+        self.begun = self.answered = 0
         self.header: MutableSequence[int] | memoryview = array("q", bytes(8 * HEADER_CELLS))
         self.asked = self.armed = False
         self._gc_ns = self._gc_since_ns = self._due_ns = 0
@@ -89,12 +88,11 @@ class Heart:
         loop.call_later(PERIOD_S, self._beat)
 
     def _state(self, now_ns: int, lag_ns: int) -> Beat:
-        begun, answered = self.header[BEGUN_CELL], self.header[ANSWERED_CELL]
         return Beat(
             now_ns,
             lag_ns,
-            max(0, begun - answered),
-            answered,
+            max(0, self.begun - self.answered),
+            self.answered,
             self._gc_ns,
             *self._pool.tokens(),
             self._stack_bytes,
