@@ -20,19 +20,16 @@ START_S = 30.0
 TERMINAL = {"finished", "failed", "cancelled", "interrupted"}
 
 
-def until(condition: Callable[[], Any], what: str, within_s: float = 20.0) -> Any:
-    """The first true answer of `condition`, asked every 20 ms; fails after `within_s`."""
+def until(
+    condition: Callable[[], Any], what: str, within_s: float = 20.0, every_s: float = 0.02
+) -> Any:
+    """The first true answer of `condition`, asked each `every_s`; fails after `within_s`."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         if answer := condition():
             return answer
-        time.sleep(0.02)
+        time.sleep(every_s)
     raise AssertionError(f"not within {within_s:g} s: {what}")
-
-
-def sometime(succeeds: Callable[[], bool], tries: int = 4) -> bool:
-    """Whether one of some tries succeeds: in any, other programs may have the processor."""
-    return any(succeeds() for _ in range(tries))
 
 
 @dataclass
@@ -63,16 +60,19 @@ class Dashboard:
         document: dict[str, Any] = answer.json()
         return document
 
-    def until_state(self, run_id: str, states: set[str], within_s: float = 60.0) -> dict[str, Any]:
+    def until_state(
+        self, run_id: str, states: set[str], within_s: float = 60.0, every_s: float = 0.02
+    ) -> dict[str, Any]:
         def reached() -> dict[str, Any] | None:
             run = self.run(run_id)
             return run if run["state"] in states else None
 
-        run: dict[str, Any] = until(reached, f"run {run_id} in {states}", within_s)
+        run: dict[str, Any] = until(reached, f"run {run_id} in {states}", within_s, every_s)
         return run
 
     def finished(self, run_id: str, within_s: float = 60.0) -> dict[str, Any]:
-        run = self.until_state(run_id, TERMINAL, within_s)
+        """Asked for seldom, so that the run does not feel it."""
+        run = self.until_state(run_id, TERMINAL, within_s, every_s=0.2)
         assert run["state"] == "finished", run["reason"]
         return run
 

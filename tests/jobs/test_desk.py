@@ -2,21 +2,18 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from control_plane.domain.errors import Conflict, InvalidInput, NotFound, QueueFull
-from control_plane.domain.limits import Limits
 from control_plane.domain.run import Run
 from control_plane.domain.spec import Target
 from control_plane.domain.states import State
-from control_plane.jobs.bench import set_up
 from control_plane.jobs.desk import Desk
-from control_plane.store.store import Store, open_store
+from control_plane.store.store import Store
 from tests.dashboard import free_port, items_spec, long_spec
 from tests.held import held
 
@@ -73,39 +70,49 @@ async def test_closing_interrupts_what_works(desk: Desk, store: Store) -> None:
     assert store.run(waiting.id).state is State.QUEUED
 
 
-@pytest.mark.slow
-async def test_a_locked_database_does_not_stop_the_queue(desk: Desk, store: Store) -> None:
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that is opened after this soon gives up what is locked."""
+    monkeypatch.setattr("control_plane.store.database.BUSY_S", 0.2)
+
+
+@contextmanager
+def locked(store: Store) -> Iterator[None]:
+    """By another connection, as that of another process."""
     with closing(sqlite3.connect(store.path, isolation_level=None)) as stranger:
-        (first,) = desk.submit([long_spec()])
-        await until(lambda: store.run(first.id).state is State.RUNNING)
         stranger.execute("begin immediate")
-        cancelling = asyncio.create_task(desk.cancel(first.id))
-        await asyncio.sleep(6)
+        yield
         stranger.execute("rollback")
-        await asyncio.gather(cancelling, return_exceptions=True)
-    assert (await over(store, first)).state is State.CANCELLED
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_locked_database_does_not_stop_the_queue(
+    desk: Desk, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    (first,) = desk.submit([long_spec()])
+    await until(lambda: store.run(first.id).state is State.RUNNING)
+    with locked(store):
+        cancelling = asyncio.create_task(desk.cancel(first.id))
+        await until(lambda: caplog.text.count("a run waits") > 1)
+        assert not cancelling.done()
+    assert (await cancelling).state is State.CANCELLED
     (second,) = desk.submit([unreachable()])
     assert (await over(store, second)).state is State.FAILED
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_result_waits_for_a_locked_database(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    desk: Desk, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("control_plane.store.database.BUSY_S", 0.2)
-    store = open_store(tmp_path / "runs.db")
-    desk = Desk(store, Limits(), set_up(store, {1}, "normal"))
-    with closing(sqlite3.connect(store.path, isolation_level=None)) as stranger, held() as target:
+    with held() as target:
         (run,) = desk.submit([items_spec(target={"url": target.url}, warmup_s=0)])
         await until(lambda: store.run(run.id).state is State.RUNNING)
-        stranger.execute("begin immediate")
-        target.let.set()
-        await until(lambda: caplog.text.count("a run waits") > 1)
-        stranger.execute("rollback")
+        with locked(store):
+            target.let.set()
+            await until(lambda: caplog.text.count("a run waits") > 1)
     ended = await over(store, run)
-    await desk.close()
     assert ended.state is State.FINISHED
     assert ended.streams
-    store.close()
 
 
 async def test_a_run_that_is_over_is_refused_at_once_while_an_application_is_looked_at(

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.dashboard import Dashboard, dashboard, sometime
+from tests.dashboard import Dashboard, dashboard
 from tests.load.hostile import HostileServer, hostile_server
+from tests.undisturbed import levels, unless_disturbed
 
 POST = {"method": "POST", "path": "/payloads/model"}
 
@@ -46,23 +47,18 @@ def openings(looplab: Dashboard) -> dict[str, float]:
         return {name: json.loads(line)["opens_s"] for name, line in connection.execute(query)}
 
 
-def judged(run: dict[str, Any]) -> dict[str, str]:
-    return {one["gate"]: one["level"] for one in run["validity"]["judged"]}
-
-
 def test_two_endpoints_of_which_one_starts_a_moment_later(looplab: Dashboard) -> None:
     once = {"load": {"model": "closed", "concurrency": 10}, "stop": {"requests": 10}}
     first = {"name": "first", "requests": [{"path": "/movies/1"}], **once}
     second = {"name": "second", "requests": [{"path": "/movies/2"}], **once, "start_after_s": 0.3}
 
-    def apart() -> bool:
+    def apart(run: dict[str, Any]) -> bool:
         """Each window opens with its first request, which may be sent late."""
-        run = ran(looplab, first, second)
         completed = [(one["name"], one["completed"]) for one in run["streams"]]
         assert completed == [("first", 10), ("second", 10)]
         return openings(looplab) == {"first": 0, "second": pytest.approx(0.3, abs=0.1)}
 
-    assert sometime(apart)
+    unless_disturbed(lambda: ran(looplab, first, second), apart)
 
 
 def test_small_bodies_beside_large_ones(looplab: Dashboard) -> None:
@@ -73,15 +69,17 @@ def test_small_bodies_beside_large_ones(looplab: Dashboard) -> None:
         request = sized(size_bytes)
         return {"name": name, "requests": [request], "load": load, "stop": {"duration_s": 1.5}}
 
-    def in_time() -> bool:
-        run = ran(looplab, every("small", 1_000, 0.05), every("large", 1_000_000, 0.5))
+    def in_time(run: dict[str, Any]) -> bool:
         small, large = run["streams"]
         assert large["bytes_sent"] == 1_000_000 * large["completed"]
         assert run["title"].startswith("small, async, 1 user every 0.05 s, 1.5 s")
-        assert not judged(run).keys() & {"not_sent", "late_send", "recorder"}
-        return 20 <= small["completed"] <= 30 and 2 <= large["completed"] <= 3
+        assert not levels(run).keys() & {"not_sent", "late_send", "recorder"}
+        assert 1 <= small["completed"] <= 30
+        assert 1 <= large["completed"] <= 3
+        return small["completed"] >= 20 and large["completed"] >= 2
 
-    assert sometime(in_time)
+    both = every("small", 1_000, 0.05), every("large", 1_000_000, 0.5)
+    unless_disturbed(lambda: ran(looplab, *both), in_time)
 
 
 def test_nine_reads_for_each_write(looplab: Dashboard) -> None:
@@ -106,17 +104,17 @@ def opened(path: str, rate: float, **more: Any) -> dict[str, Any]:
 
 
 def test_an_open_load_that_is_kept_up_with(looplab: Dashboard) -> None:
-    def kept_up() -> bool:
-        run = ran(looplab, opened("/items/1", 100), trials=2)
+    def kept_up(run: dict[str, Any]) -> bool:
         (stream,) = run["streams"]
         assert stream["intended"] == stream["sent"] + stream["not_sent"] == 200
         assert stream["send_lag_s"]["p50"] >= 0
-        levels = judged(run)
-        assert "late_send" in levels
-        assert "recorder" not in levels
-        return stream["sent"] == 200 and levels["not_sent"] == levels["errors"] == "ok"
+        found = levels(run)
+        assert "late_send" in found
+        assert "recorder" not in found
+        assert found["errors"] == "ok"
+        return found["not_sent"] == "ok"
 
-    assert sometime(kept_up)
+    unless_disturbed(lambda: ran(looplab, opened("/items/1", 100), trials=2), kept_up)
 
 
 def test_an_open_load_that_is_not(looplab: Dashboard) -> None:
@@ -124,9 +122,9 @@ def test_an_open_load_that_is_not(looplab: Dashboard) -> None:
     run = ran(looplab, opened("/movies/1", 100, max_in_flight=2))
     (stream,) = run["streams"]
     assert stream["intended"] == stream["sent"] + stream["not_sent"] == 100
-    assert stream["response_time_s"]["max"] > 2 * stream["service_time_s"]["max"]
-    levels = judged(run)
-    assert (levels["not_sent"], levels["late_send"]) == ("invalid", "suspect")
+    assert stream["response_time_s"]["max"] > 2 * stream["service_time_s"]["p50"]
+    found = levels(run)
+    assert (found["not_sent"], found["late_send"]) == ("invalid", "suspect")
     assert run["validity"]["outcome"] == "invalid"
     page = looplab.get(f"/runs/{run['id']}").text
     assert "were never sent" in page
@@ -136,14 +134,21 @@ def test_the_wait_for_late_answers_is_not_watched(
     looplab: Dashboard, server: HostileServer
 ) -> None:
     run = ran(looplab, opened("/silence", 20), target={"url": server.url}, timeout_s=2)
-    assert run["streams"][0]["errors"] == {"timeout": 20}
+    (stream,) = run["streams"]
+    assert stream["errors"] == {"timeout": stream["sent"]}
+    assert 10 < stream["sent"] <= stream["intended"] == 20
     assert run["trials"][0]["target"]["watched_s"] < 2
 
 
 def test_users_who_think_are_not_missed(looplab: Dashboard) -> None:
     load = {"model": "closed", "concurrency": 4, "think_time_s": 0.1}
     stream = {"requests": [{"path": "/movies/1"}], "load": load, "stop": {"duration_s": 1}}
-    assert sometime(lambda: judged(ran(looplab, stream))["recorder"] == "ok")
+
+    def not_missed(run: dict[str, Any]) -> bool:
+        assert levels(run)["errors"] == "ok"
+        return levels(run)["recorder"] == "ok"
+
+    unless_disturbed(lambda: ran(looplab, stream), not_missed)
 
 
 @contextmanager
@@ -161,19 +166,21 @@ def test_fewer_connections_than_requests_in_flight(looplab: Dashboard) -> None:
     }
     with crowded() as url:
         run = ran(looplab, stream, target={"url": url}, timeout_s=5)
-    levels = judged(run)
-    assert levels["pool"] == "invalid"
+    assert levels(run)["pool"] == "invalid"
     kept = ran(looplab, {**stream, "requests": [{"path": "/items/1"}]})
-    assert judged(kept)["pool"] == "ok"
+    assert levels(kept)["pool"] == "ok"
 
 
 def test_drift(looplab: Dashboard, server: HostileServer) -> None:
-    """Of two streams in one window one answers ever more slowly."""
+    """Of two streams in one window one answers ever more slowly: its last answers take five times
+    as long as its first, which nothing that goes on beside both comes near.
+    """
     both = {"load": {"model": "closed", "concurrency": 2}, "stop": {"duration_s": 8}}
     steady = {"name": "steady", "requests": [{"path": "/slow"}], **both}
     slower = {"name": "slower", "requests": [{"path": "/slower"}], **both}
     run = ran(looplab, steady, slower, target={"url": server.url})
     drifts = {one["name"]: one["drift_share"] for one in run["trials"][0]["streams"]}
-    assert drifts["slower"] > 0.1 > abs(drifts["steady"])
+    assert drifts["slower"] > 0.4
+    assert abs(drifts["steady"]) < drifts["slower"] / 3
     (fired,) = [one for one in run["validity"]["reasons"] if one["gate"] == "not_steady"]
     assert "of slower rose" in fired["text"]

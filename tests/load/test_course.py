@@ -189,4 +189,4 @@ async def test_the_window_by_requests_ends_with_the_last_answer(server: HostileS
     plan = plan_of(server.url, "/slow", stop={"requests": 3})
     record = await record_of(plan)
     service = merge([second.service for second in record.seconds])
-    assert service.sum_ns <= record.duration_ns < service.sum_ns + 50_000_000
+    assert service.sum_ns <= record.duration_ns < 2 * service.sum_ns

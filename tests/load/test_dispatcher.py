@@ -22,11 +22,11 @@ def test_what_is_late_is_not_sent_after_the_end() -> None:
 
     async def run() -> None:
         begin_ns = clock_ns()
-        phase = OpenPhase(20, each_tick, begin_ns=begin_ns, until_ns=begin_ns + 30 * TICK_NS)
+        phase = OpenPhase(20, each_tick, begin_ns=begin_ns, until_ns=begin_ns + 100 * TICK_NS)
 
         def begin(_user: int, due_ns: int) -> None:
             sent.append((due_ns - begin_ns) // TICK_NS)
-            time.sleep(0.04)
+            time.sleep(0.11)
 
         await Dispatcher(phase, begin, Spin()).run()
 

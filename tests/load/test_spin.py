@@ -30,7 +30,7 @@ def test_it_returns_at_the_moment_and_counts_what_it_spent(shared: bool) -> None
         await spin.until(at_ns)
         return clock_ns() - at_ns
 
-    assert asyncio.run(ahead()) >= 0
+    assert min(asyncio.run(ahead()) for _ in range(5)) >= 0
     assert spin.spent_ns > 0
 
 
