@@ -156,7 +156,7 @@ async def test_a_deadline_ends_the_request_of_one_user_alone(
         load={"model": "closed", "concurrency": 6},
         requests=[{"path": "/slow", "weight": 20}, {"path": "/silence"}],
         stop={"requests": 120},
-        timeout_s=0.3,
+        timeout_s=0.6,
     )
     record = await record_of(plan)
     assert server.requests["silence"] > 0
