@@ -32,6 +32,8 @@ def merge_records(parts: Sequence[StreamRecord]) -> StreamRecord:
         bytes_received=sum(part.bytes_received for part in parts),
         in_system_ns=sum(part.in_system_ns for part in parts),
         awaited_ns=max(part.awaited_ns for part in parts),
+        answered=_answered([part.answered for part in parts]),
+        late=sum(part.late for part in parts),
         away_ns=sum(part.away_ns for part in parts),
         new_connections=sum(part.new_connections for part in parts),
         connections=sum(part.connections for part in parts),
@@ -41,6 +43,11 @@ def merge_records(parts: Sequence[StreamRecord]) -> StreamRecord:
         warmup=merge_seconds(second for part in parts for second in part.warmup),
         warmup_s=max(part.warmup_s for part in parts),
     )
+
+
+def _answered(parts: Sequence[int | None]) -> int | None:
+    known = [part for part in parts if part is not None]
+    return sum(known) if len(known) == len(parts) else None
 
 
 def merge_seconds(seconds: Iterable[Second]) -> tuple[Second, ...]:

@@ -55,7 +55,10 @@ def summarize(
         send_lag_s=_send_lag(record.send_lag),
         bytes_sent=record.bytes_sent,
         bytes_received=record.bytes_received,
-        **_clocks(service, response, record.duration_ns / 1e9),
+        service_time_s=times(service),
+        response_time_s=times(response),
+        duration_s=record.duration_ns / 1e9,
+        throughput_per_s=_throughput(record, service.total),
         cpu_s_per_request=_quotient(target_cpu_s, shared_by),
         peak_memory_bytes=target_peak_memory_bytes,
         drift_share=drift_share(record.seconds, record.duration_ns / 1e9),
@@ -80,6 +83,8 @@ def _merged(results: Sequence[StreamResult], cpu_s_per_request: float | None) ->
     service = histogram.merge([result.service for result in results])
     response = histogram.merge([result.response for result in results])
     lag = _merged_lag(results)
+    duration_s = sum(part.duration_s for part in parts)
+    answered = sum(round(part.throughput_per_s * part.duration_s) for part in parts)
     summary = Summary(
         **_counts(
             sum(part.completed for part in parts),
@@ -95,7 +100,10 @@ def _merged(results: Sequence[StreamResult], cpu_s_per_request: float | None) ->
         send_lag_s=_send_lag(lag),
         bytes_sent=sum(part.bytes_sent for part in parts),
         bytes_received=sum(part.bytes_received for part in parts),
-        **_clocks(service, response, sum(part.duration_s for part in parts)),
+        service_time_s=times(service),
+        response_time_s=times(response),
+        duration_s=duration_s,
+        throughput_per_s=_quotient(answered, duration_s) or 0.0,
         cpu_s_per_request=cpu_s_per_request,
         peak_memory_bytes=max(
             (part.peak_memory_bytes for part in parts if part.peak_memory_bytes is not None),
@@ -121,9 +129,17 @@ def times(samples: Histogram) -> Times | None:
 
 
 def timeline(record: StreamRecord) -> Timeline:
-    """Response times and counts of each second of the window, and of its warm-up."""
+    """Response times and counts of each second of the window, and of its warm-up.
+
+    Answers after the window are in the response times of its last second, not in its count.
+    """
     found = timeline_of(record.seconds, record.duration_ns / 1e9)
-    return replace(found, warmup=warmup_of(record.warmup, record.warmup_s))
+    *before, last = found.completed or (0,)
+    return replace(
+        found,
+        completed=(*before, max(0, last - record.late)) if found.completed else (),
+        warmup=warmup_of(record.warmup, record.warmup_s),
+    )
 
 
 def warmup_of(seconds: Sequence[Second], length_s: float, expected: int = 0) -> WarmUp | None:
@@ -210,13 +226,10 @@ def _counts(completed: int, errors: Mapping[str, int], waiting: int) -> dict[str
     }
 
 
-def _clocks(service: Histogram, response: Histogram, duration_s: float) -> dict[str, Any]:
-    return {
-        "duration_s": duration_s,
-        "throughput_per_s": _quotient(service.total, duration_s) or 0.0,
-        "service_time_s": times(service),
-        "response_time_s": times(response),
-    }
+def _throughput(record: StreamRecord, completed: int) -> float:
+    """Answers inside the window: those that an open load awaits after it are no throughput."""
+    answered = completed if record.answered is None else record.answered
+    return _quotient(answered, record.duration_ns / 1e9) or 0.0
 
 
 def _censored(record: StreamRecord) -> Censored:

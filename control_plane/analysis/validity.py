@@ -6,6 +6,7 @@ from control_plane.analysis.gate_words import ERRORS_SUSPECT, Level, percent, wh
 from control_plane.analysis.sending import client_exhausted, late_send, not_sent, pool
 from control_plane.analysis.steadiness import not_steady
 from control_plane.analysis.summary import error_kinds, mean_with_waiting_s
+from control_plane.domain.loads import Open
 from control_plane.domain.responder import faces_responder
 from control_plane.domain.result import Reason, Summary, Trial, Validity
 from control_plane.domain.spec import Spec, StopDuration
@@ -100,8 +101,7 @@ def censored(trials: Sequence[Trial], spec: Spec) -> Reason | None:
     trial, worst = max(cases, key=lambda case: _oldest_share(case[1]))
     value, age_s = _oldest_share(worst), worst.censored.max_age_s
     if not worst.censored.count:
-        text = "No request was in flight when the window ended."
-        return Reason("censored", "ok", text, value, CENSORED_SHARE)
+        return Reason("censored", "ok", _none_left(spec, worst.name), value, CENSORED_SHARE)
     number = f"{count(worst.censored.count)} of {count(worst.requests)} requests"
     ended = "were in flight when the window ended"
     if worst.censored.awaited_s:
@@ -172,6 +172,13 @@ def other_load(trials: Sequence[Trial]) -> Reason | None:
         return Reason("other_load", "ok", f"{text}.", cores, OTHER_CPU)
     text += f" (limit {OTHER_CPU}): they slowed client or target."
     return Reason("other_load", "suspect", text, cores, OTHER_CPU)
+
+
+def _none_left(spec: Spec, stream: str) -> str:
+    load = next(one.load for one in spec.workload.streams if one.name == stream)
+    if isinstance(load, Open):
+        return "No request was left without an end, in the window or after it."
+    return "No request was in flight when the window ended."
 
 
 def _oldest_share(stream: Summary) -> float:

@@ -36,6 +36,8 @@ class StreamRecord:
     on, `connections` the most that were open at once. `cpu_s` is processor time of the load
     worker inside the window, `spin_s` the part of it spent waiting actively. `warmup` holds the
     seconds before the window, in which the same load ran for `warmup_s`; nothing else counts them.
+    Of an open load, `answered` counts what completed inside the window, whenever it was meant to
+    start (None: all that completed), and `late` what was meant to start there and completed after.
     """
 
     name: str
@@ -60,3 +62,5 @@ class StreamRecord:
     warmup_s: float = 0.0
     away_ns: int = 0
     awaited_ns: int = 0
+    answered: int | None = None
+    late: int = 0

@@ -9,15 +9,14 @@ long. Appending to a list, copying it and cutting off its head are single steps 
 import threading
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from control_plane.domain.histogram import EMPTY, Histogram
+from control_plane.domain.histogram import EMPTY
 from control_plane.domain.record import Second
-from control_plane.load.outcome import counts
+from control_plane.load.outcome import ERROR_MASK, counts
 from control_plane.load.samples import (
     COLUMNS,
     END,
@@ -32,6 +31,7 @@ from control_plane.load.samples import (
 )
 from control_plane.load.slice import Slice
 from control_plane.load.tally import Samples, Tally
+from control_plane.load.totals import Totals
 
 SECOND_NS = 1_000_000_000
 FAR_NS = 2**62
@@ -57,23 +57,6 @@ class End(Protocol):
     """
 
     def __call__(self, user: int, end_ns: int, ended: Ended, begun: Begun = ..., /) -> bool: ...
-
-
-@dataclass(frozen=True)
-class Totals:
-    """The whole window. Ages, `in_system_ns`, `away_ns` and `send_lag` as in StreamRecord."""
-
-    closed_ns: int
-    errors: dict[str, int]
-    statuses: dict[str, int]
-    in_flight_ns: tuple[int, ...]
-    ended: int
-    bytes_sent: int
-    bytes_received: int
-    in_system_ns: int
-    send_lag: Histogram | None
-    away_ns: int = 0
-    awaited_ns: int = 0
 
 
 class Recorder:
@@ -109,7 +92,7 @@ class Recorder:
         self._opened_ns, self._closes_ns = FAR_NS, FAR_NS
         self._next, self._sealed = 0, False
         self._last_ns = self._in_system_ns = self._sent = self._received = 0
-        self._away_ns = 0
+        self._away_ns = self._answered = self._late = 0
 
     def _begin_of(self) -> Begin:
         latest = self._latest
@@ -204,6 +187,8 @@ class Recorder:
             send_lag=self._lag.histogram() if self._lag else None,
             away_ns=self._away_ns,
             awaited_ns=max(0, now_ns - closed_ns) if now_ns else 0,
+            answered=self._answered if self._by_start else None,
+            late=self._late,
         )
 
     def _flying(self, begun: list[tuple[int, int]], closed_ns: int) -> Samples:
@@ -240,7 +225,12 @@ class Recorder:
         if self._next < 0:
             self._count(rows[ends <= self._opened_ns])
         if self._by_start:
+            answered = ends[rows[:, OUTCOME] & ERROR_MASK == 0]
+            inside = (answered > self._opened_ns) & (answered <= self._closes_ns)
+            self._answered += int(inside.sum())
             rows = where(rows, self._meant(rows))
+            good = rows[:, OUTCOME] & ERROR_MASK == 0
+            self._late += int((good & (rows[:, END] > self._closes_ns)).sum())
         else:
             late = ends > self._closes_ns
             if late.any():

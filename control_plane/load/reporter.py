@@ -9,9 +9,10 @@ from threading import Event as Signal
 
 from control_plane.domain.record import StreamRecord
 from control_plane.load.events import Event, Opened, Over, Waiting
-from control_plane.load.recorder import FAR_NS, SECOND_NS, Totals
+from control_plane.load.recorder import FAR_NS, SECOND_NS
 from control_plane.load.strategies.strategy import Gear
 from control_plane.load.timer import clock_ns
+from control_plane.load.totals import Totals
 
 _GRACE_NS = 20_000_000
 """A second is told this much after its end, when threads have handed in their last samples."""
@@ -151,6 +152,8 @@ class Reporter:
             in_system_ns=totals.in_system_ns,
             away_ns=totals.away_ns,
             awaited_ns=totals.awaited_ns,
+            answered=totals.answered,
+            late=totals.late,
             new_connections=self._gear.connections.opened(),
             connections=self._gear.connections.most(),
             cpu_s=cpu_s,

@@ -45,6 +45,16 @@ def test_throughput_counts_completed_requests_over_the_window():
     assert found.summary.duration_s == 1.5
 
 
+def test_answers_after_the_window_are_no_throughput():
+    """Of the five that completed, three were late; one more was meant to start before."""
+    late = result(second(0, 10, 20, 30, 40, 50), answered=3, late=3)
+    assert late.summary.completed == 5
+    assert late.summary.throughput_per_s == 3 / late.summary.duration_s
+    assert late.timeline is not None
+    assert late.timeline.completed[-1] == 5 - 3
+    assert merged(late, late).summary.throughput_per_s == late.summary.throughput_per_s
+
+
 def test_both_clocks_are_kept_apart():
     service, response = histogram(1, 2), histogram(101, 102)
     row = second(0)

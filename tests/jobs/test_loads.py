@@ -130,6 +130,16 @@ def test_an_open_load_that_is_not(looplab: Dashboard) -> None:
     assert "were never sent" in page
 
 
+def test_a_target_that_falls_behind_has_the_rate_that_it_reached(looplab: Dashboard) -> None:
+    """It answers at most fifty a second of 200; all the others are awaited after the window."""
+    run = ran(looplab, opened("/blocking-delay/0.02", 200))
+    (stream,) = run["streams"]
+    assert stream["completed"] == stream["sent"] > 100
+    assert 0 < stream["throughput_per_s"] <= 60
+    page = looplab.get(f"/runs/{run['id']}").text
+    assert "No request was left without an end, in the window or after it." in page
+
+
 def test_the_wait_for_late_answers_is_not_watched(
     looplab: Dashboard, server: HostileServer
 ) -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from control_plane.domain.histogram import merge
 from control_plane.domain.record import Second
 from control_plane.load.outcome import answered, failed
-from control_plane.load.recorder import SECOND_NS, Recorder, Totals
+from control_plane.load.recorder import SECOND_NS, Recorder
+from control_plane.load.totals import Totals
 
 GOOD, BAD = answered(200, None), failed("reset")
 OPENED = 10 * SECOND_NS
@@ -119,6 +120,20 @@ def test_a_window_with_an_end_leaves_the_rest_in_flight(samples: list[Sample], e
     assert totals.in_system_ns == sum(
         min(one.end, end) - max(one.start, 0) for one in inside + late
     )
+
+
+@given(SAMPLES, st.integers(1, 4 * SECOND_NS))
+def test_answers_of_an_open_load_are_told_apart_by_when_they_came(
+    samples: list[Sample], end: int
+) -> None:
+    recorder = Recorder(users=2_000, scheduled=True, by_start=True)
+    recorder.open(OPENED, OPENED + end)
+    feed(recorder, samples)
+    totals = recorder.close(OPENED + end, OPENED + 5 * SECOND_NS)
+    good = [one for one in samples if one.outcome == GOOD]
+    assert totals.answered == len([one for one in good if 0 < one.end <= end])
+    late = [one for one in good if one.end > end and 0 <= one.start - one.waited < end]
+    assert totals.late == len(late)
 
 
 def test_requests_that_never_ended_are_in_flight() -> None:
