@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from control_plane.analysis.left_out import ended_words
 from control_plane.analysis.namesakes import configuration_words
+from control_plane.analysis.prose.left_out import ended_words
 from control_plane.analysis.support import support_level
 from control_plane.domain.metrics import METRIC
 from control_plane.domain.reading import Document

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from control_plane.analysis.comparison import invalid
 from control_plane.analysis.differences import machine_mismatch
-from control_plane.analysis.sentence import Sentence, number, sentence
+from control_plane.analysis.prose.sentence import Sentence, number, sentence
 from control_plane.domain.ceiling import Ceiling, ceiling_spec, plainest
 from control_plane.domain.loads import concurrency_of
 from control_plane.domain.responder import faces_responder

@@ -12,7 +12,7 @@ from control_plane.analysis.ceiling import (
     known_ceiling,
     same_place,
 )
-from control_plane.analysis.sentence import plain
+from control_plane.analysis.prose.sentence import plain
 from control_plane.analysis.validity import judge
 from control_plane.domain.ceiling import Ceiling, ceiling_spec
 from control_plane.domain.run import Run

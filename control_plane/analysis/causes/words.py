@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from control_plane.analysis.causes.evidence import Facts, Finding
-from control_plane.analysis.sentence import listed
+from control_plane.analysis.prose.sentence import listed
 from control_plane.domain.result import Cause
 from control_plane.domain.units import SPACE, count, seconds, share
 

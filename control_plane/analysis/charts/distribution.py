@@ -29,7 +29,7 @@ from control_plane.analysis.charts.figure import (
     x_axis,
 )
 from control_plane.analysis.charts.modes import Bins, Mode, modes, told
-from control_plane.analysis.sentence import listed
+from control_plane.analysis.prose.sentence import listed
 from control_plane.domain.histogram import middle_ns
 from control_plane.domain.units import SPACE, seconds, share
 

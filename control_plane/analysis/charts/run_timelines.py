@@ -30,7 +30,7 @@ from control_plane.analysis.charts.lane import Lane, lanes
 from control_plane.analysis.charts.seconds import FAR, furthest, picked
 from control_plane.analysis.charts.track import end_s, stepped
 from control_plane.analysis.labels import RunLabel
-from control_plane.analysis.sentence import listed
+from control_plane.analysis.prose.sentence import listed
 from control_plane.domain.histogram import middle_ns
 from control_plane.domain.run import RunDetail
 from control_plane.domain.thresholds import BUSY_SHARE

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from control_plane.analysis.aligned import named_live
-from control_plane.analysis.compare_prose import catch, shared_cause, title
 from control_plane.analysis.comparison import Comparison, compare, invalid
 from control_plane.analysis.labels import RunLabel
-from control_plane.analysis.sentence import Sentence
+from control_plane.analysis.prose.comparison import catch, shared_cause, title
+from control_plane.analysis.prose.sentence import Sentence
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, Run, RunDetail

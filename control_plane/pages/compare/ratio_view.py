@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from control_plane.analysis.comparison import Comparison, Row
 from control_plane.analysis.labels import RunLabel
-from control_plane.analysis.ratio_prose import MARGIN
+from control_plane.analysis.prose.ratio import MARGIN
 from control_plane.domain.metrics import METRIC
 from control_plane.domain.run import Run
 from control_plane.domain.units import SPACE, ratio

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator
 
-from control_plane.analysis.compare_prose import catch, no_verdict, title
 from control_plane.analysis.comparison import Comparison, Row
-from control_plane.analysis.sentence import plain
+from control_plane.analysis.prose.comparison import catch, no_verdict, title
+from control_plane.analysis.prose.sentence import plain
 from control_plane.domain.metrics import METRIC, Metric
 from control_plane.domain.run import Run
 from control_plane.domain.units import NONE, WRITTEN, ratio

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import ClassVar
 
 from control_plane.analysis.charts.throughput import Bar, throughput_bars
-from control_plane.analysis.compare_prose import title
 from control_plane.analysis.comparison import Comparison, compare
-from control_plane.analysis.sentence import Sentence
+from control_plane.analysis.prose.comparison import title
+from control_plane.analysis.prose.sentence import Sentence
 from control_plane.domain.run import Run
 from control_plane.domain.spec import Spec
 from control_plane.domain.units import about

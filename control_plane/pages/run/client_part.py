@@ -9,7 +9,7 @@ from control_plane.analysis.ceiling import (
     headroom_sentence,
     headroom_words,
 )
-from control_plane.analysis.sentence import Sentence, sentence
+from control_plane.analysis.prose.sentence import Sentence, sentence
 from control_plane.domain.ceiling import ceiling_spec
 from control_plane.domain.responder import faces_responder
 from control_plane.domain.run import Run

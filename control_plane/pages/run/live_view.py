@@ -7,7 +7,7 @@ from typing import ClassVar
 from control_plane.analysis.charts.figure import Figure
 from control_plane.analysis.charts.live import live_charts
 from control_plane.analysis.estimate import Phases
-from control_plane.analysis.run_prose import so_far
+from control_plane.analysis.prose.run import so_far
 from control_plane.domain.result import Gauges, Progress
 from control_plane.domain.run import Live, LiveStream, Run
 from control_plane.domain.spec import StopDuration, Target

@@ -13,8 +13,8 @@ from control_plane.analysis.charts.timeline import reading_words, timeline_chart
 from control_plane.analysis.clocks import clock_words
 from control_plane.analysis.comparison import invalid
 from control_plane.analysis.gates import GateRow, gate_rows
-from control_plane.analysis.run_prose import Banner, banner, headline, lede
-from control_plane.analysis.sentence import Sentence
+from control_plane.analysis.prose.run import Banner, banner, headline, lede
+from control_plane.analysis.prose.sentence import Sentence
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.reading import write_spec
 from control_plane.domain.run import Run, RunDetail

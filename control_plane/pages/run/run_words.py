@@ -1,6 +1,6 @@
 """A run in a few words: the facts below its sentence."""
 
-from control_plane.analysis.sentence import listed
+from control_plane.analysis.prose.sentence import listed
 from control_plane.domain.load_words import crowd_words
 from control_plane.domain.run import Run
 from control_plane.domain.states import State

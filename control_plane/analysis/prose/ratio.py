@@ -4,7 +4,7 @@ import math
 
 from control_plane.analysis.comparison import Comparison, Row, invalid
 from control_plane.analysis.labels import RunLabel
-from control_plane.analysis.sentence import Sentence, sentence, times_word
+from control_plane.analysis.prose.sentence import Sentence, sentence, times_word
 
 MARGIN = math.log(1.03)
 """Ratios whose logarithm is closer to 0 are of no account."""

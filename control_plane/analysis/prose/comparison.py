@@ -7,11 +7,11 @@ from control_plane.analysis.comparison import PRIMARY, Comparison, Row, stream_o
 from control_plane.analysis.differences import STREAM_NAME, Difference
 from control_plane.analysis.gates import GATES
 from control_plane.analysis.labels import RunLabel
-from control_plane.analysis.left_out import left_out, why_nothing
-from control_plane.analysis.ratio_prose import briefly, clause, contenders, requests_of
-from control_plane.analysis.run_prose import headline
-from control_plane.analysis.sentence import Sentence, listed, number, sentence, together
-from control_plane.analysis.stream_prose import disagreement, other_requests
+from control_plane.analysis.prose.left_out import left_out, why_nothing
+from control_plane.analysis.prose.ratio import briefly, clause, contenders, requests_of
+from control_plane.analysis.prose.run import headline
+from control_plane.analysis.prose.sentence import Sentence, listed, number, sentence, together
+from control_plane.analysis.prose.streams import disagreement, other_requests
 from control_plane.analysis.support import GREYED
 from control_plane.domain.loads import Closed
 from control_plane.domain.run import Run

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from control_plane.analysis.aligned import with_result
 from control_plane.analysis.comparison import Comparison, invalid
-from control_plane.analysis.sentence import Sentence, sentence, together
+from control_plane.analysis.prose.sentence import Sentence, sentence, together
 from control_plane.domain.run import Run
 from control_plane.domain.states import State
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from control_plane.analysis.causes.words import clause
-from control_plane.analysis.failed_prose import all_failed, failed_remedy, nothing_completed
 from control_plane.analysis.gates import GATES
-from control_plane.analysis.sentence import Sentence, listed, number, sentence
+from control_plane.analysis.prose.failed import all_failed, failed_remedy, nothing_completed
+from control_plane.analysis.prose.sentence import Sentence, listed, number, sentence
 from control_plane.analysis.summary import mean_with_waiting_s
 from control_plane.analysis.support import GREYED, far_percentile
 from control_plane.domain.loads import Burst, Open, Periodic, concurrency_of

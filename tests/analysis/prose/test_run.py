@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from control_plane.analysis.run_prose import banner, headline, lede, so_far
-from control_plane.analysis.sentence import plain
+from control_plane.analysis.prose.run import banner, headline, lede, so_far
+from control_plane.analysis.prose.sentence import plain
 from control_plane.domain.loads import Burst
 from control_plane.domain.result import Cause, Censored, Progress, Reason, Timeline, Times, Validity
 from control_plane.domain.run import Live, LiveStream, Run

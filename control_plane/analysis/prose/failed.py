@@ -1,6 +1,6 @@
 """What is said of a run in which nothing completed."""
 
-from control_plane.analysis.sentence import listed
+from control_plane.analysis.prose.sentence import listed
 from control_plane.domain.result import Summary
 from control_plane.domain.run import Run
 from control_plane.domain.spec import BUNDLED, Target

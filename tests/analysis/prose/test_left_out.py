@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from control_plane.analysis.compare_prose import catch, shared_cause
 from control_plane.analysis.comparison import compare
-from control_plane.analysis.left_out import ended_words, why_nothing
-from control_plane.analysis.sentence import plain
+from control_plane.analysis.prose.comparison import catch, shared_cause
+from control_plane.analysis.prose.left_out import ended_words, why_nothing
+from control_plane.analysis.prose.sentence import plain
 from control_plane.domain.states import State
 from tests.analysis.samples import run, spec
 

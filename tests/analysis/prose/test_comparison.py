@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from control_plane.analysis.compare_prose import catch, no_verdict, shared_cause, title
 from control_plane.analysis.comparison import Comparison, compare
-from control_plane.analysis.sentence import Sentence, plain
+from control_plane.analysis.prose.comparison import catch, no_verdict, shared_cause, title
+from control_plane.analysis.prose.sentence import Sentence, plain
 from control_plane.domain.result import Cause, Reason, Times, Validity
 from control_plane.domain.run import Run
 from control_plane.domain.states import State

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from control_plane.analysis.aligned import with_result
 from control_plane.analysis.comparison import PRIMARY, Comparison, Row
 from control_plane.analysis.labels import RunLabel
-from control_plane.analysis.ratio_prose import MARGIN, clause, contenders, requests_of
-from control_plane.analysis.sentence import Sentence, sentence, together
+from control_plane.analysis.prose.ratio import MARGIN, clause, contenders, requests_of
+from control_plane.analysis.prose.sentence import Sentence, sentence, together
 from control_plane.domain.loads import Open
 
 MOST = 2

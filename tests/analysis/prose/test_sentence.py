@@ -3,7 +3,7 @@
 import pytest
 
 from control_plane.analysis.labels import label_runs
-from control_plane.analysis.sentence import Part, listed, number, plain, sentence, times_word
+from control_plane.analysis.prose.sentence import Part, listed, number, plain, sentence, times_word
 from tests.analysis.samples import run, with_spaces
 
 
