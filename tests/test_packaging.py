@@ -28,8 +28,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_what_is_not_python(installed: Path) -> None:
     for name in ("templates/base.html", "static/vendor/htmx.min.js", "static/css/app.css"):
         assert (installed / "control_plane" / name).is_file(), name
-    for name in ("presets/presets.toml", "presets/workloads.toml", "site/words.toml"):
-        assert (installed / "control_plane/pages" / name).is_file(), name
+    for name in ("experiments/presets.toml", "experiments/workloads.toml", "pages/site/words.toml"):
+        assert (installed / "control_plane" / name).is_file(), name
     assert (installed / "control_plane/targets/inside/sitecustomize.py").is_file()
     assert (installed / "control_plane/targets/inside/looplab_probe/doors.py").is_file()
     assert (installed / "target_app/main.py").is_file()

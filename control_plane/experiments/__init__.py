@@ -1,0 +1,1 @@
+"""What a run can begin from, as data: presets, questions, endpoints of the bundled application."""

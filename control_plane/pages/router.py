@@ -7,10 +7,10 @@ from control_plane.pages.exports import exports
 from control_plane.pages.history import history
 from control_plane.pages.home import home
 from control_plane.pages.new_run import new_run, offer
-from control_plane.pages.presets import workloads
 from control_plane.pages.run import live, run
 from control_plane.pages.site import docs, queue, words
 from control_plane.pages.targets import applications, by_hand, ceilings, configurations, targets
+from control_plane.pages.workloads import workloads
 
 router = APIRouter(include_in_schema=False)
 router.include_router(home.router)

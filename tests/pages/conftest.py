@@ -8,7 +8,7 @@ import pytest
 from control_plane.domain.limits import Limits
 from control_plane.domain.reading import read_spec
 from control_plane.domain.states import State
-from control_plane.pages.presets.presets import book
+from control_plane.experiments.book import book
 from control_plane.store.store import Store, open_store
 from tests import builders
 from tests.dashboard import Dashboard, dashboard

@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 
 from control_plane.domain.strategies import STRATEGIES
+from control_plane.experiments.book import book
 from control_plane.pages.form.sent import FormDep, key_of, new_key, to_runs
 from control_plane.pages.history.run_rows import run_row
 from control_plane.pages.home.home_view import HomePage, cards, preset_time, running_of
-from control_plane.pages.presets.presets import book
 from control_plane.pages.site.dependencies import DeskDep, StoreDep
 from control_plane.pages.site.templating import fragment, page
 

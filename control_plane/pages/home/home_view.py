@@ -12,10 +12,10 @@ from control_plane.analysis.prose.sentence import Sentence
 from control_plane.domain.run import Run
 from control_plane.domain.spec import Spec
 from control_plane.domain.units import about
+from control_plane.experiments.book import Question, book
 from control_plane.jobs.desk import Configuration, Desk
 from control_plane.pages.history.run_rows import RunRow
 from control_plane.pages.parts.progress_view import phase_words
-from control_plane.pages.presets.presets import Question, book
 from control_plane.pages.site.view import View
 from control_plane.store.store import Store
 

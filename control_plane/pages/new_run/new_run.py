@@ -13,6 +13,8 @@ from control_plane.domain.identity import known_id
 from control_plane.domain.reading import Document, read_document, write_spec
 from control_plane.domain.run import Run
 from control_plane.domain.spec import Spec
+from control_plane.experiments.book import book
+from control_plane.experiments.workloads import endpoint
 from control_plane.jobs.desk import Desk
 from control_plane.jobs.naming import title_of
 from control_plane.pages.form.changes import changed
@@ -29,8 +31,6 @@ from control_plane.pages.new_run.new_run_view import (
     written,
 )
 from control_plane.pages.new_run.plan import checked, found_right
-from control_plane.pages.presets.presets import book
-from control_plane.pages.presets.workload_book import endpoint
 from control_plane.pages.site.dependencies import DeskDep, StoreDep
 from control_plane.pages.site.templating import fragment, page
 from control_plane.store.store import Store

@@ -9,10 +9,10 @@ from control_plane.domain.ceiling import measurement
 from control_plane.domain.limits import Limits
 from control_plane.domain.reading import read_spec
 from control_plane.domain.spec import Client, NamedTarget, Spec
+from control_plane.experiments.book import book
 from control_plane.pages.form.form_of import form_of, shown_whole
 from control_plane.pages.form.forms import documents
 from control_plane.pages.form.given import Given
-from control_plane.pages.presets.presets import book
 from control_plane.targets.catalogue import CATALOGUE, configuration
 from tests import builders
 

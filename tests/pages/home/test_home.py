@@ -1,7 +1,7 @@
 import re
 from html import unescape
 
-from control_plane.pages.presets.presets import book
+from control_plane.experiments.book import book
 from tests.dashboard import Dashboard, long_spec, until
 from tests.pages.form_page import changed, form_of_page, send
 

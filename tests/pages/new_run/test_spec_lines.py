@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from control_plane.domain.reading import write_spec
+from control_plane.experiments.book import book
 from control_plane.pages.new_run.spec_lines import WIDTH, spec_lines
-from control_plane.pages.presets.presets import book
 from tests import builders
 
 DOCUMENTS: list[Any] = [

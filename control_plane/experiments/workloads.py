@@ -8,7 +8,7 @@ from pathlib import Path
 
 from control_plane.domain.errors import NotFound
 from control_plane.domain.reading import Document
-from control_plane.pages.presets.presets import document_of
+from control_plane.experiments.book import document_of
 
 
 @dataclass(frozen=True)

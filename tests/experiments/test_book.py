@@ -4,7 +4,7 @@ from control_plane.domain.errors import NotFound
 from control_plane.domain.limits import Limits
 from control_plane.domain.reading import read_spec
 from control_plane.domain.spec import NamedTarget, StopRequests
-from control_plane.pages.presets.presets import Question, book
+from control_plane.experiments.book import Question, book
 from control_plane.targets.catalogue import configuration
 
 QUESTIONS = book().questions

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from fastapi import APIRouter, Request, Response
 
-from control_plane.pages.presets.workload_book import Workload, workloads
+from control_plane.experiments.workloads import Workload, workloads
 from control_plane.pages.site.templating import page
 from control_plane.pages.site.view import View
 

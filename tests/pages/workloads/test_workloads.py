@@ -10,8 +10,8 @@ import pytest
 
 from control_plane.domain.limits import Limits
 from control_plane.domain.reading import read_spec
+from control_plane.experiments.workloads import Endpoint, workloads
 from control_plane.load.source import RequestSource
-from control_plane.pages.presets.workload_book import Endpoint, workloads
 from scripts.budget import ROOT
 from tests.dashboard import Dashboard
 from tests.pages.form_page import form_of_page
