@@ -12,13 +12,13 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from control_plane.domain.identity import no_run
 from control_plane.domain.result import Gauges
-from control_plane.domain.run import Run, RunDetail, TrialResult
+from control_plane.domain.run import Run, RunDetail
 from control_plane.domain.states import State
 from control_plane.store.asked import Filters, asked, cursor_after, page_conditions
 from control_plane.store.database import Database
 from control_plane.store.details import details_of
-from control_plane.store.rows import gauges_of, run_of, trial_result_of
-from control_plane.store.tables import RunFacts, RunRow, RunStream, RunTag, TrialRow, TrialStream
+from control_plane.store.rows import gauges_of, run_of
+from control_plane.store.tables import RunFacts, RunRow, RunStream, RunTag, TrialRow
 
 
 @dataclass(frozen=True)
@@ -89,19 +89,6 @@ class Reader:
         """One for each trial."""
         with self._database.read() as session:
             return _gauges(session, found(session, run_id))
-
-    def trial_results(self, run_id: str) -> tuple[TrialResult, ...]:
-        """All that was measured, down to the single second."""
-        with self._database.read() as session:
-            row = found(session, run_id)
-            streams: dict[int, list[TrialStream]] = defaultdict(list)
-            stored = select(TrialStream).where(TrialStream.run == row.seq)
-            for stream in session.exec(stored.order_by(col(TrialStream.place))):
-                streams[stream.block].append(stream)
-            trials = select(TrialRow).where(TrialRow.run == row.seq).order_by(col(TrialRow.block))
-            return tuple(
-                trial_result_of(trial, streams[trial.block]) for trial in session.exec(trials)
-            )
 
     def tags(self) -> list[str]:
         """All that runs carry, in the order of the alphabet."""

@@ -27,7 +27,6 @@ from control_plane.store.packing import (
     pack_histogram,
     pack_seconds,
     unpack_histogram,
-    unpack_seconds,
 )
 from control_plane.store.tables import RunFacts, RunRow, RunStream, TrialRow, TrialStream
 
@@ -177,28 +176,6 @@ def trial_stream_row(row: TrialRow, place: int, result: StreamResult) -> TrialSt
 
 def timeline_of(document: str) -> Timeline:
     return _TIMELINE.validate_json(document)
-
-
-def trial_result_of(row: TrialRow, streams: Sequence[TrialStream]) -> TrialResult:
-    trial = _TRIAL.validate_json(row.document)
-    results = (
-        _trial_stream_of(summary, stream)
-        for summary, stream in zip(trial.streams, streams, strict=True)
-    )
-    return TrialResult(trial, tuple(results), gauges_of(row.gauges))
-
-
-def _trial_stream_of(summary: Summary, row: TrialStream) -> StreamResult:
-    seconds = () if row.seconds is None else unpack_seconds(row.seconds)
-    inside = tuple(one for one in seconds if one.index >= 0)
-    return StreamResult(
-        summary,
-        unpack_histogram(row.service),
-        unpack_histogram(row.response),
-        None if row.timeline is None else timeline_of(row.timeline),
-        None if row.seconds is None else inside,
-        warmup=tuple(one for one in seconds if one.index < 0),
-    )
 
 
 def _text(kind: TypeAdapter[T], value: T) -> str:

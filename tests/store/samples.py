@@ -39,13 +39,5 @@ def plain(value: Any) -> Any:
         exact = (value.minimum_ns, value.maximum_ns, value.sum_ns)
         return (value.indices.tolist(), value.counts.tolist(), exact)
     if isinstance(value, StreamResult):
-        seconds = value.seconds
-        listed = (
-            None
-            if seconds is None
-            else [
-                (one.index, one.errors, plain(one.service), plain(one.response)) for one in seconds
-            ]
-        )
-        return (value.summary, plain(value.service), plain(value.response), value.timeline, listed)
+        return (value.summary, plain(value.service), plain(value.response), value.timeline)
     return value

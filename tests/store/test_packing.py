@@ -11,7 +11,6 @@ from control_plane.store.packing import (
     pack_histogram,
     pack_seconds,
     unpack_histogram,
-    unpack_seconds,
     unpack_slices,
 )
 
@@ -46,20 +45,6 @@ def test_a_histogram_comes_back(kind: str) -> None:
     back = unpack_histogram(pack_histogram(HISTOGRAMS[kind]))
     assert contents(back) == contents(HISTOGRAMS[kind])
     assert back.indices.dtype == back.counts.dtype == np.int64
-
-
-def test_seconds_come_back_in_order() -> None:
-    given = (
-        Second(0, 0, of(5, 6), of(7, 8)),
-        Second(1, 12, EMPTY, EMPTY),
-        Second(4, 0, of(9), HISTOGRAMS["many"]),
-    )
-    back = unpack_seconds(pack_seconds(given))
-    assert [(one.index, one.errors) for one in back] == [(0, 0), (1, 12), (4, 0)]
-    for one, other in zip(back, given, strict=True):
-        assert contents(one.service) == contents(other.service)
-        assert contents(one.response) == contents(other.response)
-    assert unpack_seconds(pack_seconds(())) == ()
 
 
 def test_slices_are_the_response_times_of_each_second() -> None:

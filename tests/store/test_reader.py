@@ -28,11 +28,7 @@ def test_a_finished_run_reads_back_the_same_after_a_restart(path: Path) -> None:
     with closing(open_store(path)) as store:
         run = finished(store, spec, FAILING)
         detail = store.detail(run.id)
-        trials = store.trial_results(run.id)
     given = [trial_of(spec, FAILING, block) for block in range(2)]
-    for stored, made in zip(trials, given, strict=True):
-        assert (stored.trial, stored.gauges) == (made.trial, made.gauges)
-        assert [plain(one) for one in stored.streams] == [plain(one) for one in made.streams]
     merged = merged_streams(given)
     assert [plain(one) for one in detail.streams.values()] == [plain(one) for one in merged]
     assert detail.gauges == tuple(one.gauges for one in given)
@@ -80,11 +76,10 @@ def test_a_run_without_results_has_an_empty_detail(store: Store) -> None:
     (run,) = store.add([draft()])
     detail = store.detail(run.id)
     assert (detail.run, detail.streams, detail.timelines, detail.gauges) == (run, {}, {}, ())
-    assert store.trial_results(run.id) == ()
 
 
 def test_unknown_runs_are_not_found(store: Store) -> None:
-    for read in (store.run, store.detail, store.gauges, store.trial_results):
+    for read in (store.run, store.detail, store.gauges):
         with pytest.raises(NotFound, match=NOWHERE):
             read(NOWHERE)
     assert store.position(NOWHERE) is None
