@@ -48,4 +48,4 @@ def _give_up(connection: Any) -> None:
     cycle = connection.cycle
     waiting = getattr(connection, "pipeline", ())
     if cycle is not None and not cycle.response_complete and not waiting:
-        HEART.answered = HEART.header[ANSWERED_CELL] = HEART.answered + 1
+        HEART.let_go()

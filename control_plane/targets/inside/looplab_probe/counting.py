@@ -76,7 +76,7 @@ class _Answer:
 
     def __del__(self) -> None:
         if self._open:
-            HEART.answered = HEART.header[ANSWERED_CELL] = HEART.answered + 1
+            HEART.let_go()
 
 
 def _until_shutdown(receive: Receive) -> Receive:

@@ -10,6 +10,7 @@ from array import array
 from typing import Any, MutableSequence
 
 from .layout import (
+    ANSWERED_CELL,
     BEATS_SUFFIX,
     FOLDER_VARIABLE,
     HEADER_CELLS,
@@ -64,6 +65,10 @@ class Heart:
         self.armed = True
         if self._ledger is not None:
             self._stacks = stacks_at(self._stacks_path)
+
+    def let_go(self) -> None:
+        """A request that ends without an answer counts as answered."""
+        self.answered = self.header[ANSWERED_CELL] = self.answered + 1
 
     @quietly
     def stop(self) -> None:
