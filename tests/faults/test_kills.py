@@ -1,8 +1,6 @@
 """A control plane that is killed: nothing is left running, nothing finished is lost."""
 
-import random
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -22,7 +20,6 @@ from tests.dashboard import (
 )
 from tests.pages.form_page import form_of_page, send
 
-CYCLES = 20
 HANGING = """#!/bin/sh
 setsid sh -c 'trap "" TERM; sleep 300' &
 sh -c 'touch asked; sleep 300'
@@ -94,30 +91,3 @@ def test_kill_the_control_plane_while_it_asks_an_application(
 def unheard(ask: Callable[[Dashboard, str], None], looplab: Dashboard, name: str) -> None:
     with suppress(requests.ConnectionError):
         ask(looplab, name)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_kill_the_control_plane_at_random_moments(clean_after: Path) -> None:
-    """Runs that were acknowledged as finished stay, byte for byte; no other run stays open."""
-    chance = random.Random(20)
-    finished: dict[str, bytes] = {}
-    for cycle in range(CYCLES):
-        with dashboard(clean_after) as looplab:
-            for run_id, body in finished.items():
-                assert looplab.get(f"/api/runs/{run_id}").content == body
-            listed = looplab.get("/api/runs?limit=200").json()["runs"]
-            assert {run["state"] for run in listed} <= {"finished", "interrupted"}
-            made = [looplab.submit(items_spec(trials=2)) for _ in range(3)]
-            if cycle == 0:
-                looplab.finished(made[0])
-            deadline = time.monotonic() + chance.uniform(0.1, 3.0)
-            while time.monotonic() < deadline:
-                finished |= {
-                    run_id: looplab.get(f"/api/runs/{run_id}").content
-                    for run_id in made
-                    if looplab.run(run_id)["state"] == "finished"
-                }
-            looplab.kill()
-            gone_within_a_second(looplab.instance)
-    assert finished

@@ -1,0 +1,40 @@
+"""A control plane that is killed again and again: what it acknowledged as finished is kept."""
+
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.dashboard import dashboard, gone_within_a_second, items_spec
+
+CYCLES = 20
+LATEST_S = 2.0
+"""By then the first run has finished on a quiet machine, and the second one has begun."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_kill_the_control_plane_at_random_moments(clean_after: Path) -> None:
+    """Runs that were acknowledged as finished stay, byte for byte; no other run stays open."""
+    chance = random.Random(20)
+    finished: dict[str, bytes] = {}
+    for cycle in range(CYCLES):
+        with dashboard(clean_after) as looplab:
+            for run_id, body in finished.items():
+                assert looplab.get(f"/api/runs/{run_id}").content == body
+            listed = looplab.get("/api/runs?limit=200").json()["runs"]
+            assert {run["state"] for run in listed} <= {"finished", "interrupted"}
+            made = [looplab.submit(items_spec(trials=2)) for _ in range(3)]
+            if cycle == 0:
+                looplab.finished(made[0])
+            deadline = time.monotonic() + chance.uniform(0.1, LATEST_S)
+            while time.monotonic() < deadline:
+                finished |= {
+                    run_id: looplab.get(f"/api/runs/{run_id}").content
+                    for run_id in made
+                    if looplab.run(run_id)["state"] == "finished"
+                }
+            looplab.kill()
+            gone_within_a_second(looplab.instance)
+    assert finished
