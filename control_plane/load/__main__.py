@@ -4,120 +4,16 @@ Reads a plan and then the common start, one line each, from standard input, and 
 standard output. CORES are numbers with commas between. It ends with its input.
 """
 
-import gc
 import os
 import sys
-import traceback
-from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
 
-from control_plane.domain.errors import ClientFailed
-from control_plane.domain.record import Second
-from control_plane.load import events, files, lifeline, strategies
-from control_plane.load.connections import Connections
-from control_plane.load.course import Course
-from control_plane.load.events import Done, Event, Opened, Ready, Refused
-from control_plane.load.plan import Plan
-from control_plane.load.recorder import Recorder
-from control_plane.load.reporter import Reporter
-from control_plane.load.source import RequestSource
-from control_plane.load.spin import Spin
-from control_plane.load.strategies.strategy import Gear, Strategy
-
-_YOUNG = 20_000
-"""Samples come and go by the thousand without a cycle: collecting every 700 objects finds none."""
-
-START_S = 60
-"""A worker that is not ready by then never will be."""
-
-
-def main(arguments: list[str]) -> None:
-    lifeline.tie_to_parent()
-    lifeline.step_forward()
-    lifeline.end_after(START_S)
-    if arguments:
-        os.sched_setaffinity(0, {int(core) for core in arguments[0].split(",")})
-    plan = Plan.read(sys.stdin.buffer.readline())
-    try:
-        files.allow(plan.users)
-    except ClientFailed as error:
-        tell(Refused(str(error)))
-        return
-    work(plan, Spin(shared=not arguments))
-
-
-def work(plan: Plan, spin: Spin) -> None:
-    """Load runs in a thread of its own, while this one tells what it finds."""
-    gear = Gear(
-        plan,
-        RequestSource(plan.stream.requests, plan.seed, plan.share),
-        Recorder(
-            users=plan.users,
-            scheduled=plan.scheduled,
-            timed=plan.timed,
-            by_start=plan.open,
-            think_ns=plan.think_ns,
-        ),
-        Connections(),
-        spin,
-    )
-    thread = ThreadPoolExecutor(max_workers=1)
-    strategy = thread.submit(strategies.make, gear).result()
-    # Nothing made so far becomes garbage: collections need not look at it again.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_YOUNG, 10, 10)
-    lifeline.end_after(0)
-    tell(Ready())
-    start = sys.stdin.buffer.readline()
-    if start:
-        lifeline.end_with_input()
-        measure(gear, thread, strategy, int(start))
-
-
-def measure(gear: Gear, thread: ThreadPoolExecutor, strategy: Strategy, begin_ns: int) -> None:
-    course, patience_s = Course(gear.plan, begin_ns), gear.plan.patience_s
-    reporter = Reporter(gear, lambda event: follow(event, patience_s))
-    window_ns = course.window_ns()
-    lifeline.end_after(gear.plan.lead_s + patience_s)
-    if window_ns:
-        reporter.open(*window_ns)
-    driving = thread.submit(course.run, strategy, gear.source, reporter.open)
-    driving.add_done_callback(lambda ended: conclude(ended, reporter))
-    record = reporter.run(gear.plan.stream.name, course.intended)
-    if record is None:
-        driving.result()
-    else:
-        tell(Done(record))
-
-
-def conclude(driving: Future[None], reporter: Reporter) -> None:
-    if driving.exception():
-        reporter.abort()
-    else:
-        reporter.close()
-
-
-def follow(event: Event, patience_s: float) -> None:
-    """As long as requests end, this process may go on."""
-    ended = isinstance(event, Second) and event.index >= 0 and event.completed + event.errors
-    if isinstance(event, Opened) or ended:
-        lifeline.end_after(patience_s)
-    tell(event)
-
-
-def tell(event: Event) -> None:
-    sys.stdout.write(events.write(event))
-    sys.stdout.flush()
-
-
-def fail(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Print the error and end at once: threads may wait for answers for a long time yet."""
-    traceback.print_exception(kind, error, trace)
-    os._exit(1)
-
+from control_plane.load import lifeline
 
 if __name__ == "__main__":
-    sys.excepthook = fail
-    main(sys.argv[1:])
+    # The imports of a worker last long enough for its parent to die meanwhile.
+    lifeline.tie_to_parent()
+    from control_plane.load import worker
+
+    sys.excepthook = worker.fail
+    worker.main(sys.argv[1:])
     os._exit(0)

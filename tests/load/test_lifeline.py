@@ -38,3 +38,8 @@ def test_the_end_of_the_input_ends_it() -> None:
 
 def test_the_parent_of_its_parent_may_go() -> None:
     assert run("lifeline.tie_to_parent(); lifeline.step_forward()") == 0
+
+
+def test_it_is_tied_before_the_imports_that_last() -> None:
+    script = "import sys; from control_plane.load import __main__; sys.exit('numpy' in sys.modules)"
+    assert run(script) == 0
