@@ -23,7 +23,7 @@ MOST_OFF_PERCENT = 0.1
 ROUNDS = 5
 USERS = 64
 SHARES = np.array([0.5, 0.9, 0.95, 0.99, 0.999, 0.9999])
-GOOD = answered(200, None)
+GOOD = answered(200, None, 0, 2)
 
 
 def took_ns(work: Callable[[], None], samples: int) -> float:
@@ -41,7 +41,7 @@ def recording(times_ns: list[int], *, scheduled: bool) -> Callable[[], None]:
         begin, end = recorder.begin, recorder.end
         for user, time_ns in enumerate(times_ns):
             begin(user % USERS, at_ns, at_ns + 5)
-            end(user % USERS, at_ns + time_ns, (GOOD, 0, 2))
+            end(user % USERS, at_ns + time_ns, GOOD)
             at_ns += 1_000
         recorder.close()
 
@@ -58,7 +58,7 @@ def looping(times_ns: list[int]) -> Callable[[], None]:
         at_ns = time.monotonic_ns()
         for user, time_ns in enumerate(times_ns):
             nothing(user % USERS, at_ns, at_ns + 5)
-            nothing(user % USERS, at_ns + time_ns, GOOD, 0, 2)
+            nothing(user % USERS, at_ns + time_ns, GOOD)
             at_ns += 1_000
 
     return work

@@ -18,17 +18,22 @@ HIGHEST_NS = 2**43 - 1
 
 _HALF = 1024
 _HALF_BITS = 10
+_REST_BITS = 52 - _HALF_BITS
+_ZERO = (1_023 + _HALF_BITS - 1) << _HALF_BITS
+"""The exponent of a double is stored with 1,023 added; that of the first full half is ten."""
 
 Counts = NDArray[np.int64]
 
 
 def bucket(values_ns: Counts) -> Counts:
-    """The index of the bucket of each value (shape kept)."""
+    """The index of the bucket of each value (shape kept).
+
+    Of a double the exponent and the first ten bits behind the leading one are the index, but for a
+    constant; values below 1,024 are their own.
+    """
     clipped = np.minimum(np.maximum(values_ns, 0), HIGHEST_NS)
-    bits = np.frexp((clipped | (2 * _HALF - 1)).astype(np.float64))[1].astype(np.int64)
-    shift = bits - (_HALF_BITS + 1)
-    indices: Counts = (shift << _HALF_BITS) + (clipped >> shift)
-    return indices
+    indices: Counts = (clipped.astype(np.float64).view(np.int64) >> _REST_BITS) - _ZERO
+    return np.where(clipped < _HALF, clipped, indices)
 
 
 def middle_ns(indices: Counts) -> Counts:

@@ -5,14 +5,14 @@ from collections.abc import Awaitable, Callable
 
 from control_plane.load.deadline import overdue
 from control_plane.load.dispatcher import Dispatcher
-from control_plane.load.outcome import failed
+from control_plane.load.outcome import Ended, failed
 from control_plane.load.phase import OpenPhase, Phase, UsersPhase
 from control_plane.load.source import Request
 from control_plane.load.strategies.strategy import Gear
 from control_plane.load.timer import clock_ns, delay_s, reach
 
-Send = Callable[[Request], Awaitable[tuple[int, int]]]
-"""Sends one request: its outcome and the bytes of the body that came.
+Send = Callable[[Request], Awaitable[Ended]]
+"""Sends one request and says how it ended.
 
 It is cancelled once, at the deadline of the request, which is over by then: what is left to do is
 to give its connection up.
@@ -21,9 +21,10 @@ to give its connection up.
 
 class Crew:
     def __init__(self, gear: Gear, send: Send) -> None:
-        self._gear, self._send = gear, send
+        self._gear, self._send, self._draw = gear, send, gear.source.draw
+        self._begin, self._end = gear.recorder.begin, gear.recorder.end
         self._busy: dict[int, asyncio.Task[None]] = {}
-        self._asked: dict[int, Request] = {}
+        self._asked: list[Request | None] = [None] * gear.plan.users
 
     async def run(self, phase: Phase) -> None:
         """Start the phase when all users stand ready; return when all of them are through."""
@@ -67,21 +68,18 @@ class Crew:
 
     async def _request(self, user: int, due_ns: int) -> int:
         """When the user is free again: at the end, or when what the deadline cut off is cleared."""
-        gear = self._gear
-        request = gear.source.draw()
-        start_ns = clock_ns()
-        gear.recorder.begin(user, due_ns if gear.scheduled else start_ns, start_ns)
-        self._asked[user] = request
+        self._asked[user] = request = self._draw()
+        self._begin(user, due_ns, clock_ns())
         try:
-            outcome, received = await self._send(request)
+            ended = await self._send(request)
         except asyncio.CancelledError:
-            if user in self._asked:
+            if self._asked[user]:
                 raise
         end_ns = clock_ns()
-        if self._asked.pop(user, None) is None:
-            _go_on()
+        if self._asked[user]:
+            self._end(user, end_ns, ended)
         else:
-            gear.recorder.end(user, end_ns, (outcome, len(request.body), received))
+            _go_on()
         return end_ns
 
     async def _watch(self) -> None:
@@ -95,9 +93,10 @@ class Crew:
 
     def _expire(self, user: int) -> None:
         """The sample ends here, however long the client takes to clear up."""
-        request = self._asked.pop(user)
-        self._gear.recorder.end(user, clock_ns(), (failed("timeout"), len(request.body), 0))
-        self._busy[user].cancel()
+        request, self._asked[user] = self._asked[user], None
+        if request:
+            self._end(user, clock_ns(), failed("timeout", len(request.body)))
+            self._busy[user].cancel()
 
 
 def _go_on() -> None:

@@ -1,53 +1,34 @@
 """Takes down what happens to each request, at a cost that the measurement does not feel.
 
-While load runs a sample is a packed row at the end of a list. They are sorted into buckets in bulk;
+While load runs a sample is four entries at the end of a list. They are sorted into buckets in bulk;
 what is kept are counts, so memory does not grow with the number of requests. Users never wait for a
 lock: with hundreds of threads one that is interrupted while it holds a lock stops all others for
-long. Appending to a list, copying it and cutting off its head are single steps of the interpreter.
+long. Extending a list, copying it and cutting off its head are single steps of the interpreter.
 """
 
 import threading
 from collections import Counter
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from control_plane.domain.histogram import EMPTY
 from control_plane.domain.record import Second
-from control_plane.load.outcome import ERROR_MASK, counts
-from control_plane.load.samples import (
-    COLUMNS,
-    END,
-    INTENDED,
-    OUTCOME,
-    RECEIVED,
-    ROW,
-    SENT,
-    START,
-    groups,
-    where,
-)
+from control_plane.load.outcome import Ended, counts
+from control_plane.load.samples import FIELDS, Begun, Chosen, Samples
 from control_plane.load.slice import Slice
-from control_plane.load.tally import Samples, Tally
+from control_plane.load.tally import Durations, Tally
 from control_plane.load.totals import Totals
 
 SECOND_NS = 1_000_000_000
 FAR_NS = 2**62
-_FULL = 2_048
+_FULL = FIELDS * 2_048
 _IDLE = (0, 0)
 
 
-Begun = tuple[int, int]
-"""The intended and the actual start of a request."""
-
 Begin = Callable[[int, int, int], None]
 """`begin(user, intended_ns, start_ns)`: `user` starts a request; it has no other in flight."""
-
-
-Ended = tuple[int, int, int]
-"""Its outcome, and the bytes of the bodies that were sent and received."""
 
 
 class End(Protocol):
@@ -63,7 +44,8 @@ class Recorder:
     """Safe to use from many threads. All times are nanoseconds of the monotonic clock.
 
     `users`: how many there are at most; they are numbered from 0.
-    `scheduled`: intended starts are known before, so that response and service time differ.
+    `scheduled`: intended starts are known before, so that response and service time differ. Else
+    those that are handed in matter only for how long users who think are away.
     `timed`: the client sends by the clock, so that its lateness is kept.
     `by_start`: a sample belongs to the window by its intended start and not by its end.
     `think_ns`: for so long a user sends nothing after an answer.
@@ -81,9 +63,10 @@ class Recorder:
         think_ns: int = 0,
     ) -> None:
         self._scheduled, self._think_ns = scheduled, think_ns
+        self._planned = scheduled or think_ns > 0
         self._by_start, self._lag = by_start, Tally() if timed else None
         self._lock = threading.Lock()
-        self._rows: list[bytes] = []
+        self._entries: list[Any] = []
         self._latest = [_IDLE] * users
         self.begin, self.end = self._begin_of(), self._end_of(_FULL, _IDLE)
         self._slices: dict[int, Slice] = {}
@@ -103,15 +86,14 @@ class Recorder:
         return begin
 
     def _end_of(self, full: int, idle: Begun) -> End:
-        latest, rows, pack, relieve = self._latest, self._rows, ROW.pack, self._relieve
-        put = rows.append
+        latest, entries, relieve = self._latest, self._entries, self._relieve
+        put = entries.extend
 
         def end(user: int, end_ns: int, ended: Ended, begun: Begun = idle) -> bool:
             intended_ns, start_ns = latest[user]
-            outcome, sent, received = ended
-            put(pack(intended_ns, start_ns, end_ns, outcome, sent, received))
+            put((intended_ns, start_ns, end_ns, ended))
             latest[user] = begun
-            return len(rows) >= full and relieve()
+            return len(entries) >= full and relieve()
 
         return end
 
@@ -128,12 +110,16 @@ class Recorder:
     def starts(self) -> dict[int, int]:
         """The actual start of each request in flight, by user."""
         latest = self._latest.copy()
-        return {user: begun[START] for user, begun in enumerate(latest) if begun is not _IDLE}
+        return {user: begun[1] for user, begun in enumerate(latest) if begun is not _IDLE}
 
     def waiting(self) -> int:
         """How many requests that were meant to start in the window are in flight."""
+        intended, _ = _columns(self._in_flight())
+        return int(self._meant(intended).sum())
+
+    def _in_flight(self) -> list[Begun]:
         begun = [one for one in self._latest.copy() if one is not _IDLE]
-        return int(self._meant(np.array(begun, np.int64).reshape(-1, 2)).sum())
+        return begun if self._planned else [(start_ns, start_ns) for _, start_ns in begun]
 
     def open(self, opened_ns: int, closes_ns: int = FAR_NS, early: int = 0) -> None:
         """Count what ends after `opened_ns` and not after `closes_ns`.
@@ -164,16 +150,16 @@ class Recorder:
         By start, answers were awaited until `now_ns`. Take the seconds that are left after this.
         """
         with self._lock:
-            begun = [one for one in self._latest.copy() if one is not _IDLE]
+            begun = self._in_flight()
             # A thread may have been interrupted between handing in a sample and saying so.
-            ended = {(row[INTENDED], row[START]) for row in self._flush().tolist()}
+            handed_in = self._flush()
+            ended = set(zip(handed_in.intended.tolist(), handed_in.starts.tolist(), strict=True))
             begun = [one for one in begun if one not in ended]
             closed_ns = closes_ns or max(self._last_ns, self._opened_ns)
             self._sealed = True
-        flying = self._flying(begun, closed_ns)
-        ages_ns = self._late_ns + ((now_ns or closed_ns) - flying[:, INTENDED]).tolist()
-        inside_ns = self._inside_ns(flying[:, START], closed_ns)
-        self._wait(flying)
+        intended, starts = self._flying(begun, closed_ns)
+        ages_ns = self._late_ns + ((now_ns or closed_ns) - intended).tolist()
+        inside_ns = self._inside_ns(starts, closed_ns)
         errors, statuses = counts(self._outcomes.items())
         return Totals(
             closed_ns=closed_ns,
@@ -191,96 +177,92 @@ class Recorder:
             late=self._late,
         )
 
-    def _flying(self, begun: list[tuple[int, int]], closed_ns: int) -> Samples:
-        """Those of the window that are in flight: shape (n, 2)."""
-        rows = np.array(begun, np.int64).reshape(-1, 2)
-        rows = rows[self._meant(rows) if self._by_start else rows[:, START] < closed_ns]
-        self._add_lag(rows)
-        return rows
+    def _flying(self, begun: list[Begun], closed_ns: int) -> tuple[Durations, Durations]:
+        """Intended and actual starts of those of the window that are in flight: shape (n,) each."""
+        intended, starts = _columns(begun)
+        self._wait(intended, starts)
+        chosen = self._meant(intended) if self._by_start else starts < closed_ns
+        intended, starts = intended[chosen], starts[chosen]
+        self._add_lag(intended, starts)
+        return intended, starts
 
-    def _add_lag(self, rows: Samples) -> None:
+    def _add_lag(self, intended: Durations, starts: Durations) -> None:
         if self._lag is not None:
-            self._lag.add(rows[:, START] - rows[:, INTENDED])
+            self._lag.add(starts - intended)
 
-    def _meant(self, rows: Samples) -> npt.NDArray[np.bool_]:
+    def _meant(self, intended: Durations) -> Chosen:
         """Which were meant to start in the window."""
-        intended = rows[:, INTENDED]
         return (intended >= self._opened_ns) & (intended < self._closes_ns)
 
     def _flush(self) -> Samples:
-        """Count the samples that were handed in, shape (n, 6); the lock is held."""
-        count = len(self._rows)
-        # Columns that are each one piece of memory are the quickest to work on.
-        rows = np.frombuffer(b"".join(self._rows[:count]), np.int64).reshape(-1, COLUMNS).copy("F")
-        del self._rows[:count]
-        if count and not self._sealed:
-            self._sort(rows)
-        return rows
+        """Count the samples that were handed in; the lock is held."""
+        entries = self._entries.copy()
+        del self._entries[: len(entries)]
+        samples = Samples.of(entries, planned=self._planned)
+        if entries and not self._sealed:
+            self._sort(samples)
+        return samples
 
-    def _sort(self, rows: Samples) -> None:
-        ends = rows[:, END]
+    def _sort(self, samples: Samples) -> None:
+        ends = samples.ends
         if self._think_ns:
             self._away_ns += self._inside_ns(ends, ends + self._think_ns)
-            self._wait(rows)
+            self._wait(samples.intended, samples.starts)
         if self._next < 0:
-            self._count(rows[ends <= self._opened_ns])
+            self._count(samples.where(ends <= self._opened_ns))
         if self._by_start:
-            answered = ends[rows[:, OUTCOME] & ERROR_MASK == 0]
-            inside = (answered > self._opened_ns) & (answered <= self._closes_ns)
-            self._answered += int(inside.sum())
-            rows = where(rows, self._meant(rows))
-            good = rows[:, OUTCOME] & ERROR_MASK == 0
-            self._late += int((good & (rows[:, END] > self._closes_ns)).sum())
+            samples = self._meant_of(samples)
         else:
             late = ends > self._closes_ns
             if late.any():
-                self._add_late(rows[late & (rows[:, START] < self._closes_ns)])
-            rows = where(rows, (ends > self._opened_ns) & ~late)
-        if len(rows):
-            self._add(rows)
+                self._add_late(samples.where(late & (samples.starts < self._closes_ns)))
+            samples = samples.where((ends > self._opened_ns) & ~late)
+        if len(samples):
+            self._add(samples)
 
-    def _wait(self, rows: Samples) -> None:
+    def _meant_of(self, samples: Samples) -> Samples:
+        """Those that were meant to start in the window; which answers came inside it is noted."""
+        answered = samples.completed().ends
+        inside = (answered > self._opened_ns) & (answered <= self._closes_ns)
+        self._answered += int(inside.sum())
+        samples = samples.where(self._meant(samples.intended))
+        self._late += int((samples.completed().ends > self._closes_ns).sum())
+        return samples
+
+    def _wait(self, intended: Durations, starts: Durations) -> None:
         """Users who had thought enough and had not sent yet."""
         if self._think_ns:
-            self._away_ns += self._inside_ns(rows[:, INTENDED], rows[:, START])
+            self._away_ns += self._inside_ns(intended, starts)
 
-    def _add_late(self, rows: Samples) -> None:
+    def _add_late(self, samples: Samples) -> None:
         """Ended after the window, before it was told so: in flight at its end."""
-        self._add_lag(rows)
-        self._late_ns += (self._closes_ns - rows[:, INTENDED]).tolist()
-        self._in_system_ns += self._inside_ns(rows[:, START], self._closes_ns)
+        self._add_lag(samples.intended, samples.starts)
+        self._late_ns += (self._closes_ns - samples.intended).tolist()
+        self._in_system_ns += self._inside_ns(samples.starts, self._closes_ns)
 
-    def _add(self, rows: Samples) -> None:
-        self._add_lag(rows)
-        ends = rows[:, END]
-        self._last_ns = max(self._last_ns, int(ends.max()))
-        self._in_system_ns += self._inside_ns(rows[:, START], ends)
-        self._sent += int(rows[:, SENT].sum())
-        self._received += int(rows[:, RECEIVED].sum())
-        for outcome, those in groups(rows[:, OUTCOME], rows):
-            self._outcomes[outcome] += len(those)
-        self._count(rows)
+    def _add(self, samples: Samples) -> None:
+        self._add_lag(samples.intended, samples.starts)
+        self._last_ns = max(self._last_ns, int(samples.ends.max()))
+        self._in_system_ns += self._inside_ns(samples.starts, samples.ends)
+        for (outcome, sent, received), count in samples.kinds.items():
+            self._outcomes[outcome] += count
+            self._sent += count * sent
+            self._received += count * received
+        self._count(samples)
 
-    def _count(self, rows: Samples) -> None:
+    def _count(self, samples: Samples) -> None:
         """By the second in which they ended."""
-        ends = rows[:, END]
-        if not len(ends):
-            return
-        first, last = (int(self._second(end)) for end in (ends.min(), ends.max()))
-        if first == last:
-            self._slice(first).add(rows)
-            return
-        for index, those in groups(self._second(ends), rows):
+        for index, those in samples.groups(self._second(samples.ends)):
             self._slice(index).add(those)
 
-    def _second(self, ends: Samples) -> Samples:
+    def _second(self, ends: Durations) -> Durations:
         """The second of the window in which each counts, shape kept."""
         # Open requests are awaited after the window and count in its last second.
         inside = np.minimum(ends, self._closes_ns)
-        seconds: Samples = np.maximum((inside - self._opened_ns - 1) // SECOND_NS, self._next)
+        seconds: Durations = np.maximum((inside - self._opened_ns - 1) // SECOND_NS, self._next)
         return seconds
 
-    def _inside_ns(self, starts: Samples, ends: Samples | int) -> int:
+    def _inside_ns(self, starts: Durations, ends: Durations | int) -> int:
         inside = np.minimum(ends, self._closes_ns) - np.maximum(starts, self._opened_ns)
         return int(np.maximum(inside, 0).sum())
 
@@ -288,3 +270,8 @@ class Recorder:
         if index not in self._slices:
             self._slices[index] = Slice(scheduled=self._scheduled)
         return self._slices[index]
+
+
+def _columns(begun: list[Begun]) -> tuple[Durations, Durations]:
+    intended, starts = np.array(begun, np.int64).reshape(-1, 2).T
+    return intended, starts

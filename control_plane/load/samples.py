@@ -1,30 +1,84 @@
-"""Samples as rows of six numbers, one row for each request that ended."""
+"""Requests that ended, many at once: what the recorder sorts into counts."""
 
-from collections.abc import Iterator
-from struct import Struct
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import compress
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from control_plane.load.tally import Samples
+from control_plane.load.outcome import ERROR_MASK, Ended
+from control_plane.load.tally import Durations
 
-COLUMNS = 6
-INTENDED, START, END, OUTCOME, SENT, RECEIVED = range(COLUMNS)
-ROW = Struct(f"={COLUMNS}q")
+Begun = tuple[int, int]
+"""The intended and the actual start of a request."""
+
+FIELDS = 4
+"""A sample is so many entries of a list: intended start, actual start, end, how it ended."""
+
+Chosen = npt.NDArray[np.bool_]
 
 
-def where(rows: Samples, chosen: npt.NDArray[np.bool_]) -> Samples:
-    """Nothing is copied where all are chosen, as nearly always."""
-    return rows if chosen.all() else rows[chosen]
+@dataclass(frozen=True)
+class Samples:
+    """Nanoseconds, each of shape (n,), and as many `ended`.
 
+    `intended` are the `starts` themselves where nobody knew before when a request starts.
+    """
 
-def groups(keys: Samples, rows: Samples) -> Iterator[tuple[int, Samples]]:
-    """Each key with its rows, ascending; nothing is copied where there is one key."""
-    if not len(keys):
-        return
-    first, last = int(keys.min()), int(keys.max())
-    if first == last:
-        yield first, rows
-        return
-    for key in np.unique(keys):
-        yield int(key), rows[keys == key]
+    intended: Durations
+    starts: Durations
+    ends: Durations
+    ended: list[Ended]
+
+    @staticmethod
+    def of(entries: list[Any], *, planned: bool) -> "Samples":
+        """`FIELDS` entries for each; `planned`: the intended starts are of their own."""
+        count = len(entries) // FIELDS
+        starts = np.fromiter(entries[1::FIELDS], np.int64, count)
+        intended = np.fromiter(entries[::FIELDS], np.int64, count) if planned else starts
+        ends = np.fromiter(entries[2::FIELDS], np.int64, count)
+        return Samples(intended, starts, ends, entries[3::FIELDS])
+
+    def __len__(self) -> int:
+        return len(self.ended)
+
+    @cached_property
+    def kinds(self) -> Mapping[Ended, int]:
+        """How many ended in the same way."""
+        if self.ended and self.ended.count(self.ended[0]) == len(self):
+            return {self.ended[0]: len(self)}
+        return Counter(self.ended)
+
+    def where(self, chosen: Chosen) -> "Samples":
+        """`chosen` of shape (n,). Nothing is copied where that are all, as nearly always."""
+        if chosen.all():
+            return self
+        starts = self.starts[chosen]
+        planned = self.intended is not self.starts
+        return Samples(
+            self.intended[chosen] if planned else starts,
+            starts,
+            self.ends[chosen],
+            list(compress(self.ended, chosen.tolist())),
+        )
+
+    def completed(self) -> "Samples":
+        good = {kind: not kind[0] & ERROR_MASK for kind in self.kinds}
+        if all(good.values()):
+            return self
+        return self.where(np.fromiter((good[kind] for kind in self.ended), np.bool_, len(self)))
+
+    def groups(self, keys: Durations) -> Iterator[tuple[int, "Samples"]]:
+        """Each of the `keys`, shape (n,), with its samples, ascending."""
+        if not len(self):
+            return
+        first, last = int(keys.min()), int(keys.max())
+        if first == last:
+            yield first, self
+            return
+        for key in np.unique(keys):
+            yield int(key), self.where(keys == key)

@@ -1,9 +1,8 @@
 """What ended in one second."""
 
 from control_plane.domain.record import Second
-from control_plane.load.outcome import ERROR_MASK
-from control_plane.load.samples import END, INTENDED, OUTCOME, START
-from control_plane.load.tally import Samples, Tally
+from control_plane.load.samples import Samples
+from control_plane.load.tally import Tally
 
 
 class Slice:
@@ -14,14 +13,12 @@ class Slice:
         self.service = Tally()
         self.response = Tally() if scheduled else self.service
 
-    def add(self, rows: Samples) -> None:
-        failed = rows[:, OUTCOME] & ERROR_MASK != 0
-        if failed.any():
-            self.errors += int(failed.sum())
-            rows = rows[~failed]
-        self.service.add(rows[:, END] - rows[:, START])
+    def add(self, samples: Samples) -> None:
+        completed = samples.completed()
+        self.errors += len(samples) - len(completed)
+        self.service.add(completed.ends - completed.starts)
         if self.response is not self.service:
-            self.response.add(rows[:, END] - rows[:, INTENDED])
+            self.response.add(completed.ends - completed.intended)
 
     def second(self, index: int) -> Second:
         service = self.service.histogram()

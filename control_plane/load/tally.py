@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from control_plane.domain.histogram import EMPTY, HIGHEST_NS, Histogram, bucket
 
-Samples = NDArray[np.int64]
+Durations = NDArray[np.int64]
 
 _BUCKETS = int(bucket(np.array([HIGHEST_NS]))[0]) + 1
 
@@ -17,7 +17,7 @@ class Tally:
         self._counts = np.zeros(_BUCKETS, np.int64)
         self._lowest, self._highest, self._sum = 2**63 - 1, 0, 0
 
-    def add(self, durations_ns: Samples) -> None:
+    def add(self, durations_ns: Durations) -> None:
         """Shape (n,), n may be 0; all at least 0."""
         if len(durations_ns):
             np.add.at(self._counts, bucket(durations_ns), 1)

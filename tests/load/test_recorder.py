@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from control_plane.domain.histogram import merge
 from control_plane.domain.record import Second
-from control_plane.load.outcome import answered, failed
+from control_plane.load.outcome import Ended, answered, failed
 from control_plane.load.recorder import SECOND_NS, Recorder
 from control_plane.load.totals import Totals
 
-GOOD, BAD = answered(200, None), failed("reset")
+GOOD, BAD = answered(200, None, 3, 17), failed("reset", 3, 17)
 OPENED = 10 * SECOND_NS
 
 
@@ -25,7 +25,7 @@ class Sample:
     start: int
     end: int
     waited: int = 0
-    outcome: int = GOOD
+    ended: Ended = GOOD
 
 
 SAMPLES = st.lists(
@@ -45,7 +45,7 @@ SAMPLES = st.lists(
 def feed(recorder: Recorder, samples: list[Sample]) -> None:
     for user, one in enumerate(samples):
         recorder.begin(user, OPENED + one.start - one.waited, OPENED + one.start)
-        recorder.end(user, OPENED + one.end, (one.outcome, 3, 17))
+        recorder.end(user, OPENED + one.end, one.ended)
 
 
 def finished(recorder: Recorder, closes_ns: int | None = None) -> tuple[Totals, list[Second]]:
@@ -62,7 +62,7 @@ def test_the_parts_are_the_whole(samples: list[Sample]) -> None:
     feed(recorder, samples)
     totals, seconds = finished(recorder)
     inside = [one for one in samples if one.end > 0]
-    completed = [one for one in inside if one.outcome == GOOD]
+    completed = [one for one in inside if one.ended == GOOD]
     service = merge([one.service for one in seconds])
     response = merge([one.response for one in seconds])
     assert totals.ended == len(inside)
@@ -130,7 +130,7 @@ def test_answers_of_an_open_load_are_told_apart_by_when_they_came(
     recorder.open(OPENED, OPENED + end)
     feed(recorder, samples)
     totals = recorder.close(OPENED + end, OPENED + 5 * SECOND_NS)
-    good = [one for one in samples if one.outcome == GOOD]
+    good = [one for one in samples if one.ended == GOOD]
     assert totals.answered == len([one for one in good if 0 < one.end <= end])
     late = [one for one in good if one.end > end and 0 <= one.start - one.waited < end]
     assert totals.late == len(late)
@@ -190,7 +190,7 @@ def test_requests_in_flight_are_seen_with_their_start() -> None:
     recorder = Recorder(users=2_000, scheduled=True)
     recorder.begin(4, 100, 150)
     recorder.begin(5, 100, 160)
-    recorder.end(4, 200, (GOOD, 0, 0))
+    recorder.end(4, 200, GOOD)
     assert recorder.starts() == {5: 160}
 
 
@@ -201,7 +201,7 @@ def test_threads_lose_nothing() -> None:
     def user(number: int) -> None:
         for turn in range(3_000):
             recorder.begin(number, OPENED + turn, OPENED + turn)
-            recorder.end(number, OPENED + turn + 7, (GOOD if turn % 3 else BAD, 1, 2))
+            recorder.end(number, OPENED + turn + 7, GOOD if turn % 3 else BAD)
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(user, range(8)))
@@ -224,7 +224,7 @@ def test_memory_does_not_grow_with_requests(scheduled: bool) -> None:
             for number in range(60_000):
                 now = OPENED + second * SECOND_NS + number * 10_000 + 1
                 recorder.begin(0, now - 900_000, now - 800_000)
-                recorder.end(0, now, (GOOD, 0, 17))
+                recorder.end(0, now, GOOD)
             recorder.take(second)
             peaks.append(tracemalloc.get_traced_memory()[1])
     finally:

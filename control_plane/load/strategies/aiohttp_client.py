@@ -7,7 +7,7 @@ from yarl import URL
 
 from control_plane.load.crew import Crew
 from control_plane.load.faults import Types, classify
-from control_plane.load.outcome import answered, failed
+from control_plane.load.outcome import Ended, answered, failed
 from control_plane.load.phase import Phase
 from control_plane.load.source import Request
 from control_plane.load.strategies.aiohttp_parts import connector, request_class
@@ -57,9 +57,8 @@ class AiohttpClient:
         session._retry_connection = False  # noqa: SLF001 - aiohttp has no public switch for it
         return session
 
-    async def _send(self, request: Request) -> tuple[int, int]:
-        """The outcome and the bytes of the body that came."""
-        response = None
+    async def _send(self, request: Request) -> Ended:
+        response, sent = None, len(request.body)
         try:
             response = await self._session.request(
                 request.method,
@@ -77,11 +76,11 @@ class AiohttpClient:
         except FAULTS as error:
             if response is not None:
                 response.close()
-            return failed(_class_of(error)), 0
+            return failed(_class_of(error), sent)
         if received > self._limit:
             response.close()
-            return failed("body_too_large"), received
-        return answered(response.status, request.expect), received
+            return failed("body_too_large", sent, received)
+        return answered(response.status, request.expect, sent, received)
 
     async def _read(self, content: aiohttp.StreamReader) -> int:
         """Bytes of the body; reading ends above the limit."""

@@ -8,7 +8,7 @@ import httpx
 
 from control_plane.load.crew import Crew
 from control_plane.load.faults import Types, classify
-from control_plane.load.outcome import answered, failed
+from control_plane.load.outcome import Ended, answered, failed
 from control_plane.load.phase import Phase
 from control_plane.load.source import Request
 from control_plane.load.strategies.httpx_transport import Lanes
@@ -42,7 +42,7 @@ class HttpxClient:
     def run(self, phase: Phase) -> None:
         self._loop.run_until_complete(self._crew.run(phase))
 
-    async def _send(self, request: Request) -> tuple[int, int]:
+    async def _send(self, request: Request) -> Ended:
         """The client that was idle last sends it, so that a light load needs few connections."""
         client = self._clients.pop()
         try:
@@ -55,9 +55,8 @@ class HttpxClient:
         finally:
             self._clients.append(client)
 
-    async def _sent(self, client: httpx.AsyncClient, request: Request) -> tuple[int, int]:
-        """The outcome and the bytes of the body that came."""
-        response = None
+    async def _sent(self, client: httpx.AsyncClient, request: Request) -> Ended:
+        response, sent = None, len(request.body)
         try:
             made = client.build_request(
                 request.method,
@@ -69,16 +68,16 @@ class HttpxClient:
             endless = _is_endless(response)
             received = 0 if endless else await self._read(response)
         except FAULTS as error:
-            return failed(_class_of(error)), 0
+            return failed(_class_of(error), sent)
         finally:
             # Closed before its end, an answer takes its connection with it.
             if response is not None:
                 await response.aclose()
         if endless:
-            return failed("protocol"), 0
+            return failed("protocol", sent)
         if received > self._limit:
-            return failed("body_too_large"), received
-        return answered(response.status_code, request.expect), received
+            return failed("body_too_large", sent, received)
+        return answered(response.status_code, request.expect, sent, received)
 
     async def _read(self, response: httpx.Response) -> int:
         """Bytes of the body, never unpacked; reading ends above the limit."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 
 from control_plane.load.faults import classify
-from control_plane.load.outcome import answered, failed
+from control_plane.load.outcome import Ended, answered, failed
 from control_plane.load.recorder import End
 from control_plane.load.source import Request
 from control_plane.load.strategies.raw_answer import Answer
@@ -26,7 +26,7 @@ class User:
         self._index, self._dial = index, dial
         self._draw, self._head = gear.source.draw, dial.wires.head
         self._begin, self._record = gear.recorder.begin, gear.recorder.end
-        self._scheduled, self._reuse = gear.scheduled, gear.plan.client.reuse_connections
+        self._reuse = gear.plan.client.reuse_connections
         only = gear.source.only
         self.repeats = only is not None and not only.body and self._reuse
         self._wire = dial.wires.head(only) if only is not None else b""
@@ -61,8 +61,7 @@ class User:
 
     def _begun(self, due_ns: int) -> None:
         """The request that is meant to start at `due_ns` is sent after this."""
-        start_ns = clock_ns()
-        self._begin(self._index, due_ns if self._scheduled else start_ns, start_ns)
+        self._begin(self._index, due_ns, clock_ns())
 
     def expire(self) -> None:
         """The deadline of the request in flight has passed."""
@@ -75,16 +74,16 @@ class User:
             self.failed("timeout")
 
     def answered(self, answer: Answer) -> None:
-        outcome = answered(answer.status, self._request.expect)
-        self._ended(outcome, answer.received)
+        request = self._request
+        self._ended(answered(answer.status, request.expect, len(request.body), answer.received))
 
     def failed(self, kind: str, received: int = 0) -> None:
-        self._ended(failed(kind), received)
+        self._ended(failed(kind, len(self._request.body), received))
 
-    def _ended(self, outcome: int, received: int) -> None:
+    def _ended(self, ended: Ended) -> None:
         end_ns = clock_ns()
-        self._last = (outcome, len(self._request.body), received)
-        self._record(self._index, end_ns, self._last)
+        self._last = ended
+        self._record(self._index, end_ns, ended)
         line = self._line
         if line is not None and not (self._reuse and line.open):
             line.close()

@@ -12,7 +12,7 @@ from requests.adapters import HTTPAdapter
 
 from control_plane.load.baton import Turns
 from control_plane.load.faults import Types, chain, classify
-from control_plane.load.outcome import answered, failed
+from control_plane.load.outcome import Ended, answered, failed
 from control_plane.load.source import Request
 from control_plane.load.strategies.lines import Lines, pools
 from control_plane.load.strategies.strategy import HEADERS, Gear
@@ -57,7 +57,7 @@ class RequestsClient:
     def drive(self, user: int, turns: Turns, ready: Callable[[], object]) -> None:
         """All requests of one user, in the calling thread, from when `ready` returns."""
         gear = self._gear
-        recorder, draw, scheduled = gear.recorder, gear.source.draw, gear.scheduled
+        recorder, draw = gear.recorder, gear.source.draw
         session = self._sessions[user % len(self._sessions)]
         self._lines.enter(user)
         ready()
@@ -66,17 +66,16 @@ class RequestsClient:
             sleep_until(due_ns)
             request = draw()
             start_ns = clock_ns()
-            recorder.begin(user, due_ns if scheduled else start_ns, start_ns)
-            outcome, received = self._send(session, request)
+            recorder.begin(user, due_ns, start_ns)
+            ended = self._send(session, request)
             end_ns = clock_ns()
             if end_ns - start_ns >= gear.timeout_ns:
-                outcome = failed("timeout")
-            recorder.end(user, end_ns, (outcome, len(request.body), received))
+                ended = failed("timeout", len(request.body))
+            recorder.end(user, end_ns, ended)
             due_ns = turns.after(due_ns, end_ns)
 
-    def _send(self, session: requests.Session, request: Request) -> tuple[int, int]:
-        """The outcome and the bytes of the body that came."""
-        response = None
+    def _send(self, session: requests.Session, request: Request) -> Ended:
+        response, sent = None, len(request.body)
         try:
             response = session.request(
                 request.method,
@@ -91,11 +90,11 @@ class RequestsClient:
         except FAULTS as error:
             if response is not None:
                 response.close()
-            return failed(_class_of(error)), 0
+            return failed(_class_of(error), sent)
         if received > self._limit:
             response.close()
-            return failed("body_too_large"), received
-        return answered(response.status_code, request.expect), received
+            return failed("body_too_large", sent, received)
+        return answered(response.status_code, request.expect, sent, received)
 
     def _read(self, raw: Any) -> int:
         """Bytes of the body, never unpacked; reading ends above the limit."""

@@ -32,11 +32,6 @@ class Gear:
     def timeout_ns(self) -> int:
         return round(self.plan.timeout_s * 1e9)
 
-    @property
-    def scheduled(self) -> bool:
-        """Whether intended starts are known before, else they are the actual ones."""
-        return self.plan.scheduled
-
 
 class Strategy(Protocol):
     """How requests overlap. Made once, from a `Gear`, in the thread that runs it.
