@@ -141,6 +141,18 @@ async def test_thinking_is_in_neither_time(server: HostileServer, strategy: str)
     assert response.maximum_ns < 300_000_000
 
 
+async def test_who_thinks_and_sends_late_is_away(server: HostileServer) -> None:
+    """Timers of a loop ring a millisecond late: without that the times do not add up to users."""
+    plan = plan_of(
+        server.url,
+        load={"model": "closed", "concurrency": 4, "think_time_s": 0.001},
+        stop={"duration_s": 0.5},
+    )
+    record = await record_of(plan)
+    users = (record.in_system_ns + record.away_ns) / record.duration_ns
+    assert users == pytest.approx(4, rel=0.05)
+
+
 async def test_users_join_over_the_ramp_up_before_the_warm_up(server: HostileServer) -> None:
     plan = plan_of(
         server.url,
