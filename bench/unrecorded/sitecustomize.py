@@ -9,7 +9,7 @@ class Dropping(recorder.Recorder):
     def _begin_of(self) -> recorder.Begin:
         return lambda _user, _intended_ns, _start_ns: None
 
-    def _end_of(self, _full: int, _idle: recorder.Begun) -> recorder.End:
+    def _end_of(self, _full: int) -> recorder.End:
         def end(_user: int, end_ns: int, *_facts: object) -> bool:
             self._last_ns = end_ns
             return False

@@ -16,15 +16,15 @@ import numpy as np
 from control_plane.domain.histogram import EMPTY
 from control_plane.domain.record import Second
 from control_plane.load.outcome import Ended, counts
-from control_plane.load.samples import FIELDS, Begun, Chosen, Samples
+from control_plane.load.samples import FIELDS, Chosen, Samples
 from control_plane.load.slice import Slice
 from control_plane.load.tally import Durations, Tally
 from control_plane.load.totals import Totals
 
 SECOND_NS = 1_000_000_000
 FAR_NS = 2**62
-_FULL = FIELDS * 2_048
-_IDLE = (0, 0)
+_FULL = FIELDS * 4_096
+_IDLE_NS = 0
 
 
 Begin = Callable[[int, int, int], None]
@@ -32,12 +32,13 @@ Begin = Callable[[int, int, int], None]
 
 
 class End(Protocol):
-    """The request of `user` ended; `begun` is the next one where that starts in the same moment.
+    """The request of `user` ended; the next one starts at `begun_ns`, where that is not 0, and was
+    meant to.
 
     True where samples were counted, which takes a while: time has gone by since.
     """
 
-    def __call__(self, user: int, end_ns: int, ended: Ended, begun: Begun = ..., /) -> bool: ...
+    def __call__(self, user: int, end_ns: int, ended: Ended, begun_ns: int = ..., /) -> bool: ...
 
 
 class Recorder:
@@ -67,8 +68,8 @@ class Recorder:
         self._by_start, self._lag = by_start, Tally() if timed else None
         self._lock = threading.Lock()
         self._entries: list[Any] = []
-        self._latest = [_IDLE] * users
-        self.begin, self.end = self._begin_of(), self._end_of(_FULL, _IDLE)
+        self._starts, self._intended = [_IDLE_NS] * users, [_IDLE_NS] * users
+        self.begin, self.end = self._begin_of(), self._end_of(_FULL)
         self._slices: dict[int, Slice] = {}
         self._outcomes: Counter[int] = Counter()
         self._late_ns: list[int] = []
@@ -78,21 +79,20 @@ class Recorder:
         self._away_ns = self._answered = self._late = 0
 
     def _begin_of(self) -> Begin:
-        latest = self._latest
+        starts, intended = self._starts, self._intended
 
         def begin(user: int, intended_ns: int, start_ns: int) -> None:
-            latest[user] = (intended_ns, start_ns)
+            intended[user], starts[user] = intended_ns, start_ns
 
         return begin
 
-    def _end_of(self, full: int, idle: Begun) -> End:
-        latest, entries, relieve = self._latest, self._entries, self._relieve
-        put = entries.extend
+    def _end_of(self, full: int) -> End:
+        starts, intended, entries = self._starts, self._intended, self._entries
+        put, relieve = entries.extend, self._relieve
 
-        def end(user: int, end_ns: int, ended: Ended, begun: Begun = idle) -> bool:
-            intended_ns, start_ns = latest[user]
-            put((intended_ns, start_ns, end_ns, ended))
-            latest[user] = begun
+        def end(user: int, end_ns: int, ended: Ended, begun_ns: int = _IDLE_NS) -> bool:
+            put((intended[user], starts[user], end_ns, ended))
+            starts[user] = intended[user] = begun_ns
             return len(entries) >= full and relieve()
 
         return end
@@ -109,17 +109,23 @@ class Recorder:
 
     def starts(self) -> dict[int, int]:
         """The actual start of each request in flight, by user."""
-        latest = self._latest.copy()
-        return {user: begun[1] for user, begun in enumerate(latest) if begun is not _IDLE}
+        starts = self._starts.copy()
+        return {user: start_ns for user, start_ns in enumerate(starts) if start_ns != _IDLE_NS}
 
     def waiting(self) -> int:
         """How many requests that were meant to start in the window are in flight."""
-        intended, _ = _columns(self._in_flight())
+        intended, _ = self._in_flight()
         return int(self._meant(intended).sum())
 
-    def _in_flight(self) -> list[Begun]:
-        begun = [one for one in self._latest.copy() if one is not _IDLE]
-        return begun if self._planned else [(start_ns, start_ns) for _, start_ns in begun]
+    def _in_flight(self) -> tuple[Durations, Durations]:
+        """Intended and actual starts: shape (n,) each."""
+        starts, intended = self._starts.copy(), self._intended.copy()
+        while starts != self._starts:
+            # Somebody came in between: the two would not belong together.
+            starts, intended = self._starts.copy(), self._intended.copy()
+        begun = np.array((intended if self._planned else starts, starts), np.int64)
+        intended_ns, starts_ns = begun[:, begun[1] != _IDLE_NS]
+        return intended_ns, starts_ns
 
     def open(self, opened_ns: int, closes_ns: int = FAR_NS, early: int = 0) -> None:
         """Count what ends after `opened_ns` and not after `closes_ns`.
@@ -150,14 +156,15 @@ class Recorder:
         By start, answers were awaited until `now_ns`. Take the seconds that are left after this.
         """
         with self._lock:
-            begun = self._in_flight()
+            intended, starts = self._in_flight()
             # A thread may have been interrupted between handing in a sample and saying so.
             handed_in = self._flush()
             ended = set(zip(handed_in.intended.tolist(), handed_in.starts.tolist(), strict=True))
-            begun = [one for one in begun if one not in ended]
+            begun = zip(intended.tolist(), starts.tolist(), strict=True)
+            flying = np.array([one not in ended for one in begun], np.bool_)
             closed_ns = closes_ns or max(self._last_ns, self._opened_ns)
             self._sealed = True
-        intended, starts = self._flying(begun, closed_ns)
+        intended, starts = self._flying(intended[flying], starts[flying], closed_ns)
         ages_ns = self._late_ns + ((now_ns or closed_ns) - intended).tolist()
         inside_ns = self._inside_ns(starts, closed_ns)
         errors, statuses = counts(self._outcomes.items())
@@ -177,9 +184,10 @@ class Recorder:
             late=self._late,
         )
 
-    def _flying(self, begun: list[Begun], closed_ns: int) -> tuple[Durations, Durations]:
-        """Intended and actual starts of those of the window that are in flight: shape (n,) each."""
-        intended, starts = _columns(begun)
+    def _flying(
+        self, intended: Durations, starts: Durations, closed_ns: int
+    ) -> tuple[Durations, Durations]:
+        """Those of the window."""
         self._wait(intended, starts)
         chosen = self._meant(intended) if self._by_start else starts < closed_ns
         intended, starts = intended[chosen], starts[chosen]
@@ -270,8 +278,3 @@ class Recorder:
         if index not in self._slices:
             self._slices[index] = Slice(scheduled=self._scheduled)
         return self._slices[index]
-
-
-def _columns(begun: list[Begun]) -> tuple[Durations, Durations]:
-    intended, starts = np.array(begun, np.int64).reshape(-1, 2).T
-    return intended, starts

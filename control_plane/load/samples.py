@@ -13,9 +13,6 @@ import numpy.typing as npt
 from control_plane.load.outcome import ERROR_MASK, Ended
 from control_plane.load.tally import Durations
 
-Begun = tuple[int, int]
-"""The intended and the actual start of a request."""
-
 FIELDS = 4
 """A sample is so many entries of a list: intended start, actual start, end, how it ended."""
 

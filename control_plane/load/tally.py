@@ -3,7 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from control_plane.domain.histogram import EMPTY, HIGHEST_NS, Histogram, bucket
+from control_plane.domain.histogram import (
+    EMPTY,
+    HIGHEST_NS,
+    LOWEST_ROUNDED,
+    Histogram,
+    bucket,
+    bucket_rounded,
+)
 
 Durations = NDArray[np.int64]
 
@@ -20,9 +27,12 @@ class Tally:
     def add(self, durations_ns: Durations) -> None:
         """Shape (n,), n may be 0; all at least 0."""
         if len(durations_ns):
-            np.add.at(self._counts, bucket(durations_ns), 1)
-            self._lowest = min(self._lowest, int(durations_ns.min()))
-            self._highest = max(self._highest, int(durations_ns.max()))
+            lowest, highest = int(durations_ns.min()), int(durations_ns.max())
+            usual = lowest >= LOWEST_ROUNDED and highest <= HIGHEST_NS
+            indices = bucket_rounded(durations_ns) if usual else bucket(durations_ns)
+            np.add.at(self._counts, indices, 1)
+            self._lowest = min(self._lowest, lowest)
+            self._highest = max(self._highest, highest)
             self._sum += int(durations_ns.sum())
 
     def histogram(self) -> Histogram:

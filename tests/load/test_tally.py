@@ -2,10 +2,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control_plane.domain.histogram import HIGHEST_NS, Histogram
+from control_plane.domain.histogram import HIGHEST_NS, LOWEST_ROUNDED, Histogram
 from control_plane.load.tally import Tally
 
-DURATIONS = st.lists(st.integers(0, 2 * HIGHEST_NS), max_size=60)
+DURATIONS = st.lists(st.integers(0, 2 * HIGHEST_NS), max_size=60) | st.lists(
+    st.integers(LOWEST_ROUNDED, HIGHEST_NS), max_size=60
+)
 
 
 @given(st.lists(DURATIONS, max_size=5))

@@ -49,7 +49,7 @@ class User:
             due_ns = after(self._due_ns, end_ns)
             if due_ns == end_ns:
                 self._due_ns = end_ns
-                if record(index, end_ns, self._last, (end_ns, end_ns)):
+                if record(index, end_ns, self._last, end_ns):
                     self._begun(end_ns)
                 line.write(wire)
             else:
