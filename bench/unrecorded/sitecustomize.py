@@ -1,24 +1,31 @@
-"""Put first on the path of a load worker, this makes it drop every sample."""
+"""Put first on the path of a load worker, this makes it drop every sample.
+
+Who is in flight is followed as ever: deadlines need that.
+"""
+
+from typing import Any
 
 from control_plane.load import recorder
+from control_plane.load.totals import Totals
 
 
 class Dropping(recorder.Recorder):
     """Knows the end of the last request and nothing else."""
 
-    def _begin_of(self) -> recorder.Begin:
-        return lambda _user, _intended_ns, _start_ns: None
-
     def _end_of(self, _full: int) -> recorder.End:
-        def end(_user: int, end_ns: int, *_facts: object) -> bool:
-            self._last_ns = end_ns
+        starts, intended, last = self._starts, self._intended, [0]
+        self._last = last
+
+        def end(user: int, end_ns: int, _ended: recorder.Ended, begun_ns: int = 0) -> bool:
+            last[0] = end_ns
+            starts[user] = intended[user] = begun_ns
             return False
 
         return end
 
-    def starts(self) -> dict[int, int]:
-        """No request is ever late."""
-        return {}
+    def close(self, *times: Any) -> Totals:
+        self._last_ns = self._last[0]
+        return super().close(*times)
 
 
 recorder.Recorder = Dropping
