@@ -23,13 +23,12 @@ from control_plane.office import Office, office
 from control_plane.settings import Settings, load_settings
 from control_plane.store.store import open_store
 from control_plane.terminal import (
+    ProgressLines,
     complain,
     print_ceilings,
     print_comparison,
     print_json,
-    print_progress,
     print_run,
-    print_titled_progress,
 )
 
 cli = typer.Typer(
@@ -106,12 +105,15 @@ def run_spec(
 ) -> None:
     """Queue a run; without a dashboard it is measured here and now."""
     document, settings = _read(spec), _settings(context, db)
+    new = not settings.db.expanduser().exists()
     with office(settings) as desk:
         run = desk.submit(document)
+        if new:
+            complain(f"Made a new database: {_whole(settings)}.")
         if not desk.remote:
             complain(f"No dashboard has {_whole(settings)}: measuring here.")
         if wait or not desk.remote:
-            run = desk.wait(run["id"], print_progress if not as_json else _silent)
+            run = desk.wait(run["id"], _silent if as_json else ProgressLines())
     if as_json:
         print_json(run)
     else:
@@ -172,7 +174,7 @@ def measure_ceilings(
 
 
 def _watched(desk: Office, run_id: str, *, as_json: bool) -> Document:
-    return desk.wait(run_id, _silent if as_json else print_titled_progress)
+    return desk.wait(run_id, _silent if as_json else ProgressLines(titled=True))
 
 
 def _clients(strategies: list[str] | None) -> list[Client]:

@@ -11,7 +11,8 @@ from typing import Protocol
 import requests
 
 from control_plane.analysis.comparison import compare
-from control_plane.domain.document import comparison_document, run_document
+from control_plane.analysis.prose.said import told
+from control_plane.domain.document import run_document
 from control_plane.domain.errors import FieldError, InvalidInput, LooplabError, NotFound
 from control_plane.domain.reading import Document, read_spec
 from control_plane.domain.spec import NamedTarget
@@ -136,7 +137,7 @@ class Here:
         return self._runner.run(self._until_over(run_id, report))
 
     def compare(self, ids: Sequence[str], baseline: str) -> Document:
-        return comparison_document(compare([self._store.run(one) for one in ids], baseline))
+        return told(compare([self._store.run(one) for one in ids], baseline))
 
     def ceilings(self) -> Document:
         return {"ceilings": ceiling_documents(self._store)}

@@ -29,17 +29,25 @@ def print_json(document: Document) -> None:
     out.print_json(json.dumps(document))
 
 
-def print_progress(run: Document) -> None:
-    progress = run["progress"]
-    if progress:
-        place = f"trial {progress['trial']} of {progress['trials']}, {progress['share']:.0%}"
-        complain(f"{run['state']}: {place}")
+class ProgressLines:
+    """A line when something moved; `titled` for one of several runs that are waited for.
 
+    That late answers are awaited is said once for each trial, with their number by then.
+    """
 
-def print_titled_progress(run: Document) -> None:
-    """For one of several runs that are waited for."""
-    if run["progress"]:
-        complain(f"{run['title']}: {run['state']}, {run['progress']['share']:.0%}")
+    def __init__(self, *, titled: bool = False) -> None:
+        self._titled, self._said = titled, ("", 0)
+
+    def __call__(self, run: Document) -> None:
+        progress = run["progress"]
+        if not progress:
+            return
+        awaited = progress.get("awaited", 0)
+        line = _place(run, titled=self._titled)
+        said = ("awaiting" if awaited else line, progress["trial"])
+        if said != self._said:
+            complain(f"{line}{_awaiting(awaited, run) if awaited else ''}")
+        self._said = said
 
 
 def print_run(run: Document, url: str | None) -> None:
@@ -49,10 +57,12 @@ def print_run(run: Document, url: str | None) -> None:
 
 
 def print_comparison(comparison: Document) -> None:
-    """Values with their ratio to the first run; refused ratios are left out.
+    """What it says, then values with their ratio to the first run; refused ratios are left out.
 
     Percentiles are dim with 10 to 99 samples beyond and a dash below; invalid runs are struck out.
     """
+    for said in filter(None, (comparison.get(part) for part in ("sentence", "catch"))):
+        out.print(said, soft_wrap=True, markup=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for head in ("Stream", "Metric"):
         table.add_column(head)
@@ -106,9 +116,23 @@ def _resultless(runs: Sequence[Document]) -> Iterator[str]:
             yield f"{run['id']} is not compared: it left no result ({why})."
 
 
+def _place(run: Document, *, titled: bool) -> str:
+    progress = run["progress"]
+    share_done = f"{progress['share']:.0%}"
+    if titled:
+        return f"{run['title']}: {run['state']}, {share_done}"
+    return f"{run['state']}: trial {progress['trial']} of {progress['trials']}, {share_done}"
+
+
+def _awaiting(awaited: int, run: Document) -> str:
+    """Each of them has its deadline."""
+    plural = "" if awaited == 1 else "s"
+    return f"; waiting for {awaited:,} late answer{plural}, {run['spec']['timeout_s']:g} s at most"
+
+
 def _lines(run: Document, url: str | None) -> Iterator[str]:
     where = f"{url}/runs/{run['id']}" if url else run["id"]
-    yield f"{run['state']}  {where}"
+    yield f"{run['state']}  {where}  {run['title']}"
     if run.get("configuration"):
         yield f"against {run['configuration']}"
     if run.get("reason"):

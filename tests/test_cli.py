@@ -66,6 +66,7 @@ def test_run_hands_in_at_the_dashboard_that_has_the_database(
 def test_a_command_names_the_database_it_used(tmp_path: Path, spec_file: Path) -> None:
     with dashboard(tmp_path):
         run = looplab(["run", str(spec_file), "--db", "other.db"], tmp_path)
+        assert f"Made a new database: {tmp_path / 'other.db'}." in run.stderr
         assert f"No dashboard has {tmp_path / 'other.db'}: measuring here." in run.stderr
         for chosen in ((), ("--db", "other.db")):
             unknown = looplab(["compare", "zzzzzzzzzz", *chosen], tmp_path)

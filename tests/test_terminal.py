@@ -8,9 +8,12 @@ from rich.console import Console
 from control_plane import terminal
 from control_plane.analysis.aligned import named
 from control_plane.analysis.comparison import compare
-from control_plane.domain.document import comparison_document, run_document
+from control_plane.analysis.prose.said import told
+from control_plane.domain.document import run_document
+from control_plane.domain.result import Progress, Reason, Validity
 from control_plane.domain.run import Run
 from control_plane.domain.states import State
+from control_plane.terminal import ProgressLines
 from tests.builders import ASYNC, FAILING, detail_of, items
 from tests.synthetic import Shape
 
@@ -24,7 +27,7 @@ def _shown(monkeypatch: pytest.MonkeyPatch, *runs: Run, styled: bool = False) ->
     console = Console(width=200, highlight=False, record=True)
     monkeypatch.setattr(terminal, "out", console)
     compared = compare(runs, runs[0].id, anyway=True)
-    terminal.print_comparison(comparison_document(compared))
+    terminal.print_comparison(told(compared))
     return console.export_text(styles=styled).splitlines()
 
 
@@ -99,3 +102,27 @@ def test_a_run_without_enough_samples_says_no_tail(monkeypatch: pytest.MonkeyPat
     text = console.export_text()
     assert "p50 " in text
     assert "p99 " not in text
+
+
+def test_a_comparison_says_first_what_its_page_says_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    doubted = _run(20_000, "b")
+    reason = Reason("drift", "suspect", "Throughput fell by 14 %.", 0.14, 0.1)
+    doubted = replace(doubted, validity=Validity("suspect", (reason,)))
+    first, second = _shown(monkeypatch, _run(20_000, "a"), doubted)[:2]
+    assert "One trial gives no verdict." in first
+    assert "is suspect: Throughput fell by 14 %." in second
+
+
+def test_late_answers_are_told_once_for_each_trial(capsys: pytest.CaptureFixture[str]) -> None:
+    tell = ProgressLines()
+    run = replace(_run(200, "a"), state=State.RUNNING)
+    where = [(1, 0.5, 0), (1, 0.5, 0), (1, 1.0, 12), (1, 1.0, 3), (2, 1.0, 1)]
+    for trial, share, awaited in where:
+        tell(run_document(run, Progress("running", trial, 2, share, 1.0, None, awaited)))
+    assert capsys.readouterr().err.splitlines() == [
+        "running: trial 1 of 2, 50%",
+        "running: trial 1 of 2, 100%; waiting for 12 late answers, 30 s at most",
+        "running: trial 2 of 2, 100%; waiting for 1 late answer, 30 s at most",
+    ]

@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from control_plane.analysis.comparison import compare
+from control_plane.analysis.prose.said import told
 from control_plane.api.dependencies import StoreDep
 from control_plane.api.schema import ANSWERS
 from control_plane.domain.choice import chosen_ids
-from control_plane.domain.document import comparison_document
 from control_plane.domain.reading import Document
 
 router = APIRouter(tags=["compare"], responses=ANSWERS)
@@ -27,4 +27,4 @@ def comparison(
     run's own: take the only stream of each run there.
     """
     ids, against = chosen_ids(runs, baseline)
-    return comparison_document(compare([store.run(run_id) for run_id in ids], against))
+    return told(compare([store.run(run_id) for run_id in ids], against))

@@ -82,13 +82,18 @@ def run_document(run: Run, progress: Progress | None) -> Document:
     }
 
 
-def comparison_document(comparison: Compared) -> Document:
-    """The answer of `/api/compare`; its runs come without trials and logs."""
+def comparison_document(comparison: Compared, sentence: str, catch: str) -> Document:
+    """The answer of `/api/compare`; its runs come without trials and logs.
+
+    `sentence` and `catch` say first what the page says first; the catch may be empty.
+    """
     runs = [run_document(run, None) for run in comparison.given]
     for run in runs:
         del run["trials"], run["log"]
     return {
         "baseline": comparison.baseline,
+        "sentence": sentence,
+        "catch": catch,
         "runs": runs,
         "differences": [_difference(one) for one in comparison.differences],
         "environment": [_difference(one) for one in comparison.environment],

@@ -277,7 +277,10 @@ class Cause:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where an unfinished run stands: `share` from 0 to 1 of the run, `remaining_s` estimated."""
+    """Where an unfinished run stands: `share` from 0 to 1 of the run, `remaining_s` estimated.
+
+    `awaited`: open requests without an answer after the window.
+    """
 
     phase: str
     trial: int
@@ -285,6 +288,7 @@ class Progress:
     share: float
     remaining_s: float | None
     queue_position: int | None
+    awaited: int = 0
 
 
 Environment = Mapping[str, Any]

@@ -142,7 +142,8 @@ class Board:
         whole = self._phases.trial_s * self._trials
         left = max(0.0, self._left_in_trial()) + self._phases.trial_s * (self._trials - self.trial)
         self._share = max(self._share, min(1.0, 1 - left / whole) if whole else 0.0)
-        return Progress(self.phase.value, self.trial, self._trials, self._share, left, None)
+        where = (self.phase.value, self.trial, self._trials, self._share, left, None)
+        return Progress(*where, awaited=self.awaited)
 
     def _left_in_trial(self) -> float:
         plan = self._phases

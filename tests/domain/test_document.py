@@ -82,7 +82,7 @@ def test_moments_are_utc() -> None:
 
 def test_a_comparison_holds_runs_differences_and_rows(run: Run) -> None:
     other = detail_of(items(client={"strategy": "threaded"}), THREADED, "k7m3000000").run
-    document = comparison_document(compare([run, other], other.id))
+    document = comparison_document(compare([run, other], other.id), "A served more.", "")
     assert document["baseline"] == other.id
     assert [one["id"] for one in document["runs"]] == [run.id, other.id]
     assert "trials" not in document["runs"][0]

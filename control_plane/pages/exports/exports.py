@@ -4,13 +4,14 @@ from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import JSONResponse
 
 from control_plane.analysis.charts.figure import Figure
 from control_plane.analysis.charts.throughput import BarChart
 from control_plane.analysis.comparison import Comparison
 from control_plane.analysis.comparison import compare as compared_runs
-from control_plane.domain.document import comparison_document, run_document
+from control_plane.analysis.prose.said import told
+from control_plane.domain.document import run_document
 from control_plane.domain.errors import NotFound
 from control_plane.pages.compare.compare import ChosenDep, read_details
 from control_plane.pages.compare.compare_pictures import pictures
@@ -29,6 +30,8 @@ from control_plane.pages.run.run_view import run_figures
 from control_plane.pages.site.dependencies import DeskDep, RunId, StoreDep
 from control_plane.store.store import Store
 
+NAMED = 4
+
 router = APIRouter(include_in_schema=False)
 
 Name = Annotated[str, Path(pattern=r"^[a-z-]{1,20}$")]
@@ -36,7 +39,8 @@ Name = Annotated[str, Path(pattern=r"^[a-z-]{1,20}$")]
 
 @router.get("/runs/{run_id}.json")
 def run_json(run_id: RunId, store: StoreDep, desk: DeskDep) -> JSONResponse:
-    return JSONResponse(run_document(store.run(run_id), desk.progress(run_id)))
+    document = run_document(store.run(run_id), desk.progress(run_id))
+    return JSONResponse(document, headers=_file(f"run-{run_id}.json"))
 
 
 @router.get("/runs/{run_id}.csv")
@@ -52,19 +56,21 @@ def run_figure(run_id: RunId, name: Name, store: StoreDep, trial: Trial = None) 
 
 @router.get("/compare.json")
 def compare_json(chosen: ChosenDep, store: StoreDep) -> JSONResponse:
-    return JSONResponse(comparison_document(_compared(store, chosen)))
+    document = told(_compared(store, chosen))
+    return JSONResponse(document, headers=_file(f"{_named(chosen)}.json"))
 
 
 @router.get("/compare.csv")
 def compare_csv(chosen: ChosenDep, store: StoreDep) -> Response:
-    return _csv("compare", COMPARE_COLUMNS, compare_rows(_compared(store, chosen)))
+    return _csv(_named(chosen), COMPARE_COLUMNS, compare_rows(_compared(store, chosen)))
 
 
 @router.get("/compare.md")
-def compare_markdown(request: Request, chosen: ChosenDep, store: StoreDep) -> PlainTextResponse:
+def compare_markdown(request: Request, chosen: ChosenDep, store: StoreDep) -> Response:
     address = f"{str(request.base_url).rstrip('/')}{chosen.page}"
     text = markdown(_compared(store, chosen), address)
-    return PlainTextResponse(text, media_type="text/markdown; charset=utf-8")
+    name = _file(f"{_named(chosen)}.md")
+    return Response(text, media_type="text/markdown; charset=utf-8", headers=name)
 
 
 @router.get("/compare/figures/{name}.csv")
@@ -74,7 +80,7 @@ def compare_figure(chosen: ChosenDep, name: Name, store: StoreDep) -> Response:
         [detail.run for detail in details], chosen.baseline, anyway=chosen.anyway
     )
     drawn = pictures(details, comparison, drawn_stream(comparison, chosen.stream))
-    return _figure_csv("compare", name, drawn.figures if drawn else ())
+    return _figure_csv(_named(chosen), name, drawn.figures if drawn else ())
 
 
 def _compared(store: Store, chosen: Chosen) -> Comparison:
@@ -90,5 +96,17 @@ def _figure_csv(of: str, name: str, figures: Iterable[Figure | BarChart]) -> Res
 
 
 def _csv(name: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Response:
-    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
-    return Response(csv_text(columns, rows), media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(
+        csv_text(columns, rows), media_type="text/csv; charset=utf-8", headers=_file(f"{name}.csv")
+    )
+
+
+def _named(chosen: Chosen) -> str:
+    """`compare-` and the ids, the first `NAMED` of them: names of files may not be long."""
+    more = len(chosen.ids) - NAMED
+    rest = [f"{more}-more"] if more > 0 else []
+    return "-".join(["compare", *chosen.ids[:NAMED], *rest])
+
+
+def _file(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{name}"'}

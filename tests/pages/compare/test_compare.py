@@ -176,6 +176,17 @@ def test_files_beside_the_page(stored: Stored) -> None:
     assert bars.splitlines()[0].startswith(",")
 
 
+@pytest.mark.parametrize("form", ["json", "csv", "md"])
+def test_each_file_is_kept_under_the_runs_it_compares(stored: Stored, form: str) -> None:
+    ids = stored.runs.classic[:2]
+    asked = {f"/compare.{form}?runs={','.join(ids)}": f"compare-{'-'.join(ids)}"}
+    if form != "md":
+        asked[f"/runs/{ids[0]}.{form}"] = f"run-{ids[0]}"
+    for page, name in asked.items():
+        kept = stored.looplab.get(page).headers["content-disposition"]
+        assert kept == f'attachment; filename="{name}.{form}"'
+
+
 def test_markdown_for_a_pull_request(stored: Stored) -> None:
     query = f"?runs={','.join(stored.runs.classic)}"
     answer = stored.looplab.get(f"/compare.md{query}")
