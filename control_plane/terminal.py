@@ -14,6 +14,7 @@ from control_plane.analysis.support import support_level
 from control_plane.domain.metrics import METRIC
 from control_plane.domain.reading import Document
 from control_plane.domain.states import State
+from control_plane.domain.strategies import STRATEGIES
 from control_plane.domain.units import NONE, WRITTEN, rate, ratio, seconds, share
 
 STYLES = {"full": "", "greyed": "dim", "void": "dim strike"}
@@ -74,27 +75,44 @@ def print_comparison(comparison: Document) -> None:
         cells = (_cell(row, run, base) for run in runs)
         table.add_row(Text(row["stream"]), METRIC[row["metric"]].label, *cells)
     out.print(table)
-    for line in _resultless(runs):
+    for line in (*_resultless(runs), *_doubted(runs, comparison.get("catch", ""))):
         out.print(line, soft_wrap=True, markup=False)
 
 
 def print_ceilings(found: Document) -> None:
-    """The newest of each client that counts on this machine."""
+    """The newest of each client that counts on this machine, and why one of them is suspect."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("Client")
     for head in ("Tops out at", "Responder CPU", "Validity", "Measured", "Run"):
         table.add_column(head, justify="right", no_wrap=head != "Responder CPU")
+    here = _counting(found)
+    for one in here:
+        most = ("≥ " if one["at_least"] else "") + rate(one["throughput_per_s"])
+        at = one["measured_at"][:16].replace("T", " ")
+        table.add_row(
+            one["name"],
+            most,
+            share(one["responder_cpu_share"]),
+            one["outcome"] or NONE,
+            at,
+            one["run"],
+        )
+    out.print(table)
+    for one in here:
+        if one.get("doubt"):
+            out.print(
+                f"{one['name']} is {one['outcome']}: {one['doubt']}", soft_wrap=True, markup=False
+            )
+
+
+def _counting(found: Document) -> list[Document]:
+    """In the order in which the product lists strategies."""
     here: dict[str, Document] = {}
     for one in found["ceilings"]:
         if one["here"]:
             here.setdefault(one["name"], one)
-    for name, one in here.items():
-        most = ("≥ " if one["at_least"] else "") + rate(one["throughput_per_s"])
-        at = one["measured_at"][:16].replace("T", " ")
-        table.add_row(
-            name, most, share(one["responder_cpu_share"]), one["outcome"] or NONE, at, one["run"]
-        )
-    out.print(table)
+    order = list(STRATEGIES)
+    return sorted(here.values(), key=lambda one: order.index(one["strategy"]))
 
 
 def _heads(runs: Sequence[Document]) -> Iterator[Text]:
@@ -128,6 +146,15 @@ def _awaiting(awaited: int, run: Document) -> str:
     """Each of them has its deadline."""
     plural = "" if awaited == 1 else "s"
     return f"; waiting for {awaited:,} late answer{plural}, {run['spec']['timeout_s']:g} s at most"
+
+
+def _doubted(runs: Sequence[Document], said: str) -> Iterator[str]:
+    """The reasons that are not said yet."""
+    for run in runs:
+        texts = [reason["text"] for reason in run["validity"]["reasons"]]
+        left = " ".join(text for text in texts if text not in said)
+        if left:
+            yield f"{run['id']} is {_outcome(run)}: {left}"
 
 
 def _lines(run: Document, url: str | None) -> Iterator[str]:

@@ -7,11 +7,14 @@ from rich.console import Console
 
 from control_plane import terminal
 from control_plane.analysis.aligned import named
+from control_plane.analysis.ceiling import ceiling_of
 from control_plane.analysis.comparison import compare
 from control_plane.analysis.prose.said import told
-from control_plane.domain.document import run_document
+from control_plane.domain.ceiling import ceiling_spec
+from control_plane.domain.document import ceiling_document, run_document
 from control_plane.domain.result import Progress, Reason, Validity
 from control_plane.domain.run import Run
+from control_plane.domain.spec import Client
 from control_plane.domain.states import State
 from control_plane.terminal import ProgressLines
 from tests.builders import ASYNC, FAILING, detail_of, items
@@ -109,10 +112,12 @@ def test_a_comparison_says_first_what_its_page_says_first(
 ) -> None:
     doubted = _run(20_000, "b")
     reason = Reason("drift", "suspect", "Throughput fell by 14 %.", 0.14, 0.1)
-    doubted = replace(doubted, validity=Validity("suspect", (reason,)))
-    first, second = _shown(monkeypatch, _run(20_000, "a"), doubted)[:2]
+    other = Reason("late_send", "suspect", "12 % were sent late.", 0.12, 0.1)
+    doubted = replace(doubted, validity=Validity("suspect", (reason, other)))
+    first, second, *_, last = _shown(monkeypatch, _run(20_000, "a"), doubted)
     assert "One trial gives no verdict." in first
     assert "is suspect: Throughput fell by 14 %." in second
+    assert last == "b000000000 is suspect: 12 % were sent late."
 
 
 def test_late_answers_are_told_once_for_each_trial(capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,3 +131,22 @@ def test_late_answers_are_told_once_for_each_trial(capsys: pytest.CaptureFixture
         "running: trial 1 of 2, 100%; waiting for 12 late answers, 30 s at most",
         "running: trial 2 of 2, 100%; waiting for 1 late answer, 30 s at most",
     ]
+
+
+def test_ceilings_come_in_the_order_of_the_strategies_with_their_doubts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    console = Console(width=200, highlight=False, record=True)
+    monkeypatch.setattr(terminal, "out", console)
+    reason = Reason("drift", "suspect", "Throughput fell by 14 %.", 0.14, 0.1)
+    found = []
+    for name in ("raw", "threaded", "async"):
+        run = detail_of(ceiling_spec(Client(name)), ASYNC).run
+        doubted = replace(run, validity=Validity("suspect", (reason,))) if name == "raw" else run
+        ceiling = ceiling_of(doubted)
+        assert ceiling is not None
+        found.append(ceiling_document(ceiling, here=True))
+    terminal.print_ceilings({"ceilings": found})
+    lines = [line.strip() for line in console.export_text().splitlines() if line.strip()]
+    assert [line.split()[0] for line in lines[-4:-1]] == ["async", "threaded", "raw"]
+    assert lines[-1] == "raw is suspect: Throughput fell by 14 %."

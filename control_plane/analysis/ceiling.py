@@ -54,6 +54,7 @@ def ceiling_of(run: Run) -> Ceiling | None:
         run_id=run.id,
         measured_at=run.created_at,
         environment=environment,
+        doubt=" ".join(one.text for one in run.validity.reasons) if run.validity else "",
     )
 
 
@@ -107,9 +108,11 @@ def headroom_sentence(found: Headroom) -> Sentence:
     """`This client tops out at 21,700 /s here; you measured 13,400 /s.`"""
     if found.outdated:
         return sentence(
-            "The stored ceiling of ",
+            "This run measured ",
+            number(rate(found.throughput_per_s)),
+            ", more than the stored ceiling of this client, ",
             number(rate(found.ceiling.throughput_per_s)),
-            " is below what this run measured, so it is out of date: measure it again.",
+            ", which is therefore out of date.",
         )
     most = "reaches at least" if found.ceiling.at_least else "tops out at"
     return sentence(
@@ -124,7 +127,7 @@ def headroom_sentence(found: Headroom) -> Sentence:
 def headroom_words(found: Headroom) -> str:
     """What the share means for the run."""
     if found.outdated:
-        return f"This run: {rate(found.throughput_per_s)}. Measure while nothing else works."
+        return "Measure the ceiling again while nothing else works."
     part = f"{'At most ' if found.ceiling.at_least else ''}{share(found.share)} of the ceiling."
     if found.ceiling.outcome == "suspect":
         return f"{part} Its measurement is suspect: the client may be able to do more."

@@ -75,6 +75,7 @@ POLICIES = {
 """How a run used the cores, by `core_policy` of its environment."""
 
 _STREAM = re.compile(r"workload\.streams\.(\d+)\.(.*)")
+_VALUE = re.compile(r"values\.(.+)\.(\w+)")
 _CLASS = re.compile(r"requests\.(\d+)\.(.*)")
 
 
@@ -82,7 +83,7 @@ def label_of(field: str, streams: Sequence[str] = ()) -> str:
     """`Concurrency`; with several streams `Concurrency, small`, unless that one has no name."""
     stream, rest = _stream_of(field)
     inside = _CLASS.fullmatch(rest)
-    name = _named(inside[2] if inside else rest)
+    name = _owned(inside[2] if inside else rest)
     if inside and inside[1] != "0":
         name += f" {int(inside[1]) + 1}"
     called = streams[stream] if stream is not None and len(streams) > 1 else ""
@@ -124,6 +125,12 @@ def _number(name: str, value: float) -> str:
 def _stream_of(field: str) -> tuple[int | None, str]:
     found = _STREAM.fullmatch(field)
     return (int(found[1]), found[2]) if found else (None, field)
+
+
+def _owned(path: str) -> str:
+    """What is said of the values of a placeholder names it: `Low of {item_id}`."""
+    value = _VALUE.fullmatch(path)
+    return f"{_named(path)} of {{{value[1]}}}" if value else _named(path)
 
 
 def _named(path: str) -> str:

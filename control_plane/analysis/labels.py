@@ -3,7 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from control_plane.domain.load_words import crowd_words
 from control_plane.domain.run import Run
+from control_plane.domain.spec import Target
 
 LETTERS = "ABCDEFGHIJKL"
 MARKS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "hexagon")
@@ -51,9 +53,10 @@ def label_runs(runs: Sequence[Run]) -> tuple[RunLabel, ...]:
 def short_names(runs: Sequence[Run]) -> list[str]:
     """The first of these that tells the runs apart, else the title.
 
-    The strategy; what is left of the titles without the parts (between commas) that all share.
+    The strategy; of strategy, streams, workers and load the one or those that differ; what is left
+    of the titles without the parts (between commas) that all share.
     """
-    ways: tuple[Callable[[Sequence[Run]], list[str]], ...] = (_strategies, _unshared)
+    ways: tuple[Callable[[Sequence[Run]], list[str]], ...] = (_strategies, _leading, _unshared)
     for way in ways if len(runs) > 1 else ():
         names = way(runs)
         if all(names) and len(set(names)) == len(names):
@@ -63,6 +66,25 @@ def short_names(runs: Sequence[Run]) -> list[str]:
 
 def _strategies(runs: Sequence[Run]) -> list[str]:
     return [run.spec.client.strategy for run in runs]
+
+
+def _leading(runs: Sequence[Run]) -> list[str]:
+    """Empty names where none of these differs, or some run does not say it."""
+    columns = [[facts[place] for facts in map(_facts, runs)] for place in range(4)]
+    differing = [column for column in columns if all(column) and len(set(column)) > 1]
+    alone = next((column for column in differing if len(set(column)) == len(runs)), None)
+    return alone or [", ".join(column[at] for column in differing) for at in range(len(runs))]
+
+
+def _facts(run: Run) -> tuple[str, str, str, str]:
+    streams, target = run.spec.workload.streams, run.spec.target
+    workers = target.workers if isinstance(target, Target) else None
+    return (
+        run.spec.client.strategy,
+        ", ".join(one.name for one in streams),
+        f"{workers} worker{'s' if workers > 1 else ''}" if workers else "",
+        ", ".join(dict.fromkeys(crowd_words(one.load) for one in streams)),
+    )
 
 
 def _unshared(runs: Sequence[Run]) -> list[str]:

@@ -32,7 +32,8 @@ class Ceiling:
     """Throughput of `client` against the bare responder, as run `run_id` found it.
 
     `responder_cpu_share`: of one core. `at_least`: the responder was at its limit, so that the
-    client can do more. `outcome` is the validity of the run, never invalid.
+    client can do more. `outcome` is the validity of the run, never invalid; `doubt` says why it is
+    suspect, "" where it is not.
     """
 
     client: Client
@@ -44,6 +45,12 @@ class Ceiling:
     run_id: str
     measured_at: datetime
     environment: Environment
+    doubt: str = ""
+
+
+def in_order(client: Client) -> int:
+    """The place of its strategy in the lists of the product."""
+    return list(STRATEGIES).index(client.strategy)
 
 
 def ceiling_spec(client: Client) -> Spec:

@@ -112,6 +112,7 @@ def ceiling_document(ceiling: Ceiling, *, here: bool) -> Document:
         "at_least": ceiling.at_least,
         "responder_cpu_share": ceiling.responder_cpu_share,
         "outcome": ceiling.outcome,
+        "doubt": ceiling.doubt or None,
         "measured_at": moment(ceiling.measured_at),
         "run": ceiling.run_id,
         "url": f"/runs/{ceiling.run_id}",

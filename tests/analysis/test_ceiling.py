@@ -121,7 +121,7 @@ def test_the_newest_counts_unless_it_is_in_doubt() -> None:
         ({"throughput_per_s": 15_000}, "tops out at 15,000 /s here", "near its limit"),
         (
             {"throughput_per_s": 9_000},
-            "stored ceiling of 9,000 /s is below what this run",
+            "more than the stored ceiling of this client, 9,000 /s, which",
             "nothing else works",
         ),
         ({"outcome": "suspect"}, "tops out at 21,700 /s here", "may be able to do more"),

@@ -21,7 +21,7 @@ from tests.analysis.samples import with_spaces
         ("workload.streams.0.stop.requests", ("items",), "Requests"),
         ("workload.streams.0.requests.0.path", ("items",), "Path"),
         ("workload.streams.0.requests.2.path", ("items",), "Path 3"),
-        ("workload.streams.0.requests.0.values.item_id.low", ("items",), "Low"),
+        ("workload.streams.0.requests.0.values.item_id.low", ("items",), "Low of {item_id}"),
         ("workload.streams.0.requests.0.body.generated.size_bytes", ("items",), "Size bytes"),
         ("target.settings.upstream_delay_s", (), "Upstream delay"),
         ("warmup_s", (), "Warm-up"),

@@ -33,6 +33,24 @@ def test_the_shortest_name_that_tells_runs_apart(given, names):
     assert short_names(runs(*given)) == names
 
 
+@pytest.mark.parametrize(
+    ("loads", "names"),
+    [
+        ([("async", 16), ("async", 64)], ["16 users", "64 users"]),
+        (
+            [("async", 16), ("threaded", 16), ("async", 64)],
+            ["async, 16 users", "threaded, 16 users", "async, 64 users"],
+        ),
+    ],
+)
+def test_what_was_meant_to_differ_is_the_name_before_what_came_along(loads, names):
+    found = [
+        run(f"{index:010}", title=f"mine, {index} s, port {index}", spec=spec(strategy, users))
+        for index, (strategy, users) in enumerate(loads)
+    ]
+    assert short_names(found) == names
+
+
 def test_names_are_cut():
     (name,) = short_names(runs(("async", "a" * 200)))
     assert len(name) == LONGEST

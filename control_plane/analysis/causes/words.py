@@ -138,9 +138,11 @@ def _cpu(facts: Facts) -> str:
     used = _share(facts, "cpu_share")
     if abs(available - 1) < 0.005:
         return f"the target used {used} of one core"
+    cores = facts.get("cores_used")
     could = f"{round(available, 1):g}{SPACE}cores that it could get"
     taken = ", as the rest of the machine was in use" if available < 1 else ""
-    return f"the target used {used} of the {could}{taken}"
+    whole = f" ({share(cores)} of one core)" if isinstance(cores, float) else ""
+    return f"the target used {used} of the {could}{taken}{whole}"
 
 
 def _cpu_per_request(facts: Facts) -> str:

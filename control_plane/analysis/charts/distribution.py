@@ -208,8 +208,8 @@ def _title(drawn: Sequence[Bins]) -> tuple[str, str]:
     if not number:
         return "Where response times lie", note
     if number == 1:
-        return "One kind of request", note
-    return f"{('Two', 'Three')[number - 2]} kinds of request", note
+        return "Response times gather in one place", note
+    return f"Response times gather in {('two', 'three')[number - 2]} places", note
 
 
 def _message(drawn: Sequence[Bins]) -> str:

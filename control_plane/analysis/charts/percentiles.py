@@ -29,7 +29,7 @@ STEP = 0.05
 """Distance of neighbouring points on the percentile axis."""
 
 AHEAD = 1 / 1.1
-"""One run is said to lie lowest where it takes at most this share of any other's time."""
+"""One run is said to be faster where it takes at most this share of any other's time."""
 
 NEAR = 1e-9
 """Places closer than this are one: they come from rounded shares."""
@@ -207,12 +207,13 @@ def _title(curves: Sequence[Curve], kind: Kind) -> tuple[str, str]:
         return f"{last} is {figures(far / near, 2)} times p50", "response time"
     leaders = {tick: _leader(curves, tick) for tick in ticks}
     if None not in leaders.values() and len(set(leaders.values())) == 1:
-        return f"{leaders[last]} lies lowest here", f"up to {last}"
+        best = "faster" if len(curves) == 2 else "fastest"
+        return f"{leaders[last]} is {best} at every percentile", f"up to {last}"
     first = leaders["p50"]
     if first and leaders[last] and first != leaders[last]:
         where = "in these runs" if kind == "run" else "in this run"
-        return f"{first} lies lowest at p50, {leaders[last]} at {last}", where
-    return f"No {kind} lies clearly lowest", f"up to {last}"
+        return f"{first} is faster at p50, {leaders[last]} at {last}", where
+    return f"No {kind} is clearly faster at every percentile", f"up to {last}"
 
 
 def _common_ticks(curves: Sequence[Curve]) -> list[str]:
@@ -222,7 +223,7 @@ def _common_ticks(curves: Sequence[Curve]) -> list[str]:
 
 
 def _leader(curves: Sequence[Curve], tick: str) -> str | None:
-    """The curve that lies clearly lowest there."""
+    """The curve that is clearly faster there than all others."""
     first, second, *_ = sorted(curves, key=lambda curve: curve.ticks[tick])
     return first.short if first.ticks[tick] <= AHEAD * second.ticks[tick] else None
 

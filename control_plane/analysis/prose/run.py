@@ -101,8 +101,9 @@ def so_far(live: Live) -> str:
     rate, times = first.throughput_per_s or 0.0, first.response_time_s
     known = times is not None and _sayable(times)
     half = f"; half of them answer in {seconds(times.p50)}" if times and known else ""
-    last = "the last trial" if live.progress.trials > 1 else "the end"
-    return f"So far: {figures(rate)} {which} a second{half}. No verdict before {last}."
+    several = live.progress.trials > 1
+    verdict = "No verdict before the last trial." if several else "One trial gives no verdict."
+    return f"So far: {figures(rate)} {which} a second{half}. {verdict}"
 
 
 def _sayable(times: Times) -> bool:

@@ -13,6 +13,7 @@ from control_plane.domain.ceiling import (
     Ceiling,
     ceiling_spec,
     client_name,
+    in_order,
     measurement,
     plainest,
 )
@@ -82,7 +83,7 @@ def ceilings_view(store: Store, desk: Desk) -> Ceilings:
     for ceiling in trusted_first(ceilings_here(store)):
         known.setdefault(ceiling.client, ceiling)
     working = {plainest(run.spec.client): run for run in reversed(unfinished(store))}
-    clients = dict.fromkeys([*CLIENTS, *known, *working])
+    clients = sorted(dict.fromkeys([*CLIENTS, *known, *working]), key=in_order)
     rows = tuple(_row(client, known.get(client), working.get(client), desk) for client in clients)
     return Ceilings(rows, bool(working))
 
@@ -102,9 +103,10 @@ def _row(client: Client, known: Ceiling | None, working: Run | None, desk: Desk)
 
 
 def _limit(ceiling: Ceiling) -> str:
-    """What kept it from more."""
+    """Why it is suspect, where it is, and what kept it from more."""
     busy = f"the responder used {share(ceiling.responder_cpu_share)} of its core"
-    return f"{busy} and was at its limit" if ceiling.at_least else busy
+    limit = f"{busy} and was at its limit" if ceiling.at_least else busy
+    return f"{ceiling.doubt} {limit[:1].upper()}{limit[1:]}" if ceiling.doubt else limit
 
 
 def _how_far(run: Run, desk: Desk) -> str:

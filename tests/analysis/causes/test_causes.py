@@ -60,9 +60,21 @@ def test_a_pool_that_was_not_seen_is_not_judged():
         (0.99, True, "The target used 99 % of one core"),
         (0.851, True, "The target used 85 % of one core"),
         (0.84, False, "The target used 84 % of one core"),
-        ((0.9, 0.9), True, "The target used 90 % of the 2 cores that it could get"),
-        ((1.0, 0.1), False, "The target used 55 % of the 2 cores that it could get"),
-        ((1.02, 1.01), True, "The target used 100 % of the 2 cores that it could get"),
+        (
+            (0.9, 0.9),
+            True,
+            "The target used 90 % of the 2 cores that it could get (180 % of one core)",
+        ),
+        (
+            (1.0, 0.1),
+            False,
+            "The target used 55 % of the 2 cores that it could get (110 % of one core)",
+        ),
+        (
+            (1.02, 1.01),
+            True,
+            "The target used 100 % of the 2 cores that it could get (203 % of one core)",
+        ),
     ],
 )
 def test_server_cpu(cpu, found, text):
@@ -81,7 +93,8 @@ def test_cores_that_are_shared_leave_less_to_the_target():
     )
     finding = server_cpu(replace(seen, trials=(shared,)))
     assert known(finding).found
-    assert said(finding).startswith("The target used 92 % of the 1.2 cores that it could get;")
+    text = "The target used 92 % of the 1.2 cores that it could get (110 % of one core);"
+    assert said(finding).startswith(text)
 
 
 @pytest.mark.parametrize(("others", "found"), [(0.0, False), (3.1, True)])
@@ -98,7 +111,8 @@ def test_workers_of_a_command_are_counted_by_what_they_use():
     unknown = asked(workers=None, application="own", server="command")
     finding = known(server_cpu(replace(seen, spec=unknown)))
     assert finding.found is None
-    assert said(finding).startswith("The target used 65 % of the 3 cores that it could get;")
+    text = "The target used 65 % of the 3 cores that it could get (196 % of one core);"
+    assert said(finding).startswith(text)
     assert said(finding).endswith("whether it can use more is not known.")
 
 

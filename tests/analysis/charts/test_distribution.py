@@ -44,7 +44,7 @@ def test_each_request_is_in_the_bar_of_its_time():
 
 def test_modes_are_named():
     figure = distribution_chart(two_heaps())
-    assert figure.title == "Two kinds of request"
+    assert figure.title == "Response times gather in two places"
     texts = [with_spaces(text) for text in annotations(figure)]
     assert texts[0].startswith("54 % near 1.")
     assert " % near " in texts[1]
@@ -66,7 +66,7 @@ def test_phrases_of_close_modes_stand_above_each_other():
 
 
 def test_one_mode():
-    assert distribution_chart(curves(1.0)).title == "One kind of request"
+    assert distribution_chart(curves(1.0)).title == "Response times gather in one place"
 
 
 @pytest.mark.parametrize("middles", [(2.4, 4.4, 8.0, 15.0), (0.27, 0.5)])

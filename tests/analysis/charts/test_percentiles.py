@@ -74,9 +74,9 @@ def test_times_rise_along_a_line():
 @pytest.mark.parametrize(
     ("medians", "title"),
     [
-        ((0.5, 3.2, 6.8), "A lies lowest here"),
-        ((6.8, 0.5), "B lies lowest here"),
-        ((1.0, 1.0), "No run lies clearly lowest"),
+        ((0.5, 3.2, 6.8), "A is fastest at every percentile"),
+        ((6.8, 0.5), "B is faster at every percentile"),
+        ((1.0, 1.0), "No run is clearly faster at every percentile"),
     ],
 )
 def test_the_title_says_what_is_seen(medians, title):
@@ -90,13 +90,16 @@ def test_lines_that_cross_have_two_leaders():
     labels = label_runs([jumpy.run, steady.run])
     crossing = curves_of_runs([jumpy, steady], labels, "items")
     figure = percentile_chart(crossing)
-    assert (figure.title, figure.note) == ("A lies lowest at p50, B at p99", "in these runs")
+    assert (figure.title, figure.note) == ("A is faster at p50, B at p99", "in these runs")
     assert percentile_chart(crossing, "stream").note == "in this run"
 
 
 def test_streams_of_a_run_are_no_runs():
     figure = percentile_chart(curves(1.0, 1.0), "stream")
-    assert (figure.title, figure.note) == ("No stream lies clearly lowest", "up to p99")
+    assert (figure.title, figure.note) == (
+        "No stream is clearly faster at every percentile",
+        "up to p99",
+    )
 
 
 def test_one_run_is_set_against_its_own_median():
@@ -106,7 +109,7 @@ def test_one_run_is_set_against_its_own_median():
 
 def test_an_invalid_run_leads_nothing():
     figure = percentile_chart(curves(0.5, 3.2, 6.8, invalid=(0,)))
-    assert figure.title == "B lies lowest here"
+    assert figure.title == "B is faster at every percentile"
     assert "A r0, invalid" in annotations(figure)
 
 

@@ -270,8 +270,8 @@ def streaming(name: str, per_s: float | None) -> LiveStream:
         ),
         (
             live(streaming("items", 160.0)),
-            "So far: 160 requests a second; half of them answer in 625 ms. No verdict before the "
-            "end.",
+            "So far: 160 requests a second; half of them answer in 625 ms. One trial gives no "
+            "verdict.",
         ),
         (
             live(streaming("small", 160.0), streaming("large", None), trials=5),
