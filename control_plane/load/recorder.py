@@ -204,10 +204,9 @@ class Recorder:
 
     def _flush(self) -> Samples:
         """Count the samples that were handed in; the lock is held."""
-        entries = self._entries.copy()
-        del self._entries[: len(entries)]
-        samples = Samples.of(entries, planned=self._planned)
-        if entries and not self._sealed:
+        samples = Samples.first(len(self._entries) // FIELDS, self._entries, planned=self._planned)
+        del self._entries[: FIELDS * len(samples)]
+        if len(samples) and not self._sealed:
             self._sort(samples)
         return samples
 

@@ -32,13 +32,18 @@ class Samples:
     ended: list[Ended]
 
     @staticmethod
-    def of(entries: list[Any], *, planned: bool) -> "Samples":
+    def first(count: int, entries: list[Any], *, planned: bool) -> "Samples":
         """`FIELDS` entries for each; `planned`: the intended starts are of their own."""
-        count = len(entries) // FIELDS
-        starts = np.fromiter(entries[1::FIELDS], np.int64, count)
-        intended = np.fromiter(entries[::FIELDS], np.int64, count) if planned else starts
-        ends = np.fromiter(entries[2::FIELDS], np.int64, count)
-        return Samples(intended, starts, ends, entries[3::FIELDS])
+        intended, starts, ends, ended = (
+            entries[place : FIELDS * count : FIELDS] for place in range(FIELDS)
+        )
+        starts_ns = np.fromiter(starts, np.int64, count)
+        return Samples(
+            np.fromiter(intended, np.int64, count) if planned else starts_ns,
+            starts_ns,
+            np.fromiter(ends, np.int64, count),
+            ended,
+        )
 
     def __len__(self) -> int:
         return len(self.ended)
