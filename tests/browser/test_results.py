@@ -74,6 +74,17 @@ def test_no_page_is_wider_than_its_window(page: Page, stored: Stored, name: str)
         assert (width, page.evaluate(overflow)) == (width, 0)
 
 
+def test_a_table_wider_than_its_box_says_so(page: Page, stored: Stored) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    box = opened(page, stored, "run").get_by_role("region", name="Numbers of each trial")
+    assert box.evaluate("(one) => one.scrollWidth > one.clientWidth")
+    attached = box.evaluate("(one) => getComputedStyle(one).backgroundAttachment")
+    assert attached.startswith("local, local, scroll, scroll")
+    box.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("(one) => one.scrollLeft > 0", arg=box.element_handle())
+
+
 def test_all_panels_of_a_run_are_drawn_and_nothing_moves(page: Page, stored: Stored) -> None:
     opened(page, stored, "blocked")
     timeline = page.locator("#timeline")

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from control_plane.analysis.causes.advice import Advice, advice
 from control_plane.analysis.causes.remedies import remedies
 from control_plane.analysis.causes.stacks import StackGroup, stack_groups
 from control_plane.analysis.causes.words import CAUSES, none_found
@@ -52,12 +53,14 @@ class StackRow:
 @dataclass(frozen=True)
 class WhyView:
     """`more` counts the stacks that are left out. `links`: name and address of a changed form.
+    `advice` is what to change in the code, None where there is nothing to say.
 
     `none_found` is empty where something was found, or not decided.
     """
 
     rows: tuple[CauseRow, ...]
     none_found: str
+    advice: Advice | None
     links: tuple[tuple[str, str], ...]
     stacks: tuple[StackRow, ...]
     more: int
@@ -72,6 +75,7 @@ def why_view(detail: RunDetail, limits: Limits) -> WhyView | None:
     return WhyView(
         rows=tuple(_row(one) for one in run.causes),
         none_found=none_found(run.causes),
+        advice=advice(run.spec, run.causes),
         links=tuple(_links(run, limits)),
         stacks=tuple(_stack_row(one, len(detail.gauges)) for one in groups[:MOST_STACKS]),
         more=max(0, len(groups) - MOST_STACKS),

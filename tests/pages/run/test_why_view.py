@@ -27,6 +27,8 @@ def test_what_was_found_comes_first_and_names_its_place() -> None:
     assert {one.state for one in others} == {"out"}
     assert not view.none_found
     assert [label for label, _ in view.links] == ["2 workers"]
+    assert view.advice is not None
+    assert view.advice.place == first.code
     assert [row.place for row in view.stacks] == [
         "movies.py, line 53, in look_up_blocking",
         "payloads.py, line 61, in parse_model",

@@ -11,6 +11,7 @@ def test_every_configuration_stands_with_its_command(empty: Dashboard) -> None:
     for one in CATALOGUE:
         assert f"<h3>{one.name}</h3>" in page
         assert escape(shown_command(one.target)) in page
+        assert f"of {one.name}</span></summary>" in page
 
 
 def test_a_configuration_begins_a_run(empty: Dashboard) -> None:
