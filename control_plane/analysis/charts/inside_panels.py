@@ -77,7 +77,7 @@ def collection_panel(track: Track, gauges: Inside) -> Panel | None:
     """Garbage collection of each worker as a share of the time."""
     lines = fan(track, gauges, _collecting)
     highest = _highest(lines)
-    average = mean(value for one in gauges for worker in _collecting(one) for value in worker)
+    average = mean(value for _, values in lines for value in values)
     if highest is None or average is None:
         return None
     traces = fanned(lines, "$ink", 1.5, f"%{{y:.2~r}}{SPACE}%")
@@ -86,7 +86,7 @@ def collection_panel(track: Track, gauges: Inside) -> Panel | None:
         "Garbage collection, share of time",
         axis,
         traces,
-        [Mark(f"mean {share(average / 100)}", "", "$ink", average)],
+        [Mark(share(average / 100), "", "$ink", average)],
     )
 
 
@@ -96,7 +96,7 @@ def flight_panel(track: Track, gauges: Inside) -> Panel | None:
     most = _highest(lines)
     if most is None:
         return None
-    said = f"at most {count(most)}" if most else "0 at each look"
+    said = f"at most {count(most)} in one, at a look" if most else "0 at each look"
     marks = [Mark(said, "", "$ink", most)]
     traces = fanned(lines, "$ink", 1.5, "%{y}")
     title = f"Requests in flight, each worker, looked at every {seconds(gauges[0].interval_s)}"

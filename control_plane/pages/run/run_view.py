@@ -17,7 +17,9 @@ from control_plane.analysis.prose.run import Banner, banner, headline, lede
 from control_plane.analysis.prose.sentence import Sentence
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.reading import write_spec
+from control_plane.domain.result import Timeline, Trial
 from control_plane.domain.run import Run, RunDetail
+from control_plane.domain.units import count
 from control_plane.pages.parts.environment import Fact, environment_facts, environment_line
 from control_plane.pages.parts.others import OtherRun
 from control_plane.pages.run.client_part import ClientPart
@@ -95,7 +97,7 @@ def run_page(
         again=_disturbed(run),
         tiles=run_tiles(run.streams, invalid=invalid(run)) if run.streams else (),
         timeline=timeline,
-        trial_words=_trial_words(run, trial, timeline),
+        trial_words=f"{_trial_words(run, trial, timeline)}{_late_words(detail, trial)}",
         trial_links=_trial_links(run, trial),
         figure_file=_figure_file(run, trial),
         curves=curve_figures(detail),
@@ -146,6 +148,25 @@ def _trial_words(run: Run, trial: int | None, timeline: Figure | None) -> str:
         many = len(run.trials)
         which = f"Trial {trial} of {many}." if trial else "All trials, one after the other."
     return f"{which} {reading_words(timeline)}".strip() if timeline else which
+
+
+def _late_words(detail: RunDetail, trial: int | None) -> str:
+    """Of the trials that are drawn; empty where every answer came inside the window."""
+    late = sum(
+        _late(detail.run.trials[at], name, line)
+        for name, lines in detail.timelines.items()
+        for at, line in enumerate(lines)
+        if trial in (None, at + 1)
+    )
+    if not late:
+        return ""
+    came = "answer that came" if late == 1 else "answers that came"
+    return f" The times of the last second hold {count(late)} {came} after the window."
+
+
+def _late(trial: Trial, name: str, line: Timeline) -> int:
+    completed = sum(one.completed for one in trial.streams if one.name == name)
+    return completed - sum(line.completed)
 
 
 def _trial_links(run: Run, trial: int | None) -> tuple[TrialLink, ...]:

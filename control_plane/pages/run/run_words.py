@@ -26,7 +26,7 @@ def judged(run: Run) -> str | None:
 
 
 def streams_words(run: Run) -> str:
-    merged = "All trials merged. " if len(run.trials) > 1 else ""
+    merged = "All trials merged, counts added. " if len(run.trials) > 1 else ""
     return f"{merged}Response times; grey: 10 to 99 samples lie beyond."
 
 

@@ -49,7 +49,7 @@ def streams_table(run: Run) -> StreamsTable:
     heads = (
         Head("Requests"),
         Head("Errors"),
-        Head("In flight"),
+        Head("In flight at the end"),
         Head("Throughput", "/s"),
         *(Head(HEADS.get(part, part), unit) for part in TIMES),
     )

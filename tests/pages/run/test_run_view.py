@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from control_plane.domain.errors import InvalidInput
+from control_plane.domain.result import Timeline
 from control_plane.domain.run import RunDetail
 from control_plane.domain.states import State
 from control_plane.pages.run.run_view import RunPage, run_page
@@ -90,3 +91,16 @@ def test_a_run_cut_short_shows_the_trial_that_was_kept(tmp_path: Path, trial: in
     assert page.trials is not None
     assert page.banner is not None
     assert page.banner.text.startswith("Trial 1 is kept, of 3 planned.")
+
+
+@pytest.mark.parametrize(("late", "trial", "many"), [(1, 1, "1 answer"), (7, None, "7 answers")])
+def test_answers_after_the_window_are_told_where_their_times_are(
+    late: int, trial: int | None, many: str
+) -> None:
+    detail = detail_of(items(trials=2), ASYNC)
+    ((name, (first, other)),) = detail.timelines.items()
+    assert "after the window" not in _page(detail, trial).trial_words
+    counts = (*first.completed[:-1], first.completed[-1] - late)
+    lines: dict[str, tuple[Timeline, ...]] = {name: (replace(first, completed=counts), other)}
+    page = _page(replace(detail, timelines=lines), trial)
+    assert page.trial_words.endswith(f" hold {many} that came after the window.")
