@@ -77,7 +77,7 @@ def collection_panel(track: Track, gauges: Inside) -> Panel | None:
     """Garbage collection of each worker as a share of the time."""
     lines = fan(track, gauges, _collecting)
     highest = _highest(lines)
-    average = mean(value for _, values in lines for value in values)
+    average = mean(value for one in gauges for worker in _collecting(one) for value in worker)
     if highest is None or average is None:
         return None
     traces = fanned(lines, "$ink", 1.5, f"%{{y:.2~r}}{SPACE}%")
@@ -86,7 +86,7 @@ def collection_panel(track: Track, gauges: Inside) -> Panel | None:
         "Garbage collection, share of time",
         axis,
         traces,
-        [Mark(share(average / 100), "", "$ink", average)],
+        [Mark(f"mean {share(average / 100)}", "", "$ink", average)],
     )
 
 
