@@ -26,7 +26,8 @@ FADED = 0.4
 class Curve:
     """`samples` are response times, or those on the service clock of the same requests.
 
-    `short` names it in titles; `id` is run or stream.
+    `short` names it in titles; `id` is run or stream. `paired` are the two clocks of one stream:
+    the names tell them apart and stand whole, the doubt is told by the page.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Curve:
     dashed: bool = False
     believed: bool = True
     clock: Literal["response", "service"] = "response"
+    paired: bool = False
 
     @property
     def opacity(self) -> float:
@@ -46,7 +48,7 @@ class Curve:
 
     @property
     def text(self) -> str:
-        return fitted(self.name, "" if self.believed else ", invalid")
+        return fitted(self.name, "" if self.believed or self.paired else ", invalid")
 
     @cached_property
     def ticks(self) -> Mapping[str, float]:
@@ -111,6 +113,7 @@ def with_service(curves: Sequence[Curve], detail: RunDetail) -> tuple[Curve, ...
             symbol=f"{curve.symbol}-open",
             dashed=True,
             clock="service",
+            paired=True,
         )
-        found += [replace(curve, name=f"{before}response time"), service]
+        found += [replace(curve, name=f"{before}response time", paired=True), service]
     return tuple(found)

@@ -30,6 +30,8 @@ def test_long_names_are_cut_but_never_the_doubt():
     plain = replace(short, name="a name of 20 letters")
     assert plain.text == "a name of 20 le…"
     assert replace(plain, believed=False).text == "a name…, invalid"
+    clock = replace(plain, name="response time", believed=False, paired=True)
+    assert clock.text == "response time"
 
 
 def test_streams_of_one_run_have_colours_of_their_own():
