@@ -9,7 +9,7 @@ import sys
 from bench.pairs import median_ratio, verdict
 from bench.peers import USERS, install
 from bench.target import nginx
-from bench.worker import UNRECORDED, closed, drive_stream, rate_per_s
+from bench.worker import UNRECORDED, closed, completed, drive_stream, rate_per_s
 
 MOST_LOST = {"raw": 0.05, "async": 0.02}
 
@@ -18,6 +18,8 @@ def per_s(url: str, strategy: str, requests: int, *, recorded: bool) -> float:
     stream = closed(USERS, {"requests": requests}, {"path": "/"})
     environment = {} if recorded else UNRECORDED
     record = drive_stream(url, strategy, stream, warmup_s=0.1, environment=environment)
+    if recorded and completed(record) != requests:
+        raise SystemExit(f"{completed(record)} of {requests} requests completed")
     return requests / (record.duration_ns / 1e9)
 
 

@@ -10,7 +10,7 @@ from control_plane.load.totals import Totals
 
 
 class Dropping(recorder.Recorder):
-    """Knows the end of the last request and nothing else."""
+    """Knows who is in flight and the end of the last request, and nothing else."""
 
     def _end_of(self, _full: int) -> recorder.End:
         starts, intended, last = self._starts, self._intended, [0]

@@ -32,8 +32,8 @@ Begin = Callable[[int, int, int], None]
 
 
 class End(Protocol):
-    """The request of `user` ended; the next one starts at `begun_ns`, where that is not 0, and was
-    meant to.
+    """The request of `user` ended; `begun_ns` is the intended and the actual start of the next one,
+    0 where none begins in the same moment.
 
     True where samples were counted, which takes a while: time has gone by since.
     """
@@ -46,7 +46,7 @@ class Recorder:
 
     `users`: how many there are at most; they are numbered from 0.
     `scheduled`: intended starts are known before, so that response and service time differ. Else
-    those that are handed in matter only for how long users who think are away.
+    times run from the actual start, and the intended one only tells how long who thinks is away.
     `timed`: the client sends by the clock, so that its lateness is kept.
     `by_start`: a sample belongs to the window by its intended start and not by its end.
     `think_ns`: for so long a user sends nothing after an answer.
@@ -165,7 +165,8 @@ class Recorder:
             closed_ns = closes_ns or max(self._last_ns, self._opened_ns)
             self._sealed = True
         intended, starts = self._flying(intended[flying], starts[flying], closed_ns)
-        ages_ns = self._late_ns + ((now_ns or closed_ns) - intended).tolist()
+        since = intended if self._scheduled else starts
+        ages_ns = self._late_ns + ((now_ns or closed_ns) - since).tolist()
         inside_ns = self._inside_ns(starts, closed_ns)
         errors, statuses = counts(self._outcomes.items())
         return Totals(
@@ -244,7 +245,8 @@ class Recorder:
     def _add_late(self, samples: Samples) -> None:
         """Ended after the window, before it was told so: in flight at its end."""
         self._add_lag(samples.intended, samples.starts)
-        self._late_ns += (self._closes_ns - samples.intended).tolist()
+        since = samples.intended if self._scheduled else samples.starts
+        self._late_ns += (self._closes_ns - since).tolist()
         self._in_system_ns += self._inside_ns(samples.starts, self._closes_ns)
 
     def _add(self, samples: Samples) -> None:

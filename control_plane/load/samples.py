@@ -69,10 +69,15 @@ class Samples:
         )
 
     def completed(self) -> "Samples":
+        return self if self._good is None else self.where(self._good)
+
+    @cached_property
+    def _good(self) -> Chosen | None:
+        """Which completed; None for all."""
         good = {kind: not kind[0] & ERROR_MASK for kind in self.kinds}
         if all(good.values()):
-            return self
-        return self.where(np.fromiter((good[kind] for kind in self.ended), np.bool_, len(self)))
+            return None
+        return np.fromiter(map(good.__getitem__, self.ended), np.bool_, len(self))
 
     def groups(self, keys: Durations) -> Iterator[tuple[int, "Samples"]]:
         """Each of the `keys`, shape (n,), with its samples, ascending."""

@@ -146,11 +146,11 @@ async def test_who_thinks_and_sends_late_is_away(server: HostileServer) -> None:
     plan = plan_of(
         server.url,
         load={"model": "closed", "concurrency": 4, "think_time_s": 0.001},
-        stop={"duration_s": 0.5},
+        stop={"duration_s": 1},
     )
     record = await record_of(plan)
     users = (record.in_system_ns + record.away_ns) / record.duration_ns
-    assert users == pytest.approx(4, rel=0.05)
+    assert users == pytest.approx(4, rel=0.1)
 
 
 async def test_users_join_over_the_ramp_up_before_the_warm_up(server: HostileServer) -> None:

@@ -136,11 +136,12 @@ def test_answers_of_an_open_load_are_told_apart_by_when_they_came(
     assert totals.late == len(late)
 
 
-def test_requests_that_never_ended_are_in_flight() -> None:
-    recorder = Recorder(users=2_000, scheduled=False)
+@pytest.mark.parametrize("think_ns", [0, 50])
+def test_requests_that_never_ended_are_in_flight(think_ns: int) -> None:
+    recorder = Recorder(users=2_000, scheduled=False, think_ns=think_ns)
     recorder.open(OPENED, OPENED + SECOND_NS)
     recorder.begin(1, OPENED - 500, OPENED - 500)
-    recorder.begin(2, OPENED + 400, OPENED + 400)
+    recorder.begin(2, OPENED + 300, OPENED + 400)
     recorder.begin(3, OPENED + SECOND_NS, OPENED + SECOND_NS)
     totals = recorder.close(OPENED + SECOND_NS)
     assert sorted(totals.in_flight_ns) == [SECOND_NS - 400, SECOND_NS + 500]
@@ -148,12 +149,12 @@ def test_requests_that_never_ended_are_in_flight() -> None:
 
 
 def test_nothing_counts_before_the_window_and_after_its_end() -> None:
-    recorder = Recorder(users=2_000, scheduled=False)
+    recorder = Recorder(users=5_000, scheduled=False)
     feed(recorder, [Sample(-900, -100)] * 3)
     recorder.open(OPENED)
     feed(recorder, [Sample(100, 200)] * 5)
     totals = recorder.close()
-    feed(recorder, [Sample(300, 400)] * 2_000)
+    feed(recorder, [Sample(300, 400)] * 5_000)
     assert totals.ended == recorder.take(0).completed == 5
 
 
@@ -192,6 +193,8 @@ def test_requests_in_flight_are_seen_with_their_start() -> None:
     recorder.begin(5, 100, 160)
     recorder.end(4, 200, GOOD)
     assert recorder.starts() == {5: 160}
+    recorder.end(5, 300, GOOD, 300)
+    assert recorder.starts() == {5: 300}
 
 
 def test_threads_lose_nothing() -> None:
