@@ -20,6 +20,10 @@ LIBRARIES = ("uvloop", "httptools", "aiohttp", "requests", "urllib3", "httpx")
 """What clients are made of: with another version a client is another one."""
 
 
+AGAIN = 1.05
+"""A client at its limit measures its ceiling again, give or take."""
+
+
 @dataclass(frozen=True)
 class Headroom:
     """A run beside the ceiling of its client. `share`: its throughput over the ceiling's.
@@ -34,8 +38,8 @@ class Headroom:
 
     @property
     def outdated(self) -> bool:
-        """What a run has exceeded is no ceiling."""
-        return self.share > 1
+        """What a run has clearly exceeded is no ceiling."""
+        return self.share > AGAIN
 
 
 def ceiling_of(run: Run) -> Ceiling | None:
@@ -114,7 +118,8 @@ def headroom_sentence(found: Headroom) -> Sentence:
             number(rate(found.ceiling.throughput_per_s)),
             ", which is therefore out of date.",
         )
-    most = "reaches at least" if found.ceiling.at_least else "tops out at"
+    more = found.ceiling.at_least or found.ceiling.outcome == "suspect"
+    most = "reaches at least" if more else "tops out at"
     return sentence(
         f"This client {most} ",
         number(rate(found.ceiling.throughput_per_s)),

@@ -53,10 +53,15 @@ def label_runs(runs: Sequence[Run]) -> tuple[RunLabel, ...]:
 def short_names(runs: Sequence[Run]) -> list[str]:
     """The first of these that tells the runs apart, else the title.
 
-    The strategy; of strategy, streams, workers and load the one or those that differ; what is left
-    of the titles without the parts (between commas) that all share.
+    The strategy; the one part (between commas) that the titles do not share; of strategy, streams,
+    workers and load the one or those that differ; all parts that the titles do not share.
     """
-    ways: tuple[Callable[[Sequence[Run]], list[str]], ...] = (_strategies, _leading, _unshared)
+    ways: tuple[Callable[[Sequence[Run]], list[str]], ...] = (
+        _strategies,
+        _one_part,
+        _leading,
+        _unshared,
+    )
     for way in ways if len(runs) > 1 else ():
         names = way(runs)
         if all(names) and len(set(names)) == len(names):
@@ -66,6 +71,11 @@ def short_names(runs: Sequence[Run]) -> list[str]:
 
 def _strategies(runs: Sequence[Run]) -> list[str]:
     return [run.spec.client.strategy for run in runs]
+
+
+def _one_part(runs: Sequence[Run]) -> list[str]:
+    """Empty names where it is more than one part."""
+    return ["" if ", " in name else name for name in _unshared(runs)]
 
 
 def _leading(runs: Sequence[Run]) -> list[str]:

@@ -124,7 +124,7 @@ def test_the_newest_counts_unless_it_is_in_doubt() -> None:
             "more than the stored ceiling of this client, 9,000 /s, which",
             "nothing else works",
         ),
-        ({"outcome": "suspect"}, "tops out at 21,700 /s here", "may be able to do more"),
+        ({"outcome": "suspect"}, "reaches at least 21,700 /s here", "may be able to do more"),
         ({"at_least": True}, "reaches at least 21,700 /s here", "responder was at its limit"),
     ],
 )

@@ -51,6 +51,14 @@ def test_what_was_meant_to_differ_is_the_name_before_what_came_along(loads, name
     assert short_names(found) == names
 
 
+def test_a_name_that_was_given_stands():
+    found = [
+        run(f"{index:010}", title=title, spec=spec("async", users))
+        for index, (title, users) in enumerate([("before", 16), ("after", 64)])
+    ]
+    assert short_names(found) == ["before", "after"]
+
+
 def test_names_are_cut():
     (name,) = short_names(runs(("async", "a" * 200)))
     assert len(name) == LONGEST

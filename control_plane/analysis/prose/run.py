@@ -19,6 +19,10 @@ from control_plane.domain.units import count, figures, seconds
 FAR_APART = 3
 """From this factor between tail and median on, the tail is the news."""
 
+KEPT_UP = 0.95
+"""Below this share of what an open load offers, answers come later the longer it lasts, so that
+percentiles depend on its duration."""
+
 NOTICEABLE = 0.01
 """From this share of requests in flight at the end on, a sentence says of which it speaks."""
 
@@ -52,6 +56,12 @@ def headline(run: Run) -> Sentence:
     which = f"{found.name} requests" if len(run.streams) > 1 else "requests"
     if not _sayable(times):
         return sentence(run.title)
+    if (offered := _offered_per_s(run, found)) and found.throughput_per_s < KEPT_UP * offered:
+        return sentence(
+            f"Of {figures(offered)} {which} a second that were offered, ",
+            number(figures(found.throughput_per_s)),
+            f" were answered within the window{_because(run)}",
+        )
     done = "completed " if _many_waiting(run, found) else ""
     median = sentence(f"Half of the {done}{which} answer in ", number(seconds(times.p50)))
     tail = far_percentile(times)
@@ -151,6 +161,13 @@ def _rate(run: Run, stream: Summary) -> str:
     return f"{figures(stream.throughput_per_s)} a second{named} {_crowd(run, stream)}"
 
 
+def _offered_per_s(run: Run, stream: Summary) -> float | None:
+    """None for a load that waits for answers."""
+    streams = run.spec.workload.streams
+    offers = any(one.name == stream.name and isinstance(one.load, Open) for one in streams)
+    return stream.intended / stream.duration_s if offers else None
+
+
 def _crowd(run: Run, stream: Summary) -> str:
     load = next(one.load for one in run.spec.workload.streams if one.name == stream.name)
     users = concurrency_of(load)
@@ -158,7 +175,7 @@ def _crowd(run: Run, stream: Summary) -> str:
         case Burst():
             return f"in a burst over {users:,} connection{'s' if users > 1 else ''}"
         case Open():
-            return f"of {figures(stream.intended / stream.duration_s)} offered"
+            return f"of {figures(_offered_per_s(run, stream) or 0)} offered"
         case Periodic():
             each = f"every {load.interval_s:g} s"
             return f"with {users:,} users, each {each}" if users > 1 else f"with one user {each}"

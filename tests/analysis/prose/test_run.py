@@ -6,7 +6,7 @@ import pytest
 
 from control_plane.analysis.prose.run import banner, headline, lede, so_far
 from control_plane.analysis.prose.sentence import plain
-from control_plane.domain.loads import Burst
+from control_plane.domain.loads import Burst, Open
 from control_plane.domain.result import Cause, Censored, Progress, Reason, Timeline, Times, Validity
 from control_plane.domain.run import Live, LiveStream, Run
 from control_plane.domain.spec import RequestClass, Stream, Workload
@@ -61,6 +61,20 @@ def test_the_furthest_percentile_with_support_makes_the_headline(found, sentence
 def test_the_first_cause_ends_the_headline(cause, found, ending):
     seen = Cause(cause, "", {"blocked_share": 0.53}, found)
     assert headed(of(times(), causes=(seen,))).endswith(ending)
+
+
+@pytest.mark.parametrize(
+    ("answered_per_s", "sentence"),
+    [
+        (49.0, "Of 200 requests a second that were offered, 49.0 were answered within the window."),
+        (195.0, "Half of the requests answer in 6.80 ms, one in a hundred takes over 13.2 ms."),
+    ],
+)
+def test_an_offer_that_was_not_kept_up_with_is_the_news(answered_per_s, sentence):
+    found = summary(
+        response_time_s=times(), intended=800, duration_s=4.0, throughput_per_s=answered_per_s
+    )
+    assert headed(run(streams=(found,), spec=spec(load=Open("open", 200.0)))) == sentence
 
 
 def test_a_run_in_which_nothing_completed_says_so_first():
