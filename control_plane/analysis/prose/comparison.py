@@ -9,7 +9,7 @@ from control_plane.analysis.gates import GATES
 from control_plane.analysis.labels import RunLabel
 from control_plane.analysis.prose.left_out import left_out, why_nothing
 from control_plane.analysis.prose.ratio import briefly, clause, contenders, requests_of
-from control_plane.analysis.prose.run import headline
+from control_plane.analysis.prose.run import KEPT_UP, headline, offered_per_s
 from control_plane.analysis.prose.sentence import Sentence, listed, number, sentence, together
 from control_plane.analysis.prose.streams import disagreement, other_requests
 from control_plane.analysis.support import GREYED
@@ -53,6 +53,7 @@ def catch(comparison: Comparison, stream: str | None = None) -> Sentence:
     found = [other_requests(comparison), disagreement(comparison, row) if row else ()]
     found += [*list(left_out(comparison))[:2], *_suspects(comparison), *_limited(comparison)]
     if row:
+        found += [_as_offered(comparison, row)]
         found += [_held_back(comparison, row), _quickest_alone(comparison, row)]
     spaced = [sentence(" ", one) if index else one for index, one in enumerate(filter(None, found))]
     return sentence(*spaced)
@@ -135,11 +136,34 @@ def _limited(comparison: Comparison) -> Iterator[Sentence]:
         )
 
 
+def _as_offered(comparison: Comparison, row: Row) -> Sentence:
+    """Which runs answered all that an open load offered: more was not asked of them."""
+    able = [comparison.run(run_id) for run_id in _by_rate(comparison, row)]
+    labels = [comparison.label(run.id) for run in able if _kept_up(run, row.stream)]
+    if not labels:
+        return ()
+    return sentence(
+        together(labels),
+        " answered all that was offered: throughput tells what was asked, not what is possible.",
+    )
+
+
+def _kept_up(run: Run, stream: str) -> bool:
+    found = stream_of(run, stream)
+    offered = offered_per_s(run, found) if found else None
+    return bool(found and offered and found.throughput_per_s >= KEPT_UP * offered)
+
+
 def _held_back(comparison: Comparison, row: Row) -> Sentence:
-    """The first cause of the run that serves least, unless the one that serves most shares it."""
+    """The first cause of the run that serves least, unless the one that serves most shares it.
+
+    Clients at their limit are told elsewhere where clients are compared.
+    """
     able = _by_rate(comparison, row)
     slow, quick = comparison.run(able[0]), comparison.run(able[-1])
     shared = {one.cause for one in quick.causes if one.found}
+    if comparison.clients_differ:
+        shared.add("client_limited")
     own = [one for one in slow.causes if one.found and one.cause not in shared]
     return sentence("In ", comparison.label(slow.id), f" {cause_clause(own[0])}.") if own else ()
 

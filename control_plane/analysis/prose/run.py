@@ -56,7 +56,8 @@ def headline(run: Run) -> Sentence:
     which = f"{found.name} requests" if len(run.streams) > 1 else "requests"
     if not _sayable(times):
         return sentence(run.title)
-    if (offered := _offered_per_s(run, found)) and found.throughput_per_s < KEPT_UP * offered:
+    offered = offered_per_s(run, found)
+    if offered and found.throughput_per_s < KEPT_UP * offered:
         return sentence(
             f"Of {figures(offered)} {which} a second that were offered, ",
             number(figures(found.throughput_per_s)),
@@ -161,7 +162,7 @@ def _rate(run: Run, stream: Summary) -> str:
     return f"{figures(stream.throughput_per_s)} a second{named} {_crowd(run, stream)}"
 
 
-def _offered_per_s(run: Run, stream: Summary) -> float | None:
+def offered_per_s(run: Run, stream: Summary) -> float | None:
     """None for a load that waits for answers."""
     streams = run.spec.workload.streams
     offers = any(one.name == stream.name and isinstance(one.load, Open) for one in streams)
@@ -175,7 +176,7 @@ def _crowd(run: Run, stream: Summary) -> str:
         case Burst():
             return f"in a burst over {users:,} connection{'s' if users > 1 else ''}"
         case Open():
-            return f"of {figures(_offered_per_s(run, stream) or 0)} offered"
+            return f"of {figures(offered_per_s(run, stream) or 0)} offered"
         case Periodic():
             each = f"every {load.interval_s:g} s"
             return f"with {users:,} users, each {each}" if users > 1 else f"with one user {each}"

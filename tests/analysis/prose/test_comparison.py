@@ -7,6 +7,7 @@ import pytest
 from control_plane.analysis.comparison import Comparison, compare
 from control_plane.analysis.prose.comparison import catch, no_verdict, shared_cause, title
 from control_plane.analysis.prose.sentence import Sentence, plain
+from control_plane.domain.loads import Open
 from control_plane.domain.result import Cause, Reason, Times, Validity
 from control_plane.domain.run import Run
 from control_plane.domain.states import State
@@ -215,6 +216,14 @@ def test_runs_that_did_not_finish_keep_their_reason(state, words):
     early = replace(ended, reason=f"{state.value} in trial 2 of 3")
     first = against_first(early, measured("blocking", 1_000))
     assert said(catch(first)) == f"A threaded {words} in trial 2 of 3."
+
+
+@pytest.mark.parametrize(("per_s", "kept_up"), [(500, True), (300, False)])
+def test_what_an_open_load_did_not_ask_for_is_no_weakness(per_s, kept_up):
+    offered = summary(intended=1_500, duration_s=3.0, throughput_per_s=per_s)
+    calm = measured("threaded", 0, spec=spec("threaded", load=Open("open", 500.0)))
+    words = said(catch(against_first(measured("async", 15_000), replace(calm, streams=(offered,)))))
+    assert ("B threaded answered all that was offered: throughput tells" in words) is kept_up
 
 
 def test_several_runs_without_a_result_are_told_together():
