@@ -3,7 +3,7 @@
 While load runs a sample is four entries at the end of a list. They are sorted into buckets in bulk;
 what is kept are counts, so memory does not grow with the number of requests. Users never wait for a
 lock: with hundreds of threads one that is interrupted while it holds a lock stops all others for
-long. Extending a list, copying it and cutting off its head are single steps of the interpreter.
+long. Extending a list, slicing it and cutting off its head are single steps of the interpreter.
 """
 
 import threading
@@ -165,8 +165,7 @@ class Recorder:
             closed_ns = closes_ns or max(self._last_ns, self._opened_ns)
             self._sealed = True
         intended, starts = self._flying(intended[flying], starts[flying], closed_ns)
-        since = intended if self._scheduled else starts
-        ages_ns = self._late_ns + ((now_ns or closed_ns) - since).tolist()
+        ages_ns = self._late_ns + self._ages_ns(intended, starts, now_ns or closed_ns)
         inside_ns = self._inside_ns(starts, closed_ns)
         errors, statuses = counts(self._outcomes.items())
         return Totals(
@@ -194,6 +193,11 @@ class Recorder:
         intended, starts = intended[chosen], starts[chosen]
         self._add_lag(intended, starts)
         return intended, starts
+
+    def _ages_ns(self, intended: Durations, starts: Durations, now_ns: int) -> list[int]:
+        """As long as a time that ended now: both are counted from the same start."""
+        ages: list[int] = (now_ns - (intended if self._scheduled else starts)).tolist()
+        return ages
 
     def _add_lag(self, intended: Durations, starts: Durations) -> None:
         if self._lag is not None:
@@ -245,8 +249,7 @@ class Recorder:
     def _add_late(self, samples: Samples) -> None:
         """Ended after the window, before it was told so: in flight at its end."""
         self._add_lag(samples.intended, samples.starts)
-        since = samples.intended if self._scheduled else samples.starts
-        self._late_ns += (self._closes_ns - since).tolist()
+        self._late_ns += self._ages_ns(samples.intended, samples.starts, self._closes_ns)
         self._in_system_ns += self._inside_ns(samples.starts, self._closes_ns)
 
     def _add(self, samples: Samples) -> None:
