@@ -14,8 +14,8 @@ from typing import get_args
 from bench.pairs import verdict
 from bench.target import own, target
 from bench.worker import closed, drive, drive_stream
-from control_plane.domain.record import StreamRecord
 from control_plane.domain.spec import Strategy
+from control_plane.domain.stream_record import StreamRecord
 
 USERS = {"blocking": 1, "threaded": 16}
 SHARES = {"blocking": 0.1, "threaded": 0.2, "httpx": 0.2}

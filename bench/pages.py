@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from control_plane.domain.states import State
+from control_plane.domain.run import State
 from control_plane.store.store import Draft, Store, open_store
 from tests.builders import classic, finished, items
 from tests.dashboard import Dashboard, dashboard

@@ -17,18 +17,18 @@ from pathlib import Path
 from bench.pairs import interval, ratios, verdict
 from bench.target import CLIENT_CORE, TARGET_CORE
 from bench.worker import ITEM, closed, rate_per_s
+from control_plane.dashboard_server import lower_priority
 from control_plane.domain.limits import Limits
-from control_plane.domain.reading import read_spec
-from control_plane.domain.record import StreamRecord
 from control_plane.domain.spec import Target
-from control_plane.load.events import Done, Opened
+from control_plane.domain.spec_json import read_spec
+from control_plane.domain.stream_record import StreamRecord
+from control_plane.load.messages import Done, Opened
 from control_plane.load.plan import Plan
-from control_plane.load.process import LoadWorker
-from control_plane.serving import lower_priority
+from control_plane.load.worker_process import LoadWorker
 from control_plane.targets.application import bundled
 from control_plane.targets.launch import Place, start_application
-from control_plane.targets.running import StartedTarget
-from control_plane.targets.watch import Watch
+from control_plane.targets.running_target import StartedTarget
+from control_plane.targets.sampler import Watch
 
 USERS, WARMUP_S = 64, 1.0
 COST, COST_END = 0.02, 0.04

@@ -14,7 +14,7 @@ import numpy as np
 from bench.pairs import verdict
 from bench.target import own
 from bench.worker import drive_stream
-from control_plane.domain.record import StreamRecord
+from control_plane.domain.stream_record import StreamRecord
 
 RATES_PER_S = (1_000, 5_000)
 MOST_LATE_MS = 0.2

@@ -18,10 +18,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from control_plane.domain.spec import Target
-from control_plane.targets.address import free_ports, listening_host
 from control_plane.targets.application import bundled
-from control_plane.targets.command import command
-from control_plane.targets.launch import start
+from control_plane.targets.launch import free_ports, listening_host, start
+from control_plane.targets.servers import command
 
 POLL_S = 0.002
 WANTED = 1.3

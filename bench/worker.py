@@ -8,11 +8,11 @@ from typing import Any
 
 from bench.target import CLIENT_CORE
 from control_plane.domain.limits import Limits
-from control_plane.domain.reading import read_spec
-from control_plane.domain.record import StreamRecord
-from control_plane.load.events import Done
+from control_plane.domain.spec_json import read_spec
+from control_plane.domain.stream_record import StreamRecord
+from control_plane.load.messages import Done
 from control_plane.load.plan import Plan
-from control_plane.load.process import LoadWorker
+from control_plane.load.worker_process import LoadWorker
 
 ITEM = {
     "path": "/items/{item_id}",

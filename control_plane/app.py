@@ -15,14 +15,14 @@ from starlette.exceptions import HTTPException
 
 from control_plane import __version__, api
 from control_plane.access import guarded
-from control_plane.access.faults import code_of, code_of_status, status_of
-from control_plane.api.schema import SPEC_SCHEMAS
+from control_plane.access.http_errors import code_of, code_of_status, status_of
+from control_plane.api.openapi_docs import SPEC_SCHEMAS
 from control_plane.domain.errors import FieldError, InvalidInput, LooplabError, StoreError
-from control_plane.jobs.bench import Bench
-from control_plane.jobs.desk import Desk
+from control_plane.jobs.run_service import Desk
+from control_plane.jobs.runtime import Bench
 from control_plane.pages.router import router as pages
-from control_plane.pages.run.ticks import Ticks
-from control_plane.pages.site.errors import error_page
+from control_plane.pages.run.live import Ticks
+from control_plane.pages.site.error_page import error_page
 from control_plane.settings import Settings
 from control_plane.store.store import Store
 

@@ -8,21 +8,7 @@ from typing import Annotated
 import typer
 
 from control_plane import __version__
-from control_plane.domain.ceiling import CLIENTS, measurement
-from control_plane.domain.choice import chosen_ids
-from control_plane.domain.errors import (
-    DatabaseOwned,
-    InvalidInput,
-    LooplabError,
-    NotFound,
-    SettingsError,
-)
-from control_plane.domain.reading import Document, read_document
-from control_plane.domain.spec import Client
-from control_plane.office import Office, office
-from control_plane.settings import Settings, load_settings
-from control_plane.store.store import open_store
-from control_plane.terminal import (
+from control_plane.cli_output import (
     ProgressLines,
     complain,
     print_ceilings,
@@ -30,6 +16,20 @@ from control_plane.terminal import (
     print_json,
     print_run,
 )
+from control_plane.dashboard_client import Office, office
+from control_plane.domain.ceiling import CLIENTS, measurement
+from control_plane.domain.errors import (
+    DatabaseOwned,
+    InvalidInput,
+    LooplabError,
+    NotFound,
+    SettingsError,
+)
+from control_plane.domain.ids import chosen_ids
+from control_plane.domain.spec import Client
+from control_plane.domain.spec_json import Document, read_document
+from control_plane.settings import Settings, load_settings
+from control_plane.store.store import open_store
 
 cli = typer.Typer(
     add_completion=False,
@@ -80,8 +80,8 @@ def serve(
 
 
 def _serve(settings: Settings, *, open_page: bool) -> None:
-    from control_plane.serving import listen
-    from control_plane.serving import serve as serve_dashboard
+    from control_plane.dashboard_server import listen
+    from control_plane.dashboard_server import serve as serve_dashboard
 
     store = open_store(settings.db)
     for name, one in settings.applications.items():

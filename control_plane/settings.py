@@ -9,9 +9,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, ValidationError, create_model, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from control_plane.applications_file import read_applications
 from control_plane.domain.errors import SettingsError
 from control_plane.domain.limits import Limits
-from control_plane.own_applications import read_applications
 from control_plane.targets.application import Applications
 
 PREFIX = "LOOPLAB_"

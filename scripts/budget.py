@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("control_plane", "target_app")
 FUNCTION_LIMIT = 40
-FILE_LIMIT = 300
+FILE_LIMIT = 400
 COMMENT_SHARE_LIMIT = 0.05
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef

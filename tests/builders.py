@@ -8,28 +8,27 @@ from typing import Any
 
 import numpy as np
 
+from control_plane.analysis.causes.diagnose import find_causes
 from control_plane.analysis.causes.evidence import Evidence
-from control_plane.analysis.causes.find import find_causes
 from control_plane.analysis.summary import merge, summarize
-from control_plane.analysis.validity import judge
+from control_plane.analysis.validity.response_gates import judge
 from control_plane.domain.limits import Limits
-from control_plane.domain.reading import read_spec
 from control_plane.domain.result import (
     Cause,
     ClientUse,
     Environment,
     Gauges,
     GaugeSeries,
+    Slices,
     TargetUse,
     Trial,
     Validity,
 )
-from control_plane.domain.run import Run, RunDetail, StreamResult, TrialResult
-from control_plane.domain.slices import Slices
+from control_plane.domain.run import Run, RunDetail, State, StreamResult, TrialResult
 from control_plane.domain.spec import Spec
-from control_plane.domain.states import State
+from control_plane.domain.spec_json import read_spec
 from control_plane.store.store import Draft, Store
-from control_plane.targets.catalogue import name_of
+from control_plane.targets.builtin_configurations import name_of
 from tests.inside import APPLICATION, stalls_of, workers_of
 from tests.synthetic import Shape, record_of
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from control_plane.domain.histogram import Histogram
-from control_plane.domain.loads import concurrency_of
-from control_plane.domain.record import Second, StreamRecord
+from control_plane.domain.load_models import concurrency_of
 from control_plane.domain.spec import StopRequests, Stream
+from control_plane.domain.stream_record import Second, StreamRecord
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def test_the_wheel_holds_what_is_not_python(installed: Path) -> None:
     for name in ("experiments/presets.toml", "experiments/workloads.toml", "pages/site/words.toml"):
         assert (installed / "control_plane" / name).is_file(), name
     assert (installed / "control_plane/targets/inside/sitecustomize.py").is_file()
-    assert (installed / "control_plane/targets/inside/looplab_probe/doors.py").is_file()
+    assert (installed / "control_plane/targets/inside/looplab_probe/hooks.py").is_file()
     assert (installed / "target_app/main.py").is_file()
     assert (installed / "target_app/vendor/redoc.standalone.js").is_file()
     assert not (installed / "tests").exists()

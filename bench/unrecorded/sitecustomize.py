@@ -6,7 +6,7 @@ Who is in flight is followed as ever: deadlines need that.
 from typing import Any
 
 from control_plane.load import recorder
-from control_plane.load.totals import Totals
+from control_plane.load.window_stats import Totals
 
 
 class Dropping(recorder.Recorder):

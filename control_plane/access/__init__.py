@@ -5,7 +5,7 @@ from collections.abc import Collection
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from control_plane.access.body import MAX_BODY_BYTES, BodyGuard
+from control_plane.access.body_limit import MAX_BODY_BYTES, BodyGuard
 from control_plane.access.headers import SecurityHeaders
 from control_plane.access.host import HostGuard
 from control_plane.access.origin import OriginGuard

@@ -5,19 +5,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from control_plane.analysis.aligned import lone_names, named, with_result
+from control_plane.analysis.configuration_names import configuration_words
 from control_plane.analysis.differences import (
     Difference,
     environment_differences,
     machine_mismatch,
     spec_differences,
 )
-from control_plane.analysis.labels import RunLabel, label_runs
-from control_plane.analysis.namesakes import configuration_words
+from control_plane.analysis.run_labels import RunLabel, label_runs
+from control_plane.analysis.stream_matching import lone_names, named, with_result
 from control_plane.domain.metrics import METRICS, Metric, Unit
 from control_plane.domain.result import Outcome, Reason, Summary
-from control_plane.domain.run import Run
-from control_plane.domain.states import State
+from control_plane.domain.run import Run, State
 
 PRIMARY = "throughput_per_s"
 """The metric that makes the sentence."""

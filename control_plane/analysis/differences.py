@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from control_plane.analysis.aligned import lone_names
-from control_plane.analysis.fields import label_of, text_of
-from control_plane.domain.reading import write_spec
+from control_plane.analysis.field_labels import label_of, text_of
+from control_plane.analysis.stream_matching import lone_names
 from control_plane.domain.result import Environment
 from control_plane.domain.run import Run
 from control_plane.domain.spec import Spec
+from control_plane.domain.spec_json import write_spec
 
 NAMES_ONLY = ("title", "tags")
 """Fields that name a run and change nothing in it."""

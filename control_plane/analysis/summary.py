@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from control_plane.analysis.steadiness import drift_share
+from control_plane.analysis.validity.steadiness import drift_share
 from control_plane.domain import histogram
 from control_plane.domain.histogram import EMPTY, Histogram
-from control_plane.domain.record import Second, StreamRecord
 from control_plane.domain.result import (
     PERCENTILES,
     Censored,
@@ -21,6 +20,7 @@ from control_plane.domain.result import (
     WarmUp,
 )
 from control_plane.domain.run import StreamResult
+from control_plane.domain.stream_record import Second, StreamRecord
 from control_plane.domain.units import count
 
 SECOND_NS = 1_000_000_000

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from control_plane.api.dependencies import DeskDep
-from control_plane.domain.reading import Document
+from control_plane.domain.spec_json import Document
 
 router = APIRouter(tags=["applications"])
 

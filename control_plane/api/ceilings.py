@@ -3,8 +3,8 @@
 from fastapi import APIRouter
 
 from control_plane.api.dependencies import StoreDep
-from control_plane.domain.reading import Document
-from control_plane.jobs.ceilings import ceiling_documents
+from control_plane.domain.spec_json import Document
+from control_plane.jobs.stored_ceilings import ceiling_documents
 
 router = APIRouter(tags=["ceilings"])
 

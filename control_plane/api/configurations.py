@@ -5,7 +5,7 @@ from dataclasses import asdict
 from fastapi import APIRouter
 
 from control_plane.api.dependencies import DeskDep
-from control_plane.domain.reading import Document
+from control_plane.domain.spec_json import Document
 
 router = APIRouter(tags=["configurations"])
 

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 from fastapi import Depends, HTTPException, Path, Query, Request
 from pydantic import AfterValidator, BeforeValidator
 
-from control_plane.domain.identity import known_id
-from control_plane.domain.reading import Document, read_document
-from control_plane.jobs.desk import Desk
+from control_plane.domain.ids import known_id
+from control_plane.domain.spec_json import Document, read_document
+from control_plane.jobs.run_service import Desk
 from control_plane.store.store import Store
 
 

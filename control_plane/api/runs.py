@@ -6,10 +6,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Response
 
 from control_plane.api.dependencies import Body, DeskDep, PageLimit, RunId, StoreDep
-from control_plane.api.schema import ANSWERS, SPEC_BODY
-from control_plane.domain.document import run_document
-from control_plane.domain.reading import Document
-from control_plane.domain.states import State
+from control_plane.api.openapi_docs import ANSWERS, SPEC_BODY
+from control_plane.domain.documents import run_document
+from control_plane.domain.run import State
+from control_plane.domain.spec_json import Document
 
 router = APIRouter(tags=["runs"], responses=ANSWERS)
 

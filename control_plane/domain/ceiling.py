@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from control_plane.domain.loads import Closed
-from control_plane.domain.reading import Document, write_spec
-from control_plane.domain.responder import RESPONDER
+from control_plane.domain.bare_responder import RESPONDER
+from control_plane.domain.client_strategies import STRATEGIES
+from control_plane.domain.load_models import Closed
 from control_plane.domain.result import Environment
 from control_plane.domain.spec import (
     Client,
@@ -16,7 +16,7 @@ from control_plane.domain.spec import (
     Stream,
     Workload,
 )
-from control_plane.domain.strategies import STRATEGIES
+from control_plane.domain.spec_json import Document, write_spec
 
 CLIENTS = tuple(Client(strategy=strategy) for strategy in STRATEGIES)
 """Every strategy as it comes."""

@@ -1,6 +1,10 @@
-"""The bounds of a spec. The settings may raise them (`LOOPLAB_MAX_CONCURRENCY` and so on)."""
+"""The tests that one value can fail, each with the message that names value, limit and remedy."""
 
+import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+from control_plane.domain.errors import FieldError
 
 
 @dataclass(frozen=True)
@@ -25,3 +29,57 @@ class Limits:
     def setting(name: str) -> str:
         """The environment variable that raises the limit of that name."""
         return f"LOOPLAB_{name.upper()}"
+
+
+LATE_S = 0.1
+"""An event loop that is later stood still. asyncio's own debug mode calls a step slow from here on
+(`loop.slow_callback_duration`).
+"""
+
+BUSY_SHARE = 0.85
+"""From this share of what it can get on, a processor is the limit. The wait for a server grows as
+1 / (1 - load): at 85 % a request takes over six times its own time (M/M/1; L. Kleinrock, Queueing
+Systems, 1975).
+"""
+
+
+Wrong = Iterator[FieldError]
+
+
+def bounded(field: str, value: float, low: float, high: float, limit: str | None = None) -> Wrong:
+    """`limit` names the field of Limits that a setting raises."""
+    if value < low:
+        yield FieldError(
+            field, f"{_shown(value)} is below the smallest value of {_shown(low)}.", low
+        )
+    elif value > high:
+        remedy = f" Raise {Limits.setting(limit)} to allow it." if limit else ""
+        yield FieldError(
+            field, f"{_shown(value)} is above the limit of {_shown(high)}.{remedy}", high
+        )
+
+
+def _shown(value: float) -> str:
+    """`900`, `0.1`, `1,000`; whole numbers without a point."""
+    if abs(value) >= 10**16:
+        return "This number"
+    return f"{int(value) if value == int(value) else value:,}"
+
+
+def bounded_text(field: str, value: str, longest: int, *, empty: bool = True) -> Wrong:
+    """Refuse control characters and overrides of the writing direction: they hide what is there."""
+    if len(value) > longest:
+        yield FieldError(
+            field,
+            f"{len(value):,} characters are above the limit of {longest}.",
+            longest,
+        )
+    elif not value.strip() and not empty:
+        yield FieldError(field, "This must not be empty.")
+    elif any(unicodedata.category(sign) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for sign in value):
+        yield FieldError(field, "Control characters cannot be used here.")
+
+
+def counted(field: str, count: int, low: int, high: int, what: str) -> Wrong:
+    if not low <= count <= high:
+        yield FieldError(field, f"{count:,} {what}: give {low} to {high:,}.", high)

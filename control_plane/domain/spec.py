@@ -10,9 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 from pydantic.dataclasses import dataclass
 
-from control_plane.domain.loads import Load
-from control_plane.domain.strategies import Strategy
-from control_plane.domain.strict import STRICT
+from control_plane.domain.client_strategies import Strategy
+from control_plane.domain.load_models import STRICT, Load
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 BUNDLED = "bundled"

@@ -6,13 +6,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from control_plane.domain.errors import Conflict, StoreError
-from control_plane.domain.run import Run
-from control_plane.domain.states import State
-from control_plane.jobs.bench import Bench
-from control_plane.jobs.board import Board
-from control_plane.jobs.by_hand import ByHand
-from control_plane.jobs.ending import Ending, first, obstacle
+from control_plane.domain.run import Run, State
+from control_plane.jobs.manual_targets import ByHand
+from control_plane.jobs.progress import Board
 from control_plane.jobs.run_job import RETRY_S, RunJob
+from control_plane.jobs.runtime import Bench
+from control_plane.jobs.termination import Ending, first, obstacle
 from control_plane.store.store import Store
 
 log = logging.getLogger("looplab.jobs")

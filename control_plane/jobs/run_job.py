@@ -8,27 +8,26 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from control_plane.analysis.causes.diagnose import find_causes
 from control_plane.analysis.causes.evidence import Evidence
-from control_plane.analysis.causes.find import find_causes
-from control_plane.analysis.estimate import phases
+from control_plane.analysis.duration_estimate import phases
 from control_plane.analysis.summary import merge
-from control_plane.analysis.validity import judge
+from control_plane.analysis.validity.response_gates import judge
 from control_plane.domain.errors import DatabaseBusy, StoreError, TrialFailed
 from control_plane.domain.result import Cause, Environment, Summary, Validity
-from control_plane.domain.run import Run, StreamResult, TrialResult
+from control_plane.domain.run import Run, State, StreamResult, TrialResult
 from control_plane.domain.spec import Target
-from control_plane.domain.states import State
-from control_plane.jobs.bench import Bench
-from control_plane.jobs.board import Board
-from control_plane.jobs.ending import Ending, by_database, first
-from control_plane.jobs.source import source_lines
+from control_plane.jobs.progress import Board
+from control_plane.jobs.runtime import Bench
+from control_plane.jobs.source_lines import source_lines
+from control_plane.jobs.termination import Ending, by_database, first
 from control_plane.jobs.trial_job import TrialJob
 from control_plane.store.store import Store
-from control_plane.targets.chosen import served
 from control_plane.targets.cores import CorePlan, available_cores, share_cores
 from control_plane.targets.interpreter import told_by
 from control_plane.targets.launch import RunningTarget
 from control_plane.targets.machine import environment
+from control_plane.targets.resolve import served
 
 log = logging.getLogger("looplab.jobs")
 

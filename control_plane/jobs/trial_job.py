@@ -8,28 +8,31 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from control_plane.analysis.processes import merge_records
+from control_plane.analysis.merge_workers import merge_records
 from control_plane.analysis.summary import summarize
 from control_plane.domain.errors import ClientFailed, TargetFailed
-from control_plane.domain.loads import Closed, Open, concurrency_of, longest_pause_of, ramp_up_of
-from control_plane.domain.record import Second, StreamRecord
+from control_plane.domain.load_models import (
+    Closed,
+    Open,
+    concurrency_of,
+    longest_pause_of,
+    ramp_up_of,
+)
 from control_plane.domain.result import ClientUse, TargetUse, Trial
-from control_plane.domain.run import StreamResult, TrialResult
+from control_plane.domain.run import State, StreamResult, TrialResult
 from control_plane.domain.spec import Spec, StopDuration, StopRequests, Stream, Target, UrlTarget
-from control_plane.domain.states import State
-from control_plane.jobs.bench import Bench
-from control_plane.jobs.board import Board
-from control_plane.jobs.silence import Silence
-from control_plane.jobs.window import Window
-from control_plane.load.events import Done, Opened, Over, Waiting
-from control_plane.load.plan import Plan
-from control_plane.load.process import LoadWorker
-from control_plane.load.share import shares
+from control_plane.domain.stream_record import Second, StreamRecord
+from control_plane.jobs.progress import Board
+from control_plane.jobs.runtime import Bench
+from control_plane.jobs.trial_window import Silence, Window
+from control_plane.load.messages import Done, Opened, Over, Waiting
+from control_plane.load.plan import Plan, shares
+from control_plane.load.worker_process import LoadWorker
 from control_plane.targets.application import Application
-from control_plane.targets.chosen import served
 from control_plane.targets.cores import CorePlan
 from control_plane.targets.launch import RunningTarget, reach, start_application
-from control_plane.targets.watch import Watch, WindowUse
+from control_plane.targets.resolve import served
+from control_plane.targets.sampler import Watch, WindowUse
 
 LEAD_NS = 20_000_000
 """How far ahead the common start lies, so that every load worker has read it by then."""

@@ -7,11 +7,11 @@ standard output. CORES are numbers with commas between. It ends with its input.
 import os
 import sys
 
-from control_plane.load import lifeline
+from control_plane.load import watchdog
 
 if __name__ == "__main__":
     # The imports of a worker last long enough for its parent to die meanwhile.
-    lifeline.tie_to_parent()
+    watchdog.tie_to_parent()
     from control_plane.load import worker
 
     sys.excepthook = worker.fail

@@ -6,9 +6,9 @@ from itertools import count
 from typing import Generic, TypeVar
 
 from control_plane.load.arrivals import Arrivals
+from control_plane.load.clock import clock_ns
 from control_plane.load.pacing import Pacing
 from control_plane.load.recorder import FAR_NS
-from control_plane.load.timer import clock_ns
 
 Starts = TypeVar("Starts", Pacing, Arrivals)
 

@@ -14,12 +14,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from control_plane.domain.histogram import EMPTY
-from control_plane.domain.record import Second
+from control_plane.domain.stream_record import Second
 from control_plane.load.outcome import Ended, counts
-from control_plane.load.samples import FIELDS, Chosen, Samples
-from control_plane.load.slice import Slice
-from control_plane.load.tally import Durations, Tally
-from control_plane.load.totals import Totals
+from control_plane.load.sample_buffer import FIELDS, Chosen, Durations, Samples, Tally
+from control_plane.load.window_stats import Slice, Totals
 
 SECOND_NS = 1_000_000_000
 FAR_NS = 2**62

@@ -7,12 +7,12 @@ from math import ceil
 from pathlib import Path
 from threading import Event as Signal
 
-from control_plane.domain.record import StreamRecord
-from control_plane.load.events import Event, Opened, Over, Waiting
+from control_plane.domain.stream_record import StreamRecord
+from control_plane.load.clock import clock_ns
+from control_plane.load.messages import Event, Opened, Over, Waiting
 from control_plane.load.recorder import FAR_NS, SECOND_NS
 from control_plane.load.strategies.strategy import Gear
-from control_plane.load.timer import clock_ns
-from control_plane.load.totals import Totals
+from control_plane.load.window_stats import Totals
 
 _GRACE_NS = 20_000_000
 """A second is told this much after its end, when threads have handed in their last samples."""

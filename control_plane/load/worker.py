@@ -2,23 +2,45 @@
 
 import gc
 import os
+import resource
 import sys
 import traceback
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
 from control_plane.domain.errors import ClientFailed
-from control_plane.domain.record import Second
-from control_plane.load import events, files, lifeline, strategies
+from control_plane.domain.stream_record import Second
+from control_plane.load import messages, strategies, watchdog, worker
+from control_plane.load.clock import Spin
 from control_plane.load.connections import Connections
-from control_plane.load.course import Course
-from control_plane.load.events import Done, Event, Opened, Ready, Refused
+from control_plane.load.messages import Done, Event, Opened, Ready, Refused
 from control_plane.load.plan import Plan
 from control_plane.load.recorder import Recorder
 from control_plane.load.reporter import Reporter
-from control_plane.load.source import RequestSource
-from control_plane.load.spin import Spin
+from control_plane.load.request_source import RequestSource
 from control_plane.load.strategies.strategy import Gear, Strategy
+from control_plane.load.stream_driver import Course
+
+_SPARE = 64
+"""Files that a load worker opens besides its connections."""
+
+
+def allow(connections: int) -> None:
+    """Raise the soft limit where it is too low.
+
+    Raises ClientFailed when the hard limit does not allow it.
+    """
+    needed = connections + _SPARE
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise ClientFailed(
+            f"client: {connections:,} connections need {needed:,} open files, the limit is "
+            f"{hard:,}: raise it (ulimit -n {needed}) or use fewer"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
 
 _YOUNG = 20_000
 """Samples come and go by the thousand without a cycle: collecting every 700 objects finds none."""
@@ -28,13 +50,13 @@ START_S = 60
 
 
 def main(arguments: list[str]) -> None:
-    lifeline.step_forward()
-    lifeline.end_after(START_S)
+    watchdog.step_forward()
+    watchdog.end_after(START_S)
     if arguments:
         os.sched_setaffinity(0, {int(core) for core in arguments[0].split(",")})
     plan = Plan.read(sys.stdin.buffer.readline())
     try:
-        files.allow(plan.users)
+        worker.allow(plan.users)
     except ClientFailed as error:
         tell(Refused(str(error)))
         return
@@ -62,11 +84,11 @@ def work(plan: Plan, spin: Spin) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG, 10, 10)
-    lifeline.end_after(0)
+    watchdog.end_after(0)
     tell(Ready())
     start = sys.stdin.buffer.readline()
     if start:
-        lifeline.end_with_input()
+        watchdog.end_with_input()
         measure(gear, thread, strategy, int(start))
 
 
@@ -74,7 +96,7 @@ def measure(gear: Gear, thread: ThreadPoolExecutor, strategy: Strategy, begin_ns
     course, patience_s = Course(gear.plan, begin_ns), gear.plan.patience_s
     reporter = Reporter(gear, lambda event: follow(event, patience_s))
     window_ns = course.window_ns()
-    lifeline.end_after(gear.plan.lead_s + patience_s)
+    watchdog.end_after(gear.plan.lead_s + patience_s)
     if window_ns:
         reporter.open(*window_ns)
     driving = thread.submit(course.run, strategy, gear.source, reporter.open)
@@ -97,12 +119,12 @@ def follow(event: Event, patience_s: float) -> None:
     """As long as requests end, this process may go on."""
     ended = isinstance(event, Second) and event.index >= 0 and event.completed + event.errors
     if isinstance(event, Opened) or ended:
-        lifeline.end_after(patience_s)
+        watchdog.end_after(patience_s)
     tell(event)
 
 
 def tell(event: Event) -> None:
-    sys.stdout.write(events.write(event))
+    sys.stdout.write(messages.write(event))
     sys.stdout.flush()
 
 

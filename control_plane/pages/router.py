@@ -2,31 +2,41 @@
 
 from fastapi import APIRouter
 
-from control_plane.pages.compare import compare
-from control_plane.pages.exports import exports
-from control_plane.pages.history import history
-from control_plane.pages.home import home
-from control_plane.pages.new_run import new_run, offer
-from control_plane.pages.run import live, run
-from control_plane.pages.site import docs, queue, words
-from control_plane.pages.targets import applications, by_hand, ceilings, configurations, targets
-from control_plane.pages.workloads import workloads
+from control_plane.pages import history, home
+from control_plane.pages.compare.routes import router as compare
+from control_plane.pages.exports.routes import router as exports
+from control_plane.pages.new_run import openapi_routes
+from control_plane.pages.new_run.routes import router as new_run
+from control_plane.pages.run import live
+from control_plane.pages.run.routes import router as run
+from control_plane.pages.site import docs, glossary_routes, queue
+from control_plane.pages.targets import (
+    applications,
+    ceilings,
+    configuration_list,
+    configurations,
+    manual_targets,
+    workloads,
+)
 
 router = APIRouter(include_in_schema=False)
-router.include_router(home.router)
-router.include_router(new_run.router)
-router.include_router(offer.router)
-router.include_router(history.router)
-router.include_router(targets.router)
-router.include_router(configurations.router)
-router.include_router(by_hand.router)
-router.include_router(applications.router)
-router.include_router(workloads.router)
-router.include_router(ceilings.router)
-router.include_router(docs.router)
-router.include_router(queue.router)
-router.include_router(words.router)
-router.include_router(exports.router)
-router.include_router(compare.router)
-router.include_router(live.router)
-router.include_router(run.router)
+for page in (
+    home.router,
+    new_run,
+    openapi_routes.router,
+    history.router,
+    configuration_list.router,
+    configurations.router,
+    manual_targets.router,
+    applications.router,
+    workloads.router,
+    ceilings.router,
+    docs.router,
+    queue.router,
+    glossary_routes.router,
+    exports,
+    compare,
+    live.router,
+    run,
+):
+    router.include_router(page)

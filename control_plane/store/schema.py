@@ -9,10 +9,9 @@ from typing import Any
 from urllib.parse import quote
 
 from control_plane.domain.errors import StoreError
-from control_plane.store.database import BUSY_S, engine
-from control_plane.store.faults import readable
-from control_plane.store.file import usable
+from control_plane.store.database import BUSY_S, engine, readable
 from control_plane.store.migrations import HEAD
+from control_plane.store.preflight import usable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

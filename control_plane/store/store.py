@@ -5,11 +5,11 @@ from pathlib import Path
 
 from sqlmodel import select
 
-from control_plane.store.configurations import Configurations
+from control_plane.store.added_configurations import Configurations
 from control_plane.store.database import Database
-from control_plane.store.lock import Lock
+from control_plane.store.instance_lock import Lock
+from control_plane.store.mapping import Draft
 from control_plane.store.reader import Reader, RunPage
-from control_plane.store.rows import Draft
 from control_plane.store.schema import check, prepare
 from control_plane.store.tables import Meta
 from control_plane.store.writer import Writer

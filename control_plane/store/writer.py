@@ -7,15 +7,12 @@ from typing import TypedDict, Unpack
 from sqlalchemy import delete, text, update
 from sqlmodel import Session, col, select
 
-from control_plane.domain.errors import Conflict, QueueFull
-from control_plane.domain.limits import Limits
+from control_plane.domain.errors import Conflict, QueueFull, refuse
+from control_plane.domain.limits import Limits, bounded_text, counted
 from control_plane.domain.result import Cause, Environment, Validity
-from control_plane.domain.run import Run, StreamResult, TrialResult
-from control_plane.domain.states import TERMINAL, State, allowed
+from control_plane.domain.run import TERMINAL, Run, State, StreamResult, TrialResult, allowed
 from control_plane.store.database import Database
-from control_plane.store.edit import checked_note, checked_tags, checked_title
-from control_plane.store.reader import count_queued, found, whole_run
-from control_plane.store.rows import (
+from control_plane.store.mapping import (
     Draft,
     causes_text,
     environment_text,
@@ -29,7 +26,29 @@ from control_plane.store.rows import (
     trial_stream_row,
     validity_text,
 )
+from control_plane.store.reader import count_queued, found, whole_run
 from control_plane.store.tables import RunFacts, RunRow, RunTag, Submission
+
+NOTE_LENGTH = 10_000
+
+
+def checked_title(title: str) -> str:
+    refuse(bounded_text("title", title, 200, empty=False))
+    return title.strip()
+
+
+def checked_tags(tags: Sequence[str]) -> tuple[str, ...]:
+    refuse(counted("tags", len(tags), 0, 20, "tags"))
+    for index, tag in enumerate(tags):
+        refuse(bounded_text(f"tags.{index}", tag, 40, empty=False))
+    return tuple(tags)
+
+
+def checked_note(note: str) -> str:
+    """Lines are kept, with plain line ends."""
+    plain = note.replace("\r\n", "\n")
+    refuse(bounded_text("note", plain.replace("\n", " ").replace("\t", " "), NOTE_LENGTH))
+    return plain
 
 
 class Facts(TypedDict, total=False):

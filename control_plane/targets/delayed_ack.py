@@ -11,7 +11,7 @@ import time
 from statistics import median
 
 from control_plane.domain.errors import TargetFailed
-from control_plane.targets.answer import answered, asking
+from control_plane.targets.http_get import answered, asking
 
 REQUESTS = 20
 FEWEST = 6

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.spec import UrlTarget
-from control_plane.targets import listeners, tree
+from control_plane.targets import procfs, sockets
 from control_plane.targets.probe_reader import Inside
-from control_plane.targets.running import RunningTarget
+from control_plane.targets.running_target import RunningTarget
 
 CONNECT_TIMEOUT_S = 3.0
 
@@ -26,16 +26,16 @@ class ExternalTarget:
 
     def __init__(self, url: str, host: str, port: int) -> None:
         self.url = url
-        holders = listeners.holders(listeners.inodes_at(host, port), tree.pids())
-        self._holders = {pid: tree.started_at(pid) for pid in holders}
+        holders = sockets.holders(sockets.inodes_at(host, port), procfs.pids())
+        self._holders = {pid: procfs.started_at(pid) for pid in holders}
 
     async def check(self) -> None:
         """Its connections are not ours to judge."""
 
     def pids(self) -> list[int]:
         """Who held the listener when it was reached, and what comes from them; [] if unseen."""
-        alive = [pid for pid, since in self._holders.items() if tree.started_at(pid) == since]
-        below = [child for pid in alive for child in tree.descendants(pid)]
+        alive = [pid for pid, since in self._holders.items() if procfs.started_at(pid) == since]
+        below = [child for pid in alive for child in procfs.descendants(pid)]
         return list(dict.fromkeys(alive + below))
 
     def restarts(self) -> int | None:

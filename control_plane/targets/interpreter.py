@@ -10,12 +10,12 @@ from pathlib import Path
 from control_plane.domain.result import Environment
 from control_plane.domain.spec import Target
 from control_plane.targets.application import Application
-from control_plane.targets.catalogue import CATALOGUE
-from control_plane.targets.chosen import by_command, moved
-from control_plane.targets.folders import Folders
+from control_plane.targets.builtin_configurations import CATALOGUE
+from control_plane.targets.environment import INSTANCE, LAUNCH
 from control_plane.targets.machine import PACKAGES
-from control_plane.targets.supervised import Orders, Supervised
-from control_plane.targets.variables import INSTANCE, LAUNCH
+from control_plane.targets.resolve import by_command, moved
+from control_plane.targets.scratch_dirs import Folders
+from control_plane.targets.supervisor import Orders, Supervised
 
 CLIENTS = {"aiohttp", "requests", "urllib3", "httpx"}
 """Packages of the load worker, which runs in our interpreter."""

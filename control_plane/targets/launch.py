@@ -1,6 +1,7 @@
 """Start a target, or reach one that runs already."""
 
 import secrets
+import socket
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -10,19 +11,40 @@ from pathlib import Path
 
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.spec import Target
-from control_plane.targets.address import free_ports, listening_host
 from control_plane.targets.application import Application, bundled
-from control_plane.targets.command import arguments, shown_command
+from control_plane.targets.environment import environment_of, secrets_of
 from control_plane.targets.external import reach
-from control_plane.targets.folders import made
-from control_plane.targets.inside.looplab_probe.layout import FOLDER_VARIABLE
-from control_plane.targets.prerequisites import missing
+from control_plane.targets.inside.looplab_probe.ring import FOLDER_VARIABLE
 from control_plane.targets.probe_reader import Inside
 from control_plane.targets.readiness import Sign, until_ready
-from control_plane.targets.running import RunningTarget, StartedTarget
-from control_plane.targets.servers import Endpoint
-from control_plane.targets.supervised import Orders, Supervised
-from control_plane.targets.variables import environment_of, secrets_of
+from control_plane.targets.resolve import missing
+from control_plane.targets.running_target import RunningTarget, StartedTarget
+from control_plane.targets.scratch_dirs import made
+from control_plane.targets.servers import Endpoint, arguments, shown_command
+from control_plane.targets.supervisor import Orders, Supervised
+
+PREFERRED = "127.0.0.2"
+"""Cookies ignore ports, so another address keeps those of the dashboard away from targets."""
+
+
+def listening_host() -> str:
+    """127.0.0.2, or 127.0.0.1 where the system has no other loopback address."""
+    with socket.socket() as probe:
+        try:
+            probe.bind((PREFERRED, 0))
+        except OSError:
+            return "127.0.0.1"
+    return PREFERRED
+
+
+def free_ports(host: str) -> Iterator[int]:
+    """Ports that nobody has now, as many as wanted, each chosen by the system when asked for."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind((host, 0))
+            port: int = probe.getsockname()[1]
+        yield port
+
 
 __all__ = ["Place", "RunningTarget", "reach", "start", "start_application"]
 

@@ -5,11 +5,11 @@ from heapq import nlargest
 from pathlib import Path
 
 from control_plane.domain.result import Stall, WorkerSeries
-from control_plane.targets import tree
-from control_plane.targets.beats import BeatFile
-from control_plane.targets.inside.looplab_probe.layout import BEATS_SUFFIX, STACKS_SUFFIX
-from control_plane.targets.slots import Slots
+from control_plane.targets import procfs
+from control_plane.targets.heartbeat_reader import BeatFile
+from control_plane.targets.inside.looplab_probe.ring import BEATS_SUFFIX, STACKS_SUFFIX
 from control_plane.targets.stalls import KEPT, StackFile, StallBook
+from control_plane.targets.time_buckets import Slots
 
 MOST_WORKERS = 256
 
@@ -34,7 +34,7 @@ class _Worker:
 
     def look(self, now_ns: int) -> None:
         """A worker that ended owes no beat since it was last seen."""
-        if tree.started_at(self.pid) is not None:
+        if procfs.started_at(self.pid) is not None:
             self.seen_ns = now_ns
         for beat in self.beats.new(now_ns):
             self.slots.take(beat)

@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 
 from control_plane.domain.errors import TargetFailed
-from control_plane.targets import listeners
-from control_plane.targets.supervised import Supervised
+from control_plane.targets import sockets
+from control_plane.targets.supervisor import Supervised
 
 POLL_S = 0.005
 BROKEN_AFTER_S = 2.0
@@ -50,14 +50,14 @@ async def until_ready(server: Supervised, sign: Sign) -> str | None:
 
 
 def _why_ended(server: Supervised, sign: Sign, reason: str) -> str:
-    owner = listeners.owner_of(sign.host, sign.port)
+    owner = sockets.owner_of(sign.host, sign.port)
     if owner is None:
         raise _failed(server, f"start: target ended before it was ready, {reason}")
     return owner
 
 
 def _lateness(server: Supervised, sign: Sign) -> str:
-    inodes = listeners.inodes_at(sign.host, sign.port)
+    inodes = sockets.inodes_at(sign.host, sign.port)
     late = f"start timeout: not ready after {sign.timeout_s:g} s"
     if not inodes:
         return f"{late}, nothing listens on {sign.host}:{sign.port}"
@@ -79,16 +79,16 @@ async def _until_answered(server: Supervised, sign: Sign) -> str | None:
 async def _until_all_accept(server: Supervised, sign: Sign) -> str | None:
     """An answer shows that one worker works: the others are ready when they accept, too."""
     while True:
-        inodes = listeners.inodes_at(sign.host, sign.port)
-        if strange := inodes - listeners.held(inodes, server.pids()):
-            return listeners.holder_name(strange)
+        inodes = sockets.inodes_at(sign.host, sign.port)
+        if strange := inodes - sockets.held(inodes, server.pids()):
+            return sockets.holder_name(strange)
         if inodes and (sign.workers == 1 or _accepting(server, inodes) >= sign.workers):
             return None
         await asyncio.sleep(POLL_S)
 
 
 def _accepting(server: Supervised, inodes: set[int]) -> int:
-    return len(listeners.accepting(inodes, server.pids()))
+    return len(sockets.accepting(inodes, server.pids()))
 
 
 async def _status(sign: Sign) -> int | None:

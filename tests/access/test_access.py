@@ -5,7 +5,7 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from control_plane.access import guarded, policy
-from control_plane.access.body import MAX_BODY_BYTES
+from control_plane.access.body_limit import MAX_BODY_BYTES
 from control_plane.access.headers import CONTENT_SECURITY_POLICY, HEADERS
 from tests.access.doors import OWN, request
 

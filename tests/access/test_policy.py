@@ -7,7 +7,7 @@ import pytest
 from control_plane.access.origin import SAFE_METHODS
 from control_plane.access.policy import ROUTES, role_of, routes_of, unlisted
 from control_plane.app import create_app
-from control_plane.jobs.bench import Bench
+from control_plane.jobs.runtime import Bench
 from control_plane.settings import Settings
 from control_plane.store.store import open_store
 

@@ -7,11 +7,11 @@ from typing import TypeVar
 import numpy as np
 
 from control_plane.analysis.summary import merge, summarize
+from control_plane.domain.client_strategies import Strategy
 from control_plane.domain.histogram import Histogram
-from control_plane.domain.loads import Closed
-from control_plane.domain.record import Second, StreamRecord
+from control_plane.domain.load_models import Closed
 from control_plane.domain.result import ClientUse, Gauges, GaugeSeries, Summary, TargetUse, Trial
-from control_plane.domain.run import Run, RunDetail, StreamResult
+from control_plane.domain.run import Run, RunDetail, State, StreamResult
 from control_plane.domain.spec import (
     Client,
     RequestClass,
@@ -21,8 +21,7 @@ from control_plane.domain.spec import (
     Stream,
     Workload,
 )
-from control_plane.domain.states import State
-from control_plane.domain.strategies import Strategy
+from control_plane.domain.stream_record import Second, StreamRecord
 
 Known = TypeVar("Known")
 

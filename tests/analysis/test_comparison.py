@@ -8,7 +8,7 @@ from control_plane.analysis.comparison import Comparison, compare, value_of
 from control_plane.analysis.differences import STREAM_NAME
 from control_plane.domain.metrics import METRICS
 from control_plane.domain.result import Reason, Validity
-from control_plane.domain.states import State
+from control_plane.domain.run import State
 from tests.analysis.samples import run, spec, steady, summary, trial
 
 INVALID = Validity("invalid", (Reason("errors", "invalid", "30 of 100 failed.", 0.3, 0.01),))

@@ -9,7 +9,7 @@ from control_plane.analysis.differences import (
     machine_mismatch,
     spec_differences,
 )
-from control_plane.domain.loads import Burst, Open, Periodic, RateStep
+from control_plane.domain.load_models import Burst, Open, Periodic, RateStep
 from control_plane.domain.spec import RequestClass, Spec, Stream, UrlTarget, Workload
 from tests.analysis.samples import run, spec, with_spaces
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.analysis.gates import GATES
+from control_plane.analysis.validity.gate_table import GATES
 from control_plane.domain.metrics import METRICS
 from control_plane.domain.result import ERROR_CLASSES
 

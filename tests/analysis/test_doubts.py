@@ -1,8 +1,8 @@
 """Runs in doubt, as a comparison speaks of them."""
 
-from control_plane.analysis.prose.comparison import catch, title
+from control_plane.analysis.prose.comparison_sentences import catch, title
 from control_plane.domain.result import Reason, Validity
-from tests.analysis.prose.test_comparison import against_first, measured, said
+from tests.analysis.prose.test_comparison_sentences import against_first, measured, said
 
 SUSPECT = Validity("suspect", (Reason("other_load", "suspect", "Others: 0.5.", 0.5, 0.2),))
 LIMITED = Validity("suspect", (Reason("client_cpu", "suspect", "Client CPU 100 %.", 1.0, 0.85),))

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from control_plane.domain.strategies import STRATEGIES
+from control_plane.domain.client_strategies import STRATEGIES
 from tests.dashboard import Dashboard, items_spec, long_spec, until
 
 ABSENT = "zzzzzzzzzz"

@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from control_plane.targets.catalogue import CATALOGUE
+from control_plane.targets.builtin_configurations import CATALOGUE
 from tests.browser.conftest import OpenPage
 from tests.dashboard import Dashboard, dashboard
 

@@ -3,8 +3,8 @@ import pytest
 from control_plane.domain.ceiling import CLIENTS, ceiling_spec, client_name, measurement
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.limits import Limits
-from control_plane.domain.reading import read_spec
 from control_plane.domain.spec import Client
+from control_plane.domain.spec_json import read_spec
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=client_name)

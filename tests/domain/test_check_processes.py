@@ -4,7 +4,7 @@ import pytest
 
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.limits import Limits
-from control_plane.domain.reading import read_spec
+from control_plane.domain.spec_json import read_spec
 from tests.domain.documents import Document, changed
 
 

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from control_plane.domain.spec import Target
-from control_plane.targets.catalogue import CATALOGUE
+from control_plane.targets.builtin_configurations import CATALOGUE
 from tests.dashboard import Dashboard, dashboard, items_spec, marked, until
 
 REPLACES = {"uvicorn", "gunicorn"}

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from control_plane.domain.limits import Limits
-from control_plane.jobs.bench import set_up
-from control_plane.jobs.desk import Desk
+from control_plane.jobs.run_service import Desk
+from control_plane.jobs.runtime import set_up
 from control_plane.store.store import Store, open_store
 
 

@@ -9,10 +9,9 @@ import pytest
 
 from control_plane.domain.limits import Limits
 from control_plane.domain.result import Cause
-from control_plane.domain.run import Run
-from control_plane.domain.states import State
-from control_plane.jobs.bench import set_up
-from control_plane.jobs.desk import Desk
+from control_plane.domain.run import Run, State
+from control_plane.jobs.run_service import Desk
+from control_plane.jobs.runtime import set_up
 from control_plane.store.store import Store, open_store
 from tests.dashboard import items_spec
 from tests.jobs.causing import applications

@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from control_plane.load import pacing, strategies
+from control_plane.load.clock import clock_ns
 from control_plane.load.connections import Connections
 from control_plane.load.phase import UsersPhase
 from control_plane.load.recorder import Recorder
 from control_plane.load.reporter import peak_memory_bytes
-from control_plane.load.source import RequestSource
+from control_plane.load.request_source import RequestSource
 from control_plane.load.strategies.strategy import Gear
-from control_plane.load.timer import clock_ns
 from tests.load.workers import plan_of
 
 REQUESTS = 2

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from control_plane.domain.histogram import merge
-from control_plane.domain.record import StreamRecord
+from control_plane.domain.stream_record import StreamRecord
 from control_plane.load.plan import Plan
 from tests.load.hostile import HostileServer
 from tests.load.workers import completed, plan_of, record_of, seconds_and_record

@@ -1,7 +1,211 @@
+"""What a server or the system does wrong, and the class that every strategy gives it."""
+
+import asyncio
+import errno
+import json
+import shutil
+import subprocess
+import sys
+from asyncio.subprocess import PIPE
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
+from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.result import ERROR_CLASSES
-from control_plane.load.outcome import answered, counts, error_of, failed
+from control_plane.load.outcome import answered, classify, counts, error_of, failed
+from tests.load.fault_driver import LIMIT_BYTES, NO_FILES, REQUESTS, TIMEOUT_S
+from tests.load.hostile import HostileServer, hostile_server
+from tests.load.workers import completed, plan_of, record_of
+
+MEMORY_BYTES = 150_000_000
+PATIENCE_S = 60
+LATE_S, TRIES = 0.5, 4
+
+# None: completed.
+EXPECTED = {
+    "ok": None,
+    "until-close": None,
+    "no-content": None,
+    "gzip-bomb": None,
+    "empty": "disconnected",
+    "cut-status": "disconnected",
+    "cut-headers": "disconnected",
+    "truncated": "truncated",
+    "truncated-chunk": "truncated",
+    "missing-chunk": "truncated",
+    "bad-chunk": "protocol",
+    "two-lengths": "protocol",
+    "not-http": "protocol",
+    "long-header": "protocol",
+    "many-headers": "protocol",
+    "early-hints": "timeout",
+    "slow-headers": "timeout",
+    "slow-body": "timeout",
+    "silence": "timeout",
+    "reset": "reset",
+    "reset-in-body": "reset",
+    "huge-body": "body_too_large",
+    "endless-chunks": "body_too_large",
+    "redirect": "redirect",
+    "server-error": "status",
+}
+# http.client ends a head where the connection ends, and takes any 1xx but 100 for the answer; h11
+# looks at a head when all of it came.
+EXCEPTIONS = {
+    ("cut-headers", "threaded"): None,
+    ("cut-headers", "blocking"): None,
+    ("early-hints", "threaded"): "status",
+    ("early-hints", "blocking"): "status",
+    ("not-http", "httpx"): "disconnected",
+}
+CASES = [(fault, strategy) for fault in EXPECTED for strategy in STRATEGIES]
+
+Found = dict[str, dict[str, dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def found() -> Found:
+    """By strategy and fault, what the driver tells."""
+    return asyncio.run(_all())
+
+
+async def _all() -> Found:
+    with hostile_server() as server:
+        told = await asyncio.gather(*(_driven(strategy, server.url) for strategy in STRATEGIES))
+    return dict(zip(STRATEGIES, told, strict=True))
+
+
+async def _driven(
+    strategy: str, url: str, faults: Sequence[str] = (*EXPECTED, NO_FILES)
+) -> dict[str, dict[str, Any]]:
+    command = [sys.executable, "-m", "tests.load.fault_driver", strategy, url, *faults]
+    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE)
+    async with asyncio.timeout(PATIENCE_S):
+        told, _ = await process.communicate()
+    assert process.returncode == 0
+    read: dict[str, dict[str, Any]] = json.loads(told)
+    return read
+
+
+@pytest.mark.parametrize(("fault", "strategy"), CASES)
+def test_the_same_fault_has_the_same_class(found: Found, fault: str, strategy: str) -> None:
+    told = found[strategy][fault]
+    expected = EXCEPTIONS.get((fault, strategy), EXPECTED[fault])
+    assert told["errors"] == ({expected: REQUESTS} if expected else {})
+    assert told["completed"] == (0 if expected else REQUESTS)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_bodies_cost_no_memory(found: Found, strategy: str) -> None:
+    """Neither huge ones nor endless ones nor those that would unpack to be so."""
+    assert found[strategy][""]["peak_memory_bytes"] < MEMORY_BYTES
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("fault", ["slow-headers", "slow-body", "silence"])
+async def test_the_deadline_is_kept_to_the_point(
+    server: HostileServer, found: Found, fault: str, strategy: str
+) -> None:
+    """In requests too, which knows no deadline for a whole request.
+
+    What came late may have waited for the processor: then it is seen again, by itself.
+    """
+    took_s = [found[strategy][fault]["duration_s"]]
+    while took_s[-1] >= TIMEOUT_S * REQUESTS + LATE_S and len(took_s) < TRIES:
+        took_s.append((await _driven(strategy, server.url, [fault]))[fault]["duration_s"])
+    assert min(took_s) >= TIMEOUT_S * REQUESTS
+    assert took_s[-1] < TIMEOUT_S * REQUESTS + LATE_S, took_s
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_statuses_are_those_of_whole_answers(found: Found, strategy: str) -> None:
+    told = found[strategy]
+    assert told["server-error"]["statuses"] == {"500": REQUESTS}
+    assert told["redirect"]["statuses"] == {"302": REQUESTS}
+    assert told["truncated"]["statuses"] == {}
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+async def test_no_fault_spoils_the_next_request(server, strategy: str) -> None:
+    """All faults in one load, whose users share connections: each request gets its own answer."""
+    users = 1 if STRATEGIES[strategy].alone else 8
+    plan = plan_of(
+        server.url,
+        requests=[{"path": f"/{fault}"} for fault in EXPECTED],
+        strategy=strategy,
+        client={"session": "shared", "max_body_bytes": LIMIT_BYTES},
+        load={"model": "closed", "concurrency": users},
+        stop={"requests": 50 if users == 1 else 150},
+        timeout_s=0.5,
+    )
+    record = await record_of(plan)
+    expected: Counter[str] = Counter()
+    for fault, name in EXPECTED.items():
+        expected[EXCEPTIONS.get((fault, strategy), name) or "completed"] += server.requests[fault]
+    assert {**record.errors, "completed": completed(record)} == expected
+    assert record.peak_memory_bytes < MEMORY_BYTES
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+async def test_nobody_listens(server, strategy: str) -> None:
+    server.close()
+    record = await record_of(plan_of(server.url, strategy=strategy, stop={"requests": 3}))
+    assert record.errors == {"refused": 3}
+    assert record.new_connections == 0
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_no_more_files_can_be_opened(found: Found, strategy: str) -> None:
+    assert found[strategy][NO_FILES]["errors"] == {"no_files": REQUESTS}
+
+
+def test_no_local_port_is_left() -> None:
+    """In a network namespace whose only port is taken."""
+    alone = ["unshare", "--map-root-user", "--net"]
+    if not shutil.which("unshare") or subprocess.run([*alone, "true"], check=False).returncode:
+        pytest.skip("this system gives no network namespace")
+    command = [*alone, sys.executable, "-m", "tests.load.portless", *STRATEGIES]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE_S)
+    told = {strategy: one["errors"] for strategy, one in json.loads(done.stdout).items()}
+    assert told == {strategy: {"no_local_port": REQUESTS} for strategy in STRATEGIES}
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [
+        (errno.EADDRNOTAVAIL, "no_local_port"),
+        (errno.EMFILE, "no_files"),
+        (errno.ENFILE, "no_files"),
+        (errno.ECONNREFUSED, "refused"),
+        (errno.ECONNRESET, "reset"),
+        (errno.EPIPE, "reset"),
+        (errno.ETIMEDOUT, "timeout"),
+    ],
+)
+def test_the_system_says_it_first(number: int, name: str) -> None:
+    """Wherever in the chain of wrapped errors it stands."""
+    cause = OSError(number, "as the system says")
+    wrapped = RuntimeError("of a library", RuntimeError(cause))
+    chained = RuntimeError("of another")
+    chained.__cause__ = cause
+    for error in (cause, wrapped, chained):
+        assert classify(error, [(RuntimeError, "truncated")]) == name
+
+
+def test_types_are_tried_in_their_order() -> None:
+    types = [(KeyError, "truncated"), (LookupError, "disconnected")]
+    assert classify(KeyError(), types) == "truncated"
+    assert classify(IndexError(), types) == "disconnected"
+    assert classify(ValueError("what is this"), types) == "protocol"
+
+
+def test_an_error_that_is_its_own_cause_ends() -> None:
+    error = ValueError("round")
+    error.__cause__ = error
+    assert classify(error, []) == "protocol"
 
 
 @pytest.mark.parametrize(

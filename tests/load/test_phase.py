@@ -5,9 +5,9 @@ from itertools import chain, count
 import numpy as np
 
 from control_plane.load.arrivals import Arrivals
+from control_plane.load.clock import clock_ns
 from control_plane.load.pacing import closed
 from control_plane.load.phase import OpenPhase, UsersPhase
-from control_plane.load.timer import clock_ns
 
 
 def one_user(begin_ns: int):

@@ -1,7 +1,74 @@
-import pytest
+import asyncio
+from dataclasses import replace
 
-from control_plane.load.plan import Plan
-from tests.load.workers import plan_of
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from control_plane.analysis.merge_workers import merge_records
+from control_plane.load.plan import Plan, Share, shares
+from control_plane.load.request_source import RequestSource
+from tests.load.hostile import HostileServer
+from tests.load.workers import completed, plan_of, record_of
+
+ITEM = {"path": "/ok/{n}", "values": {"n": {"kind": "sequence", "start": 5, "step": 2}}}
+WORD = {"path": "/{word}", "values": {"word": {"kind": "string", "length": 12}}, "weight": 2}
+
+
+@given(st.integers(0, 10_000), st.integers(1, 64))
+def test_parts_add_up_and_nothing_is_done_twice(total: int, processes: int) -> None:
+    parts = [(one, one.part(total)) for one in shares(processes)]
+    done = [one.number(index) for one, part in parts for index in range(part)]
+    assert sorted(done) == list(range(total))
+    sizes = [part for _, part in parts]
+    assert max(sizes) - min(sizes) <= 1
+
+
+@given(st.integers(0, 2**53), st.integers(1, 8))
+def test_the_requests_of_all_processes_are_those_of_one(seed: int, processes: int) -> None:
+    def drawn(share: Share, count: int) -> list[str]:
+        plan = plan_of("http://127.0.0.1:1", requests=[WORD, {**WORD, "weight": 1}])
+        source = RequestSource(plan.stream.requests, seed, share)
+        return [source.draw().path for _ in range(count)]
+
+    parts = [path for one in shares(processes) for path in drawn(one, one.part(40))]
+    assert sorted(parts) == sorted(drawn(Share(), 40))
+
+
+async def test_processes_send_what_one_would_have_sent(server: HostileServer) -> None:
+    """Neither a request nor a value of the sequence more or less, over as many connections."""
+    plan = plan_of(
+        server.url,
+        requests=[ITEM],
+        strategy="raw",
+        client={"processes": 3},
+        load={"model": "closed", "concurrency": 7},
+        stop={"requests": 100},
+    )
+    parts = [replace(plan, share=share) for share in shares(3)]
+    record = merge_records(await asyncio.gather(*(record_of(part) for part in parts)))
+    paths = [head.split(b" ")[1] for head in server.heads]
+    assert sorted(paths) == sorted(b"/ok/%d" % (5 + 2 * number) for number in range(100))
+    assert completed(record) == record.sent == server.requests["ok"] == 100
+    assert record.connections == record.new_connections == server.connections == 7
+
+
+async def test_processes_share_a_schedule(server: HostileServer) -> None:
+    plan = plan_of(
+        server.url,
+        strategy="raw",
+        client={"processes": 2},
+        load={"model": "open", "rate_per_s": 200.0, "max_in_flight": 10},
+        stop={"requests": 101},
+    )
+    parts = [replace(plan, share=share) for share in shares(2)]
+    record = merge_records(await asyncio.gather(*(record_of(part) for part in parts)))
+    assert completed(record) == record.sent == record.intended == server.requests["ok"] == 101
+    assert record.send_lag is not None
+    assert record.send_lag.total == 101
+    # The last arrival of the whole is the fifty-first of the first process.
+    assert record.duration_ns >= 50 * 10_000_000
+
 
 BURST = {"model": "burst", "connections": 7}
 CLOSED = {"model": "closed", "concurrency": 3, "think_time_s": 0.5, "ramp_up_s": 2}

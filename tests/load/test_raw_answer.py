@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control_plane.load.strategies.raw_answer import Answer, Broken, Head
+from control_plane.load.strategies.raw_response import Answer, Broken, Head
 
 LIMIT = 1_000
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"

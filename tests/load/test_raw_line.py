@@ -4,9 +4,9 @@ import asyncio
 from typing import Any
 
 from control_plane.load.connections import Connections
-from control_plane.load.source import Request
-from control_plane.load.strategies.raw_answer import Answer
-from control_plane.load.strategies.raw_line import Line
+from control_plane.load.request_source import Request
+from control_plane.load.strategies.raw_connection import Line
+from control_plane.load.strategies.raw_response import Answer
 
 GET = Request("GET", "/", {}, b"", None)
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

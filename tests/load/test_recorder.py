@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control_plane.domain.histogram import merge
-from control_plane.domain.record import Second
+from control_plane.domain.stream_record import Second
 from control_plane.load.outcome import Ended, answered, failed
 from control_plane.load.recorder import SECOND_NS, Recorder
-from control_plane.load.totals import Totals
+from control_plane.load.window_stats import Totals
 
 GOOD, BAD = answered(200, None, 3, 17), failed("reset", 3, 17)
 OPENED = 10 * SECOND_NS

@@ -1,11 +1,11 @@
+from control_plane.load.clock import clock_ns
 from control_plane.load.connections import Connections
-from control_plane.load.course import Course
-from control_plane.load.events import Event
+from control_plane.load.messages import Event
 from control_plane.load.recorder import Recorder
 from control_plane.load.reporter import Reporter
-from control_plane.load.source import RequestSource
+from control_plane.load.request_source import RequestSource
 from control_plane.load.strategies.strategy import Gear
-from control_plane.load.timer import clock_ns
+from control_plane.load.stream_driver import Course
 from tests.load.workers import plan_of
 
 FAST = {"model": "open", "rate_per_s": 5_000}

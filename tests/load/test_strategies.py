@@ -2,7 +2,7 @@
 
 import pytest
 
-from control_plane.domain.strategies import STRATEGIES
+from control_plane.domain.client_strategies import STRATEGIES
 from tests.load.hostile import HostileServer
 from tests.load.workers import completed, plan_of, record_of
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from control_plane.domain.limits import Limits
-from control_plane.domain.reading import read_spec
-from control_plane.domain.record import Second, StreamRecord
-from control_plane.load.events import Done, Opened
+from control_plane.domain.spec_json import read_spec
+from control_plane.domain.stream_record import Second, StreamRecord
+from control_plane.load.messages import Done, Opened
 from control_plane.load.plan import Plan
-from control_plane.load.process import LoadWorker
+from control_plane.load.worker_process import LoadWorker
 
 LEAD_NS = 5_000_000
 PATIENCE_S = 20

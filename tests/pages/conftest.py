@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from control_plane.domain.limits import Limits
-from control_plane.domain.reading import read_spec
-from control_plane.domain.states import State
-from control_plane.experiments.book import book
+from control_plane.domain.run import State
+from control_plane.domain.spec_json import read_spec
+from control_plane.experiments.presets import book
 from control_plane.store.store import Store, open_store
 from tests import builders
 from tests.dashboard import Dashboard, dashboard

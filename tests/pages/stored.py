@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from control_plane.domain.run import State
 from control_plane.domain.spec import Spec
-from control_plane.domain.states import State
 from control_plane.store.store import open_store
 from tests.builders import (
     ASYNC,

@@ -3,9 +3,8 @@
 from typing import Any
 
 from control_plane.domain.histogram import Histogram
-from control_plane.domain.run import Run, StreamResult
-from control_plane.domain.states import State
-from control_plane.store.rows import Draft
+from control_plane.domain.run import Run, State, StreamResult
+from control_plane.store.mapping import Draft
 from control_plane.store.store import Store
 from tests.builders import items
 

@@ -1,5 +1,6 @@
 """The open database: durable, shared between threads, and plain about what it cannot do."""
 
+import errno
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -11,15 +12,55 @@ import pytest
 from sqlmodel import col, select
 
 from control_plane.domain.errors import DatabaseBusy, DatabaseFull, StoreError
-from control_plane.domain.states import State
+from control_plane.domain.run import State
 from control_plane.store import database
-from control_plane.store.database import Database
-from control_plane.store.rows import run_row
+from control_plane.store.database import Database, fault, readable
+from control_plane.store.mapping import run_row
 from control_plane.store.schema import prepare
 from control_plane.store.store import Store, open_store
 from control_plane.store.tables import RunRow
 from tests.builders import ASYNC, finished, items
 from tests.store.samples import draft, in_state
+
+PATH = Path("runs.db")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("SQLITE_BUSY_SNAPSHOT", DatabaseBusy),
+        ("SQLITE_LOCKED", DatabaseBusy),
+        ("SQLITE_FULL", DatabaseFull),
+        ("SQLITE_READONLY_DBMOVED", StoreError),
+        ("SQLITE_CANTOPEN", StoreError),
+        ("SQLITE_CORRUPT_VTAB", StoreError),
+        ("SQLITE_IOERR_WRITE", StoreError),
+        ("", StoreError),
+    ],
+)
+def test_the_name_decides(name: str, kind: type[StoreError]) -> None:
+    error = sqlite3.OperationalError("what SQLite says")
+    error.sqlite_errorname = name
+    found = fault(PATH, error)
+    assert type(found) is kind
+    assert str(found).startswith("runs.db ")
+    assert str(found).endswith(".")
+    assert found.plain == str(found).replace("runs.db", "The database")
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"), [(errno.ENOSPC, DatabaseFull), (errno.EIO, StoreError)]
+)
+def test_what_the_system_refuses_is_told_too(number: int, kind: type[StoreError]) -> None:
+    with pytest.raises(StoreError, match=r"runs\.db\.new") as refused, readable(PATH):
+        raise OSError(number, "said", "runs.db.new")
+    assert type(refused.value) is kind
+    assert refused.value.plain == "The database cannot be written: said."
+
+
+def test_other_errors_are_left_alone() -> None:
+    with pytest.raises(ZeroDivisionError), readable(PATH):
+        raise ZeroDivisionError
 
 
 def pragma(opened: Database, name: str) -> object:

@@ -8,8 +8,7 @@ import pytest
 
 from control_plane.domain.errors import InvalidInput, NotFound
 from control_plane.domain.result import Validity
-from control_plane.domain.run import Run
-from control_plane.domain.states import State
+from control_plane.domain.run import Run, State
 from control_plane.store.store import Store, open_store
 from tests.builders import ASYNC, BLOCKING, FAILING, finished, items, merged_streams, trial_of
 from tests.store.samples import draft, in_state, plain

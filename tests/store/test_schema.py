@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlmodel import SQLModel
 
 from control_plane.domain.errors import StoreError
-from control_plane.domain.reading import SPEC
+from control_plane.domain.spec_json import SPEC
 from control_plane.store import schema
 from control_plane.store.database import engine
 from control_plane.store.migrations import HEAD

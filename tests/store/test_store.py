@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from control_plane.domain.errors import StoreError
-from control_plane.store.lock import read_lock
+from control_plane.store.instance_lock import read_lock
 from control_plane.store.store import Store, open_store
 from tests.store.samples import draft
 

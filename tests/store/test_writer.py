@@ -11,8 +11,8 @@ import pytest
 
 from control_plane.domain.errors import Conflict, InvalidInput, NotFound, QueueFull
 from control_plane.domain.result import Validity
-from control_plane.domain.states import ALLOWED, TERMINAL, State
-from control_plane.store.rows import Draft
+from control_plane.domain.run import ALLOWED, TERMINAL, State
+from control_plane.store.mapping import Draft
 from control_plane.store.store import Store, open_store
 from tests.builders import (
     ASYNC,

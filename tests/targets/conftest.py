@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.targets.sweep import sweep
+from control_plane.targets.orphans import sweep
 from tests.targets.place import Site
 
 if sys.platform != "linux":

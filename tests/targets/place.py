@@ -15,12 +15,11 @@ from typing import Any
 import requests
 
 from control_plane.domain.spec import Target
-from control_plane.targets import listeners, tree
-from control_plane.targets.address import free_ports
+from control_plane.targets import procfs, sockets
 from control_plane.targets.application import Application
-from control_plane.targets.folders import SHARED
-from control_plane.targets.launch import Place, start_application
-from control_plane.targets.running import StartedTarget
+from control_plane.targets.launch import Place, free_ports, start_application
+from control_plane.targets.running_target import StartedTarget
+from control_plane.targets.scratch_dirs import SHARED
 
 APPLICATIONS = Path(__file__).parent / "applications"
 GONE_S = 1.0
@@ -65,7 +64,7 @@ class Site:
     def marked(self) -> list[int]:
         """The live processes of this test's targets."""
         mark = f"LOOPLAB_INSTANCE={self.instance}".encode()
-        return [pid for pid in tree.pids() if mark in environment_of(pid)]
+        return [pid for pid in procfs.pids() if mark in environment_of(pid)]
 
     def in_memory(self) -> list[Path]:
         return list(SHARED.glob(f"looplab-{self.instance}-*"))
@@ -74,7 +73,7 @@ class Site:
         found = (Path(at, name) for at, *names in os.walk(self.state_dir) for name in chain(*names))
         files = [str(path) for path in found if path.name != "targets"]
         files += [str(path) for path in self.in_memory()]
-        return [f"{tree.command_name(pid)} {pid}" for pid in self.marked()] + files
+        return [f"{procfs.command_name(pid)} {pid}" for pid in self.marked()] + files
 
     def assert_gone(self, within_s: float = GONE_S) -> None:
         until(lambda: not self.left_behind(), lambda: f"left: {self.left_behind()}", within_s)
@@ -113,4 +112,4 @@ def ask(url: str, path: str) -> Any:
 
 
 def listening(target: StartedTarget) -> bool:
-    return bool(listeners.inodes_at(target.host, target.port))
+    return bool(sockets.inodes_at(target.host, target.port))

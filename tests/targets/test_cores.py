@@ -5,8 +5,8 @@ import pytest
 
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.limits import Limits
-from control_plane.domain.reading import read_spec
 from control_plane.domain.spec import Client, Cores, Spec, Target, UrlTarget
+from control_plane.domain.spec_json import read_spec
 from control_plane.targets.cores import SHARED, CorePlan, available_cores, share_cores
 
 

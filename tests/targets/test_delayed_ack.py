@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from control_plane.analysis.validity import ACK_HIGH_S, ACK_LOW_S
+from control_plane.analysis.validity.response_gates import ACK_HIGH_S, ACK_LOW_S
 from control_plane.domain.spec import Target
 from control_plane.targets.delayed_ack import FEWEST, LONGEST_S, slower_by
 from tests.targets.place import Site

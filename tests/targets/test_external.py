@@ -7,8 +7,7 @@ import pytest
 
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.spec import UrlTarget
-from control_plane.targets.address import free_ports
-from control_plane.targets.launch import reach
+from control_plane.targets.launch import free_ports, reach
 
 
 async def test_a_server_that_runs_is_reached_and_its_processes_are_seen() -> None:

@@ -15,10 +15,10 @@ import pytest
 import requests
 
 from control_plane.domain.spec import Target
-from control_plane.targets import listeners, tree
+from control_plane.targets import procfs, sockets
 from control_plane.targets.guard import LOG_BYTES
-from control_plane.targets.inside.looplab_probe.layout import STACKS_SUFFIX
-from control_plane.targets.sweep import sweep
+from control_plane.targets.inside.looplab_probe.ring import STACKS_SUFFIX
+from control_plane.targets.orphans import sweep
 from tests.targets.place import GONE_S, Site, ask, kill, listening, until
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +37,7 @@ class Parent:
 
     def assert_nothing_listens(self) -> None:
         at = self.facts["host"], self.facts["port"]
-        until(lambda: not listeners.inodes_at(*at), lambda: f"a listener at {at} is left", GONE_S)
+        until(lambda: not sockets.inodes_at(*at), lambda: f"a listener at {at} is left", GONE_S)
 
 
 @contextmanager
@@ -98,7 +98,7 @@ def test_a_stopped_target_ends_when_the_control_plane_dies(site: Site) -> None:
 
 def test_a_daemon_deaf_to_signals_ends_with_the_control_plane(site: Site) -> None:
     with parent(site, "daemon") as looplab:
-        names = {tree.command_name(pid) for pid in looplab.facts["pids"]}
+        names = {procfs.command_name(pid) for pid in looplab.facts["pids"]}
         assert "sleep" in names
         looplab.process.kill()
         site.assert_gone()
@@ -159,8 +159,8 @@ async def test_a_worker_that_dies_is_counted(site: Site) -> None:
 
 
 def workers_of(started) -> list[int]:
-    inodes = listeners.inodes_at(started.host, started.port)
-    return listeners.accepting(inodes, started.pids())
+    inodes = sockets.inodes_at(started.host, started.port)
+    return sockets.accepting(inodes, started.pids())
 
 
 async def test_an_exit_in_the_middle_is_a_failure(site: Site) -> None:
@@ -237,4 +237,4 @@ async def test_orphans_of_the_server_are_reaped(site: Site) -> None:
         guard = parent_of(started.pid)
         os.kill(ask(started.url, "/pid"), signal.SIGKILL)
         until(lambda: started.restarts() == 1, lambda: "the worker is gone", 3)
-        until(lambda: len(tree.children(guard)) == 1, lambda: "no zombie is left", 3)
+        until(lambda: len(procfs.children(guard)) == 1, lambda: "no zombie is left", 3)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.targets import tree
-from control_plane.targets.variables import INSIDE
+from control_plane.targets import procfs
+from control_plane.targets.environment import INSIDE
 from tests.targets.place import until
 
 
@@ -49,9 +49,9 @@ time.sleep(300)
 def test_a_child_dies_with_its_parent(way: str) -> None:
     with started(CHILDREN[way]) as process:
         child = first_number(process)
-        assert tree.started_at(child) is not None
+        assert procfs.started_at(child) is not None
         process.kill()
-        until(lambda: tree.started_at(child) is None, lambda: "the child is gone", 1)
+        until(lambda: procfs.started_at(child) is None, lambda: "the child is gone", 1)
 
 
 FROM_A_THREAD = """
@@ -73,7 +73,7 @@ def test_a_child_made_by_a_thread_outlives_the_thread() -> None:
     with started(FROM_A_THREAD) as process:
         child = first_number(process)
         try:
-            assert tree.started_at(child) is not None
+            assert procfs.started_at(child) is not None
         finally:
             os.kill(child, signal.SIGKILL)
             process.kill()

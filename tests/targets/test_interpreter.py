@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from control_plane.targets import interpreter
+from control_plane.targets.environment import INSTANCE
 from control_plane.targets.interpreter import Interpreter, asked
-from control_plane.targets.output import READ_BYTES
-from control_plane.targets.variables import INSTANCE
+from control_plane.targets.supervisor import READ_BYTES
 from tests.targets.place import Site, until
 
 

@@ -14,11 +14,10 @@ import pytest
 
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.spec import Target
-from control_plane.targets import supervised, tree
-from control_plane.targets.address import free_ports, listening_host
-from control_plane.targets.catalogue import CATALOGUE
-from control_plane.targets.launch import start, start_application
-from control_plane.targets.sweep import end_marked
+from control_plane.targets import procfs, supervisor
+from control_plane.targets.builtin_configurations import CATALOGUE
+from control_plane.targets.launch import free_ports, listening_host, start, start_application
+from control_plane.targets.orphans import end_marked
 from tests.targets.place import Site, application, ask, listening
 
 DEFAULT = Target()
@@ -70,7 +69,7 @@ async def test_cores_hold_for_each_worker(site: Site) -> None:
 async def test_all_workers_accept_before_the_target_is_ready(site: Site) -> None:
     async with site.running("probe", replace(DEFAULT, workers=3)) as target:
         assert {ask(target.url, "/pid") for _ in range(100)} <= set(target.pids())
-        workers = [pid for pid in target.pids() if tree.children(pid) == []]
+        workers = [pid for pid in target.pids() if procfs.children(pid) == []]
         assert len(workers) >= 3
 
 
@@ -138,7 +137,7 @@ def sweeps(monkeypatch: pytest.MonkeyPatch) -> list[threading.Thread]:
         made.append(threading.current_thread())
         return end_marked(name, value)
 
-    monkeypatch.setattr(supervised, "end_marked", noted)
+    monkeypatch.setattr(supervisor, "end_marked", noted)
     return made
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from control_plane.domain.spec import Target
-from control_plane.targets.catalogue import CATALOGUE
-from control_plane.targets.inside.looplab_probe.layout import PERIOD_NS
+from control_plane.targets.builtin_configurations import CATALOGUE
+from control_plane.targets.inside.looplab_probe.ring import PERIOD_NS
 from tests.targets.place import Site
 from tests.targets.window import asked, completed, watched
 

@@ -4,13 +4,15 @@ import os
 import shlex
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from control_plane.domain.spec import Target
-from control_plane.targets import listeners, tree
-from control_plane.targets.catalogue import CATALOGUE
-from control_plane.targets.command import command
+from control_plane.targets import procfs, sockets
+from control_plane.targets.application import Application
+from control_plane.targets.builtin_configurations import CATALOGUE
+from control_plane.targets.servers import command, shown_command
 from tests.targets.place import GONE_S, Site, ask, kill, listening, until
 from tests.targets.test_guard import parent_of, workers_of
 
@@ -84,7 +86,7 @@ async def test_nothing_outlives_those_that_are_killed(
 @pytest.mark.parametrize("target", TWO_WORKERS, ids=name)
 async def test_a_stop_ends_a_daemon_deaf_to_signals(site: Site, target: Target) -> None:
     async with site.running("daemon", target) as started:
-        assert "sleep" in {tree.command_name(pid) for pid in started.pids()}
+        assert "sleep" in {procfs.command_name(pid) for pid in started.pids()}
         await started.stop()
         assert site.left_behind() == []
         assert not listening(started)
@@ -103,4 +105,43 @@ async def test_reload_watches_and_serves(site: Site, target: Target) -> None:
     async with site.running("probe", replace(target, reload=True, access_log=True)) as started:
         assert ask(started.url, "/pid") in started.pids()
         until(lambda: any("/pid" in line for line in started.log()), lambda: "it logs", 2)
-        assert listeners.inodes_at(started.host, started.port)
+        assert sockets.inodes_at(started.host, started.port)
+
+
+DEFAULT = Target()
+
+
+def test_the_default_names_every_choice() -> None:
+    assert shlex.join(command(DEFAULT, "127.0.0.2", 8001)) == (
+        "uvicorn target_app.main:app --host 127.0.0.2 --port 8001"
+        " --loop uvloop --http httptools --no-access-log"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (replace(DEFAULT, workers=4), "--workers 4"),
+        (replace(DEFAULT, loop="asyncio", http="h11"), "--loop asyncio --http h11"),
+        (replace(DEFAULT, reload=True), "--reload --reload-dir target_app"),
+        (replace(DEFAULT, access_log=True), "--access-log"),
+        (replace(DEFAULT, keep_alive_s=60), "--timeout-keep-alive 60"),
+        (replace(DEFAULT, backlog=16), "--backlog 16"),
+    ],
+)
+def test_what_differs_from_the_default_shows(changed: Target, words: str) -> None:
+    assert words in shlex.join(command(changed, "127.0.0.2", 8001))
+
+
+def test_another_application_stands_in_its_place() -> None:
+    own = Application("shop.web:create", Path("/srv/shop"), reload_dir="shop")
+    words = command(replace(DEFAULT, reload=True), "127.0.0.2", 8001, own)
+    assert words[:2] == ["uvicorn", "shop.web:create"]
+    assert words[words.index("--reload-dir") + 1] == "shop"
+
+
+def test_a_copied_line_carries_the_settings_that_differ() -> None:
+    chosen = replace(DEFAULT, threads=4, settings={"log_s": 0.5, "cpu_n": 1e6})
+    line = shown_command(chosen)
+    assert line.startswith("TARGET_THREADS=4 TARGET_LOG_S=0.5 TARGET_CPU_N=1000000 uvicorn ")
+    assert shown_command(DEFAULT).startswith("uvicorn ")

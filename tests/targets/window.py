@@ -9,9 +9,9 @@ from pathlib import Path
 import requests
 
 from control_plane.domain.result import Gauges
-from control_plane.targets.beats import BeatFile
-from control_plane.targets.running import StartedTarget
-from control_plane.targets.watch import Watch
+from control_plane.targets.heartbeat_reader import BeatFile
+from control_plane.targets.running_target import StartedTarget
+from control_plane.targets.sampler import Watch
 from tests.targets.place import until
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from control_plane.domain.loads import Open, concurrency_of
+from control_plane.domain.limits import BUSY_SHARE
+from control_plane.domain.load_models import Open, concurrency_of
 from control_plane.domain.result import Gauges, Stall, Summary, Trial, Validity, WorkerSeries
 from control_plane.domain.spec import Spec, Target
-from control_plane.domain.thresholds import BUSY_SHARE
 
 Facts = Mapping[str, int | float | str | None]
 """Numbers by name, as they are stored with a cause."""

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from control_plane.domain.check import wrong_fields
 from control_plane.domain.limits import Limits
 from control_plane.domain.result import Cause
 from control_plane.domain.spec import BUNDLED, RequestClass, Spec, Target
+from control_plane.domain.spec_rules import wrong_fields
 
 THREAD, AWAITED, PROCESS = "in a thread", "awaited", "in another process"
 
@@ -118,3 +118,33 @@ def _client(spec: Spec) -> Iterator[Remedy]:
     processes = 2 * spec.client.processes
     divided = replace(spec, client=replace(spec.client, processes=processes))
     yield Remedy("processes", f"{processes} client processes", divided)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """`place` is where the loop stood, empty where no stack told; `path` is empty where a load has
+    several request classes.
+    """
+
+    place: str
+    path: str
+
+
+def advice(spec: Spec, causes: Sequence[Cause]) -> Advice | None:
+    """None unless the loop was blocked in code that has no other endpoint to try."""
+    blocked = [one for one in causes if one.found and one.cause == "loop_blocked"]
+    if not blocked or not isinstance(spec.target, Target):
+        return None
+    paths = {request.path for one in spec.workload.streams for request in one.requests}
+    if spec.target.application == BUNDLED and any(map(_has_sibling, paths)):
+        return None
+    place = str(blocked[0].evidence.get("frame") or "")
+    return Advice(place, paths.pop() if _single(spec) else "")
+
+
+def _has_sibling(path: str) -> bool:
+    return any(path.startswith(start) for start in UNBLOCKED)
+
+
+def _single(spec: Spec) -> bool:
+    return sum(len(one.requests) for one in spec.workload.streams) == 1

@@ -9,9 +9,9 @@ import numpy as np
 
 from control_plane.analysis.charts.axes import PERCENTILE_TICKS
 from control_plane.analysis.charts.figure import fitted
-from control_plane.analysis.clocks import two_clocks
 from control_plane.analysis.comparison import invalid
-from control_plane.analysis.labels import RunLabel
+from control_plane.analysis.run_labels import RunLabel
+from control_plane.analysis.time_bases import two_clocks
 from control_plane.domain.histogram import Histogram
 from control_plane.domain.run import RunDetail
 

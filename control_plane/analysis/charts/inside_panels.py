@@ -4,14 +4,22 @@ from collections.abc import Sequence
 from functools import partial
 
 from control_plane.analysis.charts.axes import from_zero, scale_of
-from control_plane.analysis.charts.ends import Mark
-from control_plane.analysis.charts.gauge_steps import added, fan, sampled, scaled
-from control_plane.analysis.charts.panel import Panel
-from control_plane.analysis.charts.panels import fanned
-from control_plane.analysis.charts.track import Segment, Steps, Values, mean
-from control_plane.domain.frame import waits
+from control_plane.analysis.charts.figure import Mark
+from control_plane.analysis.charts.outside_panels import fanned
+from control_plane.analysis.charts.stacked_panels import Panel
+from control_plane.analysis.charts.trial_axis import (
+    Segment,
+    Steps,
+    Values,
+    added,
+    fan,
+    mean,
+    sampled,
+    scaled,
+)
+from control_plane.domain.limits import LATE_S
 from control_plane.domain.result import Gauges
-from control_plane.domain.thresholds import LATE_S
+from control_plane.domain.stack_frames import waits
 from control_plane.domain.units import SPACE, count, seconds, share
 
 Track = Sequence[Segment]

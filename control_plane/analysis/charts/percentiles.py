@@ -20,9 +20,17 @@ from control_plane.analysis.charts.axes import (
     time_axis,
 )
 from control_plane.analysis.charts.curve import Curve
-from control_plane.analysis.charts.ends import Mark, single
-from control_plane.analysis.charts.figure import Figure, Height, Plot, Table, end_label, line
-from control_plane.analysis.support import FULL, GREYED, furthest_share
+from control_plane.analysis.charts.figure import (
+    Figure,
+    Height,
+    Mark,
+    Plot,
+    Table,
+    end_label,
+    line,
+    single,
+)
+from control_plane.analysis.percentile_support import FULL, GREYED, furthest_share
 from control_plane.domain.units import figures, seconds
 
 STEP = 0.05

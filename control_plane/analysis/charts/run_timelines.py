@@ -1,11 +1,11 @@
 """Timelines of several runs on the same axes: response times, and strips of how near a limit is."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 
 import numpy as np
 
-from control_plane.analysis.charts.area import area
 from control_plane.analysis.charts.axes import (
     brief,
     log_range,
@@ -13,28 +13,67 @@ from control_plane.analysis.charts.axes import (
     time_axis,
     window_axis,
 )
-from control_plane.analysis.charts.ends import Mark, end_labels
 from control_plane.analysis.charts.figure import (
     Figure,
     Height,
     Labels,
+    Mark,
     Plot,
     Table,
+    end_labels,
     line,
     plot,
     plot_height,
     y_axis,
 )
-from control_plane.analysis.charts.heat import heat_map, outlined
-from control_plane.analysis.charts.lane import Lane, lanes
-from control_plane.analysis.charts.seconds import FAR, furthest, picked
-from control_plane.analysis.charts.track import end_s, stepped
-from control_plane.analysis.labels import RunLabel
+from control_plane.analysis.charts.heat_map import heat_map, outlined
+from control_plane.analysis.charts.run_lane import Lane, lanes
+from control_plane.analysis.charts.trial_axis import Segment, Stretch, Values, end_s, stepped
+from control_plane.analysis.percentile_support import FAR, furthest, picked
 from control_plane.analysis.prose.sentence import listed
+from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.histogram import middle_ns
+from control_plane.domain.limits import BUSY_SHARE
 from control_plane.domain.run import RunDetail
-from control_plane.domain.thresholds import BUSY_SHARE
 from control_plane.domain.units import SPACE
+
+Pick = Callable[[Stretch], Values]
+Cell = tuple[float, float, float, float]
+"""A second: where it begins and ends, and its two values."""
+
+
+def area(track: Sequence[Segment], low: Pick, high: Pick, colour: str) -> Plot:
+    """A shape of steps for each stretch of such seconds."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for cells in _stretches(track, low, high):
+        x += [edge for begin, end, *_ in cells for edge in (begin, end)]
+        x += [edge for begin, end, *_ in reversed(cells) for edge in (end, begin)]
+        y += [value for *_, value in cells for _ in range(2)]
+        y += [value for *_, value, _ in reversed(cells) for _ in range(2)]
+        x.append(None)
+        y.append(None)
+    shape = {"fill": "toself", "fillcolor": f"{colour}/0.16", "hoverinfo": "skip"}
+    return {**line([], [], colour, 0, connectgaps=False), **shape, "x": x, "y": y}
+
+
+def _stretches(track: Sequence[Segment], low: Pick, high: Pick) -> Iterator[list[Cell]]:
+    for stretch in (stretch for segment in track for stretch in segment.stretches):
+        edges = stretch.edges
+        rows = zip(edges, edges[1:], low(stretch), high(stretch), strict=False)
+        for _, found in groupby(rows, lambda row: None not in row):
+            cells = [
+                (begin, end, _short(under), _short(over))
+                for begin, end, under, over in found
+                if under is not None and over is not None
+            ]
+            if cells:
+                yield cells
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.4g}")
+
 
 STRIP = 13
 """Pixels of a strip and the gap below it."""

@@ -17,10 +17,18 @@ from control_plane.analysis.charts.axes import (
     signed,
 )
 from control_plane.analysis.charts.curve import Curve
-from control_plane.analysis.charts.ends import Mark, single
-from control_plane.analysis.charts.figure import Figure, Height, Plot, Table, line, y_axis
+from control_plane.analysis.charts.figure import (
+    Figure,
+    Height,
+    Mark,
+    Plot,
+    Table,
+    line,
+    single,
+    y_axis,
+)
 from control_plane.analysis.charts.percentiles import NEAR, reach
-from control_plane.analysis.support import FULL
+from control_plane.analysis.percentile_support import FULL
 from control_plane.domain.units import SPACE, figures
 
 HEIGHT: Height = "h320"

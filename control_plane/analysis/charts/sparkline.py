@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from control_plane.analysis.charts.axes import FIRST, nines
-from control_plane.analysis.support import GREYED
+from control_plane.analysis.percentile_support import GREYED
 from control_plane.domain.result import PERCENTILES, Times
 from control_plane.domain.units import figures
 

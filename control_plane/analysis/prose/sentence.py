@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from control_plane.analysis.labels import RunLabel
+from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.units import SPACE, figures
 
 

@@ -5,7 +5,7 @@ A strategy is imported when it is chosen, so that a load worker holds one client
 
 from importlib import import_module
 
-from control_plane.domain.strategies import STRATEGIES
+from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.load.strategies.strategy import Gear, Strategy
 
 

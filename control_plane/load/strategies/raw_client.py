@@ -1,19 +1,138 @@
-"""`raw`: HTTP/1.1 straight on the connections of an event loop, for load beyond what client
-libraries reach. There is no task and no future for a request.
-"""
+"""One user of the raw strategy: the next request goes out in the callback that ends the last."""
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from control_plane.load.deadline import overdue
-from control_plane.load.dispatcher import Dispatcher
+from control_plane.load.async_dispatcher import Dispatcher
+from control_plane.load.clock import clock_ns, delay_s, overdue
+from control_plane.load.outcome import Ended, answered, classify, failed
 from control_plane.load.phase import OpenPhase, Phase, UsersPhase
-from control_plane.load.strategies.loops import new_loop
-from control_plane.load.strategies.raw_dial import Dial
-from control_plane.load.strategies.raw_user import User
-from control_plane.load.strategies.strategy import Gear
-from control_plane.load.timer import clock_ns, delay_s
+from control_plane.load.recorder import End
+from control_plane.load.request_source import Request
+from control_plane.load.strategies.raw_connection import Dial, Line
+from control_plane.load.strategies.raw_response import Answer
+from control_plane.load.strategies.strategy import Gear, new_loop
+
+Again = Callable[[Line], None]
+After = Callable[[int, int], int | None]
+"""From the intended start and the end of a request to the intended start of the next one."""
+
+
+class User:
+    """Has one connection at a time, made when a request needs it."""
+
+    def __init__(self, index: int, gear: Gear, dial: Dial) -> None:
+        self._index, self._dial = index, dial
+        self._draw, self._head = gear.source.draw, dial.wires.head
+        self._begin, self._record = gear.recorder.begin, gear.recorder.end
+        self._reuse = gear.plan.client.reuse_connections
+        only = gear.source.only
+        self.repeats = only is not None and not only.body and self._reuse
+        self._wire = dial.wires.head(only) if only is not None else b""
+        self._request: Request
+        self._due_ns, self._last = 0, (0, 0, 0)
+        self._line: Line | None = None
+        self._dialing: asyncio.Task[object] | None = None
+
+    def enter(self, after: After, idle: Callable[[], None]) -> None:
+        """A phase begins: `after` says what to send next, `idle` is told when that is nothing."""
+        self._after, self._idle = after, idle
+        self.again = self._again_of(after, self._record, self._index, self._wire)
+
+    def _again_of(self, after: After, record: End, index: int, wire: bytes) -> Again:
+        """Nothing stands between an answer and the next request that need not be there."""
+        clock = clock_ns
+
+        def again(line: Line) -> None:
+            end_ns = clock()
+            due_ns = after(self._due_ns, end_ns)
+            if due_ns == end_ns:
+                self._due_ns = end_ns
+                if record(index, end_ns, self._last, end_ns):
+                    self._begun(end_ns)
+                line.write(wire)
+            else:
+                record(index, end_ns, self._last)
+                line.asked = False
+                self.send(due_ns)
+
+        return again
+
+    def _begun(self, due_ns: int) -> None:
+        """The request that is meant to start at `due_ns` is sent after this."""
+        self._begin(self._index, due_ns, clock_ns())
+
+    def expire(self) -> None:
+        """The deadline of the request in flight has passed."""
+        if self._dialing is not None:
+            self._dialing.cancel()
+            self._dialing = None
+            self.failed("timeout")
+        elif self._line is not None and self._line.asked:
+            self._line.close()
+            self.failed("timeout")
+
+    def answered(self, answer: Answer) -> None:
+        request = self._request
+        self._ended(answered(answer.status, request.expect, len(request.body), answer.received))
+
+    def failed(self, kind: str, received: int = 0) -> None:
+        self._ended(failed(kind, len(self._request.body), received))
+
+    def _ended(self, ended: Ended) -> None:
+        end_ns = clock_ns()
+        self._last = ended
+        self._record(self._index, end_ns, ended)
+        line = self._line
+        if line is not None and not (self._reuse and line.open):
+            line.close()
+            self._line = None
+        due_ns = self._after(self._due_ns, end_ns)
+        if due_ns == end_ns:
+            self._start(due_ns)
+        else:
+            self.send(due_ns)
+
+    def send(self, due_ns: int | None) -> None:
+        """The next request, meant to start at `due_ns`; None: there is none now."""
+        if due_ns is None:
+            self._idle()
+        elif due_ns > clock_ns():
+            self._dial.loop.call_later(delay_s(due_ns), self.send, due_ns)
+        else:
+            self._start(due_ns)
+
+    def _start(self, due_ns: int) -> None:
+        self._due_ns = due_ns
+        request = self._request = self._draw()
+        self._begun(due_ns)
+        line = self._line
+        if line is not None and line.open:
+            line.ask(self._head(request), request)
+        else:
+            self._connect()
+
+    def _connect(self) -> None:
+        line = self._dial.line(self)
+        self._dialing = self._dial.start(line)
+        self._dialing.add_done_callback(partial(self._connected, line))
+
+    def _connected(self, line: Line, dialing: asyncio.Task[object]) -> None:
+        error = None if dialing.cancelled() else dialing.exception()
+        if dialing is not self._dialing:
+            # It was given up at the deadline, and may have been made in the same moment.
+            line.close()
+            return
+        self._dialing = None
+        if error is None:
+            self._line = line
+            line.ask(self._head(self._request), self._request)
+        elif isinstance(error, OSError):
+            self.failed(classify(error, ()))
+        else:
+            raise error
 
 
 class Raw:

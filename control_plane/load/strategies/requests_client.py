@@ -10,13 +10,13 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from control_plane.load.baton import Turns
-from control_plane.load.faults import Types, chain, classify
-from control_plane.load.outcome import Ended, answered, failed
-from control_plane.load.source import Request
-from control_plane.load.strategies.lines import Lines, pools
+from control_plane.load.clock import clock_ns, sleep_until
+from control_plane.load.outcome import Ended, Types, answered, chain, classify, failed
+from control_plane.load.phase import Phase
+from control_plane.load.request_source import Request
 from control_plane.load.strategies.strategy import HEADERS, Gear
-from control_plane.load.timer import clock_ns, sleep_until
+from control_plane.load.strategies.tracked_pool import Lines, pools
+from control_plane.load.thread_dispatcher import Turns, turns_of
 
 FAULTS = (
     requests.RequestException,
@@ -154,3 +154,11 @@ class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(*arguments, **options)
         self.poolmanager.pool_classes_by_scheme = self._pools
+
+
+class Blocking:
+    def __init__(self, gear: Gear) -> None:
+        self._client = RequestsClient(gear, sessions=1)
+
+    def run(self, phase: Phase) -> None:
+        self._client.drive(0, turns_of(phase), phase.start)

@@ -1,14 +1,23 @@
 """What a client strategy is given, and what it must do."""
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import uvloop
+
+from control_plane.domain.spec import Client
+from control_plane.load.clock import Spin
 from control_plane.load.connections import Connections
 from control_plane.load.phase import Phase
 from control_plane.load.plan import Plan
 from control_plane.load.recorder import Recorder
-from control_plane.load.source import RequestSource
-from control_plane.load.spin import Spin
+from control_plane.load.request_source import RequestSource
+
+
+def new_loop(client: Client) -> asyncio.AbstractEventLoop:
+    return uvloop.new_event_loop() if client.loop == "uvloop" else asyncio.new_event_loop()
+
 
 HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "looplab"}
 """What every request carries besides its own headers."""

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
-from control_plane.load.baton import turns_of
 from control_plane.load.phase import Phase
 from control_plane.load.strategies.requests_client import RequestsClient
 from control_plane.load.strategies.strategy import Gear
+from control_plane.load.thread_dispatcher import turns_of
 
 _WAKE_UPS_PER_S = 10_000
 

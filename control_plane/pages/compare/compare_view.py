@@ -4,24 +4,90 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from control_plane.analysis.aligned import named_live
+from control_plane.analysis.charts.curve import curves_of_runs
+from control_plane.analysis.charts.distribution import distribution_chart
+from control_plane.analysis.charts.figure import Figure
+from control_plane.analysis.charts.metric_ratios import metric_lines
+from control_plane.analysis.charts.percentiles import percentile_chart
+from control_plane.analysis.charts.run_timelines import reading_words, run_timelines
+from control_plane.analysis.charts.shift import shift_chart
+from control_plane.analysis.charts.throughput_bars import BarChart, stream_names, throughput_bars
 from control_plane.analysis.comparison import Comparison, compare, invalid
-from control_plane.analysis.labels import RunLabel
-from control_plane.analysis.prose.comparison import catch, shared_cause, title
+from control_plane.analysis.prose.comparison_sentences import catch, shared_cause, title
 from control_plane.analysis.prose.sentence import Sentence
+from control_plane.analysis.run_labels import RunLabel
+from control_plane.analysis.stream_matching import named_detail, named_live
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.result import Progress
-from control_plane.domain.run import Live, Run, RunDetail
+from control_plane.domain.run import Live, Run, RunDetail, State
 from control_plane.domain.spec import StopRequests
-from control_plane.domain.states import State
 from control_plane.domain.units import count
-from control_plane.pages.compare.compare_pictures import Pictures, pictures
-from control_plane.pages.compare.strip import Column, Strip, strip
-from control_plane.pages.parts.chosen import Chosen
-from control_plane.pages.parts.environment import Fact, environment_facts, environment_line
-from control_plane.pages.parts.others import OtherRun
+from control_plane.pages.compare.numbers_table import (
+    NumbersTable,
+    StreamRows,
+    numbers_table,
+    ratio_table,
+)
+from control_plane.pages.compare.ratio_plot import RatioView, ratio_view
+from control_plane.pages.compare.run_header import Column, Strip, strip
+from control_plane.pages.parts.compare_query import Chosen
+from control_plane.pages.parts.environment_facts import Fact, environment_facts, environment_line
+from control_plane.pages.parts.suggestions import OtherRun
 from control_plane.pages.run.run_view import spec_text
 from control_plane.pages.site.view import View
+
+LINES_FROM = 3
+"""So many runs are drawn as lines over the metrics too."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """`curves`: percentiles, and with a baseline to differ from the shift. `shares`: the
+    distribution, and from three runs on the lines over the metrics.
+    """
+
+    ratios: RatioView | None
+    ratio_rows: tuple[StreamRows, ...]
+    curves: tuple[Figure, ...]
+    shares: tuple[Figure, ...]
+    bars: BarChart
+    timelines: tuple[Figure, ...]
+    timeline_words: str
+    numbers: NumbersTable
+
+    @property
+    def figures(self) -> tuple[Figure | BarChart, ...]:
+        """All that have a table."""
+        return (*self.curves, *self.shares, self.bars, *self.timelines)
+
+
+def pictures(details: Sequence[RunDetail], comparison: Comparison, stream: str) -> Pictures | None:
+    """None while no run has a result in that stream."""
+    if stream not in stream_names(comparison):
+        return None
+    if comparison.lone:
+        pairs = zip(details, comparison.runs, strict=True)
+        details = [
+            named_detail(detail, run) if run.id in comparison.lone else detail
+            for detail, run in pairs
+        ]
+    curves = curves_of_runs(details, comparison.labels, stream)
+    shift = shift_chart(curves, comparison.baseline)
+    ratios = ratio_view(comparison, stream)
+    several = ratios is not None and len(comparison.runs) >= LINES_FROM
+    lines = (metric_lines(comparison, stream),) if several else ()
+    timelines = run_timelines(details, comparison.labels, stream)
+    return Pictures(
+        ratios=ratios,
+        ratio_rows=ratio_table(comparison),
+        curves=(percentile_chart(curves), *((shift,) if shift else ())),
+        shares=(distribution_chart(curves), *lines),
+        bars=throughput_bars(comparison, stream),
+        timelines=timelines,
+        timeline_words=reading_words(timelines),
+        numbers=numbers_table(comparison, stream),
+    )
+
 
 OUTCOMES: tuple[Literal["valid", "suspect", "invalid"], ...] = ("valid", "suspect", "invalid")
 

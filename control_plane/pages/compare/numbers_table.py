@@ -2,14 +2,49 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from control_plane.analysis.comparison import Comparison, Row, invalid, stream_of
-from control_plane.analysis.labels import RunLabel
-from control_plane.domain.result import Summary
+from control_plane.analysis.percentile_support import support_level
+from control_plane.analysis.run_labels import RunLabel
+from control_plane.domain.metrics import METRIC
+from control_plane.domain.result import PERCENTILES, Summary
 from control_plane.domain.run import Run
-from control_plane.domain.units import NONE, count, figures, ratio
-from control_plane.pages.compare.trust import ratio_trust, shown_ratio
-from control_plane.pages.parts.numbers import HEADS, Cell, Head, error_cell, time_cell, time_unit
+from control_plane.domain.units import NONE, WRITTEN, count, figures, ratio
+from control_plane.pages.parts.number_cells import (
+    HEADS,
+    Cell,
+    Head,
+    error_cell,
+    time_cell,
+    time_unit,
+)
+
+Trust = Literal["full", "greyed", "void", "hidden"]
+
+WORSE: tuple[Trust, ...] = ("full", "greyed", "void", "hidden")
+
+
+def trust(run: Run, stream: str, metric: str) -> Trust:
+    """Void in an invalid run; a percentile also by the samples beyond it."""
+    times, _, part = metric.partition(".")
+    known = getattr(stream_of(run, stream), times, None) if part in PERCENTILES else None
+    level = support_level(known.support[part]) if known else "full"
+    return "void" if level != "hidden" and invalid(run) else level
+
+
+def ratio_trust(comparison: Comparison, row: Row, run_id: str) -> Trust:
+    """That of the worse side."""
+    sides = (comparison.run(comparison.baseline), comparison.run(run_id))
+    return max((trust(run, row.stream, row.metric) for run in sides), key=WORSE.index)
+
+
+def shown_ratio(comparison: Comparison, row: Row, run_id: str) -> float | None:
+    """None for the baseline itself, and where a side has too few samples to be shown."""
+    if run_id == comparison.baseline or ratio_trust(comparison, row, run_id) == "hidden":
+        return None
+    return row.ratios[run_id]
+
 
 TIMES = ("p50", "p90", "p95", "p99", "p999", "max")
 MISSING = Cell(NONE, "hidden")
@@ -116,3 +151,45 @@ def _note(comparison: Comparison, run: Run) -> str:
 
 def _scaled(value: float | None, scale: float) -> Cell:
     return MISSING if value is None else Cell(figures(value * scale))
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """`cells` in the order of the runs."""
+
+    label: str
+    meaning: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class StreamRows:
+    stream: str
+    rows: tuple[MetricRow, ...]
+
+
+def ratio_table(comparison: Comparison) -> tuple[StreamRows, ...]:
+    return tuple(
+        StreamRows(
+            stream,
+            tuple(_row(comparison, row) for row in comparison.rows if row.stream == stream),
+        )
+        for stream in comparison.streams
+    )
+
+
+def _row(comparison: Comparison, row: Row) -> MetricRow:
+    metric = METRIC[row.metric]
+    cells = tuple(_metric_cell(comparison, row, run) for run in comparison.runs)
+    return MetricRow(metric.label, metric.meaning, cells)
+
+
+def _metric_cell(comparison: Comparison, row: Row, run: Run) -> Cell:
+    value, level = row.values[run.id], trust(run, row.stream, row.metric)
+    if value is None or level == "hidden":
+        return Cell(NONE, "hidden")
+    text, against = WRITTEN[row.unit](value), row.ratios[run.id]
+    if against is None or run.id == comparison.baseline:
+        return Cell(text, level)
+    of_both = ratio_trust(comparison, row, run.id)
+    return Cell(text, level) if of_both == "hidden" else Cell(text, level, ratio(against), of_both)

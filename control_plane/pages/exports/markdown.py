@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterator
 
 from control_plane.analysis.comparison import Comparison, Row
-from control_plane.analysis.prose.comparison import catch, no_verdict, title
+from control_plane.analysis.prose.comparison_sentences import catch, no_verdict, title
 from control_plane.analysis.prose.sentence import plain
 from control_plane.domain.metrics import METRIC, Metric
 from control_plane.domain.run import Run
 from control_plane.domain.units import NONE, WRITTEN, ratio
-from control_plane.pages.compare.trust import Trust, ratio_trust, shown_ratio, trust
+from control_plane.pages.compare.numbers_table import Trust, ratio_trust, shown_ratio, trust
 
 SHOWN = (
     "throughput_per_s",

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from control_plane.domain.client_strategies import STRATEGIES, Facts
 from control_plane.domain.errors import InvalidInput, LooplabError
-from control_plane.domain.reading import Document
-from control_plane.domain.strategies import STRATEGIES, Facts
-from control_plane.experiments.book import Preset, book
-from control_plane.jobs.desk import Application, Configuration, Desk
-from control_plane.pages.form.given import Given
-from control_plane.pages.new_run.offer_view import OfferView, offer_view
-from control_plane.pages.new_run.plan import Checked, Plan, checked, plan_of
+from control_plane.domain.spec_json import Document
+from control_plane.experiments.presets import Preset, book
+from control_plane.jobs.run_service import Application, Configuration, Desk
+from control_plane.pages.form.form_data import Given
+from control_plane.pages.new_run.openapi_picker import OfferView, offer_view
+from control_plane.pages.new_run.preview import Checked, Plan, checked, plan_of
 from control_plane.pages.site.view import View
 
 NEW_VALUE = {"kind": "integer", "low": "1", "high": "1000"}

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from control_plane.analysis.estimate import Phases
+from control_plane.analysis.duration_estimate import Phases
 from control_plane.domain.result import Progress
-from control_plane.domain.run import Live
+from control_plane.domain.run import Live, State
 from control_plane.domain.spec import Spec, StopDuration
-from control_plane.domain.states import State
 from control_plane.domain.units import SPACE, count
 
 MOST_SEGMENTS = 20

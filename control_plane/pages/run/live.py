@@ -1,18 +1,165 @@
-"""The part of a live page that is asked for again each second."""
+"""A run that is not over yet, as its page shows it each second."""
 
-from typing import Annotated
+import time
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
+from threading import Lock
+from typing import Annotated, ClassVar
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse
 
-from control_plane.domain.result import Progress
-from control_plane.domain.run import Run
-from control_plane.jobs.desk import Desk
-from control_plane.pages.run.live_view import LiveFragment, LivePage, live_fragment
+from control_plane.analysis.charts.figure import Figure
+from control_plane.analysis.charts.live_charts import live_charts
+from control_plane.analysis.duration_estimate import Phases
+from control_plane.analysis.prose.run_sentences import so_far
+from control_plane.domain.result import Gauges, Progress
+from control_plane.domain.run import Live, LiveStream, Run
+from control_plane.domain.spec import StopDuration, Target
+from control_plane.domain.units import NONE, about, count, figures, share
+from control_plane.jobs.run_service import Desk
+from control_plane.pages.parts.progress_view import ProgressView, progress_view
 from control_plane.pages.run.streams_table import load_words
-from control_plane.pages.run.ticks import Ticks
+from control_plane.pages.run.tiles import Tile, error_tile, time_tile
 from control_plane.pages.site.dependencies import DeskDep, RunId, StoreDep
 from control_plane.pages.site.templating import NO_STORE, fragment
+from control_plane.pages.site.view import View
+
+TICK_S = 1.0
+
+
+class Ticks:
+    """Keeps what was made in the present tick; later requests of the same tick share it."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = Lock()
+        self._tick = -1
+        self._made: dict[Hashable, bytes] = {}
+
+    def shared(self, key: Hashable, make: Callable[[], bytes]) -> bytes:
+        """`make` runs at most once for each key and tick, also under parallel requests."""
+        with self._lock:
+            tick = int(self._clock() / TICK_S)
+            if tick != self._tick:
+                self._tick, self._made = tick, {}
+            if key not in self._made:
+                self._made[key] = make()
+            return self._made[key]
+
+
+RECENT = 4
+"""Gauge samples that the CPU tile averages: about two seconds."""
+
+
+@dataclass(frozen=True)
+class LiveFragment(View):
+    """`words` start with `So far:`. Tiles and figures are empty before the run starts."""
+
+    template: ClassVar[str] = "partials/live.html"
+    run: Run
+    words: str
+    progress: ProgressView
+    tiles: tuple[Tile, ...]
+    figures: tuple[Figure, ...]
+    log: tuple[str, ...]
+    seconds_words: str
+
+
+@dataclass(frozen=True)
+class LivePage(View):
+    """What does not change while the run is under way, around what does. `loads` by stream."""
+
+    template: ClassVar[str] = "pages/live.html"
+    run: Run
+    loads: tuple[str, ...]
+    live: LiveFragment
+
+
+def live_fragment(run: Run, progress: Progress, live: Live | None, phases: Phases) -> LiveFragment:
+    view = progress_view(run.spec, progress, live, phases)
+    return LiveFragment(
+        run=run,
+        words=so_far(live) if live else _waiting(view.words, progress),
+        progress=view,
+        tiles=tuple(_tiles(view, live)) if live else (),
+        figures=live_charts(live, window_s(run), _cores(run)) if live else (),
+        log=live.log if live else (),
+        seconds_words=_seconds_words(progress, live),
+    )
+
+
+def window_s(run: Run) -> float | None:
+    """The length of the window where every stream stops by duration."""
+    ends = [
+        stream.start_after_s + stream.stop.duration_s
+        for stream in run.spec.workload.streams
+        if isinstance(stream.stop, StopDuration)
+    ]
+    return max(ends) if len(ends) == len(run.spec.workload.streams) else None
+
+
+def _cores(run: Run) -> int:
+    """What the target may use: a core for each worker, where they are known."""
+    target = run.spec.target
+    return (target.workers if isinstance(target, Target) else None) or 1
+
+
+def _seconds_words(progress: Progress, live: Live | None) -> str:
+    each = f"Trial {progress.trial}, each second." if progress.trials > 1 else "Each second."
+    warm = live is not None and any(one.timeline.warmup for one in live.streams)
+    return f"{each} Grey: warm-up." if warm else each
+
+
+def _waiting(words: str, progress: Progress) -> str:
+    """`Number 3 in the queue: it starts after 2 other runs.`"""
+    if progress.queue_position is None:
+        return f"{words.capitalize()}: nothing is measured yet."
+    if progress.queue_position == 1:
+        return "Next in the queue: it starts as soon as nothing else is under way."
+    before = count(progress.queue_position - 1)
+    return f"{words.capitalize()}: {before} other runs come before it."
+
+
+def _tiles(view: ProgressView, live: Live) -> Iterator[Tile]:
+    yield _left(view, live)
+    first = live.streams[0]
+    which = f", {first.name}" if len(live.streams) > 1 else ""
+    yield _throughput(first, which)
+    for percentile in ("p50", "p95", "p99"):
+        yield time_tile(first.response_time_s, percentile)
+    errors = sum(stream.errors for stream in live.streams)
+    completed = sum(stream.completed for stream in live.streams)
+    yield error_tile(errors, completed, f"{count(errors)} failed" if errors else "")
+    yield _cpu("Target CPU", live.gauges, "target")
+    yield _cpu("Client CPU", live.gauges, "client")
+
+
+def _left(view: ProgressView, live: Live) -> Tile:
+    """Nobody knows when answers come that are awaited after the last window."""
+    remaining = live.progress.remaining_s
+    if remaining is None or (live.awaited and not remaining):
+        return Tile("Left", NONE, "", f"{view.share} % done")
+    value, unit = about(remaining).rsplit(maxsplit=1)
+    return Tile("Left", value, unit, f"{view.share} % done")
+
+
+def _throughput(stream: LiveStream, which: str) -> Tile:
+    answers = f"{count(stream.completed)} answers"
+    if stream.throughput_per_s is None:
+        return Tile(f"Throughput{which}", NONE, "", "not measured yet", "hidden")
+    return Tile(f"Throughput{which}", figures(stream.throughput_per_s), "/s", answers)
+
+
+def _cpu(label: str, gauges: Gauges, role: str) -> Tile:
+    """Cores used over the last samples by all processes of that role."""
+    shares = [one.cpu_share[-RECENT:] for one in gauges.processes if one.role == role]
+    known = [sum(one) / len(one) for one in shares if one]
+    if not known:
+        return Tile(label, NONE, "", "not measured yet", "hidden")
+    value, unit = share(sum(known)).split()
+    return Tile(label, value, unit, "of one core, last 2 s")
+
 
 router = APIRouter(include_in_schema=False)
 

@@ -10,25 +10,82 @@ from control_plane.analysis.charts.distribution import distribution_chart
 from control_plane.analysis.charts.figure import Figure
 from control_plane.analysis.charts.percentiles import percentile_chart
 from control_plane.analysis.charts.timeline import reading_words, timeline_chart
-from control_plane.analysis.clocks import clock_words
 from control_plane.analysis.comparison import invalid
-from control_plane.analysis.gates import GateRow, gate_rows
-from control_plane.analysis.prose.run import Banner, banner, headline, lede
-from control_plane.analysis.prose.sentence import Sentence
+from control_plane.analysis.prose.run_sentences import Banner, banner, headline, lede
+from control_plane.analysis.prose.sentence import Sentence, listed
+from control_plane.analysis.time_bases import clock_words
+from control_plane.analysis.validity.gate_table import GateRow, gate_rows
 from control_plane.domain.errors import FieldError, InvalidInput
-from control_plane.domain.reading import write_spec
+from control_plane.domain.load_models import crowd_words
 from control_plane.domain.result import Timeline, Trial
-from control_plane.domain.run import Run, RunDetail
-from control_plane.domain.units import count
-from control_plane.pages.parts.environment import Fact, environment_facts, environment_line
-from control_plane.pages.parts.others import OtherRun
-from control_plane.pages.run.client_part import ClientPart
-from control_plane.pages.run.run_words import facts, judged, streams_words, took
+from control_plane.domain.run import Run, RunDetail, State
+from control_plane.domain.spec_json import write_spec
+from control_plane.domain.units import count, seconds
+from control_plane.pages.parts.environment_facts import Fact, environment_facts, environment_line
+from control_plane.pages.parts.suggestions import OtherRun
+from control_plane.pages.run.ceiling_part import ClientPart
 from control_plane.pages.run.streams_table import StreamsTable, streams_table
 from control_plane.pages.run.tiles import Tile, run_tiles
 from control_plane.pages.run.trials_view import TrialsView, trials_view
 from control_plane.pages.run.why_view import WhyView
 from control_plane.pages.site.view import View
+
+
+def took(run: Run) -> str | None:
+    """None also for an interrupted run: nobody saw when it ended."""
+    if run.started_at is None or run.finished_at is None or run.state is State.INTERRUPTED:
+        return None
+    return seconds((run.finished_at - run.started_at).total_seconds())
+
+
+def judged(run: Run) -> str | None:
+    """`valid, 5 of 5 gates`; `suspect: 1 of 4 gates`."""
+    if run.validity is None or run.validity.outcome is None:
+        return None
+    quiet = sum(one.level == "ok" for one in run.validity.judged)
+    gates = f"of {len(run.validity.judged)} gates"
+    if run.validity.outcome == "valid":
+        return f"valid, {quiet} {gates}"
+    return f"{run.validity.outcome}: {len(run.validity.judged) - quiet} {gates}"
+
+
+def streams_words(run: Run) -> str:
+    merged = "All trials merged, counts added. " if len(run.trials) > 1 else ""
+    return f"{merged}Response times; grey: 10 to 99 samples lie beyond."
+
+
+def facts(run: Run) -> tuple[str, ...]:
+    """How it was measured, for the line below the sentence."""
+    loads = [crowd_words(stream.load) for stream in run.spec.workload.streams]
+    facts = [run.configuration, f"client {run.spec.client.strategy}", *dict.fromkeys(loads)]
+    if not run.streams:
+        return tuple(facts)
+    return (_measured(run), _counted(run), *facts)
+
+
+def _measured(run: Run) -> str:
+    windows = sum(max(one.duration_s for one in trial.streams) for trial in run.trials)
+    mean = seconds(windows / len(run.trials)) if run.trials else ""
+    lasted = [one.duration_s for trial in run.trials for one in trial.streams]
+    most = "up to " if len(run.streams) > 1 and max(lasted) > 1.05 * min(lasted) else ""
+    many = f"{len(run.trials)} trials" if len(run.trials) > 1 else "one trial"
+    return f"{many} of {most}{mean}"
+
+
+def _counted(run: Run) -> str:
+    """`2,033 requests of small and 225 of large, 0 errors`."""
+    failed = sum(sum(one.errors.values()) for one in run.streams)
+    errors = "1 error" if failed == 1 else f"{count(failed)} errors"
+    return f"{_requests(run)}, {errors}"
+
+
+def _requests(run: Run) -> str:
+    first, *others = run.streams
+    if not others:
+        return f"{count(first.completed)} requests"
+    rest = (f"{count(one.completed)} of {one.name}" for one in others)
+    return listed([f"{count(first.completed)} requests of {first.name}", *rest])
+
 
 TrialLink = tuple[str, str, bool]
 """Name and address of what can be drawn over time, and whether it is drawn now."""

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from control_plane.analysis.charts.curve import STREAM_COLOURS
-from control_plane.domain.load_words import crowd_words
-from control_plane.domain.loads import AnyLoad, Burst, Closed, Open
+from control_plane.domain.load_models import AnyLoad, Burst, Closed, Open, crowd_words
 from control_plane.domain.result import Summary, Times
 from control_plane.domain.run import Run
 from control_plane.domain.spec import StopRequests, Stream
 from control_plane.domain.units import count, figures, seconds
-from control_plane.pages.parts.numbers import (
+from control_plane.pages.parts.number_cells import (
     HEADS,
     TIMES,
     Cell,

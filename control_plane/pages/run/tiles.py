@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from control_plane.analysis.gate_words import ERRORS_SUSPECT
+from control_plane.analysis.percentile_support import needed_samples, support_level
 from control_plane.analysis.summary import error_kinds
-from control_plane.analysis.support import needed_samples, support_level
+from control_plane.analysis.validity.gate import ERRORS_SUSPECT
 from control_plane.domain.result import PERCENTILES, Summary, Times
 from control_plane.domain.units import NONE, SPACE, count, figures, seconds, share, split_seconds
-from control_plane.pages.parts.numbers import HEADS
+from control_plane.pages.parts.number_cells import HEADS
 
 
 @dataclass(frozen=True)

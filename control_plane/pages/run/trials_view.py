@@ -3,12 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from control_plane.analysis.support import far_percentile
+from control_plane.analysis.percentile_support import far_percentile
 from control_plane.domain.result import Summary, Trial
 from control_plane.domain.run import Run
 from control_plane.domain.units import count, figures, seconds, share, split_seconds
-from control_plane.pages.parts.numbers import SCALES, Cell, Head, error_cell, time_cell, time_unit
-from control_plane.pages.parts.scales import Tick, around, place, round_steps
+from control_plane.pages.parts.number_cells import (
+    SCALES,
+    Cell,
+    Head,
+    Tick,
+    around,
+    error_cell,
+    place,
+    round_steps,
+    time_cell,
+    time_unit,
+)
 
 COLUMNS = ("p50", "p95", "p99", "max")
 

@@ -4,10 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from control_plane.analysis.causes.advice import Advice, advice
-from control_plane.analysis.causes.remedies import remedies
-from control_plane.analysis.causes.stacks import StackGroup, stack_groups
-from control_plane.analysis.causes.words import CAUSES, none_found
+from control_plane.analysis.causes.cause_messages import CAUSES, none_found
+from control_plane.analysis.causes.remedies import Advice, advice, remedies
+from control_plane.analysis.causes.stall_location import StackGroup, stack_groups
 from control_plane.domain.limits import Limits
 from control_plane.domain.result import Cause
 from control_plane.domain.run import Run, RunDetail

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from control_plane.domain.identity import known_id
-from control_plane.jobs.desk import Desk
+from control_plane.domain.ids import known_id
+from control_plane.jobs.run_service import Desk
 from control_plane.store.store import Store
 
 

@@ -12,7 +12,7 @@ from fastapi import Request
 
 from control_plane import __version__
 from control_plane.domain.units import size
-from control_plane.jobs.desk import Desk
+from control_plane.jobs.run_service import Desk
 from control_plane.pages.site.view import View
 
 PLACES = (

@@ -8,8 +8,8 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from control_plane.domain.checkup import Checkup
-from control_plane.jobs.desk import Application, Desk
+from control_plane.domain.application_report import Checkup
+from control_plane.jobs.run_service import Application, Desk
 from control_plane.pages.site.dependencies import DeskDep
 from control_plane.pages.site.templating import fragment, page
 from control_plane.pages.site.view import View

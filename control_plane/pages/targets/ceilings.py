@@ -7,7 +7,7 @@ from typing import ClassVar
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from control_plane.analysis.ceiling import ceiling_rate, trusted_first
+from control_plane.analysis.headroom import ceiling_rate, trusted_first
 from control_plane.domain.ceiling import (
     CLIENTS,
     Ceiling,
@@ -17,13 +17,13 @@ from control_plane.domain.ceiling import (
     measurement,
     plainest,
 )
-from control_plane.domain.identity import known_id
+from control_plane.domain.ids import known_id
 from control_plane.domain.run import Run
 from control_plane.domain.spec import Client
 from control_plane.domain.units import NONE, about, share
-from control_plane.jobs.ceilings import ceilings_here, unfinished
-from control_plane.jobs.desk import Desk
-from control_plane.pages.form.sent import FormDep, key_of, to_runs
+from control_plane.jobs.run_service import Desk
+from control_plane.jobs.stored_ceilings import ceilings_here, unfinished
+from control_plane.pages.form.form_data import FormDep, key_of, to_runs
 from control_plane.pages.parts.progress_view import phase_words
 from control_plane.pages.site.dependencies import DeskDep, StoreDep
 from control_plane.pages.site.templating import fragment

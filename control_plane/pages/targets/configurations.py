@@ -7,15 +7,14 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from control_plane.domain.errors import InvalidInput, NotFound
-from control_plane.domain.slug import slug
+from control_plane.domain.ids import slug
 from control_plane.domain.spec import Target
-from control_plane.jobs.desk import Desk
-from control_plane.pages.form.answers import Answers
-from control_plane.pages.form.form_of import own_fields
-from control_plane.pages.form.forms import own_target
-from control_plane.pages.form.given import Given
-from control_plane.pages.form.messages import message
-from control_plane.pages.form.sent import FormDep
+from control_plane.jobs.run_service import Desk
+from control_plane.pages.form.field_messages import message
+from control_plane.pages.form.form_data import FormDep, Given
+from control_plane.pages.form.from_spec import own_fields
+from control_plane.pages.form.parse import Answers
+from control_plane.pages.form.to_spec import own_target
 from control_plane.pages.site.dependencies import DeskDep
 from control_plane.pages.site.templating import page
 from control_plane.pages.site.view import View

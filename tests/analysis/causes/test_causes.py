@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from control_plane.analysis.causes.collection import garbage_collection
-from control_plane.analysis.causes.pool import pool_exhausted
-from control_plane.analysis.causes.processor import client_limited, server_cpu
-from control_plane.analysis.causes.served import never_served
-from control_plane.analysis.causes.uneven import workers_uneven
-from control_plane.analysis.causes.words import text_of
+from control_plane.analysis.causes.cause_messages import text_of
+from control_plane.analysis.causes.cpu_limits import client_limited, server_cpu
+from control_plane.analysis.causes.gc_pauses import garbage_collection
+from control_plane.analysis.causes.starvation import never_served
+from control_plane.analysis.causes.thread_pool_full import pool_exhausted
+from control_plane.analysis.causes.uneven_workers import workers_uneven
 from control_plane.domain.result import Censored, Gauges, Reason, Validity
 from tests.analysis.causes.watched import asked, evidence, worker
 from tests.analysis.samples import known, spec, summary, with_spaces

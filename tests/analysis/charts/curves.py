@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from control_plane.analysis.charts.curve import Curve, curves_of_runs
-from control_plane.analysis.labels import label_runs
+from control_plane.analysis.run_labels import label_runs
 from control_plane.domain.result import Reason, Validity
 from control_plane.domain.run import RunDetail
 from tests.analysis.samples import detail, result, run, second, spread

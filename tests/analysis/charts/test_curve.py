@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from control_plane.analysis.charts.curve import curves_of_runs, curves_of_streams
-from control_plane.analysis.labels import label_runs
+from control_plane.analysis.run_labels import label_runs
 from control_plane.domain.run import RunDetail
 from tests.analysis.charts.curves import INVALID, measured
 from tests.analysis.samples import result, run, second, spec

@@ -5,7 +5,7 @@ import pytest
 
 from control_plane.analysis.charts.curve import curves_of_runs
 from control_plane.analysis.charts.distribution import distribution_chart
-from control_plane.analysis.labels import label_runs
+from control_plane.analysis.run_labels import label_runs
 from tests.analysis.charts.curves import curves, measured
 from tests.analysis.charts.plotted import annotations, checked
 from tests.analysis.samples import spread, with_spaces

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from control_plane.analysis.charts.inside_panels import collection_panel
-from control_plane.analysis.charts.track import segments
+from control_plane.analysis.charts.trial_axis import segments
 from control_plane.domain.result import Timeline, WorkerSeries
 from tests.analysis.samples import gauges, known, with_spaces
 

@@ -8,7 +8,7 @@ import pytest
 from control_plane.analysis.charts.axes import FIRST, nines
 from control_plane.analysis.charts.curve import curves_of_runs
 from control_plane.analysis.charts.percentiles import DOTTED, percentile_chart, reach
-from control_plane.analysis.labels import label_runs
+from control_plane.analysis.run_labels import label_runs
 from tests.analysis.charts.curves import curves, measured
 from tests.analysis.charts.plotted import annotations, checked
 from tests.analysis.samples import spread

@@ -6,7 +6,7 @@ import pytest
 
 from control_plane.analysis.charts.curve import FADED
 from control_plane.analysis.charts.run_timelines import reading_words, run_timelines
-from control_plane.analysis.labels import label_runs
+from control_plane.analysis.run_labels import label_runs
 from control_plane.domain.result import Validity
 from control_plane.domain.run import RunDetail
 from control_plane.domain.spec import Target, UrlTarget

@@ -5,11 +5,10 @@ from dataclasses import replace
 import pytest
 
 from control_plane.analysis.charts.figure import Figure
-from control_plane.analysis.charts.panel import NARROW_LETTERS
+from control_plane.analysis.charts.stacked_panels import NARROW_LETTERS
 from control_plane.analysis.charts.timeline import timeline_chart
 from control_plane.domain.result import WarmUp
-from control_plane.domain.run import RunDetail
-from control_plane.domain.states import State
+from control_plane.domain.run import RunDetail, State
 from tests.analysis.charts.plotted import annotations, checked
 from tests.analysis.samples import (
     detail,

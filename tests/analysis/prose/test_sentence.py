@@ -2,8 +2,8 @@
 
 import pytest
 
-from control_plane.analysis.labels import label_runs
 from control_plane.analysis.prose.sentence import Part, listed, number, plain, sentence, times_word
+from control_plane.analysis.run_labels import label_runs
 from tests.analysis.samples import run, with_spaces
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from control_plane.analysis.comparison import Comparison, compare
-from control_plane.analysis.prose.comparison import catch, shared_cause, title
+from control_plane.analysis.prose.comparison_sentences import catch, shared_cause, title
 from control_plane.analysis.prose.sentence import Sentence, plain
-from control_plane.domain.loads import AnyLoad, Closed, Open
+from control_plane.domain.load_models import AnyLoad, Closed, Open
 from control_plane.domain.run import Run
 from control_plane.domain.spec import RequestClass, Workload
 from tests.analysis.samples import run, spec, summary, with_spaces

@@ -2,12 +2,12 @@
 
 import pytest
 
-from control_plane.analysis.estimate import Phases
+from control_plane.analysis.duration_estimate import Phases
 from control_plane.domain.result import Gauges, Progress
 from control_plane.domain.run import Live
 from control_plane.domain.units import SPACE
 from control_plane.pages.parts.progress_view import phase_words, progress_view
-from control_plane.pages.run.live_view import window_s
+from control_plane.pages.run.live import window_s
 from tests.builders import ASYNC, detail_of, items, two_streams
 
 PHASES = Phases(1, 1, 8)

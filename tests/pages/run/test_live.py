@@ -5,7 +5,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from control_plane.pages.run.ticks import TICK_S, Ticks
+from control_plane.pages.run.live import TICK_S, Ticks
 from tests.dashboard import Dashboard, items_spec, long_spec, until
 from tests.pages.stored import Stored, figures, words
 

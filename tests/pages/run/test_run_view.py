@@ -7,8 +7,7 @@ import pytest
 
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.result import Timeline
-from control_plane.domain.run import RunDetail
-from control_plane.domain.states import State
+from control_plane.domain.run import RunDetail, State
 from control_plane.pages.run.run_view import RunPage, run_page
 from control_plane.pages.run.streams_table import load_words
 from control_plane.pages.run.trials_view import trials_view

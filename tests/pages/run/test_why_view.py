@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from control_plane.analysis.causes.diagnose import find_causes
 from control_plane.analysis.causes.evidence import Evidence
-from control_plane.analysis.causes.find import find_causes
 from control_plane.domain.limits import Limits
 from control_plane.pages.run.why_view import why_view
 from tests.analysis.samples import known

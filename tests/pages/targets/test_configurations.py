@@ -6,7 +6,7 @@ from typing import Any
 
 import requests
 
-from control_plane.targets.catalogue import CATALOGUE
+from control_plane.targets.builtin_configurations import CATALOGUE
 from tests.dashboard import Dashboard, items_spec, long_spec
 from tests.pages.form_page import Pairs, changed, form_of_page, send
 from tests.pages.stored import words

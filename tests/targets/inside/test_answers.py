@@ -6,7 +6,7 @@ import pytest
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from control_plane.targets.inside.looplab_probe.answers import told_by
+from control_plane.targets.inside.looplab_probe.uvicorn_hook import told_by
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from control_plane.targets.inside.looplab_probe.counting import counted
-from control_plane.targets.inside.looplab_probe.heart import HEART
+from control_plane.targets.inside.looplab_probe.asgi_counter import counted
+from control_plane.targets.inside.looplab_probe.heartbeat import HEART
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:

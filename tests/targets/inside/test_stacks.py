@@ -4,10 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from control_plane.domain.thresholds import LATE_S
-from control_plane.targets.frames import stacks_in
-from control_plane.targets.inside.looplab_probe.stacks import FIRST_S
-from control_plane.targets.variables import INSIDE
+from control_plane.domain.limits import LATE_S
+from control_plane.targets.environment import INSIDE
+from control_plane.targets.inside.looplab_probe.stack_dumps import FIRST_S
+from control_plane.targets.stalls import stacks_in
 
 BEATING = """
 import asyncio, atexit, os, sys, threading, time

@@ -1,0 +1,158 @@
+"""The event loop stood still: one call held it, and every other request waited."""
+
+from collections.abc import Sequence
+
+from control_plane.analysis.causes.evidence import Evidence, Facts, Finding, Worker
+from control_plane.analysis.causes.stall_location import Hold, hold
+from control_plane.domain.limits import LATE_S
+from control_plane.domain.result import Stall
+from control_plane.domain.stack_frames import waits
+
+BLOCKED_SHARE = 0.05
+"""From this share of the window on, more than one arrival in twenty finds the loop blocked: p95."""
+
+FEW_STACKS = 3
+"""So many tell one place from chance."""
+
+SHORT_STEP_S = 0.001
+"""Handlers below this block nobody by themselves; many of them in a row are a busy server."""
+
+COMPUTED = 0.8
+"""A loop that computed for so much of the time that it stood still may have served in turn."""
+
+_ELSEWHERE = (
+    "client or other programs used the processor too, and then it takes three stacks or more, most "
+    "of them in one place, to tell"
+)
+_ROUNDS = "a round of the many short requests can take as long"
+
+
+def loop_blocked(evidence: Evidence) -> Finding | None:
+    """None where no lag was seen from inside."""
+    workers = [one for one in evidence.workers if _lags(one)]
+    if not workers:
+        return None
+    floor_s = stall_floor_s(evidence)
+    place = _place(workers, evidence, floor_s)
+    if _share(workers, floor_s) >= BLOCKED_SHARE:
+        facts = _facts(workers, place, floor_s)
+        if evidence.crowded and not _one_place(place):
+            return Finding("loop_blocked", None, {**facts, "why": _ELSEWHERE})
+        return Finding("loop_blocked", True, facts)  # noqa: FBT003 - the verdict
+    return _rounds(workers, evidence, floor_s)
+
+
+def _rounds(workers: Sequence[Worker], evidence: Evidence, floor_s: float) -> Finding:
+    """Stalls below the floor are those of a busy server, if it computed meanwhile."""
+    short = _share(workers, LATE_S) >= BLOCKED_SHARE
+    place = _place(workers, evidence, LATE_S)
+    if short and (_one_place(place) or not _computed(workers)):
+        facts = {**_facts(workers, place, LATE_S), "why": _ROUNDS}
+        return Finding("loop_blocked", None, facts)
+    facts = _facts(workers, _place(workers, evidence, floor_s), floor_s)
+    return Finding("loop_blocked", False, facts)  # noqa: FBT003 - the verdict
+
+
+def _facts(workers: Sequence[Worker], place: Hold, floor_s: float) -> dict[str, str | float | None]:
+    """`late` counts the stalls of any length, those in which the loop waited included."""
+    return {
+        "blocked_share": _share(workers, floor_s),
+        "longest_s": max(longest_s(one, floor_s) for one in workers),
+        "stalls": sum(_number(one, floor_s) for one in workers),
+        "stacks": place.of,
+        "stacks_there": place.count,
+        "frame": place.where,
+        "workers": len({one.series.pid for one in workers if one.place == workers[0].place}),
+        "floor_s": floor_s,
+        "late": sum(max(one.series.stalls, len(one.stalls)) for one in workers),
+        "waited": sum(waits(stall.stack) for one in workers for stall in one.stalls),
+    }
+
+
+def _share(workers: Sequence[Worker], floor_s: float) -> float:
+    return sum(blocked_s(one, floor_s) for one in workers) / sum(one.window_s for one in workers)
+
+
+def _place(workers: Sequence[Worker], evidence: Evidence, floor_s: float) -> Hold:
+    stalls = [stall for one in workers for stall in held(one, floor_s)]
+    return hold([one for one in stalls if one.stack], evidence.source)
+
+
+def _one_place(place: Hold) -> bool:
+    """A process that is kept from running stands still anywhere; code that blocks, in one place."""
+    return place.where is not None and place.of >= FEW_STACKS
+
+
+def _computed(workers: Sequence[Worker]) -> bool:
+    """Also where it is not known."""
+    ran = [one.cpu_share * one.window_s for one in workers if one.cpu_share is not None]
+    stood_s = sum(blocked_s(one, LATE_S) for one in workers)
+    return len(ran) < len(workers) or sum(ran) >= COMPUTED * stood_s
+
+
+def stall_floor_s(evidence: Evidence) -> float:
+    """How late a loop must be to count as blocked.
+
+    A loop that serves many short requests in turn is as late as one round of them takes; the
+    factor two leaves room for rounds that are not even. A loop that stood still in one place and
+    did not compute meanwhile was blocked by it, however short.
+    """
+    known = [one.cpu_s_per_request for one in evidence.streams]
+    step_s = max((one for one in known if one is not None), default=None)
+    if step_s is None or step_s >= SHORT_STEP_S:
+        return LATE_S
+    floor_s = max(LATE_S, 2 * evidence.users * step_s / evidence.worker_count)
+    workers = evidence.workers
+    if floor_s > LATE_S and not _computed(workers):
+        return LATE_S if _one_place(_place(workers, evidence, LATE_S)) else floor_s
+    return floor_s
+
+
+def floor_in(facts: Facts) -> float:
+    """The floor that a stored cause was judged by; causes of earlier versions do not say it."""
+    return float(facts.get("floor_s") or LATE_S)
+
+
+def blocked_s(worker: Worker, floor_s: float) -> float:
+    """Time inside the window in which the loop of `worker` stood still."""
+    known_s = sum(_inside_s(one, worker) for one in held(worker, floor_s))
+    return min(worker.window_s, known_s + _left_out(worker, floor_s)[1])
+
+
+def held(worker: Worker, floor_s: float) -> list[Stall]:
+    return [one for one in worker.stalls if counts(one, floor_s)]
+
+
+def counts(stall: Stall, floor_s: float) -> bool:
+    """Long enough, and not with the loop itself on top of the stack."""
+    return stall.duration_s >= floor_s and not waits(stall.stack)
+
+
+def _number(worker: Worker, floor_s: float) -> int:
+    return len(held(worker, floor_s)) + _left_out(worker, floor_s)[0]
+
+
+def _left_out(worker: Worker, floor_s: float) -> tuple[int, float]:
+    """Number and seconds of the shorter stalls, of which no stack was kept; they have no other
+    floor than the probe's.
+    """
+    if floor_s > LATE_S:
+        return 0, 0.0
+    number = worker.series.stalls - len(worker.stalls)
+    lasted_s = worker.series.stalled_s - sum(one.duration_s for one in worker.stalls)
+    return (number, max(0.0, lasted_s)) if number > 0 else (0, 0.0)
+
+
+def longest_s(worker: Worker, floor_s: float) -> float:
+    """The longest stall that counts; where none does, the longest lag."""
+    stalls = [one.duration_s for one in held(worker, floor_s)]
+    return max(stalls) if stalls else max(_lags(worker), default=0.0)
+
+
+def _lags(worker: Worker) -> list[float]:
+    return [lag for lag in worker.series.loop_lag_s if lag is not None]
+
+
+def _inside_s(stall: Stall, worker: Worker) -> float:
+    end_s = min(stall.at_s + stall.duration_s, worker.window_s)
+    return max(0.0, end_s - max(stall.at_s, 0.0))

@@ -1,0 +1,92 @@
+"""The processor was the limit: that of the target, or that of the client."""
+
+from collections.abc import Iterator
+
+from control_plane.analysis.causes.evidence import Evidence, Facts, Finding, mean, window_s
+from control_plane.domain.limits import BUSY_SHARE
+from control_plane.domain.result import Gauges, GaugeSeries, Trial
+
+LEAST_CORES = 0.5
+"""Where others leave less, the gate of other load says so, and shares would be chance."""
+
+MORE_THAN_ONE = 1.1
+"""What a sample can be off, one process with one interpreter stays below."""
+
+_BOUND = "each of its processes used about one core, and whether it can use more is not known"
+
+
+def server_cpu(evidence: Evidence) -> Finding | None:
+    """The busiest processes of the target, as many as it has workers, against what they could get.
+
+    A worker is bound to one core, unless a process was seen to use more. Not decided where nobody
+    said how many workers a command has, and its processes use a core each. None where its
+    processes cannot be seen.
+    """
+    pairs = zip(evidence.trials, evidence.gauges, strict=True)
+    used = [
+        cores for trial, gauges in pairs if (cores := _used(trial, gauges, evidence)) is not None
+    ]
+    if not used:
+        return None
+    workers, cores = evidence.worker_count, sum(used) / len(used)
+    free = sum(_available(trial, evidence) for trial in evidence.trials) / len(evidence.trials)
+    asked = None if _threaded(evidence) else evidence.asked_workers
+    could = max(cores, free if asked is None else min(float(asked), free))
+    facts: Facts = {
+        "cpu_share": cores / could,
+        "cores_used": cores,
+        "cores_available": could,
+        "workers": workers,
+        "cpu_s_per_request": evidence.streams[0].cpu_s_per_request if evidence.streams else None,
+    }
+    bound = evidence.asked_workers is None and not _threaded(evidence)
+    if bound and cores / could < BUSY_SHARE <= cores / workers:
+        return Finding("server_cpu", None, {**facts, "why": _BOUND})
+    return Finding("server_cpu", cores / could >= BUSY_SHARE, facts)
+
+
+def _threaded(evidence: Evidence) -> bool:
+    """Whether one process used clearly more than one core."""
+    shares = (mean(one.cpu_share) for each in evidence.gauges for one in _target(each))
+    return max((one for one in shares if one is not None), default=0.0) > MORE_THAN_ONE
+
+
+def client_limited(evidence: Evidence) -> Finding | None:
+    """As the gates of the client judged it: its processor, and its ports and files."""
+    judged = {one.gate: one for one in evidence.validity.judged}
+    cpu, exhausted = judged.get("client_cpu"), judged.get("client_exhausted")
+    if exhausted is None and (cpu is None or cpu.value is None):
+        return None
+    facts: dict[str, float | str | None] = {
+        "cpu_share": cpu.value if cpu else None,
+        "limit": BUSY_SHARE,
+        "strategy": evidence.spec.client.strategy,
+        "unsent": exhausted.value if exhausted else None,
+    }
+    busy = cpu is not None and cpu.level != "ok"
+    return Finding("client_limited", busy or exhausted is not None, facts)
+
+
+def _used(trial: Trial, gauges: Gauges, evidence: Evidence) -> float | None:
+    """Cores; masters and companions beside the workers do not count unless they are busier."""
+    series = (mean(one.cpu_share) for one in _target(gauges))
+    shares = sorted((one for one in series if one is not None), reverse=True)
+    if shares:
+        return sum(shares[: evidence.asked_workers])
+    if trial.target.cpu_s is None or not window_s(trial):
+        return None
+    return trial.target.cpu_s / window_s(trial)
+
+
+def _target(gauges: Gauges) -> Iterator[GaugeSeries]:
+    return (one for one in gauges.processes if one.role == "target")
+
+
+def _available(trial: Trial, evidence: Evidence) -> float:
+    """Its own cores, or all; but no more than client and other programs left of the machine."""
+    length_s, own = window_s(trial), trial.target.cores
+    if evidence.cpu_count is None or not length_s:
+        return float(evidence.worker_count if own is None else len(own))
+    client, others = trial.client.cpu_s / length_s, trial.client.other_cpu or 0.0
+    left = max(LEAST_CORES, evidence.cpu_count - client - others)
+    return left if own is None else min(float(len(own)), left)

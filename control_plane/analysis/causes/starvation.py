@@ -1,0 +1,67 @@
+"""Connections without an answer in the whole window, while others were served again and again.
+
+Seen with 100 users on a blocked uvloop server: 75 of their connections were not read once in 80 s.
+"""
+
+from collections.abc import Iterator
+
+from control_plane.analysis.causes.evidence import Evidence, Facts, Finding
+from control_plane.domain.load_models import Closed
+from control_plane.domain.result import Summary
+from control_plane.domain.spec import StopDuration
+from control_plane.domain.units import seconds
+
+TURNS = 2
+"""Where those that were served had as many turns, the others were left out. With one turn each they
+may still wait for their first.
+"""
+
+NEAR = 0.5
+"""Where an answer can take half of the window, one that began before it can outlast it."""
+
+
+def never_served(evidence: Evidence) -> Finding | None:
+    """The stream and trial with most of them; judged for users without think time."""
+    cases = list(_judged(evidence))
+    if not cases:
+        return None
+    place, users, worst = max(cases, key=lambda case: case[2].censored.unserved or 0)
+    unserved = worst.censored.unserved or 0
+    facts: Facts = {
+        "unserved": unserved,
+        "connections": users,
+        "completed": worst.completed,
+        "stream": worst.name,
+        "trial": place,
+    }
+    if unserved and (why := _open(worst, users - unserved)):
+        return Finding("never_served", None, {**facts, "why": why})
+    return Finding("never_served", bool(unserved), facts)
+
+
+def _open(stream: Summary, served: int) -> str:
+    """Why they may only be slow; empty where they were left out."""
+    if not stream.completed:
+        return "no other one had an answer, so nothing tells them apart"
+    if stream.completed < TURNS * max(1, served):
+        return "the others had fewer than two turns each, so these may wait for their first"
+    longest_s = stream.response_time_s.max if stream.response_time_s else 0.0
+    if longest_s >= NEAR * stream.duration_s:
+        return f"one that was answered took {seconds(longest_s)}, so these may only be slow"
+    return ""
+
+
+def _judged(evidence: Evidence) -> Iterator[tuple[int, int, Summary]]:
+    """Place of the trial, users, and the stream."""
+    users = {
+        one.name: one.load.concurrency
+        for one in evidence.spec.workload.streams
+        if isinstance(one.load, Closed)
+        and isinstance(one.stop, StopDuration)
+        and len(one.requests) == 1
+        and not one.load.think_time_s
+    }
+    for place, trial in enumerate(evidence.trials, start=1):
+        for stream in trial.streams:
+            if stream.name in users and stream.censored.unserved is not None:
+                yield place, users[stream.name], stream

@@ -1,0 +1,90 @@
+"""One worker had the work while others had none.
+
+The kernel of Linux spreads connections, not requests, over the listeners of one port
+(SO_REUSEPORT): a connection stays with the worker that its hash fell to.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from control_plane.analysis.causes.blocked_loop import blocked_s, stall_floor_s
+from control_plane.analysis.causes.evidence import Evidence, Facts, Finding, Worker
+from control_plane.domain.result import Trial
+
+BUSY = 0.5
+"""A worker that is free more than half of the time lets few requests wait."""
+
+APART = 3
+"""Chance alone spreads the connections of a few users by a factor of two."""
+
+SEVERAL = 4
+"""With fewer connections for each worker, one may well have none or one of them."""
+
+TOGETHER = 2
+"""Where requests come one at a time, none waits for a busy worker."""
+
+
+def workers_uneven(evidence: Evidence) -> Finding | None:
+    """The trial in which workers were furthest apart.
+
+    None where fewer than two workers were seen, or had too few connections to tell from chance.
+    """
+    if evidence.users < SEVERAL * evidence.worker_count:
+        return None
+    floor_s = stall_floor_s(evidence)
+    by_trial = groupby(evidence.workers, key=lambda one: one.place)
+    spreads = [
+        facts
+        for place, group in by_trial
+        for facts in _spread(list(group), floor_s, evidence.trials[place - 1])
+    ]
+    if not spreads:
+        return None
+    worst = max(spreads, key=lambda one: (_apart(one), one["busiest_share"]))
+    return Finding("workers_uneven", _apart(worst), worst)
+
+
+def _spread(
+    workers: Sequence[Worker], floor_s: float, trial: Trial
+) -> Iterator[dict[str, float | None]]:
+    busy = [(share, one) for one in workers if (share := _busy(one, floor_s)) is not None]
+    if len(busy) < 2:
+        return
+    shares = [share for share, _ in busy]
+    busiest = max(busy, key=lambda one: one[0])[1]
+    if not _together(busiest, trial):
+        return
+    answered = sum(_completed(one) for one in workers)
+    yield {
+        "busiest_share": max(shares),
+        "idlest_share": min(shares),
+        "completed_share": _completed(busiest) / answered if answered else None,
+        "workers": len(busy),
+        "trial": busiest.place,
+    }
+
+
+def _together(worker: Worker, trial: Trial) -> bool:
+    """Whether requests were in flight at once there.
+
+    A worker that is held up does not see those that wait in its sockets: then the client's mean
+    tells it, as the others have next to nothing where this matters.
+    """
+    seen = max((one for one in worker.series.in_flight if one is not None), default=0)
+    return seen >= TOGETHER or sum(trial.client.in_flight.values()) >= TOGETHER
+
+
+def _apart(facts: Facts) -> bool:
+    busiest, idlest = float(facts["busiest_share"] or 0), float(facts["idlest_share"] or 0)
+    return busiest >= BUSY and idlest <= busiest / APART
+
+
+def _busy(worker: Worker, floor_s: float) -> float | None:
+    """The share of the window in which it computed or stood still."""
+    if worker.cpu_share is None or not worker.window_s:
+        return None
+    return max(worker.cpu_share, blocked_s(worker, floor_s) / worker.window_s)
+
+
+def _completed(worker: Worker) -> int:
+    return sum(number for number in worker.series.completed if number is not None)

@@ -1,0 +1,187 @@
+"""Lines over the metrics: the ratio of each run to the baseline, metric by metric."""
+
+import math
+from collections.abc import Sequence
+
+from control_plane.analysis.charts.curve import FADED
+from control_plane.analysis.charts.figure import (
+    Figure,
+    Height,
+    Labels,
+    Plot,
+    Table,
+    end_label,
+    fitted,
+    line,
+    plot,
+    plot_height,
+    spread,
+    x_axis,
+    y_axis,
+)
+from control_plane.analysis.comparison import Comparison, invalid, stream_of
+from control_plane.analysis.percentile_support import GREYED
+from control_plane.analysis.run_labels import RunLabel
+from control_plane.domain.result import Summary, Times
+from control_plane.domain.units import ratio
+
+HEIGHT: Height = "h320"
+SHOWN = {
+    "throughput_per_s": "throughput",
+    "response_time_s.p50": "p50",
+    "response_time_s.p90": "p90",
+    "response_time_s.p99": "p99",
+    "response_time_s.max": "max",
+    "cpu_s_per_request": "CPU",
+    "peak_memory_bytes": "memory",
+}
+SHORT = {"throughput": "/s", "memory": "mem"}
+"""The same on a small screen."""
+
+_TICKS = (0.001, 0.01, 0.1, 0.2, 0.5, 1, 2, 5, 10, 100, 1_000, 10_000)
+
+
+def metric_lines(comparison: Comparison, stream: str) -> Figure:
+    """Ratios on a log scale; the baseline is the line at 1. A line breaks where one is missing."""
+    base = comparison.label(comparison.baseline)
+    names = [name for name in SHOWN if _known(comparison, stream, name)]
+    found = {
+        label.id: [_ratio(comparison, stream, name, label.id) for name in names]
+        for label in comparison.labels
+    }
+    bounds = _bounds([value for one in found.values() for value in one if value])
+    lines = [label for label in comparison.labels if any(found[label.id])]
+    doubted = {run.id for run in comparison.runs if invalid(run)}
+    title = f"Each metric against {base.letter}"
+    drawn = plot(
+        [_trace(label, found[label.id], invalid=label.id in doubted) for label in lines],
+        {"xaxis": _metric_axis(names, short=False), "yaxis": _ratio_axis(bounds)},
+        Labels(
+            _labels(lines, found, bounds, doubted, short=False),
+            _labels(lines, found, bounds, doubted, short=True),
+        ),
+    )
+    drawn["narrow"]["xaxis"] = _metric_axis(names, short=True)
+    return Figure(
+        name="metrics",
+        title=title,
+        note="ratio to the baseline",
+        label=f"{title}: {_message(lines, names, found, base)}",
+        plot=drawn,
+        table=_table(comparison.labels, names, found),
+        height=HEIGHT,
+    )
+
+
+def _known(comparison: Comparison, stream: str, metric: str) -> bool:
+    others = [label.id for label in comparison.labels if label.id != comparison.baseline]
+    return any(_ratio(comparison, stream, metric, run_id) for run_id in others)
+
+
+def _ratio(comparison: Comparison, stream: str, metric: str, run_id: str) -> float | None:
+    """None where either side has too few samples beyond the percentile."""
+    sides = [comparison.run(one) for one in (run_id, comparison.baseline)]
+    if not all(_supported(stream_of(run, stream), metric) for run in sides):
+        return None
+    return comparison.row(stream, metric).ratios[run_id]
+
+
+def _supported(summary: Summary | None, metric: str) -> bool:
+    name, _, part = metric.partition(".")
+    times: Times | None = getattr(summary, name, None) if part else None
+    return times is None or times.support.get(part, GREYED) >= GREYED
+
+
+def _bounds(values: Sequence[float]) -> tuple[float, float]:
+    """In decades, 1 inside."""
+    low, high = math.log10(min(values, default=1)), math.log10(max(values, default=1))
+    low, high = min(low, 0.0), max(high, 0.0)
+    room = max(0.08 * (high - low), 0.05)
+    return low - room, high + room
+
+
+def _metric_axis(names: Sequence[str], *, short: bool) -> Plot:
+    texts = [SHOWN[name] for name in names]
+    return x_axis(
+        range=[-0.15, max(len(names) - 1, 1) + 0.15],
+        tickvals=list(range(len(names))),
+        ticktext=[SHORT.get(text, text) for text in texts] if short else texts,
+        tickangle=0,
+        showgrid=True,
+        showline=False,
+        ticks="",
+    )
+
+
+def _ratio_axis(bounds: tuple[float, float]) -> Plot:
+    ticks = [tick for tick in _TICKS if bounds[0] <= math.log10(tick) <= bounds[1]]
+    texts = ["same" if tick == 1 else _tick(tick) for tick in ticks]
+    return y_axis(type="log", range=list(bounds), tickvals=ticks, ticktext=texts)
+
+
+def _tick(value: float) -> str:
+    return f"×{value:,g}" if value >= 0.5 else f"÷{1 / value:,g}"
+
+
+def _trace(label: RunLabel, values: Sequence[float | None], *, invalid: bool) -> Plot:
+    shown = [None if value is None else float(f"{value:.4g}") for value in values]
+    return line(
+        list(range(len(values))),
+        shown,
+        label.colour,
+        mode="lines+markers",
+        marker={"symbol": label.symbol, "size": 9, "color": label.colour},
+        stroke={"dash": "dash"} if label.hollow or invalid else {},
+        name=label.letter,
+        text=[ratio(value) for value in values],
+        hovertemplate="%{fullData.name} %{x}: %{text}<extra></extra>",
+        connectgaps=False,
+        opacity=FADED if invalid else 1.0,
+    )
+
+
+def _labels(
+    lines: Sequence[RunLabel],
+    found: dict[str, list[float | None]],
+    bounds: tuple[float, float],
+    doubted: set[str],
+    *,
+    short: bool,
+) -> list[Plot]:
+    per_decade = plot_height(HEIGHT) / (bounds[1] - bounds[0])
+    ends = [math.log10(next(value for value in reversed(found[one.id]) if value)) for one in lines]
+    moved = spread([end * per_decade for end in ends])
+    return [
+        end_label(
+            label.letter
+            if short
+            else fitted(label.text, ", invalid" if label.id in doubted else ""),
+            label.text_colour,
+            y=round(end, 4),
+            shift=round(place - end * per_decade, 1),
+        )
+        for label, end, place in zip(lines, ends, moved, strict=True)
+    ]
+
+
+def _message(
+    lines: Sequence[RunLabel],
+    names: Sequence[str],
+    found: dict[str, list[float | None]],
+    base: RunLabel,
+) -> str:
+    said = [
+        f"{label.letter} {SHOWN[name]} {ratio(value)}"
+        for label in lines
+        if label != base
+        for name, value in zip(names, found[label.id], strict=True)
+        if value is not None
+    ]
+    return ", ".join(said) or "no ratio is known"
+
+
+def _table(
+    labels: Sequence[RunLabel], names: Sequence[str], found: dict[str, list[float | None]]
+) -> Table:
+    rows = tuple((label.text, *found[label.id]) for label in labels)
+    return Table(("", *(f"{SHOWN[name]}, ratio" for name in names)), rows)

@@ -1,0 +1,148 @@
+"""One run of a comparison over time: its seconds, and how near to its limits it was in each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+
+from control_plane.analysis.charts.curve import FADED
+from control_plane.analysis.charts.trial_axis import (
+    Segment,
+    average,
+    by_second,
+    highest,
+    mean,
+    role_cpu,
+    scaled,
+)
+from control_plane.analysis.comparison import invalid
+from control_plane.analysis.run_labels import RunLabel
+from control_plane.domain.limits import BUSY_SHARE, LATE_S
+from control_plane.domain.result import Gauges
+from control_plane.domain.run import RunDetail
+from control_plane.domain.spec import Target
+from control_plane.domain.units import count, seconds, share
+
+BLOCKED_SHARE = 0.05
+"""A loop is called blocked where its lag is over the limit in so many of the seconds."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """`values` of each second of the trial in the unit of `head`; `loads` as parts of the limit,
+    from 0.
+
+    `shown` stands for the whole trial; `limit` says that this is at the limit, else it is empty.
+    """
+
+    name: str
+    head: str
+    values: list[float | None]
+    loads: list[float | None]
+    shown: str
+    limit: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.name} {self.shown}{self.limit}"
+
+    @property
+    def short(self) -> str:
+        name = self.name.removesuffix(" CPU").removeprefix("loop ")
+        return f"{name} {self.shown.removeprefix('up to ')}"
+
+
+@dataclass(frozen=True)
+class Lane:
+    label: RunLabel
+    title: str
+    segment: Segment
+    strips: tuple[Strip, ...]
+    believed: bool = True
+
+    @property
+    def track(self) -> list[Segment]:
+        return [self.segment]
+
+    @property
+    def opacity(self) -> float:
+        return 1.0 if self.believed else FADED
+
+    @property
+    def text_colour(self) -> str:
+        return self.label.text_colour if self.believed else "$ink-3"
+
+
+def lanes(
+    details: Sequence[RunDetail], labels: Sequence[RunLabel], stream: str, trial: int
+) -> list[Lane]:
+    """Of the runs that have that trial. Warm-up is left out: it has no part in a comparison."""
+    return [
+        _lane(detail, label, stream, trial)
+        for detail, label in zip(details, labels, strict=True)
+        if len(detail.timelines.get(stream, ())) >= trial
+    ]
+
+
+def _lane(detail: RunDetail, label: RunLabel, stream: str, trial: int) -> Lane:
+    timeline = replace(detail.timelines[stream][trial - 1], warmup=None)
+    slices = detail.slices.get(stream, ())
+    segment = Segment(0.0, timeline, slices[trial - 1] if len(slices) >= trial else None)
+    doubt = ", invalid" if invalid(detail.run) else ""
+    done = count(sum(timeline.completed))
+    return Lane(
+        label,
+        f"{label.text}{doubt}: {done} requests in {seconds(segment.length_s)}",
+        segment,
+        _strips(detail, trial, ceil(round(segment.end_s, 6))),
+        believed=not doubt,
+    )
+
+
+def _strips(detail: RunDetail, trial: int, length: int) -> tuple[Strip, ...]:
+    """A target of several workers may use several cores; each load worker has one.
+
+    A server that runs already has an unknown number of workers: no limit is named for it.
+    """
+    if len(detail.gauges) < trial:
+        return ()
+    gauges, target = detail.gauges[trial - 1], detail.run.spec.target
+    workers = target.workers if isinstance(target, Target) else None
+    lag = _lag_strip(gauges, length)
+    return (
+        _cpu_strip("client", gauges, length, 1),
+        _cpu_strip("target", gauges, length, workers),
+        *((lag,) if lag else ()),
+    )
+
+
+def _cpu_strip(role: str, gauges: Gauges, length: int, cores: int | None) -> Strip:
+    used = by_second(role_cpu(gauges, role), gauges.interval_s, length, average)
+    typical = mean(used)
+    full = typical is not None and cores is not None and typical / cores >= BUSY_SHARE
+    return Strip(
+        name=f"{role} CPU",
+        head=f"{role} CPU, %",
+        values=scaled(used, 100),
+        loads=scaled(used, 1 / (cores or 1)),
+        shown=share(typical),
+        limit=", the limit" if full else "",
+    )
+
+
+def _lag_strip(gauges: Gauges, length: int) -> Strip | None:
+    """None where nobody looked inside."""
+    lags = by_second(
+        highest([one.loop_lag_s for one in gauges.workers]), gauges.interval_s, length, max
+    )
+    known = [value for value in lags if value is not None]
+    if not known:
+        return None
+    over = sum(value >= LATE_S for value in known)
+    return Strip(
+        name="loop lag",
+        head="longest loop lag, ms",
+        values=scaled(lags, 1e3),
+        loads=scaled(lags, 1 / LATE_S),
+        shown=f"up to {seconds(max(known))}",
+        limit=", blocked" if over >= BLOCKED_SHARE * len(known) else "",
+    )

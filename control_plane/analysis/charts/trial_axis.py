@@ -1,0 +1,269 @@
+"""Trials laid one after the other on a common axis of seconds."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import zip_longest
+from math import ceil
+
+from control_plane.domain.result import Gauges, Slices, Timeline, WarmUp
+
+SHORTEST_S = 0.25
+"""A second cut shorter than this gives no rate: a few requests would make it jump."""
+
+Values = Sequence[float | None]
+Steps = tuple[list[float], list[float | None]]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Seconds without a gap: `edges` of the axis, one more than there are `seconds`."""
+
+    edges: Sequence[float]
+    seconds: Timeline | WarmUp
+
+    @property
+    def rates_per_s(self) -> Values:
+        """Completed requests per second of each second, its own length counted."""
+        return self._per_second(self.seconds.completed)
+
+    @property
+    def error_rates_per_s(self) -> Values:
+        return self._per_second(self.seconds.errors)
+
+    def _per_second(self, counts: Sequence[int]) -> Values:
+        lengths = [
+            round(high - low, 6) for low, high in zip(self.edges, self.edges[1:], strict=False)
+        ]
+        return [
+            count / length if length >= SHORTEST_S else None
+            for count, length in zip(counts, lengths, strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One stream of one trial. The first window of the trial begins at `start_s` of the axis, that
+    of the stream at `opens_s`; its warm-up lies before that.
+    """
+
+    start_s: float
+    timeline: Timeline
+    slices: Slices | None = None
+
+    @property
+    def opens_s(self) -> float:
+        return self.start_s + self.timeline.opens_s
+
+    @property
+    def length_s(self) -> float:
+        whole = len(self.timeline.completed)
+        return whole - 1 + self.timeline.last_s if whole else 0.0
+
+    @property
+    def end_s(self) -> float:
+        return self.opens_s + self.length_s
+
+    @property
+    def lead_s(self) -> float:
+        """How long before the window its warm-up began."""
+        warmup = self.timeline.warmup
+        return warmup.length_s if warmup else 0.0
+
+    @property
+    def begin_s(self) -> float:
+        """Where its warm-up begins; never after the first window of the trial."""
+        return min(self.opens_s - self.lead_s, self.start_s)
+
+    @property
+    def window(self) -> Stretch:
+        whole = len(self.timeline.completed)
+        edges = [round(self.opens_s + index, 3) for index in range(whole)]
+        return Stretch([*edges, round(self.end_s, 3)], self.timeline)
+
+    @property
+    def stretches(self) -> tuple[Stretch, ...]:
+        """Warm-up and window, of those that have seconds."""
+        warmup = self.timeline.warmup
+        window = (self.window,) if self.timeline.completed else ()
+        if not warmup or not warmup.completed:
+            return window
+        last = warmup.to_come
+        whole = len(warmup.completed) + last
+        edges = [round(self.opens_s - index, 3) for index in range(whole - 1, last - 1, -1)]
+        return (Stretch([round(self.opens_s - self.lead_s, 3), *edges], warmup), *window)
+
+
+def segments(timelines: Iterable[Timeline], slices: Sequence[Slices] = ()) -> list[Segment]:
+    """Each trial starts where the one before it ended; the first window at 0."""
+    lines = list(timelines)
+    begins = starts([lines])
+    return placed(lines, slices, begins)
+
+
+def starts(streams: Sequence[Sequence[Timeline]]) -> list[float]:
+    """Where on the axis the first window of each trial begins, the same for all streams."""
+    found: list[float] = []
+    after = 0.0
+    for trial in range(max(map(len, streams), default=0)):
+        lines = [Segment(0.0, lines[trial]) for lines in streams if len(lines) > trial]
+        begin = after - min(one.begin_s for one in lines) if found else 0.0
+        found.append(begin)
+        after = begin + max(one.end_s for one in lines)
+    return found
+
+
+def placed(
+    lines: Sequence[Timeline], slices: Sequence[Slices], begins: Sequence[float]
+) -> list[Segment]:
+    known = [*slices, *[None] * (len(lines) - len(slices))]
+    return [
+        Segment(start_s, line, one)
+        for start_s, line, one in zip(begins, lines, known, strict=False)
+    ]
+
+
+def begin_s(track: Sequence[Segment]) -> float:
+    """Where the axis begins: below 0 by the warm-up of the first trial."""
+    return track[0].begin_s if track else 0.0
+
+
+def end_s(track: Sequence[Segment]) -> float:
+    return max((one.end_s for one in track), default=0.0)
+
+
+def stepped(track: Sequence[Segment], pick: Callable[[Stretch], Values]) -> Steps:
+    """A value for each second as steps: x and y for a line of shape `hv`, broken between trials."""
+    x: list[float] = []
+    y: list[float | None] = []
+    for segment in track:
+        for stretch in segment.stretches:
+            for at, value in _corners(stretch.edges, pick(stretch)):
+                x.append(at)
+                y.append(_short(value))
+        if segment.stretches:
+            x.append(x[-1])
+            y.append(None)
+    return x[:-1], y[:-1]
+
+
+def _corners(edges: Sequence[float], values: Values) -> Iterator[tuple[float, float | None]]:
+    """Where a second without a value follows, the one before it is drawn to its end."""
+    followed = [*values[1:], values[-1]]
+    for begin, end, value, after in zip(edges, edges[1:], values, followed, strict=False):
+        yield begin, value
+        if value is not None and after is None:
+            yield end, value
+    yield edges[-1], values[-1]
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.4g}")
+
+
+MOST_POINTS = 1_200
+"""A line of more samples shows the largest of each few."""
+
+EACH = 4
+"""So many workers or processes get a line each; more are a band from the lowest to the highest."""
+
+Pick = Callable[[Gauges], Sequence[Values]]
+"""The samples of one trial: one series for each worker or process."""
+
+
+def sampled(
+    track: Sequence[Segment], gauges: Sequence[Gauges], pick: Callable[[Gauges], Values]
+) -> Steps:
+    """One value from each sample to the next, to the end of the trial."""
+    watched = list(zip(track, gauges, strict=False))
+    series = [
+        _inside(pick(one), one.interval_s, segment.end_s - segment.start_s)
+        for segment, one in watched
+    ]
+    every = -(-sum(map(len, series)) // MOST_POINTS) or 1
+    x: list[float] = []
+    y: list[float | None] = []
+    for (segment, one), values in zip(watched, series, strict=True):
+        chosen = _largest(values, every)
+        if not chosen:
+            continue
+        step_s = one.interval_s * every
+        x += [round(segment.start_s + index * step_s, 3) for index in range(len(chosen))]
+        x += [max(x[-1], round(segment.end_s, 3))] * 2
+        y += [*chosen, chosen[-1], None]
+    return x[:-1], y[:-1]
+
+
+def _inside(values: Values, interval_s: float, length_s: float) -> list[float | None]:
+    """Without what was sampled after the seconds that are drawn."""
+    return list(values[: ceil(round(length_s / interval_s, 6))])
+
+
+def fan(track: Sequence[Segment], gauges: Sequence[Gauges], pick: Pick) -> list[Steps]:
+    """A line for each series, or two: the lowest and the highest of more than `EACH`."""
+    many = max((len(pick(one)) for one in gauges), default=0)
+    if many > EACH:
+        return [sampled(track, gauges, partial(_end_of, pick, way)) for way in (min, max)]
+    return [sampled(track, gauges, partial(_nth_of, pick, rank)) for rank in range(many)]
+
+
+def added(series: Sequence[Values]) -> list[float | None]:
+    """Over all series; None where none has a sample."""
+    return _by_sample(series, sum)
+
+
+def highest(series: Sequence[Values]) -> list[float | None]:
+    return _by_sample(series, max)
+
+
+def role_cpu(gauges: Gauges, role: str) -> list[float]:
+    """Shares of one core, added over the processes of a role."""
+    found = added([one.cpu_share for one in gauges.processes if one.role == role])
+    return [value or 0.0 for value in found]
+
+
+def by_second(
+    values: Values, interval_s: float, length: int, way: Callable[[list[float]], float]
+) -> list[float | None]:
+    """What `way` makes of the samples of each second; None without any. Length `length`."""
+    step = max(1, round(1 / interval_s))
+    parts = [values[index * step : (index + 1) * step] for index in range(length)]
+    known = [[value for value in part if value is not None] for part in parts]
+    return [round(way(part), 6) if part else None for part in known]
+
+
+def average(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def scaled(values: Values, factor: float) -> list[float | None]:
+    """Four significant figures."""
+    return [None if value is None else float(f"{value * factor:.4g}") for value in values]
+
+
+def _largest(values: Values, every: int) -> list[float | None]:
+    if every == 1:
+        return scaled(values, 1)
+    return [
+        max((one for one in values[at : at + every] if one is not None), default=None)
+        for at in range(0, len(values), every)
+    ]
+
+
+def _by_sample(series: Sequence[Values], way: Callable[[list[float]], float]) -> list[float | None]:
+    rows = ([value for value in row if value is not None] for row in zip_longest(*series))
+    return [way(row) if row else None for row in rows]
+
+
+def _end_of(pick: Pick, way: Callable[[list[float]], float], gauges: Gauges) -> Values:
+    return _by_sample(pick(gauges), way)
+
+
+def _nth_of(pick: Pick, rank: int, gauges: Gauges) -> Values:
+    series = pick(gauges)
+    return series[rank] if rank < len(series) else ()

@@ -1,0 +1,87 @@
+"""How long a run will take: told before it starts, and the base of its progress bar."""
+
+from dataclasses import dataclass
+
+from control_plane.domain.client_strategies import STRATEGIES
+from control_plane.domain.load_models import AnyLoad, Closed, Open, Periodic, ramp_up_of
+from control_plane.domain.spec import Spec, StopDuration, Stream, UrlTarget
+from control_plane.domain.units import SPACE
+
+START_S = 1.2
+"""A bundled target and its load workers until both are ready."""
+
+REACH_S = 0.5
+"""The load workers alone, for a target that runs already."""
+
+
+@dataclass(frozen=True)
+class Phases:
+    """Expected seconds of one trial. The warm-up includes the longest ramp-up."""
+
+    start_s: float
+    warmup_s: float
+    measure_s: float
+
+    @property
+    def trial_s(self) -> float:
+        return self.start_s + self.warmup_s + self.measure_s
+
+    @property
+    def text(self) -> str:
+        """`start 1.2 s, warm-up 1 s, measure 5 s`."""
+        named = (
+            ("start", self.start_s),
+            ("warm-up", self.warmup_s),
+            ("measure", self.measure_s),
+        )
+        return ", ".join(f"{name} {_seconds(value)}" for name, value in named if value)
+
+
+def seconds(spec: Spec, rate_per_s: float | None) -> float:
+    """All trials of the run; `rate_per_s` as in `phases`."""
+    return spec.trials * phases(spec, rate_per_s).trial_s
+
+
+def phases(spec: Spec, rate_per_s: float | None) -> Phases:
+    """`rate_per_s` is the throughput of the last run of this kind, None where there is none."""
+    rate = rate_per_s or STRATEGIES[spec.client.strategy].usual_per_s
+    ramps = [ramp_up_of(stream.load) for stream in spec.workload.streams]
+    return Phases(
+        start_s=REACH_S if isinstance(spec.target, UrlTarget) else START_S,
+        warmup_s=spec.warmup_s + max(ramps),
+        measure_s=max(_window_s(stream, rate) for stream in spec.workload.streams),
+    )
+
+
+def _window_s(stream: Stream, rate_per_s: float) -> float:
+    if isinstance(stream.stop, StopDuration):
+        return stream.start_after_s + stream.stop.duration_s
+    expected_s = stream.stop.requests / rate_per_s
+    return stream.start_after_s + max(expected_s, _planned_s(stream.load, stream.stop.requests))
+
+
+def _planned_s(load: AnyLoad, requests: int) -> float:
+    """How long the load model itself makes a number of requests take."""
+    match load:
+        case Closed():
+            return requests * load.think_time_s / load.concurrency
+        case Periodic():
+            return max(0, requests - load.concurrency) * load.interval_s / load.concurrency
+        case Open():
+            return _scheduled_s(load, requests)
+    return 0.0
+
+
+def _scheduled_s(load: Open, requests: int) -> float:
+    spent_s, left = 0.0, float(requests)
+    for step in load.steps[:-1]:
+        if left <= step.rate_per_s * step.duration_s:
+            return spent_s + left / step.rate_per_s
+        spent_s += step.duration_s
+        left -= step.rate_per_s * step.duration_s
+    return spent_s + left / load.steps[-1].rate_per_s
+
+
+def _seconds(value_s: float) -> str:
+    tenths = f"{value_s:,.1f}" if value_s < 10 else f"{value_s:,.0f}"
+    return f"{tenths.removesuffix('.0')}{SPACE}s"

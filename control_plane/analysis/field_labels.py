@@ -1,0 +1,145 @@
+"""How the fields of a spec and the facts of an environment are called and written."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from control_plane.domain.client_strategies import STRATEGIES
+from control_plane.domain.units import NONE, SPACE, count, size
+
+LABELS = {
+    "application": "Application",
+    "server": "Server",
+    "worker": "Worker class",
+    "workers": "Workers",
+    "target.loop": "Event loop",
+    "http": "HTTP parser",
+    "threads": "Pool threads",
+    "reuse_port": "Shared port",
+    "reload": "Reload",
+    "access_log": "Access log",
+    "keep_alive_s": "Keep-alive",
+    "backlog": "Backlog",
+    "url": "Address",
+    "strategy": "Strategy",
+    "reuse_connections": "Reuse connections",
+    "session": "Session",
+    "client.loop": "Client event loop",
+    "processes": "Client processes",
+    "max_body_bytes": "Largest answer",
+    "name": "Stream",
+    "method": "Method",
+    "path": "Path",
+    "expect": "Expected statuses",
+    "weight": "Weight",
+    "model": "Load model",
+    "concurrency": "Concurrency",
+    "connections": "Connections",
+    "rate_per_s": "Rate",
+    "arrivals": "Arrivals",
+    "max_in_flight": "In flight at most",
+    "interval_s": "Interval",
+    "think_time_s": "Think time",
+    "ramp_up_s": "Ramp-up",
+    "stop.requests": "Requests",
+    "stop.duration_s": "Duration",
+    "start_after_s": "Starts after",
+    "trials": "Trials",
+    "warmup_s": "Warm-up",
+    "timeout_s": "Deadline",
+    "max_error_share": "Error limit",
+    "cores": "Cores",
+    "cores.target": "Target cores",
+    "cores.client": "Client cores",
+    "cores_target": "Target on cores",
+    "cores_client": "Client on cores",
+    "core_policy": "Use of cores",
+    "stopped_before": "Stopped before it, started by hand",
+    "seed": "Seed",
+    "cpu_model": "CPU",
+    "cpu_count": "CPU count",
+    "memory_bytes": "Memory",
+    "hostname": "Machine",
+    "system": "System",
+    "kernel": "Kernel",
+    "python": "Python",
+    "target_python": "Python of the target",
+    "commit": "Commit",
+}
+
+POLICIES = {
+    "apart": "target and client apart",
+    "given": "as the spec says",
+    "shared": "target and client share all",
+}
+"""How a run used the cores, by `core_policy` of its environment."""
+
+_STREAM = re.compile(r"workload\.streams\.(\d+)\.(.*)")
+_VALUE = re.compile(r"values\.(.+)\.(\w+)")
+_CLASS = re.compile(r"requests\.(\d+)\.(.*)")
+
+
+def label_of(field: str, streams: Sequence[str] = ()) -> str:
+    """`Concurrency`; with several streams `Concurrency, small`, unless that one has no name."""
+    stream, rest = _stream_of(field)
+    inside = _CLASS.fullmatch(rest)
+    name = _owned(inside[2] if inside else rest)
+    if inside and inside[1] != "0":
+        name += f" {int(inside[1]) + 1}"
+    called = streams[stream] if stream is not None and len(streams) > 1 else ""
+    return f"{name}, {called}" if called else name
+
+
+def text_of(field: str, value: Any) -> str:
+    """The value as a person reads it; a dash where there is none."""
+    name = field.rpartition(".")[2]
+    if value is None:
+        return NONE
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(str(one) for one in value) or NONE
+    if name in {"strategy", "core_policy"}:
+        return _chosen(name, value)
+    if not isinstance(value, int | float):
+        return str(value)[:12] if name == "commit" else str(value)
+    return _number(name, value)
+
+
+def _chosen(name: str, value: str) -> str:
+    if name == "strategy":
+        return f"{value}, {STRATEGIES[value].library}"
+    return POLICIES.get(value, value)
+
+
+def _number(name: str, value: float) -> str:
+    if name.endswith("_bytes"):
+        return size(value)
+    if name.endswith("_per_s"):
+        return f"{value:,.10g}{SPACE}/s"
+    if name.endswith("_s"):
+        return f"{value:g}{SPACE}s"
+    return count(value) if value == int(value) else f"{value:g}"
+
+
+def _stream_of(field: str) -> tuple[int | None, str]:
+    found = _STREAM.fullmatch(field)
+    return (int(found[1]), found[2]) if found else (None, field)
+
+
+def _owned(path: str) -> str:
+    """What is said of the values of a placeholder names it: `Low of {item_id}`."""
+    value = _VALUE.fullmatch(path)
+    return f"{_named(path)} of {{{value[1]}}}" if value else _named(path)
+
+
+def _named(path: str) -> str:
+    """The label of the last two parts, of the last part, or the last part itself in words.
+
+    A name without a dot that has no label is a package: it keeps its own name.
+    """
+    parts = path.split(".")
+    known = LABELS.get(".".join(parts[-2:])) or LABELS.get(parts[-1])
+    if known is None and len(parts) == 1:
+        return path.replace("_", "-")
+    return known or parts[-1].removesuffix("_s").replace("_", " ").capitalize()

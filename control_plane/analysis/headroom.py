@@ -1,0 +1,161 @@
+"""What a run against the bare responder says of its client, and which runs that concerns."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from control_plane.analysis.comparison import invalid
+from control_plane.analysis.differences import machine_mismatch
+from control_plane.analysis.prose.sentence import Sentence, number, sentence
+from control_plane.domain.bare_responder import faces_responder
+from control_plane.domain.ceiling import Ceiling, ceiling_spec, plainest
+from control_plane.domain.limits import BUSY_SHARE
+from control_plane.domain.load_models import concurrency_of
+from control_plane.domain.result import Environment, Summary
+from control_plane.domain.run import Run, State
+from control_plane.domain.spec import Client
+from control_plane.domain.units import rate, share
+
+LIBRARIES = ("uvloop", "httptools", "aiohttp", "requests", "urllib3", "httpx")
+"""What clients are made of: with another version a client is another one."""
+
+
+AGAIN = 1.05
+"""A client at its limit measures its ceiling again, give or take."""
+
+
+@dataclass(frozen=True)
+class Headroom:
+    """A run beside the ceiling of its client. `share`: its throughput over the ceiling's.
+
+    `crowded`: more load workers than cores of the client, so none had a core of its own.
+    """
+
+    ceiling: Ceiling
+    throughput_per_s: float
+    share: float
+    crowded: bool = False
+
+    @property
+    def outdated(self) -> bool:
+        """What a run has clearly exceeded is no ceiling."""
+        return self.share > AGAIN
+
+
+def ceiling_of(run: Run) -> Ceiling | None:
+    """None for any run but a finished one of the very spec that measures a ceiling."""
+    if run.state is not State.FINISHED or invalid(run) or not _is_measurement(run):
+        return None
+    stream, environment = run.streams[0], run.environment or {}
+    busy = _responder_cpu(stream)
+    return Ceiling(
+        client=run.spec.client,
+        users=concurrency_of(run.spec.workload.streams[0].load),
+        throughput_per_s=stream.throughput_per_s,
+        responder_cpu_share=busy,
+        at_least=busy is not None and busy >= BUSY_SHARE,
+        outcome=run.validity.outcome if run.validity else None,
+        run_id=run.id,
+        measured_at=run.created_at,
+        environment=environment,
+        doubt=" ".join(one.text for one in run.validity.reasons) if run.validity else "",
+    )
+
+
+def known_ceiling(
+    ceilings: Iterable[Ceiling], client: Client, environment: Environment | None
+) -> Ceiling | None:
+    """The first of this client that was measured on such a machine with the same libraries.
+
+    One in doubt only where there is no other.
+    """
+    for one in trusted_first(ceilings):
+        if one.client == plainest(client) and same_place(one.environment, environment):
+            return one
+    return None
+
+
+def trusted_first(ceilings: Iterable[Ceiling]) -> list[Ceiling]:
+    """Those of suspect runs last, otherwise in the order given."""
+    return sorted(ceilings, key=lambda one: one.outcome == "suspect")
+
+
+def same_place(one: Environment | None, other: Environment | None) -> bool:
+    """The same machine, Python and client libraries."""
+    if one is None or other is None or machine_mismatch(one, other) is not None:
+        return False
+    return all(one.get(name) == other.get(name) for name in LIBRARIES)
+
+
+def headroom(run: Run, ceilings: Iterable[Ceiling]) -> Headroom | None:
+    """The busiest stream, which had a client of its own, beside the newest ceiling of that client.
+
+    None without such a ceiling, and for a run that measures its client anyway.
+    """
+    if faces_responder(run.spec) or not run.streams or run.environment is None:
+        return None
+    ceiling = known_ceiling(ceilings, run.spec.client, run.environment)
+    if ceiling is None or not ceiling.throughput_per_s:
+        return None
+    measured = max(stream.throughput_per_s for stream in run.streams)
+    return Headroom(ceiling, measured, measured / ceiling.throughput_per_s, _crowded(run))
+
+
+def _crowded(run: Run) -> bool:
+    """Where cores were shared with the target their number is unknown: then from two workers on."""
+    workers = len(run.spec.workload.streams) * run.spec.client.processes
+    cores = [trial.client.cores for trial in run.trials]
+    return workers > min((len(one) if one else 1 for one in cores), default=1)
+
+
+def headroom_sentence(found: Headroom) -> Sentence:
+    """`This client tops out at 21,700 /s here; you measured 13,400 /s.`"""
+    if found.outdated:
+        return sentence(
+            "This run measured ",
+            number(rate(found.throughput_per_s)),
+            ", more than the stored ceiling of this client, ",
+            number(rate(found.ceiling.throughput_per_s)),
+            ", which is therefore out of date.",
+        )
+    more = found.ceiling.at_least or found.ceiling.outcome == "suspect"
+    most = "reaches at least" if more else "tops out at"
+    return sentence(
+        f"This client {most} ",
+        number(rate(found.ceiling.throughput_per_s)),
+        " here; you measured ",
+        number(rate(found.throughput_per_s)),
+        ".",
+    )
+
+
+def headroom_words(found: Headroom) -> str:
+    """What the share means for the run."""
+    if found.outdated:
+        return "Measure the ceiling again while nothing else works."
+    part = f"{'At most ' if found.ceiling.at_least else ''}{share(found.share)} of the ceiling."
+    if found.ceiling.outcome == "suspect":
+        return f"{part} Its measurement is suspect: the client may be able to do more."
+    if found.ceiling.at_least:
+        return f"{part} The responder was at its limit before the client was."
+    if found.crowded:
+        return f"{part} Several load workers shared cores, so each had less room than that."
+    if found.share < BUSY_SHARE:
+        return f"{part} The client had room: what was measured is the target."
+    return f"{part} The client was near its limit: a quicker target would hardly show."
+
+
+def ceiling_rate(ceiling: Ceiling) -> str:
+    """`21,700 /s`; `≥ 61,000 /s` where the responder was at its limit."""
+    return f"{'≥ ' if ceiling.at_least else ''}{rate(ceiling.throughput_per_s)}"
+
+
+def _is_measurement(run: Run) -> bool:
+    """Whatever it is called."""
+    wanted = ceiling_spec(run.spec.client)
+    named = replace(run.spec, title=wanted.title, tags=wanted.tags, seed=wanted.seed)
+    return bool(run.streams) and named == wanted
+
+
+def _responder_cpu(stream: Summary) -> float | None:
+    spent_s = stream.cpu_s_per_request
+    return None if spent_s is None else spent_s * stream.throughput_per_s

@@ -1,0 +1,337 @@
+"""The compare page in words: the sentence, the catch, and what a ratio belongs to."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from control_plane.analysis.causes.cause_messages import clause as cause_clause
+from control_plane.analysis.comparison import PRIMARY, Comparison, Row, invalid, stream_of
+from control_plane.analysis.differences import STREAM_NAME, Difference
+from control_plane.analysis.percentile_support import GREYED
+from control_plane.analysis.prose.excluded_runs import left_out, why_nothing
+from control_plane.analysis.prose.run_sentences import KEPT_UP, headline, offered_per_s
+from control_plane.analysis.prose.sentence import (
+    Sentence,
+    listed,
+    number,
+    plain,
+    sentence,
+    times_word,
+    together,
+)
+from control_plane.analysis.run_labels import RunLabel
+from control_plane.analysis.stream_matching import with_result
+from control_plane.analysis.validity.gate_table import GATES
+from control_plane.domain.documents import comparison_document
+from control_plane.domain.load_models import Closed, Open
+from control_plane.domain.run import Run
+from control_plane.domain.spec_json import Document
+from control_plane.domain.units import seconds
+
+MARGIN = math.log(1.03)
+"""Ratios whose logarithm is closer to 0 are of no account."""
+
+
+def contenders(comparison: Comparison, row: Row) -> list[tuple[RunLabel, float]]:
+    """Runs with a ratio to the baseline that may stand in the sentence, the largest ratio first."""
+    if invalid(comparison.run(comparison.baseline)):
+        return []
+    found = [
+        (comparison.label(run.id), ratio)
+        for run in comparison.runs
+        if run.id != comparison.baseline
+        and (ratio := row.ratios[run.id]) is not None
+        and not invalid(run)
+    ]
+    return sorted(found, key=lambda one: -one[1])
+
+
+def clause(contender: RunLabel, ratio: float, requests: str, base: RunLabel) -> Sentence:
+    """`requests` are `requests per second`, or those of a stream."""
+    if 0.995 <= ratio < 1.005:
+        return sentence(contender, f" served as many {requests} as ", base, " here")
+    if ratio < 0.5:
+        fewer = times_word(1 / ratio)
+        return sentence(contender, " served ", fewer, f" fewer {requests} than ", base, " here")
+    return sentence(contender, " served ", times_word(ratio), f" the {requests} of ", base, " here")
+
+
+def briefly(contender: RunLabel, ratio: float, base: RunLabel) -> Sentence:
+    """After a clause."""
+    if 0.995 <= ratio < 1.005:
+        return sentence(contender, " as many as ", base)
+    if ratio < 0.5:
+        return sentence(contender, " ", times_word(1 / ratio), " fewer")
+    return sentence(contender, " ", times_word(ratio))
+
+
+def requests_of(comparison: Comparison, stream: str) -> str:
+    """`requests`; with the name of the stream where there are several."""
+    return f"{stream} requests" if len(comparison.streams) > 1 else "requests"
+
+
+MOST = 2
+"""More clauses than this make no sentence; more names explain nothing."""
+
+
+def other_requests(comparison: Comparison) -> Sentence:
+    """Where runs are compared whose only streams have different names and requests."""
+    able = [run for run in with_result(comparison.given) if run.id in comparison.lone]
+    named: dict[str, list[RunLabel]] = {}
+    for run in able:
+        named.setdefault(comparison.lone[run.id], []).append(comparison.label(run.id))
+    asked = [run.spec.workload.streams[0].requests for run in able]
+    if len(named) < 2 or all(one == asked[0] for one in asked):
+        return ()
+    if len(named) > MOST + 1:
+        return sentence("Different requests are compared, as the names of their streams say.")
+    parts = [sentence(f"{name} in ", together(labels)) for name, labels in named.items()]
+    spaced = [sentence(", ", one) if index else one for index, one in enumerate(parts)]
+    return sentence("Different requests are compared: ", *spaced, ".")
+
+
+def disagreement(comparison: Comparison, row: Row) -> Sentence:
+    """Other streams in which a run of the sentence does not fare as in that of `row`."""
+    found = list(_turned(comparison, row))
+    if not found:
+        return ()
+    base = comparison.label(comparison.baseline)
+    clauses = [
+        clause(label, ratio, f"{requests_of(comparison, stream)} per second", base)
+        for stream, label, ratio in found[:MOST]
+    ]
+    spaced = [sentence("; ", one) if index else one for index, one in enumerate(clauses)]
+    left = len(found) - MOST
+    more = f"; {left} more differ{'s' if left == 1 else ''}" if left > 0 else ""
+    return sentence("Streams disagree: ", *spaced, f"{more}.")
+
+
+def _turned(comparison: Comparison, row: Row) -> Iterator[tuple[str, RunLabel, float]]:
+    """For each stream the first run that fares otherwise."""
+    spoken = contenders(comparison, row)
+    for stream in comparison.streams:
+        ratios = comparison.row(stream, PRIMARY).ratios
+        for label, ratio in {one[0].id: one for one in (spoken[0], spoken[-1])}.values():
+            other = ratios[label.id]
+            if other is None or _planned(comparison, label, stream, other):
+                continue
+            if _way(other) != _way(ratio):
+                yield stream, label, other
+                break
+
+
+def _way(ratio: float) -> int:
+    """1 for more, -1 for less, 0 for as good as the same."""
+    size = math.log(ratio)
+    return 0 if abs(size) <= MARGIN else int(math.copysign(1, size))
+
+
+def _planned(comparison: Comparison, label: RunLabel, stream: str, ratio: float) -> bool:
+    """Both sides follow a schedule, and kept it: their rates say nothing."""
+    loads = [
+        one.load
+        for run_id in (label.id, comparison.baseline)
+        for one in comparison.run(run_id).spec.workload.streams
+        if one.name == stream
+    ]
+    return _way(ratio) == 0 and all(isinstance(load, Open) for load in loads)
+
+
+MOST_NAMED = 5
+"""With more fields that differ, naming some of them explains nothing."""
+
+_WORDS = ("No", "One", "Two", "Three", "Four", "Five")
+
+
+def title(comparison: Comparison, stream: str | None = None) -> Sentence:
+    """The h1, of that stream where it has a ratio. While a run is under way: `So far:`."""
+    if len(comparison.runs) == 1:
+        return headline(comparison.runs[0])
+    waiting = [run for run in comparison.runs if not run.state.terminal]
+    row = primary_row(comparison, stream)
+    said = _verdictless(comparison, row) if row else why_nothing(comparison)
+    if not waiting:
+        return said
+    done = len(comparison.runs) - len(waiting)
+    so_far = sentence("So far: ", said, " ") if row else ()
+    ended = ("No run has", "1 run has")[done] if done < 2 else f"{done} runs have"
+    return sentence(so_far, f"{ended} ended, {len(waiting)} to come.")
+
+
+def primary_row(comparison: Comparison, stream: str | None = None) -> Row | None:
+    """Throughput of that stream, else of the first for which a contender has a ratio."""
+    asked = (stream,) if stream else ()
+    rows = (comparison.row(name, PRIMARY) for name in (*asked, *comparison.streams))
+    return next((row for row in rows if contenders(comparison, row)), None)
+
+
+def catch(comparison: Comparison, stream: str | None = None) -> Sentence:
+    """The second sentence: which streams disagree, who takes no part, who is suspect, and what
+    throughput hides. `stream` as for the title.
+    """
+    row = primary_row(comparison, stream)
+    found = [other_requests(comparison), disagreement(comparison, row) if row else ()]
+    found += [*list(left_out(comparison))[:2], *_suspects(comparison), *_limited(comparison)]
+    if row:
+        found += [_as_offered(comparison, row)]
+        found += [_held_back(comparison, row), _quickest_alone(comparison, row)]
+    spaced = [sentence(" ", one) if index else one for index, one in enumerate(filter(None, found))]
+    return sentence(*spaced)
+
+
+def shared_cause(comparison: Comparison) -> str | None:
+    """What a ratio belongs to when several fields differ, or when none does.
+
+    Fields in which only runs without a result differ do not count.
+    How the cores were shared out counts as a field: with `cores: auto` it follows from the others.
+    """
+    able = [run.id for run in comparison.runs if not run.resultless]
+    if len(able) < 2:
+        return None
+    fields = [one for one in comparison.differences if one.field != STREAM_NAME]
+    fields += [one for one in comparison.environment if one.field == "core_policy"]
+    labels = [one.label.lower() for one in fields if _differs(one, able)]
+    if not labels:
+        names = {comparison.lone.get(run_id) for run_id in able}
+        which = "Only the name of the stream" if len(names) > 1 else "No field"
+        return f"{which} differs: the same spec was measured again."
+    if len(labels) == 1:
+        return None
+    if len(labels) > MOST_NAMED:
+        return f"{len(labels)} fields differ, so a ratio belongs to no single one of them."
+    count = _WORDS[len(labels)]
+    named = labels if len(labels) <= 4 else [*labels[:3], f"{len(labels) - 3} more"]
+    return f"{count} fields differ, so a ratio belongs to {listed(named)} together."
+
+
+def _differs(field: Difference, runs: Sequence[str]) -> bool:
+    values = [field.values[run_id] for run_id in runs if run_id in field.values]
+    return any(value != values[0] for value in values)
+
+
+def no_verdict(comparison: Comparison) -> str:
+    """Why these numbers decide nothing yet."""
+    if all(run.spec.trials == 1 for run in comparison.runs):
+        return "One trial gives no verdict."
+    return "Single runs without an interval give no verdict."
+
+
+def _verdictless(comparison: Comparison, row: Row) -> Sentence:
+    first, *others = contenders(comparison, row)
+    base = comparison.label(comparison.baseline)
+    requests = f"{requests_of(comparison, row.stream)} per second"
+    second = sentence("; ", briefly(*others[-1], base)) if others else ()
+    return sentence(clause(*first, requests, base), second, ". ", no_verdict(comparison))
+
+
+def _suspects(comparison: Comparison) -> Iterator[Sentence]:
+    """Each suspect run with its first reason; runs with the same kind of reason together."""
+    by_gate: dict[str, list[tuple[RunLabel, str]]] = {}
+    for run in comparison.runs:
+        if comparison.outcome(run) == "suspect":
+            first = comparison.doubts(run)[0]
+            by_gate.setdefault(first.gate, []).append((comparison.label(run.id), first.text))
+    for gate, cases in by_gate.items():
+        labels = [label for label, _ in cases]
+        if len(cases) == 1:
+            yield sentence(*labels, f" is suspect: {cases[0][1]}")
+        else:
+            yield sentence(together(labels), f" are suspect: {GATES[gate].fired}.")
+
+
+def _limited(comparison: Comparison) -> Iterator[Sentence]:
+    """Where clients are compared: which of them were at their limit."""
+    labels = [
+        comparison.label(run.id)
+        for run in comparison.runs
+        if comparison.clients_differ
+        and run.validity is not None
+        and any(one.gate == "client_cpu" for one in run.validity.reasons)
+    ]
+    if labels:
+        yield sentence(
+            "In ",
+            together(labels),
+            " the client was at its limit: this compares clients, not targets.",
+        )
+
+
+def _as_offered(comparison: Comparison, row: Row) -> Sentence:
+    """Which runs answered all that an open load offered: more was not asked of them."""
+    able = [comparison.run(run_id) for run_id in _by_rate(comparison, row)]
+    labels = [comparison.label(run.id) for run in able if _kept_up(run, row.stream)]
+    if not labels:
+        return ()
+    return sentence(
+        together(labels),
+        " answered all that was offered: throughput tells what was asked, not what is possible.",
+    )
+
+
+def _kept_up(run: Run, stream: str) -> bool:
+    found = stream_of(run, stream)
+    offered = offered_per_s(run, found) if found else None
+    return bool(found and offered and found.throughput_per_s >= KEPT_UP * offered)
+
+
+def _held_back(comparison: Comparison, row: Row) -> Sentence:
+    """The first cause of the run that serves least, unless the one that serves most shares it.
+
+    Clients at their limit are told elsewhere where clients are compared.
+    """
+    able = _by_rate(comparison, row)
+    slow, quick = comparison.run(able[0]), comparison.run(able[-1])
+    shared = {one.cause for one in quick.causes if one.found}
+    if comparison.clients_differ:
+        shared.add("client_limited")
+    own = [one for one in slow.causes if one.found and one.cause not in shared]
+    return sentence("In ", comparison.label(slow.id), f" {cause_clause(own[0])}.") if own else ()
+
+
+def _quickest_alone(comparison: Comparison, row: Row) -> Sentence:
+    """Said when the run that serves most lets the single request wait longer than another."""
+    able = _by_rate(comparison, row)
+    most = able[-1]
+    waits = {run_id: _median_s(comparison.run(run_id), row.stream) for run_id in able}
+    known = {run_id: wait_s for run_id, wait_s in waits.items() if wait_s is not None}
+    if most not in known:
+        return ()
+    quick = min(known, key=lambda run_id: known[run_id])
+    if quick == most or known[most] < 1.1 * known[quick]:
+        return ()
+    busy = _concurrency(comparison.run(most), row.stream)
+    crowd = f", which keeps {busy} requests in flight" if busy > 1 else ""
+    return sentence(
+        f"A single {requests_of(comparison, row.stream).removesuffix('s')} took least in ",
+        comparison.label(quick),
+        ": p50 ",
+        number(seconds(known[quick])),
+        " against ",
+        number(seconds(known[most])),
+        " in ",
+        comparison.label(most),
+        f"{crowd}.",
+    )
+
+
+def _by_rate(comparison: Comparison, row: Row) -> list[str]:
+    """Ids of the baseline and of those that have a ratio to it; who serves least comes first."""
+    able = [*(one.id for one, _ in contenders(comparison, row)), comparison.baseline]
+    return sorted(able, key=lambda run_id: row.values[run_id] or 0.0)
+
+
+def _median_s(run: Run, stream: str) -> float | None:
+    """None where too few samples lie beyond it."""
+    found = stream_of(run, stream)
+    times = found.response_time_s if found else None
+    return times.p50 if times and times.support.get("p50", 0) >= GREYED else None
+
+
+def _concurrency(run: Run, stream: str) -> int:
+    """Requests that are always in flight; 0 where their number is not given."""
+    load = next(one.load for one in run.spec.workload.streams if one.name == stream)
+    return load.concurrency if isinstance(load, Closed) and not load.think_time_s else 0
+
+
+def told(comparison: Comparison) -> Document:
+    """`/api/compare`, `/compare.json` and what `looplab compare` prints."""
+    return comparison_document(comparison, plain(title(comparison)), plain(catch(comparison)))

@@ -1,0 +1,77 @@
+"""Why runs take no part in a comparison, in words."""
+
+from collections.abc import Iterator
+
+from control_plane.analysis.comparison import Comparison, invalid
+from control_plane.analysis.prose.sentence import Sentence, sentence, together
+from control_plane.analysis.stream_matching import with_result
+from control_plane.domain.run import Run, State
+
+
+def why_nothing(comparison: Comparison) -> Sentence:
+    """Where no run has a ratio."""
+    base = comparison.run(comparison.baseline)
+    label = comparison.label(base.id)
+    if all(run.resultless for run in comparison.runs):
+        return sentence("Not compared: none of these runs left a result.")
+    if invalid(base):
+        return sentence(label, " is invalid, so nothing is set against it.")
+    if base.resultless:
+        return sentence(label, f" {_ended(base)} and left no result: nothing is set against it.")
+    return sentence(f"Not compared: {_why_no_other(comparison, base)}")
+
+
+def left_out(comparison: Comparison) -> Iterator[Sentence]:
+    """Each run that is not compared, with its reason."""
+    for run in comparison.runs:
+        label, refusal = comparison.label(run.id), comparison.refusals.get(run.id)
+        if refusal and refusal.kind == "invalid":
+            yield sentence(label, f" is invalid and takes no part: {refusal.text}")
+        elif refusal:
+            yield sentence(label, f" was measured in another environment: {refusal.text}.")
+    yield from _resultless(comparison)
+
+
+def ended_words(state: State, reason: str | None) -> str:
+    """`failed: exit code 3`, `cancelled in trial 2 of 3`, without a point at the end."""
+    why = (reason or "no reason is known").rstrip(".")
+    return why if why.startswith(state.value) else f"{state.value}: {why}"
+
+
+def _why_no_other(comparison: Comparison, base: Run) -> str:
+    kinds = {one.kind for one in comparison.refusals.values()}
+    if "machine" in kinds:
+        return "the environments differ."
+    if "invalid" in kinds:
+        return "no other run is valid."
+    if all(run.resultless or run is base for run in comparison.runs):
+        return "no other run left a result."
+    if not set.intersection(*(_stream_names(run) for run in with_result(comparison.runs))):
+        return "the runs have no stream of the same name. Give the streams one name and run again."
+    return "no other run has finished."
+
+
+def _stream_names(run: Run) -> set[str]:
+    return {stream.name for stream in run.spec.workload.streams}
+
+
+def _resultless(comparison: Comparison) -> Iterator[Sentence]:
+    """One alone with its reason, which the strip has of all."""
+    ended = [run for run in comparison.runs if run.resultless]
+    labels = [comparison.label(run.id) for run in ended]
+    if len(ended) == 1:
+        yield sentence(*labels, _alone(ended[0], comparison))
+    elif ended and len(ended) < len(comparison.runs):
+        yield sentence(together(labels), " left no result and take no part.")
+
+
+def _alone(run: Run, comparison: Comparison) -> str:
+    """Of a baseline the title says that nothing is set against it."""
+    why = ended_words(run.state, run.reason)
+    if run.id == comparison.baseline:
+        return f" {why}." if run.state is State.FAILED else f" was {why}."
+    return f" left no result and takes no part ({why})."
+
+
+def _ended(run: Run) -> str:
+    return run.state.value if run.state is State.FAILED else f"was {run.state.value}"

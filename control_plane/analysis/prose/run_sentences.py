@@ -1,0 +1,264 @@
+"""The run page in words: its sentence, the lede, and the banner of what went wrong."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from control_plane.analysis.causes.cause_messages import clause
+from control_plane.analysis.percentile_support import GREYED, far_percentile
+from control_plane.analysis.prose.sentence import Sentence, listed, number, sentence
+from control_plane.analysis.summary import mean_with_waiting_s
+from control_plane.analysis.validity.gate_table import GATES
+from control_plane.domain.load_models import Burst, Open, Periodic, concurrency_of
+from control_plane.domain.result import Reason, Summary, Times, Validity
+from control_plane.domain.run import Live, Run, State
+from control_plane.domain.spec import BUNDLED, Target
+from control_plane.domain.units import count, figures, seconds
+
+_REMEDIES = {"404": "Correct the path", "405": "Correct the method or the path"}
+
+
+def nothing_completed(run: Run) -> bool:
+    """Requests ended, and every one of every stream failed."""
+    return bool(run.streams) and _failed(run) > 0 and not any(one.completed for one in run.streams)
+
+
+def all_failed(run: Run) -> str:
+    """`All 8,331 requests failed: GET /itemz answered 404 every time.`"""
+    failed, how = _failed(run), listed(_how(run, stream) for stream in run.streams)
+    return f"{'All ' if failed > 1 else 'The only '}{_requests(failed)} failed: {how}."
+
+
+def failed_remedy(run: Run) -> str:
+    """What to correct, where the status tells it; else \"\"."""
+    statuses = {status for stream in run.streams for status in stream.statuses}
+    if len(statuses) != 1 or (remedy := _REMEDIES.get(*statuses)) is None:
+        return ""
+    bundled = isinstance(run.spec.target, Target) and run.spec.target.application == BUNDLED
+    return f"{remedy}: Workloads lists what it serves." if bundled else f"{remedy}."
+
+
+def _failed(run: Run) -> int:
+    return sum(sum(one.errors.values()) for one in run.streams)
+
+
+def _requests(failed: int) -> str:
+    return f"{count(failed)} requests" if failed > 1 else "request"
+
+
+def _how(run: Run, stream: Summary) -> str:
+    asked = next(one for one in run.spec.workload.streams if one.name == stream.name).requests
+    first = f"{asked[0].method} {asked[0].path}" if len(asked) == 1 else f"{stream.name} requests"
+    if set(stream.errors) == {"status"} and len(stream.statuses) == 1:
+        (status,) = stream.statuses
+        return f"{first} answered {status} every time"
+    named = listed(f"{name} {count(many)}" for name, many in stream.errors.items())
+    return f"{first} ended with {named or 'nothing'}"
+
+
+FAR_APART = 3
+"""From this factor between tail and median on, the tail is the news."""
+
+KEPT_UP = 0.95
+"""Below this share of what an open load offers, answers come later the longer it lasts, so that
+percentiles depend on its duration."""
+
+NOTICEABLE = 0.01
+"""From this share of requests in flight at the end on, a sentence says of which it speaks."""
+
+
+Kind = Literal["invalid", "suspect", "failed", "cancelled", "interrupted"]
+
+_EARLY: dict[State, Kind] = {
+    State.FAILED: "failed",
+    State.CANCELLED: "cancelled",
+    State.INTERRUPTED: "interrupted",
+}
+
+
+@dataclass(frozen=True)
+class Banner:
+    """What happened, then the evidence."""
+
+    kind: Kind
+    title: str
+    text: str
+
+
+def headline(run: Run) -> Sentence:
+    """Median and the furthest percentile with full support; the title where nothing can be said."""
+    if run.state is State.FINISHED and nothing_completed(run):
+        return sentence(all_failed(run))
+    found = run.streams[0] if run.streams else None
+    times = found.response_time_s if found else None
+    if run.state is not State.FINISHED or _outcome(run) == "invalid" or not found or not times:
+        return sentence(run.title)
+    which = f"{found.name} requests" if len(run.streams) > 1 else "requests"
+    if not _sayable(times):
+        return sentence(run.title)
+    offered = offered_per_s(run, found)
+    if offered and found.throughput_per_s < KEPT_UP * offered:
+        return sentence(
+            f"Of {figures(offered)} {which} a second that were offered, ",
+            number(figures(found.throughput_per_s)),
+            f" were answered within the window{_because(run)}",
+        )
+    done = "completed " if _many_waiting(run, found) else ""
+    median = sentence(f"Half of the {done}{which} answer in ", number(seconds(times.p50)))
+    tail = far_percentile(times)
+    if tail is None:
+        return sentence(median, ", the slowest in ", number(seconds(times.max)), _because(run))
+    value_s: float = getattr(times, tail[0])
+    but = "but " if value_s > FAR_APART * times.p50 else ""
+    return sentence(
+        median, f", {but}{tail[1]} takes over ", number(seconds(value_s)), _because(run)
+    )
+
+
+def _because(run: Run) -> str:
+    """The end of the sentence, with the first cause; a busy client is a reason to doubt instead."""
+    found = [one for one in run.causes if one.found and one.cause != "client_limited"]
+    return f": {clause(found[0])}." if found else "."
+
+
+def lede(run: Run) -> str:
+    """How much was measured under which load, what failed, what still waited. May be empty."""
+    return " ".join(_lede(run))
+
+
+def banner(run: Run) -> Banner | None:
+    """None for a run that is valid or still under way."""
+    if run.state in _EARLY:
+        return _ended_early(run, _EARLY[run.state])
+    validity = run.validity
+    if validity is None or not validity.reasons:
+        return None
+    text = " ".join(reason.text for reason in validity.reasons)
+    if validity.outcome == "invalid":
+        text += " This run takes no part in comparisons."
+        return Banner("invalid", f"Invalid: {_what(validity)}", text)
+    return Banner("suspect", f"Suspect: {_what(validity)}", text)
+
+
+def so_far(live: Live) -> str:
+    """What the running trial has shown; no judgement before the end."""
+    if live.obstacle:
+        return f"The end of this run is not written yet. {live.obstacle}"
+    busy = [one for one in live.streams if one.throughput_per_s and one.response_time_s]
+    if not busy:
+        return f"So far: {_before(live.progress.trial)}."
+    first = busy[0]
+    which = f"{first.name} requests" if len(live.streams) > 1 else "requests"
+    rate, times = first.throughput_per_s or 0.0, first.response_time_s
+    known = times is not None and _sayable(times)
+    half = f"; half of them answer in {seconds(times.p50)}" if times and known else ""
+    several = live.progress.trials > 1
+    verdict = "No verdict before the last trial." if several else "One trial gives no verdict."
+    return f"So far: {figures(rate)} {which} a second{half}. {verdict}"
+
+
+def _sayable(times: Times) -> bool:
+    """Enough samples lie beyond the median."""
+    return times.support.get("p50", 0) >= GREYED
+
+
+def _many_waiting(run: Run, stream: Summary) -> bool:
+    """Those in flight at the end would change what is said of the completed ones."""
+    if not stream.censored.count:
+        return False
+    reasons = run.validity.reasons if run.validity else ()
+    fired = any(reason.gate == "censored" for reason in reasons)
+    return fired or stream.censored.count >= NOTICEABLE * stream.requests
+
+
+def _before(trial: int) -> str:
+    if trial < 2:
+        return "nothing is measured yet"
+    done = "1 trial is" if trial == 2 else f"{trial - 1} trials are"
+    return f"{done} done, nothing of trial {trial} is measured yet"
+
+
+def _lede(run: Run) -> Iterator[str]:
+    if run.state is not State.FINISHED or not run.streams:
+        return
+    if nothing_completed(run):
+        yield failed_remedy(run) or "Nothing completed, so there is nothing to compare."
+        return
+    first = run.streams[0]
+    mean_s = max(one.duration_s for one in run.streams) / max(1, len(run.trials))
+    trials = f"{len(run.trials)} trials of " if len(run.trials) > 1 else ""
+    rates = listed(_rate(run, one) for one in run.streams)
+    yield (
+        f"{count(sum(one.completed for one in run.streams))} requests in "
+        f"{trials}{seconds(mean_s)}: {rates}, {_failures(run.streams)}."
+    )
+    yield from _waiting(first)
+    yield "One trial gives no verdict." if len(run.trials) == 1 else "No interval is given yet."
+
+
+def _rate(run: Run, stream: Summary) -> str:
+    """`1,024 a second with 16 users`; with its name where it is one of several."""
+    named = f" of {stream.name}" if len(run.streams) > 1 else ""
+    return f"{figures(stream.throughput_per_s)} a second{named} {_crowd(run, stream)}"
+
+
+def offered_per_s(run: Run, stream: Summary) -> float | None:
+    """None for a load that waits for answers."""
+    streams = run.spec.workload.streams
+    offers = any(one.name == stream.name and isinstance(one.load, Open) for one in streams)
+    return stream.intended / stream.duration_s if offers else None
+
+
+def _crowd(run: Run, stream: Summary) -> str:
+    load = next(one.load for one in run.spec.workload.streams if one.name == stream.name)
+    users = concurrency_of(load)
+    match load:
+        case Burst():
+            return f"in a burst over {users:,} connection{'s' if users > 1 else ''}"
+        case Open():
+            return f"of {figures(offered_per_s(run, stream) or 0)} offered"
+        case Periodic():
+            each = f"every {load.interval_s:g} s"
+            return f"with {users:,} users, each {each}" if users > 1 else f"with one user {each}"
+    return f"with {users:,} users" if users > 1 else "with one user"
+
+
+def _failures(streams: Sequence[Summary]) -> str:
+    failed = sum(sum(one.errors.values()) for one in streams)
+    return f"{count(failed)} failed" if failed else "none failed"
+
+
+def _waiting(stream: Summary) -> Iterator[str]:
+    truth, done = mean_with_waiting_s(stream), stream.response_time_s
+    if truth is not None and done is not None and truth > 1.05 * done.mean:
+        yield (
+            f"Counting the {count(stream.censored.count)} still waiting at the end, the mean is "
+            f"at least {seconds(truth)}, not {seconds(done.mean)}."
+        )
+
+
+def _outcome(run: Run) -> str | None:
+    return run.validity.outcome if run.validity else None
+
+
+def _what(validity: Validity) -> str:
+    worst: Sequence[Reason] = [
+        one for one in validity.reasons if one.level == validity.reasons[0].level
+    ]
+    return listed(GATES[one.gate].fired for one in worst)
+
+
+def _ended_early(run: Run, kind: Kind) -> Banner:
+    reason = run.reason or ""
+    title = reason if reason.lower().startswith(kind) else f"{kind}: {reason}".rstrip(": ")
+    text = [_kept(len(run.trials), run.spec.trials)]
+    if run.log:
+        text.append("What the target printed last stands below.")
+    return Banner(kind, title[:1].upper() + title[1:], " ".join(text))
+
+
+def _kept(done: int, planned: int) -> str:
+    if not done:
+        return "Nothing was measured."
+    trials = "Trial 1 is" if done == 1 else f"Trials 1 {'and' if done == 2 else 'to'} {done} are"
+    return f"{trials} kept, of {planned} planned. An unfinished run gives no verdict."

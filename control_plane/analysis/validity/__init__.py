@@ -1,0 +1,1 @@
+"""Whether the numbers of a run may be believed: its gates, each with its evidence."""

@@ -1,0 +1,52 @@
+"""What the API page shows beyond what FastAPI reads from the signatures."""
+
+from typing import Any
+
+from control_plane.domain.spec_json import SPEC
+
+_ERROR = {
+    "type": "object",
+    "required": ["error", "message", "fields"],
+    "properties": {
+        "error": {"type": "string"},
+        "message": {"type": "string"},
+        "fields": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["field", "message", "limit"],
+                "properties": {
+                    "field": {"type": "string"},
+                    "message": {"type": "string"},
+                    "limit": {},
+                },
+            },
+        },
+    },
+}
+
+
+def _answer(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": _ERROR}}}
+
+
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    400: _answer("Not readable"),
+    404: _answer("No such run"),
+    409: _answer("The present state forbids it"),
+    413: _answer("The body is too large"),
+    415: _answer("Not JSON"),
+    422: _answer("A field is wrong"),
+    429: _answer("The queue is full"),
+    503: _answer("The database is busy"),
+}
+
+_SPEC = SPEC.json_schema(ref_template="#/components/schemas/{model}")
+SPEC_SCHEMAS: dict[str, Any] = {**_SPEC.pop("$defs", {}), "Spec": _SPEC}
+
+SPEC_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Spec"}}},
+    }
+}

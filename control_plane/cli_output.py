@@ -1,0 +1,211 @@
+"""Runs and comparisons as a terminal shows them."""
+
+import json
+from collections.abc import Iterator, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from control_plane.analysis.configuration_names import configuration_words
+from control_plane.analysis.percentile_support import support_level
+from control_plane.analysis.prose.excluded_runs import ended_words
+from control_plane.domain.client_strategies import STRATEGIES
+from control_plane.domain.metrics import METRIC
+from control_plane.domain.run import State
+from control_plane.domain.spec_json import Document
+from control_plane.domain.units import NONE, WRITTEN, rate, ratio, seconds, share
+
+STYLES = {"full": "", "greyed": "dim", "void": "dim strike"}
+out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+
+
+def complain(text: str) -> None:
+    """One line on standard error, as it is."""
+    err.print(text, soft_wrap=True, markup=False)
+
+
+def print_json(document: Document) -> None:
+    out.print_json(json.dumps(document))
+
+
+class ProgressLines:
+    """A line when something moved; `titled` for one of several runs that are waited for.
+
+    That late answers are awaited is said once for each trial, with their number by then.
+    """
+
+    def __init__(self, *, titled: bool = False) -> None:
+        self._titled, self._said = titled, ("", 0)
+
+    def __call__(self, run: Document) -> None:
+        progress = run["progress"]
+        if not progress:
+            return
+        awaited = progress.get("awaited", 0)
+        line = _place(run, titled=self._titled)
+        said = ("awaiting" if awaited else line, progress["trial"])
+        if said != self._said:
+            complain(f"{line}{_awaiting(awaited, run) if awaited else ''}")
+        self._said = said
+
+
+def print_run(run: Document, url: str | None) -> None:
+    """State, address and validity, then one line for each stream."""
+    for line in _lines(run, url):
+        out.print(line, soft_wrap=True, markup=False)
+
+
+def print_comparison(comparison: Document) -> None:
+    """What it says, then values with their ratio to the first run; refused ratios are left out.
+
+    Percentiles are dim with 10 to 99 samples beyond and a dash below; invalid runs are struck out.
+    """
+    for said in filter(None, (comparison.get(part) for part in ("sentence", "catch"))):
+        out.print(said, soft_wrap=True, markup=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in ("Stream", "Metric"):
+        table.add_column(head)
+    runs = comparison["runs"]
+    for named in _heads(runs):
+        table.add_column(named, justify="right")
+    base = next(run for run in runs if run["id"] == comparison["baseline"])
+    for row in comparison["rows"]:
+        cells = (_cell(row, run, base) for run in runs)
+        table.add_row(Text(row["stream"]), METRIC[row["metric"]].label, *cells)
+    out.print(table)
+    for line in (*_resultless(runs), *_doubted(runs, comparison.get("catch", ""))):
+        out.print(line, soft_wrap=True, markup=False)
+
+
+def print_ceilings(found: Document) -> None:
+    """The newest of each client that counts on this machine, and why one of them is suspect."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Client")
+    for head in ("Tops out at", "Responder CPU", "Validity", "Measured", "Run"):
+        table.add_column(head, justify="right", no_wrap=head != "Responder CPU")
+    here = _counting(found)
+    for one in here:
+        most = ("≥ " if one["at_least"] else "") + rate(one["throughput_per_s"])
+        at = one["measured_at"][:16].replace("T", " ")
+        table.add_row(
+            one["name"],
+            most,
+            share(one["responder_cpu_share"]),
+            one["outcome"] or NONE,
+            at,
+            one["run"],
+        )
+    out.print(table)
+    for one in here:
+        if one.get("doubt"):
+            out.print(
+                f"{one['name']} is {one['outcome']}: {one['doubt']}", soft_wrap=True, markup=False
+            )
+
+
+def _counting(found: Document) -> list[Document]:
+    """In the order in which the product lists strategies."""
+    here: dict[str, Document] = {}
+    for one in found["ceilings"]:
+        if one["here"]:
+            here.setdefault(one["name"], one)
+    order = list(STRATEGIES)
+    return sorted(here.values(), key=lambda one: order.index(one["strategy"]))
+
+
+def _heads(runs: Sequence[Document]) -> Iterator[Text]:
+    """Without the name of a configuration where a title that was made ends with it."""
+    called = configuration_words(
+        [(run["id"], run["configuration"], run["spec"]["target"]) for run in runs]
+    )
+    for run, configuration in zip(runs, called, strict=True):
+        told = not configuration or run["title"].endswith(f", {configuration}")
+        known = [] if told else [configuration]
+        yield Text("\n".join([run["title"], *known, run["id"], _outcome(run)]))
+
+
+def _resultless(runs: Sequence[Document]) -> Iterator[str]:
+    for run in runs:
+        state = State(run["state"])
+        if state.terminal and state is not State.FINISHED:
+            why = ended_words(state, run["reason"])
+            yield f"{run['id']} is not compared: it left no result ({why})."
+
+
+def _place(run: Document, *, titled: bool) -> str:
+    progress = run["progress"]
+    share_done = f"{progress['share']:.0%}"
+    if titled:
+        return f"{run['title']}: {run['state']}, {share_done}"
+    return f"{run['state']}: trial {progress['trial']} of {progress['trials']}, {share_done}"
+
+
+def _awaiting(awaited: int, run: Document) -> str:
+    """Each of them has its deadline."""
+    plural = "" if awaited == 1 else "s"
+    return f"; waiting for {awaited:,} late answer{plural}, {run['spec']['timeout_s']:g} s at most"
+
+
+def _doubted(runs: Sequence[Document], said: str) -> Iterator[str]:
+    """The reasons that are not said yet."""
+    for run in runs:
+        texts = [reason["text"] for reason in run["validity"]["reasons"]]
+        left = " ".join(text for text in texts if text not in said)
+        if left:
+            yield f"{run['id']} is {_outcome(run)}: {left}"
+
+
+def _lines(run: Document, url: str | None) -> Iterator[str]:
+    where = f"{url}/runs/{run['id']}" if url else run["id"]
+    yield f"{run['state']}  {where}  {run['title']}"
+    if run.get("configuration"):
+        yield f"against {run['configuration']}"
+    if run.get("reason"):
+        yield run["reason"]
+    if run.get("streams"):
+        yield _outcome(run)
+        yield from (f"{reason['text']}" for reason in run["validity"]["reasons"])
+    for stream in run.get("streams") or ():
+        times = stream["response_time_s"] or {}
+        known = [name for name in ("p50", "p99") if _level(run, stream["name"], name) != "hidden"]
+        shown = [f"{name} {seconds(times[name])}" for name in known if name in times]
+        errors = sum(stream["errors"].values())
+        numbers = [rate(stream["throughput_per_s"]), *shown, f"{errors:,} errors"]
+        yield f"{stream['name']}: {', '.join(numbers)}"
+
+
+def _outcome(run: Document) -> str:
+    return str(run["validity"]["outcome"] or run["state"])
+
+
+def _cell(row: Document, run: Document, base: Document) -> Text:
+    value = row["values"][run["id"]]
+    level = _level(run, row["stream"], row["metric"])
+    if value is None or level == "hidden":
+        return Text(NONE)
+    text = Text(WRITTEN[row["unit"]](value), STYLES[level])
+    against = row["ratios"][run["id"]]
+    other = _level(base, row["stream"], row["metric"])
+    if against is None or other == "hidden":
+        return text
+    worse = "void" if "void" in {level, other} else other if level == "full" else level
+    return text.append(f" {ratio(against):>6}", STYLES[worse])
+
+
+def _level(run: Document, stream: str, metric: str) -> str:
+    """How far a number may be believed: full, greyed, void (the run is invalid) or hidden."""
+    kind, _, part = metric.rpartition(".")
+    times = _stream(run, stream).get(kind or "response_time_s")
+    beyond = times["support"].get(part) if isinstance(times, dict) else None
+    level = "full" if beyond is None else support_level(beyond)
+    return "void" if level != "hidden" and _outcome(run) == "invalid" else level
+
+
+def _stream(run: Document, name: str) -> Document:
+    """The only one has any name: a comparison calls it as the baseline's. Empty for none."""
+    streams: Sequence[Document] = run.get("streams") or ()
+    if len(streams) == 1:
+        return streams[0]
+    return next((one for one in streams if one["name"] == name), {})

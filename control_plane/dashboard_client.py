@@ -1,0 +1,168 @@
+"""Where the command line hands in its work: the dashboard that has the database, or here."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
+from typing import Protocol
+
+import requests
+
+from control_plane.analysis.comparison import compare
+from control_plane.analysis.prose.comparison_sentences import told
+from control_plane.dashboard_server import lower_priority
+from control_plane.domain.documents import run_document
+from control_plane.domain.errors import FieldError, InvalidInput, LooplabError, NotFound
+from control_plane.domain.run import TERMINAL
+from control_plane.domain.spec import NamedTarget
+from control_plane.domain.spec_json import Document, read_spec
+from control_plane.jobs.configurations import resolved
+from control_plane.jobs.run_service import Desk
+from control_plane.jobs.runtime import Bench, set_up
+from control_plane.jobs.stored_ceilings import ceiling_documents
+from control_plane.jobs.submissions import Drafts
+from control_plane.settings import Settings
+from control_plane.store.instance_lock import read_lock
+from control_plane.store.store import Store, open_store
+
+Report = Callable[[Document], None]
+"""Called about once a second with the run as it stands."""
+
+TICK_S = 1.0
+NOT_FOUND = 404
+
+
+class Office(Protocol):
+    """`remote`: the run goes on when the command ends. `url`: the dashboard's address, or None."""
+
+    remote: bool
+    url: str | None
+
+    def submit(self, document: Document) -> Document: ...
+
+    def wait(self, run_id: str, report: Report) -> Document: ...
+
+    def compare(self, ids: Sequence[str], baseline: str) -> Document: ...
+
+    def ceilings(self) -> Document: ...
+
+
+@contextmanager
+def office(settings: Settings) -> Iterator[Office]:
+    """The dashboard of this database if one runs, else a control plane without a site."""
+    holder = read_lock(settings.db)
+    if holder is not None and holder.url:
+        yield Dashboard(holder.url)
+        return
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    with asyncio.Runner() as runner, ExitStack() as closing:
+        here = Here(settings, runner)
+        closing.callback(here.close)
+        yield here
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """Every signal ends the command as Ctrl-C does: in order, with the states written."""
+    del number, frame
+    signal.raise_signal(signal.SIGINT)
+
+
+class Dashboard:
+    """Talks to a running dashboard over its API."""
+
+    remote = True
+
+    def __init__(self, url: str) -> None:
+        self.url: str | None = url
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    def submit(self, document: Document) -> Document:
+        return self._ask("POST", "/api/runs", document)
+
+    def wait(self, run_id: str, report: Report) -> Document:
+        while (run := self._ask("GET", f"/api/runs/{run_id}"))["state"] not in TERMINAL:
+            report(run)
+            time.sleep(TICK_S)
+        return run
+
+    def compare(self, ids: Sequence[str], baseline: str) -> Document:
+        return self._ask("GET", f"/api/compare?runs={','.join(ids)}&baseline={baseline}")
+
+    def ceilings(self) -> Document:
+        return self._ask("GET", "/api/ceilings")
+
+    def _ask(self, method: str, path: str, body: Document | None = None) -> Document:
+        try:
+            answer = self._session.request(method, f"{self.url}{path}", json=body, timeout=60)
+            document: Document = answer.json()
+        except (requests.RequestException, ValueError) as error:
+            raise LooplabError(f"{self.url} does not answer as a Looplab: {error}") from None
+        if answer.ok:
+            return document
+        if answer.status_code == NOT_FOUND:
+            raise NotFound(document["message"])
+        fields = [FieldError(**field) for field in document.get("fields", ())]
+        raise InvalidInput(document["message"], tuple(fields))
+
+
+class Here:
+    """A control plane in this process, from the first run that is handed in; its event loop turns
+    while `wait` waits. A spec that is refused makes no database.
+    """
+
+    remote = False
+    url: str | None = None
+
+    def __init__(self, settings: Settings, runner: asyncio.Runner) -> None:
+        self._settings, self._runner = settings, runner
+        self._desk: Desk | None = None
+
+    @cached_property
+    def _store(self) -> Store:
+        return open_store(self._settings.db)
+
+    def submit(self, document: Document) -> Document:
+        _refuse(document, self._settings)
+        if self._desk is None:
+            bench = set_up(self._store, (), lower_priority(), self._settings.applications)
+            self._desk = self._runner.run(_desk(self._store, self._settings, bench))
+        (run,) = self._desk.submit([document])
+        return run_document(run, None)
+
+    def wait(self, run_id: str, report: Report) -> Document:
+        return self._runner.run(self._until_over(run_id, report))
+
+    def compare(self, ids: Sequence[str], baseline: str) -> Document:
+        return told(compare([self._store.run(one) for one in ids], baseline))
+
+    def ceilings(self) -> Document:
+        return {"ceilings": ceiling_documents(self._store)}
+
+    def close(self) -> None:
+        try:
+            if self._desk is not None:
+                self._runner.run(self._desk.close())
+        finally:
+            if "_store" in self.__dict__:
+                self._store.close()
+
+    async def _until_over(self, run_id: str, report: Report) -> Document:
+        while not (run := self._store.run(run_id)).state.terminal:
+            report(run_document(run, self._desk.progress(run_id) if self._desk else None))
+            await asyncio.sleep(TICK_S)
+        return run_document(run, None)
+
+
+def _refuse(document: Document, settings: Settings) -> None:
+    """Raises InvalidInput. Configurations that were added are known in the database alone."""
+    named = isinstance(read_spec(document, settings.limits).target, NamedTarget)
+    if not named or not settings.db.exists():
+        Drafts(resolved, settings.limits, settings.applications).of(document)
+
+
+async def _desk(store: Store, settings: Settings, bench: Bench) -> Desk:
+    return Desk(store, settings.limits, bench)

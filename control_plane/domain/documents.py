@@ -1,0 +1,154 @@
+"""Runs and comparisons as the JSON objects that programs read. Datetimes are ISO 8601 with Z."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from control_plane.domain.ceiling import Ceiling, client_name
+from control_plane.domain.result import Cause, Progress
+from control_plane.domain.run import Run
+from control_plane.domain.spec_json import Document, write_spec
+
+
+class ComparedField(Protocol):
+    """A field that differs, and its value by run id."""
+
+    @property
+    def field(self) -> str: ...
+    @property
+    def values(self) -> Mapping[str, Any]: ...
+
+
+class ComparedRow(Protocol):
+    """One metric of one stream, by run id; a ratio is contender over baseline."""
+
+    @property
+    def stream(self) -> str: ...
+    @property
+    def metric(self) -> str: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def less_is_better(self) -> bool: ...
+    @property
+    def values(self) -> Mapping[str, float | None]: ...
+    @property
+    def ratios(self) -> Mapping[str, float | None]: ...
+    @property
+    def verdicts(self) -> Mapping[str, str]: ...
+
+
+class Compared(Protocol):
+    """What a comparison must offer to be written out."""
+
+    @property
+    def baseline(self) -> str: ...
+    @property
+    def given(self) -> Sequence[Run]: ...
+    @property
+    def differences(self) -> Sequence[ComparedField]: ...
+    @property
+    def environment(self) -> Sequence[ComparedField]: ...
+    @property
+    def rows(self) -> Sequence[ComparedRow]: ...
+
+
+def run_document(run: Run, progress: Progress | None) -> Document:
+    """RUN of the contract; null stands for what was not measured or does not apply."""
+    return {
+        "id": run.id,
+        "title": run.title,
+        "tags": list(run.tags),
+        "note": run.note,
+        "state": run.state.value,
+        "reason": run.reason,
+        "url": f"/runs/{run.id}",
+        "created_at": moment(run.created_at),
+        "started_at": moment(run.started_at),
+        "finished_at": moment(run.finished_at),
+        "spec": write_spec(run.spec),
+        "configuration": run.configuration,
+        "command": run.command,
+        "environment": dict(run.environment) if run.environment is not None else None,
+        "validity": _validity(run),
+        "causes": [_cause(one) for one in run.causes if one.found],
+        "undecided": [_cause(one) for one in run.causes if one.found is None],
+        "ruled_out": [_cause(one) for one in run.causes if one.found is False],
+        "progress": asdict(progress) if progress else None,
+        "trials": [asdict(trial) for trial in run.trials],
+        "streams": [asdict(stream) for stream in run.streams],
+        "log": list(run.log),
+    }
+
+
+def comparison_document(comparison: Compared, sentence: str, catch: str) -> Document:
+    """The answer of `/api/compare`; its runs come without trials and logs.
+
+    `sentence` and `catch` say first what the page says first; the catch may be empty.
+    """
+    runs = [run_document(run, None) for run in comparison.given]
+    for run in runs:
+        del run["trials"], run["log"]
+    return {
+        "baseline": comparison.baseline,
+        "sentence": sentence,
+        "catch": catch,
+        "runs": runs,
+        "differences": [_difference(one) for one in comparison.differences],
+        "environment": [_difference(one) for one in comparison.environment],
+        "rows": [_row(row) for row in comparison.rows],
+    }
+
+
+def ceiling_document(ceiling: Ceiling, *, here: bool) -> Document:
+    """One of `/api/ceilings`; `here`: it counts on this machine now."""
+    return {
+        "name": client_name(ceiling.client),
+        "strategy": ceiling.client.strategy,
+        "client": asdict(ceiling.client),
+        "concurrency": ceiling.users,
+        "throughput_per_s": ceiling.throughput_per_s,
+        "at_least": ceiling.at_least,
+        "responder_cpu_share": ceiling.responder_cpu_share,
+        "outcome": ceiling.outcome,
+        "doubt": ceiling.doubt or None,
+        "measured_at": moment(ceiling.measured_at),
+        "run": ceiling.run_id,
+        "url": f"/runs/{ceiling.run_id}",
+        "here": here,
+        "environment": dict(ceiling.environment),
+    }
+
+
+def moment(at: datetime | None) -> str | None:
+    """`2026-11-20T14:02:00.000Z`."""
+    if at is None:
+        return None
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _validity(run: Run) -> Document:
+    if run.validity is None:
+        return {"outcome": None, "reasons": [], "judged": []}
+    return asdict(run.validity)
+
+
+def _cause(one: Cause) -> Document:
+    return {"cause": one.cause, "text": one.text, "evidence": dict(one.evidence)}
+
+
+def _difference(one: ComparedField) -> Document:
+    return {"field": one.field, "values": dict(one.values)}
+
+
+def _row(row: ComparedRow) -> Document:
+    document = {
+        "stream": row.stream,
+        "metric": row.metric,
+        "unit": row.unit,
+        "less_is_better": row.less_is_better,
+        "values": dict(row.values),
+        "ratios": dict(row.ratios),
+    }
+    return {**document, "verdicts": dict(row.verdicts)} if row.verdicts else document

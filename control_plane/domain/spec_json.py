@@ -1,0 +1,178 @@
+"""The door of the spec: JSON in, a checked `Spec` out; and back."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails, from_json, to_json
+
+from control_plane.domain.client_strategies import STRATEGIES
+from control_plane.domain.errors import FieldError, InvalidInput, UnreadableInput, refuse, refused
+from control_plane.domain.limits import Limits
+from control_plane.domain.load_models import Open
+from control_plane.domain.spec import Client, Spec
+from control_plane.domain.spec_rules import lacking, wrong_fields
+
+Document = dict[str, Any]
+"""A JSON object."""
+
+Fields = tuple[FieldError, ...]
+_NUMBERS = {"int_type", "int_from_float", "float_type"}
+
+SPEC: TypeAdapter[Spec] = TypeAdapter(Spec)
+
+
+def read_document(body: bytes | str) -> Document:
+    """Parse a JSON object. NaN and infinities are refused.
+
+    Raises UnreadableInput when it is not JSON, InvalidInput when it is not an object.
+    """
+    try:
+        document = from_json(body, allow_inf_nan=False)
+    except (ValueError, UnicodeError) as error:
+        raise UnreadableInput(f"This is not readable JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise InvalidInput("The spec must be a JSON object.")
+    return document
+
+
+def read_spec(document: Mapping[str, Any], limits: Limits) -> Spec:
+    """Check shape and bounds once; everything after trusts the result.
+
+    Raises InvalidInput with one FieldError for each wrong field.
+    """
+    filled = {**document}
+    filled.setdefault("warmup_s", 0 if _only_bursts(document) else 1.0)
+    if "workload" in document:
+        filled["workload"] = _with_slots(document["workload"], document.get("client"), limits)
+    if "target" in document:
+        filled["target"] = _with_nulls(document["target"])
+    try:
+        spec = SPEC.validate_json(to_json(filled))
+    except ValidationError as error:
+        raise refused(_shapeless(error, filled, limits)) from None
+    except ValueError as error:
+        raise UnreadableInput(f"This text cannot be stored: {error}") from None
+    refuse(wrong_fields(spec, limits))
+    return spec
+
+
+def _shapeless(error: ValidationError, document: Document, limits: Limits) -> Fields:
+    """What has not the right shape, and where only numbers are unreadable, also what passes a
+    bound: with a number in their place the rest can be judged, but not what stands beside them.
+    """
+    found = tuple(_field_error(one, document) for one in error.errors())
+    if any(one["type"] not in _NUMBERS for one in error.errors()):
+        return found
+    readable = from_json(to_json(document))
+    for one in found:
+        _put(readable, one.field.split("."), 1)
+    beside = tuple({one.field.rpartition(".")[0] for one in found})
+    try:
+        rest = wrong_fields(SPEC.validate_json(to_json(readable)), limits)
+    except ValidationError:
+        return found
+    return (*found, *(one for one in rest if one.field.rpartition(".")[0] not in beside))
+
+
+def _put(document: Any, path: list[str], value: int) -> None:
+    *before, last = (int(part) if part.isdigit() else part for part in path)
+    for part in before:
+        document = document[part]
+    document[last] = value
+
+
+def _with_nulls(target: Any) -> Any:
+    """What is left out is null where the server does not have it."""
+    if not isinstance(target, dict) or "url" in target or "configuration" in target:
+        return target
+    server, worker = target.get("server"), target.get("worker")
+    return dict.fromkeys(lacking(str(server), str(worker))) | target
+
+
+def _with_slots(workload: Any, client: Any, limits: Limits) -> Any:
+    """What is left out of an open load is no more than its strategy can have in flight."""
+    strategy = (client if isinstance(client, dict) else {}).get("strategy", Client.strategy)
+    facts = STRATEGIES.get(strategy) if isinstance(strategy, str) else None
+    if facts is None or not isinstance(workload, dict):
+        return workload
+    most = limits.max_threads if facts.threads else limits.max_concurrency
+    streams = workload.get("streams")
+    if not isinstance(streams, list) or most >= Open.max_in_flight:
+        return workload
+    return workload | {"streams": [_with_slot(stream, most) for stream in streams]}
+
+
+def _with_slot(stream: Any, most: int) -> Any:
+    load = stream.get("load") if isinstance(stream, dict) else None
+    if not isinstance(load, dict) or load.get("model") != "open":
+        return stream
+    return stream | {"load": {"max_in_flight": most} | load}
+
+
+def stored_spec(text: str) -> Spec:
+    """A spec that was checked before it was stored."""
+    return SPEC.validate_json(text)
+
+
+def write_spec(spec: Spec) -> Document:
+    """The spec as the JSON object of the API, every default written out."""
+    document: Document = SPEC.dump_python(spec, mode="json")
+    return document
+
+
+def _only_bursts(document: Mapping[str, Any]) -> bool:
+    try:
+        models = {stream["load"]["model"] for stream in document["workload"]["streams"]}
+    except (KeyError, TypeError):
+        return False
+    return models == {"burst"}
+
+
+_MESSAGES = {
+    "missing": "This is missing.",
+    "unexpected_keyword_argument": "There is no such field.",
+    "int_type": "{input} is not a whole number.",
+    "int_from_float": "{input} is not a whole number.",
+    "float_type": "{input} is not a number.",
+    "finite_number": "{input} is not a finite number.",
+    "string_type": "{input} is not text.",
+    "bool_type": "{input} is neither true nor false.",
+    "tuple_type": "{input} is not a list.",
+    "dict_type": "{input} is not an object.",
+    "dataclass_type": "{input} is not an object.",
+    "literal_error": "{input} is none of {expected}.",
+    "union_tag_invalid": "{tag} is none of {expected_tags}.",
+    "union_tag_not_found": "This needs {discriminator}, which tells its kind.",
+}
+"""What people read for pydantic's types of errors."""
+
+_SHOWN = 60
+
+
+def _field_error(error: ErrorDetails, document: Document) -> FieldError:
+    facts = {name: str(value)[:300] for name, value in (error.get("ctx") or {}).items()}
+    facts["tag"] = json.dumps(facts.get("tag", ""))[:_SHOWN]
+    facts["input"] = json.dumps(error["input"], default=repr)[:_SHOWN]
+    message = _MESSAGES.get(error["type"], error["msg"][:300].replace("{", "{{").replace("}", "}}"))
+    return FieldError(_path(error["loc"], document), message.format(**facts))
+
+
+def _path(location: tuple[str | int, ...], document: Document) -> str:
+    """Drop the tags of unions, which pydantic puts between the keys of the document."""
+    parts: list[str] = []
+    node: Any = document
+    for position, part in enumerate(location):
+        last = position == len(location) - 1
+        known = _holds(node, part)
+        if known or (last and isinstance(node, dict) and isinstance(part, str)):
+            parts.append(str(part))
+            node = node[part] if known else None
+    return ".".join(parts)
+
+
+def _holds(node: Any, part: str | int) -> bool:
+    if isinstance(node, dict):
+        return part in node
+    return isinstance(node, list) and isinstance(part, int) and part < len(node)

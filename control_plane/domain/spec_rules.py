@@ -1,0 +1,327 @@
+"""The bounds of a spec and the rules between its fields. Pure: a spec in, wrong fields out."""
+
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit
+
+from control_plane.domain.bare_responder import wrong_for_responder
+from control_plane.domain.client_strategies import STRATEGIES
+from control_plane.domain.errors import FieldError
+from control_plane.domain.limits import Limits, Wrong, bounded, bounded_text, counted
+from control_plane.domain.load_models import Burst, Closed, Open, Periodic, RateStep, concurrency_of
+from control_plane.domain.request_rules import wrong_request
+from control_plane.domain.spec import (
+    BUNDLED,
+    Client,
+    Cores,
+    Spec,
+    StopDuration,
+    StopRequests,
+    Stream,
+    Target,
+    UrlTarget,
+)
+
+_FIELD = "client.processes"
+
+
+def wrong_processes(spec: Spec, limits: Limits) -> Wrong:
+    """Each process of each stream needs a user and a request of its own."""
+    processes = spec.client.processes
+    most = max(1, limits.max_processes // max(1, len(spec.workload.streams)))
+    if not 1 <= processes <= most:
+        yield from bounded(_FIELD, processes, 1, most, "max_processes")
+        return
+    for stream in spec.workload.streams:
+        count, what = _least(stream)
+        if 1 <= count < processes:
+            whose = f"{count:,} {what} of {stream.name[:40]}"
+            message = f"{processes:,} processes cannot share {whose}: use {count:,} or fewer."
+            yield FieldError(_FIELD, message, count)
+            return
+
+
+def _least(stream: Stream) -> tuple[int, str]:
+    """The smallest number that is divided, and what of."""
+    users = (concurrency_of(stream.load), "requests in flight")
+    if isinstance(stream.stop, StopRequests):
+        return min((stream.stop.requests, "requests"), users)
+    return users
+
+
+LEAST_RATE_PER_S = 0.1
+MOST_STEPS = 100
+
+
+def wrong_load(field: str, stream: Stream, client: Client, limits: Limits) -> Wrong:
+    """`field` is the path of `load`."""
+    load = stream.load
+    match load:
+        case Closed():
+            yield from _closed(field, load, limits)
+            yield from _users(f"{field}.concurrency", load.concurrency, client, limits)
+        case Periodic():
+            yield from bounded(f"{field}.interval_s", load.interval_s, 0.001, 3_600)
+            yield from _users(f"{field}.concurrency", load.concurrency, client, limits)
+        case Open():
+            yield from _rate(f"{field}.rate_per_s", load, limits)
+            yield from _at_once(field, "max_in_flight", load.max_in_flight, client, limits)
+        case Burst():
+            yield from _at_once(field, "connections", load.connections, client, limits)
+            if isinstance(stream.stop, StopDuration):
+                yield FieldError(
+                    field.removesuffix("load") + "stop",
+                    "A burst stops by requests: give stop.requests.",
+                    at_field="A burst stops after a number of requests: choose that.",
+                )
+
+
+def _closed(field: str, load: Closed, limits: Limits) -> Wrong:
+    for name in ("think_time_s", "ramp_up_s"):
+        value = getattr(load, name)
+        yield from bounded(f"{field}.{name}", value, 0, limits.max_duration_s, "max_duration_s")
+
+
+def _users(field: str, users: int, client: Client, limits: Limits) -> Wrong:
+    if STRATEGIES[client.strategy].alone and users > 1:
+        message = f"{client.strategy} sends one request at a time: use 1, or choose threaded."
+        yield FieldError(field, message, 1)
+    else:
+        yield from _most(field, users, client, limits)
+
+
+def _at_once(field: str, name: str, value: int, client: Client, limits: Limits) -> Wrong:
+    yield from _most(f"{field}.{name}", value, client, limits)
+    if STRATEGIES[client.strategy].alone:
+        message = (
+            f"{client.strategy} sends one request at a time: use the closed or the periodic model."
+        )
+        yield FieldError(f"{field}.model", message)
+
+
+def _most(field: str, value: int, client: Client, limits: Limits) -> Wrong:
+    limit = "max_threads" if STRATEGIES[client.strategy].threads else "max_concurrency"
+    yield from bounded(field, value, 1, getattr(limits, limit), limit)
+
+
+def _rate(field: str, load: Open, limits: Limits) -> Wrong:
+    if not isinstance(load.rate_per_s, tuple):
+        yield from _rate_per_s(field, load.rate_per_s, limits)
+        return
+    yield from counted(field, len(load.rate_per_s), 1, MOST_STEPS, "steps")
+    for index, step in enumerate(load.rate_per_s):
+        yield from _step(f"{field}.{index}", step, limits)
+
+
+def _step(field: str, step: RateStep, limits: Limits) -> Wrong:
+    yield from _rate_per_s(f"{field}.rate_per_s", step.rate_per_s, limits)
+    longest_s = limits.max_duration_s
+    yield from bounded(f"{field}.duration_s", step.duration_s, 0.1, longest_s, "max_duration_s")
+
+
+def _rate_per_s(field: str, rate: float, limits: Limits) -> Wrong:
+    yield from bounded(field, rate, LEAST_RATE_PER_S, limits.max_rate_per_s, "max_rate_per_s")
+
+
+_BUNDLED_SETTINGS = {
+    "upstream_delay_s": 60.0,
+    "log_s": 60.0,
+    "wait_scale": 10.0,
+    "cpu_n": 1_000_000_000.0,
+}
+"""The largest value of each number that the bundled application reads; the smallest is 0."""
+
+_DATABASES = ("sqlite",)
+
+
+def wrong_fields(spec: Spec, limits: Limits) -> tuple[FieldError, ...]:
+    """All that is wrong, in the order of the document."""
+    return tuple(_all(spec, limits))
+
+
+def _all(spec: Spec, limits: Limits) -> Wrong:
+    yield from bounded_text("title", spec.title, 200)
+    yield from counted("tags", len(spec.tags), 0, 20, "tags")
+    for index, tag in enumerate(spec.tags):
+        yield from bounded_text(f"tags.{index}", tag, 40, empty=False)
+    yield from bounded("seed", spec.seed, 0, 2**53)
+    yield from _target(spec, limits)
+    yield from wrong_for_responder(spec)
+    yield from counted(
+        "workload.streams", len(spec.workload.streams), 1, limits.max_streams, "streams"
+    )
+    yield from _names(spec)
+    for index, stream in enumerate(spec.workload.streams):
+        yield from _stream(f"workload.streams.{index}", stream, spec, limits)
+    yield from wrong_processes(spec, limits)
+    yield from bounded("client.max_body_bytes", spec.client.max_body_bytes, 1, 1_000_000_000)
+    yield from bounded("trials", spec.trials, 1, limits.max_trials, "max_trials")
+    yield from bounded("warmup_s", spec.warmup_s, 0, limits.max_warmup_s, "max_warmup_s")
+    yield from bounded("timeout_s", spec.timeout_s, 0.1, limits.max_timeout_s, "max_timeout_s")
+    yield from bounded("max_error_share", spec.max_error_share, 0, 1)
+    if isinstance(spec.cores, Cores):
+        yield from _cores("cores.target", spec.cores.target)
+        yield from _cores("cores.client", spec.cores.client)
+
+
+def _target(spec: Spec, limits: Limits) -> Wrong:
+    if isinstance(spec.target, UrlTarget):
+        yield from _url("target.url", spec.target.url)
+    elif isinstance(spec.target, Target):
+        yield from _started("target", spec.target, limits)
+
+
+_CHOICES = (
+    "worker", "workers", "loop", "http", "threads", "reuse_port", "reload", "access_log",
+    "keep_alive_s", "backlog",
+)  # fmt: skip
+_LACKS = {
+    "uvicorn": ("worker", "reuse_port"),
+    "gunicorn": (),
+    "gunicorn, asgi": ("http",),
+    "hypercorn": ("worker", "http", "reuse_port"),
+    "granian": ("worker", "http", "reuse_port", "keep_alive_s"),
+    "command": _CHOICES,
+    "responder": tuple(name for name in _CHOICES if name != "workers"),
+}
+
+
+def lacking(server: str, worker: str | None) -> tuple[str, ...]:
+    """The fields of a target that this server does not have; none for a server we do not know."""
+    return _LACKS.get(_named(server, worker), _LACKS.get(server, ()))
+
+
+def _named(server: str, worker: str | None) -> str:
+    return "gunicorn, asgi" if worker == "asgi" else server
+
+
+def _started(field: str, target: Target, limits: Limits) -> Wrong:
+    yield from _switches(field, target)
+    if target.workers is not None:
+        yield from bounded(f"{field}.workers", target.workers, 1, limits.max_workers, "max_workers")
+    for name, high in (("threads", 1_000), ("keep_alive_s", 3_600), ("backlog", 65_535)):
+        if (value := getattr(target, name)) is not None:
+            yield from bounded(f"{field}.{name}", value, 1, high)
+    if target.reload and target.workers != 1:
+        yield FieldError(f"{field}.workers", "With reload a server runs one worker: use 1.", 1)
+    if target.application != BUNDLED:
+        if target.settings:
+            message = "Only the bundled application has settings: leave this empty."
+            yield FieldError(f"{field}.settings", message)
+        return
+    for name, setting in target.settings.items():
+        yield from _setting(f"{field}.settings.{name[:40]}", name, setting)
+
+
+def _setting(field: str, name: str, value: float | str) -> Wrong:
+    if name == "database":
+        if value not in _DATABASES:
+            yield FieldError(field, f"The database is one of {', '.join(_DATABASES)}.")
+    elif name not in _BUNDLED_SETTINGS:
+        yield FieldError(field, "The bundled application has no such setting.")
+    elif isinstance(value, str):
+        yield FieldError(field, "Give a number.")
+    else:
+        yield from bounded(field, value, 0, _BUNDLED_SETTINGS[name])
+
+
+_WORKER_PAIRS = {("uvloop", "httptools"), ("asyncio", "h11")}
+
+
+def _switches(field: str, target: Target) -> Wrong:
+    """What a server lacks must be null; what it has must not."""
+    server = _named(target.server, target.worker)
+    lacks = lacking(target.server, target.worker)
+    for name in lacks:
+        if getattr(target, name) is not None:
+            message = f"{server} has no {name}: leave it null."
+            yield FieldError(f"{field}.{name}", message)
+    for name in sorted(set(_CHOICES) - set(lacks)):
+        if getattr(target, name) is None:
+            yield FieldError(f"{field}.{name}", f"{server} needs {name}.")
+    pair = (target.loop, target.http)
+    if target.worker == "uvicorn_worker" and pair not in _WORKER_PAIRS:
+        message = "uvicorn_worker runs uvloop with httptools, or asyncio with h11."
+        yield FieldError(f"{field}.http", message)
+
+
+def _url(field: str, url: str) -> Wrong:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        yield FieldError(field, "This is not a URL of the form http://127.0.0.1:9000.")
+        return
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        yield FieldError(field, "Give scheme and host: http://127.0.0.1:9000.")
+    elif (
+        parts.username is not None
+        or parts.path not in {"", "/"}
+        or parts.query
+        or parts.fragment
+        or url.endswith(("?", "#"))
+    ):
+        yield FieldError(field, "Give only scheme, host and port, such as http://127.0.0.1:9000.")
+    elif port == 0:
+        yield FieldError(field, "Port 0 cannot be connected to.")
+    elif not _loopback(parts):
+        yield FieldError(
+            field,
+            f"{parts.hostname[:60]} is not on this machine: give localhost or 127.0.0.1.",
+        )
+
+
+def _loopback(parts: SplitResult) -> bool:
+    host = parts.hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback and getattr(address, "ipv4_mapped", None) is None
+
+
+def _names(spec: Spec) -> Wrong:
+    seen: set[str] = set()
+    for index, stream in enumerate(spec.workload.streams):
+        field = f"workload.streams.{index}.name"
+        yield from bounded_text(field, stream.name, 40, empty=False)
+        if stream.name in seen:
+            yield FieldError(field, f"Two streams are called {stream.name!r}.")
+        seen.add(stream.name)
+
+
+def _stream(field: str, stream: Stream, spec: Spec, limits: Limits) -> Wrong:
+    yield from counted(f"{field}.requests", len(stream.requests), 1, 100, "request classes")
+    for index, request in enumerate(stream.requests):
+        yield from wrong_request(f"{field}.requests.{index}", request, limits)
+    yield from wrong_load(f"{field}.load", stream, spec.client, limits)
+    if isinstance(stream.stop, StopRequests):
+        yield from bounded(
+            f"{field}.stop.requests",
+            stream.stop.requests,
+            1,
+            limits.max_requests,
+            "max_requests",
+        )
+    else:
+        yield from bounded(
+            f"{field}.stop.duration_s",
+            stream.stop.duration_s,
+            0.1,
+            limits.max_duration_s,
+            "max_duration_s",
+        )
+    yield from bounded(
+        f"{field}.start_after_s",
+        stream.start_after_s,
+        0,
+        limits.max_duration_s,
+        "max_duration_s",
+    )
+
+
+def _cores(field: str, cores: tuple[int, ...]) -> Wrong:
+    yield from counted(field, len(cores), 1, 1_024, "cores")
+    for core in cores:
+        yield from bounded(field, core, 0, 1_023)

@@ -1,0 +1,154 @@
+"""One look at an application of the settings: what is missing, then start, ask, stop."""
+
+import asyncio
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Literal
+
+from control_plane.analysis.start_hints import start_hints
+from control_plane.domain.application_report import Checkup, Finding
+from control_plane.domain.errors import Conflict, TargetFailed
+from control_plane.domain.spec import Target
+from control_plane.jobs.idle_tasks import Errands
+from control_plane.jobs.runtime import Bench
+from control_plane.targets.application import Application
+from control_plane.targets.environment import unset
+from control_plane.targets.http_get import ask
+from control_plane.targets.interpreter import SERVERS, Interpreter, asked, usable
+from control_plane.targets.launch import RunningTarget, start_application
+from control_plane.targets.resolve import by_command, missing
+
+_FASTER = {
+    "uvloop": "configurations with uvloop do not start",
+    "httptools": "configurations with httptools do not start",
+}
+
+
+class CheckupJob:
+    """`checkup` grows while `execute` works; no process is left when it ends, however it ends."""
+
+    def __init__(self, application: Application, checkup: Checkup, bench: Bench) -> None:
+        self.checkup = checkup
+        self._application, self._bench = application, bench
+
+    async def execute(self) -> None:
+        try:
+            target = await self._prepared()
+            if target is not None:
+                await self._start(target)
+        except TargetFailed as fault:
+            self._fail(fault)
+
+    async def _prepared(self) -> Target | None:
+        """The target to start; None when something is missing."""
+        application = self._application
+        for lack in missing(application):
+            self._find("missing", f"{lack}.")
+        if self._lacks():
+            self._over("fails")
+            return None
+        for name in unset(application):
+            remedy = f"Set it where Looplab is started, or take it out: export {name}=…"
+            self._find("doubt", f"The variable {name} of environment is not set.", remedy)
+        if application.command:
+            return by_command(application.name)
+        return await self._served()
+
+    async def _served(self) -> Target | None:
+        """By a server that its interpreter has."""
+        python = self._application.interpreter
+        has = await asked(python, self._bench.instance)
+        target = usable(self._application.name, has)
+        if has.fault is not None:
+            remedy = "Name the interpreter of an environment with Python 3.8 or newer."
+            self._find("missing", f"{python} does not run: {has.fault}.", remedy)
+        elif target is None:
+            remedy = f"{python} -m pip install uvicorn"
+            self._find("missing", f"No server can be imported in {python}.", remedy)
+        if target is None:
+            self._over("fails")
+            return None
+        self._find("good", f"Python {has.version} with {_told(has)}.")
+        for name in sorted(set(_FASTER) - set(has.packages)):
+            remedy = f"{python} -m pip install {name}"
+            self._find("doubt", f"{name} is not installed there: {_FASTER[name]}.", remedy)
+        return target
+
+    async def _start(self, target: Target) -> None:
+        started = await start_application(self._application, target, self._bench.place())
+        try:
+            self.checkup = replace(self.checkup, command=started.command, ready_s=started.ready_s)
+            await self._look(started)
+        finally:
+            await started.stop()
+            self.checkup = replace(self.checkup, log=started.log())
+        self._over("starts")
+
+    async def _look(self, started: RunningTarget) -> None:
+        path = self._application.ready_path
+        status = (await ask(started.url, path)).status
+        if 200 <= status < 300:
+            self._find("good", f"GET {path} answers {status}.")
+        else:
+            remedy = "Name a ready_path that answers 200, so that ready means that it works."
+            self._find("doubt", f"GET {path} answers {status}.", remedy)
+
+    def _fail(self, fault: TargetFailed) -> None:
+        python = self._application.interpreter
+        hints = start_hints(str(fault), fault.log, str(python))
+        self._find("missing", f"{fault}.", " ".join(hints))
+        self.checkup = replace(self.checkup, log=fault.log or self.checkup.log)
+        self._over("fails")
+
+    def _find(
+        self, level: Literal["good", "doubt", "missing"], text: str, remedy: str = ""
+    ) -> None:
+        findings = (*self.checkup.findings, Finding(level, text, remedy))
+        self.checkup = replace(self.checkup, findings=findings)
+
+    def _lacks(self) -> bool:
+        return any(one.level == "missing" for one in self.checkup.findings)
+
+    def _over(self, outcome: Literal["starts", "fails"]) -> None:
+        self.checkup = replace(self.checkup, outcome=outcome)
+
+
+def _told(has: Interpreter) -> str:
+    """`uvicorn 0.54.0, granian 2.5.0`."""
+    return ", ".join(f"{name} {has.packages[name]}" for name in SERVERS if name in has.packages)
+
+
+log = logging.getLogger("looplab.jobs")
+
+
+class Checkups:
+    """`latest` may be used from any thread."""
+
+    def __init__(self, errands: Errands, bench: Bench) -> None:
+        self._errands, self._bench = errands, bench
+        self._jobs: dict[str, CheckupJob] = {}
+
+    def latest(self, name: str) -> Checkup | None:
+        job = self._jobs.get(name)
+        return job.checkup if job else None
+
+    def begin(self, application: Application) -> None:
+        """Raises Conflict while a run measures or another look lasts."""
+        job = CheckupJob(application, Checkup(application.name, datetime.now(UTC)), self._bench)
+        task = self._errands.begin(job.execute, f"check {application.name}")
+        self._jobs[application.name] = job
+        task.add_done_callback(lambda task: _settle(task, job))
+
+
+def _settle(task: asyncio.Task[None], job: CheckupJob) -> None:
+    """What was not carried through says so."""
+    fault = None if task.cancelled() else task.exception()
+    gave_way = fault is None or isinstance(fault, Conflict)
+    if not gave_way:
+        log.error("check of %s", job.checkup.application, exc_info=fault)
+    if job.checkup.outcome is None:
+        why = "A run needed the machine." if gave_way else "Something went wrong in Looplab."
+        note = Finding("doubt", why, "Check again.")
+        findings = (*job.checkup.findings, note)
+        job.checkup = replace(job.checkup, outcome="stopped", findings=findings)

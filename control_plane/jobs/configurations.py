@@ -1,0 +1,104 @@
+"""Every configuration that a spec can name: those that come with Looplab, and added ones."""
+
+from collections.abc import Callable, Sequence
+
+from control_plane.domain.bare_responder import faces_responder
+from control_plane.domain.errors import Conflict, FieldError, InvalidInput
+from control_plane.domain.ids import slug
+from control_plane.domain.limits import bounded_text
+from control_plane.domain.spec import BUNDLED, NamedTarget, Spec, Target
+from control_plane.domain.spec_json import Document
+from control_plane.store.store import Store
+from control_plane.targets.builtin_configurations import (
+    CATALOGUE,
+    RESPONDER_NAME,
+    Configuration,
+    configuration,
+    described,
+    missing_server,
+)
+from control_plane.targets.resolve import moved
+
+LONGEST_NAME = 80
+RESERVED = {"own", RESPONDER_NAME}
+"""What means something else in forms and specs."""
+
+SOME_WORKLOAD = {
+    "streams": [
+        {
+            "requests": [{"path": "/"}],
+            "load": {"model": "closed", "concurrency": 1},
+            "stop": {"requests": 1},
+        }
+    ]
+}
+
+
+def resolved(named: NamedTarget, known: Sequence[Configuration] = CATALOGUE) -> Target:
+    """Raises InvalidInput naming the likest, or what installs a server that is missing."""
+    target = configuration(named.configuration, known)
+    if named.application not in {None, BUNDLED}:
+        return moved(target, str(named.application))
+    message = missing_server(target)
+    if message is not None:
+        raise InvalidInput(message, (FieldError("target.configuration", message),))
+    return target
+
+
+class Catalogue:
+    """`check` reads a document of a spec, and raises InvalidInput for what is wrong in it."""
+
+    def __init__(self, store: Store, check: Callable[[Document], Spec]) -> None:
+        self._store, self._check = store, check
+
+    def all(self) -> tuple[Configuration, ...]:
+        added = (
+            described(target, name=name, builtin=False)
+            for name, target in self._store.configurations()
+        )
+        return (*CATALOGUE, *added)
+
+    def target(self, named: NamedTarget) -> Target:
+        """Raises InvalidInput as `resolved` does."""
+        return resolved(named, self.all())
+
+    def checked(self, name: str, target: Document) -> Target:
+        """`target` as in a spec. Raises InvalidInput with every wrong field."""
+        wrong = self._wrong_name(name)
+        try:
+            spec = self._check({"workload": SOME_WORKLOAD, "target": target})
+        except InvalidInput as error:
+            raise InvalidInput(str(error), (*wrong, *error.fields)) from None
+        if faces_responder(spec):
+            message = "The bare responder serves no application: choose a server."
+            wrong.append(FieldError("target.server", message))
+        if wrong or not isinstance(spec.target, Target):
+            raise InvalidInput(wrong[0].message if wrong else "Give its parts.", tuple(wrong))
+        return spec.target
+
+    def add(self, name: str, target: Target) -> None:
+        """One that was checked. Raises InvalidInput when the name is taken meanwhile."""
+        try:
+            self._store.add_configuration(name, target)
+        except Conflict as error:
+            raise InvalidInput(str(error), (FieldError("name", str(error)),)) from None
+
+    def remove(self, name: str) -> None:
+        """Runs that used it keep its fields. Raises Conflict for a builtin one, or NotFound."""
+        if any(one.name == name for one in CATALOGUE):
+            raise Conflict(f"{name} comes with Looplab and stays: copy it to change it.")
+        self._store.remove_configuration(name)
+
+    def _wrong_name(self, name: str) -> list[FieldError]:
+        wrong = list(bounded_text("name", name, LONGEST_NAME, empty=False))
+        if wrong:
+            return wrong
+        if name != name.strip():
+            return [FieldError("name", f"{name!r} begins or ends with a space: leave it out.")]
+        if not slug(name):
+            return [FieldError("name", "Give at least one letter from a to z, or a digit.")]
+        taken = {slug(one): one for one in (*RESERVED, *(one.name for one in self.all()))}
+        if like := taken.get(slug(name)):
+            message = f"There is a configuration {like!r} already: choose another name."
+            return [FieldError("name", message)]
+        return []

@@ -1,0 +1,76 @@
+"""What applications say that they answer: read on demand, and kept while Looplab runs."""
+
+import asyncio
+from datetime import UTC, datetime
+
+from control_plane.domain.errors import Conflict, InvalidInput, TargetFailed
+from control_plane.domain.limits import Limits
+from control_plane.domain.operation import Offer
+from control_plane.domain.spec import Target, UrlTarget
+from control_plane.jobs.idle_tasks import Errands
+from control_plane.jobs.runtime import Bench
+from control_plane.targets.external import reach
+from control_plane.targets.http_get import ask
+from control_plane.targets.interpreter import first_target
+from control_plane.targets.launch import RunningTarget, start_application
+from control_plane.targets.openapi_operations import operations_of
+from control_plane.targets.resolve import served
+
+PATH = "/openapi.json"
+MOST_KEPT = 50
+
+
+class Offers:
+    """`kept` by application name or URL; it may be read from any thread."""
+
+    def __init__(self, errands: Errands, bench: Bench, limits: Limits) -> None:
+        self._errands, self._bench, self._limits = errands, bench, limits
+        self.kept: dict[str, Offer] = {}
+
+    async def read(self, target: Target | UrlTarget) -> Offer:
+        """Start the application, or ask the URL, and read its OpenAPI document.
+
+        Raises Conflict while a run measures, or when one needed the machine; InvalidInput with what
+        is wrong with the answer or the start.
+        """
+        of = target.url if isinstance(target, UrlTarget) else target.application
+
+        async def work() -> None:
+            self._keep(await self._read(target, of))
+
+        task = self._errands.begin(work, f"openapi {of}")
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not task.cancelled():
+                raise
+            raise Conflict("A run needed the machine: read it again after the run.") from None
+        except TargetFailed as fault:
+            raise InvalidInput(f"Its OpenAPI document was not read. {fault}") from None
+        return self.kept[of]
+
+    def _keep(self, offer: Offer) -> None:
+        self.kept.pop(offer.of, None)
+        self.kept[offer.of] = offer
+        while len(self.kept) > MOST_KEPT:
+            del self.kept[next(iter(self.kept))]
+
+    async def _read(self, target: Target | UrlTarget, of: str) -> Offer:
+        running = await self._running(target)
+        try:
+            answer = await ask(running.url, PATH)
+        finally:
+            await running.stop()
+        if answer.status != 200:
+            raise InvalidInput(f"GET {PATH} answers {answer.status}: there is nothing to pick.")
+        read = await asyncio.to_thread(operations_of, answer.body, self._limits)
+        return Offer(of, datetime.now(UTC), *read)
+
+    async def _running(self, target: Target | UrlTarget) -> RunningTarget:
+        if isinstance(target, UrlTarget):
+            return await reach(target, self._bench.own_ports)
+        application = served(target, self._bench.applications)
+        chosen = (
+            await first_target(application, self._bench.instance) if application.own else target
+        )
+        return await start_application(application, chosen or target, self._bench.place())

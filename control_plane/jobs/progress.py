@@ -1,0 +1,178 @@
+"""What a running job shows of itself while it works: phase, progress, seconds measured so far."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from math import ceil
+
+from control_plane.analysis.duration_estimate import Phases
+from control_plane.analysis.merge_workers import merge_seconds
+from control_plane.analysis.summary import timeline_of, times, warmup_of
+from control_plane.domain.histogram import EMPTY, Histogram, merge
+from control_plane.domain.load_models import ramp_up_of
+from control_plane.domain.result import Gauges, Progress
+from control_plane.domain.run import Live, LiveStream, State
+from control_plane.domain.spec import StopDuration, StopRequests, Stream
+from control_plane.domain.stream_record import Second
+
+Clock = Callable[[], float]
+"""A monotonic clock in seconds."""
+
+
+@dataclass
+class StreamBoard:
+    """The seconds of one stream in the present trial, and their merged histogram.
+
+    `early` are those of the warm-up, which lasts `early_s`. `opens_s` as in Timeline; what is
+    expected until its window opens. `waiting` by process: how many answers are still awaited.
+    """
+
+    stream: Stream
+    early_s: float = 0.0
+    opens_s: float = 0.0
+    seconds: list[Second] = field(default_factory=list)
+    response: Histogram = EMPTY
+    errors: int = 0
+    early: list[Second] = field(default_factory=list)
+    waiting: dict[int, int] = field(default_factory=dict)
+
+    def add(self, second: Second) -> None:
+        """Each process of the stream tells its own second of an index.
+
+        Those of the warm-up count for nothing.
+        """
+        if second.index < 0:
+            _insert(self.early, second)
+            return
+        _insert(self.seconds, second)
+        self.response = merge([self.response, second.response])
+        self.errors += second.errors
+
+    @property
+    def ended(self) -> int:
+        return self.response.total + self.errors
+
+    def view(self, measured_s: float) -> LiveStream:
+        """`measured_s` counts from the first window of the trial."""
+        measured_s = max(0.0, measured_s - self.opens_s)
+        spent = min(measured_s, self.seconds[-1].index + 1) if self.seconds else 0
+        return LiveStream(
+            name=self.stream.name,
+            completed=self.response.total,
+            errors=self.errors,
+            throughput_per_s=self.response.total / spent if spent else None,
+            response_time_s=times(self.response),
+            timeline=replace(
+                timeline_of(self.seconds, measured_s),
+                opens_s=self.opens_s,
+                warmup=warmup_of(self.early, self.early_s, ceil(round(self.early_s, 6))),
+            ),
+        )
+
+
+def _insert(seconds: list[Second], second: Second) -> None:
+    """In order; with what another process told of the same second."""
+    place = len(seconds)
+    while place and seconds[place - 1].index >= second.index:
+        place -= 1
+    seconds[place:] = merge_seconds([*seconds[place:], second])
+
+
+class Board:
+    """The job that works now. Written by the job, read by pages; both in one process."""
+
+    def __init__(
+        self, run_id: str, streams: Sequence[Stream], trials: int, phases: Phases, clock: Clock
+    ) -> None:
+        self.run_id = run_id
+        self._declared, self._trials = tuple(streams), trials
+        self._phases, self._clock = phases, clock
+        self._share = 0.0
+        self.obstacle = ""
+        self.begin_trial(1)
+
+    def begin_trial(self, number: int) -> None:
+        self.trial = number
+        self.streams = self._begun()
+        self._closed_s: float | None = None
+        self.gauges: Callable[[], Gauges] = lambda: Gauges(0.5, ())
+        self.log: Callable[[], tuple[str, ...]] = tuple
+        self.enter(State.STARTING)
+
+    def _begun(self) -> dict[str, StreamBoard]:
+        """The load of a window by duration runs before it; the plan has the longest ramp-up."""
+        ramps = [ramp_up_of(one.load) for one in self._declared]
+        leads = [self._phases.warmup_s - max(ramps) + ramp for ramp in ramps]
+        opens = [one.start_after_s + lead for one, lead in zip(self._declared, leads, strict=True)]
+        return {
+            one.name: StreamBoard(
+                one,
+                early_s=lead if isinstance(one.stop, StopDuration) else 0.0,
+                opens_s=at_s - min(opens),
+            )
+            for one, lead, at_s in zip(self._declared, leads, opens, strict=True)
+        }
+
+    def close_window(self) -> None:
+        """The last stream's is over; answers may still be awaited."""
+        self._closed_s = self._spent_s
+
+    def enter(self, phase: State) -> None:
+        self.phase, self._since = phase, self._clock()
+
+    @property
+    def _spent_s(self) -> float:
+        return self._clock() - self._since
+
+    @property
+    def measured_s(self) -> float:
+        """Since the window opened, until it was over."""
+        if self.phase is not State.RUNNING:
+            return 0.0
+        return self._spent_s if self._closed_s is None else self._closed_s
+
+    @property
+    def awaited(self) -> int:
+        """Open requests without an answer after the window."""
+        left = (sum(one.waiting.values()) for one in self.streams.values())
+        return 0 if self._closed_s is None else sum(left)
+
+    def progress(self) -> Progress:
+        """`share` from the plan's times and the requests that ended; it never goes back."""
+        whole = self._phases.trial_s * self._trials
+        left = max(0.0, self._left_in_trial()) + self._phases.trial_s * (self._trials - self.trial)
+        self._share = max(self._share, min(1.0, 1 - left / whole) if whole else 0.0)
+        where = (self.phase.value, self.trial, self._trials, self._share, left, None)
+        return Progress(*where, awaited=self.awaited)
+
+    def _left_in_trial(self) -> float:
+        plan = self._phases
+        if self.phase is State.STARTING:
+            return max(plan.start_s - self._spent_s, 0) + plan.warmup_s + plan.measure_s
+        if self.phase is State.WARMING:
+            return max(plan.warmup_s - self._spent_s, 0) + plan.measure_s
+        if self.phase is State.RUNNING:
+            return max((self._left_in_window(one) for one in self.streams.values()), default=0)
+        return 0.0
+
+    def _left_in_window(self, board: StreamBoard) -> float:
+        stop = board.stream.stop
+        if not isinstance(stop, StopRequests):
+            return stop.duration_s + board.stream.start_after_s - self._spent_s
+        if not board.ended:
+            return max(self._phases.measure_s - self._spent_s, 0)
+        until = board.seconds[-1].index + 1
+        pace = board.ended / until
+        since = max(0.0, self._spent_s - until)
+        return max(0.0, (stop.requests - board.ended) / pace - since)
+
+    def live(self) -> Live:
+        return Live(
+            run_id=self.run_id,
+            progress=self.progress(),
+            measured_s=self.measured_s,
+            streams=tuple(one.view(self.measured_s) for one in self.streams.values()),
+            gauges=self.gauges(),
+            log=self.log(),
+            awaited=self.awaited,
+            obstacle=self.obstacle,
+        )

@@ -1,0 +1,230 @@
+"""The desk where pages, API and command line hand in work and ask how it goes."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from control_plane.analysis import duration_estimate
+from control_plane.domain.errors import Conflict, NotFound, TargetFailed
+from control_plane.domain.limits import Limits
+from control_plane.domain.operation import Offer
+from control_plane.domain.result import Progress
+from control_plane.domain.run import Live, Run, State
+from control_plane.domain.spec import NamedTarget, Spec, Target, UrlTarget
+from control_plane.domain.spec_json import Document, write_spec
+from control_plane.jobs.application_check import Checkups
+from control_plane.jobs.configurations import SOME_WORKLOAD, Catalogue
+from control_plane.jobs.idle_tasks import Errands
+from control_plane.jobs.manual_targets import ByHand
+from control_plane.jobs.openapi_cache import Offers
+from control_plane.jobs.queue import Queue
+from control_plane.jobs.runtime import Bench
+from control_plane.jobs.submissions import Drafts
+from control_plane.store.store import Draft, Store
+from control_plane.targets.application import Application
+from control_plane.targets.builtin_configurations import Configuration, name_of
+from control_plane.targets.environment import unset
+from control_plane.targets.interpreter import first_target
+from control_plane.targets.machine import cpu_model
+from control_plane.targets.resolve import by_command, moved, served
+from control_plane.targets.servers import shown_command
+
+__all__ = ["Application", "Configuration", "Desk", "QueueView"]
+
+
+@dataclass(frozen=True)
+class QueueView:
+    """What the top bar tells: the run that works now, its progress, how many wait."""
+
+    running: Run | None
+    progress: Progress | None
+    queued: int
+
+
+class Desk:
+    """One for each control plane; made inside its event loop, used from any thread."""
+
+    def __init__(self, store: Store, limits: Limits, bench: Bench) -> None:
+        self._store, self._limits, self._bench = store, limits, bench
+        self.catalogue = Catalogue(store, self.check)
+        self.drafts = Drafts(self.catalogue.target, limits, bench.applications, bench.own_ports)
+        self.by_hand = ByHand(bench)
+        self._queue = Queue(store, bench, lambda run: self._rate_of(run.spec), self.by_hand)
+        self._errands = Errands(self._queue)
+        self.checkups = Checkups(self._errands, bench)
+        self.offers = Offers(self._errands, bench, limits)
+
+    @property
+    def limits(self) -> Limits:
+        return self._limits
+
+    @property
+    def database(self) -> Path:
+        """The file that its runs are in."""
+        return self._store.path
+
+    async def close(self) -> None:
+        await self._errands.close()
+        await self._queue.close()
+        await self.by_hand.close()
+
+    def check(self, document: Mapping[str, Any]) -> Spec:
+        """A checked spec whose target is resolved and whose title is set.
+
+        Raises InvalidInput with the wrong fields.
+        """
+        return self.drafts.of(document).spec
+
+    def submit(
+        self, documents: Sequence[Mapping[str, Any]], *, key: str | None = None
+    ) -> list[Run]:
+        """Queue one run for each document: all or none.
+
+        The same `key` with the same documents gives the runs that were made first; with others it
+        raises Conflict. Raises InvalidInput or QueueFull before anything is stored.
+        """
+        drafts = [self.drafts.of(document) for document in documents]
+        return self._queued(drafts, documents, key)
+
+    def again(self, run: Run, *, key: str | None = None) -> Run:
+        """Queue the same spec once more, its configuration under the name that it was given.
+
+        Raises as `submit`.
+        """
+        document = write_spec(run.spec)
+        draft = replace(self.drafts.of(document), given_name=run.given_name)
+        (made,) = self._queued([draft], [document], key)
+        return made
+
+    def _queued(
+        self, drafts: Sequence[Draft], documents: Sequence[Mapping[str, Any]], key: str | None
+    ) -> list[Run]:
+        digest = hashlib.sha256(json.dumps(documents, sort_keys=True).encode()).hexdigest()
+        runs = self._store.add(
+            drafts, key=key, digest=digest if key else None, max_queue=self._limits.max_queue
+        )
+        self._errands.give_way()
+        self._queue.wake()
+        return runs
+
+    async def cancel(self, run_id: str) -> Run:
+        """Cancelled and every process of it gone. Raises Conflict when the run is terminal."""
+        run = await asyncio.to_thread(self._store.run, run_id)
+        withdrawn = run.state is State.QUEUED and await asyncio.to_thread(self._withdraw, run_id)
+        if not withdrawn and not await self._queue.cancel(run_id):
+            state = (await asyncio.to_thread(self._store.run, run_id)).state.value
+            raise Conflict(
+                f"Run {run_id} is {state}: only a run that is not over can be cancelled."
+            )
+        return await asyncio.to_thread(self._store.run, run_id)
+
+    def _withdraw(self, run_id: str) -> bool:
+        """Cancel a run that still waits; False when the queue has taken it."""
+        try:
+            reason = "cancelled while queued"
+            self._store.move(run_id, State.QUEUED, State.CANCELLED, reason=reason)
+        except Conflict:
+            return False
+        return True
+
+    def progress(self, run_id: str) -> Progress | None:
+        """None for a run that is over, or that does not exist."""
+        board = self._queue.board
+        if board is not None and board.run_id == run_id:
+            return board.progress()
+        position = self._store.position(run_id)
+        if position is None:
+            return None
+        try:
+            trials = self._store.run(run_id).spec.trials
+        except NotFound:
+            return None
+        return Progress("queued", 0, trials, 0.0, None, position)
+
+    def live(self, run_id: str) -> Live | None:
+        """What the run measures now; None unless it is the one that works now."""
+        board = self._queue.board
+        return board.live() if board is not None and board.run_id == run_id else None
+
+    def queue(self) -> QueueView:
+        board, queued = self._queue.board, self._store.count_queued()
+        if board is None:
+            return QueueView(None, None, queued)
+        try:
+            return QueueView(self._store.run(board.run_id), board.progress(), queued)
+        except NotFound:
+            return QueueView(None, None, queued)
+
+    def configurations(self) -> tuple[Configuration, ...]:
+        return self.catalogue.all()
+
+    def applications(self) -> tuple[Application, ...]:
+        """Those of the settings, by name."""
+        return tuple(one for _, one in sorted(self._bench.applications.items()))
+
+    def application(self, name: str) -> Application:
+        """Raises NotFound."""
+        found = self._bench.applications.get(name)
+        if found is None:
+            raise NotFound(f"There is no application {name[:40]!r} in the settings.")
+        return found
+
+    async def read_offer(self, target: Document) -> Offer:
+        """What the target of a spec says that it answers; kept in `offers.kept`.
+
+        Raises InvalidInput when it cannot be read, Conflict while a run measures.
+        """
+        document = {"workload": SOME_WORKLOAD, "target": target}
+        checked = (await asyncio.to_thread(self.check, document)).target
+        assert not isinstance(checked, NamedTarget)
+        return await self.offers.read(checked)
+
+    async def start_by_hand(self, name: str) -> None:
+        """An application of the settings, with nothing chosen. Raises NotFound or Conflict."""
+        application = self.application(name)
+        self.by_hand.check(name)
+        target = await first_target(application, self._bench.instance)
+        await self.by_hand.start(name, target or moved(Target(), name))
+
+    def unset_variables(self, application: Application) -> frozenset[str]:
+        """The names of its list that are nowhere set. Nothing where its file cannot be read."""
+        try:
+            return frozenset(unset(application))
+        except TargetFailed:
+            return frozenset()
+
+    def name_of(self, target: Target | UrlTarget | NamedTarget) -> str:
+        return name_of(target)
+
+    def command_for(self, target: Target) -> str:
+        """The server's command line, to copy."""
+        return shown_command(target, application=served(target, self._bench.applications))
+
+    def first_command(self, application: Application) -> str:
+        """As `command_for`, with nothing else chosen."""
+        name = application.name
+        return self.command_for(by_command(name) if application.command else moved(Target(), name))
+
+    def interpreter_of(self, target: Target) -> str:
+        """The one that runs its server, as it is typed."""
+        found = self._bench.applications.get(target.application)
+        return str(found.interpreter) if found else "python"
+
+    def cpu_model(self) -> str:
+        """The name of this machine's processor."""
+        return cpu_model()
+
+    def expected_seconds(self, spec: Spec) -> float:
+        """How long the run will take, from the last run of its kind on this machine."""
+        return duration_estimate.seconds(spec, self._rate_of(spec))
+
+    def expected_phases(self, spec: Spec) -> duration_estimate.Phases:
+        return duration_estimate.phases(spec, self._rate_of(spec))
+
+    def _rate_of(self, spec: Spec) -> float | None:
+        path = spec.workload.streams[0].requests[0].path
+        return self._store.last_rate(spec.client.strategy, name_of(spec.target), path)

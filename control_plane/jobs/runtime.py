@@ -1,0 +1,44 @@
+"""What every trial of one control plane shares."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from control_plane.store.store import Store
+from control_plane.targets.application import Applications
+from control_plane.targets.launch import Place
+from control_plane.targets.orphans import sweep
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The marker of our processes, the folder of their files, the ports that are no target.
+
+    `priority` tells at which priority the control plane itself works; `applications` are those of
+    the settings, by name.
+    """
+
+    instance: str
+    state_dir: Path
+    own_ports: frozenset[int]
+    priority: str
+    applications: Applications = field(default_factory=dict)
+
+    def place(self, cores: Collection[int] | None = None) -> Place:
+        """Where a target is started, on `cores` (None: all)."""
+        return Place(self.instance, cores, self.state_dir)
+
+
+def set_up(
+    store: Store,
+    own_ports: Collection[int],
+    priority: str,
+    applications: Applications | None = None,
+) -> Bench:
+    """Clear the processes, files and open states that an earlier control plane left behind."""
+    state_dir = store.path.with_name(store.path.name + ".state")
+    # A copy of the file has the same instance but another inode: its processes are not ours.
+    marker = f"{store.instance}.{store.path.stat().st_ino:x}"
+    sweep(marker, state_dir)
+    store.interrupt_unfinished("Looplab ended while this run was not over")
+    return Bench(marker, state_dir, frozenset(own_ports), priority, applications or {})

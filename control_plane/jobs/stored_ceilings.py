@@ -1,0 +1,52 @@
+"""The ceilings that the stored runs hold, and those that are being measured."""
+
+from control_plane.analysis.headroom import ceiling_of, same_place
+from control_plane.domain.bare_responder import RESPONDER
+from control_plane.domain.ceiling import Ceiling
+from control_plane.domain.documents import ceiling_document
+from control_plane.domain.run import Run, State
+from control_plane.domain.spec_json import Document
+from control_plane.store.store import Store
+from control_plane.targets.builtin_configurations import name_of
+from control_plane.targets.cores import SHARED
+from control_plane.targets.machine import environment
+
+LOOKED_AT = 40
+"""How many of the newest runs against the responder are looked at."""
+
+
+def stored_ceilings(store: Store, strategy: str | None = None) -> tuple[Ceiling, ...]:
+    """Newest first, of every machine; of one strategy, or of all."""
+    page = store.runs(
+        limit=LOOKED_AT,
+        configuration=name_of(RESPONDER),
+        state=State.FINISHED,
+        strategy=strategy,
+    )
+    return tuple(found for run in page.runs if (found := ceiling_of(run)) is not None)
+
+
+def ceilings_here(store: Store) -> tuple[Ceiling, ...]:
+    """Those of this machine with the present libraries, newest first."""
+    here = environment(SHARED)
+    return tuple(one for one in stored_ceilings(store) if same_place(one.environment, here))
+
+
+def ceiling_documents(store: Store) -> list[Document]:
+    """All of them as JSON; `here` tells those that count on this machine now."""
+    here = environment(SHARED)
+    return [
+        ceiling_document(one, here=same_place(one.environment, here))
+        for one in stored_ceilings(store)
+    ]
+
+
+def measured_here(run: Run) -> bool:
+    """On this machine, with the present Python and client libraries."""
+    return same_place(run.environment, environment(SHARED))
+
+
+def unfinished(store: Store) -> tuple[Run, ...]:
+    """Runs against the responder that wait or work, newest first."""
+    page = store.runs(limit=LOOKED_AT, configuration=name_of(RESPONDER))
+    return tuple(run for run in page.runs if not run.state.terminal)

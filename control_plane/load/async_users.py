@@ -1,0 +1,105 @@
+"""Users as coroutines of one event loop, for strategies whose client library is awaited."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from control_plane.load.async_dispatcher import Dispatcher
+from control_plane.load.clock import clock_ns, delay_s, overdue, reach
+from control_plane.load.outcome import Ended, failed
+from control_plane.load.phase import OpenPhase, Phase, UsersPhase
+from control_plane.load.request_source import Request
+from control_plane.load.strategies.strategy import Gear
+
+Send = Callable[[Request], Awaitable[Ended]]
+"""Sends one request and says how it ended.
+
+It is cancelled once, at the deadline of the request, which is over by then: what is left to do is
+to give its connection up.
+"""
+
+
+class Crew:
+    def __init__(self, gear: Gear, send: Send) -> None:
+        self._gear, self._send, self._draw = gear, send, gear.source.draw
+        self._begin, self._end = gear.recorder.begin, gear.recorder.end
+        self._busy: dict[int, asyncio.Task[None]] = {}
+        self._asked: list[Request | None] = [None] * gear.plan.users
+
+    async def run(self, phase: Phase) -> None:
+        """Start the phase when all users stand ready; return when all of them are through."""
+        watch = asyncio.create_task(self._watch())
+        try:
+            await (self._dispatched(phase) if isinstance(phase, OpenPhase) else self._each(phase))
+        finally:
+            watch.cancel()
+
+    async def _each(self, phase: UsersPhase) -> None:
+        """Every user sees for itself when it sends next."""
+        gate = asyncio.Event()
+        self._busy = {
+            user: asyncio.create_task(self._user(user, phase, gate)) for user in range(phase.users)
+        }
+        await asyncio.sleep(0)
+        phase.start()
+        gate.set()
+        await asyncio.gather(*self._busy.values())
+
+    async def _user(self, user: int, phase: UsersPhase, gate: asyncio.Event) -> None:
+        await gate.wait()
+        due_ns = phase.first(user)
+        while due_ns is not None:
+            await reach(due_ns)
+            due_ns = phase.after(due_ns, await self._request(user, due_ns))
+
+    async def _dispatched(self, phase: OpenPhase) -> None:
+        """Users exist while they are busy."""
+        async with asyncio.TaskGroup() as group:
+
+            def begin(user: int, due_ns: int) -> None:
+                self._busy[user] = group.create_task(self._work(user, due_ns, dispatcher))
+
+            dispatcher = Dispatcher(phase, begin, self._gear.spin)
+            await dispatcher.run()
+
+    async def _work(self, user: int, due_ns: int | None, dispatcher: Dispatcher) -> None:
+        while due_ns is not None:
+            due_ns = dispatcher.free(user, await self._request(user, due_ns))
+
+    async def _request(self, user: int, due_ns: int) -> int:
+        """When the user is free again: at the end, or when what the deadline cut off is cleared."""
+        self._asked[user] = request = self._draw()
+        self._begin(user, due_ns, clock_ns())
+        try:
+            ended = await self._send(request)
+        except asyncio.CancelledError:
+            if self._asked[user]:
+                raise
+        end_ns = clock_ns()
+        if self._asked[user]:
+            self._end(user, end_ns, ended)
+        else:
+            _go_on()
+        return end_ns
+
+    async def _watch(self) -> None:
+        """End requests that are in flight for too long, each once."""
+        starts, timeout_ns = self._gear.recorder.starts, self._gear.timeout_ns
+        while True:
+            late, look_ns = overdue(starts(), timeout_ns, clock_ns())
+            for user in late:
+                self._expire(user)
+            await asyncio.sleep(delay_s(look_ns))
+
+    def _expire(self, user: int) -> None:
+        """The sample ends here, however long the client takes to clear up."""
+        request, self._asked[user] = self._asked[user], None
+        if request:
+            self._end(user, clock_ns(), failed("timeout", len(request.body)))
+            self._busy[user].cancel()
+
+
+def _go_on() -> None:
+    """The watch cancelled a request, not the user."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()

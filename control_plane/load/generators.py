@@ -1,0 +1,120 @@
+"""Bodies of requests, as far as they can be made before the window."""
+
+import json
+import uuid
+from collections.abc import Callable, Collection, Mapping
+from itertools import count
+from random import Random
+from string import ascii_lowercase
+
+from control_plane.domain.spec import (
+    ChoiceValue,
+    GeneratedBody,
+    IntegerValue,
+    JsonBody,
+    RequestClass,
+    SequenceValue,
+    StringValue,
+    TextBody,
+    UuidValue,
+    Value,
+)
+from control_plane.load import placeholders
+from control_plane.load.plan import WHOLE, Share
+
+Draw = Callable[[int], str]
+"""From the number of the request to the value as text, not yet encoded for its place."""
+
+_GAMMA = 0x9E3779B97F4A7C15
+_MASK = 2**64 - 1
+
+
+def bits(seed: int, number: int) -> int:
+    """64 random bits: the output `number` of SplitMix64 (Steele, Lea and Flood, 2014)."""
+    mixed = seed + (number + 1) * _GAMMA & _MASK
+    mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9 & _MASK
+    mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB & _MASK
+    return mixed ^ mixed >> 31
+
+
+def draw(value: Value, seed: int, share: Share = WHOLE) -> Draw:
+    match value:
+        case IntegerValue(low=low, high=high):
+            span = high - low + 1
+            return lambda number: str(low + (bits(seed, number) * span >> 64))
+        case SequenceValue():
+            # Counted by itself: other request classes take numbers too.
+            numbers = count(value.start + value.step * share.first, value.step * share.of)
+            return lambda _: str(next(numbers))
+        case ChoiceValue():
+            choices = [str(one) for one in value.of]
+            return lambda number: choices[bits(seed, number) * len(choices) >> 64]
+        case StringValue(length=length):
+            return lambda number: letters(length, Random(bits(seed, number)))
+        case UuidValue():
+            return lambda number: _uuid(bits(seed, 2 * number) << 64 | bits(seed, 2 * number + 1))
+
+
+def letters(length: int, random: Random) -> str:
+    """Random lowercase letters."""
+    return "".join(random.choices(ascii_lowercase, k=length))
+
+
+def _uuid(random_bits: int) -> str:
+    return str(uuid.UUID(int=random_bits, version=4))
+
+
+_NAME_LENGTH = 8
+_KEY_LENGTH = 10
+_PAIR = 20
+
+Render = Callable[[Mapping[str, str]], bytes]
+
+
+def fixed(content: bytes) -> Render:
+    return lambda _: content
+
+
+def body(request: RequestClass, names: Collection[str], random: Random) -> Render:
+    """A function from drawn values to the bytes to send."""
+    match request.body:
+        case JsonBody(json=document):
+            filled = placeholders.json_body(document, names)
+            if not filled.names:
+                return fixed(filled.render({}).encode())
+            return lambda values: filled.render(values).encode()
+        case TextBody(text=text):
+            return fixed(text.encode())
+        case GeneratedBody(generated=generated):
+            return fixed(name_data(generated.size_bytes, random))
+    return fixed(b"")
+
+
+def content_type(request: RequestClass) -> str | None:
+    """None where there is no body."""
+    if request.body is None:
+        return None
+    return "text/plain; charset=utf-8" if isinstance(request.body, TextBody) else "application/json"
+
+
+def name_data(size_bytes: int, random: Random) -> bytes:
+    """`{"name": letters, "data": {ten letters: integer}}`, exactly `size_bytes` (32 at least).
+
+    A pair takes 20 bytes, so that 25 MB hold 1,250,000 of them; what is left over is the name.
+    """
+    room = size_bytes - len(json.dumps({"name": "", "data": {}})) - _NAME_LENGTH
+    count = max(0, (room + len(", ")) // _PAIR)
+    pairs = _pairs(count, random)
+    return _framed(letters(size_bytes - len(_framed("", pairs)), random), pairs).encode()
+
+
+def _pairs(count: int, random: Random) -> str:
+    keys = letters(_KEY_LENGTH * count, random)
+    return ", ".join(
+        f'"{keys[at * _KEY_LENGTH : (at + 1) * _KEY_LENGTH]}": {random.randint(1000, 9999)}'
+        for at in range(count)
+    )
+
+
+def _framed(name: str, pairs: str) -> str:
+    return f'{{"name": "{name}", "data": {{{pairs}}}}}'

@@ -1,0 +1,93 @@
+"""Texts with placeholders `{name}`."""
+
+import json
+import secrets
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from control_plane.domain.request_rules import PLACEHOLDER
+
+_PATH_SIGNS = "/?:@!$&'()*+,;=%"
+
+Escape = Callable[[str], str]
+
+
+class Template:
+    """`names` maps what stands between braces to the name of a value; other braces stand for
+    themselves. `escape` encodes a value for its place, `literal` the text around it.
+    """
+
+    def __init__(
+        self, text: str, names: Mapping[str, str], escape: Escape, literal: Escape = str
+    ) -> None:
+        self._parts: list[str] = []
+        self._escape = escape
+        self._fields: list[tuple[int, str]] = []
+        # PLACEHOLDER has one group, so texts and names take turns.
+        for place, part in enumerate(PLACEHOLDER.split(text)):
+            named = place % 2 == 1
+            if named and part in names:
+                self._fields.append((len(self._parts), names[part]))
+            self._parts.append(literal(f"{{{part}}}" if named else part))
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The placeholders that are filled."""
+        return frozenset(name for _, name in self._fields)
+
+    def render(self, values: Mapping[str, str]) -> str:
+        parts = self._parts.copy()
+        for place, name in self._fields:
+            parts[place] = self._escape(values[name])
+        return "".join(parts)
+
+
+def path(text: str, names: Collection[str]) -> Template:
+    """Values are percent-encoded, so that none can end its segment; the rest keeps what RFC 3986
+    lets stand in path and query.
+    """
+    return Template(text, {name: name for name in names}, _quoted, _allowed)
+
+
+def header(text: str, names: Collection[str]) -> Template:
+    """Values that no header may hold are percent-encoded."""
+    return Template(text, {name: name for name in names}, _printable)
+
+
+def json_body(document: Any, names: Collection[str]) -> Template:
+    """Placeholders in string leaves of a JSON value are filled, in keys they are not."""
+    mark = secrets.token_hex(8)
+    marked = {f"{mark}{name}": name for name in names}
+    text = json.dumps(_marked(document, names, mark), ensure_ascii=False, separators=(",", ":"))
+    return Template(text, marked, _inside_quotes)
+
+
+def _marked(node: Any, names: Collection[str], mark: str) -> Any:
+    if isinstance(node, str):
+        return PLACEHOLDER.sub(lambda found: _mark(found[1], names, mark), node)
+    if isinstance(node, dict):
+        return {key: _marked(value, names, mark) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return [_marked(value, names, mark) for value in node]
+    return node
+
+
+def _mark(name: str, names: Collection[str], mark: str) -> str:
+    return f"{{{mark}{name}}}" if name in names else f"{{{name}}}"
+
+
+def _quoted(value: str) -> str:
+    return value if value.isalnum() and value.isascii() else quote(value, safe="")
+
+
+def _allowed(text: str) -> str:
+    return quote(text, safe=_PATH_SIGNS)
+
+
+def _printable(value: str) -> str:
+    return value if value.isascii() and value.isprintable() else quote(value)
+
+
+def _inside_quotes(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)[1:-1]

@@ -1,0 +1,118 @@
+"""The course of one stream: ramp-up, warm-up, window."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from control_plane.domain.load_models import Burst, Closed, Open, Periodic, ramp_up_of
+from control_plane.load import arrivals, pacing
+from control_plane.load.arrivals import Arrivals
+from control_plane.load.clock import sleep_until
+from control_plane.load.pacing import Pacing
+from control_plane.load.phase import OpenPhase, Phase, UsersPhase
+from control_plane.load.plan import Plan
+from control_plane.load.request_source import RequestSource
+from control_plane.load.strategies.strategy import Strategy
+
+_EARLY = 2**40
+"""The number of the first request before a window by requests, of which there may be any number:
+those of the window are the same whatever went before, and no random value comes twice.
+"""
+
+
+class Course:
+    """`begin_ns` is the common start of all streams, to which the stream's own delay is added."""
+
+    def __init__(self, plan: Plan, begin_ns: int) -> None:
+        self._plan = plan
+        self._begin_ns = begin_ns + _ns(plan.stream.start_after_s)
+        self._ramped_ns = self._begin_ns + _ns(ramp_up_of(plan.stream.load))
+        self._warm_ns = self._ramped_ns + _ns(plan.warmup_s)
+
+    def window_ns(self) -> tuple[int, int] | None:
+        """Begin and end, where the stream stops by duration; else they are not known before."""
+        duration_s = self._plan.duration_s
+        if duration_s is None:
+            return None
+        return self._warm_ns, self._warm_ns + _ns(duration_s)
+
+    def intended(self) -> int | None:
+        """How many arrivals of an open load lie in a window that is known before; else None.
+
+        The schedule alone says so, whatever became of them.
+        """
+        load, window_ns = self._plan.stream.load, self.window_ns()
+        if not isinstance(load, Open) or window_ns is None:
+            return None
+        return arrivals.number(self._arrivals(load, self._begin_ns), *window_ns)
+
+    def run(self, strategy: Strategy, source: RequestSource, opened: Callable[[int], None]) -> None:
+        """Returns when the last request ended.
+
+        `opened` is told the begin of a window that was not known before, when it comes.
+        """
+        for phase in self._phases(source, opened):
+            strategy.run(phase)
+
+    def _phases(self, source: RequestSource, opened: Callable[[int], None]) -> Iterator[Phase]:
+        window_ns, requests = self.window_ns(), self._plan.requests
+        if window_ns is not None:
+            # One load without a pause: the recorder knows from when to when it counts.
+            yield self._all_users(begin_ns=self._begin_ns, until_ns=window_ns[1])
+        elif requests is not None:
+            source.go_to(_EARLY)
+            if self._ramped_ns > self._begin_ns:
+                yield self._all_users(begin_ns=self._begin_ns, until_ns=self._ramped_ns)
+            if self._warm_ns > self._ramped_ns and self._plan.share.first == 0:
+                yield self._one_user()
+            sleep_until(self._warm_ns)
+            source.go_to(0)
+            yield self._all_users(limit=requests, on_start=opened)
+
+    def _all_users(self, **bounds: Any) -> Phase:
+        load = self._plan.stream.load
+        if isinstance(load, Open):
+            return OpenPhase(
+                self._plan.users,
+                lambda begin_ns: Arrivals(self._arrivals(load, begin_ns)),
+                **bounds,
+            )
+        return UsersPhase(self._plan.users, partial(self._pacing, load), **bounds)
+
+    def _one_user(self) -> Phase:
+        """All processes together warm up with one user."""
+        return UsersPhase(
+            1,
+            lambda begin_ns: pacing.closed(begin_ns, users=1),
+            begin_ns=self._ramped_ns,
+            until_ns=self._warm_ns,
+        )
+
+    def _pacing(self, load: Closed | Burst | Periodic, begin_ns: int) -> Pacing:
+        """The ramp-up is over in a phase that begins later than planned."""
+        ramp_up_ns = _ns(ramp_up_of(load)) if begin_ns == self._begin_ns else 0
+        whole, share = _of_users(load, begin_ns, ramp_up_ns), self._plan.share
+        return replace(whole, first=lambda user: whole.first(share.number(user)))
+
+    def _arrivals(self, load: Open, begin_ns: int) -> Iterator[arrivals.Moments]:
+        return arrivals.arrivals(
+            load,
+            begin_ns=begin_ns,
+            opens_ns=begin_ns if self.window_ns() is None else self._warm_ns,
+            seed=self._plan.seed,
+            share=self._plan.share,
+        )
+
+
+def _of_users(load: Closed | Burst | Periodic, begin_ns: int, ramp_up_ns: int) -> Pacing:
+    match load:
+        case Burst():
+            return pacing.burst(begin_ns)
+        case Periodic():
+            return pacing.periodic(begin_ns, load.concurrency, _ns(load.interval_s))
+    return pacing.closed(begin_ns, load.concurrency, ramp_up_ns, _ns(load.think_time_s))
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * 1e9)

@@ -1,0 +1,47 @@
+"""What ended in one second."""
+
+from dataclasses import dataclass
+
+from control_plane.domain.histogram import Histogram
+from control_plane.domain.stream_record import Second
+from control_plane.load.sample_buffer import Samples, Tally
+
+
+class Slice:
+    """Without a schedule both times are the same and are counted once."""
+
+    def __init__(self, *, scheduled: bool) -> None:
+        self.errors = 0
+        self.service = Tally()
+        self.response = Tally() if scheduled else self.service
+
+    def add(self, samples: Samples) -> None:
+        completed = samples.completed()
+        self.errors += len(samples) - len(completed)
+        self.service.add(completed.ends - completed.starts)
+        if self.response is not self.service:
+            self.response.add(completed.ends - completed.intended)
+
+    def second(self, index: int) -> Second:
+        service = self.service.histogram()
+        same = self.response is self.service
+        return Second(index, self.errors, service, service if same else self.response.histogram())
+
+
+@dataclass(frozen=True)
+class Totals:
+    """The whole window. Ages, `in_system_ns` and all with a default as in StreamRecord."""
+
+    closed_ns: int
+    errors: dict[str, int]
+    statuses: dict[str, int]
+    in_flight_ns: tuple[int, ...]
+    ended: int
+    bytes_sent: int
+    bytes_received: int
+    in_system_ns: int
+    send_lag: Histogram | None
+    away_ns: int = 0
+    awaited_ns: int = 0
+    answered: int | None = None
+    late: int = 0

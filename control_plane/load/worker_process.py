@@ -1,0 +1,149 @@
+"""The parent's side of a load worker: start it, follow its events, end it."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections import deque
+from collections.abc import AsyncIterator, Collection, Mapping
+from pathlib import Path
+from typing import Self
+
+from control_plane.domain.errors import ClientFailed
+from control_plane.domain.stream_record import Second
+from control_plane.load import messages
+from control_plane.load.messages import Done, Event, Opened, Over, Ready, Refused, Waiting
+from control_plane.load.plan import Plan
+from control_plane.processes.child_process import Handle
+
+_ROOT = Path(__file__).resolve().parents[2]
+_INHERITED = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ", "VIRTUAL_ENV")
+_LONGEST_LINE = 16_000_000
+_LOG_LINES = 20
+_PATIENCE_S = 0.5
+
+
+class LoadWorker:
+    """One fresh process that drives one stream; made by `start`, ended by `stop`."""
+
+    def __init__(self, plan: Plan, process: Process) -> None:
+        self.plan, self.pid = plan, process.pid
+        self._process = process
+        self._handle = Handle(process.pid)
+        self._log: deque[str] = deque(maxlen=_LOG_LINES)
+        self._logging = asyncio.create_task(self._keep_log())
+        self._seconds: list[Second] = []
+        self._stopping: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def start(
+        cls, plan: Plan, *, cores: Collection[int] | None, environment: Mapping[str, str]
+    ) -> Self:
+        """Start on `cores` (None: all), with `environment` added to a small one of its own.
+
+        Call it from the main thread: the worker dies with the thread that started it.
+        """
+        process = await asyncio.create_subprocess_exec(
+            *[sys.executable, "-P", "-m", "control_plane.load"],
+            *([",".join(map(str, sorted(cores)))] if cores else []),
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            limit=_LONGEST_LINE,
+            env=_environment(environment),
+            start_new_session=True,
+        )
+        worker = cls(plan, process)
+        worker._write(plan.line())
+        return worker
+
+    async def ready(self) -> None:
+        """Imports are done and bodies made. Raises ClientFailed."""
+        event = await self._next()
+        if not isinstance(event, Ready):
+            raise ClientFailed(f"client said {type(event).__name__} before it was ready")
+
+    def go(self, at_ns: int) -> None:
+        """Begin at `at_ns` of CLOCK_MONOTONIC, the same for all workers of a trial."""
+        self._write(b"%d\n" % at_ns)
+
+    async def events(self) -> AsyncIterator[Opened | Over | Waiting | Second | Done]:
+        """Ends after Done. Raises ClientFailed when the worker ends before."""
+        while True:
+            event = await self._next()
+            if isinstance(event, Second):
+                self._seconds.append(event)
+            if isinstance(event, Opened | Over | Waiting | Second | Done):
+                yield event
+            if isinstance(event, Done):
+                return
+
+    async def stop(self) -> None:
+        """Close its input, TERM, half a second, KILL; goes on when the caller is cancelled."""
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop())
+        await asyncio.shield(self._stopping)
+
+    async def _stop(self) -> None:
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._handle.send(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                await self._process.wait()
+        except TimeoutError:
+            self._handle.send(signal.SIGKILL)
+            await self._process.wait()
+        await self._logging
+        await self._drain()
+        self._handle.close()
+
+    async def _drain(self) -> None:
+        """Read to the end what is left, so that the pipe is closed."""
+        stream = self._process.stdout
+        # Somebody who still follows the events reads the end himself.
+        with contextlib.suppress(RuntimeError):
+            while stream is not None and await stream.read(65_536):
+                continue
+
+    def _write(self, line: bytes) -> None:
+        if self._process.stdin is not None:
+            self._process.stdin.write(line)
+
+    async def _next(self) -> Event:
+        stream = self._process.stdout
+        line = await stream.readline() if stream is not None else b""
+        if not line.endswith(b"\n"):
+            raise await self._failure()
+        event = messages.read(line, self._seconds)
+        if isinstance(event, Refused):
+            raise ClientFailed(event.reason)
+        return event
+
+    async def _failure(self) -> ClientFailed:
+        """The worker closed its output: it is dead, or about to be."""
+        code = await self._process.wait()
+        await self._logging
+        return ClientFailed(f"client {_end(code)}", tuple(self._log))
+
+    async def _keep_log(self) -> None:
+        while self._process.stderr is not None and (line := await self._process.stderr.readline()):
+            self._log.append(line.decode(errors="replace").rstrip())
+
+
+def _end(code: int) -> str:
+    if code == -signal.SIGALRM:
+        return "got stuck and ended itself"
+    if code < 0:
+        return f"died, signal {-code} ({signal.Signals(-code).name})"
+    return f"died, exit code {code}"
+
+
+def _environment(added: Mapping[str, str]) -> dict[str, str]:
+    """No proxy, no Python settings of the person who runs Looplab."""
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    # numpy's threads would take processor time from the load, and it never needs them here.
+    fixed = {"PYTHONPATH": str(_ROOT), "OPENBLAS_NUM_THREADS": "1"}
+    return {**inherited, **fixed, **added}

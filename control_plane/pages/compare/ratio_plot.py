@@ -1,0 +1,119 @@
+"""Ratios to the baseline on one log scale, where right is always better. Drawn by the server."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from control_plane.analysis.comparison import Comparison, Row
+from control_plane.analysis.prose.comparison_sentences import MARGIN
+from control_plane.analysis.run_labels import RunLabel
+from control_plane.domain.metrics import METRIC
+from control_plane.domain.run import Run
+from control_plane.domain.units import SPACE, ratio
+from control_plane.pages.compare.numbers_table import Trust, ratio_trust, shown_ratio
+from control_plane.pages.parts.number_cells import Tick
+
+SHOWN = (
+    "throughput_per_s",
+    "response_time_s.p99",
+    "response_time_s.p50",
+    "cpu_s_per_request",
+    "peak_memory_bytes",
+)
+"""Metrics of the plot, the most telling first; all others stand in its table."""
+
+STEPS = (1.03, 1.1, 1.3, 2.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 10_000.0, 100_000.0)
+ROOM = 1.15
+NARROWEST = math.log(1.1)
+APART = 11.0
+"""Per cent between ticks: the width of their text."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """`at` in per cent, 50 is the baseline; None: no ratio, and `text` says so.
+
+    `outcome` is that of the run, `level` how far the ratio may be believed.
+    """
+
+    label: RunLabel
+    at: float | None
+    text: str
+    outcome: str | None
+    level: Trust
+
+
+@dataclass(frozen=True)
+class MetricGroup:
+    label: str
+    note: str
+    marks: tuple[Mark, ...]
+
+
+@dataclass(frozen=True)
+class RatioView:
+    """`margin` is the half width, in per cent, of the band in which a difference is small."""
+
+    baseline: RunLabel
+    ticks: tuple[Tick, ...]
+    margin: float
+    groups: tuple[MetricGroup, ...]
+
+
+def ratio_view(comparison: Comparison, stream: str) -> RatioView | None:
+    """None where nothing can be set against the baseline."""
+    rows = [comparison.row(stream, metric) for metric in SHOWN]
+    sizes = [abs(math.log(value)) for row in rows for value in _ratios(comparison, row)]
+    if not sizes:
+        return None
+    half = max(ROOM * max(sizes), NARROWEST)
+    groups = [_group(comparison, row, half) for row in rows]
+    return RatioView(
+        baseline=comparison.label(comparison.baseline),
+        ticks=tuple(_ticks(half)),
+        margin=round(50 * MARGIN / half, 2),
+        groups=tuple(group for group in groups if any(one.at is not None for one in group.marks)),
+    )
+
+
+def _ratios(comparison: Comparison, row: Row) -> Iterator[float]:
+    for run_id in row.ratios:
+        if value := shown_ratio(comparison, row, run_id):
+            yield value
+
+
+def _group(comparison: Comparison, row: Row, half: float) -> MetricGroup:
+    metric = METRIC[row.metric]
+    others = [
+        run for run in comparison.runs if run.id != comparison.baseline and not run.resultless
+    ]
+    marks = [_mark(comparison, row, run, half) for run in others]
+    best_first = sorted(marks, key=lambda one: -(one.at if one.at is not None else -1.0))
+    note = "target, all processes" if metric.unit in {"bytes", "s_per_request"} else ""
+    return MetricGroup(metric.label, note, tuple(best_first))
+
+
+def _mark(comparison: Comparison, row: Row, run: Run, half: float) -> Mark:
+    label = comparison.label(run.id)
+    outcome = comparison.outcome(run)
+    value = shown_ratio(comparison, row, run.id)
+    if not value:
+        return Mark(label, None, "no ratio", outcome, "hidden")
+    better = -math.log(value) if row.less_is_better else math.log(value)
+    at = round(50 + 50 * better / half, 2)
+    return Mark(label, at, ratio(value), outcome, ratio_trust(comparison, row, run.id))
+
+
+def _ticks(half: float) -> Iterator[Tick]:
+    """The same at both sides, from the middle outwards, none closer than `APART`."""
+    last = 0.0
+    for step in STEPS:
+        away = 50 * math.log(step) / half
+        if last + APART <= away <= 50:
+            last = away
+            yield Tick(round(50 - away, 2), _times(step))
+            yield Tick(round(50 + away, 2), _times(step))
+
+
+def _times(step: float) -> str:
+    return f"{step:,g}{SPACE}×"

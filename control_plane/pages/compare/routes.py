@@ -1,0 +1,76 @@
+"""Runs side by side; the page fills as they finish."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import HTMLResponse
+
+from control_plane.analysis.charts.run_timelines import HEATS_UP_TO
+from control_plane.domain.result import Progress
+from control_plane.domain.run import Run, RunDetail, State
+from control_plane.jobs.run_service import Desk
+from control_plane.pages.compare.compare_view import (
+    CompareFragment,
+    ComparePage,
+    compare_fragment,
+    shared_configuration,
+    shared_workload,
+)
+from control_plane.pages.parts.compare_query import Chosen, read_chosen
+from control_plane.pages.parts.suggestions import LOOKED_AT, OtherRun, other_runs
+from control_plane.pages.run.live import TicksDep
+from control_plane.pages.site.dependencies import DeskDep, StoreDep
+from control_plane.pages.site.templating import NO_STORE, fragment, page
+from control_plane.store.store import Store
+
+router = APIRouter(include_in_schema=False)
+
+ChosenDep = Annotated[Chosen, Depends(read_chosen)]
+
+
+@router.get("/compare")
+def compare(request: Request, chosen: ChosenDep, store: StoreDep, desk: DeskDep) -> HTMLResponse:
+    shown = compared(store, desk, chosen)
+    runs = shown.comparison.given
+    others = _others(store, chosen, runs)
+    configuration = shared_configuration(shown.comparison)
+    return page(request, ComparePage(shown, shared_workload(runs), configuration, others))
+
+
+@router.get("/compare/live")
+def compare_live(
+    request: Request, chosen: ChosenDep, store: StoreDep, desk: DeskDep, ticks: TicksDep
+) -> HTMLResponse:
+    """Stops to ask for itself when every run is over."""
+    body = ticks.shared(
+        chosen, lambda: bytes(fragment(request, compared(store, desk, chosen)).body)
+    )
+    return HTMLResponse(body, headers=NO_STORE)
+
+
+def compared(store: Store, desk: Desk, chosen: Chosen) -> CompareFragment:
+    details = read_details(store, chosen)
+    progress = _progress(desk, details)
+    known = {run_id: desk.live(run_id) for run_id in progress}
+    live = {run_id: one for run_id, one in known.items() if one is not None}
+    return compare_fragment(details, chosen, progress, live)
+
+
+def read_details(store: Store, chosen: Chosen) -> list[RunDetail]:
+    """In the order of the URL. Raises NotFound."""
+    heats = len(chosen.ids) <= HEATS_UP_TO
+    return store.details(chosen.ids, slices=heats)
+
+
+def _progress(desk: Desk, details: Sequence[RunDetail]) -> dict[str, Progress]:
+    waiting = [detail.run.id for detail in details if not detail.run.state.terminal]
+    known = {run_id: desk.progress(run_id) for run_id in waiting}
+    return {run_id: one for run_id, one in known.items() if one is not None}
+
+
+def _others(store: Store, chosen: Chosen, runs: Sequence[Run]) -> tuple[OtherRun, ...]:
+    if chosen.full:
+        return ()
+    recent = store.runs(limit=LOOKED_AT, state=State.FINISHED).runs
+    return other_runs(recent, runs[0], chosen.ids, chosen.adding)

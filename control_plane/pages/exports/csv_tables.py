@@ -1,0 +1,100 @@
+"""Everything a run or a comparison measured, one number in each row."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from control_plane.analysis.comparison import Comparison
+from control_plane.domain.result import Summary
+from control_plane.domain.run import Run
+
+Cell = str | float | int | None
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
+    """UTF-8 text with CRLF; None is an empty cell, numbers stand as they are."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow([_safe(column) for column in columns])
+    writer.writerows([_safe(cell) for cell in row] for row in rows)
+    return out.getvalue()
+
+
+def _safe(cell: Cell) -> Cell:
+    """Text that a spreadsheet would run gets an apostrophe in front (OWASP, CSV injection)."""
+    if isinstance(cell, str) and cell.startswith(FORMULA):
+        return f"'{cell}"
+    return cell
+
+
+RUN_COLUMNS = ("trial", "stream", "metric", "unit", "value", "validity")
+COMPARE_COLUMNS = (
+    "run", "title", "stream", "metric", "unit", "value", "ratio", "validity", "baseline_validity"
+)  # fmt: skip
+
+ALL = "all"
+"""Stands for all trials merged."""
+
+UNITS = (
+    ("_per_request", "s_per_request"),
+    ("_per_s", "per_s"),
+    ("_share", "share"),
+    ("_bytes", "bytes"),
+    ("_s", "s"),
+)
+COUNTED = ("errors.", "statuses.", "support.")
+
+
+def run_rows(run: Run) -> Iterator[tuple[Cell, ...]]:
+    """By trial from 1, then all trials merged; by stream and metric. Validity is the run's."""
+    outcome = outcome_of(run)
+    for number, trial in enumerate(run.trials, start=1):
+        for summary in trial.streams:
+            yield from _summary_rows(number, summary, outcome)
+    for summary in run.streams:
+        yield from _summary_rows(ALL, summary, outcome)
+
+
+def outcome_of(run: Run) -> str | None:
+    return run.validity.outcome if run.validity else None
+
+
+def compare_rows(comparison: Comparison) -> Iterator[tuple[Cell, ...]]:
+    """By stream and metric, the runs in the order of the URL."""
+    base = outcome_of(comparison.run(comparison.baseline))
+    for row in comparison.rows:
+        for run in comparison.runs:
+            numbers = (row.values[run.id], row.ratios[run.id])
+            judged = (outcome_of(run), base)
+            yield (run.id, run.title, row.stream, row.metric, row.unit, *numbers, *judged)
+
+
+def _summary_rows(trial: Cell, summary: Summary, outcome: str | None) -> Iterator[tuple[Cell, ...]]:
+    for metric, value in _leaves(asdict(summary)):
+        if metric != "name":
+            yield trial, summary.name, metric, unit_of(metric), value, outcome
+
+
+def _leaves(document: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in document.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value
+
+
+def unit_of(metric: str) -> str:
+    """By the ending of the name, or of the object it stands in; counts have the unit `1`."""
+    if any(part in metric for part in COUNTED):
+        return "1"
+    if metric.startswith("bytes_"):
+        return "bytes"
+    for part in reversed(metric.split(".")):
+        for ending, unit in UNITS:
+            if part.endswith(ending):
+                return unit
+    return "1"

@@ -1,0 +1,112 @@
+"""Runs and comparisons as files, and the numbers behind each figure."""
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+from fastapi.responses import JSONResponse
+
+from control_plane.analysis.charts.figure import Figure
+from control_plane.analysis.charts.throughput_bars import BarChart
+from control_plane.analysis.comparison import Comparison
+from control_plane.analysis.comparison import compare as compared_runs
+from control_plane.analysis.prose.comparison_sentences import told
+from control_plane.domain.documents import run_document
+from control_plane.domain.errors import NotFound
+from control_plane.pages.compare.compare_view import drawn_stream, pictures
+from control_plane.pages.compare.routes import ChosenDep, read_details
+from control_plane.pages.exports.csv_tables import (
+    COMPARE_COLUMNS,
+    RUN_COLUMNS,
+    Cell,
+    compare_rows,
+    csv_text,
+    run_rows,
+)
+from control_plane.pages.exports.markdown import markdown
+from control_plane.pages.parts.compare_query import Chosen
+from control_plane.pages.run.routes import Trial
+from control_plane.pages.run.run_view import run_figures
+from control_plane.pages.site.dependencies import DeskDep, RunId, StoreDep
+from control_plane.store.store import Store
+
+NAMED = 4
+
+router = APIRouter(include_in_schema=False)
+
+Name = Annotated[str, Path(pattern=r"^[a-z-]{1,20}$")]
+
+
+@router.get("/runs/{run_id}.json")
+def run_json(run_id: RunId, store: StoreDep, desk: DeskDep) -> JSONResponse:
+    document = run_document(store.run(run_id), desk.progress(run_id))
+    return JSONResponse(document, headers=_file(f"run-{run_id}.json"))
+
+
+@router.get("/runs/{run_id}.csv")
+def run_csv(run_id: RunId, store: StoreDep) -> Response:
+    return _csv(f"run-{run_id}", RUN_COLUMNS, run_rows(store.run(run_id)))
+
+
+@router.get("/runs/{run_id}/figures/{name}.csv")
+def run_figure(run_id: RunId, name: Name, store: StoreDep, trial: Trial = None) -> Response:
+    figures = run_figures(store.detail(run_id, slices=True), int(trial) if trial else None)
+    return _figure_csv(f"run-{run_id}", name, figures)
+
+
+@router.get("/compare.json")
+def compare_json(chosen: ChosenDep, store: StoreDep) -> JSONResponse:
+    document = told(_compared(store, chosen))
+    return JSONResponse(document, headers=_file(f"{_named(chosen)}.json"))
+
+
+@router.get("/compare.csv")
+def compare_csv(chosen: ChosenDep, store: StoreDep) -> Response:
+    return _csv(_named(chosen), COMPARE_COLUMNS, compare_rows(_compared(store, chosen)))
+
+
+@router.get("/compare.md")
+def compare_markdown(request: Request, chosen: ChosenDep, store: StoreDep) -> Response:
+    address = f"{str(request.base_url).rstrip('/')}{chosen.page}"
+    text = markdown(_compared(store, chosen), address)
+    name = _file(f"{_named(chosen)}.md")
+    return Response(text, media_type="text/markdown; charset=utf-8", headers=name)
+
+
+@router.get("/compare/figures/{name}.csv")
+def compare_figure(chosen: ChosenDep, name: Name, store: StoreDep) -> Response:
+    details = read_details(store, chosen)
+    comparison = compared_runs(
+        [detail.run for detail in details], chosen.baseline, anyway=chosen.anyway
+    )
+    drawn = pictures(details, comparison, drawn_stream(comparison, chosen.stream))
+    return _figure_csv(_named(chosen), name, drawn.figures if drawn else ())
+
+
+def _compared(store: Store, chosen: Chosen) -> Comparison:
+    runs = [store.run(run_id) for run_id in chosen.ids]
+    return compared_runs(runs, chosen.baseline, anyway=chosen.anyway)
+
+
+def _figure_csv(of: str, name: str, figures: Iterable[Figure | BarChart]) -> Response:
+    found = next((one for one in figures if one.name == name), None)
+    if found is None:
+        raise NotFound(f"There is no figure {name!r} here.")
+    return _csv(f"{of}-{name}", found.table.columns, found.table.rows)
+
+
+def _csv(name: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Response:
+    return Response(
+        csv_text(columns, rows), media_type="text/csv; charset=utf-8", headers=_file(f"{name}.csv")
+    )
+
+
+def _named(chosen: Chosen) -> str:
+    """`compare-` and the ids, the first `NAMED` of them: names of files may not be long."""
+    more = len(chosen.ids) - NAMED
+    rest = [f"{more}-more"] if more > 0 else []
+    return "-".join(["compare", *chosen.ids[:NAMED], *rest])
+
+
+def _file(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{name}"'}

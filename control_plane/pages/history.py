@@ -1,0 +1,263 @@
+"""The list of runs: which are asked for, and what dropping a filter would bring."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import parse_qsl, urlencode
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from control_plane.analysis.run_labels import LETTERS, MARKS, RunLabel
+from control_plane.domain.client_strategies import STRATEGIES
+from control_plane.domain.errors import FieldError, InvalidInput
+from control_plane.domain.ids import MOST, chosen_ids, known_id
+from control_plane.domain.run import Run, State
+from control_plane.jobs.run_service import Desk
+from control_plane.pages.form.form_data import FormDep, Given
+from control_plane.pages.parts.run_rows import RunRow, run_row
+from control_plane.pages.site.dependencies import DeskDep, StoreDep
+from control_plane.pages.site.templating import page
+from control_plane.pages.site.view import View
+from control_plane.store.store import RunPage, Store
+
+PAGE = 50
+OUTCOMES = ("valid", "suspect", "invalid")
+
+FilterText = Annotated[str, Query(max_length=200)]
+
+LABELS = {
+    "text": "Search",
+    "state": "State",
+    "validity": "Validity",
+    "configuration": "Configuration",
+    "strategy": "Strategy",
+    "tag": "Tag",
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The query of /history; empty text asks for all."""
+
+    text: FilterText = ""
+    state: State | Literal[""] = ""
+    validity: FilterText = ""
+    configuration: FilterText = ""
+    strategy: FilterText = ""
+    tag: FilterText = ""
+    cursor: FilterText = ""
+
+    @property
+    def filters(self) -> dict[str, str]:
+        """Those that are set."""
+        named = {name: getattr(self, name) for name in LABELS}
+        return {name: str(value) for name, value in named.items() if value}
+
+    def without(self, name: str) -> "Asked":
+        """With one filter dropped, from the first page on."""
+        cleared: dict[str, Any] = {name: "", "cursor": ""}
+        return replace(self, **cleared)
+
+    @property
+    def query(self) -> str:
+        return urlencode(self.filters | ({"cursor": self.cursor} if self.cursor else {}))
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A select: `value` is chosen, or "" for any."""
+
+    name: str
+    label: str
+    value: str
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A filter that could go, and how many runs that would bring."""
+
+    label: str
+    href: str
+    total: int
+
+
+@dataclass(frozen=True)
+class HistoryPage(View):
+    """`slots` are the letters that chosen runs will get; `back` leads here again.
+
+    `ticked` are the ids that are chosen already.
+    """
+
+    template: ClassVar[str] = "pages/history.html"
+    text: str
+    filters: tuple[Filter, ...]
+    filtered: bool
+    rows: tuple[RunRow, ...]
+    total: int
+    older: str
+    newest: str
+    drops: tuple[Drop, ...]
+    slots: tuple[RunLabel, ...]
+    back: str
+    ticked: frozenset[str] = frozenset()
+
+
+def history_page(asked: Asked, store: Store, desk: Desk) -> HistoryPage:
+    found = _read(asked, store, PAGE)
+    rows = [
+        run_row(run, None if run.state.terminal else desk.progress(run.id)) for run in found.runs
+    ]
+    following = replace(asked, cursor=found.next_cursor or "")
+    return HistoryPage(
+        text=asked.text,
+        filters=tuple(_filters(asked, store, desk)),
+        filtered=bool(asked.filters),
+        rows=tuple(rows),
+        total=found.total,
+        older=f"/history?{following.query}" if following.cursor else "",
+        newest=f"/history?{asked.without('cursor').query}" if asked.cursor else "",
+        drops=() if found.total else tuple(_drops(asked, store)),
+        slots=tuple(slot_label(index) for index in range(MOST)),
+        back=asked.query,
+    )
+
+
+def slot_label(index: int) -> RunLabel:
+    """Letter and mark of the run that is chosen as number `index`, from 0."""
+    mark = MARKS[index % len(MARKS)]
+    return RunLabel(index, "", LETTERS[index], "", mark, hollow=index >= len(MARKS))
+
+
+def _read(asked: Asked, store: Store, limit: int) -> RunPage:
+    return store.runs(
+        limit=limit,
+        cursor=asked.cursor or None,
+        text=asked.text,
+        state=asked.state or None,
+        validity=asked.validity,
+        called=asked.configuration,
+        strategy=asked.strategy,
+        tag=asked.tag,
+    )
+
+
+def _filters(asked: Asked, store: Store, desk: Desk) -> Iterator[Filter]:
+    options = {
+        "state": tuple(state.value for state in State),
+        "validity": OUTCOMES,
+        "configuration": _names(store, desk),
+        "strategy": tuple(STRATEGIES),
+        "tag": tuple(store.tags()),
+    }
+    for name, known in options.items():
+        value = str(getattr(asked, name) or "")
+        offered = known if value in {"", *known} else (*known, value)
+        yield Filter(name, LABELS[name], value, offered)
+
+
+def _names(store: Store, desk: Desk) -> tuple[str, ...]:
+    """Those that can be chosen now, then others that runs keep."""
+    offered = [one.name for one in desk.configurations()]
+    return tuple(dict.fromkeys([*offered, *store.given_names()]))
+
+
+def _drops(asked: Asked, store: Store) -> Iterator[Drop]:
+    for name in asked.filters:
+        wider = asked.without(name)
+        total = _read(wider, store, 1).total
+        if total:
+            yield Drop(LABELS[name], f"/history?{wider.query}".rstrip("?"), total)
+
+
+router = APIRouter()
+
+Text = Annotated[str, Query(max_length=200)]
+Ids = Annotated[tuple[str, ...], Query(max_length=200)]
+
+
+@dataclass(frozen=True)
+class DeletePage(View):
+    """`kept` are not over yet, and stay."""
+
+    template: ClassVar[str] = "pages/delete.html"
+    runs: tuple[Run, ...]
+    kept: tuple[Run, ...]
+    back: str
+
+
+@router.get("/history")
+def history(
+    request: Request,
+    store: StoreDep,
+    desk: DeskDep,
+    asked: Annotated[Asked, Depends()],
+    run: Ids = (),
+) -> Response:
+    return page(request, replace(history_page(asked, store, desk), ticked=frozenset(run)))
+
+
+@router.get("/runs", include_in_schema=False)
+def guessed() -> RedirectResponse:
+    return RedirectResponse("/history", 308)
+
+
+@router.get("/history/chosen")
+def chosen(run: Ids = ()) -> Response:
+    """The ticked runs beside each other, oldest first: the list shows the newest first."""
+    if not run:
+        raise _wrong("run", "Tick 2 to 12 runs of the history first.")
+    ids, _ = chosen_ids(",".join(reversed(run)), None)
+    return RedirectResponse(f"/compare?runs={','.join(ids)}", 303)
+
+
+@router.get("/history/delete")
+def ask_delete(request: Request, store: StoreDep, run: Ids = (), back: Text = "") -> Response:
+    """Nothing is deleted before this question is answered."""
+    runs = _runs(run, store)
+    over = tuple(one for one in runs if one.state.terminal)
+    kept = tuple(one for one in runs if not one.state.terminal)
+    return page(request, DeletePage(over, kept, _safe(back)))
+
+
+@router.post("/runs/delete")
+def delete(form: FormDep, store: StoreDep) -> Response:
+    for run in _runs(form.all("run"), store):
+        store.delete(run.id)
+    return _return(form)
+
+
+@router.post("/runs/tag")
+def tag(form: FormDep, store: StoreDep) -> Response:
+    """Add a tag to the ticked runs, or take it away from them."""
+    name = form.text("tag")
+    if not name:
+        raise _wrong("tag", "Write the tag first.")
+    for run in _runs(form.all("run"), store):
+        rest = tuple(one for one in run.tags if one != name)
+        store.edit(run.id, tags=rest if form.text("do") == "remove" else (*rest, name))
+    return _return(form, ticked=form.all("run"))
+
+
+def _runs(ids: tuple[str, ...], store: Store) -> tuple[Run, ...]:
+    """Raises InvalidInput for none, NotFound for one that does not exist."""
+    if not ids:
+        raise _wrong("run", "Tick at least one run.")
+    known = [known_id(one) for one in ids]
+    return tuple(store.run(one) for one in dict.fromkeys(known))
+
+
+def _wrong(field: str, message: str) -> InvalidInput:
+    return InvalidInput(message, (FieldError(field, message),))
+
+
+def _return(form: Given, ticked: tuple[str, ...] = ()) -> RedirectResponse:
+    query = [_safe(form.text("back")), urlencode([("run", one) for one in ticked])]
+    return RedirectResponse(f"/history?{'&'.join(filter(None, query))}".rstrip("?"), 303)
+
+
+def _safe(back: str) -> str:
+    """Only the filters and the cursor of a query, written anew."""
+    known = {*LABELS, "cursor"}
+    return urlencode([(name, value) for name, value in parse_qsl(back[:500]) if name in known])

@@ -1,0 +1,196 @@
+"""The home page: what is running, the questions with their last answers, recent runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Annotated, ClassVar
+
+from fastapi import APIRouter, Path, Request, Response
+
+from control_plane.analysis.charts.throughput_bars import Bar, throughput_bars
+from control_plane.analysis.comparison import Comparison, compare
+from control_plane.analysis.prose.comparison_sentences import title
+from control_plane.analysis.prose.sentence import Sentence
+from control_plane.domain.client_strategies import STRATEGIES
+from control_plane.domain.run import Run
+from control_plane.domain.spec import Spec
+from control_plane.domain.units import about
+from control_plane.experiments.presets import Question, book
+from control_plane.jobs.run_service import Configuration, Desk
+from control_plane.pages.form.form_data import FormDep, key_of, new_key, to_runs
+from control_plane.pages.parts.progress_view import phase_words
+from control_plane.pages.parts.run_rows import RunRow, run_row
+from control_plane.pages.site.dependencies import DeskDep, StoreDep
+from control_plane.pages.site.templating import fragment, page
+from control_plane.pages.site.view import View
+from control_plane.store.store import Store
+
+LOOKED_AT = 4
+"""How many of the newest runs of a question are looked at for each of its arms."""
+
+
+@dataclass(frozen=True)
+class Running(View):
+    """The run that works now; `share` in per cent. Asked for again while `busy`."""
+
+    template: ClassVar[str] = "partials/running.html"
+    id: str | None
+    title: str
+    words: str
+    share: int
+    left: str
+    rate_per_s: float | None
+    queued: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`validity`: what is not valid in it, in words, and `worst` the worst of that.
+
+    `over` False: some runs are under way.
+    """
+
+    href: str
+    bars: tuple[Bar, ...]
+    sentence: Sentence
+    validity: str
+    worst: str
+    at: datetime
+    over: bool
+
+
+@dataclass(frozen=True)
+class Card:
+    slug: str
+    title: str
+    teaches: str
+    runs: int
+    time: str
+    key: str
+    answer: Answer | None
+
+
+@dataclass(frozen=True)
+class HomePage(View):
+    template: ClassVar[str] = "pages/home.html"
+    running: Running
+    cards: tuple[Card, ...]
+    configurations: tuple[Configuration, ...]
+    strategies: tuple[str, ...]
+    time: str
+    key: str
+    rows: tuple[RunRow, ...]
+    total: int
+
+
+def running_of(desk: Desk) -> Running:
+    view = desk.queue()
+    run, progress = view.running, view.progress
+    if run is None or progress is None:
+        return Running(None, "", "", 0, "", None, view.queued)
+    live = desk.live(run.id)
+    rates = [one.throughput_per_s for one in live.streams if one.throughput_per_s] if live else []
+    return Running(
+        id=run.id,
+        title=run.title,
+        words=phase_words(run.spec, progress, live),
+        share=round(100 * progress.share),
+        left=about(progress.remaining_s) if progress.remaining_s is not None else "",
+        rate_per_s=sum(rates) or None,
+        queued=view.queued,
+    )
+
+
+def cards(store: Store, desk: Desk, key: str) -> tuple[Card, ...]:
+    return tuple(_card(question, store, desk, key) for question in book().questions)
+
+
+def preset_time(name: str, desk: Desk) -> str:
+    return about(desk.expected_seconds(desk.check(book().preset(name).document)))
+
+
+def _card(question: Question, store: Store, desk: Desk, key: str) -> Card:
+    specs = [desk.check(arm.document) for arm in question.arms]
+    answering = _answering(question, specs, store)
+    return Card(
+        slug=question.slug,
+        title=question.title,
+        teaches=question.teaches,
+        runs=len(specs),
+        time=about(sum(desk.expected_seconds(spec) for spec in specs)),
+        key=f"{key}.{question.slug}",
+        answer=_answer(answering) if answering else None,
+    )
+
+
+def _answering(question: Question, specs: Sequence[Spec], store: Store) -> list[Run]:
+    """The newest run of each arm; none unless every arm has one."""
+    recent = store.runs(limit=LOOKED_AT * len(specs), tag=question.slug).runs
+    found = [next((run for run in recent if _same(run.spec, spec)), None) for spec in specs]
+    known = [run for run in found if run is not None]
+    return known if len(known) == len(specs) else []
+
+
+def _same(spec: Spec, other: Spec) -> bool:
+    """Whatever they are called."""
+    return replace(spec, title="", tags=()) == replace(other, title="", tags=())
+
+
+def _answer(runs: Sequence[Run]) -> Answer:
+    comparison = compare(runs, runs[0].id)
+    validity = _doubts(comparison)
+    named = ",".join(run.id for run in runs)
+    return Answer(
+        href=f"/compare?runs={named}",
+        bars=throughput_bars(comparison, comparison.streams[0]).bars,
+        sentence=title(comparison),
+        validity=validity,
+        worst="invalid" if "invalid" in validity else "suspect",
+        at=max(run.created_at for run in runs),
+        over=all(run.state.terminal for run in runs),
+    )
+
+
+def _doubts(comparison: Comparison) -> str:
+    """`1 of 3 runs suspect`; empty where nothing is in doubt."""
+    outcomes = [comparison.outcome(run) for run in comparison.runs]
+    counted = {word: outcomes.count(word) for word in ("invalid", "suspect")}
+    said = [f"{number} {word}" for word, number in counted.items() if number]
+    return f"{' and '.join(said)} of {len(comparison.runs)} runs" if said else ""
+
+
+router = APIRouter()
+
+RECENT = 8
+
+
+@router.get("/")
+def home(request: Request, store: StoreDep, desk: DeskDep) -> Response:
+    recent = store.runs(limit=RECENT)
+    key = new_key()
+    rows = [
+        run_row(run, None if run.state.terminal else desk.progress(run.id)) for run in recent.runs
+    ]
+    shown = HomePage(
+        running=running_of(desk),
+        cards=cards(store, desk, key),
+        strategies=tuple(STRATEGIES),
+        configurations=desk.configurations(),
+        time=preset_time("items", desk),
+        key=key,
+        rows=tuple(rows),
+        total=recent.total,
+    )
+    return page(request, shown)
+
+
+@router.get("/running")
+def running(request: Request, desk: DeskDep) -> Response:
+    return fragment(request, running_of(desk))
+
+
+@router.post("/questions/{slug}")
+def ask(slug: Annotated[str, Path(max_length=40)], form: FormDep, desk: DeskDep) -> Response:
+    """One run for each arm of the question; then all beside each other."""
+    documents = [arm.document for arm in book().question(slug).arms]
+    return to_runs(desk.submit(documents, key=key_of(form)))

@@ -1,1 +1,0 @@
-"""What is running, the questions to start with, and the latest runs."""

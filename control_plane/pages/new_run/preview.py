@@ -1,0 +1,220 @@
+"""What a form would start: how long it takes, the commands, the spec, and what is wrong."""
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from control_plane.analysis.duration_estimate import Phases
+from control_plane.domain.errors import FieldError, InvalidInput
+from control_plane.domain.spec import Spec, Target
+from control_plane.domain.spec_json import Document
+from control_plane.domain.units import SPACE, about
+from control_plane.jobs.run_service import Desk
+from control_plane.pages.form.field_messages import label_of, message
+from control_plane.pages.form.form_data import Given
+from control_plane.pages.form.to_spec import documents
+from control_plane.pages.parts.cli_command import run_command
+from control_plane.pages.site.view import View
+
+WIDTH = 46
+"""What fits beside the form; a value that is shorter stands on one line."""
+
+
+@dataclass(frozen=True)
+class Line:
+    text: str
+    wrong: bool
+
+
+def spec_lines(document: Any, wrong: Collection[str] = ()) -> tuple[Line, ...]:
+    """`wrong` holds dotted paths, `workload.streams.0.load.concurrency`. The lines join to JSON."""
+    return tuple(_Writer(frozenset(wrong)).lines(document, "", "", "", ""))
+
+
+@dataclass(frozen=True)
+class _Writer:
+    wrong: frozenset[str]
+
+    def lines(self, value: Any, path: str, indent: str, before: str, after: str) -> Iterator[Line]:
+        """`before` and `after` stand around the value on its first and last line."""
+        flat = f"{indent}{before}{json.dumps(value, ensure_ascii=False)}{after}"
+        if not isinstance(value, dict | list) or not value or len(flat) <= WIDTH:
+            yield Line(flat, self._is_wrong(path))
+            return
+        if isinstance(value, list) and len(value) == 1:
+            yield from self.lines(value[0], f"{path}.0", indent, f"{before}[", f"]{after}")
+            return
+        opening, closing = "{}" if isinstance(value, dict) else "[]"
+        yield Line(f"{indent}{before}{opening}", path in self.wrong)
+        named = value.items() if isinstance(value, dict) else enumerate(value)
+        for at, (key, inner) in enumerate(named):
+            below = f"{path}.{key}" if path else str(key)
+            label = f"{json.dumps(key, ensure_ascii=False)}: " if isinstance(key, str) else ""
+            comma = "," if at < len(value) - 1 else ""
+            yield from self.lines(inner, below, f"{indent}  ", label, comma)
+        yield Line(f"{indent}{closing}{after}", wrong=False)
+
+    def _is_wrong(self, path: str) -> bool:
+        """A value on one line stands for everything in it."""
+        return any(one == path or one.startswith(f"{path}.") for one in self.wrong if path)
+
+
+MOST_BARS = 60
+"""More trials than this are drawn as one bar."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of the time bar, in per cent."""
+
+    kind: str
+    at: float
+    width: float
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run that would be started."""
+
+    title: str
+    time: str
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """`label` names the field for people; `field` is its element, "" where there is none."""
+
+    field: str
+    label: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Plan(View):
+    """Without what a wrong field makes unknown: `line` is then empty. `right` answers Check."""
+
+    template: ClassVar[str] = "partials/plan.html"
+    line: str
+    when: str
+    pieces: tuple[Piece, ...]
+    phases: str
+    runs: tuple[Planned, ...]
+    command: str
+    commands: tuple[str, ...]
+    spec: tuple[Line, ...]
+    others: int
+    wrong: tuple[Wrong, ...]
+    right: str = ""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A form read once: its documents, their specs unless a field is wrong.
+
+    `messages` by path in the spec, the first of each field.
+    """
+
+    documents: tuple[Document, ...]
+    specs: tuple[Spec, ...]
+    messages: Mapping[str, str]
+
+
+def checked(form: Given, desk: Desk) -> Checked:
+    """Everything that is wrong, told at once."""
+    made, wrong = documents(form, [one.name for one in desk.applications() if one.command])
+    known = {one.field for one in wrong}
+    specs = []
+    for document in made:
+        try:
+            specs.append(desk.check(document))
+        except InvalidInput as error:
+            found = error.fields or (FieldError("", str(error)),)
+            wrong += [one for one in found if one.field not in known]
+            known |= {one.field for one in found}
+    messages = {one.field: message(form, one) for one in reversed(wrong)}
+    return Checked(tuple(made), () if wrong else tuple(specs), messages)
+
+
+def plan_of(form: Given, read: Checked, desk: Desk) -> Plan:
+    phases = [desk.expected_phases(spec) for spec in read.specs]
+    return Plan(
+        line=plan_line(read.specs, phases) if read.specs else "",
+        when=_when(desk),
+        pieces=tuple(_pieces(read.specs, phases)),
+        phases=phases[0].text if len(set(phases)) == 1 else "",
+        runs=tuple(_runs(read.specs, phases)),
+        command=run_command(desk.database),
+        commands=tuple(_commands(read.specs, desk)),
+        spec=spec_lines(_brief(read.documents[0]), list(read.messages)),
+        others=len(read.documents) - 1,
+        wrong=tuple(_wrong(form, read)),
+    )
+
+
+def plan_line(specs: Sequence[Spec], phases: Sequence[Phases]) -> str:
+    """`3 strategies × 3 trials of 5 s, about 50 s`."""
+    whole = about(sum(one.trials * each.trial_s for one, each in zip(specs, phases, strict=True)))
+    strategies = len({spec.client.strategy for spec in specs})
+    targets = len(specs) // strategies
+    parts = [f"{strategies} strategies"] if strategies > 1 else []
+    parts += [f"{targets} configurations"] if targets > 1 else []
+    trials = specs[0].trials
+    parts.append(f"{trials} trial{'s' if trials > 1 else ''}")
+    return f"{' × '.join(parts)}, about{SPACE}{whole}"
+
+
+def found_right(plan: Plan) -> Plan:
+    """With the answer to Check, unless something is wrong."""
+    if plan.wrong:
+        return plan
+    runs = f"{len(plan.runs)} run{'s' if len(plan.runs) > 1 else ''}"
+    what = "The spec is right" if len(plan.runs) == 1 else "The specs are right"
+    return replace(plan, right=f"{what}: {runs}, {plan.line.rpartition(', ')[2]}.")
+
+
+def _when(desk: Desk) -> str:
+    view = desk.queue()
+    before = view.queued + (view.running is not None)
+    if not before:
+        return "Starts at once: the queue is empty."
+    return f"Starts after {before} other run{'s' if before > 1 else ''}."
+
+
+def _pieces(specs: Sequence[Spec], phases: Sequence[Phases]) -> Iterator[Piece]:
+    whole = sum(spec.trials * one.trial_s for spec, one in zip(specs, phases, strict=True))
+    if not whole:
+        return
+    if sum(spec.trials for spec in specs) > MOST_BARS:
+        yield Piece("measure", 0, 100)
+        return
+    at = 0.0
+    for spec, one in zip(specs, phases, strict=True):
+        for _ in range(spec.trials):
+            for kind in ("start", "warmup", "measure"):
+                width = 100 * getattr(one, f"{kind}_s") / whole
+                yield Piece(kind, round(at, 3), round(width, 3))
+                at += width
+
+
+def _runs(specs: Sequence[Spec], phases: Sequence[Phases]) -> Iterator[Planned]:
+    for spec, one in zip(specs, phases, strict=True):
+        yield Planned(spec.title, about(spec.trials * one.trial_s))
+
+
+def _commands(specs: Sequence[Spec], desk: Desk) -> Iterator[str]:
+    targets = {desk.name_of(spec.target): spec.target for spec in specs}
+    for target in targets.values():
+        if isinstance(target, Target):
+            yield desk.command_for(target)
+
+
+def _brief(document: Document) -> Document:
+    """Without what is empty, which is the default."""
+    return {name: value for name, value in document.items() if value not in ("", [], None)}
+
+
+def _wrong(form: Given, read: Checked) -> Iterator[Wrong]:
+    for path, said in read.messages.items():
+        field = form.nearest(path)
+        yield Wrong(field, label_of(field or path), said)

@@ -1,0 +1,200 @@
+"""GET and POST /runs/new, POST /runs: write a run, see what it costs, start it."""
+
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from control_plane.access.http_errors import status_of
+from control_plane.analysis.causes.remedies import Remedy, remedies
+from control_plane.domain.errors import Conflict, InvalidInput, LooplabError, QueueFull
+from control_plane.domain.ids import known_id
+from control_plane.domain.run import Run
+from control_plane.domain.spec import Spec
+from control_plane.domain.spec_json import Document, read_document, write_spec
+from control_plane.experiments.bundled_endpoints import endpoint
+from control_plane.experiments.presets import book
+from control_plane.jobs.run_service import Desk
+from control_plane.jobs.submissions import title_of
+from control_plane.pages.form.form_data import FormDep, Given, key_of, new_key, to_runs
+from control_plane.pages.form.from_spec import form_of, shown_whole
+from control_plane.pages.form.list_edits import changed
+from control_plane.pages.new_run.new_run_view import (
+    NewRunPage,
+    Notice,
+    messages_of,
+    new_run_page,
+    plan_answer,
+    with_values,
+    written,
+)
+from control_plane.pages.new_run.preview import checked, found_right
+from control_plane.pages.site.dependencies import DeskDep, StoreDep
+from control_plane.pages.site.templating import fragment, page
+from control_plane.store.store import Store
+
+router = APIRouter()
+
+KEPT = {"Cache-Control": "private, no-cache"}
+"""What was typed is still there after Back, also where the form was the answer to a POST."""
+
+
+Name = Annotated[str, Query(max_length=100)]
+
+
+@dataclass(frozen=True)
+class Begin:
+    """What the form begins with: a run that exists, an endpoint of a workload or a preset, with a
+    configuration ticked, or an application of the settings."""
+
+    preset: Name = "items"
+    run: Annotated[Name, Query(alias="from")] = ""
+    remedy: Annotated[Name, Query(alias="try")] = ""
+    endpoint: Name = ""
+    configuration: Name = ""
+    application: Name = ""
+
+
+@router.get("/runs/new")
+def new_run(
+    request: Request, store: StoreDep, desk: DeskDep, begin: Annotated[Begin, Depends()]
+) -> Response:
+    if begin.run:
+        return form_page(request, _from_run(_known(store, begin.run), begin.remedy, desk))
+    form = _begun(begin, desk)
+    if begin.configuration:
+        ticked = {"target": ("bundled",), "target.configuration": (begin.configuration,)}
+        form = Given({**form.values, **ticked})
+    if begin.application:
+        form = Given({**form.values, **_first_look(begin.application, desk)})
+    preset = "" if begin.endpoint or begin.application else begin.preset
+    return form_page(request, replace(new_run_page(form, desk, new_key()), preset=preset))
+
+
+@router.get("/new", include_in_schema=False)
+def guessed() -> RedirectResponse:
+    return RedirectResponse("/runs/new", 308)
+
+
+@router.post("/runs/new")
+def check(request: Request, form: FormDep, desk: DeskDep) -> Response:
+    """The same form with what is wrong at its fields; a button may have changed it."""
+    edited = changed(form, form.text("change"))
+    shown = new_run_page(with_values(edited), desk, key_of(form), told=edited is form)
+    plan = found_right(shown.plan) if edited is form else shown.plan
+    return form_page(request, replace(shown, plan=plan))
+
+
+@router.post("/runs/new/plan")
+def plan(request: Request, form: FormDep, desk: DeskDep) -> Response:
+    return fragment(request, plan_answer(form, desk))
+
+
+@router.post("/runs")
+def start(request: Request, form: FormDep, desk: DeskDep) -> Response:
+    """One run for each strategy and configuration ticked; then where they can be seen."""
+    whole = _completed(form, desk)
+    read = checked(whole, desk)
+    if read.messages:
+        return form_page(request, new_run_page(whole, desk, key_of(form)), 422)
+    try:
+        return to_runs(desk.submit(read.documents, key=key_of(form)))
+    except (Conflict, QueueFull) as error:
+        shown = new_run_page(whole, desk, new_key())
+        return form_page(request, replace(shown, notice=_notice(error)), status_of(error))
+
+
+@router.post("/runs/spec")
+def start_spec(request: Request, form: FormDep, desk: DeskDep) -> Response:
+    """A run from the JSON of its spec."""
+    text = form.text("spec")
+    try:
+        return to_runs(desk.submit([read_document(text)], key=key_of(form)))
+    except (InvalidInput, Conflict, QueueFull) as error:
+        shown = new_run_page(_preset_form("items", desk), desk, new_key())
+        refused = replace(shown, written=text, refused=messages_of(error))
+        return form_page(request, refused, status_of(error))
+
+
+def form_page(request: Request, shown: NewRunPage, status: int = 200) -> Response:
+    answer = page(request, shown, status)
+    answer.headers.update(KEPT)
+    return answer
+
+
+def _completed(form: Given, desk: Desk) -> Given:
+    """The short form of the home page names the preset that its other fields come from."""
+    preset = form.text("preset")
+    if not preset:
+        return form
+    return Given({**_preset_form(preset, desk).values, **form.values})
+
+
+def _begun(begin: Begin, desk: Desk) -> Given:
+    if begin.endpoint:
+        return _document_form(endpoint(begin.endpoint).document, desk)
+    return _preset_form(begin.preset, desk)
+
+
+def _first_look(name: str, desk: Desk) -> dict[str, tuple[str, ...]]:
+    """Its ready path as the request class; raises NotFound."""
+    path = desk.application(name).ready_path
+    stream = "workload.streams.0"
+    return {
+        "target": (name,),
+        f"{stream}.name": (name,),
+        f"{stream}.requests.0.path": (path,),
+        f"{stream}.requests.0.method": ("GET",),
+    }
+
+
+def _preset_form(name: str, desk: Desk) -> Given:
+    return _document_form(book().preset(name).document, desk)
+
+
+def _document_form(document: Document, desk: Desk) -> Given:
+    draft = desk.drafts.of(document)
+    return form_of(_untitled(draft.spec, draft.name), desk.configurations(), draft.name)
+
+
+def _from_run(run: Run, remedy: str, desk: Desk) -> NewRunPage:
+    """A remedy that the run does not ask for any more changes nothing."""
+    spec, notice = _untitled(run.spec, run.configuration), None
+    for one in remedies(spec, run.causes, desk.limits):
+        if one.key == remedy:
+            title = f"One change to run {run.id}: {one.label}"
+            spec, notice = (
+                _retitled(one),
+                Notice(title, "Everything else is as it was.", plain=True),
+            )
+    form = form_of(spec, desk.configurations(), run.configuration)
+    shown = new_run_page(form, desk, new_key())
+    if shown_whole(spec):
+        return replace(shown, notice=notice)
+    text = "The form has no fields for cores by number. The spec below the form says all of it."
+    notice = Notice("This run says more than the form can", text)
+    return replace(shown, notice=notice, written=written(write_spec(spec)))
+
+
+def _retitled(remedy: Remedy) -> Spec:
+    """A title that a person gave says what the run was before the change."""
+    title = remedy.spec.title
+    return replace(remedy.spec, title=f"{title[:150]} → {remedy.label}" if title else "")
+
+
+def _untitled(spec: Spec, configuration: str) -> Spec:
+    """A title that was made from the spec would be wrong as soon as a field changes."""
+    made = title_of(spec, configuration)
+    return replace(spec, title="" if spec.title == made else spec.title)
+
+
+def _known(store: Store, run_id: str) -> Run:
+    return store.run(known_id(run_id))
+
+
+def _notice(error: LooplabError) -> Notice:
+    if isinstance(error, Conflict):
+        text = "It started its runs then. Start once more to run the changed values as well."
+        return Notice("This form was sent before with other values", text)
+    return Notice("The queue is full", str(error))

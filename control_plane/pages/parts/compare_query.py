@@ -1,0 +1,85 @@
+"""What a comparison is asked for, and the addresses of its neighbours."""
+
+from dataclasses import dataclass, replace
+from urllib.parse import urlencode
+
+from control_plane.domain.errors import FieldError, InvalidInput
+from control_plane.domain.ids import MOST, chosen_ids
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Runs in the order of the URL. `stream` None: the first that the runs share.
+
+    `anyway` asks for ratios although a side is invalid or from another machine.
+    """
+
+    ids: tuple[str, ...]
+    baseline: str
+    stream: str | None = None
+    anyway: bool = False
+
+    @property
+    def query(self) -> str:
+        """The defaults are left out, so that one view has one address."""
+        asked: dict[str, str] = {"runs": ",".join(self.ids)}
+        if self.baseline != self.ids[0]:
+            asked["baseline"] = self.baseline
+        if self.stream is not None:
+            asked["stream"] = self.stream
+        if self.anyway:
+            asked["anyway"] = "1"
+        return urlencode(asked, safe=",")
+
+    @property
+    def page(self) -> str:
+        return f"/compare?{self.query}"
+
+    @property
+    def fragment(self) -> str:
+        return f"/compare/live?{self.query}"
+
+    @property
+    def full(self) -> bool:
+        return len(self.ids) == MOST
+
+    def file(self, ending: str) -> str:
+        """`ending` is json, csv or md."""
+        return f"/compare.{ending}?{self.query}"
+
+    def figure_file(self, name: str) -> str:
+        return f"/compare/figures/{name}.csv?{self.query}"
+
+    def against(self, run_id: str) -> str:
+        return replace(self, baseline=run_id).page
+
+    def of_stream(self, name: str) -> str:
+        return replace(self, stream=name).page
+
+    def in_spite(self) -> str:
+        return replace(self, anyway=True).page
+
+    def adding(self, run_id: str) -> str:
+        return replace(self, ids=(*self.ids, run_id)).page
+
+    def without(self, run_id: str) -> str | None:
+        """None for the last run that is left."""
+        left = tuple(one for one in self.ids if one != run_id)
+        if not left:
+            return None
+        baseline = self.baseline if self.baseline in left else left[0]
+        return replace(self, ids=left, baseline=baseline).page
+
+
+def read_chosen(
+    runs: str = "",
+    baseline: str | None = None,
+    stream: str | None = None,
+    anyway: str | None = None,
+) -> Chosen:
+    """From the query of an address. Raises InvalidInput or NotFound as `chosen_ids` does."""
+    ids, against = chosen_ids(runs, baseline)
+    if anyway not in {None, "", "1"}:
+        message = "Give anyway=1 or leave it out."
+        raise InvalidInput(message, (FieldError("anyway", message),))
+    return Chosen(ids, against, stream or None, anyway == "1")

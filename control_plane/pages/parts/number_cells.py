@@ -1,0 +1,95 @@
+"""Cells of tables of numbers: each with how far it can be trusted, and a ratio below it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from control_plane.analysis.percentile_support import support_level
+from control_plane.domain.result import Summary, Times
+from control_plane.domain.units import NONE, count, figures, share
+
+
+@dataclass(frozen=True)
+class Tick:
+    """`at` is the place in per cent from the left."""
+
+    at: float
+    text: str
+
+
+def place(value: float, low: float, high: float) -> float:
+    """In per cent of the scale from `low` to `high`; values outside stand at its ends."""
+    if high <= low:
+        return 50.0
+    return round(100 * min(1.0, max(0.0, (value - low) / (high - low))), 2)
+
+
+def round_steps(low: float, high: float, about: int = 5) -> list[float]:
+    """Round values inside the range, `about` as many of them; `high` above `low`."""
+    rough = (high - low) / about
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(one * power for one in (1, 2, 5, 10) if one * power >= 0.999 * rough)
+    first, last = math.ceil(low / step), math.floor(high / step)
+    return [float(f"{step * number:.6g}") for number in range(first, last + 1)]
+
+
+def around(values: Sequence[float], least: float = 0.05) -> tuple[float, float]:
+    """A range with room at both sides, at least `least` of the middle away from it."""
+    low, high = min(values), max(values)
+    middle = (low + high) / 2
+    room = max(0.75 * (high - low), least * middle)
+    return max(0.0, middle - room), middle + room
+
+
+Level = Literal["full", "greyed", "hidden", "void", "alarm"]
+
+TIMES = ("min", "p50", "mean", "p90", "p95", "p99", "p999", "max")
+HEADS = {"p999": "p99.9"}
+"""How the columns of times are headed where that is not their name."""
+
+SCALES = {"s": 1.0, "ms": 1e3, "µs": 1e6}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """`below` is the ratio to the baseline, where there is one, and `below_level` its trust."""
+
+    text: str
+    level: Level = "full"
+    below: str = ""
+    below_level: Level = "full"
+
+
+@dataclass(frozen=True)
+class Head:
+    text: str
+    unit: str = ""
+
+
+def time_unit(summaries: Sequence[Summary]) -> str:
+    """One unit for all times of a table, chosen by the shortest median."""
+    medians = [one.response_time_s.p50 for one in summaries if one.response_time_s]
+    shortest = min(medians, default=0.001)
+    if shortest >= 1:
+        return "s"
+    return "ms" if shortest >= 0.000_1 else "µs"
+
+
+def time_cell(times: Times | None, part: str, unit: str) -> Cell:
+    """Greyed or hidden by the samples beyond, where `part` is a percentile."""
+    if times is None:
+        return Cell(NONE, "hidden")
+    beyond = times.support.get(part)
+    level: Level = "full" if beyond is None else support_level(beyond)
+    if level == "hidden":
+        return Cell(NONE, "hidden")
+    return Cell(figures(getattr(times, part) * SCALES[unit]), level)
+
+
+def error_cell(summary: Summary) -> Cell:
+    """The number, with its share below where it is not zero."""
+    failed = sum(summary.errors.values())
+    if not failed:
+        return Cell("0")
+    return Cell(count(failed), "alarm", share(summary.error_share))

@@ -1,0 +1,112 @@
+"""A run as a row of a list: home and history."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from control_plane.analysis.causes.cause_messages import CAUSES
+from control_plane.analysis.charts.sparkline import Sparkline, sparkline
+from control_plane.analysis.percentile_support import support_level
+from control_plane.analysis.validity.gate import ERRORS_SUSPECT
+from control_plane.domain.load_models import size_words
+from control_plane.domain.result import Progress, Summary, Times
+from control_plane.domain.run import Run, State
+from control_plane.domain.units import NONE, count, figures, share
+
+
+@dataclass(frozen=True)
+class Number:
+    """`kind`: full, greyed, void (of an invalid run), alarm."""
+
+    text: str
+    kind: str = "full"
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Times in milliseconds."""
+
+    throughput: Number
+    p50: Number
+    p95: Number
+    p99: Number
+    errors: Number
+    tail: Sparkline
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """`numbers` None: `words` stand in their place, why there are none. `cause` may be empty."""
+
+    id: str
+    title: str
+    tags: tuple[str, ...]
+    state: State
+    outcome: str | None
+    configuration: str
+    strategy: str
+    load: str
+    numbers: Numbers | None
+    words: str
+    cause: str
+    created_at: datetime
+
+
+def run_row(run: Run, progress: Progress | None = None) -> RunRow:
+    outcome = run.validity.outcome if run.validity else None
+    summary = run.streams[0] if run.streams and run.state is State.FINISHED else None
+    return RunRow(
+        id=run.id,
+        title=run.title,
+        tags=run.tags,
+        state=run.state,
+        outcome=outcome,
+        configuration=run.configuration,
+        strategy=run.spec.client.strategy,
+        load=", ".join(size_words(stream.load) for stream in run.spec.workload.streams[:2]),
+        numbers=_numbers(summary, invalid=outcome == "invalid") if summary else None,
+        words=_words(run, progress),
+        cause=_cause(run),
+        created_at=run.created_at,
+    )
+
+
+def _numbers(summary: Summary, *, invalid: bool) -> Numbers:
+    times = summary.response_time_s
+    return Numbers(
+        throughput=Number(figures(summary.throughput_per_s), "void" if invalid else "full"),
+        p50=_time(times, "p50", invalid=invalid),
+        p95=_time(times, "p95", invalid=invalid),
+        p99=_time(times, "p99", invalid=invalid),
+        errors=_errors(summary),
+        tail=sparkline(times),
+    )
+
+
+def _time(times: Times | None, name: str, *, invalid: bool) -> Number:
+    level = support_level(times.support[name]) if times else "hidden"
+    if times is None or level == "hidden":
+        return Number(NONE, "greyed")
+    value_s: float = getattr(times, name)
+    return Number(figures(1_000 * value_s), "void" if invalid else level)
+
+
+def _errors(summary: Summary) -> Number:
+    if (summary.error_share or 0.0) > ERRORS_SUSPECT:
+        return Number(share(summary.error_share), "alarm")
+    return Number(count(sum(summary.errors.values())))
+
+
+def _cause(run: Run) -> str:
+    """The first that was found; that a processor was the limit is nothing to point out."""
+    usual = {"server_cpu", "client_limited"}
+    found = (one.cause for one in run.causes if one.found and one.cause not in usual)
+    return next((CAUSES[one].short for one in found), "")
+
+
+def _words(run: Run, progress: Progress | None) -> str:
+    if progress is None:
+        return run.reason or ("nothing completed" if run.state is State.FINISHED else "")
+    if progress.queue_position is not None:
+        return f"number {progress.queue_position} in the queue"
+    trials = f"trial {progress.trial} of {progress.trials}, " if progress.trials > 1 else ""
+    return f"{trials}{100 * progress.share:.0f} % done"

@@ -1,0 +1,107 @@
+"""GET /targets: the configurations, what each is for, and the command that starts it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fastapi import APIRouter, Request, Response
+
+from control_plane.domain.spec import Target
+from control_plane.jobs.run_service import Desk
+from control_plane.pages.form.form_data import new_key
+from control_plane.pages.site.dependencies import DeskDep, StoreDep
+from control_plane.pages.site.templating import page
+from control_plane.pages.site.view import View
+from control_plane.pages.targets.applications import OwnRow, own_rows
+from control_plane.pages.targets.ceilings import Ceilings, ceilings_view, measuring_time
+from control_plane.pages.targets.manual_targets import ByHandView, by_hand_view
+
+router = APIRouter()
+
+SERVERS = {
+    "uvicorn": "The usual server for FastAPI.",
+    "gunicorn": "A master that replaces workers that die; the workers are uvicorn's or its own.",
+    "hypercorn": "A server in Python that also speaks HTTP/2.",
+    "granian": "A server written in Rust.",
+}
+
+_PURPOSES = (
+    ("worker", "uvicorn_worker", "Its workers run uvicorn."),
+    ("worker", "asgi", "Its own ASGI worker."),
+    ("loop", "asyncio", "The event loop of the standard library, to see what uvloop brings."),
+    ("http", "h11", "The HTTP parser in Python, to see what httptools brings."),
+    ("threads", 4, "A small thread pool: endpoints in plain def soon wait for a thread."),
+    ("threads", 200, "A large thread pool: many endpoints in plain def at once."),
+    ("access_log", True, "One log line for each request, as many servers run."),
+    ("reload", True, "The development server, which watches files while it serves."),
+    ("reuse_port", True, "Each worker has a listener of its own; the kernel spreads connections."),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """`missing_extra`: what installs its server; None where it is there. `builtin`: it stays."""
+
+    name: str
+    purpose: str
+    command: str
+    available: bool
+    missing_extra: str | None
+    builtin: bool
+
+
+@dataclass(frozen=True)
+class Server:
+    name: str
+    about: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class TargetsPage(View):
+    template: ClassVar[str] = "pages/targets.html"
+    servers: tuple[Server, ...]
+    applications: tuple[OwnRow, ...]
+    ceilings: Ceilings
+    time: str
+    key: str
+    by_hand: ByHandView
+
+
+@router.get("/targets")
+def targets(request: Request, store: StoreDep, desk: DeskDep) -> Response:
+    servers = tuple(Server(name, about, _rows(desk, name)) for name, about in SERVERS.items())
+    measured = ceilings_view(store, desk)
+    own, time = own_rows(desk), measuring_time(desk)
+    shown = by_hand_view(desk)
+    return page(request, TargetsPage(servers, own, measured, time, new_key(), shown))
+
+
+def _rows(desk: Desk, server: str) -> tuple[Row, ...]:
+    return tuple(
+        Row(
+            one.name,
+            _purpose(one.target),
+            desk.command_for(one.target),
+            one.available,
+            one.missing_extra,
+            one.builtin,
+        )
+        for one in desk.configurations()
+        if one.target.server == server
+    )
+
+
+def _purpose(target: Target) -> str:
+    return " ".join(_parts(target)) or "One process: begin here."
+
+
+def _parts(target: Target) -> Iterator[str]:
+    many = target.workers or 1
+    if many == 2:
+        yield "Two processes: for work that one core cannot hold."
+    elif many > 2:
+        yield f"{many} processes: more than two only where there are cores for them."
+    for name, value, text in _PURPOSES:
+        if getattr(target, name) == value:
+            yield text

@@ -1,0 +1,51 @@
+"""GET /targets/by-hand, POST /targets/start and /targets/stop: targets to look at."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import RedirectResponse
+
+from control_plane.domain.spec import NamedTarget
+from control_plane.jobs.manual_targets import HandStarted
+from control_plane.jobs.run_service import Desk
+from control_plane.pages.form.form_data import FormDep
+from control_plane.pages.site.dependencies import DeskDep
+from control_plane.pages.site.templating import fragment
+from control_plane.pages.site.view import View
+
+router = APIRouter()
+
+WHERE = "/targets#by-hand"
+
+
+@dataclass(frozen=True)
+class ByHandView(View):
+    """The newest first."""
+
+    template: ClassVar[str] = "partials/by_hand.html"
+    started: tuple[HandStarted, ...]
+
+
+@router.get("/targets/by-hand")
+def by_hand(request: Request, desk: DeskDep) -> Response:
+    return fragment(request, by_hand_view(desk))
+
+
+@router.post("/targets/start")
+async def start(form: FormDep, desk: DeskDep) -> Response:
+    name = form.text("name")
+    target = await run_in_threadpool(desk.catalogue.target, NamedTarget(name))
+    await desk.by_hand.start(name, target)
+    return RedirectResponse(WHERE, 303)
+
+
+@router.post("/targets/stop")
+async def stop(form: FormDep, desk: DeskDep) -> Response:
+    await desk.by_hand.stop(form.text("name"))
+    return RedirectResponse(WHERE, 303)
+
+
+def by_hand_view(desk: Desk) -> ByHandView:
+    return ByHandView(desk.by_hand.all()[::-1])

@@ -1,0 +1,180 @@
+"""Rows from domain values, and domain values from rows."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from pydantic import TypeAdapter
+from pydantic_core import from_json, to_json
+
+from control_plane.domain.ids import new_id
+from control_plane.domain.result import (
+    Cause,
+    Environment,
+    Gauges,
+    Summary,
+    Timeline,
+    Trial,
+    Validity,
+)
+from control_plane.domain.run import Run, State, StreamResult, TrialResult
+from control_plane.domain.spec import Spec
+from control_plane.domain.spec_json import SPEC, stored_spec
+from control_plane.store.histogram_codec import pack_histogram, pack_seconds, unpack_histogram
+from control_plane.store.tables import RunFacts, RunRow, RunStream, TrialRow, TrialStream
+
+T = TypeVar("T")
+
+_TRIAL = TypeAdapter(Trial)
+_GAUGES = TypeAdapter(Gauges)
+_SUMMARY = TypeAdapter(Summary)
+_TIMELINE = TypeAdapter(Timeline)
+_VALIDITY = TypeAdapter(Validity)
+_CAUSES = TypeAdapter(tuple[Cause, ...])
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A run to be queued; title and tags come from the spec.
+
+    `configuration` tells the parts of its target, `given_name` is what somebody calls them.
+    """
+
+    spec: Spec
+    configuration: str = ""
+    given_name: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The one that is shown."""
+        return self.given_name or self.configuration
+
+
+def run_row(draft: Draft, now: datetime, key: str | None) -> RunRow:
+    return RunRow(
+        id=new_id(),
+        title=draft.spec.title,
+        tags=tags_text(draft.spec.tags),
+        state=State.QUEUED.value,
+        created_at=now,
+        strategy=draft.spec.client.strategy,
+        configuration=draft.configuration,
+        given_name=draft.given_name,
+        submission=key,
+    )
+
+
+def facts_row(seq: int, draft: Draft) -> RunFacts:
+    return RunFacts(run=seq, spec=SPEC.dump_json(draft.spec).decode())
+
+
+def run_of(
+    row: RunRow, facts: RunFacts, summaries: Sequence[str], trials: Sequence[str] = ()
+) -> Run:
+    """`summaries` and `trials` are the documents of its streams and trials, in order."""
+    return Run(
+        id=row.id,
+        title=row.title,
+        tags=tuple(json.loads(row.tags)),
+        note=row.note,
+        state=State(row.state),
+        reason=row.reason,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        spec=stored_spec(facts.spec),
+        command=facts.command,
+        environment=from_json(facts.environment) if facts.environment else None,
+        validity=_VALIDITY.validate_json(facts.validity) if facts.validity else None,
+        trials=tuple(_TRIAL.validate_json(one) for one in trials),
+        streams=tuple(_SUMMARY.validate_json(one) for one in summaries),
+        log=tuple(json.loads(facts.log)),
+        causes=_CAUSES.validate_json(facts.causes) if facts.causes else (),
+        configuration=row.given_name or row.configuration,
+        given_name=row.given_name,
+    )
+
+
+def tags_text(tags: Sequence[str]) -> str:
+    return json.dumps(list(tags), ensure_ascii=False)
+
+
+def searched_text(row: RunRow) -> str:
+    """What the search of the history looks through, one part on each line."""
+    return "\n".join([row.id, row.title, *json.loads(row.tags), row.note])
+
+
+def log_text(lines: Sequence[str]) -> str:
+    """What a target printed may hold half a character: it is replaced."""
+    return json.dumps([line.encode(errors="replace").decode() for line in lines])
+
+
+def environment_text(environment: Environment) -> str:
+    return to_json(environment).decode()
+
+
+def validity_text(validity: Validity) -> str:
+    return _text(_VALIDITY, validity)
+
+
+def causes_text(causes: tuple[Cause, ...]) -> str:
+    return _text(_CAUSES, causes)
+
+
+def run_stream_row(seq: int, place: int, result: StreamResult) -> RunStream:
+    return RunStream(
+        run=seq,
+        place=place,
+        name=result.summary.name,
+        summary=_text(_SUMMARY, result.summary),
+        service=pack_histogram(result.service),
+        response=pack_histogram(result.response),
+    )
+
+
+def stream_of(row: RunStream) -> StreamResult:
+    return StreamResult(
+        _SUMMARY.validate_json(row.summary),
+        unpack_histogram(row.service),
+        unpack_histogram(row.response),
+    )
+
+
+def trial_row(seq: int, result: TrialResult) -> TrialRow:
+    return TrialRow(
+        run=seq,
+        block=result.trial.block,
+        document=_text(_TRIAL, result.trial),
+        gauges=_text(_GAUGES, result.gauges),
+    )
+
+
+def gauges_of(document: str) -> Gauges:
+    return _GAUGES.validate_json(document)
+
+
+def trial_stream_row(row: TrialRow, place: int, result: StreamResult) -> TrialStream:
+    timeline, seconds = result.timeline, result.seconds
+    return TrialStream(
+        run=row.run,
+        block=row.block,
+        place=place,
+        name=result.summary.name,
+        timeline=None if timeline is None else _text(_TIMELINE, timeline),
+        service=pack_histogram(result.service),
+        response=pack_histogram(result.response),
+        seconds=None if seconds is None else pack_seconds((*result.warmup, *seconds)),
+    )
+
+
+def timeline_of(document: str) -> Timeline:
+    return _TIMELINE.validate_json(document)
+
+
+def _text(kind: TypeAdapter[T], value: T) -> str:
+    """Raise ValueError now for what could not be read back, such as NaN."""
+    text = kind.dump_json(value).decode()
+    kind.validate_json(text)
+    return text

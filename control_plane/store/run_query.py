@@ -1,0 +1,120 @@
+"""Which runs are asked for, as SQL."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypedDict, cast
+
+from sqlalchemy import ColumnElement, Integer, String, column, literal_column, or_, table
+from sqlmodel import col
+
+from control_plane.domain.errors import FieldError, InvalidInput
+from control_plane.domain.run import State
+from control_plane.store.tables import RunRow, RunTag
+
+MOST = 200
+_CURSOR = re.compile(r"[0-9a-f]{1,15}")
+_TRIGRAM = 3
+_TEXT = table("run_text", column("rowid", Integer), column("text", String))
+
+Condition = ColumnElement[bool]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """`seq` is that of the narrowest table: run's own index then gives order and count for free.
+
+    `conditions` join the other tables to it.
+    """
+
+    seq: ColumnElement[int]
+    conditions: tuple[Condition, ...]
+
+
+class Filters(TypedDict, total=False):
+    """None and empty text ask for all. `validity` is an outcome.
+
+    `configuration` is the name of the parts; `called` may also be a name that somebody gave them.
+    `text` holds words that must all occur in title, tags, note or id.
+    """
+
+    state: State | None
+    tag: str | None
+    strategy: str | None
+    text: str | None
+    configuration: str | None
+    called: str | None
+    validity: str | None
+
+
+def asked(filters: Filters) -> Asked:
+    """Raises InvalidInput for text that cannot be stored, so that no run can have it."""
+    for field, value in filters.items():
+        refuse_unstorable(field, str(value or ""))
+    conditions = _equal(filters)
+    of_run = bool(conditions)
+    seqs: list[ColumnElement[int]] = []
+    if words := (filters.get("text") or "").split():
+        seqs.append(_TEXT.c.rowid)
+        conditions += _contains(words)
+    if tag := filters.get("tag"):
+        seqs.append(cast("ColumnElement[int]", col(RunTag.run)))
+        conditions.append(col(RunTag.tag) == tag)
+    if of_run or not seqs:
+        seqs.append(cast("ColumnElement[int]", col(RunRow.seq)))
+    first, *others = seqs
+    return Asked(first, (*conditions, *(first == other for other in others)))
+
+
+def page_conditions(seq: ColumnElement[int], limit: int, cursor: str | None) -> list[Condition]:
+    """Where the page begins.
+
+    Raises InvalidInput for a limit outside of 1 to 200 or a cursor that was not given out.
+    """
+    if not 1 <= limit <= MOST:
+        raise _wrong("limit", f"{limit:,} is outside of 1 to {MOST}.")
+    if not cursor:
+        return []
+    if not _CURSOR.fullmatch(cursor):
+        raise _wrong("cursor", "This is not a cursor of the list: leave it out.")
+    return [seq < int(cursor, 16)]
+
+
+def cursor_after(seq: int) -> str:
+    return f"{seq:x}"
+
+
+def refuse_unstorable(field: str, value: str) -> None:
+    """Raises InvalidInput for NUL and lone surrogates, which SQLite cannot take."""
+    if any(sign == "\x00" or unicodedata.category(sign) == "Cs" for sign in value):
+        raise _wrong(field, "Control characters cannot be used here.")
+
+
+def _equal(filters: Filters) -> list[Condition]:
+    wanted: dict[Any, str | None] = {
+        col(RunRow.state): filters.get("state"),
+        col(RunRow.strategy): filters.get("strategy"),
+        col(RunRow.configuration): filters.get("configuration"),
+        col(RunRow.outcome): filters.get("validity"),
+    }
+    conditions = [column == value for column, value in wanted.items() if value]
+    if name := filters.get("called"):
+        either = or_(col(RunRow.configuration) == name, col(RunRow.given_name) == name)
+        conditions.append(either)
+    return conditions
+
+
+def _contains(words: list[str]) -> Iterator[Condition]:
+    """The index knows three characters and more; shorter words are looked for in every text."""
+    indexed = [word for word in words if len(word) >= _TRIGRAM]
+    if indexed:
+        phrases = " ".join('"' + word.replace('"', '""') + '"' for word in indexed)
+        yield literal_column("run_text").op("MATCH", is_comparison=True)(phrases)
+    for word in words:
+        if len(word) < _TRIGRAM:
+            yield _TEXT.c.text.contains(word, autoescape=True)
+
+
+def _wrong(field: str, message: str) -> InvalidInput:
+    return InvalidInput(f"{field}: {message}", (FieldError(field, message),))

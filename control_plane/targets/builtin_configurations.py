@@ -1,0 +1,139 @@
+"""The configurations that come with Looplab, and the name of any other."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from functools import cache
+from importlib.util import find_spec
+
+from control_plane.domain.bare_responder import RESPONDER
+from control_plane.domain.errors import FieldError, InvalidInput
+from control_plane.domain.spec import (
+    BUNDLED,
+    DEFAULT_THREADS,
+    NamedTarget,
+    Target,
+    UrlTarget,
+)
+
+_DEFAULT = Target()
+RESPONDER_NAME = "bare responder"
+"""No entry of the catalogue: it shows the client, and serves no application."""
+LIKEST, LIKEST_OF = 3, 100
+"""How many names an unknown one is answered with, and how much of it is looked at."""
+SERVERS_EXTRA = {"gunicorn": "servers", "hypercorn": "servers", "granian": "servers"}
+_SWITCHES = {"reuse_port": "reuse port", "reload": "reload", "access_log": "access log"}
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A target with its name. `missing_extra` installs the server where `available` is false."""
+
+    name: str
+    target: Target
+    builtin: bool
+    available: bool
+    missing_extra: str | None
+
+
+def configuration(name: str, known: Sequence[Configuration] = ()) -> Target:
+    """Of `known`, or of those that come with Looplab. Raises InvalidInput naming the likest."""
+    if name == RESPONDER_NAME:
+        return RESPONDER
+    for one in known or CATALOGUE:
+        if one.name == name:
+            return one.target
+    names = [one.name for one in known or CATALOGUE]
+    likest = "; ".join(get_close_matches(name[:LIKEST_OF], names, LIKEST, cutoff=0))
+    where = f"of the {len(names)} on the Targets page"
+    message = f"There is no configuration {name[:60]!r}. The likest {where}: {likest}."
+    raise InvalidInput(message, (FieldError("target.configuration", message),))
+
+
+def name_of(target: Target | UrlTarget | NamedTarget) -> str:
+    """`uvicorn, 1 worker, uvloop`: what tells configurations apart, defaults left out."""
+    if isinstance(target, UrlTarget):
+        return target.url
+    if isinstance(target, NamedTarget):
+        return target.configuration
+    if target == RESPONDER:
+        return RESPONDER_NAME
+    return ", ".join(_parts(target))
+
+
+def _parts(target: Target) -> Iterator[str]:
+    if target.application != BUNDLED:
+        yield target.application
+    if target.workers is None:
+        return
+    yield target.server
+    yield _counted(target.workers, "worker")
+    yield from filter(None, (target.worker, target.loop))
+    if target.http not in {None, _DEFAULT.http}:
+        yield str(target.http)
+    if target.threads not in {None, DEFAULT_THREADS}:
+        yield _counted(target.threads or 0, "thread")
+    yield from (words for name, words in _SWITCHES.items() if getattr(target, name))
+    if target.keep_alive_s not in {None, _DEFAULT.keep_alive_s}:
+        yield f"keep-alive {target.keep_alive_s} s"
+    if target.backlog not in {None, _DEFAULT.backlog}:
+        yield f"backlog {target.backlog}"
+    yield from (f"{name} {value}" for name, value in sorted(target.settings.items()))
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def described(target: Target, *, name: str = "", builtin: bool = True) -> Configuration:
+    """Whether its server is installed, beside it; without a name it gets the one that tells it
+    apart."""
+    needed = [target.server, *(["uvicorn_worker"] if target.worker == "uvicorn_worker" else [])]
+    available = all(_installed(module) for module in needed)
+    missing = None if available else SERVERS_EXTRA.get(target.server)
+    return Configuration(
+        name or name_of(target), target, builtin=builtin, available=available, missing_extra=missing
+    )
+
+
+def missing_server(target: Target) -> str | None:
+    """That its server is not installed here, with the line that brings it."""
+    extra = described(target).missing_extra
+    return extra and f'{target.server} is not installed: pip install "looplab[{extra}]".'
+
+
+@cache
+def _installed(module: str) -> bool:
+    return find_spec(module) is not None
+
+
+_GUNICORN = replace(_DEFAULT, server="gunicorn", worker="uvicorn_worker", reuse_port=False)
+_GUNICORN_ASGI = replace(_GUNICORN, worker="asgi", http=None)
+_HYPERCORN = replace(_DEFAULT, server="hypercorn", http=None)
+_GRANIAN = replace(_DEFAULT, server="granian", http=None, keep_alive_s=None)
+
+CATALOGUE: tuple[Configuration, ...] = tuple(
+    described(target)
+    for target in (
+        _DEFAULT,
+        replace(_DEFAULT, loop="asyncio"),
+        replace(_DEFAULT, http="h11"),
+        replace(_DEFAULT, loop="asyncio", http="h11"),
+        replace(_DEFAULT, workers=2),
+        replace(_DEFAULT, workers=4),
+        replace(_DEFAULT, threads=4),
+        replace(_DEFAULT, threads=200),
+        replace(_DEFAULT, access_log=True),
+        replace(_DEFAULT, reload=True),
+        _GUNICORN,
+        replace(_GUNICORN, workers=2),
+        replace(_GUNICORN, workers=2, reuse_port=True),
+        _GUNICORN_ASGI,
+        replace(_GUNICORN_ASGI, workers=2),
+        replace(_GUNICORN_ASGI, workers=2, reuse_port=True),
+        _HYPERCORN,
+        replace(_HYPERCORN, workers=2),
+        _GRANIAN,
+        replace(_GRANIAN, workers=2),
+    )
+)

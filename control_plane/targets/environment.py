@@ -1,0 +1,91 @@
+"""The environment variables of a target: a list of what may pass, and what its settings name."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from control_plane.domain.errors import TargetFailed
+from control_plane.domain.spec import BUNDLED, DEFAULT_THREADS, Target
+from control_plane.targets.application import Application, settings_of
+from control_plane.targets.inside.looplab_probe.ring import THREADS_VARIABLE
+
+INSIDE = Path(__file__).parent / "inside"
+PASSED_ON = {
+    "HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER",
+    "VIRTUAL_ENV",
+}  # fmt: skip
+INSTANCE = "LOOPLAB_INSTANCE"
+LAUNCH = "LOOPLAB_LAUNCH"
+SHORTEST_SECRET = 6
+"""A shorter value, such as `1` or `debug`, would blank out half of what a server prints."""
+
+
+def environment_of(
+    application: Application, target: Target, instance: str, launch: str
+) -> dict[str, str]:
+    """Built from a list of what may pass, so that no secret of the control plane reaches a target.
+
+    `instance` and `launch` mark every process that comes from this start. Raises TargetFailed when
+    the file of variables cannot be read.
+    """
+    passed = {
+        name: value
+        for name, value in os.environ.items()
+        if name in PASSED_ON or name.startswith("LC_")
+    }
+    told = passed | _place_of(application) | settings_of(target) | chosen_of(application)
+    paths = [str(INSIDE), told["PYTHONPATH"]] if told.get("PYTHONPATH") else [str(INSIDE)]
+    marks = {INSTANCE: instance, LAUNCH: launch, "PYTHONPATH": os.pathsep.join(paths)}
+    return told | _pool_of(target) | marks
+
+
+def _pool_of(target: Target) -> dict[str, str]:
+    """For the look inside; the bundled application sizes its pool by its own settings."""
+    if target.application == BUNDLED or target.threads in {None, DEFAULT_THREADS}:
+        return {}
+    return {THREADS_VARIABLE: str(target.threads)}
+
+
+def chosen_of(application: Application) -> dict[str, str]:
+    """What the settings give it. A fixed value wins over our environment, that over the file."""
+    named = {name: os.environ[name] for name in application.passed_on if name in os.environ}
+    return _file_of(application) | named | dict(application.environment)
+
+
+def secrets_of(application: Application) -> dict[str, str]:
+    """The values that no log line may show, by name; the longest first."""
+    values = chosen_of(application) if application.own else {}
+    long = {name: value for name, value in values.items() if len(value) >= SHORTEST_SECRET}
+    return dict(sorted(long.items(), key=lambda one: -len(one[1])))
+
+
+def unset(application: Application) -> Iterator[str]:
+    """The names of the list that neither our environment nor the file has."""
+    there = {*os.environ, *_file_of(application), *application.environment}
+    yield from (name for name in application.passed_on if name not in there)
+
+
+def _file_of(application: Application) -> dict[str, str]:
+    path = application.env_file
+    if path is None:
+        return {}
+    try:
+        with path.open(encoding="utf-8") as lines:
+            values = dotenv_values(stream=lines, interpolate=False)
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise TargetFailed(f"start: env_file {path} cannot be read: {why}") from None
+    if any("\0" in f"{name}{value}" for name, value in values.items()):
+        raise TargetFailed(f"start: env_file {path} has a NUL byte: take it out")
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _place_of(application: Application) -> dict[str, str]:
+    """Its own virtual environment comes first on PATH, and ours is not taken for it."""
+    if application.python is None:
+        return {}
+    programs = application.python.parent
+    place = {"PATH": os.pathsep.join((str(programs), os.environ.get("PATH", os.defpath)))}
+    return place | {"VIRTUAL_ENV": str(programs.parent)}

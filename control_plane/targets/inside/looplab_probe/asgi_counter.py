@@ -1,0 +1,91 @@
+"""The application, counted: requests that begin, requests that are answered, the end of its life.
+
+An answer is complete with its last body message: what the application does after it, such as a
+background task, is not part of the request. Nothing here awaits, so that no frame of the probe lies
+between server and application: not in time, nor in the tracebacks that they print.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Awaitable, Callable
+
+from .heartbeat import HEART
+from .ring import ANSWERED_CELL, BEGUN_CELL
+from .thread_pool import SIZE
+
+Application = Callable[..., Awaitable[None]]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+_MARK = "looplab_counted"
+
+
+def counted(app: Application, *, told: bool = False) -> Application:
+    """An ASGI 3 application that behaves as `app` does, to be called by its server.
+
+    `told`: somebody else counts the answers.
+    """
+    if not callable(app) or getattr(app, _MARK, False):
+        return app
+    awake, heart, header = False, HEART, HEART.header
+
+    def looplab_probe(scope: Any, receive: Receive, send: Send) -> Awaitable[None]:
+        nonlocal awake, header
+        http = scope["type"] == "http"
+        if not awake:
+            awake = _wake(http=http)
+            header = heart.header
+        if not http:
+            watched = _until_shutdown(receive) if scope["type"] == "lifespan" else receive
+            return app(scope, watched, send)
+        heart.begun = header[BEGUN_CELL] = heart.begun + 1
+        return app(scope, receive, send if told else _Answer(send))
+
+    setattr(looplab_probe, _MARK, True)
+    return looplab_probe
+
+
+def _wake(*, http: bool) -> bool:
+    """Whether nothing is left to be done at the next call."""
+    if not HEART.asked:
+        HEART.start()
+    if SIZE.wanted:
+        SIZE.settle()
+    if http and not HEART.armed:
+        HEART.arm()
+    return HEART.armed and not SIZE.wanted
+
+
+class _Answer:
+    """Passes on what is sent. An application that fails lets go of it unanswered."""
+
+    __slots__ = ("_open", "_send")
+
+    def __init__(self, send: Send) -> None:
+        self._send, self._open = send, True
+
+    def __call__(self, message: Any) -> Awaitable[None]:
+        if (
+            self._open
+            and message.get("type") == "http.response.body"
+            and not message.get("more_body")
+        ):
+            self._open = False
+            HEART.answered = HEART.header[ANSWERED_CELL] = HEART.answered + 1
+        return self._send(message)
+
+    def __del__(self) -> None:
+        if self._open:
+            HEART.let_go()
+
+
+def _until_shutdown(receive: Receive) -> Receive:
+    """Of a lifespan: the heart stops before the application clears up."""
+
+    async def watched() -> Any:
+        message = await receive()
+        if message["type"] == "lifespan.shutdown":
+            HEART.stop()
+        return message
+
+    return watched

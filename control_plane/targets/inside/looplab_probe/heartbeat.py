@@ -1,0 +1,120 @@
+"""The heartbeat of the event loop that serves the application."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import time
+from array import array
+from typing import Any, MutableSequence
+
+from .never_raise import quietly
+from .ring import (
+    ANSWERED_CELL,
+    BEATS_SUFFIX,
+    FOLDER_VARIABLE,
+    HEADER_CELLS,
+    PERIOD_NS,
+    STACKS_SUFFIX,
+    Beat,
+    Ledger,
+)
+from .stack_dumps import FIRST_S, Stacks, stacks_at
+from .thread_pool import Pool
+
+PERIOD_S = PERIOD_NS / 1e9
+_LATE_NS = int(FIRST_S * 1e9) // 2
+"""Of a beat that is less late, no stack was written."""
+
+
+class Heart:
+    """One for each process. `begun` and `answered` count requests, `header` shows them at once."""
+
+    def __init__(self) -> None:
+        self.begun = self.answered = 0
+        self.header: MutableSequence[int] | memoryview = array("q", bytes(8 * HEADER_CELLS))
+        self.asked = self.armed = False
+        self._gc_ns = self._gc_since_ns = self._due_ns = 0
+        self._ledger: Ledger | None = None
+        self._stacks: Stacks | None = None
+        self._stacks_path = ""
+        self._stack_bytes = 0
+        self._pool = Pool()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @quietly
+    def start(self) -> None:
+        """Beat from now on in the running loop; once, and only where somebody reads."""
+        self.asked = True
+        folder = os.environ.get(FOLDER_VARIABLE)
+        if not folder:
+            return
+        self._loop = asyncio.get_running_loop()
+        path = os.path.join(folder, str(os.getpid()))
+        self._ledger = Ledger(path + BEATS_SUFFIX)
+        self.header = self._ledger.header
+        self._stacks_path = path + STACKS_SUFFIX
+        gc.callbacks.append(self._on_collection)
+        self._due_ns = time.monotonic_ns()
+        self._beat()
+
+    @quietly
+    def arm(self) -> None:
+        """Write stacks from the first request on: until then the signal may still be taken."""
+        self.armed = True
+        if self._ledger is not None:
+            self._stacks = stacks_at(self._stacks_path)
+
+    def let_go(self) -> None:
+        """A request that ends without an answer counts as answered."""
+        self.answered = self.header[ANSWERED_CELL] = self.answered + 1
+
+    @quietly
+    def stop(self) -> None:
+        """The loop is about to end."""
+        if self._ledger is not None:
+            self._ledger.close(time.monotonic_ns())
+            self._ledger = None
+        if self._stacks is not None:
+            self._stacks.end()
+
+    @quietly
+    def _beat(self) -> None:
+        ledger, loop = self._ledger, self._loop
+        if ledger is None or loop is None:
+            return
+        now_ns = time.monotonic_ns()
+        lag_ns = max(0, now_ns - self._due_ns)
+        self._due_ns = now_ns + PERIOD_NS
+        if self._stacks is not None:
+            self._look_at(self._stacks, lag_ns)
+        ledger.write(self._state(now_ns, lag_ns))
+        loop.call_later(PERIOD_S, self._beat)
+
+    def _state(self, now_ns: int, lag_ns: int) -> Beat:
+        return Beat(
+            now_ns,
+            lag_ns,
+            max(0, self.begun - self.answered),
+            self.answered,
+            self._gc_ns,
+            *self._pool.tokens(),
+            self._stack_bytes,
+        )
+
+    def _look_at(self, stacks: Stacks, lag_ns: int) -> None:
+        """First the timer: what it brings from here on belongs to the next beat."""
+        stacks.put_off()
+        if lag_ns > _LATE_NS:
+            self._stack_bytes = stacks.size_bytes
+
+    def _on_collection(self, phase: str, _facts: Any) -> None:
+        now_ns = time.monotonic_ns()
+        if phase == "start":
+            self._gc_since_ns = now_ns
+        else:
+            self._gc_ns += now_ns - self._gc_since_ns
+
+
+HEART = Heart()

@@ -1,0 +1,85 @@
+"""How the inside of one worker lies in shared memory: a header, then a ring of heartbeats.
+
+Everything is a signed integer of 8 bytes, written and read in one piece. The writer fills a beat
+before it counts it, so a reader that copies counted beats and then looks at the count again knows
+which of them may have been overwritten meanwhile. Requests are counted in the header as they come,
+because a loop that stands still may answer many before its next beat.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from array import array
+from typing import NamedTuple
+
+FOLDER_VARIABLE = "LOOPLAB_INSIDE"
+"""The environment variable that names the folder; without it there is no look inside."""
+THREADS_VARIABLE = "LOOPLAB_THREADS"
+"""The one that holds how many threads AnyIO is to lend; without it that is left alone."""
+BEATS_SUFFIX = ".beats"
+STACKS_SUFFIX = ".stacks"
+"""Both follow the pid of the worker."""
+
+PERIOD_NS = 20_000_000
+VERSION = 2
+RING = 2048
+"""Beats that are kept: 40 s, longer than a reader may be held up."""
+
+VERSION_CELL, COUNT_CELL, OVER_CELL, BEGUN_CELL, ANSWERED_CELL = 0, 1, 2, 3, 4
+HEADER_CELLS = 8
+
+
+class Beat(NamedTuple):
+    """The state of a worker when its event loop came round to the heartbeat.
+
+    `at_ns` is on the monotonic clock, `lag_ns` how much later than wanted. `in_flight`: requests
+    not answered; `completed`: answered since the start; `gc_ns`: spent in garbage collection since
+    the start. Tokens are those of AnyIO's thread pool, -1 where it is not used. `stack_bytes`: how
+    much of the file of stacks was written before.
+    """
+
+    at_ns: int
+    lag_ns: int
+    in_flight: int
+    completed: int
+    gc_ns: int
+    tokens_total: int
+    tokens_busy: int
+    tokens_waiting: int
+    stack_bytes: int
+
+
+BEAT_CELLS = len(Beat._fields)
+FILE_BYTES = 8 * (HEADER_CELLS + RING * BEAT_CELLS)
+
+
+def cell_of(number: int) -> int:
+    """Where the beat with this number, counted from 0, begins."""
+    return HEADER_CELLS + BEAT_CELLS * (number % RING)
+
+
+class Ledger:
+    """Raises OSError where the file cannot be made. `header` is written as it is assigned."""
+
+    def __init__(self, path: str) -> None:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            # Space that a full disk refuses later would end the process by SIGBUS.
+            os.posix_fallocate(descriptor, 0, FILE_BYTES)
+            self._cells = memoryview(mmap.mmap(descriptor, FILE_BYTES)).cast("q")
+        finally:
+            os.close(descriptor)
+        self.header = self._cells[:HEADER_CELLS]
+        self._count = 0
+        self._cells[VERSION_CELL] = VERSION
+
+    def write(self, beat: Beat) -> None:
+        at = cell_of(self._count)
+        self._cells[at : at + BEAT_CELLS] = array("q", beat)
+        self._count += 1
+        self._cells[COUNT_CELL] = self._count
+
+    def close(self, at_ns: int) -> None:
+        """No beat is owed from now on."""
+        self._cells[OVER_CELL] = at_ns

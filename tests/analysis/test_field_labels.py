@@ -1,0 +1,63 @@
+"""How fields are called and their values written."""
+
+from dataclasses import fields
+
+import pytest
+
+from control_plane.analysis.field_labels import label_of, text_of
+from control_plane.domain.load_models import Burst, Closed, Open, Periodic
+from control_plane.domain.spec import Client, Target
+from tests.analysis.samples import with_spaces
+
+
+@pytest.mark.parametrize(
+    ("field", "streams", "label"),
+    [
+        ("client.strategy", ("items",), "Strategy"),
+        ("target.loop", (), "Event loop"),
+        ("client.loop", (), "Client event loop"),
+        ("workload.streams.0.load.concurrency", ("items",), "Concurrency"),
+        ("workload.streams.1.load.concurrency", ("small", "large"), "Concurrency, large"),
+        ("workload.streams.0.stop.requests", ("items",), "Requests"),
+        ("workload.streams.0.requests.0.path", ("items",), "Path"),
+        ("workload.streams.0.requests.2.path", ("items",), "Path 3"),
+        ("workload.streams.0.requests.0.values.item_id.low", ("items",), "Low of {item_id}"),
+        ("workload.streams.0.requests.0.body.generated.size_bytes", ("items",), "Size bytes"),
+        ("target.settings.upstream_delay_s", (), "Upstream delay"),
+        ("warmup_s", (), "Warm-up"),
+        ("python", (), "Python"),
+        ("uvicorn_worker", (), "uvicorn-worker"),
+    ],
+)
+def test_labels(field, streams, label):
+    assert label_of(field, streams) == label
+
+
+@pytest.mark.parametrize("of", [Target, Client, Closed, Open, Burst, Periodic])
+def test_every_field_has_a_label_in_words(of):
+    room = of.__name__.lower()
+    labels = [label_of(f"{room}.{field.name}") for field in fields(of)]
+    assert len(set(labels)) == len(labels)
+    assert not [label for label in labels if "_" in label]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "text"),
+    [
+        ("x", None, "–"),
+        ("target.reload", False, "no"),
+        ("client.reuse_connections", True, "yes"),
+        ("client.strategy", "threaded", "threaded, requests"),
+        ("cores.target", [0, 1], "0, 1"),
+        ("cores.target", [], "–"),
+        ("timeout_s", 30.0, "30 s"),
+        ("warmup_s", 0.5, "0.5 s"),
+        ("memory_bytes", 25_000_000_000, "25.0 GB"),
+        ("stop.requests", 24_999, "24,999"),
+        ("weight", 0.25, "0.25"),
+        ("cpu_model", "AMD EPYC", "AMD EPYC"),
+        ("commit", "9ab8160a1c2d3e4f5a6b", "9ab8160a1c2d"),
+    ],
+)
+def test_values(field, value, text):
+    assert with_spaces(text_of(field, value)) == text

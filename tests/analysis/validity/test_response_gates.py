@@ -1,0 +1,263 @@
+"""Each gate by a table around its limits; then the outcome of all together."""
+
+from dataclasses import replace
+
+import pytest
+
+from control_plane.analysis.validity.response_gates import (
+    censored,
+    client_cpu,
+    completed,
+    delayed_ack,
+    errors,
+    judge,
+    other_load,
+    recorder,
+    target_restarted,
+)
+from control_plane.domain.result import Censored, Reason, Validity
+from control_plane.domain.spec import UrlTarget
+from tests.analysis.samples import known, spec, summary, trial, with_spaces
+
+
+def failing(failed: int, of: int):
+    return summary(completed=of - failed, errors={"reset": failed}, error_share=failed / of)
+
+
+def said(reason: Reason | None) -> str:
+    return with_spaces(known(reason).text)
+
+
+@pytest.mark.parametrize(
+    ("failed", "of", "level"),
+    [
+        (0, 1_000, "ok"),
+        (1, 1_000, "ok"),
+        (2, 1_000, "suspect"),
+        (10, 1_000, "suspect"),
+        (11, 1_000, "invalid"),
+        (1_000, 1_000, "invalid"),
+    ],
+)
+def test_errors(failed, of, level):
+    assert errors([trial(failing(failed, of))]).level == level
+
+
+def test_errors_name_the_worst_trial_and_its_classes():
+    worst = replace(failing(30, 1_000), errors={"reset": 10, "timeout": 20})
+    found = errors([trial(summary()), trial(worst, block=1), trial(failing(1, 1_000), block=2)])
+    assert said(found) == (
+        "30 of 1,000 requests failed in trial 2: 20 × timeout, 10 × reset (limit 1 %)."
+    )
+    assert (found.value, found.limit) == (0.03, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "kinds"),
+    [
+        ({"200": 394, "404": 600, "503": 6}, "600 × status 404, 6 × status 503"),
+        ({"200": 394, "302": 9, "404": 606}, "606 × status 404"),
+        ({"200": 1_000}, "606 × unexpected status"),
+    ],
+)
+def test_a_status_is_named_by_its_code(statuses, kinds):
+    worst = replace(failing(606, 1_000), errors={"status": 606}, statuses=statuses)
+    assert f"requests failed: {kinds} (" in said(errors([trial(worst)]))
+
+
+def test_no_errors_are_said_too():
+    assert said(errors([trial(summary()), trial(summary())])) == "0 of 3,000 requests failed."
+
+
+@pytest.mark.parametrize(
+    ("share", "level"), [(0.12, "ok"), (0.849, "ok"), (0.85, "suspect"), (1.0, "suspect")]
+)
+def test_client_cpu(share, level):
+    found = client_cpu([trial(summary(), busiest_cpu_share=share)])
+    assert (found.level, found.value, found.limit) == (level, share, 0.85)
+
+
+def test_a_client_at_its_limit_is_explained():
+    trials = [trial(summary()), trial(summary(), block=1, busiest_cpu_share=1.0)]
+    assert said(client_cpu(trials)) == (
+        "Client CPU 100 % of one core in trial 2 (limit 85 %): read the numbers as facts about "
+        "the client."
+    )
+
+
+@pytest.mark.parametrize(
+    ("oldest_s", "level"), [(0.01, "ok"), (1.5, "ok"), (1.51, "suspect"), (2.9, "suspect")]
+)
+def test_censored(oldest_s, level):
+    stream = summary(censored=Censored(75, oldest_s / 2, oldest_s))
+    assert known(censored([trial(stream)], spec(duration_s=3.0))).level == level
+
+
+def test_censored_says_what_those_waiting_would_add():
+    waiting = summary(censored=Censored(1_500, 2.5, 2.9), requests=3_000)
+    text = said(censored([trial(waiting)], spec(duration_s=3.0)))
+    assert text.startswith(
+        "1,500 of 3,000 requests were in flight when the window ended, the oldest for 2.90 s, "
+        "over half the window of 3.00 s. Counting those still waiting, the mean is at least 1.25 s"
+    )
+    young = summary(censored=Censored(1_500, 0.000_001, 2.9), requests=3_000)
+    assert "Counting" not in said(censored([trial(young)], spec(duration_s=3.0)))
+
+
+def test_requests_of_an_open_load_that_never_end_are_told_apart():
+    """They were awaited after the window, so nothing is said of its end."""
+    waiting = summary(censored=Censored(15, 2.5, 3.2, 0, awaited_s=2.5), requests=3_000)
+    assert said(censored([trial(waiting)], spec(duration_s=3.0))).startswith(
+        "15 of 3,000 requests had no end 2.50 s after the window, the oldest for 3.20 s, over half"
+    )
+
+
+@pytest.mark.parametrize(
+    ("most", "share", "level"),
+    [
+        (0.05, 0.049, "suspect"),
+        (0.05, 0.051, "invalid"),
+        (0.0, 0.0001, "invalid"),
+        (1, 1, "suspect"),
+    ],
+)
+def test_the_spec_sets_the_error_limit(most, share, level):
+    worst = summary(errors={"reset": 5}, error_share=share)
+    found = judge([trial(worst)], [worst], spec(max_error_share=most))
+    assert (found.outcome, found.reasons[0].gate) == (level, "errors")
+
+
+def test_censored_is_judged_only_for_windows_of_a_given_length():
+    stream = summary(censored=Censored(75, 1.0, 2.9))
+    assert censored([trial(stream)], spec()) is None
+    mixed = spec(duration_s=3.0, names=("other",))
+    assert censored([trial(stream)], mixed) is None
+
+
+@pytest.mark.parametrize(
+    ("ratio", "level"),
+    [(1.0, "ok"), (1.0999, "ok"), (1.101, "invalid"), (0.901, "ok"), (0.89, "invalid")],
+)
+def test_recorder(ratio, level):
+    found = known(recorder([trial(summary(), little_ratio={"items": ratio})]))
+    assert found.level == level
+
+
+def test_the_recorder_is_judged_by_the_stream_that_is_furthest_off():
+    trials = [
+        trial(summary(), little_ratio={"a": 0.99, "b": 1.02}),
+        trial(summary(), block=1, little_ratio={"a": 0.8}),
+    ]
+    found = known(recorder(trials))
+    assert found.level == "invalid"
+    assert found.value == pytest.approx(0.2)
+    assert "in trial 2" in said(found)
+
+
+def test_the_recorder_is_not_judged_without_a_closed_stream():
+    assert recorder([trial(summary())]) is None
+
+
+@pytest.mark.parametrize(
+    ("restarts", "level", "text"),
+    [
+        (0, "ok", "No worker of the target ended."),
+        (1, "invalid", "1 worker of the target died or restarted."),
+        (3, "invalid", "3 workers of the target died or restarted."),
+    ],
+)
+def test_target_restarted(restarts, level, text):
+    found = known(target_restarted([trial(summary(), restarts=restarts)]))
+    assert (found.level, said(found)) == (level, text)
+
+
+def test_a_foreign_target_is_not_judged_for_restarts():
+    assert target_restarted([trial(summary(), restarts=None)]) is None
+
+
+@pytest.mark.parametrize(
+    ("cores", "level"), [(None, None), (0.0, "ok"), (0.2, "ok"), (0.21, "suspect")]
+)
+def test_other_load(cores, level):
+    found = other_load([trial(summary(), other_cpu=cores)])
+    assert (found and found.level) == level
+
+
+def test_a_stream_without_a_completed_request():
+    empty = summary(name="large", completed=0)
+    assert completed([trial(summary())]) is None
+    assert said(completed([trial(empty)])) == "No request completed."
+    assert said(completed([trial(summary(), empty)])) == "No request completed in large."
+    one_of_two = [trial(summary()), trial(empty, block=1)]
+    assert said(completed(one_of_two)) == "No request completed in trial 2."
+
+
+def test_a_sound_run_is_valid_and_every_gate_is_kept():
+    one = trial(summary(), little_ratio={"items": 1.01}, other_cpu=0.06)
+    found = judge([one], [summary()], spec(duration_s=3.0))
+    assert (found.outcome, found.reasons) == ("valid", ())
+    assert [reason.gate for reason in found.judged] == [
+        "errors",
+        "client_cpu",
+        "censored",
+        "recorder",
+        "target_restarted",
+        "other_load",
+    ]
+
+
+def test_the_worst_gate_decides_and_comes_first():
+    one = trial(summary(), busiest_cpu_share=1.0, restarts=1, other_cpu=0.5)
+    found = judge([one], [summary()], spec())
+    assert found.outcome == "invalid"
+    assert [reason.gate for reason in found.reasons] == [
+        "target_restarted",
+        "client_cpu",
+        "other_load",
+    ]
+
+
+def test_suspect_stays_suspect():
+    found = judge([trial(summary(), busiest_cpu_share=0.9)], [summary()], spec())
+    assert found.outcome == "suspect"
+
+
+def test_a_finished_run_without_a_completed_request_is_invalid():
+    empty = summary(completed=0, response_time_s=None, service_time_s=None)
+    found = judge([trial(empty)], [empty], spec())
+    assert (found.outcome, found.reasons[0].gate) == ("invalid", "completed")
+
+
+def test_nothing_judged_is_no_outcome():
+    assert judge([], [], spec()) == Validity(None)
+
+
+def test_an_external_target_is_judged_by_what_is_known():
+    one = trial(summary(), restarts=None, other_cpu=None)
+    found = judge([one], [summary()], spec(target=UrlTarget("http://127.0.0.1:9000")))
+    assert [reason.gate for reason in found.judged] == ["errors", "client_cpu"]
+    assert found.outcome == "valid"
+
+
+def checked(slower_s: float | None):
+    one = trial(summary())
+    return replace(one, target=replace(one.target, delayed_ack_s=slower_s))
+
+
+@pytest.mark.parametrize(
+    ("slower_s", "level"),
+    [(-0.2, "ok"), (0.0, "ok"), (0.029, "ok"), (0.03, "suspect"), (0.05, "suspect"), (0.2, "ok")],
+)
+def test_delayed_ack(slower_s, level):
+    assert known(delayed_ack([checked(slower_s)])).level == level
+
+
+def test_delayed_ack_names_trial_cause_and_remedy():
+    found = known(delayed_ack([checked(0.001), checked(0.044), checked(0.3)]))
+    assert "44.0 ms longer in trial 2" in said(found)
+    assert "TCP_NODELAY" in found.text
+    assert "uvloop" in found.text
+
+
+def test_without_the_self_check_delayed_ack_is_not_judged():
+    assert delayed_ack([checked(None)]) is None

@@ -1,0 +1,71 @@
+"""Drift of the window against lines with a known slope, and its gate around the limit."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import theilslopes
+
+from control_plane.analysis.validity.steadiness import drift_share, not_steady, theil_sen
+from tests.analysis.samples import known, second, summary, trial, with_spaces
+
+
+def window(medians_ms: list[float], per_second: int = 20):
+    return [second(index, *[one] * per_second) for index, one in enumerate(medians_ms)]
+
+
+@pytest.mark.parametrize(
+    ("medians_ms", "expected"),
+    [
+        ([10.0] * 8, 0.0),
+        ([10 + index for index in range(10)], 10 / 14.5),
+        ([20 - index for index in range(10)], -10 / 15.5),
+        # One bad second moves nothing.
+        ([10.0] * 9 + [500.0], 0.0),
+        ([10.0, *[500.0] * 2, *[10.0] * 7], 0.0),
+    ],
+)
+def test_drift(medians_ms, expected):
+    found = drift_share(window(medians_ms), float(len(medians_ms)))
+    assert known(found) == pytest.approx(expected, abs=0.01)
+
+
+def test_short_or_thin_windows_have_no_drift():
+    assert drift_share(window([10.0] * 7), 7.0) is None
+    assert drift_share(window([10.0] * 20, per_second=9), 20.0) is None
+    # The eighth second is not whole.
+    assert drift_share(window([10.0] * 8), 7.5) is None
+
+
+def test_an_hour_is_thinned_out_and_keeps_its_slope():
+    medians = list(np.linspace(10, 20, 3_600))
+    assert known(drift_share(window(medians, 10), 3_600.0)) == pytest.approx(10 / 15, rel=0.01)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40))
+def test_the_slope_is_that_of_scipy(values):
+    x = np.arange(len(values), dtype=np.float64)
+    expected = theilslopes(values, x)[0]
+    assert theil_sen(x, np.array(values)) == pytest.approx(expected, rel=1e-9, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("drift", "level"),
+    [(0.0, "ok"), (0.1, "ok"), (-0.1, "ok"), (0.11, "suspect"), (-0.3, "suspect")],
+)
+def test_not_steady(drift, level):
+    found = known(not_steady([trial(summary(drift_share=drift))]))
+    assert (found.level, found.value) == (level, abs(drift))
+
+
+def test_not_steady_names_the_worst():
+    trials = [trial(summary(drift_share=0.02)), trial(summary(drift_share=-0.3), block=1)]
+    assert with_spaces(known(not_steady(trials)).text) == (
+        "The median response time fell by 30 % over the window in trial 2 (limit 10 %): use a "
+        "longer warm-up, or ask what fills up or warms up."
+    )
+
+
+def test_short_windows_are_not_judged():
+    assert not_steady([trial(summary())]) is None

@@ -1,0 +1,122 @@
+"""Rules of one request class."""
+
+import pytest
+
+from control_plane.domain.limits import Limits
+from control_plane.domain.spec_json import read_spec
+from tests.domain.documents import changed
+from tests.domain.test_spec_rules import refused
+
+REQUEST = "workload.streams.0.requests.0"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "items",
+        "//evil.example/",
+        "/a b",
+        "/a\r\nX: y",
+        "/é",
+        "/a#b",
+        "/a\\b",
+        "/" + "a" * 2_000,
+    ],
+)
+def test_paths_that_are_refused(path):
+    (error,) = refused(changed(f"{REQUEST}.path", path))
+    assert error.field == f"{REQUEST}.path"
+
+
+@pytest.mark.parametrize("path", ["/", "/items?x=1&y=2", "/a%20b", "/" + "a" * 1_999])
+def test_paths_that_are_taken(path):
+    assert read_spec(changed(f"{REQUEST}.path", path), Limits())
+
+
+def test_a_placeholder_needs_its_value():
+    (error,) = refused(changed(f"{REQUEST}.path", "/items/{other}"))
+    assert error.message.startswith("{other} has no value: say where it comes from")
+    assert '"values": {"other": {"kind": "integer", "low": 1, "high": 5}}' in error.message
+
+
+@pytest.mark.parametrize(
+    ("value", "field"),
+    [
+        ({"kind": "integer", "low": 5, "high": 4}, "high"),
+        ({"kind": "integer", "low": -(2**53) - 1, "high": 4}, "low"),
+        ({"kind": "integer", "low": 1, "high": 2**63}, "high"),
+        ({"kind": "string", "length": 0}, "length"),
+        ({"kind": "string", "length": 10_001}, "length"),
+        ({"kind": "choice", "of": []}, "of"),
+        ({"kind": "choice", "of": ["a\x00"]}, "of"),
+    ],
+)
+def test_values_are_bounded(value, field):
+    (error,) = refused(changed(f"{REQUEST}.values.n", value))
+    assert error.field == f"{REQUEST}.values.n.{field}"
+
+
+@pytest.mark.parametrize("name", ["1n", "n-m", "", "a" * 41])
+def test_names_of_values(name):
+    errors = refused(changed(f"{REQUEST}.values", {"n": {"kind": "uuid"}, name: {"kind": "uuid"}}))
+    assert [error.field for error in errors] == [f"{REQUEST}.values.{name[:40]}"]
+
+
+@pytest.mark.parametrize(
+    "name", ["Host", "content-length", "Transfer-Encoding", "Connection", "Accept-Encoding"]
+)
+def test_headers_that_the_client_sets(name):
+    (error,) = refused(changed(f"{REQUEST}.headers", {name: "x"}))
+    assert "set by the client" in error.message
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("X Y", "1"), ("", "1"), ("X\r", "1"), ("X", "a\r\nY: b"), ("X", "é"), ("X", "a" * 4_001)],
+)
+def test_headers_that_cannot_be_sent(name, content):
+    assert refused(changed(f"{REQUEST}.headers", {name: content}))
+
+
+def test_headers_that_can_be_sent():
+    assert read_spec(changed(f"{REQUEST}.headers", {"X-Id": "{n}"}), Limits())
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+def test_methods_without_a_body(method):
+    document = changed(f"{REQUEST}.method", method)
+    document["workload"]["streams"][0]["requests"][0]["body"] = {"text": "x"}
+    (error,) = refused(document)
+    assert error.field == f"{REQUEST}.body"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"generated": {"shape": "name-data", "size_bytes": 31}}, "body.generated.size_bytes"),
+        ({"generated": {"shape": "name-data", "size_bytes": 10**9}}, "body.generated.size_bytes"),
+        ({"text": "x" * 1_000_001}, "body.text"),
+        ({"json": {"a": [float("inf")]}}, "body.json"),
+        ({"text": "x", "json": 1}, "body"),
+        ({}, "body"),
+    ],
+)
+def test_bodies_are_bounded_and_of_one_kind(body, field):
+    document = changed(f"{REQUEST}.method", "POST")
+    document["workload"]["streams"][0]["requests"][0]["body"] = body
+    (error,) = refused(document)
+    assert error.field == f"{REQUEST}.{field}"
+
+
+@pytest.mark.parametrize("expect", [[], [99], [600], [200, 199]])
+def test_expected_statuses(expect):
+    assert refused(changed(f"{REQUEST}.expect", expect))[0].field == f"{REQUEST}.expect"
+
+
+def test_each_request_class_is_checked():
+    document = changed("seed", 1)
+    requests = document["workload"]["streams"][0]["requests"]
+    requests.append({"path": "relative"})
+    (error,) = refused(document)
+    assert error.field == "workload.streams.0.requests.1.path"

@@ -1,0 +1,167 @@
+"""The door: JSON in, a spec out; wrong fields by their path; and back again."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from control_plane.domain.errors import InvalidInput, UnreadableInput
+from control_plane.domain.limits import Limits
+from control_plane.domain.load_models import Burst, Closed
+from control_plane.domain.spec import StopRequests, Target, UrlTarget
+from control_plane.domain.spec_json import read_document, read_spec, stored_spec, write_spec
+from tests.domain.documents import SMALLEST, changed, load
+from tests.domain.test_spec_rules import refused
+
+STREAM = "workload.streams.0"
+
+
+def test_only_the_workload_is_required():
+    spec = read_spec(SMALLEST, Limits())
+    assert spec.target == Target()
+    assert spec.workload.streams[0].stop == StopRequests(100)
+    assert spec.workload.streams[0].load == Closed(concurrency=4)
+    assert (spec.trials, spec.warmup_s, spec.timeout_s, spec.cores) == (1, 1.0, 30.0, "auto")
+    assert refused({})[0].field == "workload"
+
+
+@pytest.mark.parametrize(
+    ("document", "warmup_s"),
+    [
+        (SMALLEST, 1.0),
+        (load(model="burst", connections=3), 0.0),
+        ({**load(model="burst", connections=3), "warmup_s": 2.0}, 2.0),
+        ({**SMALLEST, "warmup_s": 0}, 0.0),
+    ],
+)
+def test_a_burst_does_not_warm_up_unless_told(document, warmup_s):
+    assert read_spec(document, Limits()).warmup_s == warmup_s
+
+
+def test_the_kinds_of_load_and_target_are_told_apart():
+    spec = read_spec(load(model="burst", connections=3), Limits())
+    assert spec.workload.streams[0].load == Burst("burst", 3)
+    spec = read_spec(changed("target", {"url": "http://127.0.0.1:9000"}), Limits())
+    assert spec.target == UrlTarget("http://127.0.0.1:9000")
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("trials", True),
+        ("trials", "3"),
+        ("trials", 1.5),
+        ("trials", None),
+        ("warmup_s", "1"),
+        ("warmup_s", False),
+        ("seed", 1e300),
+        ("title", 5),
+        ("tags", "demo"),
+        ("client.strategy", "turbo"),
+        ("client.session", "global"),
+        ("client.processes", 0),
+        ("target.server", "nginx"),
+        ("target.loop", "trio"),
+        ("cores", "all"),
+        ("surprise", 1),
+        ("client.surprise", 1),
+        (f"{STREAM}.surprise", 1),
+        (f"{STREAM}.load.surprise", 1),
+        (f"{STREAM}.load.concurrency", "4"),
+        (f"{STREAM}.load.concurrency", None),
+        (f"{STREAM}.requests.0.method", "get"),
+        (f"{STREAM}.requests.0.values.n", {"kind": "float"}),
+    ],
+)
+def test_the_field_of_a_wrong_type_is_named(path, value):
+    assert {error.field for error in refused(changed(path, value))} == {path}
+
+
+@pytest.mark.parametrize("stop", [{}, {"requests": 1, "duration_s": 1.0}, {"until": 5}, 5, None])
+def test_stop_is_exactly_one_of_two(stop):
+    fields = {error.field for error in refused(changed(f"{STREAM}.stop", stop))}
+    assert fields == {f"{STREAM}.stop"}
+
+
+def test_the_message_leads_with_the_first_field():
+    document = changed("trials", 0)
+    document["timeout_s"] = 0.0
+    with pytest.raises(InvalidInput, match=r"^trials: 0 is below .*\(and 1 more\)$"):
+        read_spec(document, Limits())
+
+
+@pytest.mark.parametrize(
+    "body", ["", "{", "[1,", '{"a": NaN}', '{"a": Infinity}', b"\xff\xfe", "{'a': 1}"]
+)
+def test_what_is_not_json(body):
+    with pytest.raises(UnreadableInput):
+        read_document(body)
+
+
+@pytest.mark.parametrize("body", ["[]", "5", "null", '"text"'])
+def test_what_is_not_an_object(body):
+    with pytest.raises(InvalidInput):
+        read_document(body)
+
+
+def test_objects_are_read():
+    assert read_document(b'{"a": [1, 2.5, null]}') == {"a": [1, 2.5, None]}
+
+
+@pytest.mark.parametrize(
+    "body", ['{"trials": 1e400}', '{"trials": ' + "9" * 5_000 + "}", '{"title": "\\ud800"}']
+)
+def test_numbers_and_texts_that_cannot_be_kept(body):
+    with pytest.raises(InvalidInput):
+        read_spec({**SMALLEST, **read_document(body)}, Limits())
+
+
+def test_deep_nesting_is_refused():
+    with pytest.raises(InvalidInput):
+        read_document('{"a": ' + "[" * 100_000 + "]" * 100_000 + "}")
+
+
+specs = st.fixed_dictionaries(
+    {
+        "seed": st.integers(0, 2**53),
+        "trials": st.integers(1, 100),
+        "warmup_s": st.floats(0, 600),
+        "timeout_s": st.floats(0.1, 600),
+        "tags": st.lists(st.sampled_from(["demo", "ci", "nightly"]), max_size=3),
+        "client": st.fixed_dictionaries(
+            {
+                "strategy": st.sampled_from(["async", "threaded"]),
+                "session": st.sampled_from(["per-thread", "shared"]),
+                "reuse_connections": st.booleans(),
+            }
+        ),
+    }
+)
+
+
+def test_unreadable_numbers_and_passed_bounds_are_told_at_once():
+    stream = {
+        "requests": [{"path": "/"}],
+        "load": {"model": "closed", "concurrency": -3},
+        "stop": {"duration_s": "abc"},
+    }
+    with pytest.raises(InvalidInput) as raised:
+        read_spec({"workload": {"streams": [stream]}, "trials": 0}, Limits())
+    wrong = [one.field.rpartition(".")[2] for one in raised.value.fields]
+    assert wrong == ["duration_s", "concurrency", "trials"]
+
+
+@given(specs)
+def test_what_is_written_reads_back_the_same(values):
+    spec = read_spec({**SMALLEST, **values}, Limits())
+    assert read_spec(write_spec(spec), Limits()) == spec
+
+
+def test_every_default_is_written_out():
+    document = write_spec(read_spec(SMALLEST, Limits()))
+    assert document["target"]["backlog"] == 2_048
+    assert document["workload"]["streams"][0]["stop"] == {"requests": 100}
+    assert document["workload"]["streams"][0]["requests"][0]["expect"] is None
+
+
+def test_a_stored_spec_is_trusted():
+    assert stored_spec('{"workload": {"streams": []}, "trials": 5000}').trials == 5_000

@@ -1,0 +1,159 @@
+"""Progress of a job, with a clock that the test turns."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from control_plane.analysis.duration_estimate import Phases
+from control_plane.domain.histogram import Histogram
+from control_plane.domain.load_models import Closed
+from control_plane.domain.run import State
+from control_plane.domain.spec import RequestClass, StopDuration, StopRequests, Stream
+from control_plane.domain.stream_record import Second
+from control_plane.jobs.progress import Board
+
+PHASES = Phases(start_s=1, warmup_s=2, measure_s=7)
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def stream(stop: StopRequests | StopDuration) -> Stream:
+    return Stream(requests=(RequestClass(),), load=Closed(), stop=stop, name="items")
+
+
+def second(index: int, completed: int, errors: int = 0) -> Second:
+    samples = Histogram.of(np.full(completed, 2_000_000, np.int64))
+    return Second(index, errors, samples, samples)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.mark.parametrize(
+    ("trial", "phase", "spent_s", "left_s"),
+    [
+        (1, State.STARTING, 0, 20),
+        (1, State.STARTING, 5, 19),
+        (1, State.WARMING, 0.5, 18.5),
+        (1, State.RUNNING, 3, 14),
+        (2, State.RUNNING, 3, 4),
+        (2, State.RUNNING, 9, 0),
+        (2, State.FINALIZING, 0, 0),
+    ],
+)
+def test_time_left_by_duration(
+    clock: Clock, trial: int, phase: State, spent_s: float, left_s: float
+) -> None:
+    board = Board("x", [stream(StopDuration(7.0))], 2, PHASES, clock)
+    board.begin_trial(trial)
+    board.enter(phase)
+    clock.now += spent_s
+    progress = board.progress()
+    assert progress.remaining_s == pytest.approx(left_s)
+    assert progress.share == pytest.approx(1 - left_s / 20)
+    assert (progress.phase, progress.trial, progress.trials) == (phase.value, trial, 2)
+
+
+def test_time_left_by_requests_follows_the_pace(clock: Clock) -> None:
+    board = Board("x", [stream(StopRequests(1_000))], 1, PHASES, clock)
+    board.enter(State.RUNNING)
+    assert board.progress().remaining_s == pytest.approx(7)
+    board.streams["items"].add(second(0, 90, errors=10))
+    board.streams["items"].add(second(1, 100))
+    clock.now += 2.5
+    assert board.progress().remaining_s == pytest.approx(7.5)
+
+
+def test_the_live_view_covers_the_window_so_far(clock: Clock) -> None:
+    board = Board("x", [stream(StopDuration(7.0))], 1, PHASES, clock)
+    board.enter(State.RUNNING)
+    board.streams["items"].add(second(0, 100))
+    board.streams["items"].add(second(1, 50, errors=1))
+    clock.now += 2
+    (items,) = board.live().streams
+    assert (items.completed, items.errors, items.throughput_per_s) == (150, 1, 75)
+    assert items.response_time_s is not None
+    assert items.response_time_s.p50 == pytest.approx(0.002)
+    assert items.timeline.completed == (100, 50)
+
+
+def test_a_new_trial_begins_empty(clock: Clock) -> None:
+    board = Board("x", [stream(StopDuration(7.0))], 2, PHASES, clock)
+    board.streams["items"].add(second(0, 100))
+    board.log = lambda: ("of the first trial",)
+    board.begin_trial(2)
+    assert board.live().streams[0].completed == 0
+    assert (board.live().log, board.live().gauges.processes) == ((), ())
+
+
+def test_processes_of_one_stream_add_to_the_same_seconds(clock: Clock) -> None:
+    board = Board("id", [stream(StopRequests(100))], 1, PHASES, clock)
+    for told in (second(0, 3), second(0, 4, 1), second(1, 5), second(2, 1), second(1, 6)):
+        board.streams["items"].add(told)
+    seconds = board.streams["items"].seconds
+    assert [(one.index, one.completed, one.errors) for one in seconds] == [
+        (0, 7, 1),
+        (1, 11, 0),
+        (2, 1, 0),
+    ]
+    assert board.streams["items"].ended == 20
+
+
+def test_the_warm_up_is_kept_apart(clock: Clock) -> None:
+    board = Board("x", [stream(StopDuration(7.0))], 1, PHASES, clock)
+    for told, values, to_come in (
+        (None, (), 2),
+        (second(-2, 30), (30,), 1),
+        (second(-1, 40), (30, 40), 0),
+    ):
+        if told:
+            board.streams["items"].add(told)
+        (items,) = board.live().streams
+        warmup = items.timeline.warmup
+        assert warmup is not None
+        assert (warmup.completed, warmup.to_come, warmup.length_s) == (values, to_come, 2)
+        assert (items.completed, items.timeline.completed) == (0, ())
+
+
+def test_a_window_by_requests_has_another_load_before_it(clock: Clock) -> None:
+    board = Board("x", [stream(StopRequests(100))], 1, PHASES, clock)
+    assert board.live().streams[0].timeline.warmup is None
+
+
+def test_streams_are_expected_where_they_will_stand(clock: Clock) -> None:
+    slow = Closed(concurrency=10, ramp_up_s=1.5)
+    declared = [
+        replace(stream(StopDuration(7.0)), name="late", start_after_s=3.0),
+        replace(stream(StopDuration(7.0)), name="slow", load=slow),
+    ]
+    late, ramped = Board("x", declared, 1, PHASES, clock).live().streams
+    assert (late.timeline.opens_s, ramped.timeline.opens_s) == (1.5, 0)
+    lengths = [one.timeline.warmup.length_s for one in (late, ramped) if one.timeline.warmup]
+    assert lengths == [0.5, 2]
+
+
+def test_after_the_window_open_answers_are_awaited(clock: Clock) -> None:
+    board = Board("x", [stream(StopDuration(7.0))], 1, PHASES, clock)
+    board.enter(State.RUNNING)
+    items = board.streams["items"]
+    items.waiting[1] = 12
+    clock.now += 7
+    assert (board.live().awaited, board.live().measured_s) == (0, 7)
+    items.waiting[2] = 3
+    board.close_window()
+    clock.now += 5
+    assert (board.live().awaited, board.live().measured_s) == (15, 7)
+    items.waiting.clear()
+    assert board.live().awaited == 0
+    board.begin_trial(2)
+    board.enter(State.RUNNING)
+    clock.now += 1
+    assert board.live().measured_s == 1

@@ -1,0 +1,44 @@
+"""Titles of runs that were given none."""
+
+import pytest
+
+from control_plane.domain.load_models import AnyLoad, Burst, Closed, Open, Periodic, RateStep
+from control_plane.domain.spec import (
+    Client,
+    RequestClass,
+    Spec,
+    StopDuration,
+    StopRequests,
+    Stream,
+    Workload,
+)
+from control_plane.jobs.submissions import title_of
+
+
+@pytest.mark.parametrize(
+    ("load", "stop", "expected"),
+    [
+        (Closed(concurrency=1), StopRequests(24_999), "items, async, 1 user, 24,999 requests, u"),
+        (Closed(concurrency=64), StopDuration(2.5), "items, async, 64 users, 2.5 s, u"),
+        (
+            Open("open", 1_000.0, "poisson"),
+            StopDuration(5),
+            "items, async, open 1,000/s Poisson, 5 s, u",
+        ),
+        (
+            Open("open", (RateStep(0.5, 1), RateStep(200_000, 1))),
+            StopDuration(5),
+            "items, async, open 0.5 to 200,000/s in 2 steps, 5 s, u",
+        ),
+        (
+            Periodic("periodic", 0.1),
+            StopRequests(9),
+            "items, async, 1 user every 0.1 s, 9 requests, u",
+        ),
+        (Burst("burst", 9), StopRequests(50), "items, async, burst over 9, 50 requests, u"),
+    ],
+)
+def test_titles(load: AnyLoad, stop: StopRequests | StopDuration, expected: str) -> None:
+    stream = Stream(requests=(RequestClass(),), load=load, stop=stop, name="items")
+    spec = Spec(workload=Workload((stream,)), client=Client(strategy="async"))
+    assert title_of(spec, "u") == expected

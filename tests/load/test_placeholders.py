@@ -1,0 +1,55 @@
+import json
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from control_plane.load import placeholders
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/items/{id}", "/items/a%2Fb%20%C3%A9"),
+        ("/{id}{id}?q={id}&r={other}", "/a%2Fb%20%C3%A9a%2Fb%20%C3%A9?q=a%2Fb%20%C3%A9&r=7"),
+        ("/plain", "/plain"),
+        ("/kept%20as%2Fit:is@here", "/kept%20as%2Fit:is@here"),
+        ('/no"quotes|here[1]', "/no%22quotes%7Chere%5B1%5D"),
+        ("/{unknown}", "/%7Bunknown%7D"),
+    ],
+)
+def test_paths_are_encoded(text: str, expected: str) -> None:
+    values = {"id": "a/b é", "other": "7"}
+    assert placeholders.path(text, values.keys()).render(values) == expected
+
+
+@given(TEXT)
+def test_a_value_stays_in_its_segment(value: str) -> None:
+    segment = placeholders.path("/a/{v}/b", ["v"]).render({"v": value}).split("/")
+    assert len(segment) == 4
+    assert unquote(segment[2]) == value
+    assert segment[2].isascii()
+
+
+@given(TEXT)
+def test_a_value_cannot_end_a_header(value: str) -> None:
+    rendered = placeholders.header("token {v}", ["v"]).render({"v": value})
+    assert rendered.startswith("token ")
+    assert rendered.isascii()
+    assert rendered.isprintable()
+
+
+@given(TEXT)
+def test_a_value_stays_in_its_json_string(value: str) -> None:
+    document = {"{v}": ["{v}", 1, None, {"deep": "x{v}y{w}"}], "n": True}
+    filled = placeholders.json_body(document, ["v"])
+    expected = {"{v}": [value, 1, None, {"deep": f"x{value}y{{w}}"}], "n": True}
+    assert json.loads(filled.render({"v": value})) == expected
+
+
+def test_json_without_placeholders_has_no_names() -> None:
+    assert placeholders.json_body({"a": "{b}"}, ["c"]).names == frozenset()
+    assert placeholders.json_body({"a": "{c}"}, ["c"]).names == {"c"}

@@ -1,0 +1,90 @@
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from control_plane.load.request_source import Request, RequestSource
+from tests.load.workers import plan_of
+
+ITEM = {
+    "path": "/items/{id}?again={id}",
+    "values": {"id": {"kind": "integer", "low": 1, "high": 24_999}},
+    "headers": {"X-Item": "item {id}", "X-Fixed": "same"},
+}
+
+
+def source_of(*requests: dict, seed: int = 1) -> RequestSource:
+    plan = plan_of("http://127.0.0.1:1", requests=list(requests))
+    return RequestSource(plan.stream.requests, seed)
+
+
+def drawn(source: RequestSource, count: int) -> list[Request]:
+    return [source.draw() for _ in range(count)]
+
+
+def test_one_value_for_all_places_of_a_request() -> None:
+    for request in drawn(source_of(ITEM), 20):
+        number = request.path.split("again=")[1]
+        assert request.path == f"/items/{number}?again={number}"
+        assert request.headers == {"X-Item": f"item {number}", "X-Fixed": "same"}
+        assert (request.method, request.body, request.expect) == ("GET", b"", None)
+
+
+@given(st.integers(0, 2**53))
+def test_the_seed_decides_everything(seed: int) -> None:
+    other = {"path": "/{word}", "values": {"word": {"kind": "string", "length": 12}}, "weight": 2}
+    first, again = source_of(ITEM, other, seed=seed), source_of(ITEM, other, seed=seed)
+    requests = drawn(first, 30)
+    assert requests == drawn(again, 30)
+    assert requests != drawn(source_of(ITEM, other, seed=seed + 1), 30)
+
+
+def test_threads_draw_the_same_requests_in_another_order() -> None:
+    other = {"path": "/{word}", "values": {"word": {"kind": "string", "length": 12}}}
+    alone, together = source_of(ITEM, other), source_of(ITEM, other)
+    with ThreadPoolExecutor(8) as threads:
+        parts = threads.map(lambda _: drawn(together, 250), range(8))
+        paths = [request.path for part in parts for request in part]
+    assert sorted(paths) == sorted(request.path for request in drawn(alone, 2_000))
+
+
+def test_weights_are_shares() -> None:
+    source = source_of(*({"path": f"/{weight}", "weight": weight} for weight in (1, 3, 0.5)))
+    counts = Counter(request.path for request in drawn(source, 9_000))
+    assert counts["/1"] == pytest.approx(2_000, rel=0.1)
+    assert counts["/3"] == pytest.approx(6_000, rel=0.1)
+    assert counts["/0.5"] == pytest.approx(1_000, rel=0.15)
+
+
+def test_a_sequence_is_not_torn_by_threads() -> None:
+    values = {"n": {"kind": "sequence", "start": 0, "step": 1}}
+    source = source_of({"path": "/{n}", "values": values})
+    with ThreadPoolExecutor(8) as threads:
+        parts = list(threads.map(lambda _: drawn(source, 500), range(8)))
+    numbers = [[int(request.path[1:]) for request in part] for part in parts]
+    assert sorted(chain.from_iterable(numbers)) == list(range(4_000))
+    assert all(low < high for part in numbers for low, high in pairwise(part))
+
+
+def test_the_type_of_a_body_can_be_named() -> None:
+    post = {"method": "POST", "body": {"json": {"a": 1}}, "expect": [201, 409]}
+    named = {**post, "headers": {"content-type": "application/vnd.api+json"}}
+    assert source_of(post).draw().headers == {"Content-Type": "application/json"}
+    assert source_of(named).draw().headers == named["headers"]
+    assert source_of(post).draw().expect == frozenset({201, 409})
+
+
+def test_the_window_begins_with_the_first_request_whatever_went_before() -> None:
+    serial = {"path": "/{id}", "values": {"id": {"kind": "sequence"}}}
+    source = source_of(ITEM, {**ITEM, "path": "/other"})
+    first = drawn(source, 20)
+    source.go_to(0)
+    assert drawn(source, 20) == first
+    source = source_of(serial)
+    drawn(source, 3)
+    source.go_to(0)
+    # What a target was once given it is not given again.
+    assert source.draw().path not in {"/0", "/1", "/2"}

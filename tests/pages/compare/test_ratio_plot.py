@@ -1,0 +1,144 @@
+"""Ratios on one scale: right is always better."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from control_plane.analysis.comparison import Comparison, compare
+from control_plane.domain.run import RunDetail
+from control_plane.pages.compare.numbers_table import numbers_table, ratio_table
+from control_plane.pages.compare.ratio_plot import ratio_view
+from control_plane.pages.parts.number_cells import around, place, round_steps
+from tests.builders import ASYNC, FAILING, detail_of, items
+from tests.synthetic import Shape
+
+
+def _two(second: Shape, *, anyway: bool = False, **changes: Any) -> Comparison:
+    runs = [
+        detail_of(items(**changes), shape, run_id).run
+        for shape, run_id in ((ASYNC, "a000000000"), (second, "b000000000"))
+    ]
+    return compare(runs, "a000000000", anyway=anyway)
+
+
+def _marks(second: Shape) -> dict[str, tuple[float, str]]:
+    """Place and ratio of the second run, by metric."""
+    view = ratio_view(_two(second), "items")
+    assert view is not None
+    marks = {group.label: group.marks[0] for group in view.groups}
+    return {label: (one.at, one.text) for label, one in marks.items() if one.at is not None}
+
+
+def test_more_throughput_and_less_time_stand_right() -> None:
+    marks = _marks(replace(ASYNC, rate_per_s=28_600, median_s=0.0034))
+    assert marks["Throughput"][0] > 50
+    assert marks["Throughput"][1] == "×2.00"
+    assert marks["p50 response time"][0] > 50
+    assert marks["p50 response time"][1].startswith("×0.50")
+
+
+def test_less_throughput_and_more_time_stand_left() -> None:
+    marks = _marks(replace(ASYNC, rate_per_s=1_430, median_s=0.068))
+    assert marks["Throughput"][0] < 50
+    assert marks["Throughput"][1] == "÷10.0"
+    assert marks["p99 response time"][0] < 50
+
+
+def test_the_scale_is_even_and_its_ticks_do_not_meet() -> None:
+    view = ratio_view(_two(replace(ASYNC, rate_per_s=1_430, median_s=0.068)), "items")
+    assert view is not None
+    places = sorted(tick.at for tick in view.ticks)
+    assert places == [pytest.approx(100 - at) for at in reversed(places)]
+    apart = [after - before for before, after in zip(places, [*places[1:], 200], strict=True)]
+    assert min(apart) >= 11
+    assert all(0 <= mark.at <= 100 for group in view.groups for mark in group.marks if mark.at)
+
+
+def test_nothing_to_draw_without_a_ratio() -> None:
+    assert ratio_view(_two(FAILING), "items") is None
+
+
+def test_an_invalid_run_stays_marked_where_it_is_compared_anyway() -> None:
+    compared = _two(FAILING, anyway=True)
+    view = ratio_view(compared, "items")
+    assert view is not None
+    marks = [mark for group in view.groups for mark in group.marks]
+    assert {(mark.outcome, mark.level) for mark in marks} == {("invalid", "void")}
+    (stream,) = ratio_table(compared)
+    for row in stream.rows:
+        assert row.cells[1].level == "void"
+        assert row.cells[1].below_level == ("void" if row.cells[1].below else "full")
+    numbers = numbers_table(compared, "items")
+    assert numbers.rows[1].note == "invalid"
+    assert {cell.level for cell in numbers.rows[1].cells} == {"void", "alarm"}
+
+
+def test_a_valid_run_against_an_invalid_one_is_void_too() -> None:
+    runs = [one.run for one in (_detail(FAILING, "a"), _detail(ASYNC, "b"))]
+    compared = compare(runs, "a000000000", anyway=True)
+    numbers = numbers_table(compared, "items")
+    below = {cell.below_level for cell in numbers.rows[1].cells if cell.below}
+    assert (below, numbers.rows[1].note) == ({"void"}, "ratio to A, invalid")
+    assert {cell.level for cell in numbers.rows[1].cells} == {"full", "greyed"}
+
+
+@pytest.mark.parametrize(
+    ("requests", "level", "text"), [(20_000, "full", "×1.00"), (2_000, "greyed", "×1.00")]
+)
+def test_ratios_of_percentiles_follow_their_support(requests: int, level: str, text: str) -> None:
+    compared = _two(ASYNC, stop={"requests": requests}, trials=1)
+    view = ratio_view(compared, "items")
+    assert view is not None
+    (mark,) = next(one for one in view.groups if one.label == "p99 response time").marks
+    assert (mark.level, mark.text) == (level, text)
+    (stream,) = ratio_table(compared)
+    cells = next(row for row in stream.rows if row.label == "p99 response time").cells
+    assert [cell.level for cell in cells] == [level, level]
+    assert [cell.below_level for cell in cells] == ["full", level]
+
+
+def test_percentiles_with_too_few_samples_have_no_ratio() -> None:
+    compared = _two(ASYNC, stop={"requests": 200}, trials=1)
+    view = ratio_view(compared, "items")
+    assert view is not None
+    assert "p99 response time" not in {group.label for group in view.groups}
+    (stream,) = ratio_table(compared)
+    cells = next(row for row in stream.rows if row.label == "p99 response time").cells
+    assert [(cell.text, cell.level, cell.below) for cell in cells] == [("–", "hidden", "")] * 2
+
+
+def _detail(shape: Shape, letter: str) -> RunDetail:
+    return detail_of(items(), shape, f"{letter}000000000")
+
+
+def test_the_table_has_every_metric_with_its_ratio_below() -> None:
+    (stream,) = ratio_table(_two(replace(ASYNC, rate_per_s=28_600)))
+    rows = {row.label: row.cells for row in stream.rows}
+    assert [cell.below for cell in rows["Throughput"]] == ["", "×2.00"]
+    assert [cell.text for cell in rows["Errors"]] == ["0\N{NO-BREAK SPACE}%"] * 2
+    assert len(stream.rows) == 17
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (0, 10, [0, 2, 4, 6, 8, 10]),
+        (850, 1_000, [850, 900, 950, 1_000]),
+        (0.1, 0.13, [0.1, 0.11, 0.12, 0.13]),
+    ],
+)
+def test_round_steps(low: float, high: float, ticks: list[float]) -> None:
+    assert round_steps(low, high) == ticks
+
+
+@pytest.mark.parametrize(
+    ("value", "at"), [(0, 0), (5, 50), (10, 100), (-1, 0), (11, 100), (3.3333, 33.33)]
+)
+def test_places(value: float, at: float) -> None:
+    assert place(value, 0, 10) == at
+
+
+def test_room_around_values() -> None:
+    assert around([100, 100]) == (95, 105)
+    assert around([0, 10])[0] == 0

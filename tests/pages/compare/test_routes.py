@@ -1,0 +1,243 @@
+"""Comparisons, from a real dashboard over stored runs."""
+
+import csv
+import io
+from html import unescape
+
+import pytest
+
+from control_plane.domain.spec_json import write_spec
+from tests.builders import two_streams
+from tests.dashboard import free_port, items_spec, long_spec, until
+from tests.pages.stored import Stored, figures, words
+
+
+def test_three_runs_side_by_side(stored: Stored) -> None:
+    page = stored.compare(*stored.runs.classic)
+    said = words(page)
+    assert "C async served 7.4 times the requests per second of A blocking" in said
+    assert "give no verdict" in said
+    assert "3 valid" in said
+    assert "In B threaded the client was at its limit: this compares clients" in said
+    assert "Two fields differ" in said
+    assert "blocking, requests" in said
+    assert "24,999 requests in" in said
+    assert "other fields and the environment are the same" in said
+    assert "No request failed in any run." in said
+    drawn = ["percentiles", "shift", "timeline-a", "timeline-b", "timeline-c"]
+    assert list(figures(page)) == [*drawn, "distribution", "metrics"]
+    assert '<dl class="bars">' in page
+    assert "hx-trigger" not in page[page.index('id="compare"') : page.index('id="strip"')]
+
+
+def test_one_run_shows_its_own_distribution(stored: Stored) -> None:
+    page = stored.compare(stored.runs.classic[2])
+    assert list(figures(page)) == ["percentiles", "timeline-a", "distribution"]
+    assert "make baseline" not in page
+    assert "Remove" not in page
+
+
+def test_two_runs_are_laid_over_each_other(stored: Stored) -> None:
+    drawn = figures(stored.compare(*stored.runs.classic[:2]))
+    assert [trace["type"] for trace in drawn["distribution"]["data"]] == ["bar", "bar"]
+    assert "metrics" not in drawn
+
+
+def test_any_run_becomes_the_baseline_by_its_address(stored: Stored) -> None:
+    first, _, third = stored.runs.classic
+    page = stored.compare(*stored.runs.classic)
+    assert f"&amp;baseline={third}" in page
+    turned = stored.compare(*stored.runs.classic, more=f"&baseline={third}")
+    assert "Against C async" in words(turned)
+    assert "A blocking served 7.4 times fewer requests per second than C async" in words(turned)
+    assert f'runs={",".join(stored.runs.classic)}"' in turned
+    assert first in turned
+
+
+def test_a_run_can_be_taken_away_and_another_added(stored: Stored) -> None:
+    first, second, third = stored.runs.classic
+    page = stored.compare(first, second)
+    assert f'href="/compare?runs={second}"' in page
+    assert f"/compare?runs={first},{second},{third}" in page
+
+
+def test_runs_of_one_stream_each_are_compared_whatever_it_is_called(stored: Stored) -> None:
+    pair = (stored.runs.classic[0], stored.runs.exhausted)
+    page = stored.compare(*pair)
+    said = words(page)
+    assert "times fewer requests per second than A" in said
+    assert "Different requests are compared: items in A" in said
+    assert "Stream A items B movies" in said
+    assert '<p class="choices streams">' not in page
+    drawn = figures(page)
+    assert list(drawn)[-3:] == ["timeline-a", "timeline-b", "distribution"]
+    assert len(drawn["distribution"]["data"]) == 2
+    assert '"name": "movies"' in unescape(page)
+    beside = stored.looplab.get(f"/api/compare?runs={','.join(pair)}").json()
+    own = [one["spec"]["workload"]["streams"][0]["name"] for one in beside["runs"]]
+    assert own == ["items", "movies"]
+
+
+def test_an_invalid_run_takes_no_part(stored: Stored) -> None:
+    page = stored.compare(stored.runs.classic[2], stored.runs.invalid)
+    assert "is invalid and takes no part" in words(page)
+    assert "1 invalid: B" in words(page)
+    assert "Failed requests: B 1,263." in words(page)
+    assert 'class="ratios"' not in page
+
+
+def test_a_run_without_a_result_stands_grey_beside_the_others(stored: Stored) -> None:
+    blocking, threaded, _ = stored.runs.classic
+    page = stored.compare(blocking, stored.runs.failed, threaded)
+    said = words(page)
+    assert "B async left no result and takes no part (failed" in said
+    assert "C threaded served" in said
+    assert page.count('class="gone"') > 1
+    assert "no ratio" not in said
+    assert f"baseline={stored.runs.failed}" not in page
+    turned = stored.compare(stored.runs.failed, blocking, threaded)
+    assert "Not compared: the baseline left no result" in turned
+    ids = f"{stored.runs.failed},{blocking},{threaded}"
+    assert f'href="/compare?runs={ids}&amp;baseline={blocking}">Make B ' in turned
+    neither = words(stored.compare(stored.runs.failed, stored.runs.interrupted))
+    assert "Not compared: none of these runs left a result." in neither
+    assert "their pages say why" in neither
+
+
+def test_another_machine_is_refused_unless_told_to_go_on(stored: Stored) -> None:
+    pair = (stored.runs.classic[2], stored.runs.elsewhere)
+    page = stored.compare(*pair)
+    assert "AMD EPYC against Apple M2" in words(page)
+    assert 'class="ratios"' not in page
+    assert "anyway=1" in page
+    forced = stored.compare(*pair, more="&anyway=1")
+    assert 'class="ratios"' in forced
+    assert "anyway=1" in forced
+
+
+def test_compared_anyway_an_invalid_run_stays_marked(stored: Stored) -> None:
+    ids = (stored.runs.classic[2], stored.runs.invalid, stored.runs.elsewhere)
+    page = stored.compare(*ids, more="&anyway=1")
+    ratios = page[page.index('class="ratios"') : page.index('id="ratios-table"')]
+    assert 'aria-label="invalid"' in ratios
+    assert "Compared anyway: B is invalid, so its ratios are struck out; C " in words(page)
+    assert '<td class="number void"><s>' in ratios
+    query = f"?runs={','.join(ids)}&anyway=1"
+    rows = list(csv.DictReader(io.StringIO(stored.looplab.get(f"/compare.csv{query}").text)))
+    judged = {row["run"]: row["validity"] for row in rows if row["ratio"]}
+    assert judged[stored.runs.invalid] == "invalid"
+
+
+def test_the_stream_that_is_drawn_stands_in_the_address(stored: Stored) -> None:
+    run_id = stored.runs.streams
+    small, large = (stored.compare(run_id, more=f"&stream={name}") for name in ("small", "large"))
+    assert figures(small)["percentiles"] != figures(large)["percentiles"]
+    assert f"/compare?runs={run_id}&amp;stream=large" in small
+    stored.page(f"/compare?runs={run_id}&stream=other", 422)
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("", 422),
+        ("?runs=", 422),
+        ("?runs={0},{0}", 422),
+        ("?runs={0}&baseline={1}", 422),
+        ("?runs={0}&anyway=yes", 422),
+        ("?runs=" + ",".join(f"000000000{one:x}" for one in range(13)), 422),
+        ("?runs=" + "0000000000," * 5_000, 422),
+        ("?runs=zzzzzzzzzz", 404),
+        ("?runs={0},ABC", 404),
+        ("?runs={0}\x00", 404),
+        ("?runs=%3Cscript%3E", 404),
+    ],
+)
+@pytest.mark.parametrize("form", ["", "/live", ".json", ".csv", ".md", "/figures/shift.csv"])
+def test_what_cannot_be_compared(stored: Stored, query: str, status: int, form: str) -> None:
+    answer = stored.looplab.get(f"/compare{form}{query.format(*stored.runs.classic)}")
+    assert answer.status_code == status
+    if answer.headers["content-type"].startswith("text/html"):
+        assert "<script>" not in answer.text
+
+
+def test_files_beside_the_page(stored: Stored) -> None:
+    query = f"?runs={','.join(stored.runs.classic)}&baseline={stored.runs.classic[2]}"
+    beside = stored.looplab.get(f"/compare.json{query}").json()
+    assert beside == stored.looplab.get(f"/api/compare{query}").json()
+    rows = list(csv.DictReader(io.StringIO(stored.looplab.get(f"/compare.csv{query}").text)))
+    assert {(row["validity"], row["baseline_validity"]) for row in rows} == {
+        ("valid", "valid"),
+        ("suspect", "valid"),
+    }
+    throughput = [float(row["ratio"]) for row in rows if row["metric"] == "throughput_per_s"]
+    assert throughput[2] == 1
+    assert throughput[0] == pytest.approx(0.134, abs=0.001)
+    bars = stored.looplab.get(f"/compare/figures/throughput.csv{query}").text
+    assert bars.splitlines()[0].startswith(",")
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "md"])
+def test_each_file_is_kept_under_the_runs_it_compares(stored: Stored, form: str) -> None:
+    ids = stored.runs.classic[:2]
+    asked = {f"/compare.{form}?runs={','.join(ids)}": f"compare-{'-'.join(ids)}"}
+    if form != "md":
+        asked[f"/runs/{ids[0]}.{form}"] = f"run-{ids[0]}"
+    for page, name in asked.items():
+        kept = stored.looplab.get(page).headers["content-disposition"]
+        assert kept == f'attachment; filename="{name}.{form}"'
+
+
+def test_markdown_for_a_pull_request(stored: Stored) -> None:
+    query = f"?runs={','.join(stored.runs.classic)}"
+    answer = stored.looplab.get(f"/compare.md{query}")
+    assert answer.headers["content-type"].startswith("text/markdown")
+    lines = answer.text.splitlines()
+    assert lines[0].startswith("**C async served 7.4 times")
+    assert next(line for line in lines if line.startswith("| Throughput")).count("|") == 5
+    assert f"<{stored.looplab.url}/compare{query}>" in lines[-1]
+
+
+def test_markdown_marks_what_may_not_be_believed(stored: Stored) -> None:
+    pair = f"{stored.runs.classic[2]},{stored.runs.invalid}"
+    text = stored.looplab.get(f"/compare.md?runs={pair}&anyway=1").text
+    throughput = next(line for line in text.splitlines() if line.startswith("| Throughput"))
+    assert throughput.count("~~") == 4
+    assert "Struck out: the run, or the baseline of the ratio, is invalid." in text
+
+
+def test_streams_of_a_run_without_a_result_do_not_hinder_the_others(stored: Stored) -> None:
+    looplab = stored.looplab
+    nobody = {"url": f"http://127.0.0.1:{free_port()}"}
+    failed = looplab.submit({**write_spec(two_streams()), "target": nobody})
+    looplab.until_state(failed, {"failed"})
+    ids = (stored.runs.classic[0], stored.runs.exhausted, failed)
+    for baseline in (ids[0], failed):
+        page = stored.compare(*ids, more=f"&baseline={baseline}")
+        assert '<p class="choices streams">' not in page
+        assert len(figures(page)["distribution"]["data"]) == 2
+    page = stored.compare(*ids)
+    assert "times fewer requests per second than A" in words(page)
+    assert "Different requests are compared: items in A" in words(page)
+    for form in (".json", ".csv", ".md"):
+        assert looplab.get(f"/compare{form}?runs={','.join(ids)}").status_code == 200
+
+
+def test_it_fills_as_runs_finish(stored: Stored) -> None:
+    looplab = stored.looplab
+    long, short = looplab.submit(long_spec()), looplab.submit(items_spec())
+    page = stored.compare(long, short, more=f"&baseline={short}")
+    assert "No run has ended, 2 to come." in words(page)
+    assert "Nothing is measured yet" in words(page)
+    fragment = f"/compare/live?runs={long},{short}&baseline={short}"
+    assert fragment.replace("&", "&amp;") in page
+    looplab.post(f"/api/runs/{long}/cancel")
+    looplab.finished(short)
+
+    def filled() -> str:
+        answer = looplab.get(fragment)
+        return "" if "hx-trigger" in answer.text else answer.text
+
+    last = until(filled, "the fragment stops asking for itself")
+    assert last.lstrip().startswith('<div id="compare">')
+    assert "percentiles" in figures(last)
+    assert "cancelled" in last

@@ -1,0 +1,234 @@
+"""Forms as documents, and specs as forms: one is the inverse of the other."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from control_plane.domain.ceiling import measurement
+from control_plane.domain.limits import Limits
+from control_plane.domain.spec import Client, NamedTarget, Spec
+from control_plane.domain.spec_json import read_spec
+from control_plane.experiments.presets import book
+from control_plane.pages.form.form_data import Given
+from control_plane.pages.form.from_spec import form_of, shown_whole
+from control_plane.pages.form.to_spec import documents
+from control_plane.targets.builtin_configurations import CATALOGUE, configuration
+from tests import builders
+
+STREAM = "workload.streams.0"
+
+
+def resolved(document: Any) -> Spec:
+    spec = read_spec(document, Limits())
+    if isinstance(spec.target, NamedTarget):
+        return replace(spec, target=configuration(spec.target.configuration))
+    return spec
+
+
+def form(**changes: tuple[str, ...]) -> Given:
+    """The form of the classic items run; `a__b` names the field `a.b`."""
+    named = {name.replace("__", "."): texts for name, texts in changes.items()}
+    return Given({**form_of(builders.items(), CATALOGUE).values, **named})
+
+
+def request(**keys: Any) -> dict[str, Any]:
+    return {"requests": [{"path": "/x", **keys}], "load": {"concurrency": 2}}
+
+
+SPECS: dict[str, dict[str, Any]] = {
+    **{one.name: one.document for one in book().presets},
+    **{f"{one.slug} {arm.name}": arm.document for one in book().questions for arm in one.arms},
+    "url": {"target": {"url": "http://127.0.0.1:9000"}},
+    "own": {"target": {"workers": 3, "threads": 7, "access_log": True, "settings": {"cpu_n": 3.5}}},
+    "granian": {
+        "target": {"server": "granian", "http": None, "keep_alive_s": None, "workers": 3}
+    },
+    "ceiling": measurement(Client()),
+    "gunicorn": {
+        "target": {
+            "server": "gunicorn", "worker": "asgi", "workers": 3, "http": None, "reuse_port": True
+        }
+    },
+    "all of a request": request(
+        method="POST",
+        path="/{a}/{b}/{c}/{d}/{e}",
+        headers={"X-Id": "{f}", "Accept": "*/*"},
+        body={"json": {"name": "{g}", "more": [1, None, True]}},
+        expect=[201, 409],
+        weight=0.5,
+        values={
+            "a": {"kind": "integer", "low": -5, "high": 5},
+            "b": {"kind": "sequence", "start": 3, "step": -2},
+            "c": {"kind": "choice", "of": ["red", "green"]},
+            "d": {"kind": "string", "length": 12},
+            "e": {"kind": "uuid"},
+            "f": {"kind": "choice", "of": [1, "a, b", 2.5]},
+            "g": {"kind": "uuid"},
+        },
+    ),
+    "text": request(method="PUT", body={"text": "two\nlines"}),
+    "generated": request(
+        method="POST", body={"generated": {"shape": "name-data", "size_bytes": 99_000}}
+    ),
+    "slow": {"load": {"concurrency": 3, "think_time_s": 0.25, "ramp_up_s": 2}, "start_after_s": 1},
+    "open": {"load": {"model": "open", "rate_per_s": 12.5, "arrivals": "poisson"}},
+    "steps": {
+        "load": {
+            "model": "open",
+            "rate_per_s": [
+                {"rate_per_s": 100, "duration_s": 2.5}, {"rate_per_s": 0.5, "duration_s": 9}
+            ],
+            "max_in_flight": 7,
+        }
+    },
+    "periodic": {"load": {"model": "periodic", "interval_s": 0.1, "concurrency": 3}},
+    "client": {
+        "client": {"strategy": "threaded", "session": "shared", "reuse_connections": False},
+        "cores": "shared", "seed": 9, "trials": 5, "warmup_s": 0.0, "timeout_s": 2.5,
+        "title": "a title", "tags": ["one", "two"],
+    },
+}  # fmt: skip
+STREAM_KEYS = ("requests", "load", "start_after_s", "stop")
+
+
+def whole(document: dict[str, Any]) -> dict[str, Any]:
+    if "workload" in document:
+        return document
+    stream: dict[str, Any] = {
+        "requests": [{"path": "/"}],
+        "load": {"concurrency": 1},
+        "stop": {"duration_s": 5},
+    }
+    stream |= {key: document[key] for key in STREAM_KEYS if key in document}
+    stream["load"] = {"model": "closed", **stream["load"]}
+    rest = {key: value for key, value in document.items() if key not in STREAM_KEYS}
+    return {"workload": {"streams": [stream]}, **rest}
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_spec_comes_back_from_its_form(name: str) -> None:
+    spec = resolved(whole(SPECS[name]))
+    (document,), wrong = documents(form_of(spec, CATALOGUE))
+    assert wrong == []
+    assert resolved(document) == spec
+    assert shown_whole(spec)
+
+
+def test_cores_by_number_have_no_field() -> None:
+    cores = {"target": [0], "client": [1]}
+    assert not shown_whole(resolved(whole({"cores": cores})))
+
+
+def test_each_strategy_and_configuration_ticked_makes_a_run() -> None:
+    made, wrong = documents(
+        form(
+            client__strategy=("async", "threaded"),
+            target__configuration=(CATALOGUE[0].name, CATALOGUE[1].name),
+        )
+    )
+    assert wrong == []
+    assert [(one["target"]["configuration"], one["client"]["strategy"]) for one in made] == [
+        (CATALOGUE[0].name, "async"),
+        (CATALOGUE[0].name, "threaded"),
+        (CATALOGUE[1].name, "async"),
+        (CATALOGUE[1].name, "threaded"),
+    ]
+    assert len({one["title"] for one in made}) == 4
+
+
+def test_a_title_is_kept_for_one_run_and_parted_for_several() -> None:
+    (one,), _ = documents(form())
+    assert one["title"] == "items, async"
+    several, _ = documents(form(client__strategy=("async", "threaded")))
+    assert [one["title"] for one in several] == ["items, async, async", "items, async, threaded"]
+    untitled, _ = documents(form(title=("",), client__strategy=("async", "threaded")))
+    assert [one["title"] for one in untitled] == ["", ""]
+
+
+def test_blocking_beside_others_has_one_user() -> None:
+    made, _ = documents(form(client__strategy=("async", "blocking")))
+    users = [one["workload"]["streams"][0]["load"]["concurrency"] for one in made]
+    assert users == [100, 1]
+
+
+def test_blocking_alone_keeps_what_was_asked() -> None:
+    (made,), _ = documents(form(client__strategy=("blocking",)))
+    assert made["workload"]["streams"][0]["load"]["concurrency"] == 100
+
+
+def test_blocking_beside_others_is_one_periodic_user() -> None:
+    fields = {f"{STREAM}.load": ("periodic",), f"{STREAM}.load.concurrency": ("8",)}
+    made, _ = documents(form(**fields, client__strategy=("async", "blocking")))
+    loads = [one["workload"]["streams"][0]["load"] for one in made]
+    assert [one["concurrency"] for one in loads] == [8, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("250", 250),
+        ("0.5", 0.5),
+        ("100 for 5", [(100, 5)]),
+        ("100/s for 5 s,  2.5 for 0.5s", [(100, 5), (2.5, 0.5)]),
+    ],
+)
+def test_a_rate_is_a_number_or_steps(text: str, expected: Any) -> None:
+    (made,), wrong = documents(
+        form(**{f"{STREAM}.load": ("open",), f"{STREAM}.load.rate_per_s": (text,)})
+    )
+    assert wrong == []
+    rate = made["workload"]["streams"][0]["load"]["rate_per_s"]
+    steps = [(one["rate_per_s"], one["duration_s"]) for one in rate] if "for" in text else rate
+    assert steps == expected
+
+
+@pytest.mark.parametrize("text", ["", "fast", "100 for", "for 5", "100 for 5; 3", "-1 for 5", "1,"])
+def test_a_rate_that_cannot_be_read(text: str) -> None:
+    field = f"{STREAM}.load.rate_per_s"
+    _, wrong = documents(form(**{f"{STREAM}.load": ("open",), field: (text,)}))
+    assert [one.field for one in wrong] == [field]
+
+
+def test_hidden_fields_do_not_count() -> None:
+    """A burst has no users, a stop by time no requests, a server no field that it lacks."""
+    (made,), wrong = documents(
+        form(
+            **{f"{STREAM}.load": ("burst",), f"{STREAM}.load.concurrency": ("x",)},
+            target__server=("granian",),
+            target__configuration=("own",),
+            target__keep_alive_s=("x",),
+        )
+    )
+    assert wrong == []
+    assert made["workload"]["streams"][0]["load"] == {"model": "burst", "connections": 100}
+    assert made["target"]["keep_alive_s"] is None
+    assert made["target"]["http"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "texts"),
+    [
+        ("target.configuration", ()),
+        ("client.strategy", ()),
+        ("trials", ("many",)),
+        (f"{STREAM}.load.concurrency", ("1e3",)),
+        (f"{STREAM}.requests.0.values.item_id.low", ("",)),
+        (f"{STREAM}.requests.0.headers", ("no colon",)),
+        (f"{STREAM}.requests.0.expect", ("ok",)),
+    ],
+)
+def test_what_cannot_be_read_is_told_at_its_field(name: str, texts: tuple[str, ...]) -> None:
+    made, wrong = documents(Given({**form().values, name: texts}))
+    assert [one.field for one in wrong] == [name]
+    assert len(made) == 1
+
+
+def test_no_more_runs_than_fit_beside_each_other() -> None:
+    every = tuple(one.name for one in CATALOGUE)
+    made, wrong = documents(
+        form(client__strategy=("async", "threaded"), target__configuration=every)
+    )
+    assert [one.field for one in wrong] == ["client.strategy"]
+    assert str(2 * len(every)) in wrong[0].message
+    assert len(made) == 1

@@ -1,0 +1,117 @@
+"""Targets started by hand: seen, stopped, out of the way of a run, and never left behind."""
+
+import re
+from collections.abc import Iterator
+from html import escape, unescape
+from pathlib import Path
+
+import pytest
+import requests
+
+from control_plane.targets.builtin_configurations import CATALOGUE
+from tests.dashboard import Dashboard, dashboard, items_spec, long_spec, marked, until
+from tests.pages.form_page import send
+
+ONE, TWO = CATALOGUE[0].name, next(one.name for one in CATALOGUE if one.target.workers == 2)
+
+
+@pytest.fixture
+def looplab(empty: Dashboard) -> Iterator[Dashboard]:
+    yield empty
+    for name in running(empty):
+        stop(empty, name)
+
+
+def start(looplab: Dashboard, name: str) -> requests.Response:
+    """A slow machine may answer before the target is ready."""
+    answer = send(looplab, "/targets/start", [("name", name)])
+    until(lambda: "starting…" not in looplab.get("/targets/by-hand").text, "it has started")
+    return answer
+
+
+def stop(looplab: Dashboard, name: str) -> requests.Response:
+    return send(looplab, "/targets/stop", [("name", name)])
+
+
+def running(looplab: Dashboard) -> list[str]:
+    """Those that can be stopped."""
+    part = looplab.get("/targets/by-hand").text
+    return [unescape(one) for one in re.findall(r'name="name" value="([^"]+)"', part)]
+
+
+def addresses(looplab: Dashboard) -> list[str]:
+    return re.findall(r'href="(http://[^"]+)/docs"', looplab.get("/targets").text)
+
+
+def answers(address: str) -> bool:
+    try:
+        return requests.get(f"{address}/ping", timeout=5).json() == {"ping": "pong"}
+    except requests.ConnectionError:
+        return False
+
+
+def test_it_is_shown_until_it_is_stopped(looplab: Dashboard) -> None:
+    assert start(looplab, ONE).headers["location"] == "/targets#by-hand"
+    (address,) = addresses(looplab)
+    assert answers(address)
+    part = looplab.get("/targets/by-hand").text
+    assert escape(ONE) in part
+    assert re.search(r"pid \d+, started <time", part)
+    assert "Uvicorn running on" in part
+    assert start(looplab, ONE).status_code == 409
+    assert stop(looplab, ONE).status_code == 303
+    assert not answers(address)
+    assert "stopped by hand" in looplab.get("/targets").text
+    assert stop(looplab, ONE).status_code == 409
+
+
+def test_a_run_stops_it_and_says_so(looplab: Dashboard) -> None:
+    start(looplab, ONE)
+    start(looplab, TWO)
+    found = addresses(looplab)
+    assert len(found) == 2
+    run = looplab.finished(looplab.submit(items_spec()))
+    assert run["environment"]["stopped_before"] == [ONE, TWO]
+    assert "Stopped before it, started by hand" in looplab.get(f"/runs/{run['id']}").text
+    assert f"stopped because run {run['id']} began" in looplab.get("/targets").text
+    assert not any(answers(address) for address in found)
+    second = looplab.finished(looplab.submit(items_spec()))
+    assert "stopped_before" not in second["environment"]
+
+
+def test_none_starts_while_a_run_measures(looplab: Dashboard) -> None:
+    run_id = looplab.submit(long_spec())
+    looplab.until_state(run_id, {"running"})
+    refused = start(looplab, ONE)
+    assert refused.status_code == 409
+    assert "start the target after it" in refused.text
+    looplab.post(f"/api/runs/{run_id}/cancel")
+    assert start(looplab, ONE).status_code == 303
+
+
+@pytest.mark.parametrize("gently", [True, False], ids=["SIGTERM", "kill -9"])
+def test_it_ends_with_the_dashboard(tmp_path: Path, gently: bool) -> None:
+    with dashboard(tmp_path) as looplab:
+        start(looplab, TWO)
+        instance = looplab.instance
+        assert len(marked(instance)) >= 3
+        if gently:
+            looplab.stop()
+        else:
+            looplab.kill()
+        until(lambda: not marked(instance), "nothing is left", 1.0)
+
+
+def test_what_is_wrong_starts_nothing(looplab: Dashboard) -> None:
+    assert start(looplab, "nothing").status_code == 422
+    assert stop(looplab, "nothing").status_code == 404
+    assert looplab.get("/targets/start").status_code in {404, 405}
+    for one in CATALOGUE[:3]:
+        assert start(looplab, one.name).status_code == 303
+    assert start(looplab, TWO).status_code == 409
+    other = {"Origin": "http://other.example", "Sec-Fetch-Site": "cross-site"}
+    data = {"name": ONE}
+    address = f"{looplab.url}/targets/stop"
+    forged = looplab.session.post(address, data=data, headers=other, timeout=5)
+    assert forged.status_code == 403
+    assert len(addresses(looplab)) == 3

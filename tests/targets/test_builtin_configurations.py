@@ -1,0 +1,40 @@
+from dataclasses import replace
+
+import pytest
+
+from control_plane.domain.errors import InvalidInput
+from control_plane.domain.spec import NamedTarget, Target, UrlTarget
+from control_plane.targets.builtin_configurations import CATALOGUE, configuration, name_of
+
+
+def test_the_first_configuration_is_the_default() -> None:
+    first = CATALOGUE[0]
+    assert (first.name, first.target) == ("uvicorn, 1 worker, uvloop", Target())
+    assert (first.builtin, first.available, first.missing_extra) == (True, True, None)
+
+
+def test_names_tell_all_configurations_apart() -> None:
+    assert len({known.name for known in CATALOGUE}) == len(CATALOGUE)
+    assert all(configuration(known.name) == known.target for known in CATALOGUE)
+
+
+def test_an_unknown_name_is_refused_at_its_field() -> None:
+    with pytest.raises(InvalidInput, match=r"no configuration 'caddy'.*uvicorn, 1 worker") as wrong:
+        configuration("caddy")
+    assert [field.field for field in wrong.value.fields] == ["target.configuration"]
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [
+        (replace(Target(), workers=3, loop="asyncio"), "uvicorn, 3 workers, asyncio"),
+        (replace(Target(), http="h11", threads=1), "uvicorn, 1 worker, uvloop, h11, 1 thread"),
+        (replace(Target(), keep_alive_s=60), "uvicorn, 1 worker, uvloop, keep-alive 60 s"),
+        (replace(Target(), backlog=16), "uvicorn, 1 worker, uvloop, backlog 16"),
+        (replace(Target(), settings={"log_s": 0.5}), "uvicorn, 1 worker, uvloop, log_s 0.5"),
+        (UrlTarget("http://127.0.0.1:9000"), "http://127.0.0.1:9000"),
+        (NamedTarget("mine"), "mine"),
+    ],
+)
+def test_any_target_has_a_name(target: Target | UrlTarget | NamedTarget, name: str) -> None:
+    assert name_of(target) == name
