@@ -5,7 +5,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
-from scripts.budget import FunctionNode, Source, functions
+from scripts.budget import Source, functions
 
 MARKUP = re.compile(
     r"</?(?:a|article|body|button|dialog|div|form|h[1-6]|head|html|iframe|img|input|label|li|link"
@@ -19,16 +19,7 @@ DIRECTIVE = re.compile(
     r"#\s*(?:noqa|type:\s*ignore|pragma)(?P<code>[:\[][^\s\]]*\]?)?(?P<reason>.*)"
 )
 ISSUE = re.compile(r"\b(?:issue #?\d|todo\b|fixme\b)", re.IGNORECASE)
-EMPTY_WORDS = frozenset(
-    re.findall(
-        r"\w+",
-        "a an and as by for from get gets given in instance is it its make makes object of on or "
-        "return returns set sets that the this to which with",
-    )
-)
 SMALL_SHAPE = 4
-
-Documented = FunctionNode | ast.ClassDef
 
 
 def markup(source: Source) -> Iterator[str]:
@@ -47,34 +38,6 @@ def _docstrings(tree: ast.Module) -> Iterator[ast.expr]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr):
             yield node.value
-
-
-def echoing_docstrings(source: Source) -> Iterator[str]:
-    """Docstrings whose every word is in the name of what they document, or in its class's name."""
-    for owner, node in _documented(source.tree):
-        text = ast.get_docstring(node)
-        if text is None:
-            continue
-        known = {_stem(word) for word in _words(f"{owner} {node.name}")}
-        said = {_stem(word) for word in _words(text) if word not in EMPTY_WORDS}
-        if said <= known:
-            yield f"{source.path}:{node.lineno} {node.name}: {text!r}"
-
-
-def _documented(node: ast.AST, owner: str = "") -> Iterator[tuple[str, Documented]]:
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, Documented):
-            yield owner, child
-            yield from _documented(child, child.name)
-
-
-def _words(text: str) -> list[str]:
-    spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", text)
-    return re.findall(r"[a-z0-9]+", spaced.lower())
-
-
-def _stem(word: str) -> str:
-    return re.sub(r"(?:ing|ed|es|s|e|er|or)$", "", word) if len(word) > 4 else word
 
 
 def pass_through(source: Source) -> Iterator[str]:

@@ -23,7 +23,7 @@ class Facts:
 STRATEGIES: dict[str, Facts] = {
     "async": Facts("aiohttp", "one event loop", 8_000, "aiohttp_client:AiohttpClient"),
     "threaded": Facts("requests", "a pool of threads", 1_500, "threaded:Threaded", threads=True),
-    "blocking": Facts("requests", "one at a time", 1_600, "blocking:Blocking", alone=True),
+    "blocking": Facts("requests", "one at a time", 1_600, "requests_client:Blocking", alone=True),
     "httpx": Facts("httpx", "AsyncClient in one event loop", 1_000, "httpx_client:HttpxClient"),
     "raw": Facts("httptools", "for loads beyond what libraries reach", 15_000, "raw_client:Raw"),
 }

@@ -50,10 +50,10 @@ def look_inside() -> None:
     if not (os.environ.get("LOOPLAB_INSIDE") or os.environ.get("LOOPLAB_THREADS")):
         return
     try:
-        doors = import_module("looplab_probe.doors")
+        hooks = import_module("looplab_probe.hooks")
     except (ImportError, SyntaxError):
         return
-    doors.open_doors()
+    hooks.install()
 
 
 def run_hidden() -> None:

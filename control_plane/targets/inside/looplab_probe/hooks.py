@@ -23,7 +23,7 @@ Told = Callable[[Any], Optional[bool]]
 _GRANIAN_CALL = "_callback_wrapper"
 
 
-def open_doors() -> None:
+def install() -> None:
     sys.meta_path.insert(0, _Doorkeeper())
 
 

@@ -11,7 +11,7 @@ from control_plane.targets.stalls import stacks_in
 
 BEATING = """
 import asyncio, atexit, os, sys, threading, time
-from looplab_probe.counting import counted
+from looplab_probe.asgi_counter import counted
 atexit.register(time.sleep, 0.4)
 
 async def app(scope, receive, send):
