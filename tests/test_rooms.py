@@ -32,7 +32,7 @@ LONG_FILES: dict[str, str] = {}
 PASS_THROUGH: dict[str, str] = {
     "connections.py::Connections.remove": "the counterpart of `add`, which does more",
     "run_service.py::Desk.name_of": "pages may not import targets: the desk answers for them",
-    "running_target.py::StartedTarget.stop": "what every target has; only this one has a supervisor",
+    "running_target.py::StartedTarget.stop": "every target has it; this one has a supervisor",
 }
 BROAD_EXCEPTS = [
     "control_plane/jobs/run_job.py",
