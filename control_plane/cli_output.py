@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from control_plane.analysis.configuration_names import configuration_words
+from control_plane.analysis.configuration_names import configuration_names
 from control_plane.analysis.percentile_support import support_level
-from control_plane.analysis.prose.excluded_runs import ended_words
+from control_plane.analysis.prose.excluded_runs import ended_text
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.metrics import METRIC
 from control_plane.domain.run import State
@@ -117,7 +117,7 @@ def _counting(found: Document) -> list[Document]:
 
 def _heads(runs: Sequence[Document]) -> Iterator[Text]:
     """Without the name of a configuration where a title that was made ends with it."""
-    called = configuration_words(
+    called = configuration_names(
         [(run["id"], run["configuration"], run["spec"]["target"]) for run in runs]
     )
     for run, configuration in zip(runs, called, strict=True):
@@ -130,7 +130,7 @@ def _resultless(runs: Sequence[Document]) -> Iterator[str]:
     for run in runs:
         state = State(run["state"])
         if state.terminal and state is not State.FINISHED:
-            why = ended_words(state, run["reason"])
+            why = ended_text(state, run["reason"])
             yield f"{run['id']} is not compared: it left no result ({why})."
 
 

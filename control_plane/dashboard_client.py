@@ -11,7 +11,7 @@ from typing import Protocol
 import requests
 
 from control_plane.analysis.comparison import compare
-from control_plane.analysis.prose.comparison_sentences import told
+from control_plane.analysis.prose.comparison_sentences import described_comparison
 from control_plane.dashboard_server import lower_priority
 from control_plane.domain.documents import run_document
 from control_plane.domain.errors import FieldError, InvalidInput, LooplabError, NotFound
@@ -137,7 +137,7 @@ class Here:
         return self._runner.run(self._until_over(run_id, report))
 
     def compare(self, ids: Sequence[str], baseline: str) -> Document:
-        return told(compare([self._store.run(one) for one in ids], baseline))
+        return described_comparison(compare([self._store.run(one) for one in ids], baseline))
 
     def ceilings(self) -> Document:
         return {"ceilings": ceiling_documents(self._store)}

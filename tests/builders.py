@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from control_plane.analysis.causes.diagnose import find_causes
+from control_plane.analysis.causes.diagnose import diagnose
 from control_plane.analysis.causes.evidence import Evidence
 from control_plane.analysis.summary import merge, summarize
 from control_plane.analysis.validity.response_gates import judge
@@ -204,7 +204,7 @@ def causes_of(
     merged: Sequence[StreamResult],
     validity: Validity,
 ) -> tuple[Cause, ...]:
-    return find_causes(
+    return diagnose(
         Evidence(
             spec,
             tuple(one.trial for one in trials),

@@ -8,8 +8,8 @@ from rich.console import Console
 from control_plane import cli_output
 from control_plane.analysis.comparison import compare
 from control_plane.analysis.headroom import ceiling_of
-from control_plane.analysis.prose.comparison_sentences import told
-from control_plane.analysis.stream_matching import named
+from control_plane.analysis.prose.comparison_sentences import described_comparison
+from control_plane.analysis.stream_matching import rename_stream
 from control_plane.cli_output import ProgressLines
 from control_plane.domain.ceiling import ceiling_spec
 from control_plane.domain.documents import ceiling_document, run_document
@@ -29,7 +29,7 @@ def _shown(monkeypatch: pytest.MonkeyPatch, *runs: Run, styled: bool = False) ->
     console = Console(width=200, highlight=False, record=True)
     monkeypatch.setattr(cli_output, "out", console)
     compared = compare(runs, runs[0].id, anyway=True)
-    cli_output.print_comparison(told(compared))
+    cli_output.print_comparison(described_comparison(compared))
     return console.export_text(styles=styled).splitlines()
 
 
@@ -50,7 +50,7 @@ def test_a_percentile_with_too_few_samples_has_neither_value_nor_ratio(
 def test_the_only_stream_of_another_name_keeps_its_support(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    lines = _shown(monkeypatch, _run(20_000, "a"), named(_run(300, "b"), "movies"))
+    lines = _shown(monkeypatch, _run(20_000, "a"), rename_stream(_run(300, "b"), "movies"))
     assert _line(lines, "p99 response time").split()[-1] == "–"
     assert "×" in _line(lines, "p50 response time").split("ms")[-1]
 
@@ -77,8 +77,8 @@ def test_a_run_without_a_result_is_told(
 
 
 def test_names_of_the_same_settings_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    named = replace(_run(200, "b"), configuration="my fast")
-    lines = _shown(monkeypatch, _run(200, "a"), named)
+    rename_stream = replace(_run(200, "b"), configuration="my fast")
+    lines = _shown(monkeypatch, _run(200, "a"), rename_stream)
     assert any("my fast (same settings as a000000000)" in line for line in lines)
 
 

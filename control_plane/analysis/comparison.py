@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from control_plane.analysis.configuration_names import configuration_words
+from control_plane.analysis.configuration_names import configuration_names
 from control_plane.analysis.differences import (
     Difference,
     environment_differences,
@@ -13,7 +13,11 @@ from control_plane.analysis.differences import (
     spec_differences,
 )
 from control_plane.analysis.run_labels import RunLabel, label_runs
-from control_plane.analysis.stream_matching import lone_names, named, with_result
+from control_plane.analysis.stream_matching import (
+    rename_stream,
+    runs_with_result,
+    single_stream_names,
+)
 from control_plane.domain.metrics import METRICS, Metric, Unit
 from control_plane.domain.result import Outcome, Reason, Summary
 from control_plane.domain.run import Run, State
@@ -31,7 +35,7 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Row:
+class MetricComparison:
     """One metric of one stream. By run id: the value, and contender over baseline.
 
     A ratio is None where a side is missing, zero, invalid, unfinished or not comparable, and for
@@ -66,7 +70,7 @@ class Comparison:
     differences: tuple[Difference, ...]
     environment: tuple[Difference, ...]
     same_fields: int
-    rows: tuple[Row, ...]
+    rows: tuple[MetricComparison, ...]
     refusals: Mapping[str, Refusal]
 
     @property
@@ -78,7 +82,7 @@ class Comparison:
     def configurations(self) -> tuple[str, ...]:
         """Their names, with the run that has the same settings under another one."""
         pairs = zip(self.labels, self.runs, strict=True)
-        return configuration_words(
+        return configuration_names(
             [(label.letter, run.configuration, run.spec.target) for label, run in pairs]
         )
 
@@ -105,7 +109,7 @@ class Comparison:
     def label(self, run_id: str) -> RunLabel:
         return self._labels[run_id]
 
-    def row(self, stream: str, metric: str) -> Row:
+    def row(self, stream: str, metric: str) -> MetricComparison:
         return self._rows[stream, metric]
 
     @cached_property
@@ -117,7 +121,7 @@ class Comparison:
         return {label.id: label for label in self.labels}
 
     @cached_property
-    def _rows(self) -> dict[tuple[str, str], Row]:
+    def _rows(self) -> dict[tuple[str, str], MetricComparison]:
         return {(row.stream, row.metric): row for row in self.rows}
 
 
@@ -128,16 +132,16 @@ def compare(runs: Sequence[Run], baseline: str, *, anyway: bool = False) -> Comp
     `baseline` is the id of one of the runs.
     """
     differences, same = spec_differences(runs)
-    given, lone = tuple(runs), lone_names(runs)
+    given, lone = tuple(runs), single_stream_names(runs)
     if lone:
         name = lone.get(baseline) or next(iter(lone.values()))
-        runs = [named(run, name) if run.id in lone else run for run in given]
+        runs = [rename_stream(run, name) if run.id in lone else run for run in given]
     base = next(run for run in runs if run.id == baseline)
     refusals = _refusals(base, runs)
     silent = {run.id for run in runs if run.state is not State.FINISHED}
     if not anyway:
         silent |= refusals.keys()
-    able = with_result((base, *runs))
+    able = runs_with_result((base, *runs))
     names = dict.fromkeys(one.name for run in able for one in run.spec.workload.streams)
     return Comparison(
         baseline=baseline,
@@ -169,7 +173,9 @@ def invalid(run: Run) -> bool:
     return run.validity is not None and run.validity.outcome == "invalid"
 
 
-def _row(base: Run, runs: Sequence[Run], stream: str, metric: Metric, silent: set[str]) -> Row:
+def _row(
+    base: Run, runs: Sequence[Run], stream: str, metric: Metric, silent: set[str]
+) -> MetricComparison:
     values = {run.id: value_of(stream_of(run, stream), metric.name) for run in runs}
     spoken = {
         run.id for run in runs if not silent & {run.id, base.id} and _alike(base, run, metric)
@@ -178,7 +184,7 @@ def _row(base: Run, runs: Sequence[Run], stream: str, metric: Metric, silent: se
         run_id: _ratio(values[base.id], value) if run_id in spoken else None
         for run_id, value in values.items()
     }
-    return Row(stream, metric.name, metric.unit, metric.less_is_better, values, ratios)
+    return MetricComparison(stream, metric.name, metric.unit, metric.less_is_better, values, ratios)
 
 
 def _alike(base: Run, run: Run, metric: Metric) -> bool:

@@ -7,7 +7,7 @@ Named = tuple[str, str, Any]
 """What a run is called here, the name of its configuration, and the target with all its fields."""
 
 
-def configuration_words(runs: Sequence[Named]) -> tuple[str, ...]:
+def configuration_names(runs: Sequence[Named]) -> tuple[str, ...]:
     """The names, in order; `my fast (same settings as A)` where an earlier run has another name
     for them, `my fast (other settings than A)` where its name stands for something else."""
     return tuple(_words(one, runs[:index]) for index, one in enumerate(runs))

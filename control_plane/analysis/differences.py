@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from control_plane.analysis.field_labels import label_of, text_of
-from control_plane.analysis.stream_matching import lone_names
+from control_plane.analysis.stream_matching import single_stream_names
 from control_plane.domain.result import Environment
 from control_plane.domain.run import Run
 from control_plane.domain.spec import Spec
@@ -42,7 +42,7 @@ def spec_differences(runs: Sequence[Run]) -> tuple[tuple[Difference, ...], int]:
 
     Where each run has one stream, its name is a field too, and the first.
     """
-    lone = lone_names(runs)
+    lone = single_stream_names(runs)
     names = _stream_names([run.spec for run in runs if run.id not in lone])
     names = ("", *names) if lone else names
     flat = {run.id: _flat_spec(run.spec, names, lone=run.id in lone) for run in runs}

@@ -67,7 +67,7 @@ LABELS = {
     "commit": "Commit",
 }
 
-POLICIES = {
+CORE_POLICIES = {
     "apart": "target and client apart",
     "given": "as the spec says",
     "shared": "target and client share all",
@@ -109,7 +109,7 @@ def text_of(field: str, value: Any) -> str:
 def _chosen(name: str, value: str) -> str:
     if name == "strategy":
         return f"{value}, {STRATEGIES[value].library}"
-    return POLICIES.get(value, value)
+    return CORE_POLICIES.get(value, value)
 
 
 def _number(name: str, value: float) -> str:

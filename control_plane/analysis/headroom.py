@@ -69,7 +69,7 @@ def known_ceiling(
     One in doubt only where there is no other.
     """
     for one in trusted_first(ceilings):
-        if one.client == plainest(client) and same_place(one.environment, environment):
+        if one.client == plainest(client) and same_setup(one.environment, environment):
             return one
     return None
 
@@ -79,7 +79,7 @@ def trusted_first(ceilings: Iterable[Ceiling]) -> list[Ceiling]:
     return sorted(ceilings, key=lambda one: one.outcome == "suspect")
 
 
-def same_place(one: Environment | None, other: Environment | None) -> bool:
+def same_setup(one: Environment | None, other: Environment | None) -> bool:
     """The same machine, Python and client libraries."""
     if one is None or other is None or machine_mismatch(one, other) is not None:
         return False
@@ -128,7 +128,7 @@ def headroom_sentence(found: Headroom) -> Sentence:
     )
 
 
-def headroom_words(found: Headroom) -> str:
+def headroom_explanation(found: Headroom) -> str:
     """What the share means for the run."""
     if found.outdated:
         return "Measure the ceiling again while nothing else works."

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from control_plane.analysis.summary import added
+from control_plane.analysis.summary import sum_counts
 from control_plane.domain import histogram
 from control_plane.domain.histogram import Histogram
 from control_plane.domain.stream_record import Second, StreamRecord
@@ -22,8 +22,8 @@ def merge_records(parts: Sequence[StreamRecord]) -> StreamRecord:
         opened_ns=opened_ns,
         duration_ns=closed_ns - opened_ns,
         seconds=merge_seconds(second for part in parts for second in part.seconds),
-        errors=added(part.errors for part in parts),
-        statuses=added(part.statuses for part in parts),
+        errors=sum_counts(part.errors for part in parts),
+        statuses=sum_counts(part.statuses for part in parts),
         in_flight_ns=tuple(age for part in parts for age in part.in_flight_ns),
         intended=sum(part.intended for part in parts),
         sent=sum(part.sent for part in parts),

@@ -8,23 +8,23 @@ from control_plane.domain.result import Summary
 from control_plane.domain.run import Live, Run, RunDetail
 
 
-def lone_names(runs: Sequence[Run]) -> dict[str, str]:
+def single_stream_names(runs: Sequence[Run]) -> dict[str, str]:
     """What the only stream of each run is called, by run id, where names differ.
 
     Empty where a run has several streams, or where all have one name. A run without a result
     decides nothing: it is left out where it has several.
     """
     names = {run.id: run.spec.workload.streams[0].name for run in runs if _alone(run)}
-    aligned = all(run.id in names for run in with_result(runs))
+    aligned = all(run.id in names for run in runs_with_result(runs))
     return names if aligned and len(set(names.values())) > 1 else {}
 
 
-def with_result(runs: Sequence[Run]) -> tuple[Run, ...]:
+def runs_with_result(runs: Sequence[Run]) -> tuple[Run, ...]:
     """Those that have one or may yet get it; all where that is none."""
     return tuple(run for run in runs if not run.resultless) or tuple(runs)
 
 
-def named(run: Run, name: str) -> Run:
+def rename_stream(run: Run, name: str) -> Run:
     """A run of one stream, which is called `name`."""
     (stream,) = run.spec.workload.streams
     workload = replace(run.spec.workload, streams=(replace(stream, name=name),))
@@ -37,7 +37,7 @@ def named(run: Run, name: str) -> Run:
     )
 
 
-def named_detail(detail: RunDetail, run: Run) -> RunDetail:
+def rename_stream_of_detail(detail: RunDetail, run: Run) -> RunDetail:
     """What is drawn of a run of one stream, under the name that `run` gives it."""
     name = run.spec.workload.streams[0].name
     return replace(
@@ -49,7 +49,7 @@ def named_detail(detail: RunDetail, run: Run) -> RunDetail:
     )
 
 
-def named_live(live: Live, name: str) -> Live:
+def rename_stream_of_live(live: Live, name: str) -> Live:
     return replace(live, streams=tuple(replace(one, name=name) for one in live.streams))
 
 

@@ -88,11 +88,11 @@ def _merged(results: Sequence[StreamResult], cpu_s_per_request: float | None) ->
     summary = Summary(
         **_counts(
             sum(part.completed for part in parts),
-            added(part.errors for part in parts),
+            sum_counts(part.errors for part in parts),
             sum(part.censored.count for part in parts),
         ),
         name=parts[0].name,
-        statuses=added(part.statuses for part in parts),
+        statuses=sum_counts(part.statuses for part in parts),
         censored=_merged_censored([part.censored for part in parts]),
         intended=sum(part.intended for part in parts),
         sent=sum(part.sent for part in parts),
@@ -282,7 +282,7 @@ def _merged_cpu(trials: Sequence[Sequence[Summary]]) -> float | None:
     return _quotient(spent_s, completed)
 
 
-def added(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+def sum_counts(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     """The counts of all parts by name, in the order of the alphabet."""
     total: Counter[str] = Counter()
     for part in parts:

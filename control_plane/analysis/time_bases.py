@@ -28,7 +28,7 @@ PERIODIC = (
 )
 
 
-def two_clocks(result: StreamResult) -> bool:
+def times_differ(result: StreamResult) -> bool:
     """Whether response and service time differ so much that both are drawn."""
     if not result.service.total or result.service is result.response:
         return False
@@ -39,10 +39,10 @@ def two_clocks(result: StreamResult) -> bool:
     return bool((response >= DIFFERS * service).any())
 
 
-def clock_words(spec: Spec, results: Iterable[StreamResult]) -> str:
+def time_base_note(spec: Spec, results: Iterable[StreamResult]) -> str:
     """What the times of a run mean, and what its load models cannot show; a sentence for each."""
     loads = [stream.load for stream in spec.workload.streams]
-    scheduled = BOTH if any(map(two_clocks, results)) else SCHEDULED
+    scheduled = BOTH if any(map(times_differ, results)) else SCHEDULED
     ways: tuple[tuple[tuple[type[AnyLoad], ...], str], ...] = (
         ((Open, Burst), scheduled),
         ((Closed,), CLOSED),

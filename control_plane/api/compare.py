@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from control_plane.analysis.comparison import compare
-from control_plane.analysis.prose.comparison_sentences import told
+from control_plane.analysis.prose.comparison_sentences import described_comparison
 from control_plane.api.dependencies import StoreDep
 from control_plane.api.openapi_docs import ANSWERS
 from control_plane.domain.ids import chosen_ids
@@ -27,4 +27,4 @@ def comparison(
     run's own: take the only stream of each run there.
     """
     ids, against = chosen_ids(runs, baseline)
-    return told(compare([store.run(run_id) for run_id in ids], against))
+    return described_comparison(compare([store.run(run_id) for run_id in ids], against))

@@ -40,7 +40,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Book:
+class PresetCatalogue:
     presets: tuple[Preset, ...]
     questions: tuple[Question, ...]
 
@@ -60,12 +60,12 @@ class Book:
 
 
 @cache
-def book() -> Book:
+def preset_catalogue() -> PresetCatalogue:
     document = tomllib.loads((Path(__file__).parent / "presets.toml").read_text(encoding="utf-8"))
     presets = tuple(
         Preset(one["name"], one["about"], document_of(one, {})) for one in document["preset"]
     )
-    return Book(presets, tuple(_questions(document["question"])))
+    return PresetCatalogue(presets, tuple(_questions(document["question"])))
 
 
 def _questions(given: list[Document]) -> Iterator[Question]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from control_plane.analysis.causes.diagnose import find_causes
+from control_plane.analysis.causes.diagnose import diagnose
 from control_plane.analysis.causes.evidence import Evidence
 from control_plane.analysis.duration_estimate import phases
 from control_plane.analysis.summary import merge
@@ -154,7 +154,7 @@ class RunJob:
         trials = [result.trial for result in results]
         summaries = tuple(one.summary for one in merged)
         validity = judge(trials, summaries, self.run.spec)
-        return merged, validity, find_causes(self._evidence(results, summaries, validity))
+        return merged, validity, diagnose(self._evidence(results, summaries, validity))
 
     def _evidence(
         self, results: Sequence[TrialResult], merged: tuple[Summary, ...], validity: Validity

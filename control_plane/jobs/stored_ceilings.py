@@ -1,6 +1,6 @@
 """The ceilings that the stored runs hold, and those that are being measured."""
 
-from control_plane.analysis.headroom import ceiling_of, same_place
+from control_plane.analysis.headroom import ceiling_of, same_setup
 from control_plane.domain.bare_responder import RESPONDER
 from control_plane.domain.ceiling import Ceiling
 from control_plane.domain.documents import ceiling_document
@@ -29,21 +29,21 @@ def stored_ceilings(store: Store, strategy: str | None = None) -> tuple[Ceiling,
 def ceilings_here(store: Store) -> tuple[Ceiling, ...]:
     """Those of this machine with the present libraries, newest first."""
     here = environment(SHARED)
-    return tuple(one for one in stored_ceilings(store) if same_place(one.environment, here))
+    return tuple(one for one in stored_ceilings(store) if same_setup(one.environment, here))
 
 
 def ceiling_documents(store: Store) -> list[Document]:
     """All of them as JSON; `here` tells those that count on this machine now."""
     here = environment(SHARED)
     return [
-        ceiling_document(one, here=same_place(one.environment, here))
+        ceiling_document(one, here=same_setup(one.environment, here))
         for one in stored_ceilings(store)
     ]
 
 
 def measured_here(run: Run) -> bool:
     """On this machine, with the present Python and client libraries."""
-    return same_place(run.environment, environment(SHARED))
+    return same_setup(run.environment, environment(SHARED))
 
 
 def unfinished(store: Store) -> tuple[Run, ...]:

@@ -9,13 +9,13 @@ from fastapi import APIRouter, Path, Request, Response
 
 from control_plane.analysis.charts.throughput_bars import Bar, throughput_bars
 from control_plane.analysis.comparison import Comparison, compare
-from control_plane.analysis.prose.comparison_sentences import title
+from control_plane.analysis.prose.comparison_sentences import comparison_title
 from control_plane.analysis.prose.sentence import Sentence
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.run import Run
 from control_plane.domain.spec import Spec
 from control_plane.domain.units import about
-from control_plane.experiments.presets import Question, book
+from control_plane.experiments.presets import Question, preset_catalogue
 from control_plane.jobs.run_service import Configuration, Desk
 from control_plane.pages.form.form_data import FormDep, key_of, new_key, to_runs
 from control_plane.pages.parts.progress_view import phase_words
@@ -35,7 +35,7 @@ class Running(View):
 
     template: ClassVar[str] = "partials/running.html"
     id: str | None
-    title: str
+    comparison_title: str
     words: str
     share: int
     left: str
@@ -62,7 +62,7 @@ class Answer:
 @dataclass(frozen=True)
 class Card:
     slug: str
-    title: str
+    comparison_title: str
     teaches: str
     runs: int
     time: str
@@ -92,7 +92,7 @@ def running_of(desk: Desk) -> Running:
     rates = [one.throughput_per_s for one in live.streams if one.throughput_per_s] if live else []
     return Running(
         id=run.id,
-        title=run.title,
+        comparison_title=run.title,
         words=phase_words(run.spec, progress, live),
         share=round(100 * progress.share),
         left=about(progress.remaining_s) if progress.remaining_s is not None else "",
@@ -102,11 +102,11 @@ def running_of(desk: Desk) -> Running:
 
 
 def cards(store: Store, desk: Desk, key: str) -> tuple[Card, ...]:
-    return tuple(_card(question, store, desk, key) for question in book().questions)
+    return tuple(_card(question, store, desk, key) for question in preset_catalogue().questions)
 
 
 def preset_time(name: str, desk: Desk) -> str:
-    return about(desk.expected_seconds(desk.check(book().preset(name).document)))
+    return about(desk.expected_seconds(desk.check(preset_catalogue().preset(name).document)))
 
 
 def _card(question: Question, store: Store, desk: Desk, key: str) -> Card:
@@ -114,7 +114,7 @@ def _card(question: Question, store: Store, desk: Desk, key: str) -> Card:
     answering = _answering(question, specs, store)
     return Card(
         slug=question.slug,
-        title=question.title,
+        comparison_title=question.title,
         teaches=question.teaches,
         runs=len(specs),
         time=about(sum(desk.expected_seconds(spec) for spec in specs)),
@@ -143,7 +143,7 @@ def _answer(runs: Sequence[Run]) -> Answer:
     return Answer(
         href=f"/compare?runs={named}",
         bars=throughput_bars(comparison, comparison.streams[0]).bars,
-        sentence=title(comparison),
+        sentence=comparison_title(comparison),
         validity=validity,
         worst="invalid" if "invalid" in validity else "suspect",
         at=max(run.created_at for run in runs),
@@ -192,5 +192,5 @@ def running(request: Request, desk: DeskDep) -> Response:
 @router.post("/questions/{slug}")
 def ask(slug: Annotated[str, Path(max_length=40)], form: FormDep, desk: DeskDep) -> Response:
     """One run for each arm of the question; then all beside each other."""
-    documents = [arm.document for arm in book().question(slug).arms]
+    documents = [arm.document for arm in preset_catalogue().question(slug).arms]
     return to_runs(desk.submit(documents, key=key_of(form)))

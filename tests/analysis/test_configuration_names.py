@@ -2,7 +2,7 @@
 
 import pytest
 
-from control_plane.analysis.configuration_names import configuration_words
+from control_plane.analysis.configuration_names import configuration_names
 
 
 @pytest.mark.parametrize(
@@ -20,4 +20,4 @@ from control_plane.analysis.configuration_names import configuration_words
     ],
 )
 def test_words(runs, words) -> None:
-    assert configuration_words(runs) == words
+    assert configuration_names(runs) == words

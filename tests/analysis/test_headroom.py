@@ -7,12 +7,12 @@ from control_plane.analysis.headroom import (
     ceiling_of,
     ceiling_rate,
     headroom,
+    headroom_explanation,
     headroom_sentence,
-    headroom_words,
     known_ceiling,
-    same_place,
+    same_setup,
 )
-from control_plane.analysis.prose.sentence import plain
+from control_plane.analysis.prose.sentence import plain_text
 from control_plane.analysis.validity.response_gates import judge
 from control_plane.domain.ceiling import Ceiling, ceiling_spec
 from control_plane.domain.run import Run, State
@@ -84,7 +84,7 @@ def test_a_responder_at_its_limit_makes_it_a_lower_bound(shape: Shape, text: str
 )
 def test_another_machine_or_library_is_another_place(changes: dict[str, Any], same: bool) -> None:
     other = {**ENVIRONMENT, **changes}
-    assert same_place(ENVIRONMENT, other) is same
+    assert same_setup(ENVIRONMENT, other) is same
     known = known_ceiling([ceiling()], Client(), other)
     assert (known is not None) is same
 
@@ -132,8 +132,8 @@ def test_a_run_is_told_how_near_it_came(changes: dict[str, Any], told: str, mean
     known = replace(ceiling(throughput_per_s=21_700), **changes)
     found = headroom(run, [known])
     assert found is not None
-    assert told in plain(headroom_sentence(found)).replace(SPACE, " ")
-    assert meant in headroom_words(found)
+    assert told in plain_text(headroom_sentence(found)).replace(SPACE, " ")
+    assert meant in headroom_explanation(found)
     assert found.share == pytest.approx(run.streams[0].throughput_per_s / known.throughput_per_s)
 
 
@@ -143,7 +143,7 @@ def test_load_workers_that_share_cores_had_less_room() -> None:
     known = replace(ceiling(throughput_per_s=21_700), client=several.spec.client)
     found = headroom(several, [known])
     assert found is not None
-    assert "shared cores" in headroom_words(found)
+    assert "shared cores" in headroom_explanation(found)
 
 
 def test_nothing_is_said_without_a_ceiling_or_of_a_ceiling_itself() -> None:

@@ -11,8 +11,8 @@ from control_plane.analysis.time_bases import (
     CLOSED,
     PERIODIC,
     SCHEDULED,
-    clock_words,
-    two_clocks,
+    time_base_note,
+    times_differ,
 )
 from control_plane.domain.load_models import AnyLoad, Burst, Closed, Open, Periodic
 from control_plane.domain.run import RunDetail
@@ -40,7 +40,7 @@ def open_run(queued_s: float) -> RunDetail:
 @pytest.mark.parametrize(("queued_s", "both"), [(0.0, False), (0.00001, False), (0.05, True)])
 def test_both_times_are_drawn_where_requests_waited_to_be_sent(queued_s, both):
     detail = open_run(queued_s)
-    assert two_clocks(detail.streams["items"]) is both
+    assert times_differ(detail.streams["items"]) is both
     curves = with_service(curves_of_streams(detail), detail)
     assert [one.clock for one in curves] == ["response", "service"][: 1 + both]
 
@@ -68,4 +68,4 @@ def test_both_curves_are_named_and_the_title_says_what_lies_between():
 )
 def test_words_follow_the_load_models(loads, queued_s, said):
     results = list(open_run(queued_s).streams.values())
-    assert clock_words(loaded(*loads), results) == " ".join(said)
+    assert time_base_note(loaded(*loads), results) == " ".join(said)

@@ -8,7 +8,7 @@ import pytest
 from control_plane.domain.limits import Limits
 from control_plane.domain.run import State
 from control_plane.domain.spec_json import read_spec
-from control_plane.experiments.presets import book
+from control_plane.experiments.presets import preset_catalogue
 from control_plane.store.store import Store, open_store
 from tests import builders
 from tests.dashboard import Dashboard, dashboard
@@ -33,7 +33,7 @@ def fill(db: Path) -> None:
     """The classic question answered, failing runs, and runs that ended early."""
     store = open_store(db)
     shapes = (builders.BLOCKING, builders.THREADED, builders.ASYNC)
-    for arm, shape in zip(book().question("classic").arms, shapes, strict=True):
+    for arm, shape in zip(preset_catalogue().question("classic").arms, shapes, strict=True):
         builders.finished(store, read_spec(arm.document, Limits()), shape)
     builders.finished(store, builders.items(title="too many errors"), builders.FAILING)
     ended(store)

@@ -1,7 +1,7 @@
 import re
 from html import unescape
 
-from control_plane.experiments.presets import book
+from control_plane.experiments.presets import preset_catalogue
 from tests.dashboard import Dashboard, long_spec, until
 from tests.pages.form_page import changed, form_of_page, send
 
@@ -13,7 +13,7 @@ def card(page: str, slug: str) -> str:
 def test_an_empty_dashboard_explains_itself(empty: Dashboard) -> None:
     page = unescape(empty.get("/").text)
     assert "No runs yet" in page
-    for question in book().questions:
+    for question in preset_catalogue().questions:
         shown = card(page, question.slug)
         assert question.title in shown
         assert "Not answered on this machine yet." in shown

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from control_plane.analysis.causes.evidence import Evidence, Facts, Finding, Worker
-from control_plane.analysis.causes.stall_location import Hold, hold
+from control_plane.analysis.causes.evidence import Diagnosis, Evidence, Measurements, WorkerTrial
+from control_plane.analysis.causes.stall_location import StallLocation, stall_location
 from control_plane.domain.limits import LATE_S
 from control_plane.domain.result import Stall
 from control_plane.domain.stack_frames import waits
@@ -27,7 +27,7 @@ _ELSEWHERE = (
 _ROUNDS = "a round of the many short requests can take as long"
 
 
-def loop_blocked(evidence: Evidence) -> Finding | None:
+def loop_blocked(evidence: Evidence) -> Diagnosis | None:
     """None where no lag was seen from inside."""
     workers = [one for one in evidence.workers if _lags(one)]
     if not workers:
@@ -37,23 +37,25 @@ def loop_blocked(evidence: Evidence) -> Finding | None:
     if _share(workers, floor_s) >= BLOCKED_SHARE:
         facts = _facts(workers, place, floor_s)
         if evidence.crowded and not _one_place(place):
-            return Finding("loop_blocked", None, {**facts, "why": _ELSEWHERE})
-        return Finding("loop_blocked", True, facts)  # noqa: FBT003 - the verdict
+            return Diagnosis("loop_blocked", None, {**facts, "why": _ELSEWHERE})
+        return Diagnosis("loop_blocked", True, facts)  # noqa: FBT003 - the verdict
     return _rounds(workers, evidence, floor_s)
 
 
-def _rounds(workers: Sequence[Worker], evidence: Evidence, floor_s: float) -> Finding:
+def _rounds(workers: Sequence[WorkerTrial], evidence: Evidence, floor_s: float) -> Diagnosis:
     """Stalls below the floor are those of a busy server, if it computed meanwhile."""
     short = _share(workers, LATE_S) >= BLOCKED_SHARE
     place = _place(workers, evidence, LATE_S)
     if short and (_one_place(place) or not _computed(workers)):
         facts = {**_facts(workers, place, LATE_S), "why": _ROUNDS}
-        return Finding("loop_blocked", None, facts)
+        return Diagnosis("loop_blocked", None, facts)
     facts = _facts(workers, _place(workers, evidence, floor_s), floor_s)
-    return Finding("loop_blocked", False, facts)  # noqa: FBT003 - the verdict
+    return Diagnosis("loop_blocked", False, facts)  # noqa: FBT003 - the verdict
 
 
-def _facts(workers: Sequence[Worker], place: Hold, floor_s: float) -> dict[str, str | float | None]:
+def _facts(
+    workers: Sequence[WorkerTrial], place: StallLocation, floor_s: float
+) -> dict[str, str | float | None]:
     """`late` counts the stalls of any length, those in which the loop waited included."""
     return {
         "blocked_share": _share(workers, floor_s),
@@ -69,21 +71,21 @@ def _facts(workers: Sequence[Worker], place: Hold, floor_s: float) -> dict[str, 
     }
 
 
-def _share(workers: Sequence[Worker], floor_s: float) -> float:
+def _share(workers: Sequence[WorkerTrial], floor_s: float) -> float:
     return sum(blocked_s(one, floor_s) for one in workers) / sum(one.window_s for one in workers)
 
 
-def _place(workers: Sequence[Worker], evidence: Evidence, floor_s: float) -> Hold:
-    stalls = [stall for one in workers for stall in held(one, floor_s)]
-    return hold([one for one in stalls if one.stack], evidence.source)
+def _place(workers: Sequence[WorkerTrial], evidence: Evidence, floor_s: float) -> StallLocation:
+    stalls = [stall for one in workers for stall in blocking_stalls(one, floor_s)]
+    return stall_location([one for one in stalls if one.stack], evidence.source)
 
 
-def _one_place(place: Hold) -> bool:
+def _one_place(place: StallLocation) -> bool:
     """A process that is kept from running stands still anywhere; code that blocks, in one place."""
     return place.where is not None and place.of >= FEW_STACKS
 
 
-def _computed(workers: Sequence[Worker]) -> bool:
+def _computed(workers: Sequence[WorkerTrial]) -> bool:
     """Also where it is not known."""
     ran = [one.cpu_share * one.window_s for one in workers if one.cpu_share is not None]
     stood_s = sum(blocked_s(one, LATE_S) for one in workers)
@@ -108,31 +110,31 @@ def stall_floor_s(evidence: Evidence) -> float:
     return floor_s
 
 
-def floor_in(facts: Facts) -> float:
+def stored_floor_s(facts: Measurements) -> float:
     """The floor that a stored cause was judged by; causes of earlier versions do not say it."""
     return float(facts.get("floor_s") or LATE_S)
 
 
-def blocked_s(worker: Worker, floor_s: float) -> float:
+def blocked_s(worker: WorkerTrial, floor_s: float) -> float:
     """Time inside the window in which the loop of `worker` stood still."""
-    known_s = sum(_inside_s(one, worker) for one in held(worker, floor_s))
+    known_s = sum(_inside_s(one, worker) for one in blocking_stalls(worker, floor_s))
     return min(worker.window_s, known_s + _left_out(worker, floor_s)[1])
 
 
-def held(worker: Worker, floor_s: float) -> list[Stall]:
-    return [one for one in worker.stalls if counts(one, floor_s)]
+def blocking_stalls(worker: WorkerTrial, floor_s: float) -> list[Stall]:
+    return [one for one in worker.stalls if blocks(one, floor_s)]
 
 
-def counts(stall: Stall, floor_s: float) -> bool:
+def blocks(stall: Stall, floor_s: float) -> bool:
     """Long enough, and not with the loop itself on top of the stack."""
     return stall.duration_s >= floor_s and not waits(stall.stack)
 
 
-def _number(worker: Worker, floor_s: float) -> int:
-    return len(held(worker, floor_s)) + _left_out(worker, floor_s)[0]
+def _number(worker: WorkerTrial, floor_s: float) -> int:
+    return len(blocking_stalls(worker, floor_s)) + _left_out(worker, floor_s)[0]
 
 
-def _left_out(worker: Worker, floor_s: float) -> tuple[int, float]:
+def _left_out(worker: WorkerTrial, floor_s: float) -> tuple[int, float]:
     """Number and seconds of the shorter stalls, of which no stack was kept; they have no other
     floor than the probe's.
     """
@@ -143,16 +145,16 @@ def _left_out(worker: Worker, floor_s: float) -> tuple[int, float]:
     return (number, max(0.0, lasted_s)) if number > 0 else (0, 0.0)
 
 
-def longest_s(worker: Worker, floor_s: float) -> float:
+def longest_s(worker: WorkerTrial, floor_s: float) -> float:
     """The longest stall that counts; where none does, the longest lag."""
-    stalls = [one.duration_s for one in held(worker, floor_s)]
+    stalls = [one.duration_s for one in blocking_stalls(worker, floor_s)]
     return max(stalls) if stalls else max(_lags(worker), default=0.0)
 
 
-def _lags(worker: Worker) -> list[float]:
+def _lags(worker: WorkerTrial) -> list[float]:
     return [lag for lag in worker.series.loop_lag_s if lag is not None]
 
 
-def _inside_s(stall: Stall, worker: Worker) -> float:
+def _inside_s(stall: Stall, worker: WorkerTrial) -> float:
     end_s = min(stall.at_s + stall.duration_s, worker.window_s)
     return max(0.0, end_s - max(stall.at_s, 0.0))

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from control_plane.analysis.causes.evidence import Facts, Finding
-from control_plane.analysis.prose.sentence import listed
+from control_plane.analysis.causes.evidence import Diagnosis, Measurements
+from control_plane.analysis.prose.sentence import joined
 from control_plane.domain.result import Cause
 from control_plane.domain.units import SPACE, count, seconds, share
 
@@ -17,7 +17,7 @@ WATCHED = {
 }
 """What every run would have, if it were seen; the other causes ask for loads of their kind."""
 
-Say = Callable[[Facts], str]
+Say = Callable[[Measurements], str]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Words:
     detail: Say
 
 
-def text_of(finding: Finding) -> str:
+def text_of(finding: Diagnosis) -> str:
     """One sentence with its number: `No request waited for a thread; at most 3 of 40 were busy.`
 
     A second one says why nothing was decided.
@@ -62,23 +62,23 @@ def none_found(causes: Sequence[Cause]) -> str:
     unseen = [name for cause, name in WATCHED.items() if cause not in judged]
     if not unseen:
         return "Nothing that was watched was at its limit."
-    return f"Nothing that was watched was at its limit. Not watched: {listed(unseen)}."
+    return f"Nothing that was watched was at its limit. Not watched: {joined(unseen)}."
 
 
-def _number(facts: Facts, name: str) -> float:
+def _number(facts: Measurements, name: str) -> float:
     """0 for what was not measured, which no sentence names then."""
     return float(facts.get(name) or 0)
 
 
-def _share(facts: Facts, name: str) -> str:
+def _share(facts: Measurements, name: str) -> str:
     return share(_number(facts, name))
 
 
-def _count(facts: Facts, name: str) -> str:
+def _count(facts: Measurements, name: str) -> str:
     return count(_number(facts, name))
 
 
-def _blocked(facts: Facts) -> str:
+def _blocked(facts: Measurements) -> str:
     loops = "event loops were" if _number(facts, "workers") > 1 else "event loop was"
     if facts.get("why"):
         loops = loops.rpartition(" ")[0] + " stood still"
@@ -86,7 +86,7 @@ def _blocked(facts: Facts) -> str:
     return f"the {loops} blocked {_share(facts, 'blocked_share')} of the window"
 
 
-def _loop_free(facts: Facts) -> str:
+def _loop_free(facts: Measurements) -> str:
     if _number(facts, "blocked_share"):
         return _blocked(facts)
     late = seconds(_number(facts, "longest_s"))
@@ -97,7 +97,7 @@ def _loop_free(facts: Facts) -> str:
     return f"the event loop was late by {late} at most, as a round of its short requests can be"
 
 
-def _stalls(facts: Facts) -> str:
+def _stalls(facts: Measurements) -> str:
     """Nothing where it was never blocked: then the lag is said instead."""
     if not _number(facts, "blocked_share"):
         return ""
@@ -105,27 +105,27 @@ def _stalls(facts: Facts) -> str:
     return f"{_stacks(facts)}; {longest}" if _number(facts, "stacks") else longest
 
 
-def _stacks(facts: Facts) -> str:
+def _stacks(facts: Measurements) -> str:
     total = _count(facts, "stacks")
     if facts["frame"] is None:
         return f"{total} sampled stacks have no place in common"
     return f"{_count(facts, 'stacks_there')} of {total} sampled stacks end in {facts['frame']}"
 
 
-def _threads(facts: Facts) -> str:
+def _threads(facts: Measurements) -> str:
     return _count(facts, "threads") if facts["threads"] else "the pool's"
 
 
-def _waited(facts: Facts) -> str:
+def _waited(facts: Measurements) -> str:
     share_waiting = _share(facts, "waiting_share")
     return f"requests waited for one of {_threads(facts)} threads in {share_waiting} of the samples"
 
 
-def _no_wait(facts: Facts) -> str:
+def _no_wait(facts: Measurements) -> str:
     return _waited(facts) if _number(facts, "waiting_share") else "no request waited for a thread"
 
 
-def _pool(facts: Facts) -> str:
+def _pool(facts: Measurements) -> str:
     if _number(facts, "waiting_share"):
         return f"up to {_count(facts, 'most_waiting')} waited at once"
     if not _number(facts, "most_busy"):
@@ -133,7 +133,7 @@ def _pool(facts: Facts) -> str:
     return f"at most {_count(facts, 'most_busy')} of {_threads(facts)} were busy"
 
 
-def _cpu(facts: Facts) -> str:
+def _cpu(facts: Measurements) -> str:
     available = _number(facts, "cores_available")
     used = _share(facts, "cpu_share")
     if abs(available - 1) < 0.005:
@@ -145,12 +145,12 @@ def _cpu(facts: Facts) -> str:
     return f"the target used {used} of the {could}{taken}{whole}"
 
 
-def _cpu_per_request(facts: Facts) -> str:
+def _cpu_per_request(facts: Measurements) -> str:
     spent_s = facts["cpu_s_per_request"]
     return f"each request cost {seconds(float(spent_s))} of processor time" if spent_s else ""
 
 
-def _uneven(facts: Facts) -> str:
+def _uneven(facts: Measurements) -> str:
     others = "the other" if facts["workers"] == 2 else "another"
     busiest, idlest = _share(facts, "busiest_share"), _share(facts, "idlest_share")
     return (
@@ -159,12 +159,12 @@ def _uneven(facts: Facts) -> str:
     )
 
 
-def _even(facts: Facts) -> str:
+def _even(facts: Measurements) -> str:
     busiest, idlest = _share(facts, "busiest_share"), _share(facts, "idlest_share")
     return f"the {_count(facts, 'workers')} workers were busy {idlest} to {busiest} of the window"
 
 
-def _answered(facts: Facts) -> str:
+def _answered(facts: Measurements) -> str:
     answered = facts["completed_share"]
     return (
         f"the busiest one answered {_share(facts, 'completed_share')} of the requests"
@@ -173,33 +173,33 @@ def _answered(facts: Facts) -> str:
     )
 
 
-def _collected(facts: Facts) -> str:
+def _collected(facts: Measurements) -> str:
     return f"garbage collection took {_share(facts, 'gc_share')} of the window"
 
 
-def _most_collected(facts: Facts) -> str:
+def _most_collected(facts: Measurements) -> str:
     most_s, interval_s = _number(facts, "most_s"), _number(facts, "interval_s")
     return f"at most {seconds(most_s)} within {seconds(interval_s)}" if most_s else ""
 
 
-def _client(facts: Facts) -> str:
+def _client(facts: Measurements) -> str:
     if facts.get("unsent"):
         return f"the client had no ports or files left for {_count(facts, 'unsent')} requests"
     return f"the busiest client process used {_share(facts, 'cpu_share')} of one core"
 
 
-def _client_in_short(facts: Facts) -> str:
+def _client_in_short(facts: Measurements) -> str:
     unsent = f"{_count(facts, 'unsent')} unsent"
     return unsent if facts.get("unsent") else _share(facts, "cpu_share")
 
 
-def _asked_less(facts: Facts) -> str:
+def _asked_less(facts: Measurements) -> str:
     busy = _number(facts, "cpu_share") >= _number(facts, "limit")
     limited = busy or bool(facts.get("unsent"))
     return "it may not have asked for all that the target could give" if limited else ""
 
 
-def _left_out(facts: Facts) -> str:
+def _left_out(facts: Measurements) -> str:
     connections = _count(facts, "connections")
     return (
         f"{_count(facts, 'unserved')} of {connections} connections had no answer during the whole "
@@ -207,7 +207,7 @@ def _left_out(facts: Facts) -> str:
     )
 
 
-def _others_served(facts: Facts) -> str:
+def _others_served(facts: Measurements) -> str:
     return (
         f"the others completed {_count(facts, 'completed')} requests"
         if facts["unserved"] and facts["completed"]

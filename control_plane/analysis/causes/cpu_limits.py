@@ -2,7 +2,13 @@
 
 from collections.abc import Iterator
 
-from control_plane.analysis.causes.evidence import Evidence, Facts, Finding, mean, window_s
+from control_plane.analysis.causes.evidence import (
+    Diagnosis,
+    Evidence,
+    Measurements,
+    mean_of,
+    window_s,
+)
 from control_plane.domain.limits import BUSY_SHARE
 from control_plane.domain.result import Gauges, GaugeSeries, Trial
 
@@ -15,7 +21,7 @@ MORE_THAN_ONE = 1.1
 _BOUND = "each of its processes used about one core, and whether it can use more is not known"
 
 
-def server_cpu(evidence: Evidence) -> Finding | None:
+def server_cpu(evidence: Evidence) -> Diagnosis | None:
     """The busiest processes of the target, as many as it has workers, against what they could get.
 
     A worker is bound to one core, unless a process was seen to use more. Not decided where nobody
@@ -32,7 +38,7 @@ def server_cpu(evidence: Evidence) -> Finding | None:
     free = sum(_available(trial, evidence) for trial in evidence.trials) / len(evidence.trials)
     asked = None if _threaded(evidence) else evidence.asked_workers
     could = max(cores, free if asked is None else min(float(asked), free))
-    facts: Facts = {
+    facts: Measurements = {
         "cpu_share": cores / could,
         "cores_used": cores,
         "cores_available": could,
@@ -41,17 +47,17 @@ def server_cpu(evidence: Evidence) -> Finding | None:
     }
     bound = evidence.asked_workers is None and not _threaded(evidence)
     if bound and cores / could < BUSY_SHARE <= cores / workers:
-        return Finding("server_cpu", None, {**facts, "why": _BOUND})
-    return Finding("server_cpu", cores / could >= BUSY_SHARE, facts)
+        return Diagnosis("server_cpu", None, {**facts, "why": _BOUND})
+    return Diagnosis("server_cpu", cores / could >= BUSY_SHARE, facts)
 
 
 def _threaded(evidence: Evidence) -> bool:
     """Whether one process used clearly more than one core."""
-    shares = (mean(one.cpu_share) for each in evidence.gauges for one in _target(each))
+    shares = (mean_of(one.cpu_share) for each in evidence.gauges for one in _target(each))
     return max((one for one in shares if one is not None), default=0.0) > MORE_THAN_ONE
 
 
-def client_limited(evidence: Evidence) -> Finding | None:
+def client_limited(evidence: Evidence) -> Diagnosis | None:
     """As the gates of the client judged it: its processor, and its ports and files."""
     judged = {one.gate: one for one in evidence.validity.judged}
     cpu, exhausted = judged.get("client_cpu"), judged.get("client_exhausted")
@@ -64,12 +70,12 @@ def client_limited(evidence: Evidence) -> Finding | None:
         "unsent": exhausted.value if exhausted else None,
     }
     busy = cpu is not None and cpu.level != "ok"
-    return Finding("client_limited", busy or exhausted is not None, facts)
+    return Diagnosis("client_limited", busy or exhausted is not None, facts)
 
 
 def _used(trial: Trial, gauges: Gauges, evidence: Evidence) -> float | None:
     """Cores; masters and companions beside the workers do not count unless they are busier."""
-    series = (mean(one.cpu_share) for one in _target(gauges))
+    series = (mean_of(one.cpu_share) for one in _target(gauges))
     shares = sorted((one for one in series if one is not None), reverse=True)
     if shares:
         return sum(shares[: evidence.asked_workers])

@@ -5,14 +5,14 @@ from collections.abc import Callable
 from control_plane.analysis.causes.blocked_loop import loop_blocked
 from control_plane.analysis.causes.cause_messages import text_of
 from control_plane.analysis.causes.cpu_limits import client_limited, server_cpu
-from control_plane.analysis.causes.evidence import Evidence, Finding
+from control_plane.analysis.causes.evidence import Diagnosis, Evidence
 from control_plane.analysis.causes.gc_pauses import garbage_collection
 from control_plane.analysis.causes.starvation import never_served
 from control_plane.analysis.causes.thread_pool_full import pool_exhausted
 from control_plane.analysis.causes.uneven_workers import workers_uneven
 from control_plane.domain.result import Cause
 
-JUDGES: tuple[Callable[[Evidence], Finding | None], ...] = (
+JUDGES: tuple[Callable[[Evidence], Diagnosis | None], ...] = (
     loop_blocked,
     pool_exhausted,
     workers_uneven,
@@ -24,7 +24,7 @@ JUDGES: tuple[Callable[[Evidence], Finding | None], ...] = (
 """In the order in which they explain: a blocked loop also leaves connections unserved."""
 
 
-def find_causes(evidence: Evidence) -> tuple[Cause, ...]:
+def diagnose(evidence: Evidence) -> tuple[Cause, ...]:
     """One for each cause that could be judged; empty for a run without trials."""
     if not evidence.trials or not evidence.streams:
         return ()

@@ -8,7 +8,7 @@ from control_plane.domain.load_models import Open, concurrency_of
 from control_plane.domain.result import Gauges, Stall, Summary, Trial, Validity, WorkerSeries
 from control_plane.domain.spec import Spec, Target
 
-Facts = Mapping[str, int | float | str | None]
+Measurements = Mapping[str, int | float | str | None]
 """Numbers by name, as they are stored with a cause."""
 
 IDLE_SHARE = 0.1
@@ -16,7 +16,7 @@ IDLE_SHARE = 0.1
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnosis:
     """A cause that was judged: it explains the times of the run, or is ruled out.
 
     `found` None: what was seen does not decide; `facts` say `why`.
@@ -24,11 +24,11 @@ class Finding:
 
     cause: str
     found: bool | None
-    facts: Facts
+    facts: Measurements
 
 
 @dataclass(frozen=True)
-class Worker:
+class WorkerTrial:
     """One worker of the target in one trial. `place` is that of the trial, from 1.
 
     `cpu_share` of one core, None where its process was not watched.
@@ -59,7 +59,7 @@ class Evidence:
     source: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def workers(self) -> tuple[Worker, ...]:
+    def workers(self) -> tuple[WorkerTrial, ...]:
         """Those seen from inside, trial by trial; empty for a target without a probe."""
         return tuple(
             worker
@@ -114,17 +114,19 @@ def window_s(trial: Trial) -> float:
     return trial.target.watched_s or longest_s
 
 
-def mean(values: Sequence[float]) -> float | None:
+def mean_of(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
 def _at_work(gauges: Gauges) -> int:
-    shares = (mean(one.cpu_share) or 0.0 for one in gauges.processes if one.role == "target")
+    shares = (mean_of(one.cpu_share) or 0.0 for one in gauges.processes if one.role == "target")
     return sum(share > IDLE_SHARE for share in shares)
 
 
-def _workers(place: int, length_s: float, gauges: Gauges) -> Iterator[Worker]:
-    shares = {one.pid: mean(one.cpu_share) for one in gauges.processes if one.role == "target"}
+def _workers(place: int, length_s: float, gauges: Gauges) -> Iterator[WorkerTrial]:
+    shares = {one.pid: mean_of(one.cpu_share) for one in gauges.processes if one.role == "target"}
     for series in gauges.workers:
         stalls = tuple(one for one in gauges.stalls if one.worker == series.pid)
-        yield Worker(place, series, stalls, gauges.interval_s, length_s, shares.get(series.pid))
+        yield WorkerTrial(
+            place, series, stalls, gauges.interval_s, length_s, shares.get(series.pid)
+        )

@@ -1,6 +1,6 @@
 """Garbage collection stopped the workers."""
 
-from control_plane.analysis.causes.evidence import Evidence, Facts, Finding, Worker
+from control_plane.analysis.causes.evidence import Diagnosis, Evidence, Measurements, WorkerTrial
 
 COLLECTION_SHARE = 0.1
 """Below a tenth of the window no collection could give back a tenth of the throughput."""
@@ -8,7 +8,7 @@ COLLECTION_SHARE = 0.1
 _LONGER = "it lasted longer than the workers ran, so other programs had the processor in between"
 
 
-def garbage_collection(evidence: Evidence) -> Finding | None:
+def garbage_collection(evidence: Evidence) -> Diagnosis | None:
     """The share of the time in which workers were watched.
 
     None where it was not seen. Not decided where collections lasted longer than workers ran.
@@ -21,11 +21,11 @@ def garbage_collection(evidence: Evidence) -> Finding | None:
     ran = [one.cpu_share for one, _ in known if one.cpu_share is not None]
     interval_s = known[0][0].interval_s
     most_s = min(interval_s, max(max(seen) for _, seen in known))
-    facts: Facts = {"gc_share": min(1.0, share), "most_s": most_s, "interval_s": interval_s}
+    facts: Measurements = {"gc_share": min(1.0, share), "most_s": most_s, "interval_s": interval_s}
     if share >= COLLECTION_SHARE and ran and share > sum(ran) / len(ran):
-        return Finding("garbage_collection", None, {**facts, "why": _LONGER})
-    return Finding("garbage_collection", share >= COLLECTION_SHARE, facts)
+        return Diagnosis("garbage_collection", None, {**facts, "why": _LONGER})
+    return Diagnosis("garbage_collection", share >= COLLECTION_SHARE, facts)
 
 
-def _seen(worker: Worker) -> list[float]:
+def _seen(worker: WorkerTrial) -> list[float]:
     return [value for value in worker.series.gc_s if value is not None]

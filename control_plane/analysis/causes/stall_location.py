@@ -59,7 +59,7 @@ def _is_name(word: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Hold:
+class StallLocation:
     """Where most stacks stand: `count` of `of`; `where` None when they have no place in common."""
 
     where: str | None
@@ -67,7 +67,7 @@ class Hold:
     of: int
 
 
-def hold(stalls: Sequence[Stall], source: Mapping[str, str]) -> Hold:
+def stall_location(stalls: Sequence[Stall], source: Mapping[str, str]) -> StallLocation:
     """The line in which at least half of the stacks stand, else the function.
 
     Computing stands in another line each time, so that only its function is the same.
@@ -82,12 +82,16 @@ def hold(stalls: Sequence[Stall], source: Mapping[str, str]) -> Hold:
             inner[frame].add(_called_by(frame, one.stack))
     sampled = sum(one.samples or 1 for one in stalls)
     if not lines:
-        return Hold(None, 0, 0)
+        return StallLocation(None, 0, 0)
     (line, count), (function, around) = lines.most_common(1)[0], functions.most_common(1)[0]
     if 2 * count >= sampled:
         where = _called(line, source.get(line.key), inner[line])
-        return Hold(where, count if where != function else around, sampled)
-    return Hold(function, around, sampled) if 2 * around >= sampled else Hold(None, 0, sampled)
+        return StallLocation(where, count if where != function else around, sampled)
+    return (
+        StallLocation(function, around, sampled)
+        if 2 * around >= sampled
+        else StallLocation(None, 0, sampled)
+    )
 
 
 def _called_by(frame: Frame, stack: Sequence[str]) -> str:

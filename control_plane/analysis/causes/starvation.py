@@ -5,7 +5,7 @@ Seen with 100 users on a blocked uvloop server: 75 of their connections were not
 
 from collections.abc import Iterator
 
-from control_plane.analysis.causes.evidence import Evidence, Facts, Finding
+from control_plane.analysis.causes.evidence import Diagnosis, Evidence, Measurements
 from control_plane.domain.load_models import Closed
 from control_plane.domain.result import Summary
 from control_plane.domain.spec import StopDuration
@@ -20,14 +20,14 @@ NEAR = 0.5
 """Where an answer can take half of the window, one that began before it can outlast it."""
 
 
-def never_served(evidence: Evidence) -> Finding | None:
+def never_served(evidence: Evidence) -> Diagnosis | None:
     """The stream and trial with most of them; judged for users without think time."""
     cases = list(_judged(evidence))
     if not cases:
         return None
     place, users, worst = max(cases, key=lambda case: case[2].censored.unserved or 0)
     unserved = worst.censored.unserved or 0
-    facts: Facts = {
+    facts: Measurements = {
         "unserved": unserved,
         "connections": users,
         "completed": worst.completed,
@@ -35,8 +35,8 @@ def never_served(evidence: Evidence) -> Finding | None:
         "trial": place,
     }
     if unserved and (why := _open(worst, users - unserved)):
-        return Finding("never_served", None, {**facts, "why": why})
-    return Finding("never_served", bool(unserved), facts)
+        return Diagnosis("never_served", None, {**facts, "why": why})
+    return Diagnosis("never_served", bool(unserved), facts)
 
 
 def _open(stream: Summary, served: int) -> str:

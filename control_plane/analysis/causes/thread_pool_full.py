@@ -1,12 +1,12 @@
 """Every thread of the pool was busy, and requests of `def` endpoints waited for one."""
 
-from control_plane.analysis.causes.evidence import Evidence, Finding
+from control_plane.analysis.causes.evidence import Diagnosis, Evidence
 
 WAITING_SHARE = 0.1
 """A queue that a sample in ten does not see has not held back a tenth of the requests."""
 
 
-def pool_exhausted(evidence: Evidence) -> Finding | None:
+def pool_exhausted(evidence: Evidence) -> Diagnosis | None:
     """None where no thread pool was seen from inside."""
     waiting, busy = [], []
     for worker in evidence.workers:
@@ -22,4 +22,4 @@ def pool_exhausted(evidence: Evidence) -> Finding | None:
         "most_busy": max(busy),
         "threads": max((one for one in totals if one is not None), default=None),
     }
-    return Finding("pool_exhausted", share >= WAITING_SHARE, facts)
+    return Diagnosis("pool_exhausted", share >= WAITING_SHARE, facts)

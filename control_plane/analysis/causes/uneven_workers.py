@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from control_plane.analysis.causes.blocked_loop import blocked_s, stall_floor_s
-from control_plane.analysis.causes.evidence import Evidence, Facts, Finding, Worker
+from control_plane.analysis.causes.evidence import Diagnosis, Evidence, Measurements, WorkerTrial
 from control_plane.domain.result import Trial
 
 BUSY = 0.5
@@ -24,7 +24,7 @@ TOGETHER = 2
 """Where requests come one at a time, none waits for a busy worker."""
 
 
-def workers_uneven(evidence: Evidence) -> Finding | None:
+def workers_uneven(evidence: Evidence) -> Diagnosis | None:
     """The trial in which workers were furthest apart.
 
     None where fewer than two workers were seen, or had too few connections to tell from chance.
@@ -41,11 +41,11 @@ def workers_uneven(evidence: Evidence) -> Finding | None:
     if not spreads:
         return None
     worst = max(spreads, key=lambda one: (_apart(one), one["busiest_share"]))
-    return Finding("workers_uneven", _apart(worst), worst)
+    return Diagnosis("workers_uneven", _apart(worst), worst)
 
 
 def _spread(
-    workers: Sequence[Worker], floor_s: float, trial: Trial
+    workers: Sequence[WorkerTrial], floor_s: float, trial: Trial
 ) -> Iterator[dict[str, float | None]]:
     busy = [(share, one) for one in workers if (share := _busy(one, floor_s)) is not None]
     if len(busy) < 2:
@@ -64,7 +64,7 @@ def _spread(
     }
 
 
-def _together(worker: Worker, trial: Trial) -> bool:
+def _together(worker: WorkerTrial, trial: Trial) -> bool:
     """Whether requests were in flight at once there.
 
     A worker that is held up does not see those that wait in its sockets: then the client's mean
@@ -74,17 +74,17 @@ def _together(worker: Worker, trial: Trial) -> bool:
     return seen >= TOGETHER or sum(trial.client.in_flight.values()) >= TOGETHER
 
 
-def _apart(facts: Facts) -> bool:
+def _apart(facts: Measurements) -> bool:
     busiest, idlest = float(facts["busiest_share"] or 0), float(facts["idlest_share"] or 0)
     return busiest >= BUSY and idlest <= busiest / APART
 
 
-def _busy(worker: Worker, floor_s: float) -> float | None:
+def _busy(worker: WorkerTrial, floor_s: float) -> float | None:
     """The share of the window in which it computed or stood still."""
     if worker.cpu_share is None or not worker.window_s:
         return None
     return max(worker.cpu_share, blocked_s(worker, floor_s) / worker.window_s)
 
 
-def _completed(worker: Worker) -> int:
+def _completed(worker: WorkerTrial) -> int:
     return sum(number for number in worker.series.completed if number is not None)

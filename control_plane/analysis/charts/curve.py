@@ -11,7 +11,7 @@ from control_plane.analysis.charts.axes import PERCENTILE_TICKS
 from control_plane.analysis.charts.figure import fitted
 from control_plane.analysis.comparison import invalid
 from control_plane.analysis.run_labels import RunLabel
-from control_plane.analysis.time_bases import two_clocks
+from control_plane.analysis.time_bases import times_differ
 from control_plane.domain.histogram import Histogram
 from control_plane.domain.run import RunDetail
 
@@ -101,7 +101,7 @@ def with_service(curves: Sequence[Curve], detail: RunDetail) -> tuple[Curve, ...
     """Beside the curve of each stream in which requests waited to be sent, its service time."""
     found: list[Curve] = []
     for curve in curves:
-        if not two_clocks(detail.streams[curve.id]):
+        if not times_differ(detail.streams[curve.id]):
             found.append(curve)
             continue
         before = f"{curve.name} " if len(curves) > 1 else ""

@@ -29,7 +29,7 @@ from control_plane.analysis.charts.figure import (
     plot_height,
     x_axis,
 )
-from control_plane.analysis.prose.sentence import listed
+from control_plane.analysis.prose.sentence import joined
 from control_plane.domain.histogram import middle_ns
 from control_plane.domain.units import SPACE, seconds, share
 
@@ -295,7 +295,7 @@ def _message(drawn: Sequence[Bins]) -> str:
     said = []
     for one in drawn:
         heaps = [f"{share(mode.near)} near {seconds(mode.at_s)}" for mode in told(one)]
-        said.append(f"{one.curve.short} {listed(heaps) if heaps else _between(one.curve)}")
+        said.append(f"{one.curve.short} {joined(heaps) if heaps else _between(one.curve)}")
     return "; ".join(said)
 
 

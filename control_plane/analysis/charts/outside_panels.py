@@ -21,7 +21,7 @@ from control_plane.analysis.charts.trial_axis import (
     sampled,
     stepped,
 )
-from control_plane.analysis.percentile_support import furthest, picked
+from control_plane.analysis.percentile_support import furthest_percentile, percentile_values
 from control_plane.analysis.validity.steadiness import DRIFT
 from control_plane.domain.histogram import middle_ns
 from control_plane.domain.result import Gauges, Times
@@ -112,7 +112,7 @@ def response_panel(streams: Sequence[StreamTrack], title: str = "Response time")
         for index, one in enumerate(streams)
         for name in _drawn(one, several=len(streams) > 1)
     ]
-    steps = [stepped(one.track, picked(name)) for _, one, name in lines]
+    steps = [stepped(one.track, percentile_values(name)) for _, one, name in lines]
     bounds = _log_bounds(steps)
     traces = [
         _steps(drawn, STREAM_COLOURS[index % 6], WEIGHTS[name], brief)
@@ -143,7 +143,7 @@ def heat_panel(one: StreamTrack, title: str, weight: float, pixels: float) -> Pa
     ends = middle_ns(np.array([min(ones.min() for ones in full), max(ones.max() for ones in full)]))
     bounds = log_range(*(float(max(end, 1)) / 1e9 for end in ends))
     names = _drawn(one, several=True)
-    steps = {name: _unjoined(stepped(one.track, picked(name))) for name in names}
+    steps = {name: _unjoined(stepped(one.track, percentile_values(name))) for name in names}
     lines = [_steps(steps[name], "$ink", OVER_HEAT[name], brief) for name in names]
     marks = [
         Mark(f"{name} {seconds(value)}", name, "$ink", math.log10(value))
@@ -159,7 +159,7 @@ def heat_panel(one: StreamTrack, title: str, weight: float, pixels: float) -> Pa
 
 def _drawn(one: StreamTrack, *, several: bool) -> tuple[str, ...]:
     """p50, and what the seconds can bear beyond it: where there are several, the furthest."""
-    far = furthest(one.track)
+    far = furthest_percentile(one.track)
     return tuple(
         name
         for name in WEIGHTS

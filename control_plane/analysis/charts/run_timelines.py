@@ -29,8 +29,12 @@ from control_plane.analysis.charts.figure import (
 from control_plane.analysis.charts.heat_map import heat_map, outlined
 from control_plane.analysis.charts.run_lane import Lane, lanes
 from control_plane.analysis.charts.trial_axis import Segment, Stretch, Values, end_s, stepped
-from control_plane.analysis.percentile_support import FAR, furthest, picked
-from control_plane.analysis.prose.sentence import listed
+from control_plane.analysis.percentile_support import (
+    FURTHEST_FIRST,
+    furthest_percentile,
+    percentile_values,
+)
+from control_plane.analysis.prose.sentence import joined
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.histogram import middle_ns
 from control_plane.domain.limits import BUSY_SHARE
@@ -119,22 +123,24 @@ def run_timelines(
 def reading_words(figures: Sequence[Figure]) -> str:
     """How to read the response times, by what is drawn of them."""
     named = [{one["text"] for one in figure.plot["layout"]["annotations"]} for figure in figures]
-    far = [name for name in reversed(FAR) if any(name in texts for texts in named)]
+    far = [name for name in reversed(FURTHEST_FIRST) if any(name in texts for texts in named)]
     whole = all("p99" in texts for texts in named)
     end = "." if whole else ", as its samples allow." if far else ": too few samples for more."
     if any(trace["type"] == "heatmap" for figure in figures for trace in figure.plot["data"][:1]):
-        lines = f"lines: {listed(['p50', *far])}" if far else "line: p50"
+        lines = f"lines: {joined(['p50', *far])}" if far else "line: p50"
         return f"Fuller blue: more requests in that second; {lines}{end}"
     return f"{' to '.join(['p50', *([' or '.join(far)] if far else [])])} of each second{end}"
 
 
 def _drawn(lane: Lane) -> tuple[str, ...]:
-    far = furthest(lane.track)
+    far = furthest_percentile(lane.track)
     return ("p50", far) if far else ("p50",)
 
 
 def _percentiles(lane: Lane) -> list[float]:
-    found = [value for name in _drawn(lane) for value in picked(name)(lane.segment.window)]
+    found = [
+        value for name in _drawn(lane) for value in percentile_values(name)(lane.segment.window)
+    ]
     return [value for value in found if value]
 
 
@@ -187,13 +193,13 @@ def _lines(lane: Lane, *, filled: bool) -> list[Plot]:
     lines = [_line(lane, name, colour) for name in names]
     if not filled:
         return [part for one in lines for part in outlined(one)]
-    low, high = picked(names[0]), picked(names[-1])
+    low, high = percentile_values(names[0]), percentile_values(names[-1])
     shape = {**area(lane.track, low, high, colour), "opacity": lane.opacity}
     return [*([shape] if len(names) > 1 else []), *lines]
 
 
 def _line(lane: Lane, name: str, colour: str) -> Plot:
-    x, y = stepped(lane.track, picked(name))
+    x, y = stepped(lane.track, percentile_values(name))
     return line(
         x,
         y,
@@ -248,7 +254,9 @@ def _labels(lane: Lane, axes: Plot, pixels: float, *, short: bool) -> list[Plot]
 def _percentile_marks(lane: Lane) -> list[Mark]:
     """At the last second that can bear it."""
     window = lane.segment.window
-    values = {name: [one for one in picked(name)(window) if one] for name in _drawn(lane)}
+    values = {
+        name: [one for one in percentile_values(name)(window) if one] for name in _drawn(lane)
+    }
     return [
         Mark(name, name, lane.text_colour, round(math.log10(known[-1]), 4))
         for name, known in values.items()

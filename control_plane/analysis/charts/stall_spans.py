@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from control_plane.analysis.causes.blocked_loop import counts, floor_in
+from control_plane.analysis.causes.blocked_loop import blocks, stored_floor_s
 from control_plane.analysis.charts.figure import Plot
 from control_plane.analysis.charts.trial_axis import Segment
 from control_plane.domain.result import Cause, Gauges, Stall, WorkerSeries
@@ -23,7 +23,7 @@ def spans(
     """
     judged = {one.cause: one.evidence for one in causes if one.found}
     kinds = judged.keys() if causes else SEEN.keys()
-    floor_s = floor_in(judged.get("loop_blocked", {}))
+    floor_s = stored_floor_s(judged.get("loop_blocked", {}))
     found = [
         (segment.start_s + low, min(segment.start_s + high, segment.end_s))
         for segment, one in zip(track, gauges, strict=False)
@@ -60,7 +60,7 @@ def bands(found: Sequence[Span], length_s: float, top: float) -> list[Plot]:
 
 def _blocked(gauges: Gauges, floor_s: float) -> Iterator[Span]:
     """A loop that waited for a processor was not blocked."""
-    yield from ((one.at_s, _end_s(one)) for one in gauges.stalls if counts(one, floor_s))
+    yield from ((one.at_s, _end_s(one)) for one in gauges.stalls if blocks(one, floor_s))
     yield from _lags(gauges, floor_s)
 
 

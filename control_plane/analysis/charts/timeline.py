@@ -46,7 +46,11 @@ from control_plane.analysis.charts.trial_axis import (
     scaled,
     starts,
 )
-from control_plane.analysis.percentile_support import borne, furthest, mostly
+from control_plane.analysis.percentile_support import (
+    furthest_percentile,
+    mostly_supported,
+    supported_points,
+)
 from control_plane.domain.result import Gauges, Summary, Timeline, Times, WarmUp
 from control_plane.domain.run import RunDetail
 from control_plane.domain.spec import Target
@@ -300,8 +304,8 @@ def _title(streams: Sequence[StreamTrack]) -> str:
     if not streams or sum(len(one.timeline.completed) for one in streams[0].track) < LEAST_S:
         return "Over time"
     track, times = streams[0].track, streams[0].times
-    name = furthest(track) or ("p50" if mostly(track, "p50") else None)
-    values = borne(track, name) if name else []
+    name = furthest_percentile(track) or ("p50" if mostly_supported(track, "p50") else None)
+    values = supported_points(track, name) if name else []
     if len(values) < LEAST_S:
         return _range(times)
     low, high = min(values), max(values)

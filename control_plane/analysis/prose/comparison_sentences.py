@@ -4,22 +4,28 @@ import math
 from collections.abc import Iterator, Sequence
 
 from control_plane.analysis.causes.cause_messages import clause as cause_clause
-from control_plane.analysis.comparison import PRIMARY, Comparison, Row, invalid, stream_of
+from control_plane.analysis.comparison import (
+    PRIMARY,
+    Comparison,
+    MetricComparison,
+    invalid,
+    stream_of,
+)
 from control_plane.analysis.differences import STREAM_NAME, Difference
 from control_plane.analysis.percentile_support import GREYED
-from control_plane.analysis.prose.excluded_runs import left_out, why_nothing
+from control_plane.analysis.prose.excluded_runs import excluded_runs, nothing_compared
 from control_plane.analysis.prose.run_sentences import KEPT_UP, headline, offered_per_s
 from control_plane.analysis.prose.sentence import (
     Sentence,
-    listed,
+    factor_text,
+    joined,
+    listed_runs,
     number,
-    plain,
+    plain_text,
     sentence,
-    times_word,
-    together,
 )
 from control_plane.analysis.run_labels import RunLabel
-from control_plane.analysis.stream_matching import with_result
+from control_plane.analysis.stream_matching import runs_with_result
 from control_plane.analysis.validity.gate_table import GATES
 from control_plane.domain.documents import comparison_document
 from control_plane.domain.load_models import Closed, Open
@@ -31,7 +37,7 @@ MARGIN = math.log(1.03)
 """Ratios whose logarithm is closer to 0 are of no account."""
 
 
-def contenders(comparison: Comparison, row: Row) -> list[tuple[RunLabel, float]]:
+def contenders(comparison: Comparison, row: MetricComparison) -> list[tuple[RunLabel, float]]:
     """Runs with a ratio to the baseline that may stand in the sentence, the largest ratio first."""
     if invalid(comparison.run(comparison.baseline)):
         return []
@@ -45,26 +51,28 @@ def contenders(comparison: Comparison, row: Row) -> list[tuple[RunLabel, float]]
     return sorted(found, key=lambda one: -one[1])
 
 
-def clause(contender: RunLabel, ratio: float, requests: str, base: RunLabel) -> Sentence:
+def ratio_clause(contender: RunLabel, ratio: float, requests: str, base: RunLabel) -> Sentence:
     """`requests` are `requests per second`, or those of a stream."""
     if 0.995 <= ratio < 1.005:
         return sentence(contender, f" served as many {requests} as ", base, " here")
     if ratio < 0.5:
-        fewer = times_word(1 / ratio)
+        fewer = factor_text(1 / ratio)
         return sentence(contender, " served ", fewer, f" fewer {requests} than ", base, " here")
-    return sentence(contender, " served ", times_word(ratio), f" the {requests} of ", base, " here")
+    return sentence(
+        contender, " served ", factor_text(ratio), f" the {requests} of ", base, " here"
+    )
 
 
-def briefly(contender: RunLabel, ratio: float, base: RunLabel) -> Sentence:
+def short_ratio_clause(contender: RunLabel, ratio: float, base: RunLabel) -> Sentence:
     """After a clause."""
     if 0.995 <= ratio < 1.005:
         return sentence(contender, " as many as ", base)
     if ratio < 0.5:
-        return sentence(contender, " ", times_word(1 / ratio), " fewer")
-    return sentence(contender, " ", times_word(ratio))
+        return sentence(contender, " ", factor_text(1 / ratio), " fewer")
+    return sentence(contender, " ", factor_text(ratio))
 
 
-def requests_of(comparison: Comparison, stream: str) -> str:
+def request_noun(comparison: Comparison, stream: str) -> str:
     """`requests`; with the name of the stream where there are several."""
     return f"{stream} requests" if len(comparison.streams) > 1 else "requests"
 
@@ -73,9 +81,9 @@ MOST = 2
 """More clauses than this make no sentence; more names explain nothing."""
 
 
-def other_requests(comparison: Comparison) -> Sentence:
+def different_requests(comparison: Comparison) -> Sentence:
     """Where runs are compared whose only streams have different names and requests."""
-    able = [run for run in with_result(comparison.given) if run.id in comparison.lone]
+    able = [run for run in runs_with_result(comparison.given) if run.id in comparison.lone]
     named: dict[str, list[RunLabel]] = {}
     for run in able:
         named.setdefault(comparison.lone[run.id], []).append(comparison.label(run.id))
@@ -84,19 +92,19 @@ def other_requests(comparison: Comparison) -> Sentence:
         return ()
     if len(named) > MOST + 1:
         return sentence("Different requests are compared, as the names of their streams say.")
-    parts = [sentence(f"{name} in ", together(labels)) for name, labels in named.items()]
+    parts = [sentence(f"{name} in ", listed_runs(labels)) for name, labels in named.items()]
     spaced = [sentence(", ", one) if index else one for index, one in enumerate(parts)]
     return sentence("Different requests are compared: ", *spaced, ".")
 
 
-def disagreement(comparison: Comparison, row: Row) -> Sentence:
+def disagreement(comparison: Comparison, row: MetricComparison) -> Sentence:
     """Other streams in which a run of the sentence does not fare as in that of `row`."""
     found = list(_turned(comparison, row))
     if not found:
         return ()
     base = comparison.label(comparison.baseline)
     clauses = [
-        clause(label, ratio, f"{requests_of(comparison, stream)} per second", base)
+        ratio_clause(label, ratio, f"{request_noun(comparison, stream)} per second", base)
         for stream, label, ratio in found[:MOST]
     ]
     spaced = [sentence("; ", one) if index else one for index, one in enumerate(clauses)]
@@ -105,7 +113,7 @@ def disagreement(comparison: Comparison, row: Row) -> Sentence:
     return sentence("Streams disagree: ", *spaced, f"{more}.")
 
 
-def _turned(comparison: Comparison, row: Row) -> Iterator[tuple[str, RunLabel, float]]:
+def _turned(comparison: Comparison, row: MetricComparison) -> Iterator[tuple[str, RunLabel, float]]:
     """For each stream the first run that fares otherwise."""
     spoken = contenders(comparison, row)
     for stream in comparison.streams:
@@ -142,13 +150,13 @@ MOST_NAMED = 5
 _WORDS = ("No", "One", "Two", "Three", "Four", "Five")
 
 
-def title(comparison: Comparison, stream: str | None = None) -> Sentence:
+def comparison_title(comparison: Comparison, stream: str | None = None) -> Sentence:
     """The h1, of that stream where it has a ratio. While a run is under way: `So far:`."""
     if len(comparison.runs) == 1:
         return headline(comparison.runs[0])
     waiting = [run for run in comparison.runs if not run.state.terminal]
     row = primary_row(comparison, stream)
-    said = _verdictless(comparison, row) if row else why_nothing(comparison)
+    said = _verdictless(comparison, row) if row else nothing_compared(comparison)
     if not waiting:
         return said
     done = len(comparison.runs) - len(waiting)
@@ -157,20 +165,20 @@ def title(comparison: Comparison, stream: str | None = None) -> Sentence:
     return sentence(so_far, f"{ended} ended, {len(waiting)} to come.")
 
 
-def primary_row(comparison: Comparison, stream: str | None = None) -> Row | None:
+def primary_row(comparison: Comparison, stream: str | None = None) -> MetricComparison | None:
     """Throughput of that stream, else of the first for which a contender has a ratio."""
     asked = (stream,) if stream else ()
     rows = (comparison.row(name, PRIMARY) for name in (*asked, *comparison.streams))
     return next((row for row in rows if contenders(comparison, row)), None)
 
 
-def catch(comparison: Comparison, stream: str | None = None) -> Sentence:
+def caveats(comparison: Comparison, stream: str | None = None) -> Sentence:
     """The second sentence: which streams disagree, who takes no part, who is suspect, and what
     throughput hides. `stream` as for the title.
     """
     row = primary_row(comparison, stream)
-    found = [other_requests(comparison), disagreement(comparison, row) if row else ()]
-    found += [*list(left_out(comparison))[:2], *_suspects(comparison), *_limited(comparison)]
+    found = [different_requests(comparison), disagreement(comparison, row) if row else ()]
+    found += [*list(excluded_runs(comparison))[:2], *_suspects(comparison), *_limited(comparison)]
     if row:
         found += [_as_offered(comparison, row)]
         found += [_held_back(comparison, row), _quickest_alone(comparison, row)]
@@ -200,7 +208,7 @@ def shared_cause(comparison: Comparison) -> str | None:
         return f"{len(labels)} fields differ, so a ratio belongs to no single one of them."
     count = _WORDS[len(labels)]
     named = labels if len(labels) <= 4 else [*labels[:3], f"{len(labels) - 3} more"]
-    return f"{count} fields differ, so a ratio belongs to {listed(named)} together."
+    return f"{count} fields differ, so a ratio belongs to {joined(named)} together."
 
 
 def _differs(field: Difference, runs: Sequence[str]) -> bool:
@@ -215,12 +223,12 @@ def no_verdict(comparison: Comparison) -> str:
     return "Single runs without an interval give no verdict."
 
 
-def _verdictless(comparison: Comparison, row: Row) -> Sentence:
+def _verdictless(comparison: Comparison, row: MetricComparison) -> Sentence:
     first, *others = contenders(comparison, row)
     base = comparison.label(comparison.baseline)
-    requests = f"{requests_of(comparison, row.stream)} per second"
-    second = sentence("; ", briefly(*others[-1], base)) if others else ()
-    return sentence(clause(*first, requests, base), second, ". ", no_verdict(comparison))
+    requests = f"{request_noun(comparison, row.stream)} per second"
+    second = sentence("; ", short_ratio_clause(*others[-1], base)) if others else ()
+    return sentence(ratio_clause(*first, requests, base), second, ". ", no_verdict(comparison))
 
 
 def _suspects(comparison: Comparison) -> Iterator[Sentence]:
@@ -235,7 +243,7 @@ def _suspects(comparison: Comparison) -> Iterator[Sentence]:
         if len(cases) == 1:
             yield sentence(*labels, f" is suspect: {cases[0][1]}")
         else:
-            yield sentence(together(labels), f" are suspect: {GATES[gate].fired}.")
+            yield sentence(listed_runs(labels), f" are suspect: {GATES[gate].fired}.")
 
 
 def _limited(comparison: Comparison) -> Iterator[Sentence]:
@@ -250,19 +258,19 @@ def _limited(comparison: Comparison) -> Iterator[Sentence]:
     if labels:
         yield sentence(
             "In ",
-            together(labels),
+            listed_runs(labels),
             " the client was at its limit: this compares clients, not targets.",
         )
 
 
-def _as_offered(comparison: Comparison, row: Row) -> Sentence:
+def _as_offered(comparison: Comparison, row: MetricComparison) -> Sentence:
     """Which runs answered all that an open load offered: more was not asked of them."""
     able = [comparison.run(run_id) for run_id in _by_rate(comparison, row)]
     labels = [comparison.label(run.id) for run in able if _kept_up(run, row.stream)]
     if not labels:
         return ()
     return sentence(
-        together(labels),
+        listed_runs(labels),
         " answered all that was offered: throughput tells what was asked, not what is possible.",
     )
 
@@ -273,7 +281,7 @@ def _kept_up(run: Run, stream: str) -> bool:
     return bool(found and offered and found.throughput_per_s >= KEPT_UP * offered)
 
 
-def _held_back(comparison: Comparison, row: Row) -> Sentence:
+def _held_back(comparison: Comparison, row: MetricComparison) -> Sentence:
     """The first cause of the run that serves least, unless the one that serves most shares it.
 
     Clients at their limit are told elsewhere where clients are compared.
@@ -287,7 +295,7 @@ def _held_back(comparison: Comparison, row: Row) -> Sentence:
     return sentence("In ", comparison.label(slow.id), f" {cause_clause(own[0])}.") if own else ()
 
 
-def _quickest_alone(comparison: Comparison, row: Row) -> Sentence:
+def _quickest_alone(comparison: Comparison, row: MetricComparison) -> Sentence:
     """Said when the run that serves most lets the single request wait longer than another."""
     able = _by_rate(comparison, row)
     most = able[-1]
@@ -301,7 +309,7 @@ def _quickest_alone(comparison: Comparison, row: Row) -> Sentence:
     busy = _concurrency(comparison.run(most), row.stream)
     crowd = f", which keeps {busy} requests in flight" if busy > 1 else ""
     return sentence(
-        f"A single {requests_of(comparison, row.stream).removesuffix('s')} took least in ",
+        f"A single {request_noun(comparison, row.stream).removesuffix('s')} took least in ",
         comparison.label(quick),
         ": p50 ",
         number(seconds(known[quick])),
@@ -313,7 +321,7 @@ def _quickest_alone(comparison: Comparison, row: Row) -> Sentence:
     )
 
 
-def _by_rate(comparison: Comparison, row: Row) -> list[str]:
+def _by_rate(comparison: Comparison, row: MetricComparison) -> list[str]:
     """Ids of the baseline and of those that have a ratio to it; who serves least comes first."""
     able = [*(one.id for one, _ in contenders(comparison, row)), comparison.baseline]
     return sorted(able, key=lambda run_id: row.values[run_id] or 0.0)
@@ -332,6 +340,8 @@ def _concurrency(run: Run, stream: str) -> int:
     return load.concurrency if isinstance(load, Closed) and not load.think_time_s else 0
 
 
-def told(comparison: Comparison) -> Document:
+def described_comparison(comparison: Comparison) -> Document:
     """`/api/compare`, `/compare.json` and what `looplab compare` prints."""
-    return comparison_document(comparison, plain(title(comparison)), plain(catch(comparison)))
+    return comparison_document(
+        comparison, plain_text(comparison_title(comparison)), plain_text(caveats(comparison))
+    )

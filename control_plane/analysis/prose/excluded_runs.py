@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from control_plane.analysis.comparison import Comparison, invalid
-from control_plane.analysis.prose.sentence import Sentence, sentence, together
-from control_plane.analysis.stream_matching import with_result
+from control_plane.analysis.prose.sentence import Sentence, listed_runs, sentence
+from control_plane.analysis.stream_matching import runs_with_result
 from control_plane.domain.run import Run, State
 
 
-def why_nothing(comparison: Comparison) -> Sentence:
+def nothing_compared(comparison: Comparison) -> Sentence:
     """Where no run has a ratio."""
     base = comparison.run(comparison.baseline)
     label = comparison.label(base.id)
@@ -21,7 +21,7 @@ def why_nothing(comparison: Comparison) -> Sentence:
     return sentence(f"Not compared: {_why_no_other(comparison, base)}")
 
 
-def left_out(comparison: Comparison) -> Iterator[Sentence]:
+def excluded_runs(comparison: Comparison) -> Iterator[Sentence]:
     """Each run that is not compared, with its reason."""
     for run in comparison.runs:
         label, refusal = comparison.label(run.id), comparison.refusals.get(run.id)
@@ -32,7 +32,7 @@ def left_out(comparison: Comparison) -> Iterator[Sentence]:
     yield from _resultless(comparison)
 
 
-def ended_words(state: State, reason: str | None) -> str:
+def ended_text(state: State, reason: str | None) -> str:
     """`failed: exit code 3`, `cancelled in trial 2 of 3`, without a point at the end."""
     why = (reason or "no reason is known").rstrip(".")
     return why if why.startswith(state.value) else f"{state.value}: {why}"
@@ -46,7 +46,7 @@ def _why_no_other(comparison: Comparison, base: Run) -> str:
         return "no other run is valid."
     if all(run.resultless or run is base for run in comparison.runs):
         return "no other run left a result."
-    if not set.intersection(*(_stream_names(run) for run in with_result(comparison.runs))):
+    if not set.intersection(*(_stream_names(run) for run in runs_with_result(comparison.runs))):
         return "the runs have no stream of the same name. Give the streams one name and run again."
     return "no other run has finished."
 
@@ -62,12 +62,12 @@ def _resultless(comparison: Comparison) -> Iterator[Sentence]:
     if len(ended) == 1:
         yield sentence(*labels, _alone(ended[0], comparison))
     elif ended and len(ended) < len(comparison.runs):
-        yield sentence(together(labels), " left no result and take no part.")
+        yield sentence(listed_runs(labels), " left no result and take no part.")
 
 
 def _alone(run: Run, comparison: Comparison) -> str:
     """Of a baseline the title says that nothing is set against it."""
-    why = ended_words(run.state, run.reason)
+    why = ended_text(run.state, run.reason)
     if run.id == comparison.baseline:
         return f" {why}." if run.state is State.FAILED else f" was {why}."
     return f" left no result and takes no part ({why})."

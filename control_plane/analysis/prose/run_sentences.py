@@ -6,7 +6,7 @@ from typing import Literal
 
 from control_plane.analysis.causes.cause_messages import clause
 from control_plane.analysis.percentile_support import GREYED, far_percentile
-from control_plane.analysis.prose.sentence import Sentence, listed, number, sentence
+from control_plane.analysis.prose.sentence import Sentence, joined, number, sentence
 from control_plane.analysis.summary import mean_with_waiting_s
 from control_plane.analysis.validity.gate_table import GATES
 from control_plane.domain.load_models import Burst, Open, Periodic, concurrency_of
@@ -23,9 +23,9 @@ def nothing_completed(run: Run) -> bool:
     return bool(run.streams) and _failed(run) > 0 and not any(one.completed for one in run.streams)
 
 
-def all_failed(run: Run) -> str:
+def all_failed_text(run: Run) -> str:
     """`All 8,331 requests failed: GET /itemz answered 404 every time.`"""
-    failed, how = _failed(run), listed(_how(run, stream) for stream in run.streams)
+    failed, how = _failed(run), joined(_how(run, stream) for stream in run.streams)
     return f"{'All ' if failed > 1 else 'The only '}{_requests(failed)} failed: {how}."
 
 
@@ -52,7 +52,7 @@ def _how(run: Run, stream: Summary) -> str:
     if set(stream.errors) == {"status"} and len(stream.statuses) == 1:
         (status,) = stream.statuses
         return f"{first} answered {status} every time"
-    named = listed(f"{name} {count(many)}" for name, many in stream.errors.items())
+    named = joined(f"{name} {count(many)}" for name, many in stream.errors.items())
     return f"{first} ended with {named or 'nothing'}"
 
 
@@ -88,7 +88,7 @@ class Banner:
 def headline(run: Run) -> Sentence:
     """Median and the furthest percentile with full support; the title where nothing can be said."""
     if run.state is State.FINISHED and nothing_completed(run):
-        return sentence(all_failed(run))
+        return sentence(all_failed_text(run))
     found = run.streams[0] if run.streams else None
     times = found.response_time_s if found else None
     if run.state is not State.FINISHED or _outcome(run) == "invalid" or not found or not times:
@@ -187,7 +187,7 @@ def _lede(run: Run) -> Iterator[str]:
     first = run.streams[0]
     mean_s = max(one.duration_s for one in run.streams) / max(1, len(run.trials))
     trials = f"{len(run.trials)} trials of " if len(run.trials) > 1 else ""
-    rates = listed(_rate(run, one) for one in run.streams)
+    rates = joined(_rate(run, one) for one in run.streams)
     yield (
         f"{count(sum(one.completed for one in run.streams))} requests in "
         f"{trials}{seconds(mean_s)}: {rates}, {_failures(run.streams)}."
@@ -245,7 +245,7 @@ def _what(validity: Validity) -> str:
     worst: Sequence[Reason] = [
         one for one in validity.reasons if one.level == validity.reasons[0].level
     ]
-    return listed(GATES[one.gate].fired for one in worst)
+    return joined(GATES[one.gate].fired for one in worst)
 
 
 def _ended_early(run: Run, kind: Kind) -> Banner:

@@ -35,7 +35,7 @@ def sentence(*parts: str | Part | RunLabel | Iterable[str | Part | RunLabel]) ->
     return tuple(found)
 
 
-def together(labels: Sequence[RunLabel]) -> Sentence:
+def listed_runs(labels: Sequence[RunLabel]) -> Sentence:
     """`A`, `A and B`, `A, B and C`."""
     *first, last = labels
     if not first:
@@ -48,18 +48,18 @@ def number(text: str) -> Part:
     return Part(text.replace(" ", SPACE), "number")
 
 
-def plain(parts: Sentence) -> str:
+def plain_text(parts: Sentence) -> str:
     """The words alone: for the title of the page and for screen readers."""
     return "".join(part.text for part in parts)
 
 
-def times_word(ratio: float) -> Part:
+def factor_text(ratio: float) -> Part:
     """`7.5 times`; with three figures near one, where two would say nothing, and from 100 on."""
     close = 0.9 < ratio < 1.1
     return number(f"{figures(ratio, 3 if close or ratio >= 100 else 2)} times")
 
 
-def listed(words: Iterable[str]) -> str:
+def joined(words: Iterable[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     *first, last = words
     return f"{', '.join(first)} and {last}" if first else last

@@ -16,7 +16,7 @@ def percent(limit: float) -> str:
     return f"{100 * limit:g}{SPACE}%"
 
 
-def where(trial: Trial, trials: Sequence[Trial]) -> str:
+def trial_suffix(trial: Trial, trials: Sequence[Trial]) -> str:
     """Names the trial by its place, from 1, where there are several."""
     place = next(index for index, one in enumerate(trials, start=1) if one is trial)
     return f" in trial {place}" if len(trials) > 1 else ""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from control_plane.analysis.validity.gate import ERRORS_SUSPECT, Level, percent, where
+from control_plane.analysis.validity.gate import ERRORS_SUSPECT, Level, percent, trial_suffix
 from control_plane.domain.limits import BUSY_SHARE
 from control_plane.domain.load_models import Burst, Closed, Open, concurrency_of
 from control_plane.domain.result import Reason, Summary, Trial
@@ -41,7 +41,7 @@ def not_sent(trials: Sequence[Trial], spec: Spec) -> Reason | None:
         return Reason("not_sent", "ok", f"All {count(total)} requests were sent.", 1, SENT_SUSPECT)
     text = (
         f"{count(worst.not_sent)} of {count(worst.intended)} requests were never sent"
-        f"{where(trial, trials)}"
+        f"{trial_suffix(trial, trials)}"
     )
     if value >= SENT_SUSPECT:
         return Reason("not_sent", "ok", f"{text}.", value, SENT_SUSPECT)
@@ -63,7 +63,8 @@ def client_exhausted(trials: Sequence[Trial]) -> Reason | None:
     lacked, remedy = OWN_LIMITS[kind]
     text = (
         f"{count(found)} of {count(worst.requests)} requests could not be sent"
-        f"{where(trial, trials)}: {lacked}. The client was at its limit, not the target. {remedy}"
+        f"{trial_suffix(trial, trials)}: {lacked}. The client was at its limit, not the target. "
+        f"{remedy}"
     )
     return Reason("client_exhausted", "suspect", text, found, 0)
 
@@ -77,7 +78,7 @@ def late_send(trials: Sequence[Trial], spec: Spec) -> Reason | None:
     limit = _late_limit_s(worst)
     text = (
         f"1 % of the requests were sent {seconds(value)} and more after their time"
-        f"{where(trial, trials)}"
+        f"{trial_suffix(trial, trials)}"
     )
     if value <= limit:
         return Reason("late_send", "ok", f"{text}.", value, limit)
@@ -101,7 +102,7 @@ def pool(trials: Sequence[Trial], spec: Spec) -> Reason | None:
     case = min(cases, key=lambda one: _open_connections(one) / _needed(one))
     trial = case[0]
     had, needed = _open_connections(case), _needed(case)
-    text = f"{count(had)} connections for {_flying(case)}{where(trial, trials)}"
+    text = f"{count(had)} connections for {_flying(case)}{trial_suffix(trial, trials)}"
     if had >= needed:
         return Reason("pool", "ok", f"{text}.", had, needed)
     text += ": requests waited inside the client, so the target saw a smaller concurrency."

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from control_plane.analysis.summary import error_kinds, mean_with_waiting_s
-from control_plane.analysis.validity.gate import ERRORS_SUSPECT, Level, percent, where
+from control_plane.analysis.validity.gate import ERRORS_SUSPECT, Level, percent, trial_suffix
 from control_plane.analysis.validity.load_gates import client_exhausted, late_send, not_sent, pool
 from control_plane.analysis.validity.steadiness import not_steady
 from control_plane.domain.bare_responder import faces_responder
@@ -57,7 +57,7 @@ def completed(trials: Sequence[Trial]) -> Reason | None:
         empty = [one.name for one in trial.streams if not one.completed]
         if empty:
             names = f" in {', '.join(empty)}" if len(trial.streams) > 1 else ""
-            text = f"No request completed{names}{where(trial, trials)}."
+            text = f"No request completed{names}{trial_suffix(trial, trials)}."
             return Reason("completed", "invalid", text, 0, 1)
     return None
 
@@ -71,9 +71,7 @@ def errors(trials: Sequence[Trial], most: float = 0.01) -> Reason:
         total = sum(stream.completed for _, stream in cases)
         return Reason("errors", "ok", f"0 of {count(total)} requests failed.", 0, ERRORS_SUSPECT)
     ended = count(worst.completed + failed)
-    text = (
-        f"{count(failed)} of {ended} requests failed{where(trial, trials)}: {error_kinds([worst])}"
-    )
+    text = f"{count(failed)} of {ended} requests failed{trial_suffix(trial, trials)}: {error_kinds([worst])}"
     level: Level = "invalid" if value > most else "suspect"
     limit = most if level == "invalid" else ERRORS_SUSPECT
     if value <= limit:
@@ -85,7 +83,7 @@ def client_cpu(trials: Sequence[Trial]) -> Reason:
     """The busiest load worker, time spent spinning excluded."""
     worst = max(trials, key=lambda trial: trial.client.busiest_cpu_share)
     value = worst.client.busiest_cpu_share
-    text = f"Client CPU {share(value)} of one core{where(worst, trials)}"
+    text = f"Client CPU {share(value)} of one core{trial_suffix(worst, trials)}"
     if value < BUSY_SHARE:
         return Reason("client_cpu", "ok", f"{text}.", value, BUSY_SHARE)
     text += f" (limit {percent(BUSY_SHARE)}): read the numbers as facts about the client."
@@ -106,7 +104,7 @@ def censored(trials: Sequence[Trial], spec: Spec) -> Reason | None:
     ended = "were in flight when the window ended"
     if worst.censored.awaited_s:
         ended = f"had no end {seconds(worst.censored.awaited_s)} after the window"
-    waiting = f"{number} {ended}{where(trial, trials)}, the oldest for {seconds(age_s)}"
+    waiting = f"{number} {ended}{trial_suffix(trial, trials)}, the oldest for {seconds(age_s)}"
     if value <= CENSORED_SHARE:
         return Reason("censored", "ok", f"{waiting}.", value, CENSORED_SHARE)
     text = f"{waiting}, over half the window of {seconds(worst.duration_s)}.{_with_waiting(worst)}"
@@ -120,7 +118,7 @@ def recorder(trials: Sequence[Trial]) -> Reason | None:
         return None
     trial, ratio = max(cases, key=lambda case: abs(case[1] - 1))
     off = abs(ratio - 1)
-    text = f"Times in the system miss the users by {share(off)}{where(trial, trials)}"
+    text = f"Times in the system miss the users by {share(off)}{trial_suffix(trial, trials)}"
     if off <= LITTLE:
         return Reason("recorder", "ok", f"{text}.", off, LITTLE)
     text += f" (limit {percent(LITTLE)}): the times do not add up."
@@ -137,7 +135,7 @@ def target_restarted(trials: Sequence[Trial]) -> Reason | None:
     if not number:
         return Reason("target_restarted", "ok", "No worker of the target ended.", 0, 0)
     workers = "1 worker" if number == 1 else f"{number} workers"
-    text = f"{workers} of the target died or restarted{where(trial, trials)}."
+    text = f"{workers} of the target died or restarted{trial_suffix(trial, trials)}."
     return Reason("target_restarted", "invalid", text, number, 0)
 
 
@@ -154,7 +152,7 @@ def delayed_ack(trials: Sequence[Trial]) -> Reason | None:
         return Reason("delayed_ack", "ok", text, max(slower_s, 0.0), ACK_LOW_S)
     text = (
         f"On one connection each request after the first took {seconds(slower_s)} longer"
-        f"{where(trial, trials)}: its answer waits for a delayed ACK, because the workers’ "
+        f"{trial_suffix(trial, trials)}: its answer waits for a delayed ACK, because the workers’ "
         "listener lacks TCP_NODELAY. Use uvloop, or one worker without reload."
     )
     return Reason("delayed_ack", "suspect", text, slower_s, ACK_LOW_S)
@@ -167,7 +165,7 @@ def other_load(trials: Sequence[Trial]) -> Reason | None:
     if not cases:
         return None
     trial, cores = max(cases, key=lambda case: case[1])
-    text = f"Other processes used {figures(cores, 2)}{SPACE}cores{where(trial, trials)}"
+    text = f"Other processes used {figures(cores, 2)}{SPACE}cores{trial_suffix(trial, trials)}"
     if cores <= OTHER_CPU:
         return Reason("other_load", "ok", f"{text}.", cores, OTHER_CPU)
     text += f" (limit {OTHER_CPU}): they slowed client or target."

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from control_plane.analysis.validity.gate import percent, where
+from control_plane.analysis.validity.gate import percent, trial_suffix
 from control_plane.domain.result import Reason, Trial
 from control_plane.domain.stream_record import Second
 from control_plane.domain.units import share
@@ -58,7 +58,7 @@ def not_steady(trials: Sequence[Trial]) -> Reason | None:
     named = f" of {worst.name}" if len(trial.streams) > 1 else ""
     way = "rose" if value > 0 else "fell"
     text = f"The median response time{named} {way} by {share(abs(value))} over the window"
-    text += where(trial, trials)
+    text += trial_suffix(trial, trials)
     if abs(value) <= DRIFT:
         return Reason("not_steady", "ok", f"{text}.", abs(value), DRIFT)
     text += f" (limit {percent(DRIFT)}): use a longer warm-up, or ask what fills up or warms up."

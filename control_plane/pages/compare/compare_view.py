@@ -13,10 +13,14 @@ from control_plane.analysis.charts.run_timelines import reading_words, run_timel
 from control_plane.analysis.charts.shift import shift_chart
 from control_plane.analysis.charts.throughput_bars import BarChart, stream_names, throughput_bars
 from control_plane.analysis.comparison import Comparison, compare, invalid
-from control_plane.analysis.prose.comparison_sentences import catch, shared_cause, title
+from control_plane.analysis.prose.comparison_sentences import (
+    caveats,
+    comparison_title,
+    shared_cause,
+)
 from control_plane.analysis.prose.sentence import Sentence
 from control_plane.analysis.run_labels import RunLabel
-from control_plane.analysis.stream_matching import named_detail, named_live
+from control_plane.analysis.stream_matching import rename_stream_of_detail, rename_stream_of_live
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, Run, RunDetail, State
@@ -68,7 +72,7 @@ def pictures(details: Sequence[RunDetail], comparison: Comparison, stream: str) 
     if comparison.lone:
         pairs = zip(details, comparison.runs, strict=True)
         details = [
-            named_detail(detail, run) if run.id in comparison.lone else detail
+            rename_stream_of_detail(detail, run) if run.id in comparison.lone else detail
             for detail, run in pairs
         ]
     curves = curves_of_runs(details, comparison.labels, stream)
@@ -121,8 +125,8 @@ class CompareFragment(View):
     chosen: Chosen
     comparison: Comparison
     waiting: bool
-    title: Sentence
-    catch: Sentence
+    comparison_title: Sentence
+    caveats: Sentence
     badges: tuple[Badge, ...]
     facts: tuple[str, ...]
     stream: str
@@ -165,15 +169,15 @@ def compare_fragment(
     comparison = compare([detail.run for detail in details], chosen.baseline, anyway=chosen.anyway)
     stream = drawn_stream(comparison, chosen.stream)
     if comparison.lone:
-        live = {run_id: named_live(one, stream) for run_id, one in live.items()}
+        live = {run_id: rename_stream_of_live(one, stream) for run_id, one in live.items()}
     columns = strip(comparison, chosen, stream, progress, live)
     known = next((run for run in comparison.runs if run.environment is not None), None)
     return CompareFragment(
         chosen=chosen,
         comparison=comparison,
         waiting=any(not run.state.terminal for run in comparison.runs),
-        title=title(comparison, stream),
-        catch=catch(comparison, stream),
+        comparison_title=comparison_title(comparison, stream),
+        caveats=caveats(comparison, stream),
         badges=_badges(columns.columns),
         facts=_facts(comparison.runs),
         stream=stream,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from control_plane.analysis.comparison import Comparison, Row, invalid, stream_of
+from control_plane.analysis.comparison import Comparison, MetricComparison, invalid, stream_of
 from control_plane.analysis.percentile_support import support_level
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.metrics import METRIC
@@ -33,13 +33,13 @@ def trust(run: Run, stream: str, metric: str) -> Trust:
     return "void" if level != "hidden" and invalid(run) else level
 
 
-def ratio_trust(comparison: Comparison, row: Row, run_id: str) -> Trust:
+def ratio_trust(comparison: Comparison, row: MetricComparison, run_id: str) -> Trust:
     """That of the worse side."""
     sides = (comparison.run(comparison.baseline), comparison.run(run_id))
     return max((trust(run, row.stream, row.metric) for run in sides), key=WORSE.index)
 
 
-def shown_ratio(comparison: Comparison, row: Row, run_id: str) -> float | None:
+def shown_ratio(comparison: Comparison, row: MetricComparison, run_id: str) -> float | None:
     """None for the baseline itself, and where a side has too few samples to be shown."""
     if run_id == comparison.baseline or ratio_trust(comparison, row, run_id) == "hidden":
         return None
@@ -122,7 +122,11 @@ def _time_column(part: str, unit: str) -> _Column:
 
 
 def _cell(
-    comparison: Comparison, run: Run, summary: Summary | None, column: _Column, row: Row | None
+    comparison: Comparison,
+    run: Run,
+    summary: Summary | None,
+    column: _Column,
+    row: MetricComparison | None,
 ) -> Cell:
     if summary is None:
         return MISSING
@@ -178,13 +182,13 @@ def ratio_table(comparison: Comparison) -> tuple[StreamRows, ...]:
     )
 
 
-def _row(comparison: Comparison, row: Row) -> MetricRow:
+def _row(comparison: Comparison, row: MetricComparison) -> MetricRow:
     metric = METRIC[row.metric]
     cells = tuple(_metric_cell(comparison, row, run) for run in comparison.runs)
     return MetricRow(metric.label, metric.meaning, cells)
 
 
-def _metric_cell(comparison: Comparison, row: Row, run: Run) -> Cell:
+def _metric_cell(comparison: Comparison, row: MetricComparison, run: Run) -> Cell:
     value, level = row.values[run.id], trust(run, row.stream, row.metric)
     if value is None or level == "hidden":
         return Cell(NONE, "hidden")

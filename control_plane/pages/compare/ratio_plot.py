@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from control_plane.analysis.comparison import Comparison, Row
+from control_plane.analysis.comparison import Comparison, MetricComparison
 from control_plane.analysis.prose.comparison_sentences import MARGIN
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.metrics import METRIC
@@ -76,13 +76,13 @@ def ratio_view(comparison: Comparison, stream: str) -> RatioView | None:
     )
 
 
-def _ratios(comparison: Comparison, row: Row) -> Iterator[float]:
+def _ratios(comparison: Comparison, row: MetricComparison) -> Iterator[float]:
     for run_id in row.ratios:
         if value := shown_ratio(comparison, row, run_id):
             yield value
 
 
-def _group(comparison: Comparison, row: Row, half: float) -> MetricGroup:
+def _group(comparison: Comparison, row: MetricComparison, half: float) -> MetricGroup:
     metric = METRIC[row.metric]
     others = [
         run for run in comparison.runs if run.id != comparison.baseline and not run.resultless
@@ -93,7 +93,7 @@ def _group(comparison: Comparison, row: Row, half: float) -> MetricGroup:
     return MetricGroup(metric.label, note, tuple(best_first))
 
 
-def _mark(comparison: Comparison, row: Row, run: Run, half: float) -> Mark:
+def _mark(comparison: Comparison, row: MetricComparison, run: Run, half: float) -> Mark:
     label = comparison.label(run.id)
     outcome = comparison.outcome(run)
     value = shown_ratio(comparison, row, run.id)

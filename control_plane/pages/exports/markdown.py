@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator
 
-from control_plane.analysis.comparison import Comparison, Row
-from control_plane.analysis.prose.comparison_sentences import catch, no_verdict, title
-from control_plane.analysis.prose.sentence import plain
+from control_plane.analysis.comparison import Comparison, MetricComparison
+from control_plane.analysis.prose.comparison_sentences import caveats, comparison_title, no_verdict
+from control_plane.analysis.prose.sentence import plain_text
 from control_plane.domain.metrics import METRIC, Metric
 from control_plane.domain.run import Run
 from control_plane.domain.units import NONE, WRITTEN, ratio
@@ -26,8 +26,8 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|@~&-])")
 
 def markdown(comparison: Comparison, address: str) -> str:
     """Sentence, table for each stream, validity, link."""
-    parts = [f"**{escaped(plain(title(comparison)))}**"]
-    if said := plain(catch(comparison)):
+    parts = [f"**{escaped(plain_text(comparison_title(comparison)))}**"]
+    if said := plain_text(caveats(comparison)):
         parts.append(escaped(said))
     parts += [_table(comparison, stream) for stream in comparison.streams]
     parts += _notes(comparison)
@@ -54,7 +54,7 @@ def _row(comparison: Comparison, stream: str, metric: Metric) -> list[str]:
     return [metric.label, *(_cell(comparison, row, run) for run in comparison.runs)]
 
 
-def _cell(comparison: Comparison, row: Row, run: Run) -> str:
+def _cell(comparison: Comparison, row: MetricComparison, run: Run) -> str:
     value, level = row.values[run.id], trust(run, row.stream, row.metric)
     if value is None or level == "hidden":
         return NONE

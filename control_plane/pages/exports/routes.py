@@ -10,7 +10,7 @@ from control_plane.analysis.charts.figure import Figure
 from control_plane.analysis.charts.throughput_bars import BarChart
 from control_plane.analysis.comparison import Comparison
 from control_plane.analysis.comparison import compare as compared_runs
-from control_plane.analysis.prose.comparison_sentences import told
+from control_plane.analysis.prose.comparison_sentences import described_comparison
 from control_plane.domain.documents import run_document
 from control_plane.domain.errors import NotFound
 from control_plane.pages.compare.compare_view import drawn_stream, pictures
@@ -56,7 +56,7 @@ def run_figure(run_id: RunId, name: Name, store: StoreDep, trial: Trial = None) 
 
 @router.get("/compare.json")
 def compare_json(chosen: ChosenDep, store: StoreDep) -> JSONResponse:
-    document = told(_compared(store, chosen))
+    document = described_comparison(_compared(store, chosen))
     return JSONResponse(document, headers=_file(f"{_named(chosen)}.json"))
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from control_plane.domain.client_strategies import STRATEGIES, Facts
 from control_plane.domain.errors import InvalidInput, LooplabError
 from control_plane.domain.spec_json import Document
-from control_plane.experiments.presets import Preset, book
+from control_plane.experiments.presets import Preset, preset_catalogue
 from control_plane.jobs.run_service import Application, Configuration, Desk
 from control_plane.pages.form.form_data import Given
 from control_plane.pages.new_run.openapi_picker import OfferView, offer_view
@@ -71,7 +71,7 @@ def new_run_page(form: Given, desk: Desk, key: str, *, told: bool = True) -> New
         plan=plan_of(form, read, desk),
         key=key,
         preset="",
-        presets=book().presets,
+        presets=preset_catalogue().presets,
         configurations=desk.configurations(),
         applications=desk.applications(),
         strategies=STRATEGIES,

@@ -14,7 +14,7 @@ from control_plane.domain.run import Run
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import Document, read_document, write_spec
 from control_plane.experiments.bundled_endpoints import endpoint
-from control_plane.experiments.presets import book
+from control_plane.experiments.presets import preset_catalogue
 from control_plane.jobs.run_service import Desk
 from control_plane.jobs.submissions import title_of
 from control_plane.pages.form.form_data import FormDep, Given, key_of, new_key, to_runs
@@ -150,7 +150,7 @@ def _first_look(name: str, desk: Desk) -> dict[str, tuple[str, ...]]:
 
 
 def _preset_form(name: str, desk: Desk) -> Given:
-    return _document_form(book().preset(name).document, desk)
+    return _document_form(preset_catalogue().preset(name).document, desk)
 
 
 def _document_form(document: Document, desk: Desk) -> Given:

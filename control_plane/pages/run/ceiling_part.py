@@ -3,7 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from control_plane.analysis.headroom import Headroom, headroom, headroom_sentence, headroom_words
+from control_plane.analysis.headroom import (
+    Headroom,
+    headroom,
+    headroom_explanation,
+    headroom_sentence,
+)
 from control_plane.analysis.prose.sentence import Sentence, sentence
 from control_plane.domain.bare_responder import faces_responder
 from control_plane.domain.ceiling import ceiling_spec
@@ -46,7 +51,7 @@ def client_part(run: Run, store: Store, desk: Desk) -> ClientPart | None:
 def _known(found: Headroom, time: str) -> ClientPart:
     return ClientPart(
         sentence=headroom_sentence(found),
-        words=headroom_words(found),
+        words=headroom_explanation(found),
         share=None if found.outdated else round(100 * found.share, 2),
         share_text=share(found.share),
         run_id=found.ceiling.run_id,

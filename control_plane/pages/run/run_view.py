@@ -12,8 +12,8 @@ from control_plane.analysis.charts.percentiles import percentile_chart
 from control_plane.analysis.charts.timeline import reading_words, timeline_chart
 from control_plane.analysis.comparison import invalid
 from control_plane.analysis.prose.run_sentences import Banner, banner, headline, lede
-from control_plane.analysis.prose.sentence import Sentence, listed
-from control_plane.analysis.time_bases import clock_words
+from control_plane.analysis.prose.sentence import Sentence, joined
+from control_plane.analysis.time_bases import time_base_note
 from control_plane.analysis.validity.gate_table import GateRow, gate_rows
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.load_models import crowd_words
@@ -84,7 +84,7 @@ def _requests(run: Run) -> str:
     if not others:
         return f"{count(first.completed)} requests"
     rest = (f"{count(one.completed)} of {one.name}" for one in others)
-    return listed([f"{count(first.completed)} requests of {first.name}", *rest])
+    return joined([f"{count(first.completed)} requests of {first.name}", *rest])
 
 
 TrialLink = tuple[str, str, bool]
@@ -116,7 +116,7 @@ class RunPage(View):
     trial_links: tuple[TrialLink, ...]
     figure_file: str
     curves: tuple[Figure, ...]
-    clock_words: str
+    time_base_note: str
     streams: StreamsTable | None
     streams_words: str
     trials: TrialsView | None
@@ -158,7 +158,7 @@ def run_page(
         trial_links=_trial_links(run, trial),
         figure_file=_figure_file(run, trial),
         curves=curve_figures(detail),
-        clock_words=clock_words(run.spec, detail.streams.values()),
+        time_base_note=time_base_note(run.spec, detail.streams.values()),
         streams=streams_table(run) if run.streams else None,
         streams_words=streams_words(run),
         trials=trials_view(run) if run.trials else None,

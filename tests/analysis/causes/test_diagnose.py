@@ -1,7 +1,7 @@
 """All causes of a run together."""
 
 from control_plane.analysis.causes.cause_messages import CAUSES, clause, none_found
-from control_plane.analysis.causes.diagnose import JUDGES, find_causes
+from control_plane.analysis.causes.diagnose import JUDGES, diagnose
 from control_plane.domain.result import Censored, Gauges, Reason, Validity
 from control_plane.domain.spec import UrlTarget
 from tests.analysis.causes.watched import asked, evidence, stalls, worker
@@ -9,7 +9,7 @@ from tests.analysis.samples import spec, summary, with_spaces
 
 
 def test_a_clean_run_rules_all_out():
-    causes = find_causes(evidence())
+    causes = diagnose(evidence())
     assert [one.cause for one in causes if one.found] == []
     assert [one.cause for one in causes] == [
         "loop_blocked", "pool_exhausted", "garbage_collection", "server_cpu", "client_limited",
@@ -18,7 +18,7 @@ def test_a_clean_run_rules_all_out():
 
 
 def test_what_was_found_comes_first():
-    causes = find_causes(evidence(cpu=0.99))
+    causes = diagnose(evidence(cpu=0.99))
     assert [(one.cause, one.found) for one in causes][:2] == [
         ("server_cpu", True),
         ("loop_blocked", False),
@@ -29,7 +29,7 @@ def test_what_was_found_comes_first():
 def test_everything_at_once_in_the_order_in_which_it_explains():
     one, other = worker(11, tokens_waiting=9, gc_s=0.2, in_flight=9), worker(12)
     stream = summary(completed=300, censored=Censored(100, 5.0, 12.0, 75))
-    causes = find_causes(
+    causes = diagnose(
         evidence(
             one,
             other,
@@ -50,17 +50,17 @@ def test_everything_at_once_in_the_order_in_which_it_explains():
 
 def test_a_full_processor_comes_before_the_threads_that_wait_for_it():
     full = evidence(worker(tokens_waiting=55), cpu=0.99)
-    assert [one.cause for one in find_causes(full) if one.found] == ["server_cpu", "pool_exhausted"]
+    assert [one.cause for one in diagnose(full) if one.found] == ["server_cpu", "pool_exhausted"]
 
 
 def test_what_is_not_decided_comes_between_and_nothing_is_said_to_be_clear():
-    causes = find_causes(evidence(worker(gc_s=0.2)))
+    causes = diagnose(evidence(worker(gc_s=0.2)))
     assert [(one.cause, one.found) for one in causes][:2] == [
         ("garbage_collection", None),
         ("loop_blocked", False),
     ]
     assert none_found(causes) == ""
-    assert none_found(find_causes(evidence())) == "Nothing that was watched was at its limit."
+    assert none_found(diagnose(evidence())) == "Nothing that was watched was at its limit."
 
 
 def test_of_a_foreign_target_only_the_client_is_judged():
@@ -69,7 +69,7 @@ def test_of_a_foreign_target_only_the_client_is_judged():
         type(one)(**{**vars(one), "target": type(one.target)(one.target.address)})
         for one in seen.trials
     )
-    causes = find_causes(type(seen)(**{**vars(seen), "trials": hidden}))
+    causes = diagnose(type(seen)(**{**vars(seen), "trials": hidden}))
     assert [one.cause for one in causes] == ["client_limited"]
     assert none_found(causes).endswith(
         "Not watched: event loop, thread pool, garbage collection and processor of the target."
@@ -77,4 +77,4 @@ def test_of_a_foreign_target_only_the_client_is_judged():
 
 
 def test_without_a_trial_there_is_no_cause():
-    assert find_causes(evidence(trials=(), gauges=(), streams=())) == ()
+    assert diagnose(evidence(trials=(), gauges=(), streams=())) == ()

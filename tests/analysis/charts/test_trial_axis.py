@@ -22,7 +22,7 @@ from control_plane.analysis.charts.trial_axis import (
     starts,
     stepped,
 )
-from control_plane.analysis.percentile_support import picked
+from control_plane.analysis.percentile_support import percentile_values
 from control_plane.domain.result import Gauges, GaugeSeries, Timeline, WarmUp
 from tests.analysis.samples import gauges
 
@@ -56,7 +56,10 @@ def test_steps_have_an_end_and_break_between_trials():
 
 
 def test_missing_seconds_stay_missing():
-    assert stepped(segments([timeline(0, p50=None)]), picked("p50")) == ([0, 1], [None, None])
+    assert stepped(segments([timeline(0, p50=None)]), percentile_values("p50")) == (
+        [0, 1],
+        [None, None],
+    )
 
 
 def test_a_second_before_a_missing_one_is_drawn_to_its_end():
@@ -65,7 +68,10 @@ def test_a_second_before_a_missing_one_is_drawn_to_its_end():
 
 
 def test_no_seconds_no_steps():
-    assert stepped(segments([Timeline((), (), (), (), (), 1.0)]), picked("p50")) == ([], [])
+    assert stepped(segments([Timeline((), (), (), (), (), 1.0)]), percentile_values("p50")) == (
+        [],
+        [],
+    )
 
 
 def warmed(*completed: int, length_s: float) -> Timeline:

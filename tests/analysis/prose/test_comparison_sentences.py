@@ -5,8 +5,13 @@ from dataclasses import replace
 import pytest
 
 from control_plane.analysis.comparison import Comparison, compare
-from control_plane.analysis.prose.comparison_sentences import catch, no_verdict, shared_cause, title
-from control_plane.analysis.prose.sentence import Sentence, plain
+from control_plane.analysis.prose.comparison_sentences import (
+    caveats,
+    comparison_title,
+    no_verdict,
+    shared_cause,
+)
+from control_plane.analysis.prose.sentence import Sentence, plain_text
 from control_plane.domain.client_strategies import Strategy
 from control_plane.domain.load_models import Open
 from control_plane.domain.result import Cause, Reason, Times, Validity
@@ -19,7 +24,7 @@ VERDICT = "One trial gives no verdict."
 
 
 def said(words: Sentence) -> str:
-    return with_spaces(plain(words))
+    return with_spaces(plain_text(words))
 
 
 def measured(
@@ -48,7 +53,7 @@ def against_first(*runs: Run) -> Comparison:
 )
 def test_one_contender(per_s, sentence):
     found = against_first(measured("blocking", 1_000), measured("async", per_s))
-    assert said(title(found)) == f"{sentence} {VERDICT}"
+    assert said(comparison_title(found)) == f"{sentence} {VERDICT}"
 
 
 @pytest.mark.parametrize(
@@ -62,7 +67,7 @@ def test_one_contender(per_s, sentence):
 )
 def test_a_second_clause_for_the_other_contender(per_s, clause):
     runs = measured("blocking", 1_000), measured("threaded", per_s), measured("async", 7_500)
-    assert said(title(against_first(*runs))) == (
+    assert said(comparison_title(against_first(*runs))) == (
         f"C async served 7.5 times the requests per second of A blocking here{clause}. {VERDICT}"
     )
 
@@ -87,18 +92,18 @@ def test_the_slower_run_is_explained_by_what_it_has_alone(slow, quick, words):
         measured("blocking", 10, causes=because(slow)),
         measured("async", 900, causes=because(quick)),
     )
-    assert said(catch(against_first(*runs))) == words
+    assert said(caveats(against_first(*runs))) == words
 
 
 def test_runs_are_named_as_runs():
-    found = title(against_first(measured("blocking", 1_000), measured("async", 7_500)))
+    found = comparison_title(against_first(measured("blocking", 1_000), measured("async", 7_500)))
     assert [part.run and part.run.letter for part in found if part.kind == "run"] == ["B", "A"]
     assert [with_spaces(part.text) for part in found if part.kind == "number"] == ["7.5 times"]
 
 
 def test_the_baseline_changes_the_sentence_and_not_the_letters():
     runs = measured("blocking", 1_000), measured("async", 7_500)
-    assert said(title(compare(runs, runs[1].id))).startswith(
+    assert said(comparison_title(compare(runs, runs[1].id))).startswith(
         "A blocking served 7.5 times fewer requests per second than B async here"
     )
 
@@ -112,7 +117,9 @@ def test_several_trials_give_no_verdict_without_an_interval():
 
 
 def test_one_run_has_its_own_sentence():
-    assert said(title(against_first(measured("async", 1_000)))).startswith("Half of the requests")
+    assert said(comparison_title(against_first(measured("async", 1_000)))).startswith(
+        "Half of the requests"
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,7 +140,7 @@ def test_the_sentence_fills_as_runs_finish(states, sentence):
         one if state == "finished" else replace(one, state=State(state), streams=())
         for one, state in zip(given, states, strict=True)
     ]
-    assert said(title(against_first(*runs))) == sentence
+    assert said(comparison_title(against_first(*runs))) == sentence
 
 
 def test_an_invalid_run_never_wins():
@@ -143,10 +150,10 @@ def test_an_invalid_run_never_wins():
         measured("async", 9_000, validity=INVALID),
     )
     found = against_first(*runs)
-    assert said(title(found)).startswith("B threaded served 0.90 times")
-    assert said(catch(found)) == "C async is invalid and takes no part: 30 of 100 failed."
+    assert said(comparison_title(found)).startswith("B threaded served 0.90 times")
+    assert said(caveats(found)) == "C async is invalid and takes no part: 30 of 100 failed."
     anyway = compare(runs, runs[0].id, anyway=True)
-    assert "async" not in said(title(anyway))
+    assert "async" not in said(comparison_title(anyway))
 
 
 @pytest.mark.parametrize(
@@ -186,12 +193,12 @@ def test_an_invalid_run_never_wins():
 )
 def test_why_nothing_is_compared(first, second, sentence):
     runs = measured("blocking", 1_000, **first), measured("async", 2_000, **second)
-    assert said(title(against_first(*runs))) == sentence
+    assert said(comparison_title(against_first(*runs))) == sentence
 
 
 def test_another_environment_is_named_with_both_values():
     runs = measured("blocking", 1_000), measured("async", 9, environment={"cpu_model": "Xeon"})
-    assert said(catch(against_first(*runs))) == (
+    assert said(caveats(against_first(*runs))) == (
         "B async was measured in another environment: CPU EPYC against Xeon."
     )
 
@@ -207,21 +214,23 @@ def test_another_environment_is_named_with_both_values():
 def test_runs_that_did_not_finish_keep_their_reason(state, words):
     ended = measured("threaded", 0, state=state, reason="target died, signal 9", streams=())
     found = against_first(measured("blocking", 1_000), ended, measured("async", 2_000))
-    assert said(catch(found)) == (
+    assert said(caveats(found)) == (
         f"B threaded left no result and takes no part ({state.value}: target died, signal 9)."
     )
     first = against_first(ended, measured("blocking", 1_000))
-    assert said(catch(first)) == f"A threaded {words}: target died, signal 9."
+    assert said(caveats(first)) == f"A threaded {words}: target died, signal 9."
     early = replace(ended, reason=f"{state.value} in trial 2 of 3")
     first = against_first(early, measured("blocking", 1_000))
-    assert said(catch(first)) == f"A threaded {words} in trial 2 of 3."
+    assert said(caveats(first)) == f"A threaded {words} in trial 2 of 3."
 
 
 @pytest.mark.parametrize(("per_s", "kept_up"), [(500, True), (300, False)])
 def test_what_an_open_load_did_not_ask_for_is_no_weakness(per_s, kept_up):
     offered = summary(intended=1_500, duration_s=3.0, throughput_per_s=per_s)
     calm = measured("threaded", 0, spec=spec("threaded", load=Open("open", 500.0)))
-    words = said(catch(against_first(measured("async", 15_000), replace(calm, streams=(offered,)))))
+    words = said(
+        caveats(against_first(measured("async", 15_000), replace(calm, streams=(offered,))))
+    )
     assert ("B threaded answered all that was offered: throughput tells" in words) is kept_up
 
 
@@ -231,7 +240,7 @@ def test_several_runs_without_a_result_are_told_together():
         for name in ("threaded", "raw")
     ]
     found = against_first(measured("blocking", 1_000), *ended, measured("async", 2_000))
-    assert said(catch(found)) == "B threaded and C raw left no result and take no part."
+    assert said(caveats(found)) == "B threaded and C raw left no result and take no part."
     assert shared_cause(found) is None
 
 
@@ -255,7 +264,7 @@ def test_several_runs_without_a_result_are_told_together():
 )
 def test_what_throughput_hides(p50_ms, users, sentence):
     runs = measured("blocking", 1_900, 0.47), measured("async", 14_300, p50_ms, users)
-    assert said(catch(against_first(*runs))) == sentence
+    assert said(caveats(against_first(*runs))) == sentence
 
 
 @pytest.mark.parametrize(
@@ -287,7 +296,7 @@ def test_a_ratio_belongs_to_the_use_of_cores_too():
     runs = [
         run(
             policy * 2,
-            title=policy,
+            comparison_title=policy,
             spec=spec("async", users),
             environment={"core_policy": policy},
         )

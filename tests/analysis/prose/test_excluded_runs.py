@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from control_plane.analysis.comparison import compare
-from control_plane.analysis.prose.comparison_sentences import catch, shared_cause
-from control_plane.analysis.prose.excluded_runs import ended_words, why_nothing
-from control_plane.analysis.prose.sentence import plain
+from control_plane.analysis.prose.comparison_sentences import caveats, shared_cause
+from control_plane.analysis.prose.excluded_runs import ended_text, nothing_compared
+from control_plane.analysis.prose.sentence import plain_text
 from control_plane.domain.run import State
 from tests.analysis.samples import run, spec
 
@@ -17,13 +17,13 @@ FAILED = run("c", state=State.FAILED, spec=spec(names=("reads",)), streams=())
 def test_names_of_a_run_without_a_result_say_nothing_of_the_others():
     found = compare([run("a"), run("b"), FAILED], "a")
     assert shared_cause(found) == "No field differs: the same spec was measured again."
-    assert "requests are compared" not in plain(catch(found))
+    assert "requests are compared" not in plain_text(caveats(found))
 
 
 def test_a_run_under_way_is_waited_for_whatever_another_streams_are_called():
     waiting = replace(run("b"), state=State.RUNNING, streams=())
     found = compare([run("a"), waiting, replace(FAILED, spec=spec(names=("small", "large")))], "a")
-    assert plain(why_nothing(found)) == "Not compared: no other run has finished."
+    assert plain_text(nothing_compared(found)) == "Not compared: no other run has finished."
 
 
 @pytest.mark.parametrize(
@@ -35,4 +35,4 @@ def test_a_run_under_way_is_waited_for_whatever_another_streams_are_called():
     ],
 )
 def test_how_a_run_ended(state, reason, words):
-    assert ended_words(state, reason) == words
+    assert ended_text(state, reason) == words

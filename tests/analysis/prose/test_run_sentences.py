@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from control_plane.analysis.prose.run_sentences import banner, headline, lede, so_far
-from control_plane.analysis.prose.sentence import plain
+from control_plane.analysis.prose.sentence import plain_text
 from control_plane.domain.load_models import Burst, Open
 from control_plane.domain.result import Cause, Censored, Progress, Reason, Timeline, Times, Validity
 from control_plane.domain.run import Live, LiveStream, Run, State
@@ -27,7 +27,7 @@ def of(stream_times: Times | None, **chosen) -> Run:
 
 
 def headed(one: Run) -> str:
-    return with_spaces(plain(headline(one)))
+    return with_spaces(plain_text(headline(one)))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,14 @@
 
 import pytest
 
-from control_plane.analysis.prose.sentence import Part, listed, number, plain, sentence, times_word
+from control_plane.analysis.prose.sentence import (
+    Part,
+    factor_text,
+    joined,
+    number,
+    plain_text,
+    sentence,
+)
 from control_plane.analysis.run_labels import label_runs
 from tests.analysis.samples import run, with_spaces
 
@@ -12,7 +19,7 @@ def test_parts_keep_their_order_and_kind():
     found = sentence(label, " serves ", number("7.5 times"), (" more", "."))
     assert [part.kind for part in found] == ["run", "text", "number", "text", "text"]
     assert (found[0].text, found[0].run) == ("A async", label)
-    assert with_spaces(plain(found)) == "A async serves 7.5 times more."
+    assert with_spaces(plain_text(found)) == "A async serves 7.5 times more."
 
 
 def test_numbers_do_not_break():
@@ -21,7 +28,7 @@ def test_numbers_do_not_break():
 
 def test_nothing_is_an_empty_sentence():
     assert sentence() == ()
-    assert plain(()) == ""
+    assert plain_text(()) == ""
     assert sentence("", ()) == (Part(""),)
 
 
@@ -36,11 +43,11 @@ def test_nothing_is_an_empty_sentence():
     ],
 )
 def test_factors_in_words(ratio, text):
-    assert with_spaces(times_word(ratio).text) == text
+    assert with_spaces(factor_text(ratio).text) == text
 
 
 @pytest.mark.parametrize(
     ("words", "text"), [(["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")]
 )
 def test_lists(words, text):
-    assert listed(words) == text
+    assert joined(words) == text

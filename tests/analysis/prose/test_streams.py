@@ -5,8 +5,12 @@ from dataclasses import replace
 import pytest
 
 from control_plane.analysis.comparison import Comparison, compare
-from control_plane.analysis.prose.comparison_sentences import catch, shared_cause, title
-from control_plane.analysis.prose.sentence import Sentence, plain
+from control_plane.analysis.prose.comparison_sentences import (
+    caveats,
+    comparison_title,
+    shared_cause,
+)
+from control_plane.analysis.prose.sentence import Sentence, plain_text
 from control_plane.domain.load_models import AnyLoad, Closed, Open
 from control_plane.domain.run import Run
 from control_plane.domain.spec import RequestClass, Workload
@@ -14,7 +18,7 @@ from tests.analysis.samples import run, spec, summary, with_spaces
 
 
 def said(words: Sentence) -> str:
-    return with_spaces(plain(words))
+    return with_spaces(plain_text(words))
 
 
 def against_first(*runs: Run) -> Comparison:
@@ -26,7 +30,7 @@ def of_streams(letter: str, load: AnyLoad | None = None, /, **rates: float) -> R
     streams = tuple(summary(name=name, throughput_per_s=rate) for name, rate in rates.items())
     return run(
         letter * 10,
-        title=letter,
+        comparison_title=letter,
         spec=spec(names=tuple(rates), load=load or Closed()),
         streams=streams,
     )
@@ -42,9 +46,13 @@ def test_several_streams_are_named():
     found = against_first(
         of_streams("a", small=1_000, large=10), of_streams("b", small=2_000, large=30)
     )
-    assert said(title(found)).startswith("B b served 2.0 times the small requests per second of")
-    assert said(title(found, "large")).startswith("B b served 3.0 times the large requests")
-    assert said(catch(found)) == ""
+    assert said(comparison_title(found)).startswith(
+        "B b served 2.0 times the small requests per second of"
+    )
+    assert said(comparison_title(found, "large")).startswith(
+        "B b served 3.0 times the large requests"
+    )
+    assert said(caveats(found)) == ""
 
 
 @pytest.mark.parametrize(
@@ -76,22 +84,24 @@ def test_several_streams_are_named():
 def test_where_streams_disagree(rates, load, stream, words):
     runs = (of_streams("a", load, small=1_000, large=10), of_streams("b", load, **rates))
     expected = f"Streams disagree: {words}" if words else ""
-    found = said(catch(against_first(*runs), stream))
+    found = said(caveats(against_first(*runs), stream))
     assert found.removeprefix(ALL_OFFERED if load else "") == expected
 
 
 def test_two_streams_that_disagree_are_named_and_the_others_counted():
     rates = {"one": 10.0, "two": 10.0, "three": 10.0, "four": 10.0}
     runs = of_streams("a", **rates), of_streams("b", **{**rates, "one": 20.0})
-    words = said(catch(against_first(*runs)))
+    words = said(caveats(against_first(*runs)))
     assert words.count("served as many") == 2
     assert words.endswith("; 1 more differs.")
 
 
 def test_the_only_streams_of_runs_are_compared_whatever_they_are_called():
     found = against_first(of_streams("a", reads=1_000), of_streams("b", writes=500))
-    assert said(title(found)).startswith("B b served 0.50 times the requests per second of A a")
-    assert said(catch(found)) == ""
+    assert said(comparison_title(found)).startswith(
+        "B b served 0.50 times the requests per second of A a"
+    )
+    assert said(caveats(found)) == ""
     assert shared_cause(found) == (
         "Only the name of the stream differs: the same spec was measured again."
     )
@@ -117,4 +127,4 @@ def test_different_requests_are_said_to_be(names, words):
     (other,) = runs[1].spec.workload.streams
     workload = Workload((replace(other, requests=asked),))
     runs[1] = replace(runs[1], spec=replace(runs[1].spec, workload=workload))
-    assert said(catch(against_first(*runs))) == words
+    assert said(caveats(against_first(*runs))) == words

@@ -9,7 +9,7 @@ from control_plane.domain.ceiling import measurement
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec import Client, NamedTarget, Spec
 from control_plane.domain.spec_json import read_spec
-from control_plane.experiments.presets import book
+from control_plane.experiments.presets import preset_catalogue
 from control_plane.pages.form.form_data import Given
 from control_plane.pages.form.from_spec import form_of, shown_whole
 from control_plane.pages.form.to_spec import documents
@@ -37,8 +37,8 @@ def request(**keys: Any) -> dict[str, Any]:
 
 
 SPECS: dict[str, dict[str, Any]] = {
-    **{one.name: one.document for one in book().presets},
-    **{f"{one.slug} {arm.name}": arm.document for one in book().questions for arm in one.arms},
+    **{one.name: one.document for one in preset_catalogue().presets},
+    **{f"{one.slug} {arm.name}": arm.document for one in preset_catalogue().questions for arm in one.arms},
     "url": {"target": {"url": "http://127.0.0.1:9000"}},
     "own": {"target": {"workers": 3, "threads": 7, "access_log": True, "settings": {"cpu_n": 3.5}}},
     "granian": {

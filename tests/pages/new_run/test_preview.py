@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from control_plane.domain.spec_json import write_spec
-from control_plane.experiments.presets import book
+from control_plane.experiments.presets import preset_catalogue
 from control_plane.pages.new_run.preview import WIDTH, spec_lines
 from tests import builders
 
@@ -13,7 +13,7 @@ DOCUMENTS: list[Any] = [
     {"a": 1},
     {"long": ["x" * 30, "y" * 30], "empty": [], "nested": [{"deep": [{"key": "z" * 60}]}]},
     write_spec(builders.items()),
-    *(one.document for one in book().presets),
+    *(one.document for one in preset_catalogue().presets),
 ]
 
 
@@ -30,7 +30,7 @@ def test_lines_are_as_short_as_their_values() -> None:
 
 
 def test_the_line_of_a_wrong_field_is_marked() -> None:
-    document = book().presets[0].document
+    document = preset_catalogue().presets[0].document
     marked = spec_lines(document, ["workload.streams.0.load.concurrency", "trials"])
     assert [line.text.strip() for line in marked if line.wrong] == [
         '"concurrency": 64',

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from control_plane.analysis.causes.diagnose import find_causes
+from control_plane.analysis.causes.diagnose import diagnose
 from control_plane.analysis.causes.evidence import Evidence
 from control_plane.domain.limits import Limits
 from control_plane.pages.run.why_view import why_view
@@ -47,7 +47,7 @@ def test_what_is_not_decided_is_neither_found_nor_ruled_out() -> None:
     busy = replace(BLOCKED, other_cpu=1.5, blocked=0.2)
     detail = detail_of(items(stop=TEN_S), busy)
     two = tuple(replace(one, stalls=one.stalls[:2]) for one in detail.gauges)
-    judged = find_causes(
+    judged = diagnose(
         Evidence(
             detail.run.spec, detail.run.trials[:1], detail.run.streams, two[:1],
             known(detail.run.validity),
