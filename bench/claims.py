@@ -16,8 +16,8 @@ from typing import Any
 
 from control_plane.domain.limits import Limits
 from control_plane.domain.result import Summary
-from control_plane.jobs.run_service import Desk
-from control_plane.jobs.runtime import set_up
+from control_plane.jobs.run_service import RunService
+from control_plane.jobs.runtime import recover
 from control_plane.store.store import Store, open_store
 
 USERS = 100
@@ -85,16 +85,16 @@ def claims(seconds: float) -> Iterator[Claim]:
 async def results(chosen: list[Claim]) -> list[bool]:
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(Path(folder) / "runs.db")
-        desk = Desk(store, Limits(), set_up(store, (), "normal"))
+        service = RunService(store, Limits(), recover(store, (), "normal"))
         try:
-            return [await shown(store, desk, claim) for claim in chosen]
+            return [await shown(store, service, claim) for claim in chosen]
         finally:
-            await desk.close()
+            await service.close()
             store.close()
 
 
-async def shown(store: Store, desk: Desk, claim: Claim) -> bool:
-    (run,) = desk.submit([claim.document])
+async def shown(store: Store, service: RunService, claim: Claim) -> bool:
+    (run,) = service.submit([claim.document])
     while not run.state.terminal:
         await asyncio.sleep(LOOK_S)
         run = await asyncio.to_thread(store.run, run.id)

@@ -14,12 +14,12 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from control_plane import __version__, api
-from control_plane.access import guarded
+from control_plane.access import add_guards
 from control_plane.access.http_errors import code_of, code_of_status, status_of
 from control_plane.api.openapi_docs import SPEC_SCHEMAS
 from control_plane.domain.errors import FieldError, InvalidInput, LooplabError, StoreError
-from control_plane.jobs.run_service import Desk
-from control_plane.jobs.runtime import Bench
+from control_plane.jobs.run_service import RunService
+from control_plane.jobs.runtime import Runtime
 from control_plane.pages.router import router as pages
 from control_plane.pages.run.live import Ticks
 from control_plane.pages.site.error_page import error_page
@@ -31,7 +31,7 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 log = logging.getLogger("looplab")
 
 
-def create_app(settings: Settings, store: Store, bench: Bench) -> FastAPI:
+def create_app(settings: Settings, store: Store, bench: Runtime) -> FastAPI:
     """The whole dashboard over an open store."""
     app = FastAPI(
         title="Looplab",
@@ -49,18 +49,18 @@ def create_app(settings: Settings, store: Store, bench: Bench) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _internal_error)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's own way
-    guarded(app, {settings.host, *settings.allowed_hosts})
+    add_guards(app, {settings.host, *settings.allowed_hosts})
     return app
 
 
-def _lifespan(settings: Settings, store: Store, bench: Bench) -> Lifespan:
+def _lifespan(settings: Settings, store: Store, bench: Runtime) -> Lifespan:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.desk = Desk(store, settings.limits, bench)
+        app.state.service = RunService(store, settings.limits, bench)
         try:
             yield
         finally:
-            await app.state.desk.close()
+            await app.state.service.close()
 
     return lifespan
 

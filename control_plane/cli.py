@@ -16,7 +16,7 @@ from control_plane.cli_output import (
     print_json,
     print_run,
 )
-from control_plane.dashboard_client import Office, office
+from control_plane.dashboard_client import DashboardClient, connect
 from control_plane.domain.ceiling import CLIENTS, measurement
 from control_plane.domain.errors import (
     DatabaseOwned,
@@ -106,18 +106,18 @@ def run_spec(
     """Queue a run; without a dashboard it is measured here and now."""
     document, settings = _read(spec), _settings(context, db)
     new = not settings.db.expanduser().exists()
-    with office(settings) as desk:
-        run = desk.submit(document)
+    with connect(settings) as dashboard:
+        run = dashboard.submit(document)
         if new:
             complain(f"Made a new database: {_whole(settings)}.")
-        if not desk.remote:
+        if not dashboard.remote:
             complain(f"No dashboard has {_whole(settings)}: measuring here.")
-        if wait or not desk.remote:
-            run = desk.wait(run["id"], _silent if as_json else ProgressLines())
+        if wait or not dashboard.remote:
+            run = dashboard.wait(run["id"], _silent if as_json else ProgressLines())
     if as_json:
         print_json(run)
     else:
-        print_run(run, desk.url)
+        print_run(run, dashboard.url)
     if run["state"] not in {"queued", "finished"}:
         raise typer.Exit(1)
 
@@ -134,9 +134,9 @@ def compare_runs(
     settings = _settings(context, db)
     if not settings.db.exists():
         raise SettingsError(f"There is no database at {settings.db}: name one with --db.")
-    with office(settings) as desk:
+    with connect(settings) as dashboard:
         try:
-            comparison = desk.compare(ids, baseline)
+            comparison = dashboard.compare(ids, baseline)
         except NotFound as error:
             raise NotFound(
                 f"{error} Looked in {_whole(settings)}: name another with --db."
@@ -158,10 +158,10 @@ def measure_ceilings(
 ) -> None:
     """Measure the most that each client can send on this machine, and keep it."""
     documents = [measurement(client) for client in _clients(strategies)]
-    with office(_settings(context, db)) as desk:
-        runs = [desk.submit(document) for document in documents]
-        ended = [_watched(desk, run["id"], as_json=as_json) for run in runs]
-        found = desk.ceilings()
+    with connect(_settings(context, db)) as dashboard:
+        runs = [dashboard.submit(document) for document in documents]
+        ended = [_watched(dashboard, run["id"], as_json=as_json) for run in runs]
+        found = dashboard.ceilings()
     if as_json:
         print_json(found)
     else:
@@ -173,8 +173,8 @@ def measure_ceilings(
         raise typer.Exit(1)
 
 
-def _watched(desk: Office, run_id: str, *, as_json: bool) -> Document:
-    return desk.wait(run_id, _silent if as_json else ProgressLines(titled=True))
+def _watched(dashboard: DashboardClient, run_id: str, *, as_json: bool) -> Document:
+    return dashboard.wait(run_id, _silent if as_json else ProgressLines(titled=True))
 
 
 def _clients(strategies: list[str] | None) -> list[Client]:

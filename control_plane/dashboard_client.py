@@ -19,10 +19,10 @@ from control_plane.domain.run import TERMINAL
 from control_plane.domain.spec import NamedTarget
 from control_plane.domain.spec_json import Document, read_spec
 from control_plane.jobs.configurations import resolved
-from control_plane.jobs.run_service import Desk
-from control_plane.jobs.runtime import Bench, set_up
+from control_plane.jobs.run_service import RunService
+from control_plane.jobs.runtime import Runtime, recover
 from control_plane.jobs.stored_ceilings import ceiling_documents
-from control_plane.jobs.submissions import Drafts
+from control_plane.jobs.submissions import Submissions
 from control_plane.settings import Settings
 from control_plane.store.instance_lock import read_lock
 from control_plane.store.store import Store, open_store
@@ -34,7 +34,7 @@ TICK_S = 1.0
 NOT_FOUND = 404
 
 
-class Office(Protocol):
+class DashboardClient(Protocol):
     """`remote`: the run goes on when the command ends. `url`: the dashboard's address, or None."""
 
     remote: bool
@@ -50,16 +50,16 @@ class Office(Protocol):
 
 
 @contextmanager
-def office(settings: Settings) -> Iterator[Office]:
+def connect(settings: Settings) -> Iterator[DashboardClient]:
     """The dashboard of this database if one runs, else a control plane without a site."""
     holder = read_lock(settings.db)
     if holder is not None and holder.url:
-        yield Dashboard(holder.url)
+        yield RemoteDashboard(holder.url)
         return
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     with asyncio.Runner() as runner, ExitStack() as closing:
-        here = Here(settings, runner)
+        here = LocalDashboard(settings, runner)
         closing.callback(here.close)
         yield here
 
@@ -70,7 +70,7 @@ def _interrupt(number: int, frame: object) -> None:
     signal.raise_signal(signal.SIGINT)
 
 
-class Dashboard:
+class RemoteDashboard:
     """Talks to a running dashboard over its API."""
 
     remote = True
@@ -109,7 +109,7 @@ class Dashboard:
         raise InvalidInput(document["message"], tuple(fields))
 
 
-class Here:
+class LocalDashboard:
     """A control plane in this process, from the first run that is handed in; its event loop turns
     while `wait` waits. A spec that is refused makes no database.
     """
@@ -119,7 +119,7 @@ class Here:
 
     def __init__(self, settings: Settings, runner: asyncio.Runner) -> None:
         self._settings, self._runner = settings, runner
-        self._desk: Desk | None = None
+        self._service: RunService | None = None
 
     @cached_property
     def _store(self) -> Store:
@@ -127,10 +127,10 @@ class Here:
 
     def submit(self, document: Document) -> Document:
         _refuse(document, self._settings)
-        if self._desk is None:
-            bench = set_up(self._store, (), lower_priority(), self._settings.applications)
-            self._desk = self._runner.run(_desk(self._store, self._settings, bench))
-        (run,) = self._desk.submit([document])
+        if self._service is None:
+            bench = recover(self._store, (), lower_priority(), self._settings.applications)
+            self._service = self._runner.run(_service(self._store, self._settings, bench))
+        (run,) = self._service.submit([document])
         return run_document(run, None)
 
     def wait(self, run_id: str, report: Report) -> Document:
@@ -144,15 +144,15 @@ class Here:
 
     def close(self) -> None:
         try:
-            if self._desk is not None:
-                self._runner.run(self._desk.close())
+            if self._service is not None:
+                self._runner.run(self._service.close())
         finally:
             if "_store" in self.__dict__:
                 self._store.close()
 
     async def _until_over(self, run_id: str, report: Report) -> Document:
         while not (run := self._store.run(run_id)).state.terminal:
-            report(run_document(run, self._desk.progress(run_id) if self._desk else None))
+            report(run_document(run, self._service.progress(run_id) if self._service else None))
             await asyncio.sleep(TICK_S)
         return run_document(run, None)
 
@@ -161,8 +161,8 @@ def _refuse(document: Document, settings: Settings) -> None:
     """Raises InvalidInput. Configurations that were added are known in the database alone."""
     named = isinstance(read_spec(document, settings.limits).target, NamedTarget)
     if not named or not settings.db.exists():
-        Drafts(resolved, settings.limits, settings.applications).of(document)
+        Submissions(resolved, settings.limits, settings.applications).of(document)
 
 
-async def _desk(store: Store, settings: Settings, bench: Bench) -> Desk:
-    return Desk(store, settings.limits, bench)
+async def _service(store: Store, settings: Settings, bench: Runtime) -> RunService:
+    return RunService(store, settings.limits, bench)

@@ -15,7 +15,7 @@ import uvicorn
 
 from control_plane.app import create_app
 from control_plane.domain.errors import SettingsError
-from control_plane.jobs.runtime import set_up
+from control_plane.jobs.runtime import recover
 from control_plane.settings import Settings
 from control_plane.store.store import Store
 from control_plane.targets.sockets import owner_of
@@ -51,7 +51,7 @@ def serve(settings: Settings, store: Store, listener: socket.socket, *, open_pag
     host, port = listener.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     store.announce(url)
-    bench = set_up(store, {port}, lower_priority(), settings.applications)
+    bench = recover(store, {port}, lower_priority(), settings.applications)
     app = create_app(settings, store, bench)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_S,

@@ -5,14 +5,14 @@ from collections.abc import Collection
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from control_plane.access.body_limit import MAX_BODY_BYTES, BodyGuard
-from control_plane.access.headers import SecurityHeaders
-from control_plane.access.host import HostGuard
-from control_plane.access.origin import OriginGuard
+from control_plane.access.body_limit import MAX_BODY_BYTES, BodyLimitMiddleware
+from control_plane.access.headers import SecurityHeadersMiddleware
+from control_plane.access.host import HostMiddleware
+from control_plane.access.origin import OriginMiddleware
 from control_plane.access.policy import unlisted
 
 
-def guarded(app: FastAPI, names: Collection[str]) -> None:
+def add_guards(app: FastAPI, names: Collection[str]) -> None:
     """Put the guards around the whole application, its own error pages included.
 
     `names`: the host names under which it may be called, beside those of loopback. Raises
@@ -23,8 +23,8 @@ def guarded(app: FastAPI, names: Collection[str]) -> None:
     build = app.build_middleware_stack
 
     def guarded_stack() -> ASGIApp:
-        inside = OriginGuard(BodyGuard(build(), MAX_BODY_BYTES))
-        return SecurityHeaders(HostGuard(inside, names))
+        inside = OriginMiddleware(BodyLimitMiddleware(build(), MAX_BODY_BYTES))
+        return SecurityHeadersMiddleware(HostMiddleware(inside, names))
 
     app.max_body_size = MAX_BODY_BYTES
     app.build_middleware_stack = guarded_stack  # type: ignore[method-assign] # outside of all

@@ -5,12 +5,12 @@ A body without an announced size is cut off by Starlette while it is read.
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from control_plane.access.http_errors import refusal, values
+from control_plane.access.http_errors import error_response, header_values
 
 MAX_BODY_BYTES = 2_000_000
 
 
-class BodyGuard:
+class BodyLimitMiddleware:
     def __init__(self, app: ASGIApp, limit_bytes: int) -> None:
         self.app = app
         self._limit_bytes = limit_bytes
@@ -19,9 +19,9 @@ class BodyGuard:
         answer = self.app
         if scope["type"] == "http" and self._too_large(scope):
             limit = f"{self._limit_bytes:,}"
-            answer = refusal(413, f"The body is above the limit of {limit} bytes.")
+            answer = error_response(413, f"The body is above the limit of {limit} bytes.")
         await answer(scope, receive, send)
 
     def _too_large(self, scope: Scope) -> bool:
-        sizes = [size for size in values(scope, b"content-length") if size.isdecimal()]
+        sizes = [size for size in header_values(scope, b"content-length") if size.isdecimal()]
         return any(len(size) > 18 or int(size) > self._limit_bytes for size in sizes)

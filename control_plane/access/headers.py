@@ -27,7 +27,7 @@ HEADERS: dict[bytes, bytes] = {
 }
 
 
-class SecurityHeaders:
+class SecurityHeadersMiddleware:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 

@@ -9,13 +9,13 @@ from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from control_plane.access.http_errors import refusal, values
+from control_plane.access.http_errors import error_response, header_values
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 
-class HostGuard:
+class HostMiddleware:
     def __init__(self, app: ASGIApp, names: Iterable[str]) -> None:
         self.app = app
         bracketed = (f"[{name}]" if ":" in name else name for name in names)
@@ -28,8 +28,8 @@ class HostGuard:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
-        message = self._objection(values(scope, b"host"))
-        await (refusal(400, message) if message else self.app)(scope, receive, send)
+        message = self._objection(header_values(scope, b"host"))
+        await (error_response(400, message) if message else self.app)(scope, receive, send)
 
     def _objection(self, hosts: list[str]) -> str | None:
         if len(hosts) != 1:

@@ -55,10 +55,10 @@ def code_of_status(status: int) -> str:
     return _CODES.get(status, "internal" if status >= 500 else "refused")
 
 
-def refusal(status: int, message: str) -> JSONResponse:
+def error_response(status: int, message: str) -> JSONResponse:
     return JSONResponse({"error": code_of_status(status), "message": message, "fields": []}, status)
 
 
-def values(scope: Scope, name: bytes) -> list[str]:
+def header_values(scope: Scope, name: bytes) -> list[str]:
     """Every value of a header, in the order in which they came."""
     return [value.decode("latin-1") for key, value in scope["headers"] if key == name]

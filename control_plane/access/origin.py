@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from control_plane.access.http_errors import refusal, values
+from control_plane.access.http_errors import error_response, header_values
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITES = frozenset({"same-origin", "none"})
 
 
-class OriginGuard:
+class OriginMiddleware:
     """`same-site` is foreign too: every other port of this machine is the same site."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -23,19 +23,21 @@ class OriginGuard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = self.app
         if scope["type"] == "http" and scope["method"] not in SAFE_METHODS and _foreign(scope):
-            answer = refusal(403, "This came from a page of another site, which may not do that.")
+            answer = error_response(
+                403, "This came from a page of another site, which may not do that."
+            )
         await answer(scope, receive, send)
 
 
 def _foreign(scope: Scope) -> bool:
-    sites = values(scope, b"sec-fetch-site")
+    sites = header_values(scope, b"sec-fetch-site")
     if sites:
         return not _OWN_SITES.issuperset(sites)
-    return any(_host_of(origin) not in _hosts(scope) for origin in values(scope, b"origin"))
+    return any(_host_of(origin) not in _hosts(scope) for origin in header_values(scope, b"origin"))
 
 
 def _hosts(scope: Scope) -> list[str]:
-    return [host.lower() for host in values(scope, b"host")]
+    return [host.lower() for host in header_values(scope, b"host")]
 
 
 def _host_of(origin: str) -> str | None:

@@ -2,14 +2,14 @@
 
 from fastapi import APIRouter
 
-from control_plane.api.dependencies import DeskDep
+from control_plane.api.dependencies import RunServiceDep
 from control_plane.domain.spec_json import Document
 
 router = APIRouter(tags=["applications"])
 
 
 @router.get("/applications")
-def applications(desk: DeskDep) -> list[Document]:
+def applications(service: RunServiceDep) -> list[Document]:
     """Those of the settings, by name. `server` is `command`, or null where a spec chooses one."""
     return [
         {
@@ -18,5 +18,5 @@ def applications(desk: DeskDep) -> list[Document]:
             "ready_path": one.ready_path,
             "start_timeout_s": one.start_timeout_s,
         }
-        for one in desk.applications()
+        for one in service.applications()
     ]

@@ -4,14 +4,14 @@ from dataclasses import asdict
 
 from fastapi import APIRouter
 
-from control_plane.api.dependencies import DeskDep
+from control_plane.api.dependencies import RunServiceDep
 from control_plane.domain.spec_json import Document
 
 router = APIRouter(tags=["configurations"])
 
 
 @router.get("/configurations")
-def configurations(desk: DeskDep) -> list[Document]:
+def configurations(service: RunServiceDep) -> list[Document]:
     return [
         {
             "name": one.name,
@@ -20,5 +20,5 @@ def configurations(desk: DeskDep) -> list[Document]:
             "available": one.available,
             "missing_extra": one.missing_extra,
         }
-        for one in desk.configurations()
+        for one in service.configurations()
     ]

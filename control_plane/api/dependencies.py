@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 from control_plane.domain.ids import known_id
 from control_plane.domain.spec_json import Document, read_document
-from control_plane.jobs.run_service import Desk
+from control_plane.jobs.run_service import RunService
 from control_plane.store.store import Store
 
 
@@ -16,9 +16,9 @@ def _store(request: Request) -> Store:
     return store
 
 
-def _desk(request: Request) -> Desk:
-    desk: Desk = request.app.state.desk
-    return desk
+def _service(request: Request) -> RunService:
+    service: RunService = request.app.state.service
+    return service
 
 
 async def _document(request: Request) -> Document:
@@ -36,7 +36,7 @@ def _plain_digits(value: Any) -> Any:
 
 
 StoreDep = Annotated[Store, Depends(_store)]
-DeskDep = Annotated[Desk, Depends(_desk)]
+RunServiceDep = Annotated[RunService, Depends(_service)]
 RunId = Annotated[str, Path(description="Ten characters."), AfterValidator(known_id)]
 Body = Annotated[Document, Depends(_document)]
 PageLimit = Annotated[int, BeforeValidator(_plain_digits), Query(ge=1, le=200)]

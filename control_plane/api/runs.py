@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 
-from control_plane.api.dependencies import Body, DeskDep, PageLimit, RunId, StoreDep
+from control_plane.api.dependencies import Body, PageLimit, RunId, RunServiceDep, StoreDep
 from control_plane.api.openapi_docs import ANSWERS, SPEC_BODY
 from control_plane.domain.documents import run_document
 from control_plane.domain.run import State
@@ -28,28 +28,28 @@ class Asked:
 
 
 @router.post("/runs", status_code=202, openapi_extra=SPEC_BODY)
-def submit(document: Body, desk: DeskDep, response: Response, key: Key = None) -> Document:
+def submit(document: Body, service: RunServiceDep, response: Response, key: Key = None) -> Document:
     """Queue a run. The same Idempotency-Key with the same body gives the same answer."""
-    (run,) = desk.submit([document], key=key)
+    (run,) = service.submit([document], key=key)
     response.headers["Location"] = f"/api/runs/{run.id}"
     return {"id": run.id, "state": State.QUEUED.value, "url": f"/runs/{run.id}"}
 
 
 @router.get("/runs")
-def runs(store: StoreDep, desk: DeskDep, asked: Annotated[Asked, Depends()]) -> Document:
+def runs(store: StoreDep, service: RunServiceDep, asked: Annotated[Asked, Depends()]) -> Document:
     """Newest first, without trials; `next` is the cursor of the following page."""
     page = store.runs(limit=asked.limit, cursor=asked.cursor, state=asked.state, tag=asked.tag)
     listed = [run_document(run, None) for run in page.runs]
     for one, run in zip(listed, page.runs, strict=True):
         del one["trials"]
-        if not run.state.terminal and (progress := desk.progress(run.id)):
+        if not run.state.terminal and (progress := service.progress(run.id)):
             one["progress"] = asdict(progress)
     return {"runs": listed, "next": page.next_cursor}
 
 
 @router.get("/runs/{run_id}")
-def run(run_id: RunId, store: StoreDep, desk: DeskDep) -> Document:
-    return run_document(store.run(run_id), desk.progress(run_id))
+def run(run_id: RunId, store: StoreDep, service: RunServiceDep) -> Document:
+    return run_document(store.run(run_id), service.progress(run_id))
 
 
 @router.delete("/runs/{run_id}", status_code=204)
@@ -59,9 +59,9 @@ def delete(run_id: RunId, store: StoreDep) -> None:
 
 
 @router.post("/runs/{run_id}/cancel")
-async def cancel(run_id: RunId, desk: DeskDep) -> Document:
+async def cancel(run_id: RunId, service: RunServiceDep) -> Document:
     """End a run that is not over; its processes are gone when this answers."""
-    return run_document(await desk.cancel(run_id), None)
+    return run_document(await service.cancel(run_id), None)
 
 
 @router.get("/runs/{run_id}/gauges")

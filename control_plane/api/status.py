@@ -5,16 +5,16 @@ import os
 from fastapi import APIRouter
 
 from control_plane import __version__
-from control_plane.api.dependencies import DeskDep
+from control_plane.api.dependencies import RunServiceDep
 from control_plane.domain.spec_json import Document
 
 router = APIRouter(tags=["status"])
 
 
 @router.get("/healthz")
-def healthz(desk: DeskDep) -> Document:
+def healthz(service: RunServiceDep) -> Document:
     """`name` tells another start that this port is a Looplab."""
-    view = desk.queue()
+    view = service.queue()
     return {
         "name": "looplab",
         "version": __version__,

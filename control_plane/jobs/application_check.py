@@ -10,8 +10,8 @@ from control_plane.analysis.start_hints import start_hints
 from control_plane.domain.application_report import Checkup, Finding
 from control_plane.domain.errors import Conflict, TargetFailed
 from control_plane.domain.spec import Target
-from control_plane.jobs.idle_tasks import Errands
-from control_plane.jobs.runtime import Bench
+from control_plane.jobs.idle_tasks import IdleTasks
+from control_plane.jobs.runtime import Runtime
 from control_plane.targets.application import Application
 from control_plane.targets.environment import unset
 from control_plane.targets.http_get import ask
@@ -25,10 +25,10 @@ _FASTER = {
 }
 
 
-class CheckupJob:
+class ApplicationCheck:
     """`checkup` grows while `execute` works; no process is left when it ends, however it ends."""
 
-    def __init__(self, application: Application, checkup: Checkup, bench: Bench) -> None:
+    def __init__(self, application: Application, checkup: Checkup, bench: Runtime) -> None:
         self.checkup = checkup
         self._application, self._bench = application, bench
 
@@ -122,12 +122,12 @@ def _told(has: Interpreter) -> str:
 log = logging.getLogger("looplab.jobs")
 
 
-class Checkups:
+class ApplicationChecks:
     """`latest` may be used from any thread."""
 
-    def __init__(self, errands: Errands, bench: Bench) -> None:
+    def __init__(self, errands: IdleTasks, bench: Runtime) -> None:
         self._errands, self._bench = errands, bench
-        self._jobs: dict[str, CheckupJob] = {}
+        self._jobs: dict[str, ApplicationCheck] = {}
 
     def latest(self, name: str) -> Checkup | None:
         job = self._jobs.get(name)
@@ -135,13 +135,15 @@ class Checkups:
 
     def begin(self, application: Application) -> None:
         """Raises Conflict while a run measures or another look lasts."""
-        job = CheckupJob(application, Checkup(application.name, datetime.now(UTC)), self._bench)
+        job = ApplicationCheck(
+            application, Checkup(application.name, datetime.now(UTC)), self._bench
+        )
         task = self._errands.begin(job.execute, f"check {application.name}")
         self._jobs[application.name] = job
         task.add_done_callback(lambda task: _settle(task, job))
 
 
-def _settle(task: asyncio.Task[None], job: CheckupJob) -> None:
+def _settle(task: asyncio.Task[None], job: ApplicationCheck) -> None:
     """What was not carried through says so."""
     fault = None if task.cancelled() else task.exception()
     gave_way = fault is None or isinstance(fault, Conflict)

@@ -45,7 +45,7 @@ def resolved(named: NamedTarget, known: Sequence[Configuration] = CATALOGUE) -> 
     return target
 
 
-class Catalogue:
+class Configurations:
     """`check` reads a document of a spec, and raises InvalidInput for what is wrong in it."""
 
     def __init__(self, store: Store, check: Callable[[Document], Spec]) -> None:

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from control_plane.domain.errors import Conflict
-from control_plane.jobs.queue import Queue
+from control_plane.jobs.queue import RunQueue
 
 
-class Errands:
+class IdleTasks:
     """Lives in the event loop of the queue; `give_way` may be used from any thread."""
 
-    def __init__(self, queue: Queue) -> None:
+    def __init__(self, queue: RunQueue) -> None:
         self._queue = queue
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None

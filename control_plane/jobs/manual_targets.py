@@ -10,7 +10,7 @@ from typing import Literal
 
 from control_plane.domain.errors import Conflict, NotFound, TargetFailed
 from control_plane.domain.spec import BUNDLED, Target
-from control_plane.jobs.runtime import Bench
+from control_plane.jobs.runtime import Runtime
 from control_plane.targets.launch import start_application
 from control_plane.targets.resolve import served
 from control_plane.targets.running_target import StartedTarget
@@ -30,7 +30,7 @@ LOG_LINES = 20
 
 
 @dataclass(frozen=True)
-class HandStarted:
+class ManualTarget:
     """What is known of one. `url` and `command` are empty and `pid` 0 before it is ready.
 
     `reason` tells why it ended. `documented`: it answers /docs.
@@ -69,9 +69,9 @@ class _Kept:
         """Why; empty while it starts or runs."""
         return self.reason or ((self.running.failure() or "") if self.running else "")
 
-    def view(self) -> HandStarted:
+    def view(self) -> ManualTarget:
         running, ended = self.running, self.ended
-        return HandStarted(
+        return ManualTarget(
             name=self.name,
             state="ended" if ended else "running" if running else "starting",
             began_at=self.began_at,
@@ -84,15 +84,15 @@ class _Kept:
         )
 
 
-class ByHand:
+class ManualTargets:
     """Lives in the event loop of the queue; `all` may be used from any thread."""
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Runtime) -> None:
         self._bench = bench
         self._kept: Mapping[str, _Kept] = {}
         self._measuring = ""
 
-    def all(self) -> tuple[HandStarted, ...]:
+    def all(self) -> tuple[ManualTarget, ...]:
         """In the order in which they were started."""
         return tuple(one.view() for one in self._kept.values())
 

@@ -7,8 +7,8 @@ from control_plane.domain.errors import Conflict, InvalidInput, TargetFailed
 from control_plane.domain.limits import Limits
 from control_plane.domain.operation import Offer
 from control_plane.domain.spec import Target, UrlTarget
-from control_plane.jobs.idle_tasks import Errands
-from control_plane.jobs.runtime import Bench
+from control_plane.jobs.idle_tasks import IdleTasks
+from control_plane.jobs.runtime import Runtime
 from control_plane.targets.external import reach
 from control_plane.targets.http_get import ask
 from control_plane.targets.interpreter import first_target
@@ -20,10 +20,10 @@ PATH = "/openapi.json"
 MOST_KEPT = 50
 
 
-class Offers:
+class OpenApiCache:
     """`kept` by application name or URL; it may be read from any thread."""
 
-    def __init__(self, errands: Errands, bench: Bench, limits: Limits) -> None:
+    def __init__(self, errands: IdleTasks, bench: Runtime, limits: Limits) -> None:
         self._errands, self._bench, self._limits = errands, bench, limits
         self.kept: dict[str, Offer] = {}
 

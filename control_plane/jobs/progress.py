@@ -19,7 +19,7 @@ Clock = Callable[[], float]
 
 
 @dataclass
-class StreamBoard:
+class StreamProgress:
     """The seconds of one stream in the present trial, and their merged histogram.
 
     `early` are those of the warm-up, which lasts `early_s`. `opens_s` as in Timeline; what is
@@ -77,7 +77,7 @@ def _insert(seconds: list[Second], second: Second) -> None:
     seconds[place:] = merge_seconds([*seconds[place:], second])
 
 
-class Board:
+class LiveRun:
     """The job that works now. Written by the job, read by pages; both in one process."""
 
     def __init__(
@@ -98,13 +98,13 @@ class Board:
         self.log: Callable[[], tuple[str, ...]] = tuple
         self.enter(State.STARTING)
 
-    def _begun(self) -> dict[str, StreamBoard]:
+    def _begun(self) -> dict[str, StreamProgress]:
         """The load of a window by duration runs before it; the plan has the longest ramp-up."""
         ramps = [ramp_up_of(one.load) for one in self._declared]
         leads = [self._phases.warmup_s - max(ramps) + ramp for ramp in ramps]
         opens = [one.start_after_s + lead for one, lead in zip(self._declared, leads, strict=True)]
         return {
-            one.name: StreamBoard(
+            one.name: StreamProgress(
                 one,
                 early_s=lead if isinstance(one.stop, StopDuration) else 0.0,
                 opens_s=at_s - min(opens),
@@ -154,7 +154,7 @@ class Board:
             return max((self._left_in_window(one) for one in self.streams.values()), default=0)
         return 0.0
 
-    def _left_in_window(self, board: StreamBoard) -> float:
+    def _left_in_window(self, board: StreamProgress) -> float:
         stop = board.stream.stop
         if not isinstance(stop, StopRequests):
             return stop.duration_s + board.stream.start_after_s - self._spent_s

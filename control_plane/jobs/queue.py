@@ -7,25 +7,25 @@ from contextlib import asynccontextmanager
 
 from control_plane.domain.errors import Conflict, StoreError
 from control_plane.domain.run import Run, State
-from control_plane.jobs.manual_targets import ByHand
-from control_plane.jobs.progress import Board
+from control_plane.jobs.manual_targets import ManualTargets
+from control_plane.jobs.progress import LiveRun
 from control_plane.jobs.run_job import RETRY_S, RunJob
-from control_plane.jobs.runtime import Bench
-from control_plane.jobs.termination import Ending, first, obstacle
+from control_plane.jobs.runtime import Runtime
+from control_plane.jobs.termination import Termination, first, obstacle
 from control_plane.store.store import Store
 
 log = logging.getLogger("looplab.jobs")
 
 
-class Queue:
+class RunQueue:
     """Lives in one event loop; `wake` and `board` may be used from any thread."""
 
     def __init__(
         self,
         store: Store,
-        bench: Bench,
+        bench: Runtime,
         rate_of: Callable[[Run], float | None],
-        by_hand: ByHand,
+        by_hand: ManualTargets,
     ) -> None:
         self._store, self._bench, self._rate_of = store, bench, rate_of
         self._by_hand = by_hand
@@ -38,7 +38,7 @@ class Queue:
         self._serving = asyncio.create_task(self._serve(), name="queue")
 
     @property
-    def board(self) -> Board | None:
+    def board(self) -> LiveRun | None:
         """The board of the job that works now."""
         job = self._job
         return job.board if job else None
@@ -74,7 +74,7 @@ class Queue:
         job = self._job if self._held else await self._taken()
         if job is None or job.run.id != run_id:
             return False
-        await self._end(Ending(State.CANCELLED, "cancelled"))
+        await self._end(Termination(State.CANCELLED, "cancelled"))
         if not job.state.terminal:
             raise StoreError(
                 "The end of this run cannot be written now. That is tried until it is."
@@ -90,7 +90,7 @@ class Queue:
         """End the job that works now and take no other."""
         async with self._taking:
             self._serving.cancel()
-        await self._end(Ending(State.INTERRUPTED, "Looplab was stopped"))
+        await self._end(Termination(State.INTERRUPTED, "Looplab was stopped"))
         await asyncio.wait([self._serving])
 
     async def _serve(self) -> None:
@@ -142,7 +142,7 @@ class Queue:
         if job is None or fault is None:
             return
         fault = first(fault)
-        job.ending = job.ending or Ending.broken(fault)
+        job.ending = job.ending or Termination.broken(fault)
         trace = None if isinstance(fault, StoreError) else fault
         told = "the end of run %s (%s) is not written: %s"
         log.error(told, job.run.id, job.ending.why, fault, exc_info=trace)
@@ -156,7 +156,7 @@ class Queue:
                 fault = again
                 await asyncio.sleep(RETRY_S)
 
-    async def _end(self, ending: Ending) -> None:
+    async def _end(self, ending: Termination) -> None:
         """Cancel the task once, and wait until its processes are gone and its state is written."""
         job, task = self._job, self._task
         if job is None or task is None:

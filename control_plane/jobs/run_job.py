@@ -17,10 +17,10 @@ from control_plane.domain.errors import DatabaseBusy, StoreError, TrialFailed
 from control_plane.domain.result import Cause, Environment, Summary, Validity
 from control_plane.domain.run import Run, State, StreamResult, TrialResult
 from control_plane.domain.spec import Target
-from control_plane.jobs.progress import Board
-from control_plane.jobs.runtime import Bench
+from control_plane.jobs.progress import LiveRun
+from control_plane.jobs.runtime import Runtime
 from control_plane.jobs.source_lines import source_lines
-from control_plane.jobs.termination import Ending, by_database, first
+from control_plane.jobs.termination import Termination, by_database, first
 from control_plane.jobs.trial_job import TrialJob
 from control_plane.store.store import Store
 from control_plane.targets.cores import CorePlan, available_cores, share_cores
@@ -44,17 +44,17 @@ class RunJob:
 
     run: Run
     store: Store
-    bench: Bench
+    bench: Runtime
     rate_per_s: float | None
     stopped: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         spec = self.run.spec
         self.state = self.run.state
-        self.ending: Ending | None = None
+        self.ending: Termination | None = None
         self._results: list[TrialResult] = []
         self._causes: tuple[Cause, ...] = ()
-        self.board = Board(
+        self.board = LiveRun(
             self.run.id,
             spec.workload.streams,
             spec.trials,
@@ -94,11 +94,11 @@ class RunJob:
         if self.ending is not None:
             return
         if isinstance(fault, TrialFailed):
-            self.ending = Ending.failed(fault, self._causes)
+            self.ending = Termination.failed(fault, self._causes)
         elif isinstance(fault, StoreError):
             self.ending = by_database(fault)
         else:
-            self.ending = Ending.broken(fault)
+            self.ending = Termination.broken(fault)
 
     async def _execute(self) -> None:
         cores = share_cores(self.run.spec, available_cores())

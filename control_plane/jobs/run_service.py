@@ -1,4 +1,4 @@
-"""The desk where pages, API and command line hand in work and ask how it goes."""
+"""What pages, API and command line ask of the runs: submit, cancel, progress, queue."""
 
 import asyncio
 import hashlib
@@ -16,14 +16,14 @@ from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, Run, State
 from control_plane.domain.spec import NamedTarget, Spec, Target, UrlTarget
 from control_plane.domain.spec_json import Document, write_spec
-from control_plane.jobs.application_check import Checkups
-from control_plane.jobs.configurations import SOME_WORKLOAD, Catalogue
-from control_plane.jobs.idle_tasks import Errands
-from control_plane.jobs.manual_targets import ByHand
-from control_plane.jobs.openapi_cache import Offers
-from control_plane.jobs.queue import Queue
-from control_plane.jobs.runtime import Bench
-from control_plane.jobs.submissions import Drafts
+from control_plane.jobs.application_check import ApplicationChecks
+from control_plane.jobs.configurations import SOME_WORKLOAD, Configurations
+from control_plane.jobs.idle_tasks import IdleTasks
+from control_plane.jobs.manual_targets import ManualTargets
+from control_plane.jobs.openapi_cache import OpenApiCache
+from control_plane.jobs.queue import RunQueue
+from control_plane.jobs.runtime import Runtime
+from control_plane.jobs.submissions import Submissions
 from control_plane.store.store import Draft, Store
 from control_plane.targets.application import Application
 from control_plane.targets.builtin_configurations import Configuration, name_of
@@ -33,11 +33,11 @@ from control_plane.targets.machine import cpu_model
 from control_plane.targets.resolve import by_command, moved, served
 from control_plane.targets.servers import shown_command
 
-__all__ = ["Application", "Configuration", "Desk", "QueueView"]
+__all__ = ["Application", "Configuration", "QueueStatus", "RunService"]
 
 
 @dataclass(frozen=True)
-class QueueView:
+class QueueStatus:
     """What the top bar tells: the run that works now, its progress, how many wait."""
 
     running: Run | None
@@ -45,18 +45,20 @@ class QueueView:
     queued: int
 
 
-class Desk:
+class RunService:
     """One for each control plane; made inside its event loop, used from any thread."""
 
-    def __init__(self, store: Store, limits: Limits, bench: Bench) -> None:
+    def __init__(self, store: Store, limits: Limits, bench: Runtime) -> None:
         self._store, self._limits, self._bench = store, limits, bench
-        self.catalogue = Catalogue(store, self.check)
-        self.drafts = Drafts(self.catalogue.target, limits, bench.applications, bench.own_ports)
-        self.by_hand = ByHand(bench)
-        self._queue = Queue(store, bench, lambda run: self._rate_of(run.spec), self.by_hand)
-        self._errands = Errands(self._queue)
-        self.checkups = Checkups(self._errands, bench)
-        self.offers = Offers(self._errands, bench, limits)
+        self.catalogue = Configurations(store, self.check)
+        self.drafts = Submissions(
+            self.catalogue.target, limits, bench.applications, bench.own_ports
+        )
+        self.by_hand = ManualTargets(bench)
+        self._queue = RunQueue(store, bench, lambda run: self._rate_of(run.spec), self.by_hand)
+        self._errands = IdleTasks(self._queue)
+        self.checkups = ApplicationChecks(self._errands, bench)
+        self.offers = OpenApiCache(self._errands, bench, limits)
 
     @property
     def limits(self) -> Limits:
@@ -150,14 +152,14 @@ class Desk:
         board = self._queue.board
         return board.live() if board is not None and board.run_id == run_id else None
 
-    def queue(self) -> QueueView:
+    def queue(self) -> QueueStatus:
         board, queued = self._queue.board, self._store.count_queued()
         if board is None:
-            return QueueView(None, None, queued)
+            return QueueStatus(None, None, queued)
         try:
-            return QueueView(self._store.run(board.run_id), board.progress(), queued)
+            return QueueStatus(self._store.run(board.run_id), board.progress(), queued)
         except NotFound:
-            return QueueView(None, None, queued)
+            return QueueStatus(None, None, queued)
 
     def configurations(self) -> tuple[Configuration, ...]:
         return self.catalogue.all()

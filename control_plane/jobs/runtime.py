@@ -11,7 +11,7 @@ from control_plane.targets.orphans import sweep
 
 
 @dataclass(frozen=True)
-class Bench:
+class Runtime:
     """The marker of our processes, the folder of their files, the ports that are no target.
 
     `priority` tells at which priority the control plane itself works; `applications` are those of
@@ -29,16 +29,16 @@ class Bench:
         return Place(self.instance, cores, self.state_dir)
 
 
-def set_up(
+def recover(
     store: Store,
     own_ports: Collection[int],
     priority: str,
     applications: Applications | None = None,
-) -> Bench:
+) -> Runtime:
     """Clear the processes, files and open states that an earlier control plane left behind."""
     state_dir = store.path.with_name(store.path.name + ".state")
     # A copy of the file has the same instance but another inode: its processes are not ours.
     marker = f"{store.instance}.{store.path.stat().st_ino:x}"
     sweep(marker, state_dir)
     store.interrupt_unfinished("Looplab ended while this run was not over")
-    return Bench(marker, state_dir, frozenset(own_ports), priority, applications or {})
+    return Runtime(marker, state_dir, frozenset(own_ports), priority, applications or {})

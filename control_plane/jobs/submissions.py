@@ -36,7 +36,7 @@ def called(configuration: str, application: str | None) -> str:
 
 
 @dataclass(frozen=True)
-class Drafts:
+class Submissions:
     """`target_of` resolves the name of a configuration; `own_ports` are the dashboard's."""
 
     target_of: Callable[[NamedTarget], Target]

@@ -7,7 +7,7 @@ from control_plane.domain.result import Cause
 from control_plane.domain.run import State
 
 
-class Ending(NamedTuple):
+class Termination(NamedTuple):
     """Why, in which trial unless `why` is the whole reason, and what to do.
 
     `log` holds the last lines of the process that failed, oldest first.
@@ -41,13 +41,13 @@ class Ending(NamedTuple):
         return f"{told}: {self.remedy}" if self.remedy else told
 
 
-DISK_FULL = Ending(
+DISK_FULL = Termination(
     State.FAILED, "disk full", "make space where the database lies, then run it again"
 )
-UNUSABLE = Ending(State.FAILED, "the database cannot be used")
+UNUSABLE = Termination(State.FAILED, "the database cannot be used")
 
 
-def by_database(fault: StoreError) -> Ending:
+def by_database(fault: StoreError) -> Termination:
     """Of a run whose results it did not take."""
     return DISK_FULL if isinstance(fault, DatabaseFull) else UNUSABLE
 

@@ -22,9 +22,9 @@ from control_plane.domain.result import ClientUse, TargetUse, Trial
 from control_plane.domain.run import State, StreamResult, TrialResult
 from control_plane.domain.spec import Spec, StopDuration, StopRequests, Stream, Target, UrlTarget
 from control_plane.domain.stream_record import Second, StreamRecord
-from control_plane.jobs.progress import Board
-from control_plane.jobs.runtime import Bench
-from control_plane.jobs.trial_window import Silence, Window
+from control_plane.jobs.progress import LiveRun
+from control_plane.jobs.runtime import Runtime
+from control_plane.jobs.trial_window import IdleTimeout, Window
 from control_plane.load.messages import Done, Opened, Over, Waiting
 from control_plane.load.plan import Plan, shares
 from control_plane.load.worker_process import LoadWorker
@@ -47,9 +47,9 @@ class TrialJob:
 
     spec: Spec
     block: int
-    bench: Bench
+    bench: Runtime
     cores: CorePlan
-    board: Board
+    board: LiveRun
     enter: Callable[[State, RunningTarget], Awaitable[None]]
 
     async def execute(self) -> TrialResult:
@@ -174,7 +174,7 @@ class TrialJob:
         """End a window by requests in which nothing is answered any more, whatever others get."""
         await opened.wait()
         patience_s = 2 * self.spec.timeout_s + 1 + _pause_s(stream)
-        silence = Silence(_waiters(stream), self.spec.timeout_s)
+        silence = IdleTimeout(_waiters(stream), self.spec.timeout_s)
         board = self.board.streams[stream.name]
         while silence.lasts_s < patience_s:
             if board.ended >= requests:

@@ -3,11 +3,11 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from control_plane.jobs.progress import Board
+from control_plane.jobs.progress import LiveRun
 from control_plane.targets.sampler import Watch
 
 
-class Silence:
+class IdleTimeout:
     """How long nothing was answered. Errors count as answers where they come more often than
     requests that only run into their deadline could: at most one for each user and deadline.
     """
@@ -32,7 +32,7 @@ class Window:
 
     workers: int
     watch: Watch
-    board: Board
+    board: LiveRun
     entered: Callable[[], Awaitable[None]]
     _opened_ns: int | None = None
 

@@ -13,10 +13,10 @@ from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.ids import MOST, chosen_ids, known_id
 from control_plane.domain.run import Run, State
-from control_plane.jobs.run_service import Desk
+from control_plane.jobs.run_service import RunService
 from control_plane.pages.form.form_data import FormDep, Given
 from control_plane.pages.parts.run_rows import RunRow, run_row
-from control_plane.pages.site.dependencies import DeskDep, StoreDep
+from control_plane.pages.site.dependencies import RunServiceDep, StoreDep
 from control_plane.pages.site.templating import page
 from control_plane.pages.site.view import View
 from control_plane.store.store import RunPage, Store
@@ -104,15 +104,15 @@ class HistoryPage(View):
     ticked: frozenset[str] = frozenset()
 
 
-def history_page(asked: Asked, store: Store, desk: Desk) -> HistoryPage:
+def history_page(asked: Asked, store: Store, service: RunService) -> HistoryPage:
     found = _read(asked, store, PAGE)
     rows = [
-        run_row(run, None if run.state.terminal else desk.progress(run.id)) for run in found.runs
+        run_row(run, None if run.state.terminal else service.progress(run.id)) for run in found.runs
     ]
     following = replace(asked, cursor=found.next_cursor or "")
     return HistoryPage(
         text=asked.text,
-        filters=tuple(_filters(asked, store, desk)),
+        filters=tuple(_filters(asked, store, service)),
         filtered=bool(asked.filters),
         rows=tuple(rows),
         total=found.total,
@@ -143,11 +143,11 @@ def _read(asked: Asked, store: Store, limit: int) -> RunPage:
     )
 
 
-def _filters(asked: Asked, store: Store, desk: Desk) -> Iterator[Filter]:
+def _filters(asked: Asked, store: Store, service: RunService) -> Iterator[Filter]:
     options = {
         "state": tuple(state.value for state in State),
         "validity": OUTCOMES,
-        "configuration": _names(store, desk),
+        "configuration": _names(store, service),
         "strategy": tuple(STRATEGIES),
         "tag": tuple(store.tags()),
     }
@@ -157,9 +157,9 @@ def _filters(asked: Asked, store: Store, desk: Desk) -> Iterator[Filter]:
         yield Filter(name, LABELS[name], value, offered)
 
 
-def _names(store: Store, desk: Desk) -> tuple[str, ...]:
+def _names(store: Store, service: RunService) -> tuple[str, ...]:
     """Those that can be chosen now, then others that runs keep."""
-    offered = [one.name for one in desk.configurations()]
+    offered = [one.name for one in service.configurations()]
     return tuple(dict.fromkeys([*offered, *store.given_names()]))
 
 
@@ -191,11 +191,11 @@ class DeletePage(View):
 def history(
     request: Request,
     store: StoreDep,
-    desk: DeskDep,
+    service: RunServiceDep,
     asked: Annotated[Asked, Depends()],
     run: Ids = (),
 ) -> Response:
-    return page(request, replace(history_page(asked, store, desk), ticked=frozenset(run)))
+    return page(request, replace(history_page(asked, store, service), ticked=frozenset(run)))
 
 
 @router.get("/runs", include_in_schema=False)

@@ -16,11 +16,11 @@ from control_plane.domain.run import Run
 from control_plane.domain.spec import Spec
 from control_plane.domain.units import about
 from control_plane.experiments.presets import Question, preset_catalogue
-from control_plane.jobs.run_service import Configuration, Desk
+from control_plane.jobs.run_service import Configuration, RunService
 from control_plane.pages.form.form_data import FormDep, key_of, new_key, to_runs
 from control_plane.pages.parts.progress_view import phase_words
 from control_plane.pages.parts.run_rows import RunRow, run_row
-from control_plane.pages.site.dependencies import DeskDep, StoreDep
+from control_plane.pages.site.dependencies import RunServiceDep, StoreDep
 from control_plane.pages.site.templating import fragment, page
 from control_plane.pages.site.view import View
 from control_plane.store.store import Store
@@ -83,12 +83,12 @@ class HomePage(View):
     total: int
 
 
-def running_of(desk: Desk) -> Running:
-    view = desk.queue()
+def running_of(service: RunService) -> Running:
+    view = service.queue()
     run, progress = view.running, view.progress
     if run is None or progress is None:
         return Running(None, "", "", 0, "", None, view.queued)
-    live = desk.live(run.id)
+    live = service.live(run.id)
     rates = [one.throughput_per_s for one in live.streams if one.throughput_per_s] if live else []
     return Running(
         id=run.id,
@@ -101,23 +101,23 @@ def running_of(desk: Desk) -> Running:
     )
 
 
-def cards(store: Store, desk: Desk, key: str) -> tuple[Card, ...]:
-    return tuple(_card(question, store, desk, key) for question in preset_catalogue().questions)
+def cards(store: Store, service: RunService, key: str) -> tuple[Card, ...]:
+    return tuple(_card(question, store, service, key) for question in preset_catalogue().questions)
 
 
-def preset_time(name: str, desk: Desk) -> str:
-    return about(desk.expected_seconds(desk.check(preset_catalogue().preset(name).document)))
+def preset_time(name: str, service: RunService) -> str:
+    return about(service.expected_seconds(service.check(preset_catalogue().preset(name).document)))
 
 
-def _card(question: Question, store: Store, desk: Desk, key: str) -> Card:
-    specs = [desk.check(arm.document) for arm in question.arms]
+def _card(question: Question, store: Store, service: RunService, key: str) -> Card:
+    specs = [service.check(arm.document) for arm in question.arms]
     answering = _answering(question, specs, store)
     return Card(
         slug=question.slug,
         comparison_title=question.title,
         teaches=question.teaches,
         runs=len(specs),
-        time=about(sum(desk.expected_seconds(spec) for spec in specs)),
+        time=about(sum(service.expected_seconds(spec) for spec in specs)),
         key=f"{key}.{question.slug}",
         answer=_answer(answering) if answering else None,
     )
@@ -165,18 +165,19 @@ RECENT = 8
 
 
 @router.get("/")
-def home(request: Request, store: StoreDep, desk: DeskDep) -> Response:
+def home(request: Request, store: StoreDep, service: RunServiceDep) -> Response:
     recent = store.runs(limit=RECENT)
     key = new_key()
     rows = [
-        run_row(run, None if run.state.terminal else desk.progress(run.id)) for run in recent.runs
+        run_row(run, None if run.state.terminal else service.progress(run.id))
+        for run in recent.runs
     ]
     shown = HomePage(
-        running=running_of(desk),
-        cards=cards(store, desk, key),
+        running=running_of(service),
+        cards=cards(store, service, key),
         strategies=tuple(STRATEGIES),
-        configurations=desk.configurations(),
-        time=preset_time("items", desk),
+        configurations=service.configurations(),
+        time=preset_time("items", service),
         key=key,
         rows=tuple(rows),
         total=recent.total,
@@ -185,12 +186,14 @@ def home(request: Request, store: StoreDep, desk: DeskDep) -> Response:
 
 
 @router.get("/running")
-def running(request: Request, desk: DeskDep) -> Response:
-    return fragment(request, running_of(desk))
+def running(request: Request, service: RunServiceDep) -> Response:
+    return fragment(request, running_of(service))
 
 
 @router.post("/questions/{slug}")
-def ask(slug: Annotated[str, Path(max_length=40)], form: FormDep, desk: DeskDep) -> Response:
+def ask(
+    slug: Annotated[str, Path(max_length=40)], form: FormDep, service: RunServiceDep
+) -> Response:
     """One run for each arm of the question; then all beside each other."""
     documents = [arm.document for arm in preset_catalogue().question(slug).arms]
-    return to_runs(desk.submit(documents, key=key_of(form)))
+    return to_runs(service.submit(documents, key=key_of(form)))

@@ -4,7 +4,7 @@ import pytest
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 
-from control_plane.access import guarded, policy
+from control_plane.access import add_guards, policy
 from control_plane.access.body_limit import MAX_BODY_BYTES
 from control_plane.access.headers import CONTENT_SECURITY_POLICY, HEADERS
 from tests.access.doors import OWN, request
@@ -49,7 +49,7 @@ def app(monkeypatch: pytest.MonkeyPatch) -> FastAPI:
 
     made.add_exception_handler(Exception, internal)
     monkeypatch.setattr(policy, "ROUTES", POLICY)
-    guarded(made, ["127.0.0.1"])
+    add_guards(made, ["127.0.0.1"])
     return made
 
 
@@ -109,4 +109,4 @@ def test_a_route_without_a_role_is_not_served(app: FastAPI) -> None:
     def forgotten() -> None: ...
 
     with pytest.raises(LookupError, match="GET /forgotten"):
-        guarded(app, [])
+        add_guards(app, [])

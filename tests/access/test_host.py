@@ -3,7 +3,7 @@
 import pytest
 from starlette.types import Message
 
-from control_plane.access.host import HostGuard
+from control_plane.access.host import HostMiddleware
 from tests.access.doors import Headers, Recorder, request
 
 
@@ -16,14 +16,14 @@ from tests.access.doors import Headers, Recorder, request
 )  # fmt: skip
 async def test_own_names_with_any_port_pass(host: str) -> None:
     inside = Recorder()
-    guard = HostGuard(inside, ["127.0.0.5", "bench.example"])
+    guard = HostMiddleware(inside, ["127.0.0.5", "bench.example"])
     assert (await request(guard, headers=[("host", host)])).status == 200
     assert inside.reached == 1
 
 
 async def test_an_ipv6_address_to_listen_on_is_bracketed() -> None:
     inside = Recorder()
-    guard = HostGuard(inside, ["::2"])
+    guard = HostMiddleware(inside, ["::2"])
     assert (await request(guard, headers=[("host", "[::2]:8200")])).status == 200
     assert (await request(guard, headers=[("host", "::2")])).status == 400
 
@@ -59,13 +59,13 @@ async def test_an_ipv6_address_to_listen_on_is_bracketed() -> None:
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
 async def test_other_names_never_reach_a_route(headers: Headers, method: str) -> None:
     inside = Recorder()
-    answer = await request(HostGuard(inside, []), method, headers=headers)
+    answer = await request(HostMiddleware(inside, []), method, headers=headers)
     assert answer.refused(400, "unreadable")
     assert inside.reached == 0
 
 
 async def test_a_long_name_is_not_repeated_in_full() -> None:
-    answer = await request(HostGuard(Recorder(), []), headers=[("host", "a" * 60_000)])
+    answer = await request(HostMiddleware(Recorder(), []), headers=[("host", "a" * 60_000)])
     assert len(answer.refused(400, "unreadable")) < 300
 
 
@@ -79,7 +79,7 @@ async def test_web_sockets_are_closed_and_the_lifespan_passes() -> None:
     async def receive() -> Message:
         raise AssertionError
 
-    guard = HostGuard(inside, [])
+    guard = HostMiddleware(inside, [])
     await guard({"type": "websocket", "headers": [(b"host", b"127.0.0.1")]}, receive, send)
     assert sent == [{"type": "websocket.close", "code": 1008}]
     assert inside.reached == 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from control_plane.access.origin import OriginGuard
+from control_plane.access.origin import OriginMiddleware
 from tests.access.doors import OWN, Headers, Recorder, request
 
 SITE = "sec-fetch-site"
@@ -50,7 +50,7 @@ async def test_only_own_pages_and_programs_change_things(
     method: str, headers: Headers, passes: bool
 ) -> None:
     inside = Recorder()
-    answer = await request(OriginGuard(inside), method, headers=[*OWN, *headers])
+    answer = await request(OriginMiddleware(inside), method, headers=[*OWN, *headers])
     assert inside.reached == passes
     if passes:
         assert answer.status == 200

@@ -7,7 +7,7 @@ import pytest
 from control_plane.access.origin import SAFE_METHODS
 from control_plane.access.policy import ROUTES, role_of, routes_of, unlisted
 from control_plane.app import create_app
-from control_plane.jobs.runtime import Bench
+from control_plane.jobs.runtime import Runtime
 from control_plane.settings import Settings
 from control_plane.store.store import open_store
 
@@ -16,7 +16,7 @@ from control_plane.store.store import open_store
 def routes(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     folder: Path = tmp_path_factory.mktemp("policy")
     store = open_store(folder / "runs.db")
-    bench = Bench(store.instance, folder, frozenset(), "normal")
+    bench = Runtime(store.instance, folder, frozenset(), "normal")
     app = create_app(Settings(db=folder / "runs.db"), store, bench)
     store.close()
     assert unlisted(app) == []

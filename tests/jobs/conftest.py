@@ -1,4 +1,4 @@
-"""A real desk over a real database, in the event loop of the test."""
+"""A real run service over a real database, in the event loop of the test."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -6,20 +6,20 @@ from pathlib import Path
 import pytest
 
 from control_plane.domain.limits import Limits
-from control_plane.jobs.run_service import Desk
-from control_plane.jobs.runtime import set_up
+from control_plane.jobs.run_service import RunService
+from control_plane.jobs.runtime import recover
 from control_plane.store.store import Store, open_store
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+async def service(tmp_path: Path) -> AsyncIterator[RunService]:
     store = open_store(tmp_path / "runs.db")
-    made = Desk(store, Limits(), set_up(store, {1}, "normal"))
+    made = RunService(store, Limits(), recover(store, {1}, "normal"))
     yield made
     await made.close()
     store.close()
 
 
 @pytest.fixture
-def store(desk: Desk) -> Store:
-    return desk._store  # noqa: SLF001 - the test looks at what the desk stores
+def store(service: RunService) -> Store:
+    return service._store  # noqa: SLF001 - the test looks at what the service stores

@@ -10,8 +10,8 @@ import pytest
 from control_plane.domain.limits import Limits
 from control_plane.domain.result import Cause
 from control_plane.domain.run import Run, State
-from control_plane.jobs.run_service import Desk
-from control_plane.jobs.runtime import set_up
+from control_plane.jobs.run_service import RunService
+from control_plane.jobs.runtime import recover
 from control_plane.store.store import Store, open_store
 from tests.dashboard import items_spec
 from tests.jobs.causing import applications
@@ -20,9 +20,9 @@ BODY = {"generated": {"shape": "name-data", "size_bytes": 3_000_000}}
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+async def service(tmp_path: Path) -> AsyncIterator[RunService]:
     store = open_store(tmp_path / "runs.db")
-    made = Desk(store, Limits(), set_up(store, {1}, "normal", applications(tmp_path)))
+    made = RunService(store, Limits(), recover(store, {1}, "normal", applications(tmp_path)))
     yield made
     await made.close()
     store.close()
@@ -46,16 +46,16 @@ def driven(path: str, users: int, think_time_s: float = 0, **changes: Any) -> di
     return under(stream(path, users, think_time_s), **changes)
 
 
-async def ended(desk: Desk, store: Store, spec: dict[str, Any]) -> Run:
-    (run,) = desk.submit([spec])
+async def ended(service: RunService, store: Store, spec: dict[str, Any]) -> Run:
+    (run,) = service.submit([spec])
     async with asyncio.timeout(30):
         while not (await asyncio.to_thread(store.run, run.id)).state.terminal:
             await asyncio.sleep(0.05)
     return store.run(run.id)
 
 
-async def measured(desk: Desk, store: Store, spec: dict[str, Any]) -> Run:
-    run = await ended(desk, store, spec)
+async def measured(service: RunService, store: Store, spec: dict[str, Any]) -> Run:
+    run = await ended(service, store, spec)
     assert run.reason is None
     return run
 
@@ -88,9 +88,9 @@ def disturbed(run: Run) -> bool:
     ],
 )
 async def test_a_cause_is_found(
-    desk: Desk, store: Store, cause: str, spec: dict[str, Any], said: str
+    service: RunService, store: Store, cause: str, spec: dict[str, Any], said: str
 ) -> None:
-    run = await measured(desk, store, spec)
+    run = await measured(service, store, spec)
     causes = {one.cause: one for one in run.causes}
     assert said in causes[cause].text
     assert causes[cause].found or (cause == "server_cpu" and disturbed(run)), causes[cause].text
@@ -98,40 +98,40 @@ async def test_a_cause_is_found(
     assert [one.text for one in run.causes if one.found and one.cause in others] == []
 
 
-async def test_a_target_with_little_to_do_has_none(desk: Desk, store: Store) -> None:
-    run = await measured(desk, store, driven("/items/1", 4, think_time_s=0.02))
+async def test_a_target_with_little_to_do_has_none(service: RunService, store: Store) -> None:
+    run = await measured(service, store, driven("/items/1", 4, think_time_s=0.02))
     assert disturbed(run) or not [one.text for one in run.causes if one.found]
     assert {one.cause for one in run.causes} >= {"pool_exhausted", "server_cpu", "client_limited"}
 
 
-async def test_collections_that_last_long_are_found(desk: Desk, store: Store) -> None:
+async def test_collections_that_last_long_are_found(service: RunService, store: Store) -> None:
     """Where other programs had the processor in between, that is what is said."""
     spec = driven("/", 1, target={"application": "collecting"})
-    cause = cause_of(await measured(desk, store, spec), "garbage_collection")
+    cause = cause_of(await measured(service, store, spec), "garbage_collection")
     assert cause.found or (cause.found is None and "other programs" in cause.text), cause.text
     assert cause.text.startswith("Garbage collection took")
 
 
-async def test_a_client_at_its_limit_is_found(desk: Desk, store: Store) -> None:
-    run = await measured(desk, store, driven("/null", 32, client={"strategy": "httpx"}))
+async def test_a_client_at_its_limit_is_found(service: RunService, store: Store) -> None:
+    run = await measured(service, store, driven("/null", 32, client={"strategy": "httpx"}))
     cause = cause_of(run, "client_limited")
     assert cause.found or disturbed(run), cause.text
 
 
-async def test_a_worker_that_has_the_work_alone_is_found(desk: Desk, store: Store) -> None:
+async def test_a_worker_that_has_the_work_alone_is_found(service: RunService, store: Store) -> None:
     """With --reuse-port a large body holds up those small requests that share its worker."""
     workers = {"server": "gunicorn", "worker": "asgi", "workers": 2, "reuse_port": True}
     large = stream("/payloads/model", 1, method="POST", body=BODY)
-    run = await measured(desk, store, under(large, stream("/null", 40, 0.05), target=workers))
+    run = await measured(service, store, under(large, stream("/null", 40, 0.05), target=workers))
     cause = cause_of(run, "workers_uneven")
     assert cause.found or disturbed(run), cause.text
     assert cause.text.startswith("One of 2 workers was busy") or not cause.found
 
 
-async def test_connections_without_an_answer_are_counted(desk: Desk, store: Store) -> None:
+async def test_connections_without_an_answer_are_counted(service: RunService, store: Store) -> None:
     """uvloop leaves some out while a blocked loop serves the others again."""
     spec = driven("/blocking-delay/0.02", 40, target={"loop": "uvloop"})
-    run = await measured(desk, store, spec)
+    run = await measured(service, store, spec)
     cause = cause_of(run, "never_served")
     (one,) = run.streams
     assert cause.evidence["unserved"] == one.censored.unserved
@@ -149,15 +149,17 @@ async def test_connections_without_an_answer_are_counted(desk: Desk, store: Stor
     ],
     ids=["one user on two workers", "threads of a command", "two streams"],
 )
-async def test_others_have_none_either(desk: Desk, store: Store, spec: dict[str, Any]) -> None:
-    run = await measured(desk, store, spec)
+async def test_others_have_none_either(
+    service: RunService, store: Store, spec: dict[str, Any]
+) -> None:
+    run = await measured(service, store, spec)
     found = [one.text for one in run.causes if one.found and one.cause != "server_cpu"]
     assert disturbed(run) or found == []
     assert "workers_uneven" not in {one.cause for one in run.causes}
 
 
-async def test_a_run_that_fails_is_judged_by_its_trials(desk: Desk, store: Store) -> None:
+async def test_a_run_that_fails_is_judged_by_its_trials(service: RunService, store: Store) -> None:
     """Its target cannot start a second time."""
-    run = await ended(desk, store, driven("/block", 4, target={"application": "once"}, trials=2))
+    run = await ended(service, store, driven("/block", 4, target={"application": "once"}, trials=2))
     assert (run.state, len(run.trials)) == (State.FAILED, 1)
     assert cause_of(run, "loop_blocked").text.startswith("The event loop was blocked")

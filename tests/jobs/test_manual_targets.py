@@ -9,8 +9,8 @@ import pytest
 
 from control_plane.domain.errors import Conflict
 from control_plane.domain.spec import Target
-from control_plane.jobs.manual_targets import MOST, HandStarted
-from control_plane.jobs.run_service import Desk
+from control_plane.jobs.manual_targets import MOST, ManualTarget
+from control_plane.jobs.run_service import RunService
 
 
 def descriptors() -> int:
@@ -19,50 +19,50 @@ def descriptors() -> int:
     return sum("runs.db" not in link for link in links)
 
 
-async def until(desk: Desk, state: str) -> HandStarted:
+async def until(service: RunService, state: str) -> ManualTarget:
     async with asyncio.timeout(20):
-        while (found := desk.by_hand.all()[-1]).state != state:
+        while (found := service.by_hand.all()[-1]).state != state:
             await asyncio.sleep(0.02)
     return found
 
 
-async def test_descriptors_go_with_it(desk: Desk) -> None:
+async def test_descriptors_go_with_it(service: RunService) -> None:
     before = descriptors()
     for _ in range(2):
-        await desk.by_hand.start("one", Target())
-        running = await until(desk, "running")
+        await service.by_hand.start("one", Target())
+        running = await until(service, "running")
         os.kill(running.pid, signal.SIGKILL)
-        ended = await until(desk, "ended")
+        ended = await until(service, "ended")
         assert ended.reason == "target died, signal 9"
         assert ended.log
-    async with desk.by_hand.away("0000000000") as stopped:
+    async with service.by_hand.away("0000000000") as stopped:
         assert stopped == ()
         with pytest.raises(Conflict, match="measures now"):
-            await desk.by_hand.start("one", Target())
+            await service.by_hand.start("one", Target())
     assert descriptors() <= before + 1
-    assert desk.by_hand.all()[-1].log == ended.log
+    assert service.by_hand.all()[-1].log == ended.log
 
 
-async def test_one_that_starts_makes_way_too(desk: Desk) -> None:
-    starting = asyncio.create_task(desk.by_hand.start("one", Target()))
+async def test_one_that_starts_makes_way_too(service: RunService) -> None:
+    starting = asyncio.create_task(service.by_hand.start("one", Target()))
     await asyncio.sleep(0)
-    async with desk.by_hand.away("0000000000") as stopped:
+    async with service.by_hand.away("0000000000") as stopped:
         assert stopped == ("one",)
     await starting
-    assert desk.by_hand.all()[-1].reason == "stopped because run 0000000000 began"
+    assert service.by_hand.all()[-1].reason == "stopped because run 0000000000 began"
 
 
-async def test_one_without_a_folder_says_so(desk: Desk, tmp_path: Path) -> None:
+async def test_one_without_a_folder_says_so(service: RunService, tmp_path: Path) -> None:
     (tmp_path / "runs.db.state").write_text("in the way")
-    await desk.by_hand.start("one", Target())
-    assert (await until(desk, "ended")).reason.startswith("start: File exists: ")
+    await service.by_hand.start("one", Target())
+    assert (await until(service, "ended")).reason.startswith("start: File exists: ")
 
 
-async def test_only_the_last_that_ended_are_shown(desk: Desk) -> None:
+async def test_only_the_last_that_ended_are_shown(service: RunService) -> None:
     broken = Target(application="gone")
     for number in range(MOST + 3):
-        await desk.by_hand.start(f"number {number}", broken)
-        await until(desk, "ended")
-    shown = desk.by_hand.all()
+        await service.by_hand.start(f"number {number}", broken)
+        await until(service, "ended")
+    shown = service.by_hand.all()
     assert [one.name for one in shown] == [f"number {number}" for number in range(2, MOST + 3)]
     assert all(one.reason.startswith("start") for one in shown)

@@ -1,4 +1,4 @@
-"""The desk and its queue over a real database, with real targets where a run must last."""
+"""The run service and its queue over a real database, with real targets where a run must last."""
 
 import asyncio
 import sqlite3
@@ -11,7 +11,7 @@ import pytest
 from control_plane.domain.errors import Conflict, InvalidInput, NotFound, QueueFull
 from control_plane.domain.run import Run, State
 from control_plane.domain.spec import Target
-from control_plane.jobs.run_service import Desk
+from control_plane.jobs.run_service import RunService
 from control_plane.store.store import Store
 from tests.dashboard import free_port, items_spec, long_spec
 from tests.held import held
@@ -33,8 +33,10 @@ async def over(store: Store, run: Run, within_s: float = 20.0) -> Run:
     return store.run(run.id)
 
 
-async def test_runs_are_executed_in_the_order_of_their_hand_in(desk: Desk, store: Store) -> None:
-    runs = desk.submit([unreachable() for _ in range(3)])
+async def test_runs_are_executed_in_the_order_of_their_hand_in(
+    service: RunService, store: Store
+) -> None:
+    runs = service.submit([unreachable() for _ in range(3)])
     ended = [await over(store, run) for run in runs]
     assert {run.state for run in ended} == {State.FAILED}
     assert ended == sorted(ended, key=lambda run: str(run.finished_at))
@@ -42,29 +44,33 @@ async def test_runs_are_executed_in_the_order_of_their_hand_in(desk: Desk, store
 
 
 @pytest.mark.parametrize("moment", range(5))
-async def test_cancel_at_once_after_the_hand_in(desk: Desk, store: Store, moment: int) -> None:
+async def test_cancel_at_once_after_the_hand_in(
+    service: RunService, store: Store, moment: int
+) -> None:
     """However far the queue has come with the run, it ends as cancelled."""
-    (run,) = desk.submit([long_spec()])
+    (run,) = service.submit([long_spec()])
     await asyncio.sleep(moment * 0.004)
     async with asyncio.timeout(2):
-        cancelled = await desk.cancel(run.id)
+        cancelled = await service.cancel(run.id)
     assert cancelled.state is State.CANCELLED
     with pytest.raises(Conflict, match="cancelled"):
-        await desk.cancel(run.id)
+        await service.cancel(run.id)
 
 
-async def test_two_cancels_of_one_run_end_it_once(desk: Desk, store: Store) -> None:
-    (run, second) = desk.submit([long_spec(), unreachable()])
+async def test_two_cancels_of_one_run_end_it_once(service: RunService, store: Store) -> None:
+    (run, second) = service.submit([long_spec(), unreachable()])
     await until(lambda: store.run(run.id).state.active)
-    ends = await asyncio.gather(desk.cancel(run.id), desk.cancel(run.id), return_exceptions=True)
+    ends = await asyncio.gather(
+        service.cancel(run.id), service.cancel(run.id), return_exceptions=True
+    )
     assert State.CANCELLED in {one.state for one in ends if isinstance(one, Run)}
     assert (await over(store, second)).state is State.FAILED
 
 
-async def test_closing_interrupts_what_works(desk: Desk, store: Store) -> None:
-    (run, waiting) = desk.submit([long_spec(), long_spec()])
+async def test_closing_interrupts_what_works(service: RunService, store: Store) -> None:
+    (run, waiting) = service.submit([long_spec(), long_spec()])
     await until(lambda: store.run(run.id).state.active)
-    await desk.close()
+    await service.close()
     assert store.run(run.id).state is State.INTERRUPTED
     assert store.run(waiting.id).state is State.QUEUED
 
@@ -86,25 +92,25 @@ def locked(store: Store) -> Iterator[None]:
 
 @pytest.mark.usefixtures("impatient")
 async def test_a_locked_database_does_not_stop_the_queue(
-    desk: Desk, store: Store, caplog: pytest.LogCaptureFixture
+    service: RunService, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (first,) = desk.submit([long_spec()])
+    (first,) = service.submit([long_spec()])
     await until(lambda: store.run(first.id).state is State.RUNNING)
     with locked(store):
-        cancelling = asyncio.create_task(desk.cancel(first.id))
+        cancelling = asyncio.create_task(service.cancel(first.id))
         await until(lambda: caplog.text.count("a run waits") > 1)
         assert not cancelling.done()
     assert (await cancelling).state is State.CANCELLED
-    (second,) = desk.submit([unreachable()])
+    (second,) = service.submit([unreachable()])
     assert (await over(store, second)).state is State.FAILED
 
 
 @pytest.mark.usefixtures("impatient")
 async def test_a_result_waits_for_a_locked_database(
-    desk: Desk, store: Store, caplog: pytest.LogCaptureFixture
+    service: RunService, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     with held() as target:
-        (run,) = desk.submit([items_spec(target={"url": target.url}, warmup_s=0)])
+        (run,) = service.submit([items_spec(target={"url": target.url}, warmup_s=0)])
         await until(lambda: store.run(run.id).state is State.RUNNING)
         with locked(store):
             target.let.set()
@@ -115,40 +121,40 @@ async def test_a_result_waits_for_a_locked_database(
 
 
 async def test_a_run_that_is_over_is_refused_at_once_while_an_application_is_looked_at(
-    desk: Desk, store: Store
+    service: RunService, store: Store
 ) -> None:
-    (run,) = desk.submit([unreachable()])
+    (run,) = service.submit([unreachable()])
     await over(store, run)
-    await until(lambda: desk.queue().running is None)
-    async with desk._queue.held():  # noqa: SLF001 - any errand holds it so
+    await until(lambda: service.queue().running is None)
+    async with service._queue.held():  # noqa: SLF001 - any errand holds it so
         async with asyncio.timeout(1):
             with pytest.raises(Conflict, match="is failed"):
-                await desk.cancel(run.id)
-        (waiting,) = desk.submit([unreachable()])
-        assert (await desk.cancel(waiting.id)).state is State.CANCELLED
+                await service.cancel(run.id)
+        (waiting,) = service.submit([unreachable()])
+        assert (await service.cancel(waiting.id)).state is State.CANCELLED
 
 
-async def test_no_errand_begins_before_a_run_that_waits(desk: Desk) -> None:
-    desk.submit([unreachable()])
+async def test_no_errand_begins_before_a_run_that_waits(service: RunService) -> None:
+    service.submit([unreachable()])
     with pytest.raises(Conflict):
-        async with desk._queue.held():  # noqa: SLF001 - any errand holds it so
+        async with service._queue.held():  # noqa: SLF001 - any errand holds it so
             pass
 
 
-async def test_a_wrong_document_leaves_nothing(desk: Desk, store: Store) -> None:
+async def test_a_wrong_document_leaves_nothing(service: RunService, store: Store) -> None:
     with pytest.raises(InvalidInput):
-        desk.submit([items_spec(), items_spec(trials=0)])
+        service.submit([items_spec(), items_spec(trials=0)])
     with pytest.raises(InvalidInput, match="There is no configuration"):
-        desk.submit([items_spec(target={"configuration": "nothing"})])
+        service.submit([items_spec(target={"configuration": "nothing"})])
     with pytest.raises(InvalidInput, match="this dashboard"):
-        desk.submit([items_spec(target={"url": "http://127.0.0.1:1"})])
+        service.submit([items_spec(target={"url": "http://127.0.0.1:1"})])
     assert store.runs(limit=1).total == 0
 
 
-async def test_the_expected_time_is_that_of_the_parts_by_whatever_name(desk: Desk) -> None:
-    desk.catalogue.add("my fast", Target(threads=9))
-    named = desk.drafts.of(items_spec(target={"configuration": "my fast"}, title=""))
-    typed = desk.drafts.of(items_spec(target={"threads": 9}, title=""))
+async def test_the_expected_time_is_that_of_the_parts_by_whatever_name(service: RunService) -> None:
+    service.catalogue.add("my fast", Target(threads=9))
+    named = service.drafts.of(items_spec(target={"configuration": "my fast"}, title=""))
+    typed = service.drafts.of(items_spec(target={"threads": 9}, title=""))
     assert (named.name, named.configuration) == ("my fast", typed.name)
     assert named.spec.title.endswith(", my fast")
     assert replace(named.spec, title="") == replace(typed.spec, title="")
@@ -156,26 +162,26 @@ async def test_the_expected_time_is_that_of_the_parts_by_whatever_name(desk: Des
 
 @pytest.mark.parametrize("given", ["shop, my fast", None])
 async def test_again_keeps_the_name_that_somebody_gave(
-    desk: Desk, store: Store, given: str | None
+    service: RunService, store: Store, given: str | None
 ) -> None:
-    draft = replace(desk.drafts.of(unreachable()), given_name=given)
+    draft = replace(service.drafts.of(unreachable()), given_name=given)
     (run,) = store.add([draft])
-    made = desk.again(run)
+    made = service.again(run)
     assert (made.given_name, made.configuration) == (given, run.configuration)
 
 
-async def test_a_full_queue_takes_nothing(desk: Desk, store: Store) -> None:
+async def test_a_full_queue_takes_nothing(service: RunService, store: Store) -> None:
     with pytest.raises(QueueFull):
-        desk.submit([unreachable()] * 1_001)
+        service.submit([unreachable()] * 1_001)
     assert store.runs(limit=1).total == 0
 
 
-async def test_the_queue_tells_its_places(desk: Desk) -> None:
-    first, second, third = desk.submit([long_spec()] * 3)
-    await until(lambda: desk.live(first.id) is not None)
-    assert desk.queue().queued == 2
-    waiting = [desk.progress(run.id) for run in (second, third)]
+async def test_the_queue_tells_its_places(service: RunService) -> None:
+    first, second, third = service.submit([long_spec()] * 3)
+    await until(lambda: service.live(first.id) is not None)
+    assert service.queue().queued == 2
+    waiting = [service.progress(run.id) for run in (second, third)]
     places = [progress.queue_position for progress in waiting if progress]
     assert places == [1, 2]
     with pytest.raises(NotFound):
-        await desk.cancel("zzzzzzzzzz")
+        await service.cancel("zzzzzzzzzz")

@@ -2,11 +2,11 @@
 
 import pytest
 
-from control_plane.jobs.trial_window import Silence
+from control_plane.jobs.trial_window import IdleTimeout
 
 
 def lasting(looks: list[tuple[int, int, float]], users: int = 4, timeout_s: float = 1.0) -> float:
-    silence = Silence(users, timeout_s)
+    silence = IdleTimeout(users, timeout_s)
     for completed, errors, now_s in looks:
         silence.look(completed, errors, now_s)
     return silence.lasts_s

@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 from control_plane.analysis.charts.run_timelines import HEATS_UP_TO
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Run, RunDetail, State
-from control_plane.jobs.run_service import Desk
+from control_plane.jobs.run_service import RunService
 from control_plane.pages.compare.compare_view import (
     CompareFragment,
     ComparePage,
@@ -20,7 +20,7 @@ from control_plane.pages.compare.compare_view import (
 from control_plane.pages.parts.compare_query import Chosen, read_chosen
 from control_plane.pages.parts.suggestions import LOOKED_AT, OtherRun, other_runs
 from control_plane.pages.run.live import TicksDep
-from control_plane.pages.site.dependencies import DeskDep, StoreDep
+from control_plane.pages.site.dependencies import RunServiceDep, StoreDep
 from control_plane.pages.site.templating import NO_STORE, fragment, page
 from control_plane.store.store import Store
 
@@ -30,8 +30,10 @@ ChosenDep = Annotated[Chosen, Depends(read_chosen)]
 
 
 @router.get("/compare")
-def compare(request: Request, chosen: ChosenDep, store: StoreDep, desk: DeskDep) -> HTMLResponse:
-    shown = compared(store, desk, chosen)
+def compare(
+    request: Request, chosen: ChosenDep, store: StoreDep, service: RunServiceDep
+) -> HTMLResponse:
+    shown = compared(store, service, chosen)
     runs = shown.comparison.given
     others = _others(store, chosen, runs)
     configuration = shared_configuration(shown.comparison)
@@ -40,19 +42,19 @@ def compare(request: Request, chosen: ChosenDep, store: StoreDep, desk: DeskDep)
 
 @router.get("/compare/live")
 def compare_live(
-    request: Request, chosen: ChosenDep, store: StoreDep, desk: DeskDep, ticks: TicksDep
+    request: Request, chosen: ChosenDep, store: StoreDep, service: RunServiceDep, ticks: TicksDep
 ) -> HTMLResponse:
     """Stops to ask for itself when every run is over."""
     body = ticks.shared(
-        chosen, lambda: bytes(fragment(request, compared(store, desk, chosen)).body)
+        chosen, lambda: bytes(fragment(request, compared(store, service, chosen)).body)
     )
     return HTMLResponse(body, headers=NO_STORE)
 
 
-def compared(store: Store, desk: Desk, chosen: Chosen) -> CompareFragment:
+def compared(store: Store, service: RunService, chosen: Chosen) -> CompareFragment:
     details = read_details(store, chosen)
-    progress = _progress(desk, details)
-    known = {run_id: desk.live(run_id) for run_id in progress}
+    progress = _progress(service, details)
+    known = {run_id: service.live(run_id) for run_id in progress}
     live = {run_id: one for run_id, one in known.items() if one is not None}
     return compare_fragment(details, chosen, progress, live)
 
@@ -63,9 +65,9 @@ def read_details(store: Store, chosen: Chosen) -> list[RunDetail]:
     return store.details(chosen.ids, slices=heats)
 
 
-def _progress(desk: Desk, details: Sequence[RunDetail]) -> dict[str, Progress]:
+def _progress(service: RunService, details: Sequence[RunDetail]) -> dict[str, Progress]:
     waiting = [detail.run.id for detail in details if not detail.run.state.terminal]
-    known = {run_id: desk.progress(run_id) for run_id in waiting}
+    known = {run_id: service.progress(run_id) for run_id in waiting}
     return {run_id: one for run_id, one in known.items() if one is not None}
 
 

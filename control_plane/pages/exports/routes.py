@@ -27,7 +27,7 @@ from control_plane.pages.exports.markdown import markdown
 from control_plane.pages.parts.compare_query import Chosen
 from control_plane.pages.run.routes import Trial
 from control_plane.pages.run.run_view import run_figures
-from control_plane.pages.site.dependencies import DeskDep, RunId, StoreDep
+from control_plane.pages.site.dependencies import RunId, RunServiceDep, StoreDep
 from control_plane.store.store import Store
 
 NAMED = 4
@@ -38,8 +38,8 @@ Name = Annotated[str, Path(pattern=r"^[a-z-]{1,20}$")]
 
 
 @router.get("/runs/{run_id}.json")
-def run_json(run_id: RunId, store: StoreDep, desk: DeskDep) -> JSONResponse:
-    document = run_document(store.run(run_id), desk.progress(run_id))
+def run_json(run_id: RunId, store: StoreDep, service: RunServiceDep) -> JSONResponse:
+    document = run_document(store.run(run_id), service.progress(run_id))
     return JSONResponse(document, headers=_file(f"run-{run_id}.json"))
 
 

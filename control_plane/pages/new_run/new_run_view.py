@@ -9,7 +9,7 @@ from control_plane.domain.client_strategies import STRATEGIES, Facts
 from control_plane.domain.errors import InvalidInput, LooplabError
 from control_plane.domain.spec_json import Document
 from control_plane.experiments.presets import Preset, preset_catalogue
-from control_plane.jobs.run_service import Application, Configuration, Desk
+from control_plane.jobs.run_service import Application, Configuration, RunService
 from control_plane.pages.form.form_data import Given
 from control_plane.pages.new_run.openapi_picker import OfferView, offer_view
 from control_plane.pages.new_run.preview import Checked, Plan, checked, plan_of
@@ -62,32 +62,32 @@ class PlanAnswer(View):
     changed: tuple[str, ...]
 
 
-def new_run_page(form: Given, desk: Desk, key: str, *, told: bool = True) -> NewRunPage:
+def new_run_page(form: Given, service: RunService, key: str, *, told: bool = True) -> NewRunPage:
     """`told` False: fields show no errors yet, because they were only just added."""
-    read = checked(form, desk)
+    read = checked(form, service)
     return NewRunPage(
         form=form,
         wrong=_by_field(form, read) if told else {},
-        plan=plan_of(form, read, desk),
+        plan=plan_of(form, read, service),
         key=key,
         preset="",
         presets=preset_catalogue().presets,
-        configurations=desk.configurations(),
-        applications=desk.applications(),
+        configurations=service.configurations(),
+        applications=service.applications(),
         strategies=STRATEGIES,
         strategy_choices=tuple((name, name) for name in STRATEGIES),
-        offer=offer_view(form, desk),
+        offer=offer_view(form, service),
         notice=None,
         written=written(read.documents[0]),
         refused=(),
     )
 
 
-def plan_answer(form: Given, desk: Desk) -> PlanAnswer:
+def plan_answer(form: Given, service: RunService) -> PlanAnswer:
     """A placeholder without a value gets the row that appears for it."""
     shown = with_values(form)
-    read = checked(shown, desk)
-    return PlanAnswer(shown, _by_field(shown, read), plan_of(shown, read, desk), _changed(form))
+    read = checked(shown, service)
+    return PlanAnswer(shown, _by_field(shown, read), plan_of(shown, read, service), _changed(form))
 
 
 def with_values(form: Given) -> Given:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from control_plane.domain.operation import Offer, Operation
 from control_plane.domain.spec import BUNDLED
-from control_plane.jobs.run_service import Desk
+from control_plane.jobs.run_service import RunService
 from control_plane.pages.form.form_data import Given
 
 Stream = tuple[str, str]
@@ -23,8 +23,8 @@ class OfferView:
     picking: bool
 
 
-def offer_view(form: Given, desk: Desk) -> OfferView:
-    offer = desk.offers.kept.get(offered_by(form))
+def offer_view(form: Given, service: RunService) -> OfferView:
+    offer = service.offers.kept.get(offered_by(form))
     streams = tuple(
         (str(index), form.text(f"workload.streams.{index}.name") or str(index + 1))
         for index in form.indices("workload.streams")

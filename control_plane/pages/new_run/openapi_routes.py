@@ -11,7 +11,7 @@ from control_plane.domain.errors import Conflict, InvalidInput
 from control_plane.domain.operation import Operation
 from control_plane.domain.spec import BUNDLED
 from control_plane.domain.spec_json import Document
-from control_plane.jobs.run_service import Desk
+from control_plane.jobs.run_service import RunService
 from control_plane.pages.form.field_messages import message
 from control_plane.pages.form.form_data import FormDep, Given, key_of
 from control_plane.pages.form.from_spec import request_fields
@@ -19,7 +19,7 @@ from control_plane.pages.form.list_edits import emptied
 from control_plane.pages.new_run.new_run_view import new_run_page, with_values
 from control_plane.pages.new_run.openapi_picker import offered_by, picked
 from control_plane.pages.new_run.routes import form_page
-from control_plane.pages.site.dependencies import DeskDep
+from control_plane.pages.site.dependencies import RunServiceDep
 
 router = APIRouter()
 
@@ -27,33 +27,33 @@ MOST_REQUESTS = 100
 
 
 @router.post("/runs/new/offer")
-async def offer(request: Request, form: FormDep, desk: DeskDep) -> Response:
+async def offer(request: Request, form: FormDep, service: RunServiceDep) -> Response:
     """Read the document, and show the form with what it lists."""
     wrong, status = {}, 200
     try:
-        await desk.read_offer(_target(form, desk))
+        await service.read_offer(_target(form, service))
     except (Conflict, InvalidInput) as error:
         wrong, status = {"picking": _said(form, error)}, status_of(error)
-    return await run_in_threadpool(_page, request, _picking(form), desk, (wrong, status))
+    return await run_in_threadpool(_page, request, _picking(form), service, (wrong, status))
 
 
 @router.post("/runs/new/picked")
-def pick(request: Request, form: FormDep, desk: DeskDep) -> Response:
+def pick(request: Request, form: FormDep, service: RunServiceDep) -> Response:
     """The ticked operations as request classes; those that write only with their own tick."""
-    operations = picked(form, desk.offers.kept.get(offered_by(form)))
+    operations = picked(form, service.offers.kept.get(offered_by(form)))
     wrong = _refused(form, operations)
     if wrong:
-        return _page(request, _picking(form), desk, (wrong, 422))
-    return _page(request, with_values(_with(form, operations)), desk, ({}, 200))
+        return _page(request, _picking(form), service, (wrong, 422))
+    return _page(request, with_values(_with(form, operations)), service, ({}, 200))
 
 
 Outcome = tuple[Mapping[str, str], int]
 """Messages by field, and the status of the answer."""
 
 
-def _page(request: Request, form: Given, desk: Desk, outcome: Outcome) -> Response:
+def _page(request: Request, form: Given, service: RunService, outcome: Outcome) -> Response:
     wrong, status = outcome
-    shown = new_run_page(form, desk, key_of(form), told=False)
+    shown = new_run_page(form, service, key_of(form), told=False)
     return form_page(request, replace(shown, wrong=dict(wrong)), status)
 
 
@@ -67,12 +67,12 @@ def _picking(form: Given) -> Given:
     return Given({**form.values, "picking": ("on",)})
 
 
-def _target(form: Given, desk: Desk) -> Document:
+def _target(form: Given, service: RunService) -> Document:
     """What the form chooses, by whichever server."""
     chosen = form.text("target", BUNDLED)
     if chosen == "url":
         return {"url": form.text("target.url")}
-    by_command = any(one.name == chosen and one.command for one in desk.applications())
+    by_command = any(one.name == chosen and one.command for one in service.applications())
     return {"application": chosen} | ({"server": "command"} if by_command else {})
 
 

@@ -10,7 +10,7 @@ from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.spec import Spec, Target
 from control_plane.domain.spec_json import Document
 from control_plane.domain.units import SPACE, about
-from control_plane.jobs.run_service import Desk
+from control_plane.jobs.run_service import RunService
 from control_plane.pages.form.field_messages import label_of, message
 from control_plane.pages.form.form_data import Given
 from control_plane.pages.form.to_spec import documents
@@ -120,14 +120,14 @@ class Checked:
     messages: Mapping[str, str]
 
 
-def checked(form: Given, desk: Desk) -> Checked:
+def checked(form: Given, service: RunService) -> Checked:
     """Everything that is wrong, told at once."""
-    made, wrong = documents(form, [one.name for one in desk.applications() if one.command])
+    made, wrong = documents(form, [one.name for one in service.applications() if one.command])
     known = {one.field for one in wrong}
     specs = []
     for document in made:
         try:
-            specs.append(desk.check(document))
+            specs.append(service.check(document))
         except InvalidInput as error:
             found = error.fields or (FieldError("", str(error)),)
             wrong += [one for one in found if one.field not in known]
@@ -136,16 +136,16 @@ def checked(form: Given, desk: Desk) -> Checked:
     return Checked(tuple(made), () if wrong else tuple(specs), messages)
 
 
-def plan_of(form: Given, read: Checked, desk: Desk) -> Plan:
-    phases = [desk.expected_phases(spec) for spec in read.specs]
+def plan_of(form: Given, read: Checked, service: RunService) -> Plan:
+    phases = [service.expected_phases(spec) for spec in read.specs]
     return Plan(
         line=plan_line(read.specs, phases) if read.specs else "",
-        when=_when(desk),
+        when=_when(service),
         pieces=tuple(_pieces(read.specs, phases)),
         phases=phases[0].text if len(set(phases)) == 1 else "",
         runs=tuple(_runs(read.specs, phases)),
-        command=run_command(desk.database),
-        commands=tuple(_commands(read.specs, desk)),
+        command=run_command(service.database),
+        commands=tuple(_commands(read.specs, service)),
         spec=spec_lines(_brief(read.documents[0]), list(read.messages)),
         others=len(read.documents) - 1,
         wrong=tuple(_wrong(form, read)),
@@ -173,8 +173,8 @@ def found_right(plan: Plan) -> Plan:
     return replace(plan, right=f"{what}: {runs}, {plan.line.rpartition(', ')[2]}.")
 
 
-def _when(desk: Desk) -> str:
-    view = desk.queue()
+def _when(service: RunService) -> str:
+    view = service.queue()
     before = view.queued + (view.running is not None)
     if not before:
         return "Starts at once: the queue is empty."
@@ -202,11 +202,11 @@ def _runs(specs: Sequence[Spec], phases: Sequence[Phases]) -> Iterator[Planned]:
         yield Planned(spec.title, about(spec.trials * one.trial_s))
 
 
-def _commands(specs: Sequence[Spec], desk: Desk) -> Iterator[str]:
-    targets = {desk.name_of(spec.target): spec.target for spec in specs}
+def _commands(specs: Sequence[Spec], service: RunService) -> Iterator[str]:
+    targets = {service.name_of(spec.target): spec.target for spec in specs}
     for target in targets.values():
         if isinstance(target, Target):
-            yield desk.command_for(target)
+            yield service.command_for(target)
 
 
 def _brief(document: Document) -> Document:

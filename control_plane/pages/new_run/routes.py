@@ -15,7 +15,7 @@ from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import Document, read_document, write_spec
 from control_plane.experiments.bundled_endpoints import endpoint
 from control_plane.experiments.presets import preset_catalogue
-from control_plane.jobs.run_service import Desk
+from control_plane.jobs.run_service import RunService
 from control_plane.jobs.submissions import title_of
 from control_plane.pages.form.form_data import FormDep, Given, key_of, new_key, to_runs
 from control_plane.pages.form.from_spec import form_of, shown_whole
@@ -30,7 +30,7 @@ from control_plane.pages.new_run.new_run_view import (
     written,
 )
 from control_plane.pages.new_run.preview import checked, found_right
-from control_plane.pages.site.dependencies import DeskDep, StoreDep
+from control_plane.pages.site.dependencies import RunServiceDep, StoreDep
 from control_plane.pages.site.templating import fragment, page
 from control_plane.store.store import Store
 
@@ -58,18 +58,18 @@ class Begin:
 
 @router.get("/runs/new")
 def new_run(
-    request: Request, store: StoreDep, desk: DeskDep, begin: Annotated[Begin, Depends()]
+    request: Request, store: StoreDep, service: RunServiceDep, begin: Annotated[Begin, Depends()]
 ) -> Response:
     if begin.run:
-        return form_page(request, _from_run(_known(store, begin.run), begin.remedy, desk))
-    form = _begun(begin, desk)
+        return form_page(request, _from_run(_known(store, begin.run), begin.remedy, service))
+    form = _begun(begin, service)
     if begin.configuration:
         ticked = {"target": ("bundled",), "target.configuration": (begin.configuration,)}
         form = Given({**form.values, **ticked})
     if begin.application:
-        form = Given({**form.values, **_first_look(begin.application, desk)})
+        form = Given({**form.values, **_first_look(begin.application, service)})
     preset = "" if begin.endpoint or begin.application else begin.preset
-    return form_page(request, replace(new_run_page(form, desk, new_key()), preset=preset))
+    return form_page(request, replace(new_run_page(form, service, new_key()), preset=preset))
 
 
 @router.get("/new", include_in_schema=False)
@@ -78,41 +78,41 @@ def guessed() -> RedirectResponse:
 
 
 @router.post("/runs/new")
-def check(request: Request, form: FormDep, desk: DeskDep) -> Response:
+def check(request: Request, form: FormDep, service: RunServiceDep) -> Response:
     """The same form with what is wrong at its fields; a button may have changed it."""
     edited = changed(form, form.text("change"))
-    shown = new_run_page(with_values(edited), desk, key_of(form), told=edited is form)
+    shown = new_run_page(with_values(edited), service, key_of(form), told=edited is form)
     plan = found_right(shown.plan) if edited is form else shown.plan
     return form_page(request, replace(shown, plan=plan))
 
 
 @router.post("/runs/new/plan")
-def plan(request: Request, form: FormDep, desk: DeskDep) -> Response:
-    return fragment(request, plan_answer(form, desk))
+def plan(request: Request, form: FormDep, service: RunServiceDep) -> Response:
+    return fragment(request, plan_answer(form, service))
 
 
 @router.post("/runs")
-def start(request: Request, form: FormDep, desk: DeskDep) -> Response:
+def start(request: Request, form: FormDep, service: RunServiceDep) -> Response:
     """One run for each strategy and configuration ticked; then where they can be seen."""
-    whole = _completed(form, desk)
-    read = checked(whole, desk)
+    whole = _completed(form, service)
+    read = checked(whole, service)
     if read.messages:
-        return form_page(request, new_run_page(whole, desk, key_of(form)), 422)
+        return form_page(request, new_run_page(whole, service, key_of(form)), 422)
     try:
-        return to_runs(desk.submit(read.documents, key=key_of(form)))
+        return to_runs(service.submit(read.documents, key=key_of(form)))
     except (Conflict, QueueFull) as error:
-        shown = new_run_page(whole, desk, new_key())
+        shown = new_run_page(whole, service, new_key())
         return form_page(request, replace(shown, notice=_notice(error)), status_of(error))
 
 
 @router.post("/runs/spec")
-def start_spec(request: Request, form: FormDep, desk: DeskDep) -> Response:
+def start_spec(request: Request, form: FormDep, service: RunServiceDep) -> Response:
     """A run from the JSON of its spec."""
     text = form.text("spec")
     try:
-        return to_runs(desk.submit([read_document(text)], key=key_of(form)))
+        return to_runs(service.submit([read_document(text)], key=key_of(form)))
     except (InvalidInput, Conflict, QueueFull) as error:
-        shown = new_run_page(_preset_form("items", desk), desk, new_key())
+        shown = new_run_page(_preset_form("items", service), service, new_key())
         refused = replace(shown, written=text, refused=messages_of(error))
         return form_page(request, refused, status_of(error))
 
@@ -123,23 +123,23 @@ def form_page(request: Request, shown: NewRunPage, status: int = 200) -> Respons
     return answer
 
 
-def _completed(form: Given, desk: Desk) -> Given:
+def _completed(form: Given, service: RunService) -> Given:
     """The short form of the home page names the preset that its other fields come from."""
     preset = form.text("preset")
     if not preset:
         return form
-    return Given({**_preset_form(preset, desk).values, **form.values})
+    return Given({**_preset_form(preset, service).values, **form.values})
 
 
-def _begun(begin: Begin, desk: Desk) -> Given:
+def _begun(begin: Begin, service: RunService) -> Given:
     if begin.endpoint:
-        return _document_form(endpoint(begin.endpoint).document, desk)
-    return _preset_form(begin.preset, desk)
+        return _document_form(endpoint(begin.endpoint).document, service)
+    return _preset_form(begin.preset, service)
 
 
-def _first_look(name: str, desk: Desk) -> dict[str, tuple[str, ...]]:
+def _first_look(name: str, service: RunService) -> dict[str, tuple[str, ...]]:
     """Its ready path as the request class; raises NotFound."""
-    path = desk.application(name).ready_path
+    path = service.application(name).ready_path
     stream = "workload.streams.0"
     return {
         "target": (name,),
@@ -149,27 +149,27 @@ def _first_look(name: str, desk: Desk) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _preset_form(name: str, desk: Desk) -> Given:
-    return _document_form(preset_catalogue().preset(name).document, desk)
+def _preset_form(name: str, service: RunService) -> Given:
+    return _document_form(preset_catalogue().preset(name).document, service)
 
 
-def _document_form(document: Document, desk: Desk) -> Given:
-    draft = desk.drafts.of(document)
-    return form_of(_untitled(draft.spec, draft.name), desk.configurations(), draft.name)
+def _document_form(document: Document, service: RunService) -> Given:
+    draft = service.drafts.of(document)
+    return form_of(_untitled(draft.spec, draft.name), service.configurations(), draft.name)
 
 
-def _from_run(run: Run, remedy: str, desk: Desk) -> NewRunPage:
+def _from_run(run: Run, remedy: str, service: RunService) -> NewRunPage:
     """A remedy that the run does not ask for any more changes nothing."""
     spec, notice = _untitled(run.spec, run.configuration), None
-    for one in remedies(spec, run.causes, desk.limits):
+    for one in remedies(spec, run.causes, service.limits):
         if one.key == remedy:
             title = f"One change to run {run.id}: {one.label}"
             spec, notice = (
                 _retitled(one),
                 Notice(title, "Everything else is as it was.", plain=True),
             )
-    form = form_of(spec, desk.configurations(), run.configuration)
-    shown = new_run_page(form, desk, new_key())
+    form = form_of(spec, service.configurations(), run.configuration)
+    shown = new_run_page(form, service, new_key())
     if shown_whole(spec):
         return replace(shown, notice=notice)
     text = "The form has no fields for cores by number. The spec below the form says all of it."

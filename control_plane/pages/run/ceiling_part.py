@@ -14,7 +14,7 @@ from control_plane.domain.bare_responder import faces_responder
 from control_plane.domain.ceiling import ceiling_spec
 from control_plane.domain.run import Run
 from control_plane.domain.units import about, share
-from control_plane.jobs.run_service import Desk
+from control_plane.jobs.run_service import RunService
 from control_plane.jobs.stored_ceilings import measured_here, stored_ceilings
 from control_plane.store.store import Store
 
@@ -36,7 +36,7 @@ class ClientPart:
     time: str
 
 
-def client_part(run: Run, store: Store, desk: Desk) -> ClientPart | None:
+def client_part(run: Run, store: Store, service: RunService) -> ClientPart | None:
     """None where nothing was measured, where the client is what was measured, and where its
     ceiling is not known and cannot be measured here."""
     if not run.streams or faces_responder(run.spec):
@@ -44,8 +44,8 @@ def client_part(run: Run, store: Store, desk: Desk) -> ClientPart | None:
     found = headroom(run, stored_ceilings(store, run.spec.client.strategy))
     if found is not None:
         again = found.outdated and measured_here(run)
-        return _known(found, _time(run, desk) if again else "")
-    return _unknown(run, desk) if measured_here(run) else None
+        return _known(found, _time(run, service) if again else "")
+    return _unknown(run, service) if measured_here(run) else None
 
 
 def _known(found: Headroom, time: str) -> ClientPart:
@@ -60,7 +60,7 @@ def _known(found: Headroom, time: str) -> ClientPart:
     )
 
 
-def _unknown(run: Run, desk: Desk) -> ClientPart:
+def _unknown(run: Run, service: RunService) -> ClientPart:
     return ClientPart(
         sentence=sentence("The most that this client can send is not known on this machine."),
         words="A bare responder, which costs next to nothing, shows it.",
@@ -68,9 +68,9 @@ def _unknown(run: Run, desk: Desk) -> ClientPart:
         share_text="",
         run_id=None,
         at=None,
-        time=_time(run, desk),
+        time=_time(run, service),
     )
 
 
-def _time(run: Run, desk: Desk) -> str:
-    return about(desk.expected_seconds(ceiling_spec(run.spec.client)))
+def _time(run: Run, service: RunService) -> str:
+    return about(service.expected_seconds(ceiling_spec(run.spec.client)))

@@ -17,11 +17,11 @@ from control_plane.domain.result import Gauges, Progress
 from control_plane.domain.run import Live, LiveStream, Run
 from control_plane.domain.spec import StopDuration, Target
 from control_plane.domain.units import NONE, about, count, figures, share
-from control_plane.jobs.run_service import Desk
+from control_plane.jobs.run_service import RunService
 from control_plane.pages.parts.progress_view import ProgressView, progress_view
 from control_plane.pages.run.streams_table import load_words
 from control_plane.pages.run.tiles import Tile, error_tile, time_tile
-from control_plane.pages.site.dependencies import DeskDep, RunId, StoreDep
+from control_plane.pages.site.dependencies import RunId, RunServiceDep, StoreDep
 from control_plane.pages.site.templating import NO_STORE, fragment
 from control_plane.pages.site.view import View
 
@@ -177,24 +177,24 @@ TicksDep = Annotated[Ticks, Depends(_ticks)]
 
 @router.get("/runs/{run_id}/live")
 def live(
-    request: Request, run_id: RunId, store: StoreDep, desk: DeskDep, ticks: TicksDep
+    request: Request, run_id: RunId, store: StoreDep, service: RunServiceDep, ticks: TicksDep
 ) -> Response:
     def made() -> bytes:
         run = store.run(run_id)
-        return b"" if run.state.terminal else bytes(fragment(request, shown(run, desk)).body)
+        return b"" if run.state.terminal else bytes(fragment(request, shown(run, service)).body)
 
     body = ticks.shared(run_id, made)
     return HTMLResponse(body, headers=NO_STORE) if body else Response(status_code=204, headers=OVER)
 
 
-def live_view(run: Run, desk: Desk) -> LivePage:
+def live_view(run: Run, service: RunService) -> LivePage:
     loads = tuple(load_words(stream) for stream in run.spec.workload.streams)
-    return LivePage(run=run, loads=loads, live=shown(run, desk))
+    return LivePage(run=run, loads=loads, live=shown(run, service))
 
 
-def shown(run: Run, desk: Desk) -> LiveFragment:
-    progress = desk.progress(run.id) or _between(run)
-    return live_fragment(run, progress, desk.live(run.id), desk.expected_phases(run.spec))
+def shown(run: Run, service: RunService) -> LiveFragment:
+    progress = service.progress(run.id) or _between(run)
+    return live_fragment(run, progress, service.live(run.id), service.expected_phases(run.spec))
 
 
 def _between(run: Run) -> Progress:

@@ -11,7 +11,7 @@ from control_plane.analysis.start_hints import start_hints
 from control_plane.domain.errors import Conflict
 from control_plane.domain.run import Run, RunDetail, State
 from control_plane.domain.spec import Target
-from control_plane.jobs.run_service import Desk
+from control_plane.jobs.run_service import RunService
 from control_plane.pages.parts.cli_command import run_command
 from control_plane.pages.parts.compare_query import Chosen
 from control_plane.pages.parts.suggestions import LOOKED_AT, OtherRun, other_runs
@@ -19,7 +19,7 @@ from control_plane.pages.run.ceiling_part import client_part
 from control_plane.pages.run.live import live_view
 from control_plane.pages.run.run_view import RunPage, run_page
 from control_plane.pages.run.why_view import why_view
-from control_plane.pages.site.dependencies import DeskDep, RunId, StoreDep
+from control_plane.pages.site.dependencies import RunId, RunServiceDep, StoreDep
 from control_plane.pages.site.templating import page
 from control_plane.store.store import Store
 
@@ -31,49 +31,51 @@ Key = Annotated[str, Form(max_length=64)]
 
 @router.get("/runs/{run_id}")
 def run(
-    request: Request, run_id: RunId, store: StoreDep, desk: DeskDep, trial: Trial = None
+    request: Request, run_id: RunId, store: StoreDep, service: RunServiceDep, trial: Trial = None
 ) -> HTMLResponse:
     stored = store.run(run_id)
     if not stored.state.terminal:
-        return page(request, live_view(stored, desk))
-    return page(request, result_view(store.detail(run_id, slices=True), store, desk, trial))
+        return page(request, live_view(stored, service))
+    return page(request, result_view(store.detail(run_id, slices=True), store, service, trial))
 
 
 @router.post("/runs/{run_id}/cancel")
-async def cancel(run_id: RunId, desk: DeskDep) -> RedirectResponse:
+async def cancel(run_id: RunId, service: RunServiceDep) -> RedirectResponse:
     """A run that ended in the meantime shows its result."""
     try:
-        await desk.cancel(run_id)
+        await service.cancel(run_id)
     except Conflict:
         return _to(run_id)
     return _to(run_id)
 
 
 @router.post("/runs/{run_id}/again")
-def again(run_id: RunId, store: StoreDep, desk: DeskDep, key: Key = "") -> RedirectResponse:
+def again(
+    run_id: RunId, store: StoreDep, service: RunServiceDep, key: Key = ""
+) -> RedirectResponse:
     """The same spec as a new run; one for each time the page was shown."""
-    return _to(desk.again(store.run(run_id), key=key or None).id)
+    return _to(service.again(store.run(run_id), key=key or None).id)
 
 
-def result_view(detail: RunDetail, store: Store, desk: Desk, trial: str | None) -> RunPage:
+def result_view(detail: RunDetail, store: Store, service: RunService, trial: str | None) -> RunPage:
     shown = run_page(
         detail,
         trial=int(trial) if trial else None,
         others=_others(store, detail),
         key=secrets.token_urlsafe(12),
     )
-    client = client_part(detail.run, store, desk)
-    why = why_view(detail, desk.limits)
-    typed = run_command(desk.database)
-    return replace(shown, why=why, client=client, hints=_hints(detail.run, desk), typed=typed)
+    client = client_part(detail.run, store, service)
+    why = why_view(detail, service.limits)
+    typed = run_command(service.database)
+    return replace(shown, why=why, client=client, hints=_hints(detail.run, service), typed=typed)
 
 
-def _hints(run: Run, desk: Desk) -> tuple[str, ...]:
+def _hints(run: Run, service: RunService) -> tuple[str, ...]:
     """Why its target did not start, where that can be told."""
     target = run.spec.target
     if run.state is not State.FAILED or not isinstance(target, Target):
         return ()
-    return start_hints(run.reason or "", run.log, desk.interpreter_of(target))
+    return start_hints(run.reason or "", run.log, service.interpreter_of(target))
 
 
 def _others(store: Store, detail: RunDetail) -> tuple[OtherRun, ...]:

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from control_plane.domain.ids import known_id
-from control_plane.jobs.run_service import Desk
+from control_plane.jobs.run_service import RunService
 from control_plane.store.store import Store
 
 
@@ -14,11 +14,11 @@ def _store(request: Request) -> Store:
     return store
 
 
-def _desk(request: Request) -> Desk:
-    desk: Desk = request.app.state.desk
-    return desk
+def _service(request: Request) -> RunService:
+    service: RunService = request.app.state.service
+    return service
 
 
 StoreDep = Annotated[Store, Depends(_store)]
-DeskDep = Annotated[Desk, Depends(_desk)]
+RunServiceDep = Annotated[RunService, Depends(_service)]
 RunId = Annotated[str, Depends(known_id)]

@@ -51,7 +51,7 @@ _HISTORY = Remedy("History", "/history")
 def error_page(
     request: Request, status: int, message: str, fields: tuple[FieldError, ...] = ()
 ) -> Response:
-    """Works without store and desk, which may be what failed."""
+    """Works without store and run service, which may be what failed."""
     view = ErrorPage(
         status=status,
         kind=_kind(status),

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
-from control_plane.pages.site.dependencies import DeskDep
+from control_plane.pages.site.dependencies import RunServiceDep
 from control_plane.pages.site.shell import queue_of
 from control_plane.pages.site.templating import fragment
 
@@ -10,5 +10,5 @@ router = APIRouter()
 
 
 @router.get("/queue")
-def queue(request: Request, desk: DeskDep) -> Response:
-    return fragment(request, queue_of(desk))
+def queue(request: Request, service: RunServiceDep) -> Response:
+    return fragment(request, queue_of(service))

@@ -12,7 +12,7 @@ from fastapi import Request
 
 from control_plane import __version__
 from control_plane.domain.units import size
-from control_plane.jobs.run_service import Desk
+from control_plane.jobs.run_service import RunService
 from control_plane.pages.site.view import View
 
 PLACES = (
@@ -55,17 +55,17 @@ class Shell:
 
 
 def shell_of(request: Request) -> Shell:
-    desk: Desk = request.app.state.desk
-    return _shell(request, queue_of(desk), desk.cpu_model())
+    service: RunService = request.app.state.service
+    return _shell(request, queue_of(service), service.cpu_model())
 
 
 def quiet_shell(request: Request) -> Shell:
-    """Without the queue, which only store and desk know, and without the name of the processor."""
+    """Without the queue, which store and run service know, and without the processor's name."""
     return _shell(request, None, "")
 
 
-def queue_of(desk: Desk) -> Queue:
-    view = desk.queue()
+def queue_of(service: RunService) -> Queue:
+    view = service.queue()
     running = view.running.id if view.running else None
     return Queue(running, view.queued, BUSY_S if running or view.queued else IDLE_S)
 

@@ -110,7 +110,7 @@ def page(request: Request, view: View, status: int = 200) -> HTMLResponse:
 
 
 def plain_page(request: Request, view: View, status: int) -> HTMLResponse:
-    """A whole page that asks nothing of store and desk, for when they cannot answer."""
+    """A whole page that asks nothing of store and run service, for when they cannot answer."""
     return fragment(request, view, status, shell=quiet_shell(request))
 
 

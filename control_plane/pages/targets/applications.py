@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from control_plane.domain.application_report import Checkup
-from control_plane.jobs.run_service import Application, Desk
-from control_plane.pages.site.dependencies import DeskDep
+from control_plane.jobs.run_service import Application, RunService
+from control_plane.pages.site.dependencies import RunServiceDep
 from control_plane.pages.site.templating import fragment, page
 from control_plane.pages.site.view import View
 
@@ -51,29 +51,31 @@ class ApplicationPage(View):
 
 
 @router.get("/{name}")
-def application(request: Request, name: str, desk: DeskDep) -> Response:
-    found = desk.application(name)
-    shown = ApplicationPage(found.name, how(found), tuple(_facts(found, desk)), _view(desk, name))
+def application(request: Request, name: str, service: RunServiceDep) -> Response:
+    found = service.application(name)
+    shown = ApplicationPage(
+        found.name, how(found), tuple(_facts(found, service)), _view(service, name)
+    )
     return page(request, shown)
 
 
 @router.get("/{name}/checkup")
-def checkup(request: Request, name: str, desk: DeskDep) -> Response:
-    return fragment(request, _view(desk, desk.application(name).name))
+def checkup(request: Request, name: str, service: RunServiceDep) -> Response:
+    return fragment(request, _view(service, service.application(name).name))
 
 
 @router.post("/{name}/checkup")
-async def look(name: str, desk: DeskDep) -> Response:
+async def look(name: str, service: RunServiceDep) -> Response:
     """Begin a look; its page shows how it goes. 409 while a run measures."""
-    found = desk.application(name)
-    desk.checkups.begin(found)
+    found = service.application(name)
+    service.checkups.begin(found)
     return RedirectResponse(f"/targets/applications/{quote(found.name)}#checkup", 303)
 
 
 @router.post("/{name}/start")
-async def start(name: str, desk: DeskDep) -> Response:
+async def start(name: str, service: RunServiceDep) -> Response:
     """By hand, for a look; it makes way for every measurement."""
-    await desk.start_by_hand(name)
+    await service.start_by_hand(name)
     return RedirectResponse("/targets#by-hand", 303)
 
 
@@ -84,10 +86,10 @@ def how(one: Application) -> str:
     return f"{one.app}, made by a factory" if one.factory else one.app
 
 
-def own_rows(desk: Desk) -> tuple[OwnRow, ...]:
+def own_rows(service: RunService) -> tuple[OwnRow, ...]:
     """One for each application of the settings, by name."""
     return tuple(
-        OwnRow(one.name, _told(one), desk.first_command(one)) for one in desk.applications()
+        OwnRow(one.name, _told(one), service.first_command(one)) for one in service.applications()
     )
 
 
@@ -97,16 +99,16 @@ def _told(one: Application) -> str:
     return f"{'By its own command' if one.command else how(one)}, {where}, {ready}."
 
 
-def _view(desk: Desk, name: str) -> CheckupView:
-    return CheckupView(name, desk.checkups.latest(name))
+def _view(service: RunService, name: str) -> CheckupView:
+    return CheckupView(name, service.checkups.latest(name))
 
 
-def _facts(one: Application, desk: Desk) -> Iterator[Fact]:
+def _facts(one: Application, service: RunService) -> Iterator[Fact]:
     """Of variables the names alone, and whether they are set."""
     yield Fact("Command" if one.command else "Application", how(one))
     yield Fact("Interpreter", str(one.python or "Looplab's own"))
     yield Fact("Directory", str(one.directory))
-    unset = desk.unset_variables(one)
+    unset = service.unset_variables(one)
     passed = [f"{name} (not set)" if name in unset else name for name in one.passed_on]
     fixed = [f"{name} (fixed)" for name in one.environment]
     yield Fact("Variables", ", ".join([*passed, *fixed]) or "none beyond the usual ones")

@@ -21,11 +21,11 @@ from control_plane.domain.ids import known_id
 from control_plane.domain.run import Run
 from control_plane.domain.spec import Client
 from control_plane.domain.units import NONE, about, share
-from control_plane.jobs.run_service import Desk
+from control_plane.jobs.run_service import RunService
 from control_plane.jobs.stored_ceilings import ceilings_here, unfinished
 from control_plane.pages.form.form_data import FormDep, key_of, to_runs
 from control_plane.pages.parts.progress_view import phase_words
-from control_plane.pages.site.dependencies import DeskDep, StoreDep
+from control_plane.pages.site.dependencies import RunServiceDep, StoreDep
 from control_plane.pages.site.templating import fragment
 from control_plane.pages.site.view import View
 from control_plane.store.store import Store
@@ -58,37 +58,41 @@ class Ceilings(View):
 
 
 @router.get("/ceilings")
-def ceilings(request: Request, store: StoreDep, desk: DeskDep) -> Response:
-    return fragment(request, ceilings_view(store, desk))
+def ceilings(request: Request, store: StoreDep, service: RunServiceDep) -> Response:
+    return fragment(request, ceilings_view(store, service))
 
 
 @router.post("/ceilings")
-def measure(form: FormDep, store: StoreDep, desk: DeskDep) -> RedirectResponse:
+def measure(form: FormDep, store: StoreDep, service: RunServiceDep) -> RedirectResponse:
     """Of the client of `run`, where that is given, else of every strategy."""
     key = key_of(form)
     if run_id := form.text("run"):
         client = store.run(known_id(run_id)).spec.client
-        return to_runs(desk.submit([measurement(client)], key=key))
-    desk.submit([measurement(client) for client in CLIENTS], key=key)
+        return to_runs(service.submit([measurement(client)], key=key))
+    service.submit([measurement(client) for client in CLIENTS], key=key)
     return RedirectResponse("/targets#client-ceiling", 303)
 
 
-def measuring_time(desk: Desk) -> str:
+def measuring_time(service: RunService) -> str:
     """How long it takes to measure every strategy."""
-    return about(sum(desk.expected_seconds(ceiling_spec(client)) for client in CLIENTS))
+    return about(sum(service.expected_seconds(ceiling_spec(client)) for client in CLIENTS))
 
 
-def ceilings_view(store: Store, desk: Desk) -> Ceilings:
+def ceilings_view(store: Store, service: RunService) -> Ceilings:
     known: dict[Client, Ceiling] = {}
     for ceiling in trusted_first(ceilings_here(store)):
         known.setdefault(ceiling.client, ceiling)
     working = {plainest(run.spec.client): run for run in reversed(unfinished(store))}
     clients = sorted(dict.fromkeys([*CLIENTS, *known, *working]), key=in_order)
-    rows = tuple(_row(client, known.get(client), working.get(client), desk) for client in clients)
+    rows = tuple(
+        _row(client, known.get(client), working.get(client), service) for client in clients
+    )
     return Ceilings(rows, bool(working))
 
 
-def _row(client: Client, known: Ceiling | None, working: Run | None, desk: Desk) -> CeilingRow:
+def _row(
+    client: Client, known: Ceiling | None, working: Run | None, service: RunService
+) -> CeilingRow:
     return CeilingRow(
         name=client_name(client),
         users=known.users if known else 0,
@@ -98,7 +102,7 @@ def _row(client: Client, known: Ceiling | None, working: Run | None, desk: Desk)
         run_id=known.run_id if known else None,
         at=known.measured_at if known else None,
         busy_id=working.id if working else None,
-        busy=_how_far(working, desk) if working else "",
+        busy=_how_far(working, service) if working else "",
     )
 
 
@@ -109,6 +113,6 @@ def _limit(ceiling: Ceiling) -> str:
     return f"{ceiling.doubt} {limit[:1].upper()}{limit[1:]}" if ceiling.doubt else limit
 
 
-def _how_far(run: Run, desk: Desk) -> str:
-    progress = desk.progress(run.id)
-    return phase_words(run.spec, progress, desk.live(run.id)) if progress else run.state.value
+def _how_far(run: Run, service: RunService) -> str:
+    progress = service.progress(run.id)
+    return phase_words(run.spec, progress, service.live(run.id)) if progress else run.state.value

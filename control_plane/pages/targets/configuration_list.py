@@ -7,9 +7,9 @@ from typing import ClassVar
 from fastapi import APIRouter, Request, Response
 
 from control_plane.domain.spec import Target
-from control_plane.jobs.run_service import Desk
+from control_plane.jobs.run_service import RunService
 from control_plane.pages.form.form_data import new_key
-from control_plane.pages.site.dependencies import DeskDep, StoreDep
+from control_plane.pages.site.dependencies import RunServiceDep, StoreDep
 from control_plane.pages.site.templating import page
 from control_plane.pages.site.view import View
 from control_plane.pages.targets.applications import OwnRow, own_rows
@@ -69,25 +69,25 @@ class TargetsPage(View):
 
 
 @router.get("/targets")
-def targets(request: Request, store: StoreDep, desk: DeskDep) -> Response:
-    servers = tuple(Server(name, about, _rows(desk, name)) for name, about in SERVERS.items())
-    measured = ceilings_view(store, desk)
-    own, time = own_rows(desk), measuring_time(desk)
-    shown = by_hand_view(desk)
+def targets(request: Request, store: StoreDep, service: RunServiceDep) -> Response:
+    servers = tuple(Server(name, about, _rows(service, name)) for name, about in SERVERS.items())
+    measured = ceilings_view(store, service)
+    own, time = own_rows(service), measuring_time(service)
+    shown = by_hand_view(service)
     return page(request, TargetsPage(servers, own, measured, time, new_key(), shown))
 
 
-def _rows(desk: Desk, server: str) -> tuple[Row, ...]:
+def _rows(service: RunService, server: str) -> tuple[Row, ...]:
     return tuple(
         Row(
             one.name,
             _purpose(one.target),
-            desk.command_for(one.target),
+            service.command_for(one.target),
             one.available,
             one.missing_extra,
             one.builtin,
         )
-        for one in desk.configurations()
+        for one in service.configurations()
         if one.target.server == server
     )
 

@@ -9,13 +9,13 @@ from fastapi.responses import RedirectResponse
 from control_plane.domain.errors import InvalidInput, NotFound
 from control_plane.domain.ids import slug
 from control_plane.domain.spec import Target
-from control_plane.jobs.run_service import Desk
+from control_plane.jobs.run_service import RunService
 from control_plane.pages.form.field_messages import message
 from control_plane.pages.form.form_data import FormDep, Given
 from control_plane.pages.form.from_spec import own_fields
 from control_plane.pages.form.parse import Answers
 from control_plane.pages.form.to_spec import own_target
-from control_plane.pages.site.dependencies import DeskDep
+from control_plane.pages.site.dependencies import RunServiceDep
 from control_plane.pages.site.templating import page
 from control_plane.pages.site.view import View
 
@@ -41,23 +41,23 @@ class ConfigurationPage(View):
 
 
 @router.get("/targets/new")
-def new_configuration(request: Request, desk: DeskDep, copy: Name = "") -> Response:
+def new_configuration(request: Request, service: RunServiceDep, copy: Name = "") -> Response:
     """Beginning with the parts of `copy`, or with the usual ones."""
-    target = _copied(copy, desk) if copy else Target()
+    target = _copied(copy, service) if copy else Target()
     fields = {name: texts for name, texts in own_fields(target) if texts}
     name = (f"{copy}, copy" if copy else "",)
     return page(request, ConfigurationPage(Given({**fields, "name": name}), {}))
 
 
 @router.post("/targets/new")
-def add_configuration(request: Request, form: FormDep, desk: DeskDep) -> Response:
+def add_configuration(request: Request, form: FormDep, service: RunServiceDep) -> Response:
     """Then where it stands; or the same form with what is wrong at its fields."""
     name, answers = form.text("name").strip(), Answers(form)
     try:
-        target = desk.catalogue.checked(name, own_target(answers))
+        target = service.catalogue.checked(name, own_target(answers))
         if answers.wrong:
             raise InvalidInput("A field is wrong.")
-        desk.catalogue.add(name, target)
+        service.catalogue.add(name, target)
     except InvalidInput as error:
         fields = (*answers.wrong, *error.fields)
         wrong = {form.nearest(one.field) or "name": message(form, one) for one in reversed(fields)}
@@ -66,20 +66,20 @@ def add_configuration(request: Request, form: FormDep, desk: DeskDep) -> Respons
 
 
 @router.get("/targets/remove")
-def ask_remove(request: Request, desk: DeskDep, name: Name) -> Response:
+def ask_remove(request: Request, service: RunServiceDep, name: Name) -> Response:
     """Nothing is removed before this question is answered. Raises NotFound."""
-    _copied(name, desk)
+    _copied(name, service)
     return page(request, RemovePage(name))
 
 
 @router.post("/targets/remove")
-def remove_configuration(form: FormDep, desk: DeskDep) -> Response:
-    desk.catalogue.remove(form.text("name"))
+def remove_configuration(form: FormDep, service: RunServiceDep) -> Response:
+    service.catalogue.remove(form.text("name"))
     return RedirectResponse("/targets", 303)
 
 
-def _copied(name: str, desk: Desk) -> Target:
-    for one in desk.configurations():
+def _copied(name: str, service: RunService) -> Target:
+    for one in service.configurations():
         if one.name == name:
             return one.target
     raise NotFound(f"There is no configuration {name[:60]!r}.")

@@ -8,10 +8,10 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 
 from control_plane.domain.spec import NamedTarget
-from control_plane.jobs.manual_targets import HandStarted
-from control_plane.jobs.run_service import Desk
+from control_plane.jobs.manual_targets import ManualTarget
+from control_plane.jobs.run_service import RunService
 from control_plane.pages.form.form_data import FormDep
-from control_plane.pages.site.dependencies import DeskDep
+from control_plane.pages.site.dependencies import RunServiceDep
 from control_plane.pages.site.templating import fragment
 from control_plane.pages.site.view import View
 
@@ -25,27 +25,27 @@ class ByHandView(View):
     """The newest first."""
 
     template: ClassVar[str] = "partials/by_hand.html"
-    started: tuple[HandStarted, ...]
+    started: tuple[ManualTarget, ...]
 
 
 @router.get("/targets/by-hand")
-def by_hand(request: Request, desk: DeskDep) -> Response:
-    return fragment(request, by_hand_view(desk))
+def by_hand(request: Request, service: RunServiceDep) -> Response:
+    return fragment(request, by_hand_view(service))
 
 
 @router.post("/targets/start")
-async def start(form: FormDep, desk: DeskDep) -> Response:
+async def start(form: FormDep, service: RunServiceDep) -> Response:
     name = form.text("name")
-    target = await run_in_threadpool(desk.catalogue.target, NamedTarget(name))
-    await desk.by_hand.start(name, target)
+    target = await run_in_threadpool(service.catalogue.target, NamedTarget(name))
+    await service.by_hand.start(name, target)
     return RedirectResponse(WHERE, 303)
 
 
 @router.post("/targets/stop")
-async def stop(form: FormDep, desk: DeskDep) -> Response:
-    await desk.by_hand.stop(form.text("name"))
+async def stop(form: FormDep, service: RunServiceDep) -> Response:
+    await service.by_hand.stop(form.text("name"))
     return RedirectResponse(WHERE, 303)
 
 
-def by_hand_view(desk: Desk) -> ByHandView:
-    return ByHandView(desk.by_hand.all()[::-1])
+def by_hand_view(service: RunService) -> ByHandView:
+    return ByHandView(service.by_hand.all()[::-1])
