@@ -77,8 +77,8 @@ def test_a_run_without_a_result_is_told(
 
 
 def test_names_of_the_same_settings_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    rename_stream = replace(_run(200, "b"), configuration="my fast")
-    lines = _shown(monkeypatch, _run(200, "a"), rename_stream)
+    named = replace(_run(200, "b"), configuration="my fast")
+    lines = _shown(monkeypatch, _run(200, "a"), named)
     assert any("my fast (same settings as a000000000)" in line for line in lines)
 
 

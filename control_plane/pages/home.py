@@ -35,7 +35,7 @@ class Running(View):
 
     template: ClassVar[str] = "partials/running.html"
     id: str | None
-    comparison_title: str
+    title: str
     words: str
     share: int
     left: str
@@ -62,7 +62,7 @@ class Answer:
 @dataclass(frozen=True)
 class Card:
     slug: str
-    comparison_title: str
+    title: str
     teaches: str
     runs: int
     time: str
@@ -92,7 +92,7 @@ def running_of(service: RunService) -> Running:
     rates = [one.throughput_per_s for one in live.streams if one.throughput_per_s] if live else []
     return Running(
         id=run.id,
-        comparison_title=run.title,
+        title=run.title,
         words=phase_words(run.spec, progress, live),
         share=round(100 * progress.share),
         left=about(progress.remaining_s) if progress.remaining_s is not None else "",
@@ -114,7 +114,7 @@ def _card(question: Question, store: Store, service: RunService, key: str) -> Ca
     answering = _answering(question, specs, store)
     return Card(
         slug=question.slug,
-        comparison_title=question.title,
+        title=question.title,
         teaches=question.teaches,
         runs=len(specs),
         time=about(sum(service.expected_seconds(spec) for spec in specs)),

@@ -71,7 +71,8 @@ def errors(trials: Sequence[Trial], most: float = 0.01) -> Reason:
         total = sum(stream.completed for _, stream in cases)
         return Reason("errors", "ok", f"0 of {count(total)} requests failed.", 0, ERRORS_SUSPECT)
     ended = count(worst.completed + failed)
-    text = f"{count(failed)} of {ended} requests failed{trial_suffix(trial, trials)}: {error_kinds([worst])}"
+    place = trial_suffix(trial, trials)
+    text = f"{count(failed)} of {ended} requests failed{place}: {error_kinds([worst])}"
     level: Level = "invalid" if value > most else "suspect"
     limit = most if level == "invalid" else ERRORS_SUSPECT
     if value <= limit:

@@ -125,8 +125,8 @@ class CompareFragment(View):
     chosen: Chosen
     comparison: Comparison
     waiting: bool
-    comparison_title: Sentence
-    caveats: Sentence
+    title: Sentence
+    catch: Sentence
     badges: tuple[Badge, ...]
     facts: tuple[str, ...]
     stream: str
@@ -176,8 +176,8 @@ def compare_fragment(
         chosen=chosen,
         comparison=comparison,
         waiting=any(not run.state.terminal for run in comparison.runs),
-        comparison_title=comparison_title(comparison, stream),
-        caveats=caveats(comparison, stream),
+        title=comparison_title(comparison, stream),
+        catch=caveats(comparison, stream),
         badges=_badges(columns.columns),
         facts=_facts(comparison.runs),
         stream=stream,

@@ -296,7 +296,7 @@ def test_a_ratio_belongs_to_the_use_of_cores_too():
     runs = [
         run(
             policy * 2,
-            comparison_title=policy,
+            title=policy,
             spec=spec("async", users),
             environment={"core_policy": policy},
         )

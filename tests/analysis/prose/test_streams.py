@@ -30,7 +30,7 @@ def of_streams(letter: str, load: AnyLoad | None = None, /, **rates: float) -> R
     streams = tuple(summary(name=name, throughput_per_s=rate) for name, rate in rates.items())
     return run(
         letter * 10,
-        comparison_title=letter,
+        title=letter,
         spec=spec(names=tuple(rates), load=load or Closed()),
         streams=streams,
     )

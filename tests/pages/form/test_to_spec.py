@@ -38,7 +38,11 @@ def request(**keys: Any) -> dict[str, Any]:
 
 SPECS: dict[str, dict[str, Any]] = {
     **{one.name: one.document for one in preset_catalogue().presets},
-    **{f"{one.slug} {arm.name}": arm.document for one in preset_catalogue().questions for arm in one.arms},
+    **{
+        f"{question.slug} {arm.name}": arm.document
+        for question in preset_catalogue().questions
+        for arm in question.arms
+    },
     "url": {"target": {"url": "http://127.0.0.1:9000"}},
     "own": {"target": {"workers": 3, "threads": 7, "access_log": True, "settings": {"cpu_n": 3.5}}},
     "granian": {
