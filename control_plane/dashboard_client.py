@@ -161,7 +161,7 @@ def _refuse(document: Document, settings: Settings) -> None:
     """Raises InvalidInput. Configurations that were added are known in the database alone."""
     named = isinstance(read_spec(document, settings.limits).target, NamedTarget)
     if not named or not settings.db.exists():
-        Submissions(resolved, settings.limits, settings.applications).of(document)
+        Submissions(resolved, settings.limits, settings.applications).resolve(document)
 
 
 async def _service(store: Store, settings: Settings, bench: Runtime) -> RunService:

@@ -20,5 +20,5 @@ def configurations(service: RunServiceDep) -> list[Document]:
             "available": one.available,
             "missing_extra": one.missing_extra,
         }
-        for one in service.configurations()
+        for one in service.configurations.all()
     ]

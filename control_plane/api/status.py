@@ -14,7 +14,7 @@ router = APIRouter(tags=["status"])
 @router.get("/healthz")
 def healthz(service: RunServiceDep) -> Document:
     """`name` tells another start that this port is a Looplab."""
-    view = service.queue()
+    view = service.queue_status()
     return {
         "name": "looplab",
         "version": __version__,

@@ -133,7 +133,7 @@ class ApplicationChecks:
         job = self._jobs.get(name)
         return job.checkup if job else None
 
-    def begin(self, application: Application) -> None:
+    def start(self, application: Application) -> None:
         """Raises Conflict while a run measures or another look lasts."""
         job = ApplicationCheck(
             application, Checkup(application.name, datetime.now(UTC)), self._bench

@@ -58,11 +58,11 @@ class Configurations:
         )
         return (*CATALOGUE, *added)
 
-    def target(self, named: NamedTarget) -> Target:
+    def resolve(self, named: NamedTarget) -> Target:
         """Raises InvalidInput as `resolved` does."""
         return resolved(named, self.all())
 
-    def checked(self, name: str, target: Document) -> Target:
+    def check(self, name: str, target: Document) -> Target:
         """`target` as in a spec. Raises InvalidInput with every wrong field."""
         wrong = self._wrong_name(name)
         try:

@@ -39,7 +39,7 @@ class IdleTasks:
 
     async def _execute(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            async with self._queue.held():
+            async with self._queue.reserve():
                 await work()
         finally:
             self._task = None

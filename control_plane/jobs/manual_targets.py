@@ -126,7 +126,7 @@ class ManualTargets:
         await self._end(kept, "stopped by hand", GRACE_S)
 
     @asynccontextmanager
-    async def away(self, run_id: str) -> AsyncIterator[tuple[str, ...]]:
+    async def stopped_during(self, run_id: str) -> AsyncIterator[tuple[str, ...]]:
         """None runs as long as this lasts. Gives the names of those that were stopped for it."""
         self._measuring = run_id
         try:

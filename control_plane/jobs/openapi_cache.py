@@ -21,11 +21,11 @@ MOST_KEPT = 50
 
 
 class OpenApiCache:
-    """`kept` by application name or URL; it may be read from any thread."""
+    """`entries` by application name or URL; it may be read from any thread."""
 
     def __init__(self, errands: IdleTasks, bench: Runtime, limits: Limits) -> None:
         self._errands, self._bench, self._limits = errands, bench, limits
-        self.kept: dict[str, Offer] = {}
+        self.entries: dict[str, Offer] = {}
 
     async def read(self, target: Target | UrlTarget) -> Offer:
         """Start the application, or ask the URL, and read its OpenAPI document.
@@ -47,13 +47,13 @@ class OpenApiCache:
             raise Conflict("A run needed the machine: read it again after the run.") from None
         except TargetFailed as fault:
             raise InvalidInput(f"Its OpenAPI document was not read. {fault}") from None
-        return self.kept[of]
+        return self.entries[of]
 
     def _keep(self, offer: Offer) -> None:
-        self.kept.pop(offer.of, None)
-        self.kept[offer.of] = offer
-        while len(self.kept) > MOST_KEPT:
-            del self.kept[next(iter(self.kept))]
+        self.entries.pop(offer.of, None)
+        self.entries[offer.of] = offer
+        while len(self.entries) > MOST_KEPT:
+            del self.entries[next(iter(self.entries))]
 
     async def _read(self, target: Target | UrlTarget, of: str) -> Offer:
         running = await self._running(target)

@@ -31,7 +31,7 @@ class RunQueue:
         self._by_hand = by_hand
         self._wake = asyncio.Event()
         self._taking = asyncio.Lock()
-        self._held = False
+        self._reserved = False
         self._loop = asyncio.get_running_loop()
         self._job: RunJob | None = None
         self._task: asyncio.Task[None] | None = None
@@ -49,18 +49,18 @@ class RunQueue:
         return self._job is not None or self._taking.locked()
 
     @asynccontextmanager
-    async def held(self) -> AsyncIterator[None]:
+    async def reserve(self) -> AsyncIterator[None]:
         """No run begins as long as this lasts. Raises Conflict when one works or waits."""
         async with self._taking:
             if self._job is not None:
                 raise Conflict("A run measures now.")
-            self._held = True
+            self._reserved = True
             try:
                 if await asyncio.to_thread(self._store.count_queued):
                     raise Conflict("A run waits for the machine.")
                 yield
             finally:
-                self._held = False
+                self._reserved = False
 
     def wake(self) -> None:
         """Look for queued runs."""
@@ -71,7 +71,7 @@ class RunQueue:
 
         Raises StoreError when its processes are gone, and the database does not take its end.
         """
-        job = self._job if self._held else await self._taken()
+        job = self._job if self._reserved else await self._taken()
         if job is None or job.run.id != run_id:
             return False
         await self._end(Termination(State.CANCELLED, "cancelled"))
@@ -120,7 +120,7 @@ class RunQueue:
 
     async def _execute(self, job: RunJob) -> None:
         """Nothing that was started by hand runs beside it."""
-        async with self._by_hand.away(job.run.id) as stopped:
+        async with self._by_hand.stopped_during(job.run.id) as stopped:
             job.stopped = stopped
             await job.execute()
 

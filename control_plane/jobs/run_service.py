@@ -50,15 +50,17 @@ class RunService:
 
     def __init__(self, store: Store, limits: Limits, bench: Runtime) -> None:
         self._store, self._limits, self._bench = store, limits, bench
-        self.catalogue = Configurations(store, self.check)
-        self.drafts = Submissions(
-            self.catalogue.target, limits, bench.applications, bench.own_ports
+        self.configurations = Configurations(store, self.check)
+        self.submissions = Submissions(
+            self.configurations.resolve, limits, bench.applications, bench.own_ports
         )
-        self.by_hand = ManualTargets(bench)
-        self._queue = RunQueue(store, bench, lambda run: self._rate_of(run.spec), self.by_hand)
-        self._errands = IdleTasks(self._queue)
-        self.checkups = ApplicationChecks(self._errands, bench)
-        self.offers = OpenApiCache(self._errands, bench, limits)
+        self.manual_targets = ManualTargets(bench)
+        self._queue = RunQueue(
+            store, bench, lambda run: self._rate_of(run.spec), self.manual_targets
+        )
+        self._idle_tasks = IdleTasks(self._queue)
+        self.application_checks = ApplicationChecks(self._idle_tasks, bench)
+        self.openapi_cache = OpenApiCache(self._idle_tasks, bench, limits)
 
     @property
     def limits(self) -> Limits:
@@ -70,16 +72,16 @@ class RunService:
         return self._store.path
 
     async def close(self) -> None:
-        await self._errands.close()
+        await self._idle_tasks.close()
         await self._queue.close()
-        await self.by_hand.close()
+        await self.manual_targets.close()
 
     def check(self, document: Mapping[str, Any]) -> Spec:
         """A checked spec whose target is resolved and whose title is set.
 
         Raises InvalidInput with the wrong fields.
         """
-        return self.drafts.of(document).spec
+        return self.submissions.resolve(document).spec
 
     def submit(
         self, documents: Sequence[Mapping[str, Any]], *, key: str | None = None
@@ -89,16 +91,16 @@ class RunService:
         The same `key` with the same documents gives the runs that were made first; with others it
         raises Conflict. Raises InvalidInput or QueueFull before anything is stored.
         """
-        drafts = [self.drafts.of(document) for document in documents]
+        drafts = [self.submissions.resolve(document) for document in documents]
         return self._queued(drafts, documents, key)
 
-    def again(self, run: Run, *, key: str | None = None) -> Run:
+    def rerun(self, run: Run, *, key: str | None = None) -> Run:
         """Queue the same spec once more, its configuration under the name that it was given.
 
         Raises as `submit`.
         """
         document = write_spec(run.spec)
-        draft = replace(self.drafts.of(document), given_name=run.given_name)
+        draft = replace(self.submissions.resolve(document), given_name=run.given_name)
         (made,) = self._queued([draft], [document], key)
         return made
 
@@ -109,7 +111,7 @@ class RunService:
         runs = self._store.add(
             drafts, key=key, digest=digest if key else None, max_queue=self._limits.max_queue
         )
-        self._errands.give_way()
+        self._idle_tasks.give_way()
         self._queue.wake()
         return runs
 
@@ -152,7 +154,7 @@ class RunService:
         board = self._queue.board
         return board.live() if board is not None and board.run_id == run_id else None
 
-    def queue(self) -> QueueStatus:
+    def queue_status(self) -> QueueStatus:
         board, queued = self._queue.board, self._store.count_queued()
         if board is None:
             return QueueStatus(None, None, queued)
@@ -160,9 +162,6 @@ class RunService:
             return QueueStatus(self._store.run(board.run_id), board.progress(), queued)
         except NotFound:
             return QueueStatus(None, None, queued)
-
-    def configurations(self) -> tuple[Configuration, ...]:
-        return self.catalogue.all()
 
     def applications(self) -> tuple[Application, ...]:
         """Those of the settings, by name."""
@@ -175,22 +174,22 @@ class RunService:
             raise NotFound(f"There is no application {name[:40]!r} in the settings.")
         return found
 
-    async def read_offer(self, target: Document) -> Offer:
-        """What the target of a spec says that it answers; kept in `offers.kept`.
+    async def read_openapi(self, target: Document) -> Offer:
+        """What the target of a spec says that it answers; kept in `openapi_cache`.
 
         Raises InvalidInput when it cannot be read, Conflict while a run measures.
         """
         document = {"workload": SOME_WORKLOAD, "target": target}
         checked = (await asyncio.to_thread(self.check, document)).target
         assert not isinstance(checked, NamedTarget)
-        return await self.offers.read(checked)
+        return await self.openapi_cache.read(checked)
 
-    async def start_by_hand(self, name: str) -> None:
+    async def start_manual_target(self, name: str) -> None:
         """An application of the settings, with nothing chosen. Raises NotFound or Conflict."""
         application = self.application(name)
-        self.by_hand.check(name)
+        self.manual_targets.check(name)
         target = await first_target(application, self._bench.instance)
-        await self.by_hand.start(name, target or moved(Target(), name))
+        await self.manual_targets.start(name, target or moved(Target(), name))
 
     def unset_variables(self, application: Application) -> frozenset[str]:
         """The names of its list that are nowhere set. Nothing where its file cannot be read."""
@@ -202,14 +201,16 @@ class RunService:
     def name_of(self, target: Target | UrlTarget | NamedTarget) -> str:
         return name_of(target)
 
-    def command_for(self, target: Target) -> str:
+    def server_command(self, target: Target) -> str:
         """The server's command line, to copy."""
         return shown_command(target, application=served(target, self._bench.applications))
 
-    def first_command(self, application: Application) -> str:
-        """As `command_for`, with nothing else chosen."""
+    def default_command(self, application: Application) -> str:
+        """As `server_command`, with nothing else chosen."""
         name = application.name
-        return self.command_for(by_command(name) if application.command else moved(Target(), name))
+        return self.server_command(
+            by_command(name) if application.command else moved(Target(), name)
+        )
 
     def interpreter_of(self, target: Target) -> str:
         """The one that runs its server, as it is typed."""

@@ -44,7 +44,7 @@ class Submissions:
     applications: Applications
     own_ports: Collection[int] = ()
 
-    def of(self, document: Mapping[str, Any]) -> Draft:
+    def resolve(self, document: Mapping[str, Any]) -> Draft:
         """With its target resolved and its title set.
 
         Raises InvalidInput with the wrong fields.

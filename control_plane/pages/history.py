@@ -159,7 +159,7 @@ def _filters(asked: Asked, store: Store, service: RunService) -> Iterator[Filter
 
 def _names(store: Store, service: RunService) -> tuple[str, ...]:
     """Those that can be chosen now, then others that runs keep."""
-    offered = [one.name for one in service.configurations()]
+    offered = [one.name for one in service.configurations.all()]
     return tuple(dict.fromkeys([*offered, *store.given_names()]))
 
 

@@ -84,7 +84,7 @@ class HomePage(View):
 
 
 def running_of(service: RunService) -> Running:
-    view = service.queue()
+    view = service.queue_status()
     run, progress = view.running, view.progress
     if run is None or progress is None:
         return Running(None, "", "", 0, "", None, view.queued)
@@ -176,7 +176,7 @@ def home(request: Request, store: StoreDep, service: RunServiceDep) -> Response:
         running=running_of(service),
         cards=cards(store, service, key),
         strategies=tuple(STRATEGIES),
-        configurations=service.configurations(),
+        configurations=service.configurations.all(),
         time=preset_time("items", service),
         key=key,
         rows=tuple(rows),

@@ -21,7 +21,7 @@ def descriptors() -> int:
 
 async def until(service: RunService, state: str) -> ManualTarget:
     async with asyncio.timeout(20):
-        while (found := service.by_hand.all()[-1]).state != state:
+        while (found := service.manual_targets.all()[-1]).state != state:
             await asyncio.sleep(0.02)
     return found
 
@@ -29,40 +29,40 @@ async def until(service: RunService, state: str) -> ManualTarget:
 async def test_descriptors_go_with_it(service: RunService) -> None:
     before = descriptors()
     for _ in range(2):
-        await service.by_hand.start("one", Target())
+        await service.manual_targets.start("one", Target())
         running = await until(service, "running")
         os.kill(running.pid, signal.SIGKILL)
         ended = await until(service, "ended")
         assert ended.reason == "target died, signal 9"
         assert ended.log
-    async with service.by_hand.away("0000000000") as stopped:
+    async with service.manual_targets.stopped_during("0000000000") as stopped:
         assert stopped == ()
         with pytest.raises(Conflict, match="measures now"):
-            await service.by_hand.start("one", Target())
+            await service.manual_targets.start("one", Target())
     assert descriptors() <= before + 1
-    assert service.by_hand.all()[-1].log == ended.log
+    assert service.manual_targets.all()[-1].log == ended.log
 
 
 async def test_one_that_starts_makes_way_too(service: RunService) -> None:
-    starting = asyncio.create_task(service.by_hand.start("one", Target()))
+    starting = asyncio.create_task(service.manual_targets.start("one", Target()))
     await asyncio.sleep(0)
-    async with service.by_hand.away("0000000000") as stopped:
+    async with service.manual_targets.stopped_during("0000000000") as stopped:
         assert stopped == ("one",)
     await starting
-    assert service.by_hand.all()[-1].reason == "stopped because run 0000000000 began"
+    assert service.manual_targets.all()[-1].reason == "stopped because run 0000000000 began"
 
 
 async def test_one_without_a_folder_says_so(service: RunService, tmp_path: Path) -> None:
     (tmp_path / "runs.db.state").write_text("in the way")
-    await service.by_hand.start("one", Target())
+    await service.manual_targets.start("one", Target())
     assert (await until(service, "ended")).reason.startswith("start: File exists: ")
 
 
 async def test_only_the_last_that_ended_are_shown(service: RunService) -> None:
     broken = Target(application="gone")
     for number in range(MOST + 3):
-        await service.by_hand.start(f"number {number}", broken)
+        await service.manual_targets.start(f"number {number}", broken)
         await until(service, "ended")
-    shown = service.by_hand.all()
+    shown = service.manual_targets.all()
     assert [one.name for one in shown] == [f"number {number}" for number in range(2, MOST + 3)]
     assert all(one.reason.startswith("start") for one in shown)

@@ -125,8 +125,8 @@ async def test_a_run_that_is_over_is_refused_at_once_while_an_application_is_loo
 ) -> None:
     (run,) = service.submit([unreachable()])
     await over(store, run)
-    await until(lambda: service.queue().running is None)
-    async with service._queue.held():  # noqa: SLF001 - any errand holds it so
+    await until(lambda: service.queue_status().running is None)
+    async with service._queue.reserve():  # noqa: SLF001 - any errand holds it so
         async with asyncio.timeout(1):
             with pytest.raises(Conflict, match="is failed"):
                 await service.cancel(run.id)
@@ -137,7 +137,7 @@ async def test_a_run_that_is_over_is_refused_at_once_while_an_application_is_loo
 async def test_no_errand_begins_before_a_run_that_waits(service: RunService) -> None:
     service.submit([unreachable()])
     with pytest.raises(Conflict):
-        async with service._queue.held():  # noqa: SLF001 - any errand holds it so
+        async with service._queue.reserve():  # noqa: SLF001 - any errand holds it so
             pass
 
 
@@ -152,9 +152,9 @@ async def test_a_wrong_document_leaves_nothing(service: RunService, store: Store
 
 
 async def test_the_expected_time_is_that_of_the_parts_by_whatever_name(service: RunService) -> None:
-    service.catalogue.add("my fast", Target(threads=9))
-    named = service.drafts.of(items_spec(target={"configuration": "my fast"}, title=""))
-    typed = service.drafts.of(items_spec(target={"threads": 9}, title=""))
+    service.configurations.add("my fast", Target(threads=9))
+    named = service.submissions.resolve(items_spec(target={"configuration": "my fast"}, title=""))
+    typed = service.submissions.resolve(items_spec(target={"threads": 9}, title=""))
     assert (named.name, named.configuration) == ("my fast", typed.name)
     assert named.spec.title.endswith(", my fast")
     assert replace(named.spec, title="") == replace(typed.spec, title="")
@@ -164,9 +164,9 @@ async def test_the_expected_time_is_that_of_the_parts_by_whatever_name(service: 
 async def test_again_keeps_the_name_that_somebody_gave(
     service: RunService, store: Store, given: str | None
 ) -> None:
-    draft = replace(service.drafts.of(unreachable()), given_name=given)
+    draft = replace(service.submissions.resolve(unreachable()), given_name=given)
     (run,) = store.add([draft])
-    made = service.again(run)
+    made = service.rerun(run)
     assert (made.given_name, made.configuration) == (given, run.configuration)
 
 
@@ -179,7 +179,7 @@ async def test_a_full_queue_takes_nothing(service: RunService, store: Store) -> 
 async def test_the_queue_tells_its_places(service: RunService) -> None:
     first, second, third = service.submit([long_spec()] * 3)
     await until(lambda: service.live(first.id) is not None)
-    assert service.queue().queued == 2
+    assert service.queue_status().queued == 2
     waiting = [service.progress(run.id) for run in (second, third)]
     places = [progress.queue_position for progress in waiting if progress]
     assert places == [1, 2]

@@ -24,7 +24,7 @@ class OfferView:
 
 
 def offer_view(form: Given, service: RunService) -> OfferView:
-    offer = service.offers.kept.get(offered_by(form))
+    offer = service.openapi_cache.entries.get(offered_by(form))
     streams = tuple(
         (str(index), form.text(f"workload.streams.{index}.name") or str(index + 1))
         for index in form.indices("workload.streams")

@@ -31,7 +31,7 @@ async def offer(request: Request, form: FormDep, service: RunServiceDep) -> Resp
     """Read the document, and show the form with what it lists."""
     wrong, status = {}, 200
     try:
-        await service.read_offer(_target(form, service))
+        await service.read_openapi(_target(form, service))
     except (Conflict, InvalidInput) as error:
         wrong, status = {"picking": _said(form, error)}, status_of(error)
     return await run_in_threadpool(_page, request, _picking(form), service, (wrong, status))
@@ -40,7 +40,7 @@ async def offer(request: Request, form: FormDep, service: RunServiceDep) -> Resp
 @router.post("/runs/new/picked")
 def pick(request: Request, form: FormDep, service: RunServiceDep) -> Response:
     """The ticked operations as request classes; those that write only with their own tick."""
-    operations = picked(form, service.offers.kept.get(offered_by(form)))
+    operations = picked(form, service.openapi_cache.entries.get(offered_by(form)))
     wrong = _refused(form, operations)
     if wrong:
         return _page(request, _picking(form), service, (wrong, 422))

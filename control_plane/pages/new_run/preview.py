@@ -174,7 +174,7 @@ def found_right(plan: Plan) -> Plan:
 
 
 def _when(service: RunService) -> str:
-    view = service.queue()
+    view = service.queue_status()
     before = view.queued + (view.running is not None)
     if not before:
         return "Starts at once: the queue is empty."
@@ -206,7 +206,7 @@ def _commands(specs: Sequence[Spec], service: RunService) -> Iterator[str]:
     targets = {service.name_of(spec.target): spec.target for spec in specs}
     for target in targets.values():
         if isinstance(target, Target):
-            yield service.command_for(target)
+            yield service.server_command(target)
 
 
 def _brief(document: Document) -> Document:

@@ -154,8 +154,8 @@ def _preset_form(name: str, service: RunService) -> Given:
 
 
 def _document_form(document: Document, service: RunService) -> Given:
-    draft = service.drafts.of(document)
-    return form_of(_untitled(draft.spec, draft.name), service.configurations(), draft.name)
+    draft = service.submissions.resolve(document)
+    return form_of(_untitled(draft.spec, draft.name), service.configurations.all(), draft.name)
 
 
 def _from_run(run: Run, remedy: str, service: RunService) -> NewRunPage:
@@ -168,7 +168,7 @@ def _from_run(run: Run, remedy: str, service: RunService) -> NewRunPage:
                 _retitled(one),
                 Notice(title, "Everything else is as it was.", plain=True),
             )
-    form = form_of(spec, service.configurations(), run.configuration)
+    form = form_of(spec, service.configurations.all(), run.configuration)
     shown = new_run_page(form, service, new_key())
     if shown_whole(spec):
         return replace(shown, notice=notice)

@@ -54,7 +54,7 @@ def again(
     run_id: RunId, store: StoreDep, service: RunServiceDep, key: Key = ""
 ) -> RedirectResponse:
     """The same spec as a new run; one for each time the page was shown."""
-    return _to(service.again(store.run(run_id), key=key or None).id)
+    return _to(service.rerun(store.run(run_id), key=key or None).id)
 
 
 def result_view(detail: RunDetail, store: Store, service: RunService, trial: str | None) -> RunPage:

@@ -65,7 +65,7 @@ def quiet_shell(request: Request) -> Shell:
 
 
 def queue_of(service: RunService) -> Queue:
-    view = service.queue()
+    view = service.queue_status()
     running = view.running.id if view.running else None
     return Queue(running, view.queued, BUSY_S if running or view.queued else IDLE_S)
 

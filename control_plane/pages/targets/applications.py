@@ -68,14 +68,14 @@ def checkup(request: Request, name: str, service: RunServiceDep) -> Response:
 async def look(name: str, service: RunServiceDep) -> Response:
     """Begin a look; its page shows how it goes. 409 while a run measures."""
     found = service.application(name)
-    service.checkups.begin(found)
+    service.application_checks.start(found)
     return RedirectResponse(f"/targets/applications/{quote(found.name)}#checkup", 303)
 
 
 @router.post("/{name}/start")
 async def start(name: str, service: RunServiceDep) -> Response:
     """By hand, for a look; it makes way for every measurement."""
-    await service.start_by_hand(name)
+    await service.start_manual_target(name)
     return RedirectResponse("/targets#by-hand", 303)
 
 
@@ -89,7 +89,7 @@ def how(one: Application) -> str:
 def own_rows(service: RunService) -> tuple[OwnRow, ...]:
     """One for each application of the settings, by name."""
     return tuple(
-        OwnRow(one.name, _told(one), service.first_command(one)) for one in service.applications()
+        OwnRow(one.name, _told(one), service.default_command(one)) for one in service.applications()
     )
 
 
@@ -100,7 +100,7 @@ def _told(one: Application) -> str:
 
 
 def _view(service: RunService, name: str) -> CheckupView:
-    return CheckupView(name, service.checkups.latest(name))
+    return CheckupView(name, service.application_checks.latest(name))
 
 
 def _facts(one: Application, service: RunService) -> Iterator[Fact]:

@@ -82,12 +82,12 @@ def _rows(service: RunService, server: str) -> tuple[Row, ...]:
         Row(
             one.name,
             _purpose(one.target),
-            service.command_for(one.target),
+            service.server_command(one.target),
             one.available,
             one.missing_extra,
             one.builtin,
         )
-        for one in service.configurations()
+        for one in service.configurations.all()
         if one.target.server == server
     )
 

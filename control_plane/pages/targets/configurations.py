@@ -54,10 +54,10 @@ def add_configuration(request: Request, form: FormDep, service: RunServiceDep) -
     """Then where it stands; or the same form with what is wrong at its fields."""
     name, answers = form.text("name").strip(), Answers(form)
     try:
-        target = service.catalogue.checked(name, own_target(answers))
+        target = service.configurations.check(name, own_target(answers))
         if answers.wrong:
             raise InvalidInput("A field is wrong.")
-        service.catalogue.add(name, target)
+        service.configurations.add(name, target)
     except InvalidInput as error:
         fields = (*answers.wrong, *error.fields)
         wrong = {form.nearest(one.field) or "name": message(form, one) for one in reversed(fields)}
@@ -74,12 +74,12 @@ def ask_remove(request: Request, service: RunServiceDep, name: Name) -> Response
 
 @router.post("/targets/remove")
 def remove_configuration(form: FormDep, service: RunServiceDep) -> Response:
-    service.catalogue.remove(form.text("name"))
+    service.configurations.remove(form.text("name"))
     return RedirectResponse("/targets", 303)
 
 
 def _copied(name: str, service: RunService) -> Target:
-    for one in service.configurations():
+    for one in service.configurations.all():
         if one.name == name:
             return one.target
     raise NotFound(f"There is no configuration {name[:60]!r}.")

@@ -36,16 +36,16 @@ def by_hand(request: Request, service: RunServiceDep) -> Response:
 @router.post("/targets/start")
 async def start(form: FormDep, service: RunServiceDep) -> Response:
     name = form.text("name")
-    target = await run_in_threadpool(service.catalogue.target, NamedTarget(name))
-    await service.by_hand.start(name, target)
+    target = await run_in_threadpool(service.configurations.resolve, NamedTarget(name))
+    await service.manual_targets.start(name, target)
     return RedirectResponse(WHERE, 303)
 
 
 @router.post("/targets/stop")
 async def stop(form: FormDep, service: RunServiceDep) -> Response:
-    await service.by_hand.stop(form.text("name"))
+    await service.manual_targets.stop(form.text("name"))
     return RedirectResponse(WHERE, 303)
 
 
 def by_hand_view(service: RunService) -> ByHandView:
-    return ByHandView(service.by_hand.all()[::-1])
+    return ByHandView(service.manual_targets.all()[::-1])
