@@ -25,10 +25,10 @@ from control_plane.domain.stream_record import StreamRecord
 from control_plane.load.messages import Done, Opened
 from control_plane.load.plan import Plan
 from control_plane.load.worker_process import LoadWorker
-from control_plane.targets.application import bundled
-from control_plane.targets.launch import Place, start_application
+from control_plane.targets.application import bundled_application
+from control_plane.targets.launch import LaunchContext, start_application
 from control_plane.targets.running_target import StartedTarget
-from control_plane.targets.sampler import Watch
+from control_plane.targets.sampler import Sampler
 
 USERS, WARMUP_S = 64, 1.0
 COST, COST_END = 0.02, 0.04
@@ -39,8 +39,8 @@ def measured_per_s(folder: Path, seconds: float, *, probe: bool) -> float:
 
 
 async def _measure(folder: Path, seconds: float, *, probe: bool) -> StreamRecord:
-    place = Place("bench-probe", [TARGET_CORE], folder, probe=probe)
-    target = await start_application(bundled(), Target(), place)
+    place = LaunchContext("bench-probe", [TARGET_CORE], folder, probe=probe)
+    target = await start_application(bundled_application(), Target(), place)
     try:
         worker = await LoadWorker.start(
             _plan(target.url, seconds), cores=[CLIENT_CORE], environment={}
@@ -63,7 +63,7 @@ async def _record(worker: LoadWorker, watched: StartedTarget | None) -> StreamRe
     """The window, with a sampler where there is something to watch."""
     await worker.ready()
     worker.go(time.monotonic_ns())
-    watch = Watch(watched.pids, [worker.pid], os.getpid(), watched.inside) if watched else None
+    watch = Sampler(watched.pids, [worker.pid], os.getpid(), watched.inside) if watched else None
     async for event in worker.events():
         if isinstance(event, Opened) and watch:
             watch.open_window()

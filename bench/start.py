@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from control_plane.domain.spec import Target
-from control_plane.targets.application import bundled
+from control_plane.targets.application import bundled_application
 from control_plane.targets.launch import free_ports, listening_host, start
 from control_plane.targets.servers import command
 
@@ -44,7 +44,7 @@ def bare_s(target: Target) -> float:
     began = time.perf_counter()
     with subprocess.Popen(
         arguments,
-        cwd=bundled().directory,
+        cwd=bundled_application().directory,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -13,11 +13,16 @@ from control_plane.domain.spec import Target
 from control_plane.jobs.idle_tasks import IdleTasks
 from control_plane.jobs.runtime import Runtime
 from control_plane.targets.application import Application
-from control_plane.targets.environment import unset
-from control_plane.targets.http_get import ask
-from control_plane.targets.interpreter import SERVERS, Interpreter, asked, usable
+from control_plane.targets.environment import missing_variables
+from control_plane.targets.http_get import get
+from control_plane.targets.interpreter import (
+    SERVERS,
+    Interpreter,
+    first_installed,
+    inspect_interpreter,
+)
 from control_plane.targets.launch import RunningTarget, start_application
-from control_plane.targets.resolve import by_command, missing
+from control_plane.targets.resolve import command_target, missing_files
 
 _FASTER = {
     "uvloop": "configurations with uvloop do not start",
@@ -43,23 +48,23 @@ class ApplicationCheck:
     async def _prepared(self) -> Target | None:
         """The target to start; None when something is missing."""
         application = self._application
-        for lack in missing(application):
+        for lack in missing_files(application):
             self._find("missing", f"{lack}.")
         if self._lacks():
             self._over("fails")
             return None
-        for name in unset(application):
+        for name in missing_variables(application):
             remedy = f"Set it where Looplab is started, or take it out: export {name}=…"
             self._find("doubt", f"The variable {name} of environment is not set.", remedy)
         if application.command:
-            return by_command(application.name)
+            return command_target(application.name)
         return await self._served()
 
     async def _served(self) -> Target | None:
         """By a server that its interpreter has."""
         python = self._application.interpreter
-        has = await asked(python, self._bench.instance)
-        target = usable(self._application.name, has)
+        has = await inspect_interpreter(python, self._bench.instance)
+        target = first_installed(self._application.name, has)
         if has.fault is not None:
             remedy = "Name the interpreter of an environment with Python 3.8 or newer."
             self._find("missing", f"{python} does not run: {has.fault}.", remedy)
@@ -87,7 +92,7 @@ class ApplicationCheck:
 
     async def _look(self, started: RunningTarget) -> None:
         path = self._application.ready_path
-        status = (await ask(started.url, path)).status
+        status = (await get(started.url, path)).status
         if 200 <= status < 300:
             self._find("good", f"GET {path} answers {status}.")
         else:

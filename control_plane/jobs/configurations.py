@@ -10,14 +10,14 @@ from control_plane.domain.spec import BUNDLED, NamedTarget, Spec, Target
 from control_plane.domain.spec_json import Document
 from control_plane.store.store import Store
 from control_plane.targets.builtin_configurations import (
-    CATALOGUE,
+    BUILTIN_CONFIGURATIONS,
     RESPONDER_NAME,
     Configuration,
-    configuration,
-    described,
+    configuration_of,
+    find_configuration,
     missing_server,
 )
-from control_plane.targets.resolve import moved
+from control_plane.targets.resolve import for_application
 
 LONGEST_NAME = 80
 RESERVED = {"own", RESPONDER_NAME}
@@ -34,11 +34,11 @@ SOME_WORKLOAD = {
 }
 
 
-def resolved(named: NamedTarget, known: Sequence[Configuration] = CATALOGUE) -> Target:
+def resolved(named: NamedTarget, known: Sequence[Configuration] = BUILTIN_CONFIGURATIONS) -> Target:
     """Raises InvalidInput naming the likest, or what installs a server that is missing."""
-    target = configuration(named.configuration, known)
+    target = find_configuration(named.configuration, known)
     if named.application not in {None, BUNDLED}:
-        return moved(target, str(named.application))
+        return for_application(target, str(named.application))
     message = missing_server(target)
     if message is not None:
         raise InvalidInput(message, (FieldError("target.configuration", message),))
@@ -53,10 +53,10 @@ class Configurations:
 
     def all(self) -> tuple[Configuration, ...]:
         added = (
-            described(target, name=name, builtin=False)
+            configuration_of(target, name=name, builtin=False)
             for name, target in self._store.configurations()
         )
-        return (*CATALOGUE, *added)
+        return (*BUILTIN_CONFIGURATIONS, *added)
 
     def resolve(self, named: NamedTarget) -> Target:
         """Raises InvalidInput as `resolved` does."""
@@ -85,7 +85,7 @@ class Configurations:
 
     def remove(self, name: str) -> None:
         """Runs that used it keep its fields. Raises Conflict for a builtin one, or NotFound."""
-        if any(one.name == name for one in CATALOGUE):
+        if any(one.name == name for one in BUILTIN_CONFIGURATIONS):
             raise Conflict(f"{name} comes with Looplab and stays: copy it to change it.")
         self._store.remove_configuration(name)
 

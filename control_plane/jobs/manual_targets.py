@@ -12,7 +12,7 @@ from control_plane.domain.errors import Conflict, NotFound, TargetFailed
 from control_plane.domain.spec import BUNDLED, Target
 from control_plane.jobs.runtime import Runtime
 from control_plane.targets.launch import start_application
-from control_plane.targets.resolve import served
+from control_plane.targets.resolve import resolve_application
 from control_plane.targets.running_target import StartedTarget
 
 log = logging.getLogger("looplab.jobs")
@@ -139,7 +139,7 @@ class ManualTargets:
 
     async def _begin(self, name: str, target: Target) -> None:
         try:
-            application = served(target, self._bench.applications)
+            application = resolve_application(target, self._bench.applications)
             self._kept[name].running = await start_application(
                 application, target, self._bench.place()
             )

@@ -10,11 +10,11 @@ from control_plane.domain.spec import Target, UrlTarget
 from control_plane.jobs.idle_tasks import IdleTasks
 from control_plane.jobs.runtime import Runtime
 from control_plane.targets.external import reach
-from control_plane.targets.http_get import ask
-from control_plane.targets.interpreter import first_target
+from control_plane.targets.http_get import get
+from control_plane.targets.interpreter import default_target
 from control_plane.targets.launch import RunningTarget, start_application
 from control_plane.targets.openapi_operations import operations_of
-from control_plane.targets.resolve import served
+from control_plane.targets.resolve import resolve_application
 
 PATH = "/openapi.json"
 MOST_KEPT = 50
@@ -58,7 +58,7 @@ class OpenApiCache:
     async def _read(self, target: Target | UrlTarget, of: str) -> Offer:
         running = await self._running(target)
         try:
-            answer = await ask(running.url, PATH)
+            answer = await get(running.url, PATH)
         finally:
             await running.stop()
         if answer.status != 200:
@@ -69,8 +69,8 @@ class OpenApiCache:
     async def _running(self, target: Target | UrlTarget) -> RunningTarget:
         if isinstance(target, UrlTarget):
             return await reach(target, self._bench.own_ports)
-        application = served(target, self._bench.applications)
+        application = resolve_application(target, self._bench.applications)
         chosen = (
-            await first_target(application, self._bench.instance) if application.own else target
+            await default_target(application, self._bench.instance) if application.own else target
         )
         return await start_application(application, chosen or target, self._bench.place())

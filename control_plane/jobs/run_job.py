@@ -24,10 +24,10 @@ from control_plane.jobs.termination import Termination, by_database, first
 from control_plane.jobs.trial_job import TrialJob
 from control_plane.store.store import Store
 from control_plane.targets.cores import CorePlan, available_cores, share_cores
-from control_plane.targets.interpreter import told_by
+from control_plane.targets.interpreter import interpreter_environment
 from control_plane.targets.launch import RunningTarget
 from control_plane.targets.machine import environment
-from control_plane.targets.resolve import served
+from control_plane.targets.resolve import resolve_application
 
 log = logging.getLogger("looplab.jobs")
 
@@ -137,7 +137,7 @@ class RunJob:
         application = self.bench.applications.get(name)
         if application is None or application.python is None:
             return {}
-        return await told_by(application.python, self.bench.instance)
+        return await interpreter_environment(application.python, self.bench.instance)
 
     async def _enter(self, state: State, target: RunningTarget) -> None:
         await self.move(state, command=target.command, environment=self._environment)
@@ -162,7 +162,7 @@ class RunJob:
         spec, gauges = self.run.spec, tuple(result.gauges for result in results)
         source: Mapping[str, str] = {}
         if isinstance(spec.target, Target):
-            application = served(spec.target, self.bench.applications)
+            application = resolve_application(spec.target, self.bench.applications)
             source = source_lines(gauges, application.directory, self._began_s)
         return Evidence(
             spec,

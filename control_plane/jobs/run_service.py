@@ -27,10 +27,10 @@ from control_plane.jobs.submissions import Submissions
 from control_plane.store.store import Draft, Store
 from control_plane.targets.application import Application
 from control_plane.targets.builtin_configurations import Configuration, name_of
-from control_plane.targets.environment import unset
-from control_plane.targets.interpreter import first_target
+from control_plane.targets.environment import missing_variables
+from control_plane.targets.interpreter import default_target
 from control_plane.targets.machine import cpu_model
-from control_plane.targets.resolve import by_command, moved, served
+from control_plane.targets.resolve import command_target, for_application, resolve_application
 from control_plane.targets.servers import shown_command
 
 __all__ = ["Application", "Configuration", "QueueStatus", "RunService"]
@@ -188,13 +188,13 @@ class RunService:
         """An application of the settings, with nothing chosen. Raises NotFound or Conflict."""
         application = self.application(name)
         self.manual_targets.check(name)
-        target = await first_target(application, self._bench.instance)
-        await self.manual_targets.start(name, target or moved(Target(), name))
+        target = await default_target(application, self._bench.instance)
+        await self.manual_targets.start(name, target or for_application(Target(), name))
 
     def unset_variables(self, application: Application) -> frozenset[str]:
         """The names of its list that are nowhere set. Nothing where its file cannot be read."""
         try:
-            return frozenset(unset(application))
+            return frozenset(missing_variables(application))
         except TargetFailed:
             return frozenset()
 
@@ -203,13 +203,15 @@ class RunService:
 
     def server_command(self, target: Target) -> str:
         """The server's command line, to copy."""
-        return shown_command(target, application=served(target, self._bench.applications))
+        return shown_command(
+            target, application=resolve_application(target, self._bench.applications)
+        )
 
     def default_command(self, application: Application) -> str:
         """As `server_command`, with nothing else chosen."""
         name = application.name
         return self.server_command(
-            by_command(name) if application.command else moved(Target(), name)
+            command_target(name) if application.command else for_application(Target(), name)
         )
 
     def interpreter_of(self, target: Target) -> str:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from control_plane.store.store import Store
 from control_plane.targets.application import Applications
-from control_plane.targets.launch import Place
-from control_plane.targets.orphans import sweep
+from control_plane.targets.launch import LaunchContext
+from control_plane.targets.orphans import end_orphans
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class Runtime:
     priority: str
     applications: Applications = field(default_factory=dict)
 
-    def place(self, cores: Collection[int] | None = None) -> Place:
+    def place(self, cores: Collection[int] | None = None) -> LaunchContext:
         """Where a target is started, on `cores` (None: all)."""
-        return Place(self.instance, cores, self.state_dir)
+        return LaunchContext(self.instance, cores, self.state_dir)
 
 
 def recover(
@@ -39,6 +39,6 @@ def recover(
     state_dir = store.path.with_name(store.path.name + ".state")
     # A copy of the file has the same instance but another inode: its processes are not ours.
     marker = f"{store.instance}.{store.path.stat().st_ino:x}"
-    sweep(marker, state_dir)
+    end_orphans(marker, state_dir)
     store.interrupt_unfinished("Looplab ended while this run was not over")
     return Runtime(marker, state_dir, frozenset(own_ports), priority, applications or {})

@@ -14,7 +14,7 @@ from control_plane.domain.spec_rules import wrong_fields
 from control_plane.store.store import Draft
 from control_plane.targets.application import Applications
 from control_plane.targets.builtin_configurations import name_of
-from control_plane.targets.resolve import misfits
+from control_plane.targets.resolve import application_errors
 
 
 def title_of(spec: Spec, configuration: str) -> str:
@@ -56,7 +56,7 @@ class Submissions:
         if isinstance(spec.target, UrlTarget):
             refuse(_own_port(spec.target, self.own_ports))
         if isinstance(spec.target, Target):
-            refuse(misfits(spec.target, self.applications))
+            refuse(application_errors(spec.target, self.applications))
         draft = Draft(spec, name_of(spec.target), given)
         title = spec.title.strip() or title_of(spec, draft.name)
         return replace(draft, spec=replace(spec, title=title))

@@ -31,8 +31,8 @@ from control_plane.load.worker_process import LoadWorker
 from control_plane.targets.application import Application
 from control_plane.targets.cores import CorePlan
 from control_plane.targets.launch import RunningTarget, reach, start_application
-from control_plane.targets.resolve import served
-from control_plane.targets.sampler import Watch, WindowUse
+from control_plane.targets.resolve import resolve_application
+from control_plane.targets.sampler import Sampler, WindowUsage
 
 LEAD_NS = 20_000_000
 """How far ahead the common start lies, so that every load worker has read it by then."""
@@ -59,7 +59,7 @@ class TrialJob:
             target, workers = await self._start(stack)
             self.board.log = target.log
             pids = [worker.pid for worker in workers]
-            watch = Watch(target.pids, pids, os.getpid(), target.inside)
+            watch = Sampler(target.pids, pids, os.getpid(), target.inside)
             self.board.gauges = watch.gauges_so_far
             records = await self._drive(target, workers, watch)
             use = watch.close_window(sum(record.cpu_s for record in records))
@@ -92,7 +92,7 @@ class TrialJob:
     def _application(self, chosen: Target) -> Application:
         streams = self.spec.workload.streams
         paths = [request.path for stream in streams for request in stream.requests]
-        return served(chosen, self.bench.applications, paths)
+        return resolve_application(chosen, self.bench.applications, paths)
 
     @asynccontextmanager
     async def _worker(self, plan: Plan) -> AsyncIterator[LoadWorker]:
@@ -121,7 +121,7 @@ class TrialJob:
         ]
 
     async def _drive(
-        self, target: RunningTarget, workers: Sequence[LoadWorker], watch: Watch
+        self, target: RunningTarget, workers: Sequence[LoadWorker], watch: Sampler
     ) -> list[StreamRecord]:
         await self.enter(State.WARMING, target)
         opened = asyncio.Event()
@@ -194,7 +194,7 @@ class TrialJob:
         started_at: datetime,
         target: RunningTarget,
         parts: Sequence[StreamRecord],
-        use: WindowUse,
+        use: WindowUsage,
     ) -> TrialResult:
         records = [merge_records(each) for each in self._by_stream(parts)]
         streams = self._summarized(records, use)
@@ -223,7 +223,7 @@ class TrialJob:
             yield parts[first : first + processes]
 
     def _summarized(
-        self, records: Sequence[StreamRecord], use: WindowUse
+        self, records: Sequence[StreamRecord], use: WindowUsage
     ) -> tuple[StreamResult, ...]:
         completed = sum(second.completed for one in records for second in one.seconds)
         first_ns = min(record.opened_ns for record in records)
@@ -239,7 +239,7 @@ class TrialJob:
         )
 
     def _client_use(
-        self, parts: Sequence[StreamRecord], records: Sequence[StreamRecord], use: WindowUse
+        self, parts: Sequence[StreamRecord], records: Sequence[StreamRecord], use: WindowUsage
     ) -> ClientUse:
         """`parts` are those of single processes, `records` those of whole streams."""
         busy = [(one.cpu_s - one.spin_s) * 1e9 / max(one.duration_ns, 1) for one in parts]

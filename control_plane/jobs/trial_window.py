@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from control_plane.jobs.progress import LiveRun
-from control_plane.targets.sampler import Watch
+from control_plane.targets.sampler import Sampler
 
 
 class IdleTimeout:
@@ -31,7 +31,7 @@ class Window:
     """`workers` is how many tell of it. `entered` is called once, when it opens."""
 
     workers: int
-    watch: Watch
+    watch: Sampler
     board: LiveRun
     entered: Callable[[], Awaitable[None]]
     _opened_ns: int | None = None

@@ -16,7 +16,7 @@ from control_plane.domain.stream_record import Second
 from control_plane.load import messages
 from control_plane.load.messages import Done, Event, Opened, Over, Ready, Refused, Waiting
 from control_plane.load.plan import Plan
-from control_plane.processes.child_process import Handle
+from control_plane.processes.child_process import ChildProcess
 
 _ROOT = Path(__file__).resolve().parents[2]
 _INHERITED = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ", "VIRTUAL_ENV")
@@ -31,7 +31,7 @@ class LoadWorker:
     def __init__(self, plan: Plan, process: Process) -> None:
         self.plan, self.pid = plan, process.pid
         self._process = process
-        self._handle = Handle(process.pid)
+        self._handle = ChildProcess(process.pid)
         self._log: deque[str] = deque(maxlen=_LOG_LINES)
         self._logging = asyncio.create_task(self._keep_log())
         self._seconds: list[Second] = []

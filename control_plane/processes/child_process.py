@@ -6,7 +6,7 @@ import signal
 import sys
 
 
-class Handle:
+class ChildProcess:
     """Through which a child is signalled, however late; to be closed in the end.
 
     asyncio reaps children behind our back, so that a pid is nobody's proof; `Process.send_signal`

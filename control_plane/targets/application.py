@@ -55,7 +55,7 @@ Applications = Mapping[str, Application]
 """Those of the settings, by name."""
 
 
-def bundled(paths: Collection[str] = ()) -> Application:
+def bundled_application(paths: Collection[str] = ()) -> Application:
     """The application that comes with Looplab, told which path templates will be asked for."""
     spec = find_spec("target_app")
     if spec is None or spec.origin is None:
@@ -67,12 +67,12 @@ def bundled(paths: Collection[str] = ()) -> Application:
     )
 
 
-def scratch_folder(state_dir: Path) -> Path:
+def targets_directory(state_dir: Path) -> Path:
     """Where each target has a folder of its own while it runs."""
     return state_dir / "targets"
 
 
-def settings_of(target: Target) -> dict[str, str]:
+def settings_variables(target: Target) -> dict[str, str]:
     """What the bundled application reads from its environment; another reads nothing of it."""
     if target.application != BUNDLED:
         return {}

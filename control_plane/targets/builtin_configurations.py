@@ -36,14 +36,14 @@ class Configuration:
     missing_extra: str | None
 
 
-def configuration(name: str, known: Sequence[Configuration] = ()) -> Target:
+def find_configuration(name: str, known: Sequence[Configuration] = ()) -> Target:
     """Of `known`, or of those that come with Looplab. Raises InvalidInput naming the likest."""
     if name == RESPONDER_NAME:
         return RESPONDER
-    for one in known or CATALOGUE:
+    for one in known or BUILTIN_CONFIGURATIONS:
         if one.name == name:
             return one.target
-    names = [one.name for one in known or CATALOGUE]
+    names = [one.name for one in known or BUILTIN_CONFIGURATIONS]
     likest = "; ".join(get_close_matches(name[:LIKEST_OF], names, LIKEST, cutoff=0))
     where = f"of the {len(names)} on the Targets page"
     message = f"There is no configuration {name[:60]!r}. The likest {where}: {likest}."
@@ -85,7 +85,7 @@ def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def described(target: Target, *, name: str = "", builtin: bool = True) -> Configuration:
+def configuration_of(target: Target, *, name: str = "", builtin: bool = True) -> Configuration:
     """Whether its server is installed, beside it; without a name it gets the one that tells it
     apart."""
     needed = [target.server, *(["uvicorn_worker"] if target.worker == "uvicorn_worker" else [])]
@@ -98,7 +98,7 @@ def described(target: Target, *, name: str = "", builtin: bool = True) -> Config
 
 def missing_server(target: Target) -> str | None:
     """That its server is not installed here, with the line that brings it."""
-    extra = described(target).missing_extra
+    extra = configuration_of(target).missing_extra
     return extra and f'{target.server} is not installed: pip install "looplab[{extra}]".'
 
 
@@ -112,8 +112,8 @@ _GUNICORN_ASGI = replace(_GUNICORN, worker="asgi", http=None)
 _HYPERCORN = replace(_DEFAULT, server="hypercorn", http=None)
 _GRANIAN = replace(_DEFAULT, server="granian", http=None, keep_alive_s=None)
 
-CATALOGUE: tuple[Configuration, ...] = tuple(
-    described(target)
+BUILTIN_CONFIGURATIONS: tuple[Configuration, ...] = tuple(
+    configuration_of(target)
     for target in (
         _DEFAULT,
         replace(_DEFAULT, loop="asyncio"),

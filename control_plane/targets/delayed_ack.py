@@ -11,7 +11,7 @@ import time
 from statistics import median
 
 from control_plane.domain.errors import TargetFailed
-from control_plane.targets.http_get import answered, asking
+from control_plane.targets.http_get import get_with, open_session
 
 REQUESTS = 20
 FEWEST = 6
@@ -28,12 +28,12 @@ async def delayed_ack_s(url: str, path: str) -> float | None:
     """
     times: list[float] = []
     try:
-        async with asyncio.timeout(LONGEST_S), asking() as other, asking() as session:
+        async with asyncio.timeout(LONGEST_S), open_session() as other, open_session() as session:
             # What only the very first question of a process costs shall not count for the server.
-            await answered(other, url, path)
+            await get_with(other, url, path)
             while len(times) < REQUESTS and not _clear(times):
                 began = time.perf_counter()
-                await answered(session, url, path)
+                await get_with(session, url, path)
                 times.append(time.perf_counter() - began)
     except TargetFailed:
         return None

@@ -8,7 +8,7 @@ from dotenv import dotenv_values
 
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.spec import BUNDLED, DEFAULT_THREADS, Target
-from control_plane.targets.application import Application, settings_of
+from control_plane.targets.application import Application, settings_variables
 from control_plane.targets.inside.looplab_probe.ring import THREADS_VARIABLE
 
 INSIDE = Path(__file__).parent / "inside"
@@ -35,7 +35,12 @@ def environment_of(
         for name, value in os.environ.items()
         if name in PASSED_ON or name.startswith("LC_")
     }
-    told = passed | _place_of(application) | settings_of(target) | chosen_of(application)
+    told = (
+        passed
+        | _place_of(application)
+        | settings_variables(target)
+        | configured_variables(application)
+    )
     paths = [str(INSIDE), told["PYTHONPATH"]] if told.get("PYTHONPATH") else [str(INSIDE)]
     marks = {INSTANCE: instance, LAUNCH: launch, "PYTHONPATH": os.pathsep.join(paths)}
     return told | _pool_of(target) | marks
@@ -48,20 +53,20 @@ def _pool_of(target: Target) -> dict[str, str]:
     return {THREADS_VARIABLE: str(target.threads)}
 
 
-def chosen_of(application: Application) -> dict[str, str]:
+def configured_variables(application: Application) -> dict[str, str]:
     """What the settings give it. A fixed value wins over our environment, that over the file."""
     named = {name: os.environ[name] for name in application.passed_on if name in os.environ}
     return _file_of(application) | named | dict(application.environment)
 
 
-def secrets_of(application: Application) -> dict[str, str]:
+def secret_variables(application: Application) -> dict[str, str]:
     """The values that no log line may show, by name; the longest first."""
-    values = chosen_of(application) if application.own else {}
+    values = configured_variables(application) if application.own else {}
     long = {name: value for name, value in values.items() if len(value) >= SHORTEST_SECRET}
     return dict(sorted(long.items(), key=lambda one: -len(one[1])))
 
 
-def unset(application: Application) -> Iterator[str]:
+def missing_variables(application: Application) -> Iterator[str]:
     """The names of the list that neither our environment nor the file has."""
     there = {*os.environ, *_file_of(application), *application.environment}
     yield from (name for name in application.passed_on if name not in there)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.spec import UrlTarget
 from control_plane.targets import procfs, sockets
-from control_plane.targets.probe_reader import Inside
+from control_plane.targets.probe_reader import ProbeOutput
 from control_plane.targets.running_target import RunningTarget
 
 CONNECT_TIMEOUT_S = 3.0
@@ -21,7 +21,7 @@ class ExternalTarget:
     command: str | None = None
     pid = 0
     ready_s: float | None = None
-    inside: Inside | None = None
+    inside: ProbeOutput | None = None
     delayed_ack_s: float | None = None
 
     def __init__(self, url: str, host: str, port: int) -> None:

@@ -28,7 +28,7 @@ FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 """Whatever a target puts into its folder, opening it waits for nothing and leads nowhere else."""
 
 
-class BeatFile:
+class HeartbeatReader:
     """`over` once the worker has said that no more beats will come.
 
     `requests` that have begun and that were answered, as of the last call of `new`.

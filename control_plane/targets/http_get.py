@@ -17,24 +17,24 @@ WITHIN_S = 10.0
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpResponse:
     status: int
     body: bytes
 
 
-async def ask(url: str, path: str) -> Answer:
+async def get(url: str, path: str) -> HttpResponse:
     """GET, without following a redirect and without a proxy.
 
     Raises TargetFailed when nothing whole came in time, or more than we take.
     """
     try:
-        async with asyncio.timeout(WITHIN_S), asking() as session:
-            return await answered(session, url, path)
+        async with asyncio.timeout(WITHIN_S), open_session() as session:
+            return await get_with(session, url, path)
     except TimeoutError:
         raise TargetFailed(f"No whole answer to GET {path} within {WITHIN_S:g} s.") from None
 
 
-def asking() -> ClientSession:
+def open_session() -> ClientSession:
     """Keeps its connections open between questions."""
     # Only here, because it would take a fifth of a second of every start.
     import aiohttp
@@ -47,13 +47,13 @@ def asking() -> ClientSession:
     )
 
 
-async def answered(session: ClientSession, url: str, path: str) -> Answer:
-    """As `ask`, but for the time, which the caller bounds."""
+async def get_with(session: ClientSession, url: str, path: str) -> HttpResponse:
+    """As `get`, but for the time, which the caller bounds."""
     import aiohttp
 
     try:
         async with session.get(f"{url}{path}", allow_redirects=False) as response:
-            return Answer(response.status, await _bounded(response.content.iter_any(), path))
+            return HttpResponse(response.status, await _bounded(response.content.iter_any(), path))
     except TimeoutError:
         raise
     except (aiohttp.ClientError, OSError, ValueError) as error:

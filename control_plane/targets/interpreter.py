@@ -10,12 +10,12 @@ from pathlib import Path
 from control_plane.domain.result import Environment
 from control_plane.domain.spec import Target
 from control_plane.targets.application import Application
-from control_plane.targets.builtin_configurations import CATALOGUE
+from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
 from control_plane.targets.environment import INSTANCE, LAUNCH
 from control_plane.targets.machine import PACKAGES
-from control_plane.targets.resolve import by_command, moved
-from control_plane.targets.scratch_dirs import Folders
-from control_plane.targets.supervisor import Orders, Supervised
+from control_plane.targets.resolve import command_target, for_application
+from control_plane.targets.scratch_dirs import ScratchDirs
+from control_plane.targets.supervisor import LaunchSpec, Supervisor
 
 CLIENTS = {"aiohttp", "requests", "urllib3", "httpx"}
 """Packages of the load worker, which runs in our interpreter."""
@@ -46,15 +46,15 @@ class Interpreter:
     fault: str | None = None
 
 
-async def asked(python: Path, instance: str) -> Interpreter:
+async def inspect_interpreter(python: Path, instance: str) -> Interpreter:
     """Run it once, without any environment of ours but the mark `instance`.
 
     Under a guard like a server, so that nothing that it starts outlives the question.
     """
     marks = {INSTANCE: instance, LAUNCH: secrets.token_hex(8)}
     command = [str(python), "-I", "-c", _ASKING, *PACKAGES]
-    asking = await Supervised.start(
-        Orders(command, Path("/"), marks, Folders()), log_lines=MOST_LINES
+    asking = await Supervisor.start(
+        LaunchSpec(command, Path("/"), marks, ScratchDirs()), log_lines=MOST_LINES
     )
     try:
         async with asyncio.timeout(PATIENCE_S):
@@ -83,31 +83,33 @@ def _pair(line: str) -> tuple[str, str] | None:
     return str(name), str(version)
 
 
-async def told_by(python: Path, instance: str) -> Environment:
+async def interpreter_environment(python: Path, instance: str) -> Environment:
     """The facts of an environment that another interpreter has in the place of ours.
 
     `target_python`, and the versions of what serves; None for what it does not have.
     """
-    has = await asked(python, instance)
+    has = await inspect_interpreter(python, instance)
     serving = [name for name in PACKAGES if name not in CLIENTS]
     versions = {name.replace("-", "_"): has.packages.get(name) for name in serving}
     return {"target_python": has.version or None, **versions}
 
 
-async def first_target(application: Application, instance: str) -> Target | None:
+async def default_target(application: Application, instance: str) -> Target | None:
     """What starts it with nothing chosen; None where its interpreter has no server."""
     if application.command:
-        return by_command(application.name)
-    return usable(application.name, await asked(application.interpreter, instance))
+        return command_target(application.name)
+    return first_installed(
+        application.name, await inspect_interpreter(application.interpreter, instance)
+    )
 
 
-def usable(application: str, has: Interpreter) -> Target | None:
+def first_installed(application: str, has: Interpreter) -> Target | None:
     """The first configuration whose parts are all there; None when there is no server."""
-    targets = [known.target for known in CATALOGUE]
+    targets = [known.target for known in BUILTIN_CONFIGURATIONS]
     plain = [replace(target, loop="asyncio") for target in targets if target.server != "gunicorn"]
     for target in targets + plain:
         if all(part in has.packages for part in _parts(target)):
-            return moved(target, application)
+            return for_application(target, application)
     return None
 
 

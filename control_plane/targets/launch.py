@@ -11,17 +11,17 @@ from pathlib import Path
 
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.spec import Target
-from control_plane.targets.application import Application, bundled
-from control_plane.targets.environment import environment_of, secrets_of
+from control_plane.targets.application import Application, bundled_application
+from control_plane.targets.environment import environment_of, secret_variables
 from control_plane.targets.external import reach
 from control_plane.targets.inside.looplab_probe.ring import FOLDER_VARIABLE
-from control_plane.targets.probe_reader import Inside
-from control_plane.targets.readiness import Sign, until_ready
-from control_plane.targets.resolve import missing
+from control_plane.targets.probe_reader import ProbeOutput
+from control_plane.targets.readiness import ReadinessProbe, wait_until_ready
+from control_plane.targets.resolve import missing_files
 from control_plane.targets.running_target import RunningTarget, StartedTarget
-from control_plane.targets.scratch_dirs import made
+from control_plane.targets.scratch_dirs import create_scratch_dirs
 from control_plane.targets.servers import Endpoint, arguments, shown_command
-from control_plane.targets.supervisor import Orders, Supervised
+from control_plane.targets.supervisor import LaunchSpec, Supervisor
 
 PREFERRED = "127.0.0.2"
 """Cookies ignore ports, so another address keeps those of the dashboard away from targets."""
@@ -46,14 +46,14 @@ def free_ports(host: str) -> Iterator[int]:
         yield port
 
 
-__all__ = ["Place", "RunningTarget", "reach", "start", "start_application"]
+__all__ = ["LaunchContext", "RunningTarget", "reach", "start", "start_application"]
 
 TRIES = 3
 """How many ports are tried when others have them."""
 
 
 @dataclass(frozen=True)
-class Place:
+class LaunchContext:
     """Where a target runs: marked as `instance`, on `cores` (None: all), files in `state_dir`.
 
     Without `probe` its workers are not looked into.
@@ -81,17 +81,17 @@ async def start(
     Call it from the event loop of the control plane's main thread. Raises TargetFailed with the
     last lines that the server printed; nothing is left running then, nor when cancelled.
     """
-    place = Place(instance, cores, state_dir)
-    return await start_application(bundled(paths), target, place)
+    place = LaunchContext(instance, cores, state_dir)
+    return await start_application(bundled_application(paths), target, place)
 
 
 async def start_application(
-    application: Application, target: Target, place: Place
+    application: Application, target: Target, place: LaunchContext
 ) -> StartedTarget:
     """Like `start`, for any application."""
     if sys.platform != "linux":
         raise TargetFailed("Targets can be started on Linux only: give the URL of a running one.")
-    for lack in missing(application):
+    for lack in missing_files(application):
         raise TargetFailed(f"start: {lack}")
     host, owner = listening_host(), ""
     for port in islice(place.ports(host), TRIES):
@@ -109,7 +109,7 @@ class _Attempt:
 
     application: Application
     target: Target
-    place: Place
+    place: LaunchContext
     host: str
     port: int
 
@@ -117,9 +117,9 @@ class _Attempt:
         """The running target, or the name of who has the port."""
         began = time.monotonic()
         orders = self._orders()
-        server = await Supervised.start(orders, log_lines=self.place.log_lines)
+        server = await Supervisor.start(orders, log_lines=self.place.log_lines)
         try:
-            owner = await until_ready(server, self._sign())
+            owner = await wait_until_ready(server, self._sign())
             ready_s = time.monotonic() - began
             pid = await server.server()
         except BaseException:
@@ -131,38 +131,38 @@ class _Attempt:
         return self._started(server, pid, ready_s, self._inside(orders))
 
     def _started(
-        self, server: Supervised, pid: int, ready_s: float, inside: Inside | None
+        self, server: Supervisor, pid: int, ready_s: float, inside: ProbeOutput | None
     ) -> StartedTarget:
         path = self.application.ready_path
         return StartedTarget(
             server, self._shown(), pid, self.host, self.port, ready_s, inside, path
         )
 
-    def _orders(self) -> Orders:
+    def _orders(self) -> LaunchSpec:
         launch = secrets.token_hex(8)
         place = self.place
-        folders = made(place.state_dir, place.instance, launch, probe=place.probe)
+        folders = create_scratch_dirs(place.state_dir, place.instance, launch, probe=place.probe)
         environment = environment_of(self.application, self.target, self.place.instance, launch)
         if not self.application.own:
             environment["TARGET_DIRECTORY"] = str(folders.scratch)
         if folders.inside is not None:
             environment[FOLDER_VARIABLE] = str(folders.inside)
-        return Orders(
+        return LaunchSpec(
             arguments(self.target, Endpoint(self.application, self.host, self.port)),
             self.application.directory,
             environment,
             folders,
             place.cores,
-            secrets_of(self.application),
+            secret_variables(self.application),
         )
 
-    def _inside(self, orders: Orders) -> Inside | None:
+    def _inside(self, orders: LaunchSpec) -> ProbeOutput | None:
         inside = orders.folders.inside
-        return Inside(inside, self.application.directory) if inside else None
+        return ProbeOutput(inside, self.application.directory) if inside else None
 
-    def _sign(self) -> Sign:
+    def _sign(self) -> ReadinessProbe:
         application = self.application
-        return Sign(
+        return ReadinessProbe(
             self.host,
             self.port,
             application.ready_path,

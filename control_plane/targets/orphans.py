@@ -8,7 +8,7 @@ from pathlib import Path
 
 from control_plane.targets import procfs
 from control_plane.targets.environment import INSTANCE
-from control_plane.targets.scratch_dirs import remove_all
+from control_plane.targets.scratch_dirs import remove_scratch_dirs
 
 PATIENCE_S = 2.0
 BETWEEN_S = 0.25
@@ -18,14 +18,14 @@ LOOKS = 3
 """A process that has arguments and, so many times, no environment has been given none."""
 
 
-def sweep(instance: str, state_dir: Path | None = None) -> int:
+def end_orphans(instance: str, state_dir: Path | None = None) -> int:
     """End what an earlier control plane of this database left running. Returns how many.
 
     Then its targets' files go, too, in `state_dir` and in memory.
     """
     ended = end_marked(INSTANCE, instance)
     if state_dir is not None:
-        remove_all(state_dir, instance)
+        remove_scratch_dirs(state_dir, instance)
     return ended
 
 
@@ -37,11 +37,11 @@ def end_marked(name: str, value: str) -> int:
     mark = f"{name}={value}".encode()
     ended, deadline = 0, time.monotonic() + PATIENCE_S
     while (found := _marked(mark)) and time.monotonic() < deadline:
-        ended += sum(end(pid, started) for pid, started in found)
+        ended += sum(end_process(pid, started) for pid, started in found)
     return ended
 
 
-def end(pid: int, started: int) -> bool:
+def end_process(pid: int, started: int) -> bool:
     """SIGKILL the process that began at `started`, and wait for its end.
 
     False when the pid belongs to another process by now. The pidfd is opened before the start is

@@ -6,16 +6,16 @@ from pathlib import Path
 
 from control_plane.domain.result import Stall, WorkerSeries
 from control_plane.targets import procfs
-from control_plane.targets.heartbeat_reader import BeatFile
+from control_plane.targets.heartbeat_reader import HeartbeatReader
 from control_plane.targets.inside.looplab_probe.ring import BEATS_SUFFIX, STACKS_SUFFIX
-from control_plane.targets.stalls import KEPT, StackFile, StallBook
-from control_plane.targets.time_buckets import Slots
+from control_plane.targets.stalls import MAX_STALLS, StackReader, StallRecorder
+from control_plane.targets.time_buckets import TimeBuckets
 
 MOST_WORKERS = 256
 
 
 @dataclass(frozen=True)
-class Inside:
+class ProbeOutput:
     """Where the workers of one target write. `directory` is that of its application."""
 
     folder: Path
@@ -23,13 +23,13 @@ class Inside:
 
 
 @dataclass
-class _Worker:
+class _WorkerReader:
     """One process that serves the application; `seen_ns`: when it was last known to live."""
 
     pid: int
-    beats: BeatFile
-    slots: Slots
-    stalls: StallBook
+    beats: HeartbeatReader
+    slots: TimeBuckets
+    stalls: StallRecorder
     seen_ns: int = 0
 
     def look(self, now_ns: int) -> None:
@@ -53,9 +53,9 @@ class _Worker:
 class ProbeReader:
     """Reads from the opening of a window on; `look` at least each 40 s, or beats are lost."""
 
-    def __init__(self, inside: Inside, opened_ns: int, interval_ns: int) -> None:
+    def __init__(self, inside: ProbeOutput, opened_ns: int, interval_ns: int) -> None:
         self._inside, self._opened_ns, self._interval_ns = inside, opened_ns, interval_ns
-        self._workers: dict[int, _Worker] = {}
+        self._workers: dict[int, _WorkerReader] = {}
         self.look(opened_ns)
 
     def look(self, now_ns: int) -> None:
@@ -72,7 +72,7 @@ class ProbeReader:
     def stalls(self) -> tuple[Stall, ...]:
         """The longest, in the order of time."""
         found = (stall for one in self._workers.values() for stall in one.stalls.longest())
-        longest = nlargest(KEPT, found, key=lambda stall: stall.duration_s)
+        longest = nlargest(MAX_STALLS, found, key=lambda stall: stall.duration_s)
         return tuple(sorted(longest, key=lambda stall: stall.at_s))
 
     def _new_pids(self) -> list[int]:
@@ -80,12 +80,12 @@ class ProbeReader:
         found = {int(name) for name in names if name.isascii() and name.isdigit()}
         return sorted(found - self._workers.keys())[: MOST_WORKERS - len(self._workers)]
 
-    def _worker(self, pid: int) -> _Worker:
+    def _worker(self, pid: int) -> _WorkerReader:
         folder = self._inside.folder
-        stacks = StackFile(folder / f"{pid}{STACKS_SUFFIX}", self._inside.directory)
-        return _Worker(
+        stacks = StackReader(folder / f"{pid}{STACKS_SUFFIX}", self._inside.directory)
+        return _WorkerReader(
             pid,
-            BeatFile(folder / f"{pid}{BEATS_SUFFIX}"),
-            Slots(self._opened_ns, self._interval_ns),
-            StallBook(pid, self._opened_ns, stacks),
+            HeartbeatReader(folder / f"{pid}{BEATS_SUFFIX}"),
+            TimeBuckets(self._opened_ns, self._interval_ns),
+            StallRecorder(pid, self._opened_ns, stacks),
         )

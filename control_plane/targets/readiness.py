@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from control_plane.domain.errors import TargetFailed
 from control_plane.targets import sockets
-from control_plane.targets.supervisor import Supervised
+from control_plane.targets.supervisor import Supervisor
 
 POLL_S = 0.005
 BROKEN_AFTER_S = 2.0
@@ -17,7 +17,7 @@ LOG_LINES = 20
 
 
 @dataclass(frozen=True)
-class Sign:
+class ReadinessProbe:
     """What shows that a server works: `path` answers below 500, and `workers` processes accept."""
 
     host: str
@@ -31,7 +31,7 @@ class Sign:
         return f"http://{self.host}:{self.port}"
 
 
-async def until_ready(server: Supervised, sign: Sign) -> str | None:
+async def wait_until_ready(server: Supervisor, sign: ReadinessProbe) -> str | None:
     """Wait for the sign. None: ready; else the name of who has the port, for another to be tried.
 
     Raises TargetFailed when the server ends before, answers only errors, or the time is over.
@@ -49,14 +49,14 @@ async def until_ready(server: Supervised, sign: Sign) -> str | None:
         ending.cancel()
 
 
-def _why_ended(server: Supervised, sign: Sign, reason: str) -> str:
+def _why_ended(server: Supervisor, sign: ReadinessProbe, reason: str) -> str:
     owner = sockets.owner_of(sign.host, sign.port)
     if owner is None:
         raise _failed(server, f"start: target ended before it was ready, {reason}")
     return owner
 
 
-def _lateness(server: Supervised, sign: Sign) -> str:
+def _lateness(server: Supervisor, sign: ReadinessProbe) -> str:
     inodes = sockets.inodes_at(sign.host, sign.port)
     late = f"start timeout: not ready after {sign.timeout_s:g} s"
     if not inodes:
@@ -66,7 +66,7 @@ def _lateness(server: Supervised, sign: Sign) -> str:
     return f"{late}, no answer to GET {sign.path}"
 
 
-async def _until_answered(server: Supervised, sign: Sign) -> str | None:
+async def _until_answered(server: Supervisor, sign: ReadinessProbe) -> str | None:
     broken_since: float | None = None
     while (status := await _status(sign)) is None or status >= 500:
         broken_since = (broken_since or time.monotonic()) if status else None
@@ -76,22 +76,22 @@ async def _until_answered(server: Supervised, sign: Sign) -> str | None:
     return await _until_all_accept(server, sign)
 
 
-async def _until_all_accept(server: Supervised, sign: Sign) -> str | None:
+async def _until_all_accept(server: Supervisor, sign: ReadinessProbe) -> str | None:
     """An answer shows that one worker works: the others are ready when they accept, too."""
     while True:
         inodes = sockets.inodes_at(sign.host, sign.port)
-        if strange := inodes - sockets.held(inodes, server.pids()):
+        if strange := inodes - sockets.held_inodes(inodes, server.pids()):
             return sockets.holder_name(strange)
         if inodes and (sign.workers == 1 or _accepting(server, inodes) >= sign.workers):
             return None
         await asyncio.sleep(POLL_S)
 
 
-def _accepting(server: Supervised, inodes: set[int]) -> int:
+def _accepting(server: Supervisor, inodes: set[int]) -> int:
     return len(sockets.accepting(inodes, server.pids()))
 
 
-async def _status(sign: Sign) -> int | None:
+async def _status(sign: ReadinessProbe) -> int | None:
     """The status of one GET; None when nothing answered."""
     loop = asyncio.get_running_loop()
     request = (
@@ -109,5 +109,5 @@ async def _status(sign: Sign) -> int | None:
     return int(words[1]) if len(words) > 1 and words[1].isdigit() else None
 
 
-def _failed(server: Supervised, message: str) -> TargetFailed:
+def _failed(server: Supervisor, message: str) -> TargetFailed:
     return TargetFailed(message, server.output.lines()[-LOG_LINES:])

@@ -6,26 +6,28 @@ from dataclasses import replace
 
 from control_plane.domain.errors import FieldError, TargetFailed
 from control_plane.domain.spec import BUNDLED, Target
-from control_plane.targets.application import Application, Applications, bundled
+from control_plane.targets.application import Application, Applications, bundled_application
 from control_plane.targets.builtin_configurations import missing_server
 
 
-def served(target: Target, applications: Applications, paths: Collection[str] = ()) -> Application:
+def resolve_application(
+    target: Target, applications: Applications, paths: Collection[str] = ()
+) -> Application:
     """Raises TargetFailed when the settings have lost it since the run was queued."""
     if target.application == BUNDLED:
-        return bundled(paths)
+        return bundled_application(paths)
     found = applications.get(target.application)
     if found is None:
         raise TargetFailed(f"start: {_unknown(target.application, applications)}")
     return found
 
 
-def moved(target: Target, name: str) -> Target:
+def for_application(target: Target, name: str) -> Target:
     """The same server for another application; what the bundled one alone reads is left behind."""
     return target if name == BUNDLED else replace(target, application=name, settings={})
 
 
-def by_command(name: str) -> Target:
+def command_target(name: str) -> Target:
     """The target of an application that has a command of its own: nothing else is chosen."""
     return Target(
         name, "command", workers=None, loop=None, http=None, threads=None, reload=None,
@@ -33,7 +35,7 @@ def by_command(name: str) -> Target:
     )  # fmt: skip
 
 
-def misfits(target: Target, applications: Applications) -> Iterator[FieldError]:
+def application_errors(target: Target, applications: Applications) -> Iterator[FieldError]:
     """An application that does not exist, or a server that is not how it is started."""
     name = target.application
     by_command = target.server == "command"
@@ -61,7 +63,7 @@ def _unknown(name: str, applications: Applications) -> str:
     return f"There is no application {name[:40]!r}. There are: {names}."
 
 
-def missing(application: Application) -> Iterator[str]:
+def missing_files(application: Application) -> Iterator[str]:
     """One line for each thing that is not there, with what to do."""
     if not application.own:
         return

@@ -5,8 +5,8 @@ from typing import Protocol
 
 from control_plane.targets import procfs, sockets
 from control_plane.targets.delayed_ack import delayed_ack_s
-from control_plane.targets.probe_reader import Inside
-from control_plane.targets.supervisor import GRACE_S, Supervised
+from control_plane.targets.probe_reader import ProbeOutput
+from control_plane.targets.supervisor import GRACE_S, Supervisor
 
 
 class RunningTarget(Protocol):
@@ -25,7 +25,7 @@ class RunningTarget(Protocol):
     @property
     def ready_s(self) -> float | None: ...
     @property
-    def inside(self) -> Inside | None: ...
+    def inside(self) -> ProbeOutput | None: ...
     @property
     def delayed_ack_s(self) -> float | None:
         """How much longer later requests on one connection took than the first, once checked."""
@@ -67,13 +67,13 @@ class StartedTarget:
     `inside` is None where it was started without the probe.
     """
 
-    server: Supervised
+    server: Supervisor
     command: str
     pid: int
     host: str
     port: int
     ready_s: float
-    inside: Inside | None = None
+    inside: ProbeOutput | None = None
     ready_path: str = "/"
     delayed_ack_s: float | None = None
     _workers: dict[int, int | None] = field(default_factory=dict)

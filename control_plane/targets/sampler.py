@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from control_plane.domain.result import Gauges, GaugeSeries
-from control_plane.targets.probe_reader import Inside, ProbeReader
+from control_plane.targets.probe_reader import ProbeOutput, ProbeReader
 from control_plane.targets.procfs import cpu_s, machine_cpu_s, memory_bytes
 
 INTERVAL_S = 0.5
@@ -19,7 +19,7 @@ Role = Literal["target", "client", "control"]
 
 
 @dataclass(frozen=True)
-class WindowUse:
+class WindowUsage:
     """The window in numbers. None where the target's processes cannot be seen.
 
     `target_peak_memory_bytes`: the largest sum over its processes that a sample saw. `other_cpu`:
@@ -34,7 +34,7 @@ class WindowUse:
 
 
 @dataclass
-class _Series:
+class _ProcessSeries:
     """One process. CPU times count from its start; the first was read when the window opened."""
 
     pid: int
@@ -55,7 +55,7 @@ class _Series:
         return memory
 
 
-class Watch:
+class Sampler:
     """Lives in the control plane's event loop; samples from `open_window` to `hold`.
 
     Without it sampling stops by itself once no load worker is left. `gauges_so_far` may be used
@@ -67,13 +67,13 @@ class Watch:
         target_pids: Callable[[], list[int]],
         client_pids: Sequence[int],
         control_pid: int,
-        inside: Inside | None = None,
+        inside: ProbeOutput | None = None,
     ) -> None:
         self._target_pids, self._inside = target_pids, inside
         self._reader: ProbeReader | None = None
         self._others: dict[int, Role] = dict.fromkeys(client_pids, "client")
         self._others[control_pid] = "control"
-        self._series: dict[int, _Series] = {}
+        self._series: dict[int, _ProcessSeries] = {}
         self._slots = self._peak_bytes = 0
         self._opened_s = self._sampled_s = 0.0
         self._machine_s: float | None = None
@@ -96,7 +96,7 @@ class Watch:
             self._reader = ProbeReader(self._inside, _ns(self._opened_s), _ns(INTERVAL_S))
         for pid, role in self._watched().items():
             used_s = cpu_s(pid) or 0.0
-            self._series[pid] = _Series(pid, role, used_s, used_s)
+            self._series[pid] = _ProcessSeries(pid, role, used_s, used_s)
 
     def hold(self) -> None:
         """The window is over: what comes after it is not watched."""
@@ -111,7 +111,7 @@ class Watch:
         if now_s is not None and self._machine_s is not None:
             self._all_s = now_s - self._machine_s
 
-    def close_window(self, client_cpu_s: float = 0.0) -> WindowUse:
+    def close_window(self, client_cpu_s: float = 0.0) -> WindowUsage:
         """What was seen until now, or until `hold`.
 
         `client_cpu_s` is what the load workers measured of themselves: one that has ended since
@@ -122,7 +122,7 @@ class Watch:
         client_s = max(self._used_s("client"), client_cpu_s)
         ours = [self._used_s("target"), client_s, self._used_s("control")]
         seen = any(one.role == "target" for one in self._series.values())
-        return WindowUse(
+        return WindowUsage(
             target_cpu_s=ours[0] if seen else None,
             target_peak_memory_bytes=self._peak_bytes if seen else None,
             other_cpu=self._other_cpu(sum(ours)) if seen else None,
@@ -184,7 +184,7 @@ class Watch:
         for pid, role in self._watched().items():
             if pid not in self._series:
                 blank = [0] * self._slots
-                self._series[pid] = _Series(pid, role, 0.0, 0.0, [0.0] * self._slots, blank)
+                self._series[pid] = _ProcessSeries(pid, role, 0.0, 0.0, [0.0] * self._slots, blank)
 
     def _watched(self) -> dict[int, Role]:
         targets: dict[int, Role] = dict.fromkeys(self._target_pids(), "target")

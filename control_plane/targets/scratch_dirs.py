@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from control_plane.domain.errors import TargetFailed
-from control_plane.targets.application import scratch_folder
+from control_plane.targets.application import targets_directory
 
 SHARED = Path("/dev/shm")
 _INSIDE = "inside"
 
 
 @dataclass(frozen=True)
-class Folders:
+class ScratchDirs:
     """`scratch` is None for what has no files, `inside` where the workers are not looked into."""
 
     scratch: Path | None = None
@@ -30,21 +30,21 @@ class Folders:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def made(state_dir: Path, instance: str, launch: str, *, probe: bool) -> Folders:
+def create_scratch_dirs(state_dir: Path, instance: str, launch: str, *, probe: bool) -> ScratchDirs:
     """For the start `launch`. Raises TargetFailed where there is no space or no right."""
-    scratch = scratch_folder(state_dir) / launch
+    scratch = targets_directory(state_dir) / launch
     try:
         for folder in (state_dir, scratch.parent, scratch):
             folder.mkdir(mode=0o700, exist_ok=True)
-        return Folders(scratch, _inside(scratch, instance, launch) if probe else None)
+        return ScratchDirs(scratch, _inside(scratch, instance, launch) if probe else None)
     except OSError as error:
         why = "disk full" if error.errno == errno.ENOSPC else str(error.strerror)
         raise TargetFailed(f"start: {why}: {error.filename}") from None
 
 
-def remove_all(state_dir: Path, instance: str) -> None:
+def remove_scratch_dirs(state_dir: Path, instance: str) -> None:
     """Of every target of this instance."""
-    shutil.rmtree(scratch_folder(state_dir), ignore_errors=True)
+    shutil.rmtree(targets_directory(state_dir), ignore_errors=True)
     with suppress(OSError):
         for folder in SHARED.iterdir():
             if folder.name.startswith(_mark(instance)):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from control_plane.domain.spec import DEFAULT_THREADS, Target
-from control_plane.targets.application import Application, bundled, settings_of
+from control_plane.targets.application import Application, bundled_application, settings_variables
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def command(
     target: Target, host: str, port: int, application: Application | None = None
 ) -> list[str]:
     """The argument list, program first; without `application`, for the bundled one."""
-    at = Endpoint(application or bundled(), host, port)
+    at = Endpoint(application or bundled_application(), host, port)
     if target.server == "command":
         return [
             one.replace("{host}", host).replace("{port}", str(port)) for one in at.served.command
@@ -127,7 +127,7 @@ def shown_command(
     """A line to copy into a shell; the settings that the application reads stand before it."""
     if application is not None and application.own:
         return shlex.join(arguments(target, Endpoint(application, host, port)))
-    settings = settings_of(target)
+    settings = settings_variables(target)
     if target.threads == DEFAULT_THREADS:
         del settings["TARGET_THREADS"]
     assigned = [f"{name}={shlex.quote(value)}" for name, value in settings.items()]

@@ -46,7 +46,7 @@ def _unmapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def held(inodes: Collection[int], pids: Iterable[int]) -> set[int]:
+def held_inodes(inodes: Collection[int], pids: Iterable[int]) -> set[int]:
     """Those of the sockets that at least one of the processes has open."""
     links = {link for pid in pids for _, link in _descriptors(pid)}
     return {inode for inode in inodes if f"socket:[{inode}]" in links}

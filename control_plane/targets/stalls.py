@@ -26,7 +26,7 @@ _PROBE = "/looplab_probe/"
 _THREAD_BEGINS = " _bootstrap"
 
 
-def stacks_in(written: bytes, directory: Path) -> Iterator[Stack]:
+def parse_stacks(written: bytes, directory: Path) -> Iterator[Stack]:
     """Those that are complete. Paths begin below `directory`, or with the folder of libraries, by
     which they can be told from the application.
 
@@ -44,7 +44,7 @@ def stacks_in(written: bytes, directory: Path) -> Iterator[Stack]:
 
 
 @dataclass(frozen=True)
-class Common:
+class CommonStack:
     """Of `samples` stacks `alike` stand in the function that `stack` shows, `there` in its line."""
 
     stack: Stack = ()
@@ -53,7 +53,7 @@ class Common:
     there: int = 0
 
 
-def commonest(stacks: Iterable[Stack]) -> Common:
+def most_common_stack(stacks: Iterable[Stack]) -> CommonStack:
     """A stack of the commonest line of the commonest function, as the application names them."""
     counted = Counter(stacks)
     lines: Counter[Frame] = Counter()
@@ -63,14 +63,14 @@ def commonest(stacks: Iterable[Stack]) -> Common:
         lines[frame] += counted[stack]
         functions[_function(frame)] += counted[stack]
     if not told:
-        return Common()
+        return CommonStack()
     ((function, alike),) = functions.most_common(1)
     line, there = max(
         ((one, count) for one, count in lines.items() if _function(one) == function),
         key=lambda one: one[1],
     )
     stack = max((one for one, frame in told.items() if frame == line), key=counted.__getitem__)
-    return Common(stack, counted.total(), alike, there)
+    return CommonStack(stack, counted.total(), alike, there)
 
 
 def _shown(found: re.Match[bytes], directory: Path) -> str:
@@ -92,13 +92,13 @@ def _function(frame: Frame) -> str:
 
 STALL_NS = round(LATE_S * 1e9)
 """A beat that is later is a stall; the first stack is written a little before."""
-KEPT = 500
+MAX_STALLS = 500
 READ_BYTES = 256_000
 """How much of the stacks is read at once; earlier ones of a long stall are left out."""
 
 
 @dataclass
-class StackFile:
+class StackReader:
     """What a worker writes of its stacks. There is none where it cannot."""
 
     path: Path
@@ -120,19 +120,19 @@ class StackFile:
             return []
         finally:
             os.close(descriptor)
-        return list(stacks_in(written, self.directory))
+        return list(parse_stacks(written, self.directory))
 
     def skip(self, end: int) -> None:
         self._read = max(self._read, end)
 
 
 @dataclass
-class StallBook:
+class StallRecorder:
     """Of one worker in a window that opened at `opened_ns`: all are counted, the longest kept."""
 
     worker: int
     opened_ns: int
-    stacks: StackFile
+    stacks: StackReader
     _count: int = 0
     _total_ns: int = 0
     _kept: list[tuple[float, int, Stall]] = field(default_factory=list)
@@ -165,14 +165,14 @@ class StallBook:
         return round(self._total_ns / 1e9 + (self._open.duration_s if self._open else 0), 6)
 
     def longest(self) -> list[Stall]:
-        """At most `KEPT`, and the one that still lasts."""
+        """At most `MAX_STALLS`, and the one that still lasts."""
         ended = [stall for _, _, stall in self._kept]
         return [*ended, self._open] if self._open else ended
 
     def _stall(self, from_ns: int, until_ns: int) -> Stall:
         """The part of it that lies in the window."""
         from_ns = max(from_ns, self.opened_ns)
-        seen = commonest(self._sampled)
+        seen = most_common_stack(self._sampled)
         return Stall(
             self.worker,
             round((from_ns - self.opened_ns) / 1e9, 6),
@@ -187,5 +187,5 @@ class StallBook:
         self._count += 1
         self._total_ns += round(stall.duration_s * 1e9)
         heapq.heappush(self._kept, (stall.duration_s, self._count, stall))
-        if len(self._kept) > KEPT:
+        if len(self._kept) > MAX_STALLS:
             heapq.heappop(self._kept)

@@ -14,17 +14,17 @@ from types import TracebackType
 from typing import Self
 
 from control_plane.domain.errors import TargetFailed
-from control_plane.processes.child_process import Handle
+from control_plane.processes.child_process import ChildProcess
 from control_plane.targets import procfs
 from control_plane.targets.environment import LAUNCH
 from control_plane.targets.orphans import end_marked
-from control_plane.targets.scratch_dirs import Folders
+from control_plane.targets.scratch_dirs import ScratchDirs
 
 READ_BYTES = 128_000
 _LONGEST_LINE = 500
 
 
-class Output:
+class ServerOutput:
     """A file in memory that only grows at its end; `descriptor` is for the server to write to.
 
     No pipe stands between server and control plane, so a server never waits for a slow reader.
@@ -81,7 +81,7 @@ GUARD_PATIENCE_S = 0.5
 
 
 @dataclass(frozen=True)
-class Orders:
+class LaunchSpec:
     """One server to be started.
 
     `folders` are its own and go when it goes; `cores` None means all. `secrets` are
@@ -91,17 +91,17 @@ class Orders:
     command: Sequence[str]
     directory: Path
     environment: Mapping[str, str]
-    folders: Folders
+    folders: ScratchDirs
     cores: Collection[int] | None = None
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-class Supervised:
+class Supervisor:
     """A server under its guard. Made by `start`; `stop` is always called in the end."""
 
-    def __init__(self, process: Process, output: Output, orders: Orders) -> None:
+    def __init__(self, process: Process, output: ServerOutput, orders: LaunchSpec) -> None:
         self._process, self.output, self._orders = process, output, orders
-        self._handle = Handle(process.pid)
+        self._handle = ChildProcess(process.pid)
         self._reason: str | None = None
         self._asked = False
         self._over = asyncio.Event()
@@ -110,10 +110,10 @@ class Supervised:
         self._stopping: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(cls, orders: Orders, *, log_lines: int) -> Self:
+    async def start(cls, orders: LaunchSpec, *, log_lines: int) -> Self:
         """Returns as soon as the guard runs; `server` tells when the server does."""
         cores = ",".join(map(str, sorted(orders.cores or ()))) or "all"
-        output = Output(log_lines, orders.secrets)
+        output = ServerOutput(log_lines, orders.secrets)
         try:
             process = await asyncio.create_subprocess_exec(
                 *[sys.executable, "-I", "-S", str(GUARD), cores],
@@ -205,7 +205,7 @@ class Supervised:
         self._over.set()
 
 
-async def _clear(orders: Orders, *, begun: bool = True) -> None:
+async def _clear(orders: LaunchSpec, *, begun: bool = True) -> None:
     """End what a guard left, and remove its files, also when the caller is cancelled meanwhile.
 
     In a thread: every process of the system is looked at, some more than once.

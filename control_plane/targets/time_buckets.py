@@ -8,7 +8,7 @@ from control_plane.targets.inside.looplab_probe.ring import PERIOD_NS, Beat
 
 
 @dataclass
-class _Slot:
+class _Bucket:
     """One interval. `last` is the newest beat until its end, whether it lies in it or before."""
 
     last: Beat
@@ -50,7 +50,7 @@ class _Slot:
 
 
 @dataclass
-class Slots:
+class TimeBuckets:
     """Of a window that opened at `opened_ns` of the monotonic clock, `interval_ns` each.
 
     An event loop that stands still shows in every interval that it misses: the lag of an interval
@@ -62,7 +62,7 @@ class Slots:
     interval_ns: int
     last: Beat | None = None
     _first: int = 0
-    _slots: list[_Slot] = field(default_factory=list)
+    _slots: list[_Bucket] = field(default_factory=list)
     _counted: int = 0
 
     @property
@@ -114,7 +114,7 @@ class Slots:
             tokens_total=None if total < 0 else total,
         )
 
-    def _shown(self, slots: int) -> Iterator[_Slot | None]:
+    def _shown(self, slots: int) -> Iterator[_Bucket | None]:
         for index in range(slots):
             at = index - self._first
             yield self._slots[at] if 0 <= at < len(self._slots) else None
@@ -122,14 +122,16 @@ class Slots:
     def _index(self, at_ns: int) -> int:
         return (at_ns - self.opened_ns) // self.interval_ns
 
-    def _slot(self, index: int, last: Beat) -> _Slot:
+    def _slot(self, index: int, last: Beat) -> _Bucket:
         """Those between the newest and this one are made with it; none before the first."""
         if not self._slots:
             self._first = index
         index = max(index, self._first)
         while len(self._slots) <= index - self._first:
             newest = self._slots[-1] if self._slots else None
-            made = _Slot(newest.last, newest.in_flight) if newest else _Slot(last, last.in_flight)
+            made = (
+                _Bucket(newest.last, newest.in_flight) if newest else _Bucket(last, last.in_flight)
+            )
             self._slots.append(made)
         return self._slots[index - self._first]
 

@@ -9,11 +9,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from control_plane.targets.builtin_configurations import CATALOGUE
+from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
 from tests.browser.conftest import OpenPage
 from tests.dashboard import Dashboard, dashboard
 
-NAME = CATALOGUE[0].name
+NAME = BUILTIN_CONFIGURATIONS[0].name
 READY_MS = 20_000
 
 

@@ -5,7 +5,7 @@ from control_plane.domain.limits import Limits
 from control_plane.domain.spec import NamedTarget, StopRequests
 from control_plane.domain.spec_json import read_spec
 from control_plane.experiments.presets import Question, preset_catalogue
-from control_plane.targets.builtin_configurations import configuration
+from control_plane.targets.builtin_configurations import find_configuration
 
 QUESTIONS = preset_catalogue().questions
 
@@ -18,7 +18,7 @@ def test_a_question_has_arms_that_can_be_started(question: Question) -> None:
     for spec in specs:
         assert spec.tags == (question.slug,)
         if isinstance(spec.target, NamedTarget):
-            assert configuration(spec.target.configuration).server == "uvicorn"
+            assert find_configuration(spec.target.configuration).server == "uvicorn"
 
 
 def test_the_classic_question_sends_24_999_requests_in_each_way() -> None:

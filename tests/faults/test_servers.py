@@ -8,14 +8,14 @@ import psutil
 import pytest
 
 from control_plane.domain.spec import Target
-from control_plane.targets.builtin_configurations import CATALOGUE
+from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
 from tests.dashboard import Dashboard, dashboard, items_spec, marked, until
 
 REPLACES = {"uvicorn", "gunicorn"}
 """Servers whose master starts another worker for one that died; the others end."""
 TWO_WORKERS = [
     one.target
-    for one in CATALOGUE
+    for one in BUILTIN_CONFIGURATIONS
     if one.target.workers == 2 and not (one.target.server == "gunicorn" and one.target.reuse_port)
 ]
 

@@ -5,13 +5,13 @@ import signal
 import subprocess
 from pathlib import Path
 
-from control_plane.processes.child_process import Handle
+from control_plane.processes.child_process import ChildProcess
 
 
 def test_it_kills_a_child_and_then_nobody() -> None:
     with subprocess.Popen(["sleep", "60"]) as child:
         before = open_files()
-        handle = Handle(child.pid)
+        handle = ChildProcess(child.pid)
         handle.send(signal.SIGKILL)
         assert child.wait() == -signal.SIGKILL
         handle.send(signal.SIGKILL)
@@ -25,7 +25,7 @@ def test_one_that_was_reaped_or_is_no_child_is_left_alone() -> None:
         gone.wait()
     before = open_files()
     for pid in (gone.pid, os.getpid(), os.getppid()):
-        Handle(pid).send(signal.SIGKILL)
+        ChildProcess(pid).send(signal.SIGKILL)
     assert open_files() == before
 
 

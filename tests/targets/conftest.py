@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.targets.orphans import sweep
+from control_plane.targets.orphans import end_orphans
 from tests.targets.place import Site
 
 if sys.platform != "linux":
@@ -19,4 +19,4 @@ def site(tmp_path: Path) -> Iterator[Site]:
     try:
         made.assert_gone()
     finally:
-        sweep(made.instance)
+        end_orphans(made.instance)

@@ -17,7 +17,7 @@ import requests
 from control_plane.domain.spec import Target
 from control_plane.targets import procfs, sockets
 from control_plane.targets.application import Application
-from control_plane.targets.launch import Place, free_ports, start_application
+from control_plane.targets.launch import LaunchContext, free_ports, start_application
 from control_plane.targets.running_target import StartedTarget
 from control_plane.targets.scratch_dirs import SHARED
 
@@ -41,8 +41,8 @@ class Site:
         self,
         cores: tuple[int, ...] | None = None,
         ports: Callable[[str], Iterator[int]] = free_ports,
-    ) -> Place:
-        return Place(self.instance, cores, self.state_dir, ports=ports)
+    ) -> LaunchContext:
+        return LaunchContext(self.instance, cores, self.state_dir, ports=ports)
 
     async def start(self, name: str, target: Target | None = None, **changes: Any) -> StartedTarget:
         """`changes` are those of the application."""
@@ -51,7 +51,7 @@ class Site:
 
     @contextlib.asynccontextmanager
     async def running(
-        self, name: str, target: Target | None = None, place: Place | None = None
+        self, name: str, target: Target | None = None, place: LaunchContext | None = None
     ) -> AsyncIterator[StartedTarget]:
         started = await start_application(
             application(name), target or Target(), place or self.place()

@@ -4,23 +4,27 @@ import pytest
 
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.spec import NamedTarget, Target, UrlTarget
-from control_plane.targets.builtin_configurations import CATALOGUE, configuration, name_of
+from control_plane.targets.builtin_configurations import (
+    BUILTIN_CONFIGURATIONS,
+    find_configuration,
+    name_of,
+)
 
 
 def test_the_first_configuration_is_the_default() -> None:
-    first = CATALOGUE[0]
+    first = BUILTIN_CONFIGURATIONS[0]
     assert (first.name, first.target) == ("uvicorn, 1 worker, uvloop", Target())
     assert (first.builtin, first.available, first.missing_extra) == (True, True, None)
 
 
 def test_names_tell_all_configurations_apart() -> None:
-    assert len({known.name for known in CATALOGUE}) == len(CATALOGUE)
-    assert all(configuration(known.name) == known.target for known in CATALOGUE)
+    assert len({known.name for known in BUILTIN_CONFIGURATIONS}) == len(BUILTIN_CONFIGURATIONS)
+    assert all(find_configuration(known.name) == known.target for known in BUILTIN_CONFIGURATIONS)
 
 
 def test_an_unknown_name_is_refused_at_its_field() -> None:
     with pytest.raises(InvalidInput, match=r"no configuration 'caddy'.*uvicorn, 1 worker") as wrong:
-        configuration("caddy")
+        find_configuration("caddy")
     assert [field.field for field in wrong.value.fields] == ["target.configuration"]
 
 

@@ -18,7 +18,7 @@ from control_plane.domain.spec import Target
 from control_plane.targets import procfs, sockets
 from control_plane.targets.guard import LOG_BYTES
 from control_plane.targets.inside.looplab_probe.ring import STACKS_SUFFIX
-from control_plane.targets.orphans import sweep
+from control_plane.targets.orphans import end_orphans
 from tests.targets.place import GONE_S, Site, ask, kill, listening, until
 
 ROOT = Path(__file__).parents[2]
@@ -113,7 +113,7 @@ def test_control_plane_and_guard_killed_together(site: Site, workers: int) -> No
         until(lambda: not site.marked(), lambda: f"left: {site.marked()}", GONE_S)
         looplab.assert_nothing_listens()
     assert site.in_memory()
-    sweep(site.instance, site.state_dir)
+    end_orphans(site.instance, site.state_dir)
 
 
 @pytest.mark.parametrize("target", [Target(), TWO_WORKERS, RELOADING], ids=["1", "2", "reload"])

@@ -9,15 +9,15 @@ import pytest
 from pydantic import TypeAdapter
 
 from control_plane.domain.result import Stall, WorkerSeries
-from control_plane.targets.heartbeat_reader import CLOCK_SLACK_NS, BeatFile
-from control_plane.targets.inside.looplab_probe.ring import FILE_BYTES, RING, VERSION, Ledger
-from control_plane.targets.probe_reader import Inside, ProbeReader
+from control_plane.targets.heartbeat_reader import CLOCK_SLACK_NS, HeartbeatReader
+from control_plane.targets.inside.looplab_probe.ring import FILE_BYTES, RING, VERSION, RingWriter
+from control_plane.targets.probe_reader import ProbeOutput, ProbeReader
 from tests.targets.test_time_buckets import HALF_S, MS, OPENED, beat
 
 
 def test_each_beat_is_read_once_and_the_end_is_told(tmp_path: Path) -> None:
-    ledger = Ledger(str(tmp_path / "7.beats"))
-    file = BeatFile(tmp_path / "7.beats")
+    ledger = RingWriter(str(tmp_path / "7.beats"))
+    file = HeartbeatReader(tmp_path / "7.beats")
     written = [beat(20 * number, completed=number) for number in range(5)]
     for one in written[:3]:
         ledger.write(one)
@@ -30,27 +30,27 @@ def test_each_beat_is_read_once_and_the_end_is_told(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_was_held_up_gets_the_newest(tmp_path: Path) -> None:
-    ledger = Ledger(str(tmp_path / "7.beats"))
+    ledger = RingWriter(str(tmp_path / "7.beats"))
     written = [beat(20 * number) for number in range(RING + 100)]
     for one in written:
         ledger.write(one)
-    read = BeatFile(tmp_path / "7.beats").new(written[-1].at_ns)
+    read = HeartbeatReader(tmp_path / "7.beats").new(written[-1].at_ns)
     assert read == written[-len(read) :]
     assert len(read) >= RING - 1
 
 
 def test_beats_out_of_time_are_left_out(tmp_path: Path) -> None:
-    ledger = Ledger(str(tmp_path / "7.beats"))
+    ledger = RingWriter(str(tmp_path / "7.beats"))
     ahead = CLOCK_SLACK_NS // MS + 1
     for one in (beat(0), beat(ahead), beat(-20), beat(20), beat(40, lag_ms=-1)):
         ledger.write(one)
-    assert BeatFile(tmp_path / "7.beats").new(OPENED) == [beat(0), beat(20)]
+    assert HeartbeatReader(tmp_path / "7.beats").new(OPENED) == [beat(0), beat(20)]
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 100, b"\xff" * FILE_BYTES, b"\0" * FILE_BYTES])
 def test_a_file_of_something_else_holds_no_beats(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "7.beats").write_bytes(content)
-    assert BeatFile(tmp_path / "7.beats").new(OPENED) == []
+    assert HeartbeatReader(tmp_path / "7.beats").new(OPENED) == []
 
 
 def test_what_a_target_leaves_in_the_folder_is_survived(tmp_path: Path) -> None:
@@ -60,8 +60,8 @@ def test_what_a_target_leaves_in_the_folder_is_survived(tmp_path: Path) -> None:
     (tmp_path / "3.beats").mkdir()
     for name in ("x.beats", "-4.beats", "²5.beats", ".beats"):
         (tmp_path / name).touch()
-    Ledger(str(tmp_path / f"{os.getpid()}.beats")).write(beat(10))
-    reader = ProbeReader(Inside(tmp_path, tmp_path), OPENED, 500 * MS)
+    RingWriter(str(tmp_path / f"{os.getpid()}.beats")).write(beat(10))
+    reader = ProbeReader(ProbeOutput(tmp_path, tmp_path), OPENED, 500 * MS)
     reader.look(OPENED + 20 * MS)
     assert [one.pid for one in reader.workers(1)] == [os.getpid()]
     assert reader.stalls() == ()
@@ -71,7 +71,7 @@ def test_what_a_target_leaves_in_the_folder_is_survived(tmp_path: Path) -> None:
 def test_rubbish_in_a_file_disturbs_no_reader(tmp_path: Path, seed: int) -> None:
     """Cells of any size, small ones often, so that many look like beats."""
     chance = random.Random(seed)
-    reader = ProbeReader(Inside(tmp_path, tmp_path), OPENED, HALF_S)
+    reader = ProbeReader(ProbeOutput(tmp_path, tmp_path), OPENED, HALF_S)
     (tmp_path / f"{os.getpid()}.stacks").write_bytes(chance.randbytes(5_000))
     for look in range(5):
         cells = array("q", (chance.getrandbits(chance.choice(BITS)) for _ in range(CELLS)))

@@ -9,7 +9,7 @@ import pytest
 
 from control_plane.targets import interpreter
 from control_plane.targets.environment import INSTANCE
-from control_plane.targets.interpreter import Interpreter, asked
+from control_plane.targets.interpreter import Interpreter, inspect_interpreter
 from control_plane.targets.supervisor import READ_BYTES
 from tests.targets.place import Site, until
 
@@ -24,9 +24,11 @@ async def test_one_that_hangs_does_not_outlive_the_question(
     hanging.chmod(0o700)
     if way == "patience is over":
         monkeypatch.setattr(interpreter, "PATIENCE_S", 0.2)
-        assert (await asked(hanging, site.instance)).fault == "it did not end within 0.2 s"
+        assert (
+            await inspect_interpreter(hanging, site.instance)
+        ).fault == "it did not end within 0.2 s"
     else:
-        asking = asyncio.create_task(asked(hanging, site.instance))
+        asking = asyncio.create_task(inspect_interpreter(hanging, site.instance))
         await asyncio.to_thread(until, lambda: len(site.marked()) >= 4, lambda: "it runs", 5)
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -40,14 +42,16 @@ async def test_one_that_never_stops_talking_fills_no_memory(tmp_path: Path) -> N
         f"#!/bin/sh\nhead -c {100 * READ_BYTES} /dev/zero; echo; env | grep {INSTANCE} >&2"
     )
     told.chmod(0o700)
-    assert await asked(told, "test") == Interpreter(fault=f"{INSTANCE}=test")
+    assert await inspect_interpreter(told, "test") == Interpreter(fault=f"{INSTANCE}=test")
 
 
 async def test_one_that_is_not_there_is_said_so(tmp_path: Path) -> None:
-    assert (await asked(tmp_path / "none", "test")).fault == "No such file or directory"
+    assert (
+        await inspect_interpreter(tmp_path / "none", "test")
+    ).fault == "No such file or directory"
 
 
 async def test_one_that_runs_tells_its_packages() -> None:
-    has = await asked(Path(sys.executable), "test")
+    has = await inspect_interpreter(Path(sys.executable), "test")
     assert has.version == platform.python_version()
     assert "fastapi" in has.packages

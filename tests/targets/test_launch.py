@@ -15,7 +15,7 @@ import pytest
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.spec import Target
 from control_plane.targets import procfs, supervisor
-from control_plane.targets.builtin_configurations import CATALOGUE
+from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
 from control_plane.targets.launch import free_ports, listening_host, start, start_application
 from control_plane.targets.orphans import end_marked
 from tests.targets.place import Site, application, ask, listening
@@ -23,7 +23,7 @@ from tests.targets.place import Site, application, ask, listening
 DEFAULT = Target()
 
 
-@pytest.mark.parametrize("known", CATALOGUE, ids=lambda known: known.name)
+@pytest.mark.parametrize("known", BUILTIN_CONFIGURATIONS, ids=lambda known: known.name)
 async def test_every_configuration_of_the_catalogue_starts(site: Site, known) -> None:
     target = await start(known.target, instance=site.instance, cores=None, state_dir=site.state_dir)
     try:

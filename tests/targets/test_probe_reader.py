@@ -6,13 +6,14 @@ from dataclasses import replace
 import pytest
 
 from control_plane.domain.spec import Target
-from control_plane.targets.builtin_configurations import CATALOGUE
+from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
 from control_plane.targets.inside.looplab_probe.ring import PERIOD_NS
 from tests.targets.place import Site
 from tests.targets.window import asked, completed, watched
 
 EACH_SERVER = {
-    (known.target.server, known.target.worker): known.target for known in reversed(CATALOGUE)
+    (known.target.server, known.target.worker): known.target
+    for known in reversed(BUILTIN_CONFIGURATIONS)
 }
 SERVERS = [
     *(replace(target, workers=1, reuse_port=None) for target in EACH_SERVER.values()),

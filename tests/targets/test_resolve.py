@@ -12,7 +12,7 @@ from control_plane.domain.errors import TargetFailed
 from control_plane.domain.spec import Target
 from control_plane.targets.application import Application, Applications
 from control_plane.targets.launch import start_application
-from control_plane.targets.resolve import misfits, served
+from control_plane.targets.resolve import application_errors, resolve_application
 from control_plane.targets.servers import shown_command
 from tests import own
 from tests.targets.place import Site, ask
@@ -40,22 +40,22 @@ def applications(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Applications:
 def test_an_unknown_application_is_refused_naming_those_there_are(
     applications: Applications,
 ) -> None:
-    (error,) = misfits(Target(application="../shop"), applications)
+    (error,) = application_errors(Target(application="../shop"), applications)
     assert error.field == "target.application"
     assert "There are: bundled, plain, shop." in error.message
     with pytest.raises(TargetFailed, match="no application 'gone'"):
-        served(Target(application="gone"), applications)
+        resolve_application(Target(application="gone"), applications)
 
 
 def test_the_server_is_how_the_application_is_started(applications: Applications) -> None:
     fitting = [Target(), SHOP, PLAIN]
-    assert [list(misfits(one, applications)) for one in fitting] == [[], [], []]
+    assert [list(application_errors(one, applications)) for one in fitting] == [[], [], []]
     wrong = [
         replace(PLAIN, application="bundled"),
         replace(PLAIN, application="shop"),
         replace(SHOP, application="plain"),
     ]
-    found = [[error.field for error in misfits(one, applications)] for one in wrong]
+    found = [[error.field for error in application_errors(one, applications)] for one in wrong]
     assert found == [["target.server"]] * 3
 
 

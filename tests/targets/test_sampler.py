@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from control_plane.targets.sampler import INTERVAL_S, Watch
+from control_plane.targets.sampler import INTERVAL_S, Sampler
 
 BUSY = "while True: pass"
 IDLE = "input()"
@@ -31,7 +31,7 @@ def process(code: str) -> Iterator[subprocess.Popen[bytes]]:
             started.kill()
 
 
-async def sampled(watch: Watch, count: int) -> None:
+async def sampled(watch: Sampler, count: int) -> None:
     async with asyncio.timeout(10):
         while len(watch.gauges_so_far().processes[0].cpu_share) < count:
             await asyncio.sleep(0.01)
@@ -39,7 +39,7 @@ async def sampled(watch: Watch, count: int) -> None:
 
 async def test_cpu_time_goes_to_whom_it_belongs() -> None:
     with process(BUSY) as target, process(IDLE) as client:
-        watch = Watch(lambda: [target.pid], [client.pid], os.getpid())
+        watch = Sampler(lambda: [target.pid], [client.pid], os.getpid())
         before_s = time.monotonic()
         watch.open_window()
         await sampled(watch, 2)
@@ -59,7 +59,7 @@ async def test_cpu_time_goes_to_whom_it_belongs() -> None:
 
 async def test_a_stranger_at_work_is_seen() -> None:
     with process(IDLE) as target, process(IDLE) as client, process(BUSY):
-        watch = Watch(lambda: [target.pid], [client.pid], os.getpid())
+        watch = Sampler(lambda: [target.pid], [client.pid], os.getpid())
         watch.open_window()
         await sampled(watch, 2)
         use = watch.close_window()
@@ -71,7 +71,7 @@ async def test_the_peak_of_the_memory_and_a_process_that_came_late() -> None:
     pids: list[int] = []
     with process(IDLE) as target, process(IDLE) as client:
         pids.append(target.pid)
-        watch = Watch(lambda: list(pids), [client.pid], os.getpid())
+        watch = Sampler(lambda: list(pids), [client.pid], os.getpid())
         watch.open_window()
         await sampled(watch, 1)
         with process(HOLDING) as late:
@@ -92,7 +92,7 @@ async def test_the_peak_of_the_memory_and_a_process_that_came_late() -> None:
 
 async def test_a_short_window_has_totals() -> None:
     with process(BUSY) as target, process(IDLE) as client:
-        watch = Watch(lambda: [target.pid], [client.pid], os.getpid())
+        watch = Sampler(lambda: [target.pid], [client.pid], os.getpid())
         before_s = time.monotonic()
         watch.open_window()
         await asyncio.sleep(0.1)
@@ -104,7 +104,7 @@ async def test_a_short_window_has_totals() -> None:
 
 async def test_an_unseen_target_is_not_measured() -> None:
     with process(IDLE) as client:
-        watch = Watch(list, [client.pid], os.getpid())
+        watch = Sampler(list, [client.pid], os.getpid())
         watch.open_window()
         use = watch.close_window()
     assert use.target_cpu_s is use.target_peak_memory_bytes is use.other_cpu is None
@@ -112,7 +112,7 @@ async def test_an_unseen_target_is_not_measured() -> None:
 
 async def test_it_stops_when_nobody_closes_it() -> None:
     with process(IDLE) as client:
-        watch = Watch(list, [client.pid], os.getpid())
+        watch = Sampler(list, [client.pid], os.getpid())
         watch.open_window()
         await sampled(watch, 1)
     client.wait()
@@ -123,7 +123,7 @@ async def test_it_stops_when_nobody_closes_it() -> None:
 
 async def test_a_sample_costs_next_to_nothing() -> None:
     with process(IDLE) as target, process(IDLE) as client:
-        watch = Watch(lambda: [target.pid], [client.pid], os.getpid())
+        watch = Sampler(lambda: [target.pid], [client.pid], os.getpid())
         watch.open_window()
         begun = time.process_time()
         for _ in range(20):
@@ -133,7 +133,7 @@ async def test_a_sample_costs_next_to_nothing() -> None:
 
 async def test_what_comes_after_the_window_is_not_watched() -> None:
     with process(BUSY) as target, process(IDLE) as client:
-        watch = Watch(lambda: [target.pid], [client.pid], os.getpid())
+        watch = Sampler(lambda: [target.pid], [client.pid], os.getpid())
         watch.open_window()
         await asyncio.sleep(0.1)
         watch.hold()
@@ -146,7 +146,7 @@ async def test_what_comes_after_the_window_is_not_watched() -> None:
 async def test_a_late_sample_fills_every_slot(gap_s: float) -> None:
     """The control plane may be held up; the time axis stays right."""
     with process(BUSY) as target, process(IDLE) as client:
-        watch = Watch(lambda: [target.pid], [client.pid], os.getpid())
+        watch = Sampler(lambda: [target.pid], [client.pid], os.getpid())
         watch.open_window()
         time.sleep(gap_s)
         use = watch.close_window()

@@ -11,12 +11,12 @@ import pytest
 from control_plane.domain.spec import Target
 from control_plane.targets import procfs, sockets
 from control_plane.targets.application import Application
-from control_plane.targets.builtin_configurations import CATALOGUE
+from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
 from control_plane.targets.servers import command, shown_command
 from tests.targets.place import GONE_S, Site, ask, kill, listening, until
 from tests.targets.test_guard import parent_of, workers_of
 
-OTHERS = [known.target for known in CATALOGUE if known.target.server != "uvicorn"]
+OTHERS = [known.target for known in BUILTIN_CONFIGURATIONS if known.target.server != "uvicorn"]
 TWO_WORKERS = [one for one in OTHERS if one.workers == 2]
 REPLACES = {"uvicorn", "gunicorn"}
 """Servers whose master starts another worker for one that died; the others end."""

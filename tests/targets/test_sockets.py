@@ -47,7 +47,7 @@ def test_another_loopback_address_is_another_listener() -> None:
 def test_holding_is_not_accepting() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, select.epoll() as poll:
         inodes = {os.fstat(listener.fileno()).st_ino}
-        assert sockets.held(inodes, [OWN]) == inodes
+        assert sockets.held_inodes(inodes, [OWN]) == inodes
         assert sockets.holders(inodes, [OWN]) == {OWN: {listener.fileno()}}
         assert sockets.accepting(inodes, [OWN]) == []
         poll.register(listener, select.EPOLLIN)

@@ -6,12 +6,12 @@ import pytest
 
 from control_plane.targets.stalls import (
     DEPTH,
-    KEPT,
-    Common,
-    StackFile,
-    StallBook,
-    commonest,
-    stacks_in,
+    MAX_STALLS,
+    CommonStack,
+    StackReader,
+    StallRecorder,
+    most_common_stack,
+    parse_stacks,
 )
 from tests.targets.test_time_buckets import MS, OPENED, beat
 
@@ -33,7 +33,7 @@ def test_frames_are_read_innermost_first_and_shortened() -> None:
         ("<frozen runpy>", 88, "_run_code"),
         more="  ...\n",
     )
-    assert list(stacks_in(written, HOME)) == [
+    assert list(parse_stacks(written, HOME)) == [
         (
             "lib/python3.11/json/decoder.py:353 raw_decode",
             "orders/cart.py:38 total",
@@ -56,27 +56,29 @@ def test_frames_are_read_innermost_first_and_shortened() -> None:
     ],
 )
 def test_what_is_no_stack_of_the_loop_is_left_out(written: bytes) -> None:
-    found = list(stacks_in(written, HOME))
+    found = list(parse_stacks(written, HOME))
     assert all(len(stack) == 1 and stack[0].startswith("/a.py:1 ") for stack in found)
     assert len(found) <= 1
 
 
 def test_the_innermost_are_kept() -> None:
     written = dump(*((f"/f{number}.py", number, "f") for number in range(80)))
-    (stack,) = stacks_in(written, HOME)
+    (stack,) = parse_stacks(written, HOME)
     assert (len(stack), stack[0]) == (DEPTH, "/f0.py:0 f")
 
 
 def test_the_commonest_of_the_commonest_end() -> None:
     slow, slower, other = ("a.py:1 f", "m"), ("a.py:2 f", "m"), ("b.py:9 g", "m")
-    assert commonest([slow, slower, other, slower]) == Common(slower, 4, alike=3, there=2)
-    assert commonest([]) == Common()
+    assert most_common_stack([slow, slower, other, slower]) == CommonStack(
+        slower, 4, alike=3, there=2
+    )
+    assert most_common_stack([]) == CommonStack()
 
 
 def test_what_the_application_called_is_one_place() -> None:
     """A library that moves on below it does not part its samples."""
     below = [(f"lib/python3.11/json/encoder.py:{line} e{line}", "a.py:7 f") for line in range(4)]
-    seen = commonest([*below, ("a.py:9 f",), ("b.py:1 g",)])
+    seen = most_common_stack([*below, ("a.py:9 f",), ("b.py:1 g",)])
     assert (seen.stack[-1], seen.samples, seen.alike, seen.there) == ("a.py:7 f", 6, 5, 4)
 
 
@@ -84,9 +86,9 @@ ORDER = dump(("/srv/shop/cart.py", 38, "total"))
 OTHER = dump(("/srv/shop/mail.py", 7, "send"))
 
 
-def book(path: Path, written: bytes = b"") -> StallBook:
+def book(path: Path, written: bytes = b"") -> StallRecorder:
     path.write_bytes(written)
-    return StallBook(7, OPENED, StackFile(path, Path("/srv/shop")))
+    return StallRecorder(7, OPENED, StackReader(path, Path("/srv/shop")))
 
 
 def test_a_late_beat_is_a_stall_with_its_own_stacks(tmp_path: Path) -> None:
@@ -129,14 +131,14 @@ def test_a_stall_that_lasts_is_there_and_ends_once(tmp_path: Path) -> None:
 
 def test_all_are_counted_and_the_longest_kept(tmp_path: Path) -> None:
     stalls = book(tmp_path / "7.stacks")
-    for number in range(KEPT + 50):
+    for number in range(MAX_STALLS + 50):
         stalls.take(beat(2_000 * (number + 1), lag_ms=200 + number))
-    assert (stalls.number, len(stalls.longest())) == (KEPT + 50, KEPT)
+    assert (stalls.number, len(stalls.longest())) == (MAX_STALLS + 50, MAX_STALLS)
     assert min(stall.duration_s for stall in stalls.longest()) == 0.25
-    assert stalls.total_s == round(sum(200 + number for number in range(KEPT + 50)) / 1000, 6)
+    assert stalls.total_s == round(sum(200 + number for number in range(MAX_STALLS + 50)) / 1000, 6)
 
 
 def test_without_a_file_there_are_stalls_without_stacks(tmp_path: Path) -> None:
-    stalls = StallBook(7, OPENED, StackFile(tmp_path / "none", tmp_path))
+    stalls = StallRecorder(7, OPENED, StackReader(tmp_path / "none", tmp_path))
     stalls.take(beat(300, lag_ms=200, stack_bytes=0))
     assert stalls.longest()[0].stack == ()

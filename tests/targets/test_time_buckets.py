@@ -3,7 +3,7 @@
 from typing import Any
 
 from control_plane.targets.inside.looplab_probe.ring import Beat
-from control_plane.targets.time_buckets import Slots
+from control_plane.targets.time_buckets import TimeBuckets
 
 MS = 1_000_000
 HALF_S = 500 * MS
@@ -16,8 +16,8 @@ def beat(at_ms: float, lag_ms: float = 0, **changes: Any) -> Beat:
     return Beat(at_ns, round(lag_ms * MS), 0, 0, 0, 40, 0, 0, 0)._replace(**changes)
 
 
-def slots(*beats: Beat) -> Slots:
-    made = Slots(OPENED, HALF_S)
+def slots(*beats: Beat) -> TimeBuckets:
+    made = TimeBuckets(OPENED, HALF_S)
     for one in beats:
         made.take(one)
     return made

@@ -9,9 +9,9 @@ from pathlib import Path
 import requests
 
 from control_plane.domain.result import Gauges
-from control_plane.targets.heartbeat_reader import BeatFile
+from control_plane.targets.heartbeat_reader import HeartbeatReader
 from control_plane.targets.running_target import StartedTarget
-from control_plane.targets.sampler import Watch
+from control_plane.targets.sampler import Sampler
 from tests.targets.place import until
 
 
@@ -19,7 +19,7 @@ async def watched(
     target: StartedTarget, work: Callable[[], None], enough: Callable[[Gauges], bool]
 ) -> Gauges:
     """What was seen in a window around `work`, once it is `enough`."""
-    watch = Watch(target.pids, [os.getpid()], 0, target.inside)
+    watch = Sampler(target.pids, [os.getpid()], 0, target.inside)
     told(target)
     watch.open_window()
     working = asyncio.create_task(asyncio.to_thread(work))
@@ -40,7 +40,7 @@ def told(target: StartedTarget) -> None:
 
 
 def beats_in(path: Path) -> int:
-    return len(BeatFile(path).new(time.monotonic_ns()))
+    return len(HeartbeatReader(path).new(time.monotonic_ns()))
 
 
 def asked(url: str, *paths: str) -> Callable[[], None]:

@@ -10,7 +10,7 @@ from control_plane.pages.form.field_messages import label_of, message
 from control_plane.pages.form.form_data import Given
 from control_plane.pages.form.from_spec import form_of
 from control_plane.pages.form.to_spec import documents
-from control_plane.targets.builtin_configurations import CATALOGUE
+from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
 from tests import builders
 
 
@@ -52,7 +52,7 @@ EXAMPLE = 'Write names with their values, as {"cpu_n": 5}.'
 
 
 def filled(**changes: str) -> Given:
-    given = form_of(builders.items(), CATALOGUE)
+    given = form_of(builders.items(), BUILTIN_CONFIGURATIONS)
     return Given({**given.values, **{name: (text,) for name, text in changes.items()}})
 
 

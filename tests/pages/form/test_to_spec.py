@@ -13,7 +13,7 @@ from control_plane.experiments.presets import preset_catalogue
 from control_plane.pages.form.form_data import Given
 from control_plane.pages.form.from_spec import form_of, shown_whole
 from control_plane.pages.form.to_spec import documents
-from control_plane.targets.builtin_configurations import CATALOGUE, configuration
+from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS, find_configuration
 from tests import builders
 
 STREAM = "workload.streams.0"
@@ -22,14 +22,14 @@ STREAM = "workload.streams.0"
 def resolved(document: Any) -> Spec:
     spec = read_spec(document, Limits())
     if isinstance(spec.target, NamedTarget):
-        return replace(spec, target=configuration(spec.target.configuration))
+        return replace(spec, target=find_configuration(spec.target.configuration))
     return spec
 
 
 def form(**changes: tuple[str, ...]) -> Given:
     """The form of the classic items run; `a__b` names the field `a.b`."""
     named = {name.replace("__", "."): texts for name, texts in changes.items()}
-    return Given({**form_of(builders.items(), CATALOGUE).values, **named})
+    return Given({**form_of(builders.items(), BUILTIN_CONFIGURATIONS).values, **named})
 
 
 def request(**keys: Any) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def whole(document: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("name", SPECS)
 def test_a_spec_comes_back_from_its_form(name: str) -> None:
     spec = resolved(whole(SPECS[name]))
-    (document,), wrong = documents(form_of(spec, CATALOGUE))
+    (document,), wrong = documents(form_of(spec, BUILTIN_CONFIGURATIONS))
     assert wrong == []
     assert resolved(document) == spec
     assert shown_whole(spec)
@@ -128,15 +128,15 @@ def test_each_strategy_and_configuration_ticked_makes_a_run() -> None:
     made, wrong = documents(
         form(
             client__strategy=("async", "threaded"),
-            target__configuration=(CATALOGUE[0].name, CATALOGUE[1].name),
+            target__configuration=(BUILTIN_CONFIGURATIONS[0].name, BUILTIN_CONFIGURATIONS[1].name),
         )
     )
     assert wrong == []
     assert [(one["target"]["configuration"], one["client"]["strategy"]) for one in made] == [
-        (CATALOGUE[0].name, "async"),
-        (CATALOGUE[0].name, "threaded"),
-        (CATALOGUE[1].name, "async"),
-        (CATALOGUE[1].name, "threaded"),
+        (BUILTIN_CONFIGURATIONS[0].name, "async"),
+        (BUILTIN_CONFIGURATIONS[0].name, "threaded"),
+        (BUILTIN_CONFIGURATIONS[1].name, "async"),
+        (BUILTIN_CONFIGURATIONS[1].name, "threaded"),
     ]
     assert len({one["title"] for one in made}) == 4
 
@@ -229,7 +229,7 @@ def test_what_cannot_be_read_is_told_at_its_field(name: str, texts: tuple[str, .
 
 
 def test_no_more_runs_than_fit_beside_each_other() -> None:
-    every = tuple(one.name for one in CATALOGUE)
+    every = tuple(one.name for one in BUILTIN_CONFIGURATIONS)
     made, wrong = documents(
         form(client__strategy=("async", "threaded"), target__configuration=every)
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import requests
 
-from control_plane.targets.builtin_configurations import CATALOGUE
+from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
 from tests.dashboard import Dashboard, items_spec, long_spec
 from tests.pages.form_page import Pairs, changed, form_of_page, send
 from tests.pages.stored import words
@@ -29,7 +29,7 @@ def listed(looplab: Dashboard) -> dict[str, dict[str, Any]]:
 
 
 def test_a_copy_is_added_used_and_removed(empty: Dashboard) -> None:
-    copied = next(one for one in CATALOGUE if one.target.threads == 200)
+    copied = next(one for one in BUILTIN_CONFIGURATIONS if one.target.threads == 200)
     answer = add(empty, copied.name, name=NAME, target__threads="8")
     assert answer.status_code == 303
     assert answer.headers["location"].startswith("/targets#")
@@ -60,7 +60,7 @@ def test_what_is_wrong_stands_at_its_field(empty: Dashboard) -> None:
         "name": (
             "",
             "own",
-            CATALOGUE[0].name,
+            BUILTIN_CONFIGURATIONS[0].name,
             "a\u202eb",
             "x" * 81,
             "bare responder",
@@ -98,7 +98,7 @@ def test_the_bare_responder_is_no_configuration(empty: Dashboard) -> None:
 
 
 def test_what_comes_with_looplab_stays(empty: Dashboard) -> None:
-    assert remove(empty, CATALOGUE[0].name).status_code == 409
+    assert remove(empty, BUILTIN_CONFIGURATIONS[0].name).status_code == 409
     page = empty.get("/targets").text
     assert not re.search(r'action="/targets/remove"', page)
 
@@ -162,6 +162,6 @@ def test_an_edited_run_keeps_its_name_while_its_target_is_the_same(empty: Dashbo
         return name
 
     assert started(trials="2") == "like the first"
-    assert started(target__configuration="own") == CATALOGUE[0].name
+    assert started(target__configuration="own") == BUILTIN_CONFIGURATIONS[0].name
     assert started(target__configuration="own", target__threads="7").endswith("7 threads")
     assert remove(empty, "like the first").status_code == 303

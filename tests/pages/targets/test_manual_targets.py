@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 import requests
 
-from control_plane.targets.builtin_configurations import CATALOGUE
+from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
 from tests.dashboard import Dashboard, dashboard, items_spec, long_spec, marked, until
 from tests.pages.form_page import send
 
-ONE, TWO = CATALOGUE[0].name, next(one.name for one in CATALOGUE if one.target.workers == 2)
+ONE, TWO = (
+    BUILTIN_CONFIGURATIONS[0].name,
+    next(one.name for one in BUILTIN_CONFIGURATIONS if one.target.workers == 2),
+)
 
 
 @pytest.fixture
@@ -106,7 +109,7 @@ def test_what_is_wrong_starts_nothing(looplab: Dashboard) -> None:
     assert start(looplab, "nothing").status_code == 422
     assert stop(looplab, "nothing").status_code == 404
     assert looplab.get("/targets/start").status_code in {404, 405}
-    for one in CATALOGUE[:3]:
+    for one in BUILTIN_CONFIGURATIONS[:3]:
         assert start(looplab, one.name).status_code == 303
     assert start(looplab, TWO).status_code == 409
     other = {"Origin": "http://other.example", "Sec-Fetch-Site": "cross-site"}

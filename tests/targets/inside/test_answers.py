@@ -6,7 +6,7 @@ import pytest
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from control_plane.targets.inside.looplab_probe.uvicorn_hook import told_by
+from control_plane.targets.inside.looplab_probe.uvicorn_hook import watch_connections
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -30,17 +30,17 @@ class Own(H11Protocol):
 def test_told_by_connections_that_are_known(options: dict[str, Any], told: bool) -> None:
     config = Config(app, **options)
     config.load()
-    assert bool(told_by(config)) == told
+    assert bool(watch_connections(config)) == told
 
 
 def test_a_server_without_such_connections_has_none() -> None:
-    assert not told_by(object())
+    assert not watch_connections(object())
 
 
 def test_connections_are_watched_once() -> None:
     config = Config(app, http="h11")
     config.load()
-    told_by(config)
+    watch_connections(config)
     watched = H11Protocol.connection_lost
-    told_by(config)
+    watch_connections(config)
     assert H11Protocol.connection_lost is watched

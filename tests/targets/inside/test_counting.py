@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from control_plane.targets.inside.looplab_probe.asgi_counter import counted
-from control_plane.targets.inside.looplab_probe.heartbeat import HEART
+from control_plane.targets.inside.looplab_probe.asgi_counter import count_requests
+from control_plane.targets.inside.looplab_probe.heartbeat import HEARTBEAT
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -12,7 +12,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 
 def requests() -> tuple[int, int]:
-    return HEART.begun, HEART.answered
+    return HEARTBEAT.begun, HEARTBEAT.answered
 
 
 class Server:
@@ -30,7 +30,7 @@ async def test_what_is_sent_arrives_unchanged_and_is_counted_once() -> None:
     (begun, answered), server = requests(), Server()
     body = {"type": "http.response.body", "body": b"x"}
     sent = [{"type": "http.response.start"}, {**body, "more_body": True}, body, body]
-    await counted(app)({"type": "http", "sent": sent}, server.receive, server.send)
+    await count_requests(app)({"type": "http", "sent": sent}, server.receive, server.send)
     assert all(one is other for one, other in zip(server.sent, sent, strict=True))
     assert requests() == (begun + 1, answered + 1)
 
@@ -40,18 +40,18 @@ async def test_other_scopes_get_the_server_itself() -> None:
         assert (receive, send) == (server.receive, server.send)
 
     server = Server()
-    await counted(same)({"type": "websocket"}, server.receive, server.send)
+    await count_requests(same)({"type": "websocket"}, server.receive, server.send)
 
 
 async def test_a_request_without_an_answer_is_over_with_its_application() -> None:
     begun, answered = requests()
-    await counted(app)({"type": "http", "sent": []}, None, Server().send)
+    await count_requests(app)({"type": "http", "sent": []}, None, Server().send)
     assert requests() == (begun + 1, answered + 1)
 
 
 def test_what_is_no_application_and_what_is_counted_stay() -> None:
     nothing: Any = ["no application"]
-    assert counted(nothing) is nothing
-    assert counted(counted(app)) is not app
-    once = counted(app)
-    assert counted(once) is once
+    assert count_requests(nothing) is nothing
+    assert count_requests(count_requests(app)) is not app
+    once = count_requests(app)
+    assert count_requests(once) is once

@@ -7,7 +7,7 @@ from pathlib import Path
 from control_plane.domain.limits import LATE_S
 from control_plane.targets.environment import INSIDE
 from control_plane.targets.inside.looplab_probe.stack_dumps import FIRST_S
-from control_plane.targets.stalls import stacks_in
+from control_plane.targets.stalls import parse_stacks
 
 BEATING = """
 import asyncio, atexit, os, sys, threading, time
@@ -55,7 +55,7 @@ BUSY = """
 def test_a_busy_process_with_threads_survives_its_stacks(tmp_path: Path) -> None:
     code, written = run(tmp_path, BUSY)
     assert code == 0
-    stacks = list(stacks_in(written, tmp_path))
+    stacks = list(parse_stacks(written, tmp_path))
     assert len(stacks) >= 3
     assert all(any(frame.endswith(" app") for frame in stack) for stack in stacks)
 

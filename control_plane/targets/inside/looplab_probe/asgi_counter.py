@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Any, Awaitable, Callable
 
-from .heartbeat import HEART
+from .heartbeat import HEARTBEAT
 from .ring import ANSWERED_CELL, BEGUN_CELL
-from .thread_pool import SIZE
+from .thread_pool import POOL_SIZE
 
 Application = Callable[..., Awaitable[None]]
 Receive = Callable[[], Awaitable[Any]]
@@ -20,14 +20,14 @@ Send = Callable[[Any], Awaitable[None]]
 _MARK = "looplab_counted"
 
 
-def counted(app: Application, *, told: bool = False) -> Application:
+def count_requests(app: Application, *, told: bool = False) -> Application:
     """An ASGI 3 application that behaves as `app` does, to be called by its server.
 
     `told`: somebody else counts the answers.
     """
     if not callable(app) or getattr(app, _MARK, False):
         return app
-    awake, heart, header = False, HEART, HEART.header
+    awake, heart, header = False, HEARTBEAT, HEARTBEAT.header
 
     def looplab_probe(scope: Any, receive: Receive, send: Send) -> Awaitable[None]:
         nonlocal awake, header
@@ -39,7 +39,7 @@ def counted(app: Application, *, told: bool = False) -> Application:
             watched = _until_shutdown(receive) if scope["type"] == "lifespan" else receive
             return app(scope, watched, send)
         heart.begun = header[BEGUN_CELL] = heart.begun + 1
-        return app(scope, receive, send if told else _Answer(send))
+        return app(scope, receive, send if told else _CountingSend(send))
 
     setattr(looplab_probe, _MARK, True)
     return looplab_probe
@@ -47,16 +47,16 @@ def counted(app: Application, *, told: bool = False) -> Application:
 
 def _wake(*, http: bool) -> bool:
     """Whether nothing is left to be done at the next call."""
-    if not HEART.asked:
-        HEART.start()
-    if SIZE.wanted:
-        SIZE.settle()
-    if http and not HEART.armed:
-        HEART.arm()
-    return HEART.armed and not SIZE.wanted
+    if not HEARTBEAT.asked:
+        HEARTBEAT.start()
+    if POOL_SIZE.wanted:
+        POOL_SIZE.settle()
+    if http and not HEARTBEAT.armed:
+        HEARTBEAT.arm()
+    return HEARTBEAT.armed and not POOL_SIZE.wanted
 
 
-class _Answer:
+class _CountingSend:
     """Passes on what is sent. An application that fails lets go of it unanswered."""
 
     __slots__ = ("_open", "_send")
@@ -71,12 +71,12 @@ class _Answer:
             and not message.get("more_body")
         ):
             self._open = False
-            HEART.answered = HEART.header[ANSWERED_CELL] = HEART.answered + 1
+            HEARTBEAT.answered = HEARTBEAT.header[ANSWERED_CELL] = HEARTBEAT.answered + 1
         return self._send(message)
 
     def __del__(self) -> None:
         if self._open:
-            HEART.let_go()
+            HEARTBEAT.let_go()
 
 
 def _until_shutdown(receive: Receive) -> Receive:
@@ -85,7 +85,7 @@ def _until_shutdown(receive: Receive) -> Receive:
     async def watched() -> Any:
         message = await receive()
         if message["type"] == "lifespan.shutdown":
-            HEART.stop()
+            HEARTBEAT.stop()
         return message
 
     return watched

@@ -9,7 +9,7 @@ import time
 from array import array
 from typing import Any, MutableSequence
 
-from .never_raise import quietly
+from .never_raise import never_raise
 from .ring import (
     ANSWERED_CELL,
     BEATS_SUFFIX,
@@ -18,17 +18,17 @@ from .ring import (
     PERIOD_NS,
     STACKS_SUFFIX,
     Beat,
-    Ledger,
+    RingWriter,
 )
-from .stack_dumps import FIRST_S, Stacks, stacks_at
-from .thread_pool import Pool
+from .stack_dumps import FIRST_S, StackDumper, open_stack_dumper
+from .thread_pool import PoolTokens
 
 PERIOD_S = PERIOD_NS / 1e9
 _LATE_NS = int(FIRST_S * 1e9) // 2
 """Of a beat that is less late, no stack was written."""
 
 
-class Heart:
+class Heartbeat:
     """One for each process. `begun` and `answered` count requests, `header` shows them at once."""
 
     def __init__(self) -> None:
@@ -36,14 +36,14 @@ class Heart:
         self.header: MutableSequence[int] | memoryview = array("q", bytes(8 * HEADER_CELLS))
         self.asked = self.armed = False
         self._gc_ns = self._gc_since_ns = self._due_ns = 0
-        self._ledger: Ledger | None = None
-        self._stacks: Stacks | None = None
+        self._ledger: RingWriter | None = None
+        self._stacks: StackDumper | None = None
         self._stacks_path = ""
         self._stack_bytes = 0
-        self._pool = Pool()
+        self._pool = PoolTokens()
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    @quietly
+    @never_raise
     def start(self) -> None:
         """Beat from now on in the running loop; once, and only where somebody reads."""
         self.asked = True
@@ -52,25 +52,25 @@ class Heart:
             return
         self._loop = asyncio.get_running_loop()
         path = os.path.join(folder, str(os.getpid()))
-        self._ledger = Ledger(path + BEATS_SUFFIX)
+        self._ledger = RingWriter(path + BEATS_SUFFIX)
         self.header = self._ledger.header
         self._stacks_path = path + STACKS_SUFFIX
         gc.callbacks.append(self._on_collection)
         self._due_ns = time.monotonic_ns()
         self._beat()
 
-    @quietly
+    @never_raise
     def arm(self) -> None:
         """Write stacks from the first request on: until then the signal may still be taken."""
         self.armed = True
         if self._ledger is not None:
-            self._stacks = stacks_at(self._stacks_path)
+            self._stacks = open_stack_dumper(self._stacks_path)
 
     def let_go(self) -> None:
         """A request that ends without an answer counts as answered."""
         self.answered = self.header[ANSWERED_CELL] = self.answered + 1
 
-    @quietly
+    @never_raise
     def stop(self) -> None:
         """The loop is about to end."""
         if self._ledger is not None:
@@ -79,7 +79,7 @@ class Heart:
         if self._stacks is not None:
             self._stacks.end()
 
-    @quietly
+    @never_raise
     def _beat(self) -> None:
         ledger, loop = self._ledger, self._loop
         if ledger is None or loop is None:
@@ -103,7 +103,7 @@ class Heart:
             self._stack_bytes,
         )
 
-    def _look_at(self, stacks: Stacks, lag_ns: int) -> None:
+    def _look_at(self, stacks: StackDumper, lag_ns: int) -> None:
         """First the timer: what it brings from here on belongs to the next beat."""
         stacks.put_off()
         if lag_ns > _LATE_NS:
@@ -117,4 +117,4 @@ class Heart:
             self._gc_ns += now_ns - self._gc_since_ns
 
 
-HEART = Heart()
+HEARTBEAT = Heartbeat()

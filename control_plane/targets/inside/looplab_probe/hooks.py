@@ -14,9 +14,9 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any, Callable, Optional
 
-from .never_raise import quietly
+from .never_raise import never_raise
 
-Opening = Callable[[ModuleType], None]
+Hook = Callable[[ModuleType], None]
 Told = Callable[[Any], Optional[bool]]
 """Whether what a holder belongs to tells of answers itself."""
 
@@ -24,19 +24,19 @@ _GRANIAN_CALL = "_callback_wrapper"
 
 
 def install() -> None:
-    sys.meta_path.insert(0, _Doorkeeper())
+    sys.meta_path.insert(0, _ImportHook())
 
 
-class _Doorkeeper:
+class _ImportHook:
     """A finder that finds as the path does, and opens a door once its module has run."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        opening = DOORS.get(name)
+        opening = HOOKS.get(name)
         return _watched_spec(name, path, target, opening) if opening else None
 
 
-@quietly
-def _watched_spec(name: str, path: Any, target: Any, opening: Opening) -> ModuleSpec | None:
+@never_raise
+def _watched_spec(name: str, path: Any, target: Any, opening: Hook) -> ModuleSpec | None:
     spec = PathFinder.find_spec(name, path, target)
     loader: Any = spec.loader if spec else None
     if loader is None:
@@ -45,13 +45,13 @@ def _watched_spec(name: str, path: Any, target: Any, opening: Opening) -> Module
 
     def exec_module(module: ModuleType) -> None:
         run(module)
-        quietly(opening)(module)
+        never_raise(opening)(module)
 
     loader.exec_module = exec_module
     return spec
 
 
-class _Door:
+class _AttributeHook:
     """Counts what the holder has as `held` once something is set here.
 
     It has no `__get__`: reading costs what it did, and finds the value in the holder itself.
@@ -71,23 +71,23 @@ def _nobody(_holder: Any) -> bool:
     return False
 
 
-@quietly
+@never_raise
 def _uvicorn(config: Any) -> bool | None:
-    from .uvicorn_hook import told_by
+    from .uvicorn_hook import watch_connections
 
-    return told_by(config)
+    return watch_connections(config)
 
 
-def _door(owner: str, name: str, held: str | None = None, told: Told = _nobody) -> Opening:
+def _attribute_hook(owner: str, name: str, held: str | None = None, told: Told = _nobody) -> Hook:
     def opening(module: ModuleType) -> None:
-        setattr(getattr(module, owner), name, _Door(name, held or name, told))
+        setattr(getattr(module, owner), name, _AttributeHook(name, held or name, told))
 
     return opening
 
 
 def _granian(module: ModuleType) -> None:
     """It calls the application in two places."""
-    _door("LifespanProtocol", "callable")(module)
+    _attribute_hook("LifespanProtocol", "callable")(module)
     original: Any = getattr(module, _GRANIAN_CALL)
 
     @functools.wraps(original)
@@ -97,24 +97,24 @@ def _granian(module: ModuleType) -> None:
     setattr(module, _GRANIAN_CALL, entered)
 
 
-@quietly
+@never_raise
 def _count(holder: dict[str, Any], held: str, *, told: bool) -> None:
     found = _counted(holder[held], told=told)
     if found is not None:
         holder[held] = found
 
 
-@quietly
+@never_raise
 def _counted(app: Any, *, told: bool = False) -> Any:
     """Late import: a process that serves nothing never needs it."""
-    from .asgi_counter import counted
+    from .asgi_counter import count_requests
 
-    return counted(app, told=told)
+    return count_requests(app, told=told)
 
 
-DOORS: dict[str, Opening] = {
-    "uvicorn.config": _door("Config", "loaded", "loaded_app", _uvicorn),
-    "gunicorn.workers.gasgi": _door("ASGIWorker", "asgi"),
-    "hypercorn.app_wrappers": _door("ASGIWrapper", "app"),
+HOOKS: dict[str, Hook] = {
+    "uvicorn.config": _attribute_hook("Config", "loaded", "loaded_app", _uvicorn),
+    "gunicorn.workers.gasgi": _attribute_hook("ASGIWorker", "asgi"),
+    "hypercorn.app_wrappers": _attribute_hook("ASGIWrapper", "app"),
     "granian.asgi": _granian,
 }

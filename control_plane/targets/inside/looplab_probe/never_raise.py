@@ -8,7 +8,7 @@ from typing import Any, Callable, TypeVar
 Work = TypeVar("Work", bound=Callable[..., Any])
 
 
-def quietly(work: Work) -> Work:
+def never_raise(work: Work) -> Work:
     """Let `work` return None instead of failing."""
 
     @functools.wraps(work)

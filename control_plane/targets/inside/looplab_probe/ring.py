@@ -59,7 +59,7 @@ def cell_of(number: int) -> int:
     return HEADER_CELLS + BEAT_CELLS * (number % RING)
 
 
-class Ledger:
+class RingWriter:
     """Raises OSError where the file cannot be made. `header` is written as it is assigned."""
 
     def __init__(self, path: str) -> None:

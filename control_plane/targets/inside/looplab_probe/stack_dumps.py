@@ -14,7 +14,7 @@ import os
 import signal
 import threading
 
-from .never_raise import quietly
+from .never_raise import never_raise
 
 FIRST_S = 0.1
 EVERY_S = 0.200017
@@ -22,7 +22,7 @@ EVERY_S = 0.200017
 _TOLERANCE_S = 2e-6
 
 
-class Stacks:
+class StackDumper:
     """The signal and its timer belong to the application as soon as it uses one of them."""
 
     def __init__(self, path: str) -> None:
@@ -50,7 +50,7 @@ class Stacks:
             signal.setitimer(signal.ITIMER_REAL, *before)
             self._ours = False
 
-    @quietly
+    @never_raise
     def end(self) -> None:
         """Also before the interpreter ends, which gives the signal its deadly meaning back."""
         if self._ours and _is_ours(signal.getitimer(signal.ITIMER_REAL)):
@@ -58,15 +58,15 @@ class Stacks:
         self._ours = False
 
 
-@quietly
-def stacks_at(path: str) -> Stacks | None:
+@never_raise
+def open_stack_dumper(path: str) -> StackDumper | None:
     """None where signal or timer are in use, or the loop's thread is not the one that signals find.
 
     SIGALRM goes to the main thread, and the stack written is that of the thread that it interrupts.
     """
     idle = signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
     here = threading.current_thread() is threading.main_thread()
-    return Stacks(path) if idle and here and _default_handled() else None
+    return StackDumper(path) if idle and here and _default_handled() else None
 
 
 def _default_handled() -> bool:
@@ -78,7 +78,7 @@ def _is_ours(timer: tuple[float, float]) -> bool:
     return abs(timer[1] - EVERY_S) < _TOLERANCE_S
 
 
-@quietly
+@never_raise
 def _forget() -> None:
     """A forked child has no timer of ours; it shall have no handler of ours either."""
     if _default_handled():

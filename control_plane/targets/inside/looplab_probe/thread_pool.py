@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-from .never_raise import quietly
+from .never_raise import never_raise
 from .ring import THREADS_VARIABLE
 
 NONE = (-1, -1, -1)
@@ -15,7 +15,7 @@ PATIENCE_BEATS = 25
 """An application may import AnyIO late: it is looked for again after so many beats."""
 
 
-class Pool:
+class PoolTokens:
     """Its limiter can be asked for from a task of the loop only."""
 
     def __init__(self) -> None:
@@ -42,13 +42,13 @@ class Pool:
         self._limiter = default_limiter()
 
 
-@quietly
+@never_raise
 def default_limiter() -> Any:
     """Of the running loop; None where the caller is no task of it."""
     return sys.modules["anyio.to_thread"].current_default_thread_limiter()
 
 
-class Size:
+class PoolSize:
     """Set once, as soon as AnyIO is there: before the first code of a lifespan, if by then.
 
     What the application itself sets after that stands. `wanted`: 0 where nothing is left to do.
@@ -57,7 +57,7 @@ class Size:
     def __init__(self) -> None:
         self.wanted = _wanted()
 
-    @quietly
+    @never_raise
     def settle(self) -> None:
         """At every call of the application until it is done: AnyIO may be imported late."""
         if "anyio.to_thread" not in sys.modules:
@@ -81,4 +81,4 @@ def _wanted() -> int:
     return int(written) if written.isdecimal() else 0
 
 
-SIZE = Size()
+POOL_SIZE = PoolSize()

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from .heartbeat import HEART
-from .never_raise import quietly
+from .heartbeat import HEARTBEAT
+from .never_raise import never_raise
 from .ring import ANSWERED_CELL
 
 _KNOWN = {"uvicorn.protocols.http.httptools_impl", "uvicorn.protocols.http.h11_impl"}
 _MARK = "looplab_watched"
 
 
-@quietly
-def told_by(config: Any) -> bool:
+@never_raise
+def watch_connections(config: Any) -> bool:
     """Whether the connections of this uvicorn tell of each answer from now on, and of each request
     whose client goes before it. Those of another kind do not, nor those that answer 503 themselves.
     """
@@ -27,7 +27,7 @@ def told_by(config: Any) -> bool:
 
 def _watch(connection: Any) -> None:
     answered, lost = connection.on_response_complete, connection.connection_lost
-    heart = HEART
+    heart = HEARTBEAT
 
     def on_response_complete(self: Any) -> None:
         heart.answered = heart.header[ANSWERED_CELL] = heart.answered + 1
@@ -42,10 +42,10 @@ def _watch(connection: Any) -> None:
     setattr(connection, _MARK, True)
 
 
-@quietly
+@never_raise
 def _give_up(connection: Any) -> None:
     """A request that waits behind another of its connection has not begun."""
     cycle = connection.cycle
     waiting = getattr(connection, "pipeline", ())
     if cycle is not None and not cycle.response_complete and not waiting:
-        HEART.let_go()
+        HEARTBEAT.let_go()
