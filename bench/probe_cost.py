@@ -22,8 +22,8 @@ from control_plane.domain.limits import Limits
 from control_plane.domain.spec import Target
 from control_plane.domain.spec_json import read_spec
 from control_plane.domain.stream_record import StreamRecord
-from control_plane.load.messages import Done, Opened
-from control_plane.load.plan import Plan
+from control_plane.load.messages import WindowOpened, WorkerResult
+from control_plane.load.plan import LoadPlan
 from control_plane.load.worker_process import LoadWorker
 from control_plane.targets.application import bundled_application
 from control_plane.targets.launch import LaunchContext, start_application
@@ -53,10 +53,10 @@ async def _measure(folder: Path, seconds: float, *, probe: bool) -> StreamRecord
         await target.stop()
 
 
-def _plan(url: str, seconds: float) -> Plan:
+def _plan(url: str, seconds: float) -> LoadPlan:
     document = {"workload": {"streams": [closed(USERS, {"duration_s": seconds}, ITEM)]}}
     spec = read_spec(document, Limits())
-    return Plan(spec.workload.streams[0], spec.client, url, WARMUP_S, spec.timeout_s, 1)
+    return LoadPlan(spec.workload.streams[0], spec.client, url, WARMUP_S, spec.timeout_s, 1)
 
 
 async def _record(worker: LoadWorker, watched: StartedTarget | None) -> StreamRecord:
@@ -65,9 +65,9 @@ async def _record(worker: LoadWorker, watched: StartedTarget | None) -> StreamRe
     worker.go(time.monotonic_ns())
     watch = Sampler(watched.pids, [worker.pid], os.getpid(), watched.inside) if watched else None
     async for event in worker.events():
-        if isinstance(event, Opened) and watch:
+        if isinstance(event, WindowOpened) and watch:
             watch.open_window()
-        elif isinstance(event, Done):
+        elif isinstance(event, WorkerResult):
             seen = watch.close_window().gauges.workers if watch else ()
             if watch and not seen:
                 raise RuntimeError("the probe did not start: there is no cost to measure")

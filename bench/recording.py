@@ -15,7 +15,7 @@ from hdrh.histogram import HdrHistogram
 
 from bench.pairs import verdict
 from control_plane.domain.histogram import HIGHEST_NS, Histogram, merge
-from control_plane.load.outcome import answered
+from control_plane.load.outcome import response_outcome
 from control_plane.load.recorder import Recorder
 
 LIMIT_NS = 120.0
@@ -23,7 +23,7 @@ MOST_OFF_PERCENT = 0.1
 ROUNDS = 5
 USERS = 64
 SHARES = np.array([0.5, 0.9, 0.95, 0.99, 0.999, 0.9999])
-GOOD = answered(200, None, 0, 2)
+GOOD = response_outcome(200, None, 0, 2)
 
 
 def took_ns(work: Callable[[], None], samples: int) -> float:

@@ -10,8 +10,8 @@ from bench.target import CLIENT_CORE
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec_json import read_spec
 from control_plane.domain.stream_record import StreamRecord
-from control_plane.load.messages import Done
-from control_plane.load.plan import Plan
+from control_plane.load.messages import WorkerResult
+from control_plane.load.plan import LoadPlan
 from control_plane.load.worker_process import LoadWorker
 
 ITEM = {
@@ -45,7 +45,7 @@ def drive_stream(
     """One stream as the spec writes it; `environment` is added to that of the worker."""
     document = {"workload": {"streams": [stream]}, "client": {"strategy": strategy}}
     spec = read_spec(document, Limits())
-    plan = Plan(spec.workload.streams[0], spec.client, url, warmup_s, spec.timeout_s, 1)
+    plan = LoadPlan(spec.workload.streams[0], spec.client, url, warmup_s, spec.timeout_s, 1)
     return asyncio.run(_record(plan, environment or {}))
 
 
@@ -58,13 +58,13 @@ def rate_per_s(record: StreamRecord) -> float:
     return completed(record) / (record.duration_ns / 1e9)
 
 
-async def _record(plan: Plan, environment: Mapping[str, str]) -> StreamRecord:
+async def _record(plan: LoadPlan, environment: Mapping[str, str]) -> StreamRecord:
     worker = await LoadWorker.start(plan, cores=[CLIENT_CORE], environment=environment)
     try:
         await worker.ready()
         worker.go(time.monotonic_ns())
         async for event in worker.events():
-            if isinstance(event, Done):
+            if isinstance(event, WorkerResult):
                 return event.record
     finally:
         await worker.stop()

@@ -6,7 +6,7 @@ Who is in flight is followed as ever: deadlines need that.
 from typing import Any
 
 from control_plane.load import recorder
-from control_plane.load.window_stats import Totals
+from control_plane.load.window_stats import WindowTotals
 
 
 class Dropping(recorder.Recorder):
@@ -23,7 +23,7 @@ class Dropping(recorder.Recorder):
 
         return end
 
-    def close(self, *times: Any) -> Totals:
+    def close(self, *times: Any) -> WindowTotals:
         self._last_ns = self._last[0]
         return super().close(*times)
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 
 @dataclass(frozen=True)
-class Facts:
+class StrategyInfo:
     """`line` says in a few words what it is. `usual_per_s` is the requests per second on one core
     while no run of the kind has finished here. `made_by` names module and class in the load worker.
 
@@ -20,12 +20,20 @@ class Facts:
     alone: bool = False
 
 
-STRATEGIES: dict[str, Facts] = {
-    "async": Facts("aiohttp", "one event loop", 8_000, "aiohttp_client:AiohttpClient"),
-    "threaded": Facts("requests", "a pool of threads", 1_500, "threaded:Threaded", threads=True),
-    "blocking": Facts("requests", "one at a time", 1_600, "requests_client:Blocking", alone=True),
-    "httpx": Facts("httpx", "AsyncClient in one event loop", 1_000, "httpx_client:HttpxClient"),
-    "raw": Facts("httptools", "for loads beyond what libraries reach", 15_000, "raw_client:Raw"),
+STRATEGIES: dict[str, StrategyInfo] = {
+    "async": StrategyInfo("aiohttp", "one event loop", 8_000, "aiohttp_client:AiohttpClient"),
+    "threaded": StrategyInfo(
+        "requests", "a pool of threads", 1_500, "threaded:ThreadedClient", threads=True
+    ),
+    "blocking": StrategyInfo(
+        "requests", "one at a time", 1_600, "requests_client:BlockingClient", alone=True
+    ),
+    "httpx": StrategyInfo(
+        "httpx", "AsyncClient in one event loop", 1_000, "httpx_client:HttpxClient"
+    ),
+    "raw": StrategyInfo(
+        "httptools", "for loads beyond what libraries reach", 15_000, "raw_client:RawClient"
+    ),
 }
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ class Limits:
         return f"LOOPLAB_{name.upper()}"
 
 
-LATE_S = 0.1
+BLOCKED_LOOP_S = 0.1
 """An event loop that is later stood still. asyncio's own debug mode calls a step slow from here on
 (`loop.slow_callback_duration`).
 """

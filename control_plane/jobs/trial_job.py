@@ -25,8 +25,8 @@ from control_plane.domain.stream_record import Second, StreamRecord
 from control_plane.jobs.progress import LiveRun
 from control_plane.jobs.runtime import Runtime
 from control_plane.jobs.trial_window import IdleTimeout, Window
-from control_plane.load.messages import Done, Opened, Over, Waiting
-from control_plane.load.plan import Plan, shares
+from control_plane.load.messages import Draining, WindowClosed, WindowOpened, WorkerResult
+from control_plane.load.plan import LoadPlan, shards
 from control_plane.load.worker_process import LoadWorker
 from control_plane.targets.application import Application
 from control_plane.targets.cores import CorePlan
@@ -95,7 +95,7 @@ class TrialJob:
         return resolve_application(chosen, self.bench.applications, paths)
 
     @asynccontextmanager
-    async def _worker(self, plan: Plan) -> AsyncIterator[LoadWorker]:
+    async def _worker(self, plan: LoadPlan) -> AsyncIterator[LoadWorker]:
         environment = {"LOOPLAB_INSTANCE": self.bench.instance}
         worker = await LoadWorker.start(plan, cores=self.cores.client, environment=environment)
         try:
@@ -103,11 +103,11 @@ class TrialJob:
         finally:
             await worker.stop()
 
-    def _plans(self, url: str) -> list[Plan]:
+    def _plans(self, url: str) -> list[LoadPlan]:
         """One for each process: those of the first stream, then those of the next."""
         spec = self.spec
         return [
-            Plan(
+            LoadPlan(
                 stream=stream,
                 client=spec.client,
                 base_url=url,
@@ -117,7 +117,7 @@ class TrialJob:
                 share=share,
             )
             for index, stream in enumerate(spec.workload.streams)
-            for share in shares(spec.client.processes)
+            for share in shards(spec.client.processes)
         ]
 
     async def _drive(
@@ -150,15 +150,15 @@ class TrialJob:
     async def _follow(self, worker: LoadWorker, window: Window) -> StreamRecord:
         board = self.board.streams[worker.plan.stream.name]
         async for event in worker.events():
-            if isinstance(event, Opened):
+            if isinstance(event, WindowOpened):
                 await window.open(worker.plan.stream.name, event.at_ns)
-            elif isinstance(event, Over):
+            elif isinstance(event, WindowClosed):
                 window.end()
             elif isinstance(event, Second):
                 board.add(event)
-            elif isinstance(event, Waiting):
+            elif isinstance(event, Draining):
                 board.waiting[worker.pid] = event.requests
-            elif isinstance(event, Done):
+            elif isinstance(event, WorkerResult):
                 board.waiting.pop(worker.pid, None)
                 return event.record
         raise ClientFailed("client died before it reported its result")

@@ -11,9 +11,9 @@ from control_plane.load import watchdog
 
 if __name__ == "__main__":
     # The imports of a worker last long enough for its parent to die meanwhile.
-    watchdog.tie_to_parent()
+    watchdog.die_with_parent()
     from control_plane.load import worker
 
-    sys.excepthook = worker.fail
+    sys.excepthook = worker.exit_with_traceback
     worker.main(sys.argv[1:])
     os._exit(0)

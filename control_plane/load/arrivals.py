@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from control_plane.domain.load_models import Open, RateStep
-from control_plane.load.plan import WHOLE, Share
+from control_plane.load.plan import WHOLE, Shard
 
 Marks = NDArray[np.float64]
 Moments = NDArray[np.int64]
@@ -24,7 +24,7 @@ _ROUNDING = 1e-9
 """A mark that misses a whole number by less is meant to be one."""
 
 
-class Rates:
+class RateSchedule:
     """Steps follow each other from `opens_ns` on. The first rate holds before them, the last one
     after.
     """
@@ -57,22 +57,22 @@ class Rates:
         return moments + self._opens_ns
 
 
-def arrivals(
-    load: Open, *, begin_ns: int, opens_ns: int, seed: int, share: Share = WHOLE
+def arrival_times(
+    load: Open, *, begin_ns: int, opens_ns: int, seed: int, share: Shard = WHOLE
 ) -> Iterator[Moments]:
     """Intended starts from `begin_ns` on, ascending, without end, many at a time.
 
     The steps of the rate begin at `opens_ns`. Constant arrivals are even across it, with one at
     `opens_ns` itself. The same seed gives the same Poisson arrivals.
     """
-    rates = Rates(load.steps, opens_ns)
+    rates = RateSchedule(load.steps, opens_ns)
     begin = rates.expected(begin_ns)
     marks = _poisson(begin, seed, share) if load.arrivals == "poisson" else _even(begin, share)
     for chunk in marks:
         yield rates.when(chunk)
 
 
-def number(moments: Iterator[Moments], since_ns: int, until_ns: int) -> int:
+def count_between(moments: Iterator[Moments], since_ns: int, until_ns: int) -> int:
     """How many lie from `since_ns` on and before `until_ns`; `moments` as of `arrivals`."""
     found = 0
     for chunk in moments:
@@ -83,7 +83,7 @@ def number(moments: Iterator[Moments], since_ns: int, until_ns: int) -> int:
     return found
 
 
-def _even(begin: float, share: Share) -> Iterator[Marks]:
+def _even(begin: float, share: Shard) -> Iterator[Marks]:
     first = ceil(begin - _ROUNDING) + share.first
     steps = np.arange(_CHUNK, dtype=np.float64) * share.of
     while True:
@@ -91,7 +91,7 @@ def _even(begin: float, share: Share) -> Iterator[Marks]:
         first += _CHUNK * share.of
 
 
-def _poisson(begin: float, seed: int, share: Share) -> Iterator[Marks]:
+def _poisson(begin: float, seed: int, share: Shard) -> Iterator[Marks]:
     random = np.random.default_rng(seed)
     while True:
         marks = begin + np.cumsum(random.exponential(size=_CHUNK * share.of))
@@ -99,10 +99,10 @@ def _poisson(begin: float, seed: int, share: Share) -> Iterator[Marks]:
         yield marks[share.first :: share.of]
 
 
-_LOW = 256
+_REFILL_BELOW = 256
 
 
-class Arrivals:
+class ArrivalQueue:
     """Safe to use from many threads. A thread waits for another only where the supply ran out."""
 
     def __init__(self, chunks: Iterator[Moments]) -> None:
@@ -117,7 +117,7 @@ class Arrivals:
 
     def take(self) -> int:
         """The intended start of the next arrival."""
-        if len(self._ready) < _LOW and self._lock.acquire(blocking=False):
+        if len(self._ready) < _REFILL_BELOW and self._lock.acquire(blocking=False):
             try:
                 self._refill()
             finally:

@@ -6,21 +6,21 @@ One coroutine waits for the next arrival, so that idle users cost nothing and ne
 import asyncio
 from collections.abc import Callable
 
-from control_plane.load.clock import Spin, clock_ns
+from control_plane.load.clock import BusyWait, clock_ns
 from control_plane.load.phase import OpenPhase
 
 Begin = Callable[[int, int], None]
 """Lets a user, who is idle, send the request that is meant to start at a moment. Returns at once;
-when the request ended the user calls `Dispatcher.free`."""
+when the request ended the user calls `AsyncDispatcher.free`."""
 
 
-class Dispatcher:
+class AsyncDispatcher:
     """Arrivals that find no idle user wait, in order, and keep their intended start.
 
     The user that was idle last gets the next one, so that a light load needs few connections.
     """
 
-    def __init__(self, phase: OpenPhase, begin: Begin, spin: Spin) -> None:
+    def __init__(self, phase: OpenPhase, begin: Begin, spin: BusyWait) -> None:
         self._phase, self._begin, self._spin = phase, begin, spin
         self._idle = list(range(phase.users - 1, -1, -1))
         self._freed = asyncio.Event()

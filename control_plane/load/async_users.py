@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from control_plane.load.async_dispatcher import Dispatcher
-from control_plane.load.clock import clock_ns, delay_s, overdue, reach
-from control_plane.load.outcome import Ended, failed
-from control_plane.load.phase import OpenPhase, Phase, UsersPhase
+from control_plane.load.async_dispatcher import AsyncDispatcher
+from control_plane.load.clock import clock_ns, delay_s, overdue, sleep_async_until
+from control_plane.load.outcome import Outcome, failure
+from control_plane.load.phase import OpenPhase, PacedPhase, Phase
 from control_plane.load.request_source import Request
-from control_plane.load.strategies.strategy import Gear
+from control_plane.load.strategies.strategy import StrategyContext
 
-Send = Callable[[Request], Awaitable[Ended]]
+Send = Callable[[Request], Awaitable[Outcome]]
 """Sends one request and says how it ended.
 
 It is cancelled once, at the deadline of the request, which is over by then: what is left to do is
@@ -18,8 +18,8 @@ to give its connection up.
 """
 
 
-class Crew:
-    def __init__(self, gear: Gear, send: Send) -> None:
+class AsyncUsers:
+    def __init__(self, gear: StrategyContext, send: Send) -> None:
         self._gear, self._send, self._draw = gear, send, gear.source.draw
         self._begin, self._end = gear.recorder.begin, gear.recorder.end
         self._busy: dict[int, asyncio.Task[None]] = {}
@@ -33,7 +33,7 @@ class Crew:
         finally:
             watch.cancel()
 
-    async def _each(self, phase: UsersPhase) -> None:
+    async def _each(self, phase: PacedPhase) -> None:
         """Every user sees for itself when it sends next."""
         gate = asyncio.Event()
         self._busy = {
@@ -44,11 +44,11 @@ class Crew:
         gate.set()
         await asyncio.gather(*self._busy.values())
 
-    async def _user(self, user: int, phase: UsersPhase, gate: asyncio.Event) -> None:
+    async def _user(self, user: int, phase: PacedPhase, gate: asyncio.Event) -> None:
         await gate.wait()
         due_ns = phase.first(user)
         while due_ns is not None:
-            await reach(due_ns)
+            await sleep_async_until(due_ns)
             due_ns = phase.after(due_ns, await self._request(user, due_ns))
 
     async def _dispatched(self, phase: OpenPhase) -> None:
@@ -58,10 +58,10 @@ class Crew:
             def begin(user: int, due_ns: int) -> None:
                 self._busy[user] = group.create_task(self._work(user, due_ns, dispatcher))
 
-            dispatcher = Dispatcher(phase, begin, self._gear.spin)
+            dispatcher = AsyncDispatcher(phase, begin, self._gear.spin)
             await dispatcher.run()
 
-    async def _work(self, user: int, due_ns: int | None, dispatcher: Dispatcher) -> None:
+    async def _work(self, user: int, due_ns: int | None, dispatcher: AsyncDispatcher) -> None:
         while due_ns is not None:
             due_ns = dispatcher.free(user, await self._request(user, due_ns))
 
@@ -94,7 +94,7 @@ class Crew:
         """The sample ends here, however long the client takes to clear up."""
         request, self._asked[user] = self._asked[user], None
         if request:
-            self._end(user, clock_ns(), failed("timeout", len(request.body)))
+            self._end(user, clock_ns(), failure("timeout", len(request.body)))
             self._busy[user].cancel()
 
 

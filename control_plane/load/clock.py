@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 clock_ns: Callable[[], int] = time.monotonic_ns
 """CLOCK_MONOTONIC, which all processes of a machine share."""
 
-TICK_NS = 1_000_000
+TIMER_TICK_NS = 1_000_000
 """Loops round to milliseconds: what is closer than that is too close for their timers."""
 
 
@@ -17,10 +17,10 @@ def delay_s(at_ns: int) -> float:
 
     At least a tick, because uvloop lets half of one end at once, and asking again would be work.
     """
-    return max(at_ns - clock_ns(), TICK_NS) / 1e9
+    return max(at_ns - clock_ns(), TIMER_TICK_NS) / 1e9
 
 
-async def reach(at_ns: int) -> None:
+async def sleep_async_until(at_ns: int) -> None:
     """Return at `at_ns`, up to about a tick later, never before it."""
     while at_ns > clock_ns():  # noqa: ASYNC110 - the clock is awaited
         await asyncio.sleep(delay_s(at_ns))
@@ -32,7 +32,7 @@ def sleep_until(at_ns: int) -> None:
         time.sleep(ahead_ns / 1e9)
 
 
-_PATIENCE_NS = 5_000_000
+_CANCEL_GRACE_NS = 5_000_000
 """How long a request that was told to end may take to do so."""
 
 
@@ -44,19 +44,19 @@ def overdue(starts: Mapping[int, int], timeout_ns: int, now_ns: int) -> tuple[li
     """
     late = [user for user, start_ns in starts.items() if start_ns + timeout_ns <= now_ns]
     if late:
-        return late, now_ns + _PATIENCE_NS
+        return late, now_ns + _CANCEL_GRACE_NS
     return [], min(starts.values(), default=now_ns) + timeout_ns
 
 
-_LATE_NS = 100_000
+_TIMER_DELAY_NS = 100_000
 """By how much timers of whole ticks ring too late on a quiet machine."""
 
 _STEPS = 128
-_LOW = 9
+_STEPS_DOWN = 9
 """Nine steps down for one up come to rest where one round in ten is quicker."""
 
 
-class Spin:
+class BusyWait:
     """`spent_ns` grows by the processor time in which the loop went round without doing anything.
 
     A round in which answers came takes longer than usual ones of those that are idle; of it only
@@ -78,8 +78,8 @@ class Spin:
 
         It goes on to serve its connections.
         """
-        while (ticks := (at_ns - _LATE_NS - clock_ns()) // TICK_NS) > 0:  # noqa: ASYNC110 - the clock is awaited
-            await asyncio.sleep(ticks * TICK_NS / 1e9)
+        while (ticks := (at_ns - _TIMER_DELAY_NS - clock_ns()) // TIMER_TICK_NS) > 0:  # noqa: ASYNC110 - the clock is awaited
+            await asyncio.sleep(ticks * TIMER_TICK_NS / 1e9)
         before_ns = time.thread_time_ns()
         while clock_ns() < at_ns:
             if self._shared:
@@ -92,5 +92,7 @@ class Spin:
     def idle_ns(self, took_ns: int) -> int:
         """How much of a round was no work."""
         usual_ns = self._usual_ns or float(took_ns)
-        self._usual_ns = usual_ns * (1 - _LOW / _STEPS if took_ns < usual_ns else 1 + 1 / _STEPS)
+        self._usual_ns = usual_ns * (
+            1 - _STEPS_DOWN / _STEPS if took_ns < usual_ns else 1 + 1 / _STEPS
+        )
         return took_ns if took_ns <= 2 * usual_ns else round(usual_ns)

@@ -4,7 +4,7 @@ from collections import Counter
 from threading import get_ident
 
 
-class Connections:
+class ConnectionCounter:
     """Each connection is known by a number that no other open one has."""
 
     def __init__(self) -> None:

@@ -20,16 +20,16 @@ from control_plane.domain.spec import (
     Value,
 )
 from control_plane.load import placeholders
-from control_plane.load.plan import WHOLE, Share
+from control_plane.load.plan import WHOLE, Shard
 
-Draw = Callable[[int], str]
+ValueGenerator = Callable[[int], str]
 """From the number of the request to the value as text, not yet encoded for its place."""
 
 _GAMMA = 0x9E3779B97F4A7C15
 _MASK = 2**64 - 1
 
 
-def bits(seed: int, number: int) -> int:
+def random_bits(seed: int, number: int) -> int:
     """64 random bits: the output `number` of SplitMix64 (Steele, Lea and Flood, 2014)."""
     mixed = seed + (number + 1) * _GAMMA & _MASK
     mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9 & _MASK
@@ -37,25 +37,27 @@ def bits(seed: int, number: int) -> int:
     return mixed ^ mixed >> 31
 
 
-def draw(value: Value, seed: int, share: Share = WHOLE) -> Draw:
+def value_generator(value: Value, seed: int, share: Shard = WHOLE) -> ValueGenerator:
     match value:
         case IntegerValue(low=low, high=high):
             span = high - low + 1
-            return lambda number: str(low + (bits(seed, number) * span >> 64))
+            return lambda number: str(low + (random_bits(seed, number) * span >> 64))
         case SequenceValue():
             # Counted by itself: other request classes take numbers too.
             numbers = count(value.start + value.step * share.first, value.step * share.of)
             return lambda _: str(next(numbers))
         case ChoiceValue():
             choices = [str(one) for one in value.of]
-            return lambda number: choices[bits(seed, number) * len(choices) >> 64]
+            return lambda number: choices[random_bits(seed, number) * len(choices) >> 64]
         case StringValue(length=length):
-            return lambda number: letters(length, Random(bits(seed, number)))
+            return lambda number: random_letters(length, Random(random_bits(seed, number)))
         case UuidValue():
-            return lambda number: _uuid(bits(seed, 2 * number) << 64 | bits(seed, 2 * number + 1))
+            return lambda number: _uuid(
+                random_bits(seed, 2 * number) << 64 | random_bits(seed, 2 * number + 1)
+            )
 
 
-def letters(length: int, random: Random) -> str:
+def random_letters(length: int, random: Random) -> str:
     """Random lowercase letters."""
     return "".join(random.choices(ascii_lowercase, k=length))
 
@@ -68,26 +70,26 @@ _NAME_LENGTH = 8
 _KEY_LENGTH = 10
 _PAIR = 20
 
-Render = Callable[[Mapping[str, str]], bytes]
+BodyRenderer = Callable[[Mapping[str, str]], bytes]
 
 
-def fixed(content: bytes) -> Render:
+def constant_body(content: bytes) -> BodyRenderer:
     return lambda _: content
 
 
-def body(request: RequestClass, names: Collection[str], random: Random) -> Render:
+def body_renderer(request: RequestClass, names: Collection[str], random: Random) -> BodyRenderer:
     """A function from drawn values to the bytes to send."""
     match request.body:
         case JsonBody(json=document):
-            filled = placeholders.json_body(document, names)
+            filled = placeholders.json_template(document, names)
             if not filled.names:
-                return fixed(filled.render({}).encode())
+                return constant_body(filled.render({}).encode())
             return lambda values: filled.render(values).encode()
         case TextBody(text=text):
-            return fixed(text.encode())
+            return constant_body(text.encode())
         case GeneratedBody(generated=generated):
-            return fixed(name_data(generated.size_bytes, random))
-    return fixed(b"")
+            return constant_body(name_data(generated.size_bytes, random))
+    return constant_body(b"")
 
 
 def content_type(request: RequestClass) -> str | None:
@@ -105,11 +107,11 @@ def name_data(size_bytes: int, random: Random) -> bytes:
     room = size_bytes - len(json.dumps({"name": "", "data": {}})) - _NAME_LENGTH
     count = max(0, (room + len(", ")) // _PAIR)
     pairs = _pairs(count, random)
-    return _framed(letters(size_bytes - len(_framed("", pairs)), random), pairs).encode()
+    return _framed(random_letters(size_bytes - len(_framed("", pairs)), random), pairs).encode()
 
 
 def _pairs(count: int, random: Random) -> str:
-    keys = letters(_KEY_LENGTH * count, random)
+    keys = random_letters(_KEY_LENGTH * count, random)
     return ", ".join(
         f'"{keys[at * _KEY_LENGTH : (at + 1) * _KEY_LENGTH]}": {random.randint(1000, 9999)}'
         for at in range(count)

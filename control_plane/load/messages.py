@@ -1,82 +1,95 @@
-"""What a load worker tells on its standard output: one JSON object in a line for each event."""
+"""The messages of a load worker on its standard output: one JSON object in each line."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from control_plane.domain.histogram import EMPTY, Histogram, decode
+from control_plane.domain import histogram
+from control_plane.domain.histogram import EMPTY, Histogram
 from control_plane.domain.stream_record import Second, StreamRecord
 
 
 @dataclass(frozen=True)
-class Ready:
-    """Imports done, bodies made; connected to nothing yet."""
+class WorkerReady:
+    """Imports are done and bodies are made; the worker is connected to nothing yet."""
 
 
 @dataclass(frozen=True)
-class Opened:
+class WindowOpened:
     """The warm-up is over: the window is open since `at_ns` of the monotonic clock."""
 
     at_ns: int
 
 
 @dataclass(frozen=True)
-class Over:
-    """The window is over; answers of an open load may still be awaited until Done."""
+class WindowClosed:
+    """The window is over; responses of an open load may be awaited until `WorkerResult`."""
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """After the window: so many `requests` of an open load are still awaited."""
+class Draining:
+    """After the window `requests` of an open load are still awaited."""
 
     requests: int
 
 
 @dataclass(frozen=True)
-class Refused:
-    """This machine cannot do what the plan asks for; `reason` says why and what to do."""
+class Rejected:
+    """This machine cannot do what the plan wants; `reason` says why and what to do."""
 
     reason: str
 
 
 @dataclass(frozen=True)
-class Done:
-    """The window is closed. On the way its record carries no seconds: they went before."""
+class WorkerResult:
+    """The record of the stream. On the pipe it carries no seconds: they went before."""
 
     record: StreamRecord
 
 
-Event = Ready | Opened | Over | Waiting | Refused | Second | Done
+Message = WorkerReady | WindowOpened | WindowClosed | Draining | Rejected | Second | WorkerResult
+
+_PLAIN: dict[str, type[WorkerReady | WindowOpened | WindowClosed | Draining | Rejected]] = {
+    "ready": WorkerReady,
+    "window_opened": WindowOpened,
+    "window_closed": WindowClosed,
+    "draining": Draining,
+    "rejected": Rejected,
+}
+"""Messages whose JSON is that of their fields."""
 
 
-def write(event: Event) -> str:
-    """One line, with its end."""
-    return json.dumps(_document(event), separators=(",", ":")) + "\n"
+def encode(message: Message) -> str:
+    """Return one line, with its end."""
+    return json.dumps(_document(message), separators=(",", ":")) + "\n"
 
 
-def read(line: bytes | str, seconds: Sequence[Second] = ()) -> Event:
-    """What `write` wrote; `seconds` are those read before, which complete the record of Done.
+def decode(line: bytes | str, seconds: Sequence[Second] = ()) -> Message:
+    """Return the message that `encode` wrote.
 
-    Raises ValueError for anything else.
+    `seconds` are those received before; they complete the record of a `WorkerResult`. Raises
+    ValueError for anything else.
     """
     try:
         ((kind, content),) = json.loads(line).items()
-        return _done(content, seconds) if kind == "done" else _READERS[kind](content)
+        if kind == "second":
+            return _second(content)
+        return _result(content, seconds) if kind == "result" else _PLAIN[kind](**content)
     except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"This is not an event: {line[:80]!r}") from error
+        raise ValueError(f"This is not a message: {line[:80]!r}") from error
 
 
-def _document(event: Event) -> dict[str, Any]:
-    if isinstance(event, Second):
-        return {"second": _second(event)}
-    if isinstance(event, Done):
-        record = asdict(replace(event.record, seconds=(), warmup=(), send_lag=None))
-        return {"done": {**record, "send_lag": _packed(event.record.send_lag)}}
-    return {type(event).__name__.lower(): asdict(event)}
+def _document(message: Message) -> dict[str, Any]:
+    if isinstance(message, Second):
+        return {"second": _second_document(message)}
+    if isinstance(message, WorkerResult):
+        record = asdict(replace(message.record, seconds=(), warmup=(), send_lag=None))
+        return {"result": {**record, "send_lag": _packed(message.record.send_lag)}}
+    return {kind: asdict(message) for kind, plain in _PLAIN.items() if isinstance(message, plain)}
 
 
-def _second(second: Second) -> dict[str, Any]:
+def _second_document(second: Second) -> dict[str, Any]:
     """Where both times are the same object, as in the closed model, one is sent for both."""
     same = second.response is second.service
     return {
@@ -87,48 +100,38 @@ def _second(second: Second) -> dict[str, Any]:
     }
 
 
-def _packed(histogram: Histogram | None) -> dict[str, Any] | None:
-    """The HDR encoding keeps three digits, so the exact extremes and the sum stand beside it."""
-    if histogram is None or not histogram.total:
-        return None
-    return {
-        "hdr": histogram.encode().decode("ascii"),
-        "min": histogram.minimum_ns,
-        "max": histogram.maximum_ns,
-        "sum": histogram.sum_ns,
-    }
-
-
-def _unpacked(packed: dict[str, Any] | None) -> Histogram:
-    if packed is None:
-        return EMPTY
-    found = decode(packed["hdr"].encode("ascii"))
-    return Histogram(found.indices, found.counts, packed["min"], packed["max"], packed["sum"])
-
-
-def _read_second(content: dict[str, Any]) -> Second:
+def _second(content: dict[str, Any]) -> Second:
     service = _unpacked(content["service"])
     response = content["response"]
     both = service if response == "service" else _unpacked(response)
     return Second(content["index"], content["errors"], service, both)
 
 
-def _done(content: dict[str, Any], seconds: Sequence[Second]) -> Done:
+def _result(content: dict[str, Any], seconds: Sequence[Second]) -> WorkerResult:
     lag = content["send_lag"]
-    facts = {
-        "seconds": tuple(one for one in seconds if one.index >= 0),
-        "warmup": tuple(one for one in seconds if one.index < 0),
+    unpacked = {
+        "seconds": tuple(second for second in seconds if second.index >= 0),
+        "warmup": tuple(second for second in seconds if second.index < 0),
         "in_flight_ns": tuple(content["in_flight_ns"]),
         "send_lag": _unpacked(lag) if lag else None,
     }
-    return Done(StreamRecord(**{**content, **facts}))
+    return WorkerResult(StreamRecord(**{**content, **unpacked}))
 
 
-_READERS: dict[str, Callable[[dict[str, Any]], Event]] = {
-    "ready": lambda content: Ready(**content),
-    "opened": lambda content: Opened(**content),
-    "over": lambda content: Over(**content),
-    "waiting": lambda content: Waiting(**content),
-    "refused": lambda content: Refused(**content),
-    "second": _read_second,
-}
+def _packed(times: Histogram | None) -> dict[str, Any] | None:
+    """The HDR encoding keeps three digits, so the exact extremes and the sum stand beside it."""
+    if times is None or not times.total:
+        return None
+    return {
+        "hdr": times.encode().decode("ascii"),
+        "min": times.minimum_ns,
+        "max": times.maximum_ns,
+        "sum": times.sum_ns,
+    }
+
+
+def _unpacked(packed: dict[str, Any] | None) -> Histogram:
+    if packed is None:
+        return EMPTY
+    times = histogram.decode(packed["hdr"].encode("ascii"))
+    return Histogram(times.indices, times.counts, packed["min"], packed["max"], packed["sum"])

@@ -25,13 +25,13 @@ _BY_ERRNO = {
     errno.ENETUNREACH: "refused",
 }
 
-Types = Sequence[tuple[type[BaseException], str]]
+ErrorTypes = Sequence[tuple[type[BaseException], str]]
 """Exception types of a library with their classes, the more telling ones first."""
 
 
-def classify(error: BaseException, types: Types) -> str:
+def classify(error: BaseException, types: ErrorTypes) -> str:
     """One of ERROR_CLASSES: by the system's error number first, then by type, else `protocol`."""
-    errors = list(chain(error))
+    errors = list(error_chain(error))
     for one in errors:
         if isinstance(one, OSError) and one.errno in _BY_ERRNO:
             return _BY_ERRNO[one.errno]
@@ -41,7 +41,7 @@ def classify(error: BaseException, types: Types) -> str:
     return "protocol"
 
 
-def chain(error: BaseException) -> Iterator[BaseException]:
+def error_chain(error: BaseException) -> Iterator[BaseException]:
     """The error and all that it was made from: arguments, causes, contexts; each once."""
     waiting, seen = [error], set()
     while waiting:
@@ -59,7 +59,7 @@ _PLACES = {name: place for place, name in enumerate(ERROR_CLASSES, start=1)}
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
-Ended = tuple[int, int, int]
+Outcome = tuple[int, int, int]
 """The outcome, and the bytes of the bodies that were sent and received.
 
 Requests that end alike share one, as far as they are remembered: thousands wait to be counted.
@@ -67,31 +67,33 @@ Requests that end alike share one, as far as they are remembered: thousands wait
 
 
 @lru_cache(maxsize=1_000)
-def answered(status: int, expected: frozenset[int] | None, sent: int, received: int) -> Ended:
+def response_outcome(
+    status: int, expected: frozenset[int] | None, sent: int, received: int
+) -> Outcome:
     """The whole body came; None expects 200 to 299."""
     if (200 <= status <= 299) if expected is None else status in expected:
         return status << 4, sent, received
-    return failed("redirect" if status in _REDIRECTS else "status", sent, received, status)
+    return failure("redirect" if status in _REDIRECTS else "status", sent, received, status)
 
 
 @lru_cache(maxsize=1_000)
-def failed(error: str, sent: int, received: int = 0, status: int = 0) -> Ended:
+def failure(error: str, sent: int, received: int = 0, status: int = 0) -> Outcome:
     """`error` is one of ERROR_CLASSES."""
     return status << 4 | _PLACES[error], sent, received
 
 
-def error_of(outcome: int) -> str | None:
+def error_class(outcome: int) -> str | None:
     """None when completed."""
     place = outcome & ERROR_MASK
     return ERROR_CLASSES[place - 1] if place else None
 
 
-def counts(outcomes: Iterable[tuple[int, int]]) -> tuple[dict[str, int], dict[str, int]]:
+def count_by_class(outcomes: Iterable[tuple[int, int]]) -> tuple[dict[str, int], dict[str, int]]:
     """From pairs of outcome and count: errors by class, answers by status."""
     errors: Counter[str] = Counter()
     statuses: Counter[str] = Counter()
     for outcome, count in outcomes:
-        error, status = error_of(outcome), outcome >> 4
+        error, status = error_class(outcome), outcome >> 4
         if error:
             errors[error] += count
         if status:

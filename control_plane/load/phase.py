@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Generic, TypeVar
 
-from control_plane.load.arrivals import Arrivals
+from control_plane.load.arrivals import ArrivalQueue
 from control_plane.load.clock import clock_ns
 from control_plane.load.pacing import Pacing
 from control_plane.load.recorder import FAR_NS
 
-Starts = TypeVar("Starts", Pacing, Arrivals)
+Starts = TypeVar("Starts", Pacing, ArrivalQueue)
 
 
 @dataclass
@@ -45,7 +45,7 @@ class _Phase(Generic[Starts]):
 
 
 @dataclass
-class UsersPhase(_Phase[Pacing]):
+class PacedPhase(_Phase[Pacing]):
     """Each user sees for itself when it sends, until that is at `until_ns` or later.
 
     `after(due_ns, end_ns)` is as `first`, for the next request of a user whose last one was meant
@@ -75,7 +75,7 @@ class UsersPhase(_Phase[Pacing]):
         return next_start
 
 
-class OpenPhase(_Phase[Arrivals]):
+class OpenPhase(_Phase[ArrivalQueue]):
     """Arrivals belong to whichever user is free. At `until_ns` or later nothing is sent any more,
     whenever it was due.
     """
@@ -88,4 +88,4 @@ class OpenPhase(_Phase[Arrivals]):
         return now_ns >= self.until_ns
 
 
-Phase = UsersPhase | OpenPhase
+Phase = PacedPhase | OpenPhase

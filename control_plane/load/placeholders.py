@@ -43,19 +43,19 @@ class Template:
         return "".join(parts)
 
 
-def path(text: str, names: Collection[str]) -> Template:
+def path_template(text: str, names: Collection[str]) -> Template:
     """Values are percent-encoded, so that none can end its segment; the rest keeps what RFC 3986
     lets stand in path and query.
     """
     return Template(text, {name: name for name in names}, _quoted, _allowed)
 
 
-def header(text: str, names: Collection[str]) -> Template:
+def header_template(text: str, names: Collection[str]) -> Template:
     """Values that no header may hold are percent-encoded."""
     return Template(text, {name: name for name in names}, _printable)
 
 
-def json_body(document: Any, names: Collection[str]) -> Template:
+def json_template(document: Any, names: Collection[str]) -> Template:
     """Placeholders in string leaves of a JSON value are filled, in keys they are not."""
     mark = secrets.token_hex(8)
     marked = {f"{mark}{name}": name for name in names}

@@ -17,7 +17,7 @@ from control_plane.domain.spec import Client, StopDuration, StopRequests, Stream
 
 
 @dataclass(frozen=True)
-class Share:
+class Shard:
     """Of users, requests and arrivals alike, which are numbered from 0. `first` is below `of`."""
 
     first: int = 0
@@ -32,15 +32,15 @@ class Share:
         return self.first + index * self.of
 
 
-WHOLE = Share()
+WHOLE = Shard()
 
 
-def shares(processes: int) -> tuple[Share, ...]:
-    return tuple(Share(first, processes) for first in range(processes))
+def shards(processes: int) -> tuple[Shard, ...]:
+    return tuple(Shard(first, processes) for first in range(processes))
 
 
 @dataclass(frozen=True)
-class Plan:
+class LoadPlan:
     """`base_url` is scheme, host and port. The warm-up follows the ramp-up of the stream.
 
     `stream` is the whole one, of which this process does its `share`.
@@ -52,7 +52,7 @@ class Plan:
     warmup_s: float
     timeout_s: float
     seed: int
-    share: Share = WHOLE
+    share: Shard = WHOLE
 
     @property
     def users(self) -> int:
@@ -116,8 +116,8 @@ class Plan:
         return _PLAN.dump_json(self) + b"\n"
 
     @staticmethod
-    def read(line: bytes) -> "Plan":
+    def read(line: bytes) -> "LoadPlan":
         return _PLAN.validate_json(line)
 
 
-_PLAN = TypeAdapter(Plan)
+_PLAN = TypeAdapter(LoadPlan)

@@ -15,9 +15,9 @@ import numpy as np
 
 from control_plane.domain.histogram import EMPTY
 from control_plane.domain.stream_record import Second
-from control_plane.load.outcome import Ended, counts
-from control_plane.load.sample_buffer import FIELDS, Chosen, Durations, Samples, Tally
-from control_plane.load.window_stats import Slice, Totals
+from control_plane.load.outcome import Outcome, count_by_class
+from control_plane.load.sample_buffer import FIELDS, Durations, HistogramBuilder, Mask, Samples
+from control_plane.load.window_stats import SecondStats, WindowTotals
 
 SECOND_NS = 1_000_000_000
 FAR_NS = 2**62
@@ -36,7 +36,7 @@ class End(Protocol):
     True where samples were counted, which takes a while: time has gone by since.
     """
 
-    def __call__(self, user: int, end_ns: int, ended: Ended, begun_ns: int = ..., /) -> bool: ...
+    def __call__(self, user: int, end_ns: int, ended: Outcome, begun_ns: int = ..., /) -> bool: ...
 
 
 class Recorder:
@@ -63,12 +63,12 @@ class Recorder:
     ) -> None:
         self._scheduled, self._think_ns = scheduled, think_ns
         self._planned = scheduled or think_ns > 0
-        self._by_start, self._lag = by_start, Tally() if timed else None
+        self._by_start, self._lag = by_start, HistogramBuilder() if timed else None
         self._lock = threading.Lock()
         self._entries: list[Any] = []
         self._starts, self._intended = [_IDLE_NS] * users, [_IDLE_NS] * users
         self.begin, self.end = self._begin_of(), self._end_of(_FULL)
-        self._slices: dict[int, Slice] = {}
+        self._slices: dict[int, SecondStats] = {}
         self._outcomes: Counter[int] = Counter()
         self._late_ns: list[int] = []
         self._opened_ns, self._closes_ns = FAR_NS, FAR_NS
@@ -88,7 +88,7 @@ class Recorder:
         starts, intended, entries = self._starts, self._intended, self._entries
         put, relieve = entries.extend, self._relieve
 
-        def end(user: int, end_ns: int, ended: Ended, begun_ns: int = _IDLE_NS) -> bool:
+        def end(user: int, end_ns: int, ended: Outcome, begun_ns: int = _IDLE_NS) -> bool:
             put((intended[user], starts[user], end_ns, ended))
             starts[user] = intended[user] = begun_ns
             return len(entries) >= full and relieve()
@@ -148,7 +148,7 @@ class Recorder:
             slice_ = self._slices.pop(index, None)
         return slice_.second(index) if slice_ else Second(index, 0, EMPTY, EMPTY)
 
-    def close(self, closes_ns: int | None = None, now_ns: int | None = None) -> Totals:
+    def close(self, closes_ns: int | None = None, now_ns: int | None = None) -> WindowTotals:
         """The window ends at `closes_ns`, by default with the last sample. Nothing counts after.
 
         By start, answers were awaited until `now_ns`. Take the seconds that are left after this.
@@ -165,8 +165,8 @@ class Recorder:
         intended, starts = self._flying(intended[flying], starts[flying], closed_ns)
         ages_ns = self._late_ns + self._ages_ns(intended, starts, now_ns or closed_ns)
         inside_ns = self._inside_ns(starts, closed_ns)
-        errors, statuses = counts(self._outcomes.items())
-        return Totals(
+        errors, statuses = count_by_class(self._outcomes.items())
+        return WindowTotals(
             closed_ns=closed_ns,
             errors=errors,
             statuses=statuses,
@@ -201,7 +201,7 @@ class Recorder:
         if self._lag is not None:
             self._lag.add(starts - intended)
 
-    def _meant(self, intended: Durations) -> Chosen:
+    def _meant(self, intended: Durations) -> Mask:
         """Which were meant to start in the window."""
         return (intended >= self._opened_ns) & (intended < self._closes_ns)
 
@@ -276,7 +276,7 @@ class Recorder:
         inside = np.minimum(ends, self._closes_ns) - np.maximum(starts, self._opened_ns)
         return int(np.maximum(inside, 0).sum())
 
-    def _slice(self, index: int) -> Slice:
+    def _slice(self, index: int) -> SecondStats:
         if index not in self._slices:
-            self._slices[index] = Slice(scheduled=self._scheduled)
+            self._slices[index] = SecondStats(scheduled=self._scheduled)
         return self._slices[index]

@@ -5,14 +5,14 @@ import time
 from collections.abc import Callable
 from math import ceil
 from pathlib import Path
-from threading import Event as Signal
+from threading import Event
 
 from control_plane.domain.stream_record import StreamRecord
 from control_plane.load.clock import clock_ns
-from control_plane.load.messages import Event, Opened, Over, Waiting
+from control_plane.load.messages import Draining, Message, WindowClosed, WindowOpened
 from control_plane.load.recorder import FAR_NS, SECOND_NS
-from control_plane.load.strategies.strategy import Gear
-from control_plane.load.window_stats import Totals
+from control_plane.load.strategies.strategy import StrategyContext
+from control_plane.load.window_stats import WindowTotals
 
 _GRACE_NS = 20_000_000
 """A second is told this much after its end, when threads have handed in their last samples."""
@@ -27,9 +27,9 @@ _TOLD_NS = 500_000_000
 class Reporter:
     """`tell` sends one event. `open`, `close` and `abort` may be called from any thread."""
 
-    def __init__(self, gear: Gear, tell: Callable[[Event], None]) -> None:
+    def __init__(self, gear: StrategyContext, tell: Callable[[Message], None]) -> None:
         self._gear, self._recorder, self._tell = gear, gear.recorder, tell
-        self._known, self._over, self._answered = Signal(), Signal(), Signal()
+        self._known, self._over, self._answered = Event(), Event(), Event()
         self._opened_ns, self._next, self._aborted = 0, 0, False
         self._closes_ns: int | None = None
 
@@ -74,14 +74,14 @@ class Reporter:
             self._over.wait(max(0, self._opened_ns - clock_ns()) / 1e9)
             self._begin()
         if not self._aborted:
-            self._tell(Opened(self._opened_ns))
+            self._tell(WindowOpened(self._opened_ns))
         while not self._over.wait(max(0, self._look_ns() - clock_ns()) / 1e9):
             if clock_ns() >= self._end_ns:
                 break
             self._tell_next()
         used = self._used()
         if not self._aborted:
-            self._tell(Over())
+            self._tell(WindowClosed())
         self._await_answers()
         if self._aborted:
             return None
@@ -110,7 +110,7 @@ class Reporter:
             return
         last_ns = self._end_ns + self._gear.timeout_ns + _PATIENCE_NS
         while not self._answered.is_set() and (left_ns := last_ns - clock_ns()) > 0:
-            self._tell(Waiting(self._recorder.waiting()))
+            self._tell(Draining(self._recorder.waiting()))
             self._answered.wait(min(left_ns, _TOLD_NS) / 1e9)
 
     @property
@@ -132,7 +132,7 @@ class Reporter:
         self._next += 1
 
     def _record(
-        self, name: str, totals: Totals, used: tuple[float, float], intended: int | None
+        self, name: str, totals: WindowTotals, used: tuple[float, float], intended: int | None
     ) -> StreamRecord:
         cpu_s, spin_s = used
         requests = totals.ended + len(totals.in_flight_ns)

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from control_plane.domain.spec import RequestClass
 from control_plane.load import placeholders
-from control_plane.load.generators import bits, body, content_type, draw
-from control_plane.load.plan import WHOLE, Share
+from control_plane.load.generators import body_renderer, content_type, random_bits, value_generator
+from control_plane.load.plan import WHOLE, Shard
 
 
 class Request(NamedTuple):
@@ -25,20 +25,21 @@ class Request(NamedTuple):
     kind: int = 0
 
 
-class _Maker:
+class _RequestFactory:
     """Makes the requests of one class; what has no placeholders is made once."""
 
-    def __init__(self, request: RequestClass, seed: int, kind: int, share: Share) -> None:
+    def __init__(self, request: RequestClass, seed: int, kind: int, share: Shard) -> None:
         names = request.values.keys()
         self._method, self._kind = request.method, kind
-        self._path = placeholders.path(request.path, names)
+        self._path = placeholders.path_template(request.path, names)
         self._headers = {
-            name: placeholders.header(text, names) for name, text in _headers(request).items()
+            name: placeholders.header_template(text, names)
+            for name, text in _headers(request).items()
         }
-        self._body = body(request, names, Random(bits(seed, 0)))
+        self._body = body_renderer(request, names, Random(random_bits(seed, 0)))
         self._expect = None if request.expect is None else frozenset(request.expect)
         self._draws = {
-            name: draw(value, bits(seed, place), share)
+            name: value_generator(value, random_bits(seed, place), share)
             for place, (name, value) in enumerate(request.values.items(), start=1)
         }
         self.fixed_headers = not any(one.names for one in self._headers.values())
@@ -71,10 +72,11 @@ class RequestSource:
     Safe to use from many threads, none of which waits for another.
     """
 
-    def __init__(self, requests: Sequence[RequestClass], seed: int, share: Share = WHOLE) -> None:
-        self._seed = bits(seed, 0)
+    def __init__(self, requests: Sequence[RequestClass], seed: int, share: Shard = WHOLE) -> None:
+        self._seed = random_bits(seed, 0)
         self._makers = [
-            _Maker(one, bits(seed, kind + 1), kind, share) for kind, one in enumerate(requests)
+            _RequestFactory(one, random_bits(seed, kind + 1), kind, share)
+            for kind, one in enumerate(requests)
         ]
         self.only = self._makers[0].only if len(self._makers) == 1 else None
         self._until = list(accumulate(one.weight for one in requests))
@@ -103,7 +105,7 @@ class RequestSource:
         number = next(self._numbers)
         if len(self._makers) == 1:
             return self._makers[0].make(number)
-        place = bisect(self._until, bits(self._seed, number) / 2**64 * self._until[-1])
+        place = bisect(self._until, random_bits(self._seed, number) / 2**64 * self._until[-1])
         maker = self._makers[min(place, len(self._makers) - 1)]
         return maker.only or maker.make(number)
 

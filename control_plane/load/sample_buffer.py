@@ -19,14 +19,14 @@ from control_plane.domain.histogram import (
     bucket,
     bucket_rounded,
 )
-from control_plane.load.outcome import ERROR_MASK, Ended
+from control_plane.load.outcome import ERROR_MASK, Outcome
 
 Durations = NDArray[np.int64]
 
 _BUCKETS = int(bucket(np.array([HIGHEST_NS]))[0]) + 1
 
 
-class Tally:
+class HistogramBuilder:
     """Durations in nanoseconds; its size does not depend on how many were added."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Tally:
 FIELDS = 4
 """A sample is so many entries of a list: intended start, actual start, end, how it ended."""
 
-Chosen = npt.NDArray[np.bool_]
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Samples:
     intended: Durations
     starts: Durations
     ends: Durations
-    ended: list[Ended]
+    ended: list[Outcome]
 
     @staticmethod
     def first(count: int, entries: list[Any], *, planned: bool) -> "Samples":
@@ -88,13 +88,13 @@ class Samples:
         return len(self.ended)
 
     @cached_property
-    def kinds(self) -> Mapping[Ended, int]:
+    def kinds(self) -> Mapping[Outcome, int]:
         """How many ended in the same way."""
         if self.ended and self.ended.count(self.ended[0]) == len(self):
             return {self.ended[0]: len(self)}
         return Counter(self.ended)
 
-    def where(self, chosen: Chosen) -> "Samples":
+    def where(self, chosen: Mask) -> "Samples":
         """`chosen` of shape (n,). Nothing is copied where that are all, as nearly always."""
         if chosen.all():
             return self
@@ -111,7 +111,7 @@ class Samples:
         return self if self._good is None else self.where(self._good)
 
     @cached_property
-    def _good(self) -> Chosen | None:
+    def _good(self) -> Mask | None:
         """Which completed; None for all."""
         good = {kind: not kind[0] & ERROR_MASK for kind in self.kinds}
         if all(good.values()):

@@ -7,11 +7,11 @@ from typing import Any
 
 from control_plane.domain.load_models import Burst, Closed, Open, Periodic, ramp_up_of
 from control_plane.load import arrivals, pacing
-from control_plane.load.arrivals import Arrivals
+from control_plane.load.arrivals import ArrivalQueue
 from control_plane.load.clock import sleep_until
 from control_plane.load.pacing import Pacing
-from control_plane.load.phase import OpenPhase, Phase, UsersPhase
-from control_plane.load.plan import Plan
+from control_plane.load.phase import OpenPhase, PacedPhase, Phase
+from control_plane.load.plan import LoadPlan
 from control_plane.load.request_source import RequestSource
 from control_plane.load.strategies.strategy import Strategy
 
@@ -21,10 +21,10 @@ those of the window are the same whatever went before, and no random value comes
 """
 
 
-class Course:
+class StreamDriver:
     """`begin_ns` is the common start of all streams, to which the stream's own delay is added."""
 
-    def __init__(self, plan: Plan, begin_ns: int) -> None:
+    def __init__(self, plan: LoadPlan, begin_ns: int) -> None:
         self._plan = plan
         self._begin_ns = begin_ns + _ns(plan.stream.start_after_s)
         self._ramped_ns = self._begin_ns + _ns(ramp_up_of(plan.stream.load))
@@ -45,7 +45,7 @@ class Course:
         load, window_ns = self._plan.stream.load, self.window_ns()
         if not isinstance(load, Open) or window_ns is None:
             return None
-        return arrivals.number(self._arrivals(load, self._begin_ns), *window_ns)
+        return arrivals.count_between(self._arrivals(load, self._begin_ns), *window_ns)
 
     def run(self, strategy: Strategy, source: RequestSource, opened: Callable[[int], None]) -> None:
         """Returns when the last request ended.
@@ -75,14 +75,14 @@ class Course:
         if isinstance(load, Open):
             return OpenPhase(
                 self._plan.users,
-                lambda begin_ns: Arrivals(self._arrivals(load, begin_ns)),
+                lambda begin_ns: ArrivalQueue(self._arrivals(load, begin_ns)),
                 **bounds,
             )
-        return UsersPhase(self._plan.users, partial(self._pacing, load), **bounds)
+        return PacedPhase(self._plan.users, partial(self._pacing, load), **bounds)
 
     def _one_user(self) -> Phase:
         """All processes together warm up with one user."""
-        return UsersPhase(
+        return PacedPhase(
             1,
             lambda begin_ns: pacing.closed(begin_ns, users=1),
             begin_ns=self._ramped_ns,
@@ -96,7 +96,7 @@ class Course:
         return replace(whole, first=lambda user: whole.first(share.number(user)))
 
     def _arrivals(self, load: Open, begin_ns: int) -> Iterator[arrivals.Moments]:
-        return arrivals.arrivals(
+        return arrivals.arrival_times(
             load,
             begin_ns=begin_ns,
             opens_ns=begin_ns if self.window_ns() is None else self._warm_ns,

@@ -7,19 +7,19 @@ from control_plane.load.clock import clock_ns, sleep_until
 from control_plane.load.phase import OpenPhase, Phase
 
 
-class Turns(Protocol):
+class StartTimes(Protocol):
     """When a user sends, as `UsersPhase` has it."""
 
     def first(self, user: int, /) -> int | None: ...
     def after(self, due_ns: int, end_ns: int, /) -> int | None: ...
 
 
-def turns_of(phase: Phase) -> Turns:
+def start_times(phase: Phase) -> StartTimes:
     """For threads, of which each is a user."""
-    return Baton(phase) if isinstance(phase, OpenPhase) else phase
+    return ThreadDispatcher(phase) if isinstance(phase, OpenPhase) else phase
 
 
-class Baton:
+class ThreadDispatcher:
     """One idle user holds the baton: it sleeps until the next arrival is due, hands the baton to
     the user that was idle last, and sends. So nobody has to be woken up to send, and a light load
     needs few connections. While nobody is idle whoever gets free takes what waits.

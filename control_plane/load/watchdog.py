@@ -10,13 +10,13 @@ _SET_PARENT_DEATH_SIGNAL = 1
 _STDIN = 0
 
 
-def tie_to_parent() -> None:
+def die_with_parent() -> None:
     """The kernel kills this process when its parent dies (Linux; elsewhere the pipe must do)."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
 
 
-def step_forward() -> None:
+def reset_priority() -> None:
     """Take the normal priority, where the system lets us."""
     try:
         os.setpriority(os.PRIO_PROCESS, 0, 0)
@@ -24,12 +24,12 @@ def step_forward() -> None:
         return
 
 
-def end_with_input() -> None:
+def exit_on_stdin_eof() -> None:
     """From now on the end of standard input ends this process at once."""
     threading.Thread(target=_wait_for_end, name="lifeline", daemon=True).start()
 
 
-def end_after(seconds: float) -> None:
+def set_alarm(seconds: float) -> None:
     """The kernel ends this process unless this is called again before; 0 calls it off.
 
     It needs nothing of Python, so it also works when Python hangs.

@@ -4,16 +4,16 @@ from dataclasses import dataclass
 
 from control_plane.domain.histogram import Histogram
 from control_plane.domain.stream_record import Second
-from control_plane.load.sample_buffer import Samples, Tally
+from control_plane.load.sample_buffer import HistogramBuilder, Samples
 
 
-class Slice:
+class SecondStats:
     """Without a schedule both times are the same and are counted once."""
 
     def __init__(self, *, scheduled: bool) -> None:
         self.errors = 0
-        self.service = Tally()
-        self.response = Tally() if scheduled else self.service
+        self.service = HistogramBuilder()
+        self.response = HistogramBuilder() if scheduled else self.service
 
     def add(self, samples: Samples) -> None:
         completed = samples.completed()
@@ -29,7 +29,7 @@ class Slice:
 
 
 @dataclass(frozen=True)
-class Totals:
+class WindowTotals:
     """The whole window. Ages, `in_system_ns` and all with a default as in StreamRecord."""
 
     closed_ns: int

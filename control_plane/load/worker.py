@@ -11,21 +11,21 @@ from types import TracebackType
 from control_plane.domain.errors import ClientFailed
 from control_plane.domain.stream_record import Second
 from control_plane.load import messages, strategies, watchdog, worker
-from control_plane.load.clock import Spin
-from control_plane.load.connections import Connections
-from control_plane.load.messages import Done, Event, Opened, Ready, Refused
-from control_plane.load.plan import Plan
+from control_plane.load.clock import BusyWait
+from control_plane.load.connections import ConnectionCounter
+from control_plane.load.messages import Message, Rejected, WindowOpened, WorkerReady, WorkerResult
+from control_plane.load.plan import LoadPlan
 from control_plane.load.recorder import Recorder
 from control_plane.load.reporter import Reporter
 from control_plane.load.request_source import RequestSource
-from control_plane.load.strategies.strategy import Gear, Strategy
-from control_plane.load.stream_driver import Course
+from control_plane.load.strategies.strategy import Strategy, StrategyContext
+from control_plane.load.stream_driver import StreamDriver
 
 _SPARE = 64
 """Files that a load worker opens besides its connections."""
 
 
-def allow(connections: int) -> None:
+def raise_file_limit(connections: int) -> None:
     """Raise the soft limit where it is too low.
 
     Raises ClientFailed when the hard limit does not allow it.
@@ -45,27 +45,27 @@ def allow(connections: int) -> None:
 _YOUNG = 20_000
 """Samples come and go by the thousand without a cycle: collecting every 700 objects finds none."""
 
-START_S = 60
+START_TIMEOUT_S = 60
 """A worker that is not ready by then never will be."""
 
 
 def main(arguments: list[str]) -> None:
-    watchdog.step_forward()
-    watchdog.end_after(START_S)
+    watchdog.reset_priority()
+    watchdog.set_alarm(START_TIMEOUT_S)
     if arguments:
         os.sched_setaffinity(0, {int(core) for core in arguments[0].split(",")})
-    plan = Plan.read(sys.stdin.buffer.readline())
+    plan = LoadPlan.read(sys.stdin.buffer.readline())
     try:
-        worker.allow(plan.users)
+        worker.raise_file_limit(plan.users)
     except ClientFailed as error:
-        tell(Refused(str(error)))
+        send(Rejected(str(error)))
         return
-    work(plan, Spin(shared=not arguments))
+    work(plan, BusyWait(shared=not arguments))
 
 
-def work(plan: Plan, spin: Spin) -> None:
+def work(plan: LoadPlan, spin: BusyWait) -> None:
     """Load runs in a thread of its own, while this one tells what it finds."""
-    gear = Gear(
+    gear = StrategyContext(
         plan,
         RequestSource(plan.stream.requests, plan.seed, plan.share),
         Recorder(
@@ -75,28 +75,30 @@ def work(plan: Plan, spin: Spin) -> None:
             by_start=plan.open,
             think_ns=plan.think_ns,
         ),
-        Connections(),
+        ConnectionCounter(),
         spin,
     )
     thread = ThreadPoolExecutor(max_workers=1)
-    strategy = thread.submit(strategies.make, gear).result()
+    strategy = thread.submit(strategies.make_strategy, gear).result()
     # Nothing made so far becomes garbage: collections need not look at it again.
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG, 10, 10)
-    watchdog.end_after(0)
-    tell(Ready())
+    watchdog.set_alarm(0)
+    send(WorkerReady())
     start = sys.stdin.buffer.readline()
     if start:
-        watchdog.end_with_input()
+        watchdog.exit_on_stdin_eof()
         measure(gear, thread, strategy, int(start))
 
 
-def measure(gear: Gear, thread: ThreadPoolExecutor, strategy: Strategy, begin_ns: int) -> None:
-    course, patience_s = Course(gear.plan, begin_ns), gear.plan.patience_s
-    reporter = Reporter(gear, lambda event: follow(event, patience_s))
+def measure(
+    gear: StrategyContext, thread: ThreadPoolExecutor, strategy: Strategy, begin_ns: int
+) -> None:
+    course, patience_s = StreamDriver(gear.plan, begin_ns), gear.plan.patience_s
+    reporter = Reporter(gear, lambda event: send_and_extend_alarm(event, patience_s))
     window_ns = course.window_ns()
-    watchdog.end_after(gear.plan.lead_s + patience_s)
+    watchdog.set_alarm(gear.plan.lead_s + patience_s)
     if window_ns:
         reporter.open(*window_ns)
     driving = thread.submit(course.run, strategy, gear.source, reporter.open)
@@ -105,7 +107,7 @@ def measure(gear: Gear, thread: ThreadPoolExecutor, strategy: Strategy, begin_ns
     if record is None:
         driving.result()
     else:
-        tell(Done(record))
+        send(WorkerResult(record))
 
 
 def conclude(driving: Future[None], reporter: Reporter) -> None:
@@ -115,20 +117,22 @@ def conclude(driving: Future[None], reporter: Reporter) -> None:
         reporter.close()
 
 
-def follow(event: Event, patience_s: float) -> None:
+def send_and_extend_alarm(event: Message, patience_s: float) -> None:
     """As long as requests end, this process may go on."""
     ended = isinstance(event, Second) and event.index >= 0 and event.completed + event.errors
-    if isinstance(event, Opened) or ended:
-        watchdog.end_after(patience_s)
-    tell(event)
+    if isinstance(event, WindowOpened) or ended:
+        watchdog.set_alarm(patience_s)
+    send(event)
 
 
-def tell(event: Event) -> None:
-    sys.stdout.write(messages.write(event))
+def send(event: Message) -> None:
+    sys.stdout.write(messages.encode(event))
     sys.stdout.flush()
 
 
-def fail(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def exit_with_traceback(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
     """Print the error and end at once: threads may wait for answers for a long time yet."""
     traceback.print_exception(kind, error, trace)
     os._exit(1)

@@ -14,8 +14,16 @@ from typing import Self
 from control_plane.domain.errors import ClientFailed
 from control_plane.domain.stream_record import Second
 from control_plane.load import messages
-from control_plane.load.messages import Done, Event, Opened, Over, Ready, Refused, Waiting
-from control_plane.load.plan import Plan
+from control_plane.load.messages import (
+    Draining,
+    Message,
+    Rejected,
+    WindowClosed,
+    WindowOpened,
+    WorkerReady,
+    WorkerResult,
+)
+from control_plane.load.plan import LoadPlan
 from control_plane.processes.child_process import ChildProcess
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +36,7 @@ _PATIENCE_S = 0.5
 class LoadWorker:
     """One fresh process that drives one stream; made by `start`, ended by `stop`."""
 
-    def __init__(self, plan: Plan, process: Process) -> None:
+    def __init__(self, plan: LoadPlan, process: Process) -> None:
         self.plan, self.pid = plan, process.pid
         self._process = process
         self._handle = ChildProcess(process.pid)
@@ -39,7 +47,7 @@ class LoadWorker:
 
     @classmethod
     async def start(
-        cls, plan: Plan, *, cores: Collection[int] | None, environment: Mapping[str, str]
+        cls, plan: LoadPlan, *, cores: Collection[int] | None, environment: Mapping[str, str]
     ) -> Self:
         """Start on `cores` (None: all), with `environment` added to a small one of its own.
 
@@ -62,22 +70,24 @@ class LoadWorker:
     async def ready(self) -> None:
         """Imports are done and bodies made. Raises ClientFailed."""
         event = await self._next()
-        if not isinstance(event, Ready):
+        if not isinstance(event, WorkerReady):
             raise ClientFailed(f"client said {type(event).__name__} before it was ready")
 
     def go(self, at_ns: int) -> None:
         """Begin at `at_ns` of CLOCK_MONOTONIC, the same for all workers of a trial."""
         self._write(b"%d\n" % at_ns)
 
-    async def events(self) -> AsyncIterator[Opened | Over | Waiting | Second | Done]:
-        """Ends after Done. Raises ClientFailed when the worker ends before."""
+    async def events(
+        self,
+    ) -> AsyncIterator[WindowOpened | WindowClosed | Draining | Second | WorkerResult]:
+        """Ends after WorkerResult. Raises ClientFailed when the worker ends before."""
         while True:
             event = await self._next()
             if isinstance(event, Second):
                 self._seconds.append(event)
-            if isinstance(event, Opened | Over | Waiting | Second | Done):
+            if isinstance(event, WindowOpened | WindowClosed | Draining | Second | WorkerResult):
                 yield event
-            if isinstance(event, Done):
+            if isinstance(event, WorkerResult):
                 return
 
     async def stop(self) -> None:
@@ -112,13 +122,13 @@ class LoadWorker:
         if self._process.stdin is not None:
             self._process.stdin.write(line)
 
-    async def _next(self) -> Event:
+    async def _next(self) -> Message:
         stream = self._process.stdout
         line = await stream.readline() if stream is not None else b""
         if not line.endswith(b"\n"):
             raise await self._failure()
-        event = messages.read(line, self._seconds)
-        if isinstance(event, Refused):
+        event = messages.decode(line, self._seconds)
+        if isinstance(event, Rejected):
             raise ClientFailed(event.reason)
         return event
 

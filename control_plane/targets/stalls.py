@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from control_plane.domain.limits import LATE_S
+from control_plane.domain.limits import BLOCKED_LOOP_S
 from control_plane.domain.result import Stall
 from control_plane.domain.stack_frames import Frame, telling
 from control_plane.targets.heartbeat_reader import FLAGS
@@ -90,7 +90,7 @@ def _function(frame: Frame) -> str:
     return f"{frame.file} {frame.function}"
 
 
-STALL_NS = round(LATE_S * 1e9)
+STALL_NS = round(BLOCKED_LOOP_S * 1e9)
 """A beat that is later is a stall; the first stack is written a little before."""
 MAX_STALLS = 500
 READ_BYTES = 256_000

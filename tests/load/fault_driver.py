@@ -14,12 +14,12 @@ from typing import Any
 
 from control_plane.load import pacing, strategies
 from control_plane.load.clock import clock_ns
-from control_plane.load.connections import Connections
-from control_plane.load.phase import UsersPhase
+from control_plane.load.connections import ConnectionCounter
+from control_plane.load.phase import PacedPhase
 from control_plane.load.recorder import Recorder
 from control_plane.load.reporter import peak_memory_bytes
 from control_plane.load.request_source import RequestSource
-from control_plane.load.strategies.strategy import Gear
+from control_plane.load.strategies.strategy import StrategyContext
 from tests.load.workers import plan_of
 
 REQUESTS = 2
@@ -45,12 +45,12 @@ def drive(strategy: str, url: str, fault: str) -> dict[str, Any]:
     plan = plan_of(url, path, client=client, timeout_s=TIMEOUT_S)
     source = RequestSource(plan.stream.requests, 1)
     recorder = Recorder(users=plan.users, scheduled=False)
-    gear = Gear(plan, source, recorder, Connections())
-    driver = strategies.make(gear)
+    gear = StrategyContext(plan, source, recorder, ConnectionCounter())
+    driver = strategies.make_strategy(gear)
     recorder.open(begin_ns := clock_ns())
     with open_files() as forbid:
         driver.run(
-            UsersPhase(
+            PacedPhase(
                 1,
                 lambda begin_ns: pacing.closed(begin_ns, users=1),
                 limit=REQUESTS,

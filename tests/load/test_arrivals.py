@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from control_plane.domain.load_models import Open, RateStep
-from control_plane.load.arrivals import Arrivals, Rates, arrivals, number
-from control_plane.load.plan import WHOLE, Share
+from control_plane.load.arrivals import ArrivalQueue, RateSchedule, arrival_times, count_between
+from control_plane.load.plan import WHOLE, Shard
 
 OPENS = 7_000_000_000_123
 SECOND = 1_000_000_000
@@ -21,10 +21,10 @@ RATES = st.lists(
 
 
 def made(
-    load: Open, count: int, warm_ns: int = 0, seed: int = 1, share: Share = WHOLE
+    load: Open, count: int, warm_ns: int = 0, seed: int = 1, share: Shard = WHOLE
 ) -> np.ndarray:
     """The first `count` intended starts, from the opening of the window on."""
-    chunks = arrivals(load, begin_ns=OPENS - warm_ns, opens_ns=OPENS, seed=seed, share=share)
+    chunks = arrival_times(load, begin_ns=OPENS - warm_ns, opens_ns=OPENS, seed=seed, share=share)
     return np.array(list(islice(chain.from_iterable(chunks), count))) - OPENS
 
 
@@ -55,7 +55,7 @@ def test_constant_arrivals(load: Open, warm_s: float, expected_ms: list[int]) ->
 @given(RATES, st.floats(0, 30), st.floats(0, 30))
 def test_any_interval_holds_the_expected_count(steps, since_s, length_s) -> None:
     """Within one: an interval need not begin with an arrival."""
-    rates = Rates(steps, OPENS)
+    rates = RateSchedule(steps, OPENS)
     since_ns = OPENS + round(since_s * SECOND)
     until_ns = since_ns + round(length_s * SECOND)
     first, last = np.ceil([rates.expected(since_ns), rates.expected(until_ns)])
@@ -111,32 +111,32 @@ def test_the_seed_alone_decides() -> None:
 
 def test_those_of_a_window_are_counted() -> None:
     chunks = (np.arange(first, first + 7) for first in range(0, 10_000, 7))
-    assert number(chunks, 3, 1_005) == 1_002
-    assert number(iter([np.arange(5, 9)]), 0, 6) == 1
+    assert count_between(chunks, 3, 1_005) == 1_002
+    assert count_between(iter([np.arange(5, 9)]), 0, 6) == 1
 
 
 @pytest.mark.parametrize("kind", ["constant", "poisson"])
 def test_shares_add_up_to_the_whole(kind) -> None:
     load = Open("open", 300, kind)
     whole = made(load, 3_000)
-    parts = [made(load, 1_000, share=Share(first, 3)) for first in range(3)]
+    parts = [made(load, 1_000, share=Shard(first, 3)) for first in range(3)]
     assert (np.sort(np.concatenate(parts)) == whole).all()
 
 
-def supply(per_chunk: int) -> Arrivals:
+def supply(per_chunk: int) -> ArrivalQueue:
     """0, 1, 2 … without end."""
-    return Arrivals(np.arange(first, first + per_chunk) for first in count(0, per_chunk))
+    return ArrivalQueue(np.arange(first, first + per_chunk) for first in count(0, per_chunk))
 
 
 def test_each_is_handed_out_once() -> None:
-    arrivals = supply(7)
+    queue = supply(7)
     with ThreadPoolExecutor(8) as threads:
-        taken = list(threads.map(lambda _: [arrivals.take() for _ in range(500)], range(8)))
+        taken = list(threads.map(lambda _: [queue.take() for _ in range(500)], range(8)))
     assert sorted(one for part in taken for one in part) == list(range(4_000))
     assert all(part == sorted(part) for part in taken)
 
 
 def test_the_next_one_can_be_seen_and_stays() -> None:
-    arrivals = supply(10)
-    assert arrivals.opens_ns == 0
-    assert [arrivals.take(), arrivals.opens_ns] == [0, 1]
+    queue = supply(10)
+    assert queue.opens_ns == 0
+    assert [queue.take(), queue.opens_ns] == [0, 1]

@@ -4,15 +4,15 @@ from itertools import count
 
 import numpy as np
 
-from control_plane.load.arrivals import Arrivals
-from control_plane.load.async_dispatcher import Dispatcher
-from control_plane.load.clock import TICK_NS, Spin, clock_ns
+from control_plane.load.arrivals import ArrivalQueue
+from control_plane.load.async_dispatcher import AsyncDispatcher
+from control_plane.load.clock import TIMER_TICK_NS, BusyWait, clock_ns
 from control_plane.load.phase import OpenPhase
 
 
-def each_tick(begin_ns: int) -> Arrivals:
-    steps = np.arange(64) * TICK_NS
-    return Arrivals(begin_ns + TICK_NS * first + steps for first in count(0, 64))
+def each_tick(begin_ns: int) -> ArrivalQueue:
+    steps = np.arange(64) * TIMER_TICK_NS
+    return ArrivalQueue(begin_ns + TIMER_TICK_NS * first + steps for first in count(0, 64))
 
 
 def test_what_is_late_is_not_sent_after_the_end() -> None:
@@ -21,13 +21,13 @@ def test_what_is_late_is_not_sent_after_the_end() -> None:
 
     async def run() -> None:
         begin_ns = clock_ns()
-        phase = OpenPhase(20, each_tick, begin_ns=begin_ns, until_ns=begin_ns + 100 * TICK_NS)
+        phase = OpenPhase(20, each_tick, begin_ns=begin_ns, until_ns=begin_ns + 100 * TIMER_TICK_NS)
 
         def begin(_user: int, due_ns: int) -> None:
-            sent.append((due_ns - begin_ns) // TICK_NS)
+            sent.append((due_ns - begin_ns) // TIMER_TICK_NS)
             time.sleep(0.11)
 
-        await Dispatcher(phase, begin, Spin()).run()
+        await AsyncDispatcher(phase, begin, BusyWait()).run()
 
     asyncio.run(run())
     assert sent == [0]

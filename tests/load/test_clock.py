@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from control_plane.load.clock import TICK_NS, Spin, clock_ns, delay_s, overdue
+from control_plane.load.clock import TIMER_TICK_NS, BusyWait, clock_ns, delay_s, overdue
 
 
 @pytest.mark.parametrize(
@@ -26,24 +26,24 @@ IDLE_NS, WORK_NS = 6_000, 200_000
 
 
 def test_one_quick_round_does_not_make_work_of_idle_ones() -> None:
-    spin = Spin()
+    spin = BusyWait()
     for took_ns in [IDLE_NS, 100, *[IDLE_NS] * 100]:
         spin.idle_ns(took_ns)
     assert spin.idle_ns(IDLE_NS) == IDLE_NS
 
 
 def test_of_rounds_with_work_only_the_usual_part_was_waiting() -> None:
-    spin = Spin()
+    spin = BusyWait()
     counted = [spin.idle_ns(one) for one in [IDLE_NS, IDLE_NS, IDLE_NS, WORK_NS] * 500]
     assert sum(counted) < 1.5 * 2_000 * IDLE_NS
 
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_it_returns_at_the_moment_and_counts_what_it_spent(shared: bool) -> None:
-    spin = Spin(shared=shared)
+    spin = BusyWait(shared=shared)
 
     async def ahead() -> int:
-        at_ns = clock_ns() + TICK_NS - 1
+        at_ns = clock_ns() + TIMER_TICK_NS - 1
         await spin.until(at_ns)
         return clock_ns() - at_ns
 

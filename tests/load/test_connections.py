@@ -1,10 +1,10 @@
 from concurrent.futures import ThreadPoolExecutor
 
-from control_plane.load.connections import Connections
+from control_plane.load.connections import ConnectionCounter
 
 
 def test_the_window_starts_with_those_that_are_open() -> None:
-    pool = Connections()
+    pool = ConnectionCounter()
     for key in range(5):
         pool.add(key)
     pool.remove(0)
@@ -20,7 +20,7 @@ def test_the_window_starts_with_those_that_are_open() -> None:
 
 
 def test_threads_lose_nothing() -> None:
-    pool = Connections()
+    pool = ConnectionCounter()
     pool.open_window()
 
     def work(user: int) -> None:

@@ -14,7 +14,13 @@ from control_plane.domain.spec import (
     StringValue,
     UuidValue,
 )
-from control_plane.load.generators import bits, body, content_type, draw, name_data
+from control_plane.load.generators import (
+    body_renderer,
+    content_type,
+    name_data,
+    random_bits,
+    value_generator,
+)
 from tests.load.workers import plan_of
 
 BOUND = 2**53
@@ -23,30 +29,30 @@ BOUND = 2**53
 @given(st.integers(-BOUND, BOUND), st.integers(-BOUND, BOUND), st.integers(0, 2**32))
 def test_integers_stay_within_their_bounds(one: int, other: int, seed: int) -> None:
     low, high = sorted((one, other))
-    source = draw(IntegerValue("integer", low, high), seed)
+    source = value_generator(IntegerValue("integer", low, high), seed)
     drawn = [int(source(number)) for number in range(20)]
     assert all(low <= number <= high for number in drawn)
 
 
 @pytest.mark.parametrize(("low", "high"), [(7, 7), (0, 1), (-2, 2), (2**53 - 1, 2**53)])
 def test_both_bounds_are_reached(low: int, high: int) -> None:
-    source = draw(IntegerValue("integer", low, high), 3)
+    source = value_generator(IntegerValue("integer", low, high), 3)
     assert {int(source(number)) for number in range(300)} == set(range(low, high + 1))
 
 
 @pytest.mark.parametrize(("start", "step"), [(0, 1), (10, -3), (5, 0)])
 def test_a_sequence_counts(start: int, step: int) -> None:
-    source = draw(SequenceValue("sequence", start, step), 1)
+    source = value_generator(SequenceValue("sequence", start, step), 1)
     assert [source(7) for _ in range(4)] == [str(start + step * place) for place in range(4)]
 
 
 def test_choices_are_all_taken() -> None:
-    source = draw(ChoiceValue("choice", ("a", 1, 2.5)), 1)
+    source = value_generator(ChoiceValue("choice", ("a", 1, 2.5)), 1)
     assert {source(number) for number in range(100)} == {"a", "1", "2.5"}
 
 
 def test_strings_are_lowercase_letters() -> None:
-    text = draw(StringValue("string", 500), 1)(0)
+    text = value_generator(StringValue("string", 500), 1)(0)
     assert len(text) == 500
     assert text.isascii()
     assert text.isalpha()
@@ -54,7 +60,7 @@ def test_strings_are_lowercase_letters() -> None:
 
 
 def test_uuids_are_random_ones() -> None:
-    source = draw(UuidValue("uuid"), 1)
+    source = value_generator(UuidValue("uuid"), 1)
     drawn = {source(number) for number in range(50)}
     assert len(drawn) == 50
     assert all(text[14] == "4" and text[19] in "89ab" for text in drawn)
@@ -70,7 +76,7 @@ def test_uuids_are_random_ones() -> None:
     ],
 )
 def test_the_seed_decides(value) -> None:
-    first, again, other = (draw(value, seed) for seed in (5, 5, 6))
+    first, again, other = (value_generator(value, seed) for seed in (5, 5, 6))
     drawn = [first(number) for number in range(20)]
     assert drawn == [again(number) for number in reversed(range(20))][::-1]
     assert drawn != [other(number) for number in range(20)]
@@ -79,11 +85,11 @@ def test_the_seed_decides(value) -> None:
 def test_bits_are_those_of_splitmix64() -> None:
     """The first outputs for seed 1234567, as other implementations print them."""
     expected = [6457827717110365317, 3203168211198807973, 9817491932198370423]
-    assert [bits(1234567, number) for number in range(3)] == expected
+    assert [random_bits(1234567, number) for number in range(3)] == expected
 
 
 def test_integers_are_spread_evenly() -> None:
-    source = draw(IntegerValue("integer", 0, 9), 1)
+    source = value_generator(IntegerValue("integer", 0, 9), 1)
     counts = Counter(source(number) for number in range(20_000))
     assert all(1_850 < count < 2_150 for count in counts.values())
 
@@ -107,7 +113,7 @@ def test_name_data_has_the_size_that_was_asked_for(size: int, seed: int) -> None
 
 def test_a_generated_body_is_made_once() -> None:
     request = request_of(body={"generated": {"shape": "name-data", "size_bytes": 300_000}})
-    render = body(request, (), Random(1))
+    render = body_renderer(request, (), Random(1))
     assert render({}) is render({})
     assert len(render({})) == 300_000
 
@@ -122,11 +128,11 @@ def test_a_generated_body_is_made_once() -> None:
 )
 def test_bodies_and_their_types(content, expected: bytes, kind: str | None) -> None:
     request = request_of(body=content)
-    assert body(request, (), Random(1))({}) == expected
+    assert body_renderer(request, (), Random(1))({}) == expected
     assert content_type(request) == kind
 
 
 def test_values_fill_json_bodies() -> None:
     values = {"name": {"kind": "string", "length": 4}}
     request = request_of(body={"json": {"user": "{name}!"}}, values=values)
-    assert body(request, values.keys(), Random(1))({"name": "anna"}) == b'{"user":"anna!"}'
+    assert body_renderer(request, values.keys(), Random(1))({"name": "anna"}) == b'{"user":"anna!"}'

@@ -7,7 +7,14 @@ from hdrh.histogram import HdrHistogram
 from control_plane.domain.histogram import EMPTY, Histogram
 from control_plane.domain.stream_record import Second, StreamRecord
 from control_plane.load import messages
-from control_plane.load.messages import Done, Opened, Over, Ready, Refused, Waiting
+from control_plane.load.messages import (
+    Draining,
+    Rejected,
+    WindowClosed,
+    WindowOpened,
+    WorkerReady,
+    WorkerResult,
+)
 
 SERVICE = Histogram.of(np.array([1_000_003, 5_000_007, 7_654_321], np.int64))
 RESPONSE = Histogram.of(np.array([2_000_003, 8_000_007, 9_654_321], np.int64))
@@ -43,16 +50,23 @@ def record(**changes) -> StreamRecord:
 
 
 @pytest.mark.parametrize(
-    "event", [Ready(), Opened(123), Over(), Waiting(12), Refused("too few files: raise")]
+    "event",
+    [
+        WorkerReady(),
+        WindowOpened(123),
+        WindowClosed(),
+        Draining(12),
+        Rejected("too few files: raise"),
+    ],
 )
 def test_small_events_survive_the_pipe(event) -> None:
-    assert messages.read(messages.write(event)) == event
+    assert messages.decode(messages.encode(event)) == event
 
 
 @pytest.mark.parametrize("response", [SERVICE, RESPONSE, EMPTY])
 def test_a_second_survives_with_its_exact_extremes(response: Histogram) -> None:
-    line = messages.write(Second(3, 4, SERVICE, response))
-    found = messages.read(line)
+    line = messages.encode(Second(3, 4, SERVICE, response))
+    found = messages.decode(line)
     assert line.count("\n") == 1
     assert isinstance(found, Second)
     assert (found.index, found.errors) == (3, 4)
@@ -61,32 +75,34 @@ def test_a_second_survives_with_its_exact_extremes(response: Histogram) -> None:
 
 
 def test_one_object_for_both_times_is_sent_once() -> None:
-    once = messages.write(Second(0, 0, SERVICE, SERVICE))
-    twice = messages.write(Second(0, 0, SERVICE, RESPONSE))
+    once = messages.encode(Second(0, 0, SERVICE, SERVICE))
+    twice = messages.encode(Second(0, 0, SERVICE, RESPONSE))
     assert once.count("hdr") == 1
     assert twice.count("hdr") == 2
-    found = messages.read(once)
+    found = messages.decode(once)
     assert isinstance(found, Second)
     assert found.service is found.response
 
 
 def test_the_record_gets_its_seconds_back() -> None:
     seconds = [Second(0, 1, SERVICE, RESPONSE), Second(1, 0, EMPTY, EMPTY)]
-    found = messages.read(messages.write(Done(record(seconds=tuple(seconds)))), seconds)
-    assert found == Done(record(seconds=tuple(seconds)))
+    found = messages.decode(messages.encode(WorkerResult(record(seconds=tuple(seconds)))), seconds)
+    assert found == WorkerResult(record(seconds=tuple(seconds)))
 
 
 def test_the_send_lag_survives() -> None:
-    found = messages.read(messages.write(Done(record(send_lag=SERVICE))))
-    assert isinstance(found, Done)
+    found = messages.decode(messages.encode(WorkerResult(record(send_lag=SERVICE))))
+    assert isinstance(found, WorkerResult)
     assert found.record.send_lag is not None
     assert facts(found.record.send_lag) == facts(SERVICE)
 
 
-@pytest.mark.parametrize("line", ["", "{}", "[]", '{"what": 1}', '{"opened": {}}', "3", '"a"'])
+@pytest.mark.parametrize(
+    "line", ["", "{}", "[]", '{"what": 1}', '{"window_opened": {}}', "3", '"a"']
+)
 def test_anything_else_is_refused(line: str) -> None:
-    with pytest.raises(ValueError, match=r"not an event|Expecting|values to unpack"):
-        messages.read(line)
+    with pytest.raises(ValueError, match=r"not a message|Expecting|values to unpack"):
+        messages.decode(line)
 
 
 def test_the_pipe_leaves_nothing_to_the_garbage_collector() -> None:
@@ -95,7 +111,7 @@ def test_the_pipe_leaves_nothing_to_the_garbage_collector() -> None:
     gc.disable()
     try:
         for _ in range(3):
-            messages.read(messages.write(Second(0, 0, SERVICE, RESPONSE)))
+            messages.decode(messages.encode(Second(0, 0, SERVICE, RESPONSE)))
         left = [one for one in gc.get_objects() if isinstance(one, HdrHistogram)]
     finally:
         gc.enable()

@@ -7,7 +7,7 @@ import pytest
 
 from control_plane.domain.histogram import merge
 from control_plane.domain.stream_record import StreamRecord
-from control_plane.load.plan import Plan
+from control_plane.load.plan import LoadPlan
 from tests.load.hostile import HostileServer
 from tests.load.workers import completed, plan_of, record_of, seconds_and_record
 
@@ -19,7 +19,7 @@ def opened(rate, **more) -> dict:
 
 
 @pytest.fixture(params=MANY)
-def planned(request: pytest.FixtureRequest, server: HostileServer) -> Callable[..., Plan]:
+def planned(request: pytest.FixtureRequest, server: HostileServer) -> Callable[..., LoadPlan]:
     """As `plan_of`, for each strategy that has many requests in flight."""
     return partial(plan_of, server.url, strategy=request.param)
 
@@ -29,7 +29,7 @@ def times_of(record: StreamRecord, clock: str):
 
 
 async def test_the_window_holds_what_was_meant_to_start_in_it(
-    server: HostileServer, planned: Callable[..., Plan]
+    server: HostileServer, planned: Callable[..., LoadPlan]
 ) -> None:
     plan = planned(load=opened(100, max_in_flight=60), stop={"duration_s": 1.2}, warmup_s=0.3)
     seconds, record = await seconds_and_record(plan)
@@ -49,7 +49,7 @@ async def test_the_window_holds_what_was_meant_to_start_in_it(
     assert record.connections < 50
 
 
-async def test_answers_are_awaited_after_the_window(planned: Callable[..., Plan]) -> None:
+async def test_answers_are_awaited_after_the_window(planned: Callable[..., LoadPlan]) -> None:
     plan = planned("/slow", load=opened(40), stop={"duration_s": 0.5})
     record = await record_of(plan)
     assert 10 < completed(record) == record.sent <= record.intended == 20
@@ -57,7 +57,7 @@ async def test_answers_are_awaited_after_the_window(planned: Callable[..., Plan]
 
 
 async def test_what_finds_no_slot_waits_and_is_not_sent_at_the_end(
-    server: HostileServer, planned: Callable[..., Plan]
+    server: HostileServer, planned: Callable[..., LoadPlan]
 ) -> None:
     """Two at a time, 0.05 s each: 40 a second of 200."""
     plan = planned("/slow", load=opened(200, max_in_flight=2), stop={"duration_s": 0.6})
@@ -72,7 +72,7 @@ async def test_what_finds_no_slot_waits_and_is_not_sent_at_the_end(
 
 
 async def test_a_backlog_of_the_warm_up_leaves_the_whole_window_unsent(
-    planned: Callable[..., Plan],
+    planned: Callable[..., LoadPlan],
 ) -> None:
     """The 200 arrivals of the warm-up go first; each takes the only slot for 0.05 s."""
     plan = planned(
@@ -82,7 +82,9 @@ async def test_a_backlog_of_the_warm_up_leaves_the_whole_window_unsent(
     assert (record.intended, record.sent, completed(record)) == (120, 0, 0)
 
 
-async def test_a_number_of_requests_is_sent_on_the_schedule(planned: Callable[..., Plan]) -> None:
+async def test_a_number_of_requests_is_sent_on_the_schedule(
+    planned: Callable[..., LoadPlan],
+) -> None:
     plan = planned(load=opened(100, arrivals="poisson"), stop={"requests": 30}, warmup_s=0.1)
     record = await record_of(plan)
     assert completed(record) == record.intended == record.sent == 30
@@ -91,7 +93,7 @@ async def test_a_number_of_requests_is_sent_on_the_schedule(planned: Callable[..
     assert 0.15 < record.duration_ns / 1e9 < 1.5
 
 
-async def test_what_never_answers_ends_at_its_deadline(planned: Callable[..., Plan]) -> None:
+async def test_what_never_answers_ends_at_its_deadline(planned: Callable[..., LoadPlan]) -> None:
     plan = planned("/silence", load=opened(20), stop={"duration_s": 0.5}, timeout_s=0.4)
     record = await record_of(plan)
     assert record.errors == {"timeout": record.sent}

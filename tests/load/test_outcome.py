@@ -15,7 +15,13 @@ import pytest
 
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.result import ERROR_CLASSES
-from control_plane.load.outcome import answered, classify, counts, error_of, failed
+from control_plane.load.outcome import (
+    classify,
+    count_by_class,
+    error_class,
+    failure,
+    response_outcome,
+)
 from tests.load.fault_driver import LIMIT_BYTES, NO_FILES, REQUESTS, TIMEOUT_S
 from tests.load.hostile import HostileServer, hostile_server
 from tests.load.workers import completed, plan_of, record_of
@@ -226,22 +232,22 @@ def test_an_error_that_is_its_own_cause_ends() -> None:
     ],
 )
 def test_the_expected_status_decides(status: int, expected: set[int] | None, error: str) -> None:
-    outcome, *sizes = answered(status, frozenset(expected) if expected else None, 7, 9)
-    assert error_of(outcome) == error
+    outcome, *sizes = response_outcome(status, frozenset(expected) if expected else None, 7, 9)
+    assert error_class(outcome) == error
     assert (outcome >> 4, sizes) == (status, [7, 9])
 
 
 @pytest.mark.parametrize("name", ERROR_CLASSES)
 def test_each_class_has_a_number_of_its_own(name: str) -> None:
-    assert failed(name, 3)[1:] == (3, 0)
-    assert error_of(failed(name, 3)[0]) == error_of(failed(name, 3, 4, 599)[0]) == name
+    assert failure(name, 3)[1:] == (3, 0)
+    assert error_class(failure(name, 3)[0]) == error_class(failure(name, 3, 4, 599)[0]) == name
 
 
 def test_counts_add_up() -> None:
     pairs = [
-        (answered(200, None, 0, 1)[0], 5),
-        (answered(201, None, 0, 1)[0], 2),
-        (answered(500, None, 0, 1)[0], 3),
-        (failed("reset", 0)[0], 4),
+        (response_outcome(200, None, 0, 1)[0], 5),
+        (response_outcome(201, None, 0, 1)[0], 2),
+        (response_outcome(500, None, 0, 1)[0], 3),
+        (failure("reset", 0)[0], 4),
     ]
-    assert counts(pairs) == ({"status": 3, "reset": 4}, {"200": 5, "201": 2, "500": 3})
+    assert count_by_class(pairs) == ({"status": 3, "reset": 4}, {"200": 5, "201": 2, "500": 3})

@@ -4,10 +4,10 @@ from itertools import chain, count
 
 import numpy as np
 
-from control_plane.load.arrivals import Arrivals
+from control_plane.load.arrivals import ArrivalQueue
 from control_plane.load.clock import clock_ns
 from control_plane.load.pacing import closed
-from control_plane.load.phase import OpenPhase, UsersPhase
+from control_plane.load.phase import OpenPhase, PacedPhase
 
 
 def one_user(begin_ns: int):
@@ -15,7 +15,7 @@ def one_user(begin_ns: int):
 
 
 def test_the_limit_is_for_all_users_together() -> None:
-    phase = UsersPhase(4, one_user, limit=1_000)
+    phase = PacedPhase(4, one_user, limit=1_000)
     phase.start()
 
     def work(_user: int) -> int:
@@ -29,7 +29,7 @@ def test_the_limit_is_for_all_users_together() -> None:
 
 
 def test_nothing_is_due_at_the_end_or_later() -> None:
-    phase = UsersPhase(1, one_user, begin_ns=0, until_ns=100)
+    phase = PacedPhase(1, one_user, begin_ns=0, until_ns=100)
     phase.start()
     assert phase.after(0, 99) == 99
     assert phase.after(0, 100) is None
@@ -38,7 +38,7 @@ def test_nothing_is_due_at_the_end_or_later() -> None:
 def test_it_begins_when_all_stand_ready() -> None:
     told: list[int] = []
     before_ns = clock_ns()
-    phase = UsersPhase(1, one_user, on_start=told.append)
+    phase = PacedPhase(1, one_user, on_start=told.append)
     phase.start()
     assert before_ns <= told[0] <= clock_ns()
     assert phase.first(0) == told[0]
@@ -46,15 +46,15 @@ def test_it_begins_when_all_stand_ready() -> None:
 
 def test_a_planned_begin_is_kept() -> None:
     told: list[int] = []
-    phase = UsersPhase(1, one_user, begin_ns=12, on_start=told.append)
+    phase = PacedPhase(1, one_user, begin_ns=12, on_start=told.append)
     phase.start()
     assert told == [12]
     assert phase.first(0) == 12
 
 
-def arriving(*moments_ns: int) -> Callable[[int], Arrivals]:
+def arriving(*moments_ns: int) -> Callable[[int], ArrivalQueue]:
     later = (np.array([one]) for one in count(10**12))
-    return lambda _begin_ns: Arrivals(chain([np.array(moments_ns)], later))
+    return lambda _begin_ns: ArrivalQueue(chain([np.array(moments_ns)], later))
 
 
 def test_arrivals_go_to_whoever_is_free_until_the_end() -> None:

@@ -23,12 +23,12 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 )
 def test_paths_are_encoded(text: str, expected: str) -> None:
     values = {"id": "a/b é", "other": "7"}
-    assert placeholders.path(text, values.keys()).render(values) == expected
+    assert placeholders.path_template(text, values.keys()).render(values) == expected
 
 
 @given(TEXT)
 def test_a_value_stays_in_its_segment(value: str) -> None:
-    segment = placeholders.path("/a/{v}/b", ["v"]).render({"v": value}).split("/")
+    segment = placeholders.path_template("/a/{v}/b", ["v"]).render({"v": value}).split("/")
     assert len(segment) == 4
     assert unquote(segment[2]) == value
     assert segment[2].isascii()
@@ -36,7 +36,7 @@ def test_a_value_stays_in_its_segment(value: str) -> None:
 
 @given(TEXT)
 def test_a_value_cannot_end_a_header(value: str) -> None:
-    rendered = placeholders.header("token {v}", ["v"]).render({"v": value})
+    rendered = placeholders.header_template("token {v}", ["v"]).render({"v": value})
     assert rendered.startswith("token ")
     assert rendered.isascii()
     assert rendered.isprintable()
@@ -45,11 +45,11 @@ def test_a_value_cannot_end_a_header(value: str) -> None:
 @given(TEXT)
 def test_a_value_stays_in_its_json_string(value: str) -> None:
     document = {"{v}": ["{v}", 1, None, {"deep": "x{v}y{w}"}], "n": True}
-    filled = placeholders.json_body(document, ["v"])
+    filled = placeholders.json_template(document, ["v"])
     expected = {"{v}": [value, 1, None, {"deep": f"x{value}y{{w}}"}], "n": True}
     assert json.loads(filled.render({"v": value})) == expected
 
 
 def test_json_without_placeholders_has_no_names() -> None:
-    assert placeholders.json_body({"a": "{b}"}, ["c"]).names == frozenset()
-    assert placeholders.json_body({"a": "{c}"}, ["c"]).names == {"c"}
+    assert placeholders.json_template({"a": "{b}"}, ["c"]).names == frozenset()
+    assert placeholders.json_template({"a": "{c}"}, ["c"]).names == {"c"}

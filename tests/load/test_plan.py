@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control_plane.analysis.merge_workers import merge_records
-from control_plane.load.plan import Plan, Share, shares
+from control_plane.load.plan import LoadPlan, Shard, shards
 from control_plane.load.request_source import RequestSource
 from tests.load.hostile import HostileServer
 from tests.load.workers import completed, plan_of, record_of
@@ -17,7 +17,7 @@ WORD = {"path": "/{word}", "values": {"word": {"kind": "string", "length": 12}},
 
 @given(st.integers(0, 10_000), st.integers(1, 64))
 def test_parts_add_up_and_nothing_is_done_twice(total: int, processes: int) -> None:
-    parts = [(one, one.part(total)) for one in shares(processes)]
+    parts = [(one, one.part(total)) for one in shards(processes)]
     done = [one.number(index) for one, part in parts for index in range(part)]
     assert sorted(done) == list(range(total))
     sizes = [part for _, part in parts]
@@ -26,13 +26,13 @@ def test_parts_add_up_and_nothing_is_done_twice(total: int, processes: int) -> N
 
 @given(st.integers(0, 2**53), st.integers(1, 8))
 def test_the_requests_of_all_processes_are_those_of_one(seed: int, processes: int) -> None:
-    def drawn(share: Share, count: int) -> list[str]:
+    def drawn(share: Shard, count: int) -> list[str]:
         plan = plan_of("http://127.0.0.1:1", requests=[WORD, {**WORD, "weight": 1}])
         source = RequestSource(plan.stream.requests, seed, share)
         return [source.draw().path for _ in range(count)]
 
-    parts = [path for one in shares(processes) for path in drawn(one, one.part(40))]
-    assert sorted(parts) == sorted(drawn(Share(), 40))
+    parts = [path for one in shards(processes) for path in drawn(one, one.part(40))]
+    assert sorted(parts) == sorted(drawn(Shard(), 40))
 
 
 async def test_processes_send_what_one_would_have_sent(server: HostileServer) -> None:
@@ -45,7 +45,7 @@ async def test_processes_send_what_one_would_have_sent(server: HostileServer) ->
         load={"model": "closed", "concurrency": 7},
         stop={"requests": 100},
     )
-    parts = [replace(plan, share=share) for share in shares(3)]
+    parts = [replace(plan, share=share) for share in shards(3)]
     record = merge_records(await asyncio.gather(*(record_of(part) for part in parts)))
     paths = [head.split(b" ")[1] for head in server.heads]
     assert sorted(paths) == sorted(b"/ok/%d" % (5 + 2 * number) for number in range(100))
@@ -61,7 +61,7 @@ async def test_processes_share_a_schedule(server: HostileServer) -> None:
         load={"model": "open", "rate_per_s": 200.0, "max_in_flight": 10},
         stop={"requests": 101},
     )
-    parts = [replace(plan, share=share) for share in shares(2)]
+    parts = [replace(plan, share=share) for share in shards(2)]
     record = merge_records(await asyncio.gather(*(record_of(part) for part in parts)))
     assert completed(record) == record.sent == record.intended == server.requests["ok"] == 101
     assert record.send_lag is not None
@@ -84,7 +84,7 @@ def test_a_plan_survives_the_pipe(load: dict, stop: dict) -> None:
     plan = plan_of("http://127.0.0.1:1", load=load, stop=stop, request={**body, "values": values})
     line = plan.line()
     assert line.count(b"\n") == 1
-    assert Plan.read(line) == plan
+    assert LoadPlan.read(line) == plan
 
 
 def test_users_and_schedule() -> None:

@@ -3,10 +3,10 @@
 import asyncio
 from typing import Any
 
-from control_plane.load.connections import Connections
+from control_plane.load.connections import ConnectionCounter
 from control_plane.load.request_source import Request
-from control_plane.load.strategies.raw_connection import Line
-from control_plane.load.strategies.raw_response import Answer
+from control_plane.load.strategies.raw_connection import Connection
+from control_plane.load.strategies.raw_response import ResponseParser
 
 GET = Request("GET", "/", {}, b"", None)
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -20,14 +20,14 @@ class User:
     def __init__(self) -> None:
         self.told: list[Any] = []
 
-    def answered(self, answer: Answer) -> None:
+    def on_response(self, answer: ResponseParser) -> None:
         self.told.append((answer.status, answer.received))
 
-    def again(self, line: Line) -> None:
+    def again(self, line: Connection) -> None:
         self.told.append("again")
         line.asked = False
 
-    def failed(self, kind: str, received: int = 0) -> None:
+    def on_failure(self, kind: str, received: int = 0) -> None:
         self.told.append(kind)
 
 
@@ -41,8 +41,8 @@ class Wire(asyncio.Transport):
         return
 
 
-def opened(user: User) -> Line:
-    line = Line(user, Answer({}, 1_000), Connections())
+def opened(user: User) -> Connection:
+    line = Connection(user, ResponseParser({}, 1_000), ConnectionCounter())
     line.connection_made(Wire())
     return line
 
@@ -59,7 +59,7 @@ def fed(user: User, *answers: tuple[bytes, ...]) -> list[Any]:
 
 def test_nothing_is_asked_on_a_line_that_its_server_ended() -> None:
     """The transport closes it in a later round of the loop; a timer may ring before that."""
-    line = Line(User(), Answer({}, 100), Connections())
+    line = Connection(User(), ResponseParser({}, 100), ConnectionCounter())
     line.open = True
     line.eof_received()
     assert not line.open

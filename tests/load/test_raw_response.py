@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control_plane.load.strategies.raw_response import Answer, Broken, Head
+from control_plane.load.strategies.raw_response import InvalidResponse, ResponseHead, ResponseParser
 
 LIMIT = 1_000
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -36,7 +36,7 @@ def pieces(data: bytes, places: list[int]) -> list[bytes]:
 
 @given(st.sampled_from(list(WHOLE)), cuts)
 def test_pieces_make_no_difference(data: bytes, places: list[int]) -> None:
-    answer = Answer({}, LIMIT)
+    answer = ResponseParser({}, LIMIT)
     told = [answer.feed(piece) for piece in pieces(data, places)]
     assert told == [False] * (len(told) - 1) + [True]
     assert (answer.status, answer.received, answer.kept) == WHOLE[data]
@@ -44,36 +44,36 @@ def test_pieces_make_no_difference(data: bytes, places: list[int]) -> None:
 
 @given(st.lists(st.tuples(st.sampled_from(list(WHOLE)), cuts), max_size=12))
 def test_what_was_read_before_changes_nothing(answers: list[tuple[bytes, list[int]]]) -> None:
-    answer = Answer({}, LIMIT)
+    answer = ResponseParser({}, LIMIT)
     for data, places in answers:
         assert [answer.feed(piece) for piece in pieces(data, places)][-1]
         assert (answer.status, answer.received, answer.kept) == WHOLE[data]
 
 
 def test_a_head_is_remembered_only_of_a_whole_kept_answer() -> None:
-    heads: dict[bytes, Head] = {}
+    heads: dict[bytes, ResponseHead] = {}
     for data in WHOLE:
-        Answer(heads, LIMIT).feed(data)
+        ResponseParser(heads, LIMIT).feed(data)
     assert set(heads) == {OK.removesuffix(b"hello"), EMPTY}
-    assert heads[EMPTY] == Head(204, 0, kept=True)
+    assert heads[EMPTY] == ResponseHead(204, 0, kept=True)
 
 
 def test_a_remembered_head_with_another_body_is_read_as_it_is() -> None:
-    heads: dict[bytes, Head] = {}
-    Answer(heads, LIMIT).feed(OK)
-    short = Answer(heads, LIMIT)
+    heads: dict[bytes, ResponseHead] = {}
+    ResponseParser(heads, LIMIT).feed(OK)
+    short = ResponseParser(heads, LIMIT)
     assert not short.feed(OK[:-2])
     assert short.closed() == "truncated"
     assert short.feed(OK[-2:])
-    long = Answer(heads, LIMIT)
+    long = ResponseParser(heads, LIMIT)
     assert long.feed(OK + b"more")
     assert (long.received, long.kept) == (5, False)
 
 
 def test_an_answer_to_head_has_no_body_whatever_it_says() -> None:
-    heads: dict[bytes, Head] = {}
-    Answer(heads, LIMIT).feed(OK)
-    answer = Answer(heads, LIMIT)
+    heads: dict[bytes, ResponseHead] = {}
+    ResponseParser(heads, LIMIT).feed(OK)
+    answer = ResponseParser(heads, LIMIT)
     answer.without_body()
     assert answer.feed(OK.removesuffix(b"hello"))
     assert (answer.status, answer.received, answer.kept) == (200, 0, True)
@@ -82,8 +82,8 @@ def test_an_answer_to_head_has_no_body_whatever_it_says() -> None:
 
 
 def test_memory_of_heads_is_bounded() -> None:
-    heads: dict[bytes, Head] = {}
-    answer = Answer(heads, LIMIT)
+    heads: dict[bytes, ResponseHead] = {}
+    answer = ResponseParser(heads, LIMIT)
     for number in range(1_000):
         answer.feed(b"HTTP/1.1 200 OK\r\nX: %d\r\nContent-Length: 0\r\n\r\n" % number)
         assert len(heads) <= 256
@@ -101,8 +101,8 @@ def test_memory_of_heads_is_bounded() -> None:
     ],
 )
 def test_broken_answers_have_a_class(data: bytes, kind: str) -> None:
-    with pytest.raises(Broken) as broken:
-        Answer({}, LIMIT).feed(data)
+    with pytest.raises(InvalidResponse) as broken:
+        ResponseParser({}, LIMIT).feed(data)
     assert broken.value.kind == kind
 
 
@@ -118,6 +118,6 @@ def test_broken_answers_have_a_class(data: bytes, kind: str) -> None:
     ],
 )
 def test_the_end_of_the_connection(data: bytes, kind: str | None) -> None:
-    answer = Answer({}, LIMIT)
+    answer = ResponseParser({}, LIMIT)
     assert not (data and answer.feed(data))
     assert answer.closed() == kind

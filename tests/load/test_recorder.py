@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from control_plane.domain.histogram import merge
 from control_plane.domain.stream_record import Second
-from control_plane.load.outcome import Ended, answered, failed
+from control_plane.load.outcome import Outcome, failure, response_outcome
 from control_plane.load.recorder import SECOND_NS, Recorder
-from control_plane.load.window_stats import Totals
+from control_plane.load.window_stats import WindowTotals
 
-GOOD, BAD = answered(200, None, 3, 17), failed("reset", 3, 17)
+GOOD, BAD = response_outcome(200, None, 3, 17), failure("reset", 3, 17)
 OPENED = 10 * SECOND_NS
 
 
@@ -25,7 +25,7 @@ class Sample:
     start: int
     end: int
     waited: int = 0
-    ended: Ended = GOOD
+    ended: Outcome = GOOD
 
 
 SAMPLES = st.lists(
@@ -48,7 +48,7 @@ def feed(recorder: Recorder, samples: list[Sample]) -> None:
         recorder.end(user, OPENED + one.end, one.ended)
 
 
-def finished(recorder: Recorder, closes_ns: int | None = None) -> tuple[Totals, list[Second]]:
+def finished(recorder: Recorder, closes_ns: int | None = None) -> tuple[WindowTotals, list[Second]]:
     totals = recorder.close(closes_ns)
     length = -(-(totals.closed_ns - OPENED) // SECOND_NS)
     return totals, [recorder.take(index) for index in range(length)]

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control_plane.domain.histogram import HIGHEST_NS, LOWEST_ROUNDED, Histogram
-from control_plane.load.sample_buffer import Tally
+from control_plane.load.sample_buffer import HistogramBuilder
 
 DURATIONS = st.lists(st.integers(0, 2 * HIGHEST_NS), max_size=60) | st.lists(
     st.integers(LOWEST_ROUNDED, HIGHEST_NS), max_size=60
@@ -12,7 +12,7 @@ DURATIONS = st.lists(st.integers(0, 2 * HIGHEST_NS), max_size=60) | st.lists(
 
 @given(st.lists(DURATIONS, max_size=5))
 def test_parts_make_the_same_histogram_as_the_whole(parts: list[list[int]]) -> None:
-    tally = Tally()
+    tally = HistogramBuilder()
     for part in parts:
         tally.add(np.array(part, np.int64))
     whole = Histogram.of(np.array([one for part in parts for one in part], np.int64))

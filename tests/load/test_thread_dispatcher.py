@@ -5,10 +5,10 @@ from itertools import count
 
 import numpy as np
 
-from control_plane.load.arrivals import Arrivals
+from control_plane.load.arrivals import ArrivalQueue
 from control_plane.load.clock import clock_ns
 from control_plane.load.phase import OpenPhase
-from control_plane.load.thread_dispatcher import Baton
+from control_plane.load.thread_dispatcher import ThreadDispatcher
 
 GAP_NS = 2_000_000
 
@@ -16,9 +16,9 @@ GAP_NS = 2_000_000
 def phase_of(users: int, arrivals: int) -> OpenPhase:
     """One arrival each 2 ms."""
 
-    def pacing(begin_ns: int) -> Arrivals:
+    def pacing(begin_ns: int) -> ArrivalQueue:
         steps = np.arange(64) * GAP_NS
-        return Arrivals(begin_ns + GAP_NS * first + steps for first in count(0, 64))
+        return ArrivalQueue(begin_ns + GAP_NS * first + steps for first in count(0, 64))
 
     return OpenPhase(users, pacing, limit=arrivals)
 
@@ -26,7 +26,7 @@ def phase_of(users: int, arrivals: int) -> OpenPhase:
 def drive(users: int, arrivals: int, service_s: float) -> list[tuple[int, int]]:
     """User and lateness of each request, in the order in which they were sent."""
     phase = phase_of(users, arrivals)
-    baton, sent, gate = Baton(phase), list[tuple[int, int]](), threading.Barrier(users)
+    baton, sent, gate = ThreadDispatcher(phase), list[tuple[int, int]](), threading.Barrier(users)
 
     def user(number: int) -> None:
         if gate.wait() == 0:

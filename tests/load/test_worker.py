@@ -12,7 +12,7 @@ def soft_limit_after(soft: int, hard: int, connections: int) -> int | str:
     """In a process of its own, because a hard limit cannot be raised again."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     try:
-        worker.allow(connections)
+        worker.raise_file_limit(connections)
     except ClientFailed as error:
         return str(error)
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from control_plane.domain.errors import ClientFailed
-from control_plane.load.messages import Opened
+from control_plane.load.messages import WindowOpened
 from control_plane.load.worker_process import LoadWorker
 from tests.load.hostile import HostileServer
 from tests.load.workers import plan_of
@@ -45,7 +45,7 @@ async def opened(plan) -> LoadWorker:
     worker = await started(plan)
     worker.go(time.monotonic_ns())
     async for event in worker.events():
-        assert isinstance(event, Opened)
+        assert isinstance(event, WindowOpened)
         break
     return worker
 
@@ -111,11 +111,11 @@ async def test_it_ends_with_its_input(server: HostileServer, strategy: str) -> N
 
 PARENT = """
 import asyncio, sys, time
-from control_plane.load.plan import Plan
+from control_plane.load.plan import LoadPlan
 from control_plane.load.worker_process import LoadWorker
 
 async def main():
-    worker = await LoadWorker.start(Plan.read(sys.argv[1].encode()), cores=None, environment={})
+    worker = await LoadWorker.start(LoadPlan.read(sys.argv[1].encode()), cores=None, environment={})
     await worker.ready()
     worker.go(time.monotonic_ns())
     await anext(worker.events())

@@ -9,15 +9,15 @@ from typing import Any
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec_json import read_spec
 from control_plane.domain.stream_record import Second, StreamRecord
-from control_plane.load.messages import Done, Opened
-from control_plane.load.plan import Plan
+from control_plane.load.messages import WindowOpened, WorkerResult
+from control_plane.load.plan import LoadPlan
 from control_plane.load.worker_process import LoadWorker
 
 LEAD_NS = 5_000_000
 PATIENCE_S = 20
 
 
-def plan_of(url: str, path: str = "/ok", **changes: Any) -> Plan:
+def plan_of(url: str, path: str = "/ok", **changes: Any) -> LoadPlan:
     """A closed load of one user and ten requests without warm-up; `changes` replace its parts.
 
     load, stop, client, request, requests, warmup_s, timeout_s, seed and start_after_s are as in
@@ -40,11 +40,11 @@ def plan_of(url: str, path: str = "/ok", **changes: Any) -> Plan:
         },
         Limits(),
     )
-    plan = Plan(spec.workload.streams[0], spec.client, url, spec.warmup_s, spec.timeout_s, 1)
+    plan = LoadPlan(spec.workload.streams[0], spec.client, url, spec.warmup_s, spec.timeout_s, 1)
     return replace(plan, **changes)
 
 
-async def seconds_and_record(plan: Plan) -> tuple[Sequence[Second], StreamRecord]:
+async def seconds_and_record(plan: LoadPlan) -> tuple[Sequence[Second], StreamRecord]:
     """Run one worker to its end: the seconds of the window as it told them, and its result."""
     worker = await LoadWorker.start(plan, cores=None, environment={})
     try:
@@ -54,8 +54,8 @@ async def seconds_and_record(plan: Plan) -> tuple[Sequence[Second], StreamRecord
             told = [event async for event in worker.events()]
     finally:
         await worker.stop()
-    (opened,) = (one for one in told if isinstance(one, Opened))
-    assert isinstance(told[-1], Done)
+    (opened,) = (one for one in told if isinstance(one, WindowOpened))
+    assert isinstance(told[-1], WorkerResult)
     record = told[-1].record
     assert opened.at_ns == record.opened_ns
     seconds = [one for one in told if isinstance(one, Second)]
@@ -63,7 +63,7 @@ async def seconds_and_record(plan: Plan) -> tuple[Sequence[Second], StreamRecord
     return [one for one in seconds if one.index >= 0], record
 
 
-async def record_of(plan: Plan) -> StreamRecord:
+async def record_of(plan: LoadPlan) -> StreamRecord:
     return (await seconds_and_record(plan))[1]
 
 

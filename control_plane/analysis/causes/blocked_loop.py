@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from control_plane.analysis.causes.evidence import Diagnosis, Evidence, Measurements, WorkerTrial
 from control_plane.analysis.causes.stall_location import StallLocation, stall_location
-from control_plane.domain.limits import LATE_S
+from control_plane.domain.limits import BLOCKED_LOOP_S
 from control_plane.domain.result import Stall
 from control_plane.domain.stack_frames import waits
 
@@ -44,10 +44,10 @@ def loop_blocked(evidence: Evidence) -> Diagnosis | None:
 
 def _rounds(workers: Sequence[WorkerTrial], evidence: Evidence, floor_s: float) -> Diagnosis:
     """Stalls below the floor are those of a busy server, if it computed meanwhile."""
-    short = _share(workers, LATE_S) >= BLOCKED_SHARE
-    place = _place(workers, evidence, LATE_S)
+    short = _share(workers, BLOCKED_LOOP_S) >= BLOCKED_SHARE
+    place = _place(workers, evidence, BLOCKED_LOOP_S)
     if short and (_one_place(place) or not _computed(workers)):
-        facts = {**_facts(workers, place, LATE_S), "why": _ROUNDS}
+        facts = {**_facts(workers, place, BLOCKED_LOOP_S), "why": _ROUNDS}
         return Diagnosis("loop_blocked", None, facts)
     facts = _facts(workers, _place(workers, evidence, floor_s), floor_s)
     return Diagnosis("loop_blocked", False, facts)  # noqa: FBT003 - the verdict
@@ -88,7 +88,7 @@ def _one_place(place: StallLocation) -> bool:
 def _computed(workers: Sequence[WorkerTrial]) -> bool:
     """Also where it is not known."""
     ran = [one.cpu_share * one.window_s for one in workers if one.cpu_share is not None]
-    stood_s = sum(blocked_s(one, LATE_S) for one in workers)
+    stood_s = sum(blocked_s(one, BLOCKED_LOOP_S) for one in workers)
     return len(ran) < len(workers) or sum(ran) >= COMPUTED * stood_s
 
 
@@ -102,17 +102,17 @@ def stall_floor_s(evidence: Evidence) -> float:
     known = [one.cpu_s_per_request for one in evidence.streams]
     step_s = max((one for one in known if one is not None), default=None)
     if step_s is None or step_s >= SHORT_STEP_S:
-        return LATE_S
-    floor_s = max(LATE_S, 2 * evidence.users * step_s / evidence.worker_count)
+        return BLOCKED_LOOP_S
+    floor_s = max(BLOCKED_LOOP_S, 2 * evidence.users * step_s / evidence.worker_count)
     workers = evidence.workers
-    if floor_s > LATE_S and not _computed(workers):
-        return LATE_S if _one_place(_place(workers, evidence, LATE_S)) else floor_s
+    if floor_s > BLOCKED_LOOP_S and not _computed(workers):
+        return BLOCKED_LOOP_S if _one_place(_place(workers, evidence, BLOCKED_LOOP_S)) else floor_s
     return floor_s
 
 
 def stored_floor_s(facts: Measurements) -> float:
     """The floor that a stored cause was judged by; causes of earlier versions do not say it."""
-    return float(facts.get("floor_s") or LATE_S)
+    return float(facts.get("floor_s") or BLOCKED_LOOP_S)
 
 
 def blocked_s(worker: WorkerTrial, floor_s: float) -> float:
@@ -138,7 +138,7 @@ def _left_out(worker: WorkerTrial, floor_s: float) -> tuple[int, float]:
     """Number and seconds of the shorter stalls, of which no stack was kept; they have no other
     floor than the probe's.
     """
-    if floor_s > LATE_S:
+    if floor_s > BLOCKED_LOOP_S:
         return 0, 0.0
     number = worker.series.stalls - len(worker.stalls)
     lasted_s = worker.series.stalled_s - sum(one.duration_s for one in worker.stalls)

@@ -17,7 +17,7 @@ from control_plane.analysis.charts.trial_axis import (
     sampled,
     scaled,
 )
-from control_plane.domain.limits import LATE_S
+from control_plane.domain.limits import BLOCKED_LOOP_S
 from control_plane.domain.result import Gauges
 from control_plane.domain.stack_frames import waits
 from control_plane.domain.units import SPACE, count, seconds, share
@@ -35,8 +35,8 @@ def lag_panel(track: Track, gauges: Inside) -> Panel | None:
     longest = _highest(lines)
     if longest is None:
         return None
-    late = longest >= LATE_S
-    scale, unit = scale_of(max(longest, LATE_S / 10))
+    late = longest >= BLOCKED_LOOP_S
+    scale, unit = scale_of(max(longest, BLOCKED_LOOP_S / 10))
     in_unit = [(x, scaled(y, scale)) for x, y in lines]
     colour = "$cause" if late else "$ink"
     traces = fanned(in_unit, colour, 1.5, f"%{{y:,.3~r}}{SPACE}{unit}")
@@ -47,7 +47,7 @@ def lag_panel(track: Track, gauges: Inside) -> Panel | None:
     if late and blocked:
         marks.insert(0, Mark(f"blocked {share(min(blocked, 1))}", "", colour, longest * scale))
     axis = from_zero(longest * scale, nticks=3, ticksuffix=f"{SPACE}{unit}")
-    limit = LATE_S * scale if late else None
+    limit = BLOCKED_LOOP_S * scale if late else None
     return Panel("Event-loop lag", axis, traces, marks, weight=1.2, limit=limit)
 
 

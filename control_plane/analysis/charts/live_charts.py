@@ -26,7 +26,7 @@ from control_plane.domain.result import Gauges, Timeline
 from control_plane.domain.run import Live, LiveStream
 
 HEIGHT: Height = "h220"
-LATE_S = 0.5
+ARRIVAL_DELAY_S = 0.5
 """A second that ended less than this ago may still be on its way from the load worker."""
 
 
@@ -100,7 +100,7 @@ def _full_seconds(timeline: Timeline, measured_s: float) -> Timeline:
     length = len(timeline.completed)
     if measured_s > 0:
         length = min(length, int(measured_s))
-    if length and measured_s > 0 and measured_s - length < LATE_S:
+    if length and measured_s > 0 and measured_s - length < ARRIVAL_DELAY_S:
         silent = not timeline.completed[length - 1] and not timeline.errors[length - 1]
         length -= silent
     return Timeline(

@@ -16,7 +16,7 @@ from control_plane.analysis.charts.trial_axis import (
 )
 from control_plane.analysis.comparison import invalid
 from control_plane.analysis.run_labels import RunLabel
-from control_plane.domain.limits import BUSY_SHARE, LATE_S
+from control_plane.domain.limits import BLOCKED_LOOP_S, BUSY_SHARE
 from control_plane.domain.result import Gauges
 from control_plane.domain.run import RunDetail
 from control_plane.domain.spec import Target
@@ -137,12 +137,12 @@ def _lag_strip(gauges: Gauges, length: int) -> Strip | None:
     known = [value for value in lags if value is not None]
     if not known:
         return None
-    over = sum(value >= LATE_S for value in known)
+    over = sum(value >= BLOCKED_LOOP_S for value in known)
     return Strip(
         name="loop lag",
         head="longest loop lag, ms",
         values=scaled(lags, 1e3),
-        loads=scaled(lags, 1 / LATE_S),
+        loads=scaled(lags, 1 / BLOCKED_LOOP_S),
         shown=f"up to {seconds(max(known))}",
         limit=", blocked" if over >= BLOCKED_SHARE * len(known) else "",
     )

@@ -10,7 +10,7 @@ from control_plane.domain.spec import Spec, StopDuration, Stream
 from control_plane.domain.units import count, figures, seconds, share
 
 SENT_SUSPECT, SENT_INVALID = 0.99, 0.95
-LATE_S, LATE_SHARE = 0.001, 0.1
+LATE_SEND_S, LATE_SEND_SHARE = 0.001, 0.1
 ROOM = 0.5
 """Below this part of what could be in flight on average, the answers were not what was late."""
 
@@ -200,4 +200,4 @@ def _lag(stream: Summary) -> float:
 def _late_limit_s(stream: Summary) -> float:
     """Of the median service time, which does not hold the lag itself."""
     times = stream.service_time_s
-    return max(LATE_S, LATE_SHARE * times.p50 if times else 0.0)
+    return max(LATE_SEND_S, LATE_SEND_SHARE * times.p50 if times else 0.0)

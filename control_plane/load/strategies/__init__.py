@@ -6,10 +6,10 @@ A strategy is imported when it is chosen, so that a load worker holds one client
 from importlib import import_module
 
 from control_plane.domain.client_strategies import STRATEGIES
-from control_plane.load.strategies.strategy import Gear, Strategy
+from control_plane.load.strategies.strategy import Strategy, StrategyContext
 
 
-def make(gear: Gear) -> Strategy:
+def make_strategy(gear: StrategyContext) -> Strategy:
     """The strategy that the plan of `gear` names."""
     module, _, name = STRATEGIES[gear.plan.client.strategy].made_by.partition(":")
     strategy: Strategy = getattr(import_module(f"{__name__}.{module}"), name)(gear)

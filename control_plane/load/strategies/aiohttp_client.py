@@ -10,16 +10,16 @@ from aiohttp.typedefs import LooseHeaders
 from multidict import CIMultiDict
 from yarl import URL
 
-from control_plane.load.async_users import Crew
-from control_plane.load.connections import Connections
-from control_plane.load.outcome import Ended, Types, answered, classify, failed
+from control_plane.load.async_users import AsyncUsers
+from control_plane.load.connections import ConnectionCounter
+from control_plane.load.outcome import ErrorTypes, Outcome, classify, failure, response_outcome
 from control_plane.load.phase import Phase
 from control_plane.load.request_source import Request
 from control_plane.load.strategies.strategy import (
-    HEADERS,
-    LONGEST_HEADER,
-    MOST_HEADERS,
-    Gear,
+    COMMON_HEADERS,
+    MAX_HEADER_BYTES,
+    MAX_HEADERS,
+    StrategyContext,
     new_loop,
 )
 
@@ -29,7 +29,7 @@ def request_class(base_url: str) -> type[aiohttp.ClientRequest]:
 
     aiohttp makes them anew for each request, which took a twentieth of the client's time.
     """
-    common = CIMultiDict({"Host": URL(base_url).host_port_subcomponent or "", **HEADERS})
+    common = CIMultiDict({"Host": URL(base_url).host_port_subcomponent or "", **COMMON_HEADERS})
 
     class LeanRequest(aiohttp.ClientRequest):
         def update_headers(self, headers: LooseHeaders | None) -> None:
@@ -43,21 +43,21 @@ def request_class(base_url: str) -> type[aiohttp.ClientRequest]:
     return LeanRequest
 
 
-def connector(gear: Gear) -> aiohttp.TCPConnector:
+def connector(gear: StrategyContext) -> aiohttp.TCPConnector:
     """A pool as large as the concurrency, whose connections never expire by themselves.
 
     Certificates are not verified, because targets are on this machine.
     """
     pool, users = gear.connections, gear.plan.users
     if gear.plan.client.reuse_connections:
-        return _Counting(pool, limit=users, keepalive_timeout=None, ssl=False)
-    return _Counting(pool, limit=users, force_close=True, ssl=False)
+        return _CountingConnector(pool, limit=users, keepalive_timeout=None, ssl=False)
+    return _CountingConnector(pool, limit=users, force_close=True, ssl=False)
 
 
-class _Counting(aiohttp.TCPConnector):
+class _CountingConnector(aiohttp.TCPConnector):
     """Counts connections where they are made, which costs requests on kept ones nothing."""
 
-    def __init__(self, connections: Connections, **options: object) -> None:
+    def __init__(self, connections: ConnectionCounter, **options: object) -> None:
         super().__init__(**options)  # type: ignore[arg-type] # options of TCPConnector
         self._connections = connections
 
@@ -76,10 +76,10 @@ class _Counting(aiohttp.TCPConnector):
         closed.exception()
 
 
-FAULTS = (aiohttp.ClientError, OSError, ValueError)
+EXPECTED_ERRORS = (aiohttp.ClientError, OSError, ValueError)
 """What aiohttp raises for what a server may do."""
 
-TYPES: Types = (
+ERROR_TYPES: ErrorTypes = (
     (TimeoutError, "timeout"),
     (aiohttp.ClientResponseError, "protocol"),
     (aiohttp.ServerDisconnectedError, "disconnected"),
@@ -90,14 +90,14 @@ _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=None)
 
 
 class AiohttpClient:
-    def __init__(self, gear: Gear) -> None:
+    def __init__(self, gear: StrategyContext) -> None:
         self._gear = gear
         client = gear.plan.client
         self._base = URL(gear.plan.base_url)
         self._limit = client.max_body_bytes
         self._loop = new_loop(client)
         self._session = self._loop.run_until_complete(self._open())
-        self._crew = Crew(gear, self._send)
+        self._crew = AsyncUsers(gear, self._send)
 
     def run(self, phase: Phase) -> None:
         self._loop.run_until_complete(self._crew.run(phase))
@@ -110,16 +110,16 @@ class AiohttpClient:
             timeout=_NO_TIMEOUT,
             auto_decompress=False,
             trust_env=False,
-            max_line_size=LONGEST_HEADER,
-            max_field_size=LONGEST_HEADER,
-            max_headers=MOST_HEADERS,
+            max_line_size=MAX_HEADER_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
+            max_headers=MAX_HEADERS,
         )
         # aiohttp sends a GET again when a kept connection was dropped; a second request that
         # nobody asked for must not be measured as one.
         session._retry_connection = False  # noqa: SLF001 - aiohttp has no public switch for it
         return session
 
-    async def _send(self, request: Request) -> Ended:
+    async def _send(self, request: Request) -> Outcome:
         response, sent = None, len(request.body)
         try:
             response = await self._session.request(
@@ -135,14 +135,14 @@ class AiohttpClient:
             if response is not None:
                 response.close()
             raise
-        except FAULTS as error:
+        except EXPECTED_ERRORS as error:
             if response is not None:
                 response.close()
-            return failed(_class_of(error), sent)
+            return failure(_class_of(error), sent)
         if received > self._limit:
             response.close()
-            return failed("body_too_large", sent, received)
-        return answered(response.status, request.expect, sent, received)
+            return failure("body_too_large", sent, received)
+        return response_outcome(response.status, request.expect, sent, received)
 
     async def _read(self, content: aiohttp.StreamReader) -> int:
         """Bytes of the body; reading ends above the limit."""
@@ -156,4 +156,4 @@ def _class_of(error: Exception) -> str:
     # A reset while the body comes is told in the message alone.
     if isinstance(error, aiohttp.ClientPayloadError) and "ConnectionResetError" in str(error):
         return "reset"
-    return classify(error, TYPES)
+    return classify(error, ERROR_TYPES)

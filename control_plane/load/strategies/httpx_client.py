@@ -11,33 +11,33 @@ import httpcore
 import httpx
 from httpcore._backends.anyio import AnyIOStream
 
-from control_plane.load.async_users import Crew
-from control_plane.load.connections import Connections
-from control_plane.load.outcome import Ended, Types, answered, classify, failed
+from control_plane.load.async_users import AsyncUsers
+from control_plane.load.connections import ConnectionCounter
+from control_plane.load.outcome import ErrorTypes, Outcome, classify, failure, response_outcome
 from control_plane.load.phase import Phase
 from control_plane.load.request_source import Request
 from control_plane.load.strategies.strategy import (
-    HEADERS,
-    LONGEST_HEADER,
-    MOST_HEADERS,
-    Gear,
+    COMMON_HEADERS,
+    MAX_HEADER_BYTES,
+    MAX_HEADERS,
+    StrategyContext,
     new_loop,
 )
 
 
-class Lanes:
+class TransportFactory:
     """Makes transports of one connection each, which never expires by itself.
 
     Certificates are not verified, because targets are on this machine. All share what is costly to
     make.
     """
 
-    def __init__(self, gear: Gear) -> None:
+    def __init__(self, gear: StrategyContext) -> None:
         kept = 1 if gear.plan.client.reuse_connections else 0
         self._limits = httpx.Limits(
             max_connections=1, max_keepalive_connections=kept, keepalive_expiry=None
         )
-        self._backend = _Backend(gear.connections)
+        self._backend = _CountingBackend(gear.connections)
         self._context = httpx.create_ssl_context(verify=False, trust_env=False)
 
     def transport(self) -> httpx.AsyncHTTPTransport:
@@ -46,8 +46,8 @@ class Lanes:
         return made
 
 
-class _Backend(httpcore.AnyIOBackend):
-    def __init__(self, connections: Connections) -> None:
+class _CountingBackend(httpcore.AnyIOBackend):
+    def __init__(self, connections: ConnectionCounter) -> None:
         self._connections = connections
 
     async def connect_tcp(
@@ -59,13 +59,13 @@ class _Backend(httpcore.AnyIOBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         made: Any = await super().connect_tcp(host, port, timeout, local_address, socket_options)
-        return _Counted(made, self._connections)
+        return _CountedStream(made, self._connections)
 
 
-class _Counted(AnyIOStream):
+class _CountedStream(AnyIOStream):
     """A connection that is known until it is closed; TLS goes on below the same one."""
 
-    def __init__(self, plain: AnyIOStream, connections: Connections) -> None:
+    def __init__(self, plain: AnyIOStream, connections: ConnectionCounter) -> None:
         super().__init__(plain._stream)  # noqa: SLF001 - httpcore gives no other way to wrap it
         self._connections = connections
         connections.add(id(self))
@@ -85,10 +85,10 @@ class _Counted(AnyIOStream):
         return self
 
 
-FAULTS = (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError)
+EXPECTED_ERRORS = (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError)
 """What httpx raises for what a server may do."""
 
-TYPES: Types = ((httpx.TimeoutException, "timeout"), (TimeoutError, "timeout"))
+ERROR_TYPES: ErrorTypes = ((httpx.TimeoutException, "timeout"), (TimeoutError, "timeout"))
 
 _BY_MESSAGE = {
     "Server disconnected without sending a response": "disconnected",
@@ -98,21 +98,21 @@ _BY_MESSAGE = {
 
 
 class HttpxClient:
-    def __init__(self, gear: Gear) -> None:
+    def __init__(self, gear: StrategyContext) -> None:
         logging.getLogger("httpx").setLevel(logging.CRITICAL)
         self._base_url = gear.plan.base_url.rstrip("/")
         self._limit = gear.plan.client.max_body_bytes
         self._loop = new_loop(gear.plan.client)
         kept = "keep-alive" if gear.plan.client.reuse_connections else "close"
-        self._headers = httpx.Headers({**HEADERS, "Connection": kept})
-        self._lanes = Lanes(gear)
+        self._headers = httpx.Headers({**COMMON_HEADERS, "Connection": kept})
+        self._lanes = TransportFactory(gear)
         self._clients = [self._client() for _ in range(gear.plan.users)]
-        self._crew = Crew(gear, self._send)
+        self._crew = AsyncUsers(gear, self._send)
 
     def run(self, phase: Phase) -> None:
         self._loop.run_until_complete(self._crew.run(phase))
 
-    async def _send(self, request: Request) -> Ended:
+    async def _send(self, request: Request) -> Outcome:
         """The client that was idle last sends it, so that a light load needs few connections."""
         client = self._clients.pop()
         try:
@@ -125,7 +125,7 @@ class HttpxClient:
         finally:
             self._clients.append(client)
 
-    async def _sent(self, client: httpx.AsyncClient, request: Request) -> Ended:
+    async def _sent(self, client: httpx.AsyncClient, request: Request) -> Outcome:
         response, sent = None, len(request.body)
         try:
             made = client.build_request(
@@ -137,17 +137,17 @@ class HttpxClient:
             response = await client.send(made, stream=True)
             endless = _is_endless(response)
             received = 0 if endless else await self._read(response)
-        except FAULTS as error:
-            return failed(_class_of(error), sent)
+        except EXPECTED_ERRORS as error:
+            return failure(_class_of(error), sent)
         finally:
             # Closed before its end, an answer takes its connection with it.
             if response is not None:
                 await response.aclose()
         if endless:
-            return failed("protocol", sent)
+            return failure("protocol", sent)
         if received > self._limit:
-            return failed("body_too_large", sent, received)
-        return answered(response.status_code, request.expect, sent, received)
+            return failure("body_too_large", sent, received)
+        return response_outcome(response.status_code, request.expect, sent, received)
 
     async def _read(self, response: httpx.Response) -> int:
         """Bytes of the body, never unpacked; reading ends above the limit."""
@@ -175,11 +175,11 @@ class HttpxClient:
 def _is_endless(response: httpx.Response) -> bool:
     """h11 bounds the whole head, not the number and the length of its lines."""
     lines = response.headers.raw
-    return len(lines) > MOST_HEADERS or any(len(text) > LONGEST_HEADER for _, text in lines)
+    return len(lines) > MAX_HEADERS or any(len(text) > MAX_HEADER_BYTES for _, text in lines)
 
 
 def _class_of(error: Exception) -> str:
-    name = classify(error, TYPES)
+    name = classify(error, ERROR_TYPES)
     if name == "protocol":
         told = [kind for start, kind in _BY_MESSAGE.items() if str(error).startswith(start)]
         return told[0] if told else name

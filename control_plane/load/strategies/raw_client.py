@@ -5,25 +5,25 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from control_plane.load.async_dispatcher import Dispatcher
+from control_plane.load.async_dispatcher import AsyncDispatcher
 from control_plane.load.clock import clock_ns, delay_s, overdue
-from control_plane.load.outcome import Ended, answered, classify, failed
-from control_plane.load.phase import OpenPhase, Phase, UsersPhase
+from control_plane.load.outcome import Outcome, classify, failure, response_outcome
+from control_plane.load.phase import OpenPhase, PacedPhase, Phase
 from control_plane.load.recorder import End
 from control_plane.load.request_source import Request
-from control_plane.load.strategies.raw_connection import Dial, Line
-from control_plane.load.strategies.raw_response import Answer
-from control_plane.load.strategies.strategy import Gear, new_loop
+from control_plane.load.strategies.raw_connection import Connection, Connector
+from control_plane.load.strategies.raw_response import ResponseParser
+from control_plane.load.strategies.strategy import StrategyContext, new_loop
 
-Again = Callable[[Line], None]
+Again = Callable[[Connection], None]
 After = Callable[[int, int], int | None]
 """From the intended start and the end of a request to the intended start of the next one."""
 
 
-class User:
+class RawUser:
     """Has one connection at a time, made when a request needs it."""
 
-    def __init__(self, index: int, gear: Gear, dial: Dial) -> None:
+    def __init__(self, index: int, gear: StrategyContext, dial: Connector) -> None:
         self._index, self._dial = index, dial
         self._draw, self._head = gear.source.draw, dial.wires.head
         self._begin, self._record = gear.recorder.begin, gear.recorder.end
@@ -33,7 +33,7 @@ class User:
         self._wire = dial.wires.head(only) if only is not None else b""
         self._request: Request
         self._due_ns, self._last = 0, (0, 0, 0)
-        self._line: Line | None = None
+        self._line: Connection | None = None
         self._dialing: asyncio.Task[object] | None = None
 
     def enter(self, after: After, idle: Callable[[], None]) -> None:
@@ -45,7 +45,7 @@ class User:
         """Nothing stands between an answer and the next request that need not be there."""
         clock = clock_ns
 
-        def again(line: Line) -> None:
+        def again(line: Connection) -> None:
             end_ns = clock()
             due_ns = after(self._due_ns, end_ns)
             if due_ns == end_ns:
@@ -69,19 +69,21 @@ class User:
         if self._dialing is not None:
             self._dialing.cancel()
             self._dialing = None
-            self.failed("timeout")
+            self.on_failure("timeout")
         elif self._line is not None and self._line.asked:
             self._line.close()
-            self.failed("timeout")
+            self.on_failure("timeout")
 
-    def answered(self, answer: Answer) -> None:
+    def on_response(self, answer: ResponseParser) -> None:
         request = self._request
-        self._ended(answered(answer.status, request.expect, len(request.body), answer.received))
+        self._ended(
+            response_outcome(answer.status, request.expect, len(request.body), answer.received)
+        )
 
-    def failed(self, kind: str, received: int = 0) -> None:
-        self._ended(failed(kind, len(self._request.body), received))
+    def on_failure(self, kind: str, received: int = 0) -> None:
+        self._ended(failure(kind, len(self._request.body), received))
 
-    def _ended(self, ended: Ended) -> None:
+    def _ended(self, ended: Outcome) -> None:
         end_ns = clock_ns()
         self._last = ended
         self._record(self._index, end_ns, ended)
@@ -119,7 +121,7 @@ class User:
         self._dialing = self._dial.start(line)
         self._dialing.add_done_callback(partial(self._connected, line))
 
-    def _connected(self, line: Line, dialing: asyncio.Task[object]) -> None:
+    def _connected(self, line: Connection, dialing: asyncio.Task[object]) -> None:
         error = None if dialing.cancelled() else dialing.exception()
         if dialing is not self._dialing:
             # It was given up at the deadline, and may have been made in the same moment.
@@ -130,19 +132,19 @@ class User:
             self._line = line
             line.ask(self._head(self._request), self._request)
         elif isinstance(error, OSError):
-            self.failed(classify(error, ()))
+            self.on_failure(classify(error, ()))
         else:
             raise error
 
 
-class Raw:
-    def __init__(self, gear: Gear) -> None:
+class RawClient:
+    def __init__(self, gear: StrategyContext) -> None:
         self._gear = gear
         self._loop = new_loop(gear.plan.client)
         self._loop.set_exception_handler(self._fail)
         self._error: BaseException | None = None
-        dial = Dial(gear, self._loop)
-        self._users = [User(index, gear, dial) for index in range(gear.plan.users)]
+        dial = Connector(gear, self._loop)
+        self._users = [RawUser(index, gear, dial) for index in range(gear.plan.users)]
 
     def run(self, phase: Phase) -> None:
         running = self._loop.create_task(self._run(phase))
@@ -160,7 +162,7 @@ class Raw:
         finally:
             self._looking.cancel()
 
-    async def _each(self, phase: UsersPhase) -> None:
+    async def _each(self, phase: PacedPhase) -> None:
         """Every user sees for itself when it sends next."""
         phase.start()
         self._busy = phase.users
@@ -170,7 +172,7 @@ class Raw:
         await self._over
 
     async def _dispatched(self, phase: OpenPhase) -> None:
-        dispatcher = Dispatcher(phase, self._begin, self._gear.spin)
+        dispatcher = AsyncDispatcher(phase, self._begin, self._gear.spin)
         for index, user in enumerate(self._users[: phase.users]):
             user.enter(partial(_next, dispatcher, index), self._idle)
         # The dispatcher is one of those that must be through.
@@ -204,5 +206,5 @@ class Raw:
             self._loop.stop()
 
 
-def _next(dispatcher: Dispatcher, user: int, _due_ns: int, end_ns: int) -> int | None:
+def _next(dispatcher: AsyncDispatcher, user: int, _due_ns: int, end_ns: int) -> int | None:
     return dispatcher.free(user, end_ns)

@@ -6,20 +6,20 @@ from collections.abc import Callable
 from typing import Protocol, cast
 from urllib.parse import urlsplit
 
-from control_plane.load.connections import Connections
+from control_plane.load.connections import ConnectionCounter
 from control_plane.load.outcome import classify
 from control_plane.load.request_source import Request, RequestSource
-from control_plane.load.strategies.raw_response import Answer, Broken, Head
-from control_plane.load.strategies.strategy import HEADERS, Gear
+from control_plane.load.strategies.raw_response import InvalidResponse, ResponseHead, ResponseParser
+from control_plane.load.strategies.strategy import COMMON_HEADERS, StrategyContext
 
 _WITH_LENGTH = {"POST", "PUT", "PATCH"}
 """Methods that tell the length of a body also where there is none (RFC 9110, 8.6)."""
 
 
-class Wires:
-    def __init__(self, gear: Gear) -> None:
+class RequestEncoder:
+    def __init__(self, gear: StrategyContext) -> None:
         self._source: RequestSource = gear.source
-        self._common = {"Host": urlsplit(gear.plan.base_url).netloc, **HEADERS}
+        self._common = {"Host": urlsplit(gear.plan.base_url).netloc, **COMMON_HEADERS}
         if not gear.plan.client.reuse_connections:
             self._common["Connection"] = "close"
         self._heads: dict[int, bytes] = {}
@@ -59,7 +59,7 @@ _PIECE_BYTES = 262_144
 """A body is written in pieces of this size, as the connection takes them."""
 
 
-class Asker(Protocol):
+class ResponseHandler(Protocol):
     """Who waits for the answer on a line; one of the three is called for each request.
 
     `repeats`: every request of the line is the same, without a body. `again` is told of a line
@@ -70,19 +70,21 @@ class Asker(Protocol):
     def repeats(self) -> bool: ...
 
     @property
-    def again(self) -> "Callable[[Line], None]": ...
+    def again(self) -> "Callable[[Connection], None]": ...
 
-    def answered(self, answer: Answer) -> None:
+    def on_response(self, answer: ResponseParser) -> None:
         """It is whole."""
 
-    def failed(self, kind: str, received: int = 0) -> None:
+    def on_failure(self, kind: str, received: int = 0) -> None:
         """It will never come. The line is closed."""
 
 
-class Line(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """`open` until either side ends it; `asked` while an answer is awaited."""
 
-    def __init__(self, asker: Asker, answer: Answer, connections: Connections) -> None:
+    def __init__(
+        self, asker: ResponseHandler, answer: ResponseParser, connections: ConnectionCounter
+    ) -> None:
         self._asker, self._answer, self._connections = asker, answer, connections
         self._transport: asyncio.Transport | None = None
         self._rest = memoryview(b"")
@@ -115,7 +117,7 @@ class Line(asyncio.Protocol):
             return
         try:
             whole = self._answer.feed(data)
-        except Broken as broken:
+        except InvalidResponse as broken:
             self._fail(broken.kind, self._answer.received)
             return
         self._last = data if whole and self._asker.repeats and self._answer.alone else b""
@@ -170,30 +172,30 @@ class Line(asyncio.Protocol):
         self.asked = False
         if self._rest or not self._answer.kept:
             self.close()
-        self._asker.answered(self._answer)
+        self._asker.on_response(self._answer)
 
     def _fail(self, kind: str, received: int = 0) -> None:
         self.close()
-        self._asker.failed(kind, received if kind == "body_too_large" else 0)
+        self._asker.on_failure(kind, received if kind == "body_too_large" else 0)
 
 
-class Dial:
+class Connector:
     """What all users share."""
 
-    def __init__(self, gear: Gear, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, gear: StrategyContext, loop: asyncio.AbstractEventLoop) -> None:
         parts = urlsplit(gear.plan.base_url)
         secure = parts.scheme == "https"
-        self.loop, self.wires = loop, Wires(gear)
+        self.loop, self.wires = loop, RequestEncoder(gear)
         self._host, self._port = parts.hostname or "", parts.port or (443 if secure else 80)
         self._ssl = _unverified() if secure else None
         self._connections = gear.connections
         self._limit = gear.plan.client.max_body_bytes
-        self._heads: dict[bytes, Head] = {}
+        self._heads: dict[bytes, ResponseHead] = {}
 
-    def line(self, asker: Asker) -> Line:
-        return Line(asker, Answer(self._heads, self._limit), self._connections)
+    def line(self, asker: ResponseHandler) -> Connection:
+        return Connection(asker, ResponseParser(self._heads, self._limit), self._connections)
 
-    def start(self, line: Line) -> asyncio.Task[object]:
+    def start(self, line: Connection) -> asyncio.Task[object]:
         connecting = self.loop.create_connection(
             lambda: line, self._host, self._port, ssl=self._ssl
         )

@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 import httptools
 
-from control_plane.load.strategies.strategy import LONGEST_HEADER, MOST_HEADERS
+from control_plane.load.strategies.strategy import MAX_HEADER_BYTES, MAX_HEADERS
 
 _END = b"\r\n\r\n"
 _SWITCHING = 101
 _MOST_HEADS, _LONGEST_HEAD, _LONGEST_ANSWER = 256, 4_096, 4_096
 
 
-class Head(NamedTuple):
+class ResponseHead(NamedTuple):
     """`length` is that of the body; `kept` says whether the connection can take a next request."""
 
     status: int
@@ -24,7 +24,7 @@ class Head(NamedTuple):
     kept: bool
 
 
-class Broken(Exception):
+class InvalidResponse(Exception):
     """The answer is wrong; `kind` is its error class."""
 
     def __init__(self, kind: str) -> None:
@@ -32,7 +32,7 @@ class Broken(Exception):
         self.kind = kind
 
 
-class Answer:
+class ResponseParser:
     """The answers of one connection, one after the other.
 
     `heads` is shared by all connections. `status`, `received` (bytes of the body) and `kept` are
@@ -40,7 +40,7 @@ class Answer:
     so the same bytes mean the same again.
     """
 
-    def __init__(self, heads: dict[bytes, Head], limit: int) -> None:
+    def __init__(self, heads: dict[bytes, ResponseHead], limit: int) -> None:
         self._heads, self._limit = heads, limit
         self.status, self.received, self.kept, self.alone = 0, 0, False, False
         self._parser: httptools.HttpResponseParser | None = None
@@ -83,7 +83,7 @@ class Answer:
         else:
             self._parse(data)
         if self.received > self._limit:
-            raise Broken("body_too_large")
+            raise InvalidResponse("body_too_large")
         if self._whole:
             self._remember(data)
             self._parser = None
@@ -102,11 +102,11 @@ class Answer:
             self._fed(data)
         except httptools.HttpParserError as error:
             if not self._whole:
-                raise Broken("protocol") from error
+                raise InvalidResponse("protocol") from error
             # What follows the answer belongs to nothing that was asked.
             self.kept = False
-        if not self._headed and self._unfinished > LONGEST_HEADER:
-            raise Broken("protocol")
+        if not self._headed and self._unfinished > MAX_HEADER_BYTES:
+            raise InvalidResponse("protocol")
 
     def _fed(self, data: bytes) -> None:
         parser = self._parser
@@ -121,18 +121,18 @@ class Answer:
         if alone and end <= _LONGEST_HEAD and data.find(_END) + len(_END) == end:
             if len(self._heads) >= _MOST_HEADS:
                 self._heads.clear()
-            self._heads[data[:end]] = Head(self.status, self.received, kept=True)
+            self._heads[data[:end]] = ResponseHead(self.status, self.received, kept=True)
 
     def on_message_begin(self) -> None:
         """A second answer is an error; one after an interim answer is not."""
         if self._whole:
-            raise Broken("protocol")
+            raise InvalidResponse("protocol")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers += 1
         self._unfinished = 0
-        if self._headers > MOST_HEADERS or len(name) + len(value) > LONGEST_HEADER:
-            raise Broken("protocol")
+        if self._headers > MAX_HEADERS or len(name) + len(value) > MAX_HEADER_BYTES:
+            raise InvalidResponse("protocol")
         if self._headed:
             return
         field = name.lower()
@@ -150,7 +150,7 @@ class Answer:
 
     def on_body(self, body: bytes) -> None:
         if self._bodiless:
-            raise Broken("protocol")
+            raise InvalidResponse("protocol")
         self.received += len(body)
 
     def on_message_complete(self) -> None:

@@ -11,14 +11,21 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from control_plane.load.clock import clock_ns, sleep_until
-from control_plane.load.outcome import Ended, Types, answered, chain, classify, failed
+from control_plane.load.outcome import (
+    ErrorTypes,
+    Outcome,
+    classify,
+    error_chain,
+    failure,
+    response_outcome,
+)
 from control_plane.load.phase import Phase
 from control_plane.load.request_source import Request
-from control_plane.load.strategies.strategy import HEADERS, Gear
-from control_plane.load.strategies.tracked_pool import Lines, pools
-from control_plane.load.thread_dispatcher import Turns, turns_of
+from control_plane.load.strategies.strategy import COMMON_HEADERS, StrategyContext
+from control_plane.load.strategies.tracked_pool import ConnectionTracker, pools
+from control_plane.load.thread_dispatcher import StartTimes, start_times
 
-FAULTS = (
+EXPECTED_ERRORS = (
     requests.RequestException,
     urllib3.exceptions.HTTPError,
     http.client.HTTPException,
@@ -27,7 +34,7 @@ FAULTS = (
 )
 """What requests and the libraries below it raise for what a server may do."""
 
-TYPES: Types = (
+ERROR_TYPES: ErrorTypes = (
     (TimeoutError, "timeout"),
     (urllib3.exceptions.TimeoutError, "timeout"),
     (http.client.RemoteDisconnected, "disconnected"),
@@ -44,17 +51,17 @@ _CHUNK_BYTES = 65_536
 class RequestsClient:
     """`sessions` is one, or as many as there are users."""
 
-    def __init__(self, gear: Gear, sessions: int) -> None:
+    def __init__(self, gear: StrategyContext, sessions: int) -> None:
         urllib3.disable_warnings()
         logging.getLogger("urllib3").setLevel(logging.CRITICAL)
         self._gear = gear
         self._base_url = gear.plan.base_url.rstrip("/")
         self._limit = gear.plan.client.max_body_bytes
-        self._lines = Lines(gear.connections)
+        self._lines = ConnectionTracker(gear.connections)
         self._lines.watch(gear.recorder, gear.timeout_ns)
         self._sessions = [self._session(gear.plan.users // sessions) for _ in range(sessions)]
 
-    def drive(self, user: int, turns: Turns, ready: Callable[[], object]) -> None:
+    def drive(self, user: int, turns: StartTimes, ready: Callable[[], object]) -> None:
         """All requests of one user, in the calling thread, from when `ready` returns."""
         gear = self._gear
         recorder, draw = gear.recorder, gear.source.draw
@@ -70,11 +77,11 @@ class RequestsClient:
             ended = self._send(session, request)
             end_ns = clock_ns()
             if end_ns - start_ns >= gear.timeout_ns:
-                ended = failed("timeout", len(request.body))
+                ended = failure("timeout", len(request.body))
             recorder.end(user, end_ns, ended)
             due_ns = turns.after(due_ns, end_ns)
 
-    def _send(self, session: requests.Session, request: Request) -> Ended:
+    def _send(self, session: requests.Session, request: Request) -> Outcome:
         response, sent = None, len(request.body)
         try:
             response = session.request(
@@ -87,14 +94,14 @@ class RequestsClient:
                 timeout=(self._gear.plan.timeout_s, None),
             )
             received = 0 if _is_interim(response) else self._read(response.raw)
-        except FAULTS as error:
+        except EXPECTED_ERRORS as error:
             if response is not None:
                 response.close()
-            return failed(_class_of(error), sent)
+            return failure(_class_of(error), sent)
         if received > self._limit:
             response.close()
-            return failed("body_too_large", sent, received)
-        return answered(response.status_code, request.expect, sent, received)
+            return failure("body_too_large", sent, received)
+        return response_outcome(response.status_code, request.expect, sent, received)
 
     def _read(self, raw: Any) -> int:
         """Bytes of the body, never unpacked; reading ends above the limit."""
@@ -112,7 +119,7 @@ class RequestsClient:
         # Targets are on this machine, where there is nobody to pretend to be one.
         session.verify = False
         session.headers.clear()
-        session.headers.update(HEADERS)
+        session.headers.update(COMMON_HEADERS)
         session.headers["Connection"] = "keep-alive" if client.reuse_connections else "close"
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         adapter = _Adapter(self._lines, connections, reuse=client.reuse_connections)
@@ -131,10 +138,10 @@ def _is_interim(response: requests.Response) -> bool:
 
 
 def _class_of(error: Exception) -> str:
-    name = classify(error, TYPES)
+    name = classify(error, ERROR_TYPES)
     if name == "protocol":
         # A status line without its end is all that came before the connection was closed.
-        lines = [one for one in chain(error) if isinstance(one, http.client.BadStatusLine)]
+        lines = [one for one in error_chain(error) if isinstance(one, http.client.BadStatusLine)]
         return "disconnected" if any(not str(one).endswith("\n") for one in lines) else name
     return name
 
@@ -147,7 +154,7 @@ class _Session(requests.Session):
 class _Adapter(HTTPAdapter):
     """A pool as large as the number of users that share it; nothing is sent twice."""
 
-    def __init__(self, lines: Lines, connections: int, *, reuse: bool) -> None:
+    def __init__(self, lines: ConnectionTracker, connections: int, *, reuse: bool) -> None:
         self._pools = pools(lines, reuse=reuse)
         super().__init__(pool_connections=1, pool_maxsize=connections, max_retries=0)
 
@@ -156,9 +163,9 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = self._pools
 
 
-class Blocking:
-    def __init__(self, gear: Gear) -> None:
+class BlockingClient:
+    def __init__(self, gear: StrategyContext) -> None:
         self._client = RequestsClient(gear, sessions=1)
 
     def run(self, phase: Phase) -> None:
-        self._client.drive(0, turns_of(phase), phase.start)
+        self._client.drive(0, start_times(phase), phase.start)

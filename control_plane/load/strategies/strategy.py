@@ -7,10 +7,10 @@ from typing import Protocol
 import uvloop
 
 from control_plane.domain.spec import Client
-from control_plane.load.clock import Spin
-from control_plane.load.connections import Connections
+from control_plane.load.clock import BusyWait
+from control_plane.load.connections import ConnectionCounter
 from control_plane.load.phase import Phase
-from control_plane.load.plan import Plan
+from control_plane.load.plan import LoadPlan
 from control_plane.load.recorder import Recorder
 from control_plane.load.request_source import RequestSource
 
@@ -19,23 +19,23 @@ def new_loop(client: Client) -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop() if client.loop == "uvloop" else asyncio.new_event_loop()
 
 
-HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "looplab"}
+COMMON_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "looplab"}
 """What every request carries besides its own headers."""
 
-LONGEST_HEADER = 65_536
-MOST_HEADERS = 100
+MAX_HEADER_BYTES = 65_536
+MAX_HEADERS = 100
 """Answers with longer or more headers are class `protocol`: the limits of http.client."""
 
 
 @dataclass(frozen=True)
-class Gear:
+class StrategyContext:
     """What every strategy works with. Time spent waiting actively is put down in `spin`."""
 
-    plan: Plan
+    plan: LoadPlan
     source: RequestSource
     recorder: Recorder
-    connections: Connections
-    spin: Spin = field(default_factory=Spin)
+    connections: ConnectionCounter
+    spin: BusyWait = field(default_factory=BusyWait)
 
     @property
     def timeout_ns(self) -> int:
@@ -43,7 +43,7 @@ class Gear:
 
 
 class Strategy(Protocol):
-    """How requests overlap. Made once, from a `Gear`, in the thread that runs it.
+    """How requests overlap. Made once, from a `StrategyContext`, in the thread that runs it.
 
     Redirects are not followed, nothing of the environment is read, nothing is sent twice, bodies
     are counted up to the limit and never unpacked, every request has a deadline.

@@ -8,16 +8,16 @@ from itertools import count
 
 from control_plane.load.phase import Phase
 from control_plane.load.strategies.requests_client import RequestsClient
-from control_plane.load.strategies.strategy import Gear
-from control_plane.load.thread_dispatcher import turns_of
+from control_plane.load.strategies.strategy import StrategyContext
+from control_plane.load.thread_dispatcher import start_times
 
 _WAKE_UPS_PER_S = 10_000
 
 
-class Threaded:
+class ThreadedClient:
     """Each thread has a session of its own, or all share one."""
 
-    def __init__(self, gear: Gear) -> None:
+    def __init__(self, gear: StrategyContext) -> None:
         shared = gear.plan.client.session == "shared"
         self._client = RequestsClient(gear, sessions=1 if shared else gear.plan.users)
         self._threads = ThreadPoolExecutor(max_workers=gear.plan.users)
@@ -26,8 +26,8 @@ class Threaded:
         sys.setswitchinterval(max(sys.getswitchinterval(), gear.plan.users / _WAKE_UPS_PER_S))
 
     def run(self, phase: Phase) -> None:
-        gate = _Gate(phase.users, phase.start)
-        turns = turns_of(phase)
+        gate = _StartBarrier(phase.users, phase.start)
+        turns = start_times(phase)
         users = [
             self._threads.submit(self._client.drive, user, turns, gate.wait)
             for user in range(phase.users)
@@ -37,7 +37,7 @@ class Threaded:
         gate.remove()
 
 
-class _Gate:
+class _StartBarrier:
     """Holds threads back until all are there, then lets them go at once.
 
     It is a pipe, which wakes all its readers together. A Barrier wakes one after the other, and

@@ -14,25 +14,25 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from control_plane.load.clock import clock_ns, overdue, sleep_until
-from control_plane.load.connections import Connections
+from control_plane.load.connections import ConnectionCounter
 from control_plane.load.recorder import Recorder
 
 
-class Lines:
+class ConnectionTracker:
     """One for all sessions. A thread is the user that it said it is with `enter`.
 
     No lock is held while requests are sent, for the reason that the recorder gives.
     """
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: ConnectionCounter) -> None:
         self.connections = connections
         self._here = threading.local()
-        self._by_user: dict[int, Line] = {}
+        self._by_user: dict[int, TrackedConnection] = {}
 
     def enter(self, user: int) -> None:
         self._here.user = user
 
-    def take(self, line: "Line") -> None:
+    def take(self, line: "TrackedConnection") -> None:
         """The user of this thread is about to send a request over `line`."""
         line.user = self._here.user
         self._by_user[line.user] = line
@@ -56,12 +56,12 @@ class Lines:
             sleep_until(look_ns)
 
 
-class Line:
+class TrackedConnection:
     """Mixed into a connection of urllib3."""
 
     sock: socket.socket | None
 
-    def __init__(self, *arguments: Any, lines: Lines, **options: Any) -> None:
+    def __init__(self, *arguments: Any, lines: ConnectionTracker, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.user = -1
         self._lines = lines
@@ -96,11 +96,11 @@ class Line:
             wire.shutdown(socket.SHUT_RDWR)
 
 
-class _Http(Line, HTTPConnection):
+class _Http(TrackedConnection, HTTPConnection):
     pass
 
 
-class _Https(Line, HTTPSConnection):
+class _Https(TrackedConnection, HTTPSConnection):
     pass
 
 
@@ -112,7 +112,7 @@ class _HttpsPool(HTTPSConnectionPool):
     ConnectionCls = _Https
 
 
-class _Once:
+class _Unpooled:
     """Mixed into a pool that keeps no connection."""
 
     def _put_conn(self, line: Any) -> None:
@@ -121,20 +121,20 @@ class _Once:
         super()._put_conn(None)  # type: ignore[misc] # of the pool that this is mixed into
 
 
-class _HttpOnce(_Once, HTTPConnectionPool):
+class _HttpUnpooled(_Unpooled, HTTPConnectionPool):
     ConnectionCls = _Http
 
 
-class _HttpsOnce(_Once, HTTPSConnectionPool):
+class _HttpsUnpooled(_Unpooled, HTTPSConnectionPool):
     ConnectionCls = _Https
 
 
 Pools = dict[str, Callable[..., HTTPConnectionPool]]
 
 
-def pools(lines: Lines, *, reuse: bool) -> Pools:
+def pools(lines: ConnectionTracker, *, reuse: bool) -> Pools:
     """What makes a pool, by scheme. Options of a pool that it does not know go to connections."""
-    kinds = (_HttpPool, _HttpsPool) if reuse else (_HttpOnce, _HttpsOnce)
+    kinds = (_HttpPool, _HttpsPool) if reuse else (_HttpUnpooled, _HttpsUnpooled)
 
     def maker(kind: type[HTTPConnectionPool]) -> Callable[..., HTTPConnectionPool]:
         return lambda *arguments, **options: kind(*arguments, lines=lines, **options)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from control_plane.domain.client_strategies import STRATEGIES, Facts
+from control_plane.domain.client_strategies import STRATEGIES, StrategyInfo
 from control_plane.domain.errors import InvalidInput, LooplabError
 from control_plane.domain.spec_json import Document
 from control_plane.experiments.presets import Preset, preset_catalogue
@@ -43,7 +43,7 @@ class NewRunPage(View):
     presets: tuple[Preset, ...]
     configurations: tuple[Configuration, ...]
     applications: tuple[Application, ...]
-    strategies: Mapping[str, Facts]
+    strategies: Mapping[str, StrategyInfo]
     strategy_choices: tuple[tuple[str, str], ...]
     offer: OfferView
     notice: Notice | None

@@ -4,7 +4,7 @@ import pytest
 
 from control_plane.analysis.charts.stall_spans import bands, merged, spans
 from control_plane.analysis.charts.trial_axis import segments
-from control_plane.domain.limits import LATE_S
+from control_plane.domain.limits import BLOCKED_LOOP_S
 from control_plane.domain.result import Cause, Gauges, Stall, Timeline, WorkerSeries
 
 NONE = (None,) * 4
@@ -24,7 +24,7 @@ def track(trials: int = 1):
     ("chosen", "expected"),
     [
         ({}, []),
-        ({"loop_lag_s": (0.0, LATE_S, 0.3, None)}, [(0.5, 1.5)]),
+        ({"loop_lag_s": (0.0, BLOCKED_LOOP_S, 0.3, None)}, [(0.5, 1.5)]),
         ({"tokens_busy": (4, 4, 3, 4), "tokens_waiting": (1, 0, 1, 2), "tokens_total": 4},
          [(0.0, 0.5), (1.5, 2.0)]),
         ({"tokens_busy": (4,) * 4, "tokens_waiting": (1,) * 4}, []),

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from control_plane.domain.limits import LATE_S
+from control_plane.domain.limits import BLOCKED_LOOP_S
 from control_plane.targets.environment import INSIDE
 from control_plane.targets.inside.looplab_probe.stack_dumps import FIRST_S
 from control_plane.targets.stalls import parse_stacks
@@ -75,4 +75,4 @@ def test_a_forked_child_keeps_nothing_of_it(tmp_path: Path) -> None:
 
 def test_the_first_stack_is_written_when_a_loop_counts_as_late() -> None:
     """The probe imports nothing of ours, so that the limit stands there again."""
-    assert FIRST_S == LATE_S
+    assert FIRST_S == BLOCKED_LOOP_S
