@@ -28,7 +28,7 @@ from control_plane.domain.run import Run, RunDetail, State, StreamResult, TrialR
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import read_spec
 from control_plane.store.store import Draft, Store
-from control_plane.targets.builtin_configurations import name_of
+from control_plane.targets.builtin_configurations import target_name
 from tests.inside import APPLICATION, stalls_of, workers_of
 from tests.synthetic import Shape, record_of
 
@@ -178,7 +178,7 @@ def detail_of(spec: Spec, shape: Shape, run_id: str = "k7m2000000") -> RunDetail
         trials=parts,
         streams=summaries,
         causes=causes_of(spec, trials, merged, validity),
-        configuration=name_of(spec.target),
+        configuration=target_name(spec.target),
     )
     timelines = {
         stream.name: tuple(
@@ -218,7 +218,7 @@ def causes_of(
 
 
 def queued(store: Store, *specs: Spec) -> list[Run]:
-    return store.add([Draft(spec, name_of(spec.target)) for spec in specs])
+    return store.add([Draft(spec, target_name(spec.target)) for spec in specs])
 
 
 def finished(store: Store, spec: Spec, shape: Shape, environment: Environment = ENVIRONMENT) -> Run:

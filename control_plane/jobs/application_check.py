@@ -12,7 +12,7 @@ from control_plane.domain.errors import Conflict, TargetFailed
 from control_plane.domain.spec import Target
 from control_plane.jobs.idle_tasks import IdleTasks
 from control_plane.jobs.runtime import Runtime
-from control_plane.targets.application import Application
+from control_plane.targets.application import Application, command_target, missing_files
 from control_plane.targets.environment import missing_variables
 from control_plane.targets.http_get import get
 from control_plane.targets.interpreter import (
@@ -22,7 +22,6 @@ from control_plane.targets.interpreter import (
     inspect_interpreter,
 )
 from control_plane.targets.launch import RunningTarget, start_application
-from control_plane.targets.resolve import command_target, missing_files
 
 _FASTER = {
     "uvloop": "configurations with uvloop do not start",

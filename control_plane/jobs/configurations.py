@@ -9,6 +9,7 @@ from control_plane.domain.limits import bounded_text
 from control_plane.domain.spec import BUNDLED, NamedTarget, Spec, Target
 from control_plane.domain.spec_json import Document
 from control_plane.store.store import Store
+from control_plane.targets.application import for_application
 from control_plane.targets.builtin_configurations import (
     BUILTIN_CONFIGURATIONS,
     RESPONDER_NAME,
@@ -17,7 +18,6 @@ from control_plane.targets.builtin_configurations import (
     find_configuration,
     missing_server,
 )
-from control_plane.targets.resolve import for_application
 
 LONGEST_NAME = 80
 RESERVED = {"own", RESPONDER_NAME}

@@ -9,12 +9,12 @@ from control_plane.domain.operation import Offer
 from control_plane.domain.spec import Target, UrlTarget
 from control_plane.jobs.idle_tasks import IdleTasks
 from control_plane.jobs.runtime import Runtime
+from control_plane.targets.application import resolve_application
 from control_plane.targets.external import reach
 from control_plane.targets.http_get import get
 from control_plane.targets.interpreter import default_target
 from control_plane.targets.launch import RunningTarget, start_application
 from control_plane.targets.openapi_operations import operations_of
-from control_plane.targets.resolve import resolve_application
 
 PATH = "/openapi.json"
 MOST_KEPT = 50

@@ -23,11 +23,11 @@ from control_plane.jobs.source_lines import source_lines
 from control_plane.jobs.termination import Termination, by_database, first
 from control_plane.jobs.trial_job import TrialJob
 from control_plane.store.store import Store
+from control_plane.targets.application import resolve_application
 from control_plane.targets.cores import CorePlan, available_cores, share_cores
 from control_plane.targets.interpreter import interpreter_environment
 from control_plane.targets.launch import RunningTarget
-from control_plane.targets.machine import environment
-from control_plane.targets.resolve import resolve_application
+from control_plane.targets.machine import run_environment
 
 log = logging.getLogger("looplab.jobs")
 
@@ -103,7 +103,7 @@ class RunJob:
     async def _execute(self) -> None:
         cores = share_cores(self.run.spec, available_cores())
         self._began_s = time.time()
-        here = await asyncio.to_thread(environment, cores)
+        here = await asyncio.to_thread(run_environment, cores)
         self._environment = {**here, **await self._of_target()}
         if self.stopped:
             self._environment = {**self._environment, "stopped_before": list(self.stopped)}

@@ -25,13 +25,17 @@ from control_plane.jobs.queue import RunQueue
 from control_plane.jobs.runtime import Runtime
 from control_plane.jobs.submissions import Submissions
 from control_plane.store.store import Draft, Store
-from control_plane.targets.application import Application
-from control_plane.targets.builtin_configurations import Configuration, name_of
+from control_plane.targets.application import (
+    Application,
+    command_target,
+    for_application,
+    resolve_application,
+)
+from control_plane.targets.builtin_configurations import Configuration, target_name
+from control_plane.targets.command_line import shown_command
 from control_plane.targets.environment import missing_variables
 from control_plane.targets.interpreter import default_target
 from control_plane.targets.machine import cpu_model
-from control_plane.targets.resolve import command_target, for_application, resolve_application
-from control_plane.targets.servers import shown_command
 
 __all__ = ["Application", "Configuration", "QueueStatus", "RunService"]
 
@@ -198,8 +202,8 @@ class RunService:
         except TargetFailed:
             return frozenset()
 
-    def name_of(self, target: Target | UrlTarget | NamedTarget) -> str:
-        return name_of(target)
+    def target_name(self, target: Target | UrlTarget | NamedTarget) -> str:
+        return target_name(target)
 
     def server_command(self, target: Target) -> str:
         """The server's command line, to copy."""
@@ -232,4 +236,4 @@ class RunService:
 
     def _rate_of(self, spec: Spec) -> float | None:
         path = spec.workload.streams[0].requests[0].path
-        return self._store.last_rate(spec.client.strategy, name_of(spec.target), path)
+        return self._store.last_rate(spec.client.strategy, target_name(spec.target), path)

@@ -7,9 +7,9 @@ from control_plane.domain.documents import ceiling_document
 from control_plane.domain.run import Run, State
 from control_plane.domain.spec_json import Document
 from control_plane.store.store import Store
-from control_plane.targets.builtin_configurations import name_of
+from control_plane.targets.builtin_configurations import target_name
 from control_plane.targets.cores import SHARED
-from control_plane.targets.machine import environment
+from control_plane.targets.machine import run_environment
 
 LOOKED_AT = 40
 """How many of the newest runs against the responder are looked at."""
@@ -19,7 +19,7 @@ def stored_ceilings(store: Store, strategy: str | None = None) -> tuple[Ceiling,
     """Newest first, of every machine; of one strategy, or of all."""
     page = store.runs(
         limit=LOOKED_AT,
-        configuration=name_of(RESPONDER),
+        configuration=target_name(RESPONDER),
         state=State.FINISHED,
         strategy=strategy,
     )
@@ -28,13 +28,13 @@ def stored_ceilings(store: Store, strategy: str | None = None) -> tuple[Ceiling,
 
 def ceilings_here(store: Store) -> tuple[Ceiling, ...]:
     """Those of this machine with the present libraries, newest first."""
-    here = environment(SHARED)
+    here = run_environment(SHARED)
     return tuple(one for one in stored_ceilings(store) if same_setup(one.environment, here))
 
 
 def ceiling_documents(store: Store) -> list[Document]:
     """All of them as JSON; `here` tells those that count on this machine now."""
-    here = environment(SHARED)
+    here = run_environment(SHARED)
     return [
         ceiling_document(one, here=same_setup(one.environment, here))
         for one in stored_ceilings(store)
@@ -43,10 +43,10 @@ def ceiling_documents(store: Store) -> list[Document]:
 
 def measured_here(run: Run) -> bool:
     """On this machine, with the present Python and client libraries."""
-    return same_setup(run.environment, environment(SHARED))
+    return same_setup(run.environment, run_environment(SHARED))
 
 
 def unfinished(store: Store) -> tuple[Run, ...]:
     """Runs against the responder that wait or work, newest first."""
-    page = store.runs(limit=LOOKED_AT, configuration=name_of(RESPONDER))
+    page = store.runs(limit=LOOKED_AT, configuration=target_name(RESPONDER))
     return tuple(run for run in page.runs if not run.state.terminal)

@@ -12,9 +12,8 @@ from control_plane.domain.spec import BUNDLED, NamedTarget, Spec, StopDuration, 
 from control_plane.domain.spec_json import read_spec
 from control_plane.domain.spec_rules import wrong_fields
 from control_plane.store.store import Draft
-from control_plane.targets.application import Applications
-from control_plane.targets.builtin_configurations import name_of
-from control_plane.targets.resolve import application_errors
+from control_plane.targets.application import Applications, application_errors
+from control_plane.targets.builtin_configurations import target_name
 
 
 def title_of(spec: Spec, configuration: str) -> str:
@@ -57,7 +56,7 @@ class Submissions:
             refuse(_own_port(spec.target, self.own_ports))
         if isinstance(spec.target, Target):
             refuse(application_errors(spec.target, self.applications))
-        draft = Draft(spec, name_of(spec.target), given)
+        draft = Draft(spec, target_name(spec.target), given)
         title = spec.title.strip() or title_of(spec, draft.name)
         return replace(draft, spec=replace(spec, title=title))
 

@@ -28,10 +28,9 @@ from control_plane.jobs.trial_window import IdleTimeout, Window
 from control_plane.load.messages import Draining, WindowClosed, WindowOpened, WorkerResult
 from control_plane.load.plan import LoadPlan, shards
 from control_plane.load.worker_process import LoadWorker
-from control_plane.targets.application import Application
+from control_plane.targets.application import Application, resolve_application
 from control_plane.targets.cores import CorePlan
 from control_plane.targets.launch import RunningTarget, reach, start_application
-from control_plane.targets.resolve import resolve_application
 from control_plane.targets.sampler import Sampler, WindowUsage
 
 LEAD_NS = 20_000_000

@@ -1,13 +1,15 @@
-"""An application that a server can serve."""
+"""The application that a target names, and whether the two fit each other."""
 
+import os
 import sys
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from control_plane.domain.errors import TargetFailed
+from control_plane.domain.errors import FieldError, TargetFailed
 from control_plane.domain.spec import BUNDLED, Target
+from control_plane.targets.builtin_configurations import missing_server
 
 
 @dataclass(frozen=True)
@@ -88,3 +90,81 @@ def _written(value: float | str) -> str:
     """Whole numbers without the point that JSON may have given them."""
     whole = isinstance(value, float) and value.is_integer()
     return str(int(value)) if whole else str(value)
+
+
+def resolve_application(
+    target: Target, applications: Applications, paths: Collection[str] = ()
+) -> Application:
+    """Raises TargetFailed when the settings have lost it since the run was queued."""
+    if target.application == BUNDLED:
+        return bundled_application(paths)
+    found = applications.get(target.application)
+    if found is None:
+        raise TargetFailed(f"start: {_unknown(target.application, applications)}")
+    return found
+
+
+def for_application(target: Target, name: str) -> Target:
+    """The same server for another application; what the bundled one alone reads is left behind."""
+    return target if name == BUNDLED else replace(target, application=name, settings={})
+
+
+def command_target(name: str) -> Target:
+    """The target of an application that has a command of its own: nothing else is chosen."""
+    return Target(
+        name, "command", workers=None, loop=None, http=None, threads=None, reload=None,
+        access_log=None, keep_alive_s=None, backlog=None,
+    )  # fmt: skip
+
+
+def application_errors(target: Target, applications: Applications) -> Iterator[FieldError]:
+    """An application that does not exist, or a server that is not how it is started."""
+    name = target.application
+    by_command = target.server == "command"
+    if name == BUNDLED:
+        if by_command:
+            message = "The bundled application has no command of its own: choose a server."
+            yield FieldError("target.server", message)
+        elif lack := missing_server(target):
+            yield FieldError("target.server", lack)
+        return
+    application = applications.get(name)
+    if application is None:
+        yield FieldError("target.application", _unknown(name, applications))
+    elif by_command != bool(application.command):
+        message = (
+            f"{name} is served by an import string: choose a server."
+            if by_command
+            else f'{name} is started by its own command: give "server": "command" and nothing else.'
+        )
+        yield FieldError("target.server", message)
+
+
+def _unknown(name: str, applications: Applications) -> str:
+    names = ", ".join([BUNDLED, *sorted(applications)])
+    return f"There is no application {name[:40]!r}. There are: {names}."
+
+
+def missing_files(application: Application) -> Iterator[str]:
+    """One line for each thing that is not there, with what to do."""
+    if not application.own:
+        return
+    if not application.directory.is_dir():
+        yield f"directory {application.directory} is not there: correct it in the settings"
+    if application.python is not None:
+        yield from _interpreter(application)
+    path = application.env_file
+    if path is not None and not (path.is_file() and os.access(path, os.R_OK)):
+        yield f"env_file {path} is not there or not readable: make it, or correct the settings"
+
+
+def _interpreter(application: Application) -> Iterator[str]:
+    path = application.python
+    if path is None:
+        return
+    if path.is_dir():
+        yield f"python {path} is a folder: name the interpreter in it, such as bin/python"
+    elif not path.exists():
+        yield f"python {path} is not there: make the environment, or correct the settings"
+    elif not os.access(path, os.X_OK):
+        yield f"python {path} is not executable: name an interpreter, such as .venv/bin/python"

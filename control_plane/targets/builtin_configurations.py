@@ -50,7 +50,7 @@ def find_configuration(name: str, known: Sequence[Configuration] = ()) -> Target
     raise InvalidInput(message, (FieldError("target.configuration", message),))
 
 
-def name_of(target: Target | UrlTarget | NamedTarget) -> str:
+def target_name(target: Target | UrlTarget | NamedTarget) -> str:
     """`uvicorn, 1 worker, uvloop`: what tells configurations apart, defaults left out."""
     if isinstance(target, UrlTarget):
         return target.url
@@ -92,7 +92,11 @@ def configuration_of(target: Target, *, name: str = "", builtin: bool = True) ->
     available = all(_installed(module) for module in needed)
     missing = None if available else SERVERS_EXTRA.get(target.server)
     return Configuration(
-        name or name_of(target), target, builtin=builtin, available=available, missing_extra=missing
+        name or target_name(target),
+        target,
+        builtin=builtin,
+        available=available,
+        missing_extra=missing,
     )
 
 

@@ -9,12 +9,10 @@ from pathlib import Path
 
 from control_plane.domain.result import Environment
 from control_plane.domain.spec import Target
-from control_plane.targets.application import Application
+from control_plane.targets.application import Application, command_target, for_application
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
-from control_plane.targets.environment import INSTANCE, LAUNCH
+from control_plane.targets.environment import INSTANCE, LAUNCH, ScratchDirs
 from control_plane.targets.machine import PACKAGES
-from control_plane.targets.resolve import command_target, for_application
-from control_plane.targets.scratch_dirs import ScratchDirs
 from control_plane.targets.supervisor import LaunchSpec, Supervisor
 
 CLIENTS = {"aiohttp", "requests", "urllib3", "httpx"}

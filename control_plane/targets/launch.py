@@ -11,16 +11,18 @@ from pathlib import Path
 
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.spec import Target
-from control_plane.targets.application import Application, bundled_application
-from control_plane.targets.environment import environment_of, secret_variables
+from control_plane.targets.application import Application, bundled_application, missing_files
+from control_plane.targets.command_line import Endpoint, arguments, shown_command
+from control_plane.targets.environment import (
+    create_scratch_dirs,
+    secret_variables,
+    target_environment,
+)
 from control_plane.targets.external import reach
 from control_plane.targets.inside.looplab_probe.ring import FOLDER_VARIABLE
 from control_plane.targets.probe_reader import ProbeOutput
 from control_plane.targets.readiness import ReadinessProbe, wait_until_ready
-from control_plane.targets.resolve import missing_files
 from control_plane.targets.running_target import RunningTarget, StartedTarget
-from control_plane.targets.scratch_dirs import create_scratch_dirs
-from control_plane.targets.servers import Endpoint, arguments, shown_command
 from control_plane.targets.supervisor import LaunchSpec, Supervisor
 
 PREFERRED = "127.0.0.2"
@@ -142,7 +144,7 @@ class _Attempt:
         launch = secrets.token_hex(8)
         place = self.place
         folders = create_scratch_dirs(place.state_dir, place.instance, launch, probe=place.probe)
-        environment = environment_of(self.application, self.target, self.place.instance, launch)
+        environment = target_environment(self.application, self.target, self.place.instance, launch)
         if not self.application.own:
             environment["TARGET_DIRECTORY"] = str(folders.scratch)
         if folders.inside is not None:

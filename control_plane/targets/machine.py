@@ -17,7 +17,7 @@ PACKAGES = (
 """Servers, what runs in them, and clients: what can change a measurement."""
 
 
-def environment(cores: CorePlan) -> Environment:
+def run_environment(cores: CorePlan) -> Environment:
     """What a run was measured on. `load_before` is the load average of the minute before."""
     return {
         **_lasting(),
@@ -39,12 +39,12 @@ def _lasting() -> Environment:
         "system": platform.system(),
         "kernel": platform.release(),
         "python": platform.python_version(),
-        **versions(),
+        **package_versions(),
         "commit": commit(CHECKOUT),
     }
 
 
-def versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
     """Of those packages that are installed."""
     found = {}
     for name in PACKAGES:

@@ -7,8 +7,7 @@ import time
 from pathlib import Path
 
 from control_plane.targets import procfs
-from control_plane.targets.environment import INSTANCE
-from control_plane.targets.scratch_dirs import remove_scratch_dirs
+from control_plane.targets.environment import INSTANCE, remove_scratch_dirs
 
 PATIENCE_S = 2.0
 BETWEEN_S = 0.25

@@ -7,7 +7,7 @@ from control_plane.domain.spec import NamedTarget, Target, UrlTarget
 from control_plane.targets.builtin_configurations import (
     BUILTIN_CONFIGURATIONS,
     find_configuration,
-    name_of,
+    target_name,
 )
 
 
@@ -41,4 +41,4 @@ def test_an_unknown_name_is_refused_at_its_field() -> None:
     ],
 )
 def test_any_target_has_a_name(target: Target | UrlTarget | NamedTarget, name: str) -> None:
-    assert name_of(target) == name
+    assert target_name(target) == name

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from control_plane.targets import procfs
-from control_plane.targets.environment import INSIDE
+from control_plane.targets.environment import PROBE_SOURCE
 from tests.targets.place import until
 
 
 def started(code: str, *paths: Path) -> subprocess.Popen[str]:
-    environment = {"PYTHONPATH": os.pathsep.join(map(str, (INSIDE, *paths)))}
+    environment = {"PYTHONPATH": os.pathsep.join(map(str, (PROBE_SOURCE, *paths)))}
     return subprocess.Popen(
         [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True
     )
@@ -89,4 +89,4 @@ def test_the_hidden_sitecustomize_runs(tmp_path: Path) -> None:
 def test_no_hidden_sitecustomize_is_no_fault() -> None:
     with started("import sys; print(sys.modules['sitecustomize'].__file__)") as process:
         assert process.stdout is not None
-        assert process.stdout.read().strip() == str(INSIDE / "sitecustomize.py")
+        assert process.stdout.read().strip() == str(PROBE_SOURCE / "sitecustomize.py")

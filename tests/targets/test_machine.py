@@ -4,13 +4,13 @@ from pathlib import Path
 import pytest
 
 from control_plane.targets.cores import SHARED, CorePlan
-from control_plane.targets.machine import commit, environment
+from control_plane.targets.machine import commit, run_environment
 
 HASH = "97ca2d0000000000000000000000000000000001"
 
 
 def test_the_facts_of_this_machine() -> None:
-    facts = environment(CorePlan((0,), (1, 2), "apart"))
+    facts = run_environment(CorePlan((0,), (1, 2), "apart"))
     assert facts["cpu_model"]
     assert facts["memory_bytes"] > 100_000_000
     assert facts["python"].startswith("3.")
@@ -24,7 +24,7 @@ def test_the_facts_of_this_machine() -> None:
 
 
 def test_shared_cores_are_no_list() -> None:
-    assert environment(SHARED)["cores_target"] is None
+    assert run_environment(SHARED)["cores_target"] is None
 
 
 def test_the_commit_is_what_git_says() -> None:

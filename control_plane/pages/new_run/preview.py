@@ -203,7 +203,7 @@ def _runs(specs: Sequence[Spec], phases: Sequence[Phases]) -> Iterator[Planned]:
 
 
 def _commands(specs: Sequence[Spec], service: RunService) -> Iterator[str]:
-    targets = {service.name_of(spec.target): spec.target for spec in specs}
+    targets = {service.target_name(spec.target): spec.target for spec in specs}
     for target in targets.values():
         if isinstance(target, Target):
             yield service.server_command(target)

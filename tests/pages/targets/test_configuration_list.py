@@ -2,7 +2,7 @@ import re
 from html import escape
 
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
-from control_plane.targets.servers import shown_command
+from control_plane.targets.command_line import shown_command
 from tests.dashboard import Dashboard
 
 

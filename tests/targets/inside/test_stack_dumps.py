@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from control_plane.domain.limits import BLOCKED_LOOP_S
-from control_plane.targets.environment import INSIDE
+from control_plane.targets.environment import PROBE_SOURCE
 from control_plane.targets.inside.looplab_probe.stack_dumps import FIRST_S
 from control_plane.targets.stalls import parse_stacks
 
@@ -27,7 +27,7 @@ asyncio.run(main())
 
 def run(folder: Path, work: str) -> tuple[int, bytes]:
     """The exit code, and all stacks that were written."""
-    environment = {"PYTHONPATH": str(INSIDE), "LOOPLAB_INSIDE": str(folder)}
+    environment = {"PYTHONPATH": str(PROBE_SOURCE), "LOOPLAB_INSIDE": str(folder)}
     done = subprocess.run(
         [sys.executable, "-c", BEATING.format(work=work)], env=environment, timeout=30, check=False
     )

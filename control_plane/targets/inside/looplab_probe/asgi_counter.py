@@ -3,6 +3,8 @@
 An answer is complete with its last body message: what the application does after it, such as a
 background task, is not part of the request. Nothing here awaits, so that no frame of the probe lies
 between server and application: not in time, nor in the tracebacks that they print.
+
+Connections of uvicorn report each response themselves, because to look at what is sent costs more.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 from typing import Any, Awaitable, Callable
 
 from .heartbeat import HEARTBEAT
+from .never_raise import never_raise
 from .ring import ANSWERED_CELL, BEGUN_CELL
 from .thread_pool import POOL_SIZE
 
@@ -89,3 +92,46 @@ def _until_shutdown(receive: Receive) -> Receive:
         return message
 
     return watched
+
+
+_UVICORN_PROTOCOLS = {"uvicorn.protocols.http.httptools_impl", "uvicorn.protocols.http.h11_impl"}
+_WATCHED_MARK = "looplab_watched"
+
+
+@never_raise
+def watch_connections(config: Any) -> bool:
+    """Whether the connections of this uvicorn tell of each answer from now on, and of each request
+    whose client goes before it. Those of another kind do not, nor those that answer 503 themselves.
+    """
+    connection = config.http_protocol_class
+    if connection.__module__ not in _UVICORN_PROTOCOLS or config.limit_concurrency is not None:
+        return False
+    if not hasattr(connection, _WATCHED_MARK):
+        _watch(connection)
+    return True
+
+
+def _watch(connection: Any) -> None:
+    answered, lost = connection.on_response_complete, connection.connection_lost
+    heart = HEARTBEAT
+
+    def on_response_complete(self: Any) -> None:
+        heart.answered = heart.header[ANSWERED_CELL] = heart.answered + 1
+        answered(self)
+
+    def connection_lost(self: Any, error: Exception | None) -> None:
+        _give_up(self)
+        lost(self, error)
+
+    connection.on_response_complete = on_response_complete
+    connection.connection_lost = connection_lost
+    setattr(connection, _WATCHED_MARK, True)
+
+
+@never_raise
+def _give_up(connection: Any) -> None:
+    """A request that waits behind another of its connection has not begun."""
+    cycle = connection.cycle
+    waiting = getattr(connection, "pipeline", ())
+    if cycle is not None and not cycle.response_complete and not waiting:
+        HEARTBEAT.let_go()

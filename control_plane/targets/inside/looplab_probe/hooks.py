@@ -73,7 +73,7 @@ def _nobody(_holder: Any) -> bool:
 
 @never_raise
 def _uvicorn(config: Any) -> bool | None:
-    from .uvicorn_hook import watch_connections
+    from .asgi_counter import watch_connections
 
     return watch_connections(config)
 

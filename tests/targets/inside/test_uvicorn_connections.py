@@ -6,7 +6,7 @@ import pytest
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from control_plane.targets.inside.looplab_probe.uvicorn_hook import watch_connections
+from control_plane.targets.inside.looplab_probe.asgi_counter import watch_connections
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:

@@ -10,10 +10,14 @@ import pytest
 from control_plane.applications_file import read_applications
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.spec import Target
-from control_plane.targets.application import Application, Applications
+from control_plane.targets.application import (
+    Application,
+    Applications,
+    application_errors,
+    resolve_application,
+)
+from control_plane.targets.command_line import shown_command
 from control_plane.targets.launch import start_application
-from control_plane.targets.resolve import application_errors, resolve_application
-from control_plane.targets.servers import shown_command
 from tests import own
 from tests.targets.place import Site, ask
 
