@@ -7,7 +7,7 @@ import numpy as np
 
 from control_plane.domain.histogram import Histogram
 from control_plane.domain.load_models import concurrency_of
-from control_plane.domain.spec import StopRequests, Stream
+from control_plane.domain.spec import Stream
 from control_plane.domain.stream_record import Second, StreamRecord
 
 
@@ -41,11 +41,8 @@ class Shape:
 def record_of(stream: Stream, shape: Shape, seed: int) -> StreamRecord:
     rng = np.random.default_rng(seed)
     rate = shape.rate_per_s * rng.normal(1, 0.01)
-    if isinstance(stream.stop, StopRequests):
-        total, duration_s = stream.stop.requests, stream.stop.requests / rate
-    else:
-        duration_s = stream.stop.duration_s
-        total = round(rate * duration_s)
+    total = stream.stop.requests or round(rate * (stream.stop.duration_s or 0.0))
+    duration_s = stream.stop.duration_s or total / rate
     failed = sum(shape.errors.values())
     service = _service_ns(rng, shape, total - failed)
     response = service + int(shape.queued_s * 1e9)
@@ -59,7 +56,7 @@ def record_of(stream: Stream, shape: Shape, seed: int) -> StreamRecord:
         )
         for index in range(int(np.ceil(duration_s)))
     )
-    waiting = 0 if isinstance(stream.stop, StopRequests) else concurrency_of(stream.load)
+    waiting = 0 if stream.stop.requests is not None else concurrency_of(stream.load)
     return StreamRecord(
         name=stream.name,
         opened_ns=0,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.load_models import AnyLoad, Closed, Open, Periodic, ramp_up_of
-from control_plane.domain.spec import Spec, StopDuration, Stream, UrlTarget
+from control_plane.domain.spec import Spec, Stream, UrlTarget
 from control_plane.domain.units import SPACE
 
 START_S = 1.2
@@ -54,10 +54,10 @@ def phases(spec: Spec, rate_per_s: float | None) -> Phases:
 
 
 def _window_s(stream: Stream, rate_per_s: float) -> float:
-    if isinstance(stream.stop, StopDuration):
+    if stream.stop.duration_s is not None:
         return stream.start_after_s + stream.stop.duration_s
-    expected_s = stream.stop.requests / rate_per_s
-    return stream.start_after_s + max(expected_s, _planned_s(stream.load, stream.stop.requests))
+    requests = stream.stop.requests or 0
+    return stream.start_after_s + max(requests / rate_per_s, _planned_s(stream.load, requests))
 
 
 def _planned_s(load: AnyLoad, requests: int) -> float:

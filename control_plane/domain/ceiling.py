@@ -12,7 +12,7 @@ from control_plane.domain.spec import (
     Client,
     RequestClass,
     Spec,
-    StopDuration,
+    Stop,
     Stream,
     Workload,
 )
@@ -57,7 +57,7 @@ def ceiling_spec(client: Client) -> Spec:
     """The run that measures the ceiling of this client."""
     users = 1 if STRATEGIES[client.strategy].alone else USERS
     stream = Stream(
-        requests=(RequestClass(),), load=Closed(concurrency=users), stop=StopDuration(WINDOW_S)
+        requests=(RequestClass(),), load=Closed(concurrency=users), stop=Stop(duration_s=WINDOW_S)
     )
     return Spec(
         workload=Workload((stream,)),

@@ -7,8 +7,16 @@ The dataclasses give the shape (names and types as in the JSON of the API, unkno
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import (
+    Discriminator,
+    Field,
+    GetPydanticSchema,
+    Tag,
+    model_serializer,
+    model_validator,
+)
 from pydantic.dataclasses import dataclass
+from pydantic_core import ArgsKwargs, PydanticCustomError
 
 from control_plane.domain.client_strategies import Strategy
 from control_plane.domain.load_models import STRICT, Load
@@ -150,29 +158,27 @@ class GeneratedBody:
     generated: Generated
 
 
-def _key_of(*keys: str) -> Discriminator:
-    """Tell a union apart by which one of `keys` is there; none or several: no tag, an error."""
+_ONE_OF = "one_of"
+_BODIES = ("json", "text", "generated")
 
-    def kind(value: Any) -> str | None:
-        present = [
-            key
-            for key in keys
-            if (key in value if isinstance(value, dict) else hasattr(value, key))
-        ]
-        return present[0] if len(present) == 1 else None
 
-    return Discriminator(
-        kind,
-        custom_error_type="one_of",
-        custom_error_message="Give exactly one of " + ", ".join(keys) + ".",
-    )
+def _body_kind(value: Any) -> str | None:
+    """Return the one key of `_BODIES` that `value` has; None, which is an error, for any others."""
+    present = [
+        key for key in _BODIES if (key in value if isinstance(value, dict) else hasattr(value, key))
+    ]
+    return present[0] if len(present) == 1 else None
 
 
 Body = Annotated[
     Annotated[JsonBody, Tag("json")]
     | Annotated[TextBody, Tag("text")]
     | Annotated[GeneratedBody, Tag("generated")],
-    _key_of("json", "text", "generated"),
+    Discriminator(
+        _body_kind,
+        custom_error_type=_ONE_OF,
+        custom_error_message=f"Give exactly one of {', '.join(_BODIES)}.",
+    ),
 ]
 
 
@@ -193,20 +199,46 @@ class RequestClass:
     weight: float = 1
 
 
-@dataclass(frozen=True, config=STRICT)
-class StopRequests:
-    requests: int
+def _never_null(kind: type) -> GetPydanticSchema:
+    """Check a field that may be left out as `kind`: an explicit null is refused."""
+    return GetPydanticSchema(lambda _source, handler: handler(kind))
 
 
-@dataclass(frozen=True, config=STRICT)
-class StopDuration:
-    duration_s: float
+_STOPS = ("requests", "duration_s")
 
 
-Stop = Annotated[
-    Annotated[StopRequests, Tag("requests")] | Annotated[StopDuration, Tag("duration_s")],
-    _key_of("requests", "duration_s"),
-]
+@dataclass(
+    frozen=True,
+    config=STRICT | {"json_schema_extra": {"oneOf": [{"required": [name]} for name in _STOPS]}},
+)
+class Stop:
+    """When a stream ends: after a number of requests, or after a time. Exactly one is not None."""
+
+    requests: Annotated[int | None, _never_null(int)] = None
+    duration_s: Annotated[float | None, _never_null(float)] = None
+
+    @property
+    def label(self) -> str:
+        """`24,999 requests` or `2.5 s`."""
+        if self.duration_s is not None:
+            return f"{self.duration_s:g} s"
+        return f"{self.requests:,} requests"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _exactly_one(cls, value: Any) -> Any:
+        """Count the keys of a JSON object, and the arguments where Python makes one."""
+        if isinstance(value, ArgsKwargs):
+            names = [*_STOPS[: len(value.args)], *(value.kwargs or {})]
+        else:
+            names = list(value) if isinstance(value, dict) else []
+        if not isinstance(value, Stop) and len([name for name in _STOPS if name in names]) != 1:
+            raise PydanticCustomError(_ONE_OF, f"Give exactly one of {', '.join(_STOPS)}.")
+        return value
+
+    @model_serializer
+    def _as_given(self) -> dict[str, int | float]:
+        return {name: value for name in _STOPS if (value := getattr(self, name)) is not None}
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -14,8 +14,6 @@ from control_plane.domain.spec import (
     Client,
     Cores,
     Spec,
-    StopDuration,
-    StopRequests,
     Stream,
     Target,
     UrlTarget,
@@ -43,7 +41,7 @@ def wrong_processes(spec: Spec, limits: Limits) -> Wrong:
 def _least(stream: Stream) -> tuple[int, str]:
     """The smallest number that is divided, and what of."""
     users = (concurrency_of(stream.load), "requests in flight")
-    if isinstance(stream.stop, StopRequests):
+    if stream.stop.requests is not None:
         return min((stream.stop.requests, "requests"), users)
     return users
 
@@ -67,7 +65,7 @@ def wrong_load(field: str, stream: Stream, client: Client, limits: Limits) -> Wr
             yield from _at_once(field, "max_in_flight", load.max_in_flight, client, limits)
         case Burst():
             yield from _at_once(field, "connections", load.connections, client, limits)
-            if isinstance(stream.stop, StopDuration):
+            if stream.stop.duration_s is not None:
                 yield FieldError(
                     field.removesuffix("load") + "stop",
                     "A burst stops by requests: give stop.requests.",
@@ -296,29 +294,15 @@ def _stream(field: str, stream: Stream, spec: Spec, limits: Limits) -> Wrong:
     for index, request in enumerate(stream.requests):
         yield from wrong_request(f"{field}.requests.{index}", request, limits)
     yield from wrong_load(f"{field}.load", stream, spec.client, limits)
-    if isinstance(stream.stop, StopRequests):
-        yield from bounded(
-            f"{field}.stop.requests",
-            stream.stop.requests,
-            1,
-            limits.max_requests,
-            "max_requests",
-        )
-    else:
-        yield from bounded(
-            f"{field}.stop.duration_s",
-            stream.stop.duration_s,
-            0.1,
-            limits.max_duration_s,
-            "max_duration_s",
-        )
-    yield from bounded(
-        f"{field}.start_after_s",
-        stream.start_after_s,
-        0,
-        limits.max_duration_s,
-        "max_duration_s",
-    )
+    requests, duration_s, longest_s = stream.stop.requests, stream.stop.duration_s, "max_duration_s"
+    if requests is not None:
+        most = limits.max_requests
+        yield from bounded(f"{field}.stop.requests", requests, 1, most, "max_requests")
+    if duration_s is not None:
+        most_s = limits.max_duration_s
+        yield from bounded(f"{field}.stop.duration_s", duration_s, 0.1, most_s, longest_s)
+    late_s = stream.start_after_s
+    yield from bounded(f"{field}.start_after_s", late_s, 0, limits.max_duration_s, longest_s)
 
 
 def _cores(field: str, cores: tuple[int, ...]) -> Wrong:

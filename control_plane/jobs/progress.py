@@ -11,7 +11,7 @@ from control_plane.domain.histogram import EMPTY, Histogram, merge
 from control_plane.domain.load_models import ramp_up_of
 from control_plane.domain.result import Gauges, Progress
 from control_plane.domain.run import Live, LiveStream, State
-from control_plane.domain.spec import StopDuration, StopRequests, Stream
+from control_plane.domain.spec import Stream
 from control_plane.domain.stream_record import Second
 
 Clock = Callable[[], float]
@@ -106,7 +106,7 @@ class LiveRun:
         return {
             one.name: StreamProgress(
                 one,
-                early_s=lead if isinstance(one.stop, StopDuration) else 0.0,
+                early_s=lead if one.stop.duration_s is not None else 0.0,
                 opens_s=at_s - min(opens),
             )
             for one, lead, at_s in zip(self._declared, leads, opens, strict=True)
@@ -156,14 +156,14 @@ class LiveRun:
 
     def _left_in_window(self, board: StreamProgress) -> float:
         stop = board.stream.stop
-        if not isinstance(stop, StopRequests):
+        if stop.duration_s is not None:
             return stop.duration_s + board.stream.start_after_s - self._spent_s
         if not board.ended:
             return max(self._phases.measure_s - self._spent_s, 0)
         until = board.seconds[-1].index + 1
         pace = board.ended / until
         since = max(0.0, self._spent_s - until)
-        return max(0.0, (stop.requests - board.ended) / pace - since)
+        return max(0.0, ((stop.requests or 0) - board.ended) / pace - since)
 
     def live(self) -> Live:
         return Live(

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from control_plane.domain.errors import FieldError, refuse
 from control_plane.domain.limits import Limits
 from control_plane.domain.load_models import crowd_words
-from control_plane.domain.spec import BUNDLED, NamedTarget, Spec, StopDuration, Target, UrlTarget
+from control_plane.domain.spec import BUNDLED, NamedTarget, Spec, Target, UrlTarget
 from control_plane.domain.spec_json import read_spec
 from control_plane.domain.spec_rules import wrong_fields
 from control_plane.store.store import Draft
@@ -19,13 +19,7 @@ from control_plane.targets.builtin_configurations import target_name
 def title_of(spec: Spec, configuration: str) -> str:
     """`items, async, 100 users, uvicorn 1 worker`: what tells runs of one form apart."""
     stream = spec.workload.streams[0]
-    stop = stream.stop
-    until = (
-        f"{stop.duration_s:g} s"
-        if isinstance(stop, StopDuration)
-        else f"{stop.requests:,} requests"
-    )
-    crowd = crowd_words(stream.load)
+    crowd, until = crowd_words(stream.load), stream.stop.label
     return ", ".join([stream.name, spec.client.strategy, crowd, until, configuration])[:200]
 
 

@@ -20,7 +20,7 @@ from control_plane.domain.load_models import (
 )
 from control_plane.domain.result import ClientUse, TargetUse, Trial
 from control_plane.domain.run import State, StreamResult, TrialResult
-from control_plane.domain.spec import Spec, StopDuration, StopRequests, Stream, Target, UrlTarget
+from control_plane.domain.spec import Spec, Stream, Target, UrlTarget
 from control_plane.domain.stream_record import Second, StreamRecord
 from control_plane.jobs.progress import LiveRun
 from control_plane.jobs.runtime import Runtime
@@ -135,7 +135,7 @@ class TrialJob:
                 *(
                     group.create_task(self._until_silent(stream, stream.stop.requests, opened))
                     for stream in self.spec.workload.streams
-                    if isinstance(stream.stop, StopRequests)
+                    if stream.stop.requests is not None
                 ),
             ]
             await asyncio.wait(measuring)
@@ -262,7 +262,7 @@ class TrialJob:
         ratios = {}
         for stream, record in zip(self.spec.workload.streams, records, strict=True):
             load = stream.load
-            timed = isinstance(stream.stop, StopDuration)
+            timed = stream.stop.duration_s is not None
             if not timed or not isinstance(load, Closed):
                 continue
             users_ns = record.duration_ns * load.concurrency

@@ -13,7 +13,7 @@ from control_plane.domain.load_models import (
     longest_pause_of,
     ramp_up_of,
 )
-from control_plane.domain.spec import Client, StopDuration, StopRequests, Stream
+from control_plane.domain.spec import Client, Stream
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class LoadPlan:
     def requests(self) -> int | None:
         """How many this process sends; None where the stream stops by duration."""
         stop = self.stream.stop
-        return self.share.part(stop.requests) if isinstance(stop, StopRequests) else None
+        return self.share.part(stop.requests) if stop.requests is not None else None
 
     @property
     def scheduled(self) -> bool:
@@ -89,8 +89,7 @@ class LoadPlan:
     @property
     def duration_s(self) -> float | None:
         """The length of the window; None where the stream stops by requests."""
-        stop = self.stream.stop
-        return stop.duration_s if isinstance(stop, StopDuration) else None
+        return self.stream.stop.duration_s
 
     @property
     def early_s(self) -> float:

@@ -16,8 +16,7 @@ from control_plane.domain.spec import (
     Client,
     RequestClass,
     Spec,
-    StopDuration,
-    StopRequests,
+    Stop,
     Stream,
     Workload,
 )
@@ -98,7 +97,7 @@ def spec(
     names: tuple[str, ...] = ("items",),
     **chosen,
 ) -> Spec:
-    stop = StopDuration(duration_s) if duration_s else StopRequests(24_999)
+    stop = Stop(duration_s=duration_s) if duration_s else Stop(requests=24_999)
     load = chosen.pop("load", Closed(concurrency=concurrency))
     streams = tuple(
         Stream((RequestClass(path="/items/1"),), load, stop, name=name) for name in names

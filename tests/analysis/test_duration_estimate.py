@@ -8,8 +8,7 @@ from control_plane.domain.load_models import AnyLoad, Burst, Closed, Open, Perio
 from control_plane.domain.spec import (
     RequestClass,
     Spec,
-    StopDuration,
-    StopRequests,
+    Stop,
     Stream,
     UrlTarget,
     Workload,
@@ -17,7 +16,7 @@ from control_plane.domain.spec import (
 from tests.analysis.samples import spec, with_spaces
 
 
-def of(*streams: tuple[AnyLoad, StopRequests | StopDuration, float]) -> Spec:
+def of(*streams: tuple[AnyLoad, Stop, float]) -> Spec:
     return Spec(
         workload=Workload(
             tuple(
@@ -58,16 +57,16 @@ def test_a_window_by_requests_falls_back_on_the_usual_rate(strategy):
     ],
 )
 def test_the_load_model_may_set_the_pace(load, expected):
-    assert phases(of((load, StopRequests(100), 0.0)), 1_000).measure_s == pytest.approx(expected)
+    assert phases(of((load, Stop(requests=100), 0.0)), 1_000).measure_s == pytest.approx(expected)
 
 
 def test_the_longest_stream_counts_from_its_own_start():
-    streams = ((Closed(), StopDuration(5.0), 0.0), (Closed(), StopDuration(2.0), 4.0))
+    streams = ((Closed(), Stop(duration_s=5.0), 0.0), (Closed(), Stop(duration_s=2.0), 4.0))
     assert phases(of(*streams), None).measure_s == 6.0
 
 
 def test_the_ramp_comes_before_the_warm_up():
-    assert phases(of((Closed(ramp_up_s=3.0), StopDuration(5.0), 0.0)), None).warmup_s == 4.0
+    assert phases(of((Closed(ramp_up_s=3.0), Stop(duration_s=5.0), 0.0)), None).warmup_s == 4.0
 
 
 def test_a_running_target_needs_no_start():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from control_plane.domain.errors import InvalidInput, UnreadableInput
 from control_plane.domain.limits import Limits
 from control_plane.domain.load_models import Burst, Closed
-from control_plane.domain.spec import StopRequests, Target, UrlTarget
+from control_plane.domain.spec import Stop, Target, UrlTarget
 from control_plane.domain.spec_json import read_document, read_spec, stored_spec, write_spec
 from tests.domain.documents import SMALLEST, changed, load
 from tests.domain.test_spec_rules import refused
@@ -18,7 +18,7 @@ STREAM = "workload.streams.0"
 def test_only_the_workload_is_required():
     spec = read_spec(SMALLEST, Limits())
     assert spec.target == Target()
-    assert spec.workload.streams[0].stop == StopRequests(100)
+    assert spec.workload.streams[0].stop == Stop(requests=100)
     assert spec.workload.streams[0].load == Closed(concurrency=4)
     assert (spec.trials, spec.warmup_s, spec.timeout_s, spec.cores) == (1, 1.0, 30.0, "auto")
     assert refused({})[0].field == "workload"

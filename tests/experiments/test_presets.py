@@ -2,7 +2,7 @@ import pytest
 
 from control_plane.domain.errors import NotFound
 from control_plane.domain.limits import Limits
-from control_plane.domain.spec import NamedTarget, StopRequests
+from control_plane.domain.spec import NamedTarget, Stop
 from control_plane.domain.spec_json import read_spec
 from control_plane.experiments.presets import Question, preset_catalogue
 from control_plane.targets.builtin_configurations import find_configuration
@@ -26,7 +26,7 @@ def test_the_classic_question_sends_24_999_requests_in_each_way() -> None:
         read_spec(arm.document, Limits()) for arm in preset_catalogue().question("classic").arms
     ]
     assert [spec.client.strategy for spec in specs] == ["blocking", "threaded", "async"]
-    assert {spec.workload.streams[0].stop for spec in specs} == {StopRequests(24_999)}
+    assert {spec.workload.streams[0].stop for spec in specs} == {Stop(requests=24_999)}
 
 
 def test_presets_are_whole_specs_of_three_trials() -> None:

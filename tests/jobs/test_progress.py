@@ -9,7 +9,7 @@ from control_plane.analysis.duration_estimate import Phases
 from control_plane.domain.histogram import Histogram
 from control_plane.domain.load_models import Closed
 from control_plane.domain.run import State
-from control_plane.domain.spec import RequestClass, StopDuration, StopRequests, Stream
+from control_plane.domain.spec import RequestClass, Stop, Stream
 from control_plane.domain.stream_record import Second
 from control_plane.jobs.progress import LiveRun
 
@@ -23,7 +23,7 @@ class Clock:
         return self.now
 
 
-def stream(stop: StopRequests | StopDuration) -> Stream:
+def stream(stop: Stop) -> Stream:
     return Stream(requests=(RequestClass(),), load=Closed(), stop=stop, name="items")
 
 
@@ -52,7 +52,7 @@ def clock() -> Clock:
 def test_time_left_by_duration(
     clock: Clock, trial: int, phase: State, spent_s: float, left_s: float
 ) -> None:
-    board = LiveRun("x", [stream(StopDuration(7.0))], 2, PHASES, clock)
+    board = LiveRun("x", [stream(Stop(duration_s=7.0))], 2, PHASES, clock)
     board.begin_trial(trial)
     board.enter(phase)
     clock.now += spent_s
@@ -63,7 +63,7 @@ def test_time_left_by_duration(
 
 
 def test_time_left_by_requests_follows_the_pace(clock: Clock) -> None:
-    board = LiveRun("x", [stream(StopRequests(1_000))], 1, PHASES, clock)
+    board = LiveRun("x", [stream(Stop(requests=1_000))], 1, PHASES, clock)
     board.enter(State.RUNNING)
     assert board.progress().remaining_s == pytest.approx(7)
     board.streams["items"].add(second(0, 90, errors=10))
@@ -73,7 +73,7 @@ def test_time_left_by_requests_follows_the_pace(clock: Clock) -> None:
 
 
 def test_the_live_view_covers_the_window_so_far(clock: Clock) -> None:
-    board = LiveRun("x", [stream(StopDuration(7.0))], 1, PHASES, clock)
+    board = LiveRun("x", [stream(Stop(duration_s=7.0))], 1, PHASES, clock)
     board.enter(State.RUNNING)
     board.streams["items"].add(second(0, 100))
     board.streams["items"].add(second(1, 50, errors=1))
@@ -86,7 +86,7 @@ def test_the_live_view_covers_the_window_so_far(clock: Clock) -> None:
 
 
 def test_a_new_trial_begins_empty(clock: Clock) -> None:
-    board = LiveRun("x", [stream(StopDuration(7.0))], 2, PHASES, clock)
+    board = LiveRun("x", [stream(Stop(duration_s=7.0))], 2, PHASES, clock)
     board.streams["items"].add(second(0, 100))
     board.log = lambda: ("of the first trial",)
     board.begin_trial(2)
@@ -95,7 +95,7 @@ def test_a_new_trial_begins_empty(clock: Clock) -> None:
 
 
 def test_processes_of_one_stream_add_to_the_same_seconds(clock: Clock) -> None:
-    board = LiveRun("id", [stream(StopRequests(100))], 1, PHASES, clock)
+    board = LiveRun("id", [stream(Stop(requests=100))], 1, PHASES, clock)
     for told in (second(0, 3), second(0, 4, 1), second(1, 5), second(2, 1), second(1, 6)):
         board.streams["items"].add(told)
     seconds = board.streams["items"].seconds
@@ -108,7 +108,7 @@ def test_processes_of_one_stream_add_to_the_same_seconds(clock: Clock) -> None:
 
 
 def test_the_warm_up_is_kept_apart(clock: Clock) -> None:
-    board = LiveRun("x", [stream(StopDuration(7.0))], 1, PHASES, clock)
+    board = LiveRun("x", [stream(Stop(duration_s=7.0))], 1, PHASES, clock)
     for told, values, to_come in (
         (None, (), 2),
         (second(-2, 30), (30,), 1),
@@ -124,15 +124,15 @@ def test_the_warm_up_is_kept_apart(clock: Clock) -> None:
 
 
 def test_a_window_by_requests_has_another_load_before_it(clock: Clock) -> None:
-    board = LiveRun("x", [stream(StopRequests(100))], 1, PHASES, clock)
+    board = LiveRun("x", [stream(Stop(requests=100))], 1, PHASES, clock)
     assert board.live().streams[0].timeline.warmup is None
 
 
 def test_streams_are_expected_where_they_will_stand(clock: Clock) -> None:
     slow = Closed(concurrency=10, ramp_up_s=1.5)
     declared = [
-        replace(stream(StopDuration(7.0)), name="late", start_after_s=3.0),
-        replace(stream(StopDuration(7.0)), name="slow", load=slow),
+        replace(stream(Stop(duration_s=7.0)), name="late", start_after_s=3.0),
+        replace(stream(Stop(duration_s=7.0)), name="slow", load=slow),
     ]
     late, ramped = LiveRun("x", declared, 1, PHASES, clock).live().streams
     assert (late.timeline.opens_s, ramped.timeline.opens_s) == (1.5, 0)
@@ -141,7 +141,7 @@ def test_streams_are_expected_where_they_will_stand(clock: Clock) -> None:
 
 
 def test_after_the_window_open_answers_are_awaited(clock: Clock) -> None:
-    board = LiveRun("x", [stream(StopDuration(7.0))], 1, PHASES, clock)
+    board = LiveRun("x", [stream(Stop(duration_s=7.0))], 1, PHASES, clock)
     board.enter(State.RUNNING)
     items = board.streams["items"]
     items.waiting[1] = 12

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from control_plane.analysis.causes.evidence import Diagnosis, Evidence, Measurements
 from control_plane.domain.load_models import Closed
 from control_plane.domain.result import Summary
-from control_plane.domain.spec import StopDuration
 from control_plane.domain.units import seconds
 
 TURNS = 2
@@ -57,7 +56,7 @@ def _judged(evidence: Evidence) -> Iterator[tuple[int, int, Summary]]:
         one.name: one.load.concurrency
         for one in evidence.spec.workload.streams
         if isinstance(one.load, Closed)
-        and isinstance(one.stop, StopDuration)
+        and one.stop.duration_s is not None
         and len(one.requests) == 1
         and not one.load.think_time_s
     }

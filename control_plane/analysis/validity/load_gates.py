@@ -6,7 +6,7 @@ from control_plane.analysis.validity.gate import ERRORS_SUSPECT, Level, percent,
 from control_plane.domain.limits import BUSY_SHARE
 from control_plane.domain.load_models import Burst, Closed, Open, concurrency_of
 from control_plane.domain.result import Reason, Summary, Trial
-from control_plane.domain.spec import Spec, StopDuration, Stream
+from control_plane.domain.spec import Spec, Stream
 from control_plane.domain.units import count, figures, seconds, share
 
 SENT_SUSPECT, SENT_INVALID = 0.99, 0.95
@@ -148,7 +148,7 @@ def _always_there(stream: Stream) -> int | None:
 
     Where a number of requests is shared out the last users may find none left.
     """
-    load, timed = stream.load, isinstance(stream.stop, StopDuration)
+    load, timed = stream.load, stream.stop.duration_s is not None
     if timed and isinstance(load, Closed) and not load.think_time_s:
         return load.concurrency
     return None

@@ -10,7 +10,7 @@ from control_plane.domain.bare_responder import faces_responder
 from control_plane.domain.limits import BUSY_SHARE
 from control_plane.domain.load_models import Open
 from control_plane.domain.result import Reason, Summary, Trial, Validity
-from control_plane.domain.spec import Spec, StopDuration
+from control_plane.domain.spec import Spec
 from control_plane.domain.units import SPACE, count, figures, seconds, share
 
 CENSORED_SHARE = 0.5
@@ -93,7 +93,7 @@ def client_cpu(trials: Sequence[Trial]) -> Reason:
 
 def censored(trials: Sequence[Trial], spec: Spec) -> Reason | None:
     """Streams that stop by duration: the oldest request in flight against its window."""
-    timed = {one.name for one in spec.workload.streams if isinstance(one.stop, StopDuration)}
+    timed = {one.name for one in spec.workload.streams if one.stop.duration_s is not None}
     cases = [(trial, one) for trial in trials for one in trial.streams if one.name in timed]
     if not cases:
         return None

@@ -24,7 +24,6 @@ from control_plane.analysis.stream_matching import rename_stream_of_detail, rena
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, Run, RunDetail, State
-from control_plane.domain.spec import StopRequests
 from control_plane.domain.units import count
 from control_plane.pages.compare.numbers_table import (
     NumbersTable,
@@ -202,7 +201,7 @@ def shared_workload(runs: Sequence[Run]) -> WorkloadWords | None:
         return None
     stops = {one.stop for one in streams}
     stop = stops.pop()
-    words = f"{count(stop.requests)} ×" if not stops and isinstance(stop, StopRequests) else ""
+    words = f"{count(stop.requests)} ×" if not stops and stop.requests is not None else ""
     return WorkloadWords(words, requests.pop())
 
 

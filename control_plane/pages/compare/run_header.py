@@ -10,7 +10,6 @@ from control_plane.analysis.run_labels import RunLabel
 from control_plane.analysis.validity.gate_table import gate_rows
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, Run, State
-from control_plane.domain.spec import StopRequests
 from control_plane.domain.units import NONE, about, count, figures, seconds
 from control_plane.pages.parts.compare_query import Chosen
 from control_plane.pages.parts.progress_view import phase_words
@@ -139,10 +138,10 @@ def _differing(comparison: Comparison) -> Iterator[StripRow]:
 def _duration(runs: Sequence[Run], stream: str) -> Iterator[StripRow]:
     """How long one trial took, where all runs stop after the same number of requests."""
     stops = {one.stop for run in runs for one in run.spec.workload.streams if one.name == stream}
-    stop = next(iter(stops), None)
-    if len(stops) == 1 and isinstance(stop, StopRequests):
+    requests = stops.pop().requests if len(stops) == 1 else None
+    if requests is not None:
         texts = tuple(_trial_seconds(run, stream) for run in runs)
-        yield StripRow(f"{count(stop.requests)} requests in", texts, differs=False)
+        yield StripRow(f"{count(requests)} requests in", texts, differs=False)
 
 
 def _trial_seconds(run: Run, stream: str) -> str:

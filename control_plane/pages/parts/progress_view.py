@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from control_plane.analysis.duration_estimate import Phases
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, State
-from control_plane.domain.spec import Spec, StopDuration
+from control_plane.domain.spec import Spec
 from control_plane.domain.units import SPACE, count
 
 MOST_SEGMENTS = 20
@@ -81,7 +81,7 @@ def _awaiting(spec: Spec, live: Live) -> str:
 def _measured(spec: Spec, live: Live) -> str:
     """How much of the first stream: seconds or requests, by what ends it."""
     stop = spec.workload.streams[0].stop
-    if isinstance(stop, StopDuration):
+    if stop.duration_s is not None:
         so_far = min(live.measured_s, stop.duration_s)
         return f"{so_far:,.0f} of {stop.duration_s:g}{SPACE}s"
     done = live.streams[0].completed + live.streams[0].errors if live.streams else 0

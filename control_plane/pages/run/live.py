@@ -15,7 +15,7 @@ from control_plane.analysis.duration_estimate import Phases
 from control_plane.analysis.prose.run_sentences import so_far
 from control_plane.domain.result import Gauges, Progress
 from control_plane.domain.run import Live, LiveStream, Run
-from control_plane.domain.spec import StopDuration, Target
+from control_plane.domain.spec import Target
 from control_plane.domain.units import NONE, about, count, figures, share
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.parts.progress_view import ProgressView, progress_view
@@ -94,7 +94,7 @@ def window_s(run: Run) -> float | None:
     ends = [
         stream.start_after_s + stream.stop.duration_s
         for stream in run.spec.workload.streams
-        if isinstance(stream.stop, StopDuration)
+        if stream.stop.duration_s is not None
     ]
     return max(ends) if len(ends) == len(run.spec.workload.streams) else None
 

@@ -7,7 +7,7 @@ from control_plane.analysis.charts.curve import STREAM_COLOURS
 from control_plane.domain.load_models import AnyLoad, Burst, Closed, Open, crowd_words
 from control_plane.domain.result import Summary, Times
 from control_plane.domain.run import Run
-from control_plane.domain.spec import StopRequests, Stream
+from control_plane.domain.spec import Stream
 from control_plane.domain.units import count, figures, seconds
 from control_plane.pages.parts.number_cells import (
     HEADS,
@@ -77,9 +77,9 @@ def clocks_differ(summary: Summary) -> bool:
 def load_words(stream: Stream) -> str:
     """`100 users, 24,999 requests`."""
     who, stop = _who(stream.load), stream.stop
-    if isinstance(stop, StopRequests):
-        return f"{who}, {count(stop.requests)} requests"
-    return f"{who}, {figures(stop.duration_s)} s"
+    if stop.duration_s is not None:
+        return f"{who}, {figures(stop.duration_s)} s"
+    return f"{who}, {count(stop.requests)} requests"
 
 
 def _who(load: AnyLoad) -> str:
