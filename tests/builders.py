@@ -11,7 +11,7 @@ import numpy as np
 from control_plane.analysis.causes.diagnose import diagnose
 from control_plane.analysis.causes.evidence import Evidence
 from control_plane.analysis.summary import merge, summarize
-from control_plane.analysis.validity.response_gates import judge
+from control_plane.analysis.validity.gates import judge
 from control_plane.domain.limits import Limits
 from control_plane.domain.result import (
     Cause,

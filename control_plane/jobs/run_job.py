@@ -12,7 +12,7 @@ from control_plane.analysis.causes.diagnose import diagnose
 from control_plane.analysis.causes.evidence import Evidence
 from control_plane.analysis.duration_estimate import phases
 from control_plane.analysis.summary import merge
-from control_plane.analysis.validity.response_gates import judge
+from control_plane.analysis.validity.gates import judge
 from control_plane.domain.errors import DatabaseBusy, StoreError, TrialFailed
 from control_plane.domain.result import Cause, Environment, Summary, Validity
 from control_plane.domain.run import Run, State, StreamResult, TrialResult

@@ -1,5 +1,6 @@
 """Runs, trials and records as the other rooms hand them over, with a few values chosen."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -7,10 +8,20 @@ from typing import TypeVar
 import numpy as np
 
 from control_plane.analysis.summary import merge, summarize
+from control_plane.analysis.validity.gate import MeasuredRun
+from control_plane.analysis.validity.gates import GATES
 from control_plane.domain.client_strategies import Strategy
 from control_plane.domain.histogram import Histogram
 from control_plane.domain.load_models import Closed
-from control_plane.domain.result import ClientUse, Gauges, GaugeSeries, Summary, TargetUse, Trial
+from control_plane.domain.result import (
+    ClientUse,
+    Gauges,
+    GaugeSeries,
+    Reason,
+    Summary,
+    TargetUse,
+    Trial,
+)
 from control_plane.domain.run import Run, RunDetail, State, StreamResult
 from control_plane.domain.spec import (
     Client,
@@ -31,6 +42,11 @@ START = datetime(2026, 11, 20, 14, 2, tzinfo=UTC)
 def known(value: Known | None) -> Known:
     assert value is not None
     return value
+
+
+def reason_of(gate: str, trials: Sequence[Trial], spec_: Spec | None = None) -> Reason | None:
+    """What one gate says of a run with such trials."""
+    return GATES[gate].reason(MeasuredRun(tuple(trials), spec_ or spec()))
 
 
 def with_spaces(text: str) -> str:

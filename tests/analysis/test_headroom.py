@@ -13,7 +13,7 @@ from control_plane.analysis.headroom import (
     same_setup,
 )
 from control_plane.analysis.prose.sentence import plain_text
-from control_plane.analysis.validity.response_gates import judge
+from control_plane.analysis.validity.gates import judge
 from control_plane.domain.ceiling import Ceiling, ceiling_spec
 from control_plane.domain.run import Run, State
 from control_plane.domain.spec import Client

@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
-from control_plane.analysis.validity.response_gates import OTHER_CPU
+from control_plane.analysis.validity.load_gates import OTHER_CPU
 from control_plane.targets.procfs import machine_cpu_s
 from tests.dashboard import Dashboard, dashboard
 from tests.undisturbed import judged, levels, unless_disturbed

@@ -26,7 +26,7 @@ from control_plane.analysis.prose.sentence import (
 )
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.analysis.stream_matching import runs_with_result
-from control_plane.analysis.validity.gate_table import GATES
+from control_plane.analysis.validity.gates import GATES
 from control_plane.domain.documents import comparison_document
 from control_plane.domain.load_models import Closed, Open
 from control_plane.domain.run import Run
@@ -243,7 +243,7 @@ def _suspects(comparison: Comparison) -> Iterator[Sentence]:
         if len(cases) == 1:
             yield sentence(*labels, f" is suspect: {cases[0][1]}")
         else:
-            yield sentence(listed_runs(labels), f" are suspect: {GATES[gate].fired}.")
+            yield sentence(listed_runs(labels), f" are suspect: {GATES[gate].headline}.")
 
 
 def _limited(comparison: Comparison) -> Iterator[Sentence]:

@@ -8,7 +8,7 @@ from control_plane.analysis.causes.cause_messages import clause
 from control_plane.analysis.percentile_support import GREYED, far_percentile
 from control_plane.analysis.prose.sentence import Sentence, joined, number, sentence
 from control_plane.analysis.summary import mean_with_waiting_s
-from control_plane.analysis.validity.gate_table import GATES
+from control_plane.analysis.validity.gates import GATES
 from control_plane.domain.load_models import Burst, Open, Periodic, concurrency_of
 from control_plane.domain.result import Reason, Summary, Times, Validity
 from control_plane.domain.run import Live, Run, State
@@ -245,7 +245,7 @@ def _what(validity: Validity) -> str:
     worst: Sequence[Reason] = [
         one for one in validity.reasons if one.level == validity.reasons[0].level
     ]
-    return joined(GATES[one.gate].fired for one in worst)
+    return joined(GATES[one.gate].headline for one in worst)
 
 
 def _ended_early(run: Run, kind: Kind) -> Banner:

@@ -1,16 +1,24 @@
-"""Gates on what the client sent: all of it, on time, over as many connections as it needed."""
+"""Gates on the load: all of it sent, on time, by a client and a machine that had room for it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import replace
 
-from control_plane.analysis.validity.gate import ERRORS_SUSPECT, Level, percent, trial_suffix
+from control_plane.analysis.validity.gate import (
+    ERRORS_SUSPECT,
+    Judgement,
+    Limits,
+    MeasuredRun,
+    StreamCase,
+    judgement,
+    percent,
+)
+from control_plane.domain.bare_responder import faces_responder
 from control_plane.domain.limits import BUSY_SHARE
 from control_plane.domain.load_models import Burst, Closed, Open, concurrency_of
-from control_plane.domain.result import Reason, Summary, Trial
-from control_plane.domain.spec import Spec, Stream
-from control_plane.domain.units import count, figures, seconds, share
+from control_plane.domain.result import Summary, Trial
+from control_plane.domain.spec import Stream
+from control_plane.domain.units import SPACE, count, figures, seconds, share
 
-SENT_SUSPECT, SENT_INVALID = 0.99, 0.95
-LATE_SEND_S, LATE_SEND_SHARE = 0.001, 0.1
 ROOM = 0.5
 """Below this part of what could be in flight on average, the answers were not what was late."""
 
@@ -26,125 +34,153 @@ OWN_LIMITS = {
 }
 """Error classes of the client itself: what it lacked, and what to do."""
 
-Case = tuple[Trial, Stream, Summary]
+CLIENT_CPU = Limits("<", suspect=BUSY_SHARE, note=" of one core")
 
 
-def not_sent(trials: Sequence[Trial], spec: Spec) -> Reason | None:
-    """Open streams: requests that were sent over those that were meant to start."""
-    cases = [case for case in _open(trials, spec) if case[2].intended]
+def client_cpu(run: MeasuredRun) -> Judgement | None:
+    """Judge the busiest load worker, without the time that it spent spinning.
+
+    None against the bare responder, where a client is meant to be at its limit.
+    """
+    if faces_responder(run.spec):
+        return None
+    worst = max(run.trials, key=lambda trial: trial.client.busiest_cpu_share)
+    value = worst.client.busiest_cpu_share
+    text = f"Client CPU {share(value)} of one core{run.where(worst)}"
+    doubt = f" (limit {percent(BUSY_SHARE)}): read the numbers as facts about the client."
+    return judgement(CLIENT_CPU, value, text, doubt)
+
+
+CLIENT_EXHAUSTED = Limits("=", suspect=0)
+
+
+def client_exhausted(run: MeasuredRun) -> Judgement | None:
+    """Judge the stream with most requests for which this machine had no port or file left.
+
+    None where it had enough for all of them.
+    """
+    cases = [(trial, stream) for trial, stream in run.streams if _unsendable(stream)]
+    if not cases:
+        return None
+    trial, worst = max(cases, key=lambda case: _unsendable(case[1]))
+    value = _unsendable(worst)
+    kind = max(OWN_LIMITS, key=lambda name: worst.errors.get(name, 0))
+    lacked, remedy = OWN_LIMITS[kind]
+    text = f"{count(value)} of {count(worst.requests)} requests could not be sent{run.where(trial)}"
+    doubt = f": {lacked}. The client was at its limit, not the target. {remedy}"
+    return judgement(CLIENT_EXHAUSTED, value, text, doubt)
+
+
+SENT = Limits("≥", suspect=0.99, invalid=0.95)
+
+
+def not_sent(run: MeasuredRun) -> Judgement | None:
+    """Judge the requests of open streams that were sent, over those that were meant to start."""
+    cases = [case for case in _open_cases(run) if case[2].intended]
     if not cases:
         return None
     trial, stream, worst = min(cases, key=lambda case: _sent_share(case[2]))
     value = _sent_share(worst)
     if not worst.not_sent:
-        total = sum(one.intended for _, _, one in cases)
-        return Reason("not_sent", "ok", f"All {count(total)} requests were sent.", 1, SENT_SUSPECT)
+        total = sum(summary.intended for _, _, summary in cases)
+        return judgement(SENT, 1, f"All {count(total)} requests were sent", "")
     text = (
         f"{count(worst.not_sent)} of {count(worst.intended)} requests were never sent"
-        f"{trial_suffix(trial, trials)}"
+        f"{run.where(trial)}"
     )
-    if value >= SENT_SUSPECT:
-        return Reason("not_sent", "ok", f"{text}.", value, SENT_SUSPECT)
-    level: Level = "invalid" if value < SENT_INVALID else "suspect"
-    limit = SENT_INVALID if level == "invalid" else SENT_SUSPECT
     why = _why_unsent(trial, concurrency_of(stream.load), worst)
-    text += f", so {share(value)} were (limit {percent(limit)}): {why}"
-    return Reason("not_sent", level, text, value, limit)
+    doubt = f", so {share(value)} were (limit {percent(SENT.limit(value) or 0)}): {why}"
+    return judgement(SENT, value, text, doubt)
 
 
-def client_exhausted(trials: Sequence[Trial]) -> Reason | None:
-    """Silent unless this machine had no port or file left for a request; the worst stream."""
-    cases = [(trial, one) for trial in trials for one in trial.streams if _kept_here(one)]
+LATE_SEND_S, LATE_SEND_SHARE = 0.001, 0.1
+SEND_LAG = Limits(
+    "≤", note=f"{1000 * LATE_SEND_S:g}{SPACE}ms or {percent(LATE_SEND_SHARE)} of the median"
+)
+
+
+def late_send(run: MeasuredRun) -> Judgement | None:
+    """Judge the p99 of the send lag of open streams: against 1 ms, or 10 % of the median where
+    that is more.
+    """
+    cases = [(trial, summary) for trial, _, summary in _open_cases(run) if summary.send_lag_s]
     if not cases:
         return None
-    trial, worst = max(cases, key=lambda case: _kept_here(case[1]))
-    found = _kept_here(worst)
-    kind = max(OWN_LIMITS, key=lambda name: worst.errors.get(name, 0))
-    lacked, remedy = OWN_LIMITS[kind]
-    text = (
-        f"{count(found)} of {count(worst.requests)} requests could not be sent"
-        f"{trial_suffix(trial, trials)}: {lacked}. The client was at its limit, not the target. "
-        f"{remedy}"
-    )
-    return Reason("client_exhausted", "suspect", text, found, 0)
-
-
-def late_send(trials: Sequence[Trial], spec: Spec) -> Reason | None:
-    """Open streams: p99 of the send lag against the larger of 1 ms and 10 % of the median."""
-    cases = [(trial, one, _lag(one)) for trial, _, one in _open(trials, spec) if one.send_lag_s]
-    if not cases:
-        return None
-    trial, worst, value = max(cases, key=lambda case: case[2] / _late_limit_s(case[1]))
-    limit = _late_limit_s(worst)
+    trial, worst = max(cases, key=lambda case: _lag_s(case[1]) / _lag_limit_s(case[1]))
+    value, limit = _lag_s(worst), _lag_limit_s(worst)
     text = (
         f"1 % of the requests were sent {seconds(value)} and more after their time"
-        f"{trial_suffix(trial, trials)}"
+        f"{run.where(trial)}"
     )
-    if value <= limit:
-        return Reason("late_send", "ok", f"{text}.", value, limit)
-    text += (
+    doubt = (
         f" (limit {seconds(limit)}): the client was late, or the requests waited for a free slot. "
         "The response time holds that wait, the service time does not."
     )
-    return Reason("late_send", "suspect", text, value, limit)
+    return judgement(replace(SEND_LAG, suspect=limit), value, text, doubt)
 
 
-def pool(trials: Sequence[Trial], spec: Spec) -> Reason | None:
-    """Kept connections against the requests in flight: each needs one of its own.
+CONNECTIONS = Limits("≥", note="requests in flight")
+
+
+def pool(run: MeasuredRun) -> Judgement | None:
+    """Judge the kept connections against the requests in flight: each needs one of its own.
 
     Users who never think are all in flight; else the average counts. With new connections each
     request makes its own, and none waits for another's. Where connections could not be made and
     the errors say so, this gate does not say it again.
     """
-    cases = [case for case in _pooled(trials, spec) if _needed(case)]
+    cases = [case for case in _pooled_cases(run) if _in_flight(case)]
     if not cases:
         return None
-    case = min(cases, key=lambda one: _open_connections(one) / _needed(one))
-    trial = case[0]
-    had, needed = _open_connections(case), _needed(case)
-    text = f"{count(had)} connections for {_flying(case)}{trial_suffix(trial, trials)}"
-    if had >= needed:
-        return Reason("pool", "ok", f"{text}.", had, needed)
-    text += ": requests waited inside the client, so the target saw a smaller concurrency."
-    return Reason("pool", "invalid", text, had, needed)
+    case = min(cases, key=lambda case: _connections(case) / _in_flight(case))
+    value, needed = _connections(case), _in_flight(case)
+    text = f"{count(value)} connections for {_in_flight_text(case)}{run.where(case[0])}"
+    doubt = ": requests waited inside the client, so the target saw a smaller concurrency."
+    return judgement(replace(CONNECTIONS, invalid=needed), value, text, doubt)
 
 
-def _open(trials: Sequence[Trial], spec: Spec) -> Iterator[Case]:
-    for trial, stream, summary in _cases(trials, spec):
-        if isinstance(stream.load, Open):
-            yield trial, stream, summary
+OTHER_CPU = 0.2
+OTHER_LOAD = Limits("≤", suspect=OTHER_CPU)
 
 
-def _pooled(trials: Sequence[Trial], spec: Spec) -> Iterator[Case]:
-    for trial, stream, summary in _cases(trials, spec):
+def other_load(run: MeasuredRun) -> Judgement | None:
+    """Judge the cores used by processes that are neither target, client nor control plane."""
+    measured = [(trial, trial.client.other_cpu) for trial in run.trials]
+    cases = [(trial, cores) for trial, cores in measured if cores is not None]
+    if not cases:
+        return None
+    trial, cores = max(cases, key=lambda case: case[1])
+    text = f"Other processes used {figures(cores, 2)}{SPACE}cores{run.where(trial)}"
+    doubt = f" (limit {OTHER_CPU}): they slowed client or target."
+    return judgement(OTHER_LOAD, cores, text, doubt)
+
+
+def _open_cases(run: MeasuredRun) -> Iterator[StreamCase]:
+    return (case for case in run.cases if isinstance(case[1].load, Open))
+
+
+def _pooled_cases(run: MeasuredRun) -> Iterator[StreamCase]:
+    for trial, stream, summary in run.cases:
         known = {stream.name} <= trial.client.in_flight.keys() & trial.client.connections.keys()
-        kept = spec.client.reuse_connections and not isinstance(stream.load, Burst)
+        kept = run.spec.client.reuse_connections and not isinstance(stream.load, Burst)
         if known and kept and not _unconnected(summary):
             yield trial, stream, summary
 
 
-def _cases(trials: Sequence[Trial], spec: Spec) -> Iterator[Case]:
-    streams = {stream.name: stream for stream in spec.workload.streams}
-    for trial in trials:
-        for summary in trial.streams:
-            if summary.name in streams:
-                yield trial, streams[summary.name], summary
-
-
 def _unconnected(stream: Summary) -> bool:
-    """Connections could not be made, and so often that the gate for errors says it."""
+    """Whether connections could not be made so often that the gate for errors says it."""
     classes = {"refused", *OWN_LIMITS}
     return bool(stream.errors.keys() & classes) and (stream.error_share or 0.0) > ERRORS_SUSPECT
 
 
-def _needed(case: Case) -> int:
+def _in_flight(case: StreamCase) -> int:
     trial, stream, summary = case
-    users = _always_there(stream)
+    users = _constant_users(stream)
     return round(trial.client.in_flight[summary.name]) if users is None else users
 
 
-def _always_there(stream: Stream) -> int | None:
-    """The users of a closed load that has no pauses; None for any other.
+def _constant_users(stream: Stream) -> int | None:
+    """Return the users of a closed load that has no pauses; None for any other.
 
     Where a number of requests is shared out the last users may find none left.
     """
@@ -154,24 +190,25 @@ def _always_there(stream: Stream) -> int | None:
     return None
 
 
-def _flying(case: Case) -> str:
-    users = _always_there(case[1])
+def _in_flight_text(case: StreamCase) -> str:
+    users = _constant_users(case[1])
     if users is None:
         return f"{figures(case[0].client.in_flight[case[2].name])} requests in flight on average"
     return f"{count(users)} users who always have a request in flight"
 
 
 def _why_unsent(trial: Trial, slots: int, worst: Summary) -> str:
-    """The client is named where it was at its limit, or late while there was room."""
-    busy, flying = trial.client.busiest_cpu_share, trial.client.in_flight.get(worst.name)
+    """Return the likely reason; the client where it was at its limit, or late in spite of room."""
+    busy, in_flight = trial.client.busiest_cpu_share, trial.client.in_flight.get(worst.name)
     if busy >= BUSY_SHARE:
         return (
             f"the client used {share(busy)} of a core, so it may be what was too slow. Lower the "
             "rate, use a quicker client or more processes."
         )
-    if flying is not None and flying < ROOM * slots and _lag(worst) > _late_limit_s(worst):
+    late = _lag_s(worst) > _lag_limit_s(worst)
+    if late and in_flight is not None and in_flight < ROOM * slots:
         return (
-            f"{count(slots)} could be in flight and {figures(flying)} were on average, so the "
+            f"{count(slots)} could be in flight and {figures(in_flight)} were on average, so the "
             "client was late, not the answers. Lower the rate, or use more processes."
         )
     return (
@@ -180,12 +217,12 @@ def _why_unsent(trial: Trial, slots: int, worst: Summary) -> str:
     )
 
 
-def _open_connections(case: Case) -> int:
+def _connections(case: StreamCase) -> int:
     return case[0].client.connections[case[2].name]
 
 
-def _kept_here(stream: Summary) -> int:
-    """Requests that never left this machine."""
+def _unsendable(stream: Summary) -> int:
+    """Return the number of requests that never left this machine."""
     return sum(stream.errors.get(kind, 0) for kind in OWN_LIMITS)
 
 
@@ -193,11 +230,11 @@ def _sent_share(stream: Summary) -> float:
     return stream.sent / stream.intended
 
 
-def _lag(stream: Summary) -> float:
+def _lag_s(stream: Summary) -> float:
     return stream.send_lag_s.p99 if stream.send_lag_s else 0.0
 
 
-def _late_limit_s(stream: Summary) -> float:
-    """Of the median service time, which does not hold the lag itself."""
+def _lag_limit_s(stream: Summary) -> float:
+    """Return the limit by the median service time, which does not hold the lag itself."""
     times = stream.service_time_s
     return max(LATE_SEND_S, LATE_SEND_SHARE * times.p50 if times else 0.0)

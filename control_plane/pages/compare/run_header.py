@@ -7,7 +7,7 @@ from typing import Literal
 from control_plane.analysis.causes.cause_messages import CAUSES
 from control_plane.analysis.comparison import Comparison, stream_of
 from control_plane.analysis.run_labels import RunLabel
-from control_plane.analysis.validity.gate_table import gate_rows
+from control_plane.analysis.validity.gates import gate_rows
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, Run, State
 from control_plane.domain.units import NONE, about, count, figures, seconds

@@ -14,7 +14,7 @@ from control_plane.analysis.comparison import invalid
 from control_plane.analysis.prose.run_sentences import Banner, banner, headline, lede
 from control_plane.analysis.prose.sentence import Sentence, joined
 from control_plane.analysis.time_bases import time_base_note
-from control_plane.analysis.validity.gate_table import GateRow, gate_rows
+from control_plane.analysis.validity.gates import GateRow, gate_rows
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.load_models import crowd_words
 from control_plane.domain.result import Timeline, Trial

@@ -4,11 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from control_plane.analysis.validity.load_gates import client_exhausted, late_send, not_sent, pool
 from control_plane.domain.load_models import Burst, Closed, Open, Periodic
 from control_plane.domain.result import Reason, SendLag
 from control_plane.domain.spec import Client
-from tests.analysis.samples import known, spec, summary, trial, with_spaces
+from tests.analysis.samples import known, reason_of, spec, summary, trial, with_spaces
 
 OPEN = Open("open", 500.0, max_in_flight=100)
 
@@ -39,7 +38,7 @@ def sending(sent: int, of: int):
     ],
 )
 def test_client_exhausted(failed, text):
-    found = client_exhausted([trial(summary(errors=failed))])
+    found = reason_of("client_exhausted", [trial(summary(errors=failed))])
     assert (found and (found.level, said(found))) == (text and ("suspect", text))
 
 
@@ -48,13 +47,13 @@ def test_client_exhausted(failed, text):
     [(1_000, "ok"), (990, "ok"), (989, "suspect"), (950, "suspect"), (949, "invalid")],
 )
 def test_not_sent(sent, level):
-    found = known(not_sent([trial(sending(sent, 1_000))], spec(load=OPEN)))
+    found = known(reason_of("not_sent", [trial(sending(sent, 1_000))], spec(load=OPEN)))
     assert (found.level, found.value) == (level, sent / 1_000)
 
 
 def test_not_sent_names_trial_count_and_remedy():
     trials = [trial(sending(1_000, 1_000)), trial(sending(700, 1_000), block=1)]
-    assert said(not_sent(trials, spec(load=OPEN))) == (
+    assert said(reason_of("not_sent", trials, spec(load=OPEN))) == (
         "300 of 1,000 requests were never sent in trial 2, so 70 % were (limit 95 %): 100 could "
         "be in flight, and the answers came too slowly. Lower the rate, or allow more in flight."
     )
@@ -71,14 +70,14 @@ def test_not_sent_names_trial_count_and_remedy():
 )
 def test_not_sent_names_who_was_too_slow(client, lag_ms, words):
     late = replace(sending(700, 1_000), send_lag_s=SendLag(0.0, lag_ms / 1e3, 1.0))
-    assert words in said(not_sent([trial(late, **client)], spec(load=OPEN)))
+    assert words in said(reason_of("not_sent", [trial(late, **client)], spec(load=OPEN)))
 
 
 @pytest.mark.parametrize("load", [Closed(concurrency=9), Periodic("periodic", 1.0, 9)])
 def test_only_an_open_load_can_leave_requests_unsent_or_late(load):
     late = replace(sending(700, 1_000), send_lag_s=SendLag(0.5, 0.5, 0.5))
-    assert not_sent([trial(late)], spec(load=load)) is None
-    assert late_send([trial(late)], spec(load=load)) is None
+    assert reason_of("not_sent", [trial(late)], spec(load=load)) is None
+    assert reason_of("late_send", [trial(late)], spec(load=load)) is None
 
 
 @pytest.mark.parametrize(
@@ -94,12 +93,12 @@ def test_only_an_open_load_can_leave_requests_unsent_or_late(load):
 def test_late_send(p50_ms, lag_ms, level):
     times = replace(known(summary().service_time_s), p50=p50_ms / 1e3)
     late = summary(send_lag_s=SendLag(0.0, lag_ms / 1e3, 1.0), service_time_s=times)
-    found = known(late_send([trial(late)], spec(load=OPEN)))
+    found = known(reason_of("late_send", [trial(late)], spec(load=OPEN)))
     assert found.level == level
 
 
 def test_late_send_is_not_judged_where_nothing_was_sent():
-    assert late_send([trial(summary())], spec(load=OPEN)) is None
+    assert reason_of("late_send", [trial(summary())], spec(load=OPEN)) is None
 
 
 def connected(had: int, in_flight: float, **chosen):
@@ -112,16 +111,16 @@ def connected(had: int, in_flight: float, **chosen):
 )
 @pytest.mark.parametrize("load", [Closed(concurrency=100), OPEN])
 def test_pool(load, had, in_flight, level):
-    found = known(pool([connected(had, in_flight)], spec(load=load)))
+    found = known(reason_of("pool", [connected(had, in_flight)], spec(load=load)))
     assert (found.level, found.value) == (level, had)
 
 
 def test_pool_says_what_the_target_saw():
     users = spec(load=Closed(concurrency=64), duration_s=3.0)
     assert "10 connections for 64 users who always have a request in flight" in said(
-        pool([connected(10, 60.1)], users)
+        reason_of("pool", [connected(10, 60.1)], users)
     )
-    found = pool([connected(10, 63.8)], spec(load=OPEN))
+    found = reason_of("pool", [connected(10, 63.8)], spec(load=OPEN))
     assert said(found) == (
         "10 connections for 63.8 requests in flight on average: requests waited inside the "
         "client, so the target saw a smaller concurrency."
@@ -142,7 +141,7 @@ def test_pool_is_not_judged(given, errors):
     if "client_" in given:
         chosen = replace(chosen, client=given["client_"])
     many = connected(3, 64.0, errors=errors, error_share=0.0011 if errors else 0.0)
-    assert pool([many], chosen) is None
+    assert reason_of("pool", [many], chosen) is None
     if errors:
         few = connected(3, 64.0, errors=errors, error_share=0.001)
-        assert known(pool([few], chosen)).level == "invalid"
+        assert known(reason_of("pool", [few], chosen)).level == "invalid"

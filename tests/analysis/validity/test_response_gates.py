@@ -4,20 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from control_plane.analysis.validity.response_gates import (
-    censored,
-    client_cpu,
-    completed,
-    delayed_ack,
-    errors,
-    judge,
-    other_load,
-    recorder,
-    target_restarted,
-)
+from control_plane.analysis.validity.gates import judge
 from control_plane.domain.result import Censored, Reason, Validity
 from control_plane.domain.spec import UrlTarget
-from tests.analysis.samples import known, spec, summary, trial, with_spaces
+from tests.analysis.samples import known, reason_of, spec, summary, trial, with_spaces
 
 
 def failing(failed: int, of: int):
@@ -40,12 +30,14 @@ def said(reason: Reason | None) -> str:
     ],
 )
 def test_errors(failed, of, level):
-    assert errors([trial(failing(failed, of))]).level == level
+    found = known(reason_of("errors", [trial(failing(failed, of))]))
+    assert found.level == level
 
 
 def test_errors_name_the_worst_trial_and_its_classes():
     worst = replace(failing(30, 1_000), errors={"reset": 10, "timeout": 20})
-    found = errors([trial(summary()), trial(worst, block=1), trial(failing(1, 1_000), block=2)])
+    trials = [trial(summary()), trial(worst, block=1), trial(failing(1, 1_000), block=2)]
+    found = known(reason_of("errors", trials))
     assert said(found) == (
         "30 of 1,000 requests failed in trial 2: 20 × timeout, 10 × reset (limit 1 %)."
     )
@@ -62,24 +54,27 @@ def test_errors_name_the_worst_trial_and_its_classes():
 )
 def test_a_status_is_named_by_its_code(statuses, kinds):
     worst = replace(failing(606, 1_000), errors={"status": 606}, statuses=statuses)
-    assert f"requests failed: {kinds} (" in said(errors([trial(worst)]))
+    assert f"requests failed: {kinds} (" in said(reason_of("errors", [trial(worst)]))
 
 
 def test_no_errors_are_said_too():
-    assert said(errors([trial(summary()), trial(summary())])) == "0 of 3,000 requests failed."
+    assert (
+        said(reason_of("errors", [trial(summary()), trial(summary())]))
+        == "0 of 3,000 requests failed."
+    )
 
 
 @pytest.mark.parametrize(
     ("share", "level"), [(0.12, "ok"), (0.849, "ok"), (0.85, "suspect"), (1.0, "suspect")]
 )
 def test_client_cpu(share, level):
-    found = client_cpu([trial(summary(), busiest_cpu_share=share)])
+    found = known(reason_of("client_cpu", [trial(summary(), busiest_cpu_share=share)]))
     assert (found.level, found.value, found.limit) == (level, share, 0.85)
 
 
 def test_a_client_at_its_limit_is_explained():
     trials = [trial(summary()), trial(summary(), block=1, busiest_cpu_share=1.0)]
-    assert said(client_cpu(trials)) == (
+    assert said(reason_of("client_cpu", trials)) == (
         "Client CPU 100 % of one core in trial 2 (limit 85 %): read the numbers as facts about "
         "the client."
     )
@@ -90,24 +85,24 @@ def test_a_client_at_its_limit_is_explained():
 )
 def test_censored(oldest_s, level):
     stream = summary(censored=Censored(75, oldest_s / 2, oldest_s))
-    assert known(censored([trial(stream)], spec(duration_s=3.0))).level == level
+    assert known(reason_of("censored", [trial(stream)], spec(duration_s=3.0))).level == level
 
 
 def test_censored_says_what_those_waiting_would_add():
     waiting = summary(censored=Censored(1_500, 2.5, 2.9), requests=3_000)
-    text = said(censored([trial(waiting)], spec(duration_s=3.0)))
+    text = said(reason_of("censored", [trial(waiting)], spec(duration_s=3.0)))
     assert text.startswith(
         "1,500 of 3,000 requests were in flight when the window ended, the oldest for 2.90 s, "
         "over half the window of 3.00 s. Counting those still waiting, the mean is at least 1.25 s"
     )
     young = summary(censored=Censored(1_500, 0.000_001, 2.9), requests=3_000)
-    assert "Counting" not in said(censored([trial(young)], spec(duration_s=3.0)))
+    assert "Counting" not in said(reason_of("censored", [trial(young)], spec(duration_s=3.0)))
 
 
 def test_requests_of_an_open_load_that_never_end_are_told_apart():
     """They were awaited after the window, so nothing is said of its end."""
     waiting = summary(censored=Censored(15, 2.5, 3.2, 0, awaited_s=2.5), requests=3_000)
-    assert said(censored([trial(waiting)], spec(duration_s=3.0))).startswith(
+    assert said(reason_of("censored", [trial(waiting)], spec(duration_s=3.0))).startswith(
         "15 of 3,000 requests had no end 2.50 s after the window, the oldest for 3.20 s, over half"
     )
 
@@ -129,9 +124,9 @@ def test_the_spec_sets_the_error_limit(most, share, level):
 
 def test_censored_is_judged_only_for_windows_of_a_given_length():
     stream = summary(censored=Censored(75, 1.0, 2.9))
-    assert censored([trial(stream)], spec()) is None
+    assert reason_of("censored", [trial(stream)], spec()) is None
     mixed = spec(duration_s=3.0, names=("other",))
-    assert censored([trial(stream)], mixed) is None
+    assert reason_of("censored", [trial(stream)], mixed) is None
 
 
 @pytest.mark.parametrize(
@@ -139,7 +134,7 @@ def test_censored_is_judged_only_for_windows_of_a_given_length():
     [(1.0, "ok"), (1.0999, "ok"), (1.101, "invalid"), (0.901, "ok"), (0.89, "invalid")],
 )
 def test_recorder(ratio, level):
-    found = known(recorder([trial(summary(), little_ratio={"items": ratio})]))
+    found = known(reason_of("recorder", [trial(summary(), little_ratio={"items": ratio})]))
     assert found.level == level
 
 
@@ -148,14 +143,14 @@ def test_the_recorder_is_judged_by_the_stream_that_is_furthest_off():
         trial(summary(), little_ratio={"a": 0.99, "b": 1.02}),
         trial(summary(), block=1, little_ratio={"a": 0.8}),
     ]
-    found = known(recorder(trials))
+    found = known(reason_of("recorder", trials))
     assert found.level == "invalid"
     assert found.value == pytest.approx(0.2)
     assert "in trial 2" in said(found)
 
 
 def test_the_recorder_is_not_judged_without_a_closed_stream():
-    assert recorder([trial(summary())]) is None
+    assert reason_of("recorder", [trial(summary())]) is None
 
 
 @pytest.mark.parametrize(
@@ -167,29 +162,31 @@ def test_the_recorder_is_not_judged_without_a_closed_stream():
     ],
 )
 def test_target_restarted(restarts, level, text):
-    found = known(target_restarted([trial(summary(), restarts=restarts)]))
+    found = known(reason_of("target_restarted", [trial(summary(), restarts=restarts)]))
     assert (found.level, said(found)) == (level, text)
 
 
 def test_a_foreign_target_is_not_judged_for_restarts():
-    assert target_restarted([trial(summary(), restarts=None)]) is None
+    assert reason_of("target_restarted", [trial(summary(), restarts=None)]) is None
 
 
 @pytest.mark.parametrize(
     ("cores", "level"), [(None, None), (0.0, "ok"), (0.2, "ok"), (0.21, "suspect")]
 )
 def test_other_load(cores, level):
-    found = other_load([trial(summary(), other_cpu=cores)])
+    found = reason_of("other_load", [trial(summary(), other_cpu=cores)])
     assert (found and found.level) == level
 
 
 def test_a_stream_without_a_completed_request():
     empty = summary(name="large", completed=0)
-    assert completed([trial(summary())]) is None
-    assert said(completed([trial(empty)])) == "No request completed."
-    assert said(completed([trial(summary(), empty)])) == "No request completed in large."
+    assert reason_of("completed", [trial(summary())]) is None
+    assert said(reason_of("completed", [trial(empty)])) == "No request completed."
+    assert (
+        said(reason_of("completed", [trial(summary(), empty)])) == "No request completed in large."
+    )
     one_of_two = [trial(summary()), trial(empty, block=1)]
-    assert said(completed(one_of_two)) == "No request completed in trial 2."
+    assert said(reason_of("completed", one_of_two)) == "No request completed in trial 2."
 
 
 def test_a_sound_run_is_valid_and_every_gate_is_kept():
@@ -249,15 +246,15 @@ def checked(slower_s: float | None):
     [(-0.2, "ok"), (0.0, "ok"), (0.029, "ok"), (0.03, "suspect"), (0.05, "suspect"), (0.2, "ok")],
 )
 def test_delayed_ack(slower_s, level):
-    assert known(delayed_ack([checked(slower_s)])).level == level
+    assert known(reason_of("delayed_ack", [checked(slower_s)])).level == level
 
 
 def test_delayed_ack_names_trial_cause_and_remedy():
-    found = known(delayed_ack([checked(0.001), checked(0.044), checked(0.3)]))
+    found = known(reason_of("delayed_ack", [checked(0.001), checked(0.044), checked(0.3)]))
     assert "44.0 ms longer in trial 2" in said(found)
     assert "TCP_NODELAY" in found.text
     assert "uvloop" in found.text
 
 
 def test_without_the_self_check_delayed_ack_is_not_judged():
-    assert delayed_ack([checked(None)]) is None
+    assert reason_of("delayed_ack", [checked(None)]) is None

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import theilslopes
 
-from control_plane.analysis.validity.steadiness import drift_share, not_steady, theil_sen
-from tests.analysis.samples import known, second, summary, trial, with_spaces
+from control_plane.analysis.validity.steadiness import drift_share, theil_sen
+from tests.analysis.samples import known, reason_of, second, summary, trial, with_spaces
 
 
 def window(medians_ms: list[float], per_second: int = 20):
@@ -55,17 +55,17 @@ def test_the_slope_is_that_of_scipy(values):
     [(0.0, "ok"), (0.1, "ok"), (-0.1, "ok"), (0.11, "suspect"), (-0.3, "suspect")],
 )
 def test_not_steady(drift, level):
-    found = known(not_steady([trial(summary(drift_share=drift))]))
+    found = known(reason_of("not_steady", [trial(summary(drift_share=drift))]))
     assert (found.level, found.value) == (level, abs(drift))
 
 
 def test_not_steady_names_the_worst():
     trials = [trial(summary(drift_share=0.02)), trial(summary(drift_share=-0.3), block=1)]
-    assert with_spaces(known(not_steady(trials)).text) == (
+    assert with_spaces(known(reason_of("not_steady", trials)).text) == (
         "The median response time fell by 30 % over the window in trial 2 (limit 10 %): use a "
         "longer warm-up, or ask what fills up or warms up."
     )
 
 
 def test_short_windows_are_not_judged():
-    assert not_steady([trial(summary())]) is None
+    assert reason_of("not_steady", [trial(summary())]) is None

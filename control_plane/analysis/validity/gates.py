@@ -1,0 +1,168 @@
+"""The gates of a run in one list, the judgement of all of them, and their table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from control_plane.analysis.validity import load_gates, response_gates, steadiness
+from control_plane.analysis.validity.gate import (
+    CORES,
+    COUNT,
+    SECONDS,
+    SHARE,
+    Gate,
+    Level,
+    MeasuredRun,
+)
+from control_plane.domain.result import Summary, Trial, Validity
+from control_plane.domain.spec import Spec
+
+_IN_ORDER = (
+    Gate(
+        "completed",
+        "Completed requests",
+        COUNT,
+        response_gates.COMPLETED,
+        "no request completed",
+        response_gates.completed,
+    ),
+    Gate(
+        "errors",
+        "Errors",
+        SHARE,
+        response_gates.ERRORS,
+        "requests failed",
+        response_gates.errors,
+        response_gates.error_limits,
+    ),
+    Gate(
+        "client_cpu",
+        "Client CPU",
+        SHARE,
+        load_gates.CLIENT_CPU,
+        "the client was at its limit",
+        load_gates.client_cpu,
+    ),
+    Gate(
+        "client_exhausted",
+        "Requests the client could not send",
+        COUNT,
+        load_gates.CLIENT_EXHAUSTED,
+        "the client had no ports or files left",
+        load_gates.client_exhausted,
+    ),
+    Gate(
+        "not_sent",
+        "Sent of those intended",
+        SHARE,
+        load_gates.SENT,
+        "requests were never sent",
+        load_gates.not_sent,
+    ),
+    Gate(
+        "late_send",
+        "Send lag, p99",
+        SECONDS,
+        load_gates.SEND_LAG,
+        "requests were sent late",
+        load_gates.late_send,
+    ),
+    Gate(
+        "pool",
+        "Connections of the client",
+        COUNT,
+        load_gates.CONNECTIONS,
+        "the client had too few connections",
+        load_gates.pool,
+    ),
+    Gate(
+        "censored",
+        "Oldest in flight at the end",
+        SHARE,
+        response_gates.CENSORED,
+        "requests waited for over half the window",
+        response_gates.censored,
+    ),
+    Gate(
+        "recorder",
+        "Little’s law, off by",
+        SHARE,
+        response_gates.LITTLE,
+        "the recorded times do not add up",
+        response_gates.recorder,
+    ),
+    Gate(
+        "target_restarted",
+        "Target restarts",
+        COUNT,
+        response_gates.RESTARTS,
+        "a worker of the target ended",
+        response_gates.target_restarted,
+    ),
+    Gate(
+        "delayed_ack",
+        "Later requests, slower by",
+        SECONDS,
+        response_gates.DELAYED_ACK,
+        "answers waited for a delayed ACK",
+        response_gates.delayed_ack,
+    ),
+    Gate(
+        "not_steady",
+        "Drift of the median",
+        SHARE,
+        steadiness.STEADINESS,
+        "the response time drifted",
+        steadiness.not_steady,
+    ),
+    Gate(
+        "other_load",
+        "Other processes",
+        CORES,
+        load_gates.OTHER_LOAD,
+        "other processes were at work",
+        load_gates.other_load,
+    ),
+)
+
+GATES: dict[str, Gate] = {gate.id: gate for gate in _IN_ORDER}
+"""Every gate by its id, in the order of judging."""
+
+
+def judge(trials: Sequence[Trial], merged: Sequence[Summary], spec: Spec) -> Validity:
+    """Judge a run by every gate that applies; the worst trial decides.
+
+    `merged` holds one summary for each stream. Outcome None: there was nothing to judge.
+    """
+    if not trials or not merged:
+        return Validity(None)
+    run = MeasuredRun(tuple(trials), spec)
+    judged = tuple(reason for gate in _IN_ORDER if (reason := gate.reason(run)) is not None)
+    fired = sorted(
+        (reason for reason in judged if reason.level != "ok"),
+        key=lambda reason: reason.level != "invalid",
+    )
+    if not fired:
+        return Validity("valid", (), judged)
+    return Validity("invalid" if fired[0].level == "invalid" else "suspect", tuple(fired), judged)
+
+
+@dataclass(frozen=True)
+class GateRow:
+    """One gate of the table: `value` and `limit` as people read them, `text` the evidence."""
+
+    gate: str
+    label: str
+    value: str
+    limit: str
+    level: Level
+    text: str
+
+
+def gate_rows(validity: Validity | None, spec: Spec) -> tuple[GateRow, ...]:
+    """Return one row for each gate that was judged, in the order of judging."""
+    rows = []
+    for reason in validity.judged if validity else ():
+        gate = GATES[reason.gate]
+        value, limit = gate.format.value(reason.value or 0.0), gate.limit_text(spec)
+        rows.append(GateRow(gate.id, gate.label, value, limit, reason.level, reason.text))
+    return tuple(rows)
