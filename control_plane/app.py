@@ -4,7 +4,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import Any, TypedDict
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from control_plane import __version__, api
 from control_plane.access import add_guards
 from control_plane.access.http_errors import code_of, code_of_status, status_of
+from control_plane.api.monitoring import Metrics, count_requests
 from control_plane.api.openapi_docs import SPEC_SCHEMAS
 from control_plane.domain.errors import FieldError, InvalidInput, LooplabError, StoreError
 from control_plane.jobs.run_service import RunService
@@ -26,19 +27,29 @@ from control_plane.pages.site.error_page import error_page
 from control_plane.settings import Settings
 from control_plane.store.store import Store
 
-Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+class LifespanState(TypedDict):
+    """What each request finds in `request.state`."""
+
+    metrics: Metrics
+
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[LifespanState]]
+
+MONITORED = {"/healthz", "/metrics"}
 
 log = logging.getLogger("looplab")
 
 
-def create_app(settings: Settings, store: Store, bench: Runtime) -> FastAPI:
+def create_app(settings: Settings, store: Store, runtime: Runtime) -> FastAPI:
     """The whole dashboard over an open store."""
+    metrics = Metrics()
     app = FastAPI(
         title="Looplab",
         version=__version__,
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(settings, store, bench),
+        lifespan=_lifespan(settings, store, runtime, metrics),
     )
     app.state.settings, app.state.store, app.state.ticks = settings, store, Ticks()
     app.include_router(api.router)
@@ -50,15 +61,16 @@ def create_app(settings: Settings, store: Store, bench: Runtime) -> FastAPI:
     app.add_exception_handler(Exception, _internal_error)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's own way
     add_guards(app, {settings.host, *settings.allowed_hosts})
+    count_requests(app, metrics)
     return app
 
 
-def _lifespan(settings: Settings, store: Store, bench: Runtime) -> Lifespan:
+def _lifespan(settings: Settings, store: Store, runtime: Runtime, metrics: Metrics) -> Lifespan:
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.service = RunService(store, settings.limits, bench)
+    async def lifespan(app: FastAPI) -> AsyncIterator[LifespanState]:
+        app.state.service = RunService(store, settings.limits, runtime)
         try:
-            yield
+            yield {"metrics": metrics}
         finally:
             await app.state.service.close()
 
@@ -111,7 +123,7 @@ def _answer(
 ) -> Response:
     """JSON for programs, a page for people."""
     path = request.url.path
-    if path.startswith("/api/") or path.endswith((".json", ".csv")) or path == "/healthz":
+    if path.startswith("/api/") or path.endswith((".json", ".csv")) or path in MONITORED:
         listed = [
             {"field": one.field, "message": one.message, "limit": one.limit} for one in fields
         ]

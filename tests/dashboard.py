@@ -1,4 +1,4 @@
-"""A real dashboard in a process of its own, for the tests that talk to one."""
+"""A dashboard, and a real one in a process of its own, for the tests that talk to one."""
 
 import contextlib
 import os
@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
+import httpx2
 import psutil
-import requests
 
 START_S = 30.0
 TERMINAL = {"finished", "failed", "cancelled", "interrupted"}
@@ -34,30 +35,43 @@ def until(
 
 @dataclass
 class Dashboard:
-    process: subprocess.Popen[str]
+    """A dashboard and an HTTP client of it, which follows redirects."""
+
+    client: httpx2.Client
     url: str
     db: Path
 
-    def __post_init__(self) -> None:
-        self.session = requests.Session()
-        self.session.trust_env = False
+    def get(self, path: str, **options: Any) -> httpx2.Response:
+        return self.client.get(path, **options)
 
-    def get(self, path: str, **options: Any) -> requests.Response:
-        return self.session.get(self.url + path, timeout=20, **options)
+    def post(self, path: str, body: Any = None, **options: Any) -> httpx2.Response:
+        return self.client.post(path, json=body, **options)
 
-    def post(self, path: str, body: Any = None, **options: Any) -> requests.Response:
-        return self.session.post(self.url + path, json=body, timeout=20, **options)
+    def delete(self, path: str, **options: Any) -> httpx2.Response:
+        return self.client.delete(path, **options)
+
+    def post_form(
+        self, path: str, pairs: Sequence[tuple[str, str]], headers: Mapping[str, str] | None = None
+    ) -> httpx2.Response:
+        """Send the fields in their order, as a browser does. Redirects are not followed."""
+        kind = {"content-type": "application/x-www-form-urlencoded"}
+        return self.client.post(
+            path,
+            content=urlencode(pairs),
+            headers={**kind, **(headers or {})},
+            follow_redirects=False,
+        )
 
     def submit(self, spec: Mapping[str, Any]) -> str:
-        answer = self.post("/api/runs", spec)
-        assert answer.status_code == 202, answer.text
-        run_id: str = answer.json()["id"]
+        response = self.post("/api/runs", spec)
+        assert response.status_code == 202, response.text
+        run_id: str = response.json()["id"]
         return run_id
 
     def run(self, run_id: str) -> dict[str, Any]:
-        answer = self.get(f"/api/runs/{run_id}")
-        assert answer.status_code == 200, answer.text
-        document: dict[str, Any] = answer.json()
+        response = self.get(f"/api/runs/{run_id}")
+        assert response.status_code == 200, response.text
+        document: dict[str, Any] = response.json()
         return document
 
     def until_state(
@@ -76,9 +90,19 @@ class Dashboard:
         assert run["state"] == "finished", run["reason"]
         return run
 
+    def cancel(self, run_id: str) -> httpx2.Response:
+        return self.post(f"/api/runs/{run_id}/cancel")
+
     @property
     def instance(self) -> str:
         return instance_of(self.db)
+
+
+@dataclass
+class DashboardProcess(Dashboard):
+    """A dashboard in a process of its own, behind a socket."""
+
+    process: subprocess.Popen[str]
 
     def kill(self) -> None:
         self.process.kill()
@@ -115,7 +139,7 @@ def marked(instance: str) -> list[int]:
     return found
 
 
-def one_of(looplab: Dashboard, role: str) -> psutil.Process:
+def one_of(looplab: DashboardProcess, role: str) -> psutil.Process:
     """A process below the dashboard, told by its command line."""
     words = {"guard": "guard", "server": "uvicorn", "client": "control_plane.load"}
     below = psutil.Process(looplab.process.pid).children(recursive=True)
@@ -144,7 +168,7 @@ def dashboard(
     arguments: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     under: Sequence[str] = (),
-) -> Iterator[Dashboard]:
+) -> Iterator[DashboardProcess]:
     """Start one in `folder`, on a free port; whatever happens, it is ended after.
 
     `under` is a command that executes the one that it is given.
@@ -157,10 +181,11 @@ def dashboard(
     )  # fmt: skip
     try:
         url = _address(process, folder / "looplab.log")
-        started = Dashboard(process, url, db)
-        until(lambda: _answers(url), "the dashboard answers", START_S)
-        yield started
-        started.session.close()
+        with httpx2.Client(
+            base_url=url, timeout=20, trust_env=False, follow_redirects=True
+        ) as client:
+            until(lambda: _responds(client), "the dashboard responds", START_S)
+            yield DashboardProcess(client, url, db, process)
     finally:
         _end(process)
         log.close()
@@ -173,9 +198,9 @@ def _address(process: subprocess.Popen[str], log: Path) -> str:
     return next(word for word in line.split() if word.startswith("http://"))
 
 
-def _answers(url: str) -> bool:
-    with contextlib.suppress(requests.ConnectionError):
-        return requests.get(f"{url}/healthz", timeout=5).ok
+def _responds(client: httpx2.Client) -> bool:
+    with contextlib.suppress(httpx2.ConnectError):
+        return client.get("/healthz").is_success
     return False
 
 

@@ -43,7 +43,7 @@ def test_the_wheel_serves_from_any_directory(installed: Path, tmp_path: Path) ->
     with dashboard(tmp_path, environment={"PYTHONPATH": path}) as looplab:
         page = looplab.get("/")
         assert page.status_code == 200
-        assert looplab.get("/static/vendor/htmx.min.js").ok
+        assert looplab.get("/static/vendor/htmx.min.js").is_success
         maps = Path(f"/proc/{looplab.process.pid}/environ").read_bytes()
         assert str(installed).encode() in maps
         assert (tmp_path / "runs.db").is_file()

@@ -14,6 +14,7 @@ Role = Literal["public", "viewer", "operator"]
 ROUTES: dict[Role, tuple[str, ...]] = {
     "public": (
         "GET /healthz",
+        "GET /metrics",
         "GET /static",
     ),
     "viewer": (

@@ -1,13 +1,11 @@
-"""JSON for programs, under `/api/`."""
+"""JSON for programs, under `/api/`, and what monitors read."""
 
 from fastapi import APIRouter
 
-from control_plane.api import applications, ceilings, compare, configurations, runs, status
+from control_plane.api import compare, monitoring, runs, targets
 
 router = APIRouter()
-router.include_router(applications.router, prefix="/api")
 router.include_router(runs.router, prefix="/api")
 router.include_router(compare.router, prefix="/api")
-router.include_router(ceilings.router, prefix="/api")
-router.include_router(configurations.router, prefix="/api")
-router.include_router(status.router)
+router.include_router(targets.router, prefix="/api")
+router.include_router(monitoring.router)

@@ -145,6 +145,12 @@ class Reader:
         with self._database.read() as session:
             return count_queued(session)
 
+    def count_by_state(self) -> dict[State, int]:
+        """Return how many runs are in each state that any run is in."""
+        counted = sqlalchemy.select(col(RunRow.state), func.count()).group_by(col(RunRow.state))
+        with self._database.read() as session:
+            return {State(state): count for state, count in session.connection().execute(counted)}
+
     def position(self, run_id: str) -> int | None:
         """The place in the queue, from 1; None for a run that does not wait."""
         with self._database.read() as session:

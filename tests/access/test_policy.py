@@ -36,7 +36,7 @@ def test_reading_is_for_viewers_and_changing_for_operators(routes: list[str]) ->
 
 def test_only_what_tells_nothing_is_public(routes: list[str]) -> None:
     public = {route for route in routes if role_of(route) == "public"}
-    assert public == {"GET /healthz", "GET /static"}
+    assert public == {"GET /healthz", "GET /metrics", "GET /static"}
 
 
 def test_nothing_is_listed_that_does_not_exist(routes: list[str]) -> None:

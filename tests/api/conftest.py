@@ -1,13 +1,14 @@
-"""One dashboard for all tests of the API."""
+"""One dashboard in process for the tests of each file of the API."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.dashboard import Dashboard, dashboard
+from tests.dashboard import Dashboard
+from tests.in_process import in_process
 
 
 @pytest.fixture(scope="module")
 def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    with dashboard(tmp_path_factory.mktemp("api")) as started:
+    with in_process(tmp_path_factory.mktemp("api")) as started:
         yield started

@@ -100,10 +100,10 @@ def test_cancel_when_queued_and_when_over(looplab: Dashboard) -> None:
 
 def test_delete_only_what_is_over(looplab: Dashboard) -> None:
     run_id = looplab.submit(long_spec())
-    refused = looplab.session.delete(f"{looplab.url}/api/runs/{run_id}", timeout=10)
+    refused = looplab.delete(f"/api/runs/{run_id}")
     assert refused.status_code == 409
     looplab.post(f"/api/runs/{run_id}/cancel")
-    deleted = looplab.session.delete(f"{looplab.url}/api/runs/{run_id}", timeout=10)
+    deleted = looplab.delete(f"/api/runs/{run_id}")
     assert deleted.status_code == 204
     assert looplab.get(f"/api/runs/{run_id}").status_code == 404
 

@@ -231,7 +231,7 @@ def test_a_page_says_that_its_numbers_are_old(
     page.context.set_offline(False)
     expect(page.locator("#unanswered")).to_be_hidden(timeout=10_000)
     assert page.evaluate("document.body.className") == ""
-    stored.looplab.session.post(f"{stored.looplab.url}/runs/{run_id}/cancel", timeout=20)
+    stored.looplab.post(f"/runs/{run_id}/cancel")
 
 
 def test_a_comparison_fills_while_it_is_looked_at(page: Page, stored: Stored) -> None:

@@ -30,9 +30,7 @@ def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 
 
 def post(looplab: Dashboard, body: bytes, kind: str = "application/json") -> Any:
-    return looplab.session.post(
-        f"{looplab.url}/api/runs", data=body, headers={"Content-Type": kind}, timeout=20
-    )
+    return looplab.client.post("/api/runs", content=body, headers={"Content-Type": kind})
 
 
 def test_the_corpus_is_large() -> None:
@@ -103,9 +101,7 @@ def test_a_strange_host_is_refused(looplab: Dashboard, headers: list[tuple[str, 
 def test_other_origins_change_nothing(looplab: Dashboard, headers: dict[str, str]) -> None:
     for path in ("/api/runs", "/api/runs/zzzzzzzzzz/cancel", "/runs/new"):
         assert looplab.post(path, items_spec(), headers=headers).status_code == 403
-    refused = looplab.session.delete(
-        f"{looplab.url}/api/runs/zzzzzzzzzz", headers=headers, timeout=10
-    )
+    refused = looplab.delete("/api/runs/zzzzzzzzzz", headers=headers)
     assert refused.status_code == 403
 
 

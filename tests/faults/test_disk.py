@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.dashboard import Dashboard, dashboard, items_spec, long_spec, one_of, until, whole
+from tests.dashboard import DashboardProcess, dashboard, items_spec, long_spec, one_of, until, whole
 from tests.held import Held, held
 
 ALONE = [["unshare", "--mount"], ["unshare", "--map-root-user", "--mount"]]
@@ -21,7 +21,7 @@ SMALL = f'mount -t tmpfs -o size={SIZE} tmpfs . && cd "$PWD" && exec "$@"'
 
 
 @contextmanager
-def on_a_small_disk(folder: Path) -> Iterator[tuple[Dashboard, Path]]:
+def on_a_small_disk(folder: Path) -> Iterator[tuple[DashboardProcess, Path]]:
     """With the place of its disk as it is seen from here."""
     with dashboard(folder, under=_mounted(folder)) as looplab:
         disk = Path(f"/proc/{looplab.process.pid}/root") / folder.relative_to("/")
@@ -46,7 +46,7 @@ def fill(disk: Path) -> Path:
     return filler
 
 
-def text_of(looplab: Dashboard, path: str) -> str:
+def text_of(looplab: DashboardProcess, path: str) -> str:
     answer = looplab.get(path)
     assert answer.status_code == 200
     return unescape(answer.text)
@@ -62,7 +62,7 @@ def short(target: Held) -> dict[str, Any]:
     return items_spec(target={"url": target.url}, warmup_s=0)
 
 
-def run_into(looplab: Dashboard, disk: Path, target: Held) -> tuple[str, Path]:
+def run_into(looplab: DashboardProcess, disk: Path, target: Held) -> tuple[str, Path]:
     """A run whose disk is full by its end, and what fills it."""
     target.asked.clear()
     target.let.clear()
@@ -75,7 +75,7 @@ def run_into(looplab: Dashboard, disk: Path, target: Held) -> tuple[str, Path]:
     return run_id, filler
 
 
-def page_tells(looplab: Dashboard, run_id: str) -> None:
+def page_tells(looplab: DashboardProcess, run_id: str) -> None:
     """What is the matter, without the place of the database."""
     page = f"/runs/{run_id}"
     until(lambda: "not written yet" in text_of(looplab, page), "the page tells")

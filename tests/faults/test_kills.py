@@ -5,12 +5,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import httpx2
 import pytest
-import requests
 
 from tests import own
 from tests.dashboard import (
-    Dashboard,
+    DashboardProcess,
     dashboard,
     gone_within_a_second,
     items_spec,
@@ -57,18 +57,18 @@ def test_kill_the_control_plane_in_each_state(clean_after: Path, state: str) -> 
         assert again.run(finished) == before
 
 
-def check(looplab: Dashboard, name: str) -> None:
+def check(looplab: DashboardProcess, name: str) -> None:
     looplab.post(f"/targets/applications/{name}/checkup")
 
 
-def read(looplab: Dashboard, name: str) -> None:
+def read(looplab: DashboardProcess, name: str) -> None:
     form = form_of_page(looplab.get(f"/runs/new?application={name}").text, "/runs")
     send(looplab, "/runs/new/offer", form)
 
 
 @pytest.mark.parametrize(("ask", "name"), [(check, "hangs"), (read, "hangs"), (read, "silent")])
 def test_kill_the_control_plane_while_it_asks_an_application(
-    clean_after: Path, ask: Callable[[Dashboard, str], None], name: str
+    clean_after: Path, ask: Callable[[DashboardProcess, str], None], name: str
 ) -> None:
     """While its interpreter tells what it has, and while it makes its OpenAPI document."""
     hanging = clean_after / "python"
@@ -88,6 +88,8 @@ def test_kill_the_control_plane_while_it_asks_an_application(
         asking.join()
 
 
-def unheard(ask: Callable[[Dashboard, str], None], looplab: Dashboard, name: str) -> None:
-    with suppress(requests.ConnectionError):
+def unheard(
+    ask: Callable[[DashboardProcess, str], None], looplab: DashboardProcess, name: str
+) -> None:
+    with suppress(httpx2.TransportError):
         ask(looplab, name)

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.dashboard import (
-    Dashboard,
+    DashboardProcess,
     dashboard,
     gone_within_a_second,
     items_spec,
@@ -27,13 +27,13 @@ from tests.dashboard import (
 
 
 @pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DashboardProcess]:
     with dashboard(tmp_path_factory.mktemp("processes")) as looplab:
         yield looplab
 
 
 @pytest.fixture
-def looplab(started: Dashboard) -> Iterator[Dashboard]:
+def looplab(started: DashboardProcess) -> Iterator[DashboardProcess]:
     """Shared by the tests that leave it alive: after each, nothing runs and its file is whole."""
     yield started
     gone_within_a_second(started.instance)
@@ -63,7 +63,7 @@ def test_a_signal_stops_everything_in_order(clean_after: Path, number: int, time
 
 
 @contextmanager
-def open_answers(looplab: Dashboard, count: int) -> Iterator[None]:
+def open_answers(looplab: DashboardProcess, count: int) -> Iterator[None]:
     """Connections that stay open, with half a request sent."""
 
     parts = urlsplit(looplab.url)
@@ -78,7 +78,7 @@ def open_answers(looplab: Dashboard, count: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("victim", ["guard", "server", "client"])
-def test_kill_a_part_of_a_run(looplab: Dashboard, victim: str) -> None:
+def test_kill_a_part_of_a_run(looplab: DashboardProcess, victim: str) -> None:
     run_id = looplab.submit(long_spec())
     looplab.until_state(run_id, {"running"})
     one_of(looplab, victim).kill()
@@ -90,7 +90,7 @@ def test_kill_a_part_of_a_run(looplab: Dashboard, victim: str) -> None:
     until(lambda: not marked(looplab.instance), "nothing of the run is left", 2.0)
 
 
-def test_a_stopped_target_does_not_hold_the_run(looplab: Dashboard) -> None:
+def test_a_stopped_target_does_not_hold_the_run(looplab: DashboardProcess) -> None:
     """One stream by requests is enough for that, whatever runs beside it."""
     spec = items_spec(timeout_s=0.5)
     (stream,) = spec["workload"]["streams"]
@@ -105,7 +105,7 @@ def test_a_stopped_target_does_not_hold_the_run(looplab: Dashboard) -> None:
     assert "in stream counted" in run["reason"]
 
 
-def test_a_target_that_exits_fails_the_run(looplab: Dashboard) -> None:
+def test_a_target_that_exits_fails_the_run(looplab: DashboardProcess) -> None:
     run_id = looplab.submit(long_spec())
     looplab.until_state(run_id, {"running"})
     one_of(looplab, "server").send_signal(signal.SIGTERM)
@@ -114,7 +114,7 @@ def test_a_target_that_exits_fails_the_run(looplab: Dashboard) -> None:
 
 
 @pytest.mark.parametrize("state", ["starting", "warming", "running"])
-def test_cancel_within_two_seconds(looplab: Dashboard, state: str) -> None:
+def test_cancel_within_two_seconds(looplab: DashboardProcess, state: str) -> None:
     run_id = looplab.submit(long_spec(warmup_s=30 if state == "warming" else 0))
     looplab.until_state(run_id, {state})
     begun = time.monotonic()
@@ -124,7 +124,7 @@ def test_cancel_within_two_seconds(looplab: Dashboard, state: str) -> None:
     assert marked(looplab.instance) == []
 
 
-def test_a_control_plane_that_slept_goes_on(looplab: Dashboard) -> None:
+def test_a_control_plane_that_slept_goes_on(looplab: DashboardProcess) -> None:
     spec = items_spec()
     spec["workload"]["streams"][0]["stop"] = {"duration_s": 1.5}
     run_id = looplab.submit(spec)
@@ -144,7 +144,7 @@ def is_client(process: psutil.Process) -> bool:
         return False
 
 
-def test_a_failed_start_shows_the_reason(looplab: Dashboard) -> None:
+def test_a_failed_start_shows_the_reason(looplab: DashboardProcess) -> None:
     """The bundled application cannot start when its threads cannot be read."""
     dead = f"http://127.0.0.1:{unused_port()}"
     run = looplab.until_state(looplab.submit(items_spec(target={"url": dead})), {"failed"}, 30)
@@ -157,7 +157,7 @@ def unused_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def test_the_second_start_on_one_file_names_the_first(looplab: Dashboard) -> None:
+def test_the_second_start_on_one_file_names_the_first(looplab: DashboardProcess) -> None:
     second = start_again(looplab.db.parent)
     assert second.returncode == 3
     assert str(looplab.process.pid) in second.stderr
@@ -171,7 +171,7 @@ def start_again(folder: Path, *arguments: str) -> subprocess.CompletedProcess[st
 
 
 def test_a_taken_port_names_its_owner(
-    looplab: Dashboard, tmp_path_factory: pytest.TempPathFactory
+    looplab: DashboardProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     port = looplab.url.rpartition(":")[2]
     other = start_again(tmp_path_factory.mktemp("other"), "--port", port)

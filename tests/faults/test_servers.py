@@ -9,7 +9,7 @@ import pytest
 
 from control_plane.domain.spec import Target
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
-from tests.dashboard import Dashboard, dashboard, items_spec, marked, until
+from tests.dashboard import DashboardProcess, dashboard, items_spec, marked, until
 
 REPLACES = {"uvicorn", "gunicorn"}
 """Servers whose master starts another worker for one that died; the others end."""
@@ -25,12 +25,12 @@ def name(target: Target) -> str:
 
 
 @pytest.fixture(scope="module")
-def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DashboardProcess]:
     with dashboard(tmp_path_factory.mktemp("servers")) as started:
         yield started
 
 
-def measuring(looplab: Dashboard, target: Target) -> str:
+def measuring(looplab: DashboardProcess, target: Target) -> str:
     """The id of a run that lasts a little, once it has begun to measure."""
     spec = items_spec(target=asdict(target))
     spec["workload"]["streams"][0]["stop"] = {"duration_s": 1.5}
@@ -39,7 +39,7 @@ def measuring(looplab: Dashboard, target: Target) -> str:
     return run_id
 
 
-def worker(looplab: Dashboard) -> psutil.Process:
+def worker(looplab: DashboardProcess) -> psutil.Process:
     """The process of the target that worked most."""
 
     def found() -> psutil.Process | None:
@@ -57,7 +57,7 @@ def is_guard(process: psutil.Process) -> bool:
     return any(word.endswith("guard.py") for word in process.cmdline())
 
 
-def over(looplab: Dashboard, run_id: str) -> dict[str, Any]:
+def over(looplab: DashboardProcess, run_id: str) -> dict[str, Any]:
     run = looplab.until_state(run_id, {"finished", "failed"}, 30)
     until(lambda: not marked(looplab.instance), "nothing of the target is left", 1.5)
     return run
@@ -70,7 +70,7 @@ def test_every_server_is_tried() -> None:
 
 
 @pytest.mark.parametrize("target", TWO_WORKERS, ids=name)
-def test_a_worker_that_dies_is_told(looplab: Dashboard, target: Target) -> None:
+def test_a_worker_that_dies_is_told(looplab: DashboardProcess, target: Target) -> None:
     run_id = measuring(looplab, target)
     worker(looplab).kill()
     run = over(looplab, run_id)

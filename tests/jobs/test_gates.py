@@ -11,7 +11,7 @@ import pytest
 
 from control_plane.analysis.validity.load_gates import OTHER_CPU
 from control_plane.targets.procfs import machine_cpu_s
-from tests.dashboard import Dashboard, dashboard
+from tests.dashboard import DashboardProcess, dashboard
 from tests.undisturbed import judged, levels, unless_disturbed
 
 CLOCKS_S = 0.2
@@ -19,12 +19,12 @@ CLOCKS_S = 0.2
 
 
 @pytest.fixture(scope="module")
-def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DashboardProcess]:
     with dashboard(tmp_path_factory.mktemp("gates"), [], {}) as started:
         yield started
 
 
-def run_of(looplab: Dashboard, spec: dict[str, Any]) -> dict[str, Any]:
+def run_of(looplab: DashboardProcess, spec: dict[str, Any]) -> dict[str, Any]:
     return looplab.finished(looplab.submit(spec))
 
 
@@ -39,7 +39,7 @@ def of_one_second(path: str, users: int, values: Any = None, **changes: Any) -> 
     return {"workload": {"streams": [stream]}, "warmup_s": 0, **changes}
 
 
-def ran(looplab: Dashboard, path: str, users: int, **changes: Any) -> dict[str, str]:
+def ran(looplab: DashboardProcess, path: str, users: int, **changes: Any) -> dict[str, str]:
     """The level of each gate."""
     return levels(run_of(looplab, of_one_second(path, users, **changes)))
 
@@ -55,7 +55,7 @@ def busy() -> Iterator[None]:
         process.wait()
 
 
-def test_a_light_load_is_silent(looplab: Dashboard) -> None:
+def test_a_light_load_is_silent(looplab: DashboardProcess) -> None:
     """Answers of 0.2 s leave 20 ms to be late by."""
 
     def silent(run: dict[str, Any]) -> bool:
@@ -65,7 +65,7 @@ def test_a_light_load_is_silent(looplab: Dashboard) -> None:
     unless_disturbed(lambda: run_of(looplab, of_one_second("/movies/1", 2)), silent)
 
 
-def test_an_open_load_on_time_is_silent(looplab: Dashboard) -> None:
+def test_an_open_load_on_time_is_silent(looplab: DashboardProcess) -> None:
     load = {"model": "open", "rate_per_s": 20}
     stream = {"requests": [{"path": "/movies/1"}], "load": load, "stop": {"duration_s": 1}}
     spec = {"workload": {"streams": [stream]}, "warmup_s": 0.5}
@@ -78,16 +78,16 @@ def test_an_open_load_on_time_is_silent(looplab: Dashboard) -> None:
     unless_disturbed(lambda: run_of(looplab, spec), silent)
 
 
-def test_an_address_that_is_not_there(looplab: Dashboard) -> None:
+def test_an_address_that_is_not_there(looplab: DashboardProcess) -> None:
     assert ran(looplab, "/missing", 2)["errors"] == "invalid"
     assert ran(looplab, "/missing", 2, max_error_share=1)["errors"] == "suspect"
 
 
-def test_a_blocked_loop_leaves_requests_in_flight(looplab: Dashboard) -> None:
+def test_a_blocked_loop_leaves_requests_in_flight(looplab: DashboardProcess) -> None:
     assert ran(looplab, "/blocking-delay/0.4", 8)["censored"] == "suspect"
 
 
-def test_workers_on_asyncio_wait_for_delayed_acks(looplab: Dashboard) -> None:
+def test_workers_on_asyncio_wait_for_delayed_acks(looplab: DashboardProcess) -> None:
     """Of each trial the first request is looked at, before the window in which others are seen."""
     spec = of_one_second("/null", 1, target={"loop": "asyncio", "workers": 2}, trials=2)
 
@@ -98,7 +98,7 @@ def test_workers_on_asyncio_wait_for_delayed_acks(looplab: Dashboard) -> None:
     unless_disturbed(lambda: run_of(looplab, spec), found)
 
 
-def test_a_client_that_is_busy_with_itself(looplab: Dashboard) -> None:
+def test_a_client_that_is_busy_with_itself(looplab: DashboardProcess) -> None:
     """Its one user makes up long values for most of the time, and has nothing in flight then.
 
     Where other programs had its processor it may not have reached its limit.
@@ -109,13 +109,13 @@ def test_a_client_that_is_busy_with_itself(looplab: Dashboard) -> None:
     assert "suspect" in (levels["client_cpu"], levels["other_load"])
 
 
-def test_another_process_at_work(looplab: Dashboard) -> None:
+def test_another_process_at_work(looplab: DashboardProcess) -> None:
     with busy():
         levels = ran(looplab, "/movies/1", 2)
     assert levels["other_load"] == "suspect"
 
 
-def test_what_others_use_is_not_overrated(looplab: Dashboard) -> None:
+def test_what_others_use_is_not_overrated(looplab: DashboardProcess) -> None:
     """In the window they use no more than in the whole run, of which this test keeps its own
     account: the machine's time without that of the dashboard and of all that it waited for.
     """

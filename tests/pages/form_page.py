@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
 
-import requests
+import httpx2
 
 from tests.dashboard import Dashboard
 
@@ -83,15 +83,13 @@ def changed(pairs: Pairs, **changes: str | tuple[str, ...]) -> Pairs:
 
 def _flat(named: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in named.items():
-        for one in value if isinstance(value, tuple) else (value,):
-            yield name, one
+        for text in value if isinstance(value, tuple) else (value,):
+            yield name, text
 
 
-def send(looplab: Dashboard, path: str, pairs: Pairs) -> requests.Response:
+def send(looplab: Dashboard, path: str, pairs: Pairs) -> httpx2.Response:
     """Redirects are not followed."""
-    return looplab.session.post(
-        f"{looplab.url}{path}", data=pairs, timeout=20, allow_redirects=False
-    )
+    return looplab.post_form(path, pairs)
 
 
 def quick_run(looplab: Dashboard, pairs: Pairs) -> dict[str, Any]:

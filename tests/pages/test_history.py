@@ -85,7 +85,7 @@ def test_older_runs_follow_on_pages_of_their_own(empty: Dashboard) -> None:
 def test_chosen_runs_are_compared_oldest_first(looplab: Dashboard) -> None:
     runs = known(looplab)
     ticked = [("run", runs[title]) for title in CLASSIC]
-    answer = looplab.get("/history/chosen", params=ticked, allow_redirects=False)
+    answer = looplab.get("/history/chosen", params=ticked, follow_redirects=False)
     wanted = ",".join(runs[title] for title in reversed(CLASSIC))
     assert answer.headers["location"] == f"/compare?runs={wanted}"
 

@@ -108,11 +108,8 @@ def test_the_numbers_of_a_figure_are_a_file(stored: Stored) -> None:
 
 
 def test_run_again_makes_one_run_of_each_key(stored: Stored) -> None:
-    again = f"{stored.looplab.url}/runs/{stored.runs.failed}/again"
-    answers = [
-        stored.looplab.session.post(again, data={"key": key}, allow_redirects=False, timeout=20)
-        for key in ("a", "a", "b")
-    ]
+    again = f"/runs/{stored.runs.failed}/again"
+    answers = [stored.looplab.post_form(again, [("key", key)]) for key in ("a", "a", "b")]
     assert {answer.status_code for answer in answers} == {303}
     first, same, other = (answer.headers["location"] for answer in answers)
     assert first == same != other
@@ -124,10 +121,8 @@ def test_run_again_makes_one_run_of_each_key(stored: Stored) -> None:
 
 def test_other_sites_cannot_press_the_buttons(stored: Stored) -> None:
     for action in ("again", "cancel"):
-        answer = stored.looplab.session.post(
-            f"{stored.looplab.url}/runs/{stored.runs.failed}/{action}",
-            headers={"Sec-Fetch-Site": "cross-site"},
-            timeout=20,
+        answer = stored.looplab.post(
+            f"/runs/{stored.runs.failed}/{action}", headers={"Sec-Fetch-Site": "cross-site"}
         )
         assert answer.status_code == 403
 

@@ -43,5 +43,5 @@ def test_only_forms_are_taken_as_forms(looplab: Dashboard, path: str) -> None:
 
 
 def test_an_unknown_question(looplab: Dashboard) -> None:
-    answer = looplab.session.post(f"{looplab.url}/questions/x", data={"key": "k"}, timeout=20)
+    answer = looplab.post_form("/questions/x", [("key", "k")])
     assert answer.status_code == 404

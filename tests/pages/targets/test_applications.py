@@ -44,7 +44,7 @@ def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 
 def checked(looplab: Dashboard, name: str) -> str:
     """The fragment of a check that is over."""
-    answer = looplab.post(f"/targets/applications/{name}/checkup", allow_redirects=False)
+    answer = looplab.post(f"/targets/applications/{name}/checkup", follow_redirects=False)
     assert answer.status_code == 303
     assert answer.headers["location"] == f"/targets/applications/{name}#checkup"
 
@@ -99,14 +99,14 @@ def test_no_check_while_a_run_measures_and_a_run_ends_a_check(looplab: Dashboard
     looplab.until_state(run_id, {"running"})
     text = looplab.get("/targets/applications/shop/checkup").text
     assert "The check was given up." in text
-    refused = looplab.post("/targets/applications/shop/checkup", allow_redirects=False)
+    refused = looplab.post("/targets/applications/shop/checkup", follow_redirects=False)
     assert refused.status_code == 409
     assert "A run measures now" in refused.text
     looplab.post(f"/api/runs/{run_id}/cancel")
 
 
 def test_it_can_be_started_by_hand(looplab: Dashboard) -> None:
-    answer = looplab.post("/targets/applications/plain/start", allow_redirects=False)
+    answer = looplab.post("/targets/applications/plain/start", follow_redirects=False)
     assert (answer.status_code, answer.headers["location"]) == (303, "/targets#by-hand")
     shown = looplab.get("/targets/by-hand").text
     assert "python server.py 127.0.0." in shown

@@ -70,9 +70,7 @@ def test_a_run_without_one_offers_to_measure_its_client(known: Known) -> None:
     looplab = known.looplab
     said = words(looplab.get(f"/runs/{known.without}").text)
     assert "The most that this client can send is not known on this machine" in said
-    answer = looplab.session.post(
-        f"{looplab.url}/ceilings", data={"run": known.without, "key": "a"}, allow_redirects=False
-    )
+    answer = looplab.post_form("/ceilings", [("run", known.without), ("key", "a")])
     made = looplab.run(answer.headers["location"].removeprefix("/runs/"))
     assert (made["spec"]["client"]["strategy"], made["tags"]) == ("threaded", [TAG])
     assert looplab.post(f"/api/runs/{made['id']}/cancel").status_code == 200
@@ -84,8 +82,8 @@ def test_a_run_of_another_machine_offers_nothing(stored: Stored) -> None:
 
 def test_all_are_queued_shown_and_cancelled(empty: Dashboard) -> None:
     for _ in range(2):
-        answer = empty.session.post(f"{empty.url}/ceilings", data={"key": "twice"})
-        assert answer.url.endswith("/targets#client-ceiling")
+        answer = empty.post_form("/ceilings", [("key", "twice")])
+        assert answer.headers["location"] == "/targets#client-ceiling"
     runs = empty.get("/api/runs", params={"tag": TAG}).json()["runs"]
     assert [run["spec"]["client"]["strategy"] for run in runs] == [
         client.strategy for client in reversed(CLIENTS)

@@ -4,7 +4,7 @@ import re
 from html import escape
 from typing import Any
 
-import requests
+import httpx2
 
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
 from tests.dashboard import Dashboard, items_spec, long_spec
@@ -14,13 +14,13 @@ from tests.pages.stored import words
 NAME = "uvicorn <8> & threads"
 
 
-def add(looplab: Dashboard, copy: str, **changes: str | tuple[str, ...]) -> requests.Response:
+def add(looplab: Dashboard, copy: str, **changes: str | tuple[str, ...]) -> httpx2.Response:
     page = looplab.get("/targets/new", params={"copy": copy}).text
     pairs = form_of_page(page, "/targets/new")
     return send(looplab, "/targets/new", changed(pairs, **changes))
 
 
-def remove(looplab: Dashboard, name: str) -> requests.Response:
+def remove(looplab: Dashboard, name: str) -> httpx2.Response:
     return send(looplab, "/targets/remove", [("name", name)])
 
 

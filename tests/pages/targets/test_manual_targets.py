@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from html import escape, unescape
 from pathlib import Path
 
+import httpx2
 import pytest
 import requests
 
@@ -25,14 +26,14 @@ def looplab(empty: Dashboard) -> Iterator[Dashboard]:
         stop(empty, name)
 
 
-def start(looplab: Dashboard, name: str) -> requests.Response:
+def start(looplab: Dashboard, name: str) -> httpx2.Response:
     """A slow machine may answer before the target is ready."""
     answer = send(looplab, "/targets/start", [("name", name)])
     until(lambda: "starting…" not in looplab.get("/targets/by-hand").text, "it has started")
     return answer
 
 
-def stop(looplab: Dashboard, name: str) -> requests.Response:
+def stop(looplab: Dashboard, name: str) -> httpx2.Response:
     return send(looplab, "/targets/stop", [("name", name)])
 
 
@@ -113,8 +114,6 @@ def test_what_is_wrong_starts_nothing(looplab: Dashboard) -> None:
         assert start(looplab, one.name).status_code == 303
     assert start(looplab, TWO).status_code == 409
     other = {"Origin": "http://other.example", "Sec-Fetch-Site": "cross-site"}
-    data = {"name": ONE}
-    address = f"{looplab.url}/targets/stop"
-    forged = looplab.session.post(address, data=data, headers=other, timeout=5)
+    forged = looplab.post_form("/targets/stop", [("name", ONE)], headers=other)
     assert forged.status_code == 403
     assert len(addresses(looplab)) == 3

@@ -1,0 +1,149 @@
+"""What other starts of Looplab and monitors read: its health, and metrics for Prometheus."""
+
+import os
+import time
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.responses import PlainTextResponse
+from fastapi.routing import iter_route_contexts
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from control_plane import __version__
+from control_plane.api.dependencies import RunServiceDep, StoreDep
+from control_plane.domain.run import State
+from control_plane.domain.spec_json import Document
+
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""The methods that are counted by their name; a client may send any word."""
+LATENCY_BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class Metrics:
+    """The metrics of one dashboard, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        Info("looplab_build", "The version that runs.", registry=registry).info(
+            {"version": __version__}
+        )
+        self._runs = Gauge("looplab_runs", "Stored runs by state.", ["state"], registry=registry)
+        self._queue = Gauge("looplab_queue_length", "Runs that wait.", registry=registry)
+        self._measuring = Gauge(
+            "looplab_measuring",
+            "1 while a run starts, warms up, is measured or is evaluated, 0 otherwise.",
+            registry=registry,
+        )
+        self._requests = Counter(
+            "looplab_http_requests",
+            "HTTP requests to the dashboard.",
+            ["method", "route", "status"],
+            registry=registry,
+        )
+        self._latency = Histogram(
+            "looplab_http_request_duration_seconds",
+            "From the request's head until the response is handed over.",
+            ["method", "route"],
+            buckets=LATENCY_BUCKETS_S,
+            registry=registry,
+        )
+
+    def count_request(self, method: str, route: str, status: int, duration_s: float) -> None:
+        """Count one request. `route` is a template such as `/runs/{run_id}`, never a raw path."""
+        self._requests.labels(method, route, status).inc()
+        self._latency.labels(method, route).observe(duration_s)
+
+    def exposition(self, runs: Mapping[State, int]) -> bytes:
+        """Return all metrics in the text format of Prometheus. `runs`: how many, by state."""
+        for state in State:
+            self._runs.labels(state.value).set(runs.get(state, 0))
+        self._queue.set(runs.get(State.QUEUED, 0))
+        self._measuring.set(any(state.active and count for state, count in runs.items()))
+        return generate_latest(self.registry)
+
+
+class RequestCounter:
+    """The application with each of its HTTP requests counted, those that guards refuse too."""
+
+    def __init__(self, inside: ASGIApp, metrics: Metrics, templates: Mapping[Any, str]) -> None:
+        self._inside, self._metrics, self._templates = inside, metrics, templates
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._inside(scope, receive, send)
+            return
+        status, begin = 500, time.perf_counter()
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._inside(scope, receive, watched)
+        finally:
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            route = self._templates.get(scope.get("endpoint"), "unmatched")
+            self._metrics.count_request(method, route, status, time.perf_counter() - begin)
+
+
+def count_requests(app: FastAPI, metrics: Metrics) -> None:
+    """Count the requests of the whole application, in front of all that is around it."""
+    # The route in the scope lacks the prefix of the router that it was included with.
+    templates = {
+        getattr(route, "endpoint", None) or getattr(route, "app", None): route.path
+        for route in iter_route_contexts(app.routes)
+        if route.path is not None
+    }
+    build = app.build_middleware_stack
+    app.build_middleware_stack = lambda: (  # type: ignore[method-assign] # outside of all
+        RequestCounter(build(), metrics, templates)
+    )
+
+
+def _metrics(request: Request) -> Metrics:
+    metrics: Metrics = request.state.metrics
+    return metrics
+
+
+MetricsDep = Annotated[Metrics, Depends(_metrics)]
+
+router = APIRouter(tags=["monitoring"])
+
+
+@router.get("/healthz")
+def healthz(service: RunServiceDep) -> Document:
+    """`name` tells another start that this port is a Looplab."""
+    status = service.queue_status()
+    return {
+        "name": "looplab",
+        "version": __version__,
+        "pid": os.getpid(),
+        "running": status.running.id if status.running else None,
+        "queued": status.queued,
+    }
+
+
+@router.head("/metrics", include_in_schema=False)
+@router.get("/metrics", response_class=PlainTextResponse)
+def metrics(metrics: MetricsDep, store: StoreDep) -> Response:
+    """Runs by state, queue, requests to the dashboard and its process, for Prometheus.
+
+    One scrape takes one query over an index and about 2 ms of the dashboard, which runs behind
+    target and clients.
+    """
+    text = metrics.exposition(store.count_by_state())
+    return Response(text, media_type=CONTENT_TYPE_PLAIN_0_0_4)

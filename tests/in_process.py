@@ -1,0 +1,37 @@
+"""A dashboard in the process of the tests: the whole application, reached without a socket."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from fastapi.testclient import TestClient
+
+from control_plane.app import create_app
+from control_plane.jobs.runtime import recover
+from control_plane.settings import Settings, load_settings
+from control_plane.store.store import open_store
+from tests.dashboard import Dashboard
+
+ADDRESS = "127.0.0.1:8200"
+
+
+@contextlib.contextmanager
+def in_process(folder: Path, config: Path | None = None) -> Iterator[Dashboard]:
+    """Serve the database `runs.db` of the folder, with a queue that works.
+
+    `config` is the file of own applications; without one there are none.
+    """
+    db = folder / "runs.db"
+    settings = load_settings(db=db, config=config) if config else Settings(db=db)
+    store = open_store(db)
+    try:
+        runtime = recover(store, {settings.port}, "normal", settings.applications)
+        with TestClient(
+            create_app(settings, store, runtime),
+            base_url=f"http://{ADDRESS}",
+            raise_server_exceptions=False,
+            backend_options={"use_uvloop": True},
+        ) as client:
+            yield Dashboard(client, str(client.base_url), db)
+    finally:
+        store.close()
