@@ -28,7 +28,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_what_is_not_python(installed: Path) -> None:
     for name in ("templates/base.html", "static/vendor/htmx.min.js", "static/css/app.css"):
         assert (installed / "control_plane" / name).is_file(), name
-    for name in ("experiments/presets.toml", "experiments/workloads.toml", "pages/site/words.toml"):
+    for name in (
+        "experiments/presets.toml",
+        "experiments/workloads.toml",
+        "pages/site/glossary.toml",
+    ):
         assert (installed / "control_plane" / name).is_file(), name
     assert (installed / "control_plane/targets/inside/sitecustomize.py").is_file()
     assert (installed / "control_plane/targets/inside/looplab_probe/hooks.py").is_file()

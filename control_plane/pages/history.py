@@ -14,8 +14,8 @@ from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.ids import MOST, chosen_ids, known_id
 from control_plane.domain.run import Run, State
 from control_plane.jobs.run_service import RunService
-from control_plane.pages.form.form_data import FormDep, Given
-from control_plane.pages.parts.run_rows import RunRow, run_row
+from control_plane.pages.form.form_data import FormData, FormDep
+from control_plane.pages.parts.run_rows import RunListRow, run_list_row
 from control_plane.pages.site.dependencies import RunServiceDep, StoreDep
 from control_plane.pages.site.templating import page
 from control_plane.pages.site.view import View
@@ -37,7 +37,7 @@ LABELS = {
 
 
 @dataclass(frozen=True)
-class Asked:
+class HistoryQuery:
     """The query of /history; empty text asks for all."""
 
     text: FilterText = ""
@@ -54,7 +54,7 @@ class Asked:
         named = {name: getattr(self, name) for name in LABELS}
         return {name: str(value) for name, value in named.items() if value}
 
-    def without(self, name: str) -> "Asked":
+    def without(self, name: str) -> "HistoryQuery":
         """With one filter dropped, from the first page on."""
         cleared: dict[str, Any] = {name: "", "cursor": ""}
         return replace(self, **cleared)
@@ -75,7 +75,7 @@ class Filter:
 
 
 @dataclass(frozen=True)
-class Drop:
+class WiderSearch:
     """A filter that could go, and how many runs that would bring."""
 
     label: str
@@ -94,20 +94,21 @@ class HistoryPage(View):
     text: str
     filters: tuple[Filter, ...]
     filtered: bool
-    rows: tuple[RunRow, ...]
+    rows: tuple[RunListRow, ...]
     total: int
     older: str
     newest: str
-    drops: tuple[Drop, ...]
+    drops: tuple[WiderSearch, ...]
     slots: tuple[RunLabel, ...]
     back: str
     ticked: frozenset[str] = frozenset()
 
 
-def history_page(asked: Asked, store: Store, service: RunService) -> HistoryPage:
+def history_page(asked: HistoryQuery, store: Store, service: RunService) -> HistoryPage:
     found = _read(asked, store, PAGE)
     rows = [
-        run_row(run, None if run.state.terminal else service.progress(run.id)) for run in found.runs
+        run_list_row(run, None if run.state.terminal else service.progress(run.id))
+        for run in found.runs
     ]
     following = replace(asked, cursor=found.next_cursor or "")
     return HistoryPage(
@@ -130,7 +131,7 @@ def slot_label(index: int) -> RunLabel:
     return RunLabel(index, "", LETTERS[index], "", mark, hollow=index >= len(MARKS))
 
 
-def _read(asked: Asked, store: Store, limit: int) -> RunPage:
+def _read(asked: HistoryQuery, store: Store, limit: int) -> RunPage:
     return store.runs(
         limit=limit,
         cursor=asked.cursor or None,
@@ -143,7 +144,7 @@ def _read(asked: Asked, store: Store, limit: int) -> RunPage:
     )
 
 
-def _filters(asked: Asked, store: Store, service: RunService) -> Iterator[Filter]:
+def _filters(asked: HistoryQuery, store: Store, service: RunService) -> Iterator[Filter]:
     options = {
         "state": tuple(state.value for state in State),
         "validity": OUTCOMES,
@@ -163,12 +164,12 @@ def _names(store: Store, service: RunService) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*offered, *store.given_names()]))
 
 
-def _drops(asked: Asked, store: Store) -> Iterator[Drop]:
+def _drops(asked: HistoryQuery, store: Store) -> Iterator[WiderSearch]:
     for name in asked.filters:
         wider = asked.without(name)
         total = _read(wider, store, 1).total
         if total:
-            yield Drop(LABELS[name], f"/history?{wider.query}".rstrip("?"), total)
+            yield WiderSearch(LABELS[name], f"/history?{wider.query}".rstrip("?"), total)
 
 
 router = APIRouter()
@@ -192,7 +193,7 @@ def history(
     request: Request,
     store: StoreDep,
     service: RunServiceDep,
-    asked: Annotated[Asked, Depends()],
+    asked: Annotated[HistoryQuery, Depends()],
     run: Ids = (),
 ) -> Response:
     return page(request, replace(history_page(asked, store, service), ticked=frozenset(run)))
@@ -252,7 +253,7 @@ def _wrong(field: str, message: str) -> InvalidInput:
     return InvalidInput(message, (FieldError(field, message),))
 
 
-def _return(form: Given, ticked: tuple[str, ...] = ()) -> RedirectResponse:
+def _return(form: FormData, ticked: tuple[str, ...] = ()) -> RedirectResponse:
     query = [_safe(form.text("back")), urlencode([("run", one) for one in ticked])]
     return RedirectResponse(f"/history?{'&'.join(filter(None, query))}".rstrip("?"), 303)
 

@@ -17,20 +17,25 @@ from control_plane.domain.spec import Spec
 from control_plane.domain.units import about
 from control_plane.experiments.presets import Question, preset_catalogue
 from control_plane.jobs.run_service import Configuration, RunService
-from control_plane.pages.form.form_data import FormDep, key_of, new_key, to_runs
+from control_plane.pages.form.form_data import (
+    FormDep,
+    idempotency_key,
+    new_idempotency_key,
+    redirect_to_runs,
+)
 from control_plane.pages.parts.progress_view import phase_words
-from control_plane.pages.parts.run_rows import RunRow, run_row
+from control_plane.pages.parts.run_rows import RunListRow, run_list_row
 from control_plane.pages.site.dependencies import RunServiceDep, StoreDep
 from control_plane.pages.site.templating import fragment, page
 from control_plane.pages.site.view import View
 from control_plane.store.store import Store
 
-LOOKED_AT = 4
+MAX_RECENT_PER_ARM = 4
 """How many of the newest runs of a question are looked at for each of its arms."""
 
 
 @dataclass(frozen=True)
-class Running(View):
+class RunningView(View):
     """The run that works now; `share` in per cent. Asked for again while `busy`."""
 
     template: ClassVar[str] = "partials/running.html"
@@ -44,7 +49,7 @@ class Running(View):
 
 
 @dataclass(frozen=True)
-class Answer:
+class QuestionResult:
     """`validity`: what is not valid in it, in words, and `worst` the worst of that.
 
     `over` False: some runs are under way.
@@ -60,37 +65,37 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Card:
+class QuestionCard:
     slug: str
     title: str
     teaches: str
     runs: int
     time: str
     key: str
-    answer: Answer | None
+    answer: QuestionResult | None
 
 
 @dataclass(frozen=True)
 class HomePage(View):
     template: ClassVar[str] = "pages/home.html"
-    running: Running
-    cards: tuple[Card, ...]
+    running: RunningView
+    cards: tuple[QuestionCard, ...]
     configurations: tuple[Configuration, ...]
     strategies: tuple[str, ...]
     time: str
     key: str
-    rows: tuple[RunRow, ...]
+    rows: tuple[RunListRow, ...]
     total: int
 
 
-def running_of(service: RunService) -> Running:
+def running_view(service: RunService) -> RunningView:
     view = service.queue_status()
     run, progress = view.running, view.progress
     if run is None or progress is None:
-        return Running(None, "", "", 0, "", None, view.queued)
+        return RunningView(None, "", "", 0, "", None, view.queued)
     live = service.live(run.id)
     rates = [one.throughput_per_s for one in live.streams if one.throughput_per_s] if live else []
-    return Running(
+    return RunningView(
         id=run.id,
         title=run.title,
         words=phase_words(run.spec, progress, live),
@@ -101,7 +106,7 @@ def running_of(service: RunService) -> Running:
     )
 
 
-def cards(store: Store, service: RunService, key: str) -> tuple[Card, ...]:
+def cards(store: Store, service: RunService, key: str) -> tuple[QuestionCard, ...]:
     return tuple(_card(question, store, service, key) for question in preset_catalogue().questions)
 
 
@@ -109,10 +114,10 @@ def preset_time(name: str, service: RunService) -> str:
     return about(service.expected_seconds(service.check(preset_catalogue().preset(name).document)))
 
 
-def _card(question: Question, store: Store, service: RunService, key: str) -> Card:
+def _card(question: Question, store: Store, service: RunService, key: str) -> QuestionCard:
     specs = [service.check(arm.document) for arm in question.arms]
     answering = _answering(question, specs, store)
-    return Card(
+    return QuestionCard(
         slug=question.slug,
         title=question.title,
         teaches=question.teaches,
@@ -125,7 +130,7 @@ def _card(question: Question, store: Store, service: RunService, key: str) -> Ca
 
 def _answering(question: Question, specs: Sequence[Spec], store: Store) -> list[Run]:
     """The newest run of each arm; none unless every arm has one."""
-    recent = store.runs(limit=LOOKED_AT * len(specs), tag=question.slug).runs
+    recent = store.runs(limit=MAX_RECENT_PER_ARM * len(specs), tag=question.slug).runs
     found = [next((run for run in recent if _same(run.spec, spec)), None) for spec in specs]
     known = [run for run in found if run is not None]
     return known if len(known) == len(specs) else []
@@ -136,11 +141,11 @@ def _same(spec: Spec, other: Spec) -> bool:
     return replace(spec, title="", tags=()) == replace(other, title="", tags=())
 
 
-def _answer(runs: Sequence[Run]) -> Answer:
+def _answer(runs: Sequence[Run]) -> QuestionResult:
     comparison = compare(runs, runs[0].id)
     validity = _doubts(comparison)
     named = ",".join(run.id for run in runs)
-    return Answer(
+    return QuestionResult(
         href=f"/compare?runs={named}",
         bars=throughput_bars(comparison, comparison.streams[0]).bars,
         sentence=comparison_title(comparison),
@@ -167,13 +172,13 @@ RECENT = 8
 @router.get("/")
 def home(request: Request, store: StoreDep, service: RunServiceDep) -> Response:
     recent = store.runs(limit=RECENT)
-    key = new_key()
+    key = new_idempotency_key()
     rows = [
-        run_row(run, None if run.state.terminal else service.progress(run.id))
+        run_list_row(run, None if run.state.terminal else service.progress(run.id))
         for run in recent.runs
     ]
     shown = HomePage(
-        running=running_of(service),
+        running=running_view(service),
         cards=cards(store, service, key),
         strategies=tuple(STRATEGIES),
         configurations=service.configurations.all(),
@@ -187,7 +192,7 @@ def home(request: Request, store: StoreDep, service: RunServiceDep) -> Response:
 
 @router.get("/running")
 def running(request: Request, service: RunServiceDep) -> Response:
-    return fragment(request, running_of(service))
+    return fragment(request, running_view(service))
 
 
 @router.post("/questions/{slug}")
@@ -196,4 +201,4 @@ def ask(
 ) -> Response:
     """One run for each arm of the question; then all beside each other."""
     documents = [arm.document for arm in preset_catalogue().question(slug).arms]
-    return to_runs(service.submit(documents, key=key_of(form)))
+    return redirect_to_runs(service.submit(documents, key=idempotency_key(form)))

@@ -25,6 +25,6 @@ JUDGED = ("block", "job", "gate", "contender", "ratio", "verdict", "baseline", "
 
 @pytest.mark.parametrize("word", JUDGED)
 def test_pages_and_documents_explain_the_same_words(word):
-    words = (DOCS.parent / "control_plane" / "pages" / "site" / "words.toml").read_text()
+    words = (DOCS.parent / "control_plane" / "pages" / "site" / "glossary.toml").read_text()
     assert f'key = "{word}"' in words
     assert f"| {word} |" in (DOCS / "glossary.md").read_text()

@@ -33,9 +33,9 @@ from control_plane.pages.compare.numbers_table import (
 )
 from control_plane.pages.compare.ratio_plot import RatioView, ratio_view
 from control_plane.pages.compare.run_header import Column, Strip, strip
-from control_plane.pages.parts.compare_query import Chosen
+from control_plane.pages.parts.compare_query import CompareQuery
 from control_plane.pages.parts.environment_facts import Fact, environment_facts, environment_line
-from control_plane.pages.parts.suggestions import OtherRun
+from control_plane.pages.parts.suggestions import Suggestion
 from control_plane.pages.run.run_view import spec_text
 from control_plane.pages.site.view import View
 
@@ -121,7 +121,7 @@ class CompareFragment(View):
     """
 
     template: ClassVar[str] = "partials/compare.html"
-    chosen: Chosen
+    chosen: CompareQuery
     comparison: Comparison
     waiting: bool
     title: Sentence
@@ -152,12 +152,12 @@ class ComparePage(View):
     compare: CompareFragment
     workload: WorkloadWords | None
     configuration: str | None
-    others: tuple[OtherRun, ...]
+    others: tuple[Suggestion, ...]
 
 
 def compare_fragment(
     details: Sequence[RunDetail],
-    chosen: Chosen,
+    chosen: CompareQuery,
     progress: Mapping[str, Progress],
     live: Mapping[str, Live],
 ) -> CompareFragment:

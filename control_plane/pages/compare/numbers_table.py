@@ -12,9 +12,9 @@ from control_plane.domain.result import PERCENTILES, Summary
 from control_plane.domain.run import Run
 from control_plane.domain.units import NONE, WRITTEN, count, figures, ratio
 from control_plane.pages.parts.number_cells import (
-    HEADS,
+    COLUMN_HEADS,
     Cell,
-    Head,
+    ColumnHead,
     error_cell,
     time_cell,
     time_unit,
@@ -61,7 +61,7 @@ class NumbersRow:
 
 @dataclass(frozen=True)
 class NumbersTable:
-    heads: tuple[Head, ...]
+    heads: tuple[ColumnHead, ...]
     rows: tuple[NumbersRow, ...]
 
 
@@ -69,7 +69,7 @@ class NumbersTable:
 class _Column:
     """`metric` is the compared one whose ratio stands below; some have none."""
 
-    head: Head
+    head: ColumnHead
     cell: Callable[[Summary], Cell]
     metric: str = ""
 
@@ -92,21 +92,21 @@ def numbers_table(comparison: Comparison, stream: str) -> NumbersTable:
 
 def _columns(unit: str) -> tuple[_Column, ...]:
     return (
-        _Column(Head("Requests"), lambda one: Cell(count(one.completed))),
-        _Column(Head("Errors"), error_cell),
+        _Column(ColumnHead("Requests"), lambda one: Cell(count(one.completed))),
+        _Column(ColumnHead("Errors"), error_cell),
         _Column(
-            Head("Throughput", "/s"),
+            ColumnHead("Throughput", "/s"),
             lambda one: Cell(figures(one.throughput_per_s)),
             "throughput_per_s",
         ),
         *(_time_column(part, unit) for part in TIMES),
         _Column(
-            Head("CPU", "ms/req"),
+            ColumnHead("CPU", "ms/req"),
             lambda one: _scaled(one.cpu_s_per_request, 1e3),
             "cpu_s_per_request",
         ),
         _Column(
-            Head("Memory", "MB"),
+            ColumnHead("Memory", "MB"),
             lambda one: _scaled(one.peak_memory_bytes, 1e-6),
             "peak_memory_bytes",
         ),
@@ -115,7 +115,7 @@ def _columns(unit: str) -> tuple[_Column, ...]:
 
 def _time_column(part: str, unit: str) -> _Column:
     return _Column(
-        Head(HEADS.get(part, part), unit),
+        ColumnHead(COLUMN_HEADS.get(part, part), unit),
         lambda one: time_cell(one.response_time_s, part, unit),
         f"response_time_s.{part}",
     )

@@ -11,7 +11,7 @@ from control_plane.domain.metrics import METRIC
 from control_plane.domain.run import Run
 from control_plane.domain.units import SPACE, ratio
 from control_plane.pages.compare.numbers_table import Trust, ratio_trust, shown_ratio
-from control_plane.pages.parts.number_cells import Tick
+from control_plane.pages.parts.number_cells import AxisTick
 
 SHOWN = (
     "throughput_per_s",
@@ -55,7 +55,7 @@ class RatioView:
     """`margin` is the half width, in per cent, of the band in which a difference is small."""
 
     baseline: RunLabel
-    ticks: tuple[Tick, ...]
+    ticks: tuple[AxisTick, ...]
     margin: float
     groups: tuple[MetricGroup, ...]
 
@@ -104,15 +104,15 @@ def _mark(comparison: Comparison, row: MetricComparison, run: Run, half: float) 
     return Mark(label, at, ratio(value), outcome, ratio_trust(comparison, row, run.id))
 
 
-def _ticks(half: float) -> Iterator[Tick]:
+def _ticks(half: float) -> Iterator[AxisTick]:
     """The same at both sides, from the middle outwards, none closer than `APART`."""
     last = 0.0
     for step in STEPS:
         away = 50 * math.log(step) / half
         if last + APART <= away <= 50:
             last = away
-            yield Tick(round(50 - away, 2), _times(step))
-            yield Tick(round(50 + away, 2), _times(step))
+            yield AxisTick(round(50 - away, 2), _times(step))
+            yield AxisTick(round(50 + away, 2), _times(step))
 
 
 def _times(step: float) -> str:

@@ -17,8 +17,8 @@ from control_plane.pages.compare.compare_view import (
     shared_configuration,
     shared_workload,
 )
-from control_plane.pages.parts.compare_query import Chosen, read_chosen
-from control_plane.pages.parts.suggestions import LOOKED_AT, OtherRun, other_runs
+from control_plane.pages.parts.compare_query import CompareQuery, read_compare_query
+from control_plane.pages.parts.suggestions import MAX_RECENT, Suggestion, suggested_runs
 from control_plane.pages.run.live import TicksDep
 from control_plane.pages.site.dependencies import RunServiceDep, StoreDep
 from control_plane.pages.site.templating import NO_STORE, fragment, page
@@ -26,7 +26,7 @@ from control_plane.store.store import Store
 
 router = APIRouter(include_in_schema=False)
 
-ChosenDep = Annotated[Chosen, Depends(read_chosen)]
+ChosenDep = Annotated[CompareQuery, Depends(read_compare_query)]
 
 
 @router.get("/compare")
@@ -51,7 +51,7 @@ def compare_live(
     return HTMLResponse(body, headers=NO_STORE)
 
 
-def compared(store: Store, service: RunService, chosen: Chosen) -> CompareFragment:
+def compared(store: Store, service: RunService, chosen: CompareQuery) -> CompareFragment:
     details = read_details(store, chosen)
     progress = _progress(service, details)
     known = {run_id: service.live(run_id) for run_id in progress}
@@ -59,7 +59,7 @@ def compared(store: Store, service: RunService, chosen: Chosen) -> CompareFragme
     return compare_fragment(details, chosen, progress, live)
 
 
-def read_details(store: Store, chosen: Chosen) -> list[RunDetail]:
+def read_details(store: Store, chosen: CompareQuery) -> list[RunDetail]:
     """In the order of the URL. Raises NotFound."""
     heats = len(chosen.ids) <= HEATS_UP_TO
     return store.details(chosen.ids, slices=heats)
@@ -71,8 +71,8 @@ def _progress(service: RunService, details: Sequence[RunDetail]) -> dict[str, Pr
     return {run_id: one for run_id, one in known.items() if one is not None}
 
 
-def _others(store: Store, chosen: Chosen, runs: Sequence[Run]) -> tuple[OtherRun, ...]:
+def _others(store: Store, chosen: CompareQuery, runs: Sequence[Run]) -> tuple[Suggestion, ...]:
     if chosen.full:
         return ()
-    recent = store.runs(limit=LOOKED_AT, state=State.FINISHED).runs
-    return other_runs(recent, runs[0], chosen.ids, chosen.adding)
+    recent = store.runs(limit=MAX_RECENT, state=State.FINISHED).runs
+    return suggested_runs(recent, runs[0], chosen.ids, chosen.adding)

@@ -11,7 +11,7 @@ from control_plane.analysis.validity.gates import gate_rows
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, Run, State
 from control_plane.domain.units import NONE, about, count, figures, seconds
-from control_plane.pages.parts.compare_query import Chosen
+from control_plane.pages.parts.compare_query import CompareQuery
 from control_plane.pages.parts.progress_view import phase_words
 
 MOST_ROWS = 12
@@ -58,7 +58,7 @@ class Strip:
 
 def strip(
     comparison: Comparison,
-    chosen: Chosen,
+    chosen: CompareQuery,
     stream: str,
     progress: Mapping[str, Progress],
     live: Mapping[str, Live],
@@ -80,7 +80,7 @@ def strip(
 
 def _column(
     comparison: Comparison,
-    chosen: Chosen,
+    chosen: CompareQuery,
     run: Run,
     stream: str,
     now: Now,

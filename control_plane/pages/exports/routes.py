@@ -24,7 +24,7 @@ from control_plane.pages.exports.csv_tables import (
     run_rows,
 )
 from control_plane.pages.exports.markdown import markdown
-from control_plane.pages.parts.compare_query import Chosen
+from control_plane.pages.parts.compare_query import CompareQuery
 from control_plane.pages.run.routes import Trial
 from control_plane.pages.run.run_view import run_figures
 from control_plane.pages.site.dependencies import RunId, RunServiceDep, StoreDep
@@ -83,7 +83,7 @@ def compare_figure(chosen: ChosenDep, name: Name, store: StoreDep) -> Response:
     return _figure_csv(_named(chosen), name, drawn.figures if drawn else ())
 
 
-def _compared(store: Store, chosen: Chosen) -> Comparison:
+def _compared(store: Store, chosen: CompareQuery) -> Comparison:
     runs = [store.run(run_id) for run_id in chosen.ids]
     return compared_runs(runs, chosen.baseline, anyway=chosen.anyway)
 
@@ -101,7 +101,7 @@ def _csv(name: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> R
     )
 
 
-def _named(chosen: Chosen) -> str:
+def _named(chosen: CompareQuery) -> str:
     """`compare-` and the ids, the first `NAMED` of them: names of files may not be long."""
     more = len(chosen.ids) - NAMED
     rest = [f"{more}-more"] if more > 0 else []

@@ -4,7 +4,7 @@ import re
 
 from control_plane.analysis.field_labels import LABELS
 from control_plane.domain.errors import FieldError
-from control_plane.pages.form.form_data import Given
+from control_plane.pages.form.form_data import FormData
 
 _FORM = {
     "title": "Title",
@@ -45,7 +45,7 @@ _OF_SEVERAL = ("settings", "headers")
 """Fields in which several things with names are written."""
 
 
-def message(form: Given, wrong: FieldError) -> str:
+def field_message(form: FormData, wrong: FieldError) -> str:
     """Says which of several things is meant where one field holds them: `colour: …`."""
     text = wrong.at_field or wrong.message
     field = form.nearest(wrong.field)

@@ -20,7 +20,7 @@ BOXES = {"target.configuration", "client.strategy"}
 
 
 @dataclass(frozen=True)
-class Given:
+class FormData:
     """Texts by field name, as they were sent; boxes that are not ticked are absent."""
 
     values: Values
@@ -72,40 +72,40 @@ class Given:
         }
 
 
-def given(pairs: Iterable[tuple[str, object]]) -> Given:
+def form_data(pairs: Iterable[tuple[str, object]]) -> FormData:
     """Pairs of a posted form; files are left out."""
     values: dict[str, tuple[str, ...]] = {}
     for name, value in pairs:
         if isinstance(value, str):
             values[name] = (*values.get(name, ()), value)
-    return Given(values)
+    return FormData(values)
 
 
 FORM_TYPES = {"application/x-www-form-urlencoded", "multipart/form-data"}
-LONGEST_KEY = 64
+MAX_KEY_LENGTH = 64
 
 
-async def _form(request: Request) -> Given:
+async def _form(request: Request) -> FormData:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in FORM_TYPES:
         raise HTTPException(415, "Send the form as a browser does.")
-    return given((await request.form()).multi_items())
+    return form_data((await request.form()).multi_items())
 
 
-FormDep = Annotated[Given, Depends(_form)]
+FormDep = Annotated[FormData, Depends(_form)]
 
 
-def new_key() -> str:
+def new_idempotency_key() -> str:
     """Sent with a form, so that sending it twice starts its runs once."""
     return secrets.token_urlsafe(12)
 
 
-def key_of(form: Given) -> str:
+def idempotency_key(form: FormData) -> str:
     """A new one where the form has none."""
-    return form.text("key")[:LONGEST_KEY] or new_key()
+    return form.text("key")[:MAX_KEY_LENGTH] or new_idempotency_key()
 
 
-def to_runs(runs: Sequence[Run]) -> RedirectResponse:
+def redirect_to_runs(runs: Sequence[Run]) -> RedirectResponse:
     """The page of one run, or of all beside each other."""
     ids = ",".join(run.id for run in runs)
     return RedirectResponse(f"/compare?runs={ids}" if len(runs) > 1 else f"/runs/{ids}", 303)

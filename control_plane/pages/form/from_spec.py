@@ -10,7 +10,7 @@ from control_plane.domain.spec import BUNDLED, AnyTarget, Cores, Spec, Target, U
 from control_plane.domain.spec_json import Document, write_spec
 from control_plane.jobs.run_service import Configuration
 from control_plane.jobs.submissions import called
-from control_plane.pages.form.form_data import Given
+from control_plane.pages.form.form_data import FormData
 from control_plane.pages.form.load_fields import load_texts, number_text
 from control_plane.pages.form.to_spec import OWN
 
@@ -19,16 +19,16 @@ _OWN_FIELDS = ("loop", "http", "workers", "threads", "keep_alive_s", "backlog")
 _SWITCHES = ("reload", "access_log", "reuse_port")
 
 
-def form_of(spec: Spec, configurations: Sequence[Configuration], name: str = "") -> Given:
+def form_from_spec(spec: Spec, configurations: Sequence[Configuration], name: str = "") -> FormData:
     """Every field of the form with the spec's value, also of what is not chosen.
 
     `name` is what the configuration of the spec is called: it is ticked while it has these parts.
     """
     ticked = _ticked(spec.target, configurations, name)
-    return Given({field: texts for field, texts in _all(spec, ticked) if texts})
+    return FormData({field: texts for field, texts in _all(spec, ticked) if texts})
 
 
-def shown_whole(spec: Spec) -> bool:
+def fully_shown(spec: Spec) -> bool:
     """False where the form cannot say all that the spec says."""
     return not isinstance(spec.cores, Cores)
 
@@ -56,10 +56,10 @@ def _target(target: AnyTarget, ticked: str) -> Iterator[tuple[str, tuple[str, ..
     yield "target.url", (target.url if isinstance(target, UrlTarget) else "",)
     served = isinstance(target, Target) and target.server != "command"
     yield "target.configuration", (ticked,)
-    yield from own_fields(target if isinstance(target, Target) and served else _USUAL)
+    yield from target_fields(target if isinstance(target, Target) and served else _USUAL)
 
 
-def own_fields(own: Target) -> Iterator[tuple[str, tuple[str, ...]]]:
+def target_fields(own: Target) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The fields of a configuration's parts."""
     yield "target.server", (f"{own.server} {own.worker or ''}".strip(),)
     for name in _OWN_FIELDS:

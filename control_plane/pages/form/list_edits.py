@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from control_plane.pages.form.form_data import Given, Values
+from control_plane.pages.form.form_data import FormData, Values
 
 _CHANGE = re.compile(
     r"(?P<what>add|remove) "
@@ -11,7 +11,7 @@ _CHANGE = re.compile(
 )
 
 
-def changed(form: Given, change: str) -> Given:
+def apply_edit(form: FormData, change: str) -> FormData:
     """`add workload.streams` copies the last one, `remove workload.streams.1` takes it away.
 
     What is not understood changes nothing; the last one of a list stays.
@@ -27,12 +27,12 @@ def changed(form: Given, change: str) -> Given:
     return form
 
 
-def _added(form: Given, prefix: str, last: int) -> Given:
+def _added(form: FormData, prefix: str, last: int) -> FormData:
     copied = form.within(f"{prefix}.{last}")
     if "name" in copied:
         copied["name"] = (f"{form.text(f'{prefix}.{last}.name')} {last + 2}",)
     fresh = {f"{prefix}.{last + 1}.{name}": texts for name, texts in copied.items()}
-    return Given({**form.values, **fresh})
+    return FormData({**form.values, **fresh})
 
 
 def _without(values: Values, prefix: str, index: int) -> Values:
@@ -48,6 +48,6 @@ def _without(values: Values, prefix: str, index: int) -> Values:
     return kept
 
 
-def emptied(values: Values, prefix: str) -> dict[str, tuple[str, ...]]:
+def without_list(values: Values, prefix: str) -> dict[str, tuple[str, ...]]:
     """Without anything in the list of that prefix."""
     return {name: texts for name, texts in values.items() if not name.startswith(f"{prefix}.")}

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from control_plane.domain.spec_json import Document
-from control_plane.pages.form.parse import Answers
+from control_plane.pages.form.parse import FormParser
 
 _NUMBERS = {
     "closed": ("concurrency", "think_time_s", "ramp_up_s"),
@@ -29,7 +29,7 @@ _DECIMAL = r"[0-9]{1,30}(?:\.[0-9]{1,9})?"
 _STEP = re.compile(rf"({_DECIMAL})\s*(?:/s)?\s+for\s+({_DECIMAL})\s*s?")
 
 
-def load_document(answers: Answers, field: str) -> Document:
+def load_document(answers: FormParser, field: str) -> Document:
     """`field` is the path of `load`; hidden fields are left out."""
     model = answers.form.text(field, "closed")
     load: Document = {"model": model, **answers.numbers(field, _NUMBERS.get(model, ()))}
@@ -53,7 +53,7 @@ def number_text(value: float) -> str:
     return str(int(value)) if value == int(value) else f"{value:.9f}".rstrip("0")
 
 
-def _rate(answers: Answers, field: str) -> object:
+def _rate(answers: FormParser, field: str) -> object:
     """A number, or steps: `100 for 5, 500 for 5`."""
     text = answers.form.text(field)
     if "for" not in text:

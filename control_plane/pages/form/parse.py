@@ -8,16 +8,16 @@ from pydantic_core import from_json
 
 from control_plane.domain.errors import FieldError
 from control_plane.domain.spec_json import Document
-from control_plane.pages.form.form_data import Given
+from control_plane.pages.form.form_data import FormData
 
 _NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,9})?")
 
 
 @dataclass
-class Answers:
+class FormParser:
     """Reads one form; `wrong` grows with each field that cannot be read."""
 
-    form: Given
+    form: FormData
     wrong: list[FieldError] = field(default_factory=list)
 
     def refuse(self, name: str, message: str) -> None:

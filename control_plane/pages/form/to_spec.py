@@ -8,9 +8,9 @@ from control_plane.domain.ids import MOST
 from control_plane.domain.spec import BUNDLED
 from control_plane.domain.spec_json import Document
 from control_plane.domain.spec_rules import lacking
-from control_plane.pages.form.form_data import Given
+from control_plane.pages.form.form_data import FormData
 from control_plane.pages.form.load_fields import load_document
-from control_plane.pages.form.parse import Answers
+from control_plane.pages.form.parse import FormParser
 
 OWN = "own"
 """Ticked beside the names of the catalogue: the configuration whose fields stand below."""
@@ -24,13 +24,13 @@ _VALUE_NUMBERS = {
 
 
 def documents(
-    form: Given, by_command: Collection[str] = ()
+    form: FormData, by_command: Collection[str] = ()
 ) -> tuple[list[Document], list[FieldError]]:
     """At least one document, even where fields are wrong, so that all are told at once.
 
     `by_command` are the applications that no server is chosen for.
     """
-    answers = Answers(form)
+    answers = FormParser(form)
     shared = _shared(answers)
     targets, strategies = _targets(answers, by_command), _strategies(answers)
     if len(targets) * len(strategies) > MOST:
@@ -45,7 +45,7 @@ def documents(
     return made, answers.wrong
 
 
-def _shared(answers: Answers) -> Document:
+def _shared(answers: FormParser) -> Document:
     form = answers.form
     tags = [tag.strip() for tag in form.text("tags").split(",") if tag.strip()]
     streams = [_stream(answers, index) for index in form.indices("workload.streams")]
@@ -60,7 +60,7 @@ def _shared(answers: Answers) -> Document:
     }
 
 
-def _arm(shared: Document, target: Document, strategy: str, form: Given) -> Document:
+def _arm(shared: Document, target: Document, strategy: str, form: FormData) -> Document:
     """`shared` with its own target, strategy, and title where several share one."""
     many_targets = len(form.all("target.configuration")) > 1
     many_strategies = len(form.all("client.strategy")) > 1
@@ -87,7 +87,7 @@ def _one_user(arm: Document) -> Document:
     return arm | {"workload": {"streams": streams}}
 
 
-def _targets(answers: Answers, by_command: Collection[str]) -> list[Document]:
+def _targets(answers: FormParser, by_command: Collection[str]) -> list[Document]:
     form = answers.form
     application = form.text("target", BUNDLED)
     if application == "url":
@@ -99,10 +99,10 @@ def _targets(answers: Answers, by_command: Collection[str]) -> list[Document]:
         answers.refuse("target.configuration", "Tick at least one.")
     served = {"application": application} if application != BUNDLED else {}
     named: list[Document] = [{"configuration": name, **served} for name in ticked if name != OWN]
-    return named + ([own_target(answers) | served] if OWN in ticked or not ticked else [])
+    return named + ([target_document(answers) | served] if OWN in ticked or not ticked else [])
 
 
-def own_target(answers: Answers) -> Document:
+def target_document(answers: FormParser) -> Document:
     """What its server lacks is null, whatever the hidden fields say."""
     form = answers.form
     server, _, worker = form.text("target.server", "uvicorn").partition(" ")
@@ -121,7 +121,7 @@ def own_target(answers: Answers) -> Document:
     return target | answers.numbers("target", shown) | dict.fromkeys(lacks)
 
 
-def _settings(answers: Answers) -> object:
+def _settings(answers: FormParser) -> object:
     remedy = 'Write names with their values, as {"cpu_n": 5}.'
     settings = answers.json("target.settings", remedy)
     if not isinstance(settings, dict):
@@ -129,14 +129,14 @@ def _settings(answers: Answers) -> object:
     return settings
 
 
-def _strategies(answers: Answers) -> list[str]:
+def _strategies(answers: FormParser) -> list[str]:
     ticked = answers.form.all("client.strategy")
     if not ticked:
         answers.refuse("client.strategy", "Tick at least one.")
     return list(ticked) or ["async"]
 
 
-def _client(answers: Answers) -> Document:
+def _client(answers: FormParser) -> Document:
     form = answers.form
     return {
         "reuse_connections": form.has("client.reuse_connections", "on"),
@@ -146,7 +146,7 @@ def _client(answers: Answers) -> Document:
     }
 
 
-def _stream(answers: Answers, index: int) -> Document:
+def _stream(answers: FormParser, index: int) -> Document:
     form, prefix = answers.form, f"workload.streams.{index}"
     requests = [
         _request(answers, f"{prefix}.requests.{one}") for one in form.indices(f"{prefix}.requests")
@@ -161,7 +161,7 @@ def _stream(answers: Answers, index: int) -> Document:
     }
 
 
-def _request(answers: Answers, prefix: str) -> Document:
+def _request(answers: FormParser, prefix: str) -> Document:
     """What is empty is left out: it is the default."""
     form = answers.form
     rest = {
@@ -178,7 +178,7 @@ def _request(answers: Answers, prefix: str) -> Document:
     }
 
 
-def _values(answers: Answers, request: str) -> Iterator[tuple[str, Document]]:
+def _values(answers: FormParser, request: str) -> Iterator[tuple[str, Document]]:
     """Only of placeholders that occur and whose row was shown."""
     for name in answers.form.placeholders(request):
         field = f"{request}.values.{name}"
@@ -189,7 +189,7 @@ def _values(answers: Answers, request: str) -> Iterator[tuple[str, Document]]:
             yield name, {"kind": kind, **answers.numbers(field, _VALUE_NUMBERS.get(kind, ()))}
 
 
-def _choices(answers: Answers, field: str) -> object:
+def _choices(answers: FormParser, field: str) -> object:
     """Words by commas, or a JSON array where numbers must stay numbers."""
     text = answers.form.text(field)
     if text.startswith("["):
@@ -198,7 +198,7 @@ def _choices(answers: Answers, field: str) -> object:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def _body(answers: Answers, field: str) -> Document | None:
+def _body(answers: FormParser, field: str) -> Document | None:
     kind = answers.form.text(field)
     if kind == "json":
         return {"json": answers.json(f"{field}.json")}

@@ -10,9 +10,9 @@ from control_plane.domain.errors import InvalidInput, LooplabError
 from control_plane.domain.spec_json import Document
 from control_plane.experiments.presets import Preset, preset_catalogue
 from control_plane.jobs.run_service import Application, Configuration, RunService
-from control_plane.pages.form.form_data import Given
-from control_plane.pages.new_run.openapi_picker import OfferView, offer_view
-from control_plane.pages.new_run.preview import Checked, Plan, checked, plan_of
+from control_plane.pages.form.form_data import FormData
+from control_plane.pages.new_run.openapi_picker import OpenapiPicker, openapi_picker
+from control_plane.pages.new_run.preview import CheckedForm, PlanView, check_form, plan_view
 from control_plane.pages.site.view import View
 
 NEW_VALUE = {"kind": "integer", "low": "1", "high": "1000"}
@@ -31,13 +31,13 @@ class Notice:
 class NewRunPage(View):
     """`wrong` holds messages by field name; `preset` is the one that is shown, or "".
 
-    `written` is the JSON in the box below the form, `refused` why it was not taken.
+    `spec_text` is the JSON in the box below the form, `spec_errors` why it was refused.
     """
 
     template: ClassVar[str] = "pages/new_run.html"
-    form: Given
+    form: FormData
     wrong: dict[str, str]
-    plan: Plan
+    plan: PlanView
     key: str
     preset: str
     presets: tuple[Preset, ...]
@@ -45,30 +45,30 @@ class NewRunPage(View):
     applications: tuple[Application, ...]
     strategies: Mapping[str, StrategyInfo]
     strategy_choices: tuple[tuple[str, str], ...]
-    offer: OfferView
+    offer: OpenapiPicker
     notice: Notice | None
-    written: str
-    refused: tuple[str, ...]
+    spec_text: str
+    spec_errors: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class PlanAnswer(View):
+class PlanUpdate(View):
     """The plan anew, and the values of those request classes whose placeholders changed."""
 
     template: ClassVar[str] = "partials/plan_answer.html"
-    form: Given
+    form: FormData
     wrong: dict[str, str]
-    plan: Plan
+    plan: PlanView
     changed: tuple[str, ...]
 
 
-def new_run_page(form: Given, service: RunService, key: str, *, told: bool = True) -> NewRunPage:
+def new_run_page(form: FormData, service: RunService, key: str, *, told: bool = True) -> NewRunPage:
     """`told` False: fields show no errors yet, because they were only just added."""
-    read = checked(form, service)
+    read = check_form(form, service)
     return NewRunPage(
         form=form,
         wrong=_by_field(form, read) if told else {},
-        plan=plan_of(form, read, service),
+        plan=plan_view(form, read, service),
         key=key,
         preset="",
         presets=preset_catalogue().presets,
@@ -76,21 +76,23 @@ def new_run_page(form: Given, service: RunService, key: str, *, told: bool = Tru
         applications=service.applications(),
         strategies=STRATEGIES,
         strategy_choices=tuple((name, name) for name in STRATEGIES),
-        offer=offer_view(form, service),
+        offer=openapi_picker(form, service),
         notice=None,
-        written=written(read.documents[0]),
-        refused=(),
+        spec_text=pretty_json(read.documents[0]),
+        spec_errors=(),
     )
 
 
-def plan_answer(form: Given, service: RunService) -> PlanAnswer:
+def plan_update(form: FormData, service: RunService) -> PlanUpdate:
     """A placeholder without a value gets the row that appears for it."""
-    shown = with_values(form)
-    read = checked(shown, service)
-    return PlanAnswer(shown, _by_field(shown, read), plan_of(shown, read, service), _changed(form))
+    shown = with_default_values(form)
+    read = check_form(shown, service)
+    return PlanUpdate(
+        shown, _by_field(shown, read), plan_view(shown, read, service), _changed(form)
+    )
 
 
-def with_values(form: Given) -> Given:
+def with_default_values(form: FormData) -> FormData:
     """Placeholders that no row was sent for count from 1 to 1,000."""
     fresh = {
         f"{request}.values.{name}.{part}": (text,)
@@ -99,21 +101,21 @@ def with_values(form: Given) -> Given:
         if name not in _shown(form, request)
         for part, text in NEW_VALUE.items()
     }
-    return Given({**form.values, **fresh})
+    return FormData({**form.values, **fresh})
 
 
-def written(document: Document) -> str:
+def pretty_json(document: Document) -> str:
     """As people edit it."""
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
-def messages_of(error: LooplabError) -> tuple[str, ...]:
+def spec_errors_of(error: LooplabError) -> tuple[str, ...]:
     """With the path of each wrong field, as the writer of a spec knows it."""
     fields = error.fields if isinstance(error, InvalidInput) else ()
     return tuple(f"{one.field}: {one.message}" for one in fields) or (str(error),)
 
 
-def _by_field(form: Given, read: Checked) -> dict[str, str]:
+def _by_field(form: FormData, read: CheckedForm) -> dict[str, str]:
     """The first message of each field; those of parts that have no field stand at the nearest."""
     messages: dict[str, str] = {}
     for path, message in read.messages.items():
@@ -121,10 +123,10 @@ def _by_field(form: Given, read: Checked) -> dict[str, str]:
     return messages
 
 
-def _changed(form: Given) -> tuple[str, ...]:
+def _changed(form: FormData) -> tuple[str, ...]:
     return tuple(one for one in form.requests if set(form.placeholders(one)) != _shown(form, one))
 
 
-def _shown(form: Given, request: str) -> set[str]:
+def _shown(form: FormData, request: str) -> set[str]:
     """The placeholders whose rows were sent."""
     return {name.partition(".")[0] for name in form.within(f"{request}.values")}

@@ -6,14 +6,14 @@ from datetime import datetime
 from control_plane.domain.operation import Offer, Operation
 from control_plane.domain.spec import BUNDLED
 from control_plane.jobs.run_service import RunService
-from control_plane.pages.form.form_data import Given
+from control_plane.pages.form.form_data import FormData
 
 Stream = tuple[str, str]
 """Its number from 0 and what it is called."""
 
 
 @dataclass(frozen=True)
-class OfferView:
+class OpenapiPicker:
     """`read_at` None: not read since Looplab was started. `picking`: the list stands open."""
 
     read_at: datetime | None
@@ -23,25 +23,25 @@ class OfferView:
     picking: bool
 
 
-def offer_view(form: Given, service: RunService) -> OfferView:
-    offer = service.openapi_cache.entries.get(offered_by(form))
+def openapi_picker(form: FormData, service: RunService) -> OpenapiPicker:
+    offer = service.openapi_cache.entries.get(openapi_key(form))
     streams = tuple(
         (str(index), form.text(f"workload.streams.{index}.name") or str(index + 1))
         for index in form.indices("workload.streams")
     )
     picking = form.has("picking", "on")
     if offer is None:
-        return OfferView(None, (), 0, streams, picking)
-    return OfferView(offer.read_at, offer.operations, offer.left_out, streams, picking)
+        return OpenapiPicker(None, (), 0, streams, picking)
+    return OpenapiPicker(offer.read_at, offer.operations, offer.left_out, streams, picking)
 
 
-def offered_by(form: Given) -> str:
+def openapi_key(form: FormData) -> str:
     """The key under which an offer is kept: the name of the application, or its URL."""
     chosen = form.text("target", BUNDLED)
     return form.text("target.url") if chosen == "url" else chosen
 
 
-def picked(form: Given, offer: Offer | None) -> tuple[Operation, ...]:
+def picked_operations(form: FormData, offer: Offer | None) -> tuple[Operation, ...]:
     """Those of the list that are ticked and can be made."""
     known = {one.key: one for one in offer.operations} if offer else {}
     found = [known[key] for key in form.all("pick") if key in known]

@@ -12,12 +12,12 @@ from control_plane.domain.operation import Operation
 from control_plane.domain.spec import BUNDLED
 from control_plane.domain.spec_json import Document
 from control_plane.jobs.run_service import RunService
-from control_plane.pages.form.field_messages import message
-from control_plane.pages.form.form_data import FormDep, Given, key_of
+from control_plane.pages.form.field_messages import field_message
+from control_plane.pages.form.form_data import FormData, FormDep, idempotency_key
 from control_plane.pages.form.from_spec import request_fields
-from control_plane.pages.form.list_edits import emptied
-from control_plane.pages.new_run.new_run_view import new_run_page, with_values
-from control_plane.pages.new_run.openapi_picker import offered_by, picked
+from control_plane.pages.form.list_edits import without_list
+from control_plane.pages.new_run.new_run_view import new_run_page, with_default_values
+from control_plane.pages.new_run.openapi_picker import openapi_key, picked_operations
 from control_plane.pages.new_run.routes import form_page
 from control_plane.pages.site.dependencies import RunServiceDep
 
@@ -40,34 +40,34 @@ async def offer(request: Request, form: FormDep, service: RunServiceDep) -> Resp
 @router.post("/runs/new/picked")
 def pick(request: Request, form: FormDep, service: RunServiceDep) -> Response:
     """The ticked operations as request classes; those that write only with their own tick."""
-    operations = picked(form, service.openapi_cache.entries.get(offered_by(form)))
+    operations = picked_operations(form, service.openapi_cache.entries.get(openapi_key(form)))
     wrong = _refused(form, operations)
     if wrong:
         return _page(request, _picking(form), service, (wrong, 422))
-    return _page(request, with_values(_with(form, operations)), service, ({}, 200))
+    return _page(request, with_default_values(_with(form, operations)), service, ({}, 200))
 
 
 Outcome = tuple[Mapping[str, str], int]
 """Messages by field, and the status of the answer."""
 
 
-def _page(request: Request, form: Given, service: RunService, outcome: Outcome) -> Response:
+def _page(request: Request, form: FormData, service: RunService, outcome: Outcome) -> Response:
     wrong, status = outcome
-    shown = new_run_page(form, service, key_of(form), told=False)
+    shown = new_run_page(form, service, idempotency_key(form), told=False)
     return form_page(request, replace(shown, wrong=dict(wrong)), status)
 
 
-def _said(form: Given, error: Conflict | InvalidInput) -> str:
+def _said(form: FormData, error: Conflict | InvalidInput) -> str:
     fields = error.fields if isinstance(error, InvalidInput) else ()
-    return message(form, fields[0]) if fields else str(error)
+    return field_message(form, fields[0]) if fields else str(error)
 
 
-def _picking(form: Given) -> Given:
+def _picking(form: FormData) -> FormData:
     """With the list open."""
-    return Given({**form.values, "picking": ("on",)})
+    return FormData({**form.values, "picking": ("on",)})
 
 
-def _target(form: Given, service: RunService) -> Document:
+def _target(form: FormData, service: RunService) -> Document:
     """What the form chooses, by whichever server."""
     chosen = form.text("target", BUNDLED)
     if chosen == "url":
@@ -76,17 +76,19 @@ def _target(form: Given, service: RunService) -> Document:
     return {"application": chosen} | ({"server": "command"} if by_command else {})
 
 
-def _refused(form: Given, operations: Sequence[Operation]) -> dict[str, str]:
+def _refused(form: FormData, operations: Sequence[Operation]) -> dict[str, str]:
     if not operations:
         return {"pick": "Tick at least one of the list. If it was read for another, read it again."}
     writing = next((one.key for one in operations if one.writes), None)
     if writing and not form.has("pick.writes", "on"):
-        message = f"Load on {writing} will write to its database: tick that here, or untick it."
+        field_message = (
+            f"Load on {writing} will write to its database: tick that here, or untick it."
+        )
         return {"pick.writes": message}
     return {}
 
 
-def _with(form: Given, operations: Sequence[Operation]) -> Given:
+def _with(form: FormData, operations: Sequence[Operation]) -> FormData:
     """Added to the stream that is named, or in the place of its request classes."""
     stream = form.text("pick.stream", "0")
     named = stream if stream in {str(one) for one in form.indices("workload.streams")} else "0"
@@ -94,10 +96,10 @@ def _with(form: Given, operations: Sequence[Operation]) -> Given:
     values = {name: texts for name, texts in form.values.items() if not name.startswith("pick")}
     first = 0
     if form.text("how") == "replace":
-        values = emptied(values, prefix)
+        values = without_list(values, prefix)
     else:
         first = max(form.indices(prefix), default=-1) + 1
-    return Given({**values, **dict(_fields(prefix, first, operations))})
+    return FormData({**values, **dict(_fields(prefix, first, operations))})
 
 
 def _fields(

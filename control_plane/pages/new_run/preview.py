@@ -11,8 +11,8 @@ from control_plane.domain.spec import Spec, Target
 from control_plane.domain.spec_json import Document
 from control_plane.domain.units import SPACE, about
 from control_plane.jobs.run_service import RunService
-from control_plane.pages.form.field_messages import label_of, message
-from control_plane.pages.form.form_data import Given
+from control_plane.pages.form.field_messages import field_message, label_of
+from control_plane.pages.form.form_data import FormData
 from control_plane.pages.form.to_spec import documents
 from control_plane.pages.parts.cli_command import run_command
 from control_plane.pages.site.view import View
@@ -22,38 +22,40 @@ WIDTH = 46
 
 
 @dataclass(frozen=True)
-class Line:
+class SpecLine:
     text: str
     wrong: bool
 
 
-def spec_lines(document: Any, wrong: Collection[str] = ()) -> tuple[Line, ...]:
+def spec_lines(document: Any, wrong: Collection[str] = ()) -> tuple[SpecLine, ...]:
     """`wrong` holds dotted paths, `workload.streams.0.load.concurrency`. The lines join to JSON."""
-    return tuple(_Writer(frozenset(wrong)).lines(document, "", "", "", ""))
+    return tuple(_SpecLineWriter(frozenset(wrong)).lines(document, "", "", "", ""))
 
 
 @dataclass(frozen=True)
-class _Writer:
+class _SpecLineWriter:
     wrong: frozenset[str]
 
-    def lines(self, value: Any, path: str, indent: str, before: str, after: str) -> Iterator[Line]:
+    def lines(
+        self, value: Any, path: str, indent: str, before: str, after: str
+    ) -> Iterator[SpecLine]:
         """`before` and `after` stand around the value on its first and last line."""
         flat = f"{indent}{before}{json.dumps(value, ensure_ascii=False)}{after}"
         if not isinstance(value, dict | list) or not value or len(flat) <= WIDTH:
-            yield Line(flat, self._is_wrong(path))
+            yield SpecLine(flat, self._is_wrong(path))
             return
         if isinstance(value, list) and len(value) == 1:
             yield from self.lines(value[0], f"{path}.0", indent, f"{before}[", f"]{after}")
             return
         opening, closing = "{}" if isinstance(value, dict) else "[]"
-        yield Line(f"{indent}{before}{opening}", path in self.wrong)
+        yield SpecLine(f"{indent}{before}{opening}", path in self.wrong)
         named = value.items() if isinstance(value, dict) else enumerate(value)
         for at, (key, inner) in enumerate(named):
             below = f"{path}.{key}" if path else str(key)
             label = f"{json.dumps(key, ensure_ascii=False)}: " if isinstance(key, str) else ""
             comma = "," if at < len(value) - 1 else ""
             yield from self.lines(inner, below, f"{indent}  ", label, comma)
-        yield Line(f"{indent}{closing}{after}", wrong=False)
+        yield SpecLine(f"{indent}{closing}{after}", wrong=False)
 
     def _is_wrong(self, path: str) -> bool:
         """A value on one line stands for everything in it."""
@@ -65,7 +67,7 @@ MOST_BARS = 60
 
 
 @dataclass(frozen=True)
-class Piece:
+class TimeBarPart:
     """A part of the time bar, in per cent."""
 
     kind: str
@@ -74,7 +76,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedRun:
     """One run that would be started."""
 
     title: str
@@ -82,7 +84,7 @@ class Planned:
 
 
 @dataclass(frozen=True)
-class Wrong:
+class InvalidField:
     """`label` names the field for people; `field` is its element, "" where there is none."""
 
     field: str
@@ -91,25 +93,25 @@ class Wrong:
 
 
 @dataclass(frozen=True)
-class Plan(View):
+class PlanView(View):
     """Without what a wrong field makes unknown: `line` is then empty. `right` answers Check."""
 
     template: ClassVar[str] = "partials/plan.html"
     line: str
     when: str
-    pieces: tuple[Piece, ...]
+    pieces: tuple[TimeBarPart, ...]
     phases: str
-    runs: tuple[Planned, ...]
+    runs: tuple[PlannedRun, ...]
     command: str
     commands: tuple[str, ...]
-    spec: tuple[Line, ...]
+    spec: tuple[SpecLine, ...]
     others: int
-    wrong: tuple[Wrong, ...]
+    wrong: tuple[InvalidField, ...]
     right: str = ""
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedForm:
     """A form read once: its documents, their specs unless a field is wrong.
 
     `messages` by path in the spec, the first of each field.
@@ -120,7 +122,7 @@ class Checked:
     messages: Mapping[str, str]
 
 
-def checked(form: Given, service: RunService) -> Checked:
+def check_form(form: FormData, service: RunService) -> CheckedForm:
     """Everything that is wrong, told at once."""
     made, wrong = documents(form, [one.name for one in service.applications() if one.command])
     known = {one.field for one in wrong}
@@ -132,13 +134,13 @@ def checked(form: Given, service: RunService) -> Checked:
             found = error.fields or (FieldError("", str(error)),)
             wrong += [one for one in found if one.field not in known]
             known |= {one.field for one in found}
-    messages = {one.field: message(form, one) for one in reversed(wrong)}
-    return Checked(tuple(made), () if wrong else tuple(specs), messages)
+    messages = {one.field: field_message(form, one) for one in reversed(wrong)}
+    return CheckedForm(tuple(made), () if wrong else tuple(specs), messages)
 
 
-def plan_of(form: Given, read: Checked, service: RunService) -> Plan:
+def plan_view(form: FormData, read: CheckedForm, service: RunService) -> PlanView:
     phases = [service.expected_phases(spec) for spec in read.specs]
-    return Plan(
+    return PlanView(
         line=plan_line(read.specs, phases) if read.specs else "",
         when=_when(service),
         pieces=tuple(_pieces(read.specs, phases)),
@@ -164,7 +166,7 @@ def plan_line(specs: Sequence[Spec], phases: Sequence[Phases]) -> str:
     return f"{' × '.join(parts)}, about{SPACE}{whole}"
 
 
-def found_right(plan: Plan) -> Plan:
+def with_check_result(plan: PlanView) -> PlanView:
     """With the answer to Check, unless something is wrong."""
     if plan.wrong:
         return plan
@@ -181,25 +183,25 @@ def _when(service: RunService) -> str:
     return f"Starts after {before} other run{'s' if before > 1 else ''}."
 
 
-def _pieces(specs: Sequence[Spec], phases: Sequence[Phases]) -> Iterator[Piece]:
+def _pieces(specs: Sequence[Spec], phases: Sequence[Phases]) -> Iterator[TimeBarPart]:
     whole = sum(spec.trials * one.trial_s for spec, one in zip(specs, phases, strict=True))
     if not whole:
         return
     if sum(spec.trials for spec in specs) > MOST_BARS:
-        yield Piece("measure", 0, 100)
+        yield TimeBarPart("measure", 0, 100)
         return
     at = 0.0
     for spec, one in zip(specs, phases, strict=True):
         for _ in range(spec.trials):
             for kind in ("start", "warmup", "measure"):
                 width = 100 * getattr(one, f"{kind}_s") / whole
-                yield Piece(kind, round(at, 3), round(width, 3))
+                yield TimeBarPart(kind, round(at, 3), round(width, 3))
                 at += width
 
 
-def _runs(specs: Sequence[Spec], phases: Sequence[Phases]) -> Iterator[Planned]:
+def _runs(specs: Sequence[Spec], phases: Sequence[Phases]) -> Iterator[PlannedRun]:
     for spec, one in zip(specs, phases, strict=True):
-        yield Planned(spec.title, about(spec.trials * one.trial_s))
+        yield PlannedRun(spec.title, about(spec.trials * one.trial_s))
 
 
 def _commands(specs: Sequence[Spec], service: RunService) -> Iterator[str]:
@@ -214,7 +216,7 @@ def _brief(document: Document) -> Document:
     return {name: value for name, value in document.items() if value not in ("", [], None)}
 
 
-def _wrong(form: Given, read: Checked) -> Iterator[Wrong]:
+def _wrong(form: FormData, read: CheckedForm) -> Iterator[InvalidField]:
     for path, said in read.messages.items():
         field = form.nearest(path)
-        yield Wrong(field, label_of(field or path), said)
+        yield InvalidField(field, label_of(field or path), said)

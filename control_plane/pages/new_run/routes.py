@@ -17,19 +17,25 @@ from control_plane.experiments.bundled_endpoints import endpoint
 from control_plane.experiments.presets import preset_catalogue
 from control_plane.jobs.run_service import RunService
 from control_plane.jobs.submissions import title_of
-from control_plane.pages.form.form_data import FormDep, Given, key_of, new_key, to_runs
-from control_plane.pages.form.from_spec import form_of, shown_whole
-from control_plane.pages.form.list_edits import changed
+from control_plane.pages.form.form_data import (
+    FormData,
+    FormDep,
+    idempotency_key,
+    new_idempotency_key,
+    redirect_to_runs,
+)
+from control_plane.pages.form.from_spec import form_from_spec, fully_shown
+from control_plane.pages.form.list_edits import apply_edit
 from control_plane.pages.new_run.new_run_view import (
     NewRunPage,
     Notice,
-    messages_of,
     new_run_page,
-    plan_answer,
-    with_values,
-    written,
+    plan_update,
+    pretty_json,
+    spec_errors_of,
+    with_default_values,
 )
-from control_plane.pages.new_run.preview import checked, found_right
+from control_plane.pages.new_run.preview import check_form, with_check_result
 from control_plane.pages.site.dependencies import RunServiceDep, StoreDep
 from control_plane.pages.site.templating import fragment, page
 from control_plane.store.store import Store
@@ -44,7 +50,7 @@ Name = Annotated[str, Query(max_length=100)]
 
 
 @dataclass(frozen=True)
-class Begin:
+class NewRunQuery:
     """What the form begins with: a run that exists, an endpoint of a workload or a preset, with a
     configuration ticked, or an application of the settings."""
 
@@ -58,18 +64,23 @@ class Begin:
 
 @router.get("/runs/new")
 def new_run(
-    request: Request, store: StoreDep, service: RunServiceDep, begin: Annotated[Begin, Depends()]
+    request: Request,
+    store: StoreDep,
+    service: RunServiceDep,
+    begin: Annotated[NewRunQuery, Depends()],
 ) -> Response:
     if begin.run:
         return form_page(request, _from_run(_known(store, begin.run), begin.remedy, service))
     form = _begun(begin, service)
     if begin.configuration:
         ticked = {"target": ("bundled",), "target.configuration": (begin.configuration,)}
-        form = Given({**form.values, **ticked})
+        form = FormData({**form.values, **ticked})
     if begin.application:
-        form = Given({**form.values, **_first_look(begin.application, service)})
+        form = FormData({**form.values, **_first_look(begin.application, service)})
     preset = "" if begin.endpoint or begin.application else begin.preset
-    return form_page(request, replace(new_run_page(form, service, new_key()), preset=preset))
+    return form_page(
+        request, replace(new_run_page(form, service, new_idempotency_key()), preset=preset)
+    )
 
 
 @router.get("/new", include_in_schema=False)
@@ -80,28 +91,30 @@ def guessed() -> RedirectResponse:
 @router.post("/runs/new")
 def check(request: Request, form: FormDep, service: RunServiceDep) -> Response:
     """The same form with what is wrong at its fields; a button may have changed it."""
-    edited = changed(form, form.text("change"))
-    shown = new_run_page(with_values(edited), service, key_of(form), told=edited is form)
-    plan = found_right(shown.plan) if edited is form else shown.plan
+    edited = apply_edit(form, form.text("change"))
+    shown = new_run_page(
+        with_default_values(edited), service, idempotency_key(form), told=edited is form
+    )
+    plan = with_check_result(shown.plan) if edited is form else shown.plan
     return form_page(request, replace(shown, plan=plan))
 
 
 @router.post("/runs/new/plan")
 def plan(request: Request, form: FormDep, service: RunServiceDep) -> Response:
-    return fragment(request, plan_answer(form, service))
+    return fragment(request, plan_update(form, service))
 
 
 @router.post("/runs")
 def start(request: Request, form: FormDep, service: RunServiceDep) -> Response:
     """One run for each strategy and configuration ticked; then where they can be seen."""
     whole = _completed(form, service)
-    read = checked(whole, service)
+    read = check_form(whole, service)
     if read.messages:
-        return form_page(request, new_run_page(whole, service, key_of(form)), 422)
+        return form_page(request, new_run_page(whole, service, idempotency_key(form)), 422)
     try:
-        return to_runs(service.submit(read.documents, key=key_of(form)))
+        return redirect_to_runs(service.submit(read.documents, key=idempotency_key(form)))
     except (Conflict, QueueFull) as error:
-        shown = new_run_page(whole, service, new_key())
+        shown = new_run_page(whole, service, new_idempotency_key())
         return form_page(request, replace(shown, notice=_notice(error)), status_of(error))
 
 
@@ -110,10 +123,10 @@ def start_spec(request: Request, form: FormDep, service: RunServiceDep) -> Respo
     """A run from the JSON of its spec."""
     text = form.text("spec")
     try:
-        return to_runs(service.submit([read_document(text)], key=key_of(form)))
+        return redirect_to_runs(service.submit([read_document(text)], key=idempotency_key(form)))
     except (InvalidInput, Conflict, QueueFull) as error:
-        shown = new_run_page(_preset_form("items", service), service, new_key())
-        refused = replace(shown, written=text, refused=messages_of(error))
+        shown = new_run_page(_preset_form("items", service), service, new_idempotency_key())
+        refused = replace(shown, spec_text=text, spec_errors=spec_errors_of(error))
         return form_page(request, refused, status_of(error))
 
 
@@ -123,15 +136,15 @@ def form_page(request: Request, shown: NewRunPage, status: int = 200) -> Respons
     return answer
 
 
-def _completed(form: Given, service: RunService) -> Given:
+def _completed(form: FormData, service: RunService) -> FormData:
     """The short form of the home page names the preset that its other fields come from."""
     preset = form.text("preset")
     if not preset:
         return form
-    return Given({**_preset_form(preset, service).values, **form.values})
+    return FormData({**_preset_form(preset, service).values, **form.values})
 
 
-def _begun(begin: Begin, service: RunService) -> Given:
+def _begun(begin: NewRunQuery, service: RunService) -> FormData:
     if begin.endpoint:
         return _document_form(endpoint(begin.endpoint).document, service)
     return _preset_form(begin.preset, service)
@@ -149,13 +162,15 @@ def _first_look(name: str, service: RunService) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _preset_form(name: str, service: RunService) -> Given:
+def _preset_form(name: str, service: RunService) -> FormData:
     return _document_form(preset_catalogue().preset(name).document, service)
 
 
-def _document_form(document: Document, service: RunService) -> Given:
+def _document_form(document: Document, service: RunService) -> FormData:
     draft = service.submissions.resolve(document)
-    return form_of(_untitled(draft.spec, draft.name), service.configurations.all(), draft.name)
+    return form_from_spec(
+        _untitled(draft.spec, draft.name), service.configurations.all(), draft.name
+    )
 
 
 def _from_run(run: Run, remedy: str, service: RunService) -> NewRunPage:
@@ -168,13 +183,13 @@ def _from_run(run: Run, remedy: str, service: RunService) -> NewRunPage:
                 _retitled(one),
                 Notice(title, "Everything else is as it was.", plain=True),
             )
-    form = form_of(spec, service.configurations.all(), run.configuration)
-    shown = new_run_page(form, service, new_key())
-    if shown_whole(spec):
+    form = form_from_spec(spec, service.configurations.all(), run.configuration)
+    shown = new_run_page(form, service, new_idempotency_key())
+    if fully_shown(spec):
         return replace(shown, notice=notice)
     text = "The form has no fields for cores by number. The spec below the form says all of it."
     notice = Notice("This run says more than the form can", text)
-    return replace(shown, notice=notice, written=written(write_spec(spec)))
+    return replace(shown, notice=notice, spec_text=pretty_json(write_spec(spec)))
 
 
 def _retitled(remedy: Remedy) -> Spec:

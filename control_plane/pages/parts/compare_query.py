@@ -8,7 +8,7 @@ from control_plane.domain.ids import MOST, chosen_ids
 
 
 @dataclass(frozen=True)
-class Chosen:
+class CompareQuery:
     """Runs in the order of the URL. `stream` None: the first that the runs share.
 
     `anyway` asks for ratios although a side is invalid or from another machine.
@@ -71,15 +71,15 @@ class Chosen:
         return replace(self, ids=left, baseline=baseline).page
 
 
-def read_chosen(
+def read_compare_query(
     runs: str = "",
     baseline: str | None = None,
     stream: str | None = None,
     anyway: str | None = None,
-) -> Chosen:
+) -> CompareQuery:
     """From the query of an address. Raises InvalidInput or NotFound as `chosen_ids` does."""
     ids, against = chosen_ids(runs, baseline)
     if anyway not in {None, "", "1"}:
         message = "Give anyway=1 or leave it out."
         raise InvalidInput(message, (FieldError("anyway", message),))
-    return Chosen(ids, against, stream or None, anyway == "1")
+    return CompareQuery(ids, against, stream or None, anyway == "1")

@@ -11,21 +11,21 @@ from control_plane.domain.units import NONE, count, figures, share
 
 
 @dataclass(frozen=True)
-class Tick:
+class AxisTick:
     """`at` is the place in per cent from the left."""
 
     at: float
     text: str
 
 
-def place(value: float, low: float, high: float) -> float:
+def axis_position(value: float, low: float, high: float) -> float:
     """In per cent of the scale from `low` to `high`; values outside stand at its ends."""
     if high <= low:
         return 50.0
     return round(100 * min(1.0, max(0.0, (value - low) / (high - low))), 2)
 
 
-def round_steps(low: float, high: float, about: int = 5) -> list[float]:
+def round_ticks(low: float, high: float, about: int = 5) -> list[float]:
     """Round values inside the range, `about` as many of them; `high` above `low`."""
     rough = (high - low) / about
     power = 10.0 ** math.floor(math.log10(rough))
@@ -34,7 +34,7 @@ def round_steps(low: float, high: float, about: int = 5) -> list[float]:
     return [float(f"{step * number:.6g}") for number in range(first, last + 1)]
 
 
-def around(values: Sequence[float], least: float = 0.05) -> tuple[float, float]:
+def padded_range(values: Sequence[float], least: float = 0.05) -> tuple[float, float]:
     """A range with room at both sides, at least `least` of the middle away from it."""
     low, high = min(values), max(values)
     middle = (low + high) / 2
@@ -45,7 +45,7 @@ def around(values: Sequence[float], least: float = 0.05) -> tuple[float, float]:
 Level = Literal["full", "greyed", "hidden", "void", "alarm"]
 
 TIMES = ("min", "p50", "mean", "p90", "p95", "p99", "p999", "max")
-HEADS = {"p999": "p99.9"}
+COLUMN_HEADS = {"p999": "p99.9"}
 """How the columns of times are headed where that is not their name."""
 
 SCALES = {"s": 1.0, "ms": 1e3, "µs": 1e6}
@@ -62,7 +62,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Head:
+class ColumnHead:
     text: str
     unit: str = ""
 

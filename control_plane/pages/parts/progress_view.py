@@ -21,7 +21,7 @@ WORDS = {
 
 
 @dataclass(frozen=True)
-class Segment:
+class ProgressSegment:
     """In per cent: start and warm-up are grey up to `grey`, the window is ink up to `done`."""
 
     grey: float
@@ -34,7 +34,7 @@ class Segment:
 class ProgressView:
     """`words` is the phase for people, `share` in per cent."""
 
-    segments: tuple[Segment, ...]
+    segments: tuple[ProgressSegment, ...]
     words: str
     share: int
 
@@ -88,23 +88,23 @@ def _measured(spec: Spec, live: Live) -> str:
     return f"{count(done)} of {count(stop.requests)} requests"
 
 
-def _segments(progress: Progress, words: str, phases: Phases) -> tuple[Segment, ...]:
+def _segments(progress: Progress, words: str, phases: Phases) -> tuple[ProgressSegment, ...]:
     before = (phases.start_s + phases.warmup_s) / phases.trial_s if phases.trial_s else 0.0
     if progress.trials > MOST_SEGMENTS:
-        return (Segment(0.0, _percent(progress.share), words, current=True),)
+        return (ProgressSegment(0.0, _percent(progress.share), words, current=True),)
     return tuple(
         _segment(number, progress, before, words) for number in range(1, progress.trials + 1)
     )
 
 
-def _segment(number: int, progress: Progress, before: float, words: str) -> Segment:
+def _segment(number: int, progress: Progress, before: float, words: str) -> ProgressSegment:
     named = f"trial {number}" if progress.trials > 1 else ""
     if number < progress.trial:
-        return Segment(0.0, 100.0, f"{named} done")
+        return ProgressSegment(0.0, 100.0, f"{named} done")
     if number > progress.trial:
-        return Segment(0.0, 0.0, named)
+        return ProgressSegment(0.0, 0.0, named)
     inside = min(1.0, max(0.0, progress.share * progress.trials - (number - 1)))
-    return Segment(_percent(min(before, inside)), _percent(inside), words, current=True)
+    return ProgressSegment(_percent(min(before, inside)), _percent(inside), words, current=True)
 
 
 def _percent(share: float) -> float:

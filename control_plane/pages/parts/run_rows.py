@@ -14,7 +14,7 @@ from control_plane.domain.units import NONE, count, figures, share
 
 
 @dataclass(frozen=True)
-class Number:
+class RowNumber:
     """`kind`: full, greyed, void (of an invalid run), alarm."""
 
     text: str
@@ -22,19 +22,19 @@ class Number:
 
 
 @dataclass(frozen=True)
-class Numbers:
+class RowNumbers:
     """Times in milliseconds."""
 
-    throughput: Number
-    p50: Number
-    p95: Number
-    p99: Number
-    errors: Number
+    throughput: RowNumber
+    p50: RowNumber
+    p95: RowNumber
+    p99: RowNumber
+    errors: RowNumber
     tail: Sparkline
 
 
 @dataclass(frozen=True)
-class RunRow:
+class RunListRow:
     """`numbers` None: `words` stand in their place, why there are none. `cause` may be empty."""
 
     id: str
@@ -45,16 +45,16 @@ class RunRow:
     configuration: str
     strategy: str
     load: str
-    numbers: Numbers | None
+    numbers: RowNumbers | None
     words: str
     cause: str
     created_at: datetime
 
 
-def run_row(run: Run, progress: Progress | None = None) -> RunRow:
+def run_list_row(run: Run, progress: Progress | None = None) -> RunListRow:
     outcome = run.validity.outcome if run.validity else None
     summary = run.streams[0] if run.streams and run.state is State.FINISHED else None
-    return RunRow(
+    return RunListRow(
         id=run.id,
         title=run.title,
         tags=run.tags,
@@ -70,10 +70,10 @@ def run_row(run: Run, progress: Progress | None = None) -> RunRow:
     )
 
 
-def _numbers(summary: Summary, *, invalid: bool) -> Numbers:
+def _numbers(summary: Summary, *, invalid: bool) -> RowNumbers:
     times = summary.response_time_s
-    return Numbers(
-        throughput=Number(figures(summary.throughput_per_s), "void" if invalid else "full"),
+    return RowNumbers(
+        throughput=RowNumber(figures(summary.throughput_per_s), "void" if invalid else "full"),
         p50=_time(times, "p50", invalid=invalid),
         p95=_time(times, "p95", invalid=invalid),
         p99=_time(times, "p99", invalid=invalid),
@@ -82,18 +82,18 @@ def _numbers(summary: Summary, *, invalid: bool) -> Numbers:
     )
 
 
-def _time(times: Times | None, name: str, *, invalid: bool) -> Number:
+def _time(times: Times | None, name: str, *, invalid: bool) -> RowNumber:
     level = support_level(times.support[name]) if times else "hidden"
     if times is None or level == "hidden":
-        return Number(NONE, "greyed")
+        return RowNumber(NONE, "greyed")
     value_s: float = getattr(times, name)
-    return Number(figures(1_000 * value_s), "void" if invalid else level)
+    return RowNumber(figures(1_000 * value_s), "void" if invalid else level)
 
 
-def _errors(summary: Summary) -> Number:
+def _errors(summary: Summary) -> RowNumber:
     if (summary.error_share or 0.0) > ERRORS_SUSPECT:
-        return Number(share(summary.error_share), "alarm")
-    return Number(count(sum(summary.errors.values())))
+        return RowNumber(share(summary.error_share), "alarm")
+    return RowNumber(count(sum(summary.errors.values())))
 
 
 def _cause(run: Run) -> str:

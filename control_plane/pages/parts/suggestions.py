@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from control_plane.domain.run import Run
 
-LOOKED_AT = 60
+MAX_RECENT = 60
 """How many of the newest finished runs are looked at."""
 
-OFFERED = 10
+MAX_SUGGESTIONS = 10
 
 
 @dataclass(frozen=True)
-class OtherRun:
+class Suggestion:
     """`alike`: its requests are those of the page; `url` opens the comparison."""
 
     run: Run
@@ -20,17 +20,17 @@ class OtherRun:
     url: str
 
 
-def other_runs(
+def suggested_runs(
     recent: Sequence[Run], shown: Run, taken: Collection[str], url_of: Callable[[str], str]
-) -> tuple[OtherRun, ...]:
+) -> tuple[Suggestion, ...]:
     """Those of `recent` (newest first) that are not `taken`; same requests come first."""
     wanted = _requests(shown)
     found = [
-        OtherRun(run, _requests(run) == wanted, url_of(run.id))
+        Suggestion(run, _requests(run) == wanted, url_of(run.id))
         for run in recent
         if run.id not in taken
     ]
-    return tuple(sorted(found, key=lambda one: not one.alike)[:OFFERED])
+    return tuple(sorted(found, key=lambda one: not one.alike)[:MAX_SUGGESTIONS])
 
 
 def _requests(run: Run) -> list[tuple[str, str, str]]:

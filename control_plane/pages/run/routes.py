@@ -13,8 +13,8 @@ from control_plane.domain.run import Run, RunDetail, State
 from control_plane.domain.spec import Target
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.parts.cli_command import run_command
-from control_plane.pages.parts.compare_query import Chosen
-from control_plane.pages.parts.suggestions import LOOKED_AT, OtherRun, other_runs
+from control_plane.pages.parts.compare_query import CompareQuery
+from control_plane.pages.parts.suggestions import MAX_RECENT, Suggestion, suggested_runs
 from control_plane.pages.run.ceiling_part import client_part
 from control_plane.pages.run.live import live_view
 from control_plane.pages.run.run_view import RunPage, run_page
@@ -78,11 +78,11 @@ def _hints(run: Run, service: RunService) -> tuple[str, ...]:
     return start_hints(run.reason or "", run.log, service.interpreter_of(target))
 
 
-def _others(store: Store, detail: RunDetail) -> tuple[OtherRun, ...]:
-    recent = store.runs(limit=LOOKED_AT, state=State.FINISHED).runs
+def _others(store: Store, detail: RunDetail) -> tuple[Suggestion, ...]:
+    recent = store.runs(limit=MAX_RECENT, state=State.FINISHED).runs
     first = detail.run.id
-    asked = Chosen((first,), first)
-    return other_runs(recent, detail.run, {first}, asked.adding)
+    asked = CompareQuery((first,), first)
+    return suggested_runs(recent, detail.run, {first}, asked.adding)
 
 
 def _to(run_id: str) -> RedirectResponse:

@@ -22,7 +22,7 @@ from control_plane.domain.run import Run, RunDetail, State
 from control_plane.domain.spec_json import write_spec
 from control_plane.domain.units import count, seconds
 from control_plane.pages.parts.environment_facts import Fact, environment_facts, environment_line
-from control_plane.pages.parts.suggestions import OtherRun
+from control_plane.pages.parts.suggestions import Suggestion
 from control_plane.pages.run.ceiling_part import ClientPart
 from control_plane.pages.run.streams_table import StreamsTable, streams_table
 from control_plane.pages.run.tiles import Tile, run_tiles
@@ -125,7 +125,7 @@ class RunPage(View):
     environment_line: str
     spec_text: str
     log: tuple[str, ...]
-    others: tuple[OtherRun, ...]
+    others: tuple[Suggestion, ...]
     key: str
     why: WhyView | None = None
     client: ClientPart | None = None
@@ -136,7 +136,7 @@ class RunPage(View):
 def run_page(
     detail: RunDetail,
     trial: int | None,
-    others: tuple[OtherRun, ...],
+    others: tuple[Suggestion, ...],
     key: str,
 ) -> RunPage:
     """Raises InvalidInput when there is no such trial."""

@@ -10,10 +10,10 @@ from control_plane.domain.run import Run
 from control_plane.domain.spec import Stream
 from control_plane.domain.units import count, figures, seconds
 from control_plane.pages.parts.number_cells import (
-    HEADS,
+    COLUMN_HEADS,
     TIMES,
     Cell,
-    Head,
+    ColumnHead,
     error_cell,
     time_cell,
     time_unit,
@@ -38,7 +38,7 @@ class StreamRow:
 
 @dataclass(frozen=True)
 class StreamsTable:
-    heads: tuple[Head, ...]
+    heads: tuple[ColumnHead, ...]
     rows: tuple[StreamRow, ...]
 
 
@@ -46,11 +46,11 @@ def streams_table(run: Run) -> StreamsTable:
     """Empty while no trial has ended. A second row shows the service time where it differs."""
     unit = time_unit(run.streams)
     heads = (
-        Head("Requests"),
-        Head("Errors"),
-        Head("In flight at the end"),
-        Head("Throughput", "/s"),
-        *(Head(HEADS.get(part, part), unit) for part in TIMES),
+        ColumnHead("Requests"),
+        ColumnHead("Errors"),
+        ColumnHead("In flight at the end"),
+        ColumnHead("Throughput", "/s"),
+        *(ColumnHead(COLUMN_HEADS.get(part, part), unit) for part in TIMES),
     )
     declared = {stream.name: stream for stream in run.spec.workload.streams}
     rows: list[StreamRow] = []

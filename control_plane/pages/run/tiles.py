@@ -9,7 +9,7 @@ from control_plane.analysis.summary import error_kinds
 from control_plane.analysis.validity.gate import ERRORS_SUSPECT
 from control_plane.domain.result import PERCENTILES, Summary, Times
 from control_plane.domain.units import NONE, SPACE, count, figures, seconds, share, split_seconds
-from control_plane.pages.parts.number_cells import HEADS
+from control_plane.pages.parts.number_cells import COLUMN_HEADS
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def run_tiles(streams: Sequence[Summary], *, invalid: bool) -> tuple[Tile, ...]:
 
 def time_tile(times: Times | None, percentile: str) -> Tile:
     """A percentile with the samples beyond it; hidden where there are fewer than 10."""
-    label = HEADS.get(percentile, percentile)
+    label = COLUMN_HEADS.get(percentile, percentile)
     beyond = times.support[percentile] if times else 0
     level = support_level(beyond)
     if times is None or level == "hidden":

@@ -9,13 +9,13 @@ from control_plane.domain.run import Run
 from control_plane.domain.units import count, figures, seconds, share, split_seconds
 from control_plane.pages.parts.number_cells import (
     SCALES,
+    AxisTick,
     Cell,
-    Head,
-    Tick,
-    around,
+    ColumnHead,
+    axis_position,
     error_cell,
-    place,
-    round_steps,
+    padded_range,
+    round_ticks,
     time_cell,
     time_unit,
 )
@@ -29,7 +29,7 @@ class Rings:
 
     metric: str
     value: str
-    ticks: tuple[Tick, ...]
+    ticks: tuple[AxisTick, ...]
     marks: tuple[float, ...]
     label: str
 
@@ -37,7 +37,7 @@ class Rings:
 @dataclass(frozen=True)
 class TrialsView:
     rings: Rings | None
-    heads: tuple[Head, ...]
+    heads: tuple[ColumnHead, ...]
     rows: tuple[tuple[Cell, ...], ...]
 
 
@@ -45,14 +45,14 @@ def trials_view(run: Run) -> TrialsView:
     """A row for each trial and stream; rings only for two trials and more."""
     unit = time_unit(run.streams)
     heads = (
-        Head("Trial"),
-        Head("Requests"),
-        Head("Errors"),
-        Head("Throughput", "/s"),
-        *(Head(part, unit) for part in COLUMNS),
-        Head("Client CPU"),
-        Head("Target CPU"),
-        Head("Ready after"),
+        ColumnHead("Trial"),
+        ColumnHead("Requests"),
+        ColumnHead("Errors"),
+        ColumnHead("Throughput", "/s"),
+        *(ColumnHead(part, unit) for part in COLUMNS),
+        ColumnHead("Client CPU"),
+        ColumnHead("Target CPU"),
+        ColumnHead("Ready after"),
     )
     rows = [
         _row(index, trial, stream, unit, named=len(run.streams) > 1)
@@ -93,14 +93,14 @@ def _rings(run: Run) -> Rings | None:
 
 
 def _drawn(metric: str, merged: float, values: Sequence[float]) -> Rings:
-    low, high = around(values)
+    low, high = padded_range(values)
     unit = split_seconds(max(values))[1]
     scale = SCALES[unit]
     ticks = tuple(
-        Tick(place(at / scale, low, high), f"{figures(at)} {unit}")
-        for at in round_steps(low * scale, high * scale)
+        AxisTick(axis_position(at / scale, low, high), f"{figures(at)} {unit}")
+        for at in round_ticks(low * scale, high * scale)
     )
     spread = f"{seconds(min(values))} to {seconds(max(values))}"
     label = f"{metric} of each trial: {spread}"
-    marks = tuple(place(value, low, high) for value in values)
+    marks = tuple(axis_position(value, low, high) for value in values)
     return Rings(metric, seconds(merged), ticks, marks, label)

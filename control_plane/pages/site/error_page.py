@@ -11,7 +11,7 @@ from control_plane.pages.site.view import View
 
 
 @dataclass(frozen=True)
-class Remedy:
+class ErrorAction:
     text: str
     href: str
 
@@ -24,7 +24,7 @@ class ErrorPage(View):
     title: str
     message: str
     hint: str
-    remedy: Remedy
+    remedy: ErrorAction
 
 
 _TITLES = {
@@ -45,7 +45,7 @@ _HINTS = {
     429: "Runs are executed one after another; cancel some or wait.",
     503: "What is stored stays as it is. Try again in a moment.",
 }
-_HISTORY = Remedy("History", "/history")
+_HISTORY = ErrorAction("History", "/history")
 
 
 def error_page(
@@ -70,8 +70,8 @@ def _kind(status: int) -> Literal["bad", "warn", "plain"]:
     return "bad" if status >= 500 else "plain"
 
 
-def _remedy(request: Request, status: int) -> Remedy:
+def _remedy(request: Request, status: int) -> ErrorAction:
     if status >= 500 and request.method == "GET":
         again = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        return Remedy("Try again", again)
-    return Remedy("New run", "/runs/new") if request.method == "POST" else _HISTORY
+        return ErrorAction("Try again", again)
+    return ErrorAction("New run", "/runs/new") if request.method == "POST" else _HISTORY

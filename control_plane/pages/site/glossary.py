@@ -10,7 +10,7 @@ from control_plane.pages.site.view import View
 
 
 @dataclass(frozen=True)
-class Word:
+class Term:
     """`key` is its anchor on the page."""
 
     key: str
@@ -19,30 +19,30 @@ class Word:
 
 
 @dataclass(frozen=True)
-class WordGroup:
+class TermGroup:
     title: str
-    words: tuple[Word, ...]
+    terms: tuple[Term, ...]
 
 
 @dataclass(frozen=True)
 class GlossaryPage(View):
     template: ClassVar[str] = "pages/glossary.html"
-    groups: tuple[WordGroup, ...]
+    groups: tuple[TermGroup, ...]
 
 
 @cache
-def groups() -> tuple[WordGroup, ...]:
-    document = tomllib.loads((Path(__file__).parent / "words.toml").read_text(encoding="utf-8"))
+def groups() -> tuple[TermGroup, ...]:
+    document = tomllib.loads((Path(__file__).parent / "glossary.toml").read_text(encoding="utf-8"))
     return tuple(
-        WordGroup(one["title"], tuple(Word(**word) for word in one["words"]))
-        for one in document["group"]
+        TermGroup(group["title"], tuple(Term(**term) for term in group["terms"]))
+        for group in document["group"]
     )
 
 
-def word(key: str) -> Word:
+def term(key: str) -> Term:
     """Raises KeyError for what is not in the glossary."""
     for group in groups():
-        for one in group.words:
-            if one.key == key:
-                return one
+        for known in group.terms:
+            if known.key == key:
+                return known
     raise KeyError(key)

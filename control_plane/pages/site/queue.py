@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from control_plane.pages.site.dependencies import RunServiceDep
-from control_plane.pages.site.shell import queue_of
+from control_plane.pages.site.shell import queue_view
 from control_plane.pages.site.templating import fragment
 
 router = APIRouter()
@@ -11,4 +11,4 @@ router = APIRouter()
 
 @router.get("/queue")
 def queue(request: Request, service: RunServiceDep) -> Response:
-    return fragment(request, queue_of(service))
+    return fragment(request, queue_view(service))

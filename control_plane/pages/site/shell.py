@@ -15,7 +15,7 @@ from control_plane.domain.units import size
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.site.view import View
 
-PLACES = (
+NAV_LINKS = (
     ("History", "/history"),
     ("Targets", "/targets"),
     ("Glossary", "/glossary"),
@@ -28,7 +28,7 @@ BUSY_S, IDLE_S = 2, 15
 
 
 @dataclass(frozen=True)
-class Place:
+class NavLink:
     """`current` is the value of aria-current, None for a page elsewhere."""
 
     name: str
@@ -37,7 +37,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Queue(View):
+class QueueView(View):
     """`run_id` works now; `queued` wait; asked for again after `every_s`."""
 
     template: ClassVar[str] = "partials/queue.html"
@@ -48,15 +48,15 @@ class Queue(View):
 
 @dataclass(frozen=True)
 class Shell:
-    places: tuple[Place, ...]
-    queue: Queue | None
+    places: tuple[NavLink, ...]
+    queue: QueueView | None
     machine: str
     version: str
 
 
 def shell_of(request: Request) -> Shell:
     service: RunService = request.app.state.service
-    return _shell(request, queue_of(service), service.cpu_model())
+    return _shell(request, queue_view(service), service.cpu_model())
 
 
 def quiet_shell(request: Request) -> Shell:
@@ -64,22 +64,22 @@ def quiet_shell(request: Request) -> Shell:
     return _shell(request, None, "")
 
 
-def queue_of(service: RunService) -> Queue:
+def queue_view(service: RunService) -> QueueView:
     view = service.queue_status()
     running = view.running.id if view.running else None
-    return Queue(running, view.queued, BUSY_S if running or view.queued else IDLE_S)
+    return QueueView(running, view.queued, BUSY_S if running or view.queued else IDLE_S)
 
 
-def _shell(request: Request, queue: Queue | None, cpu_model: str) -> Shell:
+def _shell(request: Request, queue: QueueView | None, cpu_model: str) -> Shell:
     return Shell(tuple(_places(request.url.path)), queue, machine(cpu_model), __version__)
 
 
-def _places(path: str) -> Iterator[Place]:
-    for name, href in PLACES:
+def _places(path: str) -> Iterator[NavLink]:
+    for name, href in NAV_LINKS:
         below = path.startswith(BELOW.get(href, (href + "/",)))
         inside = below and not path.startswith("/runs/new")
         current = "page" if path == href else "true" if inside else None
-        yield Place(name, href, current)
+        yield NavLink(name, href, current)
 
 
 @cache

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from control_plane.domain import units
 from control_plane.domain.ids import slug
 from control_plane.domain.units import SPACE
-from control_plane.pages.site.glossary import word
+from control_plane.pages.site.glossary import term
 from control_plane.pages.site.shell import quiet_shell, shell_of
 from control_plane.pages.site.view import View
 
@@ -84,7 +84,7 @@ def environment(templates: Path, static: Path) -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(FILTERS)
-    made.globals.update(asset=assets(static), glossary=word)
+    made.globals.update(asset=assets(static), glossary=term)
     made.policies.update({"json.dumps_function": _json, "json.dumps_kwargs": {}})
     return made
 

@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse
 
 from control_plane.domain.application_report import Checkup
 from control_plane.jobs.run_service import Application, RunService
+from control_plane.pages.parts.environment_facts import Fact
 from control_plane.pages.site.dependencies import RunServiceDep
 from control_plane.pages.site.templating import fragment, page
 from control_plane.pages.site.view import View
@@ -18,13 +19,7 @@ router = APIRouter(prefix="/targets/applications")
 
 
 @dataclass(frozen=True)
-class Fact:
-    label: str
-    text: str
-
-
-@dataclass(frozen=True)
-class OwnRow:
+class ApplicationRow:
     """`told`: how it is configured, in a line; `command`: what a first run would start."""
 
     name: str
@@ -45,7 +40,7 @@ class CheckupView(View):
 class ApplicationPage(View):
     template: ClassVar[str] = "pages/application.html"
     name: str
-    how: str
+    serving: str
     facts: tuple[Fact, ...]
     checkup: CheckupView
 
@@ -54,7 +49,7 @@ class ApplicationPage(View):
 def application(request: Request, name: str, service: RunServiceDep) -> Response:
     found = service.application(name)
     shown = ApplicationPage(
-        found.name, how(found), tuple(_facts(found, service)), _view(service, name)
+        found.name, serving_words(found), tuple(_facts(found, service)), _view(service, name)
     )
     return page(request, shown)
 
@@ -79,24 +74,25 @@ async def start(name: str, service: RunServiceDep) -> Response:
     return RedirectResponse("/targets#by-hand", 303)
 
 
-def how(one: Application) -> str:
+def serving_words(one: Application) -> str:
     """`shop:app, made by a factory`; its command line."""
     if one.command:
         return " ".join(one.command)
     return f"{one.app}, made by a factory" if one.factory else one.app
 
 
-def own_rows(service: RunService) -> tuple[OwnRow, ...]:
+def application_rows(service: RunService) -> tuple[ApplicationRow, ...]:
     """One for each application of the settings, by name."""
     return tuple(
-        OwnRow(one.name, _told(one), service.default_command(one)) for one in service.applications()
+        ApplicationRow(one.name, _told(one), service.default_command(one))
+        for one in service.applications()
     )
 
 
 def _told(one: Application) -> str:
     where = f"in {one.directory}"
     ready = f"ready when {one.ready_path} answers"
-    return f"{'By its own command' if one.command else how(one)}, {where}, {ready}."
+    return f"{'By its own command' if one.command else serving_words(one)}, {where}, {ready}."
 
 
 def _view(service: RunService, name: str) -> CheckupView:
@@ -105,7 +101,7 @@ def _view(service: RunService, name: str) -> CheckupView:
 
 def _facts(one: Application, service: RunService) -> Iterator[Fact]:
     """Of variables the names alone, and whether they are set."""
-    yield Fact("Command" if one.command else "Application", how(one))
+    yield Fact("Command" if one.command else "Application", serving_words(one))
     yield Fact("Interpreter", str(one.python or "Looplab's own"))
     yield Fact("Directory", str(one.directory))
     unset = service.unset_variables(one)

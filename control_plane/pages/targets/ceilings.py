@@ -23,7 +23,7 @@ from control_plane.domain.spec import Client
 from control_plane.domain.units import NONE, about, share
 from control_plane.jobs.run_service import RunService
 from control_plane.jobs.stored_ceilings import ceilings_here, unfinished
-from control_plane.pages.form.form_data import FormDep, key_of, to_runs
+from control_plane.pages.form.form_data import FormDep, idempotency_key, redirect_to_runs
 from control_plane.pages.parts.progress_view import phase_words
 from control_plane.pages.site.dependencies import RunServiceDep, StoreDep
 from control_plane.pages.site.templating import fragment
@@ -49,7 +49,7 @@ class CeilingRow:
 
 
 @dataclass(frozen=True)
-class Ceilings(View):
+class CeilingsView(View):
     """Asked for again while something of it is `measuring`."""
 
     template: ClassVar[str] = "partials/ceilings.html"
@@ -65,10 +65,10 @@ def ceilings(request: Request, store: StoreDep, service: RunServiceDep) -> Respo
 @router.post("/ceilings")
 def measure(form: FormDep, store: StoreDep, service: RunServiceDep) -> RedirectResponse:
     """Of the client of `run`, where that is given, else of every strategy."""
-    key = key_of(form)
+    key = idempotency_key(form)
     if run_id := form.text("run"):
         client = store.run(known_id(run_id)).spec.client
-        return to_runs(service.submit([measurement(client)], key=key))
+        return redirect_to_runs(service.submit([measurement(client)], key=key))
     service.submit([measurement(client) for client in CLIENTS], key=key)
     return RedirectResponse("/targets#client-ceiling", 303)
 
@@ -78,7 +78,7 @@ def measuring_time(service: RunService) -> str:
     return about(sum(service.expected_seconds(ceiling_spec(client)) for client in CLIENTS))
 
 
-def ceilings_view(store: Store, service: RunService) -> Ceilings:
+def ceilings_view(store: Store, service: RunService) -> CeilingsView:
     known: dict[Client, Ceiling] = {}
     for ceiling in trusted_first(ceilings_here(store)):
         known.setdefault(ceiling.client, ceiling)
@@ -87,7 +87,7 @@ def ceilings_view(store: Store, service: RunService) -> Ceilings:
     rows = tuple(
         _row(client, known.get(client), working.get(client), service) for client in clients
     )
-    return Ceilings(rows, bool(working))
+    return CeilingsView(rows, bool(working))
 
 
 def _row(

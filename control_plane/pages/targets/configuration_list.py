@@ -8,13 +8,13 @@ from fastapi import APIRouter, Request, Response
 
 from control_plane.domain.spec import Target
 from control_plane.jobs.run_service import RunService
-from control_plane.pages.form.form_data import new_key
+from control_plane.pages.form.form_data import new_idempotency_key
 from control_plane.pages.site.dependencies import RunServiceDep, StoreDep
 from control_plane.pages.site.templating import page
 from control_plane.pages.site.view import View
-from control_plane.pages.targets.applications import OwnRow, own_rows
-from control_plane.pages.targets.ceilings import Ceilings, ceilings_view, measuring_time
-from control_plane.pages.targets.manual_targets import ByHandView, by_hand_view
+from control_plane.pages.targets.applications import ApplicationRow, application_rows
+from control_plane.pages.targets.ceilings import CeilingsView, ceilings_view, measuring_time
+from control_plane.pages.targets.manual_targets import ManualTargetsView, manual_targets_view
 
 router = APIRouter()
 
@@ -39,7 +39,7 @@ _PURPOSES = (
 
 
 @dataclass(frozen=True)
-class Row:
+class ConfigurationRow:
     """`missing_extra`: what installs its server; None where it is there. `builtin`: it stays."""
 
     name: str
@@ -51,35 +51,37 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Server:
+class ServerGroup:
     name: str
     about: str
-    rows: tuple[Row, ...]
+    rows: tuple[ConfigurationRow, ...]
 
 
 @dataclass(frozen=True)
 class TargetsPage(View):
     template: ClassVar[str] = "pages/targets.html"
-    servers: tuple[Server, ...]
-    applications: tuple[OwnRow, ...]
-    ceilings: Ceilings
+    servers: tuple[ServerGroup, ...]
+    applications: tuple[ApplicationRow, ...]
+    ceilings: CeilingsView
     time: str
     key: str
-    by_hand: ByHandView
+    by_hand: ManualTargetsView
 
 
 @router.get("/targets")
 def targets(request: Request, store: StoreDep, service: RunServiceDep) -> Response:
-    servers = tuple(Server(name, about, _rows(service, name)) for name, about in SERVERS.items())
+    servers = tuple(
+        ServerGroup(name, about, _rows(service, name)) for name, about in SERVERS.items()
+    )
     measured = ceilings_view(store, service)
-    own, time = own_rows(service), measuring_time(service)
-    shown = by_hand_view(service)
-    return page(request, TargetsPage(servers, own, measured, time, new_key(), shown))
+    own, time = application_rows(service), measuring_time(service)
+    shown = manual_targets_view(service)
+    return page(request, TargetsPage(servers, own, measured, time, new_idempotency_key(), shown))
 
 
-def _rows(service: RunService, server: str) -> tuple[Row, ...]:
+def _rows(service: RunService, server: str) -> tuple[ConfigurationRow, ...]:
     return tuple(
-        Row(
+        ConfigurationRow(
             one.name,
             _purpose(one.target),
             service.server_command(one.target),

@@ -10,11 +10,11 @@ from control_plane.domain.errors import InvalidInput, NotFound
 from control_plane.domain.ids import slug
 from control_plane.domain.spec import Target
 from control_plane.jobs.run_service import RunService
-from control_plane.pages.form.field_messages import message
-from control_plane.pages.form.form_data import FormDep, Given
-from control_plane.pages.form.from_spec import own_fields
-from control_plane.pages.form.parse import Answers
-from control_plane.pages.form.to_spec import own_target
+from control_plane.pages.form.field_messages import field_message
+from control_plane.pages.form.form_data import FormData, FormDep
+from control_plane.pages.form.from_spec import target_fields
+from control_plane.pages.form.parse import FormParser
+from control_plane.pages.form.to_spec import target_document
 from control_plane.pages.site.dependencies import RunServiceDep
 from control_plane.pages.site.templating import page
 from control_plane.pages.site.view import View
@@ -36,7 +36,7 @@ class ConfigurationPage(View):
     """The parts of a new configuration; `wrong` holds messages by field name."""
 
     template: ClassVar[str] = "pages/configuration.html"
-    form: Given
+    form: FormData
     wrong: dict[str, str]
 
 
@@ -44,23 +44,25 @@ class ConfigurationPage(View):
 def new_configuration(request: Request, service: RunServiceDep, copy: Name = "") -> Response:
     """Beginning with the parts of `copy`, or with the usual ones."""
     target = _copied(copy, service) if copy else Target()
-    fields = {name: texts for name, texts in own_fields(target) if texts}
+    fields = {name: texts for name, texts in target_fields(target) if texts}
     name = (f"{copy}, copy" if copy else "",)
-    return page(request, ConfigurationPage(Given({**fields, "name": name}), {}))
+    return page(request, ConfigurationPage(FormData({**fields, "name": name}), {}))
 
 
 @router.post("/targets/new")
 def add_configuration(request: Request, form: FormDep, service: RunServiceDep) -> Response:
     """Then where it stands; or the same form with what is wrong at its fields."""
-    name, answers = form.text("name").strip(), Answers(form)
+    name, answers = form.text("name").strip(), FormParser(form)
     try:
-        target = service.configurations.check(name, own_target(answers))
+        target = service.configurations.check(name, target_document(answers))
         if answers.wrong:
             raise InvalidInput("A field is wrong.")
         service.configurations.add(name, target)
     except InvalidInput as error:
         fields = (*answers.wrong, *error.fields)
-        wrong = {form.nearest(one.field) or "name": message(form, one) for one in reversed(fields)}
+        wrong = {
+            form.nearest(one.field) or "name": field_message(form, one) for one in reversed(fields)
+        }
         return page(request, ConfigurationPage(form, wrong), 422)
     return RedirectResponse(f"/targets#{slug(name)}", 303)
 

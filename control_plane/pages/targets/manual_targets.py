@@ -21,7 +21,7 @@ WHERE = "/targets#by-hand"
 
 
 @dataclass(frozen=True)
-class ByHandView(View):
+class ManualTargetsView(View):
     """The newest first."""
 
     template: ClassVar[str] = "partials/by_hand.html"
@@ -30,7 +30,7 @@ class ByHandView(View):
 
 @router.get("/targets/by-hand")
 def by_hand(request: Request, service: RunServiceDep) -> Response:
-    return fragment(request, by_hand_view(service))
+    return fragment(request, manual_targets_view(service))
 
 
 @router.post("/targets/start")
@@ -47,5 +47,5 @@ async def stop(form: FormDep, service: RunServiceDep) -> Response:
     return RedirectResponse(WHERE, 303)
 
 
-def by_hand_view(service: RunService) -> ByHandView:
-    return ByHandView(service.manual_targets.all()[::-1])
+def manual_targets_view(service: RunService) -> ManualTargetsView:
+    return ManualTargetsView(service.manual_targets.all()[::-1])

@@ -9,7 +9,7 @@ from control_plane.analysis.comparison import Comparison, compare
 from control_plane.domain.run import RunDetail
 from control_plane.pages.compare.numbers_table import numbers_table, ratio_table
 from control_plane.pages.compare.ratio_plot import ratio_view
-from control_plane.pages.parts.number_cells import around, place, round_steps
+from control_plane.pages.parts.number_cells import axis_position, padded_range, round_ticks
 from tests.builders import ASYNC, FAILING, detail_of, items
 from tests.synthetic import Shape
 
@@ -129,16 +129,16 @@ def test_the_table_has_every_metric_with_its_ratio_below() -> None:
     ],
 )
 def test_round_steps(low: float, high: float, ticks: list[float]) -> None:
-    assert round_steps(low, high) == ticks
+    assert round_ticks(low, high) == ticks
 
 
 @pytest.mark.parametrize(
     ("value", "at"), [(0, 0), (5, 50), (10, 100), (-1, 0), (11, 100), (3.3333, 33.33)]
 )
 def test_places(value: float, at: float) -> None:
-    assert place(value, 0, 10) == at
+    assert axis_position(value, 0, 10) == at
 
 
 def test_room_around_values() -> None:
-    assert around([100, 100]) == (95, 105)
-    assert around([0, 10])[0] == 0
+    assert padded_range([100, 100]) == (95, 105)
+    assert padded_range([0, 10])[0] == 0

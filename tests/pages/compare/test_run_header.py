@@ -10,8 +10,8 @@ from control_plane.domain.result import Progress
 from control_plane.domain.run import Run, State
 from control_plane.pages.compare.numbers_table import numbers_table
 from control_plane.pages.compare.run_header import MOST_ROWS, Strip, strip
-from control_plane.pages.parts.compare_query import Chosen, read_chosen
-from control_plane.pages.parts.suggestions import other_runs
+from control_plane.pages.parts.compare_query import CompareQuery, read_compare_query
+from control_plane.pages.parts.suggestions import suggested_runs
 from tests.builders import FAILING, classic, detail_of, items, two_streams
 
 IDS = ("a000000000", "b000000000", "c000000000")
@@ -25,7 +25,7 @@ def _classic() -> list[Run]:
 
 
 def _strip(runs: list[Run], progress: dict[str, Progress] | None = None) -> Strip:
-    chosen = Chosen(tuple(run.id for run in runs), runs[0].id)
+    chosen = CompareQuery(tuple(run.id for run in runs), runs[0].id)
     comparison = compare(runs, runs[0].id)
     return strip(comparison, chosen, comparison.streams[0], progress or {}, {})
 
@@ -86,13 +86,13 @@ def test_numbers_of_an_invalid_run_are_struck_out() -> None:
 
 
 def test_addresses_are_short_and_complete() -> None:
-    chosen = read_chosen(",".join(IDS), IDS[1], None, None)
+    chosen = read_compare_query(",".join(IDS), IDS[1], None, None)
     assert chosen.page == "/compare?runs=a000000000,b000000000,c000000000&baseline=b000000000"
     assert chosen.against(IDS[0]) == "/compare?runs=a000000000,b000000000,c000000000"
     assert chosen.without(IDS[1]) == "/compare?runs=a000000000,c000000000"
     assert chosen.adding("d000000000").startswith("/compare?runs=a000000000,b0")
     assert chosen.of_stream("a b&c").endswith("&stream=a+b%26c")
-    assert read_chosen(IDS[0], None, "", "").without(IDS[0]) is None
+    assert read_compare_query(IDS[0], None, "", "").without(IDS[0]) is None
 
 
 @pytest.mark.parametrize(
@@ -108,13 +108,13 @@ def test_wrong_addresses(
     runs: str, baseline: str | None, anyway: str | None, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        read_chosen(runs, baseline, None, anyway)
+        read_compare_query(runs, baseline, None, anyway)
 
 
 def test_runs_of_the_same_requests_are_offered_first() -> None:
     runs = _classic()
     other = detail_of(two_streams(), FAILING, "d000000000").run
-    offered = other_runs([other, *runs], runs[0], {runs[0].id}, lambda one: f"/{one}")
+    offered = suggested_runs([other, *runs], runs[0], {runs[0].id}, lambda one: f"/{one}")
     assert [(one.run.id, one.alike) for one in offered] == [
         (IDS[1], True), (IDS[2], True), ("d000000000", False),
     ]  # fmt: skip

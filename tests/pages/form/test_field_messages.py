@@ -6,9 +6,9 @@ from control_plane.analysis import field_labels
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec_json import Document, read_spec
-from control_plane.pages.form.field_messages import label_of, message
-from control_plane.pages.form.form_data import Given
-from control_plane.pages.form.from_spec import form_of
+from control_plane.pages.form.field_messages import field_message, label_of
+from control_plane.pages.form.form_data import FormData
+from control_plane.pages.form.from_spec import form_from_spec
 from control_plane.pages.form.to_spec import documents
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
 from tests import builders
@@ -51,19 +51,19 @@ SETTINGS = "target.settings"
 EXAMPLE = 'Write names with their values, as {"cpu_n": 5}.'
 
 
-def filled(**changes: str) -> Given:
-    given = form_of(builders.items(), BUILTIN_CONFIGURATIONS)
-    return Given({**given.values, **{name: (text,) for name, text in changes.items()}})
+def filled(**changes: str) -> FormData:
+    given = form_from_spec(builders.items(), BUILTIN_CONFIGURATIONS)
+    return FormData({**given.values, **{name: (text,) for name, text in changes.items()}})
 
 
-def told(form: Given) -> dict[str, str]:
+def told(form: FormData) -> dict[str, str]:
     """The messages of a form by the field that they stand at."""
     made, wrong = documents(form)
     try:
         read_spec(made[0], Limits())
     except InvalidInput as error:
         wrong += error.fields
-    return {form.nearest(one.field): message(form, one) for one in reversed(wrong)}
+    return {form.nearest(one.field): field_message(form, one) for one in reversed(wrong)}
 
 
 @pytest.mark.parametrize(

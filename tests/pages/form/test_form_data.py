@@ -1,14 +1,16 @@
-from control_plane.pages.form.form_data import Given, given
+from control_plane.pages.form.form_data import FormData, form_data
 
 REQUEST = "workload.streams.0.requests.0"
 
 
-def form(**values: str) -> Given:
-    return Given({f"{REQUEST}.{name.replace('__', '.')}": (text,) for name, text in values.items()})
+def form(**values: str) -> FormData:
+    return FormData(
+        {f"{REQUEST}.{name.replace('__', '.')}": (text,) for name, text in values.items()}
+    )
 
 
 def test_pairs_of_one_name_are_kept_in_order_and_files_are_left_out() -> None:
-    read = given([("a", "1"), ("b", object()), ("a", " 2 ")])
+    read = form_data([("a", "1"), ("b", object()), ("a", " 2 ")])
     assert read.all("a") == ("1", " 2 ")
     assert read.text("a") == "2"
     assert read.has("a", "1")
@@ -16,12 +18,12 @@ def test_pairs_of_one_name_are_kept_in_order_and_files_are_left_out() -> None:
 
 
 def test_a_missing_field_has_its_default() -> None:
-    assert Given({}).text("trials", "3") == "3"
-    assert Given({}).all("trials") == ()
+    assert FormData({}).text("trials", "3") == "3"
+    assert FormData({}).all("trials") == ()
 
 
 def test_indices_are_those_that_were_sent() -> None:
-    read = given([("s.2.name", "x"), ("s.0.name", "y"), ("s.0.path", "z"), ("s.x.name", "")])
+    read = form_data([("s.2.name", "x"), ("s.0.name", "y"), ("s.0.path", "z"), ("s.x.name", "")])
     assert read.indices("s") == (0, 2)
 
 

@@ -1,11 +1,11 @@
 import pytest
 
-from control_plane.pages.form.form_data import Given
-from control_plane.pages.form.parse import Answers
+from control_plane.pages.form.form_data import FormData
+from control_plane.pages.form.parse import FormParser
 
 
-def answers(text: str) -> Answers:
-    return Answers(Given({"f": (text,)}))
+def answers(text: str) -> FormParser:
+    return FormParser(FormData({"f": (text,)}))
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from control_plane.domain.limits import Limits
 from control_plane.domain.spec import Client, NamedTarget, Spec
 from control_plane.domain.spec_json import read_spec
 from control_plane.experiments.presets import preset_catalogue
-from control_plane.pages.form.form_data import Given
-from control_plane.pages.form.from_spec import form_of, shown_whole
+from control_plane.pages.form.form_data import FormData
+from control_plane.pages.form.from_spec import form_from_spec, fully_shown
 from control_plane.pages.form.to_spec import documents
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS, find_configuration
 from tests import builders
@@ -26,10 +26,10 @@ def resolved(document: Any) -> Spec:
     return spec
 
 
-def form(**changes: tuple[str, ...]) -> Given:
+def form(**changes: tuple[str, ...]) -> FormData:
     """The form of the classic items run; `a__b` names the field `a.b`."""
     named = {name.replace("__", "."): texts for name, texts in changes.items()}
-    return Given({**form_of(builders.items(), BUILTIN_CONFIGURATIONS).values, **named})
+    return FormData({**form_from_spec(builders.items(), BUILTIN_CONFIGURATIONS).values, **named})
 
 
 def request(**keys: Any) -> dict[str, Any]:
@@ -113,15 +113,15 @@ def whole(document: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("name", SPECS)
 def test_a_spec_comes_back_from_its_form(name: str) -> None:
     spec = resolved(whole(SPECS[name]))
-    (document,), wrong = documents(form_of(spec, BUILTIN_CONFIGURATIONS))
+    (document,), wrong = documents(form_from_spec(spec, BUILTIN_CONFIGURATIONS))
     assert wrong == []
     assert resolved(document) == spec
-    assert shown_whole(spec)
+    assert fully_shown(spec)
 
 
 def test_cores_by_number_have_no_field() -> None:
     cores = {"target": [0], "client": [1]}
-    assert not shown_whole(resolved(whole({"cores": cores})))
+    assert not fully_shown(resolved(whole({"cores": cores})))
 
 
 def test_each_strategy_and_configuration_ticked_makes_a_run() -> None:
@@ -223,7 +223,7 @@ def test_hidden_fields_do_not_count() -> None:
     ],
 )
 def test_what_cannot_be_read_is_told_at_its_field(name: str, texts: tuple[str, ...]) -> None:
-    made, wrong = documents(Given({**form().values, name: texts}))
+    made, wrong = documents(FormData({**form().values, name: texts}))
     assert [one.field for one in wrong] == [name]
     assert len(made) == 1
 
