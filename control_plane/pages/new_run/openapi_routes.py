@@ -81,9 +81,7 @@ def _refused(form: FormData, operations: Sequence[Operation]) -> dict[str, str]:
         return {"pick": "Tick at least one of the list. If it was read for another, read it again."}
     writing = next((one.key for one in operations if one.writes), None)
     if writing and not form.has("pick.writes", "on"):
-        field_message = (
-            f"Load on {writing} will write to its database: tick that here, or untick it."
-        )
+        message = f"Load on {writing} will write to its database: tick that here, or untick it."
         return {"pick.writes": message}
     return {}
 
