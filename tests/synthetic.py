@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from control_plane.domain.histogram import Histogram
-from control_plane.domain.load_models import concurrency_of
 from control_plane.domain.spec import Stream
 from control_plane.domain.stream_record import Second, StreamRecord
 
@@ -56,7 +55,7 @@ def record_of(stream: Stream, shape: Shape, seed: int) -> StreamRecord:
         )
         for index in range(int(np.ceil(duration_s)))
     )
-    waiting = 0 if stream.stop.requests is not None else concurrency_of(stream.load)
+    waiting = 0 if stream.stop.requests is not None else stream.load.users
     return StreamRecord(
         name=stream.name,
         opened_ns=0,
@@ -71,8 +70,8 @@ def record_of(stream: Stream, shape: Shape, seed: int) -> StreamRecord:
         bytes_sent=total * 110,
         bytes_received=total * 160,
         in_system_ns=int(response.sum()),
-        new_connections=concurrency_of(stream.load),
-        connections=concurrency_of(stream.load),
+        new_connections=stream.load.users,
+        connections=stream.load.users,
         cpu_s=shape.client_cpu * duration_s,
         spin_s=0.0,
         peak_memory_bytes=48_000_000,

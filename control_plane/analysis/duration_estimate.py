@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from control_plane.domain.client_strategies import STRATEGIES
-from control_plane.domain.load_models import AnyLoad, Closed, Open, Periodic, ramp_up_of
 from control_plane.domain.spec import Spec, Stream, UrlTarget
 from control_plane.domain.units import SPACE
 
@@ -45,7 +44,7 @@ def seconds(spec: Spec, rate_per_s: float | None) -> float:
 def phases(spec: Spec, rate_per_s: float | None) -> Phases:
     """`rate_per_s` is the throughput of the last run of this kind, None where there is none."""
     rate = rate_per_s or STRATEGIES[spec.client.strategy].usual_per_s
-    ramps = [ramp_up_of(stream.load) for stream in spec.workload.streams]
+    ramps = [stream.load.ramp_up_s for stream in spec.workload.streams]
     return Phases(
         start_s=REACH_S if isinstance(spec.target, UrlTarget) else START_S,
         warmup_s=spec.warmup_s + max(ramps),
@@ -57,29 +56,7 @@ def _window_s(stream: Stream, rate_per_s: float) -> float:
     if stream.stop.duration_s is not None:
         return stream.start_after_s + stream.stop.duration_s
     requests = stream.stop.requests or 0
-    return stream.start_after_s + max(requests / rate_per_s, _planned_s(stream.load, requests))
-
-
-def _planned_s(load: AnyLoad, requests: int) -> float:
-    """How long the load model itself makes a number of requests take."""
-    match load:
-        case Closed():
-            return requests * load.think_time_s / load.concurrency
-        case Periodic():
-            return max(0, requests - load.concurrency) * load.interval_s / load.concurrency
-        case Open():
-            return _scheduled_s(load, requests)
-    return 0.0
-
-
-def _scheduled_s(load: Open, requests: int) -> float:
-    spent_s, left = 0.0, float(requests)
-    for step in load.steps[:-1]:
-        if left <= step.rate_per_s * step.duration_s:
-            return spent_s + left / step.rate_per_s
-        spent_s += step.duration_s
-        left -= step.rate_per_s * step.duration_s
-    return spent_s + left / load.steps[-1].rate_per_s
+    return stream.start_after_s + max(requests / rate_per_s, stream.load.least_s(requests))
 
 
 def _seconds(value_s: float) -> str:

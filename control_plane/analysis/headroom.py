@@ -9,7 +9,6 @@ from control_plane.analysis.prose.sentence import Sentence, number, sentence
 from control_plane.domain.bare_responder import faces_responder
 from control_plane.domain.ceiling import Ceiling, ceiling_spec, plainest
 from control_plane.domain.limits import BUSY_SHARE
-from control_plane.domain.load_models import concurrency_of
 from control_plane.domain.result import Environment, Summary
 from control_plane.domain.run import Run, State
 from control_plane.domain.spec import Client
@@ -49,7 +48,7 @@ def ceiling_of(run: Run) -> Ceiling | None:
     busy = _responder_cpu(stream)
     return Ceiling(
         client=run.spec.client,
-        users=concurrency_of(run.spec.workload.streams[0].load),
+        users=run.spec.workload.streams[0].load.users,
         throughput_per_s=stream.throughput_per_s,
         responder_cpu_share=busy,
         at_least=busy is not None and busy >= BUSY_SHARE,

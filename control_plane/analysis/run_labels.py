@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from control_plane.domain.load_models import crowd_words
 from control_plane.domain.run import Run
 from control_plane.domain.spec import Target
 
@@ -93,7 +92,7 @@ def _facts(run: Run) -> tuple[str, str, str, str]:
         run.spec.client.strategy,
         ", ".join(one.name for one in streams),
         f"{workers} worker{'s' if workers > 1 else ''}" if workers else "",
-        ", ".join(dict.fromkeys(crowd_words(one.load) for one in streams)),
+        ", ".join(dict.fromkeys(one.load.label for one in streams)),
     )
 
 

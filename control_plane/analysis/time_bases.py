@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from control_plane.domain.load_models import AnyLoad, Burst, Closed, Open, Periodic
 from control_plane.domain.result import PERCENTILES
 from control_plane.domain.run import StreamResult
 from control_plane.domain.spec import Spec
@@ -43,9 +42,6 @@ def time_base_note(spec: Spec, results: Iterable[StreamResult]) -> str:
     """What the times of a run mean, and what its load models cannot show; a sentence for each."""
     loads = [stream.load for stream in spec.workload.streams]
     scheduled = BOTH if any(map(times_differ, results)) else SCHEDULED
-    ways: tuple[tuple[tuple[type[AnyLoad], ...], str], ...] = (
-        ((Open, Burst), scheduled),
-        ((Closed,), CLOSED),
-        ((Periodic,), PERIODIC),
-    )
-    return " ".join(text for kinds, text in ways if any(isinstance(one, kinds) for one in loads))
+    notes = {"schedule": scheduled, "response": CLOSED, "interval": PERIODIC}
+    present = {load.starts_by for load in loads}
+    return " ".join(note for starts_by, note in notes.items() if starts_by in present)

@@ -1,35 +1,169 @@
-"""The load models of the spec: what starts the next request of a stream."""
+"""The load models of the spec: what starts the next request of a stream.
 
-from typing import Annotated, Any, Literal
+A new model is a class here, its bounds in `spec_rules`, its pacing in `load/pacing.py` and its
+fields in the form; everything else asks the properties of `LoadModel`.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Discriminator, Tag
 from pydantic.dataclasses import dataclass
 
+from control_plane.domain.units import seconds
+
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
+class LoadModel:
+    """What the product asks of every load model. The defaults hold for a model without pauses."""
+
+    starts_by: ClassVar[Literal["schedule", "response", "interval"]] = "schedule"
+    """What sets the intended start of a request: a schedule that no response moves, the response
+    before it, or an interval of its user."""
+    is_open: ClassVar[bool] = False
+    """Requests arrive at a rate, whatever the responses do, and belong to the window by their
+    intended start."""
+    is_burst: ClassVar[bool] = False
+    """All requests are meant to start at once, and wait for a connection."""
+
+    @property
+    def users(self) -> int:
+        """The most requests that can be in flight at once."""
+        raise NotImplementedError
+
+    @property
+    def busy_users(self) -> int | None:
+        """The users who always have a request in flight; None where their number varies."""
+        return None
+
+    @property
+    def waiting_users(self) -> int:
+        """The users who send nothing more while nothing is answered."""
+        return self.users
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether intended starts are known before; else they are the actual ones."""
+        return self.starts_by != "response"
+
+    @property
+    def keeps_time(self) -> bool:
+        """Whether requests go out by the clock, and not because another one ended."""
+        return self.is_scheduled and not self.is_burst
+
+    @property
+    def ramp_up_s(self) -> float:
+        """The seconds until all users are there."""
+        return 0.0
+
+    @property
+    def think_time_s(self) -> float:
+        """How long a user waits after a response."""
+        return 0.0
+
+    @property
+    def longest_pause_s(self) -> float:
+        """The seconds in which the load may rightly start nothing, after its ramp-up."""
+        return 0.0
+
+    def least_s(self, requests: int) -> float:
+        """Return the seconds that the model itself makes a number of requests take."""
+        del requests
+        return 0.0
+
+    @property
+    def size_label(self) -> str:
+        """How much load: `64` users or connections, `1,000/s`."""
+        return f"{self.users:,}"
+
+    @property
+    def label(self) -> str:
+        """`64 users`; `burst over 9`; `open 1,000/s Poisson`; `2 users every 0.1 s`."""
+        return "1 user" if self.users == 1 else f"{self.users:,} users"
+
+    @property
+    def long_label(self) -> str:
+        """The label, with what it leaves out."""
+        return self.label
+
+    def phrase(self, offered: str) -> str:
+        """Return the load as the end of a sentence about a rate: `with 64 users`.
+
+        `offered` is the rate at which an open load wanted to send.
+        """
+        del offered
+        return f"with {self.users:,} users" if self.users > 1 else "with one user"
+
+
 @dataclass(frozen=True, config=STRICT)
-class Closed:
+class Closed(LoadModel):
     """A fixed number of users; each sends the next request when the last one ended."""
+
+    starts_by = "response"
 
     model: Literal["closed"] = "closed"
     concurrency: int = 1
     think_time_s: float = 0
     ramp_up_s: float = 0
 
+    @property
+    def users(self) -> int:
+        return self.concurrency
+
+    @property
+    def busy_users(self) -> int | None:
+        return None if self.think_time_s else self.concurrency
+
+    @property
+    def longest_pause_s(self) -> float:
+        return self.think_time_s
+
+    def least_s(self, requests: int) -> float:
+        return requests * self.think_time_s / self.concurrency
+
+    @property
+    def long_label(self) -> str:
+        think = f", think time {seconds(self.think_time_s)}" if self.think_time_s else ""
+        return f"{self.label}{think}"
+
 
 @dataclass(frozen=True, config=STRICT)
-class Burst:
+class Burst(LoadModel):
     """All requests are meant to start at once, over at most `connections` connections."""
+
+    is_burst = True
 
     model: Literal["burst"]
     connections: int
 
+    @property
+    def users(self) -> int:
+        return self.connections
+
+    @property
+    def label(self) -> str:
+        return f"burst over {self.connections:,}"
+
+    @property
+    def long_label(self) -> str:
+        return f"{self.label} connections"
+
+    def phrase(self, offered: str) -> str:
+        del offered
+        return f"in a burst over {self.users:,} connection{'s' if self.users > 1 else ''}"
+
 
 @dataclass(frozen=True, config=STRICT)
 class RateStep:
+    """A rate that holds for `duration_s`."""
+
     rate_per_s: float
     duration_s: float
+
+    @property
+    def label(self) -> str:
+        """`1,000`, without its unit."""
+        return f"{self.rate_per_s:,.10g}"
 
 
 def _rate_kind(value: Any) -> str:
@@ -43,12 +177,14 @@ Rate = Annotated[
 
 
 @dataclass(frozen=True, config=STRICT)
-class Open:
-    """Requests are meant to start on a schedule, whatever the answers do.
+class Open(LoadModel):
+    """Requests are meant to start on a schedule, whatever the responses do.
 
     Steps begin with the window and follow each other; after the last one its rate holds. What is
     due while `max_in_flight` requests are in flight waits and keeps its intended start.
     """
+
+    is_open = True
 
     model: Literal["open"]
     rate_per_s: Rate
@@ -57,83 +193,83 @@ class Open:
 
     @property
     def steps(self) -> tuple[RateStep, ...]:
-        """At least one; a single rate is one step, whose duration does not matter."""
+        """The steps of the rate, at least one; a single rate is one, of any duration."""
         if isinstance(self.rate_per_s, tuple):
             return self.rate_per_s
         return (RateStep(self.rate_per_s, 1.0),)
 
+    @property
+    def users(self) -> int:
+        return self.max_in_flight
+
+    @property
+    def waiting_users(self) -> int:
+        return 0
+
+    @property
+    def longest_pause_s(self) -> float:
+        """The longest gap: over 20 of its means between Poisson arrivals once in 10^9 times."""
+        return 20 / min(step.rate_per_s for step in self.steps)
+
+    def least_s(self, requests: int) -> float:
+        spent_s, left = 0.0, float(requests)
+        for step in self.steps[:-1]:
+            if left <= step.rate_per_s * step.duration_s:
+                return spent_s + left / step.rate_per_s
+            spent_s += step.duration_s
+            left -= step.rate_per_s * step.duration_s
+        return spent_s + left / self.steps[-1].rate_per_s
+
+    @property
+    def size_label(self) -> str:
+        first, last = self.steps[0].label, self.steps[-1].label
+        count = len(self.steps)
+        return f"{first}/s" if count == 1 else f"{first} to {last}/s in {count} steps"
+
+    @property
+    def label(self) -> str:
+        return f"open {self.size_label}{' Poisson' if self.arrivals == 'poisson' else ''}"
+
+    @property
+    def long_label(self) -> str:
+        return f"{self.label}, at most {self.max_in_flight:,} in flight"
+
+    def phrase(self, offered: str) -> str:
+        return f"of {offered} offered"
+
 
 @dataclass(frozen=True, config=STRICT)
-class Periodic:
-    """Each user sends, awaits the answer, and sends again `interval_s` after its last start.
+class Periodic(LoadModel):
+    """Each user sends, awaits the response, and sends again `interval_s` after its last start.
 
-    Where the answer came later than that, it sends at once; nothing is made up for.
+    Where the response came later than that, it sends at once; nothing is made up for.
     """
+
+    starts_by = "interval"
 
     model: Literal["periodic"]
     interval_s: float
     concurrency: int = 1
 
+    @property
+    def users(self) -> int:
+        return self.concurrency
+
+    @property
+    def longest_pause_s(self) -> float:
+        return self.interval_s
+
+    def least_s(self, requests: int) -> float:
+        return max(0, requests - self.concurrency) * self.interval_s / self.concurrency
+
+    @property
+    def label(self) -> str:
+        return f"{super().label} every {self.interval_s:g} s"
+
+    def phrase(self, offered: str) -> str:
+        each = f"every {self.interval_s:g} s"
+        return super().phrase(offered) + (f", each {each}" if self.users > 1 else f" {each}")
+
 
 AnyLoad = Closed | Burst | Open | Periodic
 Load = Annotated[AnyLoad, Discriminator("model")]
-
-
-def concurrency_of(load: AnyLoad) -> int:
-    """The most requests that can be in flight at once."""
-    match load:
-        case Burst():
-            return load.connections
-        case Open():
-            return load.max_in_flight
-    return load.concurrency
-
-
-def ramp_up_of(load: AnyLoad) -> float:
-    """Seconds until all users are there."""
-    return load.ramp_up_s if isinstance(load, Closed) else 0.0
-
-
-def longest_pause_of(load: AnyLoad) -> float:
-    """Seconds in which such a load may rightly start nothing, after its ramp-up.
-
-    A gap between Poisson arrivals lasts over 20 of its means once in 10^9 times.
-    """
-    match load:
-        case Closed():
-            return load.think_time_s
-        case Periodic():
-            return load.interval_s
-        case Open():
-            return 20 / min(step.rate_per_s for step in load.steps)
-    return 0.0
-
-
-def crowd_words(load: AnyLoad) -> str:
-    """`64 users`; `burst over 9`; `open 1,000/s Poisson`; `2 users every 0.1 s`."""
-    match load:
-        case Burst():
-            return f"burst over {load.connections:,}"
-        case Open():
-            return f"open {_rates(load.steps)}{' Poisson' if load.arrivals == 'poisson' else ''}"
-        case Periodic():
-            return f"{users_words(load.concurrency)} every {load.interval_s:g} s"
-    return users_words(load.concurrency)
-
-
-def size_words(load: AnyLoad) -> str:
-    """How much load: `64` users or connections, `1,000/s`."""
-    return _rates(load.steps) if isinstance(load, Open) else f"{concurrency_of(load):,}"
-
-
-def users_words(users: int) -> str:
-    return "1 user" if users == 1 else f"{users:,} users"
-
-
-def _rates(steps: tuple[RateStep, ...]) -> str:
-    first, last = _rate(steps[0]), _rate(steps[-1])
-    return f"{first}/s" if len(steps) == 1 else f"{first} to {last}/s in {len(steps)} steps"
-
-
-def _rate(step: RateStep) -> str:
-    return f"{step.rate_per_s:,.10g}"

@@ -7,7 +7,7 @@ from control_plane.domain.bare_responder import wrong_for_responder
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import FieldError
 from control_plane.domain.limits import Limits, Wrong, bounded, bounded_text, counted
-from control_plane.domain.load_models import Burst, Closed, Open, Periodic, RateStep, concurrency_of
+from control_plane.domain.load_models import Burst, Closed, Open, Periodic, RateStep
 from control_plane.domain.request_rules import wrong_request
 from control_plane.domain.spec import (
     BUNDLED,
@@ -40,7 +40,7 @@ def wrong_processes(spec: Spec, limits: Limits) -> Wrong:
 
 def _least(stream: Stream) -> tuple[int, str]:
     """The smallest number that is divided, and what of."""
-    users = (concurrency_of(stream.load), "requests in flight")
+    users = (stream.load.users, "requests in flight")
     if stream.stop.requests is not None:
         return min((stream.stop.requests, "requests"), users)
     return users

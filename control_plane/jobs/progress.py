@@ -8,7 +8,6 @@ from control_plane.analysis.duration_estimate import Phases
 from control_plane.analysis.merge_workers import merge_seconds
 from control_plane.analysis.summary import timeline_of, times, warmup_of
 from control_plane.domain.histogram import EMPTY, Histogram, merge
-from control_plane.domain.load_models import ramp_up_of
 from control_plane.domain.result import Gauges, Progress
 from control_plane.domain.run import Live, LiveStream, State
 from control_plane.domain.spec import Stream
@@ -100,7 +99,7 @@ class LiveRun:
 
     def _begun(self) -> dict[str, StreamProgress]:
         """The load of a window by duration runs before it; the plan has the longest ramp-up."""
-        ramps = [ramp_up_of(one.load) for one in self._declared]
+        ramps = [one.load.ramp_up_s for one in self._declared]
         leads = [self._phases.warmup_s - max(ramps) + ramp for ramp in ramps]
         opens = [one.start_after_s + lead for one, lead in zip(self._declared, leads, strict=True)]
         return {

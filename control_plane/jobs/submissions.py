@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 
 from control_plane.domain.errors import FieldError, refuse
 from control_plane.domain.limits import Limits
-from control_plane.domain.load_models import crowd_words
 from control_plane.domain.spec import BUNDLED, NamedTarget, Spec, Target, UrlTarget
 from control_plane.domain.spec_json import read_spec
 from control_plane.domain.spec_rules import wrong_fields
@@ -19,7 +18,7 @@ from control_plane.targets.builtin_configurations import target_name
 def title_of(spec: Spec, configuration: str) -> str:
     """`items, async, 100 users, uvicorn 1 worker`: what tells runs of one form apart."""
     stream = spec.workload.streams[0]
-    crowd, until = crowd_words(stream.load), stream.stop.label
+    crowd, until = stream.load.label, stream.stop.label
     return ", ".join([stream.name, spec.client.strategy, crowd, until, configuration])[:200]
 
 

@@ -11,13 +11,6 @@ from datetime import UTC, datetime
 from control_plane.analysis.merge_workers import merge_records
 from control_plane.analysis.summary import summarize
 from control_plane.domain.errors import ClientFailed, TargetFailed
-from control_plane.domain.load_models import (
-    Closed,
-    Open,
-    concurrency_of,
-    longest_pause_of,
-    ramp_up_of,
-)
 from control_plane.domain.result import ClientUse, TargetUse, Trial
 from control_plane.domain.run import State, StreamResult, TrialResult
 from control_plane.domain.spec import Spec, Stream, Target, UrlTarget
@@ -173,7 +166,7 @@ class TrialJob:
         """End a window by requests in which nothing is answered any more, whatever others get."""
         await opened.wait()
         patience_s = 2 * self.spec.timeout_s + 1 + _pause_s(stream)
-        silence = IdleTimeout(_waiters(stream), self.spec.timeout_s)
+        silence = IdleTimeout(stream.load.waiting_users, self.spec.timeout_s)
         board = self.board.streams[stream.name]
         while silence.lasts_s < patience_s:
             if board.ended >= requests:
@@ -261,23 +254,16 @@ class TrialJob:
         """
         ratios = {}
         for stream, record in zip(self.spec.workload.streams, records, strict=True):
-            load = stream.load
-            timed = stream.stop.duration_s is not None
-            if not timed or not isinstance(load, Closed):
+            if stream.stop.duration_s is None or stream.load.starts_by != "response":
                 continue
-            users_ns = record.duration_ns * load.concurrency
+            users_ns = record.duration_ns * stream.load.users
             there_ns = users_ns - record.away_ns
             if there_ns >= LEAST_THERE * users_ns:
                 ratios[stream.name] = record.in_system_ns / there_ns
         return ratios
 
 
-def _waiters(stream: Stream) -> int:
-    """Users who would send nothing more while nothing is answered; a schedule goes on."""
-    return 0 if isinstance(stream.load, Open) else concurrency_of(stream.load)
-
-
 def _pause_s(stream: Stream) -> float:
     """The longest time in which a stream may rightly be still."""
     load = stream.load
-    return stream.start_after_s + ramp_up_of(load) + longest_pause_of(load)
+    return stream.start_after_s + load.ramp_up_s + load.longest_pause_s

@@ -7,6 +7,8 @@ One function for each load model in which users decide; the schedule of an open 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from control_plane.domain.load_models import Burst, Closed, Periodic
+
 
 @dataclass(frozen=True)
 class Pacing:
@@ -50,3 +52,13 @@ def periodic(begin_ns: int, users: int, interval_ns: int) -> Pacing:
         first=lambda user: begin_ns + user * interval_ns // users,
         after=lambda due_ns, end_ns: max(due_ns + interval_ns, end_ns),
     )
+
+
+def pacing_of(load: Closed | Burst | Periodic, begin_ns: int, ramp_up_ns: int) -> Pacing:
+    """Return the pacing of a load model in which users decide, from `begin_ns` on."""
+    match load:
+        case Burst():
+            return burst(begin_ns)
+        case Periodic():
+            return periodic(begin_ns, load.concurrency, round(load.interval_s * 1e9))
+    return closed(begin_ns, load.concurrency, ramp_up_ns, round(load.think_time_s * 1e9))

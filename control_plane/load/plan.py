@@ -4,15 +4,6 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
-from control_plane.domain.load_models import (
-    Burst,
-    Closed,
-    Open,
-    Periodic,
-    concurrency_of,
-    longest_pause_of,
-    ramp_up_of,
-)
 from control_plane.domain.spec import Client, Stream
 
 
@@ -57,7 +48,7 @@ class LoadPlan:
     @property
     def users(self) -> int:
         """How many requests of this process can be in flight at once."""
-        return self.share.part(concurrency_of(self.stream.load))
+        return self.share.part(self.stream.load.users)
 
     @property
     def requests(self) -> int | None:
@@ -68,23 +59,22 @@ class LoadPlan:
     @property
     def scheduled(self) -> bool:
         """Whether intended starts are known before, else they are the actual ones."""
-        return isinstance(self.stream.load, Burst | Open | Periodic)
+        return self.stream.load.is_scheduled
 
     @property
     def timed(self) -> bool:
         """Whether the client sends by the clock, and not because a request ended."""
-        return isinstance(self.stream.load, Open | Periodic)
+        return self.stream.load.keeps_time
 
     @property
     def open(self) -> bool:
         """Whether samples belong to the window by their intended start."""
-        return isinstance(self.stream.load, Open)
+        return self.stream.load.is_open
 
     @property
     def think_ns(self) -> int:
         """How long a user waits after an answer."""
-        load = self.stream.load
-        return round(load.think_time_s * 1e9) if isinstance(load, Closed) else 0
+        return round(self.stream.load.think_time_s * 1e9)
 
     @property
     def duration_s(self) -> float | None:
@@ -96,18 +86,18 @@ class LoadPlan:
         """How long the load of the window runs before it opens; 0 where that is another load."""
         if self.duration_s is None:
             return 0.0
-        return ramp_up_of(self.stream.load) + self.warmup_s
+        return self.stream.load.ramp_up_s + self.warmup_s
 
     @property
     def lead_s(self) -> float:
         """The longest time from the common start to the window's."""
-        ramp_up_s = ramp_up_of(self.stream.load)
+        ramp_up_s = self.stream.load.ramp_up_s
         return self.stream.start_after_s + ramp_up_s + self.warmup_s + self.timeout_s
 
     @property
     def patience_s(self) -> float:
         """A worker that tells of no ended request for so long is stuck."""
-        pause_s = longest_pause_of(self.stream.load)
+        pause_s = self.stream.load.longest_pause_s
         return 2 * self.timeout_s + pause_s + (self.duration_s or 0) + 10
 
     def line(self) -> bytes:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from control_plane.domain.load_models import Burst, Closed, Open, Periodic, ramp_up_of
+from control_plane.domain.load_models import Burst, Closed, Open, Periodic
 from control_plane.load import arrivals, pacing
 from control_plane.load.arrivals import ArrivalQueue
 from control_plane.load.clock import sleep_until
@@ -27,7 +27,7 @@ class StreamDriver:
     def __init__(self, plan: LoadPlan, begin_ns: int) -> None:
         self._plan = plan
         self._begin_ns = begin_ns + _ns(plan.stream.start_after_s)
-        self._ramped_ns = self._begin_ns + _ns(ramp_up_of(plan.stream.load))
+        self._ramped_ns = self._begin_ns + _ns(plan.stream.load.ramp_up_s)
         self._warm_ns = self._ramped_ns + _ns(plan.warmup_s)
 
     def window_ns(self) -> tuple[int, int] | None:
@@ -91,8 +91,8 @@ class StreamDriver:
 
     def _pacing(self, load: Closed | Burst | Periodic, begin_ns: int) -> Pacing:
         """The ramp-up is over in a phase that begins later than planned."""
-        ramp_up_ns = _ns(ramp_up_of(load)) if begin_ns == self._begin_ns else 0
-        whole, share = _of_users(load, begin_ns, ramp_up_ns), self._plan.share
+        ramp_up_ns = _ns(load.ramp_up_s) if begin_ns == self._begin_ns else 0
+        whole, share = pacing.pacing_of(load, begin_ns, ramp_up_ns), self._plan.share
         return replace(whole, first=lambda user: whole.first(share.number(user)))
 
     def _arrivals(self, load: Open, begin_ns: int) -> Iterator[arrivals.Moments]:
@@ -103,15 +103,6 @@ class StreamDriver:
             seed=self._plan.seed,
             share=self._plan.share,
         )
-
-
-def _of_users(load: Closed | Burst | Periodic, begin_ns: int, ramp_up_ns: int) -> Pacing:
-    match load:
-        case Burst():
-            return pacing.burst(begin_ns)
-        case Periodic():
-            return pacing.periodic(begin_ns, load.concurrency, _ns(load.interval_s))
-    return pacing.closed(begin_ns, load.concurrency, ramp_up_ns, _ns(load.think_time_s))
 
 
 def _ns(seconds: float) -> int:

@@ -4,7 +4,7 @@ import pytest
 
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.limits import Limits
-from control_plane.domain.load_models import Periodic, concurrency_of
+from control_plane.domain.load_models import Periodic
 from control_plane.domain.spec_json import read_spec, write_spec
 from tests.domain.documents import Document, changed, load
 
@@ -166,7 +166,7 @@ def test_the_default_of_what_is_in_flight_is_what_the_strategy_can_do(client, mo
     document = load(model="open", rate_per_s=5)
     document["client"] = client
     (stream,) = read_spec(document, Limits()).workload.streams
-    assert concurrency_of(stream.load) == most
+    assert stream.load.users == most
 
 
 def test_threads_bound_what_is_in_flight():

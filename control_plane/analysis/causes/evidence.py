@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from control_plane.domain.limits import BUSY_SHARE
-from control_plane.domain.load_models import Open, concurrency_of
 from control_plane.domain.result import Gauges, Stall, Summary, Trial, Validity, WorkerSeries
 from control_plane.domain.spec import Spec, Target
 
@@ -104,8 +103,8 @@ class Evidence:
         """Requests that can be in flight at once; an open load bounds them too far up to say so."""
         loads = [one.load for one in self.spec.workload.streams]
         seen = [number or 0 for one in self.workers for number in one.series.in_flight]
-        given = sum(concurrency_of(one) for one in loads if not isinstance(one, Open))
-        return given + (max(seen, default=0) if any(isinstance(one, Open) for one in loads) else 0)
+        given = sum(one.users for one in loads if not one.is_open)
+        return given + (max(seen, default=0) if any(one.is_open for one in loads) else 0)
 
 
 def window_s(trial: Trial) -> float:

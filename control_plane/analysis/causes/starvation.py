@@ -6,7 +6,6 @@ Seen with 100 users on a blocked uvloop server: 75 of their connections were not
 from collections.abc import Iterator
 
 from control_plane.analysis.causes.evidence import Diagnosis, Evidence, Measurements
-from control_plane.domain.load_models import Closed
 from control_plane.domain.result import Summary
 from control_plane.domain.units import seconds
 
@@ -53,12 +52,9 @@ def _open(stream: Summary, served: int) -> str:
 def _judged(evidence: Evidence) -> Iterator[tuple[int, int, Summary]]:
     """Place of the trial, users, and the stream."""
     users = {
-        one.name: one.load.concurrency
+        one.name: one.load.busy_users
         for one in evidence.spec.workload.streams
-        if isinstance(one.load, Closed)
-        and one.stop.duration_s is not None
-        and len(one.requests) == 1
-        and not one.load.think_time_s
+        if one.load.busy_users and one.stop.duration_s is not None and len(one.requests) == 1
     }
     for place, trial in enumerate(evidence.trials, start=1):
         for stream in trial.streams:

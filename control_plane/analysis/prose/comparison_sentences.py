@@ -28,7 +28,6 @@ from control_plane.analysis.run_labels import RunLabel
 from control_plane.analysis.stream_matching import runs_with_result
 from control_plane.analysis.validity.gates import GATES
 from control_plane.domain.documents import comparison_document
-from control_plane.domain.load_models import Closed, Open
 from control_plane.domain.run import Run
 from control_plane.domain.spec_json import Document
 from control_plane.domain.units import seconds
@@ -141,7 +140,7 @@ def _planned(comparison: Comparison, label: RunLabel, stream: str, ratio: float)
         for one in comparison.run(run_id).spec.workload.streams
         if one.name == stream
     ]
-    return _way(ratio) == 0 and all(isinstance(load, Open) for load in loads)
+    return _way(ratio) == 0 and all(load.is_open for load in loads)
 
 
 MOST_NAMED = 5
@@ -337,7 +336,7 @@ def _median_s(run: Run, stream: str) -> float | None:
 def _concurrency(run: Run, stream: str) -> int:
     """Requests that are always in flight; 0 where their number is not given."""
     load = next(one.load for one in run.spec.workload.streams if one.name == stream)
-    return load.concurrency if isinstance(load, Closed) and not load.think_time_s else 0
+    return load.busy_users or 0
 
 
 def described_comparison(comparison: Comparison) -> Document:

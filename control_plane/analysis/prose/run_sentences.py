@@ -9,7 +9,6 @@ from control_plane.analysis.percentile_support import GREYED, far_percentile
 from control_plane.analysis.prose.sentence import Sentence, joined, number, sentence
 from control_plane.analysis.summary import mean_with_waiting_s
 from control_plane.analysis.validity.gates import GATES
-from control_plane.domain.load_models import Burst, Open, Periodic, concurrency_of
 from control_plane.domain.result import Reason, Summary, Times, Validity
 from control_plane.domain.run import Live, Run, State
 from control_plane.domain.spec import BUNDLED, Target
@@ -205,22 +204,13 @@ def _rate(run: Run, stream: Summary) -> str:
 def offered_per_s(run: Run, stream: Summary) -> float | None:
     """None for a load that waits for answers."""
     streams = run.spec.workload.streams
-    offers = any(one.name == stream.name and isinstance(one.load, Open) for one in streams)
+    offers = any(one.name == stream.name and one.load.is_open for one in streams)
     return stream.intended / stream.duration_s if offers else None
 
 
 def _crowd(run: Run, stream: Summary) -> str:
     load = next(one.load for one in run.spec.workload.streams if one.name == stream.name)
-    users = concurrency_of(load)
-    match load:
-        case Burst():
-            return f"in a burst over {users:,} connection{'s' if users > 1 else ''}"
-        case Open():
-            return f"of {figures(offered_per_s(run, stream) or 0)} offered"
-        case Periodic():
-            each = f"every {load.interval_s:g} s"
-            return f"with {users:,} users, each {each}" if users > 1 else f"with one user {each}"
-    return f"with {users:,} users" if users > 1 else "with one user"
+    return load.phrase(figures(offered_per_s(run, stream) or 0))
 
 
 def _failures(streams: Sequence[Summary]) -> str:

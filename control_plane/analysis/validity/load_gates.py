@@ -14,7 +14,6 @@ from control_plane.analysis.validity.gate import (
 )
 from control_plane.domain.bare_responder import faces_responder
 from control_plane.domain.limits import BUSY_SHARE
-from control_plane.domain.load_models import Burst, Closed, Open, concurrency_of
 from control_plane.domain.result import Summary, Trial
 from control_plane.domain.spec import Stream
 from control_plane.domain.units import SPACE, count, figures, seconds, share
@@ -88,7 +87,7 @@ def not_sent(run: MeasuredRun) -> Judgement | None:
         f"{count(worst.not_sent)} of {count(worst.intended)} requests were never sent"
         f"{run.where(trial)}"
     )
-    why = _why_unsent(trial, concurrency_of(stream.load), worst)
+    why = _why_unsent(trial, stream.load.users, worst)
     doubt = f", so {share(value)} were (limit {percent(SENT.limit(value) or 0)}): {why}"
     return judgement(SENT, value, text, doubt)
 
@@ -156,13 +155,13 @@ def other_load(run: MeasuredRun) -> Judgement | None:
 
 
 def _open_cases(run: MeasuredRun) -> Iterator[StreamCase]:
-    return (case for case in run.cases if isinstance(case[1].load, Open))
+    return (case for case in run.cases if case[1].load.is_open)
 
 
 def _pooled_cases(run: MeasuredRun) -> Iterator[StreamCase]:
     for trial, stream, summary in run.cases:
         known = {stream.name} <= trial.client.in_flight.keys() & trial.client.connections.keys()
-        kept = run.spec.client.reuse_connections and not isinstance(stream.load, Burst)
+        kept = run.spec.client.reuse_connections and not stream.load.is_burst
         if known and kept and not _unconnected(summary):
             yield trial, stream, summary
 
@@ -184,10 +183,7 @@ def _constant_users(stream: Stream) -> int | None:
 
     Where a number of requests is shared out the last users may find none left.
     """
-    load, timed = stream.load, stream.stop.duration_s is not None
-    if timed and isinstance(load, Closed) and not load.think_time_s:
-        return load.concurrency
-    return None
+    return None if stream.stop.duration_s is None else stream.load.busy_users
 
 
 def _in_flight_text(case: StreamCase) -> str:

@@ -11,7 +11,6 @@ from control_plane.analysis.validity.gate import (
     judgement,
     percent,
 )
-from control_plane.domain.load_models import Open
 from control_plane.domain.result import Summary
 from control_plane.domain.spec import Spec
 from control_plane.domain.units import count, seconds, share
@@ -63,7 +62,7 @@ def censored(run: MeasuredRun) -> Judgement | None:
     value, age_s = _oldest_share(worst), worst.censored.max_age_s
     if not worst.censored.count:
         text = "No request was in flight when the window ended"
-        if isinstance(stream.load, Open):
+        if stream.load.is_open:
             text = "No request was left without an end, in the window or after it"
         return judgement(CENSORED, value, text, "")
     number = f"{count(worst.censored.count)} of {count(worst.requests)} requests"

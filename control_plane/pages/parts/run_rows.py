@@ -7,7 +7,6 @@ from control_plane.analysis.causes.cause_messages import CAUSES
 from control_plane.analysis.charts.sparkline import Sparkline, sparkline
 from control_plane.analysis.percentile_support import support_level
 from control_plane.analysis.validity.gate import ERRORS_SUSPECT
-from control_plane.domain.load_models import size_words
 from control_plane.domain.result import Progress, Summary, Times
 from control_plane.domain.run import Run, State
 from control_plane.domain.units import NONE, count, figures, share
@@ -62,7 +61,7 @@ def run_list_row(run: Run, progress: Progress | None = None) -> RunListRow:
         outcome=outcome,
         configuration=run.configuration,
         strategy=run.spec.client.strategy,
-        load=", ".join(size_words(stream.load) for stream in run.spec.workload.streams[:2]),
+        load=", ".join(stream.load.size_label for stream in run.spec.workload.streams[:2]),
         numbers=_numbers(summary, invalid=outcome == "invalid") if summary else None,
         words=_words(run, progress),
         cause=_cause(run),

@@ -16,7 +16,6 @@ from control_plane.analysis.prose.sentence import Sentence, joined
 from control_plane.analysis.time_bases import time_base_note
 from control_plane.analysis.validity.gates import GateRow, gate_rows
 from control_plane.domain.errors import FieldError, InvalidInput
-from control_plane.domain.load_models import crowd_words
 from control_plane.domain.result import Timeline, Trial
 from control_plane.domain.run import Run, RunDetail, State
 from control_plane.domain.spec_json import write_spec
@@ -56,7 +55,7 @@ def streams_words(run: Run) -> str:
 
 def facts(run: Run) -> tuple[str, ...]:
     """How it was measured, for the line below the sentence."""
-    loads = [crowd_words(stream.load) for stream in run.spec.workload.streams]
+    loads = [stream.load.label for stream in run.spec.workload.streams]
     facts = [run.configuration, f"client {run.spec.client.strategy}", *dict.fromkeys(loads)]
     if not run.streams:
         return tuple(facts)

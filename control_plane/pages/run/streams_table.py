@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from control_plane.analysis.charts.curve import STREAM_COLOURS
-from control_plane.domain.load_models import AnyLoad, Burst, Closed, Open, crowd_words
 from control_plane.domain.result import Summary, Times
 from control_plane.domain.run import Run
 from control_plane.domain.spec import Stream
-from control_plane.domain.units import count, figures, seconds
+from control_plane.domain.units import count, figures
 from control_plane.pages.parts.number_cells import (
     COLUMN_HEADS,
     TIMES,
@@ -76,22 +75,10 @@ def clocks_differ(summary: Summary) -> bool:
 
 def load_words(stream: Stream) -> str:
     """`100 users, 24,999 requests`."""
-    who, stop = _who(stream.load), stream.stop
+    who, stop = stream.load.long_label, stream.stop
     if stop.duration_s is not None:
         return f"{who}, {figures(stop.duration_s)} s"
     return f"{who}, {count(stop.requests)} requests"
-
-
-def _who(load: AnyLoad) -> str:
-    words = crowd_words(load)
-    match load:
-        case Burst():
-            return f"{words} connections"
-        case Open():
-            return f"{words}, at most {count(load.max_in_flight)} in flight"
-        case Closed() if load.think_time_s:
-            return f"{words}, think time {seconds(load.think_time_s)}"
-    return words
 
 
 def _response_cells(summary: Summary, unit: str) -> tuple[Cell, ...]:
