@@ -16,8 +16,8 @@ from control_plane.dashboard_server import lower_priority
 from control_plane.domain.documents import run_document
 from control_plane.domain.errors import FieldError, InvalidInput, LooplabError, NotFound
 from control_plane.domain.run import TERMINAL
-from control_plane.domain.spec import NamedTarget
-from control_plane.domain.spec_json import Document, read_spec
+from control_plane.domain.spec import Target
+from control_plane.domain.spec_json import Document
 from control_plane.jobs.configurations import resolved
 from control_plane.jobs.run_service import RunService
 from control_plane.jobs.runtime import Runtime, recover
@@ -159,9 +159,8 @@ class LocalDashboard:
 
 def _refuse(document: Document, settings: Settings) -> None:
     """Raises InvalidInput. Configurations that were added are known in the database alone."""
-    named = isinstance(read_spec(document, settings.limits).target, NamedTarget)
-    if not named or not settings.db.exists():
-        Submissions(resolved, settings.limits, settings.applications).resolve(document)
+    target_of = (lambda _named: Target()) if settings.db.exists() else resolved
+    Submissions(target_of, settings.limits, settings.applications).resolve(document)
 
 
 async def _service(store: Store, settings: Settings, bench: Runtime) -> RunService:

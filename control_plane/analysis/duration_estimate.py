@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from control_plane.domain.client_strategies import STRATEGIES
-from control_plane.domain.spec import Spec, Stream, UrlTarget
+from control_plane.domain.spec import Spec, Stream
 from control_plane.domain.units import SPACE
 
 START_S = 1.2
@@ -46,7 +46,7 @@ def phases(spec: Spec, rate_per_s: float | None) -> Phases:
     rate = rate_per_s or STRATEGIES[spec.client.strategy].usual_per_s
     ramps = [stream.load.ramp_up_s for stream in spec.workload.streams]
     return Phases(
-        start_s=REACH_S if isinstance(spec.target, UrlTarget) else START_S,
+        start_s=START_S if spec.target.started else REACH_S,
         warmup_s=spec.warmup_s + max(ramps),
         measure_s=max(_window_s(stream, rate) for stream in spec.workload.streams),
     )

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from control_plane.domain.run import Run
-from control_plane.domain.spec import Target
 
 LETTERS = "ABCDEFGHIJKL"
 MARKS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "hexagon")
@@ -87,7 +86,7 @@ def _leading(runs: Sequence[Run]) -> list[str]:
 
 def _facts(run: Run) -> tuple[str, str, str, str]:
     streams, target = run.spec.workload.streams, run.spec.target
-    workers = target.workers if isinstance(target, Target) else None
+    workers = target.workers
     return (
         run.spec.client.strategy,
         ", ".join(one.name for one in streams),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from control_plane.domain.spec_json import SPEC
+from control_plane.domain.spec_json import SUBMITTED_SPEC
 
 _ERROR = {
     "type": "object",
@@ -41,7 +41,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
     503: _answer("The database is busy"),
 }
 
-_SPEC = SPEC.json_schema(ref_template="#/components/schemas/{model}")
+_SPEC = SUBMITTED_SPEC.json_schema(ref_template="#/components/schemas/{model}")
 SPEC_SCHEMAS: dict[str, Any] = {**_SPEC.pop("$defs", {}), "Spec": _SPEC}
 
 SPEC_BODY: dict[str, Any] = {

@@ -2,7 +2,7 @@
 
 from control_plane.domain.errors import FieldError
 from control_plane.domain.limits import Wrong, bounded
-from control_plane.domain.spec import BUNDLED, Spec, Target
+from control_plane.domain.spec import BUNDLED, SubmittedSpec, Target
 
 RESPONDER = Target(
     server="responder",
@@ -16,17 +16,19 @@ RESPONDER = Target(
 )
 
 
-def faces_responder(spec: Spec) -> bool:
+def faces_responder(spec: SubmittedSpec) -> bool:
     """Whether the run measures its client rather than its target."""
-    return isinstance(spec.target, Target) and spec.target.server == RESPONDER.server
+    started = spec.target.started
+    return started is not None and started.server == RESPONDER.server
 
 
-def wrong_for_responder(spec: Spec) -> Wrong:
+def wrong_for_responder(spec: SubmittedSpec) -> Wrong:
     """It is one process, runs no application, and reads no further than the end of a head."""
-    if not isinstance(spec.target, Target) or not faces_responder(spec):
+    started = spec.target.started
+    if started is None or not faces_responder(spec):
         return
-    yield from bounded("target.workers", spec.target.workers or 1, 1, 1)
-    if spec.target.application != BUNDLED or spec.target.settings:
+    yield from bounded("target.workers", started.workers or 1, 1, 1)
+    if started.application != BUNDLED or started.settings:
         message = "The bare responder runs no application: leave application and settings out."
         yield FieldError("target.settings", message)
     for at, stream in enumerate(spec.workload.streams):

@@ -5,6 +5,7 @@ The dataclasses give the shape (names and types as in the JSON of the API, unkno
 `reading.read_spec` is right and is trusted everywhere after.
 """
 
+from dataclasses import fields
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -29,8 +30,32 @@ Json = Any
 """A JSON value: null, boolean, number, string, array or object."""
 
 
+class BaseTarget:
+    """What the product asks of every target: None or empty where that kind has no such thing."""
+
+    @property
+    def started(self) -> "Target | None":
+        """The target itself where Looplab starts its server, else None."""
+        return None
+
+    @property
+    def url(self) -> str:
+        """The address of a server that runs already, else empty."""
+        return ""
+
+    @property
+    def application(self) -> str | None:
+        """`bundled` or a name of the settings; None where nobody knows what is served."""
+        return None
+
+    @property
+    def workers(self) -> int | None:
+        """How many worker processes it is started with; None where that is not known."""
+        return None
+
+
 @dataclass(frozen=True, config=STRICT)
-class Target:
+class Target(BaseTarget):
     """A server that is started for each trial. None marks what the server does not have.
 
     `application` is `bundled` or a name of the settings. `server` is `command` where those settings
@@ -53,23 +78,34 @@ class Target:
     backlog: int | None = 2048
     settings: dict[str, float | str] = Field(default_factory=dict)
 
+    @property
+    def started(self) -> "Target":
+        return self
+
 
 @dataclass(frozen=True, config=STRICT)
-class UrlTarget:
+class UrlTarget(BaseTarget):
     """A server that runs already; `url` is scheme, host and optional port."""
 
-    url: str
+    url: str = Field()
 
 
 @dataclass(frozen=True, config=STRICT)
-class NamedTarget:
-    """A configuration of the catalogue; replaced by its `Target` before a run is stored.
+class NamedTarget(BaseTarget):
+    """The name of a configuration, which a spec that is handed in may give in place of a target.
 
     `application` None: the one that the configuration has.
     """
 
     configuration: str
     application: str | None = None
+
+    @property
+    def label(self) -> str:
+        """`my fast`; where it serves another application than the bundled one, `shop, my fast`."""
+        if self.application in {None, BUNDLED}:
+            return self.configuration
+        return f"{self.application}, {self.configuration}"
 
 
 def _target_kind(value: Any) -> str:
@@ -80,12 +116,9 @@ def _target_kind(value: Any) -> str:
     return "started"
 
 
-AnyTarget = Annotated[
-    Annotated[Target, Tag("started")]
-    | Annotated[UrlTarget, Tag("url")]
-    | Annotated[NamedTarget, Tag("named")],
-    Discriminator(_target_kind),
-]
+AnyTarget = Target | UrlTarget
+_Resolved = Annotated[Target, Tag("started")] | Annotated[UrlTarget, Tag("url")]
+_Submitted = _Resolved | Annotated[NamedTarget, Tag("named")]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -277,15 +310,15 @@ class Cores:
     client: tuple[int, ...]
 
 
-@dataclass(frozen=True, config=STRICT)
-class Spec:
-    """`warmup_s` None: 0 where all streams are bursts, else 1; `read_spec` sets it.
+@dataclass(frozen=True, config=STRICT | {"title": "Spec"})
+class SubmittedSpec:
+    """A spec as it is handed in, whose target may be the name of a configuration.
 
     `max_error_share`: of the requests of a stream; more errors make the run invalid.
     """
 
     workload: Workload
-    target: AnyTarget = Field(default_factory=Target)
+    target: Annotated[_Submitted, Discriminator(_target_kind)] = Field(default_factory=Target)
     client: Client = Field(default_factory=Client)
     title: str = ""
     tags: tuple[str, ...] = ()
@@ -295,3 +328,16 @@ class Spec:
     timeout_s: float = 30.0
     max_error_share: float = 0.01
     cores: Literal["auto", "shared"] | Cores = "auto"
+
+
+@dataclass(frozen=True, config=STRICT)
+class Spec(SubmittedSpec):
+    """Everything that defines a run; its target is written out."""
+
+    target: Annotated[_Resolved, Discriminator(_target_kind)] = Field(default_factory=Target)
+
+    @classmethod
+    def of(cls, submitted: SubmittedSpec, target: AnyTarget) -> "Spec":
+        """Return the spec with `target` in the place of the one that was handed in."""
+        values = {field.name: getattr(submitted, field.name) for field in fields(submitted)}
+        return cls(**values | {"target": target})

@@ -1,7 +1,8 @@
 """The door of the spec: JSON in, a checked `Spec` out; and back."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -11,7 +12,7 @@ from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import FieldError, InvalidInput, UnreadableInput, refuse, refused
 from control_plane.domain.limits import Limits
 from control_plane.domain.load_models import Open
-from control_plane.domain.spec import Client, Spec
+from control_plane.domain.spec import Client, NamedTarget, Spec, SubmittedSpec, Target
 from control_plane.domain.spec_rules import lacking, wrong_fields
 
 Document = dict[str, Any]
@@ -21,6 +22,17 @@ Fields = tuple[FieldError, ...]
 _NUMBERS = {"int_type", "int_from_float", "float_type"}
 
 SPEC: TypeAdapter[Spec] = TypeAdapter(Spec)
+SUBMITTED_SPEC: TypeAdapter[SubmittedSpec] = TypeAdapter(SubmittedSpec)
+"""What a document that is handed in may be: the schema of the API."""
+
+TargetOf = Callable[[NamedTarget], Target]
+"""Resolves the name of a configuration; raises InvalidInput for one that it does not know."""
+
+
+def no_configurations(named: NamedTarget) -> Target:
+    """Raise InvalidInput for every name."""
+    message = f"There is no configuration {named.configuration[:60]!r}."
+    raise InvalidInput(message, (FieldError("target.configuration", message),))
 
 
 def read_document(body: bytes | str) -> Document:
@@ -37,11 +49,24 @@ def read_document(body: bytes | str) -> Document:
     return document
 
 
-def read_spec(document: Mapping[str, Any], limits: Limits) -> Spec:
-    """Check shape and bounds once; everything after trusts the result.
+def read_spec(
+    document: Mapping[str, Any], limits: Limits, target_of: TargetOf = no_configurations
+) -> Spec:
+    """Check shape and bounds once, and resolve the target; everything after trusts the result.
 
-    Raises InvalidInput with one FieldError for each wrong field.
+    Raises InvalidInput with one FieldError for each wrong field; what a configuration brings is
+    wrong at its name.
     """
+    submitted = _read_submitted(document, limits)
+    if not isinstance(submitted.target, NamedTarget):
+        return Spec.of(submitted, submitted.target)
+    spec = Spec.of(submitted, target_of(submitted.target))
+    wrong = wrong_fields(spec, limits)
+    refuse(replace(error, field="target.configuration") for error in wrong)
+    return spec
+
+
+def _read_submitted(document: Mapping[str, Any], limits: Limits) -> SubmittedSpec:
     filled = {**document}
     filled.setdefault("warmup_s", 0 if _only_bursts(document) else 1.0)
     if "workload" in document:
@@ -49,7 +74,7 @@ def read_spec(document: Mapping[str, Any], limits: Limits) -> Spec:
     if "target" in document:
         filled["target"] = _with_nulls(document["target"])
     try:
-        spec = SPEC.validate_json(to_json(filled))
+        spec = SUBMITTED_SPEC.validate_json(to_json(filled))
     except ValidationError as error:
         raise refused(_shapeless(error, filled, limits)) from None
     except ValueError as error:
@@ -70,7 +95,7 @@ def _shapeless(error: ValidationError, document: Document, limits: Limits) -> Fi
         _put(readable, one.field.split("."), 1)
     beside = tuple({one.field.rpartition(".")[0] for one in found})
     try:
-        rest = wrong_fields(SPEC.validate_json(to_json(readable)), limits)
+        rest = wrong_fields(SUBMITTED_SPEC.validate_json(to_json(readable)), limits)
     except ValidationError:
         return found
     return (*found, *(one for one in rest if one.field.rpartition(".")[0] not in beside))

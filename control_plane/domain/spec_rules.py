@@ -13,8 +13,8 @@ from control_plane.domain.spec import (
     BUNDLED,
     Client,
     Cores,
-    Spec,
     Stream,
+    SubmittedSpec,
     Target,
     UrlTarget,
 )
@@ -22,7 +22,7 @@ from control_plane.domain.spec import (
 _FIELD = "client.processes"
 
 
-def wrong_processes(spec: Spec, limits: Limits) -> Wrong:
+def wrong_processes(spec: SubmittedSpec, limits: Limits) -> Wrong:
     """Each process of each stream needs a user and a request of its own."""
     processes = spec.client.processes
     most = max(1, limits.max_processes // max(1, len(spec.workload.streams)))
@@ -131,12 +131,12 @@ _BUNDLED_SETTINGS = {
 _DATABASES = ("sqlite",)
 
 
-def wrong_fields(spec: Spec, limits: Limits) -> tuple[FieldError, ...]:
+def wrong_fields(spec: SubmittedSpec, limits: Limits) -> tuple[FieldError, ...]:
     """All that is wrong, in the order of the document."""
     return tuple(_all(spec, limits))
 
 
-def _all(spec: Spec, limits: Limits) -> Wrong:
+def _all(spec: SubmittedSpec, limits: Limits) -> Wrong:
     yield from bounded_text("title", spec.title, 200)
     yield from counted("tags", len(spec.tags), 0, 20, "tags")
     for index, tag in enumerate(spec.tags):
@@ -161,11 +161,11 @@ def _all(spec: Spec, limits: Limits) -> Wrong:
         yield from _cores("cores.client", spec.cores.client)
 
 
-def _target(spec: Spec, limits: Limits) -> Wrong:
+def _target(spec: SubmittedSpec, limits: Limits) -> Wrong:
     if isinstance(spec.target, UrlTarget):
         yield from _url("target.url", spec.target.url)
-    elif isinstance(spec.target, Target):
-        yield from _started("target", spec.target, limits)
+    if spec.target.started is not None:
+        yield from _started("target", spec.target.started, limits)
 
 
 _CHOICES = (
@@ -279,7 +279,7 @@ def _loopback(parts: SplitResult) -> bool:
     return address.is_loopback and getattr(address, "ipv4_mapped", None) is None
 
 
-def _names(spec: Spec) -> Wrong:
+def _names(spec: SubmittedSpec) -> Wrong:
     seen: set[str] = set()
     for index, stream in enumerate(spec.workload.streams):
         field = f"workload.streams.{index}.name"
@@ -289,7 +289,7 @@ def _names(spec: Spec) -> Wrong:
         seen.add(stream.name)
 
 
-def _stream(field: str, stream: Stream, spec: Spec, limits: Limits) -> Wrong:
+def _stream(field: str, stream: Stream, spec: SubmittedSpec, limits: Limits) -> Wrong:
     yield from counted(f"{field}.requests", len(stream.requests), 1, 100, "request classes")
     for index, request in enumerate(stream.requests):
         yield from wrong_request(f"{field}.requests.{index}", request, limits)

@@ -72,9 +72,10 @@ class Configurations:
         if faces_responder(spec):
             message = "The bare responder serves no application: choose a server."
             wrong.append(FieldError("target.server", message))
-        if wrong or not isinstance(spec.target, Target):
+        started = spec.target.started
+        if wrong or started is None:
             raise InvalidInput(wrong[0].message if wrong else "Give its parts.", tuple(wrong))
-        return spec.target
+        return started
 
     def add(self, name: str, target: Target) -> None:
         """One that was checked. Raises InvalidInput when the name is taken meanwhile."""

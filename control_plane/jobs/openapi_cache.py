@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from control_plane.domain.errors import Conflict, InvalidInput, TargetFailed
 from control_plane.domain.limits import Limits
 from control_plane.domain.operation import Offer
-from control_plane.domain.spec import Target, UrlTarget
+from control_plane.domain.spec import AnyTarget
 from control_plane.jobs.idle_tasks import IdleTasks
 from control_plane.jobs.runtime import Runtime
 from control_plane.targets.application import resolve_application
@@ -27,13 +27,13 @@ class OpenApiCache:
         self._errands, self._bench, self._limits = errands, bench, limits
         self.entries: dict[str, Offer] = {}
 
-    async def read(self, target: Target | UrlTarget) -> Offer:
+    async def read(self, target: AnyTarget) -> Offer:
         """Start the application, or ask the URL, and read its OpenAPI document.
 
         Raises Conflict while a run measures, or when one needed the machine; InvalidInput with what
         is wrong with the answer or the start.
         """
-        of = target.url if isinstance(target, UrlTarget) else target.application
+        of = target.url or str(target.application)
 
         async def work() -> None:
             self._keep(await self._read(target, of))
@@ -55,7 +55,7 @@ class OpenApiCache:
         while len(self.entries) > MOST_KEPT:
             del self.entries[next(iter(self.entries))]
 
-    async def _read(self, target: Target | UrlTarget, of: str) -> Offer:
+    async def _read(self, target: AnyTarget, of: str) -> Offer:
         running = await self._running(target)
         try:
             answer = await get(running.url, PATH)
@@ -66,11 +66,12 @@ class OpenApiCache:
         read = await asyncio.to_thread(operations_of, answer.body, self._limits)
         return Offer(of, datetime.now(UTC), *read)
 
-    async def _running(self, target: Target | UrlTarget) -> RunningTarget:
-        if isinstance(target, UrlTarget):
-            return await reach(target, self._bench.own_ports)
-        application = resolve_application(target, self._bench.applications)
+    async def _running(self, target: AnyTarget) -> RunningTarget:
+        started = target.started
+        if started is None:
+            return await reach(target.url, self._bench.own_ports)
+        application = resolve_application(started, self._bench.applications)
         chosen = (
-            await default_target(application, self._bench.instance) if application.own else target
+            await default_target(application, self._bench.instance) if application.own else started
         )
-        return await start_application(application, chosen or target, self._bench.place())
+        return await start_application(application, chosen or started, self._bench.place())

@@ -16,7 +16,6 @@ from control_plane.analysis.validity.gates import judge
 from control_plane.domain.errors import DatabaseBusy, StoreError, TrialFailed
 from control_plane.domain.result import Cause, Environment, Summary, Validity
 from control_plane.domain.run import Run, State, StreamResult, TrialResult
-from control_plane.domain.spec import Target
 from control_plane.jobs.progress import LiveRun
 from control_plane.jobs.runtime import Runtime
 from control_plane.jobs.source_lines import source_lines
@@ -133,8 +132,7 @@ class RunJob:
     async def _of_target(self) -> Environment:
         """Nothing for a target in our own interpreter."""
         target = self.run.spec.target
-        name = target.application if isinstance(target, Target) else ""
-        application = self.bench.applications.get(name)
+        application = self.bench.applications.get(target.application or "")
         if application is None or application.python is None:
             return {}
         return await interpreter_environment(application.python, self.bench.instance)
@@ -161,8 +159,9 @@ class RunJob:
     ) -> Evidence:
         spec, gauges = self.run.spec, tuple(result.gauges for result in results)
         source: Mapping[str, str] = {}
-        if isinstance(spec.target, Target):
-            application = resolve_application(spec.target, self.bench.applications)
+        started = spec.target.started
+        if started is not None:
+            application = resolve_application(started, self.bench.applications)
             source = source_lines(gauges, application.directory, self._began_s)
         return Evidence(
             spec,

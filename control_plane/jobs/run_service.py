@@ -14,7 +14,7 @@ from control_plane.domain.limits import Limits
 from control_plane.domain.operation import Offer
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, Run, State
-from control_plane.domain.spec import NamedTarget, Spec, Target, UrlTarget
+from control_plane.domain.spec import AnyTarget, Spec, Target
 from control_plane.domain.spec_json import Document, write_spec
 from control_plane.jobs.application_check import ApplicationChecks
 from control_plane.jobs.configurations import SOME_WORKLOAD, Configurations
@@ -185,7 +185,6 @@ class RunService:
         """
         document = {"workload": SOME_WORKLOAD, "target": target}
         checked = (await asyncio.to_thread(self.check, document)).target
-        assert not isinstance(checked, NamedTarget)
         return await self.openapi_cache.read(checked)
 
     async def start_manual_target(self, name: str) -> None:
@@ -202,7 +201,7 @@ class RunService:
         except TargetFailed:
             return frozenset()
 
-    def target_name(self, target: Target | UrlTarget | NamedTarget) -> str:
+    def target_name(self, target: AnyTarget) -> str:
         return target_name(target)
 
     def server_command(self, target: Target) -> str:

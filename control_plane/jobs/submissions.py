@@ -1,15 +1,14 @@
 """Documents of the spec as runs that could be queued."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from control_plane.domain.errors import FieldError, refuse
 from control_plane.domain.limits import Limits
-from control_plane.domain.spec import BUNDLED, NamedTarget, Spec, Target, UrlTarget
-from control_plane.domain.spec_json import read_spec
-from control_plane.domain.spec_rules import wrong_fields
+from control_plane.domain.spec import NamedTarget, Spec
+from control_plane.domain.spec_json import TargetOf, read_spec
 from control_plane.store.store import Draft
 from control_plane.targets.application import Applications, application_errors
 from control_plane.targets.builtin_configurations import target_name
@@ -22,16 +21,11 @@ def title_of(spec: Spec, configuration: str) -> str:
     return ", ".join([stream.name, spec.client.strategy, crowd, until, configuration])[:200]
 
 
-def called(configuration: str, application: str | None) -> str:
-    """`my fast`; where it serves another application than the bundled one, `shop, my fast`."""
-    return configuration if application in {None, BUNDLED} else f"{application}, {configuration}"
-
-
 @dataclass(frozen=True)
 class Submissions:
     """`target_of` resolves the name of a configuration; `own_ports` are the dashboard's."""
 
-    target_of: Callable[[NamedTarget], Target]
+    target_of: TargetOf
     limits: Limits
     applications: Applications
     own_ports: Collection[int] = ()
@@ -41,28 +35,25 @@ class Submissions:
 
         Raises InvalidInput with the wrong fields.
         """
-        spec, given = read_spec(document, self.limits), None
-        if isinstance(spec.target, NamedTarget):
-            given = called(spec.target.configuration, spec.target.application)
-            spec = self._resolved(spec, spec.target)
-        if isinstance(spec.target, UrlTarget):
-            refuse(_own_port(spec.target, self.own_ports))
-        if isinstance(spec.target, Target):
-            refuse(application_errors(spec.target, self.applications))
-        draft = Draft(spec, target_name(spec.target), given)
+        spec = read_spec(document, self.limits, self.target_of)
+        started = spec.target.started
+        if started is None:
+            refuse(_own_port(spec.target.url, self.own_ports))
+        else:
+            refuse(application_errors(started, self.applications))
+        draft = Draft(spec, target_name(spec.target), _given_name(document))
         title = spec.title.strip() or title_of(spec, draft.name)
         return replace(draft, spec=replace(spec, title=title))
 
-    def _resolved(self, spec: Spec, named: NamedTarget) -> Spec:
-        """What a configuration brings is wrong at its name."""
-        made = replace(spec, target=self.target_of(named))
-        wrong = wrong_fields(made, self.limits)
-        refuse(replace(one, field="target.configuration") for one in wrong)
-        return made
+
+def _given_name(document: Mapping[str, Any]) -> str | None:
+    """Return the name of the configuration in a checked document; None where there is none."""
+    target = document.get("target", {})
+    return NamedTarget(**target).label if "configuration" in target else None
 
 
-def _own_port(target: UrlTarget, own_ports: Collection[int]) -> Iterable[FieldError]:
-    parts = urlsplit(target.url)
+def _own_port(url: str, own_ports: Collection[int]) -> Iterable[FieldError]:
+    parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     if port in own_ports:
         message = f"Port {port} is this dashboard: load would go to itself."

@@ -13,7 +13,7 @@ from control_plane.analysis.summary import summarize
 from control_plane.domain.errors import ClientFailed, TargetFailed
 from control_plane.domain.result import ClientUse, TargetUse, Trial
 from control_plane.domain.run import State, StreamResult, TrialResult
-from control_plane.domain.spec import Spec, Stream, Target, UrlTarget
+from control_plane.domain.spec import Spec, Stream, Target
 from control_plane.domain.stream_record import Second, StreamRecord
 from control_plane.jobs.progress import LiveRun
 from control_plane.jobs.runtime import Runtime
@@ -68,14 +68,12 @@ class TrialJob:
 
     @asynccontextmanager
     async def _target(self) -> AsyncIterator[RunningTarget]:
-        chosen = self.spec.target
-        if isinstance(chosen, UrlTarget):
-            target = await reach(chosen, self.bench.own_ports)
-        elif isinstance(chosen, Target):
-            place = self.bench.place(self.cores.target)
-            target = await start_application(self._application(chosen), chosen, place)
+        started = self.spec.target.started
+        if started is None:
+            target = await reach(self.spec.target.url, self.bench.own_ports)
         else:
-            raise TargetFailed(f"The configuration {chosen.configuration!r} was never resolved.")
+            place = self.bench.place(self.cores.target)
+            target = await start_application(self._application(started), started, place)
         try:
             yield target
         finally:
@@ -197,7 +195,7 @@ class TrialJob:
             target=TargetUse(
                 address=target.url,
                 ready_s=target.ready_s,
-                workers=self.spec.target.workers if isinstance(self.spec.target, Target) else None,
+                workers=self.spec.target.workers,
                 restarts=target.restarts(),
                 cpu_s=use.target_cpu_s,
                 watched_s=use.watched_s,

@@ -11,9 +11,8 @@ from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.spec import (
     BUNDLED,
     DEFAULT_THREADS,
-    NamedTarget,
+    AnyTarget,
     Target,
-    UrlTarget,
 )
 
 _DEFAULT = Target()
@@ -50,15 +49,12 @@ def find_configuration(name: str, known: Sequence[Configuration] = ()) -> Target
     raise InvalidInput(message, (FieldError("target.configuration", message),))
 
 
-def target_name(target: Target | UrlTarget | NamedTarget) -> str:
+def target_name(target: AnyTarget) -> str:
     """`uvicorn, 1 worker, uvloop`: what tells configurations apart, defaults left out."""
-    if isinstance(target, UrlTarget):
+    started = target.started
+    if started is None:
         return target.url
-    if isinstance(target, NamedTarget):
-        return target.configuration
-    if target == RESPONDER:
-        return RESPONDER_NAME
-    return ", ".join(_parts(target))
+    return RESPONDER_NAME if started == RESPONDER else ", ".join(_parts(started))
 
 
 def _parts(target: Target) -> Iterator[str]:

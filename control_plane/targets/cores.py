@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from control_plane.domain.errors import TargetFailed
-from control_plane.domain.spec import Cores, Spec, Target
+from control_plane.domain.spec import Cores, Spec
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def share_cores(spec: Spec, available: Collection[int]) -> CorePlan:
     """
     if isinstance(spec.cores, Cores):
         return _given(spec, spec.cores, available)
-    if spec.cores == "shared" or not isinstance(spec.target, Target):
+    if spec.cores == "shared" or spec.target.started is None:
         return SHARED
     cores, workers = sorted(available), spec.target.workers
     clients = spec.client.processes * len(spec.workload.streams)
@@ -55,5 +55,5 @@ def _given(spec: Spec, cores: Cores, available: Collection[int]) -> CorePlan:
     if missing:
         has = ", ".join(map(str, sorted(available)))
         raise TargetFailed(f"There is no core {missing[0]} to use: this machine gives {has}.")
-    pinned = cores.target if isinstance(spec.target, Target) else None
+    pinned = cores.target if spec.target.started else None
     return CorePlan(pinned, cores.client, "given")

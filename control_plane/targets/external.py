@@ -7,7 +7,6 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from control_plane.domain.errors import TargetFailed
-from control_plane.domain.spec import UrlTarget
 from control_plane.targets import procfs, sockets
 from control_plane.targets.probe_reader import ProbeOutput
 from control_plane.targets.running_target import RunningTarget
@@ -59,13 +58,13 @@ class ExternalTarget:
         """It is not ours to end."""
 
 
-async def reach(target: UrlTarget, forbidden_ports: Collection[int]) -> RunningTarget:
+async def reach(url: str, forbidden_ports: Collection[int]) -> RunningTarget:
     """Resolve the host once, keep to that address, and see that it takes connections.
 
     Raises TargetFailed when nothing listens there, when it is not this machine, or when the port is
     one of `forbidden_ports`, which are the dashboard's own.
     """
-    parts = urlsplit(target.url)
+    parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     if port in forbidden_ports:
         raise TargetFailed(f"Port {port} is this dashboard: load would go to itself.")
@@ -73,7 +72,7 @@ async def reach(target: UrlTarget, forbidden_ports: Collection[int]) -> RunningT
         if await _listens(address, port):
             shown = f"[{address}]" if ":" in address else address
             return ExternalTarget(f"{parts.scheme}://{shown}:{port}", address, port)
-    raise TargetFailed(f"Nothing listens at {target.url}: start that server, then run again.")
+    raise TargetFailed(f"Nothing listens at {url}: start that server, then run again.")
 
 
 async def _addresses(host: str, port: int) -> list[str]:

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from control_plane.domain.errors import InvalidInput
-from control_plane.domain.spec import NamedTarget, Target, UrlTarget
+from control_plane.domain.spec import AnyTarget, Target, UrlTarget
 from control_plane.targets.builtin_configurations import (
     BUILTIN_CONFIGURATIONS,
     find_configuration,
@@ -37,8 +37,7 @@ def test_an_unknown_name_is_refused_at_its_field() -> None:
         (replace(Target(), backlog=16), "uvicorn, 1 worker, uvloop, backlog 16"),
         (replace(Target(), settings={"log_s": 0.5}), "uvicorn, 1 worker, uvloop, log_s 0.5"),
         (UrlTarget("http://127.0.0.1:9000"), "http://127.0.0.1:9000"),
-        (NamedTarget("mine"), "mine"),
     ],
 )
-def test_any_target_has_a_name(target: Target | UrlTarget | NamedTarget, name: str) -> None:
+def test_any_target_has_a_name(target: AnyTarget, name: str) -> None:
     assert target_name(target) == name

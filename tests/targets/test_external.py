@@ -6,7 +6,6 @@ import sys
 import pytest
 
 from control_plane.domain.errors import TargetFailed
-from control_plane.domain.spec import UrlTarget
 from control_plane.targets.launch import free_ports, reach
 
 
@@ -14,14 +13,14 @@ async def test_a_server_that_runs_is_reached_and_its_processes_are_seen() -> Non
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-        target = await reach(UrlTarget(f"http://localhost:{port}"), ())
+        target = await reach(f"http://localhost:{port}", ())
         assert target.url == f"http://127.0.0.1:{port}"
         assert {os.getpid(), child.pid} <= set(target.pids())
         assert (target.command, target.pid, target.ready_s) == (None, 0, None)
         assert (target.restarts(), target.failure(), target.log()) == (None, None, ())
         child.communicate()
         await target.stop()
-        assert await reach(UrlTarget(f"http://127.0.0.1:{port}/"), ())
+        assert await reach(f"http://127.0.0.1:{port}/", ())
 
 
 async def test_an_address_of_version_six_keeps_its_brackets() -> None:
@@ -31,7 +30,7 @@ async def test_an_address_of_version_six_keeps_its_brackets() -> None:
         pytest.skip("this machine has no ::1")
     with server:
         port = server.getsockname()[1]
-        assert (await reach(UrlTarget(f"http://[::1]:{port}"), ())).url == f"http://[::1]:{port}"
+        assert (await reach(f"http://[::1]:{port}", ())).url == f"http://[::1]:{port}"
 
 
 @pytest.mark.parametrize(
@@ -46,4 +45,4 @@ async def test_an_address_of_version_six_keeps_its_brackets() -> None:
 async def test_what_cannot_be_reached_is_said(url: str, message: str) -> None:
     port = next(free_ports("127.0.0.1"))
     with pytest.raises(TargetFailed, match=message):
-        await reach(UrlTarget(url.format(port=port)), {8200})
+        await reach(url.format(port=port), {8200})

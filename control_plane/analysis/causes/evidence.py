@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from control_plane.domain.limits import BUSY_SHARE
 from control_plane.domain.result import Gauges, Stall, Summary, Trial, Validity, WorkerSeries
-from control_plane.domain.spec import Spec, Target
+from control_plane.domain.spec import Spec
 
 Measurements = Mapping[str, int | float | str | None]
 """Numbers by name, as they are stored with a cause."""
@@ -91,7 +91,7 @@ class Evidence:
     @property
     def asked_workers(self) -> int | None:
         """None where the spec does not say it, as that of a command."""
-        return self.spec.target.workers if isinstance(self.spec.target, Target) else None
+        return self.spec.target.workers
 
     @property
     def worker_count(self) -> int:

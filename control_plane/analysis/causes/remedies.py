@@ -49,11 +49,11 @@ def remedies(spec: Spec, causes: Sequence[Cause], limits: Limits) -> tuple[Remed
     """For each cause that was found, each once, without those that server or client cannot have,
     or that are beyond the limits.
     """
-    found = {one.cause for one in causes if one.found}
+    found, started = {one.cause for one in causes if one.found}, spec.target.started
     every = [
         *_elsewhere(spec, UNBLOCKED if "loop_blocked" in found else {}),
         *_elsewhere(spec, UNPOOLED if "pool_exhausted" in found else {}),
-        *(_started(spec, spec.target, found) if isinstance(spec.target, Target) else ()),
+        *(_started(spec, started, found) if started else ()),
         *(_client(spec) if "client_limited" in found else ()),
     ]
     wrong = _wrong(spec, limits)
@@ -67,7 +67,7 @@ def _wrong(spec: Spec, limits: Limits) -> set[str]:
 
 def _elsewhere(spec: Spec, siblings: Siblings) -> Iterator[Remedy]:
     """The bundled application alone has them; every request class moves that has one."""
-    if not isinstance(spec.target, Target) or spec.target.application != BUNDLED:
+    if spec.target.application != BUNDLED:
         return
     paths = [request.path for one in spec.workload.streams for request in one.requests]
     for start, ways in siblings.items():
@@ -133,7 +133,7 @@ class Advice:
 def advice(spec: Spec, causes: Sequence[Cause]) -> Advice | None:
     """None unless the loop was blocked in code that has no other endpoint to try."""
     blocked = [one for one in causes if one.found and one.cause == "loop_blocked"]
-    if not blocked or not isinstance(spec.target, Target):
+    if not blocked or spec.target.started is None:
         return None
     paths = {request.path for one in spec.workload.streams for request in one.requests}
     if spec.target.application == BUNDLED and any(map(_has_sibling, paths)):

@@ -19,7 +19,6 @@ from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.limits import BLOCKED_LOOP_S, BUSY_SHARE
 from control_plane.domain.result import Gauges
 from control_plane.domain.run import RunDetail
-from control_plane.domain.spec import Target
 from control_plane.domain.units import count, seconds, share
 
 BLOCKED_SHARE = 0.05
@@ -106,7 +105,7 @@ def _strips(detail: RunDetail, trial: int, length: int) -> tuple[Strip, ...]:
     if len(detail.gauges) < trial:
         return ()
     gauges, target = detail.gauges[trial - 1], detail.run.spec.target
-    workers = target.workers if isinstance(target, Target) else None
+    workers = target.workers
     lag = _lag_strip(gauges, length)
     return (
         _cpu_strip("client", gauges, length, 1),

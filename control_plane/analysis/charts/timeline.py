@@ -53,7 +53,6 @@ from control_plane.analysis.percentile_support import (
 )
 from control_plane.domain.result import Gauges, Summary, Timeline, Times, WarmUp
 from control_plane.domain.run import RunDetail
-from control_plane.domain.spec import Target
 from control_plane.domain.units import seconds
 
 
@@ -255,7 +254,7 @@ def _answers(streams: Sequence[StreamTrack]) -> list[Panel]:
 def _causes(detail: RunDetail, track: Sequence[Segment], gauges: Sequence[Gauges]) -> list[Panel]:
     """Those that have data, the likeliest causes first; CPU always."""
     target = detail.run.spec.target
-    cores = (target.workers if isinstance(target, Target) else None) or 1
+    cores = target.workers or 1
     found = (
         lag_panel(track, gauges),
         tokens_panel(track, gauges),

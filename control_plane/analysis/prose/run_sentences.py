@@ -11,7 +11,7 @@ from control_plane.analysis.summary import mean_with_waiting_s
 from control_plane.analysis.validity.gates import GATES
 from control_plane.domain.result import Reason, Summary, Times, Validity
 from control_plane.domain.run import Live, Run, State
-from control_plane.domain.spec import BUNDLED, Target
+from control_plane.domain.spec import BUNDLED
 from control_plane.domain.units import count, figures, seconds
 
 _REMEDIES = {"404": "Correct the path", "405": "Correct the method or the path"}
@@ -33,7 +33,7 @@ def failed_remedy(run: Run) -> str:
     statuses = {status for stream in run.streams for status in stream.statuses}
     if len(statuses) != 1 or (remedy := _REMEDIES.get(*statuses)) is None:
         return ""
-    bundled = isinstance(run.spec.target, Target) and run.spec.target.application == BUNDLED
+    bundled = run.spec.target.application == BUNDLED
     return f"{remedy}: Workloads lists what it serves." if bundled else f"{remedy}."
 
 

@@ -6,10 +6,9 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from control_plane.domain.spec import BUNDLED, AnyTarget, Cores, Spec, Target, UrlTarget
+from control_plane.domain.spec import BUNDLED, AnyTarget, Cores, NamedTarget, Spec, Target
 from control_plane.domain.spec_json import Document, write_spec
 from control_plane.jobs.run_service import Configuration
-from control_plane.jobs.submissions import called
 from control_plane.pages.form.form_data import FormData
 from control_plane.pages.form.load_fields import load_texts, number_text
 from control_plane.pages.form.to_spec import OWN
@@ -52,11 +51,11 @@ def _all(spec: Spec, ticked: str) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _target(target: AnyTarget, ticked: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    yield "target", (target.application if isinstance(target, Target) else "url",)
-    yield "target.url", (target.url if isinstance(target, UrlTarget) else "",)
-    served = isinstance(target, Target) and target.server != "command"
+    started = target.started
+    yield "target", (started.application if started else "url",)
+    yield "target.url", (target.url,)
     yield "target.configuration", (ticked,)
-    yield from target_fields(target if isinstance(target, Target) and served else _USUAL)
+    yield from target_fields(started if started and started.server != "command" else _USUAL)
 
 
 def target_fields(own: Target) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -72,10 +71,12 @@ def target_fields(own: Target) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 def _ticked(target: AnyTarget, configurations: Sequence[Configuration], name: str) -> str:
     """One of that name with the same parts, or one that comes with Looplab and has them."""
-    if not isinstance(target, Target) or target.server == "command":
+    started = target.started
+    if started is None or started.server == "command":
         return configurations[0].name
-    same = [one for one in configurations if _serving(one.target, target.application) == target]
-    by_name = [one for one in same if called(one.name, target.application) == name]
+    application = started.application
+    same = [one for one in configurations if _serving(one.target, application) == started]
+    by_name = [one for one in same if NamedTarget(one.name, application).label == name]
     found = by_name or [one for one in same if one.builtin]
     return found[0].name if found else OWN
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from control_plane.analysis.duration_estimate import Phases
 from control_plane.domain.errors import FieldError, InvalidInput
-from control_plane.domain.spec import Spec, Target
+from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import Document
 from control_plane.domain.units import SPACE, about
 from control_plane.jobs.run_service import RunService
@@ -205,9 +205,9 @@ def _runs(specs: Sequence[Spec], phases: Sequence[Phases]) -> Iterator[PlannedRu
 
 
 def _commands(specs: Sequence[Spec], service: RunService) -> Iterator[str]:
-    targets = {service.target_name(spec.target): spec.target for spec in specs}
+    targets = {service.target_name(spec.target): spec.target.started for spec in specs}
     for target in targets.values():
-        if isinstance(target, Target):
+        if target is not None:
             yield service.server_command(target)
 
 

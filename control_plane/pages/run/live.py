@@ -15,7 +15,6 @@ from control_plane.analysis.duration_estimate import Phases
 from control_plane.analysis.prose.run_sentences import so_far
 from control_plane.domain.result import Gauges, Progress
 from control_plane.domain.run import Live, LiveStream, Run
-from control_plane.domain.spec import Target
 from control_plane.domain.units import NONE, about, count, figures, share
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.parts.progress_view import ProgressView, progress_view
@@ -102,7 +101,7 @@ def window_s(run: Run) -> float | None:
 def _cores(run: Run) -> int:
     """What the target may use: a core for each worker, where they are known."""
     target = run.spec.target
-    return (target.workers if isinstance(target, Target) else None) or 1
+    return target.workers or 1
 
 
 def _seconds_words(progress: Progress, live: Live | None) -> str:

@@ -10,7 +10,6 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from control_plane.analysis.start_hints import start_hints
 from control_plane.domain.errors import Conflict
 from control_plane.domain.run import Run, RunDetail, State
-from control_plane.domain.spec import Target
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.parts.cli_command import run_command
 from control_plane.pages.parts.compare_query import CompareQuery
@@ -72,8 +71,8 @@ def result_view(detail: RunDetail, store: Store, service: RunService, trial: str
 
 def _hints(run: Run, service: RunService) -> tuple[str, ...]:
     """Why its target did not start, where that can be told."""
-    target = run.spec.target
-    if run.state is not State.FAILED or not isinstance(target, Target):
+    target = run.spec.target.started
+    if run.state is not State.FAILED or target is None:
         return ()
     return start_hints(run.reason or "", run.log, service.interpreter_of(target))
 

@@ -1,13 +1,12 @@
 """Forms as documents, and specs as forms: one is the inverse of the other."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from control_plane.domain.ceiling import measurement
 from control_plane.domain.limits import Limits
-from control_plane.domain.spec import Client, NamedTarget, Spec
+from control_plane.domain.spec import Client, Spec
 from control_plane.domain.spec_json import read_spec
 from control_plane.experiments.presets import preset_catalogue
 from control_plane.pages.form.form_data import FormData
@@ -20,10 +19,7 @@ STREAM = "workload.streams.0"
 
 
 def resolved(document: Any) -> Spec:
-    spec = read_spec(document, Limits())
-    if isinstance(spec.target, NamedTarget):
-        return replace(spec, target=find_configuration(spec.target.configuration))
-    return spec
+    return read_spec(document, Limits(), lambda named: find_configuration(named.configuration))
 
 
 def form(**changes: tuple[str, ...]) -> FormData:
