@@ -1,0 +1,83 @@
+"""A database that the version before wrote: every run is shown as it was, from the same files.
+
+`previous/` holds that database (three finished runs and a configuration that was added), the
+`looplab.toml` and the specs that they were made from, and what the version before responded.
+"""
+
+import json
+import lzma
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from control_plane.domain.limits import Limits
+from control_plane.domain.spec_json import write_spec
+from control_plane.jobs.configurations import Configurations
+from control_plane.jobs.submissions import Submissions
+from control_plane.settings import load_settings
+from control_plane.store.store import open_store
+from tests.dashboard import Dashboard
+from tests.in_process import in_process
+from tests.pages.stored import figures
+
+PREVIOUS = Path(__file__).parent / "previous"
+ADDED = "mine, quick"
+SPECS: dict[str, dict[str, Any]] = json.loads((PREVIOUS / "specs.json").read_text())
+RESPONSES = json.loads(lzma.decompress((PREVIOUS / "responses.json.xz").read_bytes()))
+
+
+def restored(folder: Path) -> Path:
+    """Unpack the database and its `looplab.toml` into the folder; the path of the database."""
+    database = folder / "runs.db"
+    database.write_bytes(lzma.decompress((PREVIOUS / "runs.db.xz").read_bytes()))
+    shutil.copy(PREVIOUS / "looplab.toml", folder)
+    return database
+
+
+@pytest.fixture(scope="module")
+def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    folder = tmp_path_factory.mktemp("previous")
+    restored(folder)
+    with in_process(folder, folder / "looplab.toml") as started:
+        yield started
+
+
+DOCUMENTS = [path for path in RESPONSES["documents"] if path != "/api/configurations"]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS)
+def test_the_documents_are_the_same(looplab: Dashboard, path: str) -> None:
+    assert looplab.get(path).json() == RESPONSES["documents"][path]
+
+
+@pytest.mark.parametrize("path", RESPONSES["pages"])
+def test_the_addresses_of_pages_lead_to_the_same_figures_and_numbers(
+    looplab: Dashboard, path: str
+) -> None:
+    response, before = looplab.get(path), RESPONSES["pages"][path]
+    assert response.status_code == 200
+    assert response.text == before.get("text", response.text)
+    assert figures(response.text) == before.get("figures", {})
+
+
+def test_an_added_configuration_stays(looplab: Dashboard) -> None:
+    before = {one["name"]: one for one in RESPONSES["documents"]["/api/configurations"]}
+    now = {one["name"]: one for one in looplab.get("/api/configurations").json()}
+    assert now[ADDED] == before[ADDED]
+
+
+@pytest.mark.parametrize("run_id", SPECS)
+def test_the_specs_are_read_as_before(tmp_path: Path, run_id: str) -> None:
+    database = restored(tmp_path)
+    settings = load_settings(db=database, config=tmp_path / "looplab.toml")
+    store = open_store(database)
+    try:
+        configurations = Configurations(store, lambda document: submissions.resolve(document).spec)
+        submissions = Submissions(configurations.resolve, Limits(), settings.applications)
+        spec = submissions.resolve(SPECS[run_id]).spec
+    finally:
+        store.close()
+    assert write_spec(spec) == RESPONSES["documents"][f"/api/runs/{run_id}"]["spec"]
