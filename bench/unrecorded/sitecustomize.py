@@ -5,8 +5,8 @@ Who is in flight is followed as ever: deadlines need that.
 
 from typing import Any
 
+from control_plane.domain.stream_record import WindowTotals
 from control_plane.load import recorder
-from control_plane.load.window_stats import WindowTotals
 
 
 class Dropping(recorder.Recorder):

@@ -1,6 +1,10 @@
 """One stream that several load workers drove at the same time, as if one had done it. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
+from itertools import chain
+from operator import itemgetter
+from typing import Any
 
 from control_plane.analysis.summary import sum_counts
 from control_plane.domain import histogram
@@ -9,40 +13,18 @@ from control_plane.domain.stream_record import Second, StreamRecord
 
 
 def merge_records(parts: Sequence[StreamRecord]) -> StreamRecord:
-    """At least one part, all of one stream.
+    """Return the record of one stream from those of its processes, at least one.
 
     The window reaches from the first begin to the last end, which differ by some milliseconds where
     it stops by requests; seconds are added by their index. Counts, connections and processor time
     are summed, the memory is that of the largest process.
     """
-    opened_ns = min(part.opened_ns for part in parts)
-    closed_ns = max(part.opened_ns + part.duration_ns for part in parts)
-    return StreamRecord(
-        name=parts[0].name,
-        opened_ns=opened_ns,
-        duration_ns=closed_ns - opened_ns,
-        seconds=merge_seconds(second for part in parts for second in part.seconds),
-        errors=sum_counts(part.errors for part in parts),
-        statuses=sum_counts(part.statuses for part in parts),
-        in_flight_ns=tuple(age for part in parts for age in part.in_flight_ns),
-        intended=sum(part.intended for part in parts),
-        sent=sum(part.sent for part in parts),
-        send_lag=_merged_lag([part.send_lag for part in parts]),
-        bytes_sent=sum(part.bytes_sent for part in parts),
-        bytes_received=sum(part.bytes_received for part in parts),
-        in_system_ns=sum(part.in_system_ns for part in parts),
-        awaited_ns=max(part.awaited_ns for part in parts),
-        answered=_answered([part.answered for part in parts]),
-        late=sum(part.late for part in parts),
-        away_ns=sum(part.away_ns for part in parts),
-        new_connections=sum(part.new_connections for part in parts),
-        connections=sum(part.connections for part in parts),
-        cpu_s=sum(part.cpu_s for part in parts),
-        spin_s=sum(part.spin_s for part in parts),
-        peak_memory_bytes=max(part.peak_memory_bytes for part in parts),
-        warmup=merge_seconds(second for part in parts for second in part.warmup),
-        warmup_s=max(part.warmup_s for part in parts),
-    )
+    columns = {
+        field.name: [getattr(part, field.name) for part in parts] for field in fields(StreamRecord)
+    }
+    merged = {name: _RULES.get(name, sum)(values) for name, values in columns.items()}
+    duration_ns = max(part.closed_ns for part in parts) - merged["opened_ns"]
+    return StreamRecord(**merged | {"duration_ns": duration_ns})
 
 
 def _answered(parts: Sequence[int | None]) -> int | None:
@@ -71,3 +53,24 @@ def _merged(index: int, seconds: Sequence[Second]) -> Second:
 def _merged_lag(lags: Sequence[Histogram | None]) -> Histogram | None:
     known = [lag for lag in lags if lag is not None]
     return histogram.merge(known) if known else None
+
+
+def _merge_parts(parts: Iterable[Sequence[Second]]) -> tuple[Second, ...]:
+    return merge_seconds(chain.from_iterable(parts))
+
+
+_RULES: Mapping[str, Callable[[Sequence[Any]], Any]] = {
+    "name": itemgetter(0),
+    "opened_ns": min,
+    "errors": sum_counts,
+    "statuses": sum_counts,
+    "in_flight_ns": lambda ages: tuple(chain.from_iterable(ages)),
+    "send_lag": _merged_lag,
+    "awaited_ns": max,
+    "answered": _answered,
+    "peak_memory_bytes": max,
+    "seconds": _merge_parts,
+    "warmup": _merge_parts,
+    "warmup_s": max,
+}
+"""How the values of the processes become one, by field; those that are not named are summed."""

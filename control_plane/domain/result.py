@@ -124,36 +124,40 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class WarmUp:
-    """One value for each second before the window, which opens where the last one ends.
+class SecondColumns:
+    """One value for each of some seconds, by the second in which a request ended.
+
+    The percentiles are those of the response time, None where nothing completed.
+    """
+
+    completed: tuple[int, ...]
+    errors: tuple[int, ...]
+    p50: tuple[float | None, ...]
+    p95: tuple[float | None, ...]
+    p99: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class WarmUp(SecondColumns):
+    """The seconds before the window, which opens where the last one ends.
 
     `length_s` is that of all of them: the first may be shorter. While a warm-up is under way its
     last seconds, `to_come`, have no values yet. No number of the window counts these requests.
     """
 
-    completed: tuple[int, ...]
-    errors: tuple[int, ...]
-    p50: tuple[float | None, ...]
-    p95: tuple[float | None, ...]
-    p99: tuple[float | None, ...]
     length_s: float
     to_come: int = 0
 
 
 @dataclass(frozen=True)
-class Timeline:
-    """One value for each second of the window, by the second in which a request ended.
+class Timeline(SecondColumns):
+    """The seconds of the window.
 
-    The last second may be shorter: `last_s` is its length. None where nothing completed.
+    The last second may be shorter: `last_s` is its length.
     `warmup` is None where the load before the window was another one, or none. `opens_s`: how long
     after the first window of its trial this one opened.
     """
 
-    completed: tuple[int, ...]
-    errors: tuple[int, ...]
-    p50: tuple[float | None, ...]
-    p95: tuple[float | None, ...]
-    p99: tuple[float | None, ...]
     last_s: float
     warmup: WarmUp | None = None
     opens_s: float = 0.0

@@ -23,44 +23,71 @@ class Second:
         return self.service.total
 
 
-@dataclass(frozen=True)
-class StreamRecord:
-    """One stream over one window, as its load worker saw it.
+@dataclass(frozen=True, kw_only=True)
+class WindowTotals:
+    """The counts of one stream over one window, as the recorder of a load worker saw it.
 
     `opened_ns` is the window's start on the monotonic clock. `in_flight_ns` holds the ages, from
     the intended start, of the requests in flight when the window ended. `in_system_ns` is the sum
     over all requests of the time between actual start and end that fell inside the window, those
     in flight included; `away_ns` the sum of the times inside it in which users thought, or had
-    thought enough and had not sent yet. `awaited_ns`: how long after the window answers
-    were awaited, which the ages hold. `new_connections` counts those opened from the window's start
-    on, `connections` the most that were open at once. `cpu_s` is processor time of the load
-    worker inside the window, `spin_s` the part of it spent waiting actively. `warmup` holds the
-    seconds before the window, in which the same load ran for `warmup_s`; nothing else counts them.
-    Of an open load, `answered` counts what completed inside the window, whenever it was meant to
-    start (None: all that completed), and `late` what was meant to start there and completed after.
+    thought enough and had not sent yet. `awaited_ns`: how long after the window responses
+    were awaited, which the ages hold. Of an open load, `answered` counts what completed inside the
+    window, whenever it was meant to start (None: all that completed), and `late` what was meant to
+    start there and completed after.
     """
 
-    name: str
     opened_ns: int
     duration_ns: int
-    seconds: tuple[Second, ...]
     errors: Mapping[str, int]
     statuses: Mapping[str, int]
     in_flight_ns: tuple[int, ...]
-    intended: int
     sent: int
     send_lag: Histogram | None
     bytes_sent: int
     bytes_received: int
     in_system_ns: int
+    away_ns: int = 0
+    awaited_ns: int = 0
+    answered: int | None = None
+    late: int = 0
+
+    @property
+    def closed_ns(self) -> int:
+        """The end of the window on the monotonic clock."""
+        return self.opened_ns + self.duration_ns
+
+    @property
+    def ended(self) -> int:
+        """How many requests had an outcome in the window."""
+        return self.sent - len(self.in_flight_ns)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerUsage:
+    """What a load worker used inside a window.
+
+    `new_connections` counts those opened from the window's start on, `connections` the most that
+    were open at once. `cpu_s` is processor time, `spin_s` the part of it spent waiting actively.
+    """
+
     new_connections: int
     connections: int
     cpu_s: float
     spin_s: float
     peak_memory_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamRecord(WindowTotals, WorkerUsage):
+    """One stream over one window: its totals, its seconds, and what its load worker used.
+
+    `intended` counts the requests that were meant to start in the window. `warmup` holds the
+    seconds before the window, in which the same load ran for `warmup_s`; nothing else counts them.
+    """
+
+    name: str
+    intended: int
+    seconds: tuple[Second, ...] = ()
     warmup: tuple[Second, ...] = ()
     warmup_s: float = 0.0
-    away_ns: int = 0
-    awaited_ns: int = 0
-    answered: int | None = None
-    late: int = 0

@@ -14,10 +14,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from control_plane.domain.histogram import EMPTY
-from control_plane.domain.stream_record import Second
+from control_plane.domain.stream_record import Second, WindowTotals
 from control_plane.load.outcome import Outcome, count_by_class
 from control_plane.load.sample_buffer import FIELDS, Durations, HistogramBuilder, Mask, Samples
-from control_plane.load.window_stats import SecondStats, WindowTotals
+from control_plane.load.window_stats import SecondStats
 
 SECOND_NS = 1_000_000_000
 FAR_NS = 2**62
@@ -167,11 +167,12 @@ class Recorder:
         inside_ns = self._inside_ns(starts, closed_ns)
         errors, statuses = count_by_class(self._outcomes.items())
         return WindowTotals(
-            closed_ns=closed_ns,
+            opened_ns=self._opened_ns,
+            duration_ns=closed_ns - self._opened_ns,
             errors=errors,
             statuses=statuses,
             in_flight_ns=tuple(ages_ns),
-            ended=self._outcomes.total(),
+            sent=self._outcomes.total() + len(ages_ns),
             bytes_sent=self._sent,
             bytes_received=self._received,
             in_system_ns=self._in_system_ns + inside_ns,

@@ -7,12 +7,11 @@ from math import ceil
 from pathlib import Path
 from threading import Event
 
-from control_plane.domain.stream_record import StreamRecord
+from control_plane.domain.stream_record import StreamRecord, WindowTotals, WorkerUsage
 from control_plane.load.clock import clock_ns
 from control_plane.load.messages import Draining, Message, WindowClosed, WindowOpened
 from control_plane.load.recorder import FAR_NS, SECOND_NS
 from control_plane.load.strategies.strategy import StrategyContext
-from control_plane.load.window_stats import WindowTotals
 
 _GRACE_NS = 20_000_000
 """A second is told this much after its end, when threads have handed in their last samples."""
@@ -135,31 +134,19 @@ class Reporter:
         self, name: str, totals: WindowTotals, used: tuple[float, float], intended: int | None
     ) -> StreamRecord:
         cpu_s, spin_s = used
-        requests = totals.ended + len(totals.in_flight_ns)
-        return StreamRecord(
-            name=name,
-            opened_ns=self._opened_ns,
-            duration_ns=totals.closed_ns - self._opened_ns,
-            seconds=(),
-            errors=totals.errors,
-            statuses=totals.statuses,
-            in_flight_ns=totals.in_flight_ns,
-            intended=requests if intended is None else intended,
-            sent=requests,
-            send_lag=totals.send_lag,
-            bytes_sent=totals.bytes_sent,
-            bytes_received=totals.bytes_received,
-            in_system_ns=totals.in_system_ns,
-            away_ns=totals.away_ns,
-            awaited_ns=totals.awaited_ns,
-            answered=totals.answered,
-            late=totals.late,
+        usage = WorkerUsage(
             new_connections=self._gear.connections.opened(),
             connections=self._gear.connections.most(),
             cpu_s=cpu_s,
             spin_s=spin_s,
             peak_memory_bytes=peak_memory_bytes(),
+        )
+        return StreamRecord(
+            name=name,
+            intended=totals.sent if intended is None else intended,
             warmup_s=self._gear.plan.early_s,
+            **vars(totals),
+            **vars(usage),
         )
 
 

@@ -1,8 +1,5 @@
 """What ended in one second."""
 
-from dataclasses import dataclass
-
-from control_plane.domain.histogram import Histogram
 from control_plane.domain.stream_record import Second
 from control_plane.load.sample_buffer import HistogramBuilder, Samples
 
@@ -26,22 +23,3 @@ class SecondStats:
         service = self.service.histogram()
         same = self.response is self.service
         return Second(index, self.errors, service, service if same else self.response.histogram())
-
-
-@dataclass(frozen=True)
-class WindowTotals:
-    """The whole window. Ages, `in_system_ns` and all with a default as in StreamRecord."""
-
-    closed_ns: int
-    errors: dict[str, int]
-    statuses: dict[str, int]
-    in_flight_ns: tuple[int, ...]
-    ended: int
-    bytes_sent: int
-    bytes_received: int
-    in_system_ns: int
-    send_lag: Histogram | None
-    away_ns: int = 0
-    awaited_ns: int = 0
-    answered: int | None = None
-    late: int = 0

@@ -9,10 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control_plane.domain.histogram import merge
-from control_plane.domain.stream_record import Second
+from control_plane.domain.stream_record import Second, WindowTotals
 from control_plane.load.outcome import Outcome, failure, response_outcome
 from control_plane.load.recorder import SECOND_NS, Recorder
-from control_plane.load.window_stats import WindowTotals
 
 GOOD, BAD = response_outcome(200, None, 3, 17), failure("reset", 3, 17)
 OPENED = 10 * SECOND_NS

@@ -51,7 +51,7 @@ from control_plane.analysis.percentile_support import (
     mostly_supported,
     supported_points,
 )
-from control_plane.domain.result import Gauges, Summary, Timeline, Times, WarmUp
+from control_plane.domain.result import Gauges, SecondColumns, Summary, Timeline, Times
 from control_plane.domain.run import RunDetail
 from control_plane.domain.units import seconds
 
@@ -142,7 +142,7 @@ def _rows(
         yield (trial, index, name, *_response_cells(line, index), *(one[index] for one in cells))
 
 
-def _response_cells(seconds: Timeline | WarmUp, index: int) -> tuple[Cell, ...]:
+def _response_cells(seconds: SecondColumns, index: int) -> tuple[Cell, ...]:
     percentiles = (seconds.p50, seconds.p95, seconds.p99)
     times = (milliseconds(values[index]) for values in percentiles)
     return (seconds.completed[index], seconds.errors[index], *times)

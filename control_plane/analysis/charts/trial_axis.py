@@ -6,7 +6,7 @@ from functools import partial
 from itertools import zip_longest
 from math import ceil
 
-from control_plane.domain.result import Gauges, Slices, Timeline, WarmUp
+from control_plane.domain.result import Gauges, SecondColumns, Slices, Timeline
 
 SHORTEST_S = 0.25
 """A second cut shorter than this gives no rate: a few requests would make it jump."""
@@ -20,7 +20,7 @@ class Stretch:
     """Seconds without a gap: `edges` of the axis, one more than there are `seconds`."""
 
     edges: Sequence[float]
-    seconds: Timeline | WarmUp
+    seconds: SecondColumns
 
     @property
     def rates_per_s(self) -> Values:
