@@ -76,7 +76,7 @@ def time_text(value_s: float) -> str:
     return f"{value_s * 1e9:,.4g}{SPACE}ns"
 
 
-def brief(value_s: float) -> str:
+def short_time(value_s: float) -> str:
     """For the many texts that hovering shows: as `units.seconds`, without trailing zeros."""
     if value_s >= 1:
         return f"{value_s:,.4g}{SPACE}s"
@@ -85,7 +85,7 @@ def brief(value_s: float) -> str:
     return f"{1e6 * value_s:.3g}{SPACE}µs"
 
 
-def from_zero(high: float, **chosen: Any) -> Plot:
+def zero_based_axis(high: float, **chosen: Any) -> Plot:
     """A y axis of rates or shares that starts at zero, with room above the highest value."""
     own = {"range": [0, 1.08 * high or 1], "rangemode": "tozero", "nticks": 5, "tickformat": ","}
     return y_axis(**{**own, **chosen})

@@ -9,18 +9,18 @@ import numpy as np
 
 from control_plane.analysis.charts.axes import (
     Floats,
-    brief,
-    from_zero,
     log_range,
+    short_time,
     time_text,
     time_ticks,
+    zero_based_axis,
 )
 from control_plane.analysis.charts.curve import Curve
 from control_plane.analysis.charts.figure import (
     LABEL_GAP,
+    Annotations,
     Figure,
     Height,
-    Labels,
     Plot,
     Table,
     escaped,
@@ -101,7 +101,7 @@ def modes(bins: Bins) -> list[Mode]:
     return [mode for mode in found if mode.share >= SMALLEST_MODE]
 
 
-def told(bins: Bins) -> list[Mode]:
+def described_modes(bins: Bins) -> list[Mode]:
     """The modes, at most three, where most of each heap is near its mode; otherwise none.
 
     None of fewer than 100 requests.
@@ -133,7 +133,7 @@ def distribution_chart(curves: Sequence[Curve]) -> Figure:
     title, note = _title(drawn)
     axes = {"xaxis": _time_axis(edges, 4), "yaxis": _share_axis(tallest), "barmode": "overlay"}
     bars = [way(one, len(curves)) for one in drawn]
-    plotted = plot(bars, axes, Labels(labels, narrow, right=24))
+    plotted = plot(bars, axes, Annotations(labels, narrow, right=24))
     plotted["narrow"]["xaxis"] = _time_axis(edges, 4)
     return Figure(
         name="distribution",
@@ -196,7 +196,7 @@ def _outline(bins: Bins, count: int) -> Plot:
 
 def _hover(bins: Bins) -> Plot:
     texts = [
-        f"{brief(low)} to {brief(high)}: {100 * value:.2g}{SPACE}%"
+        f"{short_time(low)} to {short_time(high)}: {100 * value:.2g}{SPACE}%"
         for (low, high), value in zip(
             pairwise((10**bins.edges).tolist()), bins.shares.tolist(), strict=True
         )
@@ -225,7 +225,7 @@ def _time_axis(edges: Floats, most: int) -> Plot:
 
 
 def _share_axis(tallest: float) -> Plot:
-    return from_zero(100 * tallest * 1.1, ticksuffix=f"{SPACE}%")
+    return zero_based_axis(100 * tallest * 1.1, ticksuffix=f"{SPACE}%")
 
 
 def _phrases(bins: Bins) -> list[Plot]:
@@ -233,7 +233,7 @@ def _phrases(bins: Bins) -> list[Plot]:
     low, high = log_range(*(10.0 ** bins.edges[[0, -1]]).tolist())
     close = PHRASE * (high - low)
     labels: list[Plot] = []
-    for mode in told(bins):
+    for mode in described_modes(bins):
         text = f"{share(mode.near)} near {time_text(float(f'{mode.at_s:.2g}'))}"
         label = _above(bins, mode, text)
         taken = [one for one in labels if abs(one["x"] - label["x"]) < close]
@@ -283,7 +283,7 @@ def _above(bins: Bins, mode: Mode, text: str) -> Plot:
 
 def _title(drawn: Sequence[Bins]) -> tuple[str, str]:
     note = "share of requests"
-    number = len(told(drawn[0])) if len(drawn) == 1 else 0
+    number = len(described_modes(drawn[0])) if len(drawn) == 1 else 0
     if not number:
         return "Where response times lie", note
     if number == 1:
@@ -294,7 +294,7 @@ def _title(drawn: Sequence[Bins]) -> tuple[str, str]:
 def _message(drawn: Sequence[Bins]) -> str:
     said = []
     for one in drawn:
-        heaps = [f"{share(mode.near)} near {seconds(mode.at_s)}" for mode in told(one)]
+        heaps = [f"{share(mode.near)} near {seconds(mode.at_s)}" for mode in described_modes(one)]
         said.append(f"{one.curve.short} {joined(heaps) if heaps else _between(one.curve)}")
     return "; ".join(said)
 

@@ -71,7 +71,7 @@ def escaped(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Labels:
+class Annotations:
     """Annotations and their room in pixels; `narrow` replaces `wide` on a small screen."""
 
     wide: Sequence[Plot] = ()
@@ -83,7 +83,7 @@ class Labels:
 def plot(
     data: Sequence[Plot],
     axes: Mapping[str, Any],
-    labels: Labels,
+    labels: Annotations,
     shapes: Sequence[Plot] = (),
 ) -> Plot:
     """Data and axes in Looplab's manner: hairlines, no frame, labels on the data."""
@@ -136,7 +136,7 @@ def line(
     return {"type": "scatter", "mode": "lines", "x": x, "y": y, "line": stroke, **chosen}
 
 
-def end_label(text: str, colour: str, *, y: float, shift: float = 0, **chosen: Any) -> Plot:
+def annotation(text: str, colour: str, *, y: float, shift: float = 0, **chosen: Any) -> Plot:
     """Text at the right of the plotting area, `shift` pixels above its place on the y axis."""
     own = {
         "text": escaped(text),
@@ -192,7 +192,7 @@ def _margin(left: int, right: int) -> Plot:
 
 
 @dataclass(frozen=True)
-class Mark:
+class EndLabel:
     """A label at the right end: `place` in the units of the axis (decades on a log axis).
 
     Without a `short` text it stands on the wide layout only.
@@ -205,7 +205,7 @@ class Mark:
 
 
 def end_labels(
-    marks: Sequence[Mark],
+    marks: Sequence[EndLabel],
     axis: Plot,
     pixels: float,
     *,
@@ -218,7 +218,7 @@ def end_labels(
     per_unit = pixels / (high - low)
     moved = spread([mark.place * per_unit for mark in marks], gap)
     return [
-        end_label(
+        annotation(
             mark.short if short else mark.text,
             mark.colour,
             y=float(f"{mark.place:.5g}"),
@@ -230,10 +230,10 @@ def end_labels(
     ]
 
 
-def single(
+def line_plot(
     data: Sequence[Plot],
     axes: tuple[Plot, Plot],
-    marks: Sequence[Mark],
+    marks: Sequence[EndLabel],
     height: Height,
     notes: Sequence[Plot] = (),
 ) -> Plot:
@@ -245,4 +245,4 @@ def single(
         end_labels(marks, axes[1], plot_height(height), short=short) for short in (False, True)
     )
     named = dict(zip(("xaxis", "yaxis"), axes, strict=True))
-    return plot(data, named, Labels([*wide, *notes], narrow))
+    return plot(data, named, Annotations([*wide, *notes], narrow))

@@ -6,7 +6,7 @@ import numpy as np
 
 from control_plane.analysis.charts.axes import Floats, time_text
 from control_plane.analysis.charts.figure import Plot
-from control_plane.analysis.charts.trial_axis import Segment
+from control_plane.analysis.charts.trial_axis import TrialSegment
 from control_plane.domain.histogram import Counts, middle_ns
 from control_plane.domain.result import Slices
 from control_plane.domain.units import SPACE
@@ -25,7 +25,7 @@ SHADES = ("$q4", "$q5", "$q6", "$q7", "$q8", "$q9")
 
 
 def heat_map(
-    track: Sequence[Segment], bounds: tuple[float, float], pixels: float, opacity: float = 1.0
+    track: Sequence[TrialSegment], bounds: tuple[float, float], pixels: float, opacity: float = 1.0
 ) -> list[Plot]:
     """On a log axis of `bounds` decades that is `pixels` high; nothing where nobody kept slices."""
     known = [one for one in track if one.slices is not None and len(one.slices.counts)]
@@ -95,7 +95,7 @@ def _rows(bounds: tuple[float, float], pixels: float) -> Floats:
     return edges
 
 
-def _columns(track: Sequence[Segment]) -> Floats:
+def _columns(track: Sequence[TrialSegment]) -> Floats:
     """Edges in seconds of the axis, of every second or every few of them."""
     stretches = [stretch for one in track for stretch in one.stretches]
     every = -(-sum(len(one.edges) for one in stretches) // MOST_COLUMNS)
@@ -103,7 +103,7 @@ def _columns(track: Sequence[Segment]) -> Floats:
     return np.unique(np.concatenate([np.array(edges) for edges in chosen]))
 
 
-def _counts(track: Sequence[Segment], rows: Floats, columns: Floats) -> Counts:
+def _counts(track: Sequence[TrialSegment], rows: Floats, columns: Floats) -> Counts:
     counts = np.zeros((len(rows) - 1, len(columns) - 1), np.int64)
     for segment in track:
         if segment.slices is not None:
@@ -113,7 +113,7 @@ def _counts(track: Sequence[Segment], rows: Floats, columns: Floats) -> Counts:
 
 
 def _places(
-    segment: Segment, slices: Slices, rows: Floats, columns: Floats
+    segment: TrialSegment, slices: Slices, rows: Floats, columns: Floats
 ) -> tuple[Counts, Counts]:
     decades = np.log10(np.maximum(middle_ns(slices.indices), 1) / 1e9)
     row = np.searchsorted(rows, decades, "right") - 1

@@ -3,35 +3,35 @@
 from collections.abc import Sequence
 from functools import partial
 
-from control_plane.analysis.charts.axes import from_zero, scale_of
-from control_plane.analysis.charts.figure import Mark
-from control_plane.analysis.charts.outside_panels import fanned
+from control_plane.analysis.charts.axes import scale_of, zero_based_axis
+from control_plane.analysis.charts.figure import EndLabel
+from control_plane.analysis.charts.outside_panels import step_traces
 from control_plane.analysis.charts.stacked_panels import Panel
 from control_plane.analysis.charts.trial_axis import (
-    Segment,
     Steps,
+    TrialSegment,
     Values,
-    added,
-    fan,
     mean,
-    sampled,
+    sample_line,
     scaled,
+    summed,
+    worker_lines,
 )
 from control_plane.domain.limits import BLOCKED_LOOP_S
 from control_plane.domain.result import Gauges
 from control_plane.domain.stack_frames import waits
 from control_plane.domain.units import SPACE, count, seconds, share
 
-Track = Sequence[Segment]
-Inside = Sequence[Gauges]
+Segments = Sequence[TrialSegment]
+TrialGauges = Sequence[Gauges]
 
 LEAST_GC = 5.0
 """The axis of garbage collection reaches this many per cent at least: less is not worth a look."""
 
 
-def lag_panel(track: Track, gauges: Inside) -> Panel | None:
+def lag_panel(track: Segments, gauges: TrialGauges) -> Panel | None:
     """The longest lag of each worker's event loop in each sample, from zero, linear."""
-    lines = fan(track, gauges, partial(_each, name="loop_lag_s"))
+    lines = worker_lines(track, gauges, partial(_each, name="loop_lag_s"))
     longest = _highest(lines)
     if longest is None:
         return None
@@ -39,22 +39,22 @@ def lag_panel(track: Track, gauges: Inside) -> Panel | None:
     scale, unit = scale_of(max(longest, BLOCKED_LOOP_S / 10))
     in_unit = [(x, scaled(y, scale)) for x, y in lines]
     colour = "$cause" if late else "$ink"
-    traces = fanned(in_unit, colour, 1.5, f"%{{y:,.3~r}}{SPACE}{unit}")
+    traces = step_traces(in_unit, colour, 1.5, f"%{{y:,.3~r}}{SPACE}{unit}")
     if late and len(traces) == 1:
         traces[0] |= {"fill": "tozeroy", "fillcolor": "$cause/0.25"}
     blocked = _blocked_share(track, gauges)
-    marks = [Mark(f"longest {seconds(longest)}", seconds(longest), colour, longest * scale)]
+    marks = [EndLabel(f"longest {seconds(longest)}", seconds(longest), colour, longest * scale)]
     if late and blocked:
-        marks.insert(0, Mark(f"blocked {share(min(blocked, 1))}", "", colour, longest * scale))
-    axis = from_zero(longest * scale, nticks=3, ticksuffix=f"{SPACE}{unit}")
+        marks.insert(0, EndLabel(f"blocked {share(min(blocked, 1))}", "", colour, longest * scale))
+    axis = zero_based_axis(longest * scale, nticks=3, ticksuffix=f"{SPACE}{unit}")
     limit = BLOCKED_LOOP_S * scale if late else None
     return Panel("Event-loop lag", axis, traces, marks, weight=1.2, limit=limit)
 
 
-def tokens_panel(track: Track, gauges: Inside) -> Panel | None:
+def tokens_panel(track: Segments, gauges: TrialGauges) -> Panel | None:
     """Threads of the pool at work and requests waiting for one, over all workers; dashed: all."""
     busy, waiting = (
-        sampled(track, gauges, partial(_sum, name=name))
+        sample_line(track, gauges, partial(_sum, name=name))
         for name in ("tokens_busy", "tokens_waiting")
     )
     most = _highest([busy])
@@ -64,54 +64,59 @@ def tokens_panel(track: Track, gauges: Inside) -> Panel | None:
     queue = _highest([waiting]) or 0
     full = bool(total and most >= total)
     colour = "$cause" if full and queue else "$ink"
-    traces = fanned([busy], colour, 2.0, "%{y:,.3~r} busy")
+    traces = step_traces([busy], colour, 2.0, "%{y:,.3~r} busy")
     marks = [
-        Mark(f"{count(most)} busy" if most else "none busy", f"{count(most)} busy", colour, most)
+        EndLabel(
+            f"{count(most)} busy" if most else "none busy", f"{count(most)} busy", colour, most
+        )
     ]
     if queue:
         area = {"fill": "tozeroy", "fillcolor": "$cause/0.1"}
         traces = [
-            *({**one, **area} for one in fanned([waiting], "$cause", 1.0, "%{y:,.3~r} waiting")),
+            *(
+                {**one, **area}
+                for one in step_traces([waiting], "$cause", 1.0, "%{y:,.3~r} waiting")
+            ),
             *traces,
         ]
-        marks.append(Mark(f"{count(queue)} waiting", f"{count(queue)} wait", "$cause", queue))
+        marks.append(EndLabel(f"{count(queue)} waiting", f"{count(queue)} wait", "$cause", queue))
     if total:
-        marks.append(Mark(f"limit {count(total)}", "", "$ink-3", total))
-    axis = from_zero(max(most, queue, total), nticks=3)
+        marks.append(EndLabel(f"limit {count(total)}", "", "$ink-3", total))
+    axis = zero_based_axis(max(most, queue, total), nticks=3)
     return Panel("Thread-pool tokens", axis, traces, marks, weight=1.2, limit=total or None)
 
 
-def collection_panel(track: Track, gauges: Inside) -> Panel | None:
+def collection_panel(track: Segments, gauges: TrialGauges) -> Panel | None:
     """Garbage collection of each worker as a share of the time."""
-    lines = fan(track, gauges, _collecting)
+    lines = worker_lines(track, gauges, _collecting)
     highest = _highest(lines)
     average = mean(value for one in gauges for worker in _collecting(one) for value in worker)
     if highest is None or average is None:
         return None
-    traces = fanned(lines, "$ink", 1.5, f"%{{y:.2~r}}{SPACE}%")
-    axis = from_zero(max(highest, LEAST_GC), nticks=3, ticksuffix=f"{SPACE}%")
+    traces = step_traces(lines, "$ink", 1.5, f"%{{y:.2~r}}{SPACE}%")
+    axis = zero_based_axis(max(highest, LEAST_GC), nticks=3, ticksuffix=f"{SPACE}%")
     return Panel(
         "Garbage collection, share of time",
         axis,
         traces,
-        [Mark(f"mean {share(average / 100)}", "", "$ink", average)],
+        [EndLabel(f"mean {share(average / 100)}", "", "$ink", average)],
     )
 
 
-def flight_panel(track: Track, gauges: Inside) -> Panel | None:
+def flight_panel(track: Segments, gauges: TrialGauges) -> Panel | None:
     """Requests in flight in each worker at the end of each sample."""
-    lines = fan(track, gauges, partial(_each, name="in_flight"))
+    lines = worker_lines(track, gauges, partial(_each, name="in_flight"))
     most = _highest(lines)
     if most is None:
         return None
     said = f"at most {count(most)} in one, at a look" if most else "0 at each look"
-    marks = [Mark(said, "", "$ink", most)]
-    traces = fanned(lines, "$ink", 1.5, "%{y}")
+    marks = [EndLabel(said, "", "$ink", most)]
+    traces = step_traces(lines, "$ink", 1.5, "%{y}")
     title = f"Requests in flight, each worker, looked at every {seconds(gauges[0].interval_s)}"
-    return Panel(title, from_zero(most, nticks=3), traces, marks)
+    return Panel(title, zero_based_axis(most, nticks=3), traces, marks)
 
 
-def _blocked_share(track: Track, gauges: Inside) -> float:
+def _blocked_share(track: Segments, gauges: TrialGauges) -> float:
     """Of the time of all workers, in stalls that were seen; waiting for a processor is none."""
     stalled_s = sum(
         one.duration_s for each in gauges for one in each.stalls if not waits(one.stack)
@@ -129,7 +134,7 @@ def _each(gauges: Gauges, name: str) -> list[Values]:
 
 
 def _sum(gauges: Gauges, name: str) -> Values:
-    return added(_each(gauges, name))
+    return summed(_each(gauges, name))
 
 
 def _tokens(gauges: Gauges) -> int:

@@ -7,20 +7,20 @@ from control_plane.analysis.charts.axes import milliseconds, window_axis
 from control_plane.analysis.charts.figure import Figure, Height, Plot, Table
 from control_plane.analysis.charts.inside_panels import lag_panel, tokens_panel
 from control_plane.analysis.charts.outside_panels import (
-    StreamTrack,
+    StreamSeries,
     cpu_panel,
     response_panel,
     throughput_panel,
 )
 from control_plane.analysis.charts.stacked_panels import Panel, add_warmup, stacked
 from control_plane.analysis.charts.trial_axis import (
-    Segment,
-    added,
+    TrialSegment,
     begin_s,
     end_s,
-    highest,
+    maxima,
     role_cpu,
     scaled,
+    summed,
 )
 from control_plane.domain.result import Gauges, Timeline
 from control_plane.domain.run import Live, LiveStream
@@ -64,7 +64,7 @@ def live_charts(live: Live, window_s: float | None = None, cores: int = 1) -> tu
     return drawn
 
 
-def _inside(track: Sequence[Segment], gauges: Gauges) -> tuple[str, Panel] | None:
+def _inside(track: Sequence[TrialSegment], gauges: Gauges) -> tuple[str, Panel] | None:
     lag, tokens = lag_panel(track, [gauges]), tokens_panel(track, [gauges])
     used = any(busy for one in gauges.workers for busy in one.tokens_busy)
     late = lag is not None and lag.limit is not None
@@ -86,10 +86,12 @@ def _figure(key: str, panel: Panel, x: Plot, table: Table) -> Figure:
     )
 
 
-def _track(stream: LiveStream, measured_s: float) -> StreamTrack:
-    return StreamTrack(
+def _track(stream: LiveStream, measured_s: float) -> StreamSeries:
+    return StreamSeries(
         name=stream.name,
-        track=[Segment(0.0, _full_seconds(stream.timeline, measured_s - stream.timeline.opens_s))],
+        track=[
+            TrialSegment(0.0, _full_seconds(stream.timeline, measured_s - stream.timeline.opens_s))
+        ],
         throughput_per_s=stream.throughput_per_s,
         times=stream.response_time_s,
         errors=stream.errors,
@@ -144,9 +146,9 @@ def _cpu(gauges: Gauges) -> Table:
 
 def _samples(gauges: Gauges) -> Table:
     """Of all workers together, one row for each sample."""
-    lags = scaled(highest([one.loop_lag_s for one in gauges.workers]), 1e3)
-    busy = added([one.tokens_busy for one in gauges.workers])
-    waiting = added([one.tokens_waiting for one in gauges.workers])
+    lags = scaled(maxima([one.loop_lag_s for one in gauges.workers]), 1e3)
+    busy = summed([one.tokens_busy for one in gauges.workers])
+    waiting = summed([one.tokens_waiting for one in gauges.workers])
     rows = tuple(
         (round(index * gauges.interval_s, 3), *row)
         for index, row in enumerate(zip(lags, busy, waiting, strict=False))

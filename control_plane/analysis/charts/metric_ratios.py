@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 from control_plane.analysis.charts.curve import FADED
 from control_plane.analysis.charts.figure import (
+    Annotations,
     Figure,
     Height,
-    Labels,
     Plot,
     Table,
-    end_label,
+    annotation,
     fitted,
     line,
     plot,
@@ -41,7 +41,7 @@ SHORT = {"throughput": "/s", "memory": "mem"}
 _TICKS = (0.001, 0.01, 0.1, 0.2, 0.5, 1, 2, 5, 10, 100, 1_000, 10_000)
 
 
-def metric_lines(comparison: Comparison, stream: str) -> Figure:
+def metric_ratios(comparison: Comparison, stream: str) -> Figure:
     """Ratios on a log scale; the baseline is the line at 1. A line breaks where one is missing."""
     base = comparison.label(comparison.baseline)
     names = [name for name in SHOWN if _known(comparison, stream, name)]
@@ -56,7 +56,7 @@ def metric_lines(comparison: Comparison, stream: str) -> Figure:
     drawn = plot(
         [_trace(label, found[label.id], invalid=label.id in doubted) for label in lines],
         {"xaxis": _metric_axis(names, short=False), "yaxis": _ratio_axis(bounds)},
-        Labels(
+        Annotations(
             _labels(lines, found, bounds, doubted, short=False),
             _labels(lines, found, bounds, doubted, short=True),
         ),
@@ -152,7 +152,7 @@ def _labels(
     ends = [math.log10(next(value for value in reversed(found[one.id]) if value)) for one in lines]
     moved = spread([end * per_decade for end in ends])
     return [
-        end_label(
+        annotation(
             label.letter
             if short
             else fitted(label.text, ", invalid" if label.id in doubted else ""),

@@ -10,25 +10,25 @@ from control_plane.analysis.charts.axes import (
     LAST,
     PERCENTILE_TICKS,
     Floats,
-    brief,
     log_range,
     milliseconds,
     nines,
     percentile_axis,
     rounded,
     shares,
+    short_time,
     time_axis,
 )
 from control_plane.analysis.charts.curve import Curve
 from control_plane.analysis.charts.figure import (
+    EndLabel,
     Figure,
     Height,
-    Mark,
     Plot,
     Table,
-    end_label,
+    annotation,
     line,
-    single,
+    line_plot,
 )
 from control_plane.analysis.percentile_support import FULL, GREYED, furthest_share
 from control_plane.domain.units import figures, seconds
@@ -75,7 +75,7 @@ def percentile_chart(curves: Sequence[Curve], kind: Kind = "run") -> Figure:
         title=title,
         note=rest,
         label=f"{title} {rest}".strip(),
-        plot=single(
+        plot=line_plot(
             data, (percentile_axis(end), time_axis(bounds)), _marks_of(drawn), HEIGHT, note
         ),
         table=_table(curves),
@@ -84,28 +84,33 @@ def percentile_chart(curves: Sequence[Curve], kind: Kind = "run") -> Figure:
     )
 
 
-def reach(curve: Curve, beyond: int) -> float:
+def last_place(curve: Curve, beyond: int) -> float:
     """Where on the percentile axis fewer than `beyond` samples begin to lie beyond."""
     return min(nines(furthest_share(curve.samples, beyond)), LAST)
 
 
 def _points(curve: Curve) -> tuple[Floats, Floats]:
     """Places on the percentile axis and seconds; none where even p50 lacks support."""
-    last = reach(curve, GREYED)
+    last = last_place(curve, GREYED)
     if last < FIRST:
         return np.zeros(0), np.zeros(0)
-    inner = {FIRST, last, min(reach(curve, FULL), last), *map(nines, PERCENTILE_TICKS.values())}
+    inner = {
+        FIRST,
+        last,
+        min(last_place(curve, FULL), last),
+        *map(nines, PERCENTILE_TICKS.values()),
+    }
     places = np.union1d(np.arange(FIRST, last, STEP), sorted(inner))
     places = places[(places >= FIRST) & (places <= last)]
     return places, curve.samples.quantiles_ns(shares(places)) / 1e9
 
 
 def _fades(curve: Curve) -> bool:
-    return reach(curve, FULL) < reach(curve, GREYED)
+    return last_place(curve, FULL) < last_place(curve, GREYED)
 
 
 def _traces(curve: Curve, places: Floats, times: Floats) -> list[Plot]:
-    full = reach(curve, FULL)
+    full = last_place(curve, FULL)
     solid, rest = places <= full + NEAR, places >= full - NEAR
     at_ticks = np.isin(places, [nines(share) for share in PERCENTILE_TICKS.values()]) & solid
     dash = {"dash": "dash"} if curve.dashed else {}
@@ -128,7 +133,7 @@ def _traces(curve: Curve, places: Floats, times: Floats) -> list[Plot]:
 
 def _hover(curve: Curve, places: Floats, times: Floats) -> Plot:
     texts = [
-        f"p{100 * share:.4g}: {brief(value)}"
+        f"p{100 * share:.4g}: {short_time(value)}"
         for share, value in zip(shares(places).tolist(), times.tolist(), strict=True)
     ]
     return {
@@ -157,11 +162,11 @@ def _bounds(points: Sequence[tuple[Floats, Floats]]) -> tuple[float, float]:
     return log_range(max(low, 1e-9), max(float(times[-1]) for _, times in points))
 
 
-def _marks_of(drawn: Sequence[tuple[Curve, tuple[Floats, Floats]]]) -> list[Mark]:
+def _marks_of(drawn: Sequence[tuple[Curve, tuple[Floats, Floats]]]) -> list[EndLabel]:
     """Where there is one line alone, a small screen needs no name."""
     alone = sum(curve.clock == "response" for curve, _ in drawn) == 1
     return [
-        Mark(
+        EndLabel(
             curve.text,
             _short(curve, alone=alone) if len(drawn) > 1 else "",
             curve.text_colour,
@@ -179,7 +184,7 @@ def _short(curve: Curve, *, alone: bool) -> str:
 
 
 def _dotted_note() -> Plot:
-    return end_label(
+    return annotation(
         DOTTED,
         "$ink-3",
         y=0,
@@ -226,7 +231,7 @@ def _title(curves: Sequence[Curve], kind: Kind) -> tuple[str, str]:
 
 def _common_ticks(curves: Sequence[Curve]) -> list[str]:
     """Ticks at which every curve has full support."""
-    far = min((reach(curve, FULL) for curve in curves), default=0.0)
+    far = min((last_place(curve, FULL) for curve in curves), default=0.0)
     return [name for name, share in PERCENTILE_TICKS.items() if nines(share) <= far + NEAR]
 
 
@@ -241,7 +246,9 @@ def _table(curves: Sequence[Curve]) -> Table:
     rows = []
     for curve in curves:
         shown = [
-            milliseconds(curve.ticks[tick]) if nines(share) <= reach(curve, GREYED) + NEAR else None
+            milliseconds(curve.ticks[tick])
+            if nines(share) <= last_place(curve, GREYED) + NEAR
+            else None
             for tick, share in PERCENTILE_TICKS.items()
         ]
         rows.append((curve.name, *shown, curve.samples.total))

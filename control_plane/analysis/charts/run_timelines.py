@@ -7,17 +7,17 @@ from itertools import groupby
 import numpy as np
 
 from control_plane.analysis.charts.axes import (
-    brief,
     log_range,
     milliseconds,
+    short_time,
     time_axis,
     window_axis,
 )
 from control_plane.analysis.charts.figure import (
+    Annotations,
+    EndLabel,
     Figure,
     Height,
-    Labels,
-    Mark,
     Plot,
     Table,
     end_labels,
@@ -27,8 +27,14 @@ from control_plane.analysis.charts.figure import (
     y_axis,
 )
 from control_plane.analysis.charts.heat_map import heat_map, outlined
-from control_plane.analysis.charts.run_lane import Lane, lanes
-from control_plane.analysis.charts.trial_axis import Segment, Stretch, Values, end_s, stepped
+from control_plane.analysis.charts.run_lane import RunLane, run_lanes
+from control_plane.analysis.charts.trial_axis import (
+    SecondSeries,
+    TrialSegment,
+    Values,
+    end_s,
+    step_line,
+)
 from control_plane.analysis.percentile_support import (
     FURTHEST_FIRST,
     furthest_percentile,
@@ -41,12 +47,12 @@ from control_plane.domain.limits import BUSY_SHARE
 from control_plane.domain.run import RunDetail
 from control_plane.domain.units import SPACE
 
-Pick = Callable[[Stretch], Values]
+Pick = Callable[[SecondSeries], Values]
 Cell = tuple[float, float, float, float]
 """A second: where it begins and ends, and its two values."""
 
 
-def area(track: Sequence[Segment], low: Pick, high: Pick, colour: str) -> Plot:
+def percentile_band(track: Sequence[TrialSegment], low: Pick, high: Pick, colour: str) -> Plot:
     """A shape of steps for each stretch of such seconds."""
     x: list[float | None] = []
     y: list[float | None] = []
@@ -61,7 +67,7 @@ def area(track: Sequence[Segment], low: Pick, high: Pick, colour: str) -> Plot:
     return {**line([], [], colour, 0, connectgaps=False), **shape, "x": x, "y": y}
 
 
-def _stretches(track: Sequence[Segment], low: Pick, high: Pick) -> Iterator[list[Cell]]:
+def _stretches(track: Sequence[TrialSegment], low: Pick, high: Pick) -> Iterator[list[Cell]]:
     for stretch in (stretch for segment in track for stretch in segment.stretches):
         edges = stretch.edges
         rows = zip(edges, edges[1:], low(stretch), high(stretch), strict=False)
@@ -88,7 +94,7 @@ GAP = 0.04
 ROOM = 0.2
 """Decades below the lowest line, for its label."""
 
-HEATS_UP_TO = 2
+MOST_HEAT_MAPS = 2
 """So many runs are drawn as heat maps; more as the area from p50 to p99."""
 
 WIDTHS = {"p50": 2.0, "p95": 1.0, "p99": 1.0}
@@ -109,9 +115,9 @@ def run_timelines(
     As on the page of a run p95 stands for p99 where the seconds have too few samples for it, or p50
     alone.
     """
-    drawn = lanes(details, labels, stream, trial)
+    drawn = run_lanes(details, labels, stream, trial)
     longest = max((end_s(lane.track) for lane in drawn), default=1.0)
-    heats = len(drawn) <= HEATS_UP_TO
+    heats = len(drawn) <= MOST_HEAT_MAPS
     known = [
         value for lane in drawn for value in (_extremes(lane) if heats else _percentiles(lane))
     ]
@@ -120,7 +126,7 @@ def run_timelines(
     return tuple(_figure(lane, longest, bounds, heats=heats) for lane in drawn)
 
 
-def reading_words(figures: Sequence[Figure]) -> str:
+def run_timelines_legend(figures: Sequence[Figure]) -> str:
     """How to read the response times, by what is drawn of them."""
     named = [{one["text"] for one in figure.plot["layout"]["annotations"]} for figure in figures]
     far = [name for name in reversed(FURTHEST_FIRST) if any(name in texts for texts in named)]
@@ -132,19 +138,19 @@ def reading_words(figures: Sequence[Figure]) -> str:
     return f"{' to '.join(['p50', *([' or '.join(far)] if far else [])])} of each second{end}"
 
 
-def _drawn(lane: Lane) -> tuple[str, ...]:
+def _drawn(lane: RunLane) -> tuple[str, ...]:
     far = furthest_percentile(lane.track)
     return ("p50", far) if far else ("p50",)
 
 
-def _percentiles(lane: Lane) -> list[float]:
+def _percentiles(lane: RunLane) -> list[float]:
     found = [
         value for name in _drawn(lane) for value in percentile_values(name)(lane.segment.window)
     ]
     return [value for value in found if value]
 
 
-def _extremes(lane: Lane) -> list[float]:
+def _extremes(lane: RunLane) -> list[float]:
     """The shortest and the longest response time, where each second is known in full."""
     slices = lane.segment.slices
     if slices is None or not len(slices.indices):
@@ -153,10 +159,10 @@ def _extremes(lane: Lane) -> list[float]:
     return [max(int(middle_ns(one)), 1) / 1e9 for one in np.array(ends)]
 
 
-def _figure(lane: Lane, longest: float, bounds: tuple[float, float], *, heats: bool) -> Figure:
+def _figure(lane: RunLane, longest: float, bounds: tuple[float, float], *, heats: bool) -> Figure:
     height: Height = "h220" if heats else "h140"
     pixels, low = plot_height(height), STRIP * len(lane.strips) / plot_height(height)
-    area = (1 - low - GAP) * pixels
+    percentile_band = (1 - low - GAP) * pixels
     axes = {
         "xaxis": window_axis(longest, anchor="y2"),
         "yaxis": time_axis(bounds, most=5 if heats else 3, domain=[round(low + GAP, 4), 1]),
@@ -168,8 +174,8 @@ def _figure(lane: Lane, longest: float, bounds: tuple[float, float], *, heats: b
             showgrid=False,
         ),
     }
-    wide, narrow = (_labels(lane, axes, area, short=short) for short in (False, True))
-    above = heat_map(lane.track, bounds, area, lane.opacity) if heats else []
+    wide, narrow = (_labels(lane, axes, percentile_band, short=short) for short in (False, True))
+    above = heat_map(lane.track, bounds, percentile_band, lane.opacity) if heats else []
     said = ", ".join(strip.text for strip in lane.strips)
     return Figure(
         name=f"timeline-{lane.label.letter.lower()}",
@@ -179,14 +185,14 @@ def _figure(lane: Lane, longest: float, bounds: tuple[float, float], *, heats: b
         plot=plot(
             [*above, *_lines(lane, filled=not above), *_strips(lane)],
             axes,
-            Labels(wide, narrow, right=168, narrow_right=84),
+            Annotations(wide, narrow, right=168, narrow_right=84),
         ),
         table=_table(lane),
         height=height,
     )
 
 
-def _lines(lane: Lane, *, filled: bool) -> list[Plot]:
+def _lines(lane: RunLane, *, filled: bool) -> list[Plot]:
     """p50 and what the seconds can bear beyond it; the area between them is filled."""
     colour = lane.label.colour if filled else "$ink"
     names = _drawn(lane)
@@ -194,12 +200,12 @@ def _lines(lane: Lane, *, filled: bool) -> list[Plot]:
     if not filled:
         return [part for one in lines for part in outlined(one)]
     low, high = percentile_values(names[0]), percentile_values(names[-1])
-    shape = {**area(lane.track, low, high, colour), "opacity": lane.opacity}
+    shape = {**percentile_band(lane.track, low, high, colour), "opacity": lane.opacity}
     return [*([shape] if len(names) > 1 else []), *lines]
 
 
-def _line(lane: Lane, name: str, colour: str) -> Plot:
-    x, y = stepped(lane.track, percentile_values(name))
+def _line(lane: RunLane, name: str, colour: str) -> Plot:
+    x, y = step_line(lane.track, percentile_values(name))
     return line(
         x,
         y,
@@ -207,13 +213,13 @@ def _line(lane: Lane, name: str, colour: str) -> Plot:
         WIDTHS[name],
         stroke={"shape": "hv"},
         opacity=lane.opacity,
-        text=["" if value is None else f"{name} {brief(value)}" for value in y],
+        text=["" if value is None else f"{name} {short_time(value)}" for value in y],
         hovertemplate=f"%{{x:.0f}}{SPACE}s: %{{text}}<extra></extra>",
         connectgaps=False,
     )
 
 
-def _strips(lane: Lane) -> list[Plot]:
+def _strips(lane: RunLane) -> list[Plot]:
     if not lane.strips:
         return []
     return [
@@ -236,10 +242,10 @@ def _strips(lane: Lane) -> list[Plot]:
     ]
 
 
-def _labels(lane: Lane, axes: Plot, pixels: float, *, short: bool) -> list[Plot]:
+def _labels(lane: RunLane, axes: Plot, pixels: float, *, short: bool) -> list[Plot]:
     """Beside the end of the run, which may lie before the end of the axis."""
     strips = [
-        Mark(strip.text, strip.short, "$cause" if strip.limit else "$ink-3", place)
+        EndLabel(strip.text, strip.short, "$cause" if strip.limit else "$ink-3", place)
         for place, strip in enumerate(lane.strips)
     ]
     found = [
@@ -251,20 +257,20 @@ def _labels(lane: Lane, axes: Plot, pixels: float, *, short: bool) -> list[Plot]
     return [{**one, "xref": "x", "x": end, "font": {**one["font"], **small}} for one in found]
 
 
-def _percentile_marks(lane: Lane) -> list[Mark]:
+def _percentile_marks(lane: RunLane) -> list[EndLabel]:
     """At the last second that can bear it."""
     window = lane.segment.window
     values = {
         name: [one for one in percentile_values(name)(window) if one] for name in _drawn(lane)
     }
     return [
-        Mark(name, name, lane.text_colour, round(math.log10(known[-1]), 4))
+        EndLabel(name, name, lane.text_colour, round(math.log10(known[-1]), 4))
         for name, known in values.items()
         if known
     ]
 
 
-def _table(lane: Lane) -> Table:
+def _table(lane: RunLane) -> Table:
     timeline = lane.segment.timeline
     late = int(timeline.opens_s)
     rows = tuple(

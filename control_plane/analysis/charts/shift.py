@@ -18,16 +18,16 @@ from control_plane.analysis.charts.axes import (
 )
 from control_plane.analysis.charts.curve import Curve
 from control_plane.analysis.charts.figure import (
+    EndLabel,
     Figure,
     Height,
-    Mark,
     Plot,
     Table,
     line,
-    single,
+    line_plot,
     y_axis,
 )
-from control_plane.analysis.charts.percentiles import NEAR, reach
+from control_plane.analysis.charts.percentiles import NEAR, last_place
 from control_plane.analysis.percentile_support import FULL
 from control_plane.domain.units import SPACE, figures
 
@@ -67,7 +67,7 @@ def shift_chart(curves: Sequence[Curve], baseline: str) -> Figure | None:
         title=f"How much later than {base.short}",
         note="difference at each percentile",
         label=_message(base, shifts, unit),
-        plot=single(
+        plot=line_plot(
             [_trace(one, unit) for one in drawn],
             (percentile_axis(end), y),
             [_mark(one) for one in drawn],
@@ -79,7 +79,7 @@ def shift_chart(curves: Sequence[Curve], baseline: str) -> Figure | None:
 
 
 def _common(base: Curve, curve: Curve) -> float:
-    return min(reach(base, FULL), reach(curve, FULL))
+    return min(last_place(base, FULL), last_place(curve, FULL))
 
 
 def _shift(base: Curve, curve: Curve) -> _Shift:
@@ -130,9 +130,9 @@ def _trace(one: _Shift, unit: str) -> Plot:
     )
 
 
-def _mark(one: _Shift) -> Mark:
+def _mark(one: _Shift) -> EndLabel:
     end = float(f"{float(one.values[-1]):.4g}")
-    return Mark(one.curve.text, one.curve.short[:4], one.curve.text_colour, end)
+    return EndLabel(one.curve.text, one.curve.short[:4], one.curve.text_colour, end)
 
 
 def _message(base: Curve, shifts: Sequence[_Shift], unit: str) -> str:

@@ -6,16 +6,16 @@ from math import ceil
 from typing import Any
 
 from control_plane.analysis.charts.figure import (
+    Annotations,
+    EndLabel,
     Height,
-    Labels,
-    Mark,
     Plot,
-    end_label,
+    annotation,
     end_labels,
     plot,
     plot_height,
 )
-from control_plane.analysis.charts.trial_axis import Segment
+from control_plane.analysis.charts.trial_axis import TrialSegment
 
 TITLE = 34
 """Pixels above each panel, where its title stands clear of the panel above."""
@@ -39,7 +39,7 @@ class Panel:
     title: str
     axis: Plot
     traces: Sequence[Plot]
-    marks: Sequence[Mark] = field(default_factory=tuple)
+    marks: Sequence[EndLabel] = field(default_factory=tuple)
     weight: float = 1.0
     limit: float | None = None
     short: str = ""
@@ -71,7 +71,7 @@ def stacked(panels: Sequence[Panel], x: Plot, height: Height) -> Plot:
     ]
     titled = all(panel.title for panel in panels)
     room = NARROW_RIGHT if titled else NARROW_LABEL
-    return plot(data, axes, Labels(wide, narrow, _right(panels), narrow_right=room), limits)
+    return plot(data, axes, Annotations(wide, narrow, _right(panels), narrow_right=room), limits)
 
 
 def _right(panels: Sequence[Panel]) -> int:
@@ -99,7 +99,7 @@ def _y(index: int) -> str:
 
 def _title(text: str, top: float) -> Plot:
     chosen = {"xanchor": "left", "xshift": 0, "yref": "paper", "yanchor": "bottom", "x": 0}
-    return {**end_label(text, "$ink", y=top, shift=4), **chosen}
+    return {**annotation(text, "$ink", y=top, shift=4), **chosen}
 
 
 def _told(panel: Panel) -> str:
@@ -123,7 +123,7 @@ NAMED_FROM, NARROW_FROM = 0.1, 0.24
 """A field narrower than this part of the axis, also on a small screen, has no room for its name."""
 
 
-def add_warmup(drawn: Plot, track: Sequence[Segment]) -> None:
+def add_warmup(drawn: Plot, track: Sequence[TrialSegment]) -> None:
     """Grey fields up to the top of the first panel; the name below the first."""
     layout, narrow = drawn["layout"], drawn["narrow"]
     known = [one for one in track if one.begin_s < one.start_s]
@@ -135,7 +135,7 @@ def add_warmup(drawn: Plot, track: Sequence[Segment]) -> None:
         ]
 
 
-def _fields(known: Sequence[Segment], top: float) -> list[Plot]:
+def _fields(known: Sequence[TrialSegment], top: float) -> list[Plot]:
     return [
         {
             "type": "rect",
@@ -153,9 +153,9 @@ def _fields(known: Sequence[Segment], top: float) -> list[Plot]:
     ]
 
 
-def _name(one: Segment) -> Plot:
+def _name(one: TrialSegment) -> Plot:
     """Where the axis has no ticks: it counts from the window."""
-    return end_label(
+    return annotation(
         "warm-up",
         "$ink-2",
         y=0,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from control_plane.analysis.causes.blocked_loop import blocks, stored_floor_s
 from control_plane.analysis.charts.figure import Plot
-from control_plane.analysis.charts.trial_axis import Segment
+from control_plane.analysis.charts.trial_axis import TrialSegment
 from control_plane.domain.result import Cause, Gauges, Stall, WorkerSeries
 
 NEAREST = 1 / 700
@@ -13,8 +13,8 @@ NEAREST = 1 / 700
 Span = tuple[float, float]
 
 
-def spans(
-    track: Sequence[Segment], gauges: Sequence[Gauges], causes: Sequence[Cause] = ()
+def stall_spans(
+    track: Sequence[TrialSegment], gauges: Sequence[Gauges], causes: Sequence[Cause] = ()
 ) -> list[Span]:
     """Begin and end in seconds of the axis, in order, apart from each other.
 
@@ -30,10 +30,10 @@ def spans(
         for kind in SEEN.keys() & kinds
         for low, high in SEEN[kind](one, floor_s)
     ]
-    return merged([(low, high) for low, high in found if high > low], 0.0)
+    return merged_spans([(low, high) for low, high in found if high > low], 0.0)
 
 
-def merged(found: Sequence[Span], gap: float) -> list[Span]:
+def merged_spans(found: Sequence[Span], gap: float) -> list[Span]:
     """Spans that overlap, or lie not more than `gap` apart, become one."""
     joined: list[Span] = []
     for low, high in sorted(found):
@@ -44,9 +44,9 @@ def merged(found: Sequence[Span], gap: float) -> list[Span]:
     return joined
 
 
-def bands(found: Sequence[Span], length_s: float, top: float) -> list[Plot]:
+def span_bands(found: Sequence[Span], length_s: float, top: float) -> list[Plot]:
     """Warm bands through all panels up to `top` of the figure, with a solid edge there."""
-    drawn = merged(found, NEAREST * length_s)
+    drawn = merged_spans(found, NEAREST * length_s)
     if not drawn:
         return []
     band = "".join(f"M{low:.3f},0V{top:.4f}H{high:.3f}V0Z" for low, high in drawn)

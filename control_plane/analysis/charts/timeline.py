@@ -10,9 +10,9 @@ from control_plane.analysis.charts.figure import (
     HEIGHTS,
     TOP,
     Cell,
+    EndLabel,
     Figure,
     Height,
-    Mark,
     Plot,
     Table,
 )
@@ -23,7 +23,7 @@ from control_plane.analysis.charts.inside_panels import (
     tokens_panel,
 )
 from control_plane.analysis.charts.outside_panels import (
-    StreamTrack,
+    StreamSeries,
     cpu_panel,
     heat_panel,
     memory_panel,
@@ -31,20 +31,20 @@ from control_plane.analysis.charts.outside_panels import (
     throughput_panel,
 )
 from control_plane.analysis.charts.stacked_panels import TITLE, Panel, add_warmup, stacked
-from control_plane.analysis.charts.stall_spans import Span, bands, spans
+from control_plane.analysis.charts.stall_spans import Span, span_bands, stall_spans
 from control_plane.analysis.charts.trial_axis import (
-    Segment,
+    TrialSegment,
     Values,
-    added,
     average,
     begin_s,
-    by_second,
     end_s,
-    highest,
-    placed,
+    maxima,
+    per_second,
+    placed_segments,
     role_cpu,
     scaled,
-    starts,
+    summed,
+    window_starts,
 )
 from control_plane.analysis.percentile_support import (
     furthest_percentile,
@@ -58,7 +58,7 @@ from control_plane.domain.units import seconds
 
 
 @dataclass(frozen=True)
-class Column:
+class GaugeColumn:
     """`samples` of one trial; those of a second become one by `way`, then `times` a factor."""
 
     head: str
@@ -67,35 +67,35 @@ class Column:
     times: float = 1
 
     def cells(self, gauges: Gauges, length: int) -> list[Cell]:
-        found = by_second(self.samples(gauges), gauges.interval_s, length, self.way)
+        found = per_second(self.samples(gauges), gauges.interval_s, length, self.way)
         return [*scaled(found, self.times)]
 
 
 def _memory(gauges: Gauges, role: str) -> Values:
-    return added([one.memory_bytes for one in gauges.processes if one.role == role])
+    return summed([one.memory_bytes for one in gauges.processes if one.role == role])
 
 
 def _highest(gauges: Gauges, name: str) -> Values:
-    return highest([getattr(one, name) for one in gauges.workers])
+    return maxima([getattr(one, name) for one in gauges.workers])
 
 
 def _added(gauges: Gauges, name: str) -> Values:
-    return added([getattr(one, name) for one in gauges.workers])
+    return summed([getattr(one, name) for one in gauges.workers])
 
 
 ANSWERS = ("trial", "second", "stream", "completed", "errors", "p50, ms", "p95, ms", "p99, ms")
 OUTSIDE = (
-    Column("target CPU, %", partial(role_cpu, role="target"), average, 100),
-    Column("client CPU, %", partial(role_cpu, role="client"), average, 100),
-    Column("target memory, MB", partial(_memory, role="target"), max, 1e-6),
-    Column("client memory, MB", partial(_memory, role="client"), max, 1e-6),
+    GaugeColumn("target CPU, %", partial(role_cpu, role="target"), average, 100),
+    GaugeColumn("client CPU, %", partial(role_cpu, role="client"), average, 100),
+    GaugeColumn("target memory, MB", partial(_memory, role="target"), max, 1e-6),
+    GaugeColumn("client memory, MB", partial(_memory, role="client"), max, 1e-6),
 )
 INSIDE = (
-    Column("longest loop lag, ms", partial(_highest, name="loop_lag_s"), max, 1e3),
-    Column("tokens busy", partial(_added, name="tokens_busy")),
-    Column("tokens waiting", partial(_added, name="tokens_waiting")),
-    Column("garbage collection, ms", partial(_added, name="gc_s"), sum, 1e3),
-    Column("in flight", partial(_added, name="in_flight")),
+    GaugeColumn("longest loop lag, ms", partial(_highest, name="loop_lag_s"), max, 1e3),
+    GaugeColumn("tokens busy", partial(_added, name="tokens_busy")),
+    GaugeColumn("tokens waiting", partial(_added, name="tokens_waiting")),
+    GaugeColumn("garbage collection, ms", partial(_added, name="gc_s"), sum, 1e3),
+    GaugeColumn("in flight", partial(_added, name="in_flight")),
 )
 
 
@@ -116,7 +116,7 @@ def timeline_table(detail: RunDetail, chosen: slice) -> Table:
 
 
 def _cells(
-    gauges: Sequence[Gauges], trial: int, columns: Sequence[Column], line: Timeline
+    gauges: Sequence[Gauges], trial: int, columns: Sequence[GaugeColumn], line: Timeline
 ) -> list[list[Cell]]:
     """By column, then by second of the window."""
     length = len(line.completed)
@@ -177,7 +177,7 @@ def timeline_chart(detail: RunDetail, trial: int | None = None) -> Figure:
     earliest = min(tracks, key=begin_s, default=[])
     x = window_axis(end_s(longest) or 1.0, begin_s(earliest))
     drawn = stacked(panels, x, height)
-    _add_spans(drawn, earliest, spans(longest, gauges, detail.run.causes))
+    _add_spans(drawn, earliest, stall_spans(longest, gauges, detail.run.causes))
     title = _title(streams)
     return Figure(
         name="timeline",
@@ -190,7 +190,7 @@ def timeline_chart(detail: RunDetail, trial: int | None = None) -> Figure:
     )
 
 
-def reading_words(figure: Figure) -> str:
+def timeline_legend(figure: Figure) -> str:
     """How to read what is drawn: a sentence for the heat map, and one for the bands."""
     heat = any(trace["type"] == "heatmap" for trace in figure.plot["data"])
     shapes = {shape["type"] for shape in figure.plot["layout"]["shapes"]}
@@ -201,17 +201,17 @@ def reading_words(figure: Figure) -> str:
     return " ".join(said)
 
 
-def _streams(detail: RunDetail, chosen: slice) -> list[StreamTrack]:
+def _streams(detail: RunDetail, chosen: slice) -> list[StreamSeries]:
     """The numbers of their labels are those of the trials that are drawn."""
     lines = {name: ones[chosen] for name, ones in detail.timelines.items()}
-    begins = starts(list(lines.values()))
+    begins = window_starts(list(lines.values()))
     found = []
     for name, ones in lines.items():
         shown = _summary(detail, name, chosen)
         found.append(
-            StreamTrack(
+            StreamSeries(
                 name=name,
-                track=placed(ones, detail.slices.get(name, ())[chosen], begins),
+                track=placed_segments(ones, detail.slices.get(name, ())[chosen], begins),
                 throughput_per_s=shown.throughput_per_s if shown else None,
                 times=shown.response_time_s if shown else None,
                 errors=sum(sum(line.errors) for line in ones),
@@ -235,7 +235,7 @@ def _summary(detail: RunDetail, name: str, chosen: slice) -> Summary | None:
     return merged.summary if merged else None
 
 
-def _answers(streams: Sequence[StreamTrack]) -> list[Panel]:
+def _answers(streams: Sequence[StreamSeries]) -> list[Panel]:
     weights = HEATS.get(len(streams), ())
     several = len(streams) > 1
     heats = [
@@ -252,7 +252,9 @@ def _answers(streams: Sequence[StreamTrack]) -> list[Panel]:
     return [*whole, throughput_panel(streams)]
 
 
-def _causes(detail: RunDetail, track: Sequence[Segment], gauges: Sequence[Gauges]) -> list[Panel]:
+def _causes(
+    detail: RunDetail, track: Sequence[TrialSegment], gauges: Sequence[Gauges]
+) -> list[Panel]:
     """Those that have data, the likeliest causes first; CPU always."""
     target = detail.run.spec.target
     cores = (target.workers if isinstance(target, Target) else None) or 1
@@ -274,14 +276,14 @@ def _height(panels: Sequence[Panel]) -> Height:
     return next((one for one in HEIGHTS if int(one[1:]) >= wanted), HEIGHTS[-1])
 
 
-def _add_spans(drawn: Plot, track: Sequence[Segment], found: Sequence[Span]) -> None:
+def _add_spans(drawn: Plot, track: Sequence[TrialSegment], found: Sequence[Span]) -> None:
     """Warm where the server could not go on, grey before the windows, a hairline between trials."""
     layout = drawn["layout"]
     top = layout["yaxis"]["domain"][1]
     add_warmup(drawn, track)
     length_s = end_s(track) - begin_s(track)
     edges = [_boundary(one.begin_s) for one in track[1:]]
-    layout["shapes"] += [*edges, *bands(found, length_s, top)]
+    layout["shapes"] += [*edges, *span_bands(found, length_s, top)]
 
 
 def _boundary(at_s: float) -> Plot:
@@ -299,7 +301,7 @@ def _boundary(at_s: float) -> Plot:
     }
 
 
-def _title(streams: Sequence[StreamTrack]) -> str:
+def _title(streams: Sequence[StreamSeries]) -> str:
     """Of the first stream: the furthest percentile that its seconds have samples for."""
     if not streams or sum(len(one.timeline.completed) for one in streams[0].track) < LEAST_S:
         return "Over time"
@@ -319,6 +321,6 @@ def _range(times: Times | None) -> str:
     return f"Response times between {seconds(times.min)} and {seconds(times.max)}"
 
 
-def _message(title: str, marks: Sequence[Mark]) -> str:
+def _message(title: str, marks: Sequence[EndLabel]) -> str:
     said = [mark.text for mark in marks]
     return f"{title}: {', '.join(said)}" if said else title

@@ -16,7 +16,7 @@ Steps = tuple[list[float], list[float | None]]
 
 
 @dataclass(frozen=True)
-class Stretch:
+class SecondSeries:
     """Seconds without a gap: `edges` of the axis, one more than there are `seconds`."""
 
     edges: Sequence[float]
@@ -42,7 +42,7 @@ class Stretch:
 
 
 @dataclass(frozen=True)
-class Segment:
+class TrialSegment:
     """One stream of one trial. The first window of the trial begins at `start_s` of the axis, that
     of the stream at `opens_s`; its warm-up lies before that.
     """
@@ -76,13 +76,13 @@ class Segment:
         return min(self.opens_s - self.lead_s, self.start_s)
 
     @property
-    def window(self) -> Stretch:
+    def window(self) -> SecondSeries:
         whole = len(self.timeline.completed)
         edges = [round(self.opens_s + index, 3) for index in range(whole)]
-        return Stretch([*edges, round(self.end_s, 3)], self.timeline)
+        return SecondSeries([*edges, round(self.end_s, 3)], self.timeline)
 
     @property
-    def stretches(self) -> tuple[Stretch, ...]:
+    def stretches(self) -> tuple[SecondSeries, ...]:
         """Warm-up and window, of those that have seconds."""
         warmup = self.timeline.warmup
         window = (self.window,) if self.timeline.completed else ()
@@ -91,48 +91,50 @@ class Segment:
         last = warmup.to_come
         whole = len(warmup.completed) + last
         edges = [round(self.opens_s - index, 3) for index in range(whole - 1, last - 1, -1)]
-        return (Stretch([round(self.opens_s - self.lead_s, 3), *edges], warmup), *window)
+        return (SecondSeries([round(self.opens_s - self.lead_s, 3), *edges], warmup), *window)
 
 
-def segments(timelines: Iterable[Timeline], slices: Sequence[Slices] = ()) -> list[Segment]:
+def trial_segments(
+    timelines: Iterable[Timeline], slices: Sequence[Slices] = ()
+) -> list[TrialSegment]:
     """Each trial starts where the one before it ended; the first window at 0."""
     lines = list(timelines)
-    begins = starts([lines])
-    return placed(lines, slices, begins)
+    begins = window_starts([lines])
+    return placed_segments(lines, slices, begins)
 
 
-def starts(streams: Sequence[Sequence[Timeline]]) -> list[float]:
+def window_starts(streams: Sequence[Sequence[Timeline]]) -> list[float]:
     """Where on the axis the first window of each trial begins, the same for all streams."""
     found: list[float] = []
     after = 0.0
     for trial in range(max(map(len, streams), default=0)):
-        lines = [Segment(0.0, lines[trial]) for lines in streams if len(lines) > trial]
+        lines = [TrialSegment(0.0, lines[trial]) for lines in streams if len(lines) > trial]
         begin = after - min(one.begin_s for one in lines) if found else 0.0
         found.append(begin)
         after = begin + max(one.end_s for one in lines)
     return found
 
 
-def placed(
+def placed_segments(
     lines: Sequence[Timeline], slices: Sequence[Slices], begins: Sequence[float]
-) -> list[Segment]:
+) -> list[TrialSegment]:
     known = [*slices, *[None] * (len(lines) - len(slices))]
     return [
-        Segment(start_s, line, one)
+        TrialSegment(start_s, line, one)
         for start_s, line, one in zip(begins, lines, known, strict=False)
     ]
 
 
-def begin_s(track: Sequence[Segment]) -> float:
+def begin_s(track: Sequence[TrialSegment]) -> float:
     """Where the axis begins: below 0 by the warm-up of the first trial."""
     return track[0].begin_s if track else 0.0
 
 
-def end_s(track: Sequence[Segment]) -> float:
+def end_s(track: Sequence[TrialSegment]) -> float:
     return max((one.end_s for one in track), default=0.0)
 
 
-def stepped(track: Sequence[Segment], pick: Callable[[Stretch], Values]) -> Steps:
+def step_line(track: Sequence[TrialSegment], pick: Callable[[SecondSeries], Values]) -> Steps:
     """A value for each second as steps: x and y for a line of shape `hv`, broken between trials."""
     x: list[float] = []
     y: list[float | None] = []
@@ -176,8 +178,8 @@ Pick = Callable[[Gauges], Sequence[Values]]
 """The samples of one trial: one series for each worker or process."""
 
 
-def sampled(
-    track: Sequence[Segment], gauges: Sequence[Gauges], pick: Callable[[Gauges], Values]
+def sample_line(
+    track: Sequence[TrialSegment], gauges: Sequence[Gauges], pick: Callable[[Gauges], Values]
 ) -> Steps:
     """One value from each sample to the next, to the end of the trial."""
     watched = list(zip(track, gauges, strict=False))
@@ -204,30 +206,32 @@ def _inside(values: Values, interval_s: float, length_s: float) -> list[float | 
     return list(values[: ceil(round(length_s / interval_s, 6))])
 
 
-def fan(track: Sequence[Segment], gauges: Sequence[Gauges], pick: Pick) -> list[Steps]:
+def worker_lines(
+    track: Sequence[TrialSegment], gauges: Sequence[Gauges], pick: Pick
+) -> list[Steps]:
     """A line for each series, or two: the lowest and the highest of more than `EACH`."""
     many = max((len(pick(one)) for one in gauges), default=0)
     if many > EACH:
-        return [sampled(track, gauges, partial(_end_of, pick, way)) for way in (min, max)]
-    return [sampled(track, gauges, partial(_nth_of, pick, rank)) for rank in range(many)]
+        return [sample_line(track, gauges, partial(_end_of, pick, way)) for way in (min, max)]
+    return [sample_line(track, gauges, partial(_nth_of, pick, rank)) for rank in range(many)]
 
 
-def added(series: Sequence[Values]) -> list[float | None]:
+def summed(series: Sequence[Values]) -> list[float | None]:
     """Over all series; None where none has a sample."""
     return _by_sample(series, sum)
 
 
-def highest(series: Sequence[Values]) -> list[float | None]:
+def maxima(series: Sequence[Values]) -> list[float | None]:
     return _by_sample(series, max)
 
 
 def role_cpu(gauges: Gauges, role: str) -> list[float]:
     """Shares of one core, added over the processes of a role."""
-    found = added([one.cpu_share for one in gauges.processes if one.role == role])
+    found = summed([one.cpu_share for one in gauges.processes if one.role == role])
     return [value or 0.0 for value in found]
 
 
-def by_second(
+def per_second(
     values: Values, interval_s: float, length: int, way: Callable[[list[float]], float]
 ) -> list[float | None]:
     """What `way` makes of the samples of each second; None without any. Length `length`."""

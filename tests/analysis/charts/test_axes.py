@@ -80,8 +80,8 @@ def test_every_time_axis_has_a_tick(bounds):
 
 
 def test_rates_start_at_zero():
-    assert axes.from_zero(100.0)["range"] == [0, 108.0]
-    assert axes.from_zero(0.0)["range"] == [0, 1]
+    assert axes.zero_based_axis(100.0)["range"] == [0, 108.0]
+    assert axes.zero_based_axis(0.0)["range"] == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_shares_of_cores(high, texts):
     [(1.5, "1.5 s"), (0.0068, "6.8 ms"), (0.00047, "0.47 ms"), (0.00005, "50 µs")],
 )
 def test_brief_times(value_s, text):
-    assert with_spaces(axes.brief(value_s)) == text
+    assert with_spaces(axes.short_time(value_s)) == text
 
 
 @pytest.mark.parametrize(

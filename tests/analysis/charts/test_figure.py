@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 
 from control_plane.analysis.charts.figure import (
     LABEL_GAP,
-    Labels,
-    Mark,
-    end_label,
+    Annotations,
+    EndLabel,
+    annotation,
     end_labels,
     escaped,
     line,
+    line_plot,
     plot,
     plot_height,
-    single,
     spread,
     x_axis,
     y_axis,
@@ -58,11 +58,11 @@ def test_spread_labels_keep_order_and_distance(places):
 )
 def test_names_are_not_taken_for_markup(text, safe):
     assert escaped(text) == safe
-    assert end_label(text, "$ink", y=1)["text"] == safe
+    assert annotation(text, "$ink", y=1)["text"] == safe
 
 
 def test_a_layout_has_no_legend_frame_or_mode():
-    found = plot([line([1], [2], "$run-1")], {"xaxis": x_axis(), "yaxis": y_axis()}, Labels())
+    found = plot([line([1], [2], "$run-1")], {"xaxis": x_axis(), "yaxis": y_axis()}, Annotations())
     assert found["layout"]["showlegend"] is False
     assert found["layout"]["paper_bgcolor"] == "rgba(0,0,0,0)"
     assert found["layout"]["xaxis"]["fixedrange"] is True
@@ -86,7 +86,7 @@ AXIS = y_axis(range=[0, 100])
 
 
 def test_neighbours_are_moved_apart_and_keep_their_place_on_the_axis():
-    near = [Mark("one", "1", "$ink", 50), Mark("two", "2", "$bad", 51)]
+    near = [EndLabel("one", "1", "$ink", 50), EndLabel("two", "2", "$bad", 51)]
     lower, upper = end_labels(near, AXIS, 200, short=False)
     assert (lower["y"], upper["y"]) == (50, 51)
     assert upper["yshift"] - lower["yshift"] + 2 == pytest.approx(LABEL_GAP)
@@ -94,14 +94,14 @@ def test_neighbours_are_moved_apart_and_keep_their_place_on_the_axis():
 
 
 def test_a_mark_without_a_short_text_is_left_out_of_the_narrow_layout():
-    marks = [Mark("long", "", "$ink", 1), Mark("other", "o", "$ink", 90)]
+    marks = [EndLabel("long", "", "$ink", 1), EndLabel("other", "o", "$ink", 90)]
     assert [one["text"] for one in end_labels(marks, AXIS, 200, short=True)] == ["o"]
 
 
 def test_notes_stand_on_the_wide_layout_only():
     note = {"text": "note"}
-    drawn = single(
-        [line([0], [1], "$ink")], (x_axis(), AXIS), [Mark("a", "a", "$ink", 1)], "h220", [note]
+    drawn = line_plot(
+        [line([0], [1], "$ink")], (x_axis(), AXIS), [EndLabel("a", "a", "$ink", 1)], "h220", [note]
     )
     assert [one["text"] for one in drawn["layout"]["annotations"]] == ["a", "note"]
     assert [one["text"] for one in drawn["narrow"]["annotations"]] == ["a"]

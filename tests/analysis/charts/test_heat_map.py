@@ -3,18 +3,18 @@
 import pytest
 
 from control_plane.analysis.charts.heat_map import MOST_COLUMNS, SHADES, heat_map, shades
-from control_plane.analysis.charts.trial_axis import Segment, segments
+from control_plane.analysis.charts.trial_axis import TrialSegment, trial_segments
 from control_plane.domain.result import Slices, Timeline
 from tests.analysis.samples import second, with_spaces
 
 BOUNDS, PIXELS = (-3.5, 0.5), 160
 
 
-def track(*rows, last_s: float = 1.0) -> list[Segment]:
+def track(*rows, last_s: float = 1.0) -> list[TrialSegment]:
     many = len(rows)
     times = (0.5,) * many
     line = Timeline((1,) * many, (0,) * many, times, times, times, last_s)
-    return segments([line, line], [Slices.of(rows)] * 2)[:1]
+    return trial_segments([line, line], [Slices.of(rows)] * 2)[:1]
 
 
 def cells(found):
@@ -43,7 +43,7 @@ def test_nothing_is_drawn_where_nothing_ended():
     (one,) = heat_map(track(second(0, 1.0)), BOUNDS, PIXELS)
     assert sum(value is not None for row in one["z"] for value in row) == 1
     assert heat_map(track(second(0)), BOUNDS, PIXELS) == []
-    assert heat_map([Segment(0.0, track(second(0, 1.0))[0].timeline)], BOUNDS, PIXELS) == []
+    assert heat_map([TrialSegment(0.0, track(second(0, 1.0))[0].timeline)], BOUNDS, PIXELS) == []
 
 
 def test_a_short_last_second_is_narrow():

@@ -4,12 +4,12 @@ import pytest
 
 from control_plane.analysis.charts.outside_panels import trend_lines, trend_marks
 from control_plane.analysis.charts.timeline import timeline_chart
-from control_plane.analysis.charts.trial_axis import segments
+from control_plane.analysis.charts.trial_axis import trial_segments
 from control_plane.domain.result import Timeline
 from tests.analysis.charts.plotted import annotations, checked
 from tests.analysis.samples import detail, result, run, second, spread
 
-TRACK = segments([Timeline((1,) * 4, (0,) * 4, (0.1,) * 4, (0.1,) * 4, (0.1,) * 4, 1.0)])
+TRACK = trial_segments([Timeline((1,) * 4, (0,) * 4, (0.1,) * 4, (0.1,) * 4, (0.1,) * 4, 1.0)])
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ from itertools import pairwise
 import pytest
 
 from control_plane.analysis.charts.axes import window_axis
-from control_plane.analysis.charts.figure import Mark, line, y_axis
+from control_plane.analysis.charts.figure import EndLabel, line, y_axis
 from control_plane.analysis.charts.stacked_panels import Panel, stacked
 
 
-def panel(title: str, *marks: Mark, weight: float = 1.0, limit: float | None = None) -> Panel:
+def panel(title: str, *marks: EndLabel, weight: float = 1.0, limit: float | None = None) -> Panel:
     return Panel(title, y_axis(range=[0, 10]), [line([0], [1], "$ink")], marks, weight, limit)
 
 
@@ -25,7 +25,7 @@ def test_panels_share_the_time_and_do_not_overlap():
 
 
 def test_labels_at_one_place_are_spread():
-    marks = (Mark("p50 1 ms", "p50", "$ink", 5.0), Mark("p99 1 ms", "p99", "$ink", 5.0))
+    marks = (EndLabel("p50 1 ms", "p50", "$ink", 5.0), EndLabel("p99 1 ms", "p99", "$ink", 5.0))
     found = stacked([panel("", *marks)], window_axis(5.0), "h220")
     labels = found["layout"]["annotations"]
     assert abs(labels[0]["yshift"] - labels[1]["yshift"]) == 15
@@ -44,5 +44,5 @@ def test_a_limit_is_dashed_over_the_whole_width():
     [("p50 1 ms", 132), ("target mean 0.45 %", 132), ("x" * 16 + " p99 1.23 ms", 198)],
 )
 def test_the_longest_label_has_room_at_the_right(text, room):
-    found = stacked([panel("a", Mark(text, "", "$ink", 5.0))], window_axis(5.0), "h220")
+    found = stacked([panel("a", EndLabel(text, "", "$ink", 5.0))], window_axis(5.0), "h220")
     assert found["layout"]["margin"]["r"] == room
