@@ -5,11 +5,20 @@ from typing import Literal
 
 import numpy as np
 
-from control_plane.analysis.charts.axes import (
+from control_plane.analysis.charts.curve import Curve
+from control_plane.analysis.charts.figure import (
     FIRST,
     LAST,
     PERCENTILE_TICKS,
+    EndLabel,
+    Figure,
     Floats,
+    Height,
+    Plot,
+    Table,
+    annotation,
+    line,
+    line_plot,
     log_range,
     milliseconds,
     nines,
@@ -18,17 +27,6 @@ from control_plane.analysis.charts.axes import (
     shares,
     short_time,
     time_axis,
-)
-from control_plane.analysis.charts.curve import Curve
-from control_plane.analysis.charts.figure import (
-    EndLabel,
-    Figure,
-    Height,
-    Plot,
-    Table,
-    annotation,
-    line,
-    line_plot,
 )
 from control_plane.analysis.percentile_support import FULL, GREYED, furthest_share
 from control_plane.domain.units import figures, seconds
@@ -53,6 +51,17 @@ EMPTY = "A curve needs 100 samples: then 10 lie beyond p90. What is known stands
 
 DOTTED = "dotted: under 100 samples beyond"
 
+DOTTED_NOTE = annotation(
+    DOTTED,
+    "$ink-3",
+    y=0,
+    xanchor="right",
+    xshift=-2,
+    yref="paper",
+    yanchor="bottom",
+    font={"color": "$ink-3", "size": 11},
+)
+
 
 Kind = Literal["run", "stream"]
 
@@ -67,7 +76,8 @@ def percentile_chart(curves: Sequence[Curve], kind: Kind = "run") -> Figure:
     end = max((float(points[0][-1]) for _, points in drawn), default=FIRST)
     bounds = _bounds([points for _, points in drawn])
     data = [trace for curve, points in drawn for trace in _traces(curve, *points)]
-    note = [_dotted_note()] if any(_fades(curve) for curve, _ in drawn) else []
+    fades = any(last_place(curve, FULL) < last_place(curve, GREYED) for curve, _ in drawn)
+    note = [DOTTED_NOTE] if fades else []
     believed = [curve for curve in curves if curve.believed]
     title, rest = _title_of(believed, kind) if believed or not curves else DOUBTED
     return Figure(
@@ -76,7 +86,7 @@ def percentile_chart(curves: Sequence[Curve], kind: Kind = "run") -> Figure:
         note=rest,
         label=f"{title} {rest}".strip(),
         plot=line_plot(
-            data, (percentile_axis(end), time_axis(bounds)), _marks_of(drawn), HEIGHT, note
+            data, (percentile_axis(end), time_axis(bounds)), _end_labels(drawn), HEIGHT, note
         ),
         table=_table(curves),
         height=HEIGHT,
@@ -103,10 +113,6 @@ def _points(curve: Curve) -> tuple[Floats, Floats]:
     places = np.union1d(np.arange(FIRST, last, STEP), sorted(inner))
     places = places[(places >= FIRST) & (places <= last)]
     return places, curve.samples.quantiles_ns(shares(places)) / 1e9
-
-
-def _fades(curve: Curve) -> bool:
-    return last_place(curve, FULL) < last_place(curve, GREYED)
 
 
 def _traces(curve: Curve, places: Floats, times: Floats) -> list[Plot]:
@@ -162,7 +168,7 @@ def _bounds(points: Sequence[tuple[Floats, Floats]]) -> tuple[float, float]:
     return log_range(max(low, 1e-9), max(float(times[-1]) for _, times in points))
 
 
-def _marks_of(drawn: Sequence[tuple[Curve, tuple[Floats, Floats]]]) -> list[EndLabel]:
+def _end_labels(drawn: Sequence[tuple[Curve, tuple[Floats, Floats]]]) -> list[EndLabel]:
     """Where there is one line alone, a small screen needs no name."""
     alone = sum(curve.clock == "response" for curve, _ in drawn) == 1
     return [
@@ -177,23 +183,10 @@ def _marks_of(drawn: Sequence[tuple[Curve, tuple[Floats, Floats]]]) -> list[EndL
 
 
 def _short(curve: Curve, *, alone: bool) -> str:
-    """Letters that fit beside the plot of a small screen; `alone`: the clocks of one stream."""
+    """Return the label of a small screen; `alone`: the clocks of one stream."""
     if alone:
-        return {"response": "resp.", "service": "serv."}[curve.clock]
-    return curve.short[:4] if curve.clock == "response" else ""
-
-
-def _dotted_note() -> Plot:
-    return annotation(
-        DOTTED,
-        "$ink-3",
-        y=0,
-        xanchor="right",
-        xshift=-2,
-        yref="paper",
-        yanchor="bottom",
-        font={"color": "$ink-3", "size": 11},
-    )
+        return curve.clock
+    return curve.short if curve.clock == "response" else ""
 
 
 def _title_of(curves: Sequence[Curve], kind: Kind) -> tuple[str, str]:

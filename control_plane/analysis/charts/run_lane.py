@@ -28,8 +28,9 @@ BLOCKED_SHARE = 0.05
 
 @dataclass(frozen=True)
 class UtilizationStrip:
-    """`values` of each second of the trial in the unit of `head`; `loads` as parts of the limit,
-    from 0.
+    """How near one part was to its limit in each second of a trial.
+
+    `values` in the unit of `head`; `loads` as parts of the limit, from 0.
 
     `shown` stands for the whole trial; `limit` says that this is at the limit, else it is empty.
     """
@@ -53,6 +54,8 @@ class UtilizationStrip:
 
 @dataclass(frozen=True)
 class RunLane:
+    """One run in a stack of timelines, with strips of its use below its response times."""
+
     label: RunLabel
     title: str
     segment: TrialSegment
@@ -60,7 +63,7 @@ class RunLane:
     believed: bool = True
 
     @property
-    def track(self) -> list[TrialSegment]:
+    def segments(self) -> list[TrialSegment]:
         return [self.segment]
 
     @property
@@ -75,7 +78,10 @@ class RunLane:
 def run_lanes(
     details: Sequence[RunDetail], labels: Sequence[RunLabel], stream: str, trial: int
 ) -> list[RunLane]:
-    """Of the runs that have that trial. Warm-up is left out: it has no part in a comparison."""
+    """Return a lane for each run that has that trial.
+
+    Warm-up is left out: it has no part in a comparison.
+    """
     return [
         _lane(detail, label, stream, trial)
         for detail, label in zip(details, labels, strict=True)
@@ -132,7 +138,7 @@ def _cpu_strip(role: str, gauges: Gauges, length: int, cores: int | None) -> Uti
 def _lag_strip(gauges: Gauges, length: int) -> UtilizationStrip | None:
     """None where nobody looked inside."""
     lags = per_second(
-        maxima([one.loop_lag_s for one in gauges.workers]), gauges.interval_s, length, max
+        maxima([worker.loop_lag_s for worker in gauges.workers]), gauges.interval_s, length, max
     )
     known = [value for value in lags if value is not None]
     if not known:

@@ -6,13 +6,6 @@ from itertools import groupby
 
 import numpy as np
 
-from control_plane.analysis.charts.axes import (
-    log_range,
-    milliseconds,
-    short_time,
-    time_axis,
-    window_axis,
-)
 from control_plane.analysis.charts.figure import (
     Annotations,
     EndLabel,
@@ -22,11 +15,22 @@ from control_plane.analysis.charts.figure import (
     Table,
     end_labels,
     line,
+    log_range,
+    milliseconds,
     plot,
     plot_height,
+    short_time,
+    time_axis,
+    window_axis,
     y_axis,
 )
-from control_plane.analysis.charts.heat_map import heat_map, outlined
+from control_plane.analysis.charts.response_panels import (
+    FURTHEST_FIRST,
+    furthest_percentile,
+    heat_map,
+    outlined,
+    percentile_values,
+)
 from control_plane.analysis.charts.run_lane import RunLane, run_lanes
 from control_plane.analysis.charts.trial_axis import (
     SecondSeries,
@@ -34,11 +38,6 @@ from control_plane.analysis.charts.trial_axis import (
     Values,
     end_s,
     step_line,
-)
-from control_plane.analysis.percentile_support import (
-    FURTHEST_FIRST,
-    furthest_percentile,
-    percentile_values,
 )
 from control_plane.analysis.prose.sentence import joined
 from control_plane.analysis.run_labels import RunLabel
@@ -52,11 +51,11 @@ Cell = tuple[float, float, float, float]
 """A second: where it begins and ends, and its two values."""
 
 
-def percentile_band(track: Sequence[TrialSegment], low: Pick, high: Pick, colour: str) -> Plot:
-    """A shape of steps for each stretch of such seconds."""
+def percentile_band(segments: Sequence[TrialSegment], low: Pick, high: Pick, colour: str) -> Plot:
+    """Return the area between two percentiles: a shape of steps for each row without a gap."""
     x: list[float | None] = []
     y: list[float | None] = []
-    for cells in _stretches(track, low, high):
+    for cells in _unbroken_cells(segments, low, high):
         x += [edge for begin, end, *_ in cells for edge in (begin, end)]
         x += [edge for begin, end, *_ in reversed(cells) for edge in (end, begin)]
         y += [value for *_, value in cells for _ in range(2)]
@@ -67,22 +66,20 @@ def percentile_band(track: Sequence[TrialSegment], low: Pick, high: Pick, colour
     return {**line([], [], colour, 0, connectgaps=False), **shape, "x": x, "y": y}
 
 
-def _stretches(track: Sequence[TrialSegment], low: Pick, high: Pick) -> Iterator[list[Cell]]:
-    for stretch in (stretch for segment in track for stretch in segment.stretches):
-        edges = stretch.edges
-        rows = zip(edges, edges[1:], low(stretch), high(stretch), strict=False)
+def _unbroken_cells(
+    segments: Sequence[TrialSegment], low: Pick, high: Pick
+) -> Iterator[list[Cell]]:
+    for series in (series for segment in segments for series in segment.series):
+        edges = series.edges
+        rows = zip(edges, edges[1:], low(series), high(series), strict=False)
         for _, found in groupby(rows, lambda row: None not in row):
             cells = [
-                (begin, end, _short(under), _short(over))
+                (begin, end, float(f"{under:.4g}"), float(f"{over:.4g}"))
                 for begin, end, under, over in found
                 if under is not None and over is not None
             ]
             if cells:
                 yield cells
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.4g}")
 
 
 STRIP = 13
@@ -116,7 +113,7 @@ def run_timelines(
     alone.
     """
     drawn = run_lanes(details, labels, stream, trial)
-    longest = max((end_s(lane.track) for lane in drawn), default=1.0)
+    longest = max((end_s(lane.segments) for lane in drawn), default=1.0)
     heats = len(drawn) <= MOST_HEAT_MAPS
     known = [
         value for lane in drawn for value in (_extremes(lane) if heats else _percentiles(lane))
@@ -128,7 +125,9 @@ def run_timelines(
 
 def run_timelines_legend(figures: Sequence[Figure]) -> str:
     """How to read the response times, by what is drawn of them."""
-    named = [{one["text"] for one in figure.plot["layout"]["annotations"]} for figure in figures]
+    named = [
+        {label["text"] for label in figure.plot["layout"]["annotations"]} for figure in figures
+    ]
     far = [name for name in reversed(FURTHEST_FIRST) if any(name in texts for texts in named)]
     whole = all("p99" in texts for texts in named)
     end = "." if whole else ", as its samples allow." if far else ": too few samples for more."
@@ -139,7 +138,7 @@ def run_timelines_legend(figures: Sequence[Figure]) -> str:
 
 
 def _drawn(lane: RunLane) -> tuple[str, ...]:
-    far = furthest_percentile(lane.track)
+    far = furthest_percentile(lane.segments)
     return ("p50", far) if far else ("p50",)
 
 
@@ -156,7 +155,7 @@ def _extremes(lane: RunLane) -> list[float]:
     if slices is None or not len(slices.indices):
         return _percentiles(lane)
     ends = [int(slices.indices.min()), int(slices.indices.max())]
-    return [max(int(middle_ns(one)), 1) / 1e9 for one in np.array(ends)]
+    return [max(int(end), 1) / 1e9 for end in middle_ns(np.array(ends))]
 
 
 def _figure(lane: RunLane, longest: float, bounds: tuple[float, float], *, heats: bool) -> Figure:
@@ -175,7 +174,7 @@ def _figure(lane: RunLane, longest: float, bounds: tuple[float, float], *, heats
         ),
     }
     wide, narrow = (_labels(lane, axes, percentile_band, short=short) for short in (False, True))
-    above = heat_map(lane.track, bounds, percentile_band, lane.opacity) if heats else []
+    above = heat_map(lane.segments, bounds, percentile_band, lane.opacity) if heats else []
     said = ", ".join(strip.text for strip in lane.strips)
     return Figure(
         name=f"timeline-{lane.label.letter.lower()}",
@@ -198,14 +197,14 @@ def _lines(lane: RunLane, *, filled: bool) -> list[Plot]:
     names = _drawn(lane)
     lines = [_line(lane, name, colour) for name in names]
     if not filled:
-        return [part for one in lines for part in outlined(one)]
+        return [trace for drawn in lines for trace in outlined(drawn)]
     low, high = percentile_values(names[0]), percentile_values(names[-1])
-    shape = {**percentile_band(lane.track, low, high, colour), "opacity": lane.opacity}
+    shape = {**percentile_band(lane.segments, low, high, colour), "opacity": lane.opacity}
     return [*([shape] if len(names) > 1 else []), *lines]
 
 
 def _line(lane: RunLane, name: str, colour: str) -> Plot:
-    x, y = step_line(lane.track, percentile_values(name))
+    x, y = step_line(lane.segments, percentile_values(name))
     return line(
         x,
         y,
@@ -252,16 +251,16 @@ def _labels(lane: RunLane, axes: Plot, pixels: float, *, short: bool) -> list[Pl
         *end_labels(_percentile_marks(lane), axes["yaxis"], pixels, short=short, gap=12),
         *end_labels(strips, axes["yaxis2"], 0, short=short, gap=0, yref="y2"),
     ]
-    end = end_s(lane.track)
+    end = end_s(lane.segments)
     small = {"weight": 400, "size": 11}
-    return [{**one, "xref": "x", "x": end, "font": {**one["font"], **small}} for one in found]
+    return [{**label, "xref": "x", "x": end, "font": {**label["font"], **small}} for label in found]
 
 
 def _percentile_marks(lane: RunLane) -> list[EndLabel]:
     """At the last second that can bear it."""
     window = lane.segment.window
     values = {
-        name: [one for one in percentile_values(name)(window) if one] for name in _drawn(lane)
+        name: [value for value in percentile_values(name)(window) if value] for name in _drawn(lane)
     }
     return [
         EndLabel(name, name, lane.text_colour, round(math.log10(known[-1]), 4))

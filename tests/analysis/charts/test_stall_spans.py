@@ -2,8 +2,12 @@
 
 import pytest
 
-from control_plane.analysis.charts.stall_spans import merged_spans, span_bands, stall_spans
-from control_plane.analysis.charts.trial_axis import trial_segments
+from control_plane.analysis.charts.trial_axis import (
+    merged_spans,
+    span_bands,
+    stall_spans,
+    trial_segments,
+)
 from control_plane.domain.limits import BLOCKED_LOOP_S
 from control_plane.domain.result import Cause, Gauges, Stall, Timeline, WorkerSeries
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from control_plane.analysis.charts.response_panels import percentile_values
 from control_plane.analysis.charts.trial_axis import (
     EACH,
     MOST_POINTS,
@@ -22,7 +23,6 @@ from control_plane.analysis.charts.trial_axis import (
     window_starts,
     worker_lines,
 )
-from control_plane.analysis.percentile_support import percentile_values
 from control_plane.domain.result import Gauges, GaugeSeries, Timeline, WarmUp
 from tests.analysis.samples import gauges
 
@@ -110,7 +110,7 @@ def test_a_trial_begins_with_its_first_window():
     """Even where the warm-up of this stream began after it."""
     late = replace(warmed(3, length_s=1.0), opens_s=5.0)
     (found,) = trial_segments([late])
-    assert (found.begin_s, found.stretches[0].edges) == (0.0, [4.0, 5.0])
+    assert (found.begin_s, found.series[0].edges) == (0.0, [4.0, 5.0])
 
 
 @pytest.mark.parametrize(("values", "expected"), [([], None), ([None], None), ([1, None, 3], 2)])
