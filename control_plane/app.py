@@ -22,7 +22,7 @@ from control_plane.domain.errors import FieldError, InvalidInput, LooplabError, 
 from control_plane.jobs.run_service import RunService
 from control_plane.jobs.runtime import Runtime
 from control_plane.pages.router import router as pages
-from control_plane.pages.run.live import Ticks
+from control_plane.pages.run.live import RenderCache
 from control_plane.pages.site.error_page import error_page
 from control_plane.settings import Settings
 from control_plane.store.store import Store
@@ -51,7 +51,7 @@ def create_app(settings: Settings, store: Store, runtime: Runtime) -> FastAPI:
         redoc_url=None,
         lifespan=_lifespan(settings, store, runtime, metrics),
     )
-    app.state.settings, app.state.store, app.state.ticks = settings, store, Ticks()
+    app.state.settings, app.state.store, app.state.render_cache = settings, store, RenderCache()
     app.include_router(api.router)
     app.include_router(pages)
     app.mount("/static", StaticFiles(directory=settings.static_dir), name="static")

@@ -4,6 +4,9 @@
 
 const NARROW = matchMedia("(width < 520px)");
 const COLOUR = /^\$([a-z0-9-]+)(?:\/([0-9.]+))?$/;
+const LEAST_LABELS = 132;
+const MOST_LABELS = 0.36;
+const PEN = document.createElement("canvas").getContext("2d");
 const CONFIG = { displayModeBar: false, doubleClick: false, showTips: false };
 
 class Palette {
@@ -70,6 +73,30 @@ function base(layout) {
   };
 }
 
+// Labels at the right end of lines get the room that the layout asks for, up to a part of the width
+// of the figure. Only then names are cut; a doubt behind them is not.
+function fitted(layout, width) {
+  const most = Math.max(LEAST_LABELS, Math.floor(MOST_LABELS * width));
+  if (layout.margin.r <= most) return layout;
+  const annotations = layout.annotations.map((label) => {
+    if (label.xref !== "paper" || label.x !== 1 || label.xanchor !== "left") return label;
+    const { size = layout.font.size, weight } = label.font;
+    PEN.font = `${weight} ${size}px ${layout.font.family}`;
+    return { ...label, text: cut(label.text, most - label.xshift) };
+  });
+  return { ...layout, annotations, margin: { ...layout.margin, r: most } };
+}
+
+// Names are escaped: an entity is one letter.
+function cut(text, room) {
+  const [, name, doubt = ""] = /^(.*?)(, invalid)?$/.exec(text);
+  const letters = name.match(/&\w+;|./gu) ?? [];
+  const fits = (end) => PEN.measureText(letters.join("").replace(/&\w+;/g, "&") + end).width <= room;
+  if (fits(doubt)) return text;
+  while (letters.length && !fits(`…${doubt}`)) letters.pop();
+  return `${letters.join("").trimEnd()}…${doubt}`;
+}
+
 class LabFigure extends HTMLElement {
   static observedAttributes = ["figure"];
   #plot = null;
@@ -98,7 +125,7 @@ class LabFigure extends HTMLElement {
     this.#width = this.clientWidth;
     const narrow = NARROW.matches ? figure.narrow : {};
     const given = { ...figure.layout, ...narrow };
-    const layout = over(base(given), given);
+    const layout = fitted(over(base(given), given), this.#width);
     const size = { width: this.#width, height: this.clientHeight };
     this.#prepare();
     const resolved = palette.resolve({ data: figure.data, layout });

@@ -39,7 +39,7 @@ def test_from_the_question_to_a_shared_link(open_page: OpenPage, looplab: Dashbo
     page = open_page(viewport=WIDE, permissions=["clipboard-read", "clipboard-write"])
     ids = ask(page, looplab)
     assert len(ids) == 3
-    expect(page.locator("#strip")).to_contain_text("queued")
+    expect(page.locator("#run-header")).to_contain_text("queued")
 
     watch(page, looplab, ids[0])
     expect(page.locator("h1")).to_contain_text("times", timeout=ANSWER_MS)
@@ -47,7 +47,7 @@ def test_from_the_question_to_a_shared_link(open_page: OpenPage, looplab: Dashbo
         (stream,) = looplab.finished(run_id)["streams"]
         assert (stream["requests"], stream["completed"]) == (24_999, 24_999)
 
-    expect(page.locator("#strip .badge")).to_have_count(3)
+    expect(page.locator("#run-header .badge")).to_have_count(3)
     expect(page.locator(".js-plotly-plot").first).to_be_visible()
     page.get_by_role("button", name="Copy link").click()
     link = page.evaluate("navigator.clipboard.readText()")

@@ -160,10 +160,10 @@ def test_the_link_opens_the_same_view_elsewhere(open_page: OpenPage, stored: Sto
 def test_runs_are_added_and_removed_by_hand(page: Page, stored: Stored) -> None:
     opened(page, stored, "compare")
     page.click("[aria-label='Remove B threaded']")
-    assert page.locator("#strip thead .run-chip").count() == 2
+    assert page.locator("#run-header thead .run-chip").count() == 2
     page.keyboard.press("c")
     page.click("#others a >> text=items, threaded")
-    assert page.locator("#strip thead .run-chip").count() == 3
+    assert page.locator("#run-header thead .run-chip").count() == 3
 
 
 def test_without_javascript_everything_can_be_read(open_page: OpenPage, stored: Stored) -> None:

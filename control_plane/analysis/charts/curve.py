@@ -7,8 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from control_plane.analysis.charts.axes import PERCENTILE_TICKS
-from control_plane.analysis.charts.figure import fitted
+from control_plane.analysis.charts.figure import PERCENTILE_TICKS, shortened
 from control_plane.analysis.comparison import invalid
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.analysis.time_bases import times_differ
@@ -24,8 +23,9 @@ FADED = 0.4
 
 @dataclass(frozen=True)
 class Curve:
-    """`samples` are response times, or those on the service clock of the same requests.
+    """One line of a figure, with its name and look.
 
+    `samples` are response times, or those on the service clock of the same requests.
     `short` names it in titles; `id` is run or stream. `paired` are the two clocks of one stream:
     the names tell them apart and stand whole, the doubt is told by the page.
     """
@@ -48,7 +48,16 @@ class Curve:
 
     @property
     def text(self) -> str:
-        return fitted(self.name, "" if self.believed or self.paired else ", invalid")
+        return f"{self.name}{self._doubt}"
+
+    @property
+    def short_text(self) -> str:
+        """The text cut to `SHORT_NAME` letters, its doubt whole."""
+        return shortened(self.name, self._doubt)
+
+    @property
+    def _doubt(self) -> str:
+        return "" if self.believed or self.paired else ", invalid"
 
     @cached_property
     def ticks(self) -> Mapping[str, float]:
@@ -80,7 +89,7 @@ def curves_of_runs(
 
 def curves_of_streams(detail: RunDetail) -> tuple[Curve, ...]:
     """The streams of one run that have completed requests."""
-    chosen = [(name, one) for name, one in detail.streams.items() if one.response.total]
+    drawn = [(name, stream) for name, stream in detail.streams.items() if stream.response.total]
     return tuple(
         Curve(
             id=name,
@@ -89,11 +98,11 @@ def curves_of_streams(detail: RunDetail) -> tuple[Curve, ...]:
             colour=STREAM_COLOURS[index % 6],
             text_colour=f"{STREAM_COLOURS[index % 6]}-text",
             symbol="circle" if index == 0 else "hexagon",
-            samples=one.response,
+            samples=stream.response,
             dashed=index >= 6,
             believed=not invalid(detail.run),
         )
-        for index, (name, one) in enumerate(chosen)
+        for index, (name, stream) in enumerate(drawn)
     )
 
 

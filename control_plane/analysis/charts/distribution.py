@@ -7,27 +7,25 @@ from itertools import pairwise
 
 import numpy as np
 
-from control_plane.analysis.charts.axes import (
-    Floats,
-    brief,
-    from_zero,
-    log_range,
-    time_text,
-    time_ticks,
-)
 from control_plane.analysis.charts.curve import Curve
 from control_plane.analysis.charts.figure import (
     LABEL_GAP,
+    Annotations,
     Figure,
+    Floats,
     Height,
-    Labels,
     Plot,
     Table,
     escaped,
     line,
+    log_range,
     plot,
     plot_height,
+    short_time,
+    time_text,
+    time_ticks,
     x_axis,
+    zero_based_axis,
 )
 from control_plane.analysis.prose.sentence import joined
 from control_plane.domain.histogram import middle_ns
@@ -101,7 +99,7 @@ def modes(bins: Bins) -> list[Mode]:
     return [mode for mode in found if mode.share >= SMALLEST_MODE]
 
 
-def told(bins: Bins) -> list[Mode]:
+def described_modes(bins: Bins) -> list[Mode]:
     """The modes, at most three, where most of each heap is near its mode; otherwise none.
 
     None of fewer than 100 requests.
@@ -109,7 +107,7 @@ def told(bins: Bins) -> list[Mode]:
     if bins.curve.samples.total < KINDS_FROM:
         return []
     found = modes(bins)
-    return found if len(found) <= 3 and all(one.one_place for one in found) else []
+    return found if len(found) <= 3 and all(mode.one_place for mode in found) else []
 
 
 HEIGHT: Height = "h320"
@@ -121,19 +119,20 @@ PHRASE = 0.42
 
 
 def distribution_chart(curves: Sequence[Curve]) -> Figure:
-    """Bars for one or two curves, laid over each other; outlines for more."""
+    """Return bars for one or two curves, laid over each other; outlines for more."""
     low, high = _span(curves)
     steps = FINE if high - low <= 3 else COARSE
     edges = np.arange(np.floor(low * steps), np.floor(high * steps) + 2) / steps
     drawn = [Bins(curve, edges, _shares(curve, edges, steps)) for curve in curves]
-    tallest = max((float(one.shares.max()) for one in drawn), default=0.0)
-    way = _bars if len(curves) <= 2 else _outline
+    tallest = max((float(bins.shares.max()) for bins in drawn), default=0.0)
+    shape = _bars if len(curves) <= 2 else _outline
     labels = _phrases(drawn[0]) if len(drawn) == 1 else _names(drawn, short=len(drawn) > 2)
     narrow = labels if len(drawn) == 1 else _names(drawn, short=True)
     title, note = _title(drawn)
-    axes = {"xaxis": _time_axis(edges, 4), "yaxis": _share_axis(tallest), "barmode": "overlay"}
-    bars = [way(one, len(curves)) for one in drawn]
-    plotted = plot(bars, axes, Labels(labels, narrow, right=24))
+    shares = zero_based_axis(100 * tallest * 1.1, ticksuffix=f"{SPACE}%")
+    axes = {"xaxis": _time_axis(edges, 4), "yaxis": shares, "barmode": "overlay"}
+    bars = [shape(bins, len(curves)) for bins in drawn]
+    plotted = plot(bars, axes, Annotations(labels, narrow, right=24))
     plotted["narrow"]["xaxis"] = _time_axis(edges, 4)
     return Figure(
         name="distribution",
@@ -147,9 +146,9 @@ def distribution_chart(curves: Sequence[Curve]) -> Figure:
 
 
 def _span(curves: Sequence[Curve]) -> tuple[float, float]:
-    full = [curve.samples for curve in curves if curve.samples.total]
-    low = min((max(one.minimum_ns, 1) for one in full), default=1_000_000)
-    high = max((one.maximum_ns for one in full), default=1_000_000_000)
+    known = [curve.samples for curve in curves if curve.samples.total]
+    low = min((max(samples.minimum_ns, 1) for samples in known), default=1_000_000)
+    high = max((samples.maximum_ns for samples in known), default=1_000_000_000)
     return float(np.log10(low / 1e9)), float(np.log10(max(high, 1) / 1e9))
 
 
@@ -196,7 +195,7 @@ def _outline(bins: Bins, count: int) -> Plot:
 
 def _hover(bins: Bins) -> Plot:
     texts = [
-        f"{brief(low)} to {brief(high)}: {100 * value:.2g}{SPACE}%"
+        f"{short_time(low)} to {short_time(high)}: {100 * value:.2g}{SPACE}%"
         for (low, high), value in zip(
             pairwise((10**bins.edges).tolist()), bins.shares.tolist(), strict=True
         )
@@ -220,12 +219,8 @@ def _time_axis(edges: Floats, most: int) -> Plot:
     bounds = log_range(10 ** float(edges[0]), 10 ** float(edges[-1]))
     ticks = time_ticks(*bounds, most=most)
     places = [round(float(np.log10(tick)), 4) for tick in ticks]
-    texts = [time_text(one) for one in ticks]
+    texts = [time_text(tick) for tick in ticks]
     return x_axis(range=list(bounds), tickvals=places, ticktext=texts, tickangle=0)
-
-
-def _share_axis(tallest: float) -> Plot:
-    return from_zero(100 * tallest * 1.1, ticksuffix=f"{SPACE}%")
 
 
 def _phrases(bins: Bins) -> list[Plot]:
@@ -233,10 +228,10 @@ def _phrases(bins: Bins) -> list[Plot]:
     low, high = log_range(*(10.0 ** bins.edges[[0, -1]]).tolist())
     close = PHRASE * (high - low)
     labels: list[Plot] = []
-    for mode in told(bins):
+    for mode in described_modes(bins):
         text = f"{share(mode.near)} near {time_text(float(f'{mode.at_s:.2g}'))}"
         label = _above(bins, mode, text)
-        taken = [one for one in labels if abs(one["x"] - label["x"]) < close]
+        taken = [other for other in labels if abs(other["x"] - label["x"]) < close]
         label["yshift"] += LABEL_GAP * len(taken) if _level(bins, taken, label) else 0
         labels.append(label)
     return labels
@@ -245,18 +240,18 @@ def _phrases(bins: Bins) -> list[Plot]:
 def _level(bins: Bins, taken: Sequence[Plot], label: Plot) -> bool:
     """Whether a phrase close by stands as high, as far as a line of text."""
     room = 100 * float(bins.shares.max()) * LABEL_GAP / plot_height(HEIGHT) * 1.6
-    return any(abs(one["y"] - label["y"]) < room for one in taken)
+    return any(abs(other["y"] - label["y"]) < room for other in taken)
 
 
 def _names(drawn: Sequence[Bins], *, short: bool) -> list[Plot]:
     """The name of each run above its highest bar, and above the names that stand there already."""
     labels: list[Plot] = []
     placed: list[Mode] = []
-    for one in drawn:
-        top = max(modes(one), key=lambda mode: mode.height, default=None)
+    for bins in drawn:
+        top = max(modes(bins), key=lambda mode: mode.height, default=None)
         if top is None:
             continue
-        label = _above(one, top, one.curve.short[:4] if short else one.curve.text)
+        label = _above(bins, top, bins.curve.short[:4] if short else bins.curve.short_text)
         label["yshift"] += LABEL_GAP * sum(_meet(top, other) for other in placed)
         labels.append(label)
         placed.append(top)
@@ -283,7 +278,7 @@ def _above(bins: Bins, mode: Mode, text: str) -> Plot:
 
 def _title(drawn: Sequence[Bins]) -> tuple[str, str]:
     note = "share of requests"
-    number = len(told(drawn[0])) if len(drawn) == 1 else 0
+    number = len(described_modes(drawn[0])) if len(drawn) == 1 else 0
     if not number:
         return "Where response times lie", note
     if number == 1:
@@ -293,9 +288,9 @@ def _title(drawn: Sequence[Bins]) -> tuple[str, str]:
 
 def _message(drawn: Sequence[Bins]) -> str:
     said = []
-    for one in drawn:
-        heaps = [f"{share(mode.near)} near {seconds(mode.at_s)}" for mode in told(one)]
-        said.append(f"{one.curve.short} {joined(heaps) if heaps else _between(one.curve)}")
+    for bins in drawn:
+        heaps = [f"{share(mode.near)} near {seconds(mode.at_s)}" for mode in described_modes(bins)]
+        said.append(f"{bins.curve.short} {joined(heaps) if heaps else _between(bins.curve)}")
     return "; ".join(said)
 
 
@@ -307,15 +302,15 @@ def _between(curve: Curve) -> str:
 
 
 def _table(drawn: Sequence[Bins]) -> Table:
-    columns = ("from, ms", "to, ms", *(f"{one.curve.name}, %" for one in drawn))
+    columns = ("from, ms", "to, ms", *(f"{bins.curve.name}, %" for bins in drawn))
     edges = drawn[0].edges if drawn else np.zeros(0)
     rows = [
         (
             float(f"{1e3 * 10**low:.4g}"),
             float(f"{1e3 * 10**high:.4g}"),
-            *(float(f"{100 * one.shares[index]:.3g}") for one in drawn),
+            *(float(f"{100 * bins.shares[index]:.3g}") for bins in drawn),
         )
         for index, (low, high) in enumerate(pairwise(edges))
-        if any(one.shares[index] for one in drawn)
+        if any(bins.shares[index] for bins in drawn)
     ]
     return Table(columns, tuple(rows))

@@ -1,15 +1,22 @@
-"""What a page needs of a figure: Plotly's JSON, the same numbers as a table, and its message.
+"""Figures as data: Plotly's JSON with its axes and labels, the same numbers as a table, a message.
 
 Colours are tokens such as `$run-1` or `$run-1/0.16` (with opacity); the page's script resolves
 them from the style sheet. `narrow` in the JSON holds keys of the layout that replace those of
 `layout` on a small screen.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+import numpy as np
+from numpy.typing import NDArray
+
+from control_plane.domain.units import SPACE
+
 Cell = str | float | int | None
+
 Plot = dict[str, Any]
 
 Height = Literal[
@@ -26,14 +33,21 @@ Height = Literal[
     "h940",
     "h1020",
 ]
+
 HEIGHTS: tuple[Height, ...] = get_args(Height)
 """From low to high; each is a class of the style sheet."""
 
 TOP, BOTTOM = 12, 30
 """Pixels above and below the plotting area."""
 
-LONGEST_LABEL = 16
-"""Letters that fit in the right margin."""
+SHORT_NAME = 16
+"""Letters of a name that stands before something else."""
+
+LETTER, BESIDE = 6.7, 10
+"""Pixels of a letter of a label, and from the plotting area to its label."""
+
+RIGHT, NARROW_RIGHT = 116, 40
+"""Least pixels at the right of the plotting area, also on a small screen."""
 
 LABEL_GAP = 15
 """Pixels between labels at the end of lines."""
@@ -71,19 +85,23 @@ def escaped(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Labels:
-    """Annotations and their room in pixels; `narrow` replaces `wide` on a small screen."""
+class Annotations:
+    """Texts in a figure and the pixels at its right; `narrow` replaces `wide` on a small screen.
+
+    Labels that need more than a sensible part of the width of a figure are cut by the page's
+    script, which knows that width.
+    """
 
     wide: Sequence[Plot] = ()
     narrow: Sequence[Plot] = ()
-    right: int = 116
-    narrow_right: int = 40
+    right: int = RIGHT
+    narrow_right: int = NARROW_RIGHT
 
 
 def plot(
     data: Sequence[Plot],
     axes: Mapping[str, Any],
-    labels: Labels,
+    texts: Annotations,
     shapes: Sequence[Plot] = (),
 ) -> Plot:
     """Data and axes in Looplab's manner: hairlines, no frame, labels on the data."""
@@ -94,14 +112,14 @@ def plot(
         "showlegend": False,
         "hovermode": "closest",
         "dragmode": False,
-        "margin": _margin(58, labels.right),
-        "annotations": list(labels.wide),
+        "margin": _margin(58, texts.right),
+        "annotations": list(texts.wide),
         "shapes": list(shapes),
         **axes,
     }
     narrow = {
-        "margin": _margin(46, labels.narrow_right),
-        "annotations": list(labels.narrow),
+        "margin": _margin(46, texts.narrow_right),
+        "annotations": list(texts.narrow),
     }
     return {"data": list(data), "layout": layout, "narrow": narrow}
 
@@ -136,7 +154,7 @@ def line(
     return {"type": "scatter", "mode": "lines", "x": x, "y": y, "line": stroke, **chosen}
 
 
-def end_label(text: str, colour: str, *, y: float, shift: float = 0, **chosen: Any) -> Plot:
+def annotation(text: str, colour: str, *, y: float, shift: float = 0, **chosen: Any) -> Plot:
     """Text at the right of the plotting area, `shift` pixels above its place on the y axis."""
     own = {
         "text": escaped(text),
@@ -154,10 +172,15 @@ def end_label(text: str, colour: str, *, y: float, shift: float = 0, **chosen: A
     return {**own, **chosen}
 
 
-def fitted(name: str, doubt: str = "") -> str:
-    """A name cut to the room at the right of the plotting area; `doubt` stands whole behind it."""
-    room = LONGEST_LABEL - len(doubt)
+def shortened(name: str, doubt: str = "") -> str:
+    """Return the name cut to `SHORT_NAME` letters; `doubt` stands whole behind it."""
+    room = SHORT_NAME - len(doubt)
     return (name if len(name) <= room else f"{name[: room - 1].rstrip()}…") + doubt
+
+
+def label_room(texts: Iterable[str], least: int) -> int:
+    """Return the pixels at the right of the plotting area that the longest of the labels needs."""
+    return max(least, BESIDE + math.ceil(LETTER * max(map(len, texts), default=0)))
 
 
 def spread(places: Sequence[float], gap: float = LABEL_GAP) -> list[float]:
@@ -192,8 +215,8 @@ def _margin(left: int, right: int) -> Plot:
 
 
 @dataclass(frozen=True)
-class Mark:
-    """A label at the right end: `place` in the units of the axis (decades on a log axis).
+class EndLabel:
+    """A label at the right end of a line, at `place` in units of the axis (decades on a log axis).
 
     Without a `short` text it stands on the wide layout only.
     """
@@ -205,7 +228,7 @@ class Mark:
 
 
 def end_labels(
-    marks: Sequence[Mark],
+    labels: Sequence[EndLabel],
     axis: Plot,
     pixels: float,
     *,
@@ -213,36 +236,160 @@ def end_labels(
     gap: float = LABEL_GAP,
     **chosen: Any,
 ) -> list[Plot]:
-    """`axis` is the y axis that is `pixels` high; neighbours are `gap` pixels apart at least."""
+    """Return the labels as annotations, neighbours at least `gap` pixels apart.
+
+    `axis` is the y axis, `pixels` high.
+    """
     low, high = axis["range"]
     per_unit = pixels / (high - low)
-    moved = spread([mark.place * per_unit for mark in marks], gap)
+    moved = spread([label.place * per_unit for label in labels], gap)
     return [
-        end_label(
-            mark.short if short else mark.text,
-            mark.colour,
-            y=float(f"{mark.place:.5g}"),
-            shift=round(place - mark.place * per_unit, 1),
+        annotation(
+            label.short if short else label.text,
+            label.colour,
+            y=float(f"{label.place:.5g}"),
+            shift=round(place - label.place * per_unit, 1),
             **chosen,
         )
-        for mark, place in zip(marks, moved, strict=True)
-        if mark.short or not short
+        for label, place in zip(labels, moved, strict=True)
+        if label.short or not short
     ]
 
 
-def single(
+def line_plot(
     data: Sequence[Plot],
     axes: tuple[Plot, Plot],
-    marks: Sequence[Mark],
+    labels: Sequence[EndLabel],
     height: Height,
     notes: Sequence[Plot] = (),
 ) -> Plot:
-    """One plotting area, its axes x and y, with lines that are named at their ends.
+    """Return one plotting area, its axes x and y, with lines that are named at their ends.
 
     `notes` stand on the wide layout only.
     """
     wide, narrow = (
-        end_labels(marks, axes[1], plot_height(height), short=short) for short in (False, True)
+        end_labels(labels, axes[1], plot_height(height), short=short) for short in (False, True)
     )
     named = dict(zip(("xaxis", "yaxis"), axes, strict=True))
-    return plot(data, named, Labels([*wide, *notes], narrow))
+    right = label_room((label.text for label in labels), RIGHT)
+    narrow_right = label_room((label.short for label in labels), NARROW_RIGHT)
+    return plot(data, named, Annotations([*wide, *notes], narrow, right, narrow_right))
+
+
+Floats = NDArray[np.float64]
+
+PERCENTILE_TICKS = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "p99.99": 0.9999}
+
+FIRST, LAST = math.log10(2), 4.0
+"""p50 and p99.99 on the percentile axis."""
+
+
+def nines(share: float) -> float:
+    """The place of a share on the percentile axis: 1 for p90, 2 for p99, 3 for p99.9."""
+    return -math.log10(1 - share) if share < 1 else math.inf
+
+
+def shares(places: Floats) -> Floats:
+    """The reverse of `nines`, shape kept."""
+    found: Floats = 1 - 10**-places
+    return found
+
+
+def percentile_axis(end: float) -> Plot:
+    ticks = {name: nines(share) for name, share in PERCENTILE_TICKS.items()}
+    return x_axis(
+        range=[FIRST - 0.06, max(end, FIRST + 0.1) + 0.02],
+        tickvals=[round(place, 4) for place in ticks.values()],
+        ticktext=list(ticks),
+        showgrid=True,
+        showline=False,
+        ticks="",
+    )
+
+
+def log_range(low: float, high: float) -> tuple[float, float]:
+    """Decades around the values, with room above and below; at least 0.6 decades apart."""
+    low, high = math.log10(low), math.log10(high)
+    room = max(0.08 * (high - low), (0.6 - (high - low)) / 2, 0.06)
+    return low - room, high + room
+
+
+def time_axis(bounds: tuple[float, float], most: int = 7, **chosen: Any) -> Plot:
+    """A log y axis of seconds; `bounds` in decades as from `log_range`."""
+    values = time_ticks(*bounds, most=most)
+    texts = [time_text(value) for value in values]
+    return y_axis(type="log", range=list(bounds), tickvals=values, ticktext=texts, **chosen)
+
+
+def time_ticks(low: float, high: float, most: int = 7) -> list[float]:
+    """Seconds at 1, 2 and 5 of each decade, or at 1 alone, or at every second, third … decade.
+
+    The first of these that gives at most `most` ticks.
+    """
+    decades = range(math.floor(low), math.ceil(high) + 1)
+    choices = [
+        ((1, 2, 5), 1),
+        ((1, 5), 1),
+        *(((1,), every) for every in range(1, len(decades) + 1)),
+    ]
+    for steps, every in choices:
+        values = [float(f"{step}e{decade}") for decade in decades[::every] for step in steps]
+        shown = [value for value in values if low <= math.log10(value) <= high]
+        if len(shown) <= most:
+            return shown
+    return []
+
+
+def time_text(value_s: float) -> str:
+    """A round time: `50 µs`, `0.5 ms`, `20 s`."""
+    for unit, scale, smallest in (("s", 1.0, 1.0), ("ms", 1e3, 0.1), ("µs", 1e6, 0.1)):
+        if value_s * scale >= 0.999 * smallest:
+            return f"{value_s * scale:,.4g}{SPACE}{unit}"
+    return f"{value_s * 1e9:,.4g}{SPACE}ns"
+
+
+def short_time(value_s: float) -> str:
+    """For the many texts that hovering shows: as `units.seconds`, without trailing zeros."""
+    if value_s >= 1:
+        return f"{value_s:,.4g}{SPACE}s"
+    if value_s >= 0.0001:
+        return f"{1e3 * value_s:.3g}{SPACE}ms"
+    return f"{1e6 * value_s:.3g}{SPACE}µs"
+
+
+def zero_based_axis(high: float, **chosen: Any) -> Plot:
+    """A y axis of rates or shares that starts at zero, with room above the highest value."""
+    own = {"range": [0, 1.08 * high or 1], "rangemode": "tozero", "nticks": 5, "tickformat": ","}
+    return y_axis(**{**own, **chosen})
+
+
+def window_axis(end_s: float, begin_s: float = 0.0, **chosen: Any) -> Plot:
+    """Seconds of the window to its end; what lies before it begins below 0 and has no ticks."""
+    ticks = _window_ticks(end_s)
+    texts = [f"{tick:,g}{SPACE}s" for tick in ticks]
+    return x_axis(range=[begin_s, end_s], tickvals=ticks, ticktext=texts, **chosen)
+
+
+def _window_ticks(end_s: float, most: int = 6) -> list[float]:
+    """From 0 to the end in steps of 1, 2 or 5 of a decade: at most so many of them."""
+    decade = 10.0 ** math.floor(math.log10(end_s / most))
+    step = next(step for step in (1, 2, 5, 10) if end_s / (step * decade) <= most) * decade
+    return [float(f"{step * count:.6g}") for count in range(int(end_s / step) + 1)]
+
+
+def rounded(values: Floats) -> list[float]:
+    """Four significant figures: enough for the eye, and short in the page."""
+    return [float(f"{value:.4g}") for value in values.tolist()]
+
+
+def scale_of(value_s: float) -> tuple[float, str]:
+    """The factor and unit that make a time readable: (1000, "ms")."""
+    size = abs(value_s)
+    if size >= 1:
+        return 1.0, "s"
+    return (1e3, "ms") if size >= 0.001 else (1e6, "µs")
+
+
+def milliseconds(value_s: float | None) -> float | None:
+    """For tables; four significant figures."""
+    return None if value_s is None else float(f"{value_s * 1e3:.4g}")

@@ -1,26 +1,37 @@
-"""The charts of a running trial: answers above, their causes below, on the same seconds."""
+"""The charts of a running trial: requests above, their causes below, on the same seconds."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from control_plane.analysis.charts.axes import milliseconds, window_axis
-from control_plane.analysis.charts.figure import Figure, Height, Plot, Table
-from control_plane.analysis.charts.inside_panels import lag_panel, tokens_panel
-from control_plane.analysis.charts.outside_panels import (
-    StreamTrack,
+from control_plane.analysis.charts.figure import (
+    Figure,
+    Height,
+    Plot,
+    Table,
+    milliseconds,
+    window_axis,
+)
+from control_plane.analysis.charts.panels import (
+    Panel,
+    add_warmup,
     cpu_panel,
+    lag_panel,
+    stacked,
+    tokens_panel,
+)
+from control_plane.analysis.charts.response_panels import (
+    StreamSeries,
     response_panel,
     throughput_panel,
 )
-from control_plane.analysis.charts.stacked_panels import Panel, add_warmup, stacked
 from control_plane.analysis.charts.trial_axis import (
-    Segment,
-    added,
+    TrialSegment,
     begin_s,
     end_s,
-    highest,
+    maxima,
     role_cpu,
     scaled,
+    summed,
 )
 from control_plane.domain.result import Gauges, Timeline
 from control_plane.domain.run import Live, LiveStream
@@ -47,26 +58,26 @@ def live_charts(live: Live, window_s: float | None = None, cores: int = 1) -> tu
     `cores` is what the target may use. Causes are CPU, and before it where the target is seen from
     inside the thread pool, or the loop while the pool is not used or the loop is late.
     """
-    streams = [_track(one, live.measured_s) for one in live.streams]
-    longest = max((one.track for one in streams), key=end_s, default=[])
-    answers = _answers(live.streams)
-    earliest = min((one.track for one in streams), key=begin_s, default=[])
+    streams = [_stream_series(stream, live.measured_s) for stream in live.streams]
+    longest = max((stream.segments for stream in streams), key=end_s, default=[])
+    seconds = _second_table(live.streams)
+    earliest = min((stream.segments for stream in streams), key=begin_s, default=[])
     x = window_axis(window_s or max(10.0, live.measured_s), begin_s(earliest))
     inside = _inside(longest, live.gauges)
     drawn = (
-        _figure("throughput", throughput_panel(streams, "Throughput"), x, answers),
-        _figure("response", response_panel(streams, "Response time"), x, answers),
-        *((_figure(*inside, x, _samples(live.gauges)),) if inside else ()),
-        _figure("cpu", cpu_panel(longest, [live.gauges], "CPU", cores), x, _cpu(live.gauges)),
+        _figure("throughput", throughput_panel(streams, "Throughput"), x, seconds),
+        _figure("response", response_panel(streams, "Response time"), x, seconds),
+        *((_figure(*inside, x, _sample_table(live.gauges)),) if inside else ()),
+        _figure("cpu", cpu_panel(longest, [live.gauges], "CPU", cores), x, _cpu_table(live.gauges)),
     )
-    for one in drawn:
-        add_warmup(one.plot, earliest)
+    for figure in drawn:
+        add_warmup(figure.plot, earliest)
     return drawn
 
 
-def _inside(track: Sequence[Segment], gauges: Gauges) -> tuple[str, Panel] | None:
-    lag, tokens = lag_panel(track, [gauges]), tokens_panel(track, [gauges])
-    used = any(busy for one in gauges.workers for busy in one.tokens_busy)
+def _inside(segments: Sequence[TrialSegment], gauges: Gauges) -> tuple[str, Panel] | None:
+    lag, tokens = lag_panel(segments, [gauges]), tokens_panel(segments, [gauges])
+    used = any(busy for worker in gauges.workers for busy in worker.tokens_busy)
     late = lag is not None and lag.limit is not None
     if tokens and used and not late:
         return "tokens", tokens
@@ -74,7 +85,7 @@ def _inside(track: Sequence[Segment], gauges: Gauges) -> tuple[str, Panel] | Non
 
 
 def _figure(key: str, panel: Panel, x: Plot, table: Table) -> Figure:
-    said = ", ".join(mark.text for mark in panel.marks) or "nothing yet"
+    said = ", ".join(label.text for label in panel.labels) or "nothing yet"
     return Figure(
         name=f"live-{key}",
         title=panel.title,
@@ -86,10 +97,12 @@ def _figure(key: str, panel: Panel, x: Plot, table: Table) -> Figure:
     )
 
 
-def _track(stream: LiveStream, measured_s: float) -> StreamTrack:
-    return StreamTrack(
+def _stream_series(stream: LiveStream, measured_s: float) -> StreamSeries:
+    return StreamSeries(
         name=stream.name,
-        track=[Segment(0.0, _full_seconds(stream.timeline, measured_s - stream.timeline.opens_s))],
+        segments=[
+            TrialSegment(0.0, _full_seconds(stream.timeline, measured_s - stream.timeline.opens_s))
+        ],
         throughput_per_s=stream.throughput_per_s,
         times=stream.response_time_s,
         errors=stream.errors,
@@ -115,25 +128,25 @@ def _full_seconds(timeline: Timeline, measured_s: float) -> Timeline:
     )
 
 
-def _answers(streams: Sequence[LiveStream]) -> Table:
+def _second_table(streams: Sequence[LiveStream]) -> Table:
     columns = ("stream", "second", "completed", "errors", "p50, ms", "p95, ms", "p99, ms")
     rows = tuple(
         (
-            one.name,
+            stream.name,
             index,
-            done,
-            one.timeline.errors[index],
-            milliseconds(one.timeline.p50[index]),
-            milliseconds(one.timeline.p95[index]),
-            milliseconds(one.timeline.p99[index]),
+            completed,
+            stream.timeline.errors[index],
+            milliseconds(stream.timeline.p50[index]),
+            milliseconds(stream.timeline.p95[index]),
+            milliseconds(stream.timeline.p99[index]),
         )
-        for one in streams
-        for index, done in enumerate(one.timeline.completed)
+        for stream in streams
+        for index, completed in enumerate(stream.timeline.completed)
     )
     return Table(columns, rows)
 
 
-def _cpu(gauges: Gauges) -> Table:
+def _cpu_table(gauges: Gauges) -> Table:
     target, client = role_cpu(gauges, "target"), role_cpu(gauges, "client")
     rows = tuple(
         (round(index * gauges.interval_s, 3), *(round(100 * value, 1) for value in pair))
@@ -142,11 +155,11 @@ def _cpu(gauges: Gauges) -> Table:
     return Table(("from, s", "target CPU, %", "client CPU, %"), rows)
 
 
-def _samples(gauges: Gauges) -> Table:
+def _sample_table(gauges: Gauges) -> Table:
     """Of all workers together, one row for each sample."""
-    lags = scaled(highest([one.loop_lag_s for one in gauges.workers]), 1e3)
-    busy = added([one.tokens_busy for one in gauges.workers])
-    waiting = added([one.tokens_waiting for one in gauges.workers])
+    lags = scaled(maxima([worker.loop_lag_s for worker in gauges.workers]), 1e3)
+    busy = summed([worker.tokens_busy for worker in gauges.workers])
+    waiting = summed([worker.tokens_waiting for worker in gauges.workers])
     rows = tuple(
         (round(index * gauges.interval_s, 3), *row)
         for index, row in enumerate(zip(lags, busy, waiting, strict=False))

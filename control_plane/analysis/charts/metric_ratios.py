@@ -5,13 +5,14 @@ from collections.abc import Sequence
 
 from control_plane.analysis.charts.curve import FADED
 from control_plane.analysis.charts.figure import (
+    RIGHT,
+    Annotations,
     Figure,
     Height,
-    Labels,
     Plot,
     Table,
-    end_label,
-    fitted,
+    annotation,
+    label_room,
     line,
     plot,
     plot_height,
@@ -41,24 +42,29 @@ SHORT = {"throughput": "/s", "memory": "mem"}
 _TICKS = (0.001, 0.01, 0.1, 0.2, 0.5, 1, 2, 5, 10, 100, 1_000, 10_000)
 
 
-def metric_lines(comparison: Comparison, stream: str) -> Figure:
-    """Ratios on a log scale; the baseline is the line at 1. A line breaks where one is missing."""
+def metric_ratios(comparison: Comparison, stream: str) -> Figure:
+    """Return ratios on a log scale; the baseline is the line at 1.
+
+    A line breaks where a ratio is missing.
+    """
     base = comparison.label(comparison.baseline)
     names = [name for name in SHOWN if _known(comparison, stream, name)]
     found = {
         label.id: [_ratio(comparison, stream, name, label.id) for name in names]
         for label in comparison.labels
     }
-    bounds = _bounds([value for one in found.values() for value in one if value])
+    bounds = _bounds([value for ratios in found.values() for value in ratios if value])
     lines = [label for label in comparison.labels if any(found[label.id])]
     doubted = {run.id for run in comparison.runs if invalid(run)}
     title = f"Each metric against {base.letter}"
+    names_of_lines = [_line_name(label, doubted) for label in lines]
     drawn = plot(
         [_trace(label, found[label.id], invalid=label.id in doubted) for label in lines],
         {"xaxis": _metric_axis(names, short=False), "yaxis": _ratio_axis(bounds)},
-        Labels(
-            _labels(lines, found, bounds, doubted, short=False),
-            _labels(lines, found, bounds, doubted, short=True),
+        Annotations(
+            _labels(lines, found, bounds, names_of_lines),
+            _labels(lines, found, bounds, [label.letter for label in lines]),
+            label_room(names_of_lines, RIGHT),
         ),
     )
     drawn["narrow"]["xaxis"] = _metric_axis(names, short=True)
@@ -80,7 +86,7 @@ def _known(comparison: Comparison, stream: str, metric: str) -> bool:
 
 def _ratio(comparison: Comparison, stream: str, metric: str, run_id: str) -> float | None:
     """None where either side has too few samples beyond the percentile."""
-    sides = [comparison.run(one) for one in (run_id, comparison.baseline)]
+    sides = [comparison.run(side) for side in (run_id, comparison.baseline)]
     if not all(_supported(stream_of(run, stream), metric) for run in sides):
         return None
     return comparison.row(stream, metric).ratios[run_id]
@@ -115,12 +121,9 @@ def _metric_axis(names: Sequence[str], *, short: bool) -> Plot:
 
 def _ratio_axis(bounds: tuple[float, float]) -> Plot:
     ticks = [tick for tick in _TICKS if bounds[0] <= math.log10(tick) <= bounds[1]]
-    texts = ["same" if tick == 1 else _tick(tick) for tick in ticks]
+    texts = [f"×{tick:,g}" if tick >= 0.5 else f"÷{1 / tick:,g}" for tick in ticks]
+    texts = ["same" if tick == 1 else text for tick, text in zip(ticks, texts, strict=True)]
     return y_axis(type="log", range=list(bounds), tickvals=ticks, ticktext=texts)
-
-
-def _tick(value: float) -> str:
-    return f"×{value:,g}" if value >= 0.5 else f"÷{1 / value:,g}"
 
 
 def _trace(label: RunLabel, values: Sequence[float | None], *, invalid: bool) -> Plot:
@@ -140,27 +143,29 @@ def _trace(label: RunLabel, values: Sequence[float | None], *, invalid: bool) ->
     )
 
 
+def _line_name(label: RunLabel, doubted: set[str]) -> str:
+    return f"{label.text}, invalid" if label.id in doubted else label.text
+
+
 def _labels(
     lines: Sequence[RunLabel],
     found: dict[str, list[float | None]],
     bounds: tuple[float, float],
-    doubted: set[str],
-    *,
-    short: bool,
+    texts: Sequence[str],
 ) -> list[Plot]:
     per_decade = plot_height(HEIGHT) / (bounds[1] - bounds[0])
-    ends = [math.log10(next(value for value in reversed(found[one.id]) if value)) for one in lines]
+    ends = [
+        math.log10(next(value for value in reversed(found[label.id]) if value)) for label in lines
+    ]
     moved = spread([end * per_decade for end in ends])
     return [
-        end_label(
-            label.letter
-            if short
-            else fitted(label.text, ", invalid" if label.id in doubted else ""),
+        annotation(
+            text,
             label.text_colour,
             y=round(end, 4),
             shift=round(place - end * per_decade, 1),
         )
-        for label, end, place in zip(lines, ends, moved, strict=True)
+        for label, text, end, place in zip(lines, texts, ends, moved, strict=True)
     ]
 
 

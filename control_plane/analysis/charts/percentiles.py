@@ -5,30 +5,28 @@ from typing import Literal
 
 import numpy as np
 
-from control_plane.analysis.charts.axes import (
+from control_plane.analysis.charts.curve import Curve
+from control_plane.analysis.charts.figure import (
     FIRST,
     LAST,
     PERCENTILE_TICKS,
+    EndLabel,
+    Figure,
     Floats,
-    brief,
+    Height,
+    Plot,
+    Table,
+    annotation,
+    line,
+    line_plot,
     log_range,
     milliseconds,
     nines,
     percentile_axis,
     rounded,
     shares,
+    short_time,
     time_axis,
-)
-from control_plane.analysis.charts.curve import Curve
-from control_plane.analysis.charts.figure import (
-    Figure,
-    Height,
-    Mark,
-    Plot,
-    Table,
-    end_label,
-    line,
-    single,
 )
 from control_plane.analysis.percentile_support import FULL, GREYED, furthest_share
 from control_plane.domain.units import figures, seconds
@@ -53,6 +51,17 @@ EMPTY = "A curve needs 100 samples: then 10 lie beyond p90. What is known stands
 
 DOTTED = "dotted: under 100 samples beyond"
 
+DOTTED_NOTE = annotation(
+    DOTTED,
+    "$ink-3",
+    y=0,
+    xanchor="right",
+    xshift=-2,
+    yref="paper",
+    yanchor="bottom",
+    font={"color": "$ink-3", "size": 11},
+)
+
 
 Kind = Literal["run", "stream"]
 
@@ -67,7 +76,8 @@ def percentile_chart(curves: Sequence[Curve], kind: Kind = "run") -> Figure:
     end = max((float(points[0][-1]) for _, points in drawn), default=FIRST)
     bounds = _bounds([points for _, points in drawn])
     data = [trace for curve, points in drawn for trace in _traces(curve, *points)]
-    note = [_dotted_note()] if any(_fades(curve) for curve, _ in drawn) else []
+    fades = any(last_place(curve, FULL) < last_place(curve, GREYED) for curve, _ in drawn)
+    note = [DOTTED_NOTE] if fades else []
     believed = [curve for curve in curves if curve.believed]
     title, rest = _title_of(believed, kind) if believed or not curves else DOUBTED
     return Figure(
@@ -75,8 +85,8 @@ def percentile_chart(curves: Sequence[Curve], kind: Kind = "run") -> Figure:
         title=title,
         note=rest,
         label=f"{title} {rest}".strip(),
-        plot=single(
-            data, (percentile_axis(end), time_axis(bounds)), _marks_of(drawn), HEIGHT, note
+        plot=line_plot(
+            data, (percentile_axis(end), time_axis(bounds)), _end_labels(drawn), HEIGHT, note
         ),
         table=_table(curves),
         height=HEIGHT,
@@ -84,28 +94,29 @@ def percentile_chart(curves: Sequence[Curve], kind: Kind = "run") -> Figure:
     )
 
 
-def reach(curve: Curve, beyond: int) -> float:
+def last_place(curve: Curve, beyond: int) -> float:
     """Where on the percentile axis fewer than `beyond` samples begin to lie beyond."""
     return min(nines(furthest_share(curve.samples, beyond)), LAST)
 
 
 def _points(curve: Curve) -> tuple[Floats, Floats]:
     """Places on the percentile axis and seconds; none where even p50 lacks support."""
-    last = reach(curve, GREYED)
+    last = last_place(curve, GREYED)
     if last < FIRST:
         return np.zeros(0), np.zeros(0)
-    inner = {FIRST, last, min(reach(curve, FULL), last), *map(nines, PERCENTILE_TICKS.values())}
+    inner = {
+        FIRST,
+        last,
+        min(last_place(curve, FULL), last),
+        *map(nines, PERCENTILE_TICKS.values()),
+    }
     places = np.union1d(np.arange(FIRST, last, STEP), sorted(inner))
     places = places[(places >= FIRST) & (places <= last)]
     return places, curve.samples.quantiles_ns(shares(places)) / 1e9
 
 
-def _fades(curve: Curve) -> bool:
-    return reach(curve, FULL) < reach(curve, GREYED)
-
-
 def _traces(curve: Curve, places: Floats, times: Floats) -> list[Plot]:
-    full = reach(curve, FULL)
+    full = last_place(curve, FULL)
     solid, rest = places <= full + NEAR, places >= full - NEAR
     at_ticks = np.isin(places, [nines(share) for share in PERCENTILE_TICKS.values()]) & solid
     dash = {"dash": "dash"} if curve.dashed else {}
@@ -128,7 +139,7 @@ def _traces(curve: Curve, places: Floats, times: Floats) -> list[Plot]:
 
 def _hover(curve: Curve, places: Floats, times: Floats) -> Plot:
     texts = [
-        f"p{100 * share:.4g}: {brief(value)}"
+        f"p{100 * share:.4g}: {short_time(value)}"
         for share, value in zip(shares(places).tolist(), times.tolist(), strict=True)
     ]
     return {
@@ -157,11 +168,11 @@ def _bounds(points: Sequence[tuple[Floats, Floats]]) -> tuple[float, float]:
     return log_range(max(low, 1e-9), max(float(times[-1]) for _, times in points))
 
 
-def _marks_of(drawn: Sequence[tuple[Curve, tuple[Floats, Floats]]]) -> list[Mark]:
+def _end_labels(drawn: Sequence[tuple[Curve, tuple[Floats, Floats]]]) -> list[EndLabel]:
     """Where there is one line alone, a small screen needs no name."""
     alone = sum(curve.clock == "response" for curve, _ in drawn) == 1
     return [
-        Mark(
+        EndLabel(
             curve.text,
             _short(curve, alone=alone) if len(drawn) > 1 else "",
             curve.text_colour,
@@ -172,23 +183,10 @@ def _marks_of(drawn: Sequence[tuple[Curve, tuple[Floats, Floats]]]) -> list[Mark
 
 
 def _short(curve: Curve, *, alone: bool) -> str:
-    """Letters that fit beside the plot of a small screen; `alone`: the clocks of one stream."""
+    """Return the label of a small screen; `alone`: the clocks of one stream."""
     if alone:
-        return {"response": "resp.", "service": "serv."}[curve.clock]
-    return curve.short[:4] if curve.clock == "response" else ""
-
-
-def _dotted_note() -> Plot:
-    return end_label(
-        DOTTED,
-        "$ink-3",
-        y=0,
-        xanchor="right",
-        xshift=-2,
-        yref="paper",
-        yanchor="bottom",
-        font={"color": "$ink-3", "size": 11},
-    )
+        return curve.clock
+    return curve.short if curve.clock == "response" else ""
 
 
 def _title_of(curves: Sequence[Curve], kind: Kind) -> tuple[str, str]:
@@ -226,7 +224,7 @@ def _title(curves: Sequence[Curve], kind: Kind) -> tuple[str, str]:
 
 def _common_ticks(curves: Sequence[Curve]) -> list[str]:
     """Ticks at which every curve has full support."""
-    far = min((reach(curve, FULL) for curve in curves), default=0.0)
+    far = min((last_place(curve, FULL) for curve in curves), default=0.0)
     return [name for name, share in PERCENTILE_TICKS.items() if nines(share) <= far + NEAR]
 
 
@@ -241,7 +239,9 @@ def _table(curves: Sequence[Curve]) -> Table:
     rows = []
     for curve in curves:
         shown = [
-            milliseconds(curve.ticks[tick]) if nines(share) <= reach(curve, GREYED) + NEAR else None
+            milliseconds(curve.ticks[tick])
+            if nines(share) <= last_place(curve, GREYED) + NEAR
+            else None
             for tick, share in PERCENTILE_TICKS.items()
         ]
         rows.append((curve.name, *shown, curve.samples.total))

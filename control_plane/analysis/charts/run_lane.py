@@ -6,11 +6,11 @@ from math import ceil
 
 from control_plane.analysis.charts.curve import FADED
 from control_plane.analysis.charts.trial_axis import (
-    Segment,
+    TrialSegment,
     average,
-    by_second,
-    highest,
+    maxima,
     mean,
+    per_second,
     role_cpu,
     scaled,
 )
@@ -26,9 +26,10 @@ BLOCKED_SHARE = 0.05
 
 
 @dataclass(frozen=True)
-class Strip:
-    """`values` of each second of the trial in the unit of `head`; `loads` as parts of the limit,
-    from 0.
+class UtilizationStrip:
+    """How near one part was to its limit in each second of a trial.
+
+    `values` in the unit of `head`; `loads` as parts of the limit, from 0.
 
     `shown` stands for the whole trial; `limit` says that this is at the limit, else it is empty.
     """
@@ -51,15 +52,17 @@ class Strip:
 
 
 @dataclass(frozen=True)
-class Lane:
+class RunLane:
+    """One run in a stack of timelines, with strips of its use below its response times."""
+
     label: RunLabel
     title: str
-    segment: Segment
-    strips: tuple[Strip, ...]
+    segment: TrialSegment
+    strips: tuple[UtilizationStrip, ...]
     believed: bool = True
 
     @property
-    def track(self) -> list[Segment]:
+    def segments(self) -> list[TrialSegment]:
         return [self.segment]
 
     @property
@@ -71,10 +74,13 @@ class Lane:
         return self.label.text_colour if self.believed else "$ink-3"
 
 
-def lanes(
+def run_lanes(
     details: Sequence[RunDetail], labels: Sequence[RunLabel], stream: str, trial: int
-) -> list[Lane]:
-    """Of the runs that have that trial. Warm-up is left out: it has no part in a comparison."""
+) -> list[RunLane]:
+    """Return a lane for each run that has that trial.
+
+    Warm-up is left out: it has no part in a comparison.
+    """
     return [
         _lane(detail, label, stream, trial)
         for detail, label in zip(details, labels, strict=True)
@@ -82,13 +88,13 @@ def lanes(
     ]
 
 
-def _lane(detail: RunDetail, label: RunLabel, stream: str, trial: int) -> Lane:
+def _lane(detail: RunDetail, label: RunLabel, stream: str, trial: int) -> RunLane:
     timeline = replace(detail.timelines[stream][trial - 1], warmup=None)
     slices = detail.slices.get(stream, ())
-    segment = Segment(0.0, timeline, slices[trial - 1] if len(slices) >= trial else None)
+    segment = TrialSegment(0.0, timeline, slices[trial - 1] if len(slices) >= trial else None)
     doubt = ", invalid" if invalid(detail.run) else ""
     done = count(sum(timeline.completed))
-    return Lane(
+    return RunLane(
         label,
         f"{label.text}{doubt}: {done} requests in {seconds(segment.length_s)}",
         segment,
@@ -97,7 +103,7 @@ def _lane(detail: RunDetail, label: RunLabel, stream: str, trial: int) -> Lane:
     )
 
 
-def _strips(detail: RunDetail, trial: int, length: int) -> tuple[Strip, ...]:
+def _strips(detail: RunDetail, trial: int, length: int) -> tuple[UtilizationStrip, ...]:
     """A target of several workers may use several cores; each load worker has one.
 
     A server that runs already has an unknown number of workers: no limit is named for it.
@@ -114,11 +120,11 @@ def _strips(detail: RunDetail, trial: int, length: int) -> tuple[Strip, ...]:
     )
 
 
-def _cpu_strip(role: str, gauges: Gauges, length: int, cores: int | None) -> Strip:
-    used = by_second(role_cpu(gauges, role), gauges.interval_s, length, average)
+def _cpu_strip(role: str, gauges: Gauges, length: int, cores: int | None) -> UtilizationStrip:
+    used = per_second(role_cpu(gauges, role), gauges.interval_s, length, average)
     typical = mean(used)
     full = typical is not None and cores is not None and typical / cores >= BUSY_SHARE
-    return Strip(
+    return UtilizationStrip(
         name=f"{role} CPU",
         head=f"{role} CPU, %",
         values=scaled(used, 100),
@@ -128,16 +134,16 @@ def _cpu_strip(role: str, gauges: Gauges, length: int, cores: int | None) -> Str
     )
 
 
-def _lag_strip(gauges: Gauges, length: int) -> Strip | None:
+def _lag_strip(gauges: Gauges, length: int) -> UtilizationStrip | None:
     """None where nobody looked inside."""
-    lags = by_second(
-        highest([one.loop_lag_s for one in gauges.workers]), gauges.interval_s, length, max
+    lags = per_second(
+        maxima([worker.loop_lag_s for worker in gauges.workers]), gauges.interval_s, length, max
     )
     known = [value for value in lags if value is not None]
     if not known:
         return None
     over = sum(value >= BLOCKED_LOOP_S for value in known)
-    return Strip(
+    return UtilizationStrip(
         name="loop lag",
         head="longest loop lag, ms",
         values=scaled(lags, 1e3),

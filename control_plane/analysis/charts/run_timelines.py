@@ -6,33 +6,38 @@ from itertools import groupby
 
 import numpy as np
 
-from control_plane.analysis.charts.axes import (
-    brief,
-    log_range,
-    milliseconds,
-    time_axis,
-    window_axis,
-)
 from control_plane.analysis.charts.figure import (
+    Annotations,
+    EndLabel,
     Figure,
     Height,
-    Labels,
-    Mark,
     Plot,
     Table,
     end_labels,
     line,
+    log_range,
+    milliseconds,
     plot,
     plot_height,
+    short_time,
+    time_axis,
+    window_axis,
     y_axis,
 )
-from control_plane.analysis.charts.heat_map import heat_map, outlined
-from control_plane.analysis.charts.run_lane import Lane, lanes
-from control_plane.analysis.charts.trial_axis import Segment, Stretch, Values, end_s, stepped
-from control_plane.analysis.percentile_support import (
+from control_plane.analysis.charts.response_panels import (
     FURTHEST_FIRST,
     furthest_percentile,
+    heat_map,
+    outlined,
     percentile_values,
+)
+from control_plane.analysis.charts.run_lane import RunLane, run_lanes
+from control_plane.analysis.charts.trial_axis import (
+    SecondSeries,
+    TrialSegment,
+    Values,
+    end_s,
+    step_line,
 )
 from control_plane.analysis.prose.sentence import joined
 from control_plane.analysis.run_labels import RunLabel
@@ -41,16 +46,16 @@ from control_plane.domain.limits import BUSY_SHARE
 from control_plane.domain.run import RunDetail
 from control_plane.domain.units import SPACE
 
-Pick = Callable[[Stretch], Values]
+Pick = Callable[[SecondSeries], Values]
 Cell = tuple[float, float, float, float]
 """A second: where it begins and ends, and its two values."""
 
 
-def area(track: Sequence[Segment], low: Pick, high: Pick, colour: str) -> Plot:
-    """A shape of steps for each stretch of such seconds."""
+def percentile_band(segments: Sequence[TrialSegment], low: Pick, high: Pick, colour: str) -> Plot:
+    """Return the area between two percentiles: a shape of steps for each row without a gap."""
     x: list[float | None] = []
     y: list[float | None] = []
-    for cells in _stretches(track, low, high):
+    for cells in _unbroken_cells(segments, low, high):
         x += [edge for begin, end, *_ in cells for edge in (begin, end)]
         x += [edge for begin, end, *_ in reversed(cells) for edge in (end, begin)]
         y += [value for *_, value in cells for _ in range(2)]
@@ -61,22 +66,20 @@ def area(track: Sequence[Segment], low: Pick, high: Pick, colour: str) -> Plot:
     return {**line([], [], colour, 0, connectgaps=False), **shape, "x": x, "y": y}
 
 
-def _stretches(track: Sequence[Segment], low: Pick, high: Pick) -> Iterator[list[Cell]]:
-    for stretch in (stretch for segment in track for stretch in segment.stretches):
-        edges = stretch.edges
-        rows = zip(edges, edges[1:], low(stretch), high(stretch), strict=False)
+def _unbroken_cells(
+    segments: Sequence[TrialSegment], low: Pick, high: Pick
+) -> Iterator[list[Cell]]:
+    for series in (series for segment in segments for series in segment.series):
+        edges = series.edges
+        rows = zip(edges, edges[1:], low(series), high(series), strict=False)
         for _, found in groupby(rows, lambda row: None not in row):
             cells = [
-                (begin, end, _short(under), _short(over))
+                (begin, end, float(f"{under:.4g}"), float(f"{over:.4g}"))
                 for begin, end, under, over in found
                 if under is not None and over is not None
             ]
             if cells:
                 yield cells
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.4g}")
 
 
 STRIP = 13
@@ -88,7 +91,7 @@ GAP = 0.04
 ROOM = 0.2
 """Decades below the lowest line, for its label."""
 
-HEATS_UP_TO = 2
+MOST_HEAT_MAPS = 2
 """So many runs are drawn as heat maps; more as the area from p50 to p99."""
 
 WIDTHS = {"p50": 2.0, "p95": 1.0, "p99": 1.0}
@@ -109,9 +112,9 @@ def run_timelines(
     As on the page of a run p95 stands for p99 where the seconds have too few samples for it, or p50
     alone.
     """
-    drawn = lanes(details, labels, stream, trial)
-    longest = max((end_s(lane.track) for lane in drawn), default=1.0)
-    heats = len(drawn) <= HEATS_UP_TO
+    drawn = run_lanes(details, labels, stream, trial)
+    longest = max((end_s(lane.segments) for lane in drawn), default=1.0)
+    heats = len(drawn) <= MOST_HEAT_MAPS
     known = [
         value for lane in drawn for value in (_extremes(lane) if heats else _percentiles(lane))
     ]
@@ -120,9 +123,11 @@ def run_timelines(
     return tuple(_figure(lane, longest, bounds, heats=heats) for lane in drawn)
 
 
-def reading_words(figures: Sequence[Figure]) -> str:
+def run_timelines_legend(figures: Sequence[Figure]) -> str:
     """How to read the response times, by what is drawn of them."""
-    named = [{one["text"] for one in figure.plot["layout"]["annotations"]} for figure in figures]
+    named = [
+        {label["text"] for label in figure.plot["layout"]["annotations"]} for figure in figures
+    ]
     far = [name for name in reversed(FURTHEST_FIRST) if any(name in texts for texts in named)]
     whole = all("p99" in texts for texts in named)
     end = "." if whole else ", as its samples allow." if far else ": too few samples for more."
@@ -132,31 +137,31 @@ def reading_words(figures: Sequence[Figure]) -> str:
     return f"{' to '.join(['p50', *([' or '.join(far)] if far else [])])} of each second{end}"
 
 
-def _drawn(lane: Lane) -> tuple[str, ...]:
-    far = furthest_percentile(lane.track)
+def _drawn(lane: RunLane) -> tuple[str, ...]:
+    far = furthest_percentile(lane.segments)
     return ("p50", far) if far else ("p50",)
 
 
-def _percentiles(lane: Lane) -> list[float]:
+def _percentiles(lane: RunLane) -> list[float]:
     found = [
         value for name in _drawn(lane) for value in percentile_values(name)(lane.segment.window)
     ]
     return [value for value in found if value]
 
 
-def _extremes(lane: Lane) -> list[float]:
+def _extremes(lane: RunLane) -> list[float]:
     """The shortest and the longest response time, where each second is known in full."""
     slices = lane.segment.slices
     if slices is None or not len(slices.indices):
         return _percentiles(lane)
     ends = [int(slices.indices.min()), int(slices.indices.max())]
-    return [max(int(middle_ns(one)), 1) / 1e9 for one in np.array(ends)]
+    return [max(int(end), 1) / 1e9 for end in middle_ns(np.array(ends))]
 
 
-def _figure(lane: Lane, longest: float, bounds: tuple[float, float], *, heats: bool) -> Figure:
+def _figure(lane: RunLane, longest: float, bounds: tuple[float, float], *, heats: bool) -> Figure:
     height: Height = "h220" if heats else "h140"
     pixels, low = plot_height(height), STRIP * len(lane.strips) / plot_height(height)
-    area = (1 - low - GAP) * pixels
+    percentile_band = (1 - low - GAP) * pixels
     axes = {
         "xaxis": window_axis(longest, anchor="y2"),
         "yaxis": time_axis(bounds, most=5 if heats else 3, domain=[round(low + GAP, 4), 1]),
@@ -168,8 +173,8 @@ def _figure(lane: Lane, longest: float, bounds: tuple[float, float], *, heats: b
             showgrid=False,
         ),
     }
-    wide, narrow = (_labels(lane, axes, area, short=short) for short in (False, True))
-    above = heat_map(lane.track, bounds, area, lane.opacity) if heats else []
+    wide, narrow = (_labels(lane, axes, percentile_band, short=short) for short in (False, True))
+    above = heat_map(lane.segments, bounds, percentile_band, lane.opacity) if heats else []
     said = ", ".join(strip.text for strip in lane.strips)
     return Figure(
         name=f"timeline-{lane.label.letter.lower()}",
@@ -179,27 +184,27 @@ def _figure(lane: Lane, longest: float, bounds: tuple[float, float], *, heats: b
         plot=plot(
             [*above, *_lines(lane, filled=not above), *_strips(lane)],
             axes,
-            Labels(wide, narrow, right=168, narrow_right=84),
+            Annotations(wide, narrow, right=168, narrow_right=84),
         ),
         table=_table(lane),
         height=height,
     )
 
 
-def _lines(lane: Lane, *, filled: bool) -> list[Plot]:
+def _lines(lane: RunLane, *, filled: bool) -> list[Plot]:
     """p50 and what the seconds can bear beyond it; the area between them is filled."""
     colour = lane.label.colour if filled else "$ink"
     names = _drawn(lane)
     lines = [_line(lane, name, colour) for name in names]
     if not filled:
-        return [part for one in lines for part in outlined(one)]
+        return [trace for drawn in lines for trace in outlined(drawn)]
     low, high = percentile_values(names[0]), percentile_values(names[-1])
-    shape = {**area(lane.track, low, high, colour), "opacity": lane.opacity}
+    shape = {**percentile_band(lane.segments, low, high, colour), "opacity": lane.opacity}
     return [*([shape] if len(names) > 1 else []), *lines]
 
 
-def _line(lane: Lane, name: str, colour: str) -> Plot:
-    x, y = stepped(lane.track, percentile_values(name))
+def _line(lane: RunLane, name: str, colour: str) -> Plot:
+    x, y = step_line(lane.segments, percentile_values(name))
     return line(
         x,
         y,
@@ -207,13 +212,13 @@ def _line(lane: Lane, name: str, colour: str) -> Plot:
         WIDTHS[name],
         stroke={"shape": "hv"},
         opacity=lane.opacity,
-        text=["" if value is None else f"{name} {brief(value)}" for value in y],
+        text=["" if value is None else f"{name} {short_time(value)}" for value in y],
         hovertemplate=f"%{{x:.0f}}{SPACE}s: %{{text}}<extra></extra>",
         connectgaps=False,
     )
 
 
-def _strips(lane: Lane) -> list[Plot]:
+def _strips(lane: RunLane) -> list[Plot]:
     if not lane.strips:
         return []
     return [
@@ -236,35 +241,35 @@ def _strips(lane: Lane) -> list[Plot]:
     ]
 
 
-def _labels(lane: Lane, axes: Plot, pixels: float, *, short: bool) -> list[Plot]:
+def _labels(lane: RunLane, axes: Plot, pixels: float, *, short: bool) -> list[Plot]:
     """Beside the end of the run, which may lie before the end of the axis."""
     strips = [
-        Mark(strip.text, strip.short, "$cause" if strip.limit else "$ink-3", place)
+        EndLabel(strip.text, strip.short, "$cause" if strip.limit else "$ink-3", place)
         for place, strip in enumerate(lane.strips)
     ]
     found = [
         *end_labels(_percentile_marks(lane), axes["yaxis"], pixels, short=short, gap=12),
         *end_labels(strips, axes["yaxis2"], 0, short=short, gap=0, yref="y2"),
     ]
-    end = end_s(lane.track)
+    end = end_s(lane.segments)
     small = {"weight": 400, "size": 11}
-    return [{**one, "xref": "x", "x": end, "font": {**one["font"], **small}} for one in found]
+    return [{**label, "xref": "x", "x": end, "font": {**label["font"], **small}} for label in found]
 
 
-def _percentile_marks(lane: Lane) -> list[Mark]:
+def _percentile_marks(lane: RunLane) -> list[EndLabel]:
     """At the last second that can bear it."""
     window = lane.segment.window
     values = {
-        name: [one for one in percentile_values(name)(window) if one] for name in _drawn(lane)
+        name: [value for value in percentile_values(name)(window) if value] for name in _drawn(lane)
     }
     return [
-        Mark(name, name, lane.text_colour, round(math.log10(known[-1]), 4))
+        EndLabel(name, name, lane.text_colour, round(math.log10(known[-1]), 4))
         for name, known in values.items()
         if known
     ]
 
 
-def _table(lane: Lane) -> Table:
+def _table(lane: RunLane) -> Table:
     timeline = lane.segment.timeline
     late = int(timeline.opens_s)
     rows = tuple(

@@ -5,29 +5,26 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from control_plane.analysis.charts.axes import (
+from control_plane.analysis.charts.curve import Curve
+from control_plane.analysis.charts.figure import (
     FIRST,
     PERCENTILE_TICKS,
+    EndLabel,
+    Figure,
     Floats,
+    Height,
+    Plot,
+    Table,
+    line,
+    line_plot,
     nines,
     percentile_axis,
     rounded,
     scale_of,
     shares,
-    signed,
-)
-from control_plane.analysis.charts.curve import Curve
-from control_plane.analysis.charts.figure import (
-    Figure,
-    Height,
-    Mark,
-    Plot,
-    Table,
-    line,
-    single,
     y_axis,
 )
-from control_plane.analysis.charts.percentiles import NEAR, reach
+from control_plane.analysis.charts.percentiles import NEAR, last_place
 from control_plane.analysis.percentile_support import FULL
 from control_plane.domain.units import SPACE, figures
 
@@ -54,9 +51,10 @@ def shift_chart(curves: Sequence[Curve], baseline: str) -> Figure | None:
     if base is None or not others:
         return None
     in_seconds = [_shift(base, curve) for curve in others]
-    scale, unit = scale_of(max(float(np.abs(one.values).max(initial=0.0)) for one in in_seconds))
-    shifts = [replace(one, values=one.values * scale) for one in in_seconds]
-    drawn = [_flat(base, shifts), *(one for one in shifts if len(one.places))]
+    furthest = max(float(np.abs(shift.values).max(initial=0.0)) for shift in in_seconds)
+    scale, unit = scale_of(furthest)
+    shifts = [replace(shift, values=shift.values * scale) for shift in in_seconds]
+    drawn = [_flat(base, shifts), *(shift for shift in shifts if len(shift.places))]
     bounds = _bounds(drawn)
     ticks = _ticks(*bounds)
     texts = [f"{signed(tick)}{SPACE}{unit}" for tick in ticks]
@@ -67,10 +65,10 @@ def shift_chart(curves: Sequence[Curve], baseline: str) -> Figure | None:
         title=f"How much later than {base.short}",
         note="difference at each percentile",
         label=_message(base, shifts, unit),
-        plot=single(
-            [_trace(one, unit) for one in drawn],
+        plot=line_plot(
+            [_trace(shift, unit) for shift in drawn],
             (percentile_axis(end), y),
-            [_mark(one) for one in drawn],
+            [_end_label(shift) for shift in drawn],
             HEIGHT,
         ),
         table=_table(base, others),
@@ -79,7 +77,7 @@ def shift_chart(curves: Sequence[Curve], baseline: str) -> Figure | None:
 
 
 def _common(base: Curve, curve: Curve) -> float:
-    return min(reach(base, FULL), reach(curve, FULL))
+    return min(last_place(base, FULL), last_place(curve, FULL))
 
 
 def _shift(base: Curve, curve: Curve) -> _Shift:
@@ -88,18 +86,18 @@ def _shift(base: Curve, curve: Curve) -> _Shift:
     if last < FIRST + SHORTEST:
         return _Shift(curve, np.zeros(0), np.zeros(0))
     places = np.linspace(FIRST, last, POINTS)
-    found = [one.samples.quantiles_ns(shares(places)) for one in (curve, base)]
+    found = [side.samples.quantiles_ns(shares(places)) for side in (curve, base)]
     return _Shift(curve, places, (found[0] - found[1]) / 1e9)
 
 
 def _flat(base: Curve, shifts: Sequence[_Shift]) -> _Shift:
-    end = max((float(one.places[-1]) for one in shifts if len(one.places)), default=FIRST + 1)
+    end = max((float(shift.places[-1]) for shift in shifts if len(shift.places)), default=FIRST + 1)
     return _Shift(base, np.array([FIRST, end]), np.zeros(2))
 
 
 def _bounds(drawn: Sequence[_Shift]) -> tuple[float, float]:
-    low = min(float(one.values.min()) for one in drawn)
-    high = max(float(one.values.max()) for one in drawn)
+    low = min(float(shift.values.min()) for shift in drawn)
+    high = max(float(shift.values.max()) for shift in drawn)
     room = 0.08 * (high - low) or 1.0
     return low - room, high + room
 
@@ -108,39 +106,39 @@ def _ticks(low: float, high: float) -> list[float]:
     """About five round values, zero among them."""
     rough = (high - low) / 5
     power = 10.0 ** np.floor(np.log10(rough))
-    step = next(one * power for one in (1, 2, 5, 10) if one * power >= rough)
+    step = next(step * power for step in (1, 2, 5, 10) if step * power >= rough)
     first, last = int(np.ceil(low / step)), int(np.floor(high / step))
     return [float(f"{step * count:.6g}") for count in range(first, last + 1)]
 
 
-def _trace(one: _Shift, unit: str) -> Plot:
+def _trace(shift: _Shift, unit: str) -> Plot:
     texts = [
         f"p{100 * share:.4g}: {signed(value)}{SPACE}{unit}"
-        for share, value in zip(shares(one.places).tolist(), one.values.tolist(), strict=True)
+        for share, value in zip(shares(shift.places).tolist(), shift.values.tolist(), strict=True)
     ]
     return line(
-        rounded(one.places),
-        rounded(one.values),
-        one.curve.colour,
-        opacity=one.curve.opacity,
-        stroke={"dash": "dash"} if one.curve.dashed else {},
-        name=one.curve.short,
+        rounded(shift.places),
+        rounded(shift.values),
+        shift.curve.colour,
+        opacity=shift.curve.opacity,
+        stroke={"dash": "dash"} if shift.curve.dashed else {},
+        name=shift.curve.short,
         text=texts,
         hovertemplate="%{fullData.name} %{text}<extra></extra>",
     )
 
 
-def _mark(one: _Shift) -> Mark:
-    end = float(f"{float(one.values[-1]):.4g}")
-    return Mark(one.curve.text, one.curve.short[:4], one.curve.text_colour, end)
+def _end_label(shift: _Shift) -> EndLabel:
+    end = float(f"{float(shift.values[-1]):.4g}")
+    return EndLabel(shift.curve.text, shift.curve.short, shift.curve.text_colour, end)
 
 
 def _message(base: Curve, shifts: Sequence[_Shift], unit: str) -> str:
     said = [
-        f"{one.curve.short} {figures(abs(float(one.values[-1])))} {unit} "
-        f"{'later' if one.values[-1] > 0 else 'earlier'}"
-        for one in shifts
-        if len(one.values)
+        f"{shift.curve.short} {figures(abs(float(shift.values[-1])))} {unit} "
+        f"{'later' if shift.values[-1] > 0 else 'earlier'}"
+        for shift in shifts
+        if len(shift.values)
     ]
     return f"Difference to {base.short} at the furthest percentile: {', '.join(said) or 'unknown'}"
 
@@ -158,3 +156,11 @@ def _differences(base: Curve, curve: Curve) -> list[float | None]:
         float(f"{value:.4g}") if nines(share) <= common else None
         for share, value in zip(ticks, found, strict=True)
     ]
+
+
+def signed(value: float) -> str:
+    """`+30`, `−2.5`, `+1,500`, `0`."""
+    if value == 0:
+        return "0"
+    size = abs(value)
+    return ("+" if value > 0 else "−") + (f"{size:,.0f}" if size >= 1_000 else f"{size:.3g}")

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from control_plane.analysis.charts.axes import FIRST, nines
+from control_plane.analysis.charts.figure import FIRST, nines
 from control_plane.analysis.percentile_support import GREYED
 from control_plane.domain.result import PERCENTILES, Times
 from control_plane.domain.units import figures
@@ -34,21 +34,18 @@ def sparkline(times: Times | None) -> Sparkline:
         for name in PERCENTILES
         if times.support.get(name, 0) >= GREYED
     }
-    points = tuple((_x(PERCENTILES[name]), _y(factor)) for name, factor in known.items())
+    width = nines(PERCENTILES["p999"]) - FIRST
+    points = tuple(
+        (round(100 * (nines(PERCENTILES[name]) - FIRST) / width, 2), _y(factor))
+        for name, factor in known.items()
+    )
     if len(points) < 2:
         return Sparkline((), "too few samples")
     last, factor = list(known.items())[-1]
-    return Sparkline(points, f"{_written(last)} is {figures(factor, 2)} times p50")
-
-
-def _x(share: float) -> float:
-    return round(100 * (nines(share) - FIRST) / (nines(PERCENTILES["p999"]) - FIRST), 2)
+    name = "p99.9" if last == "p999" else last
+    return Sparkline(points, f"{name} is {figures(factor, 2)} times p50")
 
 
 def _y(factor: float) -> float:
     height = math.log(max(1.0, factor)) / math.log(TALLEST)
     return round(100 * (1 - min(1.0, height)), 2)
-
-
-def _written(name: str) -> str:
-    return "p99.9" if name == "p999" else name

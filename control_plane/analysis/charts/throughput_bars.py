@@ -44,7 +44,7 @@ def throughput_bars(comparison: Comparison, stream: str) -> BarChart:
     values = comparison.row(stream, PRIMARY).values
     trials = {run.id: _per_trial(run, stream) for run in comparison.runs}
     seen = [value for value in values.values() if value] + [
-        value for one in trials.values() for value in one
+        value for rates in trials.values() for value in rates
     ]
     longest = max(seen, default=0.0) or 1.0
     bars = tuple(
@@ -66,7 +66,10 @@ def throughput_bars(comparison: Comparison, stream: str) -> BarChart:
 def _per_trial(run: Run, stream: str) -> tuple[float, ...]:
     """Nothing for a single trial: its tick would be the end of the bar."""
     found = [
-        one.throughput_per_s for trial in run.trials for one in trial.streams if one.name == stream
+        summary.throughput_per_s
+        for trial in run.trials
+        for summary in trial.streams
+        if summary.name == stream
     ]
     return tuple(found) if len(found) > 1 else ()
 
@@ -82,7 +85,7 @@ def _title(bars: tuple[Bar, ...]) -> tuple[str, str]:
 
 
 def _table(bars: tuple[Bar, ...], trials: dict[str, tuple[float, ...]]) -> Table:
-    most = max((len(one) for one in trials.values()), default=0)
+    most = max(map(len, trials.values()), default=0)
     columns = ("", "throughput, /s", *(f"trial {index + 1}, /s" for index in range(most)))
     rows = []
     for bar in bars:

@@ -1,10 +1,9 @@
-"""One run over time: what the answers, the server's inside and the processes did each second."""
+"""One run over time: its requests, the inside of its server and its processes in each second."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from control_plane.analysis.charts.axes import milliseconds, window_axis
 from control_plane.analysis.charts.figure import (
     BOTTOM,
     HEIGHTS,
@@ -12,44 +11,48 @@ from control_plane.analysis.charts.figure import (
     Cell,
     Figure,
     Height,
-    Mark,
     Plot,
     Table,
+    milliseconds,
+    window_axis,
 )
-from control_plane.analysis.charts.inside_panels import (
+from control_plane.analysis.charts.panels import (
+    TITLE,
+    Panel,
+    add_warmup,
     collection_panel,
+    cpu_panel,
     flight_panel,
     lag_panel,
+    memory_panel,
+    stacked,
     tokens_panel,
 )
-from control_plane.analysis.charts.outside_panels import (
-    StreamTrack,
-    cpu_panel,
+from control_plane.analysis.charts.response_panels import (
+    StreamSeries,
+    furthest_percentile,
     heat_panel,
-    memory_panel,
+    mostly_supported,
     response_panel,
+    supported_points,
     throughput_panel,
 )
-from control_plane.analysis.charts.stacked_panels import TITLE, Panel, add_warmup, stacked
-from control_plane.analysis.charts.stall_spans import Span, bands, spans
 from control_plane.analysis.charts.trial_axis import (
-    Segment,
+    Span,
+    TrialSegment,
     Values,
-    added,
     average,
     begin_s,
-    by_second,
     end_s,
-    highest,
-    placed,
+    maxima,
+    per_second,
+    placed_segments,
     role_cpu,
     scaled,
-    starts,
-)
-from control_plane.analysis.percentile_support import (
-    furthest_percentile,
-    mostly_supported,
-    supported_points,
+    span_bands,
+    stall_spans,
+    summed,
+    window_starts,
 )
 from control_plane.domain.result import Gauges, SecondColumns, Summary, Timeline, Times
 from control_plane.domain.run import RunDetail
@@ -57,8 +60,8 @@ from control_plane.domain.units import seconds
 
 
 @dataclass(frozen=True)
-class Column:
-    """`samples` of one trial; those of a second become one by `way`, then `times` a factor."""
+class GaugeColumn:
+    """A column made of gauges: those of a second become one number by `way`, `times` a factor."""
 
     head: str
     samples: Callable[[Gauges], Values]
@@ -66,44 +69,46 @@ class Column:
     times: float = 1
 
     def cells(self, gauges: Gauges, length: int) -> list[Cell]:
-        found = by_second(self.samples(gauges), gauges.interval_s, length, self.way)
+        found = per_second(self.samples(gauges), gauges.interval_s, length, self.way)
         return [*scaled(found, self.times)]
 
 
 def _memory(gauges: Gauges, role: str) -> Values:
-    return added([one.memory_bytes for one in gauges.processes if one.role == role])
+    return summed([process.memory_bytes for process in gauges.processes if process.role == role])
 
 
-def _highest(gauges: Gauges, name: str) -> Values:
-    return highest([getattr(one, name) for one in gauges.workers])
+def _worker_maxima(gauges: Gauges, name: str) -> Values:
+    return maxima([getattr(worker, name) for worker in gauges.workers])
 
 
-def _added(gauges: Gauges, name: str) -> Values:
-    return added([getattr(one, name) for one in gauges.workers])
+def _worker_sums(gauges: Gauges, name: str) -> Values:
+    return summed([getattr(worker, name) for worker in gauges.workers])
 
 
 ANSWERS = ("trial", "second", "stream", "completed", "errors", "p50, ms", "p95, ms", "p99, ms")
+
 OUTSIDE = (
-    Column("target CPU, %", partial(role_cpu, role="target"), average, 100),
-    Column("client CPU, %", partial(role_cpu, role="client"), average, 100),
-    Column("target memory, MB", partial(_memory, role="target"), max, 1e-6),
-    Column("client memory, MB", partial(_memory, role="client"), max, 1e-6),
+    GaugeColumn("target CPU, %", partial(role_cpu, role="target"), average, 100),
+    GaugeColumn("client CPU, %", partial(role_cpu, role="client"), average, 100),
+    GaugeColumn("target memory, MB", partial(_memory, role="target"), max, 1e-6),
+    GaugeColumn("client memory, MB", partial(_memory, role="client"), max, 1e-6),
 )
+
 INSIDE = (
-    Column("longest loop lag, ms", partial(_highest, name="loop_lag_s"), max, 1e3),
-    Column("tokens busy", partial(_added, name="tokens_busy")),
-    Column("tokens waiting", partial(_added, name="tokens_waiting")),
-    Column("garbage collection, ms", partial(_added, name="gc_s"), sum, 1e3),
-    Column("in flight", partial(_added, name="in_flight")),
+    GaugeColumn("longest loop lag, ms", partial(_worker_maxima, name="loop_lag_s"), max, 1e3),
+    GaugeColumn("tokens busy", partial(_worker_sums, name="tokens_busy")),
+    GaugeColumn("tokens waiting", partial(_worker_sums, name="tokens_waiting")),
+    GaugeColumn("garbage collection, ms", partial(_worker_sums, name="gc_s"), sum, 1e3),
+    GaugeColumn("in flight", partial(_worker_sums, name="in_flight")),
 )
 
 
 def timeline_table(detail: RunDetail, chosen: slice) -> Table:
-    """Of the chosen trials; seconds of the warm-up are negative.
+    """Return each second of the chosen trials; those of the warm-up are negative.
 
     Columns of workers stand only where those were seen from inside.
     """
-    watched = any(one.workers for one in detail.gauges[chosen])
+    watched = any(trial.workers for trial in detail.gauges[chosen])
     columns = (*OUTSIDE, *(INSIDE if watched else ()))
     rows = [
         row
@@ -115,7 +120,7 @@ def timeline_table(detail: RunDetail, chosen: slice) -> Table:
 
 
 def _cells(
-    gauges: Sequence[Gauges], trial: int, columns: Sequence[Column], line: Timeline
+    gauges: Sequence[Gauges], trial: int, columns: Sequence[GaugeColumn], line: Timeline
 ) -> list[list[Cell]]:
     """By column, then by second of the window."""
     length = len(line.completed)
@@ -139,7 +144,13 @@ def _rows(
                 *(None for _ in cells),
             )
     for index in range(len(line.completed)):
-        yield (trial, index, name, *_response_cells(line, index), *(one[index] for one in cells))
+        yield (
+            trial,
+            index,
+            name,
+            *_response_cells(line, index),
+            *(column[index] for column in cells),
+        )
 
 
 def _response_cells(seconds: SecondColumns, index: int) -> tuple[Cell, ...]:
@@ -165,31 +176,31 @@ STEADY = 2
 
 
 def timeline_chart(detail: RunDetail, trial: int | None = None) -> Figure:
-    """`trial` counts from 1; None lays all trials one after the other."""
+    """Return the figure of one trial, counted from 1; None lays all trials one after the other."""
     chosen = slice(None) if trial is None else slice(trial - 1, trial)
     streams = _streams(detail, chosen)
-    tracks = [one.track for one in streams]
-    longest = max(tracks, key=end_s, default=[])
+    segments = [stream.segments for stream in streams]
+    longest = max(segments, key=end_s, default=[])
     gauges = detail.gauges[chosen]
-    panels = [*_answers(streams), *_causes(detail, longest, gauges)]
+    panels = [*_response_panels(streams), *_cause_panels(detail, longest, gauges)]
     height = _height(panels)
-    earliest = min(tracks, key=begin_s, default=[])
+    earliest = min(segments, key=begin_s, default=[])
     x = window_axis(end_s(longest) or 1.0, begin_s(earliest))
     drawn = stacked(panels, x, height)
-    _add_spans(drawn, earliest, spans(longest, gauges, detail.run.causes))
+    _add_spans(drawn, earliest, stall_spans(longest, gauges, detail.run.causes))
     title = _title(streams)
     return Figure(
         name="timeline",
         title=title,
         note="each second",
-        label=_message(title, [mark for panel in panels for mark in panel.marks]),
+        label=_message(title, [label.text for panel in panels for label in panel.labels]),
         plot=drawn,
         table=timeline_table(detail, chosen),
         height=height,
     )
 
 
-def reading_words(figure: Figure) -> str:
+def timeline_legend(figure: Figure) -> str:
     """How to read what is drawn: a sentence for the heat map, and one for the bands."""
     heat = any(trace["type"] == "heatmap" for trace in figure.plot["data"])
     shapes = {shape["type"] for shape in figure.plot["layout"]["shapes"]}
@@ -200,20 +211,20 @@ def reading_words(figure: Figure) -> str:
     return " ".join(said)
 
 
-def _streams(detail: RunDetail, chosen: slice) -> list[StreamTrack]:
+def _streams(detail: RunDetail, chosen: slice) -> list[StreamSeries]:
     """The numbers of their labels are those of the trials that are drawn."""
-    lines = {name: ones[chosen] for name, ones in detail.timelines.items()}
-    begins = starts(list(lines.values()))
+    timelines = {name: trials[chosen] for name, trials in detail.timelines.items()}
+    begins = window_starts(list(timelines.values()))
     found = []
-    for name, ones in lines.items():
+    for name, trials in timelines.items():
         shown = _summary(detail, name, chosen)
         found.append(
-            StreamTrack(
+            StreamSeries(
                 name=name,
-                track=placed(ones, detail.slices.get(name, ())[chosen], begins),
+                segments=placed_segments(trials, detail.slices.get(name, ())[chosen], begins),
                 throughput_per_s=shown.throughput_per_s if shown else None,
                 times=shown.response_time_s if shown else None,
-                errors=sum(sum(line.errors) for line in ones),
+                errors=sum(sum(trial.errors) for trial in trials),
                 drifts=_drifts(detail, name, chosen),
             )
         )
@@ -229,58 +240,60 @@ def _summary(detail: RunDetail, name: str, chosen: slice) -> Summary | None:
     """That of a single trial, else of all merged; None where a run ended before its merge."""
     trials = detail.run.trials[chosen]
     if len(trials) == 1:
-        return next((one for one in trials[0].streams if one.name == name), None)
+        return next((stream for stream in trials[0].streams if stream.name == name), None)
     merged = detail.streams.get(name)
     return merged.summary if merged else None
 
 
-def _answers(streams: Sequence[StreamTrack]) -> list[Panel]:
+def _response_panels(streams: Sequence[StreamSeries]) -> list[Panel]:
     weights = HEATS.get(len(streams), ())
     several = len(streams) > 1
     heats = [
         heat_panel(
-            one,
-            f"Response time of {one.name}" if several else "Response time",
+            stream,
+            f"Response time of {stream.name}" if several else "Response time",
             weight,
             PIXELS * weight,
         )
-        for one, weight in zip(streams, weights, strict=False)
+        for stream, weight in zip(streams, weights, strict=False)
     ]
-    drawn = [one for one in heats if one is not None]
+    drawn = [panel for panel in heats if panel is not None]
     whole = drawn if drawn and len(drawn) == len(streams) else [response_panel(streams)]
     return [*whole, throughput_panel(streams)]
 
 
-def _causes(detail: RunDetail, track: Sequence[Segment], gauges: Sequence[Gauges]) -> list[Panel]:
+def _cause_panels(
+    detail: RunDetail, segments: Sequence[TrialSegment], gauges: Sequence[Gauges]
+) -> list[Panel]:
     """Those that have data, the likeliest causes first; CPU always."""
     target = detail.run.spec.target
     cores = target.workers or 1
-    found = (
-        lag_panel(track, gauges),
-        tokens_panel(track, gauges),
-        cpu_panel(track, gauges, cores=cores),
-        memory_panel(track, gauges),
-        collection_panel(track, gauges),
-        flight_panel(track, gauges),
+    panels = (
+        lag_panel(segments, gauges),
+        tokens_panel(segments, gauges),
+        cpu_panel(segments, gauges, cores=cores),
+        memory_panel(segments, gauges),
+        collection_panel(segments, gauges),
+        flight_panel(segments, gauges),
     )
-    return [one for one in found if one is not None]
+    return [panel for panel in panels if panel is not None]
 
 
 def _height(panels: Sequence[Panel]) -> Height:
     """The first that gives each panel its height, else the last."""
     panes = sum(TITLE + PIXELS * panel.weight for panel in panels)
     wanted = max(TOP + BOTTOM + panes, LEAST_PIXELS)
-    return next((one for one in HEIGHTS if int(one[1:]) >= wanted), HEIGHTS[-1])
+    return next((height for height in HEIGHTS if int(height[1:]) >= wanted), HEIGHTS[-1])
 
 
-def _add_spans(drawn: Plot, track: Sequence[Segment], found: Sequence[Span]) -> None:
+def _add_spans(drawn: Plot, segments: Sequence[TrialSegment], found: Sequence[Span]) -> None:
     """Warm where the server could not go on, grey before the windows, a hairline between trials."""
     layout = drawn["layout"]
     top = layout["yaxis"]["domain"][1]
-    add_warmup(drawn, track)
-    length_s = end_s(track) - begin_s(track)
-    edges = [_boundary(one.begin_s) for one in track[1:]]
-    layout["shapes"] += [*edges, *bands(found, length_s, top)]
+    add_warmup(drawn, segments)
+    length_s = end_s(segments) - begin_s(segments)
+    edges = [_boundary(segment.begin_s) for segment in segments[1:]]
+    layout["shapes"] += [*edges, *span_bands(found, length_s, top)]
 
 
 def _boundary(at_s: float) -> Plot:
@@ -298,13 +311,16 @@ def _boundary(at_s: float) -> Plot:
     }
 
 
-def _title(streams: Sequence[StreamTrack]) -> str:
+def _title(streams: Sequence[StreamSeries]) -> str:
     """Of the first stream: the furthest percentile that its seconds have samples for."""
-    if not streams or sum(len(one.timeline.completed) for one in streams[0].track) < LEAST_S:
+    if (
+        not streams
+        or sum(len(segment.timeline.completed) for segment in streams[0].segments) < LEAST_S
+    ):
         return "Over time"
-    track, times = streams[0].track, streams[0].times
-    name = furthest_percentile(track) or ("p50" if mostly_supported(track, "p50") else None)
-    values = supported_points(track, name) if name else []
+    segments, times = streams[0].segments, streams[0].times
+    name = furthest_percentile(segments) or ("p50" if mostly_supported(segments, "p50") else None)
+    values = supported_points(segments, name) if name else []
     if len(values) < LEAST_S:
         return _range(times)
     low, high = min(values), max(values)
@@ -318,6 +334,5 @@ def _range(times: Times | None) -> str:
     return f"Response times between {seconds(times.min)} and {seconds(times.max)}"
 
 
-def _message(title: str, marks: Sequence[Mark]) -> str:
-    said = [mark.text for mark in marks]
-    return f"{title}: {', '.join(said)}" if said else title
+def _message(title: str, labels: Sequence[str]) -> str:
+    return f"{title}: {', '.join(labels)}" if labels else title

@@ -1,4 +1,4 @@
-"""Trials laid one after the other on a common axis of seconds."""
+"""Trials one after the other on a common axis of seconds, their gauges and their stalls on it."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -6,17 +6,28 @@ from functools import partial
 from itertools import zip_longest
 from math import ceil
 
-from control_plane.domain.result import Gauges, SecondColumns, Slices, Timeline
+from control_plane.analysis.causes.blocked_loop import blocks, stored_floor_s
+from control_plane.analysis.charts.figure import Plot
+from control_plane.domain.result import (
+    Cause,
+    Gauges,
+    SecondColumns,
+    Slices,
+    Stall,
+    Timeline,
+    WorkerSeries,
+)
 
 SHORTEST_S = 0.25
 """A second cut shorter than this gives no rate: a few requests would make it jump."""
 
 Values = Sequence[float | None]
+
 Steps = tuple[list[float], list[float | None]]
 
 
 @dataclass(frozen=True)
-class Stretch:
+class SecondSeries:
     """Seconds without a gap: `edges` of the axis, one more than there are `seconds`."""
 
     edges: Sequence[float]
@@ -42,9 +53,11 @@ class Stretch:
 
 
 @dataclass(frozen=True)
-class Segment:
-    """One stream of one trial. The first window of the trial begins at `start_s` of the axis, that
-    of the stream at `opens_s`; its warm-up lies before that.
+class TrialSegment:
+    """One stream of one trial on the axis.
+
+    The first window of the trial begins at `start_s`, that of the stream at `opens_s`; its warm-up
+    lies before that.
     """
 
     start_s: float
@@ -76,13 +89,13 @@ class Segment:
         return min(self.opens_s - self.lead_s, self.start_s)
 
     @property
-    def window(self) -> Stretch:
+    def window(self) -> SecondSeries:
         whole = len(self.timeline.completed)
         edges = [round(self.opens_s + index, 3) for index in range(whole)]
-        return Stretch([*edges, round(self.end_s, 3)], self.timeline)
+        return SecondSeries([*edges, round(self.end_s, 3)], self.timeline)
 
     @property
-    def stretches(self) -> tuple[Stretch, ...]:
+    def series(self) -> tuple[SecondSeries, ...]:
         """Warm-up and window, of those that have seconds."""
         warmup = self.timeline.warmup
         window = (self.window,) if self.timeline.completed else ()
@@ -91,57 +104,59 @@ class Segment:
         last = warmup.to_come
         whole = len(warmup.completed) + last
         edges = [round(self.opens_s - index, 3) for index in range(whole - 1, last - 1, -1)]
-        return (Stretch([round(self.opens_s - self.lead_s, 3), *edges], warmup), *window)
+        return (SecondSeries([round(self.opens_s - self.lead_s, 3), *edges], warmup), *window)
 
 
-def segments(timelines: Iterable[Timeline], slices: Sequence[Slices] = ()) -> list[Segment]:
+def trial_segments(
+    timelines: Iterable[Timeline], slices: Sequence[Slices] = ()
+) -> list[TrialSegment]:
     """Each trial starts where the one before it ended; the first window at 0."""
     lines = list(timelines)
-    begins = starts([lines])
-    return placed(lines, slices, begins)
+    begins = window_starts([lines])
+    return placed_segments(lines, slices, begins)
 
 
-def starts(streams: Sequence[Sequence[Timeline]]) -> list[float]:
+def window_starts(streams: Sequence[Sequence[Timeline]]) -> list[float]:
     """Where on the axis the first window of each trial begins, the same for all streams."""
     found: list[float] = []
     after = 0.0
     for trial in range(max(map(len, streams), default=0)):
-        lines = [Segment(0.0, lines[trial]) for lines in streams if len(lines) > trial]
-        begin = after - min(one.begin_s for one in lines) if found else 0.0
+        lines = [TrialSegment(0.0, lines[trial]) for lines in streams if len(lines) > trial]
+        begin = after - min(line.begin_s for line in lines) if found else 0.0
         found.append(begin)
-        after = begin + max(one.end_s for one in lines)
+        after = begin + max(line.end_s for line in lines)
     return found
 
 
-def placed(
+def placed_segments(
     lines: Sequence[Timeline], slices: Sequence[Slices], begins: Sequence[float]
-) -> list[Segment]:
+) -> list[TrialSegment]:
     known = [*slices, *[None] * (len(lines) - len(slices))]
     return [
-        Segment(start_s, line, one)
-        for start_s, line, one in zip(begins, lines, known, strict=False)
+        TrialSegment(start_s, line, kept)
+        for start_s, line, kept in zip(begins, lines, known, strict=False)
     ]
 
 
-def begin_s(track: Sequence[Segment]) -> float:
+def begin_s(segments: Sequence[TrialSegment]) -> float:
     """Where the axis begins: below 0 by the warm-up of the first trial."""
-    return track[0].begin_s if track else 0.0
+    return segments[0].begin_s if segments else 0.0
 
 
-def end_s(track: Sequence[Segment]) -> float:
-    return max((one.end_s for one in track), default=0.0)
+def end_s(segments: Sequence[TrialSegment]) -> float:
+    return max((segment.end_s for segment in segments), default=0.0)
 
 
-def stepped(track: Sequence[Segment], pick: Callable[[Stretch], Values]) -> Steps:
+def step_line(segments: Sequence[TrialSegment], pick: Callable[[SecondSeries], Values]) -> Steps:
     """A value for each second as steps: x and y for a line of shape `hv`, broken between trials."""
     x: list[float] = []
     y: list[float | None] = []
-    for segment in track:
-        for stretch in segment.stretches:
-            for at, value in _corners(stretch.edges, pick(stretch)):
+    for segment in segments:
+        for series in segment.series:
+            for at, value in _corners(series.edges, pick(series)):
                 x.append(at)
                 y.append(_short(value))
-        if segment.stretches:
+        if segment.series:
             x.append(x[-1])
             y.append(None)
     return x[:-1], y[:-1]
@@ -176,58 +191,60 @@ Pick = Callable[[Gauges], Sequence[Values]]
 """The samples of one trial: one series for each worker or process."""
 
 
-def sampled(
-    track: Sequence[Segment], gauges: Sequence[Gauges], pick: Callable[[Gauges], Values]
+def sample_line(
+    segments: Sequence[TrialSegment], gauges: Sequence[Gauges], pick: Callable[[Gauges], Values]
 ) -> Steps:
     """One value from each sample to the next, to the end of the trial."""
-    watched = list(zip(track, gauges, strict=False))
+    watched = list(zip(segments, gauges, strict=False))
     series = [
-        _inside(pick(one), one.interval_s, segment.end_s - segment.start_s)
-        for segment, one in watched
+        _until(segment.end_s - segment.start_s, pick(trial), trial.interval_s)
+        for segment, trial in watched
     ]
     every = -(-sum(map(len, series)) // MOST_POINTS) or 1
     x: list[float] = []
     y: list[float | None] = []
-    for (segment, one), values in zip(watched, series, strict=True):
-        chosen = _largest(values, every)
-        if not chosen:
+    for (segment, trial), values in zip(watched, series, strict=True):
+        points = _largest(values, every)
+        if not points:
             continue
-        step_s = one.interval_s * every
-        x += [round(segment.start_s + index * step_s, 3) for index in range(len(chosen))]
+        step_s = trial.interval_s * every
+        x += [round(segment.start_s + index * step_s, 3) for index in range(len(points))]
         x += [max(x[-1], round(segment.end_s, 3))] * 2
-        y += [*chosen, chosen[-1], None]
+        y += [*points, points[-1], None]
     return x[:-1], y[:-1]
 
 
-def _inside(values: Values, interval_s: float, length_s: float) -> list[float | None]:
+def _until(length_s: float, values: Values, interval_s: float) -> list[float | None]:
     """Without what was sampled after the seconds that are drawn."""
     return list(values[: ceil(round(length_s / interval_s, 6))])
 
 
-def fan(track: Sequence[Segment], gauges: Sequence[Gauges], pick: Pick) -> list[Steps]:
+def worker_lines(
+    segments: Sequence[TrialSegment], gauges: Sequence[Gauges], pick: Pick
+) -> list[Steps]:
     """A line for each series, or two: the lowest and the highest of more than `EACH`."""
-    many = max((len(pick(one)) for one in gauges), default=0)
+    many = max((len(pick(trial)) for trial in gauges), default=0)
     if many > EACH:
-        return [sampled(track, gauges, partial(_end_of, pick, way)) for way in (min, max)]
-    return [sampled(track, gauges, partial(_nth_of, pick, rank)) for rank in range(many)]
+        return [sample_line(segments, gauges, partial(_end_of, pick, way)) for way in (min, max)]
+    return [sample_line(segments, gauges, partial(_nth_of, pick, rank)) for rank in range(many)]
 
 
-def added(series: Sequence[Values]) -> list[float | None]:
+def summed(series: Sequence[Values]) -> list[float | None]:
     """Over all series; None where none has a sample."""
     return _by_sample(series, sum)
 
 
-def highest(series: Sequence[Values]) -> list[float | None]:
+def maxima(series: Sequence[Values]) -> list[float | None]:
     return _by_sample(series, max)
 
 
 def role_cpu(gauges: Gauges, role: str) -> list[float]:
     """Shares of one core, added over the processes of a role."""
-    found = added([one.cpu_share for one in gauges.processes if one.role == role])
+    found = summed([process.cpu_share for process in gauges.processes if process.role == role])
     return [value or 0.0 for value in found]
 
 
-def by_second(
+def per_second(
     values: Values, interval_s: float, length: int, way: Callable[[list[float]], float]
 ) -> list[float | None]:
     """What `way` makes of the samples of each second; None without any. Length `length`."""
@@ -250,7 +267,7 @@ def _largest(values: Values, every: int) -> list[float | None]:
     if every == 1:
         return scaled(values, 1)
     return [
-        max((one for one in values[at : at + every] if one is not None), default=None)
+        max((value for value in values[at : at + every] if value is not None), default=None)
         for at in range(0, len(values), every)
     ]
 
@@ -267,3 +284,102 @@ def _end_of(pick: Pick, way: Callable[[list[float]], float], gauges: Gauges) -> 
 def _nth_of(pick: Pick, rank: int, gauges: Gauges) -> Values:
     series = pick(gauges)
     return series[rank] if rank < len(series) else ()
+
+
+NEAREST = 1 / 700
+"""Spans closer than this part of the axis are drawn as one: a pixel."""
+
+Span = tuple[float, float]
+
+
+def stall_spans(
+    segments: Sequence[TrialSegment], gauges: Sequence[Gauges], causes: Sequence[Cause] = ()
+) -> list[Span]:
+    """Begin and end in seconds of the axis, in order, apart from each other.
+
+    Of the causes that were found; of all where none was judged. A stall counts as it did for its
+    cause.
+    """
+    judged = {cause.cause: cause.evidence for cause in causes if cause.found}
+    kinds = judged.keys() if causes else SEEN.keys()
+    floor_s = stored_floor_s(judged.get("loop_blocked", {}))
+    found = [
+        (segment.start_s + low, min(segment.start_s + high, segment.end_s))
+        for segment, trial in zip(segments, gauges, strict=False)
+        for kind in SEEN.keys() & kinds
+        for low, high in SEEN[kind](trial, floor_s)
+    ]
+    return merged_spans([(low, high) for low, high in found if high > low], 0.0)
+
+
+def merged_spans(found: Sequence[Span], gap: float) -> list[Span]:
+    """Spans that overlap, or lie not more than `gap` apart, become one."""
+    joined: list[Span] = []
+    for low, high in sorted(found):
+        if joined and low - joined[-1][1] <= gap:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], high))
+        else:
+            joined.append((low, high))
+    return joined
+
+
+def span_bands(found: Sequence[Span], length_s: float, top: float) -> list[Plot]:
+    """Warm bands through all panels up to `top` of the figure, with a solid edge there."""
+    drawn = merged_spans(found, NEAREST * length_s)
+    if not drawn:
+        return []
+    band = "".join(f"M{low:.3f},0V{top:.4f}H{high:.3f}V0Z" for low, high in drawn)
+    edge = "".join(f"M{low:.3f},{top:.4f}H{high:.3f}" for low, high in drawn)
+    place = {"type": "path", "xref": "x", "yref": "paper", "layer": "below"}
+    return [
+        {**place, "path": band, "fillcolor": "$cause/0.1", "line": {"width": 0}},
+        {**place, "path": edge, "line": {"color": "$cause", "width": 3}, "layer": "above"},
+    ]
+
+
+def _blocked(gauges: Gauges, floor_s: float) -> Iterator[Span]:
+    """A loop that waited for a processor was not blocked."""
+    yield from (_span(stall) for stall in gauges.stalls if blocks(stall, floor_s))
+    yield from _lags(gauges, floor_s)
+
+
+def _span(stall: Stall) -> Span:
+    return stall.at_s, stall.at_s + stall.duration_s
+
+
+def _lags(gauges: Gauges, floor_s: float) -> Iterator[Span]:
+    """Samples above the limit in which no stall was seen: those are known more exactly."""
+    known = [_span(stall) for stall in gauges.stalls]
+    for worker in gauges.workers:
+        for low, high in _samples(
+            gauges, [lag is not None and lag >= floor_s for lag in worker.loop_lag_s]
+        ):
+            if not any(begin < high and end > low for begin, end in known):
+                yield low, high
+
+
+def _waits(gauges: Gauges, _: float) -> Iterator[Span]:
+    """Samples in which every token was taken and a request waited for one."""
+    for worker in gauges.workers:
+        yield from _samples(gauges, _exhausted(worker))
+
+
+def _exhausted(worker: WorkerSeries) -> list[bool]:
+    total = worker.tokens_total
+    return [
+        bool(waiting) and total is not None and (busy or 0) >= total
+        for busy, waiting in zip(worker.tokens_busy, worker.tokens_waiting, strict=True)
+    ]
+
+
+def _samples(gauges: Gauges, chosen: Sequence[bool]) -> Iterator[Span]:
+    for index, counts in enumerate(chosen):
+        if counts:
+            yield index * gauges.interval_s, (index + 1) * gauges.interval_s
+
+
+SEEN: dict[str, Callable[[Gauges, float], Iterator[Span]]] = {
+    "loop_blocked": _blocked,
+    "pool_exhausted": _waits,
+}
+"""The causes that have a begin and an end in time."""

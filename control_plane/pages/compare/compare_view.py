@@ -7,9 +7,9 @@ from typing import ClassVar, Literal
 from control_plane.analysis.charts.curve import curves_of_runs
 from control_plane.analysis.charts.distribution import distribution_chart
 from control_plane.analysis.charts.figure import Figure
-from control_plane.analysis.charts.metric_ratios import metric_lines
+from control_plane.analysis.charts.metric_ratios import metric_ratios
 from control_plane.analysis.charts.percentiles import percentile_chart
-from control_plane.analysis.charts.run_timelines import reading_words, run_timelines
+from control_plane.analysis.charts.run_timelines import run_timelines, run_timelines_legend
 from control_plane.analysis.charts.shift import shift_chart
 from control_plane.analysis.charts.throughput_bars import BarChart, stream_names, throughput_bars
 from control_plane.analysis.comparison import Comparison, compare, invalid
@@ -31,8 +31,8 @@ from control_plane.pages.compare.numbers_table import (
     numbers_table,
     ratio_table,
 )
-from control_plane.pages.compare.ratio_plot import RatioView, ratio_view
-from control_plane.pages.compare.run_header import Column, Strip, strip
+from control_plane.pages.compare.ratio_plot import RatioPlot, ratio_plot
+from control_plane.pages.compare.run_header import RunColumn, RunHeader, run_header
 from control_plane.pages.parts.compare_query import CompareQuery
 from control_plane.pages.parts.environment_facts import Fact, environment_facts, environment_line
 from control_plane.pages.parts.suggestions import Suggestion
@@ -44,12 +44,12 @@ LINES_FROM = 3
 
 
 @dataclass(frozen=True)
-class Pictures:
+class ComparisonFigures:
     """`curves`: percentiles, and with a baseline to differ from the shift. `shares`: the
     distribution, and from three runs on the lines over the metrics.
     """
 
-    ratios: RatioView | None
+    ratios: RatioPlot | None
     ratio_rows: tuple[StreamRows, ...]
     curves: tuple[Figure, ...]
     shares: tuple[Figure, ...]
@@ -64,7 +64,9 @@ class Pictures:
         return (*self.curves, *self.shares, self.bars, *self.timelines)
 
 
-def pictures(details: Sequence[RunDetail], comparison: Comparison, stream: str) -> Pictures | None:
+def comparison_figures(
+    details: Sequence[RunDetail], comparison: Comparison, stream: str
+) -> ComparisonFigures | None:
     """None while no run has a result in that stream."""
     if stream not in stream_names(comparison):
         return None
@@ -76,18 +78,18 @@ def pictures(details: Sequence[RunDetail], comparison: Comparison, stream: str) 
         ]
     curves = curves_of_runs(details, comparison.labels, stream)
     shift = shift_chart(curves, comparison.baseline)
-    ratios = ratio_view(comparison, stream)
+    ratios = ratio_plot(comparison, stream)
     several = ratios is not None and len(comparison.runs) >= LINES_FROM
-    lines = (metric_lines(comparison, stream),) if several else ()
+    lines = (metric_ratios(comparison, stream),) if several else ()
     timelines = run_timelines(details, comparison.labels, stream)
-    return Pictures(
+    return ComparisonFigures(
         ratios=ratios,
         ratio_rows=ratio_table(comparison),
         curves=(percentile_chart(curves), *((shift,) if shift else ())),
         shares=(distribution_chart(curves), *lines),
         bars=throughput_bars(comparison, stream),
         timelines=timelines,
-        timeline_words=reading_words(timelines),
+        timeline_words=run_timelines_legend(timelines),
         numbers=numbers_table(comparison, stream),
     )
 
@@ -129,12 +131,12 @@ class CompareFragment(View):
     badges: tuple[Badge, ...]
     facts: tuple[str, ...]
     stream: str
-    strip: Strip
+    run_header: RunHeader
     refused: str | None
     instead: RunLabel | None
     shared: str | None
     errors: str
-    pictures: Pictures | None
+    figures: ComparisonFigures | None
     environment: tuple[Fact, ...]
     environment_line: str
     one_environment: bool
@@ -169,7 +171,7 @@ def compare_fragment(
     stream = drawn_stream(comparison, chosen.stream)
     if comparison.lone:
         live = {run_id: rename_stream_of_live(one, stream) for run_id, one in live.items()}
-    columns = strip(comparison, chosen, stream, progress, live)
+    columns = run_header(comparison, chosen, stream, progress, live)
     known = next((run for run in comparison.runs if run.environment is not None), None)
     return CompareFragment(
         chosen=chosen,
@@ -180,12 +182,12 @@ def compare_fragment(
         badges=_badges(columns.columns),
         facts=_facts(comparison.runs),
         stream=stream,
-        strip=columns,
+        run_header=columns,
         refused=None if chosen.anyway else _refused(comparison),
         instead=_instead(comparison),
         shared=shared_cause(comparison),
         errors=_errors(comparison),
-        pictures=pictures(details, comparison, stream),
+        figures=comparison_figures(details, comparison, stream),
         environment=environment_facts(known) if known else (),
         environment_line=environment_line(known) if known else "",
         one_environment=_one_environment(comparison),
@@ -218,7 +220,7 @@ def drawn_stream(comparison: Comparison, asked: str | None) -> str:
     return asked or comparison.streams[0]
 
 
-def _badges(columns: Sequence[Column]) -> tuple[Badge, ...]:
+def _badges(columns: Sequence[RunColumn]) -> tuple[Badge, ...]:
     badges = []
     for outcome in OUTCOMES:
         letters = [column.label.letter for column in columns if column.outcome == outcome]

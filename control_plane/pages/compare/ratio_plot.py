@@ -30,7 +30,7 @@ APART = 11.0
 
 
 @dataclass(frozen=True)
-class Mark:
+class RatioMark:
     """`at` in per cent, 50 is the baseline; None: no ratio, and `text` says so.
 
     `outcome` is that of the run, `level` how far the ratio may be believed.
@@ -47,11 +47,11 @@ class Mark:
 class MetricGroup:
     label: str
     note: str
-    marks: tuple[Mark, ...]
+    marks: tuple[RatioMark, ...]
 
 
 @dataclass(frozen=True)
-class RatioView:
+class RatioPlot:
     """`margin` is the half width, in per cent, of the band in which a difference is small."""
 
     baseline: RunLabel
@@ -60,7 +60,7 @@ class RatioView:
     groups: tuple[MetricGroup, ...]
 
 
-def ratio_view(comparison: Comparison, stream: str) -> RatioView | None:
+def ratio_plot(comparison: Comparison, stream: str) -> RatioPlot | None:
     """None where nothing can be set against the baseline."""
     rows = [comparison.row(stream, metric) for metric in SHOWN]
     sizes = [abs(math.log(value)) for row in rows for value in _ratios(comparison, row)]
@@ -68,7 +68,7 @@ def ratio_view(comparison: Comparison, stream: str) -> RatioView | None:
         return None
     half = max(ROOM * max(sizes), NARROWEST)
     groups = [_group(comparison, row, half) for row in rows]
-    return RatioView(
+    return RatioPlot(
         baseline=comparison.label(comparison.baseline),
         ticks=tuple(_ticks(half)),
         margin=round(50 * MARGIN / half, 2),
@@ -93,15 +93,15 @@ def _group(comparison: Comparison, row: MetricComparison, half: float) -> Metric
     return MetricGroup(metric.label, note, tuple(best_first))
 
 
-def _mark(comparison: Comparison, row: MetricComparison, run: Run, half: float) -> Mark:
+def _mark(comparison: Comparison, row: MetricComparison, run: Run, half: float) -> RatioMark:
     label = comparison.label(run.id)
     outcome = comparison.outcome(run)
     value = shown_ratio(comparison, row, run.id)
     if not value:
-        return Mark(label, None, "no ratio", outcome, "hidden")
+        return RatioMark(label, None, "no ratio", outcome, "hidden")
     better = -math.log(value) if row.less_is_better else math.log(value)
     at = round(50 + 50 * better / half, 2)
-    return Mark(label, at, ratio(value), outcome, ratio_trust(comparison, row, run.id))
+    return RatioMark(label, at, ratio(value), outcome, ratio_trust(comparison, row, run.id))
 
 
 def _ticks(half: float) -> Iterator[AxisTick]:

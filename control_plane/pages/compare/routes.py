@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 
-from control_plane.analysis.charts.run_timelines import HEATS_UP_TO
+from control_plane.analysis.charts.run_timelines import MOST_HEAT_MAPS
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Run, RunDetail, State
 from control_plane.jobs.run_service import RunService
@@ -19,7 +19,7 @@ from control_plane.pages.compare.compare_view import (
 )
 from control_plane.pages.parts.compare_query import CompareQuery, read_compare_query
 from control_plane.pages.parts.suggestions import MAX_RECENT, Suggestion, suggested_runs
-from control_plane.pages.run.live import TicksDep
+from control_plane.pages.run.live import RenderCacheDep
 from control_plane.pages.site.dependencies import RunServiceDep, StoreDep
 from control_plane.pages.site.templating import NO_STORE, fragment, page
 from control_plane.store.store import Store
@@ -42,10 +42,14 @@ def compare(
 
 @router.get("/compare/live")
 def compare_live(
-    request: Request, chosen: ChosenDep, store: StoreDep, service: RunServiceDep, ticks: TicksDep
+    request: Request,
+    chosen: ChosenDep,
+    store: StoreDep,
+    service: RunServiceDep,
+    cache: RenderCacheDep,
 ) -> HTMLResponse:
     """Stops to ask for itself when every run is over."""
-    body = ticks.shared(
+    body = cache.shared(
         chosen, lambda: bytes(fragment(request, compared(store, service, chosen)).body)
     )
     return HTMLResponse(body, headers=NO_STORE)
@@ -61,7 +65,7 @@ def compared(store: Store, service: RunService, chosen: CompareQuery) -> Compare
 
 def read_details(store: Store, chosen: CompareQuery) -> list[RunDetail]:
     """In the order of the URL. Raises NotFound."""
-    heats = len(chosen.ids) <= HEATS_UP_TO
+    heats = len(chosen.ids) <= MOST_HEAT_MAPS
     return store.details(chosen.ids, slices=heats)
 
 

@@ -21,7 +21,7 @@ Now = tuple[Progress | None, Live | None]
 
 
 @dataclass(frozen=True)
-class Column:
+class RunColumn:
     """`rate` is a number, the unit is /s. `done` in per cent, None when the run is over.
 
     `note` is the reason of the outcome, or how far the run is.
@@ -39,7 +39,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class StripRow:
+class HeaderRow:
     """One field by run, in the order of the columns; `differs` is set in bold."""
 
     label: str
@@ -48,21 +48,21 @@ class StripRow:
 
 
 @dataclass(frozen=True)
-class Strip:
+class RunHeader:
     """`more` counts the fields that differ too and are left out: the specs show them."""
 
-    columns: tuple[Column, ...]
-    rows: tuple[StripRow, ...]
+    columns: tuple[RunColumn, ...]
+    rows: tuple[HeaderRow, ...]
     more: int
 
 
-def strip(
+def run_header(
     comparison: Comparison,
     chosen: CompareQuery,
     stream: str,
     progress: Mapping[str, Progress],
     live: Mapping[str, Live],
-) -> Strip:
+) -> RunHeader:
     """`progress` by id of those runs that are not over, `live` of those that are measured."""
     columns = tuple(
         _column(comparison, chosen, run, stream, (progress.get(run.id), live.get(run.id)))
@@ -75,7 +75,7 @@ def strip(
         *_causes(comparison.runs),
     )
     differing = len(comparison.differences) + len(comparison.environment)
-    return Strip(columns, rows, max(0, differing - MOST_ROWS))
+    return RunHeader(columns, rows, max(0, differing - MOST_ROWS))
 
 
 def _column(
@@ -84,9 +84,9 @@ def _column(
     run: Run,
     stream: str,
     now: Now,
-) -> Column:
+) -> RunColumn:
     progress, live = now
-    return Column(
+    return RunColumn(
         label=comparison.label(run.id),
         run=run,
         rate=_rate(run, stream, live),
@@ -120,28 +120,28 @@ def _note(run: Run, progress: Progress | None, live: Live | None) -> str:
     return f"{_lowered(worst[0].label)} {worst[0].value}" if worst else ""
 
 
-def _configurations(comparison: Comparison) -> Iterator[StripRow]:
+def _configurations(comparison: Comparison) -> Iterator[HeaderRow]:
     """Where they have one name for all, it stands above. Bold where their settings differ."""
     first, *others = (run.spec.target for run in comparison.runs)
     differs = any(other != first for other in others)
     if len(set(comparison.configurations)) > 1:
-        yield StripRow("Configuration", comparison.configurations, differs=differs)
+        yield HeaderRow("Configuration", comparison.configurations, differs=differs)
 
 
-def _differing(comparison: Comparison) -> Iterator[StripRow]:
+def _differing(comparison: Comparison) -> Iterator[HeaderRow]:
     order = [run.id for run in comparison.runs]
     for one in (*comparison.environment, *comparison.differences)[:MOST_ROWS]:
         texts = tuple(one.texts.get(run_id, NONE) for run_id in order)
-        yield StripRow(one.label, texts, differs=True)
+        yield HeaderRow(one.label, texts, differs=True)
 
 
-def _duration(runs: Sequence[Run], stream: str) -> Iterator[StripRow]:
+def _duration(runs: Sequence[Run], stream: str) -> Iterator[HeaderRow]:
     """How long one trial took, where all runs stop after the same number of requests."""
     stops = {one.stop for run in runs for one in run.spec.workload.streams if one.name == stream}
     requests = stops.pop().requests if len(stops) == 1 else None
     if requests is not None:
         texts = tuple(_trial_seconds(run, stream) for run in runs)
-        yield StripRow(f"{count(requests)} requests in", texts, differs=False)
+        yield HeaderRow(f"{count(requests)} requests in", texts, differs=False)
 
 
 def _trial_seconds(run: Run, stream: str) -> str:
@@ -151,11 +151,11 @@ def _trial_seconds(run: Run, stream: str) -> str:
     return seconds(summary.duration_s / len(run.trials))
 
 
-def _causes(runs: Sequence[Run]) -> Iterator[StripRow]:
+def _causes(runs: Sequence[Run]) -> Iterator[HeaderRow]:
     """What held each run back, where anything was found."""
     texts = tuple(_cause(run) for run in runs)
     if any(one.found for run in runs for one in run.causes):
-        yield StripRow("Cause", texts, differs=False)
+        yield HeaderRow("Cause", texts, differs=False)
 
 
 def _cause(run: Run) -> str:

@@ -13,7 +13,7 @@ from control_plane.analysis.comparison import compare as compared_runs
 from control_plane.analysis.prose.comparison_sentences import described_comparison
 from control_plane.domain.documents import run_document
 from control_plane.domain.errors import NotFound
-from control_plane.pages.compare.compare_view import drawn_stream, pictures
+from control_plane.pages.compare.compare_view import comparison_figures, drawn_stream
 from control_plane.pages.compare.routes import ChosenDep, read_details
 from control_plane.pages.exports.csv_tables import (
     COMPARE_COLUMNS,
@@ -79,7 +79,7 @@ def compare_figure(chosen: ChosenDep, name: Name, store: StoreDep) -> Response:
     comparison = compared_runs(
         [detail.run for detail in details], chosen.baseline, anyway=chosen.anyway
     )
-    drawn = pictures(details, comparison, drawn_stream(comparison, chosen.stream))
+    drawn = comparison_figures(details, comparison, drawn_stream(comparison, chosen.stream))
     return _figure_csv(_named(chosen), name, drawn.figures if drawn else ())
 
 

@@ -20,7 +20,7 @@ from control_plane.store.store import Store
 
 
 @dataclass(frozen=True)
-class ClientPart:
+class CeilingPart:
     """`share` is that of the ceiling, in per cent; None where none is known or a run exceeded it.
 
     Then `time` is how long the measuring takes, "" where it is not offered. `run_id` and `at` are
@@ -36,7 +36,7 @@ class ClientPart:
     time: str
 
 
-def client_part(run: Run, store: Store, service: RunService) -> ClientPart | None:
+def ceiling_part(run: Run, store: Store, service: RunService) -> CeilingPart | None:
     """None where nothing was measured, where the client is what was measured, and where its
     ceiling is not known and cannot be measured here."""
     if not run.streams or faces_responder(run.spec):
@@ -48,8 +48,8 @@ def client_part(run: Run, store: Store, service: RunService) -> ClientPart | Non
     return _unknown(run, service) if measured_here(run) else None
 
 
-def _known(found: Headroom, time: str) -> ClientPart:
-    return ClientPart(
+def _known(found: Headroom, time: str) -> CeilingPart:
+    return CeilingPart(
         sentence=headroom_sentence(found),
         words=headroom_explanation(found),
         share=None if found.outdated else round(100 * found.share, 2),
@@ -60,8 +60,8 @@ def _known(found: Headroom, time: str) -> ClientPart:
     )
 
 
-def _unknown(run: Run, service: RunService) -> ClientPart:
-    return ClientPart(
+def _unknown(run: Run, service: RunService) -> CeilingPart:
+    return CeilingPart(
         sentence=sentence("The most that this client can send is not known on this machine."),
         words="A bare responder, which costs next to nothing, shows it.",
         share=None,

@@ -27,7 +27,7 @@ from control_plane.pages.site.view import View
 TICK_S = 1.0
 
 
-class Ticks:
+class RenderCache:
     """Keeps what was made in the present tick; later requests of the same tick share it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -166,23 +166,23 @@ OVER = {**NO_STORE, "HX-Refresh": "true"}
 """Tells htmx to load the page again: the result stands at the same address."""
 
 
-def _ticks(request: Request) -> Ticks:
-    ticks: Ticks = request.app.state.ticks
-    return ticks
+def _render_cache(request: Request) -> RenderCache:
+    cache: RenderCache = request.app.state.render_cache
+    return cache
 
 
-TicksDep = Annotated[Ticks, Depends(_ticks)]
+RenderCacheDep = Annotated[RenderCache, Depends(_render_cache)]
 
 
 @router.get("/runs/{run_id}/live")
 def live(
-    request: Request, run_id: RunId, store: StoreDep, service: RunServiceDep, ticks: TicksDep
+    request: Request, run_id: RunId, store: StoreDep, service: RunServiceDep, cache: RenderCacheDep
 ) -> Response:
     def made() -> bytes:
         run = store.run(run_id)
         return b"" if run.state.terminal else bytes(fragment(request, shown(run, service)).body)
 
-    body = ticks.shared(run_id, made)
+    body = cache.shared(run_id, made)
     return HTMLResponse(body, headers=NO_STORE) if body else Response(status_code=204, headers=OVER)
 
 

@@ -14,7 +14,7 @@ from control_plane.jobs.run_service import RunService
 from control_plane.pages.parts.cli_command import run_command
 from control_plane.pages.parts.compare_query import CompareQuery
 from control_plane.pages.parts.suggestions import MAX_RECENT, Suggestion, suggested_runs
-from control_plane.pages.run.ceiling_part import client_part
+from control_plane.pages.run.ceiling_part import ceiling_part
 from control_plane.pages.run.live import live_view
 from control_plane.pages.run.run_view import RunPage, run_page
 from control_plane.pages.run.why_view import why_view
@@ -63,7 +63,7 @@ def result_view(detail: RunDetail, store: Store, service: RunService, trial: str
         others=_others(store, detail),
         key=secrets.token_urlsafe(12),
     )
-    client = client_part(detail.run, store, service)
+    client = ceiling_part(detail.run, store, service)
     why = why_view(detail, service.limits)
     typed = run_command(service.database)
     return replace(shown, why=why, client=client, hints=_hints(detail.run, service), typed=typed)

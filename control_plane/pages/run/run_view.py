@@ -9,7 +9,7 @@ from control_plane.analysis.charts.curve import curves_of_streams, with_service
 from control_plane.analysis.charts.distribution import distribution_chart
 from control_plane.analysis.charts.figure import Figure
 from control_plane.analysis.charts.percentiles import percentile_chart
-from control_plane.analysis.charts.timeline import reading_words, timeline_chart
+from control_plane.analysis.charts.timeline import timeline_chart, timeline_legend
 from control_plane.analysis.comparison import invalid
 from control_plane.analysis.prose.run_sentences import Banner, banner, headline, lede
 from control_plane.analysis.prose.sentence import Sentence, joined
@@ -22,7 +22,7 @@ from control_plane.domain.spec_json import write_spec
 from control_plane.domain.units import count, seconds
 from control_plane.pages.parts.environment_facts import Fact, environment_facts, environment_line
 from control_plane.pages.parts.suggestions import Suggestion
-from control_plane.pages.run.ceiling_part import ClientPart
+from control_plane.pages.run.ceiling_part import CeilingPart
 from control_plane.pages.run.streams_table import StreamsTable, streams_table
 from control_plane.pages.run.tiles import Tile, run_tiles
 from control_plane.pages.run.trials_view import TrialsView, trials_view
@@ -30,14 +30,14 @@ from control_plane.pages.run.why_view import WhyView
 from control_plane.pages.site.view import View
 
 
-def took(run: Run) -> str | None:
+def elapsed(run: Run) -> str | None:
     """None also for an interrupted run: nobody saw when it ended."""
     if run.started_at is None or run.finished_at is None or run.state is State.INTERRUPTED:
         return None
     return seconds((run.finished_at - run.started_at).total_seconds())
 
 
-def judged(run: Run) -> str | None:
+def validity_words(run: Run) -> str | None:
     """`valid, 5 of 5 gates`; `suspect: 1 of 4 gates`."""
     if run.validity is None or run.validity.outcome is None:
         return None
@@ -102,10 +102,10 @@ class RunPage(View):
     template: ClassVar[str] = "pages/run.html"
 
     run: Run
-    took: str | None
+    elapsed: str | None
     headline: Sentence
     lede: str
-    judged: str | None
+    validity_words: str | None
     facts: tuple[str, ...]
     banner: Banner | None
     again: bool
@@ -127,7 +127,7 @@ class RunPage(View):
     others: tuple[Suggestion, ...]
     key: str
     why: WhyView | None = None
-    client: ClientPart | None = None
+    client: CeilingPart | None = None
     hints: tuple[str, ...] = ()
     typed: str = ""
 
@@ -144,10 +144,10 @@ def run_page(
     timeline = timeline_chart(detail, trial) if detail.timelines else None
     return RunPage(
         run=run,
-        took=took(run),
+        elapsed=elapsed(run),
         headline=headline(run),
         lede=lede(run),
-        judged=judged(run),
+        validity_words=validity_words(run),
         facts=facts(run),
         banner=banner(run),
         again=_disturbed(run),
@@ -203,7 +203,7 @@ def _trial_words(run: Run, trial: int | None, timeline: Figure | None) -> str:
     else:
         many = len(run.trials)
         which = f"Trial {trial} of {many}." if trial else "All trials, one after the other."
-    return f"{which} {reading_words(timeline)}".strip() if timeline else which
+    return f"{which} {timeline_legend(timeline)}".strip() if timeline else which
 
 
 def _late_words(detail: RunDetail, trial: int | None) -> str:

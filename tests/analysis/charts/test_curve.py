@@ -28,8 +28,8 @@ def test_long_names_are_cut_but_never_the_doubt():
     streams = {"n": result(second(0, 1.0), name="n")}
     (short,) = curves_of_streams(RunDetail(run(spec=spec()), streams, {}, ()))
     plain = replace(short, name="a name of 20 letters")
-    assert plain.text == "a name of 20 le…"
-    assert replace(plain, believed=False).text == "a name…, invalid"
+    assert (plain.text, plain.short_text) == ("a name of 20 letters", "a name of 20 le…")
+    assert replace(plain, believed=False).short_text == "a name…, invalid"
     clock = replace(plain, name="response time", believed=False, paired=True)
     assert clock.text == "response time"
 

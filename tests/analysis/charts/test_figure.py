@@ -1,26 +1,41 @@
-"""Labels apart, texts safe for Plotly, layouts without frames."""
+"""Labels apart, texts safe for Plotly, layouts without frames, ticks and ranges of axes."""
 
+import math
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from control_plane.analysis.charts.figure import (
     LABEL_GAP,
-    Labels,
-    Mark,
-    end_label,
+    Annotations,
+    EndLabel,
+    annotation,
     end_labels,
     escaped,
     line,
+    line_plot,
+    log_range,
+    milliseconds,
+    nines,
     plot,
     plot_height,
-    single,
+    rounded,
+    scale_of,
+    shares,
+    short_time,
     spread,
+    time_axis,
+    time_text,
+    time_ticks,
+    window_axis,
     x_axis,
     y_axis,
+    zero_based_axis,
 )
+from tests.analysis.samples import with_spaces
 
 
 @pytest.mark.parametrize(
@@ -58,11 +73,11 @@ def test_spread_labels_keep_order_and_distance(places):
 )
 def test_names_are_not_taken_for_markup(text, safe):
     assert escaped(text) == safe
-    assert end_label(text, "$ink", y=1)["text"] == safe
+    assert annotation(text, "$ink", y=1)["text"] == safe
 
 
 def test_a_layout_has_no_legend_frame_or_mode():
-    found = plot([line([1], [2], "$run-1")], {"xaxis": x_axis(), "yaxis": y_axis()}, Labels())
+    found = plot([line([1], [2], "$run-1")], {"xaxis": x_axis(), "yaxis": y_axis()}, Annotations())
     assert found["layout"]["showlegend"] is False
     assert found["layout"]["paper_bgcolor"] == "rgba(0,0,0,0)"
     assert found["layout"]["xaxis"]["fixedrange"] is True
@@ -86,7 +101,7 @@ AXIS = y_axis(range=[0, 100])
 
 
 def test_neighbours_are_moved_apart_and_keep_their_place_on_the_axis():
-    near = [Mark("one", "1", "$ink", 50), Mark("two", "2", "$bad", 51)]
+    near = [EndLabel("one", "1", "$ink", 50), EndLabel("two", "2", "$bad", 51)]
     lower, upper = end_labels(near, AXIS, 200, short=False)
     assert (lower["y"], upper["y"]) == (50, 51)
     assert upper["yshift"] - lower["yshift"] + 2 == pytest.approx(LABEL_GAP)
@@ -94,14 +109,110 @@ def test_neighbours_are_moved_apart_and_keep_their_place_on_the_axis():
 
 
 def test_a_mark_without_a_short_text_is_left_out_of_the_narrow_layout():
-    marks = [Mark("long", "", "$ink", 1), Mark("other", "o", "$ink", 90)]
+    marks = [EndLabel("long", "", "$ink", 1), EndLabel("other", "o", "$ink", 90)]
     assert [one["text"] for one in end_labels(marks, AXIS, 200, short=True)] == ["o"]
 
 
 def test_notes_stand_on_the_wide_layout_only():
     note = {"text": "note"}
-    drawn = single(
-        [line([0], [1], "$ink")], (x_axis(), AXIS), [Mark("a", "a", "$ink", 1)], "h220", [note]
+    drawn = line_plot(
+        [line([0], [1], "$ink")], (x_axis(), AXIS), [EndLabel("a", "a", "$ink", 1)], "h220", [note]
     )
     assert [one["text"] for one in drawn["layout"]["annotations"]] == ["a", "note"]
     assert [one["text"] for one in drawn["narrow"]["annotations"]] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("share", "place"), [(0.5, 0.30103), (0.9, 1.0), (0.99, 2.0), (0.999, 3.0), (0.9999, 4.0)]
+)
+def test_percentiles_stand_at_their_nines(share, place):
+    assert nines(share) == pytest.approx(place)
+    assert shares(np.array([place]))[0] == pytest.approx(share)
+
+
+def test_the_largest_sample_has_no_place():
+    assert nines(1.0) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("end_s", "ticks"),
+    [
+        (4.0, [0, 1, 2, 3, 4]),
+        (5.2, [0, 1, 2, 3, 4, 5]),
+        (61.0, [0, 20, 40, 60]),
+        (0.4, [0, 0.1, 0.2, 0.3, 0.4]),
+    ],
+)
+def test_seconds_before_the_window_have_no_ticks(end_s, ticks):
+    assert window_axis(end_s, -2.5)["tickvals"] == ticks
+
+
+@pytest.mark.parametrize(
+    ("value_s", "text"),
+    [
+        (1e-9, "1 ns"),
+        (5e-6, "5 µs"),
+        (5e-5, "50 µs"),
+        (1e-4, "0.1 ms"),
+        (5e-4, "0.5 ms"),
+        (0.02, "20 ms"),
+        (1.0, "1 s"),
+        (100.0, "100 s"),
+        (5_000.0, "5,000 s"),
+    ],
+)
+def test_round_times(value_s, text):
+    assert with_spaces(time_text(value_s)) == text
+
+
+@pytest.mark.parametrize(
+    ("low_s", "high_s", "most", "expected"),
+    [
+        (0.0004, 0.06, 7, [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05]),
+        (0.0009, 1.2, 7, [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1]),
+        (0.0009, 1.2, 4, [0.001, 0.01, 0.1, 1]),
+        (0.0009, 1.2, 3, [0.01, 1]),
+        (0.0021, 0.0049, 7, []),
+    ],
+)
+def test_ticks_of_times(low_s, high_s, most, expected):
+    found = time_ticks(math.log10(low_s), math.log10(high_s), most)
+    assert found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.001, 0.001), (0.001, 0.0011), (1e-6, 100.0)])
+def test_a_log_range_has_room_and_a_least_span(low, high):
+    bottom, top = log_range(low, high)
+    assert bottom < math.log10(low) <= math.log10(high) < top
+    assert top - bottom >= 0.6 - 1e-9
+
+
+@pytest.mark.parametrize("bounds", [log_range(one, one) for one in (0.0003, 0.002, 0.0045)])
+def test_every_time_axis_has_a_tick(bounds):
+    assert time_axis(bounds)["tickvals"]
+
+
+def test_rates_start_at_zero():
+    assert zero_based_axis(100.0)["range"] == [0, 108.0]
+    assert zero_based_axis(0.0)["range"] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("value_s", "text"),
+    [(1.5, "1.5 s"), (0.0068, "6.8 ms"), (0.00047, "0.47 ms"), (0.00005, "50 µs")],
+)
+def test_brief_times(value_s, text):
+    assert with_spaces(short_time(value_s)) == text
+
+
+@pytest.mark.parametrize(
+    ("value_s", "expected"), [(2.0, (1.0, "s")), (-0.5, (1e3, "ms")), (0.0, (1e6, "µs"))]
+)
+def test_the_unit_that_makes_a_time_readable(value_s, expected):
+    assert scale_of(value_s) == expected
+
+
+def test_numbers_are_shortened():
+    assert rounded(np.array([1.234567, 98_765.4])) == [1.235, 98_770]
+    assert milliseconds(0.00123456) == 1.235
+    assert milliseconds(None) is None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from control_plane.analysis.charts.metric_ratios import metric_lines
+from control_plane.analysis.charts.metric_ratios import metric_ratios
 from control_plane.analysis.comparison import compare
 from tests.analysis.charts.curves import INVALID
 from tests.analysis.charts.plotted import annotations, checked
@@ -17,11 +17,11 @@ def runs():
 
 
 def test_plotly_takes_it():
-    checked(metric_lines(compare(runs(), "a" * 10), "items"))
+    checked(metric_ratios(compare(runs(), "a" * 10), "items"))
 
 
 def test_each_run_is_a_line_and_the_baseline_is_straight():
-    figure = metric_lines(compare(runs(), "b" * 10), "items")
+    figure = metric_ratios(compare(runs(), "b" * 10), "items")
     a, b, c = (trace["y"] for trace in figure.plot["data"])
     assert set(b) == {1.0}
     assert figure.title == "Each metric against B"
@@ -32,7 +32,7 @@ def test_each_run_is_a_line_and_the_baseline_is_straight():
 
 def test_a_missing_value_breaks_the_line():
     blind = run("b" * 10, title="b", streams=(summary(response_time_s=None),))
-    figure = metric_lines(compare([*runs()[::2], blind], "a" * 10), "items")
+    figure = metric_ratios(compare([*runs()[::2], blind], "a" * 10), "items")
     checked(figure)
     assert None in figure.plot["data"][2]["y"]
 
@@ -40,13 +40,13 @@ def test_a_missing_value_breaks_the_line():
 def test_a_metric_that_nobody_has_is_left_out():
     streams = (summary(peak_memory_bytes=None, cpu_s_per_request=None),)
     found = [run(name * 10, title=name, streams=streams) for name in "abc"]
-    axis = metric_lines(compare(found, "a" * 10), "items").plot["layout"]["xaxis"]
+    axis = metric_ratios(compare(found, "a" * 10), "items").plot["layout"]["xaxis"]
     assert axis["ticktext"] == ["throughput", "p50", "p90", "p99", "max"]
 
 
 def test_no_ratio_at_all():
     found = [run(name * 10, title=name, validity=INVALID) for name in "abc"]
-    figure = metric_lines(compare(found, "a" * 10), "items")
+    figure = metric_ratios(compare(found, "a" * 10), "items")
     checked(figure)
     assert figure.plot["data"] == []
     assert "no ratio is known" in figure.label
@@ -58,20 +58,20 @@ def test_ticks_turn_below_one(factor, tick):
         run("a" * 10, title="a", streams=(summary(throughput_per_s=1_000.0),)),
         run("b" * 10, title="b", streams=(summary(throughput_per_s=1_000.0 * factor),)),
     ]
-    axis = metric_lines(compare(found, "a" * 10), "items").plot["layout"]["yaxis"]
+    axis = metric_ratios(compare(found, "a" * 10), "items").plot["layout"]["yaxis"]
     assert tick in axis["ticktext"]
 
 
 def test_a_percentile_without_support_is_no_point():
     few = [run(name * 10, steady(2.0, per_second=50), title=name) for name in "ab"]
-    axis = metric_lines(compare(few, "a" * 10), "items").plot["layout"]["xaxis"]
+    axis = metric_ratios(compare(few, "a" * 10), "items").plot["layout"]["xaxis"]
     assert "p90" in axis["ticktext"]
     assert "p99" not in axis["ticktext"]
 
 
 def test_an_invalid_run_looks_like_one():
     found = [*runs()[:2], run("d" * 10, steady(6), title="d", validity=INVALID)]
-    figure = metric_lines(compare(found, "a" * 10, anyway=True), "items")
+    figure = metric_ratios(compare(found, "a" * 10, anyway=True), "items")
     checked(figure)
     assert [trace["opacity"] for trace in figure.plot["data"]] == [1.0, 1.0, 0.4]
     assert annotations(figure)[-1] == "C d, invalid"

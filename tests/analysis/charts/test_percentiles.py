@@ -5,9 +5,9 @@ import time
 import numpy as np
 import pytest
 
-from control_plane.analysis.charts.axes import FIRST, nines
 from control_plane.analysis.charts.curve import curves_of_runs
-from control_plane.analysis.charts.percentiles import DOTTED, percentile_chart, reach
+from control_plane.analysis.charts.figure import FIRST, nines
+from control_plane.analysis.charts.percentiles import DOTTED, last_place, percentile_chart
 from control_plane.analysis.run_labels import label_runs
 from tests.analysis.charts.curves import curves, measured
 from tests.analysis.charts.plotted import annotations, checked
@@ -27,7 +27,7 @@ def test_plotly_takes_it():
 )
 def test_lines_end_where_support_ends(samples, beyond, share):
     (curve,) = curves(1.0, count=samples)
-    assert reach(curve, beyond) == pytest.approx(nines(share))
+    assert last_place(curve, beyond) == pytest.approx(nines(share))
 
 
 def test_solid_then_dotted_then_nothing():

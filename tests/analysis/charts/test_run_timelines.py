@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from control_plane.analysis.charts.curve import FADED
-from control_plane.analysis.charts.run_timelines import reading_words, run_timelines
+from control_plane.analysis.charts.run_timelines import run_timelines, run_timelines_legend
 from control_plane.analysis.run_labels import label_runs
 from control_plane.domain.result import Validity
 from control_plane.domain.run import RunDetail
@@ -86,7 +86,7 @@ def test_no_percentile_is_drawn_further_than_the_seconds_have_samples_for(rates,
     drawn = figures(*of_rates(*rates))
     said = [[text for text in annotations(one) if text.startswith("p")] for one in drawn]
     assert said == ends
-    assert reading_words(drawn).endswith(words)
+    assert run_timelines_legend(drawn).endswith(words)
 
 
 def test_the_area_ends_where_a_second_has_too_few_samples():
@@ -175,7 +175,7 @@ def test_the_third_strip_is_the_lag_of_the_loop(inside, said, colour):
 def test_one_or_two_runs_are_heat_maps(runs, kinds):
     shape = Shape(rate_per_s=50)
     details = [detail_of(items(stop={"duration_s": 3}), shape, f"{at}" * 10) for at in range(runs)]
-    words = reading_words(figures(*details))
+    words = run_timelines_legend(figures(*details))
     for figure in figures(*details):
         checked(figure)
         heats = [one for one in figure.plot["data"] if one["type"] == "heatmap"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from control_plane.analysis.charts.shift import shift_chart
+from control_plane.analysis.charts.shift import shift_chart, signed
 from tests.analysis.charts.curves import curves
 from tests.analysis.charts.plotted import annotations, checked
 from tests.analysis.samples import known
@@ -60,3 +60,10 @@ def test_runs_without_support_leave_the_baseline_alone():
     checked(figure)
     assert annotations(figure) == ["A r0"]
     assert "unknown" in figure.label
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(30.0, "+30"), (-2.5, "−2.5"), (0.0, "0"), (1_500.0, "+1,500")]
+)
+def test_signed_numbers(value, text):
+    assert signed(value) == text

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from control_plane.analysis.charts.figure import Figure
-from control_plane.analysis.charts.stacked_panels import NARROW_LETTERS
+from control_plane.analysis.charts.panels import NARROW_LETTERS
 from control_plane.analysis.charts.timeline import timeline_chart
 from control_plane.domain.result import WarmUp
 from control_plane.domain.run import RunDetail, State

@@ -8,7 +8,7 @@ import pytest
 from control_plane.analysis.comparison import Comparison, compare
 from control_plane.domain.run import RunDetail
 from control_plane.pages.compare.numbers_table import numbers_table, ratio_table
-from control_plane.pages.compare.ratio_plot import ratio_view
+from control_plane.pages.compare.ratio_plot import ratio_plot
 from control_plane.pages.parts.number_cells import axis_position, padded_range, round_ticks
 from tests.builders import ASYNC, FAILING, detail_of, items
 from tests.synthetic import Shape
@@ -24,7 +24,7 @@ def _two(second: Shape, *, anyway: bool = False, **changes: Any) -> Comparison:
 
 def _marks(second: Shape) -> dict[str, tuple[float, str]]:
     """Place and ratio of the second run, by metric."""
-    view = ratio_view(_two(second), "items")
+    view = ratio_plot(_two(second), "items")
     assert view is not None
     marks = {group.label: group.marks[0] for group in view.groups}
     return {label: (one.at, one.text) for label, one in marks.items() if one.at is not None}
@@ -46,7 +46,7 @@ def test_less_throughput_and_more_time_stand_left() -> None:
 
 
 def test_the_scale_is_even_and_its_ticks_do_not_meet() -> None:
-    view = ratio_view(_two(replace(ASYNC, rate_per_s=1_430, median_s=0.068)), "items")
+    view = ratio_plot(_two(replace(ASYNC, rate_per_s=1_430, median_s=0.068)), "items")
     assert view is not None
     places = sorted(tick.at for tick in view.ticks)
     assert places == [pytest.approx(100 - at) for at in reversed(places)]
@@ -56,12 +56,12 @@ def test_the_scale_is_even_and_its_ticks_do_not_meet() -> None:
 
 
 def test_nothing_to_draw_without_a_ratio() -> None:
-    assert ratio_view(_two(FAILING), "items") is None
+    assert ratio_plot(_two(FAILING), "items") is None
 
 
 def test_an_invalid_run_stays_marked_where_it_is_compared_anyway() -> None:
     compared = _two(FAILING, anyway=True)
-    view = ratio_view(compared, "items")
+    view = ratio_plot(compared, "items")
     assert view is not None
     marks = [mark for group in view.groups for mark in group.marks]
     assert {(mark.outcome, mark.level) for mark in marks} == {("invalid", "void")}
@@ -88,7 +88,7 @@ def test_a_valid_run_against_an_invalid_one_is_void_too() -> None:
 )
 def test_ratios_of_percentiles_follow_their_support(requests: int, level: str, text: str) -> None:
     compared = _two(ASYNC, stop={"requests": requests}, trials=1)
-    view = ratio_view(compared, "items")
+    view = ratio_plot(compared, "items")
     assert view is not None
     (mark,) = next(one for one in view.groups if one.label == "p99 response time").marks
     assert (mark.level, mark.text) == (level, text)
@@ -100,7 +100,7 @@ def test_ratios_of_percentiles_follow_their_support(requests: int, level: str, t
 
 def test_percentiles_with_too_few_samples_have_no_ratio() -> None:
     compared = _two(ASYNC, stop={"requests": 200}, trials=1)
-    view = ratio_view(compared, "items")
+    view = ratio_plot(compared, "items")
     assert view is not None
     assert "p99 response time" not in {group.label for group in view.groups}
     (stream,) = ratio_table(compared)

@@ -27,7 +27,7 @@ def test_three_runs_side_by_side(stored: Stored) -> None:
     drawn = ["percentiles", "shift", "timeline-a", "timeline-b", "timeline-c"]
     assert list(figures(page)) == [*drawn, "distribution", "metrics"]
     assert '<dl class="bars">' in page
-    assert "hx-trigger" not in page[page.index('id="compare"') : page.index('id="strip"')]
+    assert "hx-trigger" not in page[page.index('id="compare"') : page.index('id="run-header"')]
 
 
 def test_one_run_shows_its_own_distribution(stored: Stored) -> None:

@@ -1,4 +1,4 @@
-"""The run strip, the numbers below it, and the addresses between comparisons."""
+"""The run header, the numbers below it, and the addresses between comparisons."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from control_plane.domain.errors import InvalidInput, NotFound
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Run, State
 from control_plane.pages.compare.numbers_table import numbers_table
-from control_plane.pages.compare.run_header import MOST_ROWS, Strip, strip
+from control_plane.pages.compare.run_header import MOST_ROWS, RunHeader, run_header
 from control_plane.pages.parts.compare_query import CompareQuery, read_compare_query
 from control_plane.pages.parts.suggestions import suggested_runs
 from tests.builders import FAILING, classic, detail_of, items, two_streams
@@ -24,14 +24,14 @@ def _classic() -> list[Run]:
     ]
 
 
-def _strip(runs: list[Run], progress: dict[str, Progress] | None = None) -> Strip:
+def _run_header(runs: list[Run], progress: dict[str, Progress] | None = None) -> RunHeader:
     chosen = CompareQuery(tuple(run.id for run in runs), runs[0].id)
     comparison = compare(runs, runs[0].id)
-    return strip(comparison, chosen, comparison.streams[0], progress or {}, {})
+    return run_header(comparison, chosen, comparison.streams[0], progress or {}, {})
 
 
 def test_columns_say_who_and_how_far_to_trust_it() -> None:
-    columns = _strip(_classic()).columns
+    columns = _run_header(_classic()).columns
     assert [column.rate for column in columns] == ["1,920", "1,720", "14,300"]
     assert [column.outcome for column in columns] == ["valid", "valid", "valid"]
     assert columns[1].note == "client CPU 100\N{NO-BREAK SPACE}%"
@@ -39,7 +39,7 @@ def test_columns_say_who_and_how_far_to_trust_it() -> None:
 
 
 def test_rows_hold_only_what_differs_and_how_long_it_took() -> None:
-    rows = {row.label: row.texts for row in _strip(_classic()).rows}
+    rows = {row.label: row.texts for row in _run_header(_classic()).rows}
     assert rows["Concurrency"] == ("1", "6", "100")
     assert rows["Strategy"] == ("blocking, requests", "threaded, requests", "async, aiohttp")
     assert [text.split()[1] for text in rows["24,999 requests in"]] == ["s", "s", "s"]
@@ -49,7 +49,7 @@ def test_rows_hold_only_what_differs_and_how_long_it_took() -> None:
 
 
 def test_a_long_list_of_differences_is_cut() -> None:
-    found = _strip([_classic()[2], detail_of(two_streams(), FAILING, IDS[0]).run])
+    found = _run_header([_classic()[2], detail_of(two_streams(), FAILING, IDS[0]).run])
     assert len([row for row in found.rows if row.differs]) == MOST_ROWS
     assert found.more > 10
 
@@ -58,7 +58,7 @@ def test_a_run_under_way_shows_its_phase() -> None:
     first, *_ = _classic()
     waiting = replace(first, id=IDS[1], state=State.RUNNING, validity=None, streams=(), trials=())
     progress = {IDS[1]: Progress("running", 2, 3, 0.5, 4.0, None)}
-    column = _strip([first, waiting], progress).columns[1]
+    column = _run_header([first, waiting], progress).columns[1]
     assert (column.rate, column.done, column.note) == (
         "–",
         50,

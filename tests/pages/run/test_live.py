@@ -5,7 +5,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from control_plane.pages.run.live import TICK_S, Ticks
+from control_plane.pages.run.live import TICK_S, RenderCache
 from tests.dashboard import Dashboard, items_spec, long_spec, until
 from tests.pages.stored import Stored, figures, words
 
@@ -88,7 +88,7 @@ def test_cancelling_what_is_over_shows_it(stored: Stored) -> None:
 
 def test_viewers_of_one_tick_share_one_rendering() -> None:
     now = [0.0]
-    ticks = Ticks(lambda: now[0])
+    ticks = RenderCache(lambda: now[0])
     made: list[str] = []
     gate = threading.Barrier(16)
 

@@ -53,7 +53,7 @@ def test_a_run_without_a_result_keeps_its_spec() -> None:
     )  # fmt: skip
     page = _page(RunDetail(cut, {}, {}, ()))
     assert (page.tiles, page.curves, page.gates, page.environment) == ((), (), (), ())
-    assert (page.timeline, page.streams, page.trials, page.took) == (None, None, None, None)
+    assert (page.timeline, page.streams, page.trials, page.elapsed) == (None, None, None, None)
     assert '"requests": 24999' in page.spec_text
     assert page.environment_line == "not known"
 

@@ -1,20 +1,29 @@
-"""Response times of each second as a heat map."""
+"""Response times of each second as a heat map, and the drift of a window that was not steady."""
 
 import pytest
 
-from control_plane.analysis.charts.heat_map import MOST_COLUMNS, SHADES, heat_map, shades
-from control_plane.analysis.charts.trial_axis import Segment, segments
+from control_plane.analysis.charts.response_panels import (
+    MOST_COLUMNS,
+    SHADES,
+    heat_map,
+    shades,
+    trend_labels,
+    trend_lines,
+)
+from control_plane.analysis.charts.timeline import timeline_chart
+from control_plane.analysis.charts.trial_axis import TrialSegment, trial_segments
 from control_plane.domain.result import Slices, Timeline
-from tests.analysis.samples import second, with_spaces
+from tests.analysis.charts.plotted import annotations, checked
+from tests.analysis.samples import detail, result, run, second, spread, with_spaces
 
 BOUNDS, PIXELS = (-3.5, 0.5), 160
 
 
-def track(*rows, last_s: float = 1.0) -> list[Segment]:
+def track(*rows, last_s: float = 1.0) -> list[TrialSegment]:
     many = len(rows)
     times = (0.5,) * many
     line = Timeline((1,) * many, (0,) * many, times, times, times, last_s)
-    return segments([line, line], [Slices.of(rows)] * 2)[:1]
+    return trial_segments([line, line], [Slices.of(rows)] * 2)[:1]
 
 
 def cells(found):
@@ -43,7 +52,7 @@ def test_nothing_is_drawn_where_nothing_ended():
     (one,) = heat_map(track(second(0, 1.0)), BOUNDS, PIXELS)
     assert sum(value is not None for row in one["z"] for value in row) == 1
     assert heat_map(track(second(0)), BOUNDS, PIXELS) == []
-    assert heat_map([Segment(0.0, track(second(0, 1.0))[0].timeline)], BOUNDS, PIXELS) == []
+    assert heat_map([TrialSegment(0.0, track(second(0, 1.0))[0].timeline)], BOUNDS, PIXELS) == []
 
 
 def test_a_short_last_second_is_narrow():
@@ -67,3 +76,28 @@ def test_shades_are_steps_of_equal_ratio(most):
     assert places == sorted(places)
     assert (places[0], places[-1]) == (0, 1)
     assert [shade for _, shade in found[::2]] == list(SHADES)
+
+
+TRACK = trial_segments([Timeline((1,) * 4, (0,) * 4, (0.1,) * 4, (0.1,) * 4, (0.1,) * 4, 1.0)])
+
+
+@pytest.mark.parametrize(
+    ("drift", "ends"), [(None, None), (0.1, None), (0.4, [0.08, 0.12]), (-3.0, [0.25, 0.005])]
+)
+def test_a_drift_over_the_limit_is_a_line_through_the_middle(drift, ends):
+    lines = trend_lines(TRACK, [drift])
+    assert [one["y"] for one in lines] == ([] if ends is None else [pytest.approx(ends)])
+    assert bool(trend_labels(TRACK, [drift], 0)) is bool(lines)
+
+
+def test_the_largest_drift_is_named():
+    (mark,) = trend_labels(TRACK * 2, [0.2, -0.5], -1.0)
+    assert (mark.text.replace("\N{NO-BREAK SPACE}", " "), mark.place) == ("drift −50 %", -1.0)
+
+
+@pytest.mark.parametrize(("growth", "drawn"), [(0.0, False), (0.05, True)])
+def test_the_timeline_of_an_unsteady_run_shows_it(growth, drawn):
+    rows = [second(index, *spread(5 * (1 + growth * index), 200, index)) for index in range(12)]
+    figure = timeline_chart(detail(run(), result(*rows)))
+    checked(figure)
+    assert any("drift +" in text for text in annotations(figure)) is drawn

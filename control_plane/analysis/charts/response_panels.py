@@ -1,0 +1,387 @@
+"""The panels of a timeline that show requests: heat maps, response times and throughput."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+
+import numpy as np
+
+from control_plane.analysis.charts.curve import STREAM_COLOURS
+from control_plane.analysis.charts.figure import (
+    EndLabel,
+    Floats,
+    Plot,
+    line,
+    log_range,
+    short_time,
+    shortened,
+    time_axis,
+    time_text,
+    zero_based_axis,
+)
+from control_plane.analysis.charts.panels import Panel, step_trace
+from control_plane.analysis.charts.trial_axis import (
+    SecondSeries,
+    Steps,
+    TrialSegment,
+    Values,
+    mean,
+    step_line,
+)
+from control_plane.analysis.percentile_support import needed_samples
+from control_plane.analysis.validity.steadiness import DRIFT
+from control_plane.domain.histogram import Counts, middle_ns
+from control_plane.domain.result import Slices, Times
+from control_plane.domain.units import SPACE, count, figures, rate, seconds, share
+
+WEIGHTS = {"p50": 2.5, "p95": 1.5, "p99": 0.9}
+"""Line widths: percentiles are one colour in three weights."""
+
+OVER_HEAT = {"p50": 1.5, "p95": 1.0, "p99": 1.0}
+"""Line widths over a heat map."""
+
+JUMP = 3
+"""From this ratio on two neighbouring seconds are not joined."""
+
+TREND_COLOUR = "$warn"
+
+LOWEST = 0.05
+"""Part of the median below which a falling line is not followed: the axis is logarithmic."""
+
+FURTHEST_FIRST = ("p99", "p95")
+
+MOST_COLUMNS = 240
+"""Longer windows are shown in columns of two seconds, or more."""
+
+CELL = 4
+"""Least height of a cell in pixels."""
+
+PER_DECADE = (40, 20, 10, 5)
+"""Cells that a decade may have."""
+
+SHADES = ("$q4", "$q5", "$q6", "$q7", "$q8", "$q9")
+"""The lightest still stands out from the ground: one slow request must be seen."""
+
+
+@dataclass(frozen=True)
+class StreamSeries:
+    """One stream on the axis of time; `throughput_per_s` and `times` cover all of it.
+
+    `drifts` are those of its trials, as `Summary.drift_share`.
+    """
+
+    name: str
+    segments: Sequence[TrialSegment]
+    throughput_per_s: float | None
+    times: Times | None
+    errors: int
+    drifts: Sequence[float | None] = ()
+
+
+def response_panel(streams: Sequence[StreamSeries], title: str = "Response time") -> Panel:
+    """p50, p95 and p99 of one stream; p50 and the furthest of each where there are several.
+
+    None is drawn further than the seconds have samples for.
+    """
+    lines = [
+        (index, stream, name)
+        for index, stream in enumerate(streams)
+        for name in _drawn_percentiles(stream, several=len(streams) > 1)
+    ]
+    steps = [step_line(stream.segments, percentile_values(name)) for _, stream, name in lines]
+    known_s = [y for _, values in steps for y in values if y]
+    bounds = log_range(min(known_s, default=0.001), max(known_s, default=1.0))
+    traces = [
+        step_trace(drawn, STREAM_COLOURS[index % 6], WEIGHTS[name], short_time)
+        for (index, _, name), drawn in zip(lines, steps, strict=True)
+    ]
+    labels = [
+        _time_label(stream, name, _text_colour(index), _prefix(streams, stream))
+        for index, stream, name in lines
+    ]
+    shown = [label for label in labels if label]
+    if len(streams) == 1:
+        place = mean(label.place for label in shown) or 0.0
+        traces += trend_lines(streams[0].segments, streams[0].drifts)
+        shown += trend_labels(streams[0].segments, streams[0].drifts, place)
+    return Panel(title, time_axis(bounds), traces, shown, weight=3)
+
+
+def heat_panel(stream: StreamSeries, title: str, weight: float, pixels: float) -> Panel | None:
+    """How the response times of each second spread, p50 and p99 over it; None without slices.
+
+    p95 stands for p99 where the seconds have too few samples for it, or p50 alone. `pixels` is
+    about its height.
+    """
+    full = [
+        segment.slices.indices
+        for segment in stream.segments
+        if segment.slices and len(segment.slices.indices)
+    ]
+    if not full:
+        return None
+    ends = [min(indices.min() for indices in full), max(indices.max() for indices in full)]
+    bounds = log_range(*(float(max(end, 1)) / 1e9 for end in middle_ns(np.array(ends))))
+    names = _drawn_percentiles(stream, several=True)
+    steps = {name: _unjoined(step_line(stream.segments, percentile_values(name))) for name in names}
+    lines = [step_trace(steps[name], "$ink", OVER_HEAT[name], short_time) for name in names]
+    labels = [label for name in names if (label := _time_label(stream, name, "$ink"))]
+    place = mean(label.place for label in labels) or 0.0
+    labels += trend_labels(stream.segments, stream.drifts, place)
+    traces = [
+        *heat_map(stream.segments, bounds, pixels),
+        *(trace for drawn in lines for trace in outlined(drawn)),
+        *trend_lines(stream.segments, stream.drifts),
+    ]
+    short = shortened(stream.name) if stream.name in title else ""
+    return Panel(title, time_axis(bounds, most=5), traces, labels, weight=weight, short=short)
+
+
+def throughput_panel(streams: Sequence[StreamSeries], title: str = "Throughput") -> Panel:
+    """Completed requests of each second, from zero; a line of errors only where there are any."""
+    rates = [step_line(stream.segments, lambda part: part.rates_per_s) for stream in streams]
+    failed = [stream for stream in streams if stream.errors]
+    errors = [step_line(stream.segments, lambda part: part.error_rates_per_s) for stream in failed]
+    high = max((y or 0.0 for steps in [*rates, *errors] for y in steps[1]), default=0.0)
+    traces = [
+        *(step_trace(drawn, STREAM_COLOURS[at % 6], 2.0, rate) for at, drawn in enumerate(rates)),
+        *(step_trace(drawn, "$bad", 1.5, rate) for drawn in errors),
+    ]
+    labels = [
+        EndLabel(
+            f"{_prefix(streams, stream)}{rate(value)}", figures(value), _text_colour(index), value
+        )
+        for index, stream in enumerate(streams)
+        if (value := stream.throughput_per_s) is not None
+    ]
+    if failed:
+        text = f"{count(sum(stream.errors for stream in failed))} errors"
+        labels.append(EndLabel(text, "errors", "$bad", 0.0))
+    return Panel(title, zero_based_axis(high, nticks=4), traces, labels, weight=1.6)
+
+
+def _drawn_percentiles(stream: StreamSeries, *, several: bool) -> tuple[str, ...]:
+    """p50, and what the seconds can bear beyond it: where there are several, the furthest."""
+    far = furthest_percentile(stream.segments)
+    return tuple(
+        name
+        for name in WEIGHTS
+        if name == "p50" or name == far or (name == "p95" and far and not several)
+    )
+
+
+def _time_label(
+    stream: StreamSeries, percentile: str, colour: str, prefix: str = ""
+) -> EndLabel | None:
+    """None where it is not known, or has no place on a log axis."""
+    value_s = float(getattr(stream.times, percentile)) if stream.times else 0.0
+    if value_s <= 0:
+        return None
+    text = f"{prefix}{percentile} {seconds(value_s)}"
+    return EndLabel(text, percentile, colour, math.log10(value_s))
+
+
+def _prefix(streams: Sequence[StreamSeries], stream: StreamSeries) -> str:
+    return f"{shortened(stream.name)} " if len(streams) > 1 else ""
+
+
+def _text_colour(index: int) -> str:
+    return f"{STREAM_COLOURS[index % 6]}-text"
+
+
+def _unjoined(steps: Steps) -> Steps:
+    """Without the upright lines of long jumps, which would cross the whole heat map."""
+    x: list[float] = []
+    y: list[float | None] = []
+    for at, value in zip(*steps, strict=True):
+        before = y[-1] if y else None
+        if value and before and not 1 / JUMP < value / before < JUMP:
+            x, y = [*x, at, at], [*y, before, None]
+        x.append(at)
+        y.append(value)
+    return x, y
+
+
+def trend_lines(segments: Sequence[TrialSegment], drifts: Sequence[float | None]) -> list[Plot]:
+    """A line for each trial whose drift, a share of its median over its window, passes the limit.
+
+    It passes the typical median in the middle of the window.
+    """
+    return [
+        line(
+            [segment.opens_s, segment.end_s],
+            _trend_ends(segment, drift),
+            TREND_COLOUR,
+            2.0,
+            stroke={"dash": "dash"},
+            hoverinfo="skip",
+        )
+        for segment, drift in _unsteady(segments, drifts)
+    ]
+
+
+def trend_labels(
+    segments: Sequence[TrialSegment], drifts: Sequence[float | None], place: float
+) -> list[EndLabel]:
+    """The largest drift in words, at `place` of the axis; nothing where all was steady."""
+    passed = [drift for _, drift in _unsteady(segments, drifts)]
+    if not passed:
+        return []
+    worst = max(passed, key=abs)
+    sign = "+" if worst > 0 else "−"
+    return [EndLabel(f"drift {sign}{share(abs(worst))}", "drift", TREND_COLOUR, place)]
+
+
+def _unsteady(
+    segments: Sequence[TrialSegment], drifts: Sequence[float | None]
+) -> list[tuple[TrialSegment, float]]:
+    pairs = zip(segments, drifts, strict=False)
+    return [
+        (segment, drift) for segment, drift in pairs if drift is not None and abs(drift) > DRIFT
+    ]
+
+
+def _trend_ends(segment: TrialSegment, drift: float) -> list[float | None]:
+    typical = float(np.median([value for value in segment.timeline.p50 if value is not None]))
+    ends = (typical * max(1 + side * drift / 2, LOWEST) for side in (-1, 1))
+    return [float(f"{value:.4g}") for value in ends]
+
+
+def supported_values(percentile: str) -> Callable[[SecondSeries], Values]:
+    """Return what takes a percentile of each second; None where too few samples lie beyond it."""
+    needed = needed_samples(percentile)
+
+    def values_of(series: SecondSeries) -> Values:
+        values: Values = getattr(series.seconds, percentile)
+        return [
+            value if completed >= needed else None
+            for value, completed in zip(values, series.seconds.completed, strict=True)
+        ]
+
+    return values_of
+
+
+def percentile_values(percentile: str) -> Callable[[SecondSeries], Values]:
+    """Return what takes p50 of each second as it is, and p95 and p99 as `supported_values`."""
+    if percentile == "p50":
+        return attrgetter("seconds.p50")
+    return supported_values(percentile)
+
+
+def supported_points(segments: Sequence[TrialSegment], percentile: str) -> list[float]:
+    """The percentile in each second of the windows that can bear it."""
+    values_of = supported_values(percentile)
+    return [value for segment in segments for value in values_of(segment.window) if value]
+
+
+def furthest_percentile(segments: Sequence[TrialSegment]) -> str | None:
+    """The furthest of p99 and p95 that half of the seconds or more can bear."""
+    return next((name for name in FURTHEST_FIRST if mostly_supported(segments, name)), None)
+
+
+def mostly_supported(segments: Sequence[TrialSegment], percentile: str) -> bool:
+    """Whether half of the seconds in which something completed can bear the percentile."""
+    full = [count for segment in segments for count in segment.timeline.completed if count]
+    return 0 < len(full) <= 2 * sum(count >= needed_samples(percentile) for count in full)
+
+
+def heat_map(
+    segments: Sequence[TrialSegment],
+    bounds: tuple[float, float],
+    pixels: float,
+    opacity: float = 1.0,
+) -> list[Plot]:
+    """Return the requests of each second by response time: the fuller a cell, the more of them.
+
+    On a log axis of `bounds` decades that is `pixels` high; nothing where no slices were kept.
+    """
+    if not any(segment.slices and len(segment.slices.counts) for segment in segments):
+        return []
+    rows = _rows(bounds, pixels)
+    columns = _columns(segments)
+    counts = _counts(segments, rows, columns)
+    return [
+        {
+            "type": "heatmap",
+            "x": [round(edge, 3) for edge in columns.tolist()],
+            "y": [float(f"{10**edge:.4g}") for edge in rows.tolist()],
+            "z": [[value or None for value in row] for row in counts.tolist()],
+            "zmin": 0,
+            "zmax": int(counts.max()),
+            "colorscale": shades(int(counts.max())),
+            "showscale": False,
+            "xgap": 1 if len(columns) < MOST_COLUMNS / 2 else 0,
+            "ygap": 1,
+            "opacity": opacity,
+            "hoverongaps": False,
+            "text": _cell_texts(rows, counts),
+            "hovertemplate": f"%{{x:.0f}}{SPACE}s, %{{text}}<extra></extra>",
+        }
+    ]
+
+
+def outlined(drawn: Plot) -> list[Plot]:
+    """A line over a heat map, on a wider one in the colour of the paper: both ends of the shades
+    stand out from one of them.
+    """
+    stroke = {**drawn["line"], "color": "$paper/0.8", "width": drawn["line"]["width"] + 2}
+    below = {key: value for key, value in drawn.items() if key not in {"text", "hovertemplate"}}
+    return [{**below, "line": stroke, "hoverinfo": "skip"}, drawn]
+
+
+def shades(most: int) -> list[list[float | str]]:
+    """Steps of equal ratio from one request to `most`, as Plotly's colour scale from 0 to 1."""
+    borders = [most ** (step / len(SHADES)) / most for step in range(1, len(SHADES))]
+    lows, highs = [0.0, *borders], [*borders, 1.0]
+    return [
+        [round(place, 6), shade]
+        for low, high, shade in zip(lows, highs, SHADES, strict=True)
+        for place in (low, high)
+    ]
+
+
+def _cell_texts(rows: Floats, counts: Counts) -> list[list[str]]:
+    """The time in the middle of each cell, and its requests; empty without any."""
+    middles = (10 ** ((rows[:-1] + rows[1:]) / 2)).tolist()
+    times = [time_text(float(f"{middle:.2g}")) for middle in middles]
+    return [
+        [f"{time}: {many:,} request{'' if many == 1 else 's'}" if many else "" for many in row]
+        for time, row in zip(times, counts.tolist(), strict=True)
+    ]
+
+
+def _rows(bounds: tuple[float, float], pixels: float) -> Floats:
+    """Edges in decades, on a grid that does not move with the bounds."""
+    low, high = bounds
+    fitting = (steps for steps in PER_DECADE if (high - low) * steps * CELL <= pixels)
+    steps = next(fitting, PER_DECADE[-1])
+    edges: Floats = np.arange(np.floor(low * steps), np.ceil(high * steps) + 1) / steps
+    return edges
+
+
+def _columns(segments: Sequence[TrialSegment]) -> Floats:
+    """Edges in seconds of the axis, of every second or every few of them."""
+    edges = [series.edges for segment in segments for series in segment.series]
+    every = -(-sum(map(len, edges)) // MOST_COLUMNS)
+    return np.unique(np.concatenate([np.array([*each[:-1:every], each[-1]]) for each in edges]))
+
+
+def _counts(segments: Sequence[TrialSegment], rows: Floats, columns: Floats) -> Counts:
+    counts = np.zeros((len(rows) - 1, len(columns) - 1), np.int64)
+    for segment in segments:
+        if segment.slices is not None:
+            at = _cells(segment, segment.slices, rows, columns)
+            np.add.at(counts, at, segment.slices.counts)
+    return counts
+
+
+def _cells(
+    segment: TrialSegment, slices: Slices, rows: Floats, columns: Floats
+) -> tuple[Counts, Counts]:
+    """Row and column of each entry of the slices."""
+    decades = np.log10(np.maximum(middle_ns(slices.indices), 1) / 1e9)
+    row = np.searchsorted(rows, decades, "right") - 1
+    begins_s = segment.opens_s + np.maximum(slices.second, -segment.lead_s) + 1e-3
+    column = np.searchsorted(columns, begins_s, "right") - 1
+    return np.clip(row, 0, len(rows) - 2), np.clip(column, 0, len(columns) - 2)
