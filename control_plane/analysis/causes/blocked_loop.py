@@ -2,11 +2,20 @@
 
 from collections.abc import Sequence
 
-from control_plane.analysis.causes.evidence import Diagnosis, Evidence, Measurements, WorkerTrial
+from control_plane.analysis.causes.cause_rule import (
+    CauseRule,
+    Diagnosis,
+    Measurements,
+    count_in,
+    number_in,
+    share_in,
+)
+from control_plane.analysis.causes.evidence import Evidence, WorkerTrial
 from control_plane.analysis.causes.stall_location import StallLocation, stall_location
 from control_plane.domain.limits import BLOCKED_LOOP_S
 from control_plane.domain.result import Stall
 from control_plane.domain.stack_frames import waits
+from control_plane.domain.units import seconds
 
 BLOCKED_SHARE = 0.05
 """From this share of the window on, more than one arrival in twenty finds the loop blocked: p95."""
@@ -35,10 +44,10 @@ def loop_blocked(evidence: Evidence) -> Diagnosis | None:
     floor_s = stall_floor_s(evidence)
     place = _place(workers, evidence, floor_s)
     if _share(workers, floor_s) >= BLOCKED_SHARE:
-        facts = _facts(workers, place, floor_s)
+        measurements = _measurements(workers, place, floor_s)
         if evidence.crowded and not _one_place(place):
-            return Diagnosis("loop_blocked", None, {**facts, "why": _ELSEWHERE})
-        return Diagnosis("loop_blocked", True, facts)  # noqa: FBT003 - the verdict
+            return Diagnosis(None, {**measurements, "why": _ELSEWHERE})
+        return Diagnosis(True, measurements)  # noqa: FBT003 - the verdict
     return _rounds(workers, evidence, floor_s)
 
 
@@ -47,13 +56,13 @@ def _rounds(workers: Sequence[WorkerTrial], evidence: Evidence, floor_s: float) 
     short = _share(workers, BLOCKED_LOOP_S) >= BLOCKED_SHARE
     place = _place(workers, evidence, BLOCKED_LOOP_S)
     if short and (_one_place(place) or not _computed(workers)):
-        facts = {**_facts(workers, place, BLOCKED_LOOP_S), "why": _ROUNDS}
-        return Diagnosis("loop_blocked", None, facts)
-    facts = _facts(workers, _place(workers, evidence, floor_s), floor_s)
-    return Diagnosis("loop_blocked", False, facts)  # noqa: FBT003 - the verdict
+        measurements = {**_measurements(workers, place, BLOCKED_LOOP_S), "why": _ROUNDS}
+        return Diagnosis(None, measurements)
+    measurements = _measurements(workers, _place(workers, evidence, floor_s), floor_s)
+    return Diagnosis(False, measurements)  # noqa: FBT003 - the verdict
 
 
-def _facts(
+def _measurements(
     workers: Sequence[WorkerTrial], place: StallLocation, floor_s: float
 ) -> dict[str, str | float | None]:
     """`late` counts the stalls of any length, those in which the loop waited included."""
@@ -110,9 +119,9 @@ def stall_floor_s(evidence: Evidence) -> float:
     return floor_s
 
 
-def stored_floor_s(facts: Measurements) -> float:
+def stored_floor_s(measurements: Measurements) -> float:
     """The floor that a stored cause was judged by; causes of earlier versions do not say it."""
-    return float(facts.get("floor_s") or BLOCKED_LOOP_S)
+    return float(measurements.get("floor_s") or BLOCKED_LOOP_S)
 
 
 def blocked_s(worker: WorkerTrial, floor_s: float) -> float:
@@ -158,3 +167,51 @@ def _lags(worker: WorkerTrial) -> list[float]:
 def _inside_s(stall: Stall, worker: WorkerTrial) -> float:
     end_s = min(stall.at_s + stall.duration_s, worker.window_s)
     return max(0.0, end_s - max(stall.at_s, 0.0))
+
+
+def _blocked(measurements: Measurements) -> str:
+    loops = "event loops were" if number_in(measurements, "workers") > 1 else "event loop was"
+    if measurements.get("why"):
+        loops = loops.rpartition(" ")[0] + " stood still"
+        return f"the {loops} {share_in(measurements, 'blocked_share')} of the window"
+    return f"the {loops} blocked {share_in(measurements, 'blocked_share')} of the window"
+
+
+def _loop_free(measurements: Measurements) -> str:
+    if number_in(measurements, "blocked_share"):
+        return _blocked(measurements)
+    late = seconds(number_in(measurements, "longest_s"))
+    if not number_in(measurements, "late"):
+        return f"the event loop was never blocked, and late by {late} at most"
+    if number_in(measurements, "waited") == number_in(measurements, "late"):
+        return f"the event loop waited for a processor, and was late by {late} at most"
+    return f"the event loop was late by {late} at most, as a round of its short requests can be"
+
+
+def _stalls(measurements: Measurements) -> str:
+    """Nothing where it was never blocked: then the lag is said instead."""
+    if not number_in(measurements, "blocked_share"):
+        return ""
+    longest = f"it stood still for {seconds(number_in(measurements, 'longest_s'))} at the longest"
+    return f"{_stacks(measurements)}; {longest}" if number_in(measurements, "stacks") else longest
+
+
+def _stacks(measurements: Measurements) -> str:
+    total = count_in(measurements, "stacks")
+    if measurements["frame"] is None:
+        return f"{total} sampled stacks have no place in common"
+    there = count_in(measurements, "stacks_there")
+    return f"{there} of {total} sampled stacks end in {measurements['frame']}"
+
+
+LOOP_BLOCKED = CauseRule(
+    id="loop_blocked",
+    label="Event loop blocked",
+    short="loop blocked",
+    judge=loop_blocked,
+    value=lambda measurements: f"{share_in(measurements, 'blocked_share')} of window",
+    found=_blocked,
+    ruled_out=_loop_free,
+    detail=_stalls,
+    watched="event loop",
+)

@@ -1,4 +1,4 @@
-"""All that a cause is judged by, and what one cause found out."""
+"""All that a cause is judged by: a run that is over, with what was seen of its target."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,23 +7,8 @@ from control_plane.domain.limits import BUSY_SHARE
 from control_plane.domain.result import Gauges, Stall, Summary, Trial, Validity, WorkerSeries
 from control_plane.domain.spec import Spec, Target
 
-Measurements = Mapping[str, int | float | str | None]
-"""Numbers by name, as they are stored with a cause."""
-
 IDLE_SHARE = 0.1
 """A master or a companion uses less of a core than this."""
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """A cause that was judged: it explains the times of the run, or is ruled out.
-
-    `found` None: what was seen does not decide; `facts` say `why`.
-    """
-
-    cause: str
-    found: bool | None
-    facts: Measurements
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,13 @@ Seen with 100 users on a blocked uvloop server: 75 of their connections were not
 
 from collections.abc import Iterator
 
-from control_plane.analysis.causes.evidence import Diagnosis, Evidence, Measurements
+from control_plane.analysis.causes.cause_rule import (
+    CauseRule,
+    Diagnosis,
+    Measurements,
+    count_in,
+)
+from control_plane.analysis.causes.evidence import Evidence
 from control_plane.domain.result import Summary
 from control_plane.domain.units import seconds
 
@@ -25,7 +31,7 @@ def never_served(evidence: Evidence) -> Diagnosis | None:
         return None
     place, users, worst = max(cases, key=lambda case: case[2].censored.unserved or 0)
     unserved = worst.censored.unserved or 0
-    facts: Measurements = {
+    measurements: Measurements = {
         "unserved": unserved,
         "connections": users,
         "completed": worst.completed,
@@ -33,8 +39,8 @@ def never_served(evidence: Evidence) -> Diagnosis | None:
         "trial": place,
     }
     if unserved and (why := _open(worst, users - unserved)):
-        return Diagnosis("never_served", None, {**facts, "why": why})
-    return Diagnosis("never_served", bool(unserved), facts)
+        return Diagnosis(None, {**measurements, "why": why})
+    return Diagnosis(bool(unserved), measurements)
 
 
 def _open(stream: Summary, served: int) -> str:
@@ -60,3 +66,31 @@ def _judged(evidence: Evidence) -> Iterator[tuple[int, int, Summary]]:
         for stream in trial.streams:
             if stream.name in users and stream.censored.unserved is not None:
                 yield place, users[stream.name], stream
+
+
+def _left_out(measurements: Measurements) -> str:
+    unserved = count_in(measurements, "unserved")
+    connections = count_in(measurements, "connections")
+    return f"{unserved} of {connections} connections had no answer during the whole window"
+
+
+def _others_served(measurements: Measurements) -> str:
+    return (
+        f"the others completed {count_in(measurements, 'completed')} requests"
+        if measurements["unserved"] and measurements["completed"]
+        else ""
+    )
+
+
+NEVER_SERVED = CauseRule(
+    id="never_served",
+    label="Connections not served",
+    short="not all served",
+    judge=never_served,
+    value=lambda measurements: (
+        f"{count_in(measurements, 'unserved')} of {count_in(measurements, 'connections')}"
+    ),
+    found=_left_out,
+    ruled_out=lambda _: "every connection had an answer during the window",
+    detail=_others_served,
+)

@@ -8,7 +8,14 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from control_plane.analysis.causes.blocked_loop import blocked_s, stall_floor_s
-from control_plane.analysis.causes.evidence import Diagnosis, Evidence, Measurements, WorkerTrial
+from control_plane.analysis.causes.cause_rule import (
+    CauseRule,
+    Diagnosis,
+    Measurements,
+    count_in,
+    share_in,
+)
+from control_plane.analysis.causes.evidence import Evidence, WorkerTrial
 from control_plane.domain.result import Trial
 
 BUSY = 0.5
@@ -34,14 +41,14 @@ def workers_uneven(evidence: Evidence) -> Diagnosis | None:
     floor_s = stall_floor_s(evidence)
     by_trial = groupby(evidence.workers, key=lambda one: one.place)
     spreads = [
-        facts
+        measurements
         for place, group in by_trial
-        for facts in _spread(list(group), floor_s, evidence.trials[place - 1])
+        for measurements in _spread(list(group), floor_s, evidence.trials[place - 1])
     ]
     if not spreads:
         return None
     worst = max(spreads, key=lambda one: (_apart(one), one["busiest_share"]))
-    return Diagnosis("workers_uneven", _apart(worst), worst)
+    return Diagnosis(_apart(worst), worst)
 
 
 def _spread(
@@ -74,8 +81,11 @@ def _together(worker: WorkerTrial, trial: Trial) -> bool:
     return seen >= TOGETHER or sum(trial.client.in_flight.values()) >= TOGETHER
 
 
-def _apart(facts: Measurements) -> bool:
-    busiest, idlest = float(facts["busiest_share"] or 0), float(facts["idlest_share"] or 0)
+def _apart(measurements: Measurements) -> bool:
+    busiest, idlest = (
+        float(measurements["busiest_share"] or 0),
+        float(measurements["idlest_share"] or 0),
+    )
     return busiest >= BUSY and idlest <= busiest / APART
 
 
@@ -88,3 +98,47 @@ def _busy(worker: WorkerTrial, floor_s: float) -> float | None:
 
 def _completed(worker: WorkerTrial) -> int:
     return sum(number for number in worker.series.completed if number is not None)
+
+
+def _uneven(measurements: Measurements) -> str:
+    others = "the other" if measurements["workers"] == 2 else "another"
+    busiest, idlest = (
+        share_in(measurements, "busiest_share"),
+        share_in(measurements, "idlest_share"),
+    )
+    return (
+        f"one of {count_in(measurements, 'workers')} workers was busy {busiest} of the window, "
+        f"{others} {idlest}"
+    )
+
+
+def _even(measurements: Measurements) -> str:
+    busiest, idlest = (
+        share_in(measurements, "busiest_share"),
+        share_in(measurements, "idlest_share"),
+    )
+    workers = count_in(measurements, "workers")
+    return f"the {workers} workers were busy {idlest} to {busiest} of the window"
+
+
+def _answered(measurements: Measurements) -> str:
+    answered = measurements["completed_share"]
+    return (
+        f"the busiest one answered {share_in(measurements, 'completed_share')} of the requests"
+        if answered
+        else ""
+    )
+
+
+WORKERS_UNEVEN = CauseRule(
+    id="workers_uneven",
+    label="Workers uneven",
+    short="workers uneven",
+    judge=workers_uneven,
+    value=lambda measurements: (
+        f"{share_in(measurements, 'busiest_share')} and {share_in(measurements, 'idlest_share')}"
+    ),
+    found=_uneven,
+    ruled_out=_even,
+    detail=_answered,
+)
