@@ -25,7 +25,8 @@ _BOUND = "each of its processes used about one core, and whether it can use more
 
 
 def server_cpu(evidence: Evidence) -> Diagnosis | None:
-    """The busiest processes of the target, as many as it has workers, against what they could get.
+    """Judge the busiest processes of the target, as many as it has workers, against what they
+    could get.
 
     A worker is bound to one core, unless a process was seen to use more. Not decided where nobody
     said how many workers a command has, and its processes use a core each. None where its
@@ -33,14 +34,18 @@ def server_cpu(evidence: Evidence) -> Diagnosis | None:
     """
     pairs = zip(evidence.trials, evidence.gauges, strict=True)
     used = [
-        cores for trial, gauges in pairs if (cores := _used(trial, gauges, evidence)) is not None
+        cores
+        for trial, gauges in pairs
+        if (cores := _cores_used(trial, gauges, evidence)) is not None
     ]
     if not used:
         return None
     workers, cores = evidence.worker_count, sum(used) / len(used)
-    free = sum(_available(trial, evidence) for trial in evidence.trials) / len(evidence.trials)
-    asked = None if _threaded(evidence) else evidence.asked_workers
-    could = max(cores, free if asked is None else min(float(asked), free))
+    free = sum(_cores_available(trial, evidence) for trial in evidence.trials) / len(
+        evidence.trials
+    )
+    bound = None if _threaded(evidence) else evidence.configured_workers
+    could = max(cores, free if bound is None else min(float(bound), free))
     measurements: Measurements = {
         "cpu_share": cores / could,
         "cores_used": cores,
@@ -48,21 +53,22 @@ def server_cpu(evidence: Evidence) -> Diagnosis | None:
         "workers": workers,
         "cpu_s_per_request": evidence.streams[0].cpu_s_per_request if evidence.streams else None,
     }
-    bound = evidence.asked_workers is None and not _threaded(evidence)
-    if bound and cores / could < BUSY_SHARE <= cores / workers:
+    unknown = evidence.configured_workers is None and not _threaded(evidence)
+    if unknown and cores / could < BUSY_SHARE <= cores / workers:
         return Diagnosis(None, {**measurements, "why": _BOUND})
     return Diagnosis(cores / could >= BUSY_SHARE, measurements)
 
 
 def _threaded(evidence: Evidence) -> bool:
     """Whether one process used clearly more than one core."""
-    shares = (mean_of(one.cpu_share) for each in evidence.gauges for one in _target(each))
-    return max((one for one in shares if one is not None), default=0.0) > MORE_THAN_ONE
+    processes = (process for gauges in evidence.gauges for process in _target_processes(gauges))
+    shares = (mean_of(process.cpu_share) for process in processes)
+    return max((share for share in shares if share is not None), default=0.0) > MORE_THAN_ONE
 
 
 def client_limited(evidence: Evidence) -> Diagnosis | None:
-    """As the gates of the client judged it: its processor, and its ports and files."""
-    judged = {one.gate: one for one in evidence.validity.judged}
+    """Judge the client as its gates did: its processor, and its ports and files."""
+    judged = {reason.gate: reason for reason in evidence.validity.judged}
     cpu, exhausted = judged.get("client_cpu"), judged.get("client_exhausted")
     if exhausted is None and (cpu is None or cpu.value is None):
         return None
@@ -76,23 +82,26 @@ def client_limited(evidence: Evidence) -> Diagnosis | None:
     return Diagnosis(busy or exhausted is not None, measurements)
 
 
-def _used(trial: Trial, gauges: Gauges, evidence: Evidence) -> float | None:
-    """Cores; masters and companions beside the workers do not count unless they are busier."""
-    series = (mean_of(one.cpu_share) for one in _target(gauges))
-    shares = sorted((one for one in series if one is not None), reverse=True)
+def _cores_used(trial: Trial, gauges: Gauges, evidence: Evidence) -> float | None:
+    """Return the cores in use.
+
+    Masters and companions beside the workers do not count unless they are busier.
+    """
+    means = (mean_of(process.cpu_share) for process in _target_processes(gauges))
+    shares = sorted((share for share in means if share is not None), reverse=True)
     if shares:
-        return sum(shares[: evidence.asked_workers])
+        return sum(shares[: evidence.configured_workers])
     if trial.target.cpu_s is None or not window_s(trial):
         return None
     return trial.target.cpu_s / window_s(trial)
 
 
-def _target(gauges: Gauges) -> Iterator[GaugeSeries]:
-    return (one for one in gauges.processes if one.role == "target")
+def _target_processes(gauges: Gauges) -> Iterator[GaugeSeries]:
+    return (process for process in gauges.processes if process.role == "target")
 
 
-def _available(trial: Trial, evidence: Evidence) -> float:
-    """Its own cores, or all; but no more than client and other programs left of the machine."""
+def _cores_available(trial: Trial, evidence: Evidence) -> float:
+    """Return the target's own cores, or all; but no more than others left of the machine."""
     length_s, own = window_s(trial), trial.target.cores
     if evidence.cpu_count is None or not length_s:
         return float(evidence.worker_count if own is None else len(own))

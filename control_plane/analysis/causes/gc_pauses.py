@@ -7,7 +7,7 @@ from control_plane.analysis.causes.cause_rule import (
     number_in,
     share_in,
 )
-from control_plane.analysis.causes.evidence import Evidence, WorkerTrial
+from control_plane.analysis.causes.evidence import Evidence
 from control_plane.domain.units import seconds
 
 COLLECTION_SHARE = 0.1
@@ -17,16 +17,20 @@ _LONGER = "it lasted longer than the workers ran, so other programs had the proc
 
 
 def garbage_collection(evidence: Evidence) -> Diagnosis | None:
-    """The share of the time in which workers were watched.
+    """Judge the share of collections in the time in which workers were watched.
 
     None where it was not seen. Not decided where collections lasted longer than workers ran.
     """
-    known = [(one, seen) for one in evidence.workers if (seen := _seen(one))]
-    watched_s = sum(len(seen) * one.interval_s for one, seen in known)
+    measured = [
+        (worker, [value for value in worker.series.gc_s if value is not None])
+        for worker in evidence.workers
+    ]
+    known = [(worker, seen) for worker, seen in measured if seen]
+    watched_s = sum(len(seen) * worker.interval_s for worker, seen in known)
     if not watched_s:
         return None
     share = sum(sum(seen) for _, seen in known) / watched_s
-    ran = [one.cpu_share for one, _ in known if one.cpu_share is not None]
+    ran = [worker.cpu_share for worker, _ in known if worker.cpu_share is not None]
     interval_s = known[0][0].interval_s
     most_s = min(interval_s, max(max(seen) for _, seen in known))
     measurements: Measurements = {
@@ -37,10 +41,6 @@ def garbage_collection(evidence: Evidence) -> Diagnosis | None:
     if share >= COLLECTION_SHARE and ran and share > sum(ran) / len(ran):
         return Diagnosis(None, {**measurements, "why": _LONGER})
     return Diagnosis(share >= COLLECTION_SHARE, measurements)
-
-
-def _seen(worker: WorkerTrial) -> list[float]:
-    return [value for value in worker.series.gc_s if value is not None]
 
 
 def _collected(measurements: Measurements) -> str:

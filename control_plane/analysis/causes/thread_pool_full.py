@@ -15,20 +15,20 @@ WAITING_SHARE = 0.1
 
 
 def pool_exhausted(evidence: Evidence) -> Diagnosis | None:
-    """None where no thread pool was seen from inside."""
+    """Judge in how many samples requests waited; None where no thread pool was seen."""
     waiting, busy = [], []
     for worker in evidence.workers:
         waiting += [number for number in worker.series.tokens_waiting if number is not None]
         busy += [number for number in worker.series.tokens_busy if number is not None]
     if not waiting or not busy:
         return None
-    totals = [one.series.tokens_total for one in evidence.workers]
+    totals = [worker.series.tokens_total for worker in evidence.workers]
     share = sum(number > 0 for number in waiting) / len(waiting)
     measurements = {
         "waiting_share": share,
         "most_waiting": max(waiting),
         "most_busy": max(busy),
-        "threads": max((one for one in totals if one is not None), default=None),
+        "threads": max((total for total in totals if total is not None), default=None),
     }
     return Diagnosis(share >= WAITING_SHARE, measurements)
 
