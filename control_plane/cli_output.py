@@ -1,7 +1,7 @@
 """Runs and comparisons as a terminal shows them."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich import box
 from rich.console import Console
@@ -68,7 +68,7 @@ def print_comparison(comparison: Document) -> None:
     for head in ("Stream", "Metric"):
         table.add_column(head)
     runs = comparison["runs"]
-    for named in _heads(runs):
+    for named in _heads(runs, comparison["labels"]):
         table.add_column(named, justify="right")
     base = next(run for run in runs if run["id"] == comparison["baseline"])
     for row in comparison["rows"]:
@@ -115,15 +115,16 @@ def _counting(found: Document) -> list[Document]:
     return sorted(here.values(), key=lambda one: order.index(one["strategy"]))
 
 
-def _heads(runs: Sequence[Document]) -> Iterator[Text]:
-    """Without the name of a configuration where a title that was made ends with it."""
-    called = configuration_names(
+def _heads(runs: Sequence[Document], labels: Mapping[str, str]) -> Iterator[Text]:
+    """Each run as the sentence calls it, with its configuration unless its label ends with that."""
+    names = configuration_names(
         [(run["id"], run["configuration"], run["spec"]["target"]) for run in runs]
     )
-    for run, configuration in zip(runs, called, strict=True):
-        told = not configuration or run["title"].endswith(f", {configuration}")
-        known = [] if told else [configuration]
-        yield Text("\n".join([run["title"], *known, run["id"], _outcome(run)]))
+    for run, configuration in zip(runs, names, strict=True):
+        label = labels[run["id"]]
+        known = not configuration or label.endswith((f", {configuration}", f" {configuration}"))
+        parts = [label, *([] if known else [configuration]), run["id"], _outcome(run)]
+        yield Text("\n".join(parts))
 
 
 def _resultless(runs: Sequence[Document]) -> Iterator[str]:

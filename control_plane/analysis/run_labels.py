@@ -2,17 +2,24 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from control_plane.domain.run import Run
+from control_plane.domain.spec import AnyTarget, Stream
 
 LETTERS = "ABCDEFGHIJKL"
 MARKS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "hexagon")
 LONGEST = 40
+"""Characters of a name; a longer one is cut."""
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
 class RunLabel:
-    """`mark` is the name of the shape; from the seventh run on it is hollow, its line dashed."""
+    """What a run is called and drawn with on one page.
+
+    `mark` is the name of the shape; from the seventh run on it is hollow, its line dashed."""
 
     index: int
     id: str
@@ -41,7 +48,7 @@ class RunLabel:
 
 
 def label_runs(runs: Sequence[Run]) -> tuple[RunLabel, ...]:
-    """At most twelve runs, in the order of the URL."""
+    """Return the label of each run, of at most twelve in the order of the URL."""
     return tuple(
         RunLabel(index, run.id, LETTERS[index], name, MARKS[index % 6], hollow=index >= 6)
         for index, (run, name) in enumerate(zip(runs, short_names(runs), strict=True))
@@ -49,57 +56,119 @@ def label_runs(runs: Sequence[Run]) -> tuple[RunLabel, ...]:
 
 
 def short_names(runs: Sequence[Run]) -> list[str]:
-    """The first of these that tells the runs apart, else the title.
+    """Return what each run is called: the first of these that tells the runs apart, else the title.
 
     The strategy; the one part (between commas) that the titles do not share; of strategy, streams,
-    workers and load the one or those that differ; all parts that the titles do not share.
+    requests, workers and load the one or those that differ; all parts that the titles do not share.
     """
-    ways: tuple[Callable[[Sequence[Run]], list[str]], ...] = (
-        _strategies,
-        _one_part,
-        _leading,
-        _unshared,
+    naming: tuple[Callable[[Sequence[Run]], list[str]], ...] = (
+        lambda runs: [run.spec.client.strategy for run in runs],
+        _single_parts,
+        _differing_facts,
+        _unshared_parts,
     )
-    for way in ways if len(runs) > 1 else ():
-        names = way(runs)
+    for names_of in naming if len(runs) > 1 else ():
+        names = names_of(runs)
         if all(names) and len(set(names)) == len(names):
-            return [_cut(name) for name in names]
+            return _fitted(names)
     return [_cut(run.title or run.spec.client.strategy) for run in runs]
 
 
-def _strategies(runs: Sequence[Run]) -> list[str]:
-    return [run.spec.client.strategy for run in runs]
+def _single_parts(runs: Sequence[Run]) -> list[str]:
+    """Return the part of each title that is not shared; empty where it is more than one part."""
+    return ["" if ", " in name else name for name in _unshared_parts(runs)]
 
 
-def _one_part(runs: Sequence[Run]) -> list[str]:
-    """Empty names where it is more than one part."""
-    return ["" if ", " in name else name for name in _unshared(runs)]
+def _unshared_parts(runs: Sequence[Run]) -> list[str]:
+    titles = [run.title.split(", ") for run in runs]
+    return [", ".join(parts) for parts in _unshared(titles)]
 
 
-def _leading(runs: Sequence[Run]) -> list[str]:
-    """Empty names where none of these differs, or some run does not say it."""
-    columns = [[facts[place] for facts in map(_facts, runs)] for place in range(4)]
+def _differing_facts(runs: Sequence[Run]) -> list[str]:
+    """Return the fact that tells all runs apart, else all that differ.
+
+    Empty names where none of these differs, or some run does not say it.
+    """
+    columns = (
+        [run.spec.client.strategy for run in runs],
+        [", ".join(stream.name for stream in run.spec.workload.streams) for run in runs],
+        _request_names(runs),
+        [_workers(run.spec.target) for run in runs],
+        [_loads(run.spec.workload.streams) for run in runs],
+    )
     differing = [column for column in columns if all(column) and len(set(column)) > 1]
     alone = next((column for column in differing if len(set(column)) == len(runs)), None)
     return alone or [", ".join(column[at] for column in differing) for at in range(len(runs))]
 
 
-def _facts(run: Run) -> tuple[str, str, str, str]:
-    streams, target = run.spec.workload.streams, run.spec.target
+def _request_names(runs: Sequence[Run]) -> list[str]:
+    """Return the paths of the request classes that not all runs share, in their order.
+
+    With the method where those differ in it; all classes where a run has none of its own.
+    """
+    classes = [
+        [
+            (request.method, request.path)
+            for stream in run.spec.workload.streams
+            for request in stream.requests
+        ]
+        for run in runs
+    ]
+    own = _unshared(classes)
+    shown = own if all(own) else classes
+    several = len({method for requests in shown for method, _ in requests}) > 1
+    return [
+        ", ".join(
+            dict.fromkeys(f"{method} {path}" if several else path for method, path in requests)
+        )
+        for requests in shown
+    ]
+
+
+def _unshared(lists: Sequence[Sequence[Item]]) -> list[list[Item]]:
+    """Return each list without the items that stand in all of them."""
+    shared = set(lists[0]).intersection(*lists[1:])
+    return [[item for item in items if item not in shared] for items in lists]
+
+
+def _workers(target: AnyTarget) -> str:
     workers = target.workers
-    return (
-        run.spec.client.strategy,
-        ", ".join(one.name for one in streams),
-        f"{workers} worker{'s' if workers > 1 else ''}" if workers else "",
-        ", ".join(dict.fromkeys(one.load.label for one in streams)),
-    )
+    return f"{workers} worker{'s' if workers > 1 else ''}" if workers else ""
 
 
-def _unshared(runs: Sequence[Run]) -> list[str]:
-    titles = [run.title.split(", ") for run in runs]
-    shared = set(titles[0]).intersection(*titles[1:])
-    return [", ".join(part for part in title if part not in shared) for title in titles]
+def _loads(streams: Sequence[Stream]) -> str:
+    return ", ".join(dict.fromkeys(stream.load.label for stream in streams))
+
+
+def _fitted(names: Sequence[str]) -> list[str]:
+    """Return different names that are still different when the longest have been cut.
+
+    What all of them begin with goes first, then what all end with, in whole parts of a path or
+    title; then the middle of each name.
+    """
+    shown = list(names)
+    if any(len(name) > LONGEST for name in shown) and (start := _shared_start(shown)):
+        shown = [f"…{name[start:]}" for name in shown]
+    if any(len(name) > LONGEST for name in shown):
+        end = _shared_start([name[::-1] for name in shown])
+        shown = [f"{name[:-end].rstrip()}…" for name in shown] if end else shown
+    cut = [_cut(name) for name in shown]
+    return cut if len(set(cut)) == len(cut) else [_cut_middle(name) for name in shown]
+
+
+def _shared_start(names: Sequence[str]) -> int:
+    """Return the length of what all names begin with, up to the last `/` or space in it."""
+    columns = enumerate(zip(*names, strict=False))
+    shortest = min(map(len, names))
+    length = next((at for at, letters in columns if len(set(letters)) > 1), shortest)
+    shared = names[0][:length]
+    return max(shared.rfind("/"), shared.rfind(" "), 0)
 
 
 def _cut(name: str) -> str:
     return name if len(name) <= LONGEST else name[: LONGEST - 1].rstrip() + "…"
+
+
+def _cut_middle(name: str) -> str:
+    half = LONGEST // 2
+    return name if len(name) <= LONGEST else f"{name[: half - 1]}…{name[-half:]}"

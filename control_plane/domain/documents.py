@@ -39,6 +39,15 @@ class ComparedRow(Protocol):
     def verdicts(self) -> Mapping[str, str]: ...
 
 
+class ComparedLabel(Protocol):
+    """What a run is called in sentence, legend and table."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+
+
 class Compared(Protocol):
     """What a comparison must offer to be written out."""
 
@@ -46,6 +55,8 @@ class Compared(Protocol):
     def baseline(self) -> str: ...
     @property
     def given(self) -> Sequence[Run]: ...
+    @property
+    def labels(self) -> Sequence[ComparedLabel]: ...
     @property
     def differences(self) -> Sequence[ComparedField]: ...
     @property
@@ -94,6 +105,7 @@ def comparison_document(comparison: Compared, sentence: str, catch: str) -> Docu
         "baseline": comparison.baseline,
         "sentence": sentence,
         "catch": catch,
+        "labels": {label.id: label.text for label in comparison.labels},
         "runs": runs,
         "differences": [_difference(one) for one in comparison.differences],
         "environment": [_difference(one) for one in comparison.environment],

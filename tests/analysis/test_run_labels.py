@@ -1,10 +1,19 @@
 """Letters, marks and names of the runs of a page."""
 
-import pytest
+from dataclasses import replace
 
+import pytest
+from rich.console import Console
+
+from control_plane import cli_output
+from control_plane.analysis.charts.curve import curves_of_runs
+from control_plane.analysis.comparison import compare
+from control_plane.analysis.prose.comparison_sentences import comparison_title, described_comparison
 from control_plane.analysis.run_labels import LONGEST, label_runs, short_names
 from control_plane.domain.client_strategies import Strategy
-from tests.analysis.samples import run, spec
+from control_plane.domain.spec import RequestClass, Stream, Workload
+from control_plane.pages.exports.markdown import markdown
+from tests.analysis.samples import detail, run, spec, steady
 
 
 def runs(*strategies_and_titles: tuple[Strategy, str]):
@@ -59,6 +68,73 @@ def test_a_name_that_was_given_stands():
     assert short_names(found) == ["before", "after"]
 
 
+def request_class(text: str) -> RequestClass:
+    method, path = text.split()
+    return RequestClass("POST" if method == "POST" else "GET", path)
+
+
+def of_requests(*streams: tuple[str, ...]) -> Workload:
+    """One stream for each tuple of `GET /path`."""
+    (usual,) = spec().workload.streams
+    return Workload(
+        tuple(
+            Stream(tuple(map(request_class, requests)), usual.load, usual.stop, name=f"s{index}")
+            for index, requests in enumerate(streams)
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("workloads", "names"),
+    [
+        (
+            [[("GET /movies/{id}",)], [("GET /movies/thread/{id}",)], [("GET /movies/sync/{id}",)]],
+            ["/movies/{id}", "/movies/thread/{id}", "/movies/sync/{id}"],
+        ),
+        ([[("GET /x",)], [("POST /x",)]], ["GET /x", "POST /x"]),
+        ([[("GET /x",)], [("POST /y",)]], ["GET /x", "POST /y"]),
+        # Request classes that all runs have say nothing.
+        ([[("GET /a", "POST /c")], [("GET /b", "POST /c")]], ["/a", "/b"]),
+        ([[("GET /a", "GET /b")], [("GET /c", "GET /d")]], ["/a, /b", "/c, /d"]),
+        # One run has nothing of its own.
+        ([[("GET /a",)], [("GET /a", "GET /b")]], ["/a", "/a, /b"]),
+        # Streams that all runs have say nothing.
+        ([[("GET /a",), ("GET /s",)], [("GET /b",), ("GET /s",)]], ["/a", "/b"]),
+        ([[("GET /a",), ("GET /b",)], [("GET /b",), ("GET /a",)]], ["/a, /b", "/b, /a"]),
+        # Too long: only what is shared goes.
+        (
+            [[(f"GET /api/v1/{'long/' * 9}{name}/{{id}}",)] for name in ("issues", "pulls")],
+            ["…/issues/{id}", "…/pulls/{id}"],
+        ),
+    ],
+)
+def test_runs_of_equal_titles_are_called_by_their_requests(workloads, names):
+    found = [
+        run(f"{index:010}", title="movies, async, 64 users, 5 s, fast", spec=given)
+        for index, given in enumerate(replace(spec(), workload=of_requests(*w)) for w in workloads)
+    ]
+    assert short_names(found) == names
+
+
+def test_requests_stand_beside_what_else_differs():
+    found = [
+        run(f"{index:010}", title="mine", spec=replace(spec(way), workload=of_requests((path,))))
+        for index, (way, path) in enumerate(
+            (way, path) for way in ("async", "threaded") for path in ("GET /a", "GET /b")
+        )
+    ]
+    assert short_names(found) == ["async, /a", "async, /b", "threaded, /a", "threaded, /b"]
+
+
+def test_long_names_differ_after_the_cut():
+    titles = [f"{'w' * 60} {at} zz" for at in "ab"]
+    assert short_names(runs(*(("async", title) for title in titles))) == ["… a zz", "… b zz"]
+    titles = [f"{at} {'w' * 60}" for at in "ab"]
+    assert short_names(runs(*(("async", title) for title in titles))) == ["a…", "b…"]
+    first, second = short_names(runs(*(("async", f"{'w' * 60}{at}") for at in "ab")))
+    assert (len(first), first[-1], second[-1]) == (LONGEST, "a", "b")
+
+
 def test_names_are_cut():
     (name,) = short_names(runs(("async", "a" * 200)))
     assert len(name) == LONGEST
@@ -73,3 +149,32 @@ def test_labels_follow_the_order_and_colours_come_again_hollow():
     assert (labels[0].symbol, labels[6].symbol) == ("circle", "circle-open")
     assert (labels[2].text, labels[2].text_colour) == ("C t2", "$run-3-text")
     assert len({(label.mark, label.hollow) for label in labels}) == 12
+
+
+def test_sentence_legend_table_document_and_terminal_use_one_name(monkeypatch):
+    paths = ("/movies/{id}", "/movies/thread/{id}", "/movies/sync/{id}")
+    details = [
+        detail(
+            run(
+                f"{at:010}",
+                title="movies, async, 64 users, 5 s, fast",
+                spec=replace(spec(), workload=of_requests((f"GET {path}",))),
+            ),
+            steady(1.0 + at, name="s0"),
+        )
+        for at, path in enumerate(paths)
+    ]
+    found = compare([one.run for one in details], details[0].run.id)
+    names = [f"{letter} {path}" for letter, path in zip("ABC", paths, strict=True)]
+    document = described_comparison(found)
+    console = Console(width=200, highlight=False, record=True)
+    monkeypatch.setattr(cli_output, "out", console)
+    cli_output.print_comparison(document)
+    terminal = console.export_text()
+    legend = [curve.name for curve in curves_of_runs(details, found.labels, "s0")]
+    assert legend == names == list(document["labels"].values())
+    for name in names:
+        assert name in markdown(found, "/").replace("\\", "")
+        assert name in terminal
+    assert {part.text for part in comparison_title(found) if part.kind == "run"} <= set(names)
+    assert f"{names[1]} served" in document["sentence"]

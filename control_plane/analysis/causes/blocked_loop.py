@@ -2,11 +2,20 @@
 
 from collections.abc import Sequence
 
-from control_plane.analysis.causes.evidence import Diagnosis, Evidence, Measurements, WorkerTrial
+from control_plane.analysis.causes.cause_rule import (
+    CauseRule,
+    Diagnosis,
+    Measurements,
+    count_in,
+    number_in,
+    share_in,
+)
+from control_plane.analysis.causes.evidence import Evidence, WorkerTrial
 from control_plane.analysis.causes.stall_location import StallLocation, stall_location
 from control_plane.domain.limits import BLOCKED_LOOP_S
 from control_plane.domain.result import Stall
 from control_plane.domain.stack_frames import waits
+from control_plane.domain.units import seconds
 
 BLOCKED_SHARE = 0.05
 """From this share of the window on, more than one arrival in twenty finds the loop blocked: p95."""
@@ -28,79 +37,85 @@ _ROUNDS = "a round of the many short requests can take as long"
 
 
 def loop_blocked(evidence: Evidence) -> Diagnosis | None:
-    """None where no lag was seen from inside."""
-    workers = [one for one in evidence.workers if _lags(one)]
+    """Judge how long the loops of the workers stood still; None where no lag was seen."""
+    workers = [worker for worker in evidence.workers if _lags(worker)]
     if not workers:
         return None
     floor_s = stall_floor_s(evidence)
     place = _place(workers, evidence, floor_s)
     if _share(workers, floor_s) >= BLOCKED_SHARE:
-        facts = _facts(workers, place, floor_s)
-        if evidence.crowded and not _one_place(place):
-            return Diagnosis("loop_blocked", None, {**facts, "why": _ELSEWHERE})
-        return Diagnosis("loop_blocked", True, facts)  # noqa: FBT003 - the verdict
-    return _rounds(workers, evidence, floor_s)
+        measurements = _measurements(workers, place, floor_s)
+        if evidence.cpu_contended and not _one_place(place):
+            return Diagnosis(None, {**measurements, "why": _ELSEWHERE})
+        return Diagnosis(True, measurements)  # noqa: FBT003 - the verdict
+    return _judge_rounds(workers, evidence, floor_s)
 
 
-def _rounds(workers: Sequence[WorkerTrial], evidence: Evidence, floor_s: float) -> Diagnosis:
-    """Stalls below the floor are those of a busy server, if it computed meanwhile."""
+def _judge_rounds(workers: Sequence[WorkerTrial], evidence: Evidence, floor_s: float) -> Diagnosis:
+    """Judge stalls below the floor: those of a busy server, if it computed meanwhile."""
     short = _share(workers, BLOCKED_LOOP_S) >= BLOCKED_SHARE
     place = _place(workers, evidence, BLOCKED_LOOP_S)
     if short and (_one_place(place) or not _computed(workers)):
-        facts = {**_facts(workers, place, BLOCKED_LOOP_S), "why": _ROUNDS}
-        return Diagnosis("loop_blocked", None, facts)
-    facts = _facts(workers, _place(workers, evidence, floor_s), floor_s)
-    return Diagnosis("loop_blocked", False, facts)  # noqa: FBT003 - the verdict
+        measurements = {**_measurements(workers, place, BLOCKED_LOOP_S), "why": _ROUNDS}
+        return Diagnosis(None, measurements)
+    measurements = _measurements(workers, _place(workers, evidence, floor_s), floor_s)
+    return Diagnosis(False, measurements)  # noqa: FBT003 - the verdict
 
 
-def _facts(
+def _measurements(
     workers: Sequence[WorkerTrial], place: StallLocation, floor_s: float
 ) -> dict[str, str | float | None]:
-    """`late` counts the stalls of any length, those in which the loop waited included."""
+    """Return the numbers of the messages.
+
+    `late` counts the stalls of any length, those in which the loop waited included.
+    """
+    first = workers[0].trial_number
     return {
         "blocked_share": _share(workers, floor_s),
-        "longest_s": max(longest_s(one, floor_s) for one in workers),
-        "stalls": sum(_number(one, floor_s) for one in workers),
-        "stacks": place.of,
-        "stacks_there": place.count,
-        "frame": place.where,
-        "workers": len({one.series.pid for one in workers if one.place == workers[0].place}),
+        "longest_s": max(longest_s(worker, floor_s) for worker in workers),
+        "stalls": sum(_stall_count(worker, floor_s) for worker in workers),
+        "stacks": place.stacks,
+        "stacks_there": place.stacks_there,
+        "frame": place.place,
+        "workers": len({worker.series.pid for worker in workers if worker.trial_number == first}),
         "floor_s": floor_s,
-        "late": sum(max(one.series.stalls, len(one.stalls)) for one in workers),
-        "waited": sum(waits(stall.stack) for one in workers for stall in one.stalls),
+        "late": sum(max(worker.series.stalls, len(worker.stalls)) for worker in workers),
+        "waited": sum(waits(stall.stack) for worker in workers for stall in worker.stalls),
     }
 
 
 def _share(workers: Sequence[WorkerTrial], floor_s: float) -> float:
-    return sum(blocked_s(one, floor_s) for one in workers) / sum(one.window_s for one in workers)
+    stood_s = sum(blocked_s(worker, floor_s) for worker in workers)
+    return stood_s / sum(worker.window_s for worker in workers)
 
 
 def _place(workers: Sequence[WorkerTrial], evidence: Evidence, floor_s: float) -> StallLocation:
-    stalls = [stall for one in workers for stall in blocking_stalls(one, floor_s)]
-    return stall_location([one for one in stalls if one.stack], evidence.source)
+    stalls = [stall for worker in workers for stall in blocking_stalls(worker, floor_s)]
+    return stall_location([stall for stall in stalls if stall.stack], evidence.source)
 
 
 def _one_place(place: StallLocation) -> bool:
-    """A process that is kept from running stands still anywhere; code that blocks, in one place."""
-    return place.where is not None and place.of >= FEW_STACKS
+    """Whether stacks end in one place: code that blocks does, a process kept from running not."""
+    return place.place is not None and place.stacks >= FEW_STACKS
 
 
 def _computed(workers: Sequence[WorkerTrial]) -> bool:
-    """Also where it is not known."""
-    ran = [one.cpu_share * one.window_s for one in workers if one.cpu_share is not None]
-    stood_s = sum(blocked_s(one, BLOCKED_LOOP_S) for one in workers)
+    """Whether the workers computed while they stood still, also where it is not known."""
+    shares = [(worker.cpu_share, worker.window_s) for worker in workers]
+    ran = [share * window_s for share, window_s in shares if share is not None]
+    stood_s = sum(blocked_s(worker, BLOCKED_LOOP_S) for worker in workers)
     return len(ran) < len(workers) or sum(ran) >= COMPUTED * stood_s
 
 
 def stall_floor_s(evidence: Evidence) -> float:
-    """How late a loop must be to count as blocked.
+    """Return how late a loop must be to count as blocked.
 
     A loop that serves many short requests in turn is as late as one round of them takes; the
     factor two leaves room for rounds that are not even. A loop that stood still in one place and
     did not compute meanwhile was blocked by it, however short.
     """
-    known = [one.cpu_s_per_request for one in evidence.streams]
-    step_s = max((one for one in known if one is not None), default=None)
+    spent_s = [stream.cpu_s_per_request for stream in evidence.streams]
+    step_s = max((step_s for step_s in spent_s if step_s is not None), default=None)
     if step_s is None or step_s >= SHORT_STEP_S:
         return BLOCKED_LOOP_S
     floor_s = max(BLOCKED_LOOP_S, 2 * evidence.users * step_s / evidence.worker_count)
@@ -110,44 +125,45 @@ def stall_floor_s(evidence: Evidence) -> float:
     return floor_s
 
 
-def stored_floor_s(facts: Measurements) -> float:
-    """The floor that a stored cause was judged by; causes of earlier versions do not say it."""
-    return float(facts.get("floor_s") or BLOCKED_LOOP_S)
+def stored_floor_s(measurements: Measurements) -> float:
+    """Return the floor that a stored cause was judged by, which earlier versions did not store."""
+    return float(measurements.get("floor_s") or BLOCKED_LOOP_S)
 
 
 def blocked_s(worker: WorkerTrial, floor_s: float) -> float:
-    """Time inside the window in which the loop of `worker` stood still."""
-    known_s = sum(_inside_s(one, worker) for one in blocking_stalls(worker, floor_s))
-    return min(worker.window_s, known_s + _left_out(worker, floor_s)[1])
+    """Return the time inside the window in which the loop of `worker` stood still."""
+    known_s = sum(_inside_s(stall, worker) for stall in blocking_stalls(worker, floor_s))
+    return min(worker.window_s, known_s + _uncaptured(worker, floor_s)[1])
 
 
 def blocking_stalls(worker: WorkerTrial, floor_s: float) -> list[Stall]:
-    return [one for one in worker.stalls if blocks(one, floor_s)]
+    """Return the stalls of a worker that count, of those whose stack was kept."""
+    return [stall for stall in worker.stalls if blocks(stall, floor_s)]
 
 
 def blocks(stall: Stall, floor_s: float) -> bool:
-    """Long enough, and not with the loop itself on top of the stack."""
+    """Whether a stall is long enough, and the loop itself not on top of its stack."""
     return stall.duration_s >= floor_s and not waits(stall.stack)
 
 
-def _number(worker: WorkerTrial, floor_s: float) -> int:
-    return len(blocking_stalls(worker, floor_s)) + _left_out(worker, floor_s)[0]
+def _stall_count(worker: WorkerTrial, floor_s: float) -> int:
+    return len(blocking_stalls(worker, floor_s)) + _uncaptured(worker, floor_s)[0]
 
 
-def _left_out(worker: WorkerTrial, floor_s: float) -> tuple[int, float]:
-    """Number and seconds of the shorter stalls, of which no stack was kept; they have no other
-    floor than the probe's.
+def _uncaptured(worker: WorkerTrial, floor_s: float) -> tuple[int, float]:
+    """Return number and seconds of the shorter stalls, of which no stack was kept; they have no
+    other floor than the probe's.
     """
     if floor_s > BLOCKED_LOOP_S:
         return 0, 0.0
     number = worker.series.stalls - len(worker.stalls)
-    lasted_s = worker.series.stalled_s - sum(one.duration_s for one in worker.stalls)
+    lasted_s = worker.series.stalled_s - sum(stall.duration_s for stall in worker.stalls)
     return (number, max(0.0, lasted_s)) if number > 0 else (0, 0.0)
 
 
 def longest_s(worker: WorkerTrial, floor_s: float) -> float:
-    """The longest stall that counts; where none does, the longest lag."""
-    stalls = [one.duration_s for one in blocking_stalls(worker, floor_s)]
+    """Return the longest stall that counts; where none does, the longest lag."""
+    stalls = [stall.duration_s for stall in blocking_stalls(worker, floor_s)]
     return max(stalls) if stalls else max(_lags(worker), default=0.0)
 
 
@@ -158,3 +174,51 @@ def _lags(worker: WorkerTrial) -> list[float]:
 def _inside_s(stall: Stall, worker: WorkerTrial) -> float:
     end_s = min(stall.at_s + stall.duration_s, worker.window_s)
     return max(0.0, end_s - max(stall.at_s, 0.0))
+
+
+def _blocked(measurements: Measurements) -> str:
+    loops = "event loops were" if number_in(measurements, "workers") > 1 else "event loop was"
+    if measurements.get("why"):
+        loops = loops.rpartition(" ")[0] + " stood still"
+        return f"the {loops} {share_in(measurements, 'blocked_share')} of the window"
+    return f"the {loops} blocked {share_in(measurements, 'blocked_share')} of the window"
+
+
+def _loop_free(measurements: Measurements) -> str:
+    if number_in(measurements, "blocked_share"):
+        return _blocked(measurements)
+    late = seconds(number_in(measurements, "longest_s"))
+    if not number_in(measurements, "late"):
+        return f"the event loop was never blocked, and late by {late} at most"
+    if number_in(measurements, "waited") == number_in(measurements, "late"):
+        return f"the event loop waited for a processor, and was late by {late} at most"
+    return f"the event loop was late by {late} at most, as a round of its short requests can be"
+
+
+def _stalls(measurements: Measurements) -> str:
+    """Return where stacks end and the longest stall; empty where the lag is said instead."""
+    if not number_in(measurements, "blocked_share"):
+        return ""
+    longest = f"it stood still for {seconds(number_in(measurements, 'longest_s'))} at the longest"
+    return f"{_stacks(measurements)}; {longest}" if number_in(measurements, "stacks") else longest
+
+
+def _stacks(measurements: Measurements) -> str:
+    total = count_in(measurements, "stacks")
+    if measurements["frame"] is None:
+        return f"{total} sampled stacks have no place in common"
+    there = count_in(measurements, "stacks_there")
+    return f"{there} of {total} sampled stacks end in {measurements['frame']}"
+
+
+LOOP_BLOCKED = CauseRule(
+    id="loop_blocked",
+    label="Event loop blocked",
+    short="loop blocked",
+    judge=loop_blocked,
+    value=lambda measurements: f"{share_in(measurements, 'blocked_share')} of window",
+    found=_blocked,
+    ruled_out=_loop_free,
+    detail=_stalls,
+    watched="event loop",
+)

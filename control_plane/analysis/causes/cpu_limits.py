@@ -2,15 +2,18 @@
 
 from collections.abc import Iterator
 
-from control_plane.analysis.causes.evidence import (
+from control_plane.analysis.causes.cause_rule import (
+    CauseRule,
     Diagnosis,
-    Evidence,
     Measurements,
-    mean_of,
-    window_s,
+    count_in,
+    number_in,
+    share_in,
 )
+from control_plane.analysis.causes.evidence import Evidence, mean_of, window_s
 from control_plane.domain.limits import BUSY_SHARE
 from control_plane.domain.result import Gauges, GaugeSeries, Trial
+from control_plane.domain.units import SPACE, seconds, share
 
 LEAST_CORES = 0.5
 """Where others leave less, the gate of other load says so, and shares would be chance."""
@@ -22,7 +25,8 @@ _BOUND = "each of its processes used about one core, and whether it can use more
 
 
 def server_cpu(evidence: Evidence) -> Diagnosis | None:
-    """The busiest processes of the target, as many as it has workers, against what they could get.
+    """Judge the busiest processes of the target, as many as it has workers, against what they
+    could get.
 
     A worker is bound to one core, unless a process was seen to use more. Not decided where nobody
     said how many workers a command has, and its processes use a core each. None where its
@@ -30,69 +34,139 @@ def server_cpu(evidence: Evidence) -> Diagnosis | None:
     """
     pairs = zip(evidence.trials, evidence.gauges, strict=True)
     used = [
-        cores for trial, gauges in pairs if (cores := _used(trial, gauges, evidence)) is not None
+        cores
+        for trial, gauges in pairs
+        if (cores := _cores_used(trial, gauges, evidence)) is not None
     ]
     if not used:
         return None
     workers, cores = evidence.worker_count, sum(used) / len(used)
-    free = sum(_available(trial, evidence) for trial in evidence.trials) / len(evidence.trials)
-    asked = None if _threaded(evidence) else evidence.asked_workers
-    could = max(cores, free if asked is None else min(float(asked), free))
-    facts: Measurements = {
+    free = sum(_cores_available(trial, evidence) for trial in evidence.trials) / len(
+        evidence.trials
+    )
+    bound = None if _threaded(evidence) else evidence.configured_workers
+    could = max(cores, free if bound is None else min(float(bound), free))
+    measurements: Measurements = {
         "cpu_share": cores / could,
         "cores_used": cores,
         "cores_available": could,
         "workers": workers,
         "cpu_s_per_request": evidence.streams[0].cpu_s_per_request if evidence.streams else None,
     }
-    bound = evidence.asked_workers is None and not _threaded(evidence)
-    if bound and cores / could < BUSY_SHARE <= cores / workers:
-        return Diagnosis("server_cpu", None, {**facts, "why": _BOUND})
-    return Diagnosis("server_cpu", cores / could >= BUSY_SHARE, facts)
+    unknown = evidence.configured_workers is None and not _threaded(evidence)
+    if unknown and cores / could < BUSY_SHARE <= cores / workers:
+        return Diagnosis(None, {**measurements, "why": _BOUND})
+    return Diagnosis(cores / could >= BUSY_SHARE, measurements)
 
 
 def _threaded(evidence: Evidence) -> bool:
     """Whether one process used clearly more than one core."""
-    shares = (mean_of(one.cpu_share) for each in evidence.gauges for one in _target(each))
-    return max((one for one in shares if one is not None), default=0.0) > MORE_THAN_ONE
+    processes = (process for gauges in evidence.gauges for process in _target_processes(gauges))
+    shares = (mean_of(process.cpu_share) for process in processes)
+    return max((share for share in shares if share is not None), default=0.0) > MORE_THAN_ONE
 
 
 def client_limited(evidence: Evidence) -> Diagnosis | None:
-    """As the gates of the client judged it: its processor, and its ports and files."""
-    judged = {one.gate: one for one in evidence.validity.judged}
+    """Judge the client as its gates did: its processor, and its ports and files."""
+    judged = {reason.gate: reason for reason in evidence.validity.judged}
     cpu, exhausted = judged.get("client_cpu"), judged.get("client_exhausted")
     if exhausted is None and (cpu is None or cpu.value is None):
         return None
-    facts: dict[str, float | str | None] = {
+    measurements: dict[str, float | str | None] = {
         "cpu_share": cpu.value if cpu else None,
         "limit": BUSY_SHARE,
         "strategy": evidence.spec.client.strategy,
         "unsent": exhausted.value if exhausted else None,
     }
     busy = cpu is not None and cpu.level != "ok"
-    return Diagnosis("client_limited", busy or exhausted is not None, facts)
+    return Diagnosis(busy or exhausted is not None, measurements)
 
 
-def _used(trial: Trial, gauges: Gauges, evidence: Evidence) -> float | None:
-    """Cores; masters and companions beside the workers do not count unless they are busier."""
-    series = (mean_of(one.cpu_share) for one in _target(gauges))
-    shares = sorted((one for one in series if one is not None), reverse=True)
+def _cores_used(trial: Trial, gauges: Gauges, evidence: Evidence) -> float | None:
+    """Return the cores in use.
+
+    Masters and companions beside the workers do not count unless they are busier.
+    """
+    means = (mean_of(process.cpu_share) for process in _target_processes(gauges))
+    shares = sorted((share for share in means if share is not None), reverse=True)
     if shares:
-        return sum(shares[: evidence.asked_workers])
+        return sum(shares[: evidence.configured_workers])
     if trial.target.cpu_s is None or not window_s(trial):
         return None
     return trial.target.cpu_s / window_s(trial)
 
 
-def _target(gauges: Gauges) -> Iterator[GaugeSeries]:
-    return (one for one in gauges.processes if one.role == "target")
+def _target_processes(gauges: Gauges) -> Iterator[GaugeSeries]:
+    return (process for process in gauges.processes if process.role == "target")
 
 
-def _available(trial: Trial, evidence: Evidence) -> float:
-    """Its own cores, or all; but no more than client and other programs left of the machine."""
+def _cores_available(trial: Trial, evidence: Evidence) -> float:
+    """Return the target's own cores, or all; but no more than others left of the machine."""
     length_s, own = window_s(trial), trial.target.cores
     if evidence.cpu_count is None or not length_s:
         return float(evidence.worker_count if own is None else len(own))
     client, others = trial.client.cpu_s / length_s, trial.client.other_cpu or 0.0
     left = max(LEAST_CORES, evidence.cpu_count - client - others)
     return left if own is None else min(float(len(own)), left)
+
+
+def _cpu(measurements: Measurements) -> str:
+    available = number_in(measurements, "cores_available")
+    used = share_in(measurements, "cpu_share")
+    if abs(available - 1) < 0.005:
+        return f"the target used {used} of one core"
+    cores = measurements.get("cores_used")
+    could = f"{round(available, 1):g}{SPACE}cores that it could get"
+    taken = ", as the rest of the machine was in use" if available < 1 else ""
+    whole = f" ({share(cores)} of one core)" if isinstance(cores, float) else ""
+    return f"the target used {used} of the {could}{taken}{whole}"
+
+
+def _cpu_per_request(measurements: Measurements) -> str:
+    spent_s = measurements["cpu_s_per_request"]
+    return f"each request cost {seconds(float(spent_s))} of processor time" if spent_s else ""
+
+
+def _client(measurements: Measurements) -> str:
+    if measurements.get("unsent"):
+        return (
+            f"the client had no ports or files left for {count_in(measurements, 'unsent')} requests"
+        )
+    return f"the busiest client process used {share_in(measurements, 'cpu_share')} of one core"
+
+
+def _client_in_short(measurements: Measurements) -> str:
+    unsent = f"{count_in(measurements, 'unsent')} unsent"
+    return unsent if measurements.get("unsent") else share_in(measurements, "cpu_share")
+
+
+def _asked_less(measurements: Measurements) -> str:
+    busy = number_in(measurements, "cpu_share") >= number_in(measurements, "limit")
+    limited = busy or bool(measurements.get("unsent"))
+    return "it may not have asked for all that the target could give" if limited else ""
+
+
+SERVER_CPU = CauseRule(
+    id="server_cpu",
+    label="Target CPU",
+    short="target CPU",
+    judge=server_cpu,
+    value=lambda measurements: share_in(measurements, "cpu_share"),
+    found=_cpu,
+    ruled_out=_cpu,
+    detail=_cpu_per_request,
+    watched="processor of the target",
+)
+
+
+CLIENT_LIMITED = CauseRule(
+    id="client_limited",
+    label="Client at its limit",
+    short="client limited",
+    judge=client_limited,
+    value=_client_in_short,
+    found=_client,
+    ruled_out=_client,
+    detail=_asked_less,
+    watched="client",
+)

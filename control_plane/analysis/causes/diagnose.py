@@ -1,43 +1,64 @@
-"""The causes of a run: each that was judged, those found first, then those not decided."""
+"""The causes of a run in one list, and what is said of those that were found."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
-from control_plane.analysis.causes.blocked_loop import loop_blocked
-from control_plane.analysis.causes.cause_messages import text_of
-from control_plane.analysis.causes.cpu_limits import client_limited, server_cpu
-from control_plane.analysis.causes.evidence import Diagnosis, Evidence
-from control_plane.analysis.causes.gc_pauses import garbage_collection
-from control_plane.analysis.causes.starvation import never_served
-from control_plane.analysis.causes.thread_pool_full import pool_exhausted
-from control_plane.analysis.causes.uneven_workers import workers_uneven
+from control_plane.analysis.causes.blocked_loop import LOOP_BLOCKED
+from control_plane.analysis.causes.cpu_limits import CLIENT_LIMITED, SERVER_CPU
+from control_plane.analysis.causes.evidence import Evidence
+from control_plane.analysis.causes.gc_pauses import GARBAGE_COLLECTION
+from control_plane.analysis.causes.starvation import NEVER_SERVED
+from control_plane.analysis.causes.thread_pool_full import POOL_EXHAUSTED
+from control_plane.analysis.causes.uneven_workers import WORKERS_UNEVEN
+from control_plane.analysis.prose.sentence import joined
 from control_plane.domain.result import Cause
 
-JUDGES: tuple[Callable[[Evidence], Diagnosis | None], ...] = (
-    loop_blocked,
-    pool_exhausted,
-    workers_uneven,
-    garbage_collection,
-    server_cpu,
-    client_limited,
-    never_served,
+_IN_ORDER = (
+    LOOP_BLOCKED,
+    POOL_EXHAUSTED,
+    WORKERS_UNEVEN,
+    GARBAGE_COLLECTION,
+    SERVER_CPU,
+    CLIENT_LIMITED,
+    NEVER_SERVED,
 )
-"""In the order in which they explain: a blocked loop also leaves connections unserved."""
+
+CAUSES = {rule.id: rule for rule in _IN_ORDER}
+"""Every cause by its id, in the order in which they explain: a blocked loop also leaves
+connections unserved."""
 
 
 def diagnose(evidence: Evidence) -> tuple[Cause, ...]:
-    """One for each cause that could be judged; empty for a run without trials."""
+    """Return each cause that could be judged: those found, those not decided, those ruled out.
+
+    Empty for a run without trials.
+    """
     if not evidence.trials or not evidence.streams:
         return ()
-    judged = [finding for judge in JUDGES if (finding := judge(evidence)) is not None]
-    found = {one.cause for one in judged if one.found}
-    causes = [Cause(one.cause, text_of(one), one.facts, one.found) for one in judged]
-    return tuple(sorted(causes, key=lambda one: (_place(one), _follows(one, found))))
+    causes = [cause for rule in _IN_ORDER if (cause := rule.cause(evidence)) is not None]
+    server_full = any(cause.found and cause.cause == SERVER_CPU.id for cause in causes)
+
+    def place(cause: Cause) -> tuple[int, bool]:
+        # Threads wait for a full processor, and requests for the threads.
+        follows = server_full and cause.cause == POOL_EXHAUSTED.id
+        return (True, None, False).index(cause.found), follows
+
+    return tuple(sorted(causes, key=place))
 
 
-def _place(cause: Cause) -> int:
-    return (True, None, False).index(cause.found)
+def cause_clause(cause: Cause) -> str:
+    """Return what was found, to stand in a sentence: `the event loop was blocked 53 % of …`."""
+    return CAUSES[cause.cause].found(cause.evidence)
 
 
-def _follows(cause: Cause, found: set[str]) -> bool:
-    """Threads wait for a full processor, and requests for the threads."""
-    return cause.cause == "pool_exhausted" and "server_cpu" in found
+def none_found(causes: Sequence[Cause]) -> str:
+    """Return that nothing was at its limit, and what was not watched.
+
+    Empty where a cause was found, or one could not be decided.
+    """
+    if any(cause.found is not False for cause in causes):
+        return ""
+    judged = {cause.cause for cause in causes}
+    unseen = [rule.watched for rule in _IN_ORDER if rule.watched and rule.id not in judged]
+    if not unseen:
+        return "Nothing that was watched was at its limit."
+    return f"Nothing that was watched was at its limit. Not watched: {joined(unseen)}."

@@ -1,4 +1,4 @@
-"""All that a cause is judged by, and what one cause found out."""
+"""All that a cause is judged by: a run that is over, with what was seen of its target."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,33 +7,18 @@ from control_plane.domain.limits import BUSY_SHARE
 from control_plane.domain.result import Gauges, Stall, Summary, Trial, Validity, WorkerSeries
 from control_plane.domain.spec import Spec
 
-Measurements = Mapping[str, int | float | str | None]
-"""Numbers by name, as they are stored with a cause."""
-
 IDLE_SHARE = 0.1
 """A master or a companion uses less of a core than this."""
 
 
 @dataclass(frozen=True)
-class Diagnosis:
-    """A cause that was judged: it explains the times of the run, or is ruled out.
-
-    `found` None: what was seen does not decide; `facts` say `why`.
-    """
-
-    cause: str
-    found: bool | None
-    facts: Measurements
-
-
-@dataclass(frozen=True)
 class WorkerTrial:
-    """One worker of the target in one trial. `place` is that of the trial, from 1.
+    """One worker of the target in one trial, whose number counts from 1.
 
     `cpu_share` of one core, None where its process was not watched.
     """
 
-    place: int
+    trial_number: int
     series: WorkerSeries
     stalls: tuple[Stall, ...]
     interval_s: float
@@ -59,13 +44,12 @@ class Evidence:
 
     @property
     def workers(self) -> tuple[WorkerTrial, ...]:
-        """Those seen from inside, trial by trial; empty for a target without a probe."""
+        """The workers seen from inside, trial by trial; empty for a target without a probe."""
+        pairs = enumerate(zip(self.trials, self.gauges, strict=True), start=1)
         return tuple(
             worker
-            for place, (trial, gauges) in enumerate(
-                zip(self.trials, self.gauges, strict=True), start=1
-            )
-            for worker in _workers(place, window_s(trial), gauges)
+            for number, (trial, gauges) in pairs
+            for worker in _workers(number, window_s(trial), gauges)
         )
 
     @property
@@ -74,14 +58,14 @@ class Evidence:
         return any(reason.gate == "other_load" for reason in self.validity.reasons)
 
     @property
-    def crowded(self) -> bool:
+    def cpu_contended(self) -> bool:
         """Whether a wait may be that for a processor which others used."""
         return self.disturbed or any(
-            one.target.cores is None and self._full(one) for one in self.trials
+            trial.target.cores is None and self._machine_full(trial) for trial in self.trials
         )
 
-    def _full(self, trial: Trial) -> bool:
-        """Also where it is not known."""
+    def _machine_full(self, trial: Trial) -> bool:
+        """Whether all cores were in use, also where it is not known."""
         length_s, spent_s = window_s(trial), trial.target.cpu_s
         if self.cpu_count is None or spent_s is None or not length_s:
             return True
@@ -89,43 +73,48 @@ class Evidence:
         return used >= BUSY_SHARE * self.cpu_count
 
     @property
-    def asked_workers(self) -> int | None:
-        """None where the spec does not say it, as that of a command."""
+    def configured_workers(self) -> int | None:
+        """The workers of the spec; None where it does not say it, as that of a command."""
         return self.spec.target.workers
 
     @property
     def worker_count(self) -> int:
-        """As the spec says; where it does not, the target's processes that were not idle."""
-        return self.asked_workers or max([1, *map(_at_work, self.gauges)])
+        """The workers of the spec; where it has none, the target's processes that were not idle."""
+        return self.configured_workers or max([1, *map(_busy_processes, self.gauges)])
 
     @property
     def users(self) -> int:
-        """Requests that can be in flight at once; an open load bounds them too far up to say so."""
-        loads = [one.load for one in self.spec.workload.streams]
-        seen = [number or 0 for one in self.workers for number in one.series.in_flight]
-        given = sum(one.users for one in loads if not one.is_open)
-        return given + (max(seen, default=0) if any(one.is_open for one in loads) else 0)
+        """The requests that can be in flight at once; those of an open load as they were seen,
+        because its own bound is too far up.
+        """
+        loads = [stream.load for stream in self.spec.workload.streams]
+        seen = [number or 0 for worker in self.workers for number in worker.series.in_flight]
+        bounded = sum(load.users for load in loads if not load.is_open)
+        return bounded + (max(seen, default=0) if any(load.is_open for load in loads) else 0)
 
 
 def window_s(trial: Trial) -> float:
-    """How long the gauges watched, which is the longest window of the streams."""
-    longest_s = max((one.duration_s for one in trial.streams), default=0.0)
+    """Return how long the gauges watched, which is the longest window of the streams."""
+    longest_s = max((stream.duration_s for stream in trial.streams), default=0.0)
     return trial.target.watched_s or longest_s
 
 
 def mean_of(values: Sequence[float]) -> float | None:
+    """Return the mean; None of no values."""
     return sum(values) / len(values) if values else None
 
 
-def _at_work(gauges: Gauges) -> int:
-    shares = (mean_of(one.cpu_share) or 0.0 for one in gauges.processes if one.role == "target")
+def _busy_processes(gauges: Gauges) -> int:
+    processes = (process for process in gauges.processes if process.role == "target")
+    shares = (mean_of(process.cpu_share) or 0.0 for process in processes)
     return sum(share > IDLE_SHARE for share in shares)
 
 
-def _workers(place: int, length_s: float, gauges: Gauges) -> Iterator[WorkerTrial]:
-    shares = {one.pid: mean_of(one.cpu_share) for one in gauges.processes if one.role == "target"}
+def _workers(number: int, length_s: float, gauges: Gauges) -> Iterator[WorkerTrial]:
+    processes = (process for process in gauges.processes if process.role == "target")
+    shares = {process.pid: mean_of(process.cpu_share) for process in processes}
     for series in gauges.workers:
-        stalls = tuple(one for one in gauges.stalls if one.worker == series.pid)
+        stalls = tuple(stall for stall in gauges.stalls if stall.worker == series.pid)
         yield WorkerTrial(
-            place, series, stalls, gauges.interval_s, length_s, shares.get(series.pid)
+            number, series, stalls, gauges.interval_s, length_s, shares.get(series.pid)
         )

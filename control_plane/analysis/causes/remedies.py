@@ -38,7 +38,10 @@ LIGHTER_CLIENT = {"blocking": "async", "threaded": "async", "httpx": "async", "a
 
 @dataclass(frozen=True)
 class Remedy:
-    """`key` names it in an address; `label` in a link: `4 workers`, `awaited`."""
+    """A spec that would test a cause.
+
+    `key` names it in an address; `label` in a link: `4 workers`, `awaited`.
+    """
 
     key: str
     label: str
@@ -46,30 +49,35 @@ class Remedy:
 
 
 def remedies(spec: Spec, causes: Sequence[Cause], limits: Limits) -> tuple[Remedy, ...]:
-    """For each cause that was found, each once, without those that server or client cannot have,
-    or that are beyond the limits.
+    """Return the remedies of the causes that were found, each once.
+
+    Without those that server or client cannot have, or that are beyond the limits.
     """
-    found, started = {one.cause for one in causes if one.found}, spec.target.started
+    found = {cause.cause for cause in causes if cause.found}
+    started = spec.target.started
     every = [
-        *_elsewhere(spec, UNBLOCKED if "loop_blocked" in found else {}),
-        *_elsewhere(spec, UNPOOLED if "pool_exhausted" in found else {}),
-        *(_started(spec, started, found) if started else ()),
-        *(_client(spec) if "client_limited" in found else ()),
+        *_at_sibling_endpoints(spec, UNBLOCKED if "loop_blocked" in found else {}),
+        *_at_sibling_endpoints(spec, UNPOOLED if "pool_exhausted" in found else {}),
+        *(_with_server_settings(spec, started, found) if started else ()),
+        *(_with_client(spec) if "client_limited" in found else ()),
     ]
     wrong = _wrong(spec, limits)
-    can = [one for one in every if wrong.issuperset(_wrong(one.spec, limits))]
-    return tuple({one.key: one for one in can}.values())
+    possible = [remedy for remedy in every if wrong.issuperset(_wrong(remedy.spec, limits))]
+    return tuple({remedy.key: remedy for remedy in possible}.values())
 
 
 def _wrong(spec: Spec, limits: Limits) -> set[str]:
     return {error.field for error in wrong_fields(spec, limits)}
 
 
-def _elsewhere(spec: Spec, siblings: Siblings) -> Iterator[Remedy]:
-    """The bundled application alone has them; every request class moves that has one."""
+def _at_sibling_endpoints(spec: Spec, siblings: Siblings) -> Iterator[Remedy]:
+    """Return the spec with each sibling of its endpoints, which the bundled application alone has.
+
+    Every request class moves that has one.
+    """
     if spec.target.application != BUNDLED:
         return
-    paths = [request.path for one in spec.workload.streams for request in one.requests]
+    paths = [request.path for stream in spec.workload.streams for request in stream.requests]
     for start, ways in siblings.items():
         if any(path.startswith(start) for path in paths):
             for way, instead in ways.items():
@@ -84,13 +92,14 @@ def _moved(spec: Spec, start: str, instead: str) -> Spec:
         return replace(request, path=instead + request.path.removeprefix(start))
 
     streams = tuple(
-        replace(one, requests=tuple(map(moved, one.requests))) for one in spec.workload.streams
+        replace(stream, requests=tuple(map(moved, stream.requests)))
+        for stream in spec.workload.streams
     )
     return replace(spec, workload=replace(spec.workload, streams=streams))
 
 
-def _started(spec: Spec, target: Target, found: set[str]) -> Iterator[Remedy]:
-    """Other settings of a server that we start; None marks what it does not have."""
+def _with_server_settings(spec: Spec, target: Target, found: set[str]) -> Iterator[Remedy]:
+    """Return other settings of a server that we start; None marks what it does not have."""
 
     def with_target(key: str, label: str, **change: Any) -> Remedy:
         return Remedy(key, label, replace(spec, target=replace(target, **change)))
@@ -107,7 +116,7 @@ def _started(spec: Spec, target: Target, found: set[str]) -> Iterator[Remedy]:
         yield with_target("loop", "asyncio in place of uvloop", loop="asyncio")
 
 
-def _client(spec: Spec) -> Iterator[Remedy]:
+def _with_client(spec: Spec) -> Iterator[Remedy]:
     if not spec.client.reuse_connections:
         reusing = replace(spec, client=replace(spec.client, reuse_connections=True))
         yield Remedy("reuse", "reused connections", reusing)
@@ -122,8 +131,8 @@ def _client(spec: Spec) -> Iterator[Remedy]:
 
 @dataclass(frozen=True)
 class Advice:
-    """`place` is where the loop stood, empty where no stack told; `path` is empty where a load has
-    several request classes.
+    """Where blocking code stands. `place` is where the loop stood, empty where no stack told;
+    `path` is empty where a load has several request classes.
     """
 
     place: str
@@ -131,20 +140,17 @@ class Advice:
 
 
 def advice(spec: Spec, causes: Sequence[Cause]) -> Advice | None:
-    """None unless the loop was blocked in code that has no other endpoint to try."""
-    blocked = [one for one in causes if one.found and one.cause == "loop_blocked"]
+    """Return where the code stands that blocked the loop.
+
+    None where it was not blocked, or another endpoint does the same without that.
+    """
+    blocked = [cause for cause in causes if cause.found and cause.cause == "loop_blocked"]
     if not blocked or spec.target.started is None:
         return None
-    paths = {request.path for one in spec.workload.streams for request in one.requests}
-    if spec.target.application == BUNDLED and any(map(_has_sibling, paths)):
+    paths = [request.path for stream in spec.workload.streams for request in stream.requests]
+    if spec.target.application == BUNDLED and any(
+        path.startswith(tuple(UNBLOCKED)) for path in paths
+    ):
         return None
     place = str(blocked[0].evidence.get("frame") or "")
-    return Advice(place, paths.pop() if _single(spec) else "")
-
-
-def _has_sibling(path: str) -> bool:
-    return any(path.startswith(start) for start in UNBLOCKED)
-
-
-def _single(spec: Spec) -> bool:
-    return sum(len(one.requests) for one in spec.workload.streams) == 1
+    return Advice(place, paths[0] if len(paths) == 1 else "")

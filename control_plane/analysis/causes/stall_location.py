@@ -15,18 +15,18 @@ _SKIPPED = {tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tok
 
 
 def calls_in(line: str) -> list[str] | None:
-    """`json.dumps`, in order; empty text for a call of what has no name. Strings do not count.
+    """Return the calls of a line in order: `json.dumps`, or empty text for what has no name.
 
-    None for what cannot be read, such as the middle of a string.
+    Strings do not count. None for what cannot be read, such as the middle of a string.
     """
     tokens = list(_tokens(line.strip() + "\n"))
-    if any(one.type == tokenize.ERRORTOKEN for one in tokens):
+    if any(token.type == tokenize.ERRORTOKEN for token in tokens):
         return None
-    return list(_calls([one.string for one in tokens if one.type not in _SKIPPED]))
+    return list(_calls([token.string for token in tokens if token.type not in _SKIPPED]))
 
 
 def _tokens(line: str) -> Iterator[tokenize.TokenInfo]:
-    """A bracket or string that goes on in the next line ends them."""
+    """Return the tokens up to a bracket or string that goes on in the next line."""
     try:
         yield from tokenize.generate_tokens(StringIO(line).readline)
     except (tokenize.TokenError, IndentationError):
@@ -45,7 +45,7 @@ def _calls(words: list[str]) -> Iterator[str]:
 
 
 def _dotted(words: list[str]) -> str:
-    """`a.b` at the end of the words; of `f().b` only `b`."""
+    """Return `a.b` at the end of the words; of `f().b` only `b`."""
     name = words[-1]
     at = len(words) - 2
     while at > 0 and words[at] == "." and _is_name(words[at - 1]):
@@ -60,33 +60,33 @@ def _is_name(word: str) -> bool:
 
 @dataclass(frozen=True)
 class StallLocation:
-    """Where most stacks stand: `count` of `of`; `where` None when they have no place in common."""
+    """The place in which `stacks_there` of all `stacks` end; None when they have none in common."""
 
-    where: str | None
-    count: int
-    of: int
+    place: str | None
+    stacks_there: int
+    stacks: int
 
 
 def stall_location(stalls: Sequence[Stall], source: Mapping[str, str]) -> StallLocation:
-    """The line in which at least half of the stacks stand, else the function.
+    """Return the line in which at least half of the stacks end, else the function.
 
     Computing stands in another line each time, so that only its function is the same.
     """
     lines: Counter[Frame] = Counter()
     functions: Counter[str] = Counter()
     inner: dict[Frame, set[str]] = defaultdict(set)
-    for one in stalls:
-        if (frame := telling(one.stack)) is not None:
-            lines[frame] += one.there if one.samples else 1
-            functions[frame.around] += one.alike if one.samples else 1
-            inner[frame].add(_called_by(frame, one.stack))
-    sampled = sum(one.samples or 1 for one in stalls)
+    for stall in stalls:
+        if (frame := telling(stall.stack)) is not None:
+            lines[frame] += stall.there if stall.samples else 1
+            functions[frame.around] += stall.alike if stall.samples else 1
+            inner[frame].add(_called_by(frame, stall.stack))
+    sampled = sum(stall.samples or 1 for stall in stalls)
     if not lines:
         return StallLocation(None, 0, 0)
     (line, count), (function, around) = lines.most_common(1)[0], functions.most_common(1)[0]
     if 2 * count >= sampled:
-        where = _called(line, source.get(line.key), inner[line])
-        return StallLocation(where, count if where != function else around, sampled)
+        place = _called(line, source.get(line.key), inner[line])
+        return StallLocation(place, count if place != function else around, sampled)
     return (
         StallLocation(function, around, sampled)
         if 2 * around >= sampled
@@ -95,14 +95,14 @@ def stall_location(stalls: Sequence[Stall], source: Mapping[str, str]) -> StallL
 
 
 def _called_by(frame: Frame, stack: Sequence[str]) -> str:
-    """The function that runs there; empty where it has no frame, as one that is written in C."""
+    """Return the function that runs there; empty where it has no frame, as one written in C."""
     known = frames(stack)
     place = known.index(frame)
     return known[place - 1].function if place else ""
 
 
 def _called(frame: Frame, source: str | None, inner: set[str]) -> str:
-    """`movies.py, line 38: time.sleep`, where it is clear what was called there.
+    """Return `movies.py, line 38: time.sleep` where it is clear what was called there.
 
     A line without a call is one of many that computed.
     """
@@ -111,22 +111,21 @@ def _called(frame: Frame, source: str | None, inner: set[str]) -> str:
         return frame.short
     if not calls:
         return frame.around
-    running = calls if len(calls) == 1 else [one for one in calls if {_last(one)} == inner]
+    running = (
+        calls if len(calls) == 1 else [call for call in calls if {call.rpartition(".")[2]} == inner]
+    )
     if len(running) != 1 or not running[0]:
         return frame.short
     return f"{frame.name}, line {frame.line}: {running[0]}"
 
 
-def _last(call: str) -> str:
-    return call.rpartition(".")[2]
-
-
-Seen = tuple[int, Stall]
+TrialStall = tuple[int, Stall]
 
 
 @dataclass(frozen=True)
 class StackGroup:
-    """`share` is that of the time of all stalls. `place` None: no stack was sampled.
+    """The stalls of one stack. `share` is that of the time of all stalls; `place` None: no stack
+    was sampled.
 
     `trial` (from 1) and `at_s` say when the longest began; `begins` hold them for each, in order.
     """
@@ -144,19 +143,19 @@ class StackGroup:
 
 
 def stack_groups(gauges: Sequence[Gauges]) -> tuple[StackGroup, ...]:
-    """Over all trials and workers, the largest total first."""
-    by_stack: dict[tuple[str, ...], list[Seen]] = defaultdict(list)
-    for trial, one in enumerate(gauges, start=1):
-        for stall in one.stalls:
+    """Return the stalls of all trials and workers by their stack, the largest total first."""
+    by_stack: dict[tuple[str, ...], list[TrialStall]] = defaultdict(list)
+    for trial, trial_gauges in enumerate(gauges, start=1):
+        for stall in trial_gauges.stalls:
             by_stack[stall.stack].append((trial, stall))
-    everything_s = sum(stall.duration_s for one in gauges for stall in one.stalls)
+    everything_s = sum(stall.duration_s for each in gauges for stall in each.stalls)
     groups = [_group(stack, seen, everything_s) for stack, seen in by_stack.items()]
-    return tuple(sorted(groups, key=lambda one: -one.total_s))
+    return tuple(sorted(groups, key=lambda group: -group.total_s))
 
 
-def _group(stack: tuple[str, ...], seen: list[Seen], everything_s: float) -> StackGroup:
+def _group(stack: tuple[str, ...], seen: list[TrialStall], everything_s: float) -> StackGroup:
     total_s = sum(stall.duration_s for _, stall in seen)
-    trial, longest = max(seen, key=lambda one: one[1].duration_s)
+    trial, longest = max(seen, key=lambda pair: pair[1].duration_s)
     return StackGroup(
         place=telling(stack),
         frames=frames(stack),

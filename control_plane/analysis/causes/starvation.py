@@ -5,7 +5,13 @@ Seen with 100 users on a blocked uvloop server: 75 of their connections were not
 
 from collections.abc import Iterator
 
-from control_plane.analysis.causes.evidence import Diagnosis, Evidence, Measurements
+from control_plane.analysis.causes.cause_rule import (
+    CauseRule,
+    Diagnosis,
+    Measurements,
+    count_in,
+)
+from control_plane.analysis.causes.evidence import Evidence
 from control_plane.domain.result import Summary
 from control_plane.domain.units import seconds
 
@@ -14,49 +20,79 @@ TURNS = 2
 may still wait for their first.
 """
 
-NEAR = 0.5
+NEAR_SHARE = 0.5
 """Where an answer can take half of the window, one that began before it can outlast it."""
 
 
 def never_served(evidence: Evidence) -> Diagnosis | None:
-    """The stream and trial with most of them; judged for users without think time."""
-    cases = list(_judged(evidence))
+    """Judge the stream and trial with most of them; None for users with think time."""
+    cases = list(_cases(evidence))
     if not cases:
         return None
-    place, users, worst = max(cases, key=lambda case: case[2].censored.unserved or 0)
+    number, users, worst = max(cases, key=lambda case: case[2].censored.unserved or 0)
     unserved = worst.censored.unserved or 0
-    facts: Measurements = {
+    measurements: Measurements = {
         "unserved": unserved,
         "connections": users,
         "completed": worst.completed,
         "stream": worst.name,
-        "trial": place,
+        "trial": number,
     }
-    if unserved and (why := _open(worst, users - unserved)):
-        return Diagnosis("never_served", None, {**facts, "why": why})
-    return Diagnosis("never_served", bool(unserved), facts)
+    if unserved and (why := _undecided_because(worst, users - unserved)):
+        return Diagnosis(None, {**measurements, "why": why})
+    return Diagnosis(bool(unserved), measurements)
 
 
-def _open(stream: Summary, served: int) -> str:
-    """Why they may only be slow; empty where they were left out."""
+def _undecided_because(stream: Summary, served: int) -> str:
+    """Return why connections may only be slow; empty where they were left out."""
     if not stream.completed:
         return "no other one had an answer, so nothing tells them apart"
     if stream.completed < TURNS * max(1, served):
         return "the others had fewer than two turns each, so these may wait for their first"
     longest_s = stream.response_time_s.max if stream.response_time_s else 0.0
-    if longest_s >= NEAR * stream.duration_s:
+    if longest_s >= NEAR_SHARE * stream.duration_s:
         return f"one that was answered took {seconds(longest_s)}, so these may only be slow"
     return ""
 
 
-def _judged(evidence: Evidence) -> Iterator[tuple[int, int, Summary]]:
-    """Place of the trial, users, and the stream."""
+def _cases(evidence: Evidence) -> Iterator[tuple[int, int, Summary]]:
+    """Return the number of the trial, its users, and the stream."""
     users = {
-        one.name: one.load.busy_users
-        for one in evidence.spec.workload.streams
-        if one.load.busy_users and one.stop.duration_s is not None and len(one.requests) == 1
+        stream.name: stream.load.busy_users
+        for stream in evidence.spec.workload.streams
+        if stream.load.busy_users
+        and stream.stop.duration_s is not None
+        and len(stream.requests) == 1
     }
-    for place, trial in enumerate(evidence.trials, start=1):
+    for number, trial in enumerate(evidence.trials, start=1):
         for stream in trial.streams:
             if stream.name in users and stream.censored.unserved is not None:
-                yield place, users[stream.name], stream
+                yield number, users[stream.name], stream
+
+
+def _unserved(measurements: Measurements) -> str:
+    unserved = count_in(measurements, "unserved")
+    connections = count_in(measurements, "connections")
+    return f"{unserved} of {connections} connections had no answer during the whole window"
+
+
+def _others_served(measurements: Measurements) -> str:
+    return (
+        f"the others completed {count_in(measurements, 'completed')} requests"
+        if measurements["unserved"] and measurements["completed"]
+        else ""
+    )
+
+
+NEVER_SERVED = CauseRule(
+    id="never_served",
+    label="Connections not served",
+    short="not all served",
+    judge=never_served,
+    value=lambda measurements: (
+        f"{count_in(measurements, 'unserved')} of {count_in(measurements, 'connections')}"
+    ),
+    found=_unserved,
+    ruled_out=lambda _: "every connection had an answer during the window",
+    detail=_others_served,
+)

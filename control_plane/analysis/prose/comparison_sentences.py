@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from control_plane.analysis.causes.cause_messages import clause as cause_clause
+from control_plane.analysis.causes.diagnose import cause_clause
 from control_plane.analysis.comparison import (
     PRIMARY,
     Comparison,

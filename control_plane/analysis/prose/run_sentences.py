@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from control_plane.analysis.causes.cause_messages import clause
+from control_plane.analysis.causes.diagnose import cause_clause
 from control_plane.analysis.percentile_support import GREYED, far_percentile
 from control_plane.analysis.prose.sentence import Sentence, joined, number, sentence
 from control_plane.analysis.summary import mean_with_waiting_s
@@ -117,7 +117,7 @@ def headline(run: Run) -> Sentence:
 def _because(run: Run) -> str:
     """The end of the sentence, with the first cause; a busy client is a reason to doubt instead."""
     found = [one for one in run.causes if one.found and one.cause != "client_limited"]
-    return f": {clause(found[0])}." if found else "."
+    return f": {cause_clause(found[0])}." if found else "."
 
 
 def lede(run: Run) -> str:

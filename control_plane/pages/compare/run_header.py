@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from control_plane.analysis.causes.cause_messages import CAUSES
+from control_plane.analysis.causes.diagnose import CAUSES
 from control_plane.analysis.comparison import Comparison, stream_of
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.analysis.validity.gates import gate_rows

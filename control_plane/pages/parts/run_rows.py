@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from control_plane.analysis.causes.cause_messages import CAUSES
+from control_plane.analysis.causes.diagnose import CAUSES
 from control_plane.analysis.charts.sparkline import Sparkline, sparkline
 from control_plane.analysis.percentile_support import support_level
 from control_plane.analysis.validity.gate import ERRORS_SUSPECT

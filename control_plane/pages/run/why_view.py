@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from control_plane.analysis.causes.cause_messages import CAUSES, none_found
+from control_plane.analysis.causes.diagnose import CAUSES, none_found
 from control_plane.analysis.causes.remedies import Advice, advice, remedies
 from control_plane.analysis.causes.stall_location import StackGroup, stack_groups
 from control_plane.domain.limits import Limits

@@ -4,8 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from control_plane.analysis.causes.blocked_loop import loop_blocked
-from control_plane.analysis.causes.cause_messages import text_of
 from control_plane.domain.result import Gauges, Reason, Stall, Validity
 from tests.analysis.causes.watched import (
     APP,
@@ -13,6 +11,7 @@ from tests.analysis.causes.watched import (
     LIB,
     SLEEPING,
     asked,
+    cause_of,
     evidence,
     stalls,
     worker,
@@ -32,7 +31,7 @@ from tests.analysis.samples import known, summary, with_spaces
     ],
 )
 def test_stalls_from_a_twentieth_of_the_window_on(count, duration_s, found):
-    seen = known(loop_blocked(evidence(held=stalls(count, duration_s))))
+    seen = known(cause_of("loop_blocked", evidence(held=stalls(count, duration_s))))
     assert seen.found is found
 
 
@@ -47,8 +46,8 @@ def each(duration_s: float, *stacks: tuple[str, ...]) -> tuple[Stall, ...]:
 
 
 def test_a_lag_without_a_stall_blocks_nobody():
-    seen = known(loop_blocked(evidence(worker(loop_lag_s=0.4))))
-    assert (seen.found, seen.facts["blocked_share"]) == (False, 0)
+    seen = known(cause_of("loop_blocked", evidence(worker(loop_lag_s=0.4))))
+    assert (seen.found, seen.evidence["blocked_share"]) == (False, 0)
 
 
 @pytest.mark.parametrize(
@@ -74,27 +73,31 @@ def test_a_round_of_many_short_requests_is_not_a_block(cpu_s, users, cpu, stacks
         held=each(0.15, *stacks),
         cpu=cpu,
     )
-    assert known(loop_blocked(late)).found is found
+    assert known(cause_of("loop_blocked", late)).found is found
 
 
 def test_a_loop_that_sleeps_among_short_requests_is_blocked():
     held = stalls(12, 0.7)
     stream = summary(cpu_s_per_request=0.0008)
-    seen = known(loop_blocked(evidence(held=held, spec=asked(users=500), stream=stream)))
+    seen = known(
+        cause_of("loop_blocked", evidence(held=held, spec=asked(users=500), stream=stream))
+    )
     assert seen.found
-    assert text_of(seen).startswith("The event loop was blocked 84")
+    assert seen.text.startswith("The event loop was blocked 84")
 
 
 def test_rounds_of_short_requests_are_told_as_such():
     stream = summary(cpu_s_per_request=0.0001)
     late = evidence(held=each(0.15, *SCATTERED), spec=asked(users=1_000), stream=stream, cpu=0.9)
-    assert with_spaces(text_of(known(loop_blocked(late)))).startswith("The event loop was late by")
+    assert with_spaces(known(cause_of("loop_blocked", late)).text).startswith(
+        "The event loop was late by"
+    )
 
 
 def test_a_loop_that_waits_for_a_processor_is_not_blocked():
-    seen = known(loop_blocked(evidence(held=stalls(40, 0.24, IDLE))))
+    seen = known(cause_of("loop_blocked", evidence(held=stalls(40, 0.24, IDLE))))
     assert not seen.found
-    assert "waited for a processor" in text_of(seen)
+    assert "waited for a processor" in seen.text
 
 
 @pytest.mark.parametrize(
@@ -114,10 +117,10 @@ def test_on_a_core_that_the_client_uses_too_only_one_place_tells_it(cores, clien
         target=replace(one.target, cores=cores, cpu_s=3.0),
         client=replace(one.client, cpu_s=client_s),
     )
-    finding = known(loop_blocked(replace(seen, trials=(shared,))))
+    finding = known(cause_of("loop_blocked", replace(seen, trials=(shared,))))
     assert finding.found is found
     if found is None:
-        said = with_spaces(text_of(finding))
+        said = with_spaces(finding.text)
         assert said.startswith("The event loop stood still 24 % of the window; 12 sampled stacks")
         assert ". Not decided: client or other programs used the processor too" in said
 
@@ -135,28 +138,28 @@ def test_on_a_busy_machine_only_one_place_tells_a_blocked_loop(stacks, found):
     """A process that is kept from running stands still anywhere."""
     busy = Validity("suspect", (Reason("other_load", "suspect", "", 1.5, 0.2),))
     held = tuple(stalls(1, 0.6, stack)[0] for stack in stacks)
-    assert known(loop_blocked(evidence(held=held, validity=busy))).found is found
+    assert known(cause_of("loop_blocked", evidence(held=held, validity=busy))).found is found
 
 
 def test_it_is_not_judged_from_outside_alone():
     seen = evidence()
     outside = tuple(Gauges(one.interval_s, one.processes) for one in seen.gauges)
-    assert loop_blocked(evidence(gauges=outside)) is None
-    assert loop_blocked(evidence(worker(loop_lag_s=(None,) * 20))) is None
+    assert cause_of("loop_blocked", evidence(gauges=outside)) is None
+    assert cause_of("loop_blocked", evidence(worker(loop_lag_s=(None,) * 20))) is None
 
 
 def test_the_sentence_names_share_longest_and_place():
     source = {f"{APP}:38": "    time.sleep(lasts_s)\n"}
-    found = known(loop_blocked(evidence(held=stalls(41, 0.2268), source=source)))
-    assert with_spaces(text_of(found)) == (
+    found = known(cause_of("loop_blocked", evidence(held=stalls(41, 0.2268), source=source)))
+    assert with_spaces(found.text) == (
         "The event loop was blocked 93 % of the window; 41 of 41 sampled stacks end in "
         "movies.py, line 38: time.sleep; it stood still for 227 ms at the longest."
     )
 
 
 def test_a_free_loop_says_how_late_it_was():
-    found = known(loop_blocked(evidence(worker(loop_lag_s=0.012))))
-    assert with_spaces(text_of(found)) == (
+    found = known(cause_of("loop_blocked", evidence(worker(loop_lag_s=0.012))))
+    assert with_spaces(found.text) == (
         "The event loop was never blocked, and late by 12.0 ms at most."
     )
 
@@ -215,31 +218,33 @@ def test_a_free_loop_says_how_late_it_was():
 )
 def test_stacks_name_the_line_of_the_application(stacks, source, ending):
     held = tuple(stalls(1, 0.6, stack)[0] for stack in stacks)
-    found = known(loop_blocked(evidence(held=held, source=source)))
-    assert text_of(found).split("; ")[1] == ending
+    found = known(cause_of("loop_blocked", evidence(held=held, source=source)))
+    assert found.text.split("; ")[1] == ending
 
 
 def test_every_sample_of_a_long_stall_counts():
     (stall,) = stalls(1, 8.0)
     held = (replace(stall, samples=42, alike=41, there=41),)
-    found = known(loop_blocked(evidence(held=held)))
-    assert "41 of 42 sampled stacks end in movies.py, line 38, in" in text_of(found)
+    found = known(cause_of("loop_blocked", evidence(held=held)))
+    assert "41 of 42 sampled stacks end in movies.py, line 38, in" in found.text
 
 
 def test_only_samples_in_the_line_count_for_it():
     (stall,) = stalls(1, 2.0)
     sampled = evidence(held=(replace(stall, samples=11, alike=11, there=6),))
-    assert "6 of 11 sampled stacks end in movies.py, line 38" in text_of(
-        known(loop_blocked(sampled))
+    assert (
+        "6 of 11 sampled stacks end in movies.py, line 38"
+        in known(cause_of("loop_blocked", sampled)).text
     )
     apart = evidence(held=(replace(stall, samples=11, alike=11, there=5),))
-    assert "11 of 11 sampled stacks end in movies.py, in look_up_blocking" in text_of(
-        known(loop_blocked(apart))
+    assert (
+        "11 of 11 sampled stacks end in movies.py, in look_up_blocking"
+        in known(cause_of("loop_blocked", apart)).text
     )
 
 
 def test_stalls_whose_stacks_were_not_kept_count_with_their_total():
     seen = evidence(worker(stalls=90, stalled_s=9.0), held=stalls(10, 0.2))
-    found = known(loop_blocked(seen))
-    assert found.facts["stalls"] == 90
-    assert found.facts["blocked_share"] == pytest.approx(0.9)
+    found = known(cause_of("loop_blocked", seen))
+    assert found.evidence["stalls"] == 90
+    assert found.evidence["blocked_share"] == pytest.approx(0.9)

@@ -4,21 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from control_plane.analysis.causes.cause_messages import text_of
-from control_plane.analysis.causes.cpu_limits import client_limited, server_cpu
-from control_plane.analysis.causes.gc_pauses import garbage_collection
-from control_plane.analysis.causes.starvation import never_served
-from control_plane.analysis.causes.thread_pool_full import pool_exhausted
-from control_plane.analysis.causes.uneven_workers import workers_uneven
 from control_plane.domain.result import Censored, Gauges, Reason, Validity
-from tests.analysis.causes.watched import asked, evidence, worker
+from tests.analysis.causes.watched import asked, cause_of, evidence, worker
 from tests.analysis.samples import known, spec, summary, with_spaces
 
 UNSEEN = evidence(gauges=(Gauges(0.5, ()),))
 
 
 def said(finding):
-    return with_spaces(text_of(known(finding)))
+    return with_spaces(known(finding).text)
 
 
 @pytest.mark.parametrize(
@@ -45,13 +39,13 @@ def said(finding):
 )
 def test_pool_exhausted(waiting, found, text):
     seen = worker(tokens_busy=4, tokens_waiting=waiting, tokens_total=4)
-    finding = pool_exhausted(evidence(seen))
+    finding = cause_of("pool_exhausted", evidence(seen))
     assert (known(finding).found, said(finding)) == (found, text)
 
 
 def test_a_pool_that_was_not_seen_is_not_judged():
-    assert pool_exhausted(UNSEEN) is None
-    assert pool_exhausted(evidence(worker(tokens_waiting=(None,) * 20))) is None
+    assert cause_of("pool_exhausted", UNSEEN) is None
+    assert cause_of("pool_exhausted", evidence(worker(tokens_waiting=(None,) * 20))) is None
 
 
 @pytest.mark.parametrize(
@@ -79,7 +73,7 @@ def test_a_pool_that_was_not_seen_is_not_judged():
 )
 def test_server_cpu(cpu, found, text):
     pids = range(len(cpu)) if isinstance(cpu, tuple) else range(1)
-    finding = server_cpu(evidence(*(worker(pid) for pid in pids), cpu=cpu))
+    finding = cause_of("server_cpu", evidence(*(worker(pid) for pid in pids), cpu=cpu))
     assert known(finding).found is found
     assert said(finding) == f"{text}; each request cost 0.100 ms of processor time."
 
@@ -91,7 +85,7 @@ def test_cores_that_are_shared_leave_less_to_the_target():
     shared = replace(
         one, target=replace(one.target, cores=None), client=replace(one.client, cpu_s=8)
     )
-    finding = server_cpu(replace(seen, trials=(shared,)))
+    finding = cause_of("server_cpu", replace(seen, trials=(shared,)))
     assert known(finding).found
     text = "The target used 92 % of the 1.2 cores that it could get (110 % of one core);"
     assert said(finding).startswith(text)
@@ -103,13 +97,13 @@ def test_what_other_programs_take_a_target_cannot_get(others, found):
     seen = evidence(cpu=0.6)
     (one,) = seen.trials
     busy = replace(one, client=replace(one.client, cpu_s=2.3, other_cpu=others))
-    assert known(server_cpu(replace(seen, trials=(busy,)))).found is found
+    assert known(cause_of("server_cpu", replace(seen, trials=(busy,)))).found is found
 
 
 def test_workers_of_a_command_are_counted_by_what_they_use():
     seen = evidence(worker(1), worker(2), worker(3), cpu=(0.96, 0.98, 0.02))
     unknown = asked(workers=None, application="own", server="command")
-    finding = known(server_cpu(replace(seen, spec=unknown)))
+    finding = known(cause_of("server_cpu", replace(seen, spec=unknown)))
     assert finding.found is None
     text = "The target used 65 % of the 3 cores that it could get (196 % of one core);"
     assert said(finding).startswith(text)
@@ -130,7 +124,7 @@ def test_a_process_that_uses_several_cores_could_get_all(cpu, workers, found, us
     (one,) = seen.trials
     idle = replace(one.client, cpu_s=0.0, other_cpu=0.0)
     free = replace(one, target=replace(one.target, cores=None), client=idle)
-    finding = server_cpu(replace(seen, trials=(free,), spec=asked(workers=workers)))
+    finding = cause_of("server_cpu", replace(seen, trials=(free,), spec=asked(workers=workers)))
     assert known(finding).found is found
     assert said(finding).startswith(f"The target used {used} cores")
 
@@ -139,7 +133,7 @@ def test_a_target_whose_processes_are_hidden_is_not_judged():
     seen = evidence()
     (one,) = seen.trials
     hidden = replace(one, target=replace(one.target, cpu_s=None))
-    assert server_cpu(replace(seen, trials=(hidden,), gauges=UNSEEN.gauges)) is None
+    assert cause_of("server_cpu", replace(seen, trials=(hidden,), gauges=UNSEEN.gauges)) is None
 
 
 @pytest.mark.parametrize(
@@ -151,13 +145,13 @@ def test_workers_uneven(cpu, reuse, found):
     """With `reuse` the first one is held up by blocking calls, which need no processor."""
     busy = worker(1, in_flight=5, stalls=20, stalled_s=20 * reuse, completed=90)
     idle = worker(2, in_flight=5, completed=10)
-    finding = workers_uneven(evidence(busy, idle, cpu=cpu))
+    finding = cause_of("workers_uneven", evidence(busy, idle, cpu=cpu))
     assert known(finding).found is found
 
 
 def test_uneven_workers_are_told_with_what_they_answered():
     busy, idle = worker(1, in_flight=8, completed=93), worker(2, completed=7)
-    assert said(workers_uneven(evidence(busy, idle, cpu=(0.97, 0.02)))) == (
+    assert said(cause_of("workers_uneven", evidence(busy, idle, cpu=(0.97, 0.02)))) == (
         "One of 2 workers was busy 97 % of the window, the other 2.0 %; "
         "the busiest one answered 93 % of the requests."
     )
@@ -173,13 +167,13 @@ def test_workers_are_told_apart_from_several_connections_on(users, in_flight, wa
     seen = evidence(busy, idle, cpu=(0.9, 0.1), spec=asked(workers=2, users=users))
     (one,) = seen.trials
     shown = replace(one, client=replace(one.client, in_flight={"s": waiting}))
-    finding = workers_uneven(replace(seen, trials=(shown,)))
+    finding = cause_of("workers_uneven", replace(seen, trials=(shown,)))
     assert (finding and finding.found) is found
 
 
 def test_one_worker_is_not_judged_for_evenness():
-    assert workers_uneven(evidence()) is None
-    assert workers_uneven(UNSEEN) is None
+    assert cause_of("workers_uneven", evidence()) is None
+    assert cause_of("workers_uneven", UNSEEN) is None
 
 
 @pytest.mark.parametrize(
@@ -187,18 +181,18 @@ def test_one_worker_is_not_judged_for_evenness():
 )
 def test_garbage_collection(spent_s, found):
     """Not decided where it lasts longer than the worker ran, 0.3 of a core."""
-    finding = known(garbage_collection(evidence(worker(gc_s=spent_s))))
+    finding = known(cause_of("garbage_collection", evidence(worker(gc_s=spent_s))))
     assert finding.found is found
     assert ("Not decided: it lasted longer" in said(finding)) is (found is None)
 
 
 def test_garbage_collection_is_told_with_its_worst_half_second():
     pauses = worker(gc_s=(0.2,) + (0.06,) * 19)
-    assert said(garbage_collection(evidence(pauses))) == (
+    assert said(cause_of("garbage_collection", evidence(pauses))) == (
         "Garbage collection took 13 % of the window; at most 200 ms within 500 ms."
     )
-    assert garbage_collection(UNSEEN) is None
-    assert garbage_collection(evidence(worker(gc_s=(None,) * 20))) is None
+    assert cause_of("garbage_collection", UNSEEN) is None
+    assert cause_of("garbage_collection", evidence(worker(gc_s=(None,) * 20))) is None
 
 
 @pytest.mark.parametrize(
@@ -215,9 +209,9 @@ def test_garbage_collection_is_told_with_its_worst_half_second():
 )
 def test_client_limited(level, share, text):
     judged = Validity(None, (), (Reason("client_cpu", level, "", share, 0.85),))
-    finding = client_limited(evidence(validity=judged))
+    finding = cause_of("client_limited", evidence(validity=judged))
     assert (known(finding).found, said(finding)) == (level != "ok", text)
-    assert client_limited(evidence(validity=Validity(None))) is None
+    assert cause_of("client_limited", evidence(validity=Validity(None))) is None
 
 
 def test_a_client_without_ports_is_limited():
@@ -225,7 +219,7 @@ def test_a_client_without_ports_is_limited():
         Reason("client_cpu", "ok", "", 0.12, 0.85),
         Reason("client_exhausted", "suspect", "", 1_200, 0),
     )
-    finding = client_limited(evidence(validity=Validity(None, (), reasons)))
+    finding = cause_of("client_limited", evidence(validity=Validity(None, (), reasons)))
     assert (known(finding).found, said(finding)) == (
         True,
         "The client had no ports or files left for 1,200 requests; it may not have asked for all "
@@ -242,7 +236,7 @@ def test_never_served(unserved, completed, found):
     """Of 100 users; found where those that were served had two turns each."""
     waiting = Censored(100, 5.0, 12.0, unserved)
     stream = summary(completed=completed, censored=waiting)
-    finding = known(never_served(evidence(stream=stream, spec=asked(users=100))))
+    finding = known(cause_of("never_served", evidence(stream=stream, spec=asked(users=100))))
     assert finding.found is found
 
 
@@ -250,22 +244,22 @@ def test_slow_answers_are_not_told_from_none():
     waiting = Censored(100, 5.0, 12.0, 75)
     slow = replace(known(summary().response_time_s), max=6.0)
     stream = summary(completed=320, censored=waiting, response_time_s=slow, duration_s=10.0)
-    finding = never_served(evidence(stream=stream, spec=asked(users=100)))
+    finding = cause_of("never_served", evidence(stream=stream, spec=asked(users=100)))
     assert known(finding).found is None
     assert said(finding).endswith("one that was answered took 6.00 s, so these may only be slow.")
     uncounted = summary(completed=320, censored=Censored(100, 5.0, 12.0))
-    assert never_served(evidence(stream=uncounted, spec=asked(users=100))) is None
+    assert cause_of("never_served", evidence(stream=uncounted, spec=asked(users=100))) is None
 
 
 def test_connections_that_were_left_out_are_counted_against_the_served():
     stream = summary(completed=320, censored=Censored(100, 5.0, 12.0, 75))
-    assert said(never_served(evidence(stream=stream, spec=asked(users=100)))) == (
+    assert said(cause_of("never_served", evidence(stream=stream, spec=asked(users=100)))) == (
         "75 of 100 connections had no answer during the whole window; "
         "the others completed 320 requests."
     )
     served = summary(censored=Censored(3, 0.1, 0.2, 0))
     assert (
-        said(never_served(evidence(stream=served)))
+        said(cause_of("never_served", evidence(stream=served)))
         == "Every connection had an answer during the window."
     )
-    assert never_served(evidence(spec=spec())) is None
+    assert cause_of("never_served", evidence(spec=spec())) is None

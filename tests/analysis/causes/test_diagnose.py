@@ -1,7 +1,6 @@
 """All causes of a run together."""
 
-from control_plane.analysis.causes.cause_messages import CAUSES, clause, none_found
-from control_plane.analysis.causes.diagnose import JUDGES, diagnose
+from control_plane.analysis.causes.diagnose import CAUSES, cause_clause, diagnose, none_found
 from control_plane.domain.result import Censored, Gauges, Reason, Validity
 from control_plane.domain.spec import UrlTarget
 from tests.analysis.causes.watched import asked, evidence, stalls, worker
@@ -23,7 +22,7 @@ def test_what_was_found_comes_first():
         ("server_cpu", True),
         ("loop_blocked", False),
     ]
-    assert with_spaces(clause(causes[0])) == "the target used 99 % of one core"
+    assert with_spaces(cause_clause(causes[0])) == "the target used 99 % of one core"
 
 
 def test_everything_at_once_in_the_order_in_which_it_explains():
@@ -45,7 +44,6 @@ def test_everything_at_once_in_the_order_in_which_it_explains():
         "client_limited", "never_served", "server_cpu",
     ]  # fmt: skip
     assert {one.cause for one in causes} == set(CAUSES)
-    assert len(JUDGES) == len(CAUSES)
 
 
 def test_a_full_processor_comes_before_the_threads_that_wait_for_it():

@@ -42,7 +42,7 @@ def test_calls_of_a_line(line, calls):
 )  # fmt: skip
 def test_only_the_call_that_runs_is_named(inner, line, where):
     stall = Stall(1, 0.0, 1.0, (*inner, "shop.py:7 show"))
-    assert stall_location([stall], {"shop.py:7": line}).where == where
+    assert stall_location([stall], {"shop.py:7": line}).place == where
 
 
 def test_stacks_are_grouped_over_trials_and_sorted_by_their_time():

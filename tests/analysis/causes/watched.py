@@ -3,8 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
+from control_plane.analysis.causes.diagnose import CAUSES
 from control_plane.analysis.causes.evidence import Evidence
 from control_plane.domain.result import (
+    Cause,
     Gauges,
     GaugeSeries,
     Reason,
@@ -85,6 +87,11 @@ def evidence(
         "cpu_count": 4,
     }
     return Evidence(**{**usual, **chosen})
+
+
+def cause_of(rule: str, seen: Evidence) -> Cause | None:
+    """What one cause says of a run."""
+    return CAUSES[rule].cause(seen)
 
 
 def asked(workers: int | None = 1, users: int = 10, **target: Any) -> Spec:
