@@ -47,11 +47,6 @@ class Application:
         """What runs its server where that is a Python one."""
         return self.python or Path(sys.executable)
 
-    @property
-    def called(self) -> str:
-        """The import string for servers that have no option for a factory."""
-        return f"{self.app}()" if self.factory else self.app
-
 
 Applications = Mapping[str, Application]
 """Those of the settings, by name."""

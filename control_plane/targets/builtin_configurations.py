@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
+from typing import Any
 
 from control_plane.domain.bare_responder import RESPONDER
 from control_plane.domain.errors import FieldError, InvalidInput
+from control_plane.domain.servers import ASGI_SERVERS, SERVERS, lacking, modules_needed
 from control_plane.domain.spec import (
     BUNDLED,
     DEFAULT_THREADS,
@@ -21,7 +23,6 @@ RESPONDER_NAME = "bare responder"
 """No entry of the catalogue: it shows the client, and serves no application."""
 LIKEST, LIKEST_OF = 3, 100
 """How many names an unknown one is answered with, and how much of it is looked at."""
-SERVERS_EXTRA = {"gunicorn": "servers", "hypercorn": "servers", "granian": "servers"}
 _SWITCHES = {"reuse_port": "reuse port", "reload": "reload", "access_log": "access log"}
 
 
@@ -88,9 +89,8 @@ def _counted(count: int, noun: str) -> str:
 def configuration_of(target: Target, *, name: str = "", builtin: bool = True) -> Configuration:
     """Whether its server is installed, beside it; without a name it gets the one that tells it
     apart."""
-    needed = [target.server, *(["uvicorn_worker"] if target.worker == "uvicorn_worker" else [])]
-    available = all(_installed(module) for module in needed)
-    missing = None if available else SERVERS_EXTRA.get(target.server)
+    available = all(map(_installed, modules_needed(target.server, target.worker)))
+    missing = None if available else SERVERS[target.server].extra
     return Configuration(
         name or target_name(target),
         target,
@@ -108,36 +108,38 @@ def missing_server(target: Target) -> str | None:
 
 @cache
 def _installed(module: str) -> bool:
-    return find_spec(module) is not None
+    return bool(module) and find_spec(module) is not None
 
 
-_GUNICORN = replace(_DEFAULT, server="gunicorn", worker="uvicorn_worker", reuse_port=False)
-_GUNICORN_ASGI = replace(_GUNICORN, worker="asgi", http=None)
-_HYPERCORN = replace(_DEFAULT, server="hypercorn", http=None)
-_GRANIAN = replace(_DEFAULT, server="granian", http=None, keep_alive_s=None)
-
-BUILTIN_CONFIGURATIONS: tuple[Configuration, ...] = tuple(
-    configuration_of(target)
-    for target in (
-        _DEFAULT,
-        replace(_DEFAULT, loop="asyncio"),
-        replace(_DEFAULT, http="h11"),
-        replace(_DEFAULT, loop="asyncio", http="h11"),
-        replace(_DEFAULT, workers=2),
-        replace(_DEFAULT, workers=4),
-        replace(_DEFAULT, threads=4),
-        replace(_DEFAULT, threads=200),
-        replace(_DEFAULT, access_log=True),
-        replace(_DEFAULT, reload=True),
-        _GUNICORN,
-        replace(_GUNICORN, workers=2),
-        replace(_GUNICORN, workers=2, reuse_port=True),
-        _GUNICORN_ASGI,
-        replace(_GUNICORN_ASGI, workers=2),
-        replace(_GUNICORN_ASGI, workers=2, reuse_port=True),
-        _HYPERCORN,
-        replace(_HYPERCORN, workers=2),
-        _GRANIAN,
-        replace(_GRANIAN, workers=2),
+def _variants(server: str, worker: str | None) -> Iterator[Target]:
+    """The default with one worker and with two, sharing a port where the server can."""
+    lacks = lacking(server, worker)
+    nulls: dict[str, Any] = dict.fromkeys(lacks)
+    single = replace(
+        _DEFAULT, **{"reuse_port": False} | nulls | {"server": server, "worker": worker}
     )
-)
+    yield single
+    yield replace(single, workers=2)
+    if "reuse_port" not in lacks:
+        yield replace(single, workers=2, reuse_port=True)
+
+
+def _targets() -> Iterator[Target]:
+    """Those of the default server show what each setting brings; the others what they are."""
+    yield _DEFAULT
+    yield replace(_DEFAULT, loop="asyncio")
+    yield replace(_DEFAULT, http="h11")
+    yield replace(_DEFAULT, loop="asyncio", http="h11")
+    yield replace(_DEFAULT, workers=2)
+    yield replace(_DEFAULT, workers=4)
+    yield replace(_DEFAULT, threads=4)
+    yield replace(_DEFAULT, threads=200)
+    yield replace(_DEFAULT, access_log=True)
+    yield replace(_DEFAULT, reload=True)
+    for name, server in ASGI_SERVERS.items():
+        if name != _DEFAULT.server:
+            for worker in server.workers or (None,):
+                yield from _variants(name, worker)
+
+
+BUILTIN_CONFIGURATIONS: tuple[Configuration, ...] = tuple(map(configuration_of, _targets()))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from control_plane.domain.result import Environment
+from control_plane.domain.servers import SERVERS, worker_class
 from control_plane.domain.spec import Target
 from control_plane.targets.application import Application, command_target, for_application
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
@@ -17,8 +18,6 @@ from control_plane.targets.supervisor import LaunchSpec, Supervisor
 
 CLIENTS = {"aiohttp", "requests", "urllib3", "httpx"}
 """Packages of the load worker, which runs in our interpreter."""
-
-SERVERS = ("uvicorn", "gunicorn", "hypercorn", "granian")
 
 PATIENCE_S = 10.0
 MOST_LINES = 200
@@ -104,7 +103,9 @@ async def default_target(application: Application, instance: str) -> Target | No
 def first_installed(application: str, has: Interpreter) -> Target | None:
     """The first configuration whose parts are all there; None when there is no server."""
     targets = [known.target for known in BUILTIN_CONFIGURATIONS]
-    plain = [replace(target, loop="asyncio") for target in targets if target.server != "gunicorn"]
+    plain = [
+        replace(target, loop="asyncio") for target in targets if not SERVERS[target.server].workers
+    ]
     for target in targets + plain:
         if all(part in has.packages for part in _parts(target)):
             return for_application(target, application)
@@ -112,6 +113,7 @@ def first_installed(application: str, has: Interpreter) -> Target | None:
 
 
 def _parts(target: Target) -> list[str]:
-    parts = [target.server, target.worker == "uvicorn_worker" and "uvicorn-worker"]
+    worker = worker_class(target.server, target.worker)
+    parts = [target.server, worker and worker.package]
     parts += [part for part in (target.loop, target.http) if part in {"uvloop", "httptools"}]
     return [part for part in parts if part]

@@ -12,7 +12,7 @@ from pathlib import Path
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.spec import Target
 from control_plane.targets.application import Application, bundled_application, missing_files
-from control_plane.targets.command_line import Endpoint, arguments, shown_command
+from control_plane.targets.command_line import arguments, shown_command
 from control_plane.targets.environment import (
     create_scratch_dirs,
     secret_variables,
@@ -150,7 +150,7 @@ class _Attempt:
         if folders.inside is not None:
             environment[FOLDER_VARIABLE] = str(folders.inside)
         return LaunchSpec(
-            arguments(self.target, Endpoint(self.application, self.host, self.port)),
+            arguments(self.target, self.application, self.host, self.port),
             self.application.directory,
             environment,
             folders,

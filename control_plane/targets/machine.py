@@ -7,12 +7,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from control_plane.domain.result import Environment
+from control_plane.domain.servers import server_packages
 from control_plane.targets.cores import CorePlan
 
 CHECKOUT = Path(__file__).parents[2]
 PACKAGES = (
-    "fastapi", "starlette", "uvicorn", "uvloop", "httptools", "h11", "gunicorn", "uvicorn-worker",
-    "hypercorn", "granian", "anyio", "pydantic", "aiohttp", "requests", "urllib3", "httpx",
+    "fastapi", "starlette", *server_packages(), "anyio", "pydantic", "aiohttp", "requests",
+    "urllib3", "httpx",
 )  # fmt: skip
 """Servers, what runs in them, and clients: what can change a measurement."""
 
