@@ -20,15 +20,15 @@ from control_plane.domain.spec import (
 
 _DEFAULT = Target()
 RESPONDER_NAME = "bare responder"
-"""No entry of the catalogue: it shows the client, and serves no application."""
-LIKEST, LIKEST_OF = 3, 100
-"""How many names an unknown one is answered with, and how much of it is looked at."""
+"""The name of a target that is no configuration: it shows the client, and serves nothing."""
+MAX_SUGGESTIONS, MAX_COMPARED = 3, 100
+"""How many names are suggested for an unknown one, and how much of it is compared."""
 _SWITCHES = {"reuse_port": "reuse port", "reload": "reload", "access_log": "access log"}
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """A target with its name. `missing_extra` installs the server where `available` is false."""
+    """A target with its name. `missing_extra` installs its server where `available` is false."""
 
     name: str
     target: Target
@@ -38,21 +38,24 @@ class Configuration:
 
 
 def find_configuration(name: str, known: Sequence[Configuration] = ()) -> Target:
-    """Of `known`, or of those that come with Looplab. Raises InvalidInput naming the likest."""
+    """Return the target of a name among `known`, or among those that come with Looplab.
+
+    Raises InvalidInput with the likest names.
+    """
     if name == RESPONDER_NAME:
         return RESPONDER
-    for one in known or BUILTIN_CONFIGURATIONS:
-        if one.name == name:
-            return one.target
-    names = [one.name for one in known or BUILTIN_CONFIGURATIONS]
-    likest = "; ".join(get_close_matches(name[:LIKEST_OF], names, LIKEST, cutoff=0))
+    targets = {entry.name: entry.target for entry in known or BUILTIN_CONFIGURATIONS}
+    if name in targets:
+        return targets[name]
+    names = list(targets)
+    likest = "; ".join(get_close_matches(name[:MAX_COMPARED], names, MAX_SUGGESTIONS, cutoff=0))
     where = f"of the {len(names)} on the Targets page"
     message = f"There is no configuration {name[:60]!r}. The likest {where}: {likest}."
     raise InvalidInput(message, (FieldError("target.configuration", message),))
 
 
 def target_name(target: Target | UrlTarget | NamedTarget) -> str:
-    """`uvicorn, 1 worker, uvloop`: what tells configurations apart, defaults left out."""
+    """Return what tells configurations apart, defaults left out: `uvicorn, 1 worker, uvloop`."""
     if isinstance(target, UrlTarget):
         return target.url
     if isinstance(target, NamedTarget):
@@ -68,12 +71,12 @@ def _parts(target: Target) -> Iterator[str]:
     if target.workers is None:
         return
     yield target.server
-    yield _counted(target.workers, "worker")
+    yield _count_text(target.workers, "worker")
     yield from filter(None, (target.worker, target.loop))
     if target.http not in {None, _DEFAULT.http}:
         yield str(target.http)
     if target.threads not in {None, DEFAULT_THREADS}:
-        yield _counted(target.threads or 0, "thread")
+        yield _count_text(target.threads or 0, "thread")
     yield from (words for name, words in _SWITCHES.items() if getattr(target, name))
     if target.keep_alive_s not in {None, _DEFAULT.keep_alive_s}:
         yield f"keep-alive {target.keep_alive_s} s"
@@ -82,13 +85,12 @@ def _parts(target: Target) -> Iterator[str]:
     yield from (f"{name} {value}" for name, value in sorted(target.settings.items()))
 
 
-def _counted(count: int, noun: str) -> str:
+def _count_text(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def configuration_of(target: Target, *, name: str = "", builtin: bool = True) -> Configuration:
-    """Whether its server is installed, beside it; without a name it gets the one that tells it
-    apart."""
+    """Return the target with its name, by default `target_name`, and whether it can be started."""
     available = all(map(_installed, modules_needed(target.server, target.worker)))
     missing = None if available else SERVERS[target.server].extra
     return Configuration(
@@ -101,7 +103,7 @@ def configuration_of(target: Target, *, name: str = "", builtin: bool = True) ->
 
 
 def missing_server(target: Target) -> str | None:
-    """That its server is not installed here, with the line that brings it."""
+    """Return the message that its server is not installed, with the remedy; None where it is."""
     extra = configuration_of(target).missing_extra
     return extra and f'{target.server} is not installed: pip install "looplab[{extra}]".'
 

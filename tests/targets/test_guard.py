@@ -208,8 +208,8 @@ async def test_a_log_that_is_never_read_stays_small(site: Site) -> None:
 
 async def test_stacks_that_are_never_read_stay_small(site: Site) -> None:
     async with site.running("probe") as started:
-        assert started.inside is not None
-        stacks = started.inside.folder / f"1{STACKS_SUFFIX}"
+        assert started.probe_output is not None
+        stacks = started.probe_output.folder / f"1{STACKS_SUFFIX}"
         stacks.write_bytes(b"x" * 4 * LOG_BYTES)
         until(lambda: stacks.stat().st_blocks * 512 <= 2 * LOG_BYTES, lambda: "it is bounded", 3)
         assert stacks.stat().st_size == 4 * LOG_BYTES
@@ -218,13 +218,13 @@ async def test_stacks_that_are_never_read_stay_small(site: Site) -> None:
 
 async def test_what_is_no_file_of_stacks_is_left_alone(site: Site, tmp_path: Path) -> None:
     async with site.running("probe") as started:
-        assert started.inside is not None
+        assert started.probe_output is not None
         stranger = tmp_path / "stranger"
         stranger.write_bytes(b"x" * 4 * LOG_BYTES)
-        (started.inside.folder / f"1{STACKS_SUFFIX}").symlink_to(stranger)
-        (started.inside.folder / f"2{STACKS_SUFFIX}").mkdir()
-        os.mkfifo(started.inside.folder / f"3{STACKS_SUFFIX}")
-        last = started.inside.folder / f"4{STACKS_SUFFIX}"
+        (started.probe_output.folder / f"1{STACKS_SUFFIX}").symlink_to(stranger)
+        (started.probe_output.folder / f"2{STACKS_SUFFIX}").mkdir()
+        os.mkfifo(started.probe_output.folder / f"3{STACKS_SUFFIX}")
+        last = started.probe_output.folder / f"4{STACKS_SUFFIX}"
         last.write_bytes(b"x" * 4 * LOG_BYTES)
         until(lambda: last.stat().st_blocks * 512 <= 2 * LOG_BYTES, lambda: "it is bounded", 3)
         assert stranger.read_bytes() == b"x" * 4 * LOG_BYTES

@@ -23,7 +23,7 @@ async def test_one_that_hangs_does_not_outlive_the_question(
     hanging.write_text("#!/bin/sh\nsetsid sleep 60 &\nsleep 60\n")
     hanging.chmod(0o700)
     if way == "patience is over":
-        monkeypatch.setattr(interpreter, "PATIENCE_S", 0.2)
+        monkeypatch.setattr(interpreter, "TIMEOUT_S", 0.2)
         assert (
             await inspect_interpreter(hanging, site.instance)
         ).fault == "it did not end within 0.2 s"

@@ -50,6 +50,6 @@ async def test_each_server_is_looked_into(site: Site, target: Target) -> None:
 async def test_without_the_probe_nothing_is_seen(site: Site) -> None:
     served = replace(site.place(), probe=False)
     async with site.running("inside", place=served) as started:
-        assert started.inside is None
+        assert started.probe_output is None
         gauges = await watched(started, asked(started.url, "/"), lambda _: True)
         assert gauges.workers == ()

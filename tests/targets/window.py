@@ -19,7 +19,7 @@ async def watched(
     target: StartedTarget, work: Callable[[], None], enough: Callable[[Gauges], bool]
 ) -> Gauges:
     """What was seen in a window around `work`, once it is `enough`."""
-    watch = Sampler(target.pids, [os.getpid()], 0, target.inside)
+    watch = Sampler(target.pids, [os.getpid()], 0, target.probe_output)
     told(target)
     watch.open_window()
     working = asyncio.create_task(asyncio.to_thread(work))
@@ -33,7 +33,7 @@ async def watched(
 
 def told(target: StartedTarget) -> None:
     """Wait for a beat of each worker, so that what was answered before the window is known."""
-    folder = target.inside.folder if target.inside else None
+    folder = target.probe_output.folder if target.probe_output else None
     files = list(folder.glob("*.beats")) if folder else []
     before = {path: beats_in(path) for path in files}
     until(lambda: all(beats_in(path) > before[path] for path in files), lambda: "a beat", 5)
