@@ -9,7 +9,7 @@ import pytest
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.limits import Limits
 from control_plane.domain.operation import Operation
-from control_plane.targets.openapi_operations import MOST_OPERATIONS, operations_of
+from control_plane.targets.openapi_operations import MAX_OPERATIONS, operations_of
 
 
 def read(document: Any) -> tuple[Operation, ...]:
@@ -189,9 +189,9 @@ def test_what_is_no_document_is_refused_readably(body: bytes, words: str) -> Non
 
 
 def test_the_list_is_bounded() -> None:
-    paths: dict[str, Any] = {f"/{at}": {"get": {}} for at in range(MOST_OPERATIONS + 20)}
+    paths: dict[str, Any] = {f"/{at}": {"get": {}} for at in range(MAX_OPERATIONS + 20)}
     found, left = operations_of(json.dumps({"paths": paths}).encode(), Limits())
-    assert (len(found), left) == (MOST_OPERATIONS, 20)
+    assert (len(found), left) == (MAX_OPERATIONS, 20)
 
 
 def test_a_huge_document_is_soon_read() -> None:
@@ -206,5 +206,5 @@ def test_a_huge_document_is_soon_read() -> None:
     }
     began = time.process_time()
     found, left = operations_of(json.dumps(document).encode(), Limits())
-    assert (len(found), left) == (MOST_OPERATIONS, 500 - MOST_OPERATIONS)
+    assert (len(found), left) == (MAX_OPERATIONS, 500 - MAX_OPERATIONS)
     assert time.process_time() - began < 5

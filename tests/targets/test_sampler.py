@@ -136,7 +136,7 @@ async def test_what_comes_after_the_window_is_not_watched() -> None:
         watch = Sampler(lambda: [target.pid], [client.pid], os.getpid())
         watch.open_window()
         await asyncio.sleep(0.1)
-        watch.hold()
+        watch.stop_sampling()
         held = watch.close_window()
         await asyncio.sleep(0.6)
         assert watch.close_window() == held

@@ -40,7 +40,7 @@ def told(target: StartedTarget) -> None:
 
 
 def beats_in(path: Path) -> int:
-    return len(HeartbeatReader(path).new(time.monotonic_ns()))
+    return len(HeartbeatReader(path).read(time.monotonic_ns()))
 
 
 def asked(url: str, *paths: str) -> Callable[[], None]:
