@@ -97,7 +97,7 @@ def _set_limits() -> None:
 
 
 def wait_for_stop(server: int, pidfd: int, inside: str) -> float | None:
-    """Wait for a `stop` on standard input, and return its grace; None when server or input ended."""
+    """Wait for a `stop` on standard input; return its grace, None when server or input ended."""
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     poll.register(STDIN, select.POLLIN)

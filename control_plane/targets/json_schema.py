@@ -46,7 +46,7 @@ def listed(value: object) -> list[Any]:
 class Schemas:
     """The schemas of a whole OpenAPI `document`, for one of its operations.
 
-    `values`: generators of placeholders, by name. `too_large`: an example was too deep or large.
+    `values`: generators of placeholders, by name. `too_large`: an example was given up.
     """
 
     document: Mapping[str, Any]
@@ -55,7 +55,7 @@ class Schemas:
     _left: int = MAX_NODES
 
     def resolved(self, value: object) -> Node:
-        """Return a schema with references followed, and of alternatives the first that is not null."""
+        """Return a schema, its references followed, and the first alternative that is not null."""
         node = node_of(value)
         for _ in range(MAX_HOPS):
             if not self._spend():

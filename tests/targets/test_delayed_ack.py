@@ -9,7 +9,7 @@ import pytest
 from control_plane.analysis.validity.response_gates import ACK_HIGH_S, ACK_LOW_S
 from control_plane.domain.spec import Target
 from control_plane.targets.delayed_ack import MIN_REQUESTS, TIMEOUT_S, slower_by
-from tests.targets.place import Site
+from tests.targets.site import Site
 
 ASYNCIO = Target(loop="asyncio")
 LOOKS = 5

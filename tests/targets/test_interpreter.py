@@ -11,7 +11,7 @@ from control_plane.targets import interpreter
 from control_plane.targets.environment import INSTANCE
 from control_plane.targets.interpreter import Interpreter, inspect_interpreter
 from control_plane.targets.supervisor import READ_BYTES
-from tests.targets.place import Site, until
+from tests.targets.site import Site, until
 
 
 @pytest.mark.parametrize("way", ["cancelled", "patience is over"])

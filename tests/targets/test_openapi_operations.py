@@ -16,7 +16,7 @@ def read(document: Any) -> tuple[Operation, ...]:
     return operations_of(json.dumps(document).encode(), Limits())[0]
 
 
-def one(operation: Any, path: str = "/x", method: str = "get", **rest: Any) -> Operation:
+def only_operation(operation: Any, path: str = "/x", method: str = "get", **rest: Any) -> Operation:
     (found,) = read({"paths": {path: {method: operation}}, **rest})
     return found
 
@@ -57,7 +57,7 @@ def parameter(schema: Any, place: str = "path", name: str = "n", **rest: Any) ->
 )  # fmt: skip
 def test_values_are_guessed_from_the_schema(schema: Any, value: Any) -> None:
     uuid = {"b": {"type": "string", "format": "uuid"}}
-    found = one(parameter(schema), "/x/{n}", a=uuid)
+    found = only_operation(parameter(schema), "/x/{n}", a=uuid)
     assert found.request is not None
     assert (found.request["path"], found.request["values"]) == ("/x/{n}", {"n": value})
 
@@ -71,7 +71,7 @@ def test_required_queries_and_headers_are_asked_with_and_names_made_usable() -> 
             {"in": "header", "name": "X-Tenant", "required": True, "schema": {"type": "string"}},
         ]
     }
-    found = one(operation, "/items/{item-id}/{file:path}").request
+    found = only_operation(operation, "/items/{item-id}/{file:path}").request
     assert found is not None
     assert found["path"] == "/items/{item_id}/{file}?a%20b={a_b}"
     assert found["headers"] == {"X-Tenant": "{X_Tenant}"}
@@ -91,7 +91,7 @@ def test_a_simple_body_is_made_up() -> None:
         },
     }
     body = {"requestBody": {"content": {"application/json": {"schema": schema}}}}
-    found = one(body, method="post")
+    found = only_operation(body, method="post")
     assert found.writes
     assert found.request is not None
     assert found.request["body"] == {
@@ -112,7 +112,7 @@ def test_a_simple_body_is_made_up() -> None:
     ],
 )
 def test_what_cannot_be_made_up_is_said(operation: Any, note: str) -> None:
-    found = one(operation, method="post")
+    found = only_operation(operation, method="post")
     assert found.request is not None
     assert note in found.note
 
@@ -144,7 +144,7 @@ def test_a_hostile_schema_is_read_as_far_as_it_goes(name: str) -> None:
     rest = dict(HOSTILE[name])
     schema = rest.pop("a")
     content = {"requestBody": {"content": {"application/json": {"schema": schema}}}}
-    found = one(parameter(schema) | content, "/x/{n}", "post", **rest)
+    found = only_operation(parameter(schema) | content, "/x/{n}", "post", **rest)
     assert found.request is not None or found.note
 
 

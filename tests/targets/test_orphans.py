@@ -7,7 +7,7 @@ from pathlib import Path
 
 from control_plane.targets import procfs
 from control_plane.targets.orphans import TIMEOUT_S, end_orphans, end_process
-from tests.targets.place import Site, until
+from tests.targets.site import Site, until
 
 
 @contextmanager

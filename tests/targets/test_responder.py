@@ -7,7 +7,7 @@ import pytest
 from control_plane.domain.bare_responder import RESPONDER
 from control_plane.targets.launch import start
 from control_plane.targets.responder import RESPONSE
-from tests.targets.place import Site
+from tests.targets.site import Site
 
 GET = b"GET /items/1 HTTP/1.1\r\nHost: here\r\n\r\n"
 

@@ -125,7 +125,7 @@ def test_a_stall_that_lasts_is_there_and_ends_once(tmp_path: Path) -> None:
         0.75, ("mail.py:7 send",), 3, 2,
     )  # fmt: skip
     stalls.add(beat(1_000, lag_ms=900, stack_bytes=len(ORDER + OTHER + OTHER)))
-    assert [one.duration_s for one in stalls.longest()] == [0.9]
+    assert [stall.duration_s for stall in stalls.longest()] == [0.9]
     assert (stalls.count, stalls.total_s, stalls.longest()[0].samples) == (1, 0.9, 3)
 
 

@@ -18,8 +18,8 @@ def beat(at_ms: float, lag_ms: float = 0, **changes: Any) -> Beat:
 
 def slots(*beats: Beat) -> TimeBuckets:
     made = TimeBuckets(OPENED, HALF_S)
-    for one in beats:
-        made.add(one)
+    for item in beats:
+        made.add(item)
     return made
 
 

@@ -12,21 +12,21 @@ from control_plane.domain.result import Gauges
 from control_plane.targets.heartbeat_reader import HeartbeatReader
 from control_plane.targets.running_target import StartedTarget
 from control_plane.targets.sampler import Sampler
-from tests.targets.place import until
+from tests.targets.site import until
 
 
 async def watched(
     target: StartedTarget, work: Callable[[], None], enough: Callable[[Gauges], bool]
 ) -> Gauges:
     """What was seen in a window around `work`, once it is `enough`."""
-    watch = Sampler(target.pids, [os.getpid()], 0, target.probe_output)
+    sampler = Sampler(target.pids, [os.getpid()], 0, target.probe_output)
     told(target)
-    watch.open_window()
+    sampler.open_window()
     working = asyncio.create_task(asyncio.to_thread(work))
     async with asyncio.timeout(10):
-        while not enough(watch.close_window().gauges):
+        while not enough(sampler.close_window().gauges):
             await asyncio.sleep(0.02)
-    found = watch.close_window().gauges
+    found = sampler.close_window().gauges
     await working
     return found
 
@@ -54,4 +54,4 @@ def asked(url: str, *paths: str) -> Callable[[], None]:
 
 
 def completed(gauges: Gauges) -> int:
-    return sum(count or 0 for one in gauges.workers for count in one.completed)
+    return sum(count or 0 for worker in gauges.workers for count in worker.completed)
