@@ -63,7 +63,9 @@ async def _record(worker: LoadWorker, watched: StartedTarget | None) -> StreamRe
     """The window, with a sampler where there is something to watch."""
     await worker.ready()
     worker.go(time.monotonic_ns())
-    watch = Sampler(watched.pids, [worker.pid], os.getpid(), watched.inside) if watched else None
+    watch = (
+        Sampler(watched.pids, [worker.pid], os.getpid(), watched.probe_output) if watched else None
+    )
     async for event in worker.events():
         if isinstance(event, WindowOpened) and watch:
             watch.open_window()

@@ -38,7 +38,7 @@ WORKLOADS = (
 )
 
 
-class Application(FastAPI):
+class BundledApplication(FastAPI):
     """FastAPI with one answer in front of it. The look at the path costs 0.1 µs."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,7 +50,7 @@ class Application(FastAPI):
 
 def create_app(settings: Settings) -> FastAPI:
     """Routes are handed over flat: `include_router` would cost each request 8 µs more."""
-    app = Application(
+    app = BundledApplication(
         title=TITLE,
         docs_url=None,
         redoc_url=None,

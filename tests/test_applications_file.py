@@ -41,9 +41,8 @@ def test_paths_are_relative_to_the_file(here: Path) -> None:
     assert shop.directory == here / "src"
     assert shop.env_file == folder / "secret.env"
     assert (shop.passed_on, dict(shop.environment)) == (("DATABASE_URL",), {"MODE": "fast=1"})
-    assert (shop.called, shop.ready_path, shop.start_timeout_s) == (
-        "shop.main:make()", "/health", 3.0,
-    )  # fmt: skip
+    assert (shop.app, shop.factory) == ("shop.main:make", True)
+    assert (shop.ready_path, shop.start_timeout_s) == ("/health", 3.0)
     assert "fast" not in repr(shop)
 
 

@@ -3,7 +3,10 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-SERVERS = {"uvicorn", "gunicorn", "hypercorn", "granian", "uvicorn_worker"}
+from control_plane.domain.servers import package_of
+
+_OPTIONAL = {"uvloop", "httptools"}
+"""Event loop and parser that a server may be told to use without bringing them."""
 
 _Match = re.Match[str]
 _FRAME = re.compile(r'^\s*File "(?!<)([^"]{1,300})", line (\d+)')
@@ -47,8 +50,7 @@ def _of_reason(reason: str) -> Iterator[str]:
 
 def _missing_module(match: _Match, python: str) -> str:
     module = match[1].partition(".")[0]
-    package = module.replace("_", "-")
-    if module in SERVERS or module in {"uvloop", "httptools"}:
+    if package := module if module in _OPTIONAL else package_of(module):
         return f"{module} is not installed in its interpreter: {python} -m pip install {package}"
     return (
         f"Its interpreter finds no module {match[1]}: install the package that brings it, "

@@ -21,6 +21,12 @@ from pydantic_core import ArgsKwargs, PydanticCustomError
 
 from control_plane.domain.client_strategies import Strategy
 from control_plane.domain.load_models import STRICT, Load
+from control_plane.domain.servers import (
+    DEFAULT_BACKLOG,
+    DEFAULT_KEEP_ALIVE_S,
+    ServerName,
+    WorkerName,
+)
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 BUNDLED = "bundled"
@@ -63,10 +69,8 @@ class Target(BaseTarget):
     """
 
     application: str = BUNDLED
-    server: Literal["uvicorn", "gunicorn", "hypercorn", "granian", "command", "responder"] = (
-        "uvicorn"
-    )
-    worker: Literal["uvicorn_worker", "asgi"] | None = None
+    server: ServerName = "uvicorn"
+    worker: WorkerName | None = None
     workers: int | None = 1
     loop: Literal["uvloop", "asyncio"] | None = "uvloop"
     http: Literal["httptools", "h11"] | None = "httptools"
@@ -74,8 +78,8 @@ class Target(BaseTarget):
     reuse_port: bool | None = None
     reload: bool | None = False
     access_log: bool | None = False
-    keep_alive_s: int | None = 5
-    backlog: int | None = 2048
+    keep_alive_s: int | None = DEFAULT_KEEP_ALIVE_S
+    backlog: int | None = DEFAULT_BACKLOG
     settings: dict[str, float | str] = Field(default_factory=dict)
 
     @property

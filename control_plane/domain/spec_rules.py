@@ -9,6 +9,7 @@ from control_plane.domain.errors import FieldError
 from control_plane.domain.limits import Limits, Wrong, bounded, bounded_text, counted
 from control_plane.domain.load_models import Burst, Closed, Open, Periodic, RateStep
 from control_plane.domain.request_rules import wrong_request
+from control_plane.domain.servers import FIELDS, lacking, server_label, worker_class
 from control_plane.domain.spec import (
     BUNDLED,
     Client,
@@ -168,30 +169,6 @@ def _target(spec: SubmittedSpec, limits: Limits) -> Wrong:
         yield from _started("target", spec.target.started, limits)
 
 
-_CHOICES = (
-    "worker", "workers", "loop", "http", "threads", "reuse_port", "reload", "access_log",
-    "keep_alive_s", "backlog",
-)  # fmt: skip
-_LACKS = {
-    "uvicorn": ("worker", "reuse_port"),
-    "gunicorn": (),
-    "gunicorn, asgi": ("http",),
-    "hypercorn": ("worker", "http", "reuse_port"),
-    "granian": ("worker", "http", "reuse_port", "keep_alive_s"),
-    "command": _CHOICES,
-    "responder": tuple(name for name in _CHOICES if name != "workers"),
-}
-
-
-def lacking(server: str, worker: str | None) -> tuple[str, ...]:
-    """The fields of a target that this server does not have; none for a server we do not know."""
-    return _LACKS.get(_named(server, worker), _LACKS.get(server, ()))
-
-
-def _named(server: str, worker: str | None) -> str:
-    return "gunicorn, asgi" if worker == "asgi" else server
-
-
 def _started(field: str, target: Target, limits: Limits) -> Wrong:
     yield from _switches(field, target)
     if target.workers is not None:
@@ -222,24 +199,21 @@ def _setting(field: str, name: str, value: float | str) -> Wrong:
         yield from bounded(field, value, 0, _BUNDLED_SETTINGS[name])
 
 
-_WORKER_PAIRS = {("uvloop", "httptools"), ("asyncio", "h11")}
-
-
 def _switches(field: str, target: Target) -> Wrong:
     """What a server lacks must be null; what it has must not."""
-    server = _named(target.server, target.worker)
+    label = server_label(target.server, target.worker)
     lacks = lacking(target.server, target.worker)
     for name in lacks:
         if getattr(target, name) is not None:
-            message = f"{server} has no {name}: leave it null."
+            message = f"{label} has no {name}: leave it null."
             yield FieldError(f"{field}.{name}", message)
-    for name in sorted(set(_CHOICES) - set(lacks)):
+    for name in sorted(set(FIELDS) - set(lacks)):
         if getattr(target, name) is None:
-            yield FieldError(f"{field}.{name}", f"{server} needs {name}.")
-    pair = (target.loop, target.http)
-    if target.worker == "uvicorn_worker" and pair not in _WORKER_PAIRS:
-        message = "uvicorn_worker runs uvloop with httptools, or asyncio with h11."
-        yield FieldError(f"{field}.http", message)
+            yield FieldError(f"{field}.{name}", f"{label} needs {name}.")
+    kind = worker_class(target.server, target.worker)
+    if kind and kind.pairs and (target.loop, target.http) not in kind.pairs:
+        pairs = ", or ".join(f"{loop} with {http}" for loop, http in kind.pairs)
+        yield FieldError(f"{field}.http", f"{target.worker} runs {pairs}.")
 
 
 def _url(field: str, url: str) -> Wrong:

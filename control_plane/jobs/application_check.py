@@ -9,6 +9,7 @@ from typing import Literal
 from control_plane.analysis.start_hints import start_hints
 from control_plane.domain.application_report import Checkup, Finding
 from control_plane.domain.errors import Conflict, TargetFailed
+from control_plane.domain.servers import ASGI_SERVERS
 from control_plane.domain.spec import Target
 from control_plane.jobs.idle_tasks import IdleTasks
 from control_plane.jobs.runtime import Runtime
@@ -16,7 +17,6 @@ from control_plane.targets.application import Application, command_target, missi
 from control_plane.targets.environment import missing_variables
 from control_plane.targets.http_get import get
 from control_plane.targets.interpreter import (
-    SERVERS,
     Interpreter,
     first_installed,
     inspect_interpreter,
@@ -119,8 +119,10 @@ class ApplicationCheck:
 
 
 def _told(has: Interpreter) -> str:
-    """`uvicorn 0.54.0, granian 2.5.0`."""
-    return ", ".join(f"{name} {has.packages[name]}" for name in SERVERS if name in has.packages)
+    """`uvicorn 0.54.0, gunicorn 27.0.0`."""
+    return ", ".join(
+        f"{name} {has.packages[name]}" for name in ASGI_SERVERS if name in has.packages
+    )
 
 
 log = logging.getLogger("looplab.jobs")

@@ -51,7 +51,7 @@ class TrialJob:
             target, workers = await self._start(stack)
             self.board.log = target.log
             pids = [worker.pid for worker in workers]
-            watch = Sampler(target.pids, pids, os.getpid(), target.inside)
+            watch = Sampler(target.pids, pids, os.getpid(), target.probe_output)
             self.board.gauges = watch.gauges_so_far
             records = await self._drive(target, workers, watch)
             use = watch.close_window(sum(record.cpu_s for record in records))

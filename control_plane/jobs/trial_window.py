@@ -50,5 +50,5 @@ class Window:
         """That of one worker is over."""
         self.workers -= 1
         if not self.workers:
-            self.watch.hold()
+            self.watch.stop_sampling()
             self.board.close_window()

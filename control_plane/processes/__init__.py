@@ -1,1 +1,1 @@
-"""What the control plane holds of the processes that it starts, be they targets or load workers."""
+"""The child processes of the control plane, be they targets or load workers."""

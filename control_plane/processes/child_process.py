@@ -1,4 +1,4 @@
-"""A hold on one child process: its pid may come to belong to another, the hold does not."""
+"""A child process by its pidfd: its pid may come to belong to another, the pidfd does not."""
 
 import contextlib
 import os
@@ -7,29 +7,31 @@ import sys
 
 
 class ChildProcess:
-    """Through which a child is signalled, however late; to be closed in the end.
+    """A child that can be signalled, however late; `close` it in the end.
 
     asyncio reaps children behind our back, so that a pid is nobody's proof; `Process.send_signal`
-    would in turn reap one behind the back of asyncio. A child that was reaped before the handle is
+    would in turn reap one behind the back of asyncio. A child that was reaped before this is
     made gets no signal any more, and nobody else in its place. Outside Linux nothing is sent.
     """
 
     def __init__(self, pid: int) -> None:
-        self._descriptor = _of_child(pid)
+        self._descriptor = _pidfd_of(pid)
 
     def send(self, number: signal.Signals) -> None:
+        """Send a signal; nothing once the child has ended."""
         if self._descriptor is not None:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._descriptor, number)
 
     def close(self) -> None:
+        """Close the pidfd."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
 
-def _of_child(pid: int) -> int | None:
-    """None when the process was reaped already, so that whoever has its pid now is a stranger."""
+def _pidfd_of(pid: int) -> int | None:
+    """Return its pidfd; None when it was reaped already, so that its pid may be another's."""
     if sys.platform != "linux":
         return None
     try:

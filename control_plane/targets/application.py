@@ -39,26 +39,21 @@ class Application:
 
     @property
     def own(self) -> bool:
-        """Whether the settings describe it, so that it does not come with Looplab."""
+        """Whether it is one of the settings, and does not come with Looplab."""
         return self.name != BUNDLED
 
     @property
     def interpreter(self) -> Path:
-        """What runs its server where that is a Python one."""
+        """The Python that runs its server."""
         return self.python or Path(sys.executable)
-
-    @property
-    def called(self) -> str:
-        """The import string for servers that have no option for a factory."""
-        return f"{self.app}()" if self.factory else self.app
 
 
 Applications = Mapping[str, Application]
-"""Those of the settings, by name."""
+"""The applications of the settings, by name."""
 
 
 def bundled_application(paths: Collection[str] = ()) -> Application:
-    """The application that comes with Looplab, told which path templates will be asked for."""
+    """Return the application that comes with Looplab, prepared for these path templates."""
     spec = find_spec("target_app")
     if spec is None or spec.origin is None:
         raise TargetFailed("The bundled application is missing: install Looplab again.")
@@ -70,24 +65,24 @@ def bundled_application(paths: Collection[str] = ()) -> Application:
 
 
 def targets_directory(state_dir: Path) -> Path:
-    """Where each target has a folder of its own while it runs."""
+    """Return the directory in which each target has its own while it runs."""
     return state_dir / "targets"
 
 
 def settings_variables(target: Target) -> dict[str, str]:
-    """What the bundled application reads from its environment; another reads nothing of it."""
+    """Return the variables that the bundled application reads; {} for another application."""
     if target.application != BUNDLED:
         return {}
-    named = {"threads": target.threads, **target.settings}
+    settings = {"threads": target.threads, **target.settings}
     return {
-        f"TARGET_{name.upper()}": _written(value)
-        for name, value in named.items()
+        f"TARGET_{name.upper()}": _text_of(value)
+        for name, value in settings.items()
         if value is not None
     }
 
 
-def _written(value: float | str) -> str:
-    """Whole numbers without the point that JSON may have given them."""
+def _text_of(value: float | str) -> str:
+    """Return the value as text, whole numbers without the point that JSON may give them."""
     whole = isinstance(value, float) and value.is_integer()
     return str(int(value)) if whole else str(value)
 
@@ -95,22 +90,25 @@ def _written(value: float | str) -> str:
 def resolve_application(
     target: Target, applications: Applications, paths: Collection[str] = ()
 ) -> Application:
-    """Raises TargetFailed when the settings have lost it since the run was queued."""
+    """Return the application of a target.
+
+    Raises TargetFailed when the settings have lost it since the run was queued.
+    """
     if target.application == BUNDLED:
         return bundled_application(paths)
-    found = applications.get(target.application)
-    if found is None:
-        raise TargetFailed(f"start: {_unknown(target.application, applications)}")
-    return found
+    application = applications.get(target.application)
+    if application is None:
+        raise TargetFailed(f"start: {_unknown_text(target.application, applications)}")
+    return application
 
 
 def for_application(target: Target, name: str) -> Target:
-    """The same server for another application; what the bundled one alone reads is left behind."""
+    """Return the target for another application, without what the bundled one alone reads."""
     return target if name == BUNDLED else replace(target, application=name, settings={})
 
 
 def command_target(name: str) -> Target:
-    """The target of an application that has a command of its own: nothing else is chosen."""
+    """Return the target of an application that has a command of its own: nothing else is chosen."""
     return Target(
         name, "command", workers=None, loop=None, http=None, threads=None, reload=None,
         access_log=None, keep_alive_s=None, backlog=None,
@@ -118,7 +116,7 @@ def command_target(name: str) -> Target:
 
 
 def application_errors(target: Target, applications: Applications) -> Iterator[FieldError]:
-    """An application that does not exist, or a server that is not how it is started."""
+    """Yield what is wrong: an application that does not exist, or a server that does not fit it."""
     name = target.application
     by_command = target.server == "command"
     if name == BUNDLED:
@@ -130,7 +128,7 @@ def application_errors(target: Target, applications: Applications) -> Iterator[F
         return
     application = applications.get(name)
     if application is None:
-        yield FieldError("target.application", _unknown(name, applications))
+        yield FieldError("target.application", _unknown_text(name, applications))
     elif by_command != bool(application.command):
         message = (
             f"{name} is served by an import string: choose a server."
@@ -140,28 +138,25 @@ def application_errors(target: Target, applications: Applications) -> Iterator[F
         yield FieldError("target.server", message)
 
 
-def _unknown(name: str, applications: Applications) -> str:
+def _unknown_text(name: str, applications: Applications) -> str:
     names = ", ".join([BUNDLED, *sorted(applications)])
     return f"There is no application {name[:40]!r}. There are: {names}."
 
 
 def missing_files(application: Application) -> Iterator[str]:
-    """One line for each thing that is not there, with what to do."""
+    """Yield a line for each file that is missing or unusable, with what to do."""
     if not application.own:
         return
     if not application.directory.is_dir():
         yield f"directory {application.directory} is not there: correct it in the settings"
     if application.python is not None:
-        yield from _interpreter(application)
+        yield from _interpreter_faults(application.python)
     path = application.env_file
     if path is not None and not (path.is_file() and os.access(path, os.R_OK)):
         yield f"env_file {path} is not there or not readable: make it, or correct the settings"
 
 
-def _interpreter(application: Application) -> Iterator[str]:
-    path = application.python
-    if path is None:
-        return
+def _interpreter_faults(path: Path) -> Iterator[str]:
     if path.is_dir():
         yield f"python {path} is a folder: name the interpreter in it, such as bin/python"
     elif not path.exists():

@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
+from typing import Any
 
 from control_plane.domain.bare_responder import RESPONDER
 from control_plane.domain.errors import FieldError, InvalidInput
+from control_plane.domain.servers import ASGI_SERVERS, SERVERS, lacking, modules_needed
 from control_plane.domain.spec import (
     BUNDLED,
     DEFAULT_THREADS,
@@ -17,16 +19,15 @@ from control_plane.domain.spec import (
 
 _DEFAULT = Target()
 RESPONDER_NAME = "bare responder"
-"""No entry of the catalogue: it shows the client, and serves no application."""
-LIKEST, LIKEST_OF = 3, 100
-"""How many names an unknown one is answered with, and how much of it is looked at."""
-SERVERS_EXTRA = {"gunicorn": "servers", "hypercorn": "servers", "granian": "servers"}
+"""The name of a target that is no configuration: it shows the client, and serves nothing."""
+MAX_SUGGESTIONS, MAX_COMPARED = 3, 100
+"""How many names are suggested for an unknown one, and how much of it is compared."""
 _SWITCHES = {"reuse_port": "reuse port", "reload": "reload", "access_log": "access log"}
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """A target with its name. `missing_extra` installs the server where `available` is false."""
+    """A target with its name. `missing_extra` installs its server where `available` is false."""
 
     name: str
     target: Target
@@ -36,14 +37,17 @@ class Configuration:
 
 
 def find_configuration(name: str, known: Sequence[Configuration] = ()) -> Target:
-    """Of `known`, or of those that come with Looplab. Raises InvalidInput naming the likest."""
+    """Return the target of a name among `known`, or among those that come with Looplab.
+
+    Raises InvalidInput with the likest names.
+    """
     if name == RESPONDER_NAME:
         return RESPONDER
-    for one in known or BUILTIN_CONFIGURATIONS:
-        if one.name == name:
-            return one.target
-    names = [one.name for one in known or BUILTIN_CONFIGURATIONS]
-    likest = "; ".join(get_close_matches(name[:LIKEST_OF], names, LIKEST, cutoff=0))
+    targets = {entry.name: entry.target for entry in known or BUILTIN_CONFIGURATIONS}
+    if name in targets:
+        return targets[name]
+    names = list(targets)
+    likest = "; ".join(get_close_matches(name[:MAX_COMPARED], names, MAX_SUGGESTIONS, cutoff=0))
     where = f"of the {len(names)} on the Targets page"
     message = f"There is no configuration {name[:60]!r}. The likest {where}: {likest}."
     raise InvalidInput(message, (FieldError("target.configuration", message),))
@@ -63,12 +67,12 @@ def _parts(target: Target) -> Iterator[str]:
     if target.workers is None:
         return
     yield target.server
-    yield _counted(target.workers, "worker")
+    yield _count_text(target.workers, "worker")
     yield from filter(None, (target.worker, target.loop))
     if target.http not in {None, _DEFAULT.http}:
         yield str(target.http)
     if target.threads not in {None, DEFAULT_THREADS}:
-        yield _counted(target.threads or 0, "thread")
+        yield _count_text(target.threads or 0, "thread")
     yield from (words for name, words in _SWITCHES.items() if getattr(target, name))
     if target.keep_alive_s not in {None, _DEFAULT.keep_alive_s}:
         yield f"keep-alive {target.keep_alive_s} s"
@@ -77,16 +81,14 @@ def _parts(target: Target) -> Iterator[str]:
     yield from (f"{name} {value}" for name, value in sorted(target.settings.items()))
 
 
-def _counted(count: int, noun: str) -> str:
+def _count_text(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def configuration_of(target: Target, *, name: str = "", builtin: bool = True) -> Configuration:
-    """Whether its server is installed, beside it; without a name it gets the one that tells it
-    apart."""
-    needed = [target.server, *(["uvicorn_worker"] if target.worker == "uvicorn_worker" else [])]
-    available = all(_installed(module) for module in needed)
-    missing = None if available else SERVERS_EXTRA.get(target.server)
+    """Return the target with its name, by default `target_name`, and whether it can be started."""
+    available = all(map(_installed, modules_needed(target.server, target.worker)))
+    missing = None if available else SERVERS[target.server].extra
     return Configuration(
         name or target_name(target),
         target,
@@ -97,43 +99,45 @@ def configuration_of(target: Target, *, name: str = "", builtin: bool = True) ->
 
 
 def missing_server(target: Target) -> str | None:
-    """That its server is not installed here, with the line that brings it."""
+    """Return the message that its server is not installed, with the remedy; None where it is."""
     extra = configuration_of(target).missing_extra
     return extra and f'{target.server} is not installed: pip install "looplab[{extra}]".'
 
 
 @cache
 def _installed(module: str) -> bool:
-    return find_spec(module) is not None
+    return bool(module) and find_spec(module) is not None
 
 
-_GUNICORN = replace(_DEFAULT, server="gunicorn", worker="uvicorn_worker", reuse_port=False)
-_GUNICORN_ASGI = replace(_GUNICORN, worker="asgi", http=None)
-_HYPERCORN = replace(_DEFAULT, server="hypercorn", http=None)
-_GRANIAN = replace(_DEFAULT, server="granian", http=None, keep_alive_s=None)
-
-BUILTIN_CONFIGURATIONS: tuple[Configuration, ...] = tuple(
-    configuration_of(target)
-    for target in (
-        _DEFAULT,
-        replace(_DEFAULT, loop="asyncio"),
-        replace(_DEFAULT, http="h11"),
-        replace(_DEFAULT, loop="asyncio", http="h11"),
-        replace(_DEFAULT, workers=2),
-        replace(_DEFAULT, workers=4),
-        replace(_DEFAULT, threads=4),
-        replace(_DEFAULT, threads=200),
-        replace(_DEFAULT, access_log=True),
-        replace(_DEFAULT, reload=True),
-        _GUNICORN,
-        replace(_GUNICORN, workers=2),
-        replace(_GUNICORN, workers=2, reuse_port=True),
-        _GUNICORN_ASGI,
-        replace(_GUNICORN_ASGI, workers=2),
-        replace(_GUNICORN_ASGI, workers=2, reuse_port=True),
-        _HYPERCORN,
-        replace(_HYPERCORN, workers=2),
-        _GRANIAN,
-        replace(_GRANIAN, workers=2),
+def _variants(server: str, worker: str | None) -> Iterator[Target]:
+    """The default with one worker and with two, sharing a port where the server can."""
+    lacks = lacking(server, worker)
+    nulls: dict[str, Any] = dict.fromkeys(lacks)
+    single = replace(
+        _DEFAULT, **{"reuse_port": False} | nulls | {"server": server, "worker": worker}
     )
-)
+    yield single
+    yield replace(single, workers=2)
+    if "reuse_port" not in lacks:
+        yield replace(single, workers=2, reuse_port=True)
+
+
+def _targets() -> Iterator[Target]:
+    """Those of the default server show what each setting brings; the others what they are."""
+    yield _DEFAULT
+    yield replace(_DEFAULT, loop="asyncio")
+    yield replace(_DEFAULT, http="h11")
+    yield replace(_DEFAULT, loop="asyncio", http="h11")
+    yield replace(_DEFAULT, workers=2)
+    yield replace(_DEFAULT, workers=4)
+    yield replace(_DEFAULT, threads=4)
+    yield replace(_DEFAULT, threads=200)
+    yield replace(_DEFAULT, access_log=True)
+    yield replace(_DEFAULT, reload=True)
+    for name, server in ASGI_SERVERS.items():
+        if name != _DEFAULT.server:
+            for worker in server.workers or (None,):
+                yield from _variants(name, worker)
+
+
+BUILTIN_CONFIGURATIONS: tuple[Configuration, ...] = tuple(map(configuration_of, _targets()))

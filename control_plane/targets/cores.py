@@ -1,4 +1,4 @@
-"""Which cores target and load workers run on."""
+"""The cores that target and load workers run on."""
 
 import os
 from collections.abc import Collection
@@ -25,21 +25,21 @@ SHARED = CorePlan(None, None, "shared")
 
 
 def available_cores() -> tuple[int, ...]:
-    """The cores that this process may use."""
+    """Return the cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return tuple(sorted(os.sched_getaffinity(0)))
     return tuple(range(os.cpu_count() or 1))
 
 
 def share_cores(spec: Spec, available: Collection[int]) -> CorePlan:
-    """`auto`: a core for each worker of the target, the others for the load workers.
+    """Return the cores of a run: for `auto` one for each worker, the others for the clients.
 
     Where there are more processes than cores, and for a target that we do not start or whose
     processes nobody has counted, all share.
     Raises TargetFailed when the spec names a core that is not available.
     """
     if isinstance(spec.cores, Cores):
-        return _given(spec, spec.cores, available)
+        return _named_cores(spec, spec.cores, available)
     if spec.cores == "shared" or spec.target.started is None:
         return SHARED
     cores, workers = sorted(available), spec.target.workers
@@ -49,8 +49,8 @@ def share_cores(spec: Spec, available: Collection[int]) -> CorePlan:
     return CorePlan(tuple(cores[:workers]), tuple(cores[workers:]), "apart")
 
 
-def _given(spec: Spec, cores: Cores, available: Collection[int]) -> CorePlan:
-    """A target that we do not start stays where it is."""
+def _named_cores(spec: Spec, cores: Cores, available: Collection[int]) -> CorePlan:
+    """Return the cores that the spec names; a target that we do not start is not moved."""
     missing = sorted({*cores.target, *cores.client} - set(available))
     if missing:
         has = ", ".join(map(str, sorted(available)))

@@ -35,7 +35,7 @@ SHORTEST_SECRET = 6
 def target_environment(
     application: Application, target: Target, instance: str, launch: str
 ) -> dict[str, str]:
-    """Built from a list of what may pass, so that no secret of the control plane reaches a target.
+    """Return the variables of a target: a list of what may pass, so that no secret of ours does.
 
     `instance` and `launch` mark every process that comes from this start. Raises TargetFailed when
     the file of variables cannot be read.
@@ -57,32 +57,33 @@ def target_environment(
 
 
 def _pool_size_of(target: Target) -> dict[str, str]:
-    """For the look inside; the bundled application sizes its pool by its own settings."""
+    """Return the size of the thread pool for the probe; the bundled application sets its own."""
     if target.application == BUNDLED or target.threads in {None, DEFAULT_THREADS}:
         return {}
     return {THREADS_VARIABLE: str(target.threads)}
 
 
 def configured_variables(application: Application) -> dict[str, str]:
-    """What the settings give it. A fixed value wins over our environment, that over the file."""
+    """Return what the settings name. A fixed value wins over our environment, ours over a file."""
     named = {name: os.environ[name] for name in application.passed_on if name in os.environ}
     return _file_of(application) | named | dict(application.environment)
 
 
 def secret_variables(application: Application) -> dict[str, str]:
-    """The values that no log line may show, by name; the longest first."""
+    """Return the values that no log line may show, by name; the longest first."""
     values = configured_variables(application) if application.own else {}
     long = {name: value for name, value in values.items() if len(value) >= SHORTEST_SECRET}
-    return dict(sorted(long.items(), key=lambda one: -len(one[1])))
+    return dict(sorted(long.items(), key=lambda item: -len(item[1])))
 
 
 def missing_variables(application: Application) -> Iterator[str]:
-    """The names of the list that neither our environment nor the file has."""
-    there = {*os.environ, *_file_of(application), *application.environment}
-    yield from (name for name in application.passed_on if name not in there)
+    """Yield the names to be passed on that neither our environment nor the file has."""
+    known = {*os.environ, *_file_of(application), *application.environment}
+    yield from (name for name in application.passed_on if name not in known)
 
 
 def _file_of(application: Application) -> dict[str, str]:
+    """Return the variables of the application's env_file. Raises TargetFailed if unreadable."""
     path = application.env_file
     if path is None:
         return {}
@@ -98,45 +99,50 @@ def _file_of(application: Application) -> dict[str, str]:
 
 
 def _virtual_environment_of(application: Application) -> dict[str, str]:
-    """Its own virtual environment comes first on PATH, and ours is not taken for it."""
+    """Return PATH and VIRTUAL_ENV of the application's own virtual environment, if it has one."""
     if application.python is None:
         return {}
     programs = application.python.parent
-    place = {"PATH": os.pathsep.join((str(programs), os.environ.get("PATH", os.defpath)))}
-    return place | {"VIRTUAL_ENV": str(programs.parent)}
+    path = os.pathsep.join((str(programs), os.environ.get("PATH", os.defpath)))
+    return {"PATH": path, "VIRTUAL_ENV": str(programs.parent)}
 
 
 SHARED = Path("/dev/shm")
-_PROBE_DIRECTORY = "inside"
+_ON_DISK = "inside"
 
 
 @dataclass(frozen=True)
 class ScratchDirs:
-    """`scratch` is None for what has no files, `inside` where the workers are not looked into."""
+    """The directories of one target, which go when it goes.
+
+    `scratch`: where its files lie; None for what has none. `probe`: where the probe in its workers
+    writes; None without the probe.
+    """
 
     scratch: Path | None = None
-    inside: Path | None = None
+    probe: Path | None = None
 
     def remove(self) -> None:
-        for folder in (self.scratch, self.inside):
+        """Remove both with their content."""
+        for folder in (self.scratch, self.probe):
             if folder is not None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
 def create_scratch_dirs(state_dir: Path, instance: str, launch: str, *, probe: bool) -> ScratchDirs:
-    """For the start `launch`. Raises TargetFailed where there is no space or no right."""
+    """Create the directories of a start. Raises TargetFailed where there is no space or right."""
     scratch = targets_directory(state_dir) / launch
     try:
         for folder in (state_dir, scratch.parent, scratch):
             folder.mkdir(mode=0o700, exist_ok=True)
-        return ScratchDirs(scratch, _inside(scratch, instance, launch) if probe else None)
+        return ScratchDirs(scratch, _probe_directory(scratch, instance, launch) if probe else None)
     except OSError as error:
         why = "disk full" if error.errno == errno.ENOSPC else str(error.strerror)
         raise TargetFailed(f"start: {why}: {error.filename}") from None
 
 
 def remove_scratch_dirs(state_dir: Path, instance: str) -> None:
-    """Of every target of this instance."""
+    """Remove the directories of every target of this instance."""
     shutil.rmtree(targets_directory(state_dir), ignore_errors=True)
     with suppress(OSError):
         for folder in SHARED.iterdir():
@@ -144,16 +150,17 @@ def remove_scratch_dirs(state_dir: Path, instance: str) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _inside(scratch: Path, instance: str, launch: str) -> Path:
-    """In memory where we may make it there."""
+def _probe_directory(scratch: Path, instance: str, launch: str) -> Path:
+    """Create the directory for the probe: in memory where we may, else below `scratch`."""
     folder = SHARED / f"{_mark(instance)}{launch}"
     try:
         folder.mkdir(mode=0o700)
     except OSError:
-        folder = scratch / _PROBE_DIRECTORY
+        folder = scratch / _ON_DISK
         folder.mkdir(mode=0o700)
     return folder
 
 
 def _mark(instance: str) -> str:
+    """The beginning of the names in memory."""
     return f"looplab-{instance}-"

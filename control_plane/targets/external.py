@@ -15,12 +15,12 @@ CONNECT_TIMEOUT_S = 3.0
 
 
 class ExternalTarget:
-    """Known by its address alone; its processes where the system shows them to us."""
+    """A server that we did not start, known by its address; its processes where we may see them."""
 
     command: str | None = None
     pid = 0
     ready_s: float | None = None
-    inside: ProbeOutput | None = None
+    probe_output: ProbeOutput | None = None
     delayed_ack_s: float | None = None
 
     def __init__(self, url: str, host: str, port: int) -> None:
@@ -29,33 +29,33 @@ class ExternalTarget:
         self._holders = {pid: procfs.started_at(pid) for pid in holders}
 
     async def check(self) -> None:
-        """Its connections are not ours to judge."""
+        """Do nothing: its connections are not ours to judge."""
 
     def pids(self) -> list[int]:
-        """Who held the listener when it was reached, and what comes from them; [] if unseen."""
+        """Return who had the listener when it was reached, and their descendants; [] if unseen."""
         alive = [pid for pid, since in self._holders.items() if procfs.started_at(pid) == since]
         below = [child for pid in alive for child in procfs.descendants(pid)]
         return list(dict.fromkeys(alive + below))
 
     def restarts(self) -> int | None:
-        """Not watched."""
+        """Return None: its workers are not watched."""
         return None
 
     def failure(self) -> str | None:
-        """A server that is not ours fails by its answers alone."""
+        """Return None: a server that is not ours fails by its responses alone."""
         return None
 
     async def ended(self) -> str:
-        """Never: only its answers tell."""
+        """Never return: only its responses show."""
         await asyncio.get_running_loop().create_future()
         raise AssertionError
 
     def log(self, lines: int = 20) -> tuple[str, ...]:  # noqa: ARG002 - as every target has it
-        """Printed elsewhere."""
+        """Return no line: it prints elsewhere."""
         return ()
 
     async def stop(self) -> None:
-        """It is not ours to end."""
+        """Do nothing: it is not ours to end."""
 
 
 async def reach(url: str, forbidden_ports: Collection[int]) -> RunningTarget:
@@ -76,7 +76,7 @@ async def reach(url: str, forbidden_ports: Collection[int]) -> RunningTarget:
 
 
 async def _addresses(host: str, port: int) -> list[str]:
-    """In the system's order; all of them must be loopback."""
+    """Return the addresses in the system's order. Raises TargetFailed unless all are loopback."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError:

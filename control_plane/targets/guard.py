@@ -1,9 +1,9 @@
 """The guard: a process of its own that starts one server and stays until nothing of it is left.
 
 Run as `python -I -S guard.py CORES FOLDER INSIDE COMMAND...`; CORES are numbers with commas
-between, or `all`; FOLDER and INSIDE, where workers tell what goes on in them, are removed with
-their content in the end (empty: there is none). The guard's environment and directory become the
-server's, its standard error the server's output. On standard output it tells, a line each,
+between, or `all`; FOLDER and INSIDE, where the probe in the workers writes, are removed with their
+content in the end (empty: there is none). The guard's environment and directory become the
+server's, its standard error the server's output. On standard output it reports, a line each,
 `started PID` and then `exited CODE` or `killed SIGNAL`. The line `stop SECONDS` on standard input
 asks for SIGTERM, and SIGKILL so much later; end of file, which the death of the control plane
 brings, for SIGKILL at once. Linux and the standard library only, and little of it: every target
@@ -39,20 +39,20 @@ def main(cores: str, folder: str, inside: str, command: list[str]) -> None:
     _libc.prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     # A guard that SIGSTOP holds goes on when the control plane dies, and reads end of file.
     _libc.prctl(_SET_PARENT_DEATH_SIGNAL, SIGCONT, 0, 0, 0)
-    server = start(command, _numbers(cores))
-    tell(f"started {server}")
+    server = start(command, _core_numbers(cores))
+    report(f"started {server}")
     pidfd = os.pidfd_open(server)
-    grace_s = asked_to_stop(server, pidfd, inside)
+    grace_s = wait_for_stop(server, pidfd, inside)
     if grace_s is not None:
         terminate(server, pidfd, grace_s)
-    tell_outcome(server)
+    report_outcome(server)
     end_all(server)
     remove(folder)
     remove(inside)
 
 
 def start(command: list[str], cores: set[int]) -> int:
-    """Fork and execute the server as the leader of its own process group; its pid."""
+    """Fork and execute the server as the leader of its own process group; return its pid."""
     guard = os.getpid()
     server = os.fork()
     if server:
@@ -72,14 +72,14 @@ def _become(command: list[str], cores: set[int], guard: int) -> None:
     os.setpgid(0, 0)
     if cores:
         os.sched_setaffinity(0, cores)
-    _step_forward()
+    _take_normal_priority()
     _set_limits()
     os.dup2(os.open(os.devnull, os.O_RDONLY), STDIN)
     os.dup2(LOG, STDOUT)
     os.execvp(command[0], command)
 
 
-def _step_forward() -> None:
+def _take_normal_priority() -> None:
     """Take the normal priority, where the system lets us."""
     try:
         os.setpriority(os.PRIO_PROCESS, 0, 0)
@@ -96,8 +96,8 @@ def _set_limits() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
-def asked_to_stop(server: int, pidfd: int, inside: str) -> float | None:
-    """Wait until the server ends or standard input speaks: the grace, or None for an end."""
+def wait_for_stop(server: int, pidfd: int, inside: str) -> float | None:
+    """Wait for a `stop` on standard input; return its grace, None when server or input ended."""
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     poll.register(STDIN, select.POLLIN)
@@ -133,6 +133,7 @@ def end_all(server: int) -> None:
 
 
 def children() -> list[int]:
+    """Return the processes whose parent is the guard."""
     own = str(os.getpid())
     return [
         pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _parent(pid) == own
@@ -141,8 +142,8 @@ def children() -> list[int]:
 
 def _parent(pid: int) -> str:
     try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as told:
-            return told.read().rpartition(")")[2].split()[1]
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat_file:
+            return stat_file.read().rpartition(")")[2].split()[1]
     except OSError:
         return ""
 
@@ -155,7 +156,7 @@ def _kill(pid: int) -> None:
 
 
 def _reap_all() -> bool:
-    """Whether a child still lives."""
+    """Reap every child that ended; return whether another still lives."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
@@ -181,7 +182,7 @@ def bound(descriptor: int) -> None:
 
 
 def bound_stacks(folder: str) -> None:
-    """Those of an event loop that stands still for hours, whether or not they are read."""
+    """Bound the stacks of an event loop that stands still for hours."""
     try:
         names = [name for name in os.listdir(folder) if name.endswith(STACKS_SUFFIX)]
     except OSError:
@@ -191,7 +192,7 @@ def bound_stacks(folder: str) -> None:
 
 
 def _bound_file(path: str) -> None:
-    """Nothing but a regular file, whatever the target has put there."""
+    """Bound a regular file, and nothing else that the target may have put there."""
     try:
         descriptor = os.open(path, WRITE_FLAGS)
     except OSError:
@@ -203,14 +204,16 @@ def _bound_file(path: str) -> None:
         os.close(descriptor)
 
 
-def tell_outcome(server: int) -> None:
+def report_outcome(server: int) -> None:
+    """Report how the server ended, if it has."""
     ended = os.waitid(os.P_PID, server, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     if ended:
         verb = "exited" if ended.si_code == os.CLD_EXITED else "killed"
-        tell(f"{verb} {ended.si_status}")
+        report(f"{verb} {ended.si_status}")
 
 
-def tell(line: str) -> None:
+def report(line: str) -> None:
+    """Write a line to the control plane; nothing when that is gone."""
     try:
         os.write(STDOUT, f"{line}\n".encode())
     except BrokenPipeError:
@@ -218,13 +221,13 @@ def tell(line: str) -> None:
 
 
 def remove(folder: str) -> None:
-    """Late import: by now nobody waits."""
+    """Remove a folder. Import late: by now nobody waits."""
     import shutil
 
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _numbers(cores: str) -> set[int]:
+def _core_numbers(cores: str) -> set[int]:
     return set() if cores == "all" else {int(number) for number in cores.split(",")}
 
 

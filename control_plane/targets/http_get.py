@@ -1,4 +1,4 @@
-"""Questions to a target that runs, bounded in size and time."""
+"""GET requests to a running target, bounded in size and time."""
 
 from __future__ import annotations
 
@@ -12,30 +12,32 @@ from control_plane.domain.errors import TargetFailed
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
-MOST_BYTES = 4_000_000
-WITHIN_S = 10.0
+MAX_BYTES = 4_000_000
+TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True)
 class HttpResponse:
+    """`body` as it came, whatever its encoding."""
+
     status: int
     body: bytes
 
 
 async def get(url: str, path: str) -> HttpResponse:
-    """GET, without following a redirect and without a proxy.
+    """Send a GET, without following a redirect and without a proxy.
 
-    Raises TargetFailed when nothing whole came in time, or more than we take.
+    Raises TargetFailed when no whole response came in time, or one above `MAX_BYTES`.
     """
     try:
-        async with asyncio.timeout(WITHIN_S), open_session() as session:
+        async with asyncio.timeout(TIMEOUT_S), open_session() as session:
             return await get_with(session, url, path)
     except TimeoutError:
-        raise TargetFailed(f"No whole answer to GET {path} within {WITHIN_S:g} s.") from None
+        raise TargetFailed(f"No whole answer to GET {path} within {TIMEOUT_S:g} s.") from None
 
 
 def open_session() -> ClientSession:
-    """Keeps its connections open between questions."""
+    """Return a session that keeps its connections open between requests."""
     # Only here, because it would take a fifth of a second of every start.
     import aiohttp
 
@@ -48,23 +50,25 @@ def open_session() -> ClientSession:
 
 
 async def get_with(session: ClientSession, url: str, path: str) -> HttpResponse:
-    """As `get`, but for the time, which the caller bounds."""
+    """Send a GET as `get` does, but without its timeout."""
     import aiohttp
 
     try:
         async with session.get(f"{url}{path}", allow_redirects=False) as response:
-            return HttpResponse(response.status, await _bounded(response.content.iter_any(), path))
+            return HttpResponse(
+                response.status, await _read_body(response.content.iter_any(), path)
+            )
     except TimeoutError:
         raise
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        told = str(error)[:100] or type(error).__name__
-        raise TargetFailed(f"No answer to GET {path}: {told}.") from None
+        reason = str(error)[:100] or type(error).__name__
+        raise TargetFailed(f"No answer to GET {path}: {reason}.") from None
 
 
-async def _bounded(content: AsyncIterator[bytes], path: str) -> bytes:
+async def _read_body(content: AsyncIterator[bytes], path: str) -> bytes:
     body = bytearray()
     async for chunk in content:
         body += chunk
-        if len(body) > MOST_BYTES:
-            raise TargetFailed(f"The answer to GET {path} is above {MOST_BYTES:,} bytes.")
+        if len(body) > MAX_BYTES:
+            raise TargetFailed(f"The answer to GET {path} is above {MAX_BYTES:,} bytes.")
     return bytes(body)

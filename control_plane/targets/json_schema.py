@@ -13,11 +13,11 @@ from typing import Any
 
 Node = dict[str, Any]
 
-MOST_HOPS = 20
-MOST_DEPTH = 8
-MOST_NODES = 200
-MOST_PROPERTIES = 50
-MOST_CHOICES = 100
+MAX_HOPS = 20
+MAX_DEPTH = 8
+MAX_NODES = 200
+MAX_PROPERTIES = 50
+MAX_CHOICES = 100
 LARGEST = 2**53
 USUAL_LOW, USUAL_HIGH, USUAL_LENGTH = 1, 1000, 10
 
@@ -33,35 +33,38 @@ _FORMATS = {
 
 
 def node_of(value: object) -> Node:
+    """Return the value where it is an object, else {}."""
     return value if isinstance(value, dict) else {}
 
 
 def listed(value: object) -> list[Any]:
+    """Return the value where it is an array, else []."""
     return value if isinstance(value, list) else []
 
 
 @dataclass
 class Schemas:
-    """`document` is the whole OpenAPI document; one of these serves one operation.
+    """The schemas of a whole OpenAPI `document`, for one of its operations.
 
-    `too_large`: an example was given up, because it is not simple.
+    `values`: generators of placeholders, by name. `too_large`: an example was given up.
     """
 
     document: Mapping[str, Any]
     values: dict[str, Node] = field(default_factory=dict)
     too_large: bool = False
-    _left: int = MOST_NODES
+    _left: int = MAX_NODES
 
     def resolved(self, value: object) -> Node:
-        """References followed, and of alternatives the first that is not null."""
+        """Return a schema, its references followed, and the first alternative that is not null."""
         node = node_of(value)
-        for _ in range(MOST_HOPS):
+        for _ in range(MAX_HOPS):
             if not self._spend():
                 return {}
             if "$ref" in node:
                 node = self._at(node["$ref"])
             elif options := listed(node.get("anyOf")) or listed(node.get("oneOf")):
-                node = next((one for one in map(node_of, options[:50]) if not _null(one)), {})
+                alternatives = map(node_of, options[:50])
+                node = next((node for node in alternatives if node.get("type") != "null"), {})
             elif parts := listed(node.get("allOf")):
                 node = self._merged(node, parts)
             else:
@@ -77,19 +80,19 @@ class Schemas:
         return node_of(found)
 
     def _merged(self, node: Node, parts: list[Any]) -> Node:
-        merged = _told(node)
+        merged = _known_keys(node)
         merged.pop("allOf", None)
         for part in map(node_of, parts[:10]):
             if not self._spend():
                 break
-            found = _told(self._at(part["$ref"]) if "$ref" in part else part)
-            properties = {**_first(merged.get("properties")), **_first(found.get("properties"))}
-            required = _names(merged) | _names(found)
-            merged = found | merged | {"properties": properties, "required": [*required]}
+            other = _known_keys(self._at(part["$ref"]) if "$ref" in part else part)
+            properties = {**_first(merged.get("properties")), **_first(other.get("properties"))}
+            required = _names(merged) | _names(other)
+            merged = other | merged | {"properties": properties, "required": [*required]}
         return merged
 
     def generator(self, schema: object) -> Node:
-        """The values of a placeholder: integers, UUIDs, letters, or the choices that are named."""
+        """Return the generator of a placeholder: integers, UUIDs, letters, or named choices."""
         node = self.resolved(schema)
         if choices := _choices(node):
             return {"kind": "choice", "of": choices}
@@ -103,12 +106,12 @@ class Schemas:
         return _texts(node)
 
     def example(self, schema: object, name: str, depth: int = 0) -> Any:
-        """A body; its texts are placeholders, whose values stand in `values` then."""
-        if depth > MOST_DEPTH or not self._spend():
+        """Return an example body; its texts are placeholders, whose generators go to `values`."""
+        if depth > MAX_DEPTH or not self._spend():
             self.too_large = True
             return None
         node = self.resolved(schema)
-        if (known := _known(node)) is not None:
+        if (known := _given_value(node)) is not None:
             return known
         kind = _type(node)
         if kind == "object" or "properties" in node:
@@ -118,7 +121,7 @@ class Schemas:
         return _SIMPLE[kind] if kind in _SIMPLE else self._text(node, name)
 
     def _properties(self, node: Node, name: str, depth: int) -> Iterator[tuple[str, Any]]:
-        """The required ones; all, where none is called required."""
+        """Yield the required properties; all of them where none is required."""
         properties, required = _first(node.get("properties")), _names(node)
         for key in (key for key in properties if key in required or not required):
             below = f"{name}_{key[:40]}"[-80:] if name else key[:40]
@@ -132,16 +135,17 @@ class Schemas:
         return f"{{{placeholder}}}"
 
     def named(self, name: str, generator: Node) -> str:
-        """Add values under a name that a placeholder can have; the name that it got."""
+        """Add a generator under a name that a placeholder can have; return that name."""
         plain = re.sub(r"\W", "_", name, flags=re.ASCII)
         base = plain[:34] if re.match(r"[A-Za-z_]", plain) else f"_{plain[:33]}"
-        numbered = (f"{base}_{number}" for number in range(2, MOST_NODES))
-        free = (one for one in (base, *numbered) if one not in self.values)
-        chosen = next(free, base)
-        self.values[chosen] = generator
-        return chosen
+        numbered = (f"{base}_{number}" for number in range(2, MAX_NODES))
+        free = (name for name in (base, *numbered) if name not in self.values)
+        placeholder = next(free, base)
+        self.values[placeholder] = generator
+        return placeholder
 
     def _spend(self) -> bool:
+        """Count one more node; return whether there may be so many."""
         self._left -= 1
         return self._left >= 0
 
@@ -149,8 +153,8 @@ class Schemas:
 _SIMPLE = {"integer": 1, "number": 1.5, "boolean": True, "null": None}
 
 
-def _known(node: Node) -> str | int | float | None:
-    """What the document itself gives as a value; of an integer its smallest."""
+def _given_value(node: Node) -> str | int | float | None:
+    """Return the value that the document itself gives, of an integer its smallest; else None."""
     named = [node.get(key) for key in ("const", "default", "example")]
     for value in [*named, *_choices(node)[:1]]:
         if isinstance(value, (str, int)) or (isinstance(value, float) and isfinite(value)):
@@ -165,40 +169,38 @@ _KEYS = (
 )  # fmt: skip
 
 
-def _told(node: Node) -> Node:
-    """The keys that are read here; there may be very many others."""
+def _known_keys(node: Node) -> Node:
+    """Return the keys that are read here; there may be very many others."""
     return {key: node[key] for key in _KEYS if key in node}
 
 
 def _first(properties: object) -> Node:
-    return dict(islice(node_of(properties).items(), MOST_PROPERTIES))
+    return dict(islice(node_of(properties).items(), MAX_PROPERTIES))
 
 
 def _names(node: Node) -> set[str]:
-    required = listed(node.get("required"))[:MOST_PROPERTIES]
-    return {one for one in required if isinstance(one, str)}
-
-
-def _null(node: Node) -> bool:
-    return node.get("type") == "null"
+    required = listed(node.get("required"))[:MAX_PROPERTIES]
+    return {name for name in required if isinstance(name, str)}
 
 
 def _type(node: Node) -> str:
-    """The first type that is not null; text where nothing is said."""
+    """Return the first type that is not null; `string` where there is none."""
     kinds = node.get("type")
-    named = [kinds] if isinstance(kinds, str) else [one for one in listed(kinds) if one != "null"]
+    named = (
+        [kinds] if isinstance(kinds, str) else [kind for kind in listed(kinds) if kind != "null"]
+    )
     return named[0] if named and isinstance(named[0], str) else "string"
 
 
 def _choices(node: Node) -> list[str | int | float]:
-    """What is named: an enumeration, a constant, or examples of a text."""
+    """Return the named values: an enumeration, a constant, or examples of a text."""
     found = listed(node.get("enum")) or ([node["const"]] if "const" in node else [])
     if not found and _type(node) == "string":
         found = listed(node.get("examples")) or [node.get("example")]
-    return [one for one in found[:MOST_CHOICES] if _choice(one)]
+    return [value for value in found[:MAX_CHOICES] if _is_choice(value)]
 
 
-def _choice(value: object) -> bool:
+def _is_choice(value: object) -> bool:
     if isinstance(value, bool):
         return False
     if isinstance(value, float):
@@ -217,7 +219,7 @@ def _integers(node: Node) -> Node:
 
 
 def _bound(node: Node, inclusive: str, exclusive: str, step: int) -> int | None:
-    """A whole number within the bound; None where there is none."""
+    """Return a whole number within the bound; None where there is no bound."""
     for key, by in ((inclusive, 0), (exclusive, step)):
         value = node.get(key)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -230,9 +232,9 @@ def _bound(node: Node, inclusive: str, exclusive: str, step: int) -> int | None:
 def _texts(node: Node) -> Node:
     if node.get("format") == "uuid":
         return {"kind": "uuid"}
-    written = node.get("format")
-    if isinstance(written, str) and written in _FORMATS:
-        return {"kind": "choice", "of": [_FORMATS[written]]}
+    name = node.get("format")
+    if isinstance(name, str) and name in _FORMATS:
+        return {"kind": "choice", "of": [_FORMATS[name]]}
     return _letters(node)
 
 

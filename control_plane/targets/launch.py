@@ -1,4 +1,8 @@
-"""Start a target, or reach one that runs already."""
+"""The start of a target, until it is ready.
+
+It runs through `command_line`, `environment`, `supervisor`, `guard` and `readiness` to a
+`running_target`.
+"""
 
 import secrets
 import socket
@@ -12,7 +16,7 @@ from pathlib import Path
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.spec import Target
 from control_plane.targets.application import Application, bundled_application, missing_files
-from control_plane.targets.command_line import Endpoint, arguments, shown_command
+from control_plane.targets.command_line import arguments, shown_command
 from control_plane.targets.environment import (
     create_scratch_dirs,
     secret_variables,
@@ -25,22 +29,22 @@ from control_plane.targets.readiness import ReadinessProbe, wait_until_ready
 from control_plane.targets.running_target import RunningTarget, StartedTarget
 from control_plane.targets.supervisor import LaunchSpec, Supervisor
 
-PREFERRED = "127.0.0.2"
+PREFERRED_HOST = "127.0.0.2"
 """Cookies ignore ports, so another address keeps those of the dashboard away from targets."""
 
 
 def listening_host() -> str:
-    """127.0.0.2, or 127.0.0.1 where the system has no other loopback address."""
+    """Return 127.0.0.2, or 127.0.0.1 where the system has no other loopback address."""
     with socket.socket() as probe:
         try:
-            probe.bind((PREFERRED, 0))
+            probe.bind((PREFERRED_HOST, 0))
         except OSError:
             return "127.0.0.1"
-    return PREFERRED
+    return PREFERRED_HOST
 
 
 def free_ports(host: str) -> Iterator[int]:
-    """Ports that nobody has now, as many as wanted, each chosen by the system when asked for."""
+    """Yield free ports without end, each chosen by the system at that moment."""
     while True:
         with socket.socket() as probe:
             probe.bind((host, 0))
@@ -56,9 +60,9 @@ TRIES = 3
 
 @dataclass(frozen=True)
 class LaunchContext:
-    """Where a target runs: marked as `instance`, on `cores` (None: all), files in `state_dir`.
+    """Where a target is started: for an `instance`, on `cores` (None: all), files in `state_dir`.
 
-    Without `probe` its workers are not looked into.
+    `probe`: whether its workers are observed from inside. `ports` yields those to try on a host.
     """
 
     instance: str
@@ -77,92 +81,95 @@ async def start(
     state_dir: Path,
     paths: Collection[str] = (),
 ) -> StartedTarget:
-    """The bundled application, served as `target` says, once it is ready.
+    """Start the bundled application, served as `target` says; return it once it is ready.
 
     What `paths` need, such as a database, is opened before that instead of at their first request.
     Call it from the event loop of the control plane's main thread. Raises TargetFailed with the
     last lines that the server printed; nothing is left running then, nor when cancelled.
     """
-    place = LaunchContext(instance, cores, state_dir)
-    return await start_application(bundled_application(paths), target, place)
+    context = LaunchContext(instance, cores, state_dir)
+    return await start_application(bundled_application(paths), target, context)
 
 
 async def start_application(
-    application: Application, target: Target, place: LaunchContext
+    application: Application, target: Target, context: LaunchContext
 ) -> StartedTarget:
-    """Like `start`, for any application."""
+    """Start any application, as `start` does."""
     if sys.platform != "linux":
         raise TargetFailed("Targets can be started on Linux only: give the URL of a running one.")
     for lack in missing_files(application):
         raise TargetFailed(f"start: {lack}")
     host, owner = listening_host(), ""
-    for port in islice(place.ports(host), TRIES):
-        attempt = _Attempt(application, target, place, host, port)
-        found = await attempt.start()
-        if isinstance(found, StartedTarget):
-            return found
-        owner = f"port {port} on {host} belongs to {found}"
+    for port in islice(context.ports(host), TRIES):
+        attempt = _Attempt(application, target, context, host, port)
+        outcome = await attempt.start()
+        if isinstance(outcome, StartedTarget):
+            return outcome
+        owner = f"port {port} on {host} belongs to {outcome}"
     raise TargetFailed(f"start: {owner}, after {TRIES} ports were tried")
 
 
 @dataclass(frozen=True)
 class _Attempt:
-    """One port."""
+    """One try, on one port."""
 
     application: Application
     target: Target
-    place: LaunchContext
+    context: LaunchContext
     host: str
     port: int
 
     async def start(self) -> StartedTarget | str:
-        """The running target, or the name of who has the port."""
+        """Return the running target, or the name of who has the port."""
         began = time.monotonic()
-        orders = self._orders()
-        server = await Supervisor.start(orders, log_lines=self.place.log_lines)
+        spec = self._launch_spec()
+        server = await Supervisor.start(spec, log_lines=self.context.log_lines)
         try:
-            owner = await wait_until_ready(server, self._sign())
+            owner = await wait_until_ready(server, self._readiness_probe())
             ready_s = time.monotonic() - began
-            pid = await server.server()
+            pid = await server.server_pid()
         except BaseException:
             await server.stop()
             raise
         if owner is not None:
             await server.stop()
             return owner
-        return self._started(server, pid, ready_s, self._inside(orders))
-
-    def _started(
-        self, server: Supervisor, pid: int, ready_s: float, inside: ProbeOutput | None
-    ) -> StartedTarget:
-        path = self.application.ready_path
         return StartedTarget(
-            server, self._shown(), pid, self.host, self.port, ready_s, inside, path
+            server,
+            shown_command(self.target, self.host, self.port, self.application),
+            pid,
+            self.host,
+            self.port,
+            ready_s,
+            self._probe_output(spec),
+            self.application.ready_path,
         )
 
-    def _orders(self) -> LaunchSpec:
+    def _launch_spec(self) -> LaunchSpec:
         launch = secrets.token_hex(8)
-        place = self.place
-        folders = create_scratch_dirs(place.state_dir, place.instance, launch, probe=place.probe)
-        environment = target_environment(self.application, self.target, self.place.instance, launch)
-        if not self.application.own:
-            environment["TARGET_DIRECTORY"] = str(folders.scratch)
-        if folders.inside is not None:
-            environment[FOLDER_VARIABLE] = str(folders.inside)
+        context, application = self.context, self.application
+        directories = create_scratch_dirs(
+            context.state_dir, context.instance, launch, probe=context.probe
+        )
+        environment = target_environment(application, self.target, context.instance, launch)
+        if not application.own:
+            environment["TARGET_DIRECTORY"] = str(directories.scratch)
+        if directories.probe is not None:
+            environment[FOLDER_VARIABLE] = str(directories.probe)
         return LaunchSpec(
-            arguments(self.target, Endpoint(self.application, self.host, self.port)),
-            self.application.directory,
+            arguments(self.target, application, self.host, self.port),
+            application.directory,
             environment,
-            folders,
-            place.cores,
-            secret_variables(self.application),
+            directories,
+            context.cores,
+            secret_variables(application),
         )
 
-    def _inside(self, orders: LaunchSpec) -> ProbeOutput | None:
-        inside = orders.folders.inside
-        return ProbeOutput(inside, self.application.directory) if inside else None
+    def _probe_output(self, spec: LaunchSpec) -> ProbeOutput | None:
+        folder = spec.directories.probe
+        return ProbeOutput(folder, self.application.directory) if folder else None
 
-    def _sign(self) -> ReadinessProbe:
+    def _readiness_probe(self) -> ReadinessProbe:
         application = self.application
         return ReadinessProbe(
             self.host,
@@ -171,6 +178,3 @@ class _Attempt:
             self.target.workers or 1,
             application.start_timeout_s,
         )
-
-    def _shown(self) -> str:
-        return shown_command(self.target, self.host, self.port, self.application)

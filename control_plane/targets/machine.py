@@ -1,4 +1,4 @@
-"""The facts of machine and versions that are stored with each run."""
+"""The machine and the versions of packages, which are stored with each run."""
 
 import os
 import platform
@@ -7,20 +7,21 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from control_plane.domain.result import Environment
+from control_plane.domain.servers import server_packages
 from control_plane.targets.cores import CorePlan
 
 CHECKOUT = Path(__file__).parents[2]
 PACKAGES = (
-    "fastapi", "starlette", "uvicorn", "uvloop", "httptools", "h11", "gunicorn", "uvicorn-worker",
-    "hypercorn", "granian", "anyio", "pydantic", "aiohttp", "requests", "urllib3", "httpx",
+    "fastapi", "starlette", *server_packages(), "anyio", "pydantic", "aiohttp", "requests",
+    "urllib3", "httpx",
 )  # fmt: skip
 """Servers, what runs in them, and clients: what can change a measurement."""
 
 
 def run_environment(cores: CorePlan) -> Environment:
-    """What a run was measured on. `load_before` is the load average of the minute before."""
+    """Return what a run is measured on. `load_before`: the load average of the minute before."""
     return {
-        **_lasting(),
+        **_constant_facts(),
         "core_policy": cores.policy,
         "cores_target": list(cores.target) if cores.target else None,
         "cores_client": list(cores.client) if cores.client else None,
@@ -29,8 +30,8 @@ def run_environment(cores: CorePlan) -> Environment:
 
 
 @cache
-def _lasting() -> Environment:
-    """Facts that hold for as long as the control plane runs."""
+def _constant_facts() -> Environment:
+    """Return the facts that hold for as long as the control plane runs."""
     return {
         "hostname": platform.node(),
         "cpu_model": cpu_model(),
@@ -45,18 +46,18 @@ def _lasting() -> Environment:
 
 
 def package_versions() -> dict[str, str]:
-    """Of those packages that are installed."""
-    found = {}
+    """Return the versions of those of `PACKAGES` that are installed."""
+    versions = {}
     for name in PACKAGES:
         try:
-            found[name.replace("-", "_")] = version(name)
+            versions[name.replace("-", "_")] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def cpu_model() -> str:
-    """The name that the first core gives, or the architecture where it gives none."""
+    """Return the model of the first core, or the architecture where it is not given."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -66,7 +67,7 @@ def cpu_model() -> str:
 
 
 def commit(checkout: Path) -> str | None:
-    """The commit that the checkout stands at, read as git stores it; None outside a checkout."""
+    """Return the commit of a checkout, read as git stores it; None outside of one."""
     folder = _git_folder(checkout)
     head = _text(folder / "HEAD")
     if not head.startswith("ref: "):
@@ -78,7 +79,7 @@ def commit(checkout: Path) -> str | None:
 
 
 def _git_folder(checkout: Path) -> Path:
-    """A worktree has a file there, which names the folder."""
+    """Return the folder of git's data; a worktree has a file there, which names it."""
     marker = checkout / ".git"
     named = _text(marker).removeprefix("gitdir: ") if marker.is_file() else ""
     return checkout / named if named else marker

@@ -18,23 +18,23 @@ from control_plane.domain.spec import RequestClass
 from control_plane.targets.json_schema import Node, Schemas, listed, node_of
 
 METHODS = ("get", "head", "options", "post", "put", "patch", "delete")
-MOST_OPERATIONS = 300
-MOST_PARAMETERS = 50
-MOST_TYPES = 20
+MAX_OPERATIONS = 300
+MAX_PARAMETERS = 50
+MAX_TYPES = 20
 
 _PLACEHOLDER = re.compile(r"\{([^{}]{0,200})\}")
 _REQUEST: TypeAdapter[RequestClass] = TypeAdapter(RequestClass)
 
 
 def operations_of(body: bytes, limits: Limits) -> tuple[tuple[Operation, ...], int]:
-    """In the order of the document, and how many more there were than are listed.
+    """Return the operations in the order of the document, and how many more there are.
 
     Raises InvalidInput when this is not an OpenAPI document.
     """
     document = _document(body)
-    found = _found(document)
-    read = [_operation(document, *one, limits) for one in islice(found, MOST_OPERATIONS)]
-    return tuple(read), sum(1 for _ in found)
+    entries = _entries(document)
+    operations = [_operation(document, *entry, limits) for entry in islice(entries, MAX_OPERATIONS)]
+    return tuple(operations), sum(1 for _ in entries)
 
 
 def _document(body: bytes) -> Node:
@@ -47,16 +47,16 @@ def _document(body: bytes) -> Node:
     return document
 
 
-def _found(document: Node) -> Iterator[tuple[str, str, Node]]:
-    """Path, method, and the operation with the parameters of its path."""
+def _entries(document: Node) -> Iterator[tuple[str, str, Node]]:
+    """Yield path, method, and the operation with the parameters of its path."""
     for path, item in document["paths"].items():
-        shared = listed(node_of(item).get("parameters"))[:MOST_PARAMETERS]
+        shared = listed(node_of(item).get("parameters"))[:MAX_PARAMETERS]
         for method in METHODS:
             operation = node_of(item).get(method)
             if isinstance(operation, dict):
-                own = listed(operation.get("parameters"))[:MOST_PARAMETERS]
-                told = {key: operation[key] for key in _KEYS if key in operation}
-                yield path, method.upper(), told | {"parameters": [*shared, *own]}
+                own = listed(operation.get("parameters"))[:MAX_PARAMETERS]
+                known = {key: operation[key] for key in _KEYS if key in operation}
+                yield path, method.upper(), known | {"parameters": [*shared, *own]}
 
 
 _KEYS = ("summary", "operationId", "requestBody", "security")
@@ -67,46 +67,52 @@ def _operation(
 ) -> Operation:
     summary = _plain(operation.get("summary") or operation.get("operationId"), 120)
     shown = _plain(path, 300)
-    made, note = _request(Schemas(document), path, method, operation)
-    wrong = _wrong(made, limits)
-    if wrong is not None:
-        return Operation(method, shown, summary, None, wrong)
-    return Operation(method, shown, summary, made, note)
+    request, note = _request(Schemas(document), path, method, operation)
+    fault = _fault(request, limits)
+    if fault is not None:
+        return Operation(method, shown, summary, None, fault)
+    return Operation(method, shown, summary, request, note)
 
 
-def _wrong(made: Node, limits: Limits) -> str | None:
-    """Checked like one that a person wrote."""
+def _fault(document: Node, limits: Limits) -> str | None:
+    """Return what is wrong with a request class, checked like one that a person wrote."""
     try:
-        request = _REQUEST.validate_json(to_json(made))
+        request = _REQUEST.validate_json(to_json(document))
     except (ValidationError, ValueError):
         return "No request class can say this."
-    return next((one.message for one in wrong_request("", request, limits)), None)
+    return next((error.message for error in wrong_request("", request, limits)), None)
 
 
 def _request(schemas: Schemas, path: str, method: str, operation: Node) -> tuple[Node, str]:
     parameters = _parameters(schemas, operation)
-    template = _filled(schemas, path, parameters)
-    queries = [one for (place, _), one in parameters.items() if place == "query" and _needed(one)]
-    parts = [_query(schemas, one) for one in queries]
+    template = _path_template(schemas, path, parameters)
+    queries = [
+        f"{quote(str(parameter['name']), safe='')}={_placeholder(schemas, parameter)}"
+        for (place, _), parameter in parameters.items()
+        if place == "query" and _is_required(parameter)
+    ]
     headers = {
-        name: _placeholder(schemas, one)
-        for (place, name), one in parameters.items()
-        if place == "header" and _needed(one)
+        name: _placeholder(schemas, parameter)
+        for (place, name), parameter in parameters.items()
+        if place == "header" and _is_required(parameter)
     }
     body, note = _body(schemas, operation) if method not in {"GET", "HEAD", "OPTIONS"} else ({}, "")
-    made = {
+    request = {
         "method": method,
-        "path": template + ("?" + "&".join(parts) if parts else ""),
+        "path": template + ("?" + "&".join(queries) if queries else ""),
         "values": schemas.values,
         "headers": headers,
         "body": body or None,
     }
-    return made, note or _hand_work(schemas, operation, parameters)
+    return request, note or _missing_secret(schemas, operation, parameters)
 
 
-def _hand_work(schemas: Schemas, operation: Node, parameters: dict[tuple[str, str], Node]) -> str:
-    """What no document can give: secrets."""
-    if any(place == "cookie" and _needed(one) for (place, _), one in parameters.items()):
+def _missing_secret(
+    schemas: Schemas, operation: Node, parameters: dict[tuple[str, str], Node]
+) -> str:
+    """Return what to add that no document can give: a secret."""
+    places = {place for (place, _), parameter in parameters.items() if _is_required(parameter)}
+    if "cookie" in places:
         return "It needs a cookie: add the header."
     if listed(operation.get("security", schemas.document.get("security"))):
         return "It asks who you are: add the header."
@@ -114,21 +120,21 @@ def _hand_work(schemas: Schemas, operation: Node, parameters: dict[tuple[str, st
 
 
 def _parameters(schemas: Schemas, operation: Node) -> dict[tuple[str, str], Node]:
-    """By place and name; an operation's own comes after that of its path."""
-    found = {}
-    for one in map(schemas.resolved, operation["parameters"]):
-        place, name = one.get("in"), one.get("name")
+    """Return them by place and name; an operation's own replaces that of its path."""
+    parameters = {}
+    for parameter in map(schemas.resolved, operation["parameters"]):
+        place, name = parameter.get("in"), parameter.get("name")
         if isinstance(place, str) and isinstance(name, str) and name:
-            found[place, name] = one
-    return found
+            parameters[place, name] = parameter
+    return parameters
 
 
-def _needed(parameter: Node) -> bool:
+def _is_required(parameter: Node) -> bool:
     return parameter.get("required") is True
 
 
 def _schema(parameter: Node) -> Node:
-    """The schema, with the example that stands beside it."""
+    """Return the schema of a parameter, with the example that stands beside it."""
     schema = node_of(parameter.get("schema"))
     example = parameter.get("example")
     return schema | {"example": example} if isinstance(example, str) else schema
@@ -139,32 +145,28 @@ def _placeholder(schemas: Schemas, parameter: Node) -> str:
     return f"{{{name}}}"
 
 
-def _query(schemas: Schemas, parameter: Node) -> str:
-    return f"{quote(str(parameter['name'])[:200], safe='')}={_placeholder(schemas, parameter)}"
+def _path_template(schemas: Schemas, path: str, parameters: dict[tuple[str, str], Node]) -> str:
+    """Return the path, its placeholders renamed to names that a request class can have."""
 
-
-def _filled(schemas: Schemas, path: str, parameters: dict[tuple[str, str], Node]) -> str:
-    """Placeholders renamed to names that a request class can have."""
-
-    def named(match: re.Match[str]) -> str:
+    def renamed(match: re.Match[str]) -> str:
         name = match[1].partition(":")[0]
         return _placeholder(schemas, parameters.get(("path", name), {"name": name}))
 
-    return _PLACEHOLDER.sub(named, path)
+    return _PLACEHOLDER.sub(renamed, path)
 
 
 def _body(schemas: Schemas, operation: Node) -> tuple[Node, str]:
     described = schemas.resolved(operation.get("requestBody"))
-    content = dict(islice(node_of(described.get("content")).items(), MOST_TYPES))
+    content = dict(islice(node_of(described.get("content")).items(), MAX_TYPES))
     if not content:
         return {}, ""
     media = next((content[kind] for kind in content if kind.partition(";")[0] == _JSON), None)
     if media is None:
         kind = _plain(next(iter(content)), 60)
         return {}, f"It takes a body of the type {kind}: write it by hand."
-    given: Any = node_of(media).get("example")
-    if isinstance(given, (dict, list)):
-        return {"json": given}, ""
+    named: Any = node_of(media).get("example")
+    if isinstance(named, (dict, list)):
+        return {"json": named}, ""
     before = dict(schemas.values)
     example = schemas.example(node_of(media).get("schema"), "")
     if schemas.too_large:
@@ -177,8 +179,8 @@ _JSON = "application/json"
 
 
 def _plain(value: object, longest: int) -> str:
-    """One line without signs that hide or turn what is there."""
+    """Return one line without characters that hide or reverse text."""
     text = value if isinstance(value, str) else ""
-    kept = (" " if sign.isspace() else sign for sign in text[: 2 * longest])
-    signs = (sign for sign in kept if unicodedata.category(sign) not in {"Cc", "Cf", "Cs"})
+    spaced = (" " if sign.isspace() else sign for sign in text[: 2 * longest])
+    signs = (sign for sign in spaced if unicodedata.category(sign) not in {"Cc", "Cf", "Cs"})
     return "".join(signs).strip()[:longest]

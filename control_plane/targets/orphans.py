@@ -1,4 +1,4 @@
-"""Processes found by a mark in their environment, and ended without ever hitting a stranger."""
+"""Orphans: processes found by a mark in their environment, ended without hitting another."""
 
 import os
 import select
@@ -9,18 +9,18 @@ from pathlib import Path
 from control_plane.targets import procfs
 from control_plane.targets.environment import INSTANCE, remove_scratch_dirs
 
-PATIENCE_S = 2.0
-BETWEEN_S = 0.25
+TIMEOUT_S = 2.0
+EXEC_TIMEOUT_S = 0.25
 """How long a process is waited for that executes a program just now. That takes it a fraction of a
 millisecond, and as much longer as others have its processor."""
-LOOKS = 3
-"""A process that has arguments and, so many times, no environment has been given none."""
+MAX_READS = 3
+"""A process that has arguments but, so many times, no environment was started without one."""
 
 
 def end_orphans(instance: str, state_dir: Path | None = None) -> int:
-    """End what an earlier control plane of this database left running. Returns how many.
+    """End what an earlier control plane of this database left running; return how many.
 
-    Then its targets' files go, too, in `state_dir` and in memory.
+    Then remove its targets' files, too, in `state_dir` and in memory.
     """
     ended = end_marked(INSTANCE, instance)
     if state_dir is not None:
@@ -31,12 +31,12 @@ def end_orphans(instance: str, state_dir: Path | None = None) -> int:
 def end_marked(name: str, value: str) -> int:
     """SIGKILL every process whose environment has `name=value`, and wait until all are gone.
 
-    What they made meanwhile is found in the next round. Returns how many were ended.
+    What they started meanwhile is found in the next round. Return how many were ended.
     """
     mark = f"{name}={value}".encode()
-    ended, deadline = 0, time.monotonic() + PATIENCE_S
-    while (found := _marked(mark)) and time.monotonic() < deadline:
-        ended += sum(end_process(pid, started) for pid, started in found)
+    ended, deadline = 0, time.monotonic() + TIMEOUT_S
+    while (processes := _marked(mark)) and time.monotonic() < deadline:
+        ended += sum(end_process(pid, started) for pid, started in processes)
     return ended
 
 
@@ -63,7 +63,7 @@ def end_process(pid: int, started: int) -> bool:
 
 
 def _marked(mark: bytes) -> list[tuple[int, int]]:
-    """Pid and start of all marked processes but this one."""
+    """Return pid and start of all marked processes but this one."""
     found = []
     for pid in procfs.pids():
         started = procfs.started_at(pid)
@@ -77,25 +77,25 @@ def _carries(pid: int, mark: bytes) -> bool:
 
 
 def _environment(pid: int) -> bytes:
-    """Variables with NUL between; empty when it is gone, or a stranger's that we may not read.
+    """Return the variables, NUL between them; empty when it is gone, or we may not read it.
 
     A process that executes a program has neither arguments nor environment for a moment.
     """
-    looks, deadline = LOOKS, time.monotonic() + BETWEEN_S
+    reads, deadline = MAX_READS, time.monotonic() + EXEC_TIMEOUT_S
     try:
-        while not (told := _of(pid, "environ")) and looks and procfs.is_program(pid):
-            looks -= bool(_of(pid, "cmdline")) or time.monotonic() > deadline
+        while not (variables := _read(pid, "environ")) and reads and procfs.is_program(pid):
+            reads -= bool(_read(pid, "cmdline")) or time.monotonic() > deadline
             time.sleep(0.0005)
     except OSError:
         return b""
-    return told
+    return variables
 
 
-def _of(pid: int, name: str) -> bytes:
+def _read(pid: int, name: str) -> bytes:
     return Path(f"/proc/{pid}/{name}").read_bytes()
 
 
 def _wait(pidfd: int) -> None:
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
-    poll.poll(PATIENCE_S * 1000)
+    poll.poll(TIMEOUT_S * 1000)

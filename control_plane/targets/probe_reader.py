@@ -1,4 +1,4 @@
-"""The target as the probe in its workers sees it, read from outside beside the other samples."""
+"""The reader of what the probe in a target's workers writes: heartbeats and stacks."""
 
 from dataclasses import dataclass, replace
 from heapq import nlargest
@@ -11,7 +11,7 @@ from control_plane.targets.inside.looplab_probe.ring import BEATS_SUFFIX, STACKS
 from control_plane.targets.stalls import MAX_STALLS, StackReader, StallRecorder
 from control_plane.targets.time_buckets import TimeBuckets
 
-MOST_WORKERS = 256
+MAX_WORKERS = 256
 
 
 @dataclass(frozen=True)
@@ -24,65 +24,68 @@ class ProbeOutput:
 
 @dataclass
 class _WorkerReader:
-    """One process that serves the application; `seen_ns`: when it was last known to live."""
+    """The reader of one process that serves the application; it was last alive at `seen_ns`."""
 
     pid: int
-    beats: HeartbeatReader
-    slots: TimeBuckets
+    heartbeats: HeartbeatReader
+    buckets: TimeBuckets
     stalls: StallRecorder
     seen_ns: int = 0
 
-    def look(self, now_ns: int) -> None:
-        """A worker that ended owes no beat since it was last seen."""
+    def read(self, now_ns: int) -> None:
+        """Take new beats. For a worker that ended none is due since it was last alive."""
         if procfs.started_at(self.pid) is not None:
             self.seen_ns = now_ns
-        for beat in self.beats.new(now_ns):
-            self.slots.take(beat)
-            self.stalls.take(beat)
-        if self.slots.last and not self.beats.over:
-            self.slots.owed(self.seen_ns, *self.beats.requests)
-            self.stalls.owed(self.seen_ns, self.slots.last)
+        for beat in self.heartbeats.read(now_ns):
+            self.buckets.add(beat)
+            self.stalls.add(beat)
+        if self.buckets.last and not self.heartbeats.over:
+            self.buckets.add_overdue(self.seen_ns, *self.heartbeats.requests)
+            self.stalls.add_overdue(self.seen_ns, self.buckets.last)
 
-    def series(self, slots: int) -> WorkerSeries:
+    def series(self, intervals: int) -> WorkerSeries:
+        """Return what was seen in so many intervals from the start of the window."""
         stalls = self.stalls
         return replace(
-            self.slots.series(self.pid, slots), stalls=stalls.number, stalled_s=stalls.total_s
+            self.buckets.series(self.pid, intervals), stalls=stalls.count, stalled_s=stalls.total_s
         )
 
 
 class ProbeReader:
-    """Reads from the opening of a window on; `look` at least each 40 s, or beats are lost."""
+    """Reads from the start of a window on; call `read` at least each 40 s, or beats are lost."""
 
-    def __init__(self, inside: ProbeOutput, opened_ns: int, interval_ns: int) -> None:
-        self._inside, self._opened_ns, self._interval_ns = inside, opened_ns, interval_ns
+    def __init__(self, output: ProbeOutput, opened_ns: int, interval_ns: int) -> None:
+        self._output, self._opened_ns, self._interval_ns = output, opened_ns, interval_ns
         self._workers: dict[int, _WorkerReader] = {}
-        self.look(opened_ns)
+        self.read(opened_ns)
 
-    def look(self, now_ns: int) -> None:
-        """Take what was written until now, by workers that came since as well."""
+    def read(self, now_ns: int) -> None:
+        """Read what was written until now, by workers that were started since as well."""
         for pid in self._new_pids():
             self._workers[pid] = self._worker(pid)
         for worker in self._workers.values():
-            worker.look(now_ns)
+            worker.read(now_ns)
 
-    def workers(self, slots: int) -> tuple[WorkerSeries, ...]:
-        """Those that lived in the window; `slots` intervals from its start."""
-        return tuple(one.series(slots) for one in self._workers.values() if one.slots.seen)
+    def workers(self, intervals: int) -> tuple[WorkerSeries, ...]:
+        """Return the workers that lived in the window, in so many intervals from its start."""
+        return tuple(
+            worker.series(intervals) for worker in self._workers.values() if worker.buckets.seen
+        )
 
     def stalls(self) -> tuple[Stall, ...]:
-        """The longest, in the order of time."""
-        found = (stall for one in self._workers.values() for stall in one.stalls.longest())
-        longest = nlargest(MAX_STALLS, found, key=lambda stall: stall.duration_s)
+        """Return the longest stalls of all workers, in the order of time."""
+        stalls = (stall for worker in self._workers.values() for stall in worker.stalls.longest())
+        longest = nlargest(MAX_STALLS, stalls, key=lambda stall: stall.duration_s)
         return tuple(sorted(longest, key=lambda stall: stall.at_s))
 
     def _new_pids(self) -> list[int]:
-        names = [path.stem for path in self._inside.folder.glob(f"*{BEATS_SUFFIX}")]
-        found = {int(name) for name in names if name.isascii() and name.isdigit()}
-        return sorted(found - self._workers.keys())[: MOST_WORKERS - len(self._workers)]
+        names = [path.stem for path in self._output.folder.glob(f"*{BEATS_SUFFIX}")]
+        pids = {int(name) for name in names if name.isascii() and name.isdigit()}
+        return sorted(pids - self._workers.keys())[: MAX_WORKERS - len(self._workers)]
 
     def _worker(self, pid: int) -> _WorkerReader:
-        folder = self._inside.folder
-        stacks = StackReader(folder / f"{pid}{STACKS_SUFFIX}", self._inside.directory)
+        folder = self._output.folder
+        stacks = StackReader(folder / f"{pid}{STACKS_SUFFIX}", self._output.directory)
         return _WorkerReader(
             pid,
             HeartbeatReader(folder / f"{pid}{BEATS_SUFFIX}"),

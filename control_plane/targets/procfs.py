@@ -1,4 +1,4 @@
-"""Processes as /proc shows them: who is whose child, since when, and what it is called."""
+"""Processes as /proc shows them: children, start, name, CPU time and memory."""
 
 import os
 import time
@@ -11,7 +11,7 @@ _KERNEL_THREAD = 0x200000
 
 
 def pids() -> list[int]:
-    """All processes that can be seen; none on a system without /proc."""
+    """Return all processes that can be seen; [] on a system without /proc."""
     try:
         return [int(name) for name in os.listdir(PROC) if name.isdigit()]
     except FileNotFoundError:
@@ -19,7 +19,7 @@ def pids() -> list[int]:
 
 
 def started_at(pid: int) -> int | None:
-    """Clock ticks between boot and the start of the process; None when it is gone or a zombie.
+    """Return the clock ticks from boot to the process's start; None when it is gone or a zombie.
 
     Pid and start together name a process for as long as the machine runs.
     """
@@ -28,6 +28,7 @@ def started_at(pid: int) -> int | None:
 
 
 def command_name(pid: int) -> str:
+    """Return the name of the program; `a process` when it is gone."""
     try:
         return (PROC / str(pid) / "comm").read_text(errors="replace").strip()
     except OSError:
@@ -35,24 +36,24 @@ def command_name(pid: int) -> str:
 
 
 def is_program(pid: int) -> bool:
-    """Whether it lives and is none of the kernel's own."""
+    """Return whether the process lives and is not one of the kernel."""
     fields = _stat(pid)
     return bool(fields) and fields[0] not in {"Z", "X"} and not int(fields[6]) & _KERNEL_THREAD
 
 
 def descendants(pid: int) -> list[int]:
-    """Children, their children and so on, parents first, zombies left out."""
-    found: list[int] = []
+    """Return children, their children and so on, parents first, without zombies."""
+    living: list[int] = []
     waiting = [pid]
     while waiting:
         below = [child for parent in waiting for child in children(parent)]
-        found += [child for child in below if started_at(child) is not None]
+        living += [child for child in below if started_at(child) is not None]
         waiting = below
-    return found
+    return living
 
 
 def children(pid: int) -> list[int]:
-    """Of all threads of the process, which are parents each for themselves."""
+    """Return the children of all threads of the process, each of which is a parent."""
     return [int(child) for listed in _listed_children(pid) for child in listed.split()]
 
 
@@ -70,7 +71,7 @@ def _listed_children(pid: int) -> Iterator[str]:
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat from the third on (proc_pid_stat(5))."""
+    """Return the fields of /proc/PID/stat from the third on (proc_pid_stat(5))."""
     try:
         text = (PROC / str(pid) / "stat").read_text(errors="replace")
     except OSError:
@@ -85,7 +86,7 @@ _BUSY = slice(1, 4)
 
 
 def cpu_s(pid: int) -> float | None:
-    """All threads since the start of the process; None when it is gone.
+    """Return the CPU time of all its threads since its start; None when it is gone.
 
     One system call with the precision of the scheduler (clock_getcpuclockid(3)); /proc has 10 ms.
     """
@@ -96,7 +97,7 @@ def cpu_s(pid: int) -> float | None:
 
 
 def memory_bytes(pid: int) -> int:
-    """Resident memory, pages that it shares with others included."""
+    """Return its resident memory, with pages that it shares; 0 when it is gone."""
     try:
         with open(f"/proc/{pid}/statm", encoding="ascii") as statm:
             return int(statm.read().split()[1]) * PAGE_BYTES
@@ -105,7 +106,7 @@ def memory_bytes(pid: int) -> int:
 
 
 def machine_cpu_s() -> float | None:
-    """CPU time of all processes since the machine started; None on a system without /proc."""
+    """Return the CPU time of all processes since boot; None on a system without /proc."""
     try:
         with open("/proc/stat", encoding="ascii") as stat:
             return sum(map(int, stat.readline().split()[_BUSY])) / TICKS_PER_S

@@ -1,4 +1,4 @@
-"""Who listens where, read from /proc: sockets by address, processes by the sockets they hold."""
+"""Listening sockets, read from /proc: by address, and the processes that have them open."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ _LISTENING = "0A"
 
 
 def inodes_at(host: str, port: int) -> set[int]:
-    """The listening sockets that a connection to the address could reach, wildcards included."""
+    """Return the listening sockets that a connection to the address could reach, with wildcards."""
     wanted = ip_address(host)
     return {
         inode
@@ -31,12 +31,12 @@ def _listening(table: str, port: int) -> Iterable[tuple[IPv4Address | IPv6Addres
     for line in lines:
         fields = line.split(None, 10)
         if fields[3] == _LISTENING and fields[1].endswith(suffix):
-            yield _address(fields[1].partition(":")[0]), int(fields[9])
+            yield _parse_address(fields[1].partition(":")[0]), int(fields[9])
 
 
-def _address(written: str) -> IPv4Address | IPv6Address:
-    """The kernel writes addresses as 32-bit words in the byte order of the machine."""
-    raw = bytes.fromhex(written)
+def _parse_address(text: str) -> IPv4Address | IPv6Address:
+    """Parse an address of the kernel: 32-bit words in the byte order of the machine."""
+    raw = bytes.fromhex(text)
     if sys.byteorder == "little":
         raw = b"".join(raw[start : start + 4][::-1] for start in range(0, len(raw), 4))
     return ip_address(raw)
@@ -47,24 +47,24 @@ def _unmapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
 
 
 def held_inodes(inodes: Collection[int], pids: Iterable[int]) -> set[int]:
-    """Those of the sockets that at least one of the processes has open."""
+    """Return those of the sockets that at least one of the processes has open."""
     links = {link for pid in pids for _, link in _descriptors(pid)}
     return {inode for inode in inodes if f"socket:[{inode}]" in links}
 
 
 def holders(inodes: Collection[int], pids: Iterable[int]) -> dict[int, set[int]]:
-    """For each process that has one of the sockets open, the numbers of its descriptors."""
+    """Return the descriptors of each process that has one of the sockets open."""
     links = {f"socket:[{inode}]" for inode in inodes}
-    found = {}
+    descriptors = {}
     for pid in pids:
         numbers = {number for number, link in _descriptors(pid) if link in links}
         if numbers:
-            found[pid] = numbers
-    return found
+            descriptors[pid] = numbers
+    return descriptors
 
 
 def accepting(inodes: Collection[int], pids: Iterable[int]) -> list[int]:
-    """The processes whose event loop waits for connections on one of the sockets.
+    """Return the processes whose event loop waits for connections on one of the sockets.
 
     A server's master holds the listener of its workers without accepting; a worker accepts once its
     application has started. Both show in the epoll instances of the process (proc_pid_fdinfo(5)).
@@ -73,7 +73,7 @@ def accepting(inodes: Collection[int], pids: Iterable[int]) -> list[int]:
 
 
 def _awaited(pid: int) -> set[int]:
-    """Descriptors that stand in any epoll instance of the process."""
+    """Return the descriptors in any epoll instance of the process."""
     awaited = set()
     for number, link in _descriptors(pid):
         if link == "anon_inode:[eventpoll]":
@@ -99,11 +99,12 @@ def _descriptors(pid: int) -> Iterable[tuple[int, str]]:
 
 
 def owner_of(host: str, port: int) -> str | None:
-    """`python3 (process 4711)`: who listens there; None when nobody does."""
+    """Return who listens there: `python3 (process 4711)`; None when nobody does."""
     inodes = inodes_at(host, port)
     return holder_name(inodes) if inodes else None
 
 
 def holder_name(inodes: Collection[int]) -> str:
+    """Return the name of a process that has one of the sockets open."""
     pid = min(holders(inodes, procfs.pids()), default=None)
     return f"{procfs.command_name(pid)} (process {pid})" if pid else "a process of another user"

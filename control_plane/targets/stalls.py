@@ -1,4 +1,4 @@
-"""The times in which the event loop of one worker stood still, and what it did meanwhile."""
+"""Stalls: times in which the event loop of a worker stood still, and its stacks meanwhile."""
 
 import heapq
 import os
@@ -12,12 +12,12 @@ from pathlib import Path
 from control_plane.domain.limits import BLOCKED_LOOP_S
 from control_plane.domain.result import Stall
 from control_plane.domain.stack_frames import Frame, telling
-from control_plane.targets.heartbeat_reader import FLAGS
+from control_plane.targets.heartbeat_reader import OPEN_FLAGS
 from control_plane.targets.inside.looplab_probe.ring import PERIOD_NS, Beat
 
 Stack = tuple[str, ...]
 
-DEPTH = 32
+MAX_FRAMES = 32
 """Innermost frames that are kept; those further out belong to the server and its event loop."""
 _HEAD = b"Stack (most recent call first):"
 _FRAME = re.compile(rb'  File "(.*)", line (\d+|\?\?\?) in (.*)')
@@ -27,8 +27,10 @@ _THREAD_BEGINS = " _bootstrap"
 
 
 def parse_stacks(written: bytes, directory: Path) -> Iterator[Stack]:
-    """Those that are complete. Paths begin below `directory`, or with the folder of libraries, by
-    which they can be told from the application.
+    """Yield the stacks that are complete.
+
+    Paths begin below `directory`, or with the folder of libraries, by which they can be told from
+    the application.
 
     A stack that begins where threads of a pool do is not the loop's: the signal went astray.
     """
@@ -37,15 +39,15 @@ def parse_stacks(written: bytes, directory: Path) -> Iterator[Stack]:
         frames = [_FRAME.fullmatch(line) for line in lines if line != b"  ..."]
         if not frames or not all(frames):
             continue
-        stack = tuple(_shown(found, directory) for found in frames if found)
+        stack = tuple(_format(match, directory) for match in frames if match)
         own = tuple(frame for frame in stack if _PROBE not in frame)
         if own and not own[-1].endswith(_THREAD_BEGINS):
-            yield own[:DEPTH]
+            yield own[:MAX_FRAMES]
 
 
 @dataclass(frozen=True)
 class CommonStack:
-    """Of `samples` stacks `alike` stand in the function that `stack` shows, `there` in its line."""
+    """Of `samples` stacks `alike` are in the function that `stack` shows, `there` in its line."""
 
     stack: Stack = ()
     samples: int = 0
@@ -54,27 +56,29 @@ class CommonStack:
 
 
 def most_common_stack(stacks: Iterable[Stack]) -> CommonStack:
-    """A stack of the commonest line of the commonest function, as the application names them."""
+    """Return a stack of the most common line of the most common function of the application."""
     counted = Counter(stacks)
     lines: Counter[Frame] = Counter()
     functions: Counter[str] = Counter()
-    told = {stack: frame for stack in counted if (frame := telling(stack)) is not None}
-    for stack, frame in told.items():
+    frames = {stack: frame for stack in counted if (frame := telling(stack)) is not None}
+    for stack, frame in frames.items():
         lines[frame] += counted[stack]
         functions[_function(frame)] += counted[stack]
-    if not told:
+    if not frames:
         return CommonStack()
     ((function, alike),) = functions.most_common(1)
     line, there = max(
-        ((one, count) for one, count in lines.items() if _function(one) == function),
-        key=lambda one: one[1],
+        ((frame, count) for frame, count in lines.items() if _function(frame) == function),
+        key=lambda item: item[1],
     )
-    stack = max((one for one, frame in told.items() if frame == line), key=counted.__getitem__)
+    stack = max(
+        (stack for stack, frame in frames.items() if frame == line), key=counted.__getitem__
+    )
     return CommonStack(stack, counted.total(), alike, there)
 
 
-def _shown(found: re.Match[bytes], directory: Path) -> str:
-    file, line, function = (group.decode("ascii", "replace") for group in found.groups())
+def _format(match: re.Match[bytes], directory: Path) -> str:
+    file, line, function = (group.decode("ascii", "replace") for group in match.groups())
     return f"{_shortened(file, directory)}:{line} {function}"
 
 
@@ -94,21 +98,21 @@ STALL_NS = round(BLOCKED_LOOP_S * 1e9)
 """A beat that is later is a stall; the first stack is written a little before."""
 MAX_STALLS = 500
 READ_BYTES = 256_000
-"""How much of the stacks is read at once; earlier ones of a long stall are left out."""
+"""How much is read at once; earlier stacks of a long stall are left out."""
 
 
 @dataclass
 class StackReader:
-    """What a worker writes of its stacks. There is none where it cannot."""
+    """The reader of the stacks that a worker writes, in a file that may be missing."""
 
     path: Path
     directory: Path
     _read: int = 0
 
     def until(self, end: int | None = None) -> list[Stack]:
-        """The stacks between the last call's end and this one's; None: all that is there."""
+        """Return the stacks from the last call's end to `end`, or to the end of the file."""
         try:
-            descriptor = os.open(self.path, FLAGS)
+            descriptor = os.open(self.path, OPEN_FLAGS)
         except OSError:
             return []
         try:
@@ -123,12 +127,13 @@ class StackReader:
         return list(parse_stacks(written, self.directory))
 
     def skip(self, end: int) -> None:
+        """Leave out what is before `end`."""
         self._read = max(self._read, end)
 
 
 @dataclass
 class StallRecorder:
-    """Of one worker in a window that opened at `opened_ns`: all are counted, the longest kept."""
+    """The stalls of a worker in a window from `opened_ns` on: all counted, the longest kept."""
 
     worker: int
     opened_ns: int
@@ -139,8 +144,8 @@ class StallRecorder:
     _sampled: list[Stack] = field(default_factory=list)
     _open: Stall | None = None
 
-    def take(self, beat: Beat) -> None:
-        """The loop is alive again, or was all the time."""
+    def add(self, beat: Beat) -> None:
+        """Add the next beat: the loop is alive again, or was all the time."""
         self._open = None
         if beat.lag_ns < STALL_NS or beat.at_ns < self.opened_ns:
             self.stacks.skip(beat.stack_bytes)
@@ -149,38 +154,40 @@ class StallRecorder:
             self._keep(self._stall(beat.at_ns - beat.lag_ns, beat.at_ns))
         self._sampled = []
 
-    def owed(self, until_ns: int, last: Beat) -> None:
-        """It has not come round since."""
+    def add_overdue(self, until_ns: int, last: Beat) -> None:
+        """Add that no beat came after `last` until now."""
         due_ns = last.at_ns + PERIOD_NS
         if until_ns - due_ns >= STALL_NS and until_ns > self.opened_ns:
             self._sampled += self.stacks.until()
             self._open = self._stall(due_ns, until_ns)
 
     @property
-    def number(self) -> int:
+    def count(self) -> int:
+        """How many stalls there were, with the one that still lasts."""
         return self._count + (self._open is not None)
 
     @property
     def total_s(self) -> float:
+        """How long they lasted together."""
         return round(self._total_ns / 1e9 + (self._open.duration_s if self._open else 0), 6)
 
     def longest(self) -> list[Stall]:
-        """At most `MAX_STALLS`, and the one that still lasts."""
+        """Return the `MAX_STALLS` longest that ended, and the one that still lasts."""
         ended = [stall for _, _, stall in self._kept]
         return [*ended, self._open] if self._open else ended
 
     def _stall(self, from_ns: int, until_ns: int) -> Stall:
-        """The part of it that lies in the window."""
+        """Return the part of a stall that lies in the window."""
         from_ns = max(from_ns, self.opened_ns)
-        seen = most_common_stack(self._sampled)
+        common = most_common_stack(self._sampled)
         return Stall(
             self.worker,
             round((from_ns - self.opened_ns) / 1e9, 6),
             round((until_ns - from_ns) / 1e9, 6),
-            seen.stack,
-            seen.samples,
-            seen.alike,
-            seen.there,
+            common.stack,
+            common.samples,
+            common.alike,
+            common.there,
         )
 
     def _keep(self, stall: Stall) -> None:

@@ -1,4 +1,4 @@
-"""The control plane's end of a guard: starts it, hears from it, and has it end its server."""
+"""The supervisor of a server: starts it under a guard, reads its reports, and stops it."""
 
 import asyncio
 import fcntl
@@ -24,18 +24,18 @@ _LONGEST_LINE = 500
 
 
 class ServerOutput:
-    """A file in memory that only grows at its end; `descriptor` is for the server to write to.
+    """What a server prints: a file in memory that it appends to by `descriptor`.
 
     No pipe stands between server and control plane, so a server never waits for a slow reader.
     `lines` may be used from any thread.
     """
 
     def __init__(self, lines: int, secrets: Mapping[str, str] | None = None) -> None:
-        """At most `lines` lines, above 0, are ever shown; values of `secrets` by name alone."""
+        """Show at most `lines` lines, above 0, and the values of `secrets` by name alone."""
         self._secrets = dict(secrets or {})
         self.descriptor = os.memfd_create("looplab-output", os.MFD_CLOEXEC)
         fcntl.fcntl(self.descriptor, fcntl.F_SETFL, os.O_APPEND)
-        self._most = lines
+        self._max_lines = lines
         self._closed: tuple[str, ...] | None = None
         self._lock = threading.Lock()
 
@@ -45,17 +45,18 @@ class ServerOutput:
     def __exit__(
         self,
         kind: type[BaseException] | None,
-        fault: BaseException | None,
-        at: TracebackType | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self.close()
 
     def lines(self) -> tuple[str, ...]:
-        """The newest lines, oldest first; one longer than 500 characters is cut."""
+        """Return the newest lines, oldest first; one longer than 500 characters is cut."""
         with self._lock:
             return self._read() if self._closed is None else self._closed
 
     def close(self) -> None:
+        """Give the memory back; `lines` stay as they are now."""
         with self._lock:
             if self._closed is None:
                 self._closed = self._read()
@@ -69,7 +70,7 @@ class ServerOutput:
             text = text.replace(value, f"[{name}]")
         lines = text.lstrip("\0").splitlines()
         whole = lines[1:] if start else lines
-        return tuple(line[:_LONGEST_LINE] for line in whole[-self._most :])
+        return tuple(line[:_LONGEST_LINE] for line in whole[-self._max_lines :])
 
 
 GUARD = Path(__file__).with_name("guard.py")
@@ -81,16 +82,16 @@ GUARD_PATIENCE_S = 0.5
 
 @dataclass(frozen=True)
 class LaunchSpec:
-    """One server to be started.
+    """How one server is started.
 
-    `folders` are its own and go when it goes; `cores` None means all. `secrets` are
-    values, by name, that stand in no line of its log.
+    `directories` are its own and go when it goes; `cores` None means all. `secrets` are values, by
+    name, that stand in no line of its log.
     """
 
     command: Sequence[str]
     directory: Path
     environment: Mapping[str, str]
-    folders: ScratchDirs
+    directories: ScratchDirs
     cores: Collection[int] | None = None
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -98,113 +99,113 @@ class LaunchSpec:
 class Supervisor:
     """A server under its guard. Made by `start`; `stop` is always called in the end."""
 
-    def __init__(self, process: Process, output: ServerOutput, orders: LaunchSpec) -> None:
-        self._process, self.output, self._orders = process, output, orders
-        self._handle = ChildProcess(process.pid)
+    def __init__(self, process: Process, output: ServerOutput, spec: LaunchSpec) -> None:
+        self._process, self.output, self._spec = process, output, spec
+        self._guard = ChildProcess(process.pid)
         self._reason: str | None = None
-        self._asked = False
-        self._over = asyncio.Event()
-        self._told: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._listening = asyncio.create_task(self._listen(), name=f"guard {process.pid}")
+        self._stop_requested = False
+        self._ended = asyncio.Event()
+        self._server_pid: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._reading = asyncio.create_task(self._read_guard(), name=f"guard {process.pid}")
         self._stopping: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(cls, orders: LaunchSpec, *, log_lines: int) -> Self:
-        """Returns as soon as the guard runs; `server` tells when the server does."""
-        cores = ",".join(map(str, sorted(orders.cores or ()))) or "all"
-        output = ServerOutput(log_lines, orders.secrets)
+    async def start(cls, spec: LaunchSpec, *, log_lines: int) -> Self:
+        """Return as soon as the guard runs; `server_pid` waits until the server does."""
+        cores = ",".join(map(str, sorted(spec.cores or ()))) or "all"
+        output = ServerOutput(log_lines, spec.secrets)
         try:
             process = await asyncio.create_subprocess_exec(
                 *[sys.executable, "-I", "-S", str(GUARD), cores],
-                *[str(orders.folders.scratch or ""), str(orders.folders.inside or "")],
-                *orders.command,
+                *[str(spec.directories.scratch or ""), str(spec.directories.probe or "")],
+                *spec.command,
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=output.descriptor,
-                cwd=orders.directory,
-                env=orders.environment,
+                cwd=spec.directory,
+                env=spec.environment,
                 start_new_session=True,
             )
         except (Exception, asyncio.CancelledError) as error:
             output.close()
             refused = isinstance(error, OSError) and error.filename is not None
-            # A guard that is killed before it was heard of may have begun its server.
-            await _clear(orders, begun=not refused)
+            # A guard that is killed before its first report may have begun its server.
+            await _clear(spec, begun=not refused)
             if isinstance(error, OSError):
                 raise TargetFailed(f"start: {error.strerror}: {error.filename or GUARD}") from None
             raise
-        return cls(process, output, orders)
+        return cls(process, output, spec)
 
     @property
     def reason(self) -> str | None:
-        """Why the server went by itself, such as `signal 9`; None while it runs, or was stopped."""
+        """Why the server ended by itself, such as `signal 9`; None while it runs, or if stopped."""
         return self._reason
 
     @property
     def stopping(self) -> bool:
         """Whether `stop` was called: what ends from then on has not failed."""
-        return self._asked
+        return self._stop_requested
 
-    async def server(self) -> int:
-        """The pid of the server's first process; 0 when it never came to be."""
-        return await asyncio.shield(self._told)
+    async def server_pid(self) -> int:
+        """Return the pid of the server's first process; 0 when it never came to be."""
+        return await asyncio.shield(self._server_pid)
 
     def pids(self) -> list[int]:
-        """All processes that come from the server, itself included."""
+        """Return all processes that come from the server, itself included."""
         return procfs.descendants(self._process.pid)
 
     async def ended(self) -> str:
-        """Wait until the server is gone; the same words as `reason`, or `stopped`."""
-        await self._over.wait()
+        """Wait until the server is gone; return `reason`, or `stopped`."""
+        await self._ended.wait()
         return self._reason or "stopped"
 
     async def stop(self, grace_s: float = GRACE_S) -> None:
-        """SIGTERM, the grace, SIGKILL to everything; goes on when the caller is cancelled."""
+        """Send SIGTERM, after the grace SIGKILL to all; goes on if the caller is cancelled."""
         if self._stopping is None:
             self._stopping = asyncio.create_task(self._stop(grace_s))
         await asyncio.shield(self._stopping)
 
     async def _stop(self, grace_s: float) -> None:
-        self._ask(grace_s)
+        self._request_stop(grace_s)
         try:
             async with asyncio.timeout(grace_s + GUARD_PATIENCE_S):
                 await self._process.wait()
         except TimeoutError:
             # A guard that SIGSTOP holds cannot work; its server is tied to its life.
-            self._handle.send(signal.SIGKILL)
+            self._guard.send(signal.SIGKILL)
             await self._process.wait()
-        await self._listening
+        await self._reading
         self.output.close()
-        self._handle.close()
+        self._guard.close()
 
-    def _ask(self, grace_s: float) -> None:
-        self._asked = True
+    def _request_stop(self, grace_s: float) -> None:
+        self._stop_requested = True
         pipe = self._process.stdin
         if pipe is not None and not pipe.is_closing():
             pipe.write(f"stop {grace_s}\n".encode())
             pipe.close()
 
-    async def _listen(self) -> None:
-        """Read what the guard tells until it is gone; if it was killed, end what it left."""
+    async def _read_guard(self) -> None:
+        """Read what the guard reports until it is gone; if it was killed, end what it left."""
         stream = self._process.stdout
         while stream and (line := await stream.readline()):
-            self._hear(*line.decode().split())
+            self._on_report(*line.decode().split())
         code = await self._process.wait()
-        self._hear("killed" if code < 0 else "exited", str(abs(code)))
+        self._on_report("killed" if code < 0 else "exited", str(abs(code)))
         if code != 0:
-            await _clear(self._orders)
+            await _clear(self._spec)
 
-    def _hear(self, verb: str, number: str) -> None:
-        if not self._told.done():
-            self._told.set_result(int(number) if verb == "started" else 0)
+    def _on_report(self, verb: str, number: str) -> None:
+        if not self._server_pid.done():
+            self._server_pid.set_result(int(number) if verb == "started" else 0)
         if verb == "started":
             return
-        if self._reason is None and not self._asked:
+        if self._reason is None and not self._stop_requested:
             self._reason = f"signal {number}" if verb == "killed" else f"exit code {number}"
-        self._over.set()
+        self._ended.set()
 
 
-async def _clear(orders: LaunchSpec, *, begun: bool = True) -> None:
+async def _clear(spec: LaunchSpec, *, begun: bool = True) -> None:
     """End what a guard left, and remove its files, also when the caller is cancelled meanwhile.
 
     In a thread: every process of the system is looked at, some more than once.
@@ -212,7 +213,7 @@ async def _clear(orders: LaunchSpec, *, begun: bool = True) -> None:
 
     def clear() -> None:
         if begun:
-            end_marked(LAUNCH, orders.environment[LAUNCH])
-        orders.folders.remove()
+            end_marked(LAUNCH, spec.environment[LAUNCH])
+        spec.directories.remove()
 
     await asyncio.shield(asyncio.to_thread(clear))

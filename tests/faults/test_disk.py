@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.dashboard import DashboardProcess, dashboard, items_spec, long_spec, one_of, until, whole
-from tests.held import Held, held
+from tests.stalled_server import StalledServer, stalled_server
 
 ALONE = [["unshare", "--mount"], ["unshare", "--map-root-user", "--mount"]]
 """As root, and as anybody else where the system lets them be root of what only they see."""
@@ -53,24 +53,24 @@ def text_of(looplab: DashboardProcess, path: str) -> str:
 
 
 @pytest.fixture
-def target() -> Iterator[Held]:
-    with held() as server:
+def target() -> Iterator[StalledServer]:
+    with stalled_server() as server:
         yield server
 
 
-def short(target: Held) -> dict[str, Any]:
+def short(target: StalledServer) -> dict[str, Any]:
     return items_spec(target={"url": target.url}, warmup_s=0)
 
 
-def run_into(looplab: DashboardProcess, disk: Path, target: Held) -> tuple[str, Path]:
+def run_into(looplab: DashboardProcess, disk: Path, target: StalledServer) -> tuple[str, Path]:
     """A run whose disk is full by its end, and what fills it."""
-    target.asked.clear()
-    target.let.clear()
+    target.requested.clear()
+    target.released.clear()
     run_id = looplab.submit(short(target))
-    assert target.asked.wait(20)
+    assert target.requested.wait(20)
     looplab.until_state(run_id, {"running"})
     filler = fill(disk)
-    target.let.set()
+    target.released.set()
     page_tells(looplab, run_id)
     return run_id, filler
 
@@ -92,9 +92,11 @@ def assert_whole(disk: Path, folder: Path) -> None:
     assert whole(folder / "runs.db")
 
 
-def test_a_run_on_a_full_disk_says_so_and_the_next_one_works(tmp_path: Path, target: Held) -> None:
+def test_a_run_on_a_full_disk_says_so_and_the_next_one_works(
+    tmp_path: Path, target: StalledServer
+) -> None:
     with on_a_small_disk(tmp_path) as (looplab, disk):
-        target.let.set()
+        target.released.set()
         kept = looplab.submit(short(target))
         before = looplab.finished(kept)
         run_id, filler = run_into(looplab, disk, target)
@@ -128,7 +130,7 @@ def test_a_run_that_fails_on_a_full_disk_keeps_its_reason(tmp_path: Path) -> Non
     assert f"{tmp_path}/runs.db cannot grow" in (tmp_path / "looplab.log").read_text()
 
 
-def test_a_stop_on_a_full_disk_is_in_time(tmp_path: Path, target: Held) -> None:
+def test_a_stop_on_a_full_disk_is_in_time(tmp_path: Path, target: StalledServer) -> None:
     with on_a_small_disk(tmp_path) as (looplab, disk):
         run_into(looplab, disk, target)
         assert looplab.stop() == 0

@@ -14,7 +14,7 @@ from control_plane.domain.spec import Target
 from control_plane.jobs.run_service import RunService
 from control_plane.store.store import Store
 from tests.dashboard import free_port, items_spec, long_spec
-from tests.held import held
+from tests.stalled_server import stalled_server
 
 
 def unreachable() -> dict[str, object]:
@@ -109,11 +109,11 @@ async def test_a_locked_database_does_not_stop_the_queue(
 async def test_a_result_waits_for_a_locked_database(
     service: RunService, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with held() as target:
+    with stalled_server() as target:
         (run,) = service.submit([items_spec(target={"url": target.url}, warmup_s=0)])
         await until(lambda: store.run(run.id).state is State.RUNNING)
         with locked(store):
-            target.let.set()
+            target.released.set()
             await until(lambda: caplog.text.count("a run waits") > 1)
     ended = await over(store, run)
     assert ended.state is State.FINISHED

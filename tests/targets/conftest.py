@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from control_plane.targets.orphans import end_orphans
-from tests.targets.place import Site
+from tests.targets.site import Site
 
 if sys.platform != "linux":
     pytest.skip("targets are started on Linux only", allow_module_level=True)

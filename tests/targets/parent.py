@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from control_plane.domain.spec import Target
-from tests.targets.place import Site
+from tests.targets.site import Site
 
 
 async def main(instance: str, folder: str, name: str, workers: str) -> None:

@@ -19,7 +19,7 @@ from control_plane.targets.application import (
 from control_plane.targets.command_line import shown_command
 from control_plane.targets.launch import start_application
 from tests import own
-from tests.targets.place import Site, ask
+from tests.targets.site import Site, get_json
 
 SHOP = Target(application="shop", loop="asyncio")
 PLAIN = Target(
@@ -53,13 +53,15 @@ def test_an_unknown_application_is_refused_naming_those_there_are(
 
 def test_the_server_is_how_the_application_is_started(applications: Applications) -> None:
     fitting = [Target(), SHOP, PLAIN]
-    assert [list(application_errors(one, applications)) for one in fitting] == [[], [], []]
+    assert [list(application_errors(target, applications)) for target in fitting] == [[], [], []]
     wrong = [
         replace(PLAIN, application="bundled"),
         replace(PLAIN, application="shop"),
         replace(SHOP, application="plain"),
     ]
-    found = [[error.field for error in application_errors(one, applications)] for one in wrong]
+    found = [
+        [error.field for error in application_errors(target, applications)] for target in wrong
+    ]
     assert found == [["target.server"]] * 3
 
 
@@ -86,10 +88,10 @@ async def test_it_runs_in_its_own_environment_with_the_variables_of_its_list(
     site: Site, folder: Path, applications: Applications, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTHER_KEY", "not for targets")
-    target = await start_application(applications["shop"], SHOP, site.place())
+    target = await start_application(applications["shop"], SHOP, site.context())
     try:
-        assert ask(target.url, "/prefix") == str(folder / "env")
-        seen = ask(target.url, "/seen")
+        assert get_json(target.url, "/prefix") == str(folder / "env")
+        seen = get_json(target.url, "/seen")
         running = Path(f"/proc/{target.pid}/cmdline").read_bytes().split(b"\0")[:-1]
     finally:
         await target.stop()
@@ -104,7 +106,7 @@ async def test_it_runs_in_its_own_environment_with_the_variables_of_its_list(
 async def test_a_command_is_started_and_ended_like_a_server(
     site: Site, applications: Applications
 ) -> None:
-    target = await start_application(applications["plain"], PLAIN, site.place(cores=(0,)))
+    target = await start_application(applications["plain"], PLAIN, site.context(cores=(0,)))
     command = f"python server.py {target.host} {target.port}"
     assert (target.command, len(target.pids())) == (command, 1)
     assert target.restarts() == 0
@@ -117,7 +119,7 @@ async def test_secrets_stand_in_no_log_line(site: Site, folder: Path) -> None:
     (folder / "loud.env").write_text("KEY='swordfish-${HOME}'\n")
     loud = Application("loud:app", folder, name="loud", env_file=folder / "loud.env")
     with pytest.raises(TargetFailed) as failed:
-        await start_application(loud, replace(SHOP, application="loud"), site.place())
+        await start_application(loud, replace(SHOP, application="loud"), site.context())
     assert any("[KEY]" in line for line in failed.value.log)
     assert not any("swordfish" in line for line in failed.value.log)
 
@@ -137,4 +139,4 @@ async def test_what_is_missing_is_told_before_anything_starts(
 ) -> None:
     lacking = replace(applications["shop"], **changes)
     with pytest.raises(TargetFailed, match=f"^start: {words}"):
-        await start_application(lacking, SHOP, site.place())
+        await start_application(lacking, SHOP, site.context())

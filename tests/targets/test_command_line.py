@@ -13,11 +13,11 @@ from control_plane.targets import procfs, sockets
 from control_plane.targets.application import Application
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
 from control_plane.targets.command_line import command, shown_command
-from tests.targets.place import GONE_S, Site, ask, kill, listening, until
+from tests.targets.site import GONE_S, Site, get_json, kill, listening, until
 from tests.targets.test_guard import parent_of, workers_of
 
 OTHERS = [known.target for known in BUILTIN_CONFIGURATIONS if known.target.server != "uvicorn"]
-TWO_WORKERS = [one for one in OTHERS if one.workers == 2]
+TWO_WORKERS = [target for target in OTHERS if target.workers == 2]
 REPLACES = {"uvicorn", "gunicorn"}
 """Servers whose master starts another worker for one that died; the others end."""
 
@@ -47,7 +47,7 @@ def test_fields_become_options(target: Target, words: str) -> None:
 async def test_the_death_of_a_worker_is_counted(site: Site, target: Target) -> None:
     async with site.running("probe", target) as started:
         assert len(workers_of(started)) >= (target.workers or 1)
-        os.kill(ask(started.url, "/pid"), signal.SIGKILL)
+        os.kill(get_json(started.url, "/pid"), signal.SIGKILL)
         until(lambda: started.restarts(), lambda: "the loss is noticed", 5)
         if target.server in REPLACES:
             until(lambda: len(workers_of(started)) == target.workers, lambda: "it is replaced", 5)
@@ -59,8 +59,8 @@ async def test_the_death_of_a_worker_is_counted(site: Site, target: Target) -> N
 
 @pytest.mark.parametrize(
     ("target", "victims"),
-    [(one, [victim]) for one in OTHERS for victim in ("guard", "master")]
-    + [(one, ["worker", other]) for one in TWO_WORKERS for other in ("guard", "master")],
+    [(target, [victim]) for target in OTHERS for victim in ("guard", "master")]
+    + [(target, ["worker", other]) for target in TWO_WORKERS for other in ("guard", "master")],
     ids=lambda value: name(value) if isinstance(value, Target) else "+".join(value),
 )
 async def test_nothing_outlives_those_that_are_killed(
@@ -103,7 +103,7 @@ async def test_the_grace_lets_a_server_end_in_order(site: Site, grace_s: float, 
 @pytest.mark.parametrize("target", [known for known in OTHERS if known.workers == 1], ids=name)
 async def test_reload_watches_and_serves(site: Site, target: Target) -> None:
     async with site.running("probe", replace(target, reload=True, access_log=True)) as started:
-        assert ask(started.url, "/pid") in started.pids()
+        assert get_json(started.url, "/pid") in started.pids()
         until(lambda: any("/pid" in line for line in started.log()), lambda: "it logs", 2)
         assert sockets.inodes_at(started.host, started.port)
 

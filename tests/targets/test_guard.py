@@ -19,7 +19,7 @@ from control_plane.targets import procfs, sockets
 from control_plane.targets.guard import LOG_BYTES
 from control_plane.targets.inside.looplab_probe.ring import STACKS_SUFFIX
 from control_plane.targets.orphans import end_orphans
-from tests.targets.place import GONE_S, Site, ask, kill, listening, until
+from tests.targets.site import GONE_S, Site, get_json, kill, listening, until
 
 ROOT = Path(__file__).parents[2]
 TWO_WORKERS = replace(Target(), workers=2)
@@ -128,7 +128,7 @@ async def test_the_death_of_guard_or_master_ends_all(
         pids = {
             "guard": parent_of(started.pid),
             "master": started.pid,
-            "worker": ask(started.url, "/pid"),
+            "worker": get_json(started.url, "/pid"),
         }
         for victim in victims:
             kill(pids[victim])
@@ -149,7 +149,7 @@ async def test_the_death_of_the_guard_ends_a_daemon(site: Site) -> None:
 
 async def test_a_worker_that_dies_is_counted(site: Site) -> None:
     async with site.running("probe", TWO_WORKERS) as started:
-        worker = ask(started.url, "/pid")
+        worker = get_json(started.url, "/pid")
         os.kill(worker, signal.SIGKILL)
         until(lambda: started.restarts() == 1, lambda: "the loss is noticed", 3)
         assert started.failure() is None
@@ -166,7 +166,7 @@ def workers_of(started) -> list[int]:
 async def test_an_exit_in_the_middle_is_a_failure(site: Site) -> None:
     async with site.running("probe") as started:
         with pytest.raises(requests.RequestException):
-            ask(started.url, "/exit")
+            get_json(started.url, "/exit")
         assert await started.ended() == "target ended, exit code 0"
         await site.gone()
 
@@ -194,7 +194,7 @@ async def test_a_stop_ends_what_sigstop_holds(site: Site, victim: str) -> None:
 async def test_a_log_that_is_never_read_stays_small(site: Site) -> None:
     async with site.running("probe") as started:
         descriptor = started.server.output.descriptor
-        assert ask(started.url, "/print") == started.pid
+        assert get_json(started.url, "/print") == started.pid
         assert os.fstat(descriptor).st_size > 4 * LOG_BYTES
         until(
             lambda: os.fstat(descriptor).st_blocks * 512 <= 2 * LOG_BYTES,
@@ -208,8 +208,8 @@ async def test_a_log_that_is_never_read_stays_small(site: Site) -> None:
 
 async def test_stacks_that_are_never_read_stay_small(site: Site) -> None:
     async with site.running("probe") as started:
-        assert started.inside is not None
-        stacks = started.inside.folder / f"1{STACKS_SUFFIX}"
+        assert started.probe_output is not None
+        stacks = started.probe_output.folder / f"1{STACKS_SUFFIX}"
         stacks.write_bytes(b"x" * 4 * LOG_BYTES)
         until(lambda: stacks.stat().st_blocks * 512 <= 2 * LOG_BYTES, lambda: "it is bounded", 3)
         assert stacks.stat().st_size == 4 * LOG_BYTES
@@ -218,13 +218,13 @@ async def test_stacks_that_are_never_read_stay_small(site: Site) -> None:
 
 async def test_what_is_no_file_of_stacks_is_left_alone(site: Site, tmp_path: Path) -> None:
     async with site.running("probe") as started:
-        assert started.inside is not None
+        assert started.probe_output is not None
         stranger = tmp_path / "stranger"
         stranger.write_bytes(b"x" * 4 * LOG_BYTES)
-        (started.inside.folder / f"1{STACKS_SUFFIX}").symlink_to(stranger)
-        (started.inside.folder / f"2{STACKS_SUFFIX}").mkdir()
-        os.mkfifo(started.inside.folder / f"3{STACKS_SUFFIX}")
-        last = started.inside.folder / f"4{STACKS_SUFFIX}"
+        (started.probe_output.folder / f"1{STACKS_SUFFIX}").symlink_to(stranger)
+        (started.probe_output.folder / f"2{STACKS_SUFFIX}").mkdir()
+        os.mkfifo(started.probe_output.folder / f"3{STACKS_SUFFIX}")
+        last = started.probe_output.folder / f"4{STACKS_SUFFIX}"
         last.write_bytes(b"x" * 4 * LOG_BYTES)
         until(lambda: last.stat().st_blocks * 512 <= 2 * LOG_BYTES, lambda: "it is bounded", 3)
         assert stranger.read_bytes() == b"x" * 4 * LOG_BYTES
@@ -235,6 +235,6 @@ async def test_orphans_of_the_server_are_reaped(site: Site) -> None:
     """The guard adopts them; a target that runs for hours must not fill the table of processes."""
     async with site.running("probe", TWO_WORKERS) as started:
         guard = parent_of(started.pid)
-        os.kill(ask(started.url, "/pid"), signal.SIGKILL)
+        os.kill(get_json(started.url, "/pid"), signal.SIGKILL)
         until(lambda: started.restarts() == 1, lambda: "the worker is gone", 3)
         until(lambda: len(procfs.children(guard)) == 1, lambda: "no zombie is left", 3)

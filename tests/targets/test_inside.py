@@ -10,7 +10,7 @@ import pytest
 
 from control_plane.targets import procfs
 from control_plane.targets.environment import PROBE_SOURCE
-from tests.targets.place import until
+from tests.targets.site import until
 
 
 def started(code: str, *paths: Path) -> subprocess.Popen[str]:

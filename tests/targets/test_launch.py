@@ -18,7 +18,7 @@ from control_plane.targets import procfs, supervisor
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
 from control_plane.targets.launch import free_ports, listening_host, start, start_application
 from control_plane.targets.orphans import end_marked
-from tests.targets.place import Site, application, ask, listening
+from tests.targets.site import Site, application, get_json, listening
 
 DEFAULT = Target()
 
@@ -27,7 +27,7 @@ DEFAULT = Target()
 async def test_every_configuration_of_the_catalogue_starts(site: Site, known) -> None:
     target = await start(known.target, instance=site.instance, cores=None, state_dir=site.state_dir)
     try:
-        assert ask(target.url, "/health") is not None
+        assert get_json(target.url, "/health") is not None
         assert 0 < target.ready_s < 15
         assert target.pid in target.pids()
         assert len(target.pids()) >= known.target.workers
@@ -46,7 +46,7 @@ async def test_the_environment_is_built_from_a_list(
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     chosen = replace(DEFAULT, threads=7, settings={"log_s": 0.5})
     async with site.running("probe", chosen) as target:
-        seen = ask(target.url, "/environment")
+        seen = get_json(target.url, "/environment")
     assert "secret" not in seen.values()
     assert seen["PATH"] == os.environ["PATH"]
     assert (seen["TARGET_THREADS"], seen["TARGET_LOG_S"]) == ("7", "0.5")
@@ -58,9 +58,9 @@ async def test_the_environment_is_built_from_a_list(
 async def test_cores_hold_for_each_worker(site: Site) -> None:
     core = min(os.sched_getaffinity(0))
     chosen = replace(DEFAULT, workers=2)
-    target = await start_application(application("probe"), chosen, site.place(cores=(core,)))
+    target = await start_application(application("probe"), chosen, site.context(cores=(core,)))
     try:
-        assert ask(target.url, "/cores") == [core]
+        assert get_json(target.url, "/cores") == [core]
         assert all(os.sched_getaffinity(pid) == {core} for pid in target.pids())
     finally:
         await target.stop()
@@ -68,7 +68,7 @@ async def test_cores_hold_for_each_worker(site: Site) -> None:
 
 async def test_all_workers_accept_before_the_target_is_ready(site: Site) -> None:
     async with site.running("probe", replace(DEFAULT, workers=3)) as target:
-        assert {ask(target.url, "/pid") for _ in range(100)} <= set(target.pids())
+        assert {get_json(target.url, "/pid") for _ in range(100)} <= set(target.pids())
         workers = [pid for pid in target.pids() if procfs.children(pid) == []]
         assert len(workers) >= 3
 
@@ -115,7 +115,7 @@ def occupied() -> Iterator[int]:
 async def test_a_port_that_is_taken_is_passed_over(site: Site) -> None:
     with occupied() as taken:
         free = next(free_ports(listening_host()))
-        place = site.place(ports=lambda host: iter((taken, free)))
+        place = site.context(ports=lambda host: iter((taken, free)))
         target = await start_application(application("probe"), DEFAULT, place)
         await target.stop()
     assert target.url.endswith(f":{free}")
@@ -123,7 +123,7 @@ async def test_a_port_that_is_taken_is_passed_over(site: Site) -> None:
 
 async def test_after_three_taken_ports_the_owner_is_named(site: Site) -> None:
     with occupied() as taken:
-        place = site.place(ports=lambda host: iter((taken,) * 4))
+        place = site.context(ports=lambda host: iter((taken,) * 4))
         with pytest.raises(TargetFailed, match=rf"port {taken} on .* \(process {os.getpid()}\)"):
             await start_application(application("probe"), DEFAULT, place)
 
@@ -168,6 +168,6 @@ async def test_a_missing_directory_is_a_failed_start(
     """Nothing was started then that could be looked for."""
     nowhere = replace(application("probe"), directory=Path("/nowhere/at/all"))
     with pytest.raises(TargetFailed, match=r"No such file or directory: /nowhere/at/all"):
-        await start_application(nowhere, DEFAULT, site.place())
+        await start_application(nowhere, DEFAULT, site.context())
     assert site.left_behind() == []
     assert sweeps == []

@@ -9,14 +9,14 @@ import pytest
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.limits import Limits
 from control_plane.domain.operation import Operation
-from control_plane.targets.openapi_operations import MOST_OPERATIONS, operations_of
+from control_plane.targets.openapi_operations import MAX_OPERATIONS, operations_of
 
 
 def read(document: Any) -> tuple[Operation, ...]:
     return operations_of(json.dumps(document).encode(), Limits())[0]
 
 
-def one(operation: Any, path: str = "/x", method: str = "get", **rest: Any) -> Operation:
+def only_operation(operation: Any, path: str = "/x", method: str = "get", **rest: Any) -> Operation:
     (found,) = read({"paths": {path: {method: operation}}, **rest})
     return found
 
@@ -57,7 +57,7 @@ def parameter(schema: Any, place: str = "path", name: str = "n", **rest: Any) ->
 )  # fmt: skip
 def test_values_are_guessed_from_the_schema(schema: Any, value: Any) -> None:
     uuid = {"b": {"type": "string", "format": "uuid"}}
-    found = one(parameter(schema), "/x/{n}", a=uuid)
+    found = only_operation(parameter(schema), "/x/{n}", a=uuid)
     assert found.request is not None
     assert (found.request["path"], found.request["values"]) == ("/x/{n}", {"n": value})
 
@@ -71,7 +71,7 @@ def test_required_queries_and_headers_are_asked_with_and_names_made_usable() -> 
             {"in": "header", "name": "X-Tenant", "required": True, "schema": {"type": "string"}},
         ]
     }
-    found = one(operation, "/items/{item-id}/{file:path}").request
+    found = only_operation(operation, "/items/{item-id}/{file:path}").request
     assert found is not None
     assert found["path"] == "/items/{item_id}/{file}?a%20b={a_b}"
     assert found["headers"] == {"X-Tenant": "{X_Tenant}"}
@@ -91,7 +91,7 @@ def test_a_simple_body_is_made_up() -> None:
         },
     }
     body = {"requestBody": {"content": {"application/json": {"schema": schema}}}}
-    found = one(body, method="post")
+    found = only_operation(body, method="post")
     assert found.writes
     assert found.request is not None
     assert found.request["body"] == {
@@ -112,7 +112,7 @@ def test_a_simple_body_is_made_up() -> None:
     ],
 )
 def test_what_cannot_be_made_up_is_said(operation: Any, note: str) -> None:
-    found = one(operation, method="post")
+    found = only_operation(operation, method="post")
     assert found.request is not None
     assert note in found.note
 
@@ -144,7 +144,7 @@ def test_a_hostile_schema_is_read_as_far_as_it_goes(name: str) -> None:
     rest = dict(HOSTILE[name])
     schema = rest.pop("a")
     content = {"requestBody": {"content": {"application/json": {"schema": schema}}}}
-    found = one(parameter(schema) | content, "/x/{n}", "post", **rest)
+    found = only_operation(parameter(schema) | content, "/x/{n}", "post", **rest)
     assert found.request is not None or found.note
 
 
@@ -189,9 +189,9 @@ def test_what_is_no_document_is_refused_readably(body: bytes, words: str) -> Non
 
 
 def test_the_list_is_bounded() -> None:
-    paths: dict[str, Any] = {f"/{at}": {"get": {}} for at in range(MOST_OPERATIONS + 20)}
+    paths: dict[str, Any] = {f"/{at}": {"get": {}} for at in range(MAX_OPERATIONS + 20)}
     found, left = operations_of(json.dumps({"paths": paths}).encode(), Limits())
-    assert (len(found), left) == (MOST_OPERATIONS, 20)
+    assert (len(found), left) == (MAX_OPERATIONS, 20)
 
 
 def test_a_huge_document_is_soon_read() -> None:
@@ -206,5 +206,5 @@ def test_a_huge_document_is_soon_read() -> None:
     }
     began = time.process_time()
     found, left = operations_of(json.dumps(document).encode(), Limits())
-    assert (len(found), left) == (MOST_OPERATIONS, 500 - MOST_OPERATIONS)
+    assert (len(found), left) == (MAX_OPERATIONS, 500 - MAX_OPERATIONS)
     assert time.process_time() - began < 5

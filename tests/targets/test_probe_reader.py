@@ -8,8 +8,8 @@ import pytest
 from control_plane.domain.spec import Target
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
 from control_plane.targets.inside.looplab_probe.ring import PERIOD_NS
-from tests.targets.place import Site
-from tests.targets.window import asked, completed, watched
+from tests.targets.sampling import asked, completed, watched
+from tests.targets.site import Site
 
 EACH_SERVER = {
     (known.target.server, known.target.worker): known.target
@@ -40,16 +40,16 @@ async def test_each_server_is_looked_into(site: Site, target: Target) -> None:
     assert completed(gauges) == 21
     assert (
         STALL_S - PERIOD_NS / 1e9
-        <= max(lag or 0 for one in workers for lag in one.loop_lag_s)
+        <= max(lag or 0 for worker in workers for lag in worker.loop_lag_s)
         < taken_s
     )
-    assert all(one.tokens_total == 40 for one in workers)
+    assert all(worker.tokens_total == 40 for worker in workers)
     assert any(stall.stack[:1] and stall.stack[0].endswith(" sleep") for stall in gauges.stalls)
 
 
 async def test_without_the_probe_nothing_is_seen(site: Site) -> None:
-    served = replace(site.place(), probe=False)
-    async with site.running("inside", place=served) as started:
-        assert started.inside is None
+    served = replace(site.context(), probe=False)
+    async with site.running("inside", context=served) as started:
+        assert started.probe_output is None
         gauges = await watched(started, asked(started.url, "/"), lambda _: True)
         assert gauges.workers == ()

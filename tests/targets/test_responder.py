@@ -6,8 +6,8 @@ import pytest
 
 from control_plane.domain.bare_responder import RESPONDER
 from control_plane.targets.launch import start
-from control_plane.targets.responder import ANSWER
-from tests.targets.place import Site
+from control_plane.targets.responder import RESPONSE
+from tests.targets.site import Site
 
 GET = b"GET /items/1 HTTP/1.1\r\nHost: here\r\n\r\n"
 
@@ -31,7 +31,7 @@ async def test_every_head_gets_one_answer(
         with socket.create_connection((target.host, target.port), timeout=5) as connection:
             for piece in pieces:
                 connection.sendall(piece)
-            wanted = ANSWER * answers
+            wanted = RESPONSE * answers
             assert b"".join(iter_bytes(connection, len(wanted))) == wanted
     finally:
         await target.stop()

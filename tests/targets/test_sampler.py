@@ -31,27 +31,27 @@ def process(code: str) -> Iterator[subprocess.Popen[bytes]]:
             started.kill()
 
 
-async def sampled(watch: Sampler, count: int) -> None:
+async def sampled(sampler: Sampler, count: int) -> None:
     async with asyncio.timeout(10):
-        while len(watch.gauges_so_far().processes[0].cpu_share) < count:
+        while len(sampler.gauges_so_far().processes[0].cpu_share) < count:
             await asyncio.sleep(0.01)
 
 
 async def test_cpu_time_goes_to_whom_it_belongs() -> None:
     with process(BUSY) as target, process(IDLE) as client:
-        watch = Sampler(lambda: [target.pid], [client.pid], os.getpid())
+        sampler = Sampler(lambda: [target.pid], [client.pid], os.getpid())
         before_s = time.monotonic()
-        watch.open_window()
-        await sampled(watch, 2)
-        use = watch.close_window()
+        sampler.open_window()
+        await sampled(sampler, 2)
+        use = sampler.close_window()
         window_s = time.monotonic() - before_s
     assert use.target_cpu_s is not None
     assert 0.1 * window_s < use.target_cpu_s <= 1.02 * window_s
-    shares = {one.role: one.cpu_share for one in use.gauges.processes}
+    shares = {series.role: series.cpu_share for series in use.gauges.processes}
     assert max(shares["client"]) < 0.2
     assert use.watched_s == pytest.approx(window_s, rel=0.1)
     assert use.gauges.interval_s == INTERVAL_S
-    series = {one.role: one for one in use.gauges.processes}
+    series = {series.role: series for series in use.gauges.processes}
     assert list(series) == ["target", "client", "control"]
     assert all(0.1 < share < 1.1 for share in series["target"].cpu_share)
     assert len(series["target"].cpu_share) == len(series["control"].memory_bytes) == 2
@@ -59,10 +59,10 @@ async def test_cpu_time_goes_to_whom_it_belongs() -> None:
 
 async def test_a_stranger_at_work_is_seen() -> None:
     with process(IDLE) as target, process(IDLE) as client, process(BUSY):
-        watch = Sampler(lambda: [target.pid], [client.pid], os.getpid())
-        watch.open_window()
-        await sampled(watch, 2)
-        use = watch.close_window()
+        sampler = Sampler(lambda: [target.pid], [client.pid], os.getpid())
+        sampler.open_window()
+        await sampled(sampler, 2)
+        use = sampler.close_window()
     assert use.other_cpu is not None
     assert use.other_cpu > 0.3
 
@@ -71,20 +71,20 @@ async def test_the_peak_of_the_memory_and_a_process_that_came_late() -> None:
     pids: list[int] = []
     with process(IDLE) as target, process(IDLE) as client:
         pids.append(target.pid)
-        watch = Sampler(lambda: list(pids), [client.pid], os.getpid())
-        watch.open_window()
-        await sampled(watch, 1)
+        sampler = Sampler(lambda: list(pids), [client.pid], os.getpid())
+        sampler.open_window()
+        await sampled(sampler, 1)
         with process(HOLDING) as late:
             assert late.stdout is not None
             late.stdout.readline()
             pids.append(late.pid)
-            await sampled(watch, 2)
+            await sampled(sampler, 2)
             pids.remove(late.pid)
-        await sampled(watch, 3)
-        use = watch.close_window()
+        await sampled(sampler, 3)
+        use = sampler.close_window()
     assert use.target_peak_memory_bytes is not None
     assert 80_000_000 < use.target_peak_memory_bytes < 200_000_000
-    series = next(one for one in use.gauges.processes if one.pid == late.pid)
+    series = next(series for series in use.gauges.processes if series.pid == late.pid)
     assert series.memory_bytes[0] == series.memory_bytes[2] == 0
     assert series.memory_bytes[1] > 80_000_000
     assert len(series.cpu_share) == 3
@@ -92,11 +92,11 @@ async def test_the_peak_of_the_memory_and_a_process_that_came_late() -> None:
 
 async def test_a_short_window_has_totals() -> None:
     with process(BUSY) as target, process(IDLE) as client:
-        watch = Sampler(lambda: [target.pid], [client.pid], os.getpid())
+        sampler = Sampler(lambda: [target.pid], [client.pid], os.getpid())
         before_s = time.monotonic()
-        watch.open_window()
+        sampler.open_window()
         await asyncio.sleep(0.1)
-        use = watch.close_window()
+        use = sampler.close_window()
         window_s = time.monotonic() - before_s
     assert use.target_cpu_s is not None
     assert 0 < use.target_cpu_s <= 1.02 * window_s + TICK_S
@@ -104,50 +104,50 @@ async def test_a_short_window_has_totals() -> None:
 
 async def test_an_unseen_target_is_not_measured() -> None:
     with process(IDLE) as client:
-        watch = Sampler(list, [client.pid], os.getpid())
-        watch.open_window()
-        use = watch.close_window()
+        sampler = Sampler(list, [client.pid], os.getpid())
+        sampler.open_window()
+        use = sampler.close_window()
     assert use.target_cpu_s is use.target_peak_memory_bytes is use.other_cpu is None
 
 
 async def test_it_stops_when_nobody_closes_it() -> None:
     with process(IDLE) as client:
-        watch = Sampler(list, [client.pid], os.getpid())
-        watch.open_window()
-        await sampled(watch, 1)
+        sampler = Sampler(list, [client.pid], os.getpid())
+        sampler.open_window()
+        await sampled(sampler, 1)
     client.wait()
-    before = len(watch.gauges_so_far().processes[0].cpu_share)
+    before = len(sampler.gauges_so_far().processes[0].cpu_share)
     await asyncio.sleep(3 * INTERVAL_S)
-    assert len(watch.gauges_so_far().processes[0].cpu_share) <= before + 1
+    assert len(sampler.gauges_so_far().processes[0].cpu_share) <= before + 1
 
 
 async def test_a_sample_costs_next_to_nothing() -> None:
     with process(IDLE) as target, process(IDLE) as client:
-        watch = Sampler(lambda: [target.pid], [client.pid], os.getpid())
-        watch.open_window()
+        sampler = Sampler(lambda: [target.pid], [client.pid], os.getpid())
+        sampler.open_window()
         begun = time.process_time()
         for _ in range(20):
-            watch.close_window()
+            sampler.close_window()
         assert (time.process_time() - begun) / 20 < COST_S
 
 
 async def test_what_comes_after_the_window_is_not_watched() -> None:
     with process(BUSY) as target, process(IDLE) as client:
-        watch = Sampler(lambda: [target.pid], [client.pid], os.getpid())
-        watch.open_window()
+        sampler = Sampler(lambda: [target.pid], [client.pid], os.getpid())
+        sampler.open_window()
         await asyncio.sleep(0.1)
-        watch.hold()
-        held = watch.close_window()
+        sampler.stop_sampling()
+        held = sampler.close_window()
         await asyncio.sleep(0.6)
-        assert watch.close_window() == held
+        assert sampler.close_window() == held
 
 
 @pytest.mark.parametrize("gap_s", [1.2])
 async def test_a_late_sample_fills_every_slot(gap_s: float) -> None:
     """The control plane may be held up; the time axis stays right."""
     with process(BUSY) as target, process(IDLE) as client:
-        watch = Sampler(lambda: [target.pid], [client.pid], os.getpid())
-        watch.open_window()
+        sampler = Sampler(lambda: [target.pid], [client.pid], os.getpid())
+        sampler.open_window()
         time.sleep(gap_s)
-        use = watch.close_window()
-    assert [len(one.cpu_share) for one in use.gauges.processes] == [2, 2, 2]
+        use = sampler.close_window()
+    assert [len(series.cpu_share) for series in use.gauges.processes] == [2, 2, 2]

@@ -18,8 +18,8 @@ def beat(at_ms: float, lag_ms: float = 0, **changes: Any) -> Beat:
 
 def slots(*beats: Beat) -> TimeBuckets:
     made = TimeBuckets(OPENED, HALF_S)
-    for one in beats:
-        made.take(one)
+    for item in beats:
+        made.add(item)
     return made
 
 
@@ -31,15 +31,15 @@ def test_a_stall_shows_in_each_interval_that_it_touches() -> None:
 
 def test_a_stall_that_lasts_shows_before_it_ends() -> None:
     made = slots(beat(-30), beat(80))
-    made.owed(OPENED + 1_250 * MS, 0, 0)
+    made.add_overdue(OPENED + 1_250 * MS, 0, 0)
     assert made.series(7, 3).loop_lag_s == (0.4, 0.9, 1.15)
-    made.take(beat(1_300, lag_ms=1_200))
+    made.add(beat(1_300, lag_ms=1_200))
     assert made.series(7, 3).loop_lag_s == (0.4, 0.9, 1.2)
 
 
 def test_a_beat_that_is_not_due_yet_is_no_lag() -> None:
     made = slots(beat(480))
-    made.owed(OPENED + 510 * MS, 0, 0)
+    made.add_overdue(OPENED + 510 * MS, 0, 0)
     assert made.series(7, 2).loop_lag_s == (0, 0.01)
 
 
@@ -59,10 +59,10 @@ def test_counts_belong_to_the_window_and_stay_while_nothing_beats() -> None:
 def test_what_a_loop_answers_before_its_next_beat_is_counted_when_it_is_seen() -> None:
     made = slots(beat(-10, completed=100), beat(20, completed=101, in_flight=1))
     for at_ms, begun, answered in ((501, 121, 102), (1_002, 121, 104), (1_503, 122, 105)):
-        made.owed(OPENED + at_ms * MS, begun, answered)
+        made.add_overdue(OPENED + at_ms * MS, begun, answered)
     assert made.series(7, 3).completed == (2, 2, 1)
     assert made.series(7, 3).in_flight == (19, 17, 17)
-    made.take(beat(1_700, lag_ms=1_660, completed=107, in_flight=15))
+    made.add(beat(1_700, lag_ms=1_660, completed=107, in_flight=15))
     assert made.series(7, 4).completed == (2, 2, 1, 2)
     assert made.series(7, 4).in_flight[-1] == 15
 
@@ -95,7 +95,7 @@ def test_a_worker_that_came_late_is_counted_from_its_birth() -> None:
 
 def test_a_worker_that_went_before_is_not_seen() -> None:
     made = slots(beat(-100))
-    made.owed(0, 0, 0)
+    made.add_overdue(0, 0, 0)
     assert not made.seen
 
 

@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterator
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import FieldError
 from control_plane.domain.ids import MOST
+from control_plane.domain.servers import lacking
 from control_plane.domain.spec import BUNDLED
 from control_plane.domain.spec_json import Document
-from control_plane.domain.spec_rules import lacking
 from control_plane.pages.form.form_data import FormData
 from control_plane.pages.form.load_fields import load_document
 from control_plane.pages.form.parse import FormParser

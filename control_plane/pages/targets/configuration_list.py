@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from fastapi import APIRouter, Request, Response
 
+from control_plane.domain.servers import ASGI_SERVERS, worker_class
 from control_plane.domain.spec import Target
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.form.form_data import new_idempotency_key
@@ -18,16 +19,7 @@ from control_plane.pages.targets.manual_targets import ManualTargetsView, manual
 
 router = APIRouter()
 
-SERVERS = {
-    "uvicorn": "The usual server for FastAPI.",
-    "gunicorn": "A master that replaces workers that die; the workers are uvicorn's or its own.",
-    "hypercorn": "A server in Python that also speaks HTTP/2.",
-    "granian": "A server written in Rust.",
-}
-
 _PURPOSES = (
-    ("worker", "uvicorn_worker", "Its workers run uvicorn."),
-    ("worker", "asgi", "Its own ASGI worker."),
     ("loop", "asyncio", "The event loop of the standard library, to see what uvloop brings."),
     ("http", "h11", "The HTTP parser in Python, to see what httptools brings."),
     ("threads", 4, "A small thread pool: endpoints in plain def soon wait for a thread."),
@@ -71,7 +63,8 @@ class TargetsPage(View):
 @router.get("/targets")
 def targets(request: Request, store: StoreDep, service: RunServiceDep) -> Response:
     servers = tuple(
-        ServerGroup(name, about, _rows(service, name)) for name, about in SERVERS.items()
+        ServerGroup(name, server.purpose, _rows(service, name))
+        for name, server in ASGI_SERVERS.items()
     )
     measured = ceilings_view(store, service)
     own, time = application_rows(service), measuring_time(service)
@@ -104,6 +97,8 @@ def _parts(target: Target) -> Iterator[str]:
         yield "Two processes: for work that one core cannot hold."
     elif many > 2:
         yield f"{many} processes: more than two only where there are cores for them."
+    if worker := worker_class(target.server, target.worker):
+        yield worker.purpose
     for name, value, text in _PURPOSES:
         if getattr(target, name) == value:
             yield text

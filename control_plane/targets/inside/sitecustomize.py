@@ -17,13 +17,16 @@ _SIGKILL = 9
 
 
 def tie_to_parent() -> None:
-    """Not to a thread of a pool: the kernel watches the thread that made us, not its process."""
+    """Ask for SIGKILL when the parent dies, unless a thread of a pool made this process.
+
+    The kernel watches the thread that made us, not its process.
+    """
     if made_by_main_thread(os.getppid()):
         ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, _SIGKILL, 0, 0, 0)
 
 
 def tie_every_fork() -> None:
-    """A child that finds its parent gone was too late to be tied, and ends itself."""
+    """Tie every forked child; one that finds its parent gone was too late, and ends itself."""
     forking = [0]
 
     def remember() -> None:
@@ -38,6 +41,7 @@ def tie_every_fork() -> None:
 
 
 def made_by_main_thread(parent: int) -> bool:
+    """Whether the first thread of the parent made this process; False where it cannot be seen."""
     try:
         with open(f"/proc/{parent}/task/{parent}/children", encoding="ascii") as children:
             return str(os.getpid()) in children.read().split()
@@ -45,8 +49,11 @@ def made_by_main_thread(parent: int) -> bool:
         return False
 
 
-def look_inside() -> None:
-    """Or set the size of its thread pool. A target where neither can be is served all the same."""
+def install_probe() -> None:
+    """Install the import hooks where the probe is on, or a size of the thread pool is set.
+
+    A target where that fails is served all the same.
+    """
     if not (os.environ.get("LOOPLAB_INSIDE") or os.environ.get("LOOPLAB_THREADS")):
         return
     try:
@@ -67,5 +74,5 @@ def run_hidden() -> None:
 
 tie_to_parent()
 tie_every_fork()
-look_inside()
+install_probe()
 run_hidden()

@@ -31,7 +31,7 @@ async def test_what_is_sent_arrives_unchanged_and_is_counted_once() -> None:
     body = {"type": "http.response.body", "body": b"x"}
     sent = [{"type": "http.response.start"}, {**body, "more_body": True}, body, body]
     await count_requests(app)({"type": "http", "sent": sent}, server.receive, server.send)
-    assert all(one is other for one, other in zip(server.sent, sent, strict=True))
+    assert all(message is other for message, other in zip(server.sent, sent, strict=True))
     assert requests() == (begun + 1, answered + 1)
 
 

@@ -13,9 +13,9 @@ import pytest
 
 from control_plane.domain.result import Gauges, Stall
 from control_plane.domain.spec import Target
-from tests.targets.place import APPLICATIONS, Site, ask
+from tests.targets.sampling import asked, completed, watched
+from tests.targets.site import APPLICATIONS, Site, get_json
 from tests.targets.test_guard import workers_of
-from tests.targets.window import asked, completed, watched
 
 if sys.platform != "linux":
     pytest.skip("targets are started on Linux only", allow_module_level=True)
@@ -29,7 +29,7 @@ def line_of(text: str) -> int:
 def at_once(url: str, path: str, times: int) -> Callable[[], None]:
     def work() -> None:
         with ThreadPoolExecutor(times) as pool:
-            list(pool.map(lambda one: one(), repeat(asked(url, path), times)))
+            list(pool.map(lambda send: send(), repeat(asked(url, path), times)))
 
     return work
 
@@ -49,7 +49,7 @@ async def test_a_stall_names_the_line_in_which_the_loop_stood_still(site: Site) 
     assert stall.worker == worker.pid
     assert stall.samples >= stall.alike >= 1
     assert max(filter(None, worker.loop_lag_s)) == stall.duration_s
-    assert worker.stalled_s == pytest.approx(sum(one.duration_s for one in gauges.stalls))
+    assert worker.stalled_s == pytest.approx(sum(stall.duration_s for stall in gauges.stalls))
 
 
 async def test_a_loop_that_holds_the_interpreter_is_seen_while_it_does(site: Site) -> None:
@@ -99,7 +99,7 @@ async def test_a_request_whose_client_has_gone_is_over(site: Site, http: Http) -
         return lambda seen: seen.workers[0].in_flight[-1:] == (number,)
 
     async with site.running("inside", Target(http=http)) as started:
-        ask(started.url, "/")
+        get_json(started.url, "/")
         request = b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n"
         with socket.create_connection((started.host, started.port)) as client:
             await watched(started, lambda: client.sendall(request), in_flight(1))
@@ -116,7 +116,7 @@ async def test_requests_of_one_piece_and_one_that_fails_in_mid_answer_are_counte
         return completed(seen) == 4 and seen.workers[0].in_flight[-1] == 0
 
     async with site.running("inside", Target(http=http)) as started:
-        ask(started.url, "/")
+        get_json(started.url, "/")
         with socket.create_connection((started.host, started.port)) as client:
             await watched(started, lambda: client.sendall(three), over)
 
@@ -130,17 +130,17 @@ async def test_answers_of_a_round_that_blocks_show_before_it_ends(site: Site) ->
 
 async def test_an_alarm_of_the_application_is_its_own(site: Site) -> None:
     async with site.running("inside") as started:
-        ask(started.url, "/set")
+        get_json(started.url, "/set")
         gauges = await watched(
             started, asked(started.url, "/sleep"), lambda seen: completed(seen) == 1
         )
-        assert ask(started.url, "/alarm") == [0, True]
+        assert get_json(started.url, "/alarm") == [0, True]
     assert longest(gauges).stack == ()
 
 
 async def test_a_probe_that_cannot_write_does_no_harm(site: Site) -> None:
     async with site.running("spoiling") as started:
-        assert ask(started.url, "/sleep") == []
+        assert get_json(started.url, "/sleep") == []
         gauges = await watched(started, asked(started.url, "/"), lambda _: True)
         assert started.failure() is None
     assert (gauges.workers, gauges.stalls) == ((), ())
@@ -153,7 +153,9 @@ async def test_a_worker_that_died_is_not_late(site: Site) -> None:
         victim = min(before)
 
         def replaced(seen: Gauges) -> bool:
-            last = {one.pid: one.in_flight and one.in_flight[-1] for one in seen.workers}
+            last = {
+                worker.pid: worker.in_flight and worker.in_flight[-1] for worker in seen.workers
+            }
             return len(last) == 3 and [last.pop(victim), *last.values()] == [None, 0, 0]
 
         gauges = await watched(started, lambda: os.kill(victim, signal.SIGKILL), replaced)

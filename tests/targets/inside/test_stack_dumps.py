@@ -11,14 +11,14 @@ from control_plane.targets.stalls import parse_stacks
 
 BEATING = """
 import asyncio, atexit, os, sys, threading, time
-from looplab_probe.asgi_counter import counted
+from looplab_probe.asgi_counter import count_requests
 atexit.register(time.sleep, 0.4)
 
 async def app(scope, receive, send):
     {work}
 
 async def main():
-    await counted(app)({{"type": "http"}}, None, None)
+    await count_requests(app)({{"type": "http"}}, None, None)
     await asyncio.sleep(0.05)
 
 asyncio.run(main())

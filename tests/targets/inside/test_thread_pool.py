@@ -10,7 +10,7 @@ from control_plane.domain.spec import Target
 from control_plane.targets.application import Application
 from control_plane.targets.launch import start_application
 from tests import own
-from tests.targets.place import APPLICATIONS, Site, ask
+from tests.targets.site import APPLICATIONS, Site, get_json
 
 FOUR = Target("mine", loop="asyncio", http="h11", threads=4)
 _OTHER = replace(FOUR, http=None)
@@ -30,12 +30,12 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("server", ["uvicorn", "gunicorn", "hypercorn", "granian"])
 async def test_as_many_endpoints_run_at_once(site: Site, python: Path, server: str) -> None:
     """One of the servers is not looked into."""
-    place = replace(site.place(), probe=server != "uvicorn")
+    place = replace(site.context(), probe=server != "uvicorn")
     mine = Application("pool:app", APPLICATIONS, name="mine", python=python)
     started = await start_application(mine, SERVERS[server], place)
     try:
         with ThreadPoolExecutor(8) as users:
-            seen = list(users.map(ask, [started.url] * 8, ["/together"] * 8))
+            seen = list(users.map(get_json, [started.url] * 8, ["/together"] * 8))
     finally:
         await started.stop()
     assert max(seen) == 4
@@ -46,9 +46,9 @@ async def test_what_the_application_sets_itself_stands(
 ) -> None:
     (tmp_path / "sets.py").write_text(SETS)
     mine = Application("sets:app", tmp_path, name="mine", python=python)
-    started = await start_application(mine, FOUR, site.place())
+    started = await start_application(mine, FOUR, site.context())
     try:
-        assert ask(started.url, "/") == [4, 9]
+        assert get_json(started.url, "/") == [4, 9]
     finally:
         await started.stop()
 
@@ -57,9 +57,9 @@ async def test_what_the_application_sets_itself_stands(
 async def test_an_application_that_imports_anyio_late_has_it_after_that(
     site: Site, tmp_path: Path, server: str
 ) -> None:
-    started = await start_application(raw(tmp_path), SERVERS[server], site.place())
+    started = await start_application(raw(tmp_path), SERVERS[server], site.context())
     try:
-        assert [ask(started.url, "/lent") for _ in range(2)] == [40, 4]
+        assert [get_json(started.url, "/lent") for _ in range(2)] == [40, 4]
     finally:
         await started.stop()
 
@@ -68,9 +68,9 @@ async def test_an_application_without_anyio_is_served_all_the_same(
     site: Site, tmp_path: Path
 ) -> None:
     (tmp_path / "anyio.py").write_text("raise ImportError('not here')")
-    started = await start_application(raw(tmp_path), FOUR, site.place())
+    started = await start_application(raw(tmp_path), FOUR, site.context())
     try:
-        assert [ask(started.url, "/") for _ in range(2)] == ["here", "here"]
+        assert [get_json(started.url, "/") for _ in range(2)] == ["here", "here"]
         assert not any("anyio" in line for line in started.log())
     finally:
         await started.stop()

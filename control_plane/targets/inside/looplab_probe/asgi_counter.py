@@ -1,6 +1,6 @@
-"""The application, counted: requests that begin, requests that are answered, the end of its life.
+"""The counter around an ASGI application: requests begun and answered, and its shutdown.
 
-An answer is complete with its last body message: what the application does after it, such as a
+A response is complete with its last body message: what the application does after it, such as a
 background task, is not part of the request. Nothing here awaits, so that no frame of the probe lies
 between server and application: not in time, nor in the tracebacks that they print.
 
@@ -23,44 +23,47 @@ Send = Callable[[Any], Awaitable[None]]
 _MARK = "looplab_counted"
 
 
-def count_requests(app: Application, *, told: bool = False) -> Application:
-    """An ASGI 3 application that behaves as `app` does, to be called by its server.
+def count_requests(app: Application, *, sends: bool = True) -> Application:
+    """Return an ASGI 3 application that behaves as `app` does, to be called by its server.
 
-    `told`: somebody else counts the answers.
+    `sends`: count responses as they are sent; false where the connections count them.
     """
     if not callable(app) or getattr(app, _MARK, False):
         return app
-    awake, heart, header = False, HEARTBEAT, HEARTBEAT.header
+    ready, heartbeat, header = False, HEARTBEAT, HEARTBEAT.header
 
     def looplab_probe(scope: Any, receive: Receive, send: Send) -> Awaitable[None]:
-        nonlocal awake, header
+        nonlocal ready, header
         http = scope["type"] == "http"
-        if not awake:
-            awake = _wake(http=http)
-            header = heart.header
+        if not ready:
+            ready = _prepare(http=http)
+            header = heartbeat.header
         if not http:
             watched = _until_shutdown(receive) if scope["type"] == "lifespan" else receive
             return app(scope, watched, send)
-        heart.begun = header[BEGUN_CELL] = heart.begun + 1
-        return app(scope, receive, send if told else _CountingSend(send))
+        heartbeat.begun = header[BEGUN_CELL] = heartbeat.begun + 1
+        return app(scope, receive, _CountingSend(send) if sends else send)
 
     setattr(looplab_probe, _MARK, True)
     return looplab_probe
 
 
-def _wake(*, http: bool) -> bool:
-    """Whether nothing is left to be done at the next call."""
-    if not HEARTBEAT.asked:
+def _prepare(*, http: bool) -> bool:
+    """Start what is not yet started; return whether the next call needs none of it."""
+    if not HEARTBEAT.tried:
         HEARTBEAT.start()
     if POOL_SIZE.wanted:
-        POOL_SIZE.settle()
+        POOL_SIZE.apply()
     if http and not HEARTBEAT.armed:
         HEARTBEAT.arm()
     return HEARTBEAT.armed and not POOL_SIZE.wanted
 
 
 class _CountingSend:
-    """Passes on what is sent. An application that fails lets go of it unanswered."""
+    """Passes on what is sent, and counts the response once it is complete.
+
+    An application that fails drops it before that; its request counts as answered, too.
+    """
 
     __slots__ = ("_open", "_send")
 
@@ -79,11 +82,11 @@ class _CountingSend:
 
     def __del__(self) -> None:
         if self._open:
-            HEARTBEAT.let_go()
+            HEARTBEAT.count_abandoned()
 
 
 def _until_shutdown(receive: Receive) -> Receive:
-    """Of a lifespan: the heart stops before the application clears up."""
+    """Return the `receive` of a lifespan that stops the heartbeat before the shutdown."""
 
     async def watched() -> Any:
         message = await receive()
@@ -100,8 +103,9 @@ _WATCHED_MARK = "looplab_watched"
 
 @never_raise
 def watch_connections(config: Any) -> bool:
-    """Whether the connections of this uvicorn tell of each answer from now on, and of each request
-    whose client goes before it. Those of another kind do not, nor those that answer 503 themselves.
+    """Let the connections of this uvicorn count responses, and requests whose client went before.
+
+    Return whether they do: those of another protocol do not, nor those that respond 503 themselves.
     """
     connection = config.http_protocol_class
     if connection.__module__ not in _UVICORN_PROTOCOLS or config.limit_concurrency is not None:
@@ -112,15 +116,15 @@ def watch_connections(config: Any) -> bool:
 
 
 def _watch(connection: Any) -> None:
-    answered, lost = connection.on_response_complete, connection.connection_lost
-    heart = HEARTBEAT
+    completed, lost = connection.on_response_complete, connection.connection_lost
+    heartbeat = HEARTBEAT
 
     def on_response_complete(self: Any) -> None:
-        heart.answered = heart.header[ANSWERED_CELL] = heart.answered + 1
-        answered(self)
+        heartbeat.answered = heartbeat.header[ANSWERED_CELL] = heartbeat.answered + 1
+        completed(self)
 
     def connection_lost(self: Any, error: Exception | None) -> None:
-        _give_up(self)
+        _count_abandoned(self)
         lost(self, error)
 
     connection.on_response_complete = on_response_complete
@@ -129,9 +133,9 @@ def _watch(connection: Any) -> None:
 
 
 @never_raise
-def _give_up(connection: Any) -> None:
-    """A request that waits behind another of its connection has not begun."""
+def _count_abandoned(connection: Any) -> None:
+    """Count the request in progress; one that waits behind it on the connection has not begun."""
     cycle = connection.cycle
     waiting = getattr(connection, "pipeline", ())
     if cycle is not None and not cycle.response_complete and not waiting:
-        HEARTBEAT.let_go()
+        HEARTBEAT.count_abandoned()

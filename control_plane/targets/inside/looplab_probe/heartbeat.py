@@ -25,18 +25,22 @@ from .thread_pool import PoolTokens
 
 PERIOD_S = PERIOD_NS / 1e9
 _LATE_NS = int(FIRST_S * 1e9) // 2
-"""Of a beat that is less late, no stack was written."""
+"""No stack was written for a beat that is less late."""
 
 
 class Heartbeat:
-    """One for each process. `begun` and `answered` count requests, `header` shows them at once."""
+    """A periodic callback of the event loop that records its lag; one for each process.
+
+    `begun` and `answered` count requests, `header` is the shared memory that shows them at once.
+    `tried`: `start` was called. `armed`: stacks are written, or cannot be.
+    """
 
     def __init__(self) -> None:
         self.begun = self.answered = 0
         self.header: MutableSequence[int] | memoryview = array("q", bytes(8 * HEADER_CELLS))
-        self.asked = self.armed = False
+        self.tried = self.armed = False
         self._gc_ns = self._gc_since_ns = self._due_ns = 0
-        self._ledger: RingWriter | None = None
+        self._writer: RingWriter | None = None
         self._stacks: StackDumper | None = None
         self._stacks_path = ""
         self._stack_bytes = 0
@@ -45,15 +49,15 @@ class Heartbeat:
 
     @never_raise
     def start(self) -> None:
-        """Beat from now on in the running loop; once, and only where somebody reads."""
-        self.asked = True
+        """Beat from now on in the running loop; nothing where no folder is named to write to."""
+        self.tried = True
         folder = os.environ.get(FOLDER_VARIABLE)
         if not folder:
             return
         self._loop = asyncio.get_running_loop()
         path = os.path.join(folder, str(os.getpid()))
-        self._ledger = RingWriter(path + BEATS_SUFFIX)
-        self.header = self._ledger.header
+        self._writer = RingWriter(path + BEATS_SUFFIX)
+        self.header = self._writer.header
         self._stacks_path = path + STACKS_SUFFIX
         gc.callbacks.append(self._on_collection)
         self._due_ns = time.monotonic_ns()
@@ -61,39 +65,35 @@ class Heartbeat:
 
     @never_raise
     def arm(self) -> None:
-        """Write stacks from the first request on: until then the signal may still be taken."""
+        """Write stacks from now on. Called at the first request, when signals have been taken."""
         self.armed = True
-        if self._ledger is not None:
+        if self._writer is not None:
             self._stacks = open_stack_dumper(self._stacks_path)
 
-    def let_go(self) -> None:
-        """A request that ends without an answer counts as answered."""
+    def count_abandoned(self) -> None:
+        """Count a request that ends without a response as answered."""
         self.answered = self.header[ANSWERED_CELL] = self.answered + 1
 
     @never_raise
     def stop(self) -> None:
-        """The loop is about to end."""
-        if self._ledger is not None:
-            self._ledger.close(time.monotonic_ns())
-            self._ledger = None
+        """Write no more beats, because the loop is about to end."""
+        if self._writer is not None:
+            self._writer.close(time.monotonic_ns())
+            self._writer = None
         if self._stacks is not None:
-            self._stacks.end()
+            self._stacks.stop()
 
     @never_raise
     def _beat(self) -> None:
-        ledger, loop = self._ledger, self._loop
-        if ledger is None or loop is None:
+        writer, loop = self._writer, self._loop
+        if writer is None or loop is None:
             return
         now_ns = time.monotonic_ns()
         lag_ns = max(0, now_ns - self._due_ns)
         self._due_ns = now_ns + PERIOD_NS
         if self._stacks is not None:
-            self._look_at(self._stacks, lag_ns)
-        ledger.write(self._state(now_ns, lag_ns))
-        loop.call_later(PERIOD_S, self._beat)
-
-    def _state(self, now_ns: int, lag_ns: int) -> Beat:
-        return Beat(
+            self._postpone(self._stacks, lag_ns)
+        beat = Beat(
             now_ns,
             lag_ns,
             max(0, self.begun - self.answered),
@@ -102,10 +102,12 @@ class Heartbeat:
             *self._pool.tokens(),
             self._stack_bytes,
         )
+        writer.write(beat)
+        loop.call_later(PERIOD_S, self._beat)
 
-    def _look_at(self, stacks: StackDumper, lag_ns: int) -> None:
-        """First the timer: what it brings from here on belongs to the next beat."""
-        stacks.put_off()
+    def _postpone(self, stacks: StackDumper, lag_ns: int) -> None:
+        """Set the timer first: a stack that it brings from here on belongs to the next beat."""
+        stacks.postpone()
         if lag_ns > _LATE_NS:
             self._stack_bytes = stacks.size_bytes
 

@@ -1,9 +1,9 @@
-"""Where each server holds the application that it serves, and how it is counted there.
+"""Import hooks that count the requests of each server: one entry of `HOOKS` for each module.
 
-A door is an attribute: once the server has loaded the application, found out its interface and set
-the attribute, what it holds is counted. No function of a server is wrapped on the way there, so
-that factories, import errors and their tracebacks are as ever. Nothing is imported here: a door
-opens when the server imports its own module.
+Most hooks replace an attribute: once the server has loaded the application, found out its interface
+and set the attribute, requests to the application are counted. No function of a server is wrapped
+on the way there, so that factories, import errors and their tracebacks are as ever. Nothing is
+imported here: a hook runs when the server has imported its own module.
 """
 
 from __future__ import annotations
@@ -17,26 +17,27 @@ from typing import Any, Callable, Optional
 from .never_raise import never_raise
 
 Hook = Callable[[ModuleType], None]
-Told = Callable[[Any], Optional[bool]]
-"""Whether what a holder belongs to tells of answers itself."""
+WatchConnections = Callable[[Any], Optional[bool]]
+"""Makes the connections of an owner count responses; true where they do."""
 
 _GRANIAN_CALL = "_callback_wrapper"
 
 
 def install() -> None:
+    """Run the hooks of `HOOKS` as their modules are imported from now on."""
     sys.meta_path.insert(0, _ImportHook())
 
 
 class _ImportHook:
-    """A finder that finds as the path does, and opens a door once its module has run."""
+    """A finder that finds as the path does, and runs a hook once its module has run."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        opening = HOOKS.get(name)
-        return _watched_spec(name, path, target, opening) if opening else None
+        hook = HOOKS.get(name)
+        return _hooked_spec(name, path, target, hook) if hook else None
 
 
 @never_raise
-def _watched_spec(name: str, path: Any, target: Any, opening: Hook) -> ModuleSpec | None:
+def _hooked_spec(name: str, path: Any, target: Any, hook: Hook) -> ModuleSpec | None:
     spec = PathFinder.find_spec(name, path, target)
     loader: Any = spec.loader if spec else None
     if loader is None:
@@ -45,75 +46,82 @@ def _watched_spec(name: str, path: Any, target: Any, opening: Hook) -> ModuleSpe
 
     def exec_module(module: ModuleType) -> None:
         run(module)
-        never_raise(opening)(module)
+        never_raise(hook)(module)
 
     loader.exec_module = exec_module
     return spec
 
 
 class _AttributeHook:
-    """Counts what the holder has as `held` once something is set here.
+    """Counts the requests of the owner's attribute `application` once something is set here.
 
-    It has no `__get__`: reading costs what it did, and finds the value in the holder itself.
+    It has no `__get__`: reading costs what it did, and finds the value in the owner itself.
     """
 
-    def __init__(self, name: str, held: str, told: Told) -> None:
-        self._name, self._held, self._told = name, held, told
+    def __init__(self, name: str, application: str, watch: WatchConnections) -> None:
+        self._name, self._application, self._watch = name, application, watch
 
-    def __set__(self, holder: Any, value: Any) -> None:
-        vars(holder)[self._name] = value
+    def __set__(self, owner: Any, value: Any) -> None:
+        vars(owner)[self._name] = value
         if value is not None and value is not False:
-            _count(vars(holder), self._held, told=bool(self._told(holder)))
+            _count(vars(owner), self._application, sends=not self._watch(owner))
 
 
-def _nobody(_holder: Any) -> bool:
-    """Answers are counted as they are sent."""
+def _watch_nothing(_owner: Any) -> bool:
+    """Return False: responses are counted as the application sends them."""
     return False
 
 
 @never_raise
-def _uvicorn(config: Any) -> bool | None:
+def _watch_uvicorn(config: Any) -> bool | None:
     from .asgi_counter import watch_connections
 
     return watch_connections(config)
 
 
-def _attribute_hook(owner: str, name: str, held: str | None = None, told: Told = _nobody) -> Hook:
-    def opening(module: ModuleType) -> None:
-        setattr(getattr(module, owner), name, _AttributeHook(name, held or name, told))
+def _attribute_hook(
+    owner: str,
+    name: str,
+    application: str | None = None,
+    watch: WatchConnections = _watch_nothing,
+) -> Hook:
+    """Watch the attribute `name` of a class; `application` is the one that has it, if another."""
 
-    return opening
+    def hook(module: ModuleType) -> None:
+        setattr(getattr(module, owner), name, _AttributeHook(name, application or name, watch))
+
+    return hook
 
 
 def _granian(module: ModuleType) -> None:
-    """It calls the application in two places."""
+    """Count in both places from which granian calls the application."""
     _attribute_hook("LifespanProtocol", "callable")(module)
     original: Any = getattr(module, _GRANIAN_CALL)
 
     @functools.wraps(original)
-    def entered(callback: Any, *given: Any, **named: Any) -> Any:
-        return original(_counted(callback) or callback, *given, **named)
+    def counting(callback: Any, *args: Any, **kwargs: Any) -> Any:
+        return original(_counted(callback) or callback, *args, **kwargs)
 
-    setattr(module, _GRANIAN_CALL, entered)
-
-
-@never_raise
-def _count(holder: dict[str, Any], held: str, *, told: bool) -> None:
-    found = _counted(holder[held], told=told)
-    if found is not None:
-        holder[held] = found
+    setattr(module, _GRANIAN_CALL, counting)
 
 
 @never_raise
-def _counted(app: Any, *, told: bool = False) -> Any:
-    """Late import: a process that serves nothing never needs it."""
+def _count(attributes: dict[str, Any], name: str, *, sends: bool) -> None:
+    app = _counted(attributes[name], sends=sends)
+    if app is not None:
+        attributes[name] = app
+
+
+@never_raise
+def _counted(app: Any, *, sends: bool = True) -> Any:
+    """Import late, because a process that serves nothing never needs it."""
     from .asgi_counter import count_requests
 
-    return count_requests(app, told=told)
+    return count_requests(app, sends=sends)
 
 
 HOOKS: dict[str, Hook] = {
-    "uvicorn.config": _attribute_hook("Config", "loaded", "loaded_app", _uvicorn),
+    "uvicorn.config": _attribute_hook("Config", "loaded", "loaded_app", _watch_uvicorn),
     "gunicorn.workers.gasgi": _attribute_hook("ASGIWorker", "asgi"),
     "hypercorn.app_wrappers": _attribute_hook("ASGIWrapper", "app"),
     "granian.asgi": _granian,

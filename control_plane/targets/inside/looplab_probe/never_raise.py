@@ -1,20 +1,20 @@
-"""A fault of the probe is never one of the target."""
+"""The decorator that keeps an error of the probe from becoming one of the target."""
 
 from __future__ import annotations
 
 import functools
 from typing import Any, Callable, TypeVar
 
-Work = TypeVar("Work", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def never_raise(work: Work) -> Work:
-    """Let `work` return None instead of failing."""
+def never_raise(function: Function) -> Function:
+    """Return `function`, which returns None instead of raising."""
 
-    @functools.wraps(work)
-    def attempt(*given: Any, **named: Any) -> Any:
+    @functools.wraps(function)
+    def attempt(*args: Any, **kwargs: Any) -> Any:
         try:
-            return work(*given, **named)
+            return function(*args, **kwargs)
         except Exception:  # noqa: BLE001 - whatever it is, the target does not know of the probe
             return None
 

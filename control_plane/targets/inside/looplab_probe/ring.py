@@ -1,4 +1,4 @@
-"""How the inside of one worker lies in shared memory: a header, then a ring of heartbeats.
+"""The shared memory of one worker: a header, then a ring of heartbeats.
 
 Everything is a signed integer of 8 bytes, written and read in one piece. The writer fills a beat
 before it counts it, so a reader that copies counted beats and then looks at the count again knows
@@ -14,9 +14,9 @@ from array import array
 from typing import NamedTuple
 
 FOLDER_VARIABLE = "LOOPLAB_INSIDE"
-"""The environment variable that names the folder; without it there is no look inside."""
+"""The environment variable that names the folder to write to; without it the probe is off."""
 THREADS_VARIABLE = "LOOPLAB_THREADS"
-"""The one that holds how many threads AnyIO is to lend; without it that is left alone."""
+"""The environment variable with the size of AnyIO's thread pool; without it that is left alone."""
 BEATS_SUFFIX = ".beats"
 STACKS_SUFFIX = ".stacks"
 """Both follow the pid of the worker."""
@@ -55,12 +55,15 @@ FILE_BYTES = 8 * (HEADER_CELLS + RING * BEAT_CELLS)
 
 
 def cell_of(number: int) -> int:
-    """Where the beat with this number, counted from 0, begins."""
+    """Return the cell in which the beat with this number, counted from 0, begins."""
     return HEADER_CELLS + BEAT_CELLS * (number % RING)
 
 
 class RingWriter:
-    """Raises OSError where the file cannot be made. `header` is written as it is assigned."""
+    """The writer of a ring. `header` is written as it is assigned.
+
+    Raises OSError where the file cannot be made.
+    """
 
     def __init__(self, path: str) -> None:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -75,11 +78,12 @@ class RingWriter:
         self._cells[VERSION_CELL] = VERSION
 
     def write(self, beat: Beat) -> None:
+        """Write the beat, then count it."""
         at = cell_of(self._count)
         self._cells[at : at + BEAT_CELLS] = array("q", beat)
         self._count += 1
         self._cells[COUNT_CELL] = self._count
 
     def close(self, at_ns: int) -> None:
-        """No beat is owed from now on."""
+        """Mark that no beat is due from now on."""
         self._cells[OVER_CELL] = at_ns

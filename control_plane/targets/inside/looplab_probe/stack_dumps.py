@@ -1,4 +1,4 @@
-"""What the event loop's thread does while it owes a heartbeat, written down by a signal handler.
+"""Stacks of the event loop's thread while a heartbeat is overdue, written by a signal handler.
 
 A timer of the kernel, set again by every beat, sends SIGALRM once a beat is late. The C handler of
 `faulthandler.register` writes the stack without needing the interpreter's lock, so a loop that
@@ -18,32 +18,36 @@ from .never_raise import never_raise
 
 FIRST_S = 0.1
 EVERY_S = 0.200017
-"""No round number, so that nobody else's timer is taken for ours."""
+"""No round number, so that no other timer is taken for ours."""
 _TOLERANCE_S = 2e-6
 
 
 class StackDumper:
-    """The signal and its timer belong to the application as soon as it uses one of them."""
+    """A timer whose signal writes the stack of the main thread to a file.
+
+    Signal and timer belong to the application as soon as it uses one of them.
+    """
 
     def __init__(self, path: str) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
         self._descriptor = os.open(path, flags, 0o600)
         faulthandler.register(signal.SIGALRM, self._descriptor, all_threads=False, chain=False)
-        os.register_at_fork(after_in_child=_forget)
-        atexit.register(self.end)
+        os.register_at_fork(after_in_child=_unregister)
+        atexit.register(self.stop)
         self._ours = True
         signal.setitimer(signal.ITIMER_REAL, FIRST_S, EVERY_S)
 
     @property
     def size_bytes(self) -> int:
+        """The size of the file."""
         return os.fstat(self._descriptor).st_size
 
-    def put_off(self) -> None:
-        """The loop is alive: count anew."""
+    def postpone(self) -> None:
+        """Set the timer anew, because the loop is alive."""
         if not self._ours:
             return
         if not _default_handled():
-            self.end()
+            self.stop()
             return
         before = signal.setitimer(signal.ITIMER_REAL, FIRST_S, EVERY_S)
         if not _is_ours(before):
@@ -51,8 +55,8 @@ class StackDumper:
             self._ours = False
 
     @never_raise
-    def end(self) -> None:
-        """Also before the interpreter ends, which gives the signal its deadly meaning back."""
+    def stop(self) -> None:
+        """Stop the timer; also before the interpreter ends, when the signal would kill it."""
         if self._ours and _is_ours(signal.getitimer(signal.ITIMER_REAL)):
             signal.setitimer(signal.ITIMER_REAL, 0)
         self._ours = False
@@ -60,7 +64,7 @@ class StackDumper:
 
 @never_raise
 def open_stack_dumper(path: str) -> StackDumper | None:
-    """None where signal or timer are in use, or the loop's thread is not the one that signals find.
+    """Write stacks to a file; None where signal or timer are in use, or off the main thread.
 
     SIGALRM goes to the main thread, and the stack written is that of the thread that it interrupts.
     """
@@ -70,7 +74,7 @@ def open_stack_dumper(path: str) -> StackDumper | None:
 
 
 def _default_handled() -> bool:
-    """Whether Python knows of no handler: that of faulthandler it does not."""
+    """Whether Python knows of no handler; it does not know that of faulthandler."""
     return signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
 
 
@@ -79,7 +83,7 @@ def _is_ours(timer: tuple[float, float]) -> bool:
 
 
 @never_raise
-def _forget() -> None:
-    """A forked child has no timer of ours; it shall have no handler of ours either."""
+def _unregister() -> None:
+    """Take the handler from a forked child, which has no timer of ours either."""
     if _default_handled():
         faulthandler.unregister(signal.SIGALRM)

@@ -1,4 +1,4 @@
-"""The threads that AnyIO lends to this event loop, where the application uses it."""
+"""AnyIO's thread pool of this event loop: its tokens, and its size where one is set."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .ring import THREADS_VARIABLE
 
 NONE = (-1, -1, -1)
 PATIENCE_BEATS = 25
-"""An application may import AnyIO late: it is looked for again after so many beats."""
+"""After so many beats AnyIO is looked for again, because an application may import it late."""
 
 
 class PoolTokens:
-    """Its limiter can be asked for from a task of the loop only."""
+    """The tokens of the pool. Only a task of the loop can get its limiter."""
 
     def __init__(self) -> None:
         self._limiter: Any = None
@@ -24,50 +24,50 @@ class PoolTokens:
         self._beats = 0
 
     def tokens(self) -> tuple[int, int, int]:
-        """Total, busy and waiting."""
+        """Return the tokens: total, busy, and those waited for; -1 each where AnyIO is not used."""
         limiter = self._limiter
         if limiter is None:
-            self._seek()
+            self._find_limiter()
             return NONE
         total = limiter.total_tokens
         waiting = limiter.statistics().tasks_waiting
         return int(min(total, 1_000_000)), limiter.borrowed_tokens, waiting
 
-    def _seek(self) -> None:
+    def _find_limiter(self) -> None:
         if self._beats % PATIENCE_BEATS == 0 and "anyio.to_thread" in sys.modules:
-            self._task = asyncio.get_running_loop().create_task(self._ask())
+            self._task = asyncio.get_running_loop().create_task(self._take_limiter())
         self._beats += 1
 
-    async def _ask(self) -> None:
+    async def _take_limiter(self) -> None:
         self._limiter = default_limiter()
 
 
 @never_raise
 def default_limiter() -> Any:
-    """Of the running loop; None where the caller is no task of it."""
+    """Return the limiter of the running loop; None where the caller is no task of it."""
     return sys.modules["anyio.to_thread"].current_default_thread_limiter()
 
 
 class PoolSize:
-    """Set once, as soon as AnyIO is there: before the first code of a lifespan, if by then.
+    """Sets the size of the pool once, as soon as AnyIO is imported: before a lifespan, if by then.
 
-    What the application itself sets after that stands. `wanted`: 0 where nothing is left to do.
+    What the application itself sets after that stands. `wanted`: 0 where nothing is left to set.
     """
 
     def __init__(self) -> None:
-        self.wanted = _wanted()
+        self.wanted = _wanted_size()
 
     @never_raise
-    def settle(self) -> None:
-        """At every call of the application until it is done: AnyIO may be imported late."""
+    def apply(self) -> None:
+        """Set the size if AnyIO is imported; called with every request until it is."""
         if "anyio.to_thread" not in sys.modules:
             return
         if asyncio.current_task() is not None:
             self._set()
         else:
-            self._task = asyncio.get_running_loop().create_task(self._soon())
+            self._task = asyncio.get_running_loop().create_task(self._set_in_task())
 
-    async def _soon(self) -> None:
+    async def _set_in_task(self) -> None:
         self._set()
 
     def _set(self) -> None:
@@ -76,9 +76,9 @@ class PoolSize:
             limiter.total_tokens, self.wanted = self.wanted, 0
 
 
-def _wanted() -> int:
-    written = os.environ.get(THREADS_VARIABLE, "")
-    return int(written) if written.isdecimal() else 0
+def _wanted_size() -> int:
+    text = os.environ.get(THREADS_VARIABLE, "")
+    return int(text) if text.isdecimal() else 0
 
 
 POOL_SIZE = PoolSize()

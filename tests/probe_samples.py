@@ -1,4 +1,4 @@
-"""What the probe would have seen inside of a server that does not exist."""
+"""Samples of the probe in a worker that does not exist."""
 
 from control_plane.domain.result import Stall, WorkerSeries
 from tests.synthetic import Shape
@@ -23,26 +23,26 @@ MODEL_STACK = (
 
 
 def workers_of(shape: Shape, window_s: float) -> tuple[WorkerSeries, ...]:
-    """One worker; what the shape says of it holds in every interval."""
-    slots = max(1, round(window_s / INTERVAL_S))
+    """Return the series of one worker, the same in every interval."""
+    intervals = max(1, round(window_s / INTERVAL_S))
     lag_s = shape.stall_s if shape.blocked else 0.004
     waiting = round(shape.waiting)
     return (
         WorkerSeries(
             pid=PID,
-            loop_lag_s=(lag_s,) * slots,
-            tokens_busy=(shape.threads if waiting else 0,) * slots,
-            tokens_waiting=(waiting,) * slots,
-            in_flight=(10,) * slots,
-            completed=(round(shape.rate_per_s * INTERVAL_S),) * slots,
-            gc_s=(0.002,) * slots,
+            loop_lag_s=(lag_s,) * intervals,
+            tokens_busy=(shape.threads if waiting else 0,) * intervals,
+            tokens_waiting=(waiting,) * intervals,
+            in_flight=(10,) * intervals,
+            completed=(round(shape.rate_per_s * INTERVAL_S),) * intervals,
+            gc_s=(0.002,) * intervals,
             tokens_total=shape.threads,
         ),
     )
 
 
 def stalls_of(shape: Shape, window_s: float) -> tuple[Stall, ...]:
-    """As many as block the loop for the share that the shape says; each tenth parses a body."""
+    """Return stalls for the share that the shape blocks the loop; each tenth parses a body."""
     count = round(shape.blocked * window_s / shape.stall_s)
     step_s = window_s / max(1, count)
     return tuple(

@@ -32,12 +32,12 @@ def application(name: str, **changes: Any) -> Application:
 
 @dataclass
 class Site:
-    """A place of its own for one test."""
+    """The directory and the instance of one test, and the targets started there."""
 
     state_dir: Path
     instance: str = field(default_factory=lambda: f"test-{secrets.token_hex(6)}")
 
-    def place(
+    def context(
         self,
         cores: tuple[int, ...] | None = None,
         ports: Callable[[str], Iterator[int]] = free_ports,
@@ -47,14 +47,14 @@ class Site:
     async def start(self, name: str, target: Target | None = None, **changes: Any) -> StartedTarget:
         """`changes` are those of the application."""
         served = application(name, **changes)
-        return await start_application(served, target or Target(), self.place())
+        return await start_application(served, target or Target(), self.context())
 
     @contextlib.asynccontextmanager
     async def running(
-        self, name: str, target: Target | None = None, place: LaunchContext | None = None
+        self, name: str, target: Target | None = None, context: LaunchContext | None = None
     ) -> AsyncIterator[StartedTarget]:
         started = await start_application(
-            application(name), target or Target(), place or self.place()
+            application(name), target or Target(), context or self.context()
         )
         try:
             yield started
@@ -97,15 +97,15 @@ def environment_of(pid: int) -> list[bytes]:
 
 
 def until(condition: Callable[[], Any], what: Callable[[], str], within_s: float) -> Any:
-    """The first true answer of `condition`, asked every 5 ms; fails after `within_s`."""
+    """Return the first true result of `condition`, tried every 5 ms; fails after `within_s`."""
     deadline = time.monotonic() + within_s
-    while not (answer := condition()):
+    while not (result := condition()):
         assert time.monotonic() < deadline, f"not within {within_s:g} s: {what()}"
         time.sleep(0.005)
-    return answer
+    return result
 
 
-def ask(url: str, path: str) -> Any:
+def get_json(url: str, path: str) -> Any:
     with requests.Session() as session:
         session.trust_env = False
         return session.get(url + path, timeout=5).json()

@@ -12,35 +12,35 @@ from control_plane.domain.result import Gauges
 from control_plane.targets.heartbeat_reader import HeartbeatReader
 from control_plane.targets.running_target import StartedTarget
 from control_plane.targets.sampler import Sampler
-from tests.targets.place import until
+from tests.targets.site import until
 
 
 async def watched(
     target: StartedTarget, work: Callable[[], None], enough: Callable[[Gauges], bool]
 ) -> Gauges:
     """What was seen in a window around `work`, once it is `enough`."""
-    watch = Sampler(target.pids, [os.getpid()], 0, target.inside)
+    sampler = Sampler(target.pids, [os.getpid()], 0, target.probe_output)
     told(target)
-    watch.open_window()
+    sampler.open_window()
     working = asyncio.create_task(asyncio.to_thread(work))
     async with asyncio.timeout(10):
-        while not enough(watch.close_window().gauges):
+        while not enough(sampler.close_window().gauges):
             await asyncio.sleep(0.02)
-    found = watch.close_window().gauges
+    found = sampler.close_window().gauges
     await working
     return found
 
 
 def told(target: StartedTarget) -> None:
     """Wait for a beat of each worker, so that what was answered before the window is known."""
-    folder = target.inside.folder if target.inside else None
+    folder = target.probe_output.folder if target.probe_output else None
     files = list(folder.glob("*.beats")) if folder else []
     before = {path: beats_in(path) for path in files}
     until(lambda: all(beats_in(path) > before[path] for path in files), lambda: "a beat", 5)
 
 
 def beats_in(path: Path) -> int:
-    return len(HeartbeatReader(path).new(time.monotonic_ns()))
+    return len(HeartbeatReader(path).read(time.monotonic_ns()))
 
 
 def asked(url: str, *paths: str) -> Callable[[], None]:
@@ -54,4 +54,4 @@ def asked(url: str, *paths: str) -> Callable[[], None]:
 
 
 def completed(gauges: Gauges) -> int:
-    return sum(count or 0 for one in gauges.workers for count in one.completed)
+    return sum(count or 0 for worker in gauges.workers for count in worker.completed)

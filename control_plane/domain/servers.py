@@ -1,0 +1,271 @@
+"""The servers that serve an application.
+
+A server is one entry of `SERVERS` and one hook of the probe (`targets/inside/looplab_probe/hooks`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from control_plane.domain.spec import Target
+
+FIELDS = (
+    "worker", "workers", "loop", "http", "threads", "reuse_port", "reload", "access_log",
+    "keep_alive_s", "backlog",
+)  # fmt: skip
+"""The fields of a target that a server has or lacks."""
+DEFAULT_KEEP_ALIVE_S = 5
+DEFAULT_BACKLOG = 2048
+"""The defaults of uvicorn, which are those of a target."""
+
+
+@dataclass(frozen=True)
+class Binding:
+    """What a server serves, and where it listens.
+
+    `app` is an import string, of a `factory` that makes the application or of itself. `reload_dir`
+    is what `--reload` watches, relative to the application's directory.
+    """
+
+    app: str
+    factory: bool
+    reload_dir: str
+    host: str
+    port: int
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    @property
+    def call(self) -> str:
+        """The import string for servers that have no option for a factory."""
+        return f"{self.app}()" if self.factory else self.app
+
+    @property
+    def factory_option(self) -> list[str]:
+        """`--factory` for servers that have it, where it is needed."""
+        return ["--factory"] if self.factory else []
+
+
+Arguments = Callable[["Target", Binding], list[str]]
+"""What follows the server's module on its command line."""
+
+
+@dataclass(frozen=True)
+class WorkerClass:
+    """A kind of worker that a server can run.
+
+    `lacks`: what it lacks beside what its server lacks. `pairs` of event loop and HTTP parser that
+    it runs; () for any. `package`: the distribution that brings it, where that is not its server's.
+    """
+
+    purpose: str
+    lacks: tuple[str, ...] = ()
+    pairs: tuple[tuple[str, str], ...] = ()
+    package: str | None = None
+
+
+@dataclass(frozen=True)
+class Server:
+    """What is known of a server.
+
+    `module` is run with `python -m`. `lacks` names the fields of a target that it does not have.
+    `arguments` writes the others as its own options. `packages`: the distributions whose versions
+    can change a measurement; () for a server that loads no application by an import string.
+    `extra` of Looplab that installs it; None for a server that always comes along.
+    """
+
+    module: str
+    purpose: str
+    lacks: tuple[str, ...]
+    arguments: Arguments
+    packages: tuple[str, ...] = ()
+    extra: str | None = None
+    workers: Mapping[str, WorkerClass] = field(default_factory=dict)
+
+
+def _uvicorn(target: Target, binding: Binding) -> list[str]:
+    """Defaults are left out, because they are those of the fields."""
+    arguments = [binding.app, *binding.factory_option]
+    arguments += ["--host", binding.host, "--port", str(binding.port)]
+    arguments += ["--loop", str(target.loop), "--http", str(target.http)]
+    if target.workers != 1:
+        arguments += ["--workers", str(target.workers)]
+    if target.reload:
+        arguments += ["--reload", "--reload-dir", binding.reload_dir]
+    arguments.append("--access-log" if target.access_log else "--no-access-log")
+    if target.keep_alive_s != DEFAULT_KEEP_ALIVE_S:
+        arguments += ["--timeout-keep-alive", str(target.keep_alive_s)]
+    if target.backlog != DEFAULT_BACKLOG:
+        arguments += ["--backlog", str(target.backlog)]
+    return arguments
+
+
+_GUNICORN_WORKERS = {
+    ("uvicorn_worker", "uvloop"): "uvicorn_worker.UvicornWorker",
+    ("uvicorn_worker", "asyncio"): "uvicorn_worker.UvicornH11Worker",
+    ("asgi", "uvloop"): "asgi",
+    ("asgi", "asyncio"): "asgi",
+}
+
+
+def _gunicorn(target: Target, binding: Binding) -> list[str]:
+    """Without its control socket, which all gunicorns of a user share."""
+    worker = _GUNICORN_WORKERS[str(target.worker), str(target.loop)]
+    arguments = [binding.call, "--bind", binding.address, "--worker-class", worker]
+    arguments += ["--workers", str(target.workers), "--no-control-socket"]
+    if target.worker == "asgi":
+        arguments += ["--asgi-loop", str(target.loop)]
+    arguments += ["--keep-alive", str(target.keep_alive_s), "--backlog", str(target.backlog)]
+    arguments += ["--reuse-port"] if target.reuse_port else []
+    arguments += ["--reload"] if target.reload else []
+    return arguments + (["--access-logfile", "-"] if target.access_log else [])
+
+
+def _hypercorn(target: Target, binding: Binding) -> list[str]:
+    arguments = [binding.call, "--bind", binding.address]
+    arguments += ["--worker-class", str(target.loop), "--workers", str(target.workers)]
+    arguments += ["--keep-alive", str(target.keep_alive_s), "--backlog", str(target.backlog)]
+    arguments += ["--reload"] if target.reload else []
+    return arguments + (["--access-logfile", "-"] if target.access_log else [])
+
+
+def _granian(target: Target, binding: Binding) -> list[str]:
+    arguments = [binding.app, *binding.factory_option, "--interface", "asgi"]
+    arguments += ["--host", binding.host, "--port", str(binding.port)]
+    arguments += ["--workers", str(target.workers), "--loop", str(target.loop)]
+    arguments += ["--backlog", str(target.backlog)]
+    arguments += ["--reload", "--reload-paths", binding.reload_dir] if target.reload else []
+    return [*arguments, "--access-log" if target.access_log else "--no-access-log"]
+
+
+def _responder(_target: Target, binding: Binding) -> list[str]:
+    return [binding.host, str(binding.port)]
+
+
+def _nothing(_target: Target, _binding: Binding) -> list[str]:
+    """An application's own command stands in the settings."""
+    return []
+
+
+SERVERS: dict[str, Server] = {
+    "uvicorn": Server(
+        module="uvicorn",
+        purpose="The usual server for FastAPI.",
+        lacks=("worker", "reuse_port"),
+        arguments=_uvicorn,
+        packages=("uvicorn", "uvloop", "httptools", "h11"),
+    ),
+    "gunicorn": Server(
+        module="gunicorn",
+        purpose="A master that replaces workers that die; the workers are uvicorn's or its own.",
+        lacks=(),
+        arguments=_gunicorn,
+        packages=("gunicorn",),
+        extra="servers",
+        workers={
+            "uvicorn_worker": WorkerClass(
+                "Its workers run uvicorn.",
+                pairs=(("uvloop", "httptools"), ("asyncio", "h11")),
+                package="uvicorn-worker",
+            ),
+            "asgi": WorkerClass("Its own ASGI worker.", lacks=("http",)),
+        },
+    ),
+    "hypercorn": Server(
+        module="hypercorn",
+        purpose="A server in Python that also speaks HTTP/2.",
+        lacks=("worker", "http", "reuse_port"),
+        arguments=_hypercorn,
+        packages=("hypercorn",),
+        extra="servers",
+    ),
+    "granian": Server(
+        module="granian",
+        purpose="A server written in Rust.",
+        lacks=("worker", "http", "reuse_port", "keep_alive_s"),
+        arguments=_granian,
+        packages=("granian",),
+        extra="servers",
+    ),
+    "command": Server("", "The application's own command line.", FIELDS, _nothing),
+    "responder": Server(
+        module="control_plane.targets.responder",
+        purpose="Shows the client, and serves no application.",
+        lacks=tuple(name for name in FIELDS if name != "workers"),
+        arguments=_responder,
+    ),
+}
+
+ASGI_SERVERS = {name: server for name, server in SERVERS.items() if server.packages}
+"""The servers that load an application by its import string."""
+
+if TYPE_CHECKING:
+    ServerName = str
+    WorkerName = str
+else:
+    ServerName = Literal[*SERVERS]
+    WorkerName = Literal[*(name for server in SERVERS.values() for name in server.workers)]
+
+
+def worker_class(server: str, worker: str | None) -> WorkerClass | None:
+    """The kind of worker that a server runs; None for a server that has no choice of them."""
+    known = SERVERS.get(server)
+    return known.workers.get(worker or "") if known else None
+
+
+def lacking(server: str, worker: str | None) -> tuple[str, ...]:
+    """The fields of a target that this server does not have; none for a server we do not know."""
+    known, kind = SERVERS.get(server), worker_class(server, worker)
+    return (*(known.lacks if known else ()), *(kind.lacks if kind else ()))
+
+
+def server_label(server: str, worker: str | None) -> str:
+    """The server, with its kind of worker where that lacks something: `gunicorn, asgi`."""
+    kind = worker_class(server, worker)
+    return f"{server}, {worker}" if kind and kind.lacks else server
+
+
+def modules_needed(server: str, worker: str | None) -> tuple[str, ...]:
+    """The modules that must be importable for a server to run."""
+    kind = worker_class(server, worker)
+    return (SERVERS[server].module, *([str(worker)] if kind and kind.package else []))
+
+
+def package_of(module: str) -> str | None:
+    """The distribution that brings the module of a server or worker; None for another module."""
+    for name, server in ASGI_SERVERS.items():
+        if module == server.module:
+            return name
+        if (kind := server.workers.get(module)) and kind.package:
+            return kind.package
+    return None
+
+
+def server_packages() -> Iterator[str]:
+    """The distributions of all servers and of their workers."""
+    for server in ASGI_SERVERS.values():
+        yield from server.packages
+        yield from (kind.package for kind in server.workers.values() if kind.package)
+
+
+def server_options() -> dict[str, str]:
+    """The labels of all servers as options of a form, once for each kind of worker.
+
+    The value of an option is the server, then its kind of worker, with a space between.
+    """
+    return {
+        f"{name} {worker}" if worker else name: f"{name}, {worker}" if worker else name
+        for name, server in ASGI_SERVERS.items()
+        for worker in server.workers or (None,)
+    }
+
+
+def lacking_option(value: str) -> tuple[str, ...]:
+    """The fields of a target that the server of this option does not have."""
+    server, _, worker = value.partition(" ")
+    return lacking(server, worker)

@@ -1,0 +1,48 @@
+"""The table of servers, and the places that read it."""
+
+import pytest
+
+from control_plane.domain.servers import ASGI_SERVERS, SERVERS, lacking, package_of, server_options
+from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
+from control_plane.targets.inside.looplab_probe.hooks import HOOKS
+from control_plane.targets.machine import PACKAGES
+
+
+def test_every_server_has_its_hook_in_the_probe() -> None:
+    assert {name.partition(".")[0] for name in HOOKS} == set(ASGI_SERVERS)
+
+
+def test_every_server_comes_with_configurations_and_stored_versions() -> None:
+    assert {known.target.server for known in BUILTIN_CONFIGURATIONS} == set(ASGI_SERVERS)
+    assert set(ASGI_SERVERS) <= set(PACKAGES)
+
+
+def test_a_kind_of_worker_lacks_what_its_server_lacks_and_more() -> None:
+    assert lacking("gunicorn", "asgi") == ("http",)
+    assert lacking("gunicorn", "uvicorn_worker") == ()
+    assert lacking("uvicorn", "asgi") == SERVERS["uvicorn"].lacks
+    assert lacking("caddy", None) == ()
+
+
+@pytest.mark.parametrize(
+    ("module", "package"),
+    [
+        ("granian", "granian"),
+        ("uvicorn_worker", "uvicorn-worker"),
+        ("asgi", None),
+        ("responder", None),
+        ("shop", None),
+    ],
+)
+def test_a_module_is_brought_by_a_package(module: str, package: str | None) -> None:
+    assert package_of(module) == package
+
+
+def test_each_kind_of_worker_is_an_option_of_its_own() -> None:
+    assert server_options() == {
+        "uvicorn": "uvicorn",
+        "gunicorn uvicorn_worker": "gunicorn, uvicorn_worker",
+        "gunicorn asgi": "gunicorn, asgi",
+        "hypercorn": "hypercorn",
+        "granian": "granian",
+    }
