@@ -17,7 +17,7 @@ def test_ratios_are_contender_over_baseline(looplab: Dashboard, pair: tuple[str,
     first, second = pair
     answer = looplab.get(f"/api/compare?runs={first},{second}&baseline={second}").json()
     assert (answer["baseline"], answer["runs"][0]) is not None
-    row = next(one for one in answer["rows"] if one["metric"] == "throughput_per_s")
+    row = next(row for row in answer["rows"] if row["metric"] == "throughput_per_s")
     assert row["ratios"][first] == pytest.approx(row["values"][first] / row["values"][second])
     assert row["unit"] == "per_s"
     assert row["less_is_better"] is False
@@ -26,7 +26,7 @@ def test_ratios_are_contender_over_baseline(looplab: Dashboard, pair: tuple[str,
 def test_what_differs_is_named(looplab: Dashboard, pair: tuple[str, str]) -> None:
     answer = looplab.get(f"/api/compare?runs={pair[0]},{pair[1]}").json()
     assert answer["baseline"] == pair[0]
-    strategies = {one["field"]: one["values"] for one in answer["differences"]}
+    strategies = {difference["field"]: difference["values"] for difference in answer["differences"]}
     assert strategies["client.strategy"] == {pair[0]: "async", pair[1]: "threaded"}
 
 

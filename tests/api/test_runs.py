@@ -126,12 +126,12 @@ def test_gauges_show_target_client_processes_and_the_inside(looplab: Dashboard) 
     assert run["trials"][0]["client"]["connections"] == {"items": 4}
     assert run["trials"][0]["client"]["little_ratio"]["items"] == pytest.approx(1, abs=0.1)
     gauges = looplab.get(f"/api/runs/{run_id}/gauges").json()
-    roles = Counter(one["role"] for one in gauges["processes"])
+    roles = Counter(process["role"] for process in gauges["processes"])
     assert roles["target"] >= 1
     assert roles["client"] == 3
-    assert all(max(one["memory_bytes"]) > 1_000_000 for one in gauges["processes"])
+    assert all(max(process["memory_bytes"]) > 1_000_000 for process in gauges["processes"])
     (worker,) = gauges["workers"]
-    assert worker["pid"] in {one["pid"] for one in gauges["processes"]}
+    assert worker["pid"] in {process["pid"] for process in gauges["processes"]}
     assert 0 < sum(worker["completed"]) <= 1.1 * run["streams"][0]["completed"]
     assert len(worker["loop_lag_s"]) == len(gauges["processes"][0]["cpu_share"]) > 1
     assert (worker["tokens_total"], gauges["trials"][0]["workers"]) == (40, [worker])

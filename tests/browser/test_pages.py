@@ -44,7 +44,7 @@ def test_nothing_keeps_people_out(
     page = open_page(color_scheme=scheme, bypass_csp=True)
     page.goto(looplab.url + path)
     found = Axe().run(page).response["violations"]
-    assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+    assert [(violation["id"], violation["nodes"][0]["html"]) for violation in found] == []
 
 
 def test_start_is_in_reach_on_a_small_screen(open_page: OpenPage, looplab: Dashboard) -> None:

@@ -68,13 +68,13 @@ def open_answers(looplab: DashboardProcess, count: int) -> Iterator[None]:
 
     parts = urlsplit(looplab.url)
     sockets = [socket.create_connection((parts.hostname, parts.port)) for _ in range(count)]
-    for one in sockets:
-        one.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n")
+    for sock in sockets:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n")
     try:
         yield
     finally:
-        for one in sockets:
-            one.close()
+        for sock in sockets:
+            sock.close()
 
 
 @pytest.mark.parametrize("victim", ["guard", "server", "client"])
@@ -131,7 +131,7 @@ def test_a_control_plane_that_slept_goes_on(looplab: DashboardProcess) -> None:
     looplab.until_state(run_id, {"running"})
     process = psutil.Process(looplab.process.pid)
     process.suspend()
-    until(lambda: not any(is_client(one) for one in process.children()), "client is done", 15)
+    until(lambda: not any(is_client(child) for child in process.children()), "client is done", 15)
     process.resume()
     looplab.until_state(run_id, {"finished", "failed"}, 20)
 
