@@ -58,8 +58,8 @@ def test_the_list_is_newest_first_and_pages(looplab: Dashboard) -> None:
     assert listed == made[::-1]
     assert rest["next"] is None
     assert "trials" not in first["runs"][0]
-    for run_id in made:
-        looplab.finished(run_id)
+    for run_id in reversed(made):
+        looplab.cancel(run_id)
 
 
 def test_one_run_for_each_idempotency_key(looplab: Dashboard) -> None:
@@ -75,7 +75,7 @@ def test_one_run_for_each_idempotency_key(looplab: Dashboard) -> None:
     assert post("other") == (409, "conflict")
     ((status, run_id),) = answers
     assert status == 202
-    looplab.finished(run_id)
+    looplab.cancel(run_id)
 
 
 def test_a_second_run_waits_and_tells_its_place(looplab: Dashboard) -> None:
