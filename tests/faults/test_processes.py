@@ -24,6 +24,7 @@ from tests.dashboard import (
     until,
     whole,
 )
+from tests.in_process import in_process
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def test_a_signal_stops_everything_in_order(clean_after: Path, number: int, time
             assert looplab.process.wait(timeout=8) == 0
             assert time.monotonic() - begun <= 5
         gone_within_a_second(looplab.instance)
-    with dashboard(clean_after) as again:
+    with in_process(clean_after) as again:
         run = again.run(run_id)
         assert (run["state"], run["reason"]) == (
             "interrupted",
