@@ -38,7 +38,7 @@ class Arriving(asyncio.Protocol):
 def slices() -> list[int]:
     """The first and the last slice are not whole."""
     first, last = min(ARRIVED, default=0) + 1, max(ARRIVED, default=0)
-    found = [ARRIVED[one] for one in range(first, last)]
+    found = [ARRIVED[number] for number in range(first, last)]
     ARRIVED.clear()
     return found
 

@@ -48,4 +48,4 @@ def main(pairs: int = 5, count: int = 24_999) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*(int(one) for one in sys.argv[1:])))
+    sys.exit(main(*(int(argument) for argument in sys.argv[1:])))

@@ -25,4 +25,4 @@ def main(many: int = 1_000_000) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*(int(one) for one in sys.argv[1:])))
+    sys.exit(main(*(int(argument) for argument in sys.argv[1:])))

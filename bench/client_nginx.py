@@ -42,4 +42,4 @@ def main(pairs: int = 7, seconds: float = 4.0) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*(int(one) for one in sys.argv[1:])))
+    sys.exit(main(*(int(argument) for argument in sys.argv[1:])))

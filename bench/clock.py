@@ -85,9 +85,9 @@ def told(url: str, wait_ms: int, pairs: int, seconds: float) -> list[bool]:
 def main(pairs: int = 3, seconds: float = 4.0) -> int:
     install()
     with own("bench.clocked") as url:
-        reached = [one for wait_ms in WAITS_MS for one in told(url, wait_ms, pairs, seconds)]
+        reached = [wait for wait_ms in WAITS_MS for wait in told(url, wait_ms, pairs, seconds)]
     return 0 if all(reached) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(*(int(one) for one in sys.argv[1:])))
+    sys.exit(main(*(int(argument) for argument in sys.argv[1:])))

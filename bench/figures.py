@@ -45,7 +45,7 @@ def main() -> int:
         for figure in measured(row, arguments(row, given.pairs, given.seconds))
     ]
     show(figures)
-    return 0 if all(one.reached == "yes" for one in figures) else 1
+    return 0 if all(figure.reached == "yes" for figure in figures) else 1
 
 
 def arguments(row: str, pairs: int | None, seconds: int | None) -> list[str]:
@@ -81,8 +81,8 @@ def read(line: str) -> Figure | None:
 def show(figures: list[Figure]) -> None:
     """As Markdown, to be kept in the README of this folder."""
     print("\n| what | reach | measured | reached |\n|---|---|---|---|")
-    for one in figures:
-        print(f"| {one.what} | {one.reach} | {one.measured} | {one.reached} |")
+    for figure in figures:
+        print(f"| {figure.what} | {figure.reach} | {figure.measured} | {figure.reached} |")
 
 
 if __name__ == "__main__":

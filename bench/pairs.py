@@ -18,8 +18,8 @@ def ratios(name: str, ours: Measure, other: Measure, pairs: int) -> list[float]:
     found = []
     for pair in range(pairs):
         first, second = (ours, other) if pair % 2 == 0 else (other, ours)
-        one, two = first(), second()
-        mine, theirs = (one, two) if pair % 2 == 0 else (two, one)
+        first_value, second_value = first(), second()
+        mine, theirs = (first_value, second_value) if pair % 2 == 0 else (second_value, first_value)
         found.append(mine / theirs)
         print(f"{name} pair {pair + 1}: {mine:,.4g} / {theirs:,.4g} = {found[-1]:.3f}", flush=True)
     return found

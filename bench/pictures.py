@@ -107,7 +107,7 @@ def made(folder: Path, specs: dict[str, dict[str, Any]]) -> list[str]:
         browser = playing.chromium.launch(executable_path=path)
         for name, spec in specs.items():
             run = ran(url, spec)
-            fired = {one["gate"] for one in (run["validity"] or {"reasons": []})["reasons"]}
+            fired = {reason["gate"] for reason in (run["validity"] or {"reasons": []})["reasons"]}
             print(f"{name}: {run['state']}, {', '.join(sorted(fired)) or 'valid'}", flush=True)
             if run["state"] != "finished" or "other_load" in fired:
                 left.append(name)

@@ -92,7 +92,7 @@ def main(samples: int = 1_000_000) -> int:
     )
     # In turns, so that what disturbs the machine falls on all of them.
     rounds = [[took_ns(work, samples) for work in works] for _ in range(ROUNDS)]
-    one_ns = median(one - idle for idle, one, _, _ in rounds)
+    one_ns = median(single - idle for idle, single, _, _ in rounds)
     both_ns = median(both - idle for idle, _, both, _ in rounds)
     value_ns = median(value for *_, value in rounds)
     print(f"one time {one_ns:.0f} ns, both {both_ns:.0f} ns, record_value {value_ns:.0f} ns")
@@ -104,4 +104,4 @@ def main(samples: int = 1_000_000) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*(int(one) for one in sys.argv[1:])))
+    sys.exit(main(*(int(argument) for argument in sys.argv[1:])))

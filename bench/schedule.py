@@ -71,7 +71,7 @@ def held(strategy: str, rate_per_s: int, record: StreamRecord, uneven: float) ->
 def asked(strategies: tuple[str, ...]) -> list[tuple[str, int]]:
     """Each strategy at the rates that it may reach; one that reaches none, at its own."""
     pairs = product(strategies, RATES_PER_S)
-    rates = ((one, min(rate, FASTEST_PER_S.get(one, rate))) for one, rate in pairs)
+    rates = ((name, min(rate, FASTEST_PER_S.get(name, rate))) for name, rate in pairs)
     return list(dict.fromkeys(rates))
 
 

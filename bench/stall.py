@@ -65,7 +65,7 @@ def measured(url: str, strategy: str, stream: dict[str, Any]) -> Times:
 
 def in_ms(samples: Histogram) -> Times:
     found: NDArray[np.float64] = samples.quantiles_ns(np.array([0.5, 0.9, 0.99])) / 1e6
-    p50, p90, p99 = (float(one) for one in found)
+    p50, p90, p99 = (float(value) for value in found)
     return Times(p50, p90, p99, samples.mean_ns / 1e6)
 
 

@@ -91,41 +91,44 @@ def _looplab_error(request: Request, error: Exception) -> Response:
     if isinstance(error, StoreError):
         log.warning("%s: %s", request.url.path, error)
         message = error.plain
-    return _answer(request, status_of(error), code_of(error), message, fields)
+    return _error_response(request, status_of(error), code_of(error), message, fields)
 
 
 def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     fields = tuple(
-        FieldError(".".join(str(part) for part in one["loc"][1:]), one["msg"])
-        for one in error.errors()
+        FieldError(".".join(str(part) for part in problem["loc"][1:]), problem["msg"])
+        for problem in error.errors()
     )
     message = f"{fields[0].field}: {fields[0].message}" if fields else "A field is wrong."
-    return _answer(request, 422, "invalid", message, fields)
+    return _error_response(request, 422, "invalid", message, fields)
 
 
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    answer = _answer(request, error.status_code, code_of_status(error.status_code), error.detail)
-    answer.headers.update(error.headers or {})
-    return answer
+    response = _error_response(
+        request, error.status_code, code_of_status(error.status_code), error.detail
+    )
+    response.headers.update(error.headers or {})
+    return response
 
 
 def _internal_error(request: Request, error: Exception) -> Response:
     reference = secrets.token_hex(3)
     log.error("%s on %s", reference, request.url.path, exc_info=error)
     message = f"Something went wrong here ({reference}); the log of Looplab says more."
-    return _answer(request, 500, "internal", message)
+    return _error_response(request, 500, "internal", message)
 
 
-def _answer(
+def _error_response(
     request: Request, status: int, code: str, message: str, fields: tuple[FieldError, ...] = ()
 ) -> Response:
     """JSON for programs, a page for people."""
     path = request.url.path
     if path.startswith("/api/") or path.endswith((".json", ".csv")) or path in MONITORED:
         listed = [
-            {"field": one.field, "message": one.message, "limit": one.limit} for one in fields
+            {"field": field.field, "message": field.message, "limit": field.limit}
+            for field in fields
         ]
         return JSONResponse({"error": code, "message": message, "fields": listed}, status)
     return error_page(request, status, message, fields)

@@ -67,7 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
 async def refuse(_request: Request, error: RequestValidationError) -> Response:
     """422 without the input: it may be 64 MB, and JSON cannot repeat NaN or half a character."""
     known = ("type", "loc", "msg")
-    detail = [{key: one[key] for key in known} for one in error.errors()]
+    detail = [{key: problem[key] for key in known} for problem in error.errors()]
     return Response(json.dumps({"detail": detail}), 422, media_type="application/json")
 
 
@@ -86,8 +86,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 def needed(settings: Settings) -> set[str]:
     """Names of the resources of all workloads that answer one of the announced paths."""
     paths = settings.paths
-    asked = (one for one in WORKLOADS if any(one.answers(path) for path in paths))
-    return {name for workload in asked for name in workload.opens}
+    opening = (workload for workload in WORKLOADS if any(workload.answers(path) for path in paths))
+    return {name for workload in opening for name in workload.opens}
 
 
 app = create_app(Settings.from_environment())

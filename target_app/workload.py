@@ -66,4 +66,6 @@ class Workload(APIRouter):
 
     def answers(self, path: str) -> bool:
         """Whether any method of any endpoint has this path; placeholders may stand in it."""
-        return any(isinstance(one, APIRoute) and one.path_regex.match(path) for one in self.routes)
+        return any(
+            isinstance(route, APIRoute) and route.path_regex.match(path) for route in self.routes
+        )

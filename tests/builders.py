@@ -95,7 +95,8 @@ def classic() -> list[tuple[Spec, Shape]]:
 
 def trial_of(spec: Spec, shape: Shape, block: int = 0) -> TrialResult:
     records = [
-        record_of(one, shape, 100 * block + at) for at, one in enumerate(spec.workload.streams)
+        record_of(stream, shape, 100 * block + at)
+        for at, stream in enumerate(spec.workload.streams)
     ]
     window_s = max(record.duration_ns for record in records) / 1e9
     completed = sum(second.completed for record in records for second in record.seconds)
@@ -111,7 +112,7 @@ def trial_of(spec: Spec, shape: Shape, block: int = 0) -> TrialResult:
     trial = Trial(
         block=block,
         started_at=f"2026-11-20T14:0{2 + block % 7}:00.000Z",
-        streams=tuple(one.summary for one in streams),
+        streams=tuple(record.summary for record in streams),
         target=TargetUse(
             "http://127.0.0.2:41235",
             ready_s=0.41,
@@ -139,7 +140,7 @@ def gauges_of(shape: Shape, window_s: float) -> Gauges:
     wobble = 0.02 * np.sin(np.arange(steps))
 
     def series(pid: int, role: Any, share: float, memory: int) -> GaugeSeries:
-        shares = tuple(float(one) for one in np.clip(share + wobble, 0, 1))
+        shares = tuple(float(value) for value in np.clip(share + wobble, 0, 1))
         return GaugeSeries(pid, role, shares, (memory,) * steps)
 
     return Gauges(
@@ -158,8 +159,8 @@ def detail_of(spec: Spec, shape: Shape, run_id: str = "k7m2000000") -> RunDetail
     """A finished run with all that its pages draw, as the store would hand it out."""
     trials = [trial_of(spec, shape, block) for block in range(spec.trials)]
     merged = merged_streams(trials)
-    summaries = tuple(one.summary for one in merged)
-    parts = tuple(one.trial for one in trials)
+    summaries = tuple(stream.summary for stream in merged)
+    parts = tuple(trial_result.trial for trial_result in trials)
     validity = judge(parts, summaries, spec)
     run = Run(
         id=run_id,
@@ -186,7 +187,7 @@ def detail_of(spec: Spec, shape: Shape, run_id: str = "k7m2000000") -> RunDetail
         )
         for at, stream in enumerate(spec.workload.streams)
     }
-    streams = {one.summary.name: one for one in merged}
+    streams = {stream.summary.name: stream for stream in merged}
     slices = {
         stream.name: tuple(Slices.of(trial.streams[at].seconds or ()) for trial in trials)
         for at, stream in enumerate(spec.workload.streams)
@@ -207,9 +208,9 @@ def causes_of(
     return diagnose(
         Evidence(
             spec,
-            tuple(one.trial for one in trials),
-            tuple(one.summary for one in merged),
-            tuple(one.gauges for one in trials),
+            tuple(trial_result.trial for trial_result in trials),
+            tuple(stream.summary for stream in merged),
+            tuple(trial_result.gauges for trial_result in trials),
             validity,
             cpu_count=2,
             source=SOURCE,
@@ -236,7 +237,7 @@ def finished(store: Store, spec: Spec, shape: Shape, environment: Environment = 
         store.save_trial(run.id, trial)
     merged = merged_streams(trials)
     parts = tuple(trial.trial for trial in trials)
-    validity = judge(parts, tuple(one.summary for one in merged), spec)
+    validity = judge(parts, tuple(stream.summary for stream in merged), spec)
     return store.finish(run.id, merged, validity, causes_of(spec, trials, merged, validity))
 
 

@@ -1,4 +1,4 @@
-"""The order of the rooms, fast ones first, and the event loop of async tests."""
+"""The order of the rooms and of their long files, and the event loop of async tests."""
 
 import os
 from pathlib import Path
@@ -18,10 +18,22 @@ ORDER = (
     "jobs",
     "access",
     "api",
-    "pages",
-    "browser",
     "faults",
+    "browser",
+    "pages",
 )
+
+LONG = (
+    "test_cycles.py",
+    "test_schema.py",
+    "test_classic.py",
+    "test_results.py",
+    "test_causes.py",
+    "test_loads.py",
+    "test_gates.py",
+)
+"""Files of half a minute and more, the longest first: they lead their room, so that no lane of
+`-n 2` is left with one of them at the end."""
 
 
 def pytest_configure() -> None:
@@ -31,7 +43,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: rank(item.path))
+    items.sort(key=lambda item: (rank(item.path), place(item.path)))
     for item in items:
         if room(item.path) == "browser":
             item.add_marker("browser")
@@ -48,6 +60,11 @@ def rank(path: Path) -> int:
     if not name:
         return -1
     return ORDER.index(name if name in ORDER else "pages")
+
+
+def place(path: Path) -> int:
+    """The place in its room: long files first."""
+    return LONG.index(path.name) if path.name in LONG else len(LONG)
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,10 @@ from pathlib import Path
 from fastapi.testclient import TestClient
 
 from control_plane.app import create_app
+from control_plane.applications_file import read_applications
+from control_plane.domain.limits import Limits
 from control_plane.jobs.runtime import recover
-from control_plane.settings import Settings, load_settings
+from control_plane.settings import Settings
 from control_plane.store.store import open_store
 from tests.dashboard import Dashboard
 
@@ -16,13 +18,19 @@ ADDRESS = "127.0.0.1:8200"
 
 
 @contextlib.contextmanager
-def in_process(folder: Path, config: Path | None = None) -> Iterator[Dashboard]:
+def in_process(
+    folder: Path, config: Path | None = None, limits: Limits | None = None
+) -> Iterator[Dashboard]:
     """Serve the database `runs.db` of the folder, with a queue that works.
 
     `config` is the file of own applications; without one there are none.
     """
     db = folder / "runs.db"
-    settings = load_settings(db=db, config=config) if config else Settings(db=db)
+    settings = Settings(
+        db=db,
+        limits=limits or Limits(),
+        applications=read_applications(config) if config else {},
+    )
     store = open_store(db)
     try:
         runtime = recover(store, {settings.port}, "normal", settings.applications)

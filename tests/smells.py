@@ -44,11 +44,12 @@ def pass_through(source: Source) -> Iterator[str]:
     """Undecorated functions that only hand their own arguments on, in their own order."""
     for function in functions(source):
         node = function.node
-        statements = [one for one in node.body if not _is_docstring(one)]
+        statements = [statement for statement in node.body if not _is_docstring(statement)]
         if len(statements) != 1 or node.decorator_list or node.name.startswith("__"):
             continue
         taken = [
-            one.arg for one in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+            argument.arg
+            for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
         ]
         taken = [name for name in taken if name not in {"self", "cls"}]
         if taken and _handed_on(statements[0]) == taken:
@@ -69,7 +70,7 @@ def _handed_on(statement: ast.stmt) -> list[str]:
     if not isinstance(call, ast.Call) or re.match(r"_?[A-Z][A-Z_0-9]+\.", ast.unparse(call.func)):
         return []
     given = [*call.args, *(keyword.value for keyword in call.keywords)]
-    names = [one.id for one in given if isinstance(one, ast.Name)]
+    names = [value.id for value in given if isinstance(value, ast.Name)]
     return names if len(names) == len(given) else []
 
 
@@ -79,12 +80,12 @@ def broad_excepts(source: Source) -> Iterator[str]:
         if isinstance(node, ast.ExceptHandler) and _is_broad(node.type) and not _raises_again(node):
             yield f"{source.path}:{node.lineno}"
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress"):
-            yield from (f"{source.path}:{node.lineno}" for one in node.args if _is_broad(one))
+            yield from (f"{source.path}:{node.lineno}" for caught in node.args if _is_broad(caught))
 
 
 def _is_broad(caught: ast.expr | None) -> bool:
     if isinstance(caught, ast.Tuple):
-        return any(_is_broad(one) for one in caught.elts)
+        return any(_is_broad(part) for part in caught.elts)
     return caught is None or ast.unparse(caught) in {"Exception", "BaseException"}
 
 
@@ -106,7 +107,7 @@ def shapes(sources: list[Source]) -> Iterator[str]:
 
 
 def _literal_keys(node: ast.Dict) -> tuple[str, ...]:
-    keys = [one.value for one in node.keys if isinstance(one, ast.Constant)]
+    keys = [key.value for key in node.keys if isinstance(key, ast.Constant)]
     return tuple(sorted(key for key in keys if isinstance(key, str)))
 
 

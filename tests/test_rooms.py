@@ -44,8 +44,10 @@ SHAPED_TWICE: dict[str, str] = {}
 
 def without(found: list[str], allowed: dict[str, str]) -> list[str]:
     """What is left of the findings; an allowance that nothing needs any more is a finding too."""
-    stale = [f"no longer needed: {key}" for key in allowed if not any(key in one for one in found)]
-    return stale + [one for one in found if not any(key in one for key in allowed)]
+    stale = [
+        f"no longer needed: {key}" for key in allowed if not any(key in place for place in found)
+    ]
+    return stale + [place for place in found if not any(key in place for key in allowed)]
 
 
 def parsed(text: str) -> Source:
@@ -74,18 +76,18 @@ def test_comments_are_few() -> None:
 
 
 def test_no_markup_in_python() -> None:
-    found = [one for file in PRODUCT for one in smells.markup(file)]
+    found = [place for file in PRODUCT for place in smells.markup(file)]
     assert without(found, MARKUP_IN_STRINGS) == []
 
 
 def test_no_function_only_hands_on() -> None:
-    found = [one for file in PRODUCT for one in smells.pass_through(file)]
+    found = [place for file in PRODUCT for place in smells.pass_through(file)]
     assert without(found, PASS_THROUGH) == []
 
 
 def test_one_broad_except_in_jobs_and_one_in_the_probe() -> None:
     """A failed run is a result; a fault of the probe is never one of the target."""
-    found = [one.partition(":")[0] for file in PRODUCT for one in smells.broad_excepts(file)]
+    found = [place.partition(":")[0] for file in PRODUCT for place in smells.broad_excepts(file)]
     assert sorted(found) == sorted(BROAD_EXCEPTS)
 
 
@@ -95,7 +97,7 @@ def test_no_dictionary_is_shaped_twice() -> None:
 
 def test_exceptions_to_checks_are_explained() -> None:
     files = [*PRODUCT, *sources("tests", "scripts", "bench")]
-    assert [one for file in files for one in smells.unexplained(file)] == []
+    assert [place for file in files for place in smells.unexplained(file)] == []
 
 
 def test_rooms_have_names_that_say_what_lives_there() -> None:
@@ -124,7 +126,9 @@ def test_templates_hold_no_script_or_style(path: Path) -> None:
 def active_parts(text: str) -> list[str]:
     """Everything that a strict Content-Security-Policy would block. Data in JSON may stay."""
     scripts = re.findall(r"<script\b[^>]*>[^<]*", text)
-    inline = [one for one in scripts if "application/json" not in one and not _is_link(one)]
+    inline = [
+        script for script in scripts if "application/json" not in script and not _is_link(script)
+    ]
     return inline + re.findall(
         r"<style\b|\s(?:style|on[a-z]+|hx-on[a-z:-]*)\s*=|javascript:|['\"]js:", text
     )

@@ -35,7 +35,7 @@ def test_options_win_over_the_environment_and_that_over_the_file(
     assert (given.port, given.db, given.host) == (0, Path("given.db"), "::1")
 
 
-@pytest.mark.parametrize("limit", [one.name for one in fields(Limits)])
+@pytest.mark.parametrize("limit", [field.name for field in fields(Limits)])
 def test_every_limit_can_be_raised_by_the_name_that_its_error_gives(
     limit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,11 +14,11 @@ Run = dict[str, Any]
 
 def judged(run: Run) -> dict[str, Run]:
     """Each gate that was judged."""
-    return {one["gate"]: one for one in run["validity"]["judged"]}
+    return {gate["gate"]: gate for gate in run["validity"]["judged"]}
 
 
 def levels(run: Run) -> dict[str, str]:
-    return {gate: one["level"] for gate, one in judged(run).items()}
+    return {gate: judgement["level"] for gate, judgement in judged(run).items()}
 
 
 def unless_disturbed(run: Callable[[], Run], holds: Callable[[Run], bool]) -> None:

@@ -7,11 +7,11 @@ from fastapi import APIRouter, Query
 from control_plane.analysis.comparison import compare
 from control_plane.analysis.prose.comparison_sentences import described_comparison
 from control_plane.api.dependencies import StoreDep
-from control_plane.api.openapi_docs import ANSWERS
+from control_plane.api.openapi_docs import ERROR_RESPONSES
 from control_plane.domain.ids import chosen_ids
 from control_plane.domain.spec_json import Document
 
-router = APIRouter(tags=["compare"], responses=ANSWERS)
+router = APIRouter(tags=["compare"], responses=ERROR_RESPONSES)
 
 
 @router.get("/compare")

@@ -142,8 +142,8 @@ def healthz(service: RunServiceDep) -> Document:
 def metrics(metrics: MetricsDep, store: StoreDep) -> Response:
     """Runs by state, queue, requests to the dashboard and its process, for Prometheus.
 
-    One scrape takes one query over an index and about 2 ms of the dashboard, which runs behind
-    target and clients.
+    One scrape takes one query over an index and, with 1,000 runs, less than 5 ms of processor time
+    of the dashboard, which steps behind target and clients.
     """
     text = metrics.exposition(store.count_by_state())
     return Response(text, media_type=CONTENT_TYPE_PLAIN_0_0_4)

@@ -26,19 +26,19 @@ _ERROR = {
 }
 
 
-def _answer(description: str) -> dict[str, Any]:
+def _error_response(description: str) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"schema": _ERROR}}}
 
 
-ANSWERS: dict[int | str, dict[str, Any]] = {
-    400: _answer("Not readable"),
-    404: _answer("No such run"),
-    409: _answer("The present state forbids it"),
-    413: _answer("The body is too large"),
-    415: _answer("Not JSON"),
-    422: _answer("A field is wrong"),
-    429: _answer("The queue is full"),
-    503: _answer("The database is busy"),
+ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
+    400: _error_response("Not readable"),
+    404: _error_response("No such run"),
+    409: _error_response("The present state forbids it"),
+    413: _error_response("The body is too large"),
+    415: _error_response("Not JSON"),
+    422: _error_response("A field is wrong"),
+    429: _error_response("The queue is full"),
+    503: _error_response("The database is busy"),
 }
 
 _SPEC = SUBMITTED_SPEC.json_schema(ref_template="#/components/schemas/{model}")

@@ -6,20 +6,20 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Response
 
 from control_plane.api.dependencies import Body, PageLimit, RunId, RunServiceDep, StoreDep
-from control_plane.api.openapi_docs import ANSWERS, SPEC_BODY
+from control_plane.api.openapi_docs import ERROR_RESPONSES, SPEC_BODY
 from control_plane.domain.documents import run_document
 from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document
 
-router = APIRouter(tags=["runs"], responses=ANSWERS)
+router = APIRouter(tags=["runs"], responses=ERROR_RESPONSES)
 
 Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
 Text = Annotated[str | None, Query(max_length=200)]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The part of the list that is asked for."""
+class ListQuery:
+    """The query of a list: which runs, how many, and after which cursor."""
 
     limit: PageLimit = 50
     cursor: Text = None
@@ -27,28 +27,32 @@ class Asked:
     tag: Text = None
 
 
+ListQueryDep = Annotated[ListQuery, Depends()]
+
+
 @router.post("/runs", status_code=202, openapi_extra=SPEC_BODY)
 def submit(document: Body, service: RunServiceDep, response: Response, key: Key = None) -> Document:
-    """Queue a run. The same Idempotency-Key with the same body gives the same answer."""
+    """Queue a run. The same Idempotency-Key with the same body gives the same response."""
     (run,) = service.submit([document], key=key)
     response.headers["Location"] = f"/api/runs/{run.id}"
     return {"id": run.id, "state": State.QUEUED.value, "url": f"/runs/{run.id}"}
 
 
 @router.get("/runs")
-def runs(store: StoreDep, service: RunServiceDep, asked: Annotated[Asked, Depends()]) -> Document:
+def runs(store: StoreDep, service: RunServiceDep, query: ListQueryDep) -> Document:
     """Newest first, without trials; `next` is the cursor of the following page."""
-    page = store.runs(limit=asked.limit, cursor=asked.cursor, state=asked.state, tag=asked.tag)
-    listed = [run_document(run, None) for run in page.runs]
-    for one, run in zip(listed, page.runs, strict=True):
-        del one["trials"]
+    page = store.runs(limit=query.limit, cursor=query.cursor, state=query.state, tag=query.tag)
+    documents = [run_document(run, None) for run in page.runs]
+    for document, run in zip(documents, page.runs, strict=True):
+        del document["trials"]
         if not run.state.terminal and (progress := service.progress(run.id)):
-            one["progress"] = asdict(progress)
-    return {"runs": listed, "next": page.next_cursor}
+            document["progress"] = asdict(progress)
+    return {"runs": documents, "next": page.next_cursor}
 
 
 @router.get("/runs/{run_id}")
 def run(run_id: RunId, store: StoreDep, service: RunServiceDep) -> Document:
+    """Return the run with its trials, and its progress while it is not over."""
     return run_document(store.run(run_id), service.progress(run_id))
 
 
@@ -67,6 +71,6 @@ async def cancel(run_id: RunId, service: RunServiceDep) -> Document:
 @router.get("/runs/{run_id}/gauges")
 def gauges(run_id: RunId, store: StoreDep) -> dict[str, Any]:
     """The first trial seen from outside and inside, and under `trials` each of them."""
-    trials = [asdict(one) for one in store.gauges(run_id)]
+    trials = [asdict(trial) for trial in store.gauges(run_id)]
     none: dict[str, Any] = {"interval_s": None, "processes": [], "workers": [], "stalls": []}
     return {**(trials[0] if trials else none), "trials": trials}

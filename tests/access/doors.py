@@ -69,6 +69,6 @@ async def request(
         await app(scope, receive, send)
     except ZeroDivisionError:
         assert sent
-    body = b"".join(one.get("body", b"") for one in sent[1:])
+    body = b"".join(message.get("body", b"") for message in sent[1:])
     listed = [(name.decode(), value.decode()) for name, value in sent[0]["headers"]]
     return Answer(sent[0]["status"], listed, body)

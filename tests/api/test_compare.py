@@ -1,32 +1,56 @@
 """Comparisons over the API."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
-from tests.dashboard import Dashboard, items_spec
+from control_plane.store.store import open_store
+from tests.builders import ASYNC, THREADED, finished, items
+from tests.dashboard import Dashboard
+from tests.in_process import in_process
+
+Pair = tuple[str, str]
 
 
 @pytest.fixture(scope="module")
-def pair(looplab: Dashboard) -> tuple[str, str]:
-    ids = [looplab.submit(items_spec(client={"strategy": name})) for name in ("async", "threaded")]
-    for run_id in ids:
-        looplab.finished(run_id)
-    return ids[0], ids[1]
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("compare")
 
 
-def test_ratios_are_contender_over_baseline(looplab: Dashboard, pair: tuple[str, str]) -> None:
+@pytest.fixture(scope="module")
+def pair(folder: Path) -> Pair:
+    """Two stored runs, of another client strategy each."""
+    store = open_store(folder / "runs.db")
+    shapes = {"async": ASYNC, "threaded": THREADED}
+    first, second = (
+        finished(store, items(trials=1, client={"strategy": name}), shape).id
+        for name, shape in shapes.items()
+    )
+    store.close()
+    return first, second
+
+
+@pytest.fixture(scope="module")
+def looplab(folder: Path, pair: Pair) -> Iterator[Dashboard]:
+    with in_process(folder) as started:
+        yield started
+
+
+def test_ratios_are_contender_over_baseline(looplab: Dashboard, pair: Pair) -> None:
     first, second = pair
     answer = looplab.get(f"/api/compare?runs={first},{second}&baseline={second}").json()
     assert (answer["baseline"], answer["runs"][0]) is not None
-    row = next(one for one in answer["rows"] if one["metric"] == "throughput_per_s")
+    row = next(row for row in answer["rows"] if row["metric"] == "throughput_per_s")
     assert row["ratios"][first] == pytest.approx(row["values"][first] / row["values"][second])
     assert row["unit"] == "per_s"
     assert row["less_is_better"] is False
 
 
-def test_what_differs_is_named(looplab: Dashboard, pair: tuple[str, str]) -> None:
+def test_what_differs_is_named(looplab: Dashboard, pair: Pair) -> None:
     answer = looplab.get(f"/api/compare?runs={pair[0]},{pair[1]}").json()
     assert answer["baseline"] == pair[0]
-    strategies = {one["field"]: one["values"] for one in answer["differences"]}
+    strategies = {difference["field"]: difference["values"] for difference in answer["differences"]}
     assert strategies["client.strategy"] == {pair[0]: "async", pair[1]: "threaded"}
 
 
@@ -43,9 +67,7 @@ def test_what_differs_is_named(looplab: Dashboard, pair: tuple[str, str]) -> Non
         ("runs=" + "0000000000," * 5_000, 422),
     ],
 )
-def test_what_cannot_be_compared(
-    looplab: Dashboard, pair: tuple[str, str], query: str, status: int
-) -> None:
+def test_what_cannot_be_compared(looplab: Dashboard, pair: Pair, query: str, status: int) -> None:
     answer = looplab.get("/api/compare?" + query.format(a=pair[0], b=pair[1]))
     assert answer.status_code == status
     assert answer.json()["message"]

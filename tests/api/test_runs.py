@@ -58,8 +58,8 @@ def test_the_list_is_newest_first_and_pages(looplab: Dashboard) -> None:
     assert listed == made[::-1]
     assert rest["next"] is None
     assert "trials" not in first["runs"][0]
-    for run_id in made:
-        looplab.finished(run_id)
+    for run_id in reversed(made):
+        looplab.cancel(run_id)
 
 
 def test_one_run_for_each_idempotency_key(looplab: Dashboard) -> None:
@@ -75,7 +75,7 @@ def test_one_run_for_each_idempotency_key(looplab: Dashboard) -> None:
     assert post("other") == (409, "conflict")
     ((status, run_id),) = answers
     assert status == 202
-    looplab.finished(run_id)
+    looplab.cancel(run_id)
 
 
 def test_a_second_run_waits_and_tells_its_place(looplab: Dashboard) -> None:
@@ -126,12 +126,12 @@ def test_gauges_show_target_client_processes_and_the_inside(looplab: Dashboard) 
     assert run["trials"][0]["client"]["connections"] == {"items": 4}
     assert run["trials"][0]["client"]["little_ratio"]["items"] == pytest.approx(1, abs=0.1)
     gauges = looplab.get(f"/api/runs/{run_id}/gauges").json()
-    roles = Counter(one["role"] for one in gauges["processes"])
+    roles = Counter(process["role"] for process in gauges["processes"])
     assert roles["target"] >= 1
     assert roles["client"] == 3
-    assert all(max(one["memory_bytes"]) > 1_000_000 for one in gauges["processes"])
+    assert all(max(process["memory_bytes"]) > 1_000_000 for process in gauges["processes"])
     (worker,) = gauges["workers"]
-    assert worker["pid"] in {one["pid"] for one in gauges["processes"]}
+    assert worker["pid"] in {process["pid"] for process in gauges["processes"]}
     assert 0 < sum(worker["completed"]) <= 1.1 * run["streams"][0]["completed"]
     assert len(worker["loop_lag_s"]) == len(gauges["processes"][0]["cpu_share"]) > 1
     assert (worker["tokens_total"], gauges["trials"][0]["workers"]) == (40, [worker])

@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
-from tests.pages.stored import stored as stored
+from tests.dashboard import dashboard
+from tests.pages.stored import Filled, Stored, copied
+from tests.pages.stored import history_database as history_database
+from tests.pages.stored import stored_database as stored_database
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -49,7 +52,11 @@ class Problems:
             self.seen.append(f"{message.type}: {message.text} ({message.location['url']})")
 
     def unexpected(self) -> list[str]:
-        return [one for one in self.seen if not any(part in one for part in self.expected)]
+        return [
+            complaint
+            for complaint in self.seen
+            if not any(part in complaint for part in self.expected)
+        ]
 
 
 def chromium() -> str:
@@ -71,6 +78,12 @@ def browser() -> Iterator[Browser]:
         started = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield started
         started.close()
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory, stored_database: Filled) -> Iterator[Stored]:
+    with dashboard(copied(stored_database.database, tmp_path_factory.mktemp("stored"))) as started:
+        yield Stored(started, stored_database.runs)
 
 
 @pytest.fixture

@@ -33,5 +33,5 @@ def test_picked_classes_stand_in_the_form(looplab: Dashboard, page: Page) -> Non
     page.check("[name=pick][value='POST /items/']")
     page.check("[name='pick.writes']")
     page.click("text=Replace the request classes")
-    paths = [one.input_value() for one in page.locator("[name$='.path']").all()]
+    paths = [field.input_value() for field in page.locator("[name$='.path']").all()]
     assert paths == ["/items/{item_id}", "/items/?name={name}"]

@@ -63,7 +63,7 @@ def test_a_fine_page_has_no_problem(page, problems, address) -> None:
 def test_problems_are_noticed(page, problems, address, path: str, complaint: str) -> None:
     page.goto(address + path)
     page.wait_for_timeout(0)
-    assert any(complaint in one for one in problems.seen)
+    assert any(complaint in seen for seen in problems.seen)
     assert page.title() != "ran"
     problems.expected = list(problems.seen)
 

@@ -51,6 +51,6 @@ def test_it_works_without_script_and_keeps_nobody_out(
     seen.goto(looplab.url + "/targets")
     expect(seen.locator("#by-hand").get_by_role("button", name="Stop")).to_be_visible()
     found = Axe().run(seen).response["violations"]
-    assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+    assert [(violation["id"], violation["nodes"][0]["html"]) for violation in found] == []
     page.get_by_role("button", name=f"Stop {NAME}").click()
     expect(page.locator("#by-hand")).to_contain_text("stopped by hand")

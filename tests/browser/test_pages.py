@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -9,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage
 from tests.dashboard import Dashboard, dashboard
-from tests.pages.conftest import fill
+from tests.pages.stored import copied
 
 PATHS = (
     "/",
@@ -26,10 +27,10 @@ PATH_FIELD = "[name='workload.streams.0.requests.0.path']"
 
 
 @pytest.fixture(scope="module")
-def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    folder = tmp_path_factory.mktemp("shown")
-    fill(folder / "runs.db")
-    with dashboard(folder) as started:
+def looplab(
+    tmp_path_factory: pytest.TempPathFactory, history_database: Path
+) -> Iterator[Dashboard]:
+    with dashboard(copied(history_database, tmp_path_factory.mktemp("shown"))) as started:
         yield started
 
 
@@ -43,7 +44,7 @@ def test_nothing_keeps_people_out(
     page = open_page(color_scheme=scheme, bypass_csp=True)
     page.goto(looplab.url + path)
     found = Axe().run(page).response["violations"]
-    assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+    assert [(violation["id"], violation["nodes"][0]["html"]) for violation in found] == []
 
 
 def test_start_is_in_reach_on_a_small_screen(open_page: OpenPage, looplab: Dashboard) -> None:

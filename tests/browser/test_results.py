@@ -33,7 +33,7 @@ def opened(page: Page, stored: Stored, name: str) -> Page:
     page.goto(stored.looplab.url + addresses(stored)[name])
     page.wait_for_function(
         """() => [...document.querySelectorAll("lab-figure")]
-          .every((one) => one.querySelector(".main-svg"))"""
+          .every((figure) => figure.querySelector(".main-svg"))"""
     )
     return page
 
@@ -68,7 +68,7 @@ def test_no_page_is_wider_than_its_window(page: Page, stored: Stored, name: str)
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_function(
             """() => [...document.querySelectorAll("lab-figure")].every(
-              (one) => one.querySelector(".main-svg").clientWidth === one.clientWidth)"""
+              (figure) => figure.querySelector(".main-svg").clientWidth === figure.clientWidth)"""
         )
         overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert (width, page.evaluate(overflow)) == (width, 0)
@@ -77,12 +77,12 @@ def test_no_page_is_wider_than_its_window(page: Page, stored: Stored, name: str)
 def test_a_table_wider_than_its_box_says_so(page: Page, stored: Stored) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     box = opened(page, stored, "run").get_by_role("region", name="Numbers of each trial")
-    assert box.evaluate("(one) => one.scrollWidth > one.clientWidth")
-    attached = box.evaluate("(one) => getComputedStyle(one).backgroundAttachment")
+    assert box.evaluate("(box) => box.scrollWidth > box.clientWidth")
+    attached = box.evaluate("(box) => getComputedStyle(box).backgroundAttachment")
     assert attached.startswith("local, local, scroll, scroll")
     box.focus()
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("(one) => one.scrollLeft > 0", arg=box.element_handle())
+    page.wait_for_function("(box) => box.scrollLeft > 0", arg=box.element_handle())
 
 
 def test_all_panels_of_a_run_are_drawn_and_nothing_moves(page: Page, stored: Stored) -> None:
@@ -92,12 +92,12 @@ def test_all_panels_of_a_run_are_drawn_and_nothing_moves(page: Page, stored: Sto
     for title in ("Response time of small", "Event-loop lag", "Thread-pool tokens"):
         expect(timeline.locator(".annotation-text", has_text=title)).to_have_count(1)
     warm = timeline.locator(".shapelayer path").evaluate_all(
-        "(all) => all.map((one) => getComputedStyle(one).fill)"
+        "(all) => all.map((label) => getComputedStyle(label).fill)"
     )
     assert "rgb(180, 83, 9)" in warm
     shifted = page.evaluate(
         """() => new Promise((done) => new PerformanceObserver((list) => done(
-          list.getEntries().reduce((sum, one) => sum + one.value, 0)))
+          list.getEntries().reduce((sum, entry) => sum + entry.value, 0)))
           .observe({type: "layout-shift", buffered: true}) ?? setTimeout(() => done(0), 200))"""
     )
     assert shifted < 0.01
@@ -117,7 +117,7 @@ def test_a_figure_follows_the_colours(page: Page, stored: Stored) -> None:
 
 
 def stroke(line: Locator) -> str:
-    colour: str = line.evaluate("(one) => getComputedStyle(one).stroke")
+    colour: str = line.evaluate("(line) => getComputedStyle(line).stroke")
     return colour
 
 

@@ -26,6 +26,6 @@ def test_the_description_is_drawn_without_internet(page, address: str, path: str
     page.goto(address + path)
     expect(page.get_by_text("/movies/with-log/{id}").first).to_be_attached(timeout=15_000)
     page.wait_for_load_state("networkidle")
-    outside = [one for one in asked if urlsplit(one).scheme in {"http", "https"}]
-    assert all(one.startswith(address) for one in outside), outside
-    assert any(one.endswith("/openapi.json") for one in asked)
+    outside = [url for url in asked if urlsplit(url).scheme in {"http", "https"}]
+    assert all(url.startswith(address) for url in outside), outside
+    assert any(url.endswith("/openapi.json") for url in asked)

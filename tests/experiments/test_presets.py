@@ -10,7 +10,7 @@ from control_plane.jobs.configurations import resolved
 QUESTIONS = preset_catalogue().questions
 
 
-@pytest.mark.parametrize("question", QUESTIONS, ids=lambda one: one.slug)
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.slug)
 def test_a_question_has_arms_that_can_be_started(question: Question) -> None:
     specs = [read_spec(arm.document, Limits(), resolved) for arm in question.arms]
     assert 2 <= len(specs) <= 12

@@ -18,6 +18,7 @@ from tests.dashboard import (
     marked,
     until,
 )
+from tests.in_process import in_process
 from tests.pages.form_page import form_of_page, send
 
 HANGING = """#!/bin/sh
@@ -50,7 +51,7 @@ def test_kill_the_control_plane_in_each_state(clean_after: Path, state: str) -> 
         looplab.until_state(run_id, {state})
         looplab.kill()
         gone_within_a_second(looplab.instance)
-    with dashboard(clean_after) as again:
+    with in_process(clean_after) as again:
         run = again.run(run_id)
         assert run["state"] == "interrupted"
         assert run["reason"]

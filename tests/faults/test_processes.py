@@ -24,6 +24,7 @@ from tests.dashboard import (
     until,
     whole,
 )
+from tests.in_process import in_process
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def test_a_signal_stops_everything_in_order(clean_after: Path, number: int, time
             assert looplab.process.wait(timeout=8) == 0
             assert time.monotonic() - begun <= 5
         gone_within_a_second(looplab.instance)
-    with dashboard(clean_after) as again:
+    with in_process(clean_after) as again:
         run = again.run(run_id)
         assert (run["state"], run["reason"]) == (
             "interrupted",
@@ -68,13 +69,13 @@ def open_answers(looplab: DashboardProcess, count: int) -> Iterator[None]:
 
     parts = urlsplit(looplab.url)
     sockets = [socket.create_connection((parts.hostname, parts.port)) for _ in range(count)]
-    for one in sockets:
-        one.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n")
+    for sock in sockets:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n")
     try:
         yield
     finally:
-        for one in sockets:
-            one.close()
+        for sock in sockets:
+            sock.close()
 
 
 @pytest.mark.parametrize("victim", ["guard", "server", "client"])
@@ -131,7 +132,7 @@ def test_a_control_plane_that_slept_goes_on(looplab: DashboardProcess) -> None:
     looplab.until_state(run_id, {"running"})
     process = psutil.Process(looplab.process.pid)
     process.suspend()
-    until(lambda: not any(is_client(one) for one in process.children()), "client is done", 15)
+    until(lambda: not any(is_client(child) for child in process.children()), "client is done", 15)
     process.resume()
     looplab.until_state(run_id, {"finished", "failed"}, 20)
 

@@ -14,9 +14,10 @@ from tests.dashboard import DashboardProcess, dashboard, items_spec, marked, unt
 REPLACES = {"uvicorn", "gunicorn"}
 """Servers whose master starts another worker for one that died; the others end."""
 TWO_WORKERS = [
-    one.target
-    for one in BUILTIN_CONFIGURATIONS
-    if one.target.workers == 2 and not (one.target.server == "gunicorn" and one.target.reuse_port)
+    configuration.target
+    for configuration in BUILTIN_CONFIGURATIONS
+    if configuration.target.workers == 2
+    and not (configuration.target.server == "gunicorn" and configuration.target.reuse_port)
 ]
 
 
@@ -43,10 +44,12 @@ def worker(looplab: DashboardProcess) -> psutil.Process:
     """The process of the target that worked most."""
 
     def found() -> psutil.Process | None:
-        guard = next(one for one in psutil.Process(looplab.process.pid).children() if is_guard(one))
+        guard = next(
+            child for child in psutil.Process(looplab.process.pid).children() if is_guard(child)
+        )
         (master,) = guard.children()
         below = master.children(recursive=True)
-        worked = [(sum(one.cpu_times()[:2]), one.pid) for one in below]
+        worked = [(sum(process.cpu_times()[:2]), process.pid) for process in below]
         return psutil.Process(max(worked)[1]) if len(worked) >= 2 else None
 
     process: psutil.Process = until(found, "the workers work")
@@ -76,7 +79,7 @@ def test_a_worker_that_dies_is_told(looplab: DashboardProcess, target: Target) -
     run = over(looplab, run_id)
     if target.server in REPLACES:
         assert run["state"] == "finished", run["reason"]
-        fired = {one["gate"]: one["text"] for one in run["validity"]["reasons"]}
+        fired = {reason["gate"]: reason["text"] for reason in run["validity"]["reasons"]}
         assert run["validity"]["outcome"] == "invalid"
         assert "1 worker of the target died" in fired["target_restarted"]
     else:

@@ -15,6 +15,7 @@ import pytest
 
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.result import ERROR_CLASSES
+from control_plane.domain.stream_record import StreamRecord
 from control_plane.load.outcome import (
     classify,
     count_by_class,
@@ -134,23 +135,42 @@ def test_statuses_are_those_of_whole_answers(found: Found, strategy: str) -> Non
     assert told["truncated"]["statuses"] == {}
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-async def test_no_fault_spoils_the_next_request(server, strategy: str) -> None:
-    """All faults in one load, whose users share connections: each request gets its own answer."""
+@pytest.fixture(scope="module")
+def mixed() -> dict[str, tuple[StreamRecord, Counter[str]]]:
+    """By strategy, all faults in one load, and how often the server was asked for each."""
+    return asyncio.run(_all_mixed())
+
+
+async def _all_mixed() -> dict[str, tuple[StreamRecord, Counter[str]]]:
+    """At once: they wait for their deadlines most of the time."""
+    found = await asyncio.gather(*(_mixed(strategy) for strategy in STRATEGIES))
+    return dict(zip(STRATEGIES, found, strict=True))
+
+
+async def _mixed(strategy: str) -> tuple[StreamRecord, Counter[str]]:
     users = 1 if STRATEGIES[strategy].alone else 8
-    plan = plan_of(
-        server.url,
-        requests=[{"path": f"/{fault}"} for fault in EXPECTED],
-        strategy=strategy,
-        client={"session": "shared", "max_body_bytes": LIMIT_BYTES},
-        load={"model": "closed", "concurrency": users},
-        stop={"requests": 50 if users == 1 else 150},
-        timeout_s=0.5,
-    )
-    record = await record_of(plan)
+    with hostile_server() as server:
+        plan = plan_of(
+            server.url,
+            requests=[{"path": f"/{fault}"} for fault in EXPECTED],
+            strategy=strategy,
+            client={"session": "shared", "max_body_bytes": LIMIT_BYTES},
+            load={"model": "closed", "concurrency": users},
+            stop={"requests": 50 if users == 1 else 150},
+            timeout_s=0.5,
+        )
+        return await record_of(plan), Counter(server.requests)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_no_fault_spoils_the_next_request(
+    mixed: dict[str, tuple[StreamRecord, Counter[str]]], strategy: str
+) -> None:
+    """Whose users share connections: each request gets its own answer."""
+    record, requests = mixed[strategy]
     expected: Counter[str] = Counter()
     for fault, name in EXPECTED.items():
-        expected[EXCEPTIONS.get((fault, strategy), name) or "completed"] += server.requests[fault]
+        expected[EXCEPTIONS.get((fault, strategy), name) or "completed"] += requests[fault]
     assert {**record.errors, "completed": completed(record)} == expected
     assert record.peak_memory_bytes < MEMORY_BYTES
 

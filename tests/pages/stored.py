@@ -1,8 +1,8 @@
-"""A dashboard over stored runs of every kind, and how its pages are read."""
+"""Databases with runs of every kind, and how the pages over them are read."""
 
 import json
 import re
-from collections.abc import Iterator
+import shutil
 from dataclasses import dataclass, replace
 from html import unescape
 from pathlib import Path
@@ -10,23 +10,28 @@ from typing import Any
 
 import pytest
 
+from control_plane.domain.limits import Limits
 from control_plane.domain.run import State
 from control_plane.domain.spec import Spec
+from control_plane.domain.spec_json import read_spec
+from control_plane.experiments.presets import preset_catalogue
 from control_plane.store.store import open_store
 from tests.builders import (
     ASYNC,
     BLOCKED,
+    BLOCKING,
     ENVIRONMENT,
     EXHAUSTED,
     FAILING,
     LARGE_BODIES,
+    THREADED,
     classic,
     ended,
     finished,
     items,
     two_streams,
 )
-from tests.dashboard import Dashboard, dashboard
+from tests.dashboard import Dashboard
 
 BROKEN = "failed (start): the target ended with exit code 3"
 BROKEN_LOG = ("Traceback (most recent call last):", "ModuleNotFoundError: No module named 'orjson'")
@@ -93,12 +98,47 @@ class Stored:
         return self.page(f"/compare?runs={','.join(ids)}{more}")
 
 
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
-    folder = tmp_path_factory.mktemp("stored")
-    runs = fill(folder)
-    with dashboard(folder) as looplab:
-        yield Stored(looplab, runs)
+def fill_history(folder: Path) -> None:
+    """Make a database of the classic question answered, failing runs, and runs that ended early."""
+    store = open_store(folder / "runs.db")
+    shapes = (BLOCKING, THREADED, ASYNC)
+    for arm, shape in zip(preset_catalogue().question("classic").arms, shapes, strict=True):
+        finished(store, read_spec(arm.document, Limits()), shape)
+    finished(store, items(title="too many errors"), FAILING)
+    for state, reason in (
+        (State.FAILED, "failed (start): exit code 3"),
+        (State.CANCELLED, "cancelled in trial 2 of 3"),
+        (State.INTERRUPTED, "Looplab ended while this run was not over"),
+    ):
+        ended(store, items(title=f"items, {state.value}", tags=["early"]), state, reason)
+    store.close()
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A database that no dashboard has opened, and its runs by what they show."""
+
+    database: Path
+    runs: Samples
+
+
+def copied(database: Path, folder: Path) -> Path:
+    """Return the folder, with a copy of the database in it."""
+    shutil.copy(database, folder / "runs.db")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def stored_database(tmp_path_factory: pytest.TempPathFactory) -> Filled:
+    folder = tmp_path_factory.mktemp("stored-database")
+    return Filled(folder / "runs.db", fill(folder))
+
+
+@pytest.fixture(scope="session")
+def history_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("history-database")
+    fill_history(folder)
+    return folder / "runs.db"
 
 
 def figures(page: str) -> dict[str, dict[str, Any]]:

@@ -35,9 +35,11 @@ def serving(*module: str, environment: Mapping[str, str] | None = None) -> Itera
         env=os.environ | dict(environment or {}),
     )
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as one:
-            wait_until_ready(process, one)
-            yield Server(process, one)
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60
+        ) as client:
+            wait_until_ready(process, client)
+            yield Server(process, client)
     finally:
         stop(process)
 
@@ -92,7 +94,7 @@ def timed(request: Callable[[], httpx.Response]) -> float:
 def children(process: subprocess.Popen[bytes], word: str) -> list[psutil.Process]:
     """Living descendants with `word` in their command line."""
     below = psutil.Process(process.pid).children(recursive=True)
-    return [one for one in below if word in " ".join(one.cmdline())]
+    return [process for process in below if word in " ".join(process.cmdline())]
 
 
 def wait_until_gone(processes: list[psutil.Process], within_s: float = 3) -> None:

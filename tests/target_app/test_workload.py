@@ -17,7 +17,7 @@ def test_the_ready_request_is_complete() -> None:
     workload = Workload("greetings", "Greetings.")
     ready = Ready({"number": {"kind": "sequence"}}, path="/hello/{number}")
     workload.serve("GET", "/hello/{name}", ready=ready, aliases=["/hi/{name}"])(answer)
-    described, alias = (one for one in workload.routes if isinstance(one, APIRoute))
+    described, alias = (route for route in workload.routes if isinstance(route, APIRoute))
     assert described.openapi_extra
     extra = described.openapi_extra["x-looplab"]
     assert extra["request"]["path"] == "/hello/{number}"

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests import own
-from tests.dashboard import Dashboard, dashboard, items_spec, long_spec
+from tests.dashboard import Dashboard, items_spec, long_spec
+from tests.in_process import in_process
 from tests.pages.form_page import Pairs, changed, form_of_page, quick_run, send
 
 READ, PICKED = "/runs/new/offer", "/runs/new/picked"
@@ -53,8 +54,7 @@ ANSWERS = {
 @pytest.fixture(scope="module")
 def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     folder = tmp_path_factory.mktemp("offer")
-    own.project(folder)
-    with dashboard(folder) as started:
+    with in_process(folder, own.project(folder)) as started:
         yield started
 
 

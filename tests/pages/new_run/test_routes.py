@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.dashboard import Dashboard, dashboard, items_spec, long_spec, until
+from control_plane.domain.limits import Limits
+from tests.dashboard import Dashboard, items_spec, long_spec, until
+from tests.in_process import in_process
 from tests.pages.form_page import Pairs, changed, form_of_page, send
 
 WRONG = re.compile(r'<span class="wrong" id="wrong-([^"]*)">.*?<span>([^<]*)</span>', re.DOTALL)
@@ -287,7 +289,7 @@ def test_a_wrong_spec_stays_in_its_box(
 
 
 def test_a_full_queue_keeps_the_form(tmp_path: Path) -> None:
-    with dashboard(tmp_path, environment={"LOOPLAB_MAX_QUEUE": "1"}) as looplab:
+    with in_process(tmp_path, limits=Limits(max_queue=1)) as looplab:
         looplab.submit(long_spec())
         until(lambda: looplab.get("/healthz").json()["running"], "the first run works")
         looplab.submit(long_spec())

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests import own
-from tests.dashboard import Dashboard, dashboard, items_spec, long_spec, until
+from tests.dashboard import Dashboard, items_spec, long_spec, until
+from tests.in_process import in_process
 from tests.pages.form_page import changed, form_of_page, quick_run, send
 
 WRONG: dict[str, dict[str, Any]] = {
@@ -38,8 +39,11 @@ def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     (folder / "broken.py").write_text("async def app(scope, receive, send):\n    raise KeyError\n")
     wrong = "".join(own.entry(name, **keys) for name, keys in WRONG.items())
     settings.write_text(settings.read_text() + wrong)
-    with dashboard(folder, (), {"SHOP_KEY": "hunter2-long"}) as started:
-        yield started
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("SHOP_KEY", "hunter2-long")
+        with in_process(folder, settings) as started:
+            yield started
 
 
 def checked(looplab: Dashboard, name: str) -> str:

@@ -12,7 +12,8 @@ from control_plane.store.store import open_store
 from control_plane.targets.cores import SHARED
 from control_plane.targets.machine import run_environment
 from tests.builders import ASYNC, THREADED, finished, items
-from tests.dashboard import Dashboard, dashboard
+from tests.dashboard import Dashboard
+from tests.in_process import in_process
 from tests.pages.stored import Stored, words
 from tests.synthetic import Shape
 
@@ -39,7 +40,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Known]:
     run = finished(store, items(), ASYNC, here)
     without = finished(store, items(client={"strategy": "threaded"}), THREADED, here)
     store.close()
-    with dashboard(folder) as started:
+    with in_process(folder) as started:
         yield Known(started, run.id, ceiling.id, without.id)
 
 
