@@ -23,21 +23,21 @@ def run(script: str) -> int:
 
 @pytest.mark.parametrize("work", ["import time; time.sleep(60)", STUCK])
 def test_the_alarm_needs_nothing_of_python(work: str) -> None:
-    assert run(f"watchdog.end_after(0.2); {work}") == -signal.SIGALRM
+    assert run(f"watchdog.set_alarm(0.2); {work}") == -signal.SIGALRM
 
 
 def test_the_alarm_can_be_put_off_and_called_off() -> None:
     wait = "import time; time.sleep(0.3)"
-    assert run(f"watchdog.end_after(0.2); watchdog.end_after(5); {wait}") == 0
-    assert run(f"watchdog.end_after(0.2); watchdog.end_after(0); {wait}") == 0
+    assert run(f"watchdog.set_alarm(0.2); watchdog.set_alarm(5); {wait}") == 0
+    assert run(f"watchdog.set_alarm(0.2); watchdog.set_alarm(0); {wait}") == 0
 
 
 def test_the_end_of_the_input_ends_it() -> None:
-    assert run("watchdog.end_with_input(); import time; time.sleep(60)") == 0
+    assert run("watchdog.exit_on_stdin_eof(); import time; time.sleep(60)") == 0
 
 
 def test_the_parent_of_its_parent_may_go() -> None:
-    assert run("watchdog.tie_to_parent(); watchdog.step_forward()") == 0
+    assert run("watchdog.die_with_parent(); watchdog.reset_priority()") == 0
 
 
 def test_it_is_tied_before_the_imports_that_last() -> None:
