@@ -50,7 +50,9 @@ DOCUMENTS = [path for path in RESPONSES["documents"] if path != "/api/configurat
 
 @pytest.mark.parametrize("path", DOCUMENTS)
 def test_the_documents_are_the_same(looplab: Dashboard, path: str) -> None:
-    assert looplab.get(path).json() == RESPONSES["documents"][path]
+    """Keys may come, none goes or changes."""
+    now, before = looplab.get(path).json(), RESPONSES["documents"][path]
+    assert {key: now.get(key) for key in before} == before
 
 
 @pytest.mark.parametrize("path", RESPONSES["pages"])
@@ -60,7 +62,12 @@ def test_the_addresses_of_pages_lead_to_the_same_figures_and_numbers(
     response, before = looplab.get(path), RESPONSES["pages"][path]
     assert response.status_code == 200
     assert response.text == before.get("text", response.text)
-    assert figures(response.text) == before.get("figures", {})
+    assert traces(figures(response.text)) == traces(before.get("figures", {}))
+
+
+def traces(found: dict[str, Any]) -> dict[str, Any]:
+    """What each figure draws; where its labels stand is a matter of the layout."""
+    return {name: figure["data"] for name, figure in found.items()}
 
 
 def test_an_added_configuration_stays(looplab: Dashboard) -> None:
