@@ -13,7 +13,7 @@ TIMEOUT_S = 2.0
 EXEC_TIMEOUT_S = 0.25
 """How long a process is waited for that executes a program just now. That takes it a fraction of a
 millisecond, and as much longer as others have its processor."""
-MAX_READS = 3
+MAX_READS = 8
 """A process that has arguments but, so many times, no environment was started without one."""
 
 
