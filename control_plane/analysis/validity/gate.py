@@ -36,7 +36,7 @@ CORES = ValueFormat(
 
 
 @dataclass(frozen=True)
-class Limits:
+class GateLimits:
     """What a value must be: its sign, and the limit of each level that the gate has.
 
     Both limits are None where they depend on the run; `note` ends their text, or says them then.
@@ -88,7 +88,7 @@ class Judgement:
     limit: float | None
 
 
-def judgement(limits: Limits, value: float, text: str, doubt: str) -> Judgement:
+def judgement(limits: GateLimits, value: float, text: str, doubt: str) -> Judgement:
     """Return the judgement of a value: `text` alone where it is ok, else `doubt` follows it."""
     level = limits.level(value)
     full = f"{text}." if level == "ok" else f"{text}{doubt}"
@@ -133,10 +133,10 @@ class Gate:
     id: str
     label: str
     format: ValueFormat
-    limits: Limits
+    limits: GateLimits
     headline: str
     judge: Callable[[MeasuredRun], Judgement | None]
-    limits_of_spec: Callable[[Spec], Limits] | None = None
+    limits_of_spec: Callable[[Spec], GateLimits] | None = None
 
     def reason(self, run: MeasuredRun) -> Reason | None:
         """Return the judgement as it is stored with a run."""

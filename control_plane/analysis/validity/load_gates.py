@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from control_plane.analysis.validity.gate import (
     ERRORS_SUSPECT,
+    GateLimits,
     Judgement,
-    Limits,
     MeasuredRun,
     StreamCase,
     judgement,
@@ -33,7 +33,7 @@ OWN_LIMITS = {
 }
 """Error classes of the client itself: what it lacked, and what to do."""
 
-CLIENT_CPU = Limits("<", suspect=BUSY_SHARE, note=" of one core")
+CLIENT_CPU = GateLimits("<", suspect=BUSY_SHARE, note=" of one core")
 
 
 def client_cpu(run: MeasuredRun) -> Judgement | None:
@@ -50,7 +50,7 @@ def client_cpu(run: MeasuredRun) -> Judgement | None:
     return judgement(CLIENT_CPU, value, text, doubt)
 
 
-CLIENT_EXHAUSTED = Limits("=", suspect=0)
+CLIENT_EXHAUSTED = GateLimits("=", suspect=0)
 
 
 def client_exhausted(run: MeasuredRun) -> Judgement | None:
@@ -70,7 +70,7 @@ def client_exhausted(run: MeasuredRun) -> Judgement | None:
     return judgement(CLIENT_EXHAUSTED, value, text, doubt)
 
 
-SENT = Limits("≥", suspect=0.99, invalid=0.95)
+SENT = GateLimits("≥", suspect=0.99, invalid=0.95)
 
 
 def not_sent(run: MeasuredRun) -> Judgement | None:
@@ -93,7 +93,7 @@ def not_sent(run: MeasuredRun) -> Judgement | None:
 
 
 LATE_SEND_S, LATE_SEND_SHARE = 0.001, 0.1
-SEND_LAG = Limits(
+SEND_LAG = GateLimits(
     "≤", note=f"{1000 * LATE_SEND_S:g}{SPACE}ms or {percent(LATE_SEND_SHARE)} of the median"
 )
 
@@ -118,7 +118,7 @@ def late_send(run: MeasuredRun) -> Judgement | None:
     return judgement(replace(SEND_LAG, suspect=limit), value, text, doubt)
 
 
-CONNECTIONS = Limits("≥", note="requests in flight")
+CONNECTIONS = GateLimits("≥", note="requests in flight")
 
 
 def pool(run: MeasuredRun) -> Judgement | None:
@@ -139,7 +139,7 @@ def pool(run: MeasuredRun) -> Judgement | None:
 
 
 OTHER_CPU = 0.2
-OTHER_LOAD = Limits("≤", suspect=OTHER_CPU)
+OTHER_LOAD = GateLimits("≤", suspect=OTHER_CPU)
 
 
 def other_load(run: MeasuredRun) -> Judgement | None:

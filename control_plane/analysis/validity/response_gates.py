@@ -5,8 +5,8 @@ from dataclasses import replace
 from control_plane.analysis.summary import error_kinds, mean_with_waiting_s
 from control_plane.analysis.validity.gate import (
     ERRORS_SUSPECT,
+    GateLimits,
     Judgement,
-    Limits,
     MeasuredRun,
     judgement,
     percent,
@@ -15,7 +15,7 @@ from control_plane.domain.result import Summary
 from control_plane.domain.spec import Spec
 from control_plane.domain.units import count, seconds, share
 
-COMPLETED = Limits("≥", invalid=1)
+COMPLETED = GateLimits("≥", invalid=1)
 
 
 def completed(run: MeasuredRun) -> Judgement | None:
@@ -28,10 +28,10 @@ def completed(run: MeasuredRun) -> Judgement | None:
     return None
 
 
-ERRORS = Limits("≤", suspect=ERRORS_SUSPECT, invalid=Spec.max_error_share)
+ERRORS = GateLimits("≤", suspect=ERRORS_SUSPECT, invalid=Spec.max_error_share)
 
 
-def error_limits(spec: Spec) -> Limits:
+def error_limits(spec: Spec) -> GateLimits:
     """Return the limits of errors, with that of the spec for an invalid run."""
     return replace(ERRORS, invalid=spec.max_error_share)
 
@@ -50,7 +50,7 @@ def errors(run: MeasuredRun) -> Judgement:
     return judgement(limits, value, text, f" (limit {percent(limits.limit(value) or 0)}).")
 
 
-CENSORED = Limits("≤", suspect=0.5, note=" of the window")
+CENSORED = GateLimits("≤", suspect=0.5, note=" of the window")
 
 
 def censored(run: MeasuredRun) -> Judgement | None:
@@ -74,7 +74,7 @@ def censored(run: MeasuredRun) -> Judgement | None:
     return judgement(CENSORED, value, text, doubt)
 
 
-LITTLE = Limits("≤", invalid=0.10)
+LITTLE = GateLimits("≤", invalid=0.10)
 
 
 def recorder(run: MeasuredRun) -> Judgement | None:
@@ -89,7 +89,7 @@ def recorder(run: MeasuredRun) -> Judgement | None:
     return judgement(LITTLE, value, text, doubt)
 
 
-RESTARTS = Limits("=", invalid=0)
+RESTARTS = GateLimits("=", invalid=0)
 
 
 def target_restarted(run: MeasuredRun) -> Judgement | None:
@@ -107,7 +107,7 @@ def target_restarted(run: MeasuredRun) -> Judgement | None:
 
 
 ACK_LOW_S, ACK_HIGH_S = 0.030, 0.050
-DELAYED_ACK = Limits("<", suspect=ACK_LOW_S)
+DELAYED_ACK = GateLimits("<", suspect=ACK_LOW_S)
 
 
 def delayed_ack(run: MeasuredRun) -> Judgement | None:

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from control_plane.analysis.validity.gate import (
+    GateLimits,
     Judgement,
-    Limits,
     MeasuredRun,
     judgement,
     percent,
@@ -49,7 +49,7 @@ def theil_sen(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
 
 
 DRIFT = 0.1
-STEADINESS = Limits("≤", suspect=DRIFT)
+STEADINESS = GateLimits("≤", suspect=DRIFT)
 
 
 def not_steady(run: MeasuredRun) -> Judgement | None:

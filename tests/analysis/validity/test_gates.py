@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.analysis.validity.gate import Limits
+from control_plane.analysis.validity.gate import GateLimits
 from control_plane.analysis.validity.gates import GATES, gate_rows, judge
 from control_plane.domain.load_models import Open
 from control_plane.domain.result import Censored, SendLag, Validity
@@ -89,12 +89,12 @@ def test_methodology_has_the_limits_of_each_gate(gate):
 @pytest.mark.parametrize(
     ("limits", "levels", "text"),
     [
-        (Limits("≤", suspect=1, invalid=2), "ok ok suspect invalid", "≤ 1, invalid over 2"),
-        (Limits("<", suspect=1), "ok suspect suspect suspect", "< 1"),
-        (Limits("≥", invalid=2, note=" a day"), "invalid invalid ok ok", "≥ 2 a day"),
-        (Limits("≥", suspect=2, invalid=1), "invalid suspect ok ok", "≥ 2, invalid below 1"),
-        (Limits("=", suspect=0), "ok suspect suspect suspect", "0"),
-        (Limits("≥", note="requests in flight"), "ok ok ok ok", "≥ requests in flight"),
+        (GateLimits("≤", suspect=1, invalid=2), "ok ok suspect invalid", "≤ 1, invalid over 2"),
+        (GateLimits("<", suspect=1), "ok suspect suspect suspect", "< 1"),
+        (GateLimits("≥", invalid=2, note=" a day"), "invalid invalid ok ok", "≥ 2 a day"),
+        (GateLimits("≥", suspect=2, invalid=1), "invalid suspect ok ok", "≥ 2, invalid below 1"),
+        (GateLimits("=", suspect=0), "ok suspect suspect suspect", "0"),
+        (GateLimits("≥", note="requests in flight"), "ok ok ok ok", "≥ requests in flight"),
     ],
 )
 def test_limits(limits, levels, text):
