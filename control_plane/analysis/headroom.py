@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from control_plane.analysis.comparison import invalid
 from control_plane.analysis.differences import machine_mismatch
 from control_plane.analysis.prose.sentence import Sentence, number, sentence
-from control_plane.domain.bare_responder import faces_responder
 from control_plane.domain.ceiling import Ceiling, ceiling_spec, plainest
 from control_plane.domain.limits import BUSY_SHARE
 from control_plane.domain.result import Environment, Summary
@@ -90,7 +89,7 @@ def headroom(run: Run, ceilings: Iterable[Ceiling]) -> Headroom | None:
 
     None without such a ceiling, and for a run that measures its client anyway.
     """
-    if faces_responder(run.spec) or not run.streams or run.environment is None:
+    if run.spec.target.is_responder or not run.streams or run.environment is None:
         return None
     ceiling = known_ceiling(ceilings, run.spec.client, run.environment)
     if ceiling is None or not ceiling.throughput_per_s:

@@ -1,8 +1,10 @@
-"""What a look at an application of the settings found: whether it starts, and what is missing."""
+"""What is known of an application: what a check of it found, and the operations that it offers."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
+
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
 @dataclass(frozen=True)
@@ -32,3 +34,41 @@ class Checkup:
     command: str | None = None
     ready_s: float | None = None
     log: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation, ready as a request class.
+
+    `request` is as in a spec; None where none can be made, and `note` says why.
+    With a request, `note` says what it leaves to be written by hand, "" for nothing.
+    """
+
+    method: str
+    path: str
+    summary: str = ""
+    request: dict[str, Any] | None = None
+    note: str = ""
+
+    @property
+    def key(self) -> str:
+        """`GET /items/{item_id}`."""
+        return f"{self.method} {self.path}"
+
+    @property
+    def writes(self) -> bool:
+        """Whether its method may change what the application stores."""
+        return self.method not in SAFE_METHODS
+
+
+@dataclass(frozen=True)
+class Offer:
+    """The operations that the OpenAPI document of an application or a URL lists.
+
+    `of` is its name or address; `left_out` operations were too many to list.
+    """
+
+    of: str
+    read_at: datetime
+    operations: tuple[Operation, ...]
+    left_out: int = 0

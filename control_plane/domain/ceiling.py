@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from control_plane.domain.bare_responder import RESPONDER
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.load_models import Closed
 from control_plane.domain.result import Environment
 from control_plane.domain.spec import (
+    RESPONDER,
     Client,
     RequestClass,
     Spec,

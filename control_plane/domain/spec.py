@@ -1,8 +1,8 @@
 """The spec: everything that defines a run, frozen with it.
 
 The dataclasses give the shape (names and types as in the JSON of the API, unknown keys refused);
-`check` gives the bounds. Times are in seconds, sizes in bytes. A spec that came through
-`reading.read_spec` is right and is trusted everywhere after.
+`spec_rules` gives the bounds. Times are in seconds, sizes in bytes. A spec that came through
+`spec_json.read_spec` is right and is trusted everywhere after.
 """
 
 from dataclasses import fields
@@ -59,6 +59,11 @@ class BaseTarget:
         """How many worker processes it is started with; None where that is not known."""
         return None
 
+    @property
+    def is_responder(self) -> bool:
+        """Whether it is the bare responder, so that a run measures its client and no server."""
+        return False
+
 
 @dataclass(frozen=True, config=STRICT)
 class Target(BaseTarget):
@@ -85,6 +90,23 @@ class Target(BaseTarget):
     @property
     def started(self) -> "Target":
         return self
+
+    @property
+    def is_responder(self) -> bool:
+        return self.server == RESPONDER.server
+
+
+RESPONDER = Target(
+    server="responder",
+    loop=None,
+    http=None,
+    threads=None,
+    reload=None,
+    access_log=None,
+    keep_alive_s=None,
+    backlog=None,
+)
+"""The bare responder: it costs next to nothing, so that what a run shows is the client."""
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -3,7 +3,6 @@
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
-from control_plane.domain.bare_responder import wrong_for_responder
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import FieldError
 from control_plane.domain.limits import Limits, Wrong, bounded, bounded_text, counted
@@ -144,7 +143,7 @@ def _all(spec: SubmittedSpec, limits: Limits) -> Wrong:
         yield from bounded_text(f"tags.{index}", tag, 40, empty=False)
     yield from bounded("seed", spec.seed, 0, 2**53)
     yield from _target(spec, limits)
-    yield from wrong_for_responder(spec)
+    yield from _responder(spec)
     yield from counted(
         "workload.streams", len(spec.workload.streams), 1, limits.max_streams, "streams"
     )
@@ -167,6 +166,22 @@ def _target(spec: SubmittedSpec, limits: Limits) -> Wrong:
         yield from _url("target.url", spec.target.url)
     if spec.target.started is not None:
         yield from _started("target", spec.target.started, limits)
+
+
+def _responder(spec: SubmittedSpec) -> Wrong:
+    """The bare responder is one process, runs no application, and reads a request's head alone."""
+    target = spec.target.started
+    if target is None or not target.is_responder:
+        return
+    yield from bounded("target.workers", target.workers or 1, 1, 1)
+    if target.application != BUNDLED or target.settings:
+        message = "The bare responder runs no application: leave application and settings out."
+        yield FieldError("target.settings", message)
+    for at, stream in enumerate(spec.workload.streams):
+        for index, request in enumerate(stream.requests):
+            if request.method != "GET":
+                message = "The bare responder answers GET only: choose another server."
+                yield FieldError(f"workload.streams.{at}.requests.{index}.method", message)
 
 
 def _started(field: str, target: Target, limits: Limits) -> Wrong:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 
-from control_plane.domain.bare_responder import faces_responder
 from control_plane.domain.errors import Conflict, FieldError, InvalidInput
 from control_plane.domain.ids import slug
 from control_plane.domain.limits import bounded_text
@@ -69,7 +68,7 @@ class Configurations:
             spec = self._check({"workload": SOME_WORKLOAD, "target": target})
         except InvalidInput as error:
             raise InvalidInput(str(error), (*wrong, *error.fields)) from None
-        if faces_responder(spec):
+        if spec.target.is_responder:
             message = "The bare responder serves no application: choose a server."
             wrong.append(FieldError("target.server", message))
         started = spec.target.started

@@ -3,9 +3,9 @@
 import asyncio
 from datetime import UTC, datetime
 
+from control_plane.domain.application_report import Offer
 from control_plane.domain.errors import Conflict, InvalidInput, TargetFailed
 from control_plane.domain.limits import Limits
-from control_plane.domain.operation import Offer
 from control_plane.domain.spec import AnyTarget
 from control_plane.jobs.idle_tasks import IdleTasks
 from control_plane.jobs.runtime import Runtime

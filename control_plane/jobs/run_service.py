@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from control_plane.analysis import duration_estimate
+from control_plane.domain.application_report import Offer
 from control_plane.domain.errors import Conflict, NotFound, TargetFailed
 from control_plane.domain.limits import Limits
-from control_plane.domain.operation import Offer
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, Run, State
 from control_plane.domain.spec import AnyTarget, Spec, Target

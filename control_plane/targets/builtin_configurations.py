@@ -7,12 +7,12 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
-from control_plane.domain.bare_responder import RESPONDER
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.servers import ASGI_SERVERS, SERVERS, lacking, modules_needed
 from control_plane.domain.spec import (
     BUNDLED,
     DEFAULT_THREADS,
+    RESPONDER,
     AnyTarget,
     Target,
 )

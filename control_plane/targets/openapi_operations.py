@@ -10,9 +10,9 @@ from urllib.parse import quote
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
+from control_plane.domain.application_report import Operation
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.limits import Limits
-from control_plane.domain.operation import Operation
 from control_plane.domain.request_rules import wrong_request
 from control_plane.domain.spec import RequestClass
 from control_plane.targets.json_schema import Node, Schemas, listed, node_of

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from control_plane.domain.bare_responder import RESPONDER
+from control_plane.domain.spec import RESPONDER
 from control_plane.targets.launch import start
 from control_plane.targets.responder import RESPONSE
 from tests.targets.site import Site

@@ -12,7 +12,6 @@ from control_plane.analysis.validity.gate import (
     judgement,
     percent,
 )
-from control_plane.domain.bare_responder import faces_responder
 from control_plane.domain.limits import BUSY_SHARE
 from control_plane.domain.result import Summary, Trial
 from control_plane.domain.spec import Stream
@@ -41,7 +40,7 @@ def client_cpu(run: MeasuredRun) -> Judgement | None:
 
     None against the bare responder, where a client is meant to be at its limit.
     """
-    if faces_responder(run.spec):
+    if run.spec.target.is_responder:
         return None
     worst = max(run.trials, key=lambda trial: trial.client.busiest_cpu_share)
     value = worst.client.busiest_cpu_share

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from control_plane.domain.operation import Offer, Operation
+from control_plane.domain.application_report import Offer, Operation
 from control_plane.domain.spec import BUNDLED
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.form.form_data import FormData

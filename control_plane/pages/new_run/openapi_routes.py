@@ -7,8 +7,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from control_plane.access.http_errors import status_of
+from control_plane.domain.application_report import Operation
 from control_plane.domain.errors import Conflict, InvalidInput
-from control_plane.domain.operation import Operation
 from control_plane.domain.spec import BUNDLED
 from control_plane.domain.spec_json import Document
 from control_plane.jobs.run_service import RunService

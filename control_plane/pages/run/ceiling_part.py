@@ -10,7 +10,6 @@ from control_plane.analysis.headroom import (
     headroom_sentence,
 )
 from control_plane.analysis.prose.sentence import Sentence, sentence
-from control_plane.domain.bare_responder import faces_responder
 from control_plane.domain.ceiling import ceiling_spec
 from control_plane.domain.run import Run
 from control_plane.domain.units import about, share
@@ -39,7 +38,7 @@ class CeilingPart:
 def ceiling_part(run: Run, store: Store, service: RunService) -> CeilingPart | None:
     """None where nothing was measured, where the client is what was measured, and where its
     ceiling is not known and cannot be measured here."""
-    if not run.streams or faces_responder(run.spec):
+    if not run.streams or run.spec.target.is_responder:
         return None
     found = headroom(run, stored_ceilings(store, run.spec.client.strategy))
     if found is not None:
