@@ -19,7 +19,7 @@ from control_plane.pages.parts.run_rows import RunListRow, run_list_row
 from control_plane.pages.site.dependencies import RunServiceDep, StoreDep
 from control_plane.pages.site.templating import page
 from control_plane.pages.site.view import View
-from control_plane.store.store import RunPage, Store
+from control_plane.store.store import RunListPage, Store
 
 PAGE = 50
 OUTCOMES = ("valid", "suspect", "invalid")
@@ -131,7 +131,7 @@ def slot_label(index: int) -> RunLabel:
     return RunLabel(index, "", LETTERS[index], "", mark, hollow=index >= len(MARKS))
 
 
-def _read(asked: HistoryQuery, store: Store, limit: int) -> RunPage:
+def _read(asked: HistoryQuery, store: Store, limit: int) -> RunListPage:
     return store.runs(
         limit=limit,
         cursor=asked.cursor or None,

@@ -6,39 +6,46 @@ from sqlmodel import col, select
 from control_plane.domain.errors import Conflict, NotFound
 from control_plane.domain.spec import Target
 from control_plane.store.database import Database
-from control_plane.store.tables import ConfigurationRow
+from control_plane.store.tables import AddedConfigurationRow
 
 MOST = 100
-"""How many there may be, so that every form can show them."""
+"""The most that there may be, so that every form can show them."""
 
 _TARGET: TypeAdapter[Target] = TypeAdapter(Target)
 
 
-class Configurations:
+class AddedConfigurations:
+    """Lists, adds and removes them. Each method is one transaction."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def configurations(self) -> list[tuple[str, Target]]:
-        """Each with its name, in the order of the names."""
+        """Return each with its name, in the order of the names."""
         with self._database.read() as session:
-            rows = session.exec(select(ConfigurationRow).order_by(col(ConfigurationRow.name))).all()
+            rows = session.exec(
+                select(AddedConfigurationRow).order_by(col(AddedConfigurationRow.name))
+            ).all()
             return [(row.name, _TARGET.validate_json(row.target)) for row in rows]
 
     def add_configuration(self, name: str, target: Target) -> None:
-        """Raises Conflict for a name that is taken, or when there are too many."""
+        """Store a target under a name.
+
+        Raises Conflict for a name that is taken, or when there are too many.
+        """
         with self._database.write() as session:
-            names = session.exec(select(ConfigurationRow.name)).all()
+            names = session.exec(select(AddedConfigurationRow.name)).all()
             if name in names:
                 raise Conflict(f"There is a configuration {name!r} already: choose another name.")
             if len(names) >= MOST:
                 raise Conflict(f"There are {MOST} configurations: remove one first.")
             written = _TARGET.dump_json(target).decode()
-            session.add(ConfigurationRow(name=name, target=written))
+            session.add(AddedConfigurationRow(name=name, target=written))
 
     def remove_configuration(self, name: str) -> None:
-        """Raises NotFound."""
+        """Remove the configuration of that name. Raises NotFound."""
         with self._database.write() as session:
-            row = session.get(ConfigurationRow, name)
+            row = session.get(AddedConfigurationRow, name)
             if row is None:
                 raise NotFound(f"There is no added configuration {name[:60]!r}.")
             session.delete(row)

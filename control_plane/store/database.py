@@ -31,32 +31,35 @@ _KINDS: tuple[tuple[str, type[StoreError], str], ...] = (
 
 
 @contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Raise StoreError, DatabaseBusy or DatabaseFull for what SQLite or the system refuses."""
+def store_errors(path: Path) -> Iterator[None]:
+    """Turn what SQLite or the system refuses into StoreError, DatabaseBusy or DatabaseFull."""
     try:
         yield
     except PoolTimeout as error:
-        raise told(DatabaseBusy, path, "is busy: another change is being written.") from error
+        raise _store_error(
+            DatabaseBusy, path, "is busy: another change is being written."
+        ) from error
     except DBAPIError as error:
-        raise fault(path, error.orig) from error
+        raise sqlite_error(path, error.orig) from error
     except sqlite3.Error as error:
-        raise fault(path, error) from error
+        raise sqlite_error(path, error) from error
     except OSError as error:
         kind = DatabaseFull if error.errno == errno.ENOSPC else StoreError
         text = f"cannot be written: {error.strerror}."
-        raise told(kind, error.filename or path, text) from error
+        raise _store_error(kind, error.filename or path, text) from error
 
 
-def fault(path: Path, error: BaseException | None) -> StoreError:
+def sqlite_error(path: Path, error: BaseException | None) -> StoreError:
+    """Return what an error of SQLite means for the database at `path`."""
     name = getattr(error, "sqlite_errorname", "")
     for prefix, kind, text in _KINDS:
         if name.startswith(prefix):
-            return told(kind, path, f"{text}.")
-    return told(StoreError, path, f"cannot be used: {error}.")
+            return _store_error(kind, path, f"{text}.")
+    return _store_error(StoreError, path, f"cannot be used: {error}.")
 
 
-def told(kind: type[StoreError], path: Path | str, text: str) -> StoreError:
-    """What is the matter with the file, and the same of the database."""
+def _store_error(kind: type[StoreError], path: Path | str, text: str) -> StoreError:
+    """Return an error that names the file in its message, and the database in its plain text."""
     return kind(f"{path} {text}", f"The database {text}")
 
 
@@ -67,7 +70,7 @@ _READERS = 8
 
 
 class Database:
-    """Thread-safe; writers wait for each other."""
+    """Opens sessions that read or write. Thread-safe; writers wait for each other."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -76,14 +79,17 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """One consistent view. Raises DatabaseBusy, DatabaseFull or StoreError."""
-        with readable(self.path), Session(self._reader) as session:
+        """Open a session with one consistent view.
+
+        Raises DatabaseBusy, DatabaseFull or StoreError.
+        """
+        with store_errors(self.path), Session(self._reader) as session:
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """One transaction, committed at the end. Raises as `read`."""
-        with readable(self.path), Session(self._writer, expire_on_commit=False) as session:
+        """Open a session with one transaction, committed at the end. Raises as `read`."""
+        with store_errors(self.path), Session(self._writer, expire_on_commit=False) as session:
             session.connection()
             yield session
             session.commit()
@@ -94,7 +100,10 @@ class Database:
 
 
 def engine(path: Path, *, begin: str, connections: int) -> Engine:
-    """`begin` is the statement that starts each transaction, schema changes included."""
+    """Make an engine for the file at `path`.
+
+    `begin` is the statement that starts each transaction, schema changes included.
+    """
     made = create_engine(
         URL.create("sqlite", database=str(path)),
         connect_args={"timeout": BUSY_S},

@@ -20,24 +20,26 @@ _LEVEL = 1
 
 
 def pack_histogram(histogram: Histogram) -> bytes:
+    """Return the blob of one histogram."""
     return zlib.compress(_raw(histogram), _LEVEL)
 
 
 def unpack_histogram(blob: bytes) -> Histogram:
+    """Return what `pack_histogram` packed."""
     return _histogram(zlib.decompress(blob))
 
 
 def pack_seconds(seconds: Sequence[Second]) -> bytes:
-    """All seconds of one window, as one blob."""
+    """Return all seconds of one window as one blob."""
     parts = (
-        _SECOND.pack(one.index, one.errors) + _raw(one.service) + _raw(one.response)
-        for one in seconds
+        _SECOND.pack(second.index, second.errors) + _raw(second.service) + _raw(second.response)
+        for second in seconds
     )
     return zlib.compress(b"".join(parts), _LEVEL)
 
 
 def unpack_slices(blob: bytes) -> Slices:
-    """The response times alone of what `pack_seconds` made."""
+    """Return the response times alone of what `pack_seconds` packed."""
     return Slices.joined(list(_slices(zlib.decompress(blob))))
 
 
@@ -58,7 +60,7 @@ def _slices(raw: bytes) -> Iterator[tuple[int, Counts, Counts]]:
 
 
 def _raw(histogram: Histogram) -> bytes:
-    """The sum takes 16 bytes: 10^7 requests of two hours pass 2^63 nanoseconds."""
+    """Return the bytes before compression. The sum has 16: 10^7 requests of 2 h pass 2^63 ns."""
     header = _HEADER.pack(
         len(histogram.indices),
         histogram.minimum_ns,

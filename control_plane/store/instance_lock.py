@@ -33,7 +33,10 @@ class Holder:
 
 
 class Lock:
-    """Held from construction to `release`. Raises DatabaseOwned, or StoreError without rights."""
+    """The lock of a database, held from construction to `release`.
+
+    Raises DatabaseOwned, or StoreError without rights.
+    """
 
     def __init__(self, database: Path) -> None:
         self._path = lock_path(database)
@@ -50,14 +53,14 @@ class Lock:
         self.announce(None)
 
     def announce(self, url: str | None) -> None:
-        """Tell others the dashboard's address."""
+        """Write the dashboard's address into the file, for others."""
         content = {"pid": os.getpid(), "url": url, "started": self._started.isoformat()}
         text = json.dumps(content).encode()
         os.pwrite(self._file, text, 0)
         os.ftruncate(self._file, len(text))
 
     def release(self) -> None:
-        """The file stays: deleting it could take the name from the next holder's lock."""
+        """Give the lock up. The file stays: the next holder may have it open already."""
         os.ftruncate(self._file, 0)
         os.close(self._file)
 
@@ -74,11 +77,12 @@ class Lock:
 
 
 def lock_path(database: Path) -> Path:
+    """Return the path of the lock file of a database."""
     return database.with_name(database.name + ".lock")
 
 
 def read_lock(database: Path) -> Holder | None:
-    """Who holds the database now; None when nobody does."""
+    """Return who holds the database now; None when nobody does."""
     path = lock_path(database.expanduser().resolve())
     with _opened(path) as file:
         if file is None or _flock(file, fcntl.LOCK_SH):

@@ -48,11 +48,12 @@ class Draft:
 
     @property
     def name(self) -> str:
-        """The one that is shown."""
+        """The name of the configuration that is shown."""
         return self.given_name or self.configuration
 
 
 def run_row(draft: Draft, now: datetime, key: str | None) -> RunRow:
+    """Return the row of a run that is queued now; `key` is that of its submission."""
     return RunRow(
         id=new_id(),
         title=draft.spec.title,
@@ -67,13 +68,17 @@ def run_row(draft: Draft, now: datetime, key: str | None) -> RunRow:
 
 
 def facts_row(seq: int, draft: Draft) -> RunFacts:
+    """Return the long part of a queued run: its spec."""
     return RunFacts(run=seq, spec=SPEC.dump_json(draft.spec).decode())
 
 
 def run_of(
     row: RunRow, facts: RunFacts, summaries: Sequence[str], trials: Sequence[str] = ()
 ) -> Run:
-    """`summaries` and `trials` are the documents of its streams and trials, in order."""
+    """Return the run of these rows.
+
+    `summaries` and `trials` are the documents of its streams and trials, in order.
+    """
     return Run(
         id=row.id,
         title=row.title,
@@ -88,8 +93,8 @@ def run_of(
         command=facts.command,
         environment=from_json(facts.environment) if facts.environment else None,
         validity=_VALIDITY.validate_json(facts.validity) if facts.validity else None,
-        trials=tuple(_TRIAL.validate_json(one) for one in trials),
-        streams=tuple(_SUMMARY.validate_json(one) for one in summaries),
+        trials=tuple(_TRIAL.validate_json(trial) for trial in trials),
+        streams=tuple(_SUMMARY.validate_json(summary) for summary in summaries),
         log=tuple(json.loads(facts.log)),
         causes=_CAUSES.validate_json(facts.causes) if facts.causes else (),
         configuration=row.given_name or row.configuration,
@@ -98,32 +103,37 @@ def run_of(
 
 
 def tags_text(tags: Sequence[str]) -> str:
+    """Return the tags as a JSON array."""
     return json.dumps(list(tags), ensure_ascii=False)
 
 
 def searched_text(row: RunRow) -> str:
-    """What the search of the history looks through, one part on each line."""
+    """Return the text that the history searches, one part of the run on each line."""
     return "\n".join([row.id, row.title, *json.loads(row.tags), row.note])
 
 
 def log_text(lines: Sequence[str]) -> str:
-    """What a target printed may hold half a character: it is replaced."""
+    """Return the lines as a JSON array. A target may print half a character: it is replaced."""
     return json.dumps([line.encode(errors="replace").decode() for line in lines])
 
 
 def environment_text(environment: Environment) -> str:
+    """Return the environment as a JSON object."""
     return to_json(environment).decode()
 
 
 def validity_text(validity: Validity) -> str:
+    """Return the validity as a JSON object."""
     return _text(_VALIDITY, validity)
 
 
 def causes_text(causes: tuple[Cause, ...]) -> str:
+    """Return the causes as a JSON array."""
     return _text(_CAUSES, causes)
 
 
 def run_stream_row(seq: int, place: int, result: StreamResult) -> RunStream:
+    """Return the row of a stream whose trials are merged; `place` is its position in the spec."""
     return RunStream(
         run=seq,
         place=place,
@@ -135,6 +145,7 @@ def run_stream_row(seq: int, place: int, result: StreamResult) -> RunStream:
 
 
 def stream_of(row: RunStream) -> StreamResult:
+    """Return the stream that `run_stream_row` wrote."""
     return StreamResult(
         _SUMMARY.validate_json(row.summary),
         unpack_histogram(row.service),
@@ -143,6 +154,7 @@ def stream_of(row: RunStream) -> StreamResult:
 
 
 def trial_row(seq: int, result: TrialResult) -> TrialRow:
+    """Return the row of a trial without its streams."""
     return TrialRow(
         run=seq,
         block=result.trial.block,
@@ -152,10 +164,12 @@ def trial_row(seq: int, result: TrialResult) -> TrialRow:
 
 
 def gauges_of(document: str) -> Gauges:
+    """Return the gauges of a trial from their JSON."""
     return _GAUGES.validate_json(document)
 
 
 def trial_stream_row(row: TrialRow, place: int, result: StreamResult) -> TrialStream:
+    """Return the row of one stream of a trial; `place` is its position in the spec."""
     timeline, seconds = result.timeline, result.seconds
     return TrialStream(
         run=row.run,
@@ -170,11 +184,12 @@ def trial_stream_row(row: TrialRow, place: int, result: StreamResult) -> TrialSt
 
 
 def timeline_of(document: str) -> Timeline:
+    """Return the timeline of a stream from its JSON."""
     return _TIMELINE.validate_json(document)
 
 
 def _text(kind: TypeAdapter[T], value: T) -> str:
-    """Raise ValueError now for what could not be read back, such as NaN."""
+    """Return JSON. Raises ValueError now for what could not be read back, such as NaN."""
     text = kind.dump_json(value).decode()
     kind.validate_json(text)
     return text

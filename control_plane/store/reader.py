@@ -16,7 +16,7 @@ from control_plane.domain.run import Run, RunDetail, State, StreamResult
 from control_plane.store.database import Database
 from control_plane.store.histogram_codec import unpack_slices
 from control_plane.store.mapping import gauges_of, run_of, stream_of, timeline_of
-from control_plane.store.run_query import Filters, asked, cursor_after, page_conditions
+from control_plane.store.run_query import Filters, cursor_after, page_conditions, run_query
 from control_plane.store.tables import RunFacts, RunRow, RunStream, RunTag, TrialRow, TrialStream
 
 Value = TypeVar("Value")
@@ -26,7 +26,10 @@ Blobs = dict[str, list[Slices]]
 
 
 def details_of(session: Session, ids: Sequence[str], *, slices: bool) -> list[RunDetail]:
-    """In the order of `ids`. Raises NotFound for the first that does not exist."""
+    """Return the details of runs in the order of `ids`.
+
+    Raises NotFound for the first that does not exist.
+    """
     known = {row.id: (row, facts) for row, facts in _rows(session, ids)}
     for run_id in ids:
         if run_id not in known:
@@ -34,22 +37,22 @@ def details_of(session: Session, ids: Sequence[str], *, slices: bool) -> list[Ru
     seqs = [row.seq for row, _ in known.values() if row.seq is not None]
     merged, trials = _streams(session, seqs), _trials(session, seqs)
     lines, blobs = _seconds(session, seqs, slices=slices)
-    found = []
+    details = []
     for run_id in ids:
         row, facts = known[run_id]
         seq = row.seq or 0
         summaries = [summary for summary, _ in merged[seq]]
         documents = [document for document, _ in trials[seq]]
-        found.append(
+        details.append(
             RunDetail(
                 run=run_of(row, facts, summaries, documents),
                 streams={result.summary.name: result for _, result in merged[seq]},
-                timelines={name: tuple(ones) for name, ones in lines[seq].items()},
+                timelines={name: tuple(timelines) for name, timelines in lines[seq].items()},
                 gauges=tuple(gauges for _, gauges in trials[seq]),
-                slices={name: tuple(ones) for name, ones in blobs[seq].items()},
+                slices={name: tuple(parts) for name, parts in blobs[seq].items()},
             )
         )
-    return found
+    return details
 
 
 def _rows(session: Session, ids: Sequence[str]) -> list[tuple[RunRow, RunFacts]]:
@@ -61,7 +64,7 @@ def _rows(session: Session, ids: Sequence[str]) -> list[tuple[RunRow, RunFacts]]
 
 
 def _streams(session: Session, seqs: Sequence[int]) -> ByRun[tuple[str, StreamResult]]:
-    """Summaries as they are stored, and what they are parts of, in the order of the spec."""
+    """Return each stream with its summary as it is stored, in the order of the spec."""
     chosen = sqlalchemy.select(RunStream).where(col(RunStream.run).in_(seqs))
     found: ByRun[tuple[str, StreamResult]] = defaultdict(list)
     for row in session.scalars(chosen.order_by(col(RunStream.run), col(RunStream.place))):
@@ -83,9 +86,10 @@ def _trials(session: Session, seqs: Sequence[int]) -> ByRun[tuple[str, Gauges]]:
 def _seconds(
     session: Session, seqs: Sequence[int], *, slices: bool
 ) -> tuple[dict[int, Lines], dict[int, Blobs]]:
-    """By run and stream, one for each trial whose timeline is kept."""
-    blob = (TrialStream.seconds,) if slices else ()
-    columns: tuple[Any, ...] = (TrialStream.run, TrialStream.name, TrialStream.timeline, *blob)
+    """Return timelines and slices by run and stream, one for each trial whose timeline is kept."""
+    columns: tuple[Any, ...] = (TrialStream.run, TrialStream.name, TrialStream.timeline)
+    if slices:
+        columns += (TrialStream.seconds,)
     kept = sqlalchemy.select(*columns).where(
         col(TrialStream.run).in_(seqs), col(TrialStream.timeline).is_not(None)
     )
@@ -94,14 +98,14 @@ def _seconds(
     blobs: dict[int, Blobs] = defaultdict(lambda: defaultdict(list))
     for seq, name, document, *packed in session.connection().execute(kept.order_by(*order)):
         lines[seq][name].append(timeline_of(document))
-        for one in packed:
-            blobs[seq][name].append(Slices.of(()) if one is None else unpack_slices(one))
+        for blob in packed:
+            blobs[seq][name].append(Slices.of(()) if blob is None else unpack_slices(blob))
     return lines, blobs
 
 
 @dataclass(frozen=True)
-class RunPage:
-    """Runs without trials, newest first. `total` counts all that were asked for."""
+class RunListPage:
+    """One page of the history: runs without trials, newest first. `total` counts all that match."""
 
     runs: tuple[Run, ...]
     next_cursor: str | None
@@ -109,39 +113,45 @@ class RunPage:
 
 
 class Reader:
-    """Each method sees one consistent state; NotFound where a run does not exist."""
+    """Reads runs. Each method sees one consistent state; NotFound where a run does not exist."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def run(self, run_id: str) -> Run:
+        """Return the run with its trials and streams."""
         with self._database.read() as session:
-            return whole_run(session, found(session, run_id))
+            return whole_run(session, find_row(session, run_id))
 
-    def runs(self, *, limit: int, cursor: str | None = None, **filters: Unpack[Filters]) -> RunPage:
-        """One page of the history, newest first.
+    def runs(
+        self, *, limit: int, cursor: str | None = None, **filters: Unpack[Filters]
+    ) -> RunListPage:
+        """Return one page of the history, newest first.
 
         Raises InvalidInput for a limit outside of 1 to 200, a cursor that no page gave, or text
         that cannot be stored.
         """
-        wanted = asked(filters)
-        every = sqlalchemy.select(wanted.seq).where(*wanted.conditions)
+        query = run_query(filters)
+        every = sqlalchemy.select(query.seq).where(*query.conditions)
         count = sqlalchemy.select(func.count()).select_from(every.subquery())
-        page_of = every.where(*page_conditions(wanted.seq, limit, cursor))
-        newest = page_of.order_by(wanted.seq.desc()).limit(limit + 1)
+        page_of = every.where(*page_conditions(query.seq, limit, cursor))
+        newest = page_of.order_by(query.seq.desc()).limit(limit + 1)
         with self._database.read() as session:
             seqs = session.connection().scalars(newest).all()
             total = session.connection().scalars(count).one()
             page = _listed(session, seqs[:limit])
-        return RunPage(page, cursor_after(seqs[limit - 1]) if len(seqs) > limit else None, total)
+        return RunListPage(
+            page, cursor_after(seqs[limit - 1]) if len(seqs) > limit else None, total
+        )
 
     def next_queued(self) -> Run | None:
-        """The run that has waited longest."""
+        """Return the run that has waited longest; None when none waits."""
         with self._database.read() as session:
             row = session.exec(_queued().order_by(col(RunRow.seq)).limit(1)).first()
             return None if row is None else whole_run(session, row)
 
     def count_queued(self) -> int:
+        """Return how many runs wait in the queue."""
         with self._database.read() as session:
             return count_queued(session)
 
@@ -152,7 +162,7 @@ class Reader:
             return {State(state): count for state, count in session.connection().execute(counted)}
 
     def position(self, run_id: str) -> int | None:
-        """The place in the queue, from 1; None for a run that does not wait."""
+        """Return the place in the queue, from 1; None for a run that does not wait."""
         with self._database.read() as session:
             row = session.exec(_queued().where(RunRow.id == run_id)).first()
             if row is None:
@@ -161,36 +171,37 @@ class Reader:
             return session.exec(select(func.count()).select_from(ahead)).one()
 
     def detail(self, run_id: str, *, slices: bool = False) -> RunDetail:
-        """The run with its histograms, timelines and gauges; its `slices` when asked for."""
+        """Return the run with its histograms, timelines and gauges; its `slices` when asked for."""
         return self.details([run_id], slices=slices)[0]
 
     def details(self, run_ids: Sequence[str], *, slices: bool = False) -> list[RunDetail]:
-        """As `detail` for each, in their order."""
+        """Return what `detail` returns for each run, in their order."""
         with self._database.read() as session:
             return details_of(session, run_ids, slices=slices)
 
     def gauges(self, run_id: str) -> tuple[Gauges, ...]:
-        """One for each trial."""
+        """Return the gauges of a run, one for each trial."""
         with self._database.read() as session:
-            return _gauges(session, found(session, run_id))
+            return _gauges(session, find_row(session, run_id))
 
     def tags(self) -> list[str]:
-        """All that runs carry, in the order of the alphabet."""
+        """Return all tags of runs, in alphabetical order."""
         with self._database.read() as session:
             return list(session.exec(select(RunTag.tag).distinct().order_by(col(RunTag.tag))))
 
     def given_names(self) -> list[str]:
-        """What somebody called the configurations of runs, in the order of the alphabet."""
+        """Return the names by which configurations of runs were chosen, in alphabetical order."""
         name = col(RunRow.given_name)
         with self._database.read() as session:
-            known = session.exec(select(name).where(name.is_not(None)).distinct().order_by(name))
-            return [one for one in known if one]
+            names = session.exec(select(name).where(name.is_not(None)).distinct().order_by(name))
+            return [given_name for given_name in names if given_name]
 
     def last_rate(self, strategy: str, configuration: str, path: str) -> float | None:
-        """Completed requests per second of the last run of that kind whose first request class
-        has that path. It must be among the 100 last ones of the kind.
+        """Return the requests per second of the last run that is like this; None without one.
 
-        `configuration` is the name of the parts, whatever name they were chosen by.
+        Its first request class has that path, and it is among the 100 last runs of that strategy
+        and configuration. `configuration` is the name of the parts, whatever name they were chosen
+        by.
         """
         kind = select(RunRow.seq).where(
             RunRow.strategy == strategy,
@@ -213,8 +224,8 @@ _RATES_LOOKED_AT = 100
 _FIRST_PATH = "$.workload.streams[0].requests[0].path"
 
 
-def found(session: Session, run_id: str) -> RunRow:
-    """Raises NotFound."""
+def find_row(session: Session, run_id: str) -> RunRow:
+    """Return the row of a run. Raises NotFound."""
     row = session.exec(select(RunRow).where(RunRow.id == run_id)).first()
     if row is None:
         raise no_run(run_id)
@@ -222,12 +233,13 @@ def found(session: Session, run_id: str) -> RunRow:
 
 
 def count_queued(session: Session) -> int:
+    """Return how many runs wait in the queue."""
     waiting = select(func.count()).select_from(RunRow)
     return session.exec(waiting.where(RunRow.state == State.QUEUED.value)).one()
 
 
 def whole_run(session: Session, row: RunRow) -> Run:
-    """With trials and streams."""
+    """Return the run of a row, with its trials and streams."""
     trials = select(TrialRow.document).where(TrialRow.run == row.seq)
     streams = select(RunStream.summary).where(RunStream.run == row.seq)
     return run_of(
@@ -239,7 +251,7 @@ def whole_run(session: Session, row: RunRow) -> Run:
 
 
 def _listed(session: Session, seqs: Sequence[int]) -> tuple[Run, ...]:
-    """The runs of a page, newest first, in two queries however many they are."""
+    """Return the runs of a page, newest first, in two queries however many they are."""
     summaries: dict[int | None, list[str]] = defaultdict(list)
     streams = select(RunStream.run, RunStream.summary).where(col(RunStream.run).in_(seqs))
     for seq, summary in session.exec(streams.order_by(col(RunStream.run), col(RunStream.place))):
@@ -255,4 +267,5 @@ def _queued() -> SelectOfScalar[RunRow]:
 
 def _gauges(session: Session, row: RunRow) -> tuple[Gauges, ...]:
     documents = select(TrialRow.gauges).where(TrialRow.run == row.seq)
-    return tuple(gauges_of(one) for one in session.exec(documents.order_by(col(TrialRow.block))))
+    in_order = documents.order_by(col(TrialRow.block))
+    return tuple(gauges_of(document) for document in session.exec(in_order))

@@ -1,4 +1,4 @@
-"""Which runs are asked for, as SQL."""
+"""The filters of the history, as SQL."""
 
 import re
 import unicodedata
@@ -13,7 +13,7 @@ from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.run import State
 from control_plane.store.tables import RunRow, RunTag
 
-MOST = 200
+MAX_PAGE = 200
 _CURSOR = re.compile(r"[0-9a-f]{1,15}")
 _TRIGRAM = 3
 _TEXT = table("run_text", column("rowid", Integer), column("text", String))
@@ -22,10 +22,11 @@ Condition = ColumnElement[bool]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """`seq` is that of the narrowest table: run's own index then gives order and count for free.
+class RunQuery:
+    """The runs that match some filters.
 
-    `conditions` join the other tables to it.
+    `seq` is the column of the narrowest table that tells them: its own index then gives order and
+    count for free. `conditions` join the other tables to it.
     """
 
     seq: ColumnElement[int]
@@ -33,7 +34,7 @@ class Asked:
 
 
 class Filters(TypedDict, total=False):
-    """None and empty text ask for all. `validity` is an outcome.
+    """What runs are filtered by; None and empty text match all. `validity` is an outcome.
 
     `configuration` is the name of the parts; `called` may also be a name that somebody gave them.
     `text` holds words that must all occur in title, tags, note or id.
@@ -48,8 +49,11 @@ class Filters(TypedDict, total=False):
     validity: str | None
 
 
-def asked(filters: Filters) -> Asked:
-    """Raises InvalidInput for text that cannot be stored, so that no run can have it."""
+def run_query(filters: Filters) -> RunQuery:
+    """Return the query of the runs that match all filters.
+
+    Raises InvalidInput for text that cannot be stored, so that no run can have it.
+    """
     for field, value in filters.items():
         refuse_unstorable(field, str(value or ""))
     conditions = _equal(filters)
@@ -64,16 +68,16 @@ def asked(filters: Filters) -> Asked:
     if of_run or not seqs:
         seqs.append(cast("ColumnElement[int]", col(RunRow.seq)))
     first, *others = seqs
-    return Asked(first, (*conditions, *(first == other for other in others)))
+    return RunQuery(first, (*conditions, *(first == other for other in others)))
 
 
 def page_conditions(seq: ColumnElement[int], limit: int, cursor: str | None) -> list[Condition]:
-    """Where the page begins.
+    """Return the condition that a page begins after `cursor`.
 
     Raises InvalidInput for a limit outside of 1 to 200 or a cursor that was not given out.
     """
-    if not 1 <= limit <= MOST:
-        raise _wrong("limit", f"{limit:,} is outside of 1 to {MOST}.")
+    if not 1 <= limit <= MAX_PAGE:
+        raise _wrong("limit", f"{limit:,} is outside of 1 to {MAX_PAGE}.")
     if not cursor:
         return []
     if not _CURSOR.fullmatch(cursor):
@@ -82,12 +86,13 @@ def page_conditions(seq: ColumnElement[int], limit: int, cursor: str | None) -> 
 
 
 def cursor_after(seq: int) -> str:
+    """Return the cursor of the page that begins after the run with this `seq`."""
     return f"{seq:x}"
 
 
 def refuse_unstorable(field: str, value: str) -> None:
-    """Raises InvalidInput for NUL and lone surrogates, which SQLite cannot take."""
-    if any(sign == "\x00" or unicodedata.category(sign) == "Cs" for sign in value):
+    """Raise InvalidInput for NUL and lone surrogates, which SQLite cannot take."""
+    if any(char == "\x00" or unicodedata.category(char) == "Cs" for char in value):
         raise _wrong(field, "Control characters cannot be used here.")
 
 

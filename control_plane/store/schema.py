@@ -1,7 +1,12 @@
-"""The schema of a database file: made, checked, or brought up to date."""
+"""The schema of a database file: made, checked without a change, or brought up to date.
+
+A new revision is a file in `migrations/versions`, its number in `HEAD`, and the tables as they are
+after it. What is released stays as it is: databases know the revisions by their numbers.
+"""
 
 import os
 import sqlite3
+import stat
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,21 +14,23 @@ from typing import Any
 from urllib.parse import quote
 
 from control_plane.domain.errors import StoreError
-from control_plane.store.database import BUSY_S, engine, readable
-from control_plane.store.migrations import HEAD
-from control_plane.store.preflight import usable
+from control_plane.store.database import BUSY_S, engine, store_errors
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+HEAD = "0004"
+"""The newest revision in `migrations/versions`; revisions sort as text."""
+_MAGIC = b"SQLite format 3\x00"
+_REMEDY = "choose another with --db"
 
 
 def check(path: Path) -> str | None:
-    """The revision of the file at `path`; None when a database can be made there.
+    """Return the revision of the file at `path`; None when a database can be made there.
 
     Raises StoreError, with the file unchanged, for what is not a database of ours or is newer.
     """
     if not usable(path):
         return None
-    with readable(path):
+    with store_errors(path):
         version = schema_version(path)
     if version > HEAD:
         raise StoreError(
@@ -33,10 +40,45 @@ def check(path: Path) -> str | None:
     return version
 
 
+def usable(path: Path) -> bool:
+    """Return whether a file stands at `path`; False when a database can be made there.
+
+    Raises StoreError for a file that is not a database, or that cannot be written.
+    """
+    try:
+        return _usable(path)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _usable(path: Path) -> bool:
+    if not path.parent.is_dir():
+        raise StoreError(f"There is no folder {path.parent}: make it, or {_REMEDY}.")
+    if not path.exists():
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise StoreError(f"{path.parent} cannot be written: {_REMEDY}.")
+        return False
+    _refuse(path, path.stat())
+    return True
+
+
+def _refuse(path: Path, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise StoreError(f"{path} is not a file: {_REMEDY}.")
+    if not found.st_size:
+        raise StoreError(f"{path} is empty, not a database: delete it, or {_REMEDY}.")
+    # Root may write what the mode forbids; whoever made it read-only meant it.
+    if not found.st_mode & 0o222 or not os.access(path, os.W_OK):
+        raise StoreError(f"{path} is read-only: allow writing, or {_REMEDY}.")
+    with path.open("rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            raise StoreError(f"{path} is not a database: move it away, or {_REMEDY}.")
+
+
 def prepare(path: Path) -> None:
-    """Leave a database of the present schema at `path`, whose lock the caller holds."""
+    """Make the database at `path`, or bring it up to date. The caller holds its lock."""
     version = check(path)
-    with readable(path):
+    with store_errors(path):
         if version is None:
             _create(path)
         elif version < HEAD:
@@ -45,7 +87,7 @@ def prepare(path: Path) -> None:
 
 
 def schema_version(path: Path) -> str:
-    """The revision that the file is at, read without changing it."""
+    """Return the revision that the file is at, read without changing it."""
     connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=BUSY_S)
     try:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
@@ -59,7 +101,7 @@ def schema_version(path: Path) -> str:
 
 
 def back_up(path: Path, version: str) -> Path:
-    """Copy the database to a file beside it and name that."""
+    """Copy the database to a file beside it, and return the path of that."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
     copy = path.with_name(f"{path.name}.schema-{version}-{stamp}")
     _touch(copy)
@@ -98,7 +140,7 @@ def _upgrade(connection: object, revision: str) -> None:
 
 
 def _create(path: Path) -> None:
-    """Under another name until it is whole: a start that is killed leaves no half database."""
+    """Make it under another name until it is whole: a killed start leaves no half database."""
     unfinished = path.with_name(path.name + ".new")
     unfinished.unlink(missing_ok=True)
     _touch(unfinished)

@@ -5,19 +5,19 @@ from pathlib import Path
 
 from sqlmodel import select
 
-from control_plane.store.added_configurations import Configurations
+from control_plane.store.added_configurations import AddedConfigurations
 from control_plane.store.database import Database
 from control_plane.store.instance_lock import Lock
 from control_plane.store.mapping import Draft
-from control_plane.store.reader import Reader, RunPage
+from control_plane.store.reader import Reader, RunListPage
 from control_plane.store.schema import check, prepare
 from control_plane.store.tables import Meta
 from control_plane.store.writer import Writer
 
-__all__ = ["Draft", "RunPage", "Store", "open_store"]
+__all__ = ["Draft", "RunListPage", "Store", "open_store"]
 
 
-class Store(Reader, Writer, Configurations):
+class Store(Reader, Writer, AddedConfigurations):
     """An open database that this process alone changes. Thread-safe.
 
     `instance` is the random id of this file, by which processes that belong to it are marked.
@@ -31,6 +31,7 @@ class Store(Reader, Writer, Configurations):
         self.instance = self._known_instance()
 
     def close(self) -> None:
+        """Close the database and give up its lock."""
         self._database.close()
         self._lock.release()
 

@@ -29,7 +29,7 @@ class Submission(SQLModel, table=True):
     runs: int
 
 
-class ConfigurationRow(SQLModel, table=True):
+class AddedConfigurationRow(SQLModel, table=True):
     """A configuration that somebody added; `target` is JSON."""
 
     __tablename__: ClassVar[Any] = "configuration"
@@ -39,8 +39,9 @@ class ConfigurationRow(SQLModel, table=True):
 
 
 class RunRow(SQLModel, table=True):
-    """`epoch` counts the changes of state. `rate_per_s` is the throughput of all streams.
+    """The part of a run that lists filter by and show.
 
+    `epoch` counts the changes of state. `rate_per_s` is the throughput of all streams.
     `configuration` tells the parts of the target, so that the same parts have the same one;
     `given_name` is the name that they were chosen by, None where they were typed.
     """

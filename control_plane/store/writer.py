@@ -26,18 +26,20 @@ from control_plane.store.mapping import (
     trial_stream_row,
     validity_text,
 )
-from control_plane.store.reader import count_queued, found, whole_run
+from control_plane.store.reader import count_queued, find_row, whole_run
 from control_plane.store.tables import RunFacts, RunRow, RunTag, Submission
 
 NOTE_LENGTH = 10_000
 
 
 def checked_title(title: str) -> str:
+    """Return the title without blanks at its ends. Raises InvalidInput as for a spec."""
     refuse(bounded_text("title", title, 200, empty=False))
     return title.strip()
 
 
 def checked_tags(tags: Sequence[str]) -> tuple[str, ...]:
+    """Return the tags. Raises InvalidInput as for a spec."""
     refuse(counted("tags", len(tags), 0, 20, "tags"))
     for index, tag in enumerate(tags):
         refuse(bounded_text(f"tags.{index}", tag, 40, empty=False))
@@ -45,7 +47,7 @@ def checked_tags(tags: Sequence[str]) -> tuple[str, ...]:
 
 
 def checked_note(note: str) -> str:
-    """Lines are kept, with plain line ends."""
+    """Return the note with plain line ends. Raises InvalidInput for what cannot be stored."""
     plain = note.replace("\r\n", "\n")
     refuse(bounded_text("note", plain.replace("\n", " ").replace("\t", " "), NOTE_LENGTH))
     return plain
@@ -62,7 +64,7 @@ class Facts(TypedDict, total=False):
 
 
 class Writer:
-    """A refused change raises Conflict, and nothing of it is written."""
+    """Changes runs. A refused change raises Conflict, and nothing of it is written."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -82,7 +84,7 @@ class Writer:
         """
         with self._database.write() as session:
             if key is not None and (first := session.get(Submission, key)) is not None:
-                return _made_before(session, first, digest)
+                return _runs_of_key(session, first, digest)
             waiting = count_queued(session)
             if waiting + len(drafts) > max_queue:
                 raise QueueFull(f"{waiting:,} runs wait, and the limit is {max_queue:,}: {_LATER}")
@@ -98,7 +100,7 @@ class Writer:
         Raises Conflict when the run is not in `before` now, or may not go to `after`.
         """
         with self._database.write() as session:
-            row = found(session, run_id)
+            row = find_row(session, run_id)
             _change(session, row, before, after, facts.get("reason"))
             _note_facts(session.get_one(RunFacts, row.seq), facts)
             session.flush()
@@ -107,7 +109,7 @@ class Writer:
     def save_trial(self, run_id: str, result: TrialResult) -> None:
         """Keep what one trial measured. Raises Conflict when the run is over."""
         with self._database.write() as session:
-            row = found(session, run_id)
+            row = find_row(session, run_id)
             if State(row.state).terminal:
                 raise Conflict(f"Run {run_id} is {row.state}: it takes no more trials.")
             trial = trial_row(_seq(row), result)
@@ -126,10 +128,10 @@ class Writer:
     ) -> Run:
         """Write the merged results and `finished` together."""
         with self._database.write() as session:
-            row = found(session, run_id)
+            row = find_row(session, run_id)
             _change(session, row, State.FINALIZING, State.FINISHED, None)
             row.outcome = validity.outcome
-            row.rate_per_s = sum(one.summary.throughput_per_s for one in streams)
+            row.rate_per_s = sum(stream.summary.throughput_per_s for stream in streams)
             facts = session.get_one(RunFacts, row.seq)
             facts.validity, facts.causes = validity_text(validity), causes_text(causes)
             session.add_all(
@@ -139,7 +141,10 @@ class Writer:
             return whole_run(session, row)
 
     def interrupt_unfinished(self, reason: str) -> int:
-        """End what no living process works on: every run that waits or was being measured."""
+        """Mark every run that waits or was being measured as interrupted; return how many.
+
+        For a start, when no living process works on them.
+        """
         ended = (
             update(RunRow)
             .where(col(RunRow.state).not_in([state.value for state in TERMINAL]))
@@ -166,7 +171,7 @@ class Writer:
         Raises InvalidInput for text that the spec would refuse.
         """
         with self._database.write() as session:
-            row = found(session, run_id)
+            row = find_row(session, run_id)
             if title is not None:
                 row.title = checked_title(title)
             if note is not None:
@@ -182,7 +187,7 @@ class Writer:
     def delete(self, run_id: str) -> None:
         """Remove a run and all it measured. Raises Conflict while it is not over."""
         with self._database.write() as session:
-            row = found(session, run_id)
+            row = find_row(session, run_id)
             if not State(row.state).terminal:
                 raise Conflict(f"Run {run_id} is {row.state}: cancel it before you delete it.")
             session.connection().execute(_UNINDEX, {"seq": row.seq})
@@ -194,7 +199,7 @@ _UNINDEX = text("DELETE FROM run_text WHERE rowid = :seq")
 _INDEX = text("INSERT INTO run_text (rowid, text) VALUES (:seq, :text)")
 
 
-def _made_before(session: Session, first: Submission, digest: str | None) -> list[Run]:
+def _runs_of_key(session: Session, first: Submission, digest: str | None) -> list[Run]:
     if first.digest != digest:
         raise Conflict("This key was used for another request: choose a new one.")
     rows = session.exec(
@@ -217,7 +222,7 @@ def _queue(session: Session, draft: Draft, now: datetime, key: str | None) -> Ru
 
 
 def _change(session: Session, row: RunRow, before: State, after: State, reason: str | None) -> None:
-    """The one place where a state changes; `epoch` tells two visits to one state apart."""
+    """Change the state, here alone; `epoch` tells two visits to one state apart."""
     if row.state != before or not allowed(before, after):
         raise Conflict(f"Run {row.id} is {row.state}: it cannot go from {before} to {after}.")
     now = datetime.now(UTC)

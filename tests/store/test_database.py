@@ -14,7 +14,7 @@ from sqlmodel import col, select
 from control_plane.domain.errors import DatabaseBusy, DatabaseFull, StoreError
 from control_plane.domain.run import State
 from control_plane.store import database
-from control_plane.store.database import Database, fault, readable
+from control_plane.store.database import Database, sqlite_error, store_errors
 from control_plane.store.mapping import run_row
 from control_plane.store.schema import prepare
 from control_plane.store.store import Store, open_store
@@ -41,7 +41,7 @@ PATH = Path("runs.db")
 def test_the_name_decides(name: str, kind: type[StoreError]) -> None:
     error = sqlite3.OperationalError("what SQLite says")
     error.sqlite_errorname = name
-    found = fault(PATH, error)
+    found = sqlite_error(PATH, error)
     assert type(found) is kind
     assert str(found).startswith("runs.db ")
     assert str(found).endswith(".")
@@ -52,14 +52,14 @@ def test_the_name_decides(name: str, kind: type[StoreError]) -> None:
     ("number", "kind"), [(errno.ENOSPC, DatabaseFull), (errno.EIO, StoreError)]
 )
 def test_what_the_system_refuses_is_told_too(number: int, kind: type[StoreError]) -> None:
-    with pytest.raises(StoreError, match=r"runs\.db\.new") as refused, readable(PATH):
+    with pytest.raises(StoreError, match=r"runs\.db\.new") as refused, store_errors(PATH):
         raise OSError(number, "said", "runs.db.new")
     assert type(refused.value) is kind
     assert refused.value.plain == "The database cannot be written: said."
 
 
 def test_other_errors_are_left_alone() -> None:
-    with pytest.raises(ZeroDivisionError), readable(PATH):
+    with pytest.raises(ZeroDivisionError), store_errors(PATH):
         raise ZeroDivisionError
 
 

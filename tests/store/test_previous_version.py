@@ -71,8 +71,10 @@ def traces(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_an_added_configuration_stays(looplab: Dashboard) -> None:
-    before = {one["name"]: one for one in RESPONSES["documents"]["/api/configurations"]}
-    now = {one["name"]: one for one in looplab.get("/api/configurations").json()}
+    before = {
+        document["name"]: document for document in RESPONSES["documents"]["/api/configurations"]
+    }
+    now = {document["name"]: document for document in looplab.get("/api/configurations").json()}
     assert now[ADDED] == before[ADDED]
 
 

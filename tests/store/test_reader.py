@@ -29,12 +29,12 @@ def test_a_finished_run_reads_back_the_same_after_a_restart(path: Path) -> None:
         detail = store.detail(run.id)
     given = [trial_of(spec, FAILING, block) for block in range(2)]
     merged = merged_streams(given)
-    assert [plain(one) for one in detail.streams.values()] == [plain(one) for one in merged]
-    assert detail.gauges == tuple(one.gauges for one in given)
+    assert list(map(plain, detail.streams.values())) == list(map(plain, merged))
+    assert detail.gauges == tuple(trial.gauges for trial in given)
     assert detail.slices == {}
-    assert detail.timelines == {"items": tuple(one.streams[0].timeline for one in given)}
-    assert run.streams == tuple(one.summary for one in merged)
-    assert run.trials == tuple(one.trial for one in given)
+    assert detail.timelines == {"items": tuple(trial.streams[0].timeline for trial in given)}
+    assert run.streams == tuple(stream.summary for stream in merged)
+    assert run.trials == tuple(result.trial for result in given)
     with closing(open_store(path)) as store:
         assert store.run(run.id) == detail.run == run
         assert store.gauges(run.id) == detail.gauges
@@ -45,10 +45,10 @@ def test_streams_keep_the_order_of_the_spec(store: Store) -> None:
     (stream,) = spec.workload.streams
     named = tuple(replace(stream, name=name) for name in ("z", "a", "m"))
     run = finished(store, replace(spec, workload=replace(spec.workload, streams=named)), ASYNC)
-    assert [one.name for one in run.streams] == ["z", "a", "m"]
-    assert [one.name for one in run.trials[0].streams] == ["z", "a", "m"]
+    assert [stream.name for stream in run.streams] == ["z", "a", "m"]
+    assert [stream.name for stream in run.trials[0].streams] == ["z", "a", "m"]
     assert list(store.detail(run.id).streams) == ["z", "a", "m"]
-    assert [one.name for one in store.runs(limit=1).runs[0].streams] == ["z", "a", "m"]
+    assert [stream.name for stream in store.runs(limit=1).runs[0].streams] == ["z", "a", "m"]
 
 
 def test_several_runs_are_read_together_in_the_order_asked_for(store: Store) -> None:
@@ -57,8 +57,8 @@ def test_several_runs_are_read_together_in_the_order_asked_for(store: Store) -> 
     last = finished(store, items(title="last"), BLOCKING)
     ids = [last.id, waiting.id, first.id]
     together = store.details(ids)
-    assert [one.run for one in together] == [store.run(run_id) for run_id in ids]
-    assert [len(one.gauges) for one in together] == [3, 0, 2]
+    assert [detail.run for detail in together] == [store.run(run_id) for run_id in ids]
+    assert [len(detail.gauges) for detail in together] == [3, 0, 2]
     with pytest.raises(NotFound, match=NOWHERE):
         store.details([first.id, NOWHERE])
 
@@ -66,9 +66,9 @@ def test_several_runs_are_read_together_in_the_order_asked_for(store: Store) -> 
 def test_slices_are_read_where_they_are_asked_for(store: Store) -> None:
     run = finished(store, items(trials=2), ASYNC)
     whole = store.detail(run.id, slices=True)
-    ((name, ones),) = whole.slices.items()
-    assert (name, len(ones)) == ("items", 2)
-    assert sum(int(one.counts.sum()) for one in ones) == whole.streams["items"].response.total
+    ((name, parts),) = whole.slices.items()
+    assert (name, len(parts)) == ("items", 2)
+    assert sum(int(part.counts.sum()) for part in parts) == whole.streams["items"].response.total
 
 
 def test_a_run_without_results_has_an_empty_detail(store: Store) -> None:
@@ -180,7 +180,7 @@ def test_a_run_is_found_by_its_id(history: Store) -> None:
 def test_what_cannot_be_asked_is_refused_at_its_field(store: Store, wrong) -> None:
     with pytest.raises(InvalidInput) as refused:
         store.runs(**{"limit": 5, **wrong})
-    assert [one.field for one in refused.value.fields] == list(wrong)
+    assert [error.field for error in refused.value.fields] == list(wrong)
 
 
 def test_a_configuration_is_found_by_either_name(store: Store) -> None:

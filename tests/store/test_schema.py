@@ -1,9 +1,14 @@
-"""The schema: as the tables say, older ones brought up to date, newer ones refused."""
+"""The schema: as the tables say, older ones brought up to date, newer ones refused.
 
+What is not a database of ours is refused in one line, and left as it was.
+"""
+
+import os
 import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -17,7 +22,7 @@ from control_plane.domain.errors import StoreError
 from control_plane.domain.spec_json import SPEC
 from control_plane.store import schema
 from control_plane.store.database import engine
-from control_plane.store.migrations import HEAD
+from control_plane.store.schema import HEAD, usable
 from control_plane.store.store import open_store
 from tests.builders import ASYNC, finished, items
 from tests.store.places import ask, digest, killed_at, sound
@@ -54,10 +59,14 @@ def newer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 @pytest.fixture
 def filled(path: Path) -> Path:
+    _fill(path)
+    return path
+
+
+def _fill(path: Path) -> None:
     store = open_store(path)
     finished(store, items(trials=1, title="kept", tags=["a"]), ASYNC)
     store.close()
-    return path
 
 
 def test_the_migrations_make_what_the_tables_say(path: Path) -> None:
@@ -149,7 +158,7 @@ def test_a_killed_first_start_leaves_no_half_database(path: Path) -> None:
         statement += 3
     assert statement > 20
     open_store(path).close()
-    assert sorted(one.name for one in path.parent.iterdir()) == ["runs.db", "runs.db.lock"]
+    assert sorted(file.name for file in path.parent.iterdir()) == ["runs.db", "runs.db.lock"]
 
 
 def test_a_start_without_a_migration_imports_no_alembic(filled: Path) -> None:
@@ -160,3 +169,98 @@ def test_a_start_without_a_migration_imports_no_alembic(filled: Path) -> None:
     command = [sys.executable, "-c", program, str(filled)]
     answer = subprocess.run(command, capture_output=True, text=True, check=True)
     assert answer.stdout == "False\n"
+
+
+def _cut(share: float) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        _fill(path)
+        os.truncate(path, int(path.stat().st_size * share))
+
+    return make
+
+
+def _other_program(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        connection.execute("INSERT INTO alembic_version VALUES ('0001')")
+
+
+def _without_tables(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("VACUUM")
+
+
+def _read_only(path: Path) -> None:
+    _fill(path)
+    path.chmod(0o444)
+
+
+UNUSABLE = {
+    "empty": (lambda path: path.touch(), "is empty"),
+    "text": (lambda path: path.write_text("not a database\n" * 500), "not a database"),
+    "short text": (lambda path: path.write_text("x"), "not a database"),
+    "magic alone": (lambda path: path.write_bytes(b"SQLite format 3\x00"), "not a database"),
+    "cut to a few bytes": (_cut(0.0005), "damaged"),
+    "cut to a tenth": (_cut(0.1), "damaged"),
+    "cut by a little": (_cut(0.97), "damaged"),
+    "other program": (_other_program, "another program"),
+    "no tables": (_without_tables, "another program"),
+    "read-only": (_read_only, "read-only"),
+}
+
+
+@pytest.mark.parametrize("kind", UNUSABLE)
+def test_an_unusable_file_is_refused_and_unchanged(path: Path, kind: str) -> None:
+    make, words = UNUSABLE[kind]
+    make(path)
+    before = digest(path), path.stat().st_mode, path.stat().st_mtime_ns
+    for _ in range(2):
+        with pytest.raises(StoreError, match=words) as refused:
+            open_store(path)
+        assert "\n" not in str(refused.value)
+        assert str(path) in str(refused.value)
+        assert "--db" in str(refused.value)
+    assert (digest(path), path.stat().st_mode, path.stat().st_mtime_ns) == before
+
+
+def test_nothing_is_left_beside_the_database_of_another_program(path: Path) -> None:
+    _other_program(path)
+    with pytest.raises(StoreError):
+        open_store(path)
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_folder_or_a_missing_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="not a file"):
+        usable(tmp_path)
+    with pytest.raises(StoreError, match="no folder"):
+        usable(tmp_path / "missing" / "runs.db")
+    with pytest.raises(StoreError, match="no folder"):
+        usable(Path(__file__) / "runs.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_file_can_be_made(path: Path) -> None:
+    assert not usable(path)
+    _fill(path)
+    assert usable(path)
+
+
+def test_what_is_made_is_for_its_owner_alone(path: Path) -> None:
+    before = os.umask(0)
+    try:
+        store = open_store(path)
+        store.announce("http://127.0.0.1:1")
+        finished(store, items(trials=1), ASYNC)
+        names = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
+        store.close()
+    finally:
+        os.umask(before)
+    assert names == dict.fromkeys(("runs.db", "runs.db-wal", "runs.db-shm", "runs.db.lock"), 0o600)
+
+
+def test_the_mode_of_an_existing_file_stays(path: Path) -> None:
+    _fill(path)
+    path.chmod(0o640)
+    open_store(path).close()
+    assert path.stat().st_mode & 0o777 == 0o640

@@ -56,4 +56,4 @@ def test_closing_leaves_one_whole_file(path: Path) -> None:
     store = open_store(path)
     store.add([draft()])
     store.close()
-    assert {one.name for one in path.parent.iterdir()} == {"runs.db", "runs.db.lock"}
+    assert {file.name for file in path.parent.iterdir()} == {"runs.db", "runs.db.lock"}

@@ -138,7 +138,7 @@ def test_of_many_who_move_one_run_one_succeeds(store: Store) -> None:
 
 def test_a_finished_run_keeps_its_causes(store: Store, path: Path) -> None:
     run = finished(store, items(trials=1, stop={"duration_s": 5}), BLOCKED)
-    assert [one.cause for one in run.causes if one.found] == ["loop_blocked"]
+    assert [cause.cause for cause in run.causes if cause.found] == ["loop_blocked"]
     assert store.run(run.id).causes == run.causes
     ask(path, "UPDATE run_facts SET causes = NULL")
     assert store.run(run.id).causes == ()
@@ -185,7 +185,7 @@ def test_a_process_killed_at_any_statement_leaves_all_or_nothing(path: Path, las
     assert statement > 4
     with closing(open_store(path)) as store:
         found = store.run(run.id)
-        whole = (State.FINISHED, tuple(one.summary for one in merged), ())
+        whole = (State.FINISHED, tuple(stream.summary for stream in merged), ())
         assert (found.state, found.streams, found.trials) == (
             whole if last == "finish" else (State.FINALIZING, (), (trial.trial,))
         )
