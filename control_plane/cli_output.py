@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from control_plane.analysis.configuration_names import configuration_names
 from control_plane.analysis.percentile_support import support_level
 from control_plane.analysis.prose.excluded_runs import ended_text
+from control_plane.analysis.run_labels import configuration_names
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.metrics import METRIC
 from control_plane.domain.run import State

@@ -6,10 +6,9 @@ import pytest
 from rich.console import Console
 
 from control_plane import cli_output
-from control_plane.analysis.comparison import compare
+from control_plane.analysis.comparison import compare, rename_stream
 from control_plane.analysis.headroom import ceiling_of
 from control_plane.analysis.prose.comparison_sentences import described_comparison
-from control_plane.analysis.stream_matching import rename_stream
 from control_plane.cli_output import ProgressLines
 from control_plane.domain.ceiling import ceiling_spec
 from control_plane.domain.documents import ceiling_document, run_document

@@ -1,26 +1,20 @@
-"""Runs side by side: their values, what differs between them, and ratios to the baseline."""
+"""Runs side by side: streams matched by name, values, differences, ratios to the baseline."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
-from control_plane.analysis.configuration_names import configuration_names
 from control_plane.analysis.differences import (
     Difference,
     environment_differences,
     machine_mismatch,
     spec_differences,
 )
-from control_plane.analysis.run_labels import RunLabel, label_runs
-from control_plane.analysis.stream_matching import (
-    rename_stream,
-    runs_with_result,
-    single_stream_names,
-)
+from control_plane.analysis.run_labels import RunLabel, configuration_names, label_runs
 from control_plane.domain.metrics import METRICS, Metric, Unit
 from control_plane.domain.result import Outcome, Reason, Summary
-from control_plane.domain.run import Run, State
+from control_plane.domain.run import Live, Run, RunDetail, State
 
 PRIMARY = "throughput_per_s"
 """The metric that makes the sentence."""
@@ -55,17 +49,17 @@ class MetricComparison:
 class Comparison:
     """One to twelve runs in the order of the URL.
 
-    `given` are the runs as they were measured. Where the only stream of each has another name,
-    all are called as the baseline's in `runs`, and `lone` has their own names by run id; else it
-    is empty. Runs without a result that have several keep them. `differences` are fields of the
-    spec, `environment` facts of the machines; `same_fields` counts the spec's other fields.
-    `refusals` by run id.
+    `measured_runs` are the runs as they were measured. Where the only stream of each has another
+    name, all are called as the baseline's in `runs`, and `own_names` has the names of those streams
+    by run id; else it is empty. Runs without a result that have several keep them. `differences`
+    are fields of the spec, `environment` facts of the machines; `same_fields` counts the spec's
+    other fields. `refusals` by run id.
     """
 
     baseline: str
-    given: tuple[Run, ...]
+    measured_runs: tuple[Run, ...]
     runs: tuple[Run, ...]
-    lone: Mapping[str, str]
+    own_names: Mapping[str, str]
     labels: tuple[RunLabel, ...]
     differences: tuple[Difference, ...]
     environment: tuple[Difference, ...]
@@ -75,12 +69,12 @@ class Comparison:
 
     @property
     def streams(self) -> tuple[str, ...]:
-        """Names of all streams, the baseline's first."""
+        """Return the names of all streams, the baseline's first."""
         return tuple(dict.fromkeys(row.stream for row in self.rows))
 
     @property
     def configurations(self) -> tuple[str, ...]:
-        """Their names, with the run that has the same settings under another one."""
+        """Return the name of each configuration, as `configuration_names` does."""
         pairs = zip(self.labels, self.runs, strict=True)
         return configuration_names(
             [(label.letter, run.configuration, run.spec.target) for label, run in pairs]
@@ -88,88 +82,99 @@ class Comparison:
 
     @property
     def clients_differ(self) -> bool:
+        """Whether the runs were measured by different clients."""
         return len({run.spec.client for run in self.runs}) > 1
 
     def doubts(self, run: Run) -> tuple[Reason, ...]:
-        """The gates that fired, worst first. Where clients are compared, that one is at its limit
-        is what the comparison is about and no reason to doubt it.
+        """Return the gates that fired, the worst first.
+
+        Where clients are compared, that one of them is at its limit is what the comparison is about
+        and no reason to doubt it.
         """
         fired = run.validity.reasons if run.validity else ()
-        return tuple(one for one in fired if not (self.clients_differ and one.gate == "client_cpu"))
+        expected = {"client_cpu"} if self.clients_differ else set()
+        return tuple(reason for reason in fired if reason.gate not in expected)
 
     def outcome(self, run: Run) -> Outcome | None:
-        """That of the run, in this comparison."""
+        """Return the validity of the run in this comparison: valid where no doubt is left."""
         if run.validity is None or (run.validity.reasons and not self.doubts(run)):
             return "valid" if run.validity else None
         return run.validity.outcome
 
     def run(self, run_id: str) -> Run:
-        return self._runs[run_id]
+        return self._by_id[run_id][0]
 
     def label(self, run_id: str) -> RunLabel:
-        return self._labels[run_id]
+        return self._by_id[run_id][1]
 
     def row(self, stream: str, metric: str) -> MetricComparison:
-        return self._rows[stream, metric]
+        return self._rows_by_name[stream, metric]
 
     @cached_property
-    def _runs(self) -> dict[str, Run]:
-        return {run.id: run for run in self.runs}
+    def _by_id(self) -> dict[str, tuple[Run, RunLabel]]:
+        pairs = zip(self.runs, self.labels, strict=True)
+        return {run.id: (run, label) for run, label in pairs}
 
     @cached_property
-    def _labels(self) -> dict[str, RunLabel]:
-        return {label.id: label for label in self.labels}
-
-    @cached_property
-    def _rows(self) -> dict[tuple[str, str], MetricComparison]:
+    def _rows_by_name(self) -> dict[tuple[str, str], MetricComparison]:
         return {(row.stream, row.metric): row for row in self.rows}
 
 
 def compare(runs: Sequence[Run], baseline: str, *, anyway: bool = False) -> Comparison:
-    """Streams are matched by name, or because each run has only one; runs without a result have no
-    say in it. `anyway` gives ratios in spite of the refusals.
+    """Set each run against the baseline, which is the id of one of them.
 
-    `baseline` is the id of one of the runs.
+    Streams are matched by name, or because each run has only one; runs without a result have no
+    say in it. `anyway` gives ratios in spite of the refusals.
     """
-    differences, same = spec_differences(runs)
-    given, lone = tuple(runs), single_stream_names(runs)
-    if lone:
-        name = lone.get(baseline) or next(iter(lone.values()))
-        runs = [rename_stream(run, name) if run.id in lone else run for run in given]
-    base = next(run for run in runs if run.id == baseline)
-    refusals = _refusals(base, runs)
-    silent = {run.id for run in runs if run.state is not State.FINISHED}
+    own_names = single_stream_names(runs)
+    compared = tuple(runs)
+    if own_names:
+        name = own_names.get(baseline) or next(iter(own_names.values()))
+        compared = tuple(
+            rename_stream(run, name) if run.id in own_names else run for run in compared
+        )
+    base = next(run for run in compared if run.id == baseline)
+    refusals = _refusals(base, compared)
+    silent = {run.id for run in compared if run.state is not State.FINISHED}
     if not anyway:
         silent |= refusals.keys()
-    able = runs_with_result((base, *runs))
-    names = dict.fromkeys(one.name for run in able for one in run.spec.workload.streams)
+    differences, same = spec_differences(runs, own_names)
+    able = runs_with_result((base, *compared))
+    names = dict.fromkeys(stream.name for run in able for stream in run.spec.workload.streams)
     return Comparison(
         baseline=baseline,
-        given=given,
-        runs=tuple(runs),
-        lone=lone,
-        labels=label_runs(runs),
+        measured_runs=tuple(runs),
+        runs=compared,
+        own_names=own_names,
+        labels=label_runs(compared),
         differences=differences,
-        environment=environment_differences(runs),
+        environment=environment_differences(compared),
         same_fields=same,
-        rows=tuple(_row(base, runs, name, metric, silent) for name in names for metric in METRICS),
+        rows=tuple(
+            _row(base, compared, name, metric, silent) for name in names for metric in METRICS
+        ),
         refusals=refusals,
     )
 
 
 def value_of(summary: Summary | None, metric: str) -> float | None:
-    """The value of `throughput_per_s`, `service_time_s.p99` and so on; None where there is none."""
+    """Return the value of `throughput_per_s`, `service_time_s.p99` and so on.
+
+    None where there is none.
+    """
     name, _, part = metric.partition(".")
-    value = getattr(summary, name, None)
-    found: float | None = getattr(value, part, None) if part else value
-    return found
+    whole = getattr(summary, name, None)
+    value: float | None = getattr(whole, part, None) if part else whole
+    return value
 
 
 def stream_of(run: Run, name: str) -> Summary | None:
-    return next((one for one in run.streams if one.name == name), None)
+    """Return the stream of that name, merged over the trials; None where the run has none."""
+    return next((stream for stream in run.streams if stream.name == name), None)
 
 
 def invalid(run: Run) -> bool:
+    """Whether the numbers of a run may not be believed."""
     return run.validity is not None and run.validity.outcome == "invalid"
 
 
@@ -177,37 +182,94 @@ def _row(
     base: Run, runs: Sequence[Run], stream: str, metric: Metric, silent: set[str]
 ) -> MetricComparison:
     values = {run.id: value_of(stream_of(run, stream), metric.name) for run in runs}
-    spoken = {
-        run.id for run in runs if not silent & {run.id, base.id} and _alike(base, run, metric)
+    baseline = values[base.id]
+    comparable = {
+        run.id for run in runs if not silent & {run.id, base.id} and _comparable(base, run, metric)
     }
     ratios = {
-        run_id: _ratio(values[base.id], value) if run_id in spoken else None
+        run_id: value / baseline if run_id in comparable and baseline and value else None
         for run_id, value in values.items()
     }
     return MetricComparison(stream, metric.name, metric.unit, metric.less_is_better, values, ratios)
 
 
-def _alike(base: Run, run: Run, metric: Metric) -> bool:
-    """Durations are summed over trials, so they need as many; shares of errors have no ratio."""
+def _comparable(base: Run, run: Run, metric: Metric) -> bool:
+    """Whether the metric may have a ratio.
+
+    Durations are summed over trials, so they need as many; shares of errors have no ratio.
+    """
     if metric.name == "duration_s":
         return len(base.trials) == len(run.trials)
     return metric.unit != "share"
 
 
-def _ratio(baseline: float | None, contender: float | None) -> float | None:
-    return contender / baseline if baseline and contender else None
-
-
 def _refusals(base: Run, runs: Sequence[Run]) -> dict[str, Refusal]:
-    """For each run with a result that is invalid, or measured on another machine than that of the
-    baseline. A baseline without a result was measured nowhere.
+    """Return why runs with a result get no ratio, by run id: they are invalid, or were measured on
+    another machine than the baseline. A baseline without a result was measured nowhere.
     """
-    found = {}
-    there = None if base.resultless else base.environment
-    for run in (one for one in runs if not one.resultless):
-        other = machine_mismatch(there, run.environment)
+    refusals = {}
+    environment = None if base.resultless else base.environment
+    for run in runs:
+        if run.resultless:
+            continue
+        mismatch = machine_mismatch(environment, run.environment)
         if invalid(run) and run.validity is not None:
-            found[run.id] = Refusal("invalid", run.validity.reasons[0].text)
-        elif other is not None:
-            found[run.id] = Refusal("machine", other)
-    return found
+            refusals[run.id] = Refusal("invalid", run.validity.reasons[0].text)
+        elif mismatch is not None:
+            refusals[run.id] = Refusal("machine", mismatch)
+    return refusals
+
+
+def single_stream_names(runs: Sequence[Run]) -> dict[str, str]:
+    """Return the name of the only stream of each run, by run id, where the names differ.
+
+    Empty where a run has several streams, or where all have one name. A run without a result
+    decides nothing: it is left out where it has several.
+    """
+    streams = {run.id: run.spec.workload.streams for run in runs}
+    names = {run_id: several[0].name for run_id, several in streams.items() if len(several) == 1}
+    alone = all(run.id in names for run in runs_with_result(runs))
+    return names if alone and len(set(names.values())) > 1 else {}
+
+
+def runs_with_result(runs: Sequence[Run]) -> tuple[Run, ...]:
+    """Return the runs that have a result or may yet get one; all where there is none of them."""
+    return tuple(run for run in runs if not run.resultless) or tuple(runs)
+
+
+def rename_stream(run: Run, name: str) -> Run:
+    """Return a run of one stream with that stream called `name`."""
+    (stream,) = run.spec.workload.streams
+    workload = replace(run.spec.workload, streams=(replace(stream, name=name),))
+    trials = (replace(trial, streams=_renamed(trial.streams, name)) for trial in run.trials)
+    return replace(
+        run,
+        spec=replace(run.spec, workload=workload),
+        streams=_renamed(run.streams, name),
+        trials=tuple(trials),
+    )
+
+
+def rename_stream_of_detail(detail: RunDetail, run: Run) -> RunDetail:
+    """Return the detail of a run of one stream, under the name that `run` gives the stream."""
+    name = run.spec.workload.streams[0].name
+
+    def renamed(by_stream: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(zip((name,), by_stream.values(), strict=False))
+
+    return replace(
+        detail,
+        run=run,
+        streams=renamed(detail.streams),
+        timelines=renamed(detail.timelines),
+        slices=renamed(detail.slices),
+    )
+
+
+def rename_stream_of_live(live: Live, name: str) -> Live:
+    """Return the state of a run of one stream with that stream called `name`."""
+    return replace(live, streams=tuple(replace(stream, name=name) for stream in live.streams))
+
+
+def _renamed(streams: Sequence[Summary], name: str) -> tuple[Summary, ...]:
+    return tuple(replace(stream, name=name) for stream in streams)

@@ -1,11 +1,10 @@
 """What differs between runs: fields of their specs, and facts of their environments."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from control_plane.analysis.field_labels import label_of, text_of
-from control_plane.analysis.stream_matching import single_stream_names
 from control_plane.domain.result import Environment
 from control_plane.domain.run import Run
 from control_plane.domain.spec import Spec
@@ -37,63 +36,65 @@ class Difference:
     texts: Mapping[str, str]
 
 
-def spec_differences(runs: Sequence[Run]) -> tuple[tuple[Difference, ...], int]:
-    """The fields that differ, and how many others are the same. Streams are matched by name.
+def spec_differences(
+    runs: Sequence[Run], lone: Collection[str] = ()
+) -> tuple[tuple[Difference, ...], int]:
+    """Return the fields that differ, and how many others are the same.
 
-    Where each run has one stream, its name is a field too, and the first.
+    Streams are matched by name. `lone` are ids of runs whose only streams are matched under any
+    name: the name is a field too then, and the first.
     """
-    lone = single_stream_names(runs)
-    names = _stream_names([run.spec for run in runs if run.id not in lone])
-    names = ("", *names) if lone else names
-    flat = {run.id: _flat_spec(run.spec, names, lone=run.id in lone) for run in runs}
-    found, same = _differing(flat, names)
-    return tuple(sorted(found, key=lambda one: one.field != STREAM_NAME)), same
+    specs = [run.spec for run in runs if run.id not in lone]
+    names = dict.fromkeys(stream.name for spec in specs for stream in spec.workload.streams)
+    streams = ("", *names) if lone else tuple(names)
+    leaves = {run.id: _flat_spec(run.spec, streams, lone=run.id in lone) for run in runs}
+    differences, same = _differing(leaves, streams)
+    return tuple(sorted(differences, key=lambda field: field.field != STREAM_NAME)), same
 
 
 def environment_differences(runs: Sequence[Run]) -> tuple[Difference, ...]:
-    """Lasting facts that differ between the runs whose environment is known."""
-    flat = {
+    """Return the lasting facts that differ between the runs whose environment is known."""
+    facts = {
         run.id: {key: value for key, value in _leaves(run.environment) if key not in PASSING}
         for run in runs
         if run.environment is not None
     }
-    return _differing(flat, ())[0]
+    return _differing(facts, ())[0]
 
 
 def machine_mismatch(first: Environment | None, second: Environment | None) -> str | None:
-    """Names both values of each fact that makes these two machines; None where they are one."""
+    """Return both values of each fact that makes these two machines; None where they are one."""
     if first is None or second is None:
         return None
     both = [(name, first.get(name), second.get(name)) for name in MACHINE]
     differing = [
-        f"{label_of(name)} {text_of(name, one)} against {text_of(name, other)}"
-        for name, one, other in both
-        if one is not None and other is not None and one != other
+        f"{label_of(name)} {text_of(name, value)} against {text_of(name, other)}"
+        for name, value, other in both
+        if value is not None and other is not None and value != other
     ]
     return ", ".join(differing) or None
 
 
 def _differing(
-    flat: Mapping[str, Mapping[str, Any]], streams: Sequence[str]
+    leaves: Mapping[str, Mapping[str, Any]], streams: Sequence[str]
 ) -> tuple[tuple[Difference, ...], int]:
-    fields = list(dict.fromkeys(field for one in flat.values() for field in one))
-    found = []
+    """Return the fields that differ between the leaves by run id, and how many others there are."""
+    fields = list(dict.fromkeys(field for of_run in leaves.values() for field in of_run))
+    differences = []
     for field in fields:
-        values = {run_id: one.get(field) for run_id, one in flat.items()}
+        values = {run_id: of_run.get(field) for run_id, of_run in leaves.items()}
         first = next(iter(values.values()))
         if any(value != first for value in values.values()):
             texts = {run_id: text_of(field, value) for run_id, value in values.items()}
-            found.append(Difference(field, label_of(field, streams), values, texts))
-    return tuple(found), len(fields) - len(found)
-
-
-def _stream_names(specs: Sequence[Spec]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(stream.name for spec in specs for stream in spec.workload.streams))
+            differences.append(Difference(field, label_of(field, streams), values, texts))
+    return tuple(differences), len(fields) - len(differences)
 
 
 def _flat_spec(spec: Spec, names: Sequence[str], *, lone: bool) -> dict[str, Any]:
-    """Leaves by dotted path; a stream stands at the place of its name among `names`, a `lone` one
-    at the first with its name in it.
+    """Return the leaves by dotted path.
+
+    A stream stands at the place of its name among `names`, a `lone` one at the first with its name
+    in it.
     """
     document = write_spec(spec)
     for name in NAMES_ONLY:
@@ -107,19 +108,19 @@ def _flat_spec(spec: Spec, names: Sequence[str], *, lone: bool) -> dict[str, Any
 
 
 def _stepless(stream: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The steps of a rate are one field: `100/s for 5 s, 500/s for 5 s`."""
+    """Return the stream with the steps of its rate as one field: `100/s for 5 s, 500/s for 5 s`."""
     rate = stream["load"].get("rate_per_s")
     if not isinstance(rate, list):
         return stream
-    steps = [f"{one['rate_per_s']:,.10g}/s for {one['duration_s']:g} s" for one in rate]
+    steps = [f"{step['rate_per_s']:,.10g}/s for {step['duration_s']:g} s" for step in rate]
     return {**stream, "load": {**stream["load"], "rate_per_s": ", ".join(steps)}}
 
 
 def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Scalars, and lists of scalars as one leaf. Empty objects give none."""
+    """Return scalars by their path, and lists of scalars as one leaf; nothing of empty objects."""
     if isinstance(node, Mapping):
         items = [(str(key), value) for key, value in node.items()]
-    elif isinstance(node, list | tuple) and any(isinstance(one, Mapping) for one in node):
+    elif isinstance(node, list | tuple) and any(isinstance(item, Mapping) for item in node):
         items = [(str(index), value) for index, value in enumerate(node)]
     else:
         yield path, list(node) if isinstance(node, tuple) else node

@@ -1,8 +1,8 @@
-"""Letter, mark, colour and short name of each run of a page; they follow the order of the URL."""
+"""Letter, mark, colour and short name of each run of a page, and the names of configurations."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from control_plane.domain.run import Run
 from control_plane.domain.spec import AnyTarget, Stream
@@ -172,3 +172,23 @@ def _cut(name: str) -> str:
 def _cut_middle(name: str) -> str:
     half = LONGEST // 2
     return name if len(name) <= LONGEST else f"{name[: half - 1]}…{name[-half:]}"
+
+
+Named = tuple[str, str, Any]
+"""What a run is called here, the name of its configuration, and the target with all its fields."""
+
+
+def configuration_names(runs: Sequence[Named]) -> tuple[str, ...]:
+    """The names, in order; `my fast (same settings as A)` where an earlier run has another name
+    for them, `my fast (other settings than A)` where its name stands for something else."""
+    return tuple(_words(one, runs[:index]) for index, one in enumerate(runs))
+
+
+def _words(run: Named, earlier: Sequence[Named]) -> str:
+    _, name, target = run
+    for other, other_name, other_target in earlier:
+        if other_name == name and other_target != target:
+            return f"{name} (other settings than {other})"
+        if other_name != name and other_target == target:
+            return f"{name} (same settings as {other})"
+    return name

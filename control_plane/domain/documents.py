@@ -54,7 +54,7 @@ class Compared(Protocol):
     @property
     def baseline(self) -> str: ...
     @property
-    def given(self) -> Sequence[Run]: ...
+    def measured_runs(self) -> Sequence[Run]: ...
     @property
     def labels(self) -> Sequence[ComparedLabel]: ...
     @property
@@ -98,7 +98,7 @@ def comparison_document(comparison: Compared, sentence: str, catch: str) -> Docu
 
     `sentence` and `catch` say first what the page says first; the catch may be empty.
     """
-    runs = [run_document(run, None) for run in comparison.given]
+    runs = [run_document(run, None) for run in comparison.measured_runs]
     for run in runs:
         del run["trials"], run["log"]
     return {

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field, replace
 from math import ceil
 
 from control_plane.analysis.duration_estimate import Phases
-from control_plane.analysis.merge_workers import merge_seconds
-from control_plane.analysis.summary import timeline_of, times, warmup_of
+from control_plane.analysis.summary import merge_seconds, timeline_of, times, warmup_of
 from control_plane.domain.histogram import EMPTY, Histogram, merge
 from control_plane.domain.result import Gauges, Progress
 from control_plane.domain.run import Live, LiveStream, State

@@ -8,8 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from control_plane.analysis.merge_workers import merge_records
-from control_plane.analysis.summary import summarize
+from control_plane.analysis.summary import merge_records, summarize
 from control_plane.domain.errors import ClientFailed, TargetFailed
 from control_plane.domain.result import ClientUse, TargetUse, Trial
 from control_plane.domain.run import State, StreamResult, TrialResult

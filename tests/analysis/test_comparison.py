@@ -148,9 +148,9 @@ def test_the_only_stream_of_each_run_is_set_against_the_others():
         ("w", "writes", {"r": 0.5, "w": 1.0}),
     ):
         found = compare(runs, baseline)
-        assert (found.streams, found.lone) == ((name,), {"r": "reads", "w": "writes"})
+        assert (found.streams, found.own_names) == ((name,), {"r": "reads", "w": "writes"})
         assert dict(found.row(name, "throughput_per_s").ratios) == ratios_then
-        assert found.given == tuple(runs)
+        assert found.measured_runs == tuple(runs)
         (named,) = [(one.field, dict(one.texts)) for one in found.differences]
         assert named == (STREAM_NAME, {"r": "reads", "w": "writes"})
 
@@ -161,7 +161,7 @@ def test_of_several_streams_only_those_of_one_name_are():
         run("b", spec=spec(names=("other",))),
     ]
     found = compare(runs, "a")
-    assert (found.lone, found.streams) == ({}, ("small", "large", "other"))
+    assert (found.own_names, found.streams) == ({}, ("small", "large", "other"))
 
 
 @pytest.mark.parametrize("names", [("small", "movies"), ("reads",)])

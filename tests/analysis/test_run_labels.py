@@ -9,7 +9,7 @@ from control_plane import cli_output
 from control_plane.analysis.charts.curve import curves_of_runs
 from control_plane.analysis.comparison import compare
 from control_plane.analysis.prose.comparison_sentences import comparison_title, described_comparison
-from control_plane.analysis.run_labels import LONGEST, label_runs, short_names
+from control_plane.analysis.run_labels import LONGEST, configuration_names, label_runs, short_names
 from control_plane.domain.client_strategies import Strategy
 from control_plane.domain.spec import RequestClass, Stream, Workload
 from control_plane.pages.exports.markdown import markdown
@@ -178,3 +178,21 @@ def test_sentence_legend_table_document_and_terminal_use_one_name(monkeypatch):
         assert name in terminal
     assert {part.text for part in comparison_title(found) if part.kind == "run"} <= set(names)
     assert f"{names[1]} served" in document["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("runs", "words"),
+    [
+        ([("A", "one", 1)], ("one",)),
+        ([("A", "one", 1), ("B", "one", 1)], ("one", "one")),
+        ([("A", "one", 1), ("B", "two", 2)], ("one", "two")),
+        ([("A", "one", 1), ("B", "two", 1)], ("one", "two (same settings as A)")),
+        ([("A", "one", 1), ("B", "one", 2)], ("one", "one (other settings than A)")),
+        (
+            [("A", "one", 1), ("B", "two", 2), ("C", "three", 2)],
+            ("one", "two", "three (same settings as B)"),
+        ),
+    ],
+)
+def test_words(runs, words) -> None:
+    assert configuration_names(runs) == words

@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 
-from control_plane.analysis.causes.cause_rule import (
+from control_plane.analysis.causes.evidence import (
     CauseRule,
     Diagnosis,
+    Evidence,
     Measurements,
+    WorkerTrial,
     count_in,
     number_in,
     share_in,
 )
-from control_plane.analysis.causes.evidence import Evidence, WorkerTrial
 from control_plane.analysis.causes.stall_location import StallLocation, stall_location
 from control_plane.domain.limits import BLOCKED_LOOP_S
 from control_plane.domain.result import Stall

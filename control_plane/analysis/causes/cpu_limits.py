@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator
 
-from control_plane.analysis.causes.cause_rule import (
+from control_plane.analysis.causes.evidence import (
     CauseRule,
     Diagnosis,
+    Evidence,
     Measurements,
     count_in,
+    mean_of,
     number_in,
     share_in,
+    window_s,
 )
-from control_plane.analysis.causes.evidence import Evidence, mean_of, window_s
 from control_plane.domain.limits import BUSY_SHARE
 from control_plane.domain.result import Gauges, GaugeSeries, Trial
 from control_plane.domain.units import SPACE, seconds, share

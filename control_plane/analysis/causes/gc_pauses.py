@@ -1,13 +1,13 @@
 """Garbage collection stopped the workers."""
 
-from control_plane.analysis.causes.cause_rule import (
+from control_plane.analysis.causes.evidence import (
     CauseRule,
     Diagnosis,
+    Evidence,
     Measurements,
     number_in,
     share_in,
 )
-from control_plane.analysis.causes.evidence import Evidence
 from control_plane.domain.units import seconds
 
 COLLECTION_SHARE = 0.1

@@ -5,13 +5,13 @@ Seen with 100 users on a blocked uvloop server: 75 of their connections were not
 
 from collections.abc import Iterator
 
-from control_plane.analysis.causes.cause_rule import (
+from control_plane.analysis.causes.evidence import (
     CauseRule,
     Diagnosis,
+    Evidence,
     Measurements,
     count_in,
 )
-from control_plane.analysis.causes.evidence import Evidence
 from control_plane.domain.result import Summary
 from control_plane.domain.units import seconds
 

@@ -1,14 +1,14 @@
 """Every thread of the pool was busy, and requests of `def` endpoints waited for one."""
 
-from control_plane.analysis.causes.cause_rule import (
+from control_plane.analysis.causes.evidence import (
     CauseRule,
     Diagnosis,
+    Evidence,
     Measurements,
     count_in,
     number_in,
     share_in,
 )
-from control_plane.analysis.causes.evidence import Evidence
 
 WAITING_SHARE = 0.1
 """A queue that a sample in ten does not see has not held back a tenth of the requests."""

@@ -8,14 +8,15 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from control_plane.analysis.causes.blocked_loop import blocked_s, stall_floor_s
-from control_plane.analysis.causes.cause_rule import (
+from control_plane.analysis.causes.evidence import (
     CauseRule,
     Diagnosis,
+    Evidence,
     Measurements,
+    WorkerTrial,
     count_in,
     share_in,
 )
-from control_plane.analysis.causes.evidence import Evidence, WorkerTrial
 from control_plane.domain.result import Trial
 
 BUSY = 0.5

@@ -1,6 +1,6 @@
 """One distribution in a figure: a run of a comparison, or a stream of one run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -10,9 +10,10 @@ import numpy as np
 from control_plane.analysis.charts.figure import PERCENTILE_TICKS, shortened
 from control_plane.analysis.comparison import invalid
 from control_plane.analysis.run_labels import RunLabel
-from control_plane.analysis.time_bases import times_differ
 from control_plane.domain.histogram import Histogram
-from control_plane.domain.run import RunDetail
+from control_plane.domain.result import PERCENTILES
+from control_plane.domain.run import RunDetail, StreamResult
+from control_plane.domain.spec import Spec
 
 STREAM_COLOURS = ("$run-1", "$run-6", "$run-3", "$run-2", "$run-4", "$run-5")
 """Streams of one run: A, F, then the others."""
@@ -126,3 +127,42 @@ def with_service(curves: Sequence[Curve], detail: RunDetail) -> tuple[Curve, ...
         )
         found += [replace(curve, name=f"{before}response time", paired=True), service]
     return tuple(found)
+
+
+CLOCKS_DIFFER = 1.01
+"""From this ratio at any percentile on, both times are worth a curve: one pixel on the axis."""
+
+BOTH_NOTE = (
+    "Response time runs from the moment a request was meant to start: what somebody who waits for "
+    "it feels. Service time runs from the moment it was sent: what it takes once it is under way."
+)
+SCHEDULED_NOTE = "Response time runs from the moment a request was meant to start."
+CLOSED_NOTE = (
+    "Closed model: each user waits for the answer before the next request. So a stalled server "
+    "also stops the requests that would have met the stall (coordinated omission), and this chart "
+    "cannot show their waiting."
+)
+PERIODIC_NOTE = (
+    "Periodic load: each user waits for its answer, so no time shows queueing. Response time is "
+    "longer than service time only by what the client was late."
+)
+
+
+def times_differ(result: StreamResult) -> bool:
+    """Whether response and service time differ so much that both are drawn."""
+    if not result.service.total or result.service is result.response:
+        return False
+    shares = np.array(list(PERCENTILES.values()))
+    service, response = (
+        np.maximum(one.quantiles_ns(shares), 1) for one in (result.service, result.response)
+    )
+    return bool((response >= CLOCKS_DIFFER * service).any())
+
+
+def time_base_note(spec: Spec, results: Iterable[StreamResult]) -> str:
+    """What the times of a run mean, and what its load models cannot show; a sentence for each."""
+    loads = [stream.load for stream in spec.workload.streams]
+    scheduled = BOTH_NOTE if any(map(times_differ, results)) else SCHEDULED_NOTE
+    notes = {"schedule": scheduled, "response": CLOSED_NOTE, "interval": PERIODIC_NOTE}
+    present = {load.starts_by for load in loads}
+    return " ".join(note for starts_by, note in notes.items() if starts_by in present)

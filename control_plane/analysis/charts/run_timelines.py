@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
 
+from control_plane.analysis.charts.curve import FADED
 from control_plane.analysis.charts.figure import (
     Annotations,
     EndLabel,
@@ -31,56 +33,26 @@ from control_plane.analysis.charts.response_panels import (
     outlined,
     percentile_values,
 )
-from control_plane.analysis.charts.run_lane import RunLane, run_lanes
 from control_plane.analysis.charts.trial_axis import (
     SecondSeries,
     TrialSegment,
     Values,
-    end_s,
+    average,
+    maxima,
+    mean,
+    per_second,
+    role_cpu,
+    scaled,
     step_line,
 )
+from control_plane.analysis.comparison import invalid
 from control_plane.analysis.prose.sentence import joined
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.histogram import middle_ns
-from control_plane.domain.limits import BUSY_SHARE
+from control_plane.domain.limits import BLOCKED_LOOP_S, BUSY_SHARE
+from control_plane.domain.result import Gauges
 from control_plane.domain.run import RunDetail
-from control_plane.domain.units import SPACE
-
-Pick = Callable[[SecondSeries], Values]
-Cell = tuple[float, float, float, float]
-"""A second: where it begins and ends, and its two values."""
-
-
-def percentile_band(segments: Sequence[TrialSegment], low: Pick, high: Pick, colour: str) -> Plot:
-    """Return the area between two percentiles: a shape of steps for each row without a gap."""
-    x: list[float | None] = []
-    y: list[float | None] = []
-    for cells in _unbroken_cells(segments, low, high):
-        x += [edge for begin, end, *_ in cells for edge in (begin, end)]
-        x += [edge for begin, end, *_ in reversed(cells) for edge in (end, begin)]
-        y += [value for *_, value in cells for _ in range(2)]
-        y += [value for *_, value, _ in reversed(cells) for _ in range(2)]
-        x.append(None)
-        y.append(None)
-    shape = {"fill": "toself", "fillcolor": f"{colour}/0.16", "hoverinfo": "skip"}
-    return {**line([], [], colour, 0, connectgaps=False), **shape, "x": x, "y": y}
-
-
-def _unbroken_cells(
-    segments: Sequence[TrialSegment], low: Pick, high: Pick
-) -> Iterator[list[Cell]]:
-    for series in (series for segment in segments for series in segment.series):
-        edges = series.edges
-        rows = zip(edges, edges[1:], low(series), high(series), strict=False)
-        for _, found in groupby(rows, lambda row: None not in row):
-            cells = [
-                (begin, end, float(f"{under:.4g}"), float(f"{over:.4g}"))
-                for begin, end, under, over in found
-                if under is not None and over is not None
-            ]
-            if cells:
-                yield cells
-
+from control_plane.domain.units import SPACE, count, seconds, share
 
 STRIP = 13
 """Pixels of a strip and the gap below it."""
@@ -96,35 +68,156 @@ MOST_HEAT_MAPS = 2
 
 WIDTHS = {"p50": 2.0, "p95": 1.0, "p99": 1.0}
 
-_COLOURS = [
-    [0.0, "$well"],
-    [BUSY_SHARE - 0.001, "$ink-3"],
-    [BUSY_SHARE, "$cause"],
-    [1.0, "$cause"],
-]
+_COLOURS = [[0.0, "$well"], [BUSY_SHARE - 0.001, "$ink-3"], [BUSY_SHARE, "$cause"], [1.0, "$cause"]]
+
+BLOCKED_SHARE = 0.05
+"""A loop is called blocked where its lag is over the limit in so many of the seconds."""
+
+Pick = Callable[[SecondSeries], Values]
+Cell = tuple[float, float, float, float]
+"""A second: where it begins and ends, and its two values."""
+
+
+@dataclass(frozen=True)
+class UtilizationStrip:
+    """How near one part was to its limit in each second of a trial.
+
+    `values` in the unit of `head`; `loads` as parts of the limit, from 0.
+    `shown` stands for the whole trial; `limit` says that this is at the limit, else it is empty.
+    """
+
+    name: str
+    head: str
+    values: list[float | None]
+    loads: list[float | None]
+    shown: str
+    limit: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.name} {self.shown}{self.limit}"
+
+    @property
+    def short(self) -> str:
+        name = self.name.removesuffix(" CPU").removeprefix("loop ")
+        return f"{name} {self.shown.removeprefix('up to ')}"
+
+
+@dataclass(frozen=True)
+class RunLane:
+    """One run in a stack of timelines; it is drawn faint where it is not `believed`."""
+
+    label: RunLabel
+    title: str
+    segment: TrialSegment
+    strips: tuple[UtilizationStrip, ...]
+    believed: bool = True
+
+    @property
+    def opacity(self) -> float:
+        return 1.0 if self.believed else FADED
+
+    @property
+    def text_colour(self) -> str:
+        return self.label.text_colour if self.believed else "$ink-3"
+
+
+def run_lanes(
+    details: Sequence[RunDetail], labels: Sequence[RunLabel], stream: str, trial: int
+) -> list[RunLane]:
+    """Return a lane for each run that has that trial.
+
+    Warm-up is left out: it has no part in a comparison.
+    """
+    return [
+        _lane(detail, label, stream, trial)
+        for detail, label in zip(details, labels, strict=True)
+        if len(detail.timelines.get(stream, ())) >= trial
+    ]
+
+
+def _lane(detail: RunDetail, label: RunLabel, stream: str, trial: int) -> RunLane:
+    timeline = replace(detail.timelines[stream][trial - 1], warmup=None)
+    slices = detail.slices.get(stream, ())
+    segment = TrialSegment(0.0, timeline, slices[trial - 1] if len(slices) >= trial else None)
+    doubt = ", invalid" if invalid(detail.run) else ""
+    done = count(sum(timeline.completed))
+    return RunLane(
+        label,
+        f"{label.text}{doubt}: {done} requests in {seconds(segment.length_s)}",
+        segment,
+        _utilization(detail, trial, math.ceil(round(segment.end_s, 6))),
+        believed=not doubt,
+    )
+
+
+def _utilization(detail: RunDetail, trial: int, length: int) -> tuple[UtilizationStrip, ...]:
+    """Return the strips of a trial; none where it was not watched.
+
+    The target may use a core for each worker: no limit is named where their number is unknown.
+    """
+    if len(detail.gauges) < trial:
+        return ()
+    gauges, workers = detail.gauges[trial - 1], detail.run.spec.target.workers
+    cpu = _cpu_strip("client", gauges, length, 1), _cpu_strip("target", gauges, length, workers)
+    lag = _lag_strip(gauges, length)
+    return (*cpu, lag) if lag else cpu
+
+
+def _cpu_strip(role: str, gauges: Gauges, length: int, cores: int | None) -> UtilizationStrip:
+    used = per_second(role_cpu(gauges, role), gauges.interval_s, length, average)
+    typical = mean(used)
+    full = typical is not None and cores is not None and typical / cores >= BUSY_SHARE
+    return UtilizationStrip(
+        name=f"{role} CPU",
+        head=f"{role} CPU, %",
+        values=scaled(used, 100),
+        loads=scaled(used, 1 / (cores or 1)),
+        shown=share(typical),
+        limit=", the limit" if full else "",
+    )
+
+
+def _lag_strip(gauges: Gauges, length: int) -> UtilizationStrip | None:
+    """Return the strip of the longest lag; None where nobody looked inside."""
+    lags = per_second(
+        maxima([worker.loop_lag_s for worker in gauges.workers]), gauges.interval_s, length, max
+    )
+    known = [value for value in lags if value is not None]
+    if not known:
+        return None
+    over = sum(value >= BLOCKED_LOOP_S for value in known)
+    return UtilizationStrip(
+        name="loop lag",
+        head="longest loop lag, ms",
+        values=scaled(lags, 1e3),
+        loads=scaled(lags, 1 / BLOCKED_LOOP_S),
+        shown=f"up to {seconds(max(known))}",
+        limit=", blocked" if over >= BLOCKED_SHARE * len(known) else "",
+    )
 
 
 def run_timelines(
     details: Sequence[RunDetail], labels: Sequence[RunLabel], stream: str, trial: int = 1
 ) -> tuple[Figure, ...]:
-    """One figure for each run that has that trial, with the same ranges on both axes.
+    """Return a figure for each run that has that trial, with the same ranges on both axes.
 
     As on the page of a run p95 stands for p99 where the seconds have too few samples for it, or p50
     alone.
     """
-    drawn = run_lanes(details, labels, stream, trial)
-    longest = max((end_s(lane.segments) for lane in drawn), default=1.0)
-    heats = len(drawn) <= MOST_HEAT_MAPS
+    lanes = run_lanes(details, labels, stream, trial)
+    longest_s = max((lane.segment.end_s for lane in lanes), default=1.0)
+    heats = len(lanes) <= MOST_HEAT_MAPS
     known = [
-        value for lane in drawn for value in (_extremes(lane) if heats else _percentiles(lane))
+        value for lane in lanes for value in (_extremes(lane) if heats else _percentiles(lane))
     ]
     low, high = log_range(min(known, default=0.001), max(known, default=1.0))
     bounds = (low - (0 if heats else ROOM), high)
-    return tuple(_figure(lane, longest, bounds, heats=heats) for lane in drawn)
+    return tuple(_figure(lane, longest_s, bounds, heats=heats) for lane in lanes)
 
 
 def run_timelines_legend(figures: Sequence[Figure]) -> str:
-    """How to read the response times, by what is drawn of them."""
+    """Return how to read the response times, by what is drawn of them."""
     named = [
         {label["text"] for label in figure.plot["layout"]["annotations"]} for figure in figures
     ]
@@ -137,20 +230,21 @@ def run_timelines_legend(figures: Sequence[Figure]) -> str:
     return f"{' to '.join(['p50', *([' or '.join(far)] if far else [])])} of each second{end}"
 
 
-def _drawn(lane: RunLane) -> tuple[str, ...]:
-    far = furthest_percentile(lane.segments)
+def _drawn_names(lane: RunLane) -> tuple[str, ...]:
+    far = furthest_percentile([lane.segment])
     return ("p50", far) if far else ("p50",)
 
 
+def _known_values(lane: RunLane, name: str) -> list[float]:
+    return [value for value in percentile_values(name)(lane.segment.window) if value]
+
+
 def _percentiles(lane: RunLane) -> list[float]:
-    found = [
-        value for name in _drawn(lane) for value in percentile_values(name)(lane.segment.window)
-    ]
-    return [value for value in found if value]
+    return [value for name in _drawn_names(lane) for value in _known_values(lane, name)]
 
 
 def _extremes(lane: RunLane) -> list[float]:
-    """The shortest and the longest response time, where each second is known in full."""
+    """Return the shortest and the longest response time; percentiles without slices."""
     slices = lane.segment.slices
     if slices is None or not len(slices.indices):
         return _percentiles(lane)
@@ -158,12 +252,12 @@ def _extremes(lane: RunLane) -> list[float]:
     return [max(int(end), 1) / 1e9 for end in middle_ns(np.array(ends))]
 
 
-def _figure(lane: RunLane, longest: float, bounds: tuple[float, float], *, heats: bool) -> Figure:
+def _figure(lane: RunLane, longest_s: float, bounds: tuple[float, float], *, heats: bool) -> Figure:
     height: Height = "h220" if heats else "h140"
     pixels, low = plot_height(height), STRIP * len(lane.strips) / plot_height(height)
-    percentile_band = (1 - low - GAP) * pixels
+    times_px = (1 - low - GAP) * pixels
     axes = {
-        "xaxis": window_axis(longest, anchor="y2"),
+        "xaxis": window_axis(longest_s, anchor="y2"),
         "yaxis": time_axis(bounds, most=5 if heats else 3, domain=[round(low + GAP, 4), 1]),
         "yaxis2": y_axis(
             domain=[0, round(low, 4)],
@@ -173,16 +267,16 @@ def _figure(lane: RunLane, longest: float, bounds: tuple[float, float], *, heats
             showgrid=False,
         ),
     }
-    wide, narrow = (_labels(lane, axes, percentile_band, short=short) for short in (False, True))
-    above = heat_map(lane.segments, bounds, percentile_band, lane.opacity) if heats else []
-    said = ", ".join(strip.text for strip in lane.strips)
+    wide, narrow = (_labels(lane, axes, times_px, short=short) for short in (False, True))
+    above = heat_map([lane.segment], bounds, times_px, lane.opacity) if heats else []
+    use = ", ".join(strip.text for strip in lane.strips)
     return Figure(
         name=f"timeline-{lane.label.letter.lower()}",
         title=lane.title,
         note="",
-        label=f"{lane.title}. {said}" if said else lane.title,
+        label=f"{lane.title}. {use}" if use else lane.title,
         plot=plot(
-            [*above, *_lines(lane, filled=not above), *_strips(lane)],
+            [*above, *_lines(lane, filled=not above), *_strip_traces(lane)],
             axes,
             Annotations(wide, narrow, right=168, narrow_right=84),
         ),
@@ -192,19 +286,19 @@ def _figure(lane: RunLane, longest: float, bounds: tuple[float, float], *, heats
 
 
 def _lines(lane: RunLane, *, filled: bool) -> list[Plot]:
-    """p50 and what the seconds can bear beyond it; the area between them is filled."""
+    """Return p50 and what the seconds can bear beyond it; the area between them may be filled."""
     colour = lane.label.colour if filled else "$ink"
-    names = _drawn(lane)
+    names = _drawn_names(lane)
     lines = [_line(lane, name, colour) for name in names]
     if not filled:
         return [trace for drawn in lines for trace in outlined(drawn)]
     low, high = percentile_values(names[0]), percentile_values(names[-1])
-    shape = {**percentile_band(lane.segments, low, high, colour), "opacity": lane.opacity}
-    return [*([shape] if len(names) > 1 else []), *lines]
+    band = percentile_band(lane.segment.window, low, high, colour) | {"opacity": lane.opacity}
+    return [*([band] if len(names) > 1 else []), *lines]
 
 
 def _line(lane: RunLane, name: str, colour: str) -> Plot:
-    x, y = step_line(lane.segments, percentile_values(name))
+    x, y = step_line([lane.segment], percentile_values(name))
     return line(
         x,
         y,
@@ -218,7 +312,7 @@ def _line(lane: RunLane, name: str, colour: str) -> Plot:
     )
 
 
-def _strips(lane: RunLane) -> list[Plot]:
+def _strip_traces(lane: RunLane) -> list[Plot]:
     if not lane.strips:
         return []
     return [
@@ -242,7 +336,7 @@ def _strips(lane: RunLane) -> list[Plot]:
 
 
 def _labels(lane: RunLane, axes: Plot, pixels: float, *, short: bool) -> list[Plot]:
-    """Beside the end of the run, which may lie before the end of the axis."""
+    """Return labels beside the end of the run, which may lie before the end of the axis."""
     strips = [
         EndLabel(strip.text, strip.short, "$cause" if strip.limit else "$ink-3", place)
         for place, strip in enumerate(lane.strips)
@@ -251,36 +345,56 @@ def _labels(lane: RunLane, axes: Plot, pixels: float, *, short: bool) -> list[Pl
         *end_labels(_percentile_marks(lane), axes["yaxis"], pixels, short=short, gap=12),
         *end_labels(strips, axes["yaxis2"], 0, short=short, gap=0, yref="y2"),
     ]
-    end = end_s(lane.segments)
+    end = lane.segment.end_s
     small = {"weight": 400, "size": 11}
     return [{**label, "xref": "x", "x": end, "font": {**label["font"], **small}} for label in found]
 
 
 def _percentile_marks(lane: RunLane) -> list[EndLabel]:
-    """At the last second that can bear it."""
-    window = lane.segment.window
-    values = {
-        name: [value for value in percentile_values(name)(window) if value] for name in _drawn(lane)
-    }
+    """Return the name of each percentile at the last second that can bear it."""
+    values = {name: _known_values(lane, name) for name in _drawn_names(lane)}
     return [
-        EndLabel(name, name, lane.text_colour, round(math.log10(known[-1]), 4))
-        for name, known in values.items()
-        if known
+        EndLabel(name, name, lane.text_colour, round(math.log10(known_s[-1]), 4))
+        for name, known_s in values.items()
+        if known_s
     ]
 
 
 def _table(lane: RunLane) -> Table:
     timeline = lane.segment.timeline
     late = int(timeline.opens_s)
+    p50, p99 = (map(milliseconds, values) for values in (timeline.p50, timeline.p99))
+    columns = zip(timeline.completed, p50, p99, strict=True)
     rows = tuple(
-        (
-            index,
-            done,
-            milliseconds(timeline.p50[index]),
-            milliseconds(timeline.p99[index]),
-            *(strip.values[late + index] for strip in lane.strips),
-        )
-        for index, done in enumerate(timeline.completed)
+        (index, done, *times, *(strip.values[late + index] for strip in lane.strips))
+        for index, (done, *times) in enumerate(columns)
     )
     heads = (strip.head for strip in lane.strips)
     return Table(("second", "completed", "p50, ms", "p99, ms", *heads), rows)
+
+
+def percentile_band(series: SecondSeries, low: Pick, high: Pick, colour: str) -> Plot:
+    """Return the area between two percentiles: a shape of steps for each row without a gap."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for cells in _unbroken_cells(series, low, high):
+        x += [edge for begin, end, *_ in cells for edge in (begin, end)]
+        x += [edge for begin, end, *_ in reversed(cells) for edge in (end, begin)]
+        y += [value for *_, value in cells for _ in range(2)]
+        y += [value for *_, value, _ in reversed(cells) for _ in range(2)]
+        x.append(None)
+        y.append(None)
+    shape = {"fill": "toself", "fillcolor": f"{colour}/0.16", "hoverinfo": "skip"}
+    return {**line([], [], colour, 0, connectgaps=False), **shape, "x": x, "y": y}
+
+
+def _unbroken_cells(series: SecondSeries, low: Pick, high: Pick) -> Iterator[list[Cell]]:
+    rows = zip(series.edges, series.edges[1:], low(series), high(series), strict=False)
+    for _, unbroken in groupby(rows, lambda row: None not in row):
+        cells = [
+            (begin, end, float(f"{under:.4g}"), float(f"{over:.4g}"))
+            for begin, end, under, over in unbroken
+            if under is not None and over is not None
+        ]
+        if cells:
+            yield cells

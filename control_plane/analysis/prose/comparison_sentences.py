@@ -9,6 +9,7 @@ from control_plane.analysis.comparison import (
     Comparison,
     MetricComparison,
     invalid,
+    runs_with_result,
     stream_of,
 )
 from control_plane.analysis.differences import STREAM_NAME, Difference
@@ -25,7 +26,6 @@ from control_plane.analysis.prose.sentence import (
     sentence,
 )
 from control_plane.analysis.run_labels import RunLabel
-from control_plane.analysis.stream_matching import runs_with_result
 from control_plane.analysis.validity.gates import GATES
 from control_plane.domain.documents import comparison_document
 from control_plane.domain.run import Run
@@ -82,10 +82,12 @@ MOST = 2
 
 def different_requests(comparison: Comparison) -> Sentence:
     """Where runs are compared whose only streams have different names and requests."""
-    able = [run for run in runs_with_result(comparison.given) if run.id in comparison.lone]
+    able = [
+        run for run in runs_with_result(comparison.measured_runs) if run.id in comparison.own_names
+    ]
     named: dict[str, list[RunLabel]] = {}
     for run in able:
-        named.setdefault(comparison.lone[run.id], []).append(comparison.label(run.id))
+        named.setdefault(comparison.own_names[run.id], []).append(comparison.label(run.id))
     asked = [run.spec.workload.streams[0].requests for run in able]
     if len(named) < 2 or all(one == asked[0] for one in asked):
         return ()
@@ -198,7 +200,7 @@ def shared_cause(comparison: Comparison) -> str | None:
     fields += [one for one in comparison.environment if one.field == "core_policy"]
     labels = [one.label.lower() for one in fields if _differs(one, able)]
     if not labels:
-        names = {comparison.lone.get(run_id) for run_id in able}
+        names = {comparison.own_names.get(run_id) for run_id in able}
         which = "Only the name of the stream" if len(names) > 1 else "No field"
         return f"{which} differs: the same spec was measured again."
     if len(labels) == 1:

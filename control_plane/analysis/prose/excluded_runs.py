@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-from control_plane.analysis.comparison import Comparison, invalid
+from control_plane.analysis.comparison import Comparison, invalid, runs_with_result
 from control_plane.analysis.prose.sentence import Sentence, listed_runs, sentence
-from control_plane.analysis.stream_matching import runs_with_result
 from control_plane.domain.run import Run, State
 
 

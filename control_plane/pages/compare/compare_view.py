@@ -12,7 +12,14 @@ from control_plane.analysis.charts.percentiles import percentile_chart
 from control_plane.analysis.charts.run_timelines import run_timelines, run_timelines_legend
 from control_plane.analysis.charts.shift import shift_chart
 from control_plane.analysis.charts.throughput_bars import BarChart, stream_names, throughput_bars
-from control_plane.analysis.comparison import Comparison, compare, invalid
+from control_plane.analysis.comparison import (
+    Comparison,
+    compare,
+    invalid,
+    rename_stream_of_detail,
+    rename_stream_of_live,
+)
+from control_plane.analysis.field_labels import Fact, environment_facts, environment_line
 from control_plane.analysis.prose.comparison_sentences import (
     caveats,
     comparison_title,
@@ -20,7 +27,6 @@ from control_plane.analysis.prose.comparison_sentences import (
 )
 from control_plane.analysis.prose.sentence import Sentence
 from control_plane.analysis.run_labels import RunLabel
-from control_plane.analysis.stream_matching import rename_stream_of_detail, rename_stream_of_live
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, Run, RunDetail, State
@@ -33,9 +39,7 @@ from control_plane.pages.compare.numbers_table import (
 )
 from control_plane.pages.compare.ratio_plot import RatioPlot, ratio_plot
 from control_plane.pages.compare.run_header import RunColumn, RunHeader, run_header
-from control_plane.pages.parts.compare_query import CompareQuery
-from control_plane.pages.parts.environment_facts import Fact, environment_facts, environment_line
-from control_plane.pages.parts.suggestions import Suggestion
+from control_plane.pages.parts.compare_query import CompareQuery, Suggestion
 from control_plane.pages.run.run_view import spec_text
 from control_plane.pages.site.view import View
 
@@ -70,10 +74,10 @@ def comparison_figures(
     """None while no run has a result in that stream."""
     if stream not in stream_names(comparison):
         return None
-    if comparison.lone:
+    if comparison.own_names:
         pairs = zip(details, comparison.runs, strict=True)
         details = [
-            rename_stream_of_detail(detail, run) if run.id in comparison.lone else detail
+            rename_stream_of_detail(detail, run) if run.id in comparison.own_names else detail
             for detail, run in pairs
         ]
     curves = curves_of_runs(details, comparison.labels, stream)
@@ -169,7 +173,7 @@ def compare_fragment(
     """
     comparison = compare([detail.run for detail in details], chosen.baseline, anyway=chosen.anyway)
     stream = drawn_stream(comparison, chosen.stream)
-    if comparison.lone:
+    if comparison.own_names:
         live = {run_id: rename_stream_of_live(one, stream) for run_id, one in live.items()}
     columns = run_header(comparison, chosen, stream, progress, live)
     known = next((run for run in comparison.runs if run.environment is not None), None)
@@ -191,7 +195,7 @@ def compare_fragment(
         environment=environment_facts(known) if known else (),
         environment_line=environment_line(known) if known else "",
         one_environment=_one_environment(comparison),
-        specs=tuple(spec_text(run) for run in comparison.given),
+        specs=tuple(spec_text(run) for run in comparison.measured_runs),
     )
 
 

@@ -17,8 +17,13 @@ from control_plane.pages.compare.compare_view import (
     shared_configuration,
     shared_workload,
 )
-from control_plane.pages.parts.compare_query import CompareQuery, read_compare_query
-from control_plane.pages.parts.suggestions import MAX_RECENT, Suggestion, suggested_runs
+from control_plane.pages.parts.compare_query import (
+    MAX_RECENT,
+    CompareQuery,
+    Suggestion,
+    read_compare_query,
+    suggested_runs,
+)
 from control_plane.pages.run.live import RenderCacheDep
 from control_plane.pages.site.dependencies import RunServiceDep, StoreDep
 from control_plane.pages.site.templating import NO_STORE, fragment, page
@@ -34,7 +39,7 @@ def compare(
     request: Request, chosen: ChosenDep, store: StoreDep, service: RunServiceDep
 ) -> HTMLResponse:
     shown = compared(store, service, chosen)
-    runs = shown.comparison.given
+    runs = shown.comparison.measured_runs
     others = _others(store, chosen, runs)
     configuration = shared_configuration(shown.comparison)
     return page(request, ComparePage(shown, shared_workload(runs), configuration, others))

@@ -18,7 +18,7 @@ from control_plane.domain.run import Live, LiveStream, Run
 from control_plane.domain.units import NONE, about, count, figures, share
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.parts.progress_view import ProgressView, progress_view
-from control_plane.pages.run.streams_table import load_words
+from control_plane.pages.run.run_tables import load_words
 from control_plane.pages.run.tiles import Tile, error_tile, time_tile
 from control_plane.pages.site.dependencies import RunId, RunServiceDep, StoreDep
 from control_plane.pages.site.templating import NO_STORE, fragment

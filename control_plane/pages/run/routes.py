@@ -12,8 +12,12 @@ from control_plane.domain.errors import Conflict
 from control_plane.domain.run import Run, RunDetail, State
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.parts.cli_command import run_command
-from control_plane.pages.parts.compare_query import CompareQuery
-from control_plane.pages.parts.suggestions import MAX_RECENT, Suggestion, suggested_runs
+from control_plane.pages.parts.compare_query import (
+    MAX_RECENT,
+    CompareQuery,
+    Suggestion,
+    suggested_runs,
+)
 from control_plane.pages.run.ceiling_part import ceiling_part
 from control_plane.pages.run.live import live_view
 from control_plane.pages.run.run_view import RunPage, run_page

@@ -5,27 +5,25 @@ from typing import ClassVar
 
 import orjson
 
-from control_plane.analysis.charts.curve import curves_of_streams, with_service
+from control_plane.analysis.charts.curve import curves_of_streams, time_base_note, with_service
 from control_plane.analysis.charts.distribution import distribution_chart
 from control_plane.analysis.charts.figure import Figure
 from control_plane.analysis.charts.percentiles import percentile_chart
 from control_plane.analysis.charts.timeline import timeline_chart, timeline_legend
 from control_plane.analysis.comparison import invalid
+from control_plane.analysis.field_labels import Fact, environment_facts, environment_line
 from control_plane.analysis.prose.run_sentences import Banner, banner, headline, lede
 from control_plane.analysis.prose.sentence import Sentence, joined
-from control_plane.analysis.time_bases import time_base_note
 from control_plane.analysis.validity.gates import GateRow, gate_rows
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.result import Timeline, Trial
 from control_plane.domain.run import Run, RunDetail, State
 from control_plane.domain.spec_json import write_spec
 from control_plane.domain.units import count, seconds
-from control_plane.pages.parts.environment_facts import Fact, environment_facts, environment_line
-from control_plane.pages.parts.suggestions import Suggestion
+from control_plane.pages.parts.compare_query import Suggestion
 from control_plane.pages.run.ceiling_part import CeilingPart
-from control_plane.pages.run.streams_table import StreamsTable, streams_table
+from control_plane.pages.run.run_tables import StreamsTable, TrialsView, streams_table, trials_view
 from control_plane.pages.run.tiles import Tile, run_tiles
-from control_plane.pages.run.trials_view import TrialsView, trials_view
 from control_plane.pages.run.why_view import WhyView
 from control_plane.pages.site.view import View
 

@@ -8,9 +8,9 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
+from control_plane.analysis.field_labels import Fact
 from control_plane.domain.application_report import Checkup
 from control_plane.jobs.run_service import Application, RunService
-from control_plane.pages.parts.environment_facts import Fact
 from control_plane.pages.site.dependencies import RunServiceDep
 from control_plane.pages.site.templating import fragment, page
 from control_plane.pages.site.view import View

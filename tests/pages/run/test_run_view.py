@@ -8,9 +8,8 @@ import pytest
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.result import Timeline
 from control_plane.domain.run import RunDetail, State
+from control_plane.pages.run.run_tables import load_words, trials_view
 from control_plane.pages.run.run_view import RunPage, run_page
-from control_plane.pages.run.streams_table import load_words
-from control_plane.pages.run.trials_view import trials_view
 from control_plane.store.store import open_store
 from tests.builders import ASYNC, cut_short, detail_of, items, two_streams
 

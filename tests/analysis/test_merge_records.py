@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control_plane.analysis.merge_workers import merge_records, merge_seconds
+from control_plane.analysis.summary import merge_records, merge_seconds
 from control_plane.domain.histogram import Histogram
 from control_plane.domain.stream_record import Second, StreamRecord
 
