@@ -56,6 +56,8 @@ def connect(settings: Settings) -> Iterator[DashboardClient]:
     if holder is not None and holder.url:
         yield RemoteDashboard(holder.url)
         return
+    # A script's background command inherits that SIGINT is ignored; the runner would heed that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     with asyncio.Runner() as runner, ExitStack() as closing:

@@ -146,11 +146,24 @@ def test_a_file_that_is_no_database_stays_as_it_is(tmp_path: Path) -> None:
     assert db.read_bytes() == before
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_signal_writes_the_state_of_the_run(tmp_path: Path, number: int) -> None:
+@pytest.mark.parametrize(
+    ("number", "ignored"),
+    [
+        (signal.SIGTERM, False),
+        (signal.SIGHUP, False),
+        (signal.SIGINT, False),
+        (signal.SIGTERM, True),
+    ],
+    ids=["SIGTERM", "SIGHUP", "SIGINT", "SIGTERM in a script's background"],
+)
+def test_a_signal_writes_the_state_of_the_run(
+    tmp_path: Path, number: int, *, ignored: bool
+) -> None:
     spec = tmp_path / "spec.json"
     spec.write_text(json.dumps(long_spec()))
     command = [sys.executable, "-m", "control_plane", "run", str(spec)]
+    if ignored:
+        command = ["/bin/sh", "-c", "trap '' INT; exec \"$@\"", "sh", *command]
     running = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     said = running.stderr
     assert said is not None
