@@ -92,8 +92,8 @@ def _shapeless(error: ValidationError, document: Document, limits: Limits) -> Fi
     if any(one["type"] not in _NUMBERS for one in error.errors()):
         return found
     readable = from_json(to_json(document))
-    for one in found:
-        _put(readable, one.field.split("."), 1)
+    for one in error.errors():
+        _put(readable, _keys(one["loc"], document), 1)
     beside = tuple({one.field.rpartition(".")[0] for one in found})
     try:
         rest = wrong_fields(SUBMITTED_SPEC.validate_json(to_json(readable)), limits)
@@ -102,10 +102,10 @@ def _shapeless(error: ValidationError, document: Document, limits: Limits) -> Fi
     return (*found, *(one for one in rest if one.field.rpartition(".")[0] not in beside))
 
 
-def _put(document: Any, path: list[str], value: int) -> None:
-    *before, last = (int(part) if part.isdigit() else part for part in path)
-    for part in before:
-        document = document[part]
+def _put(document: Any, keys: list[str | int], value: int) -> None:
+    *before, last = keys
+    for key in before:
+        document = document[key]
     document[last] = value
 
 
@@ -182,20 +182,21 @@ def _field_error(error: ErrorDetails, document: Document) -> FieldError:
     facts["tag"] = json.dumps(facts.get("tag", ""))[:_SHOWN]
     facts["input"] = json.dumps(error["input"], default=repr)[:_SHOWN]
     message = _MESSAGES.get(error["type"], error["msg"][:300].replace("{", "{{").replace("}", "}}"))
-    return FieldError(_path(error["loc"], document), message.format(**facts))
+    path = ".".join(str(key) for key in _keys(error["loc"], document))
+    return FieldError(path, message.format(**facts))
 
 
-def _path(location: tuple[str | int, ...], document: Document) -> str:
+def _keys(location: tuple[str | int, ...], document: Document) -> list[str | int]:
     """Drop the tags of unions, which pydantic puts between the keys of the document."""
-    parts: list[str] = []
+    keys: list[str | int] = []
     node: Any = document
     for position, part in enumerate(location):
         last = position == len(location) - 1
         known = _holds(node, part)
         if known or (last and isinstance(node, dict) and isinstance(part, str)):
-            parts.append(str(part))
+            keys.append(part)
             node = node[part] if known else None
-    return ".".join(parts)
+    return keys
 
 
 def _holds(node: Any, part: str | int) -> bool:

@@ -150,6 +150,15 @@ def test_unreadable_numbers_and_passed_bounds_are_told_at_once():
     assert wrong == ["duration_s", "concurrency", "trials"]
 
 
+@pytest.mark.parametrize("name", ["1", "²", "a.b"])
+def test_an_unreadable_number_is_told_whatever_its_value_is_called(name):
+    request = {"path": "/", "values": {name: {"kind": "integer", "low": None, "high": 9}}}
+    stream = {"requests": [request], "load": {"model": "closed"}, "stop": {"requests": 1}}
+    with pytest.raises(InvalidInput) as raised:
+        read_spec({"workload": {"streams": [stream]}}, Limits())
+    assert raised.value.fields[0].message == "null is not a whole number."
+
+
 @given(specs)
 def test_what_is_written_reads_back_the_same(values):
     spec = read_spec({**SMALLEST, **values}, Limits())
