@@ -2,8 +2,8 @@
 
 from typing import Annotated, Any
 
-from fastapi import Depends, HTTPException, Path, Query, Request
-from pydantic import AfterValidator, BeforeValidator
+from fastapi import Depends, HTTPException, Path, Request
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from control_plane.domain.ids import known_id
 from control_plane.domain.spec_json import Document, read_document
@@ -39,4 +39,4 @@ StoreDep = Annotated[Store, Depends(_store)]
 RunServiceDep = Annotated[RunService, Depends(_service)]
 RunId = Annotated[str, Path(description="Ten characters."), AfterValidator(known_id)]
 Body = Annotated[Document, Depends(_document)]
-PageLimit = Annotated[int, BeforeValidator(_plain_digits), Query(ge=1, le=200)]
+PageLimit = Annotated[int, BeforeValidator(_plain_digits), Field(ge=1, le=200)]

@@ -1,9 +1,10 @@
 """Runs: hand in, list, read, cancel, delete."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Response
+from pydantic import BaseModel, Field
 
 from control_plane.api.dependencies import Body, PageLimit, RunId, RunServiceDep, StoreDep
 from control_plane.api.openapi_docs import ERROR_RESPONSES, SPEC_BODY
@@ -14,20 +15,16 @@ from control_plane.domain.spec_json import Document
 router = APIRouter(tags=["runs"], responses=ERROR_RESPONSES)
 
 Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
-Text = Annotated[str | None, Query(max_length=200)]
+Text = Annotated[str | None, Field(max_length=200)]
 
 
-@dataclass(frozen=True)
-class ListQuery:
-    """The query of a list: which runs, how many, and after which cursor."""
+class RunListQuery(BaseModel):
+    """Which runs a list has, how many, and after which cursor."""
 
     limit: PageLimit = 50
     cursor: Text = None
     state: State | None = None
     tag: Text = None
-
-
-ListQueryDep = Annotated[ListQuery, Depends()]
 
 
 @router.post("/runs", status_code=202, openapi_extra=SPEC_BODY)
@@ -39,7 +36,9 @@ def submit(document: Body, service: RunServiceDep, response: Response, key: Key 
 
 
 @router.get("/runs")
-def runs(store: StoreDep, service: RunServiceDep, query: ListQueryDep) -> Document:
+def runs(
+    store: StoreDep, service: RunServiceDep, query: Annotated[RunListQuery, Query()]
+) -> Document:
     """Newest first, without trials; `next` is the cursor of the following page."""
     page = store.runs(limit=query.limit, cursor=query.cursor, state=query.state, tag=query.tag)
     documents = [run_document(run, None) for run in page.runs]
