@@ -8,6 +8,7 @@ import uvicorn
 
 
 def main() -> None:
+    """Serve the application, or print its OpenAPI document."""
     parser = argparse.ArgumentParser(prog="python -m target_app", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=8300, help="port, 0 for any (%(default)s)")
@@ -22,7 +23,7 @@ def main() -> None:
 
 
 def write_document() -> None:
-    """The catalogue of the workloads for a program that has no server running."""
+    """Print the OpenAPI document, for a program that has no server running."""
     from target_app.main import app
 
     json.dump(app.openapi(), sys.stdout)

@@ -24,7 +24,7 @@ Message = MutableMapping[str, Any]
 
 
 class Documents:
-    """An ASGI application: each path is a document, answered after the delay, READY at once."""
+    """Answers each path with a JSON document after the delay, READY at once. ASGI."""
 
     def __init__(self, delay_s: float) -> None:
         self._delay_s = delay_s
@@ -47,16 +47,19 @@ class Documents:
 
 
 def end_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent dies."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def stop_at_end_of_input(server: uvicorn.Server) -> None:
+    """Wait until the parent closes the standard input, then let the server stop."""
     sys.stdin.read()
     server.should_exit = True
 
 
 def main() -> None:
+    """Serve on the socket of the first argument until the parent ends."""
     end_with_parent()
     listener = socket.socket(fileno=int(sys.argv[1]))
     config = uvicorn.Config(

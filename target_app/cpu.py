@@ -2,7 +2,7 @@
 
 
 def compute(steps: int) -> int:
-    """A sum that takes `steps` rounds of the interpreter and holds the GIL meanwhile."""
+    """Return a sum that takes `steps` rounds of the interpreter and holds the GIL meanwhile."""
     total = 0
     for step in range(steps):
         total = (total + step * step) % 1_000_003

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from target_app.manual import ROUTES, TITLE
 from target_app.resources import Resources
-from target_app.settings import Settings
+from target_app.target_settings import TargetSettings
 from target_app.workloads import (
     background,
     delays,
@@ -48,8 +48,8 @@ class BundledApplication(FastAPI):
             await super().__call__(scope, receive, send)
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """Routes are handed over flat: `include_router` would cost each request 8 µs more."""
+def create_app(settings: TargetSettings) -> FastAPI:
+    """Make the application. Its routes are flat: `include_router` costs each request 8 µs more."""
     app = BundledApplication(
         title=TITLE,
         docs_url=None,
@@ -65,7 +65,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 async def refuse(_request: Request, error: RequestValidationError) -> Response:
-    """422 without the input: it may be 64 MB, and JSON cannot repeat NaN or half a character."""
+    """Answer 422 without the input, which may be 64 MB, or hold NaN or half a character."""
     known = ("type", "loc", "msg")
     detail = [{key: problem[key] for key in known} for problem in error.errors()]
     return Response(json.dumps({"detail": detail}), 422, media_type="application/json")
@@ -74,7 +74,7 @@ async def refuse(_request: Request, error: RequestValidationError) -> Response:
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Sizes the thread pool and opens what the announced paths need."""
-    settings: Settings = app.state.settings
+    settings: TargetSettings = app.state.settings
     to_thread.current_default_thread_limiter().total_tokens = settings.threads
     async with AsyncExitStack() as stack:
         app.state.resources = resources = Resources.closed_with(stack, settings)
@@ -83,11 +83,11 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
 
 
-def needed(settings: Settings) -> set[str]:
-    """Names of the resources of all workloads that answer one of the announced paths."""
+def needed(settings: TargetSettings) -> set[str]:
+    """Return the names of the resources of all workloads that answer one of the announced paths."""
     paths = settings.paths
     opening = (workload for workload in WORKLOADS if any(workload.answers(path) for path in paths))
     return {name for workload in opening for name in workload.opens}
 
 
-app = create_app(Settings.from_environment())
+app = create_app(TargetSettings.from_environment())

@@ -8,14 +8,14 @@ from starlette.responses import FileResponse
 from starlette.routing import BaseRoute, Route
 
 VENDOR = Path(__file__).parent / "vendor"
-LOADED = {"swagger-ui-bundle.js", "swagger-ui.css", "redoc.standalone.js"}
+VENDOR_FILES = {"swagger-ui-bundle.js", "swagger-ui.css", "redoc.standalone.js"}
 TITLE = "Looplab's target"
 SCHEMA = "openapi.json"
 NO_ICON = "data:,"
 
 
 async def swagger(_request: Request) -> Response:
-    """Addresses are relative, so that a mounted application has them, too."""
+    """Serve Swagger UI. Its addresses are relative, so that a mounted application has them, too."""
     return get_swagger_ui_html(
         openapi_url=SCHEMA,
         title=TITLE,
@@ -27,6 +27,7 @@ async def swagger(_request: Request) -> Response:
 
 
 async def redoc(_request: Request) -> Response:
+    """Serve ReDoc."""
     return get_redoc_html(
         openapi_url=SCHEMA,
         title=TITLE,
@@ -36,9 +37,10 @@ async def redoc(_request: Request) -> Response:
     )
 
 
-async def loaded(request: Request) -> Response:
+async def vendor_file(request: Request) -> Response:
+    """Serve a script or style sheet that the pages load; 404 for any other name."""
     name = request.path_params["name"]
-    if name not in LOADED:
+    if name not in VENDOR_FILES:
         raise HTTPException(404, f"There is no file {name[:40]} here.")
     return FileResponse(VENDOR / name)
 
@@ -46,5 +48,5 @@ async def loaded(request: Request) -> Response:
 ROUTES: tuple[BaseRoute, ...] = (
     Route("/docs", swagger, include_in_schema=False),
     Route("/redoc", redoc, include_in_schema=False),
-    Route("/docs/{name}", loaded, include_in_schema=False),
+    Route("/docs/{name}", vendor_file, include_in_schema=False),
 )

@@ -11,20 +11,20 @@ from target_app.cpu import compute
 
 
 class Processes:
-    """As many processes as this one may use cores; further calls wait their turn."""
+    """A pool of one process for each core that may be used; further calls wait their turn."""
 
     def __init__(self) -> None:
         self.count = _usable_cores()
         self._limiter = CapacityLimiter(self.count)
 
     async def compute(self, steps: int) -> int:
-        """`cpu.compute` in the next free process."""
+        """Run `cpu.compute` in the next free process."""
         return await to_process.run_sync(compute, steps, limiter=self._limiter)
 
 
 @asynccontextmanager
 async def open_processes() -> AsyncIterator[Processes]:
-    """All processes have started and answered once; AnyIO ends them with the event loop."""
+    """Start all processes and let each answer once; AnyIO ends them with the event loop."""
     processes = Processes()
     await asyncio.gather(*(processes.compute(0) for _ in range(processes.count)))
     yield processes

@@ -2,35 +2,59 @@
 
 A start that serves only items must be as quick as the framework allows, and the first request of a
 measured window must not wait for a database to be seeded. So nothing here is imported or opened
-until it is needed: before readiness for the paths named in `Settings.paths`, else at first use.
+until it is needed: before readiness for the paths of `TargetSettings.paths`, else at first use.
 """
 
+import asyncio
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Generic, TypeVar
 
 from fastapi import Depends, Request
 
-from target_app.resource import Resource
-from target_app.settings import Settings
+from target_app.target_settings import TargetSettings
 
 if TYPE_CHECKING:
-    from target_app.database import Database
     from target_app.processes import Processes
-    from target_app.upstream import Upstream
+    from target_app.upstream_client import Upstream
+    from target_app.user_database import UserDatabase
+
+T = TypeVar("T")
+
+
+class Resource(Generic[T]):
+    """A value whose `opening` runs at the first `get` and is left with the stack."""
+
+    def __init__(
+        self, opening: Callable[[], AbstractAsyncContextManager[T]], stack: AsyncExitStack
+    ) -> None:
+        self._opening = opening
+        self._stack = stack
+        self._lock = asyncio.Lock()
+        self._value: T | None = None
+
+    async def get(self) -> T:
+        """Return the open value; requests that arrive while it opens wait for it."""
+        if self._value is not None:
+            return self._value
+        async with self._lock:
+            if self._value is None:
+                self._value = await self._stack.enter_async_context(self._opening())
+            return self._value
 
 
 @dataclass(frozen=True)
 class Resources:
-    """One field for each name that a workload may list in its `opens`."""
+    """What a worker can open: one field for each name that a workload may list in its `opens`."""
 
-    database: "Resource[Database]"
+    database: "Resource[UserDatabase]"
     upstream: "Resource[Upstream]"
     processes: "Resource[Processes]"
 
     @classmethod
-    def closed_with(cls, stack: AsyncExitStack, settings: Settings) -> "Resources":
-        """None of them is open yet."""
+    def closed_with(cls, stack: AsyncExitStack, settings: TargetSettings) -> "Resources":
+        """Return resources of which none is open yet; `stack` closes those that are opened."""
         return cls(
             database=Resource(lambda: _open_database(settings), stack),
             upstream=Resource(lambda: _open_upstream(settings), stack),
@@ -38,14 +62,14 @@ class Resources:
         )
 
 
-def _open_database(settings: Settings) -> "AbstractAsyncContextManager[Database]":
-    from target_app.database import open_database
+def _open_database(settings: TargetSettings) -> "AbstractAsyncContextManager[UserDatabase]":
+    from target_app.user_database import open_database
 
     return open_database(settings.directory)
 
 
-def _open_upstream(settings: Settings) -> "AbstractAsyncContextManager[Upstream]":
-    from target_app.upstream import open_upstream
+def _open_upstream(settings: TargetSettings) -> "AbstractAsyncContextManager[Upstream]":
+    from target_app.upstream_client import open_upstream
 
     return open_upstream(settings.upstream_delay_s)
 
@@ -56,12 +80,12 @@ def _open_processes() -> "AbstractAsyncContextManager[Processes]":
     return open_processes()
 
 
-async def _settings(request: Request) -> Settings:
-    settings: Settings = request.app.state.settings
+async def _settings(request: Request) -> TargetSettings:
+    settings: TargetSettings = request.app.state.settings
     return settings
 
 
-async def _database(request: Request) -> "Database":
+async def _database(request: Request) -> "UserDatabase":
     resources: Resources = request.app.state.resources
     return await resources.database.get()
 
@@ -76,7 +100,7 @@ async def _processes(request: Request) -> "Processes":
     return await resources.processes.get()
 
 
-SettingsDep = Annotated[Settings, Depends(_settings)]
-DatabaseDep = Annotated["Database", Depends(_database)]
+SettingsDep = Annotated[TargetSettings, Depends(_settings)]
+DatabaseDep = Annotated["UserDatabase", Depends(_database)]
 UpstreamDep = Annotated["Upstream", Depends(_upstream)]
 ProcessesDep = Annotated["Processes", Depends(_processes)]

@@ -23,7 +23,7 @@ class Ready:
     path: str | None = None
 
 
-class Workload(APIRouter):
+class WorkloadRouter(APIRouter):
     """Endpoints that belong together. `opens` names the resources that they need open."""
 
     def __init__(
@@ -65,7 +65,7 @@ class Workload(APIRouter):
         return register
 
     def answers(self, path: str) -> bool:
-        """Whether any method of any endpoint has this path; placeholders may stand in it."""
+        """Return whether any method of any endpoint has this path; placeholders may stand in it."""
         return any(
             isinstance(route, APIRoute) and route.path_regex.match(path) for route in self.routes
         )

@@ -6,13 +6,13 @@ from fastapi import BackgroundTasks, Path
 
 from target_app.cpu import compute
 from target_app.resources import ProcessesDep, SettingsDep
-from target_app.settings import Settings
-from target_app.workload import Ready, Workload
+from target_app.target_settings import TargetSettings
+from target_app.workload import Ready, WorkloadRouter
 
 Message = Annotated[str, Path(max_length=200)]
 A_WORD = Ready({"message": {"kind": "string", "length": 8}})
 
-workload = Workload(
+workload = WorkloadRouter(
     "background", "A CPU task of `cpu_n` steps around the answer.", opens=["processes"]
 )
 
@@ -50,6 +50,6 @@ async def process_in_process(
     return {"message": message, "status": "accepted"}
 
 
-async def _compute_on_loop(settings: Settings) -> None:
+async def _compute_on_loop(settings: TargetSettings) -> None:
     """A coroutine that never awaits: BackgroundTasks run it on the loop."""
     compute(settings.cpu_n)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Path
 
-from target_app.workload import Ready, Workload
+from target_app.workload import Ready, WorkloadRouter
 
 LONGEST_S = 60
 CALLS = 3
@@ -15,7 +15,7 @@ ONE_SECOND = Ready({"seconds": {"kind": "choice", "of": [1]}})
 
 Seconds = Annotated[float, Path(ge=0, le=LONGEST_S)]
 
-workload = Workload("delays", "Waits of a chosen length, awaited, in a thread or blocking.")
+workload = WorkloadRouter("delays", "Waits of a chosen length, awaited, in a thread or blocking.")
 
 
 @workload.serve("GET", "/health")

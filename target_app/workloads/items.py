@@ -3,11 +3,11 @@
 import random
 from string import ascii_lowercase
 
-from target_app.workload import Ready, Workload
+from target_app.workload import Ready, WorkloadRouter
 
 ANY_ITEM = Ready({"item_id": {"kind": "integer", "low": 1, "high": 24999}})
 
-workload = Workload("items", "Small answers without any wait.")
+workload = WorkloadRouter("items", "Small answers without any wait.")
 
 
 @workload.serve("GET", "/items/{item_id}", ready=ANY_ITEM)

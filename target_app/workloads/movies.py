@@ -9,7 +9,7 @@ from fastapi import BackgroundTasks, HTTPException, Path
 from pydantic import BaseModel
 
 from target_app.resources import SettingsDep
-from target_app.workload import Ready, Workload
+from target_app.workload import Ready, WorkloadRouter
 
 FILMS = {
     1: "Metropolis",
@@ -23,7 +23,7 @@ ANY_FILM = Ready({"id": {"kind": "integer", "low": 1, "high": 5}})
 
 FilmId = Annotated[int, Path(alias="id")]
 
-workload = Workload("movies", "A simulated database: five films, each look-up 200 to 300 ms.")
+workload = WorkloadRouter("movies", "A simulated database: five films, each look-up 200 to 300 ms.")
 
 
 class Movie(BaseModel):
@@ -32,13 +32,13 @@ class Movie(BaseModel):
 
 
 async def look_up(film: int) -> Movie:
-    """Awaited: the event loop serves others meanwhile."""
+    """Return a film after a wait in which the event loop serves others."""
     await asyncio.sleep(random.uniform(SHORTEST_S, LONGEST_S))
     return _movie(film)
 
 
 def look_up_blocking(film: int) -> Movie:
-    """The calling thread does nothing else meanwhile."""
+    """Return a film after a wait in which the calling thread does nothing else."""
     lasts_s = random.uniform(SHORTEST_S, LONGEST_S)
     time.sleep(lasts_s)
     return _movie(film)

@@ -6,12 +6,12 @@ The raw answer is given by `main.Application` before FastAPI sees the request.
 from fastapi import Response
 from starlette.types import Send
 
-from target_app.workload import Workload
+from target_app.workload import WorkloadRouter
 
 RAW_PATH = "/null/asgi"
 BODY = b"null"
 
-workload = Workload("null", "The cheapest answer, from FastAPI and from ASGI alone.")
+workload = WorkloadRouter("null", "The cheapest answer, from FastAPI and from ASGI alone.")
 
 _START = {
     "type": "http.response.start",
@@ -22,7 +22,7 @@ _END = {"type": "http.response.body", "body": BODY}
 
 
 async def answer_raw(send: Send) -> None:
-    """Two ASGI messages and nothing else."""
+    """Send two ASGI messages and nothing else."""
     await send(_START)
     await send(_END)
 

@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field, ValidationError
 
-from target_app.workload import Ready, Workload
+from target_app.workload import Ready, WorkloadRouter
 
 LARGEST_BYTES = 64_000_000
 ONE_MEGABYTE = Ready(body={"generated": {"shape": "name-data", "size_bytes": 1_000_000}})
@@ -26,7 +26,7 @@ class Payload(BaseModel):
     data: dict[str, int]
 
 
-class Summary(BaseModel):
+class PayloadSummary(BaseModel):
     """What was in the body. `server_ms` runs from the request's headers to this answer."""
 
     name: str
@@ -49,26 +49,26 @@ class TimedRoute(APIRoute):
         return handle_timed
 
 
-workload = Workload(
+workload = WorkloadRouter(
     "payloads", "JSON bodies of up to 64 MB, parsed in three ways.", route_class=TimedRoute
 )
 
 
 @workload.serve("POST", "/payloads/model", aliases=["/ping"], **A_BODY)
-async def parse_as_model(payload: Payload, request: Request) -> Summary:
+async def parse_as_model(payload: Payload, request: Request) -> PayloadSummary:
     """FastAPI reads the whole body, parses it and makes the model, all on the event loop."""
     return _summary(payload, request, len(await request.body()))
 
 
 @workload.serve("POST", "/payloads/stream", aliases=["/pong"], **A_BODY)
-async def parse_streamed(request: Request) -> Summary:
+async def parse_streamed(request: Request) -> PayloadSummary:
     """The body is read in chunks; orjson and the model take it on the event loop."""
     body = await _read(request)
     return _summary(_parse(body), request, len(body))
 
 
 @workload.serve("POST", "/payloads/thread", **A_BODY)
-async def parse_in_thread(request: Request) -> Summary:
+async def parse_in_thread(request: Request) -> PayloadSummary:
     """The body is read in chunks; orjson and the model take it in a thread of the pool."""
     body = await _read(request)
     payload = await to_thread.run_sync(_parse, body)
@@ -94,8 +94,8 @@ def _parse(body: bytearray) -> Payload:
         raise RequestValidationError(error.errors(include_input=False)) from error
 
 
-def _summary(payload: Payload, request: Request, request_bytes: int) -> Summary:
-    return Summary(
+def _summary(payload: Payload, request: Request, request_bytes: int) -> PayloadSummary:
+    return PayloadSummary(
         name=payload.name,
         count=len(payload.data),
         maximum=max(payload.data.values(), default=None),

@@ -3,12 +3,12 @@
 from typing import Any
 
 from target_app.resources import DatabaseDep, UpstreamDep
-from target_app.workload import Workload
+from target_app.workload import WorkloadRouter
 from target_app.workloads.users import found, seeded_user
 
 PATHS = ("/documents/1", "/documents/2", "/documents/3")
 
-workload = Workload(
+workload = WorkloadRouter(
     "upstream", "Calls to another service on this machine.", opens=["database", "upstream"]
 )
 

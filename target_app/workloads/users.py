@@ -6,7 +6,7 @@ from fastapi import HTTPException
 from pydantic import BaseModel, EmailStr, Field
 
 from target_app.resources import DatabaseDep
-from target_app.workload import Ready, Workload
+from target_app.workload import Ready, WorkloadRouter
 
 NEW_USER = Ready(
     {"name": {"kind": "uuid"}},
@@ -16,7 +16,7 @@ NEW_USER = Ready(
 # The bound also refuses half a surrogate pair, which no answer could carry.
 Name = Annotated[str, Field(max_length=200)]
 
-workload = Workload("users", "SQLite with 1,000 users, read and written.", opens=["database"])
+workload = WorkloadRouter("users", "SQLite with 1,000 users, read and written.", opens=["database"])
 
 
 class Person(BaseModel):
@@ -25,20 +25,20 @@ class Person(BaseModel):
 
 
 def seeded_user(before: str) -> Ready:
-    """Any of the users that are there from the start, at the end of the path."""
+    """Return a request for any user that is there from the start; its e-mail ends the path."""
     number = {"kind": "integer", "low": 1, "high": 1000}
     return Ready({"number": number}, path=before + "user{number}@example.com")
 
 
 def found(user: object, email: str) -> Person:
-    """Answers 404 for None."""
+    """Return the user as it is answered; 404 for None."""
     if user is None:
         raise HTTPException(404, f"There is no user {email}.")
     return Person.model_validate(user, from_attributes=True)
 
 
 def added(user: object, email: str) -> Person:
-    """Answers 409 for None."""
+    """Return the new user as it is answered; 409 for None."""
     if user is None:
         raise HTTPException(409, f"There is a user {email} already.")
     return Person.model_validate(user, from_attributes=True)

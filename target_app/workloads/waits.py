@@ -4,12 +4,14 @@ import asyncio
 import time
 
 from target_app.resources import SettingsDep
-from target_app.workload import Workload
+from target_app.workload import WorkloadRouter
 
 LONG_S = 10.0
 SHORT_S = 1.0
 
-workload = Workload("waits", "Waits of 1 and 10 s: in a thread, blocking the loop, or awaited.")
+workload = WorkloadRouter(
+    "waits", "Waits of 1 and 10 s: in a thread, blocking the loop, or awaited."
+)
 
 
 @workload.serve("GET", "/e1/p1")

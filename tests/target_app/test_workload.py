@@ -2,8 +2,8 @@ import pytest
 from fastapi.routing import APIRoute
 
 from target_app.main import needed
-from target_app.settings import Settings
-from target_app.workload import Ready, Workload
+from target_app.target_settings import TargetSettings
+from target_app.workload import Ready, WorkloadRouter
 
 EMPTY: set[str] = set()
 
@@ -14,7 +14,7 @@ async def answer(name: str) -> str:
 
 
 def test_the_ready_request_is_complete() -> None:
-    workload = Workload("greetings", "Greetings.")
+    workload = WorkloadRouter("greetings", "Greetings.")
     ready = Ready({"number": {"kind": "sequence"}}, path="/hello/{number}")
     workload.serve("GET", "/hello/{name}", ready=ready, aliases=["/hi/{name}"])(answer)
     described, alias = (route for route in workload.routes if isinstance(route, APIRoute))
@@ -41,4 +41,4 @@ def test_the_ready_request_is_complete() -> None:
     ],
 )
 def test_announced_paths_tell_what_to_open(path: str, opened: set[str]) -> None:
-    assert needed(Settings(paths=("/", path))) == opened
+    assert needed(TargetSettings(paths=("/", path))) == opened

@@ -1,4 +1,4 @@
-"""Calls to the companion process, which stands for a service of somebody else."""
+"""Calls the companion process, which stands for a service of somebody else."""
 
 import asyncio
 import socket
@@ -24,28 +24,28 @@ class Upstream:
         self.shared = self.new_client()
 
     def new_client(self) -> httpx.AsyncClient:
-        """With connections of its own. The caller closes it."""
+        """Make a client with connections of its own. The caller closes it."""
         limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
         return httpx.AsyncClient(
             base_url=self._address, limits=limits, timeout=TIMEOUT_S, trust_env=False
         )
 
     async def fetch(self, client: httpx.AsyncClient, path: str) -> dict[str, Any]:
-        """One JSON document; an answer of 400 or more raises httpx.HTTPStatusError."""
-        answer = await client.get(path)
-        document: dict[str, Any] = answer.raise_for_status().json()
+        """Return a JSON document. Raises httpx.HTTPStatusError for a status of 400 or more."""
+        response = await client.get(path)
+        document: dict[str, Any] = response.raise_for_status().json()
         return document
 
     async def fetch_together(
         self, client: httpx.AsyncClient, paths: Sequence[str]
     ) -> list[dict[str, Any]]:
-        """All calls at the same time, the documents in the order of the paths."""
+        """Call all paths at the same time; return the documents in the order of the paths."""
         return await asyncio.gather(*(self.fetch(client, path) for path in paths))
 
 
 @asynccontextmanager
 async def open_upstream(delay_s: float) -> AsyncIterator[Upstream]:
-    """Each worker has a companion of its own, so one upstream never serves two workers."""
+    """Start a companion and open a client of it. Each worker has a companion of its own."""
     with _companion(delay_s) as address:
         upstream = Upstream(address)
         async with upstream.shared:
@@ -55,7 +55,7 @@ async def open_upstream(delay_s: float) -> AsyncIterator[Upstream]:
 
 @contextmanager
 def _companion(delay_s: float) -> Iterator[str]:
-    """Its address; connections wait in the backlog until it serves."""
+    """Start a companion and give its address. Connections wait in the backlog until it serves."""
     # Only with the protocol named does asyncio set TCP_NODELAY on accepted connections.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))

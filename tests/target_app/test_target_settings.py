@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from target_app.settings import Settings
+from target_app.target_settings import TargetSettings
 
 
 def test_without_variables_all_is_as_declared() -> None:
-    assert Settings.from_environment({}) == Settings()
+    assert TargetSettings.from_environment({}) == TargetSettings()
 
 
 def test_each_variable_is_read() -> None:
@@ -20,7 +20,7 @@ def test_each_variable_is_read() -> None:
         "TARGET_DIRECTORY": "/tmp/start",
         "TARGET_PATHS": "/items/{item_id} /users/",
     }
-    assert Settings.from_environment(environment) == Settings(
+    assert TargetSettings.from_environment(environment) == TargetSettings(
         threads=7,
         upstream_delay_s=0.25,
         log_s=0,
@@ -46,4 +46,4 @@ def test_each_variable_is_read() -> None:
 )
 def test_a_wrong_value_is_named(name: str, value: str) -> None:
     with pytest.raises(ValueError, match=f"{name} is '{value}'"):
-        Settings.from_environment({name: value})
+        TargetSettings.from_environment({name: value})

@@ -18,10 +18,12 @@ BUSY_TIMEOUT_MS = 30_000
 
 
 class Base(DeclarativeBase):
-    pass
+    """Holds the tables of the database."""
 
 
 class User(Base):
+    """A row of the table that the workloads read and write."""
+
     __tablename__ = "users"
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -29,8 +31,8 @@ class User(Base):
     full_name: Mapped[str]
 
 
-class Database:
-    """The same two operations twice; both engines have `CONNECTIONS` connections."""
+class UserDatabase:
+    """Adds and finds users, awaited and blocking. Both engines have `CONNECTIONS` connections."""
 
     def __init__(self, path: Path) -> None:
         pool = {"pool_size": CONNECTIONS, "max_overflow": 0}
@@ -42,7 +44,7 @@ class Database:
         self._sessions = sessionmaker(self._engine, expire_on_commit=False)
 
     async def add(self, email: str, full_name: str) -> User | None:
-        """The new user, or None when the e-mail is taken."""
+        """Store a user; return it, or None when the e-mail is taken."""
         user = User(email=email, full_name=full_name)
         async with self._async_sessions() as session:
             session.add(user)
@@ -53,11 +55,12 @@ class Database:
         return user
 
     async def find(self, email: str) -> User | None:
+        """Return the user with that e-mail, or None."""
         async with self._async_sessions() as session:
             return await session.scalar(select(User).where(User.email == email))
 
     def add_blocking(self, email: str, full_name: str) -> User | None:
-        """As `add`; the calling thread waits for the disk."""
+        """Do what `add` does; the calling thread waits for the disk."""
         user = User(email=email, full_name=full_name)
         with self._sessions() as session:
             session.add(user)
@@ -68,6 +71,7 @@ class Database:
         return user
 
     def find_blocking(self, email: str) -> User | None:
+        """Do what `find` does; the calling thread waits for the disk."""
         with self._sessions() as session:
             return session.scalar(select(User).where(User.email == email))
 
@@ -81,15 +85,16 @@ class Database:
                 session.execute(insert(User), rows)
 
     async def close(self) -> None:
+        """Close the connections of both engines."""
         await self._async_engine.dispose()
         self._engine.dispose()
 
 
 @asynccontextmanager
-async def open_database(directory: Path | None) -> AsyncIterator[Database]:
-    """In `directory`, or in a temporary one that is removed at the end."""
+async def open_database(directory: Path | None) -> AsyncIterator[UserDatabase]:
+    """Open the database in `directory`, or in a temporary one that is removed at the end."""
     with _folder(directory) as folder:
-        database = Database(folder / "users.db")
+        database = UserDatabase(folder / "users.db")
         with _one_worker_at_a_time(folder / "users.lock"):
             database.seed()
         try:
@@ -115,7 +120,7 @@ def _one_worker_at_a_time(path: Path) -> Iterator[None]:
 
 
 def _set_up_connection(connection: Any, _record: object) -> None:
-    """Readers and the one writer do not wait for each other; a second writer waits its turn."""
+    """Let readers and the one writer not wait for each other; a second writer waits its turn."""
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={BUSY_TIMEOUT_MS}"):
         cursor.execute(f"PRAGMA {pragma}")

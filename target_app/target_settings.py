@@ -16,7 +16,7 @@ _BOUNDS = {
 
 
 @dataclass(frozen=True)
-class Settings:
+class TargetSettings:
     """Fixed for the life of the process."""
 
     threads: int = 40
@@ -39,7 +39,7 @@ class Settings:
     opened before the application is ready; for any other path it is opened at first use."""
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "TargetSettings":
         """Raises ValueError that names the variable, its value and what it may be."""
         directory = environment.get("TARGET_DIRECTORY")
         return cls(
