@@ -13,7 +13,7 @@ from control_plane.experiments.presets import document_of
 
 @dataclass(frozen=True)
 class Endpoint:
-    """`request` is the request class; its path differs from `path` where a part of it is fixed.
+    """An endpoint with its request class, `request`, whose path may fix a part of `path`.
 
     `document` is a spec that asks for it with the users of its workload.
     """
@@ -32,8 +32,8 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
-class Workload:
-    """`settings` are those fields of a configuration's settings that change its times."""
+class BundledWorkload:
+    """A workload of the bundled application; `settings` are those that change its times."""
 
     name: str
     about: str
@@ -42,31 +42,34 @@ class Workload:
 
 
 @cache
-def workloads() -> tuple[Workload, ...]:
+def workloads() -> tuple[BundledWorkload, ...]:
+    """Return all workloads, in the order of workloads.toml."""
     text = (Path(__file__).parent / "workloads.toml").read_text(encoding="utf-8")
-    return tuple(
-        Workload(one["name"], one["about"], tuple(one.get("settings", ())), tuple(_endpoints(one)))
-        for one in tomllib.loads(text)["workload"]
-    )
+    return tuple(_workload(table) for table in tomllib.loads(text)["workload"])
 
 
 def endpoint(name: str) -> Endpoint:
-    """Raises NotFound."""
+    """Return the endpoint of that name, `GET /movies/{id}`. Raises NotFound."""
     for workload in workloads():
-        for one in workload.endpoints:
-            if one.name == name:
-                return one
+        for candidate in workload.endpoints:
+            if candidate.name == name:
+                return candidate
     raise NotFound(f"The bundled application has no {name[:60]}: see /workloads.")
 
 
+def _workload(table: Document) -> BundledWorkload:
+    settings = tuple(table.get("settings", ()))
+    return BundledWorkload(table["name"], table["about"], settings, tuple(_endpoints(table)))
+
+
 def _endpoints(workload: Document) -> Iterator[Endpoint]:
-    for one in workload["endpoints"]:
-        method, path = one.get("method", "GET"), one["path"]
-        given = {key: one[key] for key in ("values", "body") if key in one}
-        request = {"method": method, "path": one.get("asks", path), **given}
+    for table in workload["endpoints"]:
+        method, path = table.get("method", "GET"), table["path"]
+        given = {key: table[key] for key in ("values", "body") if key in table}
+        request = {"method": method, "path": table.get("asks", path), **given}
         load = {"concurrency": workload["users"]}
         stream = {"name": workload["name"], "request": request, "load": load}
-        aliases = tuple(one.get("aliases", ()))
+        aliases = tuple(table.get("aliases", ()))
         yield Endpoint(
-            method, path, aliases, one["does"], request, document_of({"stream": stream}, {})
+            method, path, aliases, table["does"], request, document_of({"stream": stream}, {})
         )

@@ -1,7 +1,7 @@
 """What a new run can begin from, and the questions of the home page: presets.toml as documents."""
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,11 +11,13 @@ from control_plane.domain.errors import NotFound
 from control_plane.domain.spec_json import Document
 
 TRIALS, WINDOW_S = 3, 5
-"""What a run has that nothing else was said of."""
+"""The trials and the seconds of a run that says nothing else."""
 
 
 @dataclass(frozen=True)
 class Preset:
+    """A spec that the form can begin with."""
+
     name: str
     about: str
     document: Document
@@ -31,7 +33,7 @@ class Arm:
 
 @dataclass(frozen=True)
 class Question:
-    """Its runs carry `slug` as a tag; the first arm is the baseline."""
+    """A comparison that one click starts: runs with `slug` as a tag. The first is the baseline."""
 
     slug: str
     title: str
@@ -41,37 +43,40 @@ class Question:
 
 @dataclass(frozen=True)
 class PresetCatalogue:
+    """All of presets.toml."""
+
     presets: tuple[Preset, ...]
     questions: tuple[Question, ...]
 
     def preset(self, name: str) -> Preset:
-        """Raises NotFound."""
-        for one in self.presets:
-            if one.name == name:
-                return one
+        """Return the preset of that name. Raises NotFound."""
+        for preset in self.presets:
+            if preset.name == name:
+                return preset
         raise NotFound(f"There is no preset {name[:40]}.")
 
     def question(self, slug: str) -> Question:
-        """Raises NotFound."""
-        for one in self.questions:
-            if one.slug == slug:
-                return one
+        """Return the question of that slug. Raises NotFound."""
+        for question in self.questions:
+            if question.slug == slug:
+                return question
         raise NotFound(f"There is no question {slug[:40]}.")
 
 
 @cache
 def preset_catalogue() -> PresetCatalogue:
+    """Return what presets.toml holds, read once."""
     document = tomllib.loads((Path(__file__).parent / "presets.toml").read_text(encoding="utf-8"))
     presets = tuple(
-        Preset(one["name"], one["about"], document_of(one, {})) for one in document["preset"]
+        Preset(table["name"], table["about"], document_of(table, {}))
+        for table in document["preset"]
     )
-    return PresetCatalogue(presets, tuple(_questions(document["question"])))
+    return PresetCatalogue(presets, tuple(_question(table) for table in document["question"]))
 
 
-def _questions(given: list[Document]) -> Iterator[Question]:
-    for one in given:
-        arms = tuple(Arm(arm["name"], _named(one, arm)) for arm in one["arms"])
-        yield Question(one["slug"], one["title"], one["teaches"], arms)
+def _question(table: Document) -> Question:
+    arms = tuple(Arm(arm["name"], _named(table, arm)) for arm in table["arms"])
+    return Question(table["slug"], table["title"], table["teaches"], arms)
 
 
 def _named(question: Document, arm: Document) -> Document:
@@ -80,19 +85,20 @@ def _named(question: Document, arm: Document) -> Document:
 
 
 def document_of(given: Document, arm: Document) -> Document:
-    """`given` has a `stream`, or several `streams`, and perhaps `trials`.
+    """Return a spec. `given` has a `stream`, or several `streams`, and perhaps `trials`.
 
     `arm` is what a run of a question has of its own; its `request` and `load` are of each stream.
     """
     own: Document = {key: arm[key] for key in ("request", "load") if key in arm}
-    streams = [_stream(_over(one, own)) for one in given.get("streams") or [given["stream"]]]
+    given_streams = given.get("streams") or [given["stream"]]
+    streams = [_stream(_over(stream, own)) for stream in given_streams]
     rest: Document = {key: arm[key] for key in ("target", "client") if key in arm}
     trials = given.get("trials", TRIALS)
     return {**rest, "workload": {"streams": streams}, "trials": trials}
 
 
 def _stream(given: Document) -> Document:
-    """One `request`, or several `requests`."""
+    """Return a stream of the spec. `given` has one `request`, or several `requests`."""
     return {
         "name": given["name"],
         "requests": given.get("requests") or [given["request"]],
@@ -103,7 +109,7 @@ def _stream(given: Document) -> Document:
 
 
 def _over(base: Mapping[str, Any], patch: Mapping[str, Any]) -> Document:
-    """Tables are merged, everything else is replaced."""
+    """Return `base` with `patch` over it: tables are merged, everything else is replaced."""
     merged = dict(base)
     for key, value in patch.items():
         known = merged.get(key)

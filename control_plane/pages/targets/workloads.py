@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from fastapi import APIRouter, Request, Response
 
-from control_plane.experiments.bundled_endpoints import Workload, workloads
+from control_plane.experiments.bundled_endpoints import BundledWorkload, workloads
 from control_plane.pages.site.templating import page
 from control_plane.pages.site.view import View
 
@@ -15,7 +15,7 @@ router = APIRouter()
 @dataclass(frozen=True)
 class WorkloadsPage(View):
     template: ClassVar[str] = "pages/workloads.html"
-    workloads: tuple[Workload, ...]
+    workloads: tuple[BundledWorkload, ...]
 
 
 @router.get("/workloads")
