@@ -32,8 +32,7 @@ def wrong_request(field: str, request: RequestClass, limits: Limits) -> Wrong:
     for name, value in request.values.items():
         yield from _value(f"{field}.values.{name[:40]}", name, value)
     yield from counted(f"{field}.headers", len(request.headers), 0, 50, "headers")
-    for name, content in request.headers.items():
-        yield from _header(f"{field}.headers.{name[:40]}", name, content)
+    yield from _headers(f"{field}.headers", request.headers)
     yield from _body(f"{field}.body", request, limits)
     for status in request.expect or ():
         yield from bounded(f"{field}.expect", status, 200, 599)
@@ -96,6 +95,16 @@ def _value(field: str, name: str, value: Value) -> Wrong:
             yield from bounded_text(f"{field}.of", str(choice), 1_000)
 
 
+def _headers(field: str, headers: dict[str, str]) -> Wrong:
+    seen: dict[str, str] = {}
+    for name, content in headers.items():
+        yield from _header(f"{field}.{name[:40]}", name, content)
+        same = seen.setdefault(name.lower(), name)
+        if same != name:
+            message = f"This is the same header as {same[:40]}: give it once."
+            yield FieldError(f"{field}.{name[:40]}", message)
+
+
 def _header(field: str, name: str, content: str) -> Wrong:
     if not _HEADER.fullmatch(name):
         yield FieldError(field, "This is not the name of a header.")
@@ -105,6 +114,8 @@ def _header(field: str, name: str, content: str) -> Wrong:
         yield FieldError(field, f"{len(content):,} characters are above the limit of 4,000.", 4_000)
     elif not content.isascii() or not content.isprintable():
         yield FieldError(field, "Use printable ASCII in header values.")
+    elif content != content.strip():
+        yield FieldError(field, "A header value neither begins nor ends with a space.")
 
 
 def _body(field: str, request: RequestClass, limits: Limits) -> Wrong:

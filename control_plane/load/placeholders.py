@@ -8,8 +8,6 @@ from urllib.parse import quote
 
 from control_plane.domain.request_rules import PLACEHOLDER
 
-_PATH_SIGNS = "/?:@!$&'()*+,;=%"
-
 Escape = Callable[[str], str]
 
 
@@ -44,10 +42,8 @@ class Template:
 
 
 def path_template(text: str, names: Collection[str]) -> Template:
-    """Values are percent-encoded, so that none can end its segment; the rest keeps what RFC 3986
-    lets stand in path and query.
-    """
-    return Template(text, {name: name for name in names}, _quoted, _allowed)
+    """Values are percent-encoded, so that none can end its segment; the rest stays as it is."""
+    return Template(text, {name: name for name in names}, _quoted)
 
 
 def header_template(text: str, names: Collection[str]) -> Template:
@@ -81,12 +77,9 @@ def _quoted(value: str) -> str:
     return value if value.isalnum() and value.isascii() else quote(value, safe="")
 
 
-def _allowed(text: str) -> str:
-    return quote(text, safe=_PATH_SIGNS)
-
-
 def _printable(value: str) -> str:
-    return value if value.isascii() and value.isprintable() else quote(value)
+    plain = value.isascii() and value.isprintable() and value == value.strip()
+    return value if plain else quote(value)
 
 
 def _inside_quotes(value: str) -> str:

@@ -59,7 +59,8 @@ class _RequestFactory:
         )
 
     def _rendered(self, values: Mapping[str, str]) -> dict[str, str]:
-        return {name: one.render(values) for name, one in self._headers.items()}
+        # An empty value at an end would leave a space there, which is no part of a header value.
+        return {name: one.render(values).strip() for name, one in self._headers.items()}
 
 
 class RequestSource:

@@ -205,7 +205,7 @@ class HostileServer:
                 pass
 
     def _answer(self, connection: Connection) -> bool:
-        head, body = _read(connection.sock)
+        head, body = read_request(connection.sock)
         if not head:
             return False
         path = head.split(b" ")[1].decode().partition("?")[0]
@@ -218,7 +218,7 @@ class HostileServer:
         return FAULTS[name](connection)
 
 
-def _read(sock: socket.socket) -> tuple[bytes, bytes]:
+def read_request(sock: socket.socket) -> tuple[bytes, bytes]:
     """Head and body of the next request; empty at the end of the connection."""
     data = b""
     while b"\r\n\r\n" not in data:

@@ -16,8 +16,8 @@ from control_plane.load.connections import ConnectionCounter
 from control_plane.load.outcome import ErrorTypes, Outcome, classify, failure, response_outcome
 from control_plane.load.phase import Phase
 from control_plane.load.request_source import Request
+from control_plane.load.strategies.request_headers import RequestHeaders
 from control_plane.load.strategies.strategy import (
-    COMMON_HEADERS,
     MAX_HEADER_BYTES,
     MAX_HEADERS,
     StrategyContext,
@@ -100,11 +100,10 @@ _BY_MESSAGE = {
 class HttpxClient:
     def __init__(self, gear: StrategyContext) -> None:
         logging.getLogger("httpx").setLevel(logging.CRITICAL)
-        self._base_url = gear.plan.base_url.rstrip("/")
+        self._url = httpx.URL(gear.plan.base_url)
+        self._headers = RequestHeaders(gear.plan, gear.source)
         self._limit = gear.plan.client.max_body_bytes
         self._loop = new_loop(gear.plan.client)
-        kept = "keep-alive" if gear.plan.client.reuse_connections else "close"
-        self._headers = httpx.Headers({**COMMON_HEADERS, "Connection": kept})
         self._lanes = TransportFactory(gear)
         self._clients = [self._client() for _ in range(gear.plan.users)]
         self._crew = AsyncUsers(gear, self._send)
@@ -128,11 +127,14 @@ class HttpxClient:
     async def _sent(self, client: httpx.AsyncClient, request: Request) -> Outcome:
         response, sent = None, len(request.body)
         try:
-            made = client.build_request(
+            # A client would add headers of its own to what it builds.
+            made = httpx.Request(
                 request.method,
-                self._base_url + request.path,
-                headers=request.headers,
+                self._url,
+                headers=self._headers.of(request),
                 content=request.body or None,
+                # httpx would write a path its own way.
+                extensions={"target": request.path.encode()},
             )
             response = await client.send(made, stream=True)
             endless = _is_endless(response)
@@ -162,14 +164,12 @@ class HttpxClient:
         """One for each connection: a pool of httpcore looks at every connection it has, twice for
         each request, which took seconds with some hundred of them.
         """
-        client = httpx.AsyncClient(
+        return httpx.AsyncClient(
             transport=self._lanes.transport(),
             timeout=None,
             trust_env=False,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
-        client.headers = self._headers
-        return client
 
 
 def _is_endless(response: httpx.Response) -> bool:

@@ -21,7 +21,8 @@ from control_plane.load.outcome import (
 )
 from control_plane.load.phase import Phase
 from control_plane.load.request_source import Request
-from control_plane.load.strategies.strategy import COMMON_HEADERS, StrategyContext
+from control_plane.load.strategies.request_headers import RequestHeaders
+from control_plane.load.strategies.strategy import StrategyContext
 from control_plane.load.strategies.tracked_pool import ConnectionTracker, pools
 from control_plane.load.thread_dispatcher import StartTimes, start_times
 
@@ -55,7 +56,8 @@ class RequestsClient:
         urllib3.disable_warnings()
         logging.getLogger("urllib3").setLevel(logging.CRITICAL)
         self._gear = gear
-        self._base_url = gear.plan.base_url.rstrip("/")
+        self._url = gear.plan.base_url
+        self._headers = RequestHeaders(gear.plan, gear.source)
         self._limit = gear.plan.client.max_body_bytes
         self._lines = ConnectionTracker(gear.connections)
         self._lines.watch(gear.recorder, gear.timeout_ns)
@@ -83,11 +85,11 @@ class RequestsClient:
 
     def _send(self, session: requests.Session, request: Request) -> Outcome:
         response, sent = None, len(request.body)
+        self._lines.say(request.path, self._headers.of(request))
         try:
             response = session.request(
                 request.method,
-                self._base_url + request.path,
-                headers=request.headers,
+                self._url,
                 data=request.body or None,
                 allow_redirects=False,
                 stream=True,
@@ -119,8 +121,6 @@ class RequestsClient:
         # Targets are on this machine, where there is nobody to pretend to be one.
         session.verify = False
         session.headers.clear()
-        session.headers.update(COMMON_HEADERS)
-        session.headers["Connection"] = "keep-alive" if client.reuse_connections else "close"
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         adapter = _Adapter(self._lines, connections, reuse=client.reuse_connections)
         session.mount("http://", adapter)

@@ -19,9 +19,6 @@ def new_loop(client: Client) -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop() if client.loop == "uvloop" else asyncio.new_event_loop()
 
 
-COMMON_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "looplab"}
-"""What every request carries besides its own headers."""
-
 MAX_HEADER_BYTES = 65_536
 MAX_HEADERS = 100
 """Answers with longer or more headers are class `protocol`: the limits of http.client."""

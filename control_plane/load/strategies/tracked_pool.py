@@ -6,7 +6,7 @@ shuts down the socket of a request that is in flight for too long; its thread wa
 
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -31,6 +31,14 @@ class ConnectionTracker:
 
     def enter(self, user: int) -> None:
         self._here.user = user
+
+    def say(self, path: str, headers: Mapping[str, str]) -> None:
+        """What this thread sends next, byte for byte: requests and urllib3 would rewrite it."""
+        self._here.wire = path, headers
+
+    def wire(self) -> tuple[str, Mapping[str, str]]:
+        wire: tuple[str, Mapping[str, str]] = self._here.wire
+        return wire
 
     def take(self, line: "TrackedConnection") -> None:
         """The user of this thread is about to send a request over `line`."""
@@ -84,7 +92,10 @@ class TrackedConnection:
         self._lines.take(self)
         if self._cut:
             self.close()
-        super().request(*arguments, **options)  # type: ignore[misc] # see above
+        method, _ = arguments
+        path, headers = self._lines.wire()
+        options["headers"] = headers
+        super().request(method, path, **options)  # type: ignore[misc] # see above
 
     def cut(self, user: int) -> None:
         """Shut the socket down if `user` is still on it: also where only the answer holds it."""

@@ -1,0 +1,26 @@
+"""Applications as their cases hold them, each in a dashboard of its own."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.dashboard import Dashboard
+from tests.in_process import in_process
+
+CASES = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Dashboard]]:
+    """A dashboard with the applications of a case, in a copy of its folder."""
+    with ExitStack() as stack:
+
+        def started(name: str) -> Dashboard:
+            folder = tmp_path_factory.mktemp(name) / name
+            shutil.copytree(CASES / name, folder)
+            return stack.enter_context(in_process(folder, folder / "looplab.toml"))
+
+        yield started

@@ -1,0 +1,173 @@
+"""Request classes whose bytes are told beforehand, and a server that keeps what really came."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.load.hostile import OK, Connection, HostileServer, read_request
+
+PATHS = (
+    "/",
+    "/plain",
+    "/a/b/c/",
+    "/a//b",
+    "/a///b//",
+    "/a/./b",
+    "/a/../b",
+    "/..",
+    "/../../etc",
+    "/./",
+    "/a/.../b",
+    "/a/%2e%2E/b",
+    "/f/%7Euser",
+    "/f/%7euser",
+    "/f/~user",
+    "/f/a%2cb",
+    "/f/a%2Cb",
+    "/f/a%2fb%2F",
+    "/f/%41%42",
+    "/f/%C3%A4",
+    "/f/%c3%a4",
+    "/f/%E4",
+    "/f/%00",
+    "/f/%zz",
+    "/f/100%",
+    "/f/%25%2525",
+    "/f/a%20b+c",
+    "/f/[1]",
+    "/f/a|b",
+    "/f/a^b`c",
+    '/f/"quoted"',
+    "/f/<tag>",
+    "/f/it's",
+    "/f/a;v=1;w",
+    "/f/a,b!c$d&e(f)*g",
+    "/f/user:name@host",
+    "/f/:80/x",
+    "/http://127.0.0.1/x",
+    "/f/a{b",
+    "/f/a}b",
+    "/f/-._~",
+    "/f?",
+    "/f??",
+    "/f?a?b?c",
+    "/?x",
+    "/?",
+    "/f?x=%41&y=[1]",
+    "/f?x[]=1&x[]=2",
+    "/f?sig=a%2Bb",
+    "/f?a+b=c+d",
+    "/f?a=%c3%a4&b=%C3%A4",
+    "/f?a&b&&c=",
+    "/f?=",
+    "/f?a=b=c",
+    "/f?a;b;c",
+    "/f?a=1,2,3",
+    "/f?q='|^`\"<>",
+    "/f?path=/a/../b//c",
+    "/f?url=http://127.0.0.1/?x=1",
+    "/f?%",
+    "/f?a=%zz",
+    "/f?a=%20b",
+    "/f?filter={a",
+)
+
+HEADERS: tuple[dict[str, str], ...] = (
+    {"X-One": "1", "x-two": "2", "X_THREE": "3", "xFouR": "4"},
+    {"Z-Last": "z", "A-First": "a", "M-Middle": "m"},
+    {"X-Spaces": "a  b   c", "X-Signs": '"quoted"; q=0.5, (comment) <a@b> {x} [y] 100% \\ |~^`'},
+    {"X-Empty": "", "X-Colons": "a: b: c", "X-Comma": "a, b,c ,d"},
+    {"accept": "text/html", "USER-AGENT": "mine/1.0"},
+    {"Cookie": 'a=1; b="two"; c=d=e', "Authorization": "Basic YTpi"},
+    {"authorization": "Bearer abc.def", "cookie": "x=y"},
+    {"Content-Type": "text/css", "Content-Encoding": "gzip", "Accept-Language": "de, en;q=0.5"},
+    {"Referer": "http://127.0.0.1/a/../b?c#d", "Origin": "null", "Range": "bytes=0-1"},
+    {"If-None-Match": 'W/"abc"', "Cache-Control": "no-cache", "Pragma": "no-cache"},
+    {"!#$%&'*+.^_`|~09Az-": "token"},
+    {"Date": "Sun, 06 Nov 1994 08:49:37 GMT", "Keep-Alive": "timeout=5"},
+    {"TE": "trailers", "Upgrade-Insecure-Requests": "1", "DNT": "1"},
+)
+
+BODIES: tuple[dict[str, Any], ...] = (
+    {"text": "plain\r\n\r\ntext\n"},
+    {"text": "ä€😀 \x00 {n}"},
+    {"json": {"b": 1, "a": [1.5, None, True, 'ä\\"/'], "": {}}},
+    {"json": []},
+    {"text": "x" * 300_000},
+    {"generated": {"shape": "name-data", "size_bytes": 100}},
+)
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_WITH_BODY = ("POST", "PUT", "PATCH", "DELETE")
+_WITH_LENGTH = ("POST", "PUT", "PATCH")
+_COMMON = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "looplab"}
+
+
+def request_classes() -> list[dict[str, Any]]:
+    """Every path, all headers, all bodies, all methods."""
+    return [
+        *({"path": path} for path in PATHS),
+        *({"method": "PATCH", "path": path} for path in PATHS[10:16]),
+        *({"path": f"/headers/{at}", "headers": sent} for at, sent in enumerate(HEADERS[::2])),
+        *(
+            {"method": "PUT", "path": f"/put/{at}", "headers": sent, "body": BODIES[0]}
+            for at, sent in enumerate(HEADERS[1::2])
+        ),
+        *({"method": method, "path": f"/method/{method}"} for method in METHODS),
+        *(
+            {"method": _WITH_BODY[at % 4], "path": f"/body/{at}", "body": body}
+            for at, body in enumerate(BODIES)
+        ),
+    ]
+
+
+def head_of(request: dict[str, Any], host: str, body: bytes, *, kept: bool) -> bytes:
+    """Return the head that docs/methodology.md promises, without the empty line that ends it."""
+    method, own = request.get("method", "GET"), request.get("headers", {})
+    names = {name.lower() for name in own}
+    common = {name: text for name, text in _COMMON.items() if name.lower() not in names}
+    given = request.get("body")
+    implied = {}
+    if given and "content-type" not in names:
+        kind = "text/plain; charset=utf-8" if "text" in given else "application/json"
+        implied = {"Content-Type": kind}
+    length = {"Content-Length": str(len(body))} if body or method in _WITH_LENGTH else {}
+    close = {} if kept else {"Connection": "close"}
+    fields = {"Host": host, **common, **implied, **own, **length, **close}
+    lines = [f"{method} {request['path']} HTTP/1.1"]
+    lines += [f"{name}: {text}" for name, text in fields.items()]
+    return "\r\n".join(lines).encode()
+
+
+@dataclass
+class RecordingServer(HostileServer):
+    """Answers every request with 200; `seen` holds head and body as they came, in any order."""
+
+    seen: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def _answer(self, connection: Connection) -> bool:
+        head, body = read_request(connection.sock)
+        if not head:
+            return False
+        self.seen.append((head, body))
+        method = head.partition(b" ")[0]
+        connection.send(OK.removesuffix(b"ok") if method == b"HEAD" else OK)
+        return b"\r\nConnection: close" not in head
+
+
+@contextmanager
+def recording_server() -> Iterator[RecordingServer]:
+    server = RecordingServer()
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def lines_of(heads: Sequence[bytes]) -> str:
+    """Return heads as text that a failed test can show."""
+    return "\n".join(repr(head) for head in sorted(set(heads)))
