@@ -17,7 +17,7 @@ from control_plane.cli_output import (
     print_run,
 )
 from control_plane.dashboard_client import DashboardClient, connect
-from control_plane.domain.ceiling import CLIENTS, measurement
+from control_plane.domain.ceiling import CLIENTS, ceiling_submission
 from control_plane.domain.errors import (
     DatabaseOwned,
     InvalidInput,
@@ -25,7 +25,7 @@ from control_plane.domain.errors import (
     NotFound,
     SettingsError,
 )
-from control_plane.domain.ids import chosen_ids
+from control_plane.domain.ids import compared_ids
 from control_plane.domain.spec import Client
 from control_plane.domain.spec_json import Document, read_document
 from control_plane.settings import Settings, load_settings
@@ -130,7 +130,7 @@ def compare_runs(
     db: Database = None,
 ) -> None:
     """Put finished runs side by side."""
-    ids, baseline = chosen_ids(",".join(runs), None)
+    ids, baseline = compared_ids(",".join(runs), None)
     settings = _settings(context, db)
     if not settings.db.exists():
         raise SettingsError(f"There is no database at {settings.db}: name one with --db.")
@@ -157,7 +157,7 @@ def measure_ceilings(
     db: Database = None,
 ) -> None:
     """Measure the most that each client can send on this machine, and keep it."""
-    documents = [measurement(client) for client in _clients(strategies)]
+    documents = [ceiling_submission(client) for client in _clients(strategies)]
     with connect(_settings(context, db)) as dashboard:
         runs = [dashboard.submit(document) for document in documents]
         ended = [_watched(dashboard, run["id"], as_json=as_json) for run in runs]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from control_plane.analysis.comparison import invalid
 from control_plane.analysis.differences import machine_mismatch
 from control_plane.analysis.prose.sentence import Sentence, number, sentence
-from control_plane.domain.ceiling import Ceiling, ceiling_spec, plainest
+from control_plane.domain.ceiling import Ceiling, ceiling_client, ceiling_spec
 from control_plane.domain.limits import BUSY_SHARE
 from control_plane.domain.result import Environment, Summary
 from control_plane.domain.run import Run, State
@@ -67,7 +67,7 @@ def known_ceiling(
     One in doubt only where there is no other.
     """
     for one in trusted_first(ceilings):
-        if one.client == plainest(client) and same_setup(one.environment, environment):
+        if one.client == ceiling_client(client) and same_setup(one.environment, environment):
             return one
     return None
 

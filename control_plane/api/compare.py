@@ -8,7 +8,7 @@ from control_plane.analysis.comparison import compare
 from control_plane.analysis.prose.comparison_sentences import described_comparison
 from control_plane.api.dependencies import StoreDep
 from control_plane.api.openapi_docs import ERROR_RESPONSES
-from control_plane.domain.ids import chosen_ids
+from control_plane.domain.ids import compared_ids
 from control_plane.domain.spec_json import Document
 
 router = APIRouter(tags=["compare"], responses=ERROR_RESPONSES)
@@ -26,5 +26,5 @@ def comparison(
     are set against each other under the baseline's name, and `runs[].streams[].name` keeps the
     run's own: take the only stream of each run there.
     """
-    ids, against = chosen_ids(runs, baseline)
+    ids, against = compared_ids(runs, baseline)
     return described_comparison(compare([store.run(run_id) for run_id in ids], against))

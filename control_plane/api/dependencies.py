@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import Depends, HTTPException, Path, Request
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from control_plane.domain.ids import known_id
+from control_plane.domain.ids import checked_id
 from control_plane.domain.spec_json import Document, read_document
 from control_plane.jobs.run_service import RunService
 from control_plane.store.store import Store
@@ -37,6 +37,6 @@ def _plain_digits(value: Any) -> Any:
 
 StoreDep = Annotated[Store, Depends(_store)]
 RunServiceDep = Annotated[RunService, Depends(_service)]
-RunId = Annotated[str, Path(description="Ten characters."), AfterValidator(known_id)]
+RunId = Annotated[str, Path(description="Ten characters."), AfterValidator(checked_id)]
 Body = Annotated[Document, Depends(_document)]
 PageLimit = Annotated[int, BeforeValidator(_plain_digits), Field(ge=1, le=200)]

@@ -9,7 +9,7 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at. `remedy` says what to do, "" where nothing is wrong.
+    """What a check found of one thing. `remedy` says what to do, "" where nothing is wrong.
 
     `level` missing: it cannot start so; doubt: it starts, but something is not as it may be meant.
     """
@@ -21,7 +21,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Checkup:
-    """One look at the application of that name.
+    """A check of the application of that name: whether it starts, and what is missing.
 
     `outcome` None while it lasts; `stopped` when a run needed the machine. `command` is the line
     that started it, `ready_s` how long that took, `log` what it printed last.
@@ -52,7 +52,7 @@ class Operation:
 
     @property
     def key(self) -> str:
-        """`GET /items/{item_id}`."""
+        """Method and path: `GET /items/{item_id}`."""
         return f"{self.method} {self.path}"
 
     @property

@@ -19,7 +19,7 @@ from control_plane.domain.spec import (
 from control_plane.domain.spec_json import Document, write_spec
 
 CLIENTS = tuple(Client(strategy=strategy) for strategy in STRATEGIES)
-"""Every strategy as it comes."""
+"""One client of each strategy, with defaults."""
 
 TAG = "client ceiling"
 USERS = 64
@@ -48,13 +48,13 @@ class Ceiling:
     doubt: str = ""
 
 
-def in_order(client: Client) -> int:
-    """The place of its strategy in the lists of the product."""
+def strategy_order(client: Client) -> int:
+    """Return the place of its strategy in the lists of the product."""
     return list(STRATEGIES).index(client.strategy)
 
 
 def ceiling_spec(client: Client) -> Spec:
-    """The run that measures the ceiling of this client."""
+    """Return the spec of the run that measures the ceiling of this client."""
     users = 1 if STRATEGIES[client.strategy].alone else USERS
     stream = Stream(
         requests=(RequestClass(),), load=Closed(concurrency=users), stop=Stop(duration_s=WINDOW_S)
@@ -62,20 +62,20 @@ def ceiling_spec(client: Client) -> Spec:
     return Spec(
         workload=Workload((stream,)),
         target=RESPONDER,
-        client=plainest(client),
+        client=ceiling_client(client),
         title=f"client ceiling, {client_name(client)}",
         tags=(TAG,),
         timeout_s=TIMEOUT_S,
     )
 
 
-def measurement(client: Client) -> Document:
-    """The same as JSON, to be handed in."""
+def ceiling_submission(client: Client) -> Document:
+    """Return the spec of `ceiling_spec` as JSON, to be handed in."""
     return write_spec(ceiling_spec(client))
 
 
-def plainest(client: Client) -> Client:
-    """The client without what does not touch how quick it is: one ceiling is that of all these."""
+def ceiling_client(client: Client) -> Client:
+    """Return the client with defaults for what does not touch its ceiling."""
     usual, facts = Client(), STRATEGIES[client.strategy]
     looping = not (facts.threads or facts.alone)
     return replace(
@@ -87,8 +87,8 @@ def plainest(client: Client) -> Client:
 
 
 def client_name(client: Client) -> str:
-    """`async`; with what differs from the default: `async, asyncio, 2 processes`."""
-    return ", ".join([client.strategy, *_unusual(plainest(client))])
+    """Return its strategy and what differs from the default: `async, asyncio, 2 processes`."""
+    return ", ".join([client.strategy, *_unusual(ceiling_client(client))])
 
 
 def _unusual(client: Client) -> Iterator[str]:

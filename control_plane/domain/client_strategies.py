@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Literal
 
 @dataclass(frozen=True)
 class StrategyInfo:
-    """`line` says in a few words what it is. `usual_per_s` is the requests per second on one core
-    while no run of the kind has finished here. `made_by` names module and class in the load worker.
+    """What the product knows of a strategy.
 
+    `line` says in a few words what it is. `usual_per_s` is the requests per second on one core
+    while no run of the kind has finished here. `made_by` names module and class in the load worker.
     `threads`: each user is a thread. `alone`: there is one user, who sends one request at a time.
     """
 

@@ -66,7 +66,7 @@ class Compared(Protocol):
 
 
 def run_document(run: Run, progress: Progress | None) -> Document:
-    """RUN of the contract; null stands for what was not measured or does not apply."""
+    """Return a run as the API gives it; null: not measured, or does not apply."""
     return {
         "id": run.id,
         "title": run.title,
@@ -83,9 +83,9 @@ def run_document(run: Run, progress: Progress | None) -> Document:
         "command": run.command,
         "environment": dict(run.environment) if run.environment is not None else None,
         "validity": _validity(run),
-        "causes": [_cause(one) for one in run.causes if one.found],
-        "undecided": [_cause(one) for one in run.causes if one.found is None],
-        "ruled_out": [_cause(one) for one in run.causes if one.found is False],
+        "causes": [_cause(cause) for cause in run.causes if cause.found],
+        "undecided": [_cause(cause) for cause in run.causes if cause.found is None],
+        "ruled_out": [_cause(cause) for cause in run.causes if cause.found is False],
         "progress": asdict(progress) if progress else None,
         "trials": [asdict(trial) for trial in run.trials],
         "streams": [asdict(stream) for stream in run.streams],
@@ -94,7 +94,7 @@ def run_document(run: Run, progress: Progress | None) -> Document:
 
 
 def comparison_document(comparison: Compared, sentence: str, catch: str) -> Document:
-    """The answer of `/api/compare`; its runs come without trials and logs.
+    """Return what `/api/compare` answers; its runs come without trials and logs.
 
     `sentence` and `catch` say first what the page says first; the catch may be empty.
     """
@@ -107,14 +107,14 @@ def comparison_document(comparison: Compared, sentence: str, catch: str) -> Docu
         "catch": catch,
         "labels": {label.id: label.text for label in comparison.labels},
         "runs": runs,
-        "differences": [_difference(one) for one in comparison.differences],
-        "environment": [_difference(one) for one in comparison.environment],
+        "differences": [_difference(field) for field in comparison.differences],
+        "environment": [_difference(field) for field in comparison.environment],
         "rows": [_row(row) for row in comparison.rows],
     }
 
 
 def ceiling_document(ceiling: Ceiling, *, here: bool) -> Document:
-    """One of `/api/ceilings`; `here`: it counts on this machine now."""
+    """Return an element of `/api/ceilings`; `here`: it counts on this machine now."""
     return {
         "name": client_name(ceiling.client),
         "strategy": ceiling.client.strategy,
@@ -134,7 +134,7 @@ def ceiling_document(ceiling: Ceiling, *, here: bool) -> Document:
 
 
 def moment(at: datetime | None) -> str | None:
-    """`2026-11-20T14:02:00.000Z`."""
+    """Return a time as ISO 8601 with Z, `2026-11-20T14:02:00.000Z`; None for None."""
     if at is None:
         return None
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -146,12 +146,12 @@ def _validity(run: Run) -> Document:
     return asdict(run.validity)
 
 
-def _cause(one: Cause) -> Document:
-    return {"cause": one.cause, "text": one.text, "evidence": dict(one.evidence)}
+def _cause(cause: Cause) -> Document:
+    return {"cause": cause.cause, "text": cause.text, "evidence": dict(cause.evidence)}
 
 
-def _difference(one: ComparedField) -> Document:
-    return {"field": one.field, "values": dict(one.values)}
+def _difference(compared: ComparedField) -> Document:
+    return {"field": compared.field, "values": dict(compared.values)}
 
 
 def _row(row: ComparedRow) -> Document:

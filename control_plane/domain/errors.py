@@ -21,12 +21,12 @@ from dataclasses import dataclass
 
 
 class LooplabError(Exception):
-    """The message is one readable line: the value, and what to do."""
+    """The base of all of them. The message is one readable line: the value, and what to do."""
 
 
 @dataclass(frozen=True)
 class FieldError:
-    """One wrong field.
+    """What is wrong with a field.
 
     `field` is the dotted path in the spec (`workload.streams.0.load.concurrency`), `limit` the
     bound that was passed, where there is one. `at_field` is what a form says beside its field,
@@ -40,6 +40,8 @@ class FieldError:
 
 
 class InvalidInput(LooplabError):
+    """Something cannot be used as it was given. `fields` says what is wrong with each field."""
+
     def __init__(self, message: str, fields: tuple[FieldError, ...] = ()) -> None:
         super().__init__(message)
         self.fields = fields
@@ -114,13 +116,13 @@ class ClientFailed(TrialFailed):
 
 
 def refused(fields: tuple[FieldError, ...]) -> InvalidInput:
-    """Says the first of them, and how many more there are."""
+    """Return an InvalidInput that says the first of them, and how many more there are."""
     first = f"{fields[0].field}: {fields[0].message}" if fields[0].field else fields[0].message
     more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
     return InvalidInput(first + more, fields)
 
 
 def refuse(found: Iterable[FieldError]) -> None:
-    """Raises InvalidInput unless nothing was found wrong."""
+    """Raise InvalidInput unless nothing was found wrong."""
     if wrong := tuple(found):
         raise refused(wrong)

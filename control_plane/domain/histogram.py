@@ -26,13 +26,13 @@ Counts = NDArray[np.int64]
 
 
 def bucket(values_ns: Counts) -> Counts:
-    """The index of the bucket of each value (shape kept); values below 1,024 are their own."""
+    """Return the bucket index of each value (shape kept); values below 1,024 are their own."""
     clipped = np.minimum(np.maximum(values_ns, 0), HIGHEST_NS)
     return np.where(clipped < LOWEST_ROUNDED, clipped, bucket_rounded(clipped))
 
 
 def bucket_rounded(values_ns: Counts) -> Counts:
-    """As `bucket`, for values from LOWEST_ROUNDED to HIGHEST_NS: in a third of the time.
+    """Return what `bucket` does, for LOWEST_ROUNDED to HIGHEST_NS only, in a third of the time.
 
     Of a double the exponent and the first ten bits behind the leading one are the index, but for a
     constant.
@@ -42,7 +42,7 @@ def bucket_rounded(values_ns: Counts) -> Counts:
 
 
 def middle_ns(indices: Counts) -> Counts:
-    """The middle of each bucket, in nanoseconds (shape kept)."""
+    """Return the middle of each bucket, in nanoseconds (shape kept)."""
     shift = np.maximum((indices >> _HALF_BITS) - 1, 0)
     middles: Counts = ((indices - (shift << _HALF_BITS)) << shift) + ((1 << shift) >> 1)
     return middles
@@ -63,7 +63,7 @@ class Histogram:
 
     @staticmethod
     def of(values_ns: Counts) -> Histogram:
-        """Bucket int64 nanoseconds, shape (n,); n may be 0."""
+        """Make a histogram of int64 nanoseconds, shape (n,); n may be 0."""
         if not len(values_ns):
             return EMPTY
         indices, counts = np.unique(bucket(values_ns), return_counts=True)
@@ -77,6 +77,7 @@ class Histogram:
 
     @cached_property
     def total(self) -> int:
+        """The number of samples."""
         return int(self.counts.sum())
 
     @cached_property
@@ -86,15 +87,18 @@ class Histogram:
 
     @property
     def mean_ns(self) -> float:
-        """NaN when empty."""
+        """The mean of all samples; NaN when empty."""
         return self.sum_ns / self.total if self.total else float("nan")
 
     def quantile_ns(self, share: float) -> float:
-        """Nearest rank: the smallest value with at least `share` of the samples at or below it."""
+        """Return the smallest value with at least `share` of the samples at or below it.
+
+        That is the nearest rank.
+        """
         return float(self.quantiles_ns(np.array([share]))[0])
 
     def quantiles_ns(self, shares: NDArray[np.float64]) -> NDArray[np.float64]:
-        """As `quantile_ns` for each share, shape kept; NaN when empty."""
+        """Return `quantile_ns` of each share, shape kept; NaN when empty."""
         if not self.total:
             return np.full(shares.shape, np.nan)
         ranks = np.clip(np.ceil(np.round(shares * self.total, 6)), 1, self.total)
@@ -103,12 +107,12 @@ class Histogram:
         return np.clip(values, self.minimum_ns, self.maximum_ns).astype(np.float64)
 
     def beyond(self, share: float) -> int:
-        """How many samples lie beyond the nearest rank of `share`: the support of a percentile."""
+        """Return the support of a percentile: how many samples lie beyond its nearest rank."""
         return self.total - int(np.ceil(round(share * self.total, 6)))
 
     def encode(self) -> bytes:
-        """The HDR V2 compressed encoding in base64, as HdrHistogram's log files hold it."""
-        dense = _empty_hdr()
+        """Return the HDR V2 compressed encoding in base64, as HdrHistogram's log files hold it."""
+        dense = HdrHistogram(1, HIGHEST_NS, 3)
         view = np.ctypeslib.as_array(dense.counts)
         view[self.indices] = self.counts
         dense.total_count = self.total
@@ -121,12 +125,8 @@ class Histogram:
 EMPTY = Histogram(np.zeros(0, np.int64), np.zeros(0, np.int64), 0, 0, 0)
 
 
-def _empty_hdr() -> HdrHistogram:
-    return HdrHistogram(1, HIGHEST_NS, 3)
-
-
 def _release(dense: HdrHistogram) -> None:
-    """It and its encoder hold each other: 280 kB that wait for a full garbage collection."""
+    """Part it from its encoder: together 280 kB would wait for a full garbage collection."""
     dense.encoder = None
 
 
@@ -149,17 +149,18 @@ def decode(blob: bytes) -> Histogram:
 
 
 def merge(histograms: list[Histogram]) -> Histogram:
-    """All samples of all histograms, as if they had been bucketed together."""
-    full = [one for one in histograms if one.total]
+    """Return a histogram of all samples of all histograms."""
+    full = [histogram for histogram in histograms if histogram.total]
     if not full:
         return EMPTY
-    indices, where = np.unique(np.concatenate([one.indices for one in full]), return_inverse=True)
+    together = np.concatenate([histogram.indices for histogram in full])
+    indices, where = np.unique(together, return_inverse=True)
     counts = np.zeros(len(indices), np.int64)
-    np.add.at(counts, where, np.concatenate([one.counts for one in full]))
+    np.add.at(counts, where, np.concatenate([histogram.counts for histogram in full]))
     return Histogram(
         indices,
         counts,
-        min(one.minimum_ns for one in full),
-        max(one.maximum_ns for one in full),
-        sum(one.sum_ns for one in full),
+        min(histogram.minimum_ns for histogram in full),
+        max(histogram.maximum_ns for histogram in full),
+        sum(histogram.sum_ns for histogram in full),
     )

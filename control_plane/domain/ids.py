@@ -1,45 +1,46 @@
-"""The runs that a comparison is asked for, as they stand in its URL."""
+"""The ids of runs: made, checked, and read from the URL of a comparison."""
 
 import re
 import secrets
 
 from control_plane.domain.errors import FieldError, InvalidInput, NotFound
 
-_SIGNS = "0123456789abcdefghjkmnpqrstvwxyz"
-_PATTERN = re.compile(rf"[{_SIGNS}]{{10}}")
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_PATTERN = re.compile(rf"[{_ALPHABET}]{{10}}")
 
 
 def new_id() -> str:
-    """50 random bits as ten characters of `0-9a-hjkmnp-tv-z`."""
-    return "".join(secrets.choice(_SIGNS) for _ in range(10))
+    """Make an id: 50 random bits as ten characters of `0-9a-hjkmnp-tv-z`."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(10))
 
 
 def is_id(text: str) -> bool:
+    """Return whether the text has the shape of an id."""
     return _PATTERN.fullmatch(text) is not None
 
 
-def known_id(run_id: str) -> str:
-    """Raises NotFound for what cannot be the id of a run."""
+def checked_id(run_id: str) -> str:
+    """Return the id. Raises NotFound for what cannot be the id of a run."""
     if not is_id(run_id):
         raise no_run(run_id)
     return run_id
 
 
 def no_run(run_id: str) -> NotFound:
-    """What is raised where no run has that id."""
+    """Return the error for an id that no run has."""
     return NotFound(f"There is no run {run_id[:20]!r}.")
 
 
 def slug(text: str) -> str:
-    """Lowercase letters a to z, digits and dashes; empty where the text has none of them."""
+    """Return the text in lowercase letters, digits and dashes; empty where it has none of them."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-MOST = 12
+MAX_COMPARED_RUNS = 12
 
 
-def chosen_ids(runs: str, baseline: str | None) -> tuple[tuple[str, ...], str]:
-    """Read `a,b,c` and the baseline (default: the first).
+def compared_ids(runs: str, baseline: str | None) -> tuple[tuple[str, ...], str]:
+    """Return the ids of `a,b,c` and the baseline (default: the first).
 
     Raises InvalidInput for none, one twice, more than 12, or a baseline that is not among them;
     NotFound for what cannot be an id.
@@ -47,10 +48,10 @@ def chosen_ids(runs: str, baseline: str | None) -> tuple[tuple[str, ...], str]:
     ids = tuple(part.strip() for part in runs.split(",") if part.strip())
     if not ids:
         raise _wrong("runs", "Name 2 to 12 runs: /compare?runs=first,second.")
-    if len(ids) > MOST:
-        raise _wrong("runs", f"{len(ids):,} runs are above the limit of {MOST}.")
-    for one in ids:
-        known_id(one)
+    if len(ids) > MAX_COMPARED_RUNS:
+        raise _wrong("runs", f"{len(ids):,} runs are above the limit of {MAX_COMPARED_RUNS}.")
+    for run_id in ids:
+        checked_id(run_id)
     if len(set(ids)) < len(ids):
         raise _wrong("runs", "A run is named twice.")
     if baseline and baseline not in ids:

@@ -9,7 +9,7 @@ from control_plane.domain.errors import FieldError
 
 @dataclass(frozen=True)
 class Limits:
-    """Upper bounds; lower bounds are fixed in `spec`. Times in seconds, sizes in bytes."""
+    """The upper bounds of a spec, which settings raise. Times in seconds, sizes in bytes."""
 
     max_streams: int = 8
     max_requests: int = 10_000_000
@@ -27,7 +27,7 @@ class Limits:
 
     @staticmethod
     def setting(name: str) -> str:
-        """The environment variable that raises the limit of that name."""
+        """Return the environment variable that raises the limit of that name."""
         return f"LOOPLAB_{name.upper()}"
 
 
@@ -47,7 +47,7 @@ Wrong = Iterator[FieldError]
 
 
 def bounded(field: str, value: float, low: float, high: float, limit: str | None = None) -> Wrong:
-    """`limit` names the field of Limits that a setting raises."""
+    """Find a value outside of `low` to `high`; `limit` names the field of Limits that bounds it."""
     if value < low:
         yield FieldError(
             field, f"{_shown(value)} is below the smallest value of {_shown(low)}.", low
@@ -60,14 +60,14 @@ def bounded(field: str, value: float, low: float, high: float, limit: str | None
 
 
 def _shown(value: float) -> str:
-    """`900`, `0.1`, `1,000`; whole numbers without a point."""
+    """Return `900`, `0.1`, `1,000`: whole numbers without a point."""
     if abs(value) >= 10**16:
         return "This number"
     return f"{int(value) if value == int(value) else value:,}"
 
 
 def bounded_text(field: str, value: str, longest: int, *, empty: bool = True) -> Wrong:
-    """Refuse control characters and overrides of the writing direction: they hide what is there."""
+    """Find what is too long or empty, and control characters, which can hide what is there."""
     if len(value) > longest:
         yield FieldError(
             field,
@@ -76,10 +76,11 @@ def bounded_text(field: str, value: str, longest: int, *, empty: bool = True) ->
         )
     elif not value.strip() and not empty:
         yield FieldError(field, "This must not be empty.")
-    elif any(unicodedata.category(sign) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for sign in value):
+    elif any(unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for char in value):
         yield FieldError(field, "Control characters cannot be used here.")
 
 
 def counted(field: str, count: int, low: int, high: int, what: str) -> Wrong:
+    """Find a count outside of `low` to `high`; `what` is counted."""
     if not low <= count <= high:
         yield FieldError(field, f"{count:,} {what}: give {low} to {high:,}.", high)

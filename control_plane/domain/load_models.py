@@ -73,12 +73,12 @@ class LoadModel:
 
     @property
     def size_label(self) -> str:
-        """How much load: `64` users or connections, `1,000/s`."""
+        """How much load it is: `64` users or connections, `1,000/s`."""
         return f"{self.users:,}"
 
     @property
     def label(self) -> str:
-        """`64 users`; `burst over 9`; `open 1,000/s Poisson`; `2 users every 0.1 s`."""
+        """The load in short: `64 users`, `burst over 9`, `open 1,000/s Poisson`."""
         return "1 user" if self.users == 1 else f"{self.users:,} users"
 
     @property
@@ -162,7 +162,7 @@ class RateStep:
 
     @property
     def label(self) -> str:
-        """`1,000`, without its unit."""
+        """The rate without its unit: `1,000`."""
         return f"{self.rate_per_s:,.10g}"
 
 

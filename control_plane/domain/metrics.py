@@ -8,7 +8,7 @@ Unit = Literal["s", "per_s", "share", "bytes", "s_per_request"]
 
 @dataclass(frozen=True)
 class Metric:
-    """`name` as in the API; `label` and `meaning` as people read them."""
+    """A number of a stream. `name` as in the API; `label` and `meaning` as people read them."""
 
     name: str
     unit: Unit

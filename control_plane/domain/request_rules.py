@@ -27,6 +27,7 @@ _SET_BY_CLIENT = {
 
 
 def wrong_request(field: str, request: RequestClass, limits: Limits) -> Wrong:
+    """Find what is wrong with a request class; `field` is its path in the spec."""
     yield from _path(f"{field}.path", request)
     yield from counted(f"{field}.values", len(request.values), 0, 20, "values")
     for name, value in request.values.items():
@@ -50,7 +51,7 @@ def _path(field: str, request: RequestClass) -> Wrong:
         yield FieldError(field, "A path starts with one slash: /items/{item_id}.")
     elif (
         not path.isascii()
-        or any(sign <= " " or sign == "\x7f" for sign in path)
+        or any(char <= " " or char == "\x7f" for char in path)
         or "#" in path
         or "\\" in path
     ):
@@ -144,9 +145,9 @@ def _body(field: str, request: RequestClass, limits: Limits) -> Wrong:
 
 
 def _finite(value: Json) -> bool:
-    """JSON can write 1e400, which no number holds; what was read of it has no JSON."""
+    """Return whether all numbers in it are finite: 1e400 is JSON, and no number can hold it."""
     if isinstance(value, dict):
-        return all(_finite(one) for one in value.values())
+        return all(_finite(item) for item in value.values())
     if isinstance(value, list):
-        return all(_finite(one) for one in value)
+        return all(_finite(item) for item in value)
     return not isinstance(value, float) or isfinite(value)

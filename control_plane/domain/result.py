@@ -14,9 +14,10 @@ from control_plane.domain.stream_record import Second
 
 @dataclass(frozen=True, eq=False)
 class Slices:
-    """Three columns of shape (n,): in `second`, `counts` requests took what bucket `indices` holds.
+    """The response times of each second, sparse: three columns of shape (n,).
 
-    Seconds before the window are negative. Buckets are those of the histogram.
+    In `second`, `counts` requests took as long as bucket `indices` says. Seconds before the window
+    are negative. Buckets are those of the histogram.
     """
 
     second: Counts
@@ -25,12 +26,13 @@ class Slices:
 
     @staticmethod
     def of(seconds: Sequence[Second]) -> Slices:
-        parts = [(one.index, one.response.indices, one.response.counts) for one in seconds]
+        """Make the slices of some seconds."""
+        parts = [(part.index, part.response.indices, part.response.counts) for part in seconds]
         return Slices.joined(parts)
 
     @staticmethod
     def joined(parts: Sequence[tuple[int, Counts, Counts]]) -> Slices:
-        """Each part: a second, its buckets, and the requests in each of them."""
+        """Join parts: each is a second, its buckets, and the requests in each of them."""
         none = np.zeros(0, np.int64)
         lengths = [len(indices) for _, indices, _ in parts]
         return Slices(
@@ -56,7 +58,10 @@ ERROR_CLASSES = (
 
 @dataclass(frozen=True)
 class Times:
-    """Completed samples on one clock. Nearest rank; `support` counts the samples beyond."""
+    """How long completed requests took, on one clock, by nearest rank.
+
+    `support` counts the samples beyond each percentile.
+    """
 
     min: float
     mean: float
@@ -125,7 +130,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class SecondColumns:
-    """One value for each of some seconds, by the second in which a request ended.
+    """The requests that ended in each of some seconds: one value of a column for each second.
 
     The percentiles are those of the response time, None where nothing completed.
     """
@@ -216,7 +221,7 @@ class Stall:
 
 @dataclass(frozen=True)
 class Gauges:
-    """`workers` is empty where the inside of the target was not watched."""
+    """What was sampled during a trial. `workers` is empty where the probe was not there."""
 
     interval_s: float
     processes: tuple[GaugeSeries, ...]
@@ -281,7 +286,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Reason:
-    """One gate that was judged. `level` ok means that it is silent."""
+    """What a gate found. `level` ok means that it is silent."""
 
     gate: str
     level: Literal["ok", "suspect", "invalid"]
@@ -295,7 +300,10 @@ Outcome = Literal["valid", "suspect", "invalid"]
 
 @dataclass(frozen=True)
 class Validity:
-    """`outcome` None: no gate was judged. `reasons` holds the gates that fired, worst first."""
+    """What the gates found. `reasons` holds those that fired, worst first.
+
+    `outcome` None: no gate was judged.
+    """
 
     outcome: Outcome | None
     reasons: tuple[Reason, ...] = ()

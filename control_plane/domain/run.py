@@ -1,4 +1,4 @@
-"""A run as the rooms hand it on, and what its pages are drawn from."""
+"""A run with its states, trials and results, and what is live of it while it is measured."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -37,11 +37,12 @@ class State(StrEnum):
 
     @property
     def terminal(self) -> bool:
+        """Whether the run is over."""
         return self in TERMINAL
 
     @property
     def active(self) -> bool:
-        """The queue is executing this run now."""
+        """Whether the queue is executing the run now."""
         return self in ACTIVE
 
 
@@ -60,7 +61,7 @@ ALLOWED: dict[State, frozenset[State]] = {
 
 
 def allowed(before: State, after: State) -> bool:
-    """Whether a run may go from `before` to `after`; nothing leaves a terminal state."""
+    """Return whether a run may go from `before` to `after`; nothing leaves a terminal state."""
     return after in ALLOWED.get(before, frozenset())
 
 
@@ -121,7 +122,7 @@ class Run:
 
     @property
     def resultless(self) -> bool:
-        """It is over and left nothing that could be compared."""
+        """Whether it is over and left nothing that could be compared."""
         return self.state.terminal and self.state is not State.FINISHED
 
 

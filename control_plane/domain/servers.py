@@ -38,11 +38,12 @@ class Binding:
 
     @property
     def address(self) -> str:
+        """Host and port, with a colon between."""
         return f"{self.host}:{self.port}"
 
     @property
     def call(self) -> str:
-        """The import string for servers that have no option for a factory."""
+        """The import string, for servers that have no option for a factory."""
         return f"{self.app}()" if self.factory else self.app
 
     @property
@@ -213,31 +214,31 @@ else:
 
 
 def worker_class(server: str, worker: str | None) -> WorkerClass | None:
-    """The kind of worker that a server runs; None for a server that has no choice of them."""
+    """Return the kind of worker that a server runs; None for a server that has one kind only."""
     known = SERVERS.get(server)
     return known.workers.get(worker or "") if known else None
 
 
 def lacking(server: str, worker: str | None) -> tuple[str, ...]:
-    """The fields of a target that this server does not have; none for a server we do not know."""
+    """Return the fields of a target that this server lacks; none for an unknown server."""
     known, kind = SERVERS.get(server), worker_class(server, worker)
     return (*(known.lacks if known else ()), *(kind.lacks if kind else ()))
 
 
 def server_label(server: str, worker: str | None) -> str:
-    """The server, with its kind of worker where that lacks something: `gunicorn, asgi`."""
+    """Return the server, with its kind of worker where that lacks something: `gunicorn, asgi`."""
     kind = worker_class(server, worker)
     return f"{server}, {worker}" if kind and kind.lacks else server
 
 
 def modules_needed(server: str, worker: str | None) -> tuple[str, ...]:
-    """The modules that must be importable for a server to run."""
+    """Return the modules that must be importable for a server to run."""
     kind = worker_class(server, worker)
     return (SERVERS[server].module, *([str(worker)] if kind and kind.package else []))
 
 
 def package_of(module: str) -> str | None:
-    """The distribution that brings the module of a server or worker; None for another module."""
+    """Return the distribution of a server's or worker's module; None for another module."""
     for name, server in ASGI_SERVERS.items():
         if module == server.module:
             return name
@@ -247,16 +248,16 @@ def package_of(module: str) -> str | None:
 
 
 def server_packages() -> Iterator[str]:
-    """The distributions of all servers and of their workers."""
+    """Yield the distributions of all servers and of their workers."""
     for server in ASGI_SERVERS.values():
         yield from server.packages
         yield from (kind.package for kind in server.workers.values() if kind.package)
 
 
 def server_options() -> dict[str, str]:
-    """The labels of all servers as options of a form, once for each kind of worker.
+    """Return the labels of all servers as options of a form, once for each kind of worker.
 
-    The value of an option is the server, then its kind of worker, with a space between.
+    The key of an option is the server, then its kind of worker, with a space between.
     """
     return {
         f"{name} {worker}" if worker else name: f"{name}, {worker}" if worker else name
@@ -266,6 +267,6 @@ def server_options() -> dict[str, str]:
 
 
 def lacking_option(value: str) -> tuple[str, ...]:
-    """The fields of a target that the server of this option does not have."""
+    """Return the fields of a target that the server of this option lacks."""
     server, _, worker = value.partition(" ")
     return lacking(server, worker)

@@ -41,7 +41,7 @@ class BaseTarget:
 
     @property
     def started(self) -> "Target | None":
-        """The target itself where Looplab starts its server, else None."""
+        """The target itself where Looplab starts its server; None where it runs already."""
         return None
 
     @property
@@ -128,7 +128,7 @@ class NamedTarget(BaseTarget):
 
     @property
     def label(self) -> str:
-        """`my fast`; where it serves another application than the bundled one, `shop, my fast`."""
+        """Its name, `my fast`; for another application than the bundled one `shop, my fast`."""
         if self.application in {None, BUNDLED}:
             return self.configuration
         return f"{self.application}, {self.configuration}"
@@ -196,11 +196,15 @@ Value = Annotated[
 
 @dataclass(frozen=True, config=STRICT)
 class JsonBody:
+    """A JSON value, whose strings may hold placeholders."""
+
     json: Json
 
 
 @dataclass(frozen=True, config=STRICT)
 class TextBody:
+    """Text that is sent as it is."""
+
     text: str
 
 
@@ -214,6 +218,8 @@ class Generated:
 
 @dataclass(frozen=True, config=STRICT)
 class GeneratedBody:
+    """A body that is made before the window."""
+
     generated: Generated
 
 
@@ -313,6 +319,8 @@ class Stream:
 
 @dataclass(frozen=True, config=STRICT)
 class Workload:
+    """The streams of a run, which run at the same time."""
+
     streams: tuple[Stream, ...]
 
 

@@ -1,4 +1,4 @@
-"""The door of the spec: JSON in, a checked `Spec` out; and back."""
+"""Reads the spec from JSON, checked, and writes it as JSON."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -53,7 +53,7 @@ def read_document(body: bytes | str) -> Document:
 def read_spec(
     document: Mapping[str, Any], limits: Limits, target_of: TargetOf = no_configurations
 ) -> Spec:
-    """Check shape and bounds once, and resolve the target; everything after trusts the result.
+    """Return the spec of a JSON object, checked once and trusted after, with its target resolved.
 
     Raises InvalidInput with one FieldError for each wrong field; what a configuration brings is
     wrong at its name.
@@ -85,21 +85,23 @@ def _read_submitted(document: Mapping[str, Any], limits: Limits) -> SubmittedSpe
 
 
 def _shapeless(error: ValidationError, document: Document, limits: Limits) -> Fields:
-    """What has not the right shape, and where only numbers are unreadable, also what passes a
-    bound: with a number in their place the rest can be judged, but not what stands beside them.
+    """Return what has not the right shape, and where only numbers are unreadable, other faults too.
+
+    With a number in their place the rest can be judged, but not what stands beside them.
     """
-    found = tuple(_field_error(one, document) for one in error.errors())
-    if any(one["type"] not in _NUMBERS for one in error.errors()):
+    details = error.errors()
+    found = tuple(_field_error(detail, document) for detail in details)
+    if any(detail["type"] not in _NUMBERS for detail in details):
         return found
     readable = from_json(to_json(document))
-    for one in error.errors():
-        _put(readable, _keys(one["loc"], document), 1)
-    beside = tuple({one.field.rpartition(".")[0] for one in found})
+    for detail in details:
+        _put(readable, _keys(detail["loc"], document), 1)
+    siblings = {wrong.field.rpartition(".")[0] for wrong in found}
     try:
         rest = wrong_fields(SUBMITTED_SPEC.validate_json(to_json(readable)), limits)
     except ValidationError:
         return found
-    return (*found, *(one for one in rest if one.field.rpartition(".")[0] not in beside))
+    return (*found, *(wrong for wrong in rest if wrong.field.rpartition(".")[0] not in siblings))
 
 
 def _put(document: Any, keys: list[str | int], value: int) -> None:
@@ -110,7 +112,7 @@ def _put(document: Any, keys: list[str | int], value: int) -> None:
 
 
 def _with_nulls(target: Any) -> Any:
-    """What is left out is null where the server does not have it."""
+    """Return a target with null for what is left out where the server does not have it."""
     if not isinstance(target, dict) or "url" in target or "configuration" in target:
         return target
     server, worker = target.get("server"), target.get("worker")
@@ -118,7 +120,7 @@ def _with_nulls(target: Any) -> Any:
 
 
 def _with_slots(workload: Any, client: Any, limits: Limits) -> Any:
-    """What is left out of an open load is no more than its strategy can have in flight."""
+    """Return a workload whose open loads ask for no more in flight than their strategy can have."""
     strategy = (client if isinstance(client, dict) else {}).get("strategy", Client.strategy)
     facts = STRATEGIES.get(strategy) if isinstance(strategy, str) else None
     if facts is None or not isinstance(workload, dict):
@@ -138,12 +140,12 @@ def _with_slot(stream: Any, most: int) -> Any:
 
 
 def stored_spec(text: str) -> Spec:
-    """A spec that was checked before it was stored."""
+    """Return a spec from its JSON in the database, where it was checked before."""
     return SPEC.validate_json(text)
 
 
 def write_spec(spec: Spec) -> Document:
-    """The spec as the JSON object of the API, every default written out."""
+    """Return the spec as the JSON object of the API, every default written out."""
     document: Document = SPEC.dump_python(spec, mode="json")
     return document
 
@@ -187,7 +189,7 @@ def _field_error(error: ErrorDetails, document: Document) -> FieldError:
 
 
 def _keys(location: tuple[str | int, ...], document: Document) -> list[str | int]:
-    """Drop the tags of unions, which pydantic puts between the keys of the document."""
+    """Return the keys of a field, without the tags of unions that pydantic puts between them."""
     keys: list[str | int] = []
     node: Any = document
     for position, part in enumerate(location):

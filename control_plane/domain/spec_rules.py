@@ -23,7 +23,7 @@ _FIELD = "client.processes"
 
 
 def wrong_processes(spec: SubmittedSpec, limits: Limits) -> Wrong:
-    """Each process of each stream needs a user and a request of its own."""
+    """Find too many processes: each one of each stream needs a user and a request of its own."""
     processes = spec.client.processes
     most = max(1, limits.max_processes // max(1, len(spec.workload.streams)))
     if not 1 <= processes <= most:
@@ -39,7 +39,7 @@ def wrong_processes(spec: SubmittedSpec, limits: Limits) -> Wrong:
 
 
 def _least(stream: Stream) -> tuple[int, str]:
-    """The smallest number that is divided, and what of."""
+    """Return the smallest number that processes divide, and what it counts."""
     users = (stream.load.users, "requests in flight")
     if stream.stop.requests is not None:
         return min((stream.stop.requests, "requests"), users)
@@ -51,11 +51,13 @@ MOST_STEPS = 100
 
 
 def wrong_load(field: str, stream: Stream, client: Client, limits: Limits) -> Wrong:
-    """`field` is the path of `load`."""
+    """Find what is wrong with the load of a stream; `field` is the path of `load`."""
     load = stream.load
     match load:
         case Closed():
-            yield from _closed(field, load, limits)
+            for name in ("think_time_s", "ramp_up_s"):
+                longest_s, value = limits.max_duration_s, getattr(load, name)
+                yield from bounded(f"{field}.{name}", value, 0, longest_s, "max_duration_s")
             yield from _users(f"{field}.concurrency", load.concurrency, client, limits)
         case Periodic():
             yield from bounded(f"{field}.interval_s", load.interval_s, 0.001, 3_600)
@@ -71,12 +73,6 @@ def wrong_load(field: str, stream: Stream, client: Client, limits: Limits) -> Wr
                     "A burst stops by requests: give stop.requests.",
                     at_field="A burst stops after a number of requests: choose that.",
                 )
-
-
-def _closed(field: str, load: Closed, limits: Limits) -> Wrong:
-    for name in ("think_time_s", "ramp_up_s"):
-        value = getattr(load, name)
-        yield from bounded(f"{field}.{name}", value, 0, limits.max_duration_s, "max_duration_s")
 
 
 def _users(field: str, users: int, client: Client, limits: Limits) -> Wrong:
@@ -132,7 +128,7 @@ _DATABASES = ("sqlite",)
 
 
 def wrong_fields(spec: SubmittedSpec, limits: Limits) -> tuple[FieldError, ...]:
-    """All that is wrong, in the order of the document."""
+    """Return all that is wrong with a spec, in the order of the document."""
     return tuple(_all(spec, limits))
 
 
@@ -169,7 +165,7 @@ def _target(spec: SubmittedSpec, limits: Limits) -> Wrong:
 
 
 def _responder(spec: SubmittedSpec) -> Wrong:
-    """The bare responder is one process, runs no application, and reads a request's head alone."""
+    """Find what the bare responder lacks: it is one process and reads only a request's head."""
     target = spec.target.started
     if target is None or not target.is_responder:
         return
@@ -215,7 +211,7 @@ def _setting(field: str, name: str, value: float | str) -> Wrong:
 
 
 def _switches(field: str, target: Target) -> Wrong:
-    """What a server lacks must be null; what it has must not."""
+    """Find what is not null though the server lacks it, and what is null though it has it."""
     label = server_label(target.server, target.worker)
     lacks = lacking(target.server, target.worker)
     for name in lacks:

@@ -1,4 +1,4 @@
-"""One line of a stack, written `file:line function`; stacks are innermost first.
+"""The frames of a stack, each written `file:line function`; stacks are innermost first.
 
 Files lie below the folder of the application, or begin with that of libraries.
 """
@@ -17,7 +17,7 @@ _WAITING = {"select", "run_forever", "run_until_complete", "run", "_run_once"}
 
 @dataclass(frozen=True)
 class Frame:
-    """`function` may be empty."""
+    """One frame of a stack; `function` may be empty."""
 
     file: str
     line: int
@@ -25,30 +25,32 @@ class Frame:
 
     @property
     def key(self) -> str:
+        """File and line, with a colon between."""
         return f"{self.file}:{self.line}"
 
     @property
     def written(self) -> str:
+        """The frame as it stands in a stack."""
         return f"{self.key} {self.function}".rstrip()
 
     @property
     def application(self) -> bool:
-        """Code of the application, not of a library, of Python or of the probe."""
+        """Whether it is code of the application, not of a library, of Python or of the probe."""
         return bool(_BUNDLED.search(self.file)) or not _LIBRARY.search(self.file)
 
     @property
     def name(self) -> str:
-        """`movies.py`; of a library with its folder, because names like `api.py` are many."""
+        """The file, `movies.py`; of a library with its folder, because many have an `api.py`."""
         return "/".join(PurePath(self.file).parts[-1 if self.application else -2 :])
 
     @property
     def short(self) -> str:
-        """`movies.py, line 38, in look_up`."""
+        """File, line and function: `movies.py, line 38, in look_up`."""
         return f"{self.name}, line {self.line}{self._inside}"
 
     @property
     def around(self) -> str:
-        """`movies.py, in look_up`."""
+        """File and function: `movies.py, in look_up`."""
         return f"{self.name}{self._inside}"
 
     @property
@@ -57,17 +59,17 @@ class Frame:
 
 
 def frames(stack: Sequence[str]) -> tuple[Frame, ...]:
-    """What does not look like a frame is left out."""
+    """Return the frames of a stack, without what does not look like one."""
     found = (_FRAME.fullmatch(text.strip()) for text in stack)
     return tuple(
-        Frame(one["file"], int(one["line"]), (one["function"] or "").strip())
-        for one in found
-        if one
+        Frame(match["file"], int(match["line"]), (match["function"] or "").strip())
+        for match in found
+        if match
     )
 
 
-def telling(stack: Sequence[str]) -> Frame | None:
-    """The innermost frame of the application; the innermost of all where there is none.
+def telling_frame(stack: Sequence[str]) -> Frame | None:
+    """Return the innermost frame of the application; the innermost of all without one.
 
     Code of the application outside of the framework, such as a middleware, called the framework and
     not what took the time: then it is the innermost of all as well.
@@ -81,7 +83,7 @@ def telling(stack: Sequence[str]) -> Frame | None:
     return known[0] if known else None
 
 
-def waits(stack: Sequence[str]) -> bool:
-    """Whether the loop itself was on top: it waited for events, or for a processor."""
+def loop_waited(stack: Sequence[str]) -> bool:
+    """Return whether the loop itself was on top: it waited for events, or for a processor."""
     known = frames(stack)
     return bool(known) and not known[0].application and known[0].function in _WAITING

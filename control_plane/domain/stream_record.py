@@ -20,6 +20,7 @@ class Second:
 
     @property
     def completed(self) -> int:
+        """How many requests completed in it."""
         return self.service.total
 
 

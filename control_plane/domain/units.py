@@ -7,7 +7,7 @@ NONE = "\N{EN DASH}"
 
 
 def figures(value: float, count: int = 3) -> str:
-    """`count` significant figures with thousands commas: 14,300, 9.61, 0.47."""
+    """Return `count` significant figures with thousands commas: 14,300, 9.61, 0.47."""
     if value == 0:
         return "0"
     text = f"{value:.{count - 1}e}"
@@ -16,7 +16,7 @@ def figures(value: float, count: int = 3) -> str:
 
 
 def split_seconds(value_s: float) -> tuple[str, str]:
-    """Number and unit of a time: ("1.20", "ms"), ("13.0", "s"), ("2 min 31", "s")."""
+    """Return number and unit of a time: ("1.20", "ms"), ("13.0", "s"), ("2 min 31", "s")."""
     size = abs(value_s)
     if size >= 120:
         minutes, seconds = divmod(round(value_s), 60)
@@ -29,12 +29,12 @@ def split_seconds(value_s: float) -> tuple[str, str]:
 
 
 def seconds(value_s: float | None) -> str:
-    """`1.20 ms`; a dash for None."""
+    """Return a time: `1.20 ms`; a dash for None."""
     return NONE if value_s is None else SPACE.join(split_seconds(value_s))
 
 
 def about(value_s: float) -> str:
-    """A coarse duration for plans and remaining time: `8 s`, `50 s`, `2 min 30 s`."""
+    """Return a coarse duration for plans and remaining time: `8 s`, `50 s`, `2 min 30 s`."""
     whole = max(1, round(value_s))
     if whole < 60:
         return f"{whole}{SPACE}s"
@@ -43,11 +43,12 @@ def about(value_s: float) -> str:
 
 
 def rate(value_per_s: float | None) -> str:
+    """Return a rate: `1,230 /s`; a dash for None."""
     return NONE if value_per_s is None else f"{figures(value_per_s)}{SPACE}/s"
 
 
 def share(value: float | None) -> str:
-    """A share of one in per cent: `53 %`, `0.12 %`."""
+    """Return a share of one in per cent: `53 %`, `0.12 %`; a dash for None."""
     if value is None:
         return NONE
     percent = value * 100
@@ -55,7 +56,7 @@ def share(value: float | None) -> str:
 
 
 def split_bytes(value: float) -> tuple[str, str]:
-    """Number and decimal unit: ("61.0", "MB")."""
+    """Return number and decimal unit: ("61.0", "MB")."""
     for factor, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if abs(value) >= factor:
             return figures(value / factor), unit
@@ -63,15 +64,17 @@ def split_bytes(value: float) -> tuple[str, str]:
 
 
 def size(value: float | None) -> str:
+    """Return a size: `61.0 MB`; a dash for None."""
     return NONE if value is None else SPACE.join(split_bytes(value))
 
 
 def count(value: float | None) -> str:
+    """Return a count with thousands commas; a dash for None."""
     return NONE if value is None else f"{value:,.0f}"
 
 
 def ratio(value: float | None) -> str:
-    """`×0.89`, `×7.5`; below one half it turns: `÷491`."""
+    """Return a ratio: `×0.89`, `×7.5`; below one half turned: `÷491`; a dash for None."""
     if value is None:
         return NONE
     if 0 < value < 0.5:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from control_plane.domain.result import Gauges
-from control_plane.domain.stack_frames import telling
+from control_plane.domain.stack_frames import telling_frame
 
 MOST_BYTES = 2_000_000
 """No source that people write is longer."""
@@ -23,7 +23,7 @@ def source_lines(gauges: Sequence[Gauges], directory: Path, began_s: float) -> M
     stacks = {one.stack for trial in gauges for one in trial.stalls}
     asked: dict[str, set[int]] = defaultdict(set)
     for stack in stacks:
-        if (frame := telling(stack)) is not None:
+        if (frame := telling_frame(stack)) is not None:
             asked[frame.file].add(frame.line)
     return {
         f"{file}:{line}": text[line - 1]

@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse
 from control_plane.analysis.run_labels import LETTERS, MARKS, RunLabel
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import FieldError, InvalidInput
-from control_plane.domain.ids import MOST, chosen_ids, known_id
+from control_plane.domain.ids import MAX_COMPARED_RUNS, checked_id, compared_ids
 from control_plane.domain.run import Run, State
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.form.form_data import FormData, FormDep
@@ -120,7 +120,7 @@ def history_page(asked: HistoryQuery, store: Store, service: RunService) -> Hist
         older=f"/history?{following.query}" if following.cursor else "",
         newest=f"/history?{asked.without('cursor').query}" if asked.cursor else "",
         drops=() if found.total else tuple(_drops(asked, store)),
-        slots=tuple(slot_label(index) for index in range(MOST)),
+        slots=tuple(slot_label(index) for index in range(MAX_COMPARED_RUNS)),
         back=asked.query,
     )
 
@@ -209,7 +209,7 @@ def chosen(run: Ids = ()) -> Response:
     """The ticked runs beside each other, oldest first: the list shows the newest first."""
     if not run:
         raise _wrong("run", "Tick 2 to 12 runs of the history first.")
-    ids, _ = chosen_ids(",".join(reversed(run)), None)
+    ids, _ = compared_ids(",".join(reversed(run)), None)
     return RedirectResponse(f"/compare?runs={','.join(ids)}", 303)
 
 
@@ -245,7 +245,7 @@ def _runs(ids: tuple[str, ...], store: Store) -> tuple[Run, ...]:
     """Raises InvalidInput for none, NotFound for one that does not exist."""
     if not ids:
         raise _wrong("run", "Tick at least one run.")
-    known = [known_id(one) for one in ids]
+    known = [checked_id(one) for one in ids]
     return tuple(store.run(one) for one in dict.fromkeys(known))
 
 

@@ -8,7 +8,7 @@ from control_plane.domain.spec import Target
 from control_plane.store.database import Database
 from control_plane.store.tables import AddedConfigurationRow
 
-MOST = 100
+MAX_ADDED = 100
 """The most that there may be, so that every form can show them."""
 
 _TARGET: TypeAdapter[Target] = TypeAdapter(Target)
@@ -37,8 +37,8 @@ class AddedConfigurations:
             names = session.exec(select(AddedConfigurationRow.name)).all()
             if name in names:
                 raise Conflict(f"There is a configuration {name!r} already: choose another name.")
-            if len(names) >= MOST:
-                raise Conflict(f"There are {MOST} configurations: remove one first.")
+            if len(names) >= MAX_ADDED:
+                raise Conflict(f"There are {MAX_ADDED} configurations: remove one first.")
             written = _TARGET.dump_json(target).decode()
             session.add(AddedConfigurationRow(name=name, target=written))
 

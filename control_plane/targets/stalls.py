@@ -11,7 +11,7 @@ from pathlib import Path
 
 from control_plane.domain.limits import BLOCKED_LOOP_S
 from control_plane.domain.result import Stall
-from control_plane.domain.stack_frames import Frame, telling
+from control_plane.domain.stack_frames import Frame, telling_frame
 from control_plane.targets.heartbeat_reader import OPEN_FLAGS
 from control_plane.targets.inside.looplab_probe.ring import PERIOD_NS, Beat
 
@@ -60,7 +60,7 @@ def most_common_stack(stacks: Iterable[Stack]) -> CommonStack:
     counted = Counter(stacks)
     lines: Counter[Frame] = Counter()
     functions: Counter[str] = Counter()
-    frames = {stack: frame for stack in counted if (frame := telling(stack)) is not None}
+    frames = {stack: frame for stack in counted if (frame := telling_frame(stack)) is not None}
     for stack, frame in frames.items():
         lines[frame] += counted[stack]
         functions[_function(frame)] += counted[stack]

@@ -1,6 +1,6 @@
 import pytest
 
-from control_plane.domain.ceiling import CLIENTS, ceiling_spec, client_name, measurement
+from control_plane.domain.ceiling import CLIENTS, ceiling_spec, ceiling_submission, client_name
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec import Client
@@ -9,7 +9,7 @@ from control_plane.domain.spec_json import read_spec
 
 @pytest.mark.parametrize("client", CLIENTS, ids=client_name)
 def test_the_measurement_of_every_strategy_can_be_handed_in(client: Client) -> None:
-    assert read_spec(measurement(client), Limits()) == ceiling_spec(client)
+    assert read_spec(ceiling_submission(client), Limits()) == ceiling_spec(client)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_a_client_is_named_by_what_it_changes(client: Client, name: str) -> None
     ],
 )
 def test_the_responder_takes_no_more_than_it_can(part: str, value: dict, field: str) -> None:
-    document = measurement(Client())
+    document = ceiling_submission(Client())
     place = {
         "target": document["target"],
         "request": document["workload"]["streams"][0]["requests"][0],
@@ -45,4 +45,4 @@ def test_the_responder_takes_no_more_than_it_can(part: str, value: dict, field: 
     place.update(value)
     with pytest.raises(InvalidInput) as refused:
         read_spec(document, Limits())
-    assert [one.field for one in refused.value.fields] == [field]
+    assert [error.field for error in refused.value.fields] == [field]

@@ -38,8 +38,8 @@ def test_each_process_needs_work(load_of_all, stop, message):
 
 def test_processes_of_all_streams_are_counted_together():
     document = changed("client.processes", 33)
-    one = document["workload"]["streams"][0]
-    document["workload"]["streams"] = [{**one, "name": "a"}, {**one, "name": "b"}]
+    stream = document["workload"]["streams"][0]
+    document["workload"]["streams"] = [{**stream, "name": "a"}, {**stream, "name": "b"}]
     (error,) = refused(document)
     assert error.limit == 32
     assert "LOOPLAB_MAX_PROCESSES" in error.message

@@ -50,7 +50,7 @@ def test_causes_are_found_or_ruled_out() -> None:
     assert found["cause"] == "loop_blocked"
     assert found["text"].startswith("The event loop was blocked 92")
     assert found["evidence"]["blocked_share"] == pytest.approx(0.925)
-    assert "pool_exhausted" in {one["cause"] for one in document["ruled_out"]}
+    assert "pool_exhausted" in {cause["cause"] for cause in document["ruled_out"]}
     assert run_document(replace(detail_of(items(), FAILING).run, causes=()), None)["causes"] == []
 
 
@@ -83,11 +83,11 @@ def test_a_comparison_holds_runs_differences_and_rows(run: Run) -> None:
     other = detail_of(items(client={"strategy": "threaded"}), THREADED, "k7m3000000").run
     document = comparison_document(compare([run, other], other.id), "A served more.", "")
     assert document["baseline"] == other.id
-    assert [one["id"] for one in document["runs"]] == [run.id, other.id]
+    assert [listed["id"] for listed in document["runs"]] == [run.id, other.id]
     assert "trials" not in document["runs"][0]
-    strategy = next(one for one in document["differences"] if one["field"] == "client.strategy")
+    strategy = next(row for row in document["differences"] if row["field"] == "client.strategy")
     assert strategy["values"] == {run.id: "async", other.id: "threaded"}
-    row = next(one for one in document["rows"] if one["metric"] == "throughput_per_s")
+    row = next(row for row in document["rows"] if row["metric"] == "throughput_per_s")
     assert row.keys() == {
         "stream", "metric", "unit", "less_is_better", "values", "ratios",
     }  # fmt: skip

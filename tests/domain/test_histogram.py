@@ -27,8 +27,8 @@ def of(numbers: list[int]) -> Histogram:
 
 def hdr(numbers: list[int]) -> HdrHistogram:
     found = HdrHistogram(1, HIGHEST_NS, 3)
-    for one in numbers:
-        assert found.record_value(one)
+    for number in numbers:
+        assert found.record_value(number)
     return found
 
 
@@ -100,7 +100,7 @@ def test_smallest_largest_and_mean_are_exact(numbers):
 @given(st.lists(st.lists(values, max_size=50), max_size=6))
 def test_merging_is_bucketing_together(parts):
     merged = merge([of(part) for part in parts])
-    together = of([one for part in parts for one in part])
+    together = of([number for part in parts for number in part])
     assert merged.indices.tolist() == together.indices.tolist()
     assert merged.counts.tolist() == together.counts.tolist()
     assert (merged.minimum_ns, merged.maximum_ns, merged.sum_ns) == (

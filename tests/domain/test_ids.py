@@ -3,13 +3,13 @@
 import pytest
 
 from control_plane.domain.errors import InvalidInput, NotFound
-from control_plane.domain.ids import MOST, chosen_ids, is_id, new_id
+from control_plane.domain.ids import MAX_COMPARED_RUNS, compared_ids, is_id, new_id
 
 
 def test_new_ids_are_ids_and_do_not_repeat():
     made = {new_id() for _ in range(1_000)}
     assert len(made) == 1_000
-    assert all(is_id(one) for one in made)
+    assert all(is_id(run_id) for run_id in made)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ A, B = "0123456789", "abcdefghjk"
     ],
 )
 def test_runs_in_their_order_and_the_baseline(runs, baseline, expected):
-    assert chosen_ids(runs, baseline) == expected
+    assert compared_ids(runs, baseline) == expected
 
 
 @pytest.mark.parametrize(
@@ -46,15 +46,15 @@ def test_runs_in_their_order_and_the_baseline(runs, baseline, expected):
         (" , ", None),
         (f"{A},{A}", None),
         (A, B),
-        (",".join(f"{index:010}" for index in range(MOST + 1)), None),
+        (",".join(f"{index:010}" for index in range(MAX_COMPARED_RUNS + 1)), None),
     ],
 )
 def test_choices_that_are_refused(runs, baseline):
     with pytest.raises(InvalidInput):
-        chosen_ids(runs, baseline)
+        compared_ids(runs, baseline)
 
 
 @pytest.mark.parametrize("runs", ["x", f"{A},../etc", "0123456789a", "012345678i", "' OR 1=1"])
 def test_what_cannot_be_an_id_is_not_found(runs):
     with pytest.raises(NotFound):
-        chosen_ids(runs, None)
+        compared_ids(runs, None)

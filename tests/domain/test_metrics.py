@@ -21,10 +21,10 @@ def test_every_metric_of_the_contract():
 
 
 def test_more_is_better_for_throughput_alone():
-    assert [one.name for one in METRICS if not one.less_is_better] == ["throughput_per_s"]
+    assert [metric.name for metric in METRICS if not metric.less_is_better] == ["throughput_per_s"]
 
 
 def test_each_meaning_is_a_sentence_of_its_own():
-    meanings = [one.meaning for one in METRICS]
+    meanings = [metric.meaning for metric in METRICS]
     assert len(set(meanings)) == len(meanings)
-    assert all(one.endswith(".") for one in meanings)
+    assert all(meaning.endswith(".") for meaning in meanings)

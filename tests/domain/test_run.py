@@ -11,7 +11,7 @@ PATH = ("queued", "starting", "warming", "running", "finalizing", "finished")
 
 def test_one_trial_from_queue_to_end():
     states = [State(name) for name in PATH]
-    assert all(allowed(one, after) for one, after in pairwise(states))
+    assert all(allowed(before, after) for before, after in pairwise(states))
 
 
 @pytest.mark.parametrize("before", [State.RUNNING, State.FINALIZING])

@@ -146,7 +146,7 @@ def test_unreadable_numbers_and_passed_bounds_are_told_at_once():
     }
     with pytest.raises(InvalidInput) as raised:
         read_spec({"workload": {"streams": [stream]}, "trials": 0}, Limits())
-    wrong = [one.field.rpartition(".")[2] for one in raised.value.fields]
+    wrong = [error.field.rpartition(".")[2] for error in raised.value.fields]
     assert wrong == ["duration_s", "concurrency", "trials"]
 
 

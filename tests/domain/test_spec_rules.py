@@ -287,10 +287,10 @@ def test_texts_are_bounded_and_plain(field, value):
 
 
 def test_streams_have_different_names_and_a_limit():
-    one = changed("seed", 1)["workload"]["streams"][0]
-    (error,) = refused({"workload": {"streams": [one, dict(one)]}})
+    stream = changed("seed", 1)["workload"]["streams"][0]
+    (error,) = refused({"workload": {"streams": [stream, dict(stream)]}})
     assert error.field == "workload.streams.1.name"
-    many = [{**one, "name": f"s{index}"} for index in range(9)]
+    many = [{**stream, "name": f"s{index}"} for index in range(9)]
     assert refused({"workload": {"streams": many}})[0].field == "workload.streams"
     assert refused({"workload": {"streams": []}})[0].field == "workload.streams"
 

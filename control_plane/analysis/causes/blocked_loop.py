@@ -15,7 +15,7 @@ from control_plane.analysis.causes.evidence import (
 from control_plane.analysis.causes.stall_location import StallLocation, stall_location
 from control_plane.domain.limits import BLOCKED_LOOP_S
 from control_plane.domain.result import Stall
-from control_plane.domain.stack_frames import waits
+from control_plane.domain.stack_frames import loop_waited
 from control_plane.domain.units import seconds
 
 BLOCKED_SHARE = 0.05
@@ -81,7 +81,7 @@ def _measurements(
         "workers": len({worker.series.pid for worker in workers if worker.trial_number == first}),
         "floor_s": floor_s,
         "late": sum(max(worker.series.stalls, len(worker.stalls)) for worker in workers),
-        "waited": sum(waits(stall.stack) for worker in workers for stall in worker.stalls),
+        "waited": sum(loop_waited(stall.stack) for worker in workers for stall in worker.stalls),
     }
 
 
@@ -144,7 +144,7 @@ def blocking_stalls(worker: WorkerTrial, floor_s: float) -> list[Stall]:
 
 def blocks(stall: Stall, floor_s: float) -> bool:
     """Whether a stall is long enough, and the loop itself not on top of its stack."""
-    return stall.duration_s >= floor_s and not waits(stall.stack)
+    return stall.duration_s >= floor_s and not loop_waited(stall.stack)
 
 
 def _stall_count(worker: WorkerTrial, floor_s: float) -> int:

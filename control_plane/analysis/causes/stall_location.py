@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from io import StringIO
 
 from control_plane.domain.result import Gauges, Stall
-from control_plane.domain.stack_frames import Frame, frames, telling, waits
+from control_plane.domain.stack_frames import Frame, frames, loop_waited, telling_frame
 
 _DEFINES = {"def", "class"}
 _SKIPPED = {tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.COMMENT}
@@ -76,7 +76,7 @@ def stall_location(stalls: Sequence[Stall], source: Mapping[str, str]) -> StallL
     functions: Counter[str] = Counter()
     inner: dict[Frame, set[str]] = defaultdict(set)
     for stall in stalls:
-        if (frame := telling(stall.stack)) is not None:
+        if (frame := telling_frame(stall.stack)) is not None:
             lines[frame] += stall.there if stall.samples else 1
             functions[frame.around] += stall.alike if stall.samples else 1
             inner[frame].add(_called_by(frame, stall.stack))
@@ -157,9 +157,9 @@ def _group(stack: tuple[str, ...], seen: list[TrialStall], everything_s: float) 
     total_s = sum(stall.duration_s for _, stall in seen)
     trial, longest = max(seen, key=lambda pair: pair[1].duration_s)
     return StackGroup(
-        place=telling(stack),
+        place=telling_frame(stack),
         frames=frames(stack),
-        waited=waits(stack),
+        waited=loop_waited(stack),
         count=len(seen),
         total_s=total_s,
         longest_s=longest.duration_s,

@@ -33,7 +33,7 @@ from control_plane.analysis.charts.trial_axis import (
 )
 from control_plane.domain.limits import BLOCKED_LOOP_S
 from control_plane.domain.result import Gauges
-from control_plane.domain.stack_frames import waits
+from control_plane.domain.stack_frames import loop_waited
 from control_plane.domain.units import SPACE, count, seconds, share, size
 
 TITLE = 34
@@ -294,7 +294,10 @@ def lag_panel(segments: Segments, gauges: TrialGauges) -> Panel | None:
 def _blocked_share(segments: Segments, gauges: TrialGauges) -> float:
     """Of the time of all workers, in stalls that were seen; waiting for a processor is none."""
     stalled_s = sum(
-        stall.duration_s for trial in gauges for stall in trial.stalls if not waits(stall.stack)
+        stall.duration_s
+        for trial in gauges
+        for stall in trial.stalls
+        if not loop_waited(stall.stack)
     )
     watched_s = sum(
         (segment.end_s - segment.start_s) * len(trial.workers)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import FieldError
-from control_plane.domain.ids import MOST
+from control_plane.domain.ids import MAX_COMPARED_RUNS
 from control_plane.domain.servers import lacking
 from control_plane.domain.spec import BUNDLED
 from control_plane.domain.spec_json import Document
@@ -33,8 +33,8 @@ def documents(
     answers = FormParser(form)
     shared = _shared(answers)
     targets, strategies = _targets(answers, by_command), _strategies(answers)
-    if len(targets) * len(strategies) > MOST:
-        many = f"{len(targets) * len(strategies)} runs are more than the {MOST} that fit on a page."
+    if (count := len(targets) * len(strategies)) > MAX_COMPARED_RUNS:
+        many = f"{count} runs are more than the {MAX_COMPARED_RUNS} that fit on a page."
         answers.refuse("client.strategy", f"{many} Untick some.")
         targets, strategies = targets[:1], strategies[:1]
     made = [

@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse
 from control_plane.access.http_errors import status_of
 from control_plane.analysis.causes.remedies import Remedy, remedies
 from control_plane.domain.errors import Conflict, InvalidInput, LooplabError, QueueFull
-from control_plane.domain.ids import known_id
+from control_plane.domain.ids import checked_id
 from control_plane.domain.run import Run
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import Document, read_document, write_spec
@@ -205,7 +205,7 @@ def _untitled(spec: Spec, configuration: str) -> Spec:
 
 
 def _known(store: Store, run_id: str) -> Run:
-    return store.run(known_id(run_id))
+    return store.run(checked_id(run_id))
 
 
 def _notice(error: LooplabError) -> Notice:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from control_plane.domain.errors import FieldError, InvalidInput
-from control_plane.domain.ids import MOST, chosen_ids
+from control_plane.domain.ids import MAX_COMPARED_RUNS, compared_ids
 from control_plane.domain.run import Run
 
 
@@ -43,7 +43,7 @@ class CompareQuery:
 
     @property
     def full(self) -> bool:
-        return len(self.ids) == MOST
+        return len(self.ids) == MAX_COMPARED_RUNS
 
     def file(self, ending: str) -> str:
         """`ending` is json, csv or md."""
@@ -80,7 +80,7 @@ def read_compare_query(
     anyway: str | None = None,
 ) -> CompareQuery:
     """From the query of an address. Raises InvalidInput or NotFound as `chosen_ids` does."""
-    ids, against = chosen_ids(runs, baseline)
+    ids, against = compared_ids(runs, baseline)
     if anyway not in {None, "", "1"}:
         message = "Give anyway=1 or leave it out."
         raise InvalidInput(message, (FieldError("anyway", message),))

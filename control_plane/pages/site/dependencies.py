@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from control_plane.domain.ids import known_id
+from control_plane.domain.ids import checked_id
 from control_plane.jobs.run_service import RunService
 from control_plane.store.store import Store
 
@@ -21,4 +21,4 @@ def _service(request: Request) -> RunService:
 
 StoreDep = Annotated[Store, Depends(_store)]
 RunServiceDep = Annotated[RunService, Depends(_service)]
-RunId = Annotated[str, Depends(known_id)]
+RunId = Annotated[str, Depends(checked_id)]

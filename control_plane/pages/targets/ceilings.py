@@ -11,13 +11,13 @@ from control_plane.analysis.headroom import ceiling_rate, trusted_first
 from control_plane.domain.ceiling import (
     CLIENTS,
     Ceiling,
+    ceiling_client,
     ceiling_spec,
+    ceiling_submission,
     client_name,
-    in_order,
-    measurement,
-    plainest,
+    strategy_order,
 )
-from control_plane.domain.ids import known_id
+from control_plane.domain.ids import checked_id
 from control_plane.domain.run import Run
 from control_plane.domain.spec import Client
 from control_plane.domain.units import NONE, about, share
@@ -67,9 +67,9 @@ def measure(form: FormDep, store: StoreDep, service: RunServiceDep) -> RedirectR
     """Of the client of `run`, where that is given, else of every strategy."""
     key = idempotency_key(form)
     if run_id := form.text("run"):
-        client = store.run(known_id(run_id)).spec.client
-        return redirect_to_runs(service.submit([measurement(client)], key=key))
-    service.submit([measurement(client) for client in CLIENTS], key=key)
+        client = store.run(checked_id(run_id)).spec.client
+        return redirect_to_runs(service.submit([ceiling_submission(client)], key=key))
+    service.submit([ceiling_submission(client) for client in CLIENTS], key=key)
     return RedirectResponse("/targets#client-ceiling", 303)
 
 
@@ -82,8 +82,8 @@ def ceilings_view(store: Store, service: RunService) -> CeilingsView:
     known: dict[Client, Ceiling] = {}
     for ceiling in trusted_first(ceilings_here(store)):
         known.setdefault(ceiling.client, ceiling)
-    working = {plainest(run.spec.client): run for run in reversed(unfinished(store))}
-    clients = sorted(dict.fromkeys([*CLIENTS, *known, *working]), key=in_order)
+    working = {ceiling_client(run.spec.client): run for run in reversed(unfinished(store))}
+    clients = sorted(dict.fromkeys([*CLIENTS, *known, *working]), key=strategy_order)
     rows = tuple(
         _row(client, known.get(client), working.get(client), service) for client in clients
     )

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from control_plane.domain.ceiling import measurement
+from control_plane.domain.ceiling import ceiling_submission
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec import Client, Spec
 from control_plane.domain.spec_json import read_spec
@@ -44,7 +44,7 @@ SPECS: dict[str, dict[str, Any]] = {
     "granian": {
         "target": {"server": "granian", "http": None, "keep_alive_s": None, "workers": 3}
     },
-    "ceiling": measurement(Client()),
+    "ceiling": ceiling_submission(Client()),
     "gunicorn": {
         "target": {
             "server": "gunicorn", "worker": "asgi", "workers": 3, "http": None, "reuse_port": True
