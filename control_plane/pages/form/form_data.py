@@ -10,6 +10,7 @@ from fastapi import Depends, HTTPException, Request
 from fastapi.responses import RedirectResponse
 
 from control_plane.domain.run import Run
+from control_plane.pages.urls import runs_url
 
 Values = Mapping[str, tuple[str, ...]]
 
@@ -106,6 +107,5 @@ def idempotency_key(form: FormData) -> str:
 
 
 def redirect_to_runs(runs: Sequence[Run]) -> RedirectResponse:
-    """The page of one run, or of all beside each other."""
-    ids = ",".join(run.id for run in runs)
-    return RedirectResponse(f"/compare?runs={ids}" if len(runs) > 1 else f"/runs/{ids}", 303)
+    """Lead to the page of one run, or of all beside each other."""
+    return RedirectResponse(runs_url([run.id for run in runs]), 303)

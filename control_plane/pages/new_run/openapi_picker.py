@@ -1,15 +1,21 @@
-"""The operations of the chosen application, as the form of a new run lists them."""
+"""The operations of an OpenAPI document: listed by the form, picked as request classes."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from control_plane.domain.application_report import Offer, Operation
 from control_plane.domain.spec import BUNDLED
+from control_plane.domain.spec_json import Document
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.form.form_data import FormData
+from control_plane.pages.form.from_spec import request_fields
+from control_plane.pages.form.list_edits import without_list
 
 Stream = tuple[str, str]
 """Its number from 0 and what it is called."""
+
+MOST_REQUESTS = 100
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,8 @@ class OpenapiPicker:
 
 
 def openapi_picker(form: FormData, service: RunService) -> OpenapiPicker:
-    offer = service.openapi_cache.entries.get(openapi_key(form))
+    """Return the operations of the chosen application, as far as they were read."""
+    offer = offer_of(form, service)
     streams = tuple(
         (str(index), form.text(f"workload.streams.{index}.name") or str(index + 1))
         for index in form.indices("workload.streams")
@@ -35,14 +42,62 @@ def openapi_picker(form: FormData, service: RunService) -> OpenapiPicker:
     return OpenapiPicker(offer.read_at, offer.operations, offer.left_out, streams, picking)
 
 
-def openapi_key(form: FormData) -> str:
-    """The key under which an offer is kept: the name of the application, or its URL."""
+def offer_of(form: FormData, service: RunService) -> Offer | None:
+    """Return what was read for the application, or the URL, that the form chooses."""
     chosen = form.text("target", BUNDLED)
-    return form.text("target.url") if chosen == "url" else chosen
+    key = form.text("target.url") if chosen == "url" else chosen
+    return service.openapi_cache.entries.get(key)
+
+
+def openapi_target(form: FormData, service: RunService) -> Document:
+    """Return the target whose document is asked for: what the form chooses, by any server."""
+    chosen = form.text("target", BUNDLED)
+    if chosen == "url":
+        return {"url": form.text("target.url")}
+    by_command = any(known.name == chosen and known.command for known in service.applications())
+    return {"application": chosen} | ({"server": "command"} if by_command else {})
+
+
+def with_open_list(form: FormData) -> FormData:
+    """Return the form with the list of operations open."""
+    return FormData({**form.values, "picking": ("on",)})
 
 
 def picked_operations(form: FormData, offer: Offer | None) -> tuple[Operation, ...]:
-    """Those of the list that are ticked and can be made."""
-    known = {one.key: one for one in offer.operations} if offer else {}
-    found = [known[key] for key in form.all("pick") if key in known]
-    return tuple(one for one in found if one.request is not None)
+    """Return those of the list that are ticked and can be made."""
+    known = {operation.key: operation for operation in offer.operations} if offer else {}
+    ticked = [known[key] for key in form.all("pick") if key in known]
+    return tuple(operation for operation in ticked if operation.request is not None)
+
+
+def refused_picks(form: FormData, operations: Sequence[Operation]) -> dict[str, str]:
+    """Return messages by field: nothing is ticked, or what writes is without its own tick."""
+    if not operations:
+        return {"pick": "Tick at least one of the list. If it was read for another, read it again."}
+    writing = next((operation.key for operation in operations if operation.writes), None)
+    if writing and not form.has("pick.writes", "on"):
+        message = f"Load on {writing} will write to its database: tick that here, or untick it."
+        return {"pick.writes": message}
+    return {}
+
+
+def with_picked(form: FormData, operations: Sequence[Operation]) -> FormData:
+    """Return the form with operations added to the stream that it names, or in their place."""
+    stream = form.text("pick.stream", "0")
+    known = {str(index) for index in form.indices("workload.streams")}
+    prefix = f"workload.streams.{stream if stream in known else '0'}.requests"
+    values = {name: texts for name, texts in form.values.items() if not name.startswith("pick")}
+    first = 0
+    if form.text("how") == "replace":
+        values = without_list(values, prefix)
+    else:
+        first = max(form.indices(prefix), default=-1) + 1
+    return FormData({**values, **dict(_fields(prefix, first, operations))})
+
+
+def _fields(
+    prefix: str, first: int, operations: Sequence[Operation]
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for index, operation in enumerate(operations[:MOST_REQUESTS], first):
+        if operation.request is not None:
+            yield from request_fields(f"{prefix}.{index}", operation.request)

@@ -1,22 +1,25 @@
-"""GET and POST /runs/new, POST /runs: write a run, see what it costs, start it."""
+"""The routes of the form: write a run, see what it costs, start it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
+from pydantic import BaseModel, Field
 
 from control_plane.access.http_errors import status_of
 from control_plane.analysis.causes.remedies import Remedy, remedies
 from control_plane.domain.errors import Conflict, InvalidInput, LooplabError, QueueFull
 from control_plane.domain.ids import checked_id
 from control_plane.domain.run import Run
-from control_plane.domain.spec import Spec
+from control_plane.domain.spec import BUNDLED, Spec
 from control_plane.domain.spec_json import Document, read_document, write_spec
 from control_plane.experiments.bundled_endpoints import endpoint
 from control_plane.experiments.presets import preset_catalogue
 from control_plane.jobs.run_service import RunService
 from control_plane.jobs.submissions import title_of
+from control_plane.pages.form.field_messages import field_message
 from control_plane.pages.form.form_data import (
     FormData,
     FormDep,
@@ -35,10 +38,18 @@ from control_plane.pages.new_run.new_run_view import (
     spec_errors_of,
     with_default_values,
 )
+from control_plane.pages.new_run.openapi_picker import (
+    offer_of,
+    openapi_target,
+    picked_operations,
+    refused_picks,
+    with_open_list,
+    with_picked,
+)
 from control_plane.pages.new_run.preview import check_form, with_check_result
 from control_plane.pages.site.dependencies import RunServiceDep, StoreDep
 from control_plane.pages.site.templating import fragment, page
-from control_plane.store.store import Store
+from control_plane.pages.urls import NEW_RUN
 
 router = APIRouter()
 
@@ -46,57 +57,51 @@ KEPT = {"Cache-Control": "private, no-cache"}
 """What was typed is still there after Back, also where the form was the answer to a POST."""
 
 
-Name = Annotated[str, Query(max_length=100)]
+Name = Annotated[str, Field(max_length=100)]
 
 
-@dataclass(frozen=True)
-class NewRunQuery:
+class NewRunQuery(BaseModel):
     """What the form begins with: a run that exists, an endpoint of a workload or a preset, with a
     configuration ticked, or an application of the settings."""
 
     preset: Name = "items"
-    run: Annotated[Name, Query(alias="from")] = ""
-    remedy: Annotated[Name, Query(alias="try")] = ""
+    run: Name = Field("", alias="from")
+    remedy: Name = Field("", alias="try")
     endpoint: Name = ""
     configuration: Name = ""
     application: Name = ""
 
 
-@router.get("/runs/new")
+@router.get(NEW_RUN)
 def new_run(
     request: Request,
     store: StoreDep,
     service: RunServiceDep,
-    begin: Annotated[NewRunQuery, Depends()],
+    query: Annotated[NewRunQuery, Query()],
 ) -> Response:
-    if begin.run:
-        return form_page(request, _from_run(_known(store, begin.run), begin.remedy, service))
-    form = _begun(begin, service)
-    if begin.configuration:
-        ticked = {"target": ("bundled",), "target.configuration": (begin.configuration,)}
-        form = FormData({**form.values, **ticked})
-    if begin.application:
-        form = FormData({**form.values, **_first_look(begin.application, service)})
-    preset = "" if begin.endpoint or begin.application else begin.preset
-    return form_page(
-        request, replace(new_run_page(form, service, new_idempotency_key()), preset=preset)
-    )
+    if query.run:
+        run = store.run(checked_id(query.run))
+        return _response(request, _from_run(run, query.remedy, service))
+    form = _first_form(query, service)
+    preset = "" if query.endpoint or query.application else query.preset
+    shown = new_run_page(form, service, new_idempotency_key())
+    return _response(request, replace(shown, preset=preset))
 
 
 @router.get("/new", include_in_schema=False)
 def guessed() -> RedirectResponse:
-    return RedirectResponse("/runs/new", 308)
+    return RedirectResponse(NEW_RUN, 308)
 
 
-@router.post("/runs/new")
+@router.post(NEW_RUN)
 def check(request: Request, form: FormDep, service: RunServiceDep) -> Response:
-    """The same form with what is wrong at its fields; a button may have changed it."""
+    """Show the same form with what is wrong at its fields; a button may have changed it."""
     edited = apply_edit(form, form.text("change"))
     shown = new_run_page(
         with_default_values(edited), service, idempotency_key(form), told=edited is form
     )
     plan = with_check_result(shown.plan) if edited is form else shown.plan
-    return form_page(request, replace(shown, plan=plan))
+    return _response(request, replace(shown, plan=plan))
 
 
 @router.post("/runs/new/plan")
@@ -106,52 +111,97 @@ def plan(request: Request, form: FormDep, service: RunServiceDep) -> Response:
 
 @router.post("/runs")
 def start(request: Request, form: FormDep, service: RunServiceDep) -> Response:
-    """One run for each strategy and configuration ticked; then where they can be seen."""
+    """Start a run for each strategy and configuration ticked; then show them."""
     whole = _completed(form, service)
     read = check_form(whole, service)
     if read.messages:
-        return form_page(request, new_run_page(whole, service, idempotency_key(form)), 422)
+        return _response(request, new_run_page(whole, service, idempotency_key(form)), 422)
     try:
         return redirect_to_runs(service.submit(read.documents, key=idempotency_key(form)))
     except (Conflict, QueueFull) as error:
         shown = new_run_page(whole, service, new_idempotency_key())
-        return form_page(request, replace(shown, notice=_notice(error)), status_of(error))
+        return _response(request, replace(shown, notice=_notice(error)), status_of(error))
 
 
 @router.post("/runs/spec")
 def start_spec(request: Request, form: FormDep, service: RunServiceDep) -> Response:
-    """A run from the JSON of its spec."""
+    """Start a run from the JSON of its spec."""
     text = form.text("spec")
     try:
         return redirect_to_runs(service.submit([read_document(text)], key=idempotency_key(form)))
     except (InvalidInput, Conflict, QueueFull) as error:
         shown = new_run_page(_preset_form("items", service), service, new_idempotency_key())
         refused = replace(shown, spec_text=text, spec_errors=spec_errors_of(error))
-        return form_page(request, refused, status_of(error))
+        return _response(request, refused, status_of(error))
 
 
-def form_page(request: Request, shown: NewRunPage, status: int = 200) -> Response:
-    answer = page(request, shown, status)
-    answer.headers.update(KEPT)
-    return answer
+@router.post("/runs/new/offer")
+async def read_offer(request: Request, form: FormDep, service: RunServiceDep) -> Response:
+    """Read the OpenAPI document, and show the form with the operations that it lists."""
+    wrong: dict[str, str] = {}
+    status = 200
+    try:
+        await service.read_openapi(openapi_target(form, service))
+    except (Conflict, InvalidInput) as error:
+        fields = error.fields if isinstance(error, InvalidInput) else ()
+        wrong = {"picking": field_message(form, fields[0]) if fields else str(error)}
+        status = status_of(error)
+    shown = with_open_list(form)
+    return await run_in_threadpool(_unchecked, request, shown, service, wrong, status)
+
+
+@router.post("/runs/new/picked")
+def pick(request: Request, form: FormDep, service: RunServiceDep) -> Response:
+    """Show the ticked operations as request classes; those that write only with their own tick."""
+    operations = picked_operations(form, offer_of(form, service))
+    wrong = refused_picks(form, operations)
+    if wrong:
+        return _unchecked(request, with_open_list(form), service, wrong, 422)
+    return _unchecked(request, with_default_values(with_picked(form, operations)), service, {})
+
+
+def _unchecked(
+    request: Request,
+    form: FormData,
+    service: RunService,
+    wrong: dict[str, str],
+    status: int = 200,
+) -> Response:
+    """Show the form with these messages by field, and none for what its other fields say."""
+    shown = new_run_page(form, service, idempotency_key(form), told=False)
+    return _response(request, replace(shown, wrong=wrong), status)
+
+
+def _response(request: Request, shown: NewRunPage, status: int = 200) -> Response:
+    response = page(request, shown, status)
+    response.headers.update(KEPT)
+    return response
 
 
 def _completed(form: FormData, service: RunService) -> FormData:
-    """The short form of the home page names the preset that its other fields come from."""
+    """Fill in the short form of the home page, which names the preset of its other fields."""
     preset = form.text("preset")
     if not preset:
         return form
     return FormData({**_preset_form(preset, service).values, **form.values})
 
 
-def _begun(begin: NewRunQuery, service: RunService) -> FormData:
-    if begin.endpoint:
-        return _document_form(endpoint(begin.endpoint).document, service)
-    return _preset_form(begin.preset, service)
+def _first_form(query: NewRunQuery, service: RunService) -> FormData:
+    """Return the form of an endpoint or a preset, with what else the query names."""
+    if query.endpoint:
+        form = _document_form(endpoint(query.endpoint).document, service)
+    else:
+        form = _preset_form(query.preset, service)
+    chosen: dict[str, tuple[str, ...]] = {}
+    if query.configuration:
+        chosen |= {"target": (BUNDLED,), "target.configuration": (query.configuration,)}
+    if query.application:
+        chosen |= _application_fields(query.application, service)
+    return FormData({**form.values, **chosen})
 
 
-def _first_look(name: str, service: RunService) -> dict[str, tuple[str, ...]]:
-    """Its ready path as the request class; raises NotFound."""
+def _application_fields(name: str, service: RunService) -> dict[str, tuple[str, ...]]:
+    """Return its ready path as the request class. Raises NotFound."""
     path = service.application(name).ready_path
     stream = "workload.streams.0"
     return {
@@ -174,15 +224,13 @@ def _document_form(document: Document, service: RunService) -> FormData:
 
 
 def _from_run(run: Run, remedy: str, service: RunService) -> NewRunPage:
-    """A remedy that the run does not ask for any more changes nothing."""
+    """Return the form of a run; a remedy that it does not ask for any more changes nothing."""
     spec, notice = _untitled(run.spec, run.configuration), None
-    for one in remedies(spec, run.causes, service.limits):
-        if one.key == remedy:
-            title = f"One change to run {run.id}: {one.label}"
-            spec, notice = (
-                _retitled(one),
-                Notice(title, "Everything else is as it was.", plain=True),
-            )
+    for known in remedies(spec, run.causes, service.limits):
+        if known.key == remedy:
+            title = f"One change to run {run.id}: {known.label}"
+            notice = Notice(title, "Everything else is as it was.", plain=True)
+            spec = _retitled(known)
     form = form_from_spec(spec, service.configurations.all(), run.configuration)
     shown = new_run_page(form, service, new_idempotency_key())
     if fully_shown(spec):
@@ -193,19 +241,15 @@ def _from_run(run: Run, remedy: str, service: RunService) -> NewRunPage:
 
 
 def _retitled(remedy: Remedy) -> Spec:
-    """A title that a person gave says what the run was before the change."""
+    """Mark the change in a title that a person gave: it says what the run was before the change."""
     title = remedy.spec.title
     return replace(remedy.spec, title=f"{title[:150]} → {remedy.label}" if title else "")
 
 
 def _untitled(spec: Spec, configuration: str) -> Spec:
-    """A title that was made from the spec would be wrong as soon as a field changes."""
+    """Drop a title that was made from the spec, which would be wrong as soon as a field changes."""
     made = title_of(spec, configuration)
     return replace(spec, title="" if spec.title == made else spec.title)
-
-
-def _known(store: Store, run_id: str) -> Run:
-    return store.run(checked_id(run_id))
 
 
 def _notice(error: LooplabError) -> Notice:

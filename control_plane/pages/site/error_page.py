@@ -8,6 +8,7 @@ from fastapi import Request, Response
 from control_plane.domain.errors import FieldError
 from control_plane.pages.site.templating import plain_page
 from control_plane.pages.site.view import View
+from control_plane.pages.urls import HISTORY, NEW_RUN
 
 
 @dataclass(frozen=True)
@@ -45,19 +46,19 @@ _HINTS = {
     429: "Runs are executed one after another; cancel some or wait.",
     503: "What is stored stays as it is. Try again in a moment.",
 }
-_HISTORY = ErrorAction("History", "/history")
+_HISTORY = ErrorAction("History", HISTORY)
 
 
 def error_page(
     request: Request, status: int, message: str, fields: tuple[FieldError, ...] = ()
 ) -> Response:
-    """Works without store and run service, which may be what failed."""
+    """Return the page of an error. It needs neither store nor run service: they may have failed."""
     view = ErrorPage(
         status=status,
         kind=_kind(status),
         title=_TITLES.get(status, "Looplab could not answer"),
         message=message,
-        hint=" ".join(one.message for one in fields if one.message not in message)
+        hint=" ".join(field.message for field in fields if field.message not in message)
         or _HINTS.get(status, ""),
         remedy=_remedy(request, status),
     )
@@ -74,4 +75,4 @@ def _remedy(request: Request, status: int) -> ErrorAction:
     if status >= 500 and request.method == "GET":
         again = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return ErrorAction("Try again", again)
-    return ErrorAction("New run", "/runs/new") if request.method == "POST" else _HISTORY
+    return ErrorAction("New run", NEW_RUN) if request.method == "POST" else _HISTORY

@@ -4,9 +4,6 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import ClassVar
-
-from control_plane.pages.site.view import View
 
 
 @dataclass(frozen=True)
@@ -24,14 +21,9 @@ class TermGroup:
     terms: tuple[Term, ...]
 
 
-@dataclass(frozen=True)
-class GlossaryPage(View):
-    template: ClassVar[str] = "pages/glossary.html"
-    groups: tuple[TermGroup, ...]
-
-
 @cache
 def groups() -> tuple[TermGroup, ...]:
+    """Return all terms, in the order of the page."""
     document = tomllib.loads((Path(__file__).parent / "glossary.toml").read_text(encoding="utf-8"))
     return tuple(
         TermGroup(group["title"], tuple(Term(**term) for term in group["terms"]))
@@ -40,7 +32,7 @@ def groups() -> tuple[TermGroup, ...]:
 
 
 def term(key: str) -> Term:
-    """Raises KeyError for what is not in the glossary."""
+    """Return the term of that key. Raises KeyError for what is not in the glossary."""
     for group in groups():
         for known in group.terms:
             if known.key == key:

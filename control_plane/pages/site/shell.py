@@ -14,14 +14,11 @@ from control_plane import __version__
 from control_plane.domain.units import size
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.site.view import View
+from control_plane.pages.urls import DOCS, GLOSSARY, HISTORY, NEW_RUN, TARGETS, WORKLOADS
 
-NAV_LINKS = (
-    ("History", "/history"),
-    ("Targets", "/targets"),
-    ("Glossary", "/glossary"),
-    ("API", "/docs"),
-)
-BELOW = {"/history": ("/runs/", "/compare"), "/targets": ("/targets/", "/workloads")}
+NAV_LINKS = (("History", HISTORY), ("Targets", TARGETS), ("Glossary", GLOSSARY), ("API", DOCS))
+BELOW = {HISTORY: ("/runs/", "/compare"), TARGETS: (f"{TARGETS}/", WORKLOADS)}
+"""What counts as inside a place: the beginnings of the addresses."""
 
 BUSY_S, IDLE_S = 2, 15
 """How often the top bar asks how the queue stands."""
@@ -48,6 +45,8 @@ class QueueView(View):
 
 @dataclass(frozen=True)
 class Shell:
+    """The places of the top bar, the queue, and the machine; `queue` None: it is not known."""
+
     places: tuple[NavLink, ...]
     queue: QueueView | None
     machine: str
@@ -55,16 +54,18 @@ class Shell:
 
 
 def shell_of(request: Request) -> Shell:
+    """Return what stands around the page that is asked for."""
     service: RunService = request.app.state.service
     return _shell(request, queue_view(service), service.cpu_model())
 
 
 def quiet_shell(request: Request) -> Shell:
-    """Without the queue, which store and run service know, and without the processor's name."""
+    """Return the shell without queue and processor, which store and run service know."""
     return _shell(request, None, "")
 
 
 def queue_view(service: RunService) -> QueueView:
+    """Return how the queue stands, asked for again soon while something runs or waits."""
     view = service.queue_status()
     running = view.running.id if view.running else None
     return QueueView(running, view.queued, BUSY_S if running or view.queued else IDLE_S)
@@ -77,14 +78,14 @@ def _shell(request: Request, queue: QueueView | None, cpu_model: str) -> Shell:
 def _places(path: str) -> Iterator[NavLink]:
     for name, href in NAV_LINKS:
         below = path.startswith(BELOW.get(href, (href + "/",)))
-        inside = below and not path.startswith("/runs/new")
+        inside = below and not path.startswith(NEW_RUN)
         current = "page" if path == href else "true" if inside else None
         yield NavLink(name, href, current)
 
 
 @cache
 def machine(cpu_model: str) -> str:
-    """`2 cores AMD EPYC, 25.3 GB · Linux 6.1 · Python 3.11.7`."""
+    """Return `2 cores AMD EPYC, 25.3 GB · Linux 6.1 · Python 3.11.7`."""
     cores = os.cpu_count() or 1
     name = re.sub(r"\((R|TM)\)|\bCPU\b|@.*|\bProcessor\b|\d+-Core", "", cpu_model).split()
     processor = f"{cores} core{'s' if cores > 1 else ''} {' '.join(name)}"

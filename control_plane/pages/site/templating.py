@@ -21,7 +21,7 @@ from control_plane.pages.site.view import View
 
 
 def ago(at: datetime, now: datetime | None = None) -> str:
-    """`now`, `5 min ago`, `2 h ago`, `yesterday`, `3 days ago`, `18 Nov`, `18 Nov 2025`."""
+    """Return `now`, `5 min ago`, `2 h ago`, `yesterday`, `3 days ago`, `18 Nov`, `18 Nov 2025`."""
     present = now or datetime.now(UTC)
     past_s = (present - at).total_seconds()
     days = (present.date() - at.astimezone(UTC).date()).days
@@ -37,21 +37,23 @@ def ago(at: datetime, now: datetime | None = None) -> str:
 
 
 def day(at: datetime) -> str:
+    """Return `20 Nov`."""
     return f"{at.day}{SPACE}{at:%b}"
 
 
 def exact(at: datetime) -> str:
-    """`20 Nov 2026, 14:02 UTC`."""
+    """Return `20 Nov 2026, 14:02 UTC`."""
     utc = at.astimezone(UTC)
     return f"{day(utc)} {utc:%Y, %H:%M} UTC"
 
 
 def iso(at: datetime) -> str:
+    """Return `2026-11-20T14:02:00Z`."""
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def cell(value: str | float | None) -> str:
-    """A cell of a figure's table: counts whole, other numbers with four figures."""
+    """Return a cell of a figure's table: counts whole, other numbers with four figures."""
     if isinstance(value, str):
         return value
     if isinstance(value, float):
@@ -76,7 +78,7 @@ NO_STORE = {"Cache-Control": "no-store"}
 
 @cache
 def environment(templates: Path, static: Path) -> Environment:
-    """The templates of a folder; whatever a view does not hold is an error."""
+    """Return the templates of a folder; whatever a view does not hold is an error."""
     made = Environment(
         loader=FileSystemLoader(templates),
         autoescape=True,
@@ -100,7 +102,7 @@ def _json(value: object) -> str:
 
 
 def assets(static: Path) -> Callable[[str], str]:
-    """Addresses of files below `static` that change with their content."""
+    """Return what gives files below `static` addresses that change with their content."""
 
     @cache
     def asset(name: str) -> str:
@@ -111,17 +113,17 @@ def assets(static: Path) -> Callable[[str], str]:
 
 
 def page(request: Request, view: View, status: int = 200) -> HTMLResponse:
-    """A whole page: the view inside the shell."""
+    """Return a whole page: the view inside the shell."""
     return fragment(request, view, status, shell=shell_of(request))
 
 
 def plain_page(request: Request, view: View, status: int) -> HTMLResponse:
-    """A whole page that asks nothing of store and run service, for when they cannot answer."""
+    """Return a whole page that needs neither store nor run service, which may have failed."""
     return fragment(request, view, status, shell=quiet_shell(request))
 
 
 def fragment(request: Request, view: View, status: int = 200, **shell: object) -> HTMLResponse:
-    """One element of a page, which has an address of its own; with a shell the whole page."""
+    """Return an element of a page that has its own address; with a shell, the whole page."""
     settings = request.app.state.settings
     templates = environment(settings.templates_dir, settings.static_dir)
     text = templates.get_template(view.template).render(view=view, **shell)

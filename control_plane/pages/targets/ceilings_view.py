@@ -1,11 +1,8 @@
-"""GET and POST /ceilings: the most that each client can send on this machine."""
+"""The table of client ceilings: the most that each client can send on this machine."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
-
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import RedirectResponse
 
 from control_plane.analysis.headroom import ceiling_rate, trusted_first
 from control_plane.domain.ceiling import (
@@ -13,24 +10,17 @@ from control_plane.domain.ceiling import (
     Ceiling,
     ceiling_client,
     ceiling_spec,
-    ceiling_submission,
     client_name,
     strategy_order,
 )
-from control_plane.domain.ids import checked_id
 from control_plane.domain.run import Run
 from control_plane.domain.spec import Client
 from control_plane.domain.units import NONE, about, share
 from control_plane.jobs.run_service import RunService
 from control_plane.jobs.stored_ceilings import ceilings_here, unfinished
-from control_plane.pages.form.form_data import FormDep, idempotency_key, redirect_to_runs
 from control_plane.pages.parts.progress_view import phase_words
-from control_plane.pages.site.dependencies import RunServiceDep, StoreDep
-from control_plane.pages.site.templating import fragment
 from control_plane.pages.site.view import View
 from control_plane.store.store import Store
-
-router = APIRouter()
 
 
 @dataclass(frozen=True)
@@ -57,28 +47,13 @@ class CeilingsView(View):
     measuring: bool
 
 
-@router.get("/ceilings")
-def ceilings(request: Request, store: StoreDep, service: RunServiceDep) -> Response:
-    return fragment(request, ceilings_view(store, service))
-
-
-@router.post("/ceilings")
-def measure(form: FormDep, store: StoreDep, service: RunServiceDep) -> RedirectResponse:
-    """Of the client of `run`, where that is given, else of every strategy."""
-    key = idempotency_key(form)
-    if run_id := form.text("run"):
-        client = store.run(checked_id(run_id)).spec.client
-        return redirect_to_runs(service.submit([ceiling_submission(client)], key=key))
-    service.submit([ceiling_submission(client) for client in CLIENTS], key=key)
-    return RedirectResponse("/targets#client-ceiling", 303)
-
-
 def measuring_time(service: RunService) -> str:
-    """How long it takes to measure every strategy."""
+    """Return how long it takes to measure every strategy."""
     return about(sum(service.expected_seconds(ceiling_spec(client)) for client in CLIENTS))
 
 
 def ceilings_view(store: Store, service: RunService) -> CeilingsView:
+    """Return a row for each strategy, and for each other client that was measured here."""
     known: dict[Client, Ceiling] = {}
     for ceiling in trusted_first(ceilings_here(store)):
         known.setdefault(ceiling.client, ceiling)
@@ -107,7 +82,7 @@ def _row(
 
 
 def _limit(ceiling: Ceiling) -> str:
-    """Why it is suspect, where it is, and what kept it from more."""
+    """Return why it is suspect, where it is, and what kept it from more."""
     busy = f"the responder used {share(ceiling.responder_cpu_share)} of its core"
     limit = f"{busy} and was at its limit" if ceiling.at_least else busy
     return f"{ceiling.doubt} {limit[:1].upper()}{limit[1:]}" if ceiling.doubt else limit

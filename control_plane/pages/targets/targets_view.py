@@ -1,0 +1,113 @@
+"""The page of the targets: what each configuration is for, and the command that starts it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from control_plane.domain.servers import ASGI_SERVERS, worker_class
+from control_plane.domain.spec import Target
+from control_plane.jobs.manual_targets import ManualTarget
+from control_plane.jobs.run_service import RunService
+from control_plane.pages.form.form_data import new_idempotency_key
+from control_plane.pages.site.view import View
+from control_plane.pages.targets.applications_view import ApplicationRow, application_rows
+from control_plane.pages.targets.ceilings_view import CeilingsView, ceilings_view, measuring_time
+from control_plane.store.store import Store
+
+_PURPOSES = (
+    ("loop", "asyncio", "The event loop of the standard library, to see what uvloop brings."),
+    ("http", "h11", "The HTTP parser in Python, to see what httptools brings."),
+    ("threads", 4, "A small thread pool: endpoints in plain def soon wait for a thread."),
+    ("threads", 200, "A large thread pool: many endpoints in plain def at once."),
+    ("access_log", True, "One log line for each request, as many servers run."),
+    ("reload", True, "The development server, which watches files while it serves."),
+    ("reuse_port", True, "Each worker has a listener of its own; the kernel spreads connections."),
+)
+
+
+@dataclass(frozen=True)
+class ListedConfiguration:
+    """`missing_extra`: what installs its server; None where it is there. `builtin`: it stays."""
+
+    name: str
+    purpose: str
+    command: str
+    available: bool
+    missing_extra: str | None
+    builtin: bool
+
+
+@dataclass(frozen=True)
+class ServerGroup:
+    name: str
+    about: str
+    rows: tuple[ListedConfiguration, ...]
+
+
+@dataclass(frozen=True)
+class ManualTargetsView(View):
+    """The targets that were started by hand, the newest first."""
+
+    template: ClassVar[str] = "partials/by_hand.html"
+    started: tuple[ManualTarget, ...]
+
+
+@dataclass(frozen=True)
+class TargetsPage(View):
+    """`time`: how long it takes to measure the ceiling of every strategy."""
+
+    template: ClassVar[str] = "pages/targets.html"
+    servers: tuple[ServerGroup, ...]
+    applications: tuple[ApplicationRow, ...]
+    ceilings: CeilingsView
+    time: str
+    key: str
+    by_hand: ManualTargetsView
+
+
+def targets_page(store: Store, service: RunService) -> TargetsPage:
+    """Return the configurations by server, the applications and the client ceilings."""
+    return TargetsPage(
+        servers=tuple(
+            ServerGroup(name, server.purpose, _rows(service, name))
+            for name, server in ASGI_SERVERS.items()
+        ),
+        applications=application_rows(service),
+        ceilings=ceilings_view(store, service),
+        time=measuring_time(service),
+        key=new_idempotency_key(),
+        by_hand=manual_targets_view(service),
+    )
+
+
+def manual_targets_view(service: RunService) -> ManualTargetsView:
+    """Return the targets that were started by hand."""
+    return ManualTargetsView(service.manual_targets.all()[::-1])
+
+
+def _rows(service: RunService, server: str) -> tuple[ListedConfiguration, ...]:
+    return tuple(
+        ListedConfiguration(
+            name=configuration.name,
+            purpose=" ".join(_purposes(configuration.target)) or "One process: begin here.",
+            command=service.server_command(configuration.target),
+            available=configuration.available,
+            missing_extra=configuration.missing_extra,
+            builtin=configuration.builtin,
+        )
+        for configuration in service.configurations.all()
+        if configuration.target.server == server
+    )
+
+
+def _purposes(target: Target) -> Iterator[str]:
+    many = target.workers or 1
+    if many == 2:
+        yield "Two processes: for work that one core cannot hold."
+    elif many > 2:
+        yield f"{many} processes: more than two only where there are cores for them."
+    if worker := worker_class(target.server, target.worker):
+        yield worker.purpose
+    for name, value, text in _PURPOSES:
+        if getattr(target, name) == value:
+            yield text

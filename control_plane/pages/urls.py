@@ -1,0 +1,53 @@
+"""The addresses of pages that Python code builds: for links in views, and for redirects."""
+
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from control_plane.domain.ids import slug
+
+HISTORY = "/history"
+NEW_RUN = "/runs/new"
+TARGETS = "/targets"
+WORKLOADS = "/workloads"
+GLOSSARY = "/glossary"
+DOCS = "/docs"
+OPENAPI = "/openapi.json"
+
+MANUAL_TARGETS = f"{TARGETS}#by-hand"
+CLIENT_CEILING = f"{TARGETS}#client-ceiling"
+
+
+def run_url(run_id: str, trial: int | None = None, part: str = "") -> str:
+    """Return the page of a run: of one of its trials, at the element with the id `part`."""
+    query = f"?trial={trial}" if trial else ""
+    return f"/runs/{run_id}{query}" + (f"#{part}" if part else "")
+
+
+def compare_url(run_ids: Sequence[str]) -> str:
+    """Return the page of these runs beside one another; the first is the baseline."""
+    return f"/compare?runs={','.join(run_ids)}"
+
+
+def runs_url(run_ids: Sequence[str]) -> str:
+    """Return the page of a single run, or of several beside one another."""
+    return compare_url(run_ids) if len(run_ids) > 1 else run_url(run_ids[0])
+
+
+def remedy_url(run_id: str, remedy: str) -> str:
+    """Return the form with the spec of a run, with the change of that key made to it."""
+    return f"{NEW_RUN}?from={run_id}&try={remedy}"
+
+
+def history_url(query: str = "") -> str:
+    """Return the list of runs, filtered by an encoded query."""
+    return f"{HISTORY}?{query}" if query else HISTORY
+
+
+def configuration_url(name: str) -> str:
+    """Return the place of a configuration on the page of the targets."""
+    return f"{TARGETS}#{slug(name)}"
+
+
+def application_url(name: str, part: str = "") -> str:
+    """Return the page of an application of the settings."""
+    return f"{TARGETS}/applications/{quote(name)}" + (f"#{part}" if part else "")
