@@ -1,4 +1,4 @@
-"""The compare page in words: the sentence, the catch, and what a ratio belongs to."""
+"""The compare page in words: its sentence, its caveats, and what a ratio belongs to."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -37,7 +37,7 @@ MARGIN = math.log(1.03)
 
 
 def contenders(comparison: Comparison, row: MetricComparison) -> list[tuple[RunLabel, float]]:
-    """Runs with a ratio to the baseline that may stand in the sentence, the largest ratio first."""
+    """Return the runs with a ratio that may stand in the sentence, the largest ratio first."""
     if invalid(comparison.run(comparison.baseline)):
         return []
     found = [
@@ -47,11 +47,14 @@ def contenders(comparison: Comparison, row: MetricComparison) -> list[tuple[RunL
         and (ratio := row.ratios[run.id]) is not None
         and not invalid(run)
     ]
-    return sorted(found, key=lambda one: -one[1])
+    return sorted(found, key=lambda contender: -contender[1])
 
 
 def ratio_clause(contender: RunLabel, ratio: float, requests: str, base: RunLabel) -> Sentence:
-    """`requests` are `requests per second`, or those of a stream."""
+    """Return how a contender fares against the baseline: `B served 7.5 times the requests of A`.
+
+    `requests` are `requests per second`, or those of a stream.
+    """
     if 0.995 <= ratio < 1.005:
         return sentence(contender, f" served as many {requests} as ", base, " here")
     if ratio < 0.5:
@@ -63,7 +66,7 @@ def ratio_clause(contender: RunLabel, ratio: float, requests: str, base: RunLabe
 
 
 def short_ratio_clause(contender: RunLabel, ratio: float, base: RunLabel) -> Sentence:
-    """After a clause."""
+    """Return how a further contender fares, to stand after the clause of another."""
     if 0.995 <= ratio < 1.005:
         return sentence(contender, " as many as ", base)
     if ratio < 0.5:
@@ -72,7 +75,7 @@ def short_ratio_clause(contender: RunLabel, ratio: float, base: RunLabel) -> Sen
 
 
 def request_noun(comparison: Comparison, stream: str) -> str:
-    """`requests`; with the name of the stream where there are several."""
+    """Return `requests`; with the name of the stream where there are several."""
     return f"{stream} requests" if len(comparison.streams) > 1 else "requests"
 
 
@@ -81,25 +84,28 @@ MOST = 2
 
 
 def different_requests(comparison: Comparison) -> Sentence:
-    """Where runs are compared whose only streams have different names and requests."""
+    """Return which requests are compared, where the only streams have different ones; else ()."""
     able = [
         run for run in runs_with_result(comparison.measured_runs) if run.id in comparison.own_names
     ]
-    named: dict[str, list[RunLabel]] = {}
+    by_name: dict[str, list[RunLabel]] = {}
     for run in able:
-        named.setdefault(comparison.own_names[run.id], []).append(comparison.label(run.id))
-    asked = [run.spec.workload.streams[0].requests for run in able]
-    if len(named) < 2 or all(one == asked[0] for one in asked):
+        by_name.setdefault(comparison.own_names[run.id], []).append(comparison.label(run.id))
+    requests = [run.spec.workload.streams[0].requests for run in able]
+    if len(by_name) < 2 or all(same == requests[0] for same in requests):
         return ()
-    if len(named) > MOST + 1:
+    if len(by_name) > MOST + 1:
         return sentence("Different requests are compared, as the names of their streams say.")
-    parts = [sentence(f"{name} in ", listed_runs(labels)) for name, labels in named.items()]
-    spaced = [sentence(", ", one) if index else one for index, one in enumerate(parts)]
-    return sentence("Different requests are compared: ", *spaced, ".")
+    parts = [sentence(f"{name} in ", listed_runs(labels)) for name, labels in by_name.items()]
+    return sentence("Different requests are compared: ", *_separated(parts, ", "), ".")
+
+
+def _separated(parts: Sequence[Sentence], separator: str) -> list[Sentence]:
+    return [sentence(separator, part) if index else part for index, part in enumerate(parts)]
 
 
 def disagreement(comparison: Comparison, row: MetricComparison) -> Sentence:
-    """Other streams in which a run of the sentence does not fare as in that of `row`."""
+    """Return in which streams a run of the sentence does not fare as in that of `row`; else ()."""
     found = list(_turned(comparison, row))
     if not found:
         return ()
@@ -108,41 +114,40 @@ def disagreement(comparison: Comparison, row: MetricComparison) -> Sentence:
         ratio_clause(label, ratio, f"{request_noun(comparison, stream)} per second", base)
         for stream, label, ratio in found[:MOST]
     ]
-    spaced = [sentence("; ", one) if index else one for index, one in enumerate(clauses)]
     left = len(found) - MOST
     more = f"; {left} more differ{'s' if left == 1 else ''}" if left > 0 else ""
-    return sentence("Streams disagree: ", *spaced, f"{more}.")
+    return sentence("Streams disagree: ", *_separated(clauses, "; "), f"{more}.")
 
 
 def _turned(comparison: Comparison, row: MetricComparison) -> Iterator[tuple[str, RunLabel, float]]:
-    """For each stream the first run that fares otherwise."""
-    spoken = contenders(comparison, row)
+    """Return for each stream the first run that fares otherwise, and its ratio there."""
+    named = contenders(comparison, row)
     for stream in comparison.streams:
         ratios = comparison.row(stream, PRIMARY).ratios
-        for label, ratio in {one[0].id: one for one in (spoken[0], spoken[-1])}.values():
+        for label, ratio in dict((named[0], named[-1])).items():
             other = ratios[label.id]
             if other is None or _planned(comparison, label, stream, other):
                 continue
-            if _way(other) != _way(ratio):
+            if _direction(other) != _direction(ratio):
                 yield stream, label, other
                 break
 
 
-def _way(ratio: float) -> int:
-    """1 for more, -1 for less, 0 for as good as the same."""
+def _direction(ratio: float) -> int:
+    """Return 1 for more, -1 for less, 0 for as good as the same."""
     size = math.log(ratio)
     return 0 if abs(size) <= MARGIN else int(math.copysign(1, size))
 
 
 def _planned(comparison: Comparison, label: RunLabel, stream: str, ratio: float) -> bool:
-    """Both sides follow a schedule, and kept it: their rates say nothing."""
+    """Whether both sides follow a schedule, and kept it: then their rates say nothing."""
     loads = [
-        one.load
+        spec.load
         for run_id in (label.id, comparison.baseline)
-        for one in comparison.run(run_id).spec.workload.streams
-        if one.name == stream
+        for spec in comparison.run(run_id).spec.workload.streams
+        if spec.name == stream
     ]
-    return _way(ratio) == 0 and all(load.is_open for load in loads)
+    return _direction(ratio) == 0 and all(load.is_open for load in loads)
 
 
 MOST_NAMED = 5
@@ -152,30 +157,35 @@ _WORDS = ("No", "One", "Two", "Three", "Four", "Five")
 
 
 def comparison_title(comparison: Comparison, stream: str | None = None) -> Sentence:
-    """The h1, of that stream where it has a ratio. While a run is under way: `So far:`."""
+    """Return the sentence of the h1, of that stream where it has a ratio.
+
+    It begins with `So far:` while a run is under way.
+    """
     if len(comparison.runs) == 1:
         return headline(comparison.runs[0])
     waiting = [run for run in comparison.runs if not run.state.terminal]
     row = primary_row(comparison, stream)
-    said = _verdictless(comparison, row) if row else nothing_compared(comparison)
+    result = _result_sentence(comparison, row) if row else nothing_compared(comparison)
     if not waiting:
-        return said
+        return result
     done = len(comparison.runs) - len(waiting)
-    so_far = sentence("So far: ", said, " ") if row else ()
+    so_far = sentence("So far: ", result, " ") if row else ()
     ended = ("No run has", "1 run has")[done] if done < 2 else f"{done} runs have"
     return sentence(so_far, f"{ended} ended, {len(waiting)} to come.")
 
 
 def primary_row(comparison: Comparison, stream: str | None = None) -> MetricComparison | None:
-    """Throughput of that stream, else of the first for which a contender has a ratio."""
-    asked = (stream,) if stream else ()
-    rows = (comparison.row(name, PRIMARY) for name in (*asked, *comparison.streams))
+    """Return throughput of that stream, else of the first for which a contender has a ratio."""
+    names = (*((stream,) if stream else ()), *comparison.streams)
+    rows = (comparison.row(name, PRIMARY) for name in names)
     return next((row for row in rows if contenders(comparison, row)), None)
 
 
 def caveats(comparison: Comparison, stream: str | None = None) -> Sentence:
-    """The second sentence: which streams disagree, who takes no part, who is suspect, and what
-    throughput hides. `stream` as for the title.
+    """Return what the title alone would hide; empty where there is nothing.
+
+    Which streams disagree, who takes no part, who is suspect, and what throughput does not show.
+    `stream` as for the title.
     """
     row = primary_row(comparison, stream)
     found = [different_requests(comparison), disagreement(comparison, row) if row else ()]
@@ -183,12 +193,11 @@ def caveats(comparison: Comparison, stream: str | None = None) -> Sentence:
     if row:
         found += [_as_offered(comparison, row)]
         found += [_held_back(comparison, row), _quickest_alone(comparison, row)]
-    spaced = [sentence(" ", one) if index else one for index, one in enumerate(filter(None, found))]
-    return sentence(*spaced)
+    return sentence(*_separated([caveat for caveat in found if caveat], " "))
 
 
 def shared_cause(comparison: Comparison) -> str | None:
-    """What a ratio belongs to when several fields differ, or when none does.
+    """Return what a ratio belongs to when several fields differ, or when none does; else None.
 
     Fields in which only runs without a result differ do not count.
     How the cores were shared out counts as a field: with `cores: auto` it follows from the others.
@@ -196,9 +205,9 @@ def shared_cause(comparison: Comparison) -> str | None:
     able = [run.id for run in comparison.runs if not run.resultless]
     if len(able) < 2:
         return None
-    fields = [one for one in comparison.differences if one.field != STREAM_NAME]
-    fields += [one for one in comparison.environment if one.field == "core_policy"]
-    labels = [one.label.lower() for one in fields if _differs(one, able)]
+    fields = [each for each in comparison.differences if each.field != STREAM_NAME]
+    fields += [fact for fact in comparison.environment if fact.field == "core_policy"]
+    labels = [field.label.lower() for field in fields if _differs(field, able)]
     if not labels:
         names = {comparison.own_names.get(run_id) for run_id in able}
         which = "Only the name of the stream" if len(names) > 1 else "No field"
@@ -218,13 +227,13 @@ def _differs(field: Difference, runs: Sequence[str]) -> bool:
 
 
 def no_verdict(comparison: Comparison) -> str:
-    """Why these numbers decide nothing yet."""
+    """Return why these numbers decide nothing yet."""
     if all(run.spec.trials == 1 for run in comparison.runs):
         return "One trial gives no verdict."
     return "Single runs without an interval give no verdict."
 
 
-def _verdictless(comparison: Comparison, row: MetricComparison) -> Sentence:
+def _result_sentence(comparison: Comparison, row: MetricComparison) -> Sentence:
     first, *others = contenders(comparison, row)
     base = comparison.label(comparison.baseline)
     requests = f"{request_noun(comparison, row.stream)} per second"
@@ -233,7 +242,7 @@ def _verdictless(comparison: Comparison, row: MetricComparison) -> Sentence:
 
 
 def _suspects(comparison: Comparison) -> Iterator[Sentence]:
-    """Each suspect run with its first reason; runs with the same kind of reason together."""
+    """Return each suspect run with its first reason; those with the same kind of it together."""
     by_gate: dict[str, list[tuple[RunLabel, str]]] = {}
     for run in comparison.runs:
         if comparison.outcome(run) == "suspect":
@@ -248,13 +257,13 @@ def _suspects(comparison: Comparison) -> Iterator[Sentence]:
 
 
 def _limited(comparison: Comparison) -> Iterator[Sentence]:
-    """Where clients are compared: which of them were at their limit."""
+    """Return which clients were at their limit, where clients are compared."""
     labels = [
         comparison.label(run.id)
         for run in comparison.runs
         if comparison.clients_differ
         and run.validity is not None
-        and any(one.gate == "client_cpu" for one in run.validity.reasons)
+        and any(reason.gate == "client_cpu" for reason in run.validity.reasons)
     ]
     if labels:
         yield sentence(
@@ -265,7 +274,7 @@ def _limited(comparison: Comparison) -> Iterator[Sentence]:
 
 
 def _as_offered(comparison: Comparison, row: MetricComparison) -> Sentence:
-    """Which runs answered all that an open load offered: more was not asked of them."""
+    """Return which runs answered all that an open load offered: more was not asked of them."""
     able = [comparison.run(run_id) for run_id in _by_rate(comparison, row)]
     labels = [comparison.label(run.id) for run in able if _kept_up(run, row.stream)]
     if not labels:
@@ -283,21 +292,21 @@ def _kept_up(run: Run, stream: str) -> bool:
 
 
 def _held_back(comparison: Comparison, row: MetricComparison) -> Sentence:
-    """The first cause of the run that serves least, unless the one that serves most shares it.
+    """Return the first cause of the run that serves least, unless the one that serves most has it.
 
     Clients at their limit are told elsewhere where clients are compared.
     """
     able = _by_rate(comparison, row)
     slow, quick = comparison.run(able[0]), comparison.run(able[-1])
-    shared = {one.cause for one in quick.causes if one.found}
+    shared = {cause.cause for cause in quick.causes if cause.found}
     if comparison.clients_differ:
         shared.add("client_limited")
-    own = [one for one in slow.causes if one.found and one.cause not in shared]
+    own = [cause for cause in slow.causes if cause.found and cause.cause not in shared]
     return sentence("In ", comparison.label(slow.id), f" {cause_clause(own[0])}.") if own else ()
 
 
 def _quickest_alone(comparison: Comparison, row: MetricComparison) -> Sentence:
-    """Said when the run that serves most lets the single request wait longer than another."""
+    """Return in which run a single request took least, where another one serves most; else ()."""
     able = _by_rate(comparison, row)
     most = able[-1]
     waits = {run_id: _median_s(comparison.run(run_id), row.stream) for run_id in able}
@@ -308,7 +317,7 @@ def _quickest_alone(comparison: Comparison, row: MetricComparison) -> Sentence:
     if quick == most or known[most] < 1.1 * known[quick]:
         return ()
     busy = _concurrency(comparison.run(most), row.stream)
-    crowd = f", which keeps {busy} requests in flight" if busy > 1 else ""
+    in_flight = f", which keeps {busy} requests in flight" if busy > 1 else ""
     return sentence(
         f"A single {request_noun(comparison, row.stream).removesuffix('s')} took least in ",
         comparison.label(quick),
@@ -318,31 +327,31 @@ def _quickest_alone(comparison: Comparison, row: MetricComparison) -> Sentence:
         number(seconds(known[most])),
         " in ",
         comparison.label(most),
-        f"{crowd}.",
+        f"{in_flight}.",
     )
 
 
 def _by_rate(comparison: Comparison, row: MetricComparison) -> list[str]:
-    """Ids of the baseline and of those that have a ratio to it; who serves least comes first."""
-    able = [*(one.id for one, _ in contenders(comparison, row)), comparison.baseline]
+    """Return ids of the baseline and of those with a ratio to it; who serves least comes first."""
+    able = [*(label.id for label, _ in contenders(comparison, row)), comparison.baseline]
     return sorted(able, key=lambda run_id: row.values[run_id] or 0.0)
 
 
 def _median_s(run: Run, stream: str) -> float | None:
-    """None where too few samples lie beyond it."""
+    """Return the median of a stream; None where too few samples lie beyond it."""
     found = stream_of(run, stream)
     times = found.response_time_s if found else None
     return times.p50 if times and times.support.get("p50", 0) >= GREYED else None
 
 
 def _concurrency(run: Run, stream: str) -> int:
-    """Requests that are always in flight; 0 where their number is not given."""
-    load = next(one.load for one in run.spec.workload.streams if one.name == stream)
-    return load.busy_users or 0
+    """Return the requests that are always in flight; 0 where their number is not given."""
+    spec = next(spec for spec in run.spec.workload.streams if spec.name == stream)
+    return spec.load.busy_users or 0
 
 
 def described_comparison(comparison: Comparison) -> Document:
-    """`/api/compare`, `/compare.json` and what `looplab compare` prints."""
+    """Return the document of `/api/compare`, `/compare.json` and `looplab compare`."""
     return comparison_document(
         comparison, plain_text(comparison_title(comparison)), plain_text(caveats(comparison))
     )

@@ -8,7 +8,7 @@ from control_plane.domain.run import Run, State
 
 
 def nothing_compared(comparison: Comparison) -> Sentence:
-    """Where no run has a ratio."""
+    """Return why no run has a ratio."""
     base = comparison.run(comparison.baseline)
     label = comparison.label(base.id)
     if all(run.resultless for run in comparison.runs):
@@ -16,12 +16,13 @@ def nothing_compared(comparison: Comparison) -> Sentence:
     if invalid(base):
         return sentence(label, " is invalid, so nothing is set against it.")
     if base.resultless:
-        return sentence(label, f" {_ended(base)} and left no result: nothing is set against it.")
+        ended = base.state.value if base.state is State.FAILED else f"was {base.state.value}"
+        return sentence(label, f" {ended} and left no result: nothing is set against it.")
     return sentence(f"Not compared: {_why_no_other(comparison, base)}")
 
 
 def excluded_runs(comparison: Comparison) -> Iterator[Sentence]:
-    """Each run that is not compared, with its reason."""
+    """Return a sentence for each run that is not compared, with its reason."""
     for run in comparison.runs:
         label, refusal = comparison.label(run.id), comparison.refusals.get(run.id)
         if refusal and refusal.kind == "invalid":
@@ -32,30 +33,33 @@ def excluded_runs(comparison: Comparison) -> Iterator[Sentence]:
 
 
 def ended_text(state: State, reason: str | None) -> str:
-    """`failed: exit code 3`, `cancelled in trial 2 of 3`, without a point at the end."""
+    """Return `failed: exit code 3`, `cancelled in trial 2 of 3`, without a point at the end."""
     why = (reason or "no reason is known").rstrip(".")
     return why if why.startswith(state.value) else f"{state.value}: {why}"
 
 
 def _why_no_other(comparison: Comparison, base: Run) -> str:
-    kinds = {one.kind for one in comparison.refusals.values()}
+    kinds = {refusal.kind for refusal in comparison.refusals.values()}
     if "machine" in kinds:
         return "the environments differ."
     if "invalid" in kinds:
         return "no other run is valid."
     if all(run.resultless or run is base for run in comparison.runs):
         return "no other run left a result."
-    if not set.intersection(*(_stream_names(run) for run in runs_with_result(comparison.runs))):
+    names = [
+        {stream.name for stream in run.spec.workload.streams}
+        for run in runs_with_result(comparison.runs)
+    ]
+    if not set.intersection(*names):
         return "the runs have no stream of the same name. Give the streams one name and run again."
     return "no other run has finished."
 
 
-def _stream_names(run: Run) -> set[str]:
-    return {stream.name for stream in run.spec.workload.streams}
-
-
 def _resultless(comparison: Comparison) -> Iterator[Sentence]:
-    """One alone with its reason, which the strip has of all."""
+    """Return a run without a result with its reason; of several the labels alone.
+
+    The run header has the reasons of all.
+    """
     ended = [run for run in comparison.runs if run.resultless]
     labels = [comparison.label(run.id) for run in ended]
     if len(ended) == 1:
@@ -65,12 +69,8 @@ def _resultless(comparison: Comparison) -> Iterator[Sentence]:
 
 
 def _alone(run: Run, comparison: Comparison) -> str:
-    """Of a baseline the title says that nothing is set against it."""
+    """Return how the run ended; of a baseline the title says that nothing is set against it."""
     why = ended_text(run.state, run.reason)
     if run.id == comparison.baseline:
         return f" {why}." if run.state is State.FAILED else f" was {why}."
     return f" left no result and takes no part ({why})."
-
-
-def _ended(run: Run) -> str:
-    return run.state.value if run.state is State.FAILED else f"was {run.state.value}"

@@ -1,35 +1,38 @@
 """The run page in words: its sentence, the lede, and the banner of what went wrong."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from control_plane.analysis.causes.diagnose import cause_clause
+from control_plane.analysis.comparison import invalid
 from control_plane.analysis.percentile_support import GREYED, far_percentile
 from control_plane.analysis.prose.sentence import Sentence, joined, number, sentence
 from control_plane.analysis.summary import mean_with_waiting_s
 from control_plane.analysis.validity.gates import GATES
-from control_plane.domain.result import Reason, Summary, Times, Validity
+from control_plane.domain.result import Summary, Times, Validity
 from control_plane.domain.run import Live, Run, State
-from control_plane.domain.spec import BUNDLED
+from control_plane.domain.spec import BUNDLED, Stream
 from control_plane.domain.units import count, figures, seconds
 
 _REMEDIES = {"404": "Correct the path", "405": "Correct the method or the path"}
 
 
 def nothing_completed(run: Run) -> bool:
-    """Requests ended, and every one of every stream failed."""
-    return bool(run.streams) and _failed(run) > 0 and not any(one.completed for one in run.streams)
+    """Whether requests ended, and every one of every stream failed."""
+    completed = any(stream.completed for stream in run.streams)
+    return bool(run.streams) and _failed(run) > 0 and not completed
 
 
 def all_failed_text(run: Run) -> str:
-    """`All 8,331 requests failed: GET /itemz answered 404 every time.`"""
+    """Return `All 8,331 requests failed: GET /itemz answered 404 every time.`"""
     failed, how = _failed(run), joined(_how(run, stream) for stream in run.streams)
-    return f"{'All ' if failed > 1 else 'The only '}{_requests(failed)} failed: {how}."
+    which = f"All {count(failed)} requests" if failed > 1 else "The only request"
+    return f"{which} failed: {how}."
 
 
 def failed_remedy(run: Run) -> str:
-    """What to correct, where the status tells it; else \"\"."""
+    """Return what to correct, where the status tells it; else empty text."""
     statuses = {status for stream in run.streams for status in stream.statuses}
     if len(statuses) != 1 or (remedy := _REMEDIES.get(*statuses)) is None:
         return ""
@@ -38,21 +41,23 @@ def failed_remedy(run: Run) -> str:
 
 
 def _failed(run: Run) -> int:
-    return sum(sum(one.errors.values()) for one in run.streams)
-
-
-def _requests(failed: int) -> str:
-    return f"{count(failed)} requests" if failed > 1 else "request"
+    return sum(sum(stream.errors.values()) for stream in run.streams)
 
 
 def _how(run: Run, stream: Summary) -> str:
-    asked = next(one for one in run.spec.workload.streams if one.name == stream.name).requests
-    first = f"{asked[0].method} {asked[0].path}" if len(asked) == 1 else f"{stream.name} requests"
+    """Return how the requests of a stream ended: `GET /itemz answered 404 every time`."""
+    requests = _spec_of(run, stream).requests
+    whole = f"{stream.name} requests"
+    first = f"{requests[0].method} {requests[0].path}" if len(requests) == 1 else whole
     if set(stream.errors) == {"status"} and len(stream.statuses) == 1:
         (status,) = stream.statuses
         return f"{first} answered {status} every time"
     named = joined(f"{name} {count(many)}" for name, many in stream.errors.items())
     return f"{first} ended with {named or 'nothing'}"
+
+
+def _spec_of(run: Run, stream: Summary) -> Stream:
+    return next(found for found in run.spec.workload.streams if found.name == stream.name)
 
 
 FAR_APART = 3
@@ -77,7 +82,7 @@ _EARLY: dict[State, Kind] = {
 
 @dataclass(frozen=True)
 class Banner:
-    """What happened, then the evidence."""
+    """What went wrong with a run in few words, then the evidence."""
 
     kind: Kind
     title: str
@@ -85,24 +90,27 @@ class Banner:
 
 
 def headline(run: Run) -> Sentence:
-    """Median and the furthest percentile with full support; the title where nothing can be said."""
+    """Return median and the furthest percentile with full support as a sentence.
+
+    The title where nothing can be said.
+    """
     if run.state is State.FINISHED and nothing_completed(run):
         return sentence(all_failed_text(run))
-    found = run.streams[0] if run.streams else None
-    times = found.response_time_s if found else None
-    if run.state is not State.FINISHED or _outcome(run) == "invalid" or not found or not times:
+    stream = run.streams[0] if run.streams else None
+    times = stream.response_time_s if stream else None
+    if run.state is not State.FINISHED or invalid(run) or not stream or not times:
         return sentence(run.title)
-    which = f"{found.name} requests" if len(run.streams) > 1 else "requests"
-    if not _sayable(times):
+    which = f"{stream.name} requests" if len(run.streams) > 1 else "requests"
+    if not _median_known(times):
         return sentence(run.title)
-    offered = offered_per_s(run, found)
-    if offered and found.throughput_per_s < KEPT_UP * offered:
+    offered = offered_per_s(run, stream)
+    if offered and stream.throughput_per_s < KEPT_UP * offered:
         return sentence(
             f"Of {figures(offered)} {which} a second that were offered, ",
-            number(figures(found.throughput_per_s)),
+            number(figures(stream.throughput_per_s)),
             f" were answered within the window{_because(run)}",
         )
-    done = "completed " if _many_waiting(run, found) else ""
+    done = "completed " if _many_waiting(run, stream) else ""
     median = sentence(f"Half of the {done}{which} answer in ", number(seconds(times.p50)))
     tail = far_percentile(times)
     if tail is None:
@@ -115,18 +123,24 @@ def headline(run: Run) -> Sentence:
 
 
 def _because(run: Run) -> str:
-    """The end of the sentence, with the first cause; a busy client is a reason to doubt instead."""
-    found = [one for one in run.causes if one.found and one.cause != "client_limited"]
+    """Return the end of the sentence, with the first cause that was found.
+
+    A busy client is a reason to doubt instead.
+    """
+    found = [cause for cause in run.causes if cause.found and cause.cause != "client_limited"]
     return f": {cause_clause(found[0])}." if found else "."
 
 
 def lede(run: Run) -> str:
-    """How much was measured under which load, what failed, what still waited. May be empty."""
-    return " ".join(_lede(run))
+    """Return how much was measured under which load, what failed and what still waited.
+
+    Empty for a run without a result.
+    """
+    return " ".join(_lede_sentences(run))
 
 
 def banner(run: Run) -> Banner | None:
-    """None for a run that is valid or still under way."""
+    """Return what went wrong; None for a run that is valid or still under way."""
     if run.state in _EARLY:
         return _ended_early(run, _EARLY[run.state])
     validity = run.validity
@@ -135,34 +149,34 @@ def banner(run: Run) -> Banner | None:
     text = " ".join(reason.text for reason in validity.reasons)
     if validity.outcome == "invalid":
         text += " This run takes no part in comparisons."
-        return Banner("invalid", f"Invalid: {_what(validity)}", text)
-    return Banner("suspect", f"Suspect: {_what(validity)}", text)
+        return Banner("invalid", f"Invalid: {_headlines(validity)}", text)
+    return Banner("suspect", f"Suspect: {_headlines(validity)}", text)
 
 
 def so_far(live: Live) -> str:
-    """What the running trial has shown; no judgement before the end."""
+    """Return what the running trial has shown; no judgement before the end."""
     if live.obstacle:
         return f"The end of this run is not written yet. {live.obstacle}"
-    busy = [one for one in live.streams if one.throughput_per_s and one.response_time_s]
-    if not busy:
+    measured = (stream for stream in live.streams if stream.throughput_per_s)
+    first = next((stream for stream in measured if stream.response_time_s), None)
+    if first is None:
         return f"So far: {_before(live.progress.trial)}."
-    first = busy[0]
     which = f"{first.name} requests" if len(live.streams) > 1 else "requests"
     rate, times = first.throughput_per_s or 0.0, first.response_time_s
-    known = times is not None and _sayable(times)
+    known = times is not None and _median_known(times)
     half = f"; half of them answer in {seconds(times.p50)}" if times and known else ""
     several = live.progress.trials > 1
     verdict = "No verdict before the last trial." if several else "One trial gives no verdict."
     return f"So far: {figures(rate)} {which} a second{half}. {verdict}"
 
 
-def _sayable(times: Times) -> bool:
-    """Enough samples lie beyond the median."""
+def _median_known(times: Times) -> bool:
+    """Whether enough samples lie beyond the median."""
     return times.support.get("p50", 0) >= GREYED
 
 
 def _many_waiting(run: Run, stream: Summary) -> bool:
-    """Those in flight at the end would change what is said of the completed ones."""
+    """Whether requests in flight at the end would change what is said of the completed ones."""
     if not stream.censored.count:
         return False
     reasons = run.validity.reasons if run.validity else ()
@@ -177,65 +191,56 @@ def _before(trial: int) -> str:
     return f"{done} done, nothing of trial {trial} is measured yet"
 
 
-def _lede(run: Run) -> Iterator[str]:
+def _lede_sentences(run: Run) -> Iterator[str]:
     if run.state is not State.FINISHED or not run.streams:
         return
     if nothing_completed(run):
         yield failed_remedy(run) or "Nothing completed, so there is nothing to compare."
         return
     first = run.streams[0]
-    mean_s = max(one.duration_s for one in run.streams) / max(1, len(run.trials))
+    mean_s = max(stream.duration_s for stream in run.streams) / max(1, len(run.trials))
     trials = f"{len(run.trials)} trials of " if len(run.trials) > 1 else ""
-    rates = joined(_rate(run, one) for one in run.streams)
+    rates = joined(_rate(run, stream) for stream in run.streams)
+    failed = f"{count(_failed(run))} failed" if _failed(run) else "none failed"
     yield (
-        f"{count(sum(one.completed for one in run.streams))} requests in "
-        f"{trials}{seconds(mean_s)}: {rates}, {_failures(run.streams)}."
+        f"{count(sum(stream.completed for stream in run.streams))} requests in "
+        f"{trials}{seconds(mean_s)}: {rates}, {failed}."
     )
     yield from _waiting(first)
     yield "One trial gives no verdict." if len(run.trials) == 1 else "No interval is given yet."
 
 
 def _rate(run: Run, stream: Summary) -> str:
-    """`1,024 a second with 16 users`; with its name where it is one of several."""
+    """Return `1,024 a second with 16 users`; with its name where it is one of several."""
     named = f" of {stream.name}" if len(run.streams) > 1 else ""
-    return f"{figures(stream.throughput_per_s)} a second{named} {_crowd(run, stream)}"
+    users = _spec_of(run, stream).load.phrase(figures(offered_per_s(run, stream) or 0))
+    return f"{figures(stream.throughput_per_s)} a second{named} {users}"
 
 
 def offered_per_s(run: Run, stream: Summary) -> float | None:
-    """None for a load that waits for answers."""
-    streams = run.spec.workload.streams
-    offers = any(one.name == stream.name and one.load.is_open for one in streams)
+    """Return the requests per second that were meant to start.
+
+    None for a load that waits for responses.
+    """
+    specs = (spec for spec in run.spec.workload.streams if spec.name == stream.name)
+    offers = any(spec.load.is_open for spec in specs)
     return stream.intended / stream.duration_s if offers else None
 
 
-def _crowd(run: Run, stream: Summary) -> str:
-    load = next(one.load for one in run.spec.workload.streams if one.name == stream.name)
-    return load.phrase(figures(offered_per_s(run, stream) or 0))
-
-
-def _failures(streams: Sequence[Summary]) -> str:
-    failed = sum(sum(one.errors.values()) for one in streams)
-    return f"{count(failed)} failed" if failed else "none failed"
-
-
 def _waiting(stream: Summary) -> Iterator[str]:
-    truth, done = mean_with_waiting_s(stream), stream.response_time_s
-    if truth is not None and done is not None and truth > 1.05 * done.mean:
+    mean_s, done = mean_with_waiting_s(stream), stream.response_time_s
+    if mean_s is not None and done is not None and mean_s > 1.05 * done.mean:
         yield (
             f"Counting the {count(stream.censored.count)} still waiting at the end, the mean is "
-            f"at least {seconds(truth)}, not {seconds(done.mean)}."
+            f"at least {seconds(mean_s)}, not {seconds(done.mean)}."
         )
 
 
-def _outcome(run: Run) -> str | None:
-    return run.validity.outcome if run.validity else None
-
-
-def _what(validity: Validity) -> str:
-    worst: Sequence[Reason] = [
-        one for one in validity.reasons if one.level == validity.reasons[0].level
-    ]
-    return joined(GATES[one.gate].headline for one in worst)
+def _headlines(validity: Validity) -> str:
+    """Return what the gates of the worst level found."""
+    level = validity.reasons[0].level
+    worst = [reason for reason in validity.reasons if reason.level == level]
+    return joined(GATES[reason.gate].headline for reason in worst)
 
 
 def _ended_early(run: Run, kind: Kind) -> Banner:

@@ -21,22 +21,22 @@ Sentence = tuple[Part, ...]
 
 
 def sentence(*parts: str | Part | RunLabel | Iterable[str | Part | RunLabel]) -> Sentence:
-    """Join words, runs and sentences in order."""
-    found: list[Part] = []
-    for one in parts:
-        if isinstance(one, str):
-            found.append(Part(one))
-        elif isinstance(one, Part):
-            found.append(one)
-        elif isinstance(one, RunLabel):
-            found.append(Part(one.text, "run", one))
+    """Join texts, runs and sentences in order."""
+    joined_parts: list[Part] = []
+    for part in parts:
+        if isinstance(part, str):
+            joined_parts.append(Part(part))
+        elif isinstance(part, Part):
+            joined_parts.append(part)
+        elif isinstance(part, RunLabel):
+            joined_parts.append(Part(part.text, "run", part))
         else:
-            found.extend(sentence(*one))
-    return tuple(found)
+            joined_parts.extend(sentence(*part))
+    return tuple(joined_parts)
 
 
 def listed_runs(labels: Sequence[RunLabel]) -> Sentence:
-    """`A`, `A and B`, `A, B and C`."""
+    """Return the runs as `A`, `A and B`, `A, B and C`."""
     *first, last = labels
     if not first:
         return sentence(last)
@@ -45,21 +45,22 @@ def listed_runs(labels: Sequence[RunLabel]) -> Sentence:
 
 
 def number(text: str) -> Part:
+    """Return a number with its unit, between which no line breaks."""
     return Part(text.replace(" ", SPACE), "number")
 
 
 def plain_text(parts: Sentence) -> str:
-    """The words alone: for the title of the page and for screen readers."""
+    """Return the text alone: for the title of the page and for screen readers."""
     return "".join(part.text for part in parts)
 
 
 def factor_text(ratio: float) -> Part:
-    """`7.5 times`; with three figures near one, where two would say nothing, and from 100 on."""
+    """Return `7.5 times`; with three figures near 1, where two would say nothing, and from 100."""
     close = 0.9 < ratio < 1.1
     return number(f"{figures(ratio, 3 if close or ratio >= 100 else 2)} times")
 
 
 def joined(words: Iterable[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
+    """Return the words as `a`, `a and b`, `a, b and c`."""
     *first, last = words
     return f"{', '.join(first)} and {last}" if first else last
