@@ -27,7 +27,7 @@ class Phases:
 
     @property
     def text(self) -> str:
-        """`start 1.2 s, warm-up 1 s, measure 5 s`."""
+        """Return `start 1.2 s, warm-up 1 s, measure 5 s`."""
         named = (
             ("start", self.start_s),
             ("warm-up", self.warmup_s),
@@ -37,12 +37,15 @@ class Phases:
 
 
 def seconds(spec: Spec, rate_per_s: float | None) -> float:
-    """All trials of the run; `rate_per_s` as in `phases`."""
+    """Return how long all trials of the run take; `rate_per_s` as in `phases`."""
     return spec.trials * phases(spec, rate_per_s).trial_s
 
 
 def phases(spec: Spec, rate_per_s: float | None) -> Phases:
-    """`rate_per_s` is the throughput of the last run of this kind, None where there is none."""
+    """Return the expected phases of one trial.
+
+    `rate_per_s` is the throughput of the last run of this kind, None where there is none.
+    """
     rate = rate_per_s or STRATEGIES[spec.client.strategy].usual_per_s
     ramps = [stream.load.ramp_up_s for stream in spec.workload.streams]
     return Phases(

@@ -82,7 +82,7 @@ _CLASS = re.compile(r"requests\.(\d+)\.(.*)")
 
 
 def label_of(field: str, streams: Sequence[str] = ()) -> str:
-    """`Concurrency`; with several streams `Concurrency, small`, unless that one has no name."""
+    """Return `Concurrency`; with several streams `Concurrency, small`, unless it has no name."""
     stream, rest = _stream_of(field)
     inside = _CLASS.fullmatch(rest)
     name = _owned(inside[2] if inside else rest)
@@ -93,14 +93,14 @@ def label_of(field: str, streams: Sequence[str] = ()) -> str:
 
 
 def text_of(field: str, value: Any) -> str:
-    """The value as a person reads it; a dash where there is none."""
+    """Return the value as a person reads it; a dash where there is none."""
     name = field.rpartition(".")[2]
     if value is None:
         return NONE
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
-        return ", ".join(str(one) for one in value) or NONE
+        return ", ".join(map(str, value)) or NONE
     if name in {"strategy", "core_policy"}:
         return _chosen(name, value)
     if not isinstance(value, int | float):
@@ -130,13 +130,13 @@ def _stream_of(field: str) -> tuple[int | None, str]:
 
 
 def _owned(path: str) -> str:
-    """What is said of the values of a placeholder names it: `Low of {item_id}`."""
+    """Return the label of a path; of a placeholder's values with its name: `Low of {item_id}`."""
     value = _VALUE.fullmatch(path)
     return f"{_named(path)} of {{{value[1]}}}" if value else _named(path)
 
 
 def _named(path: str) -> str:
-    """The label of the last two parts, of the last part, or the last part itself in words.
+    """Return the label of the last two parts, of the last part, or the last part itself as words.
 
     A name without a dot that has no label is a package: it keeps its own name.
     """
@@ -154,13 +154,13 @@ class Fact:
 
 
 def environment_facts(run: Run) -> tuple[Fact, ...]:
-    """Every fact that was stored with the run; none before it started."""
+    """Return every fact that was stored with the run; none before it started."""
     stored = run.environment or {}
     return tuple(Fact(label_of(name), text_of(name, value)) for name, value in stored.items())
 
 
 def environment_line(run: Run) -> str:
-    """`2 cores AMD EPYC, 25.0 GB, Linux 6.1.0, Python 3.11.7, target on core 0`."""
+    """Return `2 cores AMD EPYC, 25.0 GB, Linux 6.1.0, Python 3.11.7, target on core 0`."""
     return ", ".join([*_machine(run), *_cores(run)]) or "not known"
 
 

@@ -35,12 +35,12 @@ class Headroom:
 
     @property
     def outdated(self) -> bool:
-        """What a run has clearly exceeded is no ceiling."""
+        """Whether the run clearly exceeded the ceiling, which is none then."""
         return self.share > AGAIN
 
 
 def ceiling_of(run: Run) -> Ceiling | None:
-    """None for any run but a finished one of the very spec that measures a ceiling."""
+    """Return the ceiling that a run measured; None unless it finished and its spec measures one."""
     if run.state is not State.FINISHED or invalid(run) or not _is_measurement(run):
         return None
     stream, environment = run.streams[0], run.environment or {}
@@ -55,40 +55,39 @@ def ceiling_of(run: Run) -> Ceiling | None:
         run_id=run.id,
         measured_at=run.created_at,
         environment=environment,
-        doubt=" ".join(one.text for one in run.validity.reasons) if run.validity else "",
+        doubt=" ".join(reason.text for reason in run.validity.reasons) if run.validity else "",
     )
 
 
 def known_ceiling(
     ceilings: Iterable[Ceiling], client: Client, environment: Environment | None
 ) -> Ceiling | None:
-    """The first of this client that was measured on such a machine with the same libraries.
+    """Return the first of this client that was measured on such a machine with the same libraries.
 
-    One in doubt only where there is no other.
+    One in doubt only where there is no other; None where there is none at all.
     """
-    for one in trusted_first(ceilings):
-        if one.client == ceiling_client(client) and same_setup(one.environment, environment):
-            return one
+    for ceiling in trusted_first(ceilings):
+        if ceiling.client == ceiling_client(client) and same_setup(
+            ceiling.environment, environment
+        ):
+            return ceiling
     return None
 
 
 def trusted_first(ceilings: Iterable[Ceiling]) -> list[Ceiling]:
-    """Those of suspect runs last, otherwise in the order given."""
-    return sorted(ceilings, key=lambda one: one.outcome == "suspect")
+    """Return the ceilings with those of suspect runs last, otherwise in the same order."""
+    return sorted(ceilings, key=lambda ceiling: ceiling.outcome == "suspect")
 
 
-def same_setup(one: Environment | None, other: Environment | None) -> bool:
-    """The same machine, Python and client libraries."""
-    if one is None or other is None or machine_mismatch(one, other) is not None:
+def same_setup(first: Environment | None, second: Environment | None) -> bool:
+    """Whether both have the same machine, Python and client libraries."""
+    if first is None or second is None or machine_mismatch(first, second) is not None:
         return False
-    return all(one.get(name) == other.get(name) for name in LIBRARIES)
+    return all(first.get(name) == second.get(name) for name in LIBRARIES)
 
 
 def headroom(run: Run, ceilings: Iterable[Ceiling]) -> Headroom | None:
-    """The busiest stream, which had a client of its own, beside the newest ceiling of that client.
-
-    None without such a ceiling, and for a run that measures its client anyway.
-    """
+    """Return the busiest stream, which had a client of its own, beside the newest ceiling of it."""
     if run.spec.target.is_responder or not run.streams or run.environment is None:
         return None
     ceiling = known_ceiling(ceilings, run.spec.client, run.environment)
@@ -99,14 +98,14 @@ def headroom(run: Run, ceilings: Iterable[Ceiling]) -> Headroom | None:
 
 
 def _crowded(run: Run) -> bool:
-    """Where cores were shared with the target their number is unknown: then from two workers on."""
+    """Whether load workers had to share cores; where cores are unknown, from two workers on."""
     workers = len(run.spec.workload.streams) * run.spec.client.processes
     cores = [trial.client.cores for trial in run.trials]
-    return workers > min((len(one) if one else 1 for one in cores), default=1)
+    return workers > min((len(known) if known else 1 for known in cores), default=1)
 
 
 def headroom_sentence(found: Headroom) -> Sentence:
-    """`This client tops out at 21,700 /s here; you measured 13,400 /s.`"""
+    """Return `This client tops out at 21,700 /s here; you measured 13,400 /s.`"""
     if found.outdated:
         return sentence(
             "This run measured ",
@@ -127,7 +126,7 @@ def headroom_sentence(found: Headroom) -> Sentence:
 
 
 def headroom_explanation(found: Headroom) -> str:
-    """What the share means for the run."""
+    """Return what the share means for the run."""
     if found.outdated:
         return "Measure the ceiling again while nothing else works."
     part = f"{'At most ' if found.ceiling.at_least else ''}{share(found.share)} of the ceiling."
@@ -143,12 +142,12 @@ def headroom_explanation(found: Headroom) -> str:
 
 
 def ceiling_rate(ceiling: Ceiling) -> str:
-    """`21,700 /s`; `≥ 61,000 /s` where the responder was at its limit."""
+    """Return `21,700 /s`; `≥ 61,000 /s` where the responder was at its limit."""
     return f"{'≥ ' if ceiling.at_least else ''}{rate(ceiling.throughput_per_s)}"
 
 
 def _is_measurement(run: Run) -> bool:
-    """Whatever it is called."""
+    """Whether the spec is that of a ceiling, whatever it is called."""
     wanted = ceiling_spec(run.spec.client)
     named = replace(run.spec, title=wanted.title, tags=wanted.tags, seed=wanted.seed)
     return bool(run.streams) and named == wanted

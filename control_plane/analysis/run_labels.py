@@ -30,7 +30,7 @@ class RunLabel:
 
     @property
     def colour(self) -> str:
-        """The token that the figure script resolves: `$run-1` to `$run-6`."""
+        """Return the token that the figure script resolves: `$run-1` to `$run-6`."""
         return f"$run-{self.index % len(MARKS) + 1}"
 
     @property
@@ -39,7 +39,7 @@ class RunLabel:
 
     @property
     def symbol(self) -> str:
-        """The mark as Plotly calls it."""
+        """Return the mark as Plotly calls it."""
         return f"{self.mark}-open" if self.hollow else self.mark
 
     @property
@@ -179,12 +179,15 @@ Named = tuple[str, str, Any]
 
 
 def configuration_names(runs: Sequence[Named]) -> tuple[str, ...]:
-    """The names, in order; `my fast (same settings as A)` where an earlier run has another name
-    for them, `my fast (other settings than A)` where its name stands for something else."""
-    return tuple(_words(one, runs[:index]) for index, one in enumerate(runs))
+    """Return the name of each configuration, in order.
+
+    `my fast (same settings as A)` where an earlier run has another name for them, `my fast (other
+    settings than A)` where its name stands for something else.
+    """
+    return tuple(_configuration_name(run, runs[:index]) for index, run in enumerate(runs))
 
 
-def _words(run: Named, earlier: Sequence[Named]) -> str:
+def _configuration_name(run: Named, earlier: Sequence[Named]) -> str:
     _, name, target = run
     for other, other_name, other_target in earlier:
         if other_name == name and other_target != target:

@@ -13,7 +13,7 @@ _FRAME = re.compile(r'^\s*File "(?!<)([^"]{1,300})", line (\d+)')
 
 
 def start_hints(reason: str, log: Sequence[str], python: str) -> tuple[str, ...]:
-    """The remedies that reason and log name, the most telling first; none where nothing is known.
+    """Return the remedies that reason and log name, the most telling first; () without any.
 
     `python` is the interpreter that ran the server, as it is typed.
     """
@@ -32,7 +32,7 @@ def _of_line(log: Sequence[str], at: int, python: str) -> Iterator[str]:
 
 
 def _importing(before: Sequence[str]) -> str:
-    """The last line of the traceback that stands before: who asked for the module."""
+    """Return who asked for the module: the last line of the traceback that stands before."""
     for line in reversed(before):
         if match := _FRAME.search(line):
             return f" It is imported in {match[1]}, line {match[2]}."

@@ -36,7 +36,7 @@ def summarize(
     completed_by_all: int | None = None,
     opens_s: float = 0.0,
 ) -> StreamResult:
-    """One stream of one trial.
+    """Return the result of one stream of one trial.
 
     The target's processor time cannot be told apart by stream: it is divided by
     `completed_by_all`, the completed requests of all streams together (None: this is the only
@@ -65,18 +65,19 @@ def summarize(
         peak_memory_bytes=target_peak_memory_bytes,
         drift_share=drift_share(record.seconds, record.duration_ns / 1e9),
     )
-    line = replace(timeline(record), opens_s=opens_s)
-    found = StreamResult(summary, service, response, line, record.seconds)
-    return replace(found, send_lag=record.send_lag, warmup=record.warmup)
+    seconds = replace(timeline(record), opens_s=opens_s)
+    result = StreamResult(summary, service, response, seconds, record.seconds)
+    return replace(result, send_lag=record.send_lag, warmup=record.warmup)
 
 
 def merge(trials: Sequence[Sequence[StreamResult]]) -> list[StreamResult]:
-    """Each stream over all trials, as if they had been one: shape (trials, streams), at least one.
+    """Return each stream over all trials, as if they had been one.
 
-    Histograms are added, counts and durations summed; peaks are the largest. CPU per request is the
-    same in all streams, and counts only if it was measured in every trial.
+    Shape (trials, streams), at least one trial. Histograms are added, counts and durations summed;
+    peaks are the largest. CPU per request is the same in all streams, and counts only if it was
+    measured in every trial.
     """
-    spent_s = _merged_cpu([[one.summary for one in streams] for streams in trials])
+    spent_s = _merged_cpu([[result.summary for result in streams] for streams in trials])
     return [_merged(results, spent_s) for results in zip(*trials, strict=True)]
 
 
@@ -116,7 +117,7 @@ def _merged(results: Sequence[StreamResult], cpu_s_per_request: float | None) ->
 
 
 def times(samples: Histogram) -> Times | None:
-    """In seconds, by nearest rank; None when nothing completed."""
+    """Return times in seconds, by nearest rank; None when nothing completed."""
     if not samples.total:
         return None
     shares = np.array(list(PERCENTILES.values()))
@@ -131,7 +132,7 @@ def times(samples: Histogram) -> Times | None:
 
 
 def timeline(record: StreamRecord) -> Timeline:
-    """Response times and counts of each second of the window, and of its warm-up.
+    """Return response times and counts of each second of the window, and of its warm-up.
 
     Answers after the window are in the response times of its last second, not in its count.
     """
@@ -145,7 +146,7 @@ def timeline(record: StreamRecord) -> Timeline:
 
 
 def warmup_of(seconds: Sequence[Second], length_s: float, expected: int = 0) -> WarmUp | None:
-    """The seconds before a window, of which so many are `expected`; None where there are none."""
+    """Return the seconds before a window, of which so many are `expected`; None of none."""
     known = [second.index for second in seconds]
     length = max(expected, -min(known, default=0))
     if not length:
@@ -156,7 +157,7 @@ def warmup_of(seconds: Sequence[Second], length_s: float, expected: int = 0) -> 
 
 
 def timeline_of(seconds: Sequence[Second], measured_s: float) -> Timeline:
-    """One entry for each second begun within `measured_s`; seconds that are missing are empty."""
+    """Return an entry for each second begun within `measured_s`; missing ones are empty."""
     last = max((second.index for second in seconds), default=-1)
     length = max(-int(-measured_s // 1), last + 1)
     rest = measured_s - (length - 1)
@@ -165,22 +166,22 @@ def timeline_of(seconds: Sequence[Second], measured_s: float) -> Timeline:
 
 
 def _filled(seconds: Sequence[Second], indices: Iterable[int]) -> list[Second]:
-    """One for each index; those that are missing are empty."""
+    """Return a second for each index; those that are missing are empty."""
     by_index = {second.index: second for second in seconds}
     return [by_index.get(index, Second(index, 0, EMPTY, EMPTY)) for index in indices]
 
 
-def _columns(rows: Sequence[Second]) -> dict[str, Any]:
-    """Counts and percentiles, one of each for each row; None where nothing completed."""
+def _columns(seconds: Sequence[Second]) -> dict[str, Any]:
+    """Return counts and percentiles of each row; None where nothing completed."""
     points = np.array([0.5, 0.95, 0.99])
-    found = [row.response.quantiles_ns(points) / 1e9 for row in rows]
+    quantiles = [second.response.quantiles_ns(points) / 1e9 for second in seconds]
     p50, p95, p99 = (
-        tuple(None if np.isnan(one[column]) else float(one[column]) for one in found)
+        tuple(None if np.isnan(row[column]) else float(row[column]) for row in quantiles)
         for column in range(3)
     )
     return {
-        "completed": tuple(row.completed for row in rows),
-        "errors": tuple(row.errors for row in rows),
+        "completed": tuple(second.completed for second in seconds),
+        "errors": tuple(second.errors for second in seconds),
         "p50": p50,
         "p95": p95,
         "p99": p99,
@@ -188,7 +189,7 @@ def _columns(rows: Sequence[Second]) -> dict[str, Any]:
 
 
 def mean_with_waiting_s(summary: Summary) -> float | None:
-    """The mean response time when each request in flight counts with its age: a lower bound.
+    """Return the mean response time when each request in flight counts with its age: a lower bound.
 
     None where nothing was in flight at the end.
     """
@@ -201,7 +202,7 @@ def mean_with_waiting_s(summary: Summary) -> float | None:
 
 
 def error_kinds(parts: Iterable[Summary]) -> str:
-    """`412 × timeout, 9 × status 404`, the most frequent first; empty where nothing failed."""
+    """Return `412 × timeout, 9 × status 404`, the most frequent first; empty without errors."""
     kinds: Counter[str] = Counter()
     for part in parts:
         kinds.update({name: number for name, number in part.errors.items() if name != "status"})
@@ -210,7 +211,7 @@ def error_kinds(parts: Iterable[Summary]) -> str:
 
 
 def _wrong_statuses(part: Summary) -> dict[str, int]:
-    """By code where all answers outside of 200 to 299 and redirects add up to the class."""
+    """Return failed statuses by code where all outside of 2xx and 3xx add up to the class."""
     wrong = part.errors.get("status", 0)
     codes = {f"status {code}": n for code, n in part.statuses.items() if code[0] not in "23"}
     if not wrong or sum(codes.values()) == wrong:
@@ -229,7 +230,10 @@ def _counts(completed: int, errors: Mapping[str, int], waiting: int) -> dict[str
 
 
 def _throughput(record: StreamRecord, completed: int) -> float:
-    """Answers inside the window: those that an open load awaits after it are no throughput."""
+    """Return responses per second inside the window.
+
+    Those that an open load awaits after it are no throughput.
+    """
     answered = completed if record.answered is None else record.answered
     return _quotient(answered, record.duration_ns / 1e9) or 0.0
 
@@ -266,16 +270,19 @@ def _send_lag(samples: Histogram | None) -> SendLag | None:
 
 
 def _merged_lag(results: Sequence[StreamResult]) -> Histogram | None:
-    """None unless every trial has one."""
-    lags = [one.send_lag for one in results if one.send_lag is not None]
+    """Return the send lags of all trials; None unless every trial has one."""
+    lags = [result.send_lag for result in results if result.send_lag is not None]
     return histogram.merge(lags) if len(lags) == len(results) else None
 
 
 def _merged_cpu(trials: Sequence[Sequence[Summary]]) -> float | None:
-    """Weighted by what each trial's value was divided by: the completed requests of all streams."""
+    """Return CPU per request of all trials; None where one was not measured.
+
+    Weighted by what each trial's value was divided by: the completed requests of all streams.
+    """
     spent_s, completed = 0.0, 0
     for streams in trials:
-        done = sum(one.completed for one in streams)
+        done = sum(stream.completed for stream in streams)
         value = streams[0].cpu_s_per_request
         if done and value is None:
             return None
@@ -285,7 +292,7 @@ def _merged_cpu(trials: Sequence[Sequence[Summary]]) -> float | None:
 
 
 def sum_counts(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """The counts of all parts by name, in the order of the alphabet."""
+    """Return the counts of all parts by name, in the order of the alphabet."""
     total: Counter[str] = Counter()
     for part in parts:
         total.update(part)
@@ -317,7 +324,7 @@ def _answered_of_workers(parts: Sequence[int | None]) -> int | None:
 
 
 def merge_seconds(seconds: Iterable[Second]) -> tuple[Second, ...]:
-    """One for each index, ascending."""
+    """Return the seconds of several processes, one for each index, ascending."""
     by_index: dict[int, list[Second]] = {}
     for second in seconds:
         by_index.setdefault(second.index, []).append(second)
@@ -325,7 +332,7 @@ def merge_seconds(seconds: Iterable[Second]) -> tuple[Second, ...]:
 
 
 def _merged_second(index: int, seconds: Sequence[Second]) -> Second:
-    """Where both times are the same object, as in the closed model, they stay so."""
+    """Return one second; times that are the same object, as in the closed model, stay so."""
     if len(seconds) == 1:
         return seconds[0]
     service = histogram.merge([second.service for second in seconds])

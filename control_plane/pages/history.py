@@ -50,12 +50,12 @@ class HistoryQuery:
 
     @property
     def filters(self) -> dict[str, str]:
-        """Those that are set."""
+        """Return the filters that are set."""
         named = {name: getattr(self, name) for name in LABELS}
         return {name: str(value) for name, value in named.items() if value}
 
     def without(self, name: str) -> "HistoryQuery":
-        """With one filter dropped, from the first page on."""
+        """Return the query with one filter dropped, from the first page on."""
         cleared: dict[str, Any] = {name: "", "cursor": ""}
         return replace(self, **cleared)
 
@@ -66,7 +66,7 @@ class HistoryQuery:
 
 @dataclass(frozen=True)
 class Filter:
-    """A select: `value` is chosen, or "" for any."""
+    """A select of the history: `value` is chosen, or "" for any."""
 
     name: str
     label: str
@@ -85,7 +85,9 @@ class WiderSearch:
 
 @dataclass(frozen=True)
 class HistoryPage(View):
-    """`slots` are the letters that chosen runs will get; `back` leads here again.
+    """The list of runs.
+
+    `slots` are the letters that chosen runs will get; `back` leads here again.
 
     `ticked` are the ids that are chosen already.
     """
@@ -126,7 +128,7 @@ def history_page(asked: HistoryQuery, store: Store, service: RunService) -> Hist
 
 
 def slot_label(index: int) -> RunLabel:
-    """Letter and mark of the run that is chosen as number `index`, from 0."""
+    """Return letter and mark of the run that is ticked as number `index`, from 0."""
     mark = MARKS[index % len(MARKS)]
     return RunLabel(index, "", LETTERS[index], "", mark, hollow=index >= len(MARKS))
 
@@ -159,8 +161,8 @@ def _filters(asked: HistoryQuery, store: Store, service: RunService) -> Iterator
 
 
 def _names(store: Store, service: RunService) -> tuple[str, ...]:
-    """Those that can be chosen now, then others that runs keep."""
-    offered = [one.name for one in service.configurations.all()]
+    """Return the configurations that can be chosen now, then others that runs keep."""
+    offered = [configuration.name for configuration in service.configurations.all()]
     return tuple(dict.fromkeys([*offered, *store.given_names()]))
 
 
@@ -180,7 +182,7 @@ Ids = Annotated[tuple[str, ...], Query(max_length=200)]
 
 @dataclass(frozen=True)
 class DeletePage(View):
-    """`kept` are not over yet, and stay."""
+    """The question whether to delete runs; `kept` are not over yet, and stay."""
 
     template: ClassVar[str] = "pages/delete.html"
     runs: tuple[Run, ...]
@@ -206,7 +208,7 @@ def guessed() -> RedirectResponse:
 
 @router.get("/history/chosen")
 def chosen(run: Ids = ()) -> Response:
-    """The ticked runs beside each other, oldest first: the list shows the newest first."""
+    """Redirect to the ticked runs side by side, oldest first: the list shows the newest first."""
     if not run:
         raise _wrong("run", "Tick 2 to 12 runs of the history first.")
     ids, _ = compared_ids(",".join(reversed(run)), None)
@@ -215,10 +217,10 @@ def chosen(run: Ids = ()) -> Response:
 
 @router.get("/history/delete")
 def ask_delete(request: Request, store: StoreDep, run: Ids = (), back: Text = "") -> Response:
-    """Nothing is deleted before this question is answered."""
+    """Ask whether to delete the ticked runs; nothing is deleted before that."""
     runs = _runs(run, store)
-    over = tuple(one for one in runs if one.state.terminal)
-    kept = tuple(one for one in runs if not one.state.terminal)
+    over = tuple(stored for stored in runs if stored.state.terminal)
+    kept = tuple(stored for stored in runs if not stored.state.terminal)
     return page(request, DeletePage(over, kept, _safe(back)))
 
 
@@ -236,7 +238,7 @@ def tag(form: FormDep, store: StoreDep) -> Response:
     if not name:
         raise _wrong("tag", "Write the tag first.")
     for run in _runs(form.all("run"), store):
-        rest = tuple(one for one in run.tags if one != name)
+        rest = tuple(other for other in run.tags if other != name)
         store.edit(run.id, tags=rest if form.text("do") == "remove" else (*rest, name))
     return _return(form, ticked=form.all("run"))
 
@@ -245,8 +247,8 @@ def _runs(ids: tuple[str, ...], store: Store) -> tuple[Run, ...]:
     """Raises InvalidInput for none, NotFound for one that does not exist."""
     if not ids:
         raise _wrong("run", "Tick at least one run.")
-    known = [checked_id(one) for one in ids]
-    return tuple(store.run(one) for one in dict.fromkeys(known))
+    known = dict.fromkeys(map(checked_id, ids))
+    return tuple(store.run(run_id) for run_id in known)
 
 
 def _wrong(field: str, message: str) -> InvalidInput:
@@ -254,11 +256,11 @@ def _wrong(field: str, message: str) -> InvalidInput:
 
 
 def _return(form: FormData, ticked: tuple[str, ...] = ()) -> RedirectResponse:
-    query = [_safe(form.text("back")), urlencode([("run", one) for one in ticked])]
+    query = [_safe(form.text("back")), urlencode([("run", run_id) for run_id in ticked])]
     return RedirectResponse(f"/history?{'&'.join(filter(None, query))}".rstrip("?"), 303)
 
 
 def _safe(back: str) -> str:
-    """Only the filters and the cursor of a query, written anew."""
+    """Return only the filters and the cursor of a query, written anew."""
     known = {*LABELS, "cursor"}
     return urlencode([(name, value) for name, value in parse_qsl(back[:500]) if name in known])

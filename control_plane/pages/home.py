@@ -50,7 +50,9 @@ class RunningView(View):
 
 @dataclass(frozen=True)
 class QuestionResult:
-    """`validity`: what is not valid in it, in words, and `worst` the worst of that.
+    """What the newest runs of a question answer.
+
+    `validity`: what is not valid in it, in words, and `worst` the worst of that.
 
     `over` False: some runs are under way.
     """
@@ -94,7 +96,8 @@ def running_view(service: RunService) -> RunningView:
     if run is None or progress is None:
         return RunningView(None, "", "", 0, "", None, view.queued)
     live = service.live(run.id)
-    rates = [one.throughput_per_s for one in live.streams if one.throughput_per_s] if live else []
+    streams = live.streams if live else ()
+    rates = [stream.throughput_per_s for stream in streams if stream.throughput_per_s]
     return RunningView(
         id=run.id,
         title=run.title,
@@ -129,15 +132,16 @@ def _card(question: Question, store: Store, service: RunService, key: str) -> Qu
 
 
 def _answering(question: Question, specs: Sequence[Spec], store: Store) -> list[Run]:
-    """The newest run of each arm; none unless every arm has one."""
+    """Return the newest run of each arm; none unless every arm has one."""
     recent = store.runs(limit=MAX_RECENT_PER_ARM * len(specs), tag=question.slug).runs
-    found = [next((run for run in recent if _same(run.spec, spec)), None) for spec in specs]
+    found = [
+        next((run for run in recent if _same_but_for_names(run.spec, spec)), None) for spec in specs
+    ]
     known = [run for run in found if run is not None]
     return known if len(known) == len(specs) else []
 
 
-def _same(spec: Spec, other: Spec) -> bool:
-    """Whatever they are called."""
+def _same_but_for_names(spec: Spec, other: Spec) -> bool:
     return replace(spec, title="", tags=()) == replace(other, title="", tags=())
 
 
@@ -157,7 +161,7 @@ def _answer(runs: Sequence[Run]) -> QuestionResult:
 
 
 def _doubts(comparison: Comparison) -> str:
-    """`1 of 3 runs suspect`; empty where nothing is in doubt."""
+    """Return `1 of 3 runs suspect`; empty where nothing is in doubt."""
     outcomes = [comparison.outcome(run) for run in comparison.runs]
     counted = {word: outcomes.count(word) for word in ("invalid", "suspect")}
     said = [f"{number} {word}" for word, number in counted.items() if number]
@@ -199,6 +203,6 @@ def running(request: Request, service: RunServiceDep) -> Response:
 def ask(
     slug: Annotated[str, Path(max_length=40)], form: FormDep, service: RunServiceDep
 ) -> Response:
-    """One run for each arm of the question; then all beside each other."""
+    """Submit one run for each arm of the question, then show all side by side."""
     documents = [arm.document for arm in preset_catalogue().question(slug).arms]
     return redirect_to_runs(service.submit(documents, key=idempotency_key(form)))

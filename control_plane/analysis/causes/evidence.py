@@ -45,7 +45,7 @@ class Evidence:
 
     @property
     def workers(self) -> tuple[WorkerTrial, ...]:
-        """The workers seen from inside, trial by trial; empty for a target without a probe."""
+        """Return the workers seen from inside by trial; empty for a target without a probe."""
         pairs = enumerate(zip(self.trials, self.gauges, strict=True), start=1)
         return tuple(
             worker
@@ -75,17 +75,17 @@ class Evidence:
 
     @property
     def configured_workers(self) -> int | None:
-        """The workers of the spec; None where it does not say it, as that of a command."""
+        """Return the workers of the spec; None where it does not say them, as that of a command."""
         return self.spec.target.workers
 
     @property
     def worker_count(self) -> int:
-        """The workers of the spec; where it has none, the target's processes that were not idle."""
+        """Return the workers of the spec; without any, the processes that were not idle."""
         return self.configured_workers or max([1, *map(_busy_processes, self.gauges)])
 
     @property
     def users(self) -> int:
-        """The requests that can be in flight at once; those of an open load as they were seen,
+        """Return the requests that can be in flight at once; of an open load those that were seen,
         because its own bound is too far up.
         """
         loads = [stream.load for stream in self.spec.workload.streams]

@@ -53,7 +53,7 @@ class Curve:
 
     @property
     def short_text(self) -> str:
-        """The text cut to `SHORT_NAME` letters, its doubt whole."""
+        """Return the text cut to `SHORT_NAME` letters, its doubt whole."""
         return shortened(self.name, self._doubt)
 
     @property
@@ -62,7 +62,7 @@ class Curve:
 
     @cached_property
     def ticks(self) -> Mapping[str, float]:
-        """Seconds at each tick of the percentile axis; NaN when nothing completed."""
+        """Return seconds by tick of the percentile axis; NaN when nothing completed."""
         found = self.samples.quantiles_ns(np.array(list(PERCENTILE_TICKS.values()))) / 1e9
         return dict(zip(PERCENTILE_TICKS, found.tolist(), strict=True))
 
@@ -70,7 +70,7 @@ class Curve:
 def curves_of_runs(
     details: Sequence[RunDetail], labels: Sequence[RunLabel], stream: str
 ) -> tuple[Curve, ...]:
-    """Runs that have completed requests in the stream of that name."""
+    """Return a curve of each run that has completed requests in the stream of that name."""
     return tuple(
         Curve(
             id=label.id,
@@ -89,7 +89,7 @@ def curves_of_runs(
 
 
 def curves_of_streams(detail: RunDetail) -> tuple[Curve, ...]:
-    """The streams of one run that have completed requests."""
+    """Return a curve of each stream of one run that has completed requests."""
     drawn = [(name, stream) for name, stream in detail.streams.items() if stream.response.total]
     return tuple(
         Curve(
@@ -108,7 +108,7 @@ def curves_of_streams(detail: RunDetail) -> tuple[Curve, ...]:
 
 
 def with_service(curves: Sequence[Curve], detail: RunDetail) -> tuple[Curve, ...]:
-    """Beside the curve of each stream in which requests waited to be sent, its service time."""
+    """Return the curves, beside each whose requests waited to be sent that of its service time."""
     found: list[Curve] = []
     for curve in curves:
         if not times_differ(detail.streams[curve.id]):
@@ -154,13 +154,13 @@ def times_differ(result: StreamResult) -> bool:
         return False
     shares = np.array(list(PERCENTILES.values()))
     service, response = (
-        np.maximum(one.quantiles_ns(shares), 1) for one in (result.service, result.response)
+        np.maximum(samples.quantiles_ns(shares), 1) for samples in (result.service, result.response)
     )
     return bool((response >= CLOCKS_DIFFER * service).any())
 
 
 def time_base_note(spec: Spec, results: Iterable[StreamResult]) -> str:
-    """What the times of a run mean, and what its load models cannot show; a sentence for each."""
+    """Return what the times of a run mean, and what its load models cannot show."""
     loads = [stream.load for stream in spec.workload.streams]
     scheduled = BOTH_NOTE if any(map(times_differ, results)) else SCHEDULED_NOTE
     notes = {"schedule": scheduled, "response": CLOSED_NOTE, "interval": PERIODIC_NOTE}

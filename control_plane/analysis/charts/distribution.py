@@ -51,7 +51,10 @@ KINDS_FROM = 100
 
 @dataclass(frozen=True)
 class Bins:
-    """`edges` in decades of a second, shape (n + 1,); `shares` of all requests, shape (n,)."""
+    """The requests of one curve by response time.
+
+    `edges` in decades of a second, shape (n + 1,); `shares` of all requests, shape (n,).
+    """
 
     curve: Curve
     edges: Floats
@@ -78,7 +81,7 @@ class Mode:
 
 
 def modes(bins: Bins) -> list[Mode]:
-    """Heaps of at least 3 % of the requests, the quickest first."""
+    """Return heaps of at least 3 % of the requests, the quickest first."""
     centres = (bins.edges[:-1] + bins.edges[1:]) / 2
     full = np.concatenate([[False], bins.shares >= VALLEY, [False]])
     turns = np.flatnonzero(full[1:] != full[:-1])
@@ -100,7 +103,7 @@ def modes(bins: Bins) -> list[Mode]:
 
 
 def described_modes(bins: Bins) -> list[Mode]:
-    """The modes, at most three, where most of each heap is near its mode; otherwise none.
+    """Return the modes, at most three, where most of each heap is near its mode; otherwise none.
 
     None of fewer than 100 requests.
     """
@@ -176,7 +179,7 @@ def _bars(bins: Bins, count: int) -> Plot:
 
 
 def _outline(bins: Bins, count: int) -> Plot:
-    """Nothing is drawn along the floor, where the lines of all runs would lie on each other."""
+    """Return the outline of the bars; nothing along the floor, where all runs would meet."""
     near = np.convolve(bins.shares > 0, [1, 1, 1], "same") > 0
     heights = [
         value if drawn else None for value, drawn in zip(_percent(bins.shares), near, strict=True)
@@ -215,7 +218,7 @@ def _percent(values: Floats) -> list[float]:
 
 
 def _time_axis(edges: Floats, most: int) -> Plot:
-    """Linear in decades, so that bars are as wide as they look; at most so many ticks."""
+    """Return a linear axis of decades, so that bars are as wide as they look."""
     bounds = log_range(10 ** float(edges[0]), 10 ** float(edges[-1]))
     ticks = time_ticks(*bounds, most=most)
     places = [round(float(np.log10(tick)), 4) for tick in ticks]
@@ -224,7 +227,7 @@ def _time_axis(edges: Floats, most: int) -> Plot:
 
 
 def _phrases(bins: Bins) -> list[Plot]:
-    """How many requests stand at each mode; above those that stand close by."""
+    """Return how many requests stand at each mode, as texts above those that stand close by."""
     low, high = log_range(*(10.0 ** bins.edges[[0, -1]]).tolist())
     close = PHRASE * (high - low)
     labels: list[Plot] = []
@@ -244,7 +247,7 @@ def _level(bins: Bins, taken: Sequence[Plot], label: Plot) -> bool:
 
 
 def _names(drawn: Sequence[Bins], *, short: bool) -> list[Plot]:
-    """The name of each run above its highest bar, and above the names that stand there already."""
+    """Return the name of each run above its highest bar, clear of the names that stand there."""
     labels: list[Plot] = []
     placed: list[Mode] = []
     for bins in drawn:

@@ -55,7 +55,10 @@ LABEL_GAP = 15
 
 @dataclass(frozen=True)
 class Table:
-    """The unit stands in the name of its column; numbers are not rounded for reading."""
+    """The numbers of a figure.
+
+    The unit stands in the name of its column; numbers are not rounded for reading.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
@@ -63,7 +66,9 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """`title` says what is seen, `note` stands behind it in lighter ink.
+    """One figure as data, with its title and its table.
+
+    `title` says what is seen, `note` stands behind it in lighter ink.
 
     `label` is the message for those who cannot see the figure; `height` a class of the sheet.
     `empty` stands in place of a figure that has nothing to draw.
@@ -80,7 +85,7 @@ class Figure:
 
 
 def escaped(text: str) -> str:
-    """Plotly reads a little markup in labels: names must not be taken for it."""
+    """Return the text of a label without the little markup that Plotly would read in it."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -104,7 +109,7 @@ def plot(
     texts: Annotations,
     shapes: Sequence[Plot] = (),
 ) -> Plot:
-    """Data and axes in Looplab's manner: hairlines, no frame, labels on the data."""
+    """Return data and axes in Looplab's manner: hairlines, no frame, labels on the data."""
     layout = {
         "font": {"size": 12, "color": "$ink-2"},
         "paper_bgcolor": "rgba(0,0,0,0)",
@@ -125,7 +130,7 @@ def plot(
 
 
 def x_axis(**chosen: Any) -> Plot:
-    """A hairline at the bottom and no grid; any key may be given anew."""
+    """Return an x axis with a hairline and no grid; any key may be given anew."""
     own = {
         "showgrid": False,
         "zeroline": False,
@@ -141,7 +146,7 @@ def x_axis(**chosen: Any) -> Plot:
 
 
 def y_axis(**chosen: Any) -> Plot:
-    """A horizontal grid and no line; any key may be given anew."""
+    """Return a y axis with a horizontal grid and no line; any key may be given anew."""
     own = {"showgrid": True, "gridcolor": "$line", "zeroline": False, "fixedrange": True}
     return {**own, **chosen}
 
@@ -149,13 +154,13 @@ def y_axis(**chosen: Any) -> Plot:
 def line(
     x: Sequence[float], y: Sequence[float | None], colour: str, width: float = 2, **chosen: Any
 ) -> Plot:
-    """A line without marks."""
+    """Return a line without marks."""
     stroke = {"color": colour, "width": width, **chosen.pop("stroke", {})}
     return {"type": "scatter", "mode": "lines", "x": x, "y": y, "line": stroke, **chosen}
 
 
 def annotation(text: str, colour: str, *, y: float, shift: float = 0, **chosen: Any) -> Plot:
-    """Text at the right of the plotting area, `shift` pixels above its place on the y axis."""
+    """Return a text at the right of the plotting area, `shift` pixels above its place on y."""
     own = {
         "text": escaped(text),
         "font": {"color": colour, "weight": 600},
@@ -206,7 +211,7 @@ def spread(places: Sequence[float], gap: float = LABEL_GAP) -> list[float]:
 
 
 def plot_height(height: Height) -> int:
-    """Pixels of the plotting area."""
+    """Return the pixels of the plotting area."""
     return int(height[1:]) - TOP - BOTTOM
 
 
@@ -285,12 +290,12 @@ FIRST, LAST = math.log10(2), 4.0
 
 
 def nines(share: float) -> float:
-    """The place of a share on the percentile axis: 1 for p90, 2 for p99, 3 for p99.9."""
+    """Return the place of a share on the percentile axis: 1 for p90, 2 for p99, 3 for p99.9."""
     return -math.log10(1 - share) if share < 1 else math.inf
 
 
 def shares(places: Floats) -> Floats:
-    """The reverse of `nines`, shape kept."""
+    """Return the reverse of `nines`, shape kept."""
     found: Floats = 1 - 10**-places
     return found
 
@@ -308,21 +313,21 @@ def percentile_axis(end: float) -> Plot:
 
 
 def log_range(low: float, high: float) -> tuple[float, float]:
-    """Decades around the values, with room above and below; at least 0.6 decades apart."""
+    """Return decades around the values, with room above and below; at least 0.6 decades apart."""
     low, high = math.log10(low), math.log10(high)
     room = max(0.08 * (high - low), (0.6 - (high - low)) / 2, 0.06)
     return low - room, high + room
 
 
 def time_axis(bounds: tuple[float, float], most: int = 7, **chosen: Any) -> Plot:
-    """A log y axis of seconds; `bounds` in decades as from `log_range`."""
+    """Return a log y axis of seconds; `bounds` in decades as from `log_range`."""
     values = time_ticks(*bounds, most=most)
     texts = [time_text(value) for value in values]
     return y_axis(type="log", range=list(bounds), tickvals=values, ticktext=texts, **chosen)
 
 
 def time_ticks(low: float, high: float, most: int = 7) -> list[float]:
-    """Seconds at 1, 2 and 5 of each decade, or at 1 alone, or at every second, third … decade.
+    """Return seconds at 1, 2 and 5 of each decade, at 1 alone, or at every second, third … decade.
 
     The first of these that gives at most `most` ticks.
     """
@@ -341,7 +346,7 @@ def time_ticks(low: float, high: float, most: int = 7) -> list[float]:
 
 
 def time_text(value_s: float) -> str:
-    """A round time: `50 µs`, `0.5 ms`, `20 s`."""
+    """Return a round time: `50 µs`, `0.5 ms`, `20 s`."""
     for unit, scale, smallest in (("s", 1.0, 1.0), ("ms", 1e3, 0.1), ("µs", 1e6, 0.1)):
         if value_s * scale >= 0.999 * smallest:
             return f"{value_s * scale:,.4g}{SPACE}{unit}"
@@ -349,7 +354,7 @@ def time_text(value_s: float) -> str:
 
 
 def short_time(value_s: float) -> str:
-    """For the many texts that hovering shows: as `units.seconds`, without trailing zeros."""
+    """Return the text of a time for hovering: as `units.seconds`, without trailing zeros."""
     if value_s >= 1:
         return f"{value_s:,.4g}{SPACE}s"
     if value_s >= 0.0001:
@@ -358,32 +363,32 @@ def short_time(value_s: float) -> str:
 
 
 def zero_based_axis(high: float, **chosen: Any) -> Plot:
-    """A y axis of rates or shares that starts at zero, with room above the highest value."""
+    """Return a y axis of rates or shares that starts at zero, with room above the highest value."""
     own = {"range": [0, 1.08 * high or 1], "rangemode": "tozero", "nticks": 5, "tickformat": ","}
     return y_axis(**{**own, **chosen})
 
 
 def window_axis(end_s: float, begin_s: float = 0.0, **chosen: Any) -> Plot:
-    """Seconds of the window to its end; what lies before it begins below 0 and has no ticks."""
+    """Return the axis of a window; what lies before it begins below 0 and has no ticks."""
     ticks = _window_ticks(end_s)
     texts = [f"{tick:,g}{SPACE}s" for tick in ticks]
     return x_axis(range=[begin_s, end_s], tickvals=ticks, ticktext=texts, **chosen)
 
 
 def _window_ticks(end_s: float, most: int = 6) -> list[float]:
-    """From 0 to the end in steps of 1, 2 or 5 of a decade: at most so many of them."""
+    """Return at most so many seconds from 0 to the end, in steps of 1, 2 or 5 of a decade."""
     decade = 10.0 ** math.floor(math.log10(end_s / most))
     step = next(step for step in (1, 2, 5, 10) if end_s / (step * decade) <= most) * decade
     return [float(f"{step * count:.6g}") for count in range(int(end_s / step) + 1)]
 
 
 def rounded(values: Floats) -> list[float]:
-    """Four significant figures: enough for the eye, and short in the page."""
+    """Return four significant figures of each: enough for the eye, and short in the page."""
     return [float(f"{value:.4g}") for value in values.tolist()]
 
 
 def scale_of(value_s: float) -> tuple[float, str]:
-    """The factor and unit that make a time readable: (1000, "ms")."""
+    """Return the factor and unit that make a time readable: (1000, "ms")."""
     size = abs(value_s)
     if size >= 1:
         return 1.0, "s"
@@ -391,5 +396,5 @@ def scale_of(value_s: float) -> tuple[float, str]:
 
 
 def milliseconds(value_s: float | None) -> float | None:
-    """For tables; four significant figures."""
+    """Return a time for tables, with four significant figures."""
     return None if value_s is None else float(f"{value_s * 1e3:.4g}")

@@ -51,12 +51,12 @@ NOTES = {
 
 
 def live_charts(live: Live, window_s: float | None = None, cores: int = 1) -> tuple[Figure, ...]:
-    """Throughput and response time up to the last full second, then what explains them; the
-    warm-up before them is grey.
+    """Return throughput and response time up to the last full second, then what explains them.
 
-    `window_s` is the planned window, None where it ends by requests: then the axis grows.
-    `cores` is what the target may use. Causes are CPU, and before it where the target is seen from
-    inside the thread pool, or the loop while the pool is not used or the loop is late.
+    The warm-up before them is grey. `window_s` is the planned window, None where it ends by
+    requests: then the axis grows. `cores` is what the target may use. Causes are CPU, and before it
+    where the target is seen from inside the thread pool, or the loop while the pool is not used or
+    the loop is late.
     """
     streams = [_stream_series(stream, live.measured_s) for stream in live.streams]
     longest = max((stream.segments for stream in streams), key=end_s, default=[])
@@ -156,7 +156,7 @@ def _cpu_table(gauges: Gauges) -> Table:
 
 
 def _sample_table(gauges: Gauges) -> Table:
-    """Of all workers together, one row for each sample."""
+    """Return the numbers of all workers together, one row for each sample."""
     lags = scaled(maxima([worker.loop_lag_s for worker in gauges.workers]), 1e3)
     busy = summed([worker.tokens_busy for worker in gauges.workers])
     waiting = summed([worker.tokens_waiting for worker in gauges.workers])

@@ -85,7 +85,7 @@ def _known(comparison: Comparison, stream: str, metric: str) -> bool:
 
 
 def _ratio(comparison: Comparison, stream: str, metric: str, run_id: str) -> float | None:
-    """None where either side has too few samples beyond the percentile."""
+    """Return a ratio; None where either side has too few samples beyond the percentile."""
     sides = [comparison.run(side) for side in (run_id, comparison.baseline)]
     if not all(_supported(stream_of(run, stream), metric) for run in sides):
         return None
@@ -99,7 +99,7 @@ def _supported(summary: Summary | None, metric: str) -> bool:
 
 
 def _bounds(values: Sequence[float]) -> tuple[float, float]:
-    """In decades, 1 inside."""
+    """Return the ends of the axis in decades, 1 between them."""
     low, high = math.log10(min(values, default=1)), math.log10(max(values, default=1))
     low, high = min(low, 0.0), max(high, 0.0)
     room = max(0.08 * (high - low), 0.05)

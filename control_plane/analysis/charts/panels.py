@@ -128,7 +128,7 @@ def _title(text: str, top: float) -> Plot:
 
 
 def _narrow_title(panel: Panel) -> str:
-    """The title for a small screen: the labels follow it, as many as fit on one line."""
+    """Return the title of a small screen, and as many labels behind it as fit on one line."""
     title, text = panel.short or panel.title.partition(",")[0], ""
     for label in panel.labels:
         longer = f"{text}, {label.text}" if text else f"{title}: {label.text}"
@@ -220,7 +220,7 @@ def _gauge_traces(lines: Sequence[Steps], colour: str, width: float, shown: str)
 def cpu_panel(
     segments: Segments, gauges: TrialGauges, title: str = "CPU, share of one core", cores: int = 1
 ) -> Panel:
-    """All processes of the target together, and all load workers; dashed at the target's cores."""
+    """Return the CPU of all target processes and all load workers; dashed at the target's cores."""
     steps = {role: sample_line(segments, gauges, partial(role_cpu, role=role)) for role in ROLES}
     high = max([float(cores), *(y or 0.0 for _, values in steps.values() for y in values)])
     traces = [step_trace(steps[role], *look, share) for role, look in ROLES.items()]
@@ -236,7 +236,7 @@ def cpu_panel(
 
 
 def core_axis(high: float) -> Plot:
-    """Shares of one core from zero, at least up to one: ticks at halves, or at whole cores."""
+    """Return an axis of shares of one core, up to one at least, with ticks at halves or cores."""
     step = 0.5 if high <= 1.25 else max(1, round(high / 2))
     ticks = [step * count for count in range(int(1.08 * high / step) + 1)]
     texts = [f"{100 * tick:.0f}{SPACE}%" if tick else "0" for tick in ticks]
@@ -244,7 +244,7 @@ def core_axis(high: float) -> Plot:
 
 
 def memory_panel(segments: Segments, gauges: TrialGauges) -> Panel | None:
-    """Resident memory of each process of target and client; None where nothing was sampled."""
+    """Return the memory of each process of target and client; None where nothing was sampled."""
     traces: list[Plot] = []
     labels = []
     for role, (colour, width) in ROLES.items():
@@ -261,7 +261,7 @@ def memory_panel(segments: Segments, gauges: TrialGauges) -> Panel | None:
 
 
 def _memory(gauges: Gauges, role: str) -> list[Values]:
-    """In MB, one series for each process; None before it came and after it went."""
+    """Return one series in MB for each process; None before it came and after it went."""
     return [
         [value / MB or None for value in process.memory_bytes]
         for process in gauges.processes
@@ -270,7 +270,7 @@ def _memory(gauges: Gauges, role: str) -> list[Values]:
 
 
 def lag_panel(segments: Segments, gauges: TrialGauges) -> Panel | None:
-    """The longest lag of each worker's event loop in each sample, from zero, linear."""
+    """Return the longest lag of each worker's loop in each sample; None where it was not seen."""
     lines = worker_lines(segments, gauges, partial(_by_worker, name="loop_lag_s"))
     longest = _highest(lines)
     if longest is None:
@@ -292,7 +292,7 @@ def lag_panel(segments: Segments, gauges: TrialGauges) -> Panel | None:
 
 
 def _blocked_share(segments: Segments, gauges: TrialGauges) -> float:
-    """Of the time of all workers, in stalls that were seen; waiting for a processor is none."""
+    """Return the share of all workers' time in stalls; waiting for a processor is none."""
     stalled_s = sum(
         stall.duration_s
         for trial in gauges
@@ -307,7 +307,7 @@ def _blocked_share(segments: Segments, gauges: TrialGauges) -> float:
 
 
 def tokens_panel(segments: Segments, gauges: TrialGauges) -> Panel | None:
-    """Threads of the pool at work and requests waiting for one, over all workers; dashed: all."""
+    """Return threads of the pool at work and requests that wait for one; None where not seen."""
     busy = sample_line(segments, gauges, lambda trial: summed(_by_worker(trial, "tokens_busy")))
     waiting = sample_line(
         segments, gauges, lambda trial: summed(_by_worker(trial, "tokens_waiting"))
@@ -334,7 +334,7 @@ def tokens_panel(segments: Segments, gauges: TrialGauges) -> Panel | None:
 
 
 def collection_panel(segments: Segments, gauges: TrialGauges) -> Panel | None:
-    """Garbage collection of each worker as a share of the time."""
+    """Return garbage collection of each worker as a share of the time."""
     lines = worker_lines(segments, gauges, _collection_shares)
     highest = _highest(lines)
     average = mean(
@@ -349,12 +349,12 @@ def collection_panel(segments: Segments, gauges: TrialGauges) -> Panel | None:
 
 
 def _collection_shares(gauges: Gauges) -> list[Values]:
-    """In per cent, one series for each worker."""
+    """Return one series in per cent for each worker."""
     return [scaled(worker.gc_s, 100 / gauges.interval_s) for worker in gauges.workers]
 
 
 def flight_panel(segments: Segments, gauges: TrialGauges) -> Panel | None:
-    """Requests in flight in each worker at the end of each sample."""
+    """Return requests in flight in each worker at the end of each sample."""
     lines = worker_lines(segments, gauges, partial(_by_worker, name="in_flight"))
     most = _highest(lines)
     if most is None:
@@ -367,7 +367,7 @@ def flight_panel(segments: Segments, gauges: TrialGauges) -> Panel | None:
 
 
 def _by_worker(gauges: Gauges, name: str) -> list[Values]:
-    """One series of samples for each worker."""
+    """Return one series of samples for each worker."""
     return [getattr(worker, name) for worker in gauges.workers]
 
 

@@ -67,7 +67,7 @@ Kind = Literal["run", "stream"]
 
 
 def percentile_chart(curves: Sequence[Curve], kind: Kind = "run") -> Figure:
-    """A line for each curve, dotted where 10 to 99 samples lie beyond, then nothing.
+    """Return a line for each curve, dotted where 10 to 99 samples lie beyond, and ending there.
 
     The curves are runs, or the streams of one run.
     """
@@ -95,12 +95,12 @@ def percentile_chart(curves: Sequence[Curve], kind: Kind = "run") -> Figure:
 
 
 def last_place(curve: Curve, beyond: int) -> float:
-    """Where on the percentile axis fewer than `beyond` samples begin to lie beyond."""
+    """Return where on the percentile axis fewer than `beyond` samples begin to lie beyond."""
     return min(nines(furthest_share(curve.samples, beyond)), LAST)
 
 
 def _points(curve: Curve) -> tuple[Floats, Floats]:
-    """Places on the percentile axis and seconds; none where even p50 lacks support."""
+    """Return places on the percentile axis and seconds; empty where even p50 lacks support."""
     last = last_place(curve, GREYED)
     if last < FIRST:
         return np.zeros(0), np.zeros(0)
@@ -169,7 +169,7 @@ def _bounds(points: Sequence[tuple[Floats, Floats]]) -> tuple[float, float]:
 
 
 def _end_labels(drawn: Sequence[tuple[Curve, tuple[Floats, Floats]]]) -> list[EndLabel]:
-    """Where there is one line alone, a small screen needs no name."""
+    """Return the name of each line at its end; of one line alone a small screen has none."""
     alone = sum(curve.clock == "response" for curve, _ in drawn) == 1
     return [
         EndLabel(
@@ -190,7 +190,7 @@ def _short(curve: Curve, *, alone: bool) -> str:
 
 
 def _title_of(curves: Sequence[Curve], kind: Kind) -> tuple[str, str]:
-    """Of the response times; where one stream has two clocks, of what lies between them."""
+    """Return the title of the response times, or of what lies between two clocks of one stream."""
     response = [curve for curve in curves if curve.clock == "response"]
     service = [curve for curve in curves if curve.clock == "service"]
     if len(response) != 1 or not service or not (ticks := _common_ticks(curves)):
@@ -201,7 +201,7 @@ def _title_of(curves: Sequence[Curve], kind: Kind) -> tuple[str, str]:
 
 
 def _title(curves: Sequence[Curve], kind: Kind) -> tuple[str, str]:
-    """What is seen, and up to where."""
+    """Return what is seen, and up to where."""
     ticks = _common_ticks(curves)
     if not ticks:
         return "Too few samples for percentiles", ""
@@ -223,13 +223,13 @@ def _title(curves: Sequence[Curve], kind: Kind) -> tuple[str, str]:
 
 
 def _common_ticks(curves: Sequence[Curve]) -> list[str]:
-    """Ticks at which every curve has full support."""
+    """Return the ticks at which every curve has full support."""
     far = min((last_place(curve, FULL) for curve in curves), default=0.0)
     return [name for name, share in PERCENTILE_TICKS.items() if nines(share) <= far + NEAR]
 
 
 def _leader(curves: Sequence[Curve], tick: str) -> str | None:
-    """The curve that is clearly faster there than all others."""
+    """Return the curve that is clearly faster there than all others; None where there is none."""
     first, second, *_ = sorted(curves, key=lambda curve: curve.ticks[tick])
     return first.short if first.ticks[tick] <= AHEAD * second.ticks[tick] else None
 

@@ -80,7 +80,7 @@ class StreamSeries:
 
 
 def response_panel(streams: Sequence[StreamSeries], title: str = "Response time") -> Panel:
-    """p50, p95 and p99 of one stream; p50 and the furthest of each where there are several.
+    """Return p50, p95 and p99 of one stream; of several p50 and the furthest of each.
 
     None is drawn further than the seconds have samples for.
     """
@@ -109,7 +109,7 @@ def response_panel(streams: Sequence[StreamSeries], title: str = "Response time"
 
 
 def heat_panel(stream: StreamSeries, title: str, weight: float, pixels: float) -> Panel | None:
-    """How the response times of each second spread, p50 and p99 over it; None without slices.
+    """Return a heat map of the response times, p50 and p99 over it; None without slices.
 
     p95 stands for p99 where the seconds have too few samples for it, or p50 alone. `pixels` is
     about its height.
@@ -139,7 +139,7 @@ def heat_panel(stream: StreamSeries, title: str, weight: float, pixels: float) -
 
 
 def throughput_panel(streams: Sequence[StreamSeries], title: str = "Throughput") -> Panel:
-    """Completed requests of each second, from zero; a line of errors only where there are any."""
+    """Return completed requests of each second; a line of errors only where there are any."""
     rates = [step_line(stream.segments, lambda part: part.rates_per_s) for stream in streams]
     failed = [stream for stream in streams if stream.errors]
     errors = [step_line(stream.segments, lambda part: part.error_rates_per_s) for stream in failed]
@@ -162,7 +162,7 @@ def throughput_panel(streams: Sequence[StreamSeries], title: str = "Throughput")
 
 
 def _drawn_percentiles(stream: StreamSeries, *, several: bool) -> tuple[str, ...]:
-    """p50, and what the seconds can bear beyond it: where there are several, the furthest."""
+    """Return p50 and what the seconds can bear beyond it: of several streams the furthest."""
     far = furthest_percentile(stream.segments)
     return tuple(
         name
@@ -174,7 +174,7 @@ def _drawn_percentiles(stream: StreamSeries, *, several: bool) -> tuple[str, ...
 def _time_label(
     stream: StreamSeries, percentile: str, colour: str, prefix: str = ""
 ) -> EndLabel | None:
-    """None where it is not known, or has no place on a log axis."""
+    """Return the label of a percentile; None where it is not known, or not above zero."""
     value_s = float(getattr(stream.times, percentile)) if stream.times else 0.0
     if value_s <= 0:
         return None
@@ -191,7 +191,7 @@ def _text_colour(index: int) -> str:
 
 
 def _unjoined(steps: Steps) -> Steps:
-    """Without the upright lines of long jumps, which would cross the whole heat map."""
+    """Return the steps without the upright lines of long jumps, which would cross the heat map."""
     x: list[float] = []
     y: list[float | None] = []
     for at, value in zip(*steps, strict=True):
@@ -204,9 +204,10 @@ def _unjoined(steps: Steps) -> Steps:
 
 
 def trend_lines(segments: Sequence[TrialSegment], drifts: Sequence[float | None]) -> list[Plot]:
-    """A line for each trial whose drift, a share of its median over its window, passes the limit.
+    """Return a line for each trial whose drift passes the limit.
 
-    It passes the typical median in the middle of the window.
+    A drift is a share of the median over the window, in the middle of which the line passes the
+    typical median.
     """
     return [
         line(
@@ -224,7 +225,7 @@ def trend_lines(segments: Sequence[TrialSegment], drifts: Sequence[float | None]
 def trend_labels(
     segments: Sequence[TrialSegment], drifts: Sequence[float | None], place: float
 ) -> list[EndLabel]:
-    """The largest drift in words, at `place` of the axis; nothing where all was steady."""
+    """Return the largest drift in words, at `place` of the axis; nothing where all was steady."""
     passed = [drift for _, drift in _unsteady(segments, drifts)]
     if not passed:
         return []
@@ -270,13 +271,13 @@ def percentile_values(percentile: str) -> Callable[[SecondSeries], Values]:
 
 
 def supported_points(segments: Sequence[TrialSegment], percentile: str) -> list[float]:
-    """The percentile in each second of the windows that can bear it."""
+    """Return the percentile in each second of the windows that can bear it."""
     values_of = supported_values(percentile)
     return [value for segment in segments for value in values_of(segment.window) if value]
 
 
 def furthest_percentile(segments: Sequence[TrialSegment]) -> str | None:
-    """The furthest of p99 and p95 that half of the seconds or more can bear."""
+    """Return the furthest of p99 and p95 that half of the seconds or more can bear; else None."""
     return next((name for name in FURTHEST_FIRST if mostly_supported(segments, name)), None)
 
 
@@ -322,8 +323,9 @@ def heat_map(
 
 
 def outlined(drawn: Plot) -> list[Plot]:
-    """A line over a heat map, on a wider one in the colour of the paper: both ends of the shades
-    stand out from one of them.
+    """Return a line over a heat map, and below it a wider one in the colour of the paper.
+
+    So both ends of the shades stand out from one of them.
     """
     stroke = {**drawn["line"], "color": "$paper/0.8", "width": drawn["line"]["width"] + 2}
     below = {key: value for key, value in drawn.items() if key not in {"text", "hovertemplate"}}
@@ -331,7 +333,7 @@ def outlined(drawn: Plot) -> list[Plot]:
 
 
 def shades(most: int) -> list[list[float | str]]:
-    """Steps of equal ratio from one request to `most`, as Plotly's colour scale from 0 to 1."""
+    """Return Plotly's colour scale in steps of equal ratio from one request to `most`."""
     borders = [most ** (step / len(SHADES)) / most for step in range(1, len(SHADES))]
     lows, highs = [0.0, *borders], [*borders, 1.0]
     return [
@@ -342,7 +344,7 @@ def shades(most: int) -> list[list[float | str]]:
 
 
 def _cell_texts(rows: Floats, counts: Counts) -> list[list[str]]:
-    """The time in the middle of each cell, and its requests; empty without any."""
+    """Return the time in the middle of each cell, and its requests; empty without any."""
     middles = (10 ** ((rows[:-1] + rows[1:]) / 2)).tolist()
     times = [time_text(float(f"{middle:.2g}")) for middle in middles]
     return [
@@ -352,7 +354,7 @@ def _cell_texts(rows: Floats, counts: Counts) -> list[list[str]]:
 
 
 def _rows(bounds: tuple[float, float], pixels: float) -> Floats:
-    """Edges in decades, on a grid that does not move with the bounds."""
+    """Return edges in decades, on a grid that does not move with the bounds."""
     low, high = bounds
     fitting = (steps for steps in PER_DECADE if (high - low) * steps * CELL <= pixels)
     steps = next(fitting, PER_DECADE[-1])
@@ -361,7 +363,7 @@ def _rows(bounds: tuple[float, float], pixels: float) -> Floats:
 
 
 def _columns(segments: Sequence[TrialSegment]) -> Floats:
-    """Edges in seconds of the axis, of every second or every few of them."""
+    """Return edges in seconds of the axis, of every second or every few of them."""
     edges = [series.edges for segment in segments for series in segment.series]
     every = -(-sum(map(len, edges)) // MOST_COLUMNS)
     return np.unique(np.concatenate([np.array([*each[:-1:every], each[-1]]) for each in edges]))
@@ -379,7 +381,7 @@ def _counts(segments: Sequence[TrialSegment], rows: Floats, columns: Floats) -> 
 def _cells(
     segment: TrialSegment, slices: Slices, rows: Floats, columns: Floats
 ) -> tuple[Counts, Counts]:
-    """Row and column of each entry of the slices."""
+    """Return row and column of each entry of the slices."""
     decades = np.log10(np.maximum(middle_ns(slices.indices), 1) / 1e9)
     row = np.searchsorted(rows, decades, "right") - 1
     begins_s = segment.opens_s + np.maximum(slices.second, -segment.lead_s) + 1e-3

@@ -45,7 +45,10 @@ class _Shift:
 
 
 def shift_chart(curves: Sequence[Curve], baseline: str) -> Figure | None:
-    """Up to where both runs have full support. None unless baseline and another run are drawn."""
+    """Return how much later than the baseline each run is, up to where both have full support.
+
+    None unless baseline and another run are drawn.
+    """
     base = next((curve for curve in curves if curve.id == baseline), None)
     others = [curve for curve in curves if curve.id != baseline]
     if base is None or not others:
@@ -81,7 +84,7 @@ def _common(base: Curve, curve: Curve) -> float:
 
 
 def _shift(base: Curve, curve: Curve) -> _Shift:
-    """In seconds."""
+    """Return the differences in seconds; empty where hardly any percentile has full support."""
     last = _common(base, curve)
     if last < FIRST + SHORTEST:
         return _Shift(curve, np.zeros(0), np.zeros(0))
@@ -103,7 +106,7 @@ def _bounds(drawn: Sequence[_Shift]) -> tuple[float, float]:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """About five round values, zero among them."""
+    """Return about five round values, zero among them."""
     rough = (high - low) / 5
     power = 10.0 ** np.floor(np.log10(rough))
     step = next(step * power for step in (1, 2, 5, 10) if step * power >= rough)
@@ -159,7 +162,7 @@ def _differences(base: Curve, curve: Curve) -> list[float | None]:
 
 
 def signed(value: float) -> str:
-    """`+30`, `−2.5`, `+1,500`, `0`."""
+    """Return `+30`, `−2.5`, `+1,500`, `0`."""
     if value == 0:
         return "0"
     size = abs(value)

@@ -21,12 +21,12 @@ class Sparkline:
 
     @property
     def text(self) -> str:
-        """`0,100 36.2,80`: as an SVG polyline takes it."""
+        """Return `0,100 36.2,80`: as an SVG polyline takes it."""
         return " ".join(f"{x:g},{y:g}" for x, y in self.points)
 
 
 def sparkline(times: Times | None) -> Sparkline:
-    """From p50 to p99.9; it ends where fewer than 10 samples lie beyond."""
+    """Return percentiles over the median, from p50 to where fewer than 10 samples lie beyond."""
     if times is None or not times.p50:
         return Sparkline((), "not measured")
     known = {

@@ -14,7 +14,9 @@ CLEAR = 1.1
 
 @dataclass(frozen=True)
 class Bar:
-    """`share` and `ticks` (one for each trial) as parts of the axis, 0 to 1.
+    """The throughput of one run, with a tick for each trial.
+
+    `share` and `ticks` (one for each trial) as parts of the axis, 0 to 1.
 
     `value_per_s` None: not measured, no bar. `outcome` is the run's validity.
     """
@@ -29,7 +31,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class BarChart:
-    """As a Figure, with bars in place of Plotly's JSON."""
+    """Bars of throughput: a Figure with bars in place of Plotly's JSON."""
 
     name: str
     title: str
@@ -40,7 +42,7 @@ class BarChart:
 
 
 def throughput_bars(comparison: Comparison, stream: str) -> BarChart:
-    """Completed requests per second of all trials merged; the axis ends at the largest tick."""
+    """Return completed requests per second of all trials; the axis ends at the largest tick."""
     values = comparison.row(stream, PRIMARY).values
     trials = {run.id: _per_trial(run, stream) for run in comparison.runs}
     seen = [value for value in values.values() if value] + [
@@ -64,7 +66,7 @@ def throughput_bars(comparison: Comparison, stream: str) -> BarChart:
 
 
 def _per_trial(run: Run, stream: str) -> tuple[float, ...]:
-    """Nothing for a single trial: its tick would be the end of the bar."""
+    """Return the rate of each trial; none of a single trial, whose tick would end its bar."""
     found = [
         summary.throughput_per_s
         for trial in run.trials
@@ -96,7 +98,7 @@ def _table(bars: tuple[Bar, ...], trials: dict[str, tuple[float, ...]]) -> Table
 
 
 def stream_names(comparison: Comparison) -> tuple[str, ...]:
-    """Streams in which at least one run has a result."""
+    """Return the streams in which at least one run has a result."""
     return tuple(
         name
         for name in comparison.streams

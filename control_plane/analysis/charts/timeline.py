@@ -122,7 +122,7 @@ def timeline_table(detail: RunDetail, chosen: slice) -> Table:
 def _cells(
     gauges: Sequence[Gauges], trial: int, columns: Sequence[GaugeColumn], line: Timeline
 ) -> list[list[Cell]]:
-    """By column, then by second of the window."""
+    """Return cells by column, then by second of the window."""
     length = len(line.completed)
     if trial > len(gauges):
         return [[None] * length for _ in columns]
@@ -201,7 +201,7 @@ def timeline_chart(detail: RunDetail, trial: int | None = None) -> Figure:
 
 
 def timeline_legend(figure: Figure) -> str:
-    """How to read what is drawn: a sentence for the heat map, and one for the bands."""
+    """Return how to read what is drawn: a sentence for the heat map, and one for the bands."""
     heat = any(trace["type"] == "heatmap" for trace in figure.plot["data"])
     shapes = {shape["type"] for shape in figure.plot["layout"]["shapes"]}
     warm, grey = "path" in shapes, "rect" in shapes
@@ -212,7 +212,7 @@ def timeline_legend(figure: Figure) -> str:
 
 
 def _streams(detail: RunDetail, chosen: slice) -> list[StreamSeries]:
-    """The numbers of their labels are those of the trials that are drawn."""
+    """Return the streams, with the numbers of the trials that are drawn for their labels."""
     timelines = {name: trials[chosen] for name, trials in detail.timelines.items()}
     begins = window_starts(list(timelines.values()))
     found = []
@@ -237,7 +237,10 @@ def _drifts(detail: RunDetail, name: str, chosen: slice) -> list[float | None]:
 
 
 def _summary(detail: RunDetail, name: str, chosen: slice) -> Summary | None:
-    """That of a single trial, else of all merged; None where a run ended before its merge."""
+    """Return the summary of a single trial, else of all merged.
+
+    None where a run ended before its merge.
+    """
     trials = detail.run.trials[chosen]
     if len(trials) == 1:
         return next((stream for stream in trials[0].streams if stream.name == name), None)
@@ -265,7 +268,7 @@ def _response_panels(streams: Sequence[StreamSeries]) -> list[Panel]:
 def _cause_panels(
     detail: RunDetail, segments: Sequence[TrialSegment], gauges: Sequence[Gauges]
 ) -> list[Panel]:
-    """Those that have data, the likeliest causes first; CPU always."""
+    """Return the panels that have data, the likeliest causes first; CPU always."""
     target = detail.run.spec.target
     cores = target.workers or 1
     panels = (
@@ -280,14 +283,14 @@ def _cause_panels(
 
 
 def _height(panels: Sequence[Panel]) -> Height:
-    """The first that gives each panel its height, else the last."""
+    """Return the first height that gives each panel its own, else the last."""
     panes = sum(TITLE + PIXELS * panel.weight for panel in panels)
     wanted = max(TOP + BOTTOM + panes, LEAST_PIXELS)
     return next((height for height in HEIGHTS if int(height[1:]) >= wanted), HEIGHTS[-1])
 
 
 def _add_spans(drawn: Plot, segments: Sequence[TrialSegment], found: Sequence[Span]) -> None:
-    """Warm where the server could not go on, grey before the windows, a hairline between trials."""
+    """Add warm bands where the server could not go on, grey warm-ups, hairlines between trials."""
     layout = drawn["layout"]
     top = layout["yaxis"]["domain"][1]
     add_warmup(drawn, segments)
@@ -297,7 +300,7 @@ def _add_spans(drawn: Plot, segments: Sequence[TrialSegment], found: Sequence[Sp
 
 
 def _boundary(at_s: float) -> Plot:
-    """A hairline where the next trial begins."""
+    """Return a hairline where the next trial begins."""
     return {
         "type": "line",
         "xref": "x",
@@ -312,7 +315,7 @@ def _boundary(at_s: float) -> Plot:
 
 
 def _title(streams: Sequence[StreamSeries]) -> str:
-    """Of the first stream: the furthest percentile that its seconds have samples for."""
+    """Return the furthest percentile that the first stream has samples for, and how it moves."""
     if (
         not streams
         or sum(len(segment.timeline.completed) for segment in streams[0].segments) < LEAST_S

@@ -35,7 +35,7 @@ class SecondSeries:
 
     @property
     def rates_per_s(self) -> Values:
-        """Completed requests per second of each second, its own length counted."""
+        """Return completed requests per second of each second, its own length counted."""
         return self._per_second(self.seconds.completed)
 
     @property
@@ -79,13 +79,13 @@ class TrialSegment:
 
     @property
     def lead_s(self) -> float:
-        """How long before the window its warm-up began."""
+        """Return how long before the window its warm-up began."""
         warmup = self.timeline.warmup
         return warmup.length_s if warmup else 0.0
 
     @property
     def begin_s(self) -> float:
-        """Where its warm-up begins; never after the first window of the trial."""
+        """Return where its warm-up begins; never after the first window of the trial."""
         return min(self.opens_s - self.lead_s, self.start_s)
 
     @property
@@ -96,7 +96,7 @@ class TrialSegment:
 
     @property
     def series(self) -> tuple[SecondSeries, ...]:
-        """Warm-up and window, of those that have seconds."""
+        """Return warm-up and window, of those that have seconds."""
         warmup = self.timeline.warmup
         window = (self.window,) if self.timeline.completed else ()
         if not warmup or not warmup.completed:
@@ -110,14 +110,14 @@ class TrialSegment:
 def trial_segments(
     timelines: Iterable[Timeline], slices: Sequence[Slices] = ()
 ) -> list[TrialSegment]:
-    """Each trial starts where the one before it ended; the first window at 0."""
+    """Return the trials one after the other, the first window at 0."""
     lines = list(timelines)
     begins = window_starts([lines])
     return placed_segments(lines, slices, begins)
 
 
 def window_starts(streams: Sequence[Sequence[Timeline]]) -> list[float]:
-    """Where on the axis the first window of each trial begins, the same for all streams."""
+    """Return where the first window of each trial begins on the axis, the same for all streams."""
     found: list[float] = []
     after = 0.0
     for trial in range(max(map(len, streams), default=0)):
@@ -139,7 +139,7 @@ def placed_segments(
 
 
 def begin_s(segments: Sequence[TrialSegment]) -> float:
-    """Where the axis begins: below 0 by the warm-up of the first trial."""
+    """Return where the axis begins: below 0 by the warm-up of the first trial."""
     return segments[0].begin_s if segments else 0.0
 
 
@@ -148,7 +148,10 @@ def end_s(segments: Sequence[TrialSegment]) -> float:
 
 
 def step_line(segments: Sequence[TrialSegment], pick: Callable[[SecondSeries], Values]) -> Steps:
-    """A value for each second as steps: x and y for a line of shape `hv`, broken between trials."""
+    """Return a value for each second as steps, broken between trials.
+
+    That is x and y for a line of shape `hv`.
+    """
     x: list[float] = []
     y: list[float | None] = []
     for segment in segments:
@@ -163,7 +166,7 @@ def step_line(segments: Sequence[TrialSegment], pick: Callable[[SecondSeries], V
 
 
 def _corners(edges: Sequence[float], values: Values) -> Iterator[tuple[float, float | None]]:
-    """Where a second without a value follows, the one before it is drawn to its end."""
+    """Return the points of the steps, each to its end where a second without a value follows."""
     followed = [*values[1:], values[-1]]
     for begin, end, value, after in zip(edges, edges[1:], values, followed, strict=False):
         yield begin, value
@@ -194,7 +197,7 @@ Pick = Callable[[Gauges], Sequence[Values]]
 def sample_line(
     segments: Sequence[TrialSegment], gauges: Sequence[Gauges], pick: Callable[[Gauges], Values]
 ) -> Steps:
-    """One value from each sample to the next, to the end of the trial."""
+    """Return one value from each sample to the next, to the end of the trial."""
     watched = list(zip(segments, gauges, strict=False))
     series = [
         _until(segment.end_s - segment.start_s, pick(trial), trial.interval_s)
@@ -215,14 +218,14 @@ def sample_line(
 
 
 def _until(length_s: float, values: Values, interval_s: float) -> list[float | None]:
-    """Without what was sampled after the seconds that are drawn."""
+    """Return the values without those that were sampled after the seconds that are drawn."""
     return list(values[: ceil(round(length_s / interval_s, 6))])
 
 
 def worker_lines(
     segments: Sequence[TrialSegment], gauges: Sequence[Gauges], pick: Pick
 ) -> list[Steps]:
-    """A line for each series, or two: the lowest and the highest of more than `EACH`."""
+    """Return a line for each series, or the lowest and the highest of more than `EACH`."""
     many = max((len(pick(trial)) for trial in gauges), default=0)
     if many > EACH:
         return [sample_line(segments, gauges, partial(_end_of, pick, way)) for way in (min, max)]
@@ -230,7 +233,7 @@ def worker_lines(
 
 
 def summed(series: Sequence[Values]) -> list[float | None]:
-    """Over all series; None where none has a sample."""
+    """Return the sum over all series for each sample; None where none has one."""
     return _by_sample(series, sum)
 
 
@@ -239,7 +242,7 @@ def maxima(series: Sequence[Values]) -> list[float | None]:
 
 
 def role_cpu(gauges: Gauges, role: str) -> list[float]:
-    """Shares of one core, added over the processes of a role."""
+    """Return shares of one core, added over the processes of a role."""
     found = summed([process.cpu_share for process in gauges.processes if process.role == role])
     return [value or 0.0 for value in found]
 
@@ -247,7 +250,7 @@ def role_cpu(gauges: Gauges, role: str) -> list[float]:
 def per_second(
     values: Values, interval_s: float, length: int, way: Callable[[list[float]], float]
 ) -> list[float | None]:
-    """What `way` makes of the samples of each second; None without any. Length `length`."""
+    """Return what `way` makes of the samples of each of `length` seconds; None without any."""
     step = max(1, round(1 / interval_s))
     parts = [values[index * step : (index + 1) * step] for index in range(length)]
     known = [[value for value in part if value is not None] for part in parts]
@@ -259,7 +262,7 @@ def average(values: Sequence[float]) -> float:
 
 
 def scaled(values: Values, factor: float) -> list[float | None]:
-    """Four significant figures."""
+    """Return the values times a factor, with four significant figures."""
     return [None if value is None else float(f"{value * factor:.4g}") for value in values]
 
 
@@ -295,7 +298,7 @@ Span = tuple[float, float]
 def stall_spans(
     segments: Sequence[TrialSegment], gauges: Sequence[Gauges], causes: Sequence[Cause] = ()
 ) -> list[Span]:
-    """Begin and end in seconds of the axis, in order, apart from each other.
+    """Return begin and end in seconds of the axis, in order, apart from each other.
 
     Of the causes that were found; of all where none was judged. A stall counts as it did for its
     cause.
@@ -313,7 +316,7 @@ def stall_spans(
 
 
 def merged_spans(found: Sequence[Span], gap: float) -> list[Span]:
-    """Spans that overlap, or lie not more than `gap` apart, become one."""
+    """Return the spans, those that overlap or lie not more than `gap` apart as one."""
     joined: list[Span] = []
     for low, high in sorted(found):
         if joined and low - joined[-1][1] <= gap:
@@ -324,7 +327,7 @@ def merged_spans(found: Sequence[Span], gap: float) -> list[Span]:
 
 
 def span_bands(found: Sequence[Span], length_s: float, top: float) -> list[Plot]:
-    """Warm bands through all panels up to `top` of the figure, with a solid edge there."""
+    """Return warm bands through all panels up to `top` of the figure, with a solid edge there."""
     drawn = merged_spans(found, NEAREST * length_s)
     if not drawn:
         return []
@@ -338,7 +341,7 @@ def span_bands(found: Sequence[Span], length_s: float, top: float) -> list[Plot]
 
 
 def _blocked(gauges: Gauges, floor_s: float) -> Iterator[Span]:
-    """A loop that waited for a processor was not blocked."""
+    """Return stalls and late samples; a loop that waited for a processor was not blocked."""
     yield from (_span(stall) for stall in gauges.stalls if blocks(stall, floor_s))
     yield from _lags(gauges, floor_s)
 
@@ -348,7 +351,7 @@ def _span(stall: Stall) -> Span:
 
 
 def _lags(gauges: Gauges, floor_s: float) -> Iterator[Span]:
-    """Samples above the limit in which no stall was seen: those are known more exactly."""
+    """Return samples above the limit in which no stall was seen: those are known more exactly."""
     known = [_span(stall) for stall in gauges.stalls]
     for worker in gauges.workers:
         for low, high in _samples(
@@ -359,7 +362,7 @@ def _lags(gauges: Gauges, floor_s: float) -> Iterator[Span]:
 
 
 def _waits(gauges: Gauges, _: float) -> Iterator[Span]:
-    """Samples in which every token was taken and a request waited for one."""
+    """Return samples in which every token was taken and a request waited for one."""
     for worker in gauges.workers:
         yield from _samples(gauges, _exhausted(worker))
 

@@ -107,12 +107,12 @@ class MeasuredRun:
 
     @property
     def streams(self) -> Iterator[tuple[Trial, Summary]]:
-        """Every stream of every trial."""
+        """Return every stream of every trial."""
         return ((trial, stream) for trial in self.trials for stream in trial.streams)
 
     @property
     def cases(self) -> Iterator[StreamCase]:
-        """Every stream of every trial that the spec has, with its part of the spec."""
+        """Return every stream of every trial that the spec has, with its part of the spec."""
         specs = {stream.name: stream for stream in self.spec.workload.streams}
         for trial, summary in self.streams:
             if summary.name in specs:

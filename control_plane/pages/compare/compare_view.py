@@ -49,7 +49,9 @@ LINES_FROM = 3
 
 @dataclass(frozen=True)
 class ComparisonFigures:
-    """`curves`: percentiles, and with a baseline to differ from the shift. `shares`: the
+    """All that is drawn of one stream.
+
+    `curves`: percentiles, and with a baseline to differ from the shift. `shares`: the
     distribution, and from three runs on the lines over the metrics.
     """
 
@@ -64,14 +66,14 @@ class ComparisonFigures:
 
     @property
     def figures(self) -> tuple[Figure | BarChart, ...]:
-        """All that have a table."""
+        """Return all that have a table."""
         return (*self.curves, *self.shares, self.bars, *self.timelines)
 
 
 def comparison_figures(
     details: Sequence[RunDetail], comparison: Comparison, stream: str
 ) -> ComparisonFigures | None:
-    """None while no run has a result in that stream."""
+    """Return the figures of one stream; None while no run has a result in it."""
     if stream not in stream_names(comparison):
         return None
     if comparison.own_names:
@@ -103,7 +105,10 @@ OUTCOMES: tuple[Literal["valid", "suspect", "invalid"], ...] = ("valid", "suspec
 
 @dataclass(frozen=True)
 class Badge:
-    """`text` is the count, with the letters of those that are in doubt: `1 suspect: B`."""
+    """How many runs have one outcome.
+
+    `text` is the count, with the letters of those that are in doubt: `1 suspect: B`.
+    """
 
     outcome: Literal["valid", "suspect", "invalid"]
     text: str
@@ -119,7 +124,9 @@ class WorkloadWords:
 
 @dataclass(frozen=True)
 class CompareFragment(View):
-    """`stream` is the one drawn. `waiting`: a run is not over. `specs` as JSON text by run.
+    """The part of the page that changes while runs finish.
+
+    `stream` is the one drawn. `waiting`: a run is not over. `specs` as JSON text by run.
 
     `refused` names both values where machines differ; `instead` could be the baseline where
     that left no result; `shared` says why a ratio has several causes. `environment` is that of the
@@ -149,7 +156,9 @@ class CompareFragment(View):
 
 @dataclass(frozen=True)
 class ComparePage(View):
-    """What does not change while runs finish, around what does. `others` could be added.
+    """The page of a comparison: what does not change while runs finish, around what does.
+
+    `others` could be added.
 
     `configuration` is the name where all have one; None where the strip tells them apart.
     """
@@ -167,14 +176,15 @@ def compare_fragment(
     progress: Mapping[str, Progress],
     live: Mapping[str, Live],
 ) -> CompareFragment:
-    """`progress` by id of the runs that are not over, `live` of those that are measured.
+    """Return what changes while runs finish.
 
+    `progress` by id of the runs that are not over, `live` of those that are measured.
     Raises InvalidInput for another stream.
     """
     comparison = compare([detail.run for detail in details], chosen.baseline, anyway=chosen.anyway)
     stream = drawn_stream(comparison, chosen.stream)
     if comparison.own_names:
-        live = {run_id: rename_stream_of_live(one, stream) for run_id, one in live.items()}
+        live = {run_id: rename_stream_of_live(state, stream) for run_id, state in live.items()}
     columns = run_header(comparison, chosen, stream, progress, live)
     known = next((run for run in comparison.runs if run.environment is not None), None)
     return CompareFragment(
@@ -200,12 +210,12 @@ def compare_fragment(
 
 
 def shared_workload(runs: Sequence[Run]) -> WorkloadWords | None:
-    """None where the first requests of the runs differ."""
+    """Return what all runs have in common; None where their first requests differ."""
     streams = [run.spec.workload.streams[0] for run in runs]
-    requests = {f"{one.requests[0].method} {one.requests[0].path}" for one in streams}
+    requests = {f"{stream.requests[0].method} {stream.requests[0].path}" for stream in streams}
     if len(requests) > 1:
         return None
-    stops = {one.stop for one in streams}
+    stops = {stream.stop for stream in streams}
     stop = stops.pop()
     words = f"{count(stop.requests)} ×" if not stops and stop.requests is not None else ""
     return WorkloadWords(words, requests.pop())
@@ -217,7 +227,10 @@ def shared_configuration(comparison: Comparison) -> str | None:
 
 
 def drawn_stream(comparison: Comparison, asked: str | None) -> str:
-    """The stream that is asked for, or the first."""
+    """Return the stream that is asked for, or the first.
+
+    Raises InvalidInput for one that no run has.
+    """
     if asked is not None and asked not in comparison.streams:
         message = f"No run has a stream {asked[:40]!r}: there is {', '.join(comparison.streams)}."
         raise InvalidInput(message, (FieldError("stream", message),))
@@ -244,12 +257,13 @@ def _facts(runs: Sequence[Run]) -> tuple[str, ...]:
 
 
 def _refused(comparison: Comparison) -> str | None:
-    texts = [one.text for one in comparison.refusals.values() if one.kind == "machine"]
+    refusals = comparison.refusals.values()
+    texts = [refusal.text for refusal in refusals if refusal.kind == "machine"]
     return "; ".join(dict.fromkeys(texts)) or None
 
 
 def _instead(comparison: Comparison) -> RunLabel | None:
-    """The first run with a valid or suspect result, where the baseline has none."""
+    """Return the first run with a result that counts, where the baseline has none; else None."""
     if not comparison.run(comparison.baseline).resultless:
         return None
     able = (run for run in comparison.runs if run.state is State.FINISHED and not invalid(run))
@@ -262,9 +276,9 @@ def _one_environment(comparison: Comparison) -> bool:
 
 
 def _errors(comparison: Comparison) -> str:
-    """Said also when it is nothing; empty while nothing is measured."""
+    """Return how many requests failed, also where none did; empty while nothing is measured."""
     failed = {
-        run.id: sum(sum(one.errors.values()) for one in run.streams)
+        run.id: sum(sum(stream.errors.values()) for stream in run.streams)
         for run in comparison.runs
         if run.streams
     }
@@ -272,9 +286,9 @@ def _errors(comparison: Comparison) -> str:
         return ""
     if not any(failed.values()):
         return "No request failed in any run." if len(failed) > 1 else "No request failed."
-    said = [
+    by_run = [
         f"{comparison.label(run_id).letter} {count(number)}"
         for run_id, number in failed.items()
         if number
     ]
-    return f"Failed requests: {', '.join(said)}."
+    return f"Failed requests: {', '.join(by_run)}."

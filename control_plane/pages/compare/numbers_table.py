@@ -26,7 +26,10 @@ WORSE: tuple[Trust, ...] = ("full", "greyed", "void", "hidden")
 
 
 def trust(run: Run, stream: str, metric: str) -> Trust:
-    """Void in an invalid run; a percentile also by the samples beyond it."""
+    """Return how far a value may be believed.
+
+    Void in an invalid run; a percentile also by the samples beyond it.
+    """
     times, _, part = metric.partition(".")
     known = getattr(stream_of(run, stream), times, None) if part in PERCENTILES else None
     level = support_level(known.support[part]) if known else "full"
@@ -34,13 +37,16 @@ def trust(run: Run, stream: str, metric: str) -> Trust:
 
 
 def ratio_trust(comparison: Comparison, row: MetricComparison, run_id: str) -> Trust:
-    """That of the worse side."""
+    """Return how far a ratio may be believed: as the worse of its sides."""
     sides = (comparison.run(comparison.baseline), comparison.run(run_id))
     return max((trust(run, row.stream, row.metric) for run in sides), key=WORSE.index)
 
 
 def shown_ratio(comparison: Comparison, row: MetricComparison, run_id: str) -> float | None:
-    """None for the baseline itself, and where a side has too few samples to be shown."""
+    """Return the ratio to the baseline.
+
+    None for the baseline itself, and where a side has too few samples to be shown.
+    """
     if run_id == comparison.baseline or ratio_trust(comparison, row, run_id) == "hidden":
         return None
     return row.ratios[run_id]
@@ -52,7 +58,10 @@ MISSING = Cell(NONE, "hidden")
 
 @dataclass(frozen=True)
 class NumbersRow:
-    """`note` says what this run is here: baseline, suspect, invalid, or how it ended."""
+    """The numbers of one run.
+
+    `note` says what this run is here: baseline, suspect, invalid, or how it ended.
+    """
 
     label: RunLabel
     note: str
@@ -67,7 +76,10 @@ class NumbersTable:
 
 @dataclass(frozen=True)
 class _Column:
-    """`metric` is the compared one whose ratio stands below; some have none."""
+    """One column: its head, and what makes its cell.
+
+    `metric` is the compared one whose ratio stands below; some have none.
+    """
 
     head: ColumnHead
     cell: Callable[[Summary], Cell]
@@ -75,15 +87,17 @@ class _Column:
 
 
 def numbers_table(comparison: Comparison, stream: str) -> NumbersTable:
-    found = {run.id: stream_of(run, stream) for run in comparison.runs}
-    columns = _columns(time_unit([one for one in found.values() if one is not None]))
+    summaries = {run.id: stream_of(run, stream) for run in comparison.runs}
+    columns = _columns(
+        time_unit([summary for summary in summaries.values() if summary is not None])
+    )
     compared = {row.metric: row for row in comparison.rows if row.stream == stream}
-    followed = [(column, compared.get(column.metric)) for column in columns]
+    pairs = [(column, compared.get(column.metric)) for column in columns]
     rows = [
         NumbersRow(
             comparison.label(run.id),
             _note(comparison, run),
-            tuple(_cell(comparison, run, found[run.id], *each) for each in followed),
+            tuple(_cell(comparison, run, summaries[run.id], *pair) for pair in pairs),
         )
         for run in comparison.runs
     ]
@@ -92,22 +106,22 @@ def numbers_table(comparison: Comparison, stream: str) -> NumbersTable:
 
 def _columns(unit: str) -> tuple[_Column, ...]:
     return (
-        _Column(ColumnHead("Requests"), lambda one: Cell(count(one.completed))),
+        _Column(ColumnHead("Requests"), lambda stream: Cell(count(stream.completed))),
         _Column(ColumnHead("Errors"), error_cell),
         _Column(
             ColumnHead("Throughput", "/s"),
-            lambda one: Cell(figures(one.throughput_per_s)),
+            lambda stream: Cell(figures(stream.throughput_per_s)),
             "throughput_per_s",
         ),
         *(_time_column(part, unit) for part in TIMES),
         _Column(
             ColumnHead("CPU", "ms/req"),
-            lambda one: _scaled(one.cpu_s_per_request, 1e3),
+            lambda stream: _scaled(stream.cpu_s_per_request, 1e3),
             "cpu_s_per_request",
         ),
         _Column(
             ColumnHead("Memory", "MB"),
-            lambda one: _scaled(one.peak_memory_bytes, 1e-6),
+            lambda stream: _scaled(stream.peak_memory_bytes, 1e-6),
             "peak_memory_bytes",
         ),
     )
@@ -116,7 +130,7 @@ def _columns(unit: str) -> tuple[_Column, ...]:
 def _time_column(part: str, unit: str) -> _Column:
     return _Column(
         ColumnHead(COLUMN_HEADS.get(part, part), unit),
-        lambda one: time_cell(one.response_time_s, part, unit),
+        lambda stream: time_cell(stream.response_time_s, part, unit),
         f"response_time_s.{part}",
     )
 
@@ -159,7 +173,10 @@ def _scaled(value: float | None, scale: float) -> Cell:
 
 @dataclass(frozen=True)
 class MetricRow:
-    """`cells` in the order of the runs."""
+    """One metric of all runs.
+
+    `cells` in the order of the runs.
+    """
 
     label: str
     meaning: str

@@ -31,7 +31,9 @@ APART = 11.0
 
 @dataclass(frozen=True)
 class RatioMark:
-    """`at` in per cent, 50 is the baseline; None: no ratio, and `text` says so.
+    """The ratio of one run, as a mark on its line.
+
+    `at` in per cent, 50 is the baseline; None: no ratio, and `text` says so.
 
     `outcome` is that of the run, `level` how far the ratio may be believed.
     """
@@ -52,7 +54,10 @@ class MetricGroup:
 
 @dataclass(frozen=True)
 class RatioPlot:
-    """`margin` is the half width, in per cent, of the band in which a difference is small."""
+    """The marks of each metric on one log scale.
+
+    `margin` is the half width, in per cent, of the band in which a difference is small.
+    """
 
     baseline: RunLabel
     ticks: tuple[AxisTick, ...]
@@ -61,9 +66,10 @@ class RatioPlot:
 
 
 def ratio_plot(comparison: Comparison, stream: str) -> RatioPlot | None:
-    """None where nothing can be set against the baseline."""
+    """Return the plot of one stream; None where nothing can be set against the baseline."""
     rows = [comparison.row(stream, metric) for metric in SHOWN]
-    sizes = [abs(math.log(value)) for row in rows for value in _ratios(comparison, row)]
+    ratios = [shown_ratio(comparison, row, run_id) for row in rows for run_id in row.ratios]
+    sizes = [abs(math.log(value)) for value in ratios if value]
     if not sizes:
         return None
     half = max(ROOM * max(sizes), NARROWEST)
@@ -72,14 +78,8 @@ def ratio_plot(comparison: Comparison, stream: str) -> RatioPlot | None:
         baseline=comparison.label(comparison.baseline),
         ticks=tuple(_ticks(half)),
         margin=round(50 * MARGIN / half, 2),
-        groups=tuple(group for group in groups if any(one.at is not None for one in group.marks)),
+        groups=tuple(group for group in groups if any(mark.at is not None for mark in group.marks)),
     )
-
-
-def _ratios(comparison: Comparison, row: MetricComparison) -> Iterator[float]:
-    for run_id in row.ratios:
-        if value := shown_ratio(comparison, row, run_id):
-            yield value
 
 
 def _group(comparison: Comparison, row: MetricComparison, half: float) -> MetricGroup:
@@ -88,7 +88,7 @@ def _group(comparison: Comparison, row: MetricComparison, half: float) -> Metric
         run for run in comparison.runs if run.id != comparison.baseline and not run.resultless
     ]
     marks = [_mark(comparison, row, run, half) for run in others]
-    best_first = sorted(marks, key=lambda one: -(one.at if one.at is not None else -1.0))
+    best_first = sorted(marks, key=lambda mark: -(mark.at if mark.at is not None else -1.0))
     note = "target, all processes" if metric.unit in {"bytes", "s_per_request"} else ""
     return MetricGroup(metric.label, note, tuple(best_first))
 
@@ -105,7 +105,7 @@ def _mark(comparison: Comparison, row: MetricComparison, run: Run, half: float) 
 
 
 def _ticks(half: float) -> Iterator[AxisTick]:
-    """The same at both sides, from the middle outwards, none closer than `APART`."""
+    """Return ticks at both sides, from the middle outwards, none closer than `APART`."""
     last = 0.0
     for step in STEPS:
         away = 50 * math.log(step) / half

@@ -53,7 +53,7 @@ def compare_live(
     service: RunServiceDep,
     cache: RenderCacheDep,
 ) -> HTMLResponse:
-    """Stops to ask for itself when every run is over."""
+    """Return what changed; the page stops to ask for it when every run is over."""
     body = cache.shared(
         chosen, lambda: bytes(fragment(request, compared(store, service, chosen)).body)
     )
@@ -63,21 +63,21 @@ def compare_live(
 def compared(store: Store, service: RunService, chosen: CompareQuery) -> CompareFragment:
     details = read_details(store, chosen)
     progress = _progress(service, details)
-    known = {run_id: service.live(run_id) for run_id in progress}
-    live = {run_id: one for run_id, one in known.items() if one is not None}
+    states = ((run_id, service.live(run_id)) for run_id in progress)
+    live = {run_id: state for run_id, state in states if state is not None}
     return compare_fragment(details, chosen, progress, live)
 
 
 def read_details(store: Store, chosen: CompareQuery) -> list[RunDetail]:
-    """In the order of the URL. Raises NotFound."""
+    """Return the runs in the order of the URL. Raises NotFound."""
     heats = len(chosen.ids) <= MOST_HEAT_MAPS
     return store.details(chosen.ids, slices=heats)
 
 
 def _progress(service: RunService, details: Sequence[RunDetail]) -> dict[str, Progress]:
     waiting = [detail.run.id for detail in details if not detail.run.state.terminal]
-    known = {run_id: service.progress(run_id) for run_id in waiting}
-    return {run_id: one for run_id, one in known.items() if one is not None}
+    found = ((run_id, service.progress(run_id)) for run_id in waiting)
+    return {run_id: progress for run_id, progress in found if progress is not None}
 
 
 def _others(store: Store, chosen: CompareQuery, runs: Sequence[Run]) -> tuple[Suggestion, ...]:

@@ -1,4 +1,4 @@
-"""The run strip of a comparison: who is compared, and what differs. The legend of its page."""
+"""The header of a comparison: its runs, and what differs between them. The legend of its page."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,9 @@ Now = tuple[Progress | None, Live | None]
 
 @dataclass(frozen=True)
 class RunColumn:
-    """`rate` is a number, the unit is /s. `done` in per cent, None when the run is over.
+    """One run in the header.
+
+    `rate` is a number, the unit is /s. `done` in per cent, None when the run is over.
 
     `note` is the reason of the outcome, or how far the run is.
     """
@@ -49,7 +51,10 @@ class HeaderRow:
 
 @dataclass(frozen=True)
 class RunHeader:
-    """`more` counts the fields that differ too and are left out: the specs show them."""
+    """The runs side by side, and a row for each field that differs.
+
+    `more` counts the fields that differ too and are left out: the specs show them.
+    """
 
     columns: tuple[RunColumn, ...]
     rows: tuple[HeaderRow, ...]
@@ -63,7 +68,10 @@ def run_header(
     progress: Mapping[str, Progress],
     live: Mapping[str, Live],
 ) -> RunHeader:
-    """`progress` by id of those runs that are not over, `live` of those that are measured."""
+    """Return the columns of the runs, and the rows of what differs between them.
+
+    `progress` by id of those runs that are not over, `live` of those that are measured.
+    """
     columns = tuple(
         _column(comparison, chosen, run, stream, (progress.get(run.id), live.get(run.id)))
         for run in comparison.runs
@@ -100,11 +108,12 @@ def _column(
 
 
 def _rate(run: Run, stream: str, live: Live | None) -> str:
-    """Of a run that is measured now, the rate so far."""
+    """Return the rate of a run, so far if it is measured now."""
     summary = stream_of(run, stream)
     if summary is not None:
         return figures(summary.throughput_per_s)
-    rates = [one.throughput_per_s for one in live.streams if one.name == stream] if live else []
+    streams = live.streams if live else ()
+    rates = [found.throughput_per_s for found in streams if found.name == stream]
     return figures(rates[0]) if rates and rates[0] is not None else NONE
 
 
@@ -117,11 +126,14 @@ def _note(run: Run, progress: Progress | None, live: Live | None) -> str:
         return run.reason or ""
     fired = [row for row in gate_rows(run.validity, run.spec) if row.level != "ok"]
     worst = sorted(fired, key=lambda row: row.level != "invalid")
-    return f"{_lowered(worst[0].label)} {worst[0].value}" if worst else ""
+    if not worst:
+        return ""
+    label = worst[0].label
+    return f"{label[:1].lower()}{label[1:]} {worst[0].value}"
 
 
 def _configurations(comparison: Comparison) -> Iterator[HeaderRow]:
-    """Where they have one name for all, it stands above. Bold where their settings differ."""
+    """Return the configurations, bold where settings differ; one name for all stands above."""
     first, *others = (run.spec.target for run in comparison.runs)
     differs = any(other != first for other in others)
     if len(set(comparison.configurations)) > 1:
@@ -130,14 +142,15 @@ def _configurations(comparison: Comparison) -> Iterator[HeaderRow]:
 
 def _differing(comparison: Comparison) -> Iterator[HeaderRow]:
     order = [run.id for run in comparison.runs]
-    for one in (*comparison.environment, *comparison.differences)[:MOST_ROWS]:
-        texts = tuple(one.texts.get(run_id, NONE) for run_id in order)
-        yield HeaderRow(one.label, texts, differs=True)
+    for field in (*comparison.environment, *comparison.differences)[:MOST_ROWS]:
+        texts = tuple(field.texts.get(run_id, NONE) for run_id in order)
+        yield HeaderRow(field.label, texts, differs=True)
 
 
 def _duration(runs: Sequence[Run], stream: str) -> Iterator[HeaderRow]:
-    """How long one trial took, where all runs stop after the same number of requests."""
-    stops = {one.stop for run in runs for one in run.spec.workload.streams if one.name == stream}
+    """Return how long one trial took, where all runs stop after the same number of requests."""
+    specs = (spec for run in runs for spec in run.spec.workload.streams if spec.name == stream)
+    stops = {spec.stop for spec in specs}
     requests = stops.pop().requests if len(stops) == 1 else None
     if requests is not None:
         texts = tuple(_trial_seconds(run, stream) for run in runs)
@@ -152,25 +165,17 @@ def _trial_seconds(run: Run, stream: str) -> str:
 
 
 def _causes(runs: Sequence[Run]) -> Iterator[HeaderRow]:
-    """What held each run back, where anything was found."""
+    """Return what held each run back, where anything was found."""
     texts = tuple(_cause(run) for run in runs)
-    if any(one.found for run in runs for one in run.causes):
+    if any(cause.found for run in runs for cause in run.causes):
         yield HeaderRow("Cause", texts, differs=False)
 
 
 def _cause(run: Run) -> str:
-    found = [one for one in run.causes if one.found]
-    if not found:
-        return _without(run)
-    words = CAUSES[found[0].cause]
-    return f"{words.short}, {words.value(found[0].evidence)}"
-
-
-def _without(run: Run) -> str:
-    if any(one.found is None for one in run.causes):
+    found = next((cause for cause in run.causes if cause.found), None)
+    if found is not None:
+        rule = CAUSES[found.cause]
+        return f"{rule.short}, {rule.value(found.evidence)}"
+    if any(cause.found is None for cause in run.causes):
         return "not decided"
     return "none found" if run.causes else NONE
-
-
-def _lowered(label: str) -> str:
-    return label[:1].lower() + label[1:]

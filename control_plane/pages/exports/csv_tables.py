@@ -16,7 +16,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
-    """UTF-8 text with CRLF; None is an empty cell, numbers stand as they are."""
+    """Return UTF-8 text with CRLF; None is an empty cell, numbers stand as they are."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow([_safe(column) for column in columns])
@@ -25,7 +25,7 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
 
 
 def _safe(cell: Cell) -> Cell:
-    """Text that a spreadsheet would run gets an apostrophe in front (OWASP, CSV injection)."""
+    """Return a cell; an apostrophe keeps a spreadsheet from running it (OWASP, CSV injection)."""
     if isinstance(cell, str) and cell.startswith(FORMULA):
         return f"'{cell}"
     return cell
@@ -50,7 +50,10 @@ COUNTED = ("errors.", "statuses.", "support.")
 
 
 def run_rows(run: Run) -> Iterator[tuple[Cell, ...]]:
-    """By trial from 1, then all trials merged; by stream and metric. Validity is the run's."""
+    """Return the numbers of each trial from 1, then of all trials merged, by stream and metric.
+
+    Validity is the run's.
+    """
     outcome = outcome_of(run)
     for number, trial in enumerate(run.trials, start=1):
         for summary in trial.streams:
@@ -64,7 +67,7 @@ def outcome_of(run: Run) -> str | None:
 
 
 def compare_rows(comparison: Comparison) -> Iterator[tuple[Cell, ...]]:
-    """By stream and metric, the runs in the order of the URL."""
+    """Return the numbers by stream and metric, the runs in the order of the URL."""
     base = outcome_of(comparison.run(comparison.baseline))
     for row in comparison.rows:
         for run in comparison.runs:
@@ -88,7 +91,10 @@ def _leaves(document: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, 
 
 
 def unit_of(metric: str) -> str:
-    """By the ending of the name, or of the object it stands in; counts have the unit `1`."""
+    """Return the unit of a metric, by the ending of its name or of the object it stands in.
+
+    Counts have the unit `1`.
+    """
     if any(part in metric for part in COUNTED):
         return "1"
     if metric.startswith("bytes_"):

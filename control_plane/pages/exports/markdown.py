@@ -25,7 +25,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|@~&-])")
 
 
 def markdown(comparison: Comparison, address: str) -> str:
-    """Sentence, table for each stream, validity, link."""
+    """Return the sentences, a table for each stream, the validity and a link."""
     parts = [f"**{escaped(plain_text(comparison_title(comparison)))}**"]
     if said := plain_text(caveats(comparison)):
         parts.append(escaped(said))
@@ -36,12 +36,12 @@ def markdown(comparison: Comparison, address: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text that Markdown shows as it is, on one line."""
+    """Return text that Markdown shows as it is, on one line."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 
 def _table(comparison: Comparison, stream: str) -> str:
-    heads = [escaped(stream), *(escaped(one.text) for one in comparison.labels)]
+    heads = [escaped(stream), *(escaped(label.text) for label in comparison.labels)]
     lines = [heads, ["---", *("---:" for _ in comparison.labels)]]
     lines.append(["Configuration", *map(escaped, comparison.configurations)])
     lines += [_row(comparison, stream, METRIC[name]) for name in SHOWN]
@@ -70,7 +70,7 @@ def _marked(text: str, level: Trust) -> str:
 
 
 def _notes(comparison: Comparison) -> Iterator[str]:
-    """What the marks in the tables mean, where there are any."""
+    """Return what the marks in the tables mean, where there are any."""
     levels = {
         trust(run, row.stream, row.metric)
         for row in comparison.rows

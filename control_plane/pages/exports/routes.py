@@ -89,7 +89,7 @@ def _compared(store: Store, chosen: CompareQuery) -> Comparison:
 
 
 def _figure_csv(of: str, name: str, figures: Iterable[Figure | BarChart]) -> Response:
-    found = next((one for one in figures if one.name == name), None)
+    found = next((figure for figure in figures if figure.name == name), None)
     if found is None:
         raise NotFound(f"There is no figure {name!r} here.")
     return _csv(f"{of}-{name}", found.table.columns, found.table.rows)
@@ -102,7 +102,7 @@ def _csv(name: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> R
 
 
 def _named(chosen: CompareQuery) -> str:
-    """`compare-` and the ids, the first `NAMED` of them: names of files may not be long."""
+    """Return `compare-` and the first `NAMED` of the ids: names of files may not be long."""
     more = len(chosen.ids) - NAMED
     rest = [f"{more}-more"] if more > 0 else []
     return "-".join(["compare", *chosen.ids[:NAMED], *rest])

@@ -10,14 +10,14 @@ OWN = "runs.db"
 
 
 def run_command(database: Path) -> str:
-    """`.venv/bin/looplab run spec.json --wait`, with `--db` unless that is its own choice."""
+    """Return `.venv/bin/looplab run spec.json --wait`, with `--db` unless it is the default."""
     own = (Path.cwd() / OWN).resolve()
     chosen = () if database == own else ("--db", str(database))
     return shlex.join((_program(), "run", "spec.json", "--wait", *chosen))
 
 
 def _program() -> str:
-    """Its name where the shell finds it, else its path."""
+    """Return the name of the program where the shell finds it, else its path."""
     beside = Path(sys.executable).with_name("looplab")
     found = shutil.which("looplab")
     if (found and Path(found) == beside) or not beside.exists():

@@ -23,7 +23,7 @@ class CompareQuery:
 
     @property
     def query(self) -> str:
-        """The defaults are left out, so that one view has one address."""
+        """Return the query without its defaults, so that one view has one address."""
         asked: dict[str, str] = {"runs": ",".join(self.ids)}
         if self.baseline != self.ids[0]:
             asked["baseline"] = self.baseline
@@ -46,7 +46,7 @@ class CompareQuery:
         return len(self.ids) == MAX_COMPARED_RUNS
 
     def file(self, ending: str) -> str:
-        """`ending` is json, csv or md."""
+        """Return the address of the comparison as a file; `ending` is json, csv or md."""
         return f"/compare.{ending}?{self.query}"
 
     def figure_file(self, name: str) -> str:
@@ -65,8 +65,8 @@ class CompareQuery:
         return replace(self, ids=(*self.ids, run_id)).page
 
     def without(self, run_id: str) -> str | None:
-        """None for the last run that is left."""
-        left = tuple(one for one in self.ids if one != run_id)
+        """Return the address without a run; None for the last one that is left."""
+        left = tuple(other for other in self.ids if other != run_id)
         if not left:
             return None
         baseline = self.baseline if self.baseline in left else left[0]
@@ -79,7 +79,7 @@ def read_compare_query(
     stream: str | None = None,
     anyway: str | None = None,
 ) -> CompareQuery:
-    """From the query of an address. Raises InvalidInput or NotFound as `chosen_ids` does."""
+    """Return what an address asks for. Raises InvalidInput or NotFound as `compared_ids` does."""
     ids, against = compared_ids(runs, baseline)
     if anyway not in {None, "", "1"}:
         message = "Give anyway=1 or leave it out."
@@ -95,7 +95,10 @@ MAX_SUGGESTIONS = 10
 
 @dataclass(frozen=True)
 class Suggestion:
-    """`alike`: its requests are those of the page; `url` opens the comparison."""
+    """A run that could be added to a comparison.
+
+    `alike`: its requests are those of the page; `url` opens the comparison.
+    """
 
     run: Run
     alike: bool
@@ -105,14 +108,14 @@ class Suggestion:
 def suggested_runs(
     recent: Sequence[Run], shown: Run, taken: Collection[str], url_of: Callable[[str], str]
 ) -> tuple[Suggestion, ...]:
-    """Those of `recent` (newest first) that are not `taken`; same requests come first."""
+    """Return those of `recent` (newest first) that are not `taken`, the same requests first."""
     wanted = _requests(shown)
     found = [
         Suggestion(run, _requests(run) == wanted, url_of(run.id))
         for run in recent
         if run.id not in taken
     ]
-    return tuple(sorted(found, key=lambda one: not one.alike)[:MAX_SUGGESTIONS])
+    return tuple(sorted(found, key=lambda suggestion: not suggestion.alike)[:MAX_SUGGESTIONS])
 
 
 def _requests(run: Run) -> list[tuple[str, str, str]]:

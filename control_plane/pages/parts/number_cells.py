@@ -12,30 +12,33 @@ from control_plane.domain.units import NONE, count, figures, share
 
 @dataclass(frozen=True)
 class AxisTick:
-    """`at` is the place in per cent from the left."""
+    """A tick of an axis that the server draws.
+
+    `at` is the place in per cent from the left.
+    """
 
     at: float
     text: str
 
 
 def axis_position(value: float, low: float, high: float) -> float:
-    """In per cent of the scale from `low` to `high`; values outside stand at its ends."""
+    """Return a place in per cent from `low` to `high`; values outside stand at the ends."""
     if high <= low:
         return 50.0
     return round(100 * min(1.0, max(0.0, (value - low) / (high - low))), 2)
 
 
 def round_ticks(low: float, high: float, about: int = 5) -> list[float]:
-    """Round values inside the range, `about` as many of them; `high` above `low`."""
+    """Return round values inside the range, `about` as many of them; `high` above `low`."""
     rough = (high - low) / about
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(one * power for one in (1, 2, 5, 10) if one * power >= 0.999 * rough)
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= 0.999 * rough)
     first, last = math.ceil(low / step), math.floor(high / step)
     return [float(f"{step * number:.6g}") for number in range(first, last + 1)]
 
 
 def padded_range(values: Sequence[float], least: float = 0.05) -> tuple[float, float]:
-    """A range with room at both sides, at least `least` of the middle away from it."""
+    """Return a range with room at both sides, at least `least` of the middle away from it."""
     low, high = min(values), max(values)
     middle = (low + high) / 2
     room = max(0.75 * (high - low), least * middle)
@@ -53,7 +56,10 @@ SCALES = {"s": 1.0, "ms": 1e3, "µs": 1e6}
 
 @dataclass(frozen=True)
 class Cell:
-    """`below` is the ratio to the baseline, where there is one, and `below_level` its trust."""
+    """A cell of a table of numbers, with how far it may be believed.
+
+    `below` is the ratio to the baseline, where there is one, and `below_level` its trust.
+    """
 
     text: str
     level: Level = "full"
@@ -68,8 +74,8 @@ class ColumnHead:
 
 
 def time_unit(summaries: Sequence[Summary]) -> str:
-    """One unit for all times of a table, chosen by the shortest median."""
-    medians = [one.response_time_s.p50 for one in summaries if one.response_time_s]
+    """Return one unit for all times of a table, chosen by the shortest median."""
+    medians = [stream.response_time_s.p50 for stream in summaries if stream.response_time_s]
     shortest = min(medians, default=0.001)
     if shortest >= 1:
         return "s"
@@ -77,7 +83,7 @@ def time_unit(summaries: Sequence[Summary]) -> str:
 
 
 def time_cell(times: Times | None, part: str, unit: str) -> Cell:
-    """Greyed or hidden by the samples beyond, where `part` is a percentile."""
+    """Return a time; greyed or hidden by the samples beyond, where `part` is a percentile."""
     if times is None:
         return Cell(NONE, "hidden")
     beyond = times.support.get(part)
@@ -88,7 +94,7 @@ def time_cell(times: Times | None, part: str, unit: str) -> Cell:
 
 
 def error_cell(summary: Summary) -> Cell:
-    """The number, with its share below where it is not zero."""
+    """Return the number, with its share below where it is not zero."""
     failed = sum(summary.errors.values())
     if not failed:
         return Cell("0")

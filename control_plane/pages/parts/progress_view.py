@@ -22,7 +22,10 @@ WORDS = {
 
 @dataclass(frozen=True)
 class ProgressSegment:
-    """In per cent: start and warm-up are grey up to `grey`, the window is ink up to `done`."""
+    """One trial in the bar of progress.
+
+    In per cent: start and warm-up are grey up to `grey`, the window is ink up to `done`.
+    """
 
     grey: float
     done: float
@@ -32,7 +35,10 @@ class ProgressSegment:
 
 @dataclass(frozen=True)
 class ProgressView:
-    """`words` is the phase for people, `share` in per cent."""
+    """How far a run is.
+
+    `words` is the phase for people, `share` in per cent.
+    """
 
     segments: tuple[ProgressSegment, ...]
     words: str
@@ -49,13 +55,13 @@ def progress_view(
 
 
 def _trial(progress: Progress) -> str:
-    """Before there are numbers the phase stands above the segments, and only there."""
+    """Return the trial; before there are numbers its phase stands above the segments alone."""
     waits = progress.queue_position is not None or progress.trials == 1
     return "" if waits else f"trial {progress.trial}"
 
 
 def phase_words(spec: Spec, progress: Progress, live: Live | None) -> str:
-    """`trial 3 measuring, 37 of 60 s`, `trial 3 waiting for 12 open requests, 30 s at most`."""
+    """Return `trial 3 measuring, 37 of 60 s`, `waiting for 12 open requests, 30 s at most`."""
     phase = WORDS.get(State(progress.phase), progress.phase)
     if progress.queue_position is not None:
         return "next in the queue" if progress.queue_position == 1 else _waiting(progress)
@@ -72,14 +78,14 @@ def _waiting(progress: Progress) -> str:
 
 
 def _awaiting(spec: Spec, live: Live) -> str:
-    """The window is over; each of them has its deadline."""
+    """Return for how many requests the run waits after its window, and how long at most."""
     plural = "" if live.awaited == 1 else "s"
     most = f"{spec.timeout_s:g}{SPACE}s at most"
     return f"waiting for {count(live.awaited)} open request{plural}, {most}"
 
 
 def _measured(spec: Spec, live: Live) -> str:
-    """How much of the first stream: seconds or requests, by what ends it."""
+    """Return how much of the first stream is done: seconds or requests, by what ends it."""
     stop = spec.workload.streams[0].stop
     if stop.duration_s is not None:
         so_far = min(live.measured_s, stop.duration_s)

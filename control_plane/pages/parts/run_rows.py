@@ -14,7 +14,10 @@ from control_plane.domain.units import NONE, count, figures, share
 
 @dataclass(frozen=True)
 class RowNumber:
-    """`kind`: full, greyed, void (of an invalid run), alarm."""
+    """A number in a row, with how far it may be believed.
+
+    `kind`: full, greyed, void (of an invalid run), alarm.
+    """
 
     text: str
     kind: str = "full"
@@ -22,7 +25,7 @@ class RowNumber:
 
 @dataclass(frozen=True)
 class RowNumbers:
-    """Times in milliseconds."""
+    """The numbers of a row; times are in milliseconds."""
 
     throughput: RowNumber
     p50: RowNumber
@@ -34,7 +37,10 @@ class RowNumbers:
 
 @dataclass(frozen=True)
 class RunListRow:
-    """`numbers` None: `words` stand in their place, why there are none. `cause` may be empty."""
+    """One run in a list.
+
+    `numbers` None: `words` stand in their place, why there are none. `cause` may be empty.
+    """
 
     id: str
     title: str
@@ -96,10 +102,10 @@ def _errors(summary: Summary) -> RowNumber:
 
 
 def _cause(run: Run) -> str:
-    """The first that was found; that a processor was the limit is nothing to point out."""
+    """Return the first cause that was found, unless a processor was the limit, which is usual."""
     usual = {"server_cpu", "client_limited"}
-    found = (one.cause for one in run.causes if one.found and one.cause not in usual)
-    return next((CAUSES[one].short for one in found), "")
+    found = (cause.cause for cause in run.causes if cause.found)
+    return next((CAUSES[name].short for name in found if name not in usual), "")
 
 
 def _words(run: Run, progress: Progress | None) -> str:

@@ -20,7 +20,9 @@ from control_plane.store.store import Store
 
 @dataclass(frozen=True)
 class CeilingPart:
-    """`share` is that of the ceiling, in per cent; None where none is known or a run exceeded it.
+    """How near a run came to the ceiling of its client.
+
+    `share` is that of the ceiling, in per cent; None where none is known or a run exceeded it.
 
     Then `time` is how long the measuring takes, "" where it is not offered. `run_id` and `at` are
     those of the run that measured the ceiling.
@@ -36,8 +38,11 @@ class CeilingPart:
 
 
 def ceiling_part(run: Run, store: Store, service: RunService) -> CeilingPart | None:
-    """None where nothing was measured, where the client is what was measured, and where its
-    ceiling is not known and cannot be measured here."""
+    """Return how near a run came to the ceiling of its client.
+
+    None where nothing was measured, where the client is what was measured, and where its ceiling
+    is not known and cannot be measured here.
+    """
     if not run.streams or run.spec.target.is_responder:
         return None
     found = headroom(run, stored_ceilings(store, run.spec.client.strategy))

@@ -37,7 +37,7 @@ class RenderCache:
         self._made: dict[Hashable, bytes] = {}
 
     def shared(self, key: Hashable, make: Callable[[], bytes]) -> bytes:
-        """`make` runs at most once for each key and tick, also under parallel requests."""
+        """Return what `make` returns: it runs once for each key and tick, whoever asks at once."""
         with self._lock:
             tick = int(self._clock() / TICK_S)
             if tick != self._tick:
@@ -53,7 +53,10 @@ RECENT = 4
 
 @dataclass(frozen=True)
 class LiveFragment(View):
-    """`words` start with `So far:`. Tiles and figures are empty before the run starts."""
+    """The part of the page that changes each second.
+
+    `words` start with `So far:`. Tiles and figures are empty before the run starts.
+    """
 
     template: ClassVar[str] = "partials/live.html"
     run: Run
@@ -67,7 +70,10 @@ class LiveFragment(View):
 
 @dataclass(frozen=True)
 class LivePage(View):
-    """What does not change while the run is under way, around what does. `loads` by stream."""
+    """The page of a run that is under way: what does not change, around what does.
+
+    `loads` by stream.
+    """
 
     template: ClassVar[str] = "pages/live.html"
     run: Run
@@ -89,7 +95,7 @@ def live_fragment(run: Run, progress: Progress, live: Live | None, phases: Phase
 
 
 def window_s(run: Run) -> float | None:
-    """The length of the window where every stream stops by duration."""
+    """Return the length of the window; None unless every stream stops by duration."""
     ends = [
         stream.start_after_s + stream.stop.duration_s
         for stream in run.spec.workload.streams
@@ -99,19 +105,18 @@ def window_s(run: Run) -> float | None:
 
 
 def _cores(run: Run) -> int:
-    """What the target may use: a core for each worker, where they are known."""
-    target = run.spec.target
-    return target.workers or 1
+    """Return the cores that the target may use: one for each worker, where they are known."""
+    return run.spec.target.workers or 1
 
 
 def _seconds_words(progress: Progress, live: Live | None) -> str:
     each = f"Trial {progress.trial}, each second." if progress.trials > 1 else "Each second."
-    warm = live is not None and any(one.timeline.warmup for one in live.streams)
+    warm = live is not None and any(stream.timeline.warmup for stream in live.streams)
     return f"{each} Grey: warm-up." if warm else each
 
 
 def _waiting(words: str, progress: Progress) -> str:
-    """`Number 3 in the queue: it starts after 2 other runs.`"""
+    """Return `Number 3 in the queue: 2 other runs come before it.`"""
     if progress.queue_position is None:
         return f"{words.capitalize()}: nothing is measured yet."
     if progress.queue_position == 1:
@@ -135,7 +140,10 @@ def _tiles(view: ProgressView, live: Live) -> Iterator[Tile]:
 
 
 def _left(view: ProgressView, live: Live) -> Tile:
-    """Nobody knows when answers come that are awaited after the last window."""
+    """Return how long the run still takes.
+
+    Nobody knows when responses come that are awaited after the last window.
+    """
     remaining = live.progress.remaining_s
     if remaining is None or (live.awaited and not remaining):
         return Tile("Left", NONE, "", f"{view.share} % done")
@@ -144,16 +152,17 @@ def _left(view: ProgressView, live: Live) -> Tile:
 
 
 def _throughput(stream: LiveStream, which: str) -> Tile:
-    answers = f"{count(stream.completed)} answers"
+    completed = f"{count(stream.completed)} answers"
     if stream.throughput_per_s is None:
         return Tile(f"Throughput{which}", NONE, "", "not measured yet", "hidden")
-    return Tile(f"Throughput{which}", figures(stream.throughput_per_s), "/s", answers)
+    return Tile(f"Throughput{which}", figures(stream.throughput_per_s), "/s", completed)
 
 
 def _cpu(label: str, gauges: Gauges, role: str) -> Tile:
-    """Cores used over the last samples by all processes of that role."""
-    shares = [one.cpu_share[-RECENT:] for one in gauges.processes if one.role == role]
-    known = [sum(one) / len(one) for one in shares if one]
+    """Return the cores used over the last samples by all processes of that role."""
+    processes = (process for process in gauges.processes if process.role == role)
+    recent = [process.cpu_share[-RECENT:] for process in processes]
+    known = [sum(shares) / len(shares) for shares in recent if shares]
     if not known:
         return Tile(label, NONE, "", "not measured yet", "hidden")
     value, unit = share(sum(known)).split()
@@ -197,5 +206,5 @@ def shown(run: Run, service: RunService) -> LiveFragment:
 
 
 def _between(run: Run) -> Progress:
-    """For the moment in which the queue has taken or left the run, and no job shows it."""
+    """Return the progress of a run that the queue has just taken or left, and that no job shows."""
     return Progress(run.state.value, 1, run.spec.trials, 0.0, None, None)

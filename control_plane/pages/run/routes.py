@@ -44,7 +44,7 @@ def run(
 
 @router.post("/runs/{run_id}/cancel")
 async def cancel(run_id: RunId, service: RunServiceDep) -> RedirectResponse:
-    """A run that ended in the meantime shows its result."""
+    """Cancel a run; one that ended in the meantime shows its result."""
     try:
         await service.cancel(run_id)
     except Conflict:
@@ -56,7 +56,7 @@ async def cancel(run_id: RunId, service: RunServiceDep) -> RedirectResponse:
 def again(
     run_id: RunId, store: StoreDep, service: RunServiceDep, key: Key = ""
 ) -> RedirectResponse:
-    """The same spec as a new run; one for each time the page was shown."""
+    """Start the same spec as a new run, once for each time the page was shown."""
     return _to(service.rerun(store.run(run_id), key=key or None).id)
 
 
@@ -74,7 +74,7 @@ def result_view(detail: RunDetail, store: Store, service: RunService, trial: str
 
 
 def _hints(run: Run, service: RunService) -> tuple[str, ...]:
-    """Why its target did not start, where that can be told."""
+    """Return why its target did not start, where that can be told."""
     target = run.spec.target.started
     if run.state is not State.FAILED or target is None:
         return ()

@@ -32,7 +32,10 @@ SERVICE = "service time, from when it was sent"
 
 @dataclass(frozen=True)
 class StreamRow:
-    """`colour` is a number from 1 to 6; `note` what the client did, or which clock this is."""
+    """The numbers of one stream, on one clock.
+
+    `colour` is a number from 1 to 6; `note` what the client did, or which clock this is.
+    """
 
     name: str
     colour: int
@@ -48,7 +51,10 @@ class StreamsTable:
 
 
 def streams_table(run: Run) -> StreamsTable:
-    """Empty while no trial has ended. A second row shows the service time where it differs."""
+    """Return a row for each stream, and one of its service time where that differs.
+
+    No rows while no trial has ended.
+    """
     unit = time_unit(run.streams)
     heads = (
         ColumnHead("Requests"),
@@ -80,7 +86,7 @@ def clocks_differ(summary: Summary) -> bool:
 
 
 def load_words(stream: Stream) -> str:
-    """`100 users, 24,999 requests`."""
+    """Return `100 users, 24,999 requests`."""
     who, stop = stream.load.long_label, stream.stop
     if stop.duration_s is not None:
         return f"{who}, {figures(stop.duration_s)} s"
@@ -127,7 +133,7 @@ class TrialsView:
 
 
 def trials_view(run: Run) -> TrialsView:
-    """A row for each trial and stream; rings only for two trials and more."""
+    """Return a row for each trial and stream; rings only for two trials and more."""
     unit = time_unit(run.streams)
     heads = (
         ColumnHead("Trial"),
@@ -161,7 +167,7 @@ def _row(number: int, trial: Trial, stream: Summary, unit: str, *, named: bool) 
 
 
 def _target_share(trial: Trial) -> float | None:
-    """Cores that all processes of the target used while they were watched."""
+    """Return the cores that all processes of the target used while they were watched."""
     spent_s, watched_s = trial.target.cpu_s, trial.target.watched_s
     return spent_s / watched_s if spent_s is not None and watched_s else None
 
@@ -173,7 +179,7 @@ def _rings(run: Run) -> Rings | None:
     tail = far_percentile(first)
     part = tail[0] if tail else "p50"
     times = [trial.streams[0].response_time_s for trial in run.trials]
-    values = [getattr(one, part) for one in times if one is not None]
+    values = [getattr(of_trial, part) for of_trial in times if of_trial is not None]
     return _drawn(part, getattr(first, part), values) if values else None
 
 

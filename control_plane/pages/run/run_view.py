@@ -29,17 +29,17 @@ from control_plane.pages.site.view import View
 
 
 def elapsed(run: Run) -> str | None:
-    """None also for an interrupted run: nobody saw when it ended."""
+    """Return how long a run took; None also for an interrupted run: nobody saw when it ended."""
     if run.started_at is None or run.finished_at is None or run.state is State.INTERRUPTED:
         return None
     return seconds((run.finished_at - run.started_at).total_seconds())
 
 
 def validity_words(run: Run) -> str | None:
-    """`valid, 5 of 5 gates`; `suspect: 1 of 4 gates`."""
+    """Return `valid, 5 of 5 gates`; `suspect: 1 of 4 gates`."""
     if run.validity is None or run.validity.outcome is None:
         return None
-    quiet = sum(one.level == "ok" for one in run.validity.judged)
+    quiet = sum(reason.level == "ok" for reason in run.validity.judged)
     gates = f"of {len(run.validity.judged)} gates"
     if run.validity.outcome == "valid":
         return f"valid, {quiet} {gates}"
@@ -52,7 +52,7 @@ def streams_words(run: Run) -> str:
 
 
 def facts(run: Run) -> tuple[str, ...]:
-    """How it was measured, for the line below the sentence."""
+    """Return how a run was measured, for the line below the sentence."""
     loads = [stream.load.label for stream in run.spec.workload.streams]
     facts = [run.configuration, f"client {run.spec.client.strategy}", *dict.fromkeys(loads)]
     if not run.streams:
@@ -61,17 +61,17 @@ def facts(run: Run) -> tuple[str, ...]:
 
 
 def _measured(run: Run) -> str:
-    windows = sum(max(one.duration_s for one in trial.streams) for trial in run.trials)
+    windows = sum(max(stream.duration_s for stream in trial.streams) for trial in run.trials)
     mean = seconds(windows / len(run.trials)) if run.trials else ""
-    lasted = [one.duration_s for trial in run.trials for one in trial.streams]
-    most = "up to " if len(run.streams) > 1 and max(lasted) > 1.05 * min(lasted) else ""
+    lengths_s = [stream.duration_s for trial in run.trials for stream in trial.streams]
+    most = "up to " if len(run.streams) > 1 and max(lengths_s) > 1.05 * min(lengths_s) else ""
     many = f"{len(run.trials)} trials" if len(run.trials) > 1 else "one trial"
     return f"{many} of {most}{mean}"
 
 
 def _counted(run: Run) -> str:
-    """`2,033 requests of small and 225 of large, 0 errors`."""
-    failed = sum(sum(one.errors.values()) for one in run.streams)
+    """Return `2,033 requests of small and 225 of large, 0 errors`."""
+    failed = sum(sum(stream.errors.values()) for stream in run.streams)
     errors = "1 error" if failed == 1 else f"{count(failed)} errors"
     return f"{_requests(run)}, {errors}"
 
@@ -80,7 +80,7 @@ def _requests(run: Run) -> str:
     first, *others = run.streams
     if not others:
         return f"{count(first.completed)} requests"
-    rest = (f"{count(one.completed)} of {one.name}" for one in others)
+    rest = (f"{count(stream.completed)} of {stream.name}" for stream in others)
     return joined([f"{count(first.completed)} requests of {first.name}", *rest])
 
 
@@ -90,7 +90,9 @@ TrialLink = tuple[str, str, bool]
 
 @dataclass(frozen=True)
 class RunPage(View):
-    """Without a result the lower parts are empty. `figure_file` has NAME for a figure's name.
+    """The page of a run that is over.
+
+    Without a result the lower parts are empty. `figure_file` has NAME for a figure's name.
 
     `log` is what the target printed last: that of the failure, or of the last trial; `hints` say
     why it did not start. `typed` is the command that runs the spec. `key` makes one run of one
@@ -153,7 +155,7 @@ def run_page(
         timeline=timeline,
         trial_words=f"{_trial_words(run, trial, timeline)}{_late_words(detail, trial)}",
         trial_links=_trial_links(run, trial),
-        figure_file=_figure_file(run, trial),
+        figure_file=f"/runs/{run.id}/figures/NAME.csv" + (f"?trial={trial}" if trial else ""),
         curves=curve_figures(detail),
         time_base_note=time_base_note(run.spec, detail.streams.values()),
         streams=streams_table(run) if run.streams else None,
@@ -172,11 +174,11 @@ def run_page(
 def _disturbed(run: Run) -> bool:
     """Whether only other processes are to blame: the same spec, run again, may do."""
     reasons = run.validity.reasons if run.validity else ()
-    return bool(reasons) and all(one.gate == "other_load" for one in reasons)
+    return bool(reasons) and all(reason.gate == "other_load" for reason in reasons)
 
 
 def curve_figures(detail: RunDetail) -> tuple[Figure, ...]:
-    """Percentiles and distribution, where anything completed."""
+    """Return percentiles and distribution, where anything completed."""
     curves = curves_of_streams(detail)
     if not curves:
         return ()
@@ -184,14 +186,14 @@ def curve_figures(detail: RunDetail) -> tuple[Figure, ...]:
 
 
 def run_figures(detail: RunDetail, trial: int | None) -> tuple[Figure, ...]:
-    """All figures of the page, for their tables."""
+    """Return all figures of the page, for their tables."""
     _check_trial(detail.run, trial)
     timeline = (timeline_chart(detail, trial),) if detail.timelines else ()
     return (*timeline, *curve_figures(detail))
 
 
 def spec_text(run: Run) -> str:
-    """Indented JSON, as `looplab run` and the API take it."""
+    """Return the spec as indented JSON, as `looplab run` and the API take it."""
     return orjson.dumps(write_spec(run.spec), option=orjson.OPT_INDENT_2).decode()
 
 
@@ -205,11 +207,11 @@ def _trial_words(run: Run, trial: int | None, timeline: Figure | None) -> str:
 
 
 def _late_words(detail: RunDetail, trial: int | None) -> str:
-    """Of the trials that are drawn; empty where every answer came inside the window."""
+    """Return how many responses of the drawn trials came after the window; empty where none did."""
     late = sum(
-        _late(detail.run.trials[at], name, line)
-        for name, lines in detail.timelines.items()
-        for at, line in enumerate(lines)
+        _late(detail.run.trials[at], name, timeline)
+        for name, timelines in detail.timelines.items()
+        for at, timeline in enumerate(timelines)
         if trial in (None, at + 1)
     )
     if not late:
@@ -218,21 +220,19 @@ def _late_words(detail: RunDetail, trial: int | None) -> str:
     return f" The times of the last second hold {count(late)} {came} after the window."
 
 
-def _late(trial: Trial, name: str, line: Timeline) -> int:
-    completed = sum(one.completed for one in trial.streams if one.name == name)
-    return completed - sum(line.completed)
+def _late(trial: Trial, name: str, timeline: Timeline) -> int:
+    completed = sum(stream.completed for stream in trial.streams if stream.name == name)
+    return completed - sum(timeline.completed)
 
 
 def _trial_links(run: Run, trial: int | None) -> tuple[TrialLink, ...]:
     if len(run.trials) < 2:
         return ()
-    each = range(1, len(run.trials) + 1)
-    chosen = [(str(one), f"/runs/{run.id}?trial={one}#over-time", one == trial) for one in each]
-    return (("All", f"/runs/{run.id}#over-time", trial is None), *chosen)
-
-
-def _figure_file(run: Run, trial: int | None) -> str:
-    return f"/runs/{run.id}/figures/NAME.csv" + (f"?trial={trial}" if trial else "")
+    links = [
+        (str(number), f"/runs/{run.id}?trial={number}#over-time", number == trial)
+        for number in range(1, len(run.trials) + 1)
+    ]
+    return (("All", f"/runs/{run.id}#over-time", trial is None), *links)
 
 
 def _check_trial(run: Run, trial: int | None) -> None:

@@ -14,7 +14,10 @@ from control_plane.pages.parts.number_cells import COLUMN_HEADS
 
 @dataclass(frozen=True)
 class Tile:
-    """`void`: a number of an invalid run, readable but struck through."""
+    """One headline number.
+
+    `void`: a number of an invalid run, readable but struck through.
+    """
 
     label: str
     value: str
@@ -24,12 +27,12 @@ class Tile:
 
 
 def run_tiles(streams: Sequence[Summary], *, invalid: bool) -> tuple[Tile, ...]:
-    """Throughput and response times of the first stream, errors of all."""
+    """Return throughput and response times of the first stream, and the errors of all."""
     return tuple(_void(tile) if invalid else tile for tile in _tiles(streams))
 
 
 def time_tile(times: Times | None, percentile: str) -> Tile:
-    """A percentile with the samples beyond it; hidden where there are fewer than 10."""
+    """Return a percentile with the samples beyond it; hidden where there are fewer than 10."""
     label = COLUMN_HEADS.get(percentile, percentile)
     beyond = times.support[percentile] if times else 0
     level = support_level(beyond)
@@ -41,7 +44,7 @@ def time_tile(times: Times | None, percentile: str) -> Tile:
 
 
 def error_tile(failed: int, completed: int, kinds: str) -> Tile:
-    """The number of errors; above the limit their share, with `kinds`, which may be unknown."""
+    """Return the number of errors; above the limit their share, with `kinds`, if known."""
     ended = completed + failed
     if ended and failed / ended > ERRORS_SUSPECT:
         value, unit = share(failed / ended).split(SPACE)

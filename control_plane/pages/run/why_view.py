@@ -1,6 +1,6 @@
 """Why the times of a run are what they are: causes found and ruled out, stacks, what to try."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -9,7 +9,7 @@ from control_plane.analysis.causes.remedies import Advice, advice, remedies
 from control_plane.analysis.causes.stall_location import StackGroup, stack_groups
 from control_plane.domain.limits import Limits
 from control_plane.domain.result import Cause
-from control_plane.domain.run import Run, RunDetail
+from control_plane.domain.run import RunDetail
 from control_plane.domain.units import SPACE, count, seconds, share
 
 MOST_STACKS, MOST_TIMES = 20, 40
@@ -17,7 +17,9 @@ MOST_STACKS, MOST_TIMES = 20, 40
 
 @dataclass(frozen=True)
 class CauseRow:
-    """`state` is found, open or out. `code` names a place in the source, between `text` and `rest`;
+    """One cause that was judged.
+
+    `state` is found, open or out. `code` names a place in the source, between `text` and `rest`;
     it may be empty.
     """
 
@@ -51,7 +53,9 @@ class StackRow:
 
 @dataclass(frozen=True)
 class WhyView:
-    """`more` counts the stacks that are left out. `links`: name and address of a changed form.
+    """What explains the times of a run, and what to try.
+
+    `more` counts the stacks that are left out. `links`: name and address of a changed form.
     `advice` is what to change in the code, None where there is nothing to say.
 
     `none_found` is empty where something was found, or not decided.
@@ -66,38 +70,36 @@ class WhyView:
 
 
 def why_view(detail: RunDetail, limits: Limits) -> WhyView | None:
-    """None for a run whose causes were not judged."""
+    """Return what explains a run; None where its causes were not judged."""
     run = detail.run
     if not run.causes:
         return None
     groups = stack_groups(detail.gauges)
     return WhyView(
-        rows=tuple(_row(one) for one in run.causes),
+        rows=tuple(_row(cause) for cause in run.causes),
         none_found=none_found(run.causes),
         advice=advice(run.spec, run.causes),
-        links=tuple(_links(run, limits)),
-        stacks=tuple(_stack_row(one, len(detail.gauges)) for one in groups[:MOST_STACKS]),
+        links=tuple(
+            (remedy.label, f"/runs/new?from={run.id}&try={remedy.key}")
+            for remedy in remedies(run.spec, run.causes, limits)
+        ),
+        stacks=tuple(_stack_row(group, len(detail.gauges)) for group in groups[:MOST_STACKS]),
         more=max(0, len(groups) - MOST_STACKS),
     )
 
 
 def _row(cause: Cause) -> CauseRow:
-    words = CAUSES[cause.cause]
+    rule = CAUSES[cause.cause]
     code = str(cause.evidence.get("frame") or "")
     before, _, rest = cause.text.partition(code) if code else (cause.text, "", "")
-    value = words.value(cause.evidence)
+    value = rule.value(cause.evidence)
     state = {True: "found", None: "open", False: "out"}[cause.found]
-    return CauseRow(cause.cause, state, words.label, value, before, code, rest)
-
-
-def _links(run: Run, limits: Limits) -> Iterator[tuple[str, str]]:
-    for one in remedies(run.spec, run.causes, limits):
-        yield one.label, f"/runs/new?from={run.id}&try={one.key}"
+    return CauseRow(cause.cause, state, rule.label, value, before, code, rest)
 
 
 def _times(begins: Sequence[tuple[int, float]], trials: int) -> str:
-    """`Began at 0.5, 3.2 s`; of several trials one after the other."""
-    shown = groupby(begins[:MOST_TIMES], key=lambda one: one[0])
+    """Return `Began at 0.5, 3.2 s`; of several trials one after the other."""
+    shown = groupby(begins[:MOST_TIMES], key=lambda begin: begin[0])
     parts = [
         f"{', '.join(f'{at_s:.1f}' for _, at_s in each)}{SPACE}s"
         + (f" of trial {trial}" if trials > 1 else "")
@@ -119,5 +121,5 @@ def _stack_row(group: StackGroup, trials: int) -> StackRow:
         times=_times(group.begins, trials),
         total=seconds(group.total_s),
         share=share(group.share),
-        frames=tuple((one.written, one.application) for one in group.frames),
+        frames=tuple((frame.written, frame.application) for frame in group.frames),
     )
