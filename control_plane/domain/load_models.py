@@ -1,7 +1,7 @@
 """The load models of the spec: what starts the next request of a stream.
 
-A new model is a class here, its bounds in `spec_rules`, its pacing in `load/pacing.py` and its
-fields in the form; everything else asks the properties of `LoadModel`.
+A new model is a class here, its pacing in `load/pacing.py` and its fields in the form; everything
+else asks what `LoadModel` answers.
 """
 
 from typing import Annotated, Any, ClassVar, Literal
@@ -9,8 +9,13 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import ConfigDict, Discriminator, Tag
 from pydantic.dataclasses import dataclass
 
+from control_plane.domain.client_strategies import STRATEGIES
+from control_plane.domain.errors import FieldError
+from control_plane.domain.limits import Limits, Wrong, bounded, counted
 from control_plane.domain.units import seconds
 
+LEAST_RATE_PER_S = 0.1
+MAX_STEPS = 100
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
@@ -66,6 +71,10 @@ class LoadModel:
         """The seconds in which the load may rightly start nothing, after its ramp-up."""
         return 0.0
 
+    def wrong(self, field: str, strategy: str, limits: Limits) -> Wrong:
+        """Find what is wrong with the load; `field` is its path in the spec."""
+        raise NotImplementedError
+
     def least_s(self, requests: int) -> float:
         """Return the seconds that the model itself makes a number of requests take."""
         del requests
@@ -95,6 +104,32 @@ class LoadModel:
         return f"with {self.users:,} users" if self.users > 1 else "with one user"
 
 
+def _users(field: str, users: int, strategy: str, limits: Limits) -> Wrong:
+    """Find too many users who send one request at a time."""
+    if STRATEGIES[strategy].alone and users > 1:
+        message = f"{strategy} sends one request at a time: use 1, or choose threaded."
+        yield FieldError(field, message, 1)
+    else:
+        yield from _in_flight(field, users, strategy, limits)
+
+
+def _together(field: str, name: str, value: int, strategy: str, limits: Limits) -> Wrong:
+    """Find too many requests at once, which a strategy with one user cannot send at all."""
+    yield from _in_flight(f"{field}.{name}", value, strategy, limits)
+    if STRATEGIES[strategy].alone:
+        message = f"{strategy} sends one request at a time: use the closed or the periodic model."
+        yield FieldError(f"{field}.model", message)
+
+
+def _in_flight(field: str, value: int, strategy: str, limits: Limits) -> Wrong:
+    limit = "max_threads" if STRATEGIES[strategy].threads else "max_concurrency"
+    yield from bounded(field, value, 1, getattr(limits, limit), limit)
+
+
+def _rate_per_s(field: str, rate: float, limits: Limits) -> Wrong:
+    yield from bounded(field, rate, LEAST_RATE_PER_S, limits.max_rate_per_s, "max_rate_per_s")
+
+
 @dataclass(frozen=True, config=STRICT)
 class Closed(LoadModel):
     """A fixed number of users; each sends the next request when the last one ended."""
@@ -121,6 +156,12 @@ class Closed(LoadModel):
     def least_s(self, requests: int) -> float:
         return requests * self.think_time_s / self.concurrency
 
+    def wrong(self, field: str, strategy: str, limits: Limits) -> Wrong:
+        longest_s = limits.max_duration_s
+        for name, value in (("think_time_s", self.think_time_s), ("ramp_up_s", self.ramp_up_s)):
+            yield from bounded(f"{field}.{name}", value, 0, longest_s, "max_duration_s")
+        yield from _users(f"{field}.concurrency", self.concurrency, strategy, limits)
+
     @property
     def long_label(self) -> str:
         think = f", think time {seconds(self.think_time_s)}" if self.think_time_s else ""
@@ -139,6 +180,9 @@ class Burst(LoadModel):
     @property
     def users(self) -> int:
         return self.connections
+
+    def wrong(self, field: str, strategy: str, limits: Limits) -> Wrong:
+        yield from _together(field, "connections", self.connections, strategy, limits)
 
     @property
     def label(self) -> str:
@@ -164,6 +208,12 @@ class RateStep:
     def label(self) -> str:
         """The rate without its unit: `1,000`."""
         return f"{self.rate_per_s:,.10g}"
+
+    def wrong(self, field: str, limits: Limits) -> Wrong:
+        """Find what is wrong with the step; `field` is its path in the spec."""
+        yield from _rate_per_s(f"{field}.rate_per_s", self.rate_per_s, limits)
+        longest_s = limits.max_duration_s
+        yield from bounded(f"{field}.duration_s", self.duration_s, 0.1, longest_s, "max_duration_s")
 
 
 def _rate_kind(value: Any) -> str:
@@ -210,6 +260,15 @@ class Open(LoadModel):
     def longest_pause_s(self) -> float:
         """The longest gap: over 20 of its means between Poisson arrivals once in 10^9 times."""
         return 20 / min(step.rate_per_s for step in self.steps)
+
+    def wrong(self, field: str, strategy: str, limits: Limits) -> Wrong:
+        if isinstance(self.rate_per_s, tuple):
+            yield from counted(f"{field}.rate_per_s", len(self.steps), 1, MAX_STEPS, "steps")
+            for index, step in enumerate(self.steps):
+                yield from step.wrong(f"{field}.rate_per_s.{index}", limits)
+        else:
+            yield from _rate_per_s(f"{field}.rate_per_s", self.rate_per_s, limits)
+        yield from _together(field, "max_in_flight", self.max_in_flight, strategy, limits)
 
     def least_s(self, requests: int) -> float:
         spent_s, left = 0.0, float(requests)
@@ -261,6 +320,10 @@ class Periodic(LoadModel):
 
     def least_s(self, requests: int) -> float:
         return max(0, requests - self.concurrency) * self.interval_s / self.concurrency
+
+    def wrong(self, field: str, strategy: str, limits: Limits) -> Wrong:
+        yield from bounded(f"{field}.interval_s", self.interval_s, 0.001, 3_600)
+        yield from _users(f"{field}.concurrency", self.concurrency, strategy, limits)
 
     @property
     def label(self) -> str:

@@ -3,15 +3,12 @@
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
-from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import FieldError
 from control_plane.domain.limits import Limits, Wrong, bounded, bounded_text, counted
-from control_plane.domain.load_models import Burst, Closed, Open, Periodic, RateStep
 from control_plane.domain.request_rules import wrong_request
 from control_plane.domain.servers import FIELDS, lacking, server_label, worker_class
 from control_plane.domain.spec import (
     BUNDLED,
-    Client,
     Cores,
     Stream,
     SubmittedSpec,
@@ -44,76 +41,6 @@ def _least(stream: Stream) -> tuple[int, str]:
     if stream.stop.requests is not None:
         return min((stream.stop.requests, "requests"), users)
     return users
-
-
-LEAST_RATE_PER_S = 0.1
-MOST_STEPS = 100
-
-
-def wrong_load(field: str, stream: Stream, client: Client, limits: Limits) -> Wrong:
-    """Find what is wrong with the load of a stream; `field` is the path of `load`."""
-    load = stream.load
-    match load:
-        case Closed():
-            for name in ("think_time_s", "ramp_up_s"):
-                longest_s, value = limits.max_duration_s, getattr(load, name)
-                yield from bounded(f"{field}.{name}", value, 0, longest_s, "max_duration_s")
-            yield from _users(f"{field}.concurrency", load.concurrency, client, limits)
-        case Periodic():
-            yield from bounded(f"{field}.interval_s", load.interval_s, 0.001, 3_600)
-            yield from _users(f"{field}.concurrency", load.concurrency, client, limits)
-        case Open():
-            yield from _rate(f"{field}.rate_per_s", load, limits)
-            yield from _at_once(field, "max_in_flight", load.max_in_flight, client, limits)
-        case Burst():
-            yield from _at_once(field, "connections", load.connections, client, limits)
-            if stream.stop.duration_s is not None:
-                yield FieldError(
-                    field.removesuffix("load") + "stop",
-                    "A burst stops by requests: give stop.requests.",
-                    at_field="A burst stops after a number of requests: choose that.",
-                )
-
-
-def _users(field: str, users: int, client: Client, limits: Limits) -> Wrong:
-    if STRATEGIES[client.strategy].alone and users > 1:
-        message = f"{client.strategy} sends one request at a time: use 1, or choose threaded."
-        yield FieldError(field, message, 1)
-    else:
-        yield from _most(field, users, client, limits)
-
-
-def _at_once(field: str, name: str, value: int, client: Client, limits: Limits) -> Wrong:
-    yield from _most(f"{field}.{name}", value, client, limits)
-    if STRATEGIES[client.strategy].alone:
-        message = (
-            f"{client.strategy} sends one request at a time: use the closed or the periodic model."
-        )
-        yield FieldError(f"{field}.model", message)
-
-
-def _most(field: str, value: int, client: Client, limits: Limits) -> Wrong:
-    limit = "max_threads" if STRATEGIES[client.strategy].threads else "max_concurrency"
-    yield from bounded(field, value, 1, getattr(limits, limit), limit)
-
-
-def _rate(field: str, load: Open, limits: Limits) -> Wrong:
-    if not isinstance(load.rate_per_s, tuple):
-        yield from _rate_per_s(field, load.rate_per_s, limits)
-        return
-    yield from counted(field, len(load.rate_per_s), 1, MOST_STEPS, "steps")
-    for index, step in enumerate(load.rate_per_s):
-        yield from _step(f"{field}.{index}", step, limits)
-
-
-def _step(field: str, step: RateStep, limits: Limits) -> Wrong:
-    yield from _rate_per_s(f"{field}.rate_per_s", step.rate_per_s, limits)
-    longest_s = limits.max_duration_s
-    yield from bounded(f"{field}.duration_s", step.duration_s, 0.1, longest_s, "max_duration_s")
-
-
-def _rate_per_s(field: str, rate: float, limits: Limits) -> Wrong:
-    yield from bounded(field, rate, LEAST_RATE_PER_S, limits.max_rate_per_s, "max_rate_per_s")
 
 
 _BUNDLED_SETTINGS = {
@@ -278,7 +205,13 @@ def _stream(field: str, stream: Stream, spec: SubmittedSpec, limits: Limits) -> 
     yield from counted(f"{field}.requests", len(stream.requests), 1, 100, "request classes")
     for index, request in enumerate(stream.requests):
         yield from wrong_request(f"{field}.requests.{index}", request, limits)
-    yield from wrong_load(f"{field}.load", stream, spec.client, limits)
+    yield from stream.load.wrong(f"{field}.load", spec.client.strategy, limits)
+    if stream.load.is_burst and stream.stop.duration_s is not None:
+        yield FieldError(
+            f"{field}.stop",
+            "A burst stops by requests: give stop.requests.",
+            at_field="A burst stops after a number of requests: choose that.",
+        )
     requests, duration_s, longest_s = stream.stop.requests, stream.stop.duration_s, "max_duration_s"
     if requests is not None:
         most = limits.max_requests
