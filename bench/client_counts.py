@@ -11,9 +11,9 @@ import urllib.request
 from pathlib import Path
 from typing import get_args
 
+from bench.load_worker import closed, drive, drive_stream
 from bench.pairs import verdict
 from bench.target import own, target
-from bench.worker import closed, drive, drive_stream
 from control_plane.domain.spec import Strategy
 from control_plane.domain.stream_record import StreamRecord
 

@@ -6,10 +6,10 @@
 
 import sys
 
+from bench.load_worker import closed, completed, drive_stream
 from bench.pairs import median_ratio, verdict
 from bench.peers import USERS, install, locust, wrk
 from bench.target import target
-from bench.worker import closed, completed, drive_stream
 
 PATH = "/items/17"
 RAW_TO_WRK, ASYNC_TO_LOCUST = 1.1, 0.85

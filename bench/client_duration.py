@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from bench.load_worker import drive
 from bench.pairs import median_ratio, verdict
 from bench.target import on_client_core, target
-from bench.worker import drive
 
 HERE = Path(__file__).parent
 THREADS = 6

@@ -5,9 +5,9 @@
 
 import sys
 
+from bench.load_worker import drive
 from bench.pairs import verdict
 from bench.target import target
-from bench.worker import drive
 
 FEW = 10_000
 LIMIT_MB = 20

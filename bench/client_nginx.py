@@ -5,10 +5,10 @@
 
 import sys
 
+from bench.load_worker import closed, drive_stream, rate_per_s
 from bench.pairs import median_ratio, verdict
 from bench.peers import USERS, install, locust, wrk
 from bench.target import nginx
-from bench.worker import closed, drive_stream, rate_per_s
 
 RAW_TO_WRK, ASYNC_TO_WRK, ASYNC_TO_LOCUST = 0.95, 0.13, 1.3
 

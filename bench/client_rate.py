@@ -5,10 +5,10 @@
 
 import sys
 
+from bench.load_worker import drive, rate_per_s
 from bench.pairs import median_ratio, verdict
 from bench.peers import USERS, install, wrk
 from bench.target import target
-from bench.worker import drive, rate_per_s
 
 SHARE_OF_WRK = 0.98
 

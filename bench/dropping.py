@@ -15,7 +15,7 @@ END = b"\r\n\r\n"
 SEEN: Counter[str] = Counter()
 
 
-class Dropping(asyncio.Protocol):
+class DroppingServer(asyncio.Protocol):
     """One connection, one request at a time."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -49,7 +49,7 @@ class Dropping(asyncio.Protocol):
 
 
 async def serve(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(Dropping, "127.0.0.1", port)
+    server = await asyncio.get_running_loop().create_server(DroppingServer, "127.0.0.1", port)
     await server.serve_forever()
 
 

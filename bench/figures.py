@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from bench import peers
 
 VERDICT = re.compile(r"(.+): (-?[\d.]+), wanted (at most|at least) ([\d.]+): (reached|MISSED)")
-PAIRED = ("client_nginx", "client_rate", "client_cpu", "recording_loss", "clock")
+PAIRED = ("client_nginx", "client_rate", "client_cpu", "recording_loss", "server_clock")
 """Rows that take pairs and seconds."""
 
 ROWS = (*PAIRED, "recording", "schedule", "stall", "client_counts")
 
 
 @dataclass(frozen=True)
-class Figure:
+class ReferenceFigure:
     what: str
     reach: str
     measured: str
@@ -55,7 +55,7 @@ def arguments(row: str, pairs: int | None, seconds: int | None) -> list[str]:
     return [str(pairs or 7), str(seconds or 4)]
 
 
-def measured(row: str, given: list[str]) -> list[Figure]:
+def measured(row: str, given: list[str]) -> list[ReferenceFigure]:
     """What the script of a row prints, passed on as it comes, and its verdicts."""
     print(f"== {row}", flush=True)
     command = [sys.executable, "-u", "-m", f"bench.{row}", *given]
@@ -63,11 +63,11 @@ def measured(row: str, given: list[str]) -> list[Figure]:
         assert running.stdout is not None
         found = [figure for line in running.stdout if (figure := read(line))]
     if not found:
-        return [Figure(row, "", "", f"ended with code {running.returncode} and no figure")]
+        return [ReferenceFigure(row, "", "", f"ended with code {running.returncode} and no figure")]
     return found
 
 
-def read(line: str) -> Figure | None:
+def read(line: str) -> ReferenceFigure | None:
     """Pass the line on; a figure where it is a verdict."""
     print(line, end="", flush=True)
     verdict = VERDICT.fullmatch(line.strip())
@@ -75,10 +75,10 @@ def read(line: str) -> Figure | None:
         return None
     sign = "≤" if verdict[3] == "at most" else "≥"
     reached = "yes" if verdict[5] == "reached" else "no"
-    return Figure(verdict[1], f"{sign} {verdict[4]}", verdict[2], reached)
+    return ReferenceFigure(verdict[1], f"{sign} {verdict[4]}", verdict[2], reached)
 
 
-def show(figures: list[Figure]) -> None:
+def show(figures: list[ReferenceFigure]) -> None:
     """As Markdown, to be kept in the README of this folder."""
     print("\n| what | reach | measured | reached |\n|---|---|---|---|")
     for figure in figures:

@@ -14,9 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.load_worker import ITEM, closed, rate_per_s
 from bench.pairs import interval, ratios, verdict
 from bench.target import CLIENT_CORE, TARGET_CORE
-from bench.worker import ITEM, closed, rate_per_s
 from control_plane.dashboard_server import lower_priority
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec import Target

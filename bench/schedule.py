@@ -11,9 +11,9 @@ from itertools import product
 
 import numpy as np
 
+from bench.load_worker import drive_stream
 from bench.pairs import verdict
 from bench.target import own
-from bench.worker import drive_stream
 from control_plane.domain.stream_record import StreamRecord
 
 RATES_PER_S = (1_000, 5_000)

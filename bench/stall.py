@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.clock import server_s
+from bench.load_worker import drive_stream
 from bench.pairs import verdict
+from bench.server_clock import server_s
 from bench.stalling import EVERY_S, STALL_S
 from bench.target import own
-from bench.worker import drive_stream
 from control_plane.domain.histogram import Histogram, merge
 
 RATE_PER_S = 200
@@ -25,7 +25,7 @@ MOST_P50_MS = 0.5
 
 
 @dataclass(frozen=True)
-class Times:
+class StallTimes:
     """In milliseconds."""
 
     p50: float
@@ -38,13 +38,13 @@ class Times:
         return ", ".join(f"{name} {getattr(self, name):.1f} ms" for name in names)
 
 
-def construction() -> Times:
+def construction() -> StallTimes:
     """What arrivals every 5 ms wait for the end of the stall that they meet, and else nothing."""
     gap_s = 1 / RATE_PER_S
     arrivals_s = np.arange(0, EVERY_S, gap_s) + gap_s / 2
     waits_s = np.maximum(0, STALL_S - arrivals_s)
     p50, p90, p99 = np.quantile(waits_s, [0.5, 0.9, 0.99], method="inverted_cdf") * 1e3
-    return Times(float(p50), float(p90), float(p99), float(waits_s.mean() * 1e3))
+    return StallTimes(float(p50), float(p90), float(p99), float(waits_s.mean() * 1e3))
 
 
 def opened(seconds: float) -> dict[str, Any]:
@@ -58,15 +58,15 @@ def closed(seconds: float) -> dict[str, Any]:
     return {"requests": [{"path": "/"}], "load": load, "stop": {"duration_s": seconds}}
 
 
-def measured(url: str, strategy: str, stream: dict[str, Any]) -> Times:
+def measured(url: str, strategy: str, stream: dict[str, Any]) -> StallTimes:
     record = drive_stream(url, strategy, stream, warmup_s=EVERY_S)
     return in_ms(merge([second.response for second in record.seconds]))
 
 
-def in_ms(samples: Histogram) -> Times:
+def in_ms(samples: Histogram) -> StallTimes:
     found: NDArray[np.float64] = samples.quantiles_ns(np.array([0.5, 0.9, 0.99])) / 1e6
     p50, p90, p99 = (float(value) for value in found)
-    return Times(p50, p90, p99, samples.mean_ns / 1e6)
+    return StallTimes(p50, p90, p99, samples.mean_ns / 1e6)
 
 
 def main(seconds: float = 20.0, strategies: tuple[str, ...] = ("raw", "async")) -> int:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.figures import Figure, arguments, read
+from bench.figures import ReferenceFigure, arguments, read
 from bench.pairs import verdict
 
 
@@ -24,7 +24,7 @@ def test_a_verdict_becomes_a_row(
 ) -> None:
     verdict("requests per second, raw / wrk", value, limit, most=most)
     line = capsys.readouterr().out
-    assert read(line) == Figure("requests per second, raw / wrk", *row)
+    assert read(line) == ReferenceFigure("requests per second, raw / wrk", *row)
     assert read(f"raw / wrk pair 1: {value}\n") is None
 
 

@@ -1,7 +1,7 @@
 """p50 of the client against the server's own clock, for answers of 10 and 50 ms.
 
 `raw` by an open schedule, by its response time; `async` and wrk with 16 users, by service time.
-`python -m bench.clock [PAIRS] [SECONDS]`: each is measured PAIRS times, in turns.
+`python -m bench.server_clock [PAIRS] [SECONDS]`: each is measured PAIRS times, in turns.
 """
 
 import statistics
@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from bench.load_worker import closed, drive_stream
 from bench.pairs import verdict
 from bench.peers import install, wrk
 from bench.target import own
-from bench.worker import closed, drive_stream
 from control_plane.domain.histogram import merge
 
 USERS = 16
