@@ -31,9 +31,9 @@ def test_a_verdict_becomes_a_row(
 @pytest.mark.parametrize(
     ("row", "pairs", "seconds", "given"),
     [
-        ("clock", None, None, []),
-        ("clock", 2, None, ["2", "4"]),
-        ("clock", None, 1, ["7", "1"]),
+        ("server_clock", None, None, []),
+        ("server_clock", 2, None, ["2", "4"]),
+        ("server_clock", None, 1, ["7", "1"]),
         ("client_counts", 2, 1, []),
     ],
 )
