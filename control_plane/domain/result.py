@@ -231,8 +231,10 @@ class Gauges:
 
 @dataclass(frozen=True)
 class TargetUse:
-    """What the target did in one trial. `restarts`: workers that died or were replaced.
+    """What the target did in one trial.
 
+    `restarts`: workers that ended since it was ready, replaced or not; of these `recycled` had
+    reached the number of requests after which their server ends a worker.
     `cpu_s` was used within `watched_s`, from the first window's start to the last one's end.
     `delayed_ack_s`: how much longer requests 2 to 20 on one connection took than the first, at the
     median, before any load.
@@ -244,6 +246,7 @@ class TargetUse:
     ready_s: float | None = None
     workers: int | None = None
     restarts: int | None = None
+    recycled: int = 0
     cpu_s: float | None = None
     watched_s: float | None = None
     cores: tuple[int, ...] | None = None

@@ -187,6 +187,7 @@ class TrialJob:
     ) -> TrialResult:
         records = [merge_records(each) for each in self._by_stream(parts)]
         streams = self._summarized(records, use)
+        ended = target.ended_workers()
         trial = Trial(
             block=self.block,
             started_at=started_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -195,7 +196,8 @@ class TrialJob:
                 address=target.url,
                 ready_s=target.ready_s,
                 workers=self.spec.target.workers,
-                restarts=target.restarts(),
+                restarts=ended.all if ended else None,
+                recycled=ended.at_limit if ended else 0,
                 cpu_s=use.target_cpu_s,
                 watched_s=use.watched_s,
                 cores=self.cores.target,

@@ -10,6 +10,7 @@ from control_plane.domain.errors import TargetFailed
 from control_plane.targets import procfs, sockets
 from control_plane.targets.probe_reader import ProbeOutput
 from control_plane.targets.running_target import RunningTarget
+from control_plane.targets.worker_watch import EndedWorkers, WorkerWatch
 
 CONNECT_TIMEOUT_S = 3.0
 
@@ -27,19 +28,26 @@ class ExternalTarget:
         self.url = url
         holders = sockets.holders(sockets.inodes_at(host, port), procfs.pids())
         self._holders = {pid: procfs.started_at(pid) for pid in holders}
+        masters = [pid for pid in holders if procfs.parent(pid) not in holders]
+        self._watch = WorkerWatch(min(masters, default=0), holders, single=False)
+        self.pids()
 
     async def check(self) -> None:
-        """Do nothing: its connections are not ours to judge."""
+        """Look at its processes once more; its connections are not ours to judge."""
+        self.pids()
 
     def pids(self) -> list[int]:
         """Return who had the listener when it was reached, and their descendants; [] if unseen."""
         alive = [pid for pid, since in self._holders.items() if procfs.started_at(pid) == since]
         below = [child for pid in alive for child in procfs.descendants(pid)]
-        return list(dict.fromkeys(alive + below))
+        pids = list(dict.fromkeys(alive + below))
+        self._watch.look(pids)
+        return pids
 
-    def restarts(self) -> int | None:
-        """Return None: its workers are not watched."""
-        return None
+    def ended_workers(self) -> EndedWorkers | None:
+        """Return how many ended since it was reached; None where none of its processes is seen."""
+        self.pids()
+        return self._watch.ended if self._holders else None
 
     def failure(self) -> str | None:
         """Return None: a server that is not ours fails by its responses alone."""

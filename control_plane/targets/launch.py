@@ -143,6 +143,7 @@ class _Attempt:
             ready_s,
             self._probe_output(spec),
             self.application.ready_path,
+            own_command=self.target.server == "command",
         )
 
     def _launch_spec(self) -> LaunchSpec:

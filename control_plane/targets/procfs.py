@@ -35,6 +35,20 @@ def command_name(pid: int) -> str:
         return "a process"
 
 
+def command_line(pid: int) -> bytes:
+    """Return its arguments, a NUL byte after each; empty when it is gone."""
+    try:
+        return (PROC / str(pid) / "cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def parent(pid: int) -> int:
+    """Return the process that it hangs on; 0 when it is gone."""
+    fields = _stat(pid)
+    return int(fields[1]) if fields else 0
+
+
 def is_program(pid: int) -> bool:
     """Return whether the process lives and is not one of the kernel."""
     fields = _stat(pid)
@@ -94,6 +108,12 @@ def cpu_s(pid: int) -> float | None:
         return time.clock_gettime(~pid << 3 | 2)
     except OSError:
         return None
+
+
+def reaped_cpu_s(pid: int) -> float:
+    """Return the CPU time of its children that ended and were waited for, and of theirs."""
+    fields = _stat(pid)
+    return sum(map(int, fields[13:15])) / TICKS_PER_S if fields else 0.0
 
 
 def memory_bytes(pid: int) -> int:

@@ -1,12 +1,14 @@
 """A running target: its protocol, and the one that we started."""
 
-from dataclasses import dataclass, field
+import asyncio
+from dataclasses import dataclass
 from typing import Protocol
 
-from control_plane.targets import procfs, sockets
+from control_plane.targets import sockets
 from control_plane.targets.delayed_ack import delayed_ack_s
 from control_plane.targets.probe_reader import ProbeOutput
 from control_plane.targets.supervisor import GRACE_S, Supervisor
+from control_plane.targets.worker_watch import EndedWorkers, WorkerWatch
 
 
 class RunningTarget(Protocol):
@@ -39,8 +41,8 @@ class RunningTarget(Protocol):
         """Return all processes of the server; none where they cannot be seen."""
         ...
 
-    def restarts(self) -> int | None:
-        """Return how many workers died or were replaced since it was ready; None where unknown."""
+    def ended_workers(self) -> EndedWorkers | None:
+        """Return how many workers ended since it was ready; None where nobody watches them."""
         ...
 
     def failure(self) -> str | None:
@@ -60,11 +62,16 @@ class RunningTarget(Protocol):
         ...
 
 
+SETTLE_S = 0.03
+"""After so long without a request a process that served a single connection is gone."""
+
+
 @dataclass
 class StartedTarget:
     """A server that we started; `port` on `host` is its own.
 
-    `probe_output` is None where it was started without the probe.
+    `probe_output` is None where it was started without the probe. `own_command`: it is no server
+    that we know.
     """
 
     server: Supervisor
@@ -75,13 +82,14 @@ class StartedTarget:
     ready_s: float
     probe_output: ProbeOutput | None = None
     ready_path: str = "/"
+    own_command: bool = False
     delayed_ack_s: float | None = None
-    _workers: dict[int, int | None] = field(default_factory=dict)
-    _seen_pids: frozenset[int] = frozenset()
-    _lost_workers: int = 0
-    _most_workers: int = 0
 
     def __post_init__(self) -> None:
+        inodes = sockets.inodes_at(self.host, self.port)
+        holders = sockets.holders(inodes, self.server.pids())
+        folder = self.probe_output.folder if self.probe_output else None
+        self._watch = WorkerWatch(self.pid, holders, single=not self.own_command, folder=folder)
         self.pids()
 
     @property
@@ -89,16 +97,20 @@ class StartedTarget:
         return f"http://{self.host}:{self.port}"
 
     async def check(self) -> None:
+        if self.own_command:
+            await asyncio.sleep(SETTLE_S)
+        self.pids()
         self.delayed_ack_s = await delayed_ack_s(self.url, self.ready_path)
 
     def pids(self) -> list[int]:
         pids = self.server.pids()
-        self._update_workers(frozenset(pids))
+        if not self.server.stopping:
+            self._watch.look(pids)
         return pids
 
-    def restarts(self) -> int:
+    def ended_workers(self) -> EndedWorkers:
         self.pids()
-        return self._lost_workers
+        return self._watch.ended
 
     def failure(self) -> str | None:
         return _failure_text(self.server.reason) if self.server.reason else None
@@ -111,20 +123,6 @@ class StartedTarget:
 
     async def stop(self, grace_s: float = GRACE_S) -> None:
         await self.server.stop(grace_s)
-
-    def _update_workers(self, pids: frozenset[int]) -> None:
-        """Count workers that are gone; add new ones, which accept some time after their start."""
-        complete = len(self._workers) >= self._most_workers
-        if (pids == self._seen_pids and complete) or self.server.stopping:
-            return
-        self._seen_pids = pids
-        lost = [pid for pid, since in self._workers.items() if procfs.started_at(pid) != since]
-        self._lost_workers += len(lost)
-        for pid in lost:
-            del self._workers[pid]
-        for pid in sockets.accepting(sockets.inodes_at(self.host, self.port), pids):
-            self._workers.setdefault(pid, procfs.started_at(pid))
-        self._most_workers = max(self._most_workers, len(self._workers))
 
 
 def _failure_text(reason: str) -> str:

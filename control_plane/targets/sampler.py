@@ -12,7 +12,7 @@ from typing import Literal
 
 from control_plane.domain.result import Gauges, GaugeSeries
 from control_plane.targets.probe_reader import ProbeOutput, ProbeReader
-from control_plane.targets.procfs import cpu_s, machine_cpu_s, memory_bytes
+from control_plane.targets.procfs import cpu_s, machine_cpu_s, memory_bytes, reaped_cpu_s
 
 INTERVAL_S = 0.5
 Role = Literal["target", "client", "control"]
@@ -78,6 +78,7 @@ class Sampler:
         self._opened_s = self._sampled_s = 0.0
         self._machine_s: float | None = None
         self._all_s: float | None = None
+        self._tree_opened_s = self._tree_s = 0.0
         self._stopped = False
         self._timer: asyncio.TimerHandle | None = None
         self._sampling = threading.Lock()
@@ -98,6 +99,7 @@ class Sampler:
         for pid, role in self._watched().items():
             used_s = cpu_s(pid) or 0.0
             self._series[pid] = _ProcessSeries(pid, role, used_s, used_s)
+        self._tree_opened_s = self._target_tree_s()
 
     def stop_sampling(self) -> None:
         """Take the last sample, because the window is over."""
@@ -108,6 +110,7 @@ class Sampler:
         if self._timer:
             self._timer.cancel()
         self._sample()
+        self._tree_s = self._target_tree_s() - self._tree_opened_s
         now_s = machine_cpu_s()
         if now_s is not None and self._machine_s is not None:
             self._all_s = now_s - self._machine_s
@@ -121,7 +124,8 @@ class Sampler:
         if not self._stopped:
             self._take_last_sample()
         client_s = max(self._used_s("client"), client_cpu_s)
-        ours_s = [self._used_s("target"), client_s, self._used_s("control")]
+        target_s = max(self._used_s("target"), self._tree_s)
+        ours_s = [target_s, client_s, self._used_s("control")]
         seen = any(series.role == "target" for series in self._series.values())
         return WindowUsage(
             target_cpu_s=ours_s[0] if seen else None,
@@ -197,6 +201,13 @@ class Sampler:
     def _watched(self) -> dict[int, Role]:
         targets: dict[int, Role] = dict.fromkeys(self._target_pids(), "target")
         return targets | self._others
+
+    def _target_tree_s(self) -> float:
+        """Return the CPU time of the target's processes, and of those that they waited for.
+
+        Of a process that ends between two samples this is all that is known.
+        """
+        return sum((cpu_s(pid) or 0.0) + reaped_cpu_s(pid) for pid in self._target_pids())
 
     def _used_s(self, role: Role) -> float:
         return sum(

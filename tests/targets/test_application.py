@@ -109,7 +109,7 @@ async def test_a_command_is_started_and_ended_like_a_server(
     target = await start_application(applications["plain"], PLAIN, site.context(cores=(0,)))
     command = f"python server.py {target.host} {target.port}"
     assert (target.command, len(target.pids())) == (command, 1)
-    assert target.restarts() == 0
+    assert target.ended_workers().all == 0
     await target.stop()
     site.assert_gone()
 

@@ -48,7 +48,7 @@ async def test_the_death_of_a_worker_is_counted(site: Site, target: Target) -> N
     async with site.running("probe", target) as started:
         assert len(workers_of(started)) >= (target.workers or 1)
         os.kill(get_json(started.url, "/pid"), signal.SIGKILL)
-        until(lambda: started.restarts(), lambda: "the loss is noticed", 5)
+        until(lambda: started.ended_workers().all, lambda: "the loss is noticed", 5)
         if target.server in REPLACES:
             until(lambda: len(workers_of(started)) == target.workers, lambda: "it is replaced", 5)
             assert started.failure() is None

@@ -151,11 +151,11 @@ async def test_a_worker_that_dies_is_counted(site: Site) -> None:
     async with site.running("probe", TWO_WORKERS) as started:
         worker = get_json(started.url, "/pid")
         os.kill(worker, signal.SIGKILL)
-        until(lambda: started.restarts() == 1, lambda: "the loss is noticed", 3)
+        until(lambda: started.ended_workers().all == 1, lambda: "the loss is noticed", 3)
         assert started.failure() is None
         until(lambda: len(workers_of(started)) == 2, lambda: "the worker is replaced", 5)
         os.kill(workers_of(started)[-1], signal.SIGKILL)
-        until(lambda: started.restarts() == 2, lambda: "the second loss is noticed", 3)
+        until(lambda: started.ended_workers().all == 2, lambda: "the second loss is noticed", 3)
 
 
 def workers_of(started) -> list[int]:
@@ -236,5 +236,5 @@ async def test_orphans_of_the_server_are_reaped(site: Site) -> None:
     async with site.running("probe", TWO_WORKERS) as started:
         guard = parent_of(started.pid)
         os.kill(get_json(started.url, "/pid"), signal.SIGKILL)
-        until(lambda: started.restarts() == 1, lambda: "the worker is gone", 3)
+        until(lambda: started.ended_workers().all == 1, lambda: "the worker is gone", 3)
         until(lambda: len(procfs.children(guard)) == 1, lambda: "no zombie is left", 3)

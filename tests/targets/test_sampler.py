@@ -90,6 +90,28 @@ async def test_the_peak_of_the_memory_and_a_process_that_came_late() -> None:
     assert len(series.cpu_share) == 3
 
 
+async def test_the_cpu_time_of_a_child_that_ends_between_two_samples_counts() -> None:
+    code = (
+        "import subprocess, sys\n"
+        "input()\n"
+        "burn = 'import time\\nwhile time.process_time() < 0.2: pass'\n"
+        "subprocess.run([sys.executable, '-c', burn])\n"
+        "print(flush=True)\n"
+        "input()"
+    )
+    with process(code) as target, process(IDLE) as client:
+        sampler = Sampler(lambda: [target.pid], [client.pid], os.getpid())
+        sampler.open_window()
+        assert target.stdin
+        assert target.stdout
+        target.stdin.write(b"\n")
+        target.stdin.flush()
+        await asyncio.to_thread(target.stdout.readline)
+        use = sampler.close_window()
+    assert use.target_cpu_s is not None
+    assert 0.2 - 2 * TICK_S <= use.target_cpu_s < 0.5
+
+
 async def test_a_short_window_has_totals() -> None:
     with process(BUSY) as target, process(IDLE) as client:
         sampler = Sampler(lambda: [target.pid], [client.pid], os.getpid())

@@ -11,7 +11,7 @@ from control_plane.analysis.validity.gate import (
     judgement,
     percent,
 )
-from control_plane.domain.result import Summary
+from control_plane.domain.result import Summary, Trial
 from control_plane.domain.spec import Spec
 from control_plane.domain.units import count, seconds, share
 
@@ -93,17 +93,29 @@ RESTARTS = GateLimits("=", invalid=0)
 
 
 def target_restarted(run: MeasuredRun) -> Judgement | None:
-    """Judge the restarts of a target that we started; None for any other."""
-    measured = [(trial, trial.target.restarts) for trial in run.trials]
-    cases = [(trial, number) for trial, number in measured if number is not None]
+    """Judge the workers that ended, but for those that their server ends after so many requests.
+
+    None where nobody watched the target's processes.
+    """
+    cases = [trial for trial in run.trials if trial.target.restarts is not None]
     if not cases:
         return None
-    trial, number = max(cases, key=lambda case: case[1])
-    if not number:
-        return judgement(RESTARTS, 0, "No worker of the target ended", "")
-    workers = "1 worker" if number == 1 else f"{number} workers"
-    text = f"{workers} of the target died or restarted{run.where(trial)}"
-    return judgement(RESTARTS, number, text, ".")
+    trial = max(cases, key=lambda trial: (_died(trial), trial.target.recycled))
+    died, recycled = _died(trial), trial.target.recycled
+    where = run.where(trial)
+    also = f"{_workers(recycled)} ended at the server’s limit of requests{where}"
+    if not died:
+        return judgement(RESTARTS, 0, also if recycled else "No worker of the target ended", "")
+    text = f"{_workers(died)} of the target died or restarted{where}"
+    return judgement(RESTARTS, died, text, f". Besides, {also}." if recycled else ".")
+
+
+def _died(trial: Trial) -> int:
+    return (trial.target.restarts or 0) - trial.target.recycled
+
+
+def _workers(number: int) -> str:
+    return "1 worker" if number == 1 else f"{count(number)} workers"
 
 
 ACK_LOW_S, ACK_HIGH_S = 0.030, 0.050

@@ -50,7 +50,8 @@ def made_by_main_thread(parent: int) -> bool:
 
 
 def install_probe() -> None:
-    """Install the import hooks where the probe is on, or a size of the thread pool is set.
+    """Log this process and install the import hooks where the probe is on; install these where
+    a size of the thread pool is set, too.
 
     A target where that fails is served all the same.
     """
@@ -58,8 +59,10 @@ def install_probe() -> None:
         return
     try:
         hooks = import_module("looplab_probe.hooks")
+        process_log = import_module("looplab_probe.process_log")
     except (ImportError, SyntaxError):
         return
+    process_log.PROCESS_LOG.install()
     hooks.install()
 
 

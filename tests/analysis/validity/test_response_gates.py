@@ -166,7 +166,27 @@ def test_target_restarted(restarts, level, text):
     assert (found.level, said(found)) == (level, text)
 
 
-def test_a_foreign_target_is_not_judged_for_restarts():
+@pytest.mark.parametrize(
+    ("restarts", "recycled", "level", "text"),
+    [
+        (12, 12, "ok", "12 workers ended at the server’s limit of requests."),
+        (
+            3,
+            2,
+            "invalid",
+            "1 worker of the target died or restarted. "
+            "Besides, 2 workers ended at the server’s limit of requests.",
+        ),
+    ],
+)
+def test_workers_that_end_by_design_are_told_apart(restarts, recycled, level, text):
+    one = trial(summary())
+    one = replace(one, target=replace(one.target, restarts=restarts, recycled=recycled))
+    found = known(reason_of("target_restarted", [one]))
+    assert (found.level, said(found), found.value) == (level, text, restarts - recycled)
+
+
+def test_a_target_whose_processes_nobody_sees_is_not_judged_for_restarts():
     assert reason_of("target_restarted", [trial(summary(), restarts=None)]) is None
 
 

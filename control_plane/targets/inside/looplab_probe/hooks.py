@@ -1,4 +1,5 @@
-"""Import hooks that count the requests of each server: one entry of `HOOKS` for each module.
+"""Import hooks for the modules of servers, as `HOOKS` lists them: they count the requests of each
+server, and see whether a worker has reached its limit of requests.
 
 Most hooks replace an attribute: once the server has loaded the application, found out its interface
 and set the attribute, requests to the application are counted. No function of a server is wrapped
@@ -15,6 +16,7 @@ from types import ModuleType
 from typing import Any, Callable, Optional
 
 from .never_raise import never_raise
+from .process_log import PROCESS_LOG
 
 Hook = Callable[[ModuleType], None]
 WatchConnections = Callable[[Any], Optional[bool]]
@@ -53,18 +55,18 @@ def _hooked_spec(name: str, path: Any, target: Any, hook: Hook) -> ModuleSpec | 
 
 
 class _AttributeHook:
-    """Counts the requests of the owner's attribute `application` once something is set here.
+    """Calls `on_set` with the owner once something is set here.
 
     It has no `__get__`: reading costs what it did, and finds the value in the owner itself.
     """
 
-    def __init__(self, name: str, application: str, watch: WatchConnections) -> None:
-        self._name, self._application, self._watch = name, application, watch
+    def __init__(self, name: str, on_set: Callable[[Any], None]) -> None:
+        self._name, self._on_set = name, on_set
 
     def __set__(self, owner: Any, value: Any) -> None:
         vars(owner)[self._name] = value
         if value is not None and value is not False:
-            _count(vars(owner), self._application, sends=not self._watch(owner))
+            self._on_set(owner)
 
 
 def _watch_nothing(_owner: Any) -> bool:
@@ -85,10 +87,29 @@ def _attribute_hook(
     application: str | None = None,
     watch: WatchConnections = _watch_nothing,
 ) -> Hook:
-    """Watch the attribute `name` of a class; `application` is the one that has it, if another."""
+    """Count the requests of an application once the attribute `name` of a class is set.
 
+    `application` is the attribute that has it, if another.
+    """
+
+    def on_set(instance: Any) -> None:
+        _count(vars(instance), application or name, sends=not watch(instance))
+
+    return _hook_on(owner, name, on_set)
+
+
+def _limit_hook(owner: str, name: str, reached: Callable[[Any], bool]) -> Hook:
+    """Ask `reached` of whoever counts the requests of a worker when its process ends."""
+
+    def on_set(instance: Any) -> None:
+        PROCESS_LOG.add_limit(instance, reached)
+
+    return _hook_on(owner, name, on_set)
+
+
+def _hook_on(owner: str, name: str, on_set: Callable[[Any], None]) -> Hook:
     def hook(module: ModuleType) -> None:
-        setattr(getattr(module, owner), name, _AttributeHook(name, application or name, watch))
+        setattr(getattr(module, owner), name, _AttributeHook(name, on_set))
 
     return hook
 
@@ -120,9 +141,23 @@ def _counted(app: Any, *, sends: bool = True) -> Any:
     return count_requests(app, sends=sends)
 
 
+_HYPERCORN_LIMIT = _limit_hook(
+    "WorkerContext", "max_requests", lambda context: context.requests > context.max_requests
+)
+
 HOOKS: dict[str, Hook] = {
     "uvicorn.config": _attribute_hook("Config", "loaded", "loaded_app", _watch_uvicorn),
     "gunicorn.workers.gasgi": _attribute_hook("ASGIWorker", "asgi"),
     "hypercorn.app_wrappers": _attribute_hook("ASGIWrapper", "app"),
     "granian.asgi": _granian,
+    "gunicorn.workers.base": _limit_hook(
+        "Worker", "max_requests", lambda worker: worker.nr >= worker.max_requests
+    ),
+    "uvicorn.server": _limit_hook(
+        "Server",
+        "server_state",
+        lambda server: server.server_state.total_requests >= server.config.limit_max_requests,
+    ),
+    "hypercorn.asyncio.worker_context": _HYPERCORN_LIMIT,
+    "hypercorn.trio.worker_context": _HYPERCORN_LIMIT,
 }

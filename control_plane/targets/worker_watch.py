@@ -1,0 +1,165 @@
+"""The workers of a target, watched by process: how many of them ended, and how.
+
+Workers are the processes below the server that were there before any load: those that have its
+listener open, or else at least two of a kind. Whatever their parent starts of the same kind later
+is a worker, too. A process that the server makes for a single connection is none, nor is what a
+worker runs for a request.
+"""
+
+import os
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from control_plane.targets import procfs
+from control_plane.targets.heartbeat_reader import OPEN_FLAGS
+from control_plane.targets.inside.looplab_probe.process_log import (
+    BORN,
+    ENDED,
+    FORKED,
+    LOG_BYTES,
+    LOG_NAME,
+    command_shape,
+)
+
+Kind = tuple[int, int]
+"""The parent of a process, and the shape of its command line."""
+
+LEAST_ALIKE = 2
+
+
+@dataclass(frozen=True)
+class EndedWorkers:
+    """How many workers ended since the target was ready. `at_limit` of all: those that had answered
+    as many requests as their server lets a worker answer.
+    """
+
+    all: int = 0
+    at_limit: int = 0
+
+
+class _Process(NamedTuple):
+    """One process, named by pid and start for as long as the machine runs."""
+
+    pid: int
+    start: int
+
+
+class WorkerWatch:
+    """Looks at the processes of a target, of which `root` is the first and `holders` listen.
+
+    `single`: its server makes no process for a single connection, so whoever is there at the first
+    look may count; else those count that the second look, before the load, finds again. `folder`:
+    where the probe writes.
+    """
+
+    def __init__(
+        self, root: int, holders: Collection[int], *, single: bool, folder: Path | None = None
+    ) -> None:
+        self._root, self._holders, self._single = root, frozenset(holders), single
+        self._log = _LogReader(folder / LOG_NAME) if folder else None
+        self._kinds: dict[_Process, Kind] = {}
+        self._candidates: dict[_Process, Kind] | None = None
+        self._worker_kinds: frozenset[Kind] = frozenset()
+        self._living: set[_Process] = set()
+        self._at_limit: set[_Process] = set()
+        self.ended = EndedWorkers()
+
+    def look(self, pids: Iterable[int]) -> None:
+        """Take down who is there now, and who ended since the last look."""
+        present = {
+            _Process(pid, start)
+            for pid in pids
+            if pid != self._root and (start := procfs.started_at(pid)) is not None
+        }
+        # The log is read after the processes, so that whoever is gone has had time to write to it.
+        born, at_limit = self._log.read() if self._log else ({}, set())
+        self._at_limit |= at_limit
+        present |= {process for process in born if process.pid != self._root and _lives(process)}
+        self._kinds = {
+            process: born.get(process) or self._kinds.get(process) or _kind(process.pid)
+            for process in present
+        }
+        if self._candidates is None:
+            self._candidates, born = self._first_candidates(), {}
+            if not self._single:
+                return
+        if not self._worker_kinds:
+            self._confirm(self._candidates)
+        self._count(born)
+
+    def _first_candidates(self) -> dict[_Process, Kind]:
+        kinds = list(self._kinds.values())
+        holding = {
+            process: kind for process, kind in self._kinds.items() if process.pid in self._holders
+        }
+        return holding or {
+            process: kind
+            for process, kind in self._kinds.items()
+            if kinds.count(kind) >= LEAST_ALIKE
+        }
+
+    def _confirm(self, candidates: dict[_Process, Kind]) -> None:
+        """Take the kinds of those that are still there; others of such a kind ended as workers."""
+        kinds = {kind for process, kind in candidates.items() if process in self._kinds}
+        self._worker_kinds = frozenset(kinds)
+        self._living = {process for process, kind in candidates.items() if kind in kinds}
+
+    def _count(self, born: dict[_Process, Kind]) -> None:
+        members = {process for process, kind in self._kinds.items() if kind in self._worker_kinds}
+        unseen = {process for process, kind in born.items() if kind in self._worker_kinds}
+        lost = (self._living | unseen) - members
+        limited = len(lost & self._at_limit)
+        self.ended = EndedWorkers(self.ended.all + len(lost), self.ended.at_limit + limited)
+        self._living = members
+        self._at_limit &= members
+
+
+class _LogReader:
+    """Reads what the probe in Python processes wrote since the last call."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._offset = path, 0
+
+    def read(self) -> tuple[dict[_Process, Kind], set[_Process]]:
+        """Return who was born, and who ended at its limit of requests."""
+        born: dict[_Process, Kind] = {}
+        at_limit: set[_Process] = set()
+        for line in self._lines():
+            try:
+                verb, pid, start, *facts = line.split()
+                process = _Process(int(pid), int(start))
+                if verb == BORN:
+                    born.setdefault(process, (int(facts[0]), int(facts[1])))
+                elif verb == ENDED and int(facts[0]):
+                    at_limit.add(process)
+            except (ValueError, IndexError):
+                continue
+        return born, at_limit
+
+    def _lines(self) -> list[str]:
+        try:
+            descriptor = os.open(self._path, OPEN_FLAGS)
+        except OSError:
+            return []
+        try:
+            data = os.pread(descriptor, LOG_BYTES, self._offset)
+        except OSError:
+            return []
+        finally:
+            os.close(descriptor)
+        whole, newline, _ = data.rpartition(b"\n")
+        self._offset += len(whole) + len(newline)
+        return whole.decode(errors="replace").splitlines()
+
+
+def _lives(process: _Process) -> bool:
+    return procfs.started_at(process.pid) == process.start
+
+
+def _kind(pid: int) -> Kind:
+    """Return the kind of a process that the log does not name, or not yet."""
+    parent, command_line = procfs.parent(pid), procfs.command_line(pid)
+    forked = command_line == procfs.command_line(parent)
+    return parent, FORKED if forked else command_shape(command_line)
