@@ -113,7 +113,7 @@ async def test_forks_of_an_own_command_are_counted(limit: int, tmp_path: Path) -
         assert target.ended_workers().at_limit == 0
 
 
-@pytest.mark.parametrize("name", ["per_connection", "helpers"])
+@pytest.mark.parametrize("name", ["per_connection", "program_per_request"])
 async def test_a_process_for_one_request_is_no_worker(name: str, tmp_path: Path) -> None:
     async with serving(f"python {name}.py {{host}} {{port}}", tmp_path) as target:
         get(target, 100)
