@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 
 from tests.dashboard import Dashboard
+from tests.html import read_html
 
 Pairs = list[tuple[str, str]]
 
@@ -85,6 +86,12 @@ def _flat(named: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in named.items():
         for text in value if isinstance(value, tuple) else (value,):
             yield name, text
+
+
+def wrong(page: str) -> dict[str, str]:
+    """What is wrong with each field, by the field's name."""
+    ids = ((part.attributes.get("id", ""), part.text) for part in read_html(page).elements())
+    return {name.removeprefix("wrong-"): text for name, text in ids if name.startswith("wrong-")}
 
 
 def send(looplab: Dashboard, path: str, pairs: Pairs) -> httpx2.Response:

@@ -32,6 +32,7 @@ from tests.builders import (
     two_streams,
 )
 from tests.dashboard import Dashboard
+from tests.html import read_html
 
 BROKEN = "failed (start): the target ended with exit code 3"
 BROKEN_LOG = ("Traceback (most recent call last):", "ModuleNotFoundError: No module named 'orjson'")
@@ -143,8 +144,8 @@ def history_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def figures(page: str) -> dict[str, dict[str, Any]]:
     """The figures of a page by name, as the browser reads them."""
-    found = re.findall(r"<lab-figure id=\"([^\"]+)\"[^>]*? figure='([^']*)'", page)
-    return {name: json.loads(unescape(text)) for name, text in found}
+    found = [element.attributes for element in read_html(page).all("lab-figure")]
+    return {attributes["id"]: json.loads(attributes["figure"]) for attributes in found}
 
 
 def words(page: str) -> str:

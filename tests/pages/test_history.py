@@ -1,28 +1,33 @@
-import re
-from html import unescape
-
 import pytest
 
 from tests.dashboard import Dashboard, items_spec, long_spec
+from tests.html import Element, read_html
 from tests.pages.form_page import send
 
-TITLE = re.compile(r'<a href="/runs/([0-9a-z]{10})">([^<]*)</a>')
 CLASSIC = ["items, async", "items, threaded", "items, blocking"]
 EARLY = ["items, interrupted", "items, cancelled", "items, failed"]
 
 
 def listed(looplab: Dashboard, **query: str) -> list[str]:
-    page = looplab.get("/history", params=query).text
-    return [unescape(title) for _, title in TITLE.findall(page)]
+    return [title.text for title in titles(looplab.get("/history", params=query).text)]
+
+
+def titles(page: str) -> list[Element]:
+    """The link to each run of the table."""
+    return [header.by_role("link")[0] for header in read_html(page).by_role("rowheader")]
+
+
+def id_of(title: Element) -> str:
+    return title.attributes["href"].removeprefix("/runs/")
 
 
 def known(looplab: Dashboard) -> dict[str, str]:
     """Ids by title."""
-    return {unescape(title): one for one, title in TITLE.findall(looplab.get("/history").text)}
+    return {title.text: id_of(title) for title in titles(looplab.get("/history").text)}
 
 
 @pytest.mark.parametrize(
-    ("query", "titles"),
+    ("query", "wanted"),
     [
         ({}, [*EARLY, "too many errors", *CLASSIC]),
         ({"state": "failed"}, ["items, failed"]),
@@ -34,23 +39,23 @@ def known(looplab: Dashboard) -> dict[str, str]:
         ({"text": "", "state": "", "tag": ""}, [*EARLY, "too many errors", *CLASSIC]),
     ],
 )
-def test_filters(looplab: Dashboard, query: dict[str, str], titles: list[str]) -> None:
-    assert listed(looplab, **query) == titles
+def test_filters(looplab: Dashboard, query: dict[str, str], wanted: list[str]) -> None:
+    assert listed(looplab, **query) == wanted
 
 
 def test_filters_that_are_set_are_shown(looplab: Dashboard) -> None:
-    page = looplab.get("/history", params={"state": "failed", "text": "<b>"}).text
-    assert "<option selected>failed</option>" in page
-    assert 'value="&lt;b&gt;"' in page
-    assert "Clear filters" in page
+    page = read_html(looplab.get("/history", params={"state": "failed", "text": "<b>"}).text)
+    (state,) = [part for part in page.by_role("option") if "selected" in part.attributes]
+    assert state.text == "failed"
+    assert page.one("textbox", "Search").attributes["value"] == "<b>"
+    assert page.by_role("link", "Clear filters")
 
 
 def test_a_search_without_a_match_says_what_to_drop(looplab: Dashboard) -> None:
-    page = looplab.get("/history", params={"state": "failed", "tag": "classic"}).text
-    assert "No run matches" in page
-    assert "Any state: 3" in page
-    assert "Any tag: 1" in page
-    assert 'href="/history?tag=classic"' in page
+    page = read_html(looplab.get("/history", params={"state": "failed", "tag": "classic"}).text)
+    assert page.by_role("heading", "No run matches")
+    assert page.one("link", "Any state: 3").attributes["href"] == "/history?tag=classic"
+    assert page.by_role("link", "Any tag: 1")
 
 
 def test_an_empty_history_offers_a_start(empty: Dashboard) -> None:
@@ -58,14 +63,14 @@ def test_an_empty_history_offers_a_start(empty: Dashboard) -> None:
 
 
 def test_numbers_errors_and_reasons(looplab: Dashboard) -> None:
-    page = looplab.get("/history").text
-    rows = {row.partition("</a>")[0].rpartition(">")[2]: row for row in page.split("<tr ")[2:]}
-    assert 'class="badge suspect bare"' in rows["items, threaded"]
-    assert "<polyline" in rows["items, async"]
-    assert re.search(r"number alarm[^>]*>.*1\.7", rows["too many errors"])
-    assert "sparkline dashed" in rows["too many errors"]
-    assert "failed (start): exit code 3" in rows["items, failed"]
-    assert "<polyline" not in rows["items, failed"]
+    table = read_html(looplab.get("/history").text).by_role("table")[0]
+    rows = {row.by_role("link")[0].text: row for row in table.by_role("row")[1:]}
+    assert rows["items, threaded"].by_role("cell", "suspect")
+    assert rows["items, async"].by_role("img")
+    assert rows["too many errors"].by_role("cell", "1.7 % failed")
+    assert "dashed" in rows["too many errors"].by_role("img")[0].attributes["class"]
+    assert "failed (start): exit code 3" in rows["items, failed"].text
+    assert not rows["items, failed"].by_role("img")
 
 
 def test_older_runs_follow_on_pages_of_their_own(empty: Dashboard) -> None:
@@ -73,13 +78,12 @@ def test_older_runs_follow_on_pages_of_their_own(empty: Dashboard) -> None:
     for run_id in reversed(made):
         empty.post(f"/api/runs/{run_id}/cancel")
     first = empty.get("/history?strategy=async").text
-    older = re.search(r'href="(/history\?[^"]*cursor=[^"]*)"', first)
-    assert older
-    second = empty.get(unescape(older[1])).text
-    seen = [one for one, _ in TITLE.findall(first)] + [one for one, _ in TITLE.findall(second)]
+    second = empty.get(read_html(first).one("link", "Older runs").attributes["href"]).text
+    seen = [id_of(title) for title in (*titles(first), *titles(second))]
     assert seen[:52] == made[::-1]
     assert len(set(seen)) == len(seen)
-    assert 'href="/history?strategy=async">Newest runs</a>' in second
+    newest = read_html(second).one("link", "Newest runs")
+    assert newest.attributes["href"] == "/history?strategy=async"
 
 
 def test_chosen_runs_are_compared_oldest_first(looplab: Dashboard) -> None:
@@ -97,9 +101,12 @@ def test_tags_are_added_and_removed(looplab: Dashboard) -> None:
     answer = send(looplab, "/runs/tag", [*pairs, *back, ("do", "add")])
     ticked = f"run={runs['items, async']}&run={runs['items, failed']}"
     assert answer.headers["location"] == f"/history?state=failed&tag=x&{ticked}"
-    page = looplab.get("/history", params=pairs[:2]).text
-    assert len(re.findall(r'name="run"[^>]* checked', page)) == 2
-    assert page.count("data-ended-early") >= 1
+    boxes = read_html(looplab.get("/history", params=pairs[:2]).text).by_role("checkbox")
+    assert [box.name for box in boxes if "checked" in box.attributes] == [
+        "Choose items, failed",
+        "Choose items, async",
+    ]
+    assert any("data-ended-early" in box.attributes for box in boxes)
     assert listed(looplab, tag="mine") == ["items, failed", "items, async"]
     send(looplab, "/runs/tag", [*pairs, ("do", "add")])
     assert looplab.run(runs["items, async"])["tags"].count("mine") == 1

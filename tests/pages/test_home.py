@@ -1,35 +1,33 @@
 import re
-from html import unescape
 
 from control_plane.experiments.presets import preset_catalogue
 from tests.dashboard import Dashboard, long_spec, until
+from tests.html import Element, read_html
 from tests.pages.form_page import changed, form_of_page, send
 
 
-def card(page: str, slug: str) -> str:
-    return page.partition(f'id="question-{slug}"')[2].partition("</article>")[0]
+def card(page: str, slug: str) -> Element:
+    return read_html(page).by_id(f"question-{slug}")
 
 
 def test_an_empty_dashboard_explains_itself(empty: Dashboard) -> None:
-    page = unescape(empty.get("/").text)
+    page = empty.get("/").text
     assert "No runs yet" in page
     for question in preset_catalogue().questions:
         shown = card(page, question.slug)
-        assert question.title in shown
-        assert "Not answered on this machine yet." in shown
-        assert re.search(rf"{len(question.arms)} runs, about \d+", shown)
-        assert '<button type="submit" class="solid">Start</button>' in shown
+        assert shown.by_role("heading", question.title)
+        assert "Not answered on this machine yet." in shown.text
+        assert re.search(rf"{len(question.arms)} runs, about \d+", shown.text)
+        assert [button.name for button in shown.by_role("button")] == ["Start"]
 
 
 def test_the_last_answer_stands_on_its_card(looplab: Dashboard) -> None:
-    shown = card(looplab.get("/").text, "classic").replace("\N{NO-BREAK SPACE}", " ")
-    assert shown.count("<rect") == 3
-    assert re.search(r">7\.4 times</span> the requests", shown)
-    assert "suspect" not in shown
-    assert '<button type="submit">Again</button>' in shown
-    found = re.search(r'href="(/compare\?runs=[^"]*)"', shown)
-    assert found
-    assert looplab.get(found[1]).status_code == 200
+    shown = card(looplab.get("/").text, "classic")
+    assert len(shown.by_role("term")) == len(shown.all("rect")) == 3
+    assert "7.4 times the requests" in shown.text
+    assert "suspect" not in shown.text
+    assert [button.name for button in shown.by_role("button")] == ["Again"]
+    assert looplab.get(shown.one("link", "Compare").attributes["href"]).status_code == 200
 
 
 def test_a_question_makes_its_runs_once_and_shows_them_together(empty: Dashboard) -> None:
@@ -39,7 +37,7 @@ def test_a_question_makes_its_runs_once_and_shows_them_together(empty: Dashboard
     assert {answer.status_code for answer in answers} == {303}
     (location,) = locations
     run_ids = location.rpartition("=")[2].split(",")
-    assert ">Watch</a>" in card(empty.get("/").text, "workers")
+    assert card(empty.get("/").text, "workers").by_role("link", "Watch")
     runs = [empty.run(run_id) for run_id in run_ids]
     for run_id in reversed(run_ids):
         empty.post(f"/api/runs/{run_id}/cancel")

@@ -1,10 +1,8 @@
 """Request classes picked from an OpenAPI document, as a browser without script does it."""
 
 import json
-import re
 import threading
 from collections.abc import Iterator
-from html import unescape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -12,12 +10,11 @@ import pytest
 
 from tests import own
 from tests.dashboard import Dashboard, items_spec, long_spec
+from tests.html import read_html
 from tests.in_process import in_process
-from tests.pages.form_page import Pairs, changed, form_of_page, quick_run, send
+from tests.pages.form_page import Pairs, changed, form_of_page, quick_run, send, wrong
 
 READ, PICKED = "/runs/new/offer", "/runs/new/picked"
-KEYS = re.compile(r'name="pick" value="([^"]*)"')
-WRONG = re.compile(r'<span class="wrong" id="wrong-([^"]*)">.*?<span>([^<]*)</span>', re.DOTALL)
 STREAM = "workload.streams.0.requests"
 
 
@@ -73,8 +70,10 @@ def blank(looplab: Dashboard, query: str = "") -> Pairs:
     return form_of_page(looplab.get(f"/runs/new{query}").text, "/runs")
 
 
-def wrong(page: str) -> dict[str, str]:
-    return {name: unescape(message) for name, message in WRONG.findall(page)}
+def offered(page: str) -> list[str]:
+    """The operations that can be picked, as the form names them."""
+    boxes = [box.attributes for box in read_html(page).by_role("checkbox")]
+    return [box["value"] for box in boxes if box["name"] == "pick"]
 
 
 def asked(looplab: Dashboard, answers: str, server: ThreadingHTTPServer) -> tuple[int, str]:
@@ -88,7 +87,7 @@ def asked(looplab: Dashboard, answers: str, server: ThreadingHTTPServer) -> tupl
 def test_an_application_is_started_for_its_list_and_ended(looplab: Dashboard) -> None:
     answer = send(looplab, READ, changed(blank(looplab, "?application=shop"), title="kept"))
     assert answer.status_code == 200
-    assert set(KEYS.findall(answer.text)) >= {"GET /items/{item_id}", "POST /items/"}
+    assert set(offered(answer.text)) >= {"GET /items/{item_id}", "POST /items/"}
     pairs = form_of_page(answer.text, "/runs")
     assert ("title", "kept") in pairs
     picked = send(looplab, PICKED, [*pairs, ("pick", "GET /items/{item_id}"), ("how", "replace")])
@@ -128,7 +127,7 @@ def test_a_running_server_is_asked_and_nothing_of_it_is_trusted(
     looplab: Dashboard, running: ThreadingHTTPServer
 ) -> None:
     status, page = asked(looplab, "small", running)
-    assert (status, KEYS.findall(page)) == (
+    assert (status, offered(page)) == (
         200, ["GET /things/{n}", "DELETE /things/{n}", "GET /x y"],
     )  # fmt: skip
     assert XSS not in page
@@ -188,6 +187,6 @@ def test_a_spec_needs_no_tick(looplab: Dashboard) -> None:
 
 def test_the_list_of_the_bundled_application_stays_in_the_form(looplab: Dashboard) -> None:
     page = send(looplab, READ, blank(looplab)).text
-    assert "GET /movies/{id}" in KEYS.findall(page)
-    assert "GET /movies/{id}" in KEYS.findall(looplab.get("/runs/new").text)
-    assert KEYS.findall(looplab.get("/runs/new?application=plain").text) == []
+    assert "GET /movies/{id}" in offered(page)
+    assert "GET /movies/{id}" in offered(looplab.get("/runs/new").text)
+    assert offered(looplab.get("/runs/new?application=plain").text) == []

@@ -1,6 +1,5 @@
 """The form of a new run, sent as a browser without script does."""
 
-import re
 from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from pathlib import Path
@@ -10,18 +9,13 @@ import pytest
 from control_plane.domain.limits import Limits
 from tests.dashboard import Dashboard, items_spec, long_spec, until
 from tests.in_process import in_process
-from tests.pages.form_page import Pairs, changed, form_of_page, send
+from tests.pages.form_page import Pairs, changed, form_of_page, send, wrong
 
-WRONG = re.compile(r'<span class="wrong" id="wrong-([^"]*)">.*?<span>([^<]*)</span>', re.DOTALL)
 SHORT = {"trials": "1", "warmup_s": "0.1", "stream__stop__duration_s": "0.2"}
 
 
 def blank(looplab: Dashboard, query: str = "") -> Pairs:
     return form_of_page(looplab.get(f"/runs/new{query}").text, "/runs")
-
-
-def wrong(page: str) -> dict[str, str]:
-    return {name: unescape(message) for name, message in WRONG.findall(page)}
 
 
 def ids(location: str) -> list[str]:

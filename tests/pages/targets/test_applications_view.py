@@ -1,6 +1,5 @@
 """Applications of the settings on the pages: chosen in the form, checked on the Targets page."""
 
-import re
 from collections.abc import Iterator
 from html import unescape
 from typing import Any
@@ -9,6 +8,7 @@ import pytest
 
 from tests import own
 from tests.dashboard import Dashboard, items_spec, long_spec, until
+from tests.html import read_html
 from tests.in_process import in_process
 from tests.pages.form_page import changed, form_of_page, quick_run, send
 
@@ -27,7 +27,6 @@ WRONG: dict[str, dict[str, Any]] = {
     },
     "asks": {"app": "asks:app"},
 }
-TOLD = re.compile(r"<p(?: class=\"remedy\")?>([^<]*)</p>")
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +83,7 @@ def test_a_check_of_what_works_names_servers_and_doubts(looplab: Dashboard) -> N
     assert "It starts" in checked(looplab, "shop")
     found = checked(looplab, "no-variable")
     assert "It starts" in found
-    told = TOLD.findall(found)
+    told = [part.text for part in read_html(found).by_role("list")[0].all("p")]
     assert "The variable SHOP_TOKEN of environment is not set." in told
     assert "GET /gone answers 404." in told
     assert any(line.startswith("Python 3.") and "uvicorn 0." in line for line in told)

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from html import escape, unescape
 from pathlib import Path
 
 import httpx2
@@ -11,6 +10,7 @@ import requests
 
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
 from tests.dashboard import Dashboard, dashboard, items_spec, long_spec, marked, until
+from tests.html import read_html
 from tests.pages.form_page import send
 
 ONE, TWO = (
@@ -39,12 +39,14 @@ def stop(looplab: Dashboard, name: str) -> httpx2.Response:
 
 def running(looplab: Dashboard) -> list[str]:
     """Those that can be stopped."""
-    part = looplab.get("/targets/by-hand").text
-    return [unescape(one) for one in re.findall(r'name="name" value="([^"]+)"', part)]
+    buttons = read_html(looplab.get("/targets/by-hand").text).by_role("button")
+    return [name.removeprefix("Stop ") for name in (button.name for button in buttons)
+            if name.startswith("Stop ")]  # fmt: skip
 
 
 def addresses(looplab: Dashboard) -> list[str]:
-    return re.findall(r'href="(http://[^"]+)/docs"', looplab.get("/targets").text)
+    links = read_html(looplab.get("/targets").text).by_id("by-hand").by_role("link", "/docs")
+    return [link.attributes["href"].removesuffix("/docs") for link in links]
 
 
 def answers(address: str) -> bool:
@@ -58,10 +60,10 @@ def test_it_is_shown_until_it_is_stopped(looplab: Dashboard) -> None:
     assert start(looplab, ONE).headers["location"] == "/targets#by-hand"
     (address,) = addresses(looplab)
     assert answers(address)
-    part = looplab.get("/targets/by-hand").text
-    assert escape(ONE) in part
-    assert re.search(r"pid \d+, started <time", part)
-    assert "Uvicorn running on" in part
+    part = read_html(looplab.get("/targets/by-hand").text)
+    assert part.by_role("heading", ONE)
+    assert re.search(r"pid \d+, started ", part.text)
+    assert "Uvicorn running on" in part.text
     assert start(looplab, ONE).status_code == 409
     assert stop(looplab, ONE).status_code == 303
     assert not answers(address)
