@@ -16,7 +16,8 @@ from hdrh.histogram import HdrHistogram
 from bench.pairs import verdict
 from control_plane.domain.histogram import HIGHEST_NS, Histogram, merge
 from control_plane.load.outcome import response_outcome
-from control_plane.load.recorder import Recorder
+from control_plane.load.plan import LoadTraits
+from control_plane.load.window_stats import WindowStats
 
 LIMIT_NS = 120.0
 MOST_OFF_PERCENT = 0.1
@@ -33,17 +34,21 @@ def took_ns(work: Callable[[], None], samples: int) -> float:
     return (time.process_time_ns() - before_ns) / samples
 
 
-def recording(times_ns: list[int], *, scheduled: bool) -> Callable[[], None]:
+CLOSED = LoadTraits(users=USERS)
+OPEN = LoadTraits(users=USERS, is_scheduled=True, keeps_time=True, is_open=True)
+
+
+def recording(times_ns: list[int], traits: LoadTraits) -> Callable[[], None]:
     def work() -> None:
-        recorder = Recorder(users=USERS, scheduled=scheduled, timed=scheduled, by_start=scheduled)
+        stats = WindowStats(traits)
         at_ns = time.monotonic_ns()
-        recorder.open(at_ns)
-        begin, end = recorder.begin, recorder.end
+        stats.open(at_ns)
+        begin, end = stats.buffer.begin, stats.buffer.end
         for user, time_ns in enumerate(times_ns):
             begin(user % USERS, at_ns, at_ns + 5)
             end(user % USERS, at_ns + time_ns, GOOD)
             at_ns += 1_000
-        recorder.close()
+        stats.close()
 
     return work
 
@@ -86,16 +91,16 @@ def main(samples: int = 1_000_000) -> int:
     given = times_ns.tolist()
     works = (
         looping(given),
-        recording(given, scheduled=False),
-        recording(given, scheduled=True),
+        recording(given, CLOSED),
+        recording(given, OPEN),
         one_by_one(given),
     )
     # In turns, so that what disturbs the machine falls on all of them.
     rounds = [[took_ns(work, samples) for work in works] for _ in range(ROUNDS)]
-    one_ns = median(single - idle for idle, single, _, _ in rounds)
+    single_ns = median(single - idle for idle, single, _, _ in rounds)
     both_ns = median(both - idle for idle, _, both, _ in rounds)
     value_ns = median(value for *_, value in rounds)
-    print(f"one time {one_ns:.0f} ns, both {both_ns:.0f} ns, record_value {value_ns:.0f} ns")
+    print(f"one time {single_ns:.0f} ns, both {both_ns:.0f} ns, record_value {value_ns:.0f} ns")
     reached = [
         verdict("ns a sample, both times", both_ns, LIMIT_NS, most=True),
         verdict("HDR against exact, %", 100 * largest_error(times_ns), MOST_OFF_PERCENT, most=True),

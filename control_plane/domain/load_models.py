@@ -37,6 +37,16 @@ class LoadModel:
         raise NotImplementedError
 
     @property
+    def steps(self) -> tuple["RateStep", ...]:
+        """The steps of the rate at which requests arrive; none where users decide."""
+        return ()
+
+    @property
+    def arrivals(self) -> str | None:
+        """How arrivals are spread, `constant` or `poisson`; None where users decide."""
+        return None
+
+    @property
     def busy_users(self) -> int | None:
         """The users who always have a request in flight; None where their number varies."""
         return None

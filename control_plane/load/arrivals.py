@@ -13,7 +13,7 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from control_plane.domain.load_models import Open, RateStep
+from control_plane.domain.load_models import LoadModel, RateStep
 from control_plane.load.plan import WHOLE, Shard
 
 Marks = NDArray[np.float64]
@@ -25,8 +25,9 @@ _ROUNDING = 1e-9
 
 
 class RateSchedule:
-    """Steps follow each other from `opens_ns` on. The first rate holds before them, the last one
-    after.
+    """The rate over time, in steps that follow each other from `opens_ns` on.
+
+    The first rate holds before them, the last one after.
     """
 
     def __init__(self, steps: Sequence[RateStep], opens_ns: int) -> None:
@@ -39,7 +40,7 @@ class RateSchedule:
         self._marks = np.concatenate([[0.0], grown])
 
     def expected(self, at_ns: int) -> float:
-        """How many arrivals are expected from the opening to `at_ns`; negative before it."""
+        """Return how many arrivals are expected from the opening to `at_ns`; negative before it."""
         since_ns = float(at_ns - self._opens_ns)
         if since_ns < 0:
             return since_ns * self._first
@@ -49,7 +50,7 @@ class RateSchedule:
         return float(np.interp(since_ns, self._moments, self._marks))
 
     def when(self, marks: Marks) -> Moments:
-        """The moment of each mark, shape kept: the inverse of `expected`."""
+        """Return the moment of each mark, shape kept: the inverse of `expected`."""
         inside = np.interp(marks, self._marks, self._moments)
         before = np.minimum(marks, 0) / self._first
         after = np.maximum(marks - self._marks[-1], 0) / self._last
@@ -58,9 +59,10 @@ class RateSchedule:
 
 
 def arrival_times(
-    load: Open, *, begin_ns: int, opens_ns: int, seed: int, share: Shard = WHOLE
+    load: LoadModel, *, begin_ns: int, opens_ns: int, seed: int, share: Shard = WHOLE
 ) -> Iterator[Moments]:
-    """Intended starts from `begin_ns` on, ascending, without end, many at a time.
+    """Yield the intended starts of an open load from `begin_ns` on, ascending, without end, many
+    at a time.
 
     The steps of the rate begin at `opens_ns`. Constant arrivals are even across it, with one at
     `opens_ns` itself. The same seed gives the same Poisson arrivals.
@@ -73,7 +75,10 @@ def arrival_times(
 
 
 def count_between(moments: Iterator[Moments], since_ns: int, until_ns: int) -> int:
-    """How many lie from `since_ns` on and before `until_ns`; `moments` as of `arrivals`."""
+    """Return how many of `moments` lie from `since_ns` on and before `until_ns`.
+
+    They are as those of `arrival_times`.
+    """
     found = 0
     for chunk in moments:
         inside = np.searchsorted(chunk, [since_ns, until_ns])
@@ -103,7 +108,10 @@ _REFILL_BELOW = 256
 
 
 class ArrivalQueue:
-    """Safe to use from many threads. A thread waits for another only where the supply ran out."""
+    """The arrivals that nobody has taken yet, in order.
+
+    Safe to use from many threads. A thread waits for another only where the supply ran out.
+    """
 
     def __init__(self, chunks: Iterator[Moments]) -> None:
         self._chunks = chunks
@@ -116,7 +124,7 @@ class ArrivalQueue:
         return self._ready[0]
 
     def take(self) -> int:
-        """The intended start of the next arrival."""
+        """Return the intended start of the next arrival and remove it."""
         if len(self._ready) < _REFILL_BELOW and self._lock.acquire(blocking=False):
             try:
                 self._refill()

@@ -1,10 +1,10 @@
-"""Users as coroutines of one event loop, for strategies whose client library is awaited."""
+"""Drives users as coroutines of one event loop, for strategies whose library is awaited."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from control_plane.load.async_dispatcher import AsyncDispatcher
 from control_plane.load.clock import clock_ns, delay_s, overdue, sleep_async_until
+from control_plane.load.dispatchers import AsyncDispatcher
 from control_plane.load.outcome import Outcome, failure
 from control_plane.load.phase import OpenPhase, PacedPhase, Phase
 from control_plane.load.request_source import Request
@@ -19,21 +19,25 @@ to give its connection up.
 
 
 class AsyncUsers:
-    def __init__(self, gear: StrategyContext, send: Send) -> None:
-        self._gear, self._send, self._draw = gear, send, gear.source.draw
-        self._begin, self._end = gear.recorder.begin, gear.recorder.end
+    """All users of a strategy; `send` is how it sends a request."""
+
+    def __init__(self, context: StrategyContext, send: Send) -> None:
+        self._context, self._send, self._draw = context, send, context.source.draw
+        self._begin, self._end = context.samples.begin, context.samples.end
         self._busy: dict[int, asyncio.Task[None]] = {}
-        self._asked: list[Request | None] = [None] * gear.plan.users
+        self._requests: list[Request | None] = [None] * context.plan.users
 
     async def run(self, phase: Phase) -> None:
         """Start the phase when all users stand ready; return when all of them are through."""
         watch = asyncio.create_task(self._watch())
         try:
-            await (self._dispatched(phase) if isinstance(phase, OpenPhase) else self._each(phase))
+            await (
+                self._run_open(phase) if isinstance(phase, OpenPhase) else self._run_paced(phase)
+            )
         finally:
             watch.cancel()
 
-    async def _each(self, phase: PacedPhase) -> None:
+    async def _run_paced(self, phase: PacedPhase) -> None:
         """Every user sees for itself when it sends next."""
         gate = asyncio.Event()
         self._busy = {
@@ -51,39 +55,43 @@ class AsyncUsers:
             await sleep_async_until(due_ns)
             due_ns = phase.after(due_ns, await self._request(user, due_ns))
 
-    async def _dispatched(self, phase: OpenPhase) -> None:
+    async def _run_open(self, phase: OpenPhase) -> None:
         """Users exist while they are busy."""
         async with asyncio.TaskGroup() as group:
 
             def begin(user: int, due_ns: int) -> None:
-                self._busy[user] = group.create_task(self._work(user, due_ns, dispatcher))
+                self._busy[user] = group.create_task(work(user, due_ns))
 
-            dispatcher = AsyncDispatcher(phase, begin, self._gear.spin)
+            async def work(user: int, due_ns: int | None) -> None:
+                while due_ns is not None:
+                    due_ns = dispatcher.free(user, await self._request(user, due_ns))
+
+            dispatcher = AsyncDispatcher(phase, begin, self._context.busy_wait)
             await dispatcher.run()
 
-    async def _work(self, user: int, due_ns: int | None, dispatcher: AsyncDispatcher) -> None:
-        while due_ns is not None:
-            due_ns = dispatcher.free(user, await self._request(user, due_ns))
-
     async def _request(self, user: int, due_ns: int) -> int:
-        """When the user is free again: at the end, or when what the deadline cut off is cleared."""
-        self._asked[user] = request = self._draw()
+        """Send a request; return when the user is free again.
+
+        That is at the end, or when what the deadline cut off is cleared.
+        """
+        self._requests[user] = request = self._draw()
         self._begin(user, due_ns, clock_ns())
         try:
             ended = await self._send(request)
         except asyncio.CancelledError:
-            if self._asked[user]:
+            if self._requests[user]:
                 raise
         end_ns = clock_ns()
-        if self._asked[user]:
+        if self._requests[user]:
             self._end(user, end_ns, ended)
-        else:
-            _go_on()
+        elif task := asyncio.current_task():
+            # The watch cancelled the request, not the user.
+            task.uncancel()
         return end_ns
 
     async def _watch(self) -> None:
         """End requests that are in flight for too long, each once."""
-        starts, timeout_ns = self._gear.recorder.starts, self._gear.timeout_ns
+        starts, timeout_ns = self._context.samples.starts, self._context.timeout_ns
         while True:
             late, look_ns = overdue(starts(), timeout_ns, clock_ns())
             for user in late:
@@ -92,14 +100,7 @@ class AsyncUsers:
 
     def _expire(self, user: int) -> None:
         """The sample ends here, however long the client takes to clear up."""
-        request, self._asked[user] = self._asked[user], None
+        request, self._requests[user] = self._requests[user], None
         if request:
             self._end(user, clock_ns(), failure("timeout", len(request.body)))
             self._busy[user].cancel()
-
-
-def _go_on() -> None:
-    """The watch cancelled a request, not the user."""
-    task = asyncio.current_task()
-    if task is not None:
-        task.uncancel()

@@ -1,4 +1,4 @@
-"""Waiting actively, where timers are too coarse; put down, because it is not work."""
+"""Waits for moments of the monotonic clock, actively where timers are too coarse."""
 
 import asyncio
 import os
@@ -8,12 +8,17 @@ from collections.abc import Callable, Mapping
 clock_ns: Callable[[], int] = time.monotonic_ns
 """CLOCK_MONOTONIC, which all processes of a machine share."""
 
+SECOND_NS = 1_000_000_000
+
+FAR_NS = 2**62
+"""Later than any moment of the clock."""
+
 TIMER_TICK_NS = 1_000_000
 """Loops round to milliseconds: what is closer than that is too close for their timers."""
 
 
 def delay_s(at_ns: int) -> float:
-    """For a timer of a loop, which may ring too early: ask again then.
+    """Return the delay for a timer of a loop, which may ring too early: ask again then.
 
     At least a tick, because uvloop lets half of one end at once, and asking again would be work.
     """
@@ -27,7 +32,7 @@ async def sleep_async_until(at_ns: int) -> None:
 
 
 def sleep_until(at_ns: int) -> None:
-    """The same for a thread, whose timers are as fine as the clock."""
+    """Return at `at_ns`; for a thread, whose timers are as fine as the clock."""
     while (ahead_ns := at_ns - clock_ns()) > 0:
         time.sleep(ahead_ns / 1e9)
 
@@ -37,7 +42,7 @@ _CANCEL_GRACE_NS = 5_000_000
 
 
 def overdue(starts: Mapping[int, int], timeout_ns: int, now_ns: int) -> tuple[list[int], int]:
-    """Users whose request started `timeout_ns` ago or more, and the next moment to look.
+    """Return the users whose request started `timeout_ns` ago or more, and the next moment to look.
 
     `starts` holds the actual start of each request in flight. A request that starts later is due
     later, so nothing can be overdue before that moment: requests need no timers of their own.
@@ -57,9 +62,11 @@ _STEPS_DOWN = 9
 
 
 class BusyWait:
-    """`spent_ns` grows by the processor time in which the loop went round without doing anything.
+    """Waits actively, and puts down how long, because that is not work.
 
-    A round in which answers came takes longer than usual ones of those that are idle; of it only
+    `spent_ns` grows by the processor time in which the loop went round without doing anything.
+
+    A round in which responses came takes longer than usual ones of those that are idle; of it only
     that much is counted, the rest was work. What is usual follows the rounds: a single quick one
     does not make work of all others. The rule is stochastic approximation of a quantile (Robbins
     and Monro, 1951), in steps that are parts of its value.
@@ -90,7 +97,7 @@ class BusyWait:
             before_ns = now_ns
 
     def idle_ns(self, took_ns: int) -> int:
-        """How much of a round was no work."""
+        """Return how much of a round was no work."""
         usual_ns = self._usual_ns or float(took_ns)
         self._usual_ns = usual_ns * (
             1 - _STEPS_DOWN / _STEPS if took_ns < usual_ns else 1 + 1 / _STEPS

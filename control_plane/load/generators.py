@@ -1,4 +1,4 @@
-"""Bodies of requests, as far as they can be made before the window."""
+"""Makes the random values and the bodies of requests, as far as possible before the window."""
 
 import json
 import uuid
@@ -30,7 +30,7 @@ _MASK = 2**64 - 1
 
 
 def random_bits(seed: int, number: int) -> int:
-    """64 random bits: the output `number` of SplitMix64 (Steele, Lea and Flood, 2014)."""
+    """Return 64 random bits: the output `number` of SplitMix64 (Steele, Lea and Flood, 2014)."""
     mixed = seed + (number + 1) * _GAMMA & _MASK
     mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9 & _MASK
     mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB & _MASK
@@ -38,6 +38,7 @@ def random_bits(seed: int, number: int) -> int:
 
 
 def value_generator(value: Value, seed: int, share: Shard = WHOLE) -> ValueGenerator:
+    """Return the generator of a value of the spec; the same seed gives the same values."""
     match value:
         case IntegerValue(low=low, high=high):
             span = high - low + 1
@@ -47,23 +48,22 @@ def value_generator(value: Value, seed: int, share: Shard = WHOLE) -> ValueGener
             numbers = count(value.start + value.step * share.first, value.step * share.of)
             return lambda _: str(next(numbers))
         case ChoiceValue():
-            choices = [str(one) for one in value.of]
+            choices = [str(choice) for choice in value.of]
             return lambda number: choices[random_bits(seed, number) * len(choices) >> 64]
         case StringValue(length=length):
             return lambda number: random_letters(length, Random(random_bits(seed, number)))
         case UuidValue():
-            return lambda number: _uuid(
-                random_bits(seed, 2 * number) << 64 | random_bits(seed, 2 * number + 1)
+            return lambda number: str(
+                uuid.UUID(
+                    int=random_bits(seed, 2 * number) << 64 | random_bits(seed, 2 * number + 1),
+                    version=4,
+                )
             )
 
 
 def random_letters(length: int, random: Random) -> str:
-    """Random lowercase letters."""
+    """Return random lowercase letters."""
     return "".join(random.choices(ascii_lowercase, k=length))
-
-
-def _uuid(random_bits: int) -> str:
-    return str(uuid.UUID(int=random_bits, version=4))
 
 
 _NAME_LENGTH = 8
@@ -74,11 +74,12 @@ BodyRenderer = Callable[[Mapping[str, str]], bytes]
 
 
 def constant_body(content: bytes) -> BodyRenderer:
+    """Return the renderer of a body without placeholders."""
     return lambda _: content
 
 
 def body_renderer(request: RequestClass, names: Collection[str], random: Random) -> BodyRenderer:
-    """A function from drawn values to the bytes to send."""
+    """Return a function from drawn values to the bytes to send."""
     match request.body:
         case JsonBody(json=document):
             filled = placeholders.json_template(document, names)
@@ -93,16 +94,17 @@ def body_renderer(request: RequestClass, names: Collection[str], random: Random)
 
 
 def content_type(request: RequestClass) -> str | None:
-    """None where there is no body."""
+    """Return the media type of a body; None where there is none."""
     if request.body is None:
         return None
     return "text/plain; charset=utf-8" if isinstance(request.body, TextBody) else "application/json"
 
 
 def name_data(size_bytes: int, random: Random) -> bytes:
-    """`{"name": letters, "data": {ten letters: integer}}`, exactly `size_bytes` (32 at least).
+    """Return `{"name": letters, "data": {ten letters: integer}}`, exactly `size_bytes`.
 
-    A pair takes 20 bytes, so that 25 MB hold 1,250,000 of them; what is left over is the name.
+    They are 32 at least. A pair takes 20 of them, so that 25 MB hold 1,250,000 pairs; what is left
+    over is the name.
     """
     room = size_bytes - len(json.dumps({"name": "", "data": {}})) - _NAME_LENGTH
     count = max(0, (room + len(", ")) // _PAIR)

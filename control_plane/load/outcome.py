@@ -30,28 +30,31 @@ ErrorTypes = Sequence[tuple[type[BaseException], str]]
 
 
 def classify(error: BaseException, types: ErrorTypes) -> str:
-    """One of ERROR_CLASSES: by the system's error number first, then by type, else `protocol`."""
+    """Return one of ERROR_CLASSES: by the system's error number first, then by type.
+
+    It is `protocol` where neither says anything.
+    """
     errors = list(error_chain(error))
-    for one in errors:
-        if isinstance(one, OSError) and one.errno in _BY_ERRNO:
-            return _BY_ERRNO[one.errno]
+    for part in errors:
+        if isinstance(part, OSError) and part.errno in _BY_ERRNO:
+            return _BY_ERRNO[part.errno]
     for kind, name in types:
-        if any(isinstance(one, kind) for one in errors):
+        if any(isinstance(part, kind) for part in errors):
             return name
     return "protocol"
 
 
 def error_chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and all that it was made from: arguments, causes, contexts; each once."""
+    """Yield the error and all that it was made from: arguments, causes, contexts; each once."""
     waiting, seen = [error], set()
     while waiting:
-        one = waiting.pop()
-        if id(one) in seen:
+        part = waiting.pop()
+        if id(part) in seen:
             continue
-        seen.add(id(one))
-        yield one
-        inner = [*one.args, getattr(one, "reason", None), one.__cause__, one.__context__]
-        waiting += [part for part in inner if isinstance(part, BaseException)]
+        seen.add(id(part))
+        yield part
+        inner = [*part.args, getattr(part, "reason", None), part.__cause__, part.__context__]
+        waiting += [cause for cause in inner if isinstance(cause, BaseException)]
 
 
 ERROR_MASK = 15
@@ -70,7 +73,7 @@ Requests that end alike share one, as far as they are remembered: thousands wait
 def response_outcome(
     status: int, expected: frozenset[int] | None, sent: int, received: int
 ) -> Outcome:
-    """The whole body came; None expects 200 to 299."""
+    """Return how a request ended whose whole body came; `expected` None stands for 200 to 299."""
     if (200 <= status <= 299) if expected is None else status in expected:
         return status << 4, sent, received
     return failure("redirect" if status in _REDIRECTS else "status", sent, received, status)
@@ -78,18 +81,18 @@ def response_outcome(
 
 @lru_cache(maxsize=1_000)
 def failure(error: str, sent: int, received: int = 0, status: int = 0) -> Outcome:
-    """`error` is one of ERROR_CLASSES."""
+    """Return how a request ended that failed; `error` is one of ERROR_CLASSES."""
     return status << 4 | _PLACES[error], sent, received
 
 
 def error_class(outcome: int) -> str | None:
-    """None when completed."""
+    """Return the error class of an outcome; None when completed."""
     place = outcome & ERROR_MASK
     return ERROR_CLASSES[place - 1] if place else None
 
 
 def count_by_class(outcomes: Iterable[tuple[int, int]]) -> tuple[dict[str, int], dict[str, int]]:
-    """From pairs of outcome and count: errors by class, answers by status."""
+    """Return errors by class and responses by status, from pairs of outcome and count."""
     errors: Counter[str] = Counter()
     statuses: Counter[str] = Counter()
     for outcome, count in outcomes:

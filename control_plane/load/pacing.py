@@ -1,18 +1,20 @@
 """When the requests of a load are meant to start. Pure: no clock, nothing sent.
 
-One function for each load model in which users decide; the schedule of an open load is in
-`schedule`. Times are nanoseconds of one clock.
+One function for each load model in which users decide; the arrivals of an open load are in
+`arrivals`. Times are nanoseconds of one clock.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from control_plane.domain.load_models import Burst, Closed, Periodic
+from control_plane.domain.load_models import LoadModel
 
 
 @dataclass(frozen=True)
 class Pacing:
-    """`opens_ns` is the first intended start of all.
+    """The intended starts of users, each of whom decides by itself.
+
+    `opens_ns` is the first intended start of all.
 
     `first(user)` is the intended start of a user's first request, users from 0.
     `after(due_ns, end_ns)` is that of the next request of a user whose last one was meant to start
@@ -25,7 +27,7 @@ class Pacing:
 
 
 def closed(begin_ns: int, users: int, ramp_up_ns: int = 0, think_ns: int = 0) -> Pacing:
-    """The next request when the last one ended and was thought about.
+    """Return the pacing where users send when the last response came and was thought about.
 
     Users join evenly over the ramp-up, the first at its begin.
     """
@@ -37,12 +39,13 @@ def closed(begin_ns: int, users: int, ramp_up_ns: int = 0, think_ns: int = 0) ->
 
 
 def burst(begin_ns: int) -> Pacing:
-    """Every request at once."""
+    """Return the pacing where every request is due at once."""
     return Pacing(begin_ns, first=lambda _user: begin_ns, after=lambda _due_ns, _end_ns: begin_ns)
 
 
 def periodic(begin_ns: int, users: int, interval_ns: int) -> Pacing:
-    """One interval after the last intended start, or at once where the answer came later.
+    """Return the pacing of one interval after the last intended start, or at once where the
+    response came later.
 
     As Gatling's `pace`: a late request moves all that follow it, none is made up for. Users begin
     evenly over the first interval, so that together they send at an even rate.
@@ -54,11 +57,11 @@ def periodic(begin_ns: int, users: int, interval_ns: int) -> Pacing:
     )
 
 
-def pacing_of(load: Closed | Burst | Periodic, begin_ns: int, ramp_up_ns: int) -> Pacing:
+def pacing_of(load: LoadModel, begin_ns: int, ramp_up_ns: int) -> Pacing:
     """Return the pacing of a load model in which users decide, from `begin_ns` on."""
-    match load:
-        case Burst():
-            return burst(begin_ns)
-        case Periodic():
-            return periodic(begin_ns, load.concurrency, round(load.interval_s * 1e9))
-    return closed(begin_ns, load.concurrency, ramp_up_ns, round(load.think_time_s * 1e9))
+    pause_ns = round(load.longest_pause_s * 1e9)
+    if load.is_burst:
+        return burst(begin_ns)
+    if load.starts_by == "interval":
+        return periodic(begin_ns, load.users, pause_ns)
+    return closed(begin_ns, load.users, ramp_up_ns, pause_ns)

@@ -6,16 +6,15 @@ from itertools import count
 from typing import Generic, TypeVar
 
 from control_plane.load.arrivals import ArrivalQueue
-from control_plane.load.clock import clock_ns
+from control_plane.load.clock import FAR_NS, clock_ns
 from control_plane.load.pacing import Pacing
-from control_plane.load.recorder import FAR_NS
 
 Starts = TypeVar("Starts", Pacing, ArrivalQueue)
 
 
 @dataclass
 class _Phase(Generic[Starts]):
-    """It is over when all users together sent `limit` requests.
+    """A part of a load; over when all users together sent `limit` requests.
 
     `make` gives the intended starts from the phase's begin: `begin_ns`, or where that is None the
     moment in which all users stand ready. `on_start` is told the first of them.
@@ -32,7 +31,7 @@ class _Phase(Generic[Starts]):
     _starts: Starts = field(init=False)
 
     def start(self) -> None:
-        """All users stand ready; call it once, before the first of them sends."""
+        """Begin; call it once, when all users stand ready, before the first of them sends."""
         self._starts = self.make(clock_ns() if self.begin_ns is None else self.begin_ns)
         if self.on_start:
             self.on_start(self._starts.opens_ns)
@@ -46,7 +45,7 @@ class _Phase(Generic[Starts]):
 
 @dataclass
 class PacedPhase(_Phase[Pacing]):
-    """Each user sees for itself when it sends, until that is at `until_ns` or later.
+    """A phase in which each user sees for itself when it sends, until `until_ns`.
 
     `after(due_ns, end_ns)` is as `first`, for the next request of a user whose last one was meant
     to start at `due_ns` and ended at `end_ns`.
@@ -59,7 +58,7 @@ class PacedPhase(_Phase[Pacing]):
         self.after = self._after_of(self._starts.after, self._numbers, self.limit, self.until_ns)
 
     def first(self, user: int) -> int | None:
-        """The intended start of a user's first request; None when the phase is over for it."""
+        """Return the intended start of a user's first request; None when the phase is over."""
         return self._within(self._starts.first(user)) if self._left() else None
 
     @staticmethod
@@ -76,15 +75,17 @@ class PacedPhase(_Phase[Pacing]):
 
 
 class OpenPhase(_Phase[ArrivalQueue]):
-    """Arrivals belong to whichever user is free. At `until_ns` or later nothing is sent any more,
-    whenever it was due.
+    """A phase whose arrivals belong to whichever user is free.
+
+    At `until_ns` or later nothing is sent any more, whenever it was due.
     """
 
     def arrive(self) -> int | None:
-        """The intended start of the next arrival; None when there is none in this phase."""
+        """Return the intended start of the next arrival; None when there is none in this phase."""
         return self._within(self._starts.take()) if self._left() else None
 
     def over(self, now_ns: int) -> bool:
+        """Return whether nothing is sent any more."""
         return now_ns >= self.until_ns
 
 

@@ -1,4 +1,4 @@
-"""Texts with placeholders `{name}`."""
+"""Fills placeholders `{name}` in texts, each value encoded for its place."""
 
 import json
 import secrets
@@ -12,7 +12,9 @@ Escape = Callable[[str], str]
 
 
 class Template:
-    """`names` maps what stands between braces to the name of a value; other braces stand for
+    """A text whose placeholders are known.
+
+    `names` maps what stands between braces to the name of a value; other braces stand for
     themselves. `escape` encodes a value for its place, `literal` the text around it.
     """
 
@@ -35,6 +37,7 @@ class Template:
         return frozenset(name for _, name in self._fields)
 
     def render(self, values: Mapping[str, str]) -> str:
+        """Return the text with its placeholders filled."""
         parts = self._parts.copy()
         for place, name in self._fields:
             parts[place] = self._escape(values[name])
@@ -42,17 +45,20 @@ class Template:
 
 
 def path_template(text: str, names: Collection[str]) -> Template:
-    """Values are percent-encoded, so that none can end its segment; the rest stays as it is."""
+    """Return the template of a path with its query.
+
+    Values are percent-encoded, so that none can end its segment; the rest stays as it is.
+    """
     return Template(text, {name: name for name in names}, _quoted)
 
 
 def header_template(text: str, names: Collection[str]) -> Template:
-    """Values that no header may hold are percent-encoded."""
+    """Return the template of a header; values that no header may hold are percent-encoded."""
     return Template(text, {name: name for name in names}, _printable)
 
 
 def json_template(document: Any, names: Collection[str]) -> Template:
-    """Placeholders in string leaves of a JSON value are filled, in keys they are not."""
+    """Return the template of a JSON value; placeholders in keys are not filled."""
     mark = secrets.token_hex(8)
     marked = {f"{mark}{name}": name for name in names}
     text = json.dumps(_marked(document, names, mark), ensure_ascii=False, separators=(",", ":"))
@@ -60,17 +66,16 @@ def json_template(document: Any, names: Collection[str]) -> Template:
 
 
 def _marked(node: Any, names: Collection[str], mark: str) -> Any:
+    """The value with `mark` before the names of placeholders that are filled."""
     if isinstance(node, str):
-        return PLACEHOLDER.sub(lambda found: _mark(found[1], names, mark), node)
+        return PLACEHOLDER.sub(
+            lambda found: f"{{{mark if found[1] in names else ''}{found[1]}}}", node
+        )
     if isinstance(node, dict):
         return {key: _marked(value, names, mark) for key, value in node.items()}
     if isinstance(node, list | tuple):
         return [_marked(value, names, mark) for value in node]
     return node
-
-
-def _mark(name: str, names: Collection[str], mark: str) -> str:
-    return f"{{{mark}{name}}}" if name in names else f"{{{name}}}"
 
 
 def _quoted(value: str) -> str:

@@ -9,17 +9,20 @@ from control_plane.domain.spec import Client, Stream
 
 @dataclass(frozen=True)
 class Shard:
-    """Of users, requests and arrivals alike, which are numbered from 0. `first` is below `of`."""
+    """One of `of` equal parts of users, requests and arrivals alike.
+
+    Those are numbered from 0; the part has the numbers `first`, `first + of` and so on.
+    """
 
     first: int = 0
     of: int = 1
 
     def part(self, total: int) -> int:
-        """How many of `total`; the parts of all processes add up to it."""
+        """Return how many of `total` there are; the parts of all processes add up to it."""
         return len(range(self.first, total, self.of))
 
     def number(self, index: int) -> int:
-        """The number in the whole of this process's own `index`, from 0."""
+        """Return the number in the whole of this process's own `index`, from 0."""
         return self.first + index * self.of
 
 
@@ -27,14 +30,40 @@ WHOLE = Shard()
 
 
 def shards(processes: int) -> tuple[Shard, ...]:
+    """Return the part of each of some processes."""
     return tuple(Shard(first, processes) for first in range(processes))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadTraits:
+    """What recording has to know of a load.
+
+    `users`: how many there are at most; they are numbered from 0.
+    `is_scheduled`: intended starts are known before, so that response and service time differ. Else
+    times run from the actual start, and the intended one only tells how long who thinks is away.
+    `keeps_time`: the client sends by the clock, so that its lateness is kept.
+    `is_open`: a sample belongs to the window by its intended start and not by its end.
+    `think_ns`: for so long a user sends nothing after a response.
+    """
+
+    users: int
+    is_scheduled: bool = False
+    keeps_time: bool = False
+    is_open: bool = False
+    think_ns: int = 0
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether the intended start of a request may be another moment than the actual one."""
+        return self.is_scheduled or self.think_ns > 0
 
 
 @dataclass(frozen=True)
 class LoadPlan:
-    """`base_url` is scheme, host and port. The warm-up follows the ramp-up of the stream.
+    """What one load worker does: its `share` of one stream of one trial.
 
-    `stream` is the whole one, of which this process does its `share`.
+    `base_url` is scheme, host and port. The warm-up follows the ramp-up of the stream, which
+    is given as the whole one.
     """
 
     stream: Stream
@@ -57,24 +86,16 @@ class LoadPlan:
         return self.share.part(stop.requests) if stop.requests is not None else None
 
     @property
-    def scheduled(self) -> bool:
-        """Whether intended starts are known before, else they are the actual ones."""
-        return self.stream.load.is_scheduled
-
-    @property
-    def timed(self) -> bool:
-        """Whether the client sends by the clock, and not because a request ended."""
-        return self.stream.load.keeps_time
-
-    @property
-    def open(self) -> bool:
-        """Whether samples belong to the window by their intended start."""
-        return self.stream.load.is_open
-
-    @property
-    def think_ns(self) -> int:
-        """How long a user waits after an answer."""
-        return round(self.stream.load.think_time_s * 1e9)
+    def traits(self) -> LoadTraits:
+        """What the samples of this process are recorded by."""
+        load = self.stream.load
+        return LoadTraits(
+            users=self.users,
+            is_scheduled=load.is_scheduled,
+            keeps_time=load.keeps_time,
+            is_open=load.is_open,
+            think_ns=round(load.think_time_s * 1e9),
+        )
 
     @property
     def duration_s(self) -> float | None:
@@ -101,11 +122,12 @@ class LoadPlan:
         return 2 * self.timeout_s + pause_s + (self.duration_s or 0) + 10
 
     def line(self) -> bytes:
-        """One line of JSON, with its end."""
+        """Return the plan as one line of JSON, with its end."""
         return _PLAN.dump_json(self) + b"\n"
 
     @staticmethod
     def read(line: bytes) -> "LoadPlan":
+        """Return the plan that `line` wrote."""
         return _PLAN.validate_json(line)
 
 

@@ -1,4 +1,4 @@
-"""Tells the parent process how the window goes: when it opened, each second, the result."""
+"""Sends the parent process how the window goes: when it opened, each second, the result."""
 
 import resource
 import time
@@ -8,126 +8,135 @@ from pathlib import Path
 from threading import Event
 
 from control_plane.domain.stream_record import StreamRecord, WindowTotals, WorkerUsage
-from control_plane.load.clock import clock_ns
+from control_plane.load.clock import FAR_NS, SECOND_NS, clock_ns
 from control_plane.load.messages import Draining, Message, WindowClosed, WindowOpened
-from control_plane.load.recorder import FAR_NS, SECOND_NS
 from control_plane.load.strategies.strategy import StrategyContext
+from control_plane.load.window_stats import WindowStats
 
 _GRACE_NS = 20_000_000
-"""A second is told this much after its end, when threads have handed in their last samples."""
+"""A second is sent this much after its end, when threads have handed in their last samples."""
 
-_PATIENCE_NS = 500_000_000
+_OVERTIME_NS = 500_000_000
 """How much longer than their deadline open requests are awaited."""
 
-_TOLD_NS = 500_000_000
-"""How often it is told how many are still awaited."""
+_DRAINING_NS = 500_000_000
+"""How often it is sent how many requests are still awaited."""
 
 
 class Reporter:
-    """`tell` sends one event. `open`, `close` and `abort` may be called from any thread."""
+    """Follows the window of a stream and sends messages about it.
 
-    def __init__(self, gear: StrategyContext, tell: Callable[[Message], None]) -> None:
-        self._gear, self._recorder, self._tell = gear, gear.recorder, tell
-        self._known, self._over, self._answered = Event(), Event(), Event()
+    `open`, `close` and `abort` may be called from any thread.
+    """
+
+    def __init__(
+        self, context: StrategyContext, stats: WindowStats, send: Callable[[Message], None]
+    ) -> None:
+        self._context, self._stats, self._send = context, stats, send
+        self._known, self._over, self._drained = Event(), Event(), Event()
         self._opened_ns, self._next, self._aborted = 0, 0, False
         self._closes_ns: int | None = None
 
     def open(self, opened_ns: int, closes_ns: int | None = None) -> None:
-        """The window begins at `opened_ns`; it ends at `closes_ns`, else `close` tells."""
+        """Begin the window at `opened_ns`; it ends at `closes_ns`, or when `close` is called."""
         self._opened_ns, self._closes_ns = opened_ns, closes_ns
         if closes_ns is None:
-            self._recorder.open(opened_ns)
+            self._stats.open(opened_ns)
             self._begin()
         else:
-            early = ceil(round(self._gear.plan.early_s, 6))
+            early = ceil(round(self._context.plan.early_s, 6))
             self._next = -early
-            self._recorder.open(opened_ns, closes_ns, early)
+            self._stats.open(opened_ns, closes_ns, early)
         self._known.set()
 
     def close(self) -> None:
-        """Every request ended.
+        """End the window, because every request ended.
 
-        A window that ends by the clock goes on without them.
+        One that ends by the clock goes on without them.
         """
-        self._answered.set()
+        self._drained.set()
         if self._closes_ns is None:
             self._over.set()
 
     def abort(self) -> None:
-        """The load failed: `run` returns at once."""
+        """Let `run` return at once, because the load failed."""
         self._aborted = True
         self._over.set()
-        self._answered.set()
+        self._drained.set()
         self._known.set()
 
     def run(self, name: str, intended: Callable[[], int | None]) -> StreamRecord | None:
-        """Follow the window to its end; None when the load failed.
+        """Follow the window to its end and return its record; None when the load failed.
 
-        The record is that of the stream called `name`; its seconds were told on the way.
+        The record is that of the stream called `name`; its seconds were sent on the way.
         `intended` is asked at the end how many requests were meant to start in the window, None
         where that is as many as were sent.
         """
         self._known.wait()
         if self._closes_ns is not None:
-            self._tell_early()
-            self._over.wait(max(0, self._opened_ns - clock_ns()) / 1e9)
-            self._begin()
+            self._warm_up()
         if not self._aborted:
-            self._tell(WindowOpened(self._opened_ns))
-        while not self._over.wait(max(0, self._look_ns() - clock_ns()) / 1e9):
+            self._send(WindowOpened(self._opened_ns))
+        while not self._wait_until(self._look_ns()):
             if clock_ns() >= self._end_ns:
                 break
-            self._tell_next()
+            self._send_next()
         used = self._used()
         if not self._aborted:
-            self._tell(WindowClosed())
-        self._await_answers()
+            self._send(WindowClosed())
+        self._await_responses()
         if self._aborted:
             return None
-        totals = self._recorder.close(self._closes_ns, clock_ns() if self._awaits else None)
+        totals = self._stats.close(self._closes_ns, clock_ns() if self._awaits else None)
         while self._opened_ns + self._next * SECOND_NS < totals.closed_ns:
-            self._tell_next()
+            self._send_next()
         return self._record(name, totals, used, intended())
 
+    def _warm_up(self) -> None:
+        """Send the seconds before the window, but for the last one: that is sent in the window."""
+        while self._next < -1 and not self._wait_until(self._look_ns()):
+            self._send_next()
+        self._wait_until(self._opened_ns)
+        self._begin()
+
     def _begin(self) -> None:
-        self._gear.connections.open_window()
-        self._used_before = time.process_time(), self._gear.spin.spent_ns / 1e9
+        self._context.connections.open_window()
+        self._used_before = time.process_time(), self._context.busy_wait.spent_ns / 1e9
 
     def _used(self) -> tuple[float, float]:
         """Seconds of processor time in the window, and the part of them spent waiting actively."""
         cpu_s, spin_s = self._used_before
-        return time.process_time() - cpu_s, self._gear.spin.spent_ns / 1e9 - spin_s
+        return time.process_time() - cpu_s, self._context.busy_wait.spent_ns / 1e9 - spin_s
 
     @property
     def _awaits(self) -> bool:
-        """Whether answers are awaited after the end of the window."""
-        return self._gear.plan.open and self._closes_ns is not None
+        """Whether responses are awaited after the end of the window."""
+        return self._context.plan.traits.is_open and self._closes_ns is not None
 
-    def _await_answers(self) -> None:
+    def _await_responses(self) -> None:
         """Requests have deadlines of their own; this one is for those that miss theirs."""
         if not self._awaits:
             return
-        last_ns = self._end_ns + self._gear.timeout_ns + _PATIENCE_NS
-        while not self._answered.is_set() and (left_ns := last_ns - clock_ns()) > 0:
-            self._tell(Draining(self._recorder.waiting()))
-            self._answered.wait(min(left_ns, _TOLD_NS) / 1e9)
+        last_ns = self._end_ns + self._context.timeout_ns + _OVERTIME_NS
+        while not self._drained.is_set() and (left_ns := last_ns - clock_ns()) > 0:
+            self._send(Draining(self._stats.waiting()))
+            self._drained.wait(min(left_ns, _DRAINING_NS) / 1e9)
 
     @property
     def _end_ns(self) -> int:
         return FAR_NS if self._closes_ns is None else self._closes_ns
 
     def _look_ns(self) -> int:
-        """When the present second can be told, or the window ends."""
+        """When the present second can be sent, or the window ends."""
         over_ns = self._opened_ns + (self._next + 1) * SECOND_NS + _GRACE_NS
         return min(over_ns, self._end_ns)
 
-    def _tell_early(self) -> None:
-        """The seconds of the warm-up, but for the last one: that is told in the window."""
-        while self._next < -1 and not self._over.wait(max(0, self._look_ns() - clock_ns()) / 1e9):
-            self._tell_next()
+    def _wait_until(self, at_ns: int) -> bool:
+        """Whether the window was over by then."""
+        return self._over.wait(max(0, at_ns - clock_ns()) / 1e9)
 
-    def _tell_next(self) -> None:
-        self._tell(self._recorder.take(self._next))
+    def _send_next(self) -> None:
+        self._send(self._stats.take(self._next))
         self._next += 1
 
     def _record(
@@ -135,8 +144,8 @@ class Reporter:
     ) -> StreamRecord:
         cpu_s, spin_s = used
         usage = WorkerUsage(
-            new_connections=self._gear.connections.opened(),
-            connections=self._gear.connections.most(),
+            new_connections=self._context.connections.opened(),
+            connections=self._context.connections.most(),
             cpu_s=cpu_s,
             spin_s=spin_s,
             peak_memory_bytes=peak_memory_bytes(),
@@ -144,14 +153,17 @@ class Reporter:
         return StreamRecord(
             name=name,
             intended=totals.sent if intended is None else intended,
-            warmup_s=self._gear.plan.early_s,
+            warmup_s=self._context.plan.early_s,
             **vars(totals),
             **vars(usage),
         )
 
 
 def peak_memory_bytes() -> int:
-    """ru_maxrss starts with that of the parent, so the kernel's own mark is read where it is."""
+    """Return the most memory that this process took so far.
+
+    ru_maxrss starts with that of the parent, so the kernel's own mark is read where it is.
+    """
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     except OSError:

@@ -13,7 +13,9 @@ from control_plane.load.plan import WHOLE, Shard
 
 
 class Request(NamedTuple):
-    """`path` is encoded and begins with a slash; it may hold a query. `body` is empty where there
+    """A request as strategies send it.
+
+    `path` is encoded and begins with a slash; it may hold a query. `body` is empty where there
     is none. `expect` None stands for 200 to 299. `kind` is the place of its request class.
     """
 
@@ -42,12 +44,12 @@ class _RequestFactory:
             name: value_generator(value, random_bits(seed, place), share)
             for place, (name, value) in enumerate(request.values.items(), start=1)
         }
-        self.fixed_headers = not any(one.names for one in self._headers.values())
+        self.fixed_headers = not any(header.names for header in self._headers.values())
         self._fixed_headers = self._rendered({}) if self.fixed_headers else None
         self.only = None if self._draws else self.make(0)
 
     def make(self, number: int) -> Request:
-        """The same one each time where nothing is drawn: `only`."""
+        """Return the request of a number: the same each time where nothing is drawn (`only`)."""
         values = {name: value(number) for name, value in self._draws.items()}
         return Request(
             self._method,
@@ -60,11 +62,11 @@ class _RequestFactory:
 
     def _rendered(self, values: Mapping[str, str]) -> dict[str, str]:
         # An empty value at an end would leave a space there, which is no part of a header value.
-        return {name: one.render(values).strip() for name, one in self._headers.items()}
+        return {name: header.render(values).strip() for name, header in self._headers.items()}
 
 
 class RequestSource:
-    """Everything random comes from `seed`: the same seed gives the same requests.
+    """Draws the requests of a stream; the same `seed` gives the same requests.
 
     The requests of all shares together are those of the whole; where several request classes have
     sequences, a sequence may have gaps then, and no value comes twice.
@@ -76,31 +78,31 @@ class RequestSource:
     def __init__(self, requests: Sequence[RequestClass], seed: int, share: Shard = WHOLE) -> None:
         self._seed = random_bits(seed, 0)
         self._makers = [
-            _RequestFactory(one, random_bits(seed, kind + 1), kind, share)
-            for kind, one in enumerate(requests)
+            _RequestFactory(request, random_bits(seed, kind + 1), kind, share)
+            for kind, request in enumerate(requests)
         ]
         self.only = self._makers[0].only if len(self._makers) == 1 else None
-        self._until = list(accumulate(one.weight for one in requests))
+        self._until = list(accumulate(request.weight for request in requests))
         self._share = share
         self.go_to(0)
 
     def go_to(self, number: int) -> None:
-        """Draw on from the request of that number of the whole.
+        """Draw on from the request of a number of the whole.
 
         Call it while nobody draws. Sequences go on, so that no value comes twice.
         """
         self._numbers = count(number + self._share.first, self._share.of)
 
     def fixed(self, kind: int) -> bool:
-        """Whether all requests of that class are one and the same object."""
+        """Return whether all requests of a class are one and the same object."""
         return self._makers[kind].only is not None
 
     def fixed_headers(self, kind: int) -> bool:
-        """Whether all requests of that class have the same headers."""
+        """Return whether all requests of a class have the same headers."""
         return self._makers[kind].fixed_headers
 
     def draw(self) -> Request:
-        """The next request."""
+        """Return the next request."""
         if self.only is not None:
             return self.only
         number = next(self._numbers)

@@ -1,66 +1,37 @@
-"""Requests that ended, many at once: what the recorder sorts into counts."""
+"""Samples as they come: taken in at a cost that the measurement does not feel, handed over in bulk.
 
+While load runs a sample is four entries at the end of a list. Users never wait for a lock: with
+hundreds of threads one that is interrupted while it holds a lock stops all others for long.
+Extending a list, slicing it and cutting off its head are single steps of the interpreter.
+"""
+
+import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import compress
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 from numpy.typing import NDArray
 
-from control_plane.domain.histogram import (
-    EMPTY,
-    HIGHEST_NS,
-    LOWEST_ROUNDED,
-    Histogram,
-    bucket,
-    bucket_rounded,
-)
 from control_plane.load.outcome import ERROR_MASK, Outcome
+from control_plane.load.plan import LoadTraits
 
 Durations = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
-_BUCKETS = int(bucket(np.array([HIGHEST_NS]))[0]) + 1
-
-
-class HistogramBuilder:
-    """Durations in nanoseconds; its size does not depend on how many were added."""
-
-    def __init__(self) -> None:
-        self._counts = np.zeros(_BUCKETS, np.int64)
-        self._lowest, self._highest, self._sum = 2**63 - 1, 0, 0
-
-    def add(self, durations_ns: Durations) -> None:
-        """Shape (n,), n may be 0; all at least 0."""
-        if len(durations_ns):
-            lowest, highest = int(durations_ns.min()), int(durations_ns.max())
-            usual = lowest >= LOWEST_ROUNDED and highest <= HIGHEST_NS
-            indices = bucket_rounded(durations_ns) if usual else bucket(durations_ns)
-            np.add.at(self._counts, indices, 1)
-            self._lowest = min(self._lowest, lowest)
-            self._highest = max(self._highest, highest)
-            self._sum += int(durations_ns.sum())
-
-    def histogram(self) -> Histogram:
-        indices = np.flatnonzero(self._counts).astype(np.int64)
-        if not len(indices):
-            return EMPTY
-        counts = self._counts[indices]
-        return Histogram(indices, counts, self._lowest, self._highest, self._sum)
-
-
-FIELDS = 4
+_FIELDS = 4
 """A sample is so many entries of a list: intended start, actual start, end, how it ended."""
 
-Mask = npt.NDArray[np.bool_]
+_FULL = _FIELDS * 4_096
+_IDLE_NS = 0
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Nanoseconds, each of shape (n,), and as many `ended`.
+    """Requests that ended, many at once: nanoseconds, each of shape (n,), and as many `ended`.
 
     `intended` are the `starts` themselves where nobody knew before when a request starts.
     """
@@ -72,9 +43,9 @@ class Samples:
 
     @staticmethod
     def first(count: int, entries: list[Any], *, planned: bool) -> "Samples":
-        """`FIELDS` entries for each; `planned`: the intended starts are of their own."""
+        """Return the first `count` of `entries`; `planned`: their intended starts are their own."""
         intended, starts, ends, ended = (
-            entries[place : FIELDS * count : FIELDS] for place in range(FIELDS)
+            entries[place : _FIELDS * count : _FIELDS] for place in range(_FIELDS)
         )
         starts_ns = np.fromiter(starts, np.int64, count)
         return Samples(
@@ -89,13 +60,16 @@ class Samples:
 
     @cached_property
     def kinds(self) -> Mapping[Outcome, int]:
-        """How many ended in the same way."""
+        """How many samples ended in each way."""
         if self.ended and self.ended.count(self.ended[0]) == len(self):
             return {self.ended[0]: len(self)}
         return Counter(self.ended)
 
     def where(self, chosen: Mask) -> "Samples":
-        """`chosen` of shape (n,). Nothing is copied where that are all, as nearly always."""
+        """Return the samples of a mask of shape (n,).
+
+        Nothing is copied where that are all, as nearly always.
+        """
         if chosen.all():
             return self
         starts = self.starts[chosen]
@@ -108,18 +82,19 @@ class Samples:
         )
 
     def completed(self) -> "Samples":
+        """Return the samples without an error."""
         return self if self._good is None else self.where(self._good)
 
     @cached_property
     def _good(self) -> Mask | None:
-        """Which completed; None for all."""
+        """Which samples completed; None for all."""
         good = {kind: not kind[0] & ERROR_MASK for kind in self.kinds}
         if all(good.values()):
             return None
         return np.fromiter(map(good.__getitem__, self.ended), np.bool_, len(self))
 
     def groups(self, keys: Durations) -> Iterator[tuple[int, "Samples"]]:
-        """Each of the `keys`, shape (n,), with its samples, ascending."""
+        """Yield each of the `keys`, shape (n,), with its samples, in ascending order."""
         if not len(self):
             return
         first, last = int(keys.min()), int(keys.max())
@@ -128,3 +103,84 @@ class Samples:
             return
         for key in np.unique(keys):
             yield int(key), self.where(keys == key)
+
+
+Begin = Callable[[int, int, int], None]
+"""`begin(user, intended_ns, start_ns)`: `user` starts a request; it has no other in flight."""
+
+
+class End(Protocol):
+    """The request of `user` ended; `begun_ns` is the intended and the actual start of the next one,
+    0 where none begins in the same moment.
+
+    True where samples were counted, which takes a while: time has gone by since.
+    """
+
+    def __call__(self, user: int, end_ns: int, ended: Outcome, begun_ns: int = ..., /) -> bool: ...
+
+
+class SampleBuffer:
+    """Takes in the samples of all users. All times are nanoseconds of the monotonic clock.
+
+    `begin` and `end` are told of each request, from any thread. `count` is given the samples that
+    ended, by one thread at a time: whoever hands them over holds `lock`.
+    """
+
+    def __init__(self, traits: LoadTraits, count: Callable[[Samples], None]) -> None:
+        self.lock = threading.Lock()
+        self._count, self._planned = count, traits.is_planned
+        self._entries: list[Any] = []
+        self._starts, self._intended = [_IDLE_NS] * traits.users, [_IDLE_NS] * traits.users
+        self.begin, self.end = self._begin_of(), self._end_of(_FULL)
+
+    def _begin_of(self) -> Begin:
+        starts, intended = self._starts, self._intended
+
+        def begin(user: int, intended_ns: int, start_ns: int) -> None:
+            intended[user], starts[user] = intended_ns, start_ns
+
+        return begin
+
+    def _end_of(self, full: int) -> End:
+        starts, intended, entries = self._starts, self._intended, self._entries
+        put, hand_over = entries.extend, self._hand_over_unless_locked
+
+        def end(user: int, end_ns: int, ended: Outcome, begun_ns: int = _IDLE_NS) -> bool:
+            put((intended[user], starts[user], end_ns, ended))
+            starts[user] = intended[user] = begun_ns
+            return len(entries) >= full and hand_over()
+
+        return end
+
+    def _hand_over_unless_locked(self) -> bool:
+        """Return whether samples were handed over; not so where another thread is at it."""
+        if not self.lock.acquire(blocking=False):
+            return False
+        try:
+            self.hand_over()
+        finally:
+            self.lock.release()
+        return True
+
+    def hand_over(self) -> Samples:
+        """Hand over what ended since the last time, and return it; `lock` is held."""
+        samples = Samples.first(len(self._entries) // _FIELDS, self._entries, planned=self._planned)
+        del self._entries[: _FIELDS * len(samples)]
+        if len(samples):
+            self._count(samples)
+        return samples
+
+    def starts(self) -> dict[int, int]:
+        """Return the actual start of each request in flight, by user."""
+        starts = self._starts.copy()
+        return {user: start_ns for user, start_ns in enumerate(starts) if start_ns != _IDLE_NS}
+
+    def in_flight(self) -> tuple[Durations, Durations]:
+        """Return intended and actual starts of the requests in flight: shape (n,) each."""
+        starts, intended = self._starts.copy(), self._intended.copy()
+        while starts != self._starts:
+            # Somebody came in between: the two would not belong together.
+            starts, intended = self._starts.copy(), self._intended.copy()
+        begun = np.array((intended if self._planned else starts, starts), np.int64)
+        intended_ns, starts_ns = begun[:, begun[1] != _IDLE_NS]
+        return intended_ns, starts_ns

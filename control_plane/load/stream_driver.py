@@ -1,11 +1,9 @@
-"""The course of one stream: ramp-up, warm-up, window."""
+"""Drives one stream through ramp-up, warm-up and window."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
-from control_plane.domain.load_models import Burst, Closed, Open, Periodic
 from control_plane.load import arrivals, pacing
 from control_plane.load.arrivals import ArrivalQueue
 from control_plane.load.clock import sleep_until
@@ -22,7 +20,9 @@ those of the window are the same whatever went before, and no random value comes
 
 
 class StreamDriver:
-    """`begin_ns` is the common start of all streams, to which the stream's own delay is added."""
+    """Makes the phases of one stream and lets a strategy run them.
+
+    `begin_ns` is the common start of all streams, to which the stream's own delay is added."""
 
     def __init__(self, plan: LoadPlan, begin_ns: int) -> None:
         self._plan = plan
@@ -31,24 +31,27 @@ class StreamDriver:
         self._warm_ns = self._ramped_ns + _ns(plan.warmup_s)
 
     def window_ns(self) -> tuple[int, int] | None:
-        """Begin and end, where the stream stops by duration; else they are not known before."""
+        """Return begin and end of the window; None where they are not known before.
+
+        They are where the stream stops by duration.
+        """
         duration_s = self._plan.duration_s
         if duration_s is None:
             return None
         return self._warm_ns, self._warm_ns + _ns(duration_s)
 
     def intended(self) -> int | None:
-        """How many arrivals of an open load lie in a window that is known before; else None.
+        """Return how many arrivals of an open load lie in a window that is known before; else None.
 
         The schedule alone says so, whatever became of them.
         """
-        load, window_ns = self._plan.stream.load, self.window_ns()
-        if not isinstance(load, Open) or window_ns is None:
+        window_ns = self.window_ns()
+        if window_ns is None or not self._plan.stream.load.is_open:
             return None
-        return arrivals.count_between(self._arrivals(load, self._begin_ns), *window_ns)
+        return arrivals.count_between(self._arrivals(self._begin_ns), *window_ns)
 
     def run(self, strategy: Strategy, source: RequestSource, opened: Callable[[int], None]) -> None:
-        """Returns when the last request ended.
+        """Run all phases; return when the last request ended.
 
         `opened` is told the begin of a window that was not known before, when it comes.
         """
@@ -58,7 +61,7 @@ class StreamDriver:
     def _phases(self, source: RequestSource, opened: Callable[[int], None]) -> Iterator[Phase]:
         window_ns, requests = self.window_ns(), self._plan.requests
         if window_ns is not None:
-            # One load without a pause: the recorder knows from when to when it counts.
+            # One load without a pause: the window's statistics know what they count.
             yield self._all_users(begin_ns=self._begin_ns, until_ns=window_ns[1])
         elif requests is not None:
             source.go_to(_EARLY)
@@ -71,14 +74,12 @@ class StreamDriver:
             yield self._all_users(limit=requests, on_start=opened)
 
     def _all_users(self, **bounds: Any) -> Phase:
-        load = self._plan.stream.load
-        if isinstance(load, Open):
+        users = self._plan.users
+        if self._plan.stream.load.is_open:
             return OpenPhase(
-                self._plan.users,
-                lambda begin_ns: ArrivalQueue(self._arrivals(load, begin_ns)),
-                **bounds,
+                users, lambda begin_ns: ArrivalQueue(self._arrivals(begin_ns)), **bounds
             )
-        return PacedPhase(self._plan.users, partial(self._pacing, load), **bounds)
+        return PacedPhase(users, self._pacing, **bounds)
 
     def _one_user(self) -> Phase:
         """All processes together warm up with one user."""
@@ -89,15 +90,16 @@ class StreamDriver:
             until_ns=self._warm_ns,
         )
 
-    def _pacing(self, load: Closed | Burst | Periodic, begin_ns: int) -> Pacing:
+    def _pacing(self, begin_ns: int) -> Pacing:
         """The ramp-up is over in a phase that begins later than planned."""
+        load = self._plan.stream.load
         ramp_up_ns = _ns(load.ramp_up_s) if begin_ns == self._begin_ns else 0
         whole, share = pacing.pacing_of(load, begin_ns, ramp_up_ns), self._plan.share
         return replace(whole, first=lambda user: whole.first(share.number(user)))
 
-    def _arrivals(self, load: Open, begin_ns: int) -> Iterator[arrivals.Moments]:
+    def _arrivals(self, begin_ns: int) -> Iterator[arrivals.Moments]:
         return arrivals.arrival_times(
-            load,
+            self._plan.stream.load,
             begin_ns=begin_ns,
             opens_ns=begin_ns if self.window_ns() is None else self._warm_ns,
             seed=self._plan.seed,

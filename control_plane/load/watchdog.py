@@ -1,4 +1,6 @@
-"""What ends a load worker whatever it is doing: its parent's end, a closed pipe, its own alarm."""
+"""Ends a load worker whatever it is doing: when its parent dies, its input closes, or its alarm
+rings.
+"""
 
 import ctypes
 import os
@@ -11,7 +13,10 @@ _STDIN = 0
 
 
 def die_with_parent() -> None:
-    """The kernel kills this process when its parent dies (Linux; elsewhere the pipe must do)."""
+    """Ask the kernel to kill this process when its parent dies.
+
+    Linux alone does; elsewhere the pipe must do.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
 
@@ -25,12 +30,12 @@ def reset_priority() -> None:
 
 
 def exit_on_stdin_eof() -> None:
-    """From now on the end of standard input ends this process at once."""
-    threading.Thread(target=_wait_for_end, name="lifeline", daemon=True).start()
+    """Let the end of standard input end this process at once."""
+    threading.Thread(target=_wait_for_end, name="watchdog", daemon=True).start()
 
 
 def set_alarm(seconds: float) -> None:
-    """The kernel ends this process unless this is called again before; 0 calls it off.
+    """Let the kernel end this process after `seconds`, unless this is called again; 0 calls it off.
 
     It needs nothing of Python, so it also works when Python hangs.
     """

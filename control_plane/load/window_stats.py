@@ -1,18 +1,69 @@
-"""What ended in one second."""
+"""What the samples of a window come to: counts, sums, histograms, and its seconds.
 
-from control_plane.domain.stream_record import Second
-from control_plane.load.sample_buffer import HistogramBuilder, Samples
+What is kept are counts, so memory does not grow with the number of requests.
+"""
+
+from collections import Counter
+
+import numpy as np
+
+from control_plane.domain.histogram import (
+    EMPTY,
+    HIGHEST_NS,
+    LOWEST_ROUNDED,
+    Histogram,
+    bucket,
+    bucket_rounded,
+)
+from control_plane.domain.stream_record import Second, WindowTotals
+from control_plane.load.clock import FAR_NS, SECOND_NS
+from control_plane.load.outcome import count_by_class
+from control_plane.load.plan import LoadTraits
+from control_plane.load.sample_buffer import Durations, Mask, SampleBuffer, Samples
+
+_BUCKETS = int(bucket(np.array([HIGHEST_NS]))[0]) + 1
+
+
+class HistogramBuilder:
+    """Durations in nanoseconds; its size does not depend on how many were added."""
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(_BUCKETS, np.int64)
+        self._lowest, self._highest, self._sum = 2**63 - 1, 0, 0
+
+    def add(self, durations_ns: Durations) -> None:
+        """Add durations of shape (n,), n may be 0; all at least 0."""
+        if len(durations_ns):
+            lowest, highest = int(durations_ns.min()), int(durations_ns.max())
+            usual = lowest >= LOWEST_ROUNDED and highest <= HIGHEST_NS
+            indices = bucket_rounded(durations_ns) if usual else bucket(durations_ns)
+            np.add.at(self._counts, indices, 1)
+            self._lowest = min(self._lowest, lowest)
+            self._highest = max(self._highest, highest)
+            self._sum += int(durations_ns.sum())
+
+    def histogram(self) -> Histogram:
+        """Return what was added so far."""
+        indices = np.flatnonzero(self._counts).astype(np.int64)
+        if not len(indices):
+            return EMPTY
+        counts = self._counts[indices]
+        return Histogram(indices, counts, self._lowest, self._highest, self._sum)
 
 
 class SecondStats:
-    """Without a schedule both times are the same and are counted once."""
+    """What ended in one second.
 
-    def __init__(self, *, scheduled: bool) -> None:
+    Where the load `is_scheduled` response and service time differ; else they are counted once.
+    """
+
+    def __init__(self, *, is_scheduled: bool) -> None:
         self.errors = 0
         self.service = HistogramBuilder()
-        self.response = HistogramBuilder() if scheduled else self.service
+        self.response = HistogramBuilder() if is_scheduled else self.service
 
     def add(self, samples: Samples) -> None:
+        """Count samples by whether they completed."""
         completed = samples.completed()
         self.errors += len(samples) - len(completed)
         self.service.add(completed.ends - completed.starts)
@@ -20,6 +71,179 @@ class SecondStats:
             self.response.add(completed.ends - completed.intended)
 
     def second(self, index: int) -> Second:
+        """Return the counts as second `index` of the window."""
         service = self.service.histogram()
         same = self.response is self.service
         return Second(index, self.errors, service, service if same else self.response.histogram())
+
+
+class WindowStats:
+    """Counts what `buffer` takes in. All times are nanoseconds of the monotonic clock.
+
+    Until `open` says when the window begins, samples are followed but not counted. Safe to use from
+    many threads.
+    """
+
+    def __init__(self, traits: LoadTraits) -> None:
+        self._traits, self.buffer = traits, SampleBuffer(traits, self._count)
+        self._lag = HistogramBuilder() if traits.keeps_time else None
+        self._seconds: dict[int, SecondStats] = {}
+        self._outcomes: Counter[int] = Counter()
+        self._late_ns: list[int] = []
+        self._opened_ns, self._closes_ns = FAR_NS, FAR_NS
+        self._next, self._sealed = 0, False
+        self._last_ns = self._in_system_ns = self._sent = self._received = 0
+        self._away_ns = self._answered = self._late = 0
+
+    def open(self, opened_ns: int, closes_ns: int = FAR_NS, early: int = 0) -> None:
+        """Count what ends after `opened_ns` and not after `closes_ns`.
+
+        Of an open load: what is meant to start from `opened_ns` on and before `closes_ns`. What
+        ends in the `early` seconds before the window can be taken too, and counts in nothing else.
+        """
+        with self.buffer.lock:
+            if self._opened_ns == FAR_NS:
+                self.buffer.hand_over()
+            self._opened_ns, self._closes_ns = opened_ns, closes_ns
+            self._next = -early or self._next
+
+    def take(self, index: int) -> Second:
+        """Return second `index` of the window, which is over; stragglers count in the next one.
+
+        Seconds before the window are negative; stragglers of the last one are left out.
+        """
+        with self.buffer.lock:
+            self.buffer.hand_over()
+            self._next = index + 1
+            stats = self._seconds.pop(index, None)
+        return stats.second(index) if stats else Second(index, 0, EMPTY, EMPTY)
+
+    def waiting(self) -> int:
+        """Return how many requests that were meant to start in the window are in flight."""
+        intended, _ = self.buffer.in_flight()
+        return int(self._meant(intended).sum())
+
+    def close(self, closes_ns: int | None = None, now_ns: int | None = None) -> WindowTotals:
+        """Return the totals of the window, which ends at `closes_ns`, by default with the last
+        sample.
+
+        Nothing counts after. Responses of an open load were awaited until `now_ns`. Take the
+        seconds that are left after this.
+        """
+        with self.buffer.lock:
+            intended, starts = self.buffer.in_flight()
+            # A thread may have been interrupted between handing in a sample and saying so.
+            handed_in = self.buffer.hand_over()
+            ended = set(zip(handed_in.intended.tolist(), handed_in.starts.tolist(), strict=True))
+            begun = zip(intended.tolist(), starts.tolist(), strict=True)
+            flying = np.array([both_ns not in ended for both_ns in begun], np.bool_)
+            closed_ns = closes_ns or max(self._last_ns, self._opened_ns)
+            self._sealed = True
+        intended, starts = self._flying(intended[flying], starts[flying], closed_ns)
+        ages_ns = self._late_ns + self._ages_ns(intended, starts, now_ns or closed_ns)
+        inside_ns = self._inside_ns(starts, closed_ns)
+        errors, statuses = count_by_class(self._outcomes.items())
+        return WindowTotals(
+            opened_ns=self._opened_ns,
+            duration_ns=closed_ns - self._opened_ns,
+            errors=errors,
+            statuses=statuses,
+            in_flight_ns=tuple(ages_ns),
+            sent=self._outcomes.total() + len(ages_ns),
+            bytes_sent=self._sent,
+            bytes_received=self._received,
+            in_system_ns=self._in_system_ns + inside_ns,
+            send_lag=self._lag.histogram() if self._lag else None,
+            away_ns=self._away_ns,
+            awaited_ns=max(0, now_ns - closed_ns) if now_ns else 0,
+            answered=self._answered if self._traits.is_open else None,
+            late=self._late,
+        )
+
+    def _flying(
+        self, intended: Durations, starts: Durations, closed_ns: int
+    ) -> tuple[Durations, Durations]:
+        """Intended and actual starts of those in flight that belong to the window."""
+        self._add_waits(intended, starts)
+        chosen = self._meant(intended) if self._traits.is_open else starts < closed_ns
+        intended, starts = intended[chosen], starts[chosen]
+        self._add_lag(intended, starts)
+        return intended, starts
+
+    def _ages_ns(self, intended: Durations, starts: Durations, now_ns: int) -> list[int]:
+        """As long as a time that ended now: both are counted from the same start."""
+        ages: list[int] = (now_ns - (intended if self._traits.is_scheduled else starts)).tolist()
+        return ages
+
+    def _meant(self, intended: Durations) -> Mask:
+        """Which were meant to start in the window."""
+        return (intended >= self._opened_ns) & (intended < self._closes_ns)
+
+    def _count(self, samples: Samples) -> None:
+        """Count samples that ended; the lock of the buffer is held."""
+        if self._sealed:
+            return
+        ends = samples.ends
+        if self._traits.think_ns:
+            self._away_ns += self._inside_ns(ends, ends + self._traits.think_ns)
+            self._add_waits(samples.intended, samples.starts)
+        if self._next < 0:
+            self._add_seconds(samples.where(ends <= self._opened_ns))
+        if self._traits.is_open:
+            samples = self._meant_of(samples)
+        else:
+            late = ends > self._closes_ns
+            if late.any():
+                self._add_late(samples.where(late & (samples.starts < self._closes_ns)))
+            samples = samples.where((ends > self._opened_ns) & ~late)
+        if len(samples):
+            self._add(samples)
+
+    def _meant_of(self, samples: Samples) -> Samples:
+        """Those that were meant to start in the window; which completed inside it is counted."""
+        ends = samples.completed().ends
+        self._answered += int(((ends > self._opened_ns) & (ends <= self._closes_ns)).sum())
+        samples = samples.where(self._meant(samples.intended))
+        self._late += int((samples.completed().ends > self._closes_ns).sum())
+        return samples
+
+    def _add_waits(self, intended: Durations, starts: Durations) -> None:
+        """Count the time of users who had thought enough and had not sent yet."""
+        if self._traits.think_ns:
+            self._away_ns += self._inside_ns(intended, starts)
+
+    def _add_lag(self, intended: Durations, starts: Durations) -> None:
+        if self._lag is not None:
+            self._lag.add(starts - intended)
+
+    def _add_late(self, samples: Samples) -> None:
+        """Count what ended after the window, before it was told so: in flight at its end."""
+        self._add_lag(samples.intended, samples.starts)
+        self._late_ns += self._ages_ns(samples.intended, samples.starts, self._closes_ns)
+        self._in_system_ns += self._inside_ns(samples.starts, self._closes_ns)
+
+    def _add(self, samples: Samples) -> None:
+        """Count samples of the window."""
+        self._add_lag(samples.intended, samples.starts)
+        self._last_ns = max(self._last_ns, int(samples.ends.max()))
+        self._in_system_ns += self._inside_ns(samples.starts, samples.ends)
+        for (outcome, sent, received), count in samples.kinds.items():
+            self._outcomes[outcome] += count
+            self._sent += count * sent
+            self._received += count * received
+        self._add_seconds(samples)
+
+    def _add_seconds(self, samples: Samples) -> None:
+        """Count samples in the seconds in which they ended."""
+        # Requests of an open load are awaited after the window and count in its last second.
+        inside = np.minimum(samples.ends, self._closes_ns)
+        indices = np.maximum((inside - self._opened_ns - 1) // SECOND_NS, self._next)
+        for index, ended in samples.groups(indices):
+            if index not in self._seconds:
+                self._seconds[index] = SecondStats(is_scheduled=self._traits.is_scheduled)
+            self._seconds[index].add(ended)
+
+    def _inside_ns(self, starts: Durations, ends: Durations | int) -> int:
+        """Nanoseconds from starts to ends that lie in the window, summed."""
+        inside = np.minimum(ends, self._closes_ns) - np.maximum(starts, self._opened_ns)
+        return int(np.maximum(inside, 0).sum())

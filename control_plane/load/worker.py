@@ -1,4 +1,4 @@
-"""One load worker, from its plan to its record."""
+"""Runs one load worker, from its plan to its record."""
 
 import gc
 import os
@@ -15,11 +15,11 @@ from control_plane.load.clock import BusyWait
 from control_plane.load.connections import ConnectionCounter
 from control_plane.load.messages import Message, Rejected, WindowOpened, WorkerReady, WorkerResult
 from control_plane.load.plan import LoadPlan
-from control_plane.load.recorder import Recorder
 from control_plane.load.reporter import Reporter
 from control_plane.load.request_source import RequestSource
 from control_plane.load.strategies.strategy import Strategy, StrategyContext
 from control_plane.load.stream_driver import StreamDriver
+from control_plane.load.window_stats import WindowStats
 
 _SPARE = 64
 """Files that a load worker opens besides its connections."""
@@ -50,6 +50,7 @@ START_TIMEOUT_S = 60
 
 
 def main(arguments: list[str]) -> None:
+    """Read a plan from standard input and do it; `arguments` are cores, or none for shared ones."""
     watchdog.reset_priority()
     watchdog.set_alarm(START_TIMEOUT_S)
     if arguments:
@@ -63,23 +64,18 @@ def main(arguments: list[str]) -> None:
     work(plan, BusyWait(shared=not arguments))
 
 
-def work(plan: LoadPlan, spin: BusyWait) -> None:
-    """Load runs in a thread of its own, while this one tells what it finds."""
-    gear = StrategyContext(
+def work(plan: LoadPlan, busy_wait: BusyWait) -> None:
+    """Make what the plan needs, say that it is ready, and measure from the common start on."""
+    stats = WindowStats(plan.traits)
+    context = StrategyContext(
         plan,
         RequestSource(plan.stream.requests, plan.seed, plan.share),
-        Recorder(
-            users=plan.users,
-            scheduled=plan.scheduled,
-            timed=plan.timed,
-            by_start=plan.open,
-            think_ns=plan.think_ns,
-        ),
+        stats.buffer,
         ConnectionCounter(),
-        spin,
+        busy_wait,
     )
     thread = ThreadPoolExecutor(max_workers=1)
-    strategy = thread.submit(strategies.make_strategy, gear).result()
+    strategy = thread.submit(strategies.make_strategy, context).result()
     # Nothing made so far becomes garbage: collections need not look at it again.
     gc.collect()
     gc.freeze()
@@ -89,21 +85,26 @@ def work(plan: LoadPlan, spin: BusyWait) -> None:
     start = sys.stdin.buffer.readline()
     if start:
         watchdog.exit_on_stdin_eof()
-        measure(gear, thread, strategy, int(start))
+        measure(context, stats, int(start), thread, strategy)
 
 
 def measure(
-    gear: StrategyContext, thread: ThreadPoolExecutor, strategy: Strategy, begin_ns: int
+    context: StrategyContext,
+    stats: WindowStats,
+    begin_ns: int,
+    thread: ThreadPoolExecutor,
+    strategy: Strategy,
 ) -> None:
-    course, patience_s = StreamDriver(gear.plan, begin_ns), gear.plan.patience_s
-    reporter = Reporter(gear, lambda event: send_and_extend_alarm(event, patience_s))
-    window_ns = course.window_ns()
-    watchdog.set_alarm(gear.plan.lead_s + patience_s)
+    """Run load in `thread`, while this one sends what `stats` has of it."""
+    driver, patience_s = StreamDriver(context.plan, begin_ns), context.plan.patience_s
+    reporter = Reporter(context, stats, lambda event: send_and_extend_alarm(event, patience_s))
+    window_ns = driver.window_ns()
+    watchdog.set_alarm(context.plan.lead_s + patience_s)
     if window_ns:
         reporter.open(*window_ns)
-    driving = thread.submit(course.run, strategy, gear.source, reporter.open)
+    driving = thread.submit(driver.run, strategy, context.source, reporter.open)
     driving.add_done_callback(lambda ended: conclude(ended, reporter))
-    record = reporter.run(gear.plan.stream.name, course.intended)
+    record = reporter.run(context.plan.stream.name, driver.intended)
     if record is None:
         driving.result()
     else:
@@ -111,6 +112,7 @@ def measure(
 
 
 def conclude(driving: Future[None], reporter: Reporter) -> None:
+    """End the window of `reporter`, as the load ended."""
     if driving.exception():
         reporter.abort()
     else:
@@ -118,7 +120,7 @@ def conclude(driving: Future[None], reporter: Reporter) -> None:
 
 
 def send_and_extend_alarm(event: Message, patience_s: float) -> None:
-    """As long as requests end, this process may go on."""
+    """Send a message; where it says that requests end, this process may go on for `patience_s`."""
     ended = isinstance(event, Second) and event.index >= 0 and event.completed + event.errors
     if isinstance(event, WindowOpened) or ended:
         watchdog.set_alarm(patience_s)
@@ -126,6 +128,7 @@ def send_and_extend_alarm(event: Message, patience_s: float) -> None:
 
 
 def send(event: Message) -> None:
+    """Write a message to standard output."""
     sys.stdout.write(messages.encode(event))
     sys.stdout.flush()
 
@@ -133,6 +136,6 @@ def send(event: Message) -> None:
 def exit_with_traceback(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """Print the error and end at once: threads may wait for answers for a long time yet."""
+    """Print the error and end at once: threads may wait for responses for a long time yet."""
     traceback.print_exception(kind, error, trace)
     os._exit(1)

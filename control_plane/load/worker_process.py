@@ -1,4 +1,4 @@
-"""The parent's side of a load worker: start it, follow its events, end it."""
+"""Starts a load worker, follows its events and ends it: the parent's side."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 _INHERITED = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ", "VIRTUAL_ENV")
 _LONGEST_LINE = 16_000_000
 _LOG_LINES = 20
-_PATIENCE_S = 0.5
+_TERM_S = 0.5
 
 
 class LoadWorker:
@@ -68,19 +68,19 @@ class LoadWorker:
         return worker
 
     async def ready(self) -> None:
-        """Imports are done and bodies made. Raises ClientFailed."""
+        """Return when imports are done and bodies made. Raises ClientFailed."""
         event = await self._next()
         if not isinstance(event, WorkerReady):
             raise ClientFailed(f"client said {type(event).__name__} before it was ready")
 
     def go(self, at_ns: int) -> None:
-        """Begin at `at_ns` of CLOCK_MONOTONIC, the same for all workers of a trial."""
+        """Let load begin at `at_ns` of CLOCK_MONOTONIC, the same for all workers of a trial."""
         self._write(b"%d\n" % at_ns)
 
     async def events(
         self,
     ) -> AsyncIterator[WindowOpened | WindowClosed | Draining | Second | WorkerResult]:
-        """Ends after WorkerResult. Raises ClientFailed when the worker ends before."""
+        """Yield its events up to WorkerResult. Raises ClientFailed when the worker ends before."""
         while True:
             event = await self._next()
             if isinstance(event, Second):
@@ -101,7 +101,7 @@ class LoadWorker:
             self._process.stdin.close()
         self._handle.send(signal.SIGTERM)
         try:
-            async with asyncio.timeout(_PATIENCE_S):
+            async with asyncio.timeout(_TERM_S):
                 await self._process.wait()
         except TimeoutError:
             self._handle.send(signal.SIGKILL)

@@ -16,10 +16,10 @@ from control_plane.load import pacing, strategies
 from control_plane.load.clock import clock_ns
 from control_plane.load.connections import ConnectionCounter
 from control_plane.load.phase import PacedPhase
-from control_plane.load.recorder import Recorder
 from control_plane.load.reporter import peak_memory_bytes
 from control_plane.load.request_source import RequestSource
 from control_plane.load.strategies.strategy import StrategyContext
+from control_plane.load.window_stats import WindowStats
 from tests.load.workers import plan_of
 
 REQUESTS = 2
@@ -44,10 +44,10 @@ def drive(strategy: str, url: str, fault: str) -> dict[str, Any]:
     path = "/ok" if fault == NO_FILES else f"/{fault}"
     plan = plan_of(url, path, client=client, timeout_s=TIMEOUT_S)
     source = RequestSource(plan.stream.requests, 1)
-    recorder = Recorder(users=plan.users, scheduled=False)
-    gear = StrategyContext(plan, source, recorder, ConnectionCounter())
-    driver = strategies.make_strategy(gear)
-    recorder.open(begin_ns := clock_ns())
+    stats = WindowStats(plan.traits)
+    context = StrategyContext(plan, source, stats.buffer, ConnectionCounter())
+    driver = strategies.make_strategy(context)
+    stats.open(begin_ns := clock_ns())
     with open_files() as forbid:
         driver.run(
             PacedPhase(
@@ -57,7 +57,7 @@ def drive(strategy: str, url: str, fault: str) -> dict[str, Any]:
                 on_start=forbid if fault == NO_FILES else None,
             )
         )
-    totals = recorder.close()
+    totals = stats.close()
     return {
         "errors": totals.errors,
         "statuses": totals.statuses,

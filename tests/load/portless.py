@@ -1,7 +1,7 @@
 """Every strategy where no local port is left, in a network namespace of its own.
 
 `unshare --map-root-user --net python -m tests.load.portless STRATEGY...` prints a JSON object: by
-strategy what the fault driver tells.
+strategy what the fault driver prints.
 """
 
 import json
@@ -24,11 +24,13 @@ def main(strategies: list[str]) -> None:
         with socket.create_connection(("127.0.0.1", server.port)):
             command = [sys.executable, "-m", "tests.load.fault_driver"]
             driven = {
-                one: subprocess.Popen([*command, one, server.url, "ok"], stdout=subprocess.PIPE)
-                for one in strategies
+                name: subprocess.Popen([*command, name, server.url, "ok"], stdout=subprocess.PIPE)
+                for name in strategies
             }
-            told = {one: json.loads(process.communicate()[0]) for one, process in driven.items()}
-    sys.stdout.write(json.dumps({one: found["ok"] for one, found in told.items()}))
+            results = {
+                name: json.loads(process.communicate()[0]) for name, process in driven.items()
+            }
+    sys.stdout.write(json.dumps({name: found["ok"] for name, found in results.items()}))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ def made(
 
 
 def constant(*steps: tuple[float, float]) -> Open:
-    return Open("open", tuple(RateStep(*one) for one in steps))
+    return Open("open", tuple(RateStep(*step) for step in steps))
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def constant(*steps: tuple[float, float]) -> Open:
 )
 def test_constant_arrivals(load: Open, warm_s: float, expected_ms: list[int]) -> None:
     found = made(load, len(expected_ms), round(warm_s * SECOND))
-    assert found.tolist() == [one * 1_000_000 for one in expected_ms]
+    assert found.tolist() == [at_ms * 1_000_000 for at_ms in expected_ms]
 
 
 @settings(max_examples=60, deadline=None)
@@ -132,7 +132,7 @@ def test_each_is_handed_out_once() -> None:
     queue = supply(7)
     with ThreadPoolExecutor(8) as threads:
         taken = list(threads.map(lambda _: [queue.take() for _ in range(500)], range(8)))
-    assert sorted(one for part in taken for one in part) == list(range(4_000))
+    assert sorted(mark for part in taken for mark in part) == list(range(4_000))
     assert all(part == sorted(part) for part in taken)
 
 

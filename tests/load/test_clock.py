@@ -26,29 +26,29 @@ IDLE_NS, WORK_NS = 6_000, 200_000
 
 
 def test_one_quick_round_does_not_make_work_of_idle_ones() -> None:
-    spin = BusyWait()
+    busy_wait = BusyWait()
     for took_ns in [IDLE_NS, 100, *[IDLE_NS] * 100]:
-        spin.idle_ns(took_ns)
-    assert spin.idle_ns(IDLE_NS) == IDLE_NS
+        busy_wait.idle_ns(took_ns)
+    assert busy_wait.idle_ns(IDLE_NS) == IDLE_NS
 
 
 def test_of_rounds_with_work_only_the_usual_part_was_waiting() -> None:
-    spin = BusyWait()
-    counted = [spin.idle_ns(one) for one in [IDLE_NS, IDLE_NS, IDLE_NS, WORK_NS] * 500]
+    busy_wait = BusyWait()
+    counted = [busy_wait.idle_ns(took_ns) for took_ns in [IDLE_NS, IDLE_NS, IDLE_NS, WORK_NS] * 500]
     assert sum(counted) < 1.5 * 2_000 * IDLE_NS
 
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_it_returns_at_the_moment_and_counts_what_it_spent(shared: bool) -> None:
-    spin = BusyWait(shared=shared)
+    busy_wait = BusyWait(shared=shared)
 
     async def ahead() -> int:
         at_ns = clock_ns() + TIMER_TICK_NS - 1
-        await spin.until(at_ns)
+        await busy_wait.until(at_ns)
         return clock_ns() - at_ns
 
     assert min(asyncio.run(ahead()) for _ in range(5)) >= 0
-    assert spin.spent_ns > 0
+    assert busy_wait.spent_ns > 0
 
 
 def test_timers_of_loops_are_given_a_tick_at_least() -> None:

@@ -27,8 +27,8 @@ BOUND = 2**53
 
 
 @given(st.integers(-BOUND, BOUND), st.integers(-BOUND, BOUND), st.integers(0, 2**32))
-def test_integers_stay_within_their_bounds(one: int, other: int, seed: int) -> None:
-    low, high = sorted((one, other))
+def test_integers_stay_within_their_bounds(first: int, second: int, seed: int) -> None:
+    low, high = sorted((first, second))
     source = value_generator(IntegerValue("integer", low, high), seed)
     drawn = [int(source(number)) for number in range(20)]
     assert all(low <= number <= high for number in drawn)
@@ -76,14 +76,14 @@ def test_uuids_are_random_ones() -> None:
     ],
 )
 def test_the_seed_decides(value) -> None:
-    first, again, other = (value_generator(value, seed) for seed in (5, 5, 6))
+    first, again, second = (value_generator(value, seed) for seed in (5, 5, 6))
     drawn = [first(number) for number in range(20)]
     assert drawn == [again(number) for number in reversed(range(20))][::-1]
-    assert drawn != [other(number) for number in range(20)]
+    assert drawn != [second(number) for number in range(20)]
 
 
 def test_bits_are_those_of_splitmix64() -> None:
-    """The first outputs for seed 1234567, as other implementations print them."""
+    """The first outputs for seed 1234567, as second implementations print them."""
     expected = [6457827717110365317, 3203168211198807973, 9817491932198370423]
     assert [random_bits(1234567, number) for number in range(3)] == expected
 

@@ -112,7 +112,7 @@ def test_the_pipe_leaves_nothing_to_the_garbage_collector() -> None:
     try:
         for _ in range(3):
             messages.decode(messages.encode(Second(0, 0, SERVICE, RESPONSE)))
-        left = [one for one in gc.get_objects() if isinstance(one, HdrHistogram)]
+        left = [found for found in gc.get_objects() if isinstance(found, HdrHistogram)]
     finally:
         gc.enable()
     assert left == []

@@ -38,7 +38,7 @@ async def test_the_window_holds_what_was_meant_to_start_in_it(
     assert 90 <= completed(record) == record.sent
     assert server.requests["ok"] - 30 <= record.sent < server.requests["ok"]
     assert record.duration_ns == 1_200_000_000
-    assert [one.index for one in seconds] == [0, 1]
+    assert [second.index for second in seconds] == [0, 1]
     assert record.in_flight_ns == ()
     lag = record.send_lag
     assert lag is not None
@@ -119,7 +119,7 @@ async def test_rates_follow_their_steps(server: HostileServer) -> None:
     steps = [{"rate_per_s": 20, "duration_s": 1.0}, {"rate_per_s": 100, "duration_s": 0.5}]
     plan = plan_of(server.url, load=opened(steps), stop={"duration_s": 2.0}, warmup_s=0.5)
     seconds, record = await seconds_and_record(plan)
-    first, second = (one.completed for one in seconds)
+    first, second = (each.completed for each in seconds)
     assert first + second == record.sent <= record.intended == 120
     # Of the first second the last may end in the other; what is late at the end is not sent.
     assert 10 < first <= 20

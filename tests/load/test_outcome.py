@@ -195,7 +195,7 @@ def test_no_local_port_is_left() -> None:
         pytest.skip("this system gives no network namespace")
     command = [*alone, sys.executable, "-m", "tests.load.portless", *STRATEGIES]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE_S)
-    told = {strategy: one["errors"] for strategy, one in json.loads(done.stdout).items()}
+    told = {strategy: result["errors"] for strategy, result in json.loads(done.stdout).items()}
     assert told == {strategy: {"no_local_port": REQUESTS} for strategy in STRATEGIES}
 
 

@@ -27,7 +27,7 @@ def test_users_join_over_the_ramp_up(
 
 
 @pytest.mark.parametrize("think_ns", [0, 250])
-def test_closed_waits_for_the_answer_and_thinks(think_ns: int) -> None:
+def test_closed_waits_for_the_response_and_thinks(think_ns: int) -> None:
     pacing = closed(BEGIN, 2, think_ns=think_ns)
     assert pacing.after(BEGIN, BEGIN + 4_000) == BEGIN + 4_000 + think_ns
 
@@ -39,7 +39,7 @@ def test_a_burst_is_due_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answers_after", "starts"),
+    ("responses_after", "starts"),
     [
         ([10, 10, 10], [0, 100, 200, 300]),
         ([100, 100], [0, 100, 200]),
@@ -48,14 +48,16 @@ def test_a_burst_is_due_at_once() -> None:
         ([130, 130, 20], [0, 130, 260, 360]),
     ],
 )
-def test_periodic_awaits_and_never_catches_up(answers_after: list[int], starts: list[int]) -> None:
+def test_periodic_awaits_and_never_catches_up(
+    responses_after: list[int], starts: list[int]
+) -> None:
     pacing = periodic(BEGIN, 1, 100)
     due_ns = pacing.first(0)
     found = [due_ns]
-    for answer_ns in answers_after:
-        due_ns = pacing.after(due_ns, due_ns + answer_ns)
+    for response_ns in responses_after:
+        due_ns = pacing.after(due_ns, due_ns + response_ns)
         found.append(due_ns)
-    assert [one - BEGIN for one in found] == starts
+    assert [start_ns - BEGIN for start_ns in found] == starts
 
 
 def test_periodic_users_begin_over_one_interval() -> None:
@@ -67,12 +69,12 @@ def test_periodic_users_begin_over_one_interval() -> None:
     st.integers(1, 10**9),
     st.lists(st.integers(0, 3 * 10**9), min_size=1, max_size=50),
 )
-def test_periodic_is_monotone_and_never_overlaps(interval_ns: int, answers_ns: list[int]) -> None:
+def test_periodic_is_monotone_and_never_overlaps(interval_ns: int, responses_ns: list[int]) -> None:
     pacing = periodic(BEGIN, 1, interval_ns)
     due_ns = pacing.first(0)
-    for answer_ns in answers_ns:
-        end_ns = due_ns + answer_ns
+    for response_ns in responses_ns:
+        end_ns = due_ns + response_ns
         next_ns = pacing.after(due_ns, end_ns)
         assert next_ns >= end_ns
-        assert next_ns - due_ns == max(interval_ns, answer_ns)
+        assert next_ns - due_ns == max(interval_ns, response_ns)
         due_ns = next_ns

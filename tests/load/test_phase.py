@@ -53,7 +53,7 @@ def test_a_planned_begin_is_kept() -> None:
 
 
 def arriving(*moments_ns: int) -> Callable[[int], ArrivalQueue]:
-    later = (np.array([one]) for one in count(10**12))
+    later = (np.array([at_ns]) for at_ns in count(10**12))
     return lambda _begin_ns: ArrivalQueue(chain([np.array(moments_ns)], later))
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control_plane.analysis.summary import merge_records
-from control_plane.load.plan import LoadPlan, Shard, shards
+from control_plane.load.plan import LoadPlan, LoadTraits, Shard, shards
 from control_plane.load.request_source import RequestSource
 from tests.load.hostile import HostileServer
 from tests.load.workers import completed, plan_of, record_of
@@ -17,8 +17,8 @@ WORD = {"path": "/{word}", "values": {"word": {"kind": "string", "length": 12}},
 
 @given(st.integers(0, 10_000), st.integers(1, 64))
 def test_parts_add_up_and_nothing_is_done_twice(total: int, processes: int) -> None:
-    parts = [(one, one.part(total)) for one in shards(processes)]
-    done = [one.number(index) for one, part in parts for index in range(part)]
+    parts = [(shard, shard.part(total)) for shard in shards(processes)]
+    done = [shard.number(index) for shard, part in parts for index in range(part)]
     assert sorted(done) == list(range(total))
     sizes = [part for _, part in parts]
     assert max(sizes) - min(sizes) <= 1
@@ -31,7 +31,7 @@ def test_the_requests_of_all_processes_are_those_of_one(seed: int, processes: in
         source = RequestSource(plan.stream.requests, seed, share)
         return [source.draw().path for _ in range(count)]
 
-    parts = [path for one in shards(processes) for path in drawn(one, one.part(40))]
+    parts = [path for shard in shards(processes) for path in drawn(shard, shard.part(40))]
     assert sorted(parts) == sorted(drawn(Shard(), 40))
 
 
@@ -90,8 +90,8 @@ def test_a_plan_survives_the_pipe(load: dict, stop: dict) -> None:
 def test_users_and_schedule() -> None:
     burst = plan_of("http://127.0.0.1:1", load=BURST)
     closed = plan_of("http://127.0.0.1:1", load=CLOSED)
-    assert (burst.users, burst.scheduled) == (7, True)
-    assert (closed.users, closed.scheduled) == (3, False)
+    assert (burst.users, burst.traits.is_scheduled) == (7, True)
+    assert closed.traits == LoadTraits(users=3, think_ns=500_000_000)
 
 
 def test_patience_outlasts_every_silence() -> None:

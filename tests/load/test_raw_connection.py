@@ -1,4 +1,4 @@
-"""What a line tells the user who waits for its answers."""
+"""What a connection tells the handler that waits for its responses."""
 
 import asyncio
 from typing import Any
@@ -9,29 +9,29 @@ from control_plane.load.strategies.raw_connection import Connection
 from control_plane.load.strategies.raw_response import ResponseParser
 
 GET = Request("GET", "/", {}, b"", None)
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
-class User:
-    """Asks nothing by itself."""
+class Handler:
+    """Sends nothing by itself."""
 
     repeats = True
 
     def __init__(self) -> None:
         self.told: list[Any] = []
 
-    def on_response(self, answer: ResponseParser) -> None:
-        self.told.append((answer.status, answer.received))
+    def on_response(self, parser: ResponseParser) -> None:
+        self.told.append((parser.status, parser.received))
 
-    def again(self, line: Connection) -> None:
+    def on_same_response(self, connection: Connection) -> None:
         self.told.append("again")
-        line.asked = False
+        connection.awaiting = False
 
     def on_failure(self, kind: str, received: int = 0) -> None:
         self.told.append(kind)
 
 
-class Wire(asyncio.Transport):
+class Transport(asyncio.Transport):
     """Goes nowhere."""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -41,57 +41,57 @@ class Wire(asyncio.Transport):
         return
 
 
-def opened(user: User) -> Connection:
-    line = Connection(user, ResponseParser({}, 1_000), ConnectionCounter())
-    line.connection_made(Wire())
-    return line
+def opened(handler: Handler) -> Connection:
+    connection = Connection(handler, ResponseParser({}, 1_000), ConnectionCounter())
+    connection.connection_made(Transport())
+    return connection
 
 
-def fed(user: User, *answers: tuple[bytes, ...]) -> list[Any]:
-    """What the user is told where each answer comes in these pieces."""
-    line = opened(user)
-    for pieces in answers:
-        line.ask(b"", GET)
+def fed(handler: Handler, *responses: tuple[bytes, ...]) -> list[Any]:
+    """What the handler is told where each response comes in these pieces."""
+    connection = opened(handler)
+    for pieces in responses:
+        connection.send(b"", GET)
         for piece in pieces:
-            line.data_received(piece)
-    return user.told
+            connection.data_received(piece)
+    return handler.told
 
 
-def test_nothing_is_asked_on_a_line_that_its_server_ended() -> None:
+def test_nothing_is_sent_on_a_connection_that_its_server_ended() -> None:
     """The transport closes it in a later round of the loop; a timer may ring before that."""
-    line = Connection(User(), ResponseParser({}, 100), ConnectionCounter())
-    line.open = True
-    line.eof_received()
-    assert not line.open
+    connection = Connection(Handler(), ResponseParser({}, 100), ConnectionCounter())
+    connection.open = True
+    connection.eof_received()
+    assert not connection.open
 
 
-def test_an_answer_that_comes_again_is_not_read_again() -> None:
-    other = ANSWER.replace(b"ok", b"no")
-    told = fed(User(), (ANSWER,), (ANSWER,), (other,), (other,))
+def test_a_response_that_comes_again_is_not_read_again() -> None:
+    other = RESPONSE.replace(b"ok", b"no")
+    told = fed(Handler(), (RESPONSE,), (RESPONSE,), (other,), (other,))
     assert told == [(200, 2), "again", (200, 2), "again"]
 
 
-def test_a_piece_of_a_body_that_looks_like_the_last_answer_is_a_piece() -> None:
-    head = f"HTTP/1.1 200 OK\r\nContent-Length: {2 * len(ANSWER)}\r\n\r\n".encode()
-    told = fed(User(), (ANSWER,), (head, ANSWER, ANSWER), (ANSWER,))
-    assert told == [(200, 2), (200, 2 * len(ANSWER)), (200, 2)]
+def test_a_piece_of_a_body_that_looks_like_the_last_response_is_a_piece() -> None:
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {2 * len(RESPONSE)}\r\n\r\n".encode()
+    told = fed(Handler(), (RESPONSE,), (head, RESPONSE, RESPONSE), (RESPONSE,))
+    assert told == [(200, 2), (200, 2 * len(RESPONSE)), (200, 2)]
 
 
-def test_an_answer_after_which_the_line_ends_never_comes_again() -> None:
-    closing = ANSWER.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
-    assert fed(User(), (closing,), (closing,)) == [(200, 2), (200, 2)]
+def test_a_response_after_which_the_connection_ends_never_comes_again() -> None:
+    closing = RESPONSE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    assert fed(Handler(), (closing,), (closing,)) == [(200, 2), (200, 2)]
 
 
-def test_what_nobody_asked_for_is_no_answer() -> None:
-    user = User()
-    line = opened(user)
-    line.ask(b"", GET)
-    line.data_received(ANSWER)
-    line.data_received(ANSWER)
-    assert (user.told, line.open) == ([(200, 2)], False)
+def test_what_nobody_asked_for_is_no_response() -> None:
+    handler = Handler()
+    connection = opened(handler)
+    connection.send(b"", GET)
+    connection.data_received(RESPONSE)
+    connection.data_received(RESPONSE)
+    assert (handler.told, connection.open) == ([(200, 2)], False)
 
 
 def test_requests_that_differ_are_told_apart() -> None:
-    user = User()
-    user.repeats = False
-    assert fed(user, (ANSWER,), (ANSWER,)) == [(200, 2), (200, 2)]
+    handler = Handler()
+    handler.repeats = False
+    assert fed(handler, (RESPONSE,), (RESPONSE,)) == [(200, 2), (200, 2)]

@@ -1,4 +1,4 @@
-"""Answers read in any pieces, at once or remembered, are the same answer."""
+"""Responses read in any pieces, at once or remembered, are the same response."""
 
 import pytest
 from hypothesis import given
@@ -36,18 +36,18 @@ def pieces(data: bytes, places: list[int]) -> list[bytes]:
 
 @given(st.sampled_from(list(WHOLE)), cuts)
 def test_pieces_make_no_difference(data: bytes, places: list[int]) -> None:
-    answer = ResponseParser({}, LIMIT)
-    told = [answer.feed(piece) for piece in pieces(data, places)]
+    parser = ResponseParser({}, LIMIT)
+    told = [parser.feed(piece) for piece in pieces(data, places)]
     assert told == [False] * (len(told) - 1) + [True]
-    assert (answer.status, answer.received, answer.kept) == WHOLE[data]
+    assert (parser.status, parser.received, parser.kept) == WHOLE[data]
 
 
 @given(st.lists(st.tuples(st.sampled_from(list(WHOLE)), cuts), max_size=12))
 def test_what_was_read_before_changes_nothing(answers: list[tuple[bytes, list[int]]]) -> None:
-    answer = ResponseParser({}, LIMIT)
+    parser = ResponseParser({}, LIMIT)
     for data, places in answers:
-        assert [answer.feed(piece) for piece in pieces(data, places)][-1]
-        assert (answer.status, answer.received, answer.kept) == WHOLE[data]
+        assert [parser.feed(piece) for piece in pieces(data, places)][-1]
+        assert (parser.status, parser.received, parser.kept) == WHOLE[data]
 
 
 def test_a_head_is_remembered_only_of_a_whole_kept_answer() -> None:
@@ -73,19 +73,19 @@ def test_a_remembered_head_with_another_body_is_read_as_it_is() -> None:
 def test_an_answer_to_head_has_no_body_whatever_it_says() -> None:
     heads: dict[bytes, ResponseHead] = {}
     ResponseParser(heads, LIMIT).feed(OK)
-    answer = ResponseParser(heads, LIMIT)
-    answer.without_body()
-    assert answer.feed(OK.removesuffix(b"hello"))
-    assert (answer.status, answer.received, answer.kept) == (200, 0, True)
-    assert answer.feed(OK)
-    assert answer.received == 5
+    parser = ResponseParser(heads, LIMIT)
+    parser.without_body()
+    assert parser.feed(OK.removesuffix(b"hello"))
+    assert (parser.status, parser.received, parser.kept) == (200, 0, True)
+    assert parser.feed(OK)
+    assert parser.received == 5
 
 
 def test_memory_of_heads_is_bounded() -> None:
     heads: dict[bytes, ResponseHead] = {}
-    answer = ResponseParser(heads, LIMIT)
+    parser = ResponseParser(heads, LIMIT)
     for number in range(1_000):
-        answer.feed(b"HTTP/1.1 200 OK\r\nX: %d\r\nContent-Length: 0\r\n\r\n" % number)
+        parser.feed(b"HTTP/1.1 200 OK\r\nX: %d\r\nContent-Length: 0\r\n\r\n" % number)
         assert len(heads) <= 256
 
 
@@ -118,6 +118,6 @@ def test_broken_answers_have_a_class(data: bytes, kind: str) -> None:
     ],
 )
 def test_the_end_of_the_connection(data: bytes, kind: str | None) -> None:
-    answer = ResponseParser({}, LIMIT)
-    assert not (data and answer.feed(data))
-    assert answer.closed() == kind
+    parser = ResponseParser({}, LIMIT)
+    assert not (data and parser.feed(data))
+    assert parser.closed() == kind

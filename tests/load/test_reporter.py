@@ -1,11 +1,11 @@
 from control_plane.load.clock import clock_ns
 from control_plane.load.connections import ConnectionCounter
 from control_plane.load.messages import Message
-from control_plane.load.recorder import Recorder
 from control_plane.load.reporter import Reporter
 from control_plane.load.request_source import RequestSource
 from control_plane.load.strategies.strategy import StrategyContext
 from control_plane.load.stream_driver import StreamDriver
+from control_plane.load.window_stats import WindowStats
 from tests.load.workers import plan_of
 
 FAST = {"model": "open", "rate_per_s": 5_000}
@@ -16,16 +16,16 @@ def test_what_was_due_is_counted_while_requests_outlive_their_deadlines() -> Non
     plan = plan_of(
         "http://127.0.0.1:1", load=FAST, stop={"duration_s": 0.2}, timeout_s=0.1, warmup_s=0.1
     )
-    recorder = Recorder(users=plan.users, scheduled=True, timed=True, by_start=True)
-    gear = StrategyContext(
-        plan, RequestSource(plan.stream.requests, 1), recorder, ConnectionCounter()
+    stats = WindowStats(plan.traits)
+    context = StrategyContext(
+        plan, RequestSource(plan.stream.requests, 1), stats.buffer, ConnectionCounter()
     )
-    told: list[Message] = []
-    reporter, course = Reporter(gear, told.append), StreamDriver(plan, clock_ns())
-    window_ns = course.window_ns()
+    messages: list[Message] = []
+    reporter, driver = Reporter(context, stats, messages.append), StreamDriver(plan, clock_ns())
+    window_ns = driver.window_ns()
     assert window_ns
     reporter.open(*window_ns)
-    recorder.begin(0, window_ns[0], window_ns[0])
-    record = reporter.run("requests", course.intended)
+    context.samples.begin(0, window_ns[0], window_ns[0])
+    record = reporter.run("requests", driver.intended)
     assert record
     assert (record.intended, record.sent, len(record.in_flight_ns)) == (1_000, 1, 1)

@@ -1,23 +1,40 @@
-import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
+from control_plane.load.outcome import response_outcome
+from control_plane.load.plan import LoadTraits
+from control_plane.load.sample_buffer import SampleBuffer, Samples
 
-from control_plane.domain.histogram import HIGHEST_NS, LOWEST_ROUNDED, Histogram
-from control_plane.load.sample_buffer import HistogramBuilder
-
-DURATIONS = st.lists(st.integers(0, 2 * HIGHEST_NS), max_size=60) | st.lists(
-    st.integers(LOWEST_ROUNDED, HIGHEST_NS), max_size=60
-)
+GOOD = response_outcome(200, None, 0, 2)
 
 
-@given(st.lists(DURATIONS, max_size=5))
-def test_parts_make_the_same_histogram_as_the_whole(parts: list[list[int]]) -> None:
-    tally = HistogramBuilder()
-    for part in parts:
-        tally.add(np.array(part, np.int64))
-    whole = Histogram.of(np.array([one for part in parts for one in part], np.int64))
-    found = tally.histogram()
-    assert found.indices.tolist() == whole.indices.tolist()
-    assert found.counts.tolist() == whole.counts.tolist()
-    assert (found.minimum_ns, found.maximum_ns) == (whole.minimum_ns, whole.maximum_ns)
-    assert found.sum_ns == whole.sum_ns
+def test_requests_in_flight_are_seen_with_their_start() -> None:
+    buffer = SampleBuffer(LoadTraits(users=6, is_scheduled=True), lambda _: None)
+    buffer.begin(4, 100, 150)
+    buffer.begin(5, 100, 160)
+    buffer.end(4, 200, GOOD)
+    assert buffer.starts() == {5: 160}
+    buffer.end(5, 300, GOOD, 300)
+    assert buffer.starts() == {5: 300}
+
+
+def test_what_ended_is_handed_over_once_and_in_bulk() -> None:
+    counted: list[Samples] = []
+    buffer = SampleBuffer(LoadTraits(users=1), counted.append)
+    handed_over = []
+    for end_ns in range(1, 10_001):
+        buffer.begin(0, end_ns - 1, end_ns - 1)
+        handed_over.append(buffer.end(0, end_ns, GOOD))
+    assert sum(handed_over) == len(counted) == 2
+    with buffer.lock:
+        rest = buffer.hand_over()
+        assert len(buffer.hand_over()) == 0
+    assert counted[-1] is rest
+    assert [end_ns for part in counted for end_ns in part.ends] == list(range(1, 10_001))
+
+
+def test_while_samples_are_counted_nobody_waits() -> None:
+    """Who fills the buffer meanwhile goes on; the next one hands over more."""
+    counted: list[Samples] = []
+    buffer = SampleBuffer(LoadTraits(users=1), counted.append)
+    with buffer.lock:
+        assert not any(buffer.end(0, end_ns, GOOD) for end_ns in range(1, 5_001))
+    assert buffer.end(0, 5_001, GOOD)
+    assert [len(samples) for samples in counted] == [5_001]

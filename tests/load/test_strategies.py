@@ -114,7 +114,7 @@ async def test_large_bodies_are_sent_as_the_connection_takes_them(
     request = {"method": "PUT", "body": body}
     record = await record_of(plan_for(server, strategy, request=request, stop={"requests": 3}))
     assert completed(record) == 3
-    assert [len(one) for one in server.bodies] == [3_000_000] * 3
+    assert [len(body) for body in server.bodies] == [3_000_000] * 3
     assert len(set(server.bodies)) == 1
     assert (record.bytes_sent, record.new_connections) == (9_000_000, 1)
 

@@ -188,10 +188,10 @@ async def test_a_stream_may_start_later(server: HostileServer) -> None:
     assert record.opened_ns - began_ns > 500_000_000
 
 
-async def test_seconds_without_an_answer_are_told_too(server: HostileServer) -> None:
+async def test_seconds_without_a_response_are_sent_too(server: HostileServer) -> None:
     plan = plan_of(server.url, "/silence", stop={"duration_s": 2.5}, timeout_s=10.0)
     seconds, record = await seconds_and_record(plan)
-    assert [(one.index, one.completed) for one in seconds] == [(0, 0), (1, 0), (2, 0)]
+    assert [(second.index, second.completed) for second in seconds] == [(0, 0), (1, 0), (2, 0)]
     assert tuple(seconds) == record.seconds
 
 

@@ -45,22 +45,22 @@ def plan_of(url: str, path: str = "/ok", **changes: Any) -> LoadPlan:
 
 
 async def seconds_and_record(plan: LoadPlan) -> tuple[Sequence[Second], StreamRecord]:
-    """Run one worker to its end: the seconds of the window as it told them, and its result."""
+    """Run one worker to its end: the seconds of the window as it sent them, and its result."""
     worker = await LoadWorker.start(plan, cores=None, environment={})
     try:
         async with asyncio.timeout(PATIENCE_S):
             await worker.ready()
             worker.go(time.monotonic_ns() + LEAD_NS)
-            told = [event async for event in worker.events()]
+            events = [event async for event in worker.events()]
     finally:
         await worker.stop()
-    (opened,) = (one for one in told if isinstance(one, WindowOpened))
-    assert isinstance(told[-1], WorkerResult)
-    record = told[-1].record
+    (opened,) = (event for event in events if isinstance(event, WindowOpened))
+    assert isinstance(events[-1], WorkerResult)
+    record = events[-1].record
     assert opened.at_ns == record.opened_ns
-    seconds = [one for one in told if isinstance(one, Second)]
-    assert len(record.warmup) == sum(one.index < 0 for one in seconds)
-    return [one for one in seconds if one.index >= 0], record
+    seconds = [event for event in events if isinstance(event, Second)]
+    assert len(record.warmup) == sum(second.index < 0 for second in seconds)
+    return [second for second in seconds if second.index >= 0], record
 
 
 async def record_of(plan: LoadPlan) -> StreamRecord:

@@ -1,4 +1,4 @@
-"""`async`: aiohttp, one coroutine for each user, all in one event loop."""
+"""Sends requests with aiohttp (`async`): one coroutine for each user, all in one event loop."""
 
 import asyncio
 from collections.abc import Iterable
@@ -46,15 +46,15 @@ class LeanRequest(aiohttp.ClientRequest):
             super().update_body_from_data(body, _stacklevel)
 
 
-def connector(gear: StrategyContext) -> aiohttp.TCPConnector:
-    """A pool as large as the concurrency, whose connections never expire by themselves.
+def connector(context: StrategyContext) -> aiohttp.TCPConnector:
+    """Return a pool as large as the concurrency, whose connections never expire by themselves.
 
     Certificates are not verified, because targets are on this machine.
     """
-    pool, users = gear.connections, gear.plan.users
-    if gear.plan.client.reuse_connections:
-        return _CountingConnector(pool, limit=users, keepalive_timeout=None, ssl=False)
-    return _CountingConnector(pool, limit=users, force_close=True, ssl=False)
+    counter, users = context.connections, context.plan.users
+    if context.plan.client.reuse_connections:
+        return _CountingConnector(counter, limit=users, keepalive_timeout=None, ssl=False)
+    return _CountingConnector(counter, limit=users, force_close=True, ssl=False)
 
 
 class _CountingConnector(aiohttp.TCPConnector):
@@ -93,22 +93,24 @@ _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=None)
 
 
 class AiohttpClient:
-    def __init__(self, gear: StrategyContext) -> None:
-        self._gear = gear
-        client = gear.plan.client
-        self._base = URL(gear.plan.base_url)
-        self._headers = RequestHeaders(gear.plan, gear.source)
+    """All users share one session."""
+
+    def __init__(self, context: StrategyContext) -> None:
+        self._context = context
+        client = context.plan.client
+        self._base = URL(context.plan.base_url)
+        self._headers = RequestHeaders(context.plan, context.source)
         self._limit = client.max_body_bytes
         self._loop = new_loop(client)
         self._session = self._loop.run_until_complete(self._open())
-        self._crew = AsyncUsers(gear, self._send)
+        self._users = AsyncUsers(context, self._send)
 
     def run(self, phase: Phase) -> None:
-        self._loop.run_until_complete(self._crew.run(phase))
+        self._loop.run_until_complete(self._users.run(phase))
 
     async def _open(self) -> aiohttp.ClientSession:
         session = aiohttp.ClientSession(
-            connector=connector(self._gear),
+            connector=connector(self._context),
             cookie_jar=aiohttp.DummyCookieJar(),
             request_class=LeanRequest,
             timeout=_NO_TIMEOUT,

@@ -1,4 +1,4 @@
-"""`httpx`: AsyncClient, one coroutine for each user, all in one event loop."""
+"""Sends requests with httpx (`httpx`): one coroutine for each user, all in one event loop."""
 
 import asyncio
 import logging
@@ -32,15 +32,16 @@ class TransportFactory:
     make.
     """
 
-    def __init__(self, gear: StrategyContext) -> None:
-        kept = 1 if gear.plan.client.reuse_connections else 0
+    def __init__(self, context: StrategyContext) -> None:
+        kept = 1 if context.plan.client.reuse_connections else 0
         self._limits = httpx.Limits(
             max_connections=1, max_keepalive_connections=kept, keepalive_expiry=None
         )
-        self._backend = _CountingBackend(gear.connections)
+        self._backend = _CountingBackend(context.connections)
         self._context = httpx.create_ssl_context(verify=False, trust_env=False)
 
     def transport(self) -> httpx.AsyncHTTPTransport:
+        """Return a transport without a connection yet."""
         made = httpx.AsyncHTTPTransport(verify=self._context, trust_env=False, limits=self._limits)
         made._pool._network_backend = self._backend  # noqa: SLF001 - no other way in
         return made
@@ -98,18 +99,20 @@ _BY_MESSAGE = {
 
 
 class HttpxClient:
-    def __init__(self, gear: StrategyContext) -> None:
+    """Each user in flight has a client of its own, with one connection."""
+
+    def __init__(self, context: StrategyContext) -> None:
         logging.getLogger("httpx").setLevel(logging.CRITICAL)
-        self._url = httpx.URL(gear.plan.base_url)
-        self._headers = RequestHeaders(gear.plan, gear.source)
-        self._limit = gear.plan.client.max_body_bytes
-        self._loop = new_loop(gear.plan.client)
-        self._lanes = TransportFactory(gear)
-        self._clients = [self._client() for _ in range(gear.plan.users)]
-        self._crew = AsyncUsers(gear, self._send)
+        self._url = httpx.URL(context.plan.base_url)
+        self._headers = RequestHeaders(context.plan, context.source)
+        self._limit = context.plan.client.max_body_bytes
+        self._loop = new_loop(context.plan.client)
+        self._transports = TransportFactory(context)
+        self._clients = [self._client() for _ in range(context.plan.users)]
+        self._users = AsyncUsers(context, self._send)
 
     def run(self, phase: Phase) -> None:
-        self._loop.run_until_complete(self._crew.run(phase))
+        self._loop.run_until_complete(self._users.run(phase))
 
     async def _send(self, request: Request) -> Outcome:
         """The client that was idle last sends it, so that a light load needs few connections."""
@@ -142,7 +145,7 @@ class HttpxClient:
         except EXPECTED_ERRORS as error:
             return failure(_class_of(error), sent)
         finally:
-            # Closed before its end, an answer takes its connection with it.
+            # Closed before its end, a response takes its connection with it.
             if response is not None:
                 await response.aclose()
         if endless:
@@ -165,7 +168,7 @@ class HttpxClient:
         each request, which took seconds with some hundred of them.
         """
         return httpx.AsyncClient(
-            transport=self._lanes.transport(),
+            transport=self._transports.transport(),
             timeout=None,
             trust_env=False,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),

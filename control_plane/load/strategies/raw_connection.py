@@ -1,4 +1,4 @@
-"""One connection of the raw strategy: sends a request, reads its answer, tells its user."""
+"""One connection of the raw strategy: sends a request, reads its response, calls its handler."""
 
 import asyncio
 import ssl
@@ -17,21 +17,21 @@ from control_plane.load.strategies.strategy import StrategyContext
 class RequestEncoder:
     """Makes the bytes before a body; once where all requests of a class are one."""
 
-    def __init__(self, gear: StrategyContext) -> None:
-        self._source: RequestSource = gear.source
-        self._headers = RequestHeaders(gear.plan, gear.source)
+    def __init__(self, context: StrategyContext) -> None:
+        self._source: RequestSource = context.source
+        self._headers = RequestHeaders(context.plan, context.source)
         self._heads: dict[int, bytes] = {}
 
     def head(self, request: Request) -> bytes:
-        """Everything before the body."""
+        """Return everything before the body, as it goes over the connection."""
         known = self._heads.get(request.kind)
         if known is not None:
             return known
         lines = [f"{name}: {text}\r\n" for name, text in self._headers.of(request).items()]
-        made = f"{request.method} {request.path} HTTP/1.1\r\n{''.join(lines)}\r\n".encode()
+        encoded = f"{request.method} {request.path} HTTP/1.1\r\n{''.join(lines)}\r\n".encode()
         if self._source.fixed(request.kind):
-            self._heads[request.kind] = made
-        return made
+            self._heads[request.kind] = encoded
+        return encoded
 
 
 _PIECE_BYTES = 262_144
@@ -39,36 +39,39 @@ _PIECE_BYTES = 262_144
 
 
 class ResponseHandler(Protocol):
-    """Who waits for the answer on a line; one of the three is called for each request.
+    """Takes the responses of a connection; one of three methods is called for each request.
 
-    `repeats`: every request of the line is the same, without a body. `again` is told of a line
-    whose last answer has come again, byte for byte.
+    `repeats`: every request of the connection is the same, without a body. `on_same_response` is
+    called where the last response has come again, byte for byte.
     """
 
     @property
     def repeats(self) -> bool: ...
 
     @property
-    def again(self) -> "Callable[[Connection], None]": ...
+    def on_same_response(self) -> "Callable[[Connection], None]": ...
 
-    def on_response(self, answer: ResponseParser) -> None:
-        """It is whole."""
+    def on_response(self, parser: ResponseParser) -> None:
+        """Take the response, which is whole."""
 
     def on_failure(self, kind: str, received: int = 0) -> None:
-        """It will never come. The line is closed."""
+        """Give up: the response will never come, and the connection is closed."""
 
 
 class Connection(asyncio.Protocol):
-    """`open` until either side ends it; `asked` while an answer is awaited."""
+    """A connection to the target.
+
+    `open` until either side ends it; `awaiting` a response, or not.
+    """
 
     def __init__(
-        self, asker: ResponseHandler, answer: ResponseParser, connections: ConnectionCounter
+        self, handler: ResponseHandler, parser: ResponseParser, connections: ConnectionCounter
     ) -> None:
-        self._asker, self._answer, self._connections = asker, answer, connections
+        self._handler, self._parser, self._connections = handler, parser, connections
         self._transport: asyncio.Transport | None = None
         self._rest = memoryview(b"")
         self._last = b""
-        self.open = self.asked = self._paused = False
+        self.open = self.awaiting = self._paused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Those of uvloop are no asyncio.Transport by type.
@@ -76,46 +79,46 @@ class Connection(asyncio.Protocol):
         self.write = self._transport.write
         self._connections.add(id(self))
 
-    def ask(self, head: bytes, request: Request) -> None:
-        """`head` is that of `request` as it goes over the wire."""
-        self.asked = True
+    def send(self, head: bytes, request: Request) -> None:
+        """Send a request; `head` is that of `request` as encoded."""
+        self.awaiting = True
         if request.method == "HEAD":
-            self._answer.without_body()
+            self._parser.without_body()
         self.write(head)
         if request.body:
             self._rest = memoryview(request.body)
-            self._pour()
+            self._write_rest()
 
     def data_received(self, data: bytes) -> None:
-        if data == self._last and self.asked:
-            self._asker.again(self)
+        if data == self._last and self.awaiting:
+            self._handler.on_same_response(self)
             return
-        if not self.asked:
-            # Nobody asked: what comes next on this line would be taken for an answer.
+        if not self.awaiting:
+            # Nothing was sent: it would be taken for the response to the next request.
             self.close()
             return
         try:
-            whole = self._answer.feed(data)
+            whole = self._parser.feed(data)
         except InvalidResponse as broken:
-            self._fail(broken.kind, self._answer.received)
+            self._fail(broken.kind, self._parser.received)
             return
-        self._last = data if whole and self._asker.repeats and self._answer.alone else b""
+        self._last = data if whole and self._handler.repeats and self._parser.alone else b""
         if whole:
-            self._end()
+            self._finish()
 
     def eof_received(self) -> None:
         """The transport is closed after this."""
         self.open = False
-        if self.asked:
-            self._cut()
+        if self.awaiting:
+            self._reach_end()
 
     def connection_lost(self, error: Exception | None) -> None:
         self.open = False
         self._connections.remove(id(self))
-        if not self.asked:
+        if not self.awaiting:
             return
         if error is None:
-            self._cut()
+            self._reach_end()
         else:
             self._fail(classify(error, ()))
 
@@ -124,59 +127,61 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._paused = False
-        self._pour()
+        self._write_rest()
 
     def close(self) -> None:
-        """Nothing is told any more."""
-        self.open = self.asked = False
+        """Close at once; the handler is not called any more."""
+        self.open = self.awaiting = False
         self._rest = memoryview(b"")
         if self._transport is not None:
             self._transport.abort()
 
-    def _pour(self) -> None:
+    def _write_rest(self) -> None:
         while self._rest and not self._paused:
             piece, self._rest = self._rest[:_PIECE_BYTES], self._rest[_PIECE_BYTES:]
             self.write(piece)
 
-    def _cut(self) -> None:
-        kind = self._answer.closed()
+    def _reach_end(self) -> None:
+        kind = self._parser.closed()
         if kind is None:
-            self._answer.kept = False
-            self._end()
+            self._parser.kept = False
+            self._finish()
         else:
             self._fail(kind)
 
-    def _end(self) -> None:
-        """A line is done for when its server says so, or answered before it read the request."""
-        self.asked = False
-        if self._rest or not self._answer.kept:
+    def _finish(self) -> None:
+        """Close where the server says so, or responded before it read the request."""
+        self.awaiting = False
+        if self._rest or not self._parser.kept:
             self.close()
-        self._asker.on_response(self._answer)
+        self._handler.on_response(self._parser)
 
     def _fail(self, kind: str, received: int = 0) -> None:
         self.close()
-        self._asker.on_failure(kind, received if kind == "body_too_large" else 0)
+        self._handler.on_failure(kind, received if kind == "body_too_large" else 0)
 
 
 class Connector:
-    """What all users share."""
+    """Makes the connections of all users, from what they share."""
 
-    def __init__(self, gear: StrategyContext, loop: asyncio.AbstractEventLoop) -> None:
-        parts = urlsplit(gear.plan.base_url)
+    def __init__(self, context: StrategyContext, loop: asyncio.AbstractEventLoop) -> None:
+        parts = urlsplit(context.plan.base_url)
         secure = parts.scheme == "https"
-        self.loop, self.wires = loop, RequestEncoder(gear)
+        self.loop, self.encoder = loop, RequestEncoder(context)
         self._host, self._port = parts.hostname or "", parts.port or (443 if secure else 80)
-        self._ssl = _unverified() if secure else None
-        self._connections = gear.connections
-        self._limit = gear.plan.client.max_body_bytes
+        self._tls = _unverified() if secure else None
+        self._connections = context.connections
+        self._limit = context.plan.client.max_body_bytes
         self._heads: dict[bytes, ResponseHead] = {}
 
-    def line(self, asker: ResponseHandler) -> Connection:
-        return Connection(asker, ResponseParser(self._heads, self._limit), self._connections)
+    def connection(self, handler: ResponseHandler) -> Connection:
+        """Return a connection that is not open yet."""
+        return Connection(handler, ResponseParser(self._heads, self._limit), self._connections)
 
-    def start(self, line: Connection) -> asyncio.Task[object]:
+    def open(self, connection: Connection) -> asyncio.Task[object]:
+        """Return the task that opens a connection."""
         connecting = self.loop.create_connection(
-            lambda: line, self._host, self._port, ssl=self._ssl
+            lambda: connection, self._host, self._port, ssl=self._tls
         )
         return self.loop.create_task(connecting)
 

@@ -1,7 +1,7 @@
-"""Answers of HTTP/1.1, read piece by piece; bodies are counted, not kept.
+"""Responses of HTTP/1.1, read piece by piece; bodies are counted, not kept.
 
-httptools reads every head that was not seen before. The head of a short whole answer is remembered
-then: where the same bytes come again, they mean the same, and nothing is read a second time.
+httptools reads every head that was not seen before. The head of a short whole response is
+remembered then: where the same bytes come again, they mean the same and are not read again.
 """
 
 from contextlib import suppress
@@ -13,7 +13,7 @@ from control_plane.load.strategies.strategy import MAX_HEADER_BYTES, MAX_HEADERS
 
 _END = b"\r\n\r\n"
 _SWITCHING = 101
-_MOST_HEADS, _LONGEST_HEAD, _LONGEST_ANSWER = 256, 4_096, 4_096
+_MOST_HEADS, _LONGEST_HEAD, _LONGEST_RESPONSE = 256, 4_096, 4_096
 
 
 class ResponseHead(NamedTuple):
@@ -25,7 +25,7 @@ class ResponseHead(NamedTuple):
 
 
 class InvalidResponse(Exception):
-    """The answer is wrong; `kind` is its error class."""
+    """Raised where a response is wrong; `kind` is its error class."""
 
     def __init__(self, kind: str) -> None:
         super().__init__(kind)
@@ -33,11 +33,11 @@ class InvalidResponse(Exception):
 
 
 class ResponseParser:
-    """The answers of one connection, one after the other.
+    """Parses the responses of one connection, one after the other.
 
     `heads` is shared by all connections. `status`, `received` (bytes of the body) and `kept` are
-    those of the answer that `feed` called whole; `alone`: it came in one short piece and was kept,
-    so the same bytes mean the same again.
+    those of the response that `feed` called whole; `alone`: it came in one short piece and was
+    kept, so the same bytes mean the same again.
     """
 
     def __init__(self, heads: dict[bytes, ResponseHead], limit: int) -> None:
@@ -47,24 +47,27 @@ class ResponseParser:
         self._bodiless = False
 
     def without_body(self) -> None:
-        """The next answer ends with its head, whatever the head says: it answers HEAD."""
+        """Let the next response end with its head, whatever the head says: it is one to HEAD."""
         self._begin()
         self._bodiless = True
 
     def feed(self, data: bytes) -> bool:
-        """Whether the answer is whole now. Raises Broken."""
+        """Return whether the response is whole now. Raises InvalidResponse."""
         if self._parser is None:
             end = data.find(_END) + len(_END)
             head = self._heads.get(data[:end])
             if head is not None and len(data) - end == head.length:
                 self.status, self.received, self.kept = head
-                self.alone = len(data) <= _LONGEST_ANSWER
+                self.alone = len(data) <= _LONGEST_RESPONSE
                 return True
             self._begin()
         return self._read(data)
 
     def closed(self) -> str | None:
-        """The class of an answer that the end of the connection cuts off; None: it ends so."""
+        """Return the error class of a response that the end of the connection cuts off.
+
+        None where it ends so.
+        """
         if self._parser is None or not self._headed:
             return "disconnected"
         return "truncated" if self._length is not None or self._chunked else None
@@ -103,7 +106,7 @@ class ResponseParser:
         except httptools.HttpParserError as error:
             if not self._whole:
                 raise InvalidResponse("protocol") from error
-            # What follows the answer belongs to nothing that was asked.
+            # What follows the response belongs to no request.
             self.kept = False
         if not self._headed and self._unfinished > MAX_HEADER_BYTES:
             raise InvalidResponse("protocol")
@@ -117,14 +120,14 @@ class ResponseParser:
     def _remember(self, data: bytes) -> None:
         end = len(data) - self.received
         alone = self._pieces == 1 and self.kept and not self._bodiless
-        self.alone = alone and len(data) <= _LONGEST_ANSWER
+        self.alone = alone and len(data) <= _LONGEST_RESPONSE
         if alone and end <= _LONGEST_HEAD and data.find(_END) + len(_END) == end:
             if len(self._heads) >= _MOST_HEADS:
                 self._heads.clear()
             self._heads[data[:end]] = ResponseHead(self.status, self.received, kept=True)
 
     def on_message_begin(self) -> None:
-        """A second answer is an error; one after an interim answer is not."""
+        """A second response is an error; one after an interim response is not."""
         if self._whole:
             raise InvalidResponse("protocol")
 
@@ -143,7 +146,11 @@ class ResponseParser:
 
     def on_headers_complete(self) -> None:
         parser = self._parser
-        if parser is None or _is_interim(status := parser.get_status_code()):
+        if parser is None:
+            return
+        status = parser.get_status_code()
+        if 100 <= status < 200 and status != _SWITCHING:
+            # An interim response: the final one follows.
             return
         self.status, self.kept = status, parser.should_keep_alive()
         self._headed, self._whole = True, self._bodiless
@@ -154,12 +161,8 @@ class ResponseParser:
         self.received += len(body)
 
     def on_message_complete(self) -> None:
-        """An interim answer leaves everything to the final one."""
+        """An interim response leaves everything to the final one."""
         if self._headed:
             self._whole = True
         else:
             self._headers, self._length, self._chunked = 0, None, False
-
-
-def _is_interim(status: int) -> bool:
-    return 100 <= status < 200 and status != _SWITCHING

@@ -1,4 +1,6 @@
-"""requests, as the strategies with threads and without use it."""
+"""Sends requests with requests, as the strategies with threads (`threaded`) and without
+(`blocking`) do.
+"""
 
 import http.client
 import logging
@@ -11,6 +13,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from control_plane.load.clock import clock_ns, sleep_until
+from control_plane.load.dispatchers import StartTimes, start_times
 from control_plane.load.outcome import (
     ErrorTypes,
     Outcome,
@@ -24,7 +27,6 @@ from control_plane.load.request_source import Request
 from control_plane.load.strategies.request_headers import RequestHeaders
 from control_plane.load.strategies.strategy import StrategyContext
 from control_plane.load.strategies.tracked_pool import ConnectionTracker, pools
-from control_plane.load.thread_dispatcher import StartTimes, start_times
 
 EXPECTED_ERRORS = (
     requests.RequestException,
@@ -50,42 +52,42 @@ _CHUNK_BYTES = 65_536
 
 
 class RequestsClient:
-    """`sessions` is one, or as many as there are users."""
+    """Sends the requests of users over sessions: one, or as many as there are users."""
 
-    def __init__(self, gear: StrategyContext, sessions: int) -> None:
+    def __init__(self, context: StrategyContext, sessions: int) -> None:
         urllib3.disable_warnings()
         logging.getLogger("urllib3").setLevel(logging.CRITICAL)
-        self._gear = gear
-        self._url = gear.plan.base_url
-        self._headers = RequestHeaders(gear.plan, gear.source)
-        self._limit = gear.plan.client.max_body_bytes
-        self._lines = ConnectionTracker(gear.connections)
-        self._lines.watch(gear.recorder, gear.timeout_ns)
-        self._sessions = [self._session(gear.plan.users // sessions) for _ in range(sessions)]
+        self._context = context
+        self._url = context.plan.base_url
+        self._headers = RequestHeaders(context.plan, context.source)
+        self._limit = context.plan.client.max_body_bytes
+        self._tracker = ConnectionTracker(context.connections)
+        self._tracker.watch(context.samples, context.timeout_ns)
+        self._sessions = [self._session(context.plan.users // sessions) for _ in range(sessions)]
 
-    def drive(self, user: int, turns: StartTimes, ready: Callable[[], object]) -> None:
-        """All requests of one user, in the calling thread, from when `ready` returns."""
-        gear = self._gear
-        recorder, draw = gear.recorder, gear.source.draw
+    def drive(self, user: int, start_times: StartTimes, ready: Callable[[], object]) -> None:
+        """Send all requests of a user, in the calling thread, from when `ready` returns."""
+        context = self._context
+        samples, draw = context.samples, context.source.draw
         session = self._sessions[user % len(self._sessions)]
-        self._lines.enter(user)
+        self._tracker.enter(user)
         ready()
-        due_ns = turns.first(user)
+        due_ns = start_times.first(user)
         while due_ns is not None:
             sleep_until(due_ns)
             request = draw()
             start_ns = clock_ns()
-            recorder.begin(user, due_ns, start_ns)
+            samples.begin(user, due_ns, start_ns)
             ended = self._send(session, request)
             end_ns = clock_ns()
-            if end_ns - start_ns >= gear.timeout_ns:
+            if end_ns - start_ns >= context.timeout_ns:
                 ended = failure("timeout", len(request.body))
-            recorder.end(user, end_ns, ended)
-            due_ns = turns.after(due_ns, end_ns)
+            samples.end(user, end_ns, ended)
+            due_ns = start_times.after(due_ns, end_ns)
 
     def _send(self, session: requests.Session, request: Request) -> Outcome:
         response, sent = None, len(request.body)
-        self._lines.say(request.path, self._headers.of(request))
+        self._tracker.set_request(request.path, self._headers.of(request))
         try:
             response = session.request(
                 request.method,
@@ -93,7 +95,7 @@ class RequestsClient:
                 data=request.body or None,
                 allow_redirects=False,
                 stream=True,
-                timeout=(self._gear.plan.timeout_s, None),
+                timeout=(self._context.plan.timeout_s, None),
             )
             received = 0 if _is_interim(response) else self._read(response.raw)
         except EXPECTED_ERRORS as error:
@@ -115,22 +117,24 @@ class RequestsClient:
         return received
 
     def _session(self, connections: int) -> requests.Session:
-        client = self._gear.plan.client
+        client = self._context.plan.client
         session = _Session()
         session.trust_env = False
         # Targets are on this machine, where there is nobody to pretend to be one.
         session.verify = False
         session.headers.clear()
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = _Adapter(self._lines, connections, reuse=client.reuse_connections)
+        adapter = _Adapter(self._tracker, connections, reuse=client.reuse_connections)
         session.mount("http://", adapter)
         session.mount("https://", adapter)
         return session
 
 
 def _is_interim(response: requests.Response) -> bool:
-    """http.client takes any 1xx but 100 for the answer. The real one may still come, so the
-    connection is closed, or the next request would get it.
+    """Close the connection of an interim response, and return whether it is one.
+
+    http.client takes any 1xx but 100 for the final response, which may still come: the next request
+    would get it.
     """
     if response.status_code < 200:
         response.close()
@@ -141,8 +145,9 @@ def _class_of(error: Exception) -> str:
     name = classify(error, ERROR_TYPES)
     if name == "protocol":
         # A status line without its end is all that came before the connection was closed.
-        lines = [one for one in error_chain(error) if isinstance(one, http.client.BadStatusLine)]
-        return "disconnected" if any(not str(one).endswith("\n") for one in lines) else name
+        chain = error_chain(error)
+        lines = [str(part) for part in chain if isinstance(part, http.client.BadStatusLine)]
+        return "disconnected" if any(not line.endswith("\n") for line in lines) else name
     return name
 
 
@@ -152,7 +157,7 @@ class _Session(requests.Session):
 
 
 class _Adapter(HTTPAdapter):
-    """A pool as large as the number of users that share it; nothing is sent twice."""
+    """An adapter with a pool as large as the number of its users; nothing is sent twice."""
 
     def __init__(self, lines: ConnectionTracker, connections: int, *, reuse: bool) -> None:
         self._pools = pools(lines, reuse=reuse)
@@ -164,8 +169,10 @@ class _Adapter(HTTPAdapter):
 
 
 class BlockingClient:
-    def __init__(self, gear: StrategyContext) -> None:
-        self._client = RequestsClient(gear, sessions=1)
+    """One user, who sends one request at a time in the thread of the load."""
+
+    def __init__(self, context: StrategyContext) -> None:
+        self._client = RequestsClient(context, sessions=1)
 
     def run(self, phase: Phase) -> None:
         self._client.drive(0, start_times(phase), phase.start)

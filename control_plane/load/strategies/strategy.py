@@ -11,31 +11,33 @@ from control_plane.load.clock import BusyWait
 from control_plane.load.connections import ConnectionCounter
 from control_plane.load.phase import Phase
 from control_plane.load.plan import LoadPlan
-from control_plane.load.recorder import Recorder
 from control_plane.load.request_source import RequestSource
+from control_plane.load.sample_buffer import SampleBuffer
 
 
 def new_loop(client: Client) -> asyncio.AbstractEventLoop:
+    """Return an event loop of the kind that the client names."""
     return uvloop.new_event_loop() if client.loop == "uvloop" else asyncio.new_event_loop()
 
 
 MAX_HEADER_BYTES = 65_536
 MAX_HEADERS = 100
-"""Answers with longer or more headers are class `protocol`: the limits of http.client."""
+"""Responses with longer or more headers are class `protocol`: the limits of http.client."""
 
 
 @dataclass(frozen=True)
 class StrategyContext:
-    """What every strategy works with. Time spent waiting actively is put down in `spin`."""
+    """What a strategy is given. Time spent waiting actively is put down in `busy_wait`."""
 
     plan: LoadPlan
     source: RequestSource
-    recorder: Recorder
+    samples: SampleBuffer
     connections: ConnectionCounter
-    spin: BusyWait = field(default_factory=BusyWait)
+    busy_wait: BusyWait = field(default_factory=BusyWait)
 
     @property
     def timeout_ns(self) -> int:
+        """The deadline of a request, from its actual start."""
         return round(self.plan.timeout_s * 1e9)
 
 

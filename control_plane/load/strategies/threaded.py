@@ -1,4 +1,4 @@
-"""`threaded`: requests in a ThreadPoolExecutor, one thread for each user."""
+"""Sends requests with requests in a ThreadPoolExecutor (`threaded`): one thread for each user."""
 
 import os
 import sys
@@ -6,35 +6,35 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
+from control_plane.load.dispatchers import start_times
 from control_plane.load.phase import Phase
 from control_plane.load.strategies.requests_client import RequestsClient
 from control_plane.load.strategies.strategy import StrategyContext
-from control_plane.load.thread_dispatcher import start_times
 
 _WAKE_UPS_PER_S = 10_000
 
 
 class ThreadedClient:
-    """Each thread has a session of its own, or all share one."""
+    """All users as threads, which have a session each or share one."""
 
-    def __init__(self, gear: StrategyContext) -> None:
-        shared = gear.plan.client.session == "shared"
-        self._client = RequestsClient(gear, sessions=1 if shared else gear.plan.users)
-        self._threads = ThreadPoolExecutor(max_workers=gear.plan.users)
+    def __init__(self, context: StrategyContext) -> None:
+        shared = context.plan.client.session == "shared"
+        self._client = RequestsClient(context, sessions=1 if shared else context.plan.users)
+        self._threads = ThreadPoolExecutor(max_workers=context.plan.users)
         # Each thread that waits for the interpreter wakes up once in an interval; hundreds that do
         # so all the time take the core from those that could work.
-        sys.setswitchinterval(max(sys.getswitchinterval(), gear.plan.users / _WAKE_UPS_PER_S))
+        sys.setswitchinterval(max(sys.getswitchinterval(), context.plan.users / _WAKE_UPS_PER_S))
 
     def run(self, phase: Phase) -> None:
-        gate = _StartBarrier(phase.users, phase.start)
-        turns = start_times(phase)
+        barrier = _StartBarrier(phase.users, phase.start)
+        times = start_times(phase)
         users = [
-            self._threads.submit(self._client.drive, user, turns, gate.wait)
+            self._threads.submit(self._client.drive, user, times, barrier.wait)
             for user in range(phase.users)
         ]
         for user in users:
             user.result()
-        gate.remove()
+        barrier.remove()
 
 
 class _StartBarrier:
@@ -50,7 +50,7 @@ class _StartBarrier:
         self._reader, self._writer = os.pipe()
 
     def wait(self) -> None:
-        """The last one to come calls `opened`, before anybody goes."""
+        """Return when all are there; the last one to come calls `opened` before anybody goes."""
         if next(self._arrivals) == self._users:
             self._opened()
             os.close(self._writer)

@@ -1,6 +1,6 @@
-"""The connections of requests: counted, and each known by the user that is on it.
+"""Pools of urllib3 whose connections are counted, each known by the user that is on it.
 
-requests bounds each wait for bytes, not a whole answer. So that slow drips end too, a watchdog
+requests bounds each wait for bytes, not a whole response. So that slow drips end too, a watchdog
 shuts down the socket of a request that is in flight for too long; its thread wakes up at once.
 """
 
@@ -15,96 +15,99 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from control_plane.load.clock import clock_ns, overdue, sleep_until
 from control_plane.load.connections import ConnectionCounter
-from control_plane.load.recorder import Recorder
+from control_plane.load.sample_buffer import SampleBuffer
 
 
 class ConnectionTracker:
-    """One for all sessions. A thread is the user that it said it is with `enter`.
+    """Knows which user is on which connection; one tracker for all sessions.
 
-    No lock is held while requests are sent, for the reason that the recorder gives.
+    A thread is the user with whom it called `enter`. No lock is held while requests are sent, for
+    the reason in `sample_buffer`.
     """
 
     def __init__(self, connections: ConnectionCounter) -> None:
         self.connections = connections
-        self._here = threading.local()
+        self._thread = threading.local()
         self._by_user: dict[int, TrackedConnection] = {}
 
     def enter(self, user: int) -> None:
-        self._here.user = user
+        """Let the calling thread be a user."""
+        self._thread.user = user
 
-    def say(self, path: str, headers: Mapping[str, str]) -> None:
-        """What this thread sends next, byte for byte: requests and urllib3 would rewrite it."""
-        self._here.wire = path, headers
+    def set_request(self, path: str, headers: Mapping[str, str]) -> None:
+        """Set what this thread sends next, byte for byte: requests and urllib3 would rewrite it."""
+        self._thread.request = path, headers
 
-    def wire(self) -> tuple[str, Mapping[str, str]]:
-        wire: tuple[str, Mapping[str, str]] = self._here.wire
-        return wire
+    def request(self) -> tuple[str, Mapping[str, str]]:
+        """Return what this thread sends next."""
+        request: tuple[str, Mapping[str, str]] = self._thread.request
+        return request
 
-    def take(self, line: "TrackedConnection") -> None:
-        """The user of this thread is about to send a request over `line`."""
-        line.user = self._here.user
-        self._by_user[line.user] = line
+    def take(self, connection: "TrackedConnection") -> None:
+        """Note that the user of this thread is about to send a request over `connection`."""
+        connection.user = self._thread.user
+        self._by_user[connection.user] = connection
 
     def cut(self, user: int) -> None:
-        """End what `user` waits for, unless another user has its connection by now."""
-        line = self._by_user.get(user)
-        if line is not None:
-            line.cut(user)
+        """Cut the connection of `user`, unless another user has its connection by now."""
+        connection = self._by_user.get(user)
+        if connection is not None:
+            connection.cut(user)
 
-    def watch(self, recorder: Recorder, timeout_ns: int) -> None:
+    def watch(self, samples: SampleBuffer, timeout_ns: int) -> None:
         """Cut overdue requests, in a thread of its own, for the life of the process."""
-        watching = threading.Thread(target=self._watch, args=(recorder, timeout_ns), daemon=True)
-        watching.start()
 
-    def _watch(self, recorder: Recorder, timeout_ns: int) -> None:
-        while True:
-            late, look_ns = overdue(recorder.starts(), timeout_ns, clock_ns())
-            for user in late:
-                self.cut(user)
-            sleep_until(look_ns)
+        def work() -> None:
+            while True:
+                late, look_ns = overdue(samples.starts(), timeout_ns, clock_ns())
+                for user in late:
+                    self.cut(user)
+                sleep_until(look_ns)
+
+        threading.Thread(target=work, daemon=True).start()
 
 
 class TrackedConnection:
-    """Mixed into a connection of urllib3."""
+    """A connection that a tracker knows; mixed into one of urllib3."""
 
     sock: socket.socket | None
 
-    def __init__(self, *arguments: Any, lines: ConnectionTracker, **options: Any) -> None:
+    def __init__(self, *arguments: Any, tracker: ConnectionTracker, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.user = -1
-        self._lines = lines
-        self._wire: socket.socket | None = None
-        self._cut = False
+        self._tracker = tracker
+        self._tracked_socket: socket.socket | None = None
+        self._is_cut = False
 
     def connect(self) -> None:
         super().connect()  # type: ignore[misc] # of the connection that this is mixed into
-        self._wire, self._cut = self.sock, False
-        self._lines.connections.add(id(self))
+        self._tracked_socket, self._is_cut = self.sock, False
+        self._tracker.connections.add(id(self))
 
     def close(self) -> None:
         if self.sock is not None:
-            self._lines.connections.remove(id(self))
+            self._tracker.connections.remove(id(self))
         super().close()  # type: ignore[misc] # of the connection that this is mixed into
 
     def request(self, *arguments: Any, **options: Any) -> None:
-        # The order matters: `cut` marks the line before it looks who has it, this user has it
-        # before it looks for the mark. So either the mark is seen, or the new user is.
-        self._lines.take(self)
-        if self._cut:
+        # The order matters: `cut` marks the connection before it looks who has it, this user
+        # has it before it looks for the mark. So either the mark is seen, or the new user is.
+        self._tracker.take(self)
+        if self._is_cut:
             self.close()
         method, _ = arguments
-        path, headers = self._lines.wire()
+        path, headers = self._tracker.request()
         options["headers"] = headers
         super().request(method, path, **options)  # type: ignore[misc] # see above
 
     def cut(self, user: int) -> None:
-        """Shut the socket down if `user` is still on it: also where only the answer holds it."""
-        wire, self._cut = self._wire, True
-        if self.user != user or wire is None:
-            self._cut = False
+        """Shut the socket down if `user` is still on it: also where only the response holds it."""
+        tracked_socket, self._is_cut = self._tracked_socket, True
+        if self.user != user or tracked_socket is None:
+            self._is_cut = False
             return
         with suppress(OSError):
-            wire.shutdown(socket.SHUT_RDWR)
+            tracked_socket.shutdown(socket.SHUT_RDWR)
 
 
 class _Http(TrackedConnection, HTTPConnection):
@@ -124,11 +127,11 @@ class _HttpsPool(HTTPSConnectionPool):
 
 
 class _Unpooled:
-    """Mixed into a pool that keeps no connection."""
+    """A pool that keeps no connection; mixed into one of urllib3."""
 
-    def _put_conn(self, line: Any) -> None:
-        if line is not None:
-            line.close()
+    def _put_conn(self, connection: Any) -> None:
+        if connection is not None:
+            connection.close()
         super()._put_conn(None)  # type: ignore[misc] # of the pool that this is mixed into
 
 
@@ -143,11 +146,14 @@ class _HttpsUnpooled(_Unpooled, HTTPSConnectionPool):
 Pools = dict[str, Callable[..., HTTPConnectionPool]]
 
 
-def pools(lines: ConnectionTracker, *, reuse: bool) -> Pools:
-    """What makes a pool, by scheme. Options of a pool that it does not know go to connections."""
+def pools(tracker: ConnectionTracker, *, reuse: bool) -> Pools:
+    """Return what makes a pool, by scheme.
+
+    Options of a pool that it does not know go to its connections.
+    """
     kinds = (_HttpPool, _HttpsPool) if reuse else (_HttpUnpooled, _HttpsUnpooled)
 
     def maker(kind: type[HTTPConnectionPool]) -> Callable[..., HTTPConnectionPool]:
-        return lambda *arguments, **options: kind(*arguments, lines=lines, **options)
+        return lambda *arguments, **options: kind(*arguments, tracker=tracker, **options)
 
     return {"http": maker(kinds[0]), "https": maker(kinds[1])}

@@ -1,3 +1,4 @@
+import asyncio
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -6,9 +7,33 @@ from itertools import count
 import numpy as np
 
 from control_plane.load.arrivals import ArrivalQueue
-from control_plane.load.clock import clock_ns
+from control_plane.load.clock import TIMER_TICK_NS, BusyWait, clock_ns
+from control_plane.load.dispatchers import AsyncDispatcher, ThreadDispatcher
 from control_plane.load.phase import OpenPhase
-from control_plane.load.thread_dispatcher import ThreadDispatcher
+
+
+def each_tick(begin_ns: int) -> ArrivalQueue:
+    steps = np.arange(64) * TIMER_TICK_NS
+    return ArrivalQueue(begin_ns + TIMER_TICK_NS * first + steps for first in count(0, 64))
+
+
+def test_what_is_late_is_not_sent_after_the_end() -> None:
+    """The loop stands still over the end: idle users do not work off what was due before it."""
+    sent: list[int] = []
+
+    async def run() -> None:
+        begin_ns = clock_ns()
+        phase = OpenPhase(20, each_tick, begin_ns=begin_ns, until_ns=begin_ns + 100 * TIMER_TICK_NS)
+
+        def begin(_user: int, due_ns: int) -> None:
+            sent.append((due_ns - begin_ns) // TIMER_TICK_NS)
+            time.sleep(0.11)
+
+        await AsyncDispatcher(phase, begin, BusyWait()).run()
+
+    asyncio.run(run())
+    assert sent == [0]
+
 
 GAP_NS = 2_000_000
 
@@ -26,17 +51,21 @@ def phase_of(users: int, arrivals: int) -> OpenPhase:
 def drive(users: int, arrivals: int, service_s: float) -> list[tuple[int, int]]:
     """User and lateness of each request, in the order in which they were sent."""
     phase = phase_of(users, arrivals)
-    baton, sent, gate = ThreadDispatcher(phase), list[tuple[int, int]](), threading.Barrier(users)
+    dispatcher, sent, gate = (
+        ThreadDispatcher(phase),
+        list[tuple[int, int]](),
+        threading.Barrier(users),
+    )
 
     def user(number: int) -> None:
         if gate.wait() == 0:
             phase.start()
         gate.wait()
-        due_ns = baton.first(number)
+        due_ns = dispatcher.first(number)
         while due_ns is not None:
             sent.append((number, clock_ns() - due_ns))
             time.sleep(service_s)
-            due_ns = baton.after(due_ns, clock_ns())
+            due_ns = dispatcher.after(due_ns, clock_ns())
 
     with ThreadPoolExecutor(users) as threads:
         list(threads.map(user, range(users)))
