@@ -11,7 +11,7 @@ from control_plane.domain.application_report import Checkup, Finding
 from control_plane.domain.errors import Conflict, TargetFailed
 from control_plane.domain.servers import ASGI_SERVERS
 from control_plane.domain.spec import Target
-from control_plane.jobs.idle_tasks import IdleTasks
+from control_plane.jobs.queue import IdleTasks
 from control_plane.jobs.runtime import Runtime
 from control_plane.targets.application import Application, command_target, missing_files
 from control_plane.targets.environment import missing_variables
@@ -32,9 +32,9 @@ _FASTER = {
 class ApplicationCheck:
     """`checkup` grows while `execute` works; no process is left when it ends, however it ends."""
 
-    def __init__(self, application: Application, checkup: Checkup, bench: Runtime) -> None:
+    def __init__(self, application: Application, checkup: Checkup, runtime: Runtime) -> None:
         self.checkup = checkup
-        self._application, self._bench = application, bench
+        self._application, self._runtime = application, runtime
 
     async def execute(self) -> None:
         try:
@@ -62,7 +62,7 @@ class ApplicationCheck:
     async def _served(self) -> Target | None:
         """By a server that its interpreter has."""
         python = self._application.interpreter
-        has = await inspect_interpreter(python, self._bench.instance)
+        has = await inspect_interpreter(python, self._runtime.instance)
         target = first_installed(self._application.name, has)
         if has.fault is not None:
             remedy = "Name the interpreter of an environment with Python 3.8 or newer."
@@ -80,7 +80,7 @@ class ApplicationCheck:
         return target
 
     async def _start(self, target: Target) -> None:
-        started = await start_application(self._application, target, self._bench.place())
+        started = await start_application(self._application, target, self._runtime.place())
         try:
             self.checkup = replace(self.checkup, command=started.command, ready_s=started.ready_s)
             await self._look(started)
@@ -131,8 +131,8 @@ log = logging.getLogger("looplab.jobs")
 class ApplicationChecks:
     """`latest` may be used from any thread."""
 
-    def __init__(self, errands: IdleTasks, bench: Runtime) -> None:
-        self._errands, self._bench = errands, bench
+    def __init__(self, idle_tasks: IdleTasks, runtime: Runtime) -> None:
+        self._idle_tasks, self._runtime = idle_tasks, runtime
         self._jobs: dict[str, ApplicationCheck] = {}
 
     def latest(self, name: str) -> Checkup | None:
@@ -142,9 +142,9 @@ class ApplicationChecks:
     def start(self, application: Application) -> None:
         """Raises Conflict while a run measures or another look lasts."""
         job = ApplicationCheck(
-            application, Checkup(application.name, datetime.now(UTC)), self._bench
+            application, Checkup(application.name, datetime.now(UTC)), self._runtime
         )
-        task = self._errands.begin(job.execute, f"check {application.name}")
+        task = self._idle_tasks.begin(job.execute, f"check {application.name}")
         self._jobs[application.name] = job
         task.add_done_callback(lambda task: _settle(task, job))
 

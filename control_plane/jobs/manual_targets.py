@@ -87,8 +87,8 @@ class _Kept:
 class ManualTargets:
     """Lives in the event loop of the queue; `all` may be used from any thread."""
 
-    def __init__(self, bench: Runtime) -> None:
-        self._bench = bench
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
         self._kept: Mapping[str, _Kept] = {}
         self._measuring = ""
 
@@ -139,9 +139,9 @@ class ManualTargets:
 
     async def _begin(self, name: str, target: Target) -> None:
         try:
-            application = resolve_application(target, self._bench.applications)
+            application = resolve_application(target, self._runtime.applications)
             self._kept[name].running = await start_application(
-                application, target, self._bench.place()
+                application, target, self._runtime.place()
             )
         except TargetFailed as fault:
             self._kept[name].reason, self._kept[name].log = str(fault), fault.log

@@ -7,7 +7,7 @@ from control_plane.domain.application_report import Offer
 from control_plane.domain.errors import Conflict, InvalidInput, TargetFailed
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec import AnyTarget
-from control_plane.jobs.idle_tasks import IdleTasks
+from control_plane.jobs.queue import IdleTasks
 from control_plane.jobs.runtime import Runtime
 from control_plane.targets.application import resolve_application
 from control_plane.targets.external import reach
@@ -23,8 +23,8 @@ MOST_KEPT = 50
 class OpenApiCache:
     """`entries` by application name or URL; it may be read from any thread."""
 
-    def __init__(self, errands: IdleTasks, bench: Runtime, limits: Limits) -> None:
-        self._errands, self._bench, self._limits = errands, bench, limits
+    def __init__(self, idle_tasks: IdleTasks, runtime: Runtime, limits: Limits) -> None:
+        self._idle_tasks, self._runtime, self._limits = idle_tasks, runtime, limits
         self.entries: dict[str, Offer] = {}
 
     async def read(self, target: AnyTarget) -> Offer:
@@ -38,7 +38,7 @@ class OpenApiCache:
         async def work() -> None:
             self._keep(await self._read(target, of))
 
-        task = self._errands.begin(work, f"openapi {of}")
+        task = self._idle_tasks.begin(work, f"openapi {of}")
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -58,20 +58,22 @@ class OpenApiCache:
     async def _read(self, target: AnyTarget, of: str) -> Offer:
         running = await self._running(target)
         try:
-            answer = await get(running.url, PATH)
+            response = await get(running.url, PATH)
         finally:
             await running.stop()
-        if answer.status != 200:
-            raise InvalidInput(f"GET {PATH} answers {answer.status}: there is nothing to pick.")
-        read = await asyncio.to_thread(operations_of, answer.body, self._limits)
+        if response.status != 200:
+            raise InvalidInput(f"GET {PATH} answers {response.status}: there is nothing to pick.")
+        read = await asyncio.to_thread(operations_of, response.body, self._limits)
         return Offer(of, datetime.now(UTC), *read)
 
     async def _running(self, target: AnyTarget) -> RunningTarget:
         started = target.started
         if started is None:
-            return await reach(target.url, self._bench.own_ports)
-        application = resolve_application(started, self._bench.applications)
+            return await reach(target.url, self._runtime.own_ports)
+        application = resolve_application(started, self._runtime.applications)
         chosen = (
-            await default_target(application, self._bench.instance) if application.own else started
+            await default_target(application, self._runtime.instance)
+            if application.own
+            else started
         )
-        return await start_application(application, chosen or started, self._bench.place())
+        return await start_application(application, chosen or started, self._runtime.place())

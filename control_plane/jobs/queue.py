@@ -1,34 +1,34 @@
-"""The queue: one job at a time, first in, first out."""
+"""Who has the machine: runs, one at a time, first in, first out; between them idle tasks."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from control_plane.domain.errors import Conflict, StoreError
 from control_plane.domain.run import Run, State
 from control_plane.jobs.manual_targets import ManualTargets
 from control_plane.jobs.progress import LiveRun
-from control_plane.jobs.run_job import RETRY_S, RunJob
+from control_plane.jobs.run_job import RunJob
 from control_plane.jobs.runtime import Runtime
-from control_plane.jobs.termination import Termination, first, obstacle
+from control_plane.jobs.termination import CANCELLED, RETRY_S, STOPPED, RunEnd
 from control_plane.store.store import Store
 
 log = logging.getLogger("looplab.jobs")
 
 
 class RunQueue:
-    """Lives in one event loop; `wake` and `board` may be used from any thread."""
+    """Lives in one event loop; `wake` and `live_run` may be used from any thread."""
 
     def __init__(
         self,
         store: Store,
-        bench: Runtime,
+        runtime: Runtime,
         rate_of: Callable[[Run], float | None],
-        by_hand: ManualTargets,
+        manual_targets: ManualTargets,
     ) -> None:
-        self._store, self._bench, self._rate_of = store, bench, rate_of
-        self._by_hand = by_hand
+        self._store, self._runtime, self._rate_of = store, runtime, rate_of
+        self._manual_targets = manual_targets
         self._wake = asyncio.Event()
         self._taking = asyncio.Lock()
         self._reserved = False
@@ -38,10 +38,10 @@ class RunQueue:
         self._serving = asyncio.create_task(self._serve(), name="queue")
 
     @property
-    def board(self) -> LiveRun | None:
-        """The board of the job that works now."""
+    def live_run(self) -> LiveRun | None:
+        """What the job that works now shows of itself."""
         job = self._job
-        return job.board if job else None
+        return job.live_run if job else None
 
     @property
     def busy(self) -> bool:
@@ -67,30 +67,29 @@ class RunQueue:
         self._loop.call_soon_threadsafe(self._wake.set)
 
     async def cancel(self, run_id: str) -> bool:
-        """End the job of this run; False when it does not work now, or was over before.
+        """RunEnd the job of this run; False when it does not work now, or was over before.
 
         Raises StoreError when its processes are gone, and the database does not take its end.
         """
-        job = self._job if self._reserved else await self._taken()
+        if self._reserved:
+            job = self._job
+        else:
+            async with self._taking:
+                job = self._job
         if job is None or job.run.id != run_id:
             return False
-        await self._end(Termination(State.CANCELLED, "cancelled"))
-        if not job.state.terminal:
+        await self._end(CANCELLED)
+        if not job.termination.over:
             raise StoreError(
                 "The end of this run cannot be written now. That is tried until it is."
             )
-        return job.state is State.CANCELLED
-
-    async def _taken(self) -> RunJob | None:
-        """What works now, once a run that is about to begin has begun."""
-        async with self._taking:
-            return self._job
+        return job.termination.state is State.CANCELLED
 
     async def close(self) -> None:
-        """End the job that works now and take no other."""
+        """RunEnd the job that works now and take no other."""
         async with self._taking:
             self._serving.cancel()
-        await self._end(Termination(State.INTERRUPTED, "Looplab was stopped"))
+        await self._end(STOPPED)
         await asyncio.wait([self._serving])
 
     async def _serve(self) -> None:
@@ -106,7 +105,7 @@ class RunQueue:
                 await self._wake.wait()
             else:
                 await asyncio.wait([task])
-                await self._settle()
+                await self._settle(task)
                 self._job = self._task = None
 
     async def _take(self) -> asyncio.Task[None] | None:
@@ -120,9 +119,8 @@ class RunQueue:
 
     async def _execute(self, job: RunJob) -> None:
         """Nothing that was started by hand runs beside it."""
-        async with self._by_hand.stopped_during(job.run.id) as stopped:
-            job.stopped = stopped
-            await job.execute()
+        async with self._manual_targets.stopped_during(job.run.id) as stopped:
+            await job.execute(stopped)
 
     def _oldest(self) -> RunJob | None:
         """The oldest queued run, now starting; one that was cancelled meanwhile is passed over."""
@@ -132,39 +130,69 @@ class RunQueue:
                 started = self._store.move(run.id, State.QUEUED, State.STARTING)
             except Conflict:
                 continue
-            return RunJob(started, self._store, self._bench, rate)
+            return RunJob(started, self._store, self._runtime, rate)
         return None
 
-    async def _settle(self) -> None:
-        """Where the end of a run could not be written, try until it can be."""
-        job, task = self._job, self._task
-        fault = task.exception() if task and not task.cancelled() else None
-        if job is None or fault is None:
-            return
-        fault = first(fault)
-        job.ending = job.ending or Termination.broken(fault)
-        trace = None if isinstance(fault, StoreError) else fault
-        told = "the end of run %s (%s) is not written: %s"
-        log.error(told, job.run.id, job.ending.why, fault, exc_info=trace)
-        while not job.state.terminal:
-            job.board.obstacle = obstacle(fault)
-            try:
-                await job.end()
-            except Conflict:
-                return
-            except StoreError as again:
-                fault = again
-                await asyncio.sleep(RETRY_S)
+    async def _settle(self, task: asyncio.Task[None]) -> None:
+        """Keep the job until its end is written."""
+        fault = None if task.cancelled() else task.exception()
+        if self._job is not None:
+            await self._job.termination.settle(fault)
 
-    async def _end(self, ending: Termination) -> None:
+    async def _end(self, end: RunEnd) -> None:
         """Cancel the task once, and wait until its processes are gone and its state is written."""
         job, task = self._job, self._task
         if job is None or task is None:
             return
-        if job.ending is None:
-            job.ending = ending
+        if job.termination.request(end):
             task.cancel()
         await asyncio.wait([task])
         if task.cancelled():
             # Before its first step a task is cancelled without a chance to write anything.
-            await job.end()
+            await job.termination.write()
+
+
+class IdleTasks:
+    """Short work with a target between runs: one piece at a time, and never while a run measures.
+
+    Lives in the event loop of the queue; `give_way` may be used from any thread.
+    """
+
+    def __init__(self, queue: RunQueue) -> None:
+        self._queue = queue
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self, work: Callable[[], Awaitable[None]], name: str) -> asyncio.Task[None]:
+        """Start the work as a task that is cancelled as soon as a run waits.
+
+        Raises Conflict while a run measures or another task lasts.
+        """
+        if self._task is not None:
+            raise Conflict("An application is being looked at: wait until that is done.")
+        if self._queue.busy:
+            raise Conflict("A run measures now, and this would disturb it: do it after the run.")
+        self._task = asyncio.create_task(self._execute(work), name=name)
+        return self._task
+
+    def give_way(self) -> None:
+        """Give up the task that lasts, because a run waits."""
+        self._loop.call_soon_threadsafe(self._stop)
+
+    async def close(self) -> None:
+        """Give up the task that lasts, and wait until it ended."""
+        task = self._task
+        self._stop()
+        if task is not None:
+            await asyncio.wait([task])
+
+    async def _execute(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            async with self._queue.reserve():
+                await work()
+        finally:
+            self._task = None
+
+    def _stop(self) -> None:
+        if self._task is not None and not self._task.cancelling():
+            self._task.cancel()

@@ -18,12 +18,12 @@ from control_plane.domain.spec import AnyTarget, Spec, Target
 from control_plane.domain.spec_json import Document, write_spec
 from control_plane.jobs.application_check import ApplicationChecks
 from control_plane.jobs.configurations import SOME_WORKLOAD, Configurations
-from control_plane.jobs.idle_tasks import IdleTasks
 from control_plane.jobs.manual_targets import ManualTargets
 from control_plane.jobs.openapi_cache import OpenApiCache
-from control_plane.jobs.queue import RunQueue
+from control_plane.jobs.queue import IdleTasks, RunQueue
 from control_plane.jobs.runtime import Runtime
 from control_plane.jobs.submissions import Submissions
+from control_plane.jobs.termination import withdraw
 from control_plane.store.store import Draft, Store
 from control_plane.targets.application import (
     Application,
@@ -52,19 +52,19 @@ class QueueStatus:
 class RunService:
     """One for each control plane; made inside its event loop, used from any thread."""
 
-    def __init__(self, store: Store, limits: Limits, bench: Runtime) -> None:
-        self._store, self._limits, self._bench = store, limits, bench
+    def __init__(self, store: Store, limits: Limits, runtime: Runtime) -> None:
+        self._store, self._limits, self._runtime = store, limits, runtime
         self.configurations = Configurations(store, self.check)
         self.submissions = Submissions(
-            self.configurations.resolve, limits, bench.applications, bench.own_ports
+            self.configurations.resolve, limits, runtime.applications, runtime.own_ports
         )
-        self.manual_targets = ManualTargets(bench)
+        self.manual_targets = ManualTargets(runtime)
         self._queue = RunQueue(
-            store, bench, lambda run: self._rate_of(run.spec), self.manual_targets
+            store, runtime, lambda run: self._rate_of(run.spec), self.manual_targets
         )
         self._idle_tasks = IdleTasks(self._queue)
-        self.application_checks = ApplicationChecks(self._idle_tasks, bench)
-        self.openapi_cache = OpenApiCache(self._idle_tasks, bench, limits)
+        self.application_checks = ApplicationChecks(self._idle_tasks, runtime)
+        self.openapi_cache = OpenApiCache(self._idle_tasks, runtime, limits)
 
     @property
     def limits(self) -> Limits:
@@ -122,7 +122,9 @@ class RunService:
     async def cancel(self, run_id: str) -> Run:
         """Cancelled and every process of it gone. Raises Conflict when the run is terminal."""
         run = await asyncio.to_thread(self._store.run, run_id)
-        withdrawn = run.state is State.QUEUED and await asyncio.to_thread(self._withdraw, run_id)
+        withdrawn = run.state is State.QUEUED and await asyncio.to_thread(
+            withdraw, self._store, run_id
+        )
         if not withdrawn and not await self._queue.cancel(run_id):
             state = (await asyncio.to_thread(self._store.run, run_id)).state.value
             raise Conflict(
@@ -130,20 +132,11 @@ class RunService:
             )
         return await asyncio.to_thread(self._store.run, run_id)
 
-    def _withdraw(self, run_id: str) -> bool:
-        """Cancel a run that still waits; False when the queue has taken it."""
-        try:
-            reason = "cancelled while queued"
-            self._store.move(run_id, State.QUEUED, State.CANCELLED, reason=reason)
-        except Conflict:
-            return False
-        return True
-
     def progress(self, run_id: str) -> Progress | None:
         """None for a run that is over, or that does not exist."""
-        board = self._queue.board
-        if board is not None and board.run_id == run_id:
-            return board.progress()
+        live_run = self._queue.live_run
+        if live_run is not None and live_run.run_id == run_id:
+            return live_run.progress()
         position = self._store.position(run_id)
         if position is None:
             return None
@@ -155,25 +148,25 @@ class RunService:
 
     def live(self, run_id: str) -> Live | None:
         """What the run measures now; None unless it is the one that works now."""
-        board = self._queue.board
-        return board.live() if board is not None and board.run_id == run_id else None
+        live_run = self._queue.live_run
+        return live_run.live() if live_run is not None and live_run.run_id == run_id else None
 
     def queue_status(self) -> QueueStatus:
-        board, queued = self._queue.board, self._store.count_queued()
-        if board is None:
+        live_run, queued = self._queue.live_run, self._store.count_queued()
+        if live_run is None:
             return QueueStatus(None, None, queued)
         try:
-            return QueueStatus(self._store.run(board.run_id), board.progress(), queued)
+            return QueueStatus(self._store.run(live_run.run_id), live_run.progress(), queued)
         except NotFound:
             return QueueStatus(None, None, queued)
 
     def applications(self) -> tuple[Application, ...]:
         """Those of the settings, by name."""
-        return tuple(one for _, one in sorted(self._bench.applications.items()))
+        return tuple(application for _, application in sorted(self._runtime.applications.items()))
 
     def application(self, name: str) -> Application:
         """Raises NotFound."""
-        found = self._bench.applications.get(name)
+        found = self._runtime.applications.get(name)
         if found is None:
             raise NotFound(f"There is no application {name[:40]!r} in the settings.")
         return found
@@ -191,7 +184,7 @@ class RunService:
         """An application of the settings, with nothing chosen. Raises NotFound or Conflict."""
         application = self.application(name)
         self.manual_targets.check(name)
-        target = await default_target(application, self._bench.instance)
+        target = await default_target(application, self._runtime.instance)
         await self.manual_targets.start(name, target or for_application(Target(), name))
 
     def unset_variables(self, application: Application) -> frozenset[str]:
@@ -207,7 +200,7 @@ class RunService:
     def server_command(self, target: Target) -> str:
         """The server's command line, to copy."""
         return shown_command(
-            target, application=resolve_application(target, self._bench.applications)
+            target, application=resolve_application(target, self._runtime.applications)
         )
 
     def default_command(self, application: Application) -> str:
@@ -219,7 +212,7 @@ class RunService:
 
     def interpreter_of(self, target: Target) -> str:
         """The one that runs its server, as it is typed."""
-        found = self._bench.applications.get(target.application)
+        found = self._runtime.applications.get(target.application)
         return str(found.interpreter) if found else "python"
 
     def cpu_model(self) -> str:

@@ -1,68 +1,220 @@
-"""How a run ends that gives no result."""
+"""How a run ends: which end it takes, and that the store takes it, once and whole.
 
-from typing import Any, NamedTuple, Self
+    undecided ── finish(): result and state in one transaction ───────────→ finished
+        │
+        │  the first of these stands, those after it change nothing:
+        │    fail()              the target, a client, the database or Looplab failed → failed
+        │    request(CANCELLED)  somebody cancelled the run                           → cancelled
+        │    request(STOPPED)    Looplab is stopped                                   → interrupted
+        ↓
+     decided ── write() ────────────────────────────────────────→ failed, cancelled, interrupted
+        │  ↑ ↺ once a second while another process holds the database
+        │  │
+        ↓  │ once a second; pages tell why
+    obstructed: the database refuses the write (disk full, file gone)
 
-from control_plane.domain.errors import DatabaseFull, StoreError, TrialFailed
-from control_plane.domain.result import Cause
-from control_plane.domain.run import State
+A run that waits ends by `withdraw`. What an earlier control plane left is interrupted at the next
+start (`recover` in runtime.py).
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from control_plane.domain.errors import (
+    Conflict,
+    DatabaseBusy,
+    DatabaseFull,
+    StoreError,
+    TrialFailed,
+)
+from control_plane.domain.result import Cause, Validity
+from control_plane.domain.run import Run, State, StreamResult, TrialResult
+from control_plane.jobs.progress import LiveRun
+from control_plane.store.store import Store
+
+log = logging.getLogger("looplab.jobs")
+
+RETRY_S = 1.0
+"""How long to wait before the database is asked again after it could not be used."""
+
+Judgment = tuple[Sequence[StreamResult], Validity, tuple[Cause, ...]]
+"""The merged streams of a run, what they are worth, and why."""
 
 
-class Termination(NamedTuple):
-    """Why, in which trial unless `why` is the whole reason, and what to do.
+class RunEnd(NamedTuple):
+    """The state of a run that gives no result, and the reason.
 
-    `log` holds the last lines of the process that failed, oldest first.
+    `in_trial`: the reason also names the trial, and then `remedy`. `log` holds the last lines of
+    the process that failed, oldest first.
     """
 
     state: State
     why: str
     remedy: str = ""
-    whole: bool = False
+    in_trial: bool = True
     log: tuple[str, ...] = ()
     causes: tuple[Cause, ...] = ()
 
-    @classmethod
-    def failed(cls, fault: TrialFailed, causes: tuple[Cause, ...]) -> Self:
-        return cls(State.FAILED, str(fault), whole=True, log=fault.log, causes=causes)
 
-    @classmethod
-    def broken(cls, fault: BaseException) -> Self:
-        """By a mistake of ours."""
-        return cls(State.FAILED, internal(fault), whole=True)
-
-    def facts(self, trial: int, trials: int) -> dict[str, Any]:
-        """What the store keeps of it."""
-        reason = self._reason(trial, trials)
-        return {"reason": reason, "log": self.log, "causes": self.causes}
-
-    def _reason(self, trial: int, trials: int) -> str:
-        if self.whole:
-            return self.why
-        told = f"{self.why} in trial {trial} of {trials}"
-        return f"{told}: {self.remedy}" if self.remedy else told
-
-
-DISK_FULL = Termination(
+CANCELLED = RunEnd(State.CANCELLED, "cancelled")
+STOPPED = RunEnd(State.INTERRUPTED, "Looplab was stopped")
+DISK_FULL = RunEnd(
     State.FAILED, "disk full", "make space where the database lies, then run it again"
 )
-UNUSABLE = Termination(State.FAILED, "the database cannot be used")
+UNUSABLE = RunEnd(State.FAILED, "the database cannot be used")
 
 
-def by_database(fault: StoreError) -> Termination:
-    """Of a run whose results it did not take."""
-    return DISK_FULL if isinstance(fault, DatabaseFull) else UNUSABLE
+class Termination:
+    """Writes what becomes of one run. `state` is the state that the store holds."""
+
+    def __init__(self, run: Run, store: Store, live_run: LiveRun) -> None:
+        self._run, self._store, self._live_run = run, store, live_run
+        self.state = run.state
+        self._end: RunEnd | None = None
+        self._writing = asyncio.Lock()
+
+    @property
+    def over(self) -> bool:
+        """Whether the store holds a terminal state."""
+        return self.state.terminal
+
+    def request(self, end: RunEnd) -> bool:
+        """Decide the end; False when another one was decided before."""
+        if self._end is not None:
+            return False
+        self._end = end
+        return True
+
+    def fail(self, faults: ExceptionGroup[Exception], causes: tuple[Cause, ...] = ()) -> None:
+        """Decide the end by what went wrong. A failure of the trial comes before one of ours.
+
+        `causes` are those of the trials that ended before.
+        """
+        trial, others = faults.split(TrialFailed)
+        store, mistakes = others.split(StoreError) if others else (None, None)
+        if trial:
+            self.request(_end_of_trial(first_error(trial), causes))
+        if store:
+            fault = first_error(store)
+            log.error("run %s: %s", self._run.id, fault)
+            self.request(DISK_FULL if isinstance(fault, DatabaseFull) else UNUSABLE)
+        if mistakes:
+            log.error("run %s", self._run.id, exc_info=mistakes)
+            self.request(_end_of_mistake(first_error(mistakes)))
+
+    async def move(self, after: State, **facts: Any) -> None:
+        """Change the state in the store and here: both, or neither, also when cancelled."""
+
+        def change() -> None:
+            self._store.move(self._run.id, self.state, after, **facts)
+            self.state = after
+
+        await _written(change)
+
+    async def keep(self, result: TrialResult) -> None:
+        """Store what one trial measured."""
+        await _written(lambda: self._store.save_trial(self._run.id, result))
+
+    async def finish(self, judge: Callable[[], Judgment]) -> None:
+        """Store the merged result and `finished`: both, or neither, also when cancelled."""
+
+        def change() -> None:
+            self._store.finish(self._run.id, *judge())
+            self.state = State.FINISHED
+
+        await _written(change)
+
+    async def write(self) -> None:
+        """Store the end that was decided, unless the run is over. Raises StoreError."""
+        async with self._writing:
+            if self._end is not None and not self.over:
+                facts = {"log": self._end.log, "causes": self._end.causes}
+                await self.move(self._end.state, reason=self._reason(self._end), **facts)
+
+    async def settle(self, fault: BaseException | None) -> None:
+        """Store the end where the job itself did not, however long the database refuses it.
+
+        `fault` is what the job ended with.
+        """
+        if fault is not None:
+            fault = first_error(fault)
+            self.request(_end_of_mistake(fault))
+            log.error(
+                "the end of run %s (%s) is not written: %s",
+                self._run.id,
+                self._end.why if self._end else "",
+                fault,
+                exc_info=None if isinstance(fault, StoreError) else fault,
+            )
+        while self._end is not None and not self.over:
+            self._live_run.obstacle = _obstacle(fault) if fault else ""
+            try:
+                await self.write()
+            except Conflict:
+                return
+            except StoreError as again:
+                fault = again
+                await asyncio.sleep(RETRY_S)
+
+    def _reason(self, end: RunEnd) -> str:
+        """Return why the run ended, with the trial that worked then."""
+        if not end.in_trial:
+            return end.why
+        why = f"{end.why} in trial {self._live_run.trial} of {self._run.spec.trials}"
+        return f"{why}: {end.remedy}" if end.remedy else why
 
 
-def first(fault: BaseException) -> BaseException:
+def withdraw(store: Store, run_id: str) -> bool:
+    """Cancel a run that still waits; False when the queue has taken it."""
+    try:
+        store.move(run_id, State.QUEUED, State.CANCELLED, reason="cancelled while queued")
+    except Conflict:
+        return False
+    return True
+
+
+def first_error(fault: BaseException) -> BaseException:
     """The first error of a group, at any depth; what is no group is itself."""
     while isinstance(fault, BaseExceptionGroup):
         fault = fault.exceptions[0]
     return fault
 
 
-def obstacle(fault: BaseException) -> str:
-    """Why an end cannot be written, for pages."""
-    return fault.plain if isinstance(fault, StoreError) else f"{internal(fault)}."
+def _end_of_trial(fault: BaseException, causes: tuple[Cause, ...]) -> RunEnd:
+    lines = fault.log if isinstance(fault, TrialFailed) else ()
+    return RunEnd(State.FAILED, str(fault), in_trial=False, log=lines, causes=causes)
 
 
-def internal(fault: BaseException) -> str:
+def _end_of_mistake(fault: BaseException) -> RunEnd:
+    return RunEnd(State.FAILED, _internal(fault), in_trial=False)
+
+
+def _internal(fault: BaseException) -> str:
     return f"internal error: {type(fault).__name__}"
+
+
+def _obstacle(fault: BaseException) -> str:
+    """Why an end cannot be written, for pages."""
+    return fault.plain if isinstance(fault, StoreError) else f"{_internal(fault)}."
+
+
+async def _written(change: Callable[[], Any]) -> None:
+    """Write what may not be lost: as long as another process holds the database, try again."""
+    while True:
+        try:
+            return await _carried_through(change)
+        except DatabaseBusy as fault:
+            log.warning("a run waits: %s", fault)
+        await asyncio.sleep(RETRY_S)
+
+
+async def _carried_through(call: Callable[[], Any]) -> None:
+    """Run a blocking call in a thread; a cancellation waits until it ended."""
+    task = asyncio.create_task(asyncio.to_thread(call))
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

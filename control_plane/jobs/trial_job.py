@@ -5,18 +5,19 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from control_plane.analysis.client_use import client_use
+from control_plane.analysis.idle_timeout import IdleTimeout, longest_silence_s
 from control_plane.analysis.summary import merge_records, summarize
 from control_plane.domain.errors import ClientFailed, TargetFailed
-from control_plane.domain.result import ClientUse, TargetUse, Trial
+from control_plane.domain.result import TargetUse, Trial
 from control_plane.domain.run import State, StreamResult, TrialResult
 from control_plane.domain.spec import Spec, Stream, Target
 from control_plane.domain.stream_record import Second, StreamRecord
 from control_plane.jobs.progress import LiveRun
 from control_plane.jobs.runtime import Runtime
-from control_plane.jobs.trial_window import IdleTimeout, Window
 from control_plane.load.messages import Draining, WindowClosed, WindowOpened, WorkerResult
 from control_plane.load.plan import LoadPlan, shards
 from control_plane.load.worker_process import LoadWorker
@@ -28,8 +29,36 @@ from control_plane.targets.sampler import Sampler, WindowUsage
 LEAD_NS = 20_000_000
 """How far ahead the common start lies, so that every load worker has read it by then."""
 
-LEAST_THERE = 0.05
-"""Of the users' time; less of it is decided by when the last one began to send."""
+
+@dataclass
+class _Window:
+    """From the first load worker that opens its own to the last one's end.
+
+    `workers` is how many tell of it. `entered` is called once, when it opens.
+    """
+
+    workers: int
+    sampler: Sampler
+    live_run: LiveRun
+    entered: Callable[[], Awaitable[None]]
+    _opened_ns: int | None = None
+
+    async def open(self, stream: str, at_ns: int) -> None:
+        """Take down that a worker of `stream` opened its own, at `at_ns` of the monotonic clock."""
+        first = self._opened_ns is None
+        if first:
+            self.sampler.open_window()
+        self._opened_ns = min(at_ns, self._opened_ns or at_ns)
+        self.live_run.streams[stream].opens_s = (at_ns - self._opened_ns) / 1e9
+        if first:
+            await self.entered()
+
+    def end(self) -> None:
+        """Take down that the window of one worker is over."""
+        self.workers -= 1
+        if not self.workers:
+            self.sampler.stop_sampling()
+            self.live_run.close_window()
 
 
 @dataclass(frozen=True)
@@ -38,9 +67,9 @@ class TrialJob:
 
     spec: Spec
     block: int
-    bench: Runtime
+    runtime: Runtime
     cores: CorePlan
-    board: LiveRun
+    live_run: LiveRun
     enter: Callable[[State, RunningTarget], Awaitable[None]]
 
     async def execute(self) -> TrialResult:
@@ -48,12 +77,12 @@ class TrialJob:
         started_at = datetime.now(UTC)
         async with AsyncExitStack() as stack:
             target, workers = await self._start(stack)
-            self.board.log = target.log
+            self.live_run.log = target.log
             pids = [worker.pid for worker in workers]
-            watch = Sampler(target.pids, pids, os.getpid(), target.probe_output)
-            self.board.gauges = watch.gauges_so_far
-            records = await self._drive(target, workers, watch)
-            use = watch.close_window(sum(record.cpu_s for record in records))
+            sampler = Sampler(target.pids, pids, os.getpid(), target.probe_output)
+            self.live_run.gauges = sampler.gauges_so_far
+            records = await self._drive(target, workers, sampler)
+            use = sampler.close_window(sum(record.cpu_s for record in records))
             return self._result(started_at, target, records, use)
 
     async def _start(self, stack: AsyncExitStack) -> tuple[RunningTarget, list[LoadWorker]]:
@@ -69,9 +98,9 @@ class TrialJob:
     async def _target(self) -> AsyncIterator[RunningTarget]:
         started = self.spec.target.started
         if started is None:
-            target = await reach(self.spec.target.url, self.bench.own_ports)
+            target = await reach(self.spec.target.url, self.runtime.own_ports)
         else:
-            place = self.bench.place(self.cores.target)
+            place = self.runtime.place(self.cores.target)
             target = await start_application(self._application(started), started, place)
         try:
             yield target
@@ -81,11 +110,11 @@ class TrialJob:
     def _application(self, chosen: Target) -> Application:
         streams = self.spec.workload.streams
         paths = [request.path for stream in streams for request in stream.requests]
-        return resolve_application(chosen, self.bench.applications, paths)
+        return resolve_application(chosen, self.runtime.applications, paths)
 
     @asynccontextmanager
     async def _worker(self, plan: LoadPlan) -> AsyncIterator[LoadWorker]:
-        environment = {"LOOPLAB_INSTANCE": self.bench.instance}
+        environment = {"LOOPLAB_INSTANCE": self.runtime.instance}
         worker = await LoadWorker.start(plan, cores=self.cores.client, environment=environment)
         try:
             yield worker
@@ -110,11 +139,11 @@ class TrialJob:
         ]
 
     async def _drive(
-        self, target: RunningTarget, workers: Sequence[LoadWorker], watch: Sampler
+        self, target: RunningTarget, workers: Sequence[LoadWorker], sampler: Sampler
     ) -> list[StreamRecord]:
         await self.enter(State.WARMING, target)
         opened = asyncio.Event()
-        window = Window(len(workers), watch, self.board, lambda: self._open(opened, target))
+        window = _Window(len(workers), sampler, self.live_run, lambda: self._open(opened, target))
         at_ns = time.monotonic_ns() + LEAD_NS
         async with asyncio.TaskGroup() as group:
             for worker in workers:
@@ -136,19 +165,19 @@ class TrialJob:
             raise TargetFailed(reason, target.log())
         return [task.result() for task in measuring]
 
-    async def _follow(self, worker: LoadWorker, window: Window) -> StreamRecord:
-        board = self.board.streams[worker.plan.stream.name]
+    async def _follow(self, worker: LoadWorker, window: _Window) -> StreamRecord:
+        progress = self.live_run.streams[worker.plan.stream.name]
         async for event in worker.events():
             if isinstance(event, WindowOpened):
                 await window.open(worker.plan.stream.name, event.at_ns)
             elif isinstance(event, WindowClosed):
                 window.end()
             elif isinstance(event, Second):
-                board.add(event)
+                progress.add(event)
             elif isinstance(event, Draining):
-                board.waiting[worker.pid] = event.requests
+                progress.waiting[worker.pid] = event.requests
             elif isinstance(event, WorkerResult):
-                board.waiting.pop(worker.pid, None)
+                progress.waiting.pop(worker.pid, None)
                 return event.record
         raise ClientFailed("client died before it reported its result")
 
@@ -162,21 +191,19 @@ class TrialJob:
     async def _until_silent(self, stream: Stream, requests: int, opened: asyncio.Event) -> None:
         """End a window by requests in which nothing is answered any more, whatever others get."""
         await opened.wait()
-        patience_s = 2 * self.spec.timeout_s + 1 + _pause_s(stream)
-        silence = IdleTimeout(stream.load.waiting_users, self.spec.timeout_s)
-        board = self.board.streams[stream.name]
-        while silence.lasts_s < patience_s:
-            if board.ended >= requests:
+        timeout_s = self.spec.timeout_s
+        longest_s = longest_silence_s(stream, timeout_s)
+        silence = IdleTimeout(stream.load.waiting_users, timeout_s)
+        progress = self.live_run.streams[stream.name]
+        while silence.lasts_s < longest_s:
+            if progress.ended >= requests:
                 return
-            silence.look(board.response.total, board.errors, time.monotonic())
+            silence.look(progress.response.total, progress.errors, time.monotonic())
             await asyncio.sleep(0.5)
+        where = f" in stream {stream.name}" if len(self.spec.workload.streams) > 1 else ""
         raise TargetFailed(
-            f"target stopped answering: nothing answered for {patience_s:.0f} s{self._of(stream)}"
+            f"target stopped answering: nothing answered for {longest_s:.0f} s{where}"
         )
-
-    def _of(self, stream: Stream) -> str:
-        """Named where there are others."""
-        return f" in stream {stream.name}" if len(self.spec.workload.streams) > 1 else ""
 
     def _result(
         self,
@@ -204,7 +231,12 @@ class TrialJob:
                 log=target.log(),
                 delayed_ack_s=target.delayed_ack_s,
             ),
-            client=self._client_use(parts, records, use),
+            client=replace(
+                client_use(self.spec.workload.streams, parts, records),
+                other_cpu=use.other_cpu,
+                cores=self.cores.client,
+                priority=self.runtime.priority,
+            ),
         )
         return TrialResult(trial, streams, use.gauges)
 
@@ -216,7 +248,7 @@ class TrialJob:
     def _summarized(
         self, records: Sequence[StreamRecord], use: WindowUsage
     ) -> tuple[StreamResult, ...]:
-        completed = sum(second.completed for one in records for second in one.seconds)
+        completed = sum(second.completed for record in records for second in record.seconds)
         first_ns = min(record.opened_ns for record in records)
         return tuple(
             summarize(
@@ -228,41 +260,3 @@ class TrialJob:
             )
             for record in records
         )
-
-    def _client_use(
-        self, parts: Sequence[StreamRecord], records: Sequence[StreamRecord], use: WindowUsage
-    ) -> ClientUse:
-        """`parts` are those of single processes, `records` those of whole streams."""
-        busy = [(one.cpu_s - one.spin_s) * 1e9 / max(one.duration_ns, 1) for one in parts]
-        return ClientUse(
-            busiest_cpu_share=max(busy),
-            cpu_s=sum(one.cpu_s for one in records),
-            peak_memory_bytes=max(one.peak_memory_bytes for one in records),
-            connections={one.name: one.connections for one in records},
-            in_flight={one.name: one.in_system_ns / max(one.duration_ns, 1) for one in records},
-            other_cpu=use.other_cpu,
-            little_ratio=self._little(records),
-            cores=self.cores.client,
-            priority=self.bench.priority,
-        )
-
-    def _little(self, records: Sequence[StreamRecord]) -> dict[str, float]:
-        """Little's law for closed streams: a user who thinks is not in the system.
-
-        Users who are hardly ever in it leave too little to judge.
-        """
-        ratios = {}
-        for stream, record in zip(self.spec.workload.streams, records, strict=True):
-            if stream.stop.duration_s is None or stream.load.starts_by != "response":
-                continue
-            users_ns = record.duration_ns * stream.load.users
-            there_ns = users_ns - record.away_ns
-            if there_ns >= LEAST_THERE * users_ns:
-                ratios[stream.name] = record.in_system_ns / there_ns
-        return ratios
-
-
-def _pause_s(stream: Stream) -> float:
-    """The longest time in which a stream may rightly be still."""
-    load = stream.load
-    return stream.start_after_s + load.ramp_up_s + load.longest_pause_s

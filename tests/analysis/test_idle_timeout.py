@@ -2,7 +2,9 @@
 
 import pytest
 
-from control_plane.jobs.trial_window import IdleTimeout
+from control_plane.analysis.idle_timeout import IdleTimeout, longest_silence_s
+from control_plane.domain.load_models import AnyLoad, Burst, Closed, Periodic
+from control_plane.domain.spec import RequestClass, Stop, Stream
 
 
 def lasting(looks: list[tuple[int, int, float]], users: int = 4, timeout_s: float = 1.0) -> float:
@@ -26,3 +28,25 @@ def lasting(looks: list[tuple[int, int, float]], users: int = 4, timeout_s: floa
 )
 def test_silence(looks: list[tuple[int, int, float]], expected_s: float) -> None:
     assert lasting(looks) == pytest.approx(expected_s)
+
+
+@pytest.mark.parametrize(
+    ("load", "start_after_s", "expected_s"),
+    [
+        (Burst("burst", 9), 0, 11),
+        (Closed(concurrency=9), 0, 11),
+        (Closed(concurrency=9, think_time_s=3, ramp_up_s=4), 0, 18),
+        (Periodic("periodic", 0.5), 20, 31.5),
+    ],
+)
+def test_a_stream_may_rightly_be_still(
+    load: AnyLoad, start_after_s: float, expected_s: float
+) -> None:
+    stream = Stream(
+        requests=(RequestClass(),),
+        load=load,
+        stop=Stop(requests=9),
+        name="items",
+        start_after_s=start_after_s,
+    )
+    assert longest_silence_s(stream, timeout_s=5) == pytest.approx(expected_s)
