@@ -1,4 +1,4 @@
-"""The application put together: rooms, doors, and what happens to errors."""
+"""The application put together: routers, guards, and what happens to errors."""
 
 import logging
 import secrets
@@ -42,7 +42,7 @@ log = logging.getLogger("looplab")
 
 
 def create_app(settings: Settings, store: Store, runtime: Runtime) -> FastAPI:
-    """The whole dashboard over an open store."""
+    """Return the whole dashboard over an open store."""
     metrics = Metrics()
     app = FastAPI(
         title="Looplab",

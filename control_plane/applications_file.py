@@ -41,8 +41,8 @@ def _matching(pattern: str, remedy: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-class _Own(BaseModel):
-    """One application as it is written."""
+class _ApplicationTable(BaseModel):
+    """An application as it is written."""
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -75,7 +75,8 @@ class _Own(BaseModel):
     def _placed(cls, value: list[str] | None) -> list[str] | None:
         if value is not None and not value:
             raise ValueError("name a program and its arguments")
-        missing = [one for one in ("{host}", "{port}") if one not in " ".join(value or [])]
+        command = " ".join(value or [])
+        missing = [place for place in ("{host}", "{port}") if place not in command]
         if value is not None and missing:
             raise ValueError(f"write {missing[0]} where the server is told it")
         return value
@@ -83,10 +84,10 @@ class _Own(BaseModel):
     @field_validator("environment")
     @classmethod
     def _variables(cls, value: list[str]) -> list[str]:
-        for one in value:
-            found = _VARIABLE.fullmatch(one)
-            name = one.partition("=")[0][:40]
-            if found is None or "\0" in one:
+        for variable in value:
+            found = _VARIABLE.fullmatch(variable)
+            name = variable.partition("=")[0][:40]
+            if found is None or "\0" in variable:
                 raise ValueError(f"{name!r} is no variable: write NAME, or NAME=value")
             if name.startswith("LOOPLAB_"):
                 raise ValueError(f"{name} belongs to Looplab: leave it out")
@@ -108,14 +109,14 @@ class _Own(BaseModel):
         return self
 
     def placed(self, name: str, folder: Path) -> Application:
-        """With its paths relative to `folder`; a link to an interpreter stays the link."""
+        """Return it with paths relative to `folder`; a link to an interpreter stays the link."""
 
         def path(value: str | None) -> Path | None:
             if value is None:
                 return None
             return Path(os.path.normpath(folder / Path(value).expanduser()))
 
-        pairs = [one.partition("=") for one in self.environment]
+        pairs = [variable.partition("=") for variable in self.environment]
         return Application(
             app=self.app or "",
             directory=path(self.directory) or folder,
@@ -140,11 +141,11 @@ def _name(value: str) -> str:
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    applications: dict[Annotated[str, AfterValidator(_name)], _Own] = {}
+    applications: dict[Annotated[str, AfterValidator(_name)], _ApplicationTable] = {}
 
 
 def read_applications(config: Path | None = None) -> Applications:
-    """From `config`, else from looplab.toml here, else from pyproject.toml here; else none.
+    """Read `config`, else looplab.toml here, else pyproject.toml here; none where there is no file.
 
     Raises SettingsError with one line that names file, key, value and remedy.
     """
@@ -161,7 +162,9 @@ def read_applications(config: Path | None = None) -> Applications:
     except ValidationError as error:
         raise SettingsError(_line(path, section, error.errors()[0])) from None
     folder = Path.cwd() / path.parent
-    return {name: one.placed(name, folder) for name, one in read.applications.items()}
+    return {
+        name: application.placed(name, folder) for name, application in read.applications.items()
+    }
 
 
 def _parsed(path: Path) -> Any:
@@ -195,7 +198,7 @@ def _line(path: Path, section: str, error: ErrorDetails) -> str:
     key = ".".join(filter(None, (section, *keys)))
     message = _MESSAGES.get(error["type"], error["msg"].removeprefix("Value error, "))
     if error["type"] == "extra_forbidden":
-        known = _Own.model_fields if len(error["loc"]) > 1 else _File.model_fields
+        known = _ApplicationTable.model_fields if len(error["loc"]) > 1 else _File.model_fields
         message = f"there is no such key, write one of {', '.join(known)}"
     return f"{path}: {' '.join(_shown(key, keys, error['input']))}: {message}."
 

@@ -16,7 +16,7 @@ from control_plane.cli_output import (
     print_json,
     print_run,
 )
-from control_plane.dashboard_client import DashboardClient, connect
+from control_plane.dashboard_client import connect
 from control_plane.domain.ceiling import CLIENTS, ceiling_submission
 from control_plane.domain.errors import (
     DatabaseOwned,
@@ -84,9 +84,9 @@ def _serve(settings: Settings, *, open_page: bool) -> None:
     from control_plane.dashboard_server import serve as serve_dashboard
 
     store = open_store(settings.db)
-    for name, one in settings.applications.items():
-        if not one.directory.is_dir():
-            where = f"applications.{name}.directory: {one.directory} is not there"
+    for name, application in settings.applications.items():
+        if not application.directory.is_dir():
+            where = f"applications.{name}.directory: {application.directory} is not there"
             complain(f"{where}, so it cannot be started: correct it in the settings.")
     try:
         with listen(settings) as listener:
@@ -109,9 +109,9 @@ def run_spec(
     with connect(settings) as dashboard:
         run = dashboard.submit(document)
         if new:
-            complain(f"Made a new database: {_whole(settings)}.")
+            complain(f"Made a new database: {_full_path(settings)}.")
         if not dashboard.remote:
-            complain(f"No dashboard has {_whole(settings)}: measuring here.")
+            complain(f"No dashboard has {_full_path(settings)}: measuring here.")
         if wait or not dashboard.remote:
             run = dashboard.wait(run["id"], _silent if as_json else ProgressLines())
     if as_json:
@@ -139,7 +139,7 @@ def compare_runs(
             comparison = dashboard.compare(ids, baseline)
         except NotFound as error:
             raise NotFound(
-                f"{error} Looked in {_whole(settings)}: name another with --db."
+                f"{error} Looked in {_full_path(settings)}: name another with --db."
             ) from None
     if as_json:
         print_json(comparison)
@@ -160,7 +160,10 @@ def measure_ceilings(
     documents = [ceiling_submission(client) for client in _clients(strategies)]
     with connect(_settings(context, db)) as dashboard:
         runs = [dashboard.submit(document) for document in documents]
-        ended = [_watched(dashboard, run["id"], as_json=as_json) for run in runs]
+        ended = [
+            dashboard.wait(run["id"], _silent if as_json else ProgressLines(titled=True))
+            for run in runs
+        ]
         found = dashboard.ceilings()
     if as_json:
         print_json(found)
@@ -173,12 +176,8 @@ def measure_ceilings(
         raise typer.Exit(1)
 
 
-def _watched(dashboard: DashboardClient, run_id: str, *, as_json: bool) -> Document:
-    return dashboard.wait(run_id, _silent if as_json else ProgressLines(titled=True))
-
-
 def _clients(strategies: list[str] | None) -> list[Client]:
-    """Those that are named, all when none is. Raises SettingsError for one that is not known."""
+    """Return those that are named, all when none is. Raises SettingsError for an unknown one."""
     known: dict[str, Client] = {client.strategy: client for client in CLIENTS}
     for name in strategies or ():
         if name not in known:
@@ -192,7 +191,7 @@ def _settings(context: typer.Context, db: Path | None) -> Settings:
     return replace(settings, db=db) if db else settings
 
 
-def _whole(settings: Settings) -> Path:
+def _full_path(settings: Settings) -> Path:
     return settings.db.expanduser().resolve()
 
 

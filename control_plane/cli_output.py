@@ -22,16 +22,17 @@ out, err = Console(highlight=False), Console(stderr=True, highlight=False)
 
 
 def complain(text: str) -> None:
-    """One line on standard error, as it is."""
+    """Print one line on standard error, as it is."""
     err.print(text, soft_wrap=True, markup=False)
 
 
 def print_json(document: Document) -> None:
+    """Print a document with indents and, on a terminal, colours."""
     out.print_json(json.dumps(document))
 
 
 class ProgressLines:
-    """A line when something moved; `titled` for one of several runs that are waited for.
+    """Prints a line when something moved; `titled` for one of several runs that are waited for.
 
     That late answers are awaited is said once for each trial, with their number by then.
     """
@@ -52,24 +53,24 @@ class ProgressLines:
 
 
 def print_run(run: Document, url: str | None) -> None:
-    """State, address and validity, then one line for each stream."""
+    """Print state, address and validity, then one line for each stream."""
     for line in _lines(run, url):
         out.print(line, soft_wrap=True, markup=False)
 
 
 def print_comparison(comparison: Document) -> None:
-    """What it says, then values with their ratio to the first run; refused ratios are left out.
+    """Print its sentence, then values with their ratio to the first run, unless it is refused.
 
     Percentiles are dim with 10 to 99 samples beyond and a dash below; invalid runs are struck out.
     """
     for said in filter(None, (comparison.get(part) for part in ("sentence", "catch"))):
         out.print(said, soft_wrap=True, markup=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in ("Stream", "Metric"):
-        table.add_column(head)
+    for title in ("Stream", "Metric"):
+        table.add_column(title)
     runs = comparison["runs"]
-    for named in _heads(runs, comparison["labels"]):
-        table.add_column(named, justify="right")
+    for head in _heads(runs, comparison["labels"]):
+        table.add_column(head, justify="right")
     base = next(run for run in runs if run["id"] == comparison["baseline"])
     for row in comparison["rows"]:
         cells = (_cell(row, run, base) for run in runs)
@@ -80,43 +81,40 @@ def print_comparison(comparison: Document) -> None:
 
 
 def print_ceilings(found: Document) -> None:
-    """The newest of each client that counts on this machine, and why one of them is suspect."""
+    """Print the newest of each client that counts on this machine, and why any is suspect."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("Client")
     for head in ("Tops out at", "Responder CPU", "Validity", "Measured", "Run"):
         table.add_column(head, justify="right", no_wrap=head != "Responder CPU")
-    here = _counting(found)
-    for one in here:
-        most = ("≥ " if one["at_least"] else "") + rate(one["throughput_per_s"])
-        at = one["measured_at"][:16].replace("T", " ")
+    here = _ceilings_here(found)
+    for ceiling in here:
         table.add_row(
-            one["name"],
-            most,
-            share(one["responder_cpu_share"]),
-            one["outcome"] or NONE,
-            at,
-            one["run"],
+            ceiling["name"],
+            ("≥ " if ceiling["at_least"] else "") + rate(ceiling["throughput_per_s"]),
+            share(ceiling["responder_cpu_share"]),
+            ceiling["outcome"] or NONE,
+            ceiling["measured_at"][:16].replace("T", " "),
+            ceiling["run"],
         )
     out.print(table)
-    for one in here:
-        if one.get("doubt"):
-            out.print(
-                f"{one['name']} is {one['outcome']}: {one['doubt']}", soft_wrap=True, markup=False
-            )
+    for ceiling in here:
+        if ceiling.get("doubt"):
+            doubt = f"{ceiling['name']} is {ceiling['outcome']}: {ceiling['doubt']}"
+            out.print(doubt, soft_wrap=True, markup=False)
 
 
-def _counting(found: Document) -> list[Document]:
-    """In the order in which the product lists strategies."""
+def _ceilings_here(found: Document) -> list[Document]:
+    """Return the newest of each client, in the order in which the product lists strategies."""
     here: dict[str, Document] = {}
-    for one in found["ceilings"]:
-        if one["here"]:
-            here.setdefault(one["name"], one)
+    for ceiling in found["ceilings"]:
+        if ceiling["here"]:
+            here.setdefault(ceiling["name"], ceiling)
     order = list(STRATEGIES)
-    return sorted(here.values(), key=lambda one: order.index(one["strategy"]))
+    return sorted(here.values(), key=lambda ceiling: order.index(ceiling["strategy"]))
 
 
 def _heads(runs: Sequence[Document], labels: Mapping[str, str]) -> Iterator[Text]:
-    """Each run as the sentence calls it, with its configuration unless its label ends with that."""
+    """Yield each run by its label, with its configuration unless the label ends with that."""
     names = configuration_names(
         [(run["id"], run["configuration"], run["spec"]["target"]) for run in runs]
     )
@@ -144,13 +142,13 @@ def _place(run: Document, *, titled: bool) -> str:
 
 
 def _awaiting(awaited: int, run: Document) -> str:
-    """Each of them has its deadline."""
+    """Say how long late responses are awaited at most: each has its deadline."""
     plural = "" if awaited == 1 else "s"
     return f"; waiting for {awaited:,} late answer{plural}, {run['spec']['timeout_s']:g} s at most"
 
 
 def _doubted(runs: Sequence[Document], said: str) -> Iterator[str]:
-    """The reasons that are not said yet."""
+    """Yield the reasons of each run that are not said yet."""
     for run in runs:
         texts = [reason["text"] for reason in run["validity"]["reasons"]]
         left = " ".join(text for text in texts if text not in said)
@@ -196,7 +194,7 @@ def _cell(row: Document, run: Document, base: Document) -> Text:
 
 
 def _level(run: Document, stream: str, metric: str) -> str:
-    """How far a number may be believed: full, greyed, void (the run is invalid) or hidden."""
+    """Return how far a number may be believed: full, greyed, void (invalid run) or hidden."""
     kind, _, part = metric.rpartition(".")
     times = _stream(run, stream).get(kind or "response_time_s")
     beyond = times["support"].get(part) if isinstance(times, dict) else None
@@ -205,8 +203,8 @@ def _level(run: Document, stream: str, metric: str) -> str:
 
 
 def _stream(run: Document, name: str) -> Document:
-    """The only one has any name: a comparison calls it as the baseline's. Empty for none."""
+    """Return a stream by its name in a comparison, which calls an only one as the baseline's."""
     streams: Sequence[Document] = run.get("streams") or ()
     if len(streams) == 1:
         return streams[0]
-    return next((one for one in streams if one["name"] == name), {})
+    return next((stream for stream in streams if stream["name"] == name), {})

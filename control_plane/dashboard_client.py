@@ -1,4 +1,4 @@
-"""Where the command line hands in its work: the dashboard that has the database, or here."""
+"""What the command line talks to: the dashboard that has the database, or a control plane here."""
 
 import asyncio
 import signal
@@ -35,7 +35,10 @@ NOT_FOUND = 404
 
 
 class DashboardClient(Protocol):
-    """`remote`: the run goes on when the command ends. `url`: the dashboard's address, or None."""
+    """Submits, follows and compares runs.
+
+    `remote`: the run goes on when the command ends. `url`: the dashboard's address, or None.
+    """
 
     remote: bool
     url: str | None
@@ -51,7 +54,7 @@ class DashboardClient(Protocol):
 
 @contextmanager
 def connect(settings: Settings) -> Iterator[DashboardClient]:
-    """The dashboard of this database if one runs, else a control plane without a site."""
+    """Give the dashboard of this database if one runs, else a control plane without a site."""
     holder = read_lock(settings.db)
     if holder is not None and holder.url:
         yield RemoteDashboard(holder.url)
@@ -67,7 +70,7 @@ def connect(settings: Settings) -> Iterator[DashboardClient]:
 
 
 def _interrupt(number: int, frame: object) -> None:
-    """Every signal ends the command as Ctrl-C does: in order, with the states written."""
+    """End the command as Ctrl-C does: in order, with the states written."""
     del number, frame
     signal.raise_signal(signal.SIGINT)
 
@@ -83,29 +86,29 @@ class RemoteDashboard:
         self._session.trust_env = False
 
     def submit(self, document: Document) -> Document:
-        return self._ask("POST", "/api/runs", document)
+        return self._request("POST", "/api/runs", document)
 
     def wait(self, run_id: str, report: Report) -> Document:
-        while (run := self._ask("GET", f"/api/runs/{run_id}"))["state"] not in TERMINAL:
+        while (run := self._request("GET", f"/api/runs/{run_id}"))["state"] not in TERMINAL:
             report(run)
             time.sleep(TICK_S)
         return run
 
     def compare(self, ids: Sequence[str], baseline: str) -> Document:
-        return self._ask("GET", f"/api/compare?runs={','.join(ids)}&baseline={baseline}")
+        return self._request("GET", f"/api/compare?runs={','.join(ids)}&baseline={baseline}")
 
     def ceilings(self) -> Document:
-        return self._ask("GET", "/api/ceilings")
+        return self._request("GET", "/api/ceilings")
 
-    def _ask(self, method: str, path: str, body: Document | None = None) -> Document:
+    def _request(self, method: str, path: str, body: Document | None = None) -> Document:
         try:
-            answer = self._session.request(method, f"{self.url}{path}", json=body, timeout=60)
-            document: Document = answer.json()
+            response = self._session.request(method, f"{self.url}{path}", json=body, timeout=60)
+            document: Document = response.json()
         except (requests.RequestException, ValueError) as error:
             raise LooplabError(f"{self.url} does not answer as a Looplab: {error}") from None
-        if answer.ok:
+        if response.ok:
             return document
-        if answer.status_code == NOT_FOUND:
+        if response.status_code == NOT_FOUND:
             raise NotFound(document["message"])
         fields = [FieldError(**field) for field in document.get("fields", ())]
         raise InvalidInput(document["message"], tuple(fields))
@@ -130,8 +133,8 @@ class LocalDashboard:
     def submit(self, document: Document) -> Document:
         _refuse(document, self._settings)
         if self._service is None:
-            bench = recover(self._store, (), lower_priority(), self._settings.applications)
-            self._service = self._runner.run(_service(self._store, self._settings, bench))
+            runtime = recover(self._store, (), lower_priority(), self._settings.applications)
+            self._service = self._runner.run(_service(self._store, self._settings, runtime))
         (run,) = self._service.submit([document])
         return run_document(run, None)
 
@@ -139,7 +142,7 @@ class LocalDashboard:
         return self._runner.run(self._until_over(run_id, report))
 
     def compare(self, ids: Sequence[str], baseline: str) -> Document:
-        return described_comparison(compare([self._store.run(one) for one in ids], baseline))
+        return described_comparison(compare([self._store.run(run_id) for run_id in ids], baseline))
 
     def ceilings(self) -> Document:
         return {"ceilings": ceiling_documents(self._store)}
@@ -160,10 +163,10 @@ class LocalDashboard:
 
 
 def _refuse(document: Document, settings: Settings) -> None:
-    """Raises InvalidInput. Configurations that were added are known in the database alone."""
+    """Raise InvalidInput for a wrong spec. Added configurations are known in the database alone."""
     target_of = (lambda _named: Target()) if settings.db.exists() else resolved
     Submissions(target_of, settings.limits, settings.applications).resolve(document)
 
 
-async def _service(store: Store, settings: Settings, bench: Runtime) -> RunService:
-    return RunService(store, settings.limits, bench)
+async def _service(store: Store, settings: Settings, runtime: Runtime) -> RunService:
+    return RunService(store, settings.limits, runtime)

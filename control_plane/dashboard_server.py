@@ -21,7 +21,7 @@ from control_plane.store.store import Store
 from control_plane.targets.sockets import owner_of
 
 GRACE_S = 2
-"""How long open answers may take to end when Looplab stops."""
+"""How long open responses may take to end when Looplab stops."""
 
 PATIENCE_S = 2
 """How long the owner of a taken port may take to say who it is."""
@@ -51,8 +51,8 @@ def serve(settings: Settings, store: Store, listener: socket.socket, *, open_pag
     host, port = listener.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     store.announce(url)
-    bench = recover(store, {port}, lower_priority(), settings.applications)
-    app = create_app(settings, store, bench)
+    runtime = recover(store, {port}, lower_priority(), settings.applications)
+    app = create_app(settings, store, runtime)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_S,
         server_header=False, limit_concurrency=MOST_CONNECTIONS,
@@ -70,7 +70,7 @@ def listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # asyncio sets this on listeners that it opens itself only; without it answers wait 40 ms.
+    # asyncio sets this on listeners that it opens itself only; without it responses wait 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         listener.bind((settings.host, settings.port))
@@ -94,13 +94,16 @@ def _refusal(settings: Settings, error: OSError) -> str:
 def _is_looplab(url: str) -> bool:
     with requests.Session() as session, contextlib.suppress(requests.RequestException):
         session.trust_env = False
-        answer = session.get(f"{url}/healthz", timeout=PATIENCE_S, allow_redirects=False)
-        return answer.content.startswith(b'{"name":"looplab"')
+        response = session.get(f"{url}/healthz", timeout=PATIENCE_S, allow_redirects=False)
+        return response.content.startswith(b'{"name":"looplab"')
     return False
 
 
 def lower_priority() -> str:
-    """Step behind target and load workers, where what is started can step forward again."""
+    """Lower the priority below targets and load workers, where those can raise theirs again.
+
+    Returns what a run tells of it: `nice 5`, or `normal`.
+    """
     ceiling = resource.getrlimit(resource.RLIMIT_NICE)[0]
     if os.geteuid() != 0 and ceiling < 20:
         return "normal"

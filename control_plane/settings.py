@@ -21,7 +21,9 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 @dataclass(frozen=True)
 class Settings:
-    """`allowed_hosts` are names under which browsers may call, beside those of this machine.
+    """All that can be set.
+
+    `allowed_hosts` are names under which browsers may call, beside those of this machine.
 
     `applications` are those of looplab.toml or pyproject.toml, by name.
     """
@@ -48,8 +50,8 @@ class _Environment(BaseSettings):
     )
 
 
-class _Given(_Environment):
-    """Names in `allowed_hosts` are separated by commas."""
+class _ServerSettings(_Environment):
+    """What is set beside the limits. Names in `allowed_hosts` are separated by commas."""
 
     db: Path = Settings.db
     config: Path | None = None
@@ -81,10 +83,10 @@ class _Given(_Environment):
 
 
 _bounds: dict[str, Any] = {
-    one.name: (type(one.default), Field(default=one.default, gt=0, allow_inf_nan=False))
-    for one in fields(Limits)
+    limit.name: (type(limit.default), Field(default=limit.default, gt=0, allow_inf_nan=False))
+    for limit in fields(Limits)
 }
-_GivenLimits = create_model("_GivenLimits", __base__=_Environment, **_bounds)
+_LimitSettings = create_model("_LimitSettings", __base__=_Environment, **_bounds)
 
 
 def load_settings(
@@ -99,10 +101,11 @@ def load_settings(
     Raises SettingsError with one line that names the setting, its value and the remedy.
     """
     options = {"host": host, "port": port, "db": db, "config": config}
-    given = _read(_Given, {name: value for name, value in options.items() if value is not None})
-    limits = Limits(**_read(_GivenLimits, {}))
-    applications = read_applications(given.pop("config"))
-    return Settings(**given, limits=limits, applications=applications)
+    given = {name: value for name, value in options.items() if value is not None}
+    values = _read(_ServerSettings, given)
+    limits = Limits(**_read(_LimitSettings, {}))
+    applications = read_applications(values.pop("config"))
+    return Settings(**values, limits=limits, applications=applications)
 
 
 def _read(kind: type[BaseModel], options: dict[str, Any]) -> dict[str, Any]:
@@ -123,6 +126,6 @@ def _line(error: ValidationError, options: dict[str, Any]) -> str:
 
 
 def _folder(name: str) -> Path:
-    """Inside the package when it was installed, beside it in a checkout."""
+    """Return a folder inside the package when it was installed, beside it in a checkout."""
     installed = _PACKAGE / name
     return installed if installed.is_dir() else _PACKAGE.parent / name

@@ -1,4 +1,4 @@
-"""The door: who may send a request at all, and what every answer carries."""
+"""Who may send a request at all, and what every response carries."""
 
 from collections.abc import Collection
 

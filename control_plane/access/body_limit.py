@@ -11,16 +11,18 @@ MAX_BODY_BYTES = 2_000_000
 
 
 class BodyLimitMiddleware:
+    """Answers 413 where the announced size is above the limit."""
+
     def __init__(self, app: ASGIApp, limit_bytes: int) -> None:
         self.app = app
         self._limit_bytes = limit_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = self.app
+        app = self.app
         if scope["type"] == "http" and self._too_large(scope):
             limit = f"{self._limit_bytes:,}"
-            answer = error_response(413, f"The body is above the limit of {limit} bytes.")
-        await answer(scope, receive, send)
+            app = error_response(413, f"The body is above the limit of {limit} bytes.")
+        await app(scope, receive, send)
 
     def _too_large(self, scope: Scope) -> bool:
         sizes = [size for size in header_values(scope, b"content-length") if size.isdecimal()]

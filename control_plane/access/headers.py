@@ -1,4 +1,4 @@
-"""What every answer tells the browser, errors included; no route can weaken it."""
+"""The security headers of every response, errors included; no route can weaken them."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -28,13 +28,15 @@ HEADERS: dict[bytes, bytes] = {
 
 
 class SecurityHeadersMiddleware:
+    """Puts `HEADERS` into every response, in the place of what it has under their names."""
+
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                others = [one for one in message["headers"] if one[0].lower() not in HEADERS]
+                others = [pair for pair in message["headers"] if pair[0].lower() not in HEADERS]
                 message = {**message, "headers": [*others, *HEADERS.items()]}
             await send(message)
 

@@ -16,6 +16,8 @@ _HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?"
 
 
 class HostMiddleware:
+    """Answers 400 to a Host that is no name of the dashboard; `names` beside those of loopback."""
+
     def __init__(self, app: ASGIApp, names: Iterable[str]) -> None:
         self.app = app
         bracketed = (f"[{name}]" if ":" in name else name for name in names)

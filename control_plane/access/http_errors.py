@@ -41,24 +41,25 @@ _CODES = {
 
 
 def status_of(error: LooplabError) -> int:
-    """The HTTP status; 500 for what should never reach a person."""
+    """Return the HTTP status; 500 for what should never reach a person."""
     return next((status for kind, status, _ in _FAULTS if isinstance(error, kind)), 500)
 
 
 def code_of(error: LooplabError) -> str:
-    """The `error` of the JSON answer."""
+    """Return the `error` of the JSON response."""
     return next((code for kind, _, code in _FAULTS if isinstance(error, kind)), "internal")
 
 
 def code_of_status(status: int) -> str:
-    """The `error` of the JSON answer where only a status is known."""
+    """Return the `error` of the JSON response where only a status is known."""
     return _CODES.get(status, "internal" if status >= 500 else "refused")
 
 
 def error_response(status: int, message: str) -> JSONResponse:
+    """Return an error without wrong fields, as the API sends it."""
     return JSONResponse({"error": code_of_status(status), "message": message, "fields": []}, status)
 
 
 def header_values(scope: Scope, name: bytes) -> list[str]:
-    """Every value of a header, in the order in which they came."""
+    """Return every value of a header, in the order in which they came."""
     return [value.decode("latin-1") for key, value in scope["headers"] if key == name]

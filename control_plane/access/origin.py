@@ -15,33 +15,33 @@ _OWN_SITES = frozenset({"same-origin", "none"})
 
 
 class OriginMiddleware:
-    """`same-site` is foreign too: every other port of this machine is the same site."""
+    """Answers 403 to changes that a page of another site asks for.
+
+    `same-site` is foreign too: every other port of this machine is the same site.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = self.app
+        app = self.app
         if scope["type"] == "http" and scope["method"] not in SAFE_METHODS and _foreign(scope):
-            answer = error_response(
+            app = error_response(
                 403, "This came from a page of another site, which may not do that."
             )
-        await answer(scope, receive, send)
+        await app(scope, receive, send)
 
 
 def _foreign(scope: Scope) -> bool:
     sites = header_values(scope, b"sec-fetch-site")
     if sites:
         return not _OWN_SITES.issuperset(sites)
-    return any(_host_of(origin) not in _hosts(scope) for origin in header_values(scope, b"origin"))
-
-
-def _hosts(scope: Scope) -> list[str]:
-    return [host.lower() for host in header_values(scope, b"host")]
+    hosts = [host.lower() for host in header_values(scope, b"host")]
+    return any(_host_of(origin) not in hosts for origin in header_values(scope, b"origin"))
 
 
 def _host_of(origin: str) -> str | None:
-    """Host and port of `http://127.0.0.1:8200`; None for `null` and what is not an origin."""
+    """Return host and port of `http://127.0.0.1:8200`; None for `null` and what is no origin."""
     try:
         parts = urlsplit(origin)
     except ValueError:

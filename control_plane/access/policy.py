@@ -84,13 +84,13 @@ ROUTES: dict[Role, tuple[str, ...]] = {
 
 
 def role_of(route: str) -> Role | None:
-    """The role that `GET /path/{of_the_route}` asks for; None: nobody may use it."""
+    """Return the role that `GET /path/{of_the_route}` asks for; None: nobody may use it."""
     roles = [role for role, routes in ROUTES.items() if route in routes]
     return roles[0] if len(roles) == 1 else None
 
 
 def routes_of(app: FastAPI) -> Iterator[str]:
-    """Every route as `METHOD path`, also of included routers; mounts and HEAD count as GET."""
+    """Yield each route as `METHOD path`, also of included routers; mounts and HEAD are GET."""
     for route in iter_route_contexts(app.routes):
         methods = getattr(route, "methods", None) or {"GET"}
         for method in sorted(methods - {"HEAD"}):
@@ -98,5 +98,5 @@ def routes_of(app: FastAPI) -> Iterator[str]:
 
 
 def unlisted(app: FastAPI) -> list[str]:
-    """Routes without exactly one role."""
+    """Return the routes without exactly one role."""
     return [route for route in routes_of(app) if role_of(route) is None]

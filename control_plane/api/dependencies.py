@@ -1,4 +1,4 @@
-"""What endpoints take from the application and the request."""
+"""What endpoints of the API take from the application and the request."""
 
 from typing import Annotated, Any
 

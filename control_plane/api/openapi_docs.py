@@ -1,4 +1,4 @@
-"""What the API page shows beyond what FastAPI reads from the signatures."""
+"""What the OpenAPI document holds beyond what FastAPI reads from the signatures."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""One look at an application of the settings: what is missing, then start, ask, stop."""
+"""The check of an application of the settings: what is missing, then start, request, stop."""
 
 import asyncio
 import logging
@@ -17,11 +17,12 @@ from control_plane.targets.application import Application, command_target, missi
 from control_plane.targets.environment import missing_variables
 from control_plane.targets.http_get import get
 from control_plane.targets.interpreter import (
-    Interpreter,
     first_installed,
     inspect_interpreter,
 )
 from control_plane.targets.launch import RunningTarget, start_application
+
+log = logging.getLogger("looplab.jobs")
 
 _FASTER = {
     "uvloop": "configurations with uvloop do not start",
@@ -30,26 +31,27 @@ _FASTER = {
 
 
 class ApplicationCheck:
-    """`checkup` grows while `execute` works; no process is left when it ends, however it ends."""
+    """One check. `checkup` grows while `execute` works; no process is left, however it ends."""
 
     def __init__(self, application: Application, checkup: Checkup, runtime: Runtime) -> None:
         self.checkup = checkup
         self._application, self._runtime = application, runtime
 
     async def execute(self) -> None:
+        """Look for what is missing, and start the application where nothing is."""
         try:
-            target = await self._prepared()
+            target = await self._target()
             if target is not None:
                 await self._start(target)
         except TargetFailed as fault:
             self._fail(fault)
 
-    async def _prepared(self) -> Target | None:
-        """The target to start; None when something is missing."""
+    async def _target(self) -> Target | None:
+        """Return the target to start; None when something is missing."""
         application = self._application
         for lack in missing_files(application):
             self._find("missing", f"{lack}.")
-        if self._lacks():
+        if any(finding.level == "missing" for finding in self.checkup.findings):
             self._over("fails")
             return None
         for name in missing_variables(application):
@@ -57,10 +59,10 @@ class ApplicationCheck:
             self._find("doubt", f"The variable {name} of environment is not set.", remedy)
         if application.command:
             return command_target(application.name)
-        return await self._served()
+        return await self._server_target()
 
-    async def _served(self) -> Target | None:
-        """By a server that its interpreter has."""
+    async def _server_target(self) -> Target | None:
+        """Return a target with a server that its interpreter has; None when it has none."""
         python = self._application.interpreter
         has = await inspect_interpreter(python, self._runtime.instance)
         target = first_installed(self._application.name, has)
@@ -73,23 +75,26 @@ class ApplicationCheck:
         if target is None:
             self._over("fails")
             return None
-        self._find("good", f"Python {has.version} with {_told(has)}.")
+        servers = ", ".join(
+            f"{name} {has.packages[name]}" for name in ASGI_SERVERS if name in has.packages
+        )
+        self._find("good", f"Python {has.version} with {servers}.")
         for name in sorted(set(_FASTER) - set(has.packages)):
             remedy = f"{python} -m pip install {name}"
             self._find("doubt", f"{name} is not installed there: {_FASTER[name]}.", remedy)
         return target
 
     async def _start(self, target: Target) -> None:
-        started = await start_application(self._application, target, self._runtime.place())
+        started = await start_application(self._application, target, self._runtime.launch_context())
         try:
             self.checkup = replace(self.checkup, command=started.command, ready_s=started.ready_s)
-            await self._look(started)
+            await self._request(started)
         finally:
             await started.stop()
             self.checkup = replace(self.checkup, log=started.log())
         self._over("starts")
 
-    async def _look(self, started: RunningTarget) -> None:
+    async def _request(self, started: RunningTarget) -> None:
         path = self._application.ready_path
         status = (await get(started.url, path)).status
         if 200 <= status < 300:
@@ -111,36 +116,24 @@ class ApplicationCheck:
         findings = (*self.checkup.findings, Finding(level, text, remedy))
         self.checkup = replace(self.checkup, findings=findings)
 
-    def _lacks(self) -> bool:
-        return any(one.level == "missing" for one in self.checkup.findings)
-
     def _over(self, outcome: Literal["starts", "fails"]) -> None:
         self.checkup = replace(self.checkup, outcome=outcome)
 
 
-def _told(has: Interpreter) -> str:
-    """`uvicorn 0.54.0, gunicorn 27.0.0`."""
-    return ", ".join(
-        f"{name} {has.packages[name]}" for name in ASGI_SERVERS if name in has.packages
-    )
-
-
-log = logging.getLogger("looplab.jobs")
-
-
 class ApplicationChecks:
-    """`latest` may be used from any thread."""
+    """The last check of each application. `latest` may be used from any thread."""
 
     def __init__(self, idle_tasks: IdleTasks, runtime: Runtime) -> None:
         self._idle_tasks, self._runtime = idle_tasks, runtime
         self._jobs: dict[str, ApplicationCheck] = {}
 
     def latest(self, name: str) -> Checkup | None:
+        """Return what the last check of an application found so far; None before the first."""
         job = self._jobs.get(name)
         return job.checkup if job else None
 
     def start(self, application: Application) -> None:
-        """Raises Conflict while a run measures or another look lasts."""
+        """Begin a check. Raises Conflict while a run measures or another idle task lasts."""
         job = ApplicationCheck(
             application, Checkup(application.name, datetime.now(UTC)), self._runtime
         )
@@ -150,7 +143,7 @@ class ApplicationChecks:
 
 
 def _settle(task: asyncio.Task[None], job: ApplicationCheck) -> None:
-    """What was not carried through says so."""
+    """Say so where a check was not carried through."""
     fault = None if task.cancelled() else task.exception()
     gave_way = fault is None or isinstance(fault, Conflict)
     if not gave_way:

@@ -34,7 +34,10 @@ SOME_WORKLOAD = {
 
 
 def resolved(named: NamedTarget, known: Sequence[Configuration] = BUILTIN_CONFIGURATIONS) -> Target:
-    """Raises InvalidInput naming the likest, or what installs a server that is missing."""
+    """Return the target that a spec names.
+
+    Raises InvalidInput naming the likest, or what installs a server that is missing.
+    """
     target = find_configuration(named.configuration, known)
     if named.application not in {None, BUNDLED}:
         return for_application(target, str(named.application))
@@ -45,12 +48,16 @@ def resolved(named: NamedTarget, known: Sequence[Configuration] = BUILTIN_CONFIG
 
 
 class Configurations:
-    """`check` reads a document of a spec, and raises InvalidInput for what is wrong in it."""
+    """The configurations of one database, those that come with Looplab included.
+
+    `check` reads a document of a spec, and raises InvalidInput for what is wrong in it.
+    """
 
     def __init__(self, store: Store, check: Callable[[Document], Spec]) -> None:
         self._store, self._check = store, check
 
     def all(self) -> tuple[Configuration, ...]:
+        """Return those that come with Looplab first."""
         added = (
             configuration_of(target, name=name, builtin=False)
             for name, target in self._store.configurations()
@@ -58,11 +65,14 @@ class Configurations:
         return (*BUILTIN_CONFIGURATIONS, *added)
 
     def resolve(self, named: NamedTarget) -> Target:
-        """Raises InvalidInput as `resolved` does."""
+        """Return the target of a name. Raises InvalidInput as `resolved` does."""
         return resolved(named, self.all())
 
     def check(self, name: str, target: Document) -> Target:
-        """`target` as in a spec. Raises InvalidInput with every wrong field."""
+        """Check a new configuration, `target` as in a spec.
+
+        Raises InvalidInput with every wrong field.
+        """
         wrong = self._wrong_name(name)
         try:
             spec = self._check({"workload": SOME_WORKLOAD, "target": target})
@@ -77,15 +87,18 @@ class Configurations:
         return started
 
     def add(self, name: str, target: Target) -> None:
-        """One that was checked. Raises InvalidInput when the name is taken meanwhile."""
+        """Store one that was checked. Raises InvalidInput when the name is taken meanwhile."""
         try:
             self._store.add_configuration(name, target)
         except Conflict as error:
             raise InvalidInput(str(error), (FieldError("name", str(error)),)) from None
 
     def remove(self, name: str) -> None:
-        """Runs that used it keep its fields. Raises Conflict for a builtin one, or NotFound."""
-        if any(one.name == name for one in BUILTIN_CONFIGURATIONS):
+        """Remove an added one; runs that used it keep its fields.
+
+        Raises Conflict for a builtin one, or NotFound.
+        """
+        if any(builtin.name == name for builtin in BUILTIN_CONFIGURATIONS):
             raise Conflict(f"{name} comes with Looplab and stays: copy it to change it.")
         self._store.remove_configuration(name)
 
@@ -97,7 +110,8 @@ class Configurations:
             return [FieldError("name", f"{name!r} begins or ends with a space: leave it out.")]
         if not slug(name):
             return [FieldError("name", "Give at least one letter from a to z, or a digit.")]
-        taken = {slug(one): one for one in (*RESERVED, *(one.name for one in self.all()))}
+        names = (*RESERVED, *(configuration.name for configuration in self.all()))
+        taken = {slug(known): known for known in names}
         if like := taken.get(slug(name)):
             message = f"There is a configuration {like!r} already: choose another name."
             return [FieldError("name", message)]

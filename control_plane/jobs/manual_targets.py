@@ -1,8 +1,8 @@
-"""Targets that somebody started to look at them. They make way for every measurement."""
+"""Targets that somebody started by hand. They make way for every measurement."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,18 +22,18 @@ MOST = 3
 MOST_ENDED = 3
 """How many that ended are still shown."""
 GRACE_S = 3.0
-"""How long one may take to end by itself."""
+"""How long a target may take to end by itself."""
 SHUTDOWN_GRACE_S = 0.5
 LOOK_S = 5.0
-"""How long whoever starts one waits for it; it goes on starting after."""
+"""How long whoever starts a target waits for it; it goes on starting after."""
 LOG_LINES = 20
 
 
 @dataclass(frozen=True)
 class ManualTarget:
-    """What is known of one. `url` and `command` are empty and `pid` 0 before it is ready.
+    """What pages show of a target. `url` and `command` are empty and `pid` 0 before it is ready.
 
-    `reason` tells why it ended. `documented`: it answers /docs.
+    `reason` tells why it ended. `documented`: it has /docs.
     """
 
     name: str
@@ -48,8 +48,8 @@ class ManualTarget:
 
 
 @dataclass
-class _Kept:
-    """One that was started, with the task that starts it. `settled`: nothing of it is left."""
+class _Launch:
+    """A target with the task that starts it. `settled`: no process of it is left."""
 
     name: str
     task: asyncio.Task[None]
@@ -62,14 +62,16 @@ class _Kept:
 
     @property
     def alive(self) -> bool:
+        """Whether it starts or runs."""
         return not self.ended
 
     @property
     def ended(self) -> str:
-        """Why; empty while it starts or runs."""
+        """Why it ended; empty while it starts or runs."""
         return self.reason or ((self.running.failure() or "") if self.running else "")
 
     def view(self) -> ManualTarget:
+        """Return it as pages show it."""
         running, ended = self.running, self.ended
         return ManualTarget(
             name=self.name,
@@ -85,20 +87,23 @@ class _Kept:
 
 
 class ManualTargets:
-    """Lives in the event loop of the queue; `all` may be used from any thread."""
+    """Starts, shows and ends them.
+
+    Lives in the event loop of the queue; `all` may be used from any thread.
+    """
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._kept: Mapping[str, _Kept] = {}
+        self._launches: Mapping[str, _Launch] = {}
         self._measuring = ""
 
     def all(self) -> tuple[ManualTarget, ...]:
-        """In the order in which they were started."""
-        return tuple(one.view() for one in self._kept.values())
+        """Return all that are shown, in the order in which they were started."""
+        return tuple(launch.view() for launch in self._launches.values())
 
     def check(self, name: str) -> None:
-        """Raises Conflict when it runs already, when too many do, or while a run measures."""
-        alive = [one.name for one in self._kept.values() if one.alive]
+        """Raise Conflict when it runs already, when too many do, or while a run measures."""
+        alive = [launch.name for launch in self._launches.values() if launch.alive]
         if self._measuring:
             raise Conflict(f"Run {self._measuring} measures now: start the target after it.")
         if name in alive:
@@ -107,27 +112,32 @@ class ManualTargets:
             raise Conflict(f"{MOST} targets run already: stop one first.")
 
     async def start(self, name: str, target: Target) -> None:
-        """Returns once it is ready or has failed, or after 5 s. Raises as `check`."""
+        """Start it; returns once it is ready or has failed, or after 5 s. Raises as `check`."""
         self.check(name)
         task = asyncio.create_task(self._begin(name, target), name=f"by hand {name}")
-        old, kept = self._kept, _Kept(name, task, target.application == BUNDLED)
-        self._kept = {**_still_shown(old, name), name: kept}
-        task.add_done_callback(lambda task: _settle(task, kept))
+        before, launch = self._launches, _Launch(name, task, target.application == BUNDLED)
+        self._launches = {**_still_shown(before, name), name: launch}
+        task.add_done_callback(lambda task: _settle(task, launch))
         await asyncio.wait([task], timeout=LOOK_S)
-        await self._clear(one for key, one in old.items() if self._kept.get(key) is not one)
+        for key, old in before.items():
+            if self._launches.get(key) is not old:
+                await self._end(old, old.ended, GRACE_S)
 
     async def stop(self, name: str) -> None:
-        """Returns when it is gone. Raises NotFound, or Conflict when it has ended before."""
-        kept = self._kept.get(name)
-        if kept is None:
+        """End a target; returns when it is gone.
+
+        Raises NotFound, or Conflict when it has ended before.
+        """
+        launch = self._launches.get(name)
+        if launch is None:
             raise NotFound(f"No target {name[:60]!r} was started by hand.")
-        if kept.ended:
+        if launch.ended:
             raise Conflict(f"{name} is not running any more.")
-        await self._end(kept, "stopped by hand", GRACE_S)
+        await self._end(launch, "stopped by hand", GRACE_S)
 
     @asynccontextmanager
     async def stopped_during(self, run_id: str) -> AsyncIterator[tuple[str, ...]]:
-        """None runs as long as this lasts. Gives the names of those that were stopped for it."""
+        """Stop all, and start none as long as this lasts. Gives the names of those that ran."""
         self._measuring = run_id
         try:
             yield await self._end_all(f"stopped because run {run_id} began", GRACE_S)
@@ -135,48 +145,45 @@ class ManualTargets:
             self._measuring = ""
 
     async def close(self) -> None:
+        """End all, because Looplab stops."""
         await self._end_all("Looplab was stopped", SHUTDOWN_GRACE_S)
 
     async def _begin(self, name: str, target: Target) -> None:
         try:
             application = resolve_application(target, self._runtime.applications)
-            self._kept[name].running = await start_application(
-                application, target, self._runtime.place()
+            self._launches[name].running = await start_application(
+                application, target, self._runtime.launch_context()
             )
         except TargetFailed as fault:
-            self._kept[name].reason, self._kept[name].log = str(fault), fault.log
+            self._launches[name].reason, self._launches[name].log = str(fault), fault.log
 
     async def _end_all(self, reason: str, grace_s: float) -> tuple[str, ...]:
-        """Also what is left of those that ended by themselves. The names of those that ran."""
-        alive = tuple(one.name for one in self._kept.values() if one.alive)
-        kept = [one for one in self._kept.values() if not one.settled]
-        await asyncio.gather(*(self._end(one, reason, grace_s) for one in kept))
+        """End also what is left of those that ended by themselves. Returns the names that ran."""
+        alive = tuple(launch.name for launch in self._launches.values() if launch.alive)
+        left = [launch for launch in self._launches.values() if not launch.settled]
+        await asyncio.gather(*(self._end(launch, reason, grace_s) for launch in left))
         return alive
 
-    async def _clear(self, ended: Iterable[_Kept]) -> None:
-        for one in ended:
-            await self._end(one, one.ended, GRACE_S)
-
-    async def _end(self, kept: _Kept, reason: str, grace_s: float) -> None:
-        kept.reason = kept.ended or reason
-        if not kept.task.done():
-            kept.task.cancel()
-            await asyncio.wait([kept.task])
-        if kept.running is not None:
-            await kept.running.stop(grace_s)
-        kept.settled = True
+    async def _end(self, launch: _Launch, reason: str, grace_s: float) -> None:
+        launch.reason = launch.ended or reason
+        if not launch.task.done():
+            launch.task.cancel()
+            await asyncio.wait([launch.task])
+        if launch.running is not None:
+            await launch.running.stop(grace_s)
+        launch.settled = True
 
 
-def _settle(task: asyncio.Task[None], kept: _Kept) -> None:
-    """One that could not be started for a reason of ours says so."""
+def _settle(task: asyncio.Task[None], launch: _Launch) -> None:
+    """Say so where a mistake of ours kept the target from starting."""
     fault = None if task.cancelled() else task.exception()
     if fault is not None:
-        log.error("start of %s", kept.name, exc_info=fault)
-        kept.reason = kept.reason or "Something went wrong in Looplab."
+        log.error("start of %s", launch.name, exc_info=fault)
+        launch.reason = launch.reason or "Something went wrong in Looplab."
 
 
-def _still_shown(kept: Mapping[str, _Kept], name: str) -> dict[str, _Kept]:
-    """Without `name` and the oldest that ended."""
-    ended = [one.name for one in kept.values() if one.ended and one.name != name]
+def _still_shown(launches: Mapping[str, _Launch], name: str) -> dict[str, _Launch]:
+    """Return all without `name` and the oldest that ended."""
+    ended = [key for key, launch in launches.items() if launch.ended and key != name]
     gone = {name, *ended[:-MOST_ENDED]}
-    return {key: one for key, one in kept.items() if key not in gone}
+    return {key: launch for key, launch in launches.items() if key not in gone}

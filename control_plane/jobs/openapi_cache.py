@@ -1,4 +1,4 @@
-"""What applications say that they answer: read on demand, and kept while Looplab runs."""
+"""The OpenAPI documents of targets: read on demand, and kept while Looplab runs."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ MOST_KEPT = 50
 
 
 class OpenApiCache:
-    """`entries` by application name or URL; it may be read from any thread."""
+    """The operations that targets offer. `entries` by application name or URL, for any thread."""
 
     def __init__(self, idle_tasks: IdleTasks, runtime: Runtime, limits: Limits) -> None:
         self._idle_tasks, self._runtime, self._limits = idle_tasks, runtime, limits
@@ -31,7 +31,7 @@ class OpenApiCache:
         """Start the application, or ask the URL, and read its OpenAPI document.
 
         Raises Conflict while a run measures, or when one needed the machine; InvalidInput with what
-        is wrong with the answer or the start.
+        is wrong with the response or the start.
         """
         of = target.url or str(target.application)
 
@@ -71,9 +71,7 @@ class OpenApiCache:
         if started is None:
             return await reach(target.url, self._runtime.own_ports)
         application = resolve_application(started, self._runtime.applications)
-        chosen = (
-            await default_target(application, self._runtime.instance)
-            if application.own
-            else started
-        )
-        return await start_application(application, chosen or started, self._runtime.place())
+        if application.own:
+            started = await default_target(application, self._runtime.instance) or started
+        context = self._runtime.launch_context()
+        return await start_application(application, started, context)

@@ -1,4 +1,4 @@
-"""What a running job shows of itself while it works: phase, progress, seconds measured so far."""
+"""What a run shows while it is measured: phase, progress, the seconds so far."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,26 +20,26 @@ Clock = Callable[[], float]
 class StreamProgress:
     """The seconds of one stream in the present trial, and their merged histogram.
 
-    `early` are those of the warm-up, which lasts `early_s`. `opens_s` as in Timeline; what is
-    expected until its window opens. `waiting` by process: how many answers are still awaited.
+    `warmup` are those of the warm-up, which lasts `warmup_s`. `opens_s` as in Timeline; what is
+    expected until its window opens. `waiting` by process: how many responses are still awaited.
     """
 
     stream: Stream
-    early_s: float = 0.0
+    warmup_s: float = 0.0
     opens_s: float = 0.0
     seconds: list[Second] = field(default_factory=list)
     response: Histogram = EMPTY
     errors: int = 0
-    early: list[Second] = field(default_factory=list)
+    warmup: list[Second] = field(default_factory=list)
     waiting: dict[int, int] = field(default_factory=dict)
 
     def add(self, second: Second) -> None:
-        """Each process of the stream tells its own second of an index.
+        """Take a second of one process; those of the same index are merged.
 
-        Those of the warm-up count for nothing.
+        A second of the warm-up counts for nothing.
         """
         if second.index < 0:
-            _insert(self.early, second)
+            _insert(self.warmup, second)
             return
         _insert(self.seconds, second)
         self.response = merge([self.response, second.response])
@@ -47,10 +47,11 @@ class StreamProgress:
 
     @property
     def ended(self) -> int:
+        """How many requests ended, errors included."""
         return self.response.total + self.errors
 
     def view(self, measured_s: float) -> LiveStream:
-        """`measured_s` counts from the first window of the trial."""
+        """Return what pages show of it. `measured_s` counts from the first window of the trial."""
         measured_s = max(0.0, measured_s - self.opens_s)
         spent = min(measured_s, self.seconds[-1].index + 1) if self.seconds else 0
         return LiveStream(
@@ -62,13 +63,13 @@ class StreamProgress:
             timeline=replace(
                 timeline_of(self.seconds, measured_s),
                 opens_s=self.opens_s,
-                warmup=warmup_of(self.early, self.early_s, ceil(round(self.early_s, 6))),
+                warmup=warmup_of(self.warmup, self.warmup_s, ceil(round(self.warmup_s, 6))),
             ),
         )
 
 
 def _insert(seconds: list[Second], second: Second) -> None:
-    """In order; with what another process told of the same second."""
+    """Put a second in its place, merged with what another process told of the same one."""
     place = len(seconds)
     while place and seconds[place - 1].index >= second.index:
         place -= 1
@@ -76,7 +77,7 @@ def _insert(seconds: list[Second], second: Second) -> None:
 
 
 class LiveRun:
-    """The job that works now. Written by the job, read by pages; both in one process."""
+    """The run that works now. Written by its job, read by pages; both in one process."""
 
     def __init__(
         self, run_id: str, streams: Sequence[Stream], trials: int, phases: Phases, clock: Clock
@@ -89,32 +90,36 @@ class LiveRun:
         self.begin_trial(1)
 
     def begin_trial(self, number: int) -> None:
+        """Forget the trial before; `number` counts from 1."""
         self.trial = number
-        self.streams = self._begun()
+        self.streams = self._empty_streams()
         self._closed_s: float | None = None
         self.gauges: Callable[[], Gauges] = lambda: Gauges(0.5, ())
         self.log: Callable[[], tuple[str, ...]] = tuple
         self.enter(State.STARTING)
 
-    def _begun(self) -> dict[str, StreamProgress]:
+    def _empty_streams(self) -> dict[str, StreamProgress]:
         """The load of a window by duration runs before it; the plan has the longest ramp-up."""
-        ramps = [one.load.ramp_up_s for one in self._declared]
+        ramps = [stream.load.ramp_up_s for stream in self._declared]
         leads = [self._phases.warmup_s - max(ramps) + ramp for ramp in ramps]
-        opens = [one.start_after_s + lead for one, lead in zip(self._declared, leads, strict=True)]
+        opens = [
+            stream.start_after_s + lead for stream, lead in zip(self._declared, leads, strict=True)
+        ]
         return {
-            one.name: StreamProgress(
-                one,
-                early_s=lead if one.stop.duration_s is not None else 0.0,
+            stream.name: StreamProgress(
+                stream,
+                warmup_s=lead if stream.stop.duration_s is not None else 0.0,
                 opens_s=at_s - min(opens),
             )
-            for one, lead, at_s in zip(self._declared, leads, opens, strict=True)
+            for stream, lead, at_s in zip(self._declared, leads, opens, strict=True)
         }
 
     def close_window(self) -> None:
-        """The last stream's is over; answers may still be awaited."""
+        """Take down that the last stream's window is over; responses may still be awaited."""
         self._closed_s = self._spent_s
 
     def enter(self, phase: State) -> None:
+        """Take down that a phase begins now."""
         self.phase, self._since = phase, self._clock()
 
     @property
@@ -123,19 +128,19 @@ class LiveRun:
 
     @property
     def measured_s(self) -> float:
-        """Since the window opened, until it was over."""
+        """The seconds since the window opened, until it was over."""
         if self.phase is not State.RUNNING:
             return 0.0
         return self._spent_s if self._closed_s is None else self._closed_s
 
     @property
     def awaited(self) -> int:
-        """Open requests without an answer after the window."""
-        left = (sum(one.waiting.values()) for one in self.streams.values())
+        """How many open requests have no response yet after the window."""
+        left = (sum(stream.waiting.values()) for stream in self.streams.values())
         return 0 if self._closed_s is None else sum(left)
 
     def progress(self) -> Progress:
-        """`share` from the plan's times and the requests that ended; it never goes back."""
+        """Return how far it is, by the plan and the requests that ended; `share` never falls."""
         whole = self._phases.trial_s * self._trials
         left = max(0.0, self._left_in_trial()) + self._phases.trial_s * (self._trials - self.trial)
         self._share = max(self._share, min(1.0, 1 - left / whole) if whole else 0.0)
@@ -149,26 +154,29 @@ class LiveRun:
         if self.phase is State.WARMING:
             return max(plan.warmup_s - self._spent_s, 0) + plan.measure_s
         if self.phase is State.RUNNING:
-            return max((self._left_in_window(one) for one in self.streams.values()), default=0)
+            return max(
+                (self._left_in_window(stream) for stream in self.streams.values()), default=0
+            )
         return 0.0
 
-    def _left_in_window(self, board: StreamProgress) -> float:
-        stop = board.stream.stop
+    def _left_in_window(self, progress: StreamProgress) -> float:
+        stop = progress.stream.stop
         if stop.duration_s is not None:
-            return stop.duration_s + board.stream.start_after_s - self._spent_s
-        if not board.ended:
+            return stop.duration_s + progress.stream.start_after_s - self._spent_s
+        if not progress.ended:
             return max(self._phases.measure_s - self._spent_s, 0)
-        until = board.seconds[-1].index + 1
-        pace = board.ended / until
+        until = progress.seconds[-1].index + 1
+        pace = progress.ended / until
         since = max(0.0, self._spent_s - until)
-        return max(0.0, ((stop.requests or 0) - board.ended) / pace - since)
+        return max(0.0, ((stop.requests or 0) - progress.ended) / pace - since)
 
     def live(self) -> Live:
+        """Return all that pages draw of it now."""
         return Live(
             run_id=self.run_id,
             progress=self.progress(),
             measured_s=self.measured_s,
-            streams=tuple(one.view(self.measured_s) for one in self.streams.values()),
+            streams=tuple(stream.view(self.measured_s) for stream in self.streams.values()),
             gauges=self.gauges(),
             log=self.log(),
             awaited=self.awaited,

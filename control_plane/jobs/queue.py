@@ -18,7 +18,10 @@ log = logging.getLogger("looplab.jobs")
 
 
 class RunQueue:
-    """Lives in one event loop; `wake` and `live_run` may be used from any thread."""
+    """Takes queued runs one after the other.
+
+    Lives in one event loop; `wake` and `live_run` may be used from any thread.
+    """
 
     def __init__(
         self,
@@ -50,7 +53,7 @@ class RunQueue:
 
     @asynccontextmanager
     async def reserve(self) -> AsyncIterator[None]:
-        """No run begins as long as this lasts. Raises Conflict when one works or waits."""
+        """Let no run begin as long as this lasts. Raises Conflict when one works or waits."""
         async with self._taking:
             if self._job is not None:
                 raise Conflict("A run measures now.")
@@ -118,12 +121,12 @@ class RunQueue:
             return self._task
 
     async def _execute(self, job: RunJob) -> None:
-        """Nothing that was started by hand runs beside it."""
+        """Execute the job while nothing that was started by hand runs."""
         async with self._manual_targets.stopped_during(job.run.id) as stopped:
             await job.execute(stopped)
 
     def _oldest(self) -> RunJob | None:
-        """The oldest queued run, now starting; one that was cancelled meanwhile is passed over."""
+        """Return the oldest queued run, now starting; those cancelled meanwhile are passed over."""
         while run := self._store.next_queued():
             rate = self._rate_of(run)
             try:

@@ -82,17 +82,14 @@ class RunJob:
             if block:
                 await self.termination.move(State.STARTING)
             self.live_run.begin_trial(block + 1)
-            result = await self._trial(block, cores)
+            result = await TrialJob(
+                self.run.spec, block, self._runtime, cores, self.live_run, self._enter
+            ).execute()
             await self.termination.keep(result)
             self._results.append(result)
 
-    async def _trial(self, block: int, cores: CorePlan) -> TrialResult:
-        return await TrialJob(
-            self.run.spec, block, self._runtime, cores, self.live_run, self._enter
-        ).execute()
-
     async def _target_environment(self) -> Environment:
-        """What the interpreter of the target has; nothing for a target in our own interpreter."""
+        """Return what the interpreter of the target has; nothing where it is our own."""
         target = self.run.spec.target
         application = self._runtime.applications.get(target.application or "")
         if application is None or application.python is None:
@@ -104,7 +101,7 @@ class RunJob:
         self.live_run.enter(state)
 
     def _judged(self) -> Judgment:
-        """Of the trials that ended: the streams merged, and what they are worth and why."""
+        """Merge the trials that ended, and judge what they are worth and why."""
         results = self._results
         merged = merge([result.streams for result in results])
         trials = [result.trial for result in results]

@@ -1,4 +1,4 @@
-"""What pages, API and command line ask of the runs: submit, cancel, progress, queue."""
+"""What pages, API and command line do with runs: submit, cancel, follow, estimate."""
 
 import asyncio
 import hashlib
@@ -50,7 +50,7 @@ class QueueStatus:
 
 
 class RunService:
-    """One for each control plane; made inside its event loop, used from any thread."""
+    """The jobs of one control plane; made inside its event loop, used from any thread."""
 
     def __init__(self, store: Store, limits: Limits, runtime: Runtime) -> None:
         self._store, self._limits, self._runtime = store, limits, runtime
@@ -68,6 +68,7 @@ class RunService:
 
     @property
     def limits(self) -> Limits:
+        """The bounds of every spec."""
         return self._limits
 
     @property
@@ -76,12 +77,13 @@ class RunService:
         return self._store.path
 
     async def close(self) -> None:
+        """End all work in order; what measures is interrupted."""
         await self._idle_tasks.close()
         await self._queue.close()
         await self.manual_targets.close()
 
     def check(self, document: Mapping[str, Any]) -> Spec:
-        """A checked spec whose target is resolved and whose title is set.
+        """Return a checked spec whose target is resolved and whose title is set.
 
         Raises InvalidInput with the wrong fields.
         """
@@ -120,7 +122,7 @@ class RunService:
         return runs
 
     async def cancel(self, run_id: str) -> Run:
-        """Cancelled and every process of it gone. Raises Conflict when the run is terminal."""
+        """End a run; every process of it is gone then. Raises Conflict when it is terminal."""
         run = await asyncio.to_thread(self._store.run, run_id)
         withdrawn = run.state is State.QUEUED and await asyncio.to_thread(
             withdraw, self._store, run_id
@@ -133,7 +135,7 @@ class RunService:
         return await asyncio.to_thread(self._store.run, run_id)
 
     def progress(self, run_id: str) -> Progress | None:
-        """None for a run that is over, or that does not exist."""
+        """Return how far a run is; None for one that is over, or that does not exist."""
         live_run = self._queue.live_run
         if live_run is not None and live_run.run_id == run_id:
             return live_run.progress()
@@ -147,11 +149,12 @@ class RunService:
         return Progress("queued", 0, trials, 0.0, None, position)
 
     def live(self, run_id: str) -> Live | None:
-        """What the run measures now; None unless it is the one that works now."""
+        """Return what a run measures now; None unless it is the one that works now."""
         live_run = self._queue.live_run
         return live_run.live() if live_run is not None and live_run.run_id == run_id else None
 
     def queue_status(self) -> QueueStatus:
+        """Return what works and how many runs wait."""
         live_run, queued = self._queue.live_run, self._store.count_queued()
         if live_run is None:
             return QueueStatus(None, None, queued)
@@ -161,18 +164,18 @@ class RunService:
             return QueueStatus(None, None, queued)
 
     def applications(self) -> tuple[Application, ...]:
-        """Those of the settings, by name."""
+        """Return those of the settings, by name."""
         return tuple(application for _, application in sorted(self._runtime.applications.items()))
 
     def application(self, name: str) -> Application:
-        """Raises NotFound."""
+        """Return an application of the settings. Raises NotFound."""
         found = self._runtime.applications.get(name)
         if found is None:
             raise NotFound(f"There is no application {name[:40]!r} in the settings.")
         return found
 
     async def read_openapi(self, target: Document) -> Offer:
-        """What the target of a spec says that it answers; kept in `openapi_cache`.
+        """Read the OpenAPI document of the target of a spec; it is kept in `openapi_cache`.
 
         Raises InvalidInput when it cannot be read, Conflict while a run measures.
         """
@@ -181,14 +184,14 @@ class RunService:
         return await self.openapi_cache.read(checked)
 
     async def start_manual_target(self, name: str) -> None:
-        """An application of the settings, with nothing chosen. Raises NotFound or Conflict."""
+        """Start an application of the settings by its defaults. Raises NotFound or Conflict."""
         application = self.application(name)
         self.manual_targets.check(name)
         target = await default_target(application, self._runtime.instance)
         await self.manual_targets.start(name, target or for_application(Target(), name))
 
     def unset_variables(self, application: Application) -> frozenset[str]:
-        """The names of its list that are nowhere set. Nothing where its file cannot be read."""
+        """Return the names of its list that are nowhere set; none where its file cannot be read."""
         try:
             return frozenset(missing_variables(application))
         except TargetFailed:
@@ -198,32 +201,33 @@ class RunService:
         return target_name(target)
 
     def server_command(self, target: Target) -> str:
-        """The server's command line, to copy."""
+        """Return the server's command line, to copy."""
         return shown_command(
             target, application=resolve_application(target, self._runtime.applications)
         )
 
     def default_command(self, application: Application) -> str:
-        """As `server_command`, with nothing else chosen."""
+        """Return the `server_command` of an application by its defaults."""
         name = application.name
         return self.server_command(
             command_target(name) if application.command else for_application(Target(), name)
         )
 
     def interpreter_of(self, target: Target) -> str:
-        """The one that runs its server, as it is typed."""
+        """Return the interpreter that runs its server, as it is typed."""
         found = self._runtime.applications.get(target.application)
         return str(found.interpreter) if found else "python"
 
     def cpu_model(self) -> str:
-        """The name of this machine's processor."""
+        """Return the name of this machine's processor."""
         return cpu_model()
 
     def expected_seconds(self, spec: Spec) -> float:
-        """How long the run will take, from the last run of its kind on this machine."""
+        """Return how long the run will take, from the last run of its kind on this machine."""
         return duration_estimate.seconds(spec, self._rate_of(spec))
 
     def expected_phases(self, spec: Spec) -> duration_estimate.Phases:
+        """Return how long each phase of a trial will take."""
         return duration_estimate.phases(spec, self._rate_of(spec))
 
     def _rate_of(self, spec: Spec) -> float | None:

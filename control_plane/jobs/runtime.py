@@ -1,4 +1,4 @@
-"""What every trial of one control plane shares."""
+"""What all targets and runs of one control plane share, and its recovery at the start."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -24,8 +24,8 @@ class Runtime:
     priority: str
     applications: Applications = field(default_factory=dict)
 
-    def place(self, cores: Collection[int] | None = None) -> LaunchContext:
-        """Where a target is started, on `cores` (None: all)."""
+    def launch_context(self, cores: Collection[int] | None = None) -> LaunchContext:
+        """Return where a target is started, on `cores` (None: all)."""
         return LaunchContext(self.instance, cores, self.state_dir)
 
 

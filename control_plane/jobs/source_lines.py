@@ -15,19 +15,19 @@ FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 def source_lines(gauges: Sequence[Gauges], directory: Path, began_s: float) -> Mapping[str, str]:
-    """By `file:line`, for the frames that tell where stalls were; unreadable ones are absent.
+    """Return by `file:line` the frames that tell where stalls were; unreadable ones are absent.
 
     `directory` is that of the application. The target writes the paths, so that only a regular
     file of source is opened, and one that has not changed since the run began (`began_s`, Unix).
     """
-    stacks = {one.stack for trial in gauges for one in trial.stalls}
-    asked: dict[str, set[int]] = defaultdict(set)
+    stacks = {stall.stack for trial in gauges for stall in trial.stalls}
+    wanted: dict[str, set[int]] = defaultdict(set)
     for stack in stacks:
         if (frame := telling_frame(stack)) is not None:
-            asked[frame.file].add(frame.line)
+            wanted[frame.file].add(frame.line)
     return {
         f"{file}:{line}": text[line - 1]
-        for file, numbers in asked.items()
+        for file, numbers in wanted.items()
         if (text := _text(directory / file, began_s))
         for line in numbers
         if 0 < line <= len(text)
@@ -35,7 +35,7 @@ def source_lines(gauges: Sequence[Gauges], directory: Path, began_s: float) -> M
 
 
 def _text(path: Path, began_s: float) -> list[str]:
-    """Its lines; none of what is not a file of source as it was before."""
+    """Return the lines of a file; none of what is not source as it was before."""
     if path.suffix != ".py":
         return []
     try:

@@ -16,7 +16,7 @@ LOOKED_AT = 40
 
 
 def stored_ceilings(store: Store, strategy: str | None = None) -> tuple[Ceiling, ...]:
-    """Newest first, of every machine; of one strategy, or of all."""
+    """Return those of every machine, newest first; of one strategy, or of all."""
     page = store.runs(
         limit=LOOKED_AT,
         configuration=target_name(RESPONDER),
@@ -27,26 +27,28 @@ def stored_ceilings(store: Store, strategy: str | None = None) -> tuple[Ceiling,
 
 
 def ceilings_here(store: Store) -> tuple[Ceiling, ...]:
-    """Those of this machine with the present libraries, newest first."""
+    """Return those of this machine with the present libraries, newest first."""
     here = run_environment(SHARED)
-    return tuple(one for one in stored_ceilings(store) if same_setup(one.environment, here))
+    return tuple(
+        ceiling for ceiling in stored_ceilings(store) if same_setup(ceiling.environment, here)
+    )
 
 
 def ceiling_documents(store: Store) -> list[Document]:
-    """All of them as JSON; `here` tells those that count on this machine now."""
+    """Return all of them as JSON; `here` tells those that count on this machine now."""
     here = run_environment(SHARED)
     return [
-        ceiling_document(one, here=same_setup(one.environment, here))
-        for one in stored_ceilings(store)
+        ceiling_document(ceiling, here=same_setup(ceiling.environment, here))
+        for ceiling in stored_ceilings(store)
     ]
 
 
 def measured_here(run: Run) -> bool:
-    """On this machine, with the present Python and client libraries."""
+    """Return whether it was on this machine, with the present Python and client libraries."""
     return same_setup(run.environment, run_environment(SHARED))
 
 
 def unfinished(store: Store) -> tuple[Run, ...]:
-    """Runs against the responder that wait or work, newest first."""
+    """Return the runs against the responder that wait or work, newest first."""
     page = store.runs(limit=LOOKED_AT, configuration=target_name(RESPONDER))
     return tuple(run for run in page.runs if not run.state.terminal)

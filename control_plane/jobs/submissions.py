@@ -1,4 +1,4 @@
-"""Documents of the spec as runs that could be queued."""
+"""Documents of the spec, checked and resolved into runs that could be queued."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -15,15 +15,18 @@ from control_plane.targets.builtin_configurations import target_name
 
 
 def title_of(spec: Spec, configuration: str) -> str:
-    """`items, async, 100 users, uvicorn 1 worker`: what tells runs of one form apart."""
+    """Return what tells runs of one form apart: `items, async, 100 users, uvicorn 1 worker`."""
     stream = spec.workload.streams[0]
-    crowd, until = stream.load.label, stream.stop.label
-    return ", ".join([stream.name, spec.client.strategy, crowd, until, configuration])[:200]
+    parts = [stream.name, spec.client.strategy, stream.load.label, stream.stop.label]
+    return ", ".join([*parts, configuration])[:200]
 
 
 @dataclass(frozen=True)
 class Submissions:
-    """`target_of` resolves the name of a configuration; `own_ports` are the dashboard's."""
+    """Turns documents of the spec into drafts of runs, whoever hands them in.
+
+    `target_of` resolves the name of a configuration; `own_ports` are the dashboard's.
+    """
 
     target_of: TargetOf
     limits: Limits
@@ -31,7 +34,7 @@ class Submissions:
     own_ports: Collection[int] = ()
 
     def resolve(self, document: Mapping[str, Any]) -> Draft:
-        """With its target resolved and its title set.
+        """Check a document, resolve its target and set its title.
 
         Raises InvalidInput with the wrong fields.
         """

@@ -63,7 +63,7 @@ class _Window:
 
 @dataclass(frozen=True)
 class TrialJob:
-    """`enter` is called once for each change of state, in order."""
+    """Executes one trial. `enter` is called once for each change of state, in order."""
 
     spec: Spec
     block: int
@@ -100,7 +100,7 @@ class TrialJob:
         if started is None:
             target = await reach(self.spec.target.url, self.runtime.own_ports)
         else:
-            place = self.runtime.place(self.cores.target)
+            place = self.runtime.launch_context(self.cores.target)
             target = await start_application(self._application(started), started, place)
         try:
             yield target
@@ -122,7 +122,7 @@ class TrialJob:
             await worker.stop()
 
     def _plans(self, url: str) -> list[LoadPlan]:
-        """One for each process: those of the first stream, then those of the next."""
+        """Return one for each process: those of the first stream, then those of the next."""
         spec = self.spec
         return [
             LoadPlan(
@@ -209,10 +209,10 @@ class TrialJob:
         self,
         started_at: datetime,
         target: RunningTarget,
-        parts: Sequence[StreamRecord],
+        workers: Sequence[StreamRecord],
         use: WindowUsage,
     ) -> TrialResult:
-        records = [merge_records(each) for each in self._by_stream(parts)]
+        records = [merge_records(shares) for shares in self._by_stream(workers)]
         streams = self._summarized(records, use)
         ended = target.ended_workers()
         trial = Trial(
@@ -232,7 +232,7 @@ class TrialJob:
                 delayed_ack_s=target.delayed_ack_s,
             ),
             client=replace(
-                client_use(self.spec.workload.streams, parts, records),
+                client_use(self.spec.workload.streams, workers, records),
                 other_cpu=use.other_cpu,
                 cores=self.cores.client,
                 priority=self.runtime.priority,
@@ -240,10 +240,10 @@ class TrialJob:
         )
         return TrialResult(trial, streams, use.gauges)
 
-    def _by_stream(self, parts: Sequence[StreamRecord]) -> Iterator[Sequence[StreamRecord]]:
+    def _by_stream(self, workers: Sequence[StreamRecord]) -> Iterator[Sequence[StreamRecord]]:
         processes = self.spec.client.processes
-        for first in range(0, len(parts), processes):
-            yield parts[first : first + processes]
+        for first in range(0, len(workers), processes):
+            yield workers[first : first + processes]
 
     def _summarized(
         self, records: Sequence[StreamRecord], use: WindowUsage

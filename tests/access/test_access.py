@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from control_plane.access import add_guards, policy
 from control_plane.access.body_limit import MAX_BODY_BYTES
 from control_plane.access.headers import CONTENT_SECURITY_POLICY, HEADERS
-from tests.access.doors import OWN, request
+from tests.access.asgi_request import OWN, request
 
 POLICY = {
     "public": ("GET /healthz",),

@@ -4,7 +4,7 @@ import pytest
 from starlette.types import Message
 
 from control_plane.access.host import HostMiddleware
-from tests.access.doors import Headers, Recorder, request
+from tests.access.asgi_request import Headers, Recorder, request
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from control_plane.access.origin import OriginMiddleware
-from tests.access.doors import OWN, Headers, Recorder, request
+from tests.access.asgi_request import OWN, Headers, Recorder, request
 
 SITE = "sec-fetch-site"
 

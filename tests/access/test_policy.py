@@ -16,8 +16,8 @@ from control_plane.store.store import open_store
 def routes(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     folder: Path = tmp_path_factory.mktemp("policy")
     store = open_store(folder / "runs.db")
-    bench = Runtime(store.instance, folder, frozenset(), "normal")
-    app = create_app(Settings(db=folder / "runs.db"), store, bench)
+    runtime = Runtime(store.instance, folder, frozenset(), "normal")
+    app = create_app(Settings(db=folder / "runs.db"), store, runtime)
     store.close()
     assert unlisted(app) == []
     return list(routes_of(app))

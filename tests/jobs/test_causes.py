@@ -61,7 +61,7 @@ async def measured(service: RunService, store: Store, spec: dict[str, Any]) -> R
 
 
 def cause_of(run: Run, name: str) -> Cause:
-    return next(one for one in run.causes if one.cause == name)
+    return next(cause for cause in run.causes if cause.cause == name)
 
 
 def disturbed(run: Run) -> bool:
@@ -91,17 +91,21 @@ async def test_a_cause_is_found(
     service: RunService, store: Store, cause: str, spec: dict[str, Any], said: str
 ) -> None:
     run = await measured(service, store, spec)
-    causes = {one.cause: one for one in run.causes}
+    causes = {cause.cause: cause for cause in run.causes}
     assert said in causes[cause].text
     assert causes[cause].found or (cause == "server_cpu" and disturbed(run)), causes[cause].text
     others = {"loop_blocked", "pool_exhausted", "garbage_collection"} - {cause}
-    assert [one.text for one in run.causes if one.found and one.cause in others] == []
+    assert [cause.text for cause in run.causes if cause.found and cause.cause in others] == []
 
 
 async def test_a_target_with_little_to_do_has_none(service: RunService, store: Store) -> None:
     run = await measured(service, store, driven("/items/1", 4, think_time_s=0.02))
-    assert disturbed(run) or not [one.text for one in run.causes if one.found]
-    assert {one.cause for one in run.causes} >= {"pool_exhausted", "server_cpu", "client_limited"}
+    assert disturbed(run) or not [cause.text for cause in run.causes if cause.found]
+    assert {cause.cause for cause in run.causes} >= {
+        "pool_exhausted",
+        "server_cpu",
+        "client_limited",
+    }
 
 
 async def test_collections_that_last_long_are_found(service: RunService, store: Store) -> None:
@@ -133,9 +137,9 @@ async def test_connections_without_an_answer_are_counted(service: RunService, st
     spec = driven("/blocking-delay/0.02", 40, target={"loop": "uvloop"})
     run = await measured(service, store, spec)
     cause = cause_of(run, "never_served")
-    (one,) = run.streams
-    assert cause.evidence["unserved"] == one.censored.unserved
-    assert cause.found is bool(one.censored.unserved) or (
+    (stream,) = run.streams
+    assert cause.evidence["unserved"] == stream.censored.unserved
+    assert cause.found is bool(stream.censored.unserved) or (
         cause.found is None and "Not decided: " in cause.text
     ), cause.text
 
@@ -153,9 +157,9 @@ async def test_others_have_none_either(
     service: RunService, store: Store, spec: dict[str, Any]
 ) -> None:
     run = await measured(service, store, spec)
-    found = [one.text for one in run.causes if one.found and one.cause != "server_cpu"]
+    found = [cause.text for cause in run.causes if cause.found and cause.cause != "server_cpu"]
     assert disturbed(run) or found == []
-    assert "workers_uneven" not in {one.cause for one in run.causes}
+    assert "workers_uneven" not in {cause.cause for cause in run.causes}
 
 
 async def test_a_run_that_fails_is_judged_by_its_trials(service: RunService, store: Store) -> None:

@@ -54,7 +54,7 @@ def test_two_endpoints_of_which_one_starts_a_moment_later(looplab: Dashboard) ->
 
     def apart(run: dict[str, Any]) -> bool:
         """Each window opens with its first request, which may be sent late."""
-        completed = [(one["name"], one["completed"]) for one in run["streams"]]
+        completed = [(stream["name"], stream["completed"]) for stream in run["streams"]]
         assert completed == [("first", 10), ("second", 10)]
         return openings(looplab) == {"first": 0, "second": pytest.approx(0.3, abs=0.1)}
 
@@ -189,8 +189,8 @@ def test_drift(looplab: Dashboard, server: HostileServer) -> None:
     steady = {"name": "steady", "requests": [{"path": "/slow"}], **both}
     slower = {"name": "slower", "requests": [{"path": "/slower"}], **both}
     run = ran(looplab, steady, slower, target={"url": server.url})
-    drifts = {one["name"]: one["drift_share"] for one in run["trials"][0]["streams"]}
+    drifts = {stream["name"]: stream["drift_share"] for stream in run["trials"][0]["streams"]}
     assert drifts["slower"] > 0.4
     assert abs(drifts["steady"]) < drifts["slower"] / 3
-    (fired,) = [one for one in run["validity"]["reasons"] if one["gate"] == "not_steady"]
+    (fired,) = [reason for reason in run["validity"]["reasons"] if reason["gate"] == "not_steady"]
     assert "of slower rose" in fired["text"]

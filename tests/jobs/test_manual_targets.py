@@ -15,7 +15,7 @@ from control_plane.jobs.run_service import RunService
 
 def descriptors() -> int:
     """Without those of the database, whose connections are opened when they are needed."""
-    links = [str(one.readlink()) for one in Path("/proc/self/fd").iterdir() if one.is_symlink()]
+    links = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
     return sum("runs.db" not in link for link in links)
 
 
@@ -64,5 +64,7 @@ async def test_only_the_last_that_ended_are_shown(service: RunService) -> None:
         await service.manual_targets.start(f"number {number}", broken)
         await until(service, "ended")
     shown = service.manual_targets.all()
-    assert [one.name for one in shown] == [f"number {number}" for number in range(2, MOST + 3)]
-    assert all(one.reason.startswith("start") for one in shown)
+    assert [target.name for target in shown] == [
+        f"number {number}" for number in range(2, MOST + 3)
+    ]
+    assert all(target.reason.startswith("start") for target in shown)

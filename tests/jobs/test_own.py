@@ -51,7 +51,7 @@ def test_it_is_measured_like_the_bundled_one(
 
 def test_programs_can_ask_for_the_names(looplab: Dashboard) -> None:
     listed = looplab.get("/api/applications").json()
-    assert [(one["name"], one["server"]) for one in listed] == [
+    assert [(application["name"], application["server"]) for application in listed] == [
         ("plain", "command"), ("shop", None),
     ]  # fmt: skip
 

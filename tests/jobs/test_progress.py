@@ -52,33 +52,33 @@ def clock() -> Clock:
 def test_time_left_by_duration(
     clock: Clock, trial: int, phase: State, spent_s: float, left_s: float
 ) -> None:
-    board = LiveRun("x", [stream(Stop(duration_s=7.0))], 2, PHASES, clock)
-    board.begin_trial(trial)
-    board.enter(phase)
+    live_run = LiveRun("x", [stream(Stop(duration_s=7.0))], 2, PHASES, clock)
+    live_run.begin_trial(trial)
+    live_run.enter(phase)
     clock.now += spent_s
-    progress = board.progress()
+    progress = live_run.progress()
     assert progress.remaining_s == pytest.approx(left_s)
     assert progress.share == pytest.approx(1 - left_s / 20)
     assert (progress.phase, progress.trial, progress.trials) == (phase.value, trial, 2)
 
 
 def test_time_left_by_requests_follows_the_pace(clock: Clock) -> None:
-    board = LiveRun("x", [stream(Stop(requests=1_000))], 1, PHASES, clock)
-    board.enter(State.RUNNING)
-    assert board.progress().remaining_s == pytest.approx(7)
-    board.streams["items"].add(second(0, 90, errors=10))
-    board.streams["items"].add(second(1, 100))
+    live_run = LiveRun("x", [stream(Stop(requests=1_000))], 1, PHASES, clock)
+    live_run.enter(State.RUNNING)
+    assert live_run.progress().remaining_s == pytest.approx(7)
+    live_run.streams["items"].add(second(0, 90, errors=10))
+    live_run.streams["items"].add(second(1, 100))
     clock.now += 2.5
-    assert board.progress().remaining_s == pytest.approx(7.5)
+    assert live_run.progress().remaining_s == pytest.approx(7.5)
 
 
 def test_the_live_view_covers_the_window_so_far(clock: Clock) -> None:
-    board = LiveRun("x", [stream(Stop(duration_s=7.0))], 1, PHASES, clock)
-    board.enter(State.RUNNING)
-    board.streams["items"].add(second(0, 100))
-    board.streams["items"].add(second(1, 50, errors=1))
+    live_run = LiveRun("x", [stream(Stop(duration_s=7.0))], 1, PHASES, clock)
+    live_run.enter(State.RUNNING)
+    live_run.streams["items"].add(second(0, 100))
+    live_run.streams["items"].add(second(1, 50, errors=1))
     clock.now += 2
-    (items,) = board.live().streams
+    (items,) = live_run.live().streams
     assert (items.completed, items.errors, items.throughput_per_s) == (150, 1, 75)
     assert items.response_time_s is not None
     assert items.response_time_s.p50 == pytest.approx(0.002)
@@ -86,37 +86,37 @@ def test_the_live_view_covers_the_window_so_far(clock: Clock) -> None:
 
 
 def test_a_new_trial_begins_empty(clock: Clock) -> None:
-    board = LiveRun("x", [stream(Stop(duration_s=7.0))], 2, PHASES, clock)
-    board.streams["items"].add(second(0, 100))
-    board.log = lambda: ("of the first trial",)
-    board.begin_trial(2)
-    assert board.live().streams[0].completed == 0
-    assert (board.live().log, board.live().gauges.processes) == ((), ())
+    live_run = LiveRun("x", [stream(Stop(duration_s=7.0))], 2, PHASES, clock)
+    live_run.streams["items"].add(second(0, 100))
+    live_run.log = lambda: ("of the first trial",)
+    live_run.begin_trial(2)
+    assert live_run.live().streams[0].completed == 0
+    assert (live_run.live().log, live_run.live().gauges.processes) == ((), ())
 
 
 def test_processes_of_one_stream_add_to_the_same_seconds(clock: Clock) -> None:
-    board = LiveRun("id", [stream(Stop(requests=100))], 1, PHASES, clock)
+    live_run = LiveRun("id", [stream(Stop(requests=100))], 1, PHASES, clock)
     for told in (second(0, 3), second(0, 4, 1), second(1, 5), second(2, 1), second(1, 6)):
-        board.streams["items"].add(told)
-    seconds = board.streams["items"].seconds
-    assert [(one.index, one.completed, one.errors) for one in seconds] == [
+        live_run.streams["items"].add(told)
+    seconds = live_run.streams["items"].seconds
+    assert [(merged.index, merged.completed, merged.errors) for merged in seconds] == [
         (0, 7, 1),
         (1, 11, 0),
         (2, 1, 0),
     ]
-    assert board.streams["items"].ended == 20
+    assert live_run.streams["items"].ended == 20
 
 
 def test_the_warm_up_is_kept_apart(clock: Clock) -> None:
-    board = LiveRun("x", [stream(Stop(duration_s=7.0))], 1, PHASES, clock)
+    live_run = LiveRun("x", [stream(Stop(duration_s=7.0))], 1, PHASES, clock)
     for told, values, to_come in (
         (None, (), 2),
         (second(-2, 30), (30,), 1),
         (second(-1, 40), (30, 40), 0),
     ):
         if told:
-            board.streams["items"].add(told)
-        (items,) = board.live().streams
+            live_run.streams["items"].add(told)
+        (items,) = live_run.live().streams
         warmup = items.timeline.warmup
         assert warmup is not None
         assert (warmup.completed, warmup.to_come, warmup.length_s) == (values, to_come, 2)
@@ -124,8 +124,8 @@ def test_the_warm_up_is_kept_apart(clock: Clock) -> None:
 
 
 def test_a_window_by_requests_has_another_load_before_it(clock: Clock) -> None:
-    board = LiveRun("x", [stream(Stop(requests=100))], 1, PHASES, clock)
-    assert board.live().streams[0].timeline.warmup is None
+    live_run = LiveRun("x", [stream(Stop(requests=100))], 1, PHASES, clock)
+    assert live_run.live().streams[0].timeline.warmup is None
 
 
 def test_streams_are_expected_where_they_will_stand(clock: Clock) -> None:
@@ -136,24 +136,24 @@ def test_streams_are_expected_where_they_will_stand(clock: Clock) -> None:
     ]
     late, ramped = LiveRun("x", declared, 1, PHASES, clock).live().streams
     assert (late.timeline.opens_s, ramped.timeline.opens_s) == (1.5, 0)
-    lengths = [one.timeline.warmup.length_s for one in (late, ramped) if one.timeline.warmup]
+    lengths = [live.timeline.warmup.length_s for live in (late, ramped) if live.timeline.warmup]
     assert lengths == [0.5, 2]
 
 
 def test_after_the_window_open_answers_are_awaited(clock: Clock) -> None:
-    board = LiveRun("x", [stream(Stop(duration_s=7.0))], 1, PHASES, clock)
-    board.enter(State.RUNNING)
-    items = board.streams["items"]
+    live_run = LiveRun("x", [stream(Stop(duration_s=7.0))], 1, PHASES, clock)
+    live_run.enter(State.RUNNING)
+    items = live_run.streams["items"]
     items.waiting[1] = 12
     clock.now += 7
-    assert (board.live().awaited, board.live().measured_s) == (0, 7)
+    assert (live_run.live().awaited, live_run.live().measured_s) == (0, 7)
     items.waiting[2] = 3
-    board.close_window()
+    live_run.close_window()
     clock.now += 5
-    assert (board.live().awaited, board.live().measured_s) == (15, 7)
+    assert (live_run.live().awaited, live_run.live().measured_s) == (15, 7)
     items.waiting.clear()
-    assert board.live().awaited == 0
-    board.begin_trial(2)
-    board.enter(State.RUNNING)
+    assert live_run.live().awaited == 0
+    live_run.begin_trial(2)
+    live_run.enter(State.RUNNING)
     clock.now += 1
-    assert board.live().measured_s == 1
+    assert live_run.live().measured_s == 1

@@ -63,7 +63,7 @@ async def test_two_cancels_of_one_run_end_it_once(service: RunService, store: St
     ends = await asyncio.gather(
         service.cancel(run.id), service.cancel(run.id), return_exceptions=True
     )
-    assert State.CANCELLED in {one.state for one in ends if isinstance(one, Run)}
+    assert State.CANCELLED in {ended.state for ended in ends if isinstance(ended, Run)}
     assert (await over(store, second)).state is State.FAILED
 
 
@@ -126,7 +126,7 @@ async def test_a_run_that_is_over_is_refused_at_once_while_an_application_is_loo
     (run,) = service.submit([unreachable()])
     await over(store, run)
     await until(lambda: service.queue_status().running is None)
-    async with service._queue.reserve():  # noqa: SLF001 - any errand holds it so
+    async with service._queue.reserve():  # noqa: SLF001 - any idle task holds it so
         async with asyncio.timeout(1):
             with pytest.raises(Conflict, match="is failed"):
                 await service.cancel(run.id)
@@ -134,10 +134,10 @@ async def test_a_run_that_is_over_is_refused_at_once_while_an_application_is_loo
         assert (await service.cancel(waiting.id)).state is State.CANCELLED
 
 
-async def test_no_errand_begins_before_a_run_that_waits(service: RunService) -> None:
+async def test_no_idle_task_begins_before_a_run_that_waits(service: RunService) -> None:
     service.submit([unreachable()])
     with pytest.raises(Conflict):
-        async with service._queue.reserve():  # noqa: SLF001 - any errand holds it so
+        async with service._queue.reserve():  # noqa: SLF001 - any idle task holds it so
             pass
 
 

@@ -12,7 +12,7 @@ OWN = (("host", "127.0.0.1:8200"),)
 
 
 @dataclass
-class Answer:
+class Response:
     status: int
     headers: list[tuple[str, str]]
     body: bytes
@@ -45,7 +45,7 @@ class Recorder:
 async def request(
     app: ASGIApp, method: str = "GET", path: str = "/", headers: Headers = OWN,
     parts: Sequence[bytes] = (),
-) -> Answer:  # fmt: skip
+) -> Response:  # fmt: skip
     """Send the body in the given parts; the answer, also when the application then raises."""
     scope: Scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method,
@@ -71,4 +71,4 @@ async def request(
         assert sent
     body = b"".join(message.get("body", b"") for message in sent[1:])
     listed = [(name.decode(), value.decode()) for name, value in sent[0]["headers"]]
-    return Answer(sent[0]["status"], listed, body)
+    return Response(sent[0]["status"], listed, body)
