@@ -1,10 +1,12 @@
-"""The documents name files that exist, and the walks of the architecture are short."""
+"""The documents name files that exist and explain what the product names; its walks are short."""
 
 import re
 from collections.abc import Iterator
 
 import pytest
 
+from control_plane.domain.metrics import METRICS
+from control_plane.domain.result import ERROR_CLASSES
 from scripts.budget import ROOT
 
 DOCUMENTS = sorted((ROOT / "docs").glob("*.md"))
@@ -15,6 +17,8 @@ KNOWN = {f"/{path}" for path in (*FILES, *ROOMS)}
 NAMED = re.compile(r"`([\w-][\w./-]*(?:/|\.py|\.html|\.js))`")
 """What stands as code and looks like a folder, or like a file of ours."""
 
+GLOSSARY = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+JUDGED = ("block", "job", "gate", "contender", "ratio", "verdict", "baseline", "support", "trial")
 WALKS = {
     "One sample": 5,
     "The start of a server": 7,
@@ -56,3 +60,20 @@ def test_walks_are_short() -> None:
     assert [name for files in walks.values() for name in files if not exists(name)] == []
     too_long = [title for title, files in walks.items() if not 0 < len(files) <= WALKS[title]]
     assert too_long == []
+
+
+@pytest.mark.parametrize("name", sorted({metric.name.partition(".")[0] for metric in METRICS}))
+def test_every_metric_is_explained(name: str) -> None:
+    assert f"| `{name}" in GLOSSARY
+
+
+@pytest.mark.parametrize("error", ERROR_CLASSES)
+def test_every_error_class_is_explained(error: str) -> None:
+    assert f"| `{error}` |" in GLOSSARY
+
+
+@pytest.mark.parametrize("word", JUDGED)
+def test_pages_and_documents_explain_the_same_words(word: str) -> None:
+    words = (ROOT / "control_plane/pages/site/glossary.toml").read_text(encoding="utf-8")
+    assert f'key = "{word}"' in words
+    assert f"| {word} |" in GLOSSARY
