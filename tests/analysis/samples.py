@@ -55,7 +55,7 @@ def with_spaces(text: str) -> str:
 
 
 def histogram(*times_ms: float) -> Histogram:
-    return Histogram.of(np.array([round(one * MS) for one in times_ms], np.int64))
+    return Histogram.of(np.array([round(time_ms * MS) for time_ms in times_ms], np.int64))
 
 
 def second(index: int, *times_ms: float, errors: int = 0) -> Second:
@@ -64,8 +64,8 @@ def second(index: int, *times_ms: float, errors: int = 0) -> Second:
 
 def record(*seconds: Second, duration_s: float | None = None, **chosen) -> StreamRecord:
     """Everything that is not chosen is consistent with the seconds."""
-    completed = sum(one.completed for one in seconds)
-    failed = sum(one.errors for one in seconds)
+    completed = sum(second.completed for second in seconds)
+    failed = sum(second.errors for second in seconds)
     defaults = {
         "name": "items",
         "opened_ns": 5,
@@ -139,7 +139,7 @@ def summary(**chosen) -> Summary:
 
 def run(run_id: str = "0000000001", *results: StreamResult, **chosen) -> Run:
     """Finished, with one trial whose streams are `results`."""
-    streams = tuple(one.summary for one in results) or (steady(1.0).summary,)
+    streams = tuple(result.summary for result in results) or (steady(1.0).summary,)
     defaults = {
         "title": "items",
         "tags": (),
@@ -171,14 +171,14 @@ def gauges(length: int = 6, target: float = 0.3, client: float = 0.8) -> Gauges:
     )
 
 
-def detail(one: Run, *results: StreamResult) -> RunDetail:
-    """Each result is one trial of the run's first stream."""
-    name = one.spec.workload.streams[0].name
+def detail(run: Run, *results: StreamResult) -> RunDetail:
+    """Each result is run trial of the run's first stream."""
+    name = run.spec.workload.streams[0].name
     timelines = tuple(result.timeline for result in results if result.timeline)
-    (merged,) = merge([[one] for one in results])
+    (merged,) = merge([[result] for result in results])
     trials = tuple(trial(each.summary, block=at) for at, each in enumerate(results))
     return RunDetail(
-        replace(one, streams=(merged.summary,), trials=trials),
+        replace(run, streams=(merged.summary,), trials=trials),
         {name: merged},
         {name: timelines},
         tuple(gauges(2 * len(line.completed)) for line in timelines),

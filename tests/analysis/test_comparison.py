@@ -59,7 +59,7 @@ def test_no_ratio_with_zero_or_nothing():
     assert set(ratios(compare(runs, "b")).values()) == {None}
 
 
-@pytest.mark.parametrize("state", [one for one in State if one is not State.FINISHED])
+@pytest.mark.parametrize("state", [state for state in State if state is not State.FINISHED])
 def test_an_unfinished_run_shows_values_but_no_ratio(state):
     found = compare([rate("a", 10.0), rate("b", 20.0, state=state)], "a")
     assert found.row("items", "throughput_per_s").values["b"] == 20.0
@@ -92,7 +92,7 @@ def test_another_machine_is_refused_unless_told_to_go_on():
         "machine",
         "CPU EPYC against Xeon",
     )
-    assert [one.label for one in found.environment] == ["CPU"]
+    assert [fact.label for fact in found.environment] == ["CPU"]
     anyway = compare(runs, "a", anyway=True)
     assert ratios(anyway)["b"] == 2.0
     assert anyway.refusals == found.refusals
@@ -124,14 +124,14 @@ def test_streams_are_matched_by_name():
             summary(name="large", throughput_per_s=1.0),
         ),
     )
-    one = run(
+    single = run(
         "b", spec=spec(names=("large",)), streams=(summary(name="large", throughput_per_s=2.0),)
     )
-    found = compare([two, one], "a")
+    found = compare([two, single], "a")
     assert found.streams == ("small", "large")
     assert dict(found.row("large", "throughput_per_s").ratios) == {"a": 1.0, "b": 2.0}
     assert dict(found.row("small", "throughput_per_s").values) == {"a": 10.0, "b": None}
-    assert compare([two, one], "b").streams == ("large", "small")
+    assert compare([two, single], "b").streams == ("large", "small")
 
 
 def test_the_only_stream_of_each_run_is_set_against_the_others():
@@ -151,7 +151,7 @@ def test_the_only_stream_of_each_run_is_set_against_the_others():
         assert (found.streams, found.own_names) == ((name,), {"r": "reads", "w": "writes"})
         assert dict(found.row(name, "throughput_per_s").ratios) == ratios_then
         assert found.measured_runs == tuple(runs)
-        (named,) = [(one.field, dict(one.texts)) for one in found.differences]
+        (named,) = [(field.field, dict(field.texts)) for field in found.differences]
         assert named == (STREAM_NAME, {"r": "reads", "w": "writes"})
 
 
@@ -209,9 +209,9 @@ def test_values_of_a_summary(metric, expected):
 
 
 def test_values_inside_times():
-    one = steady(1.0).summary
-    assert one.response_time_s is not None
-    assert value_of(one, "response_time_s.p99") == one.response_time_s.p99
+    summary_ = steady(1.0).summary
+    assert summary_.response_time_s is not None
+    assert value_of(summary_, "response_time_s.p99") == summary_.response_time_s.p99
     assert value_of(summary(response_time_s=None), "response_time_s.p99") is None
     assert value_of(None, "duration_s") is None
 

@@ -27,8 +27,8 @@ HERE = {
 
 
 def differing(*specs: Spec) -> list[tuple[str, list[str]]]:
-    runs = [run(str(index), spec=one) for index, one in enumerate(specs)]
-    return [(one.label, list(one.texts.values())) for one in spec_differences(runs)[0]]
+    runs = [run(str(index), spec=each) for index, each in enumerate(specs)]
+    return [(field.label, list(field.texts.values())) for field in spec_differences(runs)[0]]
 
 
 def test_the_same_spec_twice():
@@ -98,7 +98,7 @@ def test_how_the_cores_were_used_is_a_difference():
     apart = {**HERE, "core_policy": "apart"}
     shared = {**HERE, "core_policy": "shared", "cores_target": [0, 1]}
     runs = [run("a", environment=apart), run("b", environment=shared)]
-    assert [(one.label, list(one.texts.values())) for one in environment_differences(runs)] == [
+    assert [(fact.label, list(fact.texts.values())) for fact in environment_differences(runs)] == [
         ("Target on cores", ["0", "0, 1"]),
         ("Use of cores", ["target and client apart", "target and client share all"]),
     ]
@@ -150,7 +150,7 @@ def test_the_fields_of_load_models():
             under(Periodic("periodic", 0.1)),
         )
     )
-    texts = {label: [with_spaces(one) for one in values] for label, values in found.items()}
+    texts = {label: [with_spaces(value) for value in values] for label, values in found.items()}
     assert texts == {
         "Load model": ["open", "open", "periodic"],
         "Rate": ["250 /s", "1,000/s for 5 s, 0.5/s for 2.5 s", "–"],

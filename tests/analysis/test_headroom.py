@@ -60,7 +60,7 @@ def test_any_other_run_is_none(run: Run) -> None:
 
 def test_a_client_at_its_limit_is_no_reason_to_doubt_its_ceiling() -> None:
     for run, gates in ((measured(), []), (detail_of(items(), QUICK).run, ["client_cpu"])):
-        assert [one.gate for one in judge(run.trials, run.streams, run.spec).reasons] == gates
+        assert [reason.gate for reason in judge(run.trials, run.streams, run.spec).reasons] == gates
 
 
 @pytest.mark.parametrize(

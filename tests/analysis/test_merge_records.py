@@ -20,28 +20,28 @@ samples = st.lists(
 
 
 def second(index: int, found: list[Sample]) -> Second:
-    mine = [one for one in found if one[0] == index]
-    durations = Histogram.of(np.array([one[1] for one in mine if not one[2]], np.int64))
-    return Second(index, sum(one[2] for one in mine), durations, durations)
+    mine = [sample for sample in found if sample[0] == index]
+    durations = Histogram.of(np.array([sample[1] for sample in mine if not sample[2]], np.int64))
+    return Second(index, sum(sample[2] for sample in mine), durations, durations)
 
 
 def record(found: list[Sample], opened_ns: int = 0, closed_ns: int = 10**9) -> StreamRecord:
     """Seconds without a sample are left out, as a process that is through leaves them out."""
-    errors = Counter("reset" for one in found if one[2])
+    errors = Counter("reset" for sample in found if sample[2])
     return StreamRecord(
         name="items",
         opened_ns=opened_ns,
         duration_ns=closed_ns - opened_ns,
-        seconds=tuple(second(index, found) for index in sorted({one[0] for one in found})),
+        seconds=tuple(second(index, found) for index in sorted({sample[0] for sample in found})),
         errors=dict(errors),
         statuses={"200": len(found) - errors.total()} if len(found) > errors.total() else {},
         in_flight_ns=(),
         intended=len(found),
         sent=len(found),
-        send_lag=Histogram.of(np.array([one[1] for one in found], np.int64)),
+        send_lag=Histogram.of(np.array([sample[1] for sample in found], np.int64)),
         bytes_sent=len(found),
         bytes_received=2 * len(found),
-        in_system_ns=sum(one[1] for one in found),
+        in_system_ns=sum(sample[1] for sample in found),
         new_connections=0,
         connections=0,
         cpu_s=float(len(found)),
@@ -60,8 +60,8 @@ def shown(second: Second) -> tuple[int, int, list[int], list[int], int]:
 @given(st.lists(samples, min_size=1, max_size=4))
 def test_merged_parts_are_the_whole(parts: list[list[Sample]]) -> None:
     merged = merge_records([record(part) for part in parts])
-    whole = record([one for part in parts for one in part])
-    assert [shown(one) for one in merged.seconds] == [shown(one) for one in whole.seconds]
+    whole = record([sample for part in parts for sample in part])
+    assert [shown(row) for row in merged.seconds] == [shown(row) for row in whole.seconds]
     assert merged.send_lag
     assert whole.send_lag
     assert merged.send_lag.counts.tolist() == whole.send_lag.counts.tolist()
@@ -69,7 +69,7 @@ def test_merged_parts_are_the_whole(parts: list[list[Sample]]) -> None:
         assert getattr(merged, name) == getattr(whole, name)
     assert merged.in_system_ns == whole.in_system_ns
     assert merged.cpu_s == whole.cpu_s
-    assert all(one.response is one.service for one in merged.seconds)
+    assert all(row.response is row.service for row in merged.seconds)
 
 
 def test_the_window_reaches_from_the_first_begin_to_the_last_end() -> None:

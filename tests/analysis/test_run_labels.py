@@ -164,7 +164,7 @@ def test_sentence_legend_table_document_and_terminal_use_one_name(monkeypatch):
         )
         for at, path in enumerate(paths)
     ]
-    found = compare([one.run for one in details], details[0].run.id)
+    found = compare([detail.run for detail in details], details[0].run.id)
     names = [f"{letter} {path}" for letter, path in zip("ABC", paths, strict=True)]
     document = described_comparison(found)
     console = Console(width=200, highlight=False, record=True)

@@ -26,7 +26,7 @@ S = 1_000_000_000
 
 def merged(*results: StreamResult) -> StreamResult:
     """One stream over its trials."""
-    (found,) = merge([[one] for one in results])
+    (found,) = merge([[result] for result in results])
     return found
 
 
@@ -159,8 +159,8 @@ def test_merging_trials_is_as_if_they_had_been_one(parts):
 
 
 def test_merging_one_trial_changes_no_number():
-    one = result(second(0, 1, 2, 3), in_flight_ns=(S,), send_lag=histogram(1, 2))
-    assert merged(one).summary == one.summary
+    single = result(second(0, 1, 2, 3), in_flight_ns=(S,), send_lag=histogram(1, 2))
+    assert merged(single).summary == single.summary
 
 
 def test_peaks_are_the_largest_and_missing_ones_are_passed_over():
@@ -231,8 +231,8 @@ def test_all_streams_of_a_run_share_one_cpu_per_request():
         trial_of(two_streams(), replace(ASYNC, target_cpu=cpu), at)
         for at, cpu in ((0, 0.2), (1, 0.9))
     ]
-    small, large = (one.summary for one in merge([one.streams for one in trials]))
-    spent_s = sum(known(one.trial.target.cpu_s) for one in trials)
+    small, large = (each.summary for each in merge([each.streams for each in trials]))
+    spent_s = sum(known(each.trial.target.cpu_s) for each in trials)
     assert small.cpu_s_per_request == large.cpu_s_per_request
     assert small.cpu_s_per_request == pytest.approx(spent_s / (small.completed + large.completed))
 

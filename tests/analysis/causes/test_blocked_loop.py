@@ -111,11 +111,11 @@ def test_a_loop_that_waits_for_a_processor_is_not_blocked():
 )
 def test_on_a_core_that_the_client_uses_too_only_one_place_tells_it(cores, client_s, stacks, found):
     seen = evidence(held=each(0.2, *stacks), cpu_count=1)
-    (one,) = seen.trials
+    (only,) = seen.trials
     shared = replace(
-        one,
-        target=replace(one.target, cores=cores, cpu_s=3.0),
-        client=replace(one.client, cpu_s=client_s),
+        only,
+        target=replace(only.target, cores=cores, cpu_s=3.0),
+        client=replace(only.client, cpu_s=client_s),
     )
     finding = known(cause_of("loop_blocked", replace(seen, trials=(shared,))))
     assert finding.found is found
@@ -143,7 +143,9 @@ def test_on_a_busy_machine_only_one_place_tells_a_blocked_loop(stacks, found):
 
 def test_it_is_not_judged_from_outside_alone():
     seen = evidence()
-    outside = tuple(Gauges(one.interval_s, one.processes) for one in seen.gauges)
+    outside = tuple(
+        Gauges(trial_gauges.interval_s, trial_gauges.processes) for trial_gauges in seen.gauges
+    )
     assert cause_of("loop_blocked", evidence(gauges=outside)) is None
     assert cause_of("loop_blocked", evidence(worker(loop_lag_s=(None,) * 20))) is None
 

@@ -81,9 +81,9 @@ def test_server_cpu(cpu, found, text):
 def test_cores_that_are_shared_leave_less_to_the_target():
     """Two cores, of which the client takes 0.8: 1.1 of the 1.2 that are left are used."""
     seen = evidence(worker(1), worker(2), cpu=(0.6, 0.5), cpu_count=2)
-    (one,) = seen.trials
+    (only,) = seen.trials
     shared = replace(
-        one, target=replace(one.target, cores=None), client=replace(one.client, cpu_s=8)
+        only, target=replace(only.target, cores=None), client=replace(only.client, cpu_s=8)
     )
     finding = cause_of("server_cpu", replace(seen, trials=(shared,)))
     assert known(finding).found
@@ -95,8 +95,8 @@ def test_cores_that_are_shared_leave_less_to_the_target():
 def test_what_other_programs_take_a_target_cannot_get(others, found):
     """0.6 of a core: little of one, much of the 0.67 that are left of four."""
     seen = evidence(cpu=0.6)
-    (one,) = seen.trials
-    busy = replace(one, client=replace(one.client, cpu_s=2.3, other_cpu=others))
+    (only,) = seen.trials
+    busy = replace(only, client=replace(only.client, cpu_s=2.3, other_cpu=others))
     assert known(cause_of("server_cpu", replace(seen, trials=(busy,)))).found is found
 
 
@@ -121,9 +121,9 @@ def test_workers_of_a_command_are_counted_by_what_they_use():
 )
 def test_a_process_that_uses_several_cores_could_get_all(cpu, workers, found, used):
     seen = evidence(*map(worker, range(len(cpu))), cpu=cpu, cpu_count=8)
-    (one,) = seen.trials
-    idle = replace(one.client, cpu_s=0.0, other_cpu=0.0)
-    free = replace(one, target=replace(one.target, cores=None), client=idle)
+    (only,) = seen.trials
+    idle = replace(only.client, cpu_s=0.0, other_cpu=0.0)
+    free = replace(only, target=replace(only.target, cores=None), client=idle)
     finding = cause_of("server_cpu", replace(seen, trials=(free,), spec=asked(workers=workers)))
     assert known(finding).found is found
     assert said(finding).startswith(f"The target used {used} cores")
@@ -131,8 +131,8 @@ def test_a_process_that_uses_several_cores_could_get_all(cpu, workers, found, us
 
 def test_a_target_whose_processes_are_hidden_is_not_judged():
     seen = evidence()
-    (one,) = seen.trials
-    hidden = replace(one, target=replace(one.target, cpu_s=None))
+    (only,) = seen.trials
+    hidden = replace(only, target=replace(only.target, cpu_s=None))
     assert cause_of("server_cpu", replace(seen, trials=(hidden,), gauges=UNSEEN.gauges)) is None
 
 
@@ -165,8 +165,8 @@ def test_workers_are_told_apart_from_several_connections_on(users, in_flight, wa
     """`waiting`: the client's mean of requests in flight."""
     busy, idle = worker(1, in_flight=in_flight), worker(2)
     seen = evidence(busy, idle, cpu=(0.9, 0.1), spec=asked(workers=2, users=users))
-    (one,) = seen.trials
-    shown = replace(one, client=replace(one.client, in_flight={"s": waiting}))
+    (only,) = seen.trials
+    shown = replace(only, client=replace(only.client, in_flight={"s": waiting}))
     finding = cause_of("workers_uneven", replace(seen, trials=(shown,)))
     assert (finding and finding.found) is found
 

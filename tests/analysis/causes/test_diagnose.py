@@ -9,8 +9,8 @@ from tests.analysis.samples import spec, summary, with_spaces
 
 def test_a_clean_run_rules_all_out():
     causes = diagnose(evidence())
-    assert [one.cause for one in causes if one.found] == []
-    assert [one.cause for one in causes] == [
+    assert [cause.cause for cause in causes if cause.found] == []
+    assert [cause.cause for cause in causes] == [
         "loop_blocked", "pool_exhausted", "garbage_collection", "server_cpu", "client_limited",
         "never_served",
     ]  # fmt: skip
@@ -18,7 +18,7 @@ def test_a_clean_run_rules_all_out():
 
 def test_what_was_found_comes_first():
     causes = diagnose(evidence(cpu=0.99))
-    assert [(one.cause, one.found) for one in causes][:2] == [
+    assert [(cause.cause, cause.found) for cause in causes][:2] == [
         ("server_cpu", True),
         ("loop_blocked", False),
     ]
@@ -26,11 +26,11 @@ def test_what_was_found_comes_first():
 
 
 def test_everything_at_once_in_the_order_in_which_it_explains():
-    one, other = worker(11, tokens_waiting=9, gc_s=0.2, in_flight=9), worker(12)
+    first, other = worker(11, tokens_waiting=9, gc_s=0.2, in_flight=9), worker(12)
     stream = summary(completed=300, censored=Censored(100, 5.0, 12.0, 75))
     causes = diagnose(
         evidence(
-            one,
+            first,
             other,
             cpu=(1.0, 0.1),
             held=stalls(20, 0.4),
@@ -39,21 +39,24 @@ def test_everything_at_once_in_the_order_in_which_it_explains():
             validity=Validity(None, (), (Reason("client_cpu", "suspect", "", 1.0, 0.85),)),
         )
     )
-    assert [one.cause for one in causes] == [
+    assert [cause.cause for cause in causes] == [
         "loop_blocked", "pool_exhausted", "workers_uneven", "garbage_collection",
         "client_limited", "never_served", "server_cpu",
     ]  # fmt: skip
-    assert {one.cause for one in causes} == set(CAUSES)
+    assert {cause.cause for cause in causes} == set(CAUSES)
 
 
 def test_a_full_processor_comes_before_the_threads_that_wait_for_it():
     full = evidence(worker(tokens_waiting=55), cpu=0.99)
-    assert [one.cause for one in diagnose(full) if one.found] == ["server_cpu", "pool_exhausted"]
+    assert [cause.cause for cause in diagnose(full) if cause.found] == [
+        "server_cpu",
+        "pool_exhausted",
+    ]
 
 
 def test_what_is_not_decided_comes_between_and_nothing_is_said_to_be_clear():
     causes = diagnose(evidence(worker(gc_s=0.2)))
-    assert [(one.cause, one.found) for one in causes][:2] == [
+    assert [(cause.cause, cause.found) for cause in causes][:2] == [
         ("garbage_collection", None),
         ("loop_blocked", False),
     ]
@@ -64,11 +67,11 @@ def test_what_is_not_decided_comes_between_and_nothing_is_said_to_be_clear():
 def test_of_a_foreign_target_only_the_client_is_judged():
     seen = evidence(spec=spec(target=UrlTarget("http://127.0.0.1:9000")), gauges=(Gauges(0.5, ()),))
     hidden = tuple(
-        type(one)(**{**vars(one), "target": type(one.target)(one.target.address)})
-        for one in seen.trials
+        type(each)(**{**vars(each), "target": type(each.target)(each.target.address)})
+        for each in seen.trials
     )
     causes = diagnose(type(seen)(**{**vars(seen), "trials": hidden}))
-    assert [one.cause for one in causes] == ["client_limited"]
+    assert [cause.cause for cause in causes] == ["client_limited"]
     assert none_found(causes).endswith(
         "Not watched: event loop, thread pool, garbage collection and processor of the target."
     )

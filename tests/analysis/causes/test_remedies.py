@@ -24,7 +24,7 @@ def offered(
         "stop": {"requests": 5},
     }
     spec = items(workload={"streams": [stream]}, target=target, client={"strategy": client})
-    return spec, remedies(spec, [Cause(one, "", {}) for one in causes], Limits())
+    return spec, remedies(spec, [Cause(cause, "", {}) for cause in causes], Limits())
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def offered(
 )
 def test_each_cause_has_its_changes(causes, path, labels):
     _, found = offered(*causes, path=path)
-    assert [one.label for one in found] == labels
+    assert [remedy.label for remedy in found] == labels
 
 
 def test_a_worker_that_takes_all_is_tried_without_reuse_port():
@@ -67,7 +67,7 @@ def test_a_worker_that_takes_all_is_tried_without_reuse_port():
 )
 def test_a_client_at_its_limit_gets_a_lighter_one_or_more_processes(strategy, users, labels):
     _, found = offered("client_limited", client=strategy, users=users)
-    assert [one.label for one in found] == labels
+    assert [remedy.label for remedy in found] == labels
 
 
 def test_what_a_server_cannot_have_is_not_offered():
@@ -78,9 +78,9 @@ def test_what_a_server_cannot_have_is_not_offered():
 def test_each_remedy_is_one_change_to_a_spec_that_can_run():
     spec, found = offered("loop_blocked", "pool_exhausted", "never_served", path="/movies/sync/1")
     assert len(found) == 5
-    for one in found:
-        document = write_spec(one.spec)
-        assert read_spec(document, Limits()) == one.spec
+    for remedy in found:
+        document = write_spec(remedy.spec)
+        assert read_spec(document, Limits()) == remedy.spec
         changed = [key for key, value in write_spec(spec).items() if document[key] != value]
         assert len(changed) == 1
 

@@ -59,7 +59,7 @@ def test_stacks_are_grouped_over_trials_and_sorted_by_their_time():
     assert heavy.share == pytest.approx(0.8)
     assert heavy.place is not None
     assert heavy.place.short == "movies.py, line 38, in look_up_blocking"
-    assert [one.application for one in heavy.frames] == [True, True, False, False]
+    assert [frame.application for frame in heavy.frames] == [True, True, False, False]
     assert len(heavy.frames) == len(SLEEPING)
     assert (waited.waited, heavy.waited) == (True, False)
     assert (unknown.place, unknown.frames) == (None, ())

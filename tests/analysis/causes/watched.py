@@ -70,15 +70,15 @@ def evidence(
     seen = workers or (worker(),)
     shares = cpu if isinstance(cpu, tuple) else (cpu,) * len(seen)
     processes = tuple(
-        GaugeSeries(one.pid, "target", (share,) * SLOTS, (1,) * SLOTS)
-        for one, share in zip(seen, shares, strict=True)
+        GaugeSeries(series.pid, "target", (share,) * SLOTS, (1,) * SLOTS)
+        for series, share in zip(seen, shares, strict=True)
     )
     stream = chosen.pop("stream", summary(duration_s=WINDOW_S, cpu_s_per_request=0.0001))
-    one = trial(stream)
-    target = replace(one.target, watched_s=WINDOW_S, cores=tuple(range(len(seen))))
+    only = trial(stream)
+    target = replace(only.target, watched_s=WINDOW_S, cores=tuple(range(len(seen))))
     usual = {
         "spec": asked(workers=len(seen)),
-        "trials": (replace(one, target=target),),
+        "trials": (replace(only, target=target),),
         "streams": (stream,),
         "gauges": (Gauges(INTERVAL_S, processes, seen, held),),
         "validity": Validity(

@@ -13,8 +13,8 @@ INVALID = Validity("invalid", (Reason("errors", "invalid", "30 of 100 failed.", 
 
 def measured(run_id: str, *times_ms: float, **chosen) -> RunDetail:
     """One trial of one second."""
-    one = result(second(0, *times_ms))
-    return detail(run(run_id, title=run_id, **chosen), one)
+    stream = result(second(0, *times_ms))
+    return detail(run(run_id, title=run_id, **chosen), stream)
 
 
 def curves(*medians_ms: float, count: int = 20_000, invalid: tuple[int, ...] = ()) -> list[Curve]:
@@ -23,7 +23,11 @@ def curves(*medians_ms: float, count: int = 20_000, invalid: tuple[int, ...] = (
         for index, median in enumerate(medians_ms)
     ]
     details = [
-        replace(one, run=replace(one.run, validity=INVALID)) if index in invalid else one
-        for index, one in enumerate(details)
+        replace(measured_run, run=replace(measured_run.run, validity=INVALID))
+        if index in invalid
+        else measured_run
+        for index, measured_run in enumerate(details)
     ]
-    return list(curves_of_runs(details, label_runs([one.run for one in details]), "items"))
+    return list(
+        curves_of_runs(details, label_runs([measured_run.run for measured_run in details]), "items")
+    )

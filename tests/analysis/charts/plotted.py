@@ -38,7 +38,7 @@ def checked(figure: Figure) -> go.Figure:
     plot = resolved(json.loads(json.dumps(figure.plot, allow_nan=False)))
     go.Figure(data=plot["data"], layout={**plot["layout"], **plot["narrow"]})
     assert set(plot) == {"data", "layout", "narrow"}
-    assert not any(CRAMPED.search(one.get("hovertemplate", "")) for one in plot["data"])
+    assert not any(CRAMPED.search(trace.get("hovertemplate", "")) for trace in plot["data"])
     assert figure.title
     assert figure.label
     assert all(len(row) == len(figure.table.columns) for row in figure.table.rows)
@@ -46,4 +46,4 @@ def checked(figure: Figure) -> go.Figure:
 
 
 def annotations(figure: Figure, layout: str = "layout") -> list[str]:
-    return [one["text"] for one in figure.plot[layout]["annotations"]]
+    return [text["text"] for text in figure.plot[layout]["annotations"]]

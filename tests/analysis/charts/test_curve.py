@@ -31,13 +31,13 @@ def test_runs_without_the_stream_or_without_samples_are_left_out():
     full, empty = measured("a", 1.0), measured("b")
     other = RunDetail(run("c"), {}, {}, ())
     details = [other, full, empty]
-    (found,) = curves_of_runs(details, label_runs([one.run for one in details]), "items")
+    (found,) = curves_of_runs(details, label_runs([each.run for each in details]), "items")
     assert (found.id, found.short, found.colour) == ("a", "B", "$run-2")
 
 
 def test_an_invalid_run_is_faint_and_says_so():
     details = [measured("a", 1.0, validity=INVALID)]
-    (found,) = curves_of_runs(details, label_runs([one.run for one in details]), "items")
+    (found,) = curves_of_runs(details, label_runs([each.run for each in details]), "items")
     assert (found.believed, found.text) == (False, "A a, invalid")
     assert found.opacity < 1
 
@@ -55,13 +55,17 @@ def test_long_names_are_cut_but_never_the_doubt():
 def test_streams_of_one_run_have_colours_of_their_own():
     streams = {name: result(second(0, 1.0), name=name) for name in ("small", "large")}
     found = curves_of_streams(RunDetail(run(spec=spec()), streams, {}, ()))
-    assert [(one.name, one.colour) for one in found] == [("small", "$run-1"), ("large", "$run-6")]
+    assert [(curve.name, curve.colour) for curve in found] == [
+        ("small", "$run-1"),
+        ("large", "$run-6"),
+    ]
 
 
 def loaded(*loads: AnyLoad) -> Spec:
     whole = spec(names=tuple(f"s{at}" for at in range(len(loads))))
     streams = tuple(
-        replace(one, load=load) for one, load in zip(whole.workload.streams, loads, strict=True)
+        replace(stream, load=load)
+        for stream, load in zip(whole.workload.streams, loads, strict=True)
     )
     return replace(whole, workload=replace(whole.workload, streams=streams))
 
@@ -77,7 +81,7 @@ def test_both_times_are_drawn_where_requests_waited_to_be_sent(queued_s, both):
     detail = open_run(queued_s)
     assert times_differ(detail.streams["items"]) is both
     curves = with_service(curves_of_streams(detail), detail)
-    assert [one.clock for one in curves] == ["response", "service"][: 1 + both]
+    assert [curve.clock for curve in curves] == ["response", "service"][: 1 + both]
 
 
 def test_both_curves_are_named_and_the_title_says_what_lies_between():
@@ -85,7 +89,7 @@ def test_both_curves_are_named_and_the_title_says_what_lies_between():
     figure = percentile_chart(with_service(curves_of_streams(detail), detail))
     checked(figure)
     assert {"response time", "service time"} <= {
-        one.removeprefix("items ") for one in annotations(figure)
+        text.removeprefix("items ") for text in annotations(figure)
     }
     assert with_spaces(figure.title).startswith("Waiting to be sent adds 5")
     assert [row[0] for row in figure.table.rows] == ["response time", "service time"]

@@ -12,8 +12,8 @@ from tests.analysis.samples import spread, with_spaces
 
 
 def two_heaps():
-    one = measured("a", *spread(1.2, 8_900), *spread(900.0, 1_100))
-    return curves_of_runs([one], label_runs([one.run]), "items")
+    detail = measured("a", *spread(1.2, 8_900), *spread(900.0, 1_100))
+    return curves_of_runs([detail], label_runs([detail.run]), "items")
 
 
 @pytest.mark.parametrize("medians", [(1.0,), (1.0, 3.0), (1.0, 3.0, 9.0), ()])
@@ -34,8 +34,8 @@ def test_shares_add_up_to_all_requests(median):
 
 
 def test_each_request_is_in_the_bar_of_its_time():
-    one = measured("a", *[1.5] * 30, *[150.0] * 70)
-    figure = distribution_chart(curves_of_runs([one], label_runs([one.run]), "items"))
+    detail = measured("a", *[1.5] * 30, *[150.0] * 70)
+    figure = distribution_chart(curves_of_runs([detail], label_runs([detail.run]), "items"))
     rows = np.array(figure.table.rows, float)
     assert rows[0][0] <= 1.5 <= rows[0][1]
     assert rows[1][0] <= 150 <= rows[1][1]
@@ -51,16 +51,16 @@ def test_modes_are_named():
 
 
 def test_a_few_requests_are_no_kind():
-    one = measured("a", *[2_400.0] * 71, *[4_700.0] * 3)
-    figure = distribution_chart(curves_of_runs([one], label_runs([one.run]), "items"))
+    detail = measured("a", *[2_400.0] * 71, *[4_700.0] * 3)
+    figure = distribution_chart(curves_of_runs([detail], label_runs([detail.run]), "items"))
     assert figure.title == "Where response times lie"
     assert annotations(figure) == []
 
 
 def test_phrases_of_close_modes_stand_above_each_other():
     times = [*[10.0] * 5_000, *[16.0] * 5_000]
-    one = measured("a", *times)
-    figure = distribution_chart(curves_of_runs([one], label_runs([one.run]), "items"))
+    detail = measured("a", *times)
+    figure = distribution_chart(curves_of_runs([detail], label_runs([detail.run]), "items"))
     first, second = figure.plot["layout"]["annotations"]
     assert second["yshift"] >= first["yshift"] + 15
 
@@ -72,8 +72,8 @@ def test_one_mode():
 @pytest.mark.parametrize("middles", [(2.4, 4.4, 8.0, 15.0), (0.27, 0.5)])
 def test_a_heap_with_several_humps_is_not_said_to_be_near_one(middles):
     humps = [middle * (time / 2.4) ** 0.4 for middle in middles for time in spread(2.4, 1_000)]
-    one = measured("a", *humps)
-    figure = distribution_chart(curves_of_runs([one], label_runs([one.run]), "items"))
+    detail = measured("a", *humps)
+    figure = distribution_chart(curves_of_runs([detail], label_runs([detail.run]), "items"))
     assert figure.title == "Where response times lie"
     assert annotations(figure) == []
 

@@ -110,7 +110,7 @@ def test_neighbours_are_moved_apart_and_keep_their_place_on_the_axis():
 
 def test_a_mark_without_a_short_text_is_left_out_of_the_narrow_layout():
     marks = [EndLabel("long", "", "$ink", 1), EndLabel("other", "o", "$ink", 90)]
-    assert [one["text"] for one in end_labels(marks, AXIS, 200, short=True)] == ["o"]
+    assert [label["text"] for label in end_labels(marks, AXIS, 200, short=True)] == ["o"]
 
 
 def test_notes_stand_on_the_wide_layout_only():
@@ -118,8 +118,8 @@ def test_notes_stand_on_the_wide_layout_only():
     drawn = line_plot(
         [line([0], [1], "$ink")], (x_axis(), AXIS), [EndLabel("a", "a", "$ink", 1)], "h220", [note]
     )
-    assert [one["text"] for one in drawn["layout"]["annotations"]] == ["a", "note"]
-    assert [one["text"] for one in drawn["narrow"]["annotations"]] == ["a"]
+    assert [text["text"] for text in drawn["layout"]["annotations"]] == ["a", "note"]
+    assert [text["text"] for text in drawn["narrow"]["annotations"]] == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,9 @@ def test_a_log_range_has_room_and_a_least_span(low, high):
     assert top - bottom >= 0.6 - 1e-9
 
 
-@pytest.mark.parametrize("bounds", [log_range(one, one) for one in (0.0003, 0.002, 0.0045)])
+@pytest.mark.parametrize(
+    "bounds", [log_range(time_s, time_s) for time_s in (0.0003, 0.002, 0.0045)]
+)
 def test_every_time_axis_has_a_tick(bounds):
     assert time_axis(bounds)["tickvals"]
 

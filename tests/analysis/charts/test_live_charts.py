@@ -39,7 +39,7 @@ def drawn_seconds(view: Live) -> int:
 @pytest.mark.parametrize(("seconds", "measured_s"), [(0, 0.0), (0, 0.4), (1, 1.1), (37, 37.2)])
 def test_plotly_takes_them(seconds, measured_s, window_s):
     figures = live_charts(live(seconds, measured_s), window_s)
-    assert [one.name for one in figures] == ["live-throughput", "live-response", "live-cpu"]
+    assert [figure.name for figure in figures] == ["live-throughput", "live-response", "live-cpu"]
     for figure in figures:
         checked(figure)
 
@@ -85,7 +85,7 @@ def test_the_warm_up_is_grey_and_fills_second_by_second(told, x):
     for figure in live_charts(warming(told), 10.0):
         checked(figure)
         layout = figure.plot["layout"]
-        (grey,) = [one for one in layout["shapes"] if one["type"] == "rect"]
+        (grey,) = [shape for shape in layout["shapes"] if shape["type"] == "rect"]
         assert (grey["x0"], grey["x1"], grey["fillcolor"]) == (-2.5, 0, "$well-2")
         assert layout["xaxis"]["range"] == [-2.5, 10]
         assert "warm-up" in annotations(figure)
@@ -141,8 +141,8 @@ def test_the_likelier_cause_stands_before_the_processors(inside, third, said):
     shape = Shape(**inside)
     seen = replace(live(5, 5.2), gauges=gauges_of(shape, 5))
     figures = live_charts(seen, 60.0)
-    assert [one.name for one in figures][2:] == [third, "live-cpu"]
-    assert said in [with_spaces(one) for one in annotations(figures[2])]
+    assert [figure.name for figure in figures][2:] == [third, "live-cpu"]
+    assert said in [with_spaces(text) for text in annotations(figures[2])]
     checked(figures[2])
     assert annotations(figures[2], "narrow")
     assert len(figures[2].table.rows) == 10

@@ -32,7 +32,7 @@ def test_labels_at_one_place_are_spread():
     found = stacked([panel("", *marks)], window_axis(5.0), "h220")
     labels = found["layout"]["annotations"]
     assert abs(labels[0]["yshift"] - labels[1]["yshift"]) == 15
-    assert [one["text"] for one in found["narrow"]["annotations"]] == ["p50", "p99"]
+    assert [label["text"] for label in found["narrow"]["annotations"]] == ["p50", "p99"]
 
 
 def test_a_limit_is_dashed_over_the_whole_width():
@@ -76,4 +76,4 @@ def _worker(pid: int, gc_s: float) -> WorkerSeries:
     ],
 )
 def test_shares_of_cores(high, texts):
-    assert [with_spaces(one) for one in core_axis(high)["ticktext"]] == texts
+    assert [with_spaces(text) for text in core_axis(high)["ticktext"]] == texts

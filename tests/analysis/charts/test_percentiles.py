@@ -48,13 +48,15 @@ def test_few_samples(samples, drawn):
 
 
 def test_marks_stand_where_support_is_full():
-    marks = [one for one in percentile_chart(curves(1.0)).plot["data"] if one["mode"] == "markers"]
+    marks = [
+        trace for trace in percentile_chart(curves(1.0)).plot["data"] if trace["mode"] == "markers"
+    ]
     assert marks[0]["x"] == pytest.approx([nines(0.5), nines(0.9), nines(0.99)], abs=1e-3)
 
 
 def test_marks_are_the_numbers_of_the_table():
     figure = percentile_chart(curves(1.0))
-    marks = next(one for one in figure.plot["data"] if one["mode"] == "markers")
+    marks = next(trace for trace in figure.plot["data"] if trace["mode"] == "markers")
     assert [1_000 * value for value in marks["y"]] == pytest.approx(figure.table.rows[0][1:4])
 
 

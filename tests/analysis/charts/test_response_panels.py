@@ -28,10 +28,10 @@ def track(*rows, last_s: float = 1.0) -> list[TrialSegment]:
 
 def cells(found):
     """Rows and columns with their counts, from the bottom left."""
-    (one,) = found
+    (heat,) = found
     return {
-        (one["y"][row], one["x"][column]): value
-        for row, values in enumerate(one["z"])
+        (heat["y"][row], heat["x"][column]): value
+        for row, values in enumerate(heat["z"])
         for column, value in enumerate(values)
         if value
     }
@@ -43,30 +43,30 @@ def test_each_request_is_counted_where_it_ended():
 
 
 def test_hovering_names_the_time_with_its_unit():
-    (one,) = heat_map(track(second(0, 1.0, 1.01), second(1, 1_050.0)), BOUNDS, PIXELS)
-    said = [with_spaces(text) for row in one["text"] for text in row if text]
+    (heat,) = heat_map(track(second(0, 1.0, 1.01), second(1, 1_050.0)), BOUNDS, PIXELS)
+    said = [with_spaces(text) for row in heat["text"] for text in row if text]
     assert said == ["1.1 ms: 2 requests", "1.1 s: 1 request"]
 
 
 def test_nothing_is_drawn_where_nothing_ended():
-    (one,) = heat_map(track(second(0, 1.0)), BOUNDS, PIXELS)
-    assert sum(value is not None for row in one["z"] for value in row) == 1
+    (heat,) = heat_map(track(second(0, 1.0)), BOUNDS, PIXELS)
+    assert sum(value is not None for row in heat["z"] for value in row) == 1
     assert heat_map(track(second(0)), BOUNDS, PIXELS) == []
     assert heat_map([TrialSegment(0.0, track(second(0, 1.0))[0].timeline)], BOUNDS, PIXELS) == []
 
 
 def test_a_short_last_second_is_narrow():
-    (one,) = heat_map(track(second(0, 1.0), second(1, 1.0), last_s=0.4), BOUNDS, PIXELS)
-    assert one["x"] == [0, 1, 1.4]
-    assert len(one["z"][0]) == 2
-    assert len(one["y"]) == len(one["z"]) + 1
+    (heat,) = heat_map(track(second(0, 1.0), second(1, 1.0), last_s=0.4), BOUNDS, PIXELS)
+    assert heat["x"] == [0, 1, 1.4]
+    assert len(heat["z"][0]) == 2
+    assert len(heat["y"]) == len(heat["z"]) + 1
 
 
 def test_long_windows_have_columns_of_several_seconds():
     rows = [second(index, 1.0) for index in range(3 * MOST_COLUMNS)]
-    (one,) = heat_map(track(*rows), BOUNDS, PIXELS)
-    assert len(one["x"]) <= MOST_COLUMNS + 1
-    assert sum(value or 0 for row in one["z"] for value in row) == 3 * MOST_COLUMNS
+    (heat,) = heat_map(track(*rows), BOUNDS, PIXELS)
+    assert len(heat["x"]) <= MOST_COLUMNS + 1
+    assert sum(value or 0 for row in heat["z"] for value in row) == 3 * MOST_COLUMNS
 
 
 @pytest.mark.parametrize("most", [1, 7, 100_000])
@@ -86,7 +86,7 @@ TRACK = trial_segments([Timeline((1,) * 4, (0,) * 4, (0.1,) * 4, (0.1,) * 4, (0.
 )
 def test_a_drift_over_the_limit_is_a_line_through_the_middle(drift, ends):
     lines = trend_lines(TRACK, [drift])
-    assert [one["y"] for one in lines] == ([] if ends is None else [pytest.approx(ends)])
+    assert [line["y"] for line in lines] == ([] if ends is None else [pytest.approx(ends)])
     assert bool(trend_labels(TRACK, [drift], 0)) is bool(lines)
 
 

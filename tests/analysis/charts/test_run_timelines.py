@@ -27,7 +27,7 @@ from tests.synthetic import Shape
 
 
 def figures(*details: RunDetail, trial: int = 1):
-    return run_timelines(details, label_runs([one.run for one in details]), "items", trial)
+    return run_timelines(details, label_runs([each.run for each in details]), "items", trial)
 
 
 def of(name: str, median: float, seconds: int, **chosen) -> RunDetail:
@@ -84,7 +84,7 @@ def test_p50_to_p99_is_an_area():
 )
 def test_no_percentile_is_drawn_further_than_the_seconds_have_samples_for(rates, ends, words):
     drawn = figures(*of_rates(*rates))
-    said = [[text for text in annotations(one) if text.startswith("p")] for one in drawn]
+    said = [[text for text in annotations(figure) if text.startswith("p")] for figure in drawn]
     assert said == ends
     assert run_timelines_legend(drawn).endswith(words)
 
@@ -105,16 +105,16 @@ def test_the_area_ends_where_a_second_has_too_few_samples():
     [(0.79, "client CPU 79 %", "$ink-3"), (1.0, "client CPU 100 %, the limit", "$cause")],
 )
 def test_a_strip_at_its_limit_is_warm(client, text, colour):
-    one = replace(of("a", 1.0, 3), gauges=(gauges(6, client=client),))
-    (figure,) = figures(one)
-    labels = {with_spaces(one["text"]): one for one in figure.plot["layout"]["annotations"]}
+    only = replace(of("a", 1.0, 3), gauges=(gauges(6, client=client),))
+    (figure,) = figures(only)
+    labels = {with_spaces(label["text"]): label for label in figure.plot["layout"]["annotations"]}
     assert labels[text]["font"]["color"] == colour
 
 
 def test_the_limit_of_a_target_is_that_of_its_workers():
     chosen = replace(spec(), target=Target(workers=4))
-    one = replace(of("a", 1.0, 3, spec=chosen), gauges=(gauges(6, target=2.0),))
-    (figure,) = figures(one)
+    only = replace(of("a", 1.0, 3, spec=chosen), gauges=(gauges(6, target=2.0),))
+    (figure,) = figures(only)
     strips = figure.plot["data"][-1]["z"]
     assert strips[1] == [0.5, 0.5, 0.5]
     assert "target CPU 200 %" in with_spaces(figure.label)
@@ -123,7 +123,7 @@ def test_the_limit_of_a_target_is_that_of_its_workers():
 
 def test_a_run_without_that_trial_is_left_out():
     empty = RunDetail(run("b" * 10, title="b", streams=()), {}, {}, ())
-    assert [one.name for one in figures(of("a", 1.0, 5), empty)] == ["timeline-a"]
+    assert [figure.name for figure in figures(of("a", 1.0, 5), empty)] == ["timeline-a"]
     assert figures(of("a", 1.0, 5), trial=2) == ()
     assert figures() == ()
 
@@ -137,8 +137,8 @@ def test_a_run_that_nobody_watched_has_no_strips():
 
 def test_a_server_whose_workers_are_unknown_has_no_limit():
     chosen = replace(spec(), target=UrlTarget("http://127.0.0.1:9000"))
-    one = replace(of("a", 1.0, 3, spec=chosen), gauges=(gauges(6, target=1.0),))
-    (figure,) = figures(one)
+    only = replace(of("a", 1.0, 3, spec=chosen), gauges=(gauges(6, target=1.0),))
+    (figure,) = figures(only)
     assert "target CPU 100 %" in with_spaces(figure.label)
     assert "the limit" not in figure.label
 
@@ -147,7 +147,7 @@ def test_an_invalid_run_is_called_so():
     (figure,) = figures(of("a", 1.0, 5, validity=Validity("invalid")))
     assert with_spaces(figure.title) == "A a, invalid: 2,500 requests in 5.00 s"
     assert {trace["opacity"] for trace in figure.plot["data"]} == {FADED}
-    ends = {one["text"]: one["font"]["color"] for one in figure.plot["layout"]["annotations"]}
+    ends = {label["text"]: label["font"]["color"] for label in figure.plot["layout"]["annotations"]}
     assert (ends["p50"], ends["p95"]) == ("$ink-3", "$ink-3")
 
 
@@ -159,13 +159,13 @@ def test_an_invalid_run_is_called_so():
     ],
 )  # fmt: skip
 def test_the_third_strip_is_the_lag_of_the_loop(inside, said, colour):
-    one = detail_of(items(stop={"duration_s": 6}), Shape(rate_per_s=50, **inside))
-    (figure,) = figures(one)
+    only = detail_of(items(stop={"duration_s": 6}), Shape(rate_per_s=50, **inside))
+    (figure,) = figures(only)
     checked(figure)
     (label,) = [
-        one
-        for one in figure.plot["layout"]["annotations"]
-        if with_spaces(one["text"]).startswith(said)
+        label
+        for label in figure.plot["layout"]["annotations"]
+        if with_spaces(label["text"]).startswith(said)
     ]
     assert label["font"]["color"] == colour
     assert figure.table.columns[-1] == "longest loop lag, ms"
@@ -178,7 +178,7 @@ def test_one_or_two_runs_are_heat_maps(runs, kinds):
     words = run_timelines_legend(figures(*details))
     for figure in figures(*details):
         checked(figure)
-        heats = [one for one in figure.plot["data"] if one["type"] == "heatmap"]
+        heats = [trace for trace in figure.plot["data"] if trace["type"] == "heatmap"]
         assert ("Fuller blue" in words) == (kinds == 2)
         assert len(heats) == kinds
         assert figure.height == ("h220" if kinds == 2 else "h140")

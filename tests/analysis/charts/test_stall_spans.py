@@ -64,7 +64,7 @@ def test_what_was_ruled_out_is_not_warm(causes, expected):
     full = worker(tokens_busy=(0, 0, 4, 0), tokens_waiting=(0, 0, 1, 0), tokens_total=4)
     gauges = Gauges(0.5, (), (full,), (Stall(7, 0.1, 0.3, ()),))
     found = stall_spans(track(), [gauges], causes)
-    assert [list(map(float, one)) for one in found] == [pytest.approx(one) for one in expected]
+    assert [list(map(float, span)) for span in found] == [pytest.approx(span) for span in expected]
 
 
 def test_a_stall_is_warm_as_it_counted_for_its_cause():

@@ -10,7 +10,7 @@ from tests.analysis.samples import run, spec, summary, trial, with_spaces
 
 def rated(name: str, per_s: float | None, *trials: float, **chosen):
     streams = () if per_s is None else (summary(throughput_per_s=per_s),)
-    done = tuple(trial(summary(throughput_per_s=one)) for one in trials)
+    done = tuple(trial(summary(throughput_per_s=rate_per_s)) for rate_per_s in trials)
     return run(name * 10, title=name, streams=streams, trials=done, **chosen)
 
 

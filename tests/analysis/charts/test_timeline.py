@@ -52,8 +52,8 @@ def test_plotly_takes_it():
 def test_trials_are_laid_one_after_the_other_with_a_line_between():
     figure = timeline_chart(three_trials())
     assert figure.plot["layout"]["xaxis"]["range"] == [0, 12]
-    upright = [one for one in figure.plot["layout"]["shapes"] if one["xref"] == "x"]
-    assert [one["x0"] for one in upright] == [4.0, 8.0]
+    upright = [shape for shape in figure.plot["layout"]["shapes"] if shape["xref"] == "x"]
+    assert [shape["x0"] for shape in upright] == [4.0, 8.0]
 
 
 @pytest.mark.parametrize("trial", [1, 3])
@@ -67,13 +67,13 @@ def test_one_trial_alone(trial):
 def test_panels_and_their_labels():
     figure = timeline_chart(three_trials())
     found = texts(figure)
-    assert [one for one in found if one in {"Response time", "Throughput"}] == [
+    assert [text for text in found if text in {"Response time", "Throughput"}] == [
         "Response time",
         "Throughput",
     ]
     assert "500 /s" in found
     assert {"target mean 30 %", "client mean 80 %"} <= set(found)
-    assert [one[:3] for one in found if one[0] == "p"] == ["p50", "p95"]
+    assert [text[:3] for text in found if text[0] == "p"] == ["p50", "p95"]
 
 
 def test_the_labels_of_one_trial_are_its_own():
@@ -96,18 +96,18 @@ def test_a_run_that_ended_early_has_no_merged_streams(kept, labelled):
 def test_errors_have_a_line_only_where_there_are_any():
     failing = detail(run(), result(second(0, 1, 2, errors=7), second(1, 1, 2)))
     assert "7 errors" in texts(timeline_chart(failing))
-    assert not [one for one in texts(timeline_chart(three_trials())) if "errors" in one]
+    assert not [text for text in texts(timeline_chart(three_trials())) if "errors" in text]
 
 
 def test_several_streams_are_told_apart_by_colour():
     small, large = steady(1.0, name="small"), steady(900.0, name="large")
-    one = RunDetail(
+    detail = RunDetail(
         run("0000000001", small, large, spec=spec(names=("small", "large"))),
         {"small": small, "large": large},
         {"small": (known(small.timeline),), "large": (known(large.timeline),)},
         (gauges(6),),
     )
-    figure = timeline_chart(one)
+    figure = timeline_chart(detail)
     checked(figure)
     colours = {trace["line"]["color"] for trace in figure.plot["data"]}
     assert {"$run-1", "$run-6"} <= colours
@@ -140,7 +140,7 @@ def test_the_title_goes_as_far_as_the_seconds_have_samples(per_second, start):
 
 def test_the_p99_of_a_few_requests_is_neither_drawn_nor_named():
     figure = timeline_chart(detail(run(), result(*[second(at, *[2.0] * 50) for at in range(4)])))
-    assert not [one for one in texts(figure) if one.startswith(("p95", "p99"))]
+    assert not [text for text in texts(figure) if text.startswith(("p95", "p99"))]
 
 
 def test_a_short_run_has_a_plain_title():
@@ -202,21 +202,21 @@ def test_each_panel_that_has_data_is_drawn():
 def test_a_cause_is_warm_through_all_panels(inside, said):
     figure = watched(1, **inside)
     assert said <= set(texts(figure))
-    warm = [one for one in figure.plot["layout"]["shapes"] if one["type"] == "path"]
-    assert [one.get("fillcolor") for one in warm] == ["$cause/0.1", None]
+    warm = [shape for shape in figure.plot["layout"]["shapes"] if shape["type"] == "path"]
+    assert [shape.get("fillcolor") for shape in warm] == ["$cause/0.1", None]
     assert warm[1]["line"]["color"] == "$cause"
 
 
 def test_a_quiet_server_has_no_warm_bands():
     figure = watched()
-    assert [one for one in figure.plot["layout"]["shapes"] if one["type"] == "path"] == []
+    assert [shape for shape in figure.plot["layout"]["shapes"] if shape["type"] == "path"] == []
     assert "$cause" not in str(figure.plot)
 
 
 def test_on_a_small_screen_the_labels_stand_in_the_titles():
     figure = watched(1)
     narrow = annotations(figure, "narrow")
-    assert "Thread-pool tokens: none busy, limit 40" in [with_spaces(one) for one in narrow]
+    assert "Thread-pool tokens: none busy, limit 40" in [with_spaces(text) for text in narrow]
     assert max(map(len, narrow)) <= NARROW_LETTERS
 
 
@@ -228,7 +228,7 @@ def test_a_warm_up_is_grey_and_named_before_the_window():
     figure = timeline_chart(replace(whole, timelines={"items": (replace(line, warmup=early),)}))
     checked(figure)
     layout = figure.plot["layout"]
-    (field,) = [one for one in layout["shapes"] if one["type"] == "rect"]
+    (field,) = [shape for shape in layout["shapes"] if shape["type"] == "rect"]
     assert (field["x0"], field["x1"], layout["xaxis"]["range"]) == (-1.5, 0, [-1.5, 4])
     assert "warm-up" in annotations(figure)
     assert [row[1] for row in figure.table.rows] == [-2, -1, 0, 1, 2, 3]

@@ -35,7 +35,7 @@ def timeline(*completed: int, last_s: float = 1.0, p50: float | None = 0.5) -> T
 
 def test_each_trial_starts_where_the_last_one_ended():
     found = trial_segments([timeline(1, 2, last_s=0.5), timeline(3)])
-    assert [one.start_s for one in found] == [0.0, 1.5]
+    assert [segment.start_s for segment in found] == [0.0, 1.5]
     assert end_s(found) == 2.5
     assert end_s([]) == 0.0
 
@@ -50,7 +50,7 @@ def test_the_last_second_counts_with_its_own_length(last_s, last):
 
 def test_steps_have_an_end_and_break_between_trials():
     track = trial_segments([timeline(1, 2), timeline(3, last_s=0.5)])
-    x, y = step_line(track, lambda one: one.rates_per_s)
+    x, y = step_line(track, lambda series: series.rates_per_s)
     assert x == [0, 1, 2, 2, 2, 2.5]
     assert y == [1, 2, 2, None, 6, 6]
 
@@ -63,8 +63,8 @@ def test_missing_seconds_stay_missing():
 
 
 def test_a_second_before_a_missing_one_is_drawn_to_its_end():
-    (one,) = trial_segments([timeline(1, 1, 1)])
-    assert step_line([one], lambda _: [5, None, 7]) == ([0, 1, 1, 2, 3], [5, 5, None, 7, 7])
+    (segment,) = trial_segments([timeline(1, 1, 1)])
+    assert step_line([segment], lambda _: [5, None, 7]) == ([0, 1, 1, 2, 3], [5, 5, None, 7, 7])
 
 
 def test_no_seconds_no_steps():
@@ -85,7 +85,7 @@ def warmed(*completed: int, length_s: float) -> Timeline:
 def test_a_warm_up_lies_before_its_window():
     first, second = track = trial_segments([warmed(3, 4, length_s=1.5), warmed(5, length_s=1.0)])
     assert (begin_s(track), first.start_s, second.start_s, end_s(track)) == (-1.5, 0, 3, 5)
-    x, y = step_line(track, lambda one: one.rates_per_s)
+    x, y = step_line(track, lambda series: series.rates_per_s)
     assert x == [-1.5, -1, 0, 0, 1, 2, 2, 2, 3, 3, 4, 5]
     assert y == [6, 4, 4, 7, 8, 8, None, 5, 5, 7, 8, 8]
 
@@ -123,8 +123,8 @@ def line(seconds: int) -> Timeline:
     return Timeline((1,) * seconds, (0,) * seconds, times, times, times, 1.0)
 
 
-def target(one: Gauges) -> list[float]:
-    return role_cpu(one, "target")
+def target(trial_gauges: Gauges) -> list[float]:
+    return role_cpu(trial_gauges, "target")
 
 
 def test_processes_of_a_role_are_added():
@@ -169,9 +169,9 @@ def test_a_long_window_shows_the_largest_of_each_few_samples():
 
 @pytest.mark.parametrize(("many", "lines"), [(0, 0), (1, 1), (EACH, EACH), (EACH + 1, 2)])
 def test_few_get_a_line_each_and_more_a_band(many, lines):
-    one = Gauges(0.5, tuple(GaugeSeries(at, "target", (at, at), (1, 1)) for at in range(many)))
+    only = Gauges(0.5, tuple(GaugeSeries(at, "target", (at, at), (1, 1)) for at in range(many)))
     found = worker_lines(
-        trial_segments([line(1)]), [one], lambda each: [x.cpu_share for x in each.processes]
+        trial_segments([line(1)]), [only], lambda each: [x.cpu_share for x in each.processes]
     )
     assert len(found) == lines
     if many > EACH:

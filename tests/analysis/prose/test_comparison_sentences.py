@@ -137,8 +137,8 @@ def test_one_run_has_its_own_sentence():
 def test_the_sentence_fills_as_runs_finish(states, sentence):
     given = measured("blocking", 1_000), measured("threaded", 890), measured("async", 7_500)
     runs = [
-        one if state == "finished" else replace(one, state=State(state), streams=())
-        for one, state in zip(given, states, strict=True)
+        run if state == "finished" else replace(run, state=State(state), streams=())
+        for run, state in zip(given, states, strict=True)
     ]
     assert said(comparison_title(against_first(*runs))) == sentence
 
@@ -288,7 +288,7 @@ def test_what_throughput_hides(p50_ms, users, sentence):
     ],
 )
 def test_what_a_ratio_belongs_to(specs, note):
-    runs = [run(str(index) * 10, title=str(index), spec=one) for index, one in enumerate(specs)]
+    runs = [run(str(index) * 10, title=str(index), spec=each) for index, each in enumerate(specs)]
     assert shared_cause(against_first(*runs)) == note
 
 

@@ -26,8 +26,8 @@ def of(stream_times: Times | None, **chosen) -> Run:
     return run(title="items, async", streams=(summary(response_time_s=stream_times),), **chosen)
 
 
-def headed(one: Run) -> str:
-    return with_spaces(plain_text(headline(one)))
+def headed(run: Run) -> str:
+    return with_spaces(plain_text(headline(run)))
 
 
 @pytest.mark.parametrize(
@@ -78,11 +78,13 @@ def test_an_offer_that_was_not_kept_up_with_is_the_news(answered_per_s, sentence
 
 def test_a_run_in_which_nothing_completed_says_so_first():
     nothing = summary(completed=0, errors={"status": 8_331}, statuses={"404": 8_331})
-    one = run(streams=(nothing,), validity=Validity("invalid", ()))
-    assert headed(one) == "All 8,331 requests failed: GET /items/1 answered 404 every time."
-    assert lede(one) == "Correct the path: Workloads lists what it serves."
+    failing = run(streams=(nothing,), validity=Validity("invalid", ()))
+    assert headed(failing) == "All 8,331 requests failed: GET /items/1 answered 404 every time."
+    assert lede(failing) == "Correct the path: Workloads lists what it serves."
     refused = replace(nothing, errors={"refused": 12}, statuses={})
-    assert headed(replace(one, streams=(refused,))).endswith("GET /items/1 ended with refused 12.")
+    assert headed(replace(failing, streams=(refused,))).endswith(
+        "GET /items/1 ended with refused 12."
+    )
 
 
 def test_a_median_without_support_is_not_said():
@@ -97,8 +99,8 @@ def test_a_median_without_support_is_not_said():
 def test_of_which_requests_the_headline_speaks(waiting, fired, said):
     stream = summary(response_time_s=times(), censored=Censored(waiting, 2.0, 2.5), requests=1_600)
     reasons = (reason("censored", "suspect", "Waiting."),) if fired else ()
-    one = run(streams=(stream,), validity=Validity("suspect" if fired else "valid", reasons))
-    assert headed(one).startswith(f"Half of {said} answer in")
+    shown = run(streams=(stream,), validity=Validity("suspect" if fired else "valid", reasons))
+    assert headed(shown).startswith(f"Half of {said} answer in")
 
 
 def test_the_first_of_several_streams_is_named():
@@ -129,8 +131,8 @@ def test_the_lede_gives_load_rate_and_failures():
 
 def test_the_lede_of_several_trials():
     stream = summary(completed=6_000, duration_s=15.0, errors={"reset": 12})
-    one = run(streams=(stream,), spec=spec("blocking", 1, trials=3), trials=(trial(),) * 3)
-    assert with_spaces(lede(one)) == (
+    measured = run(streams=(stream,), spec=spec("blocking", 1, trials=3), trials=(trial(),) * 3)
+    assert with_spaces(lede(measured)) == (
         "6,000 requests in 3 trials of 5.00 s: 500 a second with one user, 12 failed. "
         "No interval is given yet."
     )
@@ -140,8 +142,8 @@ def test_the_lede_of_a_burst():
     burst = Stream(
         (RequestClass(),), Burst("burst", 50), spec().workload.streams[0].stop, name="items"
     )
-    one = run(spec=replace(spec(), workload=Workload((burst,))))
-    assert "in a burst over 50 connections" in lede(one)
+    bursting = run(spec=replace(spec(), workload=Workload((burst,))))
+    assert "in a burst over 50 connections" in lede(bursting)
 
 
 @pytest.mark.parametrize(
@@ -247,8 +249,10 @@ def test_banners_of_validity(validity, kind, title, text):
     ],
 )
 def test_banners_of_runs_that_ended_early(state, reason, trials, log, title, text):
-    one = run(state=state, reason=reason, trials=(trial(),) * trials, log=log, spec=spec(trials=5))
-    found = banner(one)
+    ended = run(
+        state=state, reason=reason, trials=(trial(),) * trials, log=log, spec=spec(trials=5)
+    )
+    found = banner(ended)
     assert found is not None
     assert (found.kind, found.title, found.text) == (state.value, title, text)
 

@@ -210,8 +210,8 @@ def test_a_stream_without_a_completed_request():
 
 
 def test_a_sound_run_is_valid_and_every_gate_is_kept():
-    one = trial(summary(), little_ratio={"items": 1.01}, other_cpu=0.06)
-    found = judge([one], [summary()], spec(duration_s=3.0))
+    only = trial(summary(), little_ratio={"items": 1.01}, other_cpu=0.06)
+    found = judge([only], [summary()], spec(duration_s=3.0))
     assert (found.outcome, found.reasons) == ("valid", ())
     assert [reason.gate for reason in found.judged] == [
         "errors",
@@ -224,8 +224,8 @@ def test_a_sound_run_is_valid_and_every_gate_is_kept():
 
 
 def test_the_worst_gate_decides_and_comes_first():
-    one = trial(summary(), busiest_cpu_share=1.0, restarts=1, other_cpu=0.5)
-    found = judge([one], [summary()], spec())
+    only = trial(summary(), busiest_cpu_share=1.0, restarts=1, other_cpu=0.5)
+    found = judge([only], [summary()], spec())
     assert found.outcome == "invalid"
     assert [reason.gate for reason in found.reasons] == [
         "target_restarted",
@@ -250,15 +250,15 @@ def test_nothing_judged_is_no_outcome():
 
 
 def test_an_external_target_is_judged_by_what_is_known():
-    one = trial(summary(), restarts=None, other_cpu=None)
-    found = judge([one], [summary()], spec(target=UrlTarget("http://127.0.0.1:9000")))
+    only = trial(summary(), restarts=None, other_cpu=None)
+    found = judge([only], [summary()], spec(target=UrlTarget("http://127.0.0.1:9000")))
     assert [reason.gate for reason in found.judged] == ["errors", "client_cpu"]
     assert found.outcome == "valid"
 
 
 def checked(slower_s: float | None):
-    one = trial(summary())
-    return replace(one, target=replace(one.target, delayed_ack_s=slower_s))
+    only = trial(summary())
+    return replace(only, target=replace(only.target, delayed_ack_s=slower_s))
 
 
 @pytest.mark.parametrize(

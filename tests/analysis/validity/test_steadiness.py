@@ -11,7 +11,7 @@ from tests.analysis.samples import known, reason_of, second, summary, trial, wit
 
 
 def window(medians_ms: list[float], per_second: int = 20):
-    return [second(index, *[one] * per_second) for index, one in enumerate(medians_ms)]
+    return [second(index, *[median_ms] * per_second) for index, median_ms in enumerate(medians_ms)]
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def _marks(second: Shape) -> dict[str, tuple[float, str]]:
     view = ratio_plot(_two(second), "items")
     assert view is not None
     marks = {group.label: group.marks[0] for group in view.groups}
-    return {label: (one.at, one.text) for label, one in marks.items() if one.at is not None}
+    return {label: (mark.at, mark.text) for label, mark in marks.items() if mark.at is not None}
 
 
 def test_more_throughput_and_less_time_stand_right() -> None:
@@ -75,7 +75,7 @@ def test_an_invalid_run_stays_marked_where_it_is_compared_anyway() -> None:
 
 
 def test_a_valid_run_against_an_invalid_one_is_void_too() -> None:
-    runs = [one.run for one in (_detail(FAILING, "a"), _detail(ASYNC, "b"))]
+    runs = [detail.run for detail in (_detail(FAILING, "a"), _detail(ASYNC, "b"))]
     compared = compare(runs, "a000000000", anyway=True)
     numbers = numbers_table(compared, "items")
     below = {cell.below_level for cell in numbers.rows[1].cells if cell.below}
@@ -90,7 +90,7 @@ def test_ratios_of_percentiles_follow_their_support(requests: int, level: str, t
     compared = _two(ASYNC, stop={"requests": requests}, trials=1)
     view = ratio_plot(compared, "items")
     assert view is not None
-    (mark,) = next(one for one in view.groups if one.label == "p99 response time").marks
+    (mark,) = next(group for group in view.groups if group.label == "p99 response time").marks
     assert (mark.level, mark.text) == (level, text)
     (stream,) = ratio_table(compared)
     cells = next(row for row in stream.rows if row.label == "p99 response time").cells

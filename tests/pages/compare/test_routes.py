@@ -90,7 +90,7 @@ def test_runs_of_one_stream_each_are_compared_whatever_it_is_called(stored: Stor
     assert len(drawn["distribution"]["data"]) == 2
     assert '"name": "movies"' in unescape(page)
     beside = stored.looplab.get(f"/api/compare?runs={','.join(pair)}").json()
-    own = [one["spec"]["workload"]["streams"][0]["name"] for one in beside["runs"]]
+    own = [each["spec"]["workload"]["streams"][0]["name"] for each in beside["runs"]]
     assert own == ["items", "movies"]
 
 
@@ -161,7 +161,7 @@ def test_the_stream_that_is_drawn_stands_in_the_address(stored: Stored) -> None:
         ("?runs={0},{0}", 422),
         ("?runs={0}&baseline={1}", 422),
         ("?runs={0}&anyway=yes", 422),
-        ("?runs=" + ",".join(f"000000000{one:x}" for one in range(13)), 422),
+        ("?runs=" + ",".join(f"000000000{number:x}" for number in range(13)), 422),
         ("?runs=" + "0000000000," * 5_000, 422),
         ("?runs=zzzzzzzzzz", 404),
         ("?runs={0},ABC", 404),

@@ -113,8 +113,8 @@ def test_wrong_addresses(
 def test_runs_of_the_same_requests_are_offered_first() -> None:
     runs = _classic()
     other = detail_of(two_streams(), FAILING, "d000000000").run
-    offered = suggested_runs([other, *runs], runs[0], {runs[0].id}, lambda one: f"/{one}")
-    assert [(one.run.id, one.alike) for one in offered] == [
+    offered = suggested_runs([other, *runs], runs[0], {runs[0].id}, lambda run_id: f"/{run_id}")
+    assert [(suggestion.run.id, suggestion.alike) for suggestion in offered] == [
         (IDS[1], True), (IDS[2], True), ("d000000000", False),
     ]  # fmt: skip
     assert offered[0].url == "/b000000000"

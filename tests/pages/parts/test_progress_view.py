@@ -19,9 +19,14 @@ def _running(trial: int, trials: int, share: float) -> Progress:
 
 def test_a_segment_for_each_trial() -> None:
     view = progress_view(items(trials=4), _running(2, 4, 0.375), None, PHASES)
-    assert [(one.grey, one.done) for one in view.segments] == [(0, 100), (20, 50), (0, 0), (0, 0)]
-    assert [one.current for one in view.segments] == [False, True, False, False]
-    assert [one.text for one in view.segments] == [
+    assert [(segment.grey, segment.done) for segment in view.segments] == [
+        (0, 100),
+        (20, 50),
+        (0, 0),
+        (0, 0),
+    ]
+    assert [segment.current for segment in view.segments] == [False, True, False, False]
+    assert [segment.text for segment in view.segments] == [
         "trial 1 done", "trial 2 measuring", "trial 3", "trial 4",
     ]  # fmt: skip
     assert view.share == 38

@@ -72,7 +72,7 @@ def test_trials_that_do_not_exist(trial: int) -> None:
 def test_loads_in_words() -> None:
     small, large = two_streams().workload.streams
     (classic,) = items().workload.streams
-    assert [load_words(one) for one in (small, large, classic)] == [
+    assert [load_words(stream) for stream in (small, large, classic)] == [
         "10 users, 20.0 s", "1 user, 20.0 s", "100 users, 24,999 requests",
     ]  # fmt: skip
 

@@ -24,7 +24,7 @@ def test_what_was_found_comes_first_and_names_its_place() -> None:
         "movies.py, line 53: time.sleep",
     )
     assert first.text.endswith("sampled stacks end in ")
-    assert {one.state for one in others} == {"out"}
+    assert {row.state for row in others} == {"out"}
     assert not view.none_found
     assert [label for label, _ in view.links] == ["2 workers"]
     assert view.advice is not None
@@ -46,7 +46,9 @@ def test_a_clean_run_says_that_nothing_was_found() -> None:
 def test_what_is_not_decided_is_neither_found_nor_ruled_out() -> None:
     busy = replace(BLOCKED, other_cpu=1.5, blocked=0.2)
     detail = detail_of(items(stop=TEN_S), busy)
-    two = tuple(replace(one, stalls=one.stalls[:2]) for one in detail.gauges)
+    two = tuple(
+        replace(trial_gauges, stalls=trial_gauges.stalls[:2]) for trial_gauges in detail.gauges
+    )
     judged = diagnose(
         Evidence(
             detail.run.spec, detail.run.trials[:1], detail.run.streams, two[:1],
@@ -100,5 +102,5 @@ def test_lists_and_comparisons_name_the_cause(stored: Stored) -> None:
 def test_the_api_gives_both_kinds(stored: Stored) -> None:
     looplab: Dashboard = stored.looplab
     run = looplab.get(f"/runs/{stored.runs.asleep}.json").json()
-    assert [one["cause"] for one in run["causes"]] == ["loop_blocked"]
-    assert "pool_exhausted" in {one["cause"] for one in run["ruled_out"]}
+    assert [cause["cause"] for cause in run["causes"]] == ["loop_blocked"]
+    assert "pool_exhausted" in {cause["cause"] for cause in run["ruled_out"]}
