@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from control_plane.domain.run import Run
-from control_plane.domain.spec import AnyTarget, Stream
+from control_plane.domain.spec import AnyTarget
 
 LETTERS = "ABCDEFGHIJKL"
 MARKS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "hexagon")
@@ -63,7 +63,7 @@ def short_names(runs: Sequence[Run]) -> list[str]:
     """
     naming: tuple[Callable[[Sequence[Run]], list[str]], ...] = (
         lambda runs: [run.spec.client.strategy for run in runs],
-        _single_parts,
+        lambda runs: ["" if ", " in name else name for name in _unshared_parts(runs)],
         _differing_facts,
         _unshared_parts,
     )
@@ -72,11 +72,6 @@ def short_names(runs: Sequence[Run]) -> list[str]:
         if all(names) and len(set(names)) == len(names):
             return _fitted(names)
     return [_cut(run.title or run.spec.client.strategy) for run in runs]
-
-
-def _single_parts(runs: Sequence[Run]) -> list[str]:
-    """Return the part of each title that is not shared; empty where it is more than one part."""
-    return ["" if ", " in name else name for name in _unshared_parts(runs)]
 
 
 def _unshared_parts(runs: Sequence[Run]) -> list[str]:
@@ -94,7 +89,7 @@ def _differing_facts(runs: Sequence[Run]) -> list[str]:
         [", ".join(stream.name for stream in run.spec.workload.streams) for run in runs],
         _request_names(runs),
         [_workers(run.spec.target) for run in runs],
-        [_loads(run.spec.workload.streams) for run in runs],
+        [_loads(run) for run in runs],
     )
     differing = [column for column in columns if all(column) and len(set(column)) > 1]
     alone = next((column for column in differing if len(set(column)) == len(runs)), None)
@@ -136,8 +131,8 @@ def _workers(target: AnyTarget) -> str:
     return f"{workers} worker{'s' if workers > 1 else ''}" if workers else ""
 
 
-def _loads(streams: Sequence[Stream]) -> str:
-    return ", ".join(dict.fromkeys(stream.load.label for stream in streams))
+def _loads(run: Run) -> str:
+    return ", ".join(dict.fromkeys(stream.load.label for stream in run.spec.workload.streams))
 
 
 def _fitted(names: Sequence[str]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from control_plane.domain.servers import package_of
 
 _OPTIONAL = {"uvloop", "httptools"}
-"""Event loop and parser that a server may be told to use without bringing them."""
+"""Event loop and parser that a server may be remedy to use without bringing them."""
 
 _Match = re.Match[str]
 _FRAME = re.compile(r'^\s*File "(?!<)([^"]{1,300})", line (\d+)')
@@ -24,10 +24,10 @@ def start_hints(reason: str, log: Sequence[str], python: str) -> tuple[str, ...]
 
 
 def _of_line(log: Sequence[str], at: int, python: str) -> Iterator[str]:
-    for pattern, told in _LINES:
+    for pattern, remedy in _LINES:
         if match := pattern.search(log[at]):
-            asking = _importing(log[:at]) if told is _missing_module else ""
-            yield told(match, python) + asking
+            importer = _importing(log[:at]) if remedy is _missing_module else ""
+            yield remedy(match, python) + importer
             return
 
 

@@ -134,7 +134,7 @@ def times(samples: Histogram) -> Times | None:
 def timeline(record: StreamRecord) -> Timeline:
     """Return response times and counts of each second of the window, and of its warm-up.
 
-    Answers after the window are in the response times of its last second, not in its count.
+    Responses after the window are in the response times of its last second, not in its count.
     """
     found = timeline_of(record.seconds, record.duration_ns / 1e9)
     *before, last = found.completed or (0,)

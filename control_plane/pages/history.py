@@ -19,6 +19,7 @@ from control_plane.pages.parts.run_rows import RunListRow, run_list_row
 from control_plane.pages.site.dependencies import RunServiceDep, StoreDep
 from control_plane.pages.site.templating import page
 from control_plane.pages.site.view import View
+from control_plane.pages.urls import HISTORY, compare_url, history_url
 from control_plane.store.store import RunListPage, Store
 
 PAGE = 50
@@ -60,7 +61,7 @@ class HistoryQuery:
         return replace(self, **cleared)
 
     @property
-    def query(self) -> str:
+    def encoded(self) -> str:
         return urlencode(self.filters | ({"cursor": self.cursor} if self.cursor else {}))
 
 
@@ -106,24 +107,24 @@ class HistoryPage(View):
     ticked: frozenset[str] = frozenset()
 
 
-def history_page(asked: HistoryQuery, store: Store, service: RunService) -> HistoryPage:
-    found = _read(asked, store, PAGE)
+def history_page(query: HistoryQuery, store: Store, service: RunService) -> HistoryPage:
+    found = _read(query, store, PAGE)
     rows = [
         run_list_row(run, None if run.state.terminal else service.progress(run.id))
         for run in found.runs
     ]
-    following = replace(asked, cursor=found.next_cursor or "")
+    following = replace(query, cursor=found.next_cursor or "")
     return HistoryPage(
-        text=asked.text,
-        filters=tuple(_filters(asked, store, service)),
-        filtered=bool(asked.filters),
+        text=query.text,
+        filters=tuple(_filters(query, store, service)),
+        filtered=bool(query.filters),
         rows=tuple(rows),
         total=found.total,
-        older=f"/history?{following.query}" if following.cursor else "",
-        newest=f"/history?{asked.without('cursor').query}" if asked.cursor else "",
-        drops=() if found.total else tuple(_drops(asked, store)),
+        older=history_url(following.encoded) if following.cursor else "",
+        newest=history_url(query.without("cursor").encoded) if query.cursor else "",
+        drops=() if found.total else tuple(_drops(query, store)),
         slots=tuple(slot_label(index) for index in range(MAX_COMPARED_RUNS)),
-        back=asked.query,
+        back=query.encoded,
     )
 
 
@@ -133,20 +134,20 @@ def slot_label(index: int) -> RunLabel:
     return RunLabel(index, "", LETTERS[index], "", mark, hollow=index >= len(MARKS))
 
 
-def _read(asked: HistoryQuery, store: Store, limit: int) -> RunListPage:
+def _read(query: HistoryQuery, store: Store, limit: int) -> RunListPage:
     return store.runs(
         limit=limit,
-        cursor=asked.cursor or None,
-        text=asked.text,
-        state=asked.state or None,
-        validity=asked.validity,
-        called=asked.configuration,
-        strategy=asked.strategy,
-        tag=asked.tag,
+        cursor=query.cursor or None,
+        text=query.text,
+        state=query.state or None,
+        validity=query.validity,
+        called=query.configuration,
+        strategy=query.strategy,
+        tag=query.tag,
     )
 
 
-def _filters(asked: HistoryQuery, store: Store, service: RunService) -> Iterator[Filter]:
+def _filters(query: HistoryQuery, store: Store, service: RunService) -> Iterator[Filter]:
     options = {
         "state": tuple(state.value for state in State),
         "validity": OUTCOMES,
@@ -155,7 +156,7 @@ def _filters(asked: HistoryQuery, store: Store, service: RunService) -> Iterator
         "tag": tuple(store.tags()),
     }
     for name, known in options.items():
-        value = str(getattr(asked, name) or "")
+        value = str(getattr(query, name) or "")
         offered = known if value in {"", *known} else (*known, value)
         yield Filter(name, LABELS[name], value, offered)
 
@@ -166,12 +167,12 @@ def _names(store: Store, service: RunService) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*offered, *store.given_names()]))
 
 
-def _drops(asked: HistoryQuery, store: Store) -> Iterator[WiderSearch]:
-    for name in asked.filters:
-        wider = asked.without(name)
+def _drops(query: HistoryQuery, store: Store) -> Iterator[WiderSearch]:
+    for name in query.filters:
+        wider = query.without(name)
         total = _read(wider, store, 1).total
         if total:
-            yield WiderSearch(LABELS[name], f"/history?{wider.query}".rstrip("?"), total)
+            yield WiderSearch(LABELS[name], history_url(wider.encoded), total)
 
 
 router = APIRouter()
@@ -195,15 +196,15 @@ def history(
     request: Request,
     store: StoreDep,
     service: RunServiceDep,
-    asked: Annotated[HistoryQuery, Depends()],
+    query: Annotated[HistoryQuery, Depends()],
     run: Ids = (),
 ) -> Response:
-    return page(request, replace(history_page(asked, store, service), ticked=frozenset(run)))
+    return page(request, replace(history_page(query, store, service), ticked=frozenset(run)))
 
 
 @router.get("/runs", include_in_schema=False)
 def guessed() -> RedirectResponse:
-    return RedirectResponse("/history", 308)
+    return RedirectResponse(HISTORY, 308)
 
 
 @router.get("/history/chosen")
@@ -212,7 +213,7 @@ def chosen(run: Ids = ()) -> Response:
     if not run:
         raise _wrong("run", "Tick 2 to 12 runs of the history first.")
     ids, _ = compared_ids(",".join(reversed(run)), None)
-    return RedirectResponse(f"/compare?runs={','.join(ids)}", 303)
+    return RedirectResponse(compare_url(ids), 303)
 
 
 @router.get("/history/delete")
@@ -257,7 +258,7 @@ def _wrong(field: str, message: str) -> InvalidInput:
 
 def _return(form: FormData, ticked: tuple[str, ...] = ()) -> RedirectResponse:
     query = [_safe(form.text("back")), urlencode([("run", run_id) for run_id in ticked])]
-    return RedirectResponse(f"/history?{'&'.join(filter(None, query))}".rstrip("?"), 303)
+    return RedirectResponse(history_url("&".join(filter(None, query))), 303)
 
 
 def _safe(back: str) -> str:

@@ -23,11 +23,12 @@ from control_plane.pages.form.form_data import (
     new_idempotency_key,
     redirect_to_runs,
 )
-from control_plane.pages.parts.progress_view import phase_words
+from control_plane.pages.parts.progress_view import phase_text
 from control_plane.pages.parts.run_rows import RunListRow, run_list_row
 from control_plane.pages.site.dependencies import RunServiceDep, StoreDep
 from control_plane.pages.site.templating import fragment, page
 from control_plane.pages.site.view import View
+from control_plane.pages.urls import compare_url
 from control_plane.store.store import Store
 
 MAX_RECENT_PER_ARM = 4
@@ -41,7 +42,7 @@ class RunningView(View):
     template: ClassVar[str] = "partials/running.html"
     id: str | None
     title: str
-    words: str
+    phase: str
     share: int
     left: str
     rate_per_s: float | None
@@ -52,7 +53,7 @@ class RunningView(View):
 class QuestionResult:
     """What the newest runs of a question answer.
 
-    `validity`: what is not valid in it, in words, and `worst` the worst of that.
+    `validity`: what is not valid in it, and `worst` the worst of that.
 
     `over` False: some runs are under way.
     """
@@ -101,7 +102,7 @@ def running_view(service: RunService) -> RunningView:
     return RunningView(
         id=run.id,
         title=run.title,
-        words=phase_words(run.spec, progress, live),
+        phase=phase_text(run.spec, progress, live),
         share=round(100 * progress.share),
         left=about(progress.remaining_s) if progress.remaining_s is not None else "",
         rate_per_s=sum(rates) or None,
@@ -148,9 +149,8 @@ def _same_but_for_names(spec: Spec, other: Spec) -> bool:
 def _answer(runs: Sequence[Run]) -> QuestionResult:
     comparison = compare(runs, runs[0].id)
     validity = _doubts(comparison)
-    named = ",".join(run.id for run in runs)
     return QuestionResult(
-        href=f"/compare?runs={named}",
+        href=compare_url([run.id for run in runs]),
         bars=throughput_bars(comparison, comparison.streams[0]).bars,
         sentence=comparison_title(comparison),
         validity=validity,
@@ -164,8 +164,8 @@ def _doubts(comparison: Comparison) -> str:
     """Return `1 of 3 runs suspect`; empty where nothing is in doubt."""
     outcomes = [comparison.outcome(run) for run in comparison.runs]
     counted = {word: outcomes.count(word) for word in ("invalid", "suspect")}
-    said = [f"{number} {word}" for word, number in counted.items() if number]
-    return f"{' and '.join(said)} of {len(comparison.runs)} runs" if said else ""
+    phrases = [f"{number} {word}" for word, number in counted.items() if number]
+    return f"{' and '.join(phrases)} of {len(comparison.runs)} runs" if phrases else ""
 
 
 router = APIRouter()

@@ -74,7 +74,10 @@ def _measurements(
     return {
         "blocked_share": _share(workers, floor_s),
         "longest_s": max(longest_s(worker, floor_s) for worker in workers),
-        "stalls": sum(_stall_count(worker, floor_s) for worker in workers),
+        "stalls": sum(
+            len(blocking_stalls(worker, floor_s)) + _uncaptured(worker, floor_s)[0]
+            for worker in workers
+        ),
         "stacks": place.stacks,
         "stacks_there": place.stacks_there,
         "frame": place.place,
@@ -145,10 +148,6 @@ def blocking_stalls(worker: WorkerTrial, floor_s: float) -> list[Stall]:
 def blocks(stall: Stall, floor_s: float) -> bool:
     """Whether a stall is long enough, and the loop itself not on top of its stack."""
     return stall.duration_s >= floor_s and not loop_waited(stall.stack)
-
-
-def _stall_count(worker: WorkerTrial, floor_s: float) -> int:
-    return len(blocking_stalls(worker, floor_s)) + _uncaptured(worker, floor_s)[0]
 
 
 def _uncaptured(worker: WorkerTrial, floor_s: float) -> tuple[int, float]:

@@ -1,4 +1,4 @@
-"""Connections without an answer in the whole window, while others were served again and again.
+"""Connections without a response in the whole window, while others were served again and again.
 
 Seen with 100 users on a blocked uvloop server: 75 of their connections were not read once in 80 s.
 """
@@ -21,7 +21,7 @@ may still wait for their first.
 """
 
 NEAR_SHARE = 0.5
-"""Where an answer can take half of the window, one that began before it can outlast it."""
+"""Where a response can take half of the window, one that began before it can outlast it."""
 
 
 def never_served(evidence: Evidence) -> Diagnosis | None:

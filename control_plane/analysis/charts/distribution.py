@@ -290,11 +290,11 @@ def _title(drawn: Sequence[Bins]) -> tuple[str, str]:
 
 
 def _message(drawn: Sequence[Bins]) -> str:
-    said = []
+    phrases = []
     for bins in drawn:
         heaps = [f"{share(mode.near)} near {seconds(mode.at_s)}" for mode in described_modes(bins)]
-        said.append(f"{bins.curve.short} {joined(heaps) if heaps else _between(bins.curve)}")
-    return "; ".join(said)
+        phrases.append(f"{bins.curve.short} {joined(heaps) if heaps else _between(bins.curve)}")
+    return "; ".join(phrases)
 
 
 def _between(curve: Curve) -> str:

@@ -129,7 +129,7 @@ def plot(
     return {"data": list(data), "layout": layout, "narrow": narrow}
 
 
-def x_axis(**chosen: Any) -> Plot:
+def x_axis(**keys: Any) -> Plot:
     """Return an x axis with a hairline and no grid; any key may be given anew."""
     own = {
         "showgrid": False,
@@ -142,24 +142,24 @@ def x_axis(**chosen: Any) -> Plot:
         "gridcolor": "$line",
         "fixedrange": True,
     }
-    return {**own, **chosen}
+    return {**own, **keys}
 
 
-def y_axis(**chosen: Any) -> Plot:
+def y_axis(**keys: Any) -> Plot:
     """Return a y axis with a horizontal grid and no line; any key may be given anew."""
     own = {"showgrid": True, "gridcolor": "$line", "zeroline": False, "fixedrange": True}
-    return {**own, **chosen}
+    return {**own, **keys}
 
 
 def line(
-    x: Sequence[float], y: Sequence[float | None], colour: str, width: float = 2, **chosen: Any
+    x: Sequence[float], y: Sequence[float | None], colour: str, width: float = 2, **keys: Any
 ) -> Plot:
     """Return a line without marks."""
-    stroke = {"color": colour, "width": width, **chosen.pop("stroke", {})}
-    return {"type": "scatter", "mode": "lines", "x": x, "y": y, "line": stroke, **chosen}
+    stroke = {"color": colour, "width": width, **keys.pop("stroke", {})}
+    return {"type": "scatter", "mode": "lines", "x": x, "y": y, "line": stroke, **keys}
 
 
-def annotation(text: str, colour: str, *, y: float, shift: float = 0, **chosen: Any) -> Plot:
+def annotation(text: str, colour: str, *, y: float, shift: float = 0, **keys: Any) -> Plot:
     """Return a text at the right of the plotting area, `shift` pixels above its place on y."""
     own = {
         "text": escaped(text),
@@ -174,7 +174,7 @@ def annotation(text: str, colour: str, *, y: float, shift: float = 0, **chosen: 
         "yshift": shift,
         "showarrow": False,
     }
-    return {**own, **chosen}
+    return {**own, **keys}
 
 
 def shortened(name: str, doubt: str = "") -> str:
@@ -239,7 +239,7 @@ def end_labels(
     *,
     short: bool,
     gap: float = LABEL_GAP,
-    **chosen: Any,
+    **keys: Any,
 ) -> list[Plot]:
     """Return the labels as annotations, neighbours at least `gap` pixels apart.
 
@@ -254,7 +254,7 @@ def end_labels(
             label.colour,
             y=float(f"{label.place:.5g}"),
             shift=round(place - label.place * per_unit, 1),
-            **chosen,
+            **keys,
         )
         for label, place in zip(labels, moved, strict=True)
         if label.short or not short
@@ -319,11 +319,11 @@ def log_range(low: float, high: float) -> tuple[float, float]:
     return low - room, high + room
 
 
-def time_axis(bounds: tuple[float, float], most: int = 7, **chosen: Any) -> Plot:
+def time_axis(bounds: tuple[float, float], most: int = 7, **keys: Any) -> Plot:
     """Return a log y axis of seconds; `bounds` in decades as from `log_range`."""
     values = time_ticks(*bounds, most=most)
     texts = [time_text(value) for value in values]
-    return y_axis(type="log", range=list(bounds), tickvals=values, ticktext=texts, **chosen)
+    return y_axis(type="log", range=list(bounds), tickvals=values, ticktext=texts, **keys)
 
 
 def time_ticks(low: float, high: float, most: int = 7) -> list[float]:
@@ -362,17 +362,17 @@ def short_time(value_s: float) -> str:
     return f"{1e6 * value_s:.3g}{SPACE}µs"
 
 
-def zero_based_axis(high: float, **chosen: Any) -> Plot:
+def zero_based_axis(high: float, **keys: Any) -> Plot:
     """Return a y axis of rates or shares that starts at zero, with room above the highest value."""
     own = {"range": [0, 1.08 * high or 1], "rangemode": "tozero", "nticks": 5, "tickformat": ","}
-    return y_axis(**{**own, **chosen})
+    return y_axis(**{**own, **keys})
 
 
-def window_axis(end_s: float, begin_s: float = 0.0, **chosen: Any) -> Plot:
+def window_axis(end_s: float, begin_s: float = 0.0, **keys: Any) -> Plot:
     """Return the axis of a window; what lies before it begins below 0 and has no ticks."""
     ticks = _window_ticks(end_s)
     texts = [f"{tick:,g}{SPACE}s" for tick in ticks]
-    return x_axis(range=[begin_s, end_s], tickvals=ticks, ticktext=texts, **chosen)
+    return x_axis(range=[begin_s, end_s], tickvals=ticks, ticktext=texts, **keys)
 
 
 def _window_ticks(end_s: float, most: int = 6) -> list[float]:

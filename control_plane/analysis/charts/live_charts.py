@@ -85,12 +85,12 @@ def _inside(segments: Sequence[TrialSegment], gauges: Gauges) -> tuple[str, Pane
 
 
 def _figure(key: str, panel: Panel, x: Plot, table: Table) -> Figure:
-    said = ", ".join(label.text for label in panel.labels) or "nothing yet"
+    texts = ", ".join(label.text for label in panel.labels) or "nothing yet"
     return Figure(
         name=f"live-{key}",
         title=panel.title,
         note=NOTES[key],
-        label=f"{panel.title}: {said}",
+        label=f"{panel.title}: {texts}",
         plot=stacked([replace(panel, title="")], x, HEIGHT),
         table=table,
         height=HEIGHT,

@@ -57,7 +57,9 @@ def metric_ratios(comparison: Comparison, stream: str) -> Figure:
     lines = [label for label in comparison.labels if any(found[label.id])]
     doubted = {run.id for run in comparison.runs if invalid(run)}
     title = f"Each metric against {base.letter}"
-    names_of_lines = [_line_name(label, doubted) for label in lines]
+    names_of_lines = [
+        f"{label.text}, invalid" if label.id in doubted else label.text for label in lines
+    ]
     drawn = plot(
         [_trace(label, found[label.id], invalid=label.id in doubted) for label in lines],
         {"xaxis": _metric_axis(names, short=False), "yaxis": _ratio_axis(bounds)},
@@ -143,10 +145,6 @@ def _trace(label: RunLabel, values: Sequence[float | None], *, invalid: bool) ->
     )
 
 
-def _line_name(label: RunLabel, doubted: set[str]) -> str:
-    return f"{label.text}, invalid" if label.id in doubted else label.text
-
-
 def _labels(
     lines: Sequence[RunLabel],
     found: dict[str, list[float | None]],
@@ -175,14 +173,14 @@ def _message(
     found: dict[str, list[float | None]],
     base: RunLabel,
 ) -> str:
-    said = [
+    phrases = [
         f"{label.letter} {SHOWN[name]} {ratio(value)}"
         for label in lines
         if label != base
         for name, value in zip(names, found[label.id], strict=True)
         if value is not None
     ]
-    return ", ".join(said) or "no ratio is known"
+    return ", ".join(phrases) or "no ratio is known"
 
 
 def _table(

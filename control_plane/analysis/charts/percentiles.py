@@ -120,19 +120,19 @@ def _traces(curve: Curve, places: Floats, times: Floats) -> list[Plot]:
     solid, rest = places <= full + NEAR, places >= full - NEAR
     at_ticks = np.isin(places, [nines(share) for share in PERCENTILE_TICKS.values()]) & solid
     dash = {"dash": "dash"} if curve.dashed else {}
-    ways = ((solid, dash, 2.0), (rest, {"dash": "dot"}, 1.5))
+    parts = ((solid, dash, 2.0), (rest, {"dash": "dot"}, 1.5))
     traces = [
         line(
-            rounded(places[chosen]),
-            rounded(times[chosen]),
+            rounded(places[part]),
+            rounded(times[part]),
             curve.colour,
             width,
             stroke=stroke,
             opacity=curve.opacity,
-            **_hover(curve, places[chosen], times[chosen]),
+            **_hover(curve, places[part], times[part]),
         )
-        for chosen, stroke, width in ways
-        if chosen.sum() > 1
+        for part, stroke, width in parts
+        if part.sum() > 1
     ]
     return [*traces, _marks(curve, places[at_ticks], times[at_ticks])]
 

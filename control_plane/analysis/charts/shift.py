@@ -137,13 +137,15 @@ def _end_label(shift: _Shift) -> EndLabel:
 
 
 def _message(base: Curve, shifts: Sequence[_Shift], unit: str) -> str:
-    said = [
+    phrases = [
         f"{shift.curve.short} {figures(abs(float(shift.values[-1])))} {unit} "
         f"{'later' if shift.values[-1] > 0 else 'earlier'}"
         for shift in shifts
         if len(shift.values)
     ]
-    return f"Difference to {base.short} at the furthest percentile: {', '.join(said) or 'unknown'}"
+    return (
+        f"Difference to {base.short} at the furthest percentile: {', '.join(phrases) or 'unknown'}"
+    )
 
 
 def _table(base: Curve, others: Sequence[Curve]) -> Table:

@@ -85,16 +85,25 @@ def _worker_sums(gauges: Gauges, name: str) -> Values:
     return summed([getattr(worker, name) for worker in gauges.workers])
 
 
-ANSWERS = ("trial", "second", "stream", "completed", "errors", "p50, ms", "p95, ms", "p99, ms")
+RESPONSE_COLUMNS = (
+    "trial",
+    "second",
+    "stream",
+    "completed",
+    "errors",
+    "p50, ms",
+    "p95, ms",
+    "p99, ms",
+)
 
-OUTSIDE = (
+PROCESS_COLUMNS = (
     GaugeColumn("target CPU, %", partial(role_cpu, role="target"), average, 100),
     GaugeColumn("client CPU, %", partial(role_cpu, role="client"), average, 100),
     GaugeColumn("target memory, MB", partial(_memory, role="target"), max, 1e-6),
     GaugeColumn("client memory, MB", partial(_memory, role="client"), max, 1e-6),
 )
 
-INSIDE = (
+WORKER_COLUMNS = (
     GaugeColumn("longest loop lag, ms", partial(_worker_maxima, name="loop_lag_s"), max, 1e3),
     GaugeColumn("tokens busy", partial(_worker_sums, name="tokens_busy")),
     GaugeColumn("tokens waiting", partial(_worker_sums, name="tokens_waiting")),
@@ -103,52 +112,52 @@ INSIDE = (
 )
 
 
-def timeline_table(detail: RunDetail, chosen: slice) -> Table:
-    """Return each second of the chosen trials; those of the warm-up are negative.
+def timeline_table(detail: RunDetail, selection: slice) -> Table:
+    """Return each second of the selected trials; those of the warm-up are negative.
 
     Columns of workers stand only where those were seen from inside.
     """
-    watched = any(trial.workers for trial in detail.gauges[chosen])
-    columns = (*OUTSIDE, *(INSIDE if watched else ()))
+    watched = any(trial.workers for trial in detail.gauges[selection])
+    columns = (*PROCESS_COLUMNS, *(WORKER_COLUMNS if watched else ()))
     rows = [
         row
-        for name, lines in detail.timelines.items()
-        for trial, line in enumerate(lines[chosen], start=(chosen.start or 0) + 1)
-        for row in _rows((trial, name), line, _cells(detail.gauges, trial, columns, line))
+        for name, timelines in detail.timelines.items()
+        for trial, timeline in enumerate(timelines[selection], start=(selection.start or 0) + 1)
+        for row in _rows((trial, name), timeline, _cells(detail.gauges, trial, columns, timeline))
     ]
-    return Table((*ANSWERS, *(column.head for column in columns)), tuple(rows))
+    return Table((*RESPONSE_COLUMNS, *(column.head for column in columns)), tuple(rows))
 
 
 def _cells(
-    gauges: Sequence[Gauges], trial: int, columns: Sequence[GaugeColumn], line: Timeline
+    gauges: Sequence[Gauges], trial: int, columns: Sequence[GaugeColumn], timeline: Timeline
 ) -> list[list[Cell]]:
     """Return cells by column, then by second of the window."""
-    length = len(line.completed)
+    length = len(timeline.completed)
     if trial > len(gauges):
         return [[None] * length for _ in columns]
     return [column.cells(gauges[trial - 1], length) for column in columns]
 
 
 def _rows(
-    named: tuple[int, str], line: Timeline, cells: Sequence[Sequence[Cell]]
+    named: tuple[int, str], timeline: Timeline, cells: Sequence[Sequence[Cell]]
 ) -> Iterator[tuple[Cell, ...]]:
     trial, name = named
-    early = len(line.warmup.completed) if line.warmup else 0
+    early = len(timeline.warmup.completed) if timeline.warmup else 0
     for index in range(early):
-        if line.warmup:
+        if timeline.warmup:
             yield (
                 trial,
                 index - early,
                 name,
-                *_response_cells(line.warmup, index),
+                *_response_cells(timeline.warmup, index),
                 *(None for _ in cells),
             )
-    for index in range(len(line.completed)):
+    for index in range(len(timeline.completed)):
         yield (
             trial,
             index,
             name,
-            *_response_cells(line, index),
+            *_response_cells(timeline, index),
             *(column[index] for column in cells),
         )
 
@@ -177,11 +186,11 @@ STEADY = 2
 
 def timeline_chart(detail: RunDetail, trial: int | None = None) -> Figure:
     """Return the figure of one trial, counted from 1; None lays all trials one after the other."""
-    chosen = slice(None) if trial is None else slice(trial - 1, trial)
-    streams = _streams(detail, chosen)
+    selection = slice(None) if trial is None else slice(trial - 1, trial)
+    streams = _streams(detail, selection)
     segments = [stream.segments for stream in streams]
     longest = max(segments, key=end_s, default=[])
-    gauges = detail.gauges[chosen]
+    gauges = detail.gauges[selection]
     panels = [*_response_panels(streams), *_cause_panels(detail, longest, gauges)]
     height = _height(panels)
     earliest = min(segments, key=begin_s, default=[])
@@ -189,13 +198,14 @@ def timeline_chart(detail: RunDetail, trial: int | None = None) -> Figure:
     drawn = stacked(panels, x, height)
     _add_spans(drawn, earliest, stall_spans(longest, gauges, detail.run.causes))
     title = _title(streams)
+    texts = [label.text for panel in panels for label in panel.labels]
     return Figure(
         name="timeline",
         title=title,
         note="each second",
-        label=_message(title, [label.text for panel in panels for label in panel.labels]),
+        label=f"{title}: {', '.join(texts)}" if texts else title,
         plot=drawn,
-        table=timeline_table(detail, chosen),
+        table=timeline_table(detail, selection),
         height=height,
     )
 
@@ -205,43 +215,43 @@ def timeline_legend(figure: Figure) -> str:
     heat = any(trace["type"] == "heatmap" for trace in figure.plot["data"])
     shapes = {shape["type"] for shape in figure.plot["layout"]["shapes"]}
     warm, grey = "path" in shapes, "rect" in shapes
-    said = ["Fuller blue: more requests in that second."] if heat else []
-    said += ["Orange: requests could not go on."] if warm else []
-    said += ["Grey: warm-up."] if grey else []
-    return " ".join(said)
+    sentences = ["Fuller blue: more requests in that second."] if heat else []
+    sentences += ["Orange: requests could not go on."] if warm else []
+    sentences += ["Grey: warm-up."] if grey else []
+    return " ".join(sentences)
 
 
-def _streams(detail: RunDetail, chosen: slice) -> list[StreamSeries]:
+def _streams(detail: RunDetail, selection: slice) -> list[StreamSeries]:
     """Return the streams, with the numbers of the trials that are drawn for their labels."""
-    timelines = {name: trials[chosen] for name, trials in detail.timelines.items()}
-    begins = window_starts(list(timelines.values()))
+    timelines = {name: trials[selection] for name, trials in detail.timelines.items()}
+    starts = window_starts(list(timelines.values()))
     found = []
     for name, trials in timelines.items():
-        shown = _summary(detail, name, chosen)
+        summary = _summary(detail, name, selection)
         found.append(
             StreamSeries(
                 name=name,
-                segments=placed_segments(trials, detail.slices.get(name, ())[chosen], begins),
-                throughput_per_s=shown.throughput_per_s if shown else None,
-                times=shown.response_time_s if shown else None,
+                segments=placed_segments(trials, detail.slices.get(name, ())[selection], starts),
+                throughput_per_s=summary.throughput_per_s if summary else None,
+                times=summary.response_time_s if summary else None,
                 errors=sum(sum(trial.errors) for trial in trials),
-                drifts=_drifts(detail, name, chosen),
+                drifts=_drifts(detail, name, selection),
             )
         )
     return found
 
 
-def _drifts(detail: RunDetail, name: str, chosen: slice) -> list[float | None]:
-    trials = (trial.streams for trial in detail.run.trials[chosen])
+def _drifts(detail: RunDetail, name: str, selection: slice) -> list[float | None]:
+    trials = (trial.streams for trial in detail.run.trials[selection])
     return [next((s.drift_share for s in streams if s.name == name), None) for streams in trials]
 
 
-def _summary(detail: RunDetail, name: str, chosen: slice) -> Summary | None:
+def _summary(detail: RunDetail, name: str, selection: slice) -> Summary | None:
     """Return the summary of a single trial, else of all merged.
 
     None where a run ended before its merge.
     """
-    trials = detail.run.trials[chosen]
+    trials = detail.run.trials[selection]
     if len(trials) == 1:
         return next((stream for stream in trials[0].streams if stream.name == name), None)
     merged = detail.streams.get(name)
@@ -335,7 +345,3 @@ def _range(times: Times | None) -> str:
     if times is None:
         return "Over time"
     return f"Response times between {seconds(times.min)} and {seconds(times.max)}"
-
-
-def _message(title: str, labels: Sequence[str]) -> str:
-    return f"{title}: {', '.join(labels)}" if labels else title

@@ -111,30 +111,30 @@ def trial_segments(
     timelines: Iterable[Timeline], slices: Sequence[Slices] = ()
 ) -> list[TrialSegment]:
     """Return the trials one after the other, the first window at 0."""
-    lines = list(timelines)
-    begins = window_starts([lines])
-    return placed_segments(lines, slices, begins)
+    trials = list(timelines)
+    return placed_segments(trials, slices, window_starts([trials]))
 
 
 def window_starts(streams: Sequence[Sequence[Timeline]]) -> list[float]:
     """Return where the first window of each trial begins on the axis, the same for all streams."""
-    found: list[float] = []
+    starts: list[float] = []
     after = 0.0
     for trial in range(max(map(len, streams), default=0)):
-        lines = [TrialSegment(0.0, lines[trial]) for lines in streams if len(lines) > trial]
-        begin = after - min(line.begin_s for line in lines) if found else 0.0
-        found.append(begin)
-        after = begin + max(line.end_s for line in lines)
-    return found
+        segments = [TrialSegment(0.0, trials[trial]) for trials in streams if len(trials) > trial]
+        begin = after - min(segment.begin_s for segment in segments) if starts else 0.0
+        starts.append(begin)
+        after = begin + max(segment.end_s for segment in segments)
+    return starts
 
 
 def placed_segments(
-    lines: Sequence[Timeline], slices: Sequence[Slices], begins: Sequence[float]
+    timelines: Sequence[Timeline], slices: Sequence[Slices], starts: Sequence[float]
 ) -> list[TrialSegment]:
-    known = [*slices, *[None] * (len(lines) - len(slices))]
+    """Return the trials of one stream where their windows start, with the slices that are known."""
+    known = [*slices, *[None] * (len(timelines) - len(slices))]
     return [
-        TrialSegment(start_s, line, kept)
-        for start_s, line, kept in zip(begins, lines, known, strict=False)
+        TrialSegment(start_s, timeline, of_trial)
+        for start_s, timeline, of_trial in zip(starts, timelines, known, strict=False)
     ]
 
 
@@ -158,7 +158,7 @@ def step_line(segments: Sequence[TrialSegment], pick: Callable[[SecondSeries], V
         for series in segment.series:
             for at, value in _corners(series.edges, pick(series)):
                 x.append(at)
-                y.append(_short(value))
+                y.append(None if value is None else float(f"{value:.4g}"))
         if segment.series:
             x.append(x[-1])
             y.append(None)
@@ -178,10 +178,6 @@ def _corners(edges: Sequence[float], values: Values) -> Iterator[tuple[float, fl
 def mean(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
-
-
-def _short(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.4g}")
 
 
 MOST_POINTS = 1_200
@@ -375,8 +371,8 @@ def _exhausted(worker: WorkerSeries) -> list[bool]:
     ]
 
 
-def _samples(gauges: Gauges, chosen: Sequence[bool]) -> Iterator[Span]:
-    for index, counts in enumerate(chosen):
+def _samples(gauges: Gauges, counted: Sequence[bool]) -> Iterator[Span]:
+    for index, counts in enumerate(counted):
         if counts:
             yield index * gauges.interval_s, (index + 1) * gauges.interval_s
 

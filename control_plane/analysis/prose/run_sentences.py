@@ -64,7 +64,7 @@ FAR_APART = 3
 """From this factor between tail and median on, the tail is the news."""
 
 KEPT_UP = 0.95
-"""Below this share of what an open load offers, answers come later the longer it lasts, so that
+"""Below this share of what an open load offers, responses come later the longer it lasts, so that
 percentiles depend on its duration."""
 
 NOTICEABLE = 0.01

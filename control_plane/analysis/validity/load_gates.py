@@ -18,7 +18,7 @@ from control_plane.domain.spec import Stream
 from control_plane.domain.units import SPACE, count, figures, seconds, share
 
 ROOM = 0.5
-"""Below this part of what could be in flight on average, the answers were not what was late."""
+"""Below this part of what could be in flight on average, the responses were not what was late."""
 
 OWN_LIMITS = {
     "no_local_port": (

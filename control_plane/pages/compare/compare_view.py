@@ -61,7 +61,7 @@ class ComparisonFigures:
     shares: tuple[Figure, ...]
     bars: BarChart
     timelines: tuple[Figure, ...]
-    timeline_words: str
+    timeline_legend: str
     numbers: NumbersTable
 
     @property
@@ -95,7 +95,7 @@ def comparison_figures(
         shares=(distribution_chart(curves), *lines),
         bars=throughput_bars(comparison, stream),
         timelines=timelines,
-        timeline_words=run_timelines_legend(timelines),
+        timeline_legend=run_timelines_legend(timelines),
         numbers=numbers_table(comparison, stream),
     )
 
@@ -115,10 +115,10 @@ class Badge:
 
 
 @dataclass(frozen=True)
-class WorkloadWords:
-    """What all runs have in common: `24,999 ×` and `GET /items/{item_id}`."""
+class SharedWorkload:
+    """The workload that all runs have in common: `24,999 ×` and `GET /items/{item_id}`."""
 
-    words: str
+    count: str
     request: str
 
 
@@ -130,15 +130,15 @@ class CompareFragment(View):
 
     `refused` names both values where machines differ; `instead` could be the baseline where
     that left no result; `shared` says why a ratio has several causes. `environment` is that of the
-    first run that has one; `one_environment`: it is known to be that of all.
+    first run that has one; `same_environment`: it is known to be that of all.
     """
 
     template: ClassVar[str] = "partials/compare.html"
-    chosen: CompareQuery
+    query: CompareQuery
     comparison: Comparison
     waiting: bool
     title: Sentence
-    catch: Sentence
+    caveats: Sentence
     badges: tuple[Badge, ...]
     facts: tuple[str, ...]
     stream: str
@@ -150,7 +150,7 @@ class CompareFragment(View):
     figures: ComparisonFigures | None
     environment: tuple[Fact, ...]
     environment_line: str
-    one_environment: bool
+    same_environment: bool
     specs: tuple[str, ...]
 
 
@@ -165,14 +165,14 @@ class ComparePage(View):
 
     template: ClassVar[str] = "pages/compare.html"
     compare: CompareFragment
-    workload: WorkloadWords | None
+    workload: SharedWorkload | None
     configuration: str | None
     others: tuple[Suggestion, ...]
 
 
 def compare_fragment(
     details: Sequence[RunDetail],
-    chosen: CompareQuery,
+    query: CompareQuery,
     progress: Mapping[str, Progress],
     live: Mapping[str, Live],
 ) -> CompareFragment:
@@ -181,35 +181,35 @@ def compare_fragment(
     `progress` by id of the runs that are not over, `live` of those that are measured.
     Raises InvalidInput for another stream.
     """
-    comparison = compare([detail.run for detail in details], chosen.baseline, anyway=chosen.anyway)
-    stream = drawn_stream(comparison, chosen.stream)
+    comparison = compare([detail.run for detail in details], query.baseline, anyway=query.anyway)
+    stream = drawn_stream(comparison, query.stream)
     if comparison.own_names:
         live = {run_id: rename_stream_of_live(state, stream) for run_id, state in live.items()}
-    columns = run_header(comparison, chosen, stream, progress, live)
+    columns = run_header(comparison, query, stream, progress, live)
     known = next((run for run in comparison.runs if run.environment is not None), None)
     return CompareFragment(
-        chosen=chosen,
+        query=query,
         comparison=comparison,
         waiting=any(not run.state.terminal for run in comparison.runs),
         title=comparison_title(comparison, stream),
-        catch=caveats(comparison, stream),
+        caveats=caveats(comparison, stream),
         badges=_badges(columns.columns),
         facts=_facts(comparison.runs),
         stream=stream,
         run_header=columns,
-        refused=None if chosen.anyway else _refused(comparison),
+        refused=None if query.anyway else _refused(comparison),
         instead=_instead(comparison),
         shared=shared_cause(comparison),
         errors=_errors(comparison),
         figures=comparison_figures(details, comparison, stream),
         environment=environment_facts(known) if known else (),
         environment_line=environment_line(known) if known else "",
-        one_environment=_one_environment(comparison),
+        same_environment=_same_environment(comparison),
         specs=tuple(spec_text(run) for run in comparison.measured_runs),
     )
 
 
-def shared_workload(runs: Sequence[Run]) -> WorkloadWords | None:
+def shared_workload(runs: Sequence[Run]) -> SharedWorkload | None:
     """Return what all runs have in common; None where their first requests differ."""
     streams = [run.spec.workload.streams[0] for run in runs]
     requests = {f"{stream.requests[0].method} {stream.requests[0].path}" for stream in streams}
@@ -217,8 +217,8 @@ def shared_workload(runs: Sequence[Run]) -> WorkloadWords | None:
         return None
     stops = {stream.stop for stream in streams}
     stop = stops.pop()
-    words = f"{count(stop.requests)} ×" if not stops and stop.requests is not None else ""
-    return WorkloadWords(words, requests.pop())
+    number = f"{count(stop.requests)} ×" if not stops and stop.requests is not None else ""
+    return SharedWorkload(number, requests.pop())
 
 
 def shared_configuration(comparison: Comparison) -> str | None:
@@ -226,15 +226,15 @@ def shared_configuration(comparison: Comparison) -> str | None:
     return names.pop() if len(names) == 1 else None
 
 
-def drawn_stream(comparison: Comparison, asked: str | None) -> str:
+def drawn_stream(comparison: Comparison, name: str | None) -> str:
     """Return the stream that is asked for, or the first.
 
     Raises InvalidInput for one that no run has.
     """
-    if asked is not None and asked not in comparison.streams:
-        message = f"No run has a stream {asked[:40]!r}: there is {', '.join(comparison.streams)}."
+    if name is not None and name not in comparison.streams:
+        message = f"No run has a stream {name[:40]!r}: there is {', '.join(comparison.streams)}."
         raise InvalidInput(message, (FieldError("stream", message),))
-    return asked or comparison.streams[0]
+    return name or comparison.streams[0]
 
 
 def _badges(columns: Sequence[RunColumn]) -> tuple[Badge, ...]:
@@ -270,7 +270,7 @@ def _instead(comparison: Comparison) -> RunLabel | None:
     return next((comparison.label(run.id) for run in able), None)
 
 
-def _one_environment(comparison: Comparison) -> bool:
+def _same_environment(comparison: Comparison) -> bool:
     known = all(run.environment is not None for run in comparison.runs)
     return known and not comparison.environment
 

@@ -31,16 +31,16 @@ from control_plane.store.store import Store
 
 router = APIRouter(include_in_schema=False)
 
-ChosenDep = Annotated[CompareQuery, Depends(read_compare_query)]
+CompareQueryDep = Annotated[CompareQuery, Depends(read_compare_query)]
 
 
 @router.get("/compare")
 def compare(
-    request: Request, chosen: ChosenDep, store: StoreDep, service: RunServiceDep
+    request: Request, query: CompareQueryDep, store: StoreDep, service: RunServiceDep
 ) -> HTMLResponse:
-    shown = compared(store, service, chosen)
+    shown = compared(store, service, query)
     runs = shown.comparison.measured_runs
-    others = _others(store, chosen, runs)
+    others = _others(store, query, runs)
     configuration = shared_configuration(shown.comparison)
     return page(request, ComparePage(shown, shared_workload(runs), configuration, others))
 
@@ -48,30 +48,30 @@ def compare(
 @router.get("/compare/live")
 def compare_live(
     request: Request,
-    chosen: ChosenDep,
+    query: CompareQueryDep,
     store: StoreDep,
     service: RunServiceDep,
     cache: RenderCacheDep,
 ) -> HTMLResponse:
     """Return what changed; the page stops to ask for it when every run is over."""
     body = cache.shared(
-        chosen, lambda: bytes(fragment(request, compared(store, service, chosen)).body)
+        query, lambda: bytes(fragment(request, compared(store, service, query)).body)
     )
     return HTMLResponse(body, headers=NO_STORE)
 
 
-def compared(store: Store, service: RunService, chosen: CompareQuery) -> CompareFragment:
-    details = read_details(store, chosen)
+def compared(store: Store, service: RunService, query: CompareQuery) -> CompareFragment:
+    details = read_details(store, query)
     progress = _progress(service, details)
     states = ((run_id, service.live(run_id)) for run_id in progress)
     live = {run_id: state for run_id, state in states if state is not None}
-    return compare_fragment(details, chosen, progress, live)
+    return compare_fragment(details, query, progress, live)
 
 
-def read_details(store: Store, chosen: CompareQuery) -> list[RunDetail]:
+def read_details(store: Store, query: CompareQuery) -> list[RunDetail]:
     """Return the runs in the order of the URL. Raises NotFound."""
-    heats = len(chosen.ids) <= MOST_HEAT_MAPS
-    return store.details(chosen.ids, slices=heats)
+    heats = len(query.ids) <= MOST_HEAT_MAPS
+    return store.details(query.ids, slices=heats)
 
 
 def _progress(service: RunService, details: Sequence[RunDetail]) -> dict[str, Progress]:
@@ -80,8 +80,8 @@ def _progress(service: RunService, details: Sequence[RunDetail]) -> dict[str, Pr
     return {run_id: progress for run_id, progress in found if progress is not None}
 
 
-def _others(store: Store, chosen: CompareQuery, runs: Sequence[Run]) -> tuple[Suggestion, ...]:
-    if chosen.full:
+def _others(store: Store, query: CompareQuery, runs: Sequence[Run]) -> tuple[Suggestion, ...]:
+    if query.full:
         return ()
     recent = store.runs(limit=MAX_RECENT, state=State.FINISHED).runs
-    return suggested_runs(recent, runs[0], chosen.ids, chosen.adding)
+    return suggested_runs(recent, runs[0], query.ids, query.adding)

@@ -12,7 +12,7 @@ from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, Run, State
 from control_plane.domain.units import NONE, about, count, figures, seconds
 from control_plane.pages.parts.compare_query import CompareQuery
-from control_plane.pages.parts.progress_view import phase_words
+from control_plane.pages.parts.progress_view import phase_text
 
 MOST_ROWS = 12
 
@@ -63,7 +63,7 @@ class RunHeader:
 
 def run_header(
     comparison: Comparison,
-    chosen: CompareQuery,
+    query: CompareQuery,
     stream: str,
     progress: Mapping[str, Progress],
     live: Mapping[str, Live],
@@ -73,7 +73,7 @@ def run_header(
     `progress` by id of those runs that are not over, `live` of those that are measured.
     """
     columns = tuple(
-        _column(comparison, chosen, run, stream, (progress.get(run.id), live.get(run.id)))
+        _column(comparison, query, run, stream, (progress.get(run.id), live.get(run.id)))
         for run in comparison.runs
     )
     rows = (
@@ -88,7 +88,7 @@ def run_header(
 
 def _column(
     comparison: Comparison,
-    chosen: CompareQuery,
+    query: CompareQuery,
     run: Run,
     stream: str,
     now: Now,
@@ -102,8 +102,8 @@ def _column(
         note=_note(run, progress, live),
         done=round(100 * progress.share) if progress else None,
         is_baseline=run.id == comparison.baseline,
-        baseline_url=chosen.against(run.id),
-        remove_url=chosen.without(run.id),
+        baseline_url=query.against(run.id),
+        remove_url=query.without(run.id),
     )
 
 
@@ -119,9 +119,9 @@ def _rate(run: Run, stream: str, live: Live | None) -> str:
 
 def _note(run: Run, progress: Progress | None, live: Live | None) -> str:
     if progress is not None:
-        words = phase_words(run.spec, progress, live)
+        phase = phase_text(run.spec, progress, live)
         left = progress.remaining_s
-        return words if left is None else f"{words}, {about(left)} left"
+        return phase if left is None else f"{phase}, {about(left)} left"
     if run.state is not State.FINISHED:
         return run.reason or ""
     fired = [row for row in gate_rows(run.validity, run.spec) if row.level != "ok"]

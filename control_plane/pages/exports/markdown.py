@@ -27,8 +27,8 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|@~&-])")
 def markdown(comparison: Comparison, address: str) -> str:
     """Return the sentences, a table for each stream, the validity and a link."""
     parts = [f"**{escaped(plain_text(comparison_title(comparison)))}**"]
-    if said := plain_text(caveats(comparison)):
-        parts.append(escaped(said))
+    if text := plain_text(caveats(comparison)):
+        parts.append(escaped(text))
     parts += [_table(comparison, stream) for stream in comparison.streams]
     parts += _notes(comparison)
     parts.append(f"{escaped(no_verdict(comparison))} [Open the comparison](<{address}>)")

@@ -14,7 +14,7 @@ from control_plane.analysis.prose.comparison_sentences import described_comparis
 from control_plane.domain.documents import run_document
 from control_plane.domain.errors import NotFound
 from control_plane.pages.compare.compare_view import comparison_figures, drawn_stream
-from control_plane.pages.compare.routes import ChosenDep, read_details
+from control_plane.pages.compare.routes import CompareQueryDep, read_details
 from control_plane.pages.exports.csv_tables import (
     COMPARE_COLUMNS,
     RUN_COLUMNS,
@@ -55,37 +55,37 @@ def run_figure(run_id: RunId, name: Name, store: StoreDep, trial: Trial = None) 
 
 
 @router.get("/compare.json")
-def compare_json(chosen: ChosenDep, store: StoreDep) -> JSONResponse:
-    document = described_comparison(_compared(store, chosen))
-    return JSONResponse(document, headers=_file(f"{_named(chosen)}.json"))
+def compare_json(query: CompareQueryDep, store: StoreDep) -> JSONResponse:
+    document = described_comparison(_compared(store, query))
+    return JSONResponse(document, headers=_file(f"{_named(query)}.json"))
 
 
 @router.get("/compare.csv")
-def compare_csv(chosen: ChosenDep, store: StoreDep) -> Response:
-    return _csv(_named(chosen), COMPARE_COLUMNS, compare_rows(_compared(store, chosen)))
+def compare_csv(query: CompareQueryDep, store: StoreDep) -> Response:
+    return _csv(_named(query), COMPARE_COLUMNS, compare_rows(_compared(store, query)))
 
 
 @router.get("/compare.md")
-def compare_markdown(request: Request, chosen: ChosenDep, store: StoreDep) -> Response:
-    address = f"{str(request.base_url).rstrip('/')}{chosen.page}"
-    text = markdown(_compared(store, chosen), address)
-    name = _file(f"{_named(chosen)}.md")
+def compare_markdown(request: Request, query: CompareQueryDep, store: StoreDep) -> Response:
+    address = f"{str(request.base_url).rstrip('/')}{query.page}"
+    text = markdown(_compared(store, query), address)
+    name = _file(f"{_named(query)}.md")
     return Response(text, media_type="text/markdown; charset=utf-8", headers=name)
 
 
 @router.get("/compare/figures/{name}.csv")
-def compare_figure(chosen: ChosenDep, name: Name, store: StoreDep) -> Response:
-    details = read_details(store, chosen)
+def compare_figure(query: CompareQueryDep, name: Name, store: StoreDep) -> Response:
+    details = read_details(store, query)
     comparison = compared_runs(
-        [detail.run for detail in details], chosen.baseline, anyway=chosen.anyway
+        [detail.run for detail in details], query.baseline, anyway=query.anyway
     )
-    drawn = comparison_figures(details, comparison, drawn_stream(comparison, chosen.stream))
-    return _figure_csv(_named(chosen), name, drawn.figures if drawn else ())
+    drawn = comparison_figures(details, comparison, drawn_stream(comparison, query.stream))
+    return _figure_csv(_named(query), name, drawn.figures if drawn else ())
 
 
-def _compared(store: Store, chosen: CompareQuery) -> Comparison:
-    runs = [store.run(run_id) for run_id in chosen.ids]
-    return compared_runs(runs, chosen.baseline, anyway=chosen.anyway)
+def _compared(store: Store, query: CompareQuery) -> Comparison:
+    runs = [store.run(run_id) for run_id in query.ids]
+    return compared_runs(runs, query.baseline, anyway=query.anyway)
 
 
 def _figure_csv(of: str, name: str, figures: Iterable[Figure | BarChart]) -> Response:
@@ -101,11 +101,11 @@ def _csv(name: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> R
     )
 
 
-def _named(chosen: CompareQuery) -> str:
+def _named(query: CompareQuery) -> str:
     """Return `compare-` and the first `NAMED` of the ids: names of files may not be long."""
-    more = len(chosen.ids) - NAMED
+    more = len(query.ids) - NAMED
     rest = [f"{more}-more"] if more > 0 else []
-    return "-".join(["compare", *chosen.ids[:NAMED], *rest])
+    return "-".join(["compare", *query.ids[:NAMED], *rest])
 
 
 def _file(name: str) -> dict[str, str]:

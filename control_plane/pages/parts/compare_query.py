@@ -24,14 +24,14 @@ class CompareQuery:
     @property
     def query(self) -> str:
         """Return the query without its defaults, so that one view has one address."""
-        asked: dict[str, str] = {"runs": ",".join(self.ids)}
+        parameters: dict[str, str] = {"runs": ",".join(self.ids)}
         if self.baseline != self.ids[0]:
-            asked["baseline"] = self.baseline
+            parameters["baseline"] = self.baseline
         if self.stream is not None:
-            asked["stream"] = self.stream
+            parameters["stream"] = self.stream
         if self.anyway:
-            asked["anyway"] = "1"
-        return urlencode(asked, safe=",")
+            parameters["anyway"] = "1"
+        return urlencode(parameters, safe=",")
 
     @property
     def page(self) -> str:

@@ -1,4 +1,4 @@
-"""How far a run is: a segment for each trial, and the present phase in words."""
+"""How far a run is: a segment for each trial, and its present phase as text."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from control_plane.domain.units import SPACE, count
 MOST_SEGMENTS = 20
 """More trials than this share one segment."""
 
-WORDS = {
+PHASES = {
     State.QUEUED: "queued",
     State.STARTING: "starting",
     State.WARMING: "warming up",
@@ -37,21 +37,21 @@ class ProgressSegment:
 class ProgressView:
     """How far a run is.
 
-    `words` is the phase for people, `share` in per cent.
+    `phase` is the present phase for people, `share` in per cent.
     """
 
     segments: tuple[ProgressSegment, ...]
-    words: str
+    phase: str
     share: int
 
 
 def progress_view(
     spec: Spec, progress: Progress, live: Live | None, phases: Phases
 ) -> ProgressView:
-    words = phase_words(spec, progress, live)
+    phase = phase_text(spec, progress, live)
     measured = live is not None or progress.phase == State.RUNNING
-    segments = _segments(progress, words if measured else _trial(progress), phases)
-    return ProgressView(segments, words, round(100 * progress.share))
+    segments = _segments(progress, phase if measured else _trial(progress), phases)
+    return ProgressView(segments, phase, round(100 * progress.share))
 
 
 def _trial(progress: Progress) -> str:
@@ -60,21 +60,19 @@ def _trial(progress: Progress) -> str:
     return "" if waits else f"trial {progress.trial}"
 
 
-def phase_words(spec: Spec, progress: Progress, live: Live | None) -> str:
+def phase_text(spec: Spec, progress: Progress, live: Live | None) -> str:
     """Return `trial 3 measuring, 37 of 60 s`, `waiting for 12 open requests, 30 s at most`."""
-    phase = WORDS.get(State(progress.phase), progress.phase)
+    phase = PHASES.get(State(progress.phase), progress.phase)
+    if progress.queue_position == 1:
+        return "next in the queue"
     if progress.queue_position is not None:
-        return "next in the queue" if progress.queue_position == 1 else _waiting(progress)
+        return f"number {count(progress.queue_position)} in the queue"
     if live is not None and live.awaited:
         phase = _awaiting(spec, live)
     trial = f"trial {progress.trial} {phase}" if progress.trials > 1 else phase
     if live is None or live.awaited or progress.phase != State.RUNNING:
         return trial
     return f"{trial}, {_measured(spec, live)}"
-
-
-def _waiting(progress: Progress) -> str:
-    return f"number {count(progress.queue_position)} in the queue"
 
 
 def _awaiting(spec: Spec, live: Live) -> str:
@@ -94,23 +92,23 @@ def _measured(spec: Spec, live: Live) -> str:
     return f"{count(done)} of {count(stop.requests)} requests"
 
 
-def _segments(progress: Progress, words: str, phases: Phases) -> tuple[ProgressSegment, ...]:
+def _segments(progress: Progress, phase: str, phases: Phases) -> tuple[ProgressSegment, ...]:
     before = (phases.start_s + phases.warmup_s) / phases.trial_s if phases.trial_s else 0.0
     if progress.trials > MOST_SEGMENTS:
-        return (ProgressSegment(0.0, _percent(progress.share), words, current=True),)
+        return (ProgressSegment(0.0, _percent(progress.share), phase, current=True),)
     return tuple(
-        _segment(number, progress, before, words) for number in range(1, progress.trials + 1)
+        _segment(number, progress, before, phase) for number in range(1, progress.trials + 1)
     )
 
 
-def _segment(number: int, progress: Progress, before: float, words: str) -> ProgressSegment:
+def _segment(number: int, progress: Progress, before: float, phase: str) -> ProgressSegment:
     named = f"trial {number}" if progress.trials > 1 else ""
     if number < progress.trial:
         return ProgressSegment(0.0, 100.0, f"{named} done")
     if number > progress.trial:
         return ProgressSegment(0.0, 0.0, named)
     inside = min(1.0, max(0.0, progress.share * progress.trials - (number - 1)))
-    return ProgressSegment(_percent(min(before, inside)), _percent(inside), words, current=True)
+    return ProgressSegment(_percent(min(before, inside)), _percent(inside), phase, current=True)
 
 
 def _percent(share: float) -> float:

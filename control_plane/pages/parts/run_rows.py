@@ -39,7 +39,7 @@ class RowNumbers:
 class RunListRow:
     """One run in a list.
 
-    `numbers` None: `words` stand in their place, why there are none. `cause` may be empty.
+    `numbers` None: `status` stands in their place. `cause` may be empty.
     """
 
     id: str
@@ -51,7 +51,7 @@ class RunListRow:
     strategy: str
     load: str
     numbers: RowNumbers | None
-    words: str
+    status: str
     cause: str
     created_at: datetime
 
@@ -69,7 +69,7 @@ def run_list_row(run: Run, progress: Progress | None = None) -> RunListRow:
         strategy=run.spec.client.strategy,
         load=", ".join(stream.load.size_label for stream in run.spec.workload.streams[:2]),
         numbers=_numbers(summary, invalid=outcome == "invalid") if summary else None,
-        words=_words(run, progress),
+        status=_status(run, progress),
         cause=_cause(run),
         created_at=run.created_at,
     )
@@ -108,7 +108,7 @@ def _cause(run: Run) -> str:
     return next((CAUSES[name].short for name in found if name not in usual), "")
 
 
-def _words(run: Run, progress: Progress | None) -> str:
+def _status(run: Run, progress: Progress | None) -> str:
     if progress is None:
         return run.reason or ("nothing completed" if run.state is State.FINISHED else "")
     if progress.queue_position is not None:

@@ -29,7 +29,7 @@ class CeilingPart:
     """
 
     sentence: Sentence
-    words: str
+    explanation: str
     share: float | None
     share_text: str
     run_id: str | None
@@ -47,15 +47,15 @@ def ceiling_part(run: Run, store: Store, service: RunService) -> CeilingPart | N
         return None
     found = headroom(run, stored_ceilings(store, run.spec.client.strategy))
     if found is not None:
-        again = found.outdated and measured_here(run)
-        return _known(found, _time(run, service) if again else "")
+        offered = found.outdated and measured_here(run)
+        return _known(found, _time(run, service) if offered else "")
     return _unknown(run, service) if measured_here(run) else None
 
 
 def _known(found: Headroom, time: str) -> CeilingPart:
     return CeilingPart(
         sentence=headroom_sentence(found),
-        words=headroom_explanation(found),
+        explanation=headroom_explanation(found),
         share=None if found.outdated else round(100 * found.share, 2),
         share_text=share(found.share),
         run_id=found.ceiling.run_id,
@@ -67,7 +67,7 @@ def _known(found: Headroom, time: str) -> CeilingPart:
 def _unknown(run: Run, service: RunService) -> CeilingPart:
     return CeilingPart(
         sentence=sentence("The most that this client can send is not known on this machine."),
-        words="A bare responder, which costs next to nothing, shows it.",
+        explanation="A bare responder, which costs next to nothing, shows it.",
         share=None,
         share_text="",
         run_id=None,

@@ -18,7 +18,7 @@ from control_plane.domain.run import Live, LiveStream, Run
 from control_plane.domain.units import NONE, about, count, figures, share
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.parts.progress_view import ProgressView, progress_view
-from control_plane.pages.run.run_tables import load_words
+from control_plane.pages.run.run_tables import load_text
 from control_plane.pages.run.tiles import Tile, error_tile, time_tile
 from control_plane.pages.site.dependencies import RunId, RunServiceDep, StoreDep
 from control_plane.pages.site.templating import NO_STORE, fragment
@@ -55,17 +55,17 @@ RECENT = 4
 class LiveFragment(View):
     """The part of the page that changes each second.
 
-    `words` start with `So far:`. Tiles and figures are empty before the run starts.
+    `so_far` is a sentence. Tiles and figures are empty before the run starts.
     """
 
     template: ClassVar[str] = "partials/live.html"
     run: Run
-    words: str
+    so_far: str
     progress: ProgressView
     tiles: tuple[Tile, ...]
     figures: tuple[Figure, ...]
     log: tuple[str, ...]
-    seconds_words: str
+    seconds_note: str
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,12 @@ def live_fragment(run: Run, progress: Progress, live: Live | None, phases: Phase
     view = progress_view(run.spec, progress, live, phases)
     return LiveFragment(
         run=run,
-        words=so_far(live) if live else _waiting(view.words, progress),
+        so_far=so_far(live) if live else _waiting(view.phase, progress),
         progress=view,
         tiles=tuple(_tiles(view, live)) if live else (),
         figures=live_charts(live, window_s(run), _cores(run)) if live else (),
         log=live.log if live else (),
-        seconds_words=_seconds_words(progress, live),
+        seconds_note=_seconds_note(progress, live),
     )
 
 
@@ -109,20 +109,20 @@ def _cores(run: Run) -> int:
     return run.spec.target.workers or 1
 
 
-def _seconds_words(progress: Progress, live: Live | None) -> str:
+def _seconds_note(progress: Progress, live: Live | None) -> str:
     each = f"Trial {progress.trial}, each second." if progress.trials > 1 else "Each second."
     warm = live is not None and any(stream.timeline.warmup for stream in live.streams)
     return f"{each} Grey: warm-up." if warm else each
 
 
-def _waiting(words: str, progress: Progress) -> str:
+def _waiting(phase: str, progress: Progress) -> str:
     """Return `Number 3 in the queue: 2 other runs come before it.`"""
     if progress.queue_position is None:
-        return f"{words.capitalize()}: nothing is measured yet."
+        return f"{phase.capitalize()}: nothing is measured yet."
     if progress.queue_position == 1:
         return "Next in the queue: it starts as soon as nothing else is under way."
     before = count(progress.queue_position - 1)
-    return f"{words.capitalize()}: {before} other runs come before it."
+    return f"{phase.capitalize()}: {before} other runs come before it."
 
 
 def _tiles(view: ProgressView, live: Live) -> Iterator[Tile]:
@@ -196,7 +196,7 @@ def live(
 
 
 def live_view(run: Run, service: RunService) -> LivePage:
-    loads = tuple(load_words(stream) for stream in run.spec.workload.streams)
+    loads = tuple(load_text(stream) for stream in run.spec.workload.streams)
     return LivePage(run=run, loads=loads, live=shown(run, service))
 
 

@@ -24,6 +24,7 @@ from control_plane.pages.run.run_view import RunPage, run_page
 from control_plane.pages.run.why_view import why_view
 from control_plane.pages.site.dependencies import RunId, RunServiceDep, StoreDep
 from control_plane.pages.site.templating import page
+from control_plane.pages.urls import run_url
 from control_plane.store.store import Store
 
 router = APIRouter(include_in_schema=False)
@@ -69,8 +70,10 @@ def result_view(detail: RunDetail, store: Store, service: RunService, trial: str
     )
     client = ceiling_part(detail.run, store, service)
     why = why_view(detail, service.limits)
-    typed = run_command(service.database)
-    return replace(shown, why=why, client=client, hints=_hints(detail.run, service), typed=typed)
+    command = run_command(service.database)
+    return replace(
+        shown, why=why, client=client, hints=_hints(detail.run, service), command=command
+    )
 
 
 def _hints(run: Run, service: RunService) -> tuple[str, ...]:
@@ -84,9 +87,9 @@ def _hints(run: Run, service: RunService) -> tuple[str, ...]:
 def _others(store: Store, detail: RunDetail) -> tuple[Suggestion, ...]:
     recent = store.runs(limit=MAX_RECENT, state=State.FINISHED).runs
     first = detail.run.id
-    asked = CompareQuery((first,), first)
-    return suggested_runs(recent, detail.run, {first}, asked.adding)
+    query = CompareQuery((first,), first)
+    return suggested_runs(recent, detail.run, {first}, query.adding)
 
 
 def _to(run_id: str) -> RedirectResponse:
-    return RedirectResponse(f"/runs/{run_id}", 303)
+    return RedirectResponse(run_url(run_id), 303)

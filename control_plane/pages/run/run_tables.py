@@ -67,7 +67,7 @@ def streams_table(run: Run) -> StreamsTable:
     rows: list[StreamRow] = []
     for index, summary in enumerate(run.streams):
         look = (int(STREAM_COLOURS[index % 6][-1]), "hexagon" if index else "circle")
-        note = load_words(declared[summary.name])
+        note = load_text(declared[summary.name])
         rows.append(StreamRow(summary.name, *look, note, _response_cells(summary, unit)))
         if clocks_differ(summary):
             rows.append(StreamRow(summary.name, *look, SERVICE, _service_cells(summary, unit)))
@@ -85,7 +85,7 @@ def clocks_differ(summary: Summary) -> bool:
     )
 
 
-def load_words(stream: Stream) -> str:
+def load_text(stream: Stream) -> str:
     """Return `100 users, 24,999 requests`."""
     who, stop = stream.load.long_label, stream.stop
     if stop.duration_s is not None:

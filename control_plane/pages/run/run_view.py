@@ -26,6 +26,7 @@ from control_plane.pages.run.run_tables import StreamsTable, TrialsView, streams
 from control_plane.pages.run.tiles import Tile, run_tiles
 from control_plane.pages.run.why_view import WhyView
 from control_plane.pages.site.view import View
+from control_plane.pages.urls import run_url
 
 
 def elapsed(run: Run) -> str | None:
@@ -35,7 +36,7 @@ def elapsed(run: Run) -> str | None:
     return seconds((run.finished_at - run.started_at).total_seconds())
 
 
-def validity_words(run: Run) -> str | None:
+def validity_text(run: Run) -> str | None:
     """Return `valid, 5 of 5 gates`; `suspect: 1 of 4 gates`."""
     if run.validity is None or run.validity.outcome is None:
         return None
@@ -46,7 +47,7 @@ def validity_words(run: Run) -> str | None:
     return f"{run.validity.outcome}: {len(run.validity.judged) - quiet} {gates}"
 
 
-def streams_words(run: Run) -> str:
+def streams_note(run: Run) -> str:
     merged = "All trials merged, counts added. " if len(run.trials) > 1 else ""
     return f"{merged}Response times; grey: 10 to 99 samples lie beyond."
 
@@ -95,7 +96,7 @@ class RunPage(View):
     Without a result the lower parts are empty. `figure_file` has NAME for a figure's name.
 
     `log` is what the target printed last: that of the failure, or of the last trial; `hints` say
-    why it did not start. `typed` is the command that runs the spec. `key` makes one run of one
+    why it did not start. `command` is the command that runs the spec. `key` makes one run of one
     press of the button, however often it is sent.
     """
 
@@ -105,19 +106,19 @@ class RunPage(View):
     elapsed: str | None
     headline: Sentence
     lede: str
-    validity_words: str | None
+    validity_text: str | None
     facts: tuple[str, ...]
     banner: Banner | None
-    again: bool
+    disturbed: bool
     tiles: tuple[Tile, ...]
     timeline: Figure | None
-    trial_words: str
+    timeline_note: str
     trial_links: tuple[TrialLink, ...]
     figure_file: str
     curves: tuple[Figure, ...]
     time_base_note: str
     streams: StreamsTable | None
-    streams_words: str
+    streams_note: str
     trials: TrialsView | None
     gates: tuple[GateRow, ...]
     environment: tuple[Fact, ...]
@@ -129,7 +130,7 @@ class RunPage(View):
     why: WhyView | None = None
     client: CeilingPart | None = None
     hints: tuple[str, ...] = ()
-    typed: str = ""
+    command: str = ""
 
 
 def run_page(
@@ -147,19 +148,19 @@ def run_page(
         elapsed=elapsed(run),
         headline=headline(run),
         lede=lede(run),
-        validity_words=validity_words(run),
+        validity_text=validity_text(run),
         facts=facts(run),
         banner=banner(run),
-        again=_disturbed(run),
+        disturbed=_disturbed(run),
         tiles=run_tiles(run.streams, invalid=invalid(run)) if run.streams else (),
         timeline=timeline,
-        trial_words=f"{_trial_words(run, trial, timeline)}{_late_words(detail, trial)}",
+        timeline_note=f"{_timeline_note(run, trial, timeline)}{_late_note(detail, trial)}",
         trial_links=_trial_links(run, trial),
         figure_file=f"/runs/{run.id}/figures/NAME.csv" + (f"?trial={trial}" if trial else ""),
         curves=curve_figures(detail),
         time_base_note=time_base_note(run.spec, detail.streams.values()),
         streams=streams_table(run) if run.streams else None,
-        streams_words=streams_words(run),
+        streams_note=streams_note(run),
         trials=trials_view(run) if run.trials else None,
         gates=gate_rows(run.validity, run.spec),
         environment=environment_facts(run),
@@ -197,7 +198,7 @@ def spec_text(run: Run) -> str:
     return orjson.dumps(write_spec(run.spec), option=orjson.OPT_INDENT_2).decode()
 
 
-def _trial_words(run: Run, trial: int | None, timeline: Figure | None) -> str:
+def _timeline_note(run: Run, trial: int | None, timeline: Figure | None) -> str:
     if len(run.trials) < 2:
         which = "Each second of the window."
     else:
@@ -206,7 +207,7 @@ def _trial_words(run: Run, trial: int | None, timeline: Figure | None) -> str:
     return f"{which} {timeline_legend(timeline)}".strip() if timeline else which
 
 
-def _late_words(detail: RunDetail, trial: int | None) -> str:
+def _late_note(detail: RunDetail, trial: int | None) -> str:
     """Return how many responses of the drawn trials came after the window; empty where none did."""
     late = sum(
         _late(detail.run.trials[at], name, timeline)
@@ -229,10 +230,10 @@ def _trial_links(run: Run, trial: int | None) -> tuple[TrialLink, ...]:
     if len(run.trials) < 2:
         return ()
     links = [
-        (str(number), f"/runs/{run.id}?trial={number}#over-time", number == trial)
+        (str(number), run_url(run.id, number, "over-time"), number == trial)
         for number in range(1, len(run.trials) + 1)
     ]
-    return (("All", f"/runs/{run.id}#over-time", trial is None), *links)
+    return (("All", run_url(run.id, part="over-time"), trial is None), *links)
 
 
 def _check_trial(run: Run, trial: int | None) -> None:

@@ -11,6 +11,7 @@ from control_plane.domain.limits import Limits
 from control_plane.domain.result import Cause
 from control_plane.domain.run import RunDetail
 from control_plane.domain.units import SPACE, count, seconds, share
+from control_plane.pages.urls import remedy_url
 
 MOST_STACKS, MOST_TIMES = 20, 40
 
@@ -80,7 +81,7 @@ def why_view(detail: RunDetail, limits: Limits) -> WhyView | None:
         none_found=none_found(run.causes),
         advice=advice(run.spec, run.causes),
         links=tuple(
-            (remedy.label, f"/runs/new?from={run.id}&try={remedy.key}")
+            (remedy.label, remedy_url(run.id, remedy.key))
             for remedy in remedies(run.spec, run.causes, limits)
         ),
         stacks=tuple(_stack_row(group, len(detail.gauges)) for group in groups[:MOST_STACKS]),

@@ -18,7 +18,7 @@ from control_plane.domain.spec import Client
 from control_plane.domain.units import NONE, about, share
 from control_plane.jobs.run_service import RunService
 from control_plane.jobs.stored_ceilings import ceilings_here, unfinished
-from control_plane.pages.parts.progress_view import phase_words
+from control_plane.pages.parts.progress_view import phase_text
 from control_plane.pages.site.view import View
 from control_plane.store.store import Store
 
@@ -90,4 +90,4 @@ def _limit(ceiling: Ceiling) -> str:
 
 def _how_far(run: Run, service: RunService) -> str:
     progress = service.progress(run.id)
-    return phase_words(run.spec, progress, service.live(run.id)) if progress else run.state.value
+    return phase_text(run.spec, progress, service.live(run.id)) if progress else run.state.value

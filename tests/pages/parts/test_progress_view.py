@@ -6,7 +6,7 @@ from control_plane.analysis.duration_estimate import Phases
 from control_plane.domain.result import Gauges, Progress
 from control_plane.domain.run import Live
 from control_plane.domain.units import SPACE
-from control_plane.pages.parts.progress_view import phase_words, progress_view
+from control_plane.pages.parts.progress_view import phase_text, progress_view
 from control_plane.pages.run.live import window_s
 from tests.builders import ASYNC, detail_of, items, two_streams
 
@@ -53,7 +53,7 @@ def test_very_many_trials_share_one_segment() -> None:
     ],
 )
 def test_phases_in_words(progress: Progress, words: str) -> None:
-    assert phase_words(items(), progress, None) == words
+    assert phase_text(items(), progress, None) == words
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_phases_in_words(progress: Progress, words: str) -> None:
 def test_how_much_is_measured(stop: dict[str, int], words: str) -> None:
     progress = _running(3, 5, 0.5)
     live = Live("k7m2000000", progress, 37.4, (), Gauges(0.5, ()), ())
-    assert phase_words(items(stop=stop), progress, live) == words
+    assert phase_text(items(stop=stop), progress, live) == words
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_how_much_is_measured(stop: dict[str, int], words: str) -> None:
 def test_what_is_awaited_after_the_window(awaited: int, words: str) -> None:
     progress = _running(3, 5, 0.6)
     live = Live("k7m2000000", progress, 8.0, (), Gauges(0.5, ()), (), awaited)
-    assert phase_words(items(stop={"duration_s": 8}), progress, live) == words
+    assert phase_text(items(stop={"duration_s": 8}), progress, live) == words
 
 
 def test_the_axis_ends_with_the_window_where_time_stops_it() -> None:

@@ -8,7 +8,7 @@ import pytest
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.result import Timeline
 from control_plane.domain.run import RunDetail, State
-from control_plane.pages.run.run_tables import load_words, trials_view
+from control_plane.pages.run.run_tables import load_text, trials_view
 from control_plane.pages.run.run_view import RunPage, run_page
 from control_plane.store.store import open_store
 from tests.builders import ASYNC, cut_short, detail_of, items, two_streams
@@ -72,7 +72,7 @@ def test_trials_that_do_not_exist(trial: int) -> None:
 def test_loads_in_words() -> None:
     small, large = two_streams().workload.streams
     (classic,) = items().workload.streams
-    assert [load_words(stream) for stream in (small, large, classic)] == [
+    assert [load_text(stream) for stream in (small, large, classic)] == [
         "10 users, 20.0 s", "1 user, 20.0 s", "100 users, 24,999 requests",
     ]  # fmt: skip
 
@@ -97,8 +97,8 @@ def test_answers_after_the_window_are_told_where_their_times_are(
 ) -> None:
     detail = detail_of(items(trials=2), ASYNC)
     ((name, (first, other)),) = detail.timelines.items()
-    assert "after the window" not in _page(detail, trial).trial_words
+    assert "after the window" not in _page(detail, trial).timeline_note
     counts = (*first.completed[:-1], first.completed[-1] - late)
     lines: dict[str, tuple[Timeline, ...]] = {name: (replace(first, completed=counts), other)}
     page = _page(replace(detail, timelines=lines), trial)
-    assert page.trial_words.endswith(f" hold {many} that came after the window.")
+    assert page.timeline_note.endswith(f" hold {many} that came after the window.")
