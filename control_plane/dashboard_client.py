@@ -43,13 +43,17 @@ class DashboardClient(Protocol):
     remote: bool
     url: str | None
 
-    def submit(self, document: Document) -> Document: ...
+    def submit(self, document: Document) -> Document:
+        """Queue a run. Raises InvalidInput."""
 
-    def wait(self, run_id: str, report: Report) -> Document: ...
+    def wait(self, run_id: str, report: Report) -> Document:
+        """Return the run once it is over."""
 
-    def compare(self, ids: Sequence[str], baseline: str) -> Document: ...
+    def compare(self, ids: Sequence[str], baseline: str) -> Document:
+        """Return runs side by side. Raises NotFound or InvalidInput."""
 
-    def ceilings(self) -> Document: ...
+    def ceilings(self) -> Document:
+        """Return the stored client ceilings."""
 
 
 @contextmanager
@@ -115,8 +119,9 @@ class RemoteDashboard:
 
 
 class LocalDashboard:
-    """A control plane in this process, from the first run that is handed in; its event loop turns
-    while `wait` waits. A spec that is refused makes no database.
+    """Runs a control plane in this process, from the first run that is submitted.
+
+    Its event loop runs while `wait` waits. A spec that is refused makes no database.
     """
 
     remote = False
@@ -148,6 +153,7 @@ class LocalDashboard:
         return {"ceilings": ceiling_documents(self._store)}
 
     def close(self) -> None:
+        """End what still runs, and close the database."""
         try:
             if self._service is not None:
                 self._runner.run(self._service.close())

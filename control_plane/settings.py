@@ -37,10 +37,12 @@ class Settings:
 
     @property
     def templates_dir(self) -> Path:
+        """The folder of the templates."""
         return _folder("templates")
 
     @property
     def static_dir(self) -> Path:
+        """The folder of styles, scripts and pictures."""
         return _folder("static")
 
 

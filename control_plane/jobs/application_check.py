@@ -24,7 +24,7 @@ from control_plane.targets.launch import RunningTarget, start_application
 
 log = logging.getLogger("looplab.jobs")
 
-_FASTER = {
+_OPTIONAL_PACKAGES = {
     "uvloop": "configurations with uvloop do not start",
     "httptools": "configurations with httptools do not start",
 }
@@ -50,13 +50,13 @@ class ApplicationCheck:
         """Return the target to start; None when something is missing."""
         application = self._application
         for lack in missing_files(application):
-            self._find("missing", f"{lack}.")
+            self._add("missing", f"{lack}.")
         if any(finding.level == "missing" for finding in self.checkup.findings):
-            self._over("fails")
+            self._conclude("fails")
             return None
         for name in missing_variables(application):
             remedy = f"Set it where Looplab is started, or take it out: export {name}=…"
-            self._find("doubt", f"The variable {name} of environment is not set.", remedy)
+            self._add("doubt", f"The variable {name} of environment is not set.", remedy)
         if application.command:
             return command_target(application.name)
         return await self._server_target()
@@ -64,24 +64,28 @@ class ApplicationCheck:
     async def _server_target(self) -> Target | None:
         """Return a target with a server that its interpreter has; None when it has none."""
         python = self._application.interpreter
-        has = await inspect_interpreter(python, self._runtime.instance)
-        target = first_installed(self._application.name, has)
-        if has.fault is not None:
+        installed = await inspect_interpreter(python, self._runtime.instance)
+        target = first_installed(self._application.name, installed)
+        if installed.fault is not None:
             remedy = "Name the interpreter of an environment with Python 3.8 or newer."
-            self._find("missing", f"{python} does not run: {has.fault}.", remedy)
+            self._add("missing", f"{python} does not run: {installed.fault}.", remedy)
         elif target is None:
             remedy = f"{python} -m pip install uvicorn"
-            self._find("missing", f"No server can be imported in {python}.", remedy)
+            self._add("missing", f"No server can be imported in {python}.", remedy)
         if target is None:
-            self._over("fails")
+            self._conclude("fails")
             return None
         servers = ", ".join(
-            f"{name} {has.packages[name]}" for name in ASGI_SERVERS if name in has.packages
+            f"{name} {installed.packages[name]}"
+            for name in ASGI_SERVERS
+            if name in installed.packages
         )
-        self._find("good", f"Python {has.version} with {servers}.")
-        for name in sorted(set(_FASTER) - set(has.packages)):
+        self._add("good", f"Python {installed.version} with {servers}.")
+        for name in sorted(set(_OPTIONAL_PACKAGES) - set(installed.packages)):
             remedy = f"{python} -m pip install {name}"
-            self._find("doubt", f"{name} is not installed there: {_FASTER[name]}.", remedy)
+            self._add(
+                "doubt", f"{name} is not installed there: {_OPTIONAL_PACKAGES[name]}.", remedy
+            )
         return target
 
     async def _start(self, target: Target) -> None:
@@ -92,31 +96,29 @@ class ApplicationCheck:
         finally:
             await started.stop()
             self.checkup = replace(self.checkup, log=started.log())
-        self._over("starts")
+        self._conclude("starts")
 
     async def _request(self, started: RunningTarget) -> None:
         path = self._application.ready_path
         status = (await get(started.url, path)).status
         if 200 <= status < 300:
-            self._find("good", f"GET {path} answers {status}.")
+            self._add("good", f"GET {path} answers {status}.")
         else:
             remedy = "Name a ready_path that answers 200, so that ready means that it works."
-            self._find("doubt", f"GET {path} answers {status}.", remedy)
+            self._add("doubt", f"GET {path} answers {status}.", remedy)
 
     def _fail(self, fault: TargetFailed) -> None:
         python = self._application.interpreter
         hints = start_hints(str(fault), fault.log, str(python))
-        self._find("missing", f"{fault}.", " ".join(hints))
+        self._add("missing", f"{fault}.", " ".join(hints))
         self.checkup = replace(self.checkup, log=fault.log or self.checkup.log)
-        self._over("fails")
+        self._conclude("fails")
 
-    def _find(
-        self, level: Literal["good", "doubt", "missing"], text: str, remedy: str = ""
-    ) -> None:
+    def _add(self, level: Literal["good", "doubt", "missing"], text: str, remedy: str = "") -> None:
         findings = (*self.checkup.findings, Finding(level, text, remedy))
         self.checkup = replace(self.checkup, findings=findings)
 
-    def _over(self, outcome: Literal["starts", "fails"]) -> None:
+    def _conclude(self, outcome: Literal["starts", "fails"]) -> None:
         self.checkup = replace(self.checkup, outcome=outcome)
 
 

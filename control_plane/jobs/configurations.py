@@ -57,7 +57,7 @@ class Configurations:
         self._store, self._check = store, check
 
     def all(self) -> tuple[Configuration, ...]:
-        """Return those that come with Looplab first."""
+        """Return all, those that come with Looplab first."""
         added = (
             configuration_of(target, name=name, builtin=False)
             for name, target in self._store.configurations()

@@ -28,7 +28,7 @@ class OpenApiCache:
         self.entries: dict[str, Offer] = {}
 
     async def read(self, target: AnyTarget) -> Offer:
-        """Start the application, or ask the URL, and read its OpenAPI document.
+        """Start the application, or go to the URL, and read its OpenAPI document.
 
         Raises Conflict while a run measures, or when one needed the machine; InvalidInput with what
         is wrong with the response or the start.

@@ -70,7 +70,7 @@ class RunQueue:
         self._loop.call_soon_threadsafe(self._wake.set)
 
     async def cancel(self, run_id: str) -> bool:
-        """RunEnd the job of this run; False when it does not work now, or was over before.
+        """End the job of this run; False when it does not work now, or was over before.
 
         Raises StoreError when its processes are gone, and the database does not take its end.
         """
@@ -89,7 +89,7 @@ class RunQueue:
         return job.termination.state is State.CANCELLED
 
     async def close(self) -> None:
-        """RunEnd the job that works now and take no other."""
+        """End the job that works now and take no other."""
         async with self._taking:
             self._serving.cancel()
         await self._end(STOPPED)

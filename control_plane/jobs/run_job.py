@@ -1,7 +1,6 @@
 """One run: its trials in order, then the merged result, stored in one transaction."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Mapping, Sequence
 
@@ -24,8 +23,6 @@ from control_plane.targets.cores import CorePlan, available_cores, share_cores
 from control_plane.targets.interpreter import interpreter_environment
 from control_plane.targets.launch import RunningTarget
 from control_plane.targets.machine import run_environment
-
-log = logging.getLogger("looplab.jobs")
 
 
 class RunJob:

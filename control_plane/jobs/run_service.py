@@ -198,6 +198,7 @@ class RunService:
             return frozenset()
 
     def target_name(self, target: AnyTarget) -> str:
+        """Return the name of a configuration, or what tells the parts of a target."""
         return target_name(target)
 
     def server_command(self, target: Target) -> str:

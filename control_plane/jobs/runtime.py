@@ -12,8 +12,9 @@ from control_plane.targets.orphans import end_orphans
 
 @dataclass(frozen=True)
 class Runtime:
-    """The marker of our processes, the folder of their files, the ports that are no target.
+    """What starts need to know of their control plane.
 
+    `instance` marks our processes, `state_dir` holds their files, `own_ports` are no target.
     `priority` tells at which priority the control plane itself works; `applications` are those of
     the settings, by name.
     """

@@ -67,7 +67,10 @@ UNUSABLE = RunEnd(State.FAILED, "the database cannot be used")
 
 
 class Termination:
-    """Writes what becomes of one run. `state` is the state that the store holds."""
+    """Decides how one run ends, and writes all that the store keeps of its way there.
+
+    `state` is the state that the store holds.
+    """
 
     def __init__(self, run: Run, store: Store, live_run: LiveRun) -> None:
         self._run, self._store, self._live_run = run, store, live_run
@@ -95,14 +98,14 @@ class Termination:
         trial, others = faults.split(TrialFailed)
         store, mistakes = others.split(StoreError) if others else (None, None)
         if trial:
-            self.request(_end_of_trial(first_error(trial), causes))
+            self.request(_end_of_trial(_first_error(trial), causes))
         if store:
-            fault = first_error(store)
+            fault = _first_error(store)
             log.error("run %s: %s", self._run.id, fault)
             self.request(DISK_FULL if isinstance(fault, DatabaseFull) else UNUSABLE)
         if mistakes:
             log.error("run %s", self._run.id, exc_info=mistakes)
-            self.request(_end_of_mistake(first_error(mistakes)))
+            self.request(_end_of_mistake(_first_error(mistakes)))
 
     async def move(self, after: State, **facts: Any) -> None:
         """Change the state in the store and here: both, or neither, also when cancelled."""
@@ -139,7 +142,7 @@ class Termination:
         `fault` is what the job ended with.
         """
         if fault is not None:
-            fault = first_error(fault)
+            fault = _first_error(fault)
             self.request(_end_of_mistake(fault))
             log.error(
                 "the end of run %s (%s) is not written: %s",
@@ -175,8 +178,8 @@ def withdraw(store: Store, run_id: str) -> bool:
     return True
 
 
-def first_error(fault: BaseException) -> BaseException:
-    """The first error of a group, at any depth; what is no group is itself."""
+def _first_error(fault: BaseException) -> BaseException:
+    """Return the first error of a group, at any depth; what is no group is itself."""
     while isinstance(fault, BaseExceptionGroup):
         fault = fault.exceptions[0]
     return fault
@@ -196,7 +199,7 @@ def _internal(fault: BaseException) -> str:
 
 
 def _obstacle(fault: BaseException) -> str:
-    """Why an end cannot be written, for pages."""
+    """Return why an end cannot be written, for pages."""
     return fault.plain if isinstance(fault, StoreError) else f"{_internal(fault)}."
 
 

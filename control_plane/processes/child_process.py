@@ -18,7 +18,7 @@ class ChildProcess:
         self._descriptor = _pidfd_of(pid)
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal; nothing once the child has ended."""
+        """Send a signal; do nothing once the child has ended."""
         if self._descriptor is not None:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._descriptor, number)
