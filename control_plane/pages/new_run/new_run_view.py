@@ -10,12 +10,12 @@ from control_plane.domain.errors import InvalidInput, LooplabError
 from control_plane.domain.spec_json import Document
 from control_plane.experiments.presets import Preset, preset_catalogue
 from control_plane.jobs.run_service import Application, Configuration, RunService
+from control_plane.pages.form.fields import FORM, Section
 from control_plane.pages.form.form_data import FormData
+from control_plane.pages.form.from_spec import value_fields
 from control_plane.pages.new_run.openapi_picker import OpenapiPicker, openapi_picker
 from control_plane.pages.new_run.preview import CheckedForm, PlanView, check_form, plan_view
 from control_plane.pages.site.view import View
-
-NEW_VALUE = {"kind": "integer", "low": "1", "high": "1000"}
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class NewRunPage(View):
     presets: tuple[Preset, ...]
     configurations: tuple[Configuration, ...]
     applications: tuple[Application, ...]
+    sections: Mapping[str, Section]
     strategies: Mapping[str, StrategyInfo]
-    strategy_choices: tuple[tuple[str, str], ...]
     offer: OpenapiPicker
     notice: Notice | None
     spec_text: str
@@ -59,11 +59,12 @@ class PlanUpdate(View):
     form: FormData
     wrong: dict[str, str]
     plan: PlanView
+    sections: Mapping[str, Section]
     changed: tuple[str, ...]
 
 
 def new_run_page(form: FormData, service: RunService, key: str, *, told: bool = True) -> NewRunPage:
-    """`told` False: fields show no errors yet, because they were only just added."""
+    """Return the page of a form. `told` False: its fields, just added, show no errors."""
     read = check_form(form, service)
     return NewRunPage(
         form=form,
@@ -74,8 +75,8 @@ def new_run_page(form: FormData, service: RunService, key: str, *, told: bool = 
         presets=preset_catalogue().presets,
         configurations=service.configurations.all(),
         applications=service.applications(),
+        sections=FORM,
         strategies=STRATEGIES,
-        strategy_choices=tuple((name, name) for name in STRATEGIES),
         offer=openapi_picker(form, service),
         notice=None,
         spec_text=pretty_json(read.documents[0]),
@@ -84,39 +85,38 @@ def new_run_page(form: FormData, service: RunService, key: str, *, told: bool = 
 
 
 def plan_update(form: FormData, service: RunService) -> PlanUpdate:
-    """A placeholder without a value gets the row that appears for it."""
+    """Return the plan anew; a placeholder without a value gets the row that appears for it."""
     shown = with_default_values(form)
     read = check_form(shown, service)
-    return PlanUpdate(
-        shown, _by_field(shown, read), plan_view(shown, read, service), _changed(form)
-    )
+    plan = plan_view(shown, read, service)
+    return PlanUpdate(shown, _by_field(shown, read), plan, FORM, _changed(form))
 
 
 def with_default_values(form: FormData) -> FormData:
-    """Placeholders that no row was sent for count from 1 to 1,000."""
+    """Give the usual value to placeholders that no row was sent for."""
     fresh = {
-        f"{request}.values.{name}.{part}": (text,)
+        field: texts
         for request in form.requests
         for name in form.placeholders(request)
         if name not in _shown(form, request)
-        for part, text in NEW_VALUE.items()
+        for field, texts in value_fields(f"{request}.values.{name}")
     }
     return FormData({**form.values, **fresh})
 
 
 def pretty_json(document: Document) -> str:
-    """As people edit it."""
+    """Return JSON as people edit it."""
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 def spec_errors_of(error: LooplabError) -> tuple[str, ...]:
-    """With the path of each wrong field, as the writer of a spec knows it."""
+    """Return what is wrong, with the path of each field, as the writer of a spec knows it."""
     fields = error.fields if isinstance(error, InvalidInput) else ()
-    return tuple(f"{one.field}: {one.message}" for one in fields) or (str(error),)
+    return tuple(f"{field.field}: {field.message}" for field in fields) or (str(error),)
 
 
 def _by_field(form: FormData, read: CheckedForm) -> dict[str, str]:
-    """The first message of each field; those of parts that have no field stand at the nearest."""
+    """Return the first message of each field; parts that have no field speak at the nearest."""
     messages: dict[str, str] = {}
     for path, message in read.messages.items():
         messages.setdefault(form.nearest(path), message)
@@ -124,9 +124,13 @@ def _by_field(form: FormData, read: CheckedForm) -> dict[str, str]:
 
 
 def _changed(form: FormData) -> tuple[str, ...]:
-    return tuple(one for one in form.requests if set(form.placeholders(one)) != _shown(form, one))
+    return tuple(
+        request
+        for request in form.requests
+        if set(form.placeholders(request)) != _shown(form, request)
+    )
 
 
 def _shown(form: FormData, request: str) -> set[str]:
-    """The placeholders whose rows were sent."""
+    """Return the placeholders whose rows were sent."""
     return {name.partition(".")[0] for name in form.within(f"{request}.values")}

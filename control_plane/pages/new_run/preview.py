@@ -11,7 +11,7 @@ from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import Document
 from control_plane.domain.units import SPACE, about
 from control_plane.jobs.run_service import RunService
-from control_plane.pages.form.field_messages import field_message, label_of
+from control_plane.pages.form.fields import field_message, label_of
 from control_plane.pages.form.form_data import FormData
 from control_plane.pages.form.to_spec import documents
 from control_plane.pages.parts.cli_command import run_command

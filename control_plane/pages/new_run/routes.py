@@ -19,7 +19,7 @@ from control_plane.experiments.bundled_endpoints import endpoint
 from control_plane.experiments.presets import preset_catalogue
 from control_plane.jobs.run_service import RunService
 from control_plane.jobs.submissions import title_of
-from control_plane.pages.form.field_messages import field_message
+from control_plane.pages.form.fields import field_message
 from control_plane.pages.form.form_data import (
     FormData,
     FormDep,

@@ -13,7 +13,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from control_plane.domain import units
 from control_plane.domain.ids import slug
-from control_plane.domain.servers import lacking_option, server_options
 from control_plane.domain.units import SPACE
 from control_plane.pages.site.glossary import term
 from control_plane.pages.site.shell import quiet_shell, shell_of
@@ -87,12 +86,7 @@ def environment(templates: Path, static: Path) -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(FILTERS)
-    made.globals.update(
-        asset=assets(static),
-        glossary=term,
-        lacking_option=lacking_option,
-        server_options=server_options,
-    )
+    made.globals.update(asset=assets(static), glossary=term)
     made.policies.update({"json.dumps_function": _json, "json.dumps_kwargs": {}})
     return made
 

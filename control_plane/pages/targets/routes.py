@@ -1,5 +1,6 @@
 """The routes below /targets, and GET /workloads: what is measured, and what it can do."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -13,7 +14,8 @@ from control_plane.domain.ids import checked_id
 from control_plane.domain.spec import NamedTarget, Target
 from control_plane.experiments.bundled_endpoints import BundledWorkload, workloads
 from control_plane.jobs.run_service import RunService
-from control_plane.pages.form.field_messages import field_message
+from control_plane.pages.form.field_kinds import FormParser
+from control_plane.pages.form.fields import CONFIGURATION_FORM, Section, field_message
 from control_plane.pages.form.form_data import (
     FormData,
     FormDep,
@@ -21,7 +23,6 @@ from control_plane.pages.form.form_data import (
     redirect_to_runs,
 )
 from control_plane.pages.form.from_spec import target_fields
-from control_plane.pages.form.parse import FormParser
 from control_plane.pages.form.to_spec import target_document
 from control_plane.pages.site.dependencies import RunServiceDep, StoreDep
 from control_plane.pages.site.templating import fragment, page
@@ -56,6 +57,7 @@ class ConfigurationPage(View):
     template: ClassVar[str] = "pages/configuration.html"
     form: FormData
     wrong: dict[str, str]
+    sections: Mapping[str, Section]
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,8 @@ def new_configuration(request: Request, service: RunServiceDep, copy: Name = "")
     target = _configuration(copy, service) if copy else Target()
     fields = {name: texts for name, texts in target_fields(target) if texts}
     name = (f"{copy}, copy" if copy else "",)
-    return page(request, ConfigurationPage(FormData({**fields, "name": name}), {}))
+    form = FormData({**fields, "name": name})
+    return page(request, ConfigurationPage(form, {}, CONFIGURATION_FORM))
 
 
 @router.post("/targets/new")
@@ -98,7 +101,7 @@ def add_configuration(request: Request, form: FormDep, service: RunServiceDep) -
             form.nearest(field.field) or "name": field_message(form, field)
             for field in reversed((*parser.wrong, *error.fields))
         }
-        return page(request, ConfigurationPage(form, wrong), 422)
+        return page(request, ConfigurationPage(form, wrong, CONFIGURATION_FORM), 422)
     return RedirectResponse(configuration_url(name), 303)
 
 

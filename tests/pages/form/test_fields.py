@@ -6,7 +6,7 @@ from control_plane.analysis import field_labels
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec_json import Document, read_spec
-from control_plane.pages.form.field_messages import field_message, label_of
+from control_plane.pages.form.fields import field_message, label_of
 from control_plane.pages.form.form_data import FormData
 from control_plane.pages.form.from_spec import form_from_spec
 from control_plane.pages.form.to_spec import documents

@@ -1,7 +1,7 @@
 import pytest
 
+from control_plane.pages.form.field_kinds import FormParser
 from control_plane.pages.form.form_data import FormData
-from control_plane.pages.form.parse import FormParser
 
 
 def answers(text: str) -> FormParser:

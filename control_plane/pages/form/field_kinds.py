@@ -1,0 +1,175 @@
+"""The kinds of fields: how each is read from its text, written as one, and drawn."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from control_plane.domain.errors import FieldError
+from control_plane.domain.spec_json import Document
+from control_plane.pages.form.form_data import FormData
+
+_NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,9})?")
+_DECIMAL = r"[0-9]{1,30}(?:\.[0-9]{1,9})?"
+_STEP = re.compile(rf"({_DECIMAL})\s*(?:/s)?\s+for\s+({_DECIMAL})\s*s?")
+
+
+@dataclass
+class FormParser:
+    """Reads the texts of a form as JSON values; `wrong` grows with each that cannot be read."""
+
+    form: FormData
+    wrong: list[FieldError] = field(default_factory=list)
+
+    def refuse(self, name: str, message: str) -> None:
+        self.wrong.append(FieldError(name, message))
+
+    def text(self, name: str) -> str:
+        """Return a text, whose lines end as they are written here and not as browsers send them."""
+        return self.form.text(name).replace("\r\n", "\n")
+
+    def words(self, name: str) -> list[str]:
+        """Return `["red", "green"]` of `red, green`."""
+        return [word.strip() for word in self.form.text(name).split(",") if word.strip()]
+
+    def switch(self, name: str) -> bool:
+        return self.form.has(name, "on")
+
+    def number(self, name: str) -> int | float | str:
+        """Return the text itself where it is not a number."""
+        text = self.form.text(name)
+        if not _NUMBER.fullmatch(text):
+            self.refuse(name, f"{text[:40]!r} is not a number." if text else "Give a number.")
+            return text
+        return float(text) if "." in text else int(text)
+
+    def rate(self, name: str) -> object:
+        """Return a number, or the steps of `100 for 5, 500 for 5`."""
+        text = self.form.text(name)
+        if "for" not in text:
+            return self.number(name)
+        steps = [_STEP.fullmatch(part.strip()) for part in text.split(",")]
+        if None in steps:
+            self.refuse(name, f"{text[:40]!r} are no steps: write 100 for 5, 500 for 5.")
+            return text
+        return [_step(step) for step in steps if step]
+
+    def json(self, name: str, remedy: str = "") -> Any:
+        """Return a JSON value. Without a `remedy` it says where the text cannot be read."""
+        text = self.form.text(name)
+        try:
+            return from_json(text, allow_inf_nan=False)
+        except ValueError as error:
+            self.refuse(name, remedy or f"This is not readable JSON: {error}.")
+            return text
+
+    def settings(self, name: str) -> object:
+        """Return a JSON object; an empty text is an empty one."""
+        remedy = 'Write names with their values, as {"cpu_n": 5}.'
+        settings = self.json(name, remedy) if self.form.text(name) else {}
+        if not isinstance(settings, dict):
+            self.refuse(name, remedy)
+        return settings
+
+    def choices(self, name: str) -> object:
+        """Return words by commas, or a JSON array where numbers must stay numbers."""
+        text = self.form.text(name)
+        if text.startswith("["):
+            remedy = f"{text[:40]!r} is no list: write red, green, or [1, 2] for numbers."
+            return self.json(name, remedy)
+        return self.words(name)
+
+    def headers(self, name: str) -> dict[str, str]:
+        """Return the headers, which stand one on each line: `Accept: application/json`."""
+        lines = [line for line in self.form.text(name).splitlines() if line.strip()]
+        for line in lines:
+            if ":" not in line:
+                self.refuse(name, f"{line[:40]!r} has no colon: write Name: value.")
+        pairs = [line.partition(":") for line in lines]
+        return {key.strip(): value.strip() for key, _, value in pairs}
+
+    def statuses(self, name: str) -> list[int | str] | None:
+        """Return the statuses of `200, 201`; None, which means 200 to 299, for an empty text."""
+        words = self.form.text(name).replace(",", " ").split()
+        if any(not (word.isascii() and word.isdigit() and len(word) < 10) for word in words):
+            self.refuse(name, "Write statuses as 200, 201.")
+            return list(words)
+        return [int(word) for word in words] or None
+
+
+def _step(found: re.Match[str]) -> Document:
+    return {"rate_per_s": float(found[1]), "duration_s": float(found[2])}
+
+
+def number_text(value: float) -> str:
+    """Return whole numbers without a point, and never an exponent."""
+    return str(int(value)) if value == int(value) else f"{value:.9f}".rstrip("0")
+
+
+def rate_text(value: float | Sequence[Document]) -> str:
+    """Return `100`, or `100 for 5, 500 for 5` where the rate has steps."""
+    if not isinstance(value, Sequence):
+        return number_text(value)
+    steps = ((number_text(step["rate_per_s"]), number_text(step["duration_s"])) for step in value)
+    return ", ".join(f"{rate} for {duration}" for rate, duration in steps)
+
+
+def choices_text(choices: Sequence[Any]) -> str:
+    """Return `red, green`, or a JSON array where that would be read as something else."""
+    words = all(
+        isinstance(choice, str) and "," not in choice and choice == choice.strip()
+        for choice in choices
+    )
+    return ", ".join(choices) if words and choices[0][:1] != "[" else json_text(choices)
+
+
+def json_text(value: object) -> str:
+    """Return JSON; an object with a key on each line."""
+    return to_json(value, indent=2 if isinstance(value, dict) else None).decode()
+
+
+@dataclass(frozen=True)
+class FieldKind:
+    """`control` is the macro of `macros/forms.html` that draws it.
+
+    `named`: it holds several things with names, which messages about it begin with. `optional`:
+    an empty text is left out of the document.
+    """
+
+    control: str
+    read: Callable[[FormParser, str], Any]
+    write: Callable[[Any], str] = str
+    named: bool = False
+    optional: bool = False
+
+
+NUMBER = FieldKind("number", FormParser.number, number_text)
+DECIMAL = FieldKind("decimal", FormParser.number, number_text)
+RATE = FieldKind("decimal", FormParser.rate, rate_text)
+TEXT = FieldKind("text", FormParser.text)
+WORDS = FieldKind("text", FormParser.words, ", ".join)
+STATUSES = FieldKind(
+    "text", FormParser.statuses, lambda statuses: ", ".join(map(str, statuses)), optional=True
+)
+CHOICES = FieldKind("text", FormParser.choices, choices_text)
+LINES = FieldKind("area", FormParser.text)
+HEADERS = FieldKind(
+    "area",
+    FormParser.headers,
+    lambda headers: "\n".join(f"{name}: {value}" for name, value in headers.items()),
+    named=True,
+    optional=True,
+)
+JSON = FieldKind("area", FormParser.json, json_text)
+SETTINGS = FieldKind(
+    "area",
+    FormParser.settings,
+    lambda settings: json_text(settings) if settings else "",
+    named=True,
+)
+SELECT = FieldKind("select", FormParser.text)
+SEGMENTS = FieldKind("segments", FormParser.text)
+BOXES = FieldKind("boxes", FormParser.text)
+SWITCH = FieldKind("tick", FormParser.switch, lambda on: "on" if on else "")

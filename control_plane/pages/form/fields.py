@@ -1,0 +1,365 @@
+"""The fields of the form, as one table: from it they are drawn, read, written and named.
+
+A field of the spec has its dataclass in `domain/spec.py` or `domain/load_models.py`, its bounds in
+`domain/spec_rules.py`, and its row here.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from control_plane.domain.client_strategies import STRATEGIES
+from control_plane.domain.errors import FieldError
+from control_plane.domain.servers import lacking_option, server_options
+from control_plane.domain.spec_json import Document
+from control_plane.pages.form.field_kinds import (
+    BOXES,
+    CHOICES,
+    DECIMAL,
+    HEADERS,
+    JSON,
+    LINES,
+    NUMBER,
+    RATE,
+    SEGMENTS,
+    SELECT,
+    SETTINGS,
+    STATUSES,
+    SWITCH,
+    TEXT,
+    WORDS,
+    FieldKind,
+    FormParser,
+)
+from control_plane.pages.form.form_data import FormData
+
+
+@dataclass(frozen=True)
+class Option:
+    """`help` says what it means while it is chosen."""
+
+    value: str
+    text: str
+    help: str = ""
+
+
+@dataclass(frozen=True)
+class FormField:
+    """`path` is its place in the document of its section, and its name in the form.
+
+    `called`: how lists of errors name it, where its label alone would not tell. `usual`: the text
+    that stands in it where the spec has no value. `when`: the options of its section's choice for
+    which it is asked; () for all. `place`: its classes in the grid of the form.
+    """
+
+    path: str
+    kind: FieldKind
+    label: str
+    help: str = ""
+    unit: str = ""
+    place: str = ""
+    called: str = ""
+    usual: str = ""
+    options: tuple[Option, ...] = ()
+    when: tuple[str, ...] = ()
+    placeholder: str = ""
+    optional: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.called or self.label
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """The value and the text of each option."""
+        return tuple((option.value, option.text) for option in self.options)
+
+
+@dataclass(frozen=True)
+class Section:
+    """Fields that stand together. `prefix`: their place in the spec; `*` is a number or a name.
+
+    Where it has a `choice`, the option that is chosen decides which of the fields are asked for.
+    """
+
+    prefix: str
+    fields: tuple[FormField, ...]
+    choice: FormField | None = None
+
+    def cases(self, field: FormField) -> str:
+        """Return the numbers, from 1, of the options for which a field is asked; "" for all."""
+        options = self.choice.options if self.choice else ()
+        return " ".join(
+            str(number) for number, option in enumerate(options, 1) if option.value in field.when
+        )
+
+
+_LOOPS = (Option("uvloop", "uvloop"), Option("asyncio", "asyncio"))
+_PARSERS = (Option("httptools", "httptools"), Option("h11", "h11"))
+_SESSIONS = (Option("per-thread", "one for each thread"), Option("shared", "one for all"))
+_CORES = (Option("auto", "apart where possible"), Option("shared", "shared"))
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_VALUE_KINDS = ("integer", "sequence", "choice", "string", "uuid")
+_BODIES = (
+    Option("none", "none"), Option("json", "JSON"), Option("text", "text"),
+    Option("generated", "generated"),
+)  # fmt: skip
+_LOAD_MODELS = (
+    Option("closed", "Closed", "Each user sends the next request when the last one ended. "
+           "A slow target is asked less often."),
+    Option("open", "Open", "Requests start on a schedule, whatever the answers do. "
+           "What finds no free slot waits, and its wait counts."),
+    Option("burst", "Burst", "All requests are meant to start at once; they wait for a "
+           "connection."),
+    Option("periodic", "Periodic", "Each user sends at an interval, and at once where an answer "
+           "came later than that."),
+)  # fmt: skip
+_RESPONDER = Option("responder", "bare responder")
+_SERVERS = (*(Option(value, text) for value, text in server_options().items()), _RESPONDER)
+_SERVER = FormField("server", SELECT, "Server", usual="uvicorn", options=_SERVERS)
+
+
+def _target(path: str, kind: FieldKind, label: str, explained: str = "", **rest: Any) -> FormField:
+    """Return a field of a target, asked for where the server has it."""
+    servers = (option.value for option in _SERVERS)
+    having = tuple(server for server in servers if path not in lacking_option(server))
+    return FormField(path, kind, label, explained, when=having, **rest)
+
+
+_REQUEST = "workload.streams.*.requests.*"
+FORM: Mapping[str, Section] = {
+    "application": Section("", (FormField("target", BOXES, "Application"),)),
+    "address": Section("", (
+        FormField("target.url", TEXT, "Address",
+                  "on this machine; it is driven, but not started or ended",
+                  place="w6 of-url", placeholder="http://127.0.0.1:9000"),
+    )),
+    "configurations": Section("", (
+        FormField("target.configuration", BOXES, "Configurations: one run for each",
+                  called="Configurations"),
+    )),
+    "target": Section("target", (
+        _target("workers", NUMBER, "Workers"),
+        _target("threads", NUMBER, "Pool threads", "the AnyIO limiter"),
+        _target("loop", SELECT, "Event loop", options=_LOOPS),
+        _target("http", SELECT, "HTTP parser", options=_PARSERS),
+        _target("keep_alive_s", NUMBER, "Keep-alive", unit="s"),
+        _target("backlog", NUMBER, "Backlog", "connections that may wait"),
+    ), _SERVER),
+    "target_switches": Section("target", (
+        _target("access_log", SWITCH, "access log", called="Access log"),
+        _target("reload", SWITCH, "reload", called="Reload"),
+        _target("reuse_port", SWITCH, "reuse port: a listener for each worker",
+                called="Shared port"),
+    ), _SERVER),
+    "target_settings": Section("target", (
+        FormField("settings", SETTINGS, "Application settings", 'JSON, such as {"cpu_n": 5}',
+                  place="w6 of-bundled"),
+    )),
+    "stream": Section("workload.streams.*", (
+        FormField("name", TEXT, "Name of the stream", place="w4", called="Name"),
+        FormField("start_after_s", DECIMAL, "Starts after", unit="s"),
+    )),
+    "load": Section("workload.streams.*.load", (
+        FormField("rate_per_s", RATE, "Rate",
+                  "or steps of it: 100 for 5, 500 for 5 (each for so many seconds)",
+                  unit="/s", place="w4", usual="100", when=("open",)),
+        FormField("max_in_flight", NUMBER, "In flight", "at most, at once",
+                  called="In flight at most", usual="500", when=("open",)),
+        FormField("arrivals", SEGMENTS, "Arrivals",
+                  "Poisson: independent of each other, as from many people",
+                  place="w6", usual="constant", when=("open",),
+                  options=(Option("constant", "Evenly spaced"), Option("poisson", "Poisson"))),
+        FormField("interval_s", DECIMAL, "Interval", "from start to start", unit="s", usual="1",
+                  when=("periodic",)),
+        FormField("concurrency", NUMBER, "Concurrency", "users at once", usual="64",
+                  when=("closed", "periodic")),
+        FormField("think_time_s", DECIMAL, "Think time", "between two requests", unit="s",
+                  usual="0", when=("closed",)),
+        FormField("ramp_up_s", DECIMAL, "Ramp-up", "until all users run", unit="s", usual="0",
+                  when=("closed",)),
+        FormField("connections", NUMBER, "Connections", "at most, at once", usual="100",
+                  when=("burst",)),
+    ), FormField("", SEGMENTS, "Load", place="w6", usual="closed", options=_LOAD_MODELS)),
+    "stop": Section("workload.streams.*.stop", (
+        FormField("duration_s", DECIMAL, "Duration", unit="s", usual="5", when=("duration_s",)),
+        FormField("requests", NUMBER, "Requests", usual="10000", when=("requests",)),
+    ), FormField("", SEGMENTS, "Stop after", place="w4", usual="duration_s",
+                 options=(Option("duration_s", "A time"),
+                          Option("requests", "A number of requests")))),
+    "request": Section(_REQUEST, (
+        FormField("method", SELECT, "Method", usual="GET",
+                  options=tuple(Option(method, method) for method in _METHODS)),
+        FormField("path", TEXT, "Path",
+                  "{name} stands for a value that changes with each request", place="w4"),
+    )),
+    "value": Section(f"{_REQUEST}.values.*", (
+        FormField("low", NUMBER, "from", usual="1", when=("integer",)),
+        FormField("high", NUMBER, "to", usual="1000", when=("integer",)),
+        FormField("start", NUMBER, "from", usual="0", when=("sequence",)),
+        FormField("step", NUMBER, "step", usual="1", when=("sequence",)),
+        FormField("length", NUMBER, "letters", usual="10", when=("string",)),
+        FormField("of", CHOICES, "of", place="long", placeholder="red, green", when=("choice",)),
+    ), FormField("kind", SELECT, "Kind", usual="integer",
+                 options=tuple(Option(kind, kind) for kind in _VALUE_KINDS))),
+    "headers": Section(_REQUEST, (
+        FormField("headers", HEADERS, "Headers", "one on each line", place="w6",
+                  placeholder="Accept: application/json"),
+    )),
+    "body": Section(f"{_REQUEST}.body", (
+        FormField("json", JSON, "JSON", "placeholders may stand in its texts", place="w6",
+                  called="Body", when=("json",)),
+        FormField("text", LINES, "Text", place="w6", when=("text",)),
+        FormField("generated.size_bytes", NUMBER, "Size",
+                  "a JSON object of about this size, for /payloads",
+                  unit="B", place="w6", usual="1000000", when=("generated",)),
+    ), FormField("", SEGMENTS, "Body", place="w6", usual="none", options=_BODIES)),
+    "request_more": Section(_REQUEST, (
+        FormField("expect", STATUSES, "Expected statuses", place="w3",
+                  placeholder="200 to 299"),
+        FormField("weight", DECIMAL, "Weight", "among the request classes of the stream",
+                  place="w3", usual="1"),
+    )),
+    "strategies": Section("", (
+        FormField("client.strategy", BOXES, "Strategies: one run for each", place="w6",
+                  called="Strategy", options=tuple(Option(name, name) for name in STRATEGIES)),
+    )),
+    "run": Section("", (
+        FormField("trials", NUMBER, "Trials", "1 gives numbers but no spread"),
+        FormField("warmup_s", DECIMAL, "Warm-up", "thrown away", unit="s"),
+        FormField("timeout_s", DECIMAL, "Deadline", "a later answer is an error", unit="s"),
+        FormField("title", TEXT, "Title", place="w3", optional=True,
+                  placeholder="made from the fields"),
+        FormField("tags", WORDS, "Tags", place="w3", optional=True, placeholder="by commas"),
+    )),
+    "run_switches": Section("", (
+        FormField("client.reuse_connections", SWITCH,
+                  "keep connections between requests, else each has its own",
+                  called="Reuse connections"),
+    )),
+    "run_more": Section("", (
+        FormField("client.processes", NUMBER, "Processes",
+                  "of each stream; they divide users and requests",
+                  place="w3", called="Client processes"),
+        FormField("client.session", SELECT, "Sessions of threaded", place="w3",
+                  called="Session", options=_SESSIONS),
+        FormField("client.loop", SELECT, "Event loop", "of async, httpx and raw", place="w3",
+                  called="Client event loop", options=_LOOPS),
+        FormField("cores", SELECT, "Cores", place="w3", options=_CORES),
+        FormField("client.max_body_bytes", NUMBER, "Largest answer", unit="B", place="w3"),
+        FormField("max_error_share", DECIMAL, "Error limit",
+                  "share of requests; more make a run invalid", place="w3"),
+        FormField("seed", NUMBER, "Seed", "of everything random", place="w3"),
+    )),
+}  # fmt: skip
+"""Every field of the form, by the part of the page that it stands in."""
+
+_RESPONDERLESS = replace(_SERVER, options=_SERVERS[:-1])
+CONFIGURATION_FORM: Mapping[str, Section] = {
+    **FORM,
+    "target": replace(FORM["target"], choice=_RESPONDERLESS),
+}
+"""The form of a configuration, whose server is one that serves applications."""
+
+
+def read_sections(parser: FormParser, prefix: str, *names: str) -> Document:
+    """Return what the fields of these sections say, as a document of the spec at `prefix`.
+
+    What the form does not show is left out, and so is what its choice does not ask for.
+    """
+    document: Document = {}
+    for section in (FORM[name] for name in names):
+        chosen = chosen_option(parser.form, section, prefix)
+        for field in section.fields:
+            name = joined(prefix, field.path)
+            shown = name in parser.form.values or field.kind is SWITCH
+            if not shown or (field.when and chosen not in field.when):
+                continue
+            value = field.kind.read(parser, name)
+            if value or not field.kind.optional:
+                _put(document, field.path.split("."), value)
+    return document
+
+
+def chosen_option(form: FormData, section: Section, prefix: str) -> str:
+    """Return the option that decides which fields of a section count; "" where none does."""
+    if section.choice is None:
+        return ""
+    return form.text(joined(prefix, section.choice.path), section.choice.usual)
+
+
+def write_sections(
+    document: Document, prefix: str, *names: str
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the fields of these sections with their texts, also of what is not chosen."""
+    for section in (FORM[name] for name in names):
+        for field in section.fields:
+            text = _text(field, _found(document, field.path.split(".")))
+            texts = (text,) if text or field.kind is not SWITCH else ()
+            yield joined(prefix, field.path), texts
+
+
+def joined(prefix: str, path: str) -> str:
+    """Return the name of a field of the form."""
+    return ".".join(part for part in (prefix, path) if part)
+
+
+_MISSING = object()
+
+
+def _text(field: FormField, value: Any) -> str:
+    missing = value is _MISSING or (value is None and field.kind is not JSON)
+    return field.usual if missing else field.kind.write(value)
+
+
+def _found(document: Any, path: Sequence[str]) -> Any:
+    for part in path:
+        if not isinstance(document, dict) or part not in document:
+            return _MISSING
+        document = document[part]
+    return document
+
+
+def _put(document: Document, path: Sequence[str], value: Any) -> None:
+    *parents, last = path
+    for part in parents:
+        document = document.setdefault(part, {})
+    document[last] = value
+
+
+_FIELDS = {
+    joined(section.prefix, field.path): field
+    for section in FORM.values()
+    for field in (*section.fields, *([section.choice] if section.choice else []))
+}
+_INSIDE = re.compile(r"workload\.streams\.(\d+)\.(requests\.\d+\.)?(.*)")
+
+
+def _field(path: str) -> FormField | None:
+    """Return the field of that name; None for one of the value of a placeholder."""
+    found = _INSIDE.fullmatch(path)
+    if found is None:
+        return _FIELDS.get(path)
+    request = "requests.*." if found[2] else ""
+    return _FIELDS.get(f"workload.streams.*.{request}{found[3]}")
+
+
+def label_of(path: str) -> str:
+    """Return `Concurrency`, `Stream 2: Path` or `item_id: low`; the path where nothing fits."""
+    field, found = _field(path), _INSIDE.fullmatch(path)
+    if found is None:
+        return field.name if field else path or "Spec"
+    name = field.name if field else found[3].removeprefix("values.").replace(".", ": ", 1)
+    stream = int(found[1]) + 1
+    return f"Stream {stream}: {name}" if stream > 1 else name
+
+
+def field_message(form: FormData, error: FieldError) -> str:
+    """Return what is said at a field; of several things in it, it names the wrong one."""
+    text = error.at_field or error.message
+    path = form.nearest(error.field)
+    inside = error.field.removeprefix(f"{path}.")
+    field = _field(path)
+    named = field is not None and field.kind.named and inside != error.field
+    return f"{inside}: {text}" if named else text
