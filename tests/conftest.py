@@ -1,4 +1,4 @@
-"""The order of the rooms and of their long files, and the event loop of async tests."""
+"""The order of the rooms and of long files, and the event loop of async tests."""
 
 import os
 from pathlib import Path
@@ -24,16 +24,21 @@ ORDER = (
 )
 
 LONG = (
-    "test_cycles.py",
-    "test_schema.py",
-    "test_classic.py",
-    "test_results.py",
-    "test_causes.py",
-    "test_loads.py",
-    "test_gates.py",
+    "faults/test_cycles.py",
+    "faults/test_schema.py",
+    "browser/test_classic.py",
+    "browser/test_results.py",
+    "jobs/test_causes.py",
+    "browser/test_pages.py",
+    "jobs/test_loads.py",
+    "targets/test_launch.py",
+    "jobs/test_gates.py",
+    "api/test_runs.py",
+    "load/test_strategies.py",
+    "load/test_open.py",
 )
-"""Files of half a minute and more, the longest first: they lead their room, so that no lane of
-`-n 2` is left with one of them at the end."""
+"""Files of half a minute and more, the longest first. Where files are shared out among lanes these
+go before all others, so that no lane is left with one of them at the end."""
 
 
 def pytest_configure() -> None:
@@ -42,8 +47,11 @@ def pytest_configure() -> None:
         del os.environ[name]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: (rank(item.path), place(item.path)))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: (place(item.path), rank(item.path)))
+    else:
+        items.sort(key=lambda item: rank(item.path))
     for item in items:
         if room(item.path) == "browser":
             item.add_marker("browser")
@@ -63,8 +71,9 @@ def rank(path: Path) -> int:
 
 
 def place(path: Path) -> int:
-    """The place in its room: long files first."""
-    return LONG.index(path.name) if path.name in LONG else len(LONG)
+    """The place among the long files; all others after them."""
+    name = path.relative_to(TESTS).as_posix()
+    return LONG.index(name) if name in LONG else len(LONG)
 
 
 @pytest.fixture(scope="session")

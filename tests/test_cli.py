@@ -1,17 +1,19 @@
 """The command line, with and without a dashboard."""
 
+import io
 import json
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from control_plane import __version__
+from control_plane.cli import main
 from tests.dashboard import dashboard, instance_of, items_spec, long_spec, marked, until
 
 
@@ -22,6 +24,29 @@ def looplab(
     return subprocess.run(
         command, cwd=folder, input=stdin, capture_output=True, text=True, timeout=60, check=False
     )
+
+
+Call = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def call(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Call:
+    """As `looplab` in a folder of its own, without a process: for calls that are refused."""
+
+    def refused(arguments: Sequence[str], stdin: str = "") -> subprocess.CompletedProcess[str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["looplab", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        code = ended.value.code
+        assert isinstance(code, int)
+        return subprocess.CompletedProcess(arguments, code, printed.out, printed.err)
+
+    return refused
 
 
 @pytest.fixture
@@ -91,8 +116,10 @@ def test_a_spec_from_standard_input(tmp_path: Path) -> None:
         (json.dumps(items_spec(target={"application": "shop"})), "no application 'shop'"),
     ],
 )
-def test_a_wrong_spec_is_one_readable_line(tmp_path: Path, spec: str, complaint: str) -> None:
-    done = looplab(["run", "-"], tmp_path, stdin=spec)
+def test_a_wrong_spec_is_one_readable_line(
+    call: Call, tmp_path: Path, spec: str, complaint: str
+) -> None:
+    done = call(["run", "-"], spec)
     assert done.returncode == 2
     assert complaint in done.stderr
     assert done.stderr.count("\n") == 1
@@ -111,9 +138,9 @@ def test_a_wrong_spec_is_one_readable_line(tmp_path: Path, spec: str, complaint:
     ],
 )
 def test_a_wrong_call_is_one_readable_line(
-    tmp_path: Path, arguments: list[str], complaint: str
+    call: Call, tmp_path: Path, arguments: list[str], complaint: str
 ) -> None:
-    done = looplab(arguments, tmp_path)
+    done = call(arguments)
     assert done.returncode == 2
     assert complaint in done.stderr
     assert "Traceback" not in done.stderr
