@@ -102,12 +102,15 @@ class Comparison:
         return run.validity.outcome
 
     def run(self, run_id: str) -> Run:
+        """Return a run, its only stream under the common name."""
         return self._by_id[run_id][0]
 
     def label(self, run_id: str) -> RunLabel:
+        """Return what a run is called here."""
         return self._by_id[run_id][1]
 
     def row(self, stream: str, metric: str) -> MetricComparison:
+        """Return one metric of one stream."""
         return self._rows_by_name[stream, metric]
 
     @cached_property

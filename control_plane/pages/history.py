@@ -62,6 +62,7 @@ class HistoryQuery:
 
     @property
     def encoded(self) -> str:
+        """Return the query as it stands in an address."""
         return urlencode(self.filters | ({"cursor": self.cursor} if self.cursor else {}))
 
 
@@ -108,6 +109,7 @@ class HistoryPage(View):
 
 
 def history_page(query: HistoryQuery, store: Store, service: RunService) -> HistoryPage:
+    """Return one page of the runs that the filters leave."""
     found = _read(query, store, PAGE)
     rows = [
         run_list_row(run, None if run.state.terminal else service.progress(run.id))
@@ -199,16 +201,18 @@ def history(
     query: Annotated[HistoryQuery, Depends()],
     run: Ids = (),
 ) -> Response:
+    """Show the list of runs."""
     return page(request, replace(history_page(query, store, service), ticked=frozenset(run)))
 
 
 @router.get("/runs", include_in_schema=False)
-def guessed() -> RedirectResponse:
+def runs_redirect() -> RedirectResponse:
+    """Redirect the address that somebody would guess."""
     return RedirectResponse(HISTORY, 308)
 
 
 @router.get("/history/chosen")
-def chosen(run: Ids = ()) -> Response:
+def compare_ticked(run: Ids = ()) -> Response:
     """Redirect to the ticked runs side by side, oldest first: the list shows the newest first."""
     if not run:
         raise _wrong("run", "Tick 2 to 12 runs of the history first.")
@@ -227,6 +231,7 @@ def ask_delete(request: Request, store: StoreDep, run: Ids = (), back: Text = ""
 
 @router.post("/runs/delete")
 def delete(form: FormDep, store: StoreDep) -> Response:
+    """Delete the ticked runs."""
     for run in _runs(form.all("run"), store):
         store.delete(run.id)
     return _return(form)

@@ -92,6 +92,7 @@ class HomePage(View):
 
 
 def running_view(service: RunService) -> RunningView:
+    """Return what is running now."""
     view = service.queue_status()
     run, progress = view.running, view.progress
     if run is None or progress is None:
@@ -111,10 +112,12 @@ def running_view(service: RunService) -> RunningView:
 
 
 def cards(store: Store, service: RunService, key: str) -> tuple[QuestionCard, ...]:
+    """Return a card for each question."""
     return tuple(_card(question, store, service, key) for question in preset_catalogue().questions)
 
 
 def preset_time(name: str, service: RunService) -> str:
+    """Return how long a preset takes, such as `50 s`."""
     return about(service.expected_seconds(service.check(preset_catalogue().preset(name).document)))
 
 
@@ -175,6 +178,7 @@ RECENT = 8
 
 @router.get("/")
 def home(request: Request, store: StoreDep, service: RunServiceDep) -> Response:
+    """Show the home page."""
     recent = store.runs(limit=RECENT)
     key = new_idempotency_key()
     rows = [
@@ -196,6 +200,7 @@ def home(request: Request, store: StoreDep, service: RunServiceDep) -> Response:
 
 @router.get("/running")
 def running(request: Request, service: RunServiceDep) -> Response:
+    """Return what is running now, for a page that asks again."""
     return fragment(request, running_view(service))
 
 

@@ -82,17 +82,17 @@ def _at_sibling_endpoints(spec: Spec, siblings: Siblings) -> Iterator[Remedy]:
         if any(path.startswith(start) for path in paths):
             for way, instead in ways.items():
                 key = "path-" + way.replace(" ", "-")
-                yield Remedy(key, way, _moved(spec, start, instead))
+                yield Remedy(key, way, _with_path(spec, start, instead))
 
 
-def _moved(spec: Spec, start: str, instead: str) -> Spec:
-    def moved(request: RequestClass) -> RequestClass:
+def _with_path(spec: Spec, start: str, instead: str) -> Spec:
+    def redirected(request: RequestClass) -> RequestClass:
         if not request.path.startswith(start):
             return request
         return replace(request, path=instead + request.path.removeprefix(start))
 
     streams = tuple(
-        replace(stream, requests=tuple(map(moved, stream.requests)))
+        replace(stream, requests=tuple(map(redirected, stream.requests)))
         for stream in spec.workload.streams
     )
     return replace(spec, workload=replace(spec.workload, streams=streams))

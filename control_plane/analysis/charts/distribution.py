@@ -77,6 +77,7 @@ class Mode:
 
     @property
     def one_place(self) -> bool:
+        """Whether most of the heap is near its mode."""
         return self.near >= MOSTLY_NEAR * self.share and self.beyond < HUMP * self.height
 
 

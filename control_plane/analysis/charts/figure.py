@@ -69,7 +69,6 @@ class Figure:
     """One figure as data, with its title and its table.
 
     `title` says what is seen, `note` stands behind it in lighter ink.
-
     `label` is the message for those who cannot see the figure; `height` a class of the sheet.
     `empty` stands in place of a figure that has nothing to draw.
     """

@@ -176,6 +176,7 @@ def _corners(edges: Sequence[float], values: Values) -> Iterator[tuple[float, fl
 
 
 def mean(values: Iterable[float | None]) -> float | None:
+    """Return the mean of the values that are known; None without any."""
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
 

@@ -127,7 +127,6 @@ class CompareFragment(View):
     """The part of the page that changes while runs finish.
 
     `stream` is the one drawn. `waiting`: a run is not over. `specs` as JSON text by run.
-
     `refused` names both values where machines differ; `instead` could be the baseline where
     that left no result; `shared` says why a ratio has several causes. `environment` is that of the
     first run that has one; `same_environment`: it is known to be that of all.
@@ -158,9 +157,7 @@ class CompareFragment(View):
 class ComparePage(View):
     """The page of a comparison: what does not change while runs finish, around what does.
 
-    `others` could be added.
-
-    `configuration` is the name where all have one; None where the strip tells them apart.
+    `others` could be added. `configuration` is the name that all have; None where they differ.
     """
 
     template: ClassVar[str] = "pages/compare.html"
@@ -222,6 +219,7 @@ def shared_workload(runs: Sequence[Run]) -> SharedWorkload | None:
 
 
 def shared_configuration(comparison: Comparison) -> str | None:
+    """Return the name of the configuration that all runs share; None where they differ."""
     names = set(comparison.configurations)
     return names.pop() if len(names) == 1 else None
 

@@ -87,6 +87,7 @@ class _Column:
 
 
 def numbers_table(comparison: Comparison, stream: str) -> NumbersTable:
+    """Return a row for each run, with its numbers in one stream."""
     summaries = {run.id: stream_of(run, stream) for run in comparison.runs}
     columns = _columns(
         time_unit([summary for summary in summaries.values() if summary is not None])
@@ -190,6 +191,7 @@ class StreamRows:
 
 
 def ratio_table(comparison: Comparison) -> tuple[StreamRows, ...]:
+    """Return every metric of every stream, with its ratio to the baseline."""
     return tuple(
         StreamRows(
             stream,

@@ -38,11 +38,12 @@ CompareQueryDep = Annotated[CompareQuery, Depends(read_compare_query)]
 def compare(
     request: Request, query: CompareQueryDep, store: StoreDep, service: RunServiceDep
 ) -> HTMLResponse:
-    shown = compared(store, service, query)
-    runs = shown.comparison.measured_runs
+    """Show runs side by side."""
+    current = current_fragment(store, service, query)
+    runs = current.comparison.measured_runs
     others = _others(store, query, runs)
-    configuration = shared_configuration(shown.comparison)
-    return page(request, ComparePage(shown, shared_workload(runs), configuration, others))
+    configuration = shared_configuration(current.comparison)
+    return page(request, ComparePage(current, shared_workload(runs), configuration, others))
 
 
 @router.get("/compare/live")
@@ -55,12 +56,13 @@ def compare_live(
 ) -> HTMLResponse:
     """Return what changed; the page stops to ask for it when every run is over."""
     body = cache.shared(
-        query, lambda: bytes(fragment(request, compared(store, service, query)).body)
+        query, lambda: bytes(fragment(request, current_fragment(store, service, query)).body)
     )
     return HTMLResponse(body, headers=NO_STORE)
 
 
-def compared(store: Store, service: RunService, query: CompareQuery) -> CompareFragment:
+def current_fragment(store: Store, service: RunService, query: CompareQuery) -> CompareFragment:
+    """Return what the page shows of the runs now."""
     details = read_details(store, query)
     progress = _progress(service, details)
     states = ((run_id, service.live(run_id)) for run_id in progress)

@@ -63,6 +63,7 @@ def run_rows(run: Run) -> Iterator[tuple[Cell, ...]]:
 
 
 def outcome_of(run: Run) -> str | None:
+    """Return the validity of a run; None where it was not judged."""
     return run.validity.outcome if run.validity else None
 
 

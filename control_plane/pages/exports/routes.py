@@ -39,34 +39,40 @@ Name = Annotated[str, Path(pattern=r"^[a-z-]{1,20}$")]
 
 @router.get("/runs/{run_id}.json")
 def run_json(run_id: RunId, store: StoreDep, service: RunServiceDep) -> JSONResponse:
+    """Return a run as JSON, as the API has it."""
     document = run_document(store.run(run_id), service.progress(run_id))
     return JSONResponse(document, headers=_file(f"run-{run_id}.json"))
 
 
 @router.get("/runs/{run_id}.csv")
 def run_csv(run_id: RunId, store: StoreDep) -> Response:
+    """Return all numbers of a run as CSV."""
     return _csv(f"run-{run_id}", RUN_COLUMNS, run_rows(store.run(run_id)))
 
 
 @router.get("/runs/{run_id}/figures/{name}.csv")
 def run_figure(run_id: RunId, name: Name, store: StoreDep, trial: Trial = None) -> Response:
+    """Return the numbers behind a figure of a run as CSV."""
     figures = run_figures(store.detail(run_id, slices=True), int(trial) if trial else None)
     return _figure_csv(f"run-{run_id}", name, figures)
 
 
 @router.get("/compare.json")
 def compare_json(query: CompareQueryDep, store: StoreDep) -> JSONResponse:
+    """Return a comparison as JSON, as the API has it."""
     document = described_comparison(_compared(store, query))
     return JSONResponse(document, headers=_file(f"{_named(query)}.json"))
 
 
 @router.get("/compare.csv")
 def compare_csv(query: CompareQueryDep, store: StoreDep) -> Response:
+    """Return all numbers of a comparison as CSV."""
     return _csv(_named(query), COMPARE_COLUMNS, compare_rows(_compared(store, query)))
 
 
 @router.get("/compare.md")
 def compare_markdown(request: Request, query: CompareQueryDep, store: StoreDep) -> Response:
+    """Return a comparison as Markdown."""
     address = f"{str(request.base_url).rstrip('/')}{query.page}"
     text = markdown(_compared(store, query), address)
     name = _file(f"{_named(query)}.md")
@@ -75,6 +81,7 @@ def compare_markdown(request: Request, query: CompareQueryDep, store: StoreDep) 
 
 @router.get("/compare/figures/{name}.csv")
 def compare_figure(query: CompareQueryDep, name: Name, store: StoreDep) -> Response:
+    """Return the numbers behind a figure of a comparison as CSV."""
     details = read_details(store, query)
     comparison = compared_runs(
         [detail.run for detail in details], query.baseline, anyway=query.anyway

@@ -35,14 +35,17 @@ class CompareQuery:
 
     @property
     def page(self) -> str:
+        """Return the address of the comparison."""
         return f"/compare?{self.query}"
 
     @property
     def fragment(self) -> str:
+        """Return the address of the part that changes while runs finish."""
         return f"/compare/live?{self.query}"
 
     @property
     def full(self) -> bool:
+        """Whether no run can be added."""
         return len(self.ids) == MAX_COMPARED_RUNS
 
     def file(self, ending: str) -> str:
@@ -50,18 +53,23 @@ class CompareQuery:
         return f"/compare.{ending}?{self.query}"
 
     def figure_file(self, name: str) -> str:
+        """Return the address of the numbers behind a figure."""
         return f"/compare/figures/{name}.csv?{self.query}"
 
     def against(self, run_id: str) -> str:
+        """Return the address with another baseline."""
         return replace(self, baseline=run_id).page
 
     def of_stream(self, name: str) -> str:
+        """Return the address with another stream."""
         return replace(self, stream=name).page
 
     def in_spite(self) -> str:
+        """Return the address with ratios in spite of the refusals."""
         return replace(self, anyway=True).page
 
     def adding(self, run_id: str) -> str:
+        """Return the address with one more run."""
         return replace(self, ids=(*self.ids, run_id)).page
 
     def without(self, run_id: str) -> str | None:

@@ -48,6 +48,7 @@ class ProgressView:
 def progress_view(
     spec: Spec, progress: Progress, live: Live | None, phases: Phases
 ) -> ProgressView:
+    """Return how far a run is, by the phases that are expected of each trial."""
     phase = phase_text(spec, progress, live)
     measured = live is not None or progress.phase == State.RUNNING
     segments = _segments(progress, phase if measured else _trial(progress), phases)

@@ -57,6 +57,7 @@ class RunListRow:
 
 
 def run_list_row(run: Run, progress: Progress | None = None) -> RunListRow:
+    """Return a run as a row; `progress` of one that is not over."""
     outcome = run.validity.outcome if run.validity else None
     summary = run.streams[0] if run.streams and run.state is State.FINISHED else None
     return RunListRow(

@@ -23,7 +23,6 @@ class CeilingPart:
     """How near a run came to the ceiling of its client.
 
     `share` is that of the ceiling, in per cent; None where none is known or a run exceeded it.
-
     Then `time` is how long the measuring takes, "" where it is not offered. `run_id` and `at` are
     those of the run that measured the ceiling.
     """

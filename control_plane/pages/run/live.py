@@ -82,6 +82,7 @@ class LivePage(View):
 
 
 def live_fragment(run: Run, progress: Progress, live: Live | None, phases: Phases) -> LiveFragment:
+    """Return what changes each second while a run is under way."""
     view = progress_view(run.spec, progress, live, phases)
     return LiveFragment(
         run=run,
@@ -187,24 +188,32 @@ RenderCacheDep = Annotated[RenderCache, Depends(_render_cache)]
 def live(
     request: Request, run_id: RunId, store: StoreDep, service: RunServiceDep, cache: RenderCacheDep
 ) -> Response:
+    """Return what changed; once the run is over the page is told to load its result."""
+
     def made() -> bytes:
         run = store.run(run_id)
-        return b"" if run.state.terminal else bytes(fragment(request, shown(run, service)).body)
+        return (
+            b""
+            if run.state.terminal
+            else bytes(fragment(request, current_fragment(run, service)).body)
+        )
 
     body = cache.shared(run_id, made)
     return HTMLResponse(body, headers=NO_STORE) if body else Response(status_code=204, headers=OVER)
 
 
 def live_view(run: Run, service: RunService) -> LivePage:
+    """Return the page of a run that is under way."""
     loads = tuple(load_text(stream) for stream in run.spec.workload.streams)
-    return LivePage(run=run, loads=loads, live=shown(run, service))
+    return LivePage(run=run, loads=loads, live=current_fragment(run, service))
 
 
-def shown(run: Run, service: RunService) -> LiveFragment:
-    progress = service.progress(run.id) or _between(run)
+def current_fragment(run: Run, service: RunService) -> LiveFragment:
+    """Return what the page shows of the run now."""
+    progress = service.progress(run.id) or _unknown_progress(run)
     return live_fragment(run, progress, service.live(run.id), service.expected_phases(run.spec))
 
 
-def _between(run: Run) -> Progress:
+def _unknown_progress(run: Run) -> Progress:
     """Return the progress of a run that the queue has just taken or left, and that no job shows."""
     return Progress(run.state.value, 1, run.spec.trials, 0.0, None, None)

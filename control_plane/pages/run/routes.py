@@ -37,6 +37,7 @@ Key = Annotated[str, Form(max_length=64)]
 def run(
     request: Request, run_id: RunId, store: StoreDep, service: RunServiceDep, trial: Trial = None
 ) -> HTMLResponse:
+    """Show a run: live while it is under way, else its result."""
     stored = store.run(run_id)
     if not stored.state.terminal:
         return page(request, live_view(stored, service))
@@ -62,6 +63,7 @@ def again(
 
 
 def result_view(detail: RunDetail, store: Store, service: RunService, trial: str | None) -> RunPage:
+    """Return the page of a run that is over."""
     shown = run_page(
         detail,
         trial=int(trial) if trial else None,

@@ -48,6 +48,7 @@ def validity_text(run: Run) -> str | None:
 
 
 def streams_note(run: Run) -> str:
+    """Return how to read the table of streams."""
     merged = "All trials merged, counts added. " if len(run.trials) > 1 else ""
     return f"{merged}Response times; grey: 10 to 99 samples lie beyond."
 

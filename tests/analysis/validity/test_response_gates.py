@@ -180,9 +180,9 @@ def test_target_restarted(restarts, level, text):
     ],
 )
 def test_workers_that_end_by_design_are_told_apart(restarts, recycled, level, text):
-    one = trial(summary())
-    one = replace(one, target=replace(one.target, restarts=restarts, recycled=recycled))
-    found = known(reason_of("target_restarted", [one]))
+    only = trial(summary())
+    only = replace(only, target=replace(only.target, restarts=restarts, recycled=recycled))
+    found = known(reason_of("target_restarted", [only]))
     assert (found.level, said(found), found.value) == (level, text, restarts - recycled)
 
 
