@@ -20,6 +20,11 @@ DIRECTIVE = re.compile(
 )
 ISSUE = re.compile(r"\b(?:issue #?\d|todo\b|fixme\b)", re.IGNORECASE)
 SMALL_SHAPE = 4
+SPEC_TYPES = {
+    *("BaseTarget", "Target", "UrlTarget", "NamedTarget", "Stop"),
+    *("LoadModel", "Open", "Closed", "Burst", "Periodic"),
+}
+"""Classes of a target, a stop and a load, which are asked for properties outside the domain."""
 
 
 def markup(source: Source) -> Iterator[str]:
@@ -127,3 +132,51 @@ def imported_modules(source: Source) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             yield node.module or ""
+
+
+def namesakes(names: Iterator[tuple[str, str]], allowed: set[str]) -> Iterator[str]:
+    """Names that stand for more than one thing, with the files; `allowed` ones may."""
+    places: dict[str, list[str]] = defaultdict(list)
+    for name, path in names:
+        places[name].append(path)
+    for name, paths in sorted(places.items()):
+        if len(paths) > 1 and name not in allowed:
+            yield f"{name}: {', '.join(paths)}"
+
+
+def module_names(sources: list[Source]) -> Iterator[tuple[str, str]]:
+    """The last part of the name of each module that is not a package, with its file."""
+    for source in sources:
+        name = source.path.rpartition("/")[2].removesuffix(".py")
+        if not name.startswith("__"):
+            yield name, source.path
+
+
+def class_names(sources: list[Source]) -> Iterator[tuple[str, str]]:
+    """The name of each class, at any depth, with its file."""
+    for source in sources:
+        for node in ast.walk(source.tree):
+            if isinstance(node, ast.ClassDef):
+                yield node.name, source.path
+
+
+def unnamed(source: Source) -> Iterator[str]:
+    """Variables and arguments called `one` in place of what they hold."""
+    for node in ast.walk(source.tree):
+        match node:
+            case ast.Name(id="one", ctx=ast.Store()) | ast.arg(arg="one"):
+                yield f"{source.path}:{node.lineno}"
+
+
+def asks_for_class(source: Source) -> Iterator[str]:
+    """Questions for the class of a target, a stop or a load: `isinstance`, or a case of `match`."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.MatchClass):
+            asked: list[ast.expr] = [node.cls]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance":
+            asked = node.args[1:]
+        else:
+            continue
+        names = {name for part in asked for name in re.findall(r"\w+", ast.unparse(part))}
+        if names & SPEC_TYPES:
+            yield f"{source.path}:{node.lineno} {', '.join(sorted(names))}"

@@ -11,6 +11,7 @@ from scripts.budget import (
     COMMENT_SHARE_LIMIT,
     FILE_LIMIT,
     FUNCTION_LIMIT,
+    MODULE_LIMIT,
     ROOMS,
     ROOT,
     Source,
@@ -40,6 +41,9 @@ BROAD_EXCEPTS = [
 ]
 MARKUP_IN_STRINGS: dict[str, str] = {}
 SHAPED_TWICE: dict[str, str] = {}
+ONE_ROLE = {"dependencies", "routes"}
+"""Modules that have the same role in packages beside each other, and so the same name."""
+ASKS_FOR_CLASS: dict[str, str] = {}
 
 
 def without(found: list[str], allowed: dict[str, str]) -> list[str]:
@@ -93,6 +97,21 @@ def test_one_broad_except_in_jobs_and_one_in_the_probe() -> None:
 
 def test_no_dictionary_is_shaped_twice() -> None:
     assert without(list(smells.shapes(PRODUCT)), SHAPED_TWICE) == []
+
+
+def test_the_product_is_few_modules() -> None:
+    assert sum(file.path.startswith("control_plane/") for file in PRODUCT) <= MODULE_LIMIT
+
+
+def test_no_module_or_class_has_the_name_of_another() -> None:
+    assert list(smells.namesakes(smells.module_names(PRODUCT), ONE_ROLE)) == []
+    assert list(smells.namesakes(smells.class_names(PRODUCT), set())) == []
+
+
+def test_target_stop_and_load_are_asked_for_properties() -> None:
+    files = [file for file in PRODUCT if not file.path.startswith("control_plane/domain/")]
+    found = [place for file in files for place in smells.asks_for_class(file)]
+    assert without(found, ASKS_FOR_CLASS) == []
 
 
 def test_exceptions_to_checks_are_explained() -> None:
@@ -178,6 +197,10 @@ def test_links_and_data_are_not_active(text: str) -> None:
         (smells.broad_excepts, "try:\n    f()\nexcept Exception:\n    g()"),
         (smells.broad_excepts, "try:\n    f()\nexcept:\n    g()"),
         (smells.broad_excepts, "with contextlib.suppress(OSError, Exception):\n    f()"),
+        (smells.unnamed, "[one.x for one in rows]"),
+        (smells.unnamed, "f = lambda one: one.x"),
+        (smells.asks_for_class, "isinstance(load, Open | spec.Closed)"),
+        (smells.asks_for_class, "match load:\n    case Open(rate=r):\n        f(r)"),
         (smells.unexplained, "x = 1  # noqa: E501"),
         (smells.unexplained, "x = 1  # type: ignore[misc]"),
         (smells.unexplained, "x = 1  # see issue 12"),
@@ -196,6 +219,8 @@ def test_smells_are_found(smell, text: str) -> None:
         (smells.pass_through, "@app.get('/')\ndef f(a):\n    return g(a)"),
         (smells.pass_through, "def f(a):\n    return SPEC.validate_json(a)"),
         (smells.broad_excepts, "try:\n    f()\nexcept BaseException:\n    g()\n    raise"),
+        (smells.unnamed, "f(one)"),
+        (smells.asks_for_class, "isinstance(load, Opening)"),
         (smells.unexplained, "x = 1  # noqa: SLF001 - aiohttp has no public switch"),
         (smells.unexplained, "x = 1  # uvicorn #3149"),
     ],
@@ -207,3 +232,14 @@ def test_clean_code_is_left_alone(smell, text: str) -> None:
 def test_a_shape_written_twice_is_found() -> None:
     twice = parsed("x = {'a': 1, 'b': 2, 'c': 3, 'd': 4}\ny = {'d': 1, 'c': 2, 'b': 3, 'a': 4}")
     assert len(list(smells.shapes([twice]))) == 1
+
+
+def test_a_name_of_two_things_is_found() -> None:
+    files = [Source(f"{room}/queue.py", "", ast.parse("class Page: ...")) for room in "ab"]
+    assert list(smells.namesakes(smells.module_names(files), set())) == [
+        "queue: a/queue.py, b/queue.py"
+    ]
+    assert list(smells.namesakes(smells.class_names(files), set())) == [
+        "Page: a/queue.py, b/queue.py"
+    ]
+    assert list(smells.namesakes(smells.module_names(files), {"queue"})) == []
