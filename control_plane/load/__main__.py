@@ -1,6 +1,6 @@
 """`python -m control_plane.load [CORES]`: one load worker.
 
-Reads a plan and then the common start, one line each, from standard input, and tells events on
+Reads a plan and then the common start, one line each, from standard input, and writes messages to
 standard output. CORES are numbers with commas between. It ends with its input.
 """
 

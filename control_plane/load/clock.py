@@ -38,7 +38,7 @@ def sleep_until(at_ns: int) -> None:
 
 
 _CANCEL_GRACE_NS = 5_000_000
-"""How long a request that was told to end may take to do so."""
+"""How long a request that is cancelled may take to end."""
 
 
 def overdue(starts: Mapping[int, int], timeout_ns: int, now_ns: int) -> tuple[list[int], int]:

@@ -17,7 +17,7 @@ class _Phase(Generic[Starts]):
     """A part of a load; over when all users together sent `limit` requests.
 
     `make` gives the intended starts from the phase's begin: `begin_ns`, or where that is None the
-    moment in which all users stand ready. `on_start` is told the first of them.
+    moment in which all users stand ready. `on_start` is called with the first of them.
     """
 
     users: int

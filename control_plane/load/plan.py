@@ -117,7 +117,7 @@ class LoadPlan:
 
     @property
     def patience_s(self) -> float:
-        """A worker that tells of no ended request for so long is stuck."""
+        """The time after which a worker of which no request ended is stuck."""
         pause_s = self.stream.load.longest_pause_s
         return 2 * self.timeout_s + pause_s + (self.duration_s or 0) + 10
 

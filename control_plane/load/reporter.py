@@ -69,7 +69,7 @@ class Reporter:
         """Follow the window to its end and return its record; None when the load failed.
 
         The record is that of the stream called `name`; its seconds were sent on the way.
-        `intended` is asked at the end how many requests were meant to start in the window, None
+        `intended` returns, at the end, how many requests were meant to start in the window; None
         where that is as many as were sent.
         """
         self._known.wait()

@@ -122,8 +122,8 @@ class End(Protocol):
 class SampleBuffer:
     """Takes in the samples of all users. All times are nanoseconds of the monotonic clock.
 
-    `begin` and `end` are told of each request, from any thread. `count` is given the samples that
-    ended, by one thread at a time: whoever hands them over holds `lock`.
+    `begin` and `end` are called for each request, from any thread. `count` is given the samples
+    that ended, by one thread at a time: whoever hands them over holds `lock`.
     """
 
     def __init__(self, traits: LoadTraits, count: Callable[[Samples], None]) -> None:

@@ -53,7 +53,7 @@ class StreamDriver:
     def run(self, strategy: Strategy, source: RequestSource, opened: Callable[[int], None]) -> None:
         """Run all phases; return when the last request ended.
 
-        `opened` is told the begin of a window that was not known before, when it comes.
+        `opened` is called with the begin of a window that was not known before, when it comes.
         """
         for phase in self._phases(source, opened):
             strategy.run(phase)

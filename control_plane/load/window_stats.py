@@ -217,7 +217,7 @@ class WindowStats:
             self._lag.add(starts - intended)
 
     def _add_late(self, samples: Samples) -> None:
-        """Count what ended after the window, before it was told so: in flight at its end."""
+        """Count what ended after the window, before `close`: in flight at its end."""
         self._add_lag(samples.intended, samples.starts)
         self._late_ns += self._ages_ns(samples.intended, samples.starts, self._closes_ns)
         self._in_system_ns += self._inside_ns(samples.starts, self._closes_ns)

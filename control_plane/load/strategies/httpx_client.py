@@ -184,6 +184,6 @@ def _is_endless(response: httpx.Response) -> bool:
 def _class_of(error: Exception) -> str:
     name = classify(error, ERROR_TYPES)
     if name == "protocol":
-        told = [kind for start, kind in _BY_MESSAGE.items() if str(error).startswith(start)]
-        return told[0] if told else name
+        found = [kind for start, kind in _BY_MESSAGE.items() if str(error).startswith(start)]
+        return found[0] if found else name
     return name

@@ -21,17 +21,30 @@ class RequestEncoder:
         self._source: RequestSource = context.source
         self._headers = RequestHeaders(context.plan, context.source)
         self._heads: dict[int, bytes] = {}
+        self._lines: dict[tuple[int, int], str] = {}
 
     def head(self, request: Request) -> bytes:
         """Return everything before the body, as it goes over the connection."""
         known = self._heads.get(request.kind)
         if known is not None:
             return known
-        lines = [f"{name}: {text}\r\n" for name, text in self._headers.of(request).items()]
-        encoded = f"{request.method} {request.path} HTTP/1.1\r\n{''.join(lines)}\r\n".encode()
+        lines = self._header_lines(request)
+        encoded = f"{request.method} {request.path} HTTP/1.1\r\n{lines}\r\n".encode()
         if self._source.fixed(request.kind):
             self._heads[request.kind] = encoded
         return encoded
+
+    def _header_lines(self, request: Request) -> str:
+        """All header lines, joined once for each length of the body where they are the same."""
+        key = request.kind, len(request.body)
+        known = self._lines.get(key)
+        if known is not None:
+            return known
+        headers = self._headers.of(request)
+        lines = "".join(f"{name}: {text}\r\n" for name, text in headers.items())
+        if self._source.fixed_headers(request.kind):
+            self._lines[key] = lines
+        return lines
 
 
 _PIECE_BYTES = 262_144

@@ -10,7 +10,7 @@ COMMON_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": 
 """What every request carries besides its own headers."""
 
 _WITH_LENGTH = frozenset({"POST", "PUT", "PATCH"})
-"""Methods that tell the length of a body also where there is none (RFC 9110, 8.6)."""
+"""Methods that state the length of a body also where there is none (RFC 9110, 8.6)."""
 
 
 class RequestHeaders:
@@ -22,29 +22,22 @@ class RequestHeaders:
         self._source = source
         self._common = {"Host": urlsplit(plan.base_url).netloc, **COMMON_HEADERS}
         self._last = {} if plan.client.reuse_connections else {"Connection": "close"}
-        self._known: dict[int, dict[str, str]] = {}
-        self._whole: dict[int, dict[str, str]] = {}
+        self._known: dict[tuple[int, int], dict[str, str]] = {}
 
     def of(self, request: Request) -> Mapping[str, str]:
-        """Return all headers of a request; the same object where all of its class are one."""
-        known = self._whole.get(request.kind)
-        if known is not None:
-            return known
-        headers = {**self._first(request), **_length(request), **self._last}
-        if self._source.fixed(request.kind):
-            self._whole[request.kind] = headers
-        return headers
+        """Return all headers of a request.
 
-    def _first(self, request: Request) -> dict[str, str]:
-        """Return those before the length of the body, made once where they have no placeholders."""
-        known = self._known.get(request.kind)
+        Where they have no placeholders it is the same object for each length of the body.
+        """
+        key = request.kind, len(request.body)
+        known = self._known.get(key)
         if known is not None:
             return known
         own = {name.lower() for name in request.headers}
         common = {name: text for name, text in self._common.items() if name.lower() not in own}
-        headers = {**common, **request.headers}
+        headers = {**common, **request.headers, **_length(request), **self._last}
         if self._source.fixed_headers(request.kind):
-            self._known[request.kind] = headers
+            self._known[key] = headers
         return headers
 
 
