@@ -12,12 +12,11 @@ from control_plane.domain.errors import ClientFailed
 from control_plane.domain.stream_record import Second
 from control_plane.load import messages, strategies, watchdog, worker
 from control_plane.load.clock import BusyWait
-from control_plane.load.connections import ConnectionCounter
 from control_plane.load.messages import Message, Rejected, WindowOpened, WorkerReady, WorkerResult
 from control_plane.load.plan import LoadPlan
 from control_plane.load.reporter import Reporter
 from control_plane.load.request_source import RequestSource
-from control_plane.load.strategies.strategy import Strategy, StrategyContext
+from control_plane.load.strategies.strategy import ConnectionCounter, Strategy, StrategyContext
 from control_plane.load.stream_driver import StreamDriver
 from control_plane.load.window_stats import WindowStats
 

@@ -14,11 +14,10 @@ from typing import Any
 
 from control_plane.load import pacing, strategies
 from control_plane.load.clock import clock_ns
-from control_plane.load.connections import ConnectionCounter
 from control_plane.load.phase import PacedPhase
 from control_plane.load.reporter import peak_memory_bytes
 from control_plane.load.request_source import RequestSource
-from control_plane.load.strategies.strategy import StrategyContext
+from control_plane.load.strategies.strategy import ConnectionCounter, StrategyContext
 from control_plane.load.window_stats import WindowStats
 from tests.load.workers import plan_of
 

@@ -3,10 +3,10 @@
 import asyncio
 from typing import Any
 
-from control_plane.load.connections import ConnectionCounter
 from control_plane.load.request_source import Request
 from control_plane.load.strategies.raw_connection import Connection
 from control_plane.load.strategies.raw_response import ResponseParser
+from control_plane.load.strategies.strategy import ConnectionCounter
 
 GET = Request("GET", "/", {}, b"", None)
 RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

@@ -12,7 +12,6 @@ import httpx
 from httpcore._backends.anyio import AnyIOStream
 
 from control_plane.load.async_users import AsyncUsers
-from control_plane.load.connections import ConnectionCounter
 from control_plane.load.outcome import ErrorTypes, Outcome, classify, failure, response_outcome
 from control_plane.load.phase import Phase
 from control_plane.load.request_source import Request
@@ -20,6 +19,7 @@ from control_plane.load.strategies.request_headers import RequestHeaders
 from control_plane.load.strategies.strategy import (
     MAX_HEADER_BYTES,
     MAX_HEADERS,
+    ConnectionCounter,
     StrategyContext,
     new_loop,
 )

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import Protocol, cast
 from urllib.parse import urlsplit
 
-from control_plane.load.connections import ConnectionCounter
 from control_plane.load.outcome import classify
 from control_plane.load.request_source import Request, RequestSource
 from control_plane.load.strategies.raw_response import InvalidResponse, ResponseHead, ResponseParser
 from control_plane.load.strategies.request_headers import RequestHeaders
-from control_plane.load.strategies.strategy import StrategyContext
+from control_plane.load.strategies.strategy import ConnectionCounter, StrategyContext
 
 
 class RequestEncoder:

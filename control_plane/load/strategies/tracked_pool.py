@@ -14,8 +14,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from control_plane.load.clock import clock_ns, overdue, sleep_until
-from control_plane.load.connections import ConnectionCounter
 from control_plane.load.sample_buffer import SampleBuffer
+from control_plane.load.strategies.strategy import ConnectionCounter
 
 
 class ConnectionTracker:
