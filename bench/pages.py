@@ -16,7 +16,7 @@ from pathlib import Path
 
 from control_plane.domain.run import State
 from control_plane.store.store import Draft, Store, open_store
-from tests.builders import classic, finished, items
+from tests.builders.runs import classic, finished, items
 from tests.dashboard import Dashboard, dashboard
 
 LIMIT_S = 0.050

@@ -15,8 +15,8 @@ from control_plane.domain.documents import ceiling_document, run_document
 from control_plane.domain.result import Progress, Reason, Validity
 from control_plane.domain.run import Run, State
 from control_plane.domain.spec import Client
-from tests.builders import ASYNC, FAILING, detail_of, items
-from tests.synthetic import Shape
+from tests.builders.records import Shape
+from tests.builders.runs import ASYNC, FAILING, detail_of, items
 
 
 def _run(requests: int, letter: str, shape: Shape = ASYNC, title: str = "items") -> Run:

@@ -8,7 +8,7 @@ import pytest
 from control_plane.analysis.client_use import client_use, little_ratios
 from control_plane.domain.load_models import Closed, Open
 from control_plane.domain.spec import Stream
-from tests.analysis.samples import record, second, spec
+from tests.builders.trials import record, second, spec
 
 USERS_NS = 4 * 2_000_000_000
 """Four users over a window of two seconds."""

@@ -9,7 +9,7 @@ from control_plane.analysis.differences import STREAM_NAME
 from control_plane.domain.metrics import METRICS
 from control_plane.domain.result import Reason, Validity
 from control_plane.domain.run import State
-from tests.analysis.samples import run, spec, steady, summary, trial
+from tests.builders.trials import run, spec, steady, summary, trial
 
 INVALID = Validity("invalid", (Reason("errors", "invalid", "30 of 100 failed.", 0.3, 0.01),))
 SUSPECT = Validity("suspect", (Reason("client_cpu", "suspect", "Client CPU 100 %.", 1.0, 0.85),))

@@ -11,7 +11,7 @@ from control_plane.analysis.differences import (
 )
 from control_plane.domain.load_models import Burst, Open, Periodic, RateStep
 from control_plane.domain.spec import RequestClass, Spec, Stream, UrlTarget, Workload
-from tests.analysis.samples import run, spec, with_spaces
+from tests.builders.trials import run, spec, with_spaces
 
 HERE = {
     "hostname": "a",

@@ -13,7 +13,7 @@ from control_plane.domain.spec import (
     UrlTarget,
     Workload,
 )
-from tests.analysis.samples import spec, with_spaces
+from tests.builders.trials import spec, with_spaces
 
 
 def of(*streams: tuple[AnyLoad, Stop, float]) -> Spec:

@@ -7,7 +7,7 @@ import pytest
 from control_plane.analysis.field_labels import label_of, text_of
 from control_plane.domain.load_models import Burst, Closed, Open, Periodic
 from control_plane.domain.spec import Client, Target
-from tests.analysis.samples import with_spaces
+from tests.builders.trials import with_spaces
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from control_plane.domain.ceiling import Ceiling, ceiling_spec
 from control_plane.domain.run import Run, State
 from control_plane.domain.spec import Client
 from control_plane.domain.units import SPACE
-from tests.builders import ASYNC, ENVIRONMENT, detail_of, items
-from tests.synthetic import Shape
+from tests.builders.records import Shape
+from tests.builders.runs import ASYNC, ENVIRONMENT, detail_of, items
 
 QUICK = Shape(rate_per_s=21_700, median_s=0.0029, client_cpu=1.0, target_cpu=0.4)
 BUSY = replace(QUICK, rate_per_s=61_000, target_cpu=0.97)

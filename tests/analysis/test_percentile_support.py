@@ -10,7 +10,7 @@ from control_plane.analysis.percentile_support import (
 )
 from control_plane.analysis.summary import times
 from control_plane.domain.histogram import EMPTY
-from tests.analysis.samples import histogram, known
+from tests.builders.trials import histogram, known
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from control_plane.analysis.run_labels import LONGEST, configuration_names, labe
 from control_plane.domain.client_strategies import Strategy
 from control_plane.domain.spec import RequestClass, Stream, Workload
 from control_plane.pages.exports.markdown import markdown
-from tests.analysis.samples import detail, run, spec, steady
+from tests.builders.trials import detail, run, spec, steady
 
 
 def runs(*strategies_and_titles: tuple[Strategy, str]):

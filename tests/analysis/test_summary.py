@@ -18,8 +18,8 @@ from control_plane.analysis.summary import (
 from control_plane.domain.histogram import EMPTY, Histogram
 from control_plane.domain.result import Censored, Timeline
 from control_plane.domain.run import StreamResult
-from tests.analysis.samples import histogram, known, record, result, second, summary
-from tests.builders import ASYNC, trial_of, two_streams
+from tests.builders.runs import ASYNC, trial_of, two_streams
+from tests.builders.trials import histogram, known, record, result, second, summary
 
 S = 1_000_000_000
 

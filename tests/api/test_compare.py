@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from control_plane.store.store import open_store
-from tests.builders import ASYNC, THREADED, finished, items
+from tests.builders.runs import ASYNC, THREADED, finished, items
 from tests.dashboard import Dashboard
 from tests.in_process import in_process
 

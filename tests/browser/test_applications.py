@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page
 
-from tests import own
+from tests.builders import own
 from tests.dashboard import Dashboard, dashboard
 
 

@@ -10,7 +10,7 @@ from control_plane.analysis.comparison import compare
 from control_plane.domain.documents import comparison_document, moment, run_document
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Run, State
-from tests.builders import ASYNC, BLOCKED, FAILING, THREADED, detail_of, items
+from tests.builders.runs import ASYNC, BLOCKED, FAILING, THREADED, detail_of, items
 
 RUN = {
     "id", "title", "tags", "state", "reason", "url", "created_at", "started_at", "finished_at",

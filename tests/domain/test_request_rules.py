@@ -4,7 +4,7 @@ import pytest
 
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec_json import read_spec
-from tests.domain.documents import changed
+from tests.builders.documents import changed
 from tests.domain.test_spec_rules import refused
 
 REQUEST = "workload.streams.0.requests.0"

@@ -9,7 +9,7 @@ from control_plane.domain.limits import Limits
 from control_plane.domain.load_models import Burst, Closed
 from control_plane.domain.spec import Stop, Target, UrlTarget
 from control_plane.domain.spec_json import read_document, read_spec, stored_spec, write_spec
-from tests.domain.documents import SMALLEST, changed, load
+from tests.builders.documents import SMALLEST, changed, load
 from tests.domain.test_spec_rules import refused
 
 STREAM = "workload.streams.0"

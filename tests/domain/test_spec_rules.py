@@ -6,7 +6,7 @@ from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.limits import Limits
 from control_plane.domain.load_models import Periodic
 from control_plane.domain.spec_json import read_spec, write_spec
-from tests.domain.documents import Document, changed, load
+from tests.builders.documents import Document, changed, load
 
 STREAM = "workload.streams.0"
 

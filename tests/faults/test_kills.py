@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests import own
+from tests.builders import own
 from tests.dashboard import (
     DashboardProcess,
     dashboard,

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from control_plane.targets.application import Application, Applications
-from tests import own
+from tests.builders import own
 
 COLLECTING = """
 import gc

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests import own
+from tests.builders import own
 from tests.dashboard import Dashboard, dashboard, items_spec
 
 

@@ -13,7 +13,7 @@ from control_plane.domain.run import State
 from control_plane.jobs.progress import LiveRun
 from control_plane.jobs.termination import CANCELLED, STOPPED, Termination, withdraw
 from control_plane.store.store import Draft, Store, open_store
-from tests.builders import items
+from tests.builders.runs import items
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import read_spec
 from control_plane.experiments.presets import preset_catalogue
 from control_plane.store.store import open_store
-from tests.builders import (
+from tests.builders.runs import (
     ASYNC,
     BLOCKED,
     BLOCKING,

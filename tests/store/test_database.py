@@ -19,8 +19,8 @@ from control_plane.store.mapping import run_row
 from control_plane.store.schema import prepare
 from control_plane.store.store import Store, open_store
 from control_plane.store.tables import RunRow
-from tests.builders import ASYNC, finished, items
-from tests.store.samples import draft, in_state
+from tests.builders.runs import ASYNC, finished, items
+from tests.builders.states import draft, in_state
 
 PATH = Path("runs.db")
 

@@ -10,8 +10,8 @@ from control_plane.domain.errors import InvalidInput, NotFound
 from control_plane.domain.result import Validity
 from control_plane.domain.run import Run, State
 from control_plane.store.store import Store, open_store
-from tests.builders import ASYNC, BLOCKING, FAILING, finished, items, merged_streams, trial_of
-from tests.store.samples import draft, in_state, plain
+from tests.builders.runs import ASYNC, BLOCKING, FAILING, finished, items, merged_streams, trial_of
+from tests.builders.states import draft, in_state, plain
 
 NOWHERE = "0000000000"
 

@@ -24,7 +24,7 @@ from control_plane.store import schema
 from control_plane.store.database import engine
 from control_plane.store.schema import HEAD, usable
 from control_plane.store.store import open_store
-from tests.builders import ASYNC, finished, items
+from tests.builders.runs import ASYNC, finished, items
 from tests.store.places import ask, digest, killed_at, sound
 
 NEXT = '''

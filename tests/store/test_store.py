@@ -8,7 +8,7 @@ import pytest
 from control_plane.domain.errors import StoreError
 from control_plane.store.instance_lock import read_lock
 from control_plane.store.store import Store, open_store
-from tests.store.samples import draft
+from tests.builders.states import draft
 
 
 def test_the_instance_belongs_to_the_file(path: Path) -> None:

@@ -14,7 +14,7 @@ from control_plane.domain.result import Validity
 from control_plane.domain.run import ALLOWED, TERMINAL, State
 from control_plane.store.mapping import Draft
 from control_plane.store.store import Store, open_store
-from tests.builders import (
+from tests.builders.runs import (
     ASYNC,
     BLOCKED,
     ENVIRONMENT,
@@ -24,8 +24,8 @@ from tests.builders import (
     merged_streams,
     trial_of,
 )
+from tests.builders.states import PATH, draft, in_state
 from tests.store.places import ask, killed_at, sound
-from tests.store.samples import PATH, draft, in_state
 
 TABLES = ("run", "run_facts", "run_tag", "run_text", "run_stream", "trial", "trial_stream")
 

@@ -18,7 +18,7 @@ from control_plane.targets.application import (
 )
 from control_plane.targets.command_line import shown_command
 from control_plane.targets.launch import start_application
-from tests import own
+from tests.builders import own
 from tests.targets.site import Site, get_json
 
 SHOP = Target(application="shop", loop="asyncio")

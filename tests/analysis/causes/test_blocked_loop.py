@@ -16,7 +16,7 @@ from tests.analysis.causes.watched import (
     stalls,
     worker,
 )
-from tests.analysis.samples import known, summary, with_spaces
+from tests.builders.trials import known, summary, with_spaces
 
 
 @pytest.mark.parametrize(

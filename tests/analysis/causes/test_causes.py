@@ -6,7 +6,7 @@ import pytest
 
 from control_plane.domain.result import Censored, Gauges, Reason, Validity
 from tests.analysis.causes.watched import asked, cause_of, evidence, worker
-from tests.analysis.samples import known, spec, summary, with_spaces
+from tests.builders.trials import known, spec, summary, with_spaces
 
 UNSEEN = evidence(gauges=(Gauges(0.5, ()),))
 

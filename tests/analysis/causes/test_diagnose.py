@@ -4,7 +4,7 @@ from control_plane.analysis.causes.diagnose import CAUSES, cause_clause, diagnos
 from control_plane.domain.result import Censored, Gauges, Reason, Validity
 from control_plane.domain.spec import UrlTarget
 from tests.analysis.causes.watched import asked, evidence, stalls, worker
-from tests.analysis.samples import spec, summary, with_spaces
+from tests.builders.trials import spec, summary, with_spaces
 
 
 def test_a_clean_run_rules_all_out():

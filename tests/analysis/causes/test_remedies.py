@@ -11,7 +11,7 @@ from control_plane.domain.result import Cause
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import read_spec, write_spec
 from target_app.main import app
-from tests.builders import items
+from tests.builders.runs import items
 
 
 def offered(

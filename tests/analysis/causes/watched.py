@@ -15,7 +15,7 @@ from control_plane.domain.result import (
     WorkerSeries,
 )
 from control_plane.domain.spec import Spec, Target
-from tests.analysis.samples import spec, summary, trial
+from tests.builders.trials import spec, summary, trial
 
 INTERVAL_S = 0.5
 SLOTS = 20

@@ -6,7 +6,7 @@ from control_plane.analysis.charts.curve import Curve, curves_of_runs
 from control_plane.analysis.run_labels import label_runs
 from control_plane.domain.result import Reason, Validity
 from control_plane.domain.run import RunDetail
-from tests.analysis.samples import detail, result, run, second, spread
+from tests.builders.trials import detail, result, run, second, spread
 
 INVALID = Validity("invalid", (Reason("errors", "invalid", "30 of 100 failed.", 0.3, 0.01),))
 

@@ -22,9 +22,9 @@ from control_plane.domain.run import RunDetail
 from control_plane.domain.spec import Spec
 from tests.analysis.charts.curves import INVALID, measured
 from tests.analysis.charts.plotted import annotations, checked
-from tests.analysis.samples import result, run, second, spec, with_spaces
-from tests.builders import detail_of, items
-from tests.synthetic import Shape
+from tests.builders.records import Shape
+from tests.builders.runs import detail_of, items
+from tests.builders.trials import result, run, second, spec, with_spaces
 
 
 def test_runs_without_the_stream_or_without_samples_are_left_out():

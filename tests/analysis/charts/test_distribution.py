@@ -8,7 +8,7 @@ from control_plane.analysis.charts.distribution import distribution_chart
 from control_plane.analysis.run_labels import label_runs
 from tests.analysis.charts.curves import curves, measured
 from tests.analysis.charts.plotted import annotations, checked
-from tests.analysis.samples import spread, with_spaces
+from tests.builders.trials import spread, with_spaces
 
 
 def two_heaps():

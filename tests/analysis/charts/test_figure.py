@@ -35,7 +35,7 @@ from control_plane.analysis.charts.figure import (
     y_axis,
     zero_based_axis,
 )
-from tests.analysis.samples import with_spaces
+from tests.builders.trials import with_spaces
 
 
 @pytest.mark.parametrize(

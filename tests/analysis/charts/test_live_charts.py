@@ -10,9 +10,9 @@ from control_plane.domain.histogram import merge
 from control_plane.domain.result import Gauges, Progress
 from control_plane.domain.run import Live, LiveStream
 from tests.analysis.charts.plotted import annotations, checked
-from tests.analysis.samples import gauges, second, spread, with_spaces
-from tests.builders import gauges_of
-from tests.synthetic import Shape
+from tests.builders.records import Shape
+from tests.builders.runs import gauges_of
+from tests.builders.trials import gauges, second, spread, with_spaces
 
 
 def live(seconds: int, measured_s: float, *, silent: int = 0) -> Live:

@@ -6,7 +6,7 @@ from control_plane.analysis.charts.metric_ratios import metric_ratios
 from control_plane.analysis.comparison import compare
 from tests.analysis.charts.curves import INVALID
 from tests.analysis.charts.plotted import annotations, checked
-from tests.analysis.samples import run, steady, summary
+from tests.builders.trials import run, steady, summary
 
 
 def runs():

@@ -9,7 +9,7 @@ from control_plane.analysis.charts.figure import EndLabel, line, window_axis, y_
 from control_plane.analysis.charts.panels import Panel, collection_panel, core_axis, stacked
 from control_plane.analysis.charts.trial_axis import trial_segments
 from control_plane.domain.result import Timeline, WorkerSeries
-from tests.analysis.samples import gauges, known, with_spaces
+from tests.builders.trials import gauges, known, with_spaces
 
 
 def panel(title: str, *marks: EndLabel, weight: float = 1.0, limit: float | None = None) -> Panel:

@@ -11,7 +11,7 @@ from control_plane.analysis.charts.percentiles import DOTTED, last_place, percen
 from control_plane.analysis.run_labels import label_runs
 from tests.analysis.charts.curves import curves, measured
 from tests.analysis.charts.plotted import annotations, checked
-from tests.analysis.samples import spread
+from tests.builders.trials import spread
 
 
 def lines(figure):

@@ -14,7 +14,7 @@ from control_plane.analysis.charts.timeline import timeline_chart
 from control_plane.analysis.charts.trial_axis import TrialSegment, trial_segments
 from control_plane.domain.result import Slices, Timeline
 from tests.analysis.charts.plotted import annotations, checked
-from tests.analysis.samples import detail, result, run, second, spread, with_spaces
+from tests.builders.trials import detail, result, run, second, spread, with_spaces
 
 BOUNDS, PIXELS = (-3.5, 0.5), 160
 

@@ -11,7 +11,9 @@ from control_plane.domain.result import Validity
 from control_plane.domain.run import RunDetail
 from control_plane.domain.spec import Target, UrlTarget
 from tests.analysis.charts.plotted import annotations, checked
-from tests.analysis.samples import (
+from tests.builders.records import Shape
+from tests.builders.runs import detail_of, items
+from tests.builders.trials import (
     detail,
     gauges,
     result,
@@ -22,8 +24,6 @@ from tests.analysis.samples import (
     steady,
     with_spaces,
 )
-from tests.builders import detail_of, items
-from tests.synthetic import Shape
 
 
 def figures(*details: RunDetail, trial: int = 1):

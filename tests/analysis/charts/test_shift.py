@@ -5,7 +5,7 @@ import pytest
 from control_plane.analysis.charts.shift import shift_chart, signed
 from tests.analysis.charts.curves import curves
 from tests.analysis.charts.plotted import annotations, checked
-from tests.analysis.samples import known
+from tests.builders.trials import known
 
 
 def test_plotly_takes_it():

@@ -5,7 +5,7 @@ import pytest
 from control_plane.analysis.charts.sparkline import sparkline
 from control_plane.analysis.summary import times
 from control_plane.domain.histogram import EMPTY
-from tests.analysis.samples import histogram
+from tests.builders.trials import histogram
 
 
 def test_a_flat_line_is_a_short_tail():

@@ -5,7 +5,7 @@ import pytest
 from control_plane.analysis.charts.throughput_bars import stream_names, throughput_bars
 from control_plane.analysis.comparison import compare
 from tests.analysis.charts.curves import INVALID
-from tests.analysis.samples import run, spec, summary, trial, with_spaces
+from tests.builders.trials import run, spec, summary, trial, with_spaces
 
 
 def rated(name: str, per_s: float | None, *trials: float, **chosen):

@@ -10,7 +10,9 @@ from control_plane.analysis.charts.timeline import timeline_chart
 from control_plane.domain.result import WarmUp
 from control_plane.domain.run import RunDetail, State
 from tests.analysis.charts.plotted import annotations, checked
-from tests.analysis.samples import (
+from tests.builders.records import Shape
+from tests.builders.runs import detail_of, items
+from tests.builders.trials import (
     detail,
     gauges,
     known,
@@ -21,8 +23,6 @@ from tests.analysis.samples import (
     steady,
     with_spaces,
 )
-from tests.builders import detail_of, items
-from tests.synthetic import Shape
 
 TITLES = (
     "Response time",

@@ -24,7 +24,7 @@ from control_plane.analysis.charts.trial_axis import (
     worker_lines,
 )
 from control_plane.domain.result import Gauges, GaugeSeries, Timeline, WarmUp
-from tests.analysis.samples import gauges
+from tests.builders.trials import gauges
 
 
 def timeline(*completed: int, last_s: float = 1.0, p50: float | None = 0.5) -> Timeline:

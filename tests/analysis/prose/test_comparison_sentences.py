@@ -16,7 +16,7 @@ from control_plane.domain.client_strategies import Strategy
 from control_plane.domain.load_models import Open
 from control_plane.domain.result import Cause, Reason, Times, Validity
 from control_plane.domain.run import Run, State
-from tests.analysis.samples import run, spec, summary, with_spaces
+from tests.builders.trials import run, spec, summary, with_spaces
 
 INVALID = Validity("invalid", (Reason("errors", "invalid", "30 of 100 failed.", 0.3, 0.01),))
 BLOCKED = "In A blocking the event loop was blocked 5.0 % of the window."

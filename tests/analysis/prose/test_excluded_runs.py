@@ -9,7 +9,7 @@ from control_plane.analysis.prose.comparison_sentences import caveats, shared_ca
 from control_plane.analysis.prose.excluded_runs import ended_text, nothing_compared
 from control_plane.analysis.prose.sentence import plain_text
 from control_plane.domain.run import State
-from tests.analysis.samples import run, spec
+from tests.builders.trials import run, spec
 
 FAILED = run("c", state=State.FAILED, spec=spec(names=("reads",)), streams=())
 

@@ -10,7 +10,7 @@ from control_plane.domain.load_models import Burst, Open
 from control_plane.domain.result import Cause, Censored, Progress, Reason, Timeline, Times, Validity
 from control_plane.domain.run import Live, LiveStream, Run, State
 from control_plane.domain.spec import RequestClass, Stream, Workload
-from tests.analysis.samples import gauges, run, spec, summary, trial, with_spaces
+from tests.builders.trials import gauges, run, spec, summary, trial, with_spaces
 
 FULL = {"p50": 5_000, "p90": 1_000, "p95": 500, "p99": 100, "p999": 10}
 SOME = {"p50": 1_000, "p90": 200, "p95": 100, "p99": 20, "p999": 2}

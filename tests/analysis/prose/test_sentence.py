@@ -11,7 +11,7 @@ from control_plane.analysis.prose.sentence import (
     sentence,
 )
 from control_plane.analysis.run_labels import label_runs
-from tests.analysis.samples import run, with_spaces
+from tests.builders.trials import run, with_spaces
 
 
 def test_parts_keep_their_order_and_kind():

@@ -14,7 +14,7 @@ from control_plane.analysis.prose.sentence import Sentence, plain_text
 from control_plane.domain.load_models import AnyLoad, Closed, Open
 from control_plane.domain.run import Run
 from control_plane.domain.spec import RequestClass, Workload
-from tests.analysis.samples import run, spec, summary, with_spaces
+from tests.builders.trials import run, spec, summary, with_spaces
 
 
 def said(words: Sentence) -> str:

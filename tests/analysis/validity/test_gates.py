@@ -10,7 +10,7 @@ from control_plane.analysis.validity.gate import GateLimits
 from control_plane.analysis.validity.gates import GATES, gate_rows, judge
 from control_plane.domain.load_models import Open
 from control_plane.domain.result import Censored, SendLag, Validity
-from tests.analysis.samples import spec, summary, trial, with_spaces
+from tests.builders.trials import spec, summary, trial, with_spaces
 
 
 def test_each_judged_gate_has_a_row():

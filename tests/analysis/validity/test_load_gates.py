@@ -7,7 +7,7 @@ import pytest
 from control_plane.domain.load_models import Burst, Closed, Open, Periodic
 from control_plane.domain.result import Reason, SendLag
 from control_plane.domain.spec import Client
-from tests.analysis.samples import known, reason_of, spec, summary, trial, with_spaces
+from tests.builders.trials import known, reason_of, spec, summary, trial, with_spaces
 
 OPEN = Open("open", 500.0, max_in_flight=100)
 

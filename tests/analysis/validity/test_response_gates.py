@@ -7,7 +7,7 @@ import pytest
 from control_plane.analysis.validity.gates import judge
 from control_plane.domain.result import Censored, Reason, Validity
 from control_plane.domain.spec import UrlTarget
-from tests.analysis.samples import known, reason_of, spec, summary, trial, with_spaces
+from tests.builders.trials import known, reason_of, spec, summary, trial, with_spaces
 
 
 def failing(failed: int, of: int):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import theilslopes
 
 from control_plane.analysis.validity.steadiness import drift_share, theil_sen
-from tests.analysis.samples import known, reason_of, second, summary, trial, with_spaces
+from tests.builders.trials import known, reason_of, second, summary, trial, with_spaces
 
 
 def window(medians_ms: list[float], per_second: int = 20):

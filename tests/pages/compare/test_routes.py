@@ -7,7 +7,7 @@ from html import unescape
 import pytest
 
 from control_plane.domain.spec_json import write_spec
-from tests.builders import two_streams
+from tests.builders.runs import two_streams
 from tests.dashboard import free_port, items_spec, long_spec, until
 from tests.html import Element, read_html
 from tests.pages.stored import Stored, figures, words

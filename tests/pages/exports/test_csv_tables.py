@@ -6,7 +6,7 @@ import io
 import pytest
 
 from control_plane.pages.exports.csv_tables import RUN_COLUMNS, csv_text, run_rows, unit_of
-from tests.builders import FAILING, detail_of, items
+from tests.builders.runs import FAILING, detail_of, items
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@a", "\tx", "\rx"])

@@ -11,7 +11,7 @@ from control_plane.pages.form.form_data import FormData
 from control_plane.pages.form.from_spec import form_from_spec
 from control_plane.pages.form.to_spec import documents
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
-from tests import builders
+from tests.builders import runs
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ EXAMPLE = 'Write names with their values, as {"cpu_n": 5}.'
 
 
 def filled(**changes: str) -> FormData:
-    given = form_from_spec(builders.items(), BUILTIN_CONFIGURATIONS)
+    given = form_from_spec(runs.items(), BUILTIN_CONFIGURATIONS)
     return FormData({**given.values, **{name: (text,) for name, text in changes.items()}})
 
 

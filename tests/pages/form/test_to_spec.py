@@ -13,7 +13,7 @@ from control_plane.pages.form.form_data import FormData
 from control_plane.pages.form.from_spec import form_from_spec, fully_shown
 from control_plane.pages.form.to_spec import documents
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS, find_configuration
-from tests import builders
+from tests.builders import runs
 
 STREAM = "workload.streams.0"
 
@@ -25,7 +25,7 @@ def resolved(document: Any) -> Spec:
 def form(**changes: tuple[str, ...]) -> FormData:
     """The form of the classic items run; `a__b` names the field `a.b`."""
     named = {name.replace("__", "."): texts for name, texts in changes.items()}
-    return FormData({**form_from_spec(builders.items(), BUILTIN_CONFIGURATIONS).values, **named})
+    return FormData({**form_from_spec(runs.items(), BUILTIN_CONFIGURATIONS).values, **named})
 
 
 def request(**keys: Any) -> dict[str, Any]:

@@ -6,13 +6,13 @@ import pytest
 from control_plane.domain.spec_json import write_spec
 from control_plane.experiments.presets import preset_catalogue
 from control_plane.pages.new_run.preview import WIDTH, spec_lines
-from tests import builders
+from tests.builders import runs
 
 DOCUMENTS: list[Any] = [
     {},
     {"a": 1},
     {"long": ["x" * 30, "y" * 30], "empty": [], "nested": [{"deep": [{"key": "z" * 60}]}]},
-    write_spec(builders.items()),
+    write_spec(runs.items()),
     *(one.document for one in preset_catalogue().presets),
 ]
 
@@ -25,7 +25,7 @@ def test_the_lines_are_the_document(document: Any) -> None:
 
 
 def test_lines_are_as_short_as_their_values() -> None:
-    lines = spec_lines(write_spec(builders.items()))
+    lines = spec_lines(write_spec(runs.items()))
     assert all(len(line.text) <= WIDTH for line in lines)
 
 

@@ -8,7 +8,7 @@ from control_plane.domain.run import Live
 from control_plane.domain.units import SPACE
 from control_plane.pages.parts.progress_view import phase_text, progress_view
 from control_plane.pages.run.live import window_s
-from tests.builders import ASYNC, detail_of, items, two_streams
+from tests.builders.runs import ASYNC, detail_of, items, two_streams
 
 PHASES = Phases(1, 1, 8)
 

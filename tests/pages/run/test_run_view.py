@@ -11,7 +11,7 @@ from control_plane.domain.run import RunDetail, State
 from control_plane.pages.run.run_tables import load_text, trials_view
 from control_plane.pages.run.run_view import RunPage, run_page
 from control_plane.store.store import open_store
-from tests.builders import ASYNC, cut_short, detail_of, items, two_streams
+from tests.builders.runs import ASYNC, cut_short, detail_of, items, two_streams
 
 
 def _page(detail: RunDetail, trial: int | None = None) -> RunPage:

@@ -6,8 +6,8 @@ from control_plane.analysis.causes.diagnose import diagnose
 from control_plane.analysis.causes.evidence import Evidence
 from control_plane.domain.limits import Limits
 from control_plane.pages.run.why_view import why_view
-from tests.analysis.samples import known
-from tests.builders import ASYNC, BLOCKED, EXHAUSTED, detail_of, items
+from tests.builders.runs import ASYNC, BLOCKED, EXHAUSTED, detail_of, items
+from tests.builders.trials import known
 from tests.dashboard import Dashboard
 from tests.pages.stored import Stored, words
 

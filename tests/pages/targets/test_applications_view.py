@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests import own
+from tests.builders import own
 from tests.dashboard import Dashboard, items_spec, long_spec, until
 from tests.html import read_html
 from tests.in_process import in_process

@@ -11,11 +11,11 @@ from control_plane.domain.spec import Client
 from control_plane.store.store import open_store
 from control_plane.targets.cores import SHARED
 from control_plane.targets.machine import run_environment
-from tests.builders import ASYNC, THREADED, finished, items
+from tests.builders.records import Shape
+from tests.builders.runs import ASYNC, THREADED, finished, items
 from tests.dashboard import Dashboard
 from tests.in_process import in_process
 from tests.pages.stored import Stored, words
-from tests.synthetic import Shape
 
 MOST = Shape(rate_per_s=21_700, median_s=0.0029, client_cpu=1.0, target_cpu=0.4)
 

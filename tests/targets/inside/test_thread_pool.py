@@ -9,7 +9,7 @@ import pytest
 from control_plane.domain.spec import Target
 from control_plane.targets.application import Application
 from control_plane.targets.launch import start_application
-from tests import own
+from tests.builders import own
 from tests.targets.site import APPLICATIONS, Site, get_json
 
 FOUR = Target("mine", loop="asyncio", http="h11", threads=4)

@@ -29,8 +29,8 @@ from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import read_spec
 from control_plane.store.store import Draft, Store
 from control_plane.targets.builtin_configurations import target_name
-from tests.probe_samples import APPLICATION, stalls_of, workers_of
-from tests.synthetic import Shape, record_of
+from tests.builders.probe import APPLICATION, stalls_of, workers_of
+from tests.builders.records import Shape, record_of
 
 COMMAND = "python -m uvicorn target_app.main:app --host 127.0.0.2 --port 41235 --loop uvloop"
 LOG = (

@@ -6,7 +6,7 @@ from control_plane.domain.histogram import Histogram
 from control_plane.domain.run import Run, State, StreamResult
 from control_plane.store.mapping import Draft
 from control_plane.store.store import Store
-from tests.builders import items
+from tests.builders.runs import items
 
 PATH = {
     State.QUEUED: (),
@@ -25,7 +25,7 @@ def draft(configuration: str = "uvicorn", **changes: Any) -> Draft:
 
 
 def in_state(store: Store, state: State, **changes: Any) -> Run:
-    """A run that was led to `state`; finished ones come from tests.builders."""
+    """A run that was led to `state`; finished ones come from `tests.builders.runs`."""
     (run,) = store.add([draft(**changes)])
     for after in PATH[state]:
         run = store.move(run.id, run.state, after)

@@ -1,7 +1,7 @@
 """Samples of the probe in a worker that does not exist."""
 
 from control_plane.domain.result import Stall, WorkerSeries
-from tests.synthetic import Shape
+from tests.builders.records import Shape
 
 PID = 41_877
 INTERVAL_S = 0.5
