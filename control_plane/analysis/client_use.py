@@ -1,13 +1,11 @@
-"""What the load workers of one trial used, and whether their times add up. Pure."""
+"""What the load workers of one trial used. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+from control_plane.analysis.validity.littles_law import little_ratios
 from control_plane.domain.result import ClientUse
 from control_plane.domain.spec import Stream
 from control_plane.domain.stream_record import StreamRecord
-
-LEAST_PRESENT = 0.05
-"""Of the users' time; less of it is decided by when the last one began to send."""
 
 
 def client_use(
@@ -28,25 +26,6 @@ def client_use(
         },
         little_ratio=little_ratios(streams, records),
     )
-
-
-def little_ratios(
-    streams: Sequence[Stream], records: Sequence[StreamRecord]
-) -> Mapping[str, float]:
-    """Return by stream the time in the system over the time in which its users could be in it.
-
-    1 by Little's law, for closed streams that stop by duration; a user who thinks is not in the
-    system. Streams whose users are hardly ever in it are left out: there is too little to judge.
-    """
-    ratios = {}
-    for stream, record in zip(streams, records, strict=True):
-        if stream.stop.duration_s is None or stream.load.starts_by != "response":
-            continue
-        users_ns = record.duration_ns * stream.load.users
-        present_ns = users_ns - record.away_ns
-        if present_ns >= LEAST_PRESENT * users_ns:
-            ratios[stream.name] = record.in_system_ns / present_ns
-    return ratios
 
 
 def _busy_share(worker: StreamRecord) -> float:

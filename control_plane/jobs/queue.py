@@ -9,9 +9,9 @@ from control_plane.domain.errors import Conflict, StoreError
 from control_plane.domain.run import Run, State
 from control_plane.jobs.manual_targets import ManualTargets
 from control_plane.jobs.progress import LiveRun
+from control_plane.jobs.run_end import CANCELLED, RETRY_S, STOPPED, RunEnd
 from control_plane.jobs.run_job import RunJob
 from control_plane.jobs.runtime import Runtime
-from control_plane.jobs.termination import CANCELLED, RETRY_S, STOPPED, RunEnd
 from control_plane.store.store import Store
 
 log = logging.getLogger("looplab.jobs")

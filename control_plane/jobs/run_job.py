@@ -13,9 +13,9 @@ from control_plane.domain.errors import TrialFailed
 from control_plane.domain.result import Cause, Environment, Summary, Validity
 from control_plane.domain.run import Run, State, TrialResult
 from control_plane.jobs.progress import LiveRun
+from control_plane.jobs.run_end import Judgment, Termination
 from control_plane.jobs.runtime import Runtime
 from control_plane.jobs.source_lines import source_lines
-from control_plane.jobs.termination import Judgment, Termination
 from control_plane.jobs.trial_job import TrialJob
 from control_plane.store.store import Store
 from control_plane.targets.application import resolve_application

@@ -21,9 +21,9 @@ from control_plane.jobs.configurations import SOME_WORKLOAD, Configurations
 from control_plane.jobs.manual_targets import ManualTargets
 from control_plane.jobs.openapi_cache import OpenApiCache
 from control_plane.jobs.queue import IdleTasks, RunQueue
+from control_plane.jobs.run_end import withdraw
 from control_plane.jobs.runtime import Runtime
 from control_plane.jobs.submissions import Submissions
-from control_plane.jobs.termination import withdraw
 from control_plane.store.store import Draft, Store
 from control_plane.targets.application import (
     Application,

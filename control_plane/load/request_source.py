@@ -8,8 +8,13 @@ from typing import NamedTuple
 
 from control_plane.domain.spec import RequestClass
 from control_plane.load import placeholders
-from control_plane.load.generators import body_renderer, content_type, random_bits, value_generator
 from control_plane.load.plan import WHOLE, Shard
+from control_plane.load.request_values import (
+    body_renderer,
+    content_type,
+    random_bits,
+    value_generator,
+)
 
 
 class Request(NamedTuple):

@@ -14,7 +14,7 @@ from control_plane.domain.spec import (
     StringValue,
     UuidValue,
 )
-from control_plane.load.generators import (
+from control_plane.load.request_values import (
     body_renderer,
     content_type,
     name_data,
