@@ -27,17 +27,19 @@ class FormData:
     values: Values
 
     def text(self, name: str, default: str = "") -> str:
+        """Return the text of a field, without spaces around it."""
         return self.values[name][-1].strip() if self.values.get(name) else default
 
     def all(self, name: str) -> tuple[str, ...]:
-        """What is ticked, in the order of the page."""
+        """Return what is ticked, in the order of the page."""
         return self.values.get(name, ())
 
     def has(self, name: str, value: str) -> bool:
+        """Tell whether a value is ticked or chosen."""
         return value in self.values.get(name, ())
 
     def indices(self, prefix: str) -> tuple[int, ...]:
-        """`workload.streams` gives 0 and 1 where fields below both were sent."""
+        """Return the numbers below a prefix: 0 and 1 where fields of both streams were sent."""
         pattern = re.compile(re.escape(prefix) + r"\.(\d{1,3})\.")
         found = {int(match[1]) for name in self.values if (match := pattern.match(name))}
         return tuple(sorted(found))
@@ -52,19 +54,19 @@ class FormData:
         )
 
     def placeholders(self, request: str) -> tuple[str, ...]:
-        """The names in braces of a request class, in the order in which they occur."""
+        """Return the names in braces of a request class, in the order in which they occur."""
         body = self.text(f"{request}.body.json") if self.has(f"{request}.body", "json") else ""
         texts = (self.text(f"{request}.path"), self.text(f"{request}.headers"), body)
         return tuple(dict.fromkeys(name for text in texts for name in PLACEHOLDER.findall(text)))
 
     def nearest(self, path: str) -> str:
-        """The field that stands for a path of the spec: itself or the nearest above; else ""."""
+        """Return the field of a path of the spec: itself or the nearest above; else ""."""
         while path and path not in self.values and path not in BOXES:
             path = path.rpartition(".")[0]
         return path
 
     def within(self, prefix: str) -> dict[str, tuple[str, ...]]:
-        """The fields below a prefix, named from there."""
+        """Return the fields below a prefix, named from there."""
         start = f"{prefix}."
         return {
             name.removeprefix(start): texts
@@ -74,7 +76,7 @@ class FormData:
 
 
 def form_data(pairs: Iterable[tuple[str, object]]) -> FormData:
-    """Pairs of a posted form; files are left out."""
+    """Return the form of the pairs that were posted; files are left out."""
     values: dict[str, tuple[str, ...]] = {}
     for name, value in pairs:
         if isinstance(value, str):
@@ -97,12 +99,12 @@ FormDep = Annotated[FormData, Depends(_form)]
 
 
 def new_idempotency_key() -> str:
-    """Sent with a form, so that sending it twice starts its runs once."""
+    """Return what is sent with a form, so that sending it twice starts its runs once."""
     return secrets.token_urlsafe(12)
 
 
 def idempotency_key(form: FormData) -> str:
-    """A new one where the form has none."""
+    """Return the key that the form was sent with; a new one where it has none."""
     return form.text("key")[:MAX_KEY_LENGTH] or new_idempotency_key()
 
 

@@ -12,8 +12,9 @@ _CHANGE = re.compile(
 
 
 def apply_edit(form: FormData, change: str) -> FormData:
-    """`add workload.streams` copies the last one, `remove workload.streams.1` takes it away.
+    """Return the form with a stream or a request class added or removed.
 
+    `add workload.streams` copies the last one, `remove workload.streams.1` takes that one away.
     What is not understood changes nothing; the last one of a list stays.
     """
     found = _CHANGE.fullmatch(change)
@@ -36,7 +37,7 @@ def _added(form: FormData, prefix: str, last: int) -> FormData:
 
 
 def _without(values: Values, prefix: str, index: int) -> Values:
-    """Those behind it move up, so that the numbers stay those of the spec."""
+    """Remove an entry; those behind it move up, so that the numbers stay those of the spec."""
     pattern = re.compile(re.escape(prefix) + r"\.(\d{1,3})\.(.*)", re.DOTALL)
     kept: dict[str, tuple[str, ...]] = {}
     for name, texts in values.items():
@@ -49,5 +50,5 @@ def _without(values: Values, prefix: str, index: int) -> Values:
 
 
 def without_list(values: Values, prefix: str) -> dict[str, tuple[str, ...]]:
-    """Without anything in the list of that prefix."""
+    """Return the fields without anything in the list of that prefix."""
     return {name: texts for name, texts in values.items() if not name.startswith(f"{prefix}.")}

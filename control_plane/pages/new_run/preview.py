@@ -28,7 +28,10 @@ class SpecLine:
 
 
 def spec_lines(document: Any, wrong: Collection[str] = ()) -> tuple[SpecLine, ...]:
-    """`wrong` holds dotted paths, `workload.streams.0.load.concurrency`. The lines join to JSON."""
+    """Return the lines of a document as JSON.
+
+    `wrong` holds dotted paths, such as `workload.streams.0.load.concurrency`.
+    """
     return tuple(_SpecLineWriter(frozenset(wrong)).lines(document, "", "", "", ""))
 
 
@@ -58,8 +61,8 @@ class _SpecLineWriter:
         yield SpecLine(f"{indent}{closing}{after}", wrong=False)
 
     def _is_wrong(self, path: str) -> bool:
-        """A value on one line stands for everything in it."""
-        return any(one == path or one.startswith(f"{path}.") for one in self.wrong if path)
+        """Tell whether a line is marked: a value on one line stands for everything in it."""
+        return any(f"{wrong}.".startswith(f"{path}.") for wrong in self.wrong if path)
 
 
 MOST_BARS = 60
@@ -94,7 +97,7 @@ class InvalidField:
 
 @dataclass(frozen=True)
 class PlanView(View):
-    """Without what a wrong field makes unknown: `line` is then empty. `right` answers Check."""
+    """What a form would start; `line` is empty where a field is wrong. `right` answers Check."""
 
     template: ClassVar[str] = "partials/plan.html"
     line: str
@@ -123,22 +126,24 @@ class CheckedForm:
 
 
 def check_form(form: FormData, service: RunService) -> CheckedForm:
-    """Everything that is wrong, told at once."""
-    made, wrong = documents(form, [one.name for one in service.applications() if one.command])
-    known = {one.field for one in wrong}
+    """Return the documents of a form, their specs, and everything that is wrong."""
+    by_command = [known.name for known in service.applications() if known.command]
+    made, wrong = documents(form, by_command)
+    known = {error.field for error in wrong}
     specs = []
     for document in made:
         try:
             specs.append(service.check(document))
-        except InvalidInput as error:
-            found = error.fields or (FieldError("", str(error)),)
-            wrong += [one for one in found if one.field not in known]
-            known |= {one.field for one in found}
-    messages = {one.field: field_message(form, one) for one in reversed(wrong)}
+        except InvalidInput as invalid:
+            found = invalid.fields or (FieldError("", str(invalid)),)
+            wrong += [error for error in found if error.field not in known]
+            known |= {error.field for error in found}
+    messages = {error.field: field_message(form, error) for error in reversed(wrong)}
     return CheckedForm(tuple(made), () if wrong else tuple(specs), messages)
 
 
 def plan_view(form: FormData, read: CheckedForm, service: RunService) -> PlanView:
+    """Return what the runs of a checked form would do, and how long they would take."""
     phases = [service.expected_phases(spec) for spec in read.specs]
     return PlanView(
         line=plan_line(read.specs, phases) if read.specs else "",
@@ -155,8 +160,8 @@ def plan_view(form: FormData, read: CheckedForm, service: RunService) -> PlanVie
 
 
 def plan_line(specs: Sequence[Spec], phases: Sequence[Phases]) -> str:
-    """`3 strategies × 3 trials of 5 s, about 50 s`."""
-    whole = about(sum(one.trials * each.trial_s for one, each in zip(specs, phases, strict=True)))
+    """Return `3 strategies × 3 trials of 5 s, about 50 s`."""
+    whole = about(_whole_s(specs, phases))
     strategies = len({spec.client.strategy for spec in specs})
     targets = len(specs) // strategies
     parts = [f"{strategies} strategies"] if strategies > 1 else []
@@ -167,7 +172,7 @@ def plan_line(specs: Sequence[Spec], phases: Sequence[Phases]) -> str:
 
 
 def with_check_result(plan: PlanView) -> PlanView:
-    """With the answer to Check, unless something is wrong."""
+    """Return the plan with the answer to Check, unless something is wrong."""
     if plan.wrong:
         return plan
     runs = f"{len(plan.runs)} run{'s' if len(plan.runs) > 1 else ''}"
@@ -183,25 +188,29 @@ def _when(service: RunService) -> str:
     return f"Starts after {before} other run{'s' if before > 1 else ''}."
 
 
+def _whole_s(specs: Sequence[Spec], phases: Sequence[Phases]) -> float:
+    return sum(spec.trials * parts.trial_s for spec, parts in zip(specs, phases, strict=True))
+
+
 def _pieces(specs: Sequence[Spec], phases: Sequence[Phases]) -> Iterator[TimeBarPart]:
-    whole = sum(spec.trials * one.trial_s for spec, one in zip(specs, phases, strict=True))
-    if not whole:
+    whole_s = _whole_s(specs, phases)
+    if not whole_s:
         return
     if sum(spec.trials for spec in specs) > MOST_BARS:
         yield TimeBarPart("measure", 0, 100)
         return
     at = 0.0
-    for spec, one in zip(specs, phases, strict=True):
+    for spec, parts in zip(specs, phases, strict=True):
         for _ in range(spec.trials):
             for kind in ("start", "warmup", "measure"):
-                width = 100 * getattr(one, f"{kind}_s") / whole
+                width = 100 * getattr(parts, f"{kind}_s") / whole_s
                 yield TimeBarPart(kind, round(at, 3), round(width, 3))
                 at += width
 
 
 def _runs(specs: Sequence[Spec], phases: Sequence[Phases]) -> Iterator[PlannedRun]:
-    for spec, one in zip(specs, phases, strict=True):
-        yield PlannedRun(spec.title, about(spec.trials * one.trial_s))
+    for spec, parts in zip(specs, phases, strict=True):
+        yield PlannedRun(spec.title, about(spec.trials * parts.trial_s))
 
 
 def _commands(specs: Sequence[Spec], service: RunService) -> Iterator[str]:
@@ -212,11 +221,11 @@ def _commands(specs: Sequence[Spec], service: RunService) -> Iterator[str]:
 
 
 def _brief(document: Document) -> Document:
-    """Without what is empty, which is the default."""
+    """Return a document without what is empty, which is the default."""
     return {name: value for name, value in document.items() if value not in ("", [], None)}
 
 
 def _wrong(form: FormData, read: CheckedForm) -> Iterator[InvalidField]:
-    for path, said in read.messages.items():
+    for path, message in read.messages.items():
         field = form.nearest(path)
-        yield InvalidField(field, label_of(field or path), said)
+        yield InvalidField(field, label_of(field or path), message)

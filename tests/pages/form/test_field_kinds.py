@@ -39,7 +39,7 @@ def test_json() -> None:
 def test_unreadable_json_is_told_at_the_field(text: str) -> None:
     read = answers(text)
     read.json("f")
-    assert [one.field for one in read.wrong] == ["f"]
+    assert [error.field for error in read.wrong] == ["f"]
 
 
 def test_headers_stand_one_on_each_line() -> None:

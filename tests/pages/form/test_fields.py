@@ -63,7 +63,7 @@ def told(form: FormData) -> dict[str, str]:
         read_spec(made[0], Limits())
     except InvalidInput as error:
         wrong += error.fields
-    return {form.nearest(one.field): field_message(form, one) for one in reversed(wrong)}
+    return {form.nearest(error.field): field_message(form, error) for error in reversed(wrong)}
 
 
 @pytest.mark.parametrize(
@@ -127,6 +127,6 @@ def test_the_api_keeps_its_words() -> None:
     }
     with pytest.raises(InvalidInput) as refused:
         read_spec(document, Limits())
-    path, stop = (one.message for one in refused.value.fields)
+    path, stop = (error.message for error in refused.value.fields)
     assert '"values": {"word": {"kind": "integer"' in path
     assert stop == "A burst stops by requests: give stop.requests."

@@ -33,7 +33,7 @@ def request(**keys: Any) -> dict[str, Any]:
 
 
 SPECS: dict[str, dict[str, Any]] = {
-    **{one.name: one.document for one in preset_catalogue().presets},
+    **{preset.name: preset.document for preset in preset_catalogue().presets},
     **{
         f"{question.slug} {arm.name}": arm.document
         for question in preset_catalogue().questions
@@ -128,27 +128,27 @@ def test_each_strategy_and_configuration_ticked_makes_a_run() -> None:
         )
     )
     assert wrong == []
-    assert [(one["target"]["configuration"], one["client"]["strategy"]) for one in made] == [
+    assert [(arm["target"]["configuration"], arm["client"]["strategy"]) for arm in made] == [
         (BUILTIN_CONFIGURATIONS[0].name, "async"),
         (BUILTIN_CONFIGURATIONS[0].name, "threaded"),
         (BUILTIN_CONFIGURATIONS[1].name, "async"),
         (BUILTIN_CONFIGURATIONS[1].name, "threaded"),
     ]
-    assert len({one["title"] for one in made}) == 4
+    assert len({arm["title"] for arm in made}) == 4
 
 
 def test_a_title_is_kept_for_one_run_and_parted_for_several() -> None:
-    (one,), _ = documents(form())
-    assert one["title"] == "items, async"
+    (single,), _ = documents(form())
+    assert single["title"] == "items, async"
     several, _ = documents(form(client__strategy=("async", "threaded")))
-    assert [one["title"] for one in several] == ["items, async, async", "items, async, threaded"]
+    assert [arm["title"] for arm in several] == ["items, async, async", "items, async, threaded"]
     untitled, _ = documents(form(title=("",), client__strategy=("async", "threaded")))
-    assert [one["title"] for one in untitled] == ["", ""]
+    assert [arm["title"] for arm in untitled] == ["", ""]
 
 
 def test_blocking_beside_others_has_one_user() -> None:
     made, _ = documents(form(client__strategy=("async", "blocking")))
-    users = [one["workload"]["streams"][0]["load"]["concurrency"] for one in made]
+    users = [arm["workload"]["streams"][0]["load"]["concurrency"] for arm in made]
     assert users == [100, 1]
 
 
@@ -160,8 +160,8 @@ def test_blocking_alone_keeps_what_was_asked() -> None:
 def test_blocking_beside_others_is_one_periodic_user() -> None:
     fields = {f"{STREAM}.load": ("periodic",), f"{STREAM}.load.concurrency": ("8",)}
     made, _ = documents(form(**fields, client__strategy=("async", "blocking")))
-    loads = [one["workload"]["streams"][0]["load"] for one in made]
-    assert [one["concurrency"] for one in loads] == [8, 1]
+    loads = [arm["workload"]["streams"][0]["load"] for arm in made]
+    assert [load["concurrency"] for load in loads] == [8, 1]
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_a_rate_is_a_number_or_steps(text: str, expected: Any) -> None:
     )
     assert wrong == []
     rate = made["workload"]["streams"][0]["load"]["rate_per_s"]
-    steps = [(one["rate_per_s"], one["duration_s"]) for one in rate] if "for" in text else rate
+    steps = [(step["rate_per_s"], step["duration_s"]) for step in rate] if "for" in text else rate
     assert steps == expected
 
 
@@ -187,7 +187,7 @@ def test_a_rate_is_a_number_or_steps(text: str, expected: Any) -> None:
 def test_a_rate_that_cannot_be_read(text: str) -> None:
     field = f"{STREAM}.load.rate_per_s"
     _, wrong = documents(form(**{f"{STREAM}.load": ("open",), field: (text,)}))
-    assert [one.field for one in wrong] == [field]
+    assert [error.field for error in wrong] == [field]
 
 
 def test_hidden_fields_do_not_count() -> None:
@@ -220,15 +220,15 @@ def test_hidden_fields_do_not_count() -> None:
 )
 def test_what_cannot_be_read_is_told_at_its_field(name: str, texts: tuple[str, ...]) -> None:
     made, wrong = documents(FormData({**form().values, name: texts}))
-    assert [one.field for one in wrong] == [name]
+    assert [error.field for error in wrong] == [name]
     assert len(made) == 1
 
 
 def test_no_more_runs_than_fit_beside_each_other() -> None:
-    every = tuple(one.name for one in BUILTIN_CONFIGURATIONS)
+    every = tuple(known.name for known in BUILTIN_CONFIGURATIONS)
     made, wrong = documents(
         form(client__strategy=("async", "threaded"), target__configuration=every)
     )
-    assert [one.field for one in wrong] == ["client.strategy"]
+    assert [error.field for error in wrong] == ["client.strategy"]
     assert str(2 * len(every)) in wrong[0].message
     assert len(made) == 1

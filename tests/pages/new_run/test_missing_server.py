@@ -21,15 +21,19 @@ def looplab(tmp_path: Path) -> Iterator[Dashboard]:
 
 
 def test_it_is_shown_with_what_brings_it(looplab: Dashboard) -> None:
-    missing = [one for one in looplab.get("/api/configurations").json() if not one["available"]]
-    assert {one["target"]["server"] for one in missing} == {"granian"}
-    assert {one["missing_extra"] for one in missing} == {"servers"}
+    missing = [
+        configuration
+        for configuration in looplab.get("/api/configurations").json()
+        if not configuration["available"]
+    ]
+    assert {configuration["target"]["server"] for configuration in missing} == {"granian"}
+    assert {configuration["missing_extra"] for configuration in missing} == {"servers"}
     page = looplab.get("/targets").text
     assert page.count('pip install "looplab[servers]"</pre>') == len(missing)
     form = looplab.get("/runs/new").text
-    for one in missing:
-        assert not read_html(page).by_role("button", f"Start {one['name']} by hand")
-        assert f'value="{one["name"]}"' not in form
+    for configuration in missing:
+        assert not read_html(page).by_role("button", f"Start {configuration['name']} by hand")
+        assert f'value="{configuration["name"]}"' not in form
     remedy = 'granian is not installed: pip install "looplab[servers]".'
     started = send(looplab, "/targets/start", [("name", missing[0]["name"])])
     assert (started.status_code, "granian is not installed" in started.text) == (422, True)

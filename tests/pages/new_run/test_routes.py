@@ -173,7 +173,7 @@ def test_streams_and_request_classes_are_added_without_script(empty: Dashboard) 
         "workload.streams.1.requests.1.path",
     ]
     second = [("workload.streams.1.stop.duration_s", "0.2")]
-    rest = [one for one in changed(pairs, **SHORT) if one[0] != second[0][0]]
+    rest = [pair for pair in changed(pairs, **SHORT) if pair[0] != second[0][0]]
     (run_id,) = ids(send(empty, "/runs", rest + second).headers["location"])
     run = empty.finished(run_id)
     assert [stream["name"] for stream in run["streams"]] == ["items", "items 2"]

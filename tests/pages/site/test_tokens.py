@@ -1,4 +1,4 @@
-"""The colours of the style sheet: each pair that meets on a page can be told apart.
+"""The tokens of the style sheets: colours that can be told apart, and the sizes of type.
 
 Contrast as WCAG 2.2 defines it: 4.5 for text, 3 for marks and borders of fields.
 """
@@ -30,8 +30,8 @@ def luminance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def contrast(one: str, other: str) -> float:
-    low, high = sorted((luminance(one), luminance(other)))
+def contrast(colour: str, other: str) -> float:
+    low, high = sorted((luminance(colour), luminance(other)))
     return (high + 0.05) / (low + 0.05)
 
 
@@ -72,3 +72,14 @@ def test_text_can_be_read_on_its_ground(name: str, ground: str, scheme: int) -> 
 
 def test_the_contrast_of_black_and_white() -> None:
     assert contrast("#ffffff", "#000000") == pytest.approx(21)
+
+
+def test_sizes_of_type_are_tokens() -> None:
+    sheets = sorted((ROOT / "static/css").glob("*.css"))
+    found = [
+        f"{sheet.name}: {match}"
+        for sheet in sheets
+        for match in re.findall(r"font(?:-size)?: [^;]*;", sheet.read_text())
+        if re.search(r"(?<!/)\b\d+px", match)
+    ]
+    assert found == []

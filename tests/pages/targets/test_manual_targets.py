@@ -15,7 +15,11 @@ from tests.pages.form_page import send
 
 ONE, TWO = (
     BUILTIN_CONFIGURATIONS[0].name,
-    next(one.name for one in BUILTIN_CONFIGURATIONS if one.target.workers == 2),
+    next(
+        configuration.name
+        for configuration in BUILTIN_CONFIGURATIONS
+        if configuration.target.workers == 2
+    ),
 )
 
 
@@ -112,8 +116,8 @@ def test_what_is_wrong_starts_nothing(looplab: Dashboard) -> None:
     assert start(looplab, "nothing").status_code == 422
     assert stop(looplab, "nothing").status_code == 404
     assert looplab.get("/targets/start").status_code in {404, 405}
-    for one in BUILTIN_CONFIGURATIONS[:3]:
-        assert start(looplab, one.name).status_code == 303
+    for configuration in BUILTIN_CONFIGURATIONS[:3]:
+        assert start(looplab, configuration.name).status_code == 303
     assert start(looplab, TWO).status_code == 409
     other = {"Origin": "http://other.example", "Sec-Fetch-Site": "cross-site"}
     forged = looplab.post_form("/targets/stop", [("name", ONE)], headers=other)

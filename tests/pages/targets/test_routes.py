@@ -24,11 +24,18 @@ def remove(looplab: Dashboard, name: str) -> httpx2.Response:
 
 
 def listed(looplab: Dashboard) -> dict[str, dict[str, Any]]:
-    return {one["name"]: one for one in looplab.get("/api/configurations").json()}
+    return {
+        configuration["name"]: configuration
+        for configuration in looplab.get("/api/configurations").json()
+    }
 
 
 def test_a_copy_is_added_used_and_removed(empty: Dashboard) -> None:
-    copied = next(one for one in BUILTIN_CONFIGURATIONS if one.target.threads == 200)
+    copied = next(
+        configuration
+        for configuration in BUILTIN_CONFIGURATIONS
+        if configuration.target.threads == 200
+    )
     answer = add(empty, copied.name, name=NAME, target__threads="8")
     assert answer.status_code == 303
     assert answer.headers["location"].startswith("/targets#")

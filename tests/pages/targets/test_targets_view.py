@@ -8,10 +8,10 @@ from tests.html import read_html
 
 def test_every_configuration_stands_with_its_command(empty: Dashboard) -> None:
     page = empty.get("/targets").text
-    for one in BUILTIN_CONFIGURATIONS:
-        assert read_html(page).by_role("heading", one.name)
-        assert escape(shown_command(one.target)) in page
-        assert f"of {one.name}</span></summary>" in page
+    for configuration in BUILTIN_CONFIGURATIONS:
+        assert read_html(page).by_role("heading", configuration.name)
+        assert escape(shown_command(configuration.target)) in page
+        assert f"of {configuration.name}</span></summary>" in page
 
 
 def test_a_configuration_begins_a_run(empty: Dashboard) -> None:

@@ -17,7 +17,7 @@ from tests.dashboard import Dashboard
 from tests.pages.form_page import form_of_page
 from tests.target_app.server import serving
 
-ENDPOINTS = [one for workload in workloads() for one in workload.endpoints]
+ENDPOINTS = [endpoint for workload in workloads() for endpoint in workload.endpoints]
 DEFAULTS: dict[str, Any] = {"values": {}, "body": None}
 
 
@@ -38,21 +38,21 @@ def test_it_lists_what_the_application_describes(client: httpx.Client) -> None:
             }
             described[f"{method.upper()} {path}"] = (operation["tags"], extra["aliases"], request)
     listed = {
-        one.name: ([workload.name], list(one.aliases), DEFAULTS | one.request)
+        endpoint.name: ([workload.name], list(endpoint.aliases), DEFAULTS | endpoint.request)
         for workload in workloads()
-        for one in workload.endpoints
+        for endpoint in workload.endpoints
     }
     assert listed == described
 
 
 def test_every_path_and_alias_is_served(client: httpx.Client) -> None:
-    for one in ENDPOINTS:
-        for path in (one.path, *one.aliases):
+    for endpoint in ENDPOINTS:
+        for path in (endpoint.path, *endpoint.aliases):
             assert client.options(path).status_code != 404, path
     assert client.options("/nowhere").status_code == 404
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda one: one.name)
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
 def test_each_is_a_run(endpoint: Endpoint) -> None:
     spec = read_spec(endpoint.document, Limits())
     assert spec.workload.streams[0].requests[0].method == endpoint.method
@@ -61,21 +61,23 @@ def test_each_is_a_run(endpoint: Endpoint) -> None:
 def test_each_ready_request_is_answered(client: httpx.Client) -> None:
     def answered(endpoint: Endpoint) -> int:
         spec = read_spec(endpoint.document, Limits())
-        one = RequestSource(spec.workload.streams[0].requests, ENDPOINTS.index(endpoint)).draw()
-        sent = client.request(one.method, one.path, headers=one.headers, content=one.body)
+        request = RequestSource(spec.workload.streams[0].requests, ENDPOINTS.index(endpoint)).draw()
+        sent = client.request(
+            request.method, request.path, headers=request.headers, content=request.body
+        )
         return sent.status_code
 
     with ThreadPoolExecutor(len(ENDPOINTS)) as pool:
         statuses = list(pool.map(answered, ENDPOINTS))
     named = zip(ENDPOINTS, statuses, strict=True)
-    assert {one.name: status for one, status in named if status not in {200, 201}} == {}
+    assert {endpoint.name: status for endpoint, status in named if status not in {200, 201}} == {}
 
 
 def test_the_page_shows_them(empty: Dashboard) -> None:
     page = empty.get("/workloads").text
-    for one in ENDPOINTS:
-        assert f"<code>{escape(one.path)}</code>" in page
-        assert all(f"<code>{alias}</code>" in page for alias in one.aliases)
+    for endpoint in ENDPOINTS:
+        assert f"<code>{escape(endpoint.path)}</code>" in page
+        assert all(f"<code>{alias}</code>" in page for alias in endpoint.aliases)
 
 
 def test_one_click_opens_the_form_with_the_request(empty: Dashboard) -> None:
@@ -89,6 +91,6 @@ def test_one_click_opens_the_form_with_the_request(empty: Dashboard) -> None:
 
 def test_the_docs_map_the_older_names() -> None:
     text = (ROOT / "docs" / "workloads.md").read_text(encoding="utf-8")
-    for one in ENDPOINTS:
-        for alias in one.aliases:
-            assert f"| `{one.method} {alias}` | `{one.name}` |" in text
+    for endpoint in ENDPOINTS:
+        for alias in endpoint.aliases:
+            assert f"| `{endpoint.method} {alias}` | `{endpoint.name}` |" in text
