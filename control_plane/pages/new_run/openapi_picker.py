@@ -8,9 +8,8 @@ from control_plane.domain.application_report import Offer, Operation
 from control_plane.domain.spec import BUNDLED
 from control_plane.domain.spec_json import Document
 from control_plane.jobs.run_service import RunService
-from control_plane.pages.form.form_data import FormData
+from control_plane.pages.form.form_data import FormData, without_list
 from control_plane.pages.form.from_spec import request_fields
-from control_plane.pages.form.list_edits import without_list
 
 Stream = tuple[str, str]
 """Its number from 0 and what it is called."""

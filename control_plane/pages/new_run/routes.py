@@ -23,12 +23,12 @@ from control_plane.pages.form.fields import field_message
 from control_plane.pages.form.form_data import (
     FormData,
     FormDep,
+    apply_edit,
     idempotency_key,
     new_idempotency_key,
     redirect_to_runs,
 )
 from control_plane.pages.form.from_spec import form_from_spec, fully_shown
-from control_plane.pages.form.list_edits import apply_edit
 from control_plane.pages.new_run.new_run_view import (
     NewRunPage,
     Notice,
