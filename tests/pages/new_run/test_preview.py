@@ -13,7 +13,7 @@ DOCUMENTS: list[Any] = [
     {"a": 1},
     {"long": ["x" * 30, "y" * 30], "empty": [], "nested": [{"deep": [{"key": "z" * 60}]}]},
     write_spec(runs.items()),
-    *(one.document for one in preset_catalogue().presets),
+    *(preset.document for preset in preset_catalogue().presets),
 ]
 
 
