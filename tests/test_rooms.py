@@ -108,6 +108,11 @@ def test_no_module_or_class_has_the_name_of_another() -> None:
     assert list(smells.namesakes(smells.class_names(PRODUCT), set())) == []
 
 
+def test_a_variable_is_called_after_what_it_holds() -> None:
+    files = [*PRODUCT, *sources("tests", "scripts", "bench")]
+    assert [place for file in files for place in smells.unnamed(file)] == []
+
+
 def test_target_stop_and_load_are_asked_for_properties() -> None:
     files = [file for file in PRODUCT if not file.path.startswith("control_plane/domain/")]
     found = [place for file in files for place in smells.asks_for_class(file)]

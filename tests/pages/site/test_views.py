@@ -20,7 +20,7 @@ FORM_MACROS = ("macros/forms.html", "macros/stream.html")
 def views() -> list[type[View]]:
     for module in pkgutil.walk_packages(pages.__path__, "control_plane.pages."):
         import_module(module.name)
-    return sorted(View.__subclasses__(), key=lambda one: one.template)
+    return sorted(View.__subclasses__(), key=lambda view: view.template)
 
 
 def parsed(template: str) -> nodes.Template:
@@ -36,12 +36,12 @@ def read(node: nodes.Node, name: str) -> Iterator[str]:
     """
     if isinstance(node, nodes.Getattr) and is_name(node.node, name):
         yield node.attr
-    if isinstance(node, nodes.Call) and any(is_name(one, "view") for one in node.args):
+    if isinstance(node, nodes.Call) and any(is_name(argument, "view") for argument in node.args):
         for macros in FORM_MACROS:
             yield from read(parsed(macros), "page")
     if isinstance(node, nodes.Include) and isinstance(node.template, nodes.Const):
         yield from read(parsed(node.template.value), name)
-    if isinstance(node, nodes.With) and any(is_name(one, name) for one in node.targets):
+    if isinstance(node, nodes.With) and any(is_name(part, name) for part in node.targets):
         for value in node.values:
             yield from read(value, name)
         return
@@ -56,10 +56,10 @@ def is_name(node: nodes.Node, name: str) -> bool:
 def readable(view: type[View]) -> set[str]:
     """Fields, and what is computed of them."""
     computed = {name for name, value in vars(view).items() if isinstance(value, property)}
-    return computed | {one.name for one in fields(view)}
+    return computed | {field.name for field in fields(view)}
 
 
-@pytest.mark.parametrize("view", views(), ids=lambda one: one.template)
+@pytest.mark.parametrize("view", views(), ids=lambda view: view.template)
 def test_a_template_reads_exactly_its_view(view: type[View]) -> None:
     assert set(read(parsed(view.template), "view")) == readable(view)
 
