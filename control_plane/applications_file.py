@@ -55,6 +55,7 @@ class _ApplicationTable(BaseModel):
     directory: str = "."
     env_file: str | None = None
     environment: list[str] = []
+    belongs: list[str] = []
     ready_path: Annotated[
         str, _matching(r"/[!-~]{0,1999}", "write a path, such as /health, without spaces")
     ] = "/"
@@ -93,6 +94,14 @@ class _ApplicationTable(BaseModel):
                 raise ValueError(f"{name} belongs to Looplab: leave it out")
         return value
 
+    @field_validator("belongs")
+    @classmethod
+    def _programs(cls, value: list[str]) -> list[str]:
+        for name in value:
+            if not name.strip() or "/" in name or "\0" in name:
+                raise ValueError("name programs without their folder, such as postgres")
+        return value
+
     @field_validator("python", "directory", "env_file")
     @classmethod
     def _path(cls, value: str | None) -> str | None:
@@ -129,6 +138,7 @@ class _ApplicationTable(BaseModel):
             python=path(self.python),
             env_file=path(self.env_file),
             passed_on=tuple(variable for variable, sign, _ in pairs if not sign),
+            belongs=tuple(self.belongs),
         )
 
 

@@ -19,6 +19,9 @@ STREAM_NAME = "workload.streams.0.name"
 PASSING = frozenset({"load_before", "load_average", "stopped_before"})
 """Facts of the moment: no part of what the environment is."""
 
+QUOTAS = ("cpu_available", "cpu_quota_cores", "target_quota_cores")
+"""How much of the machine may be used; None where nothing bounds it, which differs from a bound."""
+
 MACHINE = ("hostname", "cpu_model", "cpu_count", "memory_bytes", "system", "kernel", "python")
 """Facts that make two machines different; versions of libraries and the commit do not."""
 
@@ -66,11 +69,14 @@ def machine_mismatch(first: Environment | None, second: Environment | None) -> s
     """Return both values of each fact that makes these two machines; None where they are one."""
     if first is None or second is None:
         return None
-    both = [(name, first.get(name), second.get(name)) for name in MACHINE]
+    known = [
+        name for name in MACHINE if first.get(name) is not None and second.get(name) is not None
+    ]
+    known += [name for name in QUOTAS if name in first and name in second]
     differing = [
-        f"{label_of(name)} {text_of(name, value)} against {text_of(name, other)}"
-        for name, value, other in both
-        if value is not None and other is not None and value != other
+        f"{label_of(name)} {text_of(name, first[name])} against {text_of(name, second[name])}"
+        for name in known
+        if first[name] != second[name]
     ]
     return ", ".join(differing) or None
 

@@ -60,6 +60,11 @@ LABELS = {
     "seed": "Seed",
     "cpu_model": "CPU",
     "cpu_count": "CPU count",
+    "cpu_available": "Cores that may be used",
+    "cpu_quota_cores": "CPU quota, cores",
+    "target_quota_cores": "CPU quota of the target, cores",
+    "frequency_governor": "Frequency governor",
+    "frequency_max_hz": "Highest frequency",
     "memory_bytes": "Memory",
     "hostname": "Machine",
     "system": "System",
@@ -96,7 +101,7 @@ def text_of(field: str, value: Any) -> str:
     """Return the value as a person reads it; a dash where there is none."""
     name = field.rpartition(".")[2]
     if value is None:
-        return NONE
+        return "no quota" if name.endswith("_quota_cores") else NONE
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
@@ -115,6 +120,8 @@ def _chosen(name: str, value: str) -> str:
 
 
 def _number(name: str, value: float) -> str:
+    if name.endswith("_hz"):
+        return f"{value / 1e9:.3g}{SPACE}GHz"
     if name.endswith("_bytes"):
         return size(value)
     if name.endswith("_per_s"):

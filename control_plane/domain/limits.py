@@ -36,6 +36,10 @@ BLOCKED_LOOP_S = 0.1
 (`loop.slow_callback_duration`).
 """
 
+THROTTLED_SHARE = 0.05
+"""From this share of its periods on, a quota shows in the times: the p95 is that of a request that
+stood still."""
+
 BUSY_SHARE = 0.85
 """From this share of what it can get on, a processor is the limit. The wait for a server grows as
 1 / (1 - load): at 85 % a request takes over six times its own time (M/M/1; L. Kleinrock, Queueing

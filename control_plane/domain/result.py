@@ -170,12 +170,16 @@ class Timeline(SecondColumns):
 
 @dataclass(frozen=True)
 class GaugeSeries:
-    """Samples of one process each `interval_s` from the window's start; shares of one core."""
+    """Samples of one process each `interval_s` from the window's start; shares of one core.
+
+    `program`: the name of one that the settings count to the target; "" for its own processes.
+    """
 
     pid: int
     role: Literal["target", "client", "control"]
     cpu_share: tuple[float, ...]
     memory_bytes: tuple[int, ...]
+    program: str = ""
 
 
 @dataclass(frozen=True)
@@ -230,6 +234,40 @@ class Gauges:
 
 
 @dataclass(frozen=True)
+class Throttling:
+    """How the kernel held back a group of processes that may use `quota_cores` on average.
+
+    In `throttled` of the `periods` of the window the group had spent its time early and stood
+    still, `throttled_s` in all; with several cores at once this may exceed the window.
+    """
+
+    quota_cores: float
+    periods: int
+    throttled: int
+    throttled_s: float
+
+    @property
+    def share(self) -> float:
+        """The share of the periods in which the group stood still."""
+        return self.throttled / self.periods if self.periods else 0.0
+
+
+@dataclass(frozen=True)
+class MachineUse:
+    """What the machine did beside target and client in one trial, from opening to closing.
+
+    `programs`: cores that the busiest others used, by name. `stolen_cores`: those that the host of
+    a virtual machine gave to others; `overheated`: how often cores were slowed down for their heat;
+    `frequency_hz`: the mean over the cores at the end. None where it cannot be read.
+    """
+
+    programs: Mapping[str, float] = field(default_factory=dict)
+    stolen_cores: float | None = None
+    overheated: int | None = None
+    frequency_hz: float | None = None
+
+
+@dataclass(frozen=True)
 class TargetUse:
     """What the target did in one trial.
 
@@ -252,6 +290,7 @@ class TargetUse:
     cores: tuple[int, ...] | None = None
     log: tuple[str, ...] = ()
     delayed_ack_s: float | None = None
+    throttling: Throttling | None = None
 
 
 @dataclass(frozen=True)
@@ -274,6 +313,7 @@ class ClientUse:
     little_ratio: Mapping[str, float] = field(default_factory=dict)
     cores: tuple[int, ...] | None = None
     priority: str | None = None
+    throttling: Throttling | None = None
 
 
 @dataclass(frozen=True)
@@ -285,6 +325,7 @@ class Trial:
     streams: tuple[Summary, ...]
     target: TargetUse
     client: ClientUse
+    machine: MachineUse | None = None
 
 
 @dataclass(frozen=True)

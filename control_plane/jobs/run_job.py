@@ -20,6 +20,7 @@ from control_plane.jobs.trial_job import TrialJob
 from control_plane.store.store import Store
 from control_plane.targets.application import resolve_application
 from control_plane.targets.cores import CorePlan, available_cores, share_cores
+from control_plane.targets.cpu_quota import lowest_quota_cores
 from control_plane.targets.interpreter import interpreter_environment
 from control_plane.targets.launch import RunningTarget
 from control_plane.targets.machine import run_environment
@@ -94,6 +95,9 @@ class RunJob:
         return await interpreter_environment(application.python, self._runtime.instance)
 
     async def _enter(self, state: State, target: RunningTarget) -> None:
+        if "target_quota_cores" not in self._environment:
+            quota = await asyncio.to_thread(lowest_quota_cores, target.pids())
+            self._environment = {**self._environment, "target_quota_cores": quota}
         await self.termination.move(state, command=target.command, environment=self._environment)
         self.live_run.enter(state)
 

@@ -79,7 +79,9 @@ class TrialJob:
             target, workers = await self._start(stack)
             self.live_run.log = target.log
             pids = [worker.pid for worker in workers]
-            sampler = Sampler(target.pids, pids, os.getpid(), target.probe_output)
+            sampler = Sampler(
+                target.pids, pids, os.getpid(), target.probe_output, target.companions
+            )
             self.live_run.gauges = sampler.gauges_so_far
             records = await self._drive(target, workers, sampler)
             use = sampler.close_window(sum(record.cpu_s for record in records))
@@ -230,13 +232,16 @@ class TrialJob:
                 cores=self.cores.target,
                 log=target.log(),
                 delayed_ack_s=target.delayed_ack_s,
+                throttling=use.target_throttling,
             ),
             client=replace(
                 client_use(self.spec.workload.streams, workers, records),
                 other_cpu=use.other_cpu,
                 cores=self.cores.client,
                 priority=self.runtime.priority,
+                throttling=use.client_throttling,
             ),
+            machine=use.machine,
         )
         return TrialResult(trial, streams, use.gauges)
 

@@ -21,7 +21,8 @@ class Application:
 
     The rest belongs to applications of the settings: `factory` when `app` makes the application,
     `command` instead of `app` where no server of ours is used, `python` the interpreter of its own
-    environment (None: ours), `env_file` and the names `passed_on` from our environment.
+    environment (None: ours), `env_file` and the names `passed_on` from our environment. `belongs`
+    names programs elsewhere on this machine that work for it, such as its database.
     """
 
     app: str
@@ -36,6 +37,7 @@ class Application:
     python: Path | None = None
     env_file: Path | None = None
     passed_on: tuple[str, ...] = ()
+    belongs: tuple[str, ...] = ()
 
     @property
     def own(self) -> bool:

@@ -44,6 +44,10 @@ class ExternalTarget:
         self._watch.look(pids)
         return pids
 
+    def companions(self) -> dict[int, str]:
+        """Return none: they belong to applications of the settings."""
+        return {}
+
     def ended_workers(self) -> EndedWorkers | None:
         """Return how many ended since it was reached; None where none of its processes is seen."""
         self.pids()

@@ -144,6 +144,7 @@ class _Attempt:
             self._probe_output(spec),
             self.application.ready_path,
             own_command=self.target.server == "command",
+            belongs=self.application.belongs,
         )
 
     def _launch_spec(self) -> LaunchSpec:

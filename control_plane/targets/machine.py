@@ -8,7 +8,9 @@ from pathlib import Path
 
 from control_plane.domain.result import Environment
 from control_plane.domain.servers import server_packages
-from control_plane.targets.cores import CorePlan
+from control_plane.targets.cores import CorePlan, available_cores
+from control_plane.targets.cpu_quota import lowest_quota_cores
+from control_plane.targets.machine_watch import frequency_facts
 
 CHECKOUT = Path(__file__).parents[2]
 PACKAGES = (
@@ -22,6 +24,9 @@ def run_environment(cores: CorePlan) -> Environment:
     """Return what a run is measured on. `load_before`: the load average of the minute before."""
     return {
         **_constant_facts(),
+        "cpu_available": len(available_cores()),
+        "cpu_quota_cores": lowest_quota_cores([os.getpid()]),
+        **frequency_facts(),
         "core_policy": cores.policy,
         "cores_target": list(cores.target) if cores.target else None,
         "cores_client": list(cores.client) if cores.client else None,

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 PROC = Path("/proc")
 _KERNEL_THREAD = 0x200000
@@ -87,14 +88,15 @@ def _listed_children(pid: int) -> Iterator[str]:
 def _stat(pid: int) -> list[str]:
     """Return the fields of /proc/PID/stat from the third on (proc_pid_stat(5))."""
     try:
-        text = (PROC / str(pid) / "stat").read_text(errors="replace")
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+            return stat.read().rpartition(")")[2].split()
     except OSError:
         return []
-    return text.rpartition(")")[2].split()
 
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_STOLEN = 8
 _BUSY = slice(1, 4)
 """User, nice and system of /proc/stat. Interrupts are left out: they serve our own traffic."""
 
@@ -116,6 +118,29 @@ def reaped_cpu_s(pid: int) -> float:
     return sum(map(int, fields[13:15])) / TICKS_PER_S if fields else 0.0
 
 
+class Process(NamedTuple):
+    """One process, named by pid and start, in clock ticks, for as long as the machine runs."""
+
+    pid: int
+    start: int
+
+
+class CpuUse(NamedTuple):
+    """What a process has used since its start, with the children that it has waited for."""
+
+    process: Process
+    parent: int
+    cpu_s: float
+
+
+def all_cpu_use() -> Iterator[CpuUse]:
+    """Yield the use of every process that can be seen."""
+    for pid in pids():
+        if fields := _stat(pid):
+            ticks = sum(map(int, fields[11:15]))
+            yield CpuUse(Process(pid, int(fields[19])), int(fields[1]), ticks / TICKS_PER_S)
+
+
 def memory_bytes(pid: int) -> int:
     """Return its resident memory, with pages that it shares; 0 when it is gone."""
     try:
@@ -127,8 +152,20 @@ def memory_bytes(pid: int) -> int:
 
 def machine_cpu_s() -> float | None:
     """Return the CPU time of all processes since boot; None on a system without /proc."""
+    fields = _machine_stat()
+    return sum(map(int, fields[_BUSY])) / TICKS_PER_S if fields else None
+
+
+def stolen_cpu_s() -> float | None:
+    """Return the time since boot in which a core was wanted but the host gave it to others."""
+    fields = _machine_stat()
+    return int(fields[_STOLEN]) / TICKS_PER_S if len(fields) > _STOLEN else None
+
+
+def _machine_stat() -> list[str]:
+    """Return the first line of /proc/stat (proc_stat(5)); [] on a system without it."""
     try:
         with open("/proc/stat", encoding="ascii") as stat:
-            return sum(map(int, stat.readline().split()[_BUSY])) / TICKS_PER_S
+            return stat.readline().split()
     except FileNotFoundError:
-        return None
+        return []

@@ -1,11 +1,13 @@
 """A running target: its protocol, and the one that we started."""
 
 import asyncio
+import os
 from dataclasses import dataclass
 from typing import Protocol
 
-from control_plane.targets import sockets
+from control_plane.targets import procfs, sockets
 from control_plane.targets.delayed_ack import delayed_ack_s
+from control_plane.targets.other_programs import pids_of, program_name
 from control_plane.targets.probe_reader import ProbeOutput
 from control_plane.targets.supervisor import GRACE_S, Supervisor
 from control_plane.targets.worker_watch import EndedWorkers, WorkerWatch
@@ -41,6 +43,10 @@ class RunningTarget(Protocol):
         """Return all processes of the server; none where they cannot be seen."""
         ...
 
+    def companions(self) -> dict[int, str]:
+        """Return the other programs that count to it, by pid."""
+        ...
+
     def ended_workers(self) -> EndedWorkers | None:
         """Return how many workers ended since it was ready; None where nobody watches them."""
         ...
@@ -71,7 +77,7 @@ class StartedTarget:
     """A server that we started; `port` on `host` is its own.
 
     `probe_output` is None where it was started without the probe. `own_command`: it is no server
-    that we know.
+    that we know. `belongs`: names of programs elsewhere that work for it.
     """
 
     server: Supervisor
@@ -83,6 +89,7 @@ class StartedTarget:
     probe_output: ProbeOutput | None = None
     ready_path: str = "/"
     own_command: bool = False
+    belongs: tuple[str, ...] = ()
     delayed_ack_s: float | None = None
 
     def __post_init__(self) -> None:
@@ -90,6 +97,12 @@ class StartedTarget:
         holders = sockets.holders(inodes, self.server.pids())
         folder = self.probe_output.folder if self.probe_output else None
         self._watch = WorkerWatch(self.pid, holders, single=not self.own_command, folder=folder)
+        own = {os.getpid(), procfs.parent(self.pid), *self.server.pids()}
+        self._companions = {
+            pid: (procfs.started_at(pid), program_name(pid))
+            for pid in pids_of(self.belongs)
+            if pid not in own
+        }
         self.pids()
 
     @property
@@ -107,6 +120,15 @@ class StartedTarget:
         if not self.server.stopping:
             self._watch.look(pids)
         return pids
+
+    def companions(self) -> dict[int, str]:
+        alive = {
+            pid: name
+            for pid, (start, name) in self._companions.items()
+            if procfs.started_at(pid) == start
+        }
+        below = {child: name for pid, name in alive.items() for child in procfs.descendants(pid)}
+        return below | alive
 
     def ended_workers(self) -> EndedWorkers:
         self.pids()

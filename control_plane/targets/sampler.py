@@ -6,11 +6,13 @@ It reads /proc, and what the probe in the target's workers writes.
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from control_plane.domain.result import Gauges, GaugeSeries
+from control_plane.domain.result import Gauges, GaugeSeries, MachineUse, Throttling
+from control_plane.targets.cpu_quota import QuotaWatch
+from control_plane.targets.machine_watch import MachineWatch
 from control_plane.targets.probe_reader import ProbeOutput, ProbeReader
 from control_plane.targets.procfs import cpu_s, machine_cpu_s, memory_bytes, reaped_cpu_s
 
@@ -23,7 +25,8 @@ class WindowUsage:
     """What processes used in a window. None where the target's processes cannot be seen.
 
     `target_peak_memory_bytes`: the largest sum over its processes that a sample saw. `other_cpu`:
-    cores that processes other than ours used. `watched_s`: from opening to closing.
+    cores that processes other than ours used. `watched_s`: from opening to closing. The quotas are
+    those of the groups in which target and client run.
     """
 
     target_cpu_s: float | None
@@ -31,6 +34,25 @@ class WindowUsage:
     other_cpu: float | None
     watched_s: float
     gauges: Gauges
+    machine: MachineUse | None = None
+    target_throttling: Throttling | None = None
+    client_throttling: Throttling | None = None
+
+
+class _Surroundings:
+    """What is read at the opening and the closing of a window only."""
+
+    def __init__(self, watched: Callable[[], Mapping[int, Role]]) -> None:
+        pids = watched()
+        self._target = QuotaWatch([pid for pid, role in pids.items() if role == "target"])
+        self._client = QuotaWatch([pid for pid, role in pids.items() if role == "client"])
+        self._machine = MachineWatch(lambda: watched().keys())
+        self.seen: tuple[MachineUse, Throttling | None, Throttling | None] | None = None
+
+    def close(self, length_s: float) -> None:
+        """Read once more; `length_s` passed since the opening."""
+        quotas = self._target.throttling(), self._client.throttling()
+        self.seen = (self._machine.use(length_s), *quotas)
 
 
 @dataclass
@@ -41,6 +63,7 @@ class _ProcessSeries:
     role: Role
     first_cpu_s: float
     last_cpu_s: float
+    program: str = ""
     cpu_share: list[float] = field(default_factory=list)
     memory_bytes: list[int] = field(default_factory=list)
 
@@ -68,8 +91,11 @@ class Sampler:
         client_pids: Sequence[int],
         control_pid: int,
         probe_output: ProbeOutput | None = None,
+        companions: Callable[[], Mapping[int, str]] = dict,
     ) -> None:
+        """`companions`: programs that the settings count to the target, by pid."""
         self._target_pids, self._probe_output = target_pids, probe_output
+        self._companions = companions
         self._reader: ProbeReader | None = None
         self._others: dict[int, Role] = dict.fromkeys(client_pids, "client")
         self._others[control_pid] = "control"
@@ -77,6 +103,7 @@ class Sampler:
         self._intervals = self._peak_bytes = 0
         self._opened_s = self._sampled_s = 0.0
         self._machine_s: float | None = None
+        self._surroundings: _Surroundings | None = None
         self._all_s: float | None = None
         self._tree_opened_s = self._tree_s = 0.0
         self._stopped = False
@@ -96,10 +123,13 @@ class Sampler:
         self._opened_s = self._sampled_s = time.monotonic()
         if self._probe_output:
             self._reader = ProbeReader(self._probe_output, _ns(self._opened_s), _ns(INTERVAL_S))
+        companions = self._companions()
         for pid, role in self._watched().items():
             used_s = cpu_s(pid) or 0.0
-            self._series[pid] = _ProcessSeries(pid, role, used_s, used_s)
+            program = companions.get(pid, "")
+            self._series[pid] = _ProcessSeries(pid, role, used_s, used_s, program)
         self._tree_opened_s = self._target_tree_s()
+        self._surroundings = _Surroundings(lambda: {**self._watched(), **self._roles()})
 
     def stop_sampling(self) -> None:
         """Take the last sample, because the window is over."""
@@ -114,6 +144,8 @@ class Sampler:
         now_s = machine_cpu_s()
         if now_s is not None and self._machine_s is not None:
             self._all_s = now_s - self._machine_s
+        if self._surroundings and self._surroundings.seen is None:
+            self._surroundings.close(max(time.monotonic() - self._opened_s, 1e-6))
 
     def close_window(self, client_cpu_s: float = 0.0) -> WindowUsage:
         """Return what was used until now, or until `stop_sampling`.
@@ -127,12 +159,17 @@ class Sampler:
         target_s = max(self._used_s("target"), self._tree_s)
         ours_s = [target_s, client_s, self._used_s("control")]
         seen = any(series.role == "target" for series in self._series.values())
+        around = self._surroundings.seen if self._surroundings else None
+        machine, target_quota, client_quota = around or (None, None, None)
         return WindowUsage(
             target_cpu_s=ours_s[0] if seen else None,
             target_peak_memory_bytes=self._peak_bytes if seen else None,
             other_cpu=self._other_cpu(sum(ours_s)) if seen else None,
             watched_s=self._sampled_s - self._opened_s,
             gauges=self.gauges_so_far(),
+            machine=machine,
+            target_throttling=target_quota,
+            client_throttling=client_quota,
         )
 
     def gauges_so_far(self) -> Gauges:
@@ -144,7 +181,11 @@ class Sampler:
     def _read_gauges(self) -> Gauges:
         processes = (
             GaugeSeries(
-                series.pid, series.role, tuple(series.cpu_share), tuple(series.memory_bytes)
+                series.pid,
+                series.role,
+                tuple(series.cpu_share),
+                tuple(series.memory_bytes),
+                series.program,
             )
             for series in self._series.values()
         )
@@ -191,23 +232,31 @@ class Sampler:
 
     def _add_new_processes(self) -> None:
         """Add those started since: all their CPU time counts, their earlier intervals are 0."""
+        companions = self._companions()
         for pid, role in self._watched().items():
             if pid not in self._series:
                 blank = [0] * self._intervals
                 self._series[pid] = _ProcessSeries(
-                    pid, role, 0.0, 0.0, [0.0] * self._intervals, blank
+                    pid, role, 0.0, 0.0, companions.get(pid, ""), [0.0] * self._intervals, blank
                 )
 
     def _watched(self) -> dict[int, Role]:
-        targets: dict[int, Role] = dict.fromkeys(self._target_pids(), "target")
+        targets: dict[int, Role] = dict.fromkeys(self._all_target_pids(), "target")
         return targets | self._others
+
+    def _all_target_pids(self) -> list[int]:
+        return [*self._target_pids(), *self._companions()]
+
+    def _roles(self) -> dict[int, Role]:
+        """Return the roles of all that were watched so far."""
+        return {series.pid: series.role for series in self._series.values()}
 
     def _target_tree_s(self) -> float:
         """Return the CPU time of the target's processes, and of those that they waited for.
 
         Of a process that ends between two samples this is all that is known.
         """
-        return sum((cpu_s(pid) or 0.0) + reaped_cpu_s(pid) for pid in self._target_pids())
+        return sum((cpu_s(pid) or 0.0) + reaped_cpu_s(pid) for pid in self._all_target_pids())
 
     def _used_s(self, role: Role) -> float:
         return sum(

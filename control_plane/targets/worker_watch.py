@@ -10,7 +10,6 @@ import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from control_plane.targets import procfs
 from control_plane.targets.heartbeat_reader import OPEN_FLAGS
@@ -22,6 +21,7 @@ from control_plane.targets.inside.looplab_probe.process_log import (
     LOG_NAME,
     command_shape,
 )
+from control_plane.targets.procfs import Process
 
 Kind = tuple[int, int]
 """The parent of a process, and the shape of its command line."""
@@ -39,13 +39,6 @@ class EndedWorkers:
     at_limit: int = 0
 
 
-class _Process(NamedTuple):
-    """One process, named by pid and start for as long as the machine runs."""
-
-    pid: int
-    start: int
-
-
 class WorkerWatch:
     """Looks at the processes of a target, of which `root` is the first and `holders` listen.
 
@@ -59,17 +52,17 @@ class WorkerWatch:
     ) -> None:
         self._root, self._holders, self._single = root, frozenset(holders), single
         self._log = _LogReader(folder / LOG_NAME) if folder else None
-        self._kinds: dict[_Process, Kind] = {}
-        self._candidates: dict[_Process, Kind] | None = None
+        self._kinds: dict[Process, Kind] = {}
+        self._candidates: dict[Process, Kind] | None = None
         self._worker_kinds: frozenset[Kind] = frozenset()
-        self._living: set[_Process] = set()
-        self._at_limit: set[_Process] = set()
+        self._living: set[Process] = set()
+        self._at_limit: set[Process] = set()
         self.ended = EndedWorkers()
 
     def look(self, pids: Iterable[int]) -> None:
         """Take down who is there now, and who ended since the last look."""
         present = {
-            _Process(pid, start)
+            Process(pid, start)
             for pid in pids
             if pid != self._root and (start := procfs.started_at(pid)) is not None
         }
@@ -89,7 +82,7 @@ class WorkerWatch:
             self._confirm(self._candidates)
         self._count(born)
 
-    def _first_candidates(self) -> dict[_Process, Kind]:
+    def _first_candidates(self) -> dict[Process, Kind]:
         kinds = list(self._kinds.values())
         holding = {
             process: kind for process, kind in self._kinds.items() if process.pid in self._holders
@@ -100,13 +93,13 @@ class WorkerWatch:
             if kinds.count(kind) >= LEAST_ALIKE
         }
 
-    def _confirm(self, candidates: dict[_Process, Kind]) -> None:
+    def _confirm(self, candidates: dict[Process, Kind]) -> None:
         """Take the kinds of those that are still there; others of such a kind ended as workers."""
         kinds = {kind for process, kind in candidates.items() if process in self._kinds}
         self._worker_kinds = frozenset(kinds)
         self._living = {process for process, kind in candidates.items() if kind in kinds}
 
-    def _count(self, born: dict[_Process, Kind]) -> None:
+    def _count(self, born: dict[Process, Kind]) -> None:
         members = {process for process, kind in self._kinds.items() if kind in self._worker_kinds}
         unseen = {process for process, kind in born.items() if kind in self._worker_kinds}
         lost = (self._living | unseen) - members
@@ -122,14 +115,14 @@ class _LogReader:
     def __init__(self, path: Path) -> None:
         self._path, self._offset = path, 0
 
-    def read(self) -> tuple[dict[_Process, Kind], set[_Process]]:
+    def read(self) -> tuple[dict[Process, Kind], set[Process]]:
         """Return who was born, and who ended at its limit of requests."""
-        born: dict[_Process, Kind] = {}
-        at_limit: set[_Process] = set()
+        born: dict[Process, Kind] = {}
+        at_limit: set[Process] = set()
         for line in self._lines():
             try:
                 verb, pid, start, *facts = line.split()
-                process = _Process(int(pid), int(start))
+                process = Process(int(pid), int(start))
                 if verb == BORN:
                     born.setdefault(process, (int(facts[0]), int(facts[1])))
                 elif verb == ENDED and int(facts[0]):
@@ -154,7 +147,7 @@ class _LogReader:
         return whole.decode(errors="replace").splitlines()
 
 
-def _lives(process: _Process) -> bool:
+def _lives(process: Process) -> bool:
     return procfs.started_at(process.pid) == process.start
 
 

@@ -52,6 +52,7 @@ def server_cpu(evidence: Evidence) -> Diagnosis | None:
         "cpu_share": cores / could,
         "cores_used": cores,
         "cores_available": could,
+        "quota_cores": _quota_cores(evidence),
         "workers": workers,
         "cpu_s_per_request": evidence.streams[0].cpu_s_per_request if evidence.streams else None,
     }
@@ -59,6 +60,11 @@ def server_cpu(evidence: Evidence) -> Diagnosis | None:
     if unknown and cores / could < BUSY_SHARE <= cores / workers:
         return Diagnosis(None, {**measurements, "why": _BOUND})
     return Diagnosis(cores / could >= BUSY_SHARE, measurements)
+
+
+def _quota_cores(evidence: Evidence) -> float | None:
+    quotas = (trial.target.throttling for trial in evidence.trials)
+    return min((quota.quota_cores for quota in quotas if quota), default=None)
 
 
 def _threaded(evidence: Evidence) -> bool:
@@ -99,7 +105,10 @@ def _cores_used(trial: Trial, gauges: Gauges, evidence: Evidence) -> float | Non
 
 
 def _target_processes(gauges: Gauges) -> Iterator[GaugeSeries]:
-    return (process for process in gauges.processes if process.role == "target")
+    """Yield its own processes: a database that counts to it is no worker."""
+    return (
+        process for process in gauges.processes if process.role == "target" and not process.program
+    )
 
 
 def _cores_available(trial: Trial, evidence: Evidence) -> float:
@@ -109,7 +118,10 @@ def _cores_available(trial: Trial, evidence: Evidence) -> float:
         return float(evidence.worker_count if own is None else len(own))
     client, others = trial.client.cpu_s / length_s, trial.client.other_cpu or 0.0
     left = max(LEAST_CORES, evidence.cpu_count - client - others)
-    return left if own is None else min(float(len(own)), left)
+    bounds = [left, *([len(own)] if own else [])]
+    if trial.target.throttling:
+        bounds.append(trial.target.throttling.quota_cores)
+    return min(map(float, bounds))
 
 
 def _cpu(measurements: Measurements) -> str:
@@ -119,7 +131,10 @@ def _cpu(measurements: Measurements) -> str:
         return f"the target used {used} of one core"
     cores = measurements.get("cores_used")
     could = f"{round(available, 1):g}{SPACE}cores that it could get"
+    quota = measurements.get("quota_cores")
     taken = ", as the rest of the machine was in use" if available < 1 else ""
+    if isinstance(quota, float) and available >= quota:
+        taken = ", which is the quota of its group of processes"
     whole = f" ({share(cores)} of one core)" if isinstance(cores, float) else ""
     return f"the target used {used} of the {could}{taken}{whole}"
 

@@ -6,6 +6,8 @@ from control_plane.analysis.causes.blocked_loop import LOOP_BLOCKED
 from control_plane.analysis.causes.cpu_limits import CLIENT_LIMITED, SERVER_CPU
 from control_plane.analysis.causes.evidence import Evidence
 from control_plane.analysis.causes.gc_pauses import GARBAGE_COLLECTION
+from control_plane.analysis.causes.held_back import HELD_BACK
+from control_plane.analysis.causes.recycled_workers import WORKERS_RECYCLED
 from control_plane.analysis.causes.starvation import NEVER_SERVED
 from control_plane.analysis.causes.thread_pool_full import POOL_EXHAUSTED
 from control_plane.analysis.causes.uneven_workers import WORKERS_UNEVEN
@@ -13,9 +15,11 @@ from control_plane.analysis.prose.sentence import joined
 from control_plane.domain.result import Cause
 
 _IN_ORDER = (
+    HELD_BACK,
     LOOP_BLOCKED,
     POOL_EXHAUSTED,
     WORKERS_UNEVEN,
+    WORKERS_RECYCLED,
     GARBAGE_COLLECTION,
     SERVER_CPU,
     CLIENT_LIMITED,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from control_plane.domain.limits import BUSY_SHARE
+from control_plane.domain.limits import BUSY_SHARE, THROTTLED_SHARE
 from control_plane.domain.result import Cause, Gauges, Stall, Summary, Trial, Validity, WorkerSeries
 from control_plane.domain.spec import Spec
 from control_plane.domain.units import count, share
@@ -55,15 +55,20 @@ class Evidence:
 
     @property
     def disturbed(self) -> bool:
-        """Whether other programs took so much of the processor that a wait may be theirs."""
-        return any(reason.gate == "other_load" for reason in self.validity.reasons)
+        """Whether others took so much of the processor that a wait may be theirs."""
+        return any(reason.gate in {"other_load", "stolen"} for reason in self.validity.reasons)
+
+    @property
+    def held_back(self) -> bool:
+        """Whether the kernel held the target back in so many periods that a wait may be that."""
+        quotas = (trial.target.throttling for trial in self.trials)
+        return any(quota and quota.share >= THROTTLED_SHARE for quota in quotas)
 
     @property
     def cpu_contended(self) -> bool:
         """Whether a wait may be that for a processor which others used."""
-        return self.disturbed or any(
-            trial.target.cores is None and self._machine_full(trial) for trial in self.trials
-        )
+        full = (trial.target.cores is None and self._machine_full(trial) for trial in self.trials)
+        return self.disturbed or self.held_back or any(full)
 
     def _machine_full(self, trial: Trial) -> bool:
         """Whether all cores were in use, also where it is not known."""
@@ -106,7 +111,9 @@ def mean_of(values: Sequence[float]) -> float | None:
 
 
 def _busy_processes(gauges: Gauges) -> int:
-    processes = (process for process in gauges.processes if process.role == "target")
+    processes = (
+        process for process in gauges.processes if process.role == "target" and not process.program
+    )
     shares = (mean_of(process.cpu_share) or 0.0 for process in processes)
     return sum(share > IDLE_SHARE for share in shares)
 

@@ -122,6 +122,30 @@ _IN_ORDER = (
         "other processes were at work",
         load_gates.other_load,
     ),
+    Gate(
+        "client_throttled",
+        "Client held back by its quota",
+        SHARE,
+        load_gates.CLIENT_THROTTLED,
+        "the kernel held the client back",
+        load_gates.client_throttled,
+    ),
+    Gate(
+        "stolen",
+        "Taken by the host",
+        CORES,
+        load_gates.STOLEN,
+        "the host gave cores to others",
+        load_gates.stolen,
+    ),
+    Gate(
+        "overheated",
+        "Slowed down for heat",
+        COUNT,
+        load_gates.OVERHEATED,
+        "cores were slowed down for their heat",
+        load_gates.overheated,
+    ),
 )
 
 GATES: dict[str, Gate] = {gate.id: gate for gate in _IN_ORDER}

@@ -12,7 +12,7 @@ from control_plane.analysis.validity.gate import (
     judgement,
     percent,
 )
-from control_plane.domain.limits import BUSY_SHARE
+from control_plane.domain.limits import BUSY_SHARE, THROTTLED_SHARE
 from control_plane.domain.result import Summary, Trial
 from control_plane.domain.spec import Stream
 from control_plane.domain.units import SPACE, count, figures, seconds, share
@@ -148,9 +148,71 @@ def other_load(run: MeasuredRun) -> Judgement | None:
     if not cases:
         return None
     trial, cores = max(cases, key=lambda case: case[1])
+    programs = trial.machine.programs if trial.machine else {}
     text = f"Other processes used {figures(cores, 2)}{SPACE}cores{run.where(trial)}"
-    doubt = f" (limit {OTHER_CPU}): they slowed client or target."
+    if programs and cores > OTHER_CPU:
+        named = (f"{name} {figures(used, 2)}" for name, used in programs.items())
+        text = f"{text}, of which {', '.join(named)}"
+    doubt = (
+        f" (limit {OTHER_CPU}): they slowed client or target. One that works for the target, such "
+        "as its database, counts to it with `belongs` in looplab.toml."
+    )
     return judgement(OTHER_LOAD, cores, text, doubt)
+
+
+CLIENT_THROTTLED = GateLimits("<", suspect=THROTTLED_SHARE, note=" of the periods")
+
+
+def client_throttled(run: MeasuredRun) -> Judgement | None:
+    """Judge how often the kernel held the load workers back; None where they have no quota."""
+    cases = [(trial, trial.client.throttling) for trial in run.trials if trial.client.throttling]
+    if not cases:
+        return None
+    trial, worst = max(cases, key=lambda case: case[1].share)
+    text = (
+        f"The kernel held the client back in {count(worst.throttled)} of {count(worst.periods)} "
+        f"periods{run.where(trial)}"
+    )
+    doubt = (
+        f": its group of processes may use {worst.quota_cores:.3g}{SPACE}cores. The times hold "
+        "waits of the client. Give it a group of its own, or raise the quota."
+    )
+    return judgement(CLIENT_THROTTLED, worst.share, text, doubt)
+
+
+STOLEN = GateLimits("≤", suspect=0.1)
+
+
+def stolen(run: MeasuredRun) -> Judgement | None:
+    """Judge the cores that the host of a virtual machine gave to others; None where unknown."""
+    cases = [
+        (trial, trial.machine.stolen_cores)
+        for trial in run.trials
+        if trial.machine and trial.machine.stolen_cores is not None
+    ]
+    if not cases:
+        return None
+    trial, cores = max(cases, key=lambda case: case[1])
+    text = f"The host took {figures(cores, 2)}{SPACE}cores from this machine{run.where(trial)}"
+    doubt = f" (limit {STOLEN.suspect}): target and client waited for others’ virtual machines."
+    return judgement(STOLEN, cores, text, doubt)
+
+
+OVERHEATED = GateLimits("=", suspect=0)
+
+
+def overheated(run: MeasuredRun) -> Judgement | None:
+    """Judge how often cores were slowed down for their heat; None where that cannot be read."""
+    cases = [
+        (trial, trial.machine.overheated)
+        for trial in run.trials
+        if trial.machine and trial.machine.overheated is not None
+    ]
+    if not cases:
+        return None
+    trial, times = max(cases, key=lambda case: case[1])
+    text = f"Cores were slowed down for their heat {count(times)} times{run.where(trial)}"
+    return judgement(OVERHEATED, times, text, ": let the machine cool down, then run again.")
 
 
 def _open_cases(run: MeasuredRun) -> Iterator[StreamCase]:

@@ -1,7 +1,11 @@
 """All causes of a run together."""
 
+from dataclasses import replace
+
+import pytest
+
 from control_plane.analysis.causes.diagnose import CAUSES, cause_clause, diagnose, none_found
-from control_plane.domain.result import Censored, Gauges, Reason, Validity
+from control_plane.domain.result import Censored, Gauges, Reason, Throttling, Validity
 from control_plane.domain.spec import UrlTarget
 from tests.analysis.causes.watched import asked, evidence, stalls, worker
 from tests.builders.trials import spec, summary, with_spaces
@@ -43,7 +47,31 @@ def test_everything_at_once_in_the_order_in_which_it_explains():
         "loop_blocked", "pool_exhausted", "workers_uneven", "garbage_collection",
         "client_limited", "never_served", "server_cpu",
     ]  # fmt: skip
-    assert {cause.cause for cause in causes} == set(CAUSES)
+    of_the_trial = {"held_back", "workers_recycled"}
+    assert {cause.cause for cause in causes} == set(CAUSES) - of_the_trial
+
+
+def test_a_target_that_the_kernel_held_back_says_so_first():
+    known = evidence(cpu=0.5)
+    target = replace(
+        known.trials[0].target, throttling=Throttling(0.5, 253, 246, 12.3), recycled=12, restarts=12
+    )
+    causes = diagnose(replace(known, trials=(replace(known.trials[0], target=target),)))
+    texts = [with_spaces(cause.text) for cause in causes if cause.found]
+    assert texts[0] == (
+        "The kernel held the target back in 246 of 253 periods, 12.3 s in all; "
+        "its group of processes may use 0.5 cores."
+    )
+    assert texts[1].startswith("12 workers ended by design, at the server’s limit of requests; ")
+    assert none_found(causes) == ""
+
+
+@pytest.mark.parametrize(("throttled", "found"), [(0, False), (12, False), (13, True)])
+def test_a_quota_counts_from_one_period_in_twenty_on(throttled, found):
+    known = evidence(cpu=0.1)
+    target = replace(known.trials[0].target, throttling=Throttling(2.0, 250, throttled, 0.1))
+    causes = diagnose(replace(known, trials=(replace(known.trials[0], target=target),)))
+    assert {cause.cause: cause.found for cause in causes}["held_back"] is found
 
 
 def test_a_full_processor_comes_before_the_threads_that_wait_for_it():

@@ -9,7 +9,7 @@ import pytest
 from control_plane.analysis.validity.gate import GateLimits
 from control_plane.analysis.validity.gates import GATES, gate_rows, judge
 from control_plane.domain.load_models import Open
-from control_plane.domain.result import Censored, SendLag, Validity
+from control_plane.domain.result import Censored, MachineUse, SendLag, Throttling, Validity
 from tests.builders.trials import spec, summary, trial, with_spaces
 
 
@@ -38,7 +38,12 @@ def test_every_gate_that_can_fire_is_described():
     first = trial(
         empty, busiest_cpu_share=1.0, restarts=1, little_ratio={"items": 2}, other_cpu=1.0
     )
-    first = replace(first, target=replace(first.target, delayed_ack_s=0.044))
+    first = replace(
+        first,
+        target=replace(first.target, delayed_ack_s=0.044),
+        client=replace(first.client, throttling=Throttling(0.5, 100, 40, 2.0)),
+        machine=MachineUse({"backup": 0.9}, stolen_cores=0.5, overheated=3),
+    )
     waiting = summary(
         censored=Censored(3, 2.0, 3.0),
         intended=10,

@@ -1,0 +1,148 @@
+"""The processor time that the kernel grants a group of processes, and how it holds the group back.
+
+A control group may use so much time in each period (CFS bandwidth control); once it is spent, all
+its processes stand still until the next period. Version 1 has `cpu.cfs_quota_us`, version 2
+`cpu.max`; both count in `cpu.stat` (cgroups(7), the kernel's sched-bwc.rst and cgroup-v2.rst).
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from control_plane.domain.result import Throttling
+
+_MOUNTS = Path("/proc/self/mountinfo")
+_US, _NS = 1e6, 1e9
+
+
+@dataclass(frozen=True)
+class CgroupMount:
+    """Where a hierarchy of groups can be read. `root`: the group that is seen at `point`.
+
+    `unified`: version 2.
+    """
+
+    point: Path
+    root: PurePosixPath
+    unified: bool
+
+
+@dataclass(frozen=True)
+class _Counters:
+    periods: int
+    throttled: int
+    throttled_s: float
+
+
+class QuotaWatch:
+    """Watches the groups of some processes, and those above them, that have a quota."""
+
+    def __init__(self, pids: Collection[int]) -> None:
+        self._opened = {
+            folder: counters
+            for folder in _all_folders(pids)
+            if quota_cores(folder) and (counters := _counters(folder)) is not None
+        }
+
+    def throttling(self) -> Throttling | None:
+        """Return how the group that was held back most was since then; None without a quota."""
+        found = [
+            _since(before, after, quota)
+            for folder, before in self._opened.items()
+            if (after := _counters(folder)) and (quota := quota_cores(folder))
+        ]
+        return max(found, key=lambda group: (group.throttled_s, -group.quota_cores), default=None)
+
+
+def _since(before: _Counters, after: _Counters, quota: float) -> Throttling:
+    return Throttling(
+        quota,
+        after.periods - before.periods,
+        after.throttled - before.throttled,
+        round(after.throttled_s - before.throttled_s, 6),
+    )
+
+
+def lowest_quota_cores(pids: Collection[int]) -> float | None:
+    """Return the lowest quota that holds for one of the processes; None without one."""
+    return min(filter(None, map(quota_cores, _all_folders(pids))), default=None)
+
+
+def _all_folders(pids: Collection[int]) -> set[Path]:
+    mounts = read_mounts(_text(_MOUNTS))
+    return {
+        folder
+        for pid in pids
+        for folder in group_folders(_text(Path(f"/proc/{pid}/cgroup")), mounts)
+    }
+
+
+def read_mounts(mountinfo: str) -> tuple[CgroupMount, ...]:
+    """Return the hierarchies that govern the processor (proc_pid_mountinfo(5))."""
+    return tuple(mount for line in mountinfo.splitlines() for mount in _mounts_in(line))
+
+
+def _mounts_in(line: str) -> Iterator[CgroupMount]:
+    before, _, after = line.partition(" - ")
+    fields, kind = before.split(), after.split()
+    if len(fields) < 5 or len(kind) < 3:
+        return
+    unified = kind[0] == "cgroup2"
+    if unified or (kind[0] == "cgroup" and "cpu" in kind[2].split(",")):
+        yield CgroupMount(Path(fields[4]), PurePosixPath(fields[3]), unified)
+
+
+def group_folders(membership: str, mounts: Collection[CgroupMount]) -> Iterator[Path]:
+    """Yield the folder of each group of a process, and of those above it, as far as it is seen.
+
+    `membership` is the text of /proc/PID/cgroup: `4:cpu,cpuacct:/a/b`, or `0::/a/b` of version 2.
+    """
+    for line in membership.splitlines():
+        number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        unified = number == "0" and not controllers
+        for mount in mounts:
+            if mount.unified == unified and (unified or "cpu" in controllers.split(",")):
+                yield from _folders_at(mount, PurePosixPath(path))
+
+
+def _folders_at(mount: CgroupMount, path: PurePosixPath) -> Iterator[Path]:
+    inside = path.relative_to(mount.root) if path.is_relative_to(mount.root) else PurePosixPath()
+    folder = mount.point / inside
+    yield folder
+    for _ in inside.parts:
+        folder = folder.parent
+        yield folder
+
+
+def quota_cores(folder: Path) -> float | None:
+    """Return how many cores a group may use on average; None where nothing bounds it."""
+    quota, _, period = _text(folder / "cpu.max").partition(" ")
+    if not quota:
+        quota = _text(folder / "cpu.cfs_quota_us")
+        period = _text(folder / "cpu.cfs_period_us")
+    try:
+        cores = int(quota) / int(period)
+    except (ValueError, ZeroDivisionError):
+        return None
+    return cores if cores > 0 else None
+
+
+def _counters(folder: Path) -> _Counters | None:
+    rows = dict(line.split() for line in _text(folder / "cpu.stat").splitlines())
+    try:
+        spent_s = (
+            int(rows["throttled_usec"]) / _US
+            if "throttled_usec" in rows
+            else int(rows["throttled_time"]) / _NS
+        )
+        return _Counters(int(rows["nr_periods"]), int(rows["nr_throttled"]), spent_s)
+    except (KeyError, ValueError):
+        return None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,219 @@
+"""What the machine did beside a run is told: other programs by name, and a quota that was spent."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from control_plane.targets.cpu_quota import group_folders, quota_cores, read_mounts
+from tests.dashboard import DashboardProcess, dashboard, until
+
+APPLICATIONS = Path(__file__).parent / "R18"
+SPEC = json.loads((APPLICATIONS / "spec.json").read_text())
+SPEC["workload"]["streams"][0]["stop"]["duration_s"] = 3
+GROUP = "looplab-test-quota"
+
+
+@contextmanager
+def helper() -> Iterator[None]:
+    """The program that works for the target, started by hand before."""
+    process = subprocess.Popen([sys.executable, str(APPLICATIONS / "helper.py")])
+    try:
+        time.sleep(1)
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def run_of(looplab: DashboardProcess, spec: dict[str, Any]) -> dict[str, Any]:
+    return looplab.finished(looplab.submit(spec))
+
+
+def project(folder: Path, settings: str = "") -> Path:
+    """Copy the application of the case, with other settings where they are given."""
+    shutil.copytree(APPLICATIONS, folder, dirs_exist_ok=True)
+    if settings:
+        (folder / "looplab.toml").write_text(settings)
+    return folder
+
+
+def gate(run: dict[str, Any], name: str) -> dict[str, Any]:
+    judged: dict[str, Any] = {reason["gate"]: reason for reason in run["validity"]["judged"]}[name]
+    return judged
+
+
+def test_a_program_that_slows_the_run_is_named_with_what_it_used(tmp_path: Path) -> None:
+    with helper(), dashboard(project(tmp_path)) as looplab:
+        run = run_of(looplab, SPEC)
+    programs = run["trials"][0]["machine"]["programs"]
+    assert 0.3 < programs["helper.py"] < 1.1, programs
+    assert programs["helper.py"] <= gate(run, "other_load")["value"] + 0.05
+    assert gate(run, "other_load")["level"] == "suspect"
+    assert "helper.py 0." in gate(run, "other_load")["text"]
+
+
+def test_a_program_that_belongs_to_the_target_counts_to_it(tmp_path: Path) -> None:
+    settings = '[applications.with-db]\napp = "app:app"\nbelongs = ["helper.py"]\n'
+    with helper(), dashboard(project(tmp_path, settings)) as looplab:
+        run = run_of(looplab, SPEC)
+        gauges = looplab.get(f"/api/runs/{run['id']}/gauges").json()
+    assert "helper.py" not in run["trials"][0]["machine"]["programs"]
+    series = [one for one in gauges["processes"] if one["program"] == "helper.py"]
+    assert len(series) == 1
+    assert series[0]["role"] == "target"
+    assert max(series[0]["memory_bytes"]) > 1_000_000
+    seen = sum(series[0]["cpu_share"]) / len(series[0]["cpu_share"])
+    assert seen > 0.3
+    target = run["trials"][0]["target"]
+    assert target["cpu_s"] / target["watched_s"] > seen
+
+
+def test_a_shell_that_waits_is_not_blamed_for_what_ran_before(tmp_path: Path) -> None:
+    """What a child used before the window does not count when its parent has waited for it."""
+    burn = "import time\nwhile time.process_time() < 2: pass\ntime.sleep(6)"
+    script = f'{sys.executable} -c "{burn}"; sleep 60'
+    with dashboard(project(tmp_path, '[applications.plain]\napp = "app:app"\n')) as looplab:
+        shell = subprocess.Popen(["bash", "-c", script, "a-script"])
+        time.sleep(4)
+        spec = json.loads(json.dumps(SPEC))
+        spec["target"] = {"application": "bundled"}
+        spec["workload"]["streams"][0]["requests"] = [{"path": "/null"}]
+        run = run_of(looplab, spec)
+        shell.kill()
+        shell.wait()
+    assert run["trials"][0]["machine"]["programs"].get("bash", 0.0) < 0.2
+
+
+def empty(group: Path) -> bool:
+    return not (group / "cgroup.procs").read_text()
+
+
+@pytest.fixture
+def quota() -> Iterator[Path]:
+    """A group of a tenth of a core in the hierarchy of this machine, where one may be made."""
+    mounts = read_mounts(Path("/proc/self/mountinfo").read_text())
+    for mount in mounts:
+        folder = mount.point / GROUP
+        with suppress(OSError):
+            folder.mkdir()
+            if (folder / "cpu.max").exists():
+                (folder / "cpu.max").write_text("10000 100000")
+            elif (folder / "cpu.cfs_quota_us").exists():
+                (folder / "cpu.cfs_quota_us").write_text("10000")
+            else:
+                folder.rmdir()
+                continue
+            yield folder
+            until(partial(empty, folder), "the group is empty")
+            folder.rmdir()
+            return
+    pytest.skip("no group with a quota can be made here")
+
+
+BUSY = """
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+class Busy(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        sum(range(20_000))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+
+ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])), Busy).serve_forever()
+"""
+
+
+def test_a_target_that_the_kernel_holds_back_says_so(quota: Path, tmp_path: Path) -> None:
+    (tmp_path / "busy.py").write_text(BUSY)
+    inside = f"echo $$ > {quota}/cgroup.procs; exec python busy.py $0 $1"
+    command = json.dumps(["sh", "-c", inside, "{host}", "{port}"])
+    free = json.dumps(["python", "busy.py", "{host}", "{port}"])
+    (tmp_path / "looplab.toml").write_text(
+        f"[applications.held]\ncommand = {command}\n[applications.free]\ncommand = {free}\n"
+    )
+    with dashboard(tmp_path) as looplab:
+        runs = {}
+        for name in ("held", "free"):
+            spec = json.loads(json.dumps(SPEC))
+            spec["target"] = {"application": name, "server": "command"}
+            runs[name] = run_of(looplab, spec)
+        ids = ",".join(run["id"] for run in runs.values())
+        comparison = looplab.get(f"/api/compare?runs={ids}").json()
+    throttling = runs["held"]["trials"][0]["target"]["throttling"]
+    assert throttling["quota_cores"] == 0.1
+    assert throttling["throttled"] >= 0.5 * throttling["periods"] > 0
+    assert throttling["throttled_s"] > 0.5
+    first = runs["held"]["causes"][0]
+    assert first["cause"] == "held_back"
+    assert f"in {throttling['throttled']} of {throttling['periods']} periods" in first["text"]
+    assert runs["held"]["trials"][0]["client"]["throttling"] is None
+    assert runs["held"]["environment"]["target_quota_cores"] == 0.1
+    assert "held_back" not in {cause["cause"] for cause in runs["free"]["causes"]}
+    fields = {difference["field"] for difference in comparison["environment"]}
+    assert "target_quota_cores" in fields
+
+
+MOUNTS = """
+25 30 0:23 / /sys/fs/cgroup ro,nosuid shared:9 - tmpfs tmpfs ro,mode=755
+26 25 0:24 / /sys/fs/cgroup/cpu,cpuacct rw shared:10 - cgroup cgroup rw,cpu,cpuacct
+27 25 0:25 / /sys/fs/cgroup/memory rw shared:11 - cgroup cgroup rw,memory
+"""
+
+
+@pytest.mark.parametrize(
+    ("mounts", "membership", "folders"),
+    [
+        (
+            MOUNTS,
+            "4:memory:/x\n3:cpu,cpuacct:/system.slice/app.service\n0::/y",
+            ["system.slice/app.service", "system.slice", ""],
+        ),
+        (
+            "31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw",
+            "0::/user.slice/run.scope",
+            ["user.slice/run.scope", "user.slice", ""],
+        ),
+        (
+            "31 23 0:28 /docker/a /sys/fs/cgroup ro - cgroup2 cgroup2 rw",
+            "0::/docker/a/b",
+            ["b", ""],
+        ),
+        ("31 23 0:28 / /sys/fs/cgroup ro - cgroup2 cgroup2 rw", "0::/", [""]),
+    ],
+)
+def test_the_group_and_those_above_it(mounts: str, membership: str, folders: list[str]) -> None:
+    found = list(group_folders(membership, read_mounts(mounts)))
+    point = found[-1]
+    assert str(point).startswith("/sys/fs/cgroup")
+    assert [os.path.relpath(folder, point).removeprefix(".") for folder in found] == folders
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({"cpu.max": "50000 100000\n"}, 0.5),
+        ({"cpu.max": "max 100000\n"}, None),
+        ({"cpu.cfs_quota_us": "250000\n", "cpu.cfs_period_us": "100000\n"}, 2.5),
+        ({"cpu.cfs_quota_us": "-1\n", "cpu.cfs_period_us": "100000\n"}, None),
+        ({}, None),
+    ],
+)
+def test_the_quota_of_both_versions(files: dict[str, str], cores: float, tmp_path: Path) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert quota_cores(tmp_path) == cores
