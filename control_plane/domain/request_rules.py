@@ -1,33 +1,49 @@
 """The rules of one request class. Pure: a request class in, wrong fields out."""
 
 import re
+from collections.abc import Iterator
 from math import isfinite
 
+from control_plane.domain import template_syntax
 from control_plane.domain.errors import FieldError
 from control_plane.domain.limits import Limits, Wrong, bounded, bounded_text, counted
-from control_plane.domain.spec import (
+from control_plane.domain.request_parts import (
     ChoiceValue,
+    FormBody,
+    FormFields,
     GeneratedBody,
     IntegerValue,
     Json,
     JsonBody,
-    RequestClass,
+    Multipart,
+    MultipartBody,
     SequenceValue,
     StringValue,
     TextBody,
+    UploadedFile,
     Value,
 )
+from control_plane.domain.spec import RequestClass
+from control_plane.domain.template_syntax import NAME
 
-PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
+MAX_TEXT = 1_000_000
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
+_MEDIA_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}(; ?[\w.=\"+-]{1,80})?", re.ASCII)
 _SET_BY_CLIENT = {
     "host", "content-length", "transfer-encoding", "connection", "expect", "accept-encoding",
 }  # fmt: skip
 
 
 def wrong_request(field: str, request: RequestClass, limits: Limits) -> Wrong:
-    """Find what is wrong with a request class; `field` is its path in the spec."""
+    """Find what is wrong with a request class; `field` is its path in the spec.
+
+    A value without a place is told where nothing else is wrong: that may be why it has none.
+    """
+    wrong = [*_wrong_parts(field, request, limits)]
+    yield from wrong or _placeless(field, request)
+
+
+def _wrong_parts(field: str, request: RequestClass, limits: Limits) -> Wrong:
     yield from _path(f"{field}.path", request)
     yield from counted(f"{field}.values", len(request.values), 0, 20, "values")
     for name, value in request.values.items():
@@ -35,6 +51,7 @@ def wrong_request(field: str, request: RequestClass, limits: Limits) -> Wrong:
     yield from counted(f"{field}.headers", len(request.headers), 0, 50, "headers")
     yield from _headers(f"{field}.headers", request.headers)
     yield from _body(f"{field}.body", request, limits)
+    yield from _placeholders(field, request)
     for status in request.expect or ():
         yield from bounded(f"{field}.expect", status, 200, 599)
     if request.expect == ():
@@ -58,23 +75,89 @@ def _path(field: str, request: RequestClass) -> Wrong:
         yield FieldError(field, "Write spaces and special signs percent-encoded, such as %20.")
     elif len(path) > 2_000:
         yield FieldError(field, f"{len(path):,} characters are above the limit of 2,000.", 2_000)
-    else:
-        unknown = [name for name in PLACEHOLDER.findall(path) if name not in request.values]
+    elif "{}" in path:
+        yield FieldError(field, "{} names no value: write its name between the braces.")
+
+
+def template_texts(request: RequestClass) -> Iterator[tuple[str, str]]:
+    """Yield every text that may hold placeholders, with its field below the request class."""
+    yield "path", request.path
+    yield from ((f"headers.{name[:40]}", text) for name, text in request.headers.items())
+    body = request.body
+    if isinstance(body, TextBody):
+        yield "body.text", body.text
+    elif isinstance(body, JsonBody):
+        yield from (("body.json", text) for text in _json_texts(body.json))
+    elif isinstance(body, FormBody):
+        yield from _form_texts("body.form", body.form)
+    elif isinstance(body, MultipartBody):
+        yield from _form_texts("body.multipart.fields", body.multipart.fields)
+        if (file := body.multipart.file) is not None:
+            yield "body.multipart.file.name", file.name
+            yield "body.multipart.file.filename", file.filename
+
+
+def _json_texts(value: Json) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield name
+            yield from _json_texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _json_texts(item)
+
+
+def _form_texts(field: str, fields: FormFields) -> Iterator[tuple[str, str]]:
+    for name, content in fields.items():
+        place = f"{field}.{name[:40]}"
+        yield place, name
+        items = content if isinstance(content, tuple) else (content,)
+        yield from ((place, item) for item in items if isinstance(item, str))
+
+
+def _placeholders(field: str, request: RequestClass) -> Wrong:
+    """Find braces that name no value, and names that blanks part from their braces."""
+    for place, text in template_texts(request):
+        if "{" not in text:
+            continue
+        unknown = [name for name in template_syntax.names(text) if name not in request.values]
+        spaced = [name for name in template_syntax.spaced_names(text) if name in request.values]
         if unknown:
-            yield _valueless(field, unknown[0][:40])
+            yield _valueless(f"{field}.{place}", unknown[0][:40])
+        elif spaced:
+            message = f"Write {{{spaced[0]}}} without blanks: with them it is no placeholder."
+            yield FieldError(f"{field}.{place}", message)
+
+
+def _placeless(field: str, request: RequestClass) -> Wrong:
+    """Find values that no text of the request has a place for."""
+    texts = (text for _, text in template_texts(request) if "{" in text)
+    placed = {name for text in texts for name in template_syntax.names(text)}
+    for name in request.values:
+        if name not in placed:
+            message = f"No place of this request holds {{{name}}}: write it there, with one brace "
+            yield FieldError(
+                f"{field}.values.{name}", f"{message}on each side, or leave the value out."
+            )
 
 
 def _valueless(field: str, name: str) -> FieldError:
     example = f'"values": {{"{name}": {{"kind": "integer", "low": 1, "high": 5}}}}'
-    message = f"{{{name}}} has no value: say where it comes from, such as {example}."
-    if _NAME.fullmatch(name):
+    message = (
+        f"{{{name}}} has no value: say where it comes from, such as {example}. "
+        f"Braces that are meant as they stand are doubled: {{{{{name}}}}}."
+    )
+    if NAME.fullmatch(name):
         return FieldError(field, message, at_field=f"{{{name}}} has no value: choose it below.")
     named = "a name begins with a letter, then come letters, digits and _, up to 40"
-    return FieldError(field, message, at_field=f"{{{name}}} is no placeholder: {named}.")
+    told = f"{{{name}}} is no placeholder: {named}. To send it so, double its braces."
+    return FieldError(field, message, at_field=told)
 
 
 def _value(field: str, name: str, value: Value) -> Wrong:
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         yield FieldError(field, "A name is made of letters, digits and _, up to 40.")
     if isinstance(value, IntegerValue):
         yield from bounded(f"{field}.low", value.low, -(2**53), 2**53)
@@ -136,12 +219,50 @@ def _body(field: str, request: RequestClass, limits: Limits) -> Wrong:
         )
     elif isinstance(request.body, JsonBody) and not _finite(request.body.json):
         yield FieldError(f"{field}.json", "A number is too large for JSON.")
-    elif isinstance(request.body, TextBody) and len(request.body.text) > 1_000_000:
-        yield FieldError(
-            f"{field}.text",
-            "The text is above the limit of 1,000,000 characters.",
-            1_000_000,
-        )
+    elif isinstance(request.body, TextBody):
+        yield from _long(f"{field}.text", request.body.text)
+    elif isinstance(request.body, FormBody):
+        yield from _form_fields(f"{field}.form", request.body.form, 1)
+    elif isinstance(request.body, MultipartBody):
+        yield from _multipart(f"{field}.multipart", request.body.multipart, limits)
+        if given := [name for name in request.headers if name.lower() == "content-type"]:
+            message = "The client sets this for multipart, with the boundary: leave it out."
+            yield FieldError(f"{field.removesuffix('body')}headers.{given[0]}", message)
+
+
+def _long(field: str, text: str) -> Wrong:
+    if len(text) > MAX_TEXT:
+        message = f"The text is above the limit of {MAX_TEXT:,} characters."
+        yield FieldError(field, message, MAX_TEXT)
+
+
+def _form_fields(field: str, fields: FormFields, least: int) -> Wrong:
+    yield from counted(field, len(fields), least, 200, "fields")
+    for name, content in fields.items():
+        place = f"{field}.{name[:40]}"
+        yield from bounded_text(place, name, 200, empty=False)
+        items = content if isinstance(content, tuple) else (content,)
+        yield from counted(place, len(items), 1, 200, "values of a field")
+        for item in items:
+            yield from _long(place, str(item))
+            if not _finite(item):
+                yield FieldError(place, "This number is too large.")
+
+
+def _multipart(field: str, multipart: Multipart, limits: Limits) -> Wrong:
+    file = multipart.file
+    yield from _form_fields(f"{field}.fields", multipart.fields, 1 if file is None else 0)
+    if file is not None:
+        yield from _file(f"{field}.file", file, limits)
+
+
+def _file(field: str, file: UploadedFile, limits: Limits) -> Wrong:
+    most = limits.max_body_bytes
+    yield from bounded(f"{field}.size_bytes", file.size_bytes, 0, most, "max_body_bytes")
+    yield from bounded_text(f"{field}.name", file.name, 200, empty=False)
+    yield from bounded_text(f"{field}.filename", file.filename, 200, empty=False)
+    if not _MEDIA_TYPE.fullmatch(file.content_type):
+        yield FieldError(f"{field}.content_type", "Give a media type, such as image/png.")
 
 
 def _finite(value: Json) -> bool:

@@ -21,6 +21,7 @@ from pydantic_core import ArgsKwargs, PydanticCustomError
 
 from control_plane.domain.client_strategies import Strategy
 from control_plane.domain.load_models import STRICT, Load
+from control_plane.domain.request_parts import ONE_OF, Body, Value
 from control_plane.domain.servers import (
     DEFAULT_BACKLOG,
     DEFAULT_KEEP_ALIVE_S,
@@ -32,8 +33,6 @@ Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 BUNDLED = "bundled"
 DEFAULT_THREADS = 40
 """The worker threads that AnyIO lends where nobody says otherwise."""
-Json = Any
-"""A JSON value: null, boolean, number, string, array or object."""
 
 
 class BaseTarget:
@@ -148,108 +147,8 @@ _Submitted = _Resolved | Annotated[NamedTarget, Tag("named")]
 
 
 @dataclass(frozen=True, config=STRICT)
-class IntegerValue:
-    """Uniform integers from `low` to `high`, both included."""
-
-    kind: Literal["integer"]
-    low: int
-    high: int
-
-
-@dataclass(frozen=True, config=STRICT)
-class SequenceValue:
-    """`start`, `start + step`, `start + 2 step` and so on, in the order of sending."""
-
-    kind: Literal["sequence"]
-    start: int = 0
-    step: int = 1
-
-
-@dataclass(frozen=True, config=STRICT)
-class ChoiceValue:
-    """One of the given values, each with the same probability."""
-
-    kind: Literal["choice"]
-    of: tuple[str | int | float, ...]
-
-
-@dataclass(frozen=True, config=STRICT)
-class StringValue:
-    """Random lowercase letters."""
-
-    kind: Literal["string"]
-    length: int
-
-
-@dataclass(frozen=True, config=STRICT)
-class UuidValue:
-    """Random version 4 UUIDs."""
-
-    kind: Literal["uuid"]
-
-
-Value = Annotated[
-    IntegerValue | SequenceValue | ChoiceValue | StringValue | UuidValue,
-    Discriminator("kind"),
-]
-
-
-@dataclass(frozen=True, config=STRICT)
-class JsonBody:
-    """A JSON value, whose strings may hold placeholders."""
-
-    json: Json
-
-
-@dataclass(frozen=True, config=STRICT)
-class TextBody:
-    """Text that is sent as it is."""
-
-    text: str
-
-
-@dataclass(frozen=True, config=STRICT)
-class Generated:
-    """`name-data`: a JSON object `{"name", "data"}` of about `size_bytes`."""
-
-    shape: Literal["name-data"]
-    size_bytes: int
-
-
-@dataclass(frozen=True, config=STRICT)
-class GeneratedBody:
-    """A body that is made before the window."""
-
-    generated: Generated
-
-
-_ONE_OF = "one_of"
-_BODIES = ("json", "text", "generated")
-
-
-def _body_kind(value: Any) -> str | None:
-    """Return the one key of `_BODIES` that `value` has; None, which is an error, for any others."""
-    present = [
-        key for key in _BODIES if (key in value if isinstance(value, dict) else hasattr(value, key))
-    ]
-    return present[0] if len(present) == 1 else None
-
-
-Body = Annotated[
-    Annotated[JsonBody, Tag("json")]
-    | Annotated[TextBody, Tag("text")]
-    | Annotated[GeneratedBody, Tag("generated")],
-    Discriminator(
-        _body_kind,
-        custom_error_type=_ONE_OF,
-        custom_error_message=f"Give exactly one of {', '.join(_BODIES)}.",
-    ),
-]
-
-
-@dataclass(frozen=True, config=STRICT)
 class RequestClass:
-    """One kind of request: `{name}` in path, header values and JSON strings comes from `values`.
+    """One kind of request: `{name}` in path, header values and body comes from `values`.
 
     `expect` lists the statuses that count as completed; None means 200 to 299. `weight` is the
     share among the request classes of the stream.
@@ -298,7 +197,7 @@ class Stop:
         else:
             names = list(value) if isinstance(value, dict) else []
         if not isinstance(value, Stop) and len([name for name in _STOPS if name in names]) != 1:
-            raise PydanticCustomError(_ONE_OF, f"Give exactly one of {', '.join(_STOPS)}.")
+            raise PydanticCustomError(ONE_OF, f"Give exactly one of {', '.join(_STOPS)}.")
         return value
 
     @model_serializer

@@ -34,6 +34,24 @@ def shards(processes: int) -> tuple[Shard, ...]:
     return tuple(Shard(first, processes) for first in range(processes))
 
 
+@dataclass(frozen=True)
+class Seeds:
+    """What the values of requests are drawn from.
+
+    `trial` is the same for all runs of a spec, and another in each trial; `unique` is that of one
+    stream in one trial of one run, and of no other; `repeat` is the same everywhere.
+    """
+
+    trial: int
+    unique: int
+    repeat: int
+
+    @classmethod
+    def of(cls, seed: int) -> "Seeds":
+        """Return seeds that draw the same whenever `seed` is the same."""
+        return cls(seed, seed, seed)
+
+
 @dataclass(frozen=True, kw_only=True)
 class LoadTraits:
     """What recording has to know of a load.
@@ -63,7 +81,7 @@ class LoadPlan:
     """What one load worker does: its `share` of one stream of one trial.
 
     `base_url` is scheme, host and port. The warm-up follows the ramp-up of the stream, which
-    is given as the whole one.
+    is given as the whole one. `seed` draws arrivals; `seeds` None: it draws the values, too.
     """
 
     stream: Stream
@@ -73,6 +91,7 @@ class LoadPlan:
     timeout_s: float
     seed: int
     share: Shard = WHOLE
+    seeds: Seeds | None = None
 
     @property
     def users(self) -> int:

@@ -1,15 +1,17 @@
 """The requests of a stream, in the order of sending, made from its weighted request classes."""
 
 from bisect import bisect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, count
 from random import Random
 from typing import NamedTuple
 
+from control_plane.domain.request_parts import Scalar, SequenceValue, StringValue, UuidValue, Value
 from control_plane.domain.spec import RequestClass
 from control_plane.load import placeholders
-from control_plane.load.plan import WHOLE, Shard
+from control_plane.load.plan import WHOLE, Seeds, Shard
 from control_plane.load.request_values import (
+    ValueGenerator,
     body_renderer,
     content_type,
     random_bits,
@@ -33,29 +35,56 @@ class Request(NamedTuple):
 
 
 class _RequestFactory:
-    """Makes the requests of one class; what has no placeholders is made once."""
+    """Makes the requests of one class; what has no placeholders is made once.
 
-    def __init__(self, request: RequestClass, seed: int, kind: int, share: Shard) -> None:
+    Sequences take the numbers of `serial`, which all classes share; those that repeat count from
+    the beginning of the window.
+    """
+
+    def __init__(
+        self, request: RequestClass, seeds: Seeds, kind: int, share: Shard, serial: Iterator[int]
+    ) -> None:
         names = request.values.keys()
-        self._method, self._kind = request.method, kind
+        self._method, self._kind, self._share, self._serial = request.method, kind, share, serial
         self._path = placeholders.path_template(request.path, names)
         self._headers = {
             name: placeholders.header_template(text, names)
             for name, text in _headers(request).items()
         }
-        self._body = body_renderer(request, names, Random(random_bits(seed, 0)))
+        trial = random_bits(seeds.trial, kind + 1)
+        self._body = body_renderer(request, names, Random(random_bits(trial, 0)))
         self._expect = None if request.expect is None else frozenset(request.expect)
-        self._draws = {
-            name: value_generator(value, random_bits(seed, place), share)
-            for place, (name, value) in enumerate(request.values.items(), start=1)
-        }
+        self._drawn: dict[str, ValueGenerator] = {}
+        self._counted: dict[str, ValueGenerator] = {}
+        self._repeated: dict[str, ValueGenerator] = {}
+        for place, (name, value) in enumerate(request.values.items(), start=1):
+            seed = random_bits(random_bits(_seed_of(value, seeds), kind + 1), place)
+            self._generators(value)[name] = value_generator(value, seed)
         self.fixed_headers = not any(header.names for header in self._headers.values())
         self._fixed_headers = self._rendered({}) if self.fixed_headers else None
-        self.only = None if self._draws else self.make(0)
+        self.restart()
+        self.only = None if request.values else self.make(0)
+
+    @property
+    def counts(self) -> bool:
+        """Whether its requests take a number of `serial` each."""
+        return bool(self._counted)
+
+    def restart(self) -> None:
+        """Let the sequences that repeat begin anew."""
+        self._again = count(self._share.first, self._share.of)
 
     def make(self, number: int) -> Request:
         """Return the request of a number: the same each time where nothing is drawn (`only`)."""
-        values = {name: value(number) for name, value in self._draws.items()}
+        values = {name: value(number) for name, value in self._drawn.items()}
+        if self._counted:
+            serial = next(self._serial)
+            for name, value in self._counted.items():
+                values[name] = value(serial)
+        if self._repeated:
+            again = next(self._again)
+            for name, value in self._repeated.items():
+                values[name] = value(again)
         return Request(
             self._method,
             self._path.render(values),
@@ -65,25 +94,39 @@ class _RequestFactory:
             self._kind,
         )
 
-    def _rendered(self, values: Mapping[str, str]) -> dict[str, str]:
+    def _generators(self, value: Value) -> dict[str, ValueGenerator]:
+        if not isinstance(value, SequenceValue):
+            return self._drawn
+        return self._repeated if value.repeat else self._counted
+
+    def _rendered(self, values: Mapping[str, Scalar]) -> dict[str, str]:
         # An empty value at an end would leave a space there, which is no part of a header value.
         return {name: header.render(values).strip() for name, header in self._headers.items()}
 
 
+def _seed_of(value: Value, seeds: Seeds) -> int:
+    if value.repeat:
+        return seeds.repeat
+    return seeds.unique if isinstance(value, StringValue | UuidValue) else seeds.trial
+
+
 class RequestSource:
-    """Draws the requests of a stream; the same `seed` gives the same requests.
+    """Draws the requests of a stream; the same seeds give the same requests.
 
     The requests of all shares together are those of the whole; where several request classes have
-    sequences, a sequence may have gaps then, and no value comes twice.
+    sequences, a sequence has gaps, and no value comes twice.
 
     `only` is the request where all are one and the same.
     Safe to use from many threads, none of which waits for another.
     """
 
-    def __init__(self, requests: Sequence[RequestClass], seed: int, share: Shard = WHOLE) -> None:
-        self._seed = random_bits(seed, 0)
+    def __init__(
+        self, requests: Sequence[RequestClass], seeds: Seeds, share: Shard = WHOLE
+    ) -> None:
+        self._seed = random_bits(seeds.trial, 0)
+        self._serial = count(share.first, share.of)
         self._makers = [
-            _RequestFactory(request, random_bits(seed, kind + 1), kind, share)
+            _RequestFactory(request, seeds, kind, share, self._serial)
             for kind, request in enumerate(requests)
         ]
         self.only = self._makers[0].only if len(self._makers) == 1 else None
@@ -97,6 +140,17 @@ class RequestSource:
         Call it while nobody draws. Sequences go on, so that no value comes twice.
         """
         self._numbers = count(number + self._share.first, self._share.of)
+        for maker in self._makers:
+            maker.restart()
+
+    def taken(self) -> int:
+        """Return below which number the sequences took theirs; 0 where they took none.
+
+        Call it when nobody draws any more.
+        """
+        first = self._share.first
+        position = next(self._serial) if any(maker.counts for maker in self._makers) else first
+        return position - self._share.of + 1 if position > first else 0
 
     def fixed(self, kind: int) -> bool:
         """Return whether all requests of a class are one and the same object."""

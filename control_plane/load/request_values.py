@@ -3,27 +3,31 @@
 import json
 import uuid
 from collections.abc import Callable, Collection, Mapping
-from itertools import count
+from math import gcd
 from random import Random
 from string import ascii_lowercase
 
-from control_plane.domain.spec import (
+from control_plane.domain.request_parts import (
     ChoiceValue,
+    FormBody,
     GeneratedBody,
     IntegerValue,
     JsonBody,
-    RequestClass,
+    Multipart,
+    MultipartBody,
+    Scalar,
     SequenceValue,
     StringValue,
     TextBody,
     UuidValue,
     Value,
 )
+from control_plane.domain.spec import RequestClass
 from control_plane.load import placeholders
-from control_plane.load.plan import WHOLE, Shard
+from control_plane.load.placeholders import Template
 
-ValueGenerator = Callable[[int], str]
-"""From the number of the request to the value as text, not yet encoded for its place."""
+ValueGenerator = Callable[[int], Scalar]
+"""From a number to the value of a request, not yet encoded for its place."""
 
 _GAMMA = 0x9E3779B97F4A7C15
 _MASK = 2**64 - 1
@@ -37,21 +41,21 @@ def random_bits(seed: int, number: int) -> int:
     return mixed ^ mixed >> 31
 
 
-def value_generator(value: Value, seed: int, share: Shard = WHOLE) -> ValueGenerator:
-    """Return the generator of a value of the spec; the same seed gives the same values."""
+def value_generator(value: Value, seed: int) -> ValueGenerator:
+    """Return the generator of a value of the spec; the same seed gives the same values.
+
+    That of a sequence counts its own numbers, not those of all requests.
+    """
     match value:
         case IntegerValue(low=low, high=high):
             span = high - low + 1
-            return lambda number: str(low + (random_bits(seed, number) * span >> 64))
-        case SequenceValue():
-            # Counted by itself: other request classes take numbers too.
-            numbers = count(value.start + value.step * share.first, value.step * share.of)
-            return lambda _: str(next(numbers))
-        case ChoiceValue():
-            choices = [str(choice) for choice in value.of]
+            return lambda number: low + (random_bits(seed, number) * span >> 64)
+        case SequenceValue(start=start, step=step):
+            return lambda number: start + step * number
+        case ChoiceValue(of=choices):
             return lambda number: choices[random_bits(seed, number) * len(choices) >> 64]
         case StringValue(length=length):
-            return lambda number: random_letters(length, Random(random_bits(seed, number)))
+            return letters_generator(length, seed)
         case UuidValue():
             return lambda number: str(
                 uuid.UUID(
@@ -59,6 +63,37 @@ def value_generator(value: Value, seed: int, share: Shard = WHOLE) -> ValueGener
                     version=4,
                 )
             )
+
+
+_SURELY_APART = 14
+"""So many random letters (66 bits) are not drawn twice."""
+
+
+def letters_generator(length: int, seed: int) -> ValueGenerator:
+    """Return a generator of lowercase letters that repeats none before it had all of that length.
+
+    Few letters are the digits of a walk through all such texts, by a stride without a common
+    divisor.
+    """
+    if length >= _SURELY_APART:
+        return lambda number: random_letters(length, Random(random_bits(seed, number)))
+    texts = len(ascii_lowercase) ** length
+    first, stride = random_bits(seed, 0) % texts, random_bits(seed, 1) % texts
+    while gcd(stride, texts) != 1:
+        stride += 1
+    return lambda number: _digits((first + stride * number) % texts, length)
+
+
+_LETTER_PAIRS = [first + second for first in ascii_lowercase for second in ascii_lowercase]
+
+
+def _digits(number: int, length: int) -> str:
+    """Return a number to the base of 26, in letters."""
+    pairs = []
+    for _ in range(length // 2):
+        number, pair = divmod(number, len(_LETTER_PAIRS))
+        pairs.append(_LETTER_PAIRS[pair])
+    return "".join(pairs) + (ascii_lowercase[number] if length % 2 else "")
 
 
 def random_letters(length: int, random: Random) -> str:
@@ -70,7 +105,10 @@ _NAME_LENGTH = 8
 _KEY_LENGTH = 10
 _PAIR = 20
 
-BodyRenderer = Callable[[Mapping[str, str]], bytes]
+BodyRenderer = Callable[[Mapping[str, Scalar]], bytes]
+
+_BOUNDARY = "looplab-8c1f4be27d5a4b0c9e63"
+"""Parts two parts of a body, neither of which holds it."""
 
 
 def constant_body(content: bytes) -> BodyRenderer:
@@ -82,22 +120,48 @@ def body_renderer(request: RequestClass, names: Collection[str], random: Random)
     """Return a function from drawn values to the bytes to send."""
     match request.body:
         case JsonBody(json=document):
-            filled = placeholders.json_template(document, names)
-            if not filled.names:
-                return constant_body(filled.render({}).encode())
-            return lambda values: filled.render(values).encode()
+            return _filled(placeholders.json_template(document, names))
         case TextBody(text=text):
-            return constant_body(text.encode())
+            kind = content_type(request) or ""
+            return _filled(placeholders.text_template(text, names, kind))
+        case FormBody(form=fields):
+            return _filled(placeholders.form_template(fields, names))
+        case MultipartBody(multipart=multipart):
+            return _multipart(multipart, names, random)
         case GeneratedBody(generated=generated):
             return constant_body(name_data(generated.size_bytes, random))
     return constant_body(b"")
 
 
+def _filled(template: Template) -> BodyRenderer:
+    if not template.names:
+        return constant_body(template.render({}).encode())
+    return lambda values: template.render(values).encode()
+
+
+def _multipart(multipart: Multipart, names: Collection[str], random: Random) -> BodyRenderer:
+    head = placeholders.multipart_template(multipart, names, _BOUNDARY)
+    tail = f"--{_BOUNDARY}--\r\n".encode()
+    if multipart.file is not None:
+        tail = random.randbytes(multipart.file.size_bytes) + b"\r\n" + tail
+    if not head.names:
+        return constant_body(head.render({}).encode() + tail)
+    return lambda values: head.render(values).encode() + tail
+
+
+_MEDIA_TYPES: Mapping[type, str] = {
+    TextBody: "text/plain; charset=utf-8",
+    FormBody: "application/x-www-form-urlencoded",
+    MultipartBody: f"multipart/form-data; boundary={_BOUNDARY}",
+}
+
+
 def content_type(request: RequestClass) -> str | None:
-    """Return the media type of a body; None where there is none."""
+    """Return the media type of a body: as a header names it, else its own; None without a body."""
     if request.body is None:
         return None
-    return "text/plain; charset=utf-8" if isinstance(request.body, TextBody) else "application/json"
+    named = [text for name, text in request.headers.items() if name.lower() == "content-type"]
+    return named[0] if named else _MEDIA_TYPES.get(type(request.body), "application/json")
 
 
 def name_data(size_bytes: int, random: Random) -> bytes:

@@ -13,7 +13,7 @@ from control_plane.domain.stream_record import Second
 from control_plane.load import messages, strategies, watchdog, worker
 from control_plane.load.clock import BusyWait
 from control_plane.load.messages import Message, Rejected, WindowOpened, WorkerReady, WorkerResult
-from control_plane.load.plan import LoadPlan
+from control_plane.load.plan import LoadPlan, Seeds
 from control_plane.load.reporter import Reporter
 from control_plane.load.request_source import RequestSource
 from control_plane.load.strategies.strategy import ConnectionCounter, Strategy, StrategyContext
@@ -68,7 +68,7 @@ def work(plan: LoadPlan, busy_wait: BusyWait) -> None:
     stats = WindowStats(plan.traits)
     context = StrategyContext(
         plan,
-        RequestSource(plan.stream.requests, plan.seed, plan.share),
+        RequestSource(plan.stream.requests, plan.seeds or Seeds.of(plan.seed), plan.share),
         stats.buffer,
         ConnectionCounter(),
         busy_wait,

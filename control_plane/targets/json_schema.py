@@ -11,6 +11,8 @@ from itertools import islice
 from math import ceil, floor, isfinite
 from typing import Any
 
+from control_plane.domain.template_syntax import escaped
+
 Node = dict[str, Any]
 
 MAX_HOPS = 20
@@ -40,6 +42,15 @@ def node_of(value: object) -> Node:
 def listed(value: object) -> list[Any]:
     """Return the value where it is an array, else []."""
     return value if isinstance(value, list) else []
+
+
+def literal(value: Any) -> Any:
+    """Return a JSON value as a body has it that is sent as it stands: braces are doubled."""
+    if isinstance(value, str):
+        return escaped(value)
+    if isinstance(value, dict):
+        return {escaped(key): literal(item) for key, item in value.items()}
+    return [literal(item) for item in value] if isinstance(value, list) else value
 
 
 @dataclass
@@ -112,7 +123,7 @@ class Schemas:
             return None
         node = self.resolved(schema)
         if (known := _given_value(node)) is not None:
-            return known
+            return literal(known)
         kind = _type(node)
         if kind == "object" or "properties" in node:
             return dict(self._properties(node, name, depth))
@@ -125,7 +136,7 @@ class Schemas:
         properties, required = _first(node.get("properties")), _names(node)
         for key in (key for key in properties if key in required or not required):
             below = f"{name}_{key[:40]}"[-80:] if name else key[:40]
-            yield key, self.example(properties[key], below, depth + 1)
+            yield escaped(key), self.example(properties[key], below, depth + 1)
 
     def _text(self, node: Node, name: str) -> str:
         placeholder = self.named(name or "text", _texts(node))

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 from urllib.parse import quote
@@ -15,7 +15,7 @@ from control_plane.domain.errors import InvalidInput
 from control_plane.domain.limits import Limits
 from control_plane.domain.request_rules import wrong_request
 from control_plane.domain.spec import RequestClass
-from control_plane.targets.json_schema import Node, Schemas, listed, node_of
+from control_plane.targets.json_schema import Node, Schemas, listed, literal, node_of
 
 METHODS = ("get", "head", "options", "post", "put", "patch", "delete")
 MAX_OPERATIONS = 300
@@ -160,22 +160,74 @@ def _body(schemas: Schemas, operation: Node) -> tuple[Node, str]:
     content = dict(islice(node_of(described.get("content")).items(), MAX_TYPES))
     if not content:
         return {}, ""
-    media = next((content[kind] for kind in content if kind.partition(";")[0] == _JSON), None)
-    if media is None:
-        kind = _plain(next(iter(content)), 60)
-        return {}, f"It takes a body of the type {kind}: write it by hand."
-    named: Any = node_of(media).get("example")
-    if isinstance(named, (dict, list)):
-        return {"json": named}, ""
-    before = dict(schemas.values)
-    example = schemas.example(node_of(media).get("schema"), "")
+    types = {kind.partition(";")[0].strip().lower(): kind for kind in reversed(content)}
+    kind = next((kind for kind in _BODIES if kind in types), None)
+    by_hand = f"It takes a body of the type {_plain(next(iter(content)), 60)}: {_BY_HAND}"
+    if kind is None:
+        return {}, by_hand
+    media, before = node_of(content[types[kind]]), dict(schemas.values)
+    files = _files(schemas, media) if kind == _MULTIPART else []
+    example = _example(schemas, media, files)
     if schemas.too_large:
         schemas.values = before
-        return {}, "Its body is too deep or large to be made up: write it by hand."
-    return {"json": example}, ""
+        return {}, f"Its body is too deep or large to be made up: {_BY_HAND}"
+    if kind != _JSON and not files and not node_of(example):
+        schemas.values = before
+        return {}, by_hand
+    return _as_kind(kind, example, files), ""
 
 
-_JSON = "application/json"
+def _example(schemas: Schemas, media: Node, files: Sequence[str]) -> Any:
+    """Return the example that the document names, or one made from its schema without `files`."""
+    named: Any = media.get("example")
+    if isinstance(named, (dict, list)):
+        return literal(named)
+    if not files:
+        return schemas.example(media.get("schema"), "")
+    node = schemas.resolved(media.get("schema"))
+    texts = {name: part for name, part in node["properties"].items() if name not in files}
+    return schemas.example(node | {"properties": texts}, "")
+
+
+def _as_kind(kind: str, body: Any, files: Sequence[str]) -> Node:
+    if kind == _JSON:
+        return {"json": body}
+    fields = {name: _form_value(item) for name, item in node_of(body).items() if name not in files}
+    if kind == _FORM:
+        return {"form": fields}
+    file = {"file": {"name": files[0], "size_bytes": FILE_BYTES}} if files else {}
+    return {"multipart": {"fields": fields, **file}}
+
+
+def _form_value(value: Any) -> Any:
+    """Return a value as a field of a form can have it: objects as JSON."""
+    if (
+        isinstance(value, list)
+        and value
+        and not any(isinstance(item, dict | list) for item in value)
+    ):
+        return [_form_value(item) for item in value]
+    if isinstance(value, str) or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return value
+    return "" if value is None else to_json(value).decode()
+
+
+def _files(schemas: Schemas, media: Node) -> list[str]:
+    """Return the properties of a form that are files."""
+    properties = node_of(schemas.resolved(media.get("schema")).get("properties"))
+    return [name for name in properties if _is_file(schemas.resolved(properties[name]))]
+
+
+def _is_file(node: Node) -> bool:
+    return node.get("format") == "binary" or "contentMediaType" in node
+
+
+_JSON, _FORM, _MULTIPART = (
+    "application/json", "application/x-www-form-urlencoded", "multipart/form-data",
+)  # fmt: skip
+_BODIES = (_JSON, _FORM, _MULTIPART)
+_BY_HAND = "write it by hand."
+FILE_BYTES = 1_000
 
 
 def _plain(value: object, longest: int) -> str:

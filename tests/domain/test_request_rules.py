@@ -31,7 +31,9 @@ def test_paths_that_are_refused(path):
 
 @pytest.mark.parametrize("path", ["/", "/items?x=1&y=2", "/a%20b", "/" + "a" * 1_999])
 def test_paths_that_are_taken(path):
-    assert read_spec(changed(f"{REQUEST}.path", path), Limits())
+    document = changed(f"{REQUEST}.path", path)
+    del document["workload"]["streams"][0]["requests"][0]["values"]
+    assert read_spec(document, Limits())
 
 
 def test_a_placeholder_needs_its_value():
@@ -99,6 +101,15 @@ def test_methods_without_a_body(method):
         ({"text": "x" * 1_000_001}, "body.text"),
         ({"json": {"a": [float("inf")]}}, "body.json"),
         ({"text": "x", "json": 1}, "body"),
+        ({"text": "x", "form": {"a": "b"}}, "body"),
+        ({"form": {}}, "body.form"),
+        ({"form": {"": "a"}}, "body.form."),
+        ({"form": {"a": []}}, "body.form.a"),
+        ({"form": {"a": "x" * 1_000_001}}, "body.form.a"),
+        ({"multipart": {}}, "body.multipart.fields"),
+        ({"multipart": {"file": {"size_bytes": -1}}}, "body.multipart.file.size_bytes"),
+        ({"multipart": {"file": {"size_bytes": 10**9}}}, "body.multipart.file.size_bytes"),
+        ({"multipart": {"file": {"size_bytes": 1, "name": ""}}}, "body.multipart.file.name"),
         ({}, "body"),
     ],
 )
@@ -107,6 +118,90 @@ def test_bodies_are_bounded_and_of_one_kind(body, field):
     document["workload"]["streams"][0]["requests"][0]["body"] = body
     (error,) = refused(document)
     assert error.field == f"{REQUEST}.{field}"
+
+
+SENT = {"n": {"kind": "uuid"}}
+
+
+def posted(**request):
+    """The smallest document with this request class in the place of its own."""
+    document = changed("seed", 1)
+    document["workload"]["streams"][0]["requests"] = [{"method": "POST", **request}]
+    return document
+
+
+@pytest.mark.parametrize(
+    ("request_class", "field"),
+    [
+        ({"path": "/{m}"}, "path"),
+        ({"path": "/x?a={m}"}, "path"),
+        ({"path": "/items/{}"}, "path"),
+        ({"path": "/items/{item-id}"}, "path"),
+        ({"headers": {"X-A": "b {m}"}}, "headers.X-A"),
+        ({"body": {"text": "a={m}"}}, "body.text"),
+        ({"body": {"text": "a={0}"}}, "body.text"),
+        ({"body": {"json": {"a": ["{m}"]}}}, "body.json"),
+        ({"body": {"json": {"{m}": 1}}}, "body.json"),
+        ({"body": {"form": {"a": "{m}"}}}, "body.form.a"),
+        ({"body": {"form": {"{m}": ["1"]}}}, "body.form.{m}"),
+        ({"body": {"multipart": {"fields": {"a": ["{m}"]}}}}, "body.multipart.fields.a"),
+        (
+            {"body": {"multipart": {"file": {"size_bytes": 1, "filename": "{m}"}}}},
+            "body.multipart.file.filename",
+        ),
+        ({"body": {"text": "{ n }"}, "path": "/{n}", "values": SENT}, "body.text"),
+    ],
+)
+def test_braces_that_name_no_value(request_class, field):
+    (error,) = refused(posted(**request_class))
+    assert error.field == f"{REQUEST}.{field}"
+
+
+@pytest.mark.parametrize(
+    "request_class",
+    [
+        {"path": "/plain"},
+        {"path": "/{{n}}", "body": {"text": "{{n}}"}},
+        {"headers": {"X-A": "n"}, "body": {"json": {"n": "n"}}},
+        {"body": {"generated": {"shape": "name-data", "size_bytes": 100}}},
+    ],
+)
+def test_a_value_without_a_place(request_class):
+    (error,) = refused(posted(values=SENT, **request_class))
+    assert error.field == f"{REQUEST}.values.n"
+    assert "No place of this request holds {n}" in error.message
+
+
+@pytest.mark.parametrize(
+    "request_class",
+    [
+        {"path": "/?q={n}"},
+        {"headers": {"X-A": "{n}"}},
+        {"body": {"text": '{"a": {"b": "{n}"}}'}},
+        {"body": {"json": [{"a": "{n}"}]}},
+        {"body": {"json": {"{n}": {}}}},
+        {"body": {"form": {"a": ["x", "{n}"]}}},
+        {"body": {"form": {"{n}": 1}}},
+        {"body": {"multipart": {"fields": {"a": "{n}"}}}},
+        {"body": {"multipart": {"file": {"size_bytes": 0, "filename": "{n}.png"}}}},
+    ],
+)
+def test_every_place_holds_values(request_class):
+    assert read_spec(posted(values=SENT, **request_class), Limits())
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a": {"b": [{}]}}', "{ users { id name } }", "{{m}}", "a{b", "a}b", "f{1,2}"]
+)
+def test_braces_that_are_no_placeholders(text):
+    assert read_spec(posted(body={"text": text}), Limits())
+    assert read_spec(posted(body={"json": {text: text}}), Limits())
+
+
+def test_the_boundary_of_a_multipart_body_is_not_to_be_given():
+    multipart = {"multipart": {"fields": {"a": "b"}}}
+    (error,) = refused(posted(headers={"content-type": "multipart/form-data"}, body=multipart))
+    assert error.field == f"{REQUEST}.headers.content-type"
 
 
 @pytest.mark.parametrize("expect", [[], [99], [600], [200, 199]])

@@ -15,6 +15,7 @@ from typing import Any
 from control_plane.load import pacing, strategies
 from control_plane.load.clock import clock_ns
 from control_plane.load.phase import PacedPhase
+from control_plane.load.plan import Seeds
 from control_plane.load.reporter import peak_memory_bytes
 from control_plane.load.request_source import RequestSource
 from control_plane.load.strategies.strategy import ConnectionCounter, StrategyContext
@@ -42,7 +43,7 @@ def drive(strategy: str, url: str, fault: str) -> dict[str, Any]:
     client = {"strategy": strategy, "max_body_bytes": LIMIT_BYTES}
     path = "/ok" if fault == NO_FILES else f"/{fault}"
     plan = plan_of(url, path, client=client, timeout_s=TIMEOUT_S)
-    source = RequestSource(plan.stream.requests, 1)
+    source = RequestSource(plan.stream.requests, Seeds.of(1))
     stats = WindowStats(plan.traits)
     context = StrategyContext(plan, source, stats.buffer, ConnectionCounter())
     driver = strategies.make_strategy(context)

@@ -1,5 +1,5 @@
 import json
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 import pytest
 from hypothesis import given
@@ -46,8 +46,15 @@ def test_a_value_cannot_end_a_header(value: str) -> None:
 def test_a_value_stays_in_its_json_string(value: str) -> None:
     document = {"{v}": ["{v}", 1, None, {"deep": "x{v}y{w}"}], "n": True}
     filled = placeholders.json_template(document, ["v"])
-    expected = {"{v}": [value, 1, None, {"deep": f"x{value}y{{w}}"}], "n": True}
-    assert json.loads(filled.render({"v": value})) == expected
+    expected = {value: [value, 1, None, {"deep": f"x{value}y{{w}}"}], "n": True}
+    assert json.loads(filled.render({"v": value})) == (expected if value != "n" else {"n": True})
+
+
+@given(TEXT)
+def test_a_value_stays_in_its_field_of_a_form(value: str) -> None:
+    filled = placeholders.form_template({"a": "x{v}", "b": "{v}"}, ["v"])
+    found = parse_qsl(filled.render({"v": value}), keep_blank_values=True)
+    assert found == [("a", f"x{value}"), ("b", value)]
 
 
 def test_json_without_placeholders_has_no_names() -> None:

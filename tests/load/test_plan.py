@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control_plane.analysis.summary import merge_records
-from control_plane.load.plan import LoadPlan, LoadTraits, Shard, shards
+from control_plane.load.plan import LoadPlan, LoadTraits, Seeds, Shard, shards
 from control_plane.load.request_source import RequestSource
 from tests.load.hostile import HostileServer
 from tests.load.workers import completed, plan_of, record_of
@@ -28,7 +28,7 @@ def test_parts_add_up_and_nothing_is_done_twice(total: int, processes: int) -> N
 def test_the_requests_of_all_processes_are_those_of_one(seed: int, processes: int) -> None:
     def drawn(share: Shard, count: int) -> list[str]:
         plan = plan_of("http://127.0.0.1:1", requests=[WORD, {**WORD, "weight": 1}])
-        source = RequestSource(plan.stream.requests, seed, share)
+        source = RequestSource(plan.stream.requests, Seeds.of(seed), share)
         return [source.draw().path for _ in range(count)]
 
     parts = [path for shard in shards(processes) for path in drawn(shard, shard.part(40))]

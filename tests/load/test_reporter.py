@@ -1,5 +1,6 @@
 from control_plane.load.clock import clock_ns
 from control_plane.load.messages import Message
+from control_plane.load.plan import Seeds
 from control_plane.load.reporter import Reporter
 from control_plane.load.request_source import RequestSource
 from control_plane.load.strategies.strategy import ConnectionCounter, StrategyContext
@@ -17,7 +18,7 @@ def test_what_was_due_is_counted_while_requests_outlive_their_deadlines() -> Non
     )
     stats = WindowStats(plan.traits)
     context = StrategyContext(
-        plan, RequestSource(plan.stream.requests, 1), stats.buffer, ConnectionCounter()
+        plan, RequestSource(plan.stream.requests, Seeds.of(1)), stats.buffer, ConnectionCounter()
     )
     messages: list[Message] = []
     reporter, driver = Reporter(context, stats, messages.append), StreamDriver(plan, clock_ns())

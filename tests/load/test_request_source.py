@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from control_plane.load.plan import Seeds
 from control_plane.load.request_source import Request, RequestSource
 from tests.load.workers import plan_of
 
@@ -18,7 +19,7 @@ ITEM = {
 
 def source_of(*requests: dict, seed: int = 1) -> RequestSource:
     plan = plan_of("http://127.0.0.1:1", requests=list(requests))
-    return RequestSource(plan.stream.requests, seed)
+    return RequestSource(plan.stream.requests, Seeds.of(seed))
 
 
 def drawn(source: RequestSource, count: int) -> list[Request]:

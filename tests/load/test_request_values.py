@@ -1,19 +1,21 @@
 import json
 from collections import Counter
+from email.parser import BytesParser
+from email.policy import HTTP
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control_plane.domain.spec import (
+from control_plane.domain.request_parts import (
     ChoiceValue,
     IntegerValue,
-    RequestClass,
     SequenceValue,
     StringValue,
     UuidValue,
 )
+from control_plane.domain.spec import RequestClass
 from control_plane.load.request_values import (
     body_renderer,
     content_type,
@@ -43,25 +45,42 @@ def test_both_bounds_are_reached(low: int, high: int) -> None:
 @pytest.mark.parametrize(("start", "step"), [(0, 1), (10, -3), (5, 0)])
 def test_a_sequence_counts(start: int, step: int) -> None:
     source = value_generator(SequenceValue("sequence", start, step), 1)
-    assert [source(7) for _ in range(4)] == [str(start + step * place) for place in range(4)]
+    assert [source(place) for place in range(4)] == [start + step * place for place in range(4)]
 
 
 def test_choices_are_all_taken() -> None:
     source = value_generator(ChoiceValue("choice", ("a", 1, 2.5)), 1)
-    assert {source(number) for number in range(100)} == {"a", "1", "2.5"}
+    assert {source(number) for number in range(100)} == {"a", 1, 2.5}
 
 
 def test_strings_are_lowercase_letters() -> None:
-    text = value_generator(StringValue("string", 500), 1)(0)
+    text = str(value_generator(StringValue("string", 500), 1)(0))
     assert len(text) == 500
     assert text.isascii()
     assert text.isalpha()
     assert text.islower()
 
 
+@pytest.mark.parametrize("length", [1, 2, 3])
+@pytest.mark.parametrize("seed", range(5))
+def test_strings_repeat_none_before_all_were_drawn(length: int, seed: int) -> None:
+    source = value_generator(StringValue("string", length), seed)
+    drawn = {str(source(number)) for number in range(26**length)}
+    assert len(drawn) == 26**length
+    assert {len(text) for text in drawn} == {length}
+
+
+@pytest.mark.parametrize("length", [8, 13, 14, 40])
+def test_strings_are_apart(length: int) -> None:
+    source = value_generator(StringValue("string", length), 1)
+    drawn = {str(source(number)) for number in range(20_000)}
+    assert len(drawn) == 20_000
+    assert {len(text) for text in drawn} == {length}
+
+
 def test_uuids_are_random_ones() -> None:
     source = value_generator(UuidValue("uuid"), 1)
-    drawn = {source(number) for number in range(50)}
+    drawn = {str(source(number)) for number in range(50)}
     assert len(drawn) == 50
     assert all(text[14] == "4" and text[19] in "89ab" for text in drawn)
 
@@ -118,11 +137,17 @@ def test_a_generated_body_is_made_once() -> None:
     assert len(render({})) == 300_000
 
 
+FORM = "application/x-www-form-urlencoded"
+JSON = "application/json"
+
+
 @pytest.mark.parametrize(
     ("content", "expected", "kind"),
     [
         ({"text": "é"}, "é".encode(), "text/plain; charset=utf-8"),
-        ({"json": {"a": ["é", 1.5]}}, '{"a":["é",1.5]}'.encode(), "application/json"),
+        ({"json": {"a": ["é", 1.5]}}, '{"a":["é",1.5]}'.encode(), JSON),
+        ({"json": {"a": [], "b": {}, "c": [None, True]}}, b'{"a":[],"b":{},"c":[null,true]}', JSON),
+        ({"form": {"a b": "c&d", "n": [1, 2.5, ""]}}, b"a+b=c%26d&n=1&n=2.5&n=", FORM),
         (None, b"", None),
     ],
 )
@@ -132,7 +157,52 @@ def test_bodies_and_their_types(content, expected: bytes, kind: str | None) -> N
     assert content_type(request) == kind
 
 
-def test_values_fill_json_bodies() -> None:
-    values = {"name": {"kind": "string", "length": 4}}
-    request = request_of(body={"json": {"user": "{name}!"}}, values=values)
-    assert body_renderer(request, values.keys(), Random(1))({"name": "anna"}) == b'{"user":"anna!"}'
+TEXT = 'a"b&c <é>'
+DRAWN: dict[str, str | int | float] = {"s": TEXT, "q": 3}
+VALUES = {
+    "s": {"kind": "choice", "of": [TEXT]},
+    "q": {"kind": "integer", "low": 3, "high": 3},
+}
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "expected"),
+    [
+        ({"json": {"user": "{s}!", "q": "{q}"}}, None, '{"user":"a\\"b&c <é>!","q":3}'),
+        ({"json": {"{s}": "{s}", "{q}": ["{q}", "{q}0"]}}, None,
+         '{"a\\"b&c <é>":"a\\"b&c <é>","3":[3,"30"]}'),
+        ({"json": "{q}"}, None, "3"),
+        ({"json": ["{{q}}", "{{{q}}}"]}, None, '["{q}","{3}"]'),
+        ({"text": "{s}/{q}"}, None, 'a"b&c <é>/3'),
+        ({"text": '{"a":{"b":{q}}}'}, None, '{"a":{"b":3}}'),
+        ({"text": "u={s}&q={q}"}, FORM, "u=a%22b%26c+%3C%C3%A9%3E&q=3"),
+        ({"text": "u={s}&q={q}"}, f"{FORM}; charset=utf-8", "u=a%22b%26c+%3C%C3%A9%3E&q=3"),
+        ({"text": '{"u":"{s}","q":{q}}'}, JSON, '{"u":"a\\"b&c <é>","q":3}'),
+        ({"text": '{"u":"{s}"}'}, "application/problem+json", '{"u":"a\\"b&c <é>"}'),
+        ({"text": "<u>{s}</u>"}, "text/xml", "<u>a&quot;b&amp;c &lt;é&gt;</u>"),
+        ({"form": {"{q}": "{s}", "n": ["{q}", 4]}}, None, "3=a%22b%26c+%3C%C3%A9%3E&n=3&n=4"),
+    ],
+)  # fmt: skip
+def test_values_fill_bodies_in_the_encoding_of_the_place(body, kind, expected: str) -> None:
+    headers = {"Content-Type": kind} if kind else {}
+    used = {"X-S": "{s}", "X-Q": "{q}"}
+    request = request_of(body=body, values=VALUES, headers={**headers, **used})
+    assert body_renderer(request, VALUES.keys(), Random(1))(DRAWN).decode() == expected
+
+
+@pytest.mark.parametrize("file", [{"size_bytes": 5_000}, {"size_bytes": 0, "filename": 'a"b.bin'}])
+def test_a_multipart_body_is_what_its_fields_say(file) -> None:
+    fields = {"user": "{s}", "n": ["{q}", 7]}
+    request = request_of(body={"multipart": {"fields": fields, "file": file}}, values=VALUES)
+    made = body_renderer(request, VALUES.keys(), Random(1))(DRAWN)
+    kind = content_type(request)
+    assert kind is not None
+    message = BytesParser(policy=HTTP).parsebytes(
+        b"Content-Type: " + kind.encode() + b"\n\n" + made
+    )
+    parts = [(part.get_param("name", header="content-disposition"), part.get_payload(decode=True))
+             for part in message.iter_parts()]  # fmt: skip
+    assert parts[:3] == [("user", TEXT.encode()), ("n", b"3"), ("n", b"7")]
+    name, content = parts[3]
+    assert (name, len(content)) == ("file", file["size_bytes"])
+    assert b'filename="' + file.get("filename", "file.bin").replace('"', "%22").encode() in made

@@ -76,7 +76,7 @@ PATHS = (
 HEADERS: tuple[dict[str, str], ...] = (
     {"X-One": "1", "x-two": "2", "X_THREE": "3", "xFouR": "4"},
     {"Z-Last": "z", "A-First": "a", "M-Middle": "m"},
-    {"X-Spaces": "a  b   c", "X-Signs": '"quoted"; q=0.5, (comment) <a@b> {x} [y] 100% \\ |~^`'},
+    {"X-Spaces": "a  b   c", "X-Signs": '"quoted"; q=0.5, (comment) <a@b> {x y} [y] 100% \\ |~^`'},
     {"X-Empty": "", "X-Colons": "a: b: c", "X-Comma": "a, b,c ,d"},
     {"accept": "text/html", "USER-AGENT": "mine/1.0"},
     {"Cookie": 'a=1; b="two"; c=d=e', "Authorization": "Basic YTpi"},
@@ -91,7 +91,7 @@ HEADERS: tuple[dict[str, str], ...] = (
 
 BODIES: tuple[dict[str, Any], ...] = (
     {"text": "plain\r\n\r\ntext\n"},
-    {"text": "ä€😀 \x00 {n}"},
+    {"text": "ä€😀 \x00 {{n}}"},
     {"json": {"b": 1, "a": [1.5, None, True, 'ä\\"/'], "": {}}},
     {"json": []},
     {"text": "x" * 300_000},

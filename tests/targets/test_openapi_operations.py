@@ -208,3 +208,57 @@ def test_a_huge_document_is_soon_read() -> None:
     found, left = operations_of(json.dumps(document).encode(), Limits())
     assert (len(found), left) == (MAX_OPERATIONS, 500 - MAX_OPERATIONS)
     assert time.process_time() - began < 5
+
+
+def _media(kind: str, **media):
+    return {"requestBody": {"content": {kind: media}}}
+
+
+LOGIN = {
+    "type": "object",
+    "required": ["username", "password"],
+    "properties": {
+        "username": {"type": "string"},
+        "password": {"type": "string"},
+        "scope": {"type": "string"},
+    },
+}
+UPLOAD = {
+    "type": "object",
+    "required": ["avatar", "title", "public"],
+    "properties": {
+        "avatar": {"type": "string", "format": "binary"},
+        "title": {"type": "string"},
+        "public": {"type": "boolean"},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("operation", "body"),
+    [
+        (
+            _media("application/x-www-form-urlencoded", schema=LOGIN),
+            {"form": {"username": "{username}", "password": "{password}"}},
+        ),
+        (
+            _media("application/x-www-form-urlencoded", example={"a": ["x", 1], "b": {"c": "{d}"}}),
+            {"form": {"a": ["x", 1], "b": '{"c":"{{d}}"}'}},
+        ),
+        (
+            _media("multipart/form-data; boundary=x", schema=UPLOAD),
+            {
+                "multipart": {
+                    "fields": {"title": "{title}", "public": "true"},
+                    "file": {"name": "avatar", "size_bytes": 1_000},
+                }
+            },
+        ),
+        (_media("application/json", example={"q": "{ id }{id}"}), {"json": {"q": "{ id }{{id}}"}}),
+    ],
+)
+def test_bodies_of_forms_and_named_examples(operation, body):
+    found = only_operation(operation, method="post")
+    assert found.note == ""
+    assert found.request is not None
+    assert found.request["body"] == body

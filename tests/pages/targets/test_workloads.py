@@ -11,6 +11,7 @@ import pytest
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec_json import read_spec
 from control_plane.experiments.bundled_endpoints import Endpoint, workloads
+from control_plane.load.plan import Seeds
 from control_plane.load.request_source import RequestSource
 from scripts.budget import ROOT
 from tests.dashboard import Dashboard
@@ -61,7 +62,9 @@ def test_each_is_a_run(endpoint: Endpoint) -> None:
 def test_each_ready_request_is_answered(client: httpx.Client) -> None:
     def answered(endpoint: Endpoint) -> int:
         spec = read_spec(endpoint.document, Limits())
-        request = RequestSource(spec.workload.streams[0].requests, ENDPOINTS.index(endpoint)).draw()
+        request = RequestSource(
+            spec.workload.streams[0].requests, Seeds.of(ENDPOINTS.index(endpoint))
+        ).draw()
         sent = client.request(
             request.method, request.path, headers=request.headers, content=request.body
         )
