@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter
 
-from control_plane.api import compare, monitoring, runs, targets
+from control_plane.api import monitoring, runs, targets
 
 router = APIRouter()
 router.include_router(runs.router, prefix="/api")
-router.include_router(compare.router, prefix="/api")
+router.include_router(runs.comparisons, prefix="/api")
 router.include_router(targets.router, prefix="/api")
 router.include_router(monitoring.router)

@@ -1,4 +1,4 @@
-"""Runs: hand in, list, read, cancel, delete."""
+"""Runs: hand in, list, read, cancel, delete, and set side by side."""
 
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -6,13 +6,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, Field
 
+from control_plane.analysis.comparison import compare
+from control_plane.analysis.prose.comparison_sentences import described_comparison
 from control_plane.api.dependencies import Body, PageLimit, RunId, RunServiceDep, StoreDep
 from control_plane.api.openapi_docs import ERROR_RESPONSES, SPEC_BODY
 from control_plane.domain.documents import run_document
+from control_plane.domain.ids import compared_ids
 from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document
 
 router = APIRouter(tags=["runs"], responses=ERROR_RESPONSES)
+comparisons = APIRouter(tags=["compare"], responses=ERROR_RESPONSES)
 
 Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
 Text = Annotated[str | None, Field(max_length=200)]
@@ -73,3 +77,19 @@ def gauges(run_id: RunId, store: StoreDep) -> dict[str, Any]:
     trials = [asdict(trial) for trial in store.gauges(run_id)]
     none: dict[str, Any] = {"interval_s": None, "processes": [], "workers": [], "stalls": []}
     return {**(trials[0] if trials else none), "trials": trials}
+
+
+@comparisons.get("/compare")
+def comparison(
+    store: StoreDep,
+    runs: Annotated[str, Query(max_length=200, description="2 to 12 run ids, by commas")],
+    baseline: Annotated[str | None, Query(max_length=10)] = None,
+) -> Document:
+    """A ratio is always contender over baseline; null where there is none.
+
+    `rows[].stream` is the name of a stream. Where each run has only one, of whatever name, they
+    are set against each other under the baseline's name, and `runs[].streams[].name` keeps the
+    run's own: take the only stream of each run there.
+    """
+    ids, against = compared_ids(runs, baseline)
+    return described_comparison(compare([store.run(run_id) for run_id in ids], against))

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator
 from math import isfinite
 
-from control_plane.domain import template_syntax
 from control_plane.domain.errors import FieldError
 from control_plane.domain.limits import Limits, Wrong, bounded, bounded_text, counted
 from control_plane.domain.request_parts import (
+    NAME,
     ChoiceValue,
     FormBody,
     FormFields,
@@ -22,9 +22,10 @@ from control_plane.domain.request_parts import (
     TextBody,
     UploadedFile,
     Value,
+    placeholder_names,
+    spaced_names,
 )
 from control_plane.domain.spec import RequestClass
-from control_plane.domain.template_syntax import NAME
 
 MAX_TEXT = 1_000_000
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
@@ -122,8 +123,8 @@ def _placeholders(field: str, request: RequestClass) -> Wrong:
     for place, text in template_texts(request):
         if "{" not in text:
             continue
-        unknown = [name for name in template_syntax.names(text) if name not in request.values]
-        spaced = [name for name in template_syntax.spaced_names(text) if name in request.values]
+        unknown = [name for name in placeholder_names(text) if name not in request.values]
+        spaced = [name for name in spaced_names(text) if name in request.values]
         if unknown:
             yield _valueless(f"{field}.{place}", unknown[0][:40])
         elif spaced:
@@ -134,7 +135,7 @@ def _placeholders(field: str, request: RequestClass) -> Wrong:
 def _placeless(field: str, request: RequestClass) -> Wrong:
     """Find values that no text of the request has a place for."""
     texts = (text for _, text in template_texts(request) if "{" in text)
-    placed = {name for text in texts for name in template_syntax.names(text)}
+    placed = {name for text in texts for name in placeholder_names(text)}
     for name in request.values:
         if name not in placed:
             message = f"No place of this request holds {{{name}}}: write it there, with one brace "

@@ -11,8 +11,13 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus
 from xml.sax.saxutils import escape as escape_xml
 
-from control_plane.domain.request_parts import FormFields, Multipart, Scalar
-from control_plane.domain.template_syntax import Placeholder, parts
+from control_plane.domain.request_parts import (
+    FormFields,
+    Multipart,
+    Placeholder,
+    Scalar,
+    template_parts,
+)
 
 Escape = Callable[[Scalar], str]
 
@@ -94,7 +99,7 @@ def _pieces(
     text: str, names: Collection[str], escape: Escape, literal: Callable[[str], str] = str
 ) -> Iterator[str | Field]:
     """Yield the text with a field for each of `names`; `literal` encodes what stands around."""
-    for part in parts(text):
+    for part in template_parts(text):
         if isinstance(part, str):
             yield literal(part)
         elif part.name in names:
@@ -137,7 +142,7 @@ def _items(fields: FormFields) -> Iterator[tuple[str, Scalar]]:
 
 def _json_pieces(node: Any, names: Collection[str]) -> Iterator[str | Field]:
     if isinstance(node, str):
-        found = [part for part in parts(node) if part]
+        found = [part for part in template_parts(node) if part]
         if len(found) == 1 and isinstance(found[0], Placeholder) and found[0].name in names:
             yield Field(found[0].name, _json_value)
         else:

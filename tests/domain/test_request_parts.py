@@ -2,7 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control_plane.domain.template_syntax import Placeholder, escaped, names, parts, spaced_names
+from control_plane.domain.request_parts import (
+    Placeholder,
+    escaped,
+    placeholder_names,
+    spaced_names,
+    template_parts,
+)
 
 N = Placeholder("n")
 
@@ -31,7 +37,7 @@ def test_parts_of_a_text(text: str, expected: list[str | Placeholder]) -> None:
 
 def joined(text: str) -> list[str | Placeholder]:
     found: list[str | Placeholder] = []
-    for part in parts(text):
+    for part in template_parts(text):
         if isinstance(part, str) and found and isinstance(found[-1], str):
             found[-1] += part
         elif part:
@@ -45,5 +51,5 @@ def test_an_escaped_text_stands_for_itself(text: str) -> None:
 
 
 def test_names() -> None:
-    assert names("{a}{b}{{c}}{a}") == ("a", "b")
+    assert placeholder_names("{a}{b}{{c}}{a}") == ("a", "b")
     assert spaced_names("{ a }{b }{ c}{d}{ e f }") == ("a", "b", "c")
