@@ -71,7 +71,10 @@ LABELS = {
     "kernel": "Kernel",
     "python": "Python",
     "target_python": "Python of the target",
-    "commit": "Commit",
+    "commit": "Commit of Looplab",
+    "application_commit": "Commit of the application",
+    "application_dirty": "Application differs from its commit",
+    "application_changes": "Digest of what differs",
 }
 
 CORE_POLICIES = {
@@ -109,7 +112,7 @@ def text_of(field: str, value: Any) -> str:
     if name in {"strategy", "core_policy"}:
         return _chosen(name, value)
     if not isinstance(value, int | float):
-        return str(value)[:12] if name == "commit" else str(value)
+        return str(value)[:12] if name.endswith("commit") else str(value)
     return _number(name, value)
 
 

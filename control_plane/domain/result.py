@@ -274,8 +274,8 @@ class TargetUse:
     `restarts`: workers that ended since it was ready, replaced or not; of these `recycled` had
     reached the number of requests after which their server ends a worker.
     `cpu_s` was used within `watched_s`, from the first window's start to the last one's end.
-    `delayed_ack_s`: how much longer requests 2 to 20 on one connection took than the first, at the
-    median, before any load.
+    `delayed_ack_s`: how much longer responses took whose head was acknowledged late, as is usual,
+    than those whose head was acknowledged at once, before any load.
 
     A target that we did not start has only an address.
     """

@@ -24,6 +24,7 @@ from control_plane.targets.cpu_quota import lowest_quota_cores
 from control_plane.targets.interpreter import interpreter_environment
 from control_plane.targets.launch import RunningTarget
 from control_plane.targets.machine import run_environment
+from control_plane.targets.revision import application_revision
 
 
 class RunJob:
@@ -62,7 +63,8 @@ class RunJob:
         cores = share_cores(self.run.spec, available_cores())
         self._began_s = time.time()
         machine = await asyncio.to_thread(run_environment, cores)
-        self._environment = {**machine, **await self._target_environment()}
+        revision = await asyncio.to_thread(self._revision)
+        self._environment = {**machine, **revision, **await self._target_environment()}
         if stopped:
             self._environment = {**self._environment, "stopped_before": list(stopped)}
         try:
@@ -85,6 +87,11 @@ class RunJob:
             ).execute()
             await self.termination.keep(result)
             self._results.append(result)
+
+    def _revision(self) -> Environment:
+        """Return that of an application of the settings; nothing for any other target."""
+        application = self._runtime.applications.get(self.run.spec.target.application or "")
+        return application_revision(application.directory) if application else {}
 
     async def _target_environment(self) -> Environment:
         """Return what the interpreter of the target has; nothing where it is our own."""

@@ -90,7 +90,7 @@ class TrialJob:
     async def _start(self, stack: AsyncExitStack) -> tuple[RunningTarget, list[LoadWorker]]:
         """Start the target, then the load workers; each is ended by the stack."""
         target = await stack.enter_async_context(self._target())
-        await target.check()
+        await target.check(self._checked_path())
         plans = self._plans(target.url)
         workers = [await stack.enter_async_context(self._worker(plan)) for plan in plans]
         await asyncio.gather(*(worker.ready() for worker in workers))
@@ -108,6 +108,15 @@ class TrialJob:
             yield target
         finally:
             await target.stop()
+
+    def _checked_path(self) -> str:
+        """Return a path that the load asks for and that may be asked for beforehand."""
+        streams = self.spec.workload.streams
+        requests = (request for stream in streams for request in stream.requests)
+        plain = (
+            request.path for request in requests if request.method == "GET" and not request.values
+        )
+        return next(plain, "/")
 
     def _application(self, chosen: Target) -> Application:
         streams = self.spec.workload.streams

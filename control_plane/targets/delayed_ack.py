@@ -4,48 +4,110 @@ A server that writes head and body of a response apart, on a connection without 
 body held back by Nagle's algorithm (RFC 896) until the client acknowledges the head, which Linux
 delays by 40 ms (RFC 1122, 4.2.3.2). asyncio sets TCP_NODELAY only where it opened the listener for
 TCP itself, so workers that inherit one, as those of `uvicorn --workers` do, have the trap.
+
+Requests take turns: every other one is sent by a client that acknowledges at once (TCP_QUICKACK of
+tcp(7)). Whatever else a response takes, it takes both ways.
 """
 
 import asyncio
+import socket
+import ssl
 import time
-from statistics import median
+from collections.abc import Sequence
+from contextlib import suppress
+from urllib.parse import urlsplit
 
-from control_plane.domain.errors import TargetFailed
-from control_plane.targets.http_get import get_with, open_session
+import httptools
 
-REQUESTS = 20
-MIN_REQUESTS = 6
-"""From here on a clear delay needs no further request."""
+REQUESTS = 24
+MIN_REQUESTS = 4
+"""Of each kind, for a statement; from here on a clear delay needs no further request."""
 CLEAR_S = 0.030
 TIMEOUT_S = 2.0
-"""For the whole check; a ready path that is slow itself gets fewer requests."""
+"""For the whole check; a path that is slow itself gets fewer requests."""
+_QUICKACK: int = getattr(socket, "TCP_QUICKACK", 0)
 
 
 async def delayed_ack_s(url: str, path: str) -> float | None:
-    """Return how much longer requests 2 to 20 on a connection take than the first, at the median.
+    """Return how much longer a response takes where its head is acknowledged late, as usual.
 
-    None when the server does not respond to so many in time.
+    None when the server does not respond to so many on one connection in time, and on a system
+    that cannot acknowledge at once.
     """
-    times: list[float] = []
-    try:
-        async with asyncio.timeout(TIMEOUT_S), open_session() as other, open_session() as session:
-            # What only the very first request of a process costs shall not count for the server.
-            await get_with(other, url, path)
-            while len(times) < REQUESTS and not _is_clear(times):
-                began = time.perf_counter()
-                await get_with(session, url, path)
-                times.append(time.perf_counter() - began)
-    except TargetFailed:
+    usual: list[float] = []
+    quick: list[float] = []
+    if not _QUICKACK:
         return None
-    except TimeoutError:
-        pass
-    return slower_by(times)
+    with suppress(TimeoutError, OSError, EOFError, httptools.HttpParserError):
+        async with asyncio.timeout(TIMEOUT_S):
+            await _take_turns(url, path, usual, quick)
+    return slower_by(usual, quick)
 
 
-def _is_clear(times: list[float]) -> bool:
-    return len(times) >= MIN_REQUESTS and min(times[1:]) - times[0] >= CLEAR_S
+async def _take_turns(url: str, path: str, usual: list[float], quick: list[float]) -> None:
+    connection = await _Connection.open(url)
+    try:
+        # What only the first request of a process or a connection costs shall not count.
+        await connection.get(path, quick=True)
+        for number in range(REQUESTS):
+            times = quick if number % 2 else usual
+            times.append(await connection.get(path, quick=times is quick))
+            if (slower_by(usual, quick) or 0.0) >= CLEAR_S:
+                return
+    finally:
+        connection.close()
 
 
-def slower_by(times: list[float]) -> float | None:
-    """Return the median of all but the first, minus the first; None where there are too few."""
-    return median(times[1:]) - times[0] if len(times) >= MIN_REQUESTS else None
+def slower_by(usual: Sequence[float], quick: Sequence[float]) -> float | None:
+    """Return the lower quartile of the usual times minus the upper one of the quick times.
+
+    So a delay counts only where nearly all of both show it; None where there are too few.
+    """
+    if min(len(usual), len(quick)) < MIN_REQUESTS:
+        return None
+    return sorted(usual)[len(usual) // 4] - sorted(quick)[len(quick) * 3 // 4]
+
+
+class _Connection:
+    """One kept connection; its response is that of the newest request."""
+
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str
+    ) -> None:
+        self._reader, self._writer, self._host = reader, writer, host
+        self._complete = False
+
+    @classmethod
+    async def open(cls, url: str) -> "_Connection":
+        parts = urlsplit(url)
+        secure = parts.scheme == "https"
+        context = ssl.create_default_context() if secure else None
+        if context is not None:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        port = parts.port or (443 if secure else 80)
+        streams = await asyncio.open_connection(parts.hostname, port, ssl=context)
+        return cls(*streams, parts.netloc)
+
+    async def get(self, path: str, *, quick: bool) -> float:
+        """Return how long a GET took. Raises EOFError when the server closes the connection."""
+        self._complete = False
+        parser = httptools.HttpResponseParser(self)
+        began = time.perf_counter()
+        self._writer.write(f"GET {path} HTTP/1.1\r\nHost: {self._host}\r\n\r\n".encode())
+        while not self._complete:
+            # The kernel leaves either mode by itself, so it is set before each wait.
+            self._writer.get_extra_info("socket").setsockopt(
+                socket.IPPROTO_TCP, _QUICKACK, int(quick)
+            )
+            data = await self._reader.read(65_536)
+            if not data:
+                raise EOFError
+            parser.feed_data(data)
+        return time.perf_counter() - began
+
+    def on_message_complete(self) -> None:
+        """Called by the parser."""
+        self._complete = True
+
+    def close(self) -> None:
+        self._writer.close()

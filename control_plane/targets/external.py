@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from control_plane.domain.errors import TargetFailed
 from control_plane.targets import procfs, sockets
+from control_plane.targets.delayed_ack import delayed_ack_s
 from control_plane.targets.probe_reader import ProbeOutput
 from control_plane.targets.running_target import RunningTarget
 from control_plane.targets.worker_watch import EndedWorkers, WorkerWatch
@@ -32,9 +33,9 @@ class ExternalTarget:
         self._watch = WorkerWatch(min(masters, default=0), holders, single=False)
         self.pids()
 
-    async def check(self) -> None:
-        """Look at its processes once more; its connections are not ours to judge."""
+    async def check(self, path: str) -> None:
         self.pids()
+        self.delayed_ack_s = await delayed_ack_s(self.url, path)
 
     def pids(self) -> list[int]:
         """Return who had the listener when it was reached, and their descendants; [] if unseen."""

@@ -16,7 +16,7 @@ from control_plane.targets.worker_watch import EndedWorkers, WorkerWatch
 class RunningTarget(Protocol):
     """A server under test, started by us or found running.
 
-    `command`, `ready_s`, `delayed_ack_s` and `probe_output` are None and `pid` is 0 for a server
+    `command`, `ready_s` and `probe_output` are None and `pid` is 0 for a server
     that we did not start.
     """
 
@@ -32,11 +32,14 @@ class RunningTarget(Protocol):
     def probe_output(self) -> ProbeOutput | None: ...
     @property
     def delayed_ack_s(self) -> float | None:
-        """How much longer later requests on one connection took than the first, once checked."""
+        """How much longer responses took whose head was acknowledged late, once checked."""
         ...
 
-    async def check(self) -> None:
-        """Run the self-check for delayed ACKs, with a few requests, on a server that we started."""
+    async def check(self, path: str) -> None:
+        """Run the self-check for delayed ACKs with a few GET requests.
+
+        `path` is asked for where the target itself names none.
+        """
         ...
 
     def pids(self) -> list[int]:
@@ -109,7 +112,7 @@ class StartedTarget:
     def url(self) -> str:
         return f"http://{self.host}:{self.port}"
 
-    async def check(self) -> None:
+    async def check(self, path: str = "/") -> None:  # noqa: ARG002 - it has a path of its own
         if self.own_command:
             await asyncio.sleep(SETTLE_S)
         self.pids()

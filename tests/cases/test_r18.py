@@ -68,7 +68,7 @@ def test_a_program_that_belongs_to_the_target_counts_to_it(tmp_path: Path) -> No
         run = run_of(looplab, SPEC)
         gauges = looplab.get(f"/api/runs/{run['id']}/gauges").json()
     assert "helper.py" not in run["trials"][0]["machine"]["programs"]
-    series = [one for one in gauges["processes"] if one["program"] == "helper.py"]
+    series = [each for each in gauges["processes"] if each["program"] == "helper.py"]
     assert len(series) == 1
     assert series[0]["role"] == "target"
     assert max(series[0]["memory_bytes"]) > 1_000_000

@@ -16,17 +16,21 @@ LOOKS = 5
 
 
 @pytest.mark.parametrize(
-    ("times", "expected"),
+    ("usual", "quick", "expected"),
     [
-        ([0.001] + [0.045] * 19, 0.044),
-        ([0.2] + [0.001] * 19, -0.199),
-        ([0.001, 0.001, 0.045, 0.045, 0.045, 0.045], 0.044),
-        ([0.001] * (MIN_REQUESTS - 1), None),
-        ([], None),
+        ([0.045] * 12, [0.001] * 12, 0.044),
+        ([0.245] * 4, [0.2] * 4, 0.045),
+        ([0.001] * 12, [0.001] * 12, 0.0),
+        ([0.045] * 4 + [0.001] * 8, [0.001] * 12, 0.0),
+        ([0.001] * 12, [0.045] * 12, -0.044),
+        ([0.045] * (MIN_REQUESTS - 1), [0.001] * 12, None),
+        ([], [], None),
     ],
 )
-def test_the_median_of_the_later_ones_counts(times: list[float], expected: float | None) -> None:
-    assert slower_by(times) == (expected and pytest.approx(expected))
+def test_a_delay_counts_where_nearly_all_show_it(
+    usual: list[float], quick: list[float], expected: float | None
+) -> None:
+    assert slower_by(usual, quick) == (expected and pytest.approx(expected))
 
 
 @pytest.mark.parametrize(

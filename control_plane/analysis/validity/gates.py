@@ -100,7 +100,7 @@ _IN_ORDER = (
     ),
     Gate(
         "delayed_ack",
-        "Later requests, slower by",
+        "Late ACK, slower by",
         SECONDS,
         response_gates.DELAYED_ACK,
         "answers waited for a delayed ACK",

@@ -123,7 +123,8 @@ DELAYED_ACK = GateLimits("<", suspect=ACK_LOW_S)
 
 
 def delayed_ack(run: MeasuredRun) -> Judgement | None:
-    """Judge how much slower later requests of one connection were; None without a self-check.
+    """Judge how much longer responses took whose head was acknowledged late; None without a
+    self-check.
 
     What took longer than a delayed ACK does has another cause.
     """
@@ -134,14 +135,25 @@ def delayed_ack(run: MeasuredRun) -> Judgement | None:
     fired = [case for case in cases if ACK_LOW_S <= case[1] <= ACK_HIGH_S]
     trial, slower_s = max(fired or cases, key=lambda case: case[1])
     if not fired:
-        text = "The first requests on one connection took equally long."
+        text = "No response waited for a delayed ACK."
         return Judgement("ok", text, max(slower_s, 0.0), ACK_LOW_S)
     text = (
         f"On one connection each request after the first took {seconds(slower_s)} longer"
-        f"{run.where(trial)}: its answer waits for a delayed ACK, because the workers’ "
-        "listener lacks TCP_NODELAY. Use uvloop, or one worker without reload"
+        f"{run.where(trial)}: its answer waits for a delayed ACK, because {_ack_remedy(run.spec)}"
     )
     return judgement(DELAYED_ACK, slower_s, text, ".")
+
+
+def _ack_remedy(spec: Spec) -> str:
+    """Return why, and what to do with this server."""
+    target = spec.target.started
+    if target is None or target.loop != "asyncio":
+        return (
+            "the server writes head and body apart and its connections lack TCP_NODELAY. Let it "
+            "write both at once, or set TCP_NODELAY"
+        )
+    one_worker = ", or one worker without reload" if target.server == "uvicorn" else ""
+    return f"the workers’ listener lacks TCP_NODELAY. Use uvloop{one_worker}"
 
 
 def _oldest_share(stream: Summary) -> float:

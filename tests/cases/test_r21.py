@@ -1,0 +1,97 @@
+"""Responses that wait for a delayed ACK are found whatever the first one takes, also at a URL."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from control_plane.analysis.validity.response_gates import ACK_HIGH_S, ACK_LOW_S
+from control_plane.targets.delayed_ack import delayed_ack_s
+from control_plane.targets.launch import free_ports
+from tests.dashboard import Dashboard, until
+
+CASE = Path(__file__).parent / "R21"
+LOOKS = 4
+LOAD = {"model": "closed", "concurrency": 1}
+STREAM = {"requests": [{"path": "/"}], "load": LOAD, "stop": {"duration_s": 1}}
+
+AT_ONCE = (CASE / "server.py").read_text().replace("    wbufsize = 0\n", "    wbufsize = -1\n")
+NO_DELAY = (
+    (CASE / "server.py")
+    .read_text()
+    .replace("    wbufsize = 0\n", "    wbufsize = 0\n    disable_nagle_algorithm = True\n")
+)
+SLOW = (
+    (CASE / "server.py")
+    .read_text()
+    .replace(
+        "    def do_GET(self):\n", "    def do_GET(self):\n        __import__('time').sleep(0.06)\n"
+    )
+)
+SLOW_AT_ONCE = SLOW.replace("    wbufsize = 0\n", "    wbufsize = -1\n")
+
+
+@pytest.fixture(scope="module")
+def looplab(case: Callable[[str], Dashboard]) -> Dashboard:
+    return case("R21")
+
+
+def gate_of(looplab: Dashboard, target: dict[str, Any]) -> dict[str, Any]:
+    spec = {"target": target, "workload": {"streams": [STREAM]}, "warmup_s": 0}
+    run = looplab.finished(looplab.submit(spec))
+    judged = {reason["gate"]: reason for reason in run["validity"]["judged"]}
+    gate: dict[str, Any] = judged["delayed_ack"]
+    return gate
+
+
+@pytest.mark.parametrize("name", ["two-writes", "slow-first"])
+def test_a_command_that_writes_twice_is_suspect(looplab: Dashboard, name: str) -> None:
+    gate = gate_of(looplab, {"application": name, "server": "command"})
+    assert gate["level"] == "suspect"
+    assert ACK_LOW_S <= gate["value"] <= ACK_HIGH_S
+    assert "TCP_NODELAY" in gate["text"]
+    assert "uvloop" not in gate["text"]
+
+
+@pytest.mark.parametrize(
+    ("source", "trapped"),
+    [
+        ((CASE / "slow_first.py").read_text(), True),
+        (SLOW, True),
+        (AT_ONCE, False),
+        (NO_DELAY, False),
+        (SLOW_AT_ONCE, False),
+    ],
+    ids=["slow first", "slow", "one write", "no delay", "slow, one write"],
+)
+async def test_a_server_by_its_address(source: str, trapped: bool) -> None:
+    port = next(free_ports("127.0.0.1"))
+    server = subprocess.Popen([sys.executable, "-c", source, "127.0.0.1", str(port)])
+    url = f"http://127.0.0.1:{port}"
+    try:
+        until(partial(listens, port), "it listens")
+        found = [await delayed_ack_s(url, "/") for _ in range(LOOKS)]
+    finally:
+        server.kill()
+        server.wait()
+    flags = [value is not None and ACK_LOW_S <= value <= ACK_HIGH_S for value in found]
+    assert flags.count(trapped) >= (1 if trapped else LOOKS // 2 + 1), found
+
+
+def test_a_url_is_checked_as_well(looplab: Dashboard) -> None:
+    port = next(free_ports("127.0.0.1"))
+    words = [sys.executable, str(CASE / "slow_first.py"), "127.0.0.1", str(port)]
+    with subprocess.Popen(words) as server:
+        until(lambda: listens(port), "it listens")
+        gate = gate_of(looplab, {"url": f"http://127.0.0.1:{port}"})
+        server.kill()
+    assert gate["level"] == "suspect"
+    assert "uvloop" not in gate["text"]
+
+
+def listens(port: int) -> bool:
+    return f":{port:04X} " in Path("/proc/net/tcp").read_text()
