@@ -71,6 +71,9 @@ LABELS = {
     "kernel": "Kernel",
     "python": "Python",
     "target_python": "Python of the target",
+    "target_program": "Program of the target",
+    "target_packages": "Packages of the target",
+    "target_packages_digest": "Digest of its packages",
     "commit": "Commit of Looplab",
     "application_commit": "Commit of the application",
     "application_dirty": "Application differs from its commit",
@@ -107,8 +110,9 @@ def text_of(field: str, value: Any) -> str:
         return "no quota" if name.endswith("_quota_cores") else NONE
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or NONE
+    if isinstance(value, dict | list):
+        items = value if isinstance(value, list) else [f"{key} {value[key]}" for key in value]
+        return ", ".join(map(str, items)) or NONE
     if name in {"strategy", "core_policy"}:
         return _chosen(name, value)
     if not isinstance(value, int | float):

@@ -12,6 +12,7 @@ from control_plane.analysis.validity.gates import judge
 from control_plane.domain.errors import TrialFailed
 from control_plane.domain.result import Cause, Environment, Summary, Validity
 from control_plane.domain.run import Run, State, TrialResult
+from control_plane.domain.spec import BUNDLED
 from control_plane.jobs.progress import LiveRun
 from control_plane.jobs.run_end import Judgment, Termination
 from control_plane.jobs.runtime import Runtime
@@ -21,9 +22,9 @@ from control_plane.store.store import Store
 from control_plane.targets.application import resolve_application
 from control_plane.targets.cores import CorePlan, available_cores, share_cores
 from control_plane.targets.cpu_quota import lowest_quota_cores
-from control_plane.targets.interpreter import interpreter_environment
+from control_plane.targets.interpreter import target_environment
 from control_plane.targets.launch import RunningTarget
-from control_plane.targets.machine import run_environment
+from control_plane.targets.machine import of_client_only, run_environment
 from control_plane.targets.revision import application_revision
 
 
@@ -64,7 +65,7 @@ class RunJob:
         self._began_s = time.time()
         machine = await asyncio.to_thread(run_environment, cores)
         revision = await asyncio.to_thread(self._revision)
-        self._environment = {**machine, **revision, **await self._target_environment()}
+        self._environment: Environment = {**machine, **revision}
         if stopped:
             self._environment = {**self._environment, "stopped_before": list(stopped)}
         try:
@@ -93,18 +94,23 @@ class RunJob:
         application = self._runtime.applications.get(self.run.spec.target.application or "")
         return application_revision(application.directory) if application else {}
 
-    async def _target_environment(self) -> Environment:
-        """Return what the interpreter of the target has; nothing where it is our own."""
-        target = self.run.spec.target
-        application = self._runtime.applications.get(target.application or "")
-        if application is None or application.python is None:
-            return {}
-        return await interpreter_environment(application.python, self._runtime.instance)
+    async def _target_facts(self, target: RunningTarget) -> Environment:
+        """Return the environment with what is known of the target once it runs."""
+        pids = target.pids()
+        quota = await asyncio.to_thread(lowest_quota_cores, pids)
+        facts = {**self._environment, "target_quota_cores": quota}
+        started = self.run.spec.target.started
+        if started is not None and started.application == BUNDLED:
+            return facts
+        application = self._runtime.applications.get(self.run.spec.target.application or "")
+        by_import = application is not None and not application.command
+        python = application.interpreter if application and by_import else None
+        serving = await target_environment(python, pids, self._runtime.instance)
+        return {**of_client_only(facts), **serving}
 
     async def _enter(self, state: State, target: RunningTarget) -> None:
         if "target_quota_cores" not in self._environment:
-            quota = await asyncio.to_thread(lowest_quota_cores, target.pids())
-            self._environment = {**self._environment, "target_quota_cores": quota}
+            self._environment = await self._target_facts(target)
         await self.termination.move(state, command=target.command, environment=self._environment)
         self.live_run.enter(state)
 

@@ -1,37 +1,45 @@
 """Another interpreter: its version, its packages, and the first target that it can run."""
 
 import asyncio
+import hashlib
 import json
+import os
+import re
 import secrets
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from control_plane.domain.result import Environment
-from control_plane.domain.servers import SERVERS, worker_class
+from control_plane.domain.servers import SERVERS, server_packages, worker_class
 from control_plane.domain.spec import Target
+from control_plane.targets import procfs
 from control_plane.targets.application import Application, command_target, for_application
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
 from control_plane.targets.environment import INSTANCE, LAUNCH, ScratchDirs
-from control_plane.targets.machine import PACKAGES
+from control_plane.targets.other_programs import program_name
 from control_plane.targets.supervisor import LaunchSpec, Supervisor
 
-CLIENTS = {"aiohttp", "requests", "urllib3", "httpx"}
-"""Packages of the load worker, which runs in our interpreter."""
-
 TIMEOUT_S = 10.0
-MAX_LINES = 200
+MAX_LINES = 2_000
 
 _SCRIPT = """
-import json, platform, sys
-from importlib.metadata import PackageNotFoundError, version
-for name in sys.argv[1:]:
-    try:
-        print(json.dumps([name, version(name)]))
-    except PackageNotFoundError:
-        pass
+import json, platform
+from importlib.metadata import distributions
+for package in distributions():
+    print(json.dumps([package.metadata["Name"], package.version]))
 print(json.dumps(["", platform.python_version()]))
 """
+
+FIRST = (
+    *server_packages(), "uwsgi", "waitress", "cheroot", "daphne", "werkzeug", "django",
+    "djangorestframework", "flask", "fastapi", "starlette", "litestar", "quart", "sanic", "tornado",
+    "falcon", "bottle", "pyramid", "aiohttp", "datasette",
+)  # fmt: skip
+"""Packages that serve, and frameworks: they stand before all others."""
+
+_DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,7 @@ async def inspect_interpreter(python: Path, instance: str) -> Interpreter:
     Under a guard like a server, so that nothing that it starts outlives the call.
     """
     marks = {INSTANCE: instance, LAUNCH: secrets.token_hex(8)}
-    command = [str(python), "-I", "-c", _SCRIPT, *PACKAGES]
+    command = [str(python), "-I", "-c", _SCRIPT]
     process = await Supervisor.start(
         LaunchSpec(command, Path("/"), marks, ScratchDirs()), log_lines=MAX_LINES
     )
@@ -77,18 +85,66 @@ def _parse_line(line: str) -> tuple[str, str] | None:
         name, version = json.loads(line)
     except (ValueError, TypeError):
         return None
-    return str(name), str(version)
+    return re.sub(r"[-_.]+", "-", str(name)).lower(), str(version)
 
 
-async def interpreter_environment(python: Path, instance: str) -> Environment:
-    """Return the facts of an environment that another interpreter has in the place of ours.
+async def target_environment(
+    python: Path | None, pids: Sequence[int], instance: str
+) -> Environment:
+    """Return version and packages of the interpreter that serves, which may be found by its `pids`.
 
-    `target_python`, and the versions of what serves; None for what it does not have.
+    None where it is no Python, or its processes cannot be seen; then `target_program` names it.
     """
-    interpreter = await inspect_interpreter(python, instance)
-    serving = [name for name in PACKAGES if name not in CLIENTS]
-    versions = {name.replace("-", "_"): interpreter.packages.get(name) for name in serving}
-    return {"target_python": interpreter.version or None, **versions}
+    python = python or interpreter_of(pids)
+    found = await inspect_interpreter(python, instance) if python else Interpreter()
+    rank = {name: place for place, name in enumerate(FIRST)}
+    names = sorted(found.packages, key=lambda name: (rank.get(name, len(rank)), name))
+    packages = {name: found.packages[name] for name in names}
+    listed = "\n".join(f"{name} {packages[name]}" for name in sorted(packages))
+    digest = hashlib.sha256(listed.encode()).hexdigest()[:_DIGITS]
+    return {
+        "target_program": program_name(pids[-1]) if pids and not python else None,
+        "target_python": found.version or None,
+        "target_packages": packages or None,
+        "target_packages_digest": digest if packages else None,
+    }
+
+
+def interpreter_of(pids: Sequence[int]) -> Path | None:
+    """Return the Python that the newest of the processes runs in; None where none of them does.
+
+    A virtual environment is known by the link that was called, not by the file behind it.
+    """
+    for pid in reversed(pids):
+        running = procfs.PROC / str(pid)
+        try:
+            program, owner = (running / "exe").readlink(), running.stat().st_uid
+        except OSError:
+            continue
+        # A program of another user is not run, nor one that only a container has.
+        ours = owner == os.geteuid() and _same(program, running / "exe")
+        if ours and program.name.startswith(("python", "pypy")):
+            return next((path for path in _called(pid) if _same(path, program)), program)
+    return None
+
+
+def _called(pid: int) -> Iterator[Path]:
+    """Yield under which names a process may have been started."""
+    variables = procfs.variables(pid)
+    word = procfs.command_line(pid).split(b"\0")[0].decode(errors="replace")
+    if "/" in word:
+        yield Path(os.path.realpath(procfs.PROC / str(pid) / "cwd")) / word
+    elif found := shutil.which(word, path=variables.get("PATH", os.defpath)):
+        yield Path(found)
+    if "VIRTUAL_ENV" in variables:
+        yield Path(variables["VIRTUAL_ENV"]) / "bin" / "python"
+
+
+def _same(path: Path, program: Path) -> bool:
+    try:
+        return path.samefile(program)
+    except OSError:
+        return False
 
 
 async def default_target(application: Application, instance: str) -> Target | None:

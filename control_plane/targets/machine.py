@@ -20,6 +20,16 @@ PACKAGES = (
 """Servers, what runs in them, and clients: what can change a measurement."""
 
 
+OF_CLIENT = {"uvloop", "httptools", "aiohttp", "requests", "urllib3", "httpx"}
+"""Packages of the load worker, which runs in our interpreter whatever the target is."""
+
+
+def of_client_only(environment: Environment) -> Environment:
+    """Return the facts without the versions of what only a target in our interpreter has."""
+    dropped = {name.replace("-", "_") for name in PACKAGES if name not in OF_CLIENT}
+    return {name: fact for name, fact in environment.items() if name not in dropped}
+
+
 def run_environment(cores: CorePlan) -> Environment:
     """Return what a run is measured on. `load_before`: the load average of the minute before."""
     return {

@@ -44,6 +44,16 @@ def command_line(pid: int) -> bytes:
         return b""
 
 
+def variables(pid: int) -> dict[str, str]:
+    """Return the environment that it was started with; {} where it may not be read."""
+    try:
+        text = (PROC / str(pid) / "environ").read_bytes().decode(errors="replace")
+    except OSError:
+        return {}
+    pairs = (entry.partition("=") for entry in text.split("\0"))
+    return {name: value for name, sign, value in pairs if sign}
+
+
 def parent(pid: int) -> int:
     """Return the process that it hangs on; 0 when it is gone."""
     fields = _stat(pid)

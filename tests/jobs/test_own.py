@@ -42,7 +42,7 @@ def test_it_is_measured_like_the_bundled_one(
                                  f"{', 1 worker, asyncio' * ('uvicorn' in words)}")  # fmt: skip
     assert "hunter2" not in str(run)
     assert run["environment"]["target_python"] == run["environment"]["python"]
-    assert run["environment"]["uvicorn"].startswith("0.")
+    assert run["environment"]["target_packages"]["uvicorn"].startswith("0.")
     workers = looplab.get(f"/api/runs/{run['id']}/gauges").json()["workers"]
     assert bool(workers) == ("uvicorn" in words)
     gauges = looplab.get(f"/api/runs/{run['id']}/gauges").json()

@@ -1,4 +1,4 @@
-"""The processor was the limit: that of the target, or that of the client."""
+"""The processor was the limit: that of the target, its quota, or that of the client."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from control_plane.analysis.causes.evidence import (
     share_in,
     window_s,
 )
-from control_plane.domain.limits import BUSY_SHARE
+from control_plane.domain.limits import BUSY_SHARE, THROTTLED_SHARE
 from control_plane.domain.result import Gauges, GaugeSeries, Trial
 from control_plane.domain.units import SPACE, seconds, share
 
@@ -186,4 +186,46 @@ CLIENT_LIMITED = CauseRule(
     ruled_out=_client,
     detail=_asked_less,
     watched="client",
+)
+
+
+def held_back(evidence: Evidence) -> Diagnosis | None:
+    """Judge the trial that was held back most; None where the target has no quota."""
+    quotas = [trial.target.throttling for trial in evidence.trials if trial.target.throttling]
+    if not quotas:
+        return None
+    worst = max(quotas, key=lambda quota: quota.share)
+    measurements: Measurements = {
+        "quota_cores": worst.quota_cores,
+        "periods": worst.periods,
+        "throttled": worst.throttled,
+        "throttled_s": worst.throttled_s,
+    }
+    return Diagnosis(worst.share >= THROTTLED_SHARE, measurements)
+
+
+def _periods(measurements: Measurements) -> str:
+    return f"{count_in(measurements, 'throttled')} of {count_in(measurements, 'periods')} periods"
+
+
+def _held_back(measurements: Measurements) -> str:
+    held_s = seconds(number_in(measurements, "throttled_s"))
+    return f"the kernel held the target back in {_periods(measurements)}, {held_s} in all"
+
+
+def _quota(measurements: Measurements) -> str:
+    quota = number_in(measurements, "quota_cores")
+    cores = "core" if quota == 1 else "cores"
+    return f"its group of processes may use {quota:.3g}{SPACE}{cores}"
+
+
+HELD_BACK = CauseRule(
+    id="held_back",
+    label="CPU quota",
+    short="CPU quota",
+    judge=held_back,
+    value=_periods,
+    found=_held_back,
+    ruled_out=_held_back,
+    detail=_quota,
 )

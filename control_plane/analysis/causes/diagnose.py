@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 from control_plane.analysis.causes.blocked_loop import LOOP_BLOCKED
-from control_plane.analysis.causes.cpu_limits import CLIENT_LIMITED, SERVER_CPU
+from control_plane.analysis.causes.cpu_limits import CLIENT_LIMITED, HELD_BACK, SERVER_CPU
 from control_plane.analysis.causes.evidence import Evidence
 from control_plane.analysis.causes.gc_pauses import GARBAGE_COLLECTION
-from control_plane.analysis.causes.held_back import HELD_BACK
 from control_plane.analysis.causes.recycled_workers import WORKERS_RECYCLED
 from control_plane.analysis.causes.starvation import NEVER_SERVED
 from control_plane.analysis.causes.thread_pool_full import POOL_EXHAUSTED

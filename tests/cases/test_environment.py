@@ -1,0 +1,75 @@
+"""The environment of a run is that of its target: the interpreter that served, and its packages."""
+
+import json
+import platform
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+from control_plane.targets.interpreter import interpreter_of
+from tests.builders.own import environment
+from tests.dashboard import until
+from tests.in_process import in_process
+
+SERVER = """
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+class Plain(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+    def log_message(self, *_):
+        pass
+
+ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])), Plain).serve_forever()
+"""
+LOAD = {"model": "closed", "concurrency": 1}
+STREAM = {"requests": [{"path": "/"}], "load": LOAD, "stop": {"duration_s": 0.3}}
+OF_LOOPLAB = {"fastapi", "starlette", "uvicorn", "gunicorn", "hypercorn", "granian", "pydantic"}
+
+
+def test_a_command_without_python_tells_the_packages_that_served(tmp_path: Path) -> None:
+    """Once by a virtual environment without packages, once by ours."""
+    bare = environment(tmp_path / "bare", packages=False)
+    (tmp_path / "server.py").write_text(SERVER)
+    commands = {"bare": f"{bare} server.py", "ours": f"{sys.executable} server.py"}
+    settings = tmp_path / "looplab.toml"
+    settings.write_text(
+        "".join(
+            f"[applications.{name}]\ncommand = {json.dumps(command + ' {host} {port}')}\n"
+            for name, command in commands.items()
+        )
+    )
+    with in_process(tmp_path, settings) as looplab:
+        found = {}
+        for name in commands:
+            target = {"application": name, "server": "command"}
+            spec = {"target": target, "workload": {"streams": [STREAM]}, "warmup_s": 0}
+            found[name] = looplab.finished(looplab.submit(spec))["environment"]
+    for facts in found.values():
+        assert facts["target_python"] == platform.python_version()
+        assert not OF_LOOPLAB & facts.keys()
+    assert "fastapi" not in (found["bare"]["target_packages"] or {})
+    names = list(found["ours"]["target_packages"])
+    assert names.index("uvicorn") < names.index("fastapi") < names.index("anyio")
+    digests = {facts["target_packages_digest"] for facts in found.values()}
+    assert len(digests) == 2
+
+
+def test_a_virtual_environment_is_known_by_the_link_that_was_called(tmp_path: Path) -> None:
+    python = environment(tmp_path / "venv", packages=False)
+    for word, folder in ((str(python), None), ("venv/bin/python", tmp_path)):
+        with subprocess.Popen([word, "-c", "input()"], cwd=folder, stdin=subprocess.PIPE) as child:
+            found = until(partial(interpreter_of, [child.pid]), "the interpreter is seen")
+            child.communicate()
+        assert found == python
+
+
+def test_a_program_that_is_no_python_has_no_interpreter() -> None:
+    with subprocess.Popen(["sleep", "60"]) as child:
+        assert interpreter_of([child.pid]) is None
+        child.kill()
