@@ -31,7 +31,7 @@ REVISIONS = "control_plane/store/migrations/versions/"
 LONG_FUNCTIONS: dict[str, str] = {}
 LONG_FILES: dict[str, str] = {}
 PASS_THROUGH: dict[str, str] = {
-    "strategy.py::ConnectionCounter.remove": "the counterpart of `add`, which does more",
+    "kept_connections.py::ConnectionCounter.remove": "the counterpart of `add`, which does more",
     "run_service.py::RunService.target_name": "pages may not import targets",
     "running_target.py::StartedTarget.stop": "every target has it; this one has a supervisor",
 }

@@ -21,6 +21,8 @@ def client_use(
         cpu_s=sum(record.cpu_s for record in records),
         peak_memory_bytes=max(record.peak_memory_bytes for record in records),
         connections={record.name: record.connections for record in records},
+        new_connections={record.name: record.new_connections for record in records},
+        sent_again={record.name: record.sent_again for record in records},
         in_flight={
             record.name: record.in_system_ns / max(record.duration_ns, 1) for record in records
         },

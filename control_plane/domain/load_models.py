@@ -85,6 +85,11 @@ class LoadModel:
         """Find what is wrong with the load; `field` is its path in the spec."""
         raise NotImplementedError
 
+    @property
+    def idle_s(self) -> float:
+        """The seconds from one request on a connection to the next, where the load sets them."""
+        return 0.0
+
     def least_s(self, requests: int) -> float:
         """Return the seconds that the model itself makes a number of requests take."""
         del requests
@@ -161,6 +166,10 @@ class Closed(LoadModel):
 
     @property
     def longest_pause_s(self) -> float:
+        return self.think_time_s
+
+    @property
+    def idle_s(self) -> float:
         return self.think_time_s
 
     def least_s(self, requests: int) -> float:
@@ -280,6 +289,11 @@ class Open(LoadModel):
             yield from _rate_per_s(f"{field}.rate_per_s", self.rate_per_s, limits)
         yield from _together(field, "max_in_flight", self.max_in_flight, strategy, limits)
 
+    @property
+    def idle_s(self) -> float:
+        """The gap between arrivals, of which one connection can take all while none waits."""
+        return 1 / min(step.rate_per_s for step in self.steps)
+
     def least_s(self, requests: int) -> float:
         spent_s, left = 0.0, float(requests)
         for step in self.steps[:-1]:
@@ -326,6 +340,10 @@ class Periodic(LoadModel):
 
     @property
     def longest_pause_s(self) -> float:
+        return self.interval_s
+
+    @property
+    def idle_s(self) -> float:
         return self.interval_s
 
     def least_s(self, requests: int) -> float:

@@ -298,6 +298,10 @@ class ClientUse:
     """What the load workers did in one trial.
 
     `busiest_cpu_share`: CPU time over window of the busiest load worker, spinning excluded.
+    `connections`: for each stream the most that were open or being made at once,
+    `new_connections` those established in its window, `sent_again` the requests that went out a
+    second time because their kept connection was closed; both are empty in runs from before they
+    were counted.
     `in_flight`: for each stream the mean number of requests in flight over its window.
     `other_cpu`: cores used outside our processes. `little_ratio`: for each closed stream that
     stops by duration, the sum of times in the system inside the window over window times users,
@@ -308,6 +312,8 @@ class ClientUse:
     cpu_s: float
     peak_memory_bytes: int
     connections: Mapping[str, int]
+    new_connections: Mapping[str, int] = field(default_factory=dict)
+    sent_again: Mapping[str, int] = field(default_factory=dict)
     in_flight: Mapping[str, float] = field(default_factory=dict)
     other_cpu: float | None = None
     little_ratio: Mapping[str, float] = field(default_factory=dict)

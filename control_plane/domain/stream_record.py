@@ -69,11 +69,14 @@ class WorkerUsage:
     """What a load worker used inside a window.
 
     `new_connections` counts those opened from the window's start on, `connections` the most that
-    were open at once. `cpu_s` is processor time, `spin_s` the part of it spent waiting actively.
+    were open or being made at once, `sent_again` the requests that went out a second time because
+    their kept connection was closed. `cpu_s` is processor time, `spin_s` the part of it spent
+    waiting actively.
     """
 
     new_connections: int
     connections: int
+    sent_again: int
     cpu_s: float
     spin_s: float
     peak_memory_bytes: int

@@ -146,6 +146,7 @@ class Reporter:
         usage = WorkerUsage(
             new_connections=self._context.connections.opened(),
             connections=self._context.connections.most(),
+            sent_again=self._context.connections.sent_again(),
             cpu_s=cpu_s,
             spin_s=spin_s,
             peak_memory_bytes=peak_memory_bytes(),

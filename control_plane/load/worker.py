@@ -16,7 +16,8 @@ from control_plane.load.messages import Message, Rejected, WindowOpened, WorkerR
 from control_plane.load.plan import LoadPlan, Seeds
 from control_plane.load.reporter import Reporter
 from control_plane.load.request_source import RequestSource
-from control_plane.load.strategies.strategy import ConnectionCounter, Strategy, StrategyContext
+from control_plane.load.strategies.kept_connections import ConnectionCounter
+from control_plane.load.strategies.strategy import Strategy, StrategyContext
 from control_plane.load.stream_driver import StreamDriver
 from control_plane.load.window_stats import WindowStats
 

@@ -43,6 +43,7 @@ def record(found: list[Sample], opened_ns: int = 0, closed_ns: int = 10**9) -> S
         bytes_received=2 * len(found),
         in_system_ns=sum(sample[1] for sample in found),
         new_connections=0,
+        sent_again=0,
         connections=0,
         cpu_s=float(len(found)),
         spin_s=0.0,

@@ -72,6 +72,7 @@ def record_of(stream: Stream, shape: Shape, seed: int) -> StreamRecord:
         in_system_ns=int(response.sum()),
         new_connections=stream.load.users,
         connections=stream.load.users,
+        sent_again=0,
         cpu_s=shape.client_cpu * duration_s,
         spin_s=0.0,
         peak_memory_bytes=48_000_000,

@@ -82,6 +82,7 @@ def record(*seconds: Second, duration_s: float | None = None, **chosen) -> Strea
         "in_system_ns": 0,
         "new_connections": 1,
         "connections": 1,
+        "sent_again": 0,
         "cpu_s": 0.5,
         "spin_s": 0.0,
         "peak_memory_bytes": 50_000_000,

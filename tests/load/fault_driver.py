@@ -18,7 +18,8 @@ from control_plane.load.phase import PacedPhase
 from control_plane.load.plan import Seeds
 from control_plane.load.reporter import peak_memory_bytes
 from control_plane.load.request_source import RequestSource
-from control_plane.load.strategies.strategy import ConnectionCounter, StrategyContext
+from control_plane.load.strategies.kept_connections import ConnectionCounter
+from control_plane.load.strategies.strategy import StrategyContext
 from control_plane.load.window_stats import WindowStats
 from tests.load.workers import plan_of
 
@@ -39,21 +40,24 @@ def open_files() -> Iterator[Callable[[int], None]]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def drive(strategy: str, url: str, fault: str) -> dict[str, Any]:
+def drive(strategy: str, url: str, fault: str, **parts: Any) -> dict[str, Any]:
+    """`parts` as `plan_of` takes them; without any, two requests of one user."""
     client = {"strategy": strategy, "max_body_bytes": LIMIT_BYTES}
     path = "/ok" if fault == NO_FILES else f"/{fault}"
-    plan = plan_of(url, path, client=client, timeout_s=TIMEOUT_S)
+    usual = {"client": client, "timeout_s": TIMEOUT_S, "stop": {"requests": REQUESTS}}
+    plan = plan_of(url, path, **{**usual, **parts})
     source = RequestSource(plan.stream.requests, Seeds.of(1))
     stats = WindowStats(plan.traits)
-    context = StrategyContext(plan, source, stats.buffer, ConnectionCounter())
+    counter = ConnectionCounter()
+    context = StrategyContext(plan, source, stats.buffer, counter)
     driver = strategies.make_strategy(context)
     stats.open(begin_ns := clock_ns())
     with open_files() as forbid:
         driver.run(
             PacedPhase(
-                1,
-                lambda begin_ns: pacing.closed(begin_ns, users=1),
-                limit=REQUESTS,
+                plan.users,
+                lambda begin_ns: pacing.closed(begin_ns, users=plan.users),
+                limit=plan.requests or REQUESTS,
                 on_start=forbid if fault == NO_FILES else None,
             )
         )
@@ -63,6 +67,9 @@ def drive(strategy: str, url: str, fault: str) -> dict[str, Any]:
         "statuses": totals.statuses,
         "completed": totals.ended - sum(totals.errors.values()),
         "duration_s": (totals.closed_ns - begin_ns) / 1e9,
+        "new_connections": counter.opened(),
+        "connections": counter.most(),
+        "sent_again": counter.sent_again(),
     }
 
 

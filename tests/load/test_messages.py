@@ -41,6 +41,7 @@ def record(**changes) -> StreamRecord:
         "bytes_received": 2,
         "in_system_ns": 3,
         "new_connections": 4,
+        "sent_again": 1,
         "connections": 5,
         "cpu_s": 0.5,
         "spin_s": 0.0,

@@ -166,11 +166,15 @@ async def _mixed(strategy: str) -> tuple[StreamRecord, Counter[str]]:
 def test_no_fault_spoils_the_next_request(
     mixed: dict[str, tuple[StreamRecord, Counter[str]]], strategy: str
 ) -> None:
-    """Whose users share connections: each request gets its own answer."""
+    """Whose users share connections: each request gets its own answer.
+
+    What was reset on a kept connection before it was answered went out twice.
+    """
     record, requests = mixed[strategy]
     expected: Counter[str] = Counter()
     for fault, name in EXPECTED.items():
         expected[EXCEPTIONS.get((fault, strategy), name) or "completed"] += requests[fault]
+    expected["reset"] -= record.sent_again
     assert {**record.errors, "completed": completed(record)} == expected
     assert record.peak_memory_bytes < MEMORY_BYTES
 

@@ -1,6 +1,6 @@
 from concurrent.futures import ThreadPoolExecutor
 
-from control_plane.load.strategies.strategy import ConnectionCounter
+from control_plane.load.strategies.kept_connections import ConnectionCounter
 
 
 def test_the_window_starts_with_those_that_are_open() -> None:

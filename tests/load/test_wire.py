@@ -5,40 +5,74 @@ import asyncio
 import pytest
 
 from control_plane.domain.client_strategies import STRATEGIES
-from tests.load.wire import head_of, recording_server, request_classes
-from tests.load.workers import completed, plan_of, record_of
+from tests.load.closing_driver import driven
+from tests.load.wire import (
+    RecordingServer,
+    body_of,
+    head_of,
+    recording_server,
+    request_classes,
+)
 
-REQUESTS = 700
+REQUESTS = 600
 """So many that each request class is drawn; the seed makes it the same each time."""
 
-
-@pytest.mark.parametrize("kept", [True, False], ids=["kept", "new"])
-async def test_every_strategy_sends_the_bytes_of_the_spec(*, kept: bool) -> None:
-    seen = await asyncio.gather(*(sent(strategy, kept=kept) for strategy in STRATEGIES))
-    for strategy, (got, expected) in zip(STRATEGIES, seen, strict=True):
-        assert (strategy, sorted(got - expected)) == (strategy, [])
-        assert (strategy, sorted(expected - got)) == (strategy, [])
+Sent = tuple[set[bytes], set[bytes]]
+"""The requests that a server received, byte for byte, and those that it should have received."""
 
 
-async def sent(strategy: str, *, kept: bool) -> tuple[set[bytes], set[bytes]]:
-    """Return the heads that a server received, and those that it should have received."""
-    classes = request_classes()
-    with recording_server() as server:
-        plan = plan_of(
-            server.url,
-            requests=classes,
-            client={"strategy": strategy, "reuse_connections": kept},
-            stop={"requests": REQUESTS},
-        )
-        record = await record_of(plan)
-    assert completed(record) == len(server.seen) == REQUESTS
-    assert record.new_connections == (1 if kept else REQUESTS)
+@pytest.fixture(scope="module")
+def found() -> dict[str, list[Sent]]:
+    """Return by strategy what it sent on kept and on new connections."""
+    return asyncio.run(_all())
+
+
+async def _all() -> dict[str, list[Sent]]:
+    found = await asyncio.gather(*map(_driven, STRATEGIES))
+    return dict(zip(STRATEGIES, found, strict=True))
+
+
+async def _driven(strategy: str) -> list[Sent]:
+    """In one process: on kept connections, then on new ones."""
+    classes, stop = request_classes(), {"requests": REQUESTS}
+    with recording_server() as kept, recording_server() as new:
+        cases = [
+            (
+                server.url,
+                {
+                    "requests": classes,
+                    "stop": stop,
+                    "load": {"model": "closed", "concurrency": 1},
+                    "client": {"strategy": strategy, "reuse_connections": server is kept},
+                },
+            )
+            for server in (kept, new)
+        ]
+        results = await driven(strategy, cases)
+        for server, result in zip((kept, new), results, strict=True):
+            assert result["completed"] == len(server.seen) == REQUESTS, (strategy, result)
+            assert result["new_connections"] == (1 if server is kept else REQUESTS), strategy
+        return [
+            ({head + body for head, body in server.seen}, _expected(server, kept=server is kept))
+            for server in (kept, new)
+        ]
+
+
+def _expected(server: RecordingServer, *, kept: bool) -> set[bytes]:
     host = server.url.removeprefix("http://")
-    bodies = {head.split(b" ", 2)[1].decode(): body for head, body in server.seen if body}
-    expected = {
-        head_of(
-            request, host, bodies.get(request["path"], b"") if "body" in request else b"", kept=kept
-        )
-        for request in classes
+    generated = next(body for head, body in server.seen if b" /generated " in head)
+    return {
+        head_of(request, host, body, kept=kept) + body
+        for request in request_classes()
+        for body in [body_of(request, generated)]
     }
-    return {head for head, _ in server.seen}, expected
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("kept", [True, False], ids=["kept", "new"])
+def test_every_strategy_sends_the_bytes_of_the_spec(
+    found: dict[str, list[Sent]], strategy: str, *, kept: bool
+) -> None:
+    sent, expected = found[strategy][0 if kept else 1]
+    assert sorted(sent - expected) == []
+    assert sorted(expected - sent) == []

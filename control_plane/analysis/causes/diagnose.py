@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from control_plane.analysis.causes.blocked_loop import LOOP_BLOCKED
+from control_plane.analysis.causes.connections import CONNECTIONS_ENDED, NEVER_SERVED
 from control_plane.analysis.causes.cpu_limits import CLIENT_LIMITED, HELD_BACK, SERVER_CPU
 from control_plane.analysis.causes.evidence import Evidence
 from control_plane.analysis.causes.gc_pauses import GARBAGE_COLLECTION
 from control_plane.analysis.causes.recycled_workers import WORKERS_RECYCLED
-from control_plane.analysis.causes.starvation import NEVER_SERVED
 from control_plane.analysis.causes.thread_pool_full import POOL_EXHAUSTED
 from control_plane.analysis.causes.uneven_workers import WORKERS_UNEVEN
 from control_plane.analysis.prose.sentence import joined
@@ -23,6 +23,7 @@ _IN_ORDER = (
     SERVER_CPU,
     CLIENT_LIMITED,
     NEVER_SERVED,
+    CONNECTIONS_ENDED,
 )
 
 CAUSES = {rule.id: rule for rule in _IN_ORDER}

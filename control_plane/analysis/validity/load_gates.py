@@ -124,8 +124,8 @@ def pool(run: MeasuredRun) -> Judgement | None:
     """Judge the kept connections against the requests in flight: each needs one of its own.
 
     Users who never think are all in flight; else the average counts. With new connections each
-    request makes its own, and none waits for another's. Where connections could not be made and
-    the errors say so, this gate does not say it again.
+    request makes its own, and none waits for another's; so it is where the server ended kept ones.
+    Where connections could not be made and the errors say so, this gate does not say it again.
     """
     cases = [case for case in _pooled_cases(run) if _in_flight(case)]
     if not cases:
@@ -223,8 +223,14 @@ def _pooled_cases(run: MeasuredRun) -> Iterator[StreamCase]:
     for trial, stream, summary in run.cases:
         known = {stream.name} <= trial.client.in_flight.keys() & trial.client.connections.keys()
         kept = run.spec.client.reuse_connections and not stream.load.is_burst
-        if known and kept and not _unconnected(summary):
+        if known and kept and not _unconnected(summary) and not _ended_by_server(trial, summary):
             yield trial, stream, summary
+
+
+def _ended_by_server(trial: Trial, stream: Summary) -> bool:
+    """Whether more connections were replaced than the client ends itself, after errors."""
+    opened = trial.client.new_connections.get(stream.name, 0)
+    return opened > trial.client.connections[stream.name] + sum(stream.errors.values())
 
 
 def _unconnected(stream: Summary) -> bool:

@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import Iterable
+from contextvars import ContextVar
 from functools import partial
 from typing import Any, cast
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.connector import Connection
 from aiohttp.typedefs import LooseHeaders
 from multidict import CIMultiDict
 from yarl import URL
@@ -15,13 +18,21 @@ from control_plane.load.async_users import AsyncUsers
 from control_plane.load.outcome import ErrorTypes, Outcome, classify, failure, response_outcome
 from control_plane.load.phase import Phase
 from control_plane.load.request_source import Request
-from control_plane.load.strategies.request_headers import RequestHeaders
+from control_plane.load.strategies.kept_connections import (
+    Ending,
+    KeptConnections,
+    SocketOptions,
+    ending_of,
+    is_ended,
+)
 from control_plane.load.strategies.strategy import (
     MAX_HEADER_BYTES,
     MAX_HEADERS,
-    ConnectionCounter,
+    RequestHeaders,
     StrategyContext,
     new_loop,
+    tls_context,
+    unread_bytes,
 )
 
 _NO_AUTO_HEADERS: CIMultiDict[None] = CIMultiDict({"Content-Type": None})
@@ -46,26 +57,99 @@ class LeanRequest(aiohttp.ClientRequest):
             super().update_body_from_data(body, _stacklevel)
 
 
-def connector(context: StrategyContext) -> aiohttp.TCPConnector:
-    """Return a pool as large as the concurrency, whose connections never expire by themselves.
+class _Protocol(ResponseHandler):
+    """One connection: how many requests it took, and what came of the last one.
 
-    Certificates are not verified, because targets are on this machine.
+    `ending` is how it ended before any byte of a response came, None where it did not.
     """
-    counter, users = context.connections, context.plan.users
-    if context.plan.client.reuse_connections:
-        return _CountingConnector(counter, limit=users, keepalive_timeout=None, ssl=False)
-    return _CountingConnector(counter, limit=users, force_close=True, ssl=False)
+
+    def __init__(self, kept: KeptConnections, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._kept = kept
+        self.requests, self.heard, self.busy = 0, False, False
+        self.ending: Ending | None = None
+
+    def begin(self) -> None:
+        """Note that a request is about to go out."""
+        self.requests, self.heard, self.busy = self.requests + 1, False, True
+
+    @property
+    def socket(self) -> SocketOptions | None:
+        return self.transport.get_extra_info("socket") if self.transport else None
+
+    def data_received(self, data: bytes) -> None:
+        self.heard = True
+        super().data_received(data)
+
+    def eof_received(self) -> None:
+        if not self.busy:
+            self._kept.ended_unasked(self.requests + 1)
+        elif not self.heard:
+            self.ending = ending_of(self.socket)
+        super().eof_received()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if exc is not None and not self.heard:
+            if data := unread_bytes(self.transport):
+                self.data_received(data)
+            else:
+                self.ending = Ending.RESET
+        super().connection_lost(exc)
+
+
+_connection: ContextVar[_Protocol | None] = ContextVar("connection", default=None)
+"""What the request of this task went out on; None while it has no connection."""
+
+_only_new: ContextVar[bool] = ContextVar("only_new", default=False)
+"""Whether the request of this task must not go out on a kept connection."""
 
 
 class _CountingConnector(aiohttp.TCPConnector):
-    """Counts connections where they are made, which costs requests on kept ones nothing."""
+    """A pool as large as the concurrency, whose connections never expire by themselves.
 
-    def __init__(self, connections: ConnectionCounter, **options: object) -> None:
-        super().__init__(**options)  # type: ignore[arg-type] # options of TCPConnector
-        self._connections = connections
+    Counts connections where they are made, which costs requests on kept ones nothing.
+    """
+
+    def __init__(self, context: StrategyContext, kept: KeptConnections) -> None:
+        super().__init__(limit=context.plan.users, keepalive_timeout=None, ssl=tls_context())
+        self._factory = cast("partial[ResponseHandler]", partial(_Protocol, kept, self._loop))
+        self._connections, self._kept = context.connections, kept
+
+    async def _get(self, *arguments: Any) -> Connection | None:
+        if _only_new.get() or not self._kept.keeps:
+            return None
+        connection = await super()._get(*arguments)
+        if connection is not None:
+            protocol = cast("_Protocol", connection.protocol)
+            if self._kept.unsure and is_ended(protocol.socket):
+                self._kept.ended_unasked(protocol.requests + 1)
+                connection.close()
+                return None
+            if protocol.requests > 1:
+                self._kept.carried_two()
+            protocol.begin()
+            _connection.set(protocol)
+        return connection
+
+    def _release(
+        self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False
+    ) -> None:
+        super()._release(key, protocol, should_close=should_close or not self._kept.keeps)
+        cast("_Protocol", protocol).busy = False
+        if not protocol.is_connected():
+            self._connections.remove(id(protocol))
 
     async def _create_connection(self, *arguments: object) -> ResponseHandler:
-        protocol = await super()._create_connection(*arguments)  # type: ignore[arg-type] # as given
+        _connection.set(None)
+        place = object()
+        self._connections.begin(id(place))
+        try:
+            made = await super()._create_connection(*arguments)  # type: ignore[arg-type] # as given
+        finally:
+            self._connections.remove(id(place))
+        protocol = cast("_Protocol", made)
+        protocol.begin()
+        _connection.set(protocol)
         self._connections.add(id(protocol))
         closed = protocol.closed
         if closed is None:
@@ -101,6 +185,7 @@ class AiohttpClient:
         self._base = URL(context.plan.base_url)
         self._headers = RequestHeaders(context.plan, context.source)
         self._limit = client.max_body_bytes
+        self._kept = context.kept_connections()
         self._loop = new_loop(client)
         self._session = self._loop.run_until_complete(self._open())
         self._users = AsyncUsers(context, self._send)
@@ -110,7 +195,7 @@ class AiohttpClient:
 
     async def _open(self) -> aiohttp.ClientSession:
         session = aiohttp.ClientSession(
-            connector=connector(self._context),
+            connector=_CountingConnector(self._context, self._kept),
             cookie_jar=aiohttp.DummyCookieJar(),
             request_class=LeanRequest,
             timeout=_NO_TIMEOUT,
@@ -120,12 +205,38 @@ class AiohttpClient:
             max_field_size=MAX_HEADER_BYTES,
             max_headers=MAX_HEADERS,
         )
-        # aiohttp sends a GET again when a kept connection was dropped; a second request that
-        # nobody asked for must not be measured as one.
+        # aiohttp sends a GET again whatever became of the first one.
         session._retry_connection = False  # noqa: SLF001 - aiohttp has no public switch for it
         return session
 
     async def _send(self, request: Request) -> Outcome:
+        try:
+            return await self._sent(request)
+        except EXPECTED_ERRORS as error:
+            if not self._goes_again(request):
+                return self._failure(error, request)
+        token = _only_new.set(True)
+        try:
+            return await self._sent(request)
+        except EXPECTED_ERRORS as error:
+            return self._failure(error, request)
+        finally:
+            _only_new.reset(token)
+
+    def _goes_again(self, request: Request) -> bool:
+        used = _connection.get()
+        if used is None or used.heard or used.ending is None:
+            return False
+        return self._kept.send_again(request.method, used.requests, used.ending)
+
+    def _failure(self, error: Exception, request: Request) -> Outcome:
+        """How the connection ended says more than what aiohttp makes of it."""
+        used = _connection.get()
+        if used is not None and used.ending is not None and not used.heard:
+            return failure(used.ending.error_class, len(request.body))
+        return failure(_class_of(error), len(request.body))
+
+    async def _sent(self, request: Request) -> Outcome:
         response, sent = None, len(request.body)
         try:
             response = await self._session.request(
@@ -137,14 +248,10 @@ class AiohttpClient:
                 allow_redirects=False,
             )
             received = await self._read(response.content)
-        except asyncio.CancelledError:
+        except BaseException:
             if response is not None:
                 response.close()
             raise
-        except EXPECTED_ERRORS as error:
-            if response is not None:
-                response.close()
-            return failure(_class_of(error), sent)
         if received > self._limit:
             response.close()
             return failure("body_too_large", sent, received)

@@ -15,64 +15,71 @@ from control_plane.load.async_users import AsyncUsers
 from control_plane.load.outcome import ErrorTypes, Outcome, classify, failure, response_outcome
 from control_plane.load.phase import Phase
 from control_plane.load.request_source import Request
-from control_plane.load.strategies.request_headers import RequestHeaders
+from control_plane.load.strategies.kept_connections import (
+    ConnectionCounter,
+    Ending,
+    KeptConnections,
+    ending_of,
+)
 from control_plane.load.strategies.strategy import (
     MAX_HEADER_BYTES,
     MAX_HEADERS,
-    ConnectionCounter,
+    RequestHeaders,
     StrategyContext,
     new_loop,
+    tls_context,
+    unread_bytes,
 )
 
 
-class TransportFactory:
-    """Makes transports of one connection each, which never expires by itself.
+class _Stream(AnyIOStream):
+    """One connection: how many requests it took, and what came of the last one.
 
-    Certificates are not verified, because targets are on this machine. All share what is costly to
-    make.
+    `ending` is how it ended before any byte of a response came, None where it did not. TLS goes on
+    below the same one.
     """
 
-    def __init__(self, context: StrategyContext) -> None:
-        kept = 1 if context.plan.client.reuse_connections else 0
-        self._limits = httpx.Limits(
-            max_connections=1, max_keepalive_connections=kept, keepalive_expiry=None
-        )
-        self._backend = _CountingBackend(context.connections)
-        self._context = httpx.create_ssl_context(verify=False, trust_env=False)
-
-    def transport(self) -> httpx.AsyncHTTPTransport:
-        """Return a transport without a connection yet."""
-        made = httpx.AsyncHTTPTransport(verify=self._context, trust_env=False, limits=self._limits)
-        made._pool._network_backend = self._backend  # noqa: SLF001 - no other way in
-        return made
-
-
-class _CountingBackend(httpcore.AnyIOBackend):
-    def __init__(self, connections: ConnectionCounter) -> None:
-        self._connections = connections
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - as httpcore calls it
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        made: Any = await super().connect_tcp(host, port, timeout, local_address, socket_options)
-        return _CountedStream(made, self._connections)
-
-
-class _CountedStream(AnyIOStream):
-    """A connection that is known until it is closed; TLS goes on below the same one."""
-
-    def __init__(self, plain: AnyIOStream, connections: ConnectionCounter) -> None:
+    def __init__(self, plain: AnyIOStream, backend: "_Backend") -> None:
         super().__init__(plain._stream)  # noqa: SLF001 - httpcore gives no other way to wrap it
-        self._connections = connections
-        connections.add(id(self))
+        self._backend = backend
+        self.requests, self.heard, self._is_ended = 1, False, False
+        self.ending: Ending | None = None
+        self._rescue_responses()
+
+    def begin(self) -> None:
+        """Note that a request is about to go out."""
+        if self.requests > 1 and self.heard:
+            self._backend.kept.carried_two()
+        self.requests, self.heard = self.requests + 1, False
+
+    async def read(
+        self,
+        max_bytes: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - as httpcore calls it
+    ) -> bytes:
+        try:
+            data = await super().read(max_bytes, timeout)
+        except httpcore.ReadError:
+            self.ending = None if self.heard else Ending.RESET
+            raise
+        if data:
+            self.heard = True
+        elif not self.heard:
+            self.ending = ending_of(super().get_extra_info("socket"))
+        return data
+
+    def get_extra_info(self, info: str) -> Any:
+        """A connection that is not to be used again looks as if its server had closed it."""
+        if info != "is_readable":
+            return super().get_extra_info(info)
+        kept, ended = self._backend.kept, super().get_extra_info(info)
+        if ended and not self._is_ended:
+            self._is_ended = True
+            kept.ended_unasked(self.requests + 1 if self.heard else self.requests)
+        return ended or not kept.keeps
 
     async def aclose(self) -> None:
-        self._connections.remove(id(self))
+        self._backend.connections.remove(id(self))
         await super().aclose()
 
     async def start_tls(
@@ -84,6 +91,68 @@ class _CountedStream(AnyIOStream):
         secure: Any = await super().start_tls(ssl_context, server_hostname, timeout)
         self._stream = secure._stream  # noqa: SLF001 - see above
         return self
+
+    def _rescue_responses(self) -> None:
+        """Let what waits to be read come before the error of a write."""
+        below: Any = self._stream
+        protocol, transport = below._protocol, below._transport  # noqa: SLF001 - no other way in
+        lost = protocol.connection_lost
+
+        def connection_lost(error: Exception | None) -> None:
+            if error is not None and (data := unread_bytes(transport)):
+                protocol.data_received(data)
+            lost(error)
+
+        protocol.connection_lost = connection_lost
+
+
+class _Backend(httpcore.AnyIOBackend):
+    """Makes the connections of one client, one after the other; `stream` is the last one."""
+
+    def __init__(self, connections: ConnectionCounter, kept: KeptConnections) -> None:
+        self.connections, self.kept = connections, kept
+        self.stream: _Stream | None = None
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - as httpcore calls it
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        self.stream, place = None, object()
+        self.connections.begin(id(place))
+        try:
+            made: Any = await super().connect_tcp(
+                host, port, timeout, local_address, socket_options
+            )
+        finally:
+            self.connections.remove(id(place))
+        self.stream = _Stream(made, self)
+        self.connections.add(id(self.stream))
+        return self.stream
+
+
+class TransportFactory:
+    """Makes transports of one connection each, which never expires by itself.
+
+    All share what is costly to make.
+    """
+
+    def __init__(self, context: StrategyContext) -> None:
+        self._limits = httpx.Limits(
+            max_connections=1, max_keepalive_connections=1, keepalive_expiry=None
+        )
+        self._connections, self.kept = context.connections, context.kept_connections()
+        self._tls = tls_context()
+
+    def transport(self) -> tuple[httpx.AsyncHTTPTransport, _Backend]:
+        """Return a transport without a connection yet, and what makes its connections."""
+        made = httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False, limits=self._limits)
+        backend = _Backend(self._connections, self.kept)
+        made._pool._network_backend = backend  # noqa: SLF001 - no other way in
+        return made, backend
 
 
 EXPECTED_ERRORS = (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError)
@@ -116,16 +185,34 @@ class HttpxClient:
 
     async def _send(self, request: Request) -> Outcome:
         """The client that was idle last sends it, so that a light load needs few connections."""
-        client = self._clients.pop()
+        client, backend = self._clients.pop()
         try:
-            return await self._sent(client, request)
+            return await self._outcome(client, backend, request)
         except asyncio.CancelledError:
             # httpcore does not shield its clearing up from this: nothing of it is used again.
             await client.aclose()
-            client = self._client()
+            client, backend = self._client()
             raise
         finally:
-            self._clients.append(client)
+            self._clients.append((client, backend))
+
+    async def _outcome(
+        self, client: httpx.AsyncClient, backend: _Backend, request: Request
+    ) -> Outcome:
+        if backend.stream is not None:
+            backend.stream.begin()
+        while True:
+            try:
+                return await self._sent(client, request)
+            except EXPECTED_ERRORS as error:
+                used = backend.stream
+                ending = used.ending if used else None
+                if used is None or ending is None:
+                    return failure(_class_of(error), len(request.body))
+                backend.stream = None
+                # The second time the connection is a new one, so it ends there.
+                if not self._transports.kept.send_again(request.method, used.requests, ending):
+                    return failure(ending.error_class, len(request.body))
 
     async def _sent(self, client: httpx.AsyncClient, request: Request) -> Outcome:
         response, sent = None, len(request.body)
@@ -142,8 +229,6 @@ class HttpxClient:
             response = await client.send(made, stream=True)
             endless = _is_endless(response)
             received = 0 if endless else await self._read(response)
-        except EXPECTED_ERRORS as error:
-            return failure(_class_of(error), sent)
         finally:
             # Closed before its end, a response takes its connection with it.
             if response is not None:
@@ -163,16 +248,18 @@ class HttpxClient:
                 break
         return received
 
-    def _client(self) -> httpx.AsyncClient:
+    def _client(self) -> tuple[httpx.AsyncClient, _Backend]:
         """One for each connection: a pool of httpcore looks at every connection it has, twice for
         each request, which took seconds with some hundred of them.
         """
-        return httpx.AsyncClient(
-            transport=self._transports.transport(),
+        transport, backend = self._transports.transport()
+        client = httpx.AsyncClient(
+            transport=transport,
             timeout=None,
             trust_env=False,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
+        return client, backend
 
 
 def _is_endless(response: httpx.Response) -> bool:

@@ -27,9 +27,9 @@ class RawUser:
         self._index, self._connector = index, connector
         self._draw, self._head = context.source.draw, connector.encoder.head
         self._begin, self._record_end = context.samples.begin, context.samples.end
-        self._reuse = context.plan.client.reuse_connections
+        self._kept = connector.kept
         only = context.source.only
-        self.repeats = only is not None and not only.body and self._reuse
+        self.repeats = only is not None and not only.body and self._kept.keeps
         self._only_head = connector.encoder.head(only) if only is not None else b""
         self._request: Request
         self._due_ns, self._last_outcome = 0, (0, 0, 0)
@@ -87,12 +87,16 @@ class RawUser:
     def on_failure(self, kind: str, received: int = 0) -> None:
         self._end(failure(kind, len(self._request.body), received))
 
+    def on_send_again(self) -> None:
+        self._connection = None
+        self._connect()
+
     def _end(self, ended: Outcome) -> None:
         end_ns = clock_ns()
         self._last_outcome = ended
         self._record_end(self._index, end_ns, ended)
         connection = self._connection
-        if connection is not None and not (self._reuse and connection.open):
+        if connection is not None and not (self._kept.keeps and connection.open):
             connection.close()
             self._connection = None
         due_ns = self._after(self._due_ns, end_ns)
@@ -115,7 +119,7 @@ class RawUser:
         request = self._request = self._draw()
         self._begin_now(due_ns)
         connection = self._connection
-        if connection is not None and connection.open:
+        if connection is not None and connection.is_usable():
             connection.send(self._head(request), request)
         else:
             self._connect()
@@ -127,6 +131,8 @@ class RawUser:
 
     def _connected(self, connection: Connection, connecting: asyncio.Task[object]) -> None:
         error = None if connecting.cancelled() else connecting.exception()
+        if error is not None or connecting.cancelled():
+            self._connector.forget(connection)
         if connecting is not self._connecting:
             # It was given up at the deadline, and may have been made in the same moment.
             connection.close()

@@ -1,16 +1,27 @@
 """One connection of the raw strategy: sends a request, reads its response, calls its handler."""
 
 import asyncio
-import ssl
 from collections.abc import Callable
 from typing import Protocol, cast
 from urllib.parse import urlsplit
 
 from control_plane.load.outcome import classify
 from control_plane.load.request_source import Request, RequestSource
+from control_plane.load.strategies.kept_connections import (
+    ConnectionCounter,
+    Ending,
+    KeptConnections,
+    SocketOptions,
+    ending_of,
+    is_ended,
+)
 from control_plane.load.strategies.raw_response import InvalidResponse, ResponseHead, ResponseParser
-from control_plane.load.strategies.request_headers import RequestHeaders
-from control_plane.load.strategies.strategy import ConnectionCounter, StrategyContext
+from control_plane.load.strategies.strategy import (
+    RequestHeaders,
+    StrategyContext,
+    tls_context,
+    unread_bytes,
+)
 
 
 class RequestEncoder:
@@ -51,7 +62,7 @@ _PIECE_BYTES = 262_144
 
 
 class ResponseHandler(Protocol):
-    """Takes the responses of a connection; one of three methods is called for each request.
+    """Takes the responses of a connection; one of its methods is called for each request.
 
     `repeats`: every request of the connection is the same, without a body. `on_same_response` is
     called where the last response has come again, byte for byte.
@@ -69,6 +80,9 @@ class ResponseHandler(Protocol):
     def on_failure(self, kind: str, received: int = 0) -> None:
         """Give up: the response will never come, and the connection is closed."""
 
+    def on_send_again(self) -> None:
+        """Send the request over a new connection: it found this one closed."""
+
 
 class Connection(asyncio.Protocol):
     """A connection to the target.
@@ -77,9 +91,15 @@ class Connection(asyncio.Protocol):
     """
 
     def __init__(
-        self, handler: ResponseHandler, parser: ResponseParser, connections: ConnectionCounter
+        self,
+        handler: ResponseHandler,
+        parser: ResponseParser,
+        connections: ConnectionCounter,
+        kept: KeptConnections,
     ) -> None:
         self._handler, self._parser, self._connections = handler, parser, connections
+        self._kept, self._method = kept, ""
+        self._requests = 0
         self._transport: asyncio.Transport | None = None
         self._rest = memoryview(b"")
         self._last = b""
@@ -93,7 +113,8 @@ class Connection(asyncio.Protocol):
 
     def send(self, head: bytes, request: Request) -> None:
         """Send a request; `head` is that of `request` as encoded."""
-        self.awaiting = True
+        self.awaiting, self._method = True, request.method
+        self._requests += 1
         if request.method == "HEAD":
             self._parser.without_body()
         self.write(head)
@@ -114,7 +135,10 @@ class Connection(asyncio.Protocol):
         except InvalidResponse as broken:
             self._fail(broken.kind, self._parser.received)
             return
-        self._last = data if whole and self._handler.repeats and self._parser.alone else b""
+        again = whole and self._requests > 1
+        self._last = data if again and self._handler.repeats and self._parser.alone else b""
+        if again:
+            self._kept.carried_two()
         if whole:
             self._finish()
 
@@ -123,16 +147,40 @@ class Connection(asyncio.Protocol):
         self.open = False
         if self.awaiting:
             self._reach_end()
+        else:
+            self._kept.ended_unasked(self._requests + 1)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.open = False
         self._connections.remove(id(self))
+        if error is not None and self.awaiting and (data := unread_bytes(self._transport)):
+            self.data_received(data)
         if not self.awaiting:
             return
         if error is None:
             self._reach_end()
+        elif self._send_again(Ending.RESET):
+            self._handler.on_send_again()
         else:
             self._fail(classify(error, ()))
+
+    def is_usable(self) -> bool:
+        """Return whether another request can go out."""
+        if self.open and self._kept.unsure and is_ended(self._socket):
+            self._kept.ended_unasked(self._requests + 1)
+            self.close()
+        return self.open
+
+    @property
+    def _socket(self) -> SocketOptions | None:
+        return self._transport.get_extra_info("socket") if self._transport else None
+
+    def _send_again(self, ending: Ending) -> bool:
+        """Return whether the request in flight goes out again; then this connection is done for."""
+        if self._parser.started or not self._kept.send_again(self._method, self._requests, ending):
+            return False
+        self.close()
+        return True
 
     def pause_writing(self) -> None:
         self._paused = True
@@ -145,6 +193,7 @@ class Connection(asyncio.Protocol):
         """Close at once; the handler is not called any more."""
         self.open = self.awaiting = False
         self._rest = memoryview(b"")
+        self._connections.remove(id(self))
         if self._transport is not None:
             self._transport.abort()
 
@@ -158,6 +207,8 @@ class Connection(asyncio.Protocol):
         if kind is None:
             self._parser.kept = False
             self._finish()
+        elif self._send_again(ending_of(self._socket)):
+            self._handler.on_send_again()
         else:
             self._fail(kind)
 
@@ -181,26 +232,24 @@ class Connector:
         secure = parts.scheme == "https"
         self.loop, self.encoder = loop, RequestEncoder(context)
         self._host, self._port = parts.hostname or "", parts.port or (443 if secure else 80)
-        self._tls = _unverified() if secure else None
-        self._connections = context.connections
+        self._tls = tls_context() if secure else None
+        self._connections, self.kept = context.connections, context.kept_connections()
         self._limit = context.plan.client.max_body_bytes
         self._heads: dict[bytes, ResponseHead] = {}
 
     def connection(self, handler: ResponseHandler) -> Connection:
         """Return a connection that is not open yet."""
-        return Connection(handler, ResponseParser(self._heads, self._limit), self._connections)
+        parser = ResponseParser(self._heads, self._limit)
+        return Connection(handler, parser, self._connections, self.kept)
+
+    def forget(self, connection: Connection) -> None:
+        """Count a connection no more, which could not be made."""
+        self._connections.remove(id(connection))
 
     def open(self, connection: Connection) -> asyncio.Task[object]:
         """Return the task that opens a connection."""
+        self._connections.begin(id(connection))
         connecting = self.loop.create_connection(
             lambda: connection, self._host, self._port, ssl=self._tls
         )
         return self.loop.create_task(connecting)
-
-
-def _unverified() -> ssl.SSLContext:
-    """Targets are on this machine, where there is nobody to pretend to be one."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context

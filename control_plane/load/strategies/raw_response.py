@@ -63,6 +63,11 @@ class ResponseParser:
             self._begin()
         return self._read(data)
 
+    @property
+    def started(self) -> bool:
+        """Whether a part of a response came."""
+        return self._parser is not None and self._pieces > 0
+
     def closed(self) -> str | None:
         """Return the error class of a response that the end of the connection cuts off.
 

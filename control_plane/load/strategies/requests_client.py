@@ -4,6 +4,7 @@
 
 import http.client
 import logging
+import ssl
 from collections.abc import Callable
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -24,8 +25,7 @@ from control_plane.load.outcome import (
 )
 from control_plane.load.phase import Phase
 from control_plane.load.request_source import Request
-from control_plane.load.strategies.request_headers import RequestHeaders
-from control_plane.load.strategies.strategy import StrategyContext
+from control_plane.load.strategies.strategy import RequestHeaders, StrategyContext, tls_context
 from control_plane.load.strategies.tracked_pool import ConnectionTracker, pools
 
 EXPECTED_ERRORS = (
@@ -61,7 +61,8 @@ class RequestsClient:
         self._url = context.plan.base_url
         self._headers = RequestHeaders(context.plan, context.source)
         self._limit = context.plan.client.max_body_bytes
-        self._tracker = ConnectionTracker(context.connections)
+        self._tracker = ConnectionTracker(context.connections, context.kept_connections())
+        self._tls = tls_context()
         self._tracker.watch(context.samples, context.timeout_ns)
         self._sessions = [self._session(context.plan.users // sessions) for _ in range(sessions)]
 
@@ -86,8 +87,27 @@ class RequestsClient:
             due_ns = start_times.after(due_ns, end_ns)
 
     def _send(self, session: requests.Session, request: Request) -> Outcome:
+        ended, again = self._attempt(session, request, only_new=False)
+        return self._attempt(session, request, only_new=True)[0] if again else ended
+
+    def _attempt(
+        self, session: requests.Session, request: Request, *, only_new: bool
+    ) -> tuple[Outcome, bool]:
+        """Return how the request ended, and whether it goes out again."""
+        tracker = self._tracker
+        tracker.set_request(request.path, self._headers.of(request), only_new=only_new)
+        try:
+            return self._sent(session, request), False
+        except EXPECTED_ERRORS as error:
+            unanswered = tracker.unanswered()
+            if unanswered is None:
+                return failure(_class_of(error), len(request.body)), False
+            number, ending = unanswered
+            again = tracker.kept.send_again(request.method, number, ending)
+            return failure(ending.error_class, len(request.body)), again
+
+    def _sent(self, session: requests.Session, request: Request) -> Outcome:
         response, sent = None, len(request.body)
-        self._tracker.set_request(request.path, self._headers.of(request))
         try:
             response = session.request(
                 request.method,
@@ -98,10 +118,10 @@ class RequestsClient:
                 timeout=(self._context.plan.timeout_s, None),
             )
             received = 0 if _is_interim(response) else self._read(response.raw)
-        except EXPECTED_ERRORS as error:
+        except EXPECTED_ERRORS:
             if response is not None:
                 response.close()
-            return failure(_class_of(error), sent)
+            raise
         if received > self._limit:
             response.close()
             return failure("body_too_large", sent, received)
@@ -117,14 +137,12 @@ class RequestsClient:
         return received
 
     def _session(self, connections: int) -> requests.Session:
-        client = self._context.plan.client
         session = _Session()
         session.trust_env = False
-        # Targets are on this machine, where there is nobody to pretend to be one.
         session.verify = False
         session.headers.clear()
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = _Adapter(self._tracker, connections, reuse=client.reuse_connections)
+        adapter = _Adapter(self._tracker, connections, self._tls)
         session.mount("http://", adapter)
         session.mount("https://", adapter)
         return session
@@ -157,14 +175,14 @@ class _Session(requests.Session):
 
 
 class _Adapter(HTTPAdapter):
-    """An adapter with a pool as large as the number of its users; nothing is sent twice."""
+    """An adapter with a pool as large as the number of its users."""
 
-    def __init__(self, lines: ConnectionTracker, connections: int, *, reuse: bool) -> None:
-        self._pools = pools(lines, reuse=reuse)
+    def __init__(self, tracker: ConnectionTracker, connections: int, tls: ssl.SSLContext) -> None:
+        self._pools, self._tls = pools(tracker), tls
         super().__init__(pool_connections=1, pool_maxsize=connections, max_retries=0)
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, **options)
+        super().init_poolmanager(*arguments, **options, ssl_context=self._tls)
         self.poolmanager.pool_classes_by_scheme = self._pools
 
 

@@ -1,10 +1,13 @@
-"""What a client strategy is given, and what it must do; counts its connections."""
+"""What a client strategy is given, which headers it sends, and what it must do."""
 
 import asyncio
-from collections import Counter
+import os
+import ssl
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from threading import get_ident
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import uvloop
 
@@ -12,8 +15,9 @@ from control_plane.domain.spec import Client
 from control_plane.load.clock import BusyWait
 from control_plane.load.phase import Phase
 from control_plane.load.plan import LoadPlan
-from control_plane.load.request_source import RequestSource
+from control_plane.load.request_source import Request, RequestSource
 from control_plane.load.sample_buffer import SampleBuffer
+from control_plane.load.strategies.kept_connections import ConnectionCounter, KeptConnections
 
 
 def new_loop(client: Client) -> asyncio.AbstractEventLoop:
@@ -21,48 +25,88 @@ def new_loop(client: Client) -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop() if client.loop == "uvloop" else asyncio.new_event_loop()
 
 
+def tls_context() -> ssl.SSLContext:
+    """Return a context for all connections of a client; making one takes longer than a handshake.
+
+    Certificates are not verified, nor are any loaded: targets are on this machine, where there is
+    nobody to pretend to be one.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+PAUSE_S = 0.1
+"""Servers keep an idle connection for longer than this."""
+
+_READ_BYTES = 65_536
+
+
+def unread_bytes(transport: asyncio.BaseTransport | None) -> bytes:
+    """Return what came before a connection was lost and was not read yet.
+
+    Where a write fails because the server closed, event loops give up a connection whose response
+    waits in the kernel. It cannot be read where it is encrypted.
+    """
+    sock = transport.get_extra_info("socket") if transport is not None else None
+    if transport is None or sock is None or transport.get_extra_info("sslcontext") is not None:
+        return b""
+    parts: list[bytes] = []
+    with suppress(OSError, ValueError):
+        descriptor = sock.fileno()
+        while part := os.read(descriptor, _READ_BYTES):
+            parts.append(part)
+    return b"".join(parts)
+
+
 MAX_HEADER_BYTES = 65_536
 MAX_HEADERS = 100
 """Responses with longer or more headers are class `protocol`: the limits of http.client."""
 
 
-class ConnectionCounter:
-    """Counts connections, each of which is known by a number that no other open one has.
+COMMON_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "looplab"}
+"""What every request carries besides its own headers."""
 
-    Safe to use from many threads, none of which waits.
+_WITH_LENGTH = frozenset({"POST", "PUT", "PATCH"})
+"""Methods that state the length of a body also where there is none (RFC 9110, 8.6)."""
+
+
+class RequestHeaders:
+    """The headers of requests as every strategy sends them, in one order.
+
+    `Host`, the common ones that the request has not itself, its own ones, `Content-Length` where
+    there is a body or the method asks for it, and `Connection: close` on a new connection.
     """
 
-    def __init__(self) -> None:
-        self._open: set[int] = set()
-        self._sizes = {0}
-        self._by_thread = Counter[int]()
-        self._before = 0
+    def __init__(self, plan: LoadPlan, source: RequestSource) -> None:
+        self._source = source
+        self._common = {"Host": urlsplit(plan.base_url).netloc, **COMMON_HEADERS}
+        self._last = {} if plan.client.reuse_connections else {"Connection": "close"}
+        self._known: dict[tuple[int, int], dict[str, str]] = {}
 
-    def open_window(self) -> None:
-        """Count from now on; what is open stays open."""
-        self._before = self._ever()
-        self._sizes = {len(self._open)}
+    def of(self, request: Request) -> Mapping[str, str]:
+        """Return all headers of a request.
 
-    def add(self, key: int) -> None:
-        """Count a connection that was established."""
-        self._by_thread[get_ident()] += 1
-        self._open.add(key)
-        self._sizes.add(len(self._open))
+        Where they have no placeholders it is the same object for each length of the body.
+        """
+        key = request.kind, len(request.body)
+        known = self._known.get(key)
+        if known is not None:
+            return known
+        own = {name.lower() for name in request.headers}
+        common = {name: text for name, text in self._common.items() if name.lower() not in own}
+        headers = {**common, **request.headers, **_length(request), **self._last}
+        if self._source.fixed_headers(request.kind):
+            self._known[key] = headers
+        return headers
 
-    def remove(self, key: int) -> None:
-        """Forget a connection that was closed, by either side."""
-        self._open.discard(key)
 
-    def opened(self) -> int:
-        """Return how many were established since the window began."""
-        return self._ever() - self._before
-
-    def most(self) -> int:
-        """Return the most that were open at once since then."""
-        return max(self._sizes)
-
-    def _ever(self) -> int:
-        return sum(self._by_thread.copy().values())
+def _length(request: Request) -> dict[str, str]:
+    if request.body or request.method in _WITH_LENGTH:
+        return {"Content-Length": str(len(request.body))}
+    return {}
 
 
 @dataclass(frozen=True)
@@ -75,6 +119,14 @@ class StrategyContext:
     connections: ConnectionCounter
     busy_wait: BusyWait = field(default_factory=BusyWait)
 
+    def kept_connections(self) -> KeptConnections:
+        """Return what the connections of a strategy share."""
+        return KeptConnections(
+            self.connections,
+            keeps=self.plan.client.reuse_connections,
+            pauses=self.plan.stream.load.idle_s >= PAUSE_S,
+        )
+
     @property
     def timeout_ns(self) -> int:
         """The deadline of a request, from its actual start."""
@@ -84,8 +136,9 @@ class StrategyContext:
 class Strategy(Protocol):
     """How requests overlap. Made once, from a `StrategyContext`, in the thread that runs it.
 
-    Redirects are not followed, nothing of the environment is read, nothing is sent twice, bodies
-    are counted up to the limit and never unpacked, every request has a deadline.
+    Redirects are not followed, nothing of the environment is read, bodies are counted up to the
+    limit and never unpacked, every request has a deadline. Nothing is sent twice but what
+    `kept_connections` says.
     """
 
     def run(self, phase: Phase) -> None:

@@ -4,10 +4,12 @@ requests bounds each wait for bytes, not a whole response. So that slow drips en
 shuts down the socket of a request that is in flight for too long; its thread wakes up at once.
 """
 
+import http.client
 import socket
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -15,7 +17,14 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from control_plane.load.clock import clock_ns, overdue, sleep_until
 from control_plane.load.sample_buffer import SampleBuffer
-from control_plane.load.strategies.strategy import ConnectionCounter
+from control_plane.load.strategies.kept_connections import (
+    ConnectionCounter,
+    Ending,
+    KeptConnections,
+    ending_of,
+)
+
+_Request = tuple[str, Mapping[str, str], bool]
 
 
 class ConnectionTracker:
@@ -25,8 +34,8 @@ class ConnectionTracker:
     the reason in `sample_buffer`.
     """
 
-    def __init__(self, connections: ConnectionCounter) -> None:
-        self.connections = connections
+    def __init__(self, connections: ConnectionCounter, kept: KeptConnections) -> None:
+        self.connections, self.kept = connections, kept
         self._thread = threading.local()
         self._by_user: dict[int, TrackedConnection] = {}
 
@@ -34,14 +43,29 @@ class ConnectionTracker:
         """Let the calling thread be a user."""
         self._thread.user = user
 
-    def set_request(self, path: str, headers: Mapping[str, str]) -> None:
-        """Set what this thread sends next, byte for byte: requests and urllib3 would rewrite it."""
-        self._thread.request = path, headers
+    def set_request(self, path: str, headers: Mapping[str, str], *, only_new: bool = False) -> None:
+        """Set what this thread sends next, byte for byte: requests and urllib3 would rewrite it.
 
-    def request(self) -> tuple[str, Mapping[str, str]]:
-        """Return what this thread sends next."""
-        request: tuple[str, Mapping[str, str]] = self._thread.request
+        `only_new`: it must not go out on a kept connection.
+        """
+        self._thread.request, self._thread.unanswered = (path, headers, only_new), None
+
+    def request(self) -> "_Request":
+        """Return what this thread sends next, and whether on a new connection only."""
+        request: _Request = self._thread.request
         return request
+
+    def set_unanswered(self, number: int, ending: Ending) -> None:
+        """Note that the connection of this thread ended before any byte of the response."""
+        self._thread.unanswered = number, ending
+
+    def unanswered(self) -> tuple[int, Ending] | None:
+        """Return the number of the request on its connection, and how that ended.
+
+        None where it did not end so.
+        """
+        unanswered: tuple[int, Ending] | None = self._thread.unanswered
+        return unanswered
 
     def take(self, connection: "TrackedConnection") -> None:
         """Note that the user of this thread is about to send a request over `connection`."""
@@ -75,30 +99,76 @@ class TrackedConnection:
     def __init__(self, *arguments: Any, tracker: ConnectionTracker, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.user = -1
+        self._requests = 0
+        self._ending: Ending | None = None
         self._tracker = tracker
         self._tracked_socket: socket.socket | None = None
-        self._is_cut = False
+        self._is_cut = self._awaiting = False
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it is to be used again after a response."""
+        return self._tracker.kept.keeps
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether another request can go out: urllib3 asks before one does."""
+        connected: bool = super().is_connected  # type: ignore[misc] # see below
+        if not connected and self.sock is not None:
+            self._tracker.kept.ended_unasked(self._requests + 1)
+        return connected
 
     def connect(self) -> None:
-        super().connect()  # type: ignore[misc] # of the connection that this is mixed into
+        self._tracker.connections.begin(id(self))
+        try:
+            super().connect()  # type: ignore[misc] # of the connection that this is mixed into
+        except BaseException:
+            self._tracker.connections.remove(id(self))
+            raise
         self._tracked_socket, self._is_cut = self.sock, False
+        self._requests = 0
         self._tracker.connections.add(id(self))
 
     def close(self) -> None:
         if self.sock is not None:
+            if self._awaiting and self._ending is None:
+                self._ending = ending_of(self.sock)
             self._tracker.connections.remove(id(self))
         super().close()  # type: ignore[misc] # of the connection that this is mixed into
 
     def request(self, *arguments: Any, **options: Any) -> None:
+        path, headers, only_new = self._tracker.request()
         # The order matters: `cut` marks the connection before it looks who has it, this user
         # has it before it looks for the mark. So either the mark is seen, or the new user is.
         self._tracker.take(self)
-        if self._is_cut:
+        if self._is_cut or (only_new and self._requests):
             self.close()
+        elif self._requests > 1 and self.sock is not None:
+            self._tracker.kept.carried_two()
         method, _ = arguments
-        path, headers = self._tracker.request()
         options["headers"] = headers
-        super().request(method, path, **options)  # type: ignore[misc] # see above
+        self._ending = None
+        try:
+            super().request(method, path, **options)  # type: ignore[misc] # see above
+        except ConnectionResetError:
+            # urllib3 looks for a response all the same.
+            self._ending = Ending.RESET
+            raise
+        finally:
+            self._requests += 1
+
+    def getresponse(self) -> Any:
+        self._awaiting = True
+        try:
+            return super().getresponse()  # type: ignore[misc] # see above
+        except ConnectionError as error:
+            if not isinstance(error, http.client.RemoteDisconnected):
+                self._ending = Ending.RESET
+            if self._ending is not None and not self._is_cut:
+                self._tracker.set_unanswered(self._requests, self._ending)
+            raise
+        finally:
+            self._awaiting = False
 
     def cut(self, user: int) -> None:
         """Shut the socket down if `user` is still on it: also where only the response holds it."""
@@ -118,42 +188,32 @@ class _Https(TrackedConnection, HTTPSConnection):
     pass
 
 
-class _HttpPool(HTTPConnectionPool):
-    ConnectionCls = _Http
-
-
-class _HttpsPool(HTTPSConnectionPool):
-    ConnectionCls = _Https
-
-
-class _Unpooled:
-    """A pool that keeps no connection; mixed into one of urllib3."""
+class _Pool:
+    """A pool that closes what is not to be used again; mixed into one of urllib3."""
 
     def _put_conn(self, connection: Any) -> None:
-        if connection is not None:
+        if connection is not None and not connection.is_kept:
             connection.close()
-        super()._put_conn(None)  # type: ignore[misc] # of the pool that this is mixed into
+        super()._put_conn(connection)  # type: ignore[misc] # of the pool that this is mixed into
 
 
-class _HttpUnpooled(_Unpooled, HTTPConnectionPool):
+class _HttpPool(_Pool, HTTPConnectionPool):
     ConnectionCls = _Http
 
 
-class _HttpsUnpooled(_Unpooled, HTTPSConnectionPool):
+class _HttpsPool(_Pool, HTTPSConnectionPool):
     ConnectionCls = _Https
 
 
 Pools = dict[str, Callable[..., HTTPConnectionPool]]
 
 
-def pools(tracker: ConnectionTracker, *, reuse: bool) -> Pools:
+def pools(tracker: ConnectionTracker) -> Pools:
     """Return what makes a pool, by scheme.
 
     Options of a pool that it does not know go to its connections.
     """
-    kinds = (_HttpPool, _HttpsPool) if reuse else (_HttpUnpooled, _HttpsUnpooled)
-
-    def maker(kind: type[HTTPConnectionPool]) -> Callable[..., HTTPConnectionPool]:
-        return lambda *arguments, **options: kind(*arguments, tracker=tracker, **options)
-
-    return {"http": maker(kinds[0]), "https": maker(kinds[1])}
+    return {
+        "http": partial(_HttpPool, tracker=tracker),
+        "https": partial(_HttpsPool, tracker=tracker),
+    }

@@ -16,7 +16,7 @@ def test_a_clean_run_rules_all_out():
     assert [cause.cause for cause in causes if cause.found] == []
     assert [cause.cause for cause in causes] == [
         "loop_blocked", "pool_exhausted", "garbage_collection", "server_cpu", "client_limited",
-        "never_served",
+        "never_served", "connections_ended",
     ]  # fmt: skip
 
 
@@ -45,7 +45,7 @@ def test_everything_at_once_in_the_order_in_which_it_explains():
     )
     assert [cause.cause for cause in causes] == [
         "loop_blocked", "pool_exhausted", "workers_uneven", "garbage_collection",
-        "client_limited", "never_served", "server_cpu",
+        "client_limited", "never_served", "server_cpu", "connections_ended",
     ]  # fmt: skip
     of_the_trial = {"held_back", "workers_recycled"}
     assert {cause.cause for cause in causes} == set(CAUSES) - of_the_trial
@@ -99,7 +99,7 @@ def test_of_a_foreign_target_only_the_client_is_judged():
         for each in seen.trials
     )
     causes = diagnose(type(seen)(**{**vars(seen), "trials": hidden}))
-    assert [cause.cause for cause in causes] == ["client_limited"]
+    assert [cause.cause for cause in causes] == ["client_limited", "connections_ended"]
     assert none_found(causes).endswith(
         "Not watched: event loop, thread pool, garbage collection and processor of the target."
     )

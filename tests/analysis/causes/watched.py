@@ -74,7 +74,7 @@ def evidence(
         for series, share in zip(seen, shares, strict=True)
     )
     stream = chosen.pop("stream", summary(duration_s=WINDOW_S, cpu_s_per_request=0.0001))
-    only = trial(stream)
+    only = trial(stream, connections={stream.name: 10}, new_connections={stream.name: 0})
     target = replace(only.target, watched_s=WINDOW_S, cores=tuple(range(len(seen))))
     usual = {
         "spec": asked(workers=len(seen)),
