@@ -29,8 +29,7 @@ class ExternalTarget:
         self.url = url
         holders = sockets.holders(sockets.inodes_at(host, port), procfs.pids())
         self._holders = {pid: procfs.started_at(pid) for pid in holders}
-        masters = [pid for pid in holders if procfs.parent(pid) not in holders]
-        self._watch = WorkerWatch(min(masters, default=0), holders, single=False)
+        self._watch = WorkerWatch(_master(holders), holders, single=False)
         self.pids()
 
     async def check(self, path: str) -> None:
@@ -86,6 +85,18 @@ async def reach(url: str, forbidden_ports: Collection[int]) -> RunningTarget:
             shown = f"[{address}]" if ":" in address else address
             return ExternalTarget(f"{parts.scheme}://{shown}:{port}", address, port)
     raise TargetFailed(f"Nothing listens at {url}: start that server, then run again.")
+
+
+def _master(holders: Collection[int]) -> int:
+    """Return the holder that all others descend from; 0 where none has a process below it.
+
+    Workers that bind the address themselves (SO_REUSEPORT) may hang on a master that does not.
+    """
+    for pid in holders:
+        below = set(procfs.descendants(pid))
+        if below and below.issuperset(set(holders) - {pid}):
+            return pid
+    return 0
 
 
 async def _addresses(host: str, port: int) -> list[str]:

@@ -53,6 +53,8 @@ class WorkerWatch:
         self._root, self._holders, self._single = root, frozenset(holders), single
         self._log = _LogReader(folder / LOG_NAME) if folder else None
         self._kinds: dict[Process, Kind] = {}
+        self._logged: set[Process] = set()
+        self._new_copies: set[Process] = set()
         self._candidates: dict[Process, Kind] | None = None
         self._worker_kinds: frozenset[Kind] = frozenset()
         self._living: set[Process] = set()
@@ -70,10 +72,7 @@ class WorkerWatch:
         born, at_limit = self._log.read() if self._log else ({}, set())
         self._at_limit |= at_limit
         present |= {process for process in born if process.pid != self._root and _lives(process)}
-        self._kinds = {
-            process: born.get(process) or self._kinds.get(process) or _kind(process.pid)
-            for process in present
-        }
+        self._take_kinds(present, born)
         if self._candidates is None:
             self._candidates, born = self._first_candidates(), {}
             if not self._single:
@@ -81,6 +80,25 @@ class WorkerWatch:
         if not self._worker_kinds:
             self._confirm(self._candidates)
         self._count(born)
+
+    def _take_kinds(self, present: set[Process], born: dict[Process, Kind]) -> None:
+        """Take the kind of each; of one that looks like its parent at every look.
+
+        It may be about to run another program: a fork looks so until it does.
+        """
+        seen = self._kinds
+        self._logged = (self._logged | born.keys()) & present
+        self._kinds = {process: born.get(process) or self._kind_now(process) for process in present}
+        copies = {process for process, (_, shape) in self._kinds.items() if shape == FORKED}
+        self._new_copies = copies - self._logged - seen.keys()
+
+    def _kind_now(self, process: Process) -> Kind:
+        """Return the kind of one that the log does not name now; its parent is the first seen."""
+        known = self._kinds.get(process)
+        if known and (known[1] != FORKED or process in self._logged):
+            return known
+        kind = _kind(process.pid)
+        return known if known and kind[0] != known[0] else kind
 
     def _first_candidates(self) -> dict[Process, Kind]:
         kinds = list(self._kinds.values())
@@ -95,14 +113,20 @@ class WorkerWatch:
 
     def _confirm(self, candidates: dict[Process, Kind]) -> None:
         """Take the kinds of those that are still there; others of such a kind ended as workers."""
-        kinds = {kind for process, kind in candidates.items() if process in self._kinds}
+        kinds = {self._kinds[process] for process in candidates if process in self._kinds}
         self._worker_kinds = frozenset(kinds)
-        self._living = {process for process, kind in candidates.items() if kind in kinds}
+        self._living = {
+            process
+            for process, kind in candidates.items()
+            if self._kinds.get(process, kind) in kinds
+        }
 
     def _count(self, born: dict[Process, Kind]) -> None:
+        """Count the workers that are gone; a copy of its parent is one from its second look on."""
         members = {process for process, kind in self._kinds.items() if kind in self._worker_kinds}
+        members -= self._new_copies - self._living
         unseen = {process for process, kind in born.items() if kind in self._worker_kinds}
-        lost = (self._living | unseen) - members
+        lost = (self._living | unseen) - self._kinds.keys()
         limited = len(lost & self._at_limit)
         self.ended = EndedWorkers(self.ended.all + len(lost), self.ended.at_limit + limited)
         self._living = members

@@ -2,11 +2,16 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
 from control_plane.domain.errors import TargetFailed
 from control_plane.targets.launch import free_ports, reach
+from control_plane.targets.worker_watch import EndedWorkers
+from tests.targets.family import family, kill
+
+NONE_ENDED = EndedWorkers(0, 0)
 
 
 async def test_a_server_that_runs_is_reached_and_its_processes_are_seen() -> None:
@@ -46,3 +51,40 @@ async def test_what_cannot_be_reached_is_said(url: str, message: str) -> None:
     port = next(free_ports("127.0.0.1"))
     with pytest.raises(TargetFailed, match=message):
         await reach(url.format(port=port), {8200})
+
+
+@pytest.mark.parametrize("victim", [min, max])
+@pytest.mark.parametrize("master_listens", [True, False])
+async def test_any_worker_that_is_killed_is_counted(
+    master_listens: bool, victim: Callable[[list[int]], int]
+) -> None:
+    """With SO_REUSEPORT each worker has a listener of its own, and its master none."""
+    port = next(free_ports("127.0.0.1"))
+    with family(port) as parent:
+        if master_listens:
+            parent.make("hold")
+        workers = [parent.make("fork" if master_listens else "listen") for _ in range(2)]
+        target = await reach(f"http://127.0.0.1:{port}", ())
+        assert (target.ended_workers(), set(workers) - set(target.pids())) == (NONE_ENDED, set())
+        kill(victim(workers))
+        assert target.ended_workers() == EndedWorkers(1, 0)
+
+
+async def test_the_end_of_the_only_process_is_counted() -> None:
+    port = next(free_ports("127.0.0.1"))
+    with family(port) as parent:
+        worker = parent.make("listen")
+        target = await reach(f"http://127.0.0.1:{port}", ())
+        assert target.ended_workers() == NONE_ENDED
+        kill(worker)
+        assert target.ended_workers() == EndedWorkers(1, 0)
+
+
+async def test_the_end_of_a_master_is_no_end_of_a_worker() -> None:
+    port = next(free_ports("127.0.0.1"))
+    with family(port) as parent:
+        master, _ = parent.make("hold"), parent.make("fork")
+        target = await reach(f"http://127.0.0.1:{port}", ())
+        assert target.ended_workers() == NONE_ENDED
+        kill(master)
+        assert target.ended_workers() == NONE_ENDED
