@@ -363,5 +363,6 @@ _MERGE_RULES: Mapping[str, Callable[[Sequence[Any]], Any]] = {
     "seconds": _merge_parts,
     "warmup": _merge_parts,
     "warmup_s": max,
+    "numbers": max,
 }
 """How the values of the processes become one, by field; those that are not named are summed."""

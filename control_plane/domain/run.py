@@ -83,11 +83,15 @@ class StreamResult:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """All that one trial left: what the API shows (`trial`), and what the figures need."""
+    """All that one trial left: what the API shows (`trial`), and what the figures need.
+
+    `numbers`: so many of each sequence were taken.
+    """
 
     trial: Trial
     streams: tuple[StreamResult, ...]
     gauges: Gauges
+    numbers: int = 0
 
 
 @dataclass(frozen=True)

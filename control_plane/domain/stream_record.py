@@ -88,6 +88,7 @@ class StreamRecord(WindowTotals, WorkerUsage):
 
     `intended` counts the requests that were meant to start in the window. `warmup` holds the
     seconds before the window, in which the same load ran for `warmup_s`; nothing else counts them.
+    `numbers`: below it lie all that its sequences took, warm-up included.
     """
 
     name: str
@@ -95,3 +96,4 @@ class StreamRecord(WindowTotals, WorkerUsage):
     seconds: tuple[Second, ...] = ()
     warmup: tuple[Second, ...] = ()
     warmup_s: float = 0.0
+    numbers: int = 0

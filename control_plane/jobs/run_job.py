@@ -3,6 +3,8 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from urllib.parse import urlsplit
 
 from control_plane.analysis.causes.diagnose import diagnose
 from control_plane.analysis.causes.evidence import Evidence
@@ -12,7 +14,8 @@ from control_plane.analysis.validity.gates import judge
 from control_plane.domain.errors import TrialFailed
 from control_plane.domain.result import Cause, Environment, Summary, Validity
 from control_plane.domain.run import Run, State, TrialResult
-from control_plane.domain.spec import BUNDLED
+from control_plane.domain.sequences import ReservedNumbers, most_numbers, reserved
+from control_plane.domain.spec import BUNDLED, Workload
 from control_plane.jobs.progress import LiveRun
 from control_plane.jobs.run_end import Judgment, Termination
 from control_plane.jobs.runtime import Runtime
@@ -33,7 +36,7 @@ class RunJob:
 
     def __init__(self, run: Run, store: Store, runtime: Runtime, rate_per_s: float | None) -> None:
         spec = run.spec
-        self.run, self._runtime = run, runtime
+        self.run, self._store, self._runtime = run, store, runtime
         self.live_run = LiveRun(
             run.id,
             spec.workload.streams,
@@ -83,9 +86,13 @@ class RunJob:
             if block:
                 await self.termination.move(State.STARTING)
             self.live_run.begin_trial(block + 1)
+            numbers = await asyncio.to_thread(self._reserve_numbers)
+            spec = replace(self.run.spec, workload=Workload(numbers.streams))
             result = await TrialJob(
-                self.run.spec, block, self._runtime, cores, self.live_run, self._enter
+                spec, block, self._runtime, cores, self.live_run, self._enter
             ).execute()
+            if numbers.used is not None:
+                await asyncio.to_thread(self._store.release_numbers, numbers, result.numbers)
             await self.termination.keep(result)
             self._results.append(result)
 
@@ -107,6 +114,20 @@ class RunJob:
         python = application.interpreter if application and by_import else None
         serving = await target_environment(python, pids, self._runtime.instance)
         return {**of_client_only(facts), **serving}
+
+    def _reserve_numbers(self) -> ReservedNumbers:
+        """Keep from others, and from later trials, what the sequences of one trial may take.
+
+        Whatever is asked at one port of this machine is one application.
+        """
+        spec, target = self.run.spec, self.run.spec.target
+        streams = spec.workload.streams
+        application = target.application or f"port {urlsplit(target.url).port or 80}"
+        most = most_numbers(streams, spec.warmup_s, spec.timeout_s, spec.client.processes)
+        without_sequences = reserved(application, streams, None, most)
+        if without_sequences.used is None:
+            return without_sequences
+        return self._store.reserve_numbers(application, streams, most)
 
     async def _enter(self, state: State, target: RunningTarget) -> None:
         if "target_quota_cores" not in self._environment:

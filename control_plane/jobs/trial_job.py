@@ -19,7 +19,7 @@ from control_plane.domain.stream_record import Second, StreamRecord
 from control_plane.jobs.progress import LiveRun
 from control_plane.jobs.runtime import Runtime
 from control_plane.load.messages import Draining, WindowClosed, WindowOpened, WorkerResult
-from control_plane.load.plan import LoadPlan, shards
+from control_plane.load.plan import LoadPlan, seeds_of, shards, trial_seed
 from control_plane.load.worker_process import LoadWorker
 from control_plane.targets.application import Application, resolve_application
 from control_plane.targets.cores import CorePlan
@@ -142,8 +142,9 @@ class TrialJob:
                 base_url=url,
                 warmup_s=spec.warmup_s,
                 timeout_s=spec.timeout_s,
-                seed=spec.seed + 1_000 * self.block + index,
+                seed=trial_seed(spec.seed, self.block, index),
                 share=share,
+                seeds=seeds_of(spec.seed, self.live_run.run_id, self.block, index),
             )
             for index, stream in enumerate(spec.workload.streams)
             for share in shards(spec.client.processes)
@@ -252,7 +253,8 @@ class TrialJob:
             ),
             machine=use.machine,
         )
-        return TrialResult(trial, streams, use.gauges)
+        numbers = max(record.numbers for record in records)
+        return TrialResult(trial, streams, use.gauges, numbers)
 
     def _by_stream(self, workers: Sequence[StreamRecord]) -> Iterator[Sequence[StreamRecord]]:
         processes = self.spec.client.processes

@@ -1,6 +1,7 @@
 """What one load worker has to do: one stream of one trial, as a JSON line."""
 
 from dataclasses import dataclass
+from hashlib import blake2b
 
 from pydantic import TypeAdapter
 
@@ -50,6 +51,24 @@ class Seeds:
     def of(cls, seed: int) -> "Seeds":
         """Return seeds that draw the same whenever `seed` is the same."""
         return cls(seed, seed, seed)
+
+
+def trial_seed(seed: int, block: int, stream: int) -> int:
+    """Return what the arrivals of a stream are drawn from, in every run of a spec with `seed`."""
+    return seed + 1_000 * block + stream
+
+
+def seeds_of(seed: int, run_id: str, block: int, stream: int) -> Seeds:
+    """Return the seeds of a stream, both counted from 0, in a trial of a run."""
+    return Seeds(
+        trial_seed(seed, block, stream),
+        _digest(f"{seed} {run_id} {block} {stream}"),
+        _digest(f"{seed} {stream}"),
+    )
+
+
+def _digest(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest())
 
 
 @dataclass(frozen=True, kw_only=True)

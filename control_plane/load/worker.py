@@ -6,6 +6,7 @@ import resource
 import sys
 import traceback
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from types import TracebackType
 
 from control_plane.domain.errors import ClientFailed
@@ -108,7 +109,7 @@ def measure(
     if record is None:
         driving.result()
     else:
-        send(WorkerResult(record))
+        send(WorkerResult(replace(record, numbers=context.source.taken())))
 
 
 def conclude(driving: Future[None], reporter: Reporter) -> None:

@@ -17,7 +17,7 @@ from control_plane.domain.errors import StoreError
 from control_plane.store.database import BUSY_S, engine, store_errors
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0004"
+HEAD = "0005"
 """The newest revision in `migrations/versions`; revisions sort as text."""
 _MAGIC = b"SQLite format 3\x00"
 _REMEDY = "choose another with --db"

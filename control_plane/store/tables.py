@@ -38,6 +38,19 @@ class AddedConfigurationRow(SQLModel, table=True):
     target: str
 
 
+class UsedNumbersRow(SQLModel, table=True):
+    """From the lowest to the highest number that sequences of an application may have taken.
+
+    They are text, because a step may lead beyond the integers of SQLite.
+    """
+
+    __tablename__: ClassVar[Any] = "used_numbers"
+
+    application: str = Field(primary_key=True)
+    low: str
+    high: str
+
+
 class RunRow(SQLModel, table=True):
     """The part of a run that lists filter by and show.
 

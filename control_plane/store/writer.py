@@ -11,6 +11,8 @@ from control_plane.domain.errors import Conflict, QueueFull, refuse
 from control_plane.domain.limits import Limits, bounded_text, counted
 from control_plane.domain.result import Cause, Environment, Validity
 from control_plane.domain.run import TERMINAL, Run, State, StreamResult, TrialResult, allowed
+from control_plane.domain.sequences import ReservedNumbers, UsedNumbers, reserved
+from control_plane.domain.spec import Stream
 from control_plane.store.database import Database
 from control_plane.store.mapping import (
     Draft,
@@ -27,7 +29,7 @@ from control_plane.store.mapping import (
     validity_text,
 )
 from control_plane.store.reader import count_queued, find_row, whole_run
-from control_plane.store.tables import RunFacts, RunRow, RunTag, Submission
+from control_plane.store.tables import RunFacts, RunRow, RunTag, Submission, UsedNumbersRow
 
 NOTE_LENGTH = 10_000
 
@@ -105,6 +107,31 @@ class Writer:
             _note_facts(session.get_one(RunFacts, row.seq), facts)
             session.flush()
             return whole_run(session, row)
+
+    def reserve_numbers(
+        self, application: str, streams: Sequence[Stream], most: int
+    ) -> ReservedNumbers:
+        """Take `most` numbers for each sequence, behind all that runs of the application took.
+
+        They are used up from now on, whatever becomes of this process.
+        """
+        with self._database.write() as session:
+            row = session.get(UsedNumbersRow, application)
+            before = UsedNumbers(int(row.low), int(row.high)) if row else None
+            numbers = reserved(application, streams, before, most)
+            if numbers.used != before:
+                _use(session, application, numbers.used)
+            return numbers
+
+    def release_numbers(self, numbers: ReservedNumbers, taken: int) -> None:
+        """Give back what a trial reserved and did not take: all but `taken` of each sequence.
+
+        Nothing is given back where others were reserved since.
+        """
+        with self._database.write() as session:
+            row = session.get(UsedNumbersRow, numbers.application)
+            if row is not None and UsedNumbers(int(row.low), int(row.high)) == numbers.used:
+                _use(session, numbers.application, numbers.taken(taken))
 
     def save_trial(self, run_id: str, result: TrialResult) -> None:
         """Keep what one trial measured. Raises Conflict when the run is over."""
@@ -192,6 +219,12 @@ class Writer:
                 raise Conflict(f"Run {run_id} is {row.state}: cancel it before you delete it.")
             session.connection().execute(_UNINDEX, {"seq": row.seq})
             session.delete(row)
+
+
+def _use(session: Session, application: str, used: UsedNumbers | None) -> None:
+    if used is not None:
+        row = UsedNumbersRow(application=application, low=str(used.low), high=str(used.high))
+        session.merge(row)
 
 
 _LATER = "hand in again when some have ended, or raise LOOPLAB_MAX_QUEUE."

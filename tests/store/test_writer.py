@@ -5,13 +5,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from control_plane.domain.errors import Conflict, InvalidInput, NotFound, QueueFull
+from control_plane.domain.request_parts import SequenceValue
 from control_plane.domain.result import Validity
 from control_plane.domain.run import ALLOWED, TERMINAL, State
+from control_plane.domain.sequences import ReservedNumbers
+from control_plane.domain.spec import RequestClass, Stream
 from control_plane.store.mapping import Draft
 from control_plane.store.store import Store, open_store
 from tests.builders.runs import (
@@ -294,3 +298,49 @@ def test_unknown_runs_are_not_found(store: Store) -> None:
 def test_a_draft_needs_no_configuration(store: Store) -> None:
     (run,) = store.add([Draft(items())])
     assert store.runs(limit=1).runs == (run,)
+
+
+def sequence_streams() -> tuple[Stream, ...]:
+    request = RequestClass(path="/{n}", values={"n": SequenceValue("sequence")})
+    return (replace(items(trials=1).workload.streams[0], requests=(request,)),)
+
+
+def first_of(numbers: ReservedNumbers) -> int:
+    value = numbers.streams[0].requests[0].values["n"]
+    assert isinstance(value, SequenceValue)
+    return value.start
+
+
+def test_sequences_go_on_for_each_application(store: Store) -> None:
+    streams = sequence_streams()
+    first = store.reserve_numbers("shop", streams, 1_000)
+    assert first_of(first) == 0
+    store.release_numbers(first, 7)
+    second = store.reserve_numbers("shop", streams, 1_000)
+    assert first_of(second) == 7
+    assert first_of(store.reserve_numbers("other", streams, 1_000)) == 0
+    third = store.reserve_numbers("shop", streams, 1_000)
+    assert first_of(third) == 1_007
+    store.release_numbers(second, 0)
+    assert first_of(store.reserve_numbers("shop", streams, 1_000)) == 2_007
+
+
+def test_a_killed_process_leaves_no_number_for_another(path: Path) -> None:
+    """Numbers are taken before they are used, so that those of a dead process come never again."""
+    streams, statement = sequence_streams(), 1
+    opened: list[Store] = []
+    told = path.with_name("told")
+
+    def use() -> None:
+        numbers = opened[0].reserve_numbers("shop", streams, 10)
+        with told.open("a") as file:
+            file.write(f"{first_of(numbers)}\n")
+        opened[0].release_numbers(numbers, 3)
+
+    while killed_at(statement, use, lambda: opened.append(open_store(path))):
+        statement += 1
+    assert statement > 3
+    firsts = [int(line) for line in told.read_text().splitlines()]
+    assert len(firsts) > 2
+    assert all(later >= earlier + 3 for earlier, later in pairwise(firsts))
+    assert sound(path)

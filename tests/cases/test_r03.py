@@ -1,0 +1,138 @@
+"""Values that were meant to be unique came again in the next run, and in the next trial."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from control_plane.domain.client_strategies import STRATEGIES
+from tests.dashboard import Dashboard
+
+CASE: dict[str, Any] = json.loads((Path(__file__).parent / "R03" / "spec.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def users(case: Callable[[str], Dashboard]) -> Dashboard:
+    return case("R03")
+
+
+@pytest.fixture(scope="module")
+def stored(case: Callable[[str], Dashboard]) -> Dashboard:
+    return case("stored")
+
+
+def spec_of(*requests: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """One stream for each request class, with warm-up."""
+    load = {"model": "closed", "concurrency": changes.pop("concurrency", 3)}
+    streams = [
+        {"name": f"s{index}", "requests": [request], "load": load, "stop": {"requests": 40}}
+        for index, request in enumerate(requests)
+    ]
+    return {
+        "target": {"application": "stored"},
+        "workload": {"streams": streams},
+        "warmup_s": 0.2,
+        "max_error_share": 1,
+        **changes,
+    }
+
+
+def statuses(looplab: Dashboard, spec: dict[str, Any]) -> set[str]:
+    run = looplab.finished(looplab.submit(spec))
+    return {status for stream in run["streams"] for status in stream["statuses"]}
+
+
+def test_the_case_as_it_was_handed_in(users: Dashboard) -> None:
+    """Sent again, with every strategy, and with two trials; the table of users stays."""
+    case = json.loads(json.dumps(CASE))
+    case["workload"]["streams"][0]["stop"] = {"duration_s": 0.5}
+    assert statuses(users, case) == {"201"}
+    assert statuses(users, case | {"trials": 2}) == {"201"}
+    for strategy in STRATEGIES:
+        case["workload"]["streams"][0]["load"]["concurrency"] = 1 if strategy == "blocking" else 8
+        assert statuses(users, case | {"client": {"strategy": strategy}, "warmup_s": 0.2}) == {
+            "201"
+        }
+
+
+def test_a_sequence_in_trial_2(users: Dashboard) -> None:
+    case = json.loads(json.dumps(CASE))
+    (request,) = case["workload"]["streams"][0]["requests"]
+    request["values"] = {"id": {"kind": "sequence"}}
+    case["workload"]["streams"][0]["stop"] = {"requests": 50}
+    for _ in range(2):
+        assert statuses(users, case | {"trials": 2}) == {"201"}
+    with sqlite3.connect(users.db.parent / "users.db") as connection:
+        rows = connection.execute("select email from users where email not like '%-%'").fetchall()
+    numbers = sorted(int(email.partition("@")[0]) for (email,) in rows)
+    # What a trial reserved and did not send, the next one sends.
+    assert numbers == list(range(len(numbers)))
+
+
+UNIQUE = {
+    "uuid": {"kind": "uuid"},
+    "string": {"kind": "string", "length": 6},
+    "sequence": {"kind": "sequence", "start": 100, "step": 5},
+}
+
+
+@pytest.mark.parametrize("kind", UNIQUE)
+def test_strategies_runs_trials_and_processes_send_nothing_twice(
+    stored: Dashboard, kind: str
+) -> None:
+    request = {"path": f"/{kind}/{{v}}", "values": {"v": UNIQUE[kind]}}
+    for strategy in STRATEGIES:
+        alone = strategy == "blocking"
+        client = {"strategy": strategy, "processes": 1 if alone else 2}
+        spec = spec_of(request, client=client, trials=2, concurrency=1 if alone else 4)
+        assert (strategy, statuses(stored, spec)) == (strategy, {"201"})
+
+
+@pytest.mark.parametrize("kind", UNIQUE)
+def test_streams_send_nothing_of_each_other(stored: Dashboard, kind: str) -> None:
+    request = {
+        "path": f"/streams-{kind}",
+        "headers": {"X-Key": f"streams-{kind} {{v}}"},
+        "values": {"v": UNIQUE[kind]},
+    }
+    assert statuses(stored, spec_of(request, request)) == {"201"}
+    assert statuses(stored, spec_of(request, request, client={"strategy": "raw"})) == {"201"}
+
+
+def test_a_sequence_with_another_start_takes_no_number_of_before(stored: Dashboard) -> None:
+    for start, step in ((0, 1), (20, 1), (10, -2), (0, 3), (1_000, -1)):
+        value = {"kind": "sequence", "start": start, "step": step}
+        request = {"path": "/starts/{v}", "values": {"v": value}}
+        assert statuses(stored, spec_of(request)) == {"201"}
+
+
+def test_each_application_has_a_counter_of_its_own(stored: Dashboard) -> None:
+    request = {"path": "/other/{v}", "values": {"v": {"kind": "sequence"}}}
+    spec = spec_of(request, target={"application": "other"}, warmup_s=0)
+    assert statuses(stored, spec) == {"201"}
+    with sqlite3.connect(stored.db.parent / "stored.db") as connection:
+        found = connection.execute("select key from stored where key like '/other/%'").fetchall()
+    assert {key.strip() for (key,) in found} == {f"/other/{number}" for number in range(40)}
+
+
+@pytest.mark.parametrize("kind", UNIQUE)
+def test_what_repeats_comes_again_on_purpose(stored: Dashboard, kind: str) -> None:
+    value = {**UNIQUE[kind], "repeat": True}
+    request = {"path": f"/repeat-{kind}/{{v}}", "values": {"v": value}}
+    spec = spec_of(request, warmup_s=0)
+    assert statuses(stored, spec) == {"201"}
+    assert statuses(stored, spec) == {"409"}
+    assert statuses(stored, {**spec, "client": {"strategy": "raw"}, "trials": 2}) == {"409"}
+    again = stored.run(stored.submit(spec))["spec"]["workload"]["streams"][0]["requests"][0]
+    assert again["values"]["v"]["repeat"] is True
+
+
+def test_integers_are_the_same_in_each_run_of_a_seed(stored: Dashboard) -> None:
+    value = {"kind": "integer", "low": 0, "high": 2**50}
+    request = {"path": "/integers/{v}", "values": {"v": value}}
+    assert statuses(stored, spec_of(request, warmup_s=0)) == {"201"}
+    assert statuses(stored, spec_of(request, warmup_s=0)) == {"409"}
+    assert statuses(stored, spec_of(request, warmup_s=0, seed=2)) == {"201"}

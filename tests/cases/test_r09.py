@@ -1,0 +1,178 @@
+"""A form login sent `{n}` as it stands."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from email.parser import BytesParser
+from email.policy import HTTP
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+import pytest
+
+from control_plane.domain.client_strategies import STRATEGIES
+from tests.dashboard import Dashboard
+
+CASE: dict[str, Any] = json.loads((Path(__file__).parent / "R09" / "spec.json").read_text())
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.fixture(scope="module")
+def bodies(case: Callable[[str], Dashboard]) -> Dashboard:
+    return case("R09")
+
+
+@pytest.fixture(scope="module")
+def stored(case: Callable[[str], Dashboard]) -> Dashboard:
+    return case("stored")
+
+
+def spec_of(request: dict[str, Any], application: str = "bodies", **rest: Any) -> dict[str, Any]:
+    stream = {
+        "requests": [{"method": "POST", **request}],
+        "load": {"model": "closed", "concurrency": 1},
+        "stop": {"requests": 30},
+    }
+    return {
+        "target": {"application": application},
+        "workload": {"streams": [stream]},
+        "warmup_s": 0,
+        **rest,
+    }
+
+
+def statuses(looplab: Dashboard, spec: dict[str, Any]) -> dict[str, int]:
+    run = looplab.finished(looplab.submit(spec))
+    counts: dict[str, int] = run["streams"][0]["statuses"]
+    return counts
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_case_has_as_many_bodies_as_requests(bodies: Dashboard, strategy: str) -> None:
+    told = bodies.db.parent / "distinct.txt"
+    told.unlink(missing_ok=True)
+    case = json.loads(json.dumps(CASE)) | {"warmup_s": 0, "client": {"strategy": strategy}}
+    case["workload"]["streams"][0] |= {"stop": {"requests": 60}}
+    if strategy == "blocking":
+        case["workload"]["streams"][0]["load"]["concurrency"] = 1
+    assert statuses(bodies, case) == {"200": 60}
+    distinct, body = told.read_text().split(" ", 1)
+    assert int(distinct) == 60
+    assert "{" not in body
+
+
+@pytest.mark.parametrize(
+    ("value", "sent", "status"),
+    [
+        ({"kind": "integer", "low": 1, "high": 5}, "{q}", "200"),
+        ({"kind": "sequence"}, "{q}", "200"),
+        ({"kind": "choice", "of": [1, 2, 3]}, "{q}", "200"),
+        ({"kind": "choice", "of": ["1", "2"]}, "{q}", "422"),
+        ({"kind": "integer", "low": 1, "high": 5}, "{q}0", "422"),
+    ],
+)
+def test_a_value_alone_in_json_keeps_its_type(
+    bodies: Dashboard, value: dict[str, Any], sent: str, status: str
+) -> None:
+    request = {"path": "/strict", "body": {"json": {"quantity": sent}}, "values": {"q": value}}
+    spec = spec_of(request, max_error_share=1)
+    assert statuses(bodies, spec) == {status: 30}
+
+
+UUID = {"n": {"kind": "uuid"}}
+PLACES: dict[str, dict[str, Any]] = {
+    "query": {"path": "/query?a=1&b={n}%20x"},
+    "header": {"path": "/header", "headers": {"X-Name": "is {n}"}},
+    "json key": {"path": "/key", "body": {"json": {"{n}": [1]}}},
+    "json text": {"path": "/leaf", "body": {"json": [{"a": "is {n}"}]}},
+    "text": {"path": "/text", "body": {"text": '{"a": {"b": "{n}"}}'}},
+    "form": {"path": "/form", "body": {"form": {"user": "{n} & x", "more": ["1", "{n}"]}}},
+    "multipart": {
+        "path": "/multipart",
+        "body": {"multipart": {"fields": {"user": "{n}"}, "file": {"size_bytes": 3_000}}},
+    },
+    "filename": {
+        "path": "/filename",
+        "body": {"multipart": {"file": {"size_bytes": 10, "filename": "{n}.png"}}},
+    },
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_every_place_is_filled(stored: Dashboard, place: str) -> None:
+    request = PLACES[place]
+    spec = spec_of({**request, "values": UUID}, "stored")
+    assert statuses(stored, spec) == {"201": 30} or place == "header"
+    found = requests_of(stored, request["path"].partition("?")[0])
+    assert len({json.dumps(seen, sort_keys=True) for seen in found}) == len(found)
+    assert len(found) == (1 if place == "header" else 30)
+    for seen in found:
+        assert "{n}" not in json.dumps(seen)
+        check(place, seen)
+
+
+def requests_of(stored: Dashboard, path: str) -> list[dict[str, Any]]:
+    with sqlite3.connect(stored.db.parent / "stored.db") as connection:
+        rows = connection.execute("select request from stored").fetchall()
+    found = [json.loads(row) for (row,) in rows]
+    return [request for request in found if request["path"].partition("?")[0] == path]
+
+
+def check(place: str, seen: dict[str, Any]) -> None:
+    body, kind = seen["body"], seen["headers"].get("content-type", "")
+    if place == "query":
+        assert unquote(seen["path"]).endswith(" x")
+    elif place == "header":
+        assert len(seen["headers"]["x-name"]) == 39
+    elif place.startswith("json"):
+        assert kind == "application/json"
+        assert json.loads(body)
+    elif place == "text":
+        assert kind == "text/plain; charset=utf-8"
+        assert len(json.loads(body)["a"]["b"]) == 36
+    elif place == "form":
+        assert kind == FORM
+        fields = parse_qs(body)
+        assert fields["user"] == [f"{fields['more'][1]} & x"]
+    else:
+        check_multipart(place, kind, body.encode("latin-1"))
+
+
+def check_multipart(place: str, kind: str, body: bytes) -> None:
+    head = f"Content-Type: {kind}\r\n\r\n".encode()
+    *fields, file = BytesParser(policy=HTTP).parsebytes(head + body).iter_parts()
+    assert len(file.get_payload(decode=True)) == (10 if place == "filename" else 3_000)
+    assert file.get_content_type() == "application/octet-stream"
+    if place == "filename":
+        assert len(file.get_filename() or "") == 40
+    else:
+        assert [len(field.get_content()) for field in fields] == [36]
+
+
+@pytest.mark.parametrize(
+    ("request_class", "field"),
+    [
+        ({"body": {"text": "user={m}"}, "values": UUID}, "body.text"),
+        ({"body": {"json": {"{m}": 1}}}, "body.json"),
+        ({"body": {"form": {"a": "{m}"}}}, "body.form.a"),
+        ({"headers": {"X-A": "{m}"}}, "headers.X-A"),
+        ({"path": "/a?b={m}"}, "path"),
+        ({"path": "/a", "values": UUID}, "values.n"),
+    ],
+)
+def test_what_would_go_out_as_it_stands_is_told_at_its_field(
+    bodies: Dashboard, request_class: dict[str, Any], field: str
+) -> None:
+    response = bodies.post("/api/runs", spec_of(request_class))
+    assert response.status_code == 422
+    (error,) = response.json()["fields"]
+    assert error["field"] == f"workload.streams.0.requests.0.{field}"
+
+
+def test_braces_can_be_sent(bodies: Dashboard) -> None:
+    body = {"text": '{"a": {"b": {n}}, "c": "{{n}}", "d": "{{{n}}}"}'}
+    value = {"kind": "integer", "low": 7, "high": 7}
+    statuses(bodies, spec_of({"path": "/braces", "body": body, "values": {"n": value}}))
+    told = (bodies.db.parent / "last.txt").read_text()
+    assert told == """/braces b'{"a": {"b": 7}, "c": "{n}", "d": "{7}"}'\n"""
