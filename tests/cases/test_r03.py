@@ -72,34 +72,33 @@ def test_a_sequence_in_trial_2(users: Dashboard) -> None:
     assert numbers == list(range(len(numbers)))
 
 
-UNIQUE = {
+UNIQUE: dict[str, dict[str, Any]] = {
     "uuid": {"kind": "uuid"},
     "string": {"kind": "string", "length": 6},
     "sequence": {"kind": "sequence", "start": 100, "step": 5},
 }
 
 
-@pytest.mark.parametrize("kind", UNIQUE)
+KEYED = {
+    "path": "/keyed",
+    "headers": {"X-Keys": "uuid-{uuid} string-{string} sequence-{sequence}"},
+    "values": UNIQUE,
+}
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_strategies_runs_trials_and_processes_send_nothing_twice(
-    stored: Dashboard, kind: str
+    stored: Dashboard, strategy: str
 ) -> None:
-    request = {"path": f"/{kind}/{{v}}", "values": {"v": UNIQUE[kind]}}
-    for strategy in STRATEGIES:
-        alone = strategy == "blocking"
-        client = {"strategy": strategy, "processes": 1 if alone else 2}
-        spec = spec_of(request, client=client, trials=2, concurrency=1 if alone else 4)
-        assert (strategy, statuses(stored, spec)) == (strategy, {"201"})
+    alone = strategy == "blocking"
+    client = {"strategy": strategy, "processes": 1 if alone else 2}
+    spec = spec_of(KEYED, client=client, trials=2, concurrency=1 if alone else 4)
+    assert statuses(stored, spec) == {"201"}
 
 
-@pytest.mark.parametrize("kind", UNIQUE)
-def test_streams_send_nothing_of_each_other(stored: Dashboard, kind: str) -> None:
-    request = {
-        "path": f"/streams-{kind}",
-        "headers": {"X-Key": f"streams-{kind} {{v}}"},
-        "values": {"v": UNIQUE[kind]},
-    }
-    assert statuses(stored, spec_of(request, request)) == {"201"}
-    assert statuses(stored, spec_of(request, request, client={"strategy": "raw"})) == {"201"}
+def test_streams_send_nothing_of_each_other(stored: Dashboard) -> None:
+    assert statuses(stored, spec_of(KEYED, KEYED)) == {"201"}
+    assert statuses(stored, spec_of(KEYED, KEYED, client={"strategy": "raw"})) == {"201"}
 
 
 def test_a_sequence_with_another_start_takes_no_number_of_before(stored: Dashboard) -> None:
@@ -118,16 +117,15 @@ def test_each_application_has_a_counter_of_its_own(stored: Dashboard) -> None:
     assert {key.strip() for (key,) in found} == {f"/other/{number}" for number in range(40)}
 
 
-@pytest.mark.parametrize("kind", UNIQUE)
-def test_what_repeats_comes_again_on_purpose(stored: Dashboard, kind: str) -> None:
-    value = {**UNIQUE[kind], "repeat": True}
-    request = {"path": f"/repeat-{kind}/{{v}}", "values": {"v": value}}
-    spec = spec_of(request, warmup_s=0)
+def test_what_repeats_comes_again_on_purpose(stored: Dashboard) -> None:
+    values = {name: {**value, "repeat": True} for name, value in UNIQUE.items()}
+    spec = spec_of({**KEYED, "path": "/again/{uuid}/{string}/{sequence}", "headers": {},
+                    "values": values}, warmup_s=0)  # fmt: skip
     assert statuses(stored, spec) == {"201"}
-    assert statuses(stored, spec) == {"409"}
-    assert statuses(stored, {**spec, "client": {"strategy": "raw"}, "trials": 2}) == {"409"}
-    again = stored.run(stored.submit(spec))["spec"]["workload"]["streams"][0]["requests"][0]
-    assert again["values"]["v"]["repeat"] is True
+    run = stored.finished(stored.submit({**spec, "client": {"strategy": "raw"}, "trials": 2}))
+    assert run["streams"][0]["statuses"] == {"409": 80}
+    again = run["spec"]["workload"]["streams"][0]["requests"][0]["values"]
+    assert [value["repeat"] for value in again.values()] == [True, True, True]
 
 
 def test_integers_are_the_same_in_each_run_of_a_seed(stored: Dashboard) -> None:

@@ -10,9 +10,9 @@ DB.executescript(
 )
 
 
-def key_of(path: str, headers: dict[str, str], body: bytes) -> str:
-    """What must be unique: a header where there is one, else path and body."""
-    return headers.get("x-key") or path + " " + body.hex()
+def keys_of(path: str, headers: dict[str, str], body: bytes) -> list[str]:
+    """What must be unique: each word of a header where there is one, else path and body."""
+    return headers.get("x-keys", "").split() or [path + " " + body.hex()]
 
 
 async def body_of(receive: Any) -> bytes:
@@ -37,10 +37,8 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if path != "/":
         request = {"path": path, "headers": headers, "body": body.decode("latin-1")}
         try:
-            DB.execute(
-                "insert into stored values (?, ?)",
-                (key_of(path, headers, body), json.dumps(request)),
-            )
+            for key in keys_of(path, headers, body):
+                DB.execute("insert into stored values (?, ?)", (key, json.dumps(request)))
         except sqlite3.IntegrityError:
             status = 409
     await send(
