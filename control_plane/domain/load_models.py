@@ -28,7 +28,7 @@ class LoadModel:
     is_open: ClassVar[bool] = False
     """Requests arrive at a rate, whatever the responses do, and belong to the window by their
     intended start."""
-    is_burst: ClassVar[bool] = False
+    all_at_once: ClassVar[bool] = False
     """All requests are meant to start at once, and wait for a connection."""
 
     @property
@@ -64,7 +64,22 @@ class LoadModel:
     @property
     def keeps_time(self) -> bool:
         """Whether requests go out by the clock, and not because another one ended."""
-        return self.is_scheduled and not self.is_burst
+        return self.is_scheduled and not self.all_at_once
+
+    @property
+    def shows_queueing(self) -> bool:
+        """Whether response times hold the waiting of requests that no response holds back."""
+        return self.starts_by == "schedule"
+
+    @property
+    def obeys_littles_law(self) -> bool:
+        """Whether each user is in the system at all times, except while it thinks."""
+        return self.starts_by == "response"
+
+    @property
+    def keeps_connections(self) -> bool:
+        """Whether a connection that is kept may be there for the next request: none in a burst."""
+        return not self.all_at_once
 
     @property
     def ramp_up_s(self) -> float:
@@ -75,6 +90,11 @@ class LoadModel:
     def think_time_s(self) -> float:
         """How long a user waits after a response."""
         return 0.0
+
+    @property
+    def user_interval_s(self) -> float | None:
+        """The seconds between the intended starts of one user; None where no interval sets them."""
+        return None
 
     @property
     def longest_pause_s(self) -> float:
@@ -191,7 +211,7 @@ class Closed(LoadModel):
 class Burst(LoadModel):
     """All requests are meant to start at once, over at most `connections` connections."""
 
-    is_burst = True
+    all_at_once = True
 
     model: Literal["burst"]
     connections: int
@@ -337,6 +357,10 @@ class Periodic(LoadModel):
     @property
     def users(self) -> int:
         return self.concurrency
+
+    @property
+    def user_interval_s(self) -> float:
+        return self.interval_s
 
     @property
     def longest_pause_s(self) -> float:

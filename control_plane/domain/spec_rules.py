@@ -206,7 +206,7 @@ def _stream(field: str, stream: Stream, spec: SubmittedSpec, limits: Limits) -> 
     for index, request in enumerate(stream.requests):
         yield from wrong_request(f"{field}.requests.{index}", request, limits)
     yield from stream.load.wrong(f"{field}.load", spec.client.strategy, limits)
-    if stream.load.is_burst and stream.stop.duration_s is not None:
+    if stream.load.all_at_once and stream.stop.duration_s is not None:
         yield FieldError(
             f"{field}.stop",
             "A burst stops by requests: give stop.requests.",

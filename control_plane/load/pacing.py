@@ -59,9 +59,8 @@ def periodic(begin_ns: int, users: int, interval_ns: int) -> Pacing:
 
 def pacing_of(load: LoadModel, begin_ns: int, ramp_up_ns: int) -> Pacing:
     """Return the pacing of a load model in which users decide, from `begin_ns` on."""
-    pause_ns = round(load.longest_pause_s * 1e9)
-    if load.is_burst:
+    if load.all_at_once:
         return burst(begin_ns)
-    if load.starts_by == "interval":
-        return periodic(begin_ns, load.users, pause_ns)
-    return closed(begin_ns, load.users, ramp_up_ns, pause_ns)
+    if load.user_interval_s is not None:
+        return periodic(begin_ns, load.users, round(load.user_interval_s * 1e9))
+    return closed(begin_ns, load.users, ramp_up_ns, round(load.think_time_s * 1e9))

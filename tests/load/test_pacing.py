@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control_plane.load.pacing import burst, closed, periodic
+from control_plane.domain.load_models import Burst, Closed, LoadModel, Periodic
+from control_plane.load.pacing import burst, closed, pacing_of, periodic
 
 BEGIN = 1_000_000
 
@@ -78,3 +79,21 @@ def test_periodic_is_monotone_and_never_overlaps(interval_ns: int, responses_ns:
         assert next_ns >= end_ns
         assert next_ns - due_ns == max(interval_ns, response_ns)
         due_ns = next_ns
+
+
+@pytest.mark.parametrize(
+    ("load", "second_user_ns", "next_ns"),
+    [
+        (Closed(concurrency=4, think_time_s=0.2, ramp_up_s=2), 1_500_000_000, 1_900_000_000),
+        (Closed(concurrency=4), 1_500_000_000, 1_700_000_000),
+        (Burst("burst", connections=4), 1_000_000_000, 1_000_000_000),
+        (Periodic("periodic", interval_s=2, concurrency=4), 1_500_000_000, 3_000_000_000),
+    ],
+)
+def test_the_pacing_of_a_load_model(load: LoadModel, second_user_ns: int, next_ns: int) -> None:
+    pacing = pacing_of(load, 1_000_000_000, 2_000_000_000)
+    assert pacing.opens_ns == pacing.first(0) == 1_000_000_000
+    assert (pacing.first(1), pacing.after(1_000_000_000, 1_700_000_000)) == (
+        second_user_ns,
+        next_ns,
+    )

@@ -161,7 +161,7 @@ def _replaced_share(trial: Trial, summary: Summary) -> float:
 def _idle_s(stream: Stream, summary: Summary) -> float:
     """Return how long a connection waits for its next request; 0 where that is not known."""
     times = summary.service_time_s
-    busy_s = times.p50 if times and stream.load.starts_by != "response" else 0.0
+    busy_s = times.p50 if times and stream.load.is_scheduled else 0.0
     return max(0.0, stream.load.idle_s - busy_s)
 
 

@@ -163,6 +163,9 @@ def time_base_note(spec: Spec, results: Iterable[StreamResult]) -> str:
     """Return what the times of a run mean, and what its load models cannot show."""
     loads = [stream.load for stream in spec.workload.streams]
     scheduled = BOTH_NOTE if any(map(times_differ, results)) else SCHEDULED_NOTE
-    notes = {"schedule": scheduled, "response": CLOSED_NOTE, "interval": PERIODIC_NOTE}
-    present = {load.starts_by for load in loads}
-    return " ".join(note for starts_by, note in notes.items() if starts_by in present)
+    notes = {
+        scheduled: any(load.shows_queueing for load in loads),
+        CLOSED_NOTE: any(load.obeys_littles_law for load in loads),
+        PERIODIC_NOTE: any(load.user_interval_s is not None for load in loads),
+    }
+    return " ".join(note for note, applies in notes.items() if applies)

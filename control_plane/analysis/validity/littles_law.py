@@ -19,7 +19,7 @@ def little_ratios(
     """
     ratios = {}
     for stream, record in zip(streams, records, strict=True):
-        if stream.stop.duration_s is None or stream.load.starts_by != "response":
+        if stream.stop.duration_s is None or not stream.load.obeys_littles_law:
             continue
         users_ns = record.duration_ns * stream.load.users
         present_ns = users_ns - record.away_ns

@@ -222,7 +222,7 @@ def _open_cases(run: MeasuredRun) -> Iterator[StreamCase]:
 def _pooled_cases(run: MeasuredRun) -> Iterator[StreamCase]:
     for trial, stream, summary in run.cases:
         known = {stream.name} <= trial.client.in_flight.keys() & trial.client.connections.keys()
-        kept = run.spec.client.reuse_connections and not stream.load.is_burst
+        kept = run.spec.client.reuse_connections and stream.load.keeps_connections
         if known and kept and not _unconnected(summary) and not _ended_by_server(trial, summary):
             yield trial, stream, summary
 
