@@ -168,6 +168,14 @@ def _never_null(kind: type) -> GetPydanticSchema:
     return GetPydanticSchema(lambda _source, handler: handler(kind))
 
 
+def _without_default(schema: dict[str, Any]) -> None:
+    """Keep the null that stands for a field left out from clients that write defaults."""
+    schema.pop("default", None)
+
+
+_LEFT_OUT = Field(default=None, json_schema_extra=_without_default)
+
+
 _STOPS = ("requests", "duration_s")
 
 
@@ -178,8 +186,8 @@ _STOPS = ("requests", "duration_s")
 class Stop:
     """When a stream ends: after a number of requests, or after a time. Exactly one is not None."""
 
-    requests: Annotated[int | None, _never_null(int)] = None
-    duration_s: Annotated[float | None, _never_null(float)] = None
+    requests: Annotated[int | None, _never_null(int)] = _LEFT_OUT
+    duration_s: Annotated[float | None, _never_null(float)] = _LEFT_OUT
 
     @property
     def label(self) -> str:

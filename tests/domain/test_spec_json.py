@@ -8,7 +8,13 @@ from control_plane.domain.errors import InvalidInput, UnreadableInput
 from control_plane.domain.limits import Limits
 from control_plane.domain.load_models import Burst, Closed
 from control_plane.domain.spec import Stop, Target, UrlTarget
-from control_plane.domain.spec_json import read_document, read_spec, stored_spec, write_spec
+from control_plane.domain.spec_json import (
+    SUBMITTED_SPEC,
+    read_document,
+    read_spec,
+    stored_spec,
+    write_spec,
+)
 from tests.builders.documents import SMALLEST, changed, load
 from tests.domain.test_spec_rules import refused
 
@@ -174,3 +180,16 @@ def test_every_default_is_written_out():
 
 def test_a_stored_spec_is_trusted():
     assert stored_spec('{"workload": {"streams": []}, "trials": 5000}').trials == 5_000
+
+
+def test_a_default_of_the_schema_is_no_null_where_null_is_refused():
+    """A client that writes the defaults of the schema sends what is accepted."""
+    schema = SUBMITTED_SPEC.json_schema()
+    refused_defaults = [
+        f"{name}.{field}"
+        for name, part in schema["$defs"].items()
+        for field, kind in part.get("properties", {}).items()
+        if kind.get("default", "") is None and {"type": "null"} not in kind.get("anyOf", [])
+    ]
+    assert refused_defaults == []
+    assert {*schema["$defs"]["Stop"]["properties"]} == {"requests", "duration_s"}
