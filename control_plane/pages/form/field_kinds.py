@@ -38,7 +38,7 @@ class FormParser:
         return self.form.has(name, "on")
 
     def number(self, name: str) -> int | float | str:
-        """Return the text itself where it is not a number."""
+        """Return the number, or the text where it is none."""
         text = self.form.text(name)
         if not _NUMBER.fullmatch(text):
             self.refuse(name, f"{text[:40]!r} is not a number." if text else "Give a number.")
@@ -134,7 +134,7 @@ def json_text(value: object) -> str:
 class FieldKind:
     """`control` is the macro of `macros/forms.html` that draws it.
 
-    `named`: it holds several things with names, which messages about it begin with. `optional`:
+    `named`: it holds several things with names, which messages about it begin with. `omit_empty`:
     an empty text is left out of the document.
     """
 
@@ -142,7 +142,7 @@ class FieldKind:
     read: Callable[[FormParser, str], Any]
     write: Callable[[Any], str] = str
     named: bool = False
-    optional: bool = False
+    omit_empty: bool = False
 
 
 NUMBER = FieldKind("number", FormParser.number, number_text)
@@ -151,7 +151,7 @@ RATE = FieldKind("decimal", FormParser.rate, rate_text)
 TEXT = FieldKind("text", FormParser.text)
 WORDS = FieldKind("text", FormParser.words, ", ".join)
 STATUSES = FieldKind(
-    "text", FormParser.statuses, lambda statuses: ", ".join(map(str, statuses)), optional=True
+    "text", FormParser.statuses, lambda statuses: ", ".join(map(str, statuses)), omit_empty=True
 )
 CHOICES = FieldKind("text", FormParser.choices, choices_text)
 LINES = FieldKind("area", FormParser.text)
@@ -160,7 +160,7 @@ HEADERS = FieldKind(
     FormParser.headers,
     lambda headers: "\n".join(f"{name}: {value}" for name, value in headers.items()),
     named=True,
-    optional=True,
+    omit_empty=True,
 )
 JSON = FieldKind("area", FormParser.json, json_text)
 SETTINGS = FieldKind(

@@ -49,8 +49,10 @@ class FormField:
     """`path` is its place in the document of its section, and its name in the form.
 
     `called`: how lists of errors name it, where its label alone would not tell. `usual`: the text
-    that stands in it where the spec has no value. `when`: the options of its section's choice for
-    which it is asked; () for all. `place`: its classes in the grid of the form.
+    that stands in it where the spec has no value. `place`: its classes in the grid of the form.
+    `when`: the options of its section's choice for which it is asked; None for all. `required`: it
+    is then read as an empty text where it was not sent; others fall back to the spec's default.
+    `optional`: its label says so.
     """
 
     path: str
@@ -62,9 +64,10 @@ class FormField:
     called: str = ""
     usual: str = ""
     options: tuple[Option, ...] = ()
-    when: tuple[str, ...] = ()
+    when: tuple[str, ...] | None = None
     placeholder: str = ""
     optional: bool = False
+    required: bool = False
 
     @property
     def name(self) -> str:
@@ -87,11 +90,19 @@ class Section:
     fields: tuple[FormField, ...]
     choice: FormField | None = None
 
+    def __post_init__(self) -> None:
+        options = {option.value for option in self.choice.options} if self.choice else set()
+        for field in self.fields:
+            if field.when is not None and not options & {*field.when}:
+                raise ValueError(f"no option asks for {field.path}, which would always be shown")
+
     def cases(self, field: FormField) -> str:
         """Return the numbers, from 1, of the options for which a field is asked; "" for all."""
         options = self.choice.options if self.choice else ()
         return " ".join(
-            str(number) for number, option in enumerate(options, 1) if option.value in field.when
+            str(number)
+            for number, option in enumerate(options, 1)
+            if field.when and option.value in field.when
         )
 
 
@@ -142,8 +153,8 @@ FORM: Mapping[str, Section] = {
     "target": Section("target", (
         _target("workers", NUMBER, "Workers"),
         _target("threads", NUMBER, "Pool threads", "the AnyIO limiter"),
-        _target("loop", SELECT, "Event loop", options=_LOOPS),
-        _target("http", SELECT, "HTTP parser", options=_PARSERS),
+        _target("loop", SELECT, "Event loop", options=_LOOPS, required=True),
+        _target("http", SELECT, "HTTP parser", options=_PARSERS, required=True),
         _target("keep_alive_s", NUMBER, "Keep-alive", unit="s"),
         _target("backlog", NUMBER, "Backlog", "connections that may wait"),
     ), _SERVER),
@@ -164,7 +175,7 @@ FORM: Mapping[str, Section] = {
     "load": Section("workload.streams.*.load", (
         FormField("rate_per_s", RATE, "Rate",
                   "or steps of it: 100 for 5, 500 for 5 (each for so many seconds)",
-                  unit="/s", place="w4", usual="100", when=("open",)),
+                  unit="/s", place="w4", usual="100", when=("open",), required=True),
         FormField("max_in_flight", NUMBER, "In flight", "at most, at once",
                   called="In flight at most", usual="500", when=("open",)),
         FormField("arrivals", SEGMENTS, "Arrivals",
@@ -172,7 +183,7 @@ FORM: Mapping[str, Section] = {
                   place="w6", usual="constant", when=("open",),
                   options=(Option("constant", "Evenly spaced"), Option("poisson", "Poisson"))),
         FormField("interval_s", DECIMAL, "Interval", "from start to start", unit="s", usual="1",
-                  when=("periodic",)),
+                  when=("periodic",), required=True),
         FormField("concurrency", NUMBER, "Concurrency", "users at once", usual="64",
                   when=("closed", "periodic")),
         FormField("think_time_s", DECIMAL, "Think time", "between two requests", unit="s",
@@ -180,11 +191,13 @@ FORM: Mapping[str, Section] = {
         FormField("ramp_up_s", DECIMAL, "Ramp-up", "until all users run", unit="s", usual="0",
                   when=("closed",)),
         FormField("connections", NUMBER, "Connections", "at most, at once", usual="100",
-                  when=("burst",)),
+                  when=("burst",), required=True),
     ), FormField("", SEGMENTS, "Load", place="w6", usual="closed", options=_LOAD_MODELS)),
     "stop": Section("workload.streams.*.stop", (
-        FormField("duration_s", DECIMAL, "Duration", unit="s", usual="5", when=("duration_s",)),
-        FormField("requests", NUMBER, "Requests", usual="10000", when=("requests",)),
+        FormField("duration_s", DECIMAL, "Duration", unit="s", usual="5", when=("duration_s",),
+                  required=True),
+        FormField("requests", NUMBER, "Requests", usual="10000", when=("requests",),
+                  required=True),
     ), FormField("", SEGMENTS, "Stop after", place="w4", usual="duration_s",
                  options=(Option("duration_s", "A time"),
                           Option("requests", "A number of requests")))),
@@ -192,15 +205,17 @@ FORM: Mapping[str, Section] = {
         FormField("method", SELECT, "Method", usual="GET",
                   options=tuple(Option(method, method) for method in _METHODS)),
         FormField("path", TEXT, "Path",
-                  "{name} stands for a value that changes with each request", place="w4"),
+                  "{name} stands for a value that changes with each request", place="w4",
+                  required=True),
     )),
     "value": Section(f"{_REQUEST}.values.*", (
-        FormField("low", NUMBER, "from", usual="1", when=("integer",)),
-        FormField("high", NUMBER, "to", usual="1000", when=("integer",)),
+        FormField("low", NUMBER, "from", usual="1", when=("integer",), required=True),
+        FormField("high", NUMBER, "to", usual="1000", when=("integer",), required=True),
         FormField("start", NUMBER, "from", usual="0", when=("sequence",)),
         FormField("step", NUMBER, "step", usual="1", when=("sequence",)),
-        FormField("length", NUMBER, "letters", usual="10", when=("string",)),
-        FormField("of", CHOICES, "of", place="long", placeholder="red, green", when=("choice",)),
+        FormField("length", NUMBER, "letters", usual="10", when=("string",), required=True),
+        FormField("of", CHOICES, "of", place="long", placeholder="red, green", when=("choice",),
+                  required=True),
     ), FormField("kind", SELECT, "Kind", usual="integer",
                  options=tuple(Option(kind, kind) for kind in _VALUE_KINDS))),
     "headers": Section(_REQUEST, (
@@ -209,11 +224,12 @@ FORM: Mapping[str, Section] = {
     )),
     "body": Section(f"{_REQUEST}.body", (
         FormField("json", JSON, "JSON", "placeholders may stand in its texts", place="w6",
-                  called="Body", when=("json",)),
-        FormField("text", LINES, "Text", place="w6", when=("text",)),
+                  called="Body", when=("json",), required=True),
+        FormField("text", LINES, "Text", place="w6", when=("text",), required=True),
         FormField("generated.size_bytes", NUMBER, "Size",
                   "a JSON object of about this size, for /payloads",
-                  unit="B", place="w6", usual="1000000", when=("generated",)),
+                  unit="B", place="w6", usual="1000000", when=("generated",),
+                  required=True),
     ), FormField("", SEGMENTS, "Body", place="w6", usual="none", options=_BODIES)),
     "request_more": Section(_REQUEST, (
         FormField("expect", STATUSES, "Expected statuses", place="w3",
@@ -266,18 +282,18 @@ CONFIGURATION_FORM: Mapping[str, Section] = {
 def read_sections(parser: FormParser, prefix: str, *names: str) -> Document:
     """Return what the fields of these sections say, as a document of the spec at `prefix`.
 
-    What the form does not show is left out, and so is what its choice does not ask for.
+    What its choice does not ask for is left out, and so is what was not sent unless it is required.
     """
     document: Document = {}
     for section in (FORM[name] for name in names):
         chosen = chosen_option(parser.form, section, prefix)
         for field in section.fields:
             name = joined(prefix, field.path)
-            shown = name in parser.form.values or field.kind is SWITCH
-            if not shown or (field.when and chosen not in field.when):
+            shown = name in parser.form.values or field.kind is SWITCH or field.required
+            if not shown or (field.when is not None and chosen not in field.when):
                 continue
             value = field.kind.read(parser, name)
-            if value or not field.kind.optional:
+            if value or not field.kind.omit_empty:
                 _put(document, field.path.split("."), value)
     return document
 

@@ -102,5 +102,5 @@ def value_fields(prefix: str) -> Fields:
     kind = chosen_option(FormData({}), section, prefix)
     yield f"{prefix}.kind", (kind,)
     for field in section.fields:
-        if kind in field.when:
+        if field.when and kind in field.when:
             yield f"{prefix}.{field.path}", (field.usual,)

@@ -1,12 +1,13 @@
 """The form of a new run as documents of the spec: one for each target and strategy ticked."""
 
 from collections.abc import Collection, Iterator
+from dataclasses import fields
 
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import FieldError
 from control_plane.domain.ids import MAX_COMPARED_RUNS
 from control_plane.domain.servers import lacking
-from control_plane.domain.spec import BUNDLED
+from control_plane.domain.spec import BUNDLED, Client, SubmittedSpec
 from control_plane.domain.spec_json import Document
 from control_plane.pages.form.field_kinds import FormParser
 from control_plane.pages.form.fields import FORM, chosen_option, read_sections
@@ -54,10 +55,16 @@ def _arm(shared: Document, target: Document, strategy: str, form: FormData) -> D
     arm = shared | {
         "title": ", ".join([shared["title"], *apart]) if shared["title"] else "",
         "target": target,
-        "client": shared.get("client", {}) | {"strategy": strategy},
+        "client": _ordered(shared.get("client", {}) | {"strategy": strategy}, Client),
     }
     facts = STRATEGIES.get(strategy)
-    return _one_user(arm) if facts and facts.alone and many_strategies else arm
+    alone = facts is not None and facts.alone and many_strategies
+    return _ordered(_one_user(arm) if alone else arm, SubmittedSpec)
+
+
+def _ordered(document: Document, kind: type[Client | SubmittedSpec]) -> Document:
+    """Return the document with its keys in the order of the fields of that part of the spec."""
+    return {field.name: document[field.name] for field in fields(kind) if field.name in document}
 
 
 def _one_user(arm: Document) -> Document:

@@ -1,12 +1,23 @@
 """No message at a field speaks of the JSON of a spec; the API says how to write it there."""
 
+from pathlib import Path
+
 import pytest
 
 from control_plane.analysis import field_labels
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec_json import Document, read_spec
-from control_plane.pages.form.fields import field_message, label_of
+from control_plane.pages.form.field_kinds import LINES, SEGMENTS
+from control_plane.pages.form.fields import (
+    CONFIGURATION_FORM,
+    FORM,
+    FormField,
+    Option,
+    Section,
+    field_message,
+    label_of,
+)
 from control_plane.pages.form.form_data import FormData
 from control_plane.pages.form.from_spec import form_from_spec
 from control_plane.pages.form.to_spec import documents
@@ -45,6 +56,22 @@ def test_fields_of_the_form_alone(field: str, label: str) -> None:
     assert label_of(field) == label
 
 
+@pytest.mark.parametrize("section", [*FORM.values(), *CONFIGURATION_FORM.values()])
+def test_a_choice_has_no_more_options_than_the_style_sheet_numbers(section: Section) -> None:
+    style = (Path(__file__).parents[3] / "static/css/new_run.css").read_text(encoding="utf-8")
+    options = section.choice.options if section.choice else ()
+    for number in range(1, len(options) + 1):
+        rule = f'.case-{number}:checked) [data-cases]:not([data-cases~="{number}"])'
+        assert rule in style
+
+
+@pytest.mark.parametrize("when", [("text",), ()])
+def test_a_field_that_no_option_asks_for_is_refused(when: tuple[str, ...]) -> None:
+    choice = FormField("", SEGMENTS, "Body", options=(Option("json", "JSON"),))
+    with pytest.raises(ValueError, match=r"no option asks for text"):
+        Section("body", (FormField("text", LINES, "Text", when=when),), choice)
+
+
 REQUEST = "workload.streams.0.requests.0"
 LOAD = "workload.streams.0.load"
 SETTINGS = "target.settings"
@@ -78,7 +105,7 @@ def told(form: FormData) -> dict[str, str]:
             {f"{REQUEST}.path": "/items/{1st}"},
             f"{REQUEST}.path",
             "{1st} is no placeholder: a name begins with a letter, "
-            "then come letters, digits and _, up to 40.",
+            "then come letters, digits and _, up to 40. To send it so, double its braces.",
         ),
         (
             {LOAD: "burst", f"{LOAD}.connections": "5", "workload.streams.0.stop": "duration_s"},

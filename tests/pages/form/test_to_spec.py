@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from control_plane.domain.ceiling import ceiling_submission
+from control_plane.domain.errors import InvalidInput
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec import Client, Spec
-from control_plane.domain.spec_json import read_spec
+from control_plane.domain.spec_json import read_spec, write_spec
 from control_plane.experiments.presets import preset_catalogue
 from control_plane.pages.form.form_data import FormData
 from control_plane.pages.form.from_spec import form_from_spec, fully_shown
@@ -222,6 +223,68 @@ def test_what_cannot_be_read_is_told_at_its_field(name: str, texts: tuple[str, .
     made, wrong = documents(FormData({**form().values, name: texts}))
     assert [error.field for error in wrong] == [name]
     assert len(made) == 1
+
+
+STOP, LOAD, REQUEST = f"{STREAM}.stop", f"{STREAM}.load", f"{STREAM}.requests.0"
+VALUE = f"{REQUEST}.values.item_id"
+
+
+@pytest.mark.parametrize(
+    ("choice", "option", "field"),
+    [
+        (f"{REQUEST}.method", "GET", f"{REQUEST}.path"),
+        (f"{REQUEST}.body", "json", f"{REQUEST}.body.json"),
+        (f"{REQUEST}.body", "generated", f"{REQUEST}.body.generated.size_bytes"),
+        (LOAD, "open", f"{LOAD}.rate_per_s"),
+        (LOAD, "burst", f"{LOAD}.connections"),
+        (LOAD, "periodic", f"{LOAD}.interval_s"),
+        (STOP, "duration_s", f"{STOP}.duration_s"),
+        (STOP, "requests", f"{STOP}.requests"),
+        (f"{VALUE}.kind", "integer", f"{VALUE}.low"),
+        (f"{VALUE}.kind", "integer", f"{VALUE}.high"),
+        (f"{VALUE}.kind", "string", f"{VALUE}.length"),
+        (f"{VALUE}.kind", "choice", f"{VALUE}.of"),
+        ("target.configuration", "own", "target.loop"),
+        ("target.configuration", "own", "target.http"),
+    ],
+)
+def test_a_required_field_that_was_not_sent_is_no_default(
+    choice: str, option: str, field: str
+) -> None:
+    sent = {**form().values, choice: (option,)}
+    sent.pop(field, None)
+    (made,), wrong = documents(FormData(sent))
+    try:
+        resolved(made)
+    except InvalidInput as error:
+        wrong += error.fields
+    assert field in {error.field for error in wrong}
+
+
+def test_a_text_body_that_was_not_sent_is_an_empty_one() -> None:
+    sent = {**form().values, f"{REQUEST}.body": ("text",)}
+    sent.pop(f"{REQUEST}.body.text", None)
+    (made,), wrong = documents(FormData(sent))
+    assert wrong == []
+    assert made["workload"]["streams"][0]["requests"][0]["body"] == {"text": ""}
+
+
+def test_a_field_that_was_not_sent_has_the_default_of_the_spec() -> None:
+    names = ("trials", "seed", f"{STREAM}.start_after_s", f"{REQUEST}.weight")
+    sent = {name: texts for name, texts in form().values.items() if name not in names}
+    (made,), wrong = documents(FormData(sent))
+    assert wrong == []
+    spec = resolved(made)
+    stream = spec.workload.streams[0]
+    assert (spec.trials, spec.seed) == (1, 1)
+    assert (stream.start_after_s, stream.requests[0].weight) == (0, 1)
+
+
+def test_the_keys_stand_in_the_order_of_the_spec() -> None:
+    (made,), _ = documents(form())
+    known = write_spec(resolved(made))
+    assert list(made) == [name for name in known if name in made]
+    assert list(made["client"]) == [name for name in known["client"] if name in made["client"]]
 
 
 def test_no_more_runs_than_fit_beside_each_other() -> None:
