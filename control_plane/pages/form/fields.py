@@ -280,7 +280,7 @@ CONFIGURATION_FORM: Mapping[str, Section] = {
 
 
 def read_sections(parser: FormParser, prefix: str, *names: str) -> Document:
-    """Return what the fields of these sections say, as a document of the spec at `prefix`.
+    """Return the values of these sections, as a document of the spec at `prefix`.
 
     What its choice does not ask for is left out, and so is what was not sent unless it is required.
     """
@@ -372,7 +372,7 @@ def label_of(path: str) -> str:
 
 
 def field_message(form: FormData, error: FieldError) -> str:
-    """Return what is said at a field; of several things in it, it names the wrong one."""
+    """Return the message at a field; it names the wrong one of several things in it."""
     text = error.at_field or error.message
     path = form.nearest(error.field)
     inside = error.field.removeprefix(f"{path}.")

@@ -1,4 +1,4 @@
-"""What a form says. The name of a field is its path in the spec."""
+"""The data that a form sends. The name of a field is its path in the spec."""
 
 import re
 import secrets
@@ -31,7 +31,7 @@ class FormData:
         return self.values[name][-1].strip() if self.values.get(name) else default
 
     def all(self, name: str) -> tuple[str, ...]:
-        """Return what is ticked, in the order of the page."""
+        """Return every value sent under a name, in the order of the page."""
         return self.values.get(name, ())
 
     def has(self, name: str, value: str) -> bool:
@@ -39,7 +39,7 @@ class FormData:
         return value in self.values.get(name, ())
 
     def indices(self, prefix: str) -> tuple[int, ...]:
-        """Return the numbers below a prefix: 0 and 1 where fields of both streams were sent."""
+        """Return the numbers of the list items that were sent: 0 and 1 for two streams."""
         pattern = re.compile(re.escape(prefix) + r"\.(\d{1,3})\.")
         found = {int(match[1]) for name in self.values if (match := pattern.match(name))}
         return tuple(sorted(found))
@@ -54,19 +54,19 @@ class FormData:
         )
 
     def placeholders(self, request: str) -> tuple[str, ...]:
-        """Return the names in braces of a request class, in the order in which they occur."""
+        """Return the placeholder names of a request class, each once, in the order of its texts."""
         body = self.text(f"{request}.body.json") if self.has(f"{request}.body", "json") else ""
         texts = (self.text(f"{request}.path"), self.text(f"{request}.headers"), body)
         return tuple(dict.fromkeys(name for text in texts for name in PLACEHOLDER.findall(text)))
 
     def nearest(self, path: str) -> str:
-        """Return the field of a path of the spec: itself or the nearest above; else ""."""
+        """Return the form field for a spec path: itself or its nearest parent; else ""."""
         while path and path not in self.values and path not in BOXES:
             path = path.rpartition(".")[0]
         return path
 
     def within(self, prefix: str) -> dict[str, tuple[str, ...]]:
-        """Return the fields below a prefix, named from there."""
+        """Return the fields below a prefix, by the rest of their names."""
         start = f"{prefix}."
         return {
             name.removeprefix(start): texts
@@ -76,7 +76,7 @@ class FormData:
 
 
 def form_data(pairs: Iterable[tuple[str, object]]) -> FormData:
-    """Return the form of the pairs that were posted; files are left out."""
+    """Return the form of posted pairs, without files."""
     values: dict[str, tuple[str, ...]] = {}
     for name, value in pairs:
         if isinstance(value, str):
@@ -91,7 +91,7 @@ _CHANGE = re.compile(
 
 
 def apply_edit(form: FormData, change: str) -> FormData:
-    """Return the form with a stream or a request class added or removed.
+    """Return the form after the edit of a button: a stream or request class added or removed.
 
     `add workload.streams` copies the last one, `remove workload.streams.1` takes that one away.
     What is not understood changes nothing; the last one of a list stays.
@@ -129,7 +129,7 @@ def _without(values: Values, prefix: str, index: int) -> Values:
 
 
 def without_list(values: Values, prefix: str) -> dict[str, tuple[str, ...]]:
-    """Return the fields without anything in the list of that prefix."""
+    """Return the values without those below a prefix."""
     return {name: texts for name, texts in values.items() if not name.startswith(f"{prefix}.")}
 
 
@@ -148,15 +148,15 @@ FormDep = Annotated[FormData, Depends(_form)]
 
 
 def new_idempotency_key() -> str:
-    """Return what is sent with a form, so that sending it twice starts its runs once."""
+    """Return a random key, so that a form sent twice starts its runs once."""
     return secrets.token_urlsafe(12)
 
 
 def idempotency_key(form: FormData) -> str:
-    """Return the key that the form was sent with; a new one where it has none."""
+    """Return the form's key, or a new one."""
     return form.text("key")[:MAX_KEY_LENGTH] or new_idempotency_key()
 
 
 def redirect_to_runs(runs: Sequence[Run]) -> RedirectResponse:
-    """Lead to the page of one run, or of all beside each other."""
+    """Redirect to the page of one run, or of all beside each other."""
     return RedirectResponse(runs_url([run.id for run in runs]), 303)

@@ -53,7 +53,7 @@ class NewRunPage(View):
 
 @dataclass(frozen=True)
 class PlanUpdate(View):
-    """The plan anew, and the values of those request classes whose placeholders changed."""
+    """The plan after a change, and the request classes whose placeholders changed."""
 
     template: ClassVar[str] = "partials/plan_answer.html"
     form: FormData
@@ -63,12 +63,14 @@ class PlanUpdate(View):
     changed: tuple[str, ...]
 
 
-def new_run_page(form: FormData, service: RunService, key: str, *, told: bool = True) -> NewRunPage:
-    """Return the page of a form. `told` False: its fields, just added, show no errors."""
+def new_run_page(
+    form: FormData, service: RunService, key: str, *, show_errors: bool = True
+) -> NewRunPage:
+    """Return the page of a form. `show_errors` False: its fields were just added."""
     read = check_form(form, service)
     return NewRunPage(
         form=form,
-        wrong=_by_field(form, read) if told else {},
+        wrong=_by_field(form, read) if show_errors else {},
         plan=plan_view(form, read, service),
         key=key,
         preset="",
@@ -105,18 +107,18 @@ def with_default_values(form: FormData) -> FormData:
 
 
 def pretty_json(document: Document) -> str:
-    """Return JSON as people edit it."""
+    """Return indented JSON, for people to edit."""
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 def spec_errors_of(error: LooplabError) -> tuple[str, ...]:
-    """Return what is wrong, with the path of each field, as the writer of a spec knows it."""
+    """Return the messages of an error, each after the path of its field in the spec."""
     fields = error.fields if isinstance(error, InvalidInput) else ()
     return tuple(f"{field.field}: {field.message}" for field in fields) or (str(error),)
 
 
 def _by_field(form: FormData, read: CheckedForm) -> dict[str, str]:
-    """Return the first message of each field; parts that have no field speak at the nearest."""
+    """Return the first message of each field; parts without a field count to their nearest."""
     messages: dict[str, str] = {}
     for path, message in read.messages.items():
         messages.setdefault(form.nearest(path), message)

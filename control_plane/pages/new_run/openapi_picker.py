@@ -42,14 +42,14 @@ def openapi_picker(form: FormData, service: RunService) -> OpenapiPicker:
 
 
 def offer_of(form: FormData, service: RunService) -> Offer | None:
-    """Return what was read for the application, or the URL, that the form chooses."""
+    """Return the operations read for the application or URL of the form; None before that."""
     chosen = form.text("target", BUNDLED)
     key = form.text("target.url") if chosen == "url" else chosen
     return service.openapi_cache.entries.get(key)
 
 
 def openapi_target(form: FormData, service: RunService) -> Document:
-    """Return the target whose document is asked for: what the form chooses, by any server."""
+    """Return the target whose OpenAPI document is read: the form's choice, by any server."""
     chosen = form.text("target", BUNDLED)
     if chosen == "url":
         return {"url": form.text("target.url")}
@@ -63,7 +63,7 @@ def with_open_list(form: FormData) -> FormData:
 
 
 def picked_operations(form: FormData, offer: Offer | None) -> tuple[Operation, ...]:
-    """Return those of the list that are ticked and can be made."""
+    """Return the ticked operations that can be made as requests."""
     known = {operation.key: operation for operation in offer.operations} if offer else {}
     ticked = [known[key] for key in form.all("pick") if key in known]
     return tuple(operation for operation in ticked if operation.request is not None)

@@ -28,7 +28,7 @@ class SpecLine:
 
 
 def spec_lines(document: Any, wrong: Collection[str] = ()) -> tuple[SpecLine, ...]:
-    """Return the lines of a document as JSON.
+    """Return a document as lines of JSON, wrong ones marked.
 
     `wrong` holds dotted paths, such as `workload.streams.0.load.concurrency`.
     """
@@ -42,7 +42,7 @@ class _SpecLineWriter:
     def lines(
         self, value: Any, path: str, indent: str, before: str, after: str
     ) -> Iterator[SpecLine]:
-        """`before` and `after` stand around the value on its first and last line."""
+        """Yield the lines of a value; `before` and `after` stand around it."""
         flat = f"{indent}{before}{json.dumps(value, ensure_ascii=False)}{after}"
         if not isinstance(value, dict | list) or not value or len(flat) <= WIDTH:
             yield SpecLine(flat, self._is_wrong(path))
@@ -115,7 +115,7 @@ class PlanView(View):
 
 @dataclass(frozen=True)
 class CheckedForm:
-    """A form read once: its documents, their specs unless a field is wrong.
+    """A form read once: its documents, and their specs unless a field is wrong.
 
     `messages` by path in the spec, the first of each field.
     """
@@ -126,7 +126,7 @@ class CheckedForm:
 
 
 def check_form(form: FormData, service: RunService) -> CheckedForm:
-    """Return the documents of a form, their specs, and everything that is wrong."""
+    """Read a form: documents, specs, and a message by field."""
     by_command = [known.name for known in service.applications() if known.command]
     made, wrong = documents(form, by_command)
     known = {error.field for error in wrong}
@@ -160,7 +160,7 @@ def plan_view(form: FormData, read: CheckedForm, service: RunService) -> PlanVie
 
 
 def plan_line(specs: Sequence[Spec], phases: Sequence[Phases]) -> str:
-    """Return `3 strategies × 3 trials of 5 s, about 50 s`."""
+    """Return the plan in one line: `3 strategies × 3 trials, about 50 s`."""
     whole = about(_whole_s(specs, phases))
     strategies = len({spec.client.strategy for spec in specs})
     targets = len(specs) // strategies
@@ -172,7 +172,7 @@ def plan_line(specs: Sequence[Spec], phases: Sequence[Phases]) -> str:
 
 
 def with_check_result(plan: PlanView) -> PlanView:
-    """Return the plan with the answer to Check, unless something is wrong."""
+    """Return the plan with the answer to Check; without one where something is wrong."""
     if plan.wrong:
         return plan
     runs = f"{len(plan.runs)} run{'s' if len(plan.runs) > 1 else ''}"

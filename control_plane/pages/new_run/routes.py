@@ -98,7 +98,7 @@ def check(request: Request, form: FormDep, service: RunServiceDep) -> Response:
     """Show the same form with what is wrong at its fields; a button may have changed it."""
     edited = apply_edit(form, form.text("change"))
     shown = new_run_page(
-        with_default_values(edited), service, idempotency_key(form), told=edited is form
+        with_default_values(edited), service, idempotency_key(form), show_errors=edited is form
     )
     plan = with_check_result(shown.plan) if edited is form else shown.plan
     return _response(request, replace(shown, plan=plan))
@@ -168,7 +168,7 @@ def _unchecked(
     status: int = 200,
 ) -> Response:
     """Show the form with these messages by field, and none for what its other fields say."""
-    shown = new_run_page(form, service, idempotency_key(form), told=False)
+    shown = new_run_page(form, service, idempotency_key(form), show_errors=False)
     return _response(request, replace(shown, wrong=wrong), status)
 
 

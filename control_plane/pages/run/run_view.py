@@ -140,7 +140,10 @@ def run_page(
     others: tuple[Suggestion, ...],
     key: str,
 ) -> RunPage:
-    """Raises InvalidInput when there is no such trial."""
+    """Return the page of a finished run or of one trial.
+
+    Raises InvalidInput when there is no such trial.
+    """
     run = detail.run
     _check_trial(run, trial)
     timeline = timeline_chart(detail, trial) if detail.timelines else None
