@@ -59,19 +59,24 @@ def short_names(runs: Sequence[Run]) -> list[str]:
     """Return what each run is called: the first of these that tells the runs apart, else the title.
 
     The strategy; the one part (between commas) that the titles do not share; of strategy, streams,
-    requests, workers and load the one or those that differ; all parts that the titles do not share.
+    workers, load and requests the one or those that differ; all parts that the titles do not share.
     """
     naming: tuple[Callable[[Sequence[Run]], list[str]], ...] = (
         lambda runs: [run.spec.client.strategy for run in runs],
         lambda runs: ["" if ", " in name else name for name in _unshared_parts(runs)],
         _differing_facts,
         _unshared_parts,
+        _titles,
     )
     for names_of in naming if len(runs) > 1 else ():
         names = names_of(runs)
         if all(names) and len(set(names)) == len(names):
             return _fitted(names)
-    return [_cut(run.title or run.spec.client.strategy) for run in runs]
+    return [_cut(title) for title in _titles(runs)]
+
+
+def _titles(runs: Sequence[Run]) -> list[str]:
+    return [run.title or run.spec.client.strategy for run in runs]
 
 
 def _unshared_parts(runs: Sequence[Run]) -> list[str]:
@@ -82,18 +87,26 @@ def _unshared_parts(runs: Sequence[Run]) -> list[str]:
 def _differing_facts(runs: Sequence[Run]) -> list[str]:
     """Return the fact that tells all runs apart, else all that differ.
 
-    Empty names where none of these differs, or some run does not say it.
+    Empty names where none of these differs, or some run does not say it. Requests are not said
+    where the names of the streams tell the same runs apart.
     """
+    streams = [", ".join(stream.name for stream in run.spec.workload.streams) for run in runs]
+    requests = _request_names(runs)
     columns = (
         [run.spec.client.strategy for run in runs],
-        [", ".join(stream.name for stream in run.spec.workload.streams) for run in runs],
-        _request_names(runs),
+        streams,
         [_workers(run.spec.target) for run in runs],
         [_loads(run) for run in runs],
+        requests if _split(requests) != _split(streams) else [""],
     )
     differing = [column for column in columns if all(column) and len(set(column)) > 1]
     alone = next((column for column in differing if len(set(column)) == len(runs)), None)
     return alone or [", ".join(column[at] for column in differing) for at in range(len(runs))]
+
+
+def _split(column: Sequence[str]) -> list[int]:
+    """Return for each value where it stands first: equal for columns that part the runs alike."""
+    return [column.index(value) for value in column]
 
 
 def _request_names(runs: Sequence[Run]) -> list[str]:
@@ -139,7 +152,8 @@ def _fitted(names: Sequence[str]) -> list[str]:
     """Return different names that are still different when the longest have been cut.
 
     What all of them begin with goes first, then what all end with, in whole parts of a path or
-    title; then the middle of each name.
+    title; then the end or the middle of each name, or all before the first letter that differs.
+    Where none of these will do, they are numbered.
     """
     shown = list(names)
     if any(len(name) > LONGEST for name in shown) and (start := _shared_start(shown)):
@@ -147,21 +161,32 @@ def _fitted(names: Sequence[str]) -> list[str]:
     if any(len(name) > LONGEST for name in shown):
         end = _shared_start([name[::-1] for name in shown])
         shown = [f"{name[:-end].rstrip()}…" for name in shown] if end else shown
-    cut = [_cut(name) for name in shown]
-    return cut if len(set(cut)) == len(cut) else [_cut_middle(name) for name in shown]
+    start = _first_difference(names)
+    for cut in (
+        [_cut(name) for name in shown],
+        [_cut_middle(name) for name in shown],
+        [_cut(f"…{name[start:]}") for name in names],
+    ):
+        if len(set(cut)) == len(cut):
+            return cut
+    return [f"{_cut(name, LONGEST - 5)} ({at})" for at, name in enumerate(names, start=1)]
 
 
 def _shared_start(names: Sequence[str]) -> int:
     """Return the length of what all names begin with, up to the last `/` or space in it."""
-    columns = enumerate(zip(*names, strict=False))
-    shortest = min(map(len, names))
-    length = next((at for at, letters in columns if len(set(letters)) > 1), shortest)
-    shared = names[0][:length]
+    shared = names[0][: _first_difference(names)]
     return max(shared.rfind("/"), shared.rfind(" "), 0)
 
 
-def _cut(name: str) -> str:
-    return name if len(name) <= LONGEST else name[: LONGEST - 1].rstrip() + "…"
+def _first_difference(names: Sequence[str]) -> int:
+    """Return the index of the first letter that not all names have; at most a name's length."""
+    columns = enumerate(zip(*names, strict=False))
+    shortest = min(map(len, names))
+    return next((at for at, letters in columns if len(set(letters)) > 1), shortest)
+
+
+def _cut(name: str, longest: int = LONGEST) -> str:
+    return name if len(name) <= longest else name[: longest - 1].rstrip() + "…"
 
 
 def _cut_middle(name: str) -> str:

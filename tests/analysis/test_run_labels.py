@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rich.console import Console
 
 from control_plane import cli_output
@@ -11,7 +13,8 @@ from control_plane.analysis.comparison import compare
 from control_plane.analysis.prose.comparison_sentences import comparison_title, described_comparison
 from control_plane.analysis.run_labels import LONGEST, configuration_names, label_runs, short_names
 from control_plane.domain.client_strategies import Strategy
-from control_plane.domain.spec import RequestClass, Stream, Workload
+from control_plane.domain.load_models import AnyLoad, Closed, Open, RateStep
+from control_plane.domain.spec import RequestClass, Spec, Stream, Workload
 from control_plane.pages.exports.markdown import markdown
 from tests.builders.trials import detail, run, spec, steady
 
@@ -126,6 +129,56 @@ def test_requests_stand_beside_what_else_differs():
     assert short_names(found) == ["async, /a", "async, /b", "threaded, /a", "threaded, /b"]
 
 
+STEPS = Open("open", (RateStep(10, 1.0), RateStep(100, 1.0)))
+
+
+def with_load(strategy: Strategy, name: str, path: str, load: AnyLoad) -> Spec:
+    usual = spec(strategy)
+    (stream,) = usual.workload.streams
+    streams = (replace(stream, name=name, load=load, requests=(RequestClass("GET", path),)),)
+    return replace(usual, workload=Workload(streams))
+
+
+@pytest.mark.parametrize(
+    ("specs", "names"),
+    [
+        # Requests that the names of the streams tell apart already are not said again.
+        (
+            [
+                with_load("async", "s", "/items/{item_id}", STEPS),
+                with_load("threaded", "t", "/movies/{movie_id}", STEPS),
+                with_load("async", "t", "/movies/{movie_id}", STEPS),
+            ],
+            ["async, s", "threaded, t", "async, t"],
+        ),
+        (
+            [
+                with_load("async", "s", "/items/{item_id}", STEPS),
+                with_load("threaded", "t", "/movies/{movie_id}", STEPS),
+                with_load("async", "s", "/items/{item_id}", Closed(concurrency=8)),
+            ],
+            [
+                "async, s, open 10 to 100/s in 2 steps",
+                "threaded, t, open 10 to 100/s in 2 steps",
+                "async, s, 8 users",
+            ],
+        ),
+        # The load stands before the requests.
+        (
+            [
+                with_load("async", "s", "/a", STEPS),
+                with_load("async", "s", "/b", STEPS),
+                with_load("async", "s", "/a", Closed(concurrency=8)),
+            ],
+            ["open 10 to 100/s in 2 steps, /a", "open 10 to 100/s in 2 steps, /b", "8 users, /a"],
+        ),
+    ],
+)
+def test_the_load_is_said_before_requests(specs, names):
+    found = [run(f"{at:010}", title="mine", spec=given) for at, given in enumerate(specs)]
+    assert short_names(found) == names
+
+
 def test_long_names_differ_after_the_cut():
     titles = [f"{'w' * 60} {at} zz" for at in "ab"]
     assert short_names(runs(*(("async", title) for title in titles))) == ["… a zz", "… b zz"]
@@ -133,6 +186,35 @@ def test_long_names_differ_after_the_cut():
     assert short_names(runs(*(("async", title) for title in titles))) == ["a…", "b…"]
     first, second = short_names(runs(*(("async", f"{'w' * 60}{at}") for at in "ab")))
     assert (len(first), first[-1], second[-1]) == (LONGEST, "a", "b")
+
+
+ALIKE = st.lists(st.sampled_from(["a" * 30, "a", "b", " ", "/", "c" * 45]), max_size=6).map("".join)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(ALIKE.map(str.strip).filter(bool), min_size=2, max_size=5, unique=True))
+def test_different_titles_give_different_names(titles):
+    """Without commas, each title is one part of its own."""
+    names = short_names(runs(*(("async", title) for title in titles)))
+    assert len(set(names)) == len(titles)
+    assert all(0 < len(name) <= LONGEST for name in names)
+
+
+@pytest.mark.parametrize(
+    ("titles", "names"),
+    [
+        (
+            [f"{'w' * 50}{at}{'z' * 60}" for at in "ab"],
+            [f"…{at}{'z' * 37}…" for at in "ab"],
+        ),
+        (
+            [f"{first}{'w' * 50}{at}{'z' * 60}" for first in "xy" for at in "ab"],
+            [f"{first}{'w' * 33}… ({at})" for first, at in zip("xxyy", range(1, 5), strict=True)],
+        ),
+    ],
+)
+def test_names_that_differ_in_their_midst_alone(titles, names):
+    assert short_names(runs(*(("async", title) for title in titles))) == names
 
 
 def test_names_are_cut():
