@@ -1,5 +1,6 @@
 """The documents name files that exist and explain what the product names; its walks are short."""
 
+import ast
 import re
 from collections.abc import Iterator
 
@@ -27,6 +28,13 @@ WALKS = {
     "The end of a run": 3,
 }
 """The most files of each walk."""
+CHARTS, LONGEST_CHART = 9, 6
+NOT_IMPORTED = {
+    "targets/guard.py": "a program of its own, which the supervisor starts by its path",
+    "store/writer.py": "a part of `Store`, which is what others import",
+    "templates/macros/figures.html": "a template, which the page of the view imports",
+}
+"""Files of a walk that Python does not reach from those before it, each with the reason."""
 
 
 def exists(name: str) -> bool:
@@ -51,15 +59,50 @@ def test_a_file_that_is_gone_is_found() -> None:
     assert not exists("ueue.py")
 
 
-def test_walks_are_short() -> None:
+def walks() -> dict[str, list[str]]:
+    """The files of each walk, and those of each chart from its view on, in order."""
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     chapter = text.split("\n## Walks\n")[1].split("\n## ")[0]
     sections = [section.partition("\n") for section in chapter.split("\n### ")[1:]]
-    walks = {title: re.findall(r"^\d+\. `([^`]+)`", body, re.M) for title, _, body in sections}
-    assert walks.keys() == WALKS.keys()
-    assert [name for files in walks.values() for name in files if not exists(name)] == []
-    too_long = [title for title, files in walks.items() if not 0 < len(files) <= WALKS[title]]
+    found = {title: re.findall(r"^\d+\. `([^`]+)`", body, re.M) for title, _, body in sections}
+    charts = re.findall(r"^\| ([a-z ]+) \| (`.+) \|$", chapter, re.M)
+    return found | {f"chart: {name}": re.findall(r"`([^`]+)`", files) for name, files in charts}
+
+
+WALKED = walks()
+
+
+def test_walks_are_short() -> None:
+    charts = dict.fromkeys(WALKED.keys() - WALKS.keys(), LONGEST_CHART)
+    assert len(charts) == CHARTS
+    assert [name for name in charts if not name.startswith("chart: ")] == []
+    assert [name for files in WALKED.values() for name in files if not exists(name)] == []
+    limits = WALKS | charts
+    too_long = [title for title, files in WALKED.items() if not 0 < len(files) <= limits[title]]
     assert too_long == []
+
+
+def imported(name: str) -> set[str]:
+    """The modules that a file of the product imports, dotted."""
+    (path,) = (path for path in FILES if path.endswith(f"/{name}") and "/tests/" not in f"/{path}")
+    nodes = list(ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))))
+    froms = [node for node in nodes if isinstance(node, ast.ImportFrom)]
+    return {f"{node.module}" for node in froms} | {
+        f"{node.module}.{alias.name}" for node in froms for alias in node.names
+    }
+
+
+def imports(first: str, second: str) -> bool:
+    module = second.removesuffix(".py").replace("/", ".")
+    return any(name.endswith(f".{module}") for name in imported(first))
+
+
+@pytest.mark.parametrize("walk", WALKED)
+def test_each_file_of_a_walk_is_reached_from_one_before_it(walk: str) -> None:
+    files = [name for name in WALKED[walk] if name not in NOT_IMPORTED]
+    for index, name in enumerate(files[1:], start=1):
+        before = files[:index]
+        assert any(imports(name, other) or imports(other, name) for other in before), name
 
 
 @pytest.mark.parametrize("name", sorted({metric.name.partition(".")[0] for metric in METRICS}))
