@@ -8,14 +8,24 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from control_plane.analysis.percentile_support import support_level
-from control_plane.analysis.prose.excluded_runs import ended_text
+from control_plane.analysis.prose.caveats import ended_text
+from control_plane.analysis.prose.run_sentences import early_errors_text
 from control_plane.analysis.run_labels import configuration_names
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.metrics import METRIC
+from control_plane.domain.result import EarlyRequests
 from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document
-from control_plane.domain.units import NONE, WRITTEN, rate, ratio, seconds, share
+from control_plane.domain.times import (
+    AT_LEAST,
+    AT_LEAST_NOTE,
+    NO_ANSWER,
+    PERCENTILES,
+    Unanswered,
+    no_answer_text,
+    support_level,
+)
+from control_plane.domain.units import NONE, WRITTEN, rate, ratio, seconds, share, size
 
 STYLES = {"full": "", "greyed": "dim", "void": "dim strike"}
 out, err = Console(highlight=False), Console(stderr=True, highlight=False)
@@ -76,6 +86,8 @@ def print_comparison(comparison: Document) -> None:
         cells = (_cell(row, run, base) for run in runs)
         table.add_row(Text(row["stream"]), METRIC[row["metric"]].label, *cells)
     out.print(table)
+    if any(row.get("at_least") or row.get("unanswered") for row in comparison["rows"]):
+        out.print(AT_LEAST_NOTE, soft_wrap=True, markup=False)
     for line in (*_resultless(runs), *_doubted(runs, comparison.get("catch", ""))):
         out.print(line, soft_wrap=True, markup=False)
 
@@ -167,12 +179,34 @@ def _lines(run: Document, url: str | None) -> Iterator[str]:
         yield _outcome(run)
         yield from (f"{reason['text']}" for reason in run["validity"]["reasons"])
     for stream in run.get("streams") or ():
-        times = stream["response_time_s"] or {}
-        known = [name for name in ("p50", "p99") if _level(run, stream["name"], name) != "hidden"]
-        shown = [f"{name} {seconds(times[name])}" for name in known if name in times]
         errors = sum(stream["errors"].values())
-        numbers = [rate(stream["throughput_per_s"]), *shown, f"{errors:,} errors"]
+        numbers = [rate(stream["throughput_per_s"]), *_percentiles(run, stream)]
+        numbers += [f"{errors:,} errors", *_answer_size(stream)]
         yield f"{stream['name']}: {', '.join(numbers)}"
+    if early := early_errors_text(_early(run)):
+        yield early
+
+
+def _percentiles(run: Document, stream: Document) -> Iterator[str]:
+    """Yield p50 and p99, and what requests without an answer leave unknown."""
+    times = stream["response_time_s"] or {}
+    for name in ("p50", "p99"):
+        if times.get(name) is not None and _level(run, stream["name"], name) != "hidden":
+            yield f"{name} {seconds(times[name])}"
+    unanswered = times.get("unanswered")
+    if unanswered and any(times[name] is None for name in PERCENTILES):
+        yield no_answer_text(Unanswered(**unanswered))
+
+
+def _answer_size(stream: Document) -> Iterator[str]:
+    bytes_each = stream.get("bytes_received_per_request")
+    if bytes_each is not None:
+        yield f"{size(bytes_each)} an answer"
+
+
+def _early(run: Document) -> list[EarlyRequests]:
+    streams = (stream.get("before_window") for stream in run.get("streams") or ())
+    return [EarlyRequests(**found) for found in streams if found]
 
 
 def _outcome(run: Document) -> str:
@@ -182,9 +216,12 @@ def _outcome(run: Document) -> str:
 def _cell(row: Document, run: Document, base: Document) -> Text:
     value = row["values"][run["id"]]
     level = _level(run, row["stream"], row["metric"])
+    if run["id"] in row.get("unanswered", ()):
+        return Text(NO_ANSWER)
     if value is None or level == "hidden":
         return Text(NONE)
-    text = Text(WRITTEN[row["unit"]](value), STYLES[level])
+    sign = AT_LEAST if run["id"] in row.get("at_least", ()) else ""
+    text = Text(f"{sign}{WRITTEN[row['unit']](value)}", STYLES[level])
     against = row["ratios"][run["id"]]
     other = _level(base, row["stream"], row["metric"])
     if against is None or other == "hidden":

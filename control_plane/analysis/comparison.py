@@ -15,6 +15,8 @@ from control_plane.analysis.run_labels import RunLabel, configuration_names, lab
 from control_plane.domain.metrics import METRICS, Metric, Unit
 from control_plane.domain.result import Outcome, Reason, Summary
 from control_plane.domain.run import Live, Run, RunDetail, State
+from control_plane.domain.times import AT_LEAST, NO_ANSWER, bounded, lost
+from control_plane.domain.units import WRITTEN
 
 PRIMARY = "throughput_per_s"
 """The metric that makes the sentence."""
@@ -32,17 +34,28 @@ class Refusal:
 class MetricComparison:
     """One metric of one stream. By run id: the value, and contender over baseline.
 
-    A ratio is None where a side is missing, zero, invalid, unfinished or not comparable, and for
-    shares of errors, which are compared by difference. `verdicts` stays empty without intervals.
+    A ratio is None where a side is missing, zero, a bound, invalid, unfinished or not comparable,
+    and for shares of errors, which are compared by difference. `verdicts` stays empty without
+    intervals. `less_is_better` None: neither is. The values of the runs `at_least` are lower
+    bounds; for those of `unanswered` there is none: too many requests had no answer.
     """
 
     stream: str
     metric: str
     unit: Unit
-    less_is_better: bool
+    less_is_better: bool | None
     values: Mapping[str, float | None]
     ratios: Mapping[str, float | None]
     verdicts: Mapping[str, str] = field(default_factory=dict)
+    at_least: tuple[str, ...] = ()
+    unanswered: tuple[str, ...] = ()
+
+    def text(self, run_id: str) -> str:
+        """Return a value as it is written: `1.20 ms`, `≥ 2.00 s`, `no answer`; a dash for none."""
+        if run_id in self.unanswered:
+            return NO_ANSWER
+        sign = AT_LEAST if run_id in self.at_least else ""
+        return f"{sign}{WRITTEN[self.unit](self.values[run_id])}"
 
 
 @dataclass(frozen=True)
@@ -189,11 +202,27 @@ def _row(
     comparable = {
         run.id for run in runs if not silent & {run.id, base.id} and _comparable(base, run, metric)
     }
+    times, _, part = metric.name.partition(".")
+    known = {run.id: getattr(stream_of(run, stream), times, None) for run in runs} if part else {}
+    at_least = tuple(run_id for run_id, of_run in known.items() if bounded(of_run, part))
+    if base.id in at_least:
+        comparable = set()
     ratios = {
-        run_id: value / baseline if run_id in comparable and baseline and value else None
+        run_id: value / baseline
+        if run_id in comparable and run_id not in at_least and baseline and value
+        else None
         for run_id, value in values.items()
     }
-    return MetricComparison(stream, metric.name, metric.unit, metric.less_is_better, values, ratios)
+    return MetricComparison(
+        stream,
+        metric.name,
+        metric.unit,
+        metric.less_is_better,
+        values,
+        ratios,
+        at_least=at_least,
+        unanswered=tuple(run_id for run_id, of_run in known.items() if lost(of_run, part)),
+    )
 
 
 def _comparable(base: Run, run: Run, metric: Metric) -> bool:

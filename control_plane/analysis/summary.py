@@ -1,28 +1,31 @@
 """From the raw records of load workers to the summary of a stream, of one trial or of all."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields, replace
-from itertools import chain
-from operator import itemgetter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from control_plane.analysis.validity.littles_law import little_ratios
 from control_plane.analysis.validity.steadiness import drift_share
 from control_plane.domain import histogram
 from control_plane.domain.histogram import EMPTY, Histogram
 from control_plane.domain.result import (
-    PERCENTILES,
     Censored,
+    ClientUse,
+    EarlyRequests,
     SendLag,
     Summary,
     Timeline,
-    Times,
     WarmUp,
 )
 from control_plane.domain.run import StreamResult
-from control_plane.domain.stream_record import Second, StreamRecord
+from control_plane.domain.spec import Stream
+from control_plane.domain.stream_record import Second, StreamRecord, sum_counts
+from control_plane.domain.times import PERCENTILES, Times
+from control_plane.domain.unanswered import believed, body_bytes, with_unanswered
 from control_plane.domain.units import count
 
 SECOND_NS = 1_000_000_000
@@ -31,17 +34,16 @@ SECOND_NS = 1_000_000_000
 def summarize(
     record: StreamRecord,
     *,
+    deadline_s: float,
     target_cpu_s: float | None,
     target_peak_memory_bytes: int | None,
     completed_by_all: int | None = None,
-    opens_s: float = 0.0,
 ) -> StreamResult:
     """Return the result of one stream of one trial.
 
-    The target's processor time cannot be told apart by stream: it is divided by
-    `completed_by_all`, the completed requests of all streams together (None: this is the only
-    stream). Both target values are None where the target's processes cannot be seen. `opens_s` as
-    in Timeline.
+    `deadline_s` is that of a request. The target's processor time cannot be told apart by stream:
+    it is divided by `completed_by_all`, the completed requests of all streams together (None: this
+    is the only one). Both target values are None where the target's processes cannot be seen.
     """
     service = histogram.merge([second.service for second in record.seconds])
     response = histogram.merge([second.response for second in record.seconds])
@@ -50,7 +52,7 @@ def summarize(
         **_counts(service.total, record.errors, len(record.in_flight_ns)),
         name=record.name,
         statuses=dict(record.statuses),
-        censored=_censored(record),
+        censored=_censored(record, response.maximum_ns),
         intended=record.intended,
         sent=record.sent,
         not_sent=record.intended - record.sent,
@@ -64,21 +66,29 @@ def summarize(
         cpu_s_per_request=_quotient(target_cpu_s, shared_by),
         peak_memory_bytes=target_peak_memory_bytes,
         drift_share=drift_share(record.seconds, record.duration_ns / 1e9),
+        before_window=EarlyRequests(record.early, record.early_errors),
     )
-    seconds = replace(timeline(record), opens_s=opens_s)
-    result = StreamResult(summary, service, response, seconds, record.seconds)
+    told, over_time = _told_whole(summary, deadline_s), timeline(record)
+    result = StreamResult(told, service, response, over_time, record.seconds)
     return replace(result, send_lag=record.send_lag, warmup=record.warmup)
 
 
-def merge(trials: Sequence[Sequence[StreamResult]]) -> list[StreamResult]:
+def _told_whole(summary: Summary, deadline_s: float) -> Summary:
+    """Return the summary with what follows from its counts."""
+    summary = replace(summary, bytes_received_per_request=body_bytes(summary))
+    return with_unanswered(summary, deadline_s)
+
+
+def merge(trials: Sequence[Sequence[StreamResult]], deadline_s: float) -> list[StreamResult]:
     """Return each stream over all trials, as if they had been one.
 
-    Shape (trials, streams), at least one trial. Histograms are added, counts and durations summed;
-    peaks are the largest. CPU per request is the same in all streams, and counts only if it was
-    measured in every trial.
+    Shape (trials, streams), at least one trial; `deadline_s` is that of a request. Histograms are
+    added, counts and durations summed; peaks are the largest. CPU per request is the same in all
+    streams, and counts only if it was measured in every trial.
     """
     spent_s = _merged_cpu([[result.summary for result in streams] for streams in trials])
-    return [_merged(results, spent_s) for results in zip(*trials, strict=True)]
+    merged = [_merged(results, spent_s) for results in zip(*trials, strict=True)]
+    return [replace(result, summary=_told_whole(result.summary, deadline_s)) for result in merged]
 
 
 def _merged(results: Sequence[StreamResult], cpu_s_per_request: float | None) -> StreamResult:
@@ -112,22 +122,33 @@ def _merged(results: Sequence[StreamResult], cpu_s_per_request: float | None) ->
             (part.peak_memory_bytes for part in parts if part.peak_memory_bytes is not None),
             default=None,
         ),
+        before_window=_merged_early([part.before_window for part in parts]),
     )
     return StreamResult(summary, service, response, send_lag=lag)
 
 
+def _merged_early(parts: Sequence[EarlyRequests | None]) -> EarlyRequests | None:
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts):
+        return None
+    return EarlyRequests(
+        sum(part.requests for part in known), sum_counts(part.errors for part in known)
+    )
+
+
 def times(samples: Histogram) -> Times | None:
-    """Return times in seconds, by nearest rank; None when nothing completed."""
+    """Return the times of completed requests in seconds, by nearest rank; None of none."""
     if not samples.total:
         return None
     shares = np.array(list(PERCENTILES.values()))
     found = samples.quantiles_ns(shares) / 1e9
+    percentiles: dict[str, Any] = dict(zip(PERCENTILES, found.tolist(), strict=True))
     return Times(
         min=samples.minimum_ns / 1e9,
         mean=samples.mean_ns / 1e9,
         max=samples.maximum_ns / 1e9,
         support={name: samples.beyond(share) for name, share in PERCENTILES.items()},
-        **{name: float(value) for name, value in zip(PERCENTILES, found, strict=True)},
+        **percentiles,
     )
 
 
@@ -174,18 +195,30 @@ def _filled(seconds: Sequence[Second], indices: Iterable[int]) -> list[Second]:
 def _columns(seconds: Sequence[Second]) -> dict[str, Any]:
     """Return counts and percentiles of each row; None where nothing completed."""
     points = np.array([0.5, 0.95, 0.99])
-    quantiles = [second.response.quantiles_ns(points) / 1e9 for second in seconds]
-    p50, p95, p99 = (
-        tuple(None if np.isnan(row[column]) else float(row[column]) for row in quantiles)
-        for column in range(3)
-    )
+    quantiles = [_quantiles_s(second, points) for second in seconds]
+    p50, p95, p99 = (tuple(row[column] for row in quantiles) for column in range(3))
     return {
+        "body_bytes": tuple(_body_bytes(second) for second in seconds),
         "completed": tuple(second.completed for second in seconds),
         "errors": tuple(second.errors for second in seconds),
         "p50": p50,
         "p95": p95,
         "p99": p99,
     }
+
+
+def _quantiles_s(second: Second, points: NDArray[np.float64]) -> list[float | None]:
+    """Return percentiles of a second; None beyond the share of its requests that had an answer."""
+    found = second.response.quantiles_ns(points) / 1e9
+    pairs = zip(points.tolist(), found.tolist(), strict=True)
+    return [
+        value if second.completed and believed(point, second.completed, second.unanswered) else None
+        for point, value in pairs
+    ]
+
+
+def _body_bytes(second: Second) -> float | None:
+    return _quotient(second.received, second.completed + second.errors - second.unanswered)
 
 
 def mean_with_waiting_s(summary: Summary) -> float | None:
@@ -196,7 +229,7 @@ def mean_with_waiting_s(summary: Summary) -> float | None:
     waiting, done = summary.censored, summary.response_time_s
     if not waiting.count or waiting.mean_age_s is None:
         return None
-    completed_s = done.mean * summary.completed if done else 0.0
+    completed_s = done.mean_of_completed * summary.completed if done else 0.0
     total_s = completed_s + waiting.mean_age_s * waiting.count
     return total_s / (summary.completed + waiting.count)
 
@@ -238,27 +271,48 @@ def _throughput(record: StreamRecord, completed: int) -> float:
     return _quotient(answered, record.duration_ns / 1e9) or 0.0
 
 
-def _censored(record: StreamRecord) -> Censored:
+def _censored(record: StreamRecord, longest_ns: int) -> Censored:
+    """Return what was in flight at the end, of a stream whose slowest completed request is given.
+
+    Where a request counts in the window in which it ends, each that was in flight at the end stands
+    for one that was at the begin and ended inside. So only those count as unanswered there that had
+    waited longer than any completed one took.
+    """
     ages_ns, awaited_s = record.in_flight_ns, record.awaited_ns / 1e9
     if not ages_ns:
-        return Censored(unserved=0)
+        return Censored(unserved=0, unanswered=0)
+    by_start = record.answered is not None
+    older_ns = [age for age in ages_ns if by_start or age > longest_ns]
     unserved = sum(age - record.awaited_ns >= record.duration_ns for age in ages_ns)
     mean_s, oldest_s = sum(ages_ns) / len(ages_ns) / 1e9, max(ages_ns) / 1e9
-    return Censored(len(ages_ns), mean_s, oldest_s, unserved, awaited_s)
+    return Censored(
+        len(ages_ns),
+        mean_s,
+        oldest_s,
+        unserved,
+        awaited_s,
+        unanswered=len(older_ns),
+        unanswered_age_s=sum(older_ns) / len(older_ns) / 1e9 if older_ns else None,
+    )
 
 
 def _merged_censored(parts: Sequence[Censored]) -> Censored:
     count = sum(part.count for part in parts)
     known = [part.unserved for part in parts if part.unserved is not None]
     unserved = sum(known) if len(known) == len(parts) else None
+    older = sum(part.unanswered or 0 for part in parts)
     if not count:
-        return Censored(unserved=unserved)
+        return Censored(unserved=unserved, unanswered=older)
     return Censored(
         count,
         sum(part.count * (part.mean_age_s or 0.0) for part in parts) / count,
         max(part.max_age_s or 0.0 for part in parts),
         unserved,
         max(part.awaited_s for part in parts),
+        older,
+        _quotient(
+            sum((part.unanswered or 0) * (part.unanswered_age_s or 0.0) for part in parts), older
+        ),
     )
 
 
@@ -291,78 +345,32 @@ def _merged_cpu(trials: Sequence[Sequence[Summary]]) -> float | None:
     return _quotient(spent_s, completed)
 
 
-def sum_counts(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """Return the counts of all parts by name, in the order of the alphabet."""
-    total: Counter[str] = Counter()
-    for part in parts:
-        total.update(part)
-    return dict(sorted(total.items()))
-
-
 def _quotient(value: float | None, by: float) -> float | None:
     return None if value is None or not by else value / by
 
 
-def merge_records(parts: Sequence[StreamRecord]) -> StreamRecord:
-    """Return the record of one stream from those of its processes, at least one.
+def client_use(
+    streams: Sequence[Stream], workers: Sequence[StreamRecord], records: Sequence[StreamRecord]
+) -> ClientUse:
+    """Return the use by all workers, without what is known of the machine alone.
 
-    The window reaches from the first begin to the last end, which differ by some milliseconds where
-    it stops by requests; seconds are added by their index. Counts, connections and processor time
-    are summed, the memory is that of the largest process.
+    `workers` are the records of single processes, `records` those of whole streams, in the order
+    of `streams`. Each has at least one.
     """
-    columns = {
-        field.name: [getattr(part, field.name) for part in parts] for field in fields(StreamRecord)
-    }
-    merged = {name: _MERGE_RULES.get(name, sum)(values) for name, values in columns.items()}
-    duration_ns = max(part.closed_ns for part in parts) - merged["opened_ns"]
-    return StreamRecord(**merged | {"duration_ns": duration_ns})
+    return ClientUse(
+        busiest_cpu_share=max(map(_busy_share, workers)),
+        cpu_s=sum(record.cpu_s for record in records),
+        peak_memory_bytes=max(record.peak_memory_bytes for record in records),
+        connections={record.name: record.connections for record in records},
+        new_connections={record.name: record.new_connections for record in records},
+        sent_again={record.name: record.sent_again for record in records},
+        in_flight={
+            record.name: record.in_system_ns / max(record.duration_ns, 1) for record in records
+        },
+        little_ratio=little_ratios(streams, records),
+    )
 
 
-def _answered_of_workers(parts: Sequence[int | None]) -> int | None:
-    known = [part for part in parts if part is not None]
-    return sum(known) if len(known) == len(parts) else None
-
-
-def merge_seconds(seconds: Iterable[Second]) -> tuple[Second, ...]:
-    """Return the seconds of several processes, one for each index, ascending."""
-    by_index: dict[int, list[Second]] = {}
-    for second in seconds:
-        by_index.setdefault(second.index, []).append(second)
-    return tuple(_merged_second(index, by_index[index]) for index in sorted(by_index))
-
-
-def _merged_second(index: int, seconds: Sequence[Second]) -> Second:
-    """Return one second; times that are the same object, as in the closed model, stay so."""
-    if len(seconds) == 1:
-        return seconds[0]
-    service = histogram.merge([second.service for second in seconds])
-    same = all(second.response is second.service for second in seconds)
-    response = service if same else histogram.merge([second.response for second in seconds])
-    return Second(index, sum(second.errors for second in seconds), service, response)
-
-
-def _lag_of_workers(lags: Sequence[Histogram | None]) -> Histogram | None:
-    known = [lag for lag in lags if lag is not None]
-    return histogram.merge(known) if known else None
-
-
-def _merge_parts(parts: Iterable[Sequence[Second]]) -> tuple[Second, ...]:
-    return merge_seconds(chain.from_iterable(parts))
-
-
-_MERGE_RULES: Mapping[str, Callable[[Sequence[Any]], Any]] = {
-    "name": itemgetter(0),
-    "opened_ns": min,
-    "errors": sum_counts,
-    "statuses": sum_counts,
-    "in_flight_ns": lambda ages: tuple(chain.from_iterable(ages)),
-    "send_lag": _lag_of_workers,
-    "awaited_ns": max,
-    "answered": _answered_of_workers,
-    "peak_memory_bytes": max,
-    "seconds": _merge_parts,
-    "warmup": _merge_parts,
-    "warmup_s": max,
-    "numbers": max,
-}
-"""How the values of the processes become one, by field; those that are not named are summed."""
+def _busy_share(worker: StreamRecord) -> float:
+    """Return its processor time over its window, without what it spent waiting actively."""
+    return (worker.cpu_s - worker.spin_s) * 1e9 / max(worker.duration_ns, 1)

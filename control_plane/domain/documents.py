@@ -30,13 +30,17 @@ class ComparedRow(Protocol):
     @property
     def unit(self) -> str: ...
     @property
-    def less_is_better(self) -> bool: ...
+    def less_is_better(self) -> bool | None: ...
     @property
     def values(self) -> Mapping[str, float | None]: ...
     @property
     def ratios(self) -> Mapping[str, float | None]: ...
     @property
     def verdicts(self) -> Mapping[str, str]: ...
+    @property
+    def at_least(self) -> Sequence[str]: ...
+    @property
+    def unanswered(self) -> Sequence[str]: ...
 
 
 class ComparedLabel(Protocol):
@@ -163,4 +167,9 @@ def _row(row: ComparedRow) -> Document:
         "values": dict(row.values),
         "ratios": dict(row.ratios),
     }
-    return {**document, "verdicts": dict(row.verdicts)} if row.verdicts else document
+    optional: Document = {
+        "verdicts": dict(row.verdicts),
+        "at_least": list(row.at_least),
+        "unanswered": list(row.unanswered),
+    }
+    return document | {name: value for name, value in optional.items() if value}

@@ -8,11 +8,14 @@ Unit = Literal["s", "per_s", "share", "bytes", "s_per_request"]
 
 @dataclass(frozen=True)
 class Metric:
-    """A number of a stream. `name` as in the API; `label` and `meaning` as people read them."""
+    """A number of a stream. `name` as in the API; `label` and `meaning` as people read them.
+
+    `less_is_better` None: neither more nor less is.
+    """
 
     name: str
     unit: Unit
-    less_is_better: bool
+    less_is_better: bool | None
     label: str
     meaning: str
 
@@ -60,6 +63,13 @@ METRICS: tuple[Metric, ...] = (
         less_is_better=True,
         label="Errors",
         meaning="Requests without a valid answer, of all that ended.",
+    ),
+    Metric(
+        "bytes_received_per_request",
+        "bytes",
+        less_is_better=None,
+        label="Answer size",
+        meaning="The mean size of an answer’s body, of those that were errors too.",
     ),
     Metric(
         "cpu_s_per_request",

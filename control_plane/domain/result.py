@@ -2,76 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import numpy as np
-
-from control_plane.domain.histogram import Counts
-from control_plane.domain.stream_record import Second
-
-
-@dataclass(frozen=True, eq=False)
-class Slices:
-    """The response times of each second, sparse: three columns of shape (n,).
-
-    In `second`, `counts` requests took as long as bucket `indices` says. Seconds before the window
-    are negative. Buckets are those of the histogram.
-    """
-
-    second: Counts
-    indices: Counts
-    counts: Counts
-
-    @staticmethod
-    def of(seconds: Sequence[Second]) -> Slices:
-        """Make the slices of some seconds."""
-        parts = [(part.index, part.response.indices, part.response.counts) for part in seconds]
-        return Slices.joined(parts)
-
-    @staticmethod
-    def joined(parts: Sequence[tuple[int, Counts, Counts]]) -> Slices:
-        """Join parts: each is a second, its buckets, and the requests in each of them."""
-        none = np.zeros(0, np.int64)
-        lengths = [len(indices) for _, indices, _ in parts]
-        return Slices(
-            np.repeat(np.array([index for index, _, _ in parts], np.int64), lengths),
-            np.concatenate([none, *(indices for _, indices, _ in parts)]),
-            np.concatenate([none, *(counts for _, _, counts in parts)]),
-        )
-
-
-PERCENTILES: dict[str, float] = {
-    "p50": 0.5,
-    "p90": 0.9,
-    "p95": 0.95,
-    "p99": 0.99,
-    "p999": 0.999,
-}
+from control_plane.domain.times import Times
 
 ERROR_CLASSES = (
     "timeout", "reset", "truncated", "protocol", "refused", "disconnected",
     "no_local_port", "no_files", "body_too_large", "redirect", "status",
 )  # fmt: skip
 
-
-@dataclass(frozen=True)
-class Times:
-    """How long completed requests took, on one clock, by nearest rank.
-
-    `support` counts the samples beyond each percentile.
-    """
-
-    min: float
-    mean: float
-    p50: float
-    p90: float
-    p95: float
-    p99: float
-    p999: float
-    max: float
-    support: Mapping[str, int]
+UNANSWERED_CLASSES = frozenset(ERROR_CLASSES[:8])
+"""Classes of requests that ended without an answer; the others had one, if not the right one."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +23,8 @@ class Censored:
 
     `unserved`: those that were in flight during the whole window; None where it was not counted.
     `awaited_s`: for so long after the window they were still awaited, which their ages hold too.
+    `unanswered`: how many count as requests without an answer, of the mean age
+    `unanswered_age_s`; None where their ages were not kept.
     """
 
     count: int = 0
@@ -87,6 +32,16 @@ class Censored:
     max_age_s: float | None = None
     unserved: int | None = None
     awaited_s: float = 0.0
+    unanswered: int | None = None
+    unanswered_age_s: float | None = None
+
+
+@dataclass(frozen=True)
+class EarlyRequests:
+    """What ended before the window, in ramp-up and warm-up; nothing else counts these requests."""
+
+    requests: int
+    errors: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -104,6 +59,8 @@ class Summary:
 
     `drift_share`: how much the one-second medians of the response time rose over the window, as a
     share of their median; None for merged trials and for short windows.
+    `bytes_received_per_request`: the mean size of the bodies of all answers. `before_window` None:
+    not counted.
     """
 
     name: str
@@ -126,13 +83,17 @@ class Summary:
     cpu_s_per_request: float | None = None
     peak_memory_bytes: int | None = None
     drift_share: float | None = None
+    bytes_received_per_request: float | None = None
+    before_window: EarlyRequests | None = None
 
 
 @dataclass(frozen=True)
 class SecondColumns:
     """The requests that ended in each of some seconds: one value of a column for each second.
 
-    The percentiles are those of the response time, None where nothing completed.
+    The percentiles are those of the response time, None where nothing completed or where they lie
+    beyond the share that had an answer. `body_bytes`: the mean size of an answer's body, None
+    without one; empty in runs whose seconds had no sizes.
     """
 
     completed: tuple[int, ...]
@@ -140,6 +101,7 @@ class SecondColumns:
     p50: tuple[float | None, ...]
     p95: tuple[float | None, ...]
     p99: tuple[float | None, ...]
+    body_bytes: tuple[float | None, ...] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -272,7 +234,7 @@ class TargetUse:
     """What the target did in one trial.
 
     `restarts`: workers that ended since it was ready, replaced or not; of these `recycled` had
-    reached the number of requests after which their server ends a worker.
+    reached the number of requests after which their server ends a worker (None: not watched).
     `cpu_s` was used within `watched_s`, from the first window's start to the last one's end.
     `delayed_ack_s`: how much longer responses took whose head was acknowledged late, as is usual,
     than those whose head was acknowledged at once, before any load.
@@ -284,7 +246,7 @@ class TargetUse:
     ready_s: float | None = None
     workers: int | None = None
     restarts: int | None = None
-    recycled: int = 0
+    recycled: int | None = None
     cpu_s: float | None = None
     watched_s: float | None = None
     cores: tuple[int, ...] | None = None

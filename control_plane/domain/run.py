@@ -11,15 +11,14 @@ from control_plane.domain.result import (
     Environment,
     Gauges,
     Progress,
-    Slices,
     Summary,
     Timeline,
-    Times,
     Trial,
     Validity,
 )
 from control_plane.domain.spec import Spec
-from control_plane.domain.stream_record import Second
+from control_plane.domain.stream_record import Second, Slices
+from control_plane.domain.times import Times
 
 
 class State(StrEnum):

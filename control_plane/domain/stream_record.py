@@ -1,9 +1,18 @@
 """What load workers hand back: raw counts and histograms, before anything is judged."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from __future__ import annotations
 
-from control_plane.domain.histogram import Histogram
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from itertools import chain
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+
+from control_plane.domain import histogram
+from control_plane.domain.histogram import Counts, Histogram
 
 
 @dataclass(frozen=True)
@@ -11,12 +20,15 @@ class Second:
     """The requests of one stream that ended in second `index` (from 0) of the window.
 
     The last second before the window is -1. The histograms hold completed requests only.
+    `unanswered` of the `errors` are requests without an answer; `received` are the bytes of bodies.
     """
 
     index: int
     errors: int
     service: Histogram
     response: Histogram
+    unanswered: int = 0
+    received: int = 0
 
     @property
     def completed(self) -> int:
@@ -35,7 +47,8 @@ class WindowTotals:
     thought enough and had not sent yet. `awaited_ns`: how long after the window responses
     were awaited, which the ages hold. Of an open load, `answered` counts what completed inside the
     window, whenever it was meant to start (None: all that completed), and `late` what was meant to
-    start there and completed after.
+    start there and completed after. `early_errors` are those of the `early` requests that ended
+    before the window; nothing else counts these.
     """
 
     opened_ns: int
@@ -52,6 +65,8 @@ class WindowTotals:
     awaited_ns: int = 0
     answered: int | None = None
     late: int = 0
+    early: int = 0
+    early_errors: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def closed_ns(self) -> int:
@@ -97,3 +112,114 @@ class StreamRecord(WindowTotals, WorkerUsage):
     warmup: tuple[Second, ...] = ()
     warmup_s: float = 0.0
     numbers: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Slices:
+    """The response times of each second, sparse: three columns of shape (n,).
+
+    In `second`, `counts` requests took as long as bucket `indices` says. Seconds before the window
+    are negative. Buckets are those of the histogram.
+    """
+
+    second: Counts
+    indices: Counts
+    counts: Counts
+
+    @staticmethod
+    def of(seconds: Sequence[Second]) -> Slices:
+        """Make the slices of some seconds."""
+        parts = [(part.index, part.response.indices, part.response.counts) for part in seconds]
+        return Slices.joined(parts)
+
+    @staticmethod
+    def joined(parts: Sequence[tuple[int, Counts, Counts]]) -> Slices:
+        """Join parts: each is a second, its buckets, and the requests in each of them."""
+        none = np.zeros(0, np.int64)
+        lengths = [len(indices) for _, indices, _ in parts]
+        return Slices(
+            np.repeat(np.array([index for index, _, _ in parts], np.int64), lengths),
+            np.concatenate([none, *(indices for _, indices, _ in parts)]),
+            np.concatenate([none, *(counts for _, _, counts in parts)]),
+        )
+
+
+def merge_records(parts: Sequence[StreamRecord]) -> StreamRecord:
+    """Return the record of one stream from those of its processes, at least one.
+
+    The window reaches from the first begin to the last end, which differ by some milliseconds where
+    it stops by requests; seconds are added by their index. Counts, connections and processor time
+    are summed, the memory is that of the largest process.
+    """
+    columns = {
+        field.name: [getattr(part, field.name) for part in parts] for field in fields(StreamRecord)
+    }
+    merged = {name: _MERGE_RULES.get(name, sum)(values) for name, values in columns.items()}
+    duration_ns = max(part.closed_ns for part in parts) - merged["opened_ns"]
+    return StreamRecord(**merged | {"duration_ns": duration_ns})
+
+
+def _answered_of_workers(parts: Sequence[int | None]) -> int | None:
+    known = [part for part in parts if part is not None]
+    return sum(known) if len(known) == len(parts) else None
+
+
+def merge_seconds(seconds: Iterable[Second]) -> tuple[Second, ...]:
+    """Return the seconds of several processes, one for each index, ascending."""
+    by_index: dict[int, list[Second]] = {}
+    for second in seconds:
+        by_index.setdefault(second.index, []).append(second)
+    return tuple(_merged_second(index, by_index[index]) for index in sorted(by_index))
+
+
+def _merged_second(index: int, seconds: Sequence[Second]) -> Second:
+    """Return one second; times that are the same object, as in the closed model, stay so."""
+    if len(seconds) == 1:
+        return seconds[0]
+    service = histogram.merge([second.service for second in seconds])
+    same = all(second.response is second.service for second in seconds)
+    response = service if same else histogram.merge([second.response for second in seconds])
+    errors, unanswered, received = (
+        sum(column)
+        for column in zip(
+            *((second.errors, second.unanswered, second.received) for second in seconds),
+            strict=True,
+        )
+    )
+    return Second(index, errors, service, response, unanswered, received)
+
+
+def _lag_of_workers(lags: Sequence[Histogram | None]) -> Histogram | None:
+    known = [lag for lag in lags if lag is not None]
+    return histogram.merge(known) if known else None
+
+
+def _merge_parts(parts: Iterable[Sequence[Second]]) -> tuple[Second, ...]:
+    return merge_seconds(chain.from_iterable(parts))
+
+
+def sum_counts(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Return the counts of all parts by name, in the order of the alphabet."""
+    total: Counter[str] = Counter()
+    for part in parts:
+        total.update(part)
+    return dict(sorted(total.items()))
+
+
+_MERGE_RULES: Mapping[str, Callable[[Sequence[Any]], Any]] = {
+    "name": itemgetter(0),
+    "opened_ns": min,
+    "errors": sum_counts,
+    "early_errors": sum_counts,
+    "statuses": sum_counts,
+    "in_flight_ns": lambda ages: tuple(chain.from_iterable(ages)),
+    "send_lag": _lag_of_workers,
+    "awaited_ns": max,
+    "answered": _answered_of_workers,
+    "peak_memory_bytes": max,
+    "seconds": _merge_parts,
+    "warmup": _merge_parts,
+    "warmup_s": max,
+    "numbers": max,
+}
+"""How the values of the processes become one, by field; those that are not named are summed."""

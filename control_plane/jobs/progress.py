@@ -5,12 +5,14 @@ from dataclasses import dataclass, field, replace
 from math import ceil
 
 from control_plane.analysis.duration_estimate import Phases
-from control_plane.analysis.summary import merge_seconds, timeline_of, times, warmup_of
+from control_plane.analysis.summary import timeline_of, times, warmup_of
 from control_plane.domain.histogram import EMPTY, Histogram, merge
 from control_plane.domain.result import Gauges, Progress
 from control_plane.domain.run import Live, LiveStream, State
 from control_plane.domain.spec import Stream
-from control_plane.domain.stream_record import Second
+from control_plane.domain.stream_record import Second, merge_seconds
+from control_plane.domain.times import Times, Unanswered
+from control_plane.domain.unanswered import as_far_as_believed, unanswered_share
 
 Clock = Callable[[], float]
 """A monotonic clock in seconds."""
@@ -30,6 +32,7 @@ class StreamProgress:
     seconds: list[Second] = field(default_factory=list)
     response: Histogram = EMPTY
     errors: int = 0
+    unanswered: int = 0
     warmup: list[Second] = field(default_factory=list)
     waiting: dict[int, int] = field(default_factory=dict)
 
@@ -44,6 +47,7 @@ class StreamProgress:
         _insert(self.seconds, second)
         self.response = merge([self.response, second.response])
         self.errors += second.errors
+        self.unanswered += second.unanswered
 
     @property
     def ended(self) -> int:
@@ -59,13 +63,21 @@ class StreamProgress:
             completed=self.response.total,
             errors=self.errors,
             throughput_per_s=self.response.total / spent if spent else None,
-            response_time_s=times(self.response),
+            response_time_s=self._times(),
             timeline=replace(
                 timeline_of(self.seconds, measured_s),
                 opens_s=self.opens_s,
                 warmup=warmup_of(self.warmup, self.warmup_s, ceil(round(self.warmup_s, 6))),
             ),
         )
+
+    def _times(self) -> Times | None:
+        """Return the times of what completed, as far as the share without an answer lets them."""
+        completed = self.response.total
+        share = unanswered_share(self.unanswered, completed)
+        known = times(self.response)
+        found = Unanswered(self.unanswered, share)
+        return as_far_as_believed(known, completed, found) if known else None
 
 
 def _insert(seconds: list[Second], second: Second) -> None:

@@ -138,7 +138,7 @@ class RunJob:
     def _judged(self) -> Judgment:
         """Merge the trials that ended, and judge what they are worth and why."""
         results = self._results
-        merged = merge([result.streams for result in results])
+        merged = merge([result.streams for result in results], self.run.spec.timeout_s)
         trials = [result.trial for result in results]
         summaries = tuple(stream.summary for stream in merged)
         validity = judge(trials, summaries, self.run.spec)

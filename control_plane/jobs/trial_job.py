@@ -8,14 +8,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from control_plane.analysis.client_use import client_use
 from control_plane.analysis.idle_timeout import IdleTimeout, longest_silence_s
-from control_plane.analysis.summary import merge_records, summarize
+from control_plane.analysis.summary import client_use, summarize
 from control_plane.domain.errors import ClientFailed, TargetFailed
 from control_plane.domain.result import TargetUse, Trial
 from control_plane.domain.run import State, StreamResult, TrialResult
 from control_plane.domain.spec import Spec, Stream, Target
-from control_plane.domain.stream_record import Second, StreamRecord
+from control_plane.domain.stream_record import Second, StreamRecord, merge_records
 from control_plane.jobs.progress import LiveRun
 from control_plane.jobs.runtime import Runtime
 from control_plane.load.messages import Draining, WindowClosed, WindowOpened, WorkerResult
@@ -236,7 +235,7 @@ class TrialJob:
                 ready_s=target.ready_s,
                 workers=self.spec.target.workers,
                 restarts=ended.all if ended else None,
-                recycled=ended.at_limit if ended else 0,
+                recycled=ended.at_limit if ended else None,
                 cpu_s=use.target_cpu_s,
                 watched_s=use.watched_s,
                 cores=self.cores.target,
@@ -266,13 +265,19 @@ class TrialJob:
     ) -> tuple[StreamResult, ...]:
         completed = sum(second.completed for record in records for second in record.seconds)
         first_ns = min(record.opened_ns for record in records)
-        return tuple(
+        results = [
             summarize(
                 record,
+                deadline_s=self.spec.timeout_s,
                 target_cpu_s=use.target_cpu_s,
                 target_peak_memory_bytes=use.target_peak_memory_bytes,
                 completed_by_all=completed,
-                opens_s=(record.opened_ns - first_ns) / 1e9,
             )
             for record in records
+        ]
+        opens = [(record.opened_ns - first_ns) / 1e9 for record in records]
+        return tuple(
+            replace(result, timeline=replace(result.timeline, opens_s=opens_s))
+            for result, opens_s in zip(results, opens, strict=True)
+            if result.timeline is not None
         )

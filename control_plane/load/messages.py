@@ -97,6 +97,8 @@ def _second_document(second: Second) -> dict[str, Any]:
         "errors": second.errors,
         "service": _packed(second.service),
         "response": "service" if same else _packed(second.response),
+        "unanswered": second.unanswered,
+        "received": second.received,
     }
 
 
@@ -104,7 +106,8 @@ def _second(content: dict[str, Any]) -> Second:
     service = _unpacked(content["service"])
     response = content["response"]
     both = service if response == "service" else _unpacked(response)
-    return Second(content["index"], content["errors"], service, both)
+    counts = content["unanswered"], content["received"]
+    return Second(content["index"], content["errors"], service, both, *counts)
 
 
 def _result(content: dict[str, Any], seconds: Sequence[Second]) -> WorkerResult:

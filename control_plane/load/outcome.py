@@ -6,10 +6,10 @@ request completed, otherwise the place of its class in ERROR_CLASSES, from 1.
 
 import errno
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
-from control_plane.domain.result import ERROR_CLASSES
+from control_plane.domain.result import ERROR_CLASSES, UNANSWERED_CLASSES
 
 _BY_ERRNO = {
     errno.ECONNRESET: "reset",
@@ -89,6 +89,16 @@ def error_class(outcome: int) -> str | None:
     """Return the error class of an outcome; None when completed."""
     place = outcome & ERROR_MASK
     return ERROR_CLASSES[place - 1] if place else None
+
+
+def unanswered_among(kinds: Mapping[Outcome, int]) -> int:
+    """Return how many ended without an answer, of outcomes with their numbers."""
+    return sum(count for kind, count in kinds.items() if error_class(kind[0]) in UNANSWERED_CLASSES)
+
+
+def bytes_received_of(kinds: Mapping[Outcome, int]) -> int:
+    """Return the bytes of all bodies that were received, of outcomes with their numbers."""
+    return sum(count * size for (_, _, size), count in kinds.items())
 
 
 def count_by_class(outcomes: Iterable[tuple[int, int]]) -> tuple[dict[str, int], dict[str, int]]:

@@ -17,7 +17,7 @@ from control_plane.domain.histogram import (
 )
 from control_plane.domain.stream_record import Second, WindowTotals
 from control_plane.load.clock import FAR_NS, SECOND_NS
-from control_plane.load.outcome import count_by_class
+from control_plane.load.outcome import bytes_received_of, count_by_class, unanswered_among
 from control_plane.load.plan import LoadTraits
 from control_plane.load.sample_buffer import Durations, Mask, SampleBuffer, Samples
 
@@ -58,14 +58,17 @@ class SecondStats:
     """
 
     def __init__(self, *, is_scheduled: bool) -> None:
-        self.errors = 0
+        self.errors = self.unanswered = self.received = 0
         self.service = HistogramBuilder()
         self.response = HistogramBuilder() if is_scheduled else self.service
 
     def add(self, samples: Samples) -> None:
         """Count samples by whether they completed."""
         completed = samples.completed()
-        self.errors += len(samples) - len(completed)
+        if failed := len(samples) - len(completed):
+            self.errors += failed
+            self.unanswered += unanswered_among(samples.kinds)
+        self.received += bytes_received_of(samples.kinds)
         self.service.add(completed.ends - completed.starts)
         if self.response is not self.service:
             self.response.add(completed.ends - completed.intended)
@@ -74,7 +77,8 @@ class SecondStats:
         """Return the counts as second `index` of the window."""
         service = self.service.histogram()
         same = self.response is self.service
-        return Second(index, self.errors, service, service if same else self.response.histogram())
+        response = service if same else self.response.histogram()
+        return Second(index, self.errors, service, response, self.unanswered, self.received)
 
 
 class WindowStats:
@@ -89,6 +93,7 @@ class WindowStats:
         self._lag = HistogramBuilder() if traits.keeps_time else None
         self._seconds: dict[int, SecondStats] = {}
         self._outcomes: Counter[int] = Counter()
+        self._early: Counter[int] = Counter()
         self._late_ns: list[int] = []
         self._opened_ns, self._closes_ns = FAR_NS, FAR_NS
         self._next, self._sealed = 0, False
@@ -143,6 +148,7 @@ class WindowStats:
         ages_ns = self._late_ns + self._ages_ns(intended, starts, now_ns or closed_ns)
         inside_ns = self._inside_ns(starts, closed_ns)
         errors, statuses = count_by_class(self._outcomes.items())
+        early_errors, _ = count_by_class(self._early.items())
         return WindowTotals(
             opened_ns=self._opened_ns,
             duration_ns=closed_ns - self._opened_ns,
@@ -158,6 +164,8 @@ class WindowStats:
             awaited_ns=max(0, now_ns - closed_ns) if now_ns else 0,
             answered=self._answered if self._traits.is_open else None,
             late=self._late,
+            early=self._early.total(),
+            early_errors=early_errors,
         )
 
     def _flying(
@@ -187,8 +195,8 @@ class WindowStats:
         if self._traits.think_ns:
             self._away_ns += self._inside_ns(ends, ends + self._traits.think_ns)
             self._add_waits(samples.intended, samples.starts)
-        if self._next < 0:
-            self._add_seconds(samples.where(ends <= self._opened_ns))
+        if len(samples) and int(ends.min()) <= self._opened_ns:
+            self._add_early(samples.where(ends <= self._opened_ns))
         if self._traits.is_open:
             samples = self._meant_of(samples)
         else:
@@ -198,6 +206,13 @@ class WindowStats:
             samples = samples.where((ends > self._opened_ns) & ~late)
         if len(samples):
             self._add(samples)
+
+    def _add_early(self, samples: Samples) -> None:
+        """Count what ended before the window: its outcomes, and its seconds where they are kept."""
+        for (outcome, _, _), count in samples.kinds.items():
+            self._early[outcome] += count
+        if self._next < 0:
+            self._add_seconds(samples)
 
     def _meant_of(self, samples: Samples) -> Samples:
         """Those that were meant to start in the window; which completed inside it is counted."""

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from control_plane.domain.histogram import Counts, Histogram
-from control_plane.domain.result import Slices
-from control_plane.domain.stream_record import Second
+from control_plane.domain.stream_record import Second, Slices
 
 _HEADER = struct.Struct("<Iqq16s")
 _SECOND = struct.Struct("<iq")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -22,6 +22,7 @@ from control_plane.domain.result import (
 from control_plane.domain.run import Run, State, StreamResult, TrialResult
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import SPEC, stored_spec
+from control_plane.domain.unanswered import as_told_now
 from control_plane.store.histogram_codec import pack_histogram, pack_seconds, unpack_histogram
 from control_plane.store.tables import RunFacts, RunRow, RunStream, TrialRow, TrialStream
 
@@ -79,6 +80,8 @@ def run_of(
 
     `summaries` and `trials` are the documents of its streams and trials, in order.
     """
+    spec = stored_spec(facts.spec)
+    told = (_SUMMARY.validate_json(summary) for summary in summaries)
     return Run(
         id=row.id,
         title=row.title,
@@ -89,17 +92,22 @@ def run_of(
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
-        spec=stored_spec(facts.spec),
+        spec=spec,
         command=facts.command,
         environment=from_json(facts.environment) if facts.environment else None,
         validity=_VALIDITY.validate_json(facts.validity) if facts.validity else None,
-        trials=tuple(_TRIAL.validate_json(trial) for trial in trials),
-        streams=tuple(_SUMMARY.validate_json(summary) for summary in summaries),
+        trials=tuple(_trial(trial, spec) for trial in trials),
+        streams=tuple(as_told_now(summary, spec) for summary in told),
         log=tuple(json.loads(facts.log)),
         causes=_CAUSES.validate_json(facts.causes) if facts.causes else (),
         configuration=row.given_name or row.configuration,
         given_name=row.given_name,
     )
+
+
+def _trial(document: str, spec: Spec) -> Trial:
+    trial = _TRIAL.validate_json(document)
+    return replace(trial, streams=tuple(as_told_now(part, spec) for part in trial.streams))
 
 
 def tags_text(tags: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar, Unpack
 
 import sqlalchemy
@@ -11,8 +11,9 @@ from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from control_plane.domain.ids import no_run
-from control_plane.domain.result import Gauges, Slices, Timeline
+from control_plane.domain.result import Gauges, Timeline
 from control_plane.domain.run import Run, RunDetail, State, StreamResult
+from control_plane.domain.stream_record import Slices
 from control_plane.store.database import Database
 from control_plane.store.histogram_codec import unpack_slices
 from control_plane.store.mapping import gauges_of, run_of, stream_of, timeline_of
@@ -43,10 +44,14 @@ def details_of(session: Session, ids: Sequence[str], *, slices: bool) -> list[Ru
         seq = row.seq or 0
         summaries = [summary for summary, _ in merged[seq]]
         documents = [document for document, _ in trials[seq]]
+        run = run_of(row, facts, summaries, documents)
+        results = zip(run.streams, (result for _, result in merged[seq]), strict=True)
         details.append(
             RunDetail(
-                run=run_of(row, facts, summaries, documents),
-                streams={result.summary.name: result for _, result in merged[seq]},
+                run=run,
+                streams={
+                    summary.name: replace(result, summary=summary) for summary, result in results
+                },
                 timelines={name: tuple(timelines) for name, timelines in lines[seq].items()},
                 gauges=tuple(gauges for _, gauges in trials[seq]),
                 slices={name: tuple(parts) for name, parts in blobs[seq].items()},

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from control_plane.analysis.client_use import client_use
+from control_plane.analysis.summary import client_use
 from control_plane.domain.spec import Stream
 from tests.builders.trials import record, second, spec
 

@@ -19,7 +19,6 @@ from control_plane.domain.result import (
     Environment,
     Gauges,
     GaugeSeries,
-    Slices,
     TargetUse,
     Trial,
     Validity,
@@ -27,6 +26,7 @@ from control_plane.domain.result import (
 from control_plane.domain.run import Run, RunDetail, State, StreamResult, TrialResult
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import read_spec
+from control_plane.domain.stream_record import Slices
 from control_plane.store.store import Draft, Store
 from control_plane.targets.builtin_configurations import target_name
 from tests.builders.probe import APPLICATION, stalls_of, workers_of
@@ -103,6 +103,7 @@ def trial_of(spec: Spec, shape: Shape, block: int = 0) -> TrialResult:
     streams = tuple(
         summarize(
             record,
+            deadline_s=spec.timeout_s,
             target_cpu_s=shape.target_cpu * window_s,
             target_peak_memory_bytes=61_000_000 + 300_000 * block,
             completed_by_all=completed,
@@ -198,7 +199,7 @@ def detail_of(spec: Spec, shape: Shape, run_id: str = "k7m2000000") -> RunDetail
 
 
 def merged_streams(trials: Sequence[TrialResult]) -> list[StreamResult]:
-    return merge([trial.streams for trial in trials])
+    return merge([trial.streams for trial in trials], 30.0)
 
 
 def causes_of(

@@ -92,7 +92,10 @@ def record(*seconds: Second, duration_s: float | None = None, **chosen) -> Strea
 
 def result(*seconds: Second, cpu_s: float | None = 1.0, **chosen) -> StreamResult:
     return summarize(
-        record(*seconds, **chosen), target_cpu_s=cpu_s, target_peak_memory_bytes=61_000_000
+        record(*seconds, **chosen),
+        deadline_s=30.0,
+        target_cpu_s=cpu_s,
+        target_peak_memory_bytes=61_000_000,
     )
 
 
@@ -176,7 +179,7 @@ def detail(run: Run, *results: StreamResult) -> RunDetail:
     """Each result is run trial of the run's first stream."""
     name = run.spec.workload.streams[0].name
     timelines = tuple(result.timeline for result in results if result.timeline)
-    (merged,) = merge([[result] for result in results])
+    (merged,) = merge([[result] for result in results], 30.0)
     trials = tuple(trial(each.summary, block=at) for at, each in enumerate(results))
     return RunDetail(
         replace(run, streams=(merged.summary,), trials=trials),

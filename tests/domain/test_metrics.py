@@ -13,6 +13,7 @@ def test_every_metric_of_the_contract():
         "duration_s",
         "throughput_per_s",
         "error_share",
+        "bytes_received_per_request",
         "cpu_s_per_request",
         "peak_memory_bytes",
     }
@@ -21,7 +22,14 @@ def test_every_metric_of_the_contract():
 
 
 def test_more_is_better_for_throughput_alone():
-    assert [metric.name for metric in METRICS if not metric.less_is_better] == ["throughput_per_s"]
+    more = [metric.name for metric in METRICS if metric.less_is_better is False]
+    assert more == ["throughput_per_s"]
+
+
+def test_neither_more_nor_less_is_better_for_the_size_of_answers():
+    assert [metric.name for metric in METRICS if metric.less_is_better is None] == [
+        "bytes_received_per_request"
+    ]
 
 
 def test_each_meaning_is_a_sentence_of_its_own():

@@ -103,7 +103,8 @@ def test_workers_on_asyncio_wait_for_delayed_acks(looplab: DashboardProcess) -> 
 def test_a_client_that_is_busy_with_itself(looplab: DashboardProcess) -> None:
     """Its one user makes up long values for most of the time, and has nothing in flight then.
 
-    The path takes no POST, which is as good an answer as another. Where other programs had its processor it may not have reached its limit.
+    The path takes no POST, which is as good an answer as another. Where other programs had its
+    processor it may not have reached its limit.
     """
     long = {f"value_{number}": {"kind": "string", "length": 10_000} for number in range(10)}
     body = {"json": {name: f"{{{name}}}" for name in long}}

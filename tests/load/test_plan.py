@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control_plane.analysis.summary import merge_records
+from control_plane.domain.stream_record import merge_records
 from control_plane.load.plan import LoadPlan, LoadTraits, Seeds, Shard, shards
 from control_plane.load.request_source import RequestSource
 from tests.load.hostile import HostileServer

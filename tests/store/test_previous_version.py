@@ -50,7 +50,7 @@ DOCUMENTS = [path for path in RESPONSES["documents"] if path != "/api/configurat
 
 @pytest.mark.parametrize("path", DOCUMENTS)
 def test_the_documents_are_the_same(looplab: Dashboard, path: str) -> None:
-    """Keys may come, at any depth; none goes or changes."""
+    """Keys may come, at any depth, and metrics of a comparison; none goes or changes."""
     before = RESPONSES["documents"][path]
     assert without_new_keys(looplab.get(path).json(), before) == before
 
@@ -59,6 +59,9 @@ def without_new_keys(now: Any, before: Any) -> Any:
     """Return what is now without the keys that no object at its place had before."""
     if isinstance(now, dict) and isinstance(before, dict):
         return {key: without_new_keys(now[key], before[key]) for key in before if key in now}
+    if isinstance(now, list) and isinstance(before, list):
+        metrics = {row["metric"] for row in before if isinstance(row, dict) and "metric" in row}
+        now = [row for row in now if not metrics or row["metric"] in metrics]
     if isinstance(now, list) and isinstance(before, list) and len(now) == len(before):
         return [without_new_keys(*pair) for pair in zip(now, before, strict=True)]
     return now
@@ -70,7 +73,8 @@ def test_the_addresses_of_pages_lead_to_the_same_figures_and_numbers(
 ) -> None:
     response, before = looplab.get(path), RESPONSES["pages"][path]
     assert response.status_code == 200
-    assert response.text == before.get("text", response.text)
+    lines = iter(response.text.splitlines())
+    assert all(line in lines for line in before.get("text", "").splitlines())
     assert traces(figures(response.text)) == traces(before.get("figures", {}))
 
 

@@ -54,7 +54,7 @@ def _undecided_because(stream: Summary, served: int) -> str:
         return "no other one had an answer, so nothing tells them apart"
     if stream.completed < TURNS * max(1, served):
         return "the others had fewer than two turns each, so these may wait for their first"
-    longest_s = stream.response_time_s.max if stream.response_time_s else 0.0
+    longest_s = stream.response_time_s.longest_completed if stream.response_time_s else 0.0
     if longest_s >= NEAR_SHARE * stream.duration_s:
         return f"one that was answered took {seconds(longest_s)}, so these may only be slow"
     return ""
@@ -161,7 +161,7 @@ def _replaced_share(trial: Trial, summary: Summary) -> float:
 def _idle_s(stream: Stream, summary: Summary) -> float:
     """Return how long a connection waits for its next request; 0 where that is not known."""
     times = summary.service_time_s
-    busy_s = times.p50 if times and stream.load.is_scheduled else 0.0
+    busy_s = (times.p50 or 0.0) if times and stream.load.is_scheduled else 0.0
     return max(0.0, stream.load.idle_s - busy_s)
 
 

@@ -12,7 +12,7 @@ from control_plane.domain.units import count
 
 def workers_recycled(evidence: Evidence) -> Diagnosis | None:
     """Find workers that ended by design; None where there were none."""
-    recycled = sum(trial.target.recycled for trial in evidence.trials)
+    recycled = sum(trial.target.recycled or 0 for trial in evidence.trials)
     return Diagnosis(found=True, measurements={"workers": recycled}) if recycled else None
 
 

@@ -1,7 +1,7 @@
 """One distribution in a figure: a run of a comparison, or a stream of one run."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -11,9 +11,9 @@ from control_plane.analysis.charts.figure import PERCENTILE_TICKS, shortened
 from control_plane.analysis.comparison import invalid
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.histogram import Histogram
-from control_plane.domain.result import PERCENTILES
 from control_plane.domain.run import RunDetail, StreamResult
 from control_plane.domain.spec import Spec
+from control_plane.domain.times import PERCENTILES, Times, Unanswered
 
 STREAM_COLOURS = ("$run-1", "$run-6", "$run-3", "$run-2", "$run-4", "$run-5")
 """Streams of one run: A, F, then the others."""
@@ -28,7 +28,8 @@ class Curve:
 
     `samples` are response times, or those on the service clock of the same requests.
     `short` names it in titles; `id` is run or stream. `paired` are the two clocks of one stream:
-    the names tell them apart and stand whole, the doubt is told by the page.
+    the names tell them apart and stand whole, the doubt is told by the page. `unanswered` requests
+    are not among the samples.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Curve:
     believed: bool = True
     clock: Literal["response", "service"] = "response"
     paired: bool = False
+    unanswered: Unanswered = field(default_factory=Unanswered)
 
     @property
     def opacity(self) -> float:
@@ -80,12 +82,17 @@ def curves_of_runs(
             text_colour=label.text_colour,
             symbol=label.symbol,
             samples=detail.streams[stream].response,
+            unanswered=_unanswered(detail.streams[stream].summary.response_time_s),
             dashed=label.hollow,
             believed=not invalid(detail.run),
         )
         for detail, label in zip(details, labels, strict=True)
         if stream in detail.streams and detail.streams[stream].response.total
     )
+
+
+def _unanswered(times: Times | None) -> Unanswered:
+    return (times.unanswered if times else None) or Unanswered()
 
 
 def curves_of_streams(detail: RunDetail) -> tuple[Curve, ...]:
@@ -100,6 +107,7 @@ def curves_of_streams(detail: RunDetail) -> tuple[Curve, ...]:
             text_colour=f"{STREAM_COLOURS[index % 6]}-text",
             symbol="circle" if index == 0 else "hexagon",
             samples=stream.response,
+            unanswered=_unanswered(stream.summary.response_time_s),
             dashed=index >= 6,
             believed=not invalid(detail.run),
         )
@@ -120,6 +128,7 @@ def with_service(curves: Sequence[Curve], detail: RunDetail) -> tuple[Curve, ...
             name=f"{before}service time",
             short=f"{before}service",
             samples=detail.streams[curve.id].service,
+            unanswered=_unanswered(detail.streams[curve.id].summary.service_time_s),
             symbol=f"{curve.symbol}-open",
             dashed=True,
             clock="service",

@@ -282,6 +282,8 @@ def _above(bins: Bins, mode: Mode, text: str) -> Plot:
 
 def _title(drawn: Sequence[Bins]) -> tuple[str, str]:
     note = "share of requests"
+    if any(bins.curve.unanswered.count for bins in drawn):
+        note = "share of completed requests"
     number = len(described_modes(drawn[0])) if len(drawn) == 1 else 0
     if not number:
         return "Where response times lie", note

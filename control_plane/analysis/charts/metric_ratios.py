@@ -21,9 +21,9 @@ from control_plane.analysis.charts.figure import (
     y_axis,
 )
 from control_plane.analysis.comparison import Comparison, invalid, stream_of
-from control_plane.analysis.percentile_support import GREYED
 from control_plane.analysis.run_labels import RunLabel
-from control_plane.domain.result import Summary, Times
+from control_plane.domain.result import Summary
+from control_plane.domain.times import GREYED, Times
 from control_plane.domain.units import ratio
 
 HEIGHT: Height = "h320"

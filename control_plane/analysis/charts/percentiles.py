@@ -28,7 +28,7 @@ from control_plane.analysis.charts.figure import (
     short_time,
     time_axis,
 )
-from control_plane.analysis.percentile_support import FULL, GREYED, furthest_share
+from control_plane.domain.times import FULL, GREYED, furthest_share, no_answer_text
 from control_plane.domain.units import figures, seconds
 
 STEP = 0.05
@@ -69,17 +69,20 @@ Kind = Literal["run", "stream"]
 def percentile_chart(curves: Sequence[Curve], kind: Kind = "run") -> Figure:
     """Return a line for each curve, dotted where 10 to 99 samples lie beyond, and ending there.
 
-    The curves are runs, or the streams of one run.
+    It ends where the requests without an answer begin, too, with a mark at their deadline. The
+    curves are runs, or the streams of one run.
     """
     drawn = [(curve, _points(curve)) for curve in curves]
     drawn = [(curve, points) for curve, points in drawn if len(points[0])]
     end = max((float(points[0][-1]) for _, points in drawn), default=FIRST)
-    bounds = _bounds([points for _, points in drawn])
+    limits = [limit for curve, points in drawn if (limit := _deadline(curve, *points))]
+    bounds = _bounds([points for _, points in drawn], limits)
     data = [trace for curve, points in drawn for trace in _traces(curve, *points)]
     fades = any(last_place(curve, FULL) < last_place(curve, GREYED) for curve, _ in drawn)
     note = [DOTTED_NOTE] if fades else []
     believed = [curve for curve in curves if curve.believed]
     title, rest = _title_of(believed, kind) if believed or not curves else DOUBTED
+    rest = "; ".join(filter(None, (rest, _cut_off(curves))))
     return Figure(
         name="percentiles",
         title=title,
@@ -95,8 +98,39 @@ def percentile_chart(curves: Sequence[Curve], kind: Kind = "run") -> Figure:
 
 
 def last_place(curve: Curve, beyond: int) -> float:
-    """Return where on the percentile axis fewer than `beyond` samples begin to lie beyond."""
-    return min(nines(furthest_share(curve.samples, beyond)), LAST)
+    """Return where on the percentile axis fewer than `beyond` samples begin to lie beyond.
+
+    Or where the requests without an answer begin, if that is nearer.
+    """
+    return min(nines(furthest_share(curve.samples, beyond)), answered_place(curve), LAST)
+
+
+def answered_place(curve: Curve) -> float:
+    """Return where on the percentile axis the requests without an answer begin."""
+    return nines(1 - curve.unanswered.share)
+
+
+def _ends_unanswered(curve: Curve) -> bool:
+    """Whether it ends because of requests without an answer, and not for lack of samples."""
+    return answered_place(curve) < min(nines(furthest_share(curve.samples, GREYED)), LAST)
+
+
+def _deadline(curve: Curve, places: Floats, times: Floats) -> float | None:
+    """Return how long was waited where the curve ends for lack of answers; None elsewhere."""
+    waited_s = curve.unanswered.max_wait_s
+    if not waited_s or not len(places) or not _ends_unanswered(curve):
+        return None
+    deadline_s = curve.unanswered.deadline_s
+    limit_s = min(waited_s, deadline_s) if deadline_s else waited_s
+    return max(limit_s, float(times[-1]))
+
+
+def _cut_off(curves: Sequence[Curve]) -> str:
+    """Return which curves end for lack of answers; empty where none does."""
+    found = [curve for curve in curves if curve.clock == "response" and _ends_unanswered(curve)]
+    if len(found) == 1 and sum(curve.clock == "response" for curve in curves) == 1:
+        return no_answer_text(found[0].unanswered)
+    return "; ".join(f"{curve.short}: {no_answer_text(curve.unanswered)}" for curve in found)
 
 
 def _points(curve: Curve) -> tuple[Floats, Floats]:
@@ -134,7 +168,27 @@ def _traces(curve: Curve, places: Floats, times: Floats) -> list[Plot]:
         for part, stroke, width in parts
         if part.sum() > 1
     ]
-    return [*traces, _marks(curve, places[at_ticks], times[at_ticks])]
+    marks = [_marks(curve, places[at_ticks], times[at_ticks])]
+    limit_s = _deadline(curve, places, times)
+    return [*traces, *marks, *([_wall(curve, places, times, limit_s)] if limit_s else [])]
+
+
+def _wall(curve: Curve, places: Floats, times: Floats, limit_s: float) -> Plot:
+    """Return a line from the end of the curve up to how long was waited, with a mark there."""
+    ends = np.array([times[-1], limit_s])
+    return line(
+        rounded(places[[-1, -1]]),
+        rounded(ends),
+        curve.colour,
+        1.5,
+        stroke={"dash": "dot"},
+        opacity=curve.opacity,
+        mode="lines+markers",
+        marker={"symbol": ["circle", "x"], "size": [1, 9], "color": curve.colour},
+        name=curve.short,
+        text=[no_answer_text(curve.unanswered)] * 2,
+        hovertemplate="%{fullData.name}: %{text}<extra></extra>",
+    )
 
 
 def _hover(curve: Curve, places: Floats, times: Floats) -> Plot:
@@ -161,11 +215,13 @@ def _marks(curve: Curve, places: Floats, times: Floats) -> Plot:
     }
 
 
-def _bounds(points: Sequence[tuple[Floats, Floats]]) -> tuple[float, float]:
+def _bounds(
+    points: Sequence[tuple[Floats, Floats]], limits_s: Sequence[float]
+) -> tuple[float, float]:
     if not points:
         return log_range(0.001, 1.0)
     low = min(float(times[0]) for _, times in points)
-    return log_range(max(low, 1e-9), max(float(times[-1]) for _, times in points))
+    return log_range(max(low, 1e-9), max(*(float(times[-1]) for _, times in points), *limits_s, 0))
 
 
 def _end_labels(drawn: Sequence[tuple[Curve, tuple[Floats, Floats]]]) -> list[EndLabel]:

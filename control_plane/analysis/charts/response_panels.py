@@ -29,10 +29,10 @@ from control_plane.analysis.charts.trial_axis import (
     mean,
     step_line,
 )
-from control_plane.analysis.percentile_support import needed_samples
 from control_plane.analysis.validity.steadiness import DRIFT
 from control_plane.domain.histogram import Counts, middle_ns
-from control_plane.domain.result import Slices, Times
+from control_plane.domain.stream_record import Slices
+from control_plane.domain.times import Times, needed_samples
 from control_plane.domain.units import SPACE, count, figures, rate, seconds, share
 
 WEIGHTS = {"p50": 2.5, "p95": 1.5, "p99": 0.9}
@@ -175,8 +175,8 @@ def _time_label(
     stream: StreamSeries, percentile: str, colour: str, prefix: str = ""
 ) -> EndLabel | None:
     """Return the label of a percentile; None where it is not known, or not above zero."""
-    value_s = float(getattr(stream.times, percentile)) if stream.times else 0.0
-    if value_s <= 0:
+    value_s = stream.times.percentile(percentile) if stream.times else None
+    if not value_s or value_s < 0:
         return None
     text = f"{prefix}{percentile} {seconds(value_s)}"
     return EndLabel(text, percentile, colour, math.log10(value_s))

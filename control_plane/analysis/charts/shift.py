@@ -25,7 +25,7 @@ from control_plane.analysis.charts.figure import (
     y_axis,
 )
 from control_plane.analysis.charts.percentiles import NEAR, last_place
-from control_plane.analysis.percentile_support import FULL
+from control_plane.domain.times import FULL
 from control_plane.domain.units import SPACE, figures
 
 HEIGHT: Height = "h320"

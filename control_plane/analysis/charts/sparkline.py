@@ -4,8 +4,7 @@ import math
 from dataclasses import dataclass
 
 from control_plane.analysis.charts.figure import FIRST, nines
-from control_plane.analysis.percentile_support import GREYED
-from control_plane.domain.result import PERCENTILES, Times
+from control_plane.domain.times import GREYED, PERCENTILES, Times, cut_off, no_answer_text
 from control_plane.domain.units import figures
 
 TALLEST = 100
@@ -30,9 +29,9 @@ def sparkline(times: Times | None) -> Sparkline:
     if times is None or not times.p50:
         return Sparkline((), "not measured")
     known = {
-        name: getattr(times, name) / times.p50
+        name: value / times.p50
         for name in PERCENTILES
-        if times.support.get(name, 0) >= GREYED
+        if times.support.get(name, 0) >= GREYED and (value := times.percentile(name))
     }
     width = nines(PERCENTILES["p999"]) - FIRST
     points = tuple(
@@ -43,7 +42,8 @@ def sparkline(times: Times | None) -> Sparkline:
         return Sparkline((), "too few samples")
     last, factor = list(known.items())[-1]
     name = "p99.9" if last == "p999" else last
-    return Sparkline(points, f"{name} is {figures(factor, 2)} times p50")
+    beyond = f"; {no_answer_text(times.unanswered)}" if times.unanswered and cut_off(times) else ""
+    return Sparkline(points, f"{name} is {figures(factor, 2)} times p50{beyond}")
 
 
 def _y(factor: float) -> float:

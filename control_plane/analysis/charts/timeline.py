@@ -54,8 +54,9 @@ from control_plane.analysis.charts.trial_axis import (
     summed,
     window_starts,
 )
-from control_plane.domain.result import Gauges, SecondColumns, Summary, Timeline, Times
+from control_plane.domain.result import Gauges, SecondColumns, Summary, Timeline
 from control_plane.domain.run import RunDetail
+from control_plane.domain.times import Times
 from control_plane.domain.units import seconds
 
 
@@ -344,4 +345,4 @@ def _title(streams: Sequence[StreamSeries]) -> str:
 def _range(times: Times | None) -> str:
     if times is None:
         return "Over time"
-    return f"Response times between {seconds(times.min)} and {seconds(times.max)}"
+    return f"Response times between {seconds(times.min)} and {seconds(times.longest_completed)}"

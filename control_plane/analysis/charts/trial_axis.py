@@ -8,15 +8,8 @@ from math import ceil
 
 from control_plane.analysis.causes.blocked_loop import blocks, stored_floor_s
 from control_plane.analysis.charts.figure import Plot
-from control_plane.domain.result import (
-    Cause,
-    Gauges,
-    SecondColumns,
-    Slices,
-    Stall,
-    Timeline,
-    WorkerSeries,
-)
+from control_plane.domain.result import Cause, Gauges, SecondColumns, Stall, Timeline, WorkerSeries
+from control_plane.domain.stream_record import Slices
 
 SHORTEST_S = 0.25
 """A second cut shorter than this gives no rate: a few requests would make it jump."""

@@ -13,8 +13,12 @@ from control_plane.analysis.comparison import (
     stream_of,
 )
 from control_plane.analysis.differences import STREAM_NAME, Difference
-from control_plane.analysis.percentile_support import GREYED
-from control_plane.analysis.prose.excluded_runs import excluded_runs, nothing_compared
+from control_plane.analysis.prose.caveats import (
+    answer_sizes,
+    excluded_runs,
+    nothing_compared,
+    unanswered_runs,
+)
 from control_plane.analysis.prose.run_sentences import KEPT_UP, headline, offered_per_s
 from control_plane.analysis.prose.sentence import (
     Sentence,
@@ -30,6 +34,7 @@ from control_plane.analysis.validity.gates import GATES
 from control_plane.domain.documents import comparison_document
 from control_plane.domain.run import Run
 from control_plane.domain.spec_json import Document
+from control_plane.domain.times import GREYED
 from control_plane.domain.units import seconds
 
 MARGIN = math.log(1.03)
@@ -189,6 +194,8 @@ def caveats(comparison: Comparison, stream: str | None = None) -> Sentence:
     """
     row = primary_row(comparison, stream)
     found = [different_requests(comparison), disagreement(comparison, row) if row else ()]
+    if row:
+        found += [answer_sizes(comparison, row.stream), *unanswered_runs(comparison, row.stream)]
     found += [*list(excluded_runs(comparison))[:2], *_suspects(comparison), *_limited(comparison)]
     if row:
         found += [_as_offered(comparison, row)]

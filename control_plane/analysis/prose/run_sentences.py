@@ -1,18 +1,25 @@
 """The run page in words: its sentence, the lede, and the banner of what went wrong."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from control_plane.analysis.causes.diagnose import cause_clause
 from control_plane.analysis.comparison import invalid
-from control_plane.analysis.percentile_support import GREYED, far_percentile
 from control_plane.analysis.prose.sentence import Sentence, joined, number, sentence
 from control_plane.analysis.summary import mean_with_waiting_s
 from control_plane.analysis.validity.gates import GATES
-from control_plane.domain.result import Summary, Times, Validity
+from control_plane.domain.result import EarlyRequests, Summary, Validity
 from control_plane.domain.run import Live, Run, State
 from control_plane.domain.spec import BUNDLED, Stream
+from control_plane.domain.times import (
+    GREYED,
+    Times,
+    bounded,
+    cut_off,
+    far_percentile,
+    unanswered_clause,
+)
 from control_plane.domain.units import count, figures, seconds
 
 _REMEDIES = {"404": "Correct the path", "405": "Correct the method or the path"}
@@ -102,7 +109,7 @@ def headline(run: Run) -> Sentence:
         return sentence(run.title)
     which = f"{stream.name} requests" if len(run.streams) > 1 else "requests"
     if not _median_known(times):
-        return sentence(run.title)
+        return _unanswered(run, times, which) or sentence(run.title)
     offered = offered_per_s(run, stream)
     if offered and stream.throughput_per_s < KEPT_UP * offered:
         return sentence(
@@ -112,14 +119,29 @@ def headline(run: Run) -> Sentence:
         )
     done = "completed " if _many_waiting(run, stream) else ""
     median = sentence(f"Half of the {done}{which} answer in ", number(seconds(times.p50)))
+    rest = sentence(_lost(times), _because(run))
     tail = far_percentile(times)
     if tail is None:
-        return sentence(median, ", the slowest in ", number(seconds(times.max)), _because(run))
-    value_s: float = getattr(times, tail[0])
-    but = "but " if value_s > FAR_APART * times.p50 else ""
-    return sentence(
-        median, f", {but}{tail[1]} takes over ", number(seconds(value_s)), _because(run)
-    )
+        least = "at least " if bounded(times, "max") else ""
+        return sentence(median, f", the slowest in {least}", number(seconds(times.max)), rest)
+    value_s = times.percentile(tail[0]) or 0.0
+    but = "but " if value_s > FAR_APART * (times.p50 or 0.0) else ""
+    return sentence(median, f", {but}{tail[1]} takes over ", number(seconds(value_s)), rest)
+
+
+def _unanswered(run: Run, times: Times, which: str) -> Sentence:
+    """Return how many had no answer, where those are half of them or more; else ()."""
+    if times.p50 is not None or times.unanswered is None:
+        return ()
+    clause = unanswered_clause(times.unanswered)
+    return sentence(f"Of the {which} ", number(clause), _because(run))
+
+
+def _lost(times: Times) -> Sentence:
+    """Return how many had no answer, where that leaves a percentile unknown; else ()."""
+    if times.unanswered is None or not cut_off(times):
+        return ()
+    return sentence(", and ", number(unanswered_clause(times.unanswered)))
 
 
 def _because(run: Run) -> str:
@@ -172,7 +194,7 @@ def so_far(live: Live) -> str:
 
 def _median_known(times: Times) -> bool:
     """Whether enough samples lie beyond the median."""
-    return times.support.get("p50", 0) >= GREYED
+    return times.p50 is not None and times.support.get("p50", 0) >= GREYED
 
 
 def _many_waiting(run: Run, stream: Summary) -> bool:
@@ -207,6 +229,8 @@ def _lede_sentences(run: Run) -> Iterator[str]:
         f"{trials}{seconds(mean_s)}: {rates}, {failed}."
     )
     yield from _waiting(first)
+    if early := early_errors_text([s.before_window for s in run.streams if s.before_window]):
+        yield early
     yield "One trial gives no verdict." if len(run.trials) == 1 else "No interval is given yet."
 
 
@@ -229,10 +253,10 @@ def offered_per_s(run: Run, stream: Summary) -> float | None:
 
 def _waiting(stream: Summary) -> Iterator[str]:
     mean_s, done = mean_with_waiting_s(stream), stream.response_time_s
-    if mean_s is not None and done is not None and mean_s > 1.05 * done.mean:
+    if mean_s is not None and done is not None and mean_s > 1.05 * done.mean_of_completed:
         yield (
             f"Counting the {count(stream.censored.count)} still waiting at the end, the mean is "
-            f"at least {seconds(mean_s)}, not {seconds(done.mean)}."
+            f"at least {seconds(mean_s)}, not {seconds(done.mean_of_completed)}."
         )
 
 
@@ -257,3 +281,20 @@ def _kept(done: int, planned: int) -> str:
         return "Nothing was measured."
     trials = "Trial 1 is" if done == 1 else f"Trials 1 {'and' if done == 2 else 'to'} {done} are"
     return f"{trials} kept, of {planned} planned. An unfinished run gives no verdict."
+
+
+def early_errors_text(early: Sequence[EarlyRequests]) -> str:
+    """Return how many requests failed before the window; empty where none did."""
+    failed = sum(sum(part.errors.values()) for part in early)
+    if not failed:
+        return ""
+    total = sum(part.requests for part in early)
+    which = f"All {count(failed)}" if failed == total else f"{count(failed)} of {count(total)}"
+    plural = "request" if total == 1 else "requests"
+    return f"{which} {plural} before the window failed ({', '.join(_kinds(early))})."
+
+
+def _kinds(early: Sequence[EarlyRequests]) -> Iterator[str]:
+    names = dict.fromkeys(name for part in early for name in part.errors)
+    for name in names:
+        yield f"{name} {count(sum(part.errors.get(name, 0) for part in early))}"

@@ -300,4 +300,4 @@ def _lag_s(stream: Summary) -> float:
 def _lag_limit_s(stream: Summary) -> float:
     """Return the limit by the median service time, which does not hold the lag itself."""
     times = stream.service_time_s
-    return max(LATE_SEND_S, LATE_SEND_SHARE * times.p50 if times else 0.0)
+    return max(LATE_SEND_S, LATE_SEND_SHARE * (times.p50 or 0.0) if times else 0.0)

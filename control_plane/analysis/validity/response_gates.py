@@ -100,8 +100,8 @@ def target_restarted(run: MeasuredRun) -> Judgement | None:
     cases = [trial for trial in run.trials if trial.target.restarts is not None]
     if not cases:
         return None
-    trial = max(cases, key=lambda trial: (_died(trial), trial.target.recycled))
-    died, recycled = _died(trial), trial.target.recycled
+    trial = max(cases, key=lambda trial: (_died(trial), trial.target.recycled or 0))
+    died, recycled = _died(trial), trial.target.recycled or 0
     where = run.where(trial)
     also = f"{_workers(recycled)} ended at the server’s limit of requests{where}"
     if not died:
@@ -111,7 +111,7 @@ def target_restarted(run: MeasuredRun) -> Judgement | None:
 
 
 def _died(trial: Trial) -> int:
-    return (trial.target.restarts or 0) - trial.target.recycled
+    return (trial.target.restarts or 0) - (trial.target.recycled or 0)
 
 
 def _workers(number: int) -> str:
@@ -163,7 +163,7 @@ def _oldest_share(stream: Summary) -> float:
 def _with_waiting(stream: Summary) -> str:
     """Return a sentence with the mean that counts requests in flight; empty where it is no news."""
     lower_bound_s, done = mean_with_waiting_s(stream), stream.response_time_s
-    if lower_bound_s is None or done is None or lower_bound_s <= done.mean:
+    if lower_bound_s is None or done is None or lower_bound_s <= done.mean_of_completed:
         return ""
-    shown = f"{seconds(lower_bound_s)}, not {seconds(done.mean)}"
+    shown = f"{seconds(lower_bound_s)}, not {seconds(done.mean_of_completed)}"
     return f" Counting those still waiting, the mean is at least {shown}."

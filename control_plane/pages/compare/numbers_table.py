@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from control_plane.analysis.comparison import Comparison, MetricComparison, invalid, stream_of
-from control_plane.analysis.percentile_support import support_level
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.metrics import METRIC
-from control_plane.domain.result import PERCENTILES, Summary
+from control_plane.domain.result import Summary
 from control_plane.domain.run import Run
-from control_plane.domain.units import NONE, WRITTEN, count, figures, ratio
+from control_plane.domain.times import AT_LEAST_NOTE, NO_ANSWER, PERCENTILES, percentile_level
+from control_plane.domain.units import NONE, count, figures, ratio
 from control_plane.pages.parts.number_cells import (
     COLUMN_HEADS,
     Cell,
@@ -32,7 +32,7 @@ def trust(run: Run, stream: str, metric: str) -> Trust:
     """
     times, _, part = metric.partition(".")
     known = getattr(stream_of(run, stream), times, None) if part in PERCENTILES else None
-    level = support_level(known.support[part]) if known else "full"
+    level = percentile_level(known, part) if known else "full"
     return "void" if level != "hidden" and invalid(run) else level
 
 
@@ -70,8 +70,11 @@ class NumbersRow:
 
 @dataclass(frozen=True)
 class NumbersTable:
+    """The numbers of each run; `note` says what bounds mean, where there are any."""
+
     heads: tuple[ColumnHead, ...]
     rows: tuple[NumbersRow, ...]
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,9 @@ def numbers_table(comparison: Comparison, stream: str) -> NumbersTable:
         )
         for run in comparison.runs
     ]
-    return NumbersTable(tuple(column.head for column in columns), tuple(rows))
+    bounds = any(row.at_least or row.unanswered for row in compared.values())
+    heads = tuple(column.head for column in columns)
+    return NumbersTable(heads, tuple(rows), AT_LEAST_NOTE if bounds else "")
 
 
 def _columns(unit: str) -> tuple[_Column, ...]:
@@ -115,6 +120,11 @@ def _columns(unit: str) -> tuple[_Column, ...]:
             "throughput_per_s",
         ),
         *(_time_column(part, unit) for part in TIMES),
+        _Column(
+            ColumnHead("Answer", "B"),
+            lambda stream: Cell(count(stream.bytes_received_per_request)),
+            "bytes_received_per_request",
+        ),
         _Column(
             ColumnHead("CPU", "ms/req"),
             lambda stream: _scaled(stream.cpu_s_per_request, 1e3),
@@ -210,8 +220,8 @@ def _row(comparison: Comparison, row: MetricComparison) -> MetricRow:
 def _metric_cell(comparison: Comparison, row: MetricComparison, run: Run) -> Cell:
     value, level = row.values[run.id], trust(run, row.stream, row.metric)
     if value is None or level == "hidden":
-        return Cell(NONE, "hidden")
-    text, against = WRITTEN[row.unit](value), row.ratios[run.id]
+        return Cell(NO_ANSWER if run.id in row.unanswered else NONE, "hidden")
+    text, against = row.text(run.id), row.ratios[run.id]
     if against is None or run.id == comparison.baseline:
         return Cell(text, level)
     of_both = ratio_trust(comparison, row, run.id)

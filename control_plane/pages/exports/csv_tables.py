@@ -46,7 +46,7 @@ UNITS = (
     ("_bytes", "bytes"),
     ("_s", "s"),
 )
-COUNTED = ("errors.", "statuses.", "support.")
+COUNTED = ("errors.", "statuses.", "support.", ".count", ".waited", ".at_least", "_window.requests")
 
 
 def run_rows(run: Run) -> Iterator[tuple[Cell, ...]]:
@@ -87,6 +87,8 @@ def _leaves(document: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, 
     for key, value in document.items():
         if isinstance(value, Mapping):
             yield from _leaves(value, f"{path}{key}.")
+        elif isinstance(value, tuple):
+            yield f"{path}{key}", " ".join(value)
         else:
             yield f"{path}{key}", value
 
@@ -98,6 +100,8 @@ def unit_of(metric: str) -> str:
     """
     if any(part in metric for part in COUNTED):
         return "1"
+    if metric.endswith(".share"):
+        return "share"
     if metric.startswith("bytes_"):
         return "bytes"
     for part in reversed(metric.split(".")):

@@ -8,7 +8,8 @@ from control_plane.analysis.prose.comparison_sentences import caveats, compariso
 from control_plane.analysis.prose.sentence import plain_text
 from control_plane.domain.metrics import METRIC, Metric
 from control_plane.domain.run import Run
-from control_plane.domain.units import NONE, WRITTEN, ratio
+from control_plane.domain.times import AT_LEAST_NOTE, NO_ANSWER
+from control_plane.domain.units import NONE, ratio
 from control_plane.pages.compare.numbers_table import Trust, ratio_trust, shown_ratio, trust
 
 SHOWN = (
@@ -17,6 +18,7 @@ SHOWN = (
     "response_time_s.p99",
     "response_time_s.max",
     "error_share",
+    "bytes_received_per_request",
     "cpu_s_per_request",
     "peak_memory_bytes",
 )
@@ -57,8 +59,8 @@ def _row(comparison: Comparison, stream: str, metric: Metric) -> list[str]:
 def _cell(comparison: Comparison, row: MetricComparison, run: Run) -> str:
     value, level = row.values[run.id], trust(run, row.stream, row.metric)
     if value is None or level == "hidden":
-        return NONE
-    text = _marked(WRITTEN[row.unit](value), level)
+        return NO_ANSWER if run.id in row.unanswered else NONE
+    text = _marked(row.text(run.id), level)
     against = shown_ratio(comparison, row, run.id)
     if against is None:
         return text
@@ -77,6 +79,8 @@ def _notes(comparison: Comparison) -> Iterator[str]:
         if row.metric in SHOWN
         for run in comparison.runs
     }
+    if any(row.at_least or row.unanswered for row in comparison.rows if row.metric in SHOWN):
+        yield AT_LEAST_NOTE
     if "greyed" in levels:
         yield "Italic: 10 to 99 samples lie beyond."
     if "void" in levels:

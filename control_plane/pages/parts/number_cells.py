@@ -5,8 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from control_plane.analysis.percentile_support import support_level
-from control_plane.domain.result import Summary, Times
+from control_plane.domain.result import Summary
+from control_plane.domain.times import (
+    AT_LEAST,
+    NO_ANSWER,
+    PERCENTILES,
+    Times,
+    bounded,
+    lost,
+    percentile_level,
+)
 from control_plane.domain.units import NONE, count, figures, share
 
 
@@ -75,7 +83,8 @@ class ColumnHead:
 
 def time_unit(summaries: Sequence[Summary]) -> str:
     """Return one unit for all times of a table, chosen by the shortest median."""
-    medians = [stream.response_time_s.p50 for stream in summaries if stream.response_time_s]
+    times = [stream.response_time_s for stream in summaries if stream.response_time_s]
+    medians = [part.p50 or part.mean_of_completed for part in times]
     shortest = min(medians, default=0.001)
     if shortest >= 1:
         return "s"
@@ -86,11 +95,13 @@ def time_cell(times: Times | None, part: str, unit: str) -> Cell:
     """Return a time; greyed or hidden by the samples beyond, where `part` is a percentile."""
     if times is None:
         return Cell(NONE, "hidden")
-    beyond = times.support.get(part)
-    level: Level = "full" if beyond is None else support_level(beyond)
+    if lost(times, part):
+        return Cell(NO_ANSWER, "hidden")
+    level: Level = percentile_level(times, part) if part in PERCENTILES else "full"
     if level == "hidden":
         return Cell(NONE, "hidden")
-    return Cell(figures(getattr(times, part) * SCALES[unit]), level)
+    sign = AT_LEAST if bounded(times, part) else ""
+    return Cell(f"{sign}{figures(getattr(times, part) * SCALES[unit])}", level)
 
 
 def error_cell(summary: Summary) -> Cell:

@@ -5,10 +5,10 @@ from datetime import datetime
 
 from control_plane.analysis.causes.diagnose import CAUSES
 from control_plane.analysis.charts.sparkline import Sparkline, sparkline
-from control_plane.analysis.percentile_support import support_level
 from control_plane.analysis.validity.gate import ERRORS_SUSPECT
-from control_plane.domain.result import Progress, Summary, Times
+from control_plane.domain.result import Progress, Summary
 from control_plane.domain.run import Run, State
+from control_plane.domain.times import NO_ANSWER, Times, lost, percentile_level
 from control_plane.domain.units import NONE, count, figures, share
 
 
@@ -89,10 +89,10 @@ def _numbers(summary: Summary, *, invalid: bool) -> RowNumbers:
 
 
 def _time(times: Times | None, name: str, *, invalid: bool) -> RowNumber:
-    level = support_level(times.support[name]) if times else "hidden"
+    level = percentile_level(times, name)
     if times is None or level == "hidden":
-        return RowNumber(NONE, "greyed")
-    value_s: float = getattr(times, name)
+        return RowNumber(NO_ANSWER if lost(times, name) else NONE, "greyed")
+    value_s = times.percentile(name) or 0.0
     return RowNumber(figures(1_000 * value_s), "void" if invalid else level)
 
 

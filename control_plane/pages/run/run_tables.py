@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from control_plane.analysis.charts.curve import STREAM_COLOURS
-from control_plane.analysis.percentile_support import far_percentile
-from control_plane.domain.result import Summary, Times, Trial
+from control_plane.domain.result import Summary, Trial
 from control_plane.domain.run import Run
 from control_plane.domain.spec import Stream
+from control_plane.domain.times import Times, far_percentile
 from control_plane.domain.units import count, figures, seconds, share, split_seconds
 from control_plane.pages.parts.number_cells import (
     COLUMN_HEADS,
@@ -79,9 +79,9 @@ def clocks_differ(summary: Summary) -> bool:
     service, response = summary.service_time_s, summary.response_time_s
     if service is None or response is None:
         return False
+    pairs = ((response.percentile(part), service.percentile(part)) for part in ("p50", "p99"))
     return any(
-        getattr(response, part) > (1 + NOTICEABLE) * getattr(service, part)
-        for part in ("p50", "p99")
+        long_s > (1 + NOTICEABLE) * short_s for long_s, short_s in pairs if long_s and short_s
     )
 
 
@@ -179,8 +179,11 @@ def _rings(run: Run) -> Rings | None:
     tail = far_percentile(first)
     part = tail[0] if tail else "p50"
     times = [trial.streams[0].response_time_s for trial in run.trials]
-    values = [getattr(of_trial, part) for of_trial in times if of_trial is not None]
-    return _drawn(part, getattr(first, part), values) if values else None
+    found = [of_trial.percentile(part) for of_trial in times if of_trial is not None]
+    values = [value for value in found if value is not None]
+    merged = first.percentile(part)
+    # A ring that is missing would make the others look like all.
+    return _drawn(part, merged, values) if merged and len(values) == len(found) else None
 
 
 def _drawn(metric: str, merged: float, values: Sequence[float]) -> Rings:

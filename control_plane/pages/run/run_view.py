@@ -19,6 +19,7 @@ from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.result import Timeline, Trial
 from control_plane.domain.run import Run, RunDetail, State
 from control_plane.domain.spec_json import write_spec
+from control_plane.domain.times import AT_LEAST_NOTE, bounded, cut_off
 from control_plane.domain.units import count, seconds
 from control_plane.pages.parts.compare_query import Suggestion
 from control_plane.pages.run.ceiling_part import CeilingPart
@@ -50,7 +51,12 @@ def validity_text(run: Run) -> str | None:
 def streams_note(run: Run) -> str:
     """Return how to read the table of streams."""
     merged = "All trials merged, counts added. " if len(run.trials) > 1 else ""
-    return f"{merged}Response times; grey: 10 to 99 samples lie beyond."
+    bound = any(
+        cut_off(stream.response_time_s) or bounded(stream.response_time_s, "max")
+        for stream in run.streams
+    )
+    note = f" {AT_LEAST_NOTE}" if bound else ""
+    return f"{merged}Response times; grey: 10 to 99 samples lie beyond.{note}"
 
 
 def facts(run: Run) -> tuple[str, ...]:
@@ -158,7 +164,7 @@ def run_page(
         disturbed=_disturbed(run),
         tiles=run_tiles(run.streams, invalid=invalid(run)) if run.streams else (),
         timeline=timeline,
-        timeline_note=f"{_timeline_note(run, trial, timeline)}{_late_note(detail, trial)}",
+        timeline_note=f"{_timeline_note(run, trial, timeline)}{_left_out_note(detail, trial)}",
         trial_links=_trial_links(run, trial),
         figure_file=f"/runs/{run.id}/figures/NAME.csv" + (f"?trial={trial}" if trial else ""),
         curves=curve_figures(detail),
@@ -211,6 +217,10 @@ def _timeline_note(run: Run, trial: int | None, timeline: Figure | None) -> str:
     return f"{which} {timeline_legend(timeline)}".strip() if timeline else which
 
 
+def _left_out_note(detail: RunDetail, trial: int | None) -> str:
+    return f"{_late_note(detail, trial)}{_unanswered_note(detail.run)}"
+
+
 def _late_note(detail: RunDetail, trial: int | None) -> str:
     """Return how many responses of the drawn trials came after the window; empty where none did."""
     late = sum(
@@ -223,6 +233,23 @@ def _late_note(detail: RunDetail, trial: int | None) -> str:
         return ""
     came = "answer that came" if late == 1 else "answers that came"
     return f" The times of the last second hold {count(late)} {came} after the window."
+
+
+def _unanswered_note(run: Run) -> str:
+    """Return what no cell of the heat map shows; empty where every request had an answer."""
+    failed = sum(
+        times.unanswered.count
+        for stream in run.streams
+        if (times := stream.response_time_s) and times.unanswered
+    )
+    if not failed:
+        return ""
+    were = (
+        "1 request had no answer and is"
+        if failed == 1
+        else (f"{count(failed)} requests had no answer and are")
+    )
+    return f" {were} in no time that is drawn."
 
 
 def _late(trial: Trial, name: str, timeline: Timeline) -> int:

@@ -4,11 +4,30 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from control_plane.analysis.percentile_support import needed_samples, support_level
 from control_plane.analysis.summary import error_kinds
 from control_plane.analysis.validity.gate import ERRORS_SUSPECT
-from control_plane.domain.result import PERCENTILES, Summary, Times
-from control_plane.domain.units import NONE, SPACE, count, figures, seconds, share, split_seconds
+from control_plane.domain.result import Summary
+from control_plane.domain.times import (
+    AT_LEAST,
+    PERCENTILES,
+    Times,
+    bounded,
+    lost,
+    needed_samples,
+    no_answer_text,
+    percentile_level,
+    written_time,
+)
+from control_plane.domain.units import (
+    NONE,
+    SPACE,
+    count,
+    figures,
+    seconds,
+    share,
+    split_bytes,
+    split_seconds,
+)
 from control_plane.pages.parts.number_cells import COLUMN_HEADS
 
 
@@ -34,13 +53,14 @@ def run_tiles(streams: Sequence[Summary], *, invalid: bool) -> tuple[Tile, ...]:
 def time_tile(times: Times | None, percentile: str) -> Tile:
     """Return a percentile with the samples beyond it; hidden where there are fewer than 10."""
     label = COLUMN_HEADS.get(percentile, percentile)
-    beyond = times.support[percentile] if times else 0
-    level = support_level(beyond)
+    level = percentile_level(times, percentile)
+    if times is not None and times.unanswered and lost(times, percentile):
+        return Tile(label, NONE, "", no_answer_text(times.unanswered), "hidden")
     if times is None or level == "hidden":
         needed = f"needs {count(needed_samples(percentile))} samples"
         return Tile(label, NONE, "", needed, "hidden")
-    value, unit = split_seconds(getattr(times, percentile))
-    return Tile(label, value, unit, f"{count(beyond)} samples beyond", level)
+    value, unit = split_seconds(times.percentile(percentile) or 0.0)
+    return Tile(label, value, unit, f"{count(times.support[percentile])} samples beyond", level)
 
 
 def error_tile(failed: int, completed: int, kinds: str) -> Tile:
@@ -60,6 +80,7 @@ def _tiles(streams: Sequence[Summary]) -> Iterator[Tile]:
     for percentile in PERCENTILES:
         yield time_tile(first.response_time_s, percentile)
     yield _longest(first.response_time_s)
+    yield _answer_size(first)
     failed = sum(sum(stream.errors.values()) for stream in streams)
     yield error_tile(failed, sum(stream.completed for stream in streams), error_kinds(streams))
 
@@ -68,7 +89,15 @@ def _longest(times: Times | None) -> Tile:
     if times is None:
         return Tile("Maximum", NONE, "", "nothing completed", "hidden")
     value, unit = split_seconds(times.max)
-    return Tile("Maximum", value, unit, f"mean {seconds(times.mean)}")
+    sign, least = (AT_LEAST, "at least; ") if bounded(times, "max") else ("", "")
+    return Tile("Maximum", f"{sign}{value}", unit, f"{least}mean {written_time(times, 'mean')}")
+
+
+def _answer_size(stream: Summary) -> Tile:
+    if stream.bytes_received_per_request is None:
+        return Tile("Answer size", NONE, "", "no answer came", "hidden")
+    value, unit = split_bytes(stream.bytes_received_per_request)
+    return Tile("Answer size", value, unit, "mean of all bodies")
 
 
 def _void(tile: Tile) -> Tile:

@@ -12,7 +12,8 @@ from control_plane.analysis.charts.response_panels import (
 )
 from control_plane.analysis.charts.timeline import timeline_chart
 from control_plane.analysis.charts.trial_axis import TrialSegment, trial_segments
-from control_plane.domain.result import Slices, Timeline
+from control_plane.domain.result import Timeline
+from control_plane.domain.stream_record import Slices
 from tests.analysis.charts.plotted import annotations, checked
 from tests.builders.trials import detail, result, run, second, spread, with_spaces
 

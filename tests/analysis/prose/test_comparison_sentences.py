@@ -14,8 +14,9 @@ from control_plane.analysis.prose.comparison_sentences import (
 from control_plane.analysis.prose.sentence import Sentence, plain_text
 from control_plane.domain.client_strategies import Strategy
 from control_plane.domain.load_models import Open
-from control_plane.domain.result import Cause, Reason, Times, Validity
+from control_plane.domain.result import Cause, Reason, Validity
 from control_plane.domain.run import Run, State
+from control_plane.domain.times import Times
 from tests.builders.trials import run, spec, summary, with_spaces
 
 INVALID = Validity("invalid", (Reason("errors", "invalid", "30 of 100 failed.", 0.3, 0.01),))

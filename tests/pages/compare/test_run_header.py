@@ -80,8 +80,8 @@ def test_numbers_carry_ratios_and_trust() -> None:
 def test_numbers_of_an_invalid_run_are_struck_out() -> None:
     runs = [_classic()[2], detail_of(items(), FAILING, IDS[0]).run]
     table = numbers_table(compare(runs, runs[0].id), "items")
-    levels = {cell.level for cell in table.rows[1].cells}
-    assert levels == {"void", "alarm"}
+    known = [cell for cell in table.rows[1].cells if cell.text != "no answer"]
+    assert {cell.level for cell in known} == {"void", "alarm"}
 
 
 def test_addresses_are_short_and_complete() -> None:

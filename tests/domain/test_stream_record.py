@@ -6,9 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control_plane.analysis.summary import merge_records, merge_seconds
 from control_plane.domain.histogram import Histogram
-from control_plane.domain.stream_record import Second, StreamRecord
+from control_plane.domain.stream_record import Second, StreamRecord, merge_records, merge_seconds
 
 SECONDS = 3
 Sample = tuple[int, int, bool]

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from control_plane.analysis.comparison import compare
+from control_plane.analysis.prose.caveats import ended_text, nothing_compared
 from control_plane.analysis.prose.comparison_sentences import caveats, shared_cause
-from control_plane.analysis.prose.excluded_runs import ended_text, nothing_compared
 from control_plane.analysis.prose.sentence import plain_text
 from control_plane.domain.run import State
 from tests.builders.trials import run, spec

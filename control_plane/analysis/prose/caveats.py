@@ -1,10 +1,12 @@
-"""Why runs take no part in a comparison, in words."""
+"""What the title of a comparison hides, in words: runs that take no part, answers that differ."""
 
 from collections.abc import Iterator
 
-from control_plane.analysis.comparison import Comparison, invalid, runs_with_result
-from control_plane.analysis.prose.sentence import Sentence, listed_runs, sentence
+from control_plane.analysis.comparison import Comparison, invalid, runs_with_result, stream_of
+from control_plane.analysis.prose.sentence import Sentence, listed_runs, number, sentence
 from control_plane.domain.run import Run, State
+from control_plane.domain.times import cut_off, furthest_known, unanswered_clause
+from control_plane.domain.units import count
 
 
 def nothing_compared(comparison: Comparison) -> Sentence:
@@ -74,3 +76,55 @@ def _alone(run: Run, comparison: Comparison) -> str:
     if run.id == comparison.baseline:
         return f" {why}." if run.state is State.FAILED else f" was {why}."
     return f" left no result and takes no part ({why})."
+
+
+ALIKE = 1.1
+"""Up to this ratio answers are called equally large."""
+
+
+def answer_sizes(comparison: Comparison, stream: str) -> Sentence:
+    """Return whose answers are of another size than those of the baseline; () where none is.
+
+    `B answers 27 bytes where A answers 20,000.`
+    """
+    sizes = {
+        run.id: found.bytes_received_per_request
+        for run in comparison.runs
+        if not invalid(run) and (found := stream_of(run, stream))
+    }
+    base = sizes.pop(comparison.baseline, None)
+    others = [
+        (comparison.label(run_id), size)
+        for run_id, size in sizes.items()
+        if size is not None and base is not None and _apart(size, base)
+    ]
+    if base is None or not others:
+        return ()
+    first, *more = (
+        sentence(label, " answers ", number(f"{count(size)} bytes")) for label, size in others[:2]
+    )
+    listed = [sentence(" and ", part) for part in more]
+    label = comparison.label(comparison.baseline)
+    return sentence(first, *listed, " where ", label, " answers ", number(count(base)), ".")
+
+
+def _apart(size: float, base: float) -> bool:
+    return max(size, base) > ALIKE * min(size, base)
+
+
+def unanswered_runs(comparison: Comparison, stream: str) -> Iterator[Sentence]:
+    """Yield for each run that lacks answers how many, and how far it is compared."""
+    for run in comparison.runs:
+        found = stream_of(run, stream)
+        times = found.response_time_s if found else None
+        if times is None or times.unanswered is None or invalid(run) or not cut_off(times):
+            continue
+        known = furthest_known(times)
+        so = f"nothing beyond {known} is" if known else "no time is"
+        yield sentence(
+            "In ",
+            comparison.label(run.id),
+            " ",
+            number(unanswered_clause(times.unanswered)),
+            f": {so} compared with it.",
+        )

@@ -1,0 +1,137 @@
+"""What requests without an answer leave of the times of those that had one.
+
+Nobody answered is not quick: percentiles are those of completed requests as far as the share of
+requests that completed reaches, and no further.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from control_plane.domain.result import UNANSWERED_CLASSES, Censored, Summary
+from control_plane.domain.spec import Spec, Stream
+from control_plane.domain.times import PERCENTILES, Times, Unanswered
+
+
+def with_unanswered(summary: Summary, deadline_s: float) -> Summary:
+    """Return a summary whose times tell of requests without an answer.
+
+    Those that come in are of the completed requests alone. `deadline_s` is that of a request.
+    """
+    lag_s = summary.send_lag_s.max if summary.send_lag_s else 0.0
+    return replace(
+        summary,
+        service_time_s=_bounded(summary.service_time_s, summary, deadline_s, lag_s),
+        response_time_s=_bounded(summary.response_time_s, summary, deadline_s, 0.0),
+    )
+
+
+def no_answer(errors: Mapping[str, int]) -> int:
+    """Return how many of the errors by class ended without an answer."""
+    return sum(number for name, number in errors.items() if name in UNANSWERED_CLASSES)
+
+
+def unanswered_of(summary: Summary, deadline_s: float, lag_s: float = 0.0) -> Unanswered:
+    """Return the requests of a stream without an answer.
+
+    A timeout was waited for until the deadline, one in flight at the end for its age, less what it
+    was sent late at most: `lag_s`, for the clock that runs from the actual start. How long others
+    were waited for is not known.
+    """
+    timeouts, flying = summary.errors.get("timeout", 0), summary.censored.unanswered or 0
+    unsent = max(0, summary.not_sent)
+    count = no_answer(summary.errors) + flying + unsent
+    waited = timeouts + flying
+    if not waited:
+        return Unanswered(count, unanswered_share(count, summary.completed), deadline_s)
+    age_s = max(0.0, (summary.censored.unanswered_age_s or 0.0) - lag_s)
+    oldest_s = max(0.0, (summary.censored.max_age_s or 0.0) - lag_s)
+    return Unanswered(
+        count,
+        unanswered_share(count, summary.completed),
+        deadline_s,
+        waited,
+        (timeouts * deadline_s + flying * age_s) / waited,
+        max(deadline_s if timeouts else 0.0, oldest_s if flying else 0.0),
+    )
+
+
+def believed(share: float, completed: int, unanswered: int) -> bool:
+    """Whether a percentile (`share`: from 0 to 1) lies within the requests that completed."""
+    return round(share * (completed + unanswered), 6) <= completed
+
+
+def unanswered_share(count: int, completed: int) -> float:
+    """Return the share of requests without an answer of these and the completed ones together."""
+    return count / (count + completed) if count else 0.0
+
+
+def _bounded(
+    times: Times | None, summary: Summary, deadline_s: float, lag_s: float
+) -> Times | None:
+    if times is None:
+        return None
+    return as_far_as_believed(times, summary.completed, unanswered_of(summary, deadline_s, lag_s))
+
+
+def as_far_as_believed(times: Times, completed: int, found: Unanswered) -> Times:
+    """Return the times of completed requests as far as they hold beside those without an answer."""
+    if not found.count:
+        return replace(times, unanswered=found)
+    beyond: dict[str, Any] = {
+        name: None
+        for name, share in PERCENTILES.items()
+        if not believed(share, completed, found.count)
+    }
+    waited_s = found.waited * (found.mean_wait_s or 0.0)
+    return replace(
+        times,
+        **beyond,
+        mean=(completed * times.mean + waited_s) / (completed + found.waited),
+        max=max(times.max, found.max_wait_s or 0.0),
+        unanswered=found,
+        at_least=("mean", "max"),
+        completed_mean=times.mean,
+        completed_max=times.max,
+    )
+
+
+def as_told_now(summary: Summary, spec: Spec) -> Summary:
+    """Return a stored summary with what older versions did not tell, as far as it can be known.
+
+    They kept the mean and the largest age of what was in flight at the end, and how many requests
+    were during the whole window.
+    """
+    if summary.bytes_received_per_request is None:
+        summary = replace(summary, bytes_received_per_request=body_bytes(summary))
+    times = summary.response_time_s
+    if times is None or times.unanswered is not None:
+        return summary
+    stream = next((stream for stream in spec.workload.streams if stream.name == summary.name), None)
+    return with_unanswered(
+        replace(summary, censored=_censored(summary, times, stream)), spec.timeout_s
+    )
+
+
+def body_bytes(summary: Summary) -> float | None:
+    """Return the mean size of an answer's body, of those that were no success too; None of none."""
+    answers = summary.completed + sum(summary.errors.values()) - no_answer(summary.errors)
+    return summary.bytes_received / answers if answers else None
+
+
+def _censored(summary: Summary, times: Times, stream: Stream | None) -> Censored:
+    """Return what was in flight with how much of it counts, where single ages were not kept."""
+    censored = summary.censored
+    oldest_s = censored.max_age_s or 0.0
+    if not censored.count:
+        return replace(censored, unanswered=0)
+    if stream is None or not counts_by_end(stream):
+        return replace(censored, unanswered=censored.count, unanswered_age_s=censored.mean_age_s)
+    older = max(censored.unserved or 0, int(oldest_s > times.max))
+    mean_s = (oldest_s + (older - 1) * (censored.mean_age_s or 0.0)) / older if older else None
+    return replace(censored, unanswered=older, unanswered_age_s=mean_s)
+
+
+def counts_by_end(stream: Stream) -> bool:
+    """Whether a request counts in the window in which it ends: closed, periodic, by duration."""
+    return stream.stop.duration_s is not None and not stream.load.is_open

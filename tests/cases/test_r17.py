@@ -1,0 +1,156 @@
+"""Nobody answered is not quick: percentiles end where the share of answers does."""
+
+import csv
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.dashboard import Dashboard
+from tests.pages.stored import words
+
+DEADLINE_S = 1.0
+
+
+@pytest.fixture(scope="module")
+def looplab(case: Callable[[str], Dashboard]) -> Dashboard:
+    return case("R17")
+
+
+def spec_of(path: str, application: str = "hangs", **load: Any) -> dict[str, Any]:
+    stream = {
+        "requests": [{"path": path}],
+        "load": {"model": "open", "rate_per_s": 400, **load},
+        "stop": {"duration_s": 3},
+    }
+    return {
+        "target": {"application": application},
+        "workload": {"streams": [stream]},
+        "timeout_s": DEADLINE_S,
+        "warmup_s": 0.5,
+    }
+
+
+def closed(path: str, application: str = "hangs", users: int = 16) -> dict[str, Any]:
+    spec = spec_of(path, application)
+    spec["workload"]["streams"][0]["load"] = {"model": "closed", "concurrency": users}
+    return spec
+
+
+def stream_of(run: dict[str, Any]) -> dict[str, Any]:
+    (stream,) = run["streams"]
+    return stream
+
+
+@pytest.fixture(scope="module")
+def hanging(looplab: Dashboard) -> dict[str, Any]:
+    return looplab.finished(looplab.submit(spec_of("/hang")))
+
+
+@pytest.fixture(scope="module")
+def answering(looplab: Dashboard) -> dict[str, Any]:
+    return looplab.finished(looplab.submit(spec_of("/")))
+
+
+def test_percentiles_end_where_the_answers_do(hanging: dict[str, Any]) -> None:
+    times = stream_of(hanging)["response_time_s"]
+    unanswered = times["unanswered"]
+    assert unanswered["share"] == pytest.approx(0.008, abs=0.002)
+    assert unanswered["deadline_s"] == DEADLINE_S
+    assert unanswered["waited"] == stream_of(hanging)["errors"]["timeout"]
+    assert times["p999"] is None
+    assert times["p50"] is not None
+    assert times["p95"] is not None
+    assert times["at_least"] == ["mean", "max"]
+    assert times["max"] >= DEADLINE_S
+    assert times["mean"] >= times["completed_mean"] + 0.9 * DEADLINE_S * unanswered["share"]
+    assert hanging["trials"][0]["streams"][0]["response_time_s"]["p999"] is None
+
+
+def test_the_page_says_for_how_many_there_was_no_answer(
+    looplab: Dashboard, hanging: dict[str, Any]
+) -> None:
+    page = words(looplab.get(f"/runs/{hanging['id']}").text.replace("\N{NO-BREAK SPACE}", " "))
+    assert "no answer within 1.00 s for 0." in page
+    assert "had no answer within 1.00 s" in page
+    assert "≥ 1.0" in page
+    row = words(looplab.get("/history").text)
+    assert hanging["title"] in row
+
+
+def test_a_file_leaves_the_cell_empty(looplab: Dashboard, hanging: dict[str, Any]) -> None:
+    text = looplab.get(f"/runs/{hanging['id']}.csv").text
+    rows = {
+        row["metric"]: row["value"]
+        for row in csv.DictReader(io.StringIO(text))
+        if row["trial"] == "all"
+    }
+    assert rows["response_time_s.p999"] == ""
+    assert rows["response_time_s.at_least"] == "mean max"
+    assert float(rows["response_time_s.p50"]) > 0
+
+
+def test_a_comparison_calls_nothing_faster_beyond(
+    looplab: Dashboard, hanging: dict[str, Any], answering: dict[str, Any]
+) -> None:
+    query = f"runs={answering['id']},{hanging['id']}"
+    found = looplab.get(f"/api/compare?{query}").json()
+    rows = {row["metric"]: row for row in found["rows"]}
+    assert rows["response_time_s.max"]["at_least"] == [hanging["id"]]
+    assert rows["response_time_s.max"]["ratios"][hanging["id"]] is None
+    assert rows["response_time_s.p50"]["ratios"][hanging["id"]] is not None
+    assert "had no answer within 1.00" in found["catch"].replace("\N{NO-BREAK SPACE}", " ")
+    markdown = looplab.get(f"/compare.md?{query}").text
+    assert "at least so much" in markdown
+
+
+def test_users_who_wait_for_ever_count_with_the_time_that_they_waited(looplab: Dashboard) -> None:
+    spec = closed("/stuck", "odd")
+    spec["timeout_s"] = 30
+    stream = stream_of(looplab.finished(looplab.submit(spec)))
+    times = stream["response_time_s"]
+    assert stream["errors"] == {}
+    assert 4 <= times["unanswered"]["count"] < 16
+    assert 0.001 < times["unanswered"]["share"] < 0.05
+    assert times["p999"] is None
+    assert times["p90"] is not None
+    assert times["max"] > 2
+    assert times["completed_max"] < 2
+
+
+def test_an_ordinary_run_keeps_its_percentiles(looplab: Dashboard) -> None:
+    stream = stream_of(looplab.finished(looplab.submit(closed("/slow", "odd", users=32))))
+    times = stream["response_time_s"]
+    assert stream["censored"]["count"] == 32
+    assert times["unanswered"]["count"] < 32
+    assert times["p99"] is not None
+
+
+def test_half_an_answer_is_none(looplab: Dashboard) -> None:
+    stream = stream_of(looplab.finished(looplab.submit(closed("/half", "odd", users=2))))
+    times = stream["response_time_s"]
+    assert set(stream["errors"]) <= {"truncated", "disconnected"}
+    assert times["unanswered"]["share"] == pytest.approx(0.05, abs=0.01)
+    assert times["unanswered"]["waited"] <= 2
+    assert (times["p99"], times["p90"] is None) == (None, False)
+
+
+def test_what_was_not_sent_had_no_answer(looplab: Dashboard) -> None:
+    spec = spec_of("/slow", "odd", max_in_flight=4)
+    stream = stream_of(looplab.finished(looplab.submit(spec)))
+    times = stream["response_time_s"]
+    assert stream["not_sent"] > 0
+    assert times["unanswered"]["count"] >= stream["not_sent"]
+    assert times["p90"] is None
+
+
+def test_errors_before_the_window_are_told(looplab: Dashboard) -> None:
+    spec = closed("/cold", "odd", users=1)
+    spec["workload"]["streams"][0]["stop"] = {"requests": 50}
+    run = looplab.finished(looplab.submit(spec))
+    early = stream_of(run)["before_window"]
+    assert set(early["errors"]) == {"status"}
+    assert early["requests"] >= early["errors"]["status"] > 0
+    page = words(looplab.get(f"/runs/{run['id']}").text)
+    assert "before the window failed" in page
