@@ -39,7 +39,7 @@ log = logging.getLogger("looplab.jobs")
 RETRY_S = 1.0
 """How long to wait before the database is asked again after it could not be used."""
 
-Judgment = tuple[Sequence[StreamResult], Validity, tuple[Cause, ...]]
+MergedResult = tuple[Sequence[StreamResult], Validity, tuple[Cause, ...]]
 """The merged streams of a run, what they are worth, and why."""
 
 
@@ -120,7 +120,7 @@ class Termination:
         """Store what one trial measured."""
         await _written(lambda: self._store.save_trial(self._run.id, result))
 
-    async def finish(self, judge: Callable[[], Judgment]) -> None:
+    async def finish(self, judge: Callable[[], MergedResult]) -> None:
         """Store the merged result and `finished`: both, or neither, also when cancelled."""
 
         def change() -> None:

@@ -17,7 +17,7 @@ from control_plane.domain.run import Run, State, TrialResult
 from control_plane.domain.sequences import ReservedNumbers, most_numbers, reserved
 from control_plane.domain.spec import BUNDLED, Workload
 from control_plane.jobs.progress import LiveRun
-from control_plane.jobs.run_end import Judgment, Termination
+from control_plane.jobs.run_end import MergedResult, Termination
 from control_plane.jobs.runtime import Runtime
 from control_plane.jobs.source_lines import source_lines
 from control_plane.jobs.trial_job import TrialJob
@@ -135,7 +135,7 @@ class RunJob:
         await self.termination.move(state, command=target.command, environment=self._environment)
         self.live_run.enter(state)
 
-    def _judged(self) -> Judgment:
+    def _judged(self) -> MergedResult:
         """Merge the trials that ended, and judge what they are worth and why."""
         results = self._results
         merged = merge([result.streams for result in results], self.run.spec.timeout_s)

@@ -8,13 +8,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from control_plane.analysis.idle_timeout import IdleTimeout, longest_silence_s
 from control_plane.analysis.summary import client_use, summarize
 from control_plane.domain.errors import ClientFailed, TargetFailed
 from control_plane.domain.result import TargetUse, Trial
 from control_plane.domain.run import State, StreamResult, TrialResult
 from control_plane.domain.spec import Spec, Stream, Target
 from control_plane.domain.stream_record import Second, StreamRecord, merge_records
+from control_plane.jobs.idle_timeout import IdleTimeout, longest_silence_s
 from control_plane.jobs.progress import LiveRun
 from control_plane.jobs.runtime import Runtime
 from control_plane.load.messages import Draining, WindowClosed, WindowOpened, WorkerResult

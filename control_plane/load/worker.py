@@ -11,7 +11,7 @@ from types import TracebackType
 
 from control_plane.domain.errors import ClientFailed
 from control_plane.domain.stream_record import Second
-from control_plane.load import messages, strategies, watchdog, worker
+from control_plane.load import messages, strategies, watchdog
 from control_plane.load.clock import BusyWait
 from control_plane.load.messages import Message, Rejected, WindowOpened, WorkerReady, WorkerResult
 from control_plane.load.plan import LoadPlan, Seeds
@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> None:
         os.sched_setaffinity(0, {int(core) for core in arguments[0].split(",")})
     plan = LoadPlan.read(sys.stdin.buffer.readline())
     try:
-        worker.raise_file_limit(plan.users)
+        raise_file_limit(plan.users)
     except ClientFailed as error:
         send(Rejected(str(error)))
         return

@@ -100,14 +100,6 @@ class TrialSegment:
         return (SecondSeries([round(self.opens_s - self.lead_s, 3), *edges], warmup), *window)
 
 
-def trial_segments(
-    timelines: Iterable[Timeline], slices: Sequence[Slices] = ()
-) -> list[TrialSegment]:
-    """Return the trials one after the other, the first window at 0."""
-    trials = list(timelines)
-    return placed_segments(trials, slices, window_starts([trials]))
-
-
 def window_starts(streams: Sequence[Sequence[Timeline]]) -> list[float]:
     """Return where the first window of each trial begins on the axis, the same for all streams."""
     starts: list[float] = []

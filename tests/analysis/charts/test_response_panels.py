@@ -11,10 +11,11 @@ from control_plane.analysis.charts.response_panels import (
     trend_lines,
 )
 from control_plane.analysis.charts.timeline import timeline_chart
-from control_plane.analysis.charts.trial_axis import TrialSegment, trial_segments
+from control_plane.analysis.charts.trial_axis import TrialSegment
 from control_plane.domain.result import Timeline
 from control_plane.domain.stream_record import Slices
 from tests.analysis.charts.plotted import annotations, checked
+from tests.builders.segments import trial_segments
 from tests.builders.trials import detail, result, run, second, spread, with_spaces
 
 BOUNDS, PIXELS = (-3.5, 0.5), 160

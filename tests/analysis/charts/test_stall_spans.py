@@ -6,10 +6,10 @@ from control_plane.analysis.charts.trial_axis import (
     merged_spans,
     span_bands,
     stall_spans,
-    trial_segments,
 )
 from control_plane.domain.limits import BLOCKED_LOOP_S
 from control_plane.domain.result import Cause, Gauges, Stall, Timeline, WorkerSeries
+from tests.builders.segments import trial_segments
 
 NONE = (None,) * 4
 

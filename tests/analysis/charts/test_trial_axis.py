@@ -19,11 +19,11 @@ from control_plane.analysis.charts.trial_axis import (
     sample_line,
     step_line,
     summed,
-    trial_segments,
     window_starts,
     worker_lines,
 )
 from control_plane.domain.result import Gauges, GaugeSeries, Timeline, WarmUp
+from tests.builders.segments import trial_segments
 from tests.builders.trials import gauges
 
 
