@@ -1,12 +1,13 @@
 """The list of runs: which are asked for, and what dropping a filter would bring."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
 from urllib.parse import parse_qsl, urlencode
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
+from pydantic import BaseModel
 
 from control_plane.analysis.run_labels import LETTERS, MARKS, RunLabel
 from control_plane.domain.client_strategies import STRATEGIES
@@ -26,6 +27,7 @@ PAGE = 50
 OUTCOMES = ("valid", "suspect", "invalid")
 
 FilterText = Annotated[str, Query(max_length=200)]
+Ids = Annotated[tuple[str, ...], Query(max_length=200)]
 
 LABELS = {
     "text": "Search",
@@ -37,9 +39,8 @@ LABELS = {
 }
 
 
-@dataclass(frozen=True)
-class HistoryQuery:
-    """The query of /history; empty text asks for all."""
+class HistoryQuery(BaseModel, frozen=True):
+    """The query of /history; empty text asks for all. `run`: the ids that are ticked."""
 
     text: FilterText = ""
     state: State | Literal[""] = ""
@@ -48,6 +49,7 @@ class HistoryQuery:
     strategy: FilterText = ""
     tag: FilterText = ""
     cursor: FilterText = ""
+    run: Ids = ()
 
     @property
     def filters(self) -> dict[str, str]:
@@ -57,8 +59,7 @@ class HistoryQuery:
 
     def without(self, name: str) -> "HistoryQuery":
         """Return the query with one filter dropped, from the first page on."""
-        cleared: dict[str, Any] = {name: "", "cursor": ""}
-        return replace(self, **cleared)
+        return self.model_copy(update={name: "", "cursor": ""})
 
     @property
     def encoded(self) -> str:
@@ -105,7 +106,7 @@ class HistoryPage(View):
     drops: tuple[WiderSearch, ...]
     slots: tuple[RunLabel, ...]
     back: str
-    ticked: frozenset[str] = frozenset()
+    ticked: frozenset[str]
 
 
 def history_page(query: HistoryQuery, store: Store, service: RunService) -> HistoryPage:
@@ -115,7 +116,7 @@ def history_page(query: HistoryQuery, store: Store, service: RunService) -> Hist
         run_list_row(run, None if run.state.terminal else service.progress(run.id))
         for run in found.runs
     ]
-    following = replace(query, cursor=found.next_cursor or "")
+    following = query.model_copy(update={"cursor": found.next_cursor or ""})
     return HistoryPage(
         text=query.text,
         filters=tuple(_filters(query, store, service)),
@@ -127,6 +128,7 @@ def history_page(query: HistoryQuery, store: Store, service: RunService) -> Hist
         drops=() if found.total else tuple(_drops(query, store)),
         slots=tuple(slot_label(index) for index in range(MAX_COMPARED_RUNS)),
         back=query.encoded,
+        ticked=frozenset(query.run),
     )
 
 
@@ -179,9 +181,6 @@ def _drops(query: HistoryQuery, store: Store) -> Iterator[WiderSearch]:
 
 router = APIRouter()
 
-Text = Annotated[str, Query(max_length=200)]
-Ids = Annotated[tuple[str, ...], Query(max_length=200)]
-
 
 @dataclass(frozen=True)
 class DeletePage(View):
@@ -193,16 +192,15 @@ class DeletePage(View):
     back: str
 
 
-@router.get("/history")
+@router.get(HISTORY)
 def history(
     request: Request,
     store: StoreDep,
     service: RunServiceDep,
-    query: Annotated[HistoryQuery, Depends()],
-    run: Ids = (),
+    query: Annotated[HistoryQuery, Query()],
 ) -> Response:
     """Show the list of runs."""
-    return page(request, replace(history_page(query, store, service), ticked=frozenset(run)))
+    return page(request, history_page(query, store, service))
 
 
 @router.get("/runs", include_in_schema=False)
@@ -221,7 +219,7 @@ def compare_ticked(run: Ids = ()) -> Response:
 
 
 @router.get("/history/delete")
-def ask_delete(request: Request, store: StoreDep, run: Ids = (), back: Text = "") -> Response:
+def ask_delete(request: Request, store: StoreDep, run: Ids = (), back: FilterText = "") -> Response:
     """Ask whether to delete the ticked runs; nothing is deleted before that."""
     runs = _runs(run, store)
     over = tuple(stored for stored in runs if stored.state.terminal)

@@ -1,8 +1,6 @@
-"""The routes below /targets, and GET /workloads: what is measured, and what it can do."""
+"""The routes below /targets, /workloads and /ceilings: what is measured, and what it can do."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -12,10 +10,10 @@ from control_plane.domain.ceiling import CLIENTS, ceiling_submission
 from control_plane.domain.errors import InvalidInput, NotFound
 from control_plane.domain.ids import checked_id
 from control_plane.domain.spec import NamedTarget, Target
-from control_plane.experiments.bundled_endpoints import BundledWorkload, workloads
+from control_plane.experiments.bundled_endpoints import workloads
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.form.field_kinds import FormParser
-from control_plane.pages.form.fields import CONFIGURATION_FORM, Section, field_message
+from control_plane.pages.form.fields import CONFIGURATION_FORM, field_message
 from control_plane.pages.form.form_data import (
     FormData,
     FormDep,
@@ -26,10 +24,15 @@ from control_plane.pages.form.from_spec import target_fields
 from control_plane.pages.form.to_spec import target_document
 from control_plane.pages.site.dependencies import RunServiceDep, StoreDep
 from control_plane.pages.site.templating import fragment, page
-from control_plane.pages.site.view import View
 from control_plane.pages.targets.applications_view import application_page, checkup_view
 from control_plane.pages.targets.ceilings_view import ceilings_view
-from control_plane.pages.targets.targets_view import manual_targets_view, targets_page
+from control_plane.pages.targets.targets_view import (
+    ConfigurationPage,
+    RemovePage,
+    WorkloadsPage,
+    manual_targets_view,
+    targets_page,
+)
 from control_plane.pages.urls import (
     CLIENT_CEILING,
     MANUAL_TARGETS,
@@ -42,28 +45,6 @@ from control_plane.pages.urls import (
 router = APIRouter()
 
 Name = Annotated[str, Query(max_length=200)]
-
-
-@dataclass(frozen=True)
-class RemovePage(View):
-    template: ClassVar[str] = "pages/remove.html"
-    name: str
-
-
-@dataclass(frozen=True)
-class ConfigurationPage(View):
-    """The parts of a new configuration; `wrong` holds messages by field name."""
-
-    template: ClassVar[str] = "pages/configuration.html"
-    form: FormData
-    wrong: dict[str, str]
-    sections: Mapping[str, Section]
-
-
-@dataclass(frozen=True)
-class WorkloadsPage(View):
-    template: ClassVar[str] = "pages/workloads.html"
-    workloads: tuple[BundledWorkload, ...]
 
 
 @router.get(TARGETS)

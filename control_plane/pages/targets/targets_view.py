@@ -1,14 +1,16 @@
-"""The page of the targets: what each configuration is for, and the command that starts it."""
+"""The pages of the targets: what each configuration is for, and the command that starts it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from control_plane.domain.servers import ASGI_SERVERS, worker_class
 from control_plane.domain.spec import Target
+from control_plane.experiments.bundled_endpoints import BundledWorkload
 from control_plane.jobs.manual_targets import ManualTarget
 from control_plane.jobs.run_service import RunService
-from control_plane.pages.form.form_data import new_idempotency_key
+from control_plane.pages.form.fields import Section
+from control_plane.pages.form.form_data import FormData, new_idempotency_key
 from control_plane.pages.site.view import View
 from control_plane.pages.targets.applications_view import ApplicationRow, application_rows
 from control_plane.pages.targets.ceilings_view import CeilingsView, ceilings_view, measuring_time
@@ -63,6 +65,28 @@ class TargetsPage(View):
     time: str
     key: str
     by_hand: ManualTargetsView
+
+
+@dataclass(frozen=True)
+class RemovePage(View):
+    template: ClassVar[str] = "pages/remove.html"
+    name: str
+
+
+@dataclass(frozen=True)
+class ConfigurationPage(View):
+    """The parts of a new configuration; `wrong` holds messages by field name."""
+
+    template: ClassVar[str] = "pages/configuration.html"
+    form: FormData
+    wrong: dict[str, str]
+    sections: Mapping[str, Section]
+
+
+@dataclass(frozen=True)
+class WorkloadsPage(View):
+    template: ClassVar[str] = "pages/workloads.html"
+    workloads: tuple[BundledWorkload, ...]
 
 
 def targets_page(store: Store, service: RunService) -> TargetsPage:
