@@ -31,7 +31,11 @@ from control_plane.store.store import Store
 class LifespanState(TypedDict):
     """What each request finds in `request.state`."""
 
+    settings: Settings
+    store: Store
+    service: RunService
     metrics: Metrics
+    render_cache: RenderCache
 
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[LifespanState]]
@@ -51,7 +55,6 @@ def create_app(settings: Settings, store: Store, runtime: Runtime) -> FastAPI:
         redoc_url=None,
         lifespan=_lifespan(settings, store, runtime, metrics),
     )
-    app.state.settings, app.state.store, app.state.render_cache = settings, store, RenderCache()
     app.include_router(api.router)
     app.include_router(pages)
     app.mount("/static", StaticFiles(directory=settings.static_dir), name="static")
@@ -67,12 +70,18 @@ def create_app(settings: Settings, store: Store, runtime: Runtime) -> FastAPI:
 
 def _lifespan(settings: Settings, store: Store, runtime: Runtime, metrics: Metrics) -> Lifespan:
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[LifespanState]:
-        app.state.service = RunService(store, settings.limits, runtime)
+    async def lifespan(_app: FastAPI) -> AsyncIterator[LifespanState]:
+        service = RunService(store, settings.limits, runtime)
         try:
-            yield {"metrics": metrics}
+            yield {
+                "settings": settings,
+                "store": store,
+                "service": service,
+                "metrics": metrics,
+                "render_cache": RenderCache(),
+            }
         finally:
-            await app.state.service.close()
+            await service.close()
 
     return lifespan
 

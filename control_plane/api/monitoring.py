@@ -21,7 +21,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from control_plane import __version__
-from control_plane.api.dependencies import RunServiceDep, StoreDep
+from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document
 

@@ -8,8 +8,9 @@ from pydantic import BaseModel, Field
 
 from control_plane.analysis.comparison import compare
 from control_plane.analysis.prose.comparison_sentences import described_comparison
-from control_plane.api.dependencies import Body, PageLimit, RunId, RunServiceDep, StoreDep
 from control_plane.api.openapi_docs import ERROR_RESPONSES, SPEC_BODY
+from control_plane.api.parameters import Body, PageLimit
+from control_plane.dependencies import RunId, RunServiceDep, StoreDep
 from control_plane.domain.documents import run_document
 from control_plane.domain.ids import compared_ids
 from control_plane.domain.run import State

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from fastapi import APIRouter
 
-from control_plane.api.dependencies import RunServiceDep, StoreDep
+from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.spec_json import Document
 from control_plane.jobs.stored_ceilings import ceiling_documents
 

@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
 from control_plane.analysis.run_labels import LETTERS, MARKS, RunLabel
+from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.ids import MAX_COMPARED_RUNS, checked_id, compared_ids
@@ -17,7 +18,6 @@ from control_plane.domain.run import Run, State
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.form.form_data import FormData, FormDep
 from control_plane.pages.parts.run_rows import RunListRow, run_list_row
-from control_plane.pages.site.dependencies import RunServiceDep, StoreDep
 from control_plane.pages.site.templating import page
 from control_plane.pages.site.view import View
 from control_plane.pages.urls import HISTORY, compare_url, history_url

@@ -11,6 +11,7 @@ from control_plane.analysis.charts.throughput_bars import Bar, throughput_bars
 from control_plane.analysis.comparison import Comparison, compare
 from control_plane.analysis.prose.comparison_sentences import comparison_title
 from control_plane.analysis.prose.sentence import Sentence
+from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.run import Run
 from control_plane.domain.spec import Spec
@@ -25,7 +26,6 @@ from control_plane.pages.form.form_data import (
 )
 from control_plane.pages.parts.progress_view import phase_text
 from control_plane.pages.parts.run_rows import RunListRow, run_list_row
-from control_plane.pages.site.dependencies import RunServiceDep, StoreDep
 from control_plane.pages.site.templating import fragment, page
 from control_plane.pages.site.view import View
 from control_plane.pages.urls import compare_url

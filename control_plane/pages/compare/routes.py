@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 
 from control_plane.analysis.charts.run_timelines import MOST_HEAT_MAPS
+from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Run, RunDetail, State
 from control_plane.jobs.run_service import RunService
@@ -25,7 +26,6 @@ from control_plane.pages.parts.compare_query import (
     suggested_runs,
 )
 from control_plane.pages.run.live import RenderCacheDep
-from control_plane.pages.site.dependencies import RunServiceDep, StoreDep
 from control_plane.pages.site.templating import NO_STORE, fragment, page
 from control_plane.store.store import Store
 

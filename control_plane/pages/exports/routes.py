@@ -11,6 +11,7 @@ from control_plane.analysis.charts.throughput_bars import BarChart
 from control_plane.analysis.comparison import Comparison
 from control_plane.analysis.comparison import compare as compared_runs
 from control_plane.analysis.prose.comparison_sentences import described_comparison
+from control_plane.dependencies import RunId, RunServiceDep, StoreDep
 from control_plane.domain.documents import run_document
 from control_plane.domain.errors import NotFound
 from control_plane.pages.compare.compare_view import comparison_figures, drawn_stream
@@ -27,7 +28,6 @@ from control_plane.pages.exports.markdown import markdown
 from control_plane.pages.parts.compare_query import CompareQuery
 from control_plane.pages.run.routes import Trial
 from control_plane.pages.run.run_view import run_figures
-from control_plane.pages.site.dependencies import RunId, RunServiceDep, StoreDep
 from control_plane.store.store import Store
 
 NAMED = 4

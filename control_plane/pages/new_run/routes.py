@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from control_plane.access.http_errors import status_of
 from control_plane.analysis.causes.remedies import Remedy, remedies
+from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.errors import Conflict, InvalidInput, LooplabError, QueueFull
 from control_plane.domain.ids import checked_id
 from control_plane.domain.run import Run
@@ -47,7 +48,6 @@ from control_plane.pages.new_run.openapi_picker import (
     with_picked,
 )
 from control_plane.pages.new_run.preview import check_form, with_check_result
-from control_plane.pages.site.dependencies import RunServiceDep, StoreDep
 from control_plane.pages.site.templating import fragment, page
 from control_plane.pages.urls import NEW_RUN
 

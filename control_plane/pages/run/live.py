@@ -13,6 +13,7 @@ from control_plane.analysis.charts.figure import Figure
 from control_plane.analysis.charts.live_charts import live_charts
 from control_plane.analysis.duration_estimate import Phases
 from control_plane.analysis.prose.run_sentences import so_far
+from control_plane.dependencies import RunId, RunServiceDep, StoreDep
 from control_plane.domain.result import Gauges, Progress
 from control_plane.domain.run import Live, LiveStream, Run
 from control_plane.domain.units import NONE, about, count, figures, share
@@ -20,7 +21,6 @@ from control_plane.jobs.run_service import RunService
 from control_plane.pages.parts.progress_view import ProgressView, progress_view
 from control_plane.pages.run.run_tables import load_text
 from control_plane.pages.run.tiles import Tile, error_tile, time_tile
-from control_plane.pages.site.dependencies import RunId, RunServiceDep, StoreDep
 from control_plane.pages.site.templating import NO_STORE, fragment
 from control_plane.pages.site.view import View
 
@@ -177,7 +177,7 @@ OVER = {**NO_STORE, "HX-Refresh": "true"}
 
 
 def _render_cache(request: Request) -> RenderCache:
-    cache: RenderCache = request.app.state.render_cache
+    cache: RenderCache = request.state.render_cache
     return cache
 
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from control_plane.analysis.start_hints import start_hints
+from control_plane.dependencies import RunId, RunServiceDep, StoreDep
 from control_plane.domain.errors import Conflict
 from control_plane.domain.run import Run, RunDetail, State
 from control_plane.jobs.run_service import RunService
@@ -22,7 +23,6 @@ from control_plane.pages.run.ceiling_part import ceiling_part
 from control_plane.pages.run.live import live_view
 from control_plane.pages.run.run_view import RunPage, run_page
 from control_plane.pages.run.why_view import why_view
-from control_plane.pages.site.dependencies import RunId, RunServiceDep, StoreDep
 from control_plane.pages.site.templating import page
 from control_plane.pages.urls import run_url
 from control_plane.store.store import Store

@@ -55,7 +55,7 @@ class Shell:
 
 def shell_of(request: Request) -> Shell:
     """Return what stands around the page that is asked for."""
-    service: RunService = request.app.state.service
+    service: RunService = request.state.service
     return _shell(request, queue_view(service), service.cpu_model())
 
 

@@ -118,7 +118,7 @@ def plain_page(request: Request, view: View, status: int) -> HTMLResponse:
 
 def fragment(request: Request, view: View, status: int = 200, **shell: object) -> HTMLResponse:
     """Return an element of a page that has its own address; with a shell, the whole page."""
-    settings = request.app.state.settings
+    settings = request.state.settings
     templates = environment(settings.templates_dir, settings.static_dir)
     text = templates.get_template(view.template).render(view=view, **shell)
     return HTMLResponse(text, status, headers=NO_STORE)

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 
+from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.ceiling import CLIENTS, ceiling_submission
 from control_plane.domain.errors import InvalidInput, NotFound
 from control_plane.domain.ids import checked_id
@@ -22,7 +23,6 @@ from control_plane.pages.form.form_data import (
 )
 from control_plane.pages.form.from_spec import target_fields
 from control_plane.pages.form.to_spec import target_document
-from control_plane.pages.site.dependencies import RunServiceDep, StoreDep
 from control_plane.pages.site.templating import fragment, page
 from control_plane.pages.targets.applications_view import application_page, checkup_view
 from control_plane.pages.targets.ceilings_view import ceilings_view

@@ -1,24 +1,11 @@
-"""What endpoints of the API take from the application and the request."""
+"""The parameters of the endpoints of the API: the document of a body, the size of a page."""
 
 from typing import Annotated, Any
 
-from fastapi import Depends, HTTPException, Path, Request
-from pydantic import AfterValidator, BeforeValidator, Field
+from fastapi import Depends, HTTPException, Request
+from pydantic import BeforeValidator, Field
 
-from control_plane.domain.ids import checked_id
 from control_plane.domain.spec_json import Document, read_document
-from control_plane.jobs.run_service import RunService
-from control_plane.store.store import Store
-
-
-def _store(request: Request) -> Store:
-    store: Store = request.app.state.store
-    return store
-
-
-def _service(request: Request) -> RunService:
-    service: RunService = request.app.state.service
-    return service
 
 
 async def _document(request: Request) -> Document:
@@ -35,8 +22,5 @@ def _plain_digits(value: Any) -> Any:
     return value
 
 
-StoreDep = Annotated[Store, Depends(_store)]
-RunServiceDep = Annotated[RunService, Depends(_service)]
-RunId = Annotated[str, Path(description="Ten characters."), AfterValidator(checked_id)]
 Body = Annotated[Document, Depends(_document)]
 PageLimit = Annotated[int, BeforeValidator(_plain_digits), Field(ge=1, le=200)]
