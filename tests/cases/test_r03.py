@@ -118,6 +118,7 @@ def test_each_application_has_a_counter_of_its_own(stored: Dashboard) -> None:
 
 
 def test_what_repeats_comes_again_on_purpose(stored: Dashboard) -> None:
+    usual = stored.finished(stored.submit(spec_of(KEYED, warmup_s=0)))["id"]
     values = {name: {**value, "repeat": True} for name, value in UNIQUE.items()}
     spec = spec_of({**KEYED, "path": "/again/{uuid}/{string}/{sequence}", "headers": {},
                     "values": values}, warmup_s=0)  # fmt: skip
@@ -126,6 +127,9 @@ def test_what_repeats_comes_again_on_purpose(stored: Dashboard) -> None:
     assert run["streams"][0]["statuses"] == {"409": 80}
     again = run["spec"]["workload"]["streams"][0]["requests"][0]["values"]
     assert [value["repeat"] for value in again.values()] == [True, True, True]
+    page = stored.get(f"/runs/{run['id']}").text
+    assert "{uuid}, {string}, {sequence} the same in each run" in page
+    assert "the same in each run" not in stored.get(f"/runs/{usual}").text
 
 
 def test_integers_are_the_same_in_each_run_of_a_seed(stored: Dashboard) -> None:

@@ -47,7 +47,31 @@ def errors(run: MeasuredRun) -> Judgement:
     ended = count(worst.completed + failed)
     where, kinds = run.where(trial), error_kinds([worst])
     text = f"{count(failed)} of {ended} requests failed{where}: {kinds}"
-    return judgement(limits, value, text, f" (limit {percent(limits.limit(value) or 0)}).")
+    limit = f" (limit {percent(limits.limit(value) or 0)})."
+    return judgement(limits, value, text, f"{limit}{_usual_reason(worst)}")
+
+
+_USUAL_REASONS = {
+    "400": "what was sent has not the shape that the target wants: look at its names and types",
+    "401": "the target wants to know who asks: add the header, such as Authorization or Cookie. "
+    "User and password that are drawn each by itself seldom belong together",
+    "403": "whoever asks may not do this: add the header, such as Authorization or Cookie",
+    "404": "what the path names is not there: look at the path and at its values",
+    "409": "what was sent is there already: let a value of the kind uuid, string or sequence make "
+    "it unique, without repeat",
+    "422": "what was sent has not the shape that the target wants: look at its names and types",
+    "429": "the target limits how often it may be asked",
+}
+
+
+def _usual_reason(stream: Summary) -> str:
+    """Return a sentence on the status of more than half of the answers; empty for any other."""
+    if "status" not in stream.errors:
+        return ""
+    answered = sum(stream.statuses.values())
+    code = max(stream.statuses, key=lambda code: stream.statuses[code], default="")
+    often = code in _USUAL_REASONS and 2 * stream.statuses[code] > answered
+    return f" Mostly {code}: {_USUAL_REASONS[code]}." if often else ""
 
 
 CENSORED = GateLimits("≤", suspect=0.5, note=" of the window")

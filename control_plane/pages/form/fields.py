@@ -114,7 +114,7 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _VALUE_KINDS = ("integer", "sequence", "choice", "string", "uuid")
 _BODIES = (
     Option("none", "none"), Option("json", "JSON"), Option("text", "text"),
-    Option("generated", "generated"),
+    Option("form", "form"), Option("multipart", "multipart"), Option("generated", "generated"),
 )  # fmt: skip
 _LOAD_MODELS = (
     Option("closed", "Closed", "Each user sends the next request when the last one ended. "
@@ -216,6 +216,7 @@ FORM: Mapping[str, Section] = {
         FormField("length", NUMBER, "letters", usual="10", when=("string",), required=True),
         FormField("of", CHOICES, "of", place="long", placeholder="red, green", when=("choice",),
                   required=True),
+        FormField("repeat", SWITCH, "the same in each run and trial"),
     ), FormField("kind", SELECT, "Kind", usual="integer",
                  options=tuple(Option(kind, kind) for kind in _VALUE_KINDS))),
     "headers": Section(_REQUEST, (
@@ -223,9 +224,16 @@ FORM: Mapping[str, Section] = {
                   placeholder="Accept: application/json"),
     )),
     "body": Section(f"{_REQUEST}.body", (
-        FormField("json", JSON, "JSON", "placeholders may stand in its texts", place="w6",
-                  called="Body", when=("json",), required=True),
-        FormField("text", LINES, "Text", place="w6", when=("text",), required=True),
+        FormField("json", JSON, "JSON",
+                  'placeholders may stand in its texts; alone, as "{n}", a number stays one',
+                  place="w6", called="Body", when=("json",), required=True),
+        FormField("text", LINES, "Text", "placeholders may stand in it; {{n}} is sent as {n}",
+                  place="w6", when=("text",), required=True),
+        FormField("form", JSON, "Fields of the form", 'JSON, such as {"user": "{name}"}',
+                  place="w6", when=("form",), required=True),
+        FormField("multipart", JSON, "Fields and file",
+                  'JSON, such as {"fields": {"user": "{name}"}, "file": {"size_bytes": 1000}}',
+                  place="w6", when=("multipart",), required=True),
         FormField("generated.size_bytes", NUMBER, "Size",
                   "a JSON object of about this size, for /payloads",
                   unit="B", place="w6", usual="1000000", when=("generated",),

@@ -9,12 +9,11 @@ from typing import Annotated
 from fastapi import Depends, HTTPException, Request
 from fastapi.responses import RedirectResponse
 
+from control_plane.domain.request_parts import NAME, placeholder_names
 from control_plane.domain.run import Run
 from control_plane.pages.urls import runs_url
 
 Values = Mapping[str, tuple[str, ...]]
-
-PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]{0,39})\}")
 
 BOXES = {"target.configuration", "client.strategy"}
 """Fields of which nothing is sent where nothing is ticked."""
@@ -55,9 +54,10 @@ class FormData:
 
     def placeholders(self, request: str) -> tuple[str, ...]:
         """Return the placeholder names of a request class, each once, in the order of its texts."""
-        body = self.text(f"{request}.body.json") if self.has(f"{request}.body", "json") else ""
+        body = self.text(f"{request}.body.{self.text(f'{request}.body')}")
         texts = (self.text(f"{request}.path"), self.text(f"{request}.headers"), body)
-        return tuple(dict.fromkeys(name for text in texts for name in PLACEHOLDER.findall(text)))
+        found = dict.fromkeys(name for text in texts for name in placeholder_names(text))
+        return tuple(name for name in found if NAME.fullmatch(name))
 
     def nearest(self, path: str) -> str:
         """Return the form field for a spec path: itself or its nearest parent; else ""."""

@@ -18,6 +18,7 @@ from control_plane.analysis.validity.gates import GateRow, gate_rows
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.result import Timeline, Trial
 from control_plane.domain.run import Run, RunDetail, State
+from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import write_spec
 from control_plane.domain.times import AT_LEAST_NOTE, bounded, cut_off
 from control_plane.domain.units import count, seconds
@@ -59,10 +60,19 @@ def streams_note(run: Run) -> str:
     return f"{merged}Response times; grey: 10 to 99 samples lie beyond.{note}"
 
 
+def repeated_values(spec: Spec) -> tuple[str, ...]:
+    """Return the placeholders whose values come again on purpose: `{email}`."""
+    requests = (request for stream in spec.workload.streams for request in stream.requests)
+    values = (pair for request in requests for pair in request.values.items())
+    return tuple(dict.fromkeys(f"{{{name}}}" for name, value in values if value.repeat))
+
+
 def facts(run: Run) -> tuple[str, ...]:
     """Return how a run was measured, for the line below the sentence."""
     loads = [stream.load.label for stream in run.spec.workload.streams]
     facts = [run.configuration, f"client {run.spec.client.strategy}", *dict.fromkeys(loads)]
+    if repeated := repeated_values(run.spec):
+        facts.append(f"{', '.join(repeated)} the same in each run")
     if not run.streams:
         return tuple(facts)
     return (_measured(run), _counted(run), *facts)

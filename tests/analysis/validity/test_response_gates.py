@@ -57,6 +57,28 @@ def test_a_status_is_named_by_its_code(statuses, kinds):
     assert f"requests failed: {kinds} (" in said(reason_of("errors", [trial(worst)]))
 
 
+@pytest.mark.parametrize(
+    ("statuses", "hint"),
+    [
+        ({"200": 394, "409": 606}, " Mostly 409: what was sent is there already"),
+        ({"200": 394, "401": 606}, " Mostly 401: the target wants to know who asks"),
+        ({"200": 494, "401": 506}, " Mostly 401: the target wants to know who asks"),
+        ({"422": 606, "200": 394}, " Mostly 422: what was sent has not the shape"),
+    ],
+)
+def test_a_status_of_most_answers_has_its_usual_reason(statuses, hint):
+    wrong = sum(number for code, number in statuses.items() if code != "200")
+    worst = replace(failing(wrong, 1_000), errors={"status": wrong}, statuses=statuses)
+    assert hint in said(reason_of("errors", [trial(worst)]))
+
+
+@pytest.mark.parametrize("statuses", [{"200": 700, "409": 300}, {"500": 900, "200": 100}])
+def test_other_statuses_have_no_reason(statuses):
+    wrong = sum(number for code, number in statuses.items() if code != "200")
+    worst = replace(failing(wrong, 1_000), errors={"status": wrong}, statuses=statuses)
+    assert "Mostly" not in said(reason_of("errors", [trial(worst)]))
+
+
 def test_no_errors_are_said_too():
     assert (
         said(reason_of("errors", [trial(summary()), trial(summary())]))

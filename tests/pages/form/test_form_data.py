@@ -34,6 +34,19 @@ def test_placeholders_stand_in_path_headers_and_json() -> None:
     assert read.placeholders(REQUEST) == ("b", "a", "c", "d")
 
 
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("text", 'a={d}&{"b": {e}} {{f}} {g h}'),
+        ("form", '{"{d}": "x", "more": ["{e}"]}'),
+        ("multipart", '{"fields": {"a": "{d}"}, "file": {"filename": "{e}.png"}}'),
+    ],
+)
+def test_placeholders_stand_in_every_kind_of_body(kind: str, text: str) -> None:
+    read = form(path="/{a}", body=kind, **{f"body__{kind}": text})
+    assert read.placeholders(REQUEST) == ("a", "d", "e")
+
+
 def test_a_body_that_is_not_chosen_has_no_placeholders() -> None:
     read = form(path="/{a}", body="none", body__json='{"k": "{d}"}')
     assert read.placeholders(REQUEST) == ("a",)
