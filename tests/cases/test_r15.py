@@ -1,0 +1,58 @@
+"""New connections by TLS cost 150 ms in two strategies: each of them loaded certificates."""
+
+import asyncio
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from control_plane.domain.client_strategies import STRATEGIES
+from tests.dashboard import until
+from tests.load.workers import completed, plan_of, record_of
+
+CASE = Path(__file__).parent / "R15"
+MOST = 3.0
+"""So many times the quickest: libraries differ in what they do for a request."""
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The application behind TLS, with a certificate of its own."""
+    folder = tmp_path_factory.mktemp("tls")
+    shutil.copy(CASE / "app.py", folder)
+    subject = ["-days", "2", "-subj", "/CN=localhost", "-keyout", "k.pem", "-out", "c.pem"]
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject]
+    subprocess.run(made, cwd=folder, check=True, capture_output=True)
+    log = folder / "log"
+    serve = ["python", "-m", "uvicorn", "app:app", "--port", "0"]
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            [*serve, "--ssl-keyfile", "k.pem", "--ssl-certfile", "c.pem"],
+            cwd=folder, stdout=output, stderr=output,
+        )  # fmt: skip
+        try:
+            until(lambda: "https://127.0.0.1:" in log.read_text(), "uvicorn serves")
+            yield next(word for word in log.read_text().split() if word.startswith("https://"))
+        finally:
+            server.terminate()
+            server.wait()
+
+
+async def mean_s(url: str, strategy: str, *, kept: bool) -> float:
+    client = {"strategy": strategy, "reuse_connections": kept}
+    record = await record_of(plan_of(url, "/", client=client, stop={"requests": 20}))
+    assert (completed(record), record.errors) == (20, {})
+    assert record.new_connections == (1 if kept else 20)
+    return sum(second.service.sum_ns for second in record.seconds) / 20e9
+
+
+def test_a_new_connection_costs_its_handshake_in_every_strategy(url: str) -> None:
+    took = {name: asyncio.run(mean_s(url, name, kept=False)) for name in STRATEGIES}
+    assert max(took.values()) < MOST * min(took.values()) + 0.02, took
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+async def test_a_kept_connection_has_one_handshake(url: str, strategy: str) -> None:
+    await mean_s(url, strategy, kept=True)
