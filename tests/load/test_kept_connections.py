@@ -18,6 +18,7 @@ from control_plane.load.strategies.kept_connections import (
     is_ended,
 )
 from tests.load.closing_driver import USERS, driven
+from tests.load.endings_table import documented, row
 from tests.load.hostile import OK, read_request
 
 SOME = 8
@@ -152,6 +153,18 @@ def test_a_server_that_ends_its_side_fails_hardly_any(
 def test_a_response_before_the_body_was_read_is_the_response(found: Any, strategy: str) -> None:
     told = found[strategy][rejects_bodies, "PUT"]
     assert told["statuses"].get("413", 0) >= REQUESTS - SOME, told["errors"]
+
+
+@pytest.mark.parametrize(("serve", "method"), CASES)
+def test_the_document_says_how_it_is_classed(found: Any, serve: Serve, method: str) -> None:
+    """By what became of nearly all."""
+    classes = {}
+    for strategy, cases in found.items():
+        told = cases[serve, method]
+        counts = {"completed": told["completed"], **told["errors"]}
+        classes[strategy] = max(counts, key=lambda name: counts[name])
+        assert counts[classes[strategy]] >= REQUESTS - SOME, (strategy, counts)
+    assert row(f"{serve.__name__} {method}", classes) in documented()
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from control_plane.load.outcome import (
     failure,
     response_outcome,
 )
+from tests.load.endings_table import ENDINGS, documented, row
 from tests.load.fault_driver import LIMIT_BYTES, NO_FILES, REQUESTS, TIMEOUT_S
 from tests.load.hostile import HostileServer, hostile_server
 from tests.load.workers import completed, plan_of, record_of
@@ -103,6 +104,18 @@ def test_the_same_fault_has_the_same_class(found: Found, fault: str, strategy: s
     expected = EXCEPTIONS.get((fault, strategy), EXPECTED[fault])
     assert told["errors"] == ({expected: REQUESTS} if expected else {})
     assert told["completed"] == (0 if expected else REQUESTS)
+
+
+@pytest.mark.parametrize("fault", EXPECTED)
+def test_the_document_says_how_it_is_classed(found: Found, fault: str) -> None:
+    classes = {
+        strategy: next(iter(told[fault]["errors"]), "completed") for strategy, told in found.items()
+    }
+    assert row(fault, classes) in documented()
+
+
+def test_the_document_has_no_other_rows() -> None:
+    assert len(documented()) == len(ENDINGS)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
