@@ -20,7 +20,7 @@ from control_plane.settings import Settings
 from control_plane.store.store import Store
 from control_plane.targets.sockets import owner_of
 
-GRACE_S = 2
+REQUESTS_GRACE_S = 2
 """How long open responses may take to end when Looplab stops."""
 
 PATIENCE_S = 2
@@ -54,7 +54,7 @@ def serve(settings: Settings, store: Store, listener: socket.socket, *, open_pag
     runtime = recover(store, {port}, lower_priority(), settings.applications)
     app = create_app(settings, store, runtime)
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_S,
+        app, log_level="warning", access_log=False, timeout_graceful_shutdown=REQUESTS_GRACE_S,
         server_header=False, limit_concurrency=MOST_CONNECTIONS,
     )  # fmt: skip
     server = _Server(config)

@@ -126,7 +126,10 @@ router = APIRouter(tags=["monitoring"])
 
 @router.get("/healthz")
 def healthz(service: RunServiceDep) -> Document:
-    """`name` tells another start that this port is a Looplab."""
+    """Return name, version, pid and queue.
+
+    `name` tells another start that this port is a Looplab.
+    """
     status = service.queue_status()
     return {
         "name": "looplab",

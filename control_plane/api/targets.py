@@ -42,7 +42,9 @@ def configurations(service: RunServiceDep) -> list[Document]:
 
 @router.get("/ceilings", tags=["ceilings"])
 def ceilings(store: StoreDep) -> Document:
-    """`ceilings`, newest first; of one client, the first with `here` true is the one that counts.
+    """Return the stored ceilings, newest first.
+
+    Of one client, the first with `here` true is the one that counts.
 
     `here`: measured on this machine with the present Python and client libraries. `at_least`: the
     responder was at its limit, so that the client can do more. Runs whose target is

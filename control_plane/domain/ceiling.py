@@ -23,8 +23,8 @@ CLIENTS = tuple(Client(strategy=strategy) for strategy in STRATEGIES)
 
 TAG = "client ceiling"
 USERS = 64
-WINDOW_S = 3.0
-TIMEOUT_S = 5.0
+CEILING_WINDOW_S = 3.0
+CEILING_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,9 @@ def ceiling_spec(client: Client) -> Spec:
     """Return the spec of the run that measures the ceiling of this client."""
     users = 1 if STRATEGIES[client.strategy].alone else USERS
     stream = Stream(
-        requests=(RequestClass(),), load=Closed(concurrency=users), stop=Stop(duration_s=WINDOW_S)
+        requests=(RequestClass(),),
+        load=Closed(concurrency=users),
+        stop=Stop(duration_s=CEILING_WINDOW_S),
     )
     return Spec(
         workload=Workload((stream,)),
@@ -65,7 +67,7 @@ def ceiling_spec(client: Client) -> Spec:
         client=ceiling_client(client),
         title=f"client ceiling, {client_name(client)}",
         tags=(TAG,),
-        timeout_s=TIMEOUT_S,
+        timeout_s=CEILING_TIMEOUT_S,
     )
 
 

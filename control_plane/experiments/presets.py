@@ -10,7 +10,7 @@ from typing import Any
 from control_plane.domain.errors import NotFound
 from control_plane.domain.spec_json import Document
 
-TRIALS, WINDOW_S = 3, 5
+TRIALS, PRESET_WINDOW_S = 3, 5
 """The trials and the seconds of a run that says nothing else."""
 
 
@@ -103,7 +103,7 @@ def _stream(given: Document) -> Document:
         "name": given["name"],
         "requests": given.get("requests") or [given["request"]],
         "load": {"model": "closed"} | given.get("load", {}),
-        "stop": given.get("stop", {"duration_s": WINDOW_S}),
+        "stop": given.get("stop", {"duration_s": PRESET_WINDOW_S}),
         "start_after_s": given.get("start_after_s", 0),
     }
 

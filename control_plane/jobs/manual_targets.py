@@ -13,20 +13,20 @@ from control_plane.domain.spec import BUNDLED, Target
 from control_plane.jobs.runtime import Runtime
 from control_plane.targets.application import resolve_application
 from control_plane.targets.launch import start_application
+from control_plane.targets.readiness import LOG_LINES
 from control_plane.targets.running_target import StartedTarget
 
 log = logging.getLogger("looplab.jobs")
 
-MOST = 3
+MOST_TARGETS = 3
 """How many may run at once."""
 MOST_ENDED = 3
 """How many that ended are still shown."""
-GRACE_S = 3.0
+STOP_GRACE_S = 3.0
 """How long a target may take to end by itself."""
 SHUTDOWN_GRACE_S = 0.5
 LOOK_S = 5.0
 """How long whoever starts a target waits for it; it goes on starting after."""
-LOG_LINES = 20
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,8 @@ class ManualTargets:
             raise Conflict(f"Run {self._measuring} measures now: start the target after it.")
         if name in alive:
             raise Conflict(f"{name} runs already: stop it first.")
-        if len(alive) >= MOST:
-            raise Conflict(f"{MOST} targets run already: stop one first.")
+        if len(alive) >= MOST_TARGETS:
+            raise Conflict(f"{MOST_TARGETS} targets run already: stop one first.")
 
     async def start(self, name: str, target: Target) -> None:
         """Start it; returns once it is ready or has failed, or after 5 s. Raises as `check`."""
@@ -121,7 +121,7 @@ class ManualTargets:
         await asyncio.wait([task], timeout=LOOK_S)
         for key, old in before.items():
             if self._launches.get(key) is not old:
-                await self._end(old, old.ended, GRACE_S)
+                await self._end(old, old.ended, STOP_GRACE_S)
 
     async def stop(self, name: str) -> None:
         """End a target; returns when it is gone.
@@ -133,14 +133,14 @@ class ManualTargets:
             raise NotFound(f"No target {name[:60]!r} was started by hand.")
         if launch.ended:
             raise Conflict(f"{name} is not running any more.")
-        await self._end(launch, "stopped by hand", GRACE_S)
+        await self._end(launch, "stopped by hand", STOP_GRACE_S)
 
     @asynccontextmanager
     async def stopped_during(self, run_id: str) -> AsyncIterator[tuple[str, ...]]:
         """Stop all, and start none as long as this lasts. Gives the names of those that ran."""
         self._measuring = run_id
         try:
-            yield await self._end_all(f"stopped because run {run_id} began", GRACE_S)
+            yield await self._end_all(f"stopped because run {run_id} began", STOP_GRACE_S)
         finally:
             self._measuring = ""
 

@@ -16,7 +16,7 @@ LOOKED_AT = 40
 
 
 def stored_ceilings(store: Store, strategy: str | None = None) -> tuple[Ceiling, ...]:
-    """Return those of every machine, newest first; of one strategy, or of all."""
+    """Return the ceilings of every machine, newest first; of one strategy, or of all."""
     page = store.runs(
         limit=LOOKED_AT,
         configuration=target_name(RESPONDER),
@@ -27,7 +27,7 @@ def stored_ceilings(store: Store, strategy: str | None = None) -> tuple[Ceiling,
 
 
 def ceilings_here(store: Store) -> tuple[Ceiling, ...]:
-    """Return those of this machine with the present libraries, newest first."""
+    """Return the ceilings of this machine with the present libraries, newest first."""
     here = run_environment(SHARED)
     return tuple(
         ceiling for ceiling in stored_ceilings(store) if same_setup(ceiling.environment, here)

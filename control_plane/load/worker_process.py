@@ -28,7 +28,7 @@ from control_plane.processes.child_process import ChildProcess
 
 _ROOT = Path(__file__).resolve().parents[2]
 _INHERITED = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ", "VIRTUAL_ENV")
-_LONGEST_LINE = 16_000_000
+_LONGEST_MESSAGE = 16_000_000
 _LOG_LINES = 20
 _TERM_S = 0.5
 
@@ -59,7 +59,7 @@ class LoadWorker:
             stdin=PIPE,
             stdout=PIPE,
             stderr=PIPE,
-            limit=_LONGEST_LINE,
+            limit=_LONGEST_MESSAGE,
             env=_environment(environment),
             start_new_session=True,
         )

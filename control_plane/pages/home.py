@@ -173,13 +173,13 @@ def _doubts(comparison: Comparison) -> str:
 
 router = APIRouter()
 
-RECENT = 8
+RECENT_RUNS = 8
 
 
 @router.get("/")
 def home(request: Request, store: StoreDep, service: RunServiceDep) -> Response:
     """Show the home page."""
-    recent = store.runs(limit=RECENT)
+    recent = store.runs(limit=RECENT_RUNS)
     key = new_idempotency_key()
     rows = [
         run_list_row(run, None if run.state.terminal else service.progress(run.id))

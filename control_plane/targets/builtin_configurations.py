@@ -54,7 +54,7 @@ def find_configuration(name: str, known: Sequence[Configuration] = ()) -> Target
 
 
 def target_name(target: AnyTarget) -> str:
-    """`uvicorn, 1 worker, uvloop`: what tells configurations apart, defaults left out."""
+    """Return the name that tells a target's parts: `uvicorn, 1 worker`; defaults are left out."""
     started = target.started
     if started is None:
         return target.url

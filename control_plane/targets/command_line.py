@@ -8,7 +8,10 @@ from control_plane.targets.application import Application, bundled_application, 
 
 
 def arguments(target: Target, application: Application, host: str, port: int) -> list[str]:
-    """What is executed: a server is run as a module of the application's own interpreter."""
+    """Return the argument list that is executed.
+
+    A server is run as a module of the application's own interpreter.
+    """
     words = command(target, host, port, application)
     return words if target.server == "command" else [str(application.interpreter), "-m", *words]
 
@@ -16,7 +19,10 @@ def arguments(target: Target, application: Application, host: str, port: int) ->
 def command(
     target: Target, host: str, port: int, application: Application | None = None
 ) -> list[str]:
-    """The argument list, program first; without `application`, for the bundled one."""
+    """Return the server's argument list, program first.
+
+    Without `application`, for the bundled one.
+    """
     served = application or bundled_application()
     if target.server == "command":
         return [
@@ -33,7 +39,10 @@ def shown_command(
     port: int = 8000,
     application: Application | None = None,
 ) -> str:
-    """A line to copy into a shell; the settings that the application reads stand before it."""
+    """Return a command line to copy into a shell.
+
+    The settings that the application reads stand before it.
+    """
     if application is not None and application.own:
         return shlex.join(arguments(target, application, host, port))
     settings = settings_variables(target)

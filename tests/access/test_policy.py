@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.access.origin import SAFE_METHODS
 from control_plane.access.policy import ROUTES, role_of, routes_of, unlisted
 from control_plane.app import create_app
+from control_plane.domain.application_report import SAFE_METHODS
 from control_plane.jobs.runtime import Runtime
 from control_plane.settings import Settings
 from control_plane.store.store import open_store

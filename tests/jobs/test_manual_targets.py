@@ -9,7 +9,7 @@ import pytest
 
 from control_plane.domain.errors import Conflict
 from control_plane.domain.spec import Target
-from control_plane.jobs.manual_targets import MOST, ManualTarget
+from control_plane.jobs.manual_targets import MOST_TARGETS, ManualTarget
 from control_plane.jobs.run_service import RunService
 
 
@@ -60,11 +60,11 @@ async def test_one_without_a_folder_says_so(service: RunService, tmp_path: Path)
 
 async def test_only_the_last_that_ended_are_shown(service: RunService) -> None:
     broken = Target(application="gone")
-    for number in range(MOST + 3):
+    for number in range(MOST_TARGETS + 3):
         await service.manual_targets.start(f"number {number}", broken)
         await until(service, "ended")
     shown = service.manual_targets.all()
     assert [target.name for target in shown] == [
-        f"number {number}" for number in range(2, MOST + 3)
+        f"number {number}" for number in range(2, MOST_TARGETS + 3)
     ]
     assert all(target.reason.startswith("start") for target in shown)

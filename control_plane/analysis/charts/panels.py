@@ -39,10 +39,10 @@ from control_plane.domain.units import SPACE, count, seconds, share, size
 TITLE = 34
 """Pixels above each panel, where its title stands clear of the panel above."""
 
-RIGHT = 132
+PANELS_RIGHT = 132
 """Least pixels at the right of panels: the labels of most figures fit, whatever they say."""
 
-NARROW_RIGHT, NARROW_LABEL, NARROW_LETTERS = 16, 60, 49
+NARROW_PANELS_RIGHT, NARROW_LABEL, NARROW_LETTERS = 16, 60, 49
 """On a small screen: pixels at the right of panels with titles, and of those with labels; letters
 of a title.
 """
@@ -102,8 +102,8 @@ def stacked(panels: Sequence[Panel], x: Plot, height: Height) -> Plot:
         for index, panel in enumerate(panels, start=1)
         if panel.limit is not None
     ]
-    right = label_room([label.text for panel in panels for label in panel.labels], RIGHT)
-    narrow_right = NARROW_RIGHT if all(panel.title for panel in panels) else NARROW_LABEL
+    right = label_room([label.text for panel in panels for label in panel.labels], PANELS_RIGHT)
+    narrow_right = NARROW_PANELS_RIGHT if all(panel.title for panel in panels) else NARROW_LABEL
     return plot(data, axes, Annotations(wide, narrow, right, narrow_right), limits)
 
 

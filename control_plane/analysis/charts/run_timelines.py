@@ -7,6 +7,7 @@ from itertools import groupby
 
 import numpy as np
 
+from control_plane.analysis.causes.blocked_loop import BLOCKED_SHARE
 from control_plane.analysis.charts.curve import FADED
 from control_plane.analysis.charts.figure import (
     Annotations,
@@ -69,9 +70,6 @@ MOST_HEAT_MAPS = 2
 WIDTHS = {"p50": 2.0, "p95": 1.0, "p99": 1.0}
 
 _COLOURS = [[0.0, "$well"], [BUSY_SHARE - 0.001, "$ink-3"], [BUSY_SHARE, "$cause"], [1.0, "$cause"]]
-
-BLOCKED_SHARE = 0.05
-"""A loop is called blocked where its lag is over the limit in so many of the seconds."""
 
 Pick = Callable[[SecondSeries], Values]
 Cell = tuple[float, float, float, float]

@@ -17,7 +17,7 @@ from control_plane.domain.result import Summary, Trial
 from control_plane.domain.spec import Stream
 from control_plane.domain.units import SPACE, count, figures, seconds, share
 
-ROOM = 0.5
+FREE_SHARE = 0.5
 """Below this part of what could be in flight on average, the responses were not what was late."""
 
 OWN_LIMITS = {
@@ -269,7 +269,7 @@ def _why_unsent(trial: Trial, slots: int, worst: Summary) -> str:
             "rate, use a quicker client or more processes."
         )
     late = _lag_s(worst) > _lag_limit_s(worst)
-    if late and in_flight is not None and in_flight < ROOM * slots:
+    if late and in_flight is not None and in_flight < FREE_SHARE * slots:
         return (
             f"{count(slots)} could be in flight and {figures(in_flight)} were on average, so the "
             "client was late, not the answers. Lower the rate, or use more processes."

@@ -19,7 +19,7 @@ LEAST_SECONDS = 8
 LEAST_SAMPLES = 10
 """The median of fewer says little."""
 
-MOST_POINTS = 300
+MOST_TREND_POINTS = 300
 
 
 def drift_share(seconds: Sequence[Second], duration_s: float) -> float | None:
@@ -71,6 +71,6 @@ def _thinned(
     x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return medians of neighbours: the pairs of thousands of seconds would not fit in memory."""
-    parts = min(len(x), MOST_POINTS)
+    parts = min(len(x), MOST_TREND_POINTS)
     groups = list(zip(np.array_split(x, parts), np.array_split(y, parts), strict=True))
     return np.array([np.median(a) for a, _ in groups]), np.array([np.median(b) for _, b in groups])

@@ -40,7 +40,7 @@ class ConnectionTracker:
         self._by_user: dict[int, TrackedConnection] = {}
 
     def enter(self, user: int) -> None:
-        """Let the calling thread be a user."""
+        """Bind the calling thread to a user."""
         self._thread.user = user
 
     def set_request(self, path: str, headers: Mapping[str, str], *, only_new: bool = False) -> None:

@@ -24,7 +24,7 @@ from control_plane.pages.run.tiles import Tile, error_tile, time_tile
 from control_plane.pages.site.templating import NO_STORE, fragment
 from control_plane.pages.site.view import View
 
-TICK_S = 1.0
+RENDER_TICK_S = 1.0
 
 
 class RenderCache:
@@ -39,7 +39,7 @@ class RenderCache:
     def shared(self, key: Hashable, make: Callable[[], bytes]) -> bytes:
         """Return what `make` returns: it runs once for each key and tick, whoever asks at once."""
         with self._lock:
-            tick = int(self._clock() / TICK_S)
+            tick = int(self._clock() / RENDER_TICK_S)
             if tick != self._tick:
                 self._tick, self._made = tick, {}
             if key not in self._made:
@@ -47,7 +47,7 @@ class RenderCache:
             return self._made[key]
 
 
-RECENT = 4
+RECENT_SAMPLES = 4
 """Gauge samples that the CPU tile averages: about two seconds."""
 
 
@@ -162,7 +162,7 @@ def _throughput(stream: LiveStream, which: str) -> Tile:
 def _cpu(label: str, gauges: Gauges, role: str) -> Tile:
     """Return the cores used over the last samples by all processes of that role."""
     processes = (process for process in gauges.processes if process.role == role)
-    recent = [process.cpu_share[-RECENT:] for process in processes]
+    recent = [process.cpu_share[-RECENT_SAMPLES:] for process in processes]
     known = [sum(shares) / len(shares) for shares in recent if shares]
     if not known:
         return Tile(label, NONE, "", "not measured yet", "hidden")

@@ -20,7 +20,7 @@ NAV_LINKS = (("History", HISTORY), ("Targets", TARGETS), ("Glossary", GLOSSARY),
 BELOW = {HISTORY: ("/runs/", "/compare"), TARGETS: (f"{TARGETS}/", WORKLOADS)}
 """What counts as inside a place: the beginnings of the addresses."""
 
-BUSY_S, IDLE_S = 2, 15
+BUSY_POLL_S, IDLE_POLL_S = 2, 15
 """How often the top bar asks how the queue stands."""
 
 
@@ -68,7 +68,7 @@ def queue_view(service: RunService) -> QueueView:
     """Return how the queue stands, asked for again soon while something runs or waits."""
     view = service.queue_status()
     running = view.running.id if view.running else None
-    return QueueView(running, view.queued, BUSY_S if running or view.queued else IDLE_S)
+    return QueueView(running, view.queued, BUSY_POLL_S if running or view.queued else IDLE_POLL_S)
 
 
 def _shell(request: Request, queue: QueueView | None, cpu_model: str) -> Shell:
