@@ -15,6 +15,7 @@ from control_plane.cli_output import (
     print_comparison,
     print_json,
     print_run,
+    print_what_encodings_lack,
 )
 from control_plane.dashboard_client import connect
 from control_plane.domain.ceiling import CLIENTS, ceiling_submission
@@ -26,6 +27,7 @@ from control_plane.domain.errors import (
     SettingsError,
 )
 from control_plane.domain.ids import compared_ids
+from control_plane.domain.run import State
 from control_plane.domain.spec import Client
 from control_plane.domain.spec_json import Document, read_document
 from control_plane.settings import Settings, load_settings
@@ -37,11 +39,26 @@ cli = typer.Typer(
     context_settings={"help_option_names": ["--help"]},
 )
 Database = Annotated[Path | None, typer.Option("--db", help="The database file (./runs.db).")]
+NOT_FINISHED, INVALID = 1, 12
+EXIT_CODES = """
+Exit codes:
+
+0 finished, and nothing makes it invalid
+
+1 not finished: failed, cancelled or interrupted
+
+2 bad input
+
+3 the database is owned by another
+
+12 finished and invalid: its numbers are not to be used
+"""
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def main() -> None:
     """Run the command; a fault is one readable line and an exit code above zero."""
+    print_what_encodings_lack()
     try:
         cli()
     except DatabaseOwned as error:
@@ -95,7 +112,7 @@ def _serve(settings: Settings, *, open_page: bool) -> None:
         store.close()
 
 
-@cli.command("run")
+@cli.command("run", epilog=EXIT_CODES)
 def run_spec(
     context: typer.Context,
     spec: Annotated[Path, typer.Argument(help="The spec as JSON; - reads standard input.")],
@@ -103,7 +120,10 @@ def run_spec(
     as_json: AsJson = False,
     db: Database = None,
 ) -> None:
-    """Queue a run; without a dashboard it is measured here and now."""
+    """Queue a run; without a dashboard it is measured here and now.
+
+    With --wait, or without a dashboard, the exit code tells how the run ended.
+    """
     document, settings = _read(spec), _settings(context, db)
     new = not settings.db.expanduser().exists()
     with connect(settings) as dashboard:
@@ -118,8 +138,14 @@ def run_spec(
         print_json(run)
     else:
         print_run(run, dashboard.url)
-    if run["state"] not in {"queued", "finished"}:
-        raise typer.Exit(1)
+    raise typer.Exit(_exit_code(run))
+
+
+def _exit_code(run: Document) -> int:
+    """Return 1 for a run that ended without a result, 12 for an invalid one, else 0."""
+    if State(run["state"]).terminal and run["state"] != State.FINISHED:
+        return NOT_FINISHED
+    return INVALID if run["validity"]["outcome"] == "invalid" else 0
 
 
 @cli.command("compare")
@@ -147,7 +173,7 @@ def compare_runs(
         print_comparison(comparison)
 
 
-@cli.command("ceiling")
+@cli.command("ceiling", epilog=EXIT_CODES)
 def measure_ceilings(
     context: typer.Context,
     strategies: Annotated[
@@ -172,8 +198,8 @@ def measure_ceilings(
     for run in ended:
         if run["state"] != "finished":
             complain(f"{run['title']}: {run['state']}, {run['reason']}")
-    if any(run["state"] != "finished" for run in ended):
-        raise typer.Exit(1)
+    codes = {_exit_code(run) for run in ended}
+    raise typer.Exit(NOT_FINISHED if NOT_FINISHED in codes else max(codes))
 
 
 def _clients(strategies: list[str] | None) -> list[Client]:

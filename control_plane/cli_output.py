@@ -1,10 +1,14 @@
 """Runs and comparisons as a terminal shows them."""
 
+import codecs
+import io
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 
 from rich import box
 from rich.console import Console
+from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
@@ -28,7 +32,40 @@ from control_plane.domain.times import (
 from control_plane.domain.units import NONE, WRITTEN, rate, ratio, seconds, share, size
 
 STYLES = {"full": "", "greyed": "dim", "void": "dim strike"}
+MARKS = {"full": "", "greyed": "~", "void": "!"}
+"""What stands before a number, so that it is told without colours, too."""
+
+_MARKS_MEAN = {
+    "greyed": "~ only 10 to 99 samples lie beyond",
+    "void": "! of an invalid run: not to be used",
+}
+_PLAIN = {
+    "\N{EN DASH}": "-", "\N{EM DASH}": "-", "\N{MINUS SIGN}": "-", "\N{MULTIPLICATION SIGN}": "x",
+    "\N{GREATER-THAN OR EQUAL TO}": ">=", "\N{LESS-THAN OR EQUAL TO}": "<=", "\N{MICRO SIGN}": "u",
+    "\N{ALMOST EQUAL TO}": "~", "\N{PLUS-MINUS SIGN}": "+-", "\N{NO-BREAK SPACE}": " ",
+    "\N{NARROW NO-BREAK SPACE}": " ", "\N{THIN SPACE}": " ", "\N{RIGHTWARDS ARROW}": "->",
+    "\N{MIDDLE DOT}": "*", "\N{HORIZONTAL ELLIPSIS}": "...",
+    "\N{BOX DRAWINGS LIGHT HORIZONTAL}": "-",
+    "\N{RIGHT SINGLE QUOTATION MARK}": "'", "\N{LEFT SINGLE QUOTATION MARK}": "'",
+    "\N{LEFT DOUBLE QUOTATION MARK}": '"', "\N{RIGHT DOUBLE QUOTATION MARK}": '"',
+}  # fmt: skip
+_WIDEST = 100_000
 out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+
+
+def print_what_encodings_lack() -> None:
+    """Let both outputs print `x` for a sign such as the one of times that their encoding lacks."""
+    codecs.register_error("looplab_plain", _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="looplab_plain")
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(sign, "?") for sign in lacking), error.end
 
 
 def complain(text: str) -> None:
@@ -38,7 +75,8 @@ def complain(text: str) -> None:
 
 def print_json(document: Document) -> None:
     """Print a document with indents and, on a terminal, colours."""
-    out.print_json(json.dumps(document))
+    unicode = out.encoding.lower().startswith("utf")
+    out.print_json(json.dumps(document), ensure_ascii=not unicode)
 
 
 class ProgressLines:
@@ -65,31 +103,86 @@ class ProgressLines:
 def print_run(run: Document, url: str | None) -> None:
     """Print state, address and validity, then one line for each stream."""
     for line in _lines(run, url):
-        out.print(line, soft_wrap=True, markup=False)
+        _print_line(line)
 
 
 def print_comparison(comparison: Document) -> None:
     """Print its sentence, then values with their ratio to the first run, unless it is refused.
 
-    Percentiles are dim with 10 to 99 samples beyond and a dash below; invalid runs are struck out.
+    Percentiles are dim with `~` before them with 10 to 99 samples beyond, a dash below; numbers of
+    invalid runs are struck out with `!` before them. On a terminal that is too narrow for all runs
+    some follow below the others.
     """
-    for said in filter(None, (comparison.get(part) for part in ("sentence", "catch"))):
-        out.print(said, soft_wrap=True, markup=False)
+    for said in filter(None, (comparison.get(part) for part in ("asked", "sentence", "catch"))):
+        _print_line(said)
+    runs = comparison["runs"]
+    for table in _fitting(comparison, runs):
+        _print_table(table)
+    for line in (
+        *_meant_by_marks(comparison, runs),
+        *_resultless(runs),
+        *_doubted(runs, comparison.get("catch", "")),
+    ):
+        _print_line(line)
+
+
+def _fitting(comparison: Document, runs: Sequence[Document]) -> Iterator[Table]:
+    """Yield one table, or as many as a terminal needs to show each run in its whole width."""
+    table = _table_of(comparison, runs)
+    if not out.is_terminal or len(runs) == 1 or _width(table) <= out.width:
+        yield table
+        return
+    middle = (len(runs) + 1) // 2
+    yield from _fitting(comparison, runs[:middle])
+    yield from _fitting(comparison, runs[middle:])
+
+
+def _table_of(comparison: Document, runs: Sequence[Document]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("Stream", "Metric"):
-        table.add_column(title)
-    runs = comparison["runs"]
-    for head in _heads(runs, comparison["labels"]):
-        table.add_column(head, justify="right")
-    base = next(run for run in runs if run["id"] == comparison["baseline"])
+        table.add_column(title, no_wrap=True)
+    heads = dict(
+        zip(
+            [run["id"] for run in comparison["runs"]],
+            _heads(comparison["runs"], comparison["labels"]),
+            strict=True,
+        )
+    )
+    for run in runs:
+        table.add_column(heads[run["id"]], justify="right", no_wrap=True)
+    base = next(run for run in comparison["runs"] if run["id"] == comparison["baseline"])
     for row in comparison["rows"]:
         cells = (_cell(row, run, base) for run in runs)
         table.add_row(Text(row["stream"]), METRIC[row["metric"]].label, *cells)
-    out.print(table)
+    return table
+
+
+def _width(table: Table) -> int:
+    return out.measure(table, options=out.options.update(width=_WIDEST)).maximum
+
+
+def _print_table(table: Table) -> None:
+    """Print it as wide as its content is, however wide the output is."""
+    lines = out.render_lines(table, out.options.update(width=_width(table)), pad=False)
+    for line in lines:
+        out.print(Segments([*line, Segment.line()]), soft_wrap=True, end="")
+
+
+def _print_line(text: str) -> None:
+    out.print(text, soft_wrap=True, markup=False)
+
+
+def _meant_by_marks(comparison: Document, runs: Sequence[Document]) -> Iterator[str]:
+    """Yield what each mark means that stands before a number of the table."""
+    levels = {
+        _level(run, row["stream"], row["metric"])
+        for row in comparison["rows"]
+        for run in runs
+        if row["values"][run["id"]] is not None
+    }
+    yield from (text for level, text in _MARKS_MEAN.items() if level in levels)
     if any(row.get("at_least") or row.get("unanswered") for row in comparison["rows"]):
-        out.print(AT_LEAST_NOTE, soft_wrap=True, markup=False)
-    for line in (*_resultless(runs), *_doubted(runs, comparison.get("catch", ""))):
-        out.print(line, soft_wrap=True, markup=False)
+        yield AT_LEAST_NOTE
 
 
 def print_ceilings(found: Document) -> None:
@@ -97,7 +190,7 @@ def print_ceilings(found: Document) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("Client")
     for head in ("Tops out at", "Responder CPU", "Validity", "Measured", "Run"):
-        table.add_column(head, justify="right", no_wrap=head != "Responder CPU")
+        table.add_column(head, justify="right", no_wrap=True)
     here = _ceilings_here(found)
     for ceiling in here:
         table.add_row(
@@ -105,14 +198,13 @@ def print_ceilings(found: Document) -> None:
             ("≥ " if ceiling["at_least"] else "") + rate(ceiling["throughput_per_s"]),
             share(ceiling["responder_cpu_share"]),
             ceiling["outcome"] or NONE,
-            ceiling["measured_at"][:16].replace("T", " "),
+            f"{ceiling['measured_at'][:16].replace('T', ' ')} UTC",
             ceiling["run"],
         )
-    out.print(table)
+    _print_table(table)
     for ceiling in here:
         if ceiling.get("doubt"):
-            doubt = f"{ceiling['name']} is {ceiling['outcome']}: {ceiling['doubt']}"
-            out.print(doubt, soft_wrap=True, markup=False)
+            _print_line(f"{ceiling['name']} is {ceiling['outcome']}: {ceiling['doubt']}")
 
 
 def _ceilings_here(found: Document) -> list[Document]:
@@ -182,7 +274,10 @@ def _lines(run: Document, url: str | None) -> Iterator[str]:
         errors = sum(stream["errors"].values())
         numbers = [rate(stream["throughput_per_s"]), *_percentiles(run, stream)]
         numbers += [f"{errors:,} errors", *_answer_size(stream)]
-        yield f"{stream['name']}: {', '.join(numbers)}"
+        doubt = ", of an invalid run" if _outcome(run) == "invalid" else ""
+        yield f"{stream['name']}{doubt}: {', '.join(numbers)}"
+    failures = run.get("failures") or ()
+    yield from (f"first that failed: {failed['line']}" for failed in failures)
     if early := early_errors_text(_early(run)):
         yield early
 
@@ -191,8 +286,10 @@ def _percentiles(run: Document, stream: Document) -> Iterator[str]:
     """Yield p50 and p99, and what requests without an answer leave unknown."""
     times = stream["response_time_s"] or {}
     for name in ("p50", "p99"):
-        if times.get(name) is not None and _level(run, stream["name"], name) != "hidden":
-            yield f"{name} {seconds(times[name])}"
+        level = _level(run, stream["name"], name)
+        if times.get(name) is not None and level != "hidden":
+            mark = MARKS["greyed"] if level == "greyed" else ""
+            yield f"{name} {mark}{seconds(times[name])}"
     unanswered = times.get("unanswered")
     if unanswered and any(times[name] is None for name in PERCENTILES):
         yield no_answer_text(Unanswered(**unanswered))
@@ -221,7 +318,7 @@ def _cell(row: Document, run: Document, base: Document) -> Text:
     if value is None or level == "hidden":
         return Text(NONE)
     sign = AT_LEAST if run["id"] in row.get("at_least", ()) else ""
-    text = Text(f"{sign}{WRITTEN[row['unit']](value)}", STYLES[level])
+    text = Text(f"{MARKS[level]}{sign}{WRITTEN[row['unit']](value)}", STYLES[level])
     against = row["ratios"][run["id"]]
     other = _level(base, row["stream"], row["metric"])
     if against is None or other == "hidden":

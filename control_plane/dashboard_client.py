@@ -90,7 +90,8 @@ class RemoteDashboard:
         self._session.trust_env = False
 
     def submit(self, document: Document) -> Document:
-        return self._request("POST", "/api/runs", document)
+        made = self._request("POST", "/api/runs", document)
+        return self._request("GET", f"/api/runs/{made['id']}")
 
     def wait(self, run_id: str, report: Report) -> Document:
         while (run := self._request("GET", f"/api/runs/{run_id}"))["state"] not in TERMINAL:

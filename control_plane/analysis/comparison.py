@@ -8,6 +8,7 @@ from typing import Any, Literal
 from control_plane.analysis.differences import (
     Difference,
     environment_differences,
+    known_same_code,
     machine_mismatch,
     spec_differences,
 )
@@ -97,6 +98,11 @@ class Comparison:
     def clients_differ(self) -> bool:
         """Whether the runs were measured by different clients."""
         return len({run.spec.client for run in self.runs}) > 1
+
+    @property
+    def same_code(self) -> bool:
+        """Whether the code that served is known to be the same in all runs with a result."""
+        return known_same_code(runs_with_result(self.runs))
 
     def doubts(self, run: Run) -> tuple[Reason, ...]:
         """Return the gates that fired, the worst first.

@@ -7,7 +7,7 @@ from typing import Any
 from control_plane.analysis.field_labels import label_of, text_of
 from control_plane.domain.result import Environment
 from control_plane.domain.run import Run
-from control_plane.domain.spec import Spec
+from control_plane.domain.spec import BUNDLED, Spec
 from control_plane.domain.spec_json import write_spec
 
 NAMES_ONLY = ("title", "tags")
@@ -26,6 +26,11 @@ MACHINE = ("hostname", "cpu_model", "cpu_count", "memory_bytes", "system", "kern
 """Facts that make two machines different; versions of libraries and the commit do not."""
 
 
+LOOPLAB_COMMIT = "commit"
+CODE_FACTS = ("application_digest", "application_commit", LOOPLAB_COMMIT)
+"""Facts that tell which code served."""
+
+
 @dataclass(frozen=True)
 class Difference:
     """One field that differs: its dotted path, and by run id the raw value and how it is read.
@@ -38,6 +43,12 @@ class Difference:
     values: Mapping[str, Any]
     texts: Mapping[str, str]
 
+    @property
+    def differs(self) -> bool:
+        """Whether its values are not all the same."""
+        first, *others = self.values.values()
+        return any(value != first for value in others)
+
 
 def spec_differences(
     runs: Sequence[Run], lone: Collection[str] = ()
@@ -47,9 +58,7 @@ def spec_differences(
     Streams are matched by name. `lone` are ids of runs whose only streams are matched under any
     name: the name is a field too then, and the first.
     """
-    specs = [run.spec for run in runs if run.id not in lone]
-    names = dict.fromkeys(stream.name for spec in specs for stream in spec.workload.streams)
-    streams = ("", *names) if lone else tuple(names)
+    streams = _stream_names(runs, lone)
     leaves = {run.id: _flat_spec(run.spec, streams, lone=run.id in lone) for run in runs}
     differences, same = _differing(leaves, streams)
     return tuple(sorted(differences, key=lambda field: field.field != STREAM_NAME)), same
@@ -81,19 +90,61 @@ def machine_mismatch(first: Environment | None, second: Environment | None) -> s
     return ", ".join(differing) or None
 
 
+def known_same_code(runs: Sequence[Run]) -> bool:
+    """Return whether one commit or digest of the code that served is known of all runs.
+
+    The bundled application is part of Looplab, whose own commit is that of its code.
+    """
+    return any(
+        len({_fact(run, name) for run in runs}) == 1 and _fact(runs[0], name) is not None
+        for name in CODE_FACTS
+    )
+
+
+def _fact(run: Run, name: str) -> Any:
+    bundled = run.spec.target.application == BUNDLED
+    facts = run.environment or {}
+    if name == LOOPLAB_COMMIT and not bundled:
+        return None
+    return None if facts.get(f"{name}_dirty") else facts.get(name)
+
+
+def all_fields(runs: Sequence[Run], lone: Collection[str] = ()) -> tuple[Difference, ...]:
+    """Return every field of the specs and every fact of the environments, the same or not.
+
+    Streams are matched as in `spec_differences`.
+    """
+    streams = _stream_names(runs, lone)
+    specs = {run.id: _flat_spec(run.spec, streams, lone=run.id in lone) for run in runs}
+    facts = {run.id: dict(_leaves(run.environment or {})) for run in runs}
+    return (*_compared(specs, streams), *_compared(facts, ()))
+
+
+def _stream_names(runs: Sequence[Run], lone: Collection[str]) -> tuple[str, ...]:
+    specs = [run.spec for run in runs if run.id not in lone]
+    names = dict.fromkeys(stream.name for spec in specs for stream in spec.workload.streams)
+    return ("", *names) if lone else tuple(names)
+
+
 def _differing(
     leaves: Mapping[str, Mapping[str, Any]], streams: Sequence[str]
 ) -> tuple[tuple[Difference, ...], int]:
     """Return the fields that differ between the leaves by run id, and how many others there are."""
-    fields = list(dict.fromkeys(field for of_run in leaves.values() for field in of_run))
-    differences = []
-    for field in fields:
-        values = {run_id: of_run.get(field) for run_id, of_run in leaves.items()}
-        first = next(iter(values.values()))
-        if any(value != first for value in values.values()):
-            texts = {run_id: text_of(field, value) for run_id, value in values.items()}
-            differences.append(Difference(field, label_of(field, streams), values, texts))
-    return tuple(differences), len(fields) - len(differences)
+    fields = _compared(leaves, streams)
+    differences = tuple(field for field in fields if field.differs)
+    return differences, len(fields) - len(differences)
+
+
+def _compared(
+    leaves: Mapping[str, Mapping[str, Any]], streams: Sequence[str]
+) -> tuple[Difference, ...]:
+    names = dict.fromkeys(name for of_run in leaves.values() for name in of_run)
+    fields = []
+    for name in names:
+        values = {run_id: of_run.get(name) for run_id, of_run in leaves.items()}
+        texts = {run_id: text_of(name, value) for run_id, value in values.items()}
+        fields.append(Difference(name, label_of(name, streams), values, texts))
+    return tuple(fields)
 
 
 def _flat_spec(spec: Spec, names: Sequence[str], *, lone: bool) -> dict[str, Any]:

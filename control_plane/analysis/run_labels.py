@@ -60,6 +60,7 @@ def short_names(runs: Sequence[Run]) -> list[str]:
 
     The strategy; the one part (between commas) that the titles do not share; of strategy, streams,
     workers, load and requests the one or those that differ; all parts that the titles do not share.
+    Titles that several runs have are followed by the id of the run.
     """
     naming: tuple[Callable[[Sequence[Run]], list[str]], ...] = (
         lambda runs: [run.spec.client.strategy for run in runs],
@@ -72,7 +73,16 @@ def short_names(runs: Sequence[Run]) -> list[str]:
         names = names_of(runs)
         if all(names) and len(set(names)) == len(names):
             return _fitted(names)
-    return [_cut(title) for title in _titles(runs)]
+    return _told_apart([_cut(title) for title in _titles(runs)], runs)
+
+
+def _told_apart(names: Sequence[str], runs: Sequence[Run]) -> list[str]:
+    """Return the names; those that several runs have with the id of the run."""
+    shared = {name for name in names if names.count(name) > 1}
+    return [
+        f"{_cut(name, LONGEST - len(run.id) - 5)}, run {run.id}" if name in shared else name
+        for name, run in zip(names, runs, strict=True)
+    ]
 
 
 def _titles(runs: Sequence[Run]) -> list[str]:
@@ -81,7 +91,7 @@ def _titles(runs: Sequence[Run]) -> list[str]:
 
 def _unshared_parts(runs: Sequence[Run]) -> list[str]:
     titles = [run.title.split(", ") for run in runs]
-    return [", ".join(parts) for parts in _unshared(titles)]
+    return [", ".join(parts) for parts in unshared(titles)]
 
 
 def _differing_facts(runs: Sequence[Run]) -> list[str]:
@@ -122,7 +132,7 @@ def _request_names(runs: Sequence[Run]) -> list[str]:
         ]
         for run in runs
     ]
-    own = _unshared(classes)
+    own = unshared(classes)
     shown = own if all(own) else classes
     several = len({method for requests in shown for method, _ in requests}) > 1
     return [
@@ -133,7 +143,7 @@ def _request_names(runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def _unshared(lists: Sequence[Sequence[Item]]) -> list[list[Item]]:
+def unshared(lists: Sequence[Sequence[Item]]) -> list[list[Item]]:
     """Return each list without the items that stand in all of them."""
     shared = set(lists[0]).intersection(*lists[1:])
     return [[item for item in items if item not in shared] for items in lists]

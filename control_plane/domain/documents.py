@@ -93,6 +93,7 @@ def run_document(run: Run, progress: Progress | None) -> Document:
         "progress": asdict(progress) if progress else None,
         "trials": [asdict(trial) for trial in run.trials],
         "streams": [asdict(stream) for stream in run.streams],
+        "failures": [{"line": failed.line, **asdict(failed)} for failed in run.failures],
         "log": list(run.log),
     }
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from control_plane.domain.stream_record import FailedResponse
 from control_plane.domain.times import Times
 
 ERROR_CLASSES = (
@@ -286,7 +287,7 @@ class ClientUse:
 
 @dataclass(frozen=True)
 class Trial:
-    """One freshly started target, one warm-up, one window."""
+    """One freshly started target, one warm-up, one window, and the first of what failed in it."""
 
     block: int
     started_at: str
@@ -294,6 +295,7 @@ class Trial:
     target: TargetUse
     client: ClientUse
     machine: MachineUse | None = None
+    failures: tuple[FailedResponse, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from control_plane.domain.result import (
     Validity,
 )
 from control_plane.domain.spec import Spec
-from control_plane.domain.stream_record import Second, Slices
+from control_plane.domain.stream_record import FailedResponse, Second, Slices, first_failures
 from control_plane.domain.times import Times
 
 
@@ -122,6 +122,11 @@ class Run:
     causes: tuple[Cause, ...] = ()
     configuration: str = ""
     given_name: str | None = None
+
+    @property
+    def failures(self) -> tuple[FailedResponse, ...]:
+        """The first request of each stream that failed in each way."""
+        return first_failures(failed for trial in self.trials for failed in trial.failures)
 
     @property
     def resultless(self) -> bool:

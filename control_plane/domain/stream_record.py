@@ -37,6 +37,49 @@ class Second:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FailedResponse:
+    """The first request of a stream that failed in one way: its error class, and its status.
+
+    `status` and `head` are None and empty where no response came; `detail` says then what went
+    wrong. `location` is where a redirect leads. `body` is its beginning, of `body_bytes` in all as
+    far as they were read. No secret stands in any of them.
+    """
+
+    error: str
+    request: str
+    stream: str = ""
+    status: int | None = None
+    location: str | None = None
+    head: str = ""
+    body: str = ""
+    body_bytes: int = 0
+    detail: str = ""
+
+    @property
+    def kind(self) -> tuple[str, str, int | None]:
+        """What it is the first of."""
+        return self.stream, self.error, self.status
+
+    @property
+    def line(self) -> str:
+        """Return `GET /items: 307, redirect to /items/`."""
+        parts = [] if self.status is None else [str(self.status)]
+        if self.location:
+            parts.append(f"redirect to {self.location}")
+        elif self.error != "status":
+            parts.append(self.error.replace("_", " "))
+        return f"{self.request}: {', '.join(parts)}"
+
+
+def first_failures(found: Iterable[FailedResponse]) -> tuple[FailedResponse, ...]:
+    """Return the first of each kind, in order."""
+    kinds: dict[tuple[str, str, int | None], FailedResponse] = {}
+    for failed in found:
+        kinds.setdefault(failed.kind, failed)
+    return tuple(kinds.values())
+
+
+@dataclass(frozen=True, kw_only=True)
 class WindowTotals:
     """The counts of one stream over one window, as the recorder of a load worker saw it.
 
@@ -104,6 +147,7 @@ class StreamRecord(WindowTotals, WorkerUsage):
     `intended` counts the requests that were meant to start in the window. `warmup` holds the
     seconds before the window, in which the same load ran for `warmup_s`; nothing else counts them.
     `numbers`: below it lie all that its sequences took, warm-up included.
+    `failures` are the first of each kind, those of the warm-up included.
     """
 
     name: str
@@ -112,6 +156,7 @@ class StreamRecord(WindowTotals, WorkerUsage):
     warmup: tuple[Second, ...] = ()
     warmup_s: float = 0.0
     numbers: int = 0
+    failures: tuple[FailedResponse, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,5 +266,6 @@ _MERGE_RULES: Mapping[str, Callable[[Sequence[Any]], Any]] = {
     "warmup": _merge_parts,
     "warmup_s": max,
     "numbers": max,
+    "failures": lambda parts: tuple(chain.from_iterable(parts)),
 }
 """How the values of the processes become one, by field; those that are not named are summed."""

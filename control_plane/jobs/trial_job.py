@@ -12,8 +12,15 @@ from control_plane.analysis.summary import client_use, summarize
 from control_plane.domain.errors import ClientFailed, TargetFailed
 from control_plane.domain.result import TargetUse, Trial
 from control_plane.domain.run import State, StreamResult, TrialResult
+from control_plane.domain.secrets import without_secrets
 from control_plane.domain.spec import Spec, Stream, Target
-from control_plane.domain.stream_record import Second, StreamRecord, merge_records
+from control_plane.domain.stream_record import (
+    FailedResponse,
+    Second,
+    StreamRecord,
+    first_failures,
+    merge_records,
+)
 from control_plane.jobs.idle_timeout import IdleTimeout, longest_silence_s
 from control_plane.jobs.progress import LiveRun
 from control_plane.jobs.runtime import Runtime
@@ -22,6 +29,7 @@ from control_plane.load.plan import LoadPlan, seeds_of, shards, trial_seed
 from control_plane.load.worker_process import LoadWorker
 from control_plane.targets.application import Application, resolve_application
 from control_plane.targets.cores import CorePlan
+from control_plane.targets.environment import secret_variables
 from control_plane.targets.launch import RunningTarget, reach, start_application
 from control_plane.targets.sampler import Sampler, WindowUsage
 
@@ -251,9 +259,20 @@ class TrialJob:
                 throttling=use.client_throttling,
             ),
             machine=use.machine,
+            failures=self._failures(workers),
         )
         numbers = max(record.numbers for record in records)
         return TrialResult(trial, streams, use.gauges, numbers)
+
+    def _failures(self, workers: Sequence[StreamRecord]) -> tuple[FailedResponse, ...]:
+        """Return the first of each kind of each stream, without the secrets of the target."""
+        started = self.spec.target.started
+        secrets = secret_variables(self._application(started)) if started is not None else {}
+        return first_failures(
+            without_secrets(replace(failed, stream=record.name), secrets)
+            for record in workers
+            for failed in record.failures
+        )
 
     def _by_stream(self, workers: Sequence[StreamRecord]) -> Iterator[Sequence[StreamRecord]]:
         processes = self.spec.client.processes

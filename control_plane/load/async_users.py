@@ -102,5 +102,7 @@ class AsyncUsers:
         """The sample ends here, however long the client takes to clear up."""
         request, self._requests[user] = self._requests[user], None
         if request:
-            self._end(user, clock_ns(), failure("timeout", len(request.body)))
+            ended = failure("timeout", len(request.body))
+            self._end(user, clock_ns(), ended)
+            self._context.failures.keep(ended, request)
             self._busy[user].cancel()

@@ -7,7 +7,7 @@ from typing import Any
 
 from control_plane.domain import histogram
 from control_plane.domain.histogram import EMPTY, Histogram
-from control_plane.domain.stream_record import Second, StreamRecord
+from control_plane.domain.stream_record import FailedResponse, Second, StreamRecord
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,7 @@ def _result(content: dict[str, Any], seconds: Sequence[Second]) -> WorkerResult:
     unpacked = {
         "seconds": tuple(second for second in seconds if second.index >= 0),
         "warmup": tuple(second for second in seconds if second.index < 0),
+        "failures": tuple(FailedResponse(**failed) for failed in content["failures"]),
         "in_flight_ns": tuple(content["in_flight_ns"]),
         "send_lag": _unpacked(lag) if lag else None,
     }

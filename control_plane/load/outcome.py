@@ -5,11 +5,20 @@ request completed, otherwise the place of its class in ERROR_CLASSES, from 1.
 """
 
 import errno
+import re
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from control_plane.domain.result import ERROR_CLASSES, UNANSWERED_CLASSES
+from control_plane.domain.secrets import (
+    HIDDEN,
+    is_secret_header,
+    without_secrets,
+)
+from control_plane.domain.stream_record import FailedResponse
+from control_plane.load.request_source import Request
 
 _BY_ERRNO = {
     errno.ECONNRESET: "reset",
@@ -112,3 +121,114 @@ def count_by_class(outcomes: Iterable[tuple[int, int]]) -> tuple[dict[str, int],
         if status:
             statuses[str(status)] += count
     return dict(errors), dict(statuses)
+
+
+BODY_BYTES = 2_048
+_HEAD_CHARACTERS = 4_096
+_MOST = 32
+
+_INTERIM = re.compile(rb"HTTP/1\.\d 1(?!01)\d\d ")
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r]*chunked", re.IGNORECASE)
+_CHUNK = re.compile(rb"([0-9a-fA-F]{1,8})[^\r\n]*\r\n")
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class FirstFailures:
+    """Keeps the first request that failed in each way, with the beginning of its response.
+
+    One for each load worker; safe to use from many threads: the later of two is dropped. A good
+    response costs one comparison of its status.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[int, FailedResponse] = {}
+
+    def sample(self, status: int, expected: frozenset[int] | None) -> bytearray | None:
+        """Return where the body of this response is to be kept; None where it need not be."""
+        good = 200 <= status <= 299 if expected is None else status in expected
+        return None if good or len(self._kept) >= _MOST else bytearray()
+
+    def knows(self, ended: Outcome) -> bool:
+        """Return whether a request that ended so was kept, or none is to be kept."""
+        return ended[0] in self._kept or len(self._kept) >= _MOST or error_class(ended[0]) is None
+
+    def keep(
+        self,
+        ended: Outcome,
+        request: Request,
+        headers: Headers = (),
+        body: bytes = b"",
+        detail: str = "",
+    ) -> None:
+        """Keep a request that failed unless another did so in the same way before."""
+        if self.knows(ended):
+            return
+        outcome, _, received = ended
+        pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+        redirects = (value for name, value in pairs if name.lower() == "location")
+        failed = FailedResponse(
+            error=error_class(outcome) or "",
+            request=f"{request.method} {request.path}"[:500],
+            status=outcome >> 4 or None,
+            location=next(redirects, None),
+            head="\n".join(f"{name}: {_shown(name, value)}" for name, value in pairs)[
+                :_HEAD_CHARACTERS
+            ],
+            body=body[:BODY_BYTES].decode("utf-8", "replace").replace("\0", "\ufffd"),
+            body_bytes=max(received, len(body)),
+            detail=detail[:300],
+        )
+        self._kept.setdefault(outcome, without_secrets(failed, _secrets(request.headers)))
+
+    def keep_raw(self, ended: Outcome, request: Request, response: bytes) -> None:
+        """Keep a failed request with the beginning of its response as it came."""
+        if self.knows(ended):
+            return
+        head, _, body = response.partition(b"\r\n\r\n")
+        while _INTERIM.match(head):
+            head, _, body = body.partition(b"\r\n\r\n")
+        if _CHUNKED.search(head):
+            body = _dechunked(body)
+        lines = [line.partition(b":") for line in head.split(b"\r\n")[1:]]
+        self.keep(ended, request, [(name, value.strip()) for name, _, value in lines], body)
+
+    def kept(self) -> tuple[FailedResponse, ...]:
+        """Return those that were kept, in the order in which they came."""
+        return tuple(self._kept.copy().values())
+
+
+def _dechunked(body: bytes) -> bytes:
+    """Return the beginning of a body without the sizes of its chunks."""
+    found = b""
+    while (size := _CHUNK.match(body)) and (length := int(size[1], 16)):
+        found += body[size.end() : size.end() + length]
+        body = body[size.end() + length + len(b"\r\n") :]
+    return found
+
+
+def _shown(name: str, value: str) -> str:
+    return HIDDEN if is_secret_header(name) else value
+
+
+def _secrets(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the secret values that a request carries, and the parts of them that may come back."""
+    found: dict[str, str] = {}
+    for name, value in headers.items():
+        if is_secret_header(name):
+            parts = [*value.replace(";", " ").replace("=", " ").split(), *_basic(value)]
+            found[name] = value
+            found |= {f"part {place} of {name}": part for place, part in enumerate(parts, start=1)}
+    return found
+
+
+def _basic(value: str) -> tuple[str, ...]:
+    """Return what is encoded in a value such as `Basic dXNlcjpwYXNz`, and the password of it."""
+    scheme, _, encoded = value.partition(" ")
+    if scheme.lower() != "basic":
+        return ()
+    try:
+        decoded = b64decode(encoded).decode()
+    except ValueError:
+        return ()
+    return decoded, decoded.partition(":")[2]

@@ -155,6 +155,7 @@ class Reporter:
             name=name,
             intended=totals.sent if intended is None else intended,
             warmup_s=self._context.plan.early_s,
+            failures=self._context.failures.kept(),
             **vars(totals),
             **vars(usage),
         )

@@ -17,6 +17,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from control_plane.domain.errors import TargetFailed
+from control_plane.domain.secrets import SHORTEST_SECRET
 from control_plane.domain.spec import BUNDLED, DEFAULT_THREADS, Target
 from control_plane.targets.application import Application, settings_variables, targets_directory
 from control_plane.targets.inside.looplab_probe.ring import THREADS_VARIABLE
@@ -28,8 +29,6 @@ PASSED_ON = {
 }  # fmt: skip
 INSTANCE = "LOOPLAB_INSTANCE"
 LAUNCH = "LOOPLAB_LAUNCH"
-SHORTEST_SECRET = 6
-"""A shorter value, such as `1` or `debug`, would blank out half of what a server prints."""
 
 
 def target_environment(

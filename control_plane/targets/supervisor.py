@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from control_plane.domain.errors import TargetFailed
+from control_plane.domain.secrets import hide
 from control_plane.processes.child_process import ChildProcess
 from control_plane.targets import procfs
 from control_plane.targets.environment import LAUNCH, ScratchDirs
@@ -66,9 +67,7 @@ class ServerOutput:
         size = os.fstat(self.descriptor).st_size
         start = max(0, size - READ_BYTES)
         text = os.pread(self.descriptor, READ_BYTES, start).decode(errors="replace")
-        for name, value in self._secrets.items():
-            text = text.replace(value, f"[{name}]")
-        lines = text.lstrip("\0").splitlines()
+        lines = hide(text, self._secrets).lstrip("\0").splitlines()
         whole = lines[1:] if start else lines
         return tuple(line[:_LONGEST_LINE] for line in whole[-self._max_lines :])
 

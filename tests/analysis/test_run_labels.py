@@ -36,7 +36,7 @@ def runs(*strategies_and_titles: tuple[Strategy, str]):
             ["1 worker", "4 workers"],
         ),
         ([("async", "before"), ("async", "after")], ["before", "after"]),
-        ([("async", "same"), ("async", "same")], ["same", "same"]),
+        ([("async", "same"), ("async", "same")], ["same, run 0000000000", "same, run 0000000001"]),
         ([("async", "same"), ("async", "same, more")], ["same", "same, more"]),
         ([("threaded", "")], ["threaded"]),
     ],

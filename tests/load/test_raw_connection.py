@@ -28,7 +28,7 @@ class Handler:
         self.told.append("again")
         connection.awaiting = False
 
-    def on_failure(self, kind: str, received: int = 0) -> None:
+    def on_failure(self, kind: str, received: int = 0, sample: bytes = b"") -> None:
         self.told.append(kind)
 
     def on_send_again(self) -> None:

@@ -9,7 +9,6 @@ from control_plane.analysis.comparison import (
     Comparison,
     MetricComparison,
     invalid,
-    runs_with_result,
     stream_of,
 )
 from control_plane.analysis.differences import STREAM_NAME, Difference
@@ -18,6 +17,9 @@ from control_plane.analysis.prose.caveats import (
     excluded_runs,
     nothing_compared,
     unanswered_runs,
+)
+from control_plane.analysis.prose.comparison_scope import (
+    asked_of_runs,
 )
 from control_plane.analysis.prose.run_sentences import KEPT_UP, headline, offered_per_s
 from control_plane.analysis.prose.sentence import (
@@ -86,23 +88,6 @@ def request_noun(comparison: Comparison, stream: str) -> str:
 
 MOST = 2
 """More clauses than this make no sentence; more names explain nothing."""
-
-
-def different_requests(comparison: Comparison) -> Sentence:
-    """Return which requests are compared, where the only streams have different ones; else ()."""
-    able = [
-        run for run in runs_with_result(comparison.measured_runs) if run.id in comparison.own_names
-    ]
-    by_name: dict[str, list[RunLabel]] = {}
-    for run in able:
-        by_name.setdefault(comparison.own_names[run.id], []).append(comparison.label(run.id))
-    requests = [run.spec.workload.streams[0].requests for run in able]
-    if len(by_name) < 2 or all(same == requests[0] for same in requests):
-        return ()
-    if len(by_name) > MOST + 1:
-        return sentence("Different requests are compared, as the names of their streams say.")
-    parts = [sentence(f"{name} in ", listed_runs(labels)) for name, labels in by_name.items()]
-    return sentence("Different requests are compared: ", *_separated(parts, ", "), ".")
 
 
 def _separated(parts: Sequence[Sentence], separator: str) -> list[Sentence]:
@@ -193,7 +178,7 @@ def caveats(comparison: Comparison, stream: str | None = None) -> Sentence:
     `stream` as for the title.
     """
     row = primary_row(comparison, stream)
-    found = [different_requests(comparison), disagreement(comparison, row) if row else ()]
+    found = [disagreement(comparison, row) if row else ()]
     if row:
         found += [answer_sizes(comparison, row.stream), *unanswered_runs(comparison, row.stream)]
     found += [*list(excluded_runs(comparison))[:2], *_suspects(comparison), *_limited(comparison)]
@@ -218,7 +203,12 @@ def shared_cause(comparison: Comparison) -> str | None:
     if not labels:
         names = {comparison.own_names.get(run_id) for run_id in able}
         which = "Only the name of the stream" if len(names) > 1 else "No field"
-        return f"{which} differs: the same spec was measured again."
+        if comparison.same_code:
+            return f"{which} differs: the same spec was measured again."
+        return (
+            f"{which} differs as far as is known: the same spec was measured again, but whether of "
+            "the same code is not known."
+        )
     if len(labels) == 1:
         return None
     if len(labels) > MOST_NAMED:
@@ -359,6 +349,7 @@ def _concurrency(run: Run, stream: str) -> int:
 
 def described_comparison(comparison: Comparison) -> Document:
     """Return the document of `/api/compare`, `/compare.json` and `looplab compare`."""
-    return comparison_document(
+    document = comparison_document(
         comparison, plain_text(comparison_title(comparison)), plain_text(caveats(comparison))
     )
+    return {"asked": plain_text(asked_of_runs(comparison)), **document}

@@ -15,7 +15,14 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from control_plane.load.async_users import AsyncUsers
-from control_plane.load.outcome import ErrorTypes, Outcome, classify, failure, response_outcome
+from control_plane.load.outcome import (
+    BODY_BYTES,
+    ErrorTypes,
+    Outcome,
+    classify,
+    failure,
+    response_outcome,
+)
 from control_plane.load.phase import Phase
 from control_plane.load.request_source import Request
 from control_plane.load.strategies.kept_connections import (
@@ -233,8 +240,12 @@ class AiohttpClient:
         """How the connection ended says more than what aiohttp makes of it."""
         used = _connection.get()
         if used is not None and used.ending is not None and not used.heard:
-            return failure(used.ending.error_class, len(request.body))
-        return failure(_class_of(error), len(request.body))
+            kind = used.ending.error_class
+        else:
+            kind = _class_of(error)
+        ended = failure(kind, len(request.body))
+        self._context.failures.keep(ended, request, detail=str(error))
+        return ended
 
     async def _sent(self, request: Request) -> Outcome:
         response, sent = None, len(request.body)
@@ -247,21 +258,28 @@ class AiohttpClient:
                 data=request.body or None,
                 allow_redirects=False,
             )
-            received = await self._read(response.content)
+            sample = self._context.failures.sample(response.status, request.expect)
+            received = await self._read(response.content, sample)
         except BaseException:
             if response is not None:
                 response.close()
             raise
+        ended = response_outcome(response.status, request.expect, sent, received)
         if received > self._limit:
             response.close()
-            return failure("body_too_large", sent, received)
-        return response_outcome(response.status, request.expect, sent, received)
+            ended = failure("body_too_large", sent, received)
+        if sample is not None or received > self._limit:
+            self._context.failures.keep(ended, request, response.raw_headers, bytes(sample or b""))
+        return ended
 
-    async def _read(self, content: aiohttp.StreamReader) -> int:
-        """Bytes of the body; reading ends above the limit."""
+    async def _read(self, content: aiohttp.StreamReader, sample: bytearray | None) -> int:
+        """Bytes of the body; reading ends above the limit. `sample` takes the first ones."""
         received = 0
         while not content.at_eof() and received <= self._limit:
-            received += len(await content.readany())
+            chunk = await content.readany()
+            received += len(chunk)
+            if sample is not None and len(sample) < BODY_BYTES:
+                sample += chunk[:BODY_BYTES]
         return received
 
 

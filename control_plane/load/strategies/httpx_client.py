@@ -12,7 +12,15 @@ import httpx
 from httpcore._backends.anyio import AnyIOStream
 
 from control_plane.load.async_users import AsyncUsers
-from control_plane.load.outcome import ErrorTypes, Outcome, classify, failure, response_outcome
+from control_plane.load.outcome import (
+    BODY_BYTES,
+    ERROR_MASK,
+    ErrorTypes,
+    Outcome,
+    classify,
+    failure,
+    response_outcome,
+)
 from control_plane.load.phase import Phase
 from control_plane.load.request_source import Request
 from control_plane.load.strategies.kept_connections import (
@@ -171,6 +179,7 @@ class HttpxClient:
     """Each user in flight has a client of its own, with one connection."""
 
     def __init__(self, context: StrategyContext) -> None:
+        self._failures = context.failures
         logging.getLogger("httpx").setLevel(logging.CRITICAL)
         self._url = httpx.URL(context.plan.base_url)
         self._headers = RequestHeaders(context.plan, context.source)
@@ -187,7 +196,10 @@ class HttpxClient:
         """The client that was idle last sends it, so that a light load needs few connections."""
         client, backend = self._clients.pop()
         try:
-            return await self._outcome(client, backend, request)
+            ended = await self._outcome(client, backend, request)
+            if ended[0] & ERROR_MASK:
+                self._failures.keep(ended, request)
+            return ended
         except asyncio.CancelledError:
             # httpcore does not shield its clearing up from this: nothing of it is used again.
             await client.aclose()
@@ -228,22 +240,32 @@ class HttpxClient:
             )
             response = await client.send(made, stream=True)
             endless = _is_endless(response)
-            received = 0 if endless else await self._read(response)
+            sample = self._failures.sample(response.status_code, request.expect)
+            received = 0 if endless else await self._read(response, sample)
         finally:
             # Closed before its end, a response takes its connection with it.
             if response is not None:
                 await response.aclose()
+        ended = response_outcome(response.status_code, request.expect, sent, received)
         if endless:
-            return failure("protocol", sent)
-        if received > self._limit:
-            return failure("body_too_large", sent, received)
-        return response_outcome(response.status_code, request.expect, sent, received)
+            ended = failure("protocol", sent)
+        elif received > self._limit:
+            ended = failure("body_too_large", sent, received)
+        if ended[0] & ERROR_MASK:
+            headers = response.headers.raw
+            self._failures.keep(ended, request, headers, bytes(sample or b""))
+        return ended
 
-    async def _read(self, response: httpx.Response) -> int:
-        """Bytes of the body, never unpacked; reading ends above the limit."""
+    async def _read(self, response: httpx.Response, sample: bytearray | None) -> int:
+        """Bytes of the body, never unpacked; reading ends above the limit.
+
+        `sample` takes the first ones.
+        """
         received = 0
         async for chunk in response.aiter_raw():
             received += len(chunk)
+            if sample is not None and len(sample) < BODY_BYTES:
+                sample += chunk[:BODY_BYTES]
             if received > self._limit:
                 break
         return received

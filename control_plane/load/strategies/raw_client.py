@@ -7,7 +7,7 @@ from typing import Any
 
 from control_plane.load.clock import clock_ns, delay_s, overdue
 from control_plane.load.dispatchers import AsyncDispatcher
-from control_plane.load.outcome import Outcome, classify, failure, response_outcome
+from control_plane.load.outcome import ERROR_MASK, Outcome, classify, failure, response_outcome
 from control_plane.load.phase import OpenPhase, PacedPhase, Phase
 from control_plane.load.request_source import Request
 from control_plane.load.sample_buffer import End
@@ -27,7 +27,7 @@ class RawUser:
         self._index, self._connector = index, connector
         self._draw, self._head = context.source.draw, connector.encoder.head
         self._begin, self._record_end = context.samples.begin, context.samples.end
-        self._kept = connector.kept
+        self._kept, self._failures = connector.kept, context.failures
         only = context.source.only
         self.repeats = only is not None and not only.body and self._kept.keeps
         self._only_head = connector.encoder.head(only) if only is not None else b""
@@ -80,12 +80,16 @@ class RawUser:
 
     def on_response(self, parser: ResponseParser) -> None:
         request = self._request
-        self._end(
-            response_outcome(parser.status, request.expect, len(request.body), parser.received)
-        )
+        sent, received = len(request.body), parser.received
+        ended = response_outcome(parser.status, request.expect, sent, received)
+        if ended[0] & ERROR_MASK:
+            self._failures.keep_raw(ended, request, parser.sample)
+        self._end(ended)
 
-    def on_failure(self, kind: str, received: int = 0) -> None:
-        self._end(failure(kind, len(self._request.body), received))
+    def on_failure(self, kind: str, received: int = 0, sample: bytes = b"") -> None:
+        ended = failure(kind, len(self._request.body), received)
+        self._failures.keep_raw(ended, self._request, sample)
+        self._end(ended)
 
     def on_send_again(self) -> None:
         self._connection = None

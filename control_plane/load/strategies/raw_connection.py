@@ -77,8 +77,11 @@ class ResponseHandler(Protocol):
     def on_response(self, parser: ResponseParser) -> None:
         """Take the response, which is whole."""
 
-    def on_failure(self, kind: str, received: int = 0) -> None:
-        """Give up: the response will never come, and the connection is closed."""
+    def on_failure(self, kind: str, received: int = 0, sample: bytes = b"") -> None:
+        """Give up: the response will never come, and the connection is closed.
+
+        `sample` is the beginning of what came of it.
+        """
 
     def on_send_again(self) -> None:
         """Send the request over a new connection: it found this one closed."""
@@ -221,7 +224,9 @@ class Connection(asyncio.Protocol):
 
     def _fail(self, kind: str, received: int = 0) -> None:
         self.close()
-        self._handler.on_failure(kind, received if kind == "body_too_large" else 0)
+        counted = received if kind == "body_too_large" else 0
+        sample = self._parser.sample if self._parser.started else b""
+        self._handler.on_failure(kind, counted, sample)
 
 
 class Connector:

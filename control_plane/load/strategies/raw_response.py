@@ -13,6 +13,7 @@ from control_plane.load.strategies.strategy import MAX_HEADER_BYTES, MAX_HEADERS
 
 _END = b"\r\n\r\n"
 _SWITCHING = 101
+_SAMPLE_BYTES = 8_192
 _MOST_HEADS, _LONGEST_HEAD, _LONGEST_RESPONSE = 256, 4_096, 4_096
 
 
@@ -37,12 +38,13 @@ class ResponseParser:
 
     `heads` is shared by all connections. `status`, `received` (bytes of the body) and `kept` are
     those of the response that `feed` called whole; `alone`: it came in one short piece and was
-    kept, so the same bytes mean the same again.
+    kept, so the same bytes mean the same again. `sample` is the beginning of the response.
     """
 
     def __init__(self, heads: dict[bytes, ResponseHead], limit: int) -> None:
         self._heads, self._limit = heads, limit
         self.status, self.received, self.kept, self.alone = 0, 0, False, False
+        self.sample = b""
         self._parser: httptools.HttpResponseParser | None = None
         self._bodiless = False
 
@@ -58,6 +60,7 @@ class ResponseParser:
             head = self._heads.get(data[:end])
             if head is not None and len(data) - end == head.length:
                 self.status, self.received, self.kept = head
+                self.sample = data
                 self.alone = len(data) <= _LONGEST_RESPONSE
                 return True
             self._begin()
@@ -83,9 +86,12 @@ class ResponseParser:
         self._whole = self._headed = self._chunked = self._bodiless = False
         self._length: int | None = None
         self._headers = self._unfinished = self._pieces = 0
+        self.sample = b""
 
     def _read(self, data: bytes) -> bool:
         self._pieces += 1
+        if len(self.sample) < _SAMPLE_BYTES:
+            self.sample += data[:_SAMPLE_BYTES]
         if self._headed and self._length is not None:
             self._count(len(data), self._length)
         else:

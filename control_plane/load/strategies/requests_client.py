@@ -16,6 +16,8 @@ from requests.adapters import HTTPAdapter
 from control_plane.load.clock import clock_ns, sleep_until
 from control_plane.load.dispatchers import StartTimes, start_times
 from control_plane.load.outcome import (
+    BODY_BYTES,
+    ERROR_MASK,
     ErrorTypes,
     Outcome,
     classify,
@@ -83,6 +85,8 @@ class RequestsClient:
             end_ns = clock_ns()
             if end_ns - start_ns >= context.timeout_ns:
                 ended = failure("timeout", len(request.body))
+            if ended[0] & ERROR_MASK:
+                context.failures.keep(ended, request)
             samples.end(user, end_ns, ended)
             due_ns = start_times.after(due_ns, end_ns)
 
@@ -117,21 +121,34 @@ class RequestsClient:
                 stream=True,
                 timeout=(self._context.plan.timeout_s, None),
             )
-            received = 0 if _is_interim(response) else self._read(response.raw)
+            sample = self._context.failures.sample(response.status_code, request.expect)
+            received = 0 if _is_interim(response) else self._read(response.raw, sample)
         except EXPECTED_ERRORS:
             if response is not None:
                 response.close()
             raise
+        ended = response_outcome(response.status_code, request.expect, sent, received)
         if received > self._limit:
             response.close()
-            return failure("body_too_large", sent, received)
-        return response_outcome(response.status_code, request.expect, sent, received)
+            ended = failure("body_too_large", sent, received)
+        if ended[0] & ERROR_MASK:
+            headers = [
+                (name.encode("latin-1"), value.encode("latin-1"))
+                for name, value in response.raw.headers.items()
+            ]
+            self._context.failures.keep(ended, request, headers, bytes(sample or b""))
+        return ended
 
-    def _read(self, raw: Any) -> int:
-        """Bytes of the body, never unpacked; reading ends above the limit."""
+    def _read(self, raw: Any, sample: bytearray | None) -> int:
+        """Bytes of the body, never unpacked; reading ends above the limit.
+
+        `sample` takes the first ones.
+        """
         received = 0
         for chunk in raw.stream(_CHUNK_BYTES, decode_content=False):
             received += len(chunk)
+            if sample is not None and len(sample) < BODY_BYTES:
+                sample += chunk[:BODY_BYTES]
             if received > self._limit:
                 break
         return received

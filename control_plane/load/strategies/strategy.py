@@ -13,6 +13,7 @@ import uvloop
 
 from control_plane.domain.spec import Client
 from control_plane.load.clock import BusyWait
+from control_plane.load.outcome import FirstFailures
 from control_plane.load.phase import Phase
 from control_plane.load.plan import LoadPlan
 from control_plane.load.request_source import Request, RequestSource
@@ -118,6 +119,7 @@ class StrategyContext:
     samples: SampleBuffer
     connections: ConnectionCounter
     busy_wait: BusyWait = field(default_factory=BusyWait)
+    failures: FirstFailures = field(default_factory=FirstFailures)
 
     def kept_connections(self) -> KeptConnections:
         """Return what the connections of a strategy share."""

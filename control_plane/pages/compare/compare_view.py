@@ -20,6 +20,7 @@ from control_plane.analysis.comparison import (
     rename_stream_of_live,
 )
 from control_plane.analysis.field_labels import Fact, environment_facts, environment_line
+from control_plane.analysis.prose.comparison_scope import asked_of_runs
 from control_plane.analysis.prose.comparison_sentences import (
     caveats,
     comparison_title,
@@ -38,7 +39,13 @@ from control_plane.pages.compare.numbers_table import (
     ratio_table,
 )
 from control_plane.pages.compare.ratio_plot import RatioPlot, ratio_plot
-from control_plane.pages.compare.run_header import RunColumn, RunHeader, run_header
+from control_plane.pages.compare.run_header import (
+    HeaderRow,
+    RunColumn,
+    RunHeader,
+    all_rows,
+    run_header,
+)
 from control_plane.pages.parts.compare_query import CompareQuery, Suggestion
 from control_plane.pages.run.run_view import spec_text
 from control_plane.pages.site.view import View
@@ -129,13 +136,15 @@ class CompareFragment(View):
     `stream` is the one drawn. `waiting`: a run is not over. `specs` as JSON text by run.
     `refused` names both values where machines differ; `instead` could be the baseline where
     that left no result; `shared` says why a ratio has several causes. `environment` is that of the
-    first run that has one; `same_environment`: it is known to be that of all.
+    first run that has one; `same_environment`: it is known to be that of all. `asked` says what was
+    asked of each where that differs, `fields` has all of specs and environments.
     """
 
     template: ClassVar[str] = "partials/compare.html"
     query: CompareQuery
     comparison: Comparison
     waiting: bool
+    asked: Sentence
     title: Sentence
     caveats: Sentence
     badges: tuple[Badge, ...]
@@ -150,6 +159,7 @@ class CompareFragment(View):
     environment: tuple[Fact, ...]
     environment_line: str
     same_environment: bool
+    fields: tuple[HeaderRow, ...]
     specs: tuple[str, ...]
 
 
@@ -188,6 +198,7 @@ def compare_fragment(
         query=query,
         comparison=comparison,
         waiting=any(not run.state.terminal for run in comparison.runs),
+        asked=asked_of_runs(comparison),
         title=comparison_title(comparison, stream),
         caveats=caveats(comparison, stream),
         badges=_badges(columns.columns),
@@ -202,6 +213,7 @@ def compare_fragment(
         environment=environment_facts(known) if known else (),
         environment_line=environment_line(known) if known else "",
         same_environment=_same_environment(comparison),
+        fields=all_rows(comparison),
         specs=tuple(spec_text(run) for run in comparison.measured_runs),
     )
 

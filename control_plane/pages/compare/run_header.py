@@ -6,6 +6,8 @@ from typing import Literal
 
 from control_plane.analysis.causes.diagnose import CAUSES
 from control_plane.analysis.comparison import Comparison, stream_of
+from control_plane.analysis.differences import all_fields
+from control_plane.analysis.prose.comparison_scope import own_commands
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.analysis.validity.gates import gate_rows
 from control_plane.domain.result import Progress
@@ -78,12 +80,24 @@ def run_header(
     )
     rows = (
         *_configurations(comparison),
+        *_commands(comparison),
         *_differing(comparison),
         *_duration(comparison.runs, stream),
         *_causes(comparison.runs),
     )
     differing = len(comparison.differences) + len(comparison.environment)
     return RunHeader(columns, rows, max(0, differing - MOST_ROWS))
+
+
+def all_rows(comparison: Comparison) -> tuple[HeaderRow, ...]:
+    """Return a row for each field of the specs and each fact of the environments."""
+    order = [run.id for run in comparison.measured_runs]
+    return tuple(
+        HeaderRow(
+            field.label, tuple(field.texts.get(run_id, NONE) for run_id in order), field.differs
+        )
+        for field in all_fields(comparison.measured_runs, comparison.own_names)
+    )
 
 
 def _column(
@@ -138,6 +152,13 @@ def _configurations(comparison: Comparison) -> Iterator[HeaderRow]:
     differs = any(other != first for other in others)
     if len(set(comparison.configurations)) > 1:
         yield HeaderRow("Configuration", comparison.configurations, differs=differs)
+
+
+def _commands(comparison: Comparison) -> Iterator[HeaderRow]:
+    """Return the command lines of own commands, where those differ."""
+    commands = own_commands(comparison.runs)
+    if any(commands):
+        yield HeaderRow("Command", tuple(command or NONE for command in commands), differs=True)
 
 
 def _differing(comparison: Comparison) -> Iterator[HeaderRow]:

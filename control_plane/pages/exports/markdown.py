@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from control_plane.analysis.comparison import Comparison, MetricComparison
+from control_plane.analysis.prose.comparison_scope import asked_of_runs
 from control_plane.analysis.prose.comparison_sentences import caveats, comparison_title, no_verdict
 from control_plane.analysis.prose.sentence import plain_text
 from control_plane.domain.metrics import METRIC, Metric
@@ -28,13 +29,15 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|@~&-])")
 
 def markdown(comparison: Comparison, address: str) -> str:
     """Return the sentences, a table for each stream, the validity and a link."""
-    parts = [f"**{escaped(plain_text(comparison_title(comparison)))}**"]
+    parts = [escaped(plain_text(asked_of_runs(comparison)))]
+    parts.append(f"**{escaped(plain_text(comparison_title(comparison)))}**")
     if text := plain_text(caveats(comparison)):
         parts.append(escaped(text))
     parts += [_table(comparison, stream) for stream in comparison.streams]
     parts += _notes(comparison)
+    parts += _failures(comparison)
     parts.append(f"{escaped(no_verdict(comparison))} [Open the comparison](<{address}>)")
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def escaped(text: str) -> str:
@@ -85,6 +88,14 @@ def _notes(comparison: Comparison) -> Iterator[str]:
         yield "Italic: 10 to 99 samples lie beyond."
     if "void" in levels:
         yield "Struck out: the run, or the baseline of the ratio, is invalid."
+
+
+def _failures(comparison: Comparison) -> Iterator[str]:
+    """Return the first request of each run that failed in each way."""
+    for run, label in zip(comparison.runs, comparison.labels, strict=True):
+        if run.failures:
+            lines = "; ".join(failed.line for failed in run.failures)
+            yield f"First of what failed in {escaped(label.text)}: {escaped(lines)}."
 
 
 def _validity(run: Run) -> str:

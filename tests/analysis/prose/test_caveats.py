@@ -16,7 +16,7 @@ FAILED = run("c", state=State.FAILED, spec=spec(names=("reads",)), streams=())
 
 def test_names_of_a_run_without_a_result_say_nothing_of_the_others():
     found = compare([run("a"), run("b"), FAILED], "a")
-    assert shared_cause(found) == "No field differs: the same spec was measured again."
+    assert str(shared_cause(found)).startswith("No field differs as far as is known")
     assert "requests are compared" not in plain_text(caveats(found))
 
 

@@ -271,7 +271,11 @@ def test_what_throughput_hides(p50_ms, users, sentence):
 @pytest.mark.parametrize(
     ("specs", "note"),
     [
-        ([spec(), spec()], "No field differs: the same spec was measured again."),
+        (
+            [spec(), spec()],
+            "No field differs as far as is known: the same spec was measured again, but whether "
+            "of the same code is not known.",
+        ),
         ([spec("blocking", 1), spec("async", 1)], None),
         (
             [spec("blocking", 1), spec("async", 100)],

@@ -1,0 +1,150 @@
+"""What was asked of each run of a comparison, where that differs: it comes before any ratio."""
+
+import re
+from collections.abc import Callable, Collection, Sequence
+
+from pydantic_core import to_json
+
+from control_plane.analysis.comparison import Comparison, runs_with_result
+from control_plane.analysis.prose.sentence import Sentence, joined, listed_runs, sentence
+from control_plane.analysis.run_labels import RunLabel, unshared
+from control_plane.domain.run import Run
+from control_plane.domain.spec import RequestClass
+
+MOST_REQUESTS = 3
+LONGEST_BODY = 60
+_HOST = re.compile(r"127\.0\.0\.\d+")
+_NUMBER = re.compile(r"\b\d{5}\b")
+_EPHEMERAL = range(32_768, 61_000)
+
+Describe = Callable[[RequestClass], str]
+
+
+def asked_of_runs(comparison: Comparison) -> Sentence:
+    """Return `A asks GET /slow/, B asks GET /get.` and the same of their commands.
+
+    Empty where all were asked for the same.
+    """
+    runs = runs_with_result(comparison.runs)
+    found = [_clause(comparison, runs, " asks ", request_phrases(runs))]
+    found.append(_clause(comparison, runs, " runs ", own_commands(runs)))
+    clauses = [clause for clause in found if clause]
+    return sentence(*(sentence(" ", clause) if at else clause for at, clause in enumerate(clauses)))
+
+
+def own_commands(runs: Sequence[Run]) -> list[str]:
+    """Return the command line of each run where two are commands of the settings that differ.
+
+    Commands that differ in the port that they were given are the same. Empty strings otherwise.
+    """
+    commands = [
+        run.command or ""
+        if run.spec.target.started is not None and run.spec.target.started.server == "command"
+        else ""
+        for run in runs
+    ]
+    known = [command for command in commands if command]
+    differ = any(not _same_command(known[0], command) for command in known[1:])
+    return commands if differ else [""] * len(runs)
+
+
+def request_phrases(runs: Sequence[Run]) -> list[str]:
+    """Return what each run asks for, with what differs: method and path, body, headers, statuses.
+
+    Empty strings where all ask for the same.
+    """
+    of_runs = [_requests(run) for run in runs]
+    ways = [
+        describe for describe in (_line, _body, _headers, _statuses) if _differ(of_runs, describe)
+    ]
+    if not ways:
+        return [""] * len(runs)
+    described = [
+        [" ".join([_line(request), *(way(request) for way in ways if way is not _line)])
+         for request in requests]
+        for requests in of_runs
+    ]  # fmt: skip
+    own = unshared(described)
+    return [_listed(phrases or every) for phrases, every in zip(own, described, strict=True)]
+
+
+def _requests(run: Run) -> list[RequestClass]:
+    return [request for stream in run.spec.workload.streams for request in stream.requests]
+
+
+def _differ(of_runs: Sequence[Sequence[RequestClass]], describe: Describe) -> bool:
+    """Return whether runs differ in it, in whichever order: of the same line, else of all lines."""
+    lines = [sorted(map(_line, requests)) for requests in of_runs]
+    same_lines = all(other == lines[0] for other in lines)
+    texts: list[Collection[tuple[str, str]]] = [
+        sorted((_line(request), describe(request)) for request in requests)
+        if same_lines
+        else {("", describe(request)) for request in requests}
+        for requests in of_runs
+    ]
+    return any(other != texts[0] for other in texts)
+
+
+def _listed(phrases: Sequence[str]) -> str:
+    shown = list(dict.fromkeys(phrases))
+    left = len(shown) - MOST_REQUESTS
+    return joined([*shown[:MOST_REQUESTS], f"{left} more"] if left > 0 else shown)
+
+
+def _line(request: RequestClass) -> str:
+    return f"{request.method} {request.path}"
+
+
+def _body(request: RequestClass) -> str:
+    body = request.body
+    if body is None:
+        return "without a body"
+    (content,) = vars(body).values()
+    text = content if isinstance(content, str) else to_json(content).decode()
+    shown = text if len(text) <= LONGEST_BODY else f"{text[: LONGEST_BODY - 1]}…"
+    return f"with the body {shown} ({len(text):,} characters)"
+
+
+def _headers(request: RequestClass) -> str:
+    names = sorted(request.headers, key=str.lower)
+    if not names:
+        return "without headers of its own"
+    return f"with the header{'s' if len(names) > 1 else ''} {joined(names)}"
+
+
+def _statuses(request: RequestClass) -> str:
+    if request.expect is None:
+        return "expecting 200 to 299"
+    return f"expecting {', '.join(map(str, request.expect))}"
+
+
+def _clause(
+    comparison: Comparison, runs: Sequence[Run], verb: str, phrases: Sequence[str]
+) -> Sentence:
+    """Join runs and what they ask for; runs that ask for the same stand together."""
+    by_phrase: dict[str, list[RunLabel]] = {}
+    for run, phrase in zip(runs, phrases, strict=True):
+        if phrase:
+            by_phrase.setdefault(phrase, []).append(comparison.label(run.id))
+    if not by_phrase:
+        return ()
+    parts = [
+        sentence(listed_runs(labels), verb if len(labels) == 1 else verb.replace("s ", " "), phrase)
+        for phrase, labels in by_phrase.items()
+    ]
+    return sentence(*(sentence(", ", part) if at else part for at, part in enumerate(parts)), ".")
+
+
+def _same_command(first: str, second: str) -> bool:
+    first, second = _HOST.sub("{host}", first), _HOST.sub("{host}", second)
+    if first == second:
+        return True
+    return any(
+        first.replace(port, "{port}") == second.replace(other, "{port}")
+        for port in _ports(first)
+        for other in _ports(second)
+    )
+
+
+def _ports(command: str) -> list[str]:
+    return [number for number in _NUMBER.findall(command) if int(number) in _EPHEMERAL]

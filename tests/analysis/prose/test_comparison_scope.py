@@ -1,0 +1,145 @@
+"""What a comparison is about: what was asked of each run comes first, who takes no part."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from control_plane.analysis.comparison import Comparison, compare
+from control_plane.analysis.prose.comparison_scope import (
+    asked_of_runs,
+)
+from control_plane.analysis.prose.comparison_sentences import (
+    described_comparison,
+    shared_cause,
+)
+from control_plane.analysis.prose.sentence import plain_text
+from control_plane.domain.request_parts import JsonBody, TextBody
+from control_plane.domain.run import Run, State
+from control_plane.domain.spec import RequestClass, Target, UrlTarget, Workload
+from control_plane.pages.exports.markdown import markdown
+from tests.builders.trials import run, spec
+
+
+def asking(letter: str, *requests: RequestClass) -> Run:
+    plain = run(letter * 10, title=letter, spec=spec())
+    (stream,) = plain.spec.workload.streams
+    workload = Workload((replace(stream, requests=requests),))
+    return replace(plain, spec=replace(plain.spec, workload=workload))
+
+
+def running(letter: str, command: str) -> Run:
+    plain = run(letter * 10, title=letter, spec=spec())
+    own = Target(application="shop", server="command")
+    return replace(plain, spec=replace(plain.spec, target=own), command=command)
+
+
+def against_first(*runs: Run) -> Comparison:
+    return compare(runs, runs[0].id)
+
+
+GET, SLOW = RequestClass(path="/get"), RequestClass(path="/slow/")
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ([[SLOW], [GET]], "A asks GET /slow/, B asks GET /get."),
+        ([[GET], [GET]], ""),
+        ([[GET], [RequestClass("POST", "/get")]], "A asks GET /get, B asks POST /get."),
+        ([[SLOW], [GET], [GET]], "A asks GET /slow/, B and C ask GET /get."),
+        ([[GET, SLOW], [GET]], "A asks GET /slow/, B asks GET /get."),
+        (
+            [[GET], [RequestClass(path="/get", expect=(404,))]],
+            "A asks GET /get expecting 200 to 299, B asks GET /get expecting 404.",
+        ),
+        (
+            [[GET], [RequestClass(path="/get", headers={"X-A": "1", "Accept": "*/*"})]],
+            "A asks GET /get without headers of its own, "
+            "B asks GET /get with the headers Accept and X-A.",
+        ),
+        (
+            [
+                [RequestClass("POST", "/n", body=JsonBody({"n": 1}))],
+                [RequestClass("POST", "/n", body=TextBody("x" * 80))],
+            ],
+            'A asks POST /n with the body {"n":1} (7 characters), '
+            f"B asks POST /n with the body {'x' * 59}… (80 characters).",
+        ),
+        (
+            [[RequestClass(path=f"/{number}") for number in range(5)], [GET]],
+            "A asks GET /0, GET /1, GET /2 and 2 more, B asks GET /get.",
+        ),
+    ],
+)
+def test_what_was_asked_is_told_where_it_differs(
+    asked: list[list[RequestClass]], words: str
+) -> None:
+    runs = [asking(letter, *requests) for letter, requests in zip("abc", asked, strict=False)]
+    found = against_first(*runs)
+    said = plain_text(asked_of_runs(found))
+    for label in found.labels:
+        said = said.replace(label.text, label.letter)
+    assert said == words
+    document = described_comparison(found)
+    assert document["asked"] == plain_text(asked_of_runs(found))
+    text = markdown(found, "http://127.0.0.1/compare")
+    assert text.startswith("**") == (not words)
+
+
+def test_header_values_are_not_told() -> None:
+    runs = [
+        asking(letter, RequestClass(headers={name: "hidden-value"}))
+        for letter, name in (("a", "X-A"), ("b", "X-B"))
+    ]
+    assert "hidden-value" not in plain_text(asked_of_runs(against_first(*runs)))
+
+
+def test_a_run_without_a_result_was_asked_for_nothing() -> None:
+    failed = replace(asking("b", SLOW), state=State.FAILED, streams=())
+    assert asked_of_runs(against_first(asking("a", GET), failed)) == ()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        ("serve -p 41234 shop", "serve -p 52345 shop", False),
+        ("serve -b 127.0.0.2:41234 shop", "serve -b 127.0.0.3:52345 shop", False),
+        ("serve -p 41234 shop", "serve -p 52345 --threads 4 shop", True),
+        ("gunicorn --max-requests 5000 -p 41234", "gunicorn --max-requests 6000 -p 41234", True),
+        ("serve -p 41234 shop", "serve -p 52345 cart", True),
+    ],
+)
+def test_two_own_commands_show_both_lines(first: str, second: str, told: bool) -> None:
+    found = against_first(running("a", first), running("b", second))
+    said = plain_text(asked_of_runs(found))
+    assert (first in said, second in said) == (told, told)
+
+
+@pytest.mark.parametrize(
+    ("target", "facts", "known"),
+    [
+        (Target(), [{"commit": "c1"}, {"commit": "c1"}], True),
+        (Target(), [{"commit": "c1"}, {"commit": "c2"}], False),
+        (Target(), [{"commit": None}, {"commit": None}], False),
+        (Target(), [None, None], False),
+        (Target(application="shop"), [{"commit": "c1"}, {"commit": "c1"}], False),
+        (UrlTarget("http://127.0.0.1:9"), [{"commit": "c1"}, {"commit": "c1"}], False),
+        (Target(application="shop"), [{"application_commit": "a1"}] * 2, True),
+        (
+            Target(application="shop"),
+            [{"application_commit": "a1", "application_commit_dirty": True}] * 2,
+            False,
+        ),
+    ],
+)
+def test_no_field_differs_only_where_the_code_is_known(
+    target: Any, facts: list[dict[str, Any] | None], known: bool
+) -> None:
+    runs = [
+        replace(run(letter * 10, spec=replace(spec(), target=target)), environment=environment)
+        for letter, environment in zip("ab", facts, strict=True)
+    ]
+    words = shared_cause(against_first(*runs))
+    assert words is not None
+    assert ("as far as is known" in words) == (not known)

@@ -1,0 +1,78 @@
+"""A build stayed green when every request failed."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cases.command_line import CommandLine, command_line, short_spec
+from tests.dashboard import dashboard
+
+
+@pytest.fixture(scope="module")
+def looplab(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+    return command_line("R04", tmp_path_factory.mktemp("R04"))
+
+
+@pytest.mark.parametrize(
+    ("application", "paths", "code", "outcome"),
+    [
+        ("gate", ["/"], 0, {"valid", "suspect"}),
+        ("gate", ["/404"], 12, {"invalid"}),
+        ("gate", ["/half"], 12, {"invalid"}),
+        ("gate", ["/few"], 0, {"valid", "suspect"}),
+        ("gate", ["/", "/", "/404"], 12, {"invalid"}),
+        ("broken", ["/"], 1, {None}),
+    ],
+)
+def test_the_exit_code_tells_how_the_run_ended(
+    looplab: CommandLine, application: str, paths: list[str], code: int, outcome: set[str | None]
+) -> None:
+    spec = json.dumps(short_spec(application, paths))
+    done = looplab("run", "-", "--wait", "--json", stdin=spec)
+    assert done.returncode == code, done.stderr
+    assert json.loads(done.stdout)["validity"]["outcome"] in outcome
+
+
+def test_a_path_that_nobody_listens_at_is_no_success(looplab: CommandLine) -> None:
+    spec = short_spec("gate", ["/"], target={"url": "http://127.0.0.1:9"}, timeout_s=1)
+    done = looplab("run", "-", "--wait", stdin=json.dumps(spec))
+    assert done.returncode in {1, 12}
+
+
+def test_what_is_printed_says_invalid(looplab: CommandLine) -> None:
+    done = looplab("run", "-", "--wait", stdin=json.dumps(short_spec("gate", ["/404"])))
+    assert done.returncode == 12
+    lines = done.stdout.splitlines()
+    assert "invalid" in lines
+    assert any(line.startswith("requests, of an invalid run: ") for line in lines)
+
+
+@pytest.mark.parametrize("command", ["run", "ceiling"])
+def test_help_lists_the_exit_codes(looplab: CommandLine, command: str) -> None:
+    printed = looplab(command, "--help").stdout
+    assert "12 finished and invalid" in printed
+    assert "1 not finished" in printed
+
+
+@pytest.fixture(scope="module")
+def beside_a_dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
+    looplab = command_line("R04", tmp_path_factory.mktemp("beside"))
+    with dashboard(looplab.folder):
+        yield looplab
+
+
+@pytest.mark.parametrize(
+    ("options", "path", "code"),
+    [(["--wait"], "/half", 12), (["--wait"], "/", 0), ([], "/404", 0)],
+)
+def test_a_run_that_is_waited_for_at_a_dashboard_tells_it_too(
+    beside_a_dashboard: CommandLine, options: list[str], path: str, code: int
+) -> None:
+    spec = json.dumps(short_spec("gate", [path]))
+    assert beside_a_dashboard("run", "-", *options, stdin=spec).returncode == code
+
+
+def test_the_handed_spec_is_measured_as_it_is(looplab: CommandLine) -> None:
+    assert looplab("run", str(Path("spec.json")), "--wait").returncode == 0

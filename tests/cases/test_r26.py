@@ -1,0 +1,88 @@
+"""What goes into a file was cut to 80 columns, and broke on encodings other than UTF-8."""
+
+import json
+
+import pytest
+
+from tests.cases.command_line import CommandLine, command_line, short_spec
+from tests.in_process import in_process
+
+PLAIN = {"PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+OUTPUTS = [
+    ("utf-8", {"COLUMNS": "40"}),
+    ("ascii", {"LC_ALL": "C", **PLAIN}),
+    ("latin-1", {"PYTHONIOENCODING": "latin-1"}),
+    ("cp1252", {"PYTHONIOENCODING": "cp1252", "TERM": "dumb"}),
+]
+
+
+@pytest.fixture(scope="module")
+def looplab(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+    return command_line("R26", tmp_path_factory.mktemp("R26"))
+
+
+@pytest.fixture(scope="module")
+def ids(looplab: CommandLine) -> list[str]:
+    """Six runs, and one that is invalid."""
+    with in_process(looplab.folder, looplab.folder / "looplab.toml") as dashboard:
+        found = []
+        for users in range(1, 8):
+            spec = short_spec("wide", ["/"], title=f"für {users} × Nutzer – ≥")
+            (stream,) = spec["workload"]["streams"]
+            stream["load"]["concurrency"] = users
+            stream["stop"]["requests"] = 1_500
+            stream["requests"][0]["expect"] = [404] if users == 7 else None
+            found.append(dashboard.submit(spec))
+        for run_id in found:
+            dashboard.finished(run_id)
+        return found
+
+
+@pytest.mark.parametrize(("encoding", "environment"), OUTPUTS)
+def test_six_runs_stand_whole_beside_one_another(
+    looplab: CommandLine, ids: list[str], encoding: str, environment: dict[str, str]
+) -> None:
+    six = ids[:6]
+    done = looplab("compare", *six, environment=environment, encoding=encoding)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.replace("|", " ").splitlines()
+    (heads,) = [line for line in lines if all(run_id in line.split() for run_id in six)]
+    assert heads
+    (throughput,) = [line for line in lines if "Throughput" in line]
+    assert throughput.count("/s") == 6
+    for label in ("p50 response time", "p99 response time", "Peak memory"):
+        assert len([line for line in lines if label in line]) == 1
+
+
+@pytest.mark.parametrize(("encoding", "environment"), OUTPUTS[1:3])
+def test_json_says_the_same_in_every_encoding(
+    looplab: CommandLine, ids: list[str], encoding: str, environment: dict[str, str]
+) -> None:
+    done = looplab("compare", *ids[:6], "--json", environment=environment, encoding=encoding)
+    assert done.returncode == 0, done.stderr
+    titles = {run["title"] for run in json.loads(done.stdout)["runs"]}
+    assert titles == {f"für {users} × Nutzer – ≥" for users in range(1, 7)}
+
+
+@pytest.mark.parametrize(("encoding", "environment"), OUTPUTS[1:3])
+def test_a_run_is_told_in_every_encoding(
+    looplab: CommandLine, encoding: str, environment: dict[str, str]
+) -> None:
+    spec = json.dumps(short_spec("wide", ["/"], title="über – ≥ 日本"))
+    done = looplab("run", "-", stdin=spec, environment=environment, encoding=encoding)
+    # Standard input is bytes to the command; the spec is JSON in ASCII.
+    assert done.returncode == 0, done.stderr
+    assert "ber" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_weak_and_invalid_numbers_are_told_without_colours(
+    looplab: CommandLine, ids: list[str]
+) -> None:
+    printed = looplab("compare", ids[0], ids[6], environment={"NO_COLOR": "1"}).stdout
+    (throughput,) = [line for line in printed.splitlines() if "Throughput" in line]
+    assert "!0" in throughput
+    assert "! of an invalid run: not to be used" in printed
+    (tail,) = [line for line in printed.splitlines() if "p99 response time" in line]
+    assert "~" in tail
+    assert "~ only 10 to 99 samples lie beyond" in printed
