@@ -25,6 +25,8 @@ def program_name(pid: int) -> str:
     if not words[0]:
         return procfs.command_name(pid) if procfs.is_program(pid) else KERNEL
     program = PurePosixPath(words[0]).name
+    if "/fd/" in words[0] or program.startswith("memfd:"):
+        return procfs.command_name(pid)
     if program.rstrip("0123456789.") in _INTERPRETERS:
         return _script_in(words[1:]) or program
     # A process may write anything over its command line, as databases do.
@@ -32,12 +34,12 @@ def program_name(pid: int) -> str:
 
 
 def _script_in(words: Sequence[str]) -> str | None:
-    """Return what an interpreter was told to run; None for code in its command line."""
+    """Return what an interpreter was told to run; None for code without a name."""
     for before, word in zip(["", *words], words, strict=False):
         if word == "-c":
             return None
         if before in {"-m", "-jar"} or not word.startswith("-"):
-            return PurePosixPath(word).name
+            return None if "/fd/" in word else PurePosixPath(word).name
     return None
 
 
@@ -52,30 +54,44 @@ class OtherPrograms:
 
     def __init__(self, ours: Callable[[], Collection[int]]) -> None:
         self._ours = ours
-        self._before = {use.process: use for use in procfs.all_cpu_use()}
+        self._before = snapshot()
 
     def cores(self, length_s: float) -> dict[str, float]:
         """Return the cores that the busiest other programs used since, by name."""
-        spent_s = self._spent_s({use.process: use for use in procfs.all_cpu_use()})
+        ours = set(self._ours())
         by_name: defaultdict[str, float] = defaultdict(float)
-        for pid, used_s in spent_s.items():
-            if used_s > 0:
+        for pid, used_s in spent_between(self._before, snapshot()).items():
+            if used_s > 0 and pid not in ours:
                 by_name[program_name(pid)] += used_s
         busiest = nlargest(MOST, by_name.items(), key=lambda item: item[1])
         shares = {name: round(used_s / length_s, 3) for name, used_s in busiest}
         return {name: share for name, share in shares.items() if share >= LEAST_CORES}
 
-    def _spent_s(self, after: Mapping[procfs.Process, procfs.CpuUse]) -> dict[int, float]:
-        """Return the CPU time by pid, with that of children which ended and were waited for.
 
-        What such a child had used before is not of this time.
-        """
-        ours = set(self._ours())
-        spent_s: dict[int, float] = {}
-        for process, use in after.items():
-            earlier = self._before.get(process)
-            spent_s[process.pid] = use.cpu_s - (earlier.cpu_s if earlier else 0.0)
-        for process, use in self._before.items():
-            if process not in after and use.parent in spent_s:
-                spent_s[use.parent] -= use.cpu_s
-        return {pid: used_s for pid, used_s in spent_s.items() if pid not in ours}
+Snapshot = Mapping[procfs.Process, procfs.CpuUse]
+
+
+def snapshot() -> Snapshot:
+    """Return what each process that can be seen has used since its start."""
+    return {use.process: use for use in procfs.all_cpu_use()}
+
+
+def spent_between(before: Snapshot, after: Snapshot) -> dict[int, float]:
+    """Return the CPU seconds of `after`'s processes by pid, with those of ended descendants.
+
+    The system adds the whole life of a descendant that ended to the next ancestor that waited for
+    it and goes on; what it had used `before` is taken off there.
+    """
+    spent_s = {
+        process.pid: use.cpu_s - (before[process].cpu_s if process in before else 0.0)
+        for process, use in after.items()
+    }
+    parents = {process.pid: use.parent for process, use in before.items()}
+    for process, use in before.items():
+        if process not in after:
+            heir = use.parent
+            while heir in parents and heir not in spent_s:
+                heir = parents[heir]
+            if heir in spent_s:
+                spent_s[heir] -= use.cpu_s
+    return spent_s

@@ -151,11 +151,11 @@ def other_load(run: MeasuredRun) -> Judgement | None:
     programs = trial.machine.programs if trial.machine else {}
     text = f"Other processes used {figures(cores, 2)}{SPACE}cores{run.where(trial)}"
     if programs and cores > OTHER_CPU:
-        named = (f"{name} {figures(used, 2)}" for name, used in programs.items())
+        named = (f"{name} {figures(min(used, cores), 2)}" for name, used in programs.items())
         text = f"{text}, of which {', '.join(named)}"
     doubt = (
         f" (limit {OTHER_CPU}): they slowed client or target. One that works for the target, such "
-        "as its database, counts to it with `belongs` in looplab.toml."
+        "as its database, counts to it once looplab.toml lists it under belongs."
     )
     return judgement(OTHER_LOAD, cores, text, doubt)
 
