@@ -3,22 +3,38 @@
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Response
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
+from pydantic import BaseModel, BeforeValidator, Field
 
 from control_plane.analysis.comparison import compare
 from control_plane.analysis.prose.comparison_sentences import described_comparison
 from control_plane.api.openapi_docs import ERROR_RESPONSES, SPEC_BODY
-from control_plane.api.parameters import Body, PageLimit
 from control_plane.dependencies import RunId, RunServiceDep, StoreDep
 from control_plane.domain.documents import run_document
 from control_plane.domain.ids import compared_ids
 from control_plane.domain.run import State
-from control_plane.domain.spec_json import Document
+from control_plane.domain.spec_json import Document, read_document
 
 router = APIRouter(tags=["runs"], responses=ERROR_RESPONSES)
 comparisons = APIRouter(tags=["compare"], responses=ERROR_RESPONSES)
 
+
+async def _document(request: Request) -> Document:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise HTTPException(415, "Send JSON with Content-Type: application/json.")
+    return read_document(await request.body())
+
+
+def _plain_digits(value: Any) -> Any:
+    """Refuse what int() reads but people do not write: `1_0`, ` 5`, `٣`."""
+    if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) < 10):
+        raise ValueError("give a whole number")
+    return value
+
+
+Body = Annotated[Document, Depends(_document)]
+PageLimit = Annotated[int, BeforeValidator(_plain_digits), Field(ge=1, le=200)]
 Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
 Text = Annotated[str | None, Field(max_length=200)]
 

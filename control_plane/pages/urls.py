@@ -7,6 +7,7 @@ from control_plane.domain.ids import slug
 
 HISTORY = "/history"
 NEW_RUN = "/runs/new"
+COMPARE = "/compare"
 TARGETS = "/targets"
 WORKLOADS = "/workloads"
 GLOSSARY = "/glossary"
@@ -23,9 +24,14 @@ def run_url(run_id: str, trial: int | None = None, part: str = "") -> str:
     return f"/runs/{run_id}{query}" + (f"#{part}" if part else "")
 
 
+def run_figure_url(run_id: str, name: str, trial: int | None = None) -> str:
+    """Return the file with the numbers of a figure of a run, or of one of its trials."""
+    return f"/runs/{run_id}/figures/{name}.csv" + (f"?trial={trial}" if trial else "")
+
+
 def compare_url(run_ids: Sequence[str]) -> str:
     """Return the page of these runs beside one another; the first is the baseline."""
-    return f"/compare?runs={','.join(run_ids)}"
+    return f"{COMPARE}?runs={','.join(run_ids)}"
 
 
 def runs_url(run_ids: Sequence[str]) -> str:

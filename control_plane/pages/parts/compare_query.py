@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.ids import MAX_COMPARED_RUNS, compared_ids
 from control_plane.domain.run import Run
+from control_plane.pages.urls import COMPARE
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,12 @@ class CompareQuery:
     @property
     def page(self) -> str:
         """Return the address of the comparison."""
-        return f"/compare?{self.query}"
+        return f"{COMPARE}?{self.query}"
 
     @property
     def fragment(self) -> str:
         """Return the address of the part that changes while runs finish."""
-        return f"/compare/live?{self.query}"
+        return f"{COMPARE}/live?{self.query}"
 
     @property
     def full(self) -> bool:
@@ -50,11 +51,11 @@ class CompareQuery:
 
     def file(self, ending: str) -> str:
         """Return the address of the comparison as a file; `ending` is json, csv or md."""
-        return f"/compare.{ending}?{self.query}"
+        return f"{COMPARE}.{ending}?{self.query}"
 
     def figure_file(self, name: str) -> str:
         """Return the address of the numbers behind a figure."""
-        return f"/compare/figures/{name}.csv?{self.query}"
+        return f"{COMPARE}/figures/{name}.csv?{self.query}"
 
     def against(self, run_id: str) -> str:
         """Return the address with another baseline."""

@@ -28,7 +28,7 @@ from control_plane.pages.run.run_tables import StreamsTable, TrialsView, streams
 from control_plane.pages.run.tiles import Tile, run_tiles
 from control_plane.pages.run.why_view import WhyView
 from control_plane.pages.site.view import View
-from control_plane.pages.urls import run_url
+from control_plane.pages.urls import run_figure_url, run_url
 
 
 def elapsed(run: Run) -> str | None:
@@ -176,7 +176,7 @@ def run_page(
         timeline=timeline,
         timeline_note=f"{_timeline_note(run, trial, timeline)}{_left_out_note(detail, trial)}",
         trial_links=_trial_links(run, trial),
-        figure_file=f"/runs/{run.id}/figures/NAME.csv" + (f"?trial={trial}" if trial else ""),
+        figure_file=run_figure_url(run.id, "NAME", trial),
         curves=curve_figures(detail),
         time_base_note=time_base_note(run.spec, detail.streams.values()),
         streams=streams_table(run) if run.streams else None,
