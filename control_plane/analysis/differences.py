@@ -26,11 +26,6 @@ MACHINE = ("hostname", "cpu_model", "cpu_count", "memory_bytes", "system", "kern
 """Facts that make two machines different; versions of libraries and the commit do not."""
 
 
-LOOPLAB_COMMIT = "commit"
-CODE_FACTS = ("application_digest", "application_commit", LOOPLAB_COMMIT)
-"""Facts that tell which code served."""
-
-
 @dataclass(frozen=True)
 class Difference:
     """One field that differs: its dotted path, and by run id the raw value and how it is read.
@@ -91,22 +86,23 @@ def machine_mismatch(first: Environment | None, second: Environment | None) -> s
 
 
 def known_same_code(runs: Sequence[Run]) -> bool:
-    """Return whether one commit or digest of the code that served is known of all runs.
+    """Return whether the code that served is known of all runs, with what differs from its commit.
 
     The bundled application is part of Looplab, whose own commit is that of its code.
     """
-    return any(
-        len({_fact(run, name) for run in runs}) == 1 and _fact(runs[0], name) is not None
-        for name in CODE_FACTS
-    )
+    codes = {_code(run) for run in runs}
+    return len(codes) == 1 and None not in codes
 
 
-def _fact(run: Run, name: str) -> Any:
-    bundled = run.spec.target.application == BUNDLED
+def _code(run: Run) -> tuple[str, str | None] | None:
+    """Return commit and digest of what differs from it; None where either is not known."""
     facts = run.environment or {}
-    if name == LOOPLAB_COMMIT and not bundled:
+    if run.spec.target.application == BUNDLED:
+        return (facts["commit"], None) if facts.get("commit") else None
+    commit, changes = facts.get("application_commit"), facts.get("application_changes")
+    if not commit or (facts.get("application_dirty") and not changes):
         return None
-    return None if facts.get(f"{name}_dirty") else facts.get(name)
+    return commit, changes
 
 
 def all_fields(runs: Sequence[Run], lone: Collection[str] = ()) -> tuple[Difference, ...]:

@@ -128,8 +128,22 @@ def test_two_own_commands_show_both_lines(first: str, second: str, told: bool) -
         (Target(application="shop"), [{"application_commit": "a1"}] * 2, True),
         (
             Target(application="shop"),
-            [{"application_commit": "a1", "application_commit_dirty": True}] * 2,
+            [{"application_commit": "a1", "application_dirty": True}] * 2,
             False,
+        ),
+        (
+            Target(application="shop"),
+            [
+                {"application_commit": "a1", "application_dirty": True, "application_changes": "x"},
+                {"application_commit": "a1", "application_dirty": True, "application_changes": "y"},
+            ],
+            False,
+        ),
+        (
+            Target(application="shop"),
+            [{"application_commit": "a1", "application_dirty": True, "application_changes": "x"}]
+            * 2,
+            True,
         ),
     ],
 )
