@@ -56,6 +56,7 @@ LABELS = {
     "cores_target": "Target on cores",
     "cores_client": "Client on cores",
     "core_policy": "Use of cores",
+    "load_before": "Load average before",
     "stopped_before": "Stopped before it, started by hand",
     "seed": "Seed",
     "cpu_model": "CPU",
