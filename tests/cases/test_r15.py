@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject]
     subprocess.run(made, cwd=folder, check=True, capture_output=True)
     log = folder / "log"
-    serve = ["python", "-m", "uvicorn", "app:app", "--port", "0"]
+    serve = [sys.executable, "-m", "uvicorn", "app:app", "--port", "0"]
     with log.open("w") as output:
         server = subprocess.Popen(
             [*serve, "--ssl-keyfile", "k.pem", "--ssl-certfile", "c.pem"],

@@ -21,8 +21,8 @@ from tests.load.closing_driver import USERS, driven
 from tests.load.endings_table import documented, row
 from tests.load.hostile import OK, read_request
 
-SOME = 8
-"""Each user may find that out once."""
+SOME = 16
+"""Each of the users may find that out twice before all know."""
 
 Serve = Callable[[socket.socket], None]
 
