@@ -85,13 +85,17 @@ async def test_a_server_by_its_address(source: str, trapped: bool) -> None:
 def test_a_url_is_checked_as_well(looplab: Dashboard) -> None:
     port = next(free_ports("127.0.0.1"))
     words = [sys.executable, str(CASE / "slow_first.py"), "127.0.0.1", str(port)]
-    with subprocess.Popen(words) as server:
+    server = subprocess.Popen(words)
+    try:
         until(lambda: listens(port), "it listens")
         gate = gate_of(looplab, {"url": f"http://127.0.0.1:{port}"})
+    finally:
         server.kill()
+        server.wait()
     assert gate["level"] == "suspect"
     assert "uvloop" not in gate["text"]
 
 
 def listens(port: int) -> bool:
-    return f":{port:04X} " in Path("/proc/net/tcp").read_text()
+    """Return whether a socket of that port listens; one that another test left does not."""
+    return f":{port:04X} 00000000:0000 0A " in Path("/proc/net/tcp").read_text()
