@@ -64,9 +64,15 @@ def test_a_virtual_environment_is_known_by_the_link_that_was_called(tmp_path: Pa
     python = environment(tmp_path / "venv", packages=False)
     for word, folder in ((str(python), None), ("venv/bin/python", tmp_path)):
         with subprocess.Popen([word, "-c", "input()"], cwd=folder, stdin=subprocess.PIPE) as child:
-            found = until(partial(interpreter_of, [child.pid]), "the interpreter is seen")
-            child.communicate()
-        assert found == python
+            try:
+                until(partial(runs_in, python, child.pid), "the interpreter is seen")
+            finally:
+                child.communicate()
+
+
+def runs_in(python: Path, pid: int) -> bool:
+    """Return whether that is seen; a process that just began may not show its words yet."""
+    return interpreter_of([pid]) == python
 
 
 def test_a_program_that_is_no_python_has_no_interpreter() -> None:
