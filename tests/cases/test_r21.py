@@ -12,6 +12,7 @@ import pytest
 from control_plane.analysis.validity.response_gates import ACK_HIGH_S, ACK_LOW_S
 from control_plane.targets.delayed_ack import delayed_ack_s
 from control_plane.targets.launch import free_ports
+from control_plane.targets.sockets import inodes_at
 from tests.dashboard import Dashboard, until
 
 CASE = Path(__file__).parent / "R21"
@@ -98,4 +99,4 @@ def test_a_url_is_checked_as_well(looplab: Dashboard) -> None:
 
 def listens(port: int) -> bool:
     """Return whether a socket of that port listens; one that another test left does not."""
-    return f":{port:04X} 00000000:0000 0A " in Path("/proc/net/tcp").read_text()
+    return bool(inodes_at("127.0.0.1", port))
