@@ -21,7 +21,7 @@ from control_plane.api.openapi_docs import SPEC_SCHEMAS
 from control_plane.domain.errors import FieldError, InvalidInput, LooplabError, StoreError
 from control_plane.jobs.run_service import RunService
 from control_plane.jobs.runtime import Runtime
-from control_plane.pages.router import router as pages
+from control_plane.pages import router as pages
 from control_plane.pages.run.live import RenderCache
 from control_plane.pages.site.error_page import error_page
 from control_plane.settings import Settings

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from pathlib import Path
 from typing import Self
 
+from control_plane.child_process import ChildProcess
 from control_plane.domain.errors import ClientFailed
 from control_plane.domain.stream_record import Second
 from control_plane.load import messages
@@ -24,7 +25,6 @@ from control_plane.load.messages import (
     WorkerResult,
 )
 from control_plane.load.plan import LoadPlan
-from control_plane.processes.child_process import ChildProcess
 
 _ROOT = Path(__file__).resolve().parents[2]
 _INHERITED = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ", "VIRTUAL_ENV")

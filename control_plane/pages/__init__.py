@@ -1,1 +1,26 @@
-"""HTML for people: a package for each page, above those for the parts that pages share."""
+"""HTML for people: a package for each page, above what pages share, and all in one router."""
+
+from fastapi import APIRouter
+
+from control_plane.pages import history, home
+from control_plane.pages.compare.routes import router as compare
+from control_plane.pages.exports.routes import router as exports
+from control_plane.pages.new_run.routes import router as new_run
+from control_plane.pages.run import live
+from control_plane.pages.run.routes import router as run
+from control_plane.pages.site.routes import router as site
+from control_plane.pages.targets.routes import router as targets
+
+router = APIRouter(include_in_schema=False)
+for page in (
+    home.router,
+    new_run,
+    history.router,
+    targets,
+    site,
+    exports,
+    compare,
+    live.router,
+    run,
+):
+    router.include_router(page)

@@ -17,9 +17,9 @@ from control_plane.domain.ids import MAX_COMPARED_RUNS, checked_id, compared_ids
 from control_plane.domain.run import Run, State
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.form.form_data import FormData, FormDep
-from control_plane.pages.parts.run_rows import RunListRow, run_list_row
+from control_plane.pages.run_rows import RunListRow, run_list_row
+from control_plane.pages.site import View
 from control_plane.pages.site.templating import page
-from control_plane.pages.site.view import View
 from control_plane.pages.urls import HISTORY, compare_url, history_url
 from control_plane.store.store import RunListPage, Store
 

@@ -24,10 +24,10 @@ from control_plane.pages.form.form_data import (
     new_idempotency_key,
     redirect_to_runs,
 )
-from control_plane.pages.parts.progress_view import phase_text
-from control_plane.pages.parts.run_rows import RunListRow, run_list_row
+from control_plane.pages.progress_view import phase_text
+from control_plane.pages.run_rows import RunListRow, run_list_row
+from control_plane.pages.site import View
 from control_plane.pages.site.templating import fragment, page
-from control_plane.pages.site.view import View
 from control_plane.pages.urls import compare_url
 from control_plane.store.store import Store
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from control_plane.child_process import ChildProcess
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.secrets import hide
-from control_plane.processes.child_process import ChildProcess
 from control_plane.targets import procfs
 from control_plane.targets.environment import LAUNCH, ScratchDirs
 from control_plane.targets.orphans import end_marked

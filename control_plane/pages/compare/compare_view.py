@@ -46,9 +46,9 @@ from control_plane.pages.compare.run_header import (
     all_rows,
     run_header,
 )
-from control_plane.pages.parts.compare_query import CompareQuery, Suggestion
+from control_plane.pages.compare_query import CompareQuery, Suggestion
 from control_plane.pages.run.run_view import spec_text
-from control_plane.pages.site.view import View
+from control_plane.pages.site import View
 
 LINES_FROM = 3
 """So many runs are drawn as lines over the metrics too."""

@@ -11,7 +11,7 @@ from control_plane.domain.result import Summary
 from control_plane.domain.run import Run
 from control_plane.domain.times import AT_LEAST_NOTE, NO_ANSWER, PERCENTILES, percentile_level
 from control_plane.domain.units import NONE, count, figures, ratio
-from control_plane.pages.parts.number_cells import (
+from control_plane.pages.number_cells import (
     COLUMN_HEADS,
     Cell,
     ColumnHead,

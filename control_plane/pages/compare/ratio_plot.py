@@ -11,7 +11,7 @@ from control_plane.domain.metrics import METRIC
 from control_plane.domain.run import Run
 from control_plane.domain.units import SPACE, ratio
 from control_plane.pages.compare.numbers_table import Trust, ratio_trust, shown_ratio
-from control_plane.pages.parts.number_cells import AxisTick
+from control_plane.pages.number_cells import AxisTick
 
 SHOWN = (
     "throughput_per_s",

@@ -18,7 +18,7 @@ from control_plane.pages.compare.compare_view import (
     shared_configuration,
     shared_workload,
 )
-from control_plane.pages.parts.compare_query import (
+from control_plane.pages.compare_query import (
     MAX_RECENT,
     CompareQuery,
     Suggestion,

@@ -13,8 +13,8 @@ from control_plane.analysis.validity.gates import gate_rows
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, Run, State
 from control_plane.domain.units import NONE, about, count, figures, seconds
-from control_plane.pages.parts.compare_query import CompareQuery
-from control_plane.pages.parts.progress_view import phase_text
+from control_plane.pages.compare_query import CompareQuery
+from control_plane.pages.progress_view import phase_text
 
 MOST_ROWS = 12
 

@@ -16,6 +16,7 @@ from control_plane.domain.documents import run_document
 from control_plane.domain.errors import NotFound
 from control_plane.pages.compare.compare_view import comparison_figures, drawn_stream
 from control_plane.pages.compare.routes import CompareQueryDep, read_details
+from control_plane.pages.compare_query import CompareQuery
 from control_plane.pages.exports.csv_tables import (
     COMPARE_COLUMNS,
     RUN_COLUMNS,
@@ -25,7 +26,6 @@ from control_plane.pages.exports.csv_tables import (
     run_rows,
 )
 from control_plane.pages.exports.markdown import markdown
-from control_plane.pages.parts.compare_query import CompareQuery
 from control_plane.pages.run.routes import Trial
 from control_plane.pages.run.run_view import run_figures
 from control_plane.store.store import Store

@@ -15,7 +15,7 @@ from control_plane.pages.form.form_data import FormData
 from control_plane.pages.form.from_spec import value_fields
 from control_plane.pages.new_run.openapi_picker import OpenapiPicker, openapi_picker
 from control_plane.pages.new_run.preview import CheckedForm, PlanView, check_form, plan_view
-from control_plane.pages.site.view import View
+from control_plane.pages.site import View
 
 
 @dataclass(frozen=True)

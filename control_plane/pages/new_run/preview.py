@@ -11,11 +11,11 @@ from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import Document
 from control_plane.domain.units import SPACE, about
 from control_plane.jobs.run_service import RunService
+from control_plane.pages.cli_command import run_command
 from control_plane.pages.form.fields import field_message, label_of
 from control_plane.pages.form.form_data import FormData
 from control_plane.pages.form.to_spec import documents
-from control_plane.pages.parts.cli_command import run_command
-from control_plane.pages.site.view import View
+from control_plane.pages.site import View
 
 WIDTH = 46
 """What fits beside the form; a value that is shorter stands on one line."""

@@ -12,8 +12,8 @@ from control_plane.dependencies import RunId, RunServiceDep, StoreDep
 from control_plane.domain.errors import Conflict
 from control_plane.domain.run import Run, RunDetail, State
 from control_plane.jobs.run_service import RunService
-from control_plane.pages.parts.cli_command import run_command
-from control_plane.pages.parts.compare_query import (
+from control_plane.pages.cli_command import run_command
+from control_plane.pages.compare_query import (
     MAX_RECENT,
     CompareQuery,
     Suggestion,

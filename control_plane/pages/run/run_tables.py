@@ -9,7 +9,7 @@ from control_plane.domain.run import Run
 from control_plane.domain.spec import Stream
 from control_plane.domain.times import Times, far_percentile
 from control_plane.domain.units import count, figures, seconds, share, split_seconds
-from control_plane.pages.parts.number_cells import (
+from control_plane.pages.number_cells import (
     COLUMN_HEADS,
     SCALES,
     TIMES,

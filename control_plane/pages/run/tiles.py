@@ -28,7 +28,7 @@ from control_plane.domain.units import (
     split_bytes,
     split_seconds,
 )
-from control_plane.pages.parts.number_cells import COLUMN_HEADS
+from control_plane.pages.number_cells import COLUMN_HEADS
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 from fastapi import Request, Response
 
 from control_plane.domain.errors import FieldError
+from control_plane.pages.site import View
 from control_plane.pages.site.templating import plain_page
-from control_plane.pages.site.view import View
 from control_plane.pages.urls import HISTORY, NEW_RUN
 
 

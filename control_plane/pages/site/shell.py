@@ -13,7 +13,7 @@ from fastapi import Request
 from control_plane import __version__
 from control_plane.domain.units import size
 from control_plane.jobs.run_service import RunService
-from control_plane.pages.site.view import View
+from control_plane.pages.site import View
 from control_plane.pages.urls import DOCS, GLOSSARY, HISTORY, NEW_RUN, TARGETS, WORKLOADS
 
 NAV_LINKS = (("History", HISTORY), ("Targets", TARGETS), ("Glossary", GLOSSARY), ("API", DOCS))

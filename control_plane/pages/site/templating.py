@@ -14,9 +14,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from control_plane.domain import units
 from control_plane.domain.ids import slug
 from control_plane.domain.units import SPACE
+from control_plane.pages.site import View
 from control_plane.pages.site.glossary import term
 from control_plane.pages.site.shell import quiet_shell, shell_of
-from control_plane.pages.site.view import View
 
 
 def ago(at: datetime, now: datetime | None = None) -> str:

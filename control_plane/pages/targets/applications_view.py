@@ -7,7 +7,7 @@ from typing import ClassVar
 from control_plane.analysis.field_labels import Fact
 from control_plane.domain.application_report import Checkup
 from control_plane.jobs.run_service import Application, RunService
-from control_plane.pages.site.view import View
+from control_plane.pages.site import View
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from control_plane.domain.spec import Client
 from control_plane.domain.units import NONE, about, share
 from control_plane.jobs.run_service import RunService
 from control_plane.jobs.stored_ceilings import ceilings_here, unfinished
-from control_plane.pages.parts.progress_view import phase_text
-from control_plane.pages.site.view import View
+from control_plane.pages.progress_view import phase_text
+from control_plane.pages.site import View
 from control_plane.store.store import Store
 
 

@@ -11,7 +11,7 @@ from control_plane.jobs.manual_targets import ManualTarget
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.form.fields import Section
 from control_plane.pages.form.form_data import FormData, new_idempotency_key
-from control_plane.pages.site.view import View
+from control_plane.pages.site import View
 from control_plane.pages.targets.applications_view import ApplicationRow, application_rows
 from control_plane.pages.targets.ceilings_view import CeilingsView, ceilings_view, measuring_time
 from control_plane.store.store import Store

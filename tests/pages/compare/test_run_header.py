@@ -10,7 +10,7 @@ from control_plane.domain.result import Progress
 from control_plane.domain.run import Run, State
 from control_plane.pages.compare.numbers_table import numbers_table
 from control_plane.pages.compare.run_header import MOST_ROWS, RunHeader, run_header
-from control_plane.pages.parts.compare_query import CompareQuery, read_compare_query, suggested_runs
+from control_plane.pages.compare_query import CompareQuery, read_compare_query, suggested_runs
 from tests.builders.runs import FAILING, classic, detail_of, items, two_streams
 
 IDS = ("a000000000", "b000000000", "c000000000")

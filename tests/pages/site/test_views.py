@@ -9,8 +9,8 @@ import pytest
 from jinja2 import nodes
 
 from control_plane import pages
+from control_plane.pages.site import View
 from control_plane.pages.site.templating import environment
-from control_plane.pages.site.view import View
 from scripts.budget import ROOT
 
 TEMPLATES = environment(ROOT / "templates", ROOT / "static")

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import Any, Awaitable, Callable
 
+from . import never_raise
 from .heartbeat import HEARTBEAT
-from .never_raise import never_raise
 from .ring import ANSWERED_CELL, BEGUN_CELL
 from .thread_pool import POOL_SIZE
 

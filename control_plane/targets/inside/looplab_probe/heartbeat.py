@@ -9,7 +9,7 @@ import time
 from array import array
 from typing import Any, MutableSequence
 
-from .never_raise import never_raise
+from . import never_raise
 from .ring import (
     ANSWERED_CELL,
     BEATS_SUFFIX,

@@ -15,7 +15,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any, Callable, Optional
 
-from .never_raise import never_raise
+from . import never_raise
 from .process_log import PROCESS_LOG
 
 Hook = Callable[[ModuleType], None]

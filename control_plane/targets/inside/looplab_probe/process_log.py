@@ -11,7 +11,7 @@ import binascii
 import os
 from typing import Any, Callable
 
-from .never_raise import never_raise
+from . import never_raise
 from .ring import FOLDER_VARIABLE
 
 LOG_NAME = "processes"

@@ -14,7 +14,7 @@ import os
 import signal
 import threading
 
-from .never_raise import never_raise
+from . import never_raise
 
 FIRST_S = 0.1
 EVERY_S = 0.200017

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-from .never_raise import never_raise
+from . import never_raise
 from .ring import THREADS_VARIABLE
 
 NONE = (-1, -1, -1)

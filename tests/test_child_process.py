@@ -5,7 +5,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from control_plane.processes.child_process import ChildProcess
+from control_plane.child_process import ChildProcess
 
 
 def test_it_kills_a_child_and_then_nobody() -> None:
