@@ -19,8 +19,7 @@ from pathlib import Path
 
 from control_plane.domain.spec import Target
 from control_plane.targets.application import bundled_application
-from control_plane.targets.command_line import command
-from control_plane.targets.launch import free_ports, listening_host, start
+from control_plane.targets.launch import command, free_ports, listening_host, start
 
 POLL_S = 0.002
 WANTED = 1.3

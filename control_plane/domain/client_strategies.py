@@ -24,7 +24,7 @@ class StrategyInfo:
 STRATEGIES: dict[str, StrategyInfo] = {
     "async": StrategyInfo("aiohttp", "one event loop", 8_000, "aiohttp_client:AiohttpClient"),
     "threaded": StrategyInfo(
-        "requests", "a pool of threads", 1_500, "threaded:ThreadedClient", threads=True
+        "requests", "a pool of threads", 1_500, "requests_client:ThreadedClient", threads=True
     ),
     "blocking": StrategyInfo(
         "requests", "one at a time", 1_600, "requests_client:BlockingClient", alone=True

@@ -14,9 +14,9 @@ from control_plane.domain.spec import Target
 from control_plane.jobs.queue import IdleTasks
 from control_plane.jobs.runtime import Runtime
 from control_plane.targets.application import Application, command_target, missing_files
-from control_plane.targets.environment import missing_variables
+from control_plane.targets.environment_variables import missing_variables
 from control_plane.targets.http_get import get
-from control_plane.targets.interpreter import (
+from control_plane.targets.interpreter_packages import (
     first_installed,
     inspect_interpreter,
 )

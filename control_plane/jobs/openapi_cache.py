@@ -12,7 +12,7 @@ from control_plane.jobs.runtime import Runtime
 from control_plane.targets.application import resolve_application
 from control_plane.targets.external import reach
 from control_plane.targets.http_get import get
-from control_plane.targets.interpreter import default_target
+from control_plane.targets.interpreter_packages import default_target
 from control_plane.targets.launch import RunningTarget, start_application
 from control_plane.targets.openapi_operations import operations_of
 

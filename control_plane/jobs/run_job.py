@@ -25,10 +25,10 @@ from control_plane.store.store import Store
 from control_plane.targets.application import resolve_application
 from control_plane.targets.cores import CorePlan, available_cores, share_cores
 from control_plane.targets.cpu_quota import lowest_quota_cores
-from control_plane.targets.interpreter import target_environment
+from control_plane.targets.interpreter_packages import target_environment
 from control_plane.targets.launch import RunningTarget
-from control_plane.targets.machine import of_client_only, run_environment
 from control_plane.targets.revision import application_revision
+from control_plane.targets.run_environment import of_client_only, run_environment
 
 
 class RunJob:

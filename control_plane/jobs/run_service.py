@@ -32,10 +32,10 @@ from control_plane.targets.application import (
     resolve_application,
 )
 from control_plane.targets.builtin_configurations import Configuration, target_name
-from control_plane.targets.command_line import shown_command
-from control_plane.targets.environment import missing_variables
-from control_plane.targets.interpreter import default_target
-from control_plane.targets.machine import cpu_model
+from control_plane.targets.environment_variables import missing_variables
+from control_plane.targets.interpreter_packages import default_target
+from control_plane.targets.launch import shown_command
+from control_plane.targets.run_environment import cpu_model
 
 __all__ = ["Application", "Configuration", "QueueStatus", "RunService"]
 

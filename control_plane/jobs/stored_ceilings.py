@@ -9,7 +9,7 @@ from control_plane.domain.spec_json import Document
 from control_plane.store.store import Store
 from control_plane.targets.builtin_configurations import target_name
 from control_plane.targets.cores import SHARED
-from control_plane.targets.machine import run_environment
+from control_plane.targets.run_environment import run_environment
 
 LOOKED_AT = 40
 """How many of the newest runs against the responder are looked at."""

@@ -1,10 +1,11 @@
-"""The start of a target, until it is ready.
+"""The start of a target, from its command line until it is ready.
 
-It runs through `command_line`, `environment`, `supervisor`, `guard` and `readiness` to a
-`running_target`.
+It runs through `environment_variables`, `scratch_dirs`, `supervisor`, `guard` and `readiness` to a
+`running_target`. What servers are called with stands in `domain/servers`.
 """
 
 import secrets
+import shlex
 import socket
 import sys
 import time
@@ -14,20 +15,70 @@ from itertools import islice
 from pathlib import Path
 
 from control_plane.domain.errors import TargetFailed
-from control_plane.domain.spec import Target
-from control_plane.targets.application import Application, bundled_application, missing_files
-from control_plane.targets.command_line import arguments, shown_command
-from control_plane.targets.environment import (
-    create_scratch_dirs,
-    secret_variables,
-    target_environment,
+from control_plane.domain.servers import SERVERS, Binding
+from control_plane.domain.spec import DEFAULT_THREADS, Target
+from control_plane.targets.application import (
+    Application,
+    bundled_application,
+    missing_files,
+    settings_variables,
 )
+from control_plane.targets.environment_variables import secret_variables, target_environment
 from control_plane.targets.external import reach
 from control_plane.targets.inside.looplab_probe.ring import FOLDER_VARIABLE
 from control_plane.targets.probe_reader import ProbeOutput
 from control_plane.targets.readiness import ReadinessProbe, wait_until_ready
 from control_plane.targets.running_target import RunningTarget, StartedTarget
+from control_plane.targets.scratch_dirs import create_scratch_dirs
 from control_plane.targets.supervisor import LaunchSpec, Supervisor
+
+
+def arguments(target: Target, application: Application, host: str, port: int) -> list[str]:
+    """Return the argument list that is executed.
+
+    A server is run as a module of the application's own interpreter.
+    """
+    words = command(target, host, port, application)
+    return words if target.server == "command" else [str(application.interpreter), "-m", *words]
+
+
+def command(
+    target: Target, host: str, port: int, application: Application | None = None
+) -> list[str]:
+    """Return the server's argument list, program first.
+
+    Without `application`, for the bundled one.
+    """
+    served = application or bundled_application()
+    if target.server == "command":
+        return [
+            word.replace("{host}", host).replace("{port}", str(port)) for word in served.command
+        ]
+    server = SERVERS[target.server]
+    binding = Binding(served.app, served.factory, served.reload_dir, host, port)
+    return [server.module, *server.arguments(target, binding)]
+
+
+def shown_command(
+    target: Target,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    application: Application | None = None,
+) -> str:
+    """Return a command line to copy into a shell.
+
+    The settings that the application reads stand before it.
+    """
+    if application is not None and application.own:
+        return shlex.join(arguments(target, application, host, port))
+    settings = settings_variables(target)
+    if target.threads == DEFAULT_THREADS:
+        del settings["TARGET_THREADS"]
+    assigned = [f"{name}={shlex.quote(value)}" for name, value in settings.items()]
+    words = command(target, host, port, application)
+    has_program = target.server in {"command", SERVERS[target.server].module}
+    return " ".join([*assigned, shlex.join([*([] if has_program else ["python", "-m"]), *words])])
+
 
 PREFERRED_HOST = "127.0.0.2"
 """Cookies ignore ports, so another address keeps those of the dashboard away from targets."""

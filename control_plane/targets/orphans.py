@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 from control_plane.targets import procfs
-from control_plane.targets.environment import INSTANCE, remove_scratch_dirs
+from control_plane.targets.environment_variables import INSTANCE
+from control_plane.targets.scratch_dirs import remove_scratch_dirs
 
 TIMEOUT_S = 2.0
 EXEC_TIMEOUT_S = 0.25

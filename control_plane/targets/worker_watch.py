@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from control_plane.targets import procfs
-from control_plane.targets.heartbeat_reader import OPEN_FLAGS
 from control_plane.targets.inside.looplab_probe.process_log import (
     BORN,
     ENDED,
@@ -22,6 +21,7 @@ from control_plane.targets.inside.looplab_probe.process_log import (
     command_shape,
 )
 from control_plane.targets.procfs import Process
+from control_plane.targets.scratch_dirs import OPEN_FLAGS
 
 Kind = tuple[int, int]
 """The parent of a process, and the shape of its command line."""

@@ -7,7 +7,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from control_plane.targets.interpreter import interpreter_of
+from control_plane.targets.interpreter_packages import interpreter_of
 from tests.builders.own import environment
 from tests.dashboard import until
 from tests.in_process import in_process

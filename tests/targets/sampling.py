@@ -9,7 +9,7 @@ from pathlib import Path
 import requests
 
 from control_plane.domain.result import Gauges
-from control_plane.targets.heartbeat_reader import HeartbeatReader
+from control_plane.targets.probe_reader import HeartbeatReader
 from control_plane.targets.running_target import StartedTarget
 from control_plane.targets.sampler import Sampler
 from tests.targets.site import until

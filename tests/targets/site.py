@@ -17,9 +17,9 @@ import requests
 from control_plane.domain.spec import Target
 from control_plane.targets import procfs, sockets
 from control_plane.targets.application import Application
-from control_plane.targets.environment import SHARED
 from control_plane.targets.launch import LaunchContext, free_ports, start_application
 from control_plane.targets.running_target import StartedTarget
+from control_plane.targets.scratch_dirs import SHARED
 
 APPLICATIONS = Path(__file__).parent / "applications"
 GONE_S = 1.0

@@ -16,8 +16,7 @@ from control_plane.targets.application import (
     application_errors,
     resolve_application,
 )
-from control_plane.targets.command_line import shown_command
-from control_plane.targets.launch import start_application
+from control_plane.targets.launch import shown_command, start_application
 from tests.builders import own
 from tests.targets.site import Site, get_json
 

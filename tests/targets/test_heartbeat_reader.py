@@ -9,9 +9,13 @@ import pytest
 from pydantic import TypeAdapter
 
 from control_plane.domain.result import Stall, WorkerSeries
-from control_plane.targets.heartbeat_reader import CLOCK_SLACK_NS, HeartbeatReader
 from control_plane.targets.inside.looplab_probe.ring import FILE_BYTES, RING, VERSION, RingWriter
-from control_plane.targets.probe_reader import ProbeOutput, ProbeReader
+from control_plane.targets.probe_reader import (
+    CLOCK_SLACK_NS,
+    HeartbeatReader,
+    ProbeOutput,
+    ProbeReader,
+)
 from tests.targets.test_time_buckets import HALF_S, MS, OPENED, beat
 
 

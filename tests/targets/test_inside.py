@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from control_plane.targets import procfs
-from control_plane.targets.environment import PROBE_SOURCE
+from control_plane.targets.environment_variables import PROBE_SOURCE
 from tests.targets.site import until
 
 

@@ -5,7 +5,7 @@ import pytest
 from control_plane.domain.servers import ASGI_SERVERS, SERVERS, lacking, package_of, server_options
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
 from control_plane.targets.inside.looplab_probe.hooks import HOOKS
-from control_plane.targets.machine import PACKAGES
+from control_plane.targets.run_environment import PACKAGES
 
 
 def test_every_server_has_its_hook_in_the_probe() -> None:

@@ -10,7 +10,7 @@ from control_plane.domain.ceiling import CLIENTS, TAG, ceiling_spec
 from control_plane.domain.spec import Client
 from control_plane.store.store import open_store
 from control_plane.targets.cores import SHARED
-from control_plane.targets.machine import run_environment
+from control_plane.targets.run_environment import run_environment
 from tests.builders.records import Shape
 from tests.builders.runs import ASYNC, THREADED, finished, items
 from tests.dashboard import Dashboard

@@ -1,7 +1,7 @@
 from html import escape
 
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
-from control_plane.targets.command_line import shown_command
+from control_plane.targets.launch import shown_command
 from tests.dashboard import Dashboard
 from tests.html import read_html
 

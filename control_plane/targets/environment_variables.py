@@ -1,17 +1,7 @@
-"""The environment of a target: its variables and its directories.
+"""The environment variables of a target: a list of what may pass, and what its settings name."""
 
-A target gets a list of variables that may pass, and what its settings name.
-
-What the probe writes lies in memory. A store into a file on a disk may wait while the system
-writes that file back, and the worker would stand still because it is observed.
-"""
-
-import errno
 import os
-import shutil
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -19,7 +9,7 @@ from dotenv import dotenv_values
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.secrets import SHORTEST_SECRET
 from control_plane.domain.spec import BUNDLED, DEFAULT_THREADS, Target
-from control_plane.targets.application import Application, settings_variables, targets_directory
+from control_plane.targets.application import Application, settings_variables
 from control_plane.targets.inside.looplab_probe.ring import THREADS_VARIABLE
 
 PROBE_SOURCE = Path(__file__).parent / "inside"
@@ -104,62 +94,3 @@ def _virtual_environment_of(application: Application) -> dict[str, str]:
     programs = application.python.parent
     path = os.pathsep.join((str(programs), os.environ.get("PATH", os.defpath)))
     return {"PATH": path, "VIRTUAL_ENV": str(programs.parent)}
-
-
-SHARED = Path("/dev/shm")
-_ON_DISK = "inside"
-
-
-@dataclass(frozen=True)
-class ScratchDirs:
-    """The directories of one target, which go when it goes.
-
-    `scratch`: where its files lie; None for what has none. `probe`: where the probe in its workers
-    writes; None without the probe.
-    """
-
-    scratch: Path | None = None
-    probe: Path | None = None
-
-    def remove(self) -> None:
-        """Remove both with their content."""
-        for folder in (self.scratch, self.probe):
-            if folder is not None:
-                shutil.rmtree(folder, ignore_errors=True)
-
-
-def create_scratch_dirs(state_dir: Path, instance: str, launch: str, *, probe: bool) -> ScratchDirs:
-    """Create the directories of a start. Raises TargetFailed where there is no space or right."""
-    scratch = targets_directory(state_dir) / launch
-    try:
-        for folder in (state_dir, scratch.parent, scratch):
-            folder.mkdir(mode=0o700, exist_ok=True)
-        return ScratchDirs(scratch, _probe_directory(scratch, instance, launch) if probe else None)
-    except OSError as error:
-        why = "disk full" if error.errno == errno.ENOSPC else str(error.strerror)
-        raise TargetFailed(f"start: {why}: {error.filename}") from None
-
-
-def remove_scratch_dirs(state_dir: Path, instance: str) -> None:
-    """Remove the directories of every target of this instance."""
-    shutil.rmtree(targets_directory(state_dir), ignore_errors=True)
-    with suppress(OSError):
-        for folder in SHARED.iterdir():
-            if folder.name.startswith(_mark(instance)):
-                shutil.rmtree(folder, ignore_errors=True)
-
-
-def _probe_directory(scratch: Path, instance: str, launch: str) -> Path:
-    """Create the directory for the probe: in memory where we may, else below `scratch`."""
-    folder = SHARED / f"{_mark(instance)}{launch}"
-    try:
-        folder.mkdir(mode=0o700)
-    except OSError:
-        folder = scratch / _ON_DISK
-        folder.mkdir(mode=0o700)
-    return folder
-
-
-def _mark(instance: str) -> str:
-    """The beginning of the names in memory."""
-    return f"looplab-{instance}-"

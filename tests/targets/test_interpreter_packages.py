@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.targets import interpreter
-from control_plane.targets.environment import INSTANCE
-from control_plane.targets.interpreter import Interpreter, inspect_interpreter
+from control_plane.targets import interpreter_packages
+from control_plane.targets.environment_variables import INSTANCE
+from control_plane.targets.interpreter_packages import Interpreter, inspect_interpreter
 from control_plane.targets.supervisor import READ_BYTES
 from tests.targets.site import Site, until
 
@@ -23,7 +23,7 @@ async def test_one_that_hangs_does_not_outlive_the_question(
     hanging.write_text("#!/bin/sh\nsetsid sleep 60 &\nsleep 60\n")
     hanging.chmod(0o700)
     if way == "patience is over":
-        monkeypatch.setattr(interpreter, "TIMEOUT_S", 0.2)
+        monkeypatch.setattr(interpreter_packages, "TIMEOUT_S", 0.2)
         assert (
             await inspect_interpreter(hanging, site.instance)
         ).fault == "it did not end within 0.2 s"

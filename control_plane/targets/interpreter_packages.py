@@ -17,8 +17,9 @@ from control_plane.domain.spec import Target
 from control_plane.targets import procfs
 from control_plane.targets.application import Application, command_target, for_application
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
-from control_plane.targets.environment import INSTANCE, LAUNCH, ScratchDirs
-from control_plane.targets.other_programs import program_name
+from control_plane.targets.environment_variables import INSTANCE, LAUNCH
+from control_plane.targets.machine_watch import program_name
+from control_plane.targets.scratch_dirs import ScratchDirs
 from control_plane.targets.supervisor import LaunchSpec, Supervisor
 
 TIMEOUT_S = 10.0

@@ -1,4 +1,4 @@
-"""The machine and the versions of packages, which are stored with each run."""
+"""The environment of a run: the machine and the versions of packages, stored with each."""
 
 import os
 import platform

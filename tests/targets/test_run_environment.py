@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from control_plane.targets.cores import SHARED, CorePlan
-from control_plane.targets.machine import commit, run_environment
+from control_plane.targets.run_environment import commit, run_environment
 
 HASH = "97ca2d0000000000000000000000000000000001"
 

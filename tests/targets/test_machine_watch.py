@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.targets.other_programs import Snapshot, program_name, spent_between
+from control_plane.targets.machine_watch import Snapshot, program_name, spent_between
 from control_plane.targets.procfs import CpuUse, Process
 
 
