@@ -1,9 +1,13 @@
 """One run: its trials in order, then the merged result, stored in one transaction."""
 
 import asyncio
+import os
+import stat
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from control_plane.analysis.causes.diagnose import diagnose
@@ -12,14 +16,14 @@ from control_plane.analysis.duration_estimate import phases
 from control_plane.analysis.summary import merge
 from control_plane.analysis.validity.gates import judge
 from control_plane.domain.errors import TrialFailed
-from control_plane.domain.result import Cause, Environment, Summary, Validity
+from control_plane.domain.result import Cause, Environment, Gauges, Summary, Validity
 from control_plane.domain.run import Run, State, TrialResult
 from control_plane.domain.sequences import ReservedNumbers, most_numbers, reserved
 from control_plane.domain.spec import BUNDLED, Workload
+from control_plane.domain.stack_frames import telling_frame
 from control_plane.jobs.progress import LiveRun
 from control_plane.jobs.run_end import MergedResult, Termination
 from control_plane.jobs.runtime import Runtime
-from control_plane.jobs.source_lines import source_lines
 from control_plane.jobs.trial_job import TrialJob
 from control_plane.store.store import Store
 from control_plane.targets.application import resolve_application
@@ -27,8 +31,11 @@ from control_plane.targets.cores import CorePlan, available_cores, share_cores
 from control_plane.targets.cpu_quota import lowest_quota_cores
 from control_plane.targets.interpreter_packages import target_environment
 from control_plane.targets.launch import RunningTarget
-from control_plane.targets.revision import application_revision
-from control_plane.targets.run_environment import of_client_only, run_environment
+from control_plane.targets.run_environment import (
+    application_revision,
+    of_client_only,
+    run_environment,
+)
 
 
 class RunJob:
@@ -162,3 +169,48 @@ class RunJob:
             self._environment.get("cpu_count"),
             source,
         )
+
+
+MOST_BYTES = 2_000_000
+"""No source that people write is longer."""
+FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+
+
+def source_lines(gauges: Sequence[Gauges], directory: Path, began_s: float) -> Mapping[str, str]:
+    """Return by `file:line` the frames that tell where stalls were; unreadable ones are absent.
+
+    `directory` is that of the application. The target writes the paths, so that only a regular
+    file of source is opened, and one that has not changed since the run began (`began_s`, Unix).
+    """
+    stacks = {stall.stack for trial in gauges for stall in trial.stalls}
+    wanted: dict[str, set[int]] = defaultdict(set)
+    for stack in stacks:
+        if (frame := telling_frame(stack)) is not None:
+            wanted[frame.file].add(frame.line)
+    return {
+        f"{file}:{line}": text[line - 1]
+        for file, numbers in wanted.items()
+        if (text := _text(directory / file, began_s))
+        for line in numbers
+        if 0 < line <= len(text)
+    }
+
+
+def _text(path: Path, began_s: float) -> list[str]:
+    """Return the lines of a file; none of what is not source as it was before."""
+    if path.suffix != ".py":
+        return []
+    try:
+        descriptor = os.open(path, FLAGS)
+    except (OSError, ValueError):
+        return []
+    try:
+        seen = os.fstat(descriptor)
+        plain = stat.S_ISREG(seen.st_mode) and seen.st_size <= MOST_BYTES
+        if not plain or seen.st_mtime >= began_s:
+            return []
+        return os.pread(descriptor, MOST_BYTES, 0).decode(errors="replace").splitlines()
+    except OSError:
+        return []
+    finally:
+        os.close(descriptor)

@@ -15,8 +15,7 @@ from control_plane.domain.result import Gauges, Timeline
 from control_plane.domain.run import Run, RunDetail, State, StreamResult
 from control_plane.domain.stream_record import Slices
 from control_plane.store.database import Database
-from control_plane.store.histogram_codec import unpack_slices
-from control_plane.store.mapping import gauges_of, run_of, stream_of, timeline_of
+from control_plane.store.mapping import gauges_of, run_of, stream_of, timeline_of, unpack_slices
 from control_plane.store.run_query import Filters, cursor_after, page_conditions, run_query
 from control_plane.store.tables import RunFacts, RunRow, RunStream, RunTag, TrialRow, TrialStream
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.targets.revision import application_revision
+from control_plane.targets.run_environment import application_revision
 from tests.in_process import in_process
 
 CASE = Path(__file__).parent / "R06"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.pages.cli_command import run_command
+from control_plane.pages.new_run.preview import run_command
 
 
 def test_the_database_is_named_unless_it_is_the_one_of_the_directory(

@@ -7,7 +7,7 @@ import pytest
 
 from control_plane.domain.histogram import EMPTY, HIGHEST_NS, Histogram
 from control_plane.domain.stream_record import Second
-from control_plane.store.histogram_codec import (
+from control_plane.store.mapping import (
     pack_histogram,
     pack_seconds,
     unpack_histogram,

@@ -1,8 +1,12 @@
 """What a form would start: how long it takes, the commands, the spec, and what is wrong."""
 
 import json
+import shlex
+import shutil
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 from control_plane.analysis.duration_estimate import Phases
@@ -11,7 +15,6 @@ from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import Document
 from control_plane.domain.units import SPACE, about
 from control_plane.jobs.run_service import RunService
-from control_plane.pages.cli_command import run_command
 from control_plane.pages.form.fields import field_message, label_of
 from control_plane.pages.form.form_data import FormData
 from control_plane.pages.form.to_spec import documents
@@ -229,3 +232,24 @@ def _wrong(form: FormData, read: CheckedForm) -> Iterator[InvalidField]:
     for path, message in read.messages.items():
         field = form.nearest(path)
         yield InvalidField(field, label_of(field or path), message)
+
+
+OWN = "runs.db"
+"""The file that is taken where none is named."""
+
+
+def run_command(database: Path) -> str:
+    """Return `.venv/bin/looplab run spec.json --wait`, with `--db` unless it is the default."""
+    own = (Path.cwd() / OWN).resolve()
+    chosen = () if database == own else ("--db", str(database))
+    return shlex.join((_program(), "run", "spec.json", "--wait", *chosen))
+
+
+def _program() -> str:
+    """Return the name of the program where the shell finds it, else its path."""
+    beside = Path(sys.executable).with_name("looplab")
+    found = shutil.which("looplab")
+    if (found and Path(found) == beside) or not beside.exists():
+        return "looplab"
+    inside = beside.is_relative_to(Path.cwd())
+    return str(beside.relative_to(Path.cwd()) if inside else beside)

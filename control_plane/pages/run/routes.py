@@ -12,13 +12,13 @@ from control_plane.dependencies import RunId, RunServiceDep, StoreDep
 from control_plane.domain.errors import Conflict
 from control_plane.domain.run import Run, RunDetail, State
 from control_plane.jobs.run_service import RunService
-from control_plane.pages.cli_command import run_command
 from control_plane.pages.compare_query import (
     MAX_RECENT,
     CompareQuery,
     Suggestion,
     suggested_runs,
 )
+from control_plane.pages.new_run.preview import run_command
 from control_plane.pages.run.ceiling_part import ceiling_part
 from control_plane.pages.run.live import live_view
 from control_plane.pages.run.run_view import RunPage, run_page

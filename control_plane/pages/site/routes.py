@@ -7,9 +7,8 @@ from fastapi import APIRouter, Request, Response
 
 from control_plane.dependencies import RunServiceDep
 from control_plane.pages.site import View
-from control_plane.pages.site.glossary import TermGroup, groups
 from control_plane.pages.site.shell import queue_view
-from control_plane.pages.site.templating import fragment, page
+from control_plane.pages.site.templating import TermGroup, fragment, groups, page
 from control_plane.pages.urls import DOCS, GLOSSARY, OPENAPI
 
 router = APIRouter()

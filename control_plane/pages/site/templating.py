@@ -1,7 +1,9 @@
-"""Templates and how they become answers."""
+"""Templates, how they become answers, and the words of the glossary that they explain."""
 
 import hashlib
+import tomllib
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -15,8 +17,41 @@ from control_plane.domain import units
 from control_plane.domain.ids import slug
 from control_plane.domain.units import SPACE
 from control_plane.pages.site import View
-from control_plane.pages.site.glossary import term
 from control_plane.pages.site.shell import quiet_shell, shell_of
+
+
+@dataclass(frozen=True)
+class Term:
+    """`key` is its anchor on the page."""
+
+    key: str
+    name: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class TermGroup:
+    title: str
+    terms: tuple[Term, ...]
+
+
+@cache
+def groups() -> tuple[TermGroup, ...]:
+    """Return all terms, in the order of the page."""
+    document = tomllib.loads((Path(__file__).parent / "glossary.toml").read_text(encoding="utf-8"))
+    return tuple(
+        TermGroup(group["title"], tuple(Term(**term) for term in group["terms"]))
+        for group in document["group"]
+    )
+
+
+def term(key: str) -> Term:
+    """Return the term of that key. Raises KeyError for what is not in the glossary."""
+    for group in groups():
+        for known in group.terms:
+            if known.key == key:
+                return known
+    raise KeyError(key)
 
 
 def ago(at: datetime, now: datetime | None = None) -> str:

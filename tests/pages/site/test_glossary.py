@@ -4,7 +4,7 @@ import pytest
 
 from control_plane.domain.errors import LooplabError
 from control_plane.domain.result import ERROR_CLASSES
-from control_plane.pages.site.glossary import groups, term
+from control_plane.pages.site.templating import groups, term
 from scripts.budget import ROOT
 from tests.dashboard import Dashboard
 
