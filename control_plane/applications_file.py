@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from control_plane.domain.errors import SettingsError
+from control_plane.domain.spec_rules import wrong_host
 from control_plane.targets.application import Application, Applications
 
 OWN_FILE = "looplab.toml"
@@ -59,6 +60,7 @@ class _ApplicationTable(BaseModel):
     ready_path: Annotated[
         str, _matching(r"/[!-~]{0,1999}", "write a path, such as /health, without spaces")
     ] = "/"
+    host: str | None = None
     start_timeout_s: float = Field(default=15.0, ge=0.1, le=600)
 
     @field_validator("command", mode="before")
@@ -102,6 +104,13 @@ class _ApplicationTable(BaseModel):
                 raise ValueError("name programs without their folder, such as postgres")
         return value
 
+    @field_validator("host")
+    @classmethod
+    def _host(cls, value: str | None) -> str | None:
+        if value is not None and (fault := wrong_host(value)):
+            raise ValueError(fault.rstrip("."))
+        return value
+
     @field_validator("python", "directory", "env_file")
     @classmethod
     def _path(cls, value: str | None) -> str | None:
@@ -139,6 +148,7 @@ class _ApplicationTable(BaseModel):
             env_file=path(self.env_file),
             passed_on=tuple(variable for variable, sign, _ in pairs if not sign),
             belongs=tuple(self.belongs),
+            host=self.host,
         )
 
 

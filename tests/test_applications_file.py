@@ -34,6 +34,7 @@ def test_paths_are_relative_to_the_file(here: Path) -> None:
         environment = ["DATABASE_URL", "MODE=fast=1"]
         ready_path = "/health"
         start_timeout_s = 3
+        host = "shop.example:80"
         """
     )
     shop = read_applications(Path("etc/mine.toml"))["shop"]
@@ -43,6 +44,7 @@ def test_paths_are_relative_to_the_file(here: Path) -> None:
     assert (shop.passed_on, dict(shop.environment)) == (("DATABASE_URL",), {"MODE": "fast=1"})
     assert (shop.app, shop.factory) == ("shop.main:make", True)
     assert (shop.ready_path, shop.start_timeout_s) == ("/health", 3.0)
+    assert shop.host == "shop.example:80"
     assert "fast" not in repr(shop)
 
 
@@ -86,6 +88,10 @@ def test_looplab_toml_is_read_before_pyproject(here: Path) -> None:
         (
             "[applications.shop]\napp = 'a:b'\nready_path = \"/x\\r\\nX: y\"",
             "ready_path '/x\\r\\nX: y': write a path",
+        ),
+        (
+            "[applications.shop]\napp = 'a:b'\nhost = 'http://a'",
+            "host 'http://a': 'http://a' is no",
         ),
         ("[applications.shop]\napp = 'a:b'\nstart_timeout_s = 'soon'", "give a number of seconds"),
         ("[applications.shop]\napp = 'a:b'\nstart_timeout_s = inf", "give 0.1 to 600 seconds"),

@@ -23,6 +23,7 @@ LABELS = {
     "keep_alive_s": "Keep-alive",
     "backlog": "Backlog",
     "url": "Address",
+    "host": "Host",
     "strategy": "Strategy",
     "reuse_connections": "Reuse connections",
     "session": "Session",

@@ -240,10 +240,13 @@ class TargetUse:
     `delayed_ack_s`: how much longer responses took whose head was acknowledged late, as is usual,
     than those whose head was acknowledged at once, before any load.
 
-    A target that we did not start has only an address.
+    `host` is the Host that requests carried; None in runs from before it was kept.
+
+    A target that we did not start has only an address and a host.
     """
 
     address: str
+    host: str | None = None
     ready_s: float | None = None
     workers: int | None = None
     restarts: int | None = None

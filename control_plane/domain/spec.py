@@ -49,6 +49,11 @@ class BaseTarget:
         return ""
 
     @property
+    def host(self) -> str | None:
+        """The Host that requests carry; None for the usual one of its kind."""
+        return None
+
+    @property
     def application(self) -> str | None:
         """`bundled` or a name of the settings; None where nobody knows what is served."""
         return None
@@ -69,7 +74,8 @@ class Target(BaseTarget):
     """A server that is started for each trial. None marks what the server does not have.
 
     `application` is `bundled` or a name of the settings. `server` is `command` where those settings
-    hold the whole command line: then nothing else is chosen here. `responder` serves none.
+    hold the whole command line: then nothing else is chosen here. `responder` serves none. `host`
+    None: the application's, else `localhost` with the port.
     """
 
     application: str = BUNDLED
@@ -84,6 +90,7 @@ class Target(BaseTarget):
     access_log: bool | None = False
     keep_alive_s: int | None = DEFAULT_KEEP_ALIVE_S
     backlog: int | None = DEFAULT_BACKLOG
+    host: str | None = None
     settings: dict[str, float | str] = Field(default_factory=dict)
 
     @property
@@ -110,20 +117,25 @@ RESPONDER = Target(
 
 @dataclass(frozen=True, config=STRICT)
 class UrlTarget(BaseTarget):
-    """A server that runs already; `url` is scheme, host and optional port."""
+    """A server that runs already; `url` is scheme, host and optional port.
+
+    `host` None: host and port as they stand in `url`.
+    """
 
     url: str = Field()
+    host: str | None = None
 
 
 @dataclass(frozen=True, config=STRICT)
 class NamedTarget(BaseTarget):
     """The name of a configuration, which a spec that is handed in may give in place of a target.
 
-    `application` None: the one that the configuration has.
+    `application` and `host` None: those that the configuration has.
     """
 
     configuration: str
     application: str | None = None
+    host: str | None = None
 
     @property
     def label(self) -> str:

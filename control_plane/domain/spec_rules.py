@@ -1,5 +1,6 @@
 """The bounds of a spec and the rules between its fields. Pure: a spec in, wrong fields out."""
 
+import re
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
@@ -85,10 +86,25 @@ def _all(spec: SubmittedSpec, limits: Limits) -> Wrong:
 
 
 def _target(spec: SubmittedSpec, limits: Limits) -> Wrong:
+    if spec.target.host is not None and (fault := wrong_host(spec.target.host)):
+        yield FieldError("target.host", fault)
     if isinstance(spec.target, UrlTarget):
         yield from _url("target.url", spec.target.url)
     if spec.target.started is not None:
         yield from _started("target", spec.target.started, limits)
+
+
+_HOST = re.compile(
+    r"(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,253})|\[[0-9A-Fa-f:.]{2,45}\])(?::(\d{1,5}))?"
+)
+
+
+def wrong_host(host: str) -> str:
+    """Return what is wrong with a Host header; empty where it is name or address and port."""
+    found = _HOST.fullmatch(host)
+    if found is None or not 0 < int(found[1] or 1) < 65_536:
+        return f"{host[:40]!r} is no Host: write a name with or without a port, such as localhost."
+    return ""
 
 
 def _responder(spec: SubmittedSpec) -> Wrong:

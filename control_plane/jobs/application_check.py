@@ -100,7 +100,7 @@ class ApplicationCheck:
 
     async def _request(self, started: RunningTarget) -> None:
         path = self._application.ready_path
-        status = (await get(started.url, path)).status
+        status = (await get(started.url, path, started.host_header)).status
         if 200 <= status < 300:
             self._add("good", f"GET {path} answers {status}.")
         else:

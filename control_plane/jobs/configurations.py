@@ -1,6 +1,7 @@
 """Every configuration that a spec can name: those that come with Looplab, and added ones."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from control_plane.domain.errors import Conflict, FieldError, InvalidInput
 from control_plane.domain.ids import slug
@@ -38,7 +39,8 @@ def resolved(named: NamedTarget, known: Sequence[Configuration] = BUILTIN_CONFIG
 
     Raises InvalidInput naming the likest, or what installs a server that is missing.
     """
-    target = find_configuration(named.configuration, known)
+    found = find_configuration(named.configuration, known)
+    target = found if named.host is None else replace(found, host=named.host)
     if named.application not in {None, BUNDLED}:
         return for_application(target, str(named.application))
     message = missing_server(target)

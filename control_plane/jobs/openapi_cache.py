@@ -1,6 +1,7 @@
 """The OpenAPI documents of targets: read on demand, and kept while Looplab runs."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from control_plane.domain.application_report import Offer
@@ -58,7 +59,7 @@ class OpenApiCache:
     async def _read(self, target: AnyTarget, of: str) -> Offer:
         running = await self._running(target)
         try:
-            response = await get(running.url, PATH)
+            response = await get(running.url, PATH, running.host_header)
         finally:
             await running.stop()
         if response.status != 200:
@@ -69,9 +70,10 @@ class OpenApiCache:
     async def _running(self, target: AnyTarget) -> RunningTarget:
         started = target.started
         if started is None:
-            return await reach(target.url, self._runtime.own_ports)
+            return await reach(target.url, self._runtime.own_ports, target.host)
         application = resolve_application(started, self._runtime.applications)
         if application.own:
-            started = await default_target(application, self._runtime.instance) or started
+            usual = await default_target(application, self._runtime.instance) or started
+            started = replace(usual, host=started.host)
         context = self._runtime.launch_context()
         return await start_application(application, started, context)

@@ -97,7 +97,7 @@ class TrialJob:
         """Start the target, then the load workers; each is ended by the stack."""
         target = await stack.enter_async_context(self._target())
         await target.check(self._checked_path())
-        plans = self._plans(target.url)
+        plans = self._plans(target)
         workers = [await stack.enter_async_context(self._worker(plan)) for plan in plans]
         await asyncio.gather(*(worker.ready() for worker in workers))
         return target, workers
@@ -106,7 +106,8 @@ class TrialJob:
     async def _target(self) -> AsyncIterator[RunningTarget]:
         started = self.spec.target.started
         if started is None:
-            target = await reach(self.spec.target.url, self.runtime.own_ports)
+            asked = self.spec.target
+            target = await reach(asked.url, self.runtime.own_ports, asked.host)
         else:
             place = self.runtime.launch_context(self.cores.target)
             target = await start_application(self._application(started), started, place)
@@ -138,14 +139,15 @@ class TrialJob:
         finally:
             await worker.stop()
 
-    def _plans(self, url: str) -> list[LoadPlan]:
+    def _plans(self, target: RunningTarget) -> list[LoadPlan]:
         """Return one for each process: those of the first stream, then those of the next."""
         spec = self.spec
         return [
             LoadPlan(
                 stream=stream,
                 client=spec.client,
-                base_url=url,
+                base_url=target.url,
+                host=target.host_header,
                 warmup_s=spec.warmup_s,
                 timeout_s=spec.timeout_s,
                 seed=trial_seed(spec.seed, self.block, index),
@@ -239,6 +241,7 @@ class TrialJob:
             streams=tuple(stream.summary for stream in streams),
             target=TargetUse(
                 address=target.url,
+                host=target.host_header,
                 ready_s=target.ready_s,
                 workers=self.spec.target.workers,
                 restarts=ended.all if ended else None,

@@ -99,8 +99,9 @@ class LoadTraits:
 class LoadPlan:
     """What one load worker does: its `share` of one stream of one trial.
 
-    `base_url` is scheme, host and port. The warm-up follows the ramp-up of the stream, which
-    is given as the whole one. `seed` draws arrivals; `seeds` None: it draws the values, too.
+    `base_url` is scheme, host and port; `host` is the Host that is sent, empty for that of the URL.
+    The warm-up follows the ramp-up of the stream, which is given as the whole one. `seed` draws
+    arrivals; `seeds` None: it draws the values, too.
     """
 
     stream: Stream
@@ -111,6 +112,7 @@ class LoadPlan:
     seed: int
     share: Shard = WHOLE
     seeds: Seeds | None = None
+    host: str = ""
 
     @property
     def users(self) -> int:

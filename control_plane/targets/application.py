@@ -22,7 +22,8 @@ class Application:
     The rest belongs to applications of the settings: `factory` when `app` makes the application,
     `command` instead of `app` where no server of ours is used, `python` the interpreter of its own
     environment (None: ours), `env_file` and the names `passed_on` from our environment. `belongs`
-    names programs elsewhere on this machine that work for it, such as its database.
+    names programs elsewhere on this machine that work for it, such as its database. `host` is the
+    Host that requests carry (None: localhost with the port).
     """
 
     app: str
@@ -38,6 +39,7 @@ class Application:
     env_file: Path | None = None
     passed_on: tuple[str, ...] = ()
     belongs: tuple[str, ...] = ()
+    host: str | None = None
 
     @property
     def own(self) -> bool:

@@ -28,9 +28,10 @@ TIMEOUT_S = 2.0
 _QUICKACK: int = getattr(socket, "TCP_QUICKACK", 0)
 
 
-async def delayed_ack_s(url: str, path: str) -> float | None:
+async def delayed_ack_s(url: str, path: str, host: str = "") -> float | None:
     """Return how much longer a response takes where its head is acknowledged late, as usual.
 
+    `host` is the Host that is sent, by default that of `url`.
     None when the server does not respond to so many on one connection in time, and on a system
     that cannot acknowledge at once.
     """
@@ -40,12 +41,13 @@ async def delayed_ack_s(url: str, path: str) -> float | None:
         return None
     with suppress(TimeoutError, OSError, EOFError, httptools.HttpParserError):
         async with asyncio.timeout(TIMEOUT_S):
-            await _take_turns(url, path, usual, quick)
+            await _take_turns(await _Connection.open(url, host), path, usual, quick)
     return slower_by(usual, quick)
 
 
-async def _take_turns(url: str, path: str, usual: list[float], quick: list[float]) -> None:
-    connection = await _Connection.open(url)
+async def _take_turns(
+    connection: "_Connection", path: str, usual: list[float], quick: list[float]
+) -> None:
     try:
         # What only the first request of a process or a connection costs shall not count.
         await connection.get(path, quick=True)
@@ -78,7 +80,7 @@ class _Connection:
         self._complete = False
 
     @classmethod
-    async def open(cls, url: str) -> "_Connection":
+    async def open(cls, url: str, host: str) -> "_Connection":
         parts = urlsplit(url)
         secure = parts.scheme == "https"
         context = ssl.create_default_context() if secure else None
@@ -86,7 +88,7 @@ class _Connection:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         port = parts.port or (443 if secure else 80)
         streams = await asyncio.open_connection(parts.hostname, port, ssl=context)
-        return cls(*streams, parts.netloc)
+        return cls(*streams, host or parts.netloc)
 
     async def get(self, path: str, *, quick: bool) -> float:
         """Return how long a GET took. Raises EOFError when the server closes the connection."""

@@ -25,8 +25,8 @@ class ExternalTarget:
     probe_output: ProbeOutput | None = None
     delayed_ack_s: float | None = None
 
-    def __init__(self, url: str, host: str, port: int) -> None:
-        self.url = url
+    def __init__(self, url: str, host: str, port: int, host_header: str) -> None:
+        self.url, self.host_header = url, host_header
         holders = sockets.holders(sockets.inodes_at(host, port), procfs.pids())
         self._holders = {pid: procfs.started_at(pid) for pid in holders}
         self._watch = WorkerWatch(_master(holders), holders, single=False)
@@ -34,7 +34,7 @@ class ExternalTarget:
 
     async def check(self, path: str) -> None:
         self.pids()
-        self.delayed_ack_s = await delayed_ack_s(self.url, path)
+        self.delayed_ack_s = await delayed_ack_s(self.url, path, self.host_header)
 
     def pids(self) -> list[int]:
         """Return who had the listener when it was reached, and their descendants; [] if unseen."""
@@ -70,8 +70,12 @@ class ExternalTarget:
         """Do nothing: it is not ours to end."""
 
 
-async def reach(url: str, forbidden_ports: Collection[int]) -> RunningTarget:
+async def reach(
+    url: str, forbidden_ports: Collection[int], host: str | None = None
+) -> RunningTarget:
     """Resolve the host once, keep to that address, and see that it takes connections.
+
+    Requests carry `host`, by default host and port as they stand in the URL.
 
     Raises TargetFailed when nothing listens there, when it is not this machine, or when the port is
     one of `forbidden_ports`, which are the dashboard's own.
@@ -83,7 +87,8 @@ async def reach(url: str, forbidden_ports: Collection[int]) -> RunningTarget:
     for address in await _addresses(parts.hostname or "", port):
         if await _listens(address, port):
             shown = f"[{address}]" if ":" in address else address
-            return ExternalTarget(f"{parts.scheme}://{shown}:{port}", address, port)
+            pinned = f"{parts.scheme}://{shown}:{port}"
+            return ExternalTarget(pinned, address, port, host or parts.netloc)
     raise TargetFailed(f"Nothing listens at {url}: start that server, then run again.")
 
 

@@ -191,6 +191,7 @@ class _Attempt:
             pid,
             self.host,
             self.port,
+            self._host_header,
             ready_s,
             self._probe_output(spec),
             self.application.ready_path,
@@ -230,4 +231,10 @@ class _Attempt:
             application.ready_path,
             self.target.workers or 1,
             application.start_timeout_s,
+            self._host_header,
         )
+
+    @property
+    def _host_header(self) -> str:
+        """The Host that local applications accept, unless another is chosen."""
+        return self.target.host or self.application.host or f"localhost:{self.port}"

@@ -25,10 +25,7 @@ class ReadinessProbe:
     path: str
     workers: int
     timeout_s: float
-
-    @property
-    def url(self) -> str:
-        return f"http://{self.host}:{self.port}"
+    host_header: str
 
 
 async def wait_until_ready(server: Supervisor, probe: ReadinessProbe) -> str | None:
@@ -97,9 +94,7 @@ def _accepting_count(server: Supervisor, inodes: set[int]) -> int:
 async def _status(probe: ReadinessProbe) -> int | None:
     """Return the status of one GET; None when there was no response."""
     loop = asyncio.get_running_loop()
-    request = (
-        f"GET {probe.path} HTTP/1.1\r\nHost: {probe.host}:{probe.port}\r\nConnection: close\r\n\r\n"
-    )
+    request = f"GET {probe.path} HTTP/1.1\r\nHost: {probe.host_header}\r\nConnection: close\r\n\r\n"
     with socket.socket() as connection:
         connection.settimeout(0)
         try:

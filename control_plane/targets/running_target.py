@@ -23,6 +23,11 @@ class RunningTarget(Protocol):
     @property
     def url(self) -> str: ...
     @property
+    def host_header(self) -> str:
+        """The Host that requests to it carry, which need not be that of `url`."""
+        ...
+
+    @property
     def command(self) -> str | None: ...
     @property
     def pid(self) -> int: ...
@@ -88,6 +93,7 @@ class StartedTarget:
     pid: int
     host: str
     port: int
+    host_header: str
     ready_s: float
     probe_output: ProbeOutput | None = None
     ready_path: str = "/"
@@ -116,7 +122,7 @@ class StartedTarget:
         if self.own_command:
             await asyncio.sleep(SETTLE_S)
         self.pids()
-        self.delayed_ack_s = await delayed_ack_s(self.url, self.ready_path)
+        self.delayed_ack_s = await delayed_ack_s(self.url, self.ready_path, self.host_header)
 
     def pids(self) -> list[int]:
         pids = self.server.pids()

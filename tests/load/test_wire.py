@@ -17,6 +17,9 @@ from tests.load.wire import (
 REQUESTS = 600
 """So many that each request class is drawn; the seed makes it the same each time."""
 
+HOST = "shop.example"
+"""What is sent on new connections in place of the address."""
+
 Sent = tuple[set[bytes], set[bytes]]
 """The requests that a server received, byte for byte, and those that it should have received."""
 
@@ -44,6 +47,7 @@ async def _driven(strategy: str) -> list[Sent]:
                     "stop": stop,
                     "load": {"model": "closed", "concurrency": 1},
                     "client": {"strategy": strategy, "reuse_connections": server is kept},
+                    "host": "" if server is kept else HOST,
                 },
             )
             for server in (kept, new)
@@ -59,7 +63,7 @@ async def _driven(strategy: str) -> list[Sent]:
 
 
 def _expected(server: RecordingServer, *, kept: bool) -> set[bytes]:
-    host = server.url.removeprefix("http://")
+    host = server.url.removeprefix("http://") if kept else HOST
     generated = next(body for head, body in server.seen if b" /generated " in head)
     return {
         head_of(request, host, body, kept=kept) + body

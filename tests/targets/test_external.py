@@ -25,7 +25,9 @@ async def test_a_server_that_runs_is_reached_and_its_processes_are_seen() -> Non
         assert (target.failure(), target.log()) == (None, ())
         child.communicate()
         await target.stop()
-        assert await reach(f"http://127.0.0.1:{port}/", ())
+        assert target.host_header == f"localhost:{port}"
+        again = await reach(f"http://127.0.0.1:{port}/", (), "shop.example")
+        assert again.host_header == "shop.example"
 
 
 async def test_an_address_of_version_six_keeps_its_brackets() -> None:

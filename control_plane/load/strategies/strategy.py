@@ -83,7 +83,7 @@ class RequestHeaders:
 
     def __init__(self, plan: LoadPlan, source: RequestSource) -> None:
         self._source = source
-        self._common = {"Host": urlsplit(plan.base_url).netloc, **COMMON_HEADERS}
+        self._common = {"Host": plan.host or urlsplit(plan.base_url).netloc, **COMMON_HEADERS}
         self._last = {} if plan.client.reuse_connections else {"Connection": "close"}
         self._known: dict[tuple[int, int], dict[str, str]] = {}
 

@@ -149,6 +149,7 @@ NUMBER = FieldKind("number", FormParser.number, number_text)
 DECIMAL = FieldKind("decimal", FormParser.number, number_text)
 RATE = FieldKind("decimal", FormParser.rate, rate_text)
 TEXT = FieldKind("text", FormParser.text)
+OPTIONAL_TEXT = FieldKind("text", FormParser.text, omit_empty=True)
 WORDS = FieldKind("text", FormParser.words, ", ".join)
 STATUSES = FieldKind(
     "text", FormParser.statuses, lambda statuses: ", ".join(map(str, statuses)), omit_empty=True

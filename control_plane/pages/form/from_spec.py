@@ -62,16 +62,19 @@ def _ticked(target: AnyTarget, configurations: Sequence[Configuration], name: st
     if started is None or started.server == "command":
         return configurations[0].name
     application = started.application
-    same = [known for known in configurations if _serving(known.target, application) == started]
+    same = [known for known in configurations if _serving(known.target, started) == started]
     by_name = [known for known in same if NamedTarget(known.name, application).label == name]
     found = by_name or [known for known in same if known.builtin]
     return found[0].name if found else OWN
 
 
-def _serving(target: Target, application: str) -> Target:
-    """Return a target that serves the application; only the bundled one has settings."""
-    settings = target.settings if application == BUNDLED else {}
-    return replace(target, application=application, settings=settings)
+def _serving(target: Target, started: Target) -> Target:
+    """Return a target that serves the application of `started`, asked for by the same Host.
+
+    Only the bundled application has settings.
+    """
+    settings = target.settings if started.application == BUNDLED else {}
+    return replace(target, application=started.application, host=started.host, settings=settings)
 
 
 def _stream(prefix: str, stream: Document) -> Fields:

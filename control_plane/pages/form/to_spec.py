@@ -54,7 +54,7 @@ def _arm(shared: Document, target: Document, strategy: str, form: FormData) -> D
         apart.append(target.get("configuration", "own configuration"))
     arm = shared | {
         "title": ", ".join([shared["title"], *apart]) if shared["title"] else "",
-        "target": target,
+        "target": target | shared.get("target", {}),
         "client": _ordered(shared.get("client", {}) | {"strategy": strategy}, Client),
     }
     facts = STRATEGIES.get(strategy)

@@ -40,7 +40,7 @@ SPECS: dict[str, dict[str, Any]] = {
         for question in preset_catalogue().questions
         for arm in question.arms
     },
-    "url": {"target": {"url": "http://127.0.0.1:9000"}},
+    "url": {"target": {"url": "http://127.0.0.1:9000", "host": "shop.example"}},
     "own": {"target": {"workers": 3, "threads": 7, "access_log": True, "settings": {"cpu_n": 3.5}}},
     "granian": {
         "target": {"server": "granian", "http": None, "keep_alive_s": None, "workers": 3}
