@@ -31,6 +31,9 @@ class Limits:
         return f"LOOPLAB_{name.upper()}"
 
 
+MAX_ERROR_SHARE = 0.01
+"""A run is invalid where more of a stream's requests failed, unless its spec says another limit."""
+
 BLOCKED_LOOP_S = 0.1
 """An event loop that is later stood still. asyncio's own debug mode calls a step slow from here on
 (`loop.slow_callback_duration`).

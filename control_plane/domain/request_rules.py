@@ -6,7 +6,7 @@ from math import isfinite
 
 from control_plane.domain.errors import FieldError
 from control_plane.domain.limits import Limits, Wrong, bounded, bounded_text, counted
-from control_plane.domain.request_parts import (
+from control_plane.domain.request_bodies_and_values import (
     NAME,
     ChoiceValue,
     FormBody,

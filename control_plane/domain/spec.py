@@ -20,8 +20,9 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import ArgsKwargs, PydanticCustomError
 
 from control_plane.domain.client_strategies import Strategy
+from control_plane.domain.limits import MAX_ERROR_SHARE
 from control_plane.domain.load_models import STRICT, Load
-from control_plane.domain.request_parts import ONE_OF, Body, Value
+from control_plane.domain.request_bodies_and_values import ONE_OF, Body, Value
 from control_plane.domain.servers import (
     DEFAULT_BACKLOG,
     DEFAULT_KEEP_ALIVE_S,
@@ -279,7 +280,7 @@ class SubmittedSpec:
     trials: int = 1
     warmup_s: float = 1.0
     timeout_s: float = 30.0
-    max_error_share: float = 0.01
+    max_error_share: float = MAX_ERROR_SHARE
     cores: Literal["auto", "shared"] | Cores = "auto"
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus
 from xml.sax.saxutils import escape as escape_xml
 
-from control_plane.domain.request_parts import (
+from control_plane.domain.request_bodies_and_values import (
     FormFields,
     Multipart,
     Placeholder,

@@ -6,7 +6,13 @@ from itertools import accumulate, count
 from random import Random
 from typing import NamedTuple
 
-from control_plane.domain.request_parts import Scalar, SequenceValue, StringValue, UuidValue, Value
+from control_plane.domain.request_bodies_and_values import (
+    Scalar,
+    SequenceValue,
+    StringValue,
+    UuidValue,
+    Value,
+)
 from control_plane.domain.spec import RequestClass
 from control_plane.load import placeholders
 from control_plane.load.plan import WHOLE, Seeds, Shard

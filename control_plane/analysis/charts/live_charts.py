@@ -19,7 +19,7 @@ from control_plane.analysis.charts.panels import (
     stacked,
     tokens_panel,
 )
-from control_plane.analysis.charts.response_panels import (
+from control_plane.analysis.charts.response_time_panels import (
     StreamSeries,
     response_panel,
     throughput_panel,

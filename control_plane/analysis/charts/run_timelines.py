@@ -27,11 +27,10 @@ from control_plane.analysis.charts.figure import (
     window_axis,
     y_axis,
 )
-from control_plane.analysis.charts.response_panels import (
+from control_plane.analysis.charts.heat_map import heat_map, outlined
+from control_plane.analysis.charts.response_time_panels import (
     FURTHEST_FIRST,
     furthest_percentile,
-    heat_map,
-    outlined,
     percentile_values,
 )
 from control_plane.analysis.charts.trial_axis import (

@@ -11,6 +11,7 @@ from control_plane.analysis.validity.gate import (
     judgement,
     percent,
 )
+from control_plane.domain.limits import MAX_ERROR_SHARE
 from control_plane.domain.result import Summary, Trial
 from control_plane.domain.spec import Spec
 from control_plane.domain.units import count, seconds, share
@@ -28,7 +29,7 @@ def completed(run: MeasuredRun) -> Judgement | None:
     return None
 
 
-ERRORS = GateLimits("≤", suspect=ERRORS_SUSPECT, invalid=Spec.max_error_share)
+ERRORS = GateLimits("≤", suspect=ERRORS_SUSPECT, invalid=MAX_ERROR_SHARE)
 
 
 def error_limits(spec: Spec) -> GateLimits:

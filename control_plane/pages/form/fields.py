@@ -13,7 +13,7 @@ from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import FieldError
 from control_plane.domain.servers import lacking_option, server_options
 from control_plane.domain.spec_json import Document
-from control_plane.pages.form.field_kinds import (
+from control_plane.pages.form.field_types import (
     BOXES,
     CHOICES,
     DECIMAL,

@@ -9,7 +9,7 @@ from control_plane.domain.ids import MAX_COMPARED_RUNS
 from control_plane.domain.servers import lacking
 from control_plane.domain.spec import BUNDLED, Client, SubmittedSpec
 from control_plane.domain.spec_json import Document
-from control_plane.pages.form.field_kinds import FormParser
+from control_plane.pages.form.field_types import FormParser
 from control_plane.pages.form.fields import FORM, chosen_option, read_sections
 from control_plane.pages.form.form_data import FormData
 

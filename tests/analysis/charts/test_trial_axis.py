@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from control_plane.analysis.charts.response_panels import percentile_values
+from control_plane.analysis.charts.response_time_panels import percentile_values
 from control_plane.analysis.charts.trial_axis import (
     EACH,
     MOST_POINTS,

@@ -14,7 +14,7 @@ from control_plane.analysis.prose.comparison_sentences import (
     shared_cause,
 )
 from control_plane.analysis.prose.sentence import plain_text
-from control_plane.domain.request_parts import JsonBody, TextBody
+from control_plane.domain.request_bodies_and_values import JsonBody, TextBody
 from control_plane.domain.run import Run, State
 from control_plane.domain.spec import RequestClass, Target, UrlTarget, Workload
 from control_plane.pages.exports.markdown import markdown

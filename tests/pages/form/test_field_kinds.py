@@ -1,6 +1,6 @@
 import pytest
 
-from control_plane.pages.form.field_kinds import FormParser
+from control_plane.pages.form.field_types import FormParser
 from control_plane.pages.form.form_data import FormData
 
 

@@ -8,7 +8,7 @@ from control_plane.analysis import field_labels
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec_json import Document, read_spec
-from control_plane.pages.form.field_kinds import LINES, SEGMENTS
+from control_plane.pages.form.field_types import LINES, SEGMENTS
 from control_plane.pages.form.fields import (
     CONFIGURATION_FORM,
     FORM,

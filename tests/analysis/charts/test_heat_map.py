@@ -2,14 +2,8 @@
 
 import pytest
 
-from control_plane.analysis.charts.response_panels import (
-    MOST_COLUMNS,
-    SHADES,
-    heat_map,
-    shades,
-    trend_labels,
-    trend_lines,
-)
+from control_plane.analysis.charts.heat_map import MOST_COLUMNS, SHADES, heat_map, shades
+from control_plane.analysis.charts.response_time_panels import trend_labels, trend_lines
 from control_plane.analysis.charts.timeline import timeline_chart
 from control_plane.analysis.charts.trial_axis import TrialSegment
 from control_plane.domain.result import Timeline

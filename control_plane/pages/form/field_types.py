@@ -1,4 +1,4 @@
-"""The kinds of fields: how each is read from its text, written as one, and drawn."""
+"""The types of fields: how each is read from its text, written as one, and drawn."""
 
 import re
 from collections.abc import Callable, Sequence
