@@ -21,7 +21,7 @@ from pydantic_core import ErrorDetails
 
 from control_plane.domain.errors import SettingsError
 from control_plane.domain.spec_rules import wrong_host
-from control_plane.targets.application import Application, Applications
+from control_plane.targets.application import SUCCESS, Application, Applications
 
 OWN_FILE = "looplab.toml"
 PROJECT_FILE = "pyproject.toml"
@@ -57,9 +57,13 @@ class _ApplicationTable(BaseModel):
     env_file: str | None = None
     environment: list[str] = []
     belongs: list[str] = []
-    ready_path: Annotated[
-        str, _matching(r"/[!-~]{0,1999}", "write a path, such as /health, without spaces")
-    ] = "/"
+    ready_path: (
+        Annotated[
+            str, _matching(r"/[!-~]{0,1999}", "write a path, such as /health, without spaces")
+        ]
+        | None
+    ) = None
+    ready_status: list[int] | None = None
     host: str | None = None
     start_timeout_s: float = Field(default=15.0, ge=0.1, le=600)
 
@@ -104,6 +108,16 @@ class _ApplicationTable(BaseModel):
                 raise ValueError("name programs without their folder, such as postgres")
         return value
 
+    @field_validator("ready_status", mode="before")
+    @classmethod
+    def _statuses(cls, value: object) -> object:
+        statuses = value if isinstance(value, list) else [value]
+        if not statuses or any(
+            type(status) is not int or not 200 <= status <= 599 for status in statuses
+        ):
+            raise ValueError("write a status from 200 to 599, or a list of them")
+        return statuses
+
     @field_validator("host")
     @classmethod
     def _host(cls, value: str | None) -> str | None:
@@ -138,7 +152,8 @@ class _ApplicationTable(BaseModel):
         return Application(
             app=self.app or "",
             directory=path(self.directory) or folder,
-            ready_path=self.ready_path,
+            ready_path=self.ready_path or "/",
+            ready_statuses=self.ready_status or (SUCCESS if self.ready_path else None),
             start_timeout_s=self.start_timeout_s,
             environment={variable: value for variable, sign, value in pairs if sign},
             name=name,

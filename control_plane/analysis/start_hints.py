@@ -95,8 +95,9 @@ _LINES: tuple[tuple[re.Pattern[str], Callable[[_Match, str], str]], ...] = (
 
 _REASONS = (
     (
-        re.compile(r"answers (5\d\d) to GET (\S+)"),
-        "It runs, but answers {0} to GET {1}: see the log lines, or name another ready_path.",
+        re.compile(r"answer to GET (\S+) was (\d{3})"),
+        "It runs, but answers {1} to GET {0}: see the log lines, name another ready_path, set "
+        "ready_status = {1} where that is right, or raise start_timeout_s.",
     ),
     (
         re.compile(r"no answer to GET (\S+)"),

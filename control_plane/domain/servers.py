@@ -5,7 +5,8 @@ A server is one entry of `SERVERS` and one hook of the probe (`targets/inside/lo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -201,6 +202,28 @@ SERVERS: dict[str, Server] = {
         arguments=_responder,
     ),
 }
+
+_WRONG_CALL = re.compile(
+    r"TypeError: .*(?:object is not callable|takes \d+ positional arguments? but"
+    r"|missing \d+ required positional arguments?: '(?:receive|send|start_response)')"
+)
+_FRAME = re.compile(r'^\s*File "([^"]+)", line \d+')
+
+
+def called_wrongly(log: Sequence[str]) -> bool:
+    """Return whether a server failed to call its application, which has another interface.
+
+    The same error from deeper inside is the application's own.
+    """
+    folders = [f"/{server.module}/" for server in SERVERS.values() if server.packages]
+    frame = ""
+    for line in log:
+        if found := _FRAME.match(line):
+            frame = found[1]
+        elif _WRONG_CALL.search(line) and any(folder in frame for folder in folders):
+            return True
+    return False
+
 
 ASGI_SERVERS = {name: server for name, server in SERVERS.items() if server.packages}
 """The servers that load an application by its import string."""

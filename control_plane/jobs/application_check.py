@@ -13,7 +13,12 @@ from control_plane.domain.servers import ASGI_SERVERS
 from control_plane.domain.spec import Target
 from control_plane.jobs.queue import IdleTasks
 from control_plane.jobs.runtime import Runtime
-from control_plane.targets.application import Application, command_target, missing_files
+from control_plane.targets.application import (
+    SUCCESS,
+    Application,
+    command_target,
+    missing_files,
+)
 from control_plane.targets.environment_variables import missing_variables
 from control_plane.targets.http_get import get
 from control_plane.targets.interpreter_packages import (
@@ -101,7 +106,7 @@ class ApplicationCheck:
     async def _request(self, started: RunningTarget) -> None:
         path = self._application.ready_path
         status = (await get(started.url, path, started.host_header)).status
-        if 200 <= status < 300:
+        if status in (self._application.ready_statuses or SUCCESS):
             self._add("good", f"GET {path} answers {status}.")
         else:
             remedy = "Name a ready_path that answers 200, so that ready means that it works."

@@ -11,12 +11,16 @@ from control_plane.domain.errors import FieldError, TargetFailed
 from control_plane.domain.spec import BUNDLED, Target
 from control_plane.targets.builtin_configurations import missing_server
 
+SUCCESS = range(200, 300)
+"""The statuses of an application that works, unless it is said otherwise."""
+
 
 @dataclass(frozen=True)
 class Application:
     """`app` is an import string that resolves in `directory`, where the server runs.
 
-    `ready_path` answers with a status below 500 once the application works. `reload_dir` is what
+    `ready_path` answers with one of `ready_statuses` (None: with any) once the application works.
+    `reload_dir` is what
     `--reload` watches, relative to `directory`. `environment` holds fixed values.
 
     The rest belongs to applications of the settings: `factory` when `app` makes the application,
@@ -29,6 +33,7 @@ class Application:
     app: str
     directory: Path
     ready_path: str = "/"
+    ready_statuses: Collection[int] | None = None
     reload_dir: str = "."
     start_timeout_s: float = 15.0
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -45,6 +50,15 @@ class Application:
     def own(self) -> bool:
         """Whether it is one of the settings, and does not come with Looplab."""
         return self.name != BUNDLED
+
+    @property
+    def ready_text(self) -> str:
+        """Which statuses of `ready_path` count, as `200 to 299`, `302 or 401` or `any status`."""
+        if self.ready_statuses is None:
+            return "any status"
+        if isinstance(self.ready_statuses, range):
+            return f"{self.ready_statuses.start} to {self.ready_statuses.stop - 1}"
+        return " or ".join(map(str, self.ready_statuses))
 
     @property
     def interpreter(self) -> Path:
@@ -64,7 +78,7 @@ def bundled_application(paths: Collection[str] = ()) -> Application:
     directory = Path(spec.origin).parent.parent
     environment = {"TARGET_PATHS": " ".join(paths)} if paths else {}
     return Application(
-        "target_app.main:app", directory, "/health", "target_app", environment=environment
+        "target_app.main:app", directory, "/health", SUCCESS, "target_app", environment=environment
     )
 
 

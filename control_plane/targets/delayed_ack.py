@@ -11,13 +11,14 @@ tcp(7)). Whatever else a response takes, it takes both ways.
 
 import asyncio
 import socket
-import ssl
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from urllib.parse import urlsplit
 
 import httptools
+
+from control_plane.targets.http_get import unverified_tls
 
 REQUESTS = 24
 MIN_REQUESTS = 4
@@ -83,9 +84,7 @@ class _Connection:
     async def open(cls, url: str, host: str) -> "_Connection":
         parts = urlsplit(url)
         secure = parts.scheme == "https"
-        context = ssl.create_default_context() if secure else None
-        if context is not None:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context = unverified_tls() if secure else None
         port = parts.port or (443 if secure else 80)
         streams = await asyncio.open_connection(parts.hostname, port, ssl=context)
         return cls(*streams, host or parts.netloc)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -34,6 +35,13 @@ async def get(url: str, path: str, host: str) -> HttpResponse:
             return await get_with(session, url, path)
     except TimeoutError:
         raise TargetFailed(f"No whole answer to GET {path} within {TIMEOUT_S:g} s.") from None
+
+
+def unverified_tls() -> ssl.SSLContext:
+    """Return a context that takes any certificate: targets are on this machine."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 def open_session(host: str) -> ClientSession:

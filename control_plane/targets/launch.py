@@ -176,15 +176,15 @@ class _Attempt:
         spec = self._launch_spec()
         server = await Supervisor.start(spec, log_lines=self.context.log_lines)
         try:
-            owner = await wait_until_ready(server, self._readiness_probe())
+            ready = await wait_until_ready(server, self._readiness_probe())
             ready_s = time.monotonic() - began
             pid = await server.server_pid()
         except BaseException:
             await server.stop()
             raise
-        if owner is not None:
+        if ready.owner is not None:
             await server.stop()
-            return owner
+            return ready.owner
         return StartedTarget(
             server,
             shown_command(self.target, self.host, self.port, self.application),
@@ -197,6 +197,7 @@ class _Attempt:
             self.application.ready_path,
             own_command=self.target.server == "command",
             belongs=self.application.belongs,
+            scheme=ready.scheme,
         )
 
     def _launch_spec(self) -> LaunchSpec:
@@ -229,6 +230,7 @@ class _Attempt:
             self.host,
             self.port,
             application.ready_path,
+            application.ready_statuses,
             self.target.workers or 1,
             application.start_timeout_s,
             self._host_header,

@@ -1,46 +1,84 @@
 """The wait until a started server is ready: it responds, and it is the process we started."""
 
 import asyncio
-import socket
-import time
+from collections.abc import Container
 from dataclasses import dataclass
 
+import httptools
+
 from control_plane.domain.errors import TargetFailed
+from control_plane.domain.servers import called_wrongly
 from control_plane.targets import sockets
+from control_plane.targets.http_get import unverified_tls
 from control_plane.targets.supervisor import Supervisor
 
 POLL_S = 0.005
-BROKEN_AFTER_S = 2.0
-"""How long a server may respond 500 and above before its start has failed."""
+HANDSHAKE_S = 2.0
+"""How long a server that does not speak HTTP may take to show that it does not speak TLS either."""
 
 LOG_LINES = 20
+LARGE_BYTES = 1_000_000
+"""A response that is still not whole after so much of its body counts as one."""
 
 
 @dataclass(frozen=True)
 class ReadinessProbe:
-    """When a server is ready: `path` responds below 500, and `workers` processes accept."""
+    """When a server is ready: `path` responds, and `workers` processes accept.
+
+    `statuses` are those that count; None: any.
+    """
 
     host: str
     port: int
     path: str
+    statuses: Container[int] | None
     workers: int
     timeout_s: float
     host_header: str
 
+    @property
+    def request(self) -> bytes:
+        """The request that is asked until it is ready."""
+        lines = (f"GET {self.path} HTTP/1.1", f"Host: {self.host_header}", "Connection: close")
+        return "\r\n".join([*lines, "", ""]).encode()
 
-async def wait_until_ready(server: Supervisor, probe: ReadinessProbe) -> str | None:
-    """Wait until the server is ready; return None, or the name of who else has the port.
 
-    Raises TargetFailed when the server ends before, answers only errors, or the time is over.
+@dataclass
+class Readiness:
+    """What is known of a server that starts.
+
+    `secure`: it responds by TLS. `status` of its last response; None before the first. `owner`: who
+    else has the port; None where nobody has.
     """
-    waiting = asyncio.create_task(_until_response(server, probe))
+
+    secure: bool = False
+    status: int | None = None
+    owner: str | None = None
+
+    @property
+    def scheme(self) -> str:
+        """What its URL begins with."""
+        return "https" if self.secure else "http"
+
+
+async def wait_until_ready(server: Supervisor, probe: ReadinessProbe) -> Readiness:
+    """Wait until the server is ready, or another is found to have the port.
+
+    Raises TargetFailed when the server ends before, is not able to serve, or the time is over.
+    """
+    found = Readiness()
+    waiting = asyncio.create_task(_until_response(server, probe, found))
     ending = asyncio.create_task(server.ended())
     try:
         async with asyncio.timeout(probe.timeout_s):
             await asyncio.wait({waiting, ending}, return_when=asyncio.FIRST_COMPLETED)
-        return waiting.result() if waiting.done() else _port_owner(server, probe, ending.result())
+        if waiting.done():
+            waiting.result()
+        else:
+            found.owner = _port_owner(server, probe, ending.result())
+        return found
     except TimeoutError:
-        raise _failed(server, _timeout_reason(server, probe)) from None
+        raise _failed(server, _timeout_reason(server, probe, found)) from None
     finally:
         waiting.cancel()
         ending.cancel()
@@ -53,24 +91,32 @@ def _port_owner(server: Supervisor, probe: ReadinessProbe, reason: str) -> str:
     return owner
 
 
-def _timeout_reason(server: Supervisor, probe: ReadinessProbe) -> str:
+def _timeout_reason(server: Supervisor, probe: ReadinessProbe, found: Readiness) -> str:
     inodes = sockets.inodes_at(probe.host, probe.port)
     late = f"start timeout: not ready after {probe.timeout_s:g} s"
     if not inodes:
         return f"{late}, nothing listens on {probe.host}:{probe.port}"
+    if found.status is not None and not _is_ready(probe, found.status):
+        return f"{late}, the last answer to GET {probe.path} was {found.status}"
     if (accepting := _accepting_count(server, inodes)) < probe.workers:
         return f"{late}, {accepting} of {probe.workers} workers accept connections"
     return f"{late}, no answer to GET {probe.path}"
 
 
-async def _until_response(server: Supervisor, probe: ReadinessProbe) -> str | None:
-    broken_since: float | None = None
-    while (status := await _status(probe)) is None or status >= 500:
-        broken_since = (broken_since or time.monotonic()) if status else None
-        if broken_since and time.monotonic() - broken_since > BROKEN_AFTER_S:
-            raise _failed(server, f"start: target answers {status} to GET {probe.path}")
+def _is_ready(probe: ReadinessProbe, status: int) -> bool:
+    return probe.statuses is None or status in probe.statuses
+
+
+async def _until_response(server: Supervisor, probe: ReadinessProbe, found: Readiness) -> None:
+    while True:
+        status = await _status(probe, found)
+        found.status = status or found.status
+        if status == 500 and called_wrongly(server.output.lines()):
+            raise _failed(server, f"start: target answers 500 to GET {probe.path}")
+        if status is not None and _is_ready(probe, status):
+            break
         await asyncio.sleep(10 * POLL_S if status else POLL_S)
-    return await _until_all_accept(server, probe)
+    found.owner = await _until_all_accept(server, probe)
 
 
 async def _until_all_accept(server: Supervisor, probe: ReadinessProbe) -> str | None:
@@ -91,20 +137,85 @@ def _accepting_count(server: Supervisor, inodes: set[int]) -> int:
     return len(sockets.accepting(inodes, server.pids()))
 
 
-async def _status(probe: ReadinessProbe) -> int | None:
-    """Return the status of one GET; None when there was no response."""
-    loop = asyncio.get_running_loop()
-    request = f"GET {probe.path} HTTP/1.1\r\nHost: {probe.host_header}\r\nConnection: close\r\n\r\n"
-    with socket.socket() as connection:
-        connection.settimeout(0)
-        try:
-            await loop.sock_connect(connection, (probe.host, probe.port))
-            await loop.sock_sendall(connection, request.encode())
-            head = await loop.sock_recv(connection, 1024)
-        except OSError:
-            return None
-    words = head.split(None, 2)
-    return int(words[1]) if len(words) > 1 and words[1].isdigit() else None
+async def _status(probe: ReadinessProbe, found: Readiness) -> int | None:
+    """Return the status of one GET; None when there was no response.
+
+    A server that took it and gave no response, or 400, is asked by TLS.
+    """
+    try:
+        status = await _ask(probe, secure=found.secure)
+    except ConnectionRefusedError:
+        return None
+    except (OSError, httptools.HttpParserError):
+        status = None
+    if found.secure or status not in {None, 400}:
+        return status
+    try:
+        by_tls = await _ask(probe, secure=True)
+    except (OSError, httptools.HttpParserError):
+        by_tls = None
+    found.secure = by_tls is not None
+    return by_tls or status
+
+
+async def _ask(probe: ReadinessProbe, *, secure: bool) -> int | None:
+    """Return the status of the whole response to one GET; None when the server ends it before.
+
+    Raises OSError where the server cannot be reached, HttpParserError where it speaks otherwise.
+    """
+    tls = unverified_tls() if secure else None
+    reader, writer = await asyncio.open_connection(
+        probe.host, probe.port, ssl=tls, ssl_handshake_timeout=HANDSHAKE_S if secure else None
+    )
+    try:
+        response = _Response()
+        writer.write(probe.request)
+        while not response.whole:
+            data = await reader.read(65_536)
+            if not data:
+                return response.status if response.ends_by_close else None
+            response.parser.feed_data(data)
+        return response.status
+    finally:
+        writer.transport.abort()
+
+
+class _Response:
+    """A response as it comes, after interim ones. An event stream is whole with its head."""
+
+    def __init__(self) -> None:
+        self.parser = httptools.HttpResponseParser(self)
+        self._headers: dict[bytes, bytes] = {}
+        self._body_bytes = 0
+        self.status: int | None = None
+        self.whole = False
+
+    @property
+    def ends_by_close(self) -> bool:
+        """Whether the head has come, and the end of the connection is that of the body."""
+        return self.status is not None and not self._headers.keys() & {
+            b"content-length",
+            b"transfer-encoding",
+        }
+
+    def on_message_begin(self) -> None:
+        """Called by the parser, as all of these."""
+        self._headers.clear()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        status = self.parser.get_status_code()
+        self.status = status if status >= 200 else None
+        self.whole = self._headers.get(b"content-type", b"").startswith(b"text/event-stream")
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        self.whole = self.whole or self._body_bytes > LARGE_BYTES
+
+    def on_message_complete(self) -> None:
+        self.whole = self.status is not None
 
 
 def _failed(server: Supervisor, message: str) -> TargetFailed:

@@ -99,6 +99,7 @@ class StartedTarget:
     ready_path: str = "/"
     own_command: bool = False
     belongs: tuple[str, ...] = ()
+    scheme: str = "http"
     delayed_ack_s: float | None = None
 
     def __post_init__(self) -> None:
@@ -116,7 +117,7 @@ class StartedTarget:
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        return f"{self.scheme}://{self.host}:{self.port}"
 
     async def check(self, path: str = "/") -> None:  # noqa: ARG002 - it has a path of its own
         if self.own_command:

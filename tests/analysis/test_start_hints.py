@@ -31,7 +31,7 @@ PYTHON = "/srv/env/bin/python"
         ("start: x", "TypeError: make() takes 0 positional arguments but 3 were given", "factory"),
         ("start: x", "KeyError: 'DATABASE_URL'", "variable DATABASE_URL: add it"),
         ("start: x", "serve: No such file or directory", "The program serve is not there"),
-        ("start: target answers 500 to GET /", "", "name another ready_path"),
+        ("start timeout: x, the last answer to GET /up was 503", "", "name another ready_path"),
         ("start timeout: not ready after 15 s, no answer to GET /", "", "name a ready_path that"),
         ("start timeout: …, nothing listens on 127.0.0.2:80", "", "host and port that it is given"),
     ],

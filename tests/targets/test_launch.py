@@ -15,6 +15,7 @@ import pytest
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.spec import Target
 from control_plane.targets import procfs, supervisor
+from control_plane.targets.application import SUCCESS
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
 from control_plane.targets.launch import free_ports, listening_host, start, start_application
 from control_plane.targets.orphans import end_marked
@@ -80,7 +81,6 @@ async def test_all_workers_accept_before_the_target_is_ready(site: Site) -> None
         ("a_missing_file", "Could not import module"),
         ("lifespan_error", "the database is away"),
         ("not_asgi", "'list' object is not callable"),
-        ("broken", "every request fails"),
     ],
 )
 async def test_a_start_that_fails_shows_what_the_server_printed(
@@ -95,13 +95,17 @@ async def test_a_start_that_fails_shows_what_the_server_printed(
 
 @pytest.mark.parametrize(
     ("name", "why"),
-    [("never_binds", "nothing listens on"), ("never_answers", "no answer to GET /")],
+    [
+        ("never_binds", "nothing listens on"),
+        ("never_answers", "no answer to GET /"),
+        ("broken", "the last answer to GET / was 500"),
+    ],
 )
 async def test_a_target_that_hangs_is_ended_at_the_start_timeout(
     site: Site, name: str, why: str
 ) -> None:
-    with pytest.raises(TargetFailed, match=f"^start timeout: not ready after 1 s, {why}"):
-        await site.start(name, start_timeout_s=1)
+    with pytest.raises(TargetFailed, match=f"^start timeout: not ready after 2 s, {why}"):
+        await site.start(name, start_timeout_s=2, ready_statuses=SUCCESS)
     await site.gone()
 
 

@@ -18,9 +18,13 @@ WRONG: dict[str, dict[str, Any]] = {
     "no-module": {"app": "shoe:app"},
     "no-name": {"app": "shop:ap"},
     "no-directory": {"directory": "elsewhere"},
-    "no-variable": {"environment": ["SHOP_KEY", "SHOP_TOKEN"], "ready_path": "/gone"},
+    "no-variable": {
+        "environment": ["SHOP_KEY", "SHOP_TOKEN"],
+        "ready_path": "/gone",
+        "ready_status": 404,
+    },
     "no-program": {"command": "serve-what {host} {port}"},
-    "broken": {"app": "broken:app"},
+    "broken": {"app": "broken:app", "ready_path": "/", "start_timeout_s": 3},
     "silent": {
         "command": ["sh", "-c", "exec sleep 60", "{host}", "{port}"],
         "start_timeout_s": 0.5,
