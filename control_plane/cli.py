@@ -31,6 +31,7 @@ from control_plane.domain.run import State
 from control_plane.domain.spec import Client
 from control_plane.domain.spec_json import Document, read_document
 from control_plane.settings import Settings, load_settings
+from control_plane.store.backups import back_up, restore
 from control_plane.store.store import open_store
 
 cli = typer.Typer(
@@ -200,6 +201,45 @@ def measure_ceilings(
             complain(f"{run['title']}: {run['state']}, {run['reason']}")
     codes = {_exit_code(run) for run in ended}
     raise typer.Exit(NOT_FINISHED if NOT_FINISHED in codes else max(codes))
+
+
+@cli.command("backup")
+def back_up_database(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="Where to keep the copy; nothing lies there yet.")],
+    as_json: AsJson = False,
+    db: Database = None,
+) -> None:
+    """Copy the database as it is now, also while a dashboard uses it.
+
+    A copy of the file alone would lack what its log (runs.db-wal) holds.
+    """
+    database = _full_path(_settings(context, db))
+    back_up(database, file)
+    if as_json:
+        print_json({"database": str(database), "backup": str(file.resolve())})
+    else:
+        typer.echo(f"{database} is kept in {file}. To put it back: looplab restore {file}")
+
+
+@cli.command("restore")
+def restore_database(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A backup, or another database of Looplab.")],
+    as_json: AsJson = False,
+    db: Database = None,
+) -> None:
+    """Put a backup in the place of the database, which is kept beside it.
+
+    No dashboard may have the database: stop it first.
+    """
+    database = _full_path(_settings(context, db))
+    kept = [str(path) for path in restore(database, file)]
+    if as_json:
+        print_json({"database": str(database), "backup": str(file.resolve()), "kept": kept})
+    else:
+        before = f" What was there before is kept in {kept[0]}." if kept else ""
+        typer.echo(f"{database} is now what {file} holds.{before}")
 
 
 def _clients(strategies: list[str] | None) -> list[Client]:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -14,6 +15,9 @@ import pytest
 
 from control_plane import __version__
 from control_plane.cli import main
+from control_plane.domain.run import State
+from control_plane.store.store import open_store
+from tests.builders.states import in_state
 from tests.dashboard import dashboard, instance_of, items_spec, long_spec, marked, until
 
 
@@ -210,3 +214,23 @@ def test_a_ceiling_is_measured_kept_and_listed(tmp_path: Path) -> None:
     assert (found["strategy"], found["here"]) == ("async", True)
     assert found["throughput_per_s"] > 0
     assert 0 < found["responder_cpu_share"] < 1.1
+
+
+def test_a_backup_puts_back_what_it_holds(tmp_path: Path, call: Call) -> None:
+    db = tmp_path / "runs.db"
+    with closing(open_store(db)) as store:
+        first = in_state(store, State.CANCELLED)
+        kept = call(["backup", "copy.db"])
+        assert (kept.returncode, kept.stderr) == (0, "")
+        assert "looplab restore copy.db" in kept.stdout
+        in_state(store, State.CANCELLED)
+        refused = call(["restore", "copy.db"])
+        assert (refused.returncode, str(os.getpid()) in refused.stderr) == (3, True)
+    restored = json.loads(call(["restore", "copy.db", "--json"]).stdout)
+    assert restored["database"] == str(db)
+    with closing(open_store(db)) as store, closing(open_store(Path(restored["kept"][0]))) as before:
+        assert [run.id for run in store.runs(limit=9).runs] == [first.id]
+        assert before.runs(limit=9).total == 2
+    again = call(["backup", "copy.db"])
+    assert (again.returncode, again.stderr.count("\n")) == (2, 1)
+    assert "File exists" in again.stderr

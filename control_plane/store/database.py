@@ -6,11 +6,13 @@ could not even be read.
 """
 
 import errno
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
@@ -18,6 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
 
 from control_plane.domain.errors import DatabaseBusy, DatabaseFull, StoreError
+from control_plane.store import write_ahead_log
 
 _KINDS: tuple[tuple[str, type[StoreError], str], ...] = (
     ("SQLITE_BUSY", DatabaseBusy, "is busy: another process holds its lock"),
@@ -26,8 +29,16 @@ _KINDS: tuple[tuple[str, type[StoreError], str], ...] = (
     ("SQLITE_READONLY", StoreError, "cannot be written: it is read-only"),
     ("SQLITE_CANTOPEN", StoreError, "cannot be opened: check the rights of file and folder"),
     ("SQLITE_NOTADB", StoreError, "is not a database: move it away or choose another with --db"),
-    ("SQLITE_CORRUPT", StoreError, "is damaged: restore a backup or choose another with --db"),
+    (
+        "SQLITE_CORRUPT",
+        StoreError,
+        "is damaged: put a backup in its place with looplab restore FILE, "
+        "or choose another with --db",
+    ),
 )
+_GONE = "was deleted or moved while Looplab runs: put it back, or start Looplab again"
+_REPLACED = "was replaced while Looplab runs: start Looplab again, which opens what lies there now"
+_WRITTEN_OVER = "was written over while Looplab runs: start Looplab again"
 
 
 @contextmanager
@@ -67,15 +78,31 @@ BUSY_S = 5.0
 """How long to wait for a lock of another process."""
 
 _READERS = 8
+_OPENED = {"mode": "rw", "uri": "true"}
+_PRAGMAS = ("foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=0")
+"""The log is moved into the database by `Database` alone, which marks both."""
 
 
 class Database:
-    """Opens sessions that read or write. Thread-safe; writers wait for each other."""
+    """Opens sessions that read or write. Thread-safe; writers wait for each other.
+
+    What people do with the file meanwhile is noticed at each session: nothing is written, and
+    nothing counts as written, while the file at the path is another.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        # Closed last: with any descriptor of a file a process gives up SQLite's locks on it.
+        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._marks = {self._mark()}
+        self._is_renewed = False
         self._writer = engine(path, begin="BEGIN IMMEDIATE", connections=1)
         self._reader = engine(path, begin="BEGIN", connections=_READERS)
+        with store_errors(path):
+            self._renew()
+            # All of them now: a later one would open what lies at the path then.
+            for connection in [self._reader.connect() for _ in range(_READERS)]:
+                connection.close()
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -83,20 +110,76 @@ class Database:
 
         Raises DatabaseBusy, DatabaseFull or StoreError.
         """
+        if self._is_written_over():
+            raise self._other_file(_WRITTEN_OVER)
         with store_errors(self.path), Session(self._reader) as session:
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """Open a session with one transaction, committed at the end. Raises as `read`."""
-        with store_errors(self.path), Session(self._writer, expire_on_commit=False) as session:
-            session.connection()
-            yield session
-            session.commit()
+        self._refuse_other_file()
+        with store_errors(self.path):
+            if not self._is_renewed or self._log_is_long():
+                self._renew()
+            with Session(self._writer, expire_on_commit=False) as session:
+                session.connection()
+                yield session
+                self._refuse_other_file()
+                session.commit()
+        self._refuse_other_file()
+
+    def fault(self) -> str | None:
+        """Return what happened to the file while it was open, without its path; None if nothing."""
+        if self._is_written_over():
+            return _WRITTEN_OVER
+        try:
+            there, opened = self.path.stat(), os.fstat(self._file)
+        except OSError:
+            return _GONE
+        same = (there.st_dev, there.st_ino) == (opened.st_dev, opened.st_ino)
+        return None if same else _REPLACED
 
     def close(self) -> None:
+        """Close all connections; with the last one SQLite moves the log into the database."""
+        self._is_written_over()
         self._reader.dispose()
         self._writer.dispose()
+        os.close(self._file)
+
+    def _refuse_other_file(self) -> None:
+        if (fault := self.fault()) is not None:
+            raise self._other_file(fault)
+
+    def _other_file(self, fault: str) -> StoreError:
+        return _store_error(StoreError, self.path, f"{fault}.")
+
+    def _is_written_over(self) -> bool:
+        """Return whether another program wrote over the file; then no log reaches it any more."""
+        if self._mark() in self._marks:
+            return False
+        write_ahead_log.cut(self.path)
+        return True
+
+    def _mark(self) -> int:
+        size = write_ahead_log.MARK_AT + write_ahead_log.MARK_BYTES
+        return write_ahead_log.mark(os.pread(self._file, size, 0))
+
+    def _log_is_long(self) -> bool:
+        with suppress(FileNotFoundError):
+            size = write_ahead_log.log_path(self.path).stat().st_size
+            return size > write_ahead_log.MOST_BYTES
+        return False
+
+    def _renew(self) -> None:
+        """Begin a new log where that can be done now; else the one that is there grows on."""
+        new = write_ahead_log.new_mark()
+        self._marks.add(new)
+        with self._writer.connect() as connection, suppress(sqlite3.OperationalError):
+            raw: Any = connection.connection.driver_connection
+            if write_ahead_log.renew(raw, new):
+                self._marks = {new}
+                self._is_renewed = True
 
 
 def engine(path: Path, *, begin: str, connections: int) -> Engine:
@@ -105,7 +188,8 @@ def engine(path: Path, *, begin: str, connections: int) -> Engine:
     `begin` is the statement that starts each transaction, schema changes included.
     """
     made = create_engine(
-        URL.create("sqlite", database=str(path)),
+        # Not made where it is missing: somebody moved it away.
+        URL.create("sqlite", database=f"file:{quote(str(path))}", query=_OPENED),
         connect_args={"timeout": BUSY_S},
         pool_size=connections,
         max_overflow=0,
@@ -116,7 +200,7 @@ def engine(path: Path, *, begin: str, connections: int) -> Engine:
     def connected(connection: Any, record: Any) -> None:
         del record
         connection.isolation_level = None
-        for pragma in ("foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL"):
+        for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(made, "begin")

@@ -1,7 +1,8 @@
 """The lock file beside the database: who holds it, and where its dashboard is.
 
 The kernel's lock on the open file decides; it ends with its process, however that ends. The
-content only tells who it is.
+content only tells who it is. The database itself is locked too, for those who come to it by
+another name, or after the lock file was deleted.
 """
 
 import contextlib
@@ -41,6 +42,7 @@ class Lock:
     def __init__(self, database: Path) -> None:
         self._path = lock_path(database)
         self._started = datetime.now(UTC)
+        self._database: int | None = None
         try:
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -59,8 +61,24 @@ class Lock:
         os.pwrite(self._file, text, 0)
         os.ftruncate(self._file, len(text))
 
+    def hold(self, database: Path) -> None:
+        """Lock the file of the database, once it is there.
+
+        Raises DatabaseOwned when it is open in another control plane under another name.
+        """
+        if self._database is not None or not database.exists():
+            return
+        file = os.open(database, os.O_RDONLY | os.O_CLOEXEC)
+        if not _flock(file, fcntl.LOCK_EX):
+            inode = os.fstat(file).st_ino
+            os.close(file)
+            raise _owned_elsewhere(database, inode)
+        self._database = file
+
     def release(self) -> None:
         """Give the lock up. The file stays: the next holder may have it open already."""
+        if self._database is not None:
+            os.close(self._database)
         os.ftruncate(self._file, 0)
         os.close(self._file)
 
@@ -130,6 +148,22 @@ def _lives(holder: Holder) -> bool:
     except psutil.Error:
         return False
     return born_s <= holder.started.timestamp() + _CLOCK_SLACK_S
+
+
+def _owned_elsewhere(database: Path, inode: int) -> DatabaseOwned:
+    """Name the process that locked a file by its inode, as /proc/locks lists it."""
+    for line in _lines(Path("/proc/locks")):
+        _number, kind, _mode, _access, pid, device_and_inode, *_ = line.split()
+        if kind == "FLOCK" and device_and_inode.rpartition(":")[2] == str(inode):
+            message = f"{database} is in use by another Looplab: process {pid}."
+            return DatabaseOwned(message, int(pid))
+    return _owned(database, None)
+
+
+def _lines(path: Path) -> list[str]:
+    with contextlib.suppress(OSError):
+        return path.read_text("utf-8").splitlines()
+    return []
 
 
 def _owned(database: Path, holder: Holder | None) -> DatabaseOwned:

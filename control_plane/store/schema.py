@@ -4,10 +4,11 @@ A new revision is a file in `migrations/versions`, its number in `HEAD`, and the
 after it. What is released stays as it is: databases know the revisions by their numbers.
 """
 
+import logging
 import os
 import sqlite3
 import stat
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,15 @@ from urllib.parse import quote
 
 from control_plane.domain.errors import StoreError
 from control_plane.store.database import BUSY_S, engine, store_errors
+from control_plane.store.write_ahead_log import belongs, set_aside
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 HEAD = "0005"
 """The newest revision in `migrations/versions`; revisions sort as text."""
 _MAGIC = b"SQLite format 3\x00"
 _REMEDY = "choose another with --db"
+
+log = logging.getLogger("looplab.store")
 
 
 def check(path: Path) -> str | None:
@@ -76,19 +80,29 @@ def _refuse(path: Path, found: os.stat_result) -> None:
 
 
 def prepare(path: Path) -> None:
-    """Make the database at `path`, or bring it up to date. The caller holds its lock."""
+    """Make the database at `path`, or bring it up to date. The caller holds its lock.
+
+    A log that another database left there is set aside, and named.
+    """
+    with store_errors(path):
+        for kept in set_aside(path):
+            log.warning("A log of another database lay beside %s: it is kept as %s.", path, kept)
     version = check(path)
     with store_errors(path):
         if version is None:
             _create(path)
         elif version < HEAD:
-            back_up(path, version)
+            _back_up(path, version)
             migrate(path)
 
 
 def schema_version(path: Path) -> str:
-    """Return the revision that the file is at, read without changing it."""
-    connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=BUSY_S)
+    """Return the revision that the file is at, read without changing it.
+
+    The log beside it counts where it is its own.
+    """
+    mode = "mode=ro" if belongs(path) else "immutable=1"
+    connection = sqlite3.connect(f"file:{quote(str(path))}?{mode}", uri=True, timeout=BUSY_S)
     try:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
         if "alembic_version" not in tables or "run_facts" not in tables:
@@ -100,18 +114,37 @@ def schema_version(path: Path) -> str:
         connection.close()
 
 
-def back_up(path: Path, version: str) -> Path:
-    """Copy the database to a file beside it, and return the path of that."""
+def _back_up(path: Path, version: str) -> None:
+    """Copy the database to a file beside it, named after its schema and the time."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-    copy = path.with_name(f"{path.name}.schema-{version}-{stamp}")
-    _touch(copy)
-    source, target = sqlite3.connect(path, timeout=BUSY_S), sqlite3.connect(copy)
+    copy_database(path, path.with_name(f"{path.name}.schema-{version}-{stamp}"))
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """Copy a database with what its log holds to a new file, which only its owner may read.
+
+    Raises StoreError, and leaves no file, where that is there already or what is copied is damaged.
+    """
     try:
-        source.backup(target)
-    finally:
-        source.close()
-        target.close()
-    return copy
+        _touch(target)
+    except OSError as error:
+        raise StoreError(f"{target} cannot be made: {error.strerror}.") from None
+    try:
+        with (
+            store_errors(target),
+            closing(sqlite3.connect(source, timeout=BUSY_S)) as read,
+            closing(sqlite3.connect(target)) as written,
+        ):
+            read.backup(written)
+            _refuse_damaged(source, written)
+    except BaseException:
+        target.unlink()
+        raise
+
+
+def _refuse_damaged(source: Path, copy: sqlite3.Connection) -> None:
+    if (found := copy.execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok":
+        raise StoreError(f"{source} is damaged: {found.splitlines()[0]}.")
 
 
 def migrate(path: Path, revision: str = "head") -> None:

@@ -35,6 +35,10 @@ class Store(Reader, Writer, AddedConfigurations):
         self._database.close()
         self._lock.release()
 
+    def fault(self) -> str | None:
+        """Return why nothing can be written: what happened to the file; None if nothing did."""
+        return self._database.fault()
+
     def _known_instance(self) -> str:
         with self._database.write() as session:
             known = session.exec(select(Meta)).first()
@@ -54,7 +58,9 @@ def open_store(path: Path) -> Store:
     check(resolved)
     lock = Lock(resolved)
     try:
+        lock.hold(resolved)
         prepare(resolved)
+        lock.hold(resolved)
         return Store(resolved, lock)
     except BaseException:
         lock.release()

@@ -113,6 +113,7 @@ def test_an_older_schema_is_copied_and_brought_up_to_date(filled: Path, newer) -
 
 
 def test_runs_of_the_third_schema_keep_the_name_of_their_parts(path: Path) -> None:
+    path.touch()
     schema.migrate(path, "0003")
     ask(
         path,

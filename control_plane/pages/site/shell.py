@@ -15,6 +15,7 @@ from control_plane.domain.units import size
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.site import View
 from control_plane.pages.urls import DOCS, GLOSSARY, HISTORY, NEW_RUN, TARGETS, WORKLOADS
+from control_plane.store.store import Store
 
 NAV_LINKS = (("History", HISTORY), ("Targets", TARGETS), ("Glossary", GLOSSARY), ("API", DOCS))
 BELOW = {HISTORY: ("/runs/", "/compare"), TARGETS: (f"{TARGETS}/", WORKLOADS)}
@@ -45,18 +46,23 @@ class QueueView(View):
 
 @dataclass(frozen=True)
 class Shell:
-    """The places of the top bar, the queue, and the machine; `queue` None: it is not known."""
+    """The places of the top bar, the queue, and the machine; `queue` None: it is not known.
+
+    `fault`: why the database takes nothing any more.
+    """
 
     places: tuple[NavLink, ...]
     queue: QueueView | None
     machine: str
     version: str
+    fault: str | None
 
 
 def shell_of(request: Request) -> Shell:
     """Return what stands around the page that is asked for."""
     service: RunService = request.state.service
-    return _shell(request, queue_view(service), service.cpu_model())
+    store: Store = request.state.store
+    return _shell(request, queue_view(service), service.cpu_model(), store.fault())
 
 
 def quiet_shell(request: Request) -> Shell:
@@ -71,8 +77,11 @@ def queue_view(service: RunService) -> QueueView:
     return QueueView(running, view.queued, BUSY_POLL_S if running or view.queued else IDLE_POLL_S)
 
 
-def _shell(request: Request, queue: QueueView | None, cpu_model: str) -> Shell:
-    return Shell(tuple(_places(request.url.path)), queue, machine(cpu_model), __version__)
+def _shell(
+    request: Request, queue: QueueView | None, cpu_model: str, fault: str | None = None
+) -> Shell:
+    places = tuple(_places(request.url.path))
+    return Shell(places, queue, machine(cpu_model), __version__, fault)
 
 
 def _places(path: str) -> Iterator[NavLink]:

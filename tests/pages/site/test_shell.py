@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import pytest
 
 from control_plane.pages.site.shell import machine
-from tests.dashboard import Dashboard
+from tests.dashboard import Dashboard, items_spec
+from tests.in_process import in_process
 
 
 @pytest.mark.parametrize(
@@ -31,3 +34,16 @@ def test_the_queue_has_an_address_of_its_own(empty: Dashboard) -> None:
 def test_the_processor_is_named_without_its_trade_marks() -> None:
     assert " Intel Xeon Gold 6130, " in machine("Intel(R) Xeon(R) Gold 6130 CPU @ 2.10GHz")
     assert " AMD EPYC 7763, " in machine("AMD EPYC 7763 64-Core Processor")
+
+
+def test_a_database_that_is_gone_is_told_on_each_page_until_it_is_back(tmp_path: Path) -> None:
+    with in_process(tmp_path) as looplab:
+        elsewhere = looplab.db.rename(tmp_path / "elsewhere.db")
+        for path in ("/", "/history", "/targets", "/runs/new"):
+            assert "was deleted or moved while Looplab runs" in looplab.get(path).text
+        refused = looplab.client.post("/api/runs", json=items_spec())
+        assert (refused.status_code, refused.json()["error"]) == (503, "database")
+        assert str(tmp_path) not in refused.text
+        elsewhere.rename(looplab.db)
+        assert "deleted or moved" not in looplab.get("/").text
+        assert looplab.client.post("/api/runs", json=items_spec()).status_code == 202

@@ -1,0 +1,151 @@
+"""The write-ahead log beside a database, and whether it belongs to the file that lies there now.
+
+After a kill SQLite replays the log into whatever file has the name of the database: also into a
+backup that somebody put there meanwhile, which is damaged by it. So both carry a mark: the log
+begins with a change of `user_version`, which the database has had since the log before was moved
+into it. A log that does not know the mark of its database is another's.
+
+Layout of both files: https://www.sqlite.org/fileformat2.html, sections 1.3 and 4.
+"""
+
+import secrets
+import shutil
+import sqlite3
+import struct
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+
+MARK_AT, MARK_BYTES = 60, 4
+"""Where `user_version` stands in the first page."""
+
+MOST_BYTES = 4_000_000
+"""How long a log grows before it is moved into the database."""
+
+_HEADER = struct.Struct(">8I")
+_FRAME = struct.Struct(">6I")
+_WAL_MODE = b"\x02\x02"
+_WAL_MODE_AT = 18
+_PATIENCE_MS = 200
+"""How long to wait for readers before a log is moved another time."""
+
+
+def log_path(database: Path) -> Path:
+    """Return the path of the log of a database."""
+    return database.with_name(f"{database.name}-wal")
+
+
+def mark(first_page: bytes) -> int:
+    """Return the mark in the first page of a database; 0 where it never had one."""
+    return int.from_bytes(first_page[MARK_AT : MARK_AT + MARK_BYTES])
+
+
+def marks(log: Path) -> frozenset[int]:
+    """Return the marks that a log holds; none where there is no log, or it is no whole one."""
+    try:
+        with log.open("rb") as file:
+            return frozenset(_marks(file.read()))
+    except FileNotFoundError:
+        return frozenset()
+
+
+def _marks(content: bytes) -> Iterator[int]:
+    """Yield that of each copy of the first page; frames of a log before have another salt."""
+    if len(content) < _HEADER.size:
+        return
+    _magic, _version, page_bytes, _sequence, *salt, _sum_1, _sum_2 = _HEADER.unpack_from(content)
+    for at in range(_HEADER.size, len(content), _FRAME.size + page_bytes):
+        if len(content) - at < _FRAME.size + MARK_AT + MARK_BYTES:
+            return
+        page, _pages, *of_frame, _sum_1, _sum_2 = _FRAME.unpack_from(content, at)
+        if of_frame != salt:
+            return
+        if page == 1:
+            yield mark(content[at + _FRAME.size :][: MARK_AT + MARK_BYTES])
+
+
+def belongs(database: Path) -> bool:
+    """Return whether the log beside a database is its own. An empty one holds nothing."""
+    log = log_path(database)
+    if not log.exists() or not log.stat().st_size:
+        return True
+    if not database.exists():
+        return False
+    with database.open("rb") as file:
+        own = mark(file.read(MARK_AT + MARK_BYTES))
+    found = marks(log)
+    return own in found if found else own == 0
+
+
+def set_aside(database: Path) -> list[Path]:
+    """Rename what SQLite would replay into the database although it is another's.
+
+    Return the new paths. The caller holds the lock of the database.
+    """
+    stale = [] if belongs(database) else [log_path(database)]
+    journal = database.with_name(f"{database.name}-journal")
+    if journal.exists() and (not database.exists() or _has_log(database)):
+        stale.append(journal)
+    if stale or not database.exists():
+        # Only an index of the log, made anew from it.
+        database.with_name(f"{database.name}-shm").unlink(missing_ok=True)
+    return [path.rename(aside(path)) for path in stale]
+
+
+def _has_log(database: Path) -> bool:
+    """Return whether it keeps a log, and therefore never a journal."""
+    with database.open("rb") as file:
+        return file.read(_WAL_MODE_AT + 2)[_WAL_MODE_AT:] == _WAL_MODE
+
+
+def aside(path: Path) -> Path:
+    """Return a free path beside `path` that tells since when it is kept."""
+    stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    names = (f"{path.name}.{stamp}{f'-{again}' if again else ''}" for again in count())
+    return next(free for name in names if not (free := path.with_name(name)).exists())
+
+
+def new_mark() -> int:
+    """Return a mark that no database has."""
+    return secrets.randbelow(2**31 - 1) + 1
+
+
+def renew(connection: sqlite3.Connection, new: int) -> bool:
+    """Move the log into the database and begin a new one; both have the mark `new` then.
+
+    Return whether it was done: readers that go on for long leave the log as it is, and the
+    database has one of both marks. The connection is the only one that writes, and is outside of
+    a transaction.
+    """
+    patience_ms = connection.execute("PRAGMA busy_timeout").fetchone()[0]
+    connection.execute(f"PRAGMA busy_timeout={_PATIENCE_MS}")
+    try:
+        _write_mark(connection, new)
+        busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if not busy:
+            _write_mark(connection, new)
+    finally:
+        connection.execute(f"PRAGMA busy_timeout={patience_ms}")
+    return not busy
+
+
+def _write_mark(connection: sqlite3.Connection, new: int) -> None:
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(f"PRAGMA user_version={new}")
+
+
+def cut(database: Path) -> Path | None:
+    """Keep a copy of the log and empty it, so that nothing more of it comes into the database.
+
+    For a database that another program wrote over while it was open. Return the copy; None where
+    there was nothing.
+    """
+    log = log_path(database)
+    if not log.exists() or not log.stat().st_size:
+        return None
+    copy = Path(shutil.copy2(log, aside(log)))
+    with log.open("r+b") as file:
+        file.truncate()
+    return copy

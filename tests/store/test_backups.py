@@ -1,0 +1,94 @@
+"""Copies of a database, and what they put back."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from control_plane.domain.errors import DatabaseOwned, StoreError
+from control_plane.domain.run import State
+from control_plane.store.backups import back_up, restore
+from control_plane.store.store import open_store
+from control_plane.store.write_ahead_log import log_path
+from tests.builders.states import in_state
+from tests.dashboard import whole
+
+
+def titles(path: Path) -> list[str]:
+    with closing(open_store(path)) as store:
+        return sorted(run.id for run in store.runs(limit=200).runs)
+
+
+def test_a_backup_of_an_open_database_has_all_that_was_committed(
+    path: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.db"
+    with closing(open_store(path)) as store:
+        first = in_state(store, State.CANCELLED)
+        assert log_path(path).stat().st_size
+        back_up(path, copy)
+        in_state(store, State.CANCELLED)
+        with pytest.raises(DatabaseOwned):
+            restore(path, copy)
+    assert copy.stat().st_mode & 0o777 == 0o600
+    kept, *_ = restore(path, copy)
+    assert titles(path) == [first.id]
+    assert len(titles(kept)) == 2
+    assert whole(path)
+
+
+def test_what_a_kill_left_is_kept_with_its_log(path: Path, tmp_path: Path) -> None:
+    copy, left = tmp_path / "copy.db", tmp_path / "left"
+    left.mkdir()
+    with closing(open_store(path)) as store:
+        back_up(path, copy)
+        in_state(store, State.CANCELLED)
+        for file in (path, log_path(path)):
+            shutil.copy(file, left)
+    kept = restore(left / path.name, copy)
+    assert [file.exists() for file in kept] == [True, True]
+    assert titles(left / path.name) == []
+    assert len(titles(kept[0])) == 1
+
+
+def test_a_backup_goes_where_nothing_lies(path: Path, tmp_path: Path) -> None:
+    copy, elsewhere = tmp_path / "copy.db", tmp_path / "elsewhere.db"
+    with closing(open_store(path)):
+        pass
+    copy.write_text("mine")
+    with pytest.raises(StoreError, match="cannot be made: File exists"):
+        back_up(path, copy)
+    assert copy.read_text() == "mine"
+    with pytest.raises(StoreError, match="no database"):
+        back_up(elsewhere, tmp_path / "other.db")
+    back_up(path, elsewhere)
+    assert restore(tmp_path / "third.db", elsewhere) == []
+    assert titles(tmp_path / "third.db") == []
+
+
+@pytest.mark.parametrize("kind", ["missing", "text", "foreign", "damaged", "newer"])
+def test_what_is_no_backup_changes_nothing(path: Path, tmp_path: Path, kind: str) -> None:
+    bad = tmp_path / "bad.db"
+    with closing(open_store(path)) as store:
+        run = in_state(store, State.CANCELLED)
+    if kind == "text":
+        bad.write_text("no database at all, whatever it is called")
+    elif kind == "foreign":
+        with closing(sqlite3.connect(bad)) as made:
+            made.execute("CREATE TABLE other (x)")
+    elif kind == "damaged":
+        content = bytearray(path.read_bytes())
+        content[8_192:40_960] = b"\xff" * (40_960 - 8_192)
+        bad.write_bytes(content)
+    elif kind == "newer":
+        shutil.copy(path, bad)
+        with closing(sqlite3.connect(bad)) as made:
+            made.execute("UPDATE alembic_version SET version_num = '9999'")
+            made.commit()
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=str(bad)):
+        restore(path, bad)
+    assert path.read_bytes() == before
+    assert titles(path) == [run.id]
