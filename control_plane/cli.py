@@ -39,7 +39,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help"]},
 )
-Database = Annotated[Path | None, typer.Option("--db", help="The database file (./runs.db).")]
+DatabaseOption = Annotated[Path | None, typer.Option("--db", help="The database file (./runs.db).")]
 NOT_FINISHED, INVALID = 1, 12
 EXIT_CODES = """
 Exit codes:
@@ -81,7 +81,7 @@ def serve(
     context: typer.Context,
     host: Annotated[str | None, typer.Option("-h", "--host", help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option("-p", "--port", help="0 takes a free one.")] = None,
-    db: Database = None,
+    db: DatabaseOption = None,
     config: Annotated[
         Path | None, typer.Option("--config", help="Your applications (./looplab.toml).")
     ] = None,
@@ -119,7 +119,7 @@ def run_spec(
     spec: Annotated[Path, typer.Argument(help="The spec as JSON; - reads standard input.")],
     wait: Annotated[bool, typer.Option("--wait", help="Return when the run is over.")] = False,
     as_json: AsJson = False,
-    db: Database = None,
+    db: DatabaseOption = None,
 ) -> None:
     """Queue a run; without a dashboard it is measured here and now.
 
@@ -154,7 +154,7 @@ def compare_runs(
     context: typer.Context,
     runs: Annotated[list[str], typer.Argument(help="2 to 12 run ids; the first is the baseline.")],
     as_json: AsJson = False,
-    db: Database = None,
+    db: DatabaseOption = None,
 ) -> None:
     """Put finished runs side by side."""
     ids, baseline = compared_ids(",".join(runs), None)
@@ -181,7 +181,7 @@ def measure_ceilings(
         list[str] | None, typer.Argument(help="Client strategies; all if none is named.")
     ] = None,
     as_json: AsJson = False,
-    db: Database = None,
+    db: DatabaseOption = None,
 ) -> None:
     """Measure the most that each client can send on this machine, and keep it."""
     documents = [ceiling_submission(client) for client in _clients(strategies)]

@@ -32,7 +32,7 @@ from control_plane.domain.times import (
 from control_plane.domain.units import NONE, WRITTEN, rate, ratio, seconds, share, size
 
 STYLES = {"full": "", "greyed": "dim", "void": "dim strike"}
-MARKS = {"full": "", "greyed": "~", "void": "!"}
+TRUST_MARKS = {"full": "", "greyed": "~", "void": "!"}
 """What stands before a number, so that it is told without colours, too."""
 
 _MARKS_MEAN = {
@@ -288,7 +288,7 @@ def _percentiles(run: Document, stream: Document) -> Iterator[str]:
     for name in ("p50", "p99"):
         level = _level(run, stream["name"], name)
         if times.get(name) is not None and level != "hidden":
-            mark = MARKS["greyed"] if level == "greyed" else ""
+            mark = TRUST_MARKS["greyed"] if level == "greyed" else ""
             yield f"{name} {mark}{seconds(times[name])}"
     unanswered = times.get("unanswered")
     if unanswered and any(times[name] is None for name in PERCENTILES):
@@ -318,7 +318,7 @@ def _cell(row: Document, run: Document, base: Document) -> Text:
     if value is None or level == "hidden":
         return Text(NONE)
     sign = AT_LEAST if run["id"] in row.get("at_least", ()) else ""
-    text = Text(f"{MARKS[level]}{sign}{WRITTEN[row['unit']](value)}", STYLES[level])
+    text = Text(f"{TRUST_MARKS[level]}{sign}{WRITTEN[row['unit']](value)}", STYLES[level])
     against = row["ratios"][run["id"]]
     other = _level(base, row["stream"], row["metric"])
     if against is None or other == "hidden":

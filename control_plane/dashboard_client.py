@@ -30,7 +30,7 @@ from control_plane.store.store import Store, open_store
 Report = Callable[[Document], None]
 """Called about once a second with the run as it stands."""
 
-TICK_S = 1.0
+REPORT_S = 1.0
 NOT_FOUND = 404
 
 
@@ -96,7 +96,7 @@ class RemoteDashboard:
     def wait(self, run_id: str, report: Report) -> Document:
         while (run := self._request("GET", f"/api/runs/{run_id}"))["state"] not in TERMINAL:
             report(run)
-            time.sleep(TICK_S)
+            time.sleep(REPORT_S)
         return run
 
     def compare(self, ids: Sequence[str], baseline: str) -> Document:
@@ -165,7 +165,7 @@ class LocalDashboard:
     async def _until_over(self, run_id: str, report: Report) -> Document:
         while not (run := self._store.run(run_id)).state.terminal:
             report(run_document(run, self._service.progress(run_id) if self._service else None))
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(REPORT_S)
         return run_document(run, None)
 
 

@@ -160,6 +160,17 @@ def class_names(sources: list[Source]) -> Iterator[tuple[str, str]]:
                 yield node.name, source.path
 
 
+def value_names(sources: list[Source]) -> Iterator[tuple[str, str]]:
+    """The public name of each constant and type alias of a module, with its file."""
+    for source in sources:
+        for statement in source.tree.body:
+            targets = statement.targets if isinstance(statement, ast.Assign) else []
+            targets = [statement.target] if isinstance(statement, ast.AnnAssign) else targets
+            nodes = [node for target in targets for node in ast.walk(target)]
+            names = [node.id for node in nodes if isinstance(node, ast.Name)]
+            yield from ((name, source.path) for name in names if not name.startswith("_"))
+
+
 def unnamed(source: Source) -> Iterator[str]:
     """Variables and arguments called `one` in place of what they hold."""
     for node in ast.walk(source.tree):

@@ -43,6 +43,14 @@ MARKUP_IN_STRINGS: dict[str, str] = {}
 SHAPED_TWICE: dict[str, str] = {}
 ONE_ROLE = {"dependencies", "routes"}
 """Modules that have the same role in packages beside each other, and so the same name."""
+SAME_VALUES = {
+    "ERROR_TYPES",  # of each library that strategies send with
+    "EXPECTED_ERRORS",
+    "STACKS_SUFFIX",  # the guard is a program by its path, which imports nothing of ours
+    "log",
+    "router",
+}
+"""Constants that modules beside each other have for the same role."""
 ASKS_FOR_CLASS: dict[str, str] = {}
 
 
@@ -107,6 +115,13 @@ def test_the_product_is_few_modules() -> None:
 def test_no_module_or_class_has_the_name_of_another() -> None:
     assert list(smells.namesakes(smells.module_names(PRODUCT), ONE_ROLE)) == []
     assert list(smells.namesakes(smells.class_names(PRODUCT), set())) == []
+
+
+def test_no_constant_or_type_alias_has_the_name_of_another() -> None:
+    files = [file for file in PRODUCT if file.path.startswith("control_plane/")]
+    files = [file for file in files if not file.path.startswith(REVISIONS)]
+    names = [*smells.value_names(files), *smells.class_names(files)]
+    assert list(smells.namesakes(iter(names), SAME_VALUES)) == []
 
 
 def test_a_variable_is_called_after_what_it_holds() -> None:
@@ -249,3 +264,12 @@ def test_a_name_of_two_things_is_found() -> None:
         "Page: a/queue.py, b/queue.py"
     ]
     assert list(smells.namesakes(smells.module_names(files), {"queue"})) == []
+
+
+def test_a_constant_or_type_alias_of_two_things_is_found() -> None:
+    text = "LIMIT, _HERE = 1, 2\nName: TypeAlias = str\ndef f():\n    LOCAL = 1"
+    files = [Source(f"{room}/page.py", "", ast.parse(text)) for room in "ab"]
+    assert list(smells.namesakes(smells.value_names(files), set())) == [
+        "LIMIT: a/page.py, b/page.py",
+        "Name: a/page.py, b/page.py",
+    ]

@@ -16,7 +16,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
     )
 )
 
-HEADERS: dict[bytes, bytes] = {
+SECURITY_HEADERS: dict[bytes, bytes] = {
     b"content-security-policy": CONTENT_SECURITY_POLICY.encode(),
     b"x-content-type-options": b"nosniff",
     b"x-frame-options": b"DENY",
@@ -28,7 +28,7 @@ HEADERS: dict[bytes, bytes] = {
 
 
 class SecurityHeadersMiddleware:
-    """Puts `HEADERS` into every response, in the place of what it has under their names."""
+    """Puts `SECURITY_HEADERS` into every response, in the place of those of their names."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -36,8 +36,10 @@ class SecurityHeadersMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                others = [pair for pair in message["headers"] if pair[0].lower() not in HEADERS]
-                message = {**message, "headers": [*others, *HEADERS.items()]}
+                others = [
+                    pair for pair in message["headers"] if pair[0].lower() not in SECURITY_HEADERS
+                ]
+                message = {**message, "headers": [*others, *SECURITY_HEADERS.items()]}
             await send(message)
 
         await self.app(scope, receive, send_guarded)

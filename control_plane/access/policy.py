@@ -9,9 +9,9 @@ from typing import Literal
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-Role = Literal["public", "viewer", "operator"]
+AccessRole = Literal["public", "viewer", "operator"]
 
-ROUTES: dict[Role, tuple[str, ...]] = {
+ROUTES: dict[AccessRole, tuple[str, ...]] = {
     "public": (
         "GET /healthz",
         "GET /metrics",
@@ -83,7 +83,7 @@ ROUTES: dict[Role, tuple[str, ...]] = {
 }
 
 
-def role_of(route: str) -> Role | None:
+def role_of(route: str) -> AccessRole | None:
     """Return the role that `GET /path/{of_the_route}` asks for; None: nobody may use it."""
     roles = [role for role, routes in ROUTES.items() if route in routes]
     return roles[0] if len(roles) == 1 else None

@@ -14,7 +14,7 @@ from control_plane.analysis.differences import (
 )
 from control_plane.analysis.run_labels import RunLabel, configuration_names, label_runs
 from control_plane.domain.metrics import METRICS, Metric, Unit
-from control_plane.domain.result import Outcome, Reason, Summary
+from control_plane.domain.result import Reason, Summary, ValidityOutcome
 from control_plane.domain.run import Live, Run, RunDetail, State
 from control_plane.domain.times import AT_LEAST, NO_ANSWER, bounded, lost
 from control_plane.domain.units import WRITTEN
@@ -114,7 +114,7 @@ class Comparison:
         expected = {"client_cpu"} if self.clients_differ else set()
         return tuple(reason for reason in fired if reason.gate not in expected)
 
-    def outcome(self, run: Run) -> Outcome | None:
+    def outcome(self, run: Run) -> ValidityOutcome | None:
         """Return the validity of the run in this comparison: valid where no doubt is left."""
         if run.validity is None or (run.validity.reasons and not self.doubts(run)):
             return "valid" if run.validity else None

@@ -8,7 +8,7 @@ from control_plane.domain.run import Run
 from control_plane.domain.spec import AnyTarget
 
 LETTERS = "ABCDEFGHIJKL"
-MARKS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "hexagon")
+MARKERS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "hexagon")
 LONGEST = 40
 """Characters of a name; a longer one is cut."""
 
@@ -31,7 +31,7 @@ class RunLabel:
     @property
     def colour(self) -> str:
         """Return the token that the figure script resolves: `$run-1` to `$run-6`."""
-        return f"$run-{self.index % len(MARKS) + 1}"
+        return f"$run-{self.index % len(MARKERS) + 1}"
 
     @property
     def text_colour(self) -> str:
@@ -50,7 +50,7 @@ class RunLabel:
 def label_runs(runs: Sequence[Run]) -> tuple[RunLabel, ...]:
     """Return the label of each run, of at most twelve in the order of the URL."""
     return tuple(
-        RunLabel(index, run.id, LETTERS[index], name, MARKS[index % 6], hollow=index >= 6)
+        RunLabel(index, run.id, LETTERS[index], name, MARKERS[index % 6], hollow=index >= 6)
         for index, (run, name) in enumerate(zip(runs, short_names(runs), strict=True))
     )
 

@@ -28,8 +28,6 @@ from control_plane.domain.times import PERCENTILES, Times
 from control_plane.domain.unanswered import believed, body_bytes, with_unanswered
 from control_plane.domain.units import count
 
-SECOND_NS = 1_000_000_000
-
 
 def summarize(
     record: StreamRecord,

@@ -25,7 +25,7 @@ from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document
 
-METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+COUNTED_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 """The methods that are counted by their name; a client may send any word."""
 LATENCY_BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
@@ -95,7 +95,7 @@ class RequestCounter:
         try:
             await self._inside(scope, receive, watched)
         finally:
-            method = scope["method"] if scope["method"] in METHODS else "other"
+            method = scope["method"] if scope["method"] in COUNTED_METHODS else "other"
             route = self._templates.get(scope.get("endpoint"), "unmatched")
             self._metrics.count_request(method, route, status, time.perf_counter() - begin)
 

@@ -33,9 +33,11 @@ def _plain_digits(value: Any) -> Any:
     return value
 
 
-Body = Annotated[Document, Depends(_document)]
+SpecBody = Annotated[Document, Depends(_document)]
 PageLimit = Annotated[int, BeforeValidator(_plain_digits), Field(ge=1, le=200)]
-Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
+IdempotencyKey = Annotated[
+    str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)
+]
 Text = Annotated[str | None, Field(max_length=200)]
 
 
@@ -49,7 +51,9 @@ class RunListQuery(BaseModel):
 
 
 @router.post("/runs", status_code=202, openapi_extra=SPEC_BODY)
-def submit(document: Body, service: RunServiceDep, response: Response, key: Key = None) -> Document:
+def submit(
+    document: SpecBody, service: RunServiceDep, response: Response, key: IdempotencyKey = None
+) -> Document:
     """Queue a run. The same Idempotency-Key with the same body gives the same response."""
     (run,) = service.submit([document], key=key)
     response.headers["Location"] = f"/api/runs/{run.id}"

@@ -38,6 +38,6 @@ STRATEGIES: dict[str, StrategyInfo] = {
 }
 
 if TYPE_CHECKING:
-    Strategy = str
+    StrategyName = str
 else:
-    Strategy = Literal[*STRATEGIES]
+    StrategyName = Literal[*STRATEGIES]

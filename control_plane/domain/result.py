@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from control_plane.domain.stream_record import FailedResponse
 from control_plane.domain.times import Times
@@ -312,7 +312,8 @@ class Reason:
     limit: float | None
 
 
-Outcome = Literal["valid", "suspect", "invalid"]
+ValidityOutcome = Literal["valid", "suspect", "invalid"]
+OUTCOMES: tuple[ValidityOutcome, ...] = get_args(ValidityOutcome)
 
 
 @dataclass(frozen=True)
@@ -322,7 +323,7 @@ class Validity:
     `outcome` None: no gate was judged.
     """
 
-    outcome: Outcome | None
+    outcome: ValidityOutcome | None
     reasons: tuple[Reason, ...] = ()
     judged: tuple[Reason, ...] = ()
 

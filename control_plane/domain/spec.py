@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 from pydantic_core import ArgsKwargs, PydanticCustomError
 
-from control_plane.domain.client_strategies import Strategy
+from control_plane.domain.client_strategies import StrategyName
 from control_plane.domain.limits import MAX_ERROR_SHARE
 from control_plane.domain.load_models import STRICT, Load
 from control_plane.domain.request_bodies_and_values import ONE_OF, Body, Value
@@ -248,7 +248,7 @@ class Workload:
 class Client:
     """How load is driven. `max_body_bytes` bounds one answer."""
 
-    strategy: Strategy = "async"
+    strategy: StrategyName = "async"
     reuse_connections: bool = True
     session: Literal["per-thread", "shared"] = "per-thread"
     loop: Literal["uvloop", "asyncio"] = "uvloop"

@@ -19,7 +19,7 @@ from control_plane.domain.spec_rules import wrong_fields
 Document = dict[str, Any]
 """A JSON object."""
 
-Fields = tuple[FieldError, ...]
+FieldErrors = tuple[FieldError, ...]
 _NUMBERS = {"int_type", "int_from_float", "float_type"}
 
 SPEC: TypeAdapter[Spec] = TypeAdapter(Spec)
@@ -84,7 +84,7 @@ def _read_submitted(document: Mapping[str, Any], limits: Limits) -> SubmittedSpe
     return spec
 
 
-def _shapeless(error: ValidationError, document: Document, limits: Limits) -> Fields:
+def _shapeless(error: ValidationError, document: Document, limits: Limits) -> FieldErrors:
     """Return what has not the right shape, and where only numbers are unreadable, other faults too.
 
     With a number in their place the rest can be judged, but not what stands beside them.

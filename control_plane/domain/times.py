@@ -75,12 +75,12 @@ class Times:
 FULL, GREYED = 100, 10
 """Samples beyond from which a percentile stands in full, and from which it stands at all."""
 
-Level = Literal["full", "greyed", "hidden"]
+SupportLevel = Literal["full", "greyed", "hidden"]
 
 TAILS = (("p99", "one in a hundred"), ("p95", "one in twenty"), ("p90", "one in ten"))
 
 
-def support_level(beyond: int) -> Level:
+def support_level(beyond: int) -> SupportLevel:
     """Return full from 100 samples beyond, greyed from 10, hidden below."""
     if beyond >= FULL:
         return "full"
@@ -97,7 +97,7 @@ def far_percentile(times: Times) -> tuple[str, str] | None:
     return next((tail for tail in TAILS if percentile_level(times, tail[0]) == "full"), None)
 
 
-def percentile_level(times: Times | None, name: str) -> Level:
+def percentile_level(times: Times | None, name: str) -> SupportLevel:
     """Return how far a percentile may be believed; hidden where it is not known, too."""
     if times is None or times.percentile(name) is None:
         return "hidden"

@@ -8,7 +8,7 @@ from control_plane.domain.spec import RESPONDER
 from control_plane.domain.spec_json import Document
 from control_plane.store.store import Store
 from control_plane.targets.builtin_configurations import target_name
-from control_plane.targets.cores import SHARED
+from control_plane.targets.cores import SHARED_CORES
 from control_plane.targets.run_environment import run_environment
 
 LOOKED_AT = 40
@@ -28,7 +28,7 @@ def stored_ceilings(store: Store, strategy: str | None = None) -> tuple[Ceiling,
 
 def ceilings_here(store: Store) -> tuple[Ceiling, ...]:
     """Return the ceilings of this machine with the present libraries, newest first."""
-    here = run_environment(SHARED)
+    here = run_environment(SHARED_CORES)
     return tuple(
         ceiling for ceiling in stored_ceilings(store) if same_setup(ceiling.environment, here)
     )
@@ -36,7 +36,7 @@ def ceilings_here(store: Store) -> tuple[Ceiling, ...]:
 
 def ceiling_documents(store: Store) -> list[Document]:
     """Return all of them as JSON; `here` tells those that count on this machine now."""
-    here = run_environment(SHARED)
+    here = run_environment(SHARED_CORES)
     return [
         ceiling_document(ceiling, here=same_setup(ceiling.environment, here))
         for ceiling in stored_ceilings(store)
@@ -45,7 +45,7 @@ def ceiling_documents(store: Store) -> list[Document]:
 
 def measured_here(run: Run) -> bool:
     """Return whether it was on this machine, with the present Python and client libraries."""
-    return same_setup(run.environment, run_environment(SHARED))
+    return same_setup(run.environment, run_environment(SHARED_CORES))
 
 
 def unfinished(store: Store) -> tuple[Run, ...]:

@@ -9,11 +9,12 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
-from control_plane.analysis.run_labels import LETTERS, MARKS, RunLabel
+from control_plane.analysis.run_labels import LETTERS, MARKERS, RunLabel
 from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.ids import MAX_COMPARED_RUNS, checked_id, compared_ids
+from control_plane.domain.result import OUTCOMES
 from control_plane.domain.run import Run, State
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.form.form_data import FormData, FormDep
@@ -24,12 +25,11 @@ from control_plane.pages.urls import HISTORY, compare_url, history_url
 from control_plane.store.store import RunListPage, Store
 
 PAGE = 50
-OUTCOMES = ("valid", "suspect", "invalid")
 
 FilterText = Annotated[str, Query(max_length=200)]
 Ids = Annotated[tuple[str, ...], Query(max_length=200)]
 
-LABELS = {
+FILTER_LABELS = {
     "text": "Search",
     "state": "State",
     "validity": "Validity",
@@ -54,7 +54,7 @@ class HistoryQuery(BaseModel, frozen=True):
     @property
     def filters(self) -> dict[str, str]:
         """Return the filters that are set."""
-        named = {name: getattr(self, name) for name in LABELS}
+        named = {name: getattr(self, name) for name in FILTER_LABELS}
         return {name: str(value) for name, value in named.items() if value}
 
     def without(self, name: str) -> "HistoryQuery":
@@ -134,8 +134,8 @@ def history_page(query: HistoryQuery, store: Store, service: RunService) -> Hist
 
 def slot_label(index: int) -> RunLabel:
     """Return letter and mark of the run that is ticked as number `index`, from 0."""
-    mark = MARKS[index % len(MARKS)]
-    return RunLabel(index, "", LETTERS[index], "", mark, hollow=index >= len(MARKS))
+    mark = MARKERS[index % len(MARKERS)]
+    return RunLabel(index, "", LETTERS[index], "", mark, hollow=index >= len(MARKERS))
 
 
 def _read(query: HistoryQuery, store: Store, limit: int) -> RunListPage:
@@ -162,7 +162,7 @@ def _filters(query: HistoryQuery, store: Store, service: RunService) -> Iterator
     for name, known in options.items():
         value = str(getattr(query, name) or "")
         offered = known if value in {"", *known} else (*known, value)
-        yield Filter(name, LABELS[name], value, offered)
+        yield Filter(name, FILTER_LABELS[name], value, offered)
 
 
 def _names(store: Store, service: RunService) -> tuple[str, ...]:
@@ -176,7 +176,7 @@ def _drops(query: HistoryQuery, store: Store) -> Iterator[WiderSearch]:
         wider = query.without(name)
         total = _read(wider, store, 1).total
         if total:
-            yield WiderSearch(LABELS[name], history_url(wider.encoded), total)
+            yield WiderSearch(FILTER_LABELS[name], history_url(wider.encoded), total)
 
 
 router = APIRouter()
@@ -266,5 +266,5 @@ def _return(form: FormData, ticked: tuple[str, ...] = ()) -> RedirectResponse:
 
 def _safe(back: str) -> str:
     """Return only the filters and the cursor of a query, written anew."""
-    known = {*LABELS, "cursor"}
+    known = {*FILTER_LABELS, "cursor"}
     return urlencode([(name, value) for name, value in parse_qsl(back[:500]) if name in known])

@@ -53,9 +53,9 @@ def padded_range(values: Sequence[float], least: float = 0.05) -> tuple[float, f
     return max(0.0, middle - room), middle + room
 
 
-Level = Literal["full", "greyed", "hidden", "void", "alarm"]
+CellLevel = Literal["full", "greyed", "hidden", "void", "alarm"]
 
-TIMES = ("min", "p50", "mean", "p90", "p95", "p99", "p999", "max")
+TIME_PARTS = ("min", "p50", "mean", "p90", "p95", "p99", "p999", "max")
 COLUMN_HEADS = {"p999": "p99.9"}
 """How the columns of times are headed where that is not their name."""
 
@@ -70,9 +70,9 @@ class Cell:
     """
 
     text: str
-    level: Level = "full"
+    level: CellLevel = "full"
     below: str = ""
-    below_level: Level = "full"
+    below_level: CellLevel = "full"
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def time_cell(times: Times | None, part: str, unit: str) -> Cell:
         return Cell(NONE, "hidden")
     if lost(times, part):
         return Cell(NO_ANSWER, "hidden")
-    level: Level = percentile_level(times, part) if part in PERCENTILES else "full"
+    level: CellLevel = percentile_level(times, part) if part in PERCENTILES else "full"
     if level == "hidden":
         return Cell(NONE, "hidden")
     sign = AT_LEAST if bounded(times, part) else ""

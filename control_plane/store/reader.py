@@ -19,8 +19,8 @@ from control_plane.store.mapping import gauges_of, run_of, stream_of, timeline_o
 from control_plane.store.run_query import Filters, cursor_after, page_conditions, run_query
 from control_plane.store.tables import RunFacts, RunRow, RunStream, RunTag, TrialRow, TrialStream
 
-Value = TypeVar("Value")
-ByRun = dict[int, list[Value]]
+Stored = TypeVar("Stored")
+ByRun = dict[int, list[Stored]]
 Lines = dict[str, list[Timeline]]
 Blobs = dict[str, list[Slices]]
 

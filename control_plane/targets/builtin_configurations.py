@@ -20,7 +20,7 @@ from control_plane.domain.spec import (
 _DEFAULT = Target()
 RESPONDER_NAME = "bare responder"
 """The name of a target that is no configuration: it shows the client, and serves nothing."""
-MAX_SUGGESTIONS, MAX_COMPARED = 3, 100
+MAX_SIMILAR, MAX_COMPARED = 3, 100
 """How many names are suggested for an unknown one, and how much of it is compared."""
 _SWITCHES = {"reuse_port": "reuse port", "reload": "reload", "access_log": "access log"}
 
@@ -47,7 +47,7 @@ def find_configuration(name: str, known: Sequence[Configuration] = ()) -> Target
     if name in targets:
         return targets[name]
     names = list(targets)
-    likest = "; ".join(get_close_matches(name[:MAX_COMPARED], names, MAX_SUGGESTIONS, cutoff=0))
+    likest = "; ".join(get_close_matches(name[:MAX_COMPARED], names, MAX_SIMILAR, cutoff=0))
     where = f"of the {len(names)} on the Targets page"
     message = f"There is no configuration {name[:60]!r}. The likest {where}: {likest}."
     raise InvalidInput(message, (FieldError("target.configuration", message),))

@@ -21,7 +21,7 @@ class CorePlan:
     policy: Literal["apart", "given", "shared"]
 
 
-SHARED = CorePlan(None, None, "shared")
+SHARED_CORES = CorePlan(None, None, "shared")
 
 
 def available_cores() -> tuple[int, ...]:
@@ -41,11 +41,11 @@ def share_cores(spec: Spec, available: Collection[int]) -> CorePlan:
     if isinstance(spec.cores, Cores):
         return _named_cores(spec, spec.cores, available)
     if spec.cores == "shared" or spec.target.started is None:
-        return SHARED
+        return SHARED_CORES
     cores, workers = sorted(available), spec.target.workers
     clients = spec.client.processes * len(spec.workload.streams)
     if workers is None or workers + clients > len(cores):
-        return SHARED
+        return SHARED_CORES
     return CorePlan(tuple(cores[:workers]), tuple(cores[workers:]), "apart")
 
 

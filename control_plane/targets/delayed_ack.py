@@ -24,7 +24,7 @@ REQUESTS = 24
 MIN_REQUESTS = 4
 """Of each kind, for a statement; from here on a clear delay needs no further request."""
 CLEAR_S = 0.030
-TIMEOUT_S = 2.0
+ACK_TIMEOUT_S = 2.0
 """For the whole check; a path that is slow itself gets fewer requests."""
 _QUICKACK: int = getattr(socket, "TCP_QUICKACK", 0)
 
@@ -41,7 +41,7 @@ async def delayed_ack_s(url: str, path: str, host: str = "") -> float | None:
     if not _QUICKACK:
         return None
     with suppress(TimeoutError, OSError, EOFError, httptools.HttpParserError):
-        async with asyncio.timeout(TIMEOUT_S):
+        async with asyncio.timeout(ACK_TIMEOUT_S):
             await _take_turns(await _Connection.open(url, host), path, usual, quick)
     return slower_by(usual, quick)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from aiohttp import ClientSession
 
 MAX_BYTES = 4_000_000
-TIMEOUT_S = 10.0
+GET_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ async def get(url: str, path: str, host: str) -> HttpResponse:
     Raises TargetFailed when no whole response came in time, or one above `MAX_BYTES`.
     """
     try:
-        async with asyncio.timeout(TIMEOUT_S), open_session(host) as session:
+        async with asyncio.timeout(GET_TIMEOUT_S), open_session(host) as session:
             return await get_with(session, url, path)
     except TimeoutError:
-        raise TargetFailed(f"No whole answer to GET {path} within {TIMEOUT_S:g} s.") from None
+        raise TargetFailed(f"No whole answer to GET {path} within {GET_TIMEOUT_S:g} s.") from None
 
 
 def unverified_tls() -> ssl.SSLContext:

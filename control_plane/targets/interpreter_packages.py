@@ -22,7 +22,7 @@ from control_plane.targets.machine_watch import program_name
 from control_plane.targets.scratch_dirs import ScratchDirs
 from control_plane.targets.supervisor import LaunchSpec, Supervisor
 
-TIMEOUT_S = 10.0
+INTERPRETER_TIMEOUT_S = 10.0
 MAX_LINES = 2_000
 
 _SCRIPT = """
@@ -33,7 +33,7 @@ for package in distributions():
 print(json.dumps(["", platform.python_version()]))
 """
 
-FIRST = (
+LISTED_FIRST = (
     *server_packages(), "uwsgi", "waitress", "cheroot", "daphne", "werkzeug", "django",
     "djangorestframework", "flask", "fastapi", "starlette", "litestar", "quart", "sanic", "tornado",
     "falcon", "bottle", "pyramid", "aiohttp", "datasette",
@@ -63,10 +63,10 @@ async def inspect_interpreter(python: Path, instance: str) -> Interpreter:
         LaunchSpec(command, Path("/"), marks, ScratchDirs()), log_lines=MAX_LINES
     )
     try:
-        async with asyncio.timeout(TIMEOUT_S):
+        async with asyncio.timeout(INTERPRETER_TIMEOUT_S):
             await process.ended()
     except TimeoutError:
-        return Interpreter(fault=f"it did not end within {TIMEOUT_S:g} s")
+        return Interpreter(fault=f"it did not end within {INTERPRETER_TIMEOUT_S:g} s")
     finally:
         await process.stop(0)
     return _parse(process.output.lines(), python)
@@ -98,7 +98,7 @@ async def target_environment(
     """
     python = python or interpreter_of(pids)
     found = await inspect_interpreter(python, instance) if python else Interpreter()
-    rank = {name: place for place, name in enumerate(FIRST)}
+    rank = {name: place for place, name in enumerate(LISTED_FIRST)}
     names = sorted(found.packages, key=lambda name: (rank.get(name, len(rank)), name))
     packages = {name: found.packages[name] for name in names}
     listed = "\n".join(f"{name} {packages[name]}" for name in sorted(packages))

@@ -84,8 +84,8 @@ def _files(pattern: str) -> tuple[Path, ...]:
 COMM_CHARACTERS = 15
 """The kernel keeps no more of a name (proc_pid_comm(5))."""
 KERNEL = "kernel threads"
-LEAST_CORES = 0.01
-MOST = 5
+NAMED_FROM_CORES = 0.01
+MAX_PROGRAMS = 5
 
 _INTERPRETERS = {
     "python", "pypy", "node", "ruby", "perl", "php", "java", "bash", "sh", "dash",
@@ -137,9 +137,9 @@ class OtherPrograms:
         for pid, used_s in spent_between(self._before, snapshot()).items():
             if used_s > 0 and pid not in ours:
                 by_name[program_name(pid)] += used_s
-        busiest = nlargest(MOST, by_name.items(), key=lambda item: item[1])
+        busiest = nlargest(MAX_PROGRAMS, by_name.items(), key=lambda item: item[1])
         shares = {name: round(used_s / length_s, 3) for name, used_s in busiest}
-        return {name: share for name, share in shares.items() if share >= LEAST_CORES}
+        return {name: share for name, share in shares.items() if share >= NAMED_FROM_CORES}
 
 
 Snapshot = Mapping[procfs.Process, procfs.CpuUse]

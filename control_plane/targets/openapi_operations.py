@@ -17,7 +17,7 @@ from control_plane.domain.request_rules import wrong_request
 from control_plane.domain.spec import RequestClass
 from control_plane.targets.json_schema import Node, Schemas, listed, literal, node_of
 
-METHODS = ("get", "head", "options", "post", "put", "patch", "delete")
+OPERATIONS = ("get", "head", "options", "post", "put", "patch", "delete")
 MAX_OPERATIONS = 300
 MAX_PARAMETERS = 50
 MAX_TYPES = 20
@@ -51,7 +51,7 @@ def _entries(document: Node) -> Iterator[tuple[str, str, Node]]:
     """Yield path, method, and the operation with the parameters of its path."""
     for path, item in document["paths"].items():
         shared = listed(node_of(item).get("parameters"))[:MAX_PARAMETERS]
-        for method in METHODS:
+        for method in OPERATIONS:
             operation = node_of(item).get(method)
             if isinstance(operation, dict):
                 own = listed(operation.get("parameters"))[:MAX_PARAMETERS]
@@ -195,7 +195,7 @@ def _as_kind(kind: str, body: Any, files: Sequence[str]) -> Node:
     fields = {name: _form_value(item) for name, item in node_of(body).items() if name not in files}
     if kind == _FORM:
         return {"form": fields}
-    file = {"file": {"name": files[0], "size_bytes": FILE_BYTES}} if files else {}
+    file = {"file": {"name": files[0], "size_bytes": UPLOAD_BYTES}} if files else {}
     return {"multipart": {"fields": fields, **file}}
 
 
@@ -227,7 +227,7 @@ _JSON, _FORM, _MULTIPART = (
 )  # fmt: skip
 _BODIES = (_JSON, _FORM, _MULTIPART)
 _BY_HAND = "write it by hand."
-FILE_BYTES = 1_000
+UPLOAD_BYTES = 1_000
 
 
 def _plain(value: object, longest: int) -> str:

@@ -10,7 +10,7 @@ from control_plane.targets import procfs
 from control_plane.targets.environment_variables import INSTANCE
 from control_plane.targets.scratch_dirs import remove_scratch_dirs
 
-TIMEOUT_S = 2.0
+ORPHAN_TIMEOUT_S = 2.0
 EXEC_TIMEOUT_S = 0.25
 """How long a process is waited for that executes a program just now. That takes it a fraction of a
 millisecond, and as much longer as others have its processor."""
@@ -35,7 +35,7 @@ def end_marked(name: str, value: str) -> int:
     What they started meanwhile is found in the next round. Return how many were ended.
     """
     mark = f"{name}={value}".encode()
-    ended, deadline = 0, time.monotonic() + TIMEOUT_S
+    ended, deadline = 0, time.monotonic() + ORPHAN_TIMEOUT_S
     while (processes := _marked(mark)) and time.monotonic() < deadline:
         ended += sum(end_process(pid, started) for pid, started in processes)
     return ended
@@ -99,4 +99,4 @@ def _read(pid: int, name: str) -> bytes:
 def _wait(pidfd: int) -> None:
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
-    poll.poll(TIMEOUT_S * 1000)
+    poll.poll(ORPHAN_TIMEOUT_S * 1000)

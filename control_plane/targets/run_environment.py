@@ -114,7 +114,7 @@ def _text(path: Path) -> str:
         return ""
 
 
-TIMEOUT_S = 5.0
+GIT_TIMEOUT_S = 5.0
 SOURCES = ("*.py", "*.pyx", "*.html", "*.sql", "*.toml", "*.js", "*.ts", "*.go", "*.rs", "*.rb")
 """Files that belong to the code though git does not know of them yet."""
 _DIGITS = 12
@@ -162,7 +162,7 @@ def _git(directory: Path, *arguments: str) -> bytes | None:
     try:
         done = subprocess.run(
             words, cwd=directory, env=environment, stdin=subprocess.DEVNULL,
-            capture_output=True, timeout=TIMEOUT_S, check=True,
+            capture_output=True, timeout=GIT_TIMEOUT_S, check=True,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return None

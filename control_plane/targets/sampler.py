@@ -17,7 +17,7 @@ from control_plane.targets.probe_reader import ProbeOutput, ProbeReader
 from control_plane.targets.procfs import cpu_s, machine_cpu_s, memory_bytes, reaped_cpu_s
 
 INTERVAL_S = 0.5
-Role = Literal["target", "client", "control"]
+ProcessRole = Literal["target", "client", "control"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class WindowUsage:
 class _Surroundings:
     """What is read at the opening and the closing of a window only."""
 
-    def __init__(self, watched: Callable[[], Mapping[int, Role]]) -> None:
+    def __init__(self, watched: Callable[[], Mapping[int, ProcessRole]]) -> None:
         pids = watched()
         self._target = QuotaWatch([pid for pid, role in pids.items() if role == "target"])
         self._client = QuotaWatch([pid for pid, role in pids.items() if role == "client"])
@@ -60,7 +60,7 @@ class _ProcessSeries:
     """The samples of one process. CPU times count from its start; the first is that at opening."""
 
     pid: int
-    role: Role
+    role: ProcessRole
     first_cpu_s: float
     last_cpu_s: float
     program: str = ""
@@ -97,7 +97,7 @@ class Sampler:
         self._target_pids, self._probe_output = target_pids, probe_output
         self._companions = companions
         self._reader: ProbeReader | None = None
-        self._others: dict[int, Role] = dict.fromkeys(client_pids, "client")
+        self._others: dict[int, ProcessRole] = dict.fromkeys(client_pids, "client")
         self._others[control_pid] = "control"
         self._series: dict[int, _ProcessSeries] = {}
         self._intervals = self._peak_bytes = 0
@@ -240,14 +240,14 @@ class Sampler:
                     pid, role, 0.0, 0.0, companions.get(pid, ""), [0.0] * self._intervals, blank
                 )
 
-    def _watched(self) -> dict[int, Role]:
-        targets: dict[int, Role] = dict.fromkeys(self._all_target_pids(), "target")
+    def _watched(self) -> dict[int, ProcessRole]:
+        targets: dict[int, ProcessRole] = dict.fromkeys(self._all_target_pids(), "target")
         return targets | self._others
 
     def _all_target_pids(self) -> list[int]:
         return [*self._target_pids(), *self._companions()]
 
-    def _roles(self) -> dict[int, Role]:
+    def _roles(self) -> dict[int, ProcessRole]:
         """Return the roles of all that were watched so far."""
         return {series.pid: series.role for series in self._series.values()}
 
@@ -258,7 +258,7 @@ class Sampler:
         """
         return sum((cpu_s(pid) or 0.0) + reaped_cpu_s(pid) for pid in self._all_target_pids())
 
-    def _used_s(self, role: Role) -> float:
+    def _used_s(self, role: ProcessRole) -> float:
         return sum(
             series.last_cpu_s - series.first_cpu_s
             for series in self._series.values()

@@ -14,7 +14,7 @@ from pathlib import Path
 from control_plane.domain.errors import TargetFailed
 from control_plane.targets.application import targets_directory
 
-SHARED = Path("/dev/shm")
+SHARED_MEMORY = Path("/dev/shm")
 _ON_DISK = "inside"
 OPEN_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 """Whatever a target puts into its directory, to open it waits for nothing and follows no link."""
@@ -54,14 +54,14 @@ def remove_scratch_dirs(state_dir: Path, instance: str) -> None:
     """Remove the directories of every target of this instance."""
     shutil.rmtree(targets_directory(state_dir), ignore_errors=True)
     with suppress(OSError):
-        for folder in SHARED.iterdir():
+        for folder in SHARED_MEMORY.iterdir():
             if folder.name.startswith(_mark(instance)):
                 shutil.rmtree(folder, ignore_errors=True)
 
 
 def _probe_directory(scratch: Path, instance: str, launch: str) -> Path:
     """Create the directory for the probe: in memory where we may, else below `scratch`."""
-    folder = SHARED / f"{_mark(instance)}{launch}"
+    folder = SHARED_MEMORY / f"{_mark(instance)}{launch}"
     try:
         folder.mkdir(mode=0o700)
     except OSError:

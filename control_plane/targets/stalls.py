@@ -97,7 +97,7 @@ def _function(frame: Frame) -> str:
 STALL_NS = round(BLOCKED_LOOP_S * 1e9)
 """A beat that is later is a stall; the first stack is written a little before."""
 MAX_STALLS = 500
-READ_BYTES = 256_000
+STACK_READ_BYTES = 256_000
 """How much is read at once; earlier stacks of a long stall are left out."""
 
 
@@ -117,7 +117,7 @@ class StackReader:
             return []
         try:
             end = os.fstat(descriptor).st_size if end is None else end
-            start = max(self._read, end - READ_BYTES)
+            start = max(self._read, end - STACK_READ_BYTES)
             self._read = max(self._read, end)
             written = os.pread(descriptor, max(0, end - start), start)
         except OSError:

@@ -21,7 +21,7 @@ from control_plane.targets.environment_variables import LAUNCH
 from control_plane.targets.orphans import end_marked
 from control_plane.targets.scratch_dirs import ScratchDirs
 
-READ_BYTES = 128_000
+OUTPUT_READ_BYTES = 128_000
 _LONGEST_LINE = 500
 
 
@@ -66,8 +66,8 @@ class ServerOutput:
 
     def _read(self) -> tuple[str, ...]:
         size = os.fstat(self.descriptor).st_size
-        start = max(0, size - READ_BYTES)
-        text = os.pread(self.descriptor, READ_BYTES, start).decode(errors="replace")
+        start = max(0, size - OUTPUT_READ_BYTES)
+        text = os.pread(self.descriptor, OUTPUT_READ_BYTES, start).decode(errors="replace")
         lines = hide(text, self._secrets).lstrip("\0").splitlines()
         whole = lines[1:] if start else lines
         return tuple(line[:_LONGEST_LINE] for line in whole[-self._max_lines :])

@@ -16,14 +16,14 @@ from control_plane.targets.inside.looplab_probe.process_log import (
     BORN,
     ENDED,
     FORKED,
-    LOG_BYTES,
     LOG_NAME,
+    PROCESS_LOG_BYTES,
     command_shape,
 )
 from control_plane.targets.procfs import Process
 from control_plane.targets.scratch_dirs import OPEN_FLAGS
 
-Kind = tuple[int, int]
+ProcessKind = tuple[int, int]
 """The parent of a process, and the shape of its command line."""
 
 LEAST_ALIKE = 2
@@ -52,11 +52,11 @@ class WorkerWatch:
     ) -> None:
         self._root, self._holders, self._single = root, frozenset(holders), single
         self._log = _LogReader(folder / LOG_NAME) if folder else None
-        self._kinds: dict[Process, Kind] = {}
+        self._kinds: dict[Process, ProcessKind] = {}
         self._logged: set[Process] = set()
         self._new_copies: set[Process] = set()
-        self._candidates: dict[Process, Kind] | None = None
-        self._worker_kinds: frozenset[Kind] = frozenset()
+        self._candidates: dict[Process, ProcessKind] | None = None
+        self._worker_kinds: frozenset[ProcessKind] = frozenset()
         self._living: set[Process] = set()
         self._at_limit: set[Process] = set()
         self.ended = EndedWorkers()
@@ -81,7 +81,7 @@ class WorkerWatch:
             self._confirm(self._candidates)
         self._count(born)
 
-    def _take_kinds(self, present: set[Process], born: dict[Process, Kind]) -> None:
+    def _take_kinds(self, present: set[Process], born: dict[Process, ProcessKind]) -> None:
         """Take the kind of each; of one that looks like its parent at every look.
 
         It may be about to run another program: a fork looks so until it does.
@@ -92,7 +92,7 @@ class WorkerWatch:
         copies = {process for process, (_, shape) in self._kinds.items() if shape == FORKED}
         self._new_copies = copies - self._logged - seen.keys()
 
-    def _kind_now(self, process: Process) -> Kind:
+    def _kind_now(self, process: Process) -> ProcessKind:
         """Return the kind of one that the log does not name now; its parent is the first seen."""
         known = self._kinds.get(process)
         if known and (known[1] != FORKED or process in self._logged):
@@ -100,7 +100,7 @@ class WorkerWatch:
         kind = _kind(process.pid)
         return known if known and kind[0] != known[0] else kind
 
-    def _first_candidates(self) -> dict[Process, Kind]:
+    def _first_candidates(self) -> dict[Process, ProcessKind]:
         kinds = list(self._kinds.values())
         holding = {
             process: kind for process, kind in self._kinds.items() if process.pid in self._holders
@@ -111,7 +111,7 @@ class WorkerWatch:
             if kinds.count(kind) >= LEAST_ALIKE
         }
 
-    def _confirm(self, candidates: dict[Process, Kind]) -> None:
+    def _confirm(self, candidates: dict[Process, ProcessKind]) -> None:
         """Take the kinds of those that are still there; others of such a kind ended as workers."""
         kinds = {self._kinds[process] for process in candidates if process in self._kinds}
         self._worker_kinds = frozenset(kinds)
@@ -121,7 +121,7 @@ class WorkerWatch:
             if self._kinds.get(process, kind) in kinds
         }
 
-    def _count(self, born: dict[Process, Kind]) -> None:
+    def _count(self, born: dict[Process, ProcessKind]) -> None:
         """Count the workers that are gone; a copy of its parent is one from its second look on."""
         members = {process for process, kind in self._kinds.items() if kind in self._worker_kinds}
         members -= self._new_copies - self._living
@@ -139,9 +139,9 @@ class _LogReader:
     def __init__(self, path: Path) -> None:
         self._path, self._offset = path, 0
 
-    def read(self) -> tuple[dict[Process, Kind], set[Process]]:
+    def read(self) -> tuple[dict[Process, ProcessKind], set[Process]]:
         """Return who was born, and who ended at its limit of requests."""
-        born: dict[Process, Kind] = {}
+        born: dict[Process, ProcessKind] = {}
         at_limit: set[Process] = set()
         for line in self._lines():
             try:
@@ -161,7 +161,7 @@ class _LogReader:
         except OSError:
             return []
         try:
-            data = os.pread(descriptor, LOG_BYTES, self._offset)
+            data = os.pread(descriptor, PROCESS_LOG_BYTES, self._offset)
         except OSError:
             return []
         finally:
@@ -175,7 +175,7 @@ def _lives(process: Process) -> bool:
     return procfs.started_at(process.pid) == process.start
 
 
-def _kind(pid: int) -> Kind:
+def _kind(pid: int) -> ProcessKind:
     """Return the kind of a process that the log does not name, or not yet."""
     parent, command_line = procfs.parent(pid), procfs.command_line(pid)
     forked = command_line == procfs.command_line(parent)

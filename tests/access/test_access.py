@@ -6,7 +6,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 
 from control_plane.access import add_guards, policy
 from control_plane.access.body_limit import MAX_BODY_BYTES
-from control_plane.access.headers import CONTENT_SECURITY_POLICY, HEADERS
+from control_plane.access.headers import CONTENT_SECURITY_POLICY, SECURITY_HEADERS
 from tests.access.asgi_request import OWN, request
 
 POLICY = {
@@ -73,7 +73,7 @@ async def test_every_answer_carries_the_headers_once(
 ) -> None:
     answer = await request(app, method, path, headers)
     assert answer.status == status
-    for name, value in HEADERS.items():
+    for name, value in SECURITY_HEADERS.items():
         assert answer.values(name.decode()) == [value.decode()]
 
 

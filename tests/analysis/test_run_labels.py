@@ -12,14 +12,14 @@ from control_plane.analysis.charts.curve import curves_of_runs
 from control_plane.analysis.comparison import compare
 from control_plane.analysis.prose.comparison_sentences import comparison_title, described_comparison
 from control_plane.analysis.run_labels import LONGEST, configuration_names, label_runs, short_names
-from control_plane.domain.client_strategies import Strategy
+from control_plane.domain.client_strategies import StrategyName
 from control_plane.domain.load_models import AnyLoad, Closed, Open, RateStep
 from control_plane.domain.spec import RequestClass, Spec, Stream, Workload
 from control_plane.pages.exports.markdown import markdown
 from tests.builders.trials import detail, run, spec, steady
 
 
-def runs(*strategies_and_titles: tuple[Strategy, str]):
+def runs(*strategies_and_titles: tuple[StrategyName, str]):
     return [
         run(f"{index:010}", title=title, spec=spec(strategy, 1))
         for index, (strategy, title) in enumerate(strategies_and_titles)
@@ -132,7 +132,7 @@ def test_requests_stand_beside_what_else_differs():
 STEPS = Open("open", (RateStep(10, 1.0), RateStep(100, 1.0)))
 
 
-def with_load(strategy: Strategy, name: str, path: str, load: AnyLoad) -> Spec:
+def with_load(strategy: StrategyName, name: str, path: str, load: AnyLoad) -> Spec:
     usual = spec(strategy)
     (stream,) = usual.workload.streams
     streams = (replace(stream, name=name, load=load, requests=(RequestClass("GET", path),)),)

@@ -10,7 +10,7 @@ import numpy as np
 from control_plane.analysis.summary import merge, summarize
 from control_plane.analysis.validity.gate import MeasuredRun
 from control_plane.analysis.validity.gates import GATES
-from control_plane.domain.client_strategies import Strategy
+from control_plane.domain.client_strategies import StrategyName
 from control_plane.domain.histogram import Histogram
 from control_plane.domain.load_models import Closed
 from control_plane.domain.result import (
@@ -110,7 +110,7 @@ def steady(median_ms: float, per_second: int = 500, seconds: int = 3, **chosen) 
 
 
 def spec(
-    strategy: Strategy = "async",
+    strategy: StrategyName = "async",
     concurrency: int = 100,
     *,
     duration_s: float | None = None,

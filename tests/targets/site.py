@@ -19,7 +19,7 @@ from control_plane.targets import procfs, sockets
 from control_plane.targets.application import Application
 from control_plane.targets.launch import LaunchContext, free_ports, start_application
 from control_plane.targets.running_target import StartedTarget
-from control_plane.targets.scratch_dirs import SHARED
+from control_plane.targets.scratch_dirs import SHARED_MEMORY
 
 APPLICATIONS = Path(__file__).parent / "applications"
 GONE_S = 1.0
@@ -67,7 +67,7 @@ class Site:
         return [pid for pid in procfs.pids() if mark in environment_of(pid)]
 
     def in_memory(self) -> list[Path]:
-        return list(SHARED.glob(f"looplab-{self.instance}-*"))
+        return list(SHARED_MEMORY.glob(f"looplab-{self.instance}-*"))
 
     def left_behind(self) -> list[str]:
         found = (Path(at, name) for at, *names in os.walk(self.state_dir) for name in chain(*names))

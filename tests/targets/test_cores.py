@@ -7,7 +7,7 @@ from control_plane.domain.errors import TargetFailed
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec import Client, Cores, Spec, Target, UrlTarget
 from control_plane.domain.spec_json import read_spec
-from control_plane.targets.cores import SHARED, CorePlan, available_cores, share_cores
+from control_plane.targets.cores import SHARED_CORES, CorePlan, available_cores, share_cores
 
 
 def spec(streams: int = 1, **changes: Any) -> Spec:
@@ -25,15 +25,15 @@ def spec(streams: int = 1, **changes: Any) -> Spec:
     [
         (spec(), (0, 1), CorePlan((0,), (1,), "apart")),
         (spec(), (3, 2, 7), CorePlan((2,), (3, 7), "apart")),
-        (spec(), (0,), SHARED),
-        (spec(2), (0, 1), SHARED),
-        (spec(client=Client(processes=2)), (0, 1), SHARED),
+        (spec(), (0,), SHARED_CORES),
+        (spec(2), (0, 1), SHARED_CORES),
+        (spec(client=Client(processes=2)), (0, 1), SHARED_CORES),
         (spec(client=Client(processes=2)), (0, 1, 2), CorePlan((0,), (1, 2), "apart")),
         (spec(2), (0, 1, 2), CorePlan((0,), (1, 2), "apart")),
-        (spec(target=Target(workers=2)), (0, 1), SHARED),
+        (spec(target=Target(workers=2)), (0, 1), SHARED_CORES),
         (spec(target=Target(workers=2)), (0, 1, 2, 3), CorePlan((0, 1), (2, 3), "apart")),
-        (spec(target=UrlTarget("http://127.0.0.1:9000")), (0, 1), SHARED),
-        (spec(cores="shared"), (0, 1), SHARED),
+        (spec(target=UrlTarget("http://127.0.0.1:9000")), (0, 1), SHARED_CORES),
+        (spec(cores="shared"), (0, 1), SHARED_CORES),
         (spec(cores=Cores((1,), (0, 1))), (0, 1), CorePlan((1,), (0, 1), "given")),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 
 from control_plane.analysis.validity.response_gates import ACK_HIGH_S, ACK_LOW_S
 from control_plane.domain.spec import Target
-from control_plane.targets.delayed_ack import MIN_REQUESTS, TIMEOUT_S, slower_by
+from control_plane.targets.delayed_ack import ACK_TIMEOUT_S, MIN_REQUESTS, slower_by
 from tests.targets.site import Site
 
 ASYNCIO = Target(loop="asyncio")
@@ -59,7 +59,7 @@ async def test_answers_that_drip_hold_a_trial_up_for_a_bounded_time(site: Site) 
     async with site.running("drip", Target(loop="asyncio")) as started:
         began = time.monotonic()
         await started.check()
-        assert time.monotonic() - began < TIMEOUT_S + 1
+        assert time.monotonic() - began < ACK_TIMEOUT_S + 1
         assert started.delayed_ack_s is None
         checking = asyncio.create_task(started.check())
         await asyncio.wait([checking], timeout=0.2)

@@ -10,7 +10,7 @@ import pytest
 from control_plane.targets import interpreter_packages
 from control_plane.targets.environment_variables import INSTANCE
 from control_plane.targets.interpreter_packages import Interpreter, inspect_interpreter
-from control_plane.targets.supervisor import READ_BYTES
+from control_plane.targets.supervisor import OUTPUT_READ_BYTES
 from tests.targets.site import Site, until
 
 
@@ -23,7 +23,7 @@ async def test_one_that_hangs_does_not_outlive_the_question(
     hanging.write_text("#!/bin/sh\nsetsid sleep 60 &\nsleep 60\n")
     hanging.chmod(0o700)
     if way == "patience is over":
-        monkeypatch.setattr(interpreter_packages, "TIMEOUT_S", 0.2)
+        monkeypatch.setattr(interpreter_packages, "INTERPRETER_TIMEOUT_S", 0.2)
         assert (
             await inspect_interpreter(hanging, site.instance)
         ).fault == "it did not end within 0.2 s"
@@ -39,7 +39,7 @@ async def test_one_that_hangs_does_not_outlive_the_question(
 async def test_one_that_never_stops_talking_fills_no_memory(tmp_path: Path) -> None:
     told = tmp_path / "python"
     told.write_text(
-        f"#!/bin/sh\nhead -c {100 * READ_BYTES} /dev/zero; echo; env | grep {INSTANCE} >&2"
+        f"#!/bin/sh\nhead -c {100 * OUTPUT_READ_BYTES} /dev/zero; echo; env | grep {INSTANCE} >&2"
     )
     told.chmod(0o700)
     assert await inspect_interpreter(told, "test") == Interpreter(fault=f"{INSTANCE}=test")

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from control_plane.targets import procfs
-from control_plane.targets.orphans import TIMEOUT_S, end_orphans, end_process
+from control_plane.targets.orphans import ORPHAN_TIMEOUT_S, end_orphans, end_process
 from tests.targets.site import Site, until
 
 
@@ -76,5 +76,5 @@ def test_a_zombie_is_no_process_to_end() -> None:
     assert Path(f"/proc/{process.pid}").exists()
     begun = time.monotonic()
     assert not end_process(process.pid, 0)
-    assert time.monotonic() - begun < TIMEOUT_S
+    assert time.monotonic() - begun < ORPHAN_TIMEOUT_S
     process.wait()

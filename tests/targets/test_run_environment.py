@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.targets.cores import SHARED, CorePlan
+from control_plane.targets.cores import SHARED_CORES, CorePlan
 from control_plane.targets.run_environment import commit, run_environment
 
 HASH = "97ca2d0000000000000000000000000000000001"
@@ -24,7 +24,7 @@ def test_the_facts_of_this_machine() -> None:
 
 
 def test_shared_cores_are_no_list() -> None:
-    assert run_environment(SHARED)["cores_target"] is None
+    assert run_environment(SHARED_CORES)["cores_target"] is None
 
 
 def test_the_commit_is_what_git_says() -> None:

@@ -1,6 +1,6 @@
 import os
 
-from control_plane.targets.supervisor import READ_BYTES, ServerOutput
+from control_plane.targets.supervisor import OUTPUT_READ_BYTES, ServerOutput
 
 
 def test_the_newest_lines_are_kept() -> None:
@@ -13,7 +13,7 @@ def test_the_newest_lines_are_kept() -> None:
 
 def test_bytes_that_are_no_text_and_lines_without_end_do_no_harm() -> None:
     with ServerOutput(5) as output:
-        os.write(output.descriptor, b"\xff\xfe\n" + b"x" * 3 * READ_BYTES + b"\nlast\n")
+        os.write(output.descriptor, b"\xff\xfe\n" + b"x" * 3 * OUTPUT_READ_BYTES + b"\nlast\n")
         assert output.lines() == ("last",)
         os.write(output.descriptor, b"y" * 2_000)
         assert output.lines() == ("last", "y" * 500)

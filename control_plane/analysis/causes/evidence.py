@@ -131,7 +131,7 @@ def _workers(number: int, length_s: float, gauges: Gauges) -> Iterator[WorkerTri
 Measurements = Mapping[str, int | float | str | None]
 """Numbers by name, as they are stored with a cause."""
 
-Message = Callable[[Measurements], str]
+Phrase = Callable[[Measurements], str]
 
 
 @dataclass(frozen=True)
@@ -159,10 +159,10 @@ class CauseRule:
     label: str
     short: str
     judge: Callable[[Evidence], Diagnosis | None]
-    value: Message
-    found: Message
-    ruled_out: Message
-    detail: Message
+    value: Phrase
+    found: Phrase
+    ruled_out: Phrase
+    detail: Phrase
     watched: str = ""
 
     def cause(self, evidence: Evidence) -> Cause | None:

@@ -22,7 +22,7 @@ from control_plane.domain.result import Trial
 BUSY = 0.5
 """A worker that is free more than half of the time lets few requests wait."""
 
-APART = 3
+UNEVEN_RATIO = 3
 """Chance alone spreads the connections of a few users by a factor of two."""
 
 SEVERAL = 4
@@ -88,7 +88,7 @@ def _apart(measurements: Measurements) -> bool:
         float(measurements["busiest_share"] or 0),
         float(measurements["idlest_share"] or 0),
     )
-    return busiest >= BUSY and idlest <= busiest / APART
+    return busiest >= BUSY and idlest <= busiest / UNEVEN_RATIO
 
 
 def _busy_share(worker: WorkerTrial, floor_s: float) -> float | None:

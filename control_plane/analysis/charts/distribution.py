@@ -9,11 +9,11 @@ import numpy as np
 
 from control_plane.analysis.charts.curve import Curve
 from control_plane.analysis.charts.figure import (
+    CHART_HEIGHT,
     LABEL_GAP,
     Annotations,
     Figure,
     Floats,
-    Height,
     Plot,
     Table,
     escaped,
@@ -36,7 +36,7 @@ VALLEY = 0.001
 
 SMALLEST_MODE = 0.03
 
-NEAR = math.log10(1.5)
+NEAR_DECADES = math.log10(1.5)
 """Decades to either side of a mode that count as near it."""
 
 MOSTLY_NEAR = 0.5
@@ -90,7 +90,7 @@ def modes(bins: Bins) -> list[Mode]:
     for start, end in zip(turns[::2], turns[1::2], strict=True):
         part = bins.shares[start:end]
         top = start + int(part.argmax())
-        close = np.abs(centres[start:end] - centres[top]) <= NEAR
+        close = np.abs(centres[start:end] - centres[top]) <= NEAR_DECADES
         found.append(
             Mode(
                 share=float(part.sum()),
@@ -114,7 +114,6 @@ def described_modes(bins: Bins) -> list[Mode]:
     return found if len(found) <= 3 and all(mode.one_place for mode in found) else []
 
 
-HEIGHT: Height = "h320"
 FINE, COARSE = 20, 10
 """Bars for each decade; the coarse ones where times span more than three decades."""
 
@@ -145,7 +144,7 @@ def distribution_chart(curves: Sequence[Curve]) -> Figure:
         label=f"{title}: {_message(drawn)}",
         plot=plotted,
         table=_table(drawn),
-        height=HEIGHT,
+        height=CHART_HEIGHT,
     )
 
 
@@ -243,7 +242,7 @@ def _phrases(bins: Bins) -> list[Plot]:
 
 def _level(bins: Bins, taken: Sequence[Plot], label: Plot) -> bool:
     """Whether a phrase close by stands as high, as far as a line of text."""
-    room = 100 * float(bins.shares.max()) * LABEL_GAP / plot_height(HEIGHT) * 1.6
+    room = 100 * float(bins.shares.max()) * LABEL_GAP / plot_height(CHART_HEIGHT) * 1.6
     return any(abs(other["y"] - label["y"]) < room for other in taken)
 
 

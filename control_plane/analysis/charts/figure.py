@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from control_plane.domain.units import SPACE
 
-Cell = str | float | int | None
+TableValue = str | float | int | None
 
 Plot = dict[str, Any]
 
@@ -33,6 +33,7 @@ Height = Literal[
     "h940",
     "h1020",
 ]
+CHART_HEIGHT: Height = "h320"
 
 HEIGHTS: tuple[Height, ...] = get_args(Height)
 """From low to high; each is a class of the style sheet."""
@@ -61,7 +62,7 @@ class Table:
     """
 
     columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[TableValue, ...], ...]
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ from control_plane.analysis.charts.trial_axis import (
 from control_plane.domain.result import Gauges, Timeline
 from control_plane.domain.run import Live, LiveStream
 
-HEIGHT: Height = "h220"
+LIVE_HEIGHT: Height = "h220"
 ARRIVAL_DELAY_S = 0.5
 """A second that ended less than this ago may still be on its way from the load worker."""
 
@@ -91,9 +91,9 @@ def _figure(key: str, panel: Panel, x: Plot, table: Table) -> Figure:
         title=panel.title,
         note=NOTES[key],
         label=f"{panel.title}: {texts}",
-        plot=stacked([replace(panel, title="")], x, HEIGHT),
+        plot=stacked([replace(panel, title="")], x, LIVE_HEIGHT),
         table=table,
-        height=HEIGHT,
+        height=LIVE_HEIGHT,
     )
 
 

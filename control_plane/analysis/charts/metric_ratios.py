@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from control_plane.analysis.charts.curve import FADED
 from control_plane.analysis.charts.figure import (
+    CHART_HEIGHT,
     RIGHT,
     Annotations,
     Figure,
-    Height,
     Plot,
     Table,
     annotation,
@@ -26,8 +26,7 @@ from control_plane.domain.result import Summary
 from control_plane.domain.times import GREYED, Times
 from control_plane.domain.units import ratio
 
-HEIGHT: Height = "h320"
-SHOWN = {
+CHARTED = {
     "throughput_per_s": "throughput",
     "response_time_s.p50": "p50",
     "response_time_s.p90": "p90",
@@ -48,7 +47,7 @@ def metric_ratios(comparison: Comparison, stream: str) -> Figure:
     A line breaks where a ratio is missing.
     """
     base = comparison.label(comparison.baseline)
-    names = [name for name in SHOWN if _known(comparison, stream, name)]
+    names = [name for name in CHARTED if _known(comparison, stream, name)]
     found = {
         label.id: [_ratio(comparison, stream, name, label.id) for name in names]
         for label in comparison.labels
@@ -77,7 +76,7 @@ def metric_ratios(comparison: Comparison, stream: str) -> Figure:
         label=f"{title}: {_message(lines, names, found, base)}",
         plot=drawn,
         table=_table(comparison.labels, names, found),
-        height=HEIGHT,
+        height=CHART_HEIGHT,
     )
 
 
@@ -109,7 +108,7 @@ def _bounds(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _metric_axis(names: Sequence[str], *, short: bool) -> Plot:
-    texts = [SHOWN[name] for name in names]
+    texts = [CHARTED[name] for name in names]
     return x_axis(
         range=[-0.15, max(len(names) - 1, 1) + 0.15],
         tickvals=list(range(len(names))),
@@ -151,7 +150,7 @@ def _labels(
     bounds: tuple[float, float],
     texts: Sequence[str],
 ) -> list[Plot]:
-    per_decade = plot_height(HEIGHT) / (bounds[1] - bounds[0])
+    per_decade = plot_height(CHART_HEIGHT) / (bounds[1] - bounds[0])
     ends = [
         math.log10(next(value for value in reversed(found[label.id]) if value)) for label in lines
     ]
@@ -174,7 +173,7 @@ def _message(
     base: RunLabel,
 ) -> str:
     phrases = [
-        f"{label.letter} {SHOWN[name]} {ratio(value)}"
+        f"{label.letter} {CHARTED[name]} {ratio(value)}"
         for label in lines
         if label != base
         for name, value in zip(names, found[label.id], strict=True)
@@ -187,4 +186,4 @@ def _table(
     labels: Sequence[RunLabel], names: Sequence[str], found: dict[str, list[float | None]]
 ) -> Table:
     rows = tuple((label.text, *found[label.id]) for label in labels)
-    return Table(("", *(f"{SHOWN[name]}, ratio" for name in names)), rows)
+    return Table(("", *(f"{CHARTED[name]}, ratio" for name in names)), rows)

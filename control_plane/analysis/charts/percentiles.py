@@ -7,13 +7,13 @@ import numpy as np
 
 from control_plane.analysis.charts.curve import Curve
 from control_plane.analysis.charts.figure import (
+    CHART_HEIGHT,
     FIRST,
     LAST,
     PERCENTILE_TICKS,
     EndLabel,
     Figure,
     Floats,
-    Height,
     Plot,
     Table,
     annotation,
@@ -37,17 +37,16 @@ STEP = 0.05
 AHEAD = 1 / 1.1
 """One run is said to be faster where it takes at most this share of any other's time."""
 
-NEAR = 1e-9
+ROUNDING = 1e-9
 """Places closer than this are one: they come from rounded shares."""
 
-HEIGHT: Height = "h320"
 DOUBTED = ("Response time", "at each percentile")
 """The title where no curve may be believed."""
 
-SHORTEST = nines(0.9)
+SHORTEST_CURVE = nines(0.9)
 """A figure that ends before p90 is hardly more than a point."""
 
-EMPTY = "A curve needs 100 samples: then 10 lie beyond p90. What is known stands in the table."
+NO_CURVE = "A curve needs 100 samples: then 10 lie beyond p90. What is known stands in the table."
 
 DOTTED = "dotted: under 100 samples beyond"
 
@@ -63,10 +62,10 @@ DOTTED_NOTE = annotation(
 )
 
 
-Kind = Literal["run", "stream"]
+CurveKind = Literal["run", "stream"]
 
 
-def percentile_chart(curves: Sequence[Curve], kind: Kind = "run") -> Figure:
+def percentile_chart(curves: Sequence[Curve], kind: CurveKind = "run") -> Figure:
     """Return a line for each curve, dotted where 10 to 99 samples lie beyond, and ending there.
 
     It ends where the requests without an answer begin, too, with a mark at their deadline. The
@@ -89,11 +88,11 @@ def percentile_chart(curves: Sequence[Curve], kind: Kind = "run") -> Figure:
         note=rest,
         label=f"{title} {rest}".strip(),
         plot=line_plot(
-            data, (percentile_axis(end), time_axis(bounds)), _end_labels(drawn), HEIGHT, note
+            data, (percentile_axis(end), time_axis(bounds)), _end_labels(drawn), CHART_HEIGHT, note
         ),
         table=_table(curves),
-        height=HEIGHT,
-        empty="" if end >= SHORTEST - NEAR else EMPTY,
+        height=CHART_HEIGHT,
+        empty="" if end >= SHORTEST_CURVE - ROUNDING else NO_CURVE,
     )
 
 
@@ -151,7 +150,7 @@ def _points(curve: Curve) -> tuple[Floats, Floats]:
 
 def _traces(curve: Curve, places: Floats, times: Floats) -> list[Plot]:
     full = last_place(curve, FULL)
-    solid, rest = places <= full + NEAR, places >= full - NEAR
+    solid, rest = places <= full + ROUNDING, places >= full - ROUNDING
     at_ticks = np.isin(places, [nines(share) for share in PERCENTILE_TICKS.values()]) & solid
     dash = {"dash": "dash"} if curve.dashed else {}
     parts = ((solid, dash, 2.0), (rest, {"dash": "dot"}, 1.5))
@@ -245,7 +244,7 @@ def _short(curve: Curve, *, alone: bool) -> str:
     return curve.short if curve.clock == "response" else ""
 
 
-def _title_of(curves: Sequence[Curve], kind: Kind) -> tuple[str, str]:
+def _title_of(curves: Sequence[Curve], kind: CurveKind) -> tuple[str, str]:
     """Return the title of the response times, or of what lies between two clocks of one stream."""
     response = [curve for curve in curves if curve.clock == "response"]
     service = [curve for curve in curves if curve.clock == "service"]
@@ -256,7 +255,7 @@ def _title_of(curves: Sequence[Curve], kind: Kind) -> tuple[str, str]:
     return f"Waiting to be sent adds {seconds(max(added_s, 0))} at {last}", ""
 
 
-def _title(curves: Sequence[Curve], kind: Kind) -> tuple[str, str]:
+def _title(curves: Sequence[Curve], kind: CurveKind) -> tuple[str, str]:
     """Return what is seen, and up to where."""
     ticks = _common_ticks(curves)
     if not ticks:
@@ -281,7 +280,7 @@ def _title(curves: Sequence[Curve], kind: Kind) -> tuple[str, str]:
 def _common_ticks(curves: Sequence[Curve]) -> list[str]:
     """Return the ticks at which every curve has full support."""
     far = min((last_place(curve, FULL) for curve in curves), default=0.0)
-    return [name for name, share in PERCENTILE_TICKS.items() if nines(share) <= far + NEAR]
+    return [name for name, share in PERCENTILE_TICKS.items() if nines(share) <= far + ROUNDING]
 
 
 def _leader(curves: Sequence[Curve], tick: str) -> str | None:
@@ -296,7 +295,7 @@ def _table(curves: Sequence[Curve]) -> Table:
     for curve in curves:
         shown = [
             milliseconds(curve.ticks[tick])
-            if nines(share) <= last_place(curve, GREYED) + NEAR
+            if nines(share) <= last_place(curve, GREYED) + ROUNDING
             else None
             for tick, share in PERCENTILE_TICKS.items()
         ]

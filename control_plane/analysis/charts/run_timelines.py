@@ -60,7 +60,7 @@ STRIP = 13
 GAP = 0.04
 """Part of the height between the response times and the strips."""
 
-ROOM = 0.2
+LABEL_DECADES = 0.2
 """Decades below the lowest line, for its label."""
 
 MOST_HEAT_MAPS = 2
@@ -70,8 +70,8 @@ WIDTHS = {"p50": 2.0, "p95": 1.0, "p99": 1.0}
 
 _COLOURS = [[0.0, "$well"], [BUSY_SHARE - 0.001, "$ink-3"], [BUSY_SHARE, "$cause"], [1.0, "$cause"]]
 
-Pick = Callable[[SecondSeries], Values]
-Cell = tuple[float, float, float, float]
+SeriesPick = Callable[[SecondSeries], Values]
+GridCell = tuple[float, float, float, float]
 """A second: where it begins and ends, and its two values."""
 
 
@@ -209,7 +209,7 @@ def run_timelines(
         value for lane in lanes for value in (_extremes(lane) if heats else _percentiles(lane))
     ]
     low, high = log_range(min(known, default=0.001), max(known, default=1.0))
-    bounds = (low - (0 if heats else ROOM), high)
+    bounds = (low - (0 if heats else LABEL_DECADES), high)
     return tuple(_figure(lane, longest_s, bounds, heats=heats) for lane in lanes)
 
 
@@ -370,7 +370,7 @@ def _table(lane: RunLane) -> Table:
     return Table(("second", "completed", "p50, ms", "p99, ms", *heads), rows)
 
 
-def percentile_band(series: SecondSeries, low: Pick, high: Pick, colour: str) -> Plot:
+def percentile_band(series: SecondSeries, low: SeriesPick, high: SeriesPick, colour: str) -> Plot:
     """Return the area between two percentiles: a shape of steps for each row without a gap."""
     x: list[float | None] = []
     y: list[float | None] = []
@@ -385,7 +385,9 @@ def percentile_band(series: SecondSeries, low: Pick, high: Pick, colour: str) ->
     return {**line([], [], colour, 0, connectgaps=False), **shape, "x": x, "y": y}
 
 
-def _unbroken_cells(series: SecondSeries, low: Pick, high: Pick) -> Iterator[list[Cell]]:
+def _unbroken_cells(
+    series: SecondSeries, low: SeriesPick, high: SeriesPick
+) -> Iterator[list[GridCell]]:
     rows = zip(series.edges, series.edges[1:], low(series), high(series), strict=False)
     for _, unbroken in groupby(rows, lambda row: None not in row):
         cells = [

@@ -7,12 +7,12 @@ import numpy as np
 
 from control_plane.analysis.charts.curve import Curve
 from control_plane.analysis.charts.figure import (
+    CHART_HEIGHT,
     FIRST,
     PERCENTILE_TICKS,
     EndLabel,
     Figure,
     Floats,
-    Height,
     Plot,
     Table,
     line,
@@ -24,14 +24,13 @@ from control_plane.analysis.charts.figure import (
     shares,
     y_axis,
 )
-from control_plane.analysis.charts.percentiles import NEAR, last_place
+from control_plane.analysis.charts.percentiles import ROUNDING, last_place
 from control_plane.domain.times import FULL
 from control_plane.domain.units import SPACE, figures
 
-HEIGHT: Height = "h320"
 POINTS = 60
 
-SHORTEST = 0.2
+SHORTEST_SHIFT = 0.2
 """A line shorter than this on the percentile axis (p50 to p68) shows nothing."""
 
 
@@ -72,10 +71,10 @@ def shift_chart(curves: Sequence[Curve], baseline: str) -> Figure | None:
             [_trace(shift, unit) for shift in drawn],
             (percentile_axis(end), y),
             [_end_label(shift) for shift in drawn],
-            HEIGHT,
+            CHART_HEIGHT,
         ),
         table=_table(base, others),
-        height=HEIGHT,
+        height=CHART_HEIGHT,
     )
 
 
@@ -86,7 +85,7 @@ def _common(base: Curve, curve: Curve) -> float:
 def _shift(base: Curve, curve: Curve) -> _Shift:
     """Return the differences in seconds; empty where hardly any percentile has full support."""
     last = _common(base, curve)
-    if last < FIRST + SHORTEST:
+    if last < FIRST + SHORTEST_SHIFT:
         return _Shift(curve, np.zeros(0), np.zeros(0))
     places = np.linspace(FIRST, last, POINTS)
     found = [side.samples.quantiles_ns(shares(places)) for side in (curve, base)]
@@ -156,7 +155,7 @@ def _table(base: Curve, others: Sequence[Curve]) -> Table:
 def _differences(base: Curve, curve: Curve) -> list[float | None]:
     ticks = np.array(list(PERCENTILE_TICKS.values()))
     found = (curve.samples.quantiles_ns(ticks) - base.samples.quantiles_ns(ticks)) / 1e6
-    common = _common(base, curve) + NEAR
+    common = _common(base, curve) + ROUNDING
     return [
         float(f"{value:.4g}") if nines(share) <= common else None
         for share, value in zip(ticks, found, strict=True)

@@ -8,11 +8,11 @@ from control_plane.analysis.charts.figure import (
     BOTTOM,
     HEIGHTS,
     TOP,
-    Cell,
     Figure,
     Height,
     Plot,
     Table,
+    TableValue,
     milliseconds,
     window_axis,
 )
@@ -69,7 +69,7 @@ class GaugeColumn:
     way: Callable[[Sequence[float]], float] = max
     times: float = 1
 
-    def cells(self, gauges: Gauges, length: int) -> list[Cell]:
+    def cells(self, gauges: Gauges, length: int) -> list[TableValue]:
         found = per_second(self.samples(gauges), gauges.interval_s, length, self.way)
         return [*scaled(found, self.times)]
 
@@ -131,7 +131,7 @@ def timeline_table(detail: RunDetail, selection: slice) -> Table:
 
 def _cells(
     gauges: Sequence[Gauges], trial: int, columns: Sequence[GaugeColumn], timeline: Timeline
-) -> list[list[Cell]]:
+) -> list[list[TableValue]]:
     """Return cells by column, then by second of the window."""
     length = len(timeline.completed)
     if trial > len(gauges):
@@ -140,8 +140,8 @@ def _cells(
 
 
 def _rows(
-    named: tuple[int, str], timeline: Timeline, cells: Sequence[Sequence[Cell]]
-) -> Iterator[tuple[Cell, ...]]:
+    named: tuple[int, str], timeline: Timeline, cells: Sequence[Sequence[TableValue]]
+) -> Iterator[tuple[TableValue, ...]]:
     trial, name = named
     early = len(timeline.warmup.completed) if timeline.warmup else 0
     for index in range(early):
@@ -163,7 +163,7 @@ def _rows(
         )
 
 
-def _response_cells(seconds: SecondColumns, index: int) -> tuple[Cell, ...]:
+def _response_cells(seconds: SecondColumns, index: int) -> tuple[TableValue, ...]:
     percentiles = (seconds.p50, seconds.p95, seconds.p99)
     times = (milliseconds(values[index]) for values in percentiles)
     return (seconds.completed[index], seconds.errors[index], *times)

@@ -172,7 +172,7 @@ MOST_POINTS = 1_200
 EACH = 4
 """So many workers or processes get a line each; more are a band from the lowest to the highest."""
 
-Pick = Callable[[Gauges], Sequence[Values]]
+GaugePick = Callable[[Gauges], Sequence[Values]]
 """The samples of one trial: one series for each worker or process."""
 
 
@@ -205,7 +205,7 @@ def _until(length_s: float, values: Values, interval_s: float) -> list[float | N
 
 
 def worker_lines(
-    segments: Sequence[TrialSegment], gauges: Sequence[Gauges], pick: Pick
+    segments: Sequence[TrialSegment], gauges: Sequence[Gauges], pick: GaugePick
 ) -> list[Steps]:
     """Return a line for each series, or the lowest and the highest of more than `EACH`."""
     many = max((len(pick(trial)) for trial in gauges), default=0)
@@ -262,11 +262,11 @@ def _by_sample(series: Sequence[Values], way: Callable[[list[float]], float]) ->
     return [way(row) if row else None for row in rows]
 
 
-def _end_of(pick: Pick, way: Callable[[list[float]], float], gauges: Gauges) -> Values:
+def _end_of(pick: GaugePick, way: Callable[[list[float]], float], gauges: Gauges) -> Values:
     return _by_sample(pick(gauges), way)
 
 
-def _nth_of(pick: Pick, rank: int, gauges: Gauges) -> Values:
+def _nth_of(pick: GaugePick, rank: int, gauges: Gauges) -> Values:
     series = pick(gauges)
     return series[rank] if rank < len(series) else ()
 

@@ -11,7 +11,7 @@ from control_plane.analysis.run_labels import RunLabel, unshared
 from control_plane.domain.run import Run
 from control_plane.domain.spec import RequestClass
 
-MOST_REQUESTS = 3
+NAMED_REQUESTS = 3
 LONGEST_BODY = 60
 _HOST = re.compile(r"127\.0\.0\.\d+")
 _NUMBER = re.compile(r"\b\d{5}\b")
@@ -87,8 +87,8 @@ def _differ(of_runs: Sequence[Sequence[RequestClass]], describe: Describe) -> bo
 
 def _listed(phrases: Sequence[str]) -> str:
     shown = list(dict.fromkeys(phrases))
-    left = len(shown) - MOST_REQUESTS
-    return joined([*shown[:MOST_REQUESTS], f"{left} more"] if left > 0 else shown)
+    left = len(shown) - NAMED_REQUESTS
+    return joined([*shown[:NAMED_REQUESTS], f"{left} more"] if left > 0 else shown)
 
 
 def _line(request: RequestClass) -> str:

@@ -86,7 +86,7 @@ def request_noun(comparison: Comparison, stream: str) -> str:
     return f"{stream} requests" if len(comparison.streams) > 1 else "requests"
 
 
-MOST = 2
+NAMED_RATIOS = 2
 """More clauses than this make no sentence; more names explain nothing."""
 
 
@@ -102,9 +102,9 @@ def disagreement(comparison: Comparison, row: MetricComparison) -> Sentence:
     base = comparison.label(comparison.baseline)
     clauses = [
         ratio_clause(label, ratio, f"{request_noun(comparison, stream)} per second", base)
-        for stream, label, ratio in found[:MOST]
+        for stream, label, ratio in found[:NAMED_RATIOS]
     ]
-    left = len(found) - MOST
+    left = len(found) - NAMED_RATIOS
     more = f"; {left} more differ{'s' if left == 1 else ''}" if left > 0 else ""
     return sentence("Streams disagree: ", *_separated(clauses, "; "), f"{more}.")
 

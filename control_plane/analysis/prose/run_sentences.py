@@ -74,13 +74,13 @@ KEPT_UP = 0.95
 """Below this share of what an open load offers, responses come later the longer it lasts, so that
 percentiles depend on its duration."""
 
-NOTICEABLE = 0.01
+CENSORED_FROM = 0.01
 """From this share of requests in flight at the end on, a sentence says of which it speaks."""
 
 
-Kind = Literal["invalid", "suspect", "failed", "cancelled", "interrupted"]
+BannerKind = Literal["invalid", "suspect", "failed", "cancelled", "interrupted"]
 
-_EARLY: dict[State, Kind] = {
+_EARLY: dict[State, BannerKind] = {
     State.FAILED: "failed",
     State.CANCELLED: "cancelled",
     State.INTERRUPTED: "interrupted",
@@ -91,7 +91,7 @@ _EARLY: dict[State, Kind] = {
 class Banner:
     """What went wrong with a run in few words, then the evidence."""
 
-    kind: Kind
+    kind: BannerKind
     title: str
     text: str
 
@@ -203,7 +203,7 @@ def _many_waiting(run: Run, stream: Summary) -> bool:
         return False
     reasons = run.validity.reasons if run.validity else ()
     fired = any(reason.gate == "censored" for reason in reasons)
-    return fired or stream.censored.count >= NOTICEABLE * stream.requests
+    return fired or stream.censored.count >= CENSORED_FROM * stream.requests
 
 
 def _before(trial: int) -> str:
@@ -267,7 +267,7 @@ def _headlines(validity: Validity) -> str:
     return joined(GATES[reason.gate].headline for reason in worst)
 
 
-def _ended_early(run: Run, kind: Kind) -> Banner:
+def _ended_early(run: Run, kind: BannerKind) -> Banner:
     reason = run.reason or ""
     title = reason if reason.lower().startswith(kind) else f"{kind}: {reason}".rstrip(": ")
     text = [_kept(len(run.trials), run.spec.trials)]

@@ -11,7 +11,7 @@ from control_plane.domain.units import SPACE, count, figures, seconds, share
 ERRORS_SUSPECT = 0.001
 """From this share of failed requests on, errors are worth a doubt; pages mark them, too."""
 
-Level = Literal["ok", "suspect", "invalid"]
+GateLevel = Literal["ok", "suspect", "invalid"]
 
 
 def percent(limit: float) -> str:
@@ -47,7 +47,7 @@ class GateLimits:
     invalid: float | None = None
     note: str = ""
 
-    def level(self, value: float) -> Level:
+    def level(self, value: float) -> GateLevel:
         """Return the worst level of which the limit is broken."""
         if self.invalid is not None and not self._met(value, self.invalid):
             return "invalid"
@@ -82,7 +82,7 @@ class GateLimits:
 class Judgement:
     """What one gate says of a run: the level, its evidence as a sentence, and the numbers."""
 
-    level: Level
+    level: GateLevel
     text: str
     value: float
     limit: float | None

@@ -10,7 +10,7 @@ from control_plane.analysis.validity.gate import (
     SECONDS,
     SHARE,
     Gate,
-    Level,
+    GateLevel,
     MeasuredRun,
 )
 from control_plane.domain.result import Summary, Trial, Validity
@@ -178,7 +178,7 @@ class GateRow:
     label: str
     value: str
     limit: str
-    level: Level
+    level: GateLevel
     text: str
 
 

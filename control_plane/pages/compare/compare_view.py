@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from control_plane.analysis.charts.curve import curves_of_runs
 from control_plane.analysis.charts.distribution import distribution_chart
@@ -29,7 +29,7 @@ from control_plane.analysis.prose.comparison_sentences import (
 from control_plane.analysis.prose.sentence import Sentence
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.errors import FieldError, InvalidInput
-from control_plane.domain.result import Progress
+from control_plane.domain.result import OUTCOMES, Progress, ValidityOutcome
 from control_plane.domain.run import Live, Run, RunDetail, State
 from control_plane.domain.units import count
 from control_plane.pages.compare.numbers_table import (
@@ -107,9 +107,6 @@ def comparison_figures(
     )
 
 
-OUTCOMES: tuple[Literal["valid", "suspect", "invalid"], ...] = ("valid", "suspect", "invalid")
-
-
 @dataclass(frozen=True)
 class Badge:
     """How many runs have one outcome.
@@ -117,7 +114,7 @@ class Badge:
     `text` is the count, with the letters of those that are in doubt: `1 suspect: B`.
     """
 
-    outcome: Literal["valid", "suspect", "invalid"]
+    outcome: ValidityOutcome
     text: str
 
 

@@ -52,7 +52,7 @@ def shown_ratio(comparison: Comparison, row: MetricComparison, run_id: str) -> f
     return row.ratios[run_id]
 
 
-TIMES = ("p50", "p90", "p95", "p99", "p999", "max")
+TIME_COLUMNS = ("p50", "p90", "p95", "p99", "p999", "max")
 MISSING = Cell(NONE, "hidden")
 
 
@@ -119,7 +119,7 @@ def _columns(unit: str) -> tuple[_Column, ...]:
             lambda stream: Cell(figures(stream.throughput_per_s)),
             "throughput_per_s",
         ),
-        *(_time_column(part, unit) for part in TIMES),
+        *(_time_column(part, unit) for part in TIME_COLUMNS),
         _Column(
             ColumnHead("Answer", "B"),
             lambda stream: Cell(count(stream.bytes_received_per_request)),

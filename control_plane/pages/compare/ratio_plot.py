@@ -13,7 +13,7 @@ from control_plane.domain.units import SPACE, ratio
 from control_plane.pages.compare.numbers_table import Trust, ratio_trust, shown_ratio
 from control_plane.pages.number_cells import AxisTick
 
-SHOWN = (
+PLOTTED = (
     "throughput_per_s",
     "response_time_s.p99",
     "response_time_s.p50",
@@ -23,9 +23,9 @@ SHOWN = (
 """Metrics of the plot, the most telling first; all others stand in its table."""
 
 STEPS = (1.03, 1.1, 1.3, 2.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 10_000.0, 100_000.0)
-ROOM = 1.15
+WIDENED = 1.15
 NARROWEST = math.log(1.1)
-APART = 11.0
+TICK_GAP = 11.0
 """Per cent between ticks: the width of their text."""
 
 
@@ -67,12 +67,12 @@ class RatioPlot:
 
 def ratio_plot(comparison: Comparison, stream: str) -> RatioPlot | None:
     """Return the plot of one stream; None where nothing can be set against the baseline."""
-    rows = [comparison.row(stream, metric) for metric in SHOWN]
+    rows = [comparison.row(stream, metric) for metric in PLOTTED]
     ratios = [shown_ratio(comparison, row, run_id) for row in rows for run_id in row.ratios]
     sizes = [abs(math.log(value)) for value in ratios if value]
     if not sizes:
         return None
-    half = max(ROOM * max(sizes), NARROWEST)
+    half = max(WIDENED * max(sizes), NARROWEST)
     groups = [_group(comparison, row, half) for row in rows]
     return RatioPlot(
         baseline=comparison.label(comparison.baseline),
@@ -105,11 +105,11 @@ def _mark(comparison: Comparison, row: MetricComparison, run: Run, half: float) 
 
 
 def _ticks(half: float) -> Iterator[AxisTick]:
-    """Return ticks at both sides, from the middle outwards, none closer than `APART`."""
+    """Return ticks at both sides, from the middle outwards, none closer than `TICK_GAP`."""
     last = 0.0
     for step in STEPS:
         away = 50 * math.log(step) / half
-        if last + APART <= away <= 50:
+        if last + TICK_GAP <= away <= 50:
             last = away
             yield AxisTick(round(50 - away, 2), _times(step))
             yield AxisTick(round(50 + away, 2), _times(step))

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from control_plane.analysis.causes.diagnose import CAUSES
 from control_plane.analysis.comparison import Comparison, stream_of
@@ -10,7 +9,7 @@ from control_plane.analysis.differences import all_fields
 from control_plane.analysis.prose.comparison_scope import own_commands
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.analysis.validity.gates import gate_rows
-from control_plane.domain.result import Progress
+from control_plane.domain.result import Progress, ValidityOutcome
 from control_plane.domain.run import Live, Run, State
 from control_plane.domain.units import NONE, about, count, figures, seconds
 from control_plane.pages.compare_query import CompareQuery
@@ -18,7 +17,6 @@ from control_plane.pages.progress_view import phase_text
 
 MOST_ROWS = 12
 
-Outcome = Literal["valid", "suspect", "invalid"]
 Now = tuple[Progress | None, Live | None]
 
 
@@ -34,7 +32,7 @@ class RunColumn:
     label: RunLabel
     run: Run
     rate: str
-    outcome: Outcome | None
+    outcome: ValidityOutcome | None
     note: str
     done: int | None
     is_baseline: bool

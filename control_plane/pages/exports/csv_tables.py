@@ -6,16 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from control_plane.analysis.charts.figure import TableValue
 from control_plane.analysis.comparison import Comparison
 from control_plane.domain.result import Summary
 from control_plane.domain.run import Run
 
-Cell = str | float | int | None
-
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[TableValue]]) -> str:
     """Return UTF-8 text with CRLF; None is an empty cell, numbers stand as they are."""
     out = io.StringIO()
     writer = csv.writer(out)
@@ -24,7 +23,7 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
     return out.getvalue()
 
 
-def _safe(cell: Cell) -> Cell:
+def _safe(cell: TableValue) -> TableValue:
     """Return a cell; an apostrophe keeps a spreadsheet from running it (OWASP, CSV injection)."""
     if isinstance(cell, str) and cell.startswith(FORMULA):
         return f"'{cell}"
@@ -49,7 +48,7 @@ UNITS = (
 COUNTED = ("errors.", "statuses.", "support.", ".count", ".waited", ".at_least", "_window.requests")
 
 
-def run_rows(run: Run) -> Iterator[tuple[Cell, ...]]:
+def run_rows(run: Run) -> Iterator[tuple[TableValue, ...]]:
     """Return the numbers of each trial from 1, then of all trials merged, by stream and metric.
 
     Validity is the run's.
@@ -67,7 +66,7 @@ def outcome_of(run: Run) -> str | None:
     return run.validity.outcome if run.validity else None
 
 
-def compare_rows(comparison: Comparison) -> Iterator[tuple[Cell, ...]]:
+def compare_rows(comparison: Comparison) -> Iterator[tuple[TableValue, ...]]:
     """Return the numbers by stream and metric, the runs in the order of the URL."""
     base = outcome_of(comparison.run(comparison.baseline))
     for row in comparison.rows:
@@ -77,7 +76,9 @@ def compare_rows(comparison: Comparison) -> Iterator[tuple[Cell, ...]]:
             yield (run.id, run.title, row.stream, row.metric, row.unit, *numbers, *judged)
 
 
-def _summary_rows(trial: Cell, summary: Summary, outcome: str | None) -> Iterator[tuple[Cell, ...]]:
+def _summary_rows(
+    trial: TableValue, summary: Summary, outcome: str | None
+) -> Iterator[tuple[TableValue, ...]]:
     for metric, value in _leaves(asdict(summary)):
         if metric != "name":
             yield trial, summary.name, metric, unit_of(metric), value, outcome

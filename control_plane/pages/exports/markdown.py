@@ -13,7 +13,7 @@ from control_plane.domain.times import AT_LEAST_NOTE, NO_ANSWER
 from control_plane.domain.units import NONE, ratio
 from control_plane.pages.compare.numbers_table import Trust, ratio_trust, shown_ratio, trust
 
-SHOWN = (
+TABLED = (
     "throughput_per_s",
     "response_time_s.p50",
     "response_time_s.p99",
@@ -23,7 +23,7 @@ SHOWN = (
     "cpu_s_per_request",
     "peak_memory_bytes",
 )
-MARKS: dict[Trust, str] = {"full": "", "greyed": "*", "void": "~~"}
+MARKDOWN_MARKS: dict[Trust, str] = {"full": "", "greyed": "*", "void": "~~"}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|@~&-])")
 
 
@@ -49,7 +49,7 @@ def _table(comparison: Comparison, stream: str) -> str:
     heads = [escaped(stream), *(escaped(label.text) for label in comparison.labels)]
     lines = [heads, ["---", *("---:" for _ in comparison.labels)]]
     lines.append(["Configuration", *map(escaped, comparison.configurations)])
-    lines += [_row(comparison, stream, METRIC[name]) for name in SHOWN]
+    lines += [_row(comparison, stream, METRIC[name]) for name in TABLED]
     lines.append(["Validity", *(_validity(run) for run in comparison.runs)])
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
@@ -71,7 +71,7 @@ def _cell(comparison: Comparison, row: MetricComparison, run: Run) -> str:
 
 
 def _marked(text: str, level: Trust) -> str:
-    return f"{MARKS[level]}{text}{MARKS[level]}"
+    return f"{MARKDOWN_MARKS[level]}{text}{MARKDOWN_MARKS[level]}"
 
 
 def _notes(comparison: Comparison) -> Iterator[str]:
@@ -79,10 +79,10 @@ def _notes(comparison: Comparison) -> Iterator[str]:
     levels = {
         trust(run, row.stream, row.metric)
         for row in comparison.rows
-        if row.metric in SHOWN
+        if row.metric in TABLED
         for run in comparison.runs
     }
-    if any(row.at_least or row.unanswered for row in comparison.rows if row.metric in SHOWN):
+    if any(row.at_least or row.unanswered for row in comparison.rows if row.metric in TABLED):
         yield AT_LEAST_NOTE
     if "greyed" in levels:
         yield "Italic: 10 to 99 samples lie beyond."

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import JSONResponse
 
-from control_plane.analysis.charts.figure import Figure
+from control_plane.analysis.charts.figure import Figure, TableValue
 from control_plane.analysis.charts.throughput_bars import BarChart
 from control_plane.analysis.comparison import Comparison
 from control_plane.analysis.comparison import compare as compared_runs
@@ -20,13 +20,12 @@ from control_plane.pages.compare_query import CompareQuery
 from control_plane.pages.exports.csv_tables import (
     COMPARE_COLUMNS,
     RUN_COLUMNS,
-    Cell,
     compare_rows,
     csv_text,
     run_rows,
 )
 from control_plane.pages.exports.markdown import markdown
-from control_plane.pages.run.routes import Trial
+from control_plane.pages.run.routes import TrialNumber
 from control_plane.pages.run.run_view import run_figures
 from control_plane.store.store import Store
 
@@ -34,7 +33,7 @@ NAMED = 4
 
 router = APIRouter(include_in_schema=False)
 
-Name = Annotated[str, Path(pattern=r"^[a-z-]{1,20}$")]
+FigureName = Annotated[str, Path(pattern=r"^[a-z-]{1,20}$")]
 
 
 @router.get("/runs/{run_id}.json")
@@ -51,7 +50,9 @@ def run_csv(run_id: RunId, store: StoreDep) -> Response:
 
 
 @router.get("/runs/{run_id}/figures/{name}.csv")
-def run_figure(run_id: RunId, name: Name, store: StoreDep, trial: Trial = None) -> Response:
+def run_figure(
+    run_id: RunId, name: FigureName, store: StoreDep, trial: TrialNumber = None
+) -> Response:
     """Return the numbers behind a figure of a run as CSV."""
     figures = run_figures(store.detail(run_id, slices=True), int(trial) if trial else None)
     return _figure_csv(f"run-{run_id}", name, figures)
@@ -80,7 +81,7 @@ def compare_markdown(request: Request, query: CompareQueryDep, store: StoreDep) 
 
 
 @router.get("/compare/figures/{name}.csv")
-def compare_figure(query: CompareQueryDep, name: Name, store: StoreDep) -> Response:
+def compare_figure(query: CompareQueryDep, name: FigureName, store: StoreDep) -> Response:
     """Return the numbers behind a figure of a comparison as CSV."""
     details = read_details(store, query)
     comparison = compared_runs(
@@ -102,7 +103,7 @@ def _figure_csv(of: str, name: str, figures: Iterable[Figure | BarChart]) -> Res
     return _csv(f"{of}-{name}", found.table.columns, found.table.rows)
 
 
-def _csv(name: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Response:
+def _csv(name: str, columns: Sequence[str], rows: Iterable[Sequence[TableValue]]) -> Response:
     return Response(
         csv_text(columns, rows), media_type="text/csv; charset=utf-8", headers=_file(f"{name}.csv")
     )

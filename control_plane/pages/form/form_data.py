@@ -13,9 +13,9 @@ from control_plane.domain.request_bodies_and_values import NAME, placeholder_nam
 from control_plane.domain.run import Run
 from control_plane.pages.urls import runs_url
 
-Values = Mapping[str, tuple[str, ...]]
+FieldValues = Mapping[str, tuple[str, ...]]
 
-BOXES = {"target.configuration", "client.strategy"}
+BOX_FIELDS = {"target.configuration", "client.strategy"}
 """Fields of which nothing is sent where nothing is ticked."""
 
 
@@ -23,7 +23,7 @@ BOXES = {"target.configuration", "client.strategy"}
 class FormData:
     """Texts by field name, as they were sent; boxes that are not ticked are absent."""
 
-    values: Values
+    values: FieldValues
 
     def text(self, name: str, default: str = "") -> str:
         """Return the text of a field, without spaces around it."""
@@ -61,7 +61,7 @@ class FormData:
 
     def nearest(self, path: str) -> str:
         """Return the form field for a spec path: itself or its nearest parent; else ""."""
-        while path and path not in self.values and path not in BOXES:
+        while path and path not in self.values and path not in BOX_FIELDS:
             path = path.rpartition(".")[0]
         return path
 
@@ -115,7 +115,7 @@ def _added(form: FormData, prefix: str, last: int) -> FormData:
     return FormData({**form.values, **fresh})
 
 
-def _without(values: Values, prefix: str, index: int) -> Values:
+def _without(values: FieldValues, prefix: str, index: int) -> FieldValues:
     """Remove an entry; those behind it move up, so that the numbers stay those of the spec."""
     pattern = re.compile(re.escape(prefix) + r"\.(\d{1,3})\.(.*)", re.DOTALL)
     kept: dict[str, tuple[str, ...]] = {}
@@ -128,7 +128,7 @@ def _without(values: Values, prefix: str, index: int) -> Values:
     return kept
 
 
-def without_list(values: Values, prefix: str) -> dict[str, tuple[str, ...]]:
+def without_list(values: FieldValues, prefix: str) -> dict[str, tuple[str, ...]]:
     """Return the values without those below a prefix."""
     return {name: texts for name, texts in values.items() if not name.startswith(f"{prefix}.")}
 

@@ -9,10 +9,10 @@ from control_plane.domain.spec_json import Document, write_spec
 from control_plane.jobs.run_service import Configuration
 from control_plane.pages.form.fields import FORM, chosen_option, write_sections
 from control_plane.pages.form.form_data import FormData
-from control_plane.pages.form.to_spec import OWN
+from control_plane.pages.form.to_spec import OWN_TARGET
 
 _USUAL = Target()
-Fields = Iterator[tuple[str, tuple[str, ...]]]
+FieldTexts = Iterator[tuple[str, tuple[str, ...]]]
 
 
 def form_from_spec(spec: Spec, configurations: Sequence[Configuration], name: str = "") -> FormData:
@@ -29,7 +29,7 @@ def fully_shown(spec: Spec) -> bool:
     return not isinstance(spec.cores, Cores)
 
 
-def _all(spec: Spec, ticked: str) -> Fields:
+def _all(spec: Spec, ticked: str) -> FieldTexts:
     document = write_spec(spec)
     started = spec.target.started
     yield "target", (started.application if started else "url",)
@@ -44,7 +44,7 @@ def _all(spec: Spec, ticked: str) -> Fields:
         yield from _stream(f"workload.streams.{index}", stream)
 
 
-def target_fields(target: Target) -> Fields:
+def target_fields(target: Target) -> FieldTexts:
     """Yield the fields of a configuration's parts; what its server lacks has the usual value."""
     yield "target.server", (f"{target.server} {target.worker or ''}".strip(),)
     parts = {name: _part(target, name) for name in asdict(_USUAL)}
@@ -65,7 +65,7 @@ def _ticked(target: AnyTarget, configurations: Sequence[Configuration], name: st
     same = [known for known in configurations if _serving(known.target, started) == started]
     by_name = [known for known in same if NamedTarget(known.name, application).label == name]
     found = by_name or [known for known in same if known.builtin]
-    return found[0].name if found else OWN
+    return found[0].name if found else OWN_TARGET
 
 
 def _serving(target: Target, started: Target) -> Target:
@@ -77,7 +77,7 @@ def _serving(target: Target, started: Target) -> Target:
     return replace(target, application=started.application, host=started.host, settings=settings)
 
 
-def _stream(prefix: str, stream: Document) -> Fields:
+def _stream(prefix: str, stream: Document) -> FieldTexts:
     yield from write_sections(stream, prefix, "stream")
     yield f"{prefix}.load", (stream["load"]["model"],)
     yield from write_sections(stream["load"], f"{prefix}.load", "load")
@@ -87,7 +87,7 @@ def _stream(prefix: str, stream: Document) -> Fields:
         yield from request_fields(f"{prefix}.requests.{index}", request)
 
 
-def request_fields(prefix: str, request: Document) -> Fields:
+def request_fields(prefix: str, request: Document) -> FieldTexts:
     """Yield the fields of a request class; what it leaves out has the usual value."""
     yield from write_sections(request, prefix, "request", "headers", "request_more")
     body = request.get("body") or {}
@@ -99,7 +99,7 @@ def request_fields(prefix: str, request: Document) -> Fields:
         yield from ((field, texts) for field, texts in shown if field.rpartition(".")[2] in value)
 
 
-def value_fields(prefix: str) -> Fields:
+def value_fields(prefix: str) -> FieldTexts:
     """Yield the fields of the value that a new placeholder begins with."""
     section = FORM["value"]
     kind = chosen_option(FormData({}), section, prefix)

@@ -13,7 +13,7 @@ from control_plane.pages.form.field_types import FormParser
 from control_plane.pages.form.fields import FORM, chosen_option, read_sections
 from control_plane.pages.form.form_data import FormData
 
-OWN = "own"
+OWN_TARGET = "own"
 """Ticked beside the names of the catalogue: the configuration whose fields stand below."""
 
 
@@ -89,8 +89,12 @@ def _targets(parser: FormParser, by_command: Collection[str]) -> list[Document]:
     if not ticked:
         parser.refuse("target.configuration", "Tick at least one.")
     served = {"application": application} if application != BUNDLED else {}
-    named: list[Document] = [{"configuration": name, **served} for name in ticked if name != OWN]
-    return named + ([target_document(parser) | served] if OWN in ticked or not ticked else [])
+    named: list[Document] = [
+        {"configuration": name, **served} for name in ticked if name != OWN_TARGET
+    ]
+    return named + (
+        [target_document(parser) | served] if OWN_TARGET in ticked or not ticked else []
+    )
 
 
 def target_document(parser: FormParser) -> Document:

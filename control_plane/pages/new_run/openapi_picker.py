@@ -11,10 +11,10 @@ from control_plane.jobs.run_service import RunService
 from control_plane.pages.form.form_data import FormData, without_list
 from control_plane.pages.form.from_spec import request_fields
 
-Stream = tuple[str, str]
+StreamName = tuple[str, str]
 """Its number from 0 and what it is called."""
 
-MOST_REQUESTS = 100
+MAX_PICKED = 100
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class OpenapiPicker:
     read_at: datetime | None
     operations: tuple[Operation, ...]
     left_out: int
-    streams: tuple[Stream, ...]
+    streams: tuple[StreamName, ...]
     picking: bool
 
 
@@ -97,6 +97,6 @@ def with_picked(form: FormData, operations: Sequence[Operation]) -> FormData:
 def _fields(
     prefix: str, first: int, operations: Sequence[Operation]
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
-    for index, operation in enumerate(operations[:MOST_REQUESTS], first):
+    for index, operation in enumerate(operations[:MAX_PICKED], first):
         if operation.request is not None:
             yield from request_fields(f"{prefix}.{index}", operation.request)

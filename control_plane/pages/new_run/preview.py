@@ -234,13 +234,13 @@ def _wrong(form: FormData, read: CheckedForm) -> Iterator[InvalidField]:
         yield InvalidField(field, label_of(field or path), message)
 
 
-OWN = "runs.db"
+USUAL_DATABASE = "runs.db"
 """The file that is taken where none is named."""
 
 
 def run_command(database: Path) -> str:
     """Return `.venv/bin/looplab run spec.json --wait`, with `--db` unless it is the default."""
-    own = (Path.cwd() / OWN).resolve()
+    own = (Path.cwd() / USUAL_DATABASE).resolve()
     chosen = () if database == own else ("--db", str(database))
     return shlex.join((_program(), "run", "spec.json", "--wait", *chosen))
 

@@ -57,19 +57,19 @@ KEPT = {"Cache-Control": "private, no-cache"}
 """What was typed is still there after Back, also where the form was the answer to a POST."""
 
 
-Name = Annotated[str, Field(max_length=100)]
+QueryText = Annotated[str, Field(max_length=100)]
 
 
 class NewRunQuery(BaseModel):
     """What the form begins with: a run that exists, an endpoint of a workload or a preset, with a
     configuration ticked, or an application of the settings."""
 
-    preset: Name = "items"
-    run: Name = Field("", alias="from")
-    remedy: Name = Field("", alias="try")
-    endpoint: Name = ""
-    configuration: Name = ""
-    application: Name = ""
+    preset: QueryText = "items"
+    run: QueryText = Field("", alias="from")
+    remedy: QueryText = Field("", alias="try")
+    endpoint: QueryText = ""
+    configuration: QueryText = ""
+    application: QueryText = ""
 
 
 @router.get(NEW_RUN)

@@ -29,13 +29,17 @@ from control_plane.store.store import Store
 
 router = APIRouter(include_in_schema=False)
 
-Trial = Annotated[str | None, Query(pattern=r"^[1-9][0-9]{0,2}$")]
-Key = Annotated[str, Form(max_length=64)]
+TrialNumber = Annotated[str | None, Query(pattern=r"^[1-9][0-9]{0,2}$")]
+FormKey = Annotated[str, Form(max_length=64)]
 
 
 @router.get("/runs/{run_id}")
 def run(
-    request: Request, run_id: RunId, store: StoreDep, service: RunServiceDep, trial: Trial = None
+    request: Request,
+    run_id: RunId,
+    store: StoreDep,
+    service: RunServiceDep,
+    trial: TrialNumber = None,
 ) -> HTMLResponse:
     """Show a run: live while it is under way, else its result."""
     stored = store.run(run_id)
@@ -56,7 +60,7 @@ async def cancel(run_id: RunId, service: RunServiceDep) -> RedirectResponse:
 
 @router.post("/runs/{run_id}/again")
 def again(
-    run_id: RunId, store: StoreDep, service: RunServiceDep, key: Key = ""
+    run_id: RunId, store: StoreDep, service: RunServiceDep, key: FormKey = ""
 ) -> RedirectResponse:
     """Start the same spec as a new run, once for each time the page was shown."""
     return _to(service.rerun(store.run(run_id), key=key or None).id)

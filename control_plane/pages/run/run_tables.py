@@ -12,7 +12,7 @@ from control_plane.domain.units import count, figures, seconds, share, split_sec
 from control_plane.pages.number_cells import (
     COLUMN_HEADS,
     SCALES,
-    TIMES,
+    TIME_PARTS,
     AxisTick,
     Cell,
     ColumnHead,
@@ -24,7 +24,7 @@ from control_plane.pages.number_cells import (
     time_unit,
 )
 
-NOTICEABLE = 0.01
+SLOWER_FROM = 0.01
 """From this relative difference on, the two clocks are shown both."""
 
 SERVICE = "service time, from when it was sent"
@@ -61,7 +61,7 @@ def streams_table(run: Run) -> StreamsTable:
         ColumnHead("Errors"),
         ColumnHead("In flight at the end"),
         ColumnHead("Throughput", "/s"),
-        *(ColumnHead(COLUMN_HEADS.get(part, part), unit) for part in TIMES),
+        *(ColumnHead(COLUMN_HEADS.get(part, part), unit) for part in TIME_PARTS),
     )
     declared = {stream.name: stream for stream in run.spec.workload.streams}
     rows: list[StreamRow] = []
@@ -81,7 +81,7 @@ def clocks_differ(summary: Summary) -> bool:
         return False
     pairs = ((response.percentile(part), service.percentile(part)) for part in ("p50", "p99"))
     return any(
-        long_s > (1 + NOTICEABLE) * short_s for long_s, short_s in pairs if long_s and short_s
+        long_s > (1 + SLOWER_FROM) * short_s for long_s, short_s in pairs if long_s and short_s
     )
 
 
@@ -108,7 +108,7 @@ def _service_cells(summary: Summary, unit: str) -> tuple[Cell, ...]:
 
 
 def _times(times: Times | None, unit: str) -> Sequence[Cell]:
-    return [time_cell(times, part, unit) for part in TIMES]
+    return [time_cell(times, part, unit) for part in TIME_PARTS]
 
 
 COLUMNS = ("p50", "p95", "p99", "max")

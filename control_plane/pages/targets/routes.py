@@ -45,7 +45,7 @@ from control_plane.pages.urls import (
 
 router = APIRouter()
 
-Name = Annotated[str, Query(max_length=200)]
+ConfigurationName = Annotated[str, Query(max_length=200)]
 
 
 @router.get(TARGETS)
@@ -60,7 +60,9 @@ def workloads_page(request: Request) -> Response:
 
 
 @router.get("/targets/new")
-def new_configuration(request: Request, service: RunServiceDep, copy: Name = "") -> Response:
+def new_configuration(
+    request: Request, service: RunServiceDep, copy: ConfigurationName = ""
+) -> Response:
     """Show the form with the parts of `copy`, or with the usual ones."""
     target = _configuration(copy, service) if copy else Target()
     fields = {name: texts for name, texts in target_fields(target) if texts}
@@ -88,7 +90,7 @@ def add_configuration(request: Request, form: FormDep, service: RunServiceDep) -
 
 
 @router.get("/targets/remove")
-def ask_remove(request: Request, service: RunServiceDep, name: Name) -> Response:
+def ask_remove(request: Request, service: RunServiceDep, name: ConfigurationName) -> Response:
     """Ask before anything is removed. Raises NotFound."""
     _configuration(name, service)
     return page(request, RemovePage(name))

@@ -12,7 +12,7 @@ from control_plane.analysis.prose.comparison_sentences import (
     shared_cause,
 )
 from control_plane.analysis.prose.sentence import Sentence, plain_text
-from control_plane.domain.client_strategies import Strategy
+from control_plane.domain.client_strategies import StrategyName
 from control_plane.domain.load_models import Open
 from control_plane.domain.result import Cause, Reason, Validity
 from control_plane.domain.run import Run, State
@@ -29,7 +29,7 @@ def said(words: Sentence) -> str:
 
 
 def measured(
-    strategy: Strategy, per_s: float, p50_ms: float = 1.0, users: int = 1, **chosen
+    strategy: StrategyName, per_s: float, p50_ms: float = 1.0, users: int = 1, **chosen
 ) -> Run:
     p50 = p50_ms / 1e3
     times = Times(p50, p50, p50, 2 * p50, 3 * p50, 4 * p50, 5 * p50, 6 * p50, {"p50": 500})

@@ -9,7 +9,7 @@ import pytest
 from control_plane.domain.ceiling import CLIENTS, TAG, ceiling_spec
 from control_plane.domain.spec import Client
 from control_plane.store.store import open_store
-from control_plane.targets.cores import SHARED
+from control_plane.targets.cores import SHARED_CORES
 from control_plane.targets.run_environment import run_environment
 from tests.builders.records import Shape
 from tests.builders.runs import ASYNC, THREADED, finished, items
@@ -33,7 +33,7 @@ class Known:
 @pytest.fixture(scope="module")
 def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Known]:
     folder: Path = tmp_path_factory.mktemp("ceilings")
-    store, here = open_store(folder / "runs.db"), run_environment(SHARED)
+    store, here = open_store(folder / "runs.db"), run_environment(SHARED_CORES)
     elsewhere = {**here, "cpu_model": "Apple M2"}
     ceiling = finished(store, ceiling_spec(Client()), MOST, here)
     finished(store, ceiling_spec(Client()), MOST, elsewhere)
@@ -56,7 +56,7 @@ def test_the_api_lists_them_and_tells_which_count(known: Known) -> None:
     elsewhere, here = known.looplab.get("/api/ceilings").json()["ceilings"]
     assert (elsewhere["here"], here["here"], here["run"]) == (False, True, known.ceiling)
     assert (here["strategy"], here["concurrency"], here["at_least"]) == ("async", 64, False)
-    assert here["environment"]["python"] == run_environment(SHARED)["python"]
+    assert here["environment"]["python"] == run_environment(SHARED_CORES)["python"]
 
 
 def test_the_targets_page_shows_those_of_this_machine(known: Known) -> None:

@@ -16,14 +16,14 @@ from .heartbeat import HEARTBEAT
 from .ring import ANSWERED_CELL, BEGUN_CELL
 from .thread_pool import POOL_SIZE
 
-Application = Callable[..., Awaitable[None]]
+AsgiApplication = Callable[..., Awaitable[None]]
 Receive = Callable[[], Awaitable[Any]]
-Send = Callable[[Any], Awaitable[None]]
+AsgiSend = Callable[[Any], Awaitable[None]]
 
 _MARK = "looplab_counted"
 
 
-def count_requests(app: Application, *, sends: bool = True) -> Application:
+def count_requests(app: AsgiApplication, *, sends: bool = True) -> AsgiApplication:
     """Return an ASGI 3 application that behaves as `app` does, to be called by its server.
 
     `sends`: count responses as they are sent; false where the connections count them.
@@ -32,7 +32,7 @@ def count_requests(app: Application, *, sends: bool = True) -> Application:
         return app
     ready, heartbeat, header = False, HEARTBEAT, HEARTBEAT.header
 
-    def looplab_probe(scope: Any, receive: Receive, send: Send) -> Awaitable[None]:
+    def looplab_probe(scope: Any, receive: Receive, send: AsgiSend) -> Awaitable[None]:
         nonlocal ready, header
         http = scope["type"] == "http"
         if not ready:
@@ -67,7 +67,7 @@ class _CountingSend:
 
     __slots__ = ("_open", "_send")
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: AsgiSend) -> None:
         self._send, self._open = send, True
 
     def __call__(self, message: Any) -> Awaitable[None]:

@@ -15,7 +15,7 @@ from . import never_raise
 from .ring import FOLDER_VARIABLE
 
 LOG_NAME = "processes"
-LOG_BYTES = 8_000_000
+PROCESS_LOG_BYTES = 8_000_000
 """More is not written: it is the memory of the machine that is measured."""
 
 BORN, ENDED = "born", "ended"
@@ -77,7 +77,7 @@ class ProcessLog:
     def _write(self, line: str) -> None:
         descriptor = os.open(os.path.join(self._folder, LOG_NAME), _FLAGS, 0o600)
         try:
-            if os.fstat(descriptor).st_size < LOG_BYTES:
+            if os.fstat(descriptor).st_size < PROCESS_LOG_BYTES:
                 os.write(descriptor, line.encode())
         finally:
             os.close(descriptor)

@@ -10,7 +10,7 @@ from typing import Any
 from . import never_raise
 from .ring import THREADS_VARIABLE
 
-NONE = (-1, -1, -1)
+UNKNOWN_USE = (-1, -1, -1)
 PATIENCE_BEATS = 25
 """After so many beats AnyIO is looked for again, because an application may import it late."""
 
@@ -28,7 +28,7 @@ class PoolTokens:
         limiter = self._limiter
         if limiter is None:
             self._find_limiter()
-            return NONE
+            return UNKNOWN_USE
         total = limiter.total_tokens
         waiting = limiter.statistics().tasks_waiting
         return int(min(total, 1_000_000)), limiter.borrowed_tokens, waiting
