@@ -208,7 +208,7 @@ def back_up_database(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="Where to keep the copy; nothing lies there yet.")],
     as_json: AsJson = False,
-    db: Database = None,
+    db: DatabaseOption = None,
 ) -> None:
     """Copy the database as it is now, also while a dashboard uses it.
 
@@ -227,7 +227,7 @@ def restore_database(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="A backup, or another database of Looplab.")],
     as_json: AsJson = False,
-    db: Database = None,
+    db: DatabaseOption = None,
 ) -> None:
     """Put a backup in the place of the database, which is kept beside it.
 

@@ -171,7 +171,7 @@ class RunJob:
         )
 
 
-MOST_BYTES = 2_000_000
+MAX_SOURCE_BYTES = 2_000_000
 """No source that people write is longer."""
 FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 
@@ -206,10 +206,10 @@ def _text(path: Path, began_s: float) -> list[str]:
         return []
     try:
         seen = os.fstat(descriptor)
-        plain = stat.S_ISREG(seen.st_mode) and seen.st_size <= MOST_BYTES
+        plain = stat.S_ISREG(seen.st_mode) and seen.st_size <= MAX_SOURCE_BYTES
         if not plain or seen.st_mtime >= began_s:
             return []
-        return os.pread(descriptor, MOST_BYTES, 0).decode(errors="replace").splitlines()
+        return os.pread(descriptor, MAX_SOURCE_BYTES, 0).decode(errors="replace").splitlines()
     except OSError:
         return []
     finally:

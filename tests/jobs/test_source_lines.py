@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from control_plane.domain.result import Gauges, Stall
-from control_plane.jobs.run_job import MOST_BYTES, source_lines
+from control_plane.jobs.run_job import MAX_SOURCE_BYTES, source_lines
 
 
 def lines(folder: Path, *places: str, began_s: float = 2_000.0) -> dict[str, str]:
@@ -40,7 +40,7 @@ def test_only_plain_files_of_source_are_opened(tmp_path: Path) -> None:
     (tmp_path / "device.py").symlink_to("/dev/zero")
     (tmp_path / "folder.py").mkdir()
     (tmp_path / "secret.txt").write_text("one\n")
-    (tmp_path / "large.py").write_text("x\n" * MOST_BYTES)
+    (tmp_path / "large.py").write_text("x\n" * MAX_SOURCE_BYTES)
     for name in ("secret.txt", "large.py"):
         os.utime(tmp_path / name, (1_000, 1_000))
     names = ("pipe.py:1", "device.py:1", "folder.py:1", "secret.txt:1", "large.py:1")
