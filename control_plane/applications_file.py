@@ -66,6 +66,7 @@ class _ApplicationTable(BaseModel):
     ready_status: list[int] | None = None
     host: str | None = None
     start_timeout_s: float = Field(default=15.0, ge=0.1, le=600)
+    stop_timeout_s: float = Field(default=10.0, ge=0.1, le=600)
 
     @field_validator("command", mode="before")
     @classmethod
@@ -155,6 +156,7 @@ class _ApplicationTable(BaseModel):
             ready_path=self.ready_path or "/",
             ready_statuses=self.ready_status or (SUCCESS if self.ready_path else None),
             start_timeout_s=self.start_timeout_s,
+            stop_timeout_s=self.stop_timeout_s,
             environment={variable: value for variable, sign, value in pairs if sign},
             name=name,
             factory=self.factory,

@@ -240,6 +240,7 @@ class TargetUse:
     `delayed_ack_s`: how much longer responses took whose head was acknowledged late, as is usual,
     than those whose head was acknowledged at once, before any load.
 
+    `killed_after_s`: how long it had to end after its trial; None where it ended by then.
     `host` is the Host that requests carried; None in runs from before it was kept.
 
     A target that we did not start has only an address and a host.
@@ -257,6 +258,7 @@ class TargetUse:
     log: tuple[str, ...] = ()
     delayed_ack_s: float | None = None
     throttling: Throttling | None = None
+    killed_after_s: float | None = None
 
 
 @dataclass(frozen=True)

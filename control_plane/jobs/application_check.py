@@ -11,6 +11,7 @@ from control_plane.domain.application_report import Checkup, Finding
 from control_plane.domain.errors import Conflict, TargetFailed
 from control_plane.domain.servers import ASGI_SERVERS
 from control_plane.domain.spec import Target
+from control_plane.jobs.manual_targets import STOP_GRACE_S
 from control_plane.jobs.queue import IdleTasks
 from control_plane.jobs.runtime import Runtime
 from control_plane.targets.application import (
@@ -99,7 +100,7 @@ class ApplicationCheck:
             self.checkup = replace(self.checkup, command=started.command, ready_s=started.ready_s)
             await self._request(started)
         finally:
-            await started.stop()
+            await started.stop(min(self._application.stop_timeout_s, STOP_GRACE_S))
             self.checkup = replace(self.checkup, log=started.log())
         self._conclude("starts")
 

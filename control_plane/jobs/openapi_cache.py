@@ -8,6 +8,7 @@ from control_plane.domain.application_report import Offer
 from control_plane.domain.errors import Conflict, InvalidInput, TargetFailed
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec import AnyTarget
+from control_plane.jobs.manual_targets import STOP_GRACE_S
 from control_plane.jobs.queue import IdleTasks
 from control_plane.jobs.runtime import Runtime
 from control_plane.targets.application import resolve_application
@@ -61,7 +62,7 @@ class OpenApiCache:
         try:
             response = await get(running.url, PATH, running.host_header)
         finally:
-            await running.stop()
+            await running.stop(STOP_GRACE_S)
         if response.status != 200:
             raise InvalidInput(f"GET {PATH} answers {response.status}: there is nothing to pick.")
         read = await asyncio.to_thread(operations_of, response.body, self._limits)

@@ -30,6 +30,7 @@ from control_plane.targets.application import Application, resolve_application
 from control_plane.targets.cores import CorePlan
 from control_plane.targets.environment_variables import secret_variables
 from control_plane.targets.launch import RunningTarget, reach, start_application
+from control_plane.targets.running_target import HURRIED_GRACE_S
 from control_plane.targets.sampler import Sampler, WindowUsage
 
 LEAD_NS = 20_000_000
@@ -91,7 +92,13 @@ class TrialJob:
             self.live_run.gauges = sampler.gauges_so_far
             records = await self._drive(target, workers, sampler)
             use = sampler.close_window(sum(record.cpu_s for record in records))
-            return self._result(started_at, target, records, use)
+            result = self._result(started_at, target, records, use)
+        if target.killed_after_s is None:
+            return result
+        killed = replace(
+            result.trial.target, killed_after_s=target.killed_after_s, log=target.log()
+        )
+        return replace(result, trial=replace(result.trial, target=killed))
 
     async def _start(self, stack: AsyncExitStack) -> tuple[RunningTarget, list[LoadWorker]]:
         """Start the target, then the load workers; each is ended by the stack."""
@@ -113,8 +120,18 @@ class TrialJob:
             target = await start_application(self._application(started), started, place)
         try:
             yield target
+            await target.stop()
+        except asyncio.CancelledError:
+            await target.stop(min(self._patience_s, HURRIED_GRACE_S))
+            raise
         finally:
             await target.stop()
+
+    @property
+    def _patience_s(self) -> float:
+        """How long the target may take to end; 0 for one that is not ours to end."""
+        started = self.spec.target.started
+        return self._application(started).stop_timeout_s if started else 0.0
 
     def _checked_path(self) -> str:
         """Return a path that the load asks for and that may be asked for beforehand."""

@@ -23,6 +23,8 @@ class Application:
     `reload_dir` is what
     `--reload` watches, relative to `directory`. `environment` holds fixed values.
 
+    `stop_timeout_s` passes between SIGTERM and SIGKILL.
+
     The rest belongs to applications of the settings: `factory` when `app` makes the application,
     `command` instead of `app` where no server of ours is used, `python` the interpreter of its own
     environment (None: ours), `env_file` and the names `passed_on` from our environment. `belongs`
@@ -36,6 +38,7 @@ class Application:
     ready_statuses: Collection[int] | None = None
     reload_dir: str = "."
     start_timeout_s: float = 15.0
+    stop_timeout_s: float = 0.5
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     name: str = BUNDLED
     factory: bool = False

@@ -24,6 +24,7 @@ class ExternalTarget:
     ready_s: float | None = None
     probe_output: ProbeOutput | None = None
     delayed_ack_s: float | None = None
+    killed_after_s: float | None = None
 
     def __init__(self, url: str, host: str, port: int, host_header: str) -> None:
         self.url, self.host_header = url, host_header
@@ -66,7 +67,7 @@ class ExternalTarget:
         """Return no line: it prints elsewhere."""
         return ()
 
-    async def stop(self) -> None:
+    async def stop(self, grace_s: float | None = None) -> None:
         """Do nothing: it is not ours to end."""
 
 

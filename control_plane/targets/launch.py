@@ -28,7 +28,7 @@ from control_plane.targets.external import reach
 from control_plane.targets.inside.looplab_probe.ring import FOLDER_VARIABLE
 from control_plane.targets.probe_reader import ProbeOutput
 from control_plane.targets.readiness import ReadinessProbe, wait_until_ready
-from control_plane.targets.running_target import RunningTarget, StartedTarget
+from control_plane.targets.running_target import HURRIED_GRACE_S, RunningTarget, StartedTarget
 from control_plane.targets.scratch_dirs import create_scratch_dirs
 from control_plane.targets.supervisor import LaunchSpec, Supervisor
 
@@ -180,7 +180,7 @@ class _Attempt:
             ready_s = time.monotonic() - began
             pid = await server.server_pid()
         except BaseException:
-            await server.stop()
+            await server.stop(min(self.application.stop_timeout_s, HURRIED_GRACE_S))
             raise
         if ready.owner is not None:
             await server.stop()
@@ -198,6 +198,7 @@ class _Attempt:
             own_command=self.target.server == "command",
             belongs=self.application.belongs,
             scheme=ready.scheme,
+            stop_timeout_s=self.application.stop_timeout_s,
         )
 
     def _launch_spec(self) -> LaunchSpec:

@@ -71,10 +71,22 @@ class RunningTarget(Protocol):
         """Return the last lines that it printed, oldest first."""
         ...
 
-    async def stop(self) -> None:
-        """End all its processes; once they are gone, nothing happens."""
+    @property
+    def killed_after_s(self) -> float | None:
+        """How long it had to end before it was killed; None unless it was."""
         ...
 
+    async def stop(self, grace_s: float | None = None) -> None:
+        """End all its processes; once they are gone, nothing happens.
+
+        `grace_s`: how long they have to end in order, by default what their application says. A
+        second call can shorten it.
+        """
+        ...
+
+
+HURRIED_GRACE_S = 1.5
+"""The most that a target has to end where somebody waits: a cancellation is over within 2 s."""
 
 SETTLE_S = 0.03
 """After so long without a request a process that served a single connection is gone."""
@@ -100,6 +112,7 @@ class StartedTarget:
     own_command: bool = False
     belongs: tuple[str, ...] = ()
     scheme: str = "http"
+    stop_timeout_s: float = GRACE_S
     delayed_ack_s: float | None = None
 
     def __post_init__(self) -> None:
@@ -153,8 +166,12 @@ class StartedTarget:
     def log(self, lines: int = 20) -> tuple[str, ...]:
         return self.server.output.lines()[-lines:]
 
-    async def stop(self, grace_s: float = GRACE_S) -> None:
-        await self.server.stop(grace_s)
+    @property
+    def killed_after_s(self) -> float | None:
+        return self.stop_timeout_s if self.server.killed else None
+
+    async def stop(self, grace_s: float | None = None) -> None:
+        await self.server.stop(self.stop_timeout_s if grace_s is None else grace_s)
 
 
 def _failure_text(reason: str) -> str:

@@ -108,6 +108,9 @@ class Supervisor:
         self._server_pid: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._reading = asyncio.create_task(self._read_guard(), name=f"guard {process.pid}")
         self._stopping: asyncio.Task[None] | None = None
+        self._limit: asyncio.Timeout | None = None
+        self._deadline_s = 0.0
+        self._reported_end = False
 
     @classmethod
     async def start(cls, spec: LaunchSpec, *, log_lines: int) -> Self:
@@ -142,6 +145,11 @@ class Supervisor:
         return self._reason
 
     @property
+    def killed(self) -> bool:
+        """Whether a grace was over before the server had ended."""
+        return self._stop_requested and self._ended.is_set() and not self._reported_end
+
+    @property
     def stopping(self) -> bool:
         """Whether `stop` was called: what ends from then on has not failed."""
         return self._stop_requested
@@ -160,20 +168,31 @@ class Supervisor:
         return self._reason or "stopped"
 
     async def stop(self, grace_s: float = GRACE_S) -> None:
-        """Send SIGTERM, after the grace SIGKILL to all; goes on if the caller is cancelled."""
+        """Send SIGTERM, after the grace SIGKILL to all; goes on if the caller is cancelled.
+
+        A second call can shorten the grace.
+        """
+        now_s = asyncio.get_running_loop().time()
         if self._stopping is None:
+            self._deadline_s = now_s + grace_s + GUARD_PATIENCE_S
             self._stopping = asyncio.create_task(self._stop(grace_s))
+        self._deadline_s = min(self._deadline_s, now_s + grace_s + GUARD_PATIENCE_S)
+        if self._limit is not None:
+            self._limit.reschedule(self._deadline_s)
         await asyncio.shield(self._stopping)
 
     async def _stop(self, grace_s: float) -> None:
         self._request_stop(grace_s)
         try:
-            async with asyncio.timeout(grace_s + GUARD_PATIENCE_S):
+            async with asyncio.timeout_at(self._deadline_s) as self._limit:
                 await self._process.wait()
         except TimeoutError:
-            # A guard that SIGSTOP holds cannot work; its server is tied to its life.
+            # A guard that SIGSTOP holds cannot work, and one that waits cannot be told of a shorter
+            # grace; its server is tied to its life.
             self._guard.send(signal.SIGKILL)
             await self._process.wait()
+        finally:
+            self._limit = None
         await self._reading
         self.output.close()
         self._guard.close()
@@ -190,6 +209,7 @@ class Supervisor:
         stream = self._process.stdout
         while stream and (line := await stream.readline()):
             self._on_report(*line.decode().split())
+            self._reported_end = self._ended.is_set()
         code = await self._process.wait()
         self._on_report("killed" if code < 0 else "exited", str(abs(code)))
         if code != 0:

@@ -1,5 +1,6 @@
 """Each server that can be chosen: its words, and what becomes of it when a part is killed."""
 
+import asyncio
 import os
 import shlex
 import signal
@@ -94,8 +95,13 @@ async def test_a_stop_ends_a_daemon_deaf_to_signals(site: Site, target: Target) 
 
 @pytest.mark.parametrize(("grace_s", "ends"), [(3.0, True), (0.5, False)])
 async def test_the_grace_lets_a_server_end_in_order(site: Site, grace_s: float, ends: bool) -> None:
+    """A second call shortens it."""
     async with site.running("slow_end") as started:
+        stopping = asyncio.create_task(started.stop(30.0 if grace_s < 1 else grace_s))
+        await asyncio.sleep(0)
         await started.stop(grace_s)
+        await stopping
+        assert (started.killed_after_s is None) == ends
         assert ("ended in order" in started.log()) == ends
         await site.gone()
 

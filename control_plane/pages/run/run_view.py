@@ -1,5 +1,6 @@
 """A run that is over, as its page shows it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,7 +19,7 @@ from control_plane.analysis.validity.gates import GateRow, gate_rows
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.result import Timeline, Trial
 from control_plane.domain.run import Run, RunDetail, State
-from control_plane.domain.spec import Spec
+from control_plane.domain.spec import BUNDLED, Spec
 from control_plane.domain.spec_json import write_spec
 from control_plane.domain.times import AT_LEAST_NOTE, bounded, cut_off
 from control_plane.domain.units import count, seconds
@@ -73,9 +74,21 @@ def facts(run: Run) -> tuple[str, ...]:
     facts = [run.configuration, f"client {run.spec.client.strategy}", *dict.fromkeys(loads)]
     if repeated := repeated_values(run.spec):
         facts.append(f"{', '.join(repeated)} the same in each run")
+    facts += _target_facts(run)
     if not run.streams:
         return tuple(facts)
     return (_measured(run), _counted(run), *facts)
+
+
+def _target_facts(run: Run) -> Iterator[str]:
+    """Yield what is to be known of how the target was reached and ended."""
+    used = [trial.target for trial in run.trials]
+    if any(target.address.startswith("https:") for target in used):
+        yield "TLS, certificate not verified"
+    killed = [target.killed_after_s for target in used if target.killed_after_s]
+    if killed and run.spec.target.application != BUNDLED:
+        how_often = f" in {len(killed)} of {len(used)} trials" if len(used) > 1 else ""
+        yield f"target killed, not ended {killed[0]:g} s after SIGTERM{how_often}"
 
 
 def _measured(run: Run) -> str:
