@@ -154,7 +154,9 @@ def _flat_spec(spec: Spec, names: Sequence[str], *, lone: bool) -> dict[str, Any
         del document[name]
     streams = document.pop("workload")["streams"]
     placed = {
-        "0" if lone else str(names.index(stream.pop("name"))): _stepless(stream)
+        "0" if lone else str(names.index(stream.pop("name"))): _stepless(
+            {**stream, "requests": [_expecting(request) for request in stream["requests"]]}
+        )
         for stream in streams
     }
     return dict(_leaves({**document, "workload": {"streams": placed}}))
@@ -167,6 +169,15 @@ def _stepless(stream: Mapping[str, Any]) -> Mapping[str, Any]:
         return stream
     steps = [f"{step['rate_per_s']:,.10g}/s for {step['duration_s']:g} s" for step in rate]
     return {**stream, "load": {**stream["load"], "rate_per_s": ", ".join(steps)}}
+
+
+def _expecting(request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the request class with its expected statuses at one place, however it has them."""
+    expect = request["expect"]
+    if not isinstance(expect, Mapping):
+        return request
+    others = {f"expect.{name}": expect[name] for name in expect if name != "statuses"}
+    return {**request, "expect": expect.get("statuses"), **others}
 
 
 def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:

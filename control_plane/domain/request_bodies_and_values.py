@@ -1,4 +1,5 @@
-"""What a request is made of: texts with placeholders, the values that fill them, and bodies.
+"""What a request is made of: texts with placeholders, the values that fill them, bodies, and what
+is expected of the response.
 
 In a text `{name}` stands for a value and `{{name}}` for itself. A run of braces around a name is
 read from inside: `{{{name}}}` is the value in braces. Other braces (JSON, code) stand for
@@ -9,10 +10,19 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, SerializerFunctionWrapHandler, Tag, model_serializer
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    GetPydanticSchema,
+    SerializerFunctionWrapHandler,
+    Tag,
+    model_serializer,
+)
 from pydantic.dataclasses import dataclass
 
 from control_plane.domain.load_models import STRICT
+from control_plane.domain.units import count
 
 Json = Any
 """A JSON value: null, boolean, number, string, array or object."""
@@ -177,6 +187,82 @@ Body = Annotated[
         custom_error_message=f"Give exactly one of {', '.join(_BODIES)}.",
     ),
 ]
+
+
+@dataclass(frozen=True, config=STRICT)
+class SizeRange:
+    """How many bytes a body may have, both ends included; `at_most` None: no more than
+    `max_body_bytes`.
+    """
+
+    at_least: int = 0
+    at_most: int | None = None
+
+    @property
+    def label(self) -> str:
+        """`1 to 5,000 bytes`, `at least 1 byte`, `0 bytes`."""
+        if self.at_most is None:
+            return f"at least {_bytes(self.at_least)}"
+        if self.at_most == self.at_least:
+            return _bytes(self.at_most)
+        return f"{count(self.at_least)} to {_bytes(self.at_most)}"
+
+    def holds(self, size: int) -> bool:
+        """Return whether a body of that size is within it."""
+        return size >= self.at_least and (self.at_most is None or size <= self.at_most)
+
+
+def _bytes(number: int) -> str:
+    return f"{count(number)} byte{'' if number == 1 else 's'}"
+
+
+@dataclass(frozen=True, config=STRICT)
+class Expectation:
+    """What a response must be to count as completed. None: nothing is asked of it.
+
+    `statuses` None stands for 200 to 299. `text` and `json_key` may hold placeholders; a dotted
+    `json_key` leads to nested ones: `items.0.id`.
+    """
+
+    statuses: tuple[int, ...] | None = None
+    size_bytes: SizeRange | None = None
+    text: str | None = None
+    json_key: str | None = None
+
+    @property
+    def of_content(self) -> dict[str, Any]:
+        """What is expected of the body, by the name of the field; empty where nothing is."""
+        fields = ("size_bytes", "text", "json_key")
+        return {name: value for name in fields if (value := getattr(self, name)) is not None}
+
+    @model_serializer(mode="wrap")
+    def _as_given(self, write: SerializerFunctionWrapHandler) -> dict[str, Any] | list[int]:
+        """Write statuses alone as a list, and leave out what is not expected."""
+        document = {name: value for name, value in write(self).items() if value is not None}
+        return list(document["statuses"]) if document.keys() == {"statuses"} else document
+
+
+def _expectation_kind(value: Any) -> str | None:
+    if isinstance(value, list | tuple):
+        return "list"
+    return "object" if isinstance(value, dict | Expectation) else None
+
+
+def _expectation(value: tuple[int, ...] | Expectation) -> Expectation:
+    return Expectation(statuses=value) if isinstance(value, tuple) else value
+
+
+_EXPECT = Annotated[
+    Annotated[tuple[int, ...], Tag("list")] | Annotated[Expectation, Tag("object")],
+    Discriminator(
+        _expectation_kind,
+        custom_error_type="expectation",
+        custom_error_message="Give a list of statuses, or an object.",
+    ),
+    AfterValidator(_expectation),
+]
+Expect = Annotated[Expectation, GetPydanticSchema(lambda _source, handler: handler(_EXPECT))]
+"""An expectation; a list is one of statuses alone."""
 
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")

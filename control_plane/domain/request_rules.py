@@ -9,6 +9,7 @@ from control_plane.domain.limits import Limits, Wrong, bounded, bounded_text, co
 from control_plane.domain.request_bodies_and_values import (
     NAME,
     ChoiceValue,
+    Expectation,
     FormBody,
     FormFields,
     GeneratedBody,
@@ -18,6 +19,7 @@ from control_plane.domain.request_bodies_and_values import (
     Multipart,
     MultipartBody,
     SequenceValue,
+    SizeRange,
     StringValue,
     TextBody,
     UploadedFile,
@@ -28,6 +30,10 @@ from control_plane.domain.request_bodies_and_values import (
 from control_plane.domain.spec import RequestClass
 
 MAX_TEXT = 1_000_000
+MAX_EXPECTED = 10_000
+MAX_ANSWER_BYTES = 1_000_000_000
+"""The largest body of a response that a client may be told to take."""
+
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _MEDIA_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}(; ?[\w.=\"+-]{1,80})?", re.ASCII)
 _SET_BY_CLIENT = {
@@ -53,13 +59,8 @@ def _wrong_parts(field: str, request: RequestClass, limits: Limits) -> Wrong:
     yield from _headers(f"{field}.headers", request.headers)
     yield from _body(f"{field}.body", request, limits)
     yield from _placeholders(field, request)
-    for status in request.expect or ():
-        yield from bounded(f"{field}.expect", status, 200, 599)
-    if request.expect == ():
-        yield FieldError(
-            f"{field}.expect",
-            "Name at least one status, or leave it null for 200 to 299.",
-        )
+    if request.expect is not None:
+        yield from _expectation(f"{field}.expect", request, request.expect)
     yield from bounded(f"{field}.weight", request.weight, 0.001, 1_000_000)
 
 
@@ -231,10 +232,57 @@ def _body(field: str, request: RequestClass, limits: Limits) -> Wrong:
             yield FieldError(f"{field.removesuffix('body')}headers.{given[0]}", message)
 
 
-def _long(field: str, text: str) -> Wrong:
-    if len(text) > MAX_TEXT:
-        message = f"The text is above the limit of {MAX_TEXT:,} characters."
-        yield FieldError(field, message, MAX_TEXT)
+def _expectation(field: str, request: RequestClass, expect: Expectation) -> Wrong:
+    """Find what no response can be. `field.statuses` is named also where a list stands for it."""
+    for status in expect.statuses or ():
+        yield from bounded(f"{field}.statuses", status, 200, 599)
+    if expect.statuses == () or expect == Expectation():
+        message = "Name at least one status, or leave it null for 200 to 299."
+        yield FieldError(f"{field}.statuses", message)
+    for name in expect.of_content:
+        if request.method == "HEAD":
+            message = "An answer to HEAD has no body: expect only statuses of it."
+            yield FieldError(f"{field}.{name}", message)
+    if (size := expect.size_bytes) is not None:
+        yield from _size_range(f"{field}.size_bytes", size)
+    yield from _expected_texts(field, request, expect)
+
+
+def _size_range(field: str, size: SizeRange) -> Wrong:
+    yield from bounded(f"{field}.at_least", size.at_least, 0, MAX_ANSWER_BYTES)
+    if size.at_most is None:
+        return
+    yield from bounded(f"{field}.at_most", size.at_most, 0, MAX_ANSWER_BYTES)
+    if 0 <= size.at_most < size.at_least:
+        message = f"{size.at_most:,} is below the smallest size, {size.at_least:,}."
+        yield FieldError(f"{field}.at_most", message, size.at_least)
+
+
+def _expected_texts(field: str, request: RequestClass, expect: Expectation) -> Wrong:
+    for name, text in (("text", expect.text), ("json_key", expect.json_key)):
+        if text is None:
+            continue
+        place = f"{field}.{name}"
+        if not text.strip():
+            yield FieldError(place, "This must not be empty.")
+        yield from _long(place, text, MAX_EXPECTED)
+        unknown = [part for part in placeholder_names(text) if part not in request.values]
+        if unknown:
+            name = unknown[0][:40]
+            yield FieldError(
+                place,
+                f"{{{name}}} is no value of this request. Braces that are meant as they stand are "
+                f"doubled: {{{{{name}}}}}.",
+            )
+    if expect.json_key is not None and "" in expect.json_key.split("."):
+        message = "A key is missing beside a dot: write items, or items.0.id for a nested one."
+        yield FieldError(f"{field}.json_key", message)
+
+
+def _long(field: str, text: str, longest: int = MAX_TEXT) -> Wrong:
+    if len(text) > longest:
+        message = f"The text is above the limit of {longest:,} characters."
+        yield FieldError(field, message, longest)
 
 
 def _form_fields(field: str, fields: FormFields, least: int) -> Wrong:

@@ -11,7 +11,7 @@ from control_plane.domain.times import Times
 
 ERROR_CLASSES = (
     "timeout", "reset", "truncated", "protocol", "refused", "disconnected",
-    "no_local_port", "no_files", "body_too_large", "redirect", "status",
+    "no_local_port", "no_files", "body_too_large", "redirect", "status", "content",
 )  # fmt: skip
 
 UNANSWERED_CLASSES = frozenset(ERROR_CLASSES[:8])

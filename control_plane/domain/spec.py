@@ -22,7 +22,7 @@ from pydantic_core import ArgsKwargs, PydanticCustomError
 from control_plane.domain.client_strategies import StrategyName
 from control_plane.domain.limits import MAX_ERROR_SHARE
 from control_plane.domain.load_models import STRICT, Load
-from control_plane.domain.request_bodies_and_values import ONE_OF, Body, Value
+from control_plane.domain.request_bodies_and_values import ONE_OF, Body, Expect, Value
 from control_plane.domain.servers import (
     DEFAULT_BACKLOG,
     DEFAULT_KEEP_ALIVE_S,
@@ -163,8 +163,8 @@ _Submitted = _Resolved | Annotated[NamedTarget, Tag("named")]
 class RequestClass:
     """One kind of request: `{name}` in path, header values and body comes from `values`.
 
-    `expect` lists the statuses that count as completed; None means 200 to 299. `weight` is the
-    share among the request classes of the stream.
+    `expect` is what a response must be to count as completed; None means a status from 200 to 299.
+    `weight` is the share among the request classes of the stream.
     """
 
     method: Method = "GET"
@@ -172,7 +172,7 @@ class RequestClass:
     values: dict[str, Value] = Field(default_factory=dict)
     headers: dict[str, str] = Field(default_factory=dict)
     body: Body | None = None
-    expect: tuple[int, ...] | None = None
+    expect: Expect | None = None
     weight: float = 1
 
 

@@ -80,8 +80,19 @@ def _read_submitted(document: Mapping[str, Any], limits: Limits) -> SubmittedSpe
         raise refused(_shapeless(error, filled, limits)) from None
     except ValueError as error:
         raise UnreadableInput(f"This text cannot be stored: {error}") from None
-    refuse(wrong_fields(spec, limits))
+    refuse(_as_written(error, filled) for error in wrong_fields(spec, limits))
     return spec
+
+
+def _as_written(error: FieldError, document: Document) -> FieldError:
+    """Return the error at the field that the document has: a list may stand for its statuses."""
+    path, _, last = error.field.rpartition(".")
+    if last != "statuses":
+        return error
+    node: Any = document
+    for key in path.split("."):
+        node = node[int(key) if isinstance(node, list) else key]
+    return replace(error, field=path) if isinstance(node, list) else error
 
 
 def _shapeless(error: ValidationError, document: Document, limits: Limits) -> FieldErrors:
@@ -101,7 +112,12 @@ def _shapeless(error: ValidationError, document: Document, limits: Limits) -> Fi
         rest = wrong_fields(SUBMITTED_SPEC.validate_json(to_json(readable)), limits)
     except ValidationError:
         return found
-    return (*found, *(wrong for wrong in rest if wrong.field.rpartition(".")[0] not in siblings))
+    others = (
+        wrong
+        for wrong in rest
+        if siblings.isdisjoint({wrong.field, wrong.field.rpartition(".")[0]})
+    )
+    return (*found, *(_as_written(wrong, document) for wrong in others))
 
 
 def _put(document: Any, keys: list[str | int], value: int) -> None:

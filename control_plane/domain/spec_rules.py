@@ -6,7 +6,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from control_plane.domain.errors import FieldError
 from control_plane.domain.limits import Limits, Wrong, bounded, bounded_text, counted
-from control_plane.domain.request_rules import wrong_request
+from control_plane.domain.request_rules import MAX_ANSWER_BYTES, wrong_request
 from control_plane.domain.servers import FIELDS, lacking, server_label, worker_class
 from control_plane.domain.spec import (
     BUNDLED,
@@ -75,7 +75,7 @@ def _all(spec: SubmittedSpec, limits: Limits) -> Wrong:
     for index, stream in enumerate(spec.workload.streams):
         yield from _stream(f"workload.streams.{index}", stream, spec, limits)
     yield from wrong_processes(spec, limits)
-    yield from bounded("client.max_body_bytes", spec.client.max_body_bytes, 1, 1_000_000_000)
+    yield from bounded("client.max_body_bytes", spec.client.max_body_bytes, 1, MAX_ANSWER_BYTES)
     yield from bounded("trials", spec.trials, 1, limits.max_trials, "max_trials")
     yield from bounded("warmup_s", spec.warmup_s, 0, limits.max_warmup_s, "max_warmup_s")
     yield from bounded("timeout_s", spec.timeout_s, 0.1, limits.max_timeout_s, "max_timeout_s")

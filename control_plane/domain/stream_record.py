@@ -40,9 +40,10 @@ class Second:
 class FailedResponse:
     """The first request of a stream that failed in one way: its error class, and its status.
 
-    `status` and `head` are None and empty where no response came; `detail` says then what went
-    wrong. `location` is where a redirect leads. `body` is its beginning, of `body_bytes` in all as
-    far as they were read. No secret stands in any of them.
+    `status` and `head` are None and empty where no response came. `detail` says then what went
+    wrong, and for a body of another content what was expected and what was there. `location` is
+    where a redirect leads. `body` is its beginning, of `body_bytes` in all as far as they were
+    read. No secret stands in any of them.
     """
 
     error: str
@@ -66,6 +67,8 @@ class FailedResponse:
         parts = [] if self.status is None else [str(self.status)]
         if self.location:
             parts.append(f"redirect to {self.location}")
+        elif self.error == "content":
+            parts.append(self.detail or "another body than expected")
         elif self.error != "status":
             parts.append(self.error.replace("_", " "))
         return f"{self.request}: {', '.join(parts)}"

@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable
 
 from control_plane.load.clock import clock_ns, delay_s, overdue, sleep_async_until
 from control_plane.load.dispatchers import AsyncDispatcher
-from control_plane.load.outcome import Outcome, failure
+from control_plane.load.outcome import Ended, failure, outcome_of
 from control_plane.load.phase import OpenPhase, PacedPhase, Phase
 from control_plane.load.request_source import Request
 from control_plane.load.strategies.strategy import StrategyContext
 
-Send = Callable[[Request], Awaitable[Outcome]]
+Send = Callable[[Request], Awaitable[Ended]]
 """Sends one request and says how it ended.
 
 It is cancelled once, at the deadline of the request, which is over by then: what is left to do is
@@ -83,7 +83,7 @@ class AsyncUsers:
                 raise
         end_ns = clock_ns()
         if self._requests[user]:
-            self._end(user, end_ns, ended)
+            self._end(user, end_ns, outcome_of(ended))
         elif task := asyncio.current_task():
             # The watch cancelled the request, not the user.
             task.uncancel()

@@ -8,7 +8,8 @@ import errno
 import re
 from base64 import b64decode
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from control_plane.domain.result import ERROR_CLASSES, UNANSWERED_CLASSES
@@ -134,6 +135,18 @@ _CHUNK = re.compile(rb"([0-9a-fA-F]{1,8})[^\r\n]*\r\n")
 Headers = Iterable[tuple[bytes, bytes]]
 
 
+class BodySample:
+    """The beginning of a body, up to `most` bytes; None: all of it."""
+
+    def __init__(self, most: int | None = BODY_BYTES) -> None:
+        self._most = most
+        self.data = bytearray()
+
+    def add(self, piece: bytes) -> None:
+        """Keep what there is room for."""
+        self.data += piece if self._most is None else piece[: self._most - len(self.data)]
+
+
 class FirstFailures:
     """Keeps the first request that failed in each way, with the beginning of its response.
 
@@ -144,10 +157,12 @@ class FirstFailures:
     def __init__(self) -> None:
         self._kept: dict[int, FailedResponse] = {}
 
-    def sample(self, status: int, expected: frozenset[int] | None) -> bytearray | None:
+    def sample(self, status: int, request: Request) -> BodySample | None:
         """Return where the body of this response is to be kept; None where it need not be."""
-        good = 200 <= status <= 299 if expected is None else status in expected
-        return None if good or len(self._kept) >= _MOST else bytearray()
+        expected, content = request.expect, request.content
+        if 200 <= status <= 299 if expected is None else status in expected:
+            return None if content is None else BodySample(None if content.reads else BODY_BYTES)
+        return None if len(self._kept) >= _MOST else BodySample()
 
     def knows(self, ended: Outcome) -> bool:
         """Return whether a request that ended so was kept, or none is to be kept."""
@@ -181,7 +196,7 @@ class FirstFailures:
         )
         self._kept.setdefault(outcome, without_secrets(failed, _secrets(request.headers)))
 
-    def keep_raw(self, ended: Outcome, request: Request, response: bytes) -> None:
+    def keep_raw(self, ended: Outcome, request: Request, response: bytes, detail: str = "") -> None:
         """Keep a failed request with the beginning of its response as it came."""
         if self.knows(ended):
             return
@@ -191,11 +206,65 @@ class FirstFailures:
         if _CHUNKED.search(head):
             body = _dechunked(body)
         lines = [line.partition(b":") for line in head.split(b"\r\n")[1:]]
-        self.keep(ended, request, [(name, value.strip()) for name, _, value in lines], body)
+        headers = [(name, value.strip()) for name, _, value in lines]
+        self.keep(ended, request, headers, body, detail)
+
+    def response(
+        self,
+        ended: Outcome,
+        request: Request,
+        headers: Callable[[], Headers],
+        sample: BodySample | None,
+    ) -> "Ended":
+        """Take a response whose end was classed: keep it if it failed.
+
+        Where its content is to be checked it is handed on for that.
+        """
+        body = b"" if sample is None else bytes(sample.data)
+        if request.content is not None and error_class(ended[0]) is None:
+            return UncheckedResponse(ended, request, body, headers, self)
+        if not self.knows(ended):
+            self.keep(ended, request, headers(), body)
+        return ended
 
     def kept(self) -> tuple[FailedResponse, ...]:
         """Return those that were kept, in the order in which they came."""
         return tuple(self._kept.copy().values())
+
+
+@dataclass(frozen=True, slots=True)
+class UncheckedResponse:
+    """A response that came whole with an expected status, whose content is to be checked.
+
+    That is done when its end is noted, so that no time holds it.
+    """
+
+    ended: Outcome
+    request: Request
+    body: bytes
+    headers: Callable[[], Headers]
+    failures: FirstFailures
+
+    def outcome(self) -> Outcome:
+        """Return how the request ended; a response with other content is kept as failed."""
+        code, sent, received = self.ended
+        content = self.request.content
+        unmet = content.unmet(self.body, received) if content else ""
+        if not unmet:
+            return self.ended
+        ended = failure("content", sent, received, code >> 4)
+        if not self.failures.knows(ended):
+            self.failures.keep(ended, self.request, self.headers(), self.body, unmet)
+        return ended
+
+
+Ended = Outcome | UncheckedResponse
+"""How a request ended, or what tells it once the moment is noted."""
+
+
+def outcome_of(ended: Ended) -> Outcome:
+    """Return how a request ended; call it when that moment is noted."""
+    return ended.outcome() if isinstance(ended, UncheckedResponse) else ended
 
 
 def _dechunked(body: bytes) -> bytes:

@@ -77,6 +77,11 @@ def text_template(text: str, names: Collection[str], media_type: str) -> Templat
     return Template(_pieces(text, names, _TEXT_ESCAPES.get(kind.rpartition("+")[2], str)))
 
 
+def expected_template(text: str, names: Collection[str]) -> Template:
+    """Return the template of a text that a response is to hold; values stand in it as they are."""
+    return Template(_pieces(text, names, str))
+
+
 def form_template(fields: FormFields, names: Collection[str]) -> Template:
     """Return the template of a form, as `application/x-www-form-urlencoded`."""
     return Template(_form_pieces(fields, names))

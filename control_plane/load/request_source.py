@@ -15,6 +15,7 @@ from control_plane.domain.request_bodies_and_values import (
 )
 from control_plane.domain.spec import RequestClass
 from control_plane.load import placeholders
+from control_plane.load.content_check import ContentCheck, content_checks
 from control_plane.load.plan import WHOLE, Seeds, Shard
 from control_plane.load.request_values import (
     ValueGenerator,
@@ -30,6 +31,7 @@ class Request(NamedTuple):
 
     `path` is encoded and begins with a slash; it may hold a query. `body` is empty where there
     is none. `expect` None stands for 200 to 299. `kind` is the place of its request class.
+    `content` is what is expected of the response's body, None where nothing is.
     """
 
     method: str
@@ -38,6 +40,7 @@ class Request(NamedTuple):
     body: bytes
     expect: frozenset[int] | None
     kind: int = 0
+    content: ContentCheck | None = None
 
 
 class _RequestFactory:
@@ -59,7 +62,10 @@ class _RequestFactory:
         }
         trial = random_bits(seeds.trial, kind + 1)
         self._body = body_renderer(request, names, Random(random_bits(trial, 0)))
-        self._expect = None if request.expect is None else frozenset(request.expect)
+        expect = request.expect
+        statuses = expect.statuses if expect else None
+        self._expect = None if statuses is None else frozenset(statuses)
+        self._content = content_checks(expect, names)
         self._drawn: dict[str, ValueGenerator] = {}
         self._counted: dict[str, ValueGenerator] = {}
         self._repeated: dict[str, ValueGenerator] = {}
@@ -98,6 +104,7 @@ class _RequestFactory:
             self._body(values),
             self._expect,
             self._kind,
+            self._content(values) if self._content else None,
         )
 
     def _generators(self, value: Value) -> dict[str, ValueGenerator]:

@@ -3,7 +3,7 @@
 import pytest
 
 from control_plane.domain.limits import Limits
-from control_plane.domain.spec_json import read_spec
+from control_plane.domain.spec_json import read_spec, write_spec
 from tests.builders.documents import changed
 from tests.domain.test_spec_rules import refused
 
@@ -207,6 +207,63 @@ def test_the_boundary_of_a_multipart_body_is_not_to_be_given():
 @pytest.mark.parametrize("expect", [[], [99], [600], [200, 199]])
 def test_expected_statuses(expect):
     assert refused(changed(f"{REQUEST}.expect", expect))[0].field == f"{REQUEST}.expect"
+
+
+@pytest.mark.parametrize(
+    ("expect", "fields"),
+    [
+        ({"statuses": [99, 600]}, ["statuses", "statuses"]),
+        ({"statuses": []}, ["statuses"]),
+        ({}, ["statuses"]),
+        ({"statuses": ["ok"]}, ["statuses.0"]),
+        ({"size_bytes": {"at_least": -1}}, ["size_bytes.at_least"]),
+        ({"size_bytes": {"at_most": -1}}, ["size_bytes.at_most"]),
+        ({"size_bytes": {"at_least": 6, "at_most": 5}}, ["size_bytes.at_most"]),
+        ({"size_bytes": {"at_least": True}}, ["size_bytes.at_least"]),
+        ({"size_bytes": {"more": 1}}, ["size_bytes.more"]),
+        ({"size_bytes": 5}, ["size_bytes"]),
+        ({"text": ""}, ["text"]),
+        ({"text": "x" * 10_001}, ["text"]),
+        ({"text": "{m}"}, ["text"]),
+        ({"json_key": " "}, ["json_key"]),
+        ({"json_key": "a..b"}, ["json_key"]),
+        ({"json_key": 5}, ["json_key"]),
+        ({"body": "x"}, ["body"]),
+        ("200", [""]),
+    ],
+)
+def test_what_no_answer_can_be(expect, fields):
+    found = refused(changed(f"{REQUEST}.expect", expect))
+    expected = [f"{REQUEST}.expect.{field}".removesuffix(".") for field in fields]
+    assert [error.field for error in found] == expected
+
+
+def test_an_answer_to_head_has_no_content():
+    expect = {"statuses": [200], "size_bytes": {"at_least": 1}, "text": "a"}
+    document = changed(f"{REQUEST}.method", "HEAD")
+    document["workload"]["streams"][0]["requests"][0]["expect"] = expect
+    fields = [error.field for error in refused(document)]
+    assert fields == [f"{REQUEST}.expect.size_bytes", f"{REQUEST}.expect.text"]
+
+
+@pytest.mark.parametrize(
+    ("expect", "written"),
+    [
+        (None, None),
+        ([201, 409], [201, 409]),
+        ({"statuses": [200]}, [200]),
+        ({"text": "{n}", "json_key": "a.0.b"}, {"text": "{n}", "json_key": "a.0.b"}),
+        (
+            {"statuses": [200], "size_bytes": {"at_least": 5}},
+            {"statuses": [200], "size_bytes": {"at_least": 5, "at_most": None}},
+        ),
+    ],
+)
+def test_an_expectation_is_written_as_it_was_given(expect, written):
+    spec = read_spec(changed(f"{REQUEST}.expect", expect), Limits())
+    document = write_spec(spec)
+    assert document["workload"]["streams"][0]["requests"][0]["expect"] == written
+    assert read_spec(document, Limits()) == spec
 
 
 def test_each_request_class_is_checked():

@@ -41,6 +41,7 @@ ENDINGS = {
     "http_1_0_without_length GET": "speaks HTTP/1.0 without a length; GET",
     "http_1_0_without_length POST": "speaks HTTP/1.0 without a length; POST",
     "ends_its_side GET": "ends its side after each response, and reads on",
+    "other-content": "200 with another body than `expect` asks for",
     "rejects_bodies PUT": "answers 413 before it has read the body, and closes",
 }
 """By the name of a fault, or of a server and its method."""

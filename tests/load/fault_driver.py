@@ -27,6 +27,9 @@ REQUESTS = 2
 TIMEOUT_S = 0.3
 LIMIT_BYTES = 1_000_000
 
+EXPECTING = {"other-content": {"expect": {"json_key": "items"}}}
+"""What a request class has besides its path, by fault."""
+
 NO_FILES = "no-files"
 """Not the server's fault: no more files can be opened once the load has begun."""
 
@@ -44,7 +47,12 @@ def drive(strategy: str, url: str, fault: str, **parts: Any) -> dict[str, Any]:
     """`parts` as `plan_of` takes them; without any, two requests of one user."""
     client = {"strategy": strategy, "max_body_bytes": LIMIT_BYTES}
     path = "/ok" if fault == NO_FILES else f"/{fault}"
-    usual = {"client": client, "timeout_s": TIMEOUT_S, "stop": {"requests": REQUESTS}}
+    usual = {
+        "request": EXPECTING.get(fault, {}),
+        "client": client,
+        "timeout_s": TIMEOUT_S,
+        "stop": {"requests": REQUESTS},
+    }
     plan = plan_of(url, path, **{**usual, **parts})
     source = RequestSource(plan.stream.requests, Seeds.of(1))
     stats = WindowStats(plan.traits)

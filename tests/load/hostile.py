@@ -73,6 +73,7 @@ _sends("long-header", GOOD + b"X-Long: " + b"x" * 100_000 + b"\r\nContent-Length
 _sends("many-headers", GOOD + b"X-A: b\r\n" * 5_000 + b"Content-Length: 2\r\n\r\nok")
 _sends("until-close", GOOD + b"\r\nbody until the connection closes")
 _sends("server-error", b"HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\nno", kept=True)
+_sends("other-content", GOOD + b"Content-Length: 4\r\n\r\n[42]", kept=True)
 _sends("no-content", b"HTTP/1.1 204 No Content\r\n\r\n", kept=True)
 _sends(
     "gzip-bomb",
@@ -94,6 +95,28 @@ def reset_in_body(connection: Connection) -> bool:
     time.sleep(0.1)
     connection.reset()
     return False
+
+
+@fault
+def long_content(connection: Connection) -> bool:
+    """In two chunks, the first of them longer than what is read at once; the end tells it whole."""
+    body = b'{"long": "' + b"x" * 300_000 + b'", "items": []}'
+    connection.send(CHUNKED)
+    for part in (body[:-10], body[-10:]):
+        connection.send(b"%x\r\n" % len(part) + part + b"\r\n")
+        time.sleep(DRIP_S)
+    connection.send(b"0\r\n\r\n")
+    return True
+
+
+@fault
+def measured_content(connection: Connection) -> bool:
+    """Of known length, in two pieces."""
+    body = b'{"items": [], "long": "' + b"x" * 300_000 + b' the end"}'
+    connection.send(GOOD + b"Content-Length: %d\r\n\r\n" % len(body) + body[:20])
+    time.sleep(DRIP_S)
+    connection.send(body[20:])
+    return True
 
 
 @fault

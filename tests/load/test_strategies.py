@@ -7,6 +7,7 @@ from tests.load.hostile import HostileServer
 from tests.load.workers import completed, plan_of, record_of
 
 ALL = tuple(STRATEGIES)
+UNTIL_CLOSE = "body until the connection closes"
 
 
 def plan_for(server: HostileServer, strategy: str, path: str = "/ok", **parts):
@@ -33,6 +34,39 @@ async def test_an_expected_redirect_is_no_error(server: HostileServer, strategy:
     record = await record_of(plan)
     assert record.errors == {}
     assert completed(record) == 10
+
+
+ITEMS = {"json_key": "items", "text": "x" * 200}
+CONTENTS = {
+    "/long-content": {**ITEMS, "size_bytes": {"at_least": 300_000, "at_most": 300_100}},
+    "/measured-content": {**ITEMS, "statuses": [200], "text": " the end"},
+    "/until-close": {"text": "connection closes"},
+    "/no-content": {"statuses": [204], "size_bytes": {"at_most": 0}},
+    "/ok": {"text": "ok"},
+}
+OTHERS = {
+    "/until-close": {"json_key": "items"},
+    "/no-content": {"size_bytes": {"at_least": 1}},
+    "/server-error": {"statuses": [500], "text": "yes"},
+}
+
+
+@pytest.mark.parametrize("strategy", ALL)
+async def test_the_content_decides(server: HostileServer, strategy: str) -> None:
+    """However a body comes; and what was expected and what was there is told."""
+    requests = [{"path": path, "expect": expect} for path, expect in CONTENTS.items()]
+    record = await record_of(plan_for(server, strategy, requests=requests, stop={"requests": 25}))
+    assert server.requests.keys() == {path[1:] for path in CONTENTS}
+    assert (record.errors, completed(record)) == ({}, 25)
+    requests = [{"path": path, "expect": expect} for path, expect in OTHERS.items()]
+    record = await record_of(plan_for(server, strategy, requests=requests))
+    assert record.errors == {"content": 10}
+    assert sum(record.statuses.values()) == 10
+    assert {(failed.status, failed.detail, failed.body) for failed in record.failures} == {
+        (200, "expected the JSON key items: the body is no JSON", UNTIL_CLOSE),
+        (204, "expected at least 1 byte, 0 came", ""),
+        (500, "expected the text 'yes', which the body does not hold", "no"),
+    }
 
 
 @pytest.mark.parametrize("strategy", ALL)

@@ -49,13 +49,13 @@ def own_commands(runs: Sequence[Run]) -> list[str]:
 
 
 def request_phrases(runs: Sequence[Run]) -> list[str]:
-    """Return what each run asks for, with what differs: method and path, body, headers, statuses.
+    """Return what each run asks for, with what differs of body, headers and expectation.
 
     Empty strings where all ask for the same.
     """
     of_runs = [_requests(run) for run in runs]
     ways = [
-        describe for describe in (_line, _body, _headers, _statuses) if _differ(of_runs, describe)
+        describe for describe in (_line, _body, _headers, _expected) if _differ(of_runs, describe)
     ]
     if not ways:
         return [""] * len(runs)
@@ -112,10 +112,21 @@ def _headers(request: RequestClass) -> str:
     return f"with the header{'s' if len(names) > 1 else ''} {joined(names)}"
 
 
-def _statuses(request: RequestClass) -> str:
-    if request.expect is None:
+def _expected(request: RequestClass) -> str:
+    """Return `expecting 200, 1 to 5,000 bytes, the text "ok" and the JSON key items`."""
+    expect = request.expect
+    if expect is None:
         return "expecting 200 to 299"
-    return f"expecting {', '.join(map(str, request.expect))}"
+    found = [", ".join(map(str, expect.statuses)) if expect.statuses else "200 to 299"]
+    if expect.size_bytes is not None:
+        found.append(expect.size_bytes.label)
+    if expect.text is not None:
+        text = expect.text
+        shown = text if len(text) <= LONGEST_BODY else f"{text[: LONGEST_BODY - 1]}…"
+        found.append(f"the text {shown!r}")
+    if expect.json_key is not None:
+        found.append(f"the JSON key {expect.json_key}")
+    return f"expecting {joined(found)}"
 
 
 def _clause(

@@ -59,6 +59,9 @@ def _how(run: Run, stream: Summary) -> str:
     if set(stream.errors) == {"status"} and len(stream.statuses) == 1:
         (status,) = stream.statuses
         return f"{first} answered {status} every time"
+    if set(stream.errors) == {"content"} and len(stream.statuses) == 1:
+        (status,) = stream.statuses
+        return f"{first} answered {status} with another body than expected every time"
     named = joined(f"{name} {count(many)}" for name, many in stream.errors.items())
     return f"{first} ended with {named or 'nothing'}"
 

@@ -67,9 +67,11 @@ _USUAL_REASONS = {
 
 def _usual_reason(stream: Summary) -> str:
     """Return a sentence on the status of more than half of the answers; empty for any other."""
+    answered = sum(stream.statuses.values())
+    if 2 * stream.errors.get("content", 0) > answered:
+        return " Mostly content: the body was another than expected; the first one is kept."
     if "status" not in stream.errors:
         return ""
-    answered = sum(stream.statuses.values())
     code = max(stream.statuses, key=lambda code: stream.statuses[code], default="")
     often = code in _USUAL_REASONS and 2 * stream.statuses[code] > answered
     return f" Mostly {code}: {_USUAL_REASONS[code]}." if often else ""

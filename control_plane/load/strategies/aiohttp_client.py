@@ -16,7 +16,8 @@ from yarl import URL
 
 from control_plane.load.async_users import AsyncUsers
 from control_plane.load.outcome import (
-    BODY_BYTES,
+    BodySample,
+    Ended,
     ErrorTypes,
     Outcome,
     classify,
@@ -216,7 +217,7 @@ class AiohttpClient:
         session._retry_connection = False  # noqa: SLF001 - aiohttp has no public switch for it
         return session
 
-    async def _send(self, request: Request) -> Outcome:
+    async def _send(self, request: Request) -> Ended:
         try:
             return await self._sent(request)
         except EXPECTED_ERRORS as error:
@@ -247,7 +248,7 @@ class AiohttpClient:
         self._context.failures.keep(ended, request, detail=str(error))
         return ended
 
-    async def _sent(self, request: Request) -> Outcome:
+    async def _sent(self, request: Request) -> Ended:
         response, sent = None, len(request.body)
         try:
             response = await self._session.request(
@@ -258,7 +259,7 @@ class AiohttpClient:
                 data=request.body or None,
                 allow_redirects=False,
             )
-            sample = self._context.failures.sample(response.status, request.expect)
+            sample = self._context.failures.sample(response.status, request)
             received = await self._read(response.content, sample)
         except BaseException:
             if response is not None:
@@ -268,18 +269,19 @@ class AiohttpClient:
         if received > self._limit:
             response.close()
             ended = failure("body_too_large", sent, received)
-        if sample is not None or received > self._limit:
-            self._context.failures.keep(ended, request, response.raw_headers, bytes(sample or b""))
-        return ended
+        if sample is None and received <= self._limit:
+            return ended
+        raw_headers = response.raw_headers
+        return self._context.failures.response(ended, request, lambda: raw_headers, sample)
 
-    async def _read(self, content: aiohttp.StreamReader, sample: bytearray | None) -> int:
+    async def _read(self, content: aiohttp.StreamReader, sample: BodySample | None) -> int:
         """Bytes of the body; reading ends above the limit. `sample` takes the first ones."""
         received = 0
         while not content.at_eof() and received <= self._limit:
             chunk = await content.readany()
             received += len(chunk)
-            if sample is not None and len(sample) < BODY_BYTES:
-                sample += chunk[:BODY_BYTES]
+            if sample is not None:
+                sample.add(chunk)
         return received
 
 

@@ -13,10 +13,10 @@ from httpcore._backends.anyio import AnyIOStream
 
 from control_plane.load.async_users import AsyncUsers
 from control_plane.load.outcome import (
-    BODY_BYTES,
     ERROR_MASK,
+    BodySample,
+    Ended,
     ErrorTypes,
-    Outcome,
     classify,
     failure,
     response_outcome,
@@ -192,12 +192,12 @@ class HttpxClient:
     def run(self, phase: Phase) -> None:
         self._loop.run_until_complete(self._users.run(phase))
 
-    async def _send(self, request: Request) -> Outcome:
+    async def _send(self, request: Request) -> Ended:
         """The client that was idle last sends it, so that a light load needs few connections."""
         client, backend = self._clients.pop()
         try:
             ended = await self._outcome(client, backend, request)
-            if ended[0] & ERROR_MASK:
+            if isinstance(ended, tuple) and ended[0] & ERROR_MASK:
                 self._failures.keep(ended, request)
             return ended
         except asyncio.CancelledError:
@@ -210,7 +210,7 @@ class HttpxClient:
 
     async def _outcome(
         self, client: httpx.AsyncClient, backend: _Backend, request: Request
-    ) -> Outcome:
+    ) -> Ended:
         if backend.stream is not None:
             backend.stream.begin()
         while True:
@@ -226,7 +226,7 @@ class HttpxClient:
                 if not self._transports.kept.send_again(request.method, used.requests, ending):
                     return failure(ending.error_class, len(request.body))
 
-    async def _sent(self, client: httpx.AsyncClient, request: Request) -> Outcome:
+    async def _sent(self, client: httpx.AsyncClient, request: Request) -> Ended:
         response, sent = None, len(request.body)
         try:
             # A client would add headers of its own to what it builds.
@@ -240,7 +240,7 @@ class HttpxClient:
             )
             response = await client.send(made, stream=True)
             endless = _is_endless(response)
-            sample = self._failures.sample(response.status_code, request.expect)
+            sample = self._failures.sample(response.status_code, request)
             received = 0 if endless else await self._read(response, sample)
         finally:
             # Closed before its end, a response takes its connection with it.
@@ -251,12 +251,12 @@ class HttpxClient:
             ended = failure("protocol", sent)
         elif received > self._limit:
             ended = failure("body_too_large", sent, received)
-        if ended[0] & ERROR_MASK:
-            headers = response.headers.raw
-            self._failures.keep(ended, request, headers, bytes(sample or b""))
-        return ended
+        if sample is None and not ended[0] & ERROR_MASK:
+            return ended
+        raw_headers = response.headers.raw
+        return self._failures.response(ended, request, lambda: raw_headers, sample)
 
-    async def _read(self, response: httpx.Response, sample: bytearray | None) -> int:
+    async def _read(self, response: httpx.Response, sample: BodySample | None) -> int:
         """Bytes of the body, never unpacked; reading ends above the limit.
 
         `sample` takes the first ones.
@@ -264,8 +264,8 @@ class HttpxClient:
         received = 0
         async for chunk in response.aiter_raw():
             received += len(chunk)
-            if sample is not None and len(sample) < BODY_BYTES:
-                sample += chunk[:BODY_BYTES]
+            if sample is not None:
+                sample.add(chunk)
             if received > self._limit:
                 break
         return received

@@ -79,24 +79,29 @@ class RawUser:
             self.on_failure("timeout")
 
     def on_response(self, parser: ResponseParser) -> None:
+        end_ns = clock_ns()
         request = self._request
         sent, received = len(request.body), parser.received
-        ended = response_outcome(parser.status, request.expect, sent, received)
+        ended, unmet = response_outcome(parser.status, request.expect, sent, received), ""
+        if request.content is not None and not ended[0] & ERROR_MASK:
+            unmet = request.content.unmet(bytes(parser.body), received)
+            if unmet:
+                ended = failure("content", sent, received, parser.status)
         if ended[0] & ERROR_MASK:
-            self._failures.keep_raw(ended, request, parser.sample)
-        self._end(ended)
+            self._failures.keep_raw(ended, request, parser.sample, unmet)
+        self._end(ended, end_ns)
 
     def on_failure(self, kind: str, received: int = 0, sample: bytes = b"") -> None:
+        end_ns = clock_ns()
         ended = failure(kind, len(self._request.body), received)
         self._failures.keep_raw(ended, self._request, sample)
-        self._end(ended)
+        self._end(ended, end_ns)
 
     def on_send_again(self) -> None:
         self._connection = None
         self._connect()
 
-    def _end(self, ended: Outcome) -> None:
-        end_ns = clock_ns()
+    def _end(self, ended: Outcome, end_ns: int) -> None:
         self._last_outcome = ended
         self._record_end(self._index, end_ns, ended)
         connection = self._connection

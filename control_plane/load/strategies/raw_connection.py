@@ -118,6 +118,7 @@ class Connection(asyncio.Protocol):
         """Send a request; `head` is that of `request` as encoded."""
         self.awaiting, self._method = True, request.method
         self._requests += 1
+        self._parser.keeps_body = request.content is not None
         if request.method == "HEAD":
             self._parser.without_body()
         self.write(head)

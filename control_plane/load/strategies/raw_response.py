@@ -38,13 +38,15 @@ class ResponseParser:
 
     `heads` is shared by all connections. `status`, `received` (bytes of the body) and `kept` are
     those of the response that `feed` called whole; `alone`: it came in one short piece and was
-    kept, so the same bytes mean the same again. `sample` is the beginning of the response.
+    kept, so the same bytes mean the same again. `sample` is the beginning of the response, `body`
+    its whole body where `keeps_body` is set before it comes.
     """
 
     def __init__(self, heads: dict[bytes, ResponseHead], limit: int) -> None:
         self._heads, self._limit = heads, limit
         self.status, self.received, self.kept, self.alone = 0, 0, False, False
         self.sample = b""
+        self.keeps_body, self.body = False, bytearray()
         self._parser: httptools.HttpResponseParser | None = None
         self._bodiless = False
 
@@ -61,6 +63,8 @@ class ResponseParser:
             if head is not None and len(data) - end == head.length:
                 self.status, self.received, self.kept = head
                 self.sample = data
+                if self.keeps_body:
+                    self.body = bytearray(data[end:])
                 self.alone = len(data) <= _LONGEST_RESPONSE
                 return True
             self._begin()
@@ -83,6 +87,7 @@ class ResponseParser:
     def _begin(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
         self.received = 0
+        self.body.clear()
         self._whole = self._headed = self._chunked = self._bodiless = False
         self._length: int | None = None
         self._headers = self._unfinished = self._pieces = 0
@@ -93,7 +98,7 @@ class ResponseParser:
         if len(self.sample) < _SAMPLE_BYTES:
             self.sample += data[:_SAMPLE_BYTES]
         if self._headed and self._length is not None:
-            self._count(len(data), self._length)
+            self._count(data, self._length)
         else:
             self._parse(data)
         if self.received > self._limit:
@@ -103,9 +108,11 @@ class ResponseParser:
             self._parser = None
         return self._whole
 
-    def _count(self, size: int, length: int) -> None:
+    def _count(self, data: bytes, length: int) -> None:
         """A body of known length needs no parser."""
-        self.received += size
+        if self.keeps_body:
+            self.body += data[: length - self.received]
+        self.received += len(data)
         self._whole = self.received >= length
         if self.received > length:
             self.received, self.kept = length, False
@@ -170,6 +177,8 @@ class ResponseParser:
         if self._bodiless:
             raise InvalidResponse("protocol")
         self.received += len(body)
+        if self.keeps_body:
+            self.body += body
 
     def on_message_complete(self) -> None:
         """An interim response leaves everything to the final one."""

@@ -9,6 +9,7 @@ import ssl
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from itertools import count
 from typing import Any
@@ -20,13 +21,14 @@ from requests.adapters import HTTPAdapter
 from control_plane.load.clock import clock_ns, sleep_until
 from control_plane.load.dispatchers import StartTimes, start_times
 from control_plane.load.outcome import (
-    BODY_BYTES,
     ERROR_MASK,
+    BodySample,
+    Ended,
     ErrorTypes,
-    Outcome,
     classify,
     error_chain,
     failure,
+    outcome_of,
     response_outcome,
 )
 from control_plane.load.phase import Phase
@@ -85,22 +87,22 @@ class RequestsClient:
             request = draw()
             start_ns = clock_ns()
             samples.begin(user, due_ns, start_ns)
-            ended = self._send(session, request)
+            answered = self._send(session, request)
             end_ns = clock_ns()
-            if end_ns - start_ns >= context.timeout_ns:
-                ended = failure("timeout", len(request.body))
+            late = end_ns - start_ns >= context.timeout_ns
+            ended = failure("timeout", len(request.body)) if late else outcome_of(answered)
             if ended[0] & ERROR_MASK:
                 context.failures.keep(ended, request)
             samples.end(user, end_ns, ended)
             due_ns = start_times.after(due_ns, end_ns)
 
-    def _send(self, session: requests.Session, request: Request) -> Outcome:
+    def _send(self, session: requests.Session, request: Request) -> Ended:
         ended, again = self._attempt(session, request, only_new=False)
         return self._attempt(session, request, only_new=True)[0] if again else ended
 
     def _attempt(
         self, session: requests.Session, request: Request, *, only_new: bool
-    ) -> tuple[Outcome, bool]:
+    ) -> tuple[Ended, bool]:
         """Return how the request ended, and whether it goes out again."""
         tracker = self._tracker
         tracker.set_request(request.path, self._headers.of(request), only_new=only_new)
@@ -114,7 +116,7 @@ class RequestsClient:
             again = tracker.kept.send_again(request.method, number, ending)
             return failure(ending.error_class, len(request.body)), again
 
-    def _sent(self, session: requests.Session, request: Request) -> Outcome:
+    def _sent(self, session: requests.Session, request: Request) -> Ended:
         response, sent = None, len(request.body)
         try:
             response = session.request(
@@ -125,7 +127,7 @@ class RequestsClient:
                 stream=True,
                 timeout=(self._context.plan.timeout_s, None),
             )
-            sample = self._context.failures.sample(response.status_code, request.expect)
+            sample = self._context.failures.sample(response.status_code, request)
             received = 0 if _is_interim(response) else self._read(response.raw, sample)
         except EXPECTED_ERRORS:
             if response is not None:
@@ -135,15 +137,12 @@ class RequestsClient:
         if received > self._limit:
             response.close()
             ended = failure("body_too_large", sent, received)
-        if ended[0] & ERROR_MASK:
-            headers = [
-                (name.encode("latin-1"), value.encode("latin-1"))
-                for name, value in response.raw.headers.items()
-            ]
-            self._context.failures.keep(ended, request, headers, bytes(sample or b""))
-        return ended
+        if sample is None and not ended[0] & ERROR_MASK:
+            return ended
+        headers = partial(_raw_headers, response.raw)
+        return self._context.failures.response(ended, request, headers, sample)
 
-    def _read(self, raw: Any, sample: bytearray | None) -> int:
+    def _read(self, raw: Any, sample: BodySample | None) -> int:
         """Bytes of the body, never unpacked; reading ends above the limit.
 
         `sample` takes the first ones.
@@ -151,8 +150,8 @@ class RequestsClient:
         received = 0
         for chunk in raw.stream(_CHUNK_BYTES, decode_content=False):
             received += len(chunk)
-            if sample is not None and len(sample) < BODY_BYTES:
-                sample += chunk[:BODY_BYTES]
+            if sample is not None:
+                sample.add(chunk)
             if received > self._limit:
                 break
         return received
@@ -167,6 +166,12 @@ class RequestsClient:
         session.mount("http://", adapter)
         session.mount("https://", adapter)
         return session
+
+
+def _raw_headers(raw: Any) -> list[tuple[bytes, bytes]]:
+    return [
+        (name.encode("latin-1"), value.encode("latin-1")) for name, value in raw.headers.items()
+    ]
 
 
 def _is_interim(response: requests.Response) -> bool:

@@ -45,6 +45,10 @@ class FormParser:
             return text
         return float(text) if "." in text else int(text)
 
+    def bound(self, name: str) -> int | float | str | None:
+        """Return a number; None, which means no bound, for an empty text."""
+        return self.number(name) if self.form.text(name) else None
+
     def rate(self, name: str) -> object:
         """Return a number, or the steps of `100 for 5, 500 for 5`."""
         text = self.form.text(name)
@@ -146,7 +150,9 @@ class FieldKind:
 
 
 NUMBER = FieldKind("number", FormParser.number, number_text)
+BOUND = FieldKind("number", FormParser.bound, number_text, omit_empty=True)
 DECIMAL = FieldKind("decimal", FormParser.number, number_text)
+SPARE_TEXT = FieldKind("text", FormParser.text, omit_empty=True)
 RATE = FieldKind("decimal", FormParser.rate, rate_text)
 TEXT = FieldKind("text", FormParser.text)
 OPTIONAL_TEXT = FieldKind("text", FormParser.text, omit_empty=True)

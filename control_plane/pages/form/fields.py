@@ -14,6 +14,7 @@ from control_plane.domain.errors import FieldError
 from control_plane.domain.servers import lacking_option, server_options
 from control_plane.domain.spec_json import Document
 from control_plane.pages.form.field_types import (
+    BOUND,
     BOXES,
     CHOICES,
     DECIMAL,
@@ -26,6 +27,7 @@ from control_plane.pages.form.field_types import (
     SEGMENTS,
     SELECT,
     SETTINGS,
+    SPARE_TEXT,
     STATUSES,
     SWITCH,
     TEXT,
@@ -236,15 +238,20 @@ FORM: Mapping[str, Section] = {
                   'JSON, such as {"fields": {"user": "{name}"}, "file": {"size_bytes": 1000}}',
                   place="w6", when=("multipart",), required=True),
         FormField("generated.size_bytes", NUMBER, "Size",
-                  "a JSON object of about this size, for /payloads",
-                  unit="B", place="w6", usual="1000000", when=("generated",),
-                  required=True),
+                  "a JSON object of about this size, for /payloads", unit="B", place="w6",
+                  usual="1000000", when=("generated",), required=True),
     ), FormField("", SEGMENTS, "Body", place="w6", usual="none", options=_BODIES)),
     "request_more": Section(_REQUEST, (
-        FormField("expect", STATUSES, "Expected statuses", place="w3",
+        FormField("expect.statuses", STATUSES, "Expected statuses", place="w3",
                   placeholder="200 to 299"),
         FormField("weight", DECIMAL, "Weight", "among the request classes of the stream",
                   place="w3", usual="1"),
+        FormField("expect.size_bytes.at_least", BOUND, "Smallest expected size", "of the body",
+                  unit="B", place="w3"),
+        FormField("expect.size_bytes.at_most", BOUND, "Largest expected size", "", "B", "w3"),
+        FormField("expect.text", SPARE_TEXT, "Expected text", "somewhere in the body", place="w3"),
+        FormField("expect.json_key", SPARE_TEXT, "Expected JSON key",
+                  "dots lead to nested ones: items.0.id", place="w3"),
     )),
     "strategies": Section("", (
         FormField("client.strategy", BOXES, "Strategies: one run for each", place="w6",
@@ -304,7 +311,7 @@ def read_sections(parser: FormParser, prefix: str, *names: str) -> Document:
             if not shown or (field.when is not None and chosen not in field.when):
                 continue
             value = field.kind.read(parser, name)
-            if value or not field.kind.omit_empty:
+            if not field.kind.omit_empty or value not in _EMPTY:
                 _put(document, field.path.split("."), value)
     return document
 
@@ -332,6 +339,7 @@ def joined(prefix: str, path: str) -> str:
     return ".".join(part for part in (prefix, path) if part)
 
 
+_EMPTY: tuple[object, ...] = (None, "", [], {})
 _MISSING = object()
 
 

@@ -89,7 +89,9 @@ def _stream(prefix: str, stream: Document) -> FieldTexts:
 
 def request_fields(prefix: str, request: Document) -> FieldTexts:
     """Yield the fields of a request class; what it leaves out has the usual value."""
-    yield from write_sections(request, prefix, "request", "headers", "request_more")
+    expect = request.get("expect")
+    written = {**request, "expect": {"statuses": expect} if isinstance(expect, list) else expect}
+    yield from write_sections(written, prefix, "request", "headers", "request_more")
     body = request.get("body") or {}
     yield f"{prefix}.body", (next(iter(body), "none"),)
     yield from write_sections(body, f"{prefix}.body", "body")

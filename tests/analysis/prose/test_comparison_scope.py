@@ -14,7 +14,12 @@ from control_plane.analysis.prose.comparison_sentences import (
     shared_cause,
 )
 from control_plane.analysis.prose.sentence import plain_text
-from control_plane.domain.request_bodies_and_values import JsonBody, TextBody
+from control_plane.domain.request_bodies_and_values import (
+    Expectation,
+    JsonBody,
+    SizeRange,
+    TextBody,
+)
 from control_plane.domain.run import Run, State
 from control_plane.domain.spec import RequestClass, Target, UrlTarget, Workload
 from control_plane.pages.exports.markdown import markdown
@@ -50,8 +55,21 @@ GET, SLOW = RequestClass(path="/get"), RequestClass(path="/slow/")
         ([[SLOW], [GET], [GET]], "A asks GET /slow/, B and C ask GET /get."),
         ([[GET, SLOW], [GET]], "A asks GET /slow/, B asks GET /get."),
         (
-            [[GET], [RequestClass(path="/get", expect=(404,))]],
+            [[GET], [RequestClass(path="/get", expect=Expectation(statuses=(404,)))]],
             "A asks GET /get expecting 200 to 299, B asks GET /get expecting 404.",
+        ),
+        (
+            [
+                [GET],
+                [
+                    RequestClass(
+                        path="/get",
+                        expect=Expectation(size_bytes=SizeRange(1, 5_000), json_key="items"),
+                    )
+                ],
+            ],
+            "A asks GET /get expecting 200 to 299, B asks GET /get expecting 200 to 299, "
+            "1 to 5,000 bytes and the JSON key items.",
         ),
         (
             [[GET], [RequestClass(path="/get", headers={"X-A": "1", "Accept": "*/*"})]],

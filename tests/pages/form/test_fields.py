@@ -32,7 +32,7 @@ from tests.builders import runs
         ("target.threads", "Pool threads"),
         ("client.max_body_bytes", "Largest answer"),
         ("workload.streams.0.load.concurrency", "Concurrency"),
-        ("workload.streams.0.requests.0.expect", "Expected statuses"),
+        ("workload.streams.0.requests.0.expect.statuses", "Expected statuses"),
         ("workload.streams.0.start_after_s", "Starts after"),
     ],
 )

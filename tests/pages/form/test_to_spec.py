@@ -51,6 +51,14 @@ SPECS: dict[str, dict[str, Any]] = {
             "server": "gunicorn", "worker": "asgi", "workers": 3, "http": None, "reuse_port": True
         }
     },
+    "all that is expected": request(
+        expect={
+            "statuses": [200],
+            "size_bytes": {"at_least": 0, "at_most": 0},
+            "text": '{"a": 1}',
+            "json_key": "items.0",
+        },
+    ),
     "all of a request": request(
         method="POST",
         path="/{a}/{b}/{c}/{d}/{e}",
@@ -216,7 +224,7 @@ def test_hidden_fields_do_not_count() -> None:
         (f"{STREAM}.load.concurrency", ("1e3",)),
         (f"{STREAM}.requests.0.values.item_id.low", ("",)),
         (f"{STREAM}.requests.0.headers", ("no colon",)),
-        (f"{STREAM}.requests.0.expect", ("ok",)),
+        (f"{STREAM}.requests.0.expect.statuses", ("ok",)),
     ],
 )
 def test_what_cannot_be_read_is_told_at_its_field(name: str, texts: tuple[str, ...]) -> None:

@@ -65,7 +65,7 @@ def test_several_strategies_make_runs_that_are_compared(empty: Dashboard) -> Non
         ("stream__requests__0__path", "//evil", "starts with one slash"),
         ("stream__requests__0__values__item_id__high", "0", "below low"),
         ("stream__requests__0__headers", "Host: x", "set by the client itself"),
-        ("stream__requests__0__expect", "99", "below the smallest value"),
+        ("stream__requests__0__expect__statuses", "99", "below the smallest value"),
         ("stream__name", "", "must not be empty"),
         ("target__configuration", "gone", "There is no configuration"),
         ("title", "a\x00b", "Control characters"),
