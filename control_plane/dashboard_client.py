@@ -22,7 +22,7 @@ from control_plane.jobs.configurations import resolved
 from control_plane.jobs.run_service import RunService
 from control_plane.jobs.runtime import Runtime, recover
 from control_plane.jobs.stored_ceilings import ceiling_documents
-from control_plane.jobs.submissions import Submissions
+from control_plane.jobs.submissions import Submissions, no_secrets
 from control_plane.settings import Settings
 from control_plane.store.instance_lock import read_lock
 from control_plane.store.store import Store, open_store
@@ -170,9 +170,17 @@ class LocalDashboard:
 
 
 def _refuse(document: Document, settings: Settings) -> None:
-    """Raise InvalidInput for a wrong spec. Added configurations are known in the database alone."""
-    target_of = _stand_in_target if settings.db.exists() else resolved
-    Submissions(target_of, settings.limits, settings.applications).resolve(document)
+    """Raise InvalidInput for a wrong spec.
+
+    Added configurations and secrets that are kept are known in the database alone.
+    """
+    new = not settings.db.exists()
+    Submissions(
+        resolved if new else _stand_in_target,
+        settings.limits,
+        settings.applications,
+        secret_holders=no_secrets if new else lambda digests: dict.fromkeys(digests, ""),
+    ).resolve(document)
 
 
 def _stand_in_target(named: NamedTarget) -> Target:

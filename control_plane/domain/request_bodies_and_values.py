@@ -38,11 +38,9 @@ class BaseValue:
 
     @model_serializer(mode="wrap")
     def _without_usual(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave `repeat` out where nothing repeats."""
+        """Leave marks out that are not set."""
         document: dict[str, Any] = write(self)
-        if not document["repeat"]:
-            del document["repeat"]
-        return document
+        return {name: value for name, value in document.items() if value is not False}
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -68,10 +66,11 @@ class SequenceValue(BaseValue):
 
 @dataclass(frozen=True, config=STRICT)
 class ChoiceValue(BaseValue):
-    """One of the given values, each with the same probability."""
+    """One of the given values, each with the same probability. `secret`: they are never shown."""
 
     kind: Literal["choice"]
     of: tuple[str | int | float, ...]
+    secret: bool = Field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -1,7 +1,7 @@
 """Reads the spec from JSON, checked, and writes it as JSON."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -198,10 +198,17 @@ _SHOWN = 60
 def _field_error(error: ErrorDetails, document: Document) -> FieldError:
     facts = {name: str(value)[:300] for name, value in (error.get("ctx") or {}).items()}
     facts["tag"] = json.dumps(facts.get("tag", ""))[:_SHOWN]
-    facts["input"] = json.dumps(error["input"], default=repr)[:_SHOWN]
+    keys = _keys(error["loc"], document)
+    facts["input"] = _shown_input(error["input"], keys)
     message = _MESSAGES.get(error["type"], error["msg"][:300].replace("{", "{{").replace("}", "}}"))
-    path = ".".join(str(key) for key in _keys(error["loc"], document))
-    return FieldError(path, message.format(**facts))
+    return FieldError(".".join(map(str, keys)), message.format(**facts))
+
+
+def _shown_input(value: Any, keys: Collection[str | int]) -> str:
+    """Return what was given, to be told; `This` where secrets may stand in it."""
+    if isinstance(value, dict | list) or {"headers", "of"} & {*keys}:
+        return "This"
+    return json.dumps(value, default=repr)[:_SHOWN]
 
 
 def _keys(location: tuple[str | int, ...], document: Document) -> list[str | int]:

@@ -19,7 +19,7 @@ start (`recover` in runtime.py).
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from control_plane.domain.errors import (
@@ -31,6 +31,7 @@ from control_plane.domain.errors import (
 )
 from control_plane.domain.result import Cause, Validity
 from control_plane.domain.run import Run, State, StreamResult, TrialResult
+from control_plane.domain.secrets import hide
 from control_plane.jobs.progress import LiveRun
 from control_plane.store.store import Store
 
@@ -90,15 +91,25 @@ class Termination:
         self._end = end
         return True
 
-    def fail(self, faults: ExceptionGroup[Exception], causes: tuple[Cause, ...] = ()) -> None:
+    def fail(
+        self,
+        faults: ExceptionGroup[Exception],
+        causes: tuple[Cause, ...] = (),
+        secrets: Mapping[str, str] | None = None,
+    ) -> None:
         """Decide the end by what went wrong. A failure of the trial comes before one of ours.
 
-        `causes` are those of the trials that ended before.
+        `causes` are those of the trials that ended before; `secrets` are hidden in what is told.
         """
         trial, others = faults.split(TrialFailed)
         store, mistakes = others.split(StoreError) if others else (None, None)
         if trial:
-            self.request(_end_of_trial(_first_error(trial), causes))
+            end = _end_of_trial(_first_error(trial), causes)
+            why, lines = (
+                hide(end.why, secrets or {}),
+                (hide(line, secrets or {}) for line in end.log),
+            )
+            self.request(end._replace(why=why, log=tuple(lines)))
         if store:
             fault = _first_error(store)
             log.error("run %s: %s", self._run.id, fault)

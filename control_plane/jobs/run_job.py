@@ -18,6 +18,7 @@ from control_plane.analysis.validity.gates import judge
 from control_plane.domain.errors import TrialFailed
 from control_plane.domain.result import Cause, Environment, Gauges, Summary, Validity
 from control_plane.domain.run import Run, State, TrialResult
+from control_plane.domain.secrets import secret_texts
 from control_plane.domain.sequences import ReservedNumbers, most_numbers, reserved
 from control_plane.domain.spec import BUNDLED, Workload
 from control_plane.domain.stack_frames import telling_frame
@@ -54,6 +55,7 @@ class RunJob:
         self.termination = Termination(run, store, self.live_run)
         self._results: list[TrialResult] = []
         self._causes: tuple[Cause, ...] = ()
+        self._secrets: Mapping[str, str] = {}
 
     async def execute(self, stopped: Sequence[str] = ()) -> None:
         """Bring the run to a terminal state; a task that is cancelled was told which before.
@@ -65,13 +67,15 @@ class RunJob:
             try:
                 await self._execute(stopped)
             except* Exception as faults:  # noqa: BLE001 - whatever it is, the run failed
-                self.termination.fail(faults, self._causes)
+                texts = secret_texts(self.run.spec.workload.streams, self._secrets)
+                self.termination.fail(faults, self._causes, texts)
             await self.termination.write()
         except asyncio.CancelledError:
             await self.termination.write()
 
     async def _execute(self, stopped: Sequence[str]) -> None:
         cores = share_cores(self.run.spec, available_cores())
+        self._secrets = await asyncio.to_thread(self._store.secrets_of, self.run.id)
         self._began_s = time.time()
         machine = await asyncio.to_thread(run_environment, cores)
         revision = await asyncio.to_thread(self._revision)
@@ -96,7 +100,7 @@ class RunJob:
             numbers = await asyncio.to_thread(self._reserve_numbers)
             spec = replace(self.run.spec, workload=Workload(numbers.streams))
             result = await TrialJob(
-                spec, block, self._runtime, cores, self.live_run, self._enter
+                spec, block, self._runtime, cores, self.live_run, self._enter, self._secrets
             ).execute()
             if numbers.used is not None:
                 await asyncio.to_thread(self._store.release_numbers, numbers, result.numbers)

@@ -56,7 +56,12 @@ class RunService:
         self._store, self._limits, self._runtime = store, limits, runtime
         self.configurations = Configurations(store, self.check)
         self.submissions = Submissions(
-            self.configurations.resolve, limits, runtime.applications, runtime.own_ports
+            self.configurations.resolve,
+            limits,
+            runtime.applications,
+            runtime.own_ports,
+            store.secret_key,
+            store.secret_holders,
         )
         self.manual_targets = ManualTargets(runtime)
         self._queue = RunQueue(
@@ -113,7 +118,8 @@ class RunService:
     def _queued(
         self, drafts: Sequence[Draft], documents: Sequence[Mapping[str, Any]], key: str | None
     ) -> list[Run]:
-        digest = hashlib.sha256(json.dumps(documents, sort_keys=True).encode()).hexdigest()
+        hidden = [self.submissions.hidden(document) for document in documents]
+        digest = hashlib.sha256(json.dumps(hidden, sort_keys=True).encode()).hexdigest()
         runs = self._store.add(
             drafts, key=key, digest=digest if key else None, max_queue=self._limits.max_queue
         )

@@ -1,17 +1,33 @@
 """Documents of the spec, checked and resolved into runs that could be queued."""
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+import secrets
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from pydantic_core import to_json
+
 from control_plane.domain.errors import FieldError, refuse
 from control_plane.domain.limits import Limits
+from control_plane.domain.secrets import HiddenSpec, hide_spec
 from control_plane.domain.spec import NamedTarget, Spec
-from control_plane.domain.spec_json import TargetOf, read_spec
+from control_plane.domain.spec_json import (
+    Document,
+    TargetOf,
+    read_spec,
+    stored_spec,
+    write_spec,
+)
 from control_plane.store.store import Draft
 from control_plane.targets.application import Applications, application_errors
 from control_plane.targets.builtin_configurations import target_name
+
+
+def no_secrets(digests: Collection[str]) -> Mapping[str, str]:
+    """Return no run: where there is no database, no secret is known."""
+    del digests
+    return {}
 
 
 def title_of(spec: Spec, configuration: str) -> str:
@@ -25,16 +41,19 @@ def title_of(spec: Spec, configuration: str) -> str:
 class Submissions:
     """Turns documents of the spec into drafts of runs, whoever hands them in.
 
-    `target_of` resolves the name of a configuration; `own_ports` are the dashboard's.
+    `target_of` resolves the name of a configuration; `own_ports` are the dashboard's. Digests of
+    secrets are made with `secret_key`; `secret_holders` gives a run that has each that is known.
     """
 
     target_of: TargetOf
     limits: Limits
     applications: Applications
     own_ports: Collection[int] = ()
+    secret_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+    secret_holders: Callable[[Collection[str]], Mapping[str, str]] = no_secrets
 
     def resolve(self, document: Mapping[str, Any]) -> Draft:
-        """Check a document, resolve its target and set its title.
+        """Check a document, resolve its target, set its title and take its secrets out.
 
         Raises InvalidInput with the wrong fields.
         """
@@ -46,7 +65,28 @@ class Submissions:
             refuse(application_errors(started, self.applications))
         draft = Draft(spec, target_name(spec.target), _given_name(document))
         title = spec.title.strip() or title_of(spec, draft.name)
-        return replace(draft, spec=replace(spec, title=title))
+        hidden = hide_spec(write_spec(replace(spec, title=title)), self.secret_key)
+        refuse(self._unknown_secrets(hidden))
+        stored = stored_spec(to_json(hidden.document).decode())
+        return replace(draft, spec=stored, secrets=hidden.kept)
+
+    def hidden(self, document: Mapping[str, Any]) -> Document:
+        """Return a document, right or wrong, with placeholders in the place of its secrets."""
+        return hide_spec(document, self.secret_key).document
+
+    def _unknown_secrets(self, hidden: HiddenSpec) -> Iterable[FieldError]:
+        copied = {digest for digest, value in hidden.kept.items() if value is None}
+        known = self.secret_holders(copied) if copied else {}
+        for place in dict.fromkeys(
+            place for place, digest in hidden.digests if digest in copied and digest not in known
+        ):
+            yield FieldError(place, _UNKNOWN)
+
+
+_UNKNOWN = (
+    "(secret …) stands for a value that is not kept here: it was copied from another database, "
+    "its runs are deleted, or it does not stand alone. Type the value itself."
+)
 
 
 def _given_name(document: Mapping[str, Any]) -> str | None:

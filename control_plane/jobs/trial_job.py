@@ -3,16 +3,16 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from control_plane.analysis.summary import client_use, summarize
 from control_plane.domain.errors import ClientFailed, TargetFailed
 from control_plane.domain.result import TargetUse, Trial
 from control_plane.domain.run import State, StreamResult, TrialResult
-from control_plane.domain.secrets import without_secrets
+from control_plane.domain.secrets import revealed, secret_texts, without_secrets
 from control_plane.domain.spec import Spec, Stream, Target
 from control_plane.domain.stream_record import (
     FailedResponse,
@@ -70,7 +70,10 @@ class _Window:
 
 @dataclass(frozen=True)
 class TrialJob:
-    """Executes one trial. `enter` is called once for each change of state, in order."""
+    """Executes one trial. `enter` is called once for each change of state, in order.
+
+    `secrets` are what placeholders of the spec stand for, as JSON by digest.
+    """
 
     spec: Spec
     block: int
@@ -78,6 +81,7 @@ class TrialJob:
     cores: CorePlan
     live_run: LiveRun
     enter: Callable[[State, RunningTarget], Awaitable[None]]
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     async def execute(self) -> TrialResult:
         """Run the trial. Raises TargetFailed or ClientFailed; leaves no process behind."""
@@ -116,7 +120,9 @@ class TrialJob:
             asked = self.spec.target
             target = await reach(asked.url, self.runtime.own_ports, asked.host)
         else:
-            place = self.runtime.launch_context(self.cores.target)
+            place = replace(
+                self.runtime.launch_context(self.cores.target), secrets=self._secret_texts()
+            )
             target = await start_application(self._application(started), started, place)
         try:
             yield target
@@ -161,7 +167,7 @@ class TrialJob:
         spec = self.spec
         return [
             LoadPlan(
-                stream=stream,
+                stream=revealed(stream, self.secrets),
                 client=spec.client,
                 base_url=target.url,
                 host=target.host_header,
@@ -283,10 +289,14 @@ class TrialJob:
         numbers = max(record.numbers for record in records)
         return TrialResult(trial, streams, use.gauges, numbers)
 
+    def _secret_texts(self) -> dict[str, str]:
+        return secret_texts(self.spec.workload.streams, self.secrets)
+
     def _failures(self, workers: Sequence[StreamRecord]) -> tuple[FailedResponse, ...]:
-        """Return the first of each kind of each stream, without the secrets of the target."""
+        """Return the first of each kind of each stream, without the secrets of spec and target."""
         started = self.spec.target.started
         secrets = secret_variables(self._application(started)) if started is not None else {}
+        secrets |= self._secret_texts()
         return first_failures(
             without_secrets(replace(failed, stream=record.name), secrets)
             for record in workers

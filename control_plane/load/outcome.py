@@ -6,7 +6,6 @@ request completed, otherwise the place of its class in ERROR_CLASSES, from 1.
 
 import errno
 import re
-from base64 import b64decode
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from functools import lru_cache
 from control_plane.domain.result import ERROR_CLASSES, UNANSWERED_CLASSES
 from control_plane.domain.secrets import (
     HIDDEN,
+    header_secrets,
     is_secret_header,
     without_secrets,
 )
@@ -282,22 +282,5 @@ def _shown(name: str, value: str) -> str:
 
 def _secrets(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the secret values that a request carries, and the parts of them that may come back."""
-    found: dict[str, str] = {}
-    for name, value in headers.items():
-        if is_secret_header(name):
-            parts = [*value.replace(";", " ").replace("=", " ").split(), *_basic(value)]
-            found[name] = value
-            found |= {f"part {place} of {name}": part for place, part in enumerate(parts, start=1)}
-    return found
-
-
-def _basic(value: str) -> tuple[str, ...]:
-    """Return what is encoded in a value such as `Basic dXNlcjpwYXNz`, and the password of it."""
-    scheme, _, encoded = value.partition(" ")
-    if scheme.lower() != "basic":
-        return ()
-    try:
-        decoded = b64decode(encoded).decode()
-    except ValueError:
-        return ()
-    return decoded, decoded.partition(":")[2]
+    secret = ((name, value) for name, value in headers.items() if is_secret_header(name))
+    return {called: text for header in secret for called, text in header_secrets(*header).items()}

@@ -79,7 +79,13 @@ BUSY_S = 5.0
 
 _READERS = 8
 _OPENED = {"mode": "rw", "uri": "true"}
-_PRAGMAS = ("foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=0")
+_PRAGMAS = (
+    "foreign_keys=ON",
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "wal_autocheckpoint=0",
+    "secure_delete=ON",
+)
 """The log is moved into the database by `Database` alone, which marks both."""
 
 
@@ -140,6 +146,14 @@ class Database:
         same = (there.st_dev, there.st_ino) == (opened.st_dev, opened.st_ino)
         return None if same else _REPLACED
 
+    def empty_log(self) -> None:
+        """Move the log into the file now, so that nothing deleted stays in it.
+
+        While somebody reads for long, that is left to a later moment.
+        """
+        with store_errors(self.path):
+            self._renew()
+
     def close(self) -> None:
         """Close all connections; with the last one SQLite moves the log into the database."""
         self._is_written_over()
@@ -185,11 +199,13 @@ class Database:
 def engine(path: Path, *, begin: str, connections: int) -> Engine:
     """Make an engine for the file at `path`.
 
-    `begin` is the statement that starts each transaction, schema changes included.
+    `begin` is the statement that starts each transaction, schema changes included. Errors do not
+    tell values, which may be secret, and what is deleted is overwritten.
     """
     made = create_engine(
         # Not made where it is missing: somebody moved it away.
         URL.create("sqlite", database=f"file:{quote(str(path))}", query=_OPENED),
+        hide_parameters=True,
         connect_args={"timeout": BUSY_S},
         pool_size=connections,
         max_overflow=0,

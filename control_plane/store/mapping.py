@@ -3,8 +3,8 @@
 import json
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -110,11 +110,14 @@ class Draft:
     """A run to be queued; title and tags come from the spec.
 
     `configuration` tells the parts of its target, `given_name` is what somebody calls them.
+    `secrets` are the values that the spec has placeholders for, as JSON by digest; None for those
+    that the database has.
     """
 
     spec: Spec
     configuration: str = ""
     given_name: str | None = None
+    secrets: Mapping[str, str | None] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:

@@ -1,7 +1,8 @@
 """Everything that is read from the database."""
 
+import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, Unpack
 
@@ -17,7 +18,16 @@ from control_plane.domain.stream_record import Slices
 from control_plane.store.database import Database
 from control_plane.store.mapping import gauges_of, run_of, stream_of, timeline_of, unpack_slices
 from control_plane.store.run_query import Filters, cursor_after, page_conditions, run_query
-from control_plane.store.tables import RunFacts, RunRow, RunStream, RunTag, TrialRow, TrialStream
+from control_plane.store.tables import (
+    RunFacts,
+    RunRow,
+    RunSecret,
+    RunStream,
+    RunTag,
+    Secret,
+    TrialRow,
+    TrialStream,
+)
 
 Stored = TypeVar("Stored")
 ByRun = dict[int, list[Stored]]
@@ -199,6 +209,28 @@ class Reader:
         with self._database.read() as session:
             names = session.exec(select(name).where(name.is_not(None)).distinct().order_by(name))
             return [given_name for given_name in names if given_name]
+
+    def secrets_of(self, run_id: str) -> dict[str, str]:
+        """Return what placeholders in the spec of a run stand for: JSON by digest."""
+        ours = select(Secret.digest, Secret.value).join(
+            RunSecret, col(RunSecret.digest) == col(Secret.digest)
+        )
+        with self._database.read() as session:
+            row = find_row(session, run_id)
+            return dict(session.exec(ours.where(RunSecret.run == row.seq)).all())
+
+    def secret_holders(self, digests: Collection[str]) -> dict[str, str]:
+        """Return the id of the newest run that has each secret; none for a digest without one."""
+        asked_for = func.json_each(json.dumps(list(digests))).table_valued("value")
+        columns: tuple[Any, ...] = (RunSecret.digest, RunRow.id)
+        held = (
+            sqlalchemy.select(*columns)
+            .join(RunRow, col(RunRow.seq) == col(RunSecret.run))
+            .where(col(RunSecret.digest).in_(sqlalchemy.select(asked_for.c.value)))
+            .order_by(col(RunRow.seq))
+        )
+        with self._database.read() as session:
+            return {row.digest: row.id for row in session.connection().execute(held)}
 
     def last_rate(self, strategy: str, configuration: str, path: str) -> float | None:
         """Return the requests per second of the last run that is like this; None without one.

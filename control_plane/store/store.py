@@ -20,7 +20,8 @@ __all__ = ["Draft", "RunListPage", "Store", "open_store"]
 class Store(Reader, Writer, AddedConfigurations):
     """An open database that this process alone changes. Thread-safe.
 
-    `instance` is the random id of this file, by which processes that belong to it are marked.
+    `instance` is the random id of this file, by which processes that belong to it are marked;
+    digests of secrets are made with `secret_key`.
     `announce` tells other processes, through the lock file, the dashboard's address.
     """
 
@@ -28,7 +29,7 @@ class Store(Reader, Writer, AddedConfigurations):
         super().__init__(Database(path))
         self.path = path
         self._lock, self.announce = lock, lock.announce
-        self.instance = self._known_instance()
+        self.instance, self.secret_key = self._identity()
 
     def close(self) -> None:
         """Close the database and give up its lock."""
@@ -39,13 +40,14 @@ class Store(Reader, Writer, AddedConfigurations):
         """Return why nothing can be written: what happened to the file; None if nothing did."""
         return self._database.fault()
 
-    def _known_instance(self) -> str:
+    def _identity(self) -> tuple[str, bytes]:
         with self._database.write() as session:
             known = session.exec(select(Meta)).first()
             if known is None:
                 known = Meta(instance=secrets.token_hex(8))
-                session.add(known)
-            return known.instance
+            known.secret_key = known.secret_key or secrets.token_hex(32)
+            session.add(known)
+            return known.instance, bytes.fromhex(known.secret_key)
 
 
 def open_store(path: Path) -> Store:

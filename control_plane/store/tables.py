@@ -12,11 +12,12 @@ from sqlmodel import Field, SQLModel
 
 
 class Meta(SQLModel, table=True):
-    """One row: the random id of this file."""
+    """One row: the random id of this file, and the key of the digests of secrets, in hex."""
 
     __tablename__: ClassVar[Any] = "meta"
 
     instance: str = Field(primary_key=True)
+    secret_key: str | None = None
 
 
 class Submission(SQLModel, table=True):
@@ -96,6 +97,25 @@ class RunFacts(SQLModel, table=True):
     validity: str | None = None
     log: str = "[]"
     causes: str | None = None
+
+
+class Secret(SQLModel, table=True):
+    """A secret value as JSON: what the placeholder with that digest stands for in specs."""
+
+    __tablename__: ClassVar[Any] = "secret"
+
+    digest: str = Field(primary_key=True)
+    value: str = Field(repr=False)
+
+
+class RunSecret(SQLModel, table=True):
+    """A secret that the spec of a run has a placeholder for."""
+
+    __tablename__: ClassVar[Any] = "run_secret"
+    __table_args__: ClassVar[Any] = {"sqlite_with_rowid": False}
+
+    run: int = Field(primary_key=True, foreign_key="run.seq", ondelete="CASCADE")
+    digest: str = Field(primary_key=True, foreign_key="secret.digest", index=True)
 
 
 class RunTag(SQLModel, table=True):

@@ -1,6 +1,6 @@
 """Everything that changes the database. Each method is one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypedDict, Unpack
 
@@ -29,7 +29,15 @@ from control_plane.store.mapping import (
     validity_text,
 )
 from control_plane.store.reader import count_queued, find_row, whole_run
-from control_plane.store.tables import RunFacts, RunRow, RunTag, Submission, UsedNumbersRow
+from control_plane.store.tables import (
+    RunFacts,
+    RunRow,
+    RunSecret,
+    RunTag,
+    Secret,
+    Submission,
+    UsedNumbersRow,
+)
 
 NOTE_LENGTH = 10_000
 
@@ -82,7 +90,8 @@ class Writer:
         """Queue one run for each draft, all or none.
 
         A key that was used before gives the runs that it made, or Conflict when the digest is
-        another or one of them is deleted. Raises QueueFull when more than `max_queue` would wait.
+        another or one of them is deleted. Raises QueueFull when more than `max_queue` would wait,
+        Conflict when a secret that a draft refers to was deleted meanwhile.
         """
         with self._database.write() as session:
             if key is not None and (first := session.get(Submission, key)) is not None:
@@ -212,13 +221,21 @@ class Writer:
             return whole_run(session, row)
 
     def delete(self, run_id: str) -> None:
-        """Remove a run and all it measured. Raises Conflict while it is not over."""
+        """Remove a run, all it measured, and the secrets that it alone has.
+
+        Raises Conflict while it is not over.
+        """
         with self._database.write() as session:
             row = find_row(session, run_id)
             if not State(row.state).terminal:
                 raise Conflict(f"Run {run_id} is {row.state}: cancel it before you delete it.")
             session.connection().execute(_UNINDEX, {"seq": row.seq})
             session.delete(row)
+            session.flush()
+            unused = col(Secret.digest).not_in(select(RunSecret.digest))
+            gone = session.exec(delete(Secret).where(unused)).rowcount
+        if gone:
+            self._database.empty_log()
 
 
 def _use(session: Session, application: str, used: UsedNumbers | None) -> None:
@@ -249,9 +266,20 @@ def _queue(session: Session, draft: Draft, now: datetime, key: str | None) -> Ru
     session.flush()
     session.add(facts_row(_seq(row), draft))
     _tag(session, row, draft.spec.tags)
+    _keep_secrets(session, row, draft.secrets)
     session.flush()
     _index(session, row)
     return row
+
+
+def _keep_secrets(session: Session, row: RunRow, secrets: Mapping[str, str | None]) -> None:
+    for digest, value in secrets.items():
+        if session.get(Secret, digest) is None:
+            if value is None:
+                raise Conflict("A secret of this spec was deleted with its run: type its value.")
+            session.add(Secret(digest=digest, value=value))
+    session.flush()
+    session.add_all(RunSecret(run=_seq(row), digest=digest) for digest in secrets)
 
 
 def _change(session: Session, row: RunRow, before: State, after: State, reason: str | None) -> None:

@@ -9,8 +9,8 @@ import shlex
 import socket
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -114,6 +114,7 @@ class LaunchContext:
     """Where a target is started: for an `instance`, on `cores` (None: all), files in `state_dir`.
 
     `probe`: whether its workers are observed from inside. `ports` yields those to try on a host.
+    `secrets` are texts, by what they are called, that stand in no line of its log.
     """
 
     instance: str
@@ -122,6 +123,7 @@ class LaunchContext:
     log_lines: int = 200
     ports: Callable[[str], Iterator[int]] = free_ports
     probe: bool = True
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 async def start(
@@ -218,7 +220,7 @@ class _Attempt:
             environment,
             directories,
             context.cores,
-            secret_variables(application),
+            {**secret_variables(application), **context.secrets},
         )
 
     def _probe_output(self, spec: LaunchSpec) -> ProbeOutput | None:

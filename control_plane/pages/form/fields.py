@@ -220,10 +220,13 @@ FORM: Mapping[str, Section] = {
         FormField("of", CHOICES, "of", place="long", placeholder="red, green", when=("choice",),
                   required=True),
         FormField("repeat", SWITCH, "the same in each run and trial"),
+        FormField("secret", SWITCH, "secret: used and never shown", when=("choice",)),
     ), FormField("kind", SELECT, "Kind", usual="integer",
                  options=tuple(Option(kind, kind) for kind in _VALUE_KINDS))),
     "headers": Section(_REQUEST, (
-        FormField("headers", HEADERS, "Headers", "one on each line", place="w6",
+        FormField("headers", HEADERS, "Headers",
+                  "one on each line; values of Authorization, Cookie and the like are never shown",
+                  place="w6",
                   placeholder="Accept: application/json"),
     )),
     "body": Section(f"{_REQUEST}.body", (

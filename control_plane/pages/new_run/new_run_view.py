@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from control_plane.domain.client_strategies import STRATEGIES, StrategyInfo
 from control_plane.domain.errors import InvalidInput, LooplabError
+from control_plane.domain.secrets import digests_in
 from control_plane.domain.spec_json import Document
 from control_plane.experiments.presets import Preset, preset_catalogue
 from control_plane.jobs.run_service import Application, Configuration, RunService
@@ -31,12 +32,14 @@ class Notice:
 class NewRunPage(View):
     """`wrong` holds messages by field name; `preset` is the one that is shown, or "".
 
-    `spec_text` is the JSON in the box below the form, `spec_errors` why it was refused.
+    `spec_text` is the JSON in the box below the form, `spec_errors` why it was refused. `kept` says
+    by field name where its secrets come from.
     """
 
     template: ClassVar[str] = "pages/new_run.html"
     form: FormData
     wrong: dict[str, str]
+    kept: dict[str, str]
     plan: PlanView
     key: str
     preset: str
@@ -58,6 +61,7 @@ class PlanUpdate(View):
     template: ClassVar[str] = "partials/plan_answer.html"
     form: FormData
     wrong: dict[str, str]
+    kept: dict[str, str]
     plan: PlanView
     sections: Mapping[str, Section]
     changed: tuple[str, ...]
@@ -71,6 +75,7 @@ def new_run_page(
     return NewRunPage(
         form=form,
         wrong=_by_field(form, read) if show_errors else {},
+        kept=_kept_secrets(form, service),
         plan=plan_view(form, read, service),
         key=key,
         preset="",
@@ -81,7 +86,7 @@ def new_run_page(
         strategies=STRATEGIES,
         offer=openapi_picker(form, service),
         notice=None,
-        spec_text=pretty_json(read.documents[0]),
+        spec_text=pretty_json(service.submissions.hidden(read.documents[0])),
         spec_errors=(),
     )
 
@@ -91,7 +96,8 @@ def plan_update(form: FormData, service: RunService) -> PlanUpdate:
     shown = with_default_values(form)
     read = check_form(shown, service)
     plan = plan_view(shown, read, service)
-    return PlanUpdate(shown, _by_field(shown, read), plan, FORM, _changed(form))
+    kept = _kept_secrets(shown, service)
+    return PlanUpdate(shown, _by_field(shown, read), kept, plan, FORM, _changed(form))
 
 
 def with_default_values(form: FormData) -> FormData:
@@ -123,6 +129,19 @@ def _by_field(form: FormData, read: CheckedForm) -> dict[str, str]:
     for path, message in read.messages.items():
         messages.setdefault(form.nearest(path), message)
     return messages
+
+
+def _kept_secrets(form: FormData, service: RunService) -> dict[str, str]:
+    """Return for each field with placeholders of known secrets what they are."""
+    digests = {name: digests_in(" ".join(texts)) for name, texts in form.values.items()}
+    every = {digest for found in digests.values() for digest in found}
+    holders = service.submissions.secret_holders(every) if every else {}
+    return {
+        name: f"(secret …) is a value kept from run {holders[found[0]]}. It is used and never "
+        "shown; type a new value in its place to replace it."
+        for name, found in digests.items()
+        if found and holders.keys() >= {*found}
+    }
 
 
 def _changed(form: FormData) -> tuple[str, ...]:

@@ -156,7 +156,7 @@ def plan_view(form: FormData, read: CheckedForm, service: RunService) -> PlanVie
         runs=tuple(_runs(read.specs, phases)),
         command=run_command(service.database),
         commands=tuple(_commands(read.specs, service)),
-        spec=spec_lines(_brief(read.documents[0]), list(read.messages)),
+        spec=spec_lines(_brief(service.submissions.hidden(read.documents[0])), list(read.messages)),
         others=len(read.documents) - 1,
         wrong=tuple(_wrong(form, read)),
     )
