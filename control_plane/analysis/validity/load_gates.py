@@ -1,6 +1,6 @@
 """Gates on the load: all of it sent, on time, by a client and a machine that had room for it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from control_plane.analysis.validity.gate import (
@@ -143,11 +143,10 @@ OTHER_LOAD = GateLimits("≤", suspect=OTHER_CPU)
 
 def other_load(run: MeasuredRun) -> Judgement | None:
     """Judge the cores used by processes that are neither target, client nor control plane."""
-    measured = [(trial, trial.client.other_cpu) for trial in run.trials]
-    cases = [(trial, cores) for trial, cores in measured if cores is not None]
-    if not cases:
+    worst = _worst(run, lambda trial: trial.client.other_cpu)
+    if worst is None:
         return None
-    trial, cores = max(cases, key=lambda case: case[1])
+    trial, cores = worst
     programs = trial.machine.programs if trial.machine else {}
     text = f"Other processes used {figures(cores, 2)}{SPACE}cores{run.where(trial)}"
     if programs and cores > OTHER_CPU:
@@ -185,14 +184,10 @@ STOLEN = GateLimits("≤", suspect=0.1)
 
 def stolen(run: MeasuredRun) -> Judgement | None:
     """Judge the cores that the host of a virtual machine gave to others; None where unknown."""
-    cases = [
-        (trial, trial.machine.stolen_cores)
-        for trial in run.trials
-        if trial.machine and trial.machine.stolen_cores is not None
-    ]
-    if not cases:
+    worst = _worst(run, lambda trial: trial.machine.stolen_cores if trial.machine else None)
+    if worst is None:
         return None
-    trial, cores = max(cases, key=lambda case: case[1])
+    trial, cores = worst
     text = f"The host took {figures(cores, 2)}{SPACE}cores from this machine{run.where(trial)}"
     doubt = f" (limit {STOLEN.suspect}): target and client waited for others’ virtual machines."
     return judgement(STOLEN, cores, text, doubt)
@@ -203,16 +198,20 @@ OVERHEATED = GateLimits("=", suspect=0)
 
 def overheated(run: MeasuredRun) -> Judgement | None:
     """Judge how often cores were slowed down for their heat; None where that cannot be read."""
-    cases = [
-        (trial, trial.machine.overheated)
-        for trial in run.trials
-        if trial.machine and trial.machine.overheated is not None
-    ]
-    if not cases:
+    worst = _worst(run, lambda trial: trial.machine.overheated if trial.machine else None)
+    if worst is None:
         return None
-    trial, times = max(cases, key=lambda case: case[1])
+    trial, times = worst
     text = f"Cores were slowed down for their heat {count(times)} times{run.where(trial)}"
     return judgement(OVERHEATED, times, text, ": let the machine cool down, then run again.")
+
+
+def _worst(
+    run: MeasuredRun, measured: Callable[[Trial], float | None]
+) -> tuple[Trial, float] | None:
+    """Return the trial in which most was measured, with that; None where nothing was."""
+    cases = [(trial, value) for trial in run.trials if (value := measured(trial)) is not None]
+    return max(cases, key=lambda case: case[1], default=None)
 
 
 def _open_cases(run: MeasuredRun) -> Iterator[StreamCase]:

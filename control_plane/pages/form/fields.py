@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from control_plane.analysis import field_labels
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import FieldError
 from control_plane.domain.servers import lacking_option, server_options
@@ -134,38 +135,42 @@ _SERVERS = (*(Option(value, text) for value, text in server_options().items()), 
 _SERVER = FormField("server", SELECT, "Server", usual="uvicorn", options=_SERVERS)
 
 
-def _target(path: str, kind: FieldKind, label: str, explained: str = "", **rest: Any) -> FormField:
+def _known(path: str, kind: FieldKind, explained: str = "", of: str = "", **rest: Any) -> FormField:
+    """Return a field that is called as comparisons call it; on the form it may have a `label`."""
+    called = field_labels.label_of(f"{of}{path}")
+    return FormField(path, kind, **{"label": called, "help": explained, "called": called} | rest)
+
+
+def _target(path: str, kind: FieldKind, explained: str = "", **rest: Any) -> FormField:
     """Return a field of a target, asked for where the server has it."""
     servers = (option.value for option in _SERVERS)
     having = tuple(server for server in servers if path not in lacking_option(server))
-    return FormField(path, kind, label, explained, when=having, **rest)
+    return _known(path, kind, explained, "target.", when=having, **rest)
 
 
 _REQUEST = "workload.streams.*.requests.*"
 FORM: Mapping[str, Section] = {
     "application": Section("", (FormField("target", BOXES, "Application"),)),
     "address": Section("", (
-        FormField("target.url", TEXT, "Address",
-                  "on this machine; it is driven, but not started or ended",
-                  place="w6 of-url", placeholder="http://127.0.0.1:9000"),
+        _known("target.url", TEXT, "on this machine; it is driven, but not started or ended",
+               place="w6 of-url", placeholder="http://127.0.0.1:9000"),
     )),
     "configurations": Section("", (
         FormField("target.configuration", BOXES, "Configurations: one run for each",
                   called="Configurations"),
     )),
     "target": Section("target", (
-        _target("workers", NUMBER, "Workers"),
-        _target("threads", NUMBER, "Pool threads", "the AnyIO limiter"),
-        _target("loop", SELECT, "Event loop", options=_LOOPS, required=True),
-        _target("http", SELECT, "HTTP parser", options=_PARSERS, required=True),
-        _target("keep_alive_s", NUMBER, "Keep-alive", unit="s"),
-        _target("backlog", NUMBER, "Backlog", "connections that may wait"),
+        _target("workers", NUMBER),
+        _target("threads", NUMBER, "the AnyIO limiter"),
+        _target("loop", SELECT, options=_LOOPS, required=True),
+        _target("http", SELECT, options=_PARSERS, required=True),
+        _target("keep_alive_s", NUMBER, unit="s"),
+        _target("backlog", NUMBER, "connections that may wait"),
     ), _SERVER),
     "target_switches": Section("target", (
-        _target("access_log", SWITCH, "access log", called="Access log"),
-        _target("reload", SWITCH, "reload", called="Reload"),
-        _target("reuse_port", SWITCH, "reuse port: a listener for each worker",
-                called="Shared port"),
+        _target("access_log", SWITCH, label="access log"),
+        _target("reload", SWITCH, label="reload"),
+        _target("reuse_port", SWITCH, label="reuse port: a listener for each worker"),
     ), _SERVER),
     "target_settings": Section("target", (
         FormField("settings", SETTINGS, "Application settings", 'JSON, such as {"cpu_n": 5}',
@@ -173,43 +178,38 @@ FORM: Mapping[str, Section] = {
     )),
     "stream": Section("workload.streams.*", (
         FormField("name", TEXT, "Name of the stream", place="w4", called="Name"),
-        FormField("start_after_s", DECIMAL, "Starts after", unit="s"),
+        _known("start_after_s", DECIMAL, unit="s"),
     )),
     "load": Section("workload.streams.*.load", (
-        FormField("rate_per_s", RATE, "Rate",
-                  "or steps of it: 100 for 5, 500 for 5 (each for so many seconds)",
-                  unit="/s", place="w4", usual="100", when=("open",), required=True),
-        FormField("max_in_flight", NUMBER, "In flight", "at most, at once",
-                  called="In flight at most", usual="500", when=("open",)),
-        FormField("arrivals", SEGMENTS, "Arrivals",
-                  "Poisson: independent of each other, as from many people",
-                  place="w6", usual="constant", when=("open",),
-                  options=(Option("constant", "Evenly spaced"), Option("poisson", "Poisson"))),
-        FormField("interval_s", DECIMAL, "Interval", "from start to start", unit="s", usual="1",
-                  when=("periodic",), required=True),
-        FormField("concurrency", NUMBER, "Concurrency", "users at once", usual="64",
-                  when=("closed", "periodic")),
-        FormField("think_time_s", DECIMAL, "Think time", "between two requests", unit="s",
-                  usual="0", when=("closed",)),
-        FormField("ramp_up_s", DECIMAL, "Ramp-up", "until all users run", unit="s", usual="0",
-                  when=("closed",)),
-        FormField("connections", NUMBER, "Connections", "at most, at once", usual="100",
-                  when=("burst",), required=True),
+        _known("rate_per_s", RATE,
+               "or steps of it: 100 for 5, 500 for 5 (each for so many seconds)", unit="/s",
+               place="w4", usual="100", when=("open",), required=True),
+        _known("max_in_flight", NUMBER, "at most, at once", label="In flight", usual="500",
+               when=("open",)),
+        _known("arrivals", SEGMENTS, "Poisson: independent of each other, as from many people",
+               place="w6", usual="constant", when=("open",),
+               options=(Option("constant", "Evenly spaced"), Option("poisson", "Poisson"))),
+        _known("interval_s", DECIMAL, "from start to start", unit="s", usual="1",
+               when=("periodic",), required=True),
+        _known("concurrency", NUMBER, "users at once", usual="64", when=("closed", "periodic")),
+        _known("think_time_s", DECIMAL, "between two requests", unit="s", usual="0",
+               when=("closed",)),
+        _known("ramp_up_s", DECIMAL, "until all users run", unit="s", usual="0", when=("closed",)),
+        _known("connections", NUMBER, "at most, at once", usual="100", when=("burst",),
+               required=True),
     ), FormField("", SEGMENTS, "Load", place="w6", usual="closed", options=_LOAD_MODELS)),
     "stop": Section("workload.streams.*.stop", (
-        FormField("duration_s", DECIMAL, "Duration", unit="s", usual="5", when=("duration_s",),
-                  required=True),
-        FormField("requests", NUMBER, "Requests", usual="10000", when=("requests",),
-                  required=True),
+        _known("duration_s", DECIMAL, of="stop.", unit="s", usual="5", when=("duration_s",),
+               required=True),
+        _known("requests", NUMBER, of="stop.", usual="10000", when=("requests",), required=True),
     ), FormField("", SEGMENTS, "Stop after", place="w4", usual="duration_s",
                  options=(Option("duration_s", "A time"),
                           Option("requests", "A number of requests")))),
     "request": Section(_REQUEST, (
-        FormField("method", SELECT, "Method", usual="GET",
-                  options=tuple(Option(method, method) for method in _METHODS)),
-        FormField("path", TEXT, "Path",
-                  "{name} stands for a value that changes with each request", place="w4",
-                  required=True),
+        _known("method", SELECT, usual="GET",
+               options=tuple(Option(method, method) for method in _METHODS)),
+        _known("path", TEXT, "{name} stands for a value that changes with each request", place="w4",
+               required=True),
     )),
     "value": Section(f"{_REQUEST}.values.*", (
         FormField("low", NUMBER, "from", usual="1", when=("integer",), required=True),
@@ -245,49 +245,43 @@ FORM: Mapping[str, Section] = {
                   usual="1000000", when=("generated",), required=True),
     ), FormField("", SEGMENTS, "Body", place="w6", usual="none", options=_BODIES)),
     "request_more": Section(_REQUEST, (
-        FormField("expect.statuses", STATUSES, "Expected statuses", place="w3",
-                  placeholder="200 to 299"),
-        FormField("weight", DECIMAL, "Weight", "among the request classes of the stream",
-                  place="w3", usual="1"),
-        FormField("expect.size_bytes.at_least", BOUND, "Smallest expected size", "of the body",
-                  unit="B", place="w3"),
-        FormField("expect.size_bytes.at_most", BOUND, "Largest expected size", "", "B", "w3"),
-        FormField("expect.text", SPARE_TEXT, "Expected text", "somewhere in the body", place="w3"),
-        FormField("expect.json_key", SPARE_TEXT, "Expected JSON key",
-                  "dots lead to nested ones: items.0.id", place="w3"),
+        _known("expect.statuses", STATUSES, place="w3", placeholder="200 to 299"),
+        _known("weight", DECIMAL, "among the request classes of the stream", place="w3", usual="1"),
+        _known("expect.size_bytes.at_least", BOUND, "of the body", unit="B", place="w3"),
+        _known("expect.size_bytes.at_most", BOUND, unit="B", place="w3"),
+        _known("expect.text", SPARE_TEXT, "somewhere in the body", place="w3"),
+        _known("expect.json_key", SPARE_TEXT, "dots lead to nested ones: items.0.id", place="w3"),
     )),
     "strategies": Section("", (
-        FormField("client.strategy", BOXES, "Strategies: one run for each", place="w6",
-                  called="Strategy", options=tuple(Option(name, name) for name in STRATEGIES)),
+        _known("client.strategy", BOXES, label="Strategies: one run for each", place="w6",
+               options=tuple(Option(name, name) for name in STRATEGIES)),
     )),
     "run": Section("", (
-        FormField("trials", NUMBER, "Trials", "1 gives numbers but no spread"),
-        FormField("warmup_s", DECIMAL, "Warm-up", "thrown away", unit="s"),
-        FormField("timeout_s", DECIMAL, "Deadline", "a later answer is an error", unit="s"),
+        _known("trials", NUMBER, "1 gives numbers but no spread"),
+        _known("warmup_s", DECIMAL, "thrown away", unit="s"),
+        _known("timeout_s", DECIMAL, "a later answer is an error", unit="s"),
         FormField("title", TEXT, "Title", place="w3", optional=True,
                   placeholder="made from the fields"),
         FormField("tags", WORDS, "Tags", place="w3", optional=True, placeholder="by commas"),
     )),
     "run_switches": Section("", (
-        FormField("client.reuse_connections", SWITCH,
-                  "keep connections between requests, else each has its own",
-                  called="Reuse connections"),
+        _known("client.reuse_connections", SWITCH,
+               label="keep connections between requests, else each has its own"),
     )),
     "run_more": Section("", (
-        FormField("client.processes", NUMBER, "Processes",
-                  "of each stream; they divide users and requests",
-                  place="w3", called="Client processes"),
-        FormField("client.session", SELECT, "Sessions of threaded", place="w3",
-                  called="Session", options=_SESSIONS),
-        FormField("client.loop", SELECT, "Event loop", "of async, httpx and raw", place="w3",
-                  called="Client event loop", options=_LOOPS),
-        FormField("cores", SELECT, "Cores", place="w3", options=_CORES),
-        FormField("target.host", OPTIONAL_TEXT, "Host", "sent with each request", place="w3",
-                  optional=True, placeholder="localhost, or as in the address"),
-        FormField("client.max_body_bytes", NUMBER, "Largest answer", unit="B", place="w3"),
-        FormField("max_error_share", DECIMAL, "Error limit",
-                  "share of requests; more make a run invalid", place="w3"),
-        FormField("seed", NUMBER, "Seed", "of everything random", place="w3"),
+        _known("client.processes", NUMBER, "of each stream; they divide users and requests",
+               label="Processes", place="w3"),
+        _known("client.session", SELECT, label="Sessions of threaded", place="w3",
+               options=_SESSIONS),
+        _known("client.loop", SELECT, "of async, httpx and raw", label="Event loop", place="w3",
+               options=_LOOPS),
+        _known("cores", SELECT, place="w3", options=_CORES),
+        _known("target.host", OPTIONAL_TEXT, "sent with each request", place="w3", optional=True,
+               placeholder="localhost, or as in the address"),
+        _known("client.max_body_bytes", NUMBER, unit="B", place="w3"),
+        _known("max_error_share", DECIMAL, "share of requests; more make a run invalid",
+               place="w3"),
+        _known("seed", NUMBER, "of everything random", place="w3"),
     )),
 }  # fmt: skip
 """Every field of the form, by the part of the page that it stands in."""

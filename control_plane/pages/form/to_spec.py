@@ -1,20 +1,50 @@
 """The form of a new run as documents of the spec: one for each target and strategy ticked."""
 
-from collections.abc import Collection, Iterator
-from dataclasses import fields
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, fields
 
 from control_plane.domain.client_strategies import STRATEGIES
-from control_plane.domain.errors import FieldError
+from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.ids import MAX_COMPARED_RUNS
 from control_plane.domain.servers import lacking
-from control_plane.domain.spec import BUNDLED, Client, SubmittedSpec
+from control_plane.domain.spec import BUNDLED, Client, Spec, SubmittedSpec
 from control_plane.domain.spec_json import Document
+from control_plane.jobs.run_service import RunService
 from control_plane.pages.form.field_types import FormParser
-from control_plane.pages.form.fields import FORM, chosen_option, read_sections
+from control_plane.pages.form.fields import FORM, chosen_option, field_message, read_sections
 from control_plane.pages.form.form_data import FormData
 
 OWN_TARGET = "own"
 """Ticked beside the names of the catalogue: the configuration whose fields stand below."""
+
+
+@dataclass(frozen=True)
+class CheckedForm:
+    """A form read once: its documents, and their specs unless a field is wrong.
+
+    `messages` by path in the spec, the first of each field.
+    """
+
+    documents: tuple[Document, ...]
+    specs: tuple[Spec, ...]
+    messages: Mapping[str, str]
+
+
+def check_form(form: FormData, service: RunService) -> CheckedForm:
+    """Read a form: documents, specs, and a message by field."""
+    by_command = [known.name for known in service.applications() if known.command]
+    made, wrong = documents(form, by_command)
+    known = {error.field for error in wrong}
+    specs = []
+    for document in made:
+        try:
+            specs.append(service.check(document))
+        except InvalidInput as invalid:
+            found = invalid.fields or (FieldError("", str(invalid)),)
+            wrong += [error for error in found if error.field not in known]
+            known |= {error.field for error in found}
+    messages = {error.field: field_message(form, error) for error in reversed(wrong)}
+    return CheckedForm(tuple(made), () if wrong else tuple(specs), messages)
 
 
 def documents(

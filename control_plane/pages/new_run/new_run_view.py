@@ -14,8 +14,9 @@ from control_plane.jobs.run_service import Application, Configuration, RunServic
 from control_plane.pages.form.fields import FORM, Section
 from control_plane.pages.form.form_data import FormData
 from control_plane.pages.form.from_spec import value_fields
+from control_plane.pages.form.to_spec import CheckedForm, check_form
 from control_plane.pages.new_run.openapi_picker import OpenapiPicker, openapi_picker
-from control_plane.pages.new_run.preview import CheckedForm, PlanView, check_form, plan_view
+from control_plane.pages.new_run.preview import PlanView, plan_view
 from control_plane.pages.site import View
 
 

@@ -4,20 +4,19 @@ import json
 import shlex
 import shutil
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from control_plane.analysis.duration_estimate import Phases
-from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import Document
 from control_plane.domain.units import SPACE, about
 from control_plane.jobs.run_service import RunService
-from control_plane.pages.form.fields import field_message, label_of
+from control_plane.pages.form.fields import label_of
 from control_plane.pages.form.form_data import FormData
-from control_plane.pages.form.to_spec import documents
+from control_plane.pages.form.to_spec import CheckedForm
 from control_plane.pages.site import View
 
 WIDTH = 46
@@ -114,35 +113,6 @@ class PlanView(View):
     others: int
     wrong: tuple[InvalidField, ...]
     right: str = ""
-
-
-@dataclass(frozen=True)
-class CheckedForm:
-    """A form read once: its documents, and their specs unless a field is wrong.
-
-    `messages` by path in the spec, the first of each field.
-    """
-
-    documents: tuple[Document, ...]
-    specs: tuple[Spec, ...]
-    messages: Mapping[str, str]
-
-
-def check_form(form: FormData, service: RunService) -> CheckedForm:
-    """Read a form: documents, specs, and a message by field."""
-    by_command = [known.name for known in service.applications() if known.command]
-    made, wrong = documents(form, by_command)
-    known = {error.field for error in wrong}
-    specs = []
-    for document in made:
-        try:
-            specs.append(service.check(document))
-        except InvalidInput as invalid:
-            found = invalid.fields or (FieldError("", str(invalid)),)
-            wrong += [error for error in found if error.field not in known]
-            known |= {error.field for error in found}
-    messages = {error.field: field_message(form, error) for error in reversed(wrong)}
-    return CheckedForm(tuple(made), () if wrong else tuple(specs), messages)
 
 
 def plan_view(form: FormData, read: CheckedForm, service: RunService) -> PlanView:

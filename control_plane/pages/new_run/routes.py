@@ -30,6 +30,7 @@ from control_plane.pages.form.form_data import (
     redirect_to_runs,
 )
 from control_plane.pages.form.from_spec import form_from_spec, fully_shown
+from control_plane.pages.form.to_spec import check_form
 from control_plane.pages.new_run.new_run_view import (
     NewRunPage,
     Notice,
@@ -47,7 +48,7 @@ from control_plane.pages.new_run.openapi_picker import (
     with_open_list,
     with_picked,
 )
-from control_plane.pages.new_run.preview import check_form, with_check_result
+from control_plane.pages.new_run.preview import with_check_result
 from control_plane.pages.site.templating import fragment, page
 from control_plane.pages.urls import NEW_RUN
 

@@ -17,6 +17,7 @@ def upgrade() -> None:
         sa.Column("runs", sa.Integer(), nullable=False),
     )
     _create_run()
+    _create_run_parts()
     _create_results()
     op.execute("CREATE VIRTUAL TABLE run_text USING fts5(text, tokenize='trigram')")
 
@@ -46,6 +47,9 @@ def _create_run() -> None:
     for column in ("state", "strategy", "configuration", "outcome", "submission"):
         op.create_index(f"ix_run_{column}", "run", [column])
     op.create_index("ix_run_kind", "run", ["strategy", "configuration", "state", "outcome"])
+
+
+def _create_run_parts() -> None:
     op.create_table(
         "run_facts",
         _run_key(),
