@@ -23,6 +23,7 @@ from control_plane.domain.request_bodies_and_values import (
     template_parts,
 )
 from control_plane.domain.spec import RequestClass, Stream
+from control_plane.domain.spec_json import Document
 from control_plane.domain.stream_record import FailedResponse
 
 SHORTEST_SECRET = 6
@@ -39,8 +40,6 @@ _IN_URL = re.compile(r"(?<=://)([^\s/:@]*):([^\s/@]+)@")
 _SCHEME = re.compile(r"\s*(bearer|token|jwt|api-?key|key)?\s*", re.IGNORECASE)
 _STANDS_FOR = re.compile(r"\(secret ([0-9a-f]{16})((?: \{[^\s{}]+\})*)\)")
 _PERCENT = re.compile(r"%[0-9A-F]{2}")
-
-Document = dict[str, Any]
 
 
 def is_secret_header(name: str) -> bool:
