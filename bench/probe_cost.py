@@ -27,8 +27,8 @@ from control_plane.load.plan import LoadPlan
 from control_plane.load.worker_process import LoadWorker
 from control_plane.targets.application import bundled_application
 from control_plane.targets.launch import LaunchContext, start_application
+from control_plane.targets.observation.sampler import Sampler
 from control_plane.targets.running_target import StartedTarget
-from control_plane.targets.sampler import Sampler
 
 USERS, WARMUP_S = 64, 1.0
 COST, COST_END = 0.02, 0.04

@@ -30,8 +30,8 @@ from control_plane.targets.application import Application, resolve_application
 from control_plane.targets.cores import CorePlan
 from control_plane.targets.environment_variables import secret_variables
 from control_plane.targets.launch import RunningTarget, reach, start_application
+from control_plane.targets.observation.sampler import Sampler, WindowUsage
 from control_plane.targets.running_target import HURRIED_GRACE_S
-from control_plane.targets.sampler import Sampler, WindowUsage
 
 LEAD_NS = 20_000_000
 """How far ahead the common start lies, so that every load worker has read it by then."""

@@ -7,11 +7,11 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from control_plane.domain.errors import TargetFailed
-from control_plane.targets import procfs, sockets
-from control_plane.targets.delayed_ack import delayed_ack_s
-from control_plane.targets.probe_reader import ProbeOutput
+from control_plane.targets.observation import procfs, sockets
+from control_plane.targets.observation.delayed_ack import delayed_ack_s
+from control_plane.targets.observation.probe_reader import ProbeOutput
+from control_plane.targets.observation.worker_watch import EndedWorkers, WorkerWatch
 from control_plane.targets.running_target import RunningTarget
-from control_plane.targets.worker_watch import EndedWorkers, WorkerWatch
 
 CONNECT_TIMEOUT_S = 3.0
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from control_plane.domain.result import Environment
 from control_plane.domain.servers import SERVERS, server_packages, worker_class
 from control_plane.domain.spec import Target
-from control_plane.targets import procfs
 from control_plane.targets.application import Application, command_target, for_application
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
 from control_plane.targets.environment_variables import INSTANCE, LAUNCH
-from control_plane.targets.machine_watch import program_name
+from control_plane.targets.observation import procfs
+from control_plane.targets.observation.machine_watch import program_name
 from control_plane.targets.scratch_dirs import ScratchDirs
 from control_plane.targets.supervisor import LaunchSpec, Supervisor
 

@@ -26,7 +26,7 @@ from control_plane.targets.application import (
 from control_plane.targets.environment_variables import secret_variables, target_environment
 from control_plane.targets.external import reach
 from control_plane.targets.inside.looplab_probe.ring import FOLDER_VARIABLE
-from control_plane.targets.probe_reader import ProbeOutput
+from control_plane.targets.observation.probe_reader import ProbeOutput
 from control_plane.targets.readiness import ReadinessProbe, wait_until_ready
 from control_plane.targets.running_target import HURRIED_GRACE_S, RunningTarget, StartedTarget
 from control_plane.targets.scratch_dirs import create_scratch_dirs

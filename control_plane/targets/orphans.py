@@ -6,8 +6,8 @@ import signal
 import time
 from pathlib import Path
 
-from control_plane.targets import procfs
 from control_plane.targets.environment_variables import INSTANCE
+from control_plane.targets.observation import procfs
 from control_plane.targets.scratch_dirs import remove_scratch_dirs
 
 ORPHAN_TIMEOUT_S = 2.0

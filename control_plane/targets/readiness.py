@@ -8,8 +8,8 @@ import httptools
 
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.servers import called_wrongly
-from control_plane.targets import sockets
 from control_plane.targets.http_get import unverified_tls
+from control_plane.targets.observation import sockets
 from control_plane.targets.supervisor import Supervisor
 
 POLL_S = 0.005

@@ -11,8 +11,8 @@ from pathlib import Path
 from control_plane.domain.result import Environment
 from control_plane.domain.servers import server_packages
 from control_plane.targets.cores import CorePlan, available_cores
-from control_plane.targets.cpu_quota import lowest_quota_cores
-from control_plane.targets.machine_watch import frequency_facts
+from control_plane.targets.observation.cpu_quota import lowest_quota_cores
+from control_plane.targets.observation.machine_watch import frequency_facts
 
 CHECKOUT = Path(__file__).parents[2]
 PACKAGES = (

@@ -5,12 +5,12 @@ import os
 from dataclasses import dataclass
 from typing import Protocol
 
-from control_plane.targets import procfs, sockets
-from control_plane.targets.delayed_ack import delayed_ack_s
-from control_plane.targets.machine_watch import pids_of, program_name
-from control_plane.targets.probe_reader import ProbeOutput
+from control_plane.targets.observation import procfs, sockets
+from control_plane.targets.observation.delayed_ack import delayed_ack_s
+from control_plane.targets.observation.machine_watch import pids_of, program_name
+from control_plane.targets.observation.probe_reader import ProbeOutput
+from control_plane.targets.observation.worker_watch import EndedWorkers, WorkerWatch
 from control_plane.targets.supervisor import GRACE_S, Supervisor
-from control_plane.targets.worker_watch import EndedWorkers, WorkerWatch
 
 
 class RunningTarget(Protocol):

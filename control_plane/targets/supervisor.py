@@ -16,8 +16,8 @@ from typing import Self
 from control_plane.child_process import ChildProcess
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.secrets import hide
-from control_plane.targets import procfs
 from control_plane.targets.environment_variables import LAUNCH
+from control_plane.targets.observation import procfs
 from control_plane.targets.orphans import end_marked
 from control_plane.targets.scratch_dirs import ScratchDirs
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from control_plane.targets import procfs
 from control_plane.targets.application import Application, command_target
 from control_plane.targets.launch import LaunchContext, start_application
+from control_plane.targets.observation import procfs
+from control_plane.targets.observation.worker_watch import EndedWorkers
 from control_plane.targets.running_target import StartedTarget
-from control_plane.targets.worker_watch import EndedWorkers
 from tests.targets.site import until
 
 APPLICATIONS = Path(__file__).parent / "workers"

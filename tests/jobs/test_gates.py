@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from control_plane.analysis.validity.load_gates import OTHER_CPU
-from control_plane.targets.procfs import machine_cpu_s
+from control_plane.targets.observation.procfs import machine_cpu_s
 from tests.dashboard import DashboardProcess, dashboard
 from tests.undisturbed import judged, levels, unless_disturbed
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from control_plane.targets import procfs
+from control_plane.targets.observation import procfs
 from tests.targets.site import until
 
 SCRIPT = Path(__file__).with_name("forking.py")

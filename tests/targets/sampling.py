@@ -9,9 +9,9 @@ from pathlib import Path
 import requests
 
 from control_plane.domain.result import Gauges
-from control_plane.targets.probe_reader import HeartbeatReader
+from control_plane.targets.observation.probe_reader import HeartbeatReader
+from control_plane.targets.observation.sampler import Sampler
 from control_plane.targets.running_target import StartedTarget
-from control_plane.targets.sampler import Sampler
 from tests.targets.site import until
 
 

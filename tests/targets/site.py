@@ -15,9 +15,9 @@ from typing import Any
 import requests
 
 from control_plane.domain.spec import Target
-from control_plane.targets import procfs, sockets
 from control_plane.targets.application import Application
 from control_plane.targets.launch import LaunchContext, free_ports, start_application
+from control_plane.targets.observation import procfs, sockets
 from control_plane.targets.running_target import StartedTarget
 from control_plane.targets.scratch_dirs import SHARED_MEMORY
 

@@ -8,7 +8,7 @@ import pytest
 
 from control_plane.domain.errors import TargetFailed
 from control_plane.targets.launch import free_ports, reach
-from control_plane.targets.worker_watch import EndedWorkers
+from control_plane.targets.observation.worker_watch import EndedWorkers
 from tests.targets.family import family, kill
 
 NONE_ENDED = EndedWorkers(0, 0)

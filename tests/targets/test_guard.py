@@ -15,9 +15,9 @@ import pytest
 import requests
 
 from control_plane.domain.spec import Target
-from control_plane.targets import procfs, sockets
 from control_plane.targets.guard import STACKS_BYTES
 from control_plane.targets.inside.looplab_probe.ring import STACKS_SUFFIX
+from control_plane.targets.observation import procfs, sockets
 from control_plane.targets.orphans import end_orphans
 from tests.targets.site import GONE_S, Site, get_json, kill, listening, until
 

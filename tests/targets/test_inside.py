@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.targets import procfs
 from control_plane.targets.environment_variables import PROBE_SOURCE
+from control_plane.targets.observation import procfs
 from tests.targets.site import until
 
 

@@ -14,10 +14,11 @@ import pytest
 
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.spec import Target
-from control_plane.targets import procfs, supervisor
+from control_plane.targets import supervisor
 from control_plane.targets.application import SUCCESS
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
 from control_plane.targets.launch import free_ports, listening_host, start, start_application
+from control_plane.targets.observation import procfs
 from control_plane.targets.orphans import end_marked
 from tests.targets.site import Site, application, get_json, listening
 

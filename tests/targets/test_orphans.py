@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from control_plane.targets import procfs
+from control_plane.targets.observation import procfs
 from control_plane.targets.orphans import ORPHAN_TIMEOUT_S, end_orphans, end_process
 from tests.targets.site import Site, until
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from control_plane.domain.spec import Target
-from control_plane.targets import procfs, sockets
 from control_plane.targets.application import Application
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
 from control_plane.targets.launch import command, shown_command
+from control_plane.targets.observation import procfs, sockets
 from tests.targets.site import GONE_S, Site, get_json, kill, listening, until
 from tests.targets.test_guard import parent_of, workers_of
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from control_plane.domain.limits import BLOCKED_LOOP_S
 from control_plane.targets.environment_variables import PROBE_SOURCE
 from control_plane.targets.inside.looplab_probe.stack_dumps import FIRST_S
-from control_plane.targets.stalls import parse_stacks
+from control_plane.targets.observation.stalls import parse_stacks
 
 BEATING = """
 import asyncio, atexit, os, sys, threading, time

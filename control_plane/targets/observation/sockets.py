@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
-from control_plane.targets import procfs
+from control_plane.targets.observation import procfs
 
 _LISTENING = "0A"
 

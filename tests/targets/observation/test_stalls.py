@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.targets.stalls import (
+from control_plane.targets.observation.stalls import (
     MAX_FRAMES,
     MAX_STALLS,
     CommonStack,
@@ -13,7 +13,7 @@ from control_plane.targets.stalls import (
     most_common_stack,
     parse_stacks,
 )
-from tests.targets.test_time_buckets import MS, OPENED, beat
+from tests.targets.observation.test_time_buckets import MS, OPENED, beat
 
 HOME = Path("/srv/shop")
 

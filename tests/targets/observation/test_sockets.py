@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from control_plane.targets import sockets
+from control_plane.targets.observation import sockets
 
 OWN = os.getpid()
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from control_plane.targets.inside.looplab_probe.ring import Beat
-from control_plane.targets.probe_reader import TimeBuckets
+from control_plane.targets.observation.probe_reader import TimeBuckets
 
 MS = 1_000_000
 HALF_S = 500 * MS

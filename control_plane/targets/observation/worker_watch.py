@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from control_plane.targets import procfs
 from control_plane.targets.inside.looplab_probe.process_log import (
     BORN,
     ENDED,
@@ -20,7 +19,8 @@ from control_plane.targets.inside.looplab_probe.process_log import (
     PROCESS_LOG_BYTES,
     command_shape,
 )
-from control_plane.targets.procfs import Process
+from control_plane.targets.observation import procfs
+from control_plane.targets.observation.procfs import Process
 from control_plane.targets.scratch_dirs import OPEN_FLAGS
 
 ProcessKind = tuple[int, int]

@@ -8,7 +8,6 @@ from heapq import nlargest
 from pathlib import Path
 
 from control_plane.domain.result import Stall, WorkerSeries
-from control_plane.targets import procfs
 from control_plane.targets.inside.looplab_probe.ring import (
     ANSWERED_CELL,
     BEAT_CELLS,
@@ -25,8 +24,9 @@ from control_plane.targets.inside.looplab_probe.ring import (
     Beat,
     cell_of,
 )
+from control_plane.targets.observation import procfs
+from control_plane.targets.observation.stalls import MAX_STALLS, StackReader, StallRecorder
 from control_plane.targets.scratch_dirs import OPEN_FLAGS
-from control_plane.targets.stalls import MAX_STALLS, StackReader, StallRecorder
 
 
 @dataclass

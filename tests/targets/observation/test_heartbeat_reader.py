@@ -10,13 +10,13 @@ from pydantic import TypeAdapter
 
 from control_plane.domain.result import Stall, WorkerSeries
 from control_plane.targets.inside.looplab_probe.ring import FILE_BYTES, RING, VERSION, RingWriter
-from control_plane.targets.probe_reader import (
+from control_plane.targets.observation.probe_reader import (
     CLOCK_SLACK_NS,
     HeartbeatReader,
     ProbeOutput,
     ProbeReader,
 )
-from tests.targets.test_time_buckets import HALF_S, MS, OPENED, beat
+from tests.targets.observation.test_time_buckets import HALF_S, MS, OPENED, beat
 
 
 def test_each_beat_is_read_once_and_the_end_is_told(tmp_path: Path) -> None:

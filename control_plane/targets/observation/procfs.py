@@ -98,7 +98,7 @@ def _listed_children(pid: int) -> Iterator[str]:
 def _stat(pid: int) -> list[str]:
     """Return the fields of /proc/PID/stat from the third on (proc_pid_stat(5))."""
     try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+        with Path(f"/proc/{pid}/stat").open(encoding="utf-8", errors="replace") as stat:
             return stat.read().rpartition(")")[2].split()
     except OSError:
         return []
@@ -154,7 +154,7 @@ def all_cpu_use() -> Iterator[CpuUse]:
 def memory_bytes(pid: int) -> int:
     """Return its resident memory, with pages that it shares; 0 when it is gone."""
     try:
-        with open(f"/proc/{pid}/statm", encoding="ascii") as statm:
+        with Path(f"/proc/{pid}/statm").open(encoding="ascii") as statm:
             return int(statm.read().split()[1]) * PAGE_BYTES
     except OSError:
         return 0
@@ -175,7 +175,7 @@ def stolen_cpu_s() -> float | None:
 def _machine_stat() -> list[str]:
     """Return the first line of /proc/stat (proc_stat(5)); [] on a system without it."""
     try:
-        with open("/proc/stat", encoding="ascii") as stat:
+        with Path("/proc/stat").open(encoding="ascii") as stat:
             return stat.readline().split()
     except FileNotFoundError:
         return []

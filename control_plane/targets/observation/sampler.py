@@ -11,10 +11,15 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from control_plane.domain.result import Gauges, GaugeSeries, MachineUse, Throttling
-from control_plane.targets.cpu_quota import QuotaWatch
-from control_plane.targets.machine_watch import MachineWatch
-from control_plane.targets.probe_reader import ProbeOutput, ProbeReader
-from control_plane.targets.procfs import cpu_s, machine_cpu_s, memory_bytes, reaped_cpu_s
+from control_plane.targets.observation.cpu_quota import QuotaWatch
+from control_plane.targets.observation.machine_watch import MachineWatch
+from control_plane.targets.observation.probe_reader import ProbeOutput, ProbeReader
+from control_plane.targets.observation.procfs import (
+    cpu_s,
+    machine_cpu_s,
+    memory_bytes,
+    reaped_cpu_s,
+)
 
 INTERVAL_S = 0.5
 ProcessRole = Literal["target", "client", "control"]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.targets.machine_watch import Snapshot, program_name, spent_between
-from control_plane.targets.procfs import CpuUse, Process
+from control_plane.targets.observation.machine_watch import Snapshot, program_name, spent_between
+from control_plane.targets.observation.procfs import CpuUse, Process
 
 
 def of(uses: Iterable[tuple[int, int, float]]) -> Snapshot:

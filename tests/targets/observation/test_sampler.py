@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from control_plane.targets.sampler import INTERVAL_S, Sampler
+from control_plane.targets.observation.sampler import INTERVAL_S, Sampler
 
 BUSY = "while True: pass"
 IDLE = "input()"

@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 from statistics import mean
 
 from control_plane.domain.result import MachineUse
-from control_plane.targets import procfs
-from control_plane.targets.procfs import stolen_cpu_s
+from control_plane.targets.observation import procfs
+from control_plane.targets.observation.procfs import stolen_cpu_s
 
 _CORES = Path("/sys/devices/system/cpu")
 
