@@ -32,7 +32,7 @@ SHORTEST_SECRET = 6
 HIDDEN = "[hidden]"
 _SECRET_HEADER = re.compile(
     r"(^|[-_])(auth|authorization|authentication|cookie|secret|password|passwd|credentials?"
-    r"|(auth|access)?token|(api|access|private|subscription|functions)-?key|session-?id|signature)"
+    r"|(auth|access)?token|(api|access|private|subscription|functions)[-_]?key|session[-_]?id|signature)"
     r"($|[-_\d])",
     re.IGNORECASE,
 )

@@ -7,7 +7,9 @@
 import json
 import lzma
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from tests.pages.stored import figures
 
 PREVIOUS = Path(__file__).parent / "previous"
 ADDED = "mine, quick"
+CANARY_LOG = '["told: canary-1"]'
 SPECS: dict[str, dict[str, Any]] = json.loads((PREVIOUS / "specs.json").read_text())
 RESPONSES = json.loads(lzma.decompress((PREVIOUS / "responses.json.xz").read_bytes()))
 
@@ -43,6 +46,33 @@ def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     restored(folder)
     with in_process(folder, folder / "looplab.toml") as started:
         yield started
+
+
+def test_plain_secrets_of_before_move_out_of_specs_and_logs(tmp_path: Path) -> None:
+    """The version before kept them in the spec, and in lines that servers printed."""
+    database = restored(tmp_path)
+    with closing(sqlite3.connect(database)) as plain, plain:
+        plain.execute(
+            "UPDATE run_facts SET spec = json_set(spec, ?, json(?)), log = ?",
+            ("$.workload.streams[0].requests[0].headers", '{"Cookie": "s=canary-1"}', CANARY_LOG),
+        )
+        plain.execute("UPDATE trial SET document = json_set(document, '$.target.log', ?)",
+                      ("told: canary-1",))  # fmt: skip
+    store = open_store(database)
+    try:
+        runs = store.runs(limit=9).runs
+        headers = {run.spec.workload.streams[0].requests[0].headers["Cookie"] for run in runs}
+        assert {*map(tuple, (run.log for run in runs))} == {("told: [part 1 of Cookie]",)}
+        assert len(headers) == 1
+        (kept,) = {tuple(store.secrets_of(run.id).values()) for run in runs}
+        assert kept == ('"s=canary-1"',)
+    finally:
+        store.close()
+    with closing(sqlite3.connect(database)) as now:
+        rows = [line for line in now.iterdump() if "canary-1" in line]
+    assert [row.partition(" VALUES")[0] for row in rows] == ['INSERT INTO "secret"']
+    (backup,) = tmp_path.glob("runs.db.schema-*")
+    assert backup.stat().st_mode & 0o777 == 0o600
 
 
 DOCUMENTS = [path for path in RESPONSES["documents"] if path != "/api/configurations"]
@@ -88,7 +118,7 @@ def test_an_added_configuration_stays(looplab: Dashboard) -> None:
         document["name"]: document for document in RESPONSES["documents"]["/api/configurations"]
     }
     now = {document["name"]: document for document in looplab.get("/api/configurations").json()}
-    assert now[ADDED] == before[ADDED]
+    assert without_new_keys(now[ADDED], before[ADDED]) == before[ADDED]
 
 
 @pytest.mark.parametrize("run_id", SPECS)
@@ -102,4 +132,5 @@ def test_the_specs_are_read_as_before(tmp_path: Path, run_id: str) -> None:
         spec = submissions.resolve(SPECS[run_id]).spec
     finally:
         store.close()
-    assert write_spec(spec) == RESPONSES["documents"][f"/api/runs/{run_id}"]["spec"]
+    before = RESPONSES["documents"][f"/api/runs/{run_id}"]["spec"]
+    assert without_new_keys(write_spec(spec), before) == before

@@ -162,6 +162,34 @@ def test_finishing_needs_a_run_that_finalizes(store: Store, path: Path) -> None:
         store.save_trial(run.id, trial_of(run.spec, ASYNC))
 
 
+def test_a_process_killed_while_it_queues_leaves_no_secret_without_its_run(path: Path) -> None:
+    secrets = {f"{number:016}": f'"value {number}"' for number in range(3)}
+    with closing(open_store(path)) as store:
+        store.add([replace(draft(), secrets={"0" * 16: '"value 0"'})])
+    opened: list[Store] = []
+
+    def queue() -> None:
+        opened[0].add([replace(draft(), secrets=secrets)])
+
+    statement = 1
+    while killed_at(statement, queue, lambda: opened.append(open_store(path))):
+        assert ask(path, "SELECT count(*) FROM run") == [(1,)]
+        assert ask(path, "SELECT digest, value FROM secret") == [("0" * 16, '"value 0"')]
+        assert sound(path)
+        statement += 1
+    assert statement > 8
+    with closing(open_store(path)) as store:
+        newest, first = (run.id for run in store.runs(limit=2).runs)
+        assert store.secrets_of(newest) == secrets
+        assert {*store.secret_holders([*secrets, "unknown"]).values()} == {newest}
+        store.move(newest, State.QUEUED, State.CANCELLED)
+        store.delete(newest)
+        assert store.secret_holders(secrets) == {"0" * 16: first}
+        with pytest.raises(Conflict, match="type its value"):
+            store.add([replace(draft(), secrets=dict.fromkeys(secrets))])
+    assert ask(path, "SELECT count(*) FROM secret, run") == [(1,)]
+
+
 @pytest.mark.parametrize("last", ["finish", "save_trial"])
 def test_a_process_killed_at_any_statement_leaves_all_or_nothing(path: Path, last: str) -> None:
     """D1: a run is finished with its results, or it is neither."""

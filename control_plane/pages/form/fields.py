@@ -225,7 +225,7 @@ FORM: Mapping[str, Section] = {
                  options=tuple(Option(kind, kind) for kind in _VALUE_KINDS))),
     "headers": Section(_REQUEST, (
         FormField("headers", HEADERS, "Headers",
-                  "one on each line; values of Authorization, Cookie and the like are never shown",
+                  "one on each line; secret ones are never shown",
                   place="w6",
                   placeholder="Accept: application/json"),
     )),
