@@ -17,11 +17,11 @@ from pathlib import Path
 from bench.load_worker import ITEM, closed, rate_per_s
 from bench.pairs import interval, ratios, verdict
 from bench.target import CLIENT_CORE, TARGET_CORE
-from control_plane.dashboard_server import lower_priority
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec import Target
 from control_plane.domain.spec_json import read_spec
 from control_plane.domain.stream_record import StreamRecord
+from control_plane.jobs.runtime import lower_priority
 from control_plane.load.messages import WindowOpened, WorkerResult
 from control_plane.load.plan import LoadPlan
 from control_plane.load.worker_process import LoadWorker

@@ -1,6 +1,10 @@
 """The command line: `looplab` serves, `looplab run` measures, `looplab compare` compares."""
 
+import asyncio
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +21,7 @@ from control_plane.cli_output import (
     print_run,
     print_what_encodings_lack,
 )
-from control_plane.dashboard_client import connect
+from control_plane.dashboard_client import DashboardClient, RemoteDashboard
 from control_plane.domain.ceiling import CLIENTS, ceiling_submission
 from control_plane.domain.errors import (
     DatabaseOwned,
@@ -31,8 +35,7 @@ from control_plane.domain.run import State
 from control_plane.domain.spec import Client
 from control_plane.domain.spec_json import Document, read_document
 from control_plane.settings import Settings, load_settings
-from control_plane.store.backups import back_up, restore
-from control_plane.store.store import open_store
+from control_plane.store.instance_lock import read_lock
 
 cli = typer.Typer(
     add_completion=False,
@@ -100,6 +103,7 @@ def serve(
 def _serve(settings: Settings, *, open_page: bool) -> None:
     from control_plane.dashboard_server import listen
     from control_plane.dashboard_server import serve as serve_dashboard
+    from control_plane.store.store import open_store
 
     store = open_store(settings.db)
     for name, application in settings.applications.items():
@@ -127,7 +131,7 @@ def run_spec(
     """
     document, settings = _read(spec), _settings(context, db)
     new = not settings.db.expanduser().exists()
-    with connect(settings) as dashboard:
+    with _connect(settings) as dashboard:
         run = dashboard.submit(document)
         if new:
             complain(f"Made a new database: {_full_path(settings)}.")
@@ -140,6 +144,32 @@ def run_spec(
     else:
         print_run(run, dashboard.url)
     raise typer.Exit(_exit_code(run))
+
+
+@contextmanager
+def _connect(settings: Settings) -> Iterator[DashboardClient]:
+    """Give the dashboard of this database if one runs, else a control plane without a site."""
+    holder = read_lock(settings.db)
+    if holder is not None and holder.url:
+        yield RemoteDashboard(holder.url)
+        return
+    # Store, queue and load, which take a second to import, are for those alone who measure here.
+    from control_plane.local_dashboard import LocalDashboard
+
+    # A script's background command inherits that SIGINT is ignored; the runner would heed that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    with asyncio.Runner() as runner, ExitStack() as closing:
+        here = LocalDashboard(settings, runner)
+        closing.callback(here.close)
+        yield here
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """End the command as Ctrl-C does: in order, with the states written."""
+    del number, frame
+    signal.raise_signal(signal.SIGINT)
 
 
 def _exit_code(run: Document) -> int:
@@ -161,7 +191,7 @@ def compare_runs(
     settings = _settings(context, db)
     if not settings.db.exists():
         raise SettingsError(f"There is no database at {settings.db}: name one with --db.")
-    with connect(settings) as dashboard:
+    with _connect(settings) as dashboard:
         try:
             comparison = dashboard.compare(ids, baseline)
         except NotFound as error:
@@ -185,7 +215,7 @@ def measure_ceilings(
 ) -> None:
     """Measure the most that each client can send on this machine, and keep it."""
     documents = [ceiling_submission(client) for client in _clients(strategies)]
-    with connect(_settings(context, db)) as dashboard:
+    with _connect(_settings(context, db)) as dashboard:
         runs = [dashboard.submit(document) for document in documents]
         ended = [
             dashboard.wait(run["id"], _silent if as_json else ProgressLines(titled=True))
@@ -215,6 +245,8 @@ def back_up_database(
     A copy of the file alone would lack what its log (runs.db-wal) holds.
     """
     database = _full_path(_settings(context, db))
+    from control_plane.store.backups import back_up
+
     back_up(database, file)
     if as_json:
         print_json({"database": str(database), "backup": str(file.resolve())})
@@ -234,6 +266,8 @@ def restore_database(
     No dashboard may have the database: stop it first.
     """
     database = _full_path(_settings(context, db))
+    from control_plane.store.backups import restore
+
     kept = [str(path) for path in restore(database, file)]
     if as_json:
         print_json({"database": str(database), "backup": str(file.resolve()), "kept": kept})

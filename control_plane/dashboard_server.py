@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import errno
-import os
-import resource
 import signal
 import socket
 import webbrowser
@@ -15,7 +13,7 @@ import uvicorn
 
 from control_plane.app import create_app
 from control_plane.domain.errors import SettingsError
-from control_plane.jobs.runtime import recover
+from control_plane.jobs.runtime import lower_priority, recover
 from control_plane.settings import Settings
 from control_plane.store.store import Store
 from control_plane.targets.observation.sockets import owner_of
@@ -28,8 +26,6 @@ PATIENCE_S = 2
 
 MOST_CONNECTIONS = 500
 """How many viewers and programs are served at once; the next ones get 503."""
-
-BACKGROUND_NICENESS = 5
 
 
 class _Server(uvicorn.Server):
@@ -97,15 +93,3 @@ def _is_looplab(url: str) -> bool:
         response = session.get(f"{url}/healthz", timeout=PATIENCE_S, allow_redirects=False)
         return response.content.startswith(b'{"name":"looplab"')
     return False
-
-
-def lower_priority() -> str:
-    """Lower the priority below targets and load workers, where those can raise theirs again.
-
-    Returns what a run tells of it: `nice 5`, or `normal`.
-    """
-    ceiling = resource.getrlimit(resource.RLIMIT_NICE)[0]
-    if os.geteuid() != 0 and ceiling < 20:
-        return "normal"
-    os.setpriority(os.PRIO_PROCESS, 0, BACKGROUND_NICENESS)
-    return f"nice {BACKGROUND_NICENESS}"

@@ -1,9 +1,11 @@
 """The order of the rooms and of long files, and the event loop of async tests."""
 
+import gc
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 TESTS = Path(__file__).parent
 ORDER = (
@@ -40,11 +42,18 @@ LONG = (
 """Files of half a minute and more, the longest first. Where files are shared out among lanes these
 go before all others, so that no lane is left with one of them at the end."""
 
+YOUNG = 20_000
+"""Thousands of tests are collected and kept: garbage is looked for seldom, and never among them."""
+
 
 def pytest_configure() -> None:
     """The settings of the person who runs the tests must not reach the product under test."""
     for name in [name for name in os.environ if name.startswith("LOOPLAB_")]:
         del os.environ[name]
+    gc.set_threshold(YOUNG)
+    # How long an example takes says how busy the machine is.
+    settings.register_profile("looplab", deadline=None)
+    settings.load_profile("looplab")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -55,6 +64,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if room(item.path) == "browser":
             item.add_marker("browser")
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
 
 
 def room(path: Path) -> str:

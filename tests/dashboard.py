@@ -7,15 +7,19 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import httpx2
 import psutil
+
+from control_plane.store.schema import prepare
 
 START_S = 30.0
 TERMINAL = {"finished", "failed", "cancelled", "interrupted"}
@@ -75,7 +79,7 @@ class Dashboard:
         return document
 
     def until_state(
-        self, run_id: str, states: set[str], within_s: float = 60.0, every_s: float = 0.02
+        self, run_id: str, states: set[str], within_s: float = 60.0, every_s: float = 0.05
     ) -> dict[str, Any]:
         def reached() -> dict[str, Any] | None:
             run = self.run(run_id)
@@ -113,6 +117,21 @@ class DashboardProcess(Dashboard):
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.process.wait(timeout=within_s)
+
+
+def provide_database(db: Path) -> Path:
+    """Put a new one at `db` where there is none, as the migrations made it a first time."""
+    if not db.exists():
+        db.write_bytes(_new_database())
+        db.chmod(0o600)
+    return db
+
+
+@cache
+def _new_database() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        prepare(Path(folder) / "runs.db")
+        return (Path(folder) / "runs.db").read_bytes()
 
 
 def instance_of(db: Path) -> str:
@@ -168,12 +187,17 @@ def dashboard(
     arguments: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     under: Sequence[str] = (),
+    *,
+    first: bool = False,
 ) -> Iterator[DashboardProcess]:
     """Start one in `folder`, on a free port; whatever happens, it is ended after.
 
-    `under` is a command that executes the one that it is given.
+    `under` is a command that executes the one that it is given; at a first start the dashboard
+    makes its database itself.
     """
     db = folder / "runs.db"
+    if not first:
+        provide_database(db)
     log = (folder / "looplab.log").open("a")
     process = subprocess.Popen(
         [*under, sys.executable, "-m", "control_plane", "--port", "0", *arguments], cwd=folder,
@@ -236,7 +260,9 @@ def items_spec(**changes: Any) -> dict[str, Any]:
 
 
 def long_spec(**changes: Any) -> dict[str, Any]:
-    """A run that lasts until it is ended."""
+    """A run that lasts until it is ended; its users pause, which leaves the machine to others."""
     spec = items_spec(**changes)
-    spec["workload"]["streams"][0]["stop"] = {"duration_s": 120}
+    (stream,) = spec["workload"]["streams"]
+    stream["load"]["think_time_s"] = 0.02
+    stream["stop"] = {"duration_s": 120}
     return spec

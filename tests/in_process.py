@@ -12,7 +12,7 @@ from control_plane.domain.limits import Limits
 from control_plane.jobs.runtime import recover
 from control_plane.settings import Settings
 from control_plane.store.store import open_store
-from tests.dashboard import Dashboard
+from tests.dashboard import Dashboard, provide_database
 
 ADDRESS = "127.0.0.1:8200"
 
@@ -25,7 +25,7 @@ def in_process(
 
     `config` is the file of own applications; without one there are none.
     """
-    db = folder / "runs.db"
+    db = provide_database(folder / "runs.db")
     settings = Settings(
         db=db,
         limits=limits or Limits(),

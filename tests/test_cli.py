@@ -61,14 +61,20 @@ def spec_file(tmp_path: Path) -> Path:
 
 
 def test_version(tmp_path: Path) -> None:
-    assert looplab(["--version"], tmp_path).stdout == f"looplab {__version__}\n"
+    """What serves and what measures takes a second to import, and is none of it."""
+    command = [sys.executable, "-X", "importtime", "-m", "control_plane", "--version"]
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert told.stdout == f"looplab {__version__}\n"
+    imported = {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
+    assert "control_plane.cli" in imported
+    assert not imported & {"fastapi", "sqlalchemy", "control_plane.app", "control_plane.jobs"}
     assert list(tmp_path.iterdir()) == []
 
 
 def test_run_and_compare_without_a_dashboard(tmp_path: Path, spec_file: Path) -> None:
     ids = []
-    for _ in range(2):
-        done = looplab(["run", str(spec_file), "--json"], tmp_path)
+    for arguments, stdin in (([str(spec_file)], None), (["-"], spec_file.read_text())):
+        done = looplab(["run", *arguments, "--json"], tmp_path, stdin)
         assert done.returncode == 0, done.stderr
         run = json.loads(done.stdout)
         assert (run["state"], run["streams"][0]["completed"]) == ("finished", 200)
@@ -82,7 +88,13 @@ def test_run_and_compare_without_a_dashboard(tmp_path: Path, spec_file: Path) ->
 def test_run_hands_in_at_the_dashboard_that_has_the_database(
     tmp_path: Path, spec_file: Path
 ) -> None:
+    """Where none has it the command measures itself, and says so; a folder that is not there is
+    told when the dashboard starts.
+    """
+    (tmp_path / "looplab.toml").write_text("[applications.shop]\napp='a:b'\ndirectory='nowhere'\n")
     with dashboard(tmp_path) as started:
+        (said,) = (tmp_path / "looplab.log").read_text().splitlines()
+        assert f"applications.shop.directory: {tmp_path / 'nowhere'} is not there" in said
         done = looplab(["run", str(spec_file), "--wait"], tmp_path)
         assert done.returncode == 0, done.stderr
         assert started.url in done.stdout
@@ -90,22 +102,13 @@ def test_run_hands_in_at_the_dashboard_that_has_the_database(
         (run,) = started.get("/api/runs").json()["runs"]
         assert run["title"] == "from a file"
         assert looplab(["compare", run["id"]], tmp_path).returncode == 0
-
-
-def test_a_command_names_the_database_it_used(tmp_path: Path, spec_file: Path) -> None:
-    with dashboard(tmp_path):
-        run = looplab(["run", str(spec_file), "--db", "other.db"], tmp_path)
-        assert f"Made a new database: {tmp_path / 'other.db'}." in run.stderr
-        assert f"No dashboard has {tmp_path / 'other.db'}: measuring here." in run.stderr
+        other = looplab(["run", str(spec_file), "--db", "other.db"], tmp_path)
+        assert f"Made a new database: {tmp_path / 'other.db'}." in other.stderr
+        assert f"No dashboard has {tmp_path / 'other.db'}: measuring here." in other.stderr
         for chosen in ((), ("--db", "other.db")):
             unknown = looplab(["compare", "zzzzzzzzzz", *chosen], tmp_path)
             assert unknown.returncode == 2
             assert f"Looked in {tmp_path / (chosen[-1] if chosen else 'runs.db')}" in unknown.stderr
-
-
-def test_a_spec_from_standard_input(tmp_path: Path) -> None:
-    done = looplab(["run", "-"], tmp_path, stdin=json.dumps(items_spec()))
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(
@@ -151,26 +154,19 @@ def test_a_wrong_call_is_one_readable_line(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_wrong_file_of_applications_is_one_readable_line(tmp_path: Path) -> None:
+def test_a_wrong_file_of_applications_is_one_readable_line(call: Call, tmp_path: Path) -> None:
     (tmp_path / "looplab.toml").write_text("[applications.shop]\napp = 'a:b'\nprot = 1\n")
-    done = looplab(["--port", "0"], tmp_path)
+    done = call(["--port", "0"])
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
     assert "looplab.toml: applications.shop.prot 1: there is no such key" in done.stderr
 
 
-def test_a_directory_that_is_not_there_is_told_at_the_start(tmp_path: Path) -> None:
-    (tmp_path / "looplab.toml").write_text("[applications.shop]\napp='a:b'\ndirectory='nowhere'\n")
-    with dashboard(tmp_path):
-        (said,) = (tmp_path / "looplab.log").read_text().splitlines()
-        assert f"applications.shop.directory: {tmp_path / 'nowhere'} is not there" in said
-
-
-def test_a_file_that_is_no_database_stays_as_it_is(tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_stays_as_it_is(call: Call, tmp_path: Path) -> None:
     db = tmp_path / "runs.db"
     db.write_bytes(b"not a database, but somebody's notes" * 100)
     before = db.read_bytes()
-    done = looplab([], tmp_path)
+    done = call([])
     assert done.returncode == 2
     assert "runs.db" in done.stderr
     assert done.stderr.count("\n") == 1

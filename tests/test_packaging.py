@@ -44,7 +44,7 @@ def test_the_wheel_holds_what_is_not_python(installed: Path) -> None:
 @pytest.mark.slow
 def test_the_wheel_serves_from_any_directory(installed: Path, tmp_path: Path) -> None:
     path = os.pathsep.join([str(installed), os.environ.get("PYTHONPATH", "")])
-    with dashboard(tmp_path, environment={"PYTHONPATH": path}) as looplab:
+    with dashboard(tmp_path, environment={"PYTHONPATH": path}, first=True) as looplab:
         page = looplab.get("/")
         assert page.status_code == 200
         assert looplab.get("/static/vendor/htmx.min.js").is_success

@@ -1,5 +1,7 @@
 """What all targets and runs of one control plane share, and its recovery at the start."""
 
+import os
+import resource
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +10,8 @@ from control_plane.store.store import Store
 from control_plane.targets.application import Applications
 from control_plane.targets.launch import LaunchContext
 from control_plane.targets.orphans import end_orphans
+
+BACKGROUND_NICENESS = 5
 
 
 @dataclass(frozen=True)
@@ -43,3 +47,15 @@ def recover(
     end_orphans(marker, state_dir)
     store.interrupt_unfinished("Looplab ended while this run was not over")
     return Runtime(marker, state_dir, frozenset(own_ports), priority, applications or {})
+
+
+def lower_priority() -> str:
+    """Lower the priority below targets and load workers, where those can raise theirs again.
+
+    Returns what a run tells of it: `nice 5`, or `normal`.
+    """
+    ceiling = resource.getrlimit(resource.RLIMIT_NICE)[0]
+    if os.geteuid() != 0 and ceiling < 20:
+        return "normal"
+    os.setpriority(os.PRIO_PROCESS, 0, BACKGROUND_NICENESS)
+    return f"nice {BACKGROUND_NICENESS}"

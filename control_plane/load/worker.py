@@ -43,9 +43,6 @@ def raise_file_limit(connections: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
-_YOUNG = 20_000
-"""Samples come and go by the thousand without a cycle: collecting every 700 objects finds none."""
-
 START_TIMEOUT_S = 60
 """A worker that is not ready by then never will be."""
 
@@ -80,7 +77,6 @@ def work(plan: LoadPlan, busy_wait: BusyWait) -> None:
     # Nothing made so far becomes garbage: collections need not look at it again.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_YOUNG, 10, 10)
     watchdog.set_alarm(0)
     send(WorkerReady())
     start = sys.stdin.buffer.readline()

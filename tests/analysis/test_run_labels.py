@@ -191,7 +191,7 @@ def test_long_names_differ_after_the_cut():
 ALIKE = st.lists(st.sampled_from(["a" * 30, "a", "b", " ", "/", "c" * 45]), max_size=6).map("".join)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(ALIKE.map(str.strip).filter(bool), min_size=2, max_size=5, unique=True))
 def test_different_titles_give_different_names(titles):
     """Without commas, each title is one part of its own."""

@@ -167,27 +167,25 @@ MOVIE = {"kind": "integer", "low": 1, "high": 5}
 BODY = {"generated": {"shape": "name-data", "size_bytes": 2_000}}
 
 
-@pytest.mark.parametrize(
-    "request_class",
-    [
-        {"path": "/movies/{id}", "values": {"id": MOVIE}},
-        {"path": "/users/user{number}@example.com", "values": {"number": EMAIL}},
-        {"path": "/payloads/model", "method": "POST", "body": BODY},
-        {
-            "path": "/users/",
-            "method": "POST",
-            "values": {"number": EMAIL},
-            "body": {"json": {"email": "new{number}@example.com", "full_name": "New"}},
-            "headers": {"X-Number": "{number}"},
-        },
-    ],
-    ids=["movies", "users", "payloads", "added users"],
-)
-def test_other_workloads_of_the_bundled_application(
-    looplab: Dashboard, request_class: dict[str, object]
-) -> None:
-    spec = items_spec(warmup_s=0)
-    stream = {"requests": [request_class], "load": {"model": "burst", "connections": 5}}
-    spec["workload"]["streams"][0].update(stream, stop={"requests": 20})
-    (measured,) = looplab.finished(looplab.submit(spec))["streams"]
-    assert (measured["completed"], measured["errors"]) == (20, {})
+OTHERS: dict[str, dict[str, object]] = {
+    "movies": {"path": "/movies/{id}", "values": {"id": MOVIE}},
+    "users": {"path": "/users/user{number}@example.com", "values": {"number": EMAIL}},
+    "payloads": {"path": "/payloads/model", "method": "POST", "body": BODY},
+    "added users": {
+        "path": "/users/",
+        "method": "POST",
+        "values": {"number": EMAIL},
+        "body": {"json": {"email": "new{number}@example.com", "full_name": "New"}},
+        "headers": {"X-Number": "{number}"},
+    },
+}
+
+
+def test_other_workloads_of_the_bundled_application(looplab: Dashboard) -> None:
+    burst = {"load": {"model": "burst", "connections": 5}, "stop": {"requests": 20}}
+    streams = [{"name": name, "requests": [other], **burst} for name, other in OTHERS.items()]
+    run = looplab.finished(looplab.submit(items_spec(workload={"streams": streams}, warmup_s=0)))
+    measured = {
+        stream["name"]: (stream["completed"], stream["errors"]) for stream in run["streams"]
+    }
+    assert measured == dict.fromkeys(OTHERS, (20, {}))

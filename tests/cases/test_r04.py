@@ -12,7 +12,15 @@ from tests.dashboard import dashboard
 
 @pytest.fixture(scope="module")
 def looplab(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+    """Measures itself."""
     return command_line("R04", tmp_path_factory.mktemp("R04"))
+
+
+@pytest.fixture(scope="module")
+def beside_a_dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
+    looplab = command_line("R04", tmp_path_factory.mktemp("beside"))
+    with dashboard(looplab.folder):
+        yield looplab
 
 
 @pytest.mark.parametrize(
@@ -27,12 +35,36 @@ def looplab(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
     ],
 )
 def test_the_exit_code_tells_how_the_run_ended(
-    looplab: CommandLine, application: str, paths: list[str], code: int, outcome: set[str | None]
+    beside_a_dashboard: CommandLine,
+    application: str,
+    paths: list[str],
+    code: int,
+    outcome: set[str | None],
 ) -> None:
     spec = json.dumps(short_spec(application, paths))
-    done = looplab("run", "-", "--wait", "--json", stdin=spec)
+    done = beside_a_dashboard("run", "-", "--wait", "--json", stdin=spec)
     assert done.returncode == code, done.stderr
     assert json.loads(done.stdout)["validity"]["outcome"] in outcome
+
+
+@pytest.mark.parametrize(
+    ("application", "path", "code", "words"),
+    [
+        ("gate", "/half", 12, "requests, of an invalid run: "),
+        ("broken", "/", 1, "failed"),
+    ],
+)
+def test_it_tells_the_same_without_a_dashboard(
+    looplab: CommandLine, application: str, path: str, code: int, words: str
+) -> None:
+    done = looplab("run", "-", "--wait", stdin=json.dumps(short_spec(application, [path])))
+    assert done.returncode == code, done.stderr
+    assert words in done.stdout
+
+
+def test_a_run_that_is_not_waited_for_is_no_failure(beside_a_dashboard: CommandLine) -> None:
+    spec = json.dumps(short_spec("gate", ["/404"]))
+    assert beside_a_dashboard("run", "-", stdin=spec).returncode == 0
 
 
 def test_a_path_that_nobody_listens_at_is_no_success(looplab: CommandLine) -> None:
@@ -54,24 +86,6 @@ def test_help_lists_the_exit_codes(looplab: CommandLine, command: str) -> None:
     printed = looplab(command, "--help").stdout
     assert "12 finished and invalid" in printed
     assert "1 not finished" in printed
-
-
-@pytest.fixture(scope="module")
-def beside_a_dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
-    looplab = command_line("R04", tmp_path_factory.mktemp("beside"))
-    with dashboard(looplab.folder):
-        yield looplab
-
-
-@pytest.mark.parametrize(
-    ("options", "path", "code"),
-    [(["--wait"], "/half", 12), (["--wait"], "/", 0), ([], "/404", 0)],
-)
-def test_a_run_that_is_waited_for_at_a_dashboard_tells_it_too(
-    beside_a_dashboard: CommandLine, options: list[str], path: str, code: int
-) -> None:
-    spec = json.dumps(short_spec("gate", [path]))
-    assert beside_a_dashboard("run", "-", *options, stdin=spec).returncode == code
 
 
 def test_the_handed_spec_is_measured_as_it_is(looplab: CommandLine) -> None:

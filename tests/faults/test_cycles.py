@@ -11,6 +11,7 @@ from tests.dashboard import dashboard, gone_within_a_second, items_spec
 CYCLES = 20
 LATEST_S = 2.0
 """By then the first run has finished on a quiet machine, and the second one has begun."""
+LOOK_S = 0.05
 
 
 @pytest.mark.slow
@@ -35,6 +36,7 @@ def test_kill_the_control_plane_at_random_moments(clean_after: Path) -> None:
                     for run_id in made
                     if looplab.run(run_id)["state"] == "finished"
                 }
+                time.sleep(LOOK_S)
             looplab.kill()
             gone_within_a_second(looplab.instance)
     assert finished

@@ -4,12 +4,14 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 
 from tests.builders import own
 from tests.dashboard import (
+    Dashboard,
     DashboardProcess,
     dashboard,
     gone_within_a_second,
@@ -40,22 +42,31 @@ async def app(scope, receive, send):
 """
 
 
-@pytest.mark.parametrize("state", ["queued", "starting", "warming", "running"])
-def test_kill_the_control_plane_in_each_state(clean_after: Path, state: str) -> None:
-    with dashboard(clean_after) as looplab:
-        finished = looplab.submit(items_spec(title="kept"))
-        before = looplab.finished(finished)
-        if state == "queued":
-            looplab.submit(long_spec())
-        run_id = looplab.submit(long_spec(warmup_s=30 if state == "warming" else 0.1))
-        looplab.until_state(run_id, {state})
-        looplab.kill()
-        gone_within_a_second(looplab.instance)
+@pytest.mark.slow
+def test_kill_the_control_plane_in_each_state(clean_after: Path) -> None:
+    """The next start tells that the run was interrupted, and has what was finished before."""
+    cut: list[str] = []
+    before: dict[str, Any] = {}
+    for state in ("queued", "starting", "warming", "running"):
+        with dashboard(clean_after) as looplab:
+            assert_kept(looplab, before, cut)
+            if not before:
+                before = looplab.finished(looplab.submit(items_spec(title="kept")))
+            if state == "queued":
+                cut.append(looplab.submit(long_spec()))
+            cut.append(looplab.submit(long_spec(warmup_s=30 if state == "warming" else 0.1)))
+            looplab.until_state(cut[-1], {state})
+            looplab.kill()
+            gone_within_a_second(looplab.instance)
     with in_process(clean_after) as again:
-        run = again.run(run_id)
+        assert_kept(again, before, cut)
+
+
+def assert_kept(looplab: Dashboard, before: dict[str, Any], cut: list[str]) -> None:
+    assert not before or looplab.run(before["id"]) == before
+    for run in map(looplab.run, cut):
         assert run["state"] == "interrupted"
         assert run["reason"]
-        assert again.run(finished) == before
 
 
 def check(looplab: DashboardProcess, name: str) -> None:

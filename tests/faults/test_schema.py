@@ -12,7 +12,7 @@ from schemathesis.checks import not_a_server_error
 
 from tests.dashboard import Dashboard, dashboard
 
-BODIES, EXAMPLES = 120, 240
+BODIES, EXAMPLES = 60, 240
 """For each operation, of what fits its description and of what does not: with a body, which takes a
 tenth of a second to make, and without."""
 
@@ -55,7 +55,7 @@ def send_many(operation: schemathesis.APIOperation, mode: GenerationMode) -> int
     sent = 0
     examples = BODIES if operation.body else EXAMPLES
 
-    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=CHECKS)
+    @settings(max_examples=examples, database=None, suppress_health_check=CHECKS)
     @given(case=operation.as_strategy(generation_mode=mode))
     def send(case: schemathesis.Case) -> None:
         nonlocal sent

@@ -9,11 +9,12 @@ from control_plane.domain.limits import Limits
 from control_plane.jobs.run_service import RunService
 from control_plane.jobs.runtime import recover
 from control_plane.store.store import Store, open_store
+from tests.dashboard import provide_database
 
 
 @pytest.fixture
 async def service(tmp_path: Path) -> AsyncIterator[RunService]:
-    store = open_store(tmp_path / "runs.db")
+    store = open_store(provide_database(tmp_path / "runs.db"))
     made = RunService(store, Limits(), recover(store, {1}, "normal"))
     yield made
     await made.close()

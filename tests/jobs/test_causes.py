@@ -13,7 +13,7 @@ from control_plane.domain.run import Run, State
 from control_plane.jobs.run_service import RunService
 from control_plane.jobs.runtime import recover
 from control_plane.store.store import Store, open_store
-from tests.dashboard import items_spec
+from tests.dashboard import items_spec, provide_database
 from tests.jobs.causing import applications
 
 BODY = {"generated": {"shape": "name-data", "size_bytes": 3_000_000}}
@@ -21,7 +21,7 @@ BODY = {"generated": {"shape": "name-data", "size_bytes": 3_000_000}}
 
 @pytest.fixture
 async def service(tmp_path: Path) -> AsyncIterator[RunService]:
-    store = open_store(tmp_path / "runs.db")
+    store = open_store(provide_database(tmp_path / "runs.db"))
     made = RunService(store, Limits(), recover(store, {1}, "normal", applications(tmp_path)))
     yield made
     await made.close()

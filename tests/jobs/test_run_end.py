@@ -14,11 +14,12 @@ from control_plane.jobs.progress import LiveRun
 from control_plane.jobs.run_end import CANCELLED, STOPPED, Termination, withdraw
 from control_plane.store.store import Draft, Store, open_store
 from tests.builders.runs import items
+from tests.dashboard import provide_database
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    made = open_store(tmp_path / "runs.db")
+    made = open_store(provide_database(tmp_path / "runs.db"))
     yield made
     made.close()
 

@@ -51,7 +51,7 @@ def test_constant_arrivals(load: Open, warm_s: float, expected_ms: list[int]) ->
     assert found.tolist() == [at_ms * 1_000_000 for at_ms in expected_ms]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(RATES, st.floats(0, 30), st.floats(0, 30))
 def test_any_interval_holds_the_expected_count(steps, since_s, length_s) -> None:
     """Within one: an interval need not begin with an arrival."""
@@ -67,7 +67,7 @@ def test_any_interval_holds_the_expected_count(steps, since_s, length_s) -> None
         assert since_ns - 2 <= ends[0] <= ends[1] <= until_ns + 2
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(RATES, st.sampled_from(["constant", "poisson"]), st.floats(0, 5), st.integers(0, 99))
 def test_arrivals_never_go_back(steps, kind, warm_s, seed) -> None:
     load = Open("open", steps, kind)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from control_plane.store.store import Store, open_store
+from tests.dashboard import provide_database
 
 
 @pytest.fixture
@@ -15,6 +16,6 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(path: Path) -> Iterator[Store]:
-    opened = open_store(path)
+    opened = open_store(provide_database(path))
     yield opened
     opened.close()

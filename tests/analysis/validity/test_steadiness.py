@@ -42,7 +42,7 @@ def test_an_hour_is_thinned_out_and_keeps_its_slope():
     assert known(drift_share(window(medians, 10), 3_600.0)) == pytest.approx(10 / 15, rel=0.01)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40))
 def test_the_slope_is_that_of_scipy(values):
     x = np.arange(len(values), dtype=np.float64)
