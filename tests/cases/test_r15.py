@@ -34,7 +34,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             cwd=folder, stdout=output, stderr=output,
         )  # fmt: skip
         try:
-            until(lambda: "https://127.0.0.1:" in log.read_text(), "uvicorn serves")
+            until(lambda: "https://127.0.0.1:" in log.read_text(), "uvicorn serves", 60)
             yield next(word for word in log.read_text().split() if word.startswith("https://"))
         finally:
             server.terminate()

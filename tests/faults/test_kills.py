@@ -43,6 +43,7 @@ async def app(scope, receive, send):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_kill_the_control_plane_in_each_state(clean_after: Path) -> None:
     """The next start tells that the run was interrupted, and has what was finished before."""
     cut: list[str] = []

@@ -45,6 +45,7 @@ def looplab(started: DashboardProcess) -> Iterator[DashboardProcess]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_signal_stops_everything_in_order(clean_after: Path) -> None:
     """However often it comes; the next start tells what became of the run."""
     interrupted: list[str] = []

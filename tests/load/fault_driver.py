@@ -24,7 +24,10 @@ from control_plane.load.window_stats import WindowStats
 from tests.load.workers import plan_of
 
 REQUESTS = 2
-TIMEOUT_S = 0.3
+WAITED = {"early-hints", "slow-headers", "slow-body", "silence"}
+"""Faults that last until the deadline of the request."""
+TIMEOUT_S, PATIENT_S = 0.3, 20.0
+"""The deadline for those, and one for all others, which no busy machine reaches."""
 LIMIT_BYTES = 1_000_000
 
 EXPECTING = {"other-content": {"expect": {"json_key": "items"}}}
@@ -47,10 +50,11 @@ def drive(strategy: str, url: str, fault: str, **parts: Any) -> dict[str, Any]:
     """`parts` as `plan_of` takes them; without any, two requests of one user."""
     client = {"strategy": strategy, "max_body_bytes": LIMIT_BYTES}
     path = "/ok" if fault == NO_FILES else f"/{fault}"
+    timeout_s = TIMEOUT_S if fault in WAITED else PATIENT_S
     usual = {
         "request": EXPECTING.get(fault, {}),
         "client": client,
-        "timeout_s": TIMEOUT_S,
+        "timeout_s": timeout_s,
         "stop": {"requests": REQUESTS},
     }
     plan = plan_of(url, path, **{**usual, **parts})

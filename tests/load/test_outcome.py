@@ -171,8 +171,8 @@ async def _mixed(strategy: str) -> tuple[StreamRecord, Counter[str]]:
             strategy=strategy,
             client={"session": "shared", "max_body_bytes": LIMIT_BYTES},
             load={"model": "closed", "concurrency": users},
-            stop={"requests": 50 if users == 1 else 150},
-            timeout_s=0.5,
+            stop={"requests": 30 if users == 1 else 100},
+            timeout_s=1.0,
         )
         return await record_of(plan), Counter(server.requests)
 
