@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from asyncio.subprocess import PIPE
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from control_plane.domain.client_strategies import STRATEGIES
@@ -21,10 +21,14 @@ PATIENCE_S = 60
 Case = tuple[str, dict[str, Any]]
 
 
-async def driven(strategy: str, cases: Sequence[Case]) -> list[dict[str, Any]]:
-    """Return what each case came to, run in a process of its own."""
+async def driven(
+    strategy: str, cases: Sequence[Case], environment: Mapping[str, str] | None = None
+) -> list[dict[str, Any]]:
+    """Return what each case came to, run in a process of its own, with a larger environment."""
     command = [sys.executable, "-m", "tests.load.closing_driver", strategy]
-    process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=PIPE, stdout=PIPE, env={**os.environ, **(environment or {})}
+    )
     async with asyncio.timeout(PATIENCE_S):
         told, _ = await process.communicate(json.dumps(cases).encode())
     assert process.returncode == 0

@@ -78,6 +78,7 @@ def drive(strategy: str, url: str, fault: str, **parts: Any) -> dict[str, Any]:
         "errors": totals.errors,
         "statuses": totals.statuses,
         "completed": totals.ended - sum(totals.errors.values()),
+        "bytes_sent": totals.bytes_sent,
         "duration_s": (totals.closed_ns - begin_ns) / 1e9,
         "new_connections": counter.opened(),
         "connections": counter.most(),

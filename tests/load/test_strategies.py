@@ -1,18 +1,91 @@
 """Every strategy obeys the same rules, whatever its library would do by itself."""
 
+import asyncio
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from control_plane.domain.client_strategies import STRATEGIES
-from tests.load.hostile import HostileServer
+from tests.load.closing_driver import driven
+from tests.load.hostile import HostileServer, hostile_server
 from tests.load.workers import completed, plan_of, record_of
 
-ALL = tuple(STRATEGIES)
-UNTIL_CLOSE = "body until the connection closes"
+SEVEN = {"n": {"kind": "sequence", "start": 7, "step": 0}}
+ENCODED = {
+    "method": "POST",
+    "path": "/ok/{v}?q={v}&plain=a%20b",
+    "values": {"v": {"kind": "choice", "of": ["a/b?c é"]}},
+    "body": {"json": {"text": '{v}"'}},
+}
+LARGE = {"generated": {"shape": "name-data", "size_bytes": 3_000_000}}
+METHODS = ("HEAD", "DELETE", "PUT", "PATCH", "OPTIONS")
+CASES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "redirect": {"request": {"path": "/redirect"}},
+    "expected": {"request": {"path": "/redirect", "expect": [302]}},
+    "dropped": {"request": {"path": "/drop-second"}, "stop": {"requests": 40}},
+    "new": {"client": {"reuse_connections": False}},
+    "headers": {"request": {"values": SEVEN, "headers": {"X-Number": "n{n}"}}},
+    "encoded": {"requests": [ENCODED]},
+    "large": {"request": {"method": "PUT", "body": LARGE}, "stop": {"requests": 3}},
+    "methods": {
+        "requests": [{"method": method, "path": "/no-content"} for method in METHODS],
+        "stop": {"requests": 60},
+    },
+}
+"""Parts of plans of one user and ten requests, each against a server of its own."""
 
 
-def plan_for(server: HostileServer, strategy: str, path: str = "/ok", **parts):
-    client = {"strategy": strategy, **parts.pop("client", {})}
-    return plan_of(server.url, path, client=client, **parts)
+@dataclass(frozen=True)
+class Driven:
+    """What a case came to: as the client tells it, and as its server saw it."""
+
+    told: dict[str, Any]
+    server: HostileServer
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Driven]:
+    """By strategy and case."""
+    return asyncio.run(_all(tmp_path_factory.mktemp("home")))
+
+
+async def _all(home: Path) -> dict[tuple[str, str], Driven]:
+    """One process for each strategy, with proxies and passwords in its environment."""
+    (home / ".netrc").write_text("machine 127.0.0.1 login me password secret\n")
+    (home / ".netrc").chmod(0o600)
+    proxies = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
+    environment = {"HOME": str(home), **dict.fromkeys(proxies, "http://127.0.0.1:9")}
+    driving = (_driven(strategy, environment) for strategy in STRATEGIES)
+    return {key: case for cases in await asyncio.gather(*driving) for key, case in cases.items()}
+
+
+async def _driven(strategy: str, environment: dict[str, str]) -> dict[tuple[str, str], Driven]:
+    usual = {"load": {"model": "closed", "concurrency": 1}, "stop": {"requests": 10}}
+    with ExitStack() as stack:
+        servers = [stack.enter_context(hostile_server()) for _ in CASES]
+        plans = [
+            {**usual, **parts, "client": {"strategy": strategy, **parts.get("client", {})}}
+            for parts in CASES.values()
+        ]
+        urls = [server.url for server in servers]
+        told = await driven(strategy, list(zip(urls, plans, strict=True)), environment)
+    return {
+        (strategy, case): Driven(*pair)
+        for case, pair in zip(CASES, zip(told, servers, strict=True), strict=True)
+    }
+
+
+@pytest.fixture(params=STRATEGIES)
+def of(
+    request: pytest.FixtureRequest, found: dict[tuple[str, str], Driven]
+) -> Callable[[str], Driven]:
+    """Return a case by its name, for each strategy."""
+    return lambda case: found[request.param, case]
 
 
 def header(head: bytes, name: bytes) -> bytes | None:
@@ -22,20 +95,82 @@ def header(head: bytes, name: bytes) -> bytes | None:
     return found[0] if found else None
 
 
-@pytest.mark.parametrize("strategy", ALL)
-async def test_redirects_are_not_followed(server: HostileServer, strategy: str) -> None:
-    await record_of(plan_for(server, strategy, "/redirect"))
-    assert server.requests == {"redirect": 10}
+def test_redirects_are_not_followed(of: Callable[[str], Driven]) -> None:
+    assert of("redirect").server.requests == {"redirect": 10}
 
 
-@pytest.mark.parametrize("strategy", ALL)
-async def test_an_expected_redirect_is_no_error(server: HostileServer, strategy: str) -> None:
-    plan = plan_for(server, strategy, "/redirect", request={"expect": [302]})
-    record = await record_of(plan)
-    assert record.errors == {}
-    assert completed(record) == 10
+def test_an_expected_redirect_is_no_error(of: Callable[[str], Driven]) -> None:
+    told = of("expected").told
+    assert (told["errors"], told["completed"]) == ({}, 10)
 
 
+def test_dropped_connections_are_not_hidden_by_sending_again(
+    of: Callable[[str], Driven],
+) -> None:
+    """Every request that the server saw is one that the client counted."""
+    case = of("dropped")
+    assert case.server.requests["drop-second"] == 40
+    assert case.told["errors"] == {"disconnected": 20}
+    assert case.told["completed"] == 20
+    assert case.told["new_connections"] == case.server.connections == 20
+
+
+def test_a_new_connection_for_each_request(of: Callable[[str], Driven]) -> None:
+    told, server = of("new").told, of("new").server
+    assert told["completed"] == told["new_connections"] == server.connections == 10
+    assert told["connections"] == 1
+    assert {header(head, b"connection") for head in server.heads} == {b"close"}
+
+
+def test_nothing_of_the_environment_is_used(of: Callable[[str], Driven]) -> None:
+    """Neither a proxy nor the passwords of the person who runs Looplab."""
+    case = of("plain")
+    assert case.told["completed"] == 10
+    assert {header(head, b"authorization") for head in case.server.heads} == {None}
+
+
+def test_the_same_headers(of: Callable[[str], Driven]) -> None:
+    server = of("headers").server
+    (head,) = set(server.heads)
+    assert header(head, b"accept-encoding") == b"identity"
+    assert header(head, b"user-agent") == b"looplab"
+    assert header(head, b"accept") == b"*/*"
+    assert header(head, b"x-number") == b"n7"
+    assert header(head, b"host") == server.url.removeprefix("http://").encode()
+
+
+def test_paths_and_bodies_arrive_as_they_were_made(of: Callable[[str], Driven]) -> None:
+    server = of("encoded").server
+    encoded = b"a%2Fb%3Fc%20%C3%A9"
+    target = b"POST /ok/" + encoded + b"?q=" + encoded + b"&plain=a%20b HTTP/1.1"
+    body = '{"text":"a/b?c é\\""}'.encode()
+    assert {head.split(b"\r\n")[0] for head in server.heads} == {target}
+    assert set(server.bodies) == {body}
+    assert header(server.heads[0], b"content-length") == b"%d" % len(body)
+    assert header(server.heads[0], b"content-type") == b"application/json"
+    assert of("encoded").told["bytes_sent"] == 10 * len(body)
+
+
+def test_large_bodies_are_sent_as_the_connection_takes_them(of: Callable[[str], Driven]) -> None:
+    told, server = of("large").told, of("large").server
+    assert told["completed"] == 3
+    assert [len(body) for body in server.bodies] == [3_000_000] * 3
+    assert len(set(server.bodies)) == 1
+    assert (told["bytes_sent"], told["new_connections"]) == (9_000_000, 1)
+
+
+def test_methods(of: Callable[[str], Driven]) -> None:
+    case = of("methods")
+    assert case.told["completed"] == 60
+    assert {head.split(b" ")[0].decode() for head in case.server.heads} == set(METHODS)
+
+
+def plan_for(server: HostileServer, strategy: str, path: str = "/ok", **parts):
+    client = {"strategy": strategy, **parts.pop("client", {})}
+    return plan_of(server.url, path, client=client, **parts)
+
+
+UNTIL_CLOSE = "body until the connection closes"
 ITEMS = {"json_key": "items", "text": "x" * 200}
 CONTENTS = {
     "/long-content": {**ITEMS, "size_bytes": {"at_least": 300_000, "at_most": 300_100}},
@@ -51,7 +186,7 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("strategy", ALL)
+@pytest.mark.parametrize("strategy", STRATEGIES)
 async def test_the_content_decides(server: HostileServer, strategy: str) -> None:
     """However a body comes; and what was expected and what was there is told."""
     requests = [{"path": path, "expect": expect} for path, expect in CONTENTS.items()]
@@ -67,100 +202,6 @@ async def test_the_content_decides(server: HostileServer, strategy: str) -> None
         (204, "expected at least 1 byte, 0 came", ""),
         (500, "expected the text 'yes', which the body does not hold", "no"),
     }
-
-
-@pytest.mark.parametrize("strategy", ALL)
-async def test_dropped_connections_are_not_hidden_by_sending_again(
-    server: HostileServer, strategy: str
-) -> None:
-    """Every request that the server saw is one that the client counted."""
-    plan = plan_for(server, strategy, "/drop-second", stop={"requests": 40})
-    record = await record_of(plan)
-    assert server.requests["drop-second"] == 40
-    assert record.errors == {"disconnected": 20}
-    assert completed(record) == 20
-    assert record.new_connections == server.connections == 20
-
-
-@pytest.mark.parametrize("strategy", ALL)
-async def test_a_new_connection_for_each_request(server: HostileServer, strategy: str) -> None:
-    plan = plan_for(server, strategy, client={"reuse_connections": False})
-    record = await record_of(plan)
-    assert completed(record) == record.new_connections == server.connections == 10
-    assert record.connections == 1
-    assert {header(head, b"connection") for head in server.heads} == {b"close"}
-
-
-@pytest.mark.parametrize("strategy", ALL)
-async def test_nothing_of_the_environment_is_used(
-    server: HostileServer, strategy: str, monkeypatch, tmp_path
-) -> None:
-    """Neither a proxy nor the passwords of the person who runs Looplab."""
-    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password secret\n")
-    (tmp_path / ".netrc").chmod(0o600)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    record = await record_of(plan_for(server, strategy))
-    assert completed(record) == 10
-    assert {header(head, b"authorization") for head in server.heads} == {None}
-
-
-@pytest.mark.parametrize("strategy", ALL)
-async def test_the_same_headers(server: HostileServer, strategy: str) -> None:
-    values = {"n": {"kind": "sequence", "start": 7, "step": 0}}
-    request = {"values": values, "headers": {"X-Number": "n{n}"}}
-    await record_of(plan_for(server, strategy, request=request))
-    (head,) = set(server.heads)
-    assert header(head, b"accept-encoding") == b"identity"
-    assert header(head, b"user-agent") == b"looplab"
-    assert header(head, b"accept") == b"*/*"
-    assert header(head, b"x-number") == b"n7"
-    assert header(head, b"host") == server.url.removeprefix("http://").encode()
-
-
-@pytest.mark.parametrize("strategy", ALL)
-async def test_paths_and_bodies_arrive_as_they_were_made(
-    server: HostileServer, strategy: str
-) -> None:
-    request = {
-        "method": "POST",
-        "path": "/ok/{v}?q={v}&plain=a%20b",
-        "values": {"v": {"kind": "choice", "of": ["a/b?c é"]}},
-        "body": {"json": {"text": '{v}"'}},
-    }
-    record = await record_of(plan_for(server, strategy, requests=[request]))
-    encoded = b"a%2Fb%3Fc%20%C3%A9"
-    target = b"POST /ok/" + encoded + b"?q=" + encoded + b"&plain=a%20b HTTP/1.1"
-    body = '{"text":"a/b?c é\\""}'.encode()
-    assert {head.split(b"\r\n")[0] for head in server.heads} == {target}
-    assert set(server.bodies) == {body}
-    assert header(server.heads[0], b"content-length") == b"%d" % len(body)
-    assert header(server.heads[0], b"content-type") == b"application/json"
-    assert record.bytes_sent == 10 * len(body)
-
-
-@pytest.mark.parametrize("strategy", ALL)
-async def test_large_bodies_are_sent_as_the_connection_takes_them(
-    server: HostileServer, strategy: str
-) -> None:
-    body = {"generated": {"shape": "name-data", "size_bytes": 3_000_000}}
-    request = {"method": "PUT", "body": body}
-    record = await record_of(plan_for(server, strategy, request=request, stop={"requests": 3}))
-    assert completed(record) == 3
-    assert [len(body) for body in server.bodies] == [3_000_000] * 3
-    assert len(set(server.bodies)) == 1
-    assert (record.bytes_sent, record.new_connections) == (9_000_000, 1)
-
-
-@pytest.mark.parametrize("strategy", ALL)
-async def test_methods(server: HostileServer, strategy: str) -> None:
-    methods = ["HEAD", "DELETE", "PUT", "PATCH", "OPTIONS"]
-    requests = [{"method": method, "path": "/no-content"} for method in methods]
-    plan = plan_for(server, strategy, requests=requests, stop={"requests": 60})
-    record = await record_of(plan)
-    assert completed(record) == 60
-    assert {head.split(b" ")[0].decode() for head in server.heads} == set(methods)
 
 
 @pytest.mark.parametrize("session", ["per-thread", "shared"])
