@@ -64,11 +64,11 @@ def submit(
 def runs(
     store: StoreDep, service: RunServiceDep, query: Annotated[RunListQuery, Query()]
 ) -> Document:
-    """Newest first, without trials; `next` is the cursor of the following page."""
+    """Newest first, without trials and failures; `next` is the cursor of the following page."""
     page = store.runs(limit=query.limit, cursor=query.cursor, state=query.state, tag=query.tag)
     documents = [run_document(run, None) for run in page.runs]
     for document, run in zip(documents, page.runs, strict=True):
-        del document["trials"]
+        del document["trials"], document["failures"]
         if not run.state.terminal and (progress := service.progress(run.id)):
             document["progress"] = asdict(progress)
     return {"runs": documents, "next": page.next_cursor}

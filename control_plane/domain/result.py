@@ -135,6 +135,8 @@ class Timeline(SecondColumns):
 class GaugeSeries:
     """Samples of one process each `interval_s` from the window's start; shares of one core.
 
+    The pid 0 stands for processes of the target that ended, where these were too many.
+
     `program`: the name of one that the settings count to the target; "" for its own processes.
     """
 

@@ -20,7 +20,8 @@ class Second:
     """The requests of one stream that ended in second `index` (from 0) of the window.
 
     The last second before the window is -1. The histograms hold completed requests only.
-    `unanswered` of the `errors` are requests without an answer; `received` are the bytes of bodies.
+    `unanswered` of the `errors` are requests without an answer, `timeouts` those that were waited
+    for until their deadline; `received` are the bytes of bodies.
     """
 
     index: int
@@ -29,6 +30,7 @@ class Second:
     response: Histogram
     unanswered: int = 0
     received: int = 0
+    timeouts: int = 0
 
     @property
     def completed(self) -> int:
@@ -227,14 +229,17 @@ def _merged_second(index: int, seconds: Sequence[Second]) -> Second:
     service = histogram.merge([second.service for second in seconds])
     same = all(second.response is second.service for second in seconds)
     response = service if same else histogram.merge([second.response for second in seconds])
-    errors, unanswered, received = (
+    errors, *others = (
         sum(column)
         for column in zip(
-            *((second.errors, second.unanswered, second.received) for second in seconds),
+            *(
+                (second.errors, second.unanswered, second.received, second.timeouts)
+                for second in seconds
+            ),
             strict=True,
         )
     )
-    return Second(index, errors, service, response, unanswered, received)
+    return Second(index, errors, service, response, *others)
 
 
 def _lag_of_workers(lags: Sequence[Histogram | None]) -> Histogram | None:

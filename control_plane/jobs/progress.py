@@ -33,6 +33,7 @@ class StreamProgress:
     response: Histogram = EMPTY
     errors: int = 0
     unanswered: int = 0
+    timeouts: int = 0
     warmup: list[Second] = field(default_factory=list)
     waiting: dict[int, int] = field(default_factory=dict)
 
@@ -48,14 +49,17 @@ class StreamProgress:
         self.response = merge([self.response, second.response])
         self.errors += second.errors
         self.unanswered += second.unanswered
+        self.timeouts += second.timeouts
 
     @property
     def ended(self) -> int:
         """How many requests ended, errors included."""
         return self.response.total + self.errors
 
-    def view(self, measured_s: float) -> LiveStream:
-        """Return what pages show of it. `measured_s` counts from the first window of the trial."""
+    def view(self, measured_s: float, deadline_s: float | None = None) -> LiveStream:
+        """Return what pages show of it. `measured_s` counts from the first window of the trial,
+        `deadline_s` is that of a request.
+        """
         measured_s = max(0.0, measured_s - self.opens_s)
         spent = min(measured_s, self.seconds[-1].index + 1) if self.seconds else 0
         return LiveStream(
@@ -63,7 +67,7 @@ class StreamProgress:
             completed=self.response.total,
             errors=self.errors,
             throughput_per_s=self.response.total / spent if spent else None,
-            response_time_s=self._times(),
+            response_time_s=self._times(deadline_s),
             timeline=replace(
                 timeline_of(self.seconds, measured_s),
                 opens_s=self.opens_s,
@@ -71,12 +75,16 @@ class StreamProgress:
             ),
         )
 
-    def _times(self) -> Times | None:
+    def _times(self, deadline_s: float | None) -> Times | None:
         """Return the times of what completed, as far as the share without an answer lets them."""
         completed = self.response.total
         share = unanswered_share(self.unanswered, completed)
         known = times(self.response)
-        found = Unanswered(self.unanswered, share)
+        found = Unanswered(self.unanswered, share, deadline_s)
+        if self.timeouts:
+            found = replace(
+                found, waited=self.timeouts, mean_wait_s=deadline_s, max_wait_s=deadline_s
+            )
         return as_far_as_believed(known, completed, found) if known else None
 
 
@@ -99,6 +107,7 @@ class LiveRun:
         self._phases, self._clock = phases, clock
         self._share = 0.0
         self.obstacle = ""
+        self.deadline_s: float | None = None
         self.begin_trial(1)
 
     def begin_trial(self, number: int) -> None:
@@ -188,7 +197,9 @@ class LiveRun:
             run_id=self.run_id,
             progress=self.progress(),
             measured_s=self.measured_s,
-            streams=tuple(stream.view(self.measured_s) for stream in self.streams.values()),
+            streams=tuple(
+                stream.view(self.measured_s, self.deadline_s) for stream in self.streams.values()
+            ),
             gauges=self.gauges(),
             log=self.log(),
             awaited=self.awaited,

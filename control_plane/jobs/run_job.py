@@ -52,6 +52,7 @@ class RunJob:
             phases(spec, rate_per_s),
             time.monotonic,
         )
+        self.live_run.deadline_s = spec.timeout_s
         self.termination = Termination(run, store, self.live_run)
         self._results: list[TrialResult] = []
         self._causes: tuple[Cause, ...] = ()

@@ -99,6 +99,7 @@ def _second_document(second: Second) -> dict[str, Any]:
         "response": "service" if same else _packed(second.response),
         "unanswered": second.unanswered,
         "received": second.received,
+        "timeouts": second.timeouts,
     }
 
 
@@ -106,7 +107,7 @@ def _second(content: dict[str, Any]) -> Second:
     service = _unpacked(content["service"])
     response = content["response"]
     both = service if response == "service" else _unpacked(response)
-    counts = content["unanswered"], content["received"]
+    counts = content["unanswered"], content["received"], content["timeouts"]
     return Second(content["index"], content["errors"], service, both, *counts)
 
 

@@ -106,6 +106,11 @@ def unanswered_among(kinds: Mapping[Outcome, int]) -> int:
     return sum(count for kind, count in kinds.items() if error_class(kind[0]) in UNANSWERED_CLASSES)
 
 
+def timeouts_among(kinds: Mapping[Outcome, int]) -> int:
+    """Return how many ended at their deadline, of outcomes with their numbers."""
+    return sum(count for kind, count in kinds.items() if error_class(kind[0]) == "timeout")
+
+
 def bytes_received_of(kinds: Mapping[Outcome, int]) -> int:
     """Return the bytes of all bodies that were received, of outcomes with their numbers."""
     return sum(count * size for (_, _, size), count in kinds.items())

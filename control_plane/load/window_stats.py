@@ -17,7 +17,12 @@ from control_plane.domain.histogram import (
 )
 from control_plane.domain.stream_record import Second, WindowTotals
 from control_plane.load.clock import FAR_NS, SECOND_NS
-from control_plane.load.outcome import bytes_received_of, count_by_class, unanswered_among
+from control_plane.load.outcome import (
+    bytes_received_of,
+    count_by_class,
+    timeouts_among,
+    unanswered_among,
+)
 from control_plane.load.plan import LoadTraits
 from control_plane.load.sample_buffer import Durations, Mask, SampleBuffer, Samples
 
@@ -58,7 +63,7 @@ class SecondStats:
     """
 
     def __init__(self, *, is_scheduled: bool) -> None:
-        self.errors = self.unanswered = self.received = 0
+        self.errors = self.unanswered = self.received = self.timeouts = 0
         self.service = HistogramBuilder()
         self.response = HistogramBuilder() if is_scheduled else self.service
 
@@ -68,6 +73,7 @@ class SecondStats:
         if failed := len(samples) - len(completed):
             self.errors += failed
             self.unanswered += unanswered_among(samples.kinds)
+            self.timeouts += timeouts_among(samples.kinds)
         self.received += bytes_received_of(samples.kinds)
         self.service.add(completed.ends - completed.starts)
         if self.response is not self.service:
@@ -78,7 +84,8 @@ class SecondStats:
         service = self.service.histogram()
         same = self.response is self.service
         response = service if same else self.response.histogram()
-        return Second(index, self.errors, service, response, self.unanswered, self.received)
+        counts = self.unanswered, self.received, self.timeouts
+        return Second(index, self.errors, service, response, *counts)
 
 
 class WindowStats:

@@ -12,6 +12,8 @@ from control_plane.domain.run import State
 from control_plane.domain.spec import RequestClass, Stop, Stream
 from control_plane.domain.stream_record import Second
 from control_plane.jobs.progress import LiveRun
+from control_plane.pages.run.tiles import time_tile
+from tests.builders.trials import with_spaces
 
 PHASES = Phases(start_s=1, warmup_s=2, measure_s=7)
 
@@ -83,6 +85,17 @@ def test_the_live_view_covers_the_window_so_far(clock: Clock) -> None:
     assert items.response_time_s is not None
     assert items.response_time_s.p50 == pytest.approx(0.002)
     assert items.timeline.completed == (100, 50)
+
+
+def test_the_deadline_is_told_with_what_has_no_answer(clock: Clock) -> None:
+    live_run = LiveRun("x", [stream(Stop(duration_s=7.0))], 1, PHASES, clock)
+    live_run.deadline_s = 2.0
+    live_run.enter(State.RUNNING)
+    live_run.streams["items"].add(replace(second(0, 98, errors=2), unanswered=2, timeouts=2))
+    clock.now += 1
+    (items,) = live_run.live().streams
+    tile = time_tile(items.response_time_s, "p99")
+    assert with_spaces(tile.note) == "no answer within 2.00 s for 2.0 %"
 
 
 def test_a_new_trial_begins_empty(clock: Clock) -> None:

@@ -265,7 +265,7 @@ def _memory(gauges: Gauges, role: str) -> list[Values]:
     return [
         [value / MB or None for value in process.memory_bytes]
         for process in gauges.processes
-        if process.role == role
+        if process.role == role and process.pid
     ]
 
 

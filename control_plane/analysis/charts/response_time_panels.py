@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from operator import attrgetter
 
 import numpy as np
@@ -26,12 +27,13 @@ from control_plane.analysis.charts.trial_axis import (
     TrialSegment,
     Values,
     mean,
+    scaled,
     step_line,
 )
 from control_plane.analysis.validity.steadiness import DRIFT
 from control_plane.domain.histogram import middle_ns
 from control_plane.domain.times import Times, needed_samples
-from control_plane.domain.units import count, figures, rate, seconds, share
+from control_plane.domain.units import SPACE, count, figures, rate, seconds, share, size
 
 WEIGHTS = {"p50": 2.5, "p95": 1.5, "p99": 0.9}
 """Line widths: percentiles are one colour in three weights."""
@@ -145,6 +147,64 @@ def throughput_panel(streams: Sequence[StreamSeries], title: str = "Throughput")
         text = f"{count(sum(stream.errors for stream in failed))} errors"
         labels.append(EndLabel(text, "errors", "$bad", 0.0))
     return Panel(title, zero_based_axis(high, nticks=4), traces, labels, weight=1.6)
+
+
+VARYING_SIZE = 1.25
+"""From this ratio between its largest and its smallest second on, the size of answers changes."""
+
+ENOUGH_ANSWERS = 20
+"""Seconds of fewer answers say little of their size."""
+
+
+def size_panel(streams: Sequence[StreamSeries]) -> Panel | None:
+    """Return the mean size of an answer in each second; None where it changes in no stream."""
+    ranges = [_sizes(stream) for stream in streams]
+    if not any(high > VARYING_SIZE * low for low, high in ranges):
+        return None
+    highest = max(high for _, high in ranges)
+    unit, name = next((pair for pair in _SIZE_UNITS if highest >= pair[0]), (1.0, "B"))
+    steps = [step_line(stream.segments, lambda part: part.body_bytes) for stream in streams]
+    traces = [
+        step_trace((x, scaled(y, 1 / unit)), STREAM_COLOURS[at % 6], 2.0, partial(_size_text, unit))
+        for at, (x, y) in enumerate(steps)
+    ]
+    labels = [
+        EndLabel(
+            f"{_prefix(streams, stream)}{size(low)} to {size(high)}",
+            f"≤ {size(high)}",
+            _text_colour(index),
+            high / unit,
+        )
+        for index, (stream, (low, high)) in enumerate(zip(streams, ranges, strict=True))
+        if high
+    ]
+    axis = zero_based_axis(highest / unit, nticks=3, ticksuffix=f"{SPACE}{name}")
+    return Panel("Mean size of an answer", axis, traces, labels, weight=1.2)
+
+
+_SIZE_UNITS = ((1e6, "MB"), (1e3, "kB"), (1.0, "B"))
+
+
+def _sizes(stream: StreamSeries) -> tuple[float, float]:
+    """Return the smallest and the largest mean size of a second with enough answers; (0, 0)
+    without any.
+    """
+    found = [
+        value
+        for segment in stream.segments
+        for value, completed, errors in zip(
+            segment.window.body_bytes,
+            segment.timeline.completed,
+            segment.timeline.errors,
+            strict=True,
+        )
+        if value is not None and completed + errors >= ENOUGH_ANSWERS
+    ]
+    return min(found, default=0.0), max(found, default=0.0)
+
+
+def _size_text(unit: float, value: float) -> str:
+    return size(value * unit)
 
 
 def _drawn_percentiles(stream: StreamSeries, *, several: bool) -> tuple[str, ...]:

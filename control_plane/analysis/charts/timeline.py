@@ -34,6 +34,7 @@ from control_plane.analysis.charts.response_time_panels import (
     heat_panel,
     mostly_supported,
     response_panel,
+    size_panel,
     supported_points,
     throughput_panel,
 )
@@ -95,6 +96,7 @@ RESPONSE_COLUMNS = (
     "p50, ms",
     "p95, ms",
     "p99, ms",
+    "mean answer, B",
 )
 
 PROCESS_COLUMNS = (
@@ -166,7 +168,9 @@ def _rows(
 def _response_cells(seconds: SecondColumns, index: int) -> tuple[TableValue, ...]:
     percentiles = (seconds.p50, seconds.p95, seconds.p99)
     times = (milliseconds(values[index]) for values in percentiles)
-    return (seconds.completed[index], seconds.errors[index], *times)
+    size = seconds.body_bytes[index] if seconds.body_bytes else None
+    shown = None if size is None else round(size, 1)
+    return (seconds.completed[index], seconds.errors[index], *times, shown)
 
 
 LEAST_PIXELS = 440
@@ -273,7 +277,8 @@ def _response_panels(streams: Sequence[StreamSeries]) -> list[Panel]:
     ]
     drawn = [panel for panel in heats if panel is not None]
     whole = drawn if drawn and len(drawn) == len(streams) else [response_panel(streams)]
-    return [*whole, throughput_panel(streams)]
+    sizes = size_panel(streams)
+    return [*whole, throughput_panel(streams), *([sizes] if sizes else [])]
 
 
 def _cause_panels(

@@ -35,6 +35,11 @@ class SecondSeries:
     def error_rates_per_s(self) -> Values:
         return self._per_second(self.seconds.errors)
 
+    @property
+    def body_bytes(self) -> Values:
+        """Return the mean size of an answer's body; None in all seconds of runs without sizes."""
+        return self.seconds.body_bytes or (None,) * len(self.seconds.completed)
+
     def _per_second(self, counts: Sequence[int]) -> Values:
         lengths = [
             round(high - low, 6) for low, high in zip(self.edges, self.edges[1:], strict=False)

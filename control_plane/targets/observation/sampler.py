@@ -22,6 +22,13 @@ from control_plane.targets.observation.procfs import (
 )
 
 INTERVAL_S = 0.5
+ENDED_SERIES = 100
+"""Of so many processes of the target that ended each has a series of its own: a target may start
+thousands."""
+
+JOINED_PID = 0
+"""Stands for all others that ended, in one series."""
+
 ProcessRole = Literal["target", "client", "control"]
 
 
@@ -71,16 +78,33 @@ class _ProcessSeries:
     program: str = ""
     cpu_share: list[float] = field(default_factory=list)
     memory_bytes: list[int] = field(default_factory=list)
+    ended: bool = False
+
+    @property
+    def used_s(self) -> float:
+        return self.last_cpu_s - self.first_cpu_s
 
     def sample(self, intervals: int, elapsed_s: float) -> int:
-        """Fill so many intervals with the average since the last sample; return its memory."""
-        now_s = cpu_s(self.pid)
+        """Fill so many intervals with the average since the last sample; return its memory.
+
+        Once it has ended its pid may be another's, which is not read.
+        """
+        now_s = None if self.ended else cpu_s(self.pid)
+        self.ended = now_s is None
         memory = 0 if now_s is None else memory_bytes(self.pid)
         share = 0.0 if now_s is None else (now_s - self.last_cpu_s) / elapsed_s
         self.last_cpu_s = now_s or self.last_cpu_s
         self.cpu_share += [share] * intervals
         self.memory_bytes += [memory] * intervals
         return memory
+
+    def add(self, other: "_ProcessSeries") -> None:
+        """Add what another one used, interval by interval; both have as many."""
+        self.last_cpu_s += other.used_s
+        self.cpu_share = [sum(pair) for pair in zip(self.cpu_share, other.cpu_share, strict=True)]
+        self.memory_bytes = [
+            sum(pair) for pair in zip(self.memory_bytes, other.memory_bytes, strict=True)
+        ]
 
 
 class Sampler:
@@ -234,16 +258,38 @@ class Sampler:
             self._reader.read(_ns(now_s))
         self._intervals += intervals
         self._sampled_s = now_s
+        self._join_ended()
+
+    def _join_ended(self) -> None:
+        """Join the processes of the target that ended beyond the busiest `ENDED_SERIES`."""
+        ended = sorted(
+            (series for series in self._series.values() if series.ended and _may_be_joined(series)),
+            key=lambda series: series.used_s,
+        )
+        for series in ended[: max(0, len(ended) - ENDED_SERIES)]:
+            self._join(series)
+
+    def _join(self, series: _ProcessSeries) -> None:
+        if JOINED_PID not in self._series:
+            self._series[JOINED_PID] = self._blank(JOINED_PID, "target")
+            self._series[JOINED_PID].ended = True
+        self._series[JOINED_PID].add(series)
+        del self._series[series.pid]
+
+    def _blank(self, pid: int, role: ProcessRole, program: str = "") -> _ProcessSeries:
+        """Return a series whose intervals until now are 0."""
+        shares, memory = [0.0] * self._intervals, [0] * self._intervals
+        return _ProcessSeries(pid, role, 0.0, 0.0, program, shares, memory)
 
     def _add_new_processes(self) -> None:
         """Add those started since: all their CPU time counts, their earlier intervals are 0."""
         companions = self._companions()
         for pid, role in self._watched().items():
+            before = self._series.get(pid)
+            if before is not None and before.ended and _may_be_joined(before):
+                self._join(before)
             if pid not in self._series:
-                blank = [0] * self._intervals
-                self._series[pid] = _ProcessSeries(
-                    pid, role, 0.0, 0.0, companions.get(pid, ""), [0.0] * self._intervals, blank
-                )
+                self._series[pid] = self._blank(pid, role, companions.get(pid, ""))
 
     def _watched(self) -> dict[int, ProcessRole]:
         targets: dict[int, ProcessRole] = dict.fromkeys(self._all_target_pids(), "target")
@@ -264,11 +310,11 @@ class Sampler:
         return sum((cpu_s(pid) or 0.0) + reaped_cpu_s(pid) for pid in self._all_target_pids())
 
     def _used_s(self, role: ProcessRole) -> float:
-        return sum(
-            series.last_cpu_s - series.first_cpu_s
-            for series in self._series.values()
-            if series.role == role
-        )
+        return sum(series.used_s for series in self._series.values() if series.role == role)
+
+
+def _may_be_joined(series: _ProcessSeries) -> bool:
+    return series.role == "target" and not series.program and series.pid != JOINED_PID
 
 
 def _ns(seconds: float) -> int:

@@ -158,7 +158,7 @@ def test_a_run_without_results_or_gauges_draws_nothing():
 
 def test_the_table_holds_the_numbers_of_each_second():
     figure = timeline_chart(detail(run(), result(second(0, 1.0, errors=2), second(2, 5.0))))
-    assert figure.table.columns[:8] == (
+    assert figure.table.columns[:9] == (
         "trial",
         "second",
         "stream",
@@ -167,9 +167,40 @@ def test_the_table_holds_the_numbers_of_each_second():
         "p50, ms",
         "p95, ms",
         "p99, ms",
+        "mean answer, B",
     )
-    assert figure.table.rows[0] == (1, 0, "items", 1, 2, 1.0, 1.0, 1.0, 30.0, 80.0, 50.0, 50.0)
+    assert figure.table.rows[0] == (1, 0, "items", 1, 2, 1.0, 1.0, 1.0, 0.0, 30.0, 80.0, 50.0, 50.0)
     assert figure.table.rows[1][3:8] == (0, 0, None, None, None)
+
+
+def with_sizes(*sizes: float | None, completed: int = 50) -> RunDetail:
+    found = detail(run(), result(*(second(index, *[1.0] * completed) for index in range(4))))
+    (timeline,) = found.timelines["items"]
+    return replace(found, timelines={"items": (replace(timeline, body_bytes=sizes),)})
+
+
+def test_the_size_of_answers_is_drawn_where_it_changes():
+    figure = timeline_chart(with_sizes(20_000, 20_100, None, 27))
+    checked(figure)
+    assert "Mean size of an answer" in texts(figure)
+    assert "27 B to 20.1 kB" in texts(figure)
+    (drawn,) = (trace for trace in figure.plot["data"] if "20.1" in str(trace.get("text")))
+    assert max(value or 0 for value in drawn["y"]) == 20.1
+    assert [row[8] for row in figure.table.rows] == [20_000, 20_100, None, 27]
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        with_sizes(20_000, 20_100, None, 19_000),
+        with_sizes(100, 5, 100, 5, completed=3),
+        with_sizes(0, 0, 0, 0),
+        with_sizes(None, None, None, None),
+        with_sizes(),
+    ],
+)
+def test_no_size_of_answers_is_drawn_where_it_hardly_changes(found: RunDetail) -> None:
+    assert "Mean size of an answer" not in texts(timeline_chart(found))
 
 
 def test_an_hour_is_still_quick_to_draw():

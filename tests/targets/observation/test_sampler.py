@@ -6,10 +6,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from control_plane.targets.observation import sampler as sampler_module
 from control_plane.targets.observation.sampler import INTERVAL_S, Sampler
 
 BUSY = "while True: pass"
@@ -35,6 +36,10 @@ async def sampled(sampler: Sampler, count: int) -> None:
     async with asyncio.timeout(10):
         while len(sampler.gauges_so_far().processes[0].cpu_share) < count:
             await asyncio.sleep(0.01)
+
+
+async def another_sample(sampler: Sampler) -> None:
+    await sampled(sampler, len(sampler.gauges_so_far().processes[0].cpu_share) + 1)
 
 
 async def test_cpu_time_goes_to_whom_it_belongs() -> None:
@@ -88,6 +93,36 @@ async def test_the_peak_of_the_memory_and_a_process_that_came_late() -> None:
     assert series.memory_bytes[0] == series.memory_bytes[2] == 0
     assert series.memory_bytes[1] > 80_000_000
     assert len(series.cpu_share) == 3
+
+
+async def test_thousands_of_processes_that_ended_take_no_more_room_than_some(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each that is there has its series, and so have the busiest of those that ended."""
+    monkeypatch.setattr(sampler_module, "ENDED_SERIES", 2)
+    burnt = "import time\nwhile time.process_time() < {}: pass\nprint(flush=True)\ninput()"
+    burns_s = (0.3, 0.1, 0.1, 0.2)
+    with ExitStack() as stack:
+        target, client = (stack.enter_context(process(IDLE)) for _ in range(2))
+        short = [stack.enter_context(process(burnt.format(burn_s))) for burn_s in burns_s]
+        pids = [target.pid, *(child.pid for child in short)]
+        sampler = Sampler(lambda: list(pids), [client.pid], os.getpid())
+        sampler.open_window()
+        for child in short:
+            assert child.stdout is not None
+            await asyncio.to_thread(child.stdout.readline)
+        await another_sample(sampler)
+        for child in short:
+            child.kill()
+            child.wait()
+            pids.remove(child.pid)
+        await another_sample(sampler)
+        use = sampler.close_window()
+    series = [series for series in use.gauges.processes if series.role == "target"]
+    assert {found.pid for found in series} == {target.pid, short[0].pid, short[3].pid, 0}
+    assert len({len(found.cpu_share) for found in series}) == 1
+    assert use.target_cpu_s is not None
+    assert use.target_cpu_s >= sum(burns_s) - 0.1
 
 
 async def test_the_cpu_time_of_a_child_that_ends_between_two_samples_counts() -> None:
