@@ -78,6 +78,27 @@ def _not_asgi(match: _Match, python: str) -> str:
     return "app is not an ASGI application: name the object itself, or set factory = true."
 
 
+def _is_wsgi(match: _Match, python: str) -> str:
+    del match, python
+    return (
+        "app is a WSGI application, as those of Flask are: choose waitress or a gunicorn with "
+        "gthread or sync, or name the ASGI application, as myproject.asgi:application of Django."
+    )
+
+
+def _is_asgi(match: _Match, python: str) -> str:
+    del match, python
+    return "app is an ASGI application: choose a server for those, such as uvicorn."
+
+
+def _relative(match: _Match, python: str) -> str:
+    del match, python
+    return (
+        "It imports relative to a package that it is not imported as: set directory to the folder "
+        "above the package, and name app with it, such as package.main:app."
+    )
+
+
 def _no_variable(match: _Match, python: str) -> str:
     del python
     return f"It asks for the variable {match[1]}: add it to environment or env_file."
@@ -90,6 +111,11 @@ _LINES: tuple[tuple[re.Pattern[str], Callable[[_Match, str], str]], ...] = (
     (re.compile(r"has no attribute '([\w.]{1,80})'"), _no_attribute),
     (re.compile(r"KeyError: '([A-Z][A-Z0-9_]{1,80})'"), _no_variable),
     (re.compile(r"^(\S{1,200}): No such file or directory$"), _no_file),
+    (re.compile(r"attempted relative import"), _relative),
+    (re.compile(r"missing \d+ required positional arguments?: '(?:receive|send)'"), _is_asgi),
+    (re.compile(r"missing 1 required positional argument: 'start_response'"), _is_wsgi),
+    (re.compile(r"takes 3 positional arguments but 4 were given"), _is_wsgi),
+    (re.compile(r"takes 2 positional arguments but 3 were given"), _is_wsgi),
     (re.compile(r"object is not callable|takes \d+ positional arguments? but"), _not_asgi),
 )
 

@@ -63,12 +63,14 @@ class WorkerClass:
 
     `lacks`: what it lacks beside what its server lacks. `pairs` of event loop and HTTP parser that
     it runs; () for any. `package`: the distribution that brings it, where that is not its server's.
+    `wsgi`: it serves WSGI applications, without an event loop.
     """
 
     purpose: str
     lacks: tuple[str, ...] = ()
     pairs: tuple[tuple[str, str], ...] = ()
     package: str | None = None
+    wsgi: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ class Server:
     `module` is run with `python -m`. `lacks` names the fields of a target that it does not have.
     `arguments` writes the others as its own options. `packages`: the distributions whose versions
     can change a measurement; () for a server that loads no application by an import string.
-    `extra` of Looplab that installs it; None for a server that always comes along.
+    `extra` of Looplab that installs it; None for a server that always comes along. `wsgi`: it
+    serves WSGI applications. `most_workers` that it can run; None where only the settings bound it.
     """
 
     module: str
@@ -88,6 +91,8 @@ class Server:
     packages: tuple[str, ...] = ()
     extra: str | None = None
     workers: Mapping[str, WorkerClass] = field(default_factory=dict)
+    wsgi: bool = False
+    most_workers: int | None = None
 
 
 def _uvicorn(target: Target, binding: Binding) -> list[str]:
@@ -107,22 +112,25 @@ def _uvicorn(target: Target, binding: Binding) -> list[str]:
     return arguments
 
 
-_GUNICORN_WORKERS = {
+_GUNICORN_WORKERS: Mapping[tuple[str | None, str | None], str] = {
     ("uvicorn_worker", "uvloop"): "uvicorn_worker.UvicornWorker",
     ("uvicorn_worker", "asyncio"): "uvicorn_worker.UvicornH11Worker",
-    ("asgi", "uvloop"): "asgi",
-    ("asgi", "asyncio"): "asgi",
 }
+"""What gunicorn calls a kind of worker, where that is not its name."""
 
 
 def _gunicorn(target: Target, binding: Binding) -> list[str]:
     """Without its control socket, which all gunicorns of a user share."""
-    worker = _GUNICORN_WORKERS[str(target.worker), str(target.loop)]
+    worker = _GUNICORN_WORKERS.get((target.worker, target.loop), str(target.worker))
     arguments = [binding.call, "--bind", binding.address, "--worker-class", worker]
     arguments += ["--workers", str(target.workers), "--no-control-socket"]
     if target.worker == "asgi":
         arguments += ["--asgi-loop", str(target.loop)]
-    arguments += ["--keep-alive", str(target.keep_alive_s), "--backlog", str(target.backlog)]
+    if target.worker == "gthread":
+        arguments += ["--threads", str(target.threads)]
+    if target.keep_alive_s is not None:
+        arguments += ["--keep-alive", str(target.keep_alive_s)]
+    arguments += ["--backlog", str(target.backlog)]
     arguments += ["--reuse-port"] if target.reuse_port else []
     arguments += ["--reload"] if target.reload else []
     return arguments + (["--access-logfile", "-"] if target.access_log else [])
@@ -143,6 +151,13 @@ def _granian(target: Target, binding: Binding) -> list[str]:
     arguments += ["--backlog", str(target.backlog)]
     arguments += ["--reload", "--reload-paths", binding.reload_dir] if target.reload else []
     return [*arguments, "--access-log" if target.access_log else "--no-access-log"]
+
+
+def _waitress(target: Target, binding: Binding) -> list[str]:
+    arguments = ["--listen", binding.address, "--threads", str(target.threads)]
+    arguments += ["--backlog", str(target.backlog)]
+    arguments += ["--channel-timeout", str(target.keep_alive_s)]
+    return [*arguments, *(["--call"] if binding.factory else []), binding.app]
 
 
 def _responder(_target: Target, binding: Binding) -> list[str]:
@@ -176,6 +191,14 @@ SERVERS: dict[str, Server] = {
                 package="uvicorn-worker",
             ),
             "asgi": WorkerClass("Its own ASGI worker.", lacks=("http",)),
+            "gthread": WorkerClass(
+                "Its WSGI worker with threads.", lacks=("loop", "http"), wsgi=True
+            ),
+            "sync": WorkerClass(
+                "Its WSGI worker: one request at a time, on a connection of its own.",
+                lacks=("loop", "http", "threads", "keep_alive_s"),
+                wsgi=True,
+            ),
         },
     ),
     "hypercorn": Server(
@@ -193,6 +216,16 @@ SERVERS: dict[str, Server] = {
         arguments=_granian,
         packages=("granian",),
         extra="servers",
+    ),
+    "waitress": Server(
+        module="waitress",
+        purpose="A WSGI server in Python: one process with threads.",
+        lacks=("worker", "loop", "http", "reuse_port", "reload", "access_log"),
+        arguments=_waitress,
+        packages=("waitress",),
+        extra="servers",
+        wsgi=True,
+        most_workers=1,
     ),
     "command": Server("", "The application's own command line.", FIELDS, _nothing),
     "responder": Server(
@@ -215,7 +248,8 @@ def called_wrongly(log: Sequence[str]) -> bool:
 
     The same error from deeper inside is the application's own.
     """
-    folders = [f"/{server.module}/" for server in SERVERS.values() if server.packages]
+    modules = [server.module for server in SERVERS.values() if server.packages]
+    folders = [f"/{module}/" for module in ("looplab_probe", *modules)]
     frame = ""
     for line in log:
         if found := _FRAME.match(line):
@@ -225,7 +259,7 @@ def called_wrongly(log: Sequence[str]) -> bool:
     return False
 
 
-ASGI_SERVERS = {name: server for name, server in SERVERS.items() if server.packages}
+APPLICATION_SERVERS = {name: server for name, server in SERVERS.items() if server.packages}
 """The servers that load an application by its import string."""
 
 if TYPE_CHECKING:
@@ -240,6 +274,12 @@ def worker_class(server: str, worker: str | None) -> WorkerClass | None:
     """Return the kind of worker that a server runs; None for a server that has one kind only."""
     known = SERVERS.get(server)
     return known.workers.get(worker or "") if known else None
+
+
+def is_wsgi(server: str, worker: str | None) -> bool:
+    """Return whether a server serves WSGI applications, and no ASGI ones."""
+    known, kind = SERVERS.get(server), worker_class(server, worker)
+    return bool((known and known.wsgi) or (kind and kind.wsgi))
 
 
 def lacking(server: str, worker: str | None) -> tuple[str, ...]:
@@ -262,7 +302,7 @@ def modules_needed(server: str, worker: str | None) -> tuple[str, ...]:
 
 def package_of(module: str) -> str | None:
     """Return the distribution of a server's or worker's module; None for another module."""
-    for name, server in ASGI_SERVERS.items():
+    for name, server in APPLICATION_SERVERS.items():
         if module == server.module:
             return name
         if (kind := server.workers.get(module)) and kind.package:
@@ -272,7 +312,7 @@ def package_of(module: str) -> str | None:
 
 def server_packages() -> Iterator[str]:
     """Yield the distributions of all servers and of their workers."""
-    for server in ASGI_SERVERS.values():
+    for server in APPLICATION_SERVERS.values():
         yield from server.packages
         yield from (kind.package for kind in server.workers.values() if kind.package)
 
@@ -284,7 +324,7 @@ def server_options() -> dict[str, str]:
     """
     return {
         f"{name} {worker}" if worker else name: f"{name}, {worker}" if worker else name
-        for name, server in ASGI_SERVERS.items()
+        for name, server in APPLICATION_SERVERS.items()
         for worker in server.workers or (None,)
     }
 

@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 from control_plane.domain.errors import FieldError
 from control_plane.domain.limits import Limits, Wrong, bounded, bounded_text, counted
 from control_plane.domain.request_rules import MAX_ANSWER_BYTES, wrong_request
-from control_plane.domain.servers import FIELDS, lacking, server_label, worker_class
+from control_plane.domain.servers import FIELDS, SERVERS, lacking, server_label, worker_class
 from control_plane.domain.spec import (
     BUNDLED,
     Cores,
@@ -125,8 +125,7 @@ def _responder(spec: SubmittedSpec) -> Wrong:
 
 def _started(field: str, target: Target, limits: Limits) -> Wrong:
     yield from _switches(field, target)
-    if target.workers is not None:
-        yield from bounded(f"{field}.workers", target.workers, 1, limits.max_workers, "max_workers")
+    yield from _workers(f"{field}.workers", target, limits)
     for name, high in (("threads", 1_000), ("keep_alive_s", 3_600), ("backlog", 65_535)):
         if (value := getattr(target, name)) is not None:
             yield from bounded(f"{field}.{name}", value, 1, high)
@@ -139,6 +138,16 @@ def _started(field: str, target: Target, limits: Limits) -> Wrong:
         return
     for name, setting in target.settings.items():
         yield from _setting(f"{field}.settings.{name[:40]}", name, setting)
+
+
+def _workers(field: str, target: Target, limits: Limits) -> Wrong:
+    most = SERVERS[target.server].most_workers
+    if target.workers is None:
+        return
+    if most is None:
+        yield from bounded(field, target.workers, 1, limits.max_workers, "max_workers")
+    else:
+        yield from bounded(field, target.workers, 1, most)
 
 
 def _setting(field: str, name: str, value: float | str) -> Wrong:

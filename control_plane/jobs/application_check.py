@@ -9,7 +9,7 @@ from typing import Literal
 from control_plane.analysis.start_hints import start_hints
 from control_plane.domain.application_report import Checkup, Finding
 from control_plane.domain.errors import Conflict, TargetFailed
-from control_plane.domain.servers import ASGI_SERVERS
+from control_plane.domain.servers import APPLICATION_SERVERS
 from control_plane.domain.spec import Target
 from control_plane.jobs.manual_targets import STOP_GRACE_S
 from control_plane.jobs.queue import IdleTasks
@@ -71,7 +71,7 @@ class ApplicationCheck:
         """Return a target with a server that its interpreter has; None when it has none."""
         python = self._application.interpreter
         installed = await inspect_interpreter(python, self._runtime.instance)
-        target = first_installed(self._application.name, installed)
+        target = first_installed(self._application, installed)
         if installed.fault is not None:
             remedy = "Name the interpreter of an environment with Python 3.8 or newer."
             self._add("missing", f"{python} does not run: {installed.fault}.", remedy)
@@ -83,7 +83,7 @@ class ApplicationCheck:
             return None
         servers = ", ".join(
             f"{name} {installed.packages[name]}"
-            for name in ASGI_SERVERS
+            for name in APPLICATION_SERVERS
             if name in installed.packages
         )
         self._add("good", f"Python {installed.version} with {servers}.")

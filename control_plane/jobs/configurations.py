@@ -11,12 +11,13 @@ from control_plane.domain.spec_json import Document
 from control_plane.store.store import Store
 from control_plane.targets.application import for_application
 from control_plane.targets.builtin_configurations import (
-    BUILTIN_CONFIGURATIONS,
+    CATALOGUE,
     RESPONDER_NAME,
     Configuration,
     configuration_of,
     find_configuration,
     missing_server,
+    not_for_bundled,
 )
 
 LONGEST_NAME = 80
@@ -34,7 +35,7 @@ SOME_WORKLOAD = {
 }
 
 
-def resolved(named: NamedTarget, known: Sequence[Configuration] = BUILTIN_CONFIGURATIONS) -> Target:
+def resolved(named: NamedTarget, known: Sequence[Configuration] = CATALOGUE) -> Target:
     """Return the target that a spec names.
 
     Raises InvalidInput naming the likest, or what installs a server that is missing.
@@ -43,7 +44,7 @@ def resolved(named: NamedTarget, known: Sequence[Configuration] = BUILTIN_CONFIG
     target = found if named.host is None else replace(found, host=named.host)
     if named.application not in {None, BUNDLED}:
         return for_application(target, str(named.application))
-    message = missing_server(target)
+    message = not_for_bundled(target) or missing_server(target)
     if message is not None:
         raise InvalidInput(message, (FieldError("target.configuration", message),))
     return target
@@ -64,7 +65,7 @@ class Configurations:
             configuration_of(target, name=name, builtin=False)
             for name, target in self._store.configurations()
         )
-        return (*BUILTIN_CONFIGURATIONS, *added)
+        return (*CATALOGUE, *added)
 
     def resolve(self, named: NamedTarget) -> Target:
         """Return the target of a name. Raises InvalidInput as `resolved` does."""
@@ -100,7 +101,7 @@ class Configurations:
 
         Raises Conflict for a builtin one, or NotFound.
         """
-        if any(builtin.name == name for builtin in BUILTIN_CONFIGURATIONS):
+        if any(builtin.name == name for builtin in CATALOGUE):
             raise Conflict(f"{name} comes with Looplab and stays: copy it to change it.")
         self._store.remove_configuration(name)
 

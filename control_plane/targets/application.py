@@ -9,7 +9,7 @@ from pathlib import Path
 
 from control_plane.domain.errors import FieldError, TargetFailed
 from control_plane.domain.spec import BUNDLED, Target
-from control_plane.targets.builtin_configurations import missing_server
+from control_plane.targets.builtin_configurations import missing_server, not_for_bundled
 
 SUCCESS = range(200, 300)
 """The statuses of an application that works, unless it is said otherwise."""
@@ -144,7 +144,7 @@ def application_errors(target: Target, applications: Applications) -> Iterator[F
         if by_command:
             message = "The bundled application has no command of its own: choose a server."
             yield FieldError("target.server", message)
-        elif lack := missing_server(target):
+        elif lack := not_for_bundled(target) or missing_server(target):
             yield FieldError("target.server", lack)
         return
     application = applications.get(name)

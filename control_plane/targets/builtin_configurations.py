@@ -8,7 +8,14 @@ from importlib.util import find_spec
 from typing import Any
 
 from control_plane.domain.errors import FieldError, InvalidInput
-from control_plane.domain.servers import ASGI_SERVERS, SERVERS, lacking, modules_needed
+from control_plane.domain.servers import (
+    APPLICATION_SERVERS,
+    SERVERS,
+    is_wsgi,
+    lacking,
+    modules_needed,
+    server_label,
+)
 from control_plane.domain.spec import (
     BUNDLED,
     DEFAULT_THREADS,
@@ -22,6 +29,7 @@ RESPONDER_NAME = "bare responder"
 """The name of a target that is no configuration: it shows the client, and serves nothing."""
 MAX_SIMILAR, MAX_COMPARED = 3, 100
 """How many names are suggested for an unknown one, and how much of it is compared."""
+WSGI_THREADS = 4
 _SWITCHES = {"reuse_port": "reuse port", "reload": "reload", "access_log": "access log"}
 
 
@@ -35,6 +43,11 @@ class Configuration:
     available: bool
     missing_extra: str | None
 
+    @property
+    def wsgi(self) -> bool:
+        """Whether it serves WSGI applications, and not the bundled one."""
+        return is_wsgi(self.target.server, self.target.worker)
+
 
 def find_configuration(name: str, known: Sequence[Configuration] = ()) -> Target:
     """Return the target of a name among `known`, or among those that come with Looplab.
@@ -43,7 +56,7 @@ def find_configuration(name: str, known: Sequence[Configuration] = ()) -> Target
     """
     if name == RESPONDER_NAME:
         return RESPONDER
-    targets = {entry.name: entry.target for entry in known or BUILTIN_CONFIGURATIONS}
+    targets = {entry.name: entry.target for entry in known or CATALOGUE}
     if name in targets:
         return targets[name]
     names = list(targets)
@@ -100,6 +113,14 @@ def configuration_of(target: Target, *, name: str = "", builtin: bool = True) ->
     )
 
 
+def not_for_bundled(target: Target) -> str | None:
+    """Return the message that it cannot serve the bundled application; None where it can."""
+    if not is_wsgi(target.server, target.worker):
+        return None
+    server = server_label(target.server, target.worker)
+    return f"{server} serves WSGI applications: choose one of your own, or another server."
+
+
 def missing_server(target: Target) -> str | None:
     """Return the message that its server is not installed, with the remedy; None where it is."""
     extra = configuration_of(target).missing_extra
@@ -119,6 +140,8 @@ def _variants(server: str, worker: str | None) -> Iterator[Target]:
         _DEFAULT, **{"reuse_port": False} | nulls | {"server": server, "worker": worker}
     )
     yield single
+    if SERVERS[server].most_workers == 1:
+        return
     yield replace(single, workers=2)
     if "reuse_port" not in lacks:
         yield replace(single, workers=2, reuse_port=True)
@@ -136,10 +159,27 @@ def _targets() -> Iterator[Target]:
     yield replace(_DEFAULT, threads=200)
     yield replace(_DEFAULT, access_log=True)
     yield replace(_DEFAULT, reload=True)
-    for name, server in ASGI_SERVERS.items():
-        if name != _DEFAULT.server:
-            for worker in server.workers or (None,):
-                yield from _variants(name, worker)
+    for server, worker in _kinds():
+        if server != _DEFAULT.server and not is_wsgi(server, worker):
+            yield from _variants(server, worker)
+
+
+def _wsgi_targets() -> Iterator[Target]:
+    """As many threads as is usual for a WSGI server, where it has threads."""
+    for server, worker in _kinds():
+        if is_wsgi(server, worker):
+            for target in _variants(server, worker):
+                yield replace(target, threads=target.threads and WSGI_THREADS)
+
+
+def _kinds() -> Iterator[tuple[str, str | None]]:
+    """Yield each server, with each kind of its workers."""
+    for name, server in APPLICATION_SERVERS.items():
+        yield from ((name, worker) for worker in server.workers or (None,))
 
 
 BUILTIN_CONFIGURATIONS: tuple[Configuration, ...] = tuple(map(configuration_of, _targets()))
+"""Those that can serve the bundled application."""
+WSGI_CONFIGURATIONS: tuple[Configuration, ...] = tuple(map(configuration_of, _wsgi_targets()))
+"""Those that serve WSGI applications, which only the settings name."""
+CATALOGUE = (*BUILTIN_CONFIGURATIONS, *WSGI_CONFIGURATIONS)

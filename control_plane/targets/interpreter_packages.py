@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from control_plane.domain.result import Environment
 from control_plane.domain.servers import SERVERS, server_packages, worker_class
 from control_plane.domain.spec import Target
 from control_plane.targets.application import Application, command_target, for_application
-from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
+from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS, WSGI_CONFIGURATIONS
 from control_plane.targets.environment_variables import INSTANCE, LAUNCH
 from control_plane.targets.observation import procfs
 from control_plane.targets.observation.machine_watch import program_name
@@ -153,20 +153,36 @@ async def default_target(application: Application, instance: str) -> Target | No
     if application.command:
         return command_target(application.name)
     return first_installed(
-        application.name, await inspect_interpreter(application.interpreter, instance)
+        application, await inspect_interpreter(application.interpreter, instance)
     )
 
 
-def first_installed(application: str, interpreter: Interpreter) -> Target | None:
-    """Return the first configuration whose packages are all installed; None when there is none."""
+def first_installed(application: Application, interpreter: Interpreter) -> Target | None:
+    """Return the first configuration whose packages are all installed; None when there is none.
+
+    What the application seems to be comes first: WSGI or ASGI.
+    """
     targets = [known.target for known in BUILTIN_CONFIGURATIONS]
     plain = [
         replace(target, loop="asyncio") for target in targets if not SERVERS[target.server].workers
     ]
-    for target in targets + plain:
+    asgi, wsgi = targets + plain, [known.target for known in WSGI_CONFIGURATIONS]
+    seems_wsgi = _seems_wsgi(application.app, interpreter.packages)
+    for target in wsgi + asgi if seems_wsgi else asgi + wsgi:
         if all(part in interpreter.packages for part in _packages_needed(target)):
-            return for_application(target, application)
+            return for_application(target, application.name)
     return None
+
+
+_ASGI_FRAMEWORKS = {"starlette", "fastapi", "litestar", "quart", "sanic", "blacksheep"}
+_WSGI_FRAMEWORKS = {"flask", "django", "bottle", "pyramid", "falcon"}
+
+
+def _seems_wsgi(app: str, packages: Collection[str]) -> bool:
+    """Guess by the name of its module, as `shop.wsgi:application`, else by its frameworks."""
+    if "asgi" in app or "wsgi" in app:
+        return "wsgi" in app
+    return not _ASGI_FRAMEWORKS & {*packages} and bool(_WSGI_FRAMEWORKS & {*packages})
 
 
 def _packages_needed(target: Target) -> list[str]:

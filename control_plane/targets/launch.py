@@ -237,6 +237,7 @@ class _Attempt:
             self.target.workers or 1,
             application.start_timeout_s,
             self._host_header,
+            by_epoll=self.target.worker != "sync",
         )
 
     @property

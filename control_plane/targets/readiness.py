@@ -9,7 +9,7 @@ import httptools
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.servers import called_wrongly
 from control_plane.targets.http_get import unverified_tls
-from control_plane.targets.observation import sockets
+from control_plane.targets.observation import procfs, sockets
 from control_plane.targets.supervisor import Supervisor
 
 POLL_S = 0.005
@@ -25,7 +25,7 @@ LARGE_BYTES = 1_000_000
 class ReadinessProbe:
     """When a server is ready: `path` responds, and `workers` processes accept.
 
-    `statuses` are those that count; None: any.
+    `statuses` are those that count; None: any. `by_epoll`: workers wait so for connections.
     """
 
     host: str
@@ -35,6 +35,7 @@ class ReadinessProbe:
     workers: int
     timeout_s: float
     host_header: str
+    by_epoll: bool = True
 
     @property
     def request(self) -> bytes:
@@ -98,7 +99,7 @@ def _timeout_reason(server: Supervisor, probe: ReadinessProbe, found: Readiness)
         return f"{late}, nothing listens on {probe.host}:{probe.port}"
     if found.status is not None and not _is_ready(probe, found.status):
         return f"{late}, the last answer to GET {probe.path} was {found.status}"
-    if (accepting := _accepting_count(server, inodes)) < probe.workers:
+    if (accepting := _accepting_count(server, inodes, probe)) < probe.workers:
         return f"{late}, {accepting} of {probe.workers} workers accept connections"
     return f"{late}, no answer to GET {probe.path}"
 
@@ -128,13 +129,19 @@ async def _until_all_accept(server: Supervisor, probe: ReadinessProbe) -> str | 
         inodes = sockets.inodes_at(probe.host, probe.port)
         if foreign := inodes - sockets.held_inodes(inodes, server.pids()):
             return sockets.holder_name(foreign)
-        if inodes and (probe.workers == 1 or _accepting_count(server, inodes) >= probe.workers):
+        if inodes and (
+            probe.workers == 1 or _accepting_count(server, inodes, probe) >= probe.workers
+        ):
             return None
         await asyncio.sleep(POLL_S)
 
 
-def _accepting_count(server: Supervisor, inodes: set[int]) -> int:
-    return len(sockets.accepting(inodes, server.pids()))
+def _accepting_count(server: Supervisor, inodes: set[int], probe: ReadinessProbe) -> int:
+    """Return how many workers accept, or where that cannot be seen how many processes could."""
+    pids = server.pids()
+    if probe.by_epoll:
+        return len(sockets.accepting(inodes, pids))
+    return len([pid for pid in sockets.holders(inodes, pids) if not procfs.children(pid)])
 
 
 async def _status(probe: ReadinessProbe, found: Readiness) -> int | None:

@@ -29,6 +29,21 @@ PYTHON = "/srv/env/bin/python"
         ),
         ("start: x", "TypeError: 'list' object is not callable", "factory = true"),
         ("start: x", "TypeError: make() takes 0 positional arguments but 3 were given", "factory"),
+        (
+            "start: x",
+            "TypeError: Flask.__call__() missing 1 required positional argument: 'start_response'",
+            "choose waitress",
+        ),
+        (
+            "start: x",
+            "TypeError: FastAPI.__call__() missing 1 required positional argument: 'send'",
+            "such as uvicorn",
+        ),
+        (
+            "start: x",
+            "ImportError: attempted relative import with no known parent package",
+            "the folder above the package",
+        ),
         ("start: x", "KeyError: 'DATABASE_URL'", "variable DATABASE_URL: add it"),
         ("start: x", "serve: No such file or directory", "The program serve is not there"),
         ("start timeout: x, the last answer to GET /up was 503", "", "name another ready_path"),

@@ -2,19 +2,26 @@
 
 import pytest
 
-from control_plane.domain.servers import ASGI_SERVERS, SERVERS, lacking, package_of, server_options
-from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
+from control_plane.domain.servers import (
+    APPLICATION_SERVERS,
+    SERVERS,
+    lacking,
+    package_of,
+    server_options,
+)
+from control_plane.targets.builtin_configurations import CATALOGUE
 from control_plane.targets.inside.looplab_probe.hooks import HOOKS
 from control_plane.targets.run_environment import PACKAGES
 
 
 def test_every_server_has_its_hook_in_the_probe() -> None:
-    assert {name.partition(".")[0] for name in HOOKS} == set(ASGI_SERVERS)
+    with_loop = {name for name, server in APPLICATION_SERVERS.items() if not server.wsgi}
+    assert {name.partition(".")[0] for name in HOOKS} == with_loop
 
 
 def test_every_server_comes_with_configurations_and_stored_versions() -> None:
-    assert {known.target.server for known in BUILTIN_CONFIGURATIONS} == set(ASGI_SERVERS)
-    assert set(ASGI_SERVERS) <= set(PACKAGES)
+    assert {known.target.server for known in CATALOGUE} == set(APPLICATION_SERVERS)
+    assert set(APPLICATION_SERVERS) <= set(PACKAGES)
 
 
 def test_a_kind_of_worker_lacks_what_its_server_lacks_and_more() -> None:
@@ -43,6 +50,9 @@ def test_each_kind_of_worker_is_an_option_of_its_own() -> None:
         "uvicorn": "uvicorn",
         "gunicorn uvicorn_worker": "gunicorn, uvicorn_worker",
         "gunicorn asgi": "gunicorn, asgi",
+        "gunicorn gthread": "gunicorn, gthread",
+        "gunicorn sync": "gunicorn, sync",
         "hypercorn": "hypercorn",
         "granian": "granian",
+        "waitress": "waitress",
     }

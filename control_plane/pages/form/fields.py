@@ -161,7 +161,7 @@ FORM: Mapping[str, Section] = {
     )),
     "target": Section("target", (
         _target("workers", NUMBER),
-        _target("threads", NUMBER, "the AnyIO limiter"),
+        _target("threads", NUMBER, "the AnyIO limiter, or of a WSGI server"),
         _target("loop", SELECT, options=_LOOPS, required=True),
         _target("http", SELECT, options=_PARSERS, required=True),
         _target("keep_alive_s", NUMBER, unit="s"),

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from control_plane.analysis.field_labels import Fact
 from control_plane.domain.application_report import Checkup
-from control_plane.domain.servers import ASGI_SERVERS, worker_class
+from control_plane.domain.servers import APPLICATION_SERVERS, worker_class
 from control_plane.domain.spec import Target
 from control_plane.experiments.bundled_endpoints import BundledWorkload
 from control_plane.jobs.manual_targets import ManualTarget
@@ -113,7 +113,10 @@ _PURPOSES = (
 
 @dataclass(frozen=True)
 class ListedConfiguration:
-    """`missing_extra`: what installs its server; None where it is there. `builtin`: it stays."""
+    """`missing_extra`: what installs its server; None where it is there. `builtin`: it stays.
+
+    `wsgi`: it serves applications of the settings only.
+    """
 
     name: str
     purpose: str
@@ -121,6 +124,7 @@ class ListedConfiguration:
     available: bool
     missing_extra: str | None
     builtin: bool
+    wsgi: bool
 
 
 @dataclass(frozen=True)
@@ -178,7 +182,7 @@ def targets_page(store: Store, service: RunService) -> TargetsPage:
     return TargetsPage(
         servers=tuple(
             ServerGroup(name, server.purpose, _rows(service, name))
-            for name, server in ASGI_SERVERS.items()
+            for name, server in APPLICATION_SERVERS.items()
         ),
         applications=application_rows(service),
         ceilings=ceilings_view(store, service),
@@ -202,6 +206,7 @@ def _rows(service: RunService, server: str) -> tuple[ListedConfiguration, ...]:
             available=configuration.available,
             missing_extra=configuration.missing_extra,
             builtin=configuration.builtin,
+            wsgi=configuration.wsgi,
         )
         for configuration in service.configurations.all()
         if configuration.target.server == server
