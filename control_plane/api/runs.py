@@ -11,7 +11,7 @@ from control_plane.analysis.prose.comparison_sentences import described_comparis
 from control_plane.api.openapi_docs import ERROR_RESPONSES, SPEC_BODY
 from control_plane.dependencies import RunId, RunServiceDep, StoreDep
 from control_plane.domain.documents import run_document
-from control_plane.domain.ids import compared_ids
+from control_plane.domain.ids import compared_ids, run_address
 from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document, read_document
 
@@ -57,7 +57,7 @@ def submit(
     """Queue a run. The same Idempotency-Key with the same body gives the same response."""
     (run,) = service.submit([document], key=key)
     response.headers["Location"] = f"/api/runs/{run.id}"
-    return {"id": run.id, "state": State.QUEUED.value, "url": f"/runs/{run.id}"}
+    return {"id": run.id, "state": State.QUEUED.value, "url": run_address(run.id)}
 
 
 @router.get("/runs")

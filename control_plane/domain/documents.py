@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from control_plane.domain.ceiling import Ceiling, client_name
+from control_plane.domain.ids import run_address
 from control_plane.domain.result import Cause, Progress
 from control_plane.domain.run import Run
 from control_plane.domain.spec_json import Document, write_spec
@@ -78,7 +79,7 @@ def run_document(run: Run, progress: Progress | None) -> Document:
         "note": run.note,
         "state": run.state.value,
         "reason": run.reason,
-        "url": f"/runs/{run.id}",
+        "url": run_address(run.id),
         "created_at": moment(run.created_at),
         "started_at": moment(run.started_at),
         "finished_at": moment(run.finished_at),
@@ -132,7 +133,7 @@ def ceiling_document(ceiling: Ceiling, *, here: bool) -> Document:
         "doubt": ceiling.doubt or None,
         "measured_at": moment(ceiling.measured_at),
         "run": ceiling.run_id,
-        "url": f"/runs/{ceiling.run_id}",
+        "url": run_address(ceiling.run_id),
         "here": here,
         "environment": dict(ceiling.environment),
     }

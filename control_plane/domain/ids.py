@@ -1,4 +1,4 @@
-"""The ids of runs: made, checked, and read from the URL of a comparison."""
+"""The ids of runs: made, checked, read from the URL of a comparison, and put into that of a run."""
 
 import re
 import secrets
@@ -29,6 +29,11 @@ def checked_id(run_id: str) -> str:
 def no_run(run_id: str) -> NotFound:
     """Return the error for an id that no run has."""
     return NotFound(f"There is no run {run_id[:20]!r}.")
+
+
+def run_address(run_id: str) -> str:
+    """Return the address of the page of a run, below that of the dashboard."""
+    return f"/runs/{run_id}"
 
 
 def slug(text: str) -> str:

@@ -1,9 +1,9 @@
-"""The addresses of pages that Python code builds: for links in views, and for redirects."""
+"""The addresses of pages: for links in views and templates, and for redirects."""
 
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from control_plane.domain.ids import slug
+from control_plane.domain.ids import run_address, slug
 
 HISTORY = "/history"
 NEW_RUN = "/runs/new"
@@ -21,12 +21,12 @@ CLIENT_CEILING = f"{TARGETS}#client-ceiling"
 def run_url(run_id: str, trial: int | None = None, part: str = "") -> str:
     """Return the page of a run: of one of its trials, at the element with the id `part`."""
     query = f"?trial={trial}" if trial else ""
-    return f"/runs/{run_id}{query}" + (f"#{part}" if part else "")
+    return f"{run_address(run_id)}{query}" + (f"#{part}" if part else "")
 
 
 def run_figure_url(run_id: str, name: str, trial: int | None = None) -> str:
     """Return the file with the numbers of a figure of a run, or of one of its trials."""
-    return f"/runs/{run_id}/figures/{name}.csv" + (f"?trial={trial}" if trial else "")
+    return f"{run_address(run_id)}/figures/{name}.csv" + (f"?trial={trial}" if trial else "")
 
 
 def compare_url(run_ids: Sequence[str]) -> str:
@@ -39,9 +39,14 @@ def runs_url(run_ids: Sequence[str]) -> str:
     return compare_url(run_ids) if len(run_ids) > 1 else run_url(run_ids[0])
 
 
+def edit_url(run_id: str) -> str:
+    """Return the form with the spec of a run."""
+    return f"{NEW_RUN}?from={run_id}"
+
+
 def remedy_url(run_id: str, remedy: str) -> str:
     """Return the form with the spec of a run, with the change of that key made to it."""
-    return f"{NEW_RUN}?from={run_id}&try={remedy}"
+    return f"{edit_url(run_id)}&try={remedy}"
 
 
 def history_url(query: str = "") -> str:

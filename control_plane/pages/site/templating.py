@@ -18,6 +18,7 @@ from control_plane.domain.ids import slug
 from control_plane.domain.units import SPACE
 from control_plane.pages.site import View
 from control_plane.pages.site.shell import quiet_shell, shell_of
+from control_plane.pages.urls import application_url, edit_url, run_url
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,12 @@ FILTERS = {
     "thousands": units.count,
 }
 
+ADDRESSES = {
+    "application_url": application_url,
+    "edit_url": edit_url,
+    "run_url": run_url,
+}
+"""The addresses that templates build, by the names under which they call for them."""
 
 NO_STORE = {"Cache-Control": "no-store"}
 """Pages show what is stored now, also after the browser's Back."""
@@ -121,7 +128,7 @@ def environment(templates: Path, static: Path) -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(FILTERS)
-    made.globals.update(asset=assets(static), glossary=term)
+    made.globals.update(asset=assets(static), glossary=term, **ADDRESSES)
     made.policies.update({"json.dumps_function": _json, "json.dumps_kwargs": {}})
     return made
 
