@@ -14,7 +14,11 @@ from control_plane.pages.site.templating import environment
 from scripts.budget import ROOT
 
 TEMPLATES = environment(ROOT / "templates", ROOT / "static")
-FORM_MACROS = ("macros/forms.html", "macros/stream.html")
+FORM_MACROS = {
+    "forms": ("macros/forms.html",),
+    "streams": ("macros/forms.html", "macros/stream.html"),
+}
+"""What the macros of a form may read, by the name under which a template imports them."""
 
 
 def views() -> list[type[View]]:
@@ -37,7 +41,7 @@ def read(node: nodes.Node, name: str) -> Iterator[str]:
     if isinstance(node, nodes.Getattr) and is_name(node.node, name):
         yield node.attr
     if isinstance(node, nodes.Call) and any(is_name(argument, "view") for argument in node.args):
-        for macros in FORM_MACROS:
+        for macros in FORM_MACROS.get(imported(node.node), ()):
             yield from read(parsed(macros), "page")
     if isinstance(node, nodes.Include) and isinstance(node.template, nodes.Const):
         yield from read(parsed(node.template.value), name)
@@ -47,6 +51,12 @@ def read(node: nodes.Node, name: str) -> Iterator[str]:
         return
     for child in node.iter_child_nodes():
         yield from read(child, name)
+
+
+def imported(called: nodes.Node) -> str:
+    """The name under which the template of a macro is imported; "" for what is no macro of one."""
+    inside = called.node if isinstance(called, nodes.Getattr) else None
+    return inside.name if isinstance(inside, nodes.Name) else ""
 
 
 def is_name(node: nodes.Node, name: str) -> bool:
