@@ -17,6 +17,7 @@ import pytest
 from tests.cases.command_line import CommandLine, command_line
 from tests.dashboard import TERMINAL, Dashboard
 from tests.in_process import in_process
+from tests.pages.form_page import form_of_page, send
 
 PASSWORD, MARKED = 'Canary/pass "word"+1', "canary-marked<7&>"
 PLAIN = ("canary-bearer.x=y", "canary-session", "canary-csrf", "canary-key", "canary-choice")
@@ -125,6 +126,28 @@ def test_no_secret_is_shown_or_kept_with_its_run(
             assert found_in(text) == [], address
     assert found_in(dump(looplab.db)) == []
     assert found_in(caplog.text) == []
+
+
+def test_a_form_keeps_secrets_until_another_value_is_typed(looplab: Dashboard) -> None:
+    first = looplab.finished(looplab.submit(spec("/echo")))
+    form = form_of_page(looplab.get(f"/runs/new?from={first['id']}").text, "/runs")
+    started = send(looplab, "/runs", form).headers["location"].rpartition("/")[2]
+    assert looplab.run(started)["spec"] == first["spec"]
+    field = "workload.streams.0.requests.0.headers"
+    lines = dict(form)[field].splitlines()
+    typed = [(name, value) for name, value in form if name not in {field, "key"}]
+    new = (field, "\n".join(["Authorization: Bearer canary-typed", *lines[1:]]))
+    assert found_in(looplab.post_form("/runs/new/plan", [*typed, new]).text) == []
+    changed = send(looplab, "/runs", [*typed, new]).headers["location"].rpartition("/")[2]
+    for run_id in (started, changed):
+        looplab.finished(run_id)
+    compared = looplab.get(f"/api/compare?runs={started},{changed}").json()
+    fields = [difference["field"] for difference in compared["differences"]]
+    assert [field.rpartition(".")[2] for field in fields] == ["Authorization"]
+    other = (field, new[1].replace("(secret ", "(secret 0123456789abcdef) (secret "))
+    refused = send(looplab, "/runs", [*typed, other])
+    assert refused.status_code == 422
+    assert "Type the value itself" in refused.text
 
 
 def test_what_is_kept_is_used_again_until_no_run_has_it(looplab: Dashboard) -> None:
