@@ -2,6 +2,7 @@
 
 import gc
 import os
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,19 +28,27 @@ ORDER = (
 
 LONG = (
     "faults/test_cycles.py",
+    "browser/test_results.py",
     "faults/test_schema.py",
     "browser/test_classic.py",
-    "browser/test_results.py",
-    "jobs/test_causes.py",
     "browser/test_pages.py",
+    "cases/test_r03.py",
     "jobs/test_loads.py",
+    "faults/test_processes.py",
     "targets/test_launch.py",
     "jobs/test_gates.py",
-    "api/test_runs.py",
-    "load/test_strategies.py",
+    "jobs/test_causes.py",
     "load/test_open.py",
+    "targets/test_servers.py",
+    "targets/test_guard.py",
+    "cases/test_r17.py",
+    "faults/test_kills.py",
+    "api/test_runs.py",
+    "load/test_stream_driver.py",
+    "cases/test_r04.py",
+    "test_cli.py",
 )
-"""Files of half a minute and more, the longest first. Where files are shared out among lanes these
+"""Files of twenty seconds and more, the longest first. Where files are shared out among lanes these
 go before all others, so that no lane is left with one of them at the end."""
 
 YOUNG = 20_000
@@ -70,11 +79,13 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@cache
 def room(path: Path) -> str:
     """The folder below tests/, or "" for a file that lies there directly."""
     return path.relative_to(TESTS).parts[0] if path.parent != TESTS else ""
 
 
+@cache
 def rank(path: Path) -> int:
     """Files beside this one first, then ORDER; an unlisted room goes with the pages."""
     name = room(path)
@@ -83,6 +94,7 @@ def rank(path: Path) -> int:
     return ORDER.index(name if name in ORDER else "pages")
 
 
+@cache
 def place(path: Path) -> int:
     """The place among the long files; all others after them."""
     name = path.relative_to(TESTS).as_posix()

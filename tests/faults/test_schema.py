@@ -2,15 +2,17 @@
 
 import contextlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
-from schemathesis import GenerationMode
-from schemathesis.checks import not_a_server_error
 
 from tests.dashboard import Dashboard, dashboard
+
+# It takes a second to import, in each lane that collects this file.
+if TYPE_CHECKING:
+    import schemathesis
 
 BODIES, EXAMPLES = 60, 240
 """For each operation, of what fits its description and of what does not: with a body, which takes a
@@ -41,23 +43,27 @@ def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_nothing_that_is_sent_breaks_the_server(looplab: Dashboard) -> None:
+    import schemathesis
+
     schema = schemathesis.openapi.from_url(f"{looplab.url}/openapi.json")
     sent = 0
     for found in schema.get_all_operations():
         operation = found.ok()  # type: ignore[union-attr] # the schema is our own, and right
-        for mode in GenerationMode:
+        for mode in schemathesis.GenerationMode:
             sent += send_many(operation, mode)
     assert sent >= 2_000
 
 
-def send_many(operation: schemathesis.APIOperation, mode: GenerationMode) -> int:
+def send_many(operation: "schemathesis.APIOperation", mode: "schemathesis.GenerationMode") -> int:
     """Send what the strategy of the operation makes; how many requests that were."""
+    from schemathesis.checks import not_a_server_error
+
     sent = 0
     examples = BODIES if operation.body else EXAMPLES
 
     @settings(max_examples=examples, database=None, suppress_health_check=CHECKS)
     @given(case=operation.as_strategy(generation_mode=mode))
-    def send(case: schemathesis.Case) -> None:
+    def send(case: "schemathesis.Case") -> None:
         nonlocal sent
         sent += 1
         case.call_and_validate(checks=[not_a_server_error])
