@@ -1,10 +1,11 @@
 """Applications of the settings: `looplab.toml`, or `[tool.looplab]` of pyproject.toml."""
 
+import json
 import os
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -186,11 +187,10 @@ def read_applications(config: Path | None = None) -> Applications:
 
     Raises SettingsError with one line that names file, key, value and remedy.
     """
-    path, section = config or Path(OWN_FILE), ""
+    path = _file_of(config)
     if config is None and not path.exists():
-        path, section = Path(PROJECT_FILE), "tool.looplab"
-        if not path.exists():
-            return {}
+        return {}
+    section = "" if config or path.name == OWN_FILE else "tool.looplab"
     document = _parsed(path)
     for key in filter(None, section.split(".")):
         document = document.get(key, {}) if isinstance(document, dict) else {}
@@ -202,6 +202,79 @@ def read_applications(config: Path | None = None) -> Applications:
     return {
         name: application.placed(name, folder) for name, application in read.applications.items()
     }
+
+
+def _file_of(config: Path | None) -> Path:
+    """Return the file that is read: `config`, else looplab.toml unless only pyproject.toml is."""
+    own, project = Path(OWN_FILE), Path(PROJECT_FILE)
+    return config or (own if own.exists() or not project.exists() else project)
+
+
+class ApplicationsFile(Mapping[str, Application]):
+    """The applications of the settings, read again whenever their file has changed.
+
+    `fault` says what is wrong with it since; the applications are those from before then. May be
+    used from any thread. Raises SettingsError where it is wrong at first.
+    """
+
+    def __init__(self, config: Path | None = None) -> None:
+        self._config = config.absolute() if config else None
+        self._folder = Path.cwd()
+        self._read = (self._stamp(), read_applications(self._config))
+        self.fault = ""
+
+    @property
+    def path(self) -> Path:
+        """The file to write them in."""
+        own = self._folder / OWN_FILE
+        return self._config or own
+
+    def __getitem__(self, name: str) -> Application:
+        return self._now()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._now())
+
+    def __len__(self) -> int:
+        return len(self._now())
+
+    def _now(self) -> Applications:
+        stamp = self._stamp()
+        if stamp != self._read[0]:
+            try:
+                self._read, self.fault = (stamp, read_applications(self._config)), ""
+            except SettingsError as error:
+                self._read, self.fault = (stamp, self._read[1]), str(error)
+        return self._read[1]
+
+    def _stamp(self) -> tuple[tuple[int, int], ...]:
+        files = [self._config] if self._config else [Path(OWN_FILE), Path(PROJECT_FILE)]
+        return tuple(map(_changed, files))
+
+
+def _changed(path: Path) -> tuple[int, int]:
+    """Return when a file was changed and how long it is; zeros where it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
+
+
+def written_entry(name: str, serves: str, directory: str = "", python: str = "") -> str:
+    """Return the lines of looplab.toml for an application: `serves` is import string or command.
+
+    Raises SettingsError with what is wrong.
+    """
+    key = "app" if re.fullmatch(_IMPORT, serves) else "command"
+    given = {key: serves, "python": python, "directory": directory}
+    keys = {name: value for name, value in given.items() if value}
+    try:
+        _File.model_validate({"applications": {name: {key: "", **keys}}})
+    except ValidationError as error:
+        raise SettingsError(_line(Path(OWN_FILE), "", error.errors()[0])) from None
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in keys.items()]
+    return "\n".join([f"[applications.{name}]", *lines])
 
 
 def _parsed(path: Path) -> Any:

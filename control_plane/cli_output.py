@@ -50,6 +50,8 @@ _PLAIN = {
     "\N{LEFT DOUBLE QUOTATION MARK}": '"', "\N{RIGHT DOUBLE QUOTATION MARK}": '"',
 }  # fmt: skip
 _WIDEST = 100_000
+PRINTED_LOG_LINES = 10
+"""How many of the last lines of a target are shown under a run that failed."""
 out, err = Console(highlight=False), Console(stderr=True, highlight=False)
 
 
@@ -113,12 +115,15 @@ def print_comparison(comparison: Document) -> None:
     invalid runs are struck out with `!` before them. On a terminal that is too narrow for all runs
     some follow below the others.
     """
-    for said in filter(None, (comparison.get(part) for part in ("asked", "sentence", "catch"))):
+    for said in filter(
+        None, (comparison.get(part) for part in ("without", "asked", "sentence", "catch"))
+    ):
         _print_line(said)
     runs = comparison["runs"]
     for table in _fitting(comparison, runs):
         _print_table(table)
     for line in (
+        *filter(None, [comparison.get("several_fields")]),
         *_meant_by_marks(comparison, runs),
         *_resultless(runs),
         *_doubted(runs, comparison.get("catch", "")),
@@ -267,6 +272,8 @@ def _lines(run: Document, url: str | None) -> Iterator[str]:
         yield f"against {run['configuration']}"
     if run.get("reason"):
         yield run["reason"]
+        yield from run.get("hints", ())
+        yield from (f"  {line}" for line in run.get("log", ())[-PRINTED_LOG_LINES:])
     if run.get("streams"):
         yield _outcome(run)
         yield from (f"{reason['text']}" for reason in run["validity"]["reasons"])

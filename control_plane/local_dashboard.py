@@ -48,7 +48,9 @@ class LocalDashboard:
         return self._runner.run(self._until_over(run_id, report))
 
     def compare(self, ids: Sequence[str], baseline: str) -> Document:
-        return described_comparison(compare([self._store.run(run_id) for run_id in ids], baseline))
+        standing = self._store.standing(ids, baseline)
+        found = [self._store.run(run_id) for run_id in standing.ids]
+        return described_comparison(compare(found, standing.baseline, deleted=standing.deleted))
 
     def ceilings(self) -> Document:
         return {"ceilings": ceiling_documents(self._store)}
@@ -66,7 +68,7 @@ class LocalDashboard:
         while not (run := self._store.run(run_id)).state.terminal:
             report(run_document(run, self._service.progress(run_id) if self._service else None))
             await asyncio.sleep(REPORT_S)
-        return run_document(run, None)
+        return run_document(run, None, self._service.hints(run) if self._service else ())
 
 
 def _refuse(document: Document, settings: Settings) -> None:
@@ -84,9 +86,9 @@ def _refuse(document: Document, settings: Settings) -> None:
 
 
 def _stand_in_target(named: NamedTarget) -> Target:
-    """Return a usual target for any name: it may be one that the database alone knows."""
+    """Return a target for any name that every application can have: the database knows it."""
     del named
-    return Target()
+    return Target(loop="asyncio", http="h11")
 
 
 async def _service(store: Store, settings: Settings, runtime: Runtime) -> RunService:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, ValidationError, create_model, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from control_plane.applications_file import read_applications
+from control_plane.applications_file import ApplicationsFile
 from control_plane.domain.errors import SettingsError
 from control_plane.domain.limits import Limits
 from control_plane.targets.application import Applications
@@ -106,7 +106,7 @@ def load_settings(
     given = {name: value for name, value in options.items() if value is not None}
     values = _read(_ServerSettings, given)
     limits = Limits(**_read(_LimitSettings, {}))
-    applications = read_applications(values.pop("config"))
+    applications = ApplicationsFile(values.pop("config"))
     return Settings(**values, limits=limits, applications=applications)
 
 

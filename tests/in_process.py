@@ -7,7 +7,7 @@ from pathlib import Path
 from fastapi.testclient import TestClient
 
 from control_plane.app import create_app
-from control_plane.applications_file import read_applications
+from control_plane.applications_file import ApplicationsFile
 from control_plane.domain.limits import Limits
 from control_plane.jobs.runtime import recover
 from control_plane.settings import Settings
@@ -29,7 +29,7 @@ def in_process(
     settings = Settings(
         db=db,
         limits=limits or Limits(),
-        applications=read_applications(config) if config else {},
+        applications=ApplicationsFile(config) if config else {},
     )
     store = open_store(db)
     try:

@@ -15,7 +15,7 @@ from control_plane.analysis.differences import (
 from control_plane.analysis.run_labels import RunLabel, configuration_names, label_runs
 from control_plane.domain.metrics import METRICS, Metric, Unit
 from control_plane.domain.result import Reason, Summary, ValidityOutcome
-from control_plane.domain.run import Live, Run, RunDetail, State
+from control_plane.domain.run import DeletedRun, Live, Run, RunDetail, State
 from control_plane.domain.times import AT_LEAST, NO_ANSWER, bounded, lost
 from control_plane.domain.units import WRITTEN
 
@@ -67,7 +67,7 @@ class Comparison:
     name, all are called as the baseline's in `runs`, and `own_names` has the names of those streams
     by run id; else it is empty. Runs without a result that have several keep them. `differences`
     are fields of the spec, `environment` facts of the machines; `same_fields` counts the spec's
-    other fields. `refusals` by run id.
+    other fields. `refusals` by run id. It stands without the runs that were `deleted`.
     """
 
     baseline: str
@@ -80,6 +80,7 @@ class Comparison:
     same_fields: int
     rows: tuple[MetricComparison, ...]
     refusals: Mapping[str, Refusal]
+    deleted: tuple[DeletedRun, ...] = ()
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -142,19 +143,20 @@ class Comparison:
         return {(row.stream, row.metric): row for row in self.rows}
 
 
-def compare(runs: Sequence[Run], baseline: str, *, anyway: bool = False) -> Comparison:
+def compare(
+    runs: Sequence[Run],
+    baseline: str,
+    *,
+    anyway: bool = False,
+    deleted: Sequence[DeletedRun] = (),
+) -> Comparison:
     """Set each run against the baseline, which is the id of one of them.
 
     Streams are matched by name, or because each run has only one; runs without a result have no
-    say in it. `anyway` gives ratios in spite of the refusals.
+    say in it. `anyway` gives ratios in spite of the refusals. `deleted` were asked for too.
     """
     own_names = single_stream_names(runs)
-    compared = tuple(runs)
-    if own_names:
-        name = own_names.get(baseline) or next(iter(own_names.values()))
-        compared = tuple(
-            rename_stream(run, name) if run.id in own_names else run for run in compared
-        )
+    compared = _under_common_name(runs, own_names, baseline)
     base = next(run for run in compared if run.id == baseline)
     refusals = _refusals(base, compared)
     silent = {run.id for run in compared if run.state is not State.FINISHED}
@@ -176,7 +178,18 @@ def compare(runs: Sequence[Run], baseline: str, *, anyway: bool = False) -> Comp
             _row(base, compared, name, metric, silent) for name in names for metric in METRICS
         ),
         refusals=refusals,
+        deleted=tuple(deleted),
     )
+
+
+def _under_common_name(
+    runs: Sequence[Run], own_names: Mapping[str, str], baseline: str
+) -> tuple[Run, ...]:
+    """Return the runs, the only stream of each called as the baseline's where names differ."""
+    if not own_names:
+        return tuple(runs)
+    name = own_names.get(baseline) or next(iter(own_names.values()))
+    return tuple(rename_stream(run, name) if run.id in own_names else run for run in runs)
 
 
 def value_of(summary: Summary | None, metric: str) -> float | None:
@@ -252,7 +265,9 @@ def _refusals(base: Run, runs: Sequence[Run]) -> dict[str, Refusal]:
             continue
         mismatch = machine_mismatch(environment, run.environment)
         if invalid(run) and run.validity is not None:
-            refusals[run.id] = Refusal("invalid", run.validity.reasons[0].text)
+            reasons = (reason for reason in run.validity.reasons if reason.level == "invalid")
+            text = " ".join(reason.text for reason in reasons)
+            refusals[run.id] = Refusal("invalid", text)
         elif mismatch is not None:
             refusals[run.id] = Refusal("machine", mismatch)
     return refusals

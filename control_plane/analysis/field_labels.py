@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from control_plane.domain.client_strategies import STRATEGIES
+from control_plane.domain.client_strategies import CLIENT_PACKAGES, STRATEGIES
 from control_plane.domain.run import Run
+from control_plane.domain.spec import BUNDLED
 from control_plane.domain.units import NONE, SPACE, count, size
 
 LABELS = {
@@ -174,10 +175,42 @@ class Fact:
     text: str
 
 
-def environment_facts(run: Run) -> tuple[Fact, ...]:
-    """Return every fact that was stored with the run; none before it started."""
+@dataclass(frozen=True)
+class FactGroup:
+    """What is known of one side: `Target`, or `Client and machine`."""
+
+    name: str
+    facts: tuple[Fact, ...]
+
+
+def environment_facts(run: Run) -> tuple[FactGroup, ...]:
+    """Return every fact that was stored with the run, by side; none before it started.
+
+    The bundled application runs in the interpreter of the client: what both use stands on both.
+    """
     stored = run.environment or {}
-    return tuple(Fact(label_of(name), text_of(name, value)) for name, value in stored.items())
+    own = run.spec.target.application == BUNDLED
+    target = [name for name in stored if _of_target(name) or (own and _in_our_interpreter(name))]
+    client = [name for name in stored if name not in target or name in _OF_BOTH]
+    groups = (("Target", target), ("Client and machine", client))
+    return tuple(
+        FactGroup(title, tuple(Fact(label_of(name), text_of(name, stored[name])) for name in names))
+        for title, names in groups
+        if names
+    )
+
+
+_OF_BOTH = {"python", "uvloop", "httptools"}
+
+
+def _of_target(name: str) -> bool:
+    return name.startswith(("target_", "application_")) or name == "cores_target"
+
+
+def _in_our_interpreter(name: str) -> bool:
+    """Whether it is the interpreter, or a package of it that more than the client has."""
+    package = name not in LABELS and name.replace("_", "-") not in CLIENT_PACKAGES
+    return package or name in _OF_BOTH
 
 
 def environment_line(run: Run) -> str:

@@ -140,7 +140,6 @@ def healthz(service: RunServiceDep) -> Document:
     }
 
 
-@router.head("/metrics", include_in_schema=False)
 @router.get("/metrics", response_class=PlainTextResponse)
 def metrics(metrics: MetricsDep, store: StoreDep) -> Response:
     """Runs by state, queue, requests to the dashboard and its process, for Prometheus.

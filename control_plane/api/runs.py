@@ -77,7 +77,8 @@ def runs(
 @router.get("/runs/{run_id}")
 def run(run_id: RunId, store: StoreDep, service: RunServiceDep) -> Document:
     """Return the run with its trials, and its progress while it is not over."""
-    return run_document(store.run(run_id), service.progress(run_id))
+    found = store.run(run_id)
+    return run_document(found, service.progress(run_id), service.hints(found))
 
 
 @router.delete("/runs/{run_id}", status_code=204)
@@ -110,7 +111,9 @@ def comparison(
 
     `rows[].stream` is the name of a stream. Where each run has only one, of whatever name, they
     are set against each other under the baseline's name, and `runs[].streams[].name` keeps the
-    run's own: take the only stream of each run there.
+    run's own: take the only stream of each run there. `deleted` names the runs that were deleted:
+    the others stand, the first of them as the baseline where that was deleted.
     """
-    ids, against = compared_ids(runs, baseline)
-    return described_comparison(compare([store.run(run_id) for run_id in ids], against))
+    standing = store.standing(*compared_ids(runs, baseline))
+    found = [store.run(run_id) for run_id in standing.ids]
+    return described_comparison(compare(found, standing.baseline, deleted=standing.deleted))

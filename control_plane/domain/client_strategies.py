@@ -41,3 +41,6 @@ if TYPE_CHECKING:
     StrategyName = str
 else:
     StrategyName = Literal[*STRATEGIES]
+
+CLIENT_PACKAGES = {"uvloop", "httptools", "aiohttp", "requests", "urllib3", "httpx"}
+"""Packages of the load worker, which runs in our interpreter whatever the target is."""

@@ -70,8 +70,11 @@ class Compared(Protocol):
     def rows(self) -> Sequence[ComparedRow]: ...
 
 
-def run_document(run: Run, progress: Progress | None) -> Document:
-    """Return a run as the API gives it; null: not measured, or does not apply."""
+def run_document(run: Run, progress: Progress | None, hints: Sequence[str] = ()) -> Document:
+    """Return a run as the API gives it; null: not measured, or does not apply.
+
+    `hints` say what to do where its target did not start.
+    """
     return {
         "id": run.id,
         "title": run.title,
@@ -96,6 +99,7 @@ def run_document(run: Run, progress: Progress | None) -> Document:
         "streams": [asdict(stream) for stream in run.streams],
         "failures": [{"line": failed.line, **asdict(failed)} for failed in run.failures],
         "log": list(run.log),
+        "hints": list(hints),
     }
 
 
@@ -106,7 +110,7 @@ def comparison_document(comparison: Compared, sentence: str, catch: str) -> Docu
     """
     runs = [run_document(run, None) for run in comparison.measured_runs]
     for run in runs:
-        del run["trials"], run["log"]
+        del run["trials"], run["log"], run["hints"]
     return {
         "baseline": comparison.baseline,
         "sentence": sentence,

@@ -1,6 +1,6 @@
 """A run with its states, trials and results, and what is live of it while it is measured."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -91,6 +91,38 @@ class TrialResult:
     streams: tuple[StreamResult, ...]
     gauges: Gauges
     numbers: int = 0
+
+
+@dataclass(frozen=True)
+class DeletedRun:
+    """What is left of a run that was deleted; `was_baseline` of the comparison that asks for it."""
+
+    id: str
+    title: str
+    deleted_at: datetime
+    was_baseline: bool = False
+
+    @property
+    def label(self) -> str:
+        """`items, async (f1r5cer7qy, 2026-11-29)`, with the day on which it was deleted."""
+        return f"{self.title} ({self.id}, {self.deleted_at:%Y-%m-%d})"
+
+
+def listed_deleted(runs: Iterable[DeletedRun]) -> str:
+    """Return the labels of deleted runs, with semicolons between, because titles have commas."""
+    return "; ".join(run.label for run in runs)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The runs of a comparison that are there, in its order, and those that were deleted.
+
+    `baseline` is the one asked for, or the first that is there where that was deleted.
+    """
+
+    ids: tuple[str, ...]
+    baseline: str
+    deleted: tuple[DeletedRun, ...]
 
 
 @dataclass(frozen=True)

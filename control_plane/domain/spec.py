@@ -29,6 +29,7 @@ from control_plane.domain.servers import (
     ServerName,
     WorkerName,
 )
+from control_plane.domain.units import share
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 BUNDLED = "bundled"
@@ -175,6 +176,11 @@ class RequestClass:
     expect: Expect | None = None
     weight: float = 1
 
+    @property
+    def line(self) -> str:
+        """Method and path: `GET /items/{item_id}`."""
+        return f"{self.method} {self.path}"
+
 
 def _never_null(kind: type) -> GetPydanticSchema:
     """Check a field that may be left out as `kind`: an explicit null is refused."""
@@ -235,6 +241,25 @@ class Stream:
     stop: Stop
     name: str = "requests"
     start_after_s: float = 0
+
+    @property
+    def asked(self) -> str:
+        """`GET /items/{item_id}`; of several each with its share: `GET / 25 %, POST /sum 75 %`."""
+        if len(self.requests) == 1:
+            return self.requests[0].line
+        whole = sum(request.weight for request in self.requests)
+        return ", ".join(
+            f"{request.line} {share(request.weight / whole)}" for request in self.requests
+        )
+
+    @property
+    def title(self) -> str:
+        """Its name, or what it asks for where it was given none: `GET / and 2 others`."""
+        if self.name != Stream.name:
+            return self.name
+        others = len(self.requests) - 1
+        more = f" and {others} other{'s' if others > 1 else ''}" if others else ""
+        return f"{self.requests[0].line}{more}"
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -128,11 +128,16 @@ def _put(document: Any, keys: list[str | int], value: int) -> None:
 
 
 def _with_nulls(target: Any) -> Any:
-    """Return a target with null for what is left out where the server does not have it."""
+    """Return a target with null for what is left out where the server does not have it.
+
+    A port is shared only where that is said.
+    """
     if not isinstance(target, dict) or "url" in target or "configuration" in target:
         return target
     server, worker = target.get("server"), target.get("worker")
-    return dict.fromkeys(lacking(str(server), str(worker))) | target
+    lacks = lacking(str(server), str(worker))
+    shared = {} if server is None or "reuse_port" in lacks else {"reuse_port": False}
+    return shared | dict.fromkeys(lacks) | target
 
 
 def _with_slots(workload: Any, client: Any, limits: Limits) -> Any:

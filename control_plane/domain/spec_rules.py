@@ -172,7 +172,9 @@ def _switches(field: str, target: Target) -> Wrong:
             yield FieldError(f"{field}.{name}", message)
     for name in sorted(set(FIELDS) - set(lacks)):
         if getattr(target, name) is None:
-            yield FieldError(f"{field}.{name}", f"{label} needs {name}.")
+            choices = {"worker": SERVERS[target.server].workers, "reuse_port": ("true", "false")}
+            remedy = f": give {' or '.join(choices[name])}" if name in choices else ""
+            yield FieldError(f"{field}.{name}", f"{label} needs {name}{remedy}.")
     kind = worker_class(target.server, target.worker)
     if kind and kind.pairs and (target.loop, target.http) not in kind.pairs:
         pairs = ", or ".join(f"{loop} with {http}" for loop, http in kind.pairs)

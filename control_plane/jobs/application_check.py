@@ -2,16 +2,18 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal
 
 from control_plane.analysis.start_hints import start_hints
 from control_plane.domain.application_report import Checkup, Finding
-from control_plane.domain.errors import Conflict, TargetFailed
+from control_plane.domain.errors import Conflict, InvalidInput, TargetFailed
 from control_plane.domain.servers import APPLICATION_SERVERS
 from control_plane.domain.spec import Target
 from control_plane.jobs.manual_targets import STOP_GRACE_S
+from control_plane.jobs.openapi_cache import OpenApiCache
 from control_plane.jobs.queue import IdleTasks
 from control_plane.jobs.runtime import Runtime
 from control_plane.targets.application import (
@@ -22,26 +24,25 @@ from control_plane.targets.application import (
 )
 from control_plane.targets.environment_variables import missing_variables
 from control_plane.targets.http_get import get
-from control_plane.targets.interpreter_packages import (
-    first_installed,
-    inspect_interpreter,
-)
+from control_plane.targets.interpreter_packages import default_target, standing_in
 from control_plane.targets.launch import RunningTarget, start_application
 
 log = logging.getLogger("looplab.jobs")
-
-_OPTIONAL_PACKAGES = {
-    "uvloop": "configurations with uvloop do not start",
-    "httptools": "configurations with httptools do not start",
-}
 
 
 class ApplicationCheck:
     """One check. `checkup` grows while `execute` works; no process is left, however it ends."""
 
-    def __init__(self, application: Application, checkup: Checkup, runtime: Runtime) -> None:
+    def __init__(
+        self,
+        application: Application,
+        checkup: Checkup,
+        runtime: Runtime,
+        openapi_cache: OpenApiCache,
+    ) -> None:
         self.checkup = checkup
         self._application, self._runtime = application, runtime
+        self._openapi_cache = openapi_cache
 
     async def execute(self) -> None:
         """Look for what is missing, and start the application where nothing is."""
@@ -70,8 +71,9 @@ class ApplicationCheck:
     async def _server_target(self) -> Target | None:
         """Return a target with a server that its interpreter has; None when it has none."""
         python = self._application.interpreter
-        installed = await inspect_interpreter(python, self._runtime.instance)
-        target = first_installed(self._application, installed)
+        interpreters = self._runtime.interpreters
+        installed = await asyncio.to_thread(interpreters.inspect, python)
+        target = default_target(self._application, interpreters)
         if installed.fault is not None:
             remedy = "Name the interpreter of an environment with Python 3.8 or newer."
             self._add("missing", f"{python} does not run: {installed.fault}.", remedy)
@@ -87,11 +89,9 @@ class ApplicationCheck:
             if name in installed.packages
         )
         self._add("good", f"Python {installed.version} with {servers}.")
-        for name in sorted(set(_OPTIONAL_PACKAGES) - set(installed.packages)):
-            remedy = f"{python} -m pip install {name}"
-            self._add(
-                "doubt", f"{name} is not installed there: {_OPTIONAL_PACKAGES[name]}.", remedy
-            )
+        for name, instead in standing_in(target, installed):
+            text = f"{name} is not installed there: runs use {instead} unless they name {name}."
+            self._add("doubt", text, f"{python} -m pip install {name}")
         return target
 
     async def _start(self, target: Target) -> None:
@@ -99,6 +99,7 @@ class ApplicationCheck:
         try:
             self.checkup = replace(self.checkup, command=started.command, ready_s=started.ready_s)
             await self._request(started)
+            await self._offer(started)
         finally:
             await started.stop(min(self._application.stop_timeout_s, STOP_GRACE_S))
             self.checkup = replace(self.checkup, log=started.log())
@@ -112,6 +113,14 @@ class ApplicationCheck:
         else:
             remedy = "Name a ready_path that answers 200, so that ready means that it works."
             self._add("doubt", f"GET {path} answers {status}.", remedy)
+
+    async def _offer(self, started: RunningTarget) -> None:
+        """Keep what its OpenAPI document lists, where it has one: a first run asks for it."""
+        with suppress(InvalidInput, TargetFailed):
+            offer = await self._openapi_cache.keep_of(started, self._application.name)
+            many = len(offer.operations)
+            listed = "1 operation" if many == 1 else f"{many} operations"
+            self._add("good", f"Its OpenAPI document lists {listed}.")
 
     def _fail(self, fault: TargetFailed) -> None:
         python = self._application.interpreter
@@ -131,8 +140,11 @@ class ApplicationCheck:
 class ApplicationChecks:
     """The last check of each application. `latest` may be used from any thread."""
 
-    def __init__(self, idle_tasks: IdleTasks, runtime: Runtime) -> None:
+    def __init__(
+        self, idle_tasks: IdleTasks, runtime: Runtime, openapi_cache: OpenApiCache
+    ) -> None:
         self._idle_tasks, self._runtime = idle_tasks, runtime
+        self._openapi_cache = openapi_cache
         self._jobs: dict[str, ApplicationCheck] = {}
 
     def latest(self, name: str) -> Checkup | None:
@@ -142,9 +154,8 @@ class ApplicationChecks:
 
     def start(self, application: Application) -> None:
         """Begin a check. Raises Conflict while a run measures or another idle task lasts."""
-        job = ApplicationCheck(
-            application, Checkup(application.name, datetime.now(UTC)), self._runtime
-        )
+        checkup = Checkup(application.name, datetime.now(UTC))
+        job = ApplicationCheck(application, checkup, self._runtime, self._openapi_cache)
         task = self._idle_tasks.begin(job.execute, f"check {application.name}")
         self._jobs[application.name] = job
         task.add_done_callback(lambda task: _settle(task, job))

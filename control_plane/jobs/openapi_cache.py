@@ -60,9 +60,18 @@ class OpenApiCache:
     async def _read(self, target: AnyTarget, of: str) -> Offer:
         running = await self._running(target)
         try:
-            response = await get(running.url, PATH, running.host_header)
+            return await self._offer(running, of)
         finally:
             await running.stop(STOP_GRACE_S)
+
+    async def keep_of(self, running: RunningTarget, of: str) -> Offer:
+        """Read the document of a target that runs, and keep it. Raises InvalidInput."""
+        offer = await self._offer(running, of)
+        self._keep(offer)
+        return offer
+
+    async def _offer(self, running: RunningTarget, of: str) -> Offer:
+        response = await get(running.url, PATH, running.host_header)
         if response.status != 200:
             raise InvalidInput(f"GET {PATH} answers {response.status}: there is nothing to pick.")
         read = await asyncio.to_thread(operations_of, response.body, self._limits)
@@ -74,7 +83,8 @@ class OpenApiCache:
             return await reach(target.url, self._runtime.own_ports, target.host)
         application = resolve_application(started, self._runtime.applications)
         if application.own:
-            usual = await default_target(application, self._runtime.instance) or started
-            started = replace(usual, host=started.host)
+            interpreters = self._runtime.interpreters
+            found = await asyncio.to_thread(default_target, application, interpreters)
+            started = replace(found or started, host=started.host)
         context = self._runtime.launch_context()
         return await start_application(application, started, context)

@@ -44,7 +44,9 @@ class RunJob:
 
     def __init__(self, run: Run, store: Store, runtime: Runtime, rate_per_s: float | None) -> None:
         spec = run.spec
-        self.run, self._store, self._runtime = run, store, runtime
+        self.run, self._store = run, store
+        # As they are now: no change of their file may come between two trials.
+        self._runtime = replace(runtime, applications={**runtime.applications})
         self.live_run = LiveRun(
             run.id,
             spec.workload.streams,

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from control_plane.analysis import duration_estimate
+from control_plane.analysis.start_hints import start_hints
+from control_plane.applications_file import OWN_FILE, ApplicationsFile, written_entry
 from control_plane.domain.application_report import Offer
-from control_plane.domain.errors import Conflict, NotFound, TargetFailed
+from control_plane.domain.errors import Conflict, NotFound, SettingsError, TargetFailed
 from control_plane.domain.limits import Limits
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, Run, State
@@ -27,13 +29,13 @@ from control_plane.jobs.submissions import Submissions
 from control_plane.store.store import Draft, Store
 from control_plane.targets.application import (
     Application,
-    command_target,
     for_application,
+    missing_files,
     resolve_application,
 )
 from control_plane.targets.builtin_configurations import Configuration, target_name
 from control_plane.targets.environment_variables import missing_variables
-from control_plane.targets.interpreter_packages import default_target
+from control_plane.targets.interpreter_packages import default_target, standing_in
 from control_plane.targets.launch import shown_command
 from control_plane.targets.run_environment import cpu_model
 
@@ -62,14 +64,15 @@ class RunService:
             runtime.own_ports,
             store.secret_key,
             store.secret_holders,
+            runtime.interpreters,
         )
         self.manual_targets = ManualTargets(runtime)
         self._queue = RunQueue(
             store, runtime, lambda run: self._rate_of(run.spec), self.manual_targets
         )
         self._idle_tasks = IdleTasks(self._queue)
-        self.application_checks = ApplicationChecks(self._idle_tasks, runtime)
         self.openapi_cache = OpenApiCache(self._idle_tasks, runtime, limits)
+        self.application_checks = ApplicationChecks(self._idle_tasks, runtime, self.openapi_cache)
 
     @property
     def limits(self) -> Limits:
@@ -173,6 +176,35 @@ class RunService:
         """Return those of the settings, by name."""
         return tuple(application for _, application in sorted(self._runtime.applications.items()))
 
+    def applications_file(self) -> tuple[str, str]:
+        """Return the path of their file, and what is wrong with it since it was changed."""
+        found = self._runtime.applications
+        if isinstance(found, ApplicationsFile):
+            len(found)
+            return str(found.path), found.fault
+        return OWN_FILE, ""
+
+    def new_entry(self, name: str, serves: str, directory: str, python: str) -> tuple[str, str]:
+        """Return the lines of the settings for an application, or else what is wrong with it."""
+        try:
+            return written_entry(name, serves, directory, python), ""
+        except SettingsError as error:
+            return "", str(error)
+
+    def first_request(self, application: Application) -> str:
+        """Return a path that it answers: the first GET of its OpenAPI document without values.
+
+        Its ready path where that was not read yet, or has none.
+        """
+        offer = self.openapi_cache.entries.get(application.name)
+        plain = (
+            operation.path
+            for operation in (offer.operations if offer else ())
+            if operation.method == "GET" and operation.request and not operation.note
+            if not operation.request.get("values")
+        )
+        return next(plain, application.ready_path)
+
     def application(self, name: str) -> Application:
         """Return an application of the settings. Raises NotFound."""
         found = self._runtime.applications.get(name)
@@ -193,8 +225,8 @@ class RunService:
         """Start an application of the settings by its defaults. Raises NotFound or Conflict."""
         application = self.application(name)
         self.manual_targets.check(name)
-        target = await default_target(application, self._runtime.instance)
-        await self.manual_targets.start(name, target or for_application(Target(), name))
+        target = await asyncio.to_thread(self.default_target, application)
+        await self.manual_targets.start(name, target)
 
     def unset_variables(self, application: Application) -> frozenset[str]:
         """Return the names of its list that are nowhere set; none where its file cannot be read."""
@@ -215,15 +247,31 @@ class RunService:
 
     def default_command(self, application: Application) -> str:
         """Return the `server_command` of an application by its defaults."""
-        name = application.name
-        return self.server_command(
-            command_target(name) if application.command else for_application(Target(), name)
-        )
+        return self.server_command(self.default_target(application))
 
-    def interpreter_of(self, target: Target) -> str:
-        """Return the interpreter that runs its server, as it is typed."""
+    def default_target(self, application: Application) -> Target:
+        """Return the target of a run that names the application alone."""
+        if not application.command and any(missing_files(application)):
+            return for_application(Target(), application.name)
+        found = default_target(application, self._runtime.interpreters)
+        return found or for_application(Target(), application.name)
+
+    def stand_ins(self, target: AnyTarget) -> tuple[tuple[str, str], ...]:
+        """Return packages that an own application lacks, each with what serves instead."""
+        application = self._runtime.applications.get(target.application or "")
+        if target.started is None or application is None or application.command:
+            return ()
+        interpreter = self._runtime.interpreters.inspect(application.interpreter)
+        return standing_in(target.started, interpreter)
+
+    def hints(self, run: Run) -> tuple[str, ...]:
+        """Return what to do about a target that did not start; () where nothing can be told."""
+        target = run.spec.target.started
+        if run.state is not State.FAILED or target is None:
+            return ()
         found = self._runtime.applications.get(target.application)
-        return str(found.interpreter) if found else "python"
+        python = str(found.interpreter) if found else "python"
+        return start_hints(run.reason or "", run.log, python)
 
     def cpu_model(self) -> str:
         """Return the name of this machine's processor."""

@@ -4,10 +4,12 @@ import os
 import resource
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from control_plane.store.store import Store
 from control_plane.targets.application import Applications
+from control_plane.targets.interpreter_packages import Interpreters
 from control_plane.targets.launch import LaunchContext
 from control_plane.targets.orphans import end_orphans
 
@@ -28,6 +30,11 @@ class Runtime:
     own_ports: frozenset[int]
     priority: str
     applications: Applications = field(default_factory=dict)
+
+    @cached_property
+    def interpreters(self) -> Interpreters:
+        """What the interpreters of applications have installed."""
+        return Interpreters(self.instance)
 
     def launch_context(self, cores: Collection[int] | None = None) -> LaunchContext:
         """Return where a target is started, on `cores` (None: all)."""

@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from control_plane.domain.errors import FieldError, refuse
 from control_plane.domain.limits import Limits
 from control_plane.domain.secrets import HiddenSpec, hide_spec
-from control_plane.domain.spec import NamedTarget, Spec
+from control_plane.domain.spec import NamedTarget, Spec, Target
 from control_plane.domain.spec_json import (
     Document,
     TargetOf,
@@ -20,8 +20,15 @@ from control_plane.domain.spec_json import (
     write_spec,
 )
 from control_plane.store.store import Draft
-from control_plane.targets.application import Applications, application_errors
+from control_plane.targets.application import Applications, application_errors, missing_files
 from control_plane.targets.builtin_configurations import target_name
+from control_plane.targets.interpreter_packages import (
+    CHOICE,
+    Choice,
+    Interpreters,
+    absent,
+    installed_choice,
+)
 
 
 def no_secrets(digests: Collection[str]) -> Mapping[str, str]:
@@ -31,9 +38,12 @@ def no_secrets(digests: Collection[str]) -> Mapping[str, str]:
 
 
 def title_of(spec: Spec, configuration: str) -> str:
-    """Return what tells runs of one form apart: `items, async, 100 users, uvicorn 1 worker`."""
+    """Return what tells runs of one form apart: `items, async, 100 users, uvicorn 1 worker`.
+
+    A stream without a name of its own is called by what it asks for.
+    """
     stream = spec.workload.streams[0]
-    parts = [stream.name, spec.client.strategy, stream.load.label, stream.stop.label]
+    parts = [stream.title, spec.client.strategy, stream.load.label, stream.stop.label]
     return ", ".join([*parts, configuration])[:200]
 
 
@@ -51,19 +61,23 @@ class Submissions:
     own_ports: Collection[int] = ()
     secret_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     secret_holders: Callable[[Collection[str]], Mapping[str, str]] = no_secrets
+    interpreters: Interpreters = field(default_factory=lambda: Interpreters("submissions"))
 
     def resolve(self, document: Mapping[str, Any]) -> Draft:
         """Check a document, resolve its target, set its title and take its secrets out.
 
         Raises InvalidInput with the wrong fields.
         """
-        spec = read_spec(document, self.limits, self.target_of)
+        spec = read_spec(self._with_installed(document), self.limits, self._fitted)
         started = spec.target.started
         if started is None:
             refuse(_own_port(spec.target.url, self.own_ports))
         else:
             refuse(application_errors(started, self.applications))
-        draft = Draft(spec, target_name(spec.target), _given_name(document))
+            refuse(
+                self._not_installed(started, named="configuration" in document.get("target", {}))
+            )
+        draft = Draft(spec, target_name(spec.target), self._given_name(document, spec))
         title = spec.title.strip() or title_of(spec, draft.name)
         hidden = hide_spec(write_spec(replace(spec, title=title)), self.secret_key)
         refuse(self._unknown_secrets(hidden))
@@ -82,17 +96,65 @@ class Submissions:
         ):
             yield FieldError(place, _UNKNOWN)
 
+    def _with_installed(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return it with a server, loop and parser that its application has, where none is said."""
+        target = document.get("target")
+        if not isinstance(target, dict) or "configuration" in target:
+            return document
+        given = {name: target[name] for name in CHOICE if name in target}
+        choice = self._choice(str(target.get("application")), given)
+        return {**document, "target": choice | target}
+
+    def _fitted(self, named: NamedTarget) -> Target:
+        """Return a configuration; a parser that its name leaves out follows the application."""
+        target = self.target_of(named)
+        parts = {name: getattr(target, name) for name in CHOICE}
+        if target.http == Target.http:
+            del parts["http"]
+        choice: dict[str, Any] = {**self._choice(target.application, parts)}
+        return replace(target, **choice)
+
+    def _choice(self, name: str, given: Mapping[str, object]) -> Choice:
+        """Return what an application has that agrees with what is given; {} where it has none."""
+        application = self.applications.get(name)
+        if application is None or application.command or len(given) == len(CHOICE):
+            return {}
+        if any(missing_files(application)):
+            return {}
+        interpreter = self.interpreters.inspect(application.interpreter)
+        return installed_choice(application, interpreter, given) or {}
+
+    def _not_installed(self, target: Target, *, named: bool) -> Iterable[FieldError]:
+        """Yield the loop and the parser that the application's interpreter does not have."""
+        application = self.applications.get(target.application)
+        if application is None or application.command or any(missing_files(application)):
+            return
+        if "PYTHONPATH" in {*application.environment, *application.passed_on}:
+            return
+        interpreter, python = self.interpreters.inspect(application.interpreter), application.python
+        for part, package, instead in absent(target, interpreter):
+            remedy = f"choose {instead}, or install it: {python} -m pip install {package}"
+            message = (
+                f"{package} is not installed in the environment of {application.name}: {remedy}"
+            )
+            yield FieldError("target.configuration" if named else f"target.{part}", message)
+
+    def _given_name(self, document: Mapping[str, Any], spec: Spec) -> str | None:
+        """Return the name of the configuration in a checked document.
+
+        None where there is none, or where the application has something else installed.
+        """
+        target = document.get("target", {})
+        if "configuration" not in target:
+            return None
+        named = NamedTarget(**target)
+        return named.label if self.target_of(named) == spec.target else None
+
 
 _UNKNOWN = (
     "(secret …) stands for a value that is not kept here: it was copied from another database, "
     "its runs are deleted, or it does not stand alone. Type the value itself."
 )
-
-
-def _given_name(document: Mapping[str, Any]) -> str | None:
-    """Return the name of the configuration in a checked document; None where there is none."""
-    target = document.get("target", {})
-    return NamedTarget(**target).label if "configuration" in target else None
 
 
 def _own_port(url: str, own_ports: Collection[int]) -> Iterable[FieldError]:

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.ids import MAX_COMPARED_RUNS, compared_ids
-from control_plane.domain.run import Run
+from control_plane.domain.run import DeletedRun, Run
 from control_plane.pages.urls import COMPARE
 
 
@@ -14,13 +14,15 @@ from control_plane.pages.urls import COMPARE
 class CompareQuery:
     """Runs in the order of the URL. `stream` None: the first that the runs share.
 
-    `anyway` asks for ratios although a side is invalid or from another machine.
+    `anyway` asks for ratios although a side is invalid or from another machine. `deleted` were
+    asked for as well; addresses of other pages leave them out.
     """
 
     ids: tuple[str, ...]
     baseline: str
     stream: str | None = None
     anyway: bool = False
+    deleted: tuple[DeletedRun, ...] = ()
 
     @property
     def query(self) -> str:
@@ -42,7 +44,11 @@ class CompareQuery:
     @property
     def fragment(self) -> str:
         """Return the address of the part that changes while runs finish."""
-        return f"{COMPARE}/live?{self.query}"
+        was = next((run.id for run in self.deleted if run.was_baseline), self.baseline)
+        asked = replace(
+            self, ids=(*self.ids, *(run.id for run in self.deleted)), baseline=was, deleted=()
+        )
+        return f"{COMPARE}/live?{asked.query}"
 
     @property
     def full(self) -> bool:

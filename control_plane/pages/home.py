@@ -79,9 +79,25 @@ class QuestionCard:
 
 
 @dataclass(frozen=True)
+class OfferedApplication:
+    """An application of the settings, with the path that a first run asks for.
+
+    `serves`: its import string or command.
+    """
+
+    name: str
+    path: str
+    serves: str
+
+
+@dataclass(frozen=True)
 class HomePage(View):
+    """`applications`: the first of those of the settings; `more_applications` counts the others."""
+
     template: ClassVar[str] = "pages/home.html"
     running: RunningView
+    applications: tuple[OfferedApplication, ...]
+    more_applications: int
     cards: tuple[QuestionCard, ...]
     configurations: tuple[Configuration, ...]
     strategies: tuple[str, ...]
@@ -173,7 +189,7 @@ def _doubts(comparison: Comparison) -> str:
 
 router = APIRouter()
 
-RECENT_RUNS = 8
+RECENT_RUNS, MOST_OFFERED = 8, 3
 
 
 @router.get("/")
@@ -187,6 +203,13 @@ def home(request: Request, store: StoreDep, service: RunServiceDep) -> Response:
     ]
     shown = HomePage(
         running=running_view(service),
+        applications=tuple(
+            OfferedApplication(
+                known.name, service.first_request(known), known.app or " ".join(known.command)
+            )
+            for known in service.applications()[:MOST_OFFERED]
+        ),
+        more_applications=max(0, len(service.applications()) - MOST_OFFERED),
         cards=cards(store, service, key),
         strategies=tuple(STRATEGIES),
         configurations=service.configurations.all(),

@@ -23,12 +23,19 @@ from control_plane.domain.result import (
     Trial,
     Validity,
 )
-from control_plane.domain.run import Run, State, StreamResult, TrialResult
+from control_plane.domain.run import DeletedRun, Run, State, StreamResult, TrialResult
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import SPEC, stored_spec
 from control_plane.domain.stream_record import Second, Slices
 from control_plane.domain.unanswered import as_told_now
-from control_plane.store.tables import RunFacts, RunRow, RunStream, TrialRow, TrialStream
+from control_plane.store.tables import (
+    DeletedRunRow,
+    RunFacts,
+    RunRow,
+    RunStream,
+    TrialRow,
+    TrialStream,
+)
 
 _HEADER = struct.Struct("<Iqq16s")
 _SECOND = struct.Struct("<iq")
@@ -143,6 +150,11 @@ def run_row(draft: Draft, now: datetime, key: str | None) -> RunRow:
 def facts_row(seq: int, draft: Draft) -> RunFacts:
     """Return the long part of a queued run: its spec."""
     return RunFacts(run=seq, spec=SPEC.dump_json(draft.spec).decode())
+
+
+def deleted_run_of(row: DeletedRunRow) -> DeletedRun:
+    """Return what is left of a deleted run."""
+    return DeletedRun(row.id, row.title, row.deleted_at)
 
 
 def run_of(

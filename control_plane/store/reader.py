@@ -11,14 +11,30 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
+from control_plane.domain.errors import NotFound
 from control_plane.domain.ids import no_run
 from control_plane.domain.result import Gauges, Timeline
-from control_plane.domain.run import Run, RunDetail, State, StreamResult
+from control_plane.domain.run import (
+    Run,
+    RunDetail,
+    Standing,
+    State,
+    StreamResult,
+    listed_deleted,
+)
 from control_plane.domain.stream_record import Slices
 from control_plane.store.database import Database
-from control_plane.store.mapping import gauges_of, run_of, stream_of, timeline_of, unpack_slices
+from control_plane.store.mapping import (
+    deleted_run_of,
+    gauges_of,
+    run_of,
+    stream_of,
+    timeline_of,
+    unpack_slices,
+)
 from control_plane.store.run_query import Filters, cursor_after, page_conditions, run_query
 from control_plane.store.tables import (
+    DeletedRunRow,
     RunFacts,
     RunRow,
     RunSecret,
@@ -193,6 +209,27 @@ class Reader:
         with self._database.read() as session:
             return details_of(session, run_ids, slices=slices)
 
+    def standing(self, ids: Sequence[str], baseline: str) -> Standing:
+        """Return which runs of a comparison are there, and which were deleted.
+
+        Raises NotFound for one that never was, and where none is left.
+        """
+        with self._database.read() as session:
+            known = set(session.exec(select(RunRow.id).where(col(RunRow.id).in_(ids))))
+            rows = session.exec(select(DeletedRunRow).where(col(DeletedRunRow.id).in_(ids)))
+            gone = {
+                row.id: replace(deleted_run_of(row), was_baseline=row.id == baseline)
+                for row in rows
+            }
+        for run_id in ids:
+            if run_id not in known | gone.keys():
+                raise no_run(run_id)
+        left = tuple(run_id for run_id in ids if run_id in known)
+        deleted = tuple(gone[run_id] for run_id in ids if run_id in gone)
+        if not left:
+            raise NotFound(f"Deleted, so nothing is left: {listed_deleted(deleted)}.")
+        return Standing(left, baseline if baseline in left else left[0], deleted)
+
     def gauges(self, run_id: str) -> tuple[Gauges, ...]:
         """Return the gauges of a run, one for each trial."""
         with self._database.read() as session:
@@ -264,6 +301,8 @@ def find_row(session: Session, run_id: str) -> RunRow:
     """Return the row of a run. Raises NotFound."""
     row = session.exec(select(RunRow).where(RunRow.id == run_id)).first()
     if row is None:
+        if gone := session.get(DeletedRunRow, run_id):
+            raise NotFound(f"Run {run_id} was deleted: {deleted_run_of(gone).label}.")
         raise no_run(run_id)
     return row
 

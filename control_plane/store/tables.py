@@ -52,6 +52,16 @@ class UsedNumbersRow(SQLModel, table=True):
     high: str
 
 
+class DeletedRunRow(SQLModel, table=True):
+    """What is left of a run that was deleted, so that comparisons can name it."""
+
+    __tablename__: ClassVar[Any] = "deleted_run"
+
+    id: str = Field(primary_key=True)
+    title: str
+    deleted_at: datetime
+
+
 class RunRow(SQLModel, table=True):
     """The part of a run that lists filter by and show.
 

@@ -30,6 +30,7 @@ from control_plane.store.mapping import (
 )
 from control_plane.store.reader import count_queued, find_row, whole_run
 from control_plane.store.tables import (
+    DeletedRunRow,
     RunFacts,
     RunRow,
     RunSecret,
@@ -223,6 +224,8 @@ class Writer:
     def delete(self, run_id: str) -> None:
         """Remove a run, all it measured, and the secrets that it alone has.
 
+        Its id and title stay for comparisons that name it.
+
         Raises Conflict while it is not over.
         """
         with self._database.write() as session:
@@ -230,6 +233,7 @@ class Writer:
             if not State(row.state).terminal:
                 raise Conflict(f"Run {run_id} is {row.state}: cancel it before you delete it.")
             session.connection().execute(_UNINDEX, {"seq": row.seq})
+            session.add(DeletedRunRow(id=row.id, title=row.title, deleted_at=datetime.now(UTC)))
             session.delete(row)
             session.flush()
             unused = col(Secret.digest).not_in(select(RunSecret.digest))

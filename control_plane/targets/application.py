@@ -172,9 +172,23 @@ def missing_files(application: Application) -> Iterator[str]:
         yield f"directory {application.directory} is not there: correct it in the settings"
     if application.python is not None:
         yield from _interpreter_faults(application.python)
+    if application.command and application.directory.is_dir():
+        yield from _program_faults(application.command[0], application.directory)
     path = application.env_file
     if path is not None and not (path.is_file() and os.access(path, os.R_OK)):
         yield f"env_file {path} is not there or not readable: make it, or correct the settings"
+
+
+def _program_faults(program: str, directory: Path) -> Iterator[str]:
+    """Yield what is wrong with a program that is named by its path; others are found on PATH."""
+    path = directory / program
+    if "/" not in program or "{" in program:
+        return
+    if not path.exists():
+        remedy = "its paths are relative to directory, where it runs: correct it in the settings"
+        yield f"command: there is no {program} in {directory}; {remedy}"
+    elif path.is_dir() or not os.access(path, os.X_OK):
+        yield f"command: {path} is not executable: chmod +x it, or name its interpreter before it"
 
 
 def _interpreter_faults(path: Path) -> Iterator[str]:

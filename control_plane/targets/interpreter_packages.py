@@ -1,4 +1,4 @@
-"""Another interpreter: its version, its packages, and the first target that it can run."""
+"""Other interpreters: their versions, their packages, and the first target that each can run."""
 
 import asyncio
 import hashlib
@@ -7,15 +7,24 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 from control_plane.domain.result import Environment
-from control_plane.domain.servers import SERVERS, server_packages, worker_class
+from control_plane.domain.servers import (
+    APPLICATION_SERVERS,
+    is_wsgi,
+    lacking,
+    server_packages,
+    worker_class,
+)
 from control_plane.domain.spec import Target
-from control_plane.targets.application import Application, command_target, for_application
-from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS, WSGI_CONFIGURATIONS
+from control_plane.targets.application import Application, command_target
 from control_plane.targets.environment_variables import INSTANCE, LAUNCH
 from control_plane.targets.observation import procfs
 from control_plane.targets.observation.machine_watch import program_name
@@ -26,10 +35,11 @@ INTERPRETER_TIMEOUT_S = 10.0
 MAX_LINES = 2_000
 
 _SCRIPT = """
-import json, platform
+import json, os, platform, sys
 from importlib.metadata import distributions
 for package in distributions():
     print(json.dumps([package.metadata["Name"], package.version]))
+print(json.dumps(["/", os.pathsep.join(sys.path)]))
 print(json.dumps(["", platform.python_version()]))
 """
 
@@ -45,11 +55,15 @@ _DIGITS = 12
 
 @dataclass(frozen=True)
 class Interpreter:
-    """`packages`: versions by the name of the distribution. `fault`: why it could not be run."""
+    """`packages`: versions by the name of the distribution. `fault`: why it could not be run.
+
+    `folders`: where it imports from.
+    """
 
     version: str = ""
     packages: dict[str, str] = field(default_factory=dict)
     fault: str | None = None
+    folders: tuple[Path, ...] = ()
 
 
 async def inspect_interpreter(python: Path, instance: str) -> Interpreter:
@@ -75,7 +89,8 @@ async def inspect_interpreter(python: Path, instance: str) -> Interpreter:
 def _parse(lines: Sequence[str], python: Path) -> Interpreter:
     versions = dict(filter(None, map(_parse_line, lines)))
     if "" in versions:
-        return Interpreter(versions.pop(""), versions)
+        folders = tuple(map(Path, versions.pop("/", "").split(os.pathsep)))
+        return Interpreter(versions.pop(""), versions, folders=folders)
     last = lines[-1].strip() if lines else ""
     return Interpreter(fault=last.removeprefix(f"{python}: ")[:200] or "it is not Python 3")
 
@@ -148,30 +163,102 @@ def _same(path: Path, program: Path) -> bool:
         return False
 
 
-async def default_target(application: Application, instance: str) -> Target | None:
+CHOICE = ("server", "worker", "loop", "http")
+"""The fields of a target that follow what the interpreter of an application has installed."""
+
+Choice = dict[str, str | None]
+_STANDARD = {"uvloop": "asyncio", "httptools": "h11"}
+"""What serves in the place of a package that a server can do without."""
+
+
+class Interpreters:
+    """What the interpreters of applications have installed.
+
+    One is asked again when its folders have changed. May be used from any thread.
+    """
+
+    def __init__(self, instance: str) -> None:
+        self._instance = instance
+        self._known: dict[Path, tuple[Interpreter, tuple[int, ...]]] = {}
+        self._lock = threading.Lock()
+
+    def inspect(self, python: Path) -> Interpreter:
+        """Return what it has now."""
+        with self._lock:
+            known = self._known.get(python)
+            if known is None or known[1] != _stamp(python, known[0]):
+                # The caller's event loop may be running: this takes one of its own.
+                with ThreadPoolExecutor(1) as thread:
+                    asking = inspect_interpreter(python, self._instance)
+                    found = thread.submit(asyncio.run, asking).result()
+                known = self._known[python] = (found, _stamp(python, found))
+            return known[0]
+
+
+def _stamp(python: Path, interpreter: Interpreter) -> tuple[int, ...]:
+    """Return when it and the folders of its packages were changed; 0 for what is not there."""
+    return tuple(map(_changed_ns, (python, *interpreter.folders)))
+
+
+def _changed_ns(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def default_target(application: Application, interpreters: Interpreters) -> Target | None:
     """Return the target that starts it with nothing chosen; None where no server is installed."""
     if application.command:
         return command_target(application.name)
-    return first_installed(
-        application, await inspect_interpreter(application.interpreter, instance)
+    choice = installed_choice(application, interpreters.inspect(application.interpreter))
+    return target_of_choice(application.name, choice) if choice else None
+
+
+def target_of_choice(application: str, choice: Choice) -> Target:
+    """Return the usual target with this server, worker, loop and parser."""
+    nulls: dict[str, Any] = dict.fromkeys(lacking(str(choice["server"]), choice["worker"]))
+    usual: dict[str, Any] = {"reuse_port": False} | nulls | choice
+    return Target(application, **usual)
+
+
+def installed_choice(
+    application: Application, interpreter: Interpreter, given: Mapping[str, object] | None = None
+) -> Choice | None:
+    """Return server, worker, loop and parser: those `given`, and for the rest what is installed.
+
+    What the application seems to be comes first: WSGI or ASGI. None where nothing fits.
+    """
+    wanted = (given or {}).items()
+    known = [*interpreter.packages, *(value for _, value in wanted)]
+    wsgi = _seems_wsgi(application.app, interpreter.packages)
+    for choice in sorted(_choices(), key=lambda choice: _serves_wsgi(choice) != wsgi):
+        if wanted <= choice.items() and all(part in known for part in _packages_needed(choice)):
+            return choice
+    return None
+
+
+def standing_in(target: Target, interpreter: Interpreter) -> tuple[tuple[str, str], ...]:
+    """Return the packages that are not installed, each with what the target uses instead."""
+    used = (target.loop, target.http)
+    return tuple(
+        (package, instead)
+        for package, instead in _STANDARD.items()
+        if instead in used and package not in interpreter.packages
     )
 
 
-def first_installed(application: Application, interpreter: Interpreter) -> Target | None:
-    """Return the first configuration whose packages are all installed; None when there is none.
+def absent(target: Target, interpreter: Interpreter) -> Iterator[tuple[str, str, str]]:
+    """Yield field, package and what could stand in for each package that it names and lacks.
 
-    What the application seems to be comes first: WSGI or ASGI.
+    Nothing where the interpreter could not be asked, or has not even the server.
     """
-    targets = [known.target for known in BUILTIN_CONFIGURATIONS]
-    plain = [
-        replace(target, loop="asyncio") for target in targets if not SERVERS[target.server].workers
-    ]
-    asgi, wsgi = targets + plain, [known.target for known in WSGI_CONFIGURATIONS]
-    seems_wsgi = _seems_wsgi(application.app, interpreter.packages)
-    for target in wsgi + asgi if seems_wsgi else asgi + wsgi:
-        if all(part in interpreter.packages for part in _packages_needed(target)):
-            return for_application(target, application.name)
-    return None
+    if target.server not in interpreter.packages:
+        return
+    for field_name, package in (("loop", target.loop), ("http", target.http)):
+        lacks = package in _STANDARD and package not in interpreter.packages
+        if lacks:
+            yield field_name, str(package), _STANDARD[str(package)]
 
 
 _ASGI_FRAMEWORKS = {"starlette", "fastapi", "litestar", "quart", "sanic", "blacksheep"}
@@ -185,8 +272,33 @@ def _seems_wsgi(app: str, packages: Collection[str]) -> bool:
     return not _ASGI_FRAMEWORKS & {*packages} and bool(_WSGI_FRAMEWORKS & {*packages})
 
 
-def _packages_needed(target: Target) -> list[str]:
-    worker = worker_class(target.server, target.worker)
-    parts = [target.server, worker and worker.package]
-    parts += [part for part in (target.loop, target.http) if part in {"uvloop", "httptools"}]
+def _serves_wsgi(choice: Choice) -> bool:
+    return is_wsgi(str(choice["server"]), choice["worker"])
+
+
+def _choices() -> Iterator[Choice]:
+    """Yield what can serve, the first choice first."""
+    for name, server in APPLICATION_SERVERS.items():
+        for worker in server.workers or (None,):
+            yield from (
+                {"server": name, "worker": worker, "loop": loop, "http": http}
+                for loop, http in _pairs(name, worker)
+            )
+
+
+def _pairs(server: str, worker: str | None) -> Iterator[tuple[str | None, str | None]]:
+    """Yield the loops and parsers that a server can run together."""
+    kind = worker_class(server, worker)
+    lacks = lacking(server, worker)
+    loops = (None,) if "loop" in lacks else ("uvloop", "asyncio")
+    parsers = (None,) if "http" in lacks else ("httptools", "h11")
+    for pair in product(loops, parsers):
+        if not (kind and kind.pairs) or pair in kind.pairs:
+            yield pair
+
+
+def _packages_needed(choice: Choice) -> list[str]:
+    worker = worker_class(str(choice["server"]), choice["worker"])
+    parts = [choice["server"], worker and worker.package]
+    parts += [part for part in (choice["loop"], choice["http"]) if part in _STANDARD]
     return [part for part in parts if part]

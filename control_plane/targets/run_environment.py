@@ -8,6 +8,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from control_plane.domain.client_strategies import CLIENT_PACKAGES
 from control_plane.domain.result import Environment
 from control_plane.domain.servers import server_packages
 from control_plane.targets.cores import CorePlan, available_cores
@@ -22,13 +23,9 @@ PACKAGES = (
 """Servers, what runs in them, and clients: what can change a measurement."""
 
 
-OF_CLIENT = {"uvloop", "httptools", "aiohttp", "requests", "urllib3", "httpx"}
-"""Packages of the load worker, which runs in our interpreter whatever the target is."""
-
-
 def of_client_only(environment: Environment) -> Environment:
     """Return the facts without the versions of what only a target in our interpreter has."""
-    dropped = {name.replace("-", "_") for name in PACKAGES if name not in OF_CLIENT}
+    dropped = {name.replace("-", "_") for name in PACKAGES if name not in CLIENT_PACKAGES}
     return {name: fact for name, fact in environment.items() if name not in dropped}
 
 

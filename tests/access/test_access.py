@@ -110,3 +110,15 @@ def test_a_route_without_a_role_is_not_served(app: FastAPI) -> None:
 
     with pytest.raises(LookupError, match="GET /forgotten"):
         add_guards(app, [])
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/", 200), ("/refused", 409), ("/broken", 500), ("/echo", 405)]
+)
+async def test_head_is_answered_as_get_without_its_body(
+    app: FastAPI, path: str, status: int
+) -> None:
+    head = await request(app, "HEAD", path, OWN)
+    get = await request(app, "GET", path, OWN)
+    assert (head.status, head.body) == (status, b"")
+    assert head.headers == get.headers

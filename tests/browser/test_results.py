@@ -196,7 +196,7 @@ def test_a_live_run_is_drawn_in_place_and_becomes_its_result(page: Page, stored:
     assert page.evaluate(
         """() => window.kept === document.querySelector("#live-throughput .js-plotly-plot")"""
     )
-    expect(page.locator("#run h1")).to_contain_text("Half of the requests", timeout=20_000)
+    expect(page.locator("#run h1")).to_contain_text("Half of the GET ", timeout=20_000)
     looplab.finished(run_id)
 
 

@@ -72,6 +72,30 @@ def environment(folder: Path, *, packages: bool = True) -> Path:
     return folder / "bin" / "python"
 
 
+BARE = """
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            kind = (await receive())["type"]
+            await send({"type": f"{kind}.complete"})
+            if kind.endswith("shutdown"):
+                return
+    length = (b"content-length", b"2")
+    await send({"type": "http.response.start", "status": 200, "headers": [length]})
+    await send({"type": "http.response.body", "body": b"ok"})
+"""
+
+
+def bare_project(folder: Path) -> None:
+    """bare.py, and an environment in `lean` that has uvicorn without uvloop and httptools."""
+    (folder / "bare.py").write_text(BARE)
+    environment(folder / "lean", packages=False)
+    site = next((folder / "lean" / "lib").glob("python*")) / "site-packages"
+    for path in Path(sysconfig.get_path("purelib")).iterdir():
+        if path.name.partition("-")[0] in {"uvicorn", "h11", "click"}:
+            (site / path.name).symlink_to(path)
+
+
 def project(folder: Path) -> Path:
     """shop.py, served by import string, and server.py, by its command; looplab.toml for both."""
     folder.mkdir(exist_ok=True)

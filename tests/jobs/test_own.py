@@ -5,13 +5,16 @@ from collections.abc import Iterator
 import pytest
 
 from tests.builders import own
-from tests.dashboard import Dashboard, dashboard, items_spec
+from tests.dashboard import Dashboard, dashboard, items_spec, until
 
 
 @pytest.fixture(scope="module")
 def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     folder = tmp_path_factory.mktemp("own")
-    own.project(folder / "shop")
+    settings = own.project(folder / "shop")
+    own.bare_project(folder / "shop")
+    with settings.open("a") as file:
+        file.write(own.entry("lean", app="bare:app", python="lean/bin/python"))
     arguments = ["--config", "shop/looplab.toml"]
     with dashboard(folder, arguments, {"SHOP_KEY": "hunter2-long"}) as started:
         yield started
@@ -52,13 +55,13 @@ def test_it_is_measured_like_the_bundled_one(
 def test_programs_can_ask_for_the_names(looplab: Dashboard) -> None:
     listed = looplab.get("/api/applications").json()
     assert [(application["name"], application["server"]) for application in listed] == [
-        ("plain", "command"), ("shop", None),
+        ("lean", None), ("plain", "command"), ("shop", None),
     ]  # fmt: skip
 
 
 def test_what_does_not_exist_or_fit_is_refused_at_its_field(looplab: Dashboard) -> None:
     for target, field, words in (
-        ({"application": "shoe"}, "target.application", "There are: bundled, plain, shop."),
+        ({"application": "shoe"}, "target.application", "There are: bundled, lean, plain, shop."),
         ({"application": "plain"}, "target.server", '"server": "command"'),
         ({"server": "command"}, "target.server", "The bundled application has no command"),
     ):  # fmt: skip
@@ -66,3 +69,46 @@ def test_what_does_not_exist_or_fit_is_refused_at_its_field(looplab: Dashboard) 
         assert answer.status_code == 422
         (error,) = answer.json()["fields"]
         assert (error["field"], words in error["message"]) == (field, True)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        {"application": "lean"},
+        {"configuration": "uvicorn, 1 worker, asyncio", "application": "lean"},
+    ],
+    ids=["nothing chosen", "configuration"],
+)
+def test_what_is_not_chosen_follows_the_environment_in_a_run_and_in_a_check(
+    looplab: Dashboard, target: dict[str, str]
+) -> None:
+    run = looplab.finished(looplab.submit(items_spec(target=target)))
+    assert "-m uvicorn bare:app" in run["command"]
+    assert "--loop asyncio --http h11" in run["command"]
+    assert run["title"].endswith("lean, uvicorn, 1 worker, asyncio, h11")
+    looplab.post("/targets/applications/lean/checkup")
+
+    def checked() -> str | None:
+        text = looplab.get("/targets/applications/lean/checkup").text
+        return text if "It starts" in text else None
+
+    text = until(checked, "the check is over")
+    assert "--loop asyncio --http h11" in text
+    assert "uvloop is not installed there: runs use asyncio unless they name uvloop." in text
+
+
+def test_what_the_environment_lacks_is_refused_where_it_is_named(looplab: Dashboard) -> None:
+    for target, field in (
+        ({"application": "lean", "loop": "uvloop"}, "target.loop"),
+        (
+            {"configuration": "uvicorn, 1 worker, uvloop", "application": "lean"},
+            "target.configuration",
+        ),
+    ):
+        answer = looplab.post("/api/runs", items_spec(target=target))
+        (error,) = answer.json()["fields"]
+        assert error["field"] == field
+        assert error["message"].startswith(
+            "uvloop is not installed in the environment of lean: choose asyncio, or install it: "
+        )
+    assert looplab.submit(items_spec(target={"application": "shop", "loop": "uvloop"}))

@@ -82,7 +82,11 @@ DOCUMENTS = [path for path in RESPONSES["documents"] if path != "/api/configurat
 def test_the_documents_are_the_same(looplab: Dashboard, path: str) -> None:
     """Keys may come, at any depth, and metrics of a comparison; none goes or changes."""
     before = RESPONSES["documents"][path]
-    assert without_new_keys(looplab.get(path).json(), before) == before
+    now = without_new_keys(looplab.get(path).json(), before)
+    if "catch" in before:
+        # It gives all reasons of an outcome now, where it gave the first.
+        assert now.pop("catch").startswith(before.pop("catch")[:60])
+    assert now == before
 
 
 def without_new_keys(now: Any, before: Any) -> Any:
@@ -105,7 +109,11 @@ def test_the_addresses_of_pages_lead_to_the_same_figures_and_numbers(
     assert response.status_code == 200
     lines = iter(response.text.splitlines())
     assert all(line in lines for line in before.get("text", "").splitlines())
-    assert traces(figures(response.text)) == traces(before.get("figures", {}))
+    drawn = before.get("figures", {})
+    # With too few samples a sentence stands in its place now, where a line of zeros was.
+    assert traces(figures(response.text)) == {
+        name: data for name, data in traces(drawn).items() if name != "shift"
+    }
 
 
 def traces(found: dict[str, Any]) -> dict[str, Any]:

@@ -130,6 +130,14 @@ async def test_secrets_stand_in_no_log_line(site: Site, folder: Path) -> None:
         ({"python": Path("/nowhere/python")}, "python /nowhere/python is not there"),
         ({"python": Path("/tmp")}, "python /tmp is a folder"),
         ({"python": Path("/etc/passwd")}, "python /etc/passwd is not executable"),
+        (
+            {"command": ("./serve.sh", "{host}", "{port}")},
+            r"command: there is no ./serve.sh in /\S+; its paths are relative to directory",
+        ),
+        (
+            {"command": ("./shop.py", "{host}", "{port}")},
+            r"command: /\S+/shop.py is not executable: chmod \+x it",
+        ),
         ({"env_file": Path("/nowhere/env")}, "env_file /nowhere/env is not there"),
     ],
 )

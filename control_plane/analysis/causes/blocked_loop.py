@@ -14,7 +14,7 @@ from control_plane.analysis.causes.evidence import (
 )
 from control_plane.analysis.causes.stall_location import StallLocation, stall_location
 from control_plane.domain.limits import BLOCKED_LOOP_S
-from control_plane.domain.result import Stall
+from control_plane.domain.result import Cause, Stall
 from control_plane.domain.stack_frames import loop_waited
 from control_plane.domain.units import seconds
 
@@ -127,6 +127,14 @@ def stall_floor_s(evidence: Evidence) -> float:
     if floor_s > BLOCKED_LOOP_S and not _computed(workers):
         return BLOCKED_LOOP_S if _one_place(_place(workers, evidence, BLOCKED_LOOP_S)) else floor_s
     return floor_s
+
+
+def blocked_verdict(causes: Sequence[Cause]) -> bool | None:
+    """Return whether blocked loops were found, as a chart may say it; None: that is not decided.
+
+    True where no cause was judged: then what was seen is all that is known.
+    """
+    return next((cause.found for cause in causes if cause.cause == "loop_blocked"), not causes)
 
 
 def stored_floor_s(measurements: Measurements) -> float:

@@ -18,7 +18,7 @@ from control_plane.analysis.causes.evidence import (
 )
 from control_plane.domain.result import Summary, Trial
 from control_plane.domain.spec import Stream
-from control_plane.domain.units import SPACE, figures, seconds
+from control_plane.domain.units import SPACE, count, figures, seconds
 
 TURNS = 2
 """Where those that were served had as many turns, the others were left out. With one turn each they
@@ -195,7 +195,7 @@ def _ended(measurements: Measurements) -> str:
             f"({_seconds(keep_alive_s)}), so requests make new ones"
         )
     if opened >= NONE_KEPT_SHARE * (requests - number_in(measurements, "at_once")):
-        return "the server keeps no connection, so every request makes a new one"
+        return "the server keeps no connection, it closes each one after its response"
     return f"the server ends connections after {figures(requests / opened)} requests on average"
 
 
@@ -211,10 +211,10 @@ def _kept(measurements: Measurements) -> str:
 
 
 def _counted(measurements: Measurements) -> str:
-    counted = (
-        f"{count_in(measurements, 'opened')} connections were made for "
-        f"{count_in(measurements, 'requests')} requests"
-    )
+    opened, requests = number_in(measurements, "opened"), number_in(measurements, "requests")
+    counted = f"{count(opened)} connections were opened for {count(requests)} requests"
+    if 0 < requests - opened <= number_in(measurements, "at_once"):
+        counted += ", the first of which found some that were open before the window"
     again = number_in(measurements, "sent_again")
     if not again:
         return counted if number_in(measurements, "opened") else ""
@@ -228,7 +228,8 @@ CONNECTIONS_ENDED = CauseRule(
     short="connections ended",
     judge=connections_ended,
     value=lambda measurements: (
-        f"{count_in(measurements, 'opened')} for {count_in(measurements, 'requests')}"
+        f"{count_in(measurements, 'opened')} opened for "
+        f"{count_in(measurements, 'requests')} requests"
     ),
     found=_ended,
     ruled_out=_kept,

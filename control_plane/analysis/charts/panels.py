@@ -269,8 +269,13 @@ def _memory(gauges: Gauges, role: str) -> list[Values]:
     ]
 
 
-def lag_panel(segments: Segments, gauges: TrialGauges) -> Panel | None:
-    """Return the longest lag of each worker's loop in each sample; None where it was not seen."""
+def lag_panel(
+    segments: Segments, gauges: TrialGauges, *, blocked: bool | None = True
+) -> Panel | None:
+    """Return the longest lag of each worker's loop in each sample; None where it was not seen.
+
+    `blocked`: whether that is the cause found; None where that is not decided.
+    """
     lines = worker_lines(segments, gauges, partial(_by_worker, name="loop_lag_s"))
     longest = _highest(lines)
     if longest is None:
@@ -278,14 +283,15 @@ def lag_panel(segments: Segments, gauges: TrialGauges) -> Panel | None:
     late = longest >= BLOCKED_LOOP_S
     scale, unit = scale_of(max(longest, BLOCKED_LOOP_S / 10))
     in_unit = [(x, scaled(y, scale)) for x, y in lines]
-    colour = "$cause" if late else "$ink"
+    colour = "$cause" if late and blocked else "$ink"
     traces = _gauge_traces(in_unit, colour, 1.5, f"%{{y:,.3~r}}{SPACE}{unit}")
-    if late and len(traces) == 1:
+    if late and blocked and len(traces) == 1:
         traces[0] |= {"fill": "tozeroy", "fillcolor": "$cause/0.25"}
-    blocked = _blocked_share(segments, gauges)
+    stalled = min(_blocked_share(segments, gauges), 1)
     labels = [EndLabel(f"longest {seconds(longest)}", seconds(longest), colour, longest * scale)]
-    if late and blocked:
-        labels.insert(0, EndLabel(f"blocked {share(min(blocked, 1))}", "", colour, longest * scale))
+    if late and blocked is not False and stalled:
+        said = f"blocked {share(stalled)}" if blocked else f"late {share(stalled)}, not decided"
+        labels.insert(0, EndLabel(said, "", colour, longest * scale))
     axis = zero_based_axis(longest * scale, nticks=3, ticksuffix=f"{SPACE}{unit}")
     limit = BLOCKED_LOOP_S * scale if late else None
     return Panel("Event-loop lag", axis, traces, labels, weight=1.2, limit=limit)

@@ -7,7 +7,7 @@ from itertools import groupby
 
 import numpy as np
 
-from control_plane.analysis.causes.blocked_loop import BLOCKED_SHARE
+from control_plane.analysis.causes.blocked_loop import BLOCKED_SHARE, blocked_verdict
 from control_plane.analysis.charts.curve import FADED
 from control_plane.analysis.charts.figure import (
     Annotations,
@@ -157,7 +157,7 @@ def _utilization(detail: RunDetail, trial: int, length: int) -> tuple[Utilizatio
         return ()
     gauges, workers = detail.gauges[trial - 1], detail.run.spec.target.workers
     cpu = _cpu_strip("client", gauges, length, 1), _cpu_strip("target", gauges, length, workers)
-    lag = _lag_strip(gauges, length)
+    lag = _lag_strip(gauges, length, blocked=blocked_verdict(detail.run.causes))
     return (*cpu, lag) if lag else cpu
 
 
@@ -175,8 +175,8 @@ def _cpu_strip(role: str, gauges: Gauges, length: int, cores: int | None) -> Uti
     )
 
 
-def _lag_strip(gauges: Gauges, length: int) -> UtilizationStrip | None:
-    """Return the strip of the longest lag; None where nobody looked inside."""
+def _lag_strip(gauges: Gauges, length: int, *, blocked: bool | None) -> UtilizationStrip | None:
+    """Return the strip of the longest lag, as certain as its cause; None where none was seen."""
     lags = per_second(
         maxima([worker.loop_lag_s for worker in gauges.workers]), gauges.interval_s, length, max
     )
@@ -190,7 +190,7 @@ def _lag_strip(gauges: Gauges, length: int) -> UtilizationStrip | None:
         values=scaled(lags, 1e3),
         loads=scaled(lags, 1 / BLOCKED_LOOP_S),
         shown=f"up to {seconds(max(known))}",
-        limit=", blocked" if over >= BLOCKED_SHARE * len(known) else "",
+        limit=", blocked" if blocked and over >= BLOCKED_SHARE * len(known) else "",
     )
 
 

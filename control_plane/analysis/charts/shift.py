@@ -25,6 +25,7 @@ from control_plane.analysis.charts.figure import (
     y_axis,
 )
 from control_plane.analysis.charts.percentiles import ROUNDING, last_place
+from control_plane.analysis.prose.sentence import joined
 from control_plane.domain.times import FULL
 from control_plane.domain.units import SPACE, figures
 
@@ -32,6 +33,12 @@ POINTS = 60
 
 SHORTEST_SHIFT = 0.2
 """A line shorter than this on the percentile axis (p50 to p68) shows nothing."""
+
+
+TOO_FEW_FOR_SHIFT = (
+    "Two runs with about 320 samples each are needed: then 100 lie beyond p68 in both. What is "
+    "known stands in the table."
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ def shift_chart(curves: Sequence[Curve], baseline: str) -> Figure | None:
     return Figure(
         name="shift",
         title=f"How much later than {base.short}",
-        note="difference at each percentile",
+        note=f"difference at each percentile{_left_out(shifts)}",
         label=_message(base, shifts, unit),
         plot=line_plot(
             [_trace(shift, unit) for shift in drawn],
@@ -75,7 +82,15 @@ def shift_chart(curves: Sequence[Curve], baseline: str) -> Figure | None:
         ),
         table=_table(base, others),
         height=CHART_HEIGHT,
+        empty="" if any(len(shift.places) for shift in shifts) else TOO_FEW_FOR_SHIFT,
     )
+
+
+def _left_out(shifts: Sequence[_Shift]) -> str:
+    """Return which runs have too few samples for a line beside others that have one."""
+    without = [shift.curve.short for shift in shifts if not len(shift.places)]
+    some = without and len(without) < len(shifts)
+    return f"; too few samples of {joined(without)}" if some else ""
 
 
 def _common(base: Curve, curve: Curve) -> float:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from control_plane.analysis.causes.blocked_loop import blocked_verdict
 from control_plane.analysis.charts.figure import (
     BOTTOM,
     HEIGHTS,
@@ -288,7 +289,7 @@ def _cause_panels(
     target = detail.run.spec.target
     cores = target.workers or 1
     panels = (
-        lag_panel(segments, gauges),
+        lag_panel(segments, gauges, blocked=blocked_verdict(detail.run.causes)),
         tokens_panel(segments, gauges),
         cpu_panel(segments, gauges, cores=cores),
         memory_panel(segments, gauges),

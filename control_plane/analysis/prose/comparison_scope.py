@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable, Collection, Sequence
+from operator import attrgetter
 
 from pydantic_core import to_json
 
 from control_plane.analysis.comparison import Comparison, runs_with_result
 from control_plane.analysis.prose.sentence import Sentence, joined, listed_runs, sentence
 from control_plane.analysis.run_labels import RunLabel, unshared
-from control_plane.domain.run import Run
+from control_plane.domain.run import Run, listed_deleted
 from control_plane.domain.spec import RequestClass
 
 NAMED_REQUESTS = 3
@@ -18,6 +19,7 @@ _NUMBER = re.compile(r"\b\d{5}\b")
 _EPHEMERAL = range(32_768, 61_000)
 
 Describe = Callable[[RequestClass], str]
+_LINE: Describe = attrgetter("line")
 
 
 def asked_of_runs(comparison: Comparison) -> Sentence:
@@ -30,6 +32,18 @@ def asked_of_runs(comparison: Comparison) -> Sentence:
     found.append(_clause(comparison, runs, " runs ", own_commands(runs)))
     clauses = [clause for clause in found if clause]
     return sentence(*(sentence(" ", clause) if at else clause for at, clause in enumerate(clauses)))
+
+
+def deleted_runs(comparison: Comparison) -> str:
+    """Return which runs it stands without, and what else is the baseline; empty without any."""
+    gone = comparison.deleted
+    if not gone:
+        return ""
+    text = f"Deleted, so not compared: {listed_deleted(gone)}."
+    if any(run.was_baseline for run in gone):
+        label = comparison.label(comparison.baseline)
+        text += f" The baseline was deleted: {label.text} is the baseline now."
+    return text
 
 
 def own_commands(runs: Sequence[Run]) -> list[str]:
@@ -55,12 +69,12 @@ def request_phrases(runs: Sequence[Run]) -> list[str]:
     """
     of_runs = [_requests(run) for run in runs]
     ways = [
-        describe for describe in (_line, _body, _headers, _expected) if _differ(of_runs, describe)
+        describe for describe in (_LINE, _body, _headers, _expected) if _differ(of_runs, describe)
     ]
     if not ways:
         return [""] * len(runs)
     described = [
-        [" ".join([_line(request), *(way(request) for way in ways if way is not _line)])
+        [" ".join([request.line, *(way(request) for way in ways if way is not _LINE)])
          for request in requests]
         for requests in of_runs
     ]  # fmt: skip
@@ -74,10 +88,10 @@ def _requests(run: Run) -> list[RequestClass]:
 
 def _differ(of_runs: Sequence[Sequence[RequestClass]], describe: Describe) -> bool:
     """Return whether runs differ in it, in whichever order: of the same line, else of all lines."""
-    lines = [sorted(map(_line, requests)) for requests in of_runs]
+    lines = [sorted(request.line for request in requests) for requests in of_runs]
     same_lines = all(other == lines[0] for other in lines)
     texts: list[Collection[tuple[str, str]]] = [
-        sorted((_line(request), describe(request)) for request in requests)
+        sorted((request.line, describe(request)) for request in requests)
         if same_lines
         else {("", describe(request)) for request in requests}
         for requests in of_runs
@@ -89,10 +103,6 @@ def _listed(phrases: Sequence[str]) -> str:
     shown = list(dict.fromkeys(phrases))
     left = len(shown) - NAMED_REQUESTS
     return joined([*shown[:NAMED_REQUESTS], f"{left} more"] if left > 0 else shown)
-
-
-def _line(request: RequestClass) -> str:
-    return f"{request.method} {request.path}"
 
 
 def _body(request: RequestClass) -> str:

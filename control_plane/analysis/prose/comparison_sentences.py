@@ -20,6 +20,7 @@ from control_plane.analysis.prose.caveats import (
 )
 from control_plane.analysis.prose.comparison_scope import (
     asked_of_runs,
+    deleted_runs,
 )
 from control_plane.analysis.prose.run_sentences import KEPT_UP, headline, offered_per_s
 from control_plane.analysis.prose.sentence import (
@@ -33,7 +34,7 @@ from control_plane.analysis.prose.sentence import (
 )
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.analysis.validity.gates import GATES
-from control_plane.domain.documents import comparison_document
+from control_plane.domain.documents import comparison_document, moment
 from control_plane.domain.run import Run
 from control_plane.domain.spec_json import Document
 from control_plane.domain.times import GREYED
@@ -239,18 +240,21 @@ def _result_sentence(comparison: Comparison, row: MetricComparison) -> Sentence:
 
 
 def _suspects(comparison: Comparison) -> Iterator[Sentence]:
-    """Return each suspect run with its first reason; those with the same kind of it together."""
-    by_gate: dict[str, list[tuple[RunLabel, str]]] = {}
+    """Return each suspect run with its reasons; those with the same kinds of them together."""
+    by_gates: dict[tuple[str, ...], list[tuple[RunLabel, str]]] = {}
     for run in comparison.runs:
         if comparison.outcome(run) == "suspect":
-            first = comparison.doubts(run)[0]
-            by_gate.setdefault(first.gate, []).append((comparison.label(run.id), first.text))
-    for gate, cases in by_gate.items():
+            doubts = comparison.doubts(run)
+            gates = tuple(reason.gate for reason in doubts)
+            texts = " ".join(reason.text for reason in doubts)
+            by_gates.setdefault(gates, []).append((comparison.label(run.id), texts))
+    for gates, cases in by_gates.items():
         labels = [label for label, _ in cases]
         if len(cases) == 1:
             yield sentence(*labels, f" is suspect: {cases[0][1]}")
         else:
-            yield sentence(listed_runs(labels), f" are suspect: {GATES[gate].headline}.")
+            why = joined(GATES[gate].headline for gate in gates)
+            yield sentence(listed_runs(labels), f" are suspect: {why}.")
 
 
 def _limited(comparison: Comparison) -> Iterator[Sentence]:
@@ -352,4 +356,13 @@ def described_comparison(comparison: Comparison) -> Document:
     document = comparison_document(
         comparison, plain_text(comparison_title(comparison)), plain_text(caveats(comparison))
     )
-    return {"asked": plain_text(asked_of_runs(comparison)), **document}
+    return {
+        "asked": plain_text(asked_of_runs(comparison)),
+        **document,
+        "several_fields": shared_cause(comparison) or "",
+        "deleted": [
+            {"id": run.id, "title": run.title, "deleted_at": moment(run.deleted_at)}
+            for run in comparison.deleted
+        ],
+        "without": deleted_runs(comparison),
+    }

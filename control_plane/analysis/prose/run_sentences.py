@@ -55,7 +55,7 @@ def _how(run: Run, stream: Summary) -> str:
     """Return how the requests of a stream ended: `GET /itemz answered 404 every time`."""
     requests = _spec_of(run, stream).requests
     whole = f"{stream.name} requests"
-    first = f"{requests[0].method} {requests[0].path}" if len(requests) == 1 else whole
+    first = requests[0].line if len(requests) == 1 else whole
     if set(stream.errors) == {"status"} and len(stream.statuses) == 1:
         (status,) = stream.statuses
         return f"{first} answered {status} every time"
@@ -80,6 +80,8 @@ percentiles depend on its duration."""
 CENSORED_FROM = 0.01
 """From this share of requests in flight at the end on, a sentence says of which it speaks."""
 
+LONGEST_LINE = 60
+"""Characters of a request that a headline can hold."""
 
 BannerKind = Literal["invalid", "suspect", "failed", "cancelled", "interrupted"]
 
@@ -110,7 +112,7 @@ def headline(run: Run) -> Sentence:
     times = stream.response_time_s if stream else None
     if run.state is not State.FINISHED or invalid(run) or not stream or not times:
         return sentence(run.title)
-    which = f"{stream.name} requests" if len(run.streams) > 1 else "requests"
+    which = _which(run, stream)
     if not _median_known(times):
         return _unanswered(run, times, which) or sentence(run.title)
     offered = offered_per_s(run, stream)
@@ -130,6 +132,15 @@ def headline(run: Run) -> Sentence:
     value_s = times.percentile(tail[0]) or 0.0
     but = "but " if value_s > FAR_APART * (times.p50 or 0.0) else ""
     return sentence(median, f", {but}{tail[1]} takes over ", number(seconds(value_s)), rest)
+
+
+def _which(run: Run, stream: Summary) -> str:
+    """Return `small requests` of one of several streams, `GET /items requests` of one of a kind."""
+    if len(run.streams) > 1:
+        return f"{stream.name} requests"
+    requests = _spec_of(run, stream).requests
+    told = len(requests) == 1 and len(requests[0].line) <= LONGEST_LINE
+    return f"{requests[0].line} requests" if told else "requests"
 
 
 def _unanswered(run: Run, times: Times, which: str) -> Sentence:

@@ -1,6 +1,6 @@
 """The gates of a run in one list, the judgement of all of them, and their table."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from control_plane.analysis.validity import load_gates, response_gates, steadiness
@@ -14,6 +14,7 @@ from control_plane.analysis.validity.gate import (
     MeasuredRun,
 )
 from control_plane.domain.result import Summary, Trial, Validity
+from control_plane.domain.run import Run
 from control_plane.domain.spec import Spec
 
 _IN_ORDER = (
@@ -190,3 +191,10 @@ def gate_rows(validity: Validity | None, spec: Spec) -> tuple[GateRow, ...]:
         value, limit = gate.format.value(reason.value or 0.0), gate.limit_text(spec)
         rows.append(GateRow(gate.id, gate.label, value, limit, reason.level, reason.text))
     return tuple(rows)
+
+
+def gate_notes(run: Run) -> Iterator[str]:
+    """Yield each gate that fired with what was measured, the worst first: `client CPU 100 %`."""
+    fired = [row for row in gate_rows(run.validity, run.spec) if row.level != "ok"]
+    for row in sorted(fired, key=lambda row: row.level != "invalid"):
+        yield f"{row.label[:1].lower()}{row.label[1:]} {row.value}"

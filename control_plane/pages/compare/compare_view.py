@@ -19,8 +19,8 @@ from control_plane.analysis.comparison import (
     rename_stream_of_detail,
     rename_stream_of_live,
 )
-from control_plane.analysis.field_labels import Fact, environment_facts, environment_line
-from control_plane.analysis.prose.comparison_scope import asked_of_runs
+from control_plane.analysis.field_labels import FactGroup, environment_facts, environment_line
+from control_plane.analysis.prose.comparison_scope import asked_of_runs, deleted_runs
 from control_plane.analysis.prose.comparison_sentences import (
     caveats,
     comparison_title,
@@ -134,13 +134,15 @@ class CompareFragment(View):
     `refused` names both values where machines differ; `instead` could be the baseline where
     that left no result; `shared` says why a ratio has several causes. `environment` is that of the
     first run that has one; `same_environment`: it is known to be that of all. `asked` says what was
-    asked of each where that differs, `fields` has all of specs and environments.
+    asked of each where that differs, `without` which runs were deleted; `fields` has all of specs
+    and environments.
     """
 
     template: ClassVar[str] = "partials/compare.html"
     query: CompareQuery
     comparison: Comparison
     waiting: bool
+    without: str
     asked: Sentence
     title: Sentence
     caveats: Sentence
@@ -153,7 +155,7 @@ class CompareFragment(View):
     shared: str | None
     errors: str
     figures: ComparisonFigures | None
-    environment: tuple[Fact, ...]
+    environment: tuple[FactGroup, ...]
     environment_line: str
     same_environment: bool
     fields: tuple[HeaderRow, ...]
@@ -185,7 +187,7 @@ def compare_fragment(
     `progress` by id of the runs that are not over, `live` of those that are measured.
     Raises InvalidInput for another stream.
     """
-    comparison = compare([detail.run for detail in details], query.baseline, anyway=query.anyway)
+    comparison = compared(details, query)
     stream = drawn_stream(comparison, query.stream)
     if comparison.own_names:
         live = {run_id: rename_stream_of_live(state, stream) for run_id, state in live.items()}
@@ -195,6 +197,7 @@ def compare_fragment(
         query=query,
         comparison=comparison,
         waiting=any(not run.state.terminal for run in comparison.runs),
+        without=deleted_runs(comparison),
         asked=asked_of_runs(comparison),
         title=comparison_title(comparison, stream),
         caveats=caveats(comparison, stream),
@@ -215,10 +218,16 @@ def compare_fragment(
     )
 
 
+def compared(details: Sequence[RunDetail], query: CompareQuery) -> Comparison:
+    """Return the comparison that is asked for."""
+    runs = [detail.run for detail in details]
+    return compare(runs, query.baseline, anyway=query.anyway, deleted=query.deleted)
+
+
 def shared_workload(runs: Sequence[Run]) -> SharedWorkload | None:
     """Return what all runs have in common; None where their first requests differ."""
     streams = [run.spec.workload.streams[0] for run in runs]
-    requests = {f"{stream.requests[0].method} {stream.requests[0].path}" for stream in streams}
+    requests = {stream.requests[0].line for stream in streams}
     if len(requests) > 1:
         return None
     stops = {stream.stop for stream in streams}

@@ -1,6 +1,7 @@
 """Runs side by side; the page fills as they finish."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -31,7 +32,16 @@ from control_plane.store.store import Store
 
 router = APIRouter(include_in_schema=False)
 
-CompareQueryDep = Annotated[CompareQuery, Depends(read_compare_query)]
+
+def standing_query(
+    query: Annotated[CompareQuery, Depends(read_compare_query)], store: StoreDep
+) -> CompareQuery:
+    """Return what is asked for without the runs that were deleted, which it names."""
+    standing = store.standing(query.ids, query.baseline)
+    return replace(query, ids=standing.ids, baseline=standing.baseline, deleted=standing.deleted)
+
+
+CompareQueryDep = Annotated[CompareQuery, Depends(standing_query)]
 
 
 @router.get("/compare")

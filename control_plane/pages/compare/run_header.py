@@ -8,7 +8,7 @@ from control_plane.analysis.comparison import Comparison, stream_of
 from control_plane.analysis.differences import all_fields
 from control_plane.analysis.prose.comparison_scope import own_commands
 from control_plane.analysis.run_labels import RunLabel
-from control_plane.analysis.validity.gates import gate_rows
+from control_plane.analysis.validity.gates import gate_notes
 from control_plane.domain.result import Progress, ValidityOutcome
 from control_plane.domain.run import Live, Run, State
 from control_plane.domain.units import NONE, about, count, figures, seconds
@@ -26,14 +26,14 @@ class RunColumn:
 
     `rate` is a number, the unit is /s. `done` in per cent, None when the run is over.
 
-    `note` is the reason of the outcome, or how far the run is.
+    `notes` are the reasons of the outcome, the worst first, or how far the run is.
     """
 
     label: RunLabel
     run: Run
     rate: str
     outcome: ValidityOutcome | None
-    note: str
+    notes: tuple[str, ...]
     done: int | None
     is_baseline: bool
     baseline_url: str
@@ -111,7 +111,7 @@ def _column(
         run=run,
         rate=_rate(run, stream, live),
         outcome=comparison.outcome(run),
-        note=_note(run, progress, live),
+        notes=tuple(_notes(run, progress, live)),
         done=round(100 * progress.share) if progress else None,
         is_baseline=run.id == comparison.baseline,
         baseline_url=query.against(run.id),
@@ -129,19 +129,15 @@ def _rate(run: Run, stream: str, live: Live | None) -> str:
     return figures(rates[0]) if rates and rates[0] is not None else NONE
 
 
-def _note(run: Run, progress: Progress | None, live: Live | None) -> str:
+def _notes(run: Run, progress: Progress | None, live: Live | None) -> Iterator[str]:
     if progress is not None:
         phase = phase_text(run.spec, progress, live)
         left = progress.remaining_s
-        return phase if left is None else f"{phase}, {about(left)} left"
-    if run.state is not State.FINISHED:
-        return run.reason or ""
-    fired = [row for row in gate_rows(run.validity, run.spec) if row.level != "ok"]
-    worst = sorted(fired, key=lambda row: row.level != "invalid")
-    if not worst:
-        return ""
-    label = worst[0].label
-    return f"{label[:1].lower()}{label[1:]} {worst[0].value}"
+        yield phase if left is None else f"{phase}, {about(left)} left"
+    elif run.state is not State.FINISHED:
+        yield from filter(None, [run.reason])
+    else:
+        yield from gate_notes(run)
 
 
 def _configurations(comparison: Comparison) -> Iterator[HeaderRow]:

@@ -4,8 +4,13 @@ import re
 from collections.abc import Iterator
 
 from control_plane.analysis.comparison import Comparison, MetricComparison
-from control_plane.analysis.prose.comparison_scope import asked_of_runs
-from control_plane.analysis.prose.comparison_sentences import caveats, comparison_title, no_verdict
+from control_plane.analysis.prose.comparison_scope import asked_of_runs, deleted_runs
+from control_plane.analysis.prose.comparison_sentences import (
+    caveats,
+    comparison_title,
+    no_verdict,
+    shared_cause,
+)
 from control_plane.analysis.prose.sentence import plain_text
 from control_plane.domain.metrics import METRIC, Metric
 from control_plane.domain.run import Run
@@ -29,11 +34,12 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|@~&-])")
 
 def markdown(comparison: Comparison, address: str) -> str:
     """Return the sentences, a table for each stream, the validity and a link."""
-    parts = [escaped(plain_text(asked_of_runs(comparison)))]
+    parts = [escaped(deleted_runs(comparison)), escaped(plain_text(asked_of_runs(comparison)))]
     parts.append(f"**{escaped(plain_text(comparison_title(comparison)))}**")
     if text := plain_text(caveats(comparison)):
         parts.append(escaped(text))
     parts += [_table(comparison, stream) for stream in comparison.streams]
+    parts.append(escaped(shared_cause(comparison) or ""))
     parts += _notes(comparison)
     parts += _failures(comparison)
     parts.append(f"{escaped(no_verdict(comparison))} [Open the comparison](<{address}>)")

@@ -14,7 +14,7 @@ from control_plane.analysis.prose.comparison_sentences import described_comparis
 from control_plane.dependencies import RunId, RunServiceDep, StoreDep
 from control_plane.domain.documents import run_document
 from control_plane.domain.errors import NotFound
-from control_plane.pages.compare.compare_view import comparison_figures, drawn_stream
+from control_plane.pages.compare.compare_view import compared, comparison_figures, drawn_stream
 from control_plane.pages.compare.routes import CompareQueryDep, read_details
 from control_plane.pages.compare_query import CompareQuery
 from control_plane.pages.exports.csv_tables import (
@@ -39,7 +39,8 @@ FigureName = Annotated[str, Path(pattern=r"^[a-z-]{1,20}$")]
 @router.get("/runs/{run_id}.json")
 def run_json(run_id: RunId, store: StoreDep, service: RunServiceDep) -> JSONResponse:
     """Return a run as JSON, as the API has it."""
-    document = run_document(store.run(run_id), service.progress(run_id))
+    run = store.run(run_id)
+    document = run_document(run, service.progress(run_id), service.hints(run))
     return JSONResponse(document, headers=_file(f"run-{run_id}.json"))
 
 
@@ -84,16 +85,14 @@ def compare_markdown(request: Request, query: CompareQueryDep, store: StoreDep) 
 def compare_figure(query: CompareQueryDep, name: FigureName, store: StoreDep) -> Response:
     """Return the numbers behind a figure of a comparison as CSV."""
     details = read_details(store, query)
-    comparison = compared_runs(
-        [detail.run for detail in details], query.baseline, anyway=query.anyway
-    )
+    comparison = compared(details, query)
     drawn = comparison_figures(details, comparison, drawn_stream(comparison, query.stream))
     return _figure_csv(_named(query), name, drawn.figures if drawn else ())
 
 
 def _compared(store: Store, query: CompareQuery) -> Comparison:
     runs = [store.run(run_id) for run_id in query.ids]
-    return compared_runs(runs, query.baseline, anyway=query.anyway)
+    return compared_runs(runs, query.baseline, anyway=query.anyway, deleted=query.deleted)
 
 
 def _figure_csv(of: str, name: str, figures: Iterable[Figure | BarChart]) -> Response:

@@ -116,6 +116,8 @@ def _targets(parser: FormParser, by_command: Collection[str]) -> list[Document]:
     if application in by_command:
         return [{"application": application, "server": "command"}]
     ticked = form.all("target.configuration")
+    if not ticked and application != BUNDLED:
+        return [{"application": application}]
     if not ticked:
         parser.refuse("target.configuration", "Tick at least one.")
     served = {"application": application} if application != BUNDLED else {}

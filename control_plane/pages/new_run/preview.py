@@ -99,7 +99,10 @@ class InvalidField:
 
 @dataclass(frozen=True)
 class PlanView(View):
-    """What a form would start; `line` is empty where a field is wrong. `right` answers Check."""
+    """What a form would start; `line` is empty where a field is wrong. `right` answers Check.
+
+    `stand_ins` say what serves in place of packages that an application lacks.
+    """
 
     template: ClassVar[str] = "partials/plan.html"
     line: str
@@ -109,6 +112,7 @@ class PlanView(View):
     runs: tuple[PlannedRun, ...]
     command: str
     commands: tuple[str, ...]
+    stand_ins: tuple[str, ...]
     spec: tuple[SpecLine, ...]
     others: int
     wrong: tuple[InvalidField, ...]
@@ -126,6 +130,7 @@ def plan_view(form: FormData, read: CheckedForm, service: RunService) -> PlanVie
         runs=tuple(_runs(read.specs, phases)),
         command=run_command(service.database),
         commands=tuple(_commands(read.specs, service)),
+        stand_ins=tuple(dict.fromkeys(_stand_ins(read.specs, service))),
         spec=spec_lines(_brief(service.submissions.hidden(read.documents[0])), list(read.messages)),
         others=len(read.documents) - 1,
         wrong=tuple(_wrong(form, read)),
@@ -191,6 +196,14 @@ def _commands(specs: Sequence[Spec], service: RunService) -> Iterator[str]:
     for target in targets.values():
         if target is not None:
             yield service.server_command(target)
+
+
+def _stand_ins(specs: Sequence[Spec], service: RunService) -> Iterator[str]:
+    """Yield what an application lacks, and what is used in its place."""
+    for spec in specs:
+        for package, instead in service.stand_ins(spec.target):
+            where = f"the environment of {spec.target.application}"
+            yield f"{package} is not installed in {where}: {instead} is used."
 
 
 def _brief(document: Document) -> Document:

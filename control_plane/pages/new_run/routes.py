@@ -54,6 +54,9 @@ from control_plane.pages.urls import NEW_RUN
 
 router = APIRouter()
 
+FIRST_PRESET = "items"
+"""What a form begins with that names nothing."""
+
 KEPT = {"Cache-Control": "private, no-cache"}
 """What was typed is still there after Back, also where the form was the answer to a POST."""
 
@@ -65,7 +68,7 @@ class NewRunQuery(BaseModel):
     """What the form begins with: a run that exists, an endpoint of a workload or a preset, with a
     configuration ticked, or an application of the settings."""
 
-    preset: QueryText = "items"
+    preset: QueryText = ""
     run: QueryText = Field("", alias="from")
     remedy: QueryText = Field("", alias="try")
     endpoint: QueryText = ""
@@ -83,8 +86,9 @@ def new_run(
     if query.run:
         run = store.run(checked_id(query.run))
         return _response(request, _from_run(run, query.remedy, service))
+    query = _offered(query, service)
     form = _first_form(query, service)
-    preset = "" if query.endpoint or query.application else query.preset
+    preset = "" if query.endpoint or query.application else query.preset or FIRST_PRESET
     shown = new_run_page(form, service, new_idempotency_key())
     return _response(request, replace(shown, preset=preset))
 
@@ -184,7 +188,18 @@ def _completed(form: FormData, service: RunService) -> FormData:
     preset = form.text("preset")
     if not preset:
         return form
-    return FormData({**_preset_form(preset, service).values, **form.values})
+    application = form.text("target", BUNDLED)
+    chosen = {} if application == BUNDLED else _application_fields(application, service)
+    return FormData({**_preset_form(preset, service).values, **chosen, **form.values})
+
+
+def _offered(query: NewRunQuery, service: RunService) -> NewRunQuery:
+    """Return a query that names nothing with the first application of the settings, if any."""
+    first = next(iter(service.applications()), None)
+    named = (query.preset, query.endpoint, query.configuration, query.application)
+    if first is None or any(named):
+        return query
+    return query.model_copy(update={"application": first.name})
 
 
 def _first_form(query: NewRunQuery, service: RunService) -> FormData:
@@ -192,7 +207,7 @@ def _first_form(query: NewRunQuery, service: RunService) -> FormData:
     if query.endpoint:
         form = _document_form(endpoint(query.endpoint).document, service)
     else:
-        form = _preset_form(query.preset, service)
+        form = _preset_form(query.preset or FIRST_PRESET, service)
     chosen: dict[str, tuple[str, ...]] = {}
     if query.configuration:
         chosen |= {"target": (BUNDLED,), "target.configuration": (query.configuration,)}
@@ -202,11 +217,12 @@ def _first_form(query: NewRunQuery, service: RunService) -> FormData:
 
 
 def _application_fields(name: str, service: RunService) -> dict[str, tuple[str, ...]]:
-    """Return its ready path as the request class. Raises NotFound."""
-    path = service.application(name).ready_path
+    """Return a request that it answers, by what its environment has. Raises NotFound."""
+    path = service.first_request(service.application(name))
     stream = "workload.streams.0"
     return {
         "target": (name,),
+        "target.configuration": (),
         f"{stream}.name": (name,),
         f"{stream}.requests.0.path": (path,),
         f"{stream}.requests.0.method": ("GET",),
@@ -249,8 +265,11 @@ def _retitled(remedy: Remedy) -> Spec:
 
 def _untitled(spec: Spec, configuration: str) -> Spec:
     """Drop a title that was made from the spec, which would be wrong as soon as a field changes."""
+    first = spec.workload.streams[0]
     made = title_of(spec, configuration)
-    return replace(spec, title="" if spec.title == made else spec.title)
+    # Older runs were called by the name of their stream, also where nobody gave it one.
+    by_name = f"{first.name}{made.removeprefix(first.title)}"
+    return replace(spec, title="" if spec.title in {made, by_name} else spec.title)
 
 
 def _notice(error: LooplabError) -> Notice:

@@ -7,10 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from control_plane.analysis.start_hints import start_hints
 from control_plane.dependencies import RunId, RunServiceDep, StoreDep
 from control_plane.domain.errors import Conflict
-from control_plane.domain.run import Run, RunDetail, State
+from control_plane.domain.run import RunDetail, State
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.compare_query import (
     MAX_RECENT,
@@ -77,17 +76,7 @@ def result_view(detail: RunDetail, store: Store, service: RunService, trial: str
     client = ceiling_part(detail.run, store, service)
     why = why_view(detail, service.limits)
     command = run_command(service.database)
-    return replace(
-        shown, why=why, client=client, hints=_hints(detail.run, service), command=command
-    )
-
-
-def _hints(run: Run, service: RunService) -> tuple[str, ...]:
-    """Return why its target did not start, where that can be told."""
-    target = run.spec.target.started
-    if run.state is not State.FAILED or target is None:
-        return ()
-    return start_hints(run.reason or "", run.log, service.interpreter_of(target))
+    return replace(shown, why=why, client=client, hints=service.hints(detail.run), command=command)
 
 
 def _others(store: Store, detail: RunDetail) -> tuple[Suggestion, ...]:

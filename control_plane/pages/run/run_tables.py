@@ -34,7 +34,8 @@ SERVICE = "service time, from when it was sent"
 class StreamRow:
     """The numbers of one stream, on one clock.
 
-    `colour` is a number from 1 to 6; `note` what the client did, or which clock this is.
+    `colour` is a number from 1 to 6; `note` what the client did, or which clock this is; `asked`
+    what it asked for, empty in a row of its other clock.
     """
 
     name: str
@@ -42,6 +43,7 @@ class StreamRow:
     mark: str
     note: str
     cells: tuple[Cell, ...]
+    asked: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,9 @@ def streams_table(run: Run) -> StreamsTable:
     rows: list[StreamRow] = []
     for index, summary in enumerate(run.streams):
         look = (int(STREAM_COLOURS[index % 6][-1]), "hexagon" if index else "circle")
-        note = load_text(declared[summary.name])
-        rows.append(StreamRow(summary.name, *look, note, _response_cells(summary, unit)))
+        stream = declared[summary.name]
+        cells = _response_cells(summary, unit)
+        rows.append(StreamRow(summary.name, *look, load_text(stream), cells, stream.asked))
         if clocks_differ(summary):
             rows.append(StreamRow(summary.name, *look, SERVICE, _service_cells(summary, unit)))
     return StreamsTable(heads, tuple(rows))

@@ -12,7 +12,7 @@ from control_plane.analysis.charts.figure import Figure
 from control_plane.analysis.charts.percentiles import percentile_chart
 from control_plane.analysis.charts.timeline import timeline_chart, timeline_legend
 from control_plane.analysis.comparison import invalid
-from control_plane.analysis.field_labels import Fact, environment_facts, environment_line
+from control_plane.analysis.field_labels import FactGroup, environment_facts, environment_line
 from control_plane.analysis.prose.run_sentences import Banner, banner, headline, lede
 from control_plane.analysis.prose.sentence import Sentence, joined
 from control_plane.analysis.validity.gates import GateRow, gate_rows
@@ -71,7 +71,12 @@ def repeated_values(spec: Spec) -> tuple[str, ...]:
 def facts(run: Run) -> tuple[str, ...]:
     """Return how a run was measured, for the line below the sentence."""
     loads = [stream.load.label for stream in run.spec.workload.streams]
-    facts = [run.configuration, f"client {run.spec.client.strategy}", *dict.fromkeys(loads)]
+    facts = [
+        *_asked(run),
+        run.configuration,
+        f"client {run.spec.client.strategy}",
+        *dict.fromkeys(loads),
+    ]
     if repeated := repeated_values(run.spec):
         facts.append(f"{', '.join(repeated)} the same in each run")
     facts += _target_facts(run)
@@ -89,6 +94,13 @@ def _target_facts(run: Run) -> Iterator[str]:
     if killed and run.spec.target.application != BUNDLED:
         how_often = f" in {len(killed)} of {len(used)} trials" if len(used) > 1 else ""
         yield f"target killed, not ended {killed[0]:g} s after SIGTERM{how_often}"
+
+
+def _asked(run: Run) -> list[str]:
+    """Return what each stream asks for, with its name where there are several."""
+    streams = run.spec.workload.streams
+    named = len(streams) > 1
+    return [f"{stream.name}: {stream.asked}" if named else stream.asked for stream in streams]
 
 
 def _measured(run: Run) -> str:
@@ -151,7 +163,7 @@ class RunPage(View):
     streams_note: str
     trials: TrialsView | None
     gates: tuple[GateRow, ...]
-    environment: tuple[Fact, ...]
+    environment: tuple[FactGroup, ...]
     environment_line: str
     spec_text: str
     log: tuple[str, ...]

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
+from pydantic import BaseModel, Field
 
 from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.ceiling import CLIENTS, ceiling_submission
@@ -32,6 +33,7 @@ from control_plane.pages.targets.targets_view import (
     application_page,
     checkup_view,
     manual_targets_view,
+    new_application,
     targets_page,
 )
 from control_plane.pages.urls import (
@@ -48,9 +50,27 @@ router = APIRouter()
 ConfigurationName = Annotated[str, Query(max_length=200)]
 
 
+TypedText = Annotated[str, Field(max_length=2_000)]
+
+
+class AddingQuery(BaseModel):
+    """An application whose lines of looplab.toml are asked for."""
+
+    name: TypedText = ""
+    serves: TypedText = ""
+    directory: TypedText = ""
+    python: TypedText = ""
+
+
 @router.get(TARGETS)
-def targets(request: Request, store: StoreDep, service: RunServiceDep) -> Response:
-    return page(request, targets_page(store, service))
+def targets(
+    request: Request,
+    store: StoreDep,
+    service: RunServiceDep,
+    query: Annotated[AddingQuery, Query()],
+) -> Response:
+    adding = new_application(service, **query.model_dump())
+    return page(request, targets_page(store, service, adding))
 
 
 @router.get(WORKLOADS)

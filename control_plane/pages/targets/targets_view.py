@@ -143,12 +143,30 @@ class ManualTargetsView(View):
 
 
 @dataclass(frozen=True)
+class NewApplication:
+    """What was typed of an application to add, and its lines of `file`, or what is `wrong`.
+
+    `fault` says what is wrong with that file now; both texts may be empty.
+    """
+
+    name: str
+    serves: str
+    directory: str
+    python: str
+    lines: str
+    wrong: str
+    file: str
+    fault: str
+
+
+@dataclass(frozen=True)
 class TargetsPage(View):
     """`time`: how long it takes to measure the ceiling of every strategy."""
 
     template: ClassVar[str] = "pages/targets.html"
     servers: tuple[ServerGroup, ...]
     applications: tuple[ApplicationRow, ...]
+    adding: NewApplication
     ceilings: CeilingsView
     time: str
     key: str
@@ -177,7 +195,17 @@ class WorkloadsPage(View):
     workloads: tuple[BundledWorkload, ...]
 
 
-def targets_page(store: Store, service: RunService) -> TargetsPage:
+def new_application(
+    service: RunService, name: str, serves: str, directory: str, python: str
+) -> NewApplication:
+    """Return the lines of the settings for what was typed; none before anything was."""
+    typed = name or serves
+    lines, wrong = service.new_entry(name, serves, directory, python) if typed else ("", "")
+    file, fault = service.applications_file()
+    return NewApplication(name, serves, directory, python, lines, wrong, file, fault)
+
+
+def targets_page(store: Store, service: RunService, adding: NewApplication) -> TargetsPage:
     """Return the configurations by server, the applications and the client ceilings."""
     return TargetsPage(
         servers=tuple(
@@ -185,6 +213,7 @@ def targets_page(store: Store, service: RunService) -> TargetsPage:
             for name, server in APPLICATION_SERVERS.items()
         ),
         applications=application_rows(service),
+        adding=adding,
         ceilings=ceilings_view(store, service),
         time=measuring_time(service),
         key=new_idempotency_key(),

@@ -42,8 +42,16 @@ def test_a_server_that_keeps_none(most: int) -> None:
     found, text = judged(cause_of("connections_ended", seen(1_000, most)))
     assert found is True
     assert text == (
-        "The server keeps no connection, so every request makes a new one; 1,000 connections were "
-        "made for 1,000 requests."
+        "The server keeps no connection, it closes each one after its response; 1,000 connections "
+        "were opened for 1,000 requests."
+    )
+
+
+def test_the_first_requests_of_a_window_may_find_connections_from_before_it() -> None:
+    _, text = judged(cause_of("connections_ended", seen(992, 8)))
+    assert text.endswith(
+        "992 connections were opened for 1,000 requests, the first of which found some that were "
+        "open before the window."
     )
 
 
@@ -59,10 +67,10 @@ def test_a_server_that_ends_them_after_some_requests() -> None:
     ("opened", "again", "text"),
     [
         (0, 0, "The server kept every connection."),
-        (64, 0, "0 % of the requests had to connect again; 64 connections were made for 1,000 "
-         "requests."),
-        (74, 3, "1.0 % of the requests had to connect again; 74 connections were made for 1,000 "
-         "requests, and 3 of them found an ended one and went out again."),
+        (64, 0, "0 % of the requests had to connect again; 64 connections were opened for "
+         "1,000 requests."),
+        (74, 3, "1.0 % of the requests had to connect again; 74 connections were opened for "
+         "1,000 requests, and 3 of them found an ended one and went out again."),
     ],
 )  # fmt: skip
 def test_connections_that_are_kept(opened: int, again: int, text: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from control_plane.analysis.charts.curve import FADED
 from control_plane.analysis.charts.run_timelines import run_timelines, run_timelines_legend
 from control_plane.analysis.run_labels import label_runs
-from control_plane.domain.result import Validity
+from control_plane.domain.result import Cause, Validity
 from control_plane.domain.run import RunDetail
 from control_plane.domain.spec import Target, UrlTarget
 from tests.analysis.charts.plotted import annotations, checked
@@ -169,6 +169,18 @@ def test_the_third_strip_is_the_lag_of_the_loop(inside, said, colour):
     ]
     assert label["font"]["color"] == colour
     assert figure.table.columns[-1] == "longest loop lag, ms"
+
+
+@pytest.mark.parametrize("found", [None, False])
+def test_a_strip_is_no_more_certain_than_the_cause(found):
+    only = detail_of(items(stop={"duration_s": 6}), Shape(rate_per_s=50, blocked=0.5, stall_s=1.0))
+    judged = replace(only.run, causes=(Cause("loop_blocked", "", {}, found),))
+    (figure,) = figures(replace(only, run=judged))
+    labels = {
+        label["text"]: label["font"]["color"] for label in figure.plot["layout"]["annotations"]
+    }
+    (lag,) = [text for text in labels if text.startswith("loop lag")]
+    assert (with_spaces(lag), labels[lag]) == ("loop lag up to 1.00 s", "$ink-3")
 
 
 @pytest.mark.parametrize(("runs", "kinds"), [(1, 2), (2, 2), (3, 1)])

@@ -60,6 +60,8 @@ def test_runs_without_support_leave_the_baseline_alone():
     checked(figure)
     assert annotations(figure) == ["A r0"]
     assert "unknown" in figure.label
+    assert figure.empty.startswith("Two runs with about 320 samples each are needed")
+    assert not known(shift_chart(curves(1.0, 2.0), "r0")).empty
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from control_plane.analysis.charts.figure import Figure
 from control_plane.analysis.charts.panels import NARROW_LETTERS
 from control_plane.analysis.charts.timeline import timeline_chart
-from control_plane.domain.result import WarmUp
+from control_plane.domain.result import Cause, WarmUp
 from control_plane.domain.run import RunDetail, State
 from tests.analysis.charts.plotted import annotations, checked
 from tests.builders.records import Shape
@@ -236,6 +236,17 @@ def test_a_cause_is_warm_through_all_panels(inside, said):
     warm = [shape for shape in figure.plot["layout"]["shapes"] if shape["type"] == "path"]
     assert [shape.get("fillcolor") for shape in warm] == ["$cause/0.1", None]
     assert warm[1]["line"]["color"] == "$cause"
+
+
+@pytest.mark.parametrize(("found", "said"), [(None, True), (False, False)])
+def test_a_chart_is_no_more_certain_than_the_cause(found, said):
+    shape = Shape(rate_per_s=50, blocked=0.5, stall_s=1.0)
+    seen = detail_of(items(stop={"duration_s": 6}), shape)
+    judged = replace(seen.run, causes=(Cause("loop_blocked", "", {}, found),))
+    figure = timeline_chart(replace(seen, run=judged))
+    assert any("not decided" in text for text in texts(figure)) == said
+    assert not any("blocked" in text for text in texts(figure))
+    assert "$cause" not in str(figure.plot)
 
 
 def test_a_quiet_server_has_no_warm_bands():

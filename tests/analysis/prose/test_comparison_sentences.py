@@ -119,7 +119,7 @@ def test_several_trials_give_no_verdict_without_an_interval():
 
 def test_one_run_has_its_own_sentence():
     assert said(comparison_title(against_first(measured("async", 1_000)))).startswith(
-        "Half of the requests"
+        "Half of the GET "
     )
 
 

@@ -36,13 +36,18 @@ def headed(run: Run) -> str:
     [
         (
             times(),
-            "Half of the requests answer in 6.80 ms, one in a hundred takes over 13.2 ms.",
+            "Half of the GET /items/1 requests answer "
+            "in 6.80 ms, one in a hundred takes over 13.2 ms.",
         ),
         (
             times(0.0012, 0.933, 1.02, support=SOME),
-            "Half of the requests answer in 1.20 ms, but one in twenty takes over 933 ms.",
+            "Half of the GET /items/1 requests answer "
+            "in 1.20 ms, but one in twenty takes over 933 ms.",
         ),
-        (times(support=FEW), "Half of the requests answer in 6.80 ms, the slowest in 52.8 ms."),
+        (
+            times(support=FEW),
+            "Half of the GET /items/1 requests answer in 6.80 ms, the slowest in 52.8 ms.",
+        ),
         (None, "items, async"),
     ],
 )
@@ -66,8 +71,16 @@ def test_the_first_cause_ends_the_headline(cause, found, ending):
 @pytest.mark.parametrize(
     ("answered_per_s", "sentence"),
     [
-        (49.0, "Of 200 requests a second that were offered, 49.0 were answered within the window."),
-        (195.0, "Half of the requests answer in 6.80 ms, one in a hundred takes over 13.2 ms."),
+        (
+            49.0,
+            "Of 200 GET /items/1 requests a second that were offered, 49.0 were answered within "
+            "the window.",
+        ),
+        (
+            195.0,
+            "Half of the GET /items/1 requests answer "
+            "in 6.80 ms, one in a hundred takes over 13.2 ms.",
+        ),
     ],
 )
 def test_an_offer_that_was_not_kept_up_with_is_the_news(answered_per_s, sentence):
@@ -94,14 +107,13 @@ def test_a_median_without_support_is_not_said():
 
 @pytest.mark.parametrize(
     ("waiting", "fired", "said"),
-    [(0, False, "the requests"), (1, False, "the requests"), (1, True, "the completed requests"),
-     (100, False, "the completed requests")],
+    [(0, False, ""), (1, False, ""), (1, True, "completed "), (100, False, "completed ")],
 )  # fmt: skip
 def test_of_which_requests_the_headline_speaks(waiting, fired, said):
     stream = summary(response_time_s=times(), censored=Censored(waiting, 2.0, 2.5), requests=1_600)
     reasons = (reason("censored", "suspect", "Waiting."),) if fired else ()
     shown = run(streams=(stream,), validity=Validity("suspect" if fired else "valid", reasons))
-    assert headed(shown).startswith(f"Half of {said} answer in")
+    assert headed(shown).startswith(f"Half of the {said}GET /items/1 requests answer in")
 
 
 def test_the_first_of_several_streams_is_named():

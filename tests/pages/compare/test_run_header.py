@@ -33,7 +33,7 @@ def test_columns_say_who_and_how_far_to_trust_it() -> None:
     columns = _run_header(_classic()).columns
     assert [column.rate for column in columns] == ["1,920", "1,720", "14,300"]
     assert [column.outcome for column in columns] == ["valid", "valid", "valid"]
-    assert columns[1].note == "client CPU 100\N{NO-BREAK SPACE}%"
+    assert columns[1].notes == ("client CPU 100\N{NO-BREAK SPACE}%",)
     assert [column.is_baseline for column in columns] == [True, False, False]
 
 
@@ -58,10 +58,10 @@ def test_a_run_under_way_shows_its_phase() -> None:
     waiting = replace(first, id=IDS[1], state=State.RUNNING, validity=None, streams=(), trials=())
     progress = {IDS[1]: Progress("running", 2, 3, 0.5, 4.0, None)}
     column = _run_header([first, waiting], progress).columns[1]
-    assert (column.rate, column.done, column.note) == (
+    assert (column.rate, column.done, column.notes) == (
         "–",
         50,
-        "trial 2 measuring, 4\N{NO-BREAK SPACE}s left",
+        ("trial 2 measuring, 4\N{NO-BREAK SPACE}s left",),
     )
 
 

@@ -1,5 +1,6 @@
 """Applications of the settings on the pages: chosen in the form, checked on the Targets page."""
 
+import re
 from collections.abc import Iterator
 from html import unescape
 from typing import Any
@@ -137,7 +138,7 @@ def test_the_form_offers_it_beside_the_bundled_one(looplab: Dashboard) -> None:
     page = looplab.get("/runs/new?application=shop").text
     pairs = form_of_page(page, "/runs")
     assert ("target", "shop") in pairs
-    assert ("workload.streams.0.requests.0.path", "/prefix") in pairs
+    assert dict(pairs)["workload.streams.0.requests.0.path"] in {"/prefix", "/seen"}
     run = quick_run(looplab, changed(pairs, title="shop once"))
     assert run["spec"]["target"]["application"] == "shop"
     again = form_of_page(looplab.get(f"/runs/new?from={run['id']}").text, "/runs")
@@ -165,3 +166,54 @@ def test_an_application_that_is_gone_is_told_at_the_choice(looplab: Dashboard) -
     answer = send(looplab, "/runs", changed(pairs, target="gone"))
     assert answer.status_code == 422
     assert "There is no application 'gone'" in unescape(answer.text)
+
+
+def test_it_is_offered_first_with_a_request_that_it_answers(looplab: Dashboard) -> None:
+    checked(looplab, "asks")
+    home = looplab.get("/").text
+    assert home.index('id="applications"') < home.index('id="questions"')
+    page = looplab.get("/runs/new").text
+    names = re.findall(r'type="radio" name="target" value="([^"]+)"', page)
+    assert names[-2:] == ["bundled", "url"]
+    assert f'value="{names[0]}" class="by-server" checked' in page
+    assert "Its OpenAPI document lists 4 operations." in checked(looplab, "shop")
+    pairs = form_of_page(looplab.get("/runs/new?application=shop").text, "/runs")
+    assert ("workload.streams.0.requests.0.path", "/seen") in pairs
+    assert "target.configuration" not in dict(pairs)
+    form = [("preset", "items"), ("target", "shop"), ("key", "first-of-shop")]
+    started = looplab.post_form("/runs", form)
+    run = looplab.run(started.headers["location"].rpartition("/")[2])
+    assert run["spec"]["target"]["application"] == "shop"
+    assert run["spec"]["workload"]["streams"][0]["requests"][0]["path"] == "/seen"
+    looplab.post(f"/api/runs/{run['id']}/cancel")
+
+
+def test_its_lines_are_written_to_copy_and_its_file_is_read_again(looplab: Dashboard) -> None:
+    asked = {"name": "new", "serves": "shop:app", "directory": 'a "b"', "python": "env/bin/python"}
+    page = unescape(looplab.get("/targets", params=asked).text)
+    lines = "\n".join(
+        (
+            "[applications.new]",
+            'app = "shop:app"',
+            'python = "env/bin/python"',
+            'directory = "a \\"b\\""',
+        )
+    )
+    assert lines in page
+    settings = looplab.db.with_name("looplab.toml")
+    assert str(settings) in page
+    before = settings.read_text()
+    try:
+        settings.write_text(f"{before}\n{lines}\n")
+        assert looplab.get("/targets/applications/new").status_code == 200
+        settings.write_text(f"{before}\n[applications.new]\napp = 3\n")
+        assert "applications.new.app" in looplab.get("/targets").text
+        assert looplab.get("/targets/applications/new").status_code == 200
+    finally:
+        settings.write_text(before)
+    assert looplab.get("/targets/applications/new").status_code == 404
+    for wrong, words in (
+        ({"name": "New", "serves": "shop:app"}, "name it with small letters"),
+        ({"name": "new", "serves": "serve {host}"}, "write {port} where the server is told it"),
+    ):
+        assert words in unescape(looplab.get("/targets", params=wrong).text)
