@@ -111,8 +111,8 @@ class Submissions:
         parts = {name: getattr(target, name) for name in CHOICE}
         if target.http == Target.http:
             del parts["http"]
-        choice: dict[str, Any] = {**self._choice(target.application, parts)}
-        return replace(target, **choice)
+        choice = self._choice(target.application, parts)
+        return replace(target, **{name: choice[name] for name in CHOICE if name in choice})
 
     def _choice(self, name: str, given: Mapping[str, object]) -> Choice:
         """Return what an application has that agrees with what is given; {} where it has none."""

@@ -25,6 +25,7 @@ from control_plane.domain.servers import (
 )
 from control_plane.domain.spec import Target
 from control_plane.targets.application import Application, command_target
+from control_plane.targets.builtin_configurations import WSGI_THREADS
 from control_plane.targets.environment_variables import INSTANCE, LAUNCH
 from control_plane.targets.observation import procfs
 from control_plane.targets.observation.machine_watch import program_name
@@ -166,7 +167,7 @@ def _same(path: Path, program: Path) -> bool:
 CHOICE = ("server", "worker", "loop", "http")
 """The fields of a target that follow what the interpreter of an application has installed."""
 
-Choice = dict[str, str | None]
+Choice = dict[str, Any]
 _STANDARD = {"uvloop": "asyncio", "httptools": "h11"}
 """What serves in the place of a package that a server can do without."""
 
@@ -234,8 +235,14 @@ def installed_choice(
     wsgi = _seems_wsgi(application.app, interpreter.packages)
     for choice in sorted(_choices(), key=lambda choice: _serves_wsgi(choice) != wsgi):
         if wanted <= choice.items() and all(part in known for part in _packages_needed(choice)):
-            return choice
+            return choice | _threads(choice)
     return None
+
+
+def _threads(choice: Choice) -> Choice:
+    """Return as many threads as is usual for a WSGI server, where it has threads."""
+    has_threads = "threads" not in lacking(choice["server"], choice["worker"])
+    return {"threads": WSGI_THREADS} if has_threads and _serves_wsgi(choice) else {}
 
 
 def standing_in(target: Target, interpreter: Interpreter) -> tuple[tuple[str, str], ...]:
