@@ -26,7 +26,7 @@ TERMINAL = {"finished", "failed", "cancelled", "interrupted"}
 
 
 def until(
-    condition: Callable[[], Any], what: str, within_s: float = 20.0, every_s: float = 0.02
+    condition: Callable[[], Any], what: str, within_s: float = 20.0, every_s: float = 0.05
 ) -> Any:
     """The first true answer of `condition`, asked each `every_s`; fails after `within_s`."""
     deadline = time.monotonic() + within_s

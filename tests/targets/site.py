@@ -97,11 +97,11 @@ def environment_of(pid: int) -> list[bytes]:
 
 
 def until(condition: Callable[[], Any], what: Callable[[], str], within_s: float) -> Any:
-    """Return the first true result of `condition`, tried every 5 ms; fails after `within_s`."""
+    """Return the first true result of `condition`, tried every 20 ms; fails after `within_s`."""
     deadline = time.monotonic() + within_s
     while not (result := condition()):
         assert time.monotonic() < deadline, f"not within {within_s:g} s: {what()}"
-        time.sleep(0.005)
+        time.sleep(0.02)
     return result
 
 
