@@ -91,6 +91,13 @@ def _is_asgi(match: _Match, python: str) -> str:
     return "app is an ASGI application: choose a server for those, such as uvicorn."
 
 
+def _no_worker_class(match: _Match, python: str) -> str:
+    return (
+        f"Its gunicorn has no worker class {match[1]}, which came with version 24: choose "
+        f"uvicorn_worker, or {python} -m pip install -U gunicorn"
+    )
+
+
 def _relative(match: _Match, python: str) -> str:
     del match, python
     return (
@@ -112,6 +119,7 @@ _LINES: tuple[tuple[re.Pattern[str], Callable[[_Match, str], str]], ...] = (
     (re.compile(r"KeyError: '([A-Z][A-Z0-9_]{1,80})'"), _no_variable),
     (re.compile(r"^(\S{1,200}): No such file or directory$"), _no_file),
     (re.compile(r"attempted relative import"), _relative),
+    (re.compile(r"class uri '(asgi)' invalid or not found"), _no_worker_class),
     (re.compile(r"missing \d+ required positional arguments?: '(?:receive|send)'"), _is_asgi),
     (re.compile(r"missing 1 required positional argument: 'start_response'"), _is_wsgi),
     (re.compile(r"takes 3 positional arguments but 4 were given"), _is_wsgi),

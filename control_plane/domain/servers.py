@@ -23,12 +23,18 @@ DEFAULT_BACKLOG = 2048
 """The defaults of uvicorn, which are those of a target."""
 
 
+def release(version: str) -> tuple[int, ...]:
+    """Return the numbers of a version: (25, 1, 0) of `25.1.0`."""
+    return tuple(map(int, re.findall(r"\d+", version)[:3]))
+
+
 @dataclass(frozen=True)
 class Binding:
     """What a server serves, and where it listens.
 
     `app` is an import string, of a `factory` that makes the application or of itself. `reload_dir`
-    is what `--reload` watches, relative to the application's directory.
+    is what `--reload` watches, relative to the application's directory. `versions` of the packages
+    of its interpreter, where they are known; others are taken for the newest.
     """
 
     app: str
@@ -36,6 +42,12 @@ class Binding:
     reload_dir: str
     host: str
     port: int
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def has(self, package: str, *least: int) -> bool:
+        """Return whether the package is of at least that version, as 25, 1."""
+        known = self.versions.get(package)
+        return known is None or release(known) >= least
 
     @property
     def address(self) -> str:
@@ -82,6 +94,7 @@ class Server:
     can change a measurement; () for a server that loads no application by an import string.
     `extra` of Looplab that installs it; None for a server that always comes along. `wsgi`: it
     serves WSGI applications. `most_workers` that it can run; None where only the settings bound it.
+    `by_version`: not all of its versions have the same options.
     """
 
     module: str
@@ -93,6 +106,7 @@ class Server:
     workers: Mapping[str, WorkerClass] = field(default_factory=dict)
     wsgi: bool = False
     most_workers: int | None = None
+    by_version: bool = False
 
 
 def _uvicorn(target: Target, binding: Binding) -> list[str]:
@@ -123,7 +137,8 @@ def _gunicorn(target: Target, binding: Binding) -> list[str]:
     """Without its control socket, which all gunicorns of a user share."""
     worker = _GUNICORN_WORKERS.get((target.worker, target.loop), str(target.worker))
     arguments = [binding.call, "--bind", binding.address, "--worker-class", worker]
-    arguments += ["--workers", str(target.workers), "--no-control-socket"]
+    arguments += ["--workers", str(target.workers)]
+    arguments += ["--no-control-socket"] if binding.has("gunicorn", 25, 1) else []
     if target.worker == "asgi":
         arguments += ["--asgi-loop", str(target.loop)]
     if target.worker == "gthread":
@@ -149,7 +164,11 @@ def _granian(target: Target, binding: Binding) -> list[str]:
     arguments += ["--host", binding.host, "--port", str(binding.port)]
     arguments += ["--workers", str(target.workers), "--loop", str(target.loop)]
     arguments += ["--backlog", str(target.backlog)]
-    arguments += ["--reload", "--reload-paths", binding.reload_dir] if target.reload else []
+    arguments += ["--reload"] if target.reload else []
+    if target.reload and binding.has("granian", 1, 6):
+        arguments += ["--reload-paths", binding.reload_dir]
+    if not binding.has("granian", 1, 4):
+        return arguments
     return [*arguments, "--access-log" if target.access_log else "--no-access-log"]
 
 
@@ -183,6 +202,7 @@ SERVERS: dict[str, Server] = {
         lacks=(),
         arguments=_gunicorn,
         packages=("gunicorn",),
+        by_version=True,
         extra="servers",
         workers={
             "uvicorn_worker": WorkerClass(
@@ -215,6 +235,7 @@ SERVERS: dict[str, Server] = {
         lacks=("worker", "http", "reuse_port", "keep_alive_s"),
         arguments=_granian,
         packages=("granian",),
+        by_version=True,
         extra="servers",
     ),
     "waitress": Server(

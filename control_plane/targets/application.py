@@ -29,7 +29,8 @@ class Application:
     `command` instead of `app` where no server of ours is used, `python` the interpreter of its own
     environment (None: ours), `env_file` and the names `passed_on` from our environment. `belongs`
     names programs elsewhere on this machine that work for it, such as its database. `host` is the
-    Host that requests carry (None: localhost with the port).
+    Host that requests carry (None: localhost with the port). `versions` of the packages of its
+    interpreter, once they are known.
     """
 
     app: str
@@ -48,6 +49,7 @@ class Application:
     passed_on: tuple[str, ...] = ()
     belongs: tuple[str, ...] = ()
     host: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def own(self) -> bool:

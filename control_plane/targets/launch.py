@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from control_plane.targets.application import (
 from control_plane.targets.environment_variables import secret_variables, target_environment
 from control_plane.targets.external import reach
 from control_plane.targets.inside.looplab_probe.ring import FOLDER_VARIABLE
+from control_plane.targets.interpreter_packages import inspect_interpreter
 from control_plane.targets.observation.probe_reader import ProbeOutput
 from control_plane.targets.readiness import ReadinessProbe, wait_until_ready
 from control_plane.targets.running_target import HURRIED_GRACE_S, RunningTarget, StartedTarget
@@ -55,7 +56,7 @@ def command(
             word.replace("{host}", host).replace("{port}", str(port)) for word in served.command
         ]
     server = SERVERS[target.server]
-    binding = Binding(served.app, served.factory, served.reload_dir, host, port)
+    binding = Binding(served.app, served.factory, served.reload_dir, host, port, served.versions)
     return [server.module, *server.arguments(target, binding)]
 
 
@@ -152,6 +153,9 @@ async def start_application(
         raise TargetFailed("Targets can be started on Linux only: give the URL of a running one.")
     for lack in missing_files(application):
         raise TargetFailed(f"start: {lack}")
+    if application.python is not None and SERVERS[target.server].by_version:
+        installed = await inspect_interpreter(application.python, context.instance)
+        application = replace(application, versions=installed.packages)
     host, owner = listening_host(), ""
     for port in islice(context.ports(host), TRIES):
         attempt = _Attempt(application, target, context, host, port)
