@@ -34,6 +34,7 @@ LABELS = {
     "name": "Stream",
     "method": "Method",
     "path": "Path",
+    "body": "Body",
     "expect": "Expected statuses",
     "expect.statuses": "Expected statuses",
     "expect.text": "Expected text",
@@ -125,7 +126,8 @@ def text_of(field: str, value: Any) -> str:
         return _chosen(name, value)
     if not isinstance(value, int | float):
         return str(value)[:12] if name.endswith("commit") else str(value)
-    return _number(name, value)
+    is_size = field.rpartition(".")[0].endswith("_bytes")
+    return size(value) if is_size else _number(name, value)
 
 
 def _chosen(name: str, value: str) -> str:

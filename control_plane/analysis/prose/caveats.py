@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from control_plane.analysis.comparison import Comparison, invalid, runs_with_result, stream_of
 from control_plane.analysis.prose.sentence import Sentence, listed_runs, number, sentence
+from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.run import Run, State
 from control_plane.domain.times import cut_off, furthest_known, unanswered_clause
 from control_plane.domain.units import count
@@ -110,6 +111,27 @@ def answer_sizes(comparison: Comparison, stream: str) -> Sentence:
 
 def _apart(size: float, base: float) -> bool:
     return max(size, base) > ALIKE * min(size, base)
+
+
+def unlike_cores(comparison: Comparison) -> Sentence:
+    """Return whose targets shared their cores with the client and whose did not; () where all are
+    alike, or their specs say so.
+    """
+    runs = [run for run in runs_with_result(comparison.runs) if not invalid(run)]
+    labels: dict[str, list[RunLabel]] = {"apart": [], "shared": []}
+    for run in runs:
+        policy = (run.environment or {}).get("core_policy")
+        if policy in labels and run.spec.cores == "auto":
+            labels[policy].append(comparison.label(run.id))
+    if not all(labels.values()):
+        return ()
+    return sentence(
+        "Their use of cores is not alike: target and client had cores of their own in ",
+        listed_runs(labels["apart"]),
+        " and shared all in ",
+        listed_runs(labels["shared"]),
+        ". Give all of them the same cores.",
+    )
 
 
 def unanswered_runs(comparison: Comparison, stream: str) -> Iterator[Sentence]:

@@ -17,6 +17,7 @@ from control_plane.analysis.prose.caveats import (
     excluded_runs,
     nothing_compared,
     unanswered_runs,
+    unlike_cores,
 )
 from control_plane.analysis.prose.comparison_scope import (
     asked_of_runs,
@@ -182,6 +183,7 @@ def caveats(comparison: Comparison, stream: str | None = None) -> Sentence:
     found = [disagreement(comparison, row) if row else ()]
     if row:
         found += [answer_sizes(comparison, row.stream), *unanswered_runs(comparison, row.stream)]
+        found.append(unlike_cores(comparison))
     found += [*list(excluded_runs(comparison))[:2], *_suspects(comparison), *_limited(comparison)]
     if row:
         found += [_as_offered(comparison, row)]

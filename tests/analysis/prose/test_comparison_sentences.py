@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from control_plane.analysis.comparison import Comparison, compare
+from control_plane.analysis.prose.caveats import unlike_cores
 from control_plane.analysis.prose.comparison_sentences import (
     caveats,
     comparison_title,
@@ -295,6 +296,29 @@ def test_what_throughput_hides(p50_ms, users, sentence):
 def test_what_a_ratio_belongs_to(specs, note):
     runs = [run(str(index) * 10, title=str(index), spec=each) for index, each in enumerate(specs)]
     assert shared_cause(against_first(*runs)) == note
+
+
+@pytest.mark.parametrize(
+    ("policies", "cores", "told"),
+    [
+        (
+            ("apart", "shared"),
+            "auto",
+            "Their use of cores is not alike: target and client had cores of their own in A 0 and "
+            "shared all in B 1. Give all of them the same cores.",
+        ),
+        (("shared", "shared"), "auto", ""),
+        (("apart", "shared"), "shared", ""),
+    ],
+)
+def test_cores_that_were_shared_out_otherwise_are_told(policies, cores, told):
+    runs = [
+        run(
+            str(at) * 10, title=str(at), spec=spec(cores=cores), environment={"core_policy": policy}
+        )
+        for at, policy in enumerate(policies)
+    ]
+    assert plain_text(unlike_cores(against_first(*runs))) == told
 
 
 def test_a_ratio_belongs_to_the_use_of_cores_too():
