@@ -20,7 +20,7 @@ from control_plane.domain.metrics import METRIC
 from control_plane.domain.result import EarlyRequests
 from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document
-from control_plane.domain.times import (
+from control_plane.domain.times_and_percentiles import (
     AT_LEAST,
     AT_LEAST_NOTE,
     NO_ANSWER,

@@ -16,7 +16,7 @@ from control_plane.analysis.run_labels import RunLabel, configuration_names, lab
 from control_plane.domain.metrics import METRICS, Metric, Unit
 from control_plane.domain.result import Reason, Summary, ValidityOutcome
 from control_plane.domain.run import DeletedRun, Live, Run, RunDetail, State
-from control_plane.domain.times import AT_LEAST, NO_ANSWER, bounded, lost
+from control_plane.domain.times_and_percentiles import AT_LEAST, NO_ANSWER, bounded, lost
 from control_plane.domain.units import WRITTEN
 
 PRIMARY = "throughput_per_s"

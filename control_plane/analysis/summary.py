@@ -24,7 +24,7 @@ from control_plane.domain.result import (
 from control_plane.domain.run import StreamResult
 from control_plane.domain.spec import Stream
 from control_plane.domain.stream_record import Second, StreamRecord, sum_counts
-from control_plane.domain.times import PERCENTILES, Times
+from control_plane.domain.times_and_percentiles import PERCENTILES, Times
 from control_plane.domain.unanswered import believed, body_bytes, with_unanswered
 from control_plane.domain.units import count
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from control_plane.domain.stream_record import FailedResponse
-from control_plane.domain.times import Times
+from control_plane.domain.times_and_percentiles import Times
 
 ERROR_CLASSES = (
     "timeout", "reset", "truncated", "protocol", "refused", "disconnected",

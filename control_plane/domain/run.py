@@ -18,7 +18,7 @@ from control_plane.domain.result import (
 )
 from control_plane.domain.spec import Spec
 from control_plane.domain.stream_record import FailedResponse, Second, Slices, first_failures
-from control_plane.domain.times import Times
+from control_plane.domain.times_and_percentiles import Times
 
 
 class State(StrEnum):

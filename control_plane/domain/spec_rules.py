@@ -7,7 +7,13 @@ from urllib.parse import SplitResult, urlsplit
 from control_plane.domain.errors import FieldError
 from control_plane.domain.limits import Limits, Wrong, bounded, bounded_text, counted
 from control_plane.domain.request_rules import MAX_ANSWER_BYTES, wrong_request
-from control_plane.domain.servers import FIELDS, SERVERS, lacking, server_label, worker_class
+from control_plane.domain.servers_and_flags import (
+    FIELDS,
+    SERVERS,
+    lacking,
+    server_label,
+    worker_class,
+)
 from control_plane.domain.spec import (
     BUNDLED,
     Cores,

@@ -10,7 +10,7 @@ from typing import Any
 
 from control_plane.domain.result import UNANSWERED_CLASSES, Censored, Summary
 from control_plane.domain.spec import Spec, Stream
-from control_plane.domain.times import PERCENTILES, Times, Unanswered
+from control_plane.domain.times_and_percentiles import PERCENTILES, Times, Unanswered
 
 
 def with_unanswered(summary: Summary, deadline_s: float) -> Summary:

@@ -11,7 +11,7 @@ from control_plane.domain.result import Gauges, Progress
 from control_plane.domain.run import Live, LiveStream, State
 from control_plane.domain.spec import Stream
 from control_plane.domain.stream_record import Second, merge_seconds
-from control_plane.domain.times import Times, Unanswered
+from control_plane.domain.times_and_percentiles import Times, Unanswered
 from control_plane.domain.unanswered import as_far_as_believed, unanswered_share
 
 Clock = Callable[[], float]

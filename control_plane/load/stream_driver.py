@@ -7,8 +7,8 @@ from typing import Any
 from control_plane.load import arrivals, pacing
 from control_plane.load.arrivals import ArrivalQueue
 from control_plane.load.clock import sleep_until
+from control_plane.load.next_start import OpenPhase, PacedPhase, Phase
 from control_plane.load.pacing import Pacing
-from control_plane.load.phase import OpenPhase, PacedPhase, Phase
 from control_plane.load.plan import LoadPlan
 from control_plane.load.request_source import RequestSource
 from control_plane.load.strategies.strategy import Strategy

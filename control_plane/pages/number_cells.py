@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from control_plane.domain.result import Summary
-from control_plane.domain.times import (
+from control_plane.domain.times_and_percentiles import (
     AT_LEAST,
     NO_ANSWER,
     PERCENTILES,

@@ -8,7 +8,7 @@ from control_plane.analysis.charts.sparkline import Sparkline, sparkline
 from control_plane.analysis.validity.gate import ERRORS_SUSPECT
 from control_plane.domain.result import Progress, Summary
 from control_plane.domain.run import Run, State
-from control_plane.domain.times import NO_ANSWER, Times, lost, percentile_level
+from control_plane.domain.times_and_percentiles import NO_ANSWER, Times, lost, percentile_level
 from control_plane.domain.units import NONE, count, figures, share
 
 

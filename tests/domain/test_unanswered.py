@@ -9,7 +9,12 @@ from control_plane.domain.limits import Limits
 from control_plane.domain.result import UNANSWERED_CLASSES, Censored, Summary
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import read_spec
-from control_plane.domain.times import Times, furthest_known, no_answer_text, written_time
+from control_plane.domain.times_and_percentiles import (
+    Times,
+    furthest_known,
+    no_answer_text,
+    written_time,
+)
 from control_plane.domain.unanswered import as_told_now, unanswered_of, with_unanswered
 from tests.builders.trials import known, result, second
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from control_plane.load import pacing, strategies
 from control_plane.load.clock import clock_ns
-from control_plane.load.phase import PacedPhase
+from control_plane.load.next_start import PacedPhase
 from control_plane.load.plan import Seeds
 from control_plane.load.reporter import peak_memory_bytes
 from control_plane.load.request_source import RequestSource

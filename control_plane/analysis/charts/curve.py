@@ -13,7 +13,7 @@ from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.histogram import Histogram
 from control_plane.domain.run import RunDetail, StreamResult
 from control_plane.domain.spec import Spec
-from control_plane.domain.times import PERCENTILES, Times, Unanswered
+from control_plane.domain.times_and_percentiles import PERCENTILES, Times, Unanswered
 
 STREAM_COLOURS = ("$run-1", "$run-6", "$run-3", "$run-2", "$run-4", "$run-5")
 """Streams of one run: A, F, then the others."""

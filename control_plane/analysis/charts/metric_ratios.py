@@ -23,7 +23,7 @@ from control_plane.analysis.charts.figure import (
 from control_plane.analysis.comparison import Comparison, invalid, stream_of
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.result import Summary
-from control_plane.domain.times import GREYED, Times
+from control_plane.domain.times_and_percentiles import GREYED, Times
 from control_plane.domain.units import ratio
 
 CHARTED = {

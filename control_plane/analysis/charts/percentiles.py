@@ -28,7 +28,7 @@ from control_plane.analysis.charts.figure import (
     short_time,
     time_axis,
 )
-from control_plane.domain.times import FULL, GREYED, furthest_share, no_answer_text
+from control_plane.domain.times_and_percentiles import FULL, GREYED, furthest_share, no_answer_text
 from control_plane.domain.units import figures, seconds
 
 STEP = 0.05

@@ -32,7 +32,7 @@ from control_plane.analysis.charts.trial_axis import (
 )
 from control_plane.analysis.validity.steadiness import DRIFT
 from control_plane.domain.histogram import middle_ns
-from control_plane.domain.times import Times, needed_samples
+from control_plane.domain.times_and_percentiles import Times, needed_samples
 from control_plane.domain.units import SPACE, count, figures, rate, seconds, share, size
 
 WEIGHTS = {"p50": 2.5, "p95": 1.5, "p99": 0.9}

@@ -26,7 +26,7 @@ from control_plane.analysis.charts.figure import (
 )
 from control_plane.analysis.charts.percentiles import ROUNDING, last_place
 from control_plane.analysis.prose.sentence import joined
-from control_plane.domain.times import FULL
+from control_plane.domain.times_and_percentiles import FULL
 from control_plane.domain.units import SPACE, figures
 
 POINTS = 60

@@ -4,7 +4,13 @@ import math
 from dataclasses import dataclass
 
 from control_plane.analysis.charts.figure import FIRST, nines
-from control_plane.domain.times import GREYED, PERCENTILES, Times, cut_off, no_answer_text
+from control_plane.domain.times_and_percentiles import (
+    GREYED,
+    PERCENTILES,
+    Times,
+    cut_off,
+    no_answer_text,
+)
 from control_plane.domain.units import figures
 
 TALLEST = 100

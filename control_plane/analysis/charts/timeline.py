@@ -58,7 +58,7 @@ from control_plane.analysis.charts.trial_axis import (
 )
 from control_plane.domain.result import Gauges, SecondColumns, Summary, Timeline
 from control_plane.domain.run import RunDetail
-from control_plane.domain.times import Times
+from control_plane.domain.times_and_percentiles import Times
 from control_plane.domain.units import seconds
 
 

@@ -6,7 +6,7 @@ from control_plane.analysis.comparison import Comparison, invalid, runs_with_res
 from control_plane.analysis.prose.sentence import Sentence, listed_runs, number, sentence
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.run import Run, State
-from control_plane.domain.times import cut_off, furthest_known, unanswered_clause
+from control_plane.domain.times_and_percentiles import cut_off, furthest_known, unanswered_clause
 from control_plane.domain.units import count
 
 

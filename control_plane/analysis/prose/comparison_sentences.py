@@ -38,7 +38,7 @@ from control_plane.analysis.validity.gates import GATES
 from control_plane.domain.documents import comparison_document, moment
 from control_plane.domain.run import Run
 from control_plane.domain.spec_json import Document
-from control_plane.domain.times import GREYED
+from control_plane.domain.times_and_percentiles import GREYED
 from control_plane.domain.units import seconds
 
 MARGIN = math.log(1.03)

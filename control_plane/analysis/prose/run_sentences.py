@@ -12,7 +12,7 @@ from control_plane.analysis.validity.gates import GATES
 from control_plane.domain.result import EarlyRequests, Summary, Validity
 from control_plane.domain.run import Live, Run, State
 from control_plane.domain.spec import BUNDLED, Stream
-from control_plane.domain.times import (
+from control_plane.domain.times_and_percentiles import (
     GREYED,
     Times,
     bounded,

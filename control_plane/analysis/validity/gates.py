@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from control_plane.analysis.validity import load_gates, response_gates, steadiness
+from control_plane.analysis.validity import load_gates, machine_gates, response_gates, steadiness
 from control_plane.analysis.validity.gate import (
     CORES,
     COUNT,
@@ -119,33 +119,33 @@ _IN_ORDER = (
         "other_load",
         "Other processes",
         CORES,
-        load_gates.OTHER_LOAD,
+        machine_gates.OTHER_LOAD,
         "other processes were at work",
-        load_gates.other_load,
+        machine_gates.other_load,
     ),
     Gate(
         "client_throttled",
         "Client held back by its quota",
         SHARE,
-        load_gates.CLIENT_THROTTLED,
+        machine_gates.CLIENT_THROTTLED,
         "the kernel held the client back",
-        load_gates.client_throttled,
+        machine_gates.client_throttled,
     ),
     Gate(
         "stolen",
         "Taken by the host",
         CORES,
-        load_gates.STOLEN,
+        machine_gates.STOLEN,
         "the host gave cores to others",
-        load_gates.stolen,
+        machine_gates.stolen,
     ),
     Gate(
         "overheated",
         "Slowed down for heat",
         COUNT,
-        load_gates.OVERHEATED,
+        machine_gates.OVERHEATED,
         "cores were slowed down for their heat",
-        load_gates.overheated,
+        machine_gates.overheated,
     ),
 )
 

@@ -15,6 +15,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from control_plane.load.async_users import AsyncUsers
+from control_plane.load.next_start import Phase
 from control_plane.load.outcome import (
     BodySample,
     Ended,
@@ -24,7 +25,6 @@ from control_plane.load.outcome import (
     failure,
     response_outcome,
 )
-from control_plane.load.phase import Phase
 from control_plane.load.request_source import Request
 from control_plane.load.strategies.kept_connections import (
     Ending,

@@ -12,6 +12,7 @@ import httpx
 from httpcore._backends.anyio import AnyIOStream
 
 from control_plane.load.async_users import AsyncUsers
+from control_plane.load.next_start import Phase
 from control_plane.load.outcome import (
     ERROR_MASK,
     BodySample,
@@ -21,7 +22,6 @@ from control_plane.load.outcome import (
     failure,
     response_outcome,
 )
-from control_plane.load.phase import Phase
 from control_plane.load.request_source import Request
 from control_plane.load.strategies.kept_connections import (
     ConnectionCounter,

@@ -7,8 +7,8 @@ from typing import Any
 
 from control_plane.load.clock import clock_ns, delay_s, overdue
 from control_plane.load.dispatchers import AsyncDispatcher
+from control_plane.load.next_start import OpenPhase, PacedPhase, Phase
 from control_plane.load.outcome import ERROR_MASK, Outcome, classify, failure, response_outcome
-from control_plane.load.phase import OpenPhase, PacedPhase, Phase
 from control_plane.load.request_source import Request
 from control_plane.load.sample_buffer import End
 from control_plane.load.strategies.raw_connection import Connection, Connector

@@ -13,8 +13,8 @@ import uvloop
 
 from control_plane.domain.spec import Client
 from control_plane.load.clock import BusyWait
+from control_plane.load.next_start import Phase
 from control_plane.load.outcome import FirstFailures
-from control_plane.load.phase import Phase
 from control_plane.load.plan import LoadPlan
 from control_plane.load.request_source import Request, RequestSource
 from control_plane.load.sample_buffer import SampleBuffer

@@ -9,7 +9,12 @@ from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.metrics import METRIC
 from control_plane.domain.result import Summary
 from control_plane.domain.run import Run
-from control_plane.domain.times import AT_LEAST_NOTE, NO_ANSWER, PERCENTILES, percentile_level
+from control_plane.domain.times_and_percentiles import (
+    AT_LEAST_NOTE,
+    NO_ANSWER,
+    PERCENTILES,
+    percentile_level,
+)
 from control_plane.domain.units import NONE, count, figures, ratio
 from control_plane.pages.number_cells import (
     COLUMN_HEADS,

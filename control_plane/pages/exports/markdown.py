@@ -14,7 +14,7 @@ from control_plane.analysis.prose.comparison_sentences import (
 from control_plane.analysis.prose.sentence import plain_text
 from control_plane.domain.metrics import METRIC, Metric
 from control_plane.domain.run import Run
-from control_plane.domain.times import AT_LEAST_NOTE, NO_ANSWER
+from control_plane.domain.times_and_percentiles import AT_LEAST_NOTE, NO_ANSWER
 from control_plane.domain.units import NONE, ratio
 from control_plane.pages.compare.numbers_table import Trust, ratio_trust, shown_ratio, trust
 

@@ -7,7 +7,7 @@ from control_plane.analysis.charts.curve import STREAM_COLOURS
 from control_plane.domain.result import Summary, Trial
 from control_plane.domain.run import Run
 from control_plane.domain.spec import Stream
-from control_plane.domain.times import Times, far_percentile
+from control_plane.domain.times_and_percentiles import Times, far_percentile
 from control_plane.domain.units import count, figures, seconds, share, split_seconds
 from control_plane.pages.number_cells import (
     COLUMN_HEADS,

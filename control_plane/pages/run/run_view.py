@@ -21,7 +21,7 @@ from control_plane.domain.result import Timeline, Trial
 from control_plane.domain.run import Run, RunDetail, State
 from control_plane.domain.spec import BUNDLED, Spec
 from control_plane.domain.spec_json import write_spec
-from control_plane.domain.times import AT_LEAST_NOTE, bounded, cut_off
+from control_plane.domain.times_and_percentiles import AT_LEAST_NOTE, bounded, cut_off
 from control_plane.domain.units import count, seconds
 from control_plane.pages.compare_query import Suggestion
 from control_plane.pages.run.ceiling_part import CeilingPart

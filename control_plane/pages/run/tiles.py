@@ -7,7 +7,7 @@ from typing import Literal
 from control_plane.analysis.summary import error_kinds
 from control_plane.analysis.validity.gate import ERRORS_SUSPECT
 from control_plane.domain.result import Summary
-from control_plane.domain.times import (
+from control_plane.domain.times_and_percentiles import (
     AT_LEAST,
     PERCENTILES,
     Times,

@@ -17,7 +17,7 @@ from control_plane.domain.client_strategies import StrategyName
 from control_plane.domain.load_models import Open
 from control_plane.domain.result import Cause, Reason, Validity
 from control_plane.domain.run import Run, State
-from control_plane.domain.times import Times
+from control_plane.domain.times_and_percentiles import Times
 from tests.builders.trials import run, spec, summary, with_spaces
 
 INVALID = Validity("invalid", (Reason("errors", "invalid", "30 of 100 failed.", 0.3, 0.01),))

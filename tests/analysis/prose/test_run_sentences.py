@@ -10,7 +10,7 @@ from control_plane.domain.load_models import Burst, Open
 from control_plane.domain.result import Cause, Censored, Progress, Reason, Timeline, Validity
 from control_plane.domain.run import Live, LiveStream, Run, State
 from control_plane.domain.spec import RequestClass, Stream, Workload
-from control_plane.domain.times import Times
+from control_plane.domain.times_and_percentiles import Times
 from tests.builders.trials import gauges, run, spec, summary, trial, with_spaces
 
 FULL = {"p50": 5_000, "p90": 1_000, "p95": 500, "p99": 100, "p999": 10}

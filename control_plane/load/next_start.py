@@ -1,4 +1,4 @@
-"""A part of a load in which a number of users send one request after the other."""
+"""When the next request of a load starts, until all users together sent their number."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -6,8 +6,8 @@ import numpy as np
 
 from control_plane.load.arrivals import ArrivalQueue
 from control_plane.load.clock import clock_ns
+from control_plane.load.next_start import OpenPhase, PacedPhase
 from control_plane.load.pacing import closed
-from control_plane.load.phase import OpenPhase, PacedPhase
 
 
 def one_user(begin_ns: int):

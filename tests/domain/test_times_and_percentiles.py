@@ -4,7 +4,12 @@ import pytest
 
 from control_plane.analysis.summary import times
 from control_plane.domain.histogram import EMPTY
-from control_plane.domain.times import far_percentile, furthest_share, needed_samples, support_level
+from control_plane.domain.times_and_percentiles import (
+    far_percentile,
+    furthest_share,
+    needed_samples,
+    support_level,
+)
 from tests.builders.trials import histogram, known
 
 
