@@ -10,7 +10,7 @@ from control_plane.access.head import HeadMiddleware
 from control_plane.access.headers import SecurityHeadersMiddleware
 from control_plane.access.host import HostMiddleware
 from control_plane.access.origin import OriginMiddleware
-from control_plane.access.policy import unlisted
+from control_plane.access.route_roles import unlisted
 
 
 def add_guards(app: FastAPI, names: Collection[str]) -> None:
@@ -20,7 +20,7 @@ def add_guards(app: FastAPI, names: Collection[str]) -> None:
     LookupError for a route that the policy does not list.
     """
     if forgotten := unlisted(app):
-        raise LookupError(f"No role in access/policy.py for: {', '.join(forgotten)}.")
+        raise LookupError(f"No role in access/route_roles.py for: {', '.join(forgotten)}.")
     build = app.build_middleware_stack
 
     def guarded_stack() -> ASGIApp:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from control_plane.domain.servers_and_flags import package_of
+from control_plane.domain.server_command_lines import package_of
 
 _OPTIONAL = {"uvloop", "httptools"}
 """Event loop and parser that a server may be remedy to use without bringing them."""

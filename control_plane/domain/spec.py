@@ -23,7 +23,7 @@ from control_plane.domain.client_strategies import StrategyName
 from control_plane.domain.limits import MAX_ERROR_SHARE
 from control_plane.domain.load_models import STRICT, Load
 from control_plane.domain.request_bodies_and_values import ONE_OF, Body, Expect, Value
-from control_plane.domain.servers_and_flags import (
+from control_plane.domain.server_command_lines import (
     DEFAULT_BACKLOG,
     DEFAULT_KEEP_ALIVE_S,
     ServerName,

@@ -12,7 +12,7 @@ from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import FieldError, InvalidInput, UnreadableInput, refuse, refused
 from control_plane.domain.limits import Limits
 from control_plane.domain.load_models import Open
-from control_plane.domain.servers_and_flags import lacking
+from control_plane.domain.server_command_lines import lacking
 from control_plane.domain.spec import Client, NamedTarget, Spec, SubmittedSpec, Target
 from control_plane.domain.spec_rules import wrong_fields
 

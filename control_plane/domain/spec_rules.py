@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 from control_plane.domain.errors import FieldError
 from control_plane.domain.limits import Limits, Wrong, bounded, bounded_text, counted
 from control_plane.domain.request_rules import MAX_ANSWER_BYTES, wrong_request
-from control_plane.domain.servers_and_flags import (
+from control_plane.domain.server_command_lines import (
     FIELDS,
     SERVERS,
     lacking,

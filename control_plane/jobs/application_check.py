@@ -10,7 +10,7 @@ from typing import Literal
 from control_plane.analysis.start_hints import start_hints
 from control_plane.domain.application_report import Checkup, Finding
 from control_plane.domain.errors import Conflict, InvalidInput, TargetFailed
-from control_plane.domain.servers_and_flags import APPLICATION_SERVERS
+from control_plane.domain.server_command_lines import APPLICATION_SERVERS
 from control_plane.domain.spec import Target
 from control_plane.jobs.manual_targets import STOP_GRACE_S
 from control_plane.jobs.openapi_cache import OpenApiCache

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from control_plane.domain.errors import FieldError, InvalidInput
-from control_plane.domain.servers_and_flags import (
+from control_plane.domain.server_command_lines import (
     APPLICATION_SERVERS,
     SERVERS,
     is_wsgi,

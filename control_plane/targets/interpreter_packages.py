@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from control_plane.domain.result import Environment
-from control_plane.domain.servers_and_flags import (
+from control_plane.domain.server_command_lines import (
     APPLICATION_SERVERS,
     is_wsgi,
     lacking,

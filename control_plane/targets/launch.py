@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from control_plane.domain.errors import TargetFailed
-from control_plane.domain.servers_and_flags import SERVERS, Binding
+from control_plane.domain.server_command_lines import SERVERS, Binding
 from control_plane.domain.spec import DEFAULT_THREADS, Target
 from control_plane.targets.application import (
     Application,

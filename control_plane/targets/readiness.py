@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import httptools
 
 from control_plane.domain.errors import TargetFailed
-from control_plane.domain.servers_and_flags import called_wrongly
+from control_plane.domain.server_command_lines import called_wrongly
 from control_plane.targets.http_get import unverified_tls
 from control_plane.targets.observation import procfs, sockets
 from control_plane.targets.supervisor import Supervisor

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from control_plane.domain.client_strategies import CLIENT_PACKAGES
 from control_plane.domain.result import Environment
-from control_plane.domain.servers_and_flags import server_packages
+from control_plane.domain.server_command_lines import server_packages
 from control_plane.targets.cores import CorePlan, available_cores
 from control_plane.targets.observation.cpu_quota import lowest_quota_cores
 from control_plane.targets.observation.machine_watch import frequency_facts

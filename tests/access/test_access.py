@@ -4,7 +4,7 @@ import pytest
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 
-from control_plane.access import add_guards, policy
+from control_plane.access import add_guards, route_roles
 from control_plane.access.body_limit import MAX_BODY_BYTES
 from control_plane.access.headers import CONTENT_SECURITY_POLICY, SECURITY_HEADERS
 from tests.access.asgi_request import OWN, request
@@ -48,7 +48,7 @@ def app(monkeypatch: pytest.MonkeyPatch) -> FastAPI:
         return JSONResponse({"error": "internal"}, 500)
 
     made.add_exception_handler(Exception, internal)
-    monkeypatch.setattr(policy, "ROUTES", POLICY)
+    monkeypatch.setattr(route_roles, "ROUTES", POLICY)
     add_guards(made, ["127.0.0.1"])
     return made
 

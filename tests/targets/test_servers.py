@@ -2,7 +2,7 @@
 
 import pytest
 
-from control_plane.domain.servers_and_flags import (
+from control_plane.domain.server_command_lines import (
     APPLICATION_SERVERS,
     SERVERS,
     lacking,

@@ -12,7 +12,7 @@ from typing import Any
 from control_plane.analysis import field_labels
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import FieldError
-from control_plane.domain.servers_and_flags import lacking_option, server_options
+from control_plane.domain.server_command_lines import lacking_option, server_options
 from control_plane.domain.spec_json import Document
 from control_plane.pages.form.field_types import (
     BOUND,

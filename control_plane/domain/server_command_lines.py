@@ -1,4 +1,4 @@
-"""The servers that serve an application.
+"""The servers that serve an application, and the command line of each.
 
 A server is one entry of `SERVERS` and one hook of the probe (`targets/inside/looplab_probe/hooks`).
 """

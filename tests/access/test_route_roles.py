@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.access.policy import ROUTES, role_of, routes_of, unlisted
+from control_plane.access.route_roles import ROUTES, role_of, routes_of, unlisted
 from control_plane.app import create_app
 from control_plane.domain.application_report import SAFE_METHODS
 from control_plane.jobs.runtime import Runtime
