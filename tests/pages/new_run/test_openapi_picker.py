@@ -186,7 +186,7 @@ def test_a_spec_needs_no_tick(looplab: Dashboard) -> None:
 
 
 def test_the_list_of_the_bundled_application_stays_in_the_form(looplab: Dashboard) -> None:
-    page = send(looplab, READ, blank(looplab)).text
+    page = send(looplab, READ, changed(blank(looplab), target="bundled")).text
     assert "GET /movies/{id}" in offered(page)
     assert "GET /movies/{id}" in offered(looplab.get("/runs/new?preset=items").text)
     assert offered(looplab.get("/runs/new?application=plain").text) == []
