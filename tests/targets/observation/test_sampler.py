@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from control_plane.targets.observation import sampler as sampler_module
+from control_plane.targets.observation.procfs import cpu_s
 from control_plane.targets.observation.sampler import INTERVAL_S, Sampler
 
 BUSY = "while True: pass"
@@ -32,6 +33,13 @@ def process(code: str) -> Iterator[subprocess.Popen[bytes]]:
             started.kill()
 
 
+def used_since(before_s: float | None, target: subprocess.Popen[bytes]) -> float:
+    now_s = cpu_s(target.pid)
+    assert before_s is not None
+    assert now_s is not None
+    return now_s - before_s
+
+
 async def sampled(sampler: Sampler, count: int) -> None:
     async with asyncio.timeout(10):
         while len(sampler.gauges_so_far().processes[0].cpu_share) < count:
@@ -45,21 +53,22 @@ async def another_sample(sampler: Sampler) -> None:
 async def test_cpu_time_goes_to_whom_it_belongs() -> None:
     with process(BUSY) as target, process(IDLE) as client:
         sampler = Sampler(lambda: [target.pid], [client.pid], os.getpid())
-        before_s = time.monotonic()
+        outer_s, outer_cpu_s = time.monotonic(), cpu_s(target.pid)
         sampler.open_window()
+        inner_s, inner_cpu_s = time.monotonic(), cpu_s(target.pid)
         await sampled(sampler, 2)
+        least_s, least_cpu_s = time.monotonic() - inner_s, used_since(inner_cpu_s, target)
         use = sampler.close_window()
-        window_s = time.monotonic() - before_s
+        most_s, most_cpu_s = time.monotonic() - outer_s, used_since(outer_cpu_s, target)
     assert use.target_cpu_s is not None
-    assert 0.1 * window_s < use.target_cpu_s <= 1.02 * window_s
-    shares = {series.role: series.cpu_share for series in use.gauges.processes}
-    assert max(shares["client"]) < 0.2
-    assert use.watched_s == pytest.approx(window_s, rel=0.1)
+    assert 0 < least_cpu_s <= use.target_cpu_s <= most_cpu_s
+    assert least_s <= use.watched_s <= most_s
     assert use.gauges.interval_s == INTERVAL_S
     series = {series.role: series for series in use.gauges.processes}
     assert list(series) == ["target", "client", "control"]
-    assert all(0.1 < share < 1.1 for share in series["target"].cpu_share)
-    assert len(series["target"].cpu_share) == len(series["control"].memory_bytes) == 2
+    assert max(series["client"].cpu_share) < 0.2
+    assert all(0 < share < 1.1 for share in series["target"].cpu_share)
+    assert len(series["target"].cpu_share) == len(series["control"].memory_bytes) >= 2
 
 
 async def test_a_stranger_at_work_is_seen() -> None:
@@ -204,7 +213,14 @@ async def test_a_late_sample_fills_every_slot(gap_s: float) -> None:
     """The control plane may be held up; the time axis stays right."""
     with process(BUSY) as target, process(IDLE) as client:
         sampler = Sampler(lambda: [target.pid], [client.pid], os.getpid())
+        outer_s = time.monotonic()
         sampler.open_window()
+        inner_s = time.monotonic()
         time.sleep(gap_s)
+        least_s = time.monotonic() - inner_s
         use = sampler.close_window()
-    assert [len(series.cpu_share) for series in use.gauges.processes] == [2, 2, 2]
+        most_s = time.monotonic() - outer_s
+    (slots,) = {len(series.cpu_share) for series in use.gauges.processes}
+    assert len(use.gauges.processes) == 3
+    # Two, unless the machine was late by even more.
+    assert round(least_s / INTERVAL_S) <= slots <= round(most_s / INTERVAL_S)
