@@ -4,8 +4,8 @@ from pathlib import Path
 
 from control_plane.domain.errors import StoreError
 from control_plane.store.instance_lock import Lock
-from control_plane.store.schema import check, copy_database
-from control_plane.store.write_ahead_log import aside, log_path
+from control_plane.store.schema import check, check_backup, copy_database
+from control_plane.store.write_ahead_log import aside, log_path, set_aside
 
 
 def back_up(database: Path, copy: Path) -> None:
@@ -26,15 +26,14 @@ def restore(database: Path, backup: Path) -> list[Path]:
     is damaged, newer, or no database of Looplab; then the database is as it was.
     """
     path, source = database.expanduser().resolve(), backup.expanduser().resolve()
-    if check(source) is None:
-        raise StoreError(f"There is no backup at {source}.")
+    check_backup(source)
     lock = Lock(path)
     try:
         lock.hold(path)
         unfinished = path.with_name(f"{path.name}.new")
         unfinished.unlink(missing_ok=True)
         copy_database(source, unfinished)
-        kept = _keep(path)
+        kept = [*_keep(path), *set_aside(path)]
         unfinished.rename(path)
         return kept
     finally:

@@ -8,6 +8,7 @@ could not even be read.
 import errno
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -102,13 +103,18 @@ class Database:
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._marks = {self._mark()}
         self._is_renewed = False
+        self._renewal = threading.Lock()
         self._writer = engine(path, begin="BEGIN IMMEDIATE", connections=1)
         self._reader = engine(path, begin="BEGIN", connections=_READERS)
-        with store_errors(path):
-            self._renew()
-            # All of them now: a later one would open what lies at the path then.
-            for connection in [self._reader.connect() for _ in range(_READERS)]:
-                connection.close()
+        try:
+            with store_errors(path):
+                self._renew()
+                # All of them now: a later one would open what lies at the path then.
+                for connection in [self._reader.connect() for _ in range(_READERS)]:
+                    connection.close()
+        except BaseException:
+            self.close()
+            raise
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -116,7 +122,7 @@ class Database:
 
         Raises DatabaseBusy, DatabaseFull or StoreError.
         """
-        if self._is_written_over():
+        if self._cut_if_written_over():
             raise self._other_file(_WRITTEN_OVER)
         with store_errors(self.path), Session(self._reader) as session:
             yield session
@@ -126,18 +132,18 @@ class Database:
         """Open a session with one transaction, committed at the end. Raises as `read`."""
         self._refuse_other_file()
         with store_errors(self.path):
-            if not self._is_renewed or self._log_is_long():
-                self._renew()
             with Session(self._writer, expire_on_commit=False) as session:
                 session.connection()
                 yield session
                 self._refuse_other_file()
                 session.commit()
+            if not self._is_renewed or write_ahead_log.is_due(self.path, self._marks):
+                self._renew()
         self._refuse_other_file()
 
     def fault(self) -> str | None:
         """Return what happened to the file while it was open, without its path; None if nothing."""
-        if self._is_written_over():
+        if self._cut_if_written_over():
             return _WRITTEN_OVER
         try:
             there, opened = self.path.stat(), os.fstat(self._file)
@@ -149,14 +155,14 @@ class Database:
     def empty_log(self) -> None:
         """Move the log into the file now, so that nothing deleted stays in it.
 
-        While somebody reads for long, that is left to a later moment.
+        Where that cannot be done now, it is done with the next change.
         """
-        with store_errors(self.path):
+        with suppress(StoreError), store_errors(self.path):
             self._renew()
 
     def close(self) -> None:
         """Close all connections; with the last one SQLite moves the log into the database."""
-        self._is_written_over()
+        self._cut_if_written_over()
         self._reader.dispose()
         self._writer.dispose()
         os.close(self._file)
@@ -168,28 +174,30 @@ class Database:
     def _other_file(self, fault: str) -> StoreError:
         return _store_error(StoreError, self.path, f"{fault}.")
 
-    def _is_written_over(self) -> bool:
+    def _cut_if_written_over(self) -> bool:
         """Return whether another program wrote over the file; then no log reaches it any more."""
         if self._mark() in self._marks:
             return False
-        write_ahead_log.cut(self.path)
-        return True
+        with self._renewal:  # The marks may have changed between both looks.
+            if self._mark() in self._marks:
+                return False
+            write_ahead_log.cut(self.path)
+            return True
 
     def _mark(self) -> int:
         size = write_ahead_log.MARK_AT + write_ahead_log.MARK_BYTES
         return write_ahead_log.mark(os.pread(self._file, size, 0))
 
-    def _log_is_long(self) -> bool:
-        with suppress(FileNotFoundError):
-            size = write_ahead_log.log_path(self.path).stat().st_size
-            return size > write_ahead_log.MOST_BYTES
-        return False
-
     def _renew(self) -> None:
         """Begin a new log where that can be done now; else the one that is there grows on."""
+        self._is_renewed = False
         new = write_ahead_log.new_mark()
-        self._marks.add(new)
-        with self._writer.connect() as connection, suppress(sqlite3.OperationalError):
+        with (
+            self._writer.connect() as connection,
+            self._renewal,
+            suppress(sqlite3.OperationalError),
+        ):
+            self._marks.add(new)
             raw: Any = connection.connection.driver_connection
             if write_ahead_log.renew(raw, new):
                 self._marks = {new}

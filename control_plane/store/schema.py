@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from control_plane.domain.errors import StoreError
 from control_plane.store.database import BUSY_S, engine, store_errors
-from control_plane.store.write_ahead_log import belongs, set_aside
+from control_plane.store.write_ahead_log import belongs, new_mark, set_aside
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 HEAD = "0007"
@@ -32,8 +32,21 @@ def check(path: Path) -> str | None:
 
     Raises StoreError, with the file unchanged, for what is not a database of ours or is newer.
     """
-    if not usable(path):
-        return None
+    return _known_schema(path) if usable(path) else None
+
+
+def check_backup(path: Path) -> None:
+    """Raise StoreError for what is no database of ours, is newer, or cannot be read."""
+    try:
+        if not path.exists():
+            raise StoreError(f"There is no backup at {path}.")
+        _refuse_other_files(path, path.stat())
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}.") from None
+    _known_schema(path)
+
+
+def _known_schema(path: Path) -> str:
     with store_errors(path):
         version = schema_version(path)
     if version > HEAD:
@@ -62,18 +75,19 @@ def _usable(path: Path) -> bool:
         if not os.access(path.parent, os.W_OK | os.X_OK):
             raise StoreError(f"{path.parent} cannot be written: {_REMEDY}.")
         return False
-    _refuse(path, path.stat())
+    found = path.stat()
+    # Root may write what the mode forbids; whoever made it read-only meant it.
+    if stat.S_ISREG(found.st_mode) and not (found.st_mode & 0o222 and os.access(path, os.W_OK)):
+        raise StoreError(f"{path} is read-only: allow writing, or {_REMEDY}.")
+    _refuse_other_files(path, found)
     return True
 
 
-def _refuse(path: Path, found: os.stat_result) -> None:
+def _refuse_other_files(path: Path, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise StoreError(f"{path} is not a file: {_REMEDY}.")
     if not found.st_size:
         raise StoreError(f"{path} is empty, not a database: delete it, or {_REMEDY}.")
-    # Root may write what the mode forbids; whoever made it read-only meant it.
-    if not found.st_mode & 0o222 or not os.access(path, os.W_OK):
-        raise StoreError(f"{path} is read-only: allow writing, or {_REMEDY}.")
     with path.open("rb") as file:
         if file.read(len(_MAGIC)) != _MAGIC:
             raise StoreError(f"{path} is not a database: move it away, or {_REMEDY}.")
@@ -101,17 +115,19 @@ def schema_version(path: Path) -> str:
 
     The log beside it counts where it is its own.
     """
-    mode = "mode=ro" if belongs(path) else "immutable=1"
-    connection = sqlite3.connect(f"file:{quote(str(path))}?{mode}", uri=True, timeout=BUSY_S)
-    try:
+    with closing(_reading(path)) as connection:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
         if "alembic_version" not in tables or "run_facts" not in tables:
             raise StoreError(
                 f"{path} is the database of another program: choose another with --db."
             )
         return str(connection.execute("SELECT version_num FROM alembic_version").fetchone()[0])
-    finally:
-        connection.close()
+
+
+def _reading(path: Path) -> sqlite3.Connection:
+    """Open a database so that nothing of it changes; a log of another is not read."""
+    mode = "mode=ro" if belongs(path) else "immutable=1"
+    return sqlite3.connect(f"file:{quote(str(path))}?{mode}", uri=True, timeout=BUSY_S)
 
 
 def _back_up(path: Path, version: str) -> None:
@@ -132,11 +148,13 @@ def copy_database(source: Path, target: Path) -> None:
     try:
         with (
             store_errors(target),
-            closing(sqlite3.connect(source, timeout=BUSY_S)) as read,
+            closing(_reading(source)) as read,
             closing(sqlite3.connect(target)) as written,
         ):
             read.backup(written)
             _refuse_damaged(source, written)
+            # Of its own, so that no log of the source is replayed into it.
+            written.execute(f"PRAGMA user_version={new_mark()}")
     except BaseException:
         target.unlink()
         raise

@@ -8,11 +8,12 @@ into it. A log that does not know the mark of its database is another's.
 Layout of both files: https://www.sqlite.org/fileformat2.html, sections 1.3 and 4.
 """
 
+import os
 import secrets
 import shutil
 import sqlite3
 import struct
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -63,6 +64,21 @@ def _marks(content: bytes) -> Iterator[int]:
             return
         if page == 1:
             yield mark(content[at + _FRAME.size :][: MARK_AT + MARK_BYTES])
+
+
+def is_due(database: Path, own: Container[int]) -> bool:
+    """Return whether a log must be renewed: it is long, or does not begin with one of our marks.
+
+    It begins without one after another program moved it into the database.
+    """
+    log = log_path(database)
+    try:
+        with log.open("rb") as file:
+            begin = file.read(_HEADER.size + _FRAME.size + MARK_AT + MARK_BYTES)
+            size = os.fstat(file.fileno()).st_size
+    except FileNotFoundError:
+        return False
+    return size > MOST_BYTES or not any(found in own for found in _marks(begin))
 
 
 def belongs(database: Path) -> bool:

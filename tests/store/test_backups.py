@@ -53,6 +53,25 @@ def test_what_a_kill_left_is_kept_with_its_log(path: Path, tmp_path: Path) -> No
     assert len(titles(kept[0])) == 1
 
 
+def test_the_log_of_another_database_is_in_no_copy(path: Path, tmp_path: Path) -> None:
+    copy, left = tmp_path / "copy.db", tmp_path / "left"
+    left.mkdir()
+    with closing(open_store(path)) as store:
+        back_up(path, copy)
+        in_state(store, State.CANCELLED)
+        shutil.copy(log_path(path), left)
+    put_back = left / path.name
+    shutil.copy(copy, put_back)
+    copy.chmod(0o400)
+    before = put_back.read_bytes()
+    back_up(put_back, tmp_path / "again.db")
+    assert put_back.read_bytes() == before
+    restore(tmp_path / "other.db", put_back)
+    restore(tmp_path / "third.db", copy)
+    for name in (tmp_path / "again.db", tmp_path / "other.db", tmp_path / "third.db"):
+        assert titles(name) == []
+
+
 def test_a_backup_goes_where_nothing_lies(path: Path, tmp_path: Path) -> None:
     copy, elsewhere = tmp_path / "copy.db", tmp_path / "elsewhere.db"
     with closing(open_store(path)):

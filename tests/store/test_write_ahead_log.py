@@ -6,7 +6,9 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -161,6 +163,43 @@ def test_a_reader_that_goes_on_keeps_the_log_and_the_mark(
         there = ids(store)
     assert titles(path) == there
     assert len(there) == 3
+
+
+def test_a_log_that_another_program_moved_is_renewed_before_a_change_counts(
+    path: Path, tmp_path: Path
+) -> None:
+    with closing(open_store(path)) as store:
+        run = in_state(store, CANCELLED)
+        with closing(sqlite3.connect(path)) as other:
+            other.execute("PRAGMA wal_checkpoint(FULL)")
+        store.edit(run.id, title="after it")
+        left = killed(store, tmp_path / "left")
+    assert belongs(left)
+    with closing(open_store(left)) as again:
+        assert again.run(run.id).title == "after it"
+
+
+def test_a_log_is_never_cut_while_it_is_renewed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write_ahead_log, "MOST_BYTES", 0)
+    stop = threading.Event()
+    with closing(open_store(path)) as store:
+
+        def look() -> set[str | None]:
+            found = set()
+            while not stop.is_set():
+                found.add(store.fault())
+            return found
+
+        with ThreadPoolExecutor(6) as threads:
+            looking = [threads.submit(look) for _ in range(6)]
+            for _ in range(40):
+                in_state(store, CANCELLED)
+            stop.set()
+            assert {fault for looks in looking for fault in looks.result()} == {None}
+        assert len(ids(store)) == 40
+    assert not list(path.parent.glob("runs.db-wal.*"))
 
 
 def refuses(store: Store, text: str) -> None:
