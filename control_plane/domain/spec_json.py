@@ -1,7 +1,9 @@
 """Reads the spec from JSON, checked, and writes it as JSON."""
 
 import json
-from collections.abc import Callable, Collection, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +27,17 @@ _NUMBERS = {"int_type", "int_from_float", "float_type"}
 SPEC: TypeAdapter[Spec] = TypeAdapter(Spec)
 SUBMITTED_SPEC: TypeAdapter[SubmittedSpec] = TypeAdapter(SubmittedSpec)
 """What a document that is handed in may be: the schema of the API."""
+
+SOME_WORKLOAD: Document = {
+    "streams": [
+        {
+            "requests": [{"path": "/"}],
+            "load": {"model": "closed", "concurrency": 1},
+            "stop": {"requests": 1},
+        }
+    ]
+}
+"""Where only a target is asked about: a document needs a workload."""
 
 TargetOf = Callable[[NamedTarget], Target]
 """Resolves the name of a configuration; raises InvalidInput for one that it does not know."""
@@ -96,35 +109,90 @@ def _as_written(error: FieldError, document: Document) -> FieldError:
 
 
 def _shapeless(error: ValidationError, document: Document, limits: Limits) -> FieldErrors:
-    """Return what has not the right shape, and where only numbers are unreadable, other faults too.
+    """Return what has not the right shape, and what is wrong whatever stands in its place."""
+    found = tuple(_field_error(detail, document) for detail in error.errors())
+    rest, others = (_judged(document, which, limits) for which in (0, -1))
+    unjudged = [*filter(None, (_unjudged(detail, document) for detail in error.errors()))]
+    return (*found, *(wrong for wrong in rest if wrong in others and not _below(wrong, unjudged)))
 
-    With a number in their place the rest can be judged, but not what stands beside them.
+
+def _below(wrong: FieldError, fields: Collection[str]) -> bool:
+    return any(f"{wrong.field}.".startswith(f"{field}.") for field in fields)
+
+
+def _unjudged(detail: ErrorDetails, document: Document) -> str:
+    """Return the field about which nothing else is said, for a wrong shape.
+
+    A text that cannot be read may hold placeholders: then it is the whole request class. A stream
+    that cannot be read may have any name: then it is all of them.
     """
-    details = error.errors()
-    found = tuple(_field_error(detail, document) for detail in details)
-    if any(detail["type"] not in _NUMBERS for detail in details):
-        return found
+    keys = [*map(str, _keys(detail["loc"], document))]
+    if len(keys) == _STREAM and keys[1] == "streams":
+        return "workload.streams"
+    holds_texts = len(keys) > _IN_REQUEST and keys[_IN_REQUEST] in _WITH_PLACEHOLDERS
+    if holds_texts and keys[3] == "requests" and detail["type"] not in _NUMBERS:
+        return ".".join(keys[:_IN_REQUEST])
+    return ".".join(keys)
+
+
+def _judged(document: Document, which: int, limits: Limits) -> FieldErrors:
+    """Return what the rules find with a readable value in the place of each that is not."""
     readable = from_json(to_json(document))
-    for detail in details:
-        _put(readable, _keys(detail["loc"], document), 1)
-    siblings = {wrong.field.rpartition(".")[0] for wrong in found}
-    try:
-        rest = wrong_fields(SUBMITTED_SPEC.validate_json(to_json(readable)), limits)
-    except ValidationError:
-        return found
-    others = (
-        wrong
-        for wrong in rest
-        if siblings.isdisjoint({wrong.field, wrong.field.rpartition(".")[0]})
-    )
-    return (*found, *(_as_written(wrong, document) for wrong in others))
+    for _ in range(_ROUNDS):
+        try:
+            spec = SUBMITTED_SPEC.validate_json(to_json(readable))
+        except ValidationError as error:
+            for detail in _first_of_each(error.errors(), readable):
+                _make_readable(readable, detail, which)
+        else:
+            wrong = wrong_fields(spec, limits)
+            return tuple(_as_written(error, readable) for error in wrong)
+    return ()
 
 
-def _put(document: Any, keys: list[str | int], value: int) -> None:
-    *before, last = keys
+def _first_of_each(details: Sequence[ErrorDetails], document: Document) -> list[ErrorDetails]:
+    """Return one error for each field: a union tells one for each of its members."""
+    return [
+        *{tuple(_keys(detail["loc"], document)): detail for detail in reversed(details)}.values()
+    ]
+
+
+_ROUNDS = 12
+"""A part that is missing is filled level by level: as many as a spec has, and some more."""
+
+_STREAM, _IN_REQUEST = 3, 5
+_WITH_PLACEHOLDERS = {"path", "headers", "body", "values"}
+_STAND_INS: Mapping[str, tuple[Any, ...]] = {
+    **dict.fromkeys(_NUMBERS, (1, 1_000_000)),
+    "finite_number": (1, 1_000_000),
+    "missing": (None,),
+    "string_type": ("/a", "/b"),
+    "bool_type": (False, True),
+    "tuple_type": ([],),
+    "dict_type": ({},),
+    "dataclass_type": ({},),
+}
+"""By the type of an error what is put in the place of a value that cannot be read."""
+
+_TAGGED = {"model": {"model": "closed"}, "kind": {"kind": "uuid"}}
+
+
+def _make_readable(document: Any, detail: ErrorDetails, which: int) -> None:
+    *before, last = _keys(detail["loc"], document) or [""]
     for key in before:
         document = document[key]
-    document[last] = value
+    context = detail.get("ctx") or {}
+    quoted = re.findall(r"'([^']+)'", str(context.get("expected", context.get("expected_tags"))))
+    if detail["type"] in _STAND_INS:
+        document[last] = deepcopy(_STAND_INS[detail["type"]][which])
+    elif detail["type"] == "literal_error" and quoted:
+        document[last] = quoted[which]
+    elif detail["type"].startswith("union_tag"):
+        document[last] = dict(_TAGGED.get(str(context["discriminator"]).strip("'"), {}))
+    elif last == "stop":
+        document[last] = {"requests": _STAND_INS["int_type"][which]}
+    elif isinstance(document, dict):
+        document.pop(str(last), None)
 
 
 def _with_nulls(target: Any) -> Any:
@@ -218,12 +286,17 @@ def _shown_input(value: Any, keys: Collection[str | int]) -> str:
 
 def _keys(location: tuple[str | int, ...], document: Document) -> list[str | int]:
     """Return the keys of a field, without the tags of unions that pydantic puts between them."""
+    # These tags have the names of keys that stand beside them.
+    for place, tagged in ((0, "target"), (_IN_REQUEST, "body")):
+        if location[place : place + 1] == (tagged,):
+            location = location[: place + 1] + location[place + 2 :]
     keys: list[str | int] = []
     node: Any = document
     for position, part in enumerate(location):
         last = position == len(location) - 1
         known = _holds(node, part)
-        if known or (last and isinstance(node, dict) and isinstance(part, str)):
+        named = isinstance(node, dict) and isinstance(part, str) and not part.startswith("literal[")
+        if known or (last and named):
             keys.append(part)
             node = node[part] if known else None
     return keys

@@ -7,7 +7,7 @@ from control_plane.domain.errors import Conflict, FieldError, InvalidInput
 from control_plane.domain.ids import slug
 from control_plane.domain.limits import bounded_text
 from control_plane.domain.spec import BUNDLED, NamedTarget, Spec, Target
-from control_plane.domain.spec_json import Document
+from control_plane.domain.spec_json import SOME_WORKLOAD, Document
 from control_plane.store.store import Store
 from control_plane.targets.application import for_application
 from control_plane.targets.builtin_configurations import (
@@ -23,16 +23,6 @@ from control_plane.targets.builtin_configurations import (
 LONGEST_NAME = 80
 RESERVED = {"own", RESPONDER_NAME}
 """What means something else in forms and specs."""
-
-SOME_WORKLOAD = {
-    "streams": [
-        {
-            "requests": [{"path": "/"}],
-            "load": {"model": "closed", "concurrency": 1},
-            "stop": {"requests": 1},
-        }
-    ]
-}
 
 
 def resolved(named: NamedTarget, known: Sequence[Configuration] = CATALOGUE) -> Target:

@@ -17,9 +17,9 @@ from control_plane.domain.limits import Limits
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, Run, State
 from control_plane.domain.spec import AnyTarget, Spec, Target
-from control_plane.domain.spec_json import Document, write_spec
+from control_plane.domain.spec_json import SOME_WORKLOAD, Document, write_spec
 from control_plane.jobs.application_check import ApplicationChecks
-from control_plane.jobs.configurations import SOME_WORKLOAD, Configurations
+from control_plane.jobs.configurations import Configurations
 from control_plane.jobs.manual_targets import ManualTargets
 from control_plane.jobs.openapi_cache import OpenApiCache
 from control_plane.jobs.queue import IdleTasks, RunQueue

@@ -8,11 +8,12 @@ from urllib.parse import urlsplit
 
 from pydantic_core import to_json
 
-from control_plane.domain.errors import FieldError, refuse
+from control_plane.domain.errors import FieldError, InvalidInput, UnreadableInput, refuse
 from control_plane.domain.limits import Limits
 from control_plane.domain.secrets import HiddenSpec, hide_spec
 from control_plane.domain.spec import NamedTarget, Spec, Target
 from control_plane.domain.spec_json import (
+    SOME_WORKLOAD,
     Document,
     TargetOf,
     read_spec,
@@ -68,21 +69,39 @@ class Submissions:
 
         Raises InvalidInput with the wrong fields.
         """
-        spec = read_spec(self._with_installed(document), self.limits, self._fitted)
-        started = spec.target.started
-        if started is None:
-            refuse(_own_port(spec.target.url, self.own_ports))
-        else:
-            refuse(application_errors(started, self.applications))
-            refuse(
-                self._not_installed(started, named="configuration" in document.get("target", {}))
-            )
+        try:
+            spec = read_spec(self._with_installed(document), self.limits, self._fitted)
+        except UnreadableInput:
+            raise
+        except InvalidInput as invalid:
+            refuse(dict.fromkeys((*invalid.fields, *self._wrong_target(document))))
+            raise
+        refuse(self._target_errors(spec, document))
         draft = Draft(spec, target_name(spec.target), self._given_name(document, spec))
         title = spec.title.strip() or title_of(spec, draft.name)
         hidden = hide_spec(write_spec(replace(spec, title=title)), self.secret_key)
         refuse(self._unknown_secrets(hidden))
         stored = stored_spec(to_json(hidden.document).decode())
         return replace(draft, spec=stored, secrets=hidden.kept)
+
+    def _wrong_target(self, document: Mapping[str, Any]) -> Iterable[FieldError]:
+        """Return what is wrong with its target, whatever else is wrong with it."""
+        alone = {"workload": SOME_WORKLOAD, "target": document.get("target", {})}
+        try:
+            spec = read_spec(self._with_installed(alone), self.limits, self._fitted)
+        except InvalidInput as invalid:
+            return invalid.fields
+        return self._target_errors(spec, alone)
+
+    def _target_errors(self, spec: Spec, document: Mapping[str, Any]) -> Iterable[FieldError]:
+        """Yield what the settings and the machine say against the target of a checked spec."""
+        started = spec.target.started
+        if started is None:
+            yield from _own_port(spec.target.url, self.own_ports)
+            return
+        unknown = [*application_errors(started, self.applications)]
+        named = "configuration" in document.get("target", {})
+        yield from unknown or self._not_installed(started, named=named)
 
     def hidden(self, document: Mapping[str, Any]) -> Document:
         """Return a document, right or wrong, with placeholders in the place of its secrets."""

@@ -144,16 +144,80 @@ specs = st.fixed_dictionaries(
 )
 
 
-def test_unreadable_numbers_and_passed_bounds_are_told_at_once():
-    stream = {
+def wrong_fields_of(workload: object, **parts: object) -> list[str]:
+    """Return the fields that are wrong in a document, below its only stream without its path."""
+    with pytest.raises(InvalidInput) as raised:
+        read_spec({"workload": workload, "trials": 0, **parts}, Limits())
+    return [error.field.replace("workload.streams.0.", "") for error in raised.value.fields]
+
+
+def one_stream(**parts: object) -> dict[str, list[dict[str, object]]]:
+    usual = {
         "requests": [{"path": "/"}],
         "load": {"model": "closed", "concurrency": -3},
-        "stop": {"duration_s": "abc"},
+        "stop": {"requests": 1},
     }
-    with pytest.raises(InvalidInput) as raised:
-        read_spec({"workload": {"streams": [stream]}, "trials": 0}, Limits())
-    wrong = [error.field.rpartition(".")[2] for error in raised.value.fields]
-    assert wrong == ["duration_s", "concurrency", "trials"]
+    return {"streams": [usual | parts]}
+
+
+def item(**parts: object) -> list[dict[str, object]]:
+    return [{"path": "/{q}", "method": "POST", **parts}]
+
+
+@pytest.mark.parametrize(
+    ("parts", "wrong"),
+    [
+        ({"timeout_s": "abc", "warmup_s": -5}, ["timeout_s", "warmup_s"]),
+        ({"tmeout_s": 3, "title": 3, "tags": "x"}, ["tmeout_s", "title", "tags"]),
+        (
+            {"client": {"strategy": "nope", "processes": 0}},
+            ["client.strategy", "client.processes"],
+        ),
+        ({"target": {"server": "nope", "workers": 0}}, ["target.server", "target.workers"]),
+        ({"target": {"url": "http://127.0.0.1:1", "hots": "x"}}, ["target.hots"]),
+        ({"target": 5, "cores": {"target": [0]}}, ["target", "cores", "cores.client"]),
+    ],
+)
+def test_an_unreadable_part_hides_no_other_fault(parts: dict[str, object], wrong: list[str]):
+    assert {*wrong_fields_of(one_stream(), **parts)} == {"load.concurrency", "trials", *wrong}
+
+
+@pytest.mark.parametrize(
+    ("parts", "wrong"),
+    [
+        ({"stop": {"duration_s": "abc"}}, ["stop.duration_s", "load.concurrency"]),
+        ({"stop": {"requests": 1, "duration_s": 2}}, ["stop", "load.concurrency"]),
+        ({"stop": {}, "start_after_s": -1}, ["stop", "load.concurrency", "start_after_s"]),
+        ({"load": {"model": "foo"}, "start_after_s": -1}, ["load", "start_after_s"]),
+        (
+            {"requests": item(body={"json": {}, "zz": 1}, values={"q": {"kind": "uuid"}})},
+            ["requests.0.body.zz", "load.concurrency"],
+        ),
+        (
+            # Whether a value has a place is not known while a text cannot be read.
+            {"requests": item(body={"text": 4}, values={"v": {"kind": "uuid"}})},
+            ["requests.0.body.text", "load.concurrency"],
+        ),
+        (
+            # 5 is below the smallest size or not: nobody knows.
+            {"requests": item(path="/", expect={"size_bytes": {"at_least": "x", "at_most": 5}})},
+            ["requests.0.expect.size_bytes.at_least", "load.concurrency"],
+        ),
+    ],
+)
+def test_an_unreadable_part_is_not_judged_by_what_stands_in_its_place(
+    parts: dict[str, object], wrong: list[str]
+):
+    assert {*wrong_fields_of(one_stream(**parts))} == {"trials", *wrong}
+
+
+def test_what_is_missing_hides_no_other_fault():
+    assert wrong_fields_of({"streams": [{}]}) == ["requests", "load", "stop", "trials"]
+    assert wrong_fields_of(None) == ["workload", "trials"]
+    assert wrong_fields_of({"streams": [5, *one_stream()["streams"]]}) == [
+        "workload.streams.0",
+        "trials",
+    ]
 
 
 @pytest.mark.parametrize("name", ["1", "²", "a.b"])

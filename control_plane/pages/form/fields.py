@@ -368,7 +368,7 @@ _FIELDS = {
 _INSIDE = re.compile(r"workload\.streams\.(\d+)\.(requests\.\d+\.)?(.*)")
 
 
-def _field(path: str) -> FormField | None:
+def field_named(path: str) -> FormField | None:
     """Return the field of that name; None for one of the value of a placeholder."""
     found = _INSIDE.fullmatch(path)
     if found is None:
@@ -379,7 +379,7 @@ def _field(path: str) -> FormField | None:
 
 def label_of(path: str) -> str:
     """Return `Concurrency`, `Stream 2: Path` or `item_id: low`; the path where nothing fits."""
-    field, found = _field(path), _INSIDE.fullmatch(path)
+    field, found = field_named(path), _INSIDE.fullmatch(path)
     if found is None:
         return field.name if field else path or "Spec"
     name = field.name if field else found[3].removeprefix("values.").replace(".", ": ", 1)
@@ -392,6 +392,6 @@ def field_message(form: FormData, error: FieldError) -> str:
     text = error.at_field or error.message
     path = form.nearest(error.field)
     inside = error.field.removeprefix(f"{path}.")
-    field = _field(path)
+    field = field_named(path)
     named = field is not None and field.kind.named and inside != error.field
     return f"{inside}: {text}" if named else text

@@ -1,15 +1,19 @@
 """A spec as the texts of the form: to edit a run, to begin from a preset."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from pydantic import ValidationError
+from pydantic_core import to_json
+
 from control_plane.domain.spec import BUNDLED, AnyTarget, Cores, NamedTarget, Spec, Target
-from control_plane.domain.spec_json import Document, write_spec
+from control_plane.domain.spec_json import SUBMITTED_SPEC, Document, write_spec
 from control_plane.jobs.run_service import Configuration
-from control_plane.pages.form.fields import FORM, chosen_option, write_sections
+from control_plane.pages.form.fields import FORM, chosen_option, field_named, write_sections
 from control_plane.pages.form.form_data import FormData
-from control_plane.pages.form.to_spec import OWN_TARGET
+from control_plane.pages.form.to_spec import OWN_TARGET, documents
 
 _USUAL = Target()
 FieldTexts = Iterator[tuple[str, tuple[str, ...]]]
@@ -25,8 +29,25 @@ def form_from_spec(spec: Spec, configurations: Sequence[Configuration], name: st
 
 
 def fully_shown(spec: Spec) -> bool:
-    """Return False where the form cannot say all that the spec says."""
-    return not isinstance(spec.cores, Cores)
+    """Return False where the form cannot say all that the spec says about load and client.
+
+    Its texts have no blanks at their ends, those of one line no line break.
+    """
+    shown = FormData({field: texts for field, texts in _all(spec, OWN_TARGET) if texts})
+    sent = FormData({field: _as_sent(field, texts) for field, texts in shown.values.items()})
+    document = documents(sent)[0][0] | {"target": write_spec(spec)["target"]}
+    try:
+        said = SUBMITTED_SPEC.validate_json(to_json(document))
+    except ValidationError:
+        return False
+    return Spec.of(said, spec.target) == spec
+
+
+def _as_sent(name: str, texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the texts as a browser sends those of that field."""
+    field = field_named(name)
+    line_break = "\n" if field is not None and field.kind.control == "area" else ""
+    return tuple(re.sub(r"\r\n?|\n", line_break, text) for text in texts)
 
 
 def _all(spec: Spec, ticked: str) -> FieldTexts:
@@ -37,7 +58,7 @@ def _all(spec: Spec, ticked: str) -> FieldTexts:
     yield "target.configuration", (ticked,)
     yield from target_fields(started if started and started.server != "command" else _USUAL)
     yield "client.strategy", (spec.client.strategy,)
-    if not fully_shown(spec):
+    if isinstance(spec.cores, Cores):
         document["cores"] = "auto"
     yield from write_sections(document, "", "run", "run_switches", "run_more")
     for index, stream in enumerate(document["workload"]["streams"]):

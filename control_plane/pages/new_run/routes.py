@@ -252,7 +252,10 @@ def _from_run(run: Run, remedy: str, service: RunService) -> NewRunPage:
     shown = new_run_page(form, service, new_idempotency_key())
     if fully_shown(spec):
         return replace(shown, notice=notice)
-    text = "The form has no fields for cores by number. The spec below the form says all of it."
+    text = (
+        "The form has no fields for cores by number, and keeps no blanks at the ends of a text and "
+        "no line break in a text of one line. The spec below the form says all of it."
+    )
     notice = Notice("This run says more than the form can", text)
     return replace(shown, notice=notice, spec_text=pretty_json(write_spec(spec)))
 

@@ -129,6 +129,26 @@ def test_cores_by_number_have_no_field() -> None:
     assert not fully_shown(resolved(whole({"cores": cores})))
 
 
+@pytest.mark.parametrize(
+    ("expected", "shown"),
+    [("ok", True), ("{{name}} of", True), (" ok", False), ("ok\n", False), ("a\nb", False)],
+)
+def test_blanks_at_the_ends_of_a_text_and_line_breaks_in_a_line_have_no_field(
+    expected: str, shown: bool
+) -> None:
+    spec = resolved(whole({"requests": [{"path": "/", "expect": {"text": expected}}]}))
+    assert fully_shown(spec) is shown
+    if shown:
+        (document,), _ = documents(form_from_spec(spec, BUILTIN_CONFIGURATIONS))
+        assert resolved(document) == spec
+
+
+@pytest.mark.parametrize(("text", "shown"), [("a\nb", True), ("a\n", False), ("a\r\nb", False)])
+def test_lines_of_a_body_have_a_field(text: str, shown: bool) -> None:
+    request = {"path": "/", "method": "POST", "body": {"text": text}}
+    assert fully_shown(resolved(whole({"requests": [request]}))) is shown
+
+
 def test_each_strategy_and_configuration_ticked_makes_a_run() -> None:
     made, wrong = documents(
         form(

@@ -130,6 +130,9 @@ def test_blocking_alone_with_many_users_is_refused_with_the_reason(empty: Dashbo
     [
         {"trials": "0", "timeout_s": "900", "stream__load__concurrency": "0"},
         {"trials": "", "timeout_s": "x", "client__strategy": (), "target__configuration": ()},
+        {"timeout_s": "x", "trials": "0", "target__configuration": "no such one"},
+        {"timeout_s": "900", "trials": "0", "target__configuration": "no such one"},
+        {"stream__stop__duration_s": "x", "stream__load__concurrency": "0", "warmup_s": "-1"},
     ],
 )
 def test_all_that_is_wrong_is_told_at_once(
