@@ -31,6 +31,7 @@ from control_plane.domain.spec import RequestClass
 
 MAX_TEXT = 1_000_000
 MAX_EXPECTED = 10_000
+MAX_JSON_KEY = 1_000
 MAX_ANSWER_BYTES = 1_000_000_000
 """The largest body of a response that a client may be told to take."""
 
@@ -61,6 +62,7 @@ def _wrong_parts(field: str, request: RequestClass, limits: Limits) -> Wrong:
     yield from _placeholders(field, request)
     if request.expect is not None:
         yield from _expectation(f"{field}.expect", request, request.expect)
+        yield from _expected_texts(field, request)
     yield from bounded(f"{field}.weight", request.weight, 0.001, 1_000_000)
 
 
@@ -97,6 +99,16 @@ def template_texts(request: RequestClass) -> Iterator[tuple[str, str]]:
         if (file := body.multipart.file) is not None:
             yield "body.multipart.file.name", file.name
             yield "body.multipart.file.filename", file.filename
+
+
+def expected_texts(request: RequestClass) -> Iterator[tuple[str, str]]:
+    """Yield every text that a response is expected to hold, with its field."""
+    if (expect := request.expect) is not None:
+        yield from (
+            (f"expect.{name}", text)
+            for name, text in (("text", expect.text), ("json_key", expect.json_key))
+            if text is not None
+        )
 
 
 def _json_texts(value: Json) -> Iterator[str]:
@@ -245,7 +257,10 @@ def _expectation(field: str, request: RequestClass, expect: Expectation) -> Wron
             yield FieldError(f"{field}.{name}", message)
     if (size := expect.size_bytes) is not None:
         yield from _size_range(f"{field}.size_bytes", size)
-    yield from _expected_texts(field, request, expect)
+    if expect.text is not None:
+        yield from _long(f"{field}.text", expect.text, MAX_EXPECTED)
+    if expect.json_key is not None:
+        yield from _json_key(f"{field}.json_key", expect.json_key)
 
 
 def _size_range(field: str, size: SizeRange) -> Wrong:
@@ -258,14 +273,11 @@ def _size_range(field: str, size: SizeRange) -> Wrong:
         yield FieldError(f"{field}.at_most", message, size.at_least)
 
 
-def _expected_texts(field: str, request: RequestClass, expect: Expectation) -> Wrong:
-    for name, text in (("text", expect.text), ("json_key", expect.json_key)):
-        if text is None:
-            continue
-        place = f"{field}.{name}"
+def _expected_texts(field: str, request: RequestClass) -> Wrong:
+    for below, text in expected_texts(request):
+        place = f"{field}.{below}"
         if not text.strip():
             yield FieldError(place, "This must not be empty.")
-        yield from _long(place, text, MAX_EXPECTED)
         unknown = [part for part in placeholder_names(text) if part not in request.values]
         if unknown:
             name = unknown[0][:40]
@@ -274,9 +286,13 @@ def _expected_texts(field: str, request: RequestClass, expect: Expectation) -> W
                 f"{{{name}}} is no value of this request. Braces that are meant as they stand are "
                 f"doubled: {{{{{name}}}}}.",
             )
-    if expect.json_key is not None and "" in expect.json_key.split("."):
+
+
+def _json_key(field: str, json_key: str) -> Wrong:
+    yield from _long(field, json_key, MAX_JSON_KEY)
+    if "" in json_key.split("."):
         message = "A key is missing beside a dot: write items, or items.0.id for a nested one."
-        yield FieldError(f"{field}.json_key", message)
+        yield FieldError(field, message)
 
 
 def _long(field: str, text: str, longest: int = MAX_TEXT) -> Wrong:

@@ -13,7 +13,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 from control_plane.domain.request_bodies_and_values import (
     ChoiceValue,
@@ -22,6 +22,7 @@ from control_plane.domain.request_bodies_and_values import (
     placeholder_names,
     template_parts,
 )
+from control_plane.domain.request_rules import expected_texts, template_texts
 from control_plane.domain.spec import RequestClass, Stream
 from control_plane.domain.spec_json import Document
 from control_plane.domain.stream_record import FailedResponse
@@ -145,6 +146,22 @@ def digests_in(text: str) -> tuple[str, ...]:
     return tuple(found[1] for found in _STANDS_FOR.finditer(text))
 
 
+def misplaced(streams: Iterable[Stream]) -> Iterator[str]:
+    """Yield the fields of texts with placeholders of secrets that nothing would take the place of.
+
+    They would be sent as they stand: only headers and choices are replaced.
+    """
+    for index, stream in enumerate(streams):
+        for number, request in enumerate(stream.requests):
+            field = f"workload.streams.{index}.requests.{number}"
+            texts = (*template_texts(request), *expected_texts(request))
+            yield from (
+                f"{field}.{place}"
+                for place, text in texts
+                if not place.startswith("headers.") and digests_in(unquote(text))
+            )
+
+
 def _only_placeholders(text: str) -> bool:
     """Return whether nothing stands around placeholders but the name of a scheme: `Bearer {t}`."""
     literal = "".join(part for part in template_parts(text) if isinstance(part, str))
@@ -201,6 +218,18 @@ def _secrets_of(hidden: RequestClass, request: RequestClass) -> Iterator[tuple[s
     for name, value in request.values.items():
         if isinstance(value, ChoiceValue) and value.secret:
             yield from ((name, str(choice)) for choice in value.of)
+            yield from _in_headers(name, value, request.headers)
+
+
+def _in_headers(
+    name: str, value: ChoiceValue, headers: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield what may come back of the secret headers that a value is put into."""
+    for header, text in headers.items():
+        if is_secret_header(header) and name in placeholder_names(text):
+            for choice in value.of:
+                filled = text.replace(f"{{{name}}}", str(choice))
+                yield from ((name, part) for part in header_secrets(header, filled).values())
 
 
 def header_secrets(name: str, text: str) -> dict[str, str]:
@@ -273,6 +302,7 @@ _WAYS: tuple[Callable[[str], str], ...] = (
     lambda value: json.dumps(value)[1:-1],
     html.escape,
     lambda value: repr(value)[1:-1],
+    lambda value: repr(f"'{value}\"")[3:-2],
 )
 
 

@@ -23,6 +23,9 @@ Document = dict[str, Any]
 
 FieldErrors = tuple[FieldError, ...]
 _NUMBERS = {"int_type", "int_from_float", "float_type"}
+_EXPECTED_STATUSES = re.compile(
+    r"(?P<expect>workload\.streams\.(?P<stream>\d+)\.requests\.(?P<request>\d+)\.expect)\.statuses"
+)
 
 SPEC: TypeAdapter[Spec] = TypeAdapter(Spec)
 SUBMITTED_SPEC: TypeAdapter[SubmittedSpec] = TypeAdapter(SubmittedSpec)
@@ -99,13 +102,11 @@ def _read_submitted(document: Mapping[str, Any], limits: Limits) -> SubmittedSpe
 
 def _as_written(error: FieldError, document: Document) -> FieldError:
     """Return the error at the field that the document has: a list may stand for its statuses."""
-    path, _, last = error.field.rpartition(".")
-    if last != "statuses":
+    if (found := _EXPECTED_STATUSES.fullmatch(error.field)) is None:
         return error
-    node: Any = document
-    for key in path.split("."):
-        node = node[int(key) if isinstance(node, list) else key]
-    return replace(error, field=path) if isinstance(node, list) else error
+    stream, request = int(found["stream"]), int(found["request"])
+    expect = document["workload"]["streams"][stream]["requests"][request]["expect"]
+    return replace(error, field=found["expect"]) if isinstance(expect, list) else error
 
 
 def _shapeless(error: ValidationError, document: Document, limits: Limits) -> FieldErrors:

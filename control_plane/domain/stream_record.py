@@ -45,7 +45,7 @@ class FailedResponse:
     `status` and `head` are None and empty where no response came. `detail` says then what went
     wrong, and for a body of another content what was expected and what was there. `location` is
     where a redirect leads. `body` is its beginning, of `body_bytes` in all as far as they were
-    read. No secret stands in any of them.
+    read. No secret stands in any of them once they are kept with a trial.
     """
 
     error: str

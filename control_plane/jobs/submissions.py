@@ -10,7 +10,7 @@ from pydantic_core import to_json
 
 from control_plane.domain.errors import FieldError, InvalidInput, UnreadableInput, refuse
 from control_plane.domain.limits import Limits
-from control_plane.domain.secrets import HiddenSpec, hide_spec
+from control_plane.domain.secrets import HiddenSpec, hide_spec, misplaced
 from control_plane.domain.spec import NamedTarget, Spec, Target
 from control_plane.domain.spec_json import (
     SOME_WORKLOAD,
@@ -80,8 +80,13 @@ class Submissions:
         draft = Draft(spec, target_name(spec.target), self._given_name(document, spec))
         title = spec.title.strip() or title_of(spec, draft.name)
         hidden = hide_spec(write_spec(replace(spec, title=title)), self.secret_key)
-        refuse(self._unknown_secrets(hidden))
         stored = stored_spec(to_json(hidden.document).decode())
+        refuse(
+            (
+                *self._unknown_secrets(hidden),
+                *(FieldError(place, _MISPLACED) for place in misplaced(stored.workload.streams)),
+            )
+        )
         return replace(draft, spec=stored, secrets=hidden.kept)
 
     def _wrong_target(self, document: Mapping[str, Any]) -> Iterable[FieldError]:
@@ -170,6 +175,10 @@ class Submissions:
         return named.label if self.target_of(named) == spec.target else None
 
 
+_MISPLACED = (
+    "(secret …) stands for a value only in headers and choices. Put the value itself in a choice "
+    'marked "secret": true, and the name of the choice in braces here.'
+)
 _UNKNOWN = (
     "(secret …) stands for a value that is not kept here: it was copied from another database, "
     "its runs are deleted, or it does not stand alone. Type the value itself."

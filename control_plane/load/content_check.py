@@ -11,7 +11,7 @@ from control_plane.domain.units import count
 from control_plane.load.placeholders import Template, expected_template
 
 _GZIP = b"\x1f\x8b"
-_SHOWN_TEXT, _SHOWN_KEYS = 80, 8
+_SHOWN_KEYS, _MOST_DIGITS = 8, 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +31,15 @@ class ContentCheck:
         """Return what was expected and what was there; "" where the body is as expected.
 
         `received`: the size of the whole body, of which `body` may be the beginning if nothing
-        `reads` it.
+        `reads` it. What was expected is told whole: shortened, a secret in it would not be found.
         """
         packed = " (it is packed with gzip)" if body.startswith(_GZIP) else ""
         if self.size is not None and not self.size.holds(received):
             return f"expected {self.size.label}, {count(received)} came"
         if self.text is not None and self.text.encode() not in body:
-            text = self.text if len(self.text) <= _SHOWN_TEXT else f"{self.text[:_SHOWN_TEXT]}…"
-            return f"expected the text {text!r}, which the body does not hold{packed}"
+            return f"the body{packed} does not hold the expected text {self.text!r}"
         if self.json_key is not None and (found := _missing(body, self.json_key)):
-            return f"expected the JSON key {self.json_key[:_SHOWN_TEXT]}: {found}{packed}"
+            return f"expected the JSON key {self.json_key}: {found}{packed}"
         return ""
 
 
@@ -88,7 +87,8 @@ def _missing(body: bytes, path: str) -> str:
 
 def _holds(node: Any, key: str) -> bool:
     if isinstance(node, list):
-        return key.isdecimal() and key.isascii() and int(key) < len(node)
+        short = len(key) <= _MOST_DIGITS
+        return short and key.isdecimal() and key.isascii() and int(key) < len(node)
     return isinstance(node, dict) and key in node
 
 

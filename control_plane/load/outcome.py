@@ -12,12 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from control_plane.domain.result import ERROR_CLASSES, UNANSWERED_CLASSES
-from control_plane.domain.secrets import (
-    HIDDEN,
-    header_secrets,
-    is_secret_header,
-    without_secrets,
-)
+from control_plane.domain.secrets import HIDDEN, is_secret_header
 from control_plane.domain.stream_record import FailedResponse
 from control_plane.load.request_source import Request
 
@@ -199,7 +194,7 @@ class FirstFailures:
             body_bytes=max(received, len(body)),
             detail=detail[:300],
         )
-        self._kept.setdefault(outcome, without_secrets(failed, _secrets(request.headers)))
+        self._kept.setdefault(outcome, failed)
 
     def keep_raw(self, ended: Outcome, request: Request, response: bytes, detail: str = "") -> None:
         """Keep a failed request with the beginning of its response as it came."""
@@ -283,9 +278,3 @@ def _dechunked(body: bytes) -> bytes:
 
 def _shown(name: str, value: str) -> str:
     return HIDDEN if is_secret_header(name) else value
-
-
-def _secrets(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the secret values that a request carries, and the parts of them that may come back."""
-    secret = ((name, value) for name, value in headers.items() if is_secret_header(name))
-    return {called: text for header in secret for called, text in header_secrets(*header).items()}

@@ -176,6 +176,16 @@ def test_what_is_kept_is_used_again_until_no_run_has_it(looplab: Dashboard) -> N
         *("values.choice.of", "values.marked.of"),
     }
     assert "Type the value itself" in refused.json()["fields"][0]["message"]
+    request = copied["workload"]["streams"][0]["requests"][0]
+    kept = request["headers"]["Cookie"]
+    request["path"] = f"/echo?{quote(kept)}"
+    request["body"] = {"json": {kept: "{n}", "own": "{marked}"}}
+    request["expect"] = {"text": kept}
+    fields = {
+        error["field"].rpartition(".requests.0.")[2]
+        for error in looplab.post("/api/runs", copied).json()["fields"]
+    }
+    assert {"path", "body.json", "expect.text"} <= fields
     for path in looplab.db.parent.glob("runs.db*"):
         if path.is_file():
             assert found_in(path.read_bytes().decode("latin-1")) == [], path

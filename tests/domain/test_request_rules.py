@@ -209,6 +209,17 @@ def test_expected_statuses(expect):
     assert refused(changed(f"{REQUEST}.expect", expect))[0].field == f"{REQUEST}.expect"
 
 
+@pytest.mark.parametrize("kind", ["headers", "values"])
+@pytest.mark.parametrize("name", ["x.statuses", "expect.statuses"])
+def test_names_of_other_fields_may_end_like_that_of_statuses(kind, name):
+    document = changed(f"{REQUEST}.expect", [99])
+    document["workload"]["streams"][0]["requests"][0][kind] = {
+        name: " blank" if kind == "headers" else {"kind": "string", "length": 1}
+    }
+    fields = {error.field for error in refused(document)}
+    assert {f"{REQUEST}.{kind}.{name}", f"{REQUEST}.expect"} <= fields
+
+
 @pytest.mark.parametrize(
     ("expect", "fields"),
     [
@@ -227,6 +238,7 @@ def test_expected_statuses(expect):
         ({"text": "{m}"}, ["text"]),
         ({"json_key": " "}, ["json_key"]),
         ({"json_key": "a..b"}, ["json_key"]),
+        ({"json_key": "9" * 1_001}, ["json_key"]),
         ({"json_key": 5}, ["json_key"]),
         ({"body": "x"}, ["body"]),
         ("200", [""]),

@@ -118,6 +118,14 @@ def test_a_placeholder_that_does_not_stand_alone_stands_for_nothing() -> None:
     assert [digest for _, digest in hidden.digests] == [shown[8:24], ""]
 
 
+def test_values_that_stand_in_secret_headers_come_back_as_parts_of_these() -> None:
+    choice = {"kind": "choice", "of": [b64encode(b"user:pass:word").decode(), "abcdef; ghijkl"]}
+    headers = {"Authorization": "Basic {v}", "Cookie": "{v}", "Accept": "{v}"}
+    hidden = hide_spec(document(headers, {"v": choice}), KEY)
+    texts = {*secret_texts([stream_of(hidden.document)], hidden.values).values()}
+    assert {"user:pass:word", "pass:word", "abcdef", "ghijkl"} <= texts
+
+
 def test_parts_that_may_come_back() -> None:
     basic = b64encode(b"user:pass:word").decode()
     assert {*header_secrets("Authorization", f"Basic {basic}").values()} == {
@@ -131,7 +139,8 @@ def test_parts_that_may_come_back() -> None:
 @pytest.mark.parametrize(
     "written",
     ['pa/ss"wo rd&', "pa%2Fss%22wo%20rd%26", "pa%2fss%22wo%20rd%26", "pa%2Fss%22wo+rd%26",
-     'pa/ss\\"wo rd&', "pa/ss&quot;wo rd&amp;"],
+     'pa/ss\\"wo rd&', "pa/ss&quot;wo rd&amp;",
+     repr("'pa/ss\"wo rd&")[3:-1]],
 )  # fmt: skip
 def test_a_secret_is_hidden_however_it_is_written(written: str) -> None:
     assert hide(f"before {written} after", {"Cookie": 'pa/ss"wo rd&'}) == "before [Cookie] after"
