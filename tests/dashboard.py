@@ -23,6 +23,8 @@ from control_plane.store.schema import prepare
 
 START_S = 30.0
 TERMINAL = {"finished", "failed", "cancelled", "interrupted"}
+BARE: dict[str, Any] = {"target": {"server": "responder"}, "client": {"strategy": "raw"}}
+"""For runs whose application is not the point: what starts soonest, and is measured cheapest."""
 
 
 def until(

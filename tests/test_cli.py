@@ -18,7 +18,7 @@ from control_plane.cli import main
 from control_plane.domain.run import State
 from control_plane.store.store import open_store
 from tests.builders.states import in_state
-from tests.dashboard import dashboard, instance_of, items_spec, long_spec, marked, until
+from tests.dashboard import BARE, dashboard, instance_of, items_spec, long_spec, marked, until
 
 
 def looplab(
@@ -56,7 +56,7 @@ def call(
 @pytest.fixture
 def spec_file(tmp_path: Path) -> Path:
     path = tmp_path / "spec.json"
-    path.write_text(json.dumps(items_spec(title="from a file")))
+    path.write_text(json.dumps(items_spec(title="from a file", **BARE)))
     return path
 
 

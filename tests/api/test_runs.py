@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from control_plane.domain.client_strategies import STRATEGIES
-from tests.dashboard import Dashboard, items_spec, long_spec, until
+from tests.dashboard import BARE, Dashboard, items_spec, long_spec, until
 
 ABSENT = "zzzzzzzzzz"
 
@@ -33,14 +33,14 @@ def test_a_run_from_hand_in_to_result(looplab: Dashboard) -> None:
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_each_strategy_measures(looplab: Dashboard, strategy: str) -> None:
-    spec = items_spec(client={"strategy": strategy})
+    spec = items_spec(target=BARE["target"], client={"strategy": strategy})
     spec["workload"]["streams"][0]["load"]["concurrency"] = 1 if STRATEGIES[strategy].alone else 4
     run = looplab.finished(looplab.submit(spec))
     assert run["streams"][0]["completed"] == 200
 
 
 def test_a_burst_counts_from_the_start_of_its_window(looplab: Dashboard) -> None:
-    spec = items_spec()
+    spec = items_spec(**BARE)
     del spec["warmup_s"]
     spec["workload"]["streams"][0]["load"] = {"model": "burst", "connections": 4}
     run = looplab.finished(looplab.submit(spec))
@@ -51,7 +51,7 @@ def test_a_burst_counts_from_the_start_of_its_window(looplab: Dashboard) -> None
 
 
 def test_the_list_is_newest_first_and_pages(looplab: Dashboard) -> None:
-    made = [looplab.submit(items_spec(tags=["paged"])) for _ in range(3)]
+    made = [looplab.submit(items_spec(tags=["paged"], **BARE)) for _ in range(3)]
     first = looplab.get("/api/runs?limit=2&tag=paged").json()
     rest = looplab.get(f"/api/runs?limit=2&tag=paged&cursor={first['next']}").json()
     listed = [run["id"] for run in first["runs"] + rest["runs"]]
@@ -65,7 +65,7 @@ def test_the_list_is_newest_first_and_pages(looplab: Dashboard) -> None:
 def test_one_run_for_each_idempotency_key(looplab: Dashboard) -> None:
     def post(title: str) -> tuple[int, str]:
         answer = looplab.post(
-            "/api/runs", items_spec(title=title), headers={"Idempotency-Key": "one"}
+            "/api/runs", items_spec(title=title, **BARE), headers={"Idempotency-Key": "one"}
         )
         return answer.status_code, answer.json().get("id", answer.json().get("error"))
 
@@ -79,7 +79,7 @@ def test_one_run_for_each_idempotency_key(looplab: Dashboard) -> None:
 
 
 def test_a_second_run_waits_and_tells_its_place(looplab: Dashboard) -> None:
-    first, second = looplab.submit(long_spec()), looplab.submit(items_spec())
+    first, second = looplab.submit(long_spec(**BARE)), looplab.submit(items_spec(**BARE))
     looplab.until_state(first, {"running"})
     waiting = looplab.run(second)
     assert waiting["state"] == "queued"
@@ -91,7 +91,7 @@ def test_a_second_run_waits_and_tells_its_place(looplab: Dashboard) -> None:
 
 
 def test_cancel_when_queued_and_when_over(looplab: Dashboard) -> None:
-    first, second = looplab.submit(long_spec()), looplab.submit(items_spec())
+    first, second = looplab.submit(long_spec(**BARE)), looplab.submit(items_spec(**BARE))
     assert looplab.post(f"/api/runs/{second}/cancel").json()["state"] == "cancelled"
     assert looplab.post(f"/api/runs/{first}/cancel").json()["state"] == "cancelled"
     again = looplab.post(f"/api/runs/{first}/cancel")
@@ -99,7 +99,7 @@ def test_cancel_when_queued_and_when_over(looplab: Dashboard) -> None:
 
 
 def test_delete_only_what_is_over(looplab: Dashboard) -> None:
-    run_id = looplab.submit(long_spec())
+    run_id = looplab.submit(long_spec(**BARE))
     refused = looplab.delete(f"/api/runs/{run_id}")
     assert refused.status_code == 409
     looplab.post(f"/api/runs/{run_id}/cancel")
@@ -109,7 +109,7 @@ def test_delete_only_what_is_over(looplab: Dashboard) -> None:
 
 
 def test_a_live_run_tells_phase_and_time_left(looplab: Dashboard) -> None:
-    run_id = looplab.submit(long_spec())
+    run_id = looplab.submit(long_spec(**BARE))
     looplab.until_state(run_id, {"running"})
     progress = until(lambda: looplab.run(run_id)["progress"], "progress")
     assert (progress["phase"], progress["trial"], progress["trials"]) == ("running", 1, 1)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.builders import own
 from tests.dashboard import (
+    BARE,
     Dashboard,
     DashboardProcess,
     dashboard,
@@ -52,7 +53,7 @@ def test_kill_the_control_plane_in_each_state(clean_after: Path) -> None:
         with dashboard(clean_after) as looplab:
             assert_kept(looplab, before, cut)
             if not before:
-                before = looplab.finished(looplab.submit(items_spec(title="kept")))
+                before = looplab.finished(looplab.submit(items_spec(title="kept", **BARE)))
             if state == "queued":
                 cut.append(looplab.submit(long_spec()))
             cut.append(looplab.submit(long_spec(warmup_s=30 if state == "warming" else 0.1)))

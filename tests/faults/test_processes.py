@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import product
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,6 +14,7 @@ import psutil
 import pytest
 
 from tests.dashboard import (
+    BARE,
     Dashboard,
     DashboardProcess,
     dashboard,
@@ -27,6 +27,13 @@ from tests.dashboard import (
     whole,
 )
 from tests.in_process import in_process
+
+SIGNALS = (
+    [signal.SIGTERM],
+    [signal.SIGTERM, signal.SIGTERM],
+    [signal.SIGINT, signal.SIGINT],
+    [signal.SIGHUP],
+)
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +56,12 @@ def looplab(started: DashboardProcess) -> Iterator[DashboardProcess]:
 def test_a_signal_stops_everything_in_order(clean_after: Path) -> None:
     """However often it comes; the next start tells what became of the run."""
     interrupted: list[str] = []
-    for number, times in product((signal.SIGTERM, signal.SIGINT, signal.SIGHUP), (1, 2)):
+    for signals in SIGNALS:
         with dashboard(clean_after) as looplab:
             assert_interrupted(looplab, interrupted)
             run_id = looplab.submit(long_spec())
             looplab.until_state(run_id, {"running"})
-            assert_stops(looplab, [number] * times)
+            assert_stops(looplab, signals)
             gone_within_a_second(looplab.instance)
         interrupted.append(run_id)
     with in_process(clean_after) as again:
@@ -100,7 +107,7 @@ def test_kill_a_part_of_a_run(looplab: DashboardProcess, victim: str) -> None:
     expected = "client died" if victim == "client" else "target died"
     assert run["state"] == "failed"
     assert expected in run["reason"]
-    looplab.finished(looplab.submit(items_spec()))
+    looplab.finished(looplab.submit(items_spec(**BARE)))
     until(lambda: not marked(looplab.instance), "nothing of the run is left", 2.0)
 
 
@@ -139,7 +146,7 @@ def test_cancel_within_two_seconds(looplab: DashboardProcess, state: str) -> Non
 
 
 def test_a_control_plane_that_slept_goes_on(looplab: DashboardProcess) -> None:
-    spec = items_spec()
+    spec = items_spec(**BARE)
     spec["workload"]["streams"][0]["stop"] = {"duration_s": 1.5}
     run_id = looplab.submit(spec)
     looplab.until_state(run_id, {"running"})
