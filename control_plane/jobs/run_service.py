@@ -70,6 +70,7 @@ class RunService:
         self._queue = RunQueue(
             store, runtime, lambda run: self._rate_of(run.spec), self.manual_targets
         )
+        runtime.interpreters.keep_known_while(lambda: self._queue.busy)
         self._idle_tasks = IdleTasks(self._queue)
         self.openapi_cache = OpenApiCache(self._idle_tasks, runtime, limits)
         self.application_checks = ApplicationChecks(self._idle_tasks, runtime, self.openapi_cache)
@@ -173,8 +174,8 @@ class RunService:
             return QueueStatus(None, None, queued)
 
     def applications(self) -> tuple[Application, ...]:
-        """Return those of the settings, by name."""
-        return tuple(application for _, application in sorted(self._runtime.applications.items()))
+        """Return those of the settings, in the order of their file."""
+        return tuple(self._runtime.applications.values())
 
     def applications_file(self) -> tuple[str, str]:
         """Return the path of their file, and what is wrong with it since it was changed."""

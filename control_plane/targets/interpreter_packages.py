@@ -8,7 +8,7 @@ import re
 import secrets
 import shutil
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import product
@@ -175,19 +175,25 @@ _STANDARD = {"uvloop": "asyncio", "httptools": "h11"}
 class Interpreters:
     """What the interpreters of applications have installed.
 
-    One is asked again when its folders have changed. May be used from any thread.
+    One is asked again when its folders have changed, but not while a run works: that would take
+    processor time from it. May be used from any thread.
     """
 
     def __init__(self, instance: str) -> None:
         self._instance = instance
         self._known: dict[Path, tuple[Interpreter, tuple[int, ...]]] = {}
         self._lock = threading.Lock()
+        self._busy: Callable[[], bool] = bool
+
+    def keep_known_while(self, busy: Callable[[], bool]) -> None:
+        """Ask none again as long as `busy` says True: what is known counts then."""
+        self._busy = busy
 
     def inspect(self, python: Path) -> Interpreter:
-        """Return what it has now."""
+        """Return what it has now, or had when the run began that works."""
         with self._lock:
             known = self._known.get(python)
-            if known is None or known[1] != _stamp(python, known[0]):
+            if known is None or (not self._busy() and known[1] != _stamp(python, known[0])):
                 # The caller's event loop may be running: this takes one of its own.
                 with ThreadPoolExecutor(1) as thread:
                     asking = inspect_interpreter(python, self._instance)

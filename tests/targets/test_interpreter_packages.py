@@ -1,6 +1,7 @@
 """Another interpreter, asked for its version and packages."""
 
 import asyncio
+import os
 import platform
 import sys
 from pathlib import Path
@@ -9,7 +10,11 @@ import pytest
 
 from control_plane.targets import interpreter_packages
 from control_plane.targets.environment_variables import INSTANCE
-from control_plane.targets.interpreter_packages import Interpreter, inspect_interpreter
+from control_plane.targets.interpreter_packages import (
+    Interpreter,
+    Interpreters,
+    inspect_interpreter,
+)
 from control_plane.targets.supervisor import OUTPUT_READ_BYTES
 from tests.targets.site import Site, until
 
@@ -55,3 +60,21 @@ async def test_one_that_runs_tells_its_packages() -> None:
     has = await inspect_interpreter(Path(sys.executable), "test")
     assert has.version == platform.python_version()
     assert "fastapi" in has.packages
+
+
+def test_a_changed_one_is_not_asked_again_while_a_run_works(tmp_path: Path) -> None:
+    python, works = tmp_path / "python", [True]
+    known = Interpreters("test")
+    known.keep_known_while(lambda: works[0])
+
+    def becomes(version: str) -> None:
+        python.write_text(f"""#!/bin/sh\necho '["", "{version}"]'\n""")
+        python.chmod(0o700)
+        os.utime(python, ns=(len(version), len(version)))
+
+    becomes("3.9")
+    assert known.inspect(python).version == "3.9"
+    becomes("3.10")
+    assert known.inspect(python).version == "3.9"
+    works[0] = False
+    assert known.inspect(python).version == "3.10"
