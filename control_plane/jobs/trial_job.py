@@ -126,18 +126,26 @@ class TrialJob:
             target = await start_application(self._application(started), started, place)
         try:
             yield target
-            await target.stop()
         except asyncio.CancelledError:
-            await target.stop(min(self._patience_s, HURRIED_GRACE_S))
+            await target.stop(self._hurried_s)
             raise
         finally:
+            await self._stop(target)
+
+    async def _stop(self, target: RunningTarget) -> None:
+        """End it in order, whether the trial failed or not; a cancellation shortens that."""
+        try:
             await target.stop()
+        except asyncio.CancelledError:
+            await target.stop(self._hurried_s)
+            raise
 
     @property
-    def _patience_s(self) -> float:
-        """How long the target may take to end; 0 for one that is not ours to end."""
+    def _hurried_s(self) -> float:
+        """How long the target may take to end once cancelled; 0 for one that is not ours to end."""
         started = self.spec.target.started
-        return self._application(started).stop_timeout_s if started else 0.0
+        patience_s = self._application(started).stop_timeout_s if started else 0.0
+        return min(patience_s, HURRIED_GRACE_S)
 
     def _checked_path(self) -> str:
         """Return a path that the load asks for and that may be asked for beforehand."""

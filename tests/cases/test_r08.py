@@ -2,19 +2,26 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.cases.conftest import CASES
-from tests.dashboard import Dashboard
+from tests.dashboard import Dashboard, until
 from tests.in_process import in_process
 
-HASTY = """
+MORE = """
 [applications.hasty]
 app = "app:app"
 stop_timeout_s = 0.3
+
+[applications.tough]
+app = "app:app"
+stop_timeout_s = 60
+environment = ["ENDS_IN_S=60"]
 """
 
 
@@ -23,7 +30,7 @@ def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     folder = tmp_path_factory.mktemp("ends") / "R08"
     shutil.copytree(CASES / "R08", folder)
     settings = folder / "looplab.toml"
-    settings.write_text(settings.read_text() + HASTY)
+    settings.write_text(settings.read_text() + MORE)
     with in_process(folder, settings) as looplab:
         yield looplab
 
@@ -68,3 +75,24 @@ def test_a_cancellation_does_not_wait_for_the_end(looplab: Dashboard, lock: Path
     looplab.until_state(run_id, {"running"})
     assert looplab.cancel(run_id).json()["state"] == "cancelled"
     assert lock.exists()
+
+
+def test_a_cancellation_shortens_the_end_after_a_failure(looplab: Dashboard, lock: Path) -> None:
+    run_id = looplab.submit(spec_of("tough", 1, 30))
+    looplab.until_state(run_id, {"running"})
+    (client,) = processes_of("control_plane.load")
+    client.kill()
+    until(lambda: lock.read_text() == "ending", "the target was told to end")
+    assert looplab.cancel(run_id).json()["state"] == "cancelled"
+    assert not processes_of("app:app")
+    assert lock.exists()
+
+
+def processes_of(argument: str) -> list[psutil.Process]:
+    """Those that this process started with `argument`, and that are not over."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if argument in process.cmdline():
+                found.append(process)
+    return found
