@@ -5,7 +5,7 @@ import os
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -26,6 +26,7 @@ from control_plane.targets.application import SUCCESS, Application, Applications
 
 OWN_FILE = "looplab.toml"
 PROJECT_FILE = "pyproject.toml"
+PROJECT_TABLE = "tool.looplab"
 LONGEST_FILE_BYTES = 1_000_000
 
 _NAME = r"[a-z0-9][a-z0-9_-]{0,39}"
@@ -190,7 +191,7 @@ def read_applications(config: Path | None = None) -> Applications:
     path = _file_of(config)
     if config is None and not path.exists():
         return {}
-    section = "" if config or path.name == OWN_FILE else "tool.looplab"
+    section = "" if config or path.name == OWN_FILE else PROJECT_TABLE
     document = _parsed(path)
     for key in filter(None, section.split(".")):
         document = document.get(key, {}) if isinstance(document, dict) else {}
@@ -225,9 +226,14 @@ class ApplicationsFile(Mapping[str, Application]):
 
     @property
     def path(self) -> Path:
-        """The file to write them in."""
-        own = self._folder / OWN_FILE
-        return self._config or own
+        """The file to write them in: that which they stand in, where there are any."""
+        return self._config or self._folder / (PROJECT_FILE if self.table else OWN_FILE)
+
+    @property
+    def table(self) -> str:
+        """The table of `path` that they belong to; empty where that is the whole file."""
+        others = self._config or (self._folder / OWN_FILE).exists()
+        return "" if others or not self._now() else PROJECT_TABLE
 
     def __getitem__(self, name: str) -> Application:
         return self._now()[name]
@@ -237,6 +243,10 @@ class ApplicationsFile(Mapping[str, Application]):
 
     def __len__(self) -> int:
         return len(self._now())
+
+    def items(self) -> ItemsView[str, Application]:
+        """Return those of one state of the file, whatever becomes of it meanwhile."""
+        return self._now().items()
 
     def _now(self) -> Applications:
         stamp = self._stamp()
@@ -261,10 +271,12 @@ def _changed(path: Path) -> tuple[int, int]:
     return found.st_mtime_ns, found.st_size
 
 
-def written_entry(name: str, serves: str, directory: str = "", python: str = "") -> str:
-    """Return the lines of looplab.toml for an application: `serves` is import string or command.
+def written_entry(
+    name: str, serves: str, directory: str = "", python: str = "", table: str = ""
+) -> str:
+    """Return the lines for an application in a `table` of its file, by default the whole file.
 
-    Raises SettingsError with what is wrong.
+    `serves` is import string or command. Raises SettingsError with what is wrong.
     """
     key = "app" if re.fullmatch(_IMPORT, serves) else "command"
     given = {key: serves, "python": python, "directory": directory}
@@ -274,7 +286,8 @@ def written_entry(name: str, serves: str, directory: str = "", python: str = "")
     except ValidationError as error:
         raise SettingsError(_line(Path(OWN_FILE), "", error.errors()[0])) from None
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in keys.items()]
-    return "\n".join([f"[applications.{name}]", *lines])
+    head = ".".join(filter(None, (table, "applications", name)))
+    return "\n".join([f"[{head}]", *lines])
 
 
 def _parsed(path: Path) -> Any:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.applications_file import read_applications
+from control_plane.applications_file import ApplicationsFile, read_applications, written_entry
 from control_plane.domain.errors import SettingsError
 
 
@@ -64,6 +64,31 @@ def test_looplab_toml_is_read_before_pyproject(here: Path) -> None:
     (here / "pyproject.toml").write_text("[tool.looplab.applications.one]\napp = 'a:b'\n")
     (here / "looplab.toml").write_text("[applications.two]\napp = 'a:b'\n")
     assert list(read_applications()) == ["two"]
+
+
+def test_what_is_iterated_over_is_one_state_of_the_file(here: Path) -> None:
+    file = here / "looplab.toml"
+    file.write_text("[applications.shop]\napp = 'a:b'\n[applications.till]\napp = 'a:b'\n")
+    applications = ApplicationsFile()
+    found = iter(applications.items())
+    next(found)
+    file.write_text("")
+    assert [name for name, _ in found] == ["till"]
+    assert list(applications) == []
+
+
+def test_an_application_is_added_where_the_others_stand(here: Path) -> None:
+    project = here / "pyproject.toml"
+    project.write_text("[project]\nname = 'shop'\n")
+    applications = ApplicationsFile()
+    assert (applications.path, applications.table) == (here / "looplab.toml", "")
+    project.write_text("[tool.looplab.applications.shop]\napp = 'a:b'\n")
+    assert applications.path == project
+    entry = written_entry("till", "c:d", table=applications.table)
+    project.write_text(f"{project.read_text()}\n{entry}\n")
+    assert list(applications) == ["shop", "till"]
+    (here / "looplab.toml").write_text("[applications.other]\napp = 'a:b'\n")
+    assert (applications.path, applications.table) == (here / "looplab.toml", "")
 
 
 @pytest.mark.parametrize(

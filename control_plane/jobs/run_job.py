@@ -37,6 +37,7 @@ from control_plane.targets.run_environment import (
     of_client_only,
     run_environment,
 )
+from control_plane.targets.scratch_dirs import OPEN_FLAGS
 
 
 class RunJob:
@@ -46,7 +47,7 @@ class RunJob:
         spec = run.spec
         self.run, self._store = run, store
         # As they are now: no change of their file may come between two trials.
-        self._runtime = replace(runtime, applications={**runtime.applications})
+        self._runtime = replace(runtime, applications=dict(runtime.applications.items()))
         self.live_run = LiveRun(
             run.id,
             spec.workload.streams,
@@ -180,7 +181,6 @@ class RunJob:
 
 MAX_SOURCE_BYTES = 2_000_000
 """No source that people write is longer."""
-FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 def source_lines(gauges: Sequence[Gauges], directory: Path, began_s: float) -> Mapping[str, str]:
@@ -208,7 +208,7 @@ def _text(path: Path, began_s: float) -> list[str]:
     if path.suffix != ".py":
         return []
     try:
-        descriptor = os.open(path, FLAGS)
+        descriptor = os.open(path, OPEN_FLAGS)
     except (OSError, ValueError):
         return []
     try:

@@ -187,8 +187,10 @@ class RunService:
 
     def new_entry(self, name: str, serves: str, directory: str, python: str) -> tuple[str, str]:
         """Return the lines of the settings for an application, or else what is wrong with it."""
+        found = self._runtime.applications
+        table = found.table if isinstance(found, ApplicationsFile) else ""
         try:
-            return written_entry(name, serves, directory, python), ""
+            return written_entry(name, serves, directory, python, table), ""
         except SettingsError as error:
             return "", str(error)
 
