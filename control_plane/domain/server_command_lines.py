@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from control_plane.domain.spec import Target
@@ -21,6 +21,8 @@ FIELDS = (
 DEFAULT_KEEP_ALIVE_S = 5
 DEFAULT_BACKLOG = 2048
 """The defaults of uvicorn, which are those of a target."""
+WSGI_THREADS = 4
+"""As many as is usual for a WSGI server that has threads."""
 
 
 def release(version: str) -> tuple[int, ...]:
@@ -307,6 +309,15 @@ def lacking(server: str, worker: str | None) -> tuple[str, ...]:
     """Return the fields of a target that this server lacks; none for an unknown server."""
     known, kind = SERVERS.get(server), worker_class(server, worker)
     return (*(known.lacks if known else ()), *(kind.lacks if kind else ()))
+
+
+def server_defaults(server: str, worker: str | None) -> dict[str, Any]:
+    """Return what is meant where this server's target leaves fields out, if not the usual default.
+
+    A port is shared only where that is said; a field that the server lacks is null.
+    """
+    threads = {"threads": WSGI_THREADS} if is_wsgi(server, worker) else {}
+    return {"reuse_port": False} | threads | dict.fromkeys(lacking(server, worker))
 
 
 def server_label(server: str, worker: str | None) -> str:

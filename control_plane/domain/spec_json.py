@@ -14,7 +14,7 @@ from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import FieldError, InvalidInput, UnreadableInput, refuse, refused
 from control_plane.domain.limits import Limits
 from control_plane.domain.load_models import Open
-from control_plane.domain.server_command_lines import lacking
+from control_plane.domain.server_command_lines import server_defaults
 from control_plane.domain.spec import Client, NamedTarget, Spec, SubmittedSpec, Target
 from control_plane.domain.spec_rules import wrong_fields
 
@@ -89,7 +89,7 @@ def _read_submitted(document: Mapping[str, Any], limits: Limits) -> SubmittedSpe
     if "workload" in document:
         filled["workload"] = _with_slots(document["workload"], document.get("client"), limits)
     if "target" in document:
-        filled["target"] = _with_nulls(document["target"])
+        filled["target"] = _with_defaults(document["target"])
     try:
         spec = SUBMITTED_SPEC.validate_json(to_json(filled))
     except ValidationError as error:
@@ -196,17 +196,13 @@ def _make_readable(document: Any, detail: ErrorDetails, which: int) -> None:
         document.pop(str(last), None)
 
 
-def _with_nulls(target: Any) -> Any:
-    """Return a target with null for what is left out where the server does not have it.
-
-    A port is shared only where that is said.
-    """
+def _with_defaults(target: Any) -> Any:
+    """Return a target with the defaults of the server that it names."""
     if not isinstance(target, dict) or "url" in target or "configuration" in target:
         return target
-    server, worker = target.get("server"), target.get("worker")
-    lacks = lacking(str(server), str(worker))
-    shared = {} if server is None or "reuse_port" in lacks else {"reuse_port": False}
-    return shared | dict.fromkeys(lacks) | target
+    if target.get("server") is None:
+        return target
+    return server_defaults(str(target["server"]), str(target.get("worker"))) | target
 
 
 def _with_slots(workload: Any, client: Any, limits: Limits) -> Any:

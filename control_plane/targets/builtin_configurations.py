@@ -5,15 +5,14 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
-from typing import Any
 
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.server_command_lines import (
     APPLICATION_SERVERS,
     SERVERS,
     is_wsgi,
-    lacking,
     modules_needed,
+    server_defaults,
     server_label,
 )
 from control_plane.domain.spec import (
@@ -29,7 +28,6 @@ RESPONDER_NAME = "bare responder"
 """The name of a target that is no configuration: it shows the client, and serves nothing."""
 MAX_SIMILAR, MAX_COMPARED = 3, 100
 """How many names are suggested for an unknown one, and how much of it is compared."""
-WSGI_THREADS = 4
 _SWITCHES = {"reuse_port": "reuse port", "reload": "reload", "access_log": "access log"}
 
 
@@ -134,16 +132,14 @@ def _installed(module: str) -> bool:
 
 def _variants(server: str, worker: str | None) -> Iterator[Target]:
     """The default with one worker and with two, sharing a port where the server can."""
-    lacks = lacking(server, worker)
-    nulls: dict[str, Any] = dict.fromkeys(lacks)
     single = replace(
-        _DEFAULT, **{"reuse_port": False} | nulls | {"server": server, "worker": worker}
+        _DEFAULT, **server_defaults(server, worker) | {"server": server, "worker": worker}
     )
     yield single
     if SERVERS[server].most_workers == 1:
         return
     yield replace(single, workers=2)
-    if "reuse_port" not in lacks:
+    if single.reuse_port is not None:
         yield replace(single, workers=2, reuse_port=True)
 
 
@@ -165,11 +161,9 @@ def _targets() -> Iterator[Target]:
 
 
 def _wsgi_targets() -> Iterator[Target]:
-    """As many threads as is usual for a WSGI server, where it has threads."""
     for server, worker in _kinds():
         if is_wsgi(server, worker):
-            for target in _variants(server, worker):
-                yield replace(target, threads=target.threads and WSGI_THREADS)
+            yield from _variants(server, worker)
 
 
 def _kinds() -> Iterator[tuple[str, str | None]]:

@@ -20,12 +20,12 @@ from control_plane.domain.server_command_lines import (
     APPLICATION_SERVERS,
     is_wsgi,
     lacking,
+    server_defaults,
     server_packages,
     worker_class,
 )
 from control_plane.domain.spec import Target
 from control_plane.targets.application import Application, command_target
-from control_plane.targets.builtin_configurations import WSGI_THREADS
 from control_plane.targets.environment_variables import INSTANCE, LAUNCH
 from control_plane.targets.observation import procfs
 from control_plane.targets.observation.machine_watch import program_name
@@ -224,9 +224,7 @@ def default_target(application: Application, interpreters: Interpreters) -> Targ
 
 def target_of_choice(application: str, choice: Choice) -> Target:
     """Return the usual target with this server, worker, loop and parser."""
-    nulls: dict[str, Any] = dict.fromkeys(lacking(str(choice["server"]), choice["worker"]))
-    usual: dict[str, Any] = {"reuse_port": False} | nulls | choice
-    return Target(application, **usual)
+    return Target(application, **server_defaults(str(choice["server"]), choice["worker"]) | choice)
 
 
 def installed_choice(
@@ -241,14 +239,8 @@ def installed_choice(
     wsgi = _seems_wsgi(application.app, interpreter.packages)
     for choice in sorted(_choices(), key=lambda choice: _serves_wsgi(choice) != wsgi):
         if wanted <= choice.items() and all(part in known for part in _packages_needed(choice)):
-            return choice | _threads(choice)
+            return choice
     return None
-
-
-def _threads(choice: Choice) -> Choice:
-    """Return as many threads as is usual for a WSGI server, where it has threads."""
-    has_threads = "threads" not in lacking(choice["server"], choice["worker"])
-    return {"threads": WSGI_THREADS} if has_threads and _serves_wsgi(choice) else {}
 
 
 def standing_in(target: Target, interpreter: Interpreter) -> tuple[tuple[str, str], ...]:

@@ -43,6 +43,24 @@ def test_a_burst_does_not_warm_up_unless_told(document, warmup_s):
     assert read_spec(document, Limits()).warmup_s == warmup_s
 
 
+@pytest.mark.parametrize(
+    ("target", "threads"),
+    [
+        ({"server": "gunicorn", "worker": "gthread"}, 4),
+        ({"server": "gunicorn", "worker": "gthread", "loop": None, "http": None}, 4),
+        ({"server": "gunicorn", "worker": "gthread", "threads": 9}, 9),
+        ({"server": "gunicorn", "worker": "sync"}, None),
+        ({"server": "waitress"}, 4),
+        ({"server": "waitress", "worker": None, "loop": None, "http": None}, 4),
+        ({"server": "hypercorn"}, 40),
+        ({"loop": "asyncio"}, 40),
+    ],
+)
+def test_the_default_of_threads_is_that_of_the_server(target, threads):
+    document = changed("target", {"application": "shop", **target})
+    assert write_spec(read_spec(document, Limits()))["target"]["threads"] == threads
+
+
 def test_the_kinds_of_load_and_target_are_told_apart():
     spec = read_spec(load(model="burst", connections=3), Limits())
     assert spec.workload.streams[0].load == Burst("burst", 3)
