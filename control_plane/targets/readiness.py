@@ -174,8 +174,8 @@ async def _ask(probe: ReadinessProbe, *, secure: bool) -> int | None:
     reader, writer = await asyncio.open_connection(
         probe.host, probe.port, ssl=tls, ssl_handshake_timeout=HANDSHAKE_S if secure else None
     )
+    response = _Response()
     try:
-        response = _Response()
         writer.write(probe.request)
         while not response.whole:
             data = await reader.read(65_536)
@@ -183,6 +183,8 @@ async def _ask(probe: ReadinessProbe, *, secure: bool) -> int | None:
                 return response.status if response.ends_by_close else None
             response.parser.feed_data(data)
         return response.status
+    except httptools.HttpParserUpgrade:
+        return response.parser.get_status_code()
     finally:
         writer.transport.abort()
 

@@ -100,6 +100,7 @@ async def test_a_start_that_fails_shows_what_the_server_printed(
         ("never_binds", "nothing listens on"),
         ("never_answers", "no answer to GET /"),
         ("broken", "the last answer to GET / was 500"),
+        ("switching", "the last answer to GET / was 101"),
     ],
 )
 async def test_a_target_that_hangs_is_ended_at_the_start_timeout(

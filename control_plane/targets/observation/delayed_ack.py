@@ -26,6 +26,8 @@ MIN_REQUESTS = 4
 CLEAR_S = 0.030
 ACK_TIMEOUT_S = 2.0
 """For the whole check; a path that is slow itself gets fewer requests."""
+_NO_RESPONSE = (httptools.HttpParserError, httptools.HttpParserUpgrade)
+"""What the parser raises where something else than HTTP follows: a fault, or what 101 leads to."""
 _QUICKACK: int = getattr(socket, "TCP_QUICKACK", 0)
 
 
@@ -40,7 +42,7 @@ async def delayed_ack_s(url: str, path: str, host: str = "") -> float | None:
     quick: list[float] = []
     if not _QUICKACK:
         return None
-    with suppress(TimeoutError, OSError, EOFError, httptools.HttpParserError):
+    with suppress(TimeoutError, OSError, EOFError, *_NO_RESPONSE):
         async with asyncio.timeout(ACK_TIMEOUT_S):
             await _take_turns(await _Connection.open(url, host), path, usual, quick)
     return slower_by(usual, quick)

@@ -66,3 +66,9 @@ async def test_answers_that_drip_hold_a_trial_up_for_a_bounded_time(site: Site) 
         checking.cancel()
         await asyncio.wait([checking], timeout=1)
         assert checking.cancelled()
+
+
+async def test_what_leaves_http_is_not_judged(site: Site) -> None:
+    async with site.running("switching") as started:
+        await started.check()
+        assert started.delayed_ack_s is None
