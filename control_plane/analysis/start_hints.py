@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from control_plane.domain.server_command_lines import package_of
 
 _OPTIONAL = {"uvloop", "httptools"}
-"""Event loop and parser that a server may be remedy to use without bringing them."""
+"""Event loop and parser that a server may be told to use without bringing them."""
 
 _Match = re.Match[str]
 _FRAME = re.compile(r'^\s*File "(?!<)([^"]{1,300})", line (\d+)')

@@ -68,7 +68,7 @@ def runs(
     page = store.runs(limit=query.limit, cursor=query.cursor, state=query.state, tag=query.tag)
     documents = [run_document(run, None) for run in page.runs]
     for document, run in zip(documents, page.runs, strict=True):
-        del document["trials"], document["failures"]
+        del document["trials"], document["failures"], document["hints"]
         if not run.state.terminal and (progress := service.progress(run.id)):
             document["progress"] = asdict(progress)
     return {"runs": documents, "next": page.next_cursor}

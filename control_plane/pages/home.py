@@ -196,6 +196,7 @@ RECENT_RUNS, MOST_OFFERED = 8, 3
 def home(request: Request, store: StoreDep, service: RunServiceDep) -> Response:
     """Show the home page."""
     recent = store.runs(limit=RECENT_RUNS)
+    applications = service.applications()
     key = new_idempotency_key()
     rows = [
         run_list_row(run, None if run.state.terminal else service.progress(run.id))
@@ -207,9 +208,9 @@ def home(request: Request, store: StoreDep, service: RunServiceDep) -> Response:
             OfferedApplication(
                 known.name, service.first_request(known), known.app or " ".join(known.command)
             )
-            for known in service.applications()[:MOST_OFFERED]
+            for known in applications[:MOST_OFFERED]
         ),
-        more_applications=max(0, len(service.applications()) - MOST_OFFERED),
+        more_applications=max(0, len(applications) - MOST_OFFERED),
         cards=cards(store, service, key),
         strategies=tuple(STRATEGIES),
         configurations=service.configurations.all(),

@@ -20,10 +20,8 @@ class Application:
     """`app` is an import string that resolves in `directory`, where the server runs.
 
     `ready_path` answers with one of `ready_statuses` (None: with any) once the application works.
-    `reload_dir` is what
-    `--reload` watches, relative to `directory`. `environment` holds fixed values.
-
-    `stop_timeout_s` passes between SIGTERM and SIGKILL.
+    `reload_dir` is what `--reload` watches, relative to `directory`. `environment` holds fixed
+    values. `stop_timeout_s` passes between SIGTERM and SIGKILL.
 
     The rest belongs to applications of the settings: `factory` when `app` makes the application,
     `command` instead of `app` where no server of ours is used, `python` the interpreter of its own

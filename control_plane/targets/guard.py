@@ -21,7 +21,7 @@ import time
 SIGKILL, SIGTERM, SIGCONT = 9, 15, 18
 STDIN, STDOUT, LOG = 0, 1, 2
 TICK_S = 0.5
-STACKS_BYTES = 1_000_000
+KEPT_BYTES = 1_000_000
 STACKS_SUFFIX = ".stacks"
 WRITE_FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 OPEN_FILES = 65_536
@@ -176,8 +176,8 @@ def reap_orphans(server: int) -> None:
 def bound(descriptor: int) -> None:
     """Give back the space of all but the newest bytes; offsets stay as they are."""
     facts = os.fstat(descriptor)
-    if facts.st_blocks * 512 > 2 * STACKS_BYTES:
-        stale = ctypes.c_int64(facts.st_size - STACKS_BYTES)
+    if facts.st_blocks * 512 > 2 * KEPT_BYTES:
+        stale = ctypes.c_int64(facts.st_size - KEPT_BYTES)
         _libc.fallocate(descriptor, _PUNCH_HOLE_KEEP_SIZE, ctypes.c_int64(0), stale)
 
 

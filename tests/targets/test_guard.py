@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from control_plane.domain.spec import Target
-from control_plane.targets.guard import STACKS_BYTES
+from control_plane.targets.guard import KEPT_BYTES
 from control_plane.targets.inside.looplab_probe.ring import STACKS_SUFFIX
 from control_plane.targets.observation import procfs, sockets
 from control_plane.targets.orphans import end_orphans
@@ -195,9 +195,9 @@ async def test_a_log_that_is_never_read_stays_small(site: Site) -> None:
     async with site.running("probe") as started:
         descriptor = started.server.output.descriptor
         assert get_json(started.url, "/print") == started.pid
-        assert os.fstat(descriptor).st_size > 4 * STACKS_BYTES
+        assert os.fstat(descriptor).st_size > 4 * KEPT_BYTES
         until(
-            lambda: os.fstat(descriptor).st_blocks * 512 <= 2 * STACKS_BYTES,
+            lambda: os.fstat(descriptor).st_blocks * 512 <= 2 * KEPT_BYTES,
             lambda: f"{os.fstat(descriptor).st_blocks * 512} bytes are kept",
             3,
         )
@@ -210,24 +210,24 @@ async def test_stacks_that_are_never_read_stay_small(site: Site) -> None:
     async with site.running("probe") as started:
         assert started.probe_output is not None
         stacks = started.probe_output.folder / f"1{STACKS_SUFFIX}"
-        stacks.write_bytes(b"x" * 4 * STACKS_BYTES)
-        until(lambda: stacks.stat().st_blocks * 512 <= 2 * STACKS_BYTES, lambda: "it is bounded", 3)
-        assert stacks.stat().st_size == 4 * STACKS_BYTES
-        assert stacks.read_bytes().strip(b"\0") == b"x" * STACKS_BYTES
+        stacks.write_bytes(b"x" * 4 * KEPT_BYTES)
+        until(lambda: stacks.stat().st_blocks * 512 <= 2 * KEPT_BYTES, lambda: "it is bounded", 3)
+        assert stacks.stat().st_size == 4 * KEPT_BYTES
+        assert stacks.read_bytes().strip(b"\0") == b"x" * KEPT_BYTES
 
 
 async def test_what_is_no_file_of_stacks_is_left_alone(site: Site, tmp_path: Path) -> None:
     async with site.running("probe") as started:
         assert started.probe_output is not None
         stranger = tmp_path / "stranger"
-        stranger.write_bytes(b"x" * 4 * STACKS_BYTES)
+        stranger.write_bytes(b"x" * 4 * KEPT_BYTES)
         (started.probe_output.folder / f"1{STACKS_SUFFIX}").symlink_to(stranger)
         (started.probe_output.folder / f"2{STACKS_SUFFIX}").mkdir()
         os.mkfifo(started.probe_output.folder / f"3{STACKS_SUFFIX}")
         last = started.probe_output.folder / f"4{STACKS_SUFFIX}"
-        last.write_bytes(b"x" * 4 * STACKS_BYTES)
-        until(lambda: last.stat().st_blocks * 512 <= 2 * STACKS_BYTES, lambda: "it is bounded", 3)
-        assert stranger.read_bytes() == b"x" * 4 * STACKS_BYTES
+        last.write_bytes(b"x" * 4 * KEPT_BYTES)
+        until(lambda: last.stat().st_blocks * 512 <= 2 * KEPT_BYTES, lambda: "it is bounded", 3)
+        assert stranger.read_bytes() == b"x" * 4 * KEPT_BYTES
         assert started.failure() is None
 
 

@@ -4,14 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from control_plane.analysis.charts.figure import (
-    Floats,
-    Plot,
-    time_text,
-)
-from control_plane.analysis.charts.trial_axis import (
-    TrialSegment,
-)
+from control_plane.analysis.charts.figure import Floats, Plot, time_text
+from control_plane.analysis.charts.trial_axis import TrialSegment
 from control_plane.domain.histogram import Counts, middle_ns
 from control_plane.domain.stream_record import Slices
 from control_plane.domain.units import SPACE

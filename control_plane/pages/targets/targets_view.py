@@ -97,7 +97,9 @@ def _facts(application: Application, service: RunService) -> Iterator[Fact]:
     if application.env_file:
         yield Fact("File of variables", str(application.env_file))
     yield Fact("Ready when", f"GET {application.ready_path} answers {application.ready_text}")
+    yield Fact("Host", application.host or "localhost with the port")
     yield Fact("Start timeout", f"{application.start_timeout_s:g} s")
+    yield Fact("Stop timeout", f"{application.stop_timeout_s:g} s from SIGTERM to SIGKILL")
 
 
 _PURPOSES = (
