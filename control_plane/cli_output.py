@@ -259,10 +259,12 @@ def _awaiting(awaited: int, run: Document) -> str:
 def _doubted(runs: Sequence[Document], said: str) -> Iterator[str]:
     """Yield the reasons of each run that are not said yet."""
     for run in runs:
-        texts = [reason["text"] for reason in run["validity"]["reasons"]]
-        left = " ".join(text for text in texts if text not in said)
+        outcome = _outcome(run)
+        left = [reason for reason in run["validity"]["reasons"] if reason["text"] not in said]
         if left:
-            yield f"{run['id']} is {_outcome(run)}: {left}"
+            worst = any(reason["level"] == outcome for reason in left)
+            which = f"is {outcome}" if worst else "is also in doubt"
+            yield f"{run['id']} {which}: {' '.join(reason['text'] for reason in left)}"
 
 
 def _lines(run: Document, url: str | None) -> Iterator[str]:

@@ -201,7 +201,7 @@ def _url(field: str, url: str) -> Wrong:
         or parts.path not in {"", "/"}
         or parts.query
         or parts.fragment
-        or url.endswith(("?", "#"))
+        or url.rstrip("/").endswith(("?", "#", ":"))
     ):
         yield FieldError(field, "Give only scheme, host and port, such as http://127.0.0.1:9000.")
     elif port == 0:

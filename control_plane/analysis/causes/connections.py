@@ -30,7 +30,10 @@ NEAR_SHARE = 0.5
 
 
 def never_served(evidence: Evidence) -> Diagnosis | None:
-    """Judge the stream and trial with most of them; None for users with think time."""
+    """Judge the stream and trial with most of them.
+
+    None for users with think time, and where nobody had an answer.
+    """
     cases = list(_cases(evidence))
     if not cases:
         return None
@@ -43,7 +46,12 @@ def never_served(evidence: Evidence) -> Diagnosis | None:
         "stream": worst.name,
         "trial": number,
     }
+    if not unserved and not worst.completed:
+        return None
     if unserved and (why := _undecided_because(worst, users - unserved)):
+        return Diagnosis(None, {**measurements, "why": why})
+    if not unserved and worst.errors.get("timeout"):
+        why = "requests timed out, and a connection that is given up counts no longer"
         return Diagnosis(None, {**measurements, "why": why})
     return Diagnosis(bool(unserved), measurements)
 
@@ -132,6 +140,7 @@ def connections_ended(evidence: Evidence) -> Diagnosis | None:
         "requests": summary.sent,
         "at_once": trial.client.connections[name],
         "replaced_share": replaced,
+        "ended_by_client": sum(summary.errors.values()),
         "sent_again": trial.client.sent_again.get(name, 0),
         "idle_s": idle_s or None,
         "keep_alive_s": keep_alive_s,
@@ -205,7 +214,7 @@ def _seconds(value_s: float) -> str:
 
 
 def _kept(measurements: Measurements) -> str:
-    if not number_in(measurements, "opened"):
+    if not number_in(measurements, "replaced_share"):
         return "the server kept every connection"
     return f"{share_in(measurements, 'replaced_share')} of the requests had to connect again"
 
@@ -213,7 +222,9 @@ def _kept(measurements: Measurements) -> str:
 def _counted(measurements: Measurements) -> str:
     opened, requests = number_in(measurements, "opened"), number_in(measurements, "requests")
     counted = f"{count(opened)} connections were opened for {count(requests)} requests"
-    if 0 < requests - opened <= number_in(measurements, "at_once"):
+    if number_in(measurements, "ended_by_client"):
+        counted += "; the client itself ends one after an error"
+    elif 0 < requests - opened <= number_in(measurements, "at_once"):
         counted += ", the first of which found some that were open before the window"
     again = number_in(measurements, "sent_again")
     if not again:

@@ -26,13 +26,19 @@ _REMEDIES = {"404": "Correct the path", "405": "Correct the method or the path"}
 
 
 def nothing_completed(run: Run) -> bool:
-    """Whether requests ended, and every one of every stream failed."""
+    """Whether requests were sent, and none of any stream completed."""
     completed = any(stream.completed for stream in run.streams)
-    return bool(run.streams) and _failed(run) > 0 and not completed
+    return bool(run.streams) and _failed(run) + _in_flight(run) > 0 and not completed
 
 
 def all_failed_text(run: Run) -> str:
     """Return `All 8,331 requests failed: GET /itemz answered 404 every time.`"""
+    if not _failed(run):
+        waited_s = max(stream.censored.max_age_s or 0.0 for stream in run.streams)
+        return (
+            f"No request was answered: {count(_in_flight(run))} were still waiting when the window "
+            f"ended, the longest for {seconds(waited_s)}."
+        )
     failed, how = _failed(run), joined(_how(run, stream) for stream in run.streams)
     which = f"All {count(failed)} requests" if failed > 1 else "The only request"
     return f"{which} failed: {how}."
@@ -51,6 +57,10 @@ def _failed(run: Run) -> int:
     return sum(sum(stream.errors.values()) for stream in run.streams)
 
 
+def _in_flight(run: Run) -> int:
+    return sum(stream.censored.count for stream in run.streams)
+
+
 def _how(run: Run, stream: Summary) -> str:
     """Return how the requests of a stream ended: `GET /itemz answered 404 every time`."""
     requests = _spec_of(run, stream).requests
@@ -62,7 +72,7 @@ def _how(run: Run, stream: Summary) -> str:
     if set(stream.errors) == {"content"} and len(stream.statuses) == 1:
         (status,) = stream.statuses
         return f"{first} answered {status} with another body than expected every time"
-    named = joined(f"{name} {count(many)}" for name, many in stream.errors.items())
+    named = joined(f"{count(many)} × {name}" for name, many in stream.errors.items())
     return f"{first} ended with {named or 'nothing'}"
 
 

@@ -13,6 +13,7 @@ from control_plane.analysis.validity.gate import (
 )
 from control_plane.domain.limits import MAX_ERROR_SHARE
 from control_plane.domain.result import Summary, Trial
+from control_plane.domain.secrets import is_secret_header
 from control_plane.domain.spec import Spec
 from control_plane.domain.units import count, seconds, share
 
@@ -44,18 +45,19 @@ def errors(run: MeasuredRun) -> Judgement:
     failed, value = sum(worst.errors.values()), worst.error_share or 0.0
     if not failed:
         total = sum(stream.completed for _, stream in run.streams)
+        if not total:
+            return judgement(limits, 0, "No request ended, so none failed", "")
         return judgement(limits, 0, f"0 of {count(total)} requests failed", "")
     ended = count(worst.completed + failed)
     where, kinds = run.where(trial), error_kinds([worst])
     text = f"{count(failed)} of {ended} requests failed{where}: {kinds}"
     limit = f" (limit {percent(limits.limit(value) or 0)})."
-    return judgement(limits, value, text, f"{limit}{_usual_reason(worst)}")
+    return judgement(limits, value, text, f"{limit}{_usual_reason(run.spec, worst)}")
 
 
 _USUAL_REASONS = {
     "400": "what was sent has not the shape that the target wants: look at its names and types",
-    "401": "the target wants to know who asks: add the header, such as Authorization or Cookie. "
-    "User and password that are drawn each by itself seldom belong together",
+    "401": "the target wants to know who asks: add the header, such as Authorization or Cookie",
     "403": "whoever asks may not do this: add the header, such as Authorization or Cookie",
     "404": "what the path names is not there: look at the path and at its values",
     "409": "what was sent is there already: let a value of the kind uuid, string or sequence make "
@@ -65,7 +67,13 @@ _USUAL_REASONS = {
 }
 
 
-def _usual_reason(stream: Summary) -> str:
+_REFUSED = "the target refuses who asks: look at the value of {header}, which is sent"
+_DRAWN_APART = (
+    ". Values that are drawn each by itself, such as user and password, seldom belong together"
+)
+
+
+def _usual_reason(spec: Spec, stream: Summary) -> str:
     """Return a sentence on the status of more than half of the answers; empty for any other."""
     answered = sum(stream.statuses.values())
     if 2 * stream.errors.get("content", 0) > answered:
@@ -73,8 +81,17 @@ def _usual_reason(stream: Summary) -> str:
     if "status" not in stream.errors:
         return ""
     code = max(stream.statuses, key=lambda code: stream.statuses[code], default="")
-    often = code in _USUAL_REASONS and 2 * stream.statuses[code] > answered
-    return f" Mostly {code}: {_USUAL_REASONS[code]}." if often else ""
+    if code not in _USUAL_REASONS or 2 * stream.statuses[code] <= answered:
+        return ""
+    reason = _USUAL_REASONS[code]
+    if code in {"401", "403"}:
+        requests = next(
+            found for found in spec.workload.streams if found.name == stream.name
+        ).requests
+        sent = [name for request in requests for name in request.headers if is_secret_header(name)]
+        reason = _REFUSED.format(header=sent[0]) if sent else reason
+        reason += _DRAWN_APART if any(len(request.values) > 1 for request in requests) else ""
+    return f" Mostly {code}: {reason}."
 
 
 CENSORED = GateLimits("≤", suspect=0.5, note=" of the window")

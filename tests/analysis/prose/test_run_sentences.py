@@ -97,7 +97,7 @@ def test_a_run_in_which_nothing_completed_says_so_first():
     assert lede(failing) == "Correct the path: Workloads lists what it serves."
     refused = replace(nothing, errors={"refused": 12}, statuses={})
     assert headed(replace(failing, streams=(refused,))).endswith(
-        "GET /items/1 ended with refused 12."
+        "GET /items/1 ended with 12 × refused."
     )
 
 
