@@ -64,7 +64,7 @@ def submit(
 def runs(
     store: StoreDep, service: RunServiceDep, query: Annotated[RunListQuery, Query()]
 ) -> Document:
-    """Newest first, without trials and failures; `next` is the cursor of the following page."""
+    """Newest first, without trials, failures and hints; `next` is the cursor of the next page."""
     page = store.runs(limit=query.limit, cursor=query.cursor, state=query.state, tag=query.tag)
     documents = [run_document(run, None) for run in page.runs]
     for document, run in zip(documents, page.runs, strict=True):

@@ -8,14 +8,11 @@ import gc
 import os
 import sys
 
+from control_plane import NEW_OBJECTS
 from control_plane.load import watchdog
 
-_YOUNG = 20_000
-"""Imports make objects by the ten thousand, samples come and go by the thousand, and neither leaves
-a cycle: collecting every 700 objects finds none."""
-
 if __name__ == "__main__":
-    gc.set_threshold(_YOUNG)
+    gc.set_threshold(NEW_OBJECTS)
     # The imports of a worker last long enough for its parent to die meanwhile.
     watchdog.die_with_parent()
     from control_plane.load import worker

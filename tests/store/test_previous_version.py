@@ -27,6 +27,10 @@ from tests.pages.stored import figures
 
 PREVIOUS = Path(__file__).parent / "previous"
 ADDED = "mine, quick"
+HEADERS = json.dumps({"Cookie": "s=canary-1; role=worker; kind=status"})
+FAILED = {
+    "error": "status", "request": "GET /", "body": "no canary-1", "detail": "as worker canary-",
+}  # fmt: skip
 CANARY_LOG = '["told: canary-1"]'
 SPECS: dict[str, dict[str, Any]] = json.loads((PREVIOUS / "specs.json").read_text())
 RESPONSES = json.loads(lzma.decompress((PREVIOUS / "responses.json.xz").read_bytes()))
@@ -54,10 +58,14 @@ def test_plain_secrets_of_before_move_out_of_specs_and_logs(tmp_path: Path) -> N
     with closing(sqlite3.connect(database)) as plain, plain:
         plain.execute(
             "UPDATE run_facts SET spec = json_set(spec, ?, json(?)), log = ?",
-            ("$.workload.streams[0].requests[0].headers", '{"Cookie": "s=canary-1"}', CANARY_LOG),
+            ("$.workload.streams[0].requests[0].headers", HEADERS, CANARY_LOG),
         )
-        plain.execute("UPDATE trial SET document = json_set(document, '$.target.log', ?)",
-                      ("told: canary-1",))  # fmt: skip
+        plain.execute(
+            "UPDATE trial SET document ="
+            " json_set(document, '$.target.log', json(?), '$.failures', json(?),"
+            " '$.streams[0].name', ?)",
+            (CANARY_LOG, json.dumps([FAILED]), "worker"),
+        )
     store = open_store(database)
     try:
         runs = store.runs(limit=9).runs
@@ -65,7 +73,14 @@ def test_plain_secrets_of_before_move_out_of_specs_and_logs(tmp_path: Path) -> N
         assert {*map(tuple, (run.log for run in runs))} == {("told: [part 1 of Cookie]",)}
         assert len(headers) == 1
         (kept,) = {tuple(store.secrets_of(run.id).values()) for run in runs}
-        assert kept == ('"s=canary-1"',)
+        assert kept == ('"s=canary-1; role=worker; kind=status"',)
+        trial = next(trial for run in runs for trial in store.run(run.id).trials)
+        assert trial.streams[0].name == "worker"
+        assert trial.target.log == ("told: [part 1 of Cookie]",)
+        (failed,) = trial.failures
+        assert (failed.error, failed.body, failed.detail) == (
+            "status", "no [part 1 of Cookie]", "as [part 2 of Cookie] [part 1 of Cookie]",
+        )  # fmt: skip
     finally:
         store.close()
     with closing(sqlite3.connect(database)) as now:

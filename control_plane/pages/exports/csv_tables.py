@@ -70,7 +70,7 @@ def compare_rows(comparison: Comparison) -> Iterator[tuple[TableValue, ...]]:
     """Return the numbers by stream and metric, the runs in the order of the URL."""
     base = outcome_of(comparison.run(comparison.baseline))
     for gone in comparison.deleted:
-        yield (gone.id, gone.title, None, "deleted", None, None, None, None, None)
+        yield (gone.id, gone.title, None, None, None, None, None, "deleted", None)
     for row in comparison.rows:
         for run in comparison.runs:
             numbers = (row.values[run.id], row.ratios[run.id])

@@ -152,7 +152,6 @@ class FieldKind:
 NUMBER = FieldKind("number", FormParser.number, number_text)
 BOUND = FieldKind("number", FormParser.bound, number_text, omit_empty=True)
 DECIMAL = FieldKind("decimal", FormParser.number, number_text)
-SPARE_TEXT = FieldKind("text", FormParser.text, omit_empty=True)
 RATE = FieldKind("decimal", FormParser.rate, rate_text)
 TEXT = FieldKind("text", FormParser.text)
 OPTIONAL_TEXT = FieldKind("text", FormParser.text, omit_empty=True)
