@@ -5,7 +5,7 @@ import os
 import re
 import shlex
 import tomllib
-from collections.abc import ItemsView, Iterator, Mapping
+from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -247,6 +247,10 @@ class ApplicationsFile(Mapping[str, Application]):
     def items(self) -> ItemsView[str, Application]:
         """Return those of one state of the file, whatever becomes of it meanwhile."""
         return self._now().items()
+
+    def values(self) -> ValuesView[Application]:
+        """Return the applications of one state of the file."""
+        return self._now().values()
 
     def _now(self) -> Applications:
         stamp = self._stamp()

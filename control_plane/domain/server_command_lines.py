@@ -174,8 +174,16 @@ def _granian(target: Target, binding: Binding) -> list[str]:
     return [*arguments, "--access-log" if target.access_log else "--no-access-log"]
 
 
+_WAITRESS_CONNECTIONS = 10_000
+
+
 def _waitress(target: Target, binding: Binding) -> list[str]:
+    """With room for all users, as other servers have: by default it takes 100, and select() fails.
+
+    Connections beyond that would wait in the backlog, where nobody sees them.
+    """
     arguments = ["--listen", binding.address, "--threads", str(target.threads)]
+    arguments += ["--connection-limit", str(_WAITRESS_CONNECTIONS), "--asyncore-use-poll"]
     arguments += ["--backlog", str(target.backlog)]
     arguments += ["--channel-timeout", str(target.keep_alive_s)]
     return [*arguments, *(["--call"] if binding.factory else []), binding.app]
