@@ -129,6 +129,8 @@ def test_the_pages_tell_how_it_is_configured_and_no_value(looplab: Dashboard) ->
     shown = looplab.get("/targets/applications/no-variable").text
     assert "SHOP_KEY, SHOP_TOKEN (not set)" in shown
     assert "hunter2" not in listed + shown
+    assert "localhost with the port" in shown
+    assert "10 s from SIGTERM to SIGKILL" in shown
     for name in ("gone", "..%2f..%2fetc", "%00", "bundled"):
         assert looplab.get(f"/targets/applications/{name}").status_code == 404
         assert looplab.post(f"/targets/applications/{name}/checkup").status_code == 404
