@@ -191,7 +191,7 @@ def test_without_javascript_everything_can_be_read(open_page: OpenPage, stored: 
     expect(page.locator("#export")).to_be_visible()
     page.goto(stored.looplab.url + addresses(stored)["run"])
     page.click("text=Environment")
-    expect(page.locator("#environment dl")).to_be_visible()
+    expect(page.locator("#environment dl").first).to_be_visible()
 
 
 def test_a_live_run_is_drawn_in_place_and_becomes_its_result(page: Page, stored: Stored) -> None:

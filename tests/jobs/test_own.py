@@ -55,7 +55,7 @@ def test_it_is_measured_like_the_bundled_one(
 def test_programs_can_ask_for_the_names(looplab: Dashboard) -> None:
     listed = looplab.get("/api/applications").json()
     assert [(application["name"], application["server"]) for application in listed] == [
-        ("lean", None), ("plain", "command"), ("shop", None),
+        ("shop", None), ("plain", "command"), ("lean", None),
     ]  # fmt: skip
 
 

@@ -26,10 +26,11 @@ def line_of(text: str) -> int:
     return next(number for number, line in enumerate(lines, 1) if text in line)
 
 
-def at_once(url: str, path: str, times: int) -> Callable[[], None]:
+def at_once(url: str, path: str, times: int, rounds: int = 1) -> Callable[[], None]:
     def work() -> None:
         with ThreadPoolExecutor(times) as pool:
-            list(pool.map(lambda send: send(), repeat(asked(url, path), times)))
+            for _ in range(rounds):
+                list(pool.map(lambda send: send(), repeat(asked(url, path), times)))
 
     return work
 
@@ -70,7 +71,7 @@ async def test_a_full_pool_shows_who_waits(site: Site) -> None:
         return worker.tokens_total == 2 and (2, 3, 5) in found
 
     async with site.running("inside") as started:
-        await watched(started, at_once(started.url, "/thread", 5), full)
+        await watched(started, at_once(started.url, "/thread", 5, rounds=4), full)
         ended = await watched(started, asked(started.url, "/"), lambda seen: completed(seen) > 0)
     assert ended.workers[0].tokens_busy[-1] == ended.workers[0].in_flight[-1] == 0
 
