@@ -14,7 +14,7 @@ from typing import get_args
 from bench.load_worker import closed, drive, drive_stream
 from bench.pairs import verdict
 from bench.target import own, target
-from control_plane.domain.spec import Strategy
+from control_plane.domain.client_strategies import StrategyName
 from control_plane.domain.stream_record import StreamRecord
 
 USERS = {"blocking": 1, "threaded": 16}
@@ -32,7 +32,7 @@ def ordinary(requests: int) -> bool:
     equal = []
     with tempfile.NamedTemporaryFile() as log, target(access_log=log.file) as url:
         served = 0
-        for strategy in get_args(Strategy):
+        for strategy in get_args(StrategyName):
             users, count = counted(strategy, requests)
             record = drive(url, strategy, users, {"requests": count}, warmup_s=0)
             before, served = served, Path(log.name).read_bytes().count(b'"GET /items/')
@@ -44,7 +44,7 @@ def dropping(requests: int) -> bool:
     """Every second one on a connection is not."""
     equal = []
     with own("bench.dropping") as url:
-        for strategy in get_args(Strategy):
+        for strategy in get_args(StrategyName):
             users, count = counted(strategy, requests)
             stream = closed(users, {"requests": count}, {"path": "/x"})
             record = drive_stream(url, strategy, stream, warmup_s=0)
