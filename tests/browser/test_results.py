@@ -175,10 +175,10 @@ def test_the_link_opens_the_same_view_elsewhere(open_page: OpenPage, stored: Sto
 
 def runs_are_added_and_removed_by_hand(page: Page) -> None:
     page.click("[aria-label='Remove B threaded']")
-    assert page.locator("#run-header thead .run-chip").count() == 2
+    expect(page.locator("#run-header thead .run-chip")).to_have_count(2)
     page.keyboard.press("c")
     page.click("#others a >> text=items, threaded")
-    assert page.locator("#run-header thead .run-chip").count() == 3
+    expect(page.locator("#run-header thead .run-chip")).to_have_count(3)
 
 
 def test_without_javascript_everything_can_be_read(open_page: OpenPage, stored: Stored) -> None:
