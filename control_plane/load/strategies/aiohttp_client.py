@@ -216,7 +216,7 @@ class AiohttpClient:
         # aiohttp sends a GET again whatever became of the first one.
         session._retry_connection = False  # noqa: SLF001 - aiohttp has no public switch for it
         # There are no headers of the session to merge them with, which took as long as this.
-        session._prepare_headers = cast("Any", CIMultiDict)  # noqa: SLF001 - as above
+        cast("Any", session)._prepare_headers = CIMultiDict  # noqa: SLF001 - as above
         return session
 
     async def _send(self, request: Request) -> Ended:
