@@ -10,7 +10,7 @@ from control_plane.analysis.differences import (
     environment_differences,
     known_same_code,
     machine_mismatch,
-    spec_differences,
+    spec_fields,
 )
 from control_plane.analysis.run_labels import RunLabel, configuration_names, label_runs
 from control_plane.domain.metrics import METRICS, Metric, Unit
@@ -65,9 +65,9 @@ class Comparison:
 
     `measured_runs` are the runs as they were measured. Where the only stream of each has another
     name, all are called as the baseline's in `runs`, and `own_names` has the names of those streams
-    by run id; else it is empty. Runs without a result that have several keep them. `differences`
-    are fields of the spec, `environment` facts of the machines; `same_fields` counts the spec's
-    other fields. `refusals` by run id. It stands without the runs that were `deleted`.
+    by run id; else it is empty. Runs without a result that have several keep them. `fields`
+    are those of the spec, the same or not; `environment` are facts of the machines that differ.
+    `refusals` by run id. It stands without the runs that were `deleted`.
     """
 
     baseline: str
@@ -75,12 +75,21 @@ class Comparison:
     runs: tuple[Run, ...]
     own_names: Mapping[str, str]
     labels: tuple[RunLabel, ...]
-    differences: tuple[Difference, ...]
+    fields: tuple[Difference, ...]
     environment: tuple[Difference, ...]
-    same_fields: int
     rows: tuple[MetricComparison, ...]
     refusals: Mapping[str, Refusal]
     deleted: tuple[DeletedRun, ...] = ()
+
+    @cached_property
+    def differences(self) -> tuple[Difference, ...]:
+        """The fields of the spec that differ."""
+        return tuple(field for field in self.fields if field.differs)
+
+    @property
+    def same_fields(self) -> int:
+        """How many fields of the spec do not."""
+        return len(self.fields) - len(self.differences)
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -162,7 +171,6 @@ def compare(
     silent = {run.id for run in compared if run.state is not State.FINISHED}
     if not anyway:
         silent |= refusals.keys()
-    differences, same = spec_differences(runs, own_names)
     able = runs_with_result((base, *compared))
     names = dict.fromkeys(stream.name for run in able for stream in run.spec.workload.streams)
     return Comparison(
@@ -171,9 +179,8 @@ def compare(
         runs=compared,
         own_names=own_names,
         labels=label_runs(compared),
-        differences=differences,
+        fields=spec_fields(runs, own_names),
         environment=environment_differences(compared),
-        same_fields=same,
         rows=tuple(
             _row(base, compared, name, metric, silent) for name in names for metric in METRICS
         ),

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from control_plane.analysis.field_labels import label_of, text_of
@@ -28,7 +29,7 @@ MACHINE = ("hostname", "cpu_model", "cpu_count", "memory_bytes", "system", "kern
 
 @dataclass(frozen=True)
 class Difference:
-    """One field that differs: its dotted path, and by run id the raw value and how it is read.
+    """One field of several runs, the same or not: its dotted path, and by run id the raw value.
 
     None stands where a run has no such field.
     """
@@ -36,27 +37,29 @@ class Difference:
     field: str
     label: str
     values: Mapping[str, Any]
-    texts: Mapping[str, str]
 
-    @property
+    @cached_property
+    def texts(self) -> Mapping[str, str]:
+        """How each value is read, by run id."""
+        return {run_id: text_of(self.field, value) for run_id, value in self.values.items()}
+
+    @cached_property
     def differs(self) -> bool:
         """Whether its values are not all the same."""
         first, *others = self.values.values()
         return any(value != first for value in others)
 
 
-def spec_differences(
-    runs: Sequence[Run], lone: Collection[str] = ()
-) -> tuple[tuple[Difference, ...], int]:
-    """Return the fields that differ, and how many others are the same.
+def spec_fields(runs: Sequence[Run], lone: Collection[str] = ()) -> tuple[Difference, ...]:
+    """Return every field of the specs, the same or not.
 
     Streams are matched by name. `lone` are ids of runs whose only streams are matched under any
     name: the name is a field too then, and the first.
     """
     streams = _stream_names(runs, lone)
     leaves = {run.id: _flat_spec(run.spec, streams, lone=run.id in lone) for run in runs}
-    differences, same = _differing(leaves, streams)
-    return tuple(sorted(differences, key=lambda field: field.field != STREAM_NAME)), same
+    fields = _compared(leaves, streams)
+    return tuple(sorted(fields, key=lambda field: field.field != STREAM_NAME))
 
 
 def environment_differences(runs: Sequence[Run]) -> tuple[Difference, ...]:
@@ -66,7 +69,7 @@ def environment_differences(runs: Sequence[Run]) -> tuple[Difference, ...]:
         for run in runs
         if run.environment is not None
     }
-    return _differing(facts, ())[0]
+    return tuple(field for field in _compared(facts, ()) if field.differs)
 
 
 def machine_mismatch(first: Environment | None, second: Environment | None) -> str | None:
@@ -105,15 +108,9 @@ def _code(run: Run) -> tuple[str, str | None] | None:
     return commit, changes
 
 
-def all_fields(runs: Sequence[Run], lone: Collection[str] = ()) -> tuple[Difference, ...]:
-    """Return every field of the specs and every fact of the environments, the same or not.
-
-    Streams are matched as in `spec_differences`.
-    """
-    streams = _stream_names(runs, lone)
-    specs = {run.id: _flat_spec(run.spec, streams, lone=run.id in lone) for run in runs}
-    facts = {run.id: dict(_leaves(run.environment or {})) for run in runs}
-    return (*_compared(specs, streams), *_compared(facts, ()))
+def environment_fields(runs: Sequence[Run]) -> tuple[Difference, ...]:
+    """Return every fact of the environments, the same or not."""
+    return _compared({run.id: dict(_leaves(run.environment or {})) for run in runs}, ())
 
 
 def _stream_names(runs: Sequence[Run], lone: Collection[str]) -> tuple[str, ...]:
@@ -122,25 +119,18 @@ def _stream_names(runs: Sequence[Run], lone: Collection[str]) -> tuple[str, ...]
     return ("", *names) if lone else tuple(names)
 
 
-def _differing(
-    leaves: Mapping[str, Mapping[str, Any]], streams: Sequence[str]
-) -> tuple[tuple[Difference, ...], int]:
-    """Return the fields that differ between the leaves by run id, and how many others there are."""
-    fields = _compared(leaves, streams)
-    differences = tuple(field for field in fields if field.differs)
-    return differences, len(fields) - len(differences)
-
-
 def _compared(
     leaves: Mapping[str, Mapping[str, Any]], streams: Sequence[str]
 ) -> tuple[Difference, ...]:
     names = dict.fromkeys(name for of_run in leaves.values() for name in of_run)
-    fields = []
-    for name in names:
-        values = {run_id: of_run.get(name) for run_id, of_run in leaves.items()}
-        texts = {run_id: text_of(name, value) for run_id, value in values.items()}
-        fields.append(Difference(name, label_of(name, streams), values, texts))
-    return tuple(fields)
+    return tuple(
+        Difference(
+            name,
+            label_of(name, streams),
+            {run_id: of_run.get(name) for run_id, of_run in leaves.items()},
+        )
+        for name in names
+    )
 
 
 def _flat_spec(spec: Spec, names: Sequence[str], *, lone: bool) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 from control_plane.analysis.differences import (
     environment_differences,
     machine_mismatch,
-    spec_differences,
+    spec_fields,
 )
 from control_plane.domain.load_models import Burst, Open, Periodic, RateStep
 from control_plane.domain.spec import RequestClass, Spec, Stream, UrlTarget, Workload
@@ -28,14 +28,16 @@ HERE = {
 
 def differing(*specs: Spec) -> list[tuple[str, list[str]]]:
     runs = [run(str(index), spec=each) for index, each in enumerate(specs)]
-    return [(field.label, list(field.texts.values())) for field in spec_differences(runs)[0]]
+    return [
+        (field.label, list(field.texts.values())) for field in spec_fields(runs) if field.differs
+    ]
 
 
 def test_the_same_spec_twice():
     runs = [run("a"), run("b")]
-    found, same = spec_differences(runs)
-    assert found == ()
-    assert same > 30
+    fields = spec_fields(runs)
+    assert len(fields) > 30
+    assert not any(field.differs for field in fields)
 
 
 def test_only_the_fields_that_differ():
@@ -82,7 +84,7 @@ def test_another_target():
 
 def test_values_stay_raw_beside_their_texts():
     runs = [run("a", spec=spec(timeout_s=30.0)), run("b", spec=spec(timeout_s=60.0))]
-    (found,) = spec_differences(runs)[0]
+    (found,) = (field for field in spec_fields(runs) if field.differs)
     assert (found.field, found.values) == ("timeout_s", {"a": 30.0, "b": 60.0})
 
 

@@ -43,8 +43,9 @@ def trust(run: Run, stream: str, metric: str) -> Trust:
 
 def ratio_trust(comparison: Comparison, row: MetricComparison, run_id: str) -> Trust:
     """Return how far a ratio may be believed: as the worse of its sides."""
-    sides = (comparison.run(comparison.baseline), comparison.run(run_id))
-    return max((trust(run, row.stream, row.metric) for run in sides), key=WORSE.index)
+    base = trust(comparison.run(comparison.baseline), row.stream, row.metric)
+    other = trust(comparison.run(run_id), row.stream, row.metric)
+    return base if WORSE.index(base) > WORSE.index(other) else other
 
 
 def shown_ratio(comparison: Comparison, row: MetricComparison, run_id: str) -> float | None:

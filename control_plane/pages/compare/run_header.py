@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from control_plane.analysis.causes.diagnose import CAUSES
 from control_plane.analysis.comparison import Comparison, stream_of
-from control_plane.analysis.differences import all_fields
+from control_plane.analysis.differences import environment_fields
 from control_plane.analysis.prose.comparison_scope import own_commands
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.analysis.validity.gates import gate_notes
@@ -94,7 +94,7 @@ def all_rows(comparison: Comparison) -> tuple[HeaderRow, ...]:
         HeaderRow(
             field.label, tuple(field.texts.get(run_id, NONE) for run_id in order), field.differs
         )
-        for field in all_fields(comparison.measured_runs, comparison.own_names)
+        for field in (*comparison.fields, *environment_fields(comparison.measured_runs))
     )
 
 
