@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from control_plane.analysis.validity.littles_law import little_ratios
-from control_plane.analysis.validity.steadiness import drift_share
+from control_plane.analysis.validity.steadiness import drift_share, silent_s
 from control_plane.domain import histogram
 from control_plane.domain.histogram import EMPTY, Histogram
 from control_plane.domain.result import (
@@ -65,10 +65,10 @@ def summarize(
         peak_memory_bytes=target_peak_memory_bytes,
         drift_share=drift_share(record.seconds, record.duration_ns / 1e9),
         before_window=EarlyRequests(record.early, record.early_errors),
+        silent_s=silent_s(record),
     )
-    told, over_time = _told_whole(summary, deadline_s), timeline(record)
-    result = StreamResult(told, service, response, over_time, record.seconds)
-    return replace(result, send_lag=record.send_lag, warmup=record.warmup)
+    columns = service, response, timeline(record), record.seconds, record.warmup, record.send_lag
+    return StreamResult(_told_whole(summary, deadline_s), *columns)
 
 
 def _told_whole(summary: Summary, deadline_s: float) -> Summary:
@@ -121,6 +121,7 @@ def _merged(results: Sequence[StreamResult], cpu_s_per_request: float | None) ->
             default=None,
         ),
         before_window=_merged_early([part.before_window for part in parts]),
+        silent_s=max((s for part in parts if (s := part.silent_s) is not None), default=None),
     )
     return StreamResult(summary, service, response, send_lag=lag)
 

@@ -60,6 +60,8 @@ class Summary:
 
     `drift_share`: how much the one-second medians of the response time rose over the window, as a
     share of their median; None for merged trials and for short windows.
+    `silent_s`: for so many whole seconds before the end of the window requests waited and none was
+    answered, in the worst trial; None where it was not kept.
     `bytes_received_per_request`: the mean size of the bodies of all answers. `before_window` None:
     not counted.
     """
@@ -86,6 +88,7 @@ class Summary:
     drift_share: float | None = None
     bytes_received_per_request: float | None = None
     before_window: EarlyRequests | None = None
+    silent_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -119,6 +119,15 @@ def test_users_who_wait_for_ever_count_with_the_time_that_they_waited(looplab: D
     assert times["completed_max"] < 2
 
 
+def test_a_load_whose_users_all_got_stuck_is_invalid(looplab: Dashboard) -> None:
+    spec = closed("/hangs", "odd")
+    spec["workload"]["streams"][0]["requests"].append({"path": "/slow"})
+    spec |= {"timeout_s": 30, "warmup_s": 0}
+    validity = looplab.finished(looplab.submit(spec))["validity"]
+    assert validity["outcome"] == "invalid"
+    assert validity["reasons"][0]["gate"] == "stuck"
+
+
 def test_an_ordinary_run_keeps_its_percentiles(looplab: Dashboard) -> None:
     stream = stream_of(looplab.finished(looplab.submit(closed("/slow", "odd", users=32))))
     times = stream["response_time_s"]

@@ -22,6 +22,7 @@ SUMMARY = {
     "not_sent", "send_lag_s", "duration_s", "throughput_per_s", "error_share", "bytes_sent",
     "bytes_received", "service_time_s", "response_time_s", "cpu_s_per_request",
     "peak_memory_bytes", "drift_share", "bytes_received_per_request", "before_window",
+    "silent_s",
 }  # fmt: skip
 TIMES = {
     "min", "mean", "p50", "p90", "p95", "p99", "p999", "max", "support", "unanswered", "at_least",

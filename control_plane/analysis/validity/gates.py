@@ -84,6 +84,14 @@ _IN_ORDER = (
         response_gates.censored,
     ),
     Gate(
+        "stuck",
+        "Nobody answered at the end",
+        SHARE,
+        steadiness.SILENCE,
+        "the target stopped answering",
+        steadiness.stuck,
+    ),
+    Gate(
         "recorder",
         "Little’s law, off by",
         SHARE,

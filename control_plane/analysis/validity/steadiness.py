@@ -1,4 +1,4 @@
-"""Whether a window was steady: the drift of its one-second medians, and the gate on it."""
+"""Whether a window was steady: the drift of its medians, and the silence at its end. Pure."""
 
 from collections.abc import Sequence
 
@@ -12,8 +12,9 @@ from control_plane.analysis.validity.gate import (
     judgement,
     percent,
 )
-from control_plane.domain.stream_record import Second
-from control_plane.domain.units import share
+from control_plane.domain.result import Summary
+from control_plane.domain.stream_record import Second, StreamRecord
+from control_plane.domain.units import seconds, share
 
 LEAST_SECONDS = 8
 LEAST_SAMPLES = 10
@@ -22,7 +23,7 @@ LEAST_SAMPLES = 10
 MOST_TREND_POINTS = 300
 
 
-def drift_share(seconds: Sequence[Second], duration_s: float) -> float | None:
+def drift_share(of_window: Sequence[Second], duration_s: float) -> float | None:
     """Return the rise of the medians over the window, as a share of the median; a fall is negative.
 
     The slope is Theil's and Sen's: the median of those between all pairs of seconds, which single
@@ -30,7 +31,7 @@ def drift_share(seconds: Sequence[Second], duration_s: float) -> float | None:
     """
     whole = [
         second
-        for second in seconds
+        for second in of_window
         if second.index + 1 <= duration_s and second.response.total >= LEAST_SAMPLES
     ]
     if len(whole) < LEAST_SECONDS:
@@ -65,6 +66,62 @@ def not_steady(run: MeasuredRun) -> Judgement | None:
     text += run.where(trial)
     doubt = f" (limit {percent(DRIFT)}): use a longer warm-up, or ask what fills up or warms up."
     return judgement(STEADINESS, value, text, doubt)
+
+
+def silent_s(record: StreamRecord) -> float:
+    """Return for how many seconds before the end of the window nobody was answered who waited.
+
+    Counted in whole seconds of the window, so it is a lower bound.
+    """
+    answered = [
+        second.index
+        for second in record.seconds
+        if second.completed + second.errors > second.unanswered
+    ]
+    last = max(answered, default=-1)
+    silence_s = max(0.0, record.duration_ns / 1e9 - (last + 1))
+    if any(second.unanswered for second in record.seconds if second.index > last):
+        return silence_s
+    return min(silence_s, max(record.in_flight_ns, default=0) / 1e9)
+
+
+SILENCE = GateLimits("≤", suspect=0.1, invalid=0.25, note=" of the window")
+USUAL_TIMES = 2
+"""A silence of up to so many times the longest completed request may be that of slow requests."""
+
+
+def stuck(run: MeasuredRun) -> Judgement | None:
+    """Judge the silence at the end of a window: from the last answer on nobody had one.
+
+    What is no longer than completed requests of the run make plausible counts as none.
+    """
+    known = [case for case in run.streams if case[1].silent_s is not None and case[1].completed]
+    if not known:
+        return None
+    trial, worst = max(known, key=lambda case: _silent_share(run, case[1]))
+    value, longest_s = _silent_share(run, worst), _longest_s(run, worst.name)
+    if not value:
+        return judgement(SILENCE, 0, "Requests were answered until the end of the window", "")
+    named = f" of {worst.name}" if len(trial.streams) > 1 else ""
+    text = (
+        f"Nobody was answered in the last {seconds(worst.silent_s or 0.0)} of the window{named} of "
+        f"{seconds(worst.duration_s)}{run.where(trial)}"
+    )
+    doubt = f", though no completed request took longer than {seconds(longest_s)}: the target hung."
+    return judgement(SILENCE, value, text, doubt)
+
+
+def _silent_share(run: MeasuredRun, stream: Summary) -> float:
+    silence_s = stream.silent_s or 0.0
+    if silence_s <= USUAL_TIMES * _longest_s(run, stream.name) or not stream.duration_s:
+        return 0.0
+    return silence_s / stream.duration_s
+
+
+def _longest_s(run: MeasuredRun, name: str) -> float:
+    """Return the longest time of a completed request of a stream, in any trial."""
+    found = [stream.response_time_s for _, stream in run.streams if stream.name == name]
+    return max((times.longest_completed for times in found if times), default=0.0)
 
 
 def _thinned(

@@ -22,6 +22,7 @@ def test_each_judged_gate_has_a_row():
         ("Errors", "0 %", "≤ 0.1 %, invalid over 1 %"),
         ("Client CPU", "12 %", "< 85 % of one core"),
         ("Oldest in flight at the end", "1.0 %", "≤ 50 % of the window"),
+        ("Nobody answered at the end", "0 %", "≤ 10 % of the window, invalid over 25 %"),
         ("Little’s law, off by", "1.4 %", "≤ 10 %"),
         ("Target restarts", "0", "0"),
         ("Other processes", "0.060 cores", "≤ 0.2 cores"),
@@ -51,6 +52,7 @@ def test_every_gate_that_can_fire_is_described():
         not_sent=5,
         send_lag_s=SendLag(0.1, 0.5, 0.6),
         drift_share=0.3,
+        silent_s=2.0,
     )
     load = Open("open", 100.0)
     two = trial(waiting, connections={"items": 3}, in_flight={"items": 9.0})

@@ -239,6 +239,7 @@ def test_a_sound_run_is_valid_and_every_gate_is_kept():
         "errors",
         "client_cpu",
         "censored",
+        "stuck",
         "recorder",
         "target_restarted",
         "other_load",
@@ -274,7 +275,7 @@ def test_nothing_judged_is_no_outcome():
 def test_an_external_target_is_judged_by_what_is_known():
     only = trial(summary(), restarts=None, other_cpu=None)
     found = judge([only], [summary()], spec(target=UrlTarget("http://127.0.0.1:9000")))
-    assert [reason.gate for reason in found.judged] == ["errors", "client_cpu"]
+    assert [reason.gate for reason in found.judged] == ["errors", "client_cpu", "stuck"]
     assert found.outcome == "valid"
 
 

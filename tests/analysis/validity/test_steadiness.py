@@ -1,13 +1,15 @@
 """Drift of the window against lines with a known slope, and its gate around the limit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import theilslopes
 
-from control_plane.analysis.validity.steadiness import drift_share, theil_sen
-from tests.builders.trials import known, reason_of, second, summary, trial, with_spaces
+from control_plane.analysis.validity.steadiness import drift_share, silent_s, theil_sen
+from tests.builders.trials import known, reason_of, record, second, summary, trial, with_spaces
 
 
 def window(medians_ms: list[float], per_second: int = 20):
@@ -69,3 +71,51 @@ def test_not_steady_names_the_worst():
 
 def test_short_windows_are_not_judged():
     assert reason_of("not_steady", [trial(summary())]) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "waiting_s", "silence_s"),
+    [
+        ([second(0, 5), second(1, 5)], [4.0], 3.5),
+        ([second(0, 5), second(1, 5), second(4, 5)], [4.0], 0.5),
+        # Nobody asked before the last 0.2 s.
+        ([second(0, 5), second(1, 5)], [0.2], 0.2),
+        ([second(0, 5), second(1, 5)], [], 0.0),
+        # An error with a status is an answer, one without is none.
+        ([second(0, 5), second(3, errors=4)], [4.0], 1.5),
+        ([second(0, 5), replace(second(3, errors=4), unanswered=4)], [0.2], 4.5),
+        ([], [5.5], 5.5),
+    ],
+)
+def test_the_silence_at_the_end(seconds, waiting_s, silence_s):
+    ages_ns = tuple(round(age_s * 1e9) for age_s in waiting_s)
+    assert silent_s(record(*seconds, duration_s=5.5, in_flight_ns=ages_ns)) == silence_s
+
+
+@pytest.mark.parametrize(
+    ("silence_s", "longest_s", "level"),
+    [
+        (0.0, 0.01, "ok"),
+        (1.0, 0.01, "ok"),
+        (1.1, 0.01, "suspect"),
+        (2.6, 0.01, "invalid"),
+        (2.6, 1.3, "ok"),
+        (9.0, 4.4, "invalid"),
+    ],
+)
+def test_stuck(silence_s, longest_s, level):
+    times = replace(known(summary().response_time_s), max=longest_s)
+    stream = summary(duration_s=10.0, silent_s=silence_s, response_time_s=times)
+    assert known(reason_of("stuck", [trial(stream)])).level == level
+
+
+def test_stuck_compares_with_what_other_trials_took():
+    """The trial that hung may have ended before its first slow request."""
+    times = known(summary().response_time_s)
+    slow = summary(response_time_s=replace(times, max=2.0))
+    hung = summary(duration_s=10.0, silent_s=3.5, response_time_s=replace(times, max=0.01))
+    assert known(reason_of("stuck", [trial(hung), trial(slow, block=1)])).level == "ok"
+    found = known(reason_of("stuck", [trial(summary(silent_s=0.0)), trial(hung, block=1)]))
+    assert with_spaces(found.text).startswith(
+        "Nobody was answered in the last 3.50 s of the window of 10.0 s in trial 2, though no "
+    )

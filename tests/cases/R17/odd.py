@@ -21,6 +21,8 @@ async def app(scope, receive, send):
         return await answer(send, 503)
     if scope["path"] == "/stuck" and number in {50, 100, 150, 200}:
         await asyncio.sleep(60)
+    if scope["path"] == "/hangs" and number > 200:
+        await asyncio.sleep(60)
     if scope["path"] in {"/slow", "/stuck"}:
         await asyncio.sleep(0.05)
     await answer(send)

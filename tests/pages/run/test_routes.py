@@ -15,7 +15,7 @@ def test_a_result_is_told_shown_and_explained(stored: Stored) -> None:
     page = stored.page(f"/runs/{run_id}")
     said = words(page)
     assert "Half of the GET /items/{item_id} requests answer in" in said
-    assert "valid, 4 of 4 gates" in said
+    assert "valid, 5 of 5 gates" in said
     assert "74,997 requests, 0 errors" in said
     for label in ("Throughput", "p50", "p90", "p95", "p99", "p99.9", "Maximum", "Errors"):
         assert read_html(page).by_role("term", label)
