@@ -300,7 +300,7 @@ def _parsed(path: Path) -> Any:
             text = file.read(LONGEST_FILE_BYTES + 1)
         if len(text) > LONGEST_FILE_BYTES:
             raise SettingsError(f"{path} is above the limit of {LONGEST_FILE_BYTES:,} bytes.")
-        return tomllib.loads(text.decode())
+        return tomllib.loads(text.decode("utf-8-sig"))
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}.") from None
     except (ValueError, RecursionError) as error:

@@ -127,7 +127,6 @@ def test_an_application_is_added_where_the_others_stand(here: Path) -> None:
             "[applications.shop]\napp = 'a:b'\nenvironment = ['LOOPLAB_INSTANCE']",
             "LOOPLAB_INSTANCE belongs to Looplab",
         ),
-        ("\ufeff[applications]", "is not readable TOML: "),
         ("a = " + "[" * 5_000 + "]" * 5_000, "is not readable TOML: "),
     ],
 )

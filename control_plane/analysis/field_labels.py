@@ -84,6 +84,7 @@ LABELS = {
     "target_packages": "Packages of the target",
     "target_packages_digest": "Digest of its packages",
     "commit": "Commit of Looplab",
+    "server_settings": "What its server reads unasked",
     "application_commit": "Commit of the application",
     "application_dirty": "Application differs from its commit",
     "application_changes": "Digest of what differs",
@@ -162,8 +163,10 @@ def _owned(path: str) -> str:
 def _named(path: str) -> str:
     """Return the label of the last two parts, of the last part, or the last part itself as words.
 
-    A name without a dot that has no label is a package: it keeps its own name.
+    A name without a dot that has no label is a package: it keeps its own name, as variables do.
     """
+    if path.startswith("server_settings."):
+        return path.removeprefix("server_settings.")
     parts = path.split(".")
     known = LABELS.get(".".join(parts[-2:])) or LABELS.get(parts[-1])
     if known is None and len(parts) == 1:
@@ -206,7 +209,7 @@ _OF_BOTH = {"python", "uvloop", "httptools"}
 
 
 def _of_target(name: str) -> bool:
-    return name.startswith(("target_", "application_")) or name == "cores_target"
+    return name.startswith(("target_", "application_", "server_")) or name == "cores_target"
 
 
 def _in_our_interpreter(name: str) -> bool:

@@ -37,7 +37,24 @@ _SECRET_HEADER = re.compile(
     r"($|[-_\d])",
     re.IGNORECASE,
 )
+_SECRET_VARIABLE = re.compile(
+    r"PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIAL|WEBHOOK|TOKEN(?!IZ)|(API|ACCESS|PRIVATE)_?KEY"
+    r"|(^|_)(PASS|JWT|COOKIE|SALT)(_|\d*$)|_PWD$|(^|_)(KEYS?|AUTH)\d*$",
+    re.IGNORECASE,
+)
+_ABOUT_A_SECRET = re.compile(
+    r"(?<!WEBHOOK)_(URL|URI|PATH|FILE|DIR|HOST|PORT|NAME|USER|MODEL|MODULE|CLASS|BACKEND|PROVIDER|SERVICE"
+    r"|HASHERS?|VALIDATORS|ALGORITHM|TYPE|HEADER|PREFIX|LENGTH|TTL|TIMEOUT|LIFETIME|AGE|EXPIRY"
+    r"|EXPIRES?|SECONDS|MINUTES|DAYS|ENABLED|ISSUER|AUDIENCE|DOMAIN|SAMESITE)$",
+    re.IGNORECASE,
+)
 _IN_URL = re.compile(r"(?<=://)([^\s/:@]*):([^\s/@]+)@")
+_URL_PASSWORD = re.compile(r"://(?:[^\s/:@]*:([^\s/]+)|([^\s/:@]{16,}))@")
+"""As programs read it, up to the last `@`; a long user without a password is a token."""
+_PARAMETER = re.compile(
+    r"(?:password|passwd|pwd|secret|token|api_?key|accesskey)[\"']?\s*[=:]\s*[\"']?([^\s\"'&;,}]+)",
+    re.IGNORECASE,
+)
 _SCHEME = re.compile(r"\s*(bearer|token|jwt|api-?key|key)?\s*", re.IGNORECASE)
 _STANDS_FOR = re.compile(r"\(secret ([0-9a-f]{16})((?: \{[^\s{}]+\})*)\)")
 _PERCENT = re.compile(r"%[0-9A-F]{2}")
@@ -139,6 +156,37 @@ class _Hiding:
         self.digests.append((field, digest))
         names = "".join(f" {{{name}}}" for name in placeholder_names(text))
         return f"(secret {digest}{names})"
+
+
+def is_secret_variable(name: str) -> bool:
+    """Return whether the whole value of an environment variable is never shown: SECRET_KEY …
+
+    Not that of one which tells about a secret, such as PASSWORD_FILE or TOKEN_URL.
+    """
+    return bool(_SECRET_VARIABLE.search(name)) and not _ABOUT_A_SECRET.search(name)
+
+
+def variable_secrets(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the texts of environment variables that are secret, by what they are called.
+
+    The values of those whose names say so; of others the passwords in URLs and in parameters,
+    such as `password=…` of a connection string.
+    """
+    found: dict[str, str] = {}
+    for name, value in variables.items():
+        if is_secret_variable(name):
+            found[name] = value
+        for number, text in enumerate(dict.fromkeys(_passwords_in(value)), start=1):
+            found[f"password {number} of {name}" if number > 1 else f"password of {name}"] = text
+    return found
+
+
+def _passwords_in(value: str) -> Iterator[str]:
+    """Yield them as they are written, and as they are meant where URLs encode them."""
+    for pattern in (_URL_PASSWORD, _PARAMETER):
+        for match in pattern.finditer(value):
+            written = next(filter(None, match.groups()))
+            yield from (written, unquote(written))
 
 
 def digests_in(text: str) -> tuple[str, ...]:

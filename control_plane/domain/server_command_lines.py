@@ -36,7 +36,8 @@ class Binding:
 
     `app` is an import string, of a `factory` that makes the application or of itself. `reload_dir`
     is what `--reload` watches, relative to the application's directory. `versions` of the packages
-    of its interpreter, where they are known; others are taken for the newest.
+    of its interpreter, where they are known; others are taken for the newest. `without_files`: the
+    options that shut out a file of settings, which lies there.
     """
 
     app: str
@@ -45,6 +46,7 @@ class Binding:
     host: str
     port: int
     versions: Mapping[str, str] = field(default_factory=dict)
+    without_files: Sequence[str] = ()
 
     def has(self, package: str, *least: int) -> bool:
         """Return whether the package is of at least that version, as 25, 1."""
@@ -138,7 +140,8 @@ _GUNICORN_WORKERS: Mapping[tuple[str | None, str | None], str] = {
 def _gunicorn(target: Target, binding: Binding) -> list[str]:
     """Without its control socket, which all gunicorns of a user share."""
     worker = _GUNICORN_WORKERS.get((target.worker, target.loop), str(target.worker))
-    arguments = [binding.call, "--bind", binding.address, "--worker-class", worker]
+    arguments = [binding.call, *binding.without_files, "--bind", binding.address]
+    arguments += ["--worker-class", worker]
     arguments += ["--workers", str(target.workers)]
     arguments += ["--no-control-socket"] if binding.has("gunicorn", 25, 1) else []
     if target.worker == "asgi":

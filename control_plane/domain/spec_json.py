@@ -2,6 +2,7 @@
 
 import json
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
@@ -58,7 +59,8 @@ def read_document(body: bytes | str) -> Document:
     Raises UnreadableInput when it is not JSON, InvalidInput when it is not an object.
     """
     try:
-        document = from_json(body, allow_inf_nan=False)
+        content = body.encode() if isinstance(body, str) else body
+        document = from_json(content.removeprefix(BOM_UTF8), allow_inf_nan=False)
     except (ValueError, UnicodeError) as error:
         raise UnreadableInput(f"This is not readable JSON: {error}") from None
     if not isinstance(document, dict):

@@ -22,7 +22,11 @@ from control_plane.targets.application import (
     command_target,
     missing_files,
 )
-from control_plane.targets.environment_variables import missing_variables
+from control_plane.targets.environment_variables import (
+    missing_variables,
+    unread_lines,
+    unread_settings,
+)
 from control_plane.targets.http_get import get
 from control_plane.targets.interpreter_packages import default_target, standing_in
 from control_plane.targets.launch import RunningTarget, start_application
@@ -64,9 +68,15 @@ class ApplicationCheck:
         for name in missing_variables(application):
             remedy = f"Set it where Looplab is started, or take it out: export {name}=…"
             self._add("doubt", f"The variable {name} of environment is not set.", remedy)
+        for number in unread_lines(application):
+            text = f"Line {number} of {application.env_file} is no NAME=value: it is left out."
+            self._add("doubt", text, "Correct it, as python-dotenv reads it.")
         if application.command:
             return command_target(application.name)
-        return await self._server_target()
+        target = await self._server_target()
+        for unread in unread_settings(application, target) if target else ():
+            self._add("doubt", *unread)
+        return target
 
     async def _server_target(self) -> Target | None:
         """Return a target with a server that its interpreter has; None when it has none."""

@@ -6,6 +6,7 @@ import stat
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from control_plane.analysis.causes.evidence import Evidence
 from control_plane.analysis.duration_estimate import phases
 from control_plane.analysis.summary import merge
 from control_plane.analysis.validity.gates import judge
-from control_plane.domain.errors import TrialFailed
+from control_plane.domain.errors import TargetFailed, TrialFailed
 from control_plane.domain.result import Cause, Environment, Gauges, Summary, Validity
 from control_plane.domain.run import Run, State, TrialResult
 from control_plane.domain.secrets import secret_texts
@@ -36,6 +37,7 @@ from control_plane.targets.run_environment import (
     application_revision,
     of_client_only,
     run_environment,
+    unasked_settings,
 )
 from control_plane.targets.scratch_dirs import OPEN_FLAGS
 
@@ -112,9 +114,19 @@ class RunJob:
             self._results.append(result)
 
     def _revision(self) -> Environment:
-        """Return that of an application of the settings; nothing for any other target."""
+        """Return that of an application of the settings, with what its server reads unasked.
+
+        Nothing for any other target.
+        """
         application = self._runtime.applications.get(self.run.spec.target.application or "")
-        return application_revision(application.directory) if application else {}
+        started = self.run.spec.target.started
+        if application is None or started is None:
+            return {}
+        settings: Environment = {}
+        # The start tells what is wrong with its env_file.
+        with suppress(TargetFailed):
+            settings = unasked_settings(application, started)
+        return {**application_revision(application.directory), **settings}
 
     async def _target_facts(self, target: RunningTarget) -> Environment:
         """Return the environment with what is known of the target once it runs."""

@@ -2,14 +2,17 @@
 
 import os
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
 from control_plane.domain.errors import TargetFailed
-from control_plane.domain.secrets import SHORTEST_SECRET
+from control_plane.domain.secrets import variable_secrets
 from control_plane.domain.spec import BUNDLED, DEFAULT_THREADS, Target
-from control_plane.targets.application import Application, settings_variables
+from control_plane.domain.unasked_settings import left_out
+from control_plane.targets.application import Application, settings_file, settings_variables
 from control_plane.targets.inside.looplab_probe.ring import THREADS_VARIABLE
 
 PROBE_SOURCE = Path(__file__).parent / "inside"
@@ -17,6 +20,8 @@ PASSED_ON = {
     "HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER",
     "VIRTUAL_ENV",
 }  # fmt: skip
+_PRINTED_AT_ONCE = {"PYTHONUNBUFFERED": "1"}
+"""So that what a program printed before it hung or was killed stands in its log."""
 INSTANCE = "LOOPLAB_INSTANCE"
 LAUNCH = "LOOPLAB_LAUNCH"
 
@@ -35,14 +40,22 @@ def target_environment(
         if name in PASSED_ON or name.startswith("LC_")
     }
     variables = (
-        passed
+        _PRINTED_AT_ONCE
+        | passed
         | _virtual_environment_of(application)
         | settings_variables(target)
-        | configured_variables(application)
+        | _settings_of(application, target)
     )
     paths = filter(None, (str(PROBE_SOURCE), variables.get("PYTHONPATH")))
     marks = {INSTANCE: instance, LAUNCH: launch, "PYTHONPATH": os.pathsep.join(paths)}
     return variables | _pool_size_of(target) | marks
+
+
+def _settings_of(application: Application, target: Target) -> dict[str, str]:
+    """Return what the settings name, without what fields of the target decide."""
+    variables = configured_variables(application)
+    away = left_out(target.server, variables)
+    return {name: value for name, value in variables.items() if name not in away}
 
 
 def _pool_size_of(target: Target) -> dict[str, str]:
@@ -59,10 +72,8 @@ def configured_variables(application: Application) -> dict[str, str]:
 
 
 def secret_variables(application: Application) -> dict[str, str]:
-    """Return the values that no log line may show, by name; the longest first."""
-    values = configured_variables(application) if application.own else {}
-    long = {name: value for name, value in values.items() if len(value) >= SHORTEST_SECRET}
-    return dict(sorted(long.items(), key=lambda item: -len(item[1])))
+    """Return the texts that nothing may show, by what they are called."""
+    return variable_secrets(configured_variables(application)) if application.own else {}
 
 
 def missing_variables(application: Application) -> Iterator[str]:
@@ -71,20 +82,50 @@ def missing_variables(application: Application) -> Iterator[str]:
     yield from (name for name in application.passed_on if name not in known)
 
 
+def unread_settings(application: Application, target: Target) -> Iterator[tuple[str, str]]:
+    """Yield what its server would read and does not get, each with what to do instead."""
+    for name in left_out(target.server, configured_variables(application)):
+        yield (
+            f"The variable {name} is left out: what it says is a field of the target.",
+            "Choose that in the run.",
+        )
+    if name := settings_file(application, target):
+        yield (
+            f"{name} is not read: fields of the target and its command line decide.",
+            f"To have it, name it in a command: {target.server} -c {name} …",
+        )
+
+
 def _file_of(application: Application) -> dict[str, str]:
-    """Return the variables of the application's env_file. Raises TargetFailed if unreadable."""
+    """Return the variables of the application's env_file, as python-dotenv reads it.
+
+    `${NAME}` is filled from the file itself, else from our environment. Raises TargetFailed if
+    unreadable.
+    """
+    values = dotenv_values(stream=StringIO(_text_of(application)))
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def unread_lines(application: Application) -> Iterator[int]:
+    """Yield the numbers of lines of its env_file that are no `NAME=value`. Raises TargetFailed."""
+    for binding in parse_stream(StringIO(_text_of(application))):
+        if binding.error:
+            yield binding.original.line
+
+
+def _text_of(application: Application) -> str:
+    """Return what stands in its env_file, "" where it has none. Raises TargetFailed."""
     path = application.env_file
     if path is None:
-        return {}
+        return ""
     try:
-        with path.open(encoding="utf-8") as lines:
-            values = dotenv_values(stream=lines, interpolate=False)
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise TargetFailed(f"start: env_file {path} cannot be read: {why}") from None
-    if any("\0" in f"{name}{value}" for name, value in values.items()):
+    if "\0" in text:
         raise TargetFailed(f"start: env_file {path} has a NUL byte: take it out")
-    return {name: value for name, value in values.items() if value is not None}
+    return text
 
 
 def _virtual_environment_of(application: Application) -> dict[str, str]:

@@ -15,12 +15,15 @@ from itertools import islice
 from pathlib import Path
 
 from control_plane.domain.errors import TargetFailed
+from control_plane.domain.secrets import hide
 from control_plane.domain.server_command_lines import SERVERS, Binding
 from control_plane.domain.spec import DEFAULT_THREADS, Target
+from control_plane.domain.unasked_settings import UNASKED
 from control_plane.targets.application import (
     Application,
     bundled_application,
     missing_files,
+    settings_file,
     settings_variables,
 )
 from control_plane.targets.environment_variables import secret_variables, target_environment
@@ -56,7 +59,10 @@ def command(
             word.replace("{host}", host).replace("{port}", str(port)) for word in served.command
         ]
     server = SERVERS[target.server]
-    binding = Binding(served.app, served.factory, served.reload_dir, host, port, served.versions)
+    binding = Binding(
+        served.app, served.factory, served.reload_dir, host, port, served.versions,
+        UNASKED[target.server].without_file if settings_file(served, target) else (),
+    )  # fmt: skip
     return [server.module, *server.arguments(target, binding)]
 
 
@@ -68,10 +74,10 @@ def shown_command(
 ) -> str:
     """Return a command line to copy into a shell.
 
-    The settings that the application reads stand before it.
+    The settings that the application reads stand before it. Passwords in URLs are hidden.
     """
     if application is not None and application.own:
-        return shlex.join(arguments(target, application, host, port))
+        return hide(shlex.join(arguments(target, application, host, port)), {})
     settings = settings_variables(target)
     if target.threads == DEFAULT_THREADS:
         del settings["TARGET_THREADS"]
@@ -193,7 +199,7 @@ class _Attempt:
             return ready.owner
         return StartedTarget(
             server,
-            shown_command(self.target, self.host, self.port, self.application),
+            hide(shown_command(self.target, self.host, self.port, self.application), spec.secrets),
             pid,
             self.host,
             self.port,

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import platform
+import stat
 import subprocess
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -10,8 +11,13 @@ from pathlib import Path
 
 from control_plane.domain.client_strategies import CLIENT_PACKAGES
 from control_plane.domain.result import Environment
+from control_plane.domain.secrets import HIDDEN, hide, is_secret_variable, variable_secrets
 from control_plane.domain.server_command_lines import server_packages
+from control_plane.domain.spec import Target
+from control_plane.domain.unasked_settings import files_of_command, read_unasked
+from control_plane.targets.application import Application
 from control_plane.targets.cores import CorePlan, available_cores
+from control_plane.targets.environment_variables import configured_variables
 from control_plane.targets.observation.cpu_quota import lowest_quota_cores
 from control_plane.targets.observation.machine_watch import frequency_facts
 
@@ -139,6 +145,42 @@ def application_revision(directory: Path) -> Environment:
         "application_dirty": dirty,
         "application_changes": digest.hexdigest()[:_DIGITS] if dirty else None,
     }
+
+
+MOST_SETTINGS_BYTES = 1_000_000
+_SETTINGS = {
+    "py", "toml", "ini", "conf", "cfg", "json", "yaml", "yml", "env", "xml", "properties", "sh",
+    "js", "mjs", "cjs", "ts", "rb", "php", "lua",
+}  # fmt: skip
+"""Endings of files by which a command is told what to do."""
+
+
+def unasked_settings(application: Application, target: Target) -> Environment:
+    """Return what its server reads beside its command line, as `server_settings`.
+
+    Variables by value, and for a command of its own files by digest. {} where nothing is read.
+    """
+    variables = configured_variables(application)
+    secrets = variable_secrets(variables)
+    found = {
+        name: HIDDEN if is_secret_variable(name) else hide(variables[name], secrets)
+        for name in sorted(read_unasked(target.server, variables))
+    }
+    for name in files_of_command(application.command):
+        if content := _settings_content(application.directory / name):
+            found[name] = f"sha256 {hashlib.sha256(content).hexdigest()[:_DIGITS]}"
+    return {"server_settings": found} if found else {}
+
+
+def _settings_content(path: Path) -> bytes:
+    if path.suffix.removeprefix(".") not in _SETTINGS:
+        return b""
+    try:
+        known = path.stat()
+    except (OSError, ValueError):
+        return b""
+    regular = stat.S_ISREG(known.st_mode) and known.st_size <= MOST_SETTINGS_BYTES
+    return _content(path) if regular else b""
 
 
 def _content(path: Path) -> bytes:

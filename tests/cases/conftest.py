@@ -1,6 +1,7 @@
 """Applications as their cases hold them, each in a dashboard of its own."""
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,6 +22,9 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], D
         def started(name: str) -> Dashboard:
             folder = tmp_path_factory.mktemp(name) / name
             shutil.copytree(CASES / name, folder)
-            return stack.enter_context(in_process(folder, folder / "looplab.toml"))
+            settings = folder / "looplab.toml"
+            text = settings.read_text()
+            settings.write_text(text.replace('= "python3 ', f'= "{sys.executable} '))
+            return stack.enter_context(in_process(folder, settings))
 
         yield started

@@ -23,13 +23,14 @@ _LINE: Describe = attrgetter("line")
 
 
 def asked_of_runs(comparison: Comparison) -> Sentence:
-    """Return `A asks GET /slow/, B asks GET /get.` and the same of their commands.
+    """Return `A asks GET /slow/, B asks GET /get.` and the same of their commands and settings.
 
     Empty where all were asked for the same.
     """
     runs = runs_with_result(comparison.runs)
     found = [_clause(comparison, runs, " asks ", request_phrases(runs))]
     found.append(_clause(comparison, runs, " runs ", own_commands(runs)))
+    found.append(_clause(comparison, runs, " reads ", unasked_settings(runs)))
     clauses = [clause for clause in found if clause]
     return sentence(*(sentence(" ", clause) if at else clause for at, clause in enumerate(clauses)))
 
@@ -60,6 +61,20 @@ def own_commands(runs: Sequence[Run]) -> list[str]:
     known = [command for command in commands if command]
     differ = any(not _same_command(known[0], command) for command in known[1:])
     return commands if differ else [""] * len(runs)
+
+
+def unasked_settings(runs: Sequence[Run]) -> list[str]:
+    """Return which settings, of those that differ, the server of each run reads unasked.
+
+    Empty strings where none differ.
+    """
+    known = [dict((run.environment or {}).get("server_settings") or {}) for run in runs]
+    shared = set.intersection(*({*settings.items()} for settings in known)) if known else set()
+    own = [[item for item in settings.items() if item not in shared] for settings in known]
+    if not any(own):
+        return [""] * len(runs)
+    phrases = [[f"{name} {text}" for name, text in items] or ["no setting"] for items in own]
+    return [joined(phrase) for phrase in phrases]
 
 
 def request_phrases(runs: Sequence[Run]) -> list[str]:

@@ -191,11 +191,15 @@ def caveats(comparison: Comparison, stream: str | None = None) -> Sentence:
     return sentence(*_separated([caveat for caveat in found if caveat], " "))
 
 
+_SETTINGS = "server_settings."
+
+
 def shared_cause(comparison: Comparison) -> str | None:
     """Return what a ratio belongs to when several fields differ, or when none does; else None.
 
     Fields in which only runs without a result differ do not count.
     How the cores were shared out counts as a field: with `cores: auto` it follows from the others.
+    So does what a server reads unasked.
     """
     able = [run.id for run in comparison.runs if not run.resultless]
     if len(able) < 2:
@@ -203,6 +207,8 @@ def shared_cause(comparison: Comparison) -> str | None:
     fields = [each for each in comparison.differences if each.field != STREAM_NAME]
     fields += [fact for fact in comparison.environment if fact.field == "core_policy"]
     labels = [field.label.lower() for field in fields if _differs(field, able)]
+    settings = [fact for fact in comparison.environment if fact.field.startswith(_SETTINGS)]
+    labels += [setting.label for setting in settings if _differs(setting, able)]
     if not labels:
         names = {comparison.own_names.get(run_id) for run_id in able}
         which = "Only the name of the stream" if len(names) > 1 else "No field"
