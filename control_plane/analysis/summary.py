@@ -13,7 +13,6 @@ from control_plane.analysis.validity.steadiness import drift_share, silent_s
 from control_plane.domain import histogram
 from control_plane.domain.histogram import EMPTY, Histogram
 from control_plane.domain.result import (
-    Censored,
     ClientUse,
     EarlyRequests,
     SendLag,
@@ -23,9 +22,17 @@ from control_plane.domain.result import (
 )
 from control_plane.domain.run import StreamResult
 from control_plane.domain.spec import Stream
-from control_plane.domain.stream_record import Second, StreamRecord, sum_counts
+from control_plane.domain.stream_record import Second, StreamRecord, merged_if_known, sum_counts
 from control_plane.domain.times_and_percentiles import PERCENTILES, Times
-from control_plane.domain.unanswered import believed, body_bytes, with_unanswered
+from control_plane.domain.unanswered import (
+    begun_of,
+    believed,
+    body_bytes,
+    censored_of,
+    merged_begun,
+    merged_censored,
+    with_unanswered,
+)
 from control_plane.domain.units import count
 
 
@@ -45,30 +52,37 @@ def summarize(
     """
     service = histogram.merge([second.service for second in record.seconds])
     response = histogram.merge([second.response for second in record.seconds])
+    first_byte = merged_if_known([second.first_byte for second in record.seconds])
     shared_by = service.total if completed_by_all is None else completed_by_all
     summary = Summary(
         **_counts(service.total, record.errors, len(record.in_flight_ns)),
         name=record.name,
         statuses=dict(record.statuses),
-        censored=_censored(record, response.maximum_ns),
+        censored=censored_of(record, response.maximum_ns),
         intended=record.intended,
         sent=record.sent,
         not_sent=record.intended - record.sent,
         send_lag_s=_send_lag(record.send_lag),
         bytes_sent=record.bytes_sent,
         bytes_received=record.bytes_received,
-        service_time_s=times(service),
-        response_time_s=times(response),
+        **_clocks(service, response, first_byte),
         duration_s=record.duration_ns / 1e9,
         throughput_per_s=_throughput(record, service.total),
         cpu_s_per_request=_quotient(target_cpu_s, shared_by),
         peak_memory_bytes=target_peak_memory_bytes,
-        drift_share=drift_share(record.seconds, record.duration_ns / 1e9),
-        before_window=EarlyRequests(record.early, record.early_errors),
-        silent_s=silent_s(record),
+        **_over_time(record),
+        begun=begun_of(record, first_byte, response.maximum_ns),
     )
-    columns = service, response, timeline(record), record.seconds, record.warmup, record.send_lag
-    return StreamResult(_told_whole(summary, deadline_s), *columns)
+    kept = timeline(record), record.seconds, record.warmup, record.send_lag
+    return StreamResult(_told_whole(summary, deadline_s), service, response, *kept, first_byte)
+
+
+def _over_time(record: StreamRecord) -> dict[str, Any]:
+    return {
+        "drift_share": drift_share(record.seconds, record.duration_ns / 1e9),
+        "before_window": EarlyRequests(record.early, record.early_errors),
+        "silent_s": silent_s(record),
+    }
 
 
 def _told_whole(summary: Summary, deadline_s: float) -> Summary:
@@ -93,6 +107,7 @@ def _merged(results: Sequence[StreamResult], cpu_s_per_request: float | None) ->
     parts = [result.summary for result in results]
     service = histogram.merge([result.service for result in results])
     response = histogram.merge([result.response for result in results])
+    first_byte = merged_if_known([result.first_byte for result in results])
     lag = _merged_lag(results)
     duration_s = sum(part.duration_s for part in parts)
     answered = sum(round(part.throughput_per_s * part.duration_s) for part in parts)
@@ -104,15 +119,14 @@ def _merged(results: Sequence[StreamResult], cpu_s_per_request: float | None) ->
         ),
         name=parts[0].name,
         statuses=sum_counts(part.statuses for part in parts),
-        censored=_merged_censored([part.censored for part in parts]),
+        censored=merged_censored([part.censored for part in parts]),
         intended=sum(part.intended for part in parts),
         sent=sum(part.sent for part in parts),
         not_sent=sum(part.not_sent for part in parts),
         send_lag_s=_send_lag(lag),
         bytes_sent=sum(part.bytes_sent for part in parts),
         bytes_received=sum(part.bytes_received for part in parts),
-        service_time_s=times(service),
-        response_time_s=times(response),
+        **_clocks(service, response, first_byte),
         duration_s=duration_s,
         throughput_per_s=_quotient(answered, duration_s) or 0.0,
         cpu_s_per_request=cpu_s_per_request,
@@ -122,8 +136,9 @@ def _merged(results: Sequence[StreamResult], cpu_s_per_request: float | None) ->
         ),
         before_window=_merged_early([part.before_window for part in parts]),
         silent_s=max((s for part in parts if (s := part.silent_s) is not None), default=None),
+        begun=merged_begun([part.begun for part in parts]),
     )
-    return StreamResult(summary, service, response, send_lag=lag)
+    return StreamResult(summary, service, response, send_lag=lag, first_byte=first_byte)
 
 
 def _merged_early(parts: Sequence[EarlyRequests | None]) -> EarlyRequests | None:
@@ -133,6 +148,16 @@ def _merged_early(parts: Sequence[EarlyRequests | None]) -> EarlyRequests | None
     return EarlyRequests(
         sum(part.requests for part in known), sum_counts(part.errors for part in known)
     )
+
+
+def _clocks(
+    service: Histogram, response: Histogram, first_byte: Histogram | None
+) -> dict[str, Any]:
+    return {
+        "service_time_s": times(service),
+        "response_time_s": times(response),
+        "first_byte_time_s": times(first_byte) if first_byte else None,
+    }
 
 
 def times(samples: Histogram) -> Times | None:
@@ -188,7 +213,9 @@ def timeline_of(seconds: Sequence[Second], measured_s: float) -> Timeline:
 def _filled(seconds: Sequence[Second], indices: Iterable[int]) -> list[Second]:
     """Return a second for each index; those that are missing are empty."""
     by_index = {second.index: second for second in seconds}
-    return [by_index.get(index, Second(index, 0, EMPTY, EMPTY)) for index in indices]
+    return [
+        by_index.get(index, Second(index, 0, EMPTY, EMPTY, first_byte=EMPTY)) for index in indices
+    ]
 
 
 def _columns(seconds: Sequence[Second]) -> dict[str, Any]:
@@ -268,51 +295,6 @@ def _throughput(record: StreamRecord, completed: int) -> float:
     """
     answered = completed if record.answered is None else record.answered
     return _quotient(answered, record.duration_ns / 1e9) or 0.0
-
-
-def _censored(record: StreamRecord, longest_ns: int) -> Censored:
-    """Return what was in flight at the end, of a stream whose slowest completed request is given.
-
-    Where a request counts in the window in which it ends, each that was in flight at the end stands
-    for one that was at the begin and ended inside. So only those count as unanswered there that had
-    waited longer than any completed one took.
-    """
-    ages_ns, awaited_s = record.in_flight_ns, record.awaited_ns / 1e9
-    if not ages_ns:
-        return Censored(unserved=0, unanswered=0)
-    by_start = record.answered is not None
-    older_ns = [age for age in ages_ns if by_start or age > longest_ns]
-    unserved = sum(age - record.awaited_ns >= record.duration_ns for age in ages_ns)
-    mean_s, oldest_s = sum(ages_ns) / len(ages_ns) / 1e9, max(ages_ns) / 1e9
-    return Censored(
-        len(ages_ns),
-        mean_s,
-        oldest_s,
-        unserved,
-        awaited_s,
-        unanswered=len(older_ns),
-        unanswered_age_s=sum(older_ns) / len(older_ns) / 1e9 if older_ns else None,
-    )
-
-
-def _merged_censored(parts: Sequence[Censored]) -> Censored:
-    count = sum(part.count for part in parts)
-    known = [part.unserved for part in parts if part.unserved is not None]
-    unserved = sum(known) if len(known) == len(parts) else None
-    older = sum(part.unanswered or 0 for part in parts)
-    if not count:
-        return Censored(unserved=unserved, unanswered=older)
-    return Censored(
-        count,
-        sum(part.count * (part.mean_age_s or 0.0) for part in parts) / count,
-        max(part.max_age_s or 0.0 for part in parts),
-        unserved,
-        max(part.awaited_s for part in parts),
-        older,
-        _quotient(
-            sum((part.unanswered or 0) * (part.unanswered_age_s or 0.0) for part in parts), older
-        ),
-    )
 
 
 def _send_lag(samples: Histogram | None) -> SendLag | None:

@@ -46,6 +46,24 @@ class EarlyRequests:
 
 
 @dataclass(frozen=True)
+class BegunAnswers:
+    """Answers of which a byte came: `count` of the requests that ended, however they did.
+
+    Those of `timeouts` had no end by their deadline, those of `in_flight` none when the window
+    ended; the latter are among the `unanswered` of what was censored.
+    """
+
+    count: int = 0
+    timeouts: int = 0
+    in_flight: int = 0
+
+    @property
+    def unfinished(self) -> int:
+        """How many began and had no end."""
+        return self.timeouts + self.in_flight
+
+
+@dataclass(frozen=True)
 class SendLag:
     """Actual minus intended start; only where a schedule set the intended start."""
 
@@ -63,7 +81,8 @@ class Summary:
     `silent_s`: for so many whole seconds before the end of the window requests waited and none was
     answered, in the worst trial; None where it was not kept.
     `bytes_received_per_request`: the mean size of the bodies of all answers. `before_window` None:
-    not counted.
+    not counted. `first_byte_time_s` holds all answers that began; it and `begun` are None in runs
+    from before they were measured.
     """
 
     name: str
@@ -89,6 +108,8 @@ class Summary:
     bytes_received_per_request: float | None = None
     before_window: EarlyRequests | None = None
     silent_s: float | None = None
+    first_byte_time_s: Times | None = None
+    begun: BegunAnswers | None = None
 
 
 @dataclass(frozen=True)

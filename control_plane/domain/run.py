@@ -68,7 +68,7 @@ def allowed(before: State, after: State) -> bool:
 class StreamResult:
     """One stream of one trial, or of a run: then all trials merged, and no timeline or seconds.
 
-    `warmup` are the seconds before the window.
+    `warmup` are the seconds before the window. `first_byte` None: nobody looked.
     """
 
     summary: Summary
@@ -78,6 +78,7 @@ class StreamResult:
     seconds: tuple[Second, ...] | None = None
     warmup: tuple[Second, ...] = ()
     send_lag: Histogram | None = None
+    first_byte: Histogram | None = None
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ class Second:
 
     The last second before the window is -1. The histograms hold completed requests only.
     `unanswered` of the `errors` are requests without an answer, `timeouts` those that were waited
-    for until their deadline; `received` are the bytes of bodies.
+    for until their deadline; `received` are the bytes of bodies. `first_byte` holds the times until
+    answers began, those that were errors or had no end included; None where nobody looked.
     """
 
     index: int
@@ -31,6 +32,7 @@ class Second:
     unanswered: int = 0
     received: int = 0
     timeouts: int = 0
+    first_byte: Histogram | None = None
 
     @property
     def completed(self) -> int:
@@ -96,7 +98,8 @@ class WindowTotals:
     were awaited, which the ages hold. Of an open load, `answered` counts what completed inside the
     window, whenever it was meant to start (None: all that completed), and `late` what was meant to
     start there and completed after. `early_errors` are those of the `early` requests that ended
-    before the window; nothing else counts these.
+    before the window; nothing else counts these. `in_flight_begun` says beside each age whether
+    its answer had begun; so had those of `begun_timeouts` of the requests that timed out.
     """
 
     opened_ns: int
@@ -115,6 +118,8 @@ class WindowTotals:
     late: int = 0
     early: int = 0
     early_errors: Mapping[str, int] = field(default_factory=dict)
+    in_flight_begun: tuple[bool, ...] = ()
+    begun_timeouts: int = 0
 
     @property
     def closed_ns(self) -> int:
@@ -229,22 +234,23 @@ def _merged_second(index: int, seconds: Sequence[Second]) -> Second:
     service = histogram.merge([second.service for second in seconds])
     same = all(second.response is second.service for second in seconds)
     response = service if same else histogram.merge([second.response for second in seconds])
-    errors, *others = (
-        sum(column)
-        for column in zip(
-            *(
-                (second.errors, second.unanswered, second.received, second.timeouts)
-                for second in seconds
-            ),
-            strict=True,
-        )
-    )
-    return Second(index, errors, service, response, *others)
+    same = all(second.first_byte is second.service for second in seconds)
+    first_byte = service if same else merged_if_known([second.first_byte for second in seconds])
+    counts = {
+        name: sum(getattr(second, name) for second in seconds)
+        for name in ("errors", "unanswered", "received", "timeouts")
+    }
+    return Second(index=index, service=service, response=response, first_byte=first_byte, **counts)
+
+
+def merged_if_known(parts: Sequence[Histogram | None]) -> Histogram | None:
+    """Return all parts as one; None where one is not known."""
+    known = [part for part in parts if part is not None]
+    return histogram.merge(known) if len(known) == len(parts) else None
 
 
 def _lag_of_workers(lags: Sequence[Histogram | None]) -> Histogram | None:
-    known = [lag for lag in lags if lag is not None]
-    return histogram.merge(known) if known else None
+    return merged_if_known([lag for lag in lags if lag is not None] or [None])
 
 
 def _merge_parts(parts: Iterable[Sequence[Second]]) -> tuple[Second, ...]:
@@ -266,6 +272,7 @@ _MERGE_RULES: Mapping[str, Callable[[Sequence[Any]], Any]] = {
     "early_errors": sum_counts,
     "statuses": sum_counts,
     "in_flight_ns": lambda ages: tuple(chain.from_iterable(ages)),
+    "in_flight_begun": lambda parts: tuple(chain.from_iterable(parts)),
     "send_lag": _lag_of_workers,
     "awaited_ns": max,
     "answered": _answered_of_workers,

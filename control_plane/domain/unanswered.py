@@ -4,12 +4,14 @@ Nobody answered is not quick: percentiles are those of completed requests as far
 requests that completed reaches, and no further.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from control_plane.domain.result import UNANSWERED_CLASSES, Censored, Summary
+from control_plane.domain.histogram import Histogram
+from control_plane.domain.result import UNANSWERED_CLASSES, BegunAnswers, Censored, Summary
 from control_plane.domain.spec import Spec, Stream
+from control_plane.domain.stream_record import StreamRecord
 from control_plane.domain.times_and_percentiles import PERCENTILES, Times, Unanswered
 
 
@@ -21,6 +23,7 @@ def with_unanswered(summary: Summary, deadline_s: float) -> Summary:
     lag_s = summary.send_lag_s.max if summary.send_lag_s else 0.0
     return replace(
         summary,
+        first_byte_time_s=_bounded_first_byte(summary, deadline_s, lag_s),
         service_time_s=_bounded(summary.service_time_s, summary, deadline_s, lag_s),
         response_time_s=_bounded(summary.response_time_s, summary, deadline_s, 0.0),
     )
@@ -41,18 +44,120 @@ def unanswered_of(summary: Summary, deadline_s: float, lag_s: float = 0.0) -> Un
     timeouts, flying = summary.errors.get("timeout", 0), summary.censored.unanswered or 0
     unsent = max(0, summary.not_sent)
     count = no_answer(summary.errors) + flying + unsent
+    return _waited_for(summary, (count, summary.completed), (timeouts, flying), deadline_s, lag_s)
+
+
+def _without_first_byte(
+    summary: Summary, begun: BegunAnswers, deadline_s: float, lag_s: float
+) -> Unanswered:
+    """Return the requests of which no answer began."""
+    timeouts = summary.errors.get("timeout", 0) - begun.timeouts
+    flying = (summary.censored.unanswered or 0) - begun.in_flight
+    ended = summary.completed + sum(summary.errors.values())
+    count = max(0, ended - begun.count) + flying + max(0, summary.not_sent)
+    return _waited_for(summary, (count, begun.count), (timeouts, flying), deadline_s, lag_s)
+
+
+def _waited_for(
+    summary: Summary,
+    counts: tuple[int, int],
+    waiting: tuple[int, int],
+    deadline_s: float,
+    lag_s: float,
+) -> Unanswered:
+    """Return the first of `counts` beside the second, which had an answer.
+
+    `waiting` are those of them that timed out, and that were in flight at the end.
+    """
+    (count, others), (timeouts, flying) = counts, waiting
     waited = timeouts + flying
+    share = unanswered_share(count, others)
     if not waited:
-        return Unanswered(count, unanswered_share(count, summary.completed), deadline_s)
+        return Unanswered(count, share, deadline_s)
     age_s = max(0.0, (summary.censored.unanswered_age_s or 0.0) - lag_s)
     oldest_s = max(0.0, (summary.censored.max_age_s or 0.0) - lag_s)
     return Unanswered(
         count,
-        unanswered_share(count, summary.completed),
+        share,
         deadline_s,
         waited,
         (timeouts * deadline_s + flying * age_s) / waited,
         max(deadline_s if timeouts else 0.0, oldest_s if flying else 0.0),
+    )
+
+
+def censored_of(record: StreamRecord, longest_ns: int) -> Censored:
+    """Return what was in flight at the end, of a stream whose slowest completed request is given.
+
+    Where a request counts in the window in which it ends, each that was in flight at the end stands
+    for one that was at the begin and ended inside. So only those count as unanswered there that had
+    waited longer than any completed one took.
+    """
+    ages_ns, awaited_s = record.in_flight_ns, record.awaited_ns / 1e9
+    if not ages_ns:
+        return Censored(unserved=0, unanswered=0)
+    older_ns = [age for age in ages_ns if _counts_unanswered(record, age, longest_ns)]
+    unserved = sum(age - record.awaited_ns >= record.duration_ns for age in ages_ns)
+    mean_s, oldest_s = sum(ages_ns) / len(ages_ns) / 1e9, max(ages_ns) / 1e9
+    return Censored(
+        len(ages_ns),
+        mean_s,
+        oldest_s,
+        unserved,
+        awaited_s,
+        unanswered=len(older_ns),
+        unanswered_age_s=sum(older_ns) / len(older_ns) / 1e9 if older_ns else None,
+    )
+
+
+def _counts_unanswered(record: StreamRecord, age_ns: int, longest_ns: int) -> bool:
+    return record.answered is not None or age_ns > longest_ns
+
+
+def begun_of(
+    record: StreamRecord, first_byte: Histogram | None, longest_ns: int
+) -> BegunAnswers | None:
+    """Return the answers that began; None where nobody looked."""
+    if first_byte is None:
+        return None
+    flying = zip(record.in_flight_ns, record.in_flight_begun, strict=True)
+    return BegunAnswers(
+        first_byte.total,
+        record.begun_timeouts,
+        sum(begun and _counts_unanswered(record, age, longest_ns) for age, begun in flying),
+    )
+
+
+def merged_censored(parts: Sequence[Censored]) -> Censored:
+    """Return what was in flight at the ends of all trials."""
+    count = sum(part.count for part in parts)
+    known = [part.unserved for part in parts if part.unserved is not None]
+    unserved = sum(known) if len(known) == len(parts) else None
+    older = sum(part.unanswered or 0 for part in parts)
+    if not count:
+        return Censored(unserved=unserved, unanswered=older)
+    return Censored(
+        count,
+        sum(part.count * (part.mean_age_s or 0.0) for part in parts) / count,
+        max(part.max_age_s or 0.0 for part in parts),
+        unserved,
+        max(part.awaited_s for part in parts),
+        older,
+        sum((part.unanswered or 0) * (part.unanswered_age_s or 0.0) for part in parts) / older
+        if older
+        else None,
+    )
+
+
+def merged_begun(parts: Sequence[BegunAnswers | None]) -> BegunAnswers | None:
+    """Return those of all trials; None where one did not look."""
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts):
+        return None
+    return BegunAnswers(
+        sum(part.count for part in known),
+        sum(part.timeouts for part in known),
+        sum(part.in_flight for part in known),
     )
 
 
@@ -72,6 +177,14 @@ def _bounded(
     if times is None:
         return None
     return as_far_as_believed(times, summary.completed, unanswered_of(summary, deadline_s, lag_s))
+
+
+def _bounded_first_byte(summary: Summary, deadline_s: float, lag_s: float) -> Times | None:
+    times, begun = summary.first_byte_time_s, summary.begun
+    if times is None or begun is None:
+        return None
+    found = _without_first_byte(summary, begun, deadline_s, lag_s)
+    return as_far_as_believed(times, begun.count, found)
 
 
 def as_far_as_believed(times: Times, completed: int, found: Unanswered) -> Times:

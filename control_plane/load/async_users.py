@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 
 from control_plane.load.clock import clock_ns, delay_s, overdue, sleep_async_until
 from control_plane.load.dispatchers import AsyncDispatcher
@@ -16,6 +17,9 @@ Send = Callable[[Request], Awaitable[Ended]]
 It is cancelled once, at the deadline of the request, which is over by then: what is left to do is
 to give its connection up.
 """
+
+current_user: ContextVar[int] = ContextVar("current_user")
+"""The user whose request is sent in this task."""
 
 
 class AsyncUsers:
@@ -49,6 +53,7 @@ class AsyncUsers:
         await asyncio.gather(*self._busy.values())
 
     async def _user(self, user: int, phase: PacedPhase, gate: asyncio.Event) -> None:
+        current_user.set(user)
         await gate.wait()
         due_ns = phase.first(user)
         while due_ns is not None:
@@ -63,6 +68,7 @@ class AsyncUsers:
                 self._busy[user] = group.create_task(work(user, due_ns))
 
             async def work(user: int, due_ns: int | None) -> None:
+                current_user.set(user)
                 while due_ns is not None:
                     due_ns = dispatcher.free(user, await self._request(user, due_ns))
 

@@ -90,13 +90,13 @@ def _document(message: Message) -> dict[str, Any]:
 
 
 def _second_document(second: Second) -> dict[str, Any]:
-    """Where both times are the same object, as in the closed model, one is sent for both."""
-    same = second.response is second.service
+    """Times that are the same object as the service time, as in the closed model, are sent once."""
     return {
         "index": second.index,
         "errors": second.errors,
         "service": _packed(second.service),
-        "response": "service" if same else _packed(second.response),
+        "response": _packed_beside(second.service, second.response),
+        "first_byte": _packed_beside(second.service, second.first_byte),
         "unanswered": second.unanswered,
         "received": second.received,
         "timeouts": second.timeouts,
@@ -105,10 +105,12 @@ def _second_document(second: Second) -> dict[str, Any]:
 
 def _second(content: dict[str, Any]) -> Second:
     service = _unpacked(content["service"])
-    response = content["response"]
-    both = service if response == "service" else _unpacked(response)
+    response, first_byte = (
+        service if content[clock] == _SAME else _unpacked(content[clock])
+        for clock in ("response", "first_byte")
+    )
     counts = content["unanswered"], content["received"], content["timeouts"]
-    return Second(content["index"], content["errors"], service, both, *counts)
+    return Second(content["index"], content["errors"], service, response, *counts, first_byte)
 
 
 def _result(content: dict[str, Any], seconds: Sequence[Second]) -> WorkerResult:
@@ -118,9 +120,17 @@ def _result(content: dict[str, Any], seconds: Sequence[Second]) -> WorkerResult:
         "warmup": tuple(second for second in seconds if second.index < 0),
         "failures": tuple(FailedResponse(**failed) for failed in content["failures"]),
         "in_flight_ns": tuple(content["in_flight_ns"]),
+        "in_flight_begun": tuple(content["in_flight_begun"]),
         "send_lag": _unpacked(lag) if lag else None,
     }
     return WorkerResult(StreamRecord(**{**content, **unpacked}))
+
+
+_SAME = "service"
+
+
+def _packed_beside(service: Histogram, times: Histogram | None) -> dict[str, Any] | str | None:
+    return _SAME if times is service else _packed(times)
 
 
 def _packed(times: Histogram | None) -> dict[str, Any] | None:

@@ -96,9 +96,14 @@ def error_class(outcome: int) -> str | None:
     return ERROR_CLASSES[place - 1] if place else None
 
 
+def is_answered(kind: Outcome) -> bool:
+    """Return whether a whole answer came, if not the expected one."""
+    return error_class(kind[0]) not in UNANSWERED_CLASSES
+
+
 def unanswered_among(kinds: Mapping[Outcome, int]) -> int:
     """Return how many ended without an answer, of outcomes with their numbers."""
-    return sum(count for kind, count in kinds.items() if error_class(kind[0]) in UNANSWERED_CLASSES)
+    return sum(count for kind, count in kinds.items() if not is_answered(kind))
 
 
 def timeouts_among(kinds: Mapping[Outcome, int]) -> int:

@@ -1,6 +1,6 @@
 """Samples as they come: taken in at a cost that the measurement does not feel, handed over in bulk.
 
-While load runs a sample is four entries at the end of a list. Users never wait for a lock: with
+While load runs a sample is five entries at the end of a list. Users never wait for a lock: with
 hundreds of threads one that is interrupted while it holds a lock stops all others for long.
 Extending a list, slicing it and cutting off its head are single steps of the interpreter.
 """
@@ -16,17 +16,22 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from control_plane.load.outcome import ERROR_MASK, Outcome
+from control_plane.load.outcome import ERROR_MASK, Outcome, is_answered, timeouts_among
 from control_plane.load.plan import LoadTraits
 
 Durations = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-_FIELDS = 4
-"""A sample is so many entries of a list: intended start, actual start, end, how it ended."""
+_FIELDS = 5
+"""A sample is so many entries of a list: intended start, actual start, first byte of the answer,
+end, how it ended.
+"""
 
 _FULL = _FIELDS * 4_096
 _IDLE_NS = 0
+
+NOT_HEARD_NS = 0
+"""The first byte of an answer of which none came, or that came with the end in one moment."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +39,19 @@ class Samples:
     """Requests that ended, many at once: nanoseconds, each of shape (n,), and as many `ended`.
 
     `intended` are the `starts` themselves where nobody knew before when a request starts.
+    `first_bytes` None: each answer that came began in the moment in which it ended.
     """
 
     intended: Durations
     starts: Durations
     ends: Durations
     ended: list[Outcome]
+    first_bytes: Durations | None = None
 
     @staticmethod
     def first(count: int, entries: list[Any], *, planned: bool) -> "Samples":
         """Return the first `count` of `entries`; `planned`: their intended starts are their own."""
-        intended, starts, ends, ended = (
+        intended, starts, first_bytes, ends, ended = (
             entries[place : _FIELDS * count : _FIELDS] for place in range(_FIELDS)
         )
         starts_ns = np.fromiter(starts, np.int64, count)
@@ -53,6 +60,9 @@ class Samples:
             starts_ns,
             np.fromiter(ends, np.int64, count),
             ended,
+            None
+            if first_bytes.count(NOT_HEARD_NS) == count
+            else np.fromiter(first_bytes, np.int64, count),
         )
 
     def __len__(self) -> int:
@@ -79,6 +89,7 @@ class Samples:
             starts,
             self.ends[chosen],
             list(compress(self.ended, chosen.tolist())),
+            None if self.first_bytes is None else self.first_bytes[chosen],
         )
 
     def completed(self) -> "Samples":
@@ -92,6 +103,37 @@ class Samples:
         if all(good.values()):
             return None
         return np.fromiter(map(good.__getitem__, self.ended), np.bool_, len(self))
+
+    @cached_property
+    def began_with_end(self) -> bool:
+        """Whether all completed, each in the moment in which its answer began."""
+        return self.first_bytes is None and self._good is None
+
+    def first_byte_times(self) -> Durations:
+        """Return how long answers took to begin, of those that did: nanoseconds, at most (n,)."""
+        if self.began_with_end:
+            return self.ends - self.starts
+        heard = np.zeros_like(self.ends) if self.first_bytes is None else self.first_bytes
+        answered = {kind: is_answered(kind) for kind in self.kinds}
+        whole = np.fromiter(map(answered.__getitem__, self.ended), np.bool_, len(self))
+        moments = np.where(whole & (heard == NOT_HEARD_NS), self.ends, heard)
+        began = moments != NOT_HEARD_NS
+        times: Durations = np.maximum(moments[began] - self.starts[began], 0)
+        return times
+
+    def begun_before(self, at_ns: int) -> Mask:
+        """Return which answers had begun by a moment before all their ends: shape (n,)."""
+        if self.first_bytes is None:
+            return np.zeros(len(self), np.bool_)
+        begun: Mask = (self.first_bytes != NOT_HEARD_NS) & (self.first_bytes <= at_ns)
+        return begun
+
+    def begun_timeouts(self) -> int:
+        """Return how many answers began and had not ended at their deadline."""
+        if self.first_bytes is None or not timeouts_among(self.kinds):
+            return 0
+        begun = compress(self.ended, (self.first_bytes != NOT_HEARD_NS).tolist())
+        return timeouts_among(Counter(begun))
 
     def groups(self, keys: Durations) -> Iterator[tuple[int, "Samples"]]:
         """Yield each of the `keys`, shape (n,), with its samples, in ascending order."""
@@ -108,6 +150,9 @@ class Samples:
 Begin = Callable[[int, int, int], None]
 """`begin(user, intended_ns, start_ns)`: `user` starts a request; it has no other in flight."""
 
+Hear = Callable[[int, int], None]
+"""`hear(user, at_ns)`: the first byte of the answer to `user` came, past interim responses."""
+
 
 class End(Protocol):
     """The request of `user` ended; `begun_ns` is the intended and the actual start of the next one,
@@ -122,8 +167,9 @@ class End(Protocol):
 class SampleBuffer:
     """Takes in the samples of all users. All times are nanoseconds of the monotonic clock.
 
-    `begin` and `end` are called for each request, from any thread. `count` is given the samples
-    that ended, by one thread at a time: whoever hands them over holds `lock`.
+    `begin` and `end` are called for each request, from any thread, and `hear` between them where an
+    answer begins before it ends. `count` is given the samples that ended, by one thread at a time:
+    whoever hands them over holds `lock`.
     """
 
     def __init__(self, traits: LoadTraits, count: Callable[[Samples], None]) -> None:
@@ -131,23 +177,27 @@ class SampleBuffer:
         self._count, self._planned = count, traits.is_planned
         self._entries: list[Any] = []
         self._starts, self._intended = [_IDLE_NS] * traits.users, [_IDLE_NS] * traits.users
+        self._heard = [NOT_HEARD_NS] * traits.users
         self.begin, self.end = self._begin_of(), self._end_of(_FULL)
+        self.hear: Hear = self._heard.__setitem__
 
     def _begin_of(self) -> Begin:
-        starts, intended = self._starts, self._intended
+        starts, intended, heard = self._starts, self._intended, self._heard
 
         def begin(user: int, intended_ns: int, start_ns: int) -> None:
-            intended[user], starts[user] = intended_ns, start_ns
+            intended[user], starts[user], heard[user] = intended_ns, start_ns, NOT_HEARD_NS
 
         return begin
 
     def _end_of(self, full: int) -> End:
-        starts, intended, entries = self._starts, self._intended, self._entries
+        starts, intended, heard = self._starts, self._intended, self._heard
+        entries = self._entries
         put, hand_over = entries.extend, self._hand_over_unless_locked
 
         def end(user: int, end_ns: int, ended: Outcome, begun_ns: int = _IDLE_NS) -> bool:
-            put((intended[user], starts[user], end_ns, ended))
+            put((intended[user], starts[user], heard[user], end_ns, ended))
             starts[user] = intended[user] = begun_ns
+            heard[user] = NOT_HEARD_NS
             return len(entries) >= full and hand_over()
 
         return end
@@ -175,12 +225,15 @@ class SampleBuffer:
         starts = self._starts.copy()
         return {user: start_ns for user, start_ns in enumerate(starts) if start_ns != _IDLE_NS}
 
-    def in_flight(self) -> tuple[Durations, Durations]:
-        """Return intended and actual starts of the requests in flight: shape (n,) each."""
-        starts, intended = self._starts.copy(), self._intended.copy()
+    def in_flight(self) -> tuple[Durations, Durations, Mask]:
+        """Return intended and actual starts of the requests in flight, and which answers began.
+
+        Shape (n,) each.
+        """
+        starts, intended, heard = self._starts.copy(), self._intended.copy(), self._heard.copy()
         while starts != self._starts:
-            # Somebody came in between: the two would not belong together.
-            starts, intended = self._starts.copy(), self._intended.copy()
-        begun = np.array((intended if self._planned else starts, starts), np.int64)
-        intended_ns, starts_ns = begun[:, begun[1] != _IDLE_NS]
-        return intended_ns, starts_ns
+            # Somebody came in between: they would not belong together.
+            starts, intended, heard = self._starts.copy(), self._intended.copy(), self._heard.copy()
+        begun = np.array((intended if self._planned else starts, starts, heard), np.int64)
+        intended_ns, starts_ns, heard_ns = begun[:, begun[1] != _IDLE_NS]
+        return intended_ns, starts_ns, heard_ns != NOT_HEARD_NS

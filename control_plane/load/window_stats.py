@@ -36,6 +36,13 @@ class HistogramBuilder:
         self._counts = np.zeros(_BUCKETS, np.int64)
         self._lowest, self._highest, self._sum = 2**63 - 1, 0, 0
 
+    def copy(self) -> "HistogramBuilder":
+        """Return another one that holds the same so far."""
+        other = HistogramBuilder()
+        other._counts = self._counts.copy()
+        other._lowest, other._highest, other._sum = self._lowest, self._highest, self._sum
+        return other
+
     def add(self, durations_ns: Durations) -> None:
         """Add durations of shape (n,), n may be 0; all at least 0."""
         if len(durations_ns):
@@ -59,13 +66,15 @@ class HistogramBuilder:
 class SecondStats:
     """What ended in one second.
 
-    Where the load `is_scheduled` response and service time differ; else they are counted once.
+    Where the load `is_scheduled` response and service time differ; else they are counted once. So
+    are first byte and service time for as long as each answer began in the moment of its end.
     """
 
     def __init__(self, *, is_scheduled: bool) -> None:
         self.errors = self.unanswered = self.received = self.timeouts = 0
         self.service = HistogramBuilder()
         self.response = HistogramBuilder() if is_scheduled else self.service
+        self.first_byte = self.service
 
     def add(self, samples: Samples) -> None:
         """Count samples by whether they completed."""
@@ -75,6 +84,10 @@ class SecondStats:
             self.unanswered += unanswered_among(samples.kinds)
             self.timeouts += timeouts_among(samples.kinds)
         self.received += bytes_received_of(samples.kinds)
+        if self.first_byte is self.service and not samples.began_with_end:
+            self.first_byte = self.service.copy()
+        if self.first_byte is not self.service:
+            self.first_byte.add(samples.first_byte_times())
         self.service.add(completed.ends - completed.starts)
         if self.response is not self.service:
             self.response.add(completed.ends - completed.intended)
@@ -82,10 +95,12 @@ class SecondStats:
     def second(self, index: int) -> Second:
         """Return the counts as second `index` of the window."""
         service = self.service.histogram()
-        same = self.response is self.service
-        response = service if same else self.response.histogram()
+        response, first_byte = (
+            service if other is self.service else other.histogram()
+            for other in (self.response, self.first_byte)
+        )
         counts = self.unanswered, self.received, self.timeouts
-        return Second(index, self.errors, service, response, *counts)
+        return Second(index, self.errors, service, response, *counts, first_byte)
 
 
 class WindowStats:
@@ -105,7 +120,8 @@ class WindowStats:
         self._opened_ns, self._closes_ns = FAR_NS, FAR_NS
         self._next, self._sealed = 0, False
         self._last_ns = self._in_system_ns = self._sent = self._received = 0
-        self._away_ns = self._answered = self._late = 0
+        self._away_ns = self._answered = self._late = self._begun_timeouts = 0
+        self._late_begun: list[bool] = []
 
     def open(self, opened_ns: int, closes_ns: int = FAR_NS, early: int = 0) -> None:
         """Count what ends after `opened_ns` and not after `closes_ns`.
@@ -128,11 +144,11 @@ class WindowStats:
             self.buffer.hand_over()
             self._next = index + 1
             stats = self._seconds.pop(index, None)
-        return stats.second(index) if stats else Second(index, 0, EMPTY, EMPTY)
+        return stats.second(index) if stats else Second(index, 0, EMPTY, EMPTY, first_byte=EMPTY)
 
     def waiting(self) -> int:
         """Return how many requests that were meant to start in the window are in flight."""
-        intended, _ = self.buffer.in_flight()
+        intended, _, _ = self.buffer.in_flight()
         return int(self._meant(intended).sum())
 
     def close(self, closes_ns: int | None = None, now_ns: int | None = None) -> WindowTotals:
@@ -143,15 +159,11 @@ class WindowStats:
         seconds that are left after this.
         """
         with self.buffer.lock:
-            intended, starts = self.buffer.in_flight()
-            # A thread may have been interrupted between handing in a sample and saying so.
-            handed_in = self.buffer.hand_over()
-            ended = set(zip(handed_in.intended.tolist(), handed_in.starts.tolist(), strict=True))
-            begun = zip(intended.tolist(), starts.tolist(), strict=True)
-            flying = np.array([both_ns not in ended for both_ns in begun], np.bool_)
+            intended, starts, begun = self._without_end()
             closed_ns = closes_ns or max(self._last_ns, self._opened_ns)
             self._sealed = True
-        intended, starts = self._flying(intended[flying], starts[flying], closed_ns)
+        chosen = self._flying(intended, starts, closed_ns)
+        intended, starts, begun = intended[chosen], starts[chosen], begun[chosen]
         ages_ns = self._late_ns + self._ages_ns(intended, starts, now_ns or closed_ns)
         inside_ns = self._inside_ns(starts, closed_ns)
         errors, statuses = count_by_class(self._outcomes.items())
@@ -162,6 +174,8 @@ class WindowStats:
             errors=errors,
             statuses=statuses,
             in_flight_ns=tuple(ages_ns),
+            in_flight_begun=(*self._late_begun, *begun.tolist()),
+            begun_timeouts=self._begun_timeouts,
             sent=self._outcomes.total() + len(ages_ns),
             bytes_sent=self._sent,
             bytes_received=self._received,
@@ -175,15 +189,22 @@ class WindowStats:
             early_errors=early_errors,
         )
 
-    def _flying(
-        self, intended: Durations, starts: Durations, closed_ns: int
-    ) -> tuple[Durations, Durations]:
-        """Intended and actual starts of those in flight that belong to the window."""
+    def _without_end(self) -> tuple[Durations, Durations, Mask]:
+        """What is in flight in the buffer, without what was just handed in."""
+        intended, starts, begun = self.buffer.in_flight()
+        # A thread may have been interrupted between handing in a sample and saying so.
+        handed_in = self.buffer.hand_over()
+        ended = set(zip(handed_in.intended.tolist(), handed_in.starts.tolist(), strict=True))
+        both = zip(intended.tolist(), starts.tolist(), strict=True)
+        flying = np.array([both_ns not in ended for both_ns in both], np.bool_)
+        return intended[flying], starts[flying], begun[flying]
+
+    def _flying(self, intended: Durations, starts: Durations, closed_ns: int) -> Mask:
+        """Which of those in flight belong to the window."""
         self._add_waits(intended, starts)
         chosen = self._meant(intended) if self._traits.is_open else starts < closed_ns
-        intended, starts = intended[chosen], starts[chosen]
-        self._add_lag(intended, starts)
-        return intended, starts
+        self._add_lag(intended[chosen], starts[chosen])
+        return chosen
 
     def _ages_ns(self, intended: Durations, starts: Durations, now_ns: int) -> list[int]:
         """As long as a time that ended now: both are counted from the same start."""
@@ -242,6 +263,7 @@ class WindowStats:
         """Count what ended after the window, before `close`: in flight at its end."""
         self._add_lag(samples.intended, samples.starts)
         self._late_ns += self._ages_ns(samples.intended, samples.starts, self._closes_ns)
+        self._late_begun += samples.begun_before(self._closes_ns).tolist()
         self._in_system_ns += self._inside_ns(samples.starts, self._closes_ns)
 
     def _add(self, samples: Samples) -> None:
@@ -253,6 +275,7 @@ class WindowStats:
             self._outcomes[outcome] += count
             self._sent += count * sent
             self._received += count * received
+        self._begun_timeouts += samples.begun_timeouts()
         self._add_seconds(samples)
 
     def _add_seconds(self, samples: Samples) -> None:

@@ -47,6 +47,10 @@ def pack_histogram(histogram: Histogram) -> bytes:
     return zlib.compress(_raw(histogram), _LEVEL)
 
 
+def _packed_if_known(histogram: Histogram | None) -> bytes | None:
+    return None if histogram is None else pack_histogram(histogram)
+
+
 def unpack_histogram(blob: bytes) -> Histogram:
     """Return what `pack_histogram` packed."""
     return _histogram(zlib.decompress(blob))
@@ -233,6 +237,7 @@ def run_stream_row(seq: int, place: int, result: StreamResult) -> RunStream:
         summary=_text(_SUMMARY, result.summary),
         service=pack_histogram(result.service),
         response=pack_histogram(result.response),
+        first_byte=_packed_if_known(result.first_byte),
     )
 
 
@@ -242,6 +247,7 @@ def stream_of(row: RunStream) -> StreamResult:
         _SUMMARY.validate_json(row.summary),
         unpack_histogram(row.service),
         unpack_histogram(row.response),
+        first_byte=None if row.first_byte is None else unpack_histogram(row.first_byte),
     )
 
 
@@ -272,6 +278,7 @@ def trial_stream_row(row: TrialRow, place: int, result: StreamResult) -> TrialSt
         service=pack_histogram(result.service),
         response=pack_histogram(result.response),
         seconds=None if seconds is None else pack_seconds((*result.warmup, *seconds)),
+        first_byte=_packed_if_known(result.first_byte),
     )
 
 

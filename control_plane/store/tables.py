@@ -149,6 +149,7 @@ class RunStream(SQLModel, table=True):
     summary: str
     service: bytes
     response: bytes
+    first_byte: bytes | None = None
 
 
 class TrialRow(SQLModel, table=True):
@@ -175,3 +176,4 @@ class TrialStream(SQLModel, table=True):
     service: bytes
     response: bytes
     seconds: bytes | None
+    first_byte: bytes | None = None

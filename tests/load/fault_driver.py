@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from control_plane.domain.histogram import EMPTY, Histogram, merge
 from control_plane.load import pacing, strategies
 from control_plane.load.clock import clock_ns
 from control_plane.load.next_start import PacedPhase
@@ -74,6 +75,7 @@ def drive(strategy: str, url: str, fault: str, **parts: Any) -> dict[str, Any]:
             )
         )
     totals = stats.close()
+    seconds = [stats.take(index) for index in range(int(totals.duration_ns / 1e9) + 1)]
     return {
         "errors": totals.errors,
         "statuses": totals.statuses,
@@ -83,7 +85,16 @@ def drive(strategy: str, url: str, fault: str, **parts: Any) -> dict[str, Any]:
         "new_connections": counter.opened(),
         "connections": counter.most(),
         "sent_again": counter.sent_again(),
+        "begun_timeouts": totals.begun_timeouts,
+        "service_s": _extremes([second.service for second in seconds]),
+        "first_byte_s": _extremes([second.first_byte or EMPTY for second in seconds]),
     }
+
+
+def _extremes(parts: list[Histogram]) -> tuple[int, float, float]:
+    """How many, the smallest and the largest, in seconds."""
+    whole = merge(parts)
+    return whole.total, whole.minimum_ns / 1e9, whole.maximum_ns / 1e9
 
 
 if __name__ == "__main__":

@@ -179,6 +179,48 @@ def drop_second(connection: Connection) -> bool:
 
 
 @fault
+def paused(connection: Connection) -> bool:
+    """A head after 50 ms, and its body 100 ms later."""
+    time.sleep(0.05)
+    connection.send(GOOD + b"Content-Length: 2\r\n\r\n")
+    time.sleep(0.1)
+    connection.send(b"ok")
+    return True
+
+
+@fault
+def paused_chunks(connection: Connection) -> bool:
+    time.sleep(0.05)
+    connection.send(CHUNKED + b"2\r\nok\r\n")
+    time.sleep(0.1)
+    connection.send(b"0\r\n\r\n")
+    return True
+
+
+@fault
+def continued(connection: Connection) -> bool:
+    """An interim response at once, in two pieces, before what `paused` sends."""
+    connection.send(b"HTTP/1.1 1")
+    time.sleep(0.005)
+    connection.send(b"00 Continue\r\n\r\n")
+    return paused(connection)
+
+
+@fault
+def hinted(connection: Connection) -> bool:
+    connection.send(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n")
+    return paused(connection)
+
+
+@fault
+def begun(connection: Connection) -> bool:
+    """Half of a body, and nothing more."""
+    connection.send(GOOD + b"Content-Length: 10\r\n\r\nhello")
+    connection.sock.recv(1)
+    return False
+
+
+@fault
 def slow(connection: Connection) -> bool:
     time.sleep(0.05)
     connection.send(OK)

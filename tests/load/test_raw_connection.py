@@ -28,6 +28,9 @@ class Handler:
         self.told.append("again")
         connection.awaiting = False
 
+    def on_first_byte(self, came_ns: int) -> None:
+        assert came_ns > 0
+
     def on_failure(self, kind: str, received: int = 0, sample: bytes = b"") -> None:
         self.told.append(kind)
 

@@ -36,6 +36,12 @@ CASES: dict[str, dict[str, Any]] = {
         "requests": [{"method": method, "path": "/no-content"} for method in METHODS],
         "stop": {"requests": 60},
     },
+    "paused": {"request": {"path": "/paused"}, "stop": {"requests": 4}},
+    "paused-chunks": {"request": {"path": "/paused-chunks"}, "stop": {"requests": 4}},
+    "continued": {"request": {"path": "/continued"}, "stop": {"requests": 4}},
+    "hinted": {"request": {"path": "/hinted"}, "stop": {"requests": 2}, "timeout_s": 2.0},
+    "begun": {"request": {"path": "/begun"}, "stop": {"requests": 2}, "timeout_s": 0.3},
+    "wrong": {"request": {"path": "/server-error"}},
 }
 """Parts of plans of one user and ten requests, each against a server of its own."""
 
@@ -120,6 +126,48 @@ def test_a_new_connection_for_each_request(of: Callable[[str], Driven]) -> None:
     assert told["completed"] == told["new_connections"] == server.connections == 10
     assert told["connections"] == 1
     assert {header(head, b"connection") for head in server.heads} == {b"close"}
+
+
+@pytest.mark.parametrize("case", ["paused", "paused-chunks", "continued"])
+def test_the_first_byte_is_that_of_the_head_whatever_interim_responses_came(
+    of: Callable[[str], Driven], case: str
+) -> None:
+    """The head comes after 50 ms and the end after 150: of four at least one is seen in time."""
+    told = of(case).told
+    assert (told["completed"], told["errors"]) == (4, {})
+    begun, earliest_s, _ = told["first_byte_s"]
+    ended, quickest_s, _ = told["service_s"]
+    assert begun == ended == 4
+    assert 0.05 <= earliest_s < 0.15 <= quickest_s
+
+
+def test_early_hints_are_not_the_first_byte(of: Callable[[str], Driven]) -> None:
+    told = of("hinted").told
+    if told["errors"]:
+        # http.client takes them for the response.
+        assert told["errors"] == {"status": 2}
+    else:
+        assert told["first_byte_s"][1] >= 0.05
+
+
+def test_an_answer_that_is_cut_off_or_wrong_has_a_first_byte(
+    of: Callable[[str], Driven],
+) -> None:
+    told = of("begun").told
+    assert told["errors"] == {"timeout": 2}
+    assert (told["begun_timeouts"], told["first_byte_s"][0]) == (2, 2)
+    assert told["first_byte_s"][1] < 0.3
+    wrong = of("wrong").told
+    assert wrong["errors"] == {"status": 10}
+    assert (wrong["first_byte_s"][0], wrong["service_s"][0]) == (10, 0)
+
+
+def test_an_answer_in_one_piece_begins_where_it_ends(of: Callable[[str], Driven]) -> None:
+    """But for the time that reading it takes."""
+    told = of("plain").told
+    assert told["first_byte_s"][0] == told["service_s"][0] == 10
+    assert 0 < told["first_byte_s"][1] <= told["service_s"][1]
+    assert of("methods").told["first_byte_s"][0] == 60
 
 
 def test_nothing_of_the_environment_is_used(of: Callable[[str], Driven]) -> None:

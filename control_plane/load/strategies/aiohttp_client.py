@@ -14,7 +14,8 @@ from aiohttp.typedefs import LooseHeaders
 from multidict import CIMultiDict
 from yarl import URL
 
-from control_plane.load.async_users import AsyncUsers
+from control_plane.load.async_users import AsyncUsers, current_user
+from control_plane.load.clock import clock_ns
 from control_plane.load.next_start import Phase
 from control_plane.load.outcome import (
     BodySample,
@@ -26,6 +27,7 @@ from control_plane.load.outcome import (
     response_outcome,
 )
 from control_plane.load.request_source import Request
+from control_plane.load.sample_buffer import Hear
 from control_plane.load.strategies.kept_connections import (
     Ending,
     KeptConnections,
@@ -36,6 +38,7 @@ from control_plane.load.strategies.kept_connections import (
 from control_plane.load.strategies.strategy import (
     MAX_HEADER_BYTES,
     MAX_HEADERS,
+    FirstByte,
     RequestHeaders,
     StrategyContext,
     new_loop,
@@ -71,15 +74,18 @@ class _Protocol(ResponseHandler):
     `ending` is how it ended before any byte of a response came, None where it did not.
     """
 
-    def __init__(self, kept: KeptConnections, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, kept: KeptConnections, hear: Hear, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
-        self._kept = kept
+        self._kept, self._hear = kept, hear
+        self._user, self._first_byte = 0, FirstByte()
         self.requests, self.heard, self.busy = 0, False, False
         self.ending: Ending | None = None
 
     def begin(self) -> None:
         """Note that a request is about to go out."""
         self.requests, self.heard, self.busy = self.requests + 1, False, True
+        self._user = current_user.get()
+        self._first_byte.restart()
 
     @property
     def socket(self) -> SocketOptions | None:
@@ -87,6 +93,8 @@ class _Protocol(ResponseHandler):
 
     def data_received(self, data: bytes) -> None:
         self.heard = True
+        if self.busy and not self._first_byte.found and self._first_byte.begins_in(data):
+            self._hear(self._user, clock_ns())
         super().data_received(data)
 
     def eof_received(self) -> None:
@@ -120,7 +128,8 @@ class _CountingConnector(aiohttp.TCPConnector):
 
     def __init__(self, context: StrategyContext, kept: KeptConnections) -> None:
         super().__init__(limit=context.plan.users, keepalive_timeout=None, ssl=tls_context())
-        self._factory = cast("partial[ResponseHandler]", partial(_Protocol, kept, self._loop))
+        made = partial(_Protocol, kept, context.samples.hear, self._loop)
+        self._factory = cast("partial[ResponseHandler]", made)
         self._connections, self._kept = context.connections, kept
 
     async def _get(self, *arguments: Any) -> Connection | None:

@@ -11,7 +11,8 @@ import httpcore
 import httpx
 from httpcore._backends.anyio import AnyIOStream
 
-from control_plane.load.async_users import AsyncUsers
+from control_plane.load.async_users import AsyncUsers, current_user
+from control_plane.load.clock import clock_ns
 from control_plane.load.next_start import Phase
 from control_plane.load.outcome import (
     ERROR_MASK,
@@ -23,6 +24,7 @@ from control_plane.load.outcome import (
     response_outcome,
 )
 from control_plane.load.request_source import Request
+from control_plane.load.sample_buffer import Hear
 from control_plane.load.strategies.kept_connections import (
     ConnectionCounter,
     Ending,
@@ -32,6 +34,7 @@ from control_plane.load.strategies.kept_connections import (
 from control_plane.load.strategies.strategy import (
     MAX_HEADER_BYTES,
     MAX_HEADERS,
+    FirstByte,
     RequestHeaders,
     StrategyContext,
     new_loop,
@@ -52,13 +55,15 @@ class _Stream(AnyIOStream):
         self._backend = backend
         self.requests, self.heard, self._is_ended = 1, False, False
         self.ending: Ending | None = None
-        self._rescue_responses()
+        self._first_byte, self._is_secure = FirstByte(), False
+        self._watch_transport()
 
     def begin(self) -> None:
         """Note that a request is about to go out."""
         if self.requests > 1 and self.heard:
             self._backend.kept.carried_two()
         self.requests, self.heard = self.requests + 1, False
+        self._first_byte.restart()
 
     async def read(
         self,
@@ -72,6 +77,8 @@ class _Stream(AnyIOStream):
             raise
         if data:
             self.heard = True
+            if self._is_secure:
+                self._look(data)
         elif not self.heard:
             self.ending = ending_of(super().get_extra_info("socket"))
         return data
@@ -97,28 +104,45 @@ class _Stream(AnyIOStream):
         timeout: float | None = None,  # noqa: ASYNC109 - as httpcore calls it
     ) -> httpcore.AsyncNetworkStream:
         secure: Any = await super().start_tls(ssl_context, server_hostname, timeout)
-        self._stream = secure._stream  # noqa: SLF001 - see above
+        self._stream, self._is_secure = secure._stream, True  # noqa: SLF001 - see above
         return self
 
-    def _rescue_responses(self) -> None:
-        """Let what waits to be read come before the error of a write."""
+    def _look(self, data: bytes) -> None:
+        if not self._first_byte.found and self._first_byte.begins_in(data):
+            self._backend.hear(self._backend.user, clock_ns())
+
+    def _watch_transport(self) -> None:
+        """Note when bytes come, and let what waits to be read come before the error of a write.
+
+        Who reads is woken up later, behind all others; what is encrypted is seen there.
+        """
         below: Any = self._stream
         protocol, transport = below._protocol, below._transport  # noqa: SLF001 - no other way in
-        lost = protocol.connection_lost
+        lost, received = protocol.connection_lost, protocol.data_received
 
         def connection_lost(error: Exception | None) -> None:
             if error is not None and (data := unread_bytes(transport)):
                 protocol.data_received(data)
             lost(error)
 
-        protocol.connection_lost = connection_lost
+        def data_received(data: bytes) -> None:
+            if not self._is_secure:
+                self._look(data)
+            received(data)
+
+        protocol.connection_lost, protocol.data_received = connection_lost, data_received
+        # uvloop has looked up by now what it calls.
+        transport.set_protocol(protocol)
 
 
 class _Backend(httpcore.AnyIOBackend):
-    """Makes the connections of one client, one after the other; `stream` is the last one."""
+    """Makes the connections of one client, one after the other; `stream` is the last one.
 
-    def __init__(self, connections: ConnectionCounter, kept: KeptConnections) -> None:
-        self.connections, self.kept = connections, kept
+    `user` is the one who sends over it, whose first bytes are told to `hear`.
+    """
+
+    def __init__(self, connections: ConnectionCounter, kept: KeptConnections, hear: Hear) -> None:
+        self.connections, self.kept, self.hear, self.user = connections, kept, hear, 0
         self.stream: _Stream | None = None
 
     async def connect_tcp(
@@ -153,12 +177,12 @@ class TransportFactory:
             max_connections=1, max_keepalive_connections=1, keepalive_expiry=None
         )
         self._connections, self.kept = context.connections, context.kept_connections()
-        self._tls = tls_context()
+        self._tls, self._hear = tls_context(), context.samples.hear
 
     def transport(self) -> tuple[httpx.AsyncHTTPTransport, _Backend]:
         """Return a transport without a connection yet, and what makes its connections."""
         made = httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False, limits=self._limits)
-        backend = _Backend(self._connections, self.kept)
+        backend = _Backend(self._connections, self.kept, self._hear)
         made._pool._network_backend = backend  # noqa: SLF001 - no other way in
         return made, backend
 
@@ -195,6 +219,7 @@ class HttpxClient:
     async def _send(self, request: Request) -> Ended:
         """The client that was idle last sends it, so that a light load needs few connections."""
         client, backend = self._clients.pop()
+        backend.user = current_user.get()
         try:
             ended = await self._outcome(client, backend, request)
             if isinstance(ended, tuple) and ended[0] & ERROR_MASK:

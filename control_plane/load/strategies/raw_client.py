@@ -27,6 +27,7 @@ class RawUser:
         self._index, self._connector = index, connector
         self._draw, self._head = context.source.draw, connector.encoder.head
         self._begin, self._record_end = context.samples.begin, context.samples.end
+        self._hear = context.samples.hear
         self._kept, self._failures = connector.kept, context.failures
         only = context.source.only
         self.repeats = only is not None and not only.body and self._kept.keeps
@@ -77,6 +78,9 @@ class RawUser:
         elif self._connection is not None and self._connection.awaiting:
             self._connection.close()
             self.on_failure("timeout")
+
+    def on_first_byte(self, came_ns: int) -> None:
+        self._hear(self._index, came_ns)
 
     def on_response(self, parser: ResponseParser) -> None:
         end_ns = clock_ns()

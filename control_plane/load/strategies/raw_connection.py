@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Protocol, cast
 from urllib.parse import urlsplit
 
+from control_plane.load.clock import clock_ns
 from control_plane.load.outcome import classify
 from control_plane.load.request_source import Request, RequestSource
 from control_plane.load.strategies.kept_connections import (
@@ -74,6 +75,9 @@ class ResponseHandler(Protocol):
     @property
     def on_same_response(self) -> "Callable[[Connection], None]": ...
 
+    def on_first_byte(self, came_ns: int) -> None:
+        """Note when the response begins; an interim one may show that it began later."""
+
     def on_response(self, parser: ResponseParser) -> None:
         """Take the response, which is whole."""
 
@@ -135,7 +139,7 @@ class Connection(asyncio.Protocol):
             self.close()
             return
         try:
-            whole = self._parser.feed(data)
+            whole = self._fed(data)
         except InvalidResponse as broken:
             self._fail(broken.kind, self._parser.received)
             return
@@ -145,6 +149,19 @@ class Connection(asyncio.Protocol):
             self._kept.carried_two()
         if whole:
             self._finish()
+
+    def _fed(self, data: bytes) -> bool:
+        """Let the parser read on, and note the moment of a first byte before it does."""
+        parser = self._parser
+        if parser.begun:
+            return parser.feed(data)
+        came_ns, whole = clock_ns(), False
+        try:
+            whole = parser.feed(data)
+        finally:
+            if whole or parser.begun:
+                self._handler.on_first_byte(came_ns)
+        return whole
 
     def eof_received(self) -> None:
         """The transport is closed after this."""

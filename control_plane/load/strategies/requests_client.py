@@ -69,7 +69,9 @@ class RequestsClient:
         self._url = context.plan.base_url
         self._headers = RequestHeaders(context.plan, context.source)
         self._limit = context.plan.client.max_body_bytes
-        self._tracker = ConnectionTracker(context.connections, context.kept_connections())
+        self._tracker = ConnectionTracker(
+            context.connections, context.kept_connections(), context.samples.hear
+        )
         self._tls = tls_context()
         self._tracker.watch(context.samples, context.timeout_ns)
         self._sessions = [self._session(context.plan.users // sessions) for _ in range(sessions)]

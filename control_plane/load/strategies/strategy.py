@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
@@ -60,6 +61,42 @@ def unread_bytes(transport: asyncio.BaseTransport | None) -> bytes:
         while part := os.read(descriptor, _READ_BYTES):
             parts.append(part)
     return b"".join(parts)
+
+
+_INTERIM = re.compile(rb"HTTP/1\.\d 1(?!01)\d\d")
+_STATUS_BYTES = 12
+
+
+class FirstByte:
+    """Finds where an answer begins in the pieces that come over a connection.
+
+    Interim responses (100, 102, 103) are not the answer. `found`: no more needs to be looked at.
+    """
+
+    def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Look for the answer to the next request."""
+        self.found = self._told = False
+        self._rest = b""
+
+    def begins_in(self, piece: bytes) -> bool:
+        """Return whether the answer begins in this piece.
+
+        One that is too short to tell counts as its beginning, until the next one shows an interim
+        response: then it begins again.
+        """
+        rest, told = self._rest + piece, self._told
+        while _INTERIM.match(rest):
+            told, (interim, end, following) = False, rest.partition(b"\r\n\r\n")
+            if not end:
+                self._rest, self._told = interim, False
+                return False
+            rest = following
+        self.found, self._told = len(rest) >= _STATUS_BYTES, bool(rest)
+        self._rest = b"" if self.found else rest
+        return bool(rest) and not told
 
 
 MAX_HEADER_BYTES = 65_536

@@ -16,7 +16,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from control_plane.load.clock import clock_ns, overdue, sleep_until
-from control_plane.load.sample_buffer import SampleBuffer
+from control_plane.load.sample_buffer import Hear, SampleBuffer
 from control_plane.load.strategies.kept_connections import (
     ConnectionCounter,
     Ending,
@@ -34,8 +34,8 @@ class ConnectionTracker:
     the reason in `sample_buffer`.
     """
 
-    def __init__(self, connections: ConnectionCounter, kept: KeptConnections) -> None:
-        self.connections, self.kept = connections, kept
+    def __init__(self, connections: ConnectionCounter, kept: KeptConnections, hear: Hear) -> None:
+        self.connections, self.kept, self.hear = connections, kept, hear
         self._thread = threading.local()
         self._by_user: dict[int, TrackedConnection] = {}
 
@@ -91,6 +91,19 @@ class ConnectionTracker:
         threading.Thread(target=work, daemon=True).start()
 
 
+class _HeardResponse(http.client.HTTPResponse):
+    """A response that tells when its first byte came, past any 100 Continue."""
+
+    def __init__(self, *arguments: Any, heard: Callable[[], None], **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._heard = heard
+
+    def _read_status(self) -> tuple[str, int, str]:
+        if self.fp.peek(1):
+            self._heard()
+        return super()._read_status()  # type: ignore[misc,no-any-return] # typeshed leaves it out
+
+
 class TrackedConnection:
     """A connection that a tracker knows; mixed into one of urllib3."""
 
@@ -104,6 +117,10 @@ class TrackedConnection:
         self._tracker = tracker
         self._tracked_socket: socket.socket | None = None
         self._is_cut = self._awaiting = False
+        self.response_class: Any = partial(_HeardResponse, heard=self._hear)
+
+    def _hear(self) -> None:
+        self._tracker.hear(self.user, clock_ns())
 
     @property
     def is_kept(self) -> bool:
