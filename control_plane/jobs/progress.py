@@ -97,14 +97,17 @@ def _insert(seconds: list[Second], second: Second) -> None:
 
 
 class LiveRun:
-    """The run that works now. Written by its job, read by pages; both in one process."""
+    """The run that works now. Written by its job, read by pages; both in one process.
+
+    `expected`: how long each phase of a trial will take.
+    """
 
     def __init__(
         self, run_id: str, streams: Sequence[Stream], trials: int, phases: Phases, clock: Clock
     ) -> None:
         self.run_id = run_id
         self._declared, self._trials = tuple(streams), trials
-        self._phases, self._clock = phases, clock
+        self.expected, self._clock = phases, clock
         self._share = 0.0
         self.obstacle = ""
         self.deadline_s: float | None = None
@@ -122,7 +125,7 @@ class LiveRun:
     def _empty_streams(self) -> dict[str, StreamProgress]:
         """The load of a window by duration runs before it; the plan has the longest ramp-up."""
         ramps = [stream.load.ramp_up_s for stream in self._declared]
-        leads = [self._phases.warmup_s - max(ramps) + ramp for ramp in ramps]
+        leads = [self.expected.warmup_s - max(ramps) + ramp for ramp in ramps]
         opens = [
             stream.start_after_s + lead for stream, lead in zip(self._declared, leads, strict=True)
         ]
@@ -162,14 +165,14 @@ class LiveRun:
 
     def progress(self) -> Progress:
         """Return how far it is, by the plan and the requests that ended; `share` never falls."""
-        whole = self._phases.trial_s * self._trials
-        left = max(0.0, self._left_in_trial()) + self._phases.trial_s * (self._trials - self.trial)
+        whole = self.expected.trial_s * self._trials
+        left = max(0.0, self._left_in_trial()) + self.expected.trial_s * (self._trials - self.trial)
         self._share = max(self._share, min(1.0, 1 - left / whole) if whole else 0.0)
         where = (self.phase.value, self.trial, self._trials, self._share, left, None)
         return Progress(*where, awaited=self.awaited)
 
     def _left_in_trial(self) -> float:
-        plan = self._phases
+        plan = self.expected
         if self.phase is State.STARTING:
             return max(plan.start_s - self._spent_s, 0) + plan.warmup_s + plan.measure_s
         if self.phase is State.WARMING:
@@ -185,7 +188,7 @@ class LiveRun:
         if stop.duration_s is not None:
             return stop.duration_s + progress.stream.start_after_s - self._spent_s
         if not progress.ended:
-            return max(self._phases.measure_s - self._spent_s, 0)
+            return max(self.expected.measure_s - self._spent_s, 0)
         until = progress.seconds[-1].index + 1
         pace = progress.ended / until
         since = max(0.0, self._spent_s - until)

@@ -16,6 +16,9 @@ from control_plane.store.store import Store
 
 log = logging.getLogger("looplab.jobs")
 
+_UNREADABLE = (StoreError, ValueError, LookupError)
+"""Where the database cannot be used, or what it holds of a run cannot be read."""
+
 
 class RunQueue:
     """Takes queued runs one after the other.
@@ -100,7 +103,7 @@ class RunQueue:
             self._wake.clear()
             try:
                 task = await self._take()
-            except StoreError as fault:
+            except _UNREADABLE as fault:
                 log.warning("the queue waits: %s", fault)
                 await asyncio.sleep(RETRY_S)
                 continue
@@ -128,12 +131,11 @@ class RunQueue:
     def _oldest(self) -> RunJob | None:
         """Return the oldest queued run, now starting; those cancelled meanwhile are passed over."""
         while run := self._store.next_queued():
-            rate = self._rate_of(run)
             try:
                 started = self._store.move(run.id, State.QUEUED, State.STARTING)
             except Conflict:
                 continue
-            return RunJob(started, self._store, self._runtime, rate)
+            return RunJob(started, self._store, self._runtime, self._rate_of)
         return None
 
     async def _settle(self, task: asyncio.Task[None]) -> None:

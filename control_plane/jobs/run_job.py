@@ -5,7 +5,7 @@ import os
 import stat
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -43,18 +43,21 @@ from control_plane.targets.scratch_dirs import OPEN_FLAGS
 
 
 class RunJob:
-    """Executes one queued run. `live_run` shows it meanwhile, `termination` decides how it ends."""
+    """Executes one queued run. `live_run` shows it meanwhile, `termination` decides how it ends.
 
-    def __init__(self, run: Run, store: Store, runtime: Runtime, rate_per_s: float | None) -> None:
+    `rate_of` tells the throughput of the last run of this kind, None where there is none.
+    """
+
+    def __init__(
+        self, run: Run, store: Store, runtime: Runtime, rate_of: Callable[[Run], float | None]
+    ) -> None:
         spec = run.spec
-        self.run, self._store = run, store
-        # As they are now: no change of their file may come between two trials.
-        self._runtime = replace(runtime, applications=dict(runtime.applications.items()))
+        self.run, self._store, self._runtime, self._rate_of = run, store, runtime, rate_of
         self.live_run = LiveRun(
             run.id,
             spec.workload.streams,
             spec.trials,
-            phases(spec, rate_per_s),
+            phases(spec, None),
             time.monotonic,
         )
         self.live_run.deadline_s = spec.timeout_s
@@ -80,6 +83,7 @@ class RunJob:
             await self.termination.write()
 
     async def _execute(self, stopped: Sequence[str]) -> None:
+        await asyncio.to_thread(self._prepare)
         cores = share_cores(self.run.spec, available_cores())
         self._secrets = await asyncio.to_thread(self._store.secrets_of, self.run.id)
         self._began_s = time.time()
@@ -97,6 +101,13 @@ class RunJob:
         await self.termination.move(State.FINALIZING)
         self.live_run.enter(State.FINALIZING)
         await self.termination.finish(self._judged)
+
+    def _prepare(self) -> None:
+        """Keep the applications as they are now, and say how long the run will take."""
+        # No change of their file may come between two trials.
+        applications = dict(self._runtime.applications.items())
+        self._runtime = replace(self._runtime, applications=applications)
+        self.live_run.expected = phases(self.run.spec, self._rate_of(self.run))
 
     async def _trials(self, cores: CorePlan) -> None:
         for block in range(self.run.spec.trials):

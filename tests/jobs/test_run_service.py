@@ -2,18 +2,22 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, ItemsView, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from control_plane.domain.errors import Conflict, InvalidInput, NotFound, QueueFull
+from control_plane.domain.limits import Limits
 from control_plane.domain.run import Run, State
 from control_plane.domain.spec import Target
 from control_plane.jobs.run_service import RunService
-from control_plane.store.store import Store
-from tests.dashboard import free_port, items_spec, long_spec
+from control_plane.jobs.runtime import recover
+from control_plane.store.store import Store, open_store
+from control_plane.targets.application import Application, bundled_application
+from tests.dashboard import free_port, items_spec, long_spec, provide_database
 from tests.stalled_server import stalled_server
 
 
@@ -41,6 +45,30 @@ async def test_runs_are_executed_in_the_order_of_their_hand_in(
     assert {run.state for run in ended} == {State.FAILED}
     assert ended == sorted(ended, key=lambda run: str(run.finished_at))
     assert "Nothing listens" in str(ended[0].reason)
+
+
+class Unreadable(dict[str, Application]):
+    """Applications of a file that cannot be read for a while."""
+
+    reason: str | None = "somebody took the file away"
+
+    def items(self) -> ItemsView[str, Application]:
+        if self.reason:
+            raise OSError(self.reason)
+        return super().items()
+
+
+async def test_a_fault_while_a_job_is_made_is_a_failed_run(tmp_path: Path) -> None:
+    store = open_store(provide_database(tmp_path / "runs.db"))
+    applications = Unreadable(shop=bundled_application())
+    service = RunService(store, Limits(), recover(store, {1}, "normal", applications))
+    (first,) = service.submit([unreachable()])
+    assert (await over(store, first)).reason == "internal error: OSError"
+    applications.reason = None
+    (second,) = service.submit([unreachable()])
+    assert "Nothing listens" in str((await over(store, second)).reason)
+    await service.close()
+    store.close()
 
 
 @pytest.mark.parametrize("moment", range(5))
