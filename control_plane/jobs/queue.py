@@ -16,6 +16,7 @@ from control_plane.store.store import Store
 
 log = logging.getLogger("looplab.jobs")
 
+_LOADED = (State.WARMING, State.RUNNING)
 _UNREADABLE = (StoreError, ValueError, LookupError)
 """Where the database cannot be used, or what it holds of a run cannot be read."""
 
@@ -53,6 +54,11 @@ class RunQueue:
     def busy(self) -> bool:
         """Whether a run works now, is about to, or the queue is held."""
         return self._job is not None or self._taking.locked()
+
+    @property
+    def loads(self) -> bool:
+        """Whether a target has load now, which other work would disturb."""
+        return self._job is not None and self._job.live_run.phase in _LOADED
 
     @asynccontextmanager
     async def reserve(self) -> AsyncIterator[None]:

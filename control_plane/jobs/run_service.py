@@ -70,7 +70,7 @@ class RunService:
         self._queue = RunQueue(
             store, runtime, lambda run: self._rate_of(run.spec), self.manual_targets
         )
-        runtime.interpreters.keep_known_while(lambda: self._queue.busy)
+        runtime.interpreters.give_way_while(lambda: self._queue.busy, lambda: self._queue.loads)
         self._idle_tasks = IdleTasks(self._queue)
         self.openapi_cache = OpenApiCache(self._idle_tasks, runtime, limits)
         self.application_checks = ApplicationChecks(self._idle_tasks, runtime, self.openapi_cache)
@@ -254,9 +254,11 @@ class RunService:
 
     def default_target(self, application: Application) -> Target:
         """Return the target of a run that names the application alone."""
-        if not application.command and any(missing_files(application)):
+        interpreters, python = self._runtime.interpreters, application.interpreter
+        known = application.command or interpreters.tells(python)
+        if not known or (not application.command and any(missing_files(application))):
             return for_application(Target(), application.name)
-        found = default_target(application, self._runtime.interpreters)
+        found = default_target(application, interpreters)
         return found or for_application(Target(), application.name)
 
     def stand_ins(self, target: AnyTarget) -> tuple[tuple[str, str], ...]:
@@ -264,8 +266,9 @@ class RunService:
         application = self._runtime.applications.get(target.application or "")
         if target.started is None or application is None or application.command:
             return ()
-        interpreter = self._runtime.interpreters.inspect(application.interpreter)
-        return standing_in(target.started, interpreter)
+        interpreters, python = self._runtime.interpreters, application.interpreter
+        known = interpreters.tells(python)
+        return standing_in(target.started, interpreters.inspect(python)) if known else ()
 
     def hints(self, run: Run) -> tuple[str, ...]:
         """Return what to do about a target that did not start; () where nothing can be told."""

@@ -8,6 +8,7 @@ import re
 import secrets
 import shutil
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from control_plane.domain.errors import Conflict
 from control_plane.domain.result import Environment
 from control_plane.domain.server_command_lines import (
     APPLICATION_SERVERS,
@@ -33,6 +35,7 @@ from control_plane.targets.scratch_dirs import ScratchDirs
 from control_plane.targets.supervisor import LaunchSpec, Supervisor
 
 INTERPRETER_TIMEOUT_S = 10.0
+WAIT_S, WAIT_STEP_S = 15.0, 0.05
 MAX_LINES = 2_000
 
 _SCRIPT = """
@@ -176,7 +179,8 @@ class Interpreters:
     """What the interpreters of applications have installed.
 
     One is asked again when its folders have changed, but not while a run works: that would take
-    processor time from it. May be used from any thread.
+    processor time from it. One that was never asked waits until no load runs. May be used from any
+    thread.
     """
 
     def __init__(self, instance: str) -> None:
@@ -184,13 +188,30 @@ class Interpreters:
         self._known: dict[Path, tuple[Interpreter, tuple[int, ...]]] = {}
         self._lock = threading.Lock()
         self._busy: Callable[[], bool] = bool
+        self._loaded: Callable[[], bool] = bool
 
-    def keep_known_while(self, busy: Callable[[], bool]) -> None:
-        """Ask none again as long as `busy` says True: what is known counts then."""
-        self._busy = busy
+    def give_way_while(self, busy: Callable[[], bool], loaded: Callable[[], bool]) -> None:
+        """Ask none again as long as `busy` says True: what is known counts then. Ask none at all
+        as long as `loaded` does.
+        """
+        self._busy, self._loaded = busy, loaded
+
+    def tells(self, python: Path) -> bool:
+        """Whether `inspect` tells at once: it is known, or no load runs."""
+        return python in self._known or not self._loaded()
 
     def inspect(self, python: Path) -> Interpreter:
-        """Return what it has now, or had when the run began that works."""
+        """Return what it has now, or had when the run began that works.
+
+        Raises Conflict where it is not known and load has run for all the time that was waited.
+        """
+        gives_up_s = time.monotonic() + WAIT_S
+        while not self.tells(python):
+            if time.monotonic() > gives_up_s:
+                raise Conflict(
+                    f"{python} was not asked yet, which would disturb the run: try again after it."
+                )
+            time.sleep(WAIT_STEP_S)
         with self._lock:
             known = self._known.get(python)
             if known is None or (not self._busy() and known[1] != _stamp(python, known[0])):

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from collections import UserDict
 from collections.abc import Callable, ItemsView, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -47,7 +48,7 @@ async def test_runs_are_executed_in_the_order_of_their_hand_in(
     assert "Nothing listens" in str(ended[0].reason)
 
 
-class Unreadable(dict[str, Application]):
+class Unreadable(UserDict[str, Application]):
     """Applications of a file that cannot be read for a while."""
 
     reason: str | None = "somebody took the file away"

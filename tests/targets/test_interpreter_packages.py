@@ -65,7 +65,7 @@ async def test_one_that_runs_tells_its_packages() -> None:
 def test_a_changed_one_is_not_asked_again_while_a_run_works(tmp_path: Path) -> None:
     python, works = tmp_path / "python", [True]
     known = Interpreters("test")
-    known.keep_known_while(lambda: works[0])
+    known.give_way_while(lambda: works[0], bool)
 
     def becomes(version: str) -> None:
         python.write_text(f"""#!/bin/sh\necho '["", "{version}"]'\n""")
@@ -78,3 +78,21 @@ def test_a_changed_one_is_not_asked_again_while_a_run_works(tmp_path: Path) -> N
     assert known.inspect(python).version == "3.9"
     works[0] = False
     assert known.inspect(python).version == "3.10"
+
+
+def test_one_that_was_never_asked_waits_until_the_load_is_over(tmp_path: Path) -> None:
+    asked, looks = tmp_path / "asked", iter([True, True, True])
+    python = tmp_path / "python"
+    python.write_text(f"""#!/bin/sh\ntouch {asked}\necho '["", "3.9"]'\n""")
+    python.chmod(0o700)
+
+    def loaded() -> bool:
+        assert not asked.exists()
+        return next(looks, False)
+
+    known = Interpreters("test")
+    known.give_way_while(bool, loaded)
+    assert not known.tells(python)
+    assert known.inspect(python).version == "3.9"
+    assert next(looks, None) is None
+    assert known.tells(python)
