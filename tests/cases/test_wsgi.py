@@ -10,7 +10,11 @@ from tests.dashboard import TERMINAL, Dashboard
 from tests.in_process import in_process
 
 SHOP = """
+import time
+
 def app(environ, start_response):
+    if environ["PATH_INFO"] == "/slow":
+        time.sleep(0.02)
     start_response("200 OK", [("Content-Length", "2")])
     return [b"ok"]
 
@@ -69,8 +73,13 @@ def test_a_wsgi_application_is_a_configuration(looplab: Dashboard, target: dict[
     document = spec_of(**target)
     if target.get("server") == "waitress":
         # More than it takes by default.
-        document["workload"]["streams"][0]["load"]["concurrency"] = 120
+        stream = document["workload"]["streams"][0]
+        stream["load"]["concurrency"] = 120
+        stream["requests"] = [{"path": "/slow"}]
     run = looplab.finished(looplab.submit(document))
+    if target.get("server") == "waitress":
+        causes = {cause["cause"]: cause["text"] for cause in run["causes"]}
+        assert "120 were asked" in causes["workers_full"]
     assert set(run["streams"][0]["statuses"]) == {"200"}
     assert not any(run["streams"][0]["errors"].values())
     used, workers = run["trials"][0]["target"], target.get("workers", 1)

@@ -145,6 +145,7 @@ def connections_ended(evidence: Evidence) -> Diagnosis | None:
         "idle_s": idle_s or None,
         "keep_alive_s": keep_alive_s,
         "at_chance": int(_equal(idle_s, keep_alive_s)),
+        "worker": _worker(evidence),
     }
     return Diagnosis(replaced >= ENDED_SHARE or _equal(idle_s, keep_alive_s), measurements)
 
@@ -183,6 +184,11 @@ def _keep_alive_s(evidence: Evidence) -> float | None:
     return started.keep_alive_s if started else None
 
 
+def _worker(evidence: Evidence) -> str | None:
+    started = evidence.spec.target.started
+    return started.worker if started else None
+
+
 def _equal(idle_s: float, keep_alive_s: float | None) -> bool:
     if not keep_alive_s:
         return False
@@ -204,7 +210,8 @@ def _ended(measurements: Measurements) -> str:
             f"({_seconds(keep_alive_s)}), so requests make new ones"
         )
     if opened >= NONE_KEPT_SHARE * (requests - number_in(measurements, "at_once")):
-        return "the server keeps no connection, it closes each one after its response"
+        closes = "the server keeps no connection, it closes each one after its response"
+        return f"{closes}, as sync workers do" if measurements.get("worker") == "sync" else closes
     return f"the server ends connections after {figures(requests / opened)} requests on average"
 
 

@@ -8,7 +8,7 @@ from control_plane.analysis.causes.cpu_limits import CLIENT_LIMITED, HELD_BACK, 
 from control_plane.analysis.causes.evidence import Evidence
 from control_plane.analysis.causes.gc_pauses import GARBAGE_COLLECTION
 from control_plane.analysis.causes.recycled_workers import WORKERS_RECYCLED
-from control_plane.analysis.causes.thread_pool_full import POOL_EXHAUSTED
+from control_plane.analysis.causes.thread_pool_full import POOL_EXHAUSTED, WORKERS_FULL
 from control_plane.analysis.causes.uneven_workers import WORKERS_UNEVEN
 from control_plane.analysis.prose.sentence import joined
 from control_plane.domain.result import Cause
@@ -17,6 +17,7 @@ _IN_ORDER = (
     HELD_BACK,
     LOOP_BLOCKED,
     POOL_EXHAUSTED,
+    WORKERS_FULL,
     WORKERS_UNEVEN,
     WORKERS_RECYCLED,
     GARBAGE_COLLECTION,
@@ -43,7 +44,7 @@ def diagnose(evidence: Evidence) -> tuple[Cause, ...]:
 
     def place(cause: Cause) -> tuple[int, bool]:
         # Threads wait for a full processor, and requests for the threads.
-        follows = server_full and cause.cause == POOL_EXHAUSTED.id
+        follows = server_full and cause.cause in {POOL_EXHAUSTED.id, WORKERS_FULL.id}
         return (True, None, False).index(cause.found), follows
 
     return tuple(sorted(causes, key=place))

@@ -106,9 +106,9 @@ def _with_server_settings(spec: Spec, target: Target, found: set[str]) -> Iterat
 
     workers, threads = target.workers, target.threads
     # More threads do not help where the processor is full.
-    if "pool_exhausted" in found and "server_cpu" not in found and threads is not None:
+    if found & {"pool_exhausted", "workers_full"} and "server_cpu" not in found and threads:
         yield with_target("threads", f"{4 * threads} threads", threads=4 * threads)
-    if found & {"loop_blocked", "server_cpu"} and workers is not None:
+    if found & {"loop_blocked", "server_cpu", "workers_full"} and workers is not None:
         yield with_target("workers", f"{2 * workers} workers", workers=2 * workers)
     if "workers_uneven" in found and target.reuse_port:
         yield with_target("reuse-port", "without reuse port", reuse_port=False)

@@ -1,4 +1,4 @@
-"""Every thread of the pool was busy, and requests of `def` endpoints waited for one."""
+"""Every place was taken and requests waited: threads of the pool, workers of a WSGI server."""
 
 from control_plane.analysis.causes.evidence import (
     CauseRule,
@@ -9,6 +9,8 @@ from control_plane.analysis.causes.evidence import (
     number_in,
     share_in,
 )
+from control_plane.domain.server_command_lines import is_wsgi
+from control_plane.domain.units import SPACE, count, figures
 
 WAITING_SHARE = 0.1
 """A queue that a sample in ten does not see has not held back a tenth of the requests."""
@@ -70,4 +72,76 @@ POOL_EXHAUSTED = CauseRule(
     ruled_out=_no_wait,
     detail=_pool,
     watched="thread pool",
+)
+
+
+ALL_IN_FLIGHT = 0.9
+"""From here on the mean in flight is that of all users, who hardly pause."""
+
+_CLIENTS_OWN = "the client was at its limit, and requests can have waited there"
+
+
+def workers_full(evidence: Evidence) -> Diagnosis | None:
+    """Judge by what was in flight on average whether it was more than a WSGI server has places.
+
+    None for other servers, which take any number of requests at once.
+    """
+    target = evidence.spec.target.started
+    if target is None or not target.workers or not is_wsgi(target.server, target.worker):
+        return None
+    places = target.workers * (target.threads or 1)
+    in_flight = max(sum(trial.client.in_flight.values()) for trial in evidence.trials)
+    loads = [stream.load for stream in evidence.spec.workload.streams]
+    users = sum(load.users for load in loads)
+    all_asked = not any(load.is_open for load in loads) and in_flight >= ALL_IN_FLIGHT * users
+    measurements: Measurements = {
+        "places": places,
+        "workers": target.workers,
+        "threads": target.threads,
+        "in_flight": in_flight,
+        "asked": users if all_asked else None,
+    }
+    full = in_flight * (1 - WAITING_SHARE) >= places
+    if full and any(reason.gate == "client_cpu" for reason in evidence.validity.reasons):
+        return Diagnosis(None, {**measurements, "why": _CLIENTS_OWN})
+    return Diagnosis(full, measurements)
+
+
+def _served(measurements: Measurements) -> str:
+    """Return `8 requests at once are served (2 workers × 4 threads), 64 were asked`."""
+    workers, threads = number_in(measurements, "workers"), number_in(measurements, "threads")
+    parts = [_several(workers, "worker"), *([_several(threads, "thread")] if threads else [])]
+    served = _several(number_in(measurements, "places"), "request")
+    verb = "is" if number_in(measurements, "places") == 1 else "are"
+    times = f"{SPACE}×{SPACE}".join(parts)
+    return f"{served} at once {verb} served ({times}), {_asked(measurements)}"
+
+
+def _several(number: float, name: str) -> str:
+    return f"{count(number)} {name}{'' if number == 1 else 's'}"
+
+
+def _asked(measurements: Measurements) -> str:
+    if measurements["asked"]:
+        return f"{count_in(measurements, 'asked')} were asked"
+    return f"{figures(number_in(measurements, 'in_flight'), 2)} were in flight on average"
+
+
+def _others_waited(measurements: Measurements) -> str:
+    more = number_in(measurements, "in_flight") > number_in(measurements, "places")
+    return "the others waited for one that was over" if more else ""
+
+
+WORKERS_FULL = CauseRule(
+    id="workers_full",
+    label="Workers full",
+    short="workers full",
+    judge=workers_full,
+    value=lambda measurements: (
+        f"{figures(number_in(measurements, 'in_flight'), 2)} in flight, "
+        f"{count_in(measurements, 'places')} served"
+    ),
+    found=_served,
+    ruled_out=_served,
+    detail=_others_waited,
 )

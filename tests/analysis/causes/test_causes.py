@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from control_plane.domain.load_models import Open
 from control_plane.domain.result import Censored, Gauges, Reason, Validity
+from control_plane.domain.spec import Target
 from tests.analysis.causes.watched import asked, cause_of, evidence, worker
 from tests.builders.trials import known, spec, summary, with_spaces
 
@@ -41,6 +43,63 @@ def test_pool_exhausted(waiting, found, text):
     seen = worker(tokens_busy=4, tokens_waiting=waiting, tokens_total=4)
     finding = cause_of("pool_exhausted", evidence(seen))
     assert (known(finding).found, said(finding)) == (found, text)
+
+
+def wsgi(users, in_flight, gate="errors", load=None, **target):
+    known = evidence(spec=replace(asked(users=users), target=Target(**target)))
+    if load is not None:
+        known = replace(known, spec=spec(load=load, duration_s=10.0, target=Target(**target)))
+    client = replace(known.trials[0].client, in_flight={"items": in_flight})
+    validity = Validity(None, (Reason(gate, "suspect", "", 1.0, 0.85),), ())
+    return replace(known, trials=(replace(known.trials[0], client=client),), validity=validity)
+
+
+GTHREAD = {"server": "gunicorn", "worker": "gthread", "loop": None, "http": None}
+SYNC = {**GTHREAD, "worker": "sync", "threads": None, "keep_alive_s": None}
+
+
+@pytest.mark.parametrize(
+    ("seen", "found", "text"),
+    [
+        (
+            wsgi(64, 63.9, **GTHREAD, workers=2, threads=4),
+            True,
+            "8 requests at once are served (2 workers × 4 threads), 64 were asked; the others "
+            "waited for one that was over.",
+        ),
+        (
+            wsgi(10, 10, **SYNC),
+            True,
+            "1 request at once is served (1 worker), 10 were asked; the others waited for one "
+            "that was over.",
+        ),
+        (
+            wsgi(64, 3.2, server="waitress", loop=None, http=None, threads=4),
+            False,
+            "4 requests at once are served (1 worker × 4 threads), 3.2 were in flight on average.",
+        ),
+        (
+            wsgi(64, 31.0, load=Open("open", 100.0), **GTHREAD, threads=4),
+            True,
+            "4 requests at once are served (1 worker × 4 threads), 31 were in flight on average; "
+            "the others waited for one that was over.",
+        ),
+        (
+            wsgi(64, 64, gate="client_cpu", **SYNC, workers=2),
+            None,
+            "2 requests at once are served (2 workers), 64 were asked; the others waited for one "
+            "that was over. Not decided: the client was at its limit, and requests can have waited "
+            "there.",
+        ),
+    ],
+)
+def test_workers_full(seen, found, text):
+    finding = known(cause_of("workers_full", seen))
+    assert (finding.found, said(finding)) == (found, text)
+
+
+def test_servers_that_take_any_number_are_not_judged():
+    assert cause_of("workers_full", wsgi(64, 64)) is None
 
 
 def test_a_pool_that_was_not_seen_is_not_judged():

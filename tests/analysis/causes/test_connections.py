@@ -55,6 +55,12 @@ def test_the_first_requests_of_a_window_may_find_connections_from_before_it() ->
     )
 
 
+def test_sync_workers_keep_none_by_design() -> None:
+    target = Target(server="gunicorn", worker="sync", loop=None, http=None)
+    _, text = judged(cause_of("connections_ended", seen(1_000, target=target)))
+    assert "it closes each one after its response, as sync workers do;" in text
+
+
 def test_a_server_that_ends_them_after_some_requests() -> None:
     found, text = judged(cause_of("connections_ended", seen(264)))
     assert (found, text.partition(";")[0]) == (
