@@ -25,15 +25,18 @@ from control_plane.dashboard_client import DashboardClient, RemoteDashboard
 from control_plane.domain.ceiling import CLIENTS, ceiling_submission
 from control_plane.domain.errors import (
     DatabaseOwned,
+    FieldError,
     InvalidInput,
     LooplabError,
     NotFound,
     SettingsError,
+    refuse,
 )
 from control_plane.domain.ids import compared_ids
+from control_plane.domain.row_files import UnreadableRows, decoded
 from control_plane.domain.run import State
 from control_plane.domain.spec import Client
-from control_plane.domain.spec_json import Document, read_document
+from control_plane.domain.spec_json import Document, read_document, row_values
 from control_plane.settings import Settings, load_settings
 from control_plane.store.instance_lock import read_lock
 
@@ -129,7 +132,7 @@ def run_spec(
 
     With --wait, or without a dashboard, the exit code tells how the run ended.
     """
-    document, settings = _read(spec), _settings(context, db)
+    document, settings = _with_row_files(_read(spec), spec.parent), _settings(context, db)
     new = not settings.db.expanduser().exists()
     with _connect(settings) as dashboard:
         run = dashboard.submit(document)
@@ -301,6 +304,32 @@ def _read(path: Path) -> Document:
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror}.") from None
     return read_document(body)
+
+
+def _with_row_files(document: Document, folder: Path) -> Document:
+    """Return a spec with the content of the files that its values of kind row name by path.
+
+    Paths are those from `folder`. Raises InvalidInput with what cannot be read.
+    """
+    wrong: list[FieldError] = []
+    for field, value in row_values(document):
+        if isinstance(path := value.get("file"), str):
+            try:
+                value["file"] = {"name": Path(path).name, "content": _text(folder / path)}
+            except UnreadableRows as unreadable:
+                wrong.append(FieldError(f"{field}.file", f"{path}: {unreadable}"))
+    refuse(wrong)
+    return document
+
+
+def _text(path: Path) -> str:
+    """Return the text of a regular file; no other is opened."""
+    try:
+        if not path.is_file():
+            raise UnreadableRows("this is no file." if path.exists() else "there is no such file.")
+        return decoded(path.read_bytes())
+    except OSError as error:
+        raise UnreadableRows(f"{error.strerror}.") from None
 
 
 def _silent(run: Document) -> None:

@@ -19,7 +19,7 @@ from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.metrics import METRIC
 from control_plane.domain.result import EarlyRequests
 from control_plane.domain.run import State
-from control_plane.domain.spec_json import Document
+from control_plane.domain.spec_json import Document, stored_spec
 from control_plane.domain.times_and_percentiles import (
     AT_LEAST,
     AT_LEAST_NOTE,
@@ -272,6 +272,8 @@ def _lines(run: Document, url: str | None) -> Iterator[str]:
     yield f"{run['state']}  {where}  {run['title']}"
     if run.get("configuration"):
         yield f"against {run['configuration']}"
+    spec = stored_spec(json.dumps(run["spec"]))
+    yield from (value.label for stream in spec.workload.streams for value in stream.rows)
     if run.get("reason"):
         yield run["reason"]
         yield from run.get("hints", ())

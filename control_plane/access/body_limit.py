@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from control_plane.access.http_errors import error_response, header_values
 
-MAX_BODY_BYTES = 2_000_000
+MAX_BODY_BYTES = 16_000_000
 
 
 class BodyLimitMiddleware:

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from control_plane.analysis.field_labels import label_of, text_of
+from control_plane.domain.request_bodies_and_values import RowFile
 from control_plane.domain.result import Environment
 from control_plane.domain.run import Run
 from control_plane.domain.spec import BUNDLED, Spec
@@ -145,7 +146,7 @@ def _flat_spec(spec: Spec, names: Sequence[str], *, lone: bool) -> dict[str, Any
     streams = document.pop("workload")["streams"]
     placed = {
         "0" if lone else str(names.index(stream.pop("name"))): _stepless(
-            {**stream, "requests": [_expecting(request) for request in stream["requests"]]}
+            {**stream, "requests": [_request(request) for request in stream["requests"]]}
         )
         for stream in streams
     }
@@ -159,6 +160,20 @@ def _stepless(stream: Mapping[str, Any]) -> Mapping[str, Any]:
         return stream
     steps = [f"{step['rate_per_s']:,.10g}/s for {step['duration_s']:g} s" for step in rate]
     return {**stream, "load": {**stream["load"], "rate_per_s": ", ".join(steps)}}
+
+
+def _request(request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the request class with one field for what is one thing."""
+    values = {name: _table(value) for name, value in request["values"].items()}
+    return _expecting({**request, "values": values})
+
+
+def _table(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a value with its file as one field: `users.csv, 10 rows, content 3f2a91c0`."""
+    if value["kind"] != "row":
+        return value
+    file = RowFile(**value["file"])
+    return {**value, "file": f"{file.name}, {file.rows} rows, content {file.mark}"}
 
 
 def _expecting(request: Mapping[str, Any]) -> Mapping[str, Any]:

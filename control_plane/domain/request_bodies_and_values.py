@@ -7,7 +7,7 @@ themselves.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -88,10 +88,67 @@ class UuidValue(BaseValue):
     kind: Literal["uuid"]
 
 
-Value = Annotated[
-    IntegerValue | SequenceValue | ChoiceValue | StringValue | UuidValue,
-    Discriminator("kind"),
-]
+@dataclass(frozen=True, config=STRICT)
+class RowFile:
+    """A table as text: CSV with a line of names, or JSON lines. `name` is what its file was called.
+
+    `rows` is how many it has, where it is kept and its content is not shown.
+    """
+
+    content: str = Field(repr=False)
+    name: str = "rows.csv"
+    rows: int | None = None
+
+    @property
+    def mark(self) -> str:
+        """The beginning of the digest of its content, where that is kept apart; else empty."""
+        found = STANDS_FOR_SECRET.fullmatch(self.content)
+        return found[1][:8] if found else ""
+
+
+def _in_order(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(names))
+
+
+_Columns = Annotated[tuple[str, ...], AfterValidator(_in_order)]
+"""Names whose order says nothing, so that the same ones are written the same way."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class RowValue(BaseValue):
+    """Some columns of one row, which are placeholders by their names and are used together.
+
+    `each_once`: no row comes twice in a run. `secret` are columns that are never shown.
+    """
+
+    kind: Literal["row"]
+    file: RowFile
+    columns: _Columns
+    order: Literal["in_order", "shuffled", "each_once"] = "in_order"
+    secret: _Columns = Field(default=(), kw_only=True)
+
+    @property
+    def label(self) -> str:
+        """`{password}, {user} from 10 rows of users.csv, in order`."""
+        names = ", ".join(f"{{{column}}}" for column in self.columns)
+        rows = "rows" if self.file.rows is None else f"{count(self.file.rows)} rows"
+        return f"{names} from {rows} of {self.file.name}, {self.order.replace('_', ' ')}"
+
+
+SingleValue = IntegerValue | SequenceValue | ChoiceValue | StringValue | UuidValue
+"""A value that fills the one placeholder of its name."""
+
+Value = Annotated[SingleValue | RowValue, Discriminator("kind")]
+
+
+def filled_names(values: Mapping[str, Value]) -> tuple[str, ...]:
+    """Return the placeholders that values fill: their own names, of a row those of its columns."""
+    return tuple(
+        name
+        for own, value in values.items()
+        for name in (value.columns if isinstance(value, RowValue) else (own,))
+    )
+
 
 Scalar = str | int | float
 FormFields = dict[str, Scalar | tuple[Scalar, ...]]
@@ -263,6 +320,9 @@ _EXPECT = Annotated[
 Expect = Annotated[Expectation, GetPydanticSchema(lambda _source, handler: handler(_EXPECT))]
 """An expectation; a list is one of statuses alone."""
 
+
+STANDS_FOR_SECRET = re.compile(r"\(secret ([0-9a-f]{16})((?: \{[^\s{}]+\})*)\)")
+"""What stands in a spec in the place of a value that is kept apart, with its digest."""
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
 _BRACED = re.compile(r"(\{+)([^\s{}\"',:;=()\[\]\\]{1,60})(\}+)")

@@ -1,13 +1,14 @@
 """The rules of one request class. Pure: a request class in, wrong fields out."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import isfinite
 
 from control_plane.domain.errors import FieldError
 from control_plane.domain.limits import Limits, Wrong, bounded, bounded_text, counted
 from control_plane.domain.request_bodies_and_values import (
     NAME,
+    STANDS_FOR_SECRET,
     ChoiceValue,
     Expectation,
     FormBody,
@@ -18,15 +19,19 @@ from control_plane.domain.request_bodies_and_values import (
     JsonBody,
     Multipart,
     MultipartBody,
+    RowValue,
     SequenceValue,
+    SingleValue,
     SizeRange,
     StringValue,
     TextBody,
     UploadedFile,
     Value,
+    filled_names,
     placeholder_names,
     spaced_names,
 )
+from control_plane.domain.row_files import UnreadableRows, read_rows
 from control_plane.domain.spec import RequestClass
 
 MAX_TEXT = 1_000_000
@@ -55,7 +60,12 @@ def _wrong_parts(field: str, request: RequestClass, limits: Limits) -> Wrong:
     yield from _path(f"{field}.path", request)
     yield from counted(f"{field}.values", len(request.values), 0, 20, "values")
     for name, value in request.values.items():
-        yield from _value(f"{field}.values.{name[:40]}", name, value)
+        place = f"{field}.values.{name[:40]}"
+        if isinstance(value, RowValue):
+            yield from _row_value(place, name, value)
+        else:
+            yield from _value(place, name, value)
+    yield from _same_names(f"{field}.values", request.values)
     yield from counted(f"{field}.headers", len(request.headers), 0, 50, "headers")
     yield from _headers(f"{field}.headers", request.headers)
     yield from _body(f"{field}.body", request, limits)
@@ -133,11 +143,12 @@ def _form_texts(field: str, fields: FormFields) -> Iterator[tuple[str, str]]:
 
 def _placeholders(field: str, request: RequestClass) -> Wrong:
     """Find braces that name no value, and names that blanks part from their braces."""
+    names = filled_names(request.values)
     for place, text in template_texts(request):
         if "{" not in text:
             continue
-        unknown = [name for name in placeholder_names(text) if name not in request.values]
-        spaced = [name for name in spaced_names(text) if name in request.values]
+        unknown = [name for name in placeholder_names(text) if name not in names]
+        spaced = [name for name in spaced_names(text) if name in names]
         if unknown:
             yield _valueless(f"{field}.{place}", unknown[0][:40])
         elif spaced:
@@ -149,7 +160,7 @@ def _placeless(field: str, request: RequestClass) -> Wrong:
     """Find values that no text of the request has a place for."""
     texts = (text for _, text in template_texts(request) if "{" in text)
     placed = {name for text in texts for name in placeholder_names(text)}
-    for name in request.values:
+    for name in filled_names(request.values):
         if name not in placed:
             message = f"No place of this request holds {{{name}}}: write it there, with one brace "
             yield FieldError(
@@ -170,7 +181,7 @@ def _valueless(field: str, name: str) -> FieldError:
     return FieldError(field, message, at_field=told)
 
 
-def _value(field: str, name: str, value: Value) -> Wrong:
+def _value(field: str, name: str, value: SingleValue) -> Wrong:
     if not NAME.fullmatch(name):
         yield FieldError(field, "A name is made of letters, digits and _, up to 40.")
     if isinstance(value, IntegerValue):
@@ -191,6 +202,38 @@ def _value(field: str, name: str, value: Value) -> Wrong:
         yield from counted(f"{field}.of", len(value.of), 1, 1_000, "choices")
         for choice in value.of:
             yield from bounded_text(f"{field}.of", str(choice), 1_000)
+
+
+def _row_value(field: str, name: str, value: RowValue) -> Wrong:
+    yield from bounded_text(field, name, 40, empty=False)
+    yield from counted(f"{field}.columns", len(value.columns), 1, 50, "columns")
+    yield from bounded_text(f"{field}.file.name", value.file.name, 200, empty=False)
+    if odd := [column for column in value.columns if not NAME.fullmatch(column)]:
+        message = f"{odd[0][:40]!r} is no placeholder: rename the column, to letters, digits, _."
+        yield FieldError(f"{field}.columns", message)
+        return
+    for column in value.secret:
+        if column not in value.columns:
+            yield FieldError(f"{field}.secret", f"{column[:40]!r} is none of the columns.")
+    if STANDS_FOR_SECRET.fullmatch(value.file.content):
+        return
+    try:
+        rows = read_rows(value.file)
+    except UnreadableRows as unreadable:
+        yield FieldError(f"{field}.file", str(unreadable))
+        return
+    if absent := [column for column in value.columns if column not in rows[0]]:
+        has = ", ".join(map(repr, rows[0]))[:200]
+        message = f"{value.file.name[:40]} has no column {absent[0][:40]!r}: it has {has}."
+        yield FieldError(f"{field}.columns", message)
+
+
+def _same_names(field: str, values: Mapping[str, Value]) -> Wrong:
+    """Find placeholders that two values fill."""
+    names = filled_names(values)
+    if twice := [name for name in names if names.count(name) > 1]:
+        message = f"Two values fill {{{twice[0][:40]}}}: rename one of them."
+        yield FieldError(field, message)
 
 
 def _headers(field: str, headers: dict[str, str]) -> Wrong:
@@ -274,11 +317,12 @@ def _size_range(field: str, size: SizeRange) -> Wrong:
 
 
 def _expected_texts(field: str, request: RequestClass) -> Wrong:
+    names = filled_names(request.values)
     for below, text in expected_texts(request):
         place = f"{field}.{below}"
         if not text.strip():
             yield FieldError(place, "This must not be empty.")
-        unknown = [part for part in placeholder_names(text) if part not in request.values]
+        unknown = [part for part in placeholder_names(text) if part not in names]
         if unknown:
             name = unknown[0][:40]
             yield FieldError(

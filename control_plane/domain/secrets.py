@@ -8,7 +8,9 @@ import html
 import json
 import re
 from base64 import b64decode
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
@@ -16,16 +18,19 @@ from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
 from control_plane.domain.request_bodies_and_values import (
+    STANDS_FOR_SECRET,
     ChoiceValue,
     Placeholder,
+    RowFile,
+    RowValue,
     Value,
     placeholder_names,
     template_parts,
 )
 from control_plane.domain.request_rules import expected_texts, template_texts
+from control_plane.domain.row_files import UnreadableRows, read_rows
 from control_plane.domain.spec import RequestClass, Stream
-from control_plane.domain.spec_json import Document
-from control_plane.domain.stream_record import FailedResponse
+from control_plane.domain.spec_json import Document, as_object, request_classes
 
 SHORTEST_SECRET = 6
 """A shorter value, such as `1` or `debug`, would blank out half of what is shown."""
@@ -37,32 +42,20 @@ _SECRET_HEADER = re.compile(
     r"($|[-_\d])",
     re.IGNORECASE,
 )
-_SECRET_VARIABLE = re.compile(
-    r"PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIAL|WEBHOOK|TOKEN(?!IZ)|(API|ACCESS|PRIVATE)_?KEY"
-    r"|(^|_)(PASS|JWT|COOKIE|SALT)(_|\d*$)|_PWD$|(^|_)(KEYS?|AUTH)\d*$",
-    re.IGNORECASE,
-)
-_ABOUT_A_SECRET = re.compile(
-    r"(?<!WEBHOOK)_(URL|URI|PATH|FILE|DIR|HOST|PORT|NAME|USER|MODEL|MODULE|CLASS|BACKEND|PROVIDER|SERVICE"
-    r"|HASHERS?|VALIDATORS|ALGORITHM|TYPE|HEADER|PREFIX|LENGTH|TTL|TIMEOUT|LIFETIME|AGE|EXPIRY"
-    r"|EXPIRES?|SECONDS|MINUTES|DAYS|ENABLED|ISSUER|AUDIENCE|DOMAIN|SAMESITE)$",
-    re.IGNORECASE,
-)
+_SECRET_COLUMN = re.compile(r"(^|[_\d])(pass|pwd|pin|jwt|otp)($|[_\d])", re.IGNORECASE)
 _IN_URL = re.compile(r"(?<=://)([^\s/:@]*):([^\s/@]+)@")
-_URL_PASSWORD = re.compile(r"://(?:[^\s/:@]*:([^\s/]+)|([^\s/:@]{16,}))@")
-"""As programs read it, up to the last `@`; a long user without a password is a token."""
-_PARAMETER = re.compile(
-    r"(?:password|passwd|pwd|secret|token|api_?key|accesskey)[\"']?\s*[=:]\s*[\"']?([^\s\"'&;,}]+)",
-    re.IGNORECASE,
-)
 _SCHEME = re.compile(r"\s*(bearer|token|jwt|api-?key|key)?\s*", re.IGNORECASE)
-_STANDS_FOR = re.compile(r"\(secret ([0-9a-f]{16})((?: \{[^\s{}]+\})*)\)")
 _PERCENT = re.compile(r"%[0-9A-F]{2}")
 
 
 def is_secret_header(name: str) -> bool:
     """Return whether the value of a header is never shown: Authorization, Cookie, X-Api-Key …"""
     return _SECRET_HEADER.search(name) is not None
+
+
+def is_secret_column(name: str) -> bool:
+    """Return whether the values of a column are never shown: password, api_key, pin …"""
+    return is_secret_header(name) or _SECRET_COLUMN.search(name) is not None
 
 
 @dataclass(frozen=True)
@@ -88,31 +81,13 @@ def hide_spec(document: Mapping[str, Any], key: bytes) -> HiddenSpec:
 
     Secret are the values of headers whose names say so, of headers with a password in a URL, of
     what is marked `"secret": true`, and of every `choice` that a secret header has a place for.
+    Files of rows are taken out whole; their columns are secret by name, by mark or by their place.
     """
     hidden = deepcopy(dict(document))
     hiding = _Hiding(key)
-    for place, request in _request_classes(hidden):
+    for place, request in request_classes(hidden):
         hiding.hide_request(place, request)
     return HiddenSpec(hidden, hiding.values, tuple(hiding.digests))
-
-
-def _request_classes(document: Document) -> Iterator[tuple[str, Document]]:
-    """Yield each request class with its field, as far as the document has such a shape."""
-    for place, stream in _items(_object(document.get("workload")).get("streams"), "streams"):
-        yield from (
-            (f"workload.{place}.{inside}", request)
-            for inside, request in _items(stream.get("requests"), "requests")
-        )
-
-
-def _items(found: Any, name: str) -> Iterator[tuple[str, Document]]:
-    for index, item in enumerate(found if isinstance(found, list) else ()):
-        if isinstance(item, dict):
-            yield f"{name}.{index}", item
-
-
-def _object(found: Any) -> Document:
-    return found if isinstance(found, dict) else {}
 
 
 class _Hiding:
@@ -124,74 +99,73 @@ class _Hiding:
         self.digests: list[tuple[str, str]] = []
 
     def hide_request(self, place: str, request: Document) -> None:
-        headers, names = _object(request.get("headers")), set[str]()
+        headers, names = as_object(request.get("headers")), set[str]()
         for name, text in headers.items():
             if not isinstance(text, str) or not text:
                 continue
             secret = is_secret_header(name) or _IN_URL.search(text) is not None
             if secret:
                 names.update(placeholder_names(text))
-            if (secret and not _only_placeholders(text)) or _STANDS_FOR.search(text):
+            if (secret and not _only_placeholders(text)) or STANDS_FOR_SECRET.search(text):
                 headers[name] = self._hidden(f"{place}.headers.{name[:40]}", text)
-        for name, value in _object(request.get("values")).items():
-            choices = _object(value).get("of")
-            if not isinstance(choices, list) or value.get("kind") != "choice":
-                continue
-            known = any(_STANDS_FOR.search(str(choice)) for choice in choices)
-            if known or name in names or value.get("secret") is True:
-                field = f"{place}.values.{name[:40]}.of"
-                value["of"] = [self._hidden(field, choice) for choice in choices]
-                value["secret"] = True
+        for name, value in as_object(request.get("values")).items():
+            field = f"{place}.values.{name[:40]}"
+            if as_object(value).get("kind") == "choice":
+                self._hide_choice(f"{field}.of", value, in_header=name in names)
+            elif as_object(value).get("kind") == "row":
+                self._hide_rows(f"{field}.file", value, names)
+
+    def _hide_choice(self, field: str, value: Document, *, in_header: bool) -> None:
+        choices = value.get("of")
+        if isinstance(choices, list) and (
+            in_header
+            or value.get("secret") is True
+            or any(STANDS_FOR_SECRET.search(str(choice)) for choice in choices)
+        ):
+            value["of"] = [self._hidden(field, choice) for choice in choices]
+            value["secret"] = True
+
+    def _hide_rows(self, field: str, value: Document, in_headers: Collection[str]) -> None:
+        """Put a placeholder in the place of a table, with the number of its rows."""
+        file, columns, marked = (value.get(name) for name in ("file", "columns", "secret"))
+        if not isinstance(file, dict) or not isinstance(content := file.get("content"), str):
+            return
+        if isinstance(columns, list) and isinstance(marked, list | None):
+            value["secret"] = [
+                name
+                for name in columns
+                if name in (marked or ()) or name in in_headers or is_secret_column(str(name))
+            ]
+        if found := STANDS_FOR_SECRET.fullmatch(content):
+            self.digests.append((field, found[1]))
+            return
+        name = file.get("name", RowFile.name)
+        with suppress(UnreadableRows):
+            file["rows"] = len(read_rows(RowFile(content, str(name))))
+        file["content"] = f"(secret {self._kept(field, json.dumps(content))})"
 
     def _hidden(self, field: str, value: Any) -> Any:
         """Return what stands for the value, and its placeholders, which are filled as before."""
         text = value if isinstance(value, str) else ""
-        if _STANDS_FOR.search(text):
-            found = _STANDS_FOR.fullmatch(text)
+        if STANDS_FOR_SECRET.search(text):
+            found = STANDS_FOR_SECRET.fullmatch(text)
             self.digests.append((field, found[1] if found else ""))
             return value
-        written = json.dumps(value)
-        digest = blake2b(written.encode(), key=self._key, digest_size=8).hexdigest()
-        self.values[digest] = written
-        self.digests.append((field, digest))
+        digest = self._kept(field, json.dumps(value))
         names = "".join(f" {{{name}}}" for name in placeholder_names(text))
         return f"(secret {digest}{names})"
 
-
-def is_secret_variable(name: str) -> bool:
-    """Return whether the whole value of an environment variable is never shown: SECRET_KEY …
-
-    Not that of one which tells about a secret, such as PASSWORD_FILE or TOKEN_URL.
-    """
-    return bool(_SECRET_VARIABLE.search(name)) and not _ABOUT_A_SECRET.search(name)
-
-
-def variable_secrets(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the texts of environment variables that are secret, by what they are called.
-
-    The values of those whose names say so; of others the passwords in URLs and in parameters,
-    such as `password=…` of a connection string.
-    """
-    found: dict[str, str] = {}
-    for name, value in variables.items():
-        if is_secret_variable(name):
-            found[name] = value
-        for number, text in enumerate(dict.fromkeys(_passwords_in(value)), start=1):
-            found[f"password {number} of {name}" if number > 1 else f"password of {name}"] = text
-    return found
-
-
-def _passwords_in(value: str) -> Iterator[str]:
-    """Yield them as they are written, and as they are meant where URLs encode them."""
-    for pattern in (_URL_PASSWORD, _PARAMETER):
-        for match in pattern.finditer(value):
-            written = next(filter(None, match.groups()))
-            yield from (written, unquote(written))
+    def _kept(self, field: str, written: str) -> str:
+        """Keep a value, which is JSON, and return its digest."""
+        digest = blake2b(written.encode(), key=self._key, digest_size=8).hexdigest()
+        self.values[digest] = written
+        self.digests.append((field, digest))
+        return digest
 
 
 def digests_in(text: str) -> tuple[str, ...]:
     """Return the digests of the placeholders of secrets in a text."""
-    return tuple(found[1] for found in _STANDS_FOR.finditer(text))
+    return tuple(found[1] for found in STANDS_FOR_SECRET.finditer(text))
 
 
 def misplaced(streams: Iterable[Stream]) -> Iterator[str]:
@@ -220,12 +194,14 @@ def revealed(stream: Stream, values: Mapping[str, str]) -> Stream:
     """Return the stream as it is sent; `values` are JSON by digest."""
 
     def shown(text: Any) -> Any:
-        found = _STANDS_FOR.fullmatch(text) if isinstance(text, str) else None
+        found = STANDS_FOR_SECRET.fullmatch(text) if isinstance(text, str) else None
         return json.loads(values[found[1]]) if found else text
 
     def in_value(value: Value) -> Value:
         if isinstance(value, ChoiceValue) and value.secret:
             return replace(value, of=tuple(shown(choice) for choice in value.of))
+        if isinstance(value, RowValue):
+            return replace(value, file=replace(value.file, content=shown(value.file.content)))
         return value
 
     requests = (
@@ -267,6 +243,9 @@ def _secrets_of(hidden: RequestClass, request: RequestClass) -> Iterator[tuple[s
         if isinstance(value, ChoiceValue) and value.secret:
             yield from ((name, str(choice)) for choice in value.of)
             yield from _in_headers(name, value, request.headers)
+        elif isinstance(value, RowValue) and value.secret:
+            rows = read_rows(value.file)
+            yield from ((column, str(row[column])) for row in rows for column in value.secret)
 
 
 def _in_headers(
@@ -311,31 +290,76 @@ def _basic(text: str) -> tuple[str, ...]:
     return decoded, decoded.partition(":")[2]
 
 
+class SecretFinder:
+    """Finds secrets in texts: as they are, and as URLs, JSON, HTML and Python write them.
+
+    Where it looks once, it takes a moment for each of the secrets, and none after.
+    """
+
+    def __init__(self, secrets: Mapping[str, str]) -> None:
+        self._by_start: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        for name, form in _forms(secrets):
+            self._by_start[form[:SHORTEST_SECRET]].append((name, form))
+
+    def hide(self, text: str) -> str:
+        """Return the text as the function `hide` does."""
+        pieces, end = list[str](), 0
+        for first, last, name in self._found(text) if self._by_start else ():
+            pieces += [text[end:first], f"[{name}]"]
+            end = last
+        return _IN_URL.sub(rf"\1:{HIDDEN}@", "".join([*pieces, text[end:]]))
+
+    def hide_cut(self, text: str) -> str:
+        """Return the text as the function `hide_cut` does."""
+        text = self.hide(text)
+        for place in range(len(text) - SHORTEST_SECRET + 1) if self._by_start else ():
+            for name, form in self._by_start.get(text[place : place + SHORTEST_SECRET], ()):
+                if form.startswith(text[place:]):
+                    return f"{text[:place]}[{name}]"
+        return text
+
+    def _found(self, text: str) -> Iterator[tuple[int, int, str]]:
+        """Yield where secrets begin and end, with the name of the first of those that overlap."""
+        first = last = 0
+        called = ""
+        for place in range(len(text) - SHORTEST_SECRET + 1):
+            name, end = self._at(text, place)
+            if end and place < last:
+                last = max(last, end)
+            elif end:
+                if last:
+                    yield first, last, called
+                first, last, called = place, end, name
+        if last:
+            yield first, last, called
+
+    def _at(self, text: str, place: int) -> tuple[str, int]:
+        """Return the longest secret that begins there, and where it ends: 0 where there is none."""
+        for name, form in self._by_start.get(text[place : place + SHORTEST_SECRET], ()):
+            if text.startswith(form, place):
+                return name, place + len(form)
+        return "", 0
+
+
 def hide(text: str, secrets: Mapping[str, str]) -> str:
     """Return the text with each secret replaced by its name, and passwords in URLs hidden.
 
     A value is found as it is, and as URLs, JSON, HTML and Python write it.
     """
-    for name, form in _forms(secrets):
-        text = text.replace(form, f"[{name}]")
-    return _IN_URL.sub(rf"\1:{HIDDEN}@", text)
+    return SecretFinder(secrets).hide(text)
 
 
 def hide_cut(text: str, secrets: Mapping[str, str]) -> str:
     """Return a text that may end in the middle of a secret as `hide` does, without that piece."""
-    text = hide(text, secrets)
-    for name, form in _forms(secrets):
-        for length in range(min(len(form) - 1, len(text)), SHORTEST_SECRET - 1, -1):
-            if text.endswith(form[:length]):
-                return f"{text[:-length]}[{name}]"
-    return text
+    return SecretFinder(secrets).hide_cut(text)
 
 
 def _forms(secrets: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield how each secret may be written, with its name; the longest first."""
     forms: dict[str, str] = {}
     for name, value in secrets.items():
-        for form in (value, *(write(value) for write in _WAYS)):
+        plain = value.isascii() and value.isalnum()
+        for form in (value,) if plain else (value, *(write(value) for write in _WAYS)):
             lower = _PERCENT.sub(lambda found: found[0].lower(), form)
             forms |= {text: name for text in (form, lower) if text not in forms}
     for form in sorted(forms, key=len, reverse=True):
@@ -352,15 +376,3 @@ _WAYS: tuple[Callable[[str], str], ...] = (
     lambda value: repr(value)[1:-1],
     lambda value: repr(f"'{value}\"")[3:-2],
 )
-
-
-def without_secrets(failed: FailedResponse, secrets: Mapping[str, str]) -> FailedResponse:
-    """Return a failed response with the secrets hidden in all of its texts."""
-    return replace(
-        failed,
-        request=hide_cut(failed.request, secrets),
-        location=hide(failed.location, secrets) if failed.location else failed.location,
-        head=hide_cut(failed.head, secrets),
-        body=hide_cut(failed.body, secrets),
-        detail=hide_cut(failed.detail, secrets),
-    )

@@ -22,7 +22,7 @@ from pydantic_core import ArgsKwargs, PydanticCustomError
 from control_plane.domain.client_strategies import StrategyName
 from control_plane.domain.limits import MAX_ERROR_SHARE
 from control_plane.domain.load_models import STRICT, Load
-from control_plane.domain.request_bodies_and_values import ONE_OF, Body, Expect, Value
+from control_plane.domain.request_bodies_and_values import ONE_OF, Body, Expect, RowValue, Value
 from control_plane.domain.server_command_lines import (
     DEFAULT_BACKLOG,
     DEFAULT_KEEP_ALIVE_S,
@@ -177,6 +177,11 @@ class RequestClass:
     weight: float = 1
 
     @property
+    def rows(self) -> tuple[RowValue, ...]:
+        """Those of its values that are rows of a file."""
+        return tuple(value for value in self.values.values() if isinstance(value, RowValue))
+
+    @property
     def line(self) -> str:
         """Method and path: `GET /items/{item_id}`."""
         return f"{self.method} {self.path}"
@@ -251,6 +256,11 @@ class Stream:
         return ", ".join(
             f"{request.line} {share(request.weight / whole)}" for request in self.requests
         )
+
+    @property
+    def rows(self) -> tuple[RowValue, ...]:
+        """The values of its request classes that are rows of a file."""
+        return tuple(value for request in self.requests for value in request.rows)
 
     @property
     def title(self) -> str:

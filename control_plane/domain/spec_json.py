@@ -3,7 +3,7 @@
 import json
 import re
 from codecs import BOM_UTF8
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -53,6 +53,34 @@ def no_configurations(named: NamedTarget) -> Target:
     raise InvalidInput(message, (FieldError("target.configuration", message),))
 
 
+def request_classes(document: Mapping[str, Any]) -> Iterator[tuple[str, Document]]:
+    """Yield each request class with its field, as far as the document has such a shape."""
+    for place, stream in _items(as_object(document.get("workload")).get("streams"), "streams"):
+        yield from (
+            (f"workload.{place}.{inside}", request)
+            for inside, request in _items(stream.get("requests"), "requests")
+        )
+
+
+def row_values(document: Mapping[str, Any]) -> Iterator[tuple[str, Document]]:
+    """Yield each value of kind row of a document, which may be wrong anywhere, with its field."""
+    for place, request in request_classes(document):
+        for name, value in as_object(request.get("values")).items():
+            if as_object(value).get("kind") == "row":
+                yield f"{place}.values.{name[:40]}", value
+
+
+def _items(found: Any, name: str) -> Iterator[tuple[str, Document]]:
+    for index, item in enumerate(found if isinstance(found, list) else ()):
+        if isinstance(item, dict):
+            yield f"{name}.{index}", item
+
+
+def as_object(found: Any) -> Document:
+    """Return it if it is a JSON object, else an empty one."""
+    return found if isinstance(found, dict) else {}
+
+
 def read_document(body: bytes | str) -> Document:
     """Parse a JSON object. NaN and infinities are refused.
 
@@ -87,7 +115,10 @@ def read_spec(
 
 def _read_submitted(document: Mapping[str, Any], limits: Limits) -> SubmittedSpec:
     filled = {**document}
-    filled.setdefault("warmup_s", 0 if _only_bursts(document) else 1.0)
+    cold = _only_bursts(document) or any(
+        value.get("order") == "each_once" for _, value in row_values(document)
+    )
+    filled.setdefault("warmup_s", 0 if cold else 1.0)
     if "workload" in document:
         filled["workload"] = _with_slots(document["workload"], document.get("client"), limits)
     if "target" in document:
@@ -265,12 +296,15 @@ _MESSAGES = {
 """What people read for pydantic's types of errors."""
 
 _SHOWN = 60
+_NO_PATH = 'Only `looplab run` reads files: give {"name": "users.csv", "content": "user,…"} here.'
 
 
 def _field_error(error: ErrorDetails, document: Document) -> FieldError:
     facts = {name: str(value)[:300] for name, value in (error.get("ctx") or {}).items()}
     facts["tag"] = json.dumps(facts.get("tag", ""))[:_SHOWN]
     keys = _keys(error["loc"], document)
+    if keys[-1:] == ["file"] and isinstance(error["input"], str):
+        return FieldError(".".join(map(str, keys)), _NO_PATH)
     facts["input"] = _shown_input(error["input"], keys)
     message = _MESSAGES.get(error["type"], error["msg"][:300].replace("{", "{{").replace("}", "}}"))
     return FieldError(".".join(map(str, keys)), message.format(**facts))

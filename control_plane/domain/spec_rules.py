@@ -6,7 +6,9 @@ from urllib.parse import SplitResult, urlsplit
 
 from control_plane.domain.errors import FieldError
 from control_plane.domain.limits import Limits, Wrong, bounded, bounded_text, counted
+from control_plane.domain.request_bodies_and_values import RowValue
 from control_plane.domain.request_rules import MAX_ANSWER_BYTES, wrong_request
+from control_plane.domain.row_files import row_count
 from control_plane.domain.server_command_lines import (
     FIELDS,
     SERVERS,
@@ -252,8 +254,40 @@ def _stream(field: str, stream: Stream, spec: SubmittedSpec, limits: Limits) -> 
     if duration_s is not None:
         most_s = limits.max_duration_s
         yield from bounded(f"{field}.stop.duration_s", duration_s, 0.1, most_s, longest_s)
+    yield from _rows_once(field, stream, spec)
     late_s = stream.start_after_s
     yield from bounded(f"{field}.start_after_s", late_s, 0, limits.max_duration_s, longest_s)
+
+
+def _rows_once(field: str, stream: Stream, spec: SubmittedSpec) -> Wrong:
+    """Find rows that cannot come once: too few of them, or nobody knows how many are needed."""
+    once = (
+        (f"{field}.requests.{index}.values.{name[:40]}.order", value)
+        for index, request in enumerate(stream.requests)
+        for name, value in request.values.items()
+        if isinstance(value, RowValue) and value.order == "each_once"
+    )
+    for place, value in once:
+        if fault := _uncounted(stream, spec) or _too_few(stream, spec, value):
+            yield FieldError(place, fault)
+
+
+def _uncounted(stream: Stream, spec: SubmittedSpec) -> str:
+    if stream.stop.requests is None:
+        return "Rows that come once need a number of requests to stop after, not a time."
+    if spec.warmup_s or stream.load.ramp_up_s:
+        return "Warm-up and ramp-up would use up rows that come once: set both to 0."
+    return ""
+
+
+def _too_few(stream: Stream, spec: SubmittedSpec, value: RowValue) -> str:
+    trials = 1 if value.repeat else spec.trials
+    needed, rows = (stream.stop.requests or 0) * trials, row_count(value.file)
+    if rows is None or rows >= needed:
+        return ""
+    times = f" in each of {trials} trials" if trials > 1 else ""
+    wanted = f"{stream.stop.requests:,} requests{times} need {needed:,}"
+    return f"{value.file.name[:40]} has {rows:,} rows, and {wanted}: each comes once."
 
 
 def _cores(field: str, cores: tuple[int, ...]) -> Wrong:

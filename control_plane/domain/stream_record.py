@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from itertools import chain
 from operator import itemgetter
 from typing import Any
@@ -59,6 +59,17 @@ class FailedResponse:
     body: str = ""
     body_bytes: int = 0
     detail: str = ""
+
+    def with_texts(self, whole: Callable[[str], str], cut: Callable[[str], str]) -> FailedResponse:
+        """Return it with its texts changed: by `cut` those that may end anywhere."""
+        return replace(
+            self,
+            request=cut(self.request),
+            location=whole(self.location) if self.location else self.location,
+            head=cut(self.head),
+            body=cut(self.body),
+            detail=cut(self.detail),
+        )
 
     @property
     def kind(self) -> tuple[str, str, int | None]:

@@ -31,7 +31,7 @@ from control_plane.domain.errors import (
 )
 from control_plane.domain.result import Cause, Validity
 from control_plane.domain.run import Run, State, StreamResult, TrialResult
-from control_plane.domain.secrets import hide
+from control_plane.domain.secrets import SecretFinder
 from control_plane.jobs.progress import LiveRun
 from control_plane.store.store import Store
 
@@ -105,11 +105,9 @@ class Termination:
         store, mistakes = others.split(StoreError) if others else (None, None)
         if trial:
             end = _end_of_trial(_first_error(trial), causes)
-            why, lines = (
-                hide(end.why, secrets or {}),
-                (hide(line, secrets or {}) for line in end.log),
-            )
-            self.request(end._replace(why=why, log=tuple(lines)))
+            finder = SecretFinder(secrets or {})
+            lines = tuple(finder.hide(line) for line in end.log)
+            self.request(end._replace(why=finder.hide(end.why), log=lines))
         if store:
             fault = _first_error(store)
             log.error("run %s: %s", self._run.id, fault)

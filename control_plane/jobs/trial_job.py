@@ -12,7 +12,7 @@ from control_plane.analysis.summary import client_use, summarize
 from control_plane.domain.errors import ClientFailed, TargetFailed
 from control_plane.domain.result import TargetUse, Trial
 from control_plane.domain.run import State, StreamResult, TrialResult
-from control_plane.domain.secrets import revealed, secret_texts, without_secrets
+from control_plane.domain.secrets import SecretFinder, revealed, secret_texts
 from control_plane.domain.spec import Spec, Stream, Target
 from control_plane.domain.stream_record import (
     FailedResponse,
@@ -24,7 +24,7 @@ from control_plane.domain.stream_record import (
 from control_plane.jobs.progress import LiveRun
 from control_plane.jobs.runtime import Runtime
 from control_plane.load.messages import Draining, WindowClosed, WindowOpened, WorkerResult
-from control_plane.load.plan import LoadPlan, seeds_of, shards, trial_seed
+from control_plane.load.plan import LoadPlan, Shard, seeds_of, shards, trial_seed
 from control_plane.load.worker_process import LoadWorker
 from control_plane.targets.application import Application, resolve_application
 from control_plane.targets.cores import CorePlan
@@ -172,7 +172,7 @@ class TrialJob:
 
     def _plans(self, target: RunningTarget) -> list[LoadPlan]:
         """Return one for each process: those of the first stream, then those of the next."""
-        spec = self.spec
+        spec, block = self.spec, Shard(self.block, self.spec.trials)
         return [
             LoadPlan(
                 stream=revealed(stream, self.secrets),
@@ -183,7 +183,7 @@ class TrialJob:
                 timeout_s=spec.timeout_s,
                 seed=trial_seed(spec.seed, self.block, index),
                 share=share,
-                seeds=seeds_of(spec.seed, self.live_run.run_id, self.block, index),
+                seeds=seeds_of(spec.seed, self.live_run.run_id, block, index),
             )
             for index, stream in enumerate(spec.workload.streams)
             for share in shards(spec.client.processes)
@@ -305,8 +305,9 @@ class TrialJob:
         started = self.spec.target.started
         secrets = secret_variables(self._application(started)) if started is not None else {}
         secrets |= self._secret_texts()
+        finder = SecretFinder(secrets)
         return first_failures(
-            without_secrets(replace(failed, stream=record.name), secrets)
+            replace(failed, stream=record.name).with_texts(finder.hide, finder.hide_cut)
             for record in workers
             for failed in record.failures
         )

@@ -40,12 +40,14 @@ class Seeds:
     """What the values of requests are drawn from.
 
     `trial` is the same for all runs of a spec, and another in each trial; `unique` is that of one
-    stream in one trial of one run, and of no other; `repeat` is the same everywhere.
+    stream in one trial of one run, and of no other; `repeat` is the same everywhere. `block` is the
+    trial among all of the run.
     """
 
     trial: int
     unique: int
     repeat: int
+    block: Shard = WHOLE
 
     @classmethod
     def of(cls, seed: int) -> "Seeds":
@@ -58,12 +60,13 @@ def trial_seed(seed: int, block: int, stream: int) -> int:
     return seed + 1_000 * block + stream
 
 
-def seeds_of(seed: int, run_id: str, block: int, stream: int) -> Seeds:
-    """Return the seeds of a stream, both counted from 0, in a trial of a run."""
+def seeds_of(seed: int, run_id: str, block: Shard, stream: int) -> Seeds:
+    """Return the seeds of a stream, counted from 0, in a trial of a run."""
     return Seeds(
-        trial_seed(seed, block, stream),
-        _digest(f"{seed} {run_id} {block} {stream}"),
+        trial_seed(seed, block.first, stream),
+        _digest(f"{seed} {run_id} {block.first} {stream}"),
         _digest(f"{seed} {stream}"),
+        block,
     )
 
 

@@ -1,18 +1,22 @@
 """The requests of a stream, in the order of sending, made from its weighted request classes."""
 
 from bisect import bisect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate, count
 from random import Random
 from typing import NamedTuple
 
 from control_plane.domain.request_bodies_and_values import (
+    RowValue,
     Scalar,
     SequenceValue,
+    SingleValue,
     StringValue,
     UuidValue,
     Value,
+    filled_names,
 )
+from control_plane.domain.row_files import Row
 from control_plane.domain.spec import RequestClass
 from control_plane.load import placeholders
 from control_plane.load.content_check import ContentCheck, content_checks
@@ -22,6 +26,7 @@ from control_plane.load.request_values import (
     body_renderer,
     content_type,
     random_bits,
+    row_generator,
     value_generator,
 )
 
@@ -46,14 +51,14 @@ class Request(NamedTuple):
 class _RequestFactory:
     """Makes the requests of one class; what has no placeholders is made once.
 
-    Sequences take the numbers of `serial`, which all classes share; those that repeat count from
-    the beginning of the window.
+    Sequences take the numbers of `serial`, which all classes share; those that repeat, and rows,
+    count the requests of this class from the beginning of the window.
     """
 
     def __init__(
         self, request: RequestClass, seeds: Seeds, kind: int, share: Shard, serial: Iterator[int]
     ) -> None:
-        names = request.values.keys()
+        names = filled_names(request.values)
         self._method, self._kind, self._share, self._serial = request.method, kind, share, serial
         self._path = placeholders.path_template(request.path, names)
         self._headers = {
@@ -69,9 +74,13 @@ class _RequestFactory:
         self._drawn: dict[str, ValueGenerator] = {}
         self._counted: dict[str, ValueGenerator] = {}
         self._repeated: dict[str, ValueGenerator] = {}
+        self._rows: list[Callable[[int], Row]] = []
         for place, (name, value) in enumerate(request.values.items(), start=1):
             seed = random_bits(random_bits(_seed_of(value, seeds), kind + 1), place)
-            self._generators(value)[name] = value_generator(value, seed)
+            if isinstance(value, RowValue):
+                self._rows.append(row_generator(value, seed, seeds.block))
+            else:
+                self._generators(value)[name] = value_generator(value, seed)
         self.fixed_headers = not any(header.names for header in self._headers.values())
         self._fixed_headers = self._rendered({}) if self.fixed_headers else None
         self.restart()
@@ -83,8 +92,9 @@ class _RequestFactory:
         return bool(self._counted)
 
     def restart(self) -> None:
-        """Let the sequences that repeat begin anew."""
+        """Let the sequences that repeat begin anew, and rows with the first one."""
         self._again = count(self._share.first, self._share.of)
+        self._next_row = count(self._share.first, self._share.of)
 
     def make(self, number: int) -> Request:
         """Return the request of a number: the same each time where nothing is drawn (`only`)."""
@@ -97,6 +107,10 @@ class _RequestFactory:
             again = next(self._again)
             for name, value in self._repeated.items():
                 values[name] = value(again)
+        if self._rows:
+            place = next(self._next_row)
+            for row in self._rows:
+                values |= row(place)
         return Request(
             self._method,
             self._path.render(values),
@@ -107,7 +121,7 @@ class _RequestFactory:
             self._content(values) if self._content else None,
         )
 
-    def _generators(self, value: Value) -> dict[str, ValueGenerator]:
+    def _generators(self, value: SingleValue) -> dict[str, ValueGenerator]:
         if not isinstance(value, SequenceValue):
             return self._drawn
         return self._repeated if value.repeat else self._counted

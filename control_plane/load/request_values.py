@@ -15,16 +15,19 @@ from control_plane.domain.request_bodies_and_values import (
     JsonBody,
     Multipart,
     MultipartBody,
+    RowValue,
     Scalar,
     SequenceValue,
+    SingleValue,
     StringValue,
     TextBody,
     UuidValue,
-    Value,
 )
+from control_plane.domain.row_files import Row, read_rows
 from control_plane.domain.spec import RequestClass
 from control_plane.load import placeholders
 from control_plane.load.placeholders import Template
+from control_plane.load.plan import Shard
 
 ValueGenerator = Callable[[int], Scalar]
 """From a number to the value of a request, not yet encoded for its place."""
@@ -41,7 +44,7 @@ def random_bits(seed: int, number: int) -> int:
     return mixed ^ mixed >> 31
 
 
-def value_generator(value: Value, seed: int) -> ValueGenerator:
+def value_generator(value: SingleValue, seed: int) -> ValueGenerator:
     """Return the generator of a value of the spec; the same seed gives the same values.
 
     That of a sequence counts its own numbers, not those of all requests.
@@ -63,6 +66,27 @@ def value_generator(value: Value, seed: int) -> ValueGenerator:
                     version=4,
                 )
             )
+
+
+def row_generator(value: RowValue, seed: int, block: Shard) -> Callable[[int], Row]:
+    """Return what gives each number a row, with the columns that the value names.
+
+    Rows that come once are divided among the trials, of which `block` is one, unless they repeat.
+    """
+    columns = value.columns
+    rows = [{name: row[name] for name in columns} for row in read_rows(value.file)]
+    if value.order == "each_once":
+        begin, end = (0, len(rows)) if value.repeat else trial_rows(len(rows), block)
+        return rows[begin:end].__getitem__
+    if value.order == "shuffled":
+        Random(seed).shuffle(rows)
+    return lambda number: rows[number % len(rows)]
+
+
+def trial_rows(rows: int, block: Shard) -> tuple[int, int]:
+    """Return the first row of a trial and the one after its last: each trial has equally many."""
+    each = rows // block.of
+    return block.first * each, (block.first + 1) * each
 
 
 _SURELY_APART = 14

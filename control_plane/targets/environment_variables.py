@@ -1,15 +1,16 @@
 """The environment variables of a target: a list of what may pass, and what its settings name."""
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from io import StringIO
 from pathlib import Path
+from urllib.parse import unquote
 
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
 from control_plane.domain.errors import TargetFailed
-from control_plane.domain.secrets import variable_secrets
 from control_plane.domain.spec import BUNDLED, DEFAULT_THREADS, Target
 from control_plane.domain.unasked_settings import left_out
 from control_plane.targets.application import Application, settings_file, settings_variables
@@ -22,6 +23,23 @@ PASSED_ON = {
 }  # fmt: skip
 _PRINTED_AT_ONCE = {"PYTHONUNBUFFERED": "1"}
 """So that what a program printed before it hung or was killed stands in its log."""
+_SECRET_VARIABLE = re.compile(
+    r"PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIAL|WEBHOOK|TOKEN(?!IZ)|(API|ACCESS|PRIVATE)_?KEY"
+    r"|(^|_)(PASS|JWT|COOKIE|SALT)(_|\d*$)|_PWD$|(^|_)(KEYS?|AUTH)\d*$",
+    re.IGNORECASE,
+)
+_ABOUT_A_SECRET = re.compile(
+    r"(?<!WEBHOOK)_(URL|URI|PATH|FILE|DIR|HOST|PORT|NAME|USER|MODEL|MODULE|CLASS|BACKEND|PROVIDER|SERVICE"
+    r"|HASHERS?|VALIDATORS|ALGORITHM|TYPE|HEADER|PREFIX|LENGTH|TTL|TIMEOUT|LIFETIME|AGE|EXPIRY"
+    r"|EXPIRES?|SECONDS|MINUTES|DAYS|ENABLED|ISSUER|AUDIENCE|DOMAIN|SAMESITE)$",
+    re.IGNORECASE,
+)
+_URL_PASSWORD = re.compile(r"://(?:[^\s/:@]*:([^\s/]+)|([^\s/:@]{16,}))@")
+"""As programs read it, up to the last `@`; a long user without a password is a token."""
+_PARAMETER = re.compile(
+    r"(?:password|passwd|pwd|secret|token|api_?key|accesskey)[\"']?\s*[=:]\s*[\"']?([^\s\"'&;,}]+)",
+    re.IGNORECASE,
+)
 INSTANCE = "LOOPLAB_INSTANCE"
 LAUNCH = "LOOPLAB_LAUNCH"
 
@@ -74,6 +92,37 @@ def configured_variables(application: Application) -> dict[str, str]:
 def secret_variables(application: Application) -> dict[str, str]:
     """Return the texts that nothing may show, by what they are called."""
     return variable_secrets(configured_variables(application)) if application.own else {}
+
+
+def is_secret_variable(name: str) -> bool:
+    """Return whether the whole value of an environment variable is never shown: SECRET_KEY …
+
+    Not that of one which tells about a secret, such as PASSWORD_FILE or TOKEN_URL.
+    """
+    return bool(_SECRET_VARIABLE.search(name)) and not _ABOUT_A_SECRET.search(name)
+
+
+def variable_secrets(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the texts of environment variables that are secret, by what they are called.
+
+    The values of those whose names say so; of others the passwords in URLs and in parameters,
+    such as `password=…` of a connection string.
+    """
+    found: dict[str, str] = {}
+    for name, value in variables.items():
+        if is_secret_variable(name):
+            found[name] = value
+        for number, text in enumerate(dict.fromkeys(_passwords_in(value)), start=1):
+            found[f"password {number} of {name}" if number > 1 else f"password of {name}"] = text
+    return found
+
+
+def _passwords_in(value: str) -> Iterator[str]:
+    """Yield them as they are written, and as they are meant where URLs encode them."""
+    for pattern in (_URL_PASSWORD, _PARAMETER):
+        for match in pattern.finditer(value):
+            written = next(filter(None, match.groups()))
+            yield from (written, unquote(written))
 
 
 def missing_variables(application: Application) -> Iterator[str]:

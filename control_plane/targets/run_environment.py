@@ -11,13 +11,17 @@ from pathlib import Path
 
 from control_plane.domain.client_strategies import CLIENT_PACKAGES
 from control_plane.domain.result import Environment
-from control_plane.domain.secrets import HIDDEN, hide, is_secret_variable, variable_secrets
+from control_plane.domain.secrets import HIDDEN, hide
 from control_plane.domain.server_command_lines import server_packages
 from control_plane.domain.spec import Target
 from control_plane.domain.unasked_settings import files_of_command, read_unasked
 from control_plane.targets.application import Application
 from control_plane.targets.cores import CorePlan, available_cores
-from control_plane.targets.environment_variables import configured_variables
+from control_plane.targets.environment_variables import (
+    configured_variables,
+    is_secret_variable,
+    variable_secrets,
+)
 from control_plane.targets.observation.cpu_quota import lowest_quota_cores
 from control_plane.targets.observation.machine_watch import frequency_facts
 

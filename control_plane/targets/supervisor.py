@@ -15,7 +15,7 @@ from typing import Self
 
 from control_plane.child_process import ChildProcess
 from control_plane.domain.errors import TargetFailed
-from control_plane.domain.secrets import hide
+from control_plane.domain.secrets import SecretFinder
 from control_plane.targets.environment_variables import LAUNCH
 from control_plane.targets.observation import procfs
 from control_plane.targets.orphans import end_marked
@@ -34,7 +34,7 @@ class ServerOutput:
 
     def __init__(self, lines: int, secrets: Mapping[str, str] | None = None) -> None:
         """Show at most `lines` lines, above 0, and the values of `secrets` by name alone."""
-        self._secrets = dict(secrets or {})
+        self._secrets = SecretFinder(secrets or {})
         self.descriptor = os.memfd_create("looplab-output", os.MFD_CLOEXEC)
         fcntl.fcntl(self.descriptor, fcntl.F_SETFL, os.O_APPEND)
         self._max_lines = lines
@@ -68,7 +68,7 @@ class ServerOutput:
         size = os.fstat(self.descriptor).st_size
         start = max(0, size - OUTPUT_READ_BYTES)
         text = os.pread(self.descriptor, OUTPUT_READ_BYTES, start).decode(errors="replace")
-        lines = hide(text, self._secrets).lstrip("\0").splitlines()
+        lines = self._secrets.hide(text).lstrip("\0").splitlines()
         whole = lines[1:] if start else lines
         return tuple(line[:_LONGEST_LINE] for line in whole[-self._max_lines :])
 

@@ -34,3 +34,37 @@ form?.addEventListener("change", ({ target }) => {
   if (name.value === named(target.defaultValue)) name.value = named(target.value);
   target.defaultValue = target.value;
 });
+
+// The text of a chosen file goes into its field, which is what is sent.
+const LARGEST_FILE = 5_000_000;
+
+async function readInto(field, file) {
+  if (file.size > LARGEST_FILE) throw new Error(`${file.name} is above the limit of 5 MB.`);
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  try {
+    field.value = decoder.decode(await file.arrayBuffer());
+  } catch {
+    throw new Error(`${file.name} is not UTF-8: save it as UTF-8.`);
+  }
+}
+
+form?.addEventListener("change", async (event) => {
+  const { into, named } = event.target.dataset;
+  const [file] = event.target.files ?? [];
+  if (!into || !file) return;
+  event.stopPropagation();
+  const field = form.elements.namedItem(into);
+  event.target.parentElement.querySelector(".wrong")?.remove();
+  try {
+    await readInto(field, file);
+    const name = form.elements.namedItem(named);
+    if (name) name.value = file.name;
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+    field.dispatchEvent(new Event("change", { bubbles: true }));
+  } catch (error) {
+    const wrong = document.createElement("span");
+    wrong.className = "wrong";
+    wrong.textContent = error.message;
+    event.target.after(wrong);
+  }
+}, true);

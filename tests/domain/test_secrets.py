@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from control_plane.domain.request_bodies_and_values import RowValue
 from control_plane.domain.secrets import (
     header_secrets,
     hide,
@@ -150,3 +151,40 @@ def test_the_beginning_of_a_secret_at_the_end_of_a_text_is_cut_off() -> None:
     secrets = {"Cookie": "abcdefghijkl"}
     assert hide_cut("it is abcdefgh", secrets) == "it is [Cookie]"
     assert hide_cut("it is abcde", secrets) == "it is abcde"
+
+
+def test_a_table_is_kept_apart_and_its_secret_columns_are_found_in_texts() -> None:
+    content = (
+        "user,password,note,token\nann,winter-7,common-note,tok-1234\nbob,summer-8,x,tok-5678\n"
+    )
+    values = {
+        "account": {
+            "kind": "row",
+            "file": {"content": content, "name": "users.csv"},
+            "columns": ["user", "password", "note", "token"],
+            "secret": ["user"],
+        }
+    }
+    hidden = hide_spec(document({"Authorization": "{token}", "X-Note": "{note}"}, values), KEY)
+    (request,) = hidden.document["workload"]["streams"][0]["requests"]
+    account = request["values"]["account"]
+    assert account["file"]["rows"] == 2
+    assert account["secret"] == ["user", "password", "token"]
+    assert "winter" not in json.dumps(hidden.document)
+    again = hide_spec(hidden.document, KEY)
+    assert (again.document, again.values) == (hidden.document, {})
+    assert [digest for _, digest in again.digests] == [*hidden.values]
+    stream = stream_of(hidden.document)
+    shown = revealed(stream, hidden.values).requests[0].values["account"]
+    assert isinstance(shown, RowValue)
+    assert shown.file.content == content
+    texts = secret_texts([stream], hidden.values)
+    told = hide("common-note of bob: summer-8, tok-5678", texts)
+    assert told.startswith("common-note of bob: [password")
+    assert "summer" not in told
+    assert "5678" not in told
+
+
+def test_secrets_that_overlap_are_hidden_as_one() -> None:
+    secrets = {"first": "abcdefgh", "second": "fghijklmno", "third": "opqrstuv"}
+    assert hide("-abcdefghijklmno-opqrstuv.", secrets) == "-[first]-[third]."

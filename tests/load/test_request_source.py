@@ -1,12 +1,14 @@
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import chain, pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control_plane.load.plan import Seeds
+from control_plane.load.plan import WHOLE, Seeds, Shard, shards
 from control_plane.load.request_source import Request, RequestSource
 from tests.load.workers import plan_of
 
@@ -89,3 +91,56 @@ def test_the_window_begins_with_the_first_request_whatever_went_before() -> None
     source.go_to(0)
     # What a target was once given it is not given again.
     assert source.draw().path not in {"/0", "/1", "/2"}
+
+
+THREE = {"requests": 3}
+ACCOUNT: dict[str, Any] = {
+    "path": "/{user}/{password}",
+    "values": {
+        "account": {
+            "kind": "row",
+            "file": {"content": "user,password\n" + "".join(f"u{n},p{n}\n" for n in range(6))},
+            "columns": ["user", "password"],
+        }
+    },
+}
+
+
+def rows_of(count: int, block: Shard = WHOLE, share: Shard = WHOLE, **changes: object) -> list[str]:
+    """The numbers of the rows that a window of so many requests is sent with."""
+    values = {"account": ACCOUNT["values"]["account"] | changes}
+    plan = plan_of("http://127.0.0.1:1", requests=[ACCOUNT | {"values": values}])
+    seeds = replace(Seeds.of(1 + block.first), repeat=1, block=block)
+    source = RequestSource(plan.stream.requests, seeds, share)
+    source.go_to(2**40)
+    drawn(source, 4)
+    source.go_to(0)
+    pairs = [request.path.split("/")[1:] for request in drawn(source, count)]
+    assert all(user[1:] == password[1:] for user, password in pairs)
+    return [user[1:] for user, _ in pairs]
+
+
+def test_the_columns_of_one_row_are_used_together_in_order() -> None:
+    assert rows_of(8) == list("01234501")
+    parts = [rows_of(3, share=share) for share in shards(2)]
+    assert parts == [list("024"), list("135")]
+
+
+def test_shuffled_rows_come_once_before_any_comes_again() -> None:
+    first, second = (rows_of(12, Shard(block, 2), order="shuffled") for block in (0, 1))
+    assert first[:6] == first[6:] != list("012345")
+    assert sorted(first[:6]) == sorted(second[:6]) == list("012345")
+    assert first != second
+    assert rows_of(6, Shard(0, 2), order="shuffled", repeat=True) == rows_of(
+        6, Shard(1, 2), order="shuffled", repeat=True
+    )
+
+
+def test_trials_divide_rows_that_come_once() -> None:
+    values = {"account": ACCOUNT["values"]["account"] | {"order": "each_once"}}
+    plan = plan_of("http://127.0.0.1:1", requests=[ACCOUNT | {"values": values}], stop=THREE)
+    found = []
+    for block in (Shard(0, 2), Shard(1, 2)):
+        source = RequestSource(plan.stream.requests, replace(Seeds.of(1), block=block))
+        found += [request.path for request in drawn(source, 3)]
+    assert found == [f"/u{n}/p{n}" for n in range(6)]

@@ -78,13 +78,15 @@ def unasked_settings(runs: Sequence[Run]) -> list[str]:
 
 
 def request_phrases(runs: Sequence[Run]) -> list[str]:
-    """Return what each run asks for, with what differs of body, headers and expectation.
+    """Return what each run asks for, with what differs of body, headers, rows and expectation.
 
     Empty strings where all ask for the same.
     """
     of_runs = [_requests(run) for run in runs]
     ways = [
-        describe for describe in (_LINE, _body, _headers, _expected) if _differ(of_runs, describe)
+        describe
+        for describe in (_LINE, _body, _headers, _rows, _expected)
+        if _differ(of_runs, describe)
     ]
     if not ways:
         return [""] * len(runs)
@@ -135,6 +137,12 @@ def _headers(request: RequestClass) -> str:
     if not names:
         return "without headers of its own"
     return f"with the header{'s' if len(names) > 1 else ''} {joined(names)}"
+
+
+def _rows(request: RequestClass) -> str:
+    """Return `with {id} from 10 rows of ids.csv, in order (content 3f2a91c0)`."""
+    found = [f"{value.label} (content {value.file.mark})" for value in request.rows]
+    return f"with {joined(found)}" if found else "without rows of a file"
 
 
 def _expected(request: RequestClass) -> str:

@@ -1,4 +1,5 @@
-"""The types of fields: how each is read from its text, written as one, and drawn."""
+"""The types of fields: how each is read from its text, written as one, and drawn; and what a field
+and a section of them are made of."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -179,3 +180,74 @@ SELECT = FieldKind("select", FormParser.text)
 SEGMENTS = FieldKind("segments", FormParser.text)
 BOXES = FieldKind("boxes", FormParser.text)
 SWITCH = FieldKind("tick", FormParser.switch, lambda on: "on" if on else "")
+
+
+@dataclass(frozen=True)
+class Option:
+    """`help` says what it means while it is chosen."""
+
+    value: str
+    text: str
+    help: str = ""
+
+
+@dataclass(frozen=True)
+class FormField:
+    """`path` is its place in the document of its section, and its name in the form.
+
+    `called`: how lists of errors name it, where its label alone would not tell. `usual`: the text
+    that stands in it where the spec has no value. `place`: its classes in the grid of the form.
+    `when`: the options of its section's choice for which it is asked; None for all. `required`: it
+    is then read as an empty text where it was not sent; others fall back to the spec's default.
+    `optional`: its label says so.
+    """
+
+    path: str
+    kind: FieldKind
+    label: str
+    help: str = ""
+    unit: str = ""
+    place: str = ""
+    called: str = ""
+    usual: str = ""
+    options: tuple[Option, ...] = ()
+    when: tuple[str, ...] | None = None
+    placeholder: str = ""
+    optional: bool = False
+    required: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.called or self.label
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """The value and the text of each option."""
+        return tuple((option.value, option.text) for option in self.options)
+
+
+@dataclass(frozen=True)
+class Section:
+    """Fields that stand together. `prefix`: their place in the spec; `*` is a number or a name.
+
+    Where it has a `choice`, the option that is chosen decides which of the fields are asked for.
+    """
+
+    prefix: str
+    fields: tuple[FormField, ...]
+    choice: FormField | None = None
+
+    def __post_init__(self) -> None:
+        options = {option.value for option in self.choice.options} if self.choice else set()
+        for known in self.fields:
+            if known.when is not None and not options & {*known.when}:
+                raise ValueError(f"no option asks for {known.path}, which would always be shown")
+
+    def cases(self, field: FormField) -> str:
+        """Return the numbers, from 1, of the options for which a field is asked; "" for all."""
+        options = self.choice.options if self.choice else ()
+        return " ".join(
+            str(number)
+            for number, option in enumerate(options, 1)
+            if field.when and option.value in field.when
+        )

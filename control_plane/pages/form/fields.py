@@ -6,7 +6,7 @@ A field of the spec has its dataclass in `domain/spec.py` or `domain/load_models
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from control_plane.analysis import field_labels
@@ -33,88 +33,24 @@ from control_plane.pages.form.field_types import (
     TEXT,
     WORDS,
     FieldKind,
+    FormField,
     FormParser,
+    Option,
+    Section,
 )
 from control_plane.pages.form.form_data import FormData
-
-
-@dataclass(frozen=True)
-class Option:
-    """`help` says what it means while it is chosen."""
-
-    value: str
-    text: str
-    help: str = ""
-
-
-@dataclass(frozen=True)
-class FormField:
-    """`path` is its place in the document of its section, and its name in the form.
-
-    `called`: how lists of errors name it, where its label alone would not tell. `usual`: the text
-    that stands in it where the spec has no value. `place`: its classes in the grid of the form.
-    `when`: the options of its section's choice for which it is asked; None for all. `required`: it
-    is then read as an empty text where it was not sent; others fall back to the spec's default.
-    `optional`: its label says so.
-    """
-
-    path: str
-    kind: FieldKind
-    label: str
-    help: str = ""
-    unit: str = ""
-    place: str = ""
-    called: str = ""
-    usual: str = ""
-    options: tuple[Option, ...] = ()
-    when: tuple[str, ...] | None = None
-    placeholder: str = ""
-    optional: bool = False
-    required: bool = False
-
-    @property
-    def name(self) -> str:
-        return self.called or self.label
-
-    @property
-    def pairs(self) -> tuple[tuple[str, str], ...]:
-        """The value and the text of each option."""
-        return tuple((option.value, option.text) for option in self.options)
-
-
-@dataclass(frozen=True)
-class Section:
-    """Fields that stand together. `prefix`: their place in the spec; `*` is a number or a name.
-
-    Where it has a `choice`, the option that is chosen decides which of the fields are asked for.
-    """
-
-    prefix: str
-    fields: tuple[FormField, ...]
-    choice: FormField | None = None
-
-    def __post_init__(self) -> None:
-        options = {option.value for option in self.choice.options} if self.choice else set()
-        for field in self.fields:
-            if field.when is not None and not options & {*field.when}:
-                raise ValueError(f"no option asks for {field.path}, which would always be shown")
-
-    def cases(self, field: FormField) -> str:
-        """Return the numbers, from 1, of the options for which a field is asked; "" for all."""
-        options = self.choice.options if self.choice else ()
-        return " ".join(
-            str(number)
-            for number, option in enumerate(options, 1)
-            if field.when and option.value in field.when
-        )
-
 
 _LOOPS = (Option("uvloop", "uvloop"), Option("asyncio", "asyncio"))
 _PARSERS = (Option("httptools", "httptools"), Option("h11", "h11"))
 _SESSIONS = (Option("per-thread", "one for each thread"), Option("shared", "one for all"))
 _CORES = (Option("auto", "apart where possible"), Option("shared", "shared"))
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-_VALUE_KINDS = ("integer", "sequence", "choice", "string", "uuid")
+_VALUE_KINDS = ("integer", "sequence", "choice", "string", "uuid", "row")
+_ORDERS = (
+    Option("in_order", "in order, then again"),
+    Option("shuffled", "shuffled, then again"),
+    Option("each_once", "each row once"),
+)
 _BODIES = (
     Option("none", "none"), Option("json", "JSON"), Option("text", "text"),
     Option("form", "form"), Option("multipart", "multipart"), Option("generated", "generated"),
@@ -219,9 +155,18 @@ FORM: Mapping[str, Section] = {
         FormField("of", CHOICES, "of", place="long", placeholder="red, green", when=("choice",),
                   required=True),
         FormField("repeat", SWITCH, "the same in each run and trial"),
-        FormField("secret", SWITCH, "secret: used and never shown", when=("choice",)),
+        FormField("secret", SWITCH, "secret: used and never shown", when=("choice", "row")),
     ), FormField("kind", SELECT, "Kind", usual="integer",
                  options=tuple(Option(kind, kind) for kind in _VALUE_KINDS))),
+    "rows": Section(f"{_REQUEST}.rows", (
+        FormField("content", LINES, "Rows",
+                  "CSV with a line of names, or JSON lines; a placeholder of kind row is the "
+                  "column of its name, and all of a request come from one row",
+                  place="w6", placeholder="user,password", required=True),
+        FormField("order", SELECT, "Order of the rows", place="w3", usual="in_order",
+                  options=_ORDERS),
+        *(FormField(path, TEXT, "") for path in ("filename", "rows", "key")),
+    )),
     "headers": Section(_REQUEST, (
         FormField("headers", HEADERS, "Headers",
                   "one on each line; secret ones are never shown",

@@ -19,6 +19,14 @@ BOX_FIELDS = {"target.configuration", "client.strategy"}
 """Fields of which nothing is sent where nothing is ticked."""
 
 
+ROWS = "rows"
+"""What the form calls the value that holds its rows."""
+
+_REQUEST_VALUE = re.compile(
+    r"(.+\.requests\.\d+)\.values\.(\w+)\.(file|columns|order|secret)(?:\..*)?"
+)
+
+
 @dataclass(frozen=True)
 class FormData:
     """Texts by field name, as they were sent; boxes that are not ticked are absent."""
@@ -60,10 +68,22 @@ class FormData:
         return tuple(name for name in found if NAME.fullmatch(name))
 
     def nearest(self, path: str) -> str:
-        """Return the form field for a spec path: itself or its nearest parent; else ""."""
+        """Return the form field for a spec path: itself or its nearest parent; else "".
+
+        A file of rows and its columns have one field.
+        """
+        if rows := self._rows_of(path):
+            return rows
         while path and path not in self.values and path not in BOX_FIELDS:
             path = path.rpartition(".")[0]
         return path
+
+    def _rows_of(self, path: str) -> str:
+        found = _REQUEST_VALUE.fullmatch(path)
+        if found is None or found[2] != self.text(f"{found[1]}.rows.key", ROWS):
+            return ""
+        field = "order" if found[3] == "order" else "content"
+        return f"{found[1]}.rows.{field}"
 
     def within(self, prefix: str) -> dict[str, tuple[str, ...]]:
         """Return the fields below a prefix, by the rest of their names."""

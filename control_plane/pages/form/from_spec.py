@@ -117,9 +117,30 @@ def request_fields(prefix: str, request: Document) -> FieldTexts:
     yield f"{prefix}.body", (next(iter(body), "none"),)
     yield from write_sections(body, f"{prefix}.body", "body")
     for name, value in request.get("values", {}).items():
+        if value["kind"] == "row":
+            yield from _row_fields(prefix, name, value)
+            continue
         yield f"{prefix}.values.{name}.kind", (value["kind"],)
         shown = write_sections(value, f"{prefix}.values.{name}", "value")
         yield from ((field, texts) for field, texts in shown if field.rpartition(".")[2] in value)
+
+
+def _row_fields(prefix: str, key: str, value: Document) -> FieldTexts:
+    """Yield the fields of the rows of a request class, and of the placeholders that they fill."""
+    file = value["file"]
+    shown = {
+        "content": file["content"],
+        "filename": file.get("name", ""),
+        "rows": file.get("rows"),
+        "order": value.get("order", "in_order"),
+        "key": key,
+    }
+    yield from ((f"{prefix}.rows.{name}", (str(text or ""),)) for name, text in shown.items())
+    for column in value["columns"]:
+        yield f"{prefix}.values.{column}.kind", ("row",)
+        for mark in ("secret", "repeat"):
+            on = column in value.get("secret", ()) if mark == "secret" else value.get("repeat")
+            yield f"{prefix}.values.{column}.{mark}", ("on",) if on else ()
 
 
 def value_fields(prefix: str) -> FieldTexts:

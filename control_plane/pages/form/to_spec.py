@@ -6,13 +6,14 @@ from dataclasses import dataclass, fields
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.ids import MAX_COMPARED_RUNS
+from control_plane.domain.request_bodies_and_values import RowFile
 from control_plane.domain.server_command_lines import lacking
 from control_plane.domain.spec import BUNDLED, Client, Spec, SubmittedSpec
 from control_plane.domain.spec_json import Document
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.form.field_types import FormParser
 from control_plane.pages.form.fields import FORM, chosen_option, field_message, read_sections
-from control_plane.pages.form.form_data import FormData
+from control_plane.pages.form.form_data import ROWS, FormData
 
 OWN_TARGET = "own"
 """Ticked beside the names of the catalogue: the configuration whose fields stand below."""
@@ -180,10 +181,35 @@ def _request(parser: FormParser, prefix: str) -> Document:
 
 def _values(parser: FormParser, request: str) -> Iterator[tuple[str, Document]]:
     """Yield the values of those placeholders that occur and whose row was shown."""
+    columns: dict[str, Document] = {}
     for name in parser.form.placeholders(request):
         prefix = f"{request}.values.{name}"
-        if kind := parser.form.text(f"{prefix}.kind"):
+        kind = parser.form.text(f"{prefix}.kind")
+        if kind == "row":
+            columns[name] = read_sections(parser, prefix, "value")
+        elif kind:
             yield name, {"kind": kind, **read_sections(parser, prefix, "value")}
+    if columns:
+        yield parser.form.text(f"{request}.rows.key", ROWS), _row(parser, request, columns)
+
+
+def _row(parser: FormParser, request: str, columns: Mapping[str, Document]) -> Document:
+    """Return the value of kind row that fills these placeholders."""
+    form, prefix = parser.form, f"{request}.rows"
+    read = read_sections(parser, prefix, "rows")
+    rows = form.text(f"{prefix}.rows")
+    return {
+        "kind": "row",
+        "file": {
+            "content": read["content"],
+            "name": form.text(f"{prefix}.filename") or RowFile.name,
+            "rows": int(rows) if rows.isdecimal() else None,
+        },
+        "columns": list(columns),
+        "order": read["order"],
+        "secret": [name for name, value in columns.items() if value["secret"]],
+        "repeat": any(value["repeat"] for value in columns.values()),
+    }
 
 
 def _body(parser: FormParser, prefix: str) -> Document:

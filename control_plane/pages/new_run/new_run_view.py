@@ -11,7 +11,8 @@ from control_plane.domain.secrets import digests_in
 from control_plane.domain.spec_json import Document
 from control_plane.experiments.presets import Preset, preset_catalogue
 from control_plane.jobs.run_service import Application, Configuration, RunService
-from control_plane.pages.form.fields import FORM, Section
+from control_plane.pages.form.field_types import Section
+from control_plane.pages.form.fields import FORM
 from control_plane.pages.form.form_data import FormData
 from control_plane.pages.form.from_spec import value_fields
 from control_plane.pages.form.to_spec import CheckedForm, check_form

@@ -79,6 +79,7 @@ def facts(run: Run) -> tuple[str, ...]:
     ]
     if repeated := repeated_values(run.spec):
         facts.append(f"{', '.join(repeated)} the same in each run")
+    facts += (value.label for stream in run.spec.workload.streams for value in stream.rows)
     facts += _target_facts(run)
     if not run.streams:
         return tuple(facts)

@@ -11,7 +11,7 @@ from control_plane.domain.spec import Target
 from control_plane.experiments.bundled_endpoints import BundledWorkload
 from control_plane.jobs.manual_targets import ManualTarget
 from control_plane.jobs.run_service import Application, RunService
-from control_plane.pages.form.fields import Section
+from control_plane.pages.form.field_types import Section
 from control_plane.pages.form.form_data import FormData, new_idempotency_key
 from control_plane.pages.site import View
 from control_plane.pages.targets.ceilings_view import CeilingsView, ceilings_view, measuring_time

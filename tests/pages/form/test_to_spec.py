@@ -51,6 +51,19 @@ SPECS: dict[str, dict[str, Any]] = {
             "server": "gunicorn", "worker": "asgi", "workers": 3, "http": None, "reuse_port": True
         }
     },
+    "rows": request(
+        values={
+            "account": {
+                "kind": "row",
+                "file": {"content": "user,pin\nann,1", "name": "users.csv"},
+                "columns": ["pin", "user"],
+                "order": "shuffled",
+                "secret": ["pin"],
+                "repeat": True,
+            }
+        },
+        headers={"X-Account": "{user} {pin}"},
+    ),
     "all that is expected": request(
         expect={
             "statuses": [200],

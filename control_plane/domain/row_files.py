@@ -1,0 +1,122 @@
+"""Reads the rows of a table: CSV with a line of names, or JSON lines. Pure."""
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from io import StringIO
+
+from control_plane.domain.request_bodies_and_values import STANDS_FOR_SECRET, RowFile, Scalar
+
+MAX_FILE_BYTES = 5_000_000
+_DELIMITERS = (",", ";", "\t")
+_SHOWN = 40
+
+Row = Mapping[str, Scalar]
+"""The values of one row by column."""
+
+
+class UnreadableRows(Exception):
+    """Raised where a table cannot be read; its text says where and why."""
+
+
+def decoded(content: bytes) -> str:
+    """Return the text of a file. Raises UnreadableRows where it is not UTF-8 or too large."""
+    if len(content) > MAX_FILE_BYTES:
+        raise UnreadableRows(_too_large(len(content)))
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UnreadableRows(f"Line {line:,} is not UTF-8: save the file as UTF-8.") from None
+
+
+def read_rows(file: RowFile) -> tuple[Row, ...]:
+    """Return the rows; those of CSV hold texts, those of JSON lines also numbers.
+
+    All have the same columns; there is one row at least. Raises UnreadableRows.
+    """
+    if len(file.content) * 4 > MAX_FILE_BYTES and (size := len(file.content.encode())) > (
+        MAX_FILE_BYTES
+    ):
+        raise UnreadableRows(_too_large(size))
+    text = file.content.removeprefix("\ufeff")
+    if not text.strip():
+        raise UnreadableRows(f"{file.name[:_SHOWN]} is empty: give a line of names and rows.")
+    rows = tuple(_json_rows(text) if text.lstrip().startswith("{") else _csv_rows(text))
+    if not rows:
+        raise UnreadableRows(f"{file.name[:_SHOWN]} has names of columns and no row below them.")
+    return rows
+
+
+def row_count(file: RowFile) -> int | None:
+    """Return how many rows it has; None where it cannot be read, or is kept and nobody counted."""
+    if STANDS_FOR_SECRET.fullmatch(file.content):
+        return file.rows
+    try:
+        return len(read_rows(file))
+    except UnreadableRows:
+        return None
+
+
+def _too_large(size: int) -> str:
+    return f"{size:,} bytes are above the limit of {MAX_FILE_BYTES:,} for a file of rows."
+
+
+def _csv_rows(text: str) -> Iterator[Row]:
+    head = text.lstrip("\r\n").partition("\n")[0]
+    delimiter = max(_DELIMITERS, key=head.count)
+    reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    names: list[str] | None = None
+    try:
+        for cells in reader:
+            if not cells:
+                continue
+            if names is None:
+                names = _checked_names(cells)
+            elif len(cells) == len(names):
+                yield dict(zip(names, cells, strict=True))
+            else:
+                message = f"{_cells(len(cells))}, and {len(names)} columns have a name."
+                raise UnreadableRows(f"Line {reader.line_num:,} has {message}")
+    except csv.Error as error:
+        raise UnreadableRows(f"Line {reader.line_num:,} is no CSV: {error}.") from None
+
+
+def _cells(number: int) -> str:
+    return f"{number} cell{'' if number == 1 else 's'}"
+
+
+def _checked_names(cells: list[str]) -> list[str]:
+    names = [cell.strip() for cell in cells]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise UnreadableRows(f"Two columns are called {twice[0][:_SHOWN]!r}.")
+    return names
+
+
+def _json_rows(text: str) -> Iterator[Row]:
+    columns: set[str] | None = None
+    # Other signs that end lines may stand in JSON texts.
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        row = _json_row(number, line)
+        columns = columns or {*row}
+        if {*row} != columns:
+            odd = sorted({*row} ^ columns)[0]
+            raise UnreadableRows(f"Line {number:,} and the first differ in {odd[:_SHOWN]!r}.")
+        yield row
+
+
+def _json_row(number: int, line: str) -> Row:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        raise UnreadableRows(f"Line {number:,} is no JSON.") from None
+    if not isinstance(row, dict):
+        raise UnreadableRows(f"Line {number:,} is no JSON object.")
+    for name, cell in row.items():
+        if isinstance(cell, bool) or not isinstance(cell, str | int | float):
+            message = f"{name[:_SHOWN]!r} is neither a text nor a number."
+            raise UnreadableRows(f"Line {number:,}: {message}")
+    return row
