@@ -15,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -32,6 +33,8 @@ LONGEST_FILE_BYTES = 1_000_000
 _NAME = r"[a-z0-9][a-z0-9_-]{0,39}"
 _TAKEN = {"bundled", "url", "own"}
 _IMPORT = r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*"
+_FILE_NAME = r"(?!host$|port$|scratch$)\w[\w.-]{0,99}"
+_FILE_REMEDY = "name a file without a folder, such as nginx.conf"
 _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:=(.*))?", re.DOTALL)
 
 
@@ -53,6 +56,7 @@ class _ApplicationTable(BaseModel):
         None
     )
     factory: bool = False
+    files: dict[Annotated[str, _matching(_FILE_NAME, _FILE_REMEDY)], str] = {}
     command: list[str] | None = None
     python: str | None = None
     directory: str = "."
@@ -82,12 +86,16 @@ class _ApplicationTable(BaseModel):
 
     @field_validator("command")
     @classmethod
-    def _placed(cls, value: list[str] | None) -> list[str] | None:
-        if value is not None and not value:
+    def _placed(cls, value: list[str] | None, info: ValidationInfo) -> list[str] | None:
+        if value is None:
+            return None
+        if not value:
             raise ValueError("name a program and its arguments")
-        command = " ".join(value or [])
-        missing = [place for place in ("{host}", "{port}") if place not in command]
-        if value is not None and missing:
+        told = " ".join([*value, *info.data.get("files", {}).values()])
+        missing = [place for place in ("{host}", "{port}") if place not in told]
+        if missing and re.search(r"--uds\b|\bunix:|\.sock\b", told):
+            raise ValueError("unix sockets cannot be measured: let it listen on {host} and {port}")
+        if missing:
             raise ValueError(f"write {missing[0]} where the server is told it")
         return value
 
@@ -141,6 +149,8 @@ class _ApplicationTable(BaseModel):
             raise ValueError("give exactly one of app and command")
         if self.factory and self.command is not None:
             raise ValueError("factory goes with app: leave it out beside command")
+        if self.files and self.command is None:
+            raise ValueError("files go with command, which names them: leave them out beside app")
         return self
 
     def placed(self, name: str, folder: Path) -> Application:
@@ -167,6 +177,7 @@ class _ApplicationTable(BaseModel):
             env_file=path(self.env_file),
             passed_on=tuple(variable for variable, sign, _ in pairs if not sign),
             belongs=tuple(self.belongs),
+            files=self.files,
             host=self.host,
         )
 

@@ -6,6 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from control_plane.analysis.start_hints import (
+    LOG_HINTS,
+    OTHER_REASONS,
+    REASON_HINTS,
+    StartHint,
+    StartReason,
+)
 from control_plane.domain.metrics import METRICS
 from control_plane.domain.result import ERROR_CLASSES
 from scripts.budget import ROOT
@@ -120,3 +127,16 @@ def test_pages_and_documents_explain_the_same_words(word: str) -> None:
     words = (ROOT / "control_plane/pages/site/glossary.toml").read_text(encoding="utf-8")
     assert f'key = "{word}"' in words
     assert f"| {word} |" in GLOSSARY
+
+
+NOT_STARTING = " ".join((ROOT / "docs" / "not-starting.md").read_text(encoding="utf-8").split())
+
+
+@pytest.mark.parametrize("hint", [*LOG_HINTS, *REASON_HINTS], ids=lambda hint: hint.general[:40])
+def test_every_hint_is_explained(hint: StartHint) -> None:
+    assert f"| {hint.cause} | {hint.general} |" in NOT_STARTING
+
+
+@pytest.mark.parametrize("reason", OTHER_REASONS, ids=lambda reason: reason.says[:40])
+def test_every_reason_is_explained(reason: StartReason) -> None:
+    assert f"| {reason.says} | {reason.means} |" in NOT_STARTING

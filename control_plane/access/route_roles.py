@@ -35,6 +35,7 @@ ROUTES: dict[AccessRole, tuple[str, ...]] = {
         "GET /compare/live",
         "GET /docs",
         "GET /glossary",
+        "GET /not-starting",
         "GET /history",
         "GET /history/delete",
         "GET /history/chosen",

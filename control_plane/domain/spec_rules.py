@@ -196,7 +196,13 @@ def _url(field: str, url: str) -> Wrong:
     except ValueError:
         yield FieldError(field, "This is not a URL of the form http://127.0.0.1:9000.")
         return
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if parts.scheme.endswith("unix") or url.startswith("/"):
+        yield FieldError(
+            field,
+            "Unix sockets cannot be measured: let the server listen on an address, such as "
+            "http://127.0.0.1:9000.",
+        )
+    elif parts.scheme not in {"http", "https"} or not parts.hostname:
         yield FieldError(field, "Give scheme and host: http://127.0.0.1:9000.")
     elif (
         parts.username is not None

@@ -11,6 +11,7 @@ COMPARE = "/compare"
 TARGETS = "/targets"
 WORKLOADS = "/workloads"
 GLOSSARY = "/glossary"
+NOT_STARTING = "/not-starting"
 DOCS = "/docs"
 OPENAPI = "/openapi.json"
 

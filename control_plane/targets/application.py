@@ -27,7 +27,8 @@ class Application:
     The rest belongs to applications of the settings: `factory` when `app` makes the application,
     `command` instead of `app` where no server of ours is used, `python` the interpreter of its own
     environment (None: ours), `env_file` and the names `passed_on` from our environment. `belongs`
-    names programs elsewhere on this machine that work for it, such as its database. `host` is the
+    names programs elsewhere on this machine that work for it, such as its database. `files` are
+    texts by name, which are written for each start and which `command` names. `host` is the
     Host that requests carry (None: localhost with the port). `versions` of the packages of its
     interpreter, once they are known.
     """
@@ -47,6 +48,7 @@ class Application:
     env_file: Path | None = None
     passed_on: tuple[str, ...] = ()
     belongs: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict, repr=False)
     host: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -84,6 +86,11 @@ def bundled_application(paths: Collection[str] = ()) -> Application:
     return Application(
         "target_app.main:app", directory, "/health", SUCCESS, "target_app", environment=environment
     )
+
+
+def placed(text: str, host: str, port: int) -> str:
+    """Return a text of the settings with host and port filled."""
+    return text.replace("{host}", host).replace("{port}", str(port))
 
 
 def targets_directory(state_dir: Path) -> Path:

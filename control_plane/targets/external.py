@@ -11,9 +11,12 @@ from control_plane.targets.observation import procfs, sockets
 from control_plane.targets.observation.delayed_ack import delayed_ack_s
 from control_plane.targets.observation.probe_reader import ProbeOutput
 from control_plane.targets.observation.worker_watch import EndedWorkers, WorkerWatch
+from control_plane.targets.readiness import ReadinessProbe, protocol_fault
 from control_plane.targets.running_target import RunningTarget
 
 CONNECT_TIMEOUT_S = 3.0
+PROTOCOL_TIMEOUT_S = 2.0
+"""How long the first response may take to tell whether it is one of HTTP/1.1."""
 
 
 class ExternalTarget:
@@ -28,13 +31,20 @@ class ExternalTarget:
 
     def __init__(self, url: str, host: str, port: int, host_header: str) -> None:
         self.url, self.host_header = url, host_header
+        self._host, self._port = host, port
         holders = sockets.holders(sockets.inodes_at(host, port), procfs.pids())
         self._holders = {pid: procfs.started_at(pid) for pid in holders}
         self._watch = WorkerWatch(_master(holders), holders, single=False)
         self.pids()
 
     async def check(self, path: str) -> None:
+        """Raise TargetFailed where the server speaks something else than its URL says."""
         self.pids()
+        probe = ReadinessProbe(
+            self._host, self._port, path, None, 1, PROTOCOL_TIMEOUT_S, self.host_header
+        )
+        if fault := await protocol_fault(probe, secure=self.url.startswith("https:")):
+            raise TargetFailed(f"The server at {self.url} {fault}.")
         self.delayed_ack_s = await delayed_ack_s(self.url, path, self.host_header)
 
     def pids(self) -> list[int]:

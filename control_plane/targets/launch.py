@@ -23,6 +23,7 @@ from control_plane.targets.application import (
     Application,
     bundled_application,
     missing_files,
+    placed,
     settings_file,
     settings_variables,
 )
@@ -33,16 +34,25 @@ from control_plane.targets.interpreter_packages import inspect_interpreter
 from control_plane.targets.observation.probe_reader import ProbeOutput
 from control_plane.targets.readiness import ReadinessProbe, wait_until_ready
 from control_plane.targets.running_target import HURRIED_GRACE_S, RunningTarget, StartedTarget
-from control_plane.targets.scratch_dirs import create_scratch_dirs
+from control_plane.targets.scratch_dirs import create_scratch_dirs, write_files
 from control_plane.targets.supervisor import LaunchSpec, Supervisor
 
 
-def arguments(target: Target, application: Application, host: str, port: int) -> list[str]:
+def arguments(
+    target: Target,
+    application: Application,
+    host: str,
+    port: int,
+    places: Mapping[str, Path] | None = None,
+) -> list[str]:
     """Return the argument list that is executed.
 
-    A server is run as a module of the application's own interpreter.
+    A server is run as a module of the application's own interpreter. `places` are those of the
+    files that a command names.
     """
     words = command(target, host, port, application)
+    for name, path in (places or {}).items():
+        words = [word.replace(f"{{{name}}}", str(path)) for word in words]
     return words if target.server == "command" else [str(application.interpreter), "-m", *words]
 
 
@@ -55,9 +65,7 @@ def command(
     """
     served = application or bundled_application()
     if target.server == "command":
-        return [
-            word.replace("{host}", host).replace("{port}", str(port)) for word in served.command
-        ]
+        return [placed(word, host, port) for word in served.command]
     server = SERVERS[target.server]
     binding = Binding(
         served.app, served.factory, served.reload_dir, host, port, served.versions,
@@ -216,16 +224,20 @@ class _Attempt:
     def _launch_spec(self) -> LaunchSpec:
         launch = secrets.token_hex(8)
         context, application = self.context, self.application
-        directories = create_scratch_dirs(
-            context.state_dir, context.instance, launch, probe=context.probe
-        )
         environment = target_environment(application, self.target, context.instance, launch)
+        directories = create_scratch_dirs(
+            context.state_dir.absolute(), context.instance, launch, probe=context.probe
+        )
         if not application.own:
             environment["TARGET_DIRECTORY"] = str(directories.scratch)
         if directories.probe is not None:
             environment[FOLDER_VARIABLE] = str(directories.probe)
+        texts = {
+            name: placed(text, self.host, self.port) for name, text in application.files.items()
+        }
+        places = write_files(directories, texts)
         return LaunchSpec(
-            arguments(self.target, application, self.host, self.port),
+            arguments(self.target, application, self.host, self.port, places),
             application.directory,
             environment,
             directories,
@@ -247,7 +259,7 @@ class _Attempt:
             self.target.workers or 1,
             application.start_timeout_s,
             self._host_header,
-            by_epoll=self.target.worker != "sync",
+            by_epoll=self.target.worker != "sync" and self.target.server != "command",
         )
 
     @property

@@ -1,8 +1,9 @@
 """The wait until a started server is ready: it responds, and it is the process we started."""
 
 import asyncio
+import re
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httptools
 
@@ -16,7 +17,10 @@ POLL_S = 0.005
 HANDSHAKE_S = 2.0
 """How long a server that does not speak HTTP may take to show that it does not speak TLS either."""
 
+LAST_LOOK_S = 1.0
+"""How long it may take to see what else a server speaks, whose time is over."""
 LOG_LINES = 20
+_LONGEST_FRAME = 16_384
 LARGE_BYTES = 1_000_000
 """A response that is still not whole after so much of its body counts as one."""
 
@@ -79,7 +83,11 @@ async def wait_until_ready(server: Supervisor, probe: ReadinessProbe) -> Readine
             found.owner = _port_owner(server, probe, ending.result())
         return found
     except TimeoutError:
-        raise _failed(server, _timeout_reason(server, probe, found)) from None
+        reason = _timeout_reason(server, probe, found)
+        if found.status is None and sockets.inodes_at(probe.host, probe.port):
+            fault = await protocol_fault(replace(probe, timeout_s=LAST_LOOK_S), secure=False)
+            reason = f"{reason}, target {fault}" if fault else reason
+        raise _failed(server, reason) from None
     finally:
         waiting.cancel()
         ending.cancel()
@@ -96,7 +104,9 @@ def _timeout_reason(server: Supervisor, probe: ReadinessProbe, found: Readiness)
     inodes = sockets.inodes_at(probe.host, probe.port)
     late = f"start timeout: not ready after {probe.timeout_s:g} s"
     if not inodes:
-        return f"{late}, nothing listens on {probe.host}:{probe.port}"
+        places = sockets.listening_places(server.pids())
+        instead = f", it listens on {', '.join(places[:3])}" if places else ""
+        return f"{late}, nothing listens on {probe.host}:{probe.port}{instead}"
     if found.status is not None and not _is_ready(probe, found.status):
         return f"{late}, the last answer to GET {probe.path} was {found.status}"
     if (accepting := _accepting_count(server, inodes, probe)) < probe.workers:
@@ -110,7 +120,10 @@ def _is_ready(probe: ReadinessProbe, status: int) -> bool:
 
 async def _until_response(server: Supervisor, probe: ReadinessProbe, found: Readiness) -> None:
     while True:
-        status = await _status(probe, found)
+        try:
+            status = await _status(probe, found)
+        except _SpeaksHttp2:
+            raise _failed(server, f"start: target {_HTTP_2_ALONE}") from None
         found.status = status or found.status
         if status == 500 and called_wrongly(server.output.lines()):
             raise _failed(server, f"start: target answers 500 to GET {probe.path}")
@@ -142,6 +155,57 @@ def _accepting_count(server: Supervisor, inodes: set[int], probe: ReadinessProbe
     if probe.by_epoll:
         return len(sockets.accepting(inodes, pids))
     return len([pid for pid in sockets.holders(inodes, pids) if not procfs.children(pid)])
+
+
+_HTTP_2_ALONE = "speaks HTTP/2 alone, HTTP/1.1 is what is measured"
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\x04\0\0\0\0\0"
+"""How a client that knows of it begins HTTP/2 (RFC 9113, 3.4): with settings, none of them."""
+_FRAME = re.compile(rb"\0..[\x04\x07][\0\x01]\0{4}", re.DOTALL)
+"""The head of a frame of settings, or of one that ends the connection, of an HTTP/2 server."""
+
+
+class _SpeaksHttp2(Exception):
+    """A server answered HTTP/1.1 by HTTP/2."""
+
+
+async def protocol_fault(probe: ReadinessProbe, *, secure: bool) -> str:
+    """Return what a running server speaks instead of HTTP/1.1 with or without TLS; "" if it does.
+
+    Empty, too, where it says nothing within `timeout_s`.
+    """
+    try:
+        async with asyncio.timeout(probe.timeout_s):
+            return await _spoken_instead(probe, secure=secure)
+    except TimeoutError:
+        return ""
+    except _SpeaksHttp2:
+        return _HTTP_2_ALONE
+
+
+async def _spoken_instead(probe: ReadinessProbe, *, secure: bool) -> str:
+    found = Readiness(secure)
+    status = await _status(probe, found)
+    if found.secure and not secure:
+        return "speaks TLS: give https://"
+    if status is not None:
+        return ""
+    if secure and await _status(probe, Readiness()) is not None:
+        return "speaks no TLS: give http://"
+    return _HTTP_2_ALONE if await _speaks_http2(probe, secure=secure) else ""
+
+
+async def _speaks_http2(probe: ReadinessProbe, *, secure: bool) -> bool:
+    tls = unverified_tls() if secure else None
+    if tls is not None:
+        tls.set_alpn_protocols(["h2"])
+    try:
+        reader, writer = await asyncio.open_connection(probe.host, probe.port, ssl=tls)
+        writer.write(_PREFACE)
+        data = await reader.read(_LONGEST_FRAME)
+    except OSError:
+        return False
+    writer.transport.abort()
+    return _FRAME.match(data) is not None
 
 
 async def _status(probe: ReadinessProbe, found: Readiness) -> int | None:
@@ -181,6 +245,8 @@ async def _ask(probe: ReadinessProbe, *, secure: bool) -> int | None:
             data = await reader.read(65_536)
             if not data:
                 return response.status if response.ends_by_close else None
+            if _FRAME.match(data) and response.status is None:
+                raise _SpeaksHttp2
             response.parser.feed_data(data)
         return response.status
     except httptools.HttpParserUpgrade:

@@ -162,7 +162,8 @@ _SETTINGS = {
 def unasked_settings(application: Application, target: Target) -> Environment:
     """Return what its server reads beside its command line, as `server_settings`.
 
-    Variables by value, and for a command of its own files by digest. {} where nothing is read.
+    Variables by value, and for a command of its own files by digest, also those that are written
+    for it. {} where nothing is read.
     """
     variables = configured_variables(application)
     secrets = variable_secrets(variables)
@@ -170,8 +171,12 @@ def unasked_settings(application: Application, target: Target) -> Environment:
         name: HIDDEN if is_secret_variable(name) else hide(variables[name], secrets)
         for name in sorted(read_unasked(target.server, variables))
     }
-    for name in files_of_command(application.command):
-        if content := _settings_content(application.directory / name):
+    files = {
+        name: _settings_content(application.directory / name)
+        for name in files_of_command(application.command)
+    } | {name: text.encode() for name, text in application.files.items()}
+    for name, content in files.items():
+        if content:
             found[name] = f"sha256 {hashlib.sha256(content).hexdigest()[:_DIGITS]}"
     return {"server_settings": found} if found else {}
 

@@ -7,6 +7,7 @@ writes that file back, and the worker would stand still because it is observed.
 import errno
 import os
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,25 @@ def create_scratch_dirs(state_dir: Path, instance: str, launch: str, *, probe: b
     except OSError as error:
         why = "disk full" if error.errno == errno.ENOSPC else str(error.strerror)
         raise TargetFailed(f"start: {why}: {error.filename}") from None
+
+
+def write_files(directories: ScratchDirs, texts: Mapping[str, str]) -> dict[str, Path]:
+    """Write what a server is started with, by name; return where it lies, `scratch` among it.
+
+    Texts may name the directory as `{scratch}`. Raises TargetFailed where there is no space.
+    """
+    scratch = directories.scratch
+    if scratch is None:
+        return {}
+    try:
+        for name, text in texts.items():
+            path = scratch / name
+            path.touch(mode=0o600)
+            path.write_text(text.replace("{scratch}", str(scratch)), encoding="utf-8")
+    except OSError as error:
+        directories.remove()
+        raise TargetFailed(f"start: {error.strerror}: {error.filename}") from None
+    return {"scratch": scratch, **{name: scratch / name for name in texts}}
 
 
 def remove_scratch_dirs(state_dir: Path, instance: str) -> None:

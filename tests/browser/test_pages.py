@@ -22,6 +22,7 @@ PATHS = (
     "/targets/new",
     "/workloads",
     "/glossary",
+    "/not-starting",
 )
 WIDTHS = (360, 390, 640, 768, 1_024, 1_200, 1_440, 2_560)
 COLOURS = ["color-contrast", "link-in-text-block"]

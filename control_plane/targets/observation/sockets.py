@@ -9,6 +9,8 @@ from pathlib import Path
 from control_plane.targets.observation import procfs
 
 _LISTENING = "0A"
+_ACCEPTS_CONNECTIONS = 0x10000
+"""The flag of /proc/net/unix of a socket that listens (__SO_ACCEPTCON of the kernel)."""
 
 
 def inodes_at(host: str, port: int) -> set[int]:
@@ -23,15 +25,26 @@ def inodes_at(host: str, port: int) -> set[int]:
 
 
 def _listening(table: str, port: int) -> Iterable[tuple[IPv4Address | IPv6Address, int]]:
-    suffix = f":{port:04X}"
-    try:
-        lines = Path(table).read_text().splitlines()[1:]
-    except OSError:
-        return
-    for line in lines:
+    # Asked for again and again while a server starts: most rows are not parsed.
+    for address, _, inode in _all_listening(table, f":{port:04X}"):
+        yield address, inode
+
+
+def _all_listening(
+    table: str, suffix: str = ""
+) -> Iterable[tuple[IPv4Address | IPv6Address, int, int]]:
+    for line in _rows(table):
         fields = line.split(None, 10)
         if fields[3] == _LISTENING and fields[1].endswith(suffix):
-            yield _parse_address(fields[1].partition(":")[0]), int(fields[9])
+            address, _, port = fields[1].partition(":")
+            yield _parse_address(address), int(port, 16), int(fields[9])
+
+
+def _rows(table: str) -> list[str]:
+    try:
+        return Path(table).read_text(errors="replace").splitlines()[1:]
+    except OSError:
+        return []
 
 
 def _parse_address(text: str) -> IPv4Address | IPv6Address:
@@ -96,6 +109,29 @@ def _descriptors(pid: int) -> Iterable[tuple[int, str]]:
             yield int(name), os.readlink(f"{folder}/{name}")
         except OSError:
             continue
+
+
+def listening_places(pids: Iterable[int]) -> list[str]:
+    """Return where processes listen, as they are written: `[::1]:8000`, `unix socket /tmp/a`."""
+    known = {
+        f"socket:[{inode}]": _address_text(address, port)
+        for table in ("/proc/net/tcp", "/proc/net/tcp6")
+        for address, port, inode in _all_listening(table)
+    } | {f"socket:[{inode}]": f"unix socket {path}" for path, inode in _unix_listening()}
+    links = [link for pid in pids for _, link in _descriptors(pid)]
+    return sorted({known[link] for link in links if link in known})
+
+
+def _address_text(address: IPv4Address | IPv6Address, port: int) -> str:
+    address = _unmapped(address)
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+
+
+def _unix_listening() -> Iterable[tuple[str, int]]:
+    for line in _rows("/proc/net/unix"):
+        fields = line.split(None, 7)
+        if int(fields[3], 16) & _ACCEPTS_CONNECTIONS:
+            yield (fields[7] if len(fields) > 7 else "without a name"), int(fields[6])
 
 
 def owner_of(host: str, port: int) -> str | None:

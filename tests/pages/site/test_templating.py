@@ -62,7 +62,7 @@ def test_texts_are_escaped() -> None:
 
 
 def test_every_file_that_a_page_names_is_there(empty: Dashboard) -> None:
-    for path in ("/", "/runs/new", "/history", "/targets", "/glossary"):
+    for path in ("/", "/runs/new", "/history", "/targets", "/glossary", "/not-starting"):
         page = empty.get(path).text
         for name in {part.partition('"')[0] for part in page.split("/static/")[1:]}:
             assert empty.get(f"/static/{name.partition('#')[0]}").status_code == 200, name
