@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from control_plane.domain.errors import TargetFailed
-from control_plane.domain.secrets import hide, variable_secrets
+from control_plane.domain.secrets import hide
 from control_plane.domain.spec import Target
 from control_plane.domain.unasked_settings import files_of_command, left_out, read_unasked
 from control_plane.targets.application import Application, command_target
@@ -16,6 +16,7 @@ from control_plane.targets.environment_variables import (
     target_environment,
     unread_lines,
     unread_settings,
+    variable_secrets,
 )
 from control_plane.targets.launch import LaunchContext, start_application
 from control_plane.targets.run_environment import unasked_settings
