@@ -17,7 +17,6 @@ from control_plane.targets.environment_variables import (
     unread_lines,
     unread_settings,
     variable_secrets,
-    variable_secrets,
 )
 from control_plane.targets.launch import LaunchContext, start_application
 from control_plane.targets.run_environment import unasked_settings
