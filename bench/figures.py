@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from bench import peers
 
 VERDICT = re.compile(r"(.+): (-?[\d.]+), wanted (at most|at least) ([\d.]+): (reached|MISSED)")
-PAIRED = ("client_nginx", "client_rate", "client_cpu", "recording_loss", "server_clock")
+PAIRED = (
+    "client_nginx", "client_rate", "client_cpu", "recording_loss", "first_byte_cost", "server_clock"
+)  # fmt: skip
 """Rows that take pairs and seconds."""
 
 ROWS = (*PAIRED, "recording", "schedule", "stall", "client_counts")

@@ -20,6 +20,8 @@ ITEM = {
 }
 UNRECORDED = {"PYTHONPATH": f"{Path(__file__).parent / 'unrecorded'}:{Path(__file__).parents[1]}"}
 """The environment of a worker that drops its samples."""
+UNHEARD = {"PYTHONPATH": f"{Path(__file__).parent / 'unheard'}:{Path(__file__).parents[1]}"}
+"""The environment of a worker that does not record when answers begin."""
 
 
 def drive(

@@ -26,6 +26,7 @@ from control_plane.domain.times_and_percentiles import (
     NO_ANSWER,
     PERCENTILES,
     Unanswered,
+    begins_early,
     no_answer_text,
     support_level,
 )
@@ -294,13 +295,18 @@ def _lines(run: Document, url: str | None) -> Iterator[str]:
 
 
 def _percentiles(run: Document, stream: Document) -> Iterator[str]:
-    """Yield p50 and p99, and what requests without an answer leave unknown."""
+    """Yield p50 and p99, the first byte where it comes early, and what is left unknown."""
     times = stream["response_time_s"] or {}
     for name in ("p50", "p99"):
         level = _level(run, stream["name"], name)
         if times.get(name) is not None and level != "hidden":
             mark = TRUST_MARKS["greyed"] if level == "greyed" else ""
             yield f"{name} {mark}{seconds(times[name])}"
+    first, whole = (stream.get(f"{clock}_time_s") or {} for clock in ("first_byte", "service"))
+    level = _level(run, stream["name"], "first_byte_time_s.p50")
+    if level != "hidden" and begins_early(first.get("p50"), whole.get("p50")):
+        mark = TRUST_MARKS["greyed"] if level == "greyed" else ""
+        yield f"first byte p50 {mark}{seconds(first['p50'])}"
     unanswered = times.get("unanswered")
     if unanswered and any(times[name] is None for name in PERCENTILES):
         yield no_answer_text(Unanswered(**unanswered))

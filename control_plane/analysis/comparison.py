@@ -182,11 +182,21 @@ def compare(
         fields=spec_fields(runs, own_names),
         environment=environment_differences(compared),
         rows=tuple(
-            _row(base, compared, name, metric, silent) for name in names for metric in METRICS
+            _row(base, compared, name, metric, silent)
+            for name in names
+            for metric in METRICS
+            if _is_measured(metric, compared)
         ),
         refusals=refusals,
         deleted=tuple(deleted),
     )
+
+
+def _is_measured(metric: Metric, runs: Sequence[Run]) -> bool:
+    """Whether any run can have the metric: those of before have no time to first byte."""
+    times, _, part = metric.name.partition(".")
+    measured = (stream for run in runs for stream in run.streams)
+    return part == "" or times != "first_byte_time_s" or any(stream.begun for stream in measured)
 
 
 def _under_common_name(

@@ -27,17 +27,29 @@ def _time(kind: Literal["service", "response"], key: str, label: str, share: str
         "s",
         less_is_better=True,
         label=f"{label} {kind} time",
-        meaning=f"{share} from the moment {since} to the end of its answer.",
+        meaning=f"{share.format('completed requests')} from the moment {since} to the end of its "
+        "answer.",
+    )
+
+
+def _first_byte(key: str, label: str, share: str) -> Metric:
+    return Metric(
+        f"first_byte_time_s.{key}",
+        "s",
+        less_is_better=True,
+        label=f"{label} time to first byte",
+        meaning=f"{share.format('requests whose answer began')} from the moment it was sent to the "
+        "first byte of its answer.",
     )
 
 
 _POINTS = (
-    ("mean", "mean", "The mean time of a completed request,"),
-    ("p50", "p50", "Half of the completed requests took this long or less,"),
-    ("p90", "p90", "90 % of the completed requests took this long or less,"),
-    ("p95", "p95", "95 % of the completed requests took this long or less,"),
-    ("p99", "p99", "99 % of the completed requests took this long or less,"),
-    ("max", "maximum", "The slowest completed request,"),
+    ("mean", "mean", "The mean of all {},"),
+    ("p50", "p50", "Half of the {} took this long or less,"),
+    ("p90", "p90", "90 % of the {} took this long or less,"),
+    ("p95", "p95", "95 % of the {} took this long or less,"),
+    ("p99", "p99", "99 % of the {} took this long or less,"),
+    ("max", "maximum", "The slowest of the {},"),
 )
 
 METRICS: tuple[Metric, ...] = (
@@ -50,6 +62,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     *(_time("response", key, label, share) for key, label, share in _POINTS),
     *(_time("service", key, label, share) for key, label, share in _POINTS),
+    *(_first_byte(key, label, share) for key, label, share in _POINTS),
     Metric(
         "duration_s",
         "s",

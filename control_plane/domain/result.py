@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from control_plane.domain.stream_record import FailedResponse
-from control_plane.domain.times_and_percentiles import Times
+from control_plane.domain.times_and_percentiles import Times, begins_early
 
 ERROR_CLASSES = (
     "timeout", "reset", "truncated", "protocol", "refused", "disconnected",
@@ -110,6 +110,12 @@ class Summary:
     silent_s: float | None = None
     first_byte_time_s: Times | None = None
     begun: BegunAnswers | None = None
+
+    @property
+    def begins_early(self) -> bool:
+        """Whether its answers begin so long before their end that both are shown."""
+        first, whole = self.first_byte_time_s, self.service_time_s
+        return begins_early(first.p50 if first else None, whole.p50 if whole else None)
 
 
 @dataclass(frozen=True)

@@ -157,6 +157,20 @@ def _until(found: Unanswered) -> str:
     return " by the end of the window" if found.waited == found.count and found.waited else ""
 
 
+FIRST_BYTE_APART = 1.1
+"""From this ratio of the medians on, the first byte is another moment than the end."""
+
+
+def begins_early(first_byte_s: float | None, service_s: float | None) -> bool:
+    """Whether answers begin so long before their end that both are shown, by their medians.
+
+    Where none ended, the beginning is all there is.
+    """
+    if first_byte_s is None:
+        return False
+    return service_s is None or service_s >= FIRST_BYTE_APART * first_byte_s
+
+
 def written_time(times: Times | None, name: str) -> str:
     """Return a number of the times as text: `1.20 ms`, `≥ 2.00 s`, `no answer`; a dash for none."""
     if lost(times, name):

@@ -178,16 +178,25 @@ class SampleBuffer:
         self._entries: list[Any] = []
         self._starts, self._intended = [_IDLE_NS] * traits.users, [_IDLE_NS] * traits.users
         self._heard = [NOT_HEARD_NS] * traits.users
-        self.begin, self.end = self._begin_of(), self._end_of(_FULL)
-        self.hear: Hear = self._heard.__setitem__
+        self.begin, self.hear, self.end = self._begin_of(), self._hear_of(), self._end_of(_FULL)
 
     def _begin_of(self) -> Begin:
-        starts, intended, heard = self._starts, self._intended, self._heard
+        starts, intended = self._starts, self._intended
 
         def begin(user: int, intended_ns: int, start_ns: int) -> None:
-            intended[user], starts[user], heard[user] = intended_ns, start_ns, NOT_HEARD_NS
+            intended[user], starts[user] = intended_ns, start_ns
 
         return begin
+
+    def _hear_of(self) -> Hear:
+        starts, heard = self._starts, self._heard
+
+        def hear(user: int, at_ns: int) -> None:
+            # Bytes may come late, of a request that was given up.
+            if starts[user]:
+                heard[user] = at_ns
+
+        return hear
 
     def _end_of(self, full: int) -> End:
         starts, intended, heard = self._starts, self._intended, self._heard
@@ -195,9 +204,11 @@ class SampleBuffer:
         put, hand_over = entries.extend, self._hand_over_unless_locked
 
         def end(user: int, end_ns: int, ended: Outcome, begun_ns: int = _IDLE_NS) -> bool:
-            put((intended[user], starts[user], heard[user], end_ns, ended))
+            heard_ns = heard[user]
+            put((intended[user], starts[user], heard_ns, end_ns, ended))
             starts[user] = intended[user] = begun_ns
-            heard[user] = NOT_HEARD_NS
+            if heard_ns:
+                heard[user] = NOT_HEARD_NS
             return len(entries) >= full and hand_over()
 
         return end

@@ -15,7 +15,8 @@ class Shape:
     """What the server does to the samples: requests per second, median and spread of their times.
 
     `queued_s` is added to response times alone. The tail is up to eight times slower, or takes
-    `slow_s`. `errors` by class, for each trial. `blocked`: the
+    `slow_s`. Answers begin after `first_byte_share` of the service time; None: nobody looked.
+    `errors` by class, for each trial. `blocked`: the
     share of the window in which the event loop stands still, `stall_s` at a time. `waiting`
     requests wait for one of `threads`.
     """
@@ -26,6 +27,7 @@ class Shape:
     tail_share: float = 0.01
     queued_s: float = 0.0
     slow_s: float | None = None
+    first_byte_share: float | None = 0.98
     errors: dict[str, int] = field(default_factory=dict)
     client_cpu: float = 0.72
     target_cpu: float = 0.99
@@ -44,6 +46,7 @@ def record_of(stream: Stream, shape: Shape, seed: int) -> StreamRecord:
     duration_s = stream.stop.duration_s or total / rate
     failed = sum(shape.errors.values())
     service = _service_ns(rng, shape, total - failed)
+    share = shape.first_byte_share
     response = service + int(shape.queued_s * 1e9)
     ends = np.sort(rng.uniform(0, duration_s, len(service)).astype(np.int64))
     seconds = tuple(
@@ -52,6 +55,7 @@ def record_of(stream: Stream, shape: Shape, seed: int) -> StreamRecord:
             failed if index == 0 else 0,
             Histogram.of(service[ends == index]),
             Histogram.of(response[ends == index]),
+            first_byte=None if share is None else _scaled(service[ends == index], share),
         )
         for index in range(int(np.ceil(duration_s)))
     )
@@ -64,6 +68,7 @@ def record_of(stream: Stream, shape: Shape, seed: int) -> StreamRecord:
         errors=shape.errors,
         statuses={"200": total - failed},
         in_flight_ns=tuple(int(shape.median_s * 5e8) for _ in range(waiting)),
+        in_flight_begun=(False,) * waiting,
         intended=total + waiting,
         sent=total + waiting,
         send_lag=None,
@@ -77,6 +82,10 @@ def record_of(stream: Stream, shape: Shape, seed: int) -> StreamRecord:
         spin_s=0.0,
         peak_memory_bytes=48_000_000,
     )
+
+
+def _scaled(times: Any, share: float) -> Histogram:
+    return Histogram.of((times * share).astype(np.int64))
 
 
 def _service_ns(rng: np.random.Generator, shape: Shape, count: int) -> Any:

@@ -6,7 +6,7 @@ from control_plane.domain.metrics import METRIC, METRICS
 def test_every_metric_of_the_contract():
     times = {
         f"{kind}_time_s.{point}"
-        for kind in ("service", "response")
+        for kind in ("service", "response", "first_byte")
         for point in ("mean", "p50", "p90", "p95", "p99", "max")
     }
     others = {

@@ -1,6 +1,6 @@
 """One distribution in a figure: a run of a comparison, or a stream of one run."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
@@ -22,12 +22,15 @@ FADED = 0.4
 """Opacity of a run whose numbers may not be believed."""
 
 
+Clock = Literal["response", "service", "first byte"]
+
+
 @dataclass(frozen=True)
 class Curve:
     """One line of a figure, with its name and look.
 
-    `samples` are response times, or those on the service clock of the same requests.
-    `short` names it in titles; `id` is run or stream. `paired` are the two clocks of one stream:
+    `samples` are response times, or what another clock says of the same requests.
+    `short` names it in titles; `id` is run or stream. `paired` are the clocks of one stream:
     the names tell them apart and stand whole, the doubt is told by the page. `unanswered` requests
     are not among the samples.
     """
@@ -41,7 +44,7 @@ class Curve:
     samples: Histogram
     dashed: bool = False
     believed: bool = True
-    clock: Literal["response", "service"] = "response"
+    clock: Clock = "response"
     paired: bool = False
     unanswered: Unanswered = field(default_factory=Unanswered)
 
@@ -115,27 +118,42 @@ def curves_of_streams(detail: RunDetail) -> tuple[Curve, ...]:
     )
 
 
-def with_service(curves: Sequence[Curve], detail: RunDetail) -> tuple[Curve, ...]:
-    """Return the curves, beside each whose requests waited to be sent that of its service time."""
+def with_other_clocks(curves: Sequence[Curve], detail: RunDetail) -> tuple[Curve, ...]:
+    """Return the curves, and beside each those of the other clocks that say something else.
+
+    The service time where requests waited to be sent, the first byte where answers began early.
+    """
     found: list[Curve] = []
     for curve in curves:
-        if not times_differ(detail.streams[curve.id]):
-            found.append(curve)
-            continue
         before = f"{curve.name} " if len(curves) > 1 else ""
-        service = replace(
-            curve,
+        others = list(_other_clocks(curve, before, detail.streams[curve.id]))
+        name = f"{before}response time"
+        found += [replace(curve, name=name, paired=True) if others else curve, *others]
+    return tuple(found)
+
+
+def _other_clocks(curve: Curve, before: str, result: StreamResult) -> Iterator[Curve]:
+    summary, beside = result.summary, replace(curve, dashed=True, paired=True)
+    if times_differ(result):
+        yield replace(
+            beside,
             name=f"{before}service time",
             short=f"{before}service",
-            samples=detail.streams[curve.id].service,
-            unanswered=_unanswered(detail.streams[curve.id].summary.service_time_s),
+            samples=result.service,
+            unanswered=_unanswered(summary.service_time_s),
             symbol=f"{curve.symbol}-open",
-            dashed=True,
             clock="service",
-            paired=True,
         )
-        found += [replace(curve, name=f"{before}response time", paired=True), service]
-    return tuple(found)
+    if result.first_byte is not None and summary.begins_early:
+        yield replace(
+            beside,
+            name=f"{before}first byte",
+            short=f"{before}first byte",
+            samples=result.first_byte,
+            unanswered=_unanswered(summary.first_byte_time_s),
+            symbol=f"{curve.symbol}-open-dot",
+            clock="first byte",
+        )
 
 
 CLOCKS_DIFFER = 1.01
@@ -156,6 +174,11 @@ PERIODIC_NOTE = (
     "longer than service time only by what the client was late."
 )
 
+FIRST_BYTE_NOTE = (
+    "First byte: from the moment a request was sent to the first byte of its answer, also of "
+    "answers that were errors or had no end."
+)
+
 
 def times_differ(result: StreamResult) -> bool:
     """Whether response and service time differ so much that both are drawn."""
@@ -170,11 +193,12 @@ def times_differ(result: StreamResult) -> bool:
 
 def time_base_note(spec: Spec, results: Iterable[StreamResult]) -> str:
     """Return what the times of a run mean, and what its load models cannot show."""
-    loads = [stream.load for stream in spec.workload.streams]
-    scheduled = BOTH_NOTE if any(map(times_differ, results)) else SCHEDULED_NOTE
+    loads, found = [stream.load for stream in spec.workload.streams], list(results)
+    scheduled = BOTH_NOTE if any(map(times_differ, found)) else SCHEDULED_NOTE
     notes = {
         scheduled: any(load.shows_queueing for load in loads),
         CLOSED_NOTE: any(load.obeys_littles_law for load in loads),
         PERIODIC_NOTE: any(load.user_interval_s is not None for load in loads),
+        FIRST_BYTE_NOTE: any(result.summary.begins_early for result in found),
     }
     return " ".join(note for note, applies in notes.items() if applies)

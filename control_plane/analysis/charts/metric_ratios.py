@@ -32,10 +32,11 @@ CHARTED = {
     "response_time_s.p90": "p90",
     "response_time_s.p99": "p99",
     "response_time_s.max": "max",
+    "first_byte_time_s.p50": "first byte",
     "cpu_s_per_request": "CPU",
     "peak_memory_bytes": "memory",
 }
-SHORT = {"throughput": "/s", "memory": "mem"}
+SHORT = {"throughput": "/s", "memory": "mem", "first byte": "first"}
 """The same on a small screen."""
 
 _TICKS = (0.001, 0.01, 0.1, 0.2, 0.5, 1, 2, 5, 10, 100, 1_000, 10_000)
@@ -82,6 +83,10 @@ def metric_ratios(comparison: Comparison, stream: str) -> Figure:
 
 def _known(comparison: Comparison, stream: str, metric: str) -> bool:
     others = [label.id for label in comparison.labels if label.id != comparison.baseline]
+    if metric.startswith("first_byte"):
+        found = [stream_of(run, stream) for run in comparison.runs]
+        if not any(summary.begins_early for summary in found if summary):
+            return False
     return any(_ratio(comparison, stream, metric, run_id) for run_id in others)
 
 

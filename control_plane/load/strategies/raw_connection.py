@@ -76,7 +76,10 @@ class ResponseHandler(Protocol):
     def on_same_response(self) -> "Callable[[Connection], None]": ...
 
     def on_first_byte(self, came_ns: int) -> None:
-        """Note when the response begins; an interim one may show that it began later."""
+        """Note when a response begins that came in more than one piece.
+
+        What looked like its beginning may turn out to be an interim one: then it is called again.
+        """
 
     def on_response(self, parser: ResponseParser) -> None:
         """Take the response, which is whole."""
@@ -138,30 +141,20 @@ class Connection(asyncio.Protocol):
             # Nothing was sent: it would be taken for the response to the next request.
             self.close()
             return
+        begun = self._parser.begun
         try:
-            whole = self._fed(data)
+            whole = self._parser.feed(data)
         except InvalidResponse as broken:
             self._fail(broken.kind, self._parser.received)
             return
+        if self._parser.begun and not begun:
+            self._handler.on_first_byte(clock_ns())
         again = whole and self._requests > 1
         self._last = data if again and self._handler.repeats and self._parser.alone else b""
         if again:
             self._kept.carried_two()
         if whole:
             self._finish()
-
-    def _fed(self, data: bytes) -> bool:
-        """Let the parser read on, and note the moment of a first byte before it does."""
-        parser = self._parser
-        if parser.begun:
-            return parser.feed(data)
-        came_ns, whole = clock_ns(), False
-        try:
-            whole = parser.feed(data)
-        finally:
-            if whole or parser.begun:
-                self._handler.on_first_byte(came_ns)
-        return whole
 
     def eof_received(self) -> None:
         """The transport is closed after this."""

@@ -39,7 +39,8 @@ class ResponseParser:
     `heads` is shared by all connections. `status`, `received` (bytes of the body) and `kept` are
     those of the response that `feed` called whole; `alone`: it came in one short piece and was
     kept, so the same bytes mean the same again. `sample` is the beginning of the response, `body`
-    its whole body where `keeps_body` is set before it comes. Interim responses are none.
+    its whole body where `keeps_body` is set before it comes. `begun`: a part of a response came,
+    past interim ones, and not the whole.
     """
 
     def __init__(self, heads: dict[bytes, ResponseHead], limit: int) -> None:
@@ -48,7 +49,7 @@ class ResponseParser:
         self.sample = b""
         self.keeps_body, self.body = False, bytearray()
         self._parser: httptools.HttpResponseParser | None = None
-        self._bodiless = self._begun = False
+        self._bodiless = self.begun = False
 
     def without_body(self) -> None:
         """Let the next response end with its head, whatever the head says: it is one to HEAD."""
@@ -71,11 +72,6 @@ class ResponseParser:
         return self._read(data)
 
     @property
-    def begun(self) -> bool:
-        """Whether a byte of a response came that is not over, past interim ones."""
-        return self._parser is not None and self._begun
-
-    @property
     def started(self) -> bool:
         """Whether a part of a response came."""
         return self._parser is not None and self._pieces > 0
@@ -93,7 +89,7 @@ class ResponseParser:
         self._parser = httptools.HttpResponseParser(self)
         self.received = 0
         self.body.clear()
-        self._whole = self._headed = self._chunked = self._bodiless = self._begun = False
+        self._whole = self._headed = self._chunked = self._bodiless = self.begun = False
         self._length: int | None = None
         self._headers = self._unfinished = self._pieces = 0
         self.sample = b""
@@ -110,7 +106,7 @@ class ResponseParser:
             raise InvalidResponse("body_too_large")
         if self._whole:
             self._remember(data)
-            self._parser = None
+            self._parser, self.begun = None, False
         return self._whole
 
     def _count(self, data: bytes, length: int) -> None:
@@ -153,7 +149,7 @@ class ResponseParser:
         """A second response is an error; one after an interim response is not."""
         if self._whole:
             raise InvalidResponse("protocol")
-        self._begun = True
+        self.begun = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers += 1
@@ -192,4 +188,4 @@ class ResponseParser:
             self._whole = True
         else:
             self._headers, self._length, self._chunked = 0, None, False
-            self._begun = False
+            self.begun = False

@@ -64,7 +64,7 @@ def unread_bytes(transport: asyncio.BaseTransport | None) -> bytes:
 
 
 _INTERIM = re.compile(rb"HTTP/1\.\d 1(?!01)\d\d")
-_STATUS_BYTES = 12
+_STATUS_BYTES, _CLASS_AT, _INTERIM_CLASS = 12, 9, ord("1")
 
 
 class FirstByte:
@@ -87,6 +87,9 @@ class FirstByte:
         One that is too short to tell counts as its beginning, until the next one shows an interim
         response: then it begins again.
         """
+        if not self._rest and len(piece) >= _STATUS_BYTES and piece[_CLASS_AT] != _INTERIM_CLASS:
+            self.found = True
+            return True
         rest, told = self._rest + piece, self._told
         while _INTERIM.match(rest):
             told, (interim, end, following) = False, rest.partition(b"\r\n\r\n")

@@ -58,6 +58,9 @@ def shown_ratio(comparison: Comparison, row: MetricComparison, run_id: str) -> f
     return row.ratios[run_id]
 
 
+FIRST_BYTE = "first_byte_time_s.p50"
+"""What of the time to first byte stands beside the response times, where answers begin early."""
+
 TIME_COLUMNS = ("p50", "p90", "p95", "p99", "p999", "max")
 MISSING = Cell(NONE, "hidden")
 
@@ -98,9 +101,8 @@ class _Column:
 def numbers_table(comparison: Comparison, stream: str) -> NumbersTable:
     """Return a row for each run, with its numbers in one stream."""
     summaries = {run.id: stream_of(run, stream) for run in comparison.runs}
-    columns = _columns(
-        time_unit([summary for summary in summaries.values() if summary is not None])
-    )
+    known = [summary for summary in summaries.values() if summary is not None]
+    columns = _columns(time_unit(known), first_byte=any(part.begins_early for part in known))
     compared = {row.metric: row for row in comparison.rows if row.stream == stream}
     pairs = [(column, compared.get(column.metric)) for column in columns]
     rows = [
@@ -116,7 +118,7 @@ def numbers_table(comparison: Comparison, stream: str) -> NumbersTable:
     return NumbersTable(heads, tuple(rows), AT_LEAST_NOTE if bounds else "")
 
 
-def _columns(unit: str) -> tuple[_Column, ...]:
+def _columns(unit: str, *, first_byte: bool) -> tuple[_Column, ...]:
     return (
         _Column(ColumnHead("Requests"), lambda stream: Cell(count(stream.completed))),
         _Column(ColumnHead("Errors"), error_cell),
@@ -126,6 +128,7 @@ def _columns(unit: str) -> tuple[_Column, ...]:
             "throughput_per_s",
         ),
         *(_time_column(part, unit) for part in TIME_COLUMNS),
+        *((_first_byte_column(unit),) if first_byte else ()),
         _Column(
             ColumnHead("Answer", "B"),
             lambda stream: Cell(count(stream.bytes_received_per_request)),
@@ -149,6 +152,14 @@ def _time_column(part: str, unit: str) -> _Column:
         ColumnHead(COLUMN_HEADS.get(part, part), unit),
         lambda stream: time_cell(stream.response_time_s, part, unit),
         f"response_time_s.{part}",
+    )
+
+
+def _first_byte_column(unit: str) -> _Column:
+    return _Column(
+        ColumnHead("First byte p50", unit),
+        lambda stream: time_cell(stream.first_byte_time_s, "p50", unit),
+        FIRST_BYTE,
     )
 
 

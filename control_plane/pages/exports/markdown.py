@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from control_plane.analysis.comparison import Comparison, MetricComparison
+from control_plane.analysis.comparison import Comparison, MetricComparison, stream_of
 from control_plane.analysis.prose.comparison_scope import asked_of_runs, deleted_runs
 from control_plane.analysis.prose.comparison_sentences import (
     caveats,
@@ -16,13 +16,20 @@ from control_plane.domain.metrics import METRIC, Metric
 from control_plane.domain.run import Run
 from control_plane.domain.times_and_percentiles import AT_LEAST_NOTE, NO_ANSWER
 from control_plane.domain.units import NONE, ratio
-from control_plane.pages.compare.numbers_table import Trust, ratio_trust, shown_ratio, trust
+from control_plane.pages.compare.numbers_table import (
+    FIRST_BYTE,
+    Trust,
+    ratio_trust,
+    shown_ratio,
+    trust,
+)
 
 TABLED = (
     "throughput_per_s",
     "response_time_s.p50",
     "response_time_s.p99",
     "response_time_s.max",
+    FIRST_BYTE,
     "error_share",
     "bytes_received_per_request",
     "cpu_s_per_request",
@@ -55,9 +62,16 @@ def _table(comparison: Comparison, stream: str) -> str:
     heads = [escaped(stream), *(escaped(label.text) for label in comparison.labels)]
     lines = [heads, ["---", *("---:" for _ in comparison.labels)]]
     lines.append(["Configuration", *map(escaped, comparison.configurations)])
-    lines += [_row(comparison, stream, METRIC[name]) for name in TABLED]
+    lines += [_row(comparison, stream, METRIC[name]) for name in _tabled(comparison, stream)]
     lines.append(["Validity", *(_validity(run) for run in comparison.runs)])
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _tabled(comparison: Comparison, stream: str) -> Iterator[str]:
+    """Yield the metrics of a table: the first byte only where answers begin before they end."""
+    found = [stream_of(run, stream) for run in comparison.runs]
+    begins_early = any(summary.begins_early for summary in found if summary)
+    yield from (name for name in TABLED if name != FIRST_BYTE or begins_early)
 
 
 def _row(comparison: Comparison, stream: str, metric: Metric) -> list[str]:

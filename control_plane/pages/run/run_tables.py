@@ -28,6 +28,7 @@ SLOWER_FROM = 0.01
 """From this relative difference on, the two clocks are shown both."""
 
 SERVICE = "service time, from when it was sent"
+FIRST_BYTE = "time to first byte, from when it was sent"
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class StreamsTable:
 
 
 def streams_table(run: Run) -> StreamsTable:
-    """Return a row for each stream, and one of its service time where that differs.
+    """Return a row for each stream, and one of each other clock that says something else.
 
     No rows while no trial has ended.
     """
@@ -73,7 +74,11 @@ def streams_table(run: Run) -> StreamsTable:
         cells = _response_cells(summary, unit)
         rows.append(StreamRow(summary.name, *look, load_text(stream), cells, stream.asked))
         if clocks_differ(summary):
-            rows.append(StreamRow(summary.name, *look, SERVICE, _service_cells(summary, unit)))
+            times = _clock_cells(summary.service_time_s, unit)
+            rows.append(StreamRow(summary.name, *look, SERVICE, times))
+        if summary.begins_early:
+            times = _clock_cells(summary.first_byte_time_s, unit)
+            rows.append(StreamRow(summary.name, *look, FIRST_BYTE, times))
     return StreamsTable(heads, tuple(rows))
 
 
@@ -106,8 +111,8 @@ def _response_cells(summary: Summary, unit: str) -> tuple[Cell, ...]:
     )
 
 
-def _service_cells(summary: Summary, unit: str) -> tuple[Cell, ...]:
-    return (*(Cell(""),) * 4, *_times(summary.service_time_s, unit))
+def _clock_cells(times: Times | None, unit: str) -> tuple[Cell, ...]:
+    return (*(Cell(""),) * 4, *_times(times, unit))
 
 
 def _times(times: Times | None, unit: str) -> Sequence[Cell]:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import orjson
 
-from control_plane.analysis.charts.curve import curves_of_streams, time_base_note, with_service
+from control_plane.analysis.charts.curve import curves_of_streams, time_base_note, with_other_clocks
 from control_plane.analysis.charts.distribution import distribution_chart
 from control_plane.analysis.charts.figure import Figure
 from control_plane.analysis.charts.percentiles import percentile_chart
@@ -229,7 +229,7 @@ def curve_figures(detail: RunDetail) -> tuple[Figure, ...]:
     curves = curves_of_streams(detail)
     if not curves:
         return ()
-    return percentile_chart(with_service(curves, detail), "stream"), distribution_chart(curves)
+    return percentile_chart(with_other_clocks(curves, detail), "stream"), distribution_chart(curves)
 
 
 def run_figures(detail: RunDetail, trial: int | None) -> tuple[Figure, ...]:

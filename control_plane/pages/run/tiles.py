@@ -80,6 +80,9 @@ def _tiles(streams: Sequence[Summary]) -> Iterator[Tile]:
     for percentile in PERCENTILES:
         yield time_tile(first.response_time_s, percentile)
     yield _longest(first.response_time_s)
+    if first.begins_early:
+        tile = time_tile(first.first_byte_time_s, "p50")
+        yield replace(tile, label="First byte, p50")
     yield _answer_size(first)
     failed = sum(sum(stream.errors.values()) for stream in streams)
     yield error_tile(failed, sum(stream.completed for stream in streams), error_kinds(streams))

@@ -7,13 +7,14 @@ import pytest
 from control_plane.analysis.charts.curve import (
     BOTH_NOTE,
     CLOSED_NOTE,
+    FIRST_BYTE_NOTE,
     PERIODIC_NOTE,
     SCHEDULED_NOTE,
     curves_of_runs,
     curves_of_streams,
     time_base_note,
     times_differ,
-    with_service,
+    with_other_clocks,
 )
 from control_plane.analysis.charts.percentiles import percentile_chart
 from control_plane.analysis.run_labels import label_runs
@@ -80,19 +81,36 @@ def open_run(queued_s: float) -> RunDetail:
 def test_both_times_are_drawn_where_requests_waited_to_be_sent(queued_s, both):
     detail = open_run(queued_s)
     assert times_differ(detail.streams["items"]) is both
-    curves = with_service(curves_of_streams(detail), detail)
+    curves = with_other_clocks(curves_of_streams(detail), detail)
     assert [curve.clock for curve in curves] == ["response", "service"][: 1 + both]
 
 
 def test_both_curves_are_named_and_the_title_says_what_lies_between():
     detail = open_run(0.05)
-    figure = percentile_chart(with_service(curves_of_streams(detail), detail))
+    figure = percentile_chart(with_other_clocks(curves_of_streams(detail), detail))
     checked(figure)
     assert {"response time", "service time"} <= {
         text.removeprefix("items ") for text in annotations(figure)
     }
     assert with_spaces(figure.title).startswith("Waiting to be sent adds 5")
     assert [row[0] for row in figure.table.rows] == ["response time", "service time"]
+
+
+@pytest.mark.parametrize(
+    ("share", "clocks"),
+    [(0.2, ["response", "first byte"]), (0.98, ["response"]), (None, ["response"])],
+)
+def test_the_first_byte_is_drawn_where_answers_begin_early(share, clocks):
+    detail = detail_of(
+        items(stop={"duration_s": 3}), Shape(rate_per_s=4_000, first_byte_share=share)
+    )
+    curves = with_other_clocks(curves_of_streams(detail), detail)
+    assert [curve.clock for curve in curves] == clocks
+    figure = percentile_chart(curves)
+    checked(figure)
+    assert ("first byte" in annotations(figure)) is ("first byte" in clocks)
+    said = FIRST_BYTE_NOTE in time_base_note(detail.run.spec, detail.streams.values())
+    assert said is ("first byte" in clocks)
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from control_plane.analysis.charts.metric_ratios import metric_ratios
 from control_plane.analysis.comparison import Comparison, compare
 from control_plane.domain.run import RunDetail
 from control_plane.pages.compare.numbers_table import numbers_table, ratio_table
 from control_plane.pages.compare.ratio_plot import ratio_plot
+from control_plane.pages.exports.markdown import markdown
 from control_plane.pages.number_cells import axis_position, padded_range, round_ticks
 from tests.builders.records import Shape
 from tests.builders.runs import ASYNC, FAILING, detail_of, items
@@ -53,6 +55,20 @@ def test_the_scale_is_even_and_its_ticks_do_not_meet() -> None:
     apart = [after - before for before, after in zip(places, [*places[1:], 200], strict=True)]
     assert min(apart) >= 11
     assert all(0 <= mark.at <= 100 for group in view.groups for mark in group.marks if mark.at)
+
+
+def test_the_first_byte_stands_in_the_tables_where_answers_begin_early() -> None:
+    streamed = replace(ASYNC, first_byte_share=0.2)
+    for second, shown in ((ASYNC, False), (streamed, True)):
+        compared = _two(second)
+        heads = [head.text for head in numbers_table(compared, "items").heads]
+        assert ("First byte p50" in heads) is shown
+        assert ("| p50 time to first byte |" in markdown(compared, "http://x/")) is shown
+        columns = metric_ratios(compared, "items").table.columns
+        assert ("first byte, ratio" in columns) is shown
+    older = replace(ASYNC, first_byte_share=None)
+    (stream,) = ratio_table(compare([detail_of(items(), older).run], "k7m2000000"))
+    assert not [row for row in stream.rows if "first byte" in row.label]
 
 
 def test_nothing_to_draw_without_a_ratio() -> None:
@@ -118,7 +134,7 @@ def test_the_table_has_every_metric_with_its_ratio_below() -> None:
     rows = {row.label: row.cells for row in stream.rows}
     assert [cell.below for cell in rows["Throughput"]] == ["", "×2.00"]
     assert [cell.text for cell in rows["Errors"]] == ["0\N{NO-BREAK SPACE}%"] * 2
-    assert len(stream.rows) == 18
+    assert len(stream.rows) == 24
 
 
 @pytest.mark.parametrize(
