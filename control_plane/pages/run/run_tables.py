@@ -28,7 +28,7 @@ SLOWER_FROM = 0.01
 """From this relative difference on, the two clocks are shown both."""
 
 SERVICE = "service time, from when it was sent"
-FIRST_BYTE = "time to first byte, from when it was sent"
+BEGINNING = "time to first byte, from when it was sent"
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def streams_table(run: Run) -> StreamsTable:
             rows.append(StreamRow(summary.name, *look, SERVICE, times))
         if summary.begins_early:
             times = _clock_cells(summary.first_byte_time_s, unit)
-            rows.append(StreamRow(summary.name, *look, FIRST_BYTE, times))
+            rows.append(StreamRow(summary.name, *look, BEGINNING, times))
     return StreamsTable(heads, tuple(rows))
 
 
