@@ -22,7 +22,7 @@ FADED = 0.4
 """Opacity of a run whose numbers may not be believed."""
 
 
-Clock = Literal["response", "service", "first byte"]
+TimeKind = Literal["response", "service", "first byte"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Curve:
     samples: Histogram
     dashed: bool = False
     believed: bool = True
-    clock: Clock = "response"
+    clock: TimeKind = "response"
     paired: bool = False
     unanswered: Unanswered = field(default_factory=Unanswered)
 
