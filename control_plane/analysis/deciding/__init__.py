@@ -1,0 +1,1 @@
+"""Decides over the trials of an experiment: order, effects with intervals, verdicts."""

@@ -1,0 +1,296 @@
+"""Effects: how a contender differs from the baseline, with one estimate and one standard error.
+
+The unit is the trial. `values` are ln(metric), shape (arms, blocks); row 0 is the baseline, and NaN
+stands where a block lacks the trial of an arm. An effect is a difference of means over blocks,
+told as a ratio: the geometric mean of the ratios of the blocks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import exp, isfinite, log, sqrt
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from control_plane.analysis.deciding.critical_values import dunnett, student
+
+IntervalMethod = Literal["paired", "moderated", "dunnett", "bonferroni", "sessions"]
+
+LEAST_BLOCKS = 3
+"""Fewer complete blocks give no interval."""
+
+_FAR_APART = log(3)
+_FORESEEN = 0.99
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A ratio of contender to baseline that is known to lie between `low` and `high`."""
+
+    low: float
+    high: float
+
+    def within(self, low: float, high: float) -> bool:
+        """Return whether it lies wholly between two bounds."""
+        return low <= self.low and self.high <= high
+
+    def holds(self, value: float) -> bool:
+        """Return whether a value may be the true one."""
+        return self.low <= value <= self.high
+
+
+@dataclass(frozen=True)
+class Effect:
+    """How far a contender lies from the baseline: `log_ratio` with its `standard_error`.
+
+    `family`: of so many contenders intervals hold at once. `blocks`: how many had both.
+    """
+
+    log_ratio: float
+    standard_error: float
+    df: float
+    blocks: int
+    method: IntervalMethod
+    family: int = 1
+
+    @property
+    def ratio(self) -> float:
+        """Contender over baseline."""
+        return exp(self.log_ratio)
+
+    def reach(self, level: float) -> float:
+        """Return how far an interval of its logarithm reaches to either side."""
+        if not self.standard_error:
+            return 0.0
+        if self.method == "bonferroni":
+            return student(level / self.family, self.df) * self.standard_error
+        return dunnett(self.family, self.df, level) * self.standard_error
+
+    def interval(self, level: float) -> Interval:
+        """Return the interval that misses the true ratio with the probability `level`.
+
+        Where it is one of a family: that any of theirs does.
+        """
+        half = self.reach(level)
+        return Interval(_exp(self.log_ratio - half), _exp(self.log_ratio + half))
+
+
+def _exp(value: float) -> float:
+    return exp(min(value, 700.0))
+
+
+@dataclass(frozen=True)
+class VariancePrior:
+    """What earlier sessions say of the variance of a block's log-ratio, with its weight in `df`."""
+
+    variance: float
+    df: float
+
+
+def fit_prior(variances: Sequence[float], dfs: Sequence[float]) -> VariancePrior | None:
+    """Return the prior of earlier residual variances, by Smyth's moments; None below eight.
+
+    G. K. Smyth, "Linear models and empirical Bayes methods", 2004, section 6.2. `df` is infinite
+    where they differ no more than by chance.
+    """
+    pairs = [(v, d) for v, d in zip(variances, dfs, strict=True) if v > 0 and d > 0]
+    if len(pairs) < 8:
+        return None
+    from scipy.special import digamma, polygamma
+
+    observed, df = np.array(pairs).T
+    logs = np.log(observed) - digamma(df / 2) + np.log(df / 2)
+    excess = float(logs.var(ddof=1) - polygamma(1, df / 2).mean())
+    if excess <= 0:
+        return VariancePrior(exp(float(logs.mean())), float("inf"))
+    half = _inverse_trigamma(excess)
+    return VariancePrior(exp(float(logs.mean() + digamma(half)) - log(half)), 2 * half)
+
+
+def _inverse_trigamma(value: float) -> float:
+    """Return x where trigamma(x) is `value`, by Newton's method on its reciprocal."""
+    from scipy.special import polygamma
+
+    x = 0.5 + 1 / value
+    for _ in range(50):
+        trigamma = float(polygamma(1, x))
+        change = trigamma * (1 - trigamma / value) / float(polygamma(2, x))
+        x += change
+        if -change / x < 1e-10:
+            break
+    return x
+
+
+def paired_effect(
+    baseline: NDArray[np.float64],
+    contender: NDArray[np.float64],
+    prior: VariancePrior | None = None,
+) -> Effect | None:
+    """Return the effect over blocks that have both; shapes (blocks,). None with fewer than 3.
+
+    The variance is moderated by the prior, whose weight is at most twice that of the blocks, unless
+    that makes this variance one of a hundred.
+    """
+    ratios = contender - baseline
+    ratios = ratios[np.isfinite(ratios)]
+    blocks = len(ratios)
+    if blocks < LEAST_BLOCKS:
+        return None
+    df, variance = blocks - 1, float(ratios.var(ddof=1))
+    method: IntervalMethod = "paired"
+    total = float(df)
+    if prior is not None:
+        weight = min(prior.df, 2.0 * df)
+        if variance <= prior.variance * _largest_ratio(df, weight):
+            variance = (weight * prior.variance + df * variance) / (weight + df)
+            method, total = "moderated", weight + df
+    return Effect(float(ratios.mean()), sqrt(variance / blocks), total, blocks, method)
+
+
+def _largest_ratio(df: float, prior_df: float) -> float:
+    from scipy.special import fdtri
+
+    return float(fdtri(df, prior_df, _FORESEEN))
+
+
+def contender_effects(
+    values: NDArray[np.float64], prior: VariancePrior | None = None, *, control: bool = False
+) -> tuple[Effect | None, ...]:
+    """Return the effect of each row after the first, the baseline's; None with under 3 blocks.
+
+    Shape (arms, blocks). One contender is paired with the baseline. Several share one variance,
+    that of an additive model of arm and block, and hold at once (Dunnett); where their variances
+    are unlike, or an arm is more than three times another, each has its own, at a level that is
+    shared out (Bonferroni). `control`: the last row is the baseline once more, which adds to the
+    variance and is no contender; its effect is the last one, of its own pairs.
+    """
+    arms = len(values) - control
+    paired = [paired_effect(values[0], row, prior) for row in values[1:]]
+    if arms == 2:
+        return tuple(paired)
+    contenders = paired[: arms - 1]
+    fitted = _fit(values) if all(contenders) else None
+    if fitted is None or _unlike(values, fitted.residuals):
+        alone = [paired_effect(values[0], row) for row in values[1:arms]]
+        family = tuple(effect and _shared_out(effect, arms - 1) for effect in alone)
+    else:
+        family = tuple(fitted.effect(row, arms - 1) for row in range(1, arms))
+    return (*family, *paired[arms - 1 :])
+
+
+def _shared_out(effect: Effect, family: int) -> Effect:
+    return Effect(
+        effect.log_ratio, effect.standard_error, effect.df, effect.blocks, "bonferroni", family
+    )
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """An additive model: effects of the arms against the baseline, and what it leaves over.
+
+    `scales` are the variances of the effects for a variance of 1; `residuals` have the shape of
+    the values, NaN where they have.
+    """
+
+    effects: NDArray[np.float64]
+    scales: NDArray[np.float64]
+    variance: float
+    df: int
+    residuals: NDArray[np.float64]
+
+    def effect(self, row: int, family: int) -> Effect:
+        error = sqrt(self.variance * float(self.scales[row - 1]))
+        both = np.isfinite(self.residuals[0]) & np.isfinite(self.residuals[row])
+        mean = float(self.effects[row - 1])
+        return Effect(mean, error, self.df, int(both.sum()), "dunnett", family)
+
+
+def _fit(values: NDArray[np.float64]) -> _Fit | None:
+    """Fit arm and block by least squares; None where no degree of freedom is left."""
+    arms, blocks = values.shape
+    if np.isfinite(values).all():
+        return _fit_of_all(values)
+    arm, block = np.nonzero(np.isfinite(values))
+    model = np.zeros((len(arm), arms - 1 + blocks))
+    rows = np.arange(len(arm))
+    model[rows[arm > 0], arm[arm > 0] - 1] = 1
+    model[rows, arms - 1 + block] = 1
+    used = model[:, model.any(axis=0)]
+    observed = values[arm, block]
+    solution, _, rank, _ = np.linalg.lstsq(used, observed, rcond=None)
+    df = len(observed) - int(rank)
+    if df < 1:
+        return None
+    left = observed - used @ solution
+    residuals = np.full_like(values, np.nan)
+    residuals[arm, block] = left
+    covariance = np.linalg.pinv(used.T @ used)[: arms - 1, : arms - 1]
+    effects = np.asarray(solution[: arms - 1], np.float64)
+    return _Fit(effects, covariance.diagonal(), float(left @ left) / df, df, residuals)
+
+
+def _fit_of_all(values: NDArray[np.float64]) -> _Fit:
+    """Fit blocks that lack nothing, where means are all that is needed."""
+    arms, blocks = values.shape
+    of_arm = values.mean(axis=1)
+    residuals = values - of_arm[:, None] - values.mean(axis=0) + values.mean()
+    df = (arms - 1) * (blocks - 1)
+    scales = np.full(arms - 1, 2 / blocks)
+    return _Fit(of_arm[1:] - of_arm[0], scales, float((residuals**2).sum()) / df, df, residuals)
+
+
+def _unlike(values: NDArray[np.float64], residuals: NDArray[np.float64]) -> bool:
+    """Return whether the arms cannot share a variance, or lie more than three times apart."""
+    means = np.nanmean(values, axis=1)
+    if float(means.max() - means.min()) > _FAR_APART:
+        return True
+    spread = np.nanmean(residuals**2, axis=1)
+    blocks = int(np.isfinite(residuals).all(axis=0).sum())
+    least = float(spread.min())
+    return least <= 0 or float(spread.max()) / least > largest_spread(len(values), blocks)
+
+
+_SIMULATED = 100_000
+
+
+@lru_cache(maxsize=200)
+def largest_spread(arms: int, blocks: int) -> float:
+    """Return the ratio of the largest residual variance of an arm to the smallest that equal ones
+    exceed once in a hundred times, by simulation with a fixed seed."""
+    if blocks < LEAST_BLOCKS:
+        return float("inf")
+    chance = np.random.default_rng(20_000 + 100 * arms + blocks)
+    noise = chance.standard_normal((_SIMULATED, arms, blocks))
+    noise -= noise.mean(axis=1, keepdims=True)
+    noise -= noise.mean(axis=2, keepdims=True)
+    spread = (noise**2).mean(axis=2)
+    return float(np.quantile(spread.max(axis=1) / spread.min(axis=1), _FORESEEN))
+
+
+def session_effect(baseline: Sequence[float], contender: Sequence[float]) -> Effect | None:
+    """Return the effect of runs that were not interleaved, by Welch's t over sessions.
+
+    One ln(metric) for each session, three at least on each side; None with fewer.
+    """
+    sides = (np.array(baseline), np.array(contender))
+    if min(map(len, sides)) < LEAST_BLOCKS:
+        return None
+    mean = float(sides[1].mean() - sides[0].mean())
+    parts = [float(side.var(ddof=1)) / len(side) for side in sides]
+    total = sum(parts)
+    if not total:
+        return Effect(mean, 0.0, 1.0, min(map(len, sides)), "sessions")
+    df = total**2 / sum(part**2 / (len(side) - 1) for part, side in zip(parts, sides, strict=True))
+    return Effect(mean, sqrt(total), df, min(map(len, sides)), "sessions")
+
+
+def log_values(rows: Sequence[Sequence[float | None]]) -> NDArray[np.float64]:
+    """Return ln of metrics, shape (arms, blocks); NaN where a value is missing or not above 0."""
+    return np.array(
+        [
+            [log(x) if x is not None and isfinite(x) and x > 0 else np.nan for x in row]
+            for row in rows
+        ]
+    )

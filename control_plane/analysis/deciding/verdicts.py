@@ -1,0 +1,177 @@
+"""Verdicts: what may be said of an effect, from its intervals alone.
+
+A margin of 0.03 stands for a difference that nobody cares about: a ratio between 1/1.03 and 1.03.
+"""
+
+from bisect import bisect_left
+from dataclasses import dataclass, replace
+from math import log1p
+from typing import Literal
+
+from control_plane.analysis.deciding.critical_values import level_at
+from control_plane.analysis.deciding.effects import LEAST_BLOCKS, Effect, Interval
+
+DEFAULT_MARGIN = 0.03
+FIRST_LOOK = 3
+"""No look before so many blocks."""
+
+VerdictName = Literal[
+    "better",
+    "worse",
+    "small_but_real",
+    "equivalent",
+    "likely_better",
+    "likely_worse",
+    "inconclusive",
+    "no_verdict",
+]
+NoVerdictReason = Literal["machine_moved", "not_interleaved", "invalid_side", "too_few_blocks"]
+ObjectiveOutcome = Literal["passed", "failed", "undecided"]
+GuardrailOutcome = Literal["held", "broken", "undecided"]
+PredictionOutcome = Literal["as predicted", "contradicted", "undecided"]
+
+
+@dataclass(frozen=True)
+class LookLevels:
+    """How often the "95 %" and the "90 %" interval of a look may miss, all looks taken together."""
+
+    for_95: float
+    for_90: float
+
+
+FIXED = LookLevels(0.05, 0.10)
+"""Where is looked once."""
+
+
+def levels_of_look(blocks: int, maximum: int) -> LookLevels:
+    """Return the levels of the look after `blocks` blocks where it is looked after each of them."""
+    return LookLevels(
+        level_at(blocks, maximum, FIRST_LOOK, FIXED.for_95),
+        level_at(blocks, maximum, FIRST_LOOK, FIXED.for_90),
+    )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is found, with the intervals that say so; `more_blocks` would settle what is open.
+
+    `effect` and the intervals are None where there is no interval, and `reason` says why.
+    """
+
+    finding: VerdictName
+    effect: Effect | None = None
+    within_95: Interval | None = None
+    within_90: Interval | None = None
+    reason: NoVerdictReason | None = None
+    more_blocks: int | None = None
+
+
+def decide(
+    effect: Effect | None,
+    *,
+    less_is_better: bool,
+    margin: float = DEFAULT_MARGIN,
+    levels: LookLevels = FIXED,
+) -> Verdict:
+    """Return the verdict of an effect, with how many more blocks would settle it where it is open.
+
+    No verdict without an effect, or at a look at which nothing can be spent yet.
+    """
+    if effect is None or not levels.for_95:
+        return Verdict("no_verdict", effect, reason="too_few_blocks")
+    within_95, within_90 = effect.interval(levels.for_95), effect.interval(levels.for_90)
+    finding = _finding(effect, within_95, within_90, margin, less_is_better=less_is_better)
+    more = _more_blocks(effect, margin) if finding in _OPEN else None
+    return Verdict(finding, effect, within_95, within_90, more_blocks=more)
+
+
+_OPEN: frozenset[VerdictName] = frozenset({"likely_better", "likely_worse", "inconclusive"})
+_MOST_BLOCKS = 1_000
+
+
+def _finding(
+    effect: Effect, within_95: Interval, within_90: Interval, margin: float, *, less_is_better: bool
+) -> VerdictName:
+    low, high = 1 / (1 + margin), 1 + margin
+    differs = not within_95.holds(1.0)
+    if within_90.within(low, high):
+        return "small_but_real" if differs else "equivalent"
+    better = (effect.log_ratio < 0) == less_is_better
+    if within_95.high < low or within_95.low > high:
+        return "better" if better else "worse"
+    if differs:
+        return "likely_better" if better else "likely_worse"
+    return "inconclusive"
+
+
+def _more_blocks(effect: Effect, margin: float) -> int | None:
+    """Return how many more blocks settle it, if effect and spread stay; None where 1,000 do not.
+
+    Settled: wholly within the margin, or wholly beyond it.
+    """
+    spread = effect.standard_error * effect.blocks**0.5
+    distance, bound = abs(effect.log_ratio), log1p(margin)
+
+    def settled(blocks: int) -> bool:
+        df = effect.df * (blocks - 1) / (effect.blocks - 1)
+        grown = replace(effect, standard_error=spread / blocks**0.5, df=df, blocks=blocks)
+        reach_90, reach_95 = grown.reach(FIXED.for_90), grown.reach(FIXED.for_95)
+        return distance + reach_90 <= bound or distance - reach_95 > bound
+
+    candidates = range(effect.blocks + 1, _MOST_BLOCKS + 1)
+    first = bisect_left(candidates, x=True, key=settled)
+    return candidates[first] - effect.blocks if first < len(candidates) else None
+
+
+def withheld(verdict: Verdict, reason: NoVerdictReason) -> Verdict:
+    """Return the verdict without its finding, whose numbers stay."""
+    return replace(verdict, finding="no_verdict", reason=reason, more_blocks=None)
+
+
+def machine_moved(control: Effect | None, margin: float = DEFAULT_MARGIN) -> bool:
+    """Return whether the baseline differs from itself, at 99 % and by more than the margin."""
+    if control is None:
+        return False
+    beyond = not 1 / (1 + margin) <= control.ratio <= 1 + margin
+    return beyond and not control.interval(0.01).holds(1.0)
+
+
+def guard(
+    effect: Effect | None, margin: float, *, less_is_better: bool, levels: LookLevels = FIXED
+) -> GuardrailOutcome:
+    """Return whether a metric got worse by more than its margin, one-sided at 95 %."""
+    if effect is None or not levels.for_90:
+        return "undecided"
+    interval = effect.interval(levels.for_90)
+    worst, best = (
+        (interval.high, interval.low)
+        if less_is_better
+        else (1 / interval.low if interval.low else float("inf"), 1 / interval.high)
+    )
+    if worst <= 1 + margin:
+        return "held"
+    return "broken" if best > 1 + margin else "undecided"
+
+
+def judge_objective(
+    interval: Interval | None, *, at_most: float | None = None, at_least: float | None = None
+) -> ObjectiveOutcome:
+    """Return whether a value, known to lie in an interval, meets its bounds."""
+    if interval is None:
+        return "undecided"
+    low = at_least if at_least is not None else float("-inf")
+    high = at_most if at_most is not None else float("inf")
+    if interval.within(low, high):
+        return "passed"
+    return "failed" if interval.low > high or interval.high < low else "undecided"
+
+
+def judge_prediction(
+    interval: Interval | None, blocks: int, *, low: float, high: float
+) -> PredictionOutcome:
+    """Return whether a range that was written down before holds; never with fewer than 4 blocks."""
+    if interval is None or blocks <= LEAST_BLOCKS:
+        return "undecided"
+    if interval.within(low, high):
+        return "as predicted"
+    return "contradicted" if interval.low > high or interval.high < low else "undecided"

@@ -1,0 +1,117 @@
+"""What is said of an effect: a table of the rules, and the looks of a sequence."""
+
+from math import log
+
+import pytest
+
+from control_plane.analysis.deciding.effects import Effect, Interval
+from control_plane.analysis.deciding.verdicts import (
+    FIXED,
+    LookLevels,
+    decide,
+    guard,
+    judge_objective,
+    judge_prediction,
+    levels_of_look,
+    machine_moved,
+    withheld,
+)
+
+
+def effect(ratio: float, error: float, blocks: int = 10) -> Effect:
+    return Effect(log(ratio), error, blocks - 1, blocks, "paired")
+
+
+@pytest.mark.parametrize(
+    ("ratio", "error", "finding"),
+    [
+        (1.20, 0.010, "worse"),
+        (0.80, 0.010, "better"),
+        (1.00, 0.010, "equivalent"),
+        (1.01, 0.002, "small_but_real"),
+        (1.05, 0.015, "likely_worse"),
+        (0.95, 0.015, "likely_better"),
+        (1.02, 0.020, "inconclusive"),
+        (1.50, 0.500, "inconclusive"),
+    ],
+)
+def test_the_rules_in_their_order(ratio: float, error: float, finding: str) -> None:
+    found = decide(effect(ratio, error), less_is_better=True)
+    assert found.finding == finding
+    turned = {"better": "worse", "worse": "better"}
+    other = decide(effect(ratio, error), less_is_better=False).finding
+    head, _, tail = finding.rpartition("_")
+    assert other == "_".join(filter(None, (head, turned.get(tail, tail))))
+
+
+def test_how_many_more_blocks_would_settle_it() -> None:
+    open_ones = decide(effect(1.06, 0.03), less_is_better=True)
+    assert open_ones.finding == "inconclusive"
+    assert open_ones.more_blocks is not None
+    settled = effect(1.06, 0.03 * (10 / (10 + open_ones.more_blocks)) ** 0.5,
+                     10 + open_ones.more_blocks)  # fmt: skip
+    assert decide(settled, less_is_better=True).finding == "worse"
+    assert decide(effect(1.2, 0.01), less_is_better=True).more_blocks is None
+    # A difference that lies on the margin is never settled.
+    assert decide(effect(1.03, 0.02), less_is_better=True).more_blocks is None
+
+
+def test_no_effect_and_no_look_give_no_verdict() -> None:
+    assert decide(None, less_is_better=True).reason == "too_few_blocks"
+    assert (
+        decide(effect(2, 0.01), less_is_better=True, levels=LookLevels(0, 0)).finding
+        == "no_verdict"
+    )
+
+
+def test_looks_are_stricter_before_the_last() -> None:
+    seen = effect(1.05, 0.008)
+    assert decide(seen, less_is_better=True).finding == "worse"
+    early = decide(seen, less_is_better=True, levels=levels_of_look(4, 10))
+    assert early.finding == "likely_worse"
+    assert decide(seen, less_is_better=True, levels=levels_of_look(3, 10)).finding == "inconclusive"
+    assert levels_of_look(2, 10) == LookLevels(0, 0)
+    last = levels_of_look(10, 10)
+    assert 0.02 < last.for_95 < FIXED.for_95
+    assert 0.04 < last.for_90 < FIXED.for_90
+
+
+def test_a_verdict_that_is_withheld_keeps_its_numbers() -> None:
+    found = withheld(decide(effect(1.2, 0.01), less_is_better=True), "machine_moved")
+    assert (found.finding, found.reason) == ("no_verdict", "machine_moved")
+    assert found.within_95 is not None
+
+
+@pytest.mark.parametrize(
+    ("control", "moved"),
+    [(effect(1.10, 0.01), True), (effect(1.02, 0.001), False), (effect(1.10, 0.05), False),
+     (None, False)],
+)  # fmt: skip
+def test_a_machine_that_moved(control: Effect | None, moved: bool) -> None:
+    assert machine_moved(control) is moved
+
+
+@pytest.mark.parametrize(
+    ("ratio", "error", "found"),
+    [(1.0, 0.01, "held"), (1.3, 0.02, "broken"), (1.1, 0.02, "undecided"), (0.7, 0.02, "held")],
+)
+def test_guardrails_are_one_sided(ratio: float, error: float, found: str) -> None:
+    assert guard(effect(ratio, error), 0.10, less_is_better=True) == found
+    assert guard(effect(1 / ratio, error), 0.10, less_is_better=False) == found
+    assert guard(None, 0.10, less_is_better=True) == "undecided"
+
+
+def test_objectives() -> None:
+    interval = Interval(0.040, 0.048)
+    assert judge_objective(interval, at_most=0.05) == "passed"
+    assert judge_objective(interval, at_most=0.045) == "undecided"
+    assert judge_objective(interval, at_least=0.05) == "failed"
+    assert judge_objective(None, at_most=1) == "undecided"
+
+
+def test_predictions_are_ranges() -> None:
+    interval = Interval(2.6, 3.1)
+    assert judge_prediction(interval, 4, low=2.4, high=3.75) == "as predicted"
+    assert judge_prediction(interval, 4, low=1.6, high=2.5) == "contradicted"
+    assert judge_prediction(interval, 4, low=3, high=4) == "undecided"
+    assert judge_prediction(interval, 3, low=2.4, high=3.75) == "undecided"
