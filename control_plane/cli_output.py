@@ -12,6 +12,7 @@ from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
+from control_plane.analysis.field_labels import UNVERIFIED, settings_text
 from control_plane.analysis.prose.caveats import ended_text
 from control_plane.analysis.prose.run_sentences import early_errors_text
 from control_plane.analysis.run_labels import configuration_names
@@ -272,7 +273,7 @@ def _lines(run: Document, url: str | None) -> Iterator[str]:
     where = f"{url}/runs/{run['id']}" if url else run["id"]
     yield f"{run['state']}  {where}  {run['title']}"
     if run.get("configuration"):
-        yield f"against {run['configuration']}"
+        yield ", ".join([f"against {run['configuration']}", *_target_facts(run)])
     spec = stored_spec(json.dumps(run["spec"]))
     yield from (value.label for stream in spec.workload.streams for value in stream.rows)
     if run.get("reason"):
@@ -292,6 +293,14 @@ def _lines(run: Document, url: str | None) -> Iterator[str]:
     yield from (f"first that failed: {failed['line']}" for failed in failures)
     if early := early_errors_text(_early(run)):
         yield early
+
+
+def _target_facts(run: Document) -> Iterator[str]:
+    addresses = [trial["target"]["address"] or "" for trial in run.get("trials") or ()]
+    if any(address.startswith("https:") for address in addresses):
+        yield UNVERIFIED
+    if read := settings_text(run.get("environment")):
+        yield read
 
 
 def _percentiles(run: Document, stream: Document) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """How the fields of a spec and the facts of an environment are called and written as text."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,7 +84,7 @@ LABELS = {
     "target_packages": "Packages of the target",
     "target_packages_digest": "Digest of its packages",
     "commit": "Commit of Looplab",
-    "server_settings": "What its server reads unasked",
+    "server_settings": "Read beside the command line",
     "application_commit": "Commit of the application",
     "application_dirty": "Application differs from its commit",
     "application_changes": "Digest of what differs",
@@ -203,6 +203,19 @@ def environment_facts(run: Run) -> tuple[FactGroup, ...]:
         for title, names in groups
         if names
     )
+
+
+UNVERIFIED = "TLS, certificate not verified"
+MOST_SETTINGS = 4
+
+
+def settings_text(environment: Mapping[str, Any] | None) -> str:
+    """Return `reads UVICORN_LIMIT_CONCURRENCY 10 beside its command line`; "" if nothing is."""
+    found = (environment or {}).get("server_settings") or {}
+    items = [f"{name} {found[name]}" for name in list(found)[:MOST_SETTINGS]]
+    left = len(found) - len(items)
+    listed = ", ".join([*items, *([f"{left} more"] if left else [])])
+    return f"reads {listed} beside its command line" if found else ""
 
 
 _OF_BOTH = {"python", "uvloop", "httptools"}

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from control_plane import cli_output
 from tests.cases.command_line import short_spec
 from tests.dashboard import Dashboard
 from tests.pages.stored import words
@@ -43,13 +44,18 @@ def test_a_file_of_settings_is_shut_out(looplab: Dashboard) -> None:
     assert "server_settings" not in run["environment"]
 
 
-def test_a_variable_is_named_in_run_and_comparison(looplab: Dashboard) -> None:
+def test_a_variable_is_named_in_run_and_comparison(
+    looplab: Dashboard, capsys: pytest.CaptureFixture[str]
+) -> None:
     """What a field decides is left out: its one worker has nothing below it."""
     limited, other = measured(looplab, "limited"), measured(looplab, "production")
     assert limited["environment"]["server_settings"] == {"UVICORN_LIMIT_CONCURRENCY": "10"}
 
     page = words(looplab.get(f"/runs/{limited['id']}").text)
-    assert "What its server reads unasked UVICORN_LIMIT_CONCURRENCY 10" in page
+    assert "reads UVICORN_LIMIT_CONCURRENCY 10 beside its command line" in page
+    cli_output.print_run(limited, None)
+    assert "reads UVICORN_LIMIT_CONCURRENCY 10 beside" in capsys.readouterr().out
+    assert "Read beside the command line UVICORN_LIMIT_CONCURRENCY 10" in page
     query = f"runs={other['id']},{limited['id']}"
     (field,) = (
         field
@@ -58,7 +64,7 @@ def test_a_variable_is_named_in_run_and_comparison(looplab: Dashboard) -> None:
     )
     assert field["values"] == {other["id"]: None, limited["id"]: "10"}
     cause = "a ratio belongs to application and UVICORN_LIMIT_CONCURRENCY together"
-    scope = "reads no setting, B limited reads UVICORN_LIMIT_CONCURRENCY 10."
+    scope = "reads nothing beside its command line, B limited reads UVICORN_LIMIT_CONCURRENCY 10."
     for form in ("", ".md"):
         text = words(looplab.get(f"/compare{form}?{query}").text.replace("\\", ""))
         assert (cause in text, scope in text) == (True, True), text

@@ -73,7 +73,10 @@ def unasked_settings(runs: Sequence[Run]) -> list[str]:
     own = [[item for item in settings.items() if item not in shared] for settings in known]
     if not any(own):
         return [""] * len(runs)
-    phrases = [[f"{name} {text}" for name, text in items] or ["no setting"] for items in own]
+    phrases = [
+        [f"{name} {text}" for name, text in items] or ["nothing beside its command line"]
+        for items in own
+    ]
     return [joined(phrase) for phrase in phrases]
 
 

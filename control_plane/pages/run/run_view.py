@@ -12,7 +12,13 @@ from control_plane.analysis.charts.figure import Figure
 from control_plane.analysis.charts.percentiles import percentile_chart
 from control_plane.analysis.charts.timeline import timeline_chart, timeline_legend
 from control_plane.analysis.comparison import invalid
-from control_plane.analysis.field_labels import FactGroup, environment_facts, environment_line
+from control_plane.analysis.field_labels import (
+    UNVERIFIED,
+    FactGroup,
+    environment_facts,
+    environment_line,
+    settings_text,
+)
 from control_plane.analysis.prose.run_sentences import Banner, banner, headline, lede
 from control_plane.analysis.prose.sentence import Sentence, joined
 from control_plane.analysis.validity.gates import GateRow, gate_rows
@@ -90,7 +96,9 @@ def _target_facts(run: Run) -> Iterator[str]:
     """Yield what is to be known of how the target was reached and ended."""
     used = [trial.target for trial in run.trials]
     if any(target.address.startswith("https:") for target in used):
-        yield "TLS, certificate not verified"
+        yield UNVERIFIED
+    if read := settings_text(run.environment):
+        yield read
     killed = [target.killed_after_s for target in used if target.killed_after_s]
     if killed and run.spec.target.application != BUNDLED:
         how_often = f" in {len(killed)} of {len(used)} trials" if len(used) > 1 else ""

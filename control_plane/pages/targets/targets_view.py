@@ -96,6 +96,8 @@ def _facts(application: Application, service: RunService) -> Iterator[Fact]:
     yield Fact("Variables", ", ".join([*passed, *fixed]) or "none beyond the usual ones")
     if application.env_file:
         yield Fact("File of variables", str(application.env_file))
+    if application.files:
+        yield Fact("Files of its command", ", ".join(application.files))
     yield Fact("Ready when", f"GET {application.ready_path} answers {application.ready_text}")
     yield Fact("Host", application.host or "localhost with the port")
     yield Fact("Start timeout", f"{application.start_timeout_s:g} s")
