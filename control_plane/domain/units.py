@@ -74,12 +74,13 @@ def count(value: float | None) -> str:
 
 
 def ratio(value: float | None) -> str:
-    """Return a ratio: `×0.89`, `×7.5`; below one half turned: `÷491`; a dash for None."""
+    """Return a ratio: `×7.5`; below one turned: `÷491`; a dash for None."""
     if value is None:
         return NONE
-    if 0 < value < 0.5:
-        return f"÷{figures(1 / value)}"
-    return f"×{figures(value)}"
+    if not 0 < value < 1:
+        return f"×{figures(value)}"
+    turned = figures(1 / value)
+    return f"÷{turned}" if float(turned.replace(",", "")) > 1 else f"×{turned}"
 
 
 WRITTEN: dict[str, Callable[[float | None], str]] = {

@@ -35,7 +35,7 @@ from control_plane.targets.application import (
 )
 from control_plane.targets.builtin_configurations import Configuration, target_name
 from control_plane.targets.environment_variables import missing_variables
-from control_plane.targets.interpreter_packages import default_target, standing_in
+from control_plane.targets.interpreter_packages import default_target, interface_of, standing_in
 from control_plane.targets.launch import shown_command
 from control_plane.targets.run_environment import cpu_model
 
@@ -260,6 +260,14 @@ class RunService:
             return for_application(Target(), application.name)
         found = default_target(application, interpreters)
         return found or for_application(Target(), application.name)
+
+    def interface(self, application: Application) -> str:
+        """Return `wsgi` or `asgi`; empty where that is not known, or its own command decides."""
+        interpreters, python = self._runtime.interpreters, application.interpreter
+        known = not application.command and interpreters.tells(python)
+        if not known or any(missing_files(application)):
+            return ""
+        return interface_of(application, interpreters.inspect(python))
 
     def stand_ins(self, target: AnyTarget) -> tuple[tuple[str, str], ...]:
         """Return packages that an own application lacks, each with what serves instead."""

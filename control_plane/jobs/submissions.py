@@ -141,7 +141,9 @@ class Submissions:
     def _choice(self, name: str, given: Mapping[str, object]) -> Choice:
         """Return what an application has that agrees with what is given; {} where it has none."""
         application = self.applications.get(name)
-        if application is None or application.command or len(given) == len(CHOICE):
+        if application is not None and application.command:
+            return {} if given else {"server": "command"}
+        if application is None or len(given) == len(CHOICE):
             return {}
         if any(missing_files(application)):
             return {}

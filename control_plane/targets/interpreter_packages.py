@@ -9,7 +9,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import product
@@ -257,7 +257,7 @@ def installed_choice(
     """
     wanted = (given or {}).items()
     known = [*interpreter.packages, *(value for _, value in wanted)]
-    wsgi = _seems_wsgi(application.app, interpreter.packages)
+    wsgi = interface_of(application, interpreter) == "wsgi"
     for choice in sorted(_choices(), key=lambda choice: _serves_wsgi(choice) != wsgi):
         if wanted <= choice.items() and all(part in known for part in _packages_needed(choice)):
             return choice
@@ -291,11 +291,19 @@ _ASGI_FRAMEWORKS = {"starlette", "fastapi", "litestar", "quart", "sanic", "black
 _WSGI_FRAMEWORKS = {"flask", "django", "bottle", "pyramid", "falcon"}
 
 
-def _seems_wsgi(app: str, packages: Collection[str]) -> bool:
-    """Guess by the name of its module, as `shop.wsgi:application`, else by its frameworks."""
-    if "asgi" in app or "wsgi" in app:
-        return "wsgi" in app
-    return not _ASGI_FRAMEWORKS & {*packages} and bool(_WSGI_FRAMEWORKS & {*packages})
+def interface_of(application: Application, interpreter: Interpreter) -> str:
+    """Return `wsgi` or `asgi`; empty where neither its name nor the frameworks tell which.
+
+    The name is that of its module, as `shop.wsgi:application`.
+    """
+    named = [name for name in ("asgi", "wsgi") if name in application.app]
+    if named:
+        return named[-1]
+    asgi = _ASGI_FRAMEWORKS & interpreter.packages.keys()
+    wsgi = _WSGI_FRAMEWORKS & interpreter.packages.keys()
+    if bool(asgi) == bool(wsgi):
+        return ""
+    return "wsgi" if wsgi else "asgi"
 
 
 def _serves_wsgi(choice: Choice) -> bool:

@@ -24,7 +24,7 @@ def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     ("target", "words"),
     [
         ({"application": "shop", "loop": "asyncio"}, "shop/env/bin/python -m uvicorn shop:app"),
-        ({"application": "plain", "server": "command"}, "python server.py 127.0.0."),
+        ({"application": "plain"}, "python server.py 127.0.0."),
         (
             {"configuration": "uvicorn, 1 worker, asyncio", "application": "shop"},
             "shop/env/bin/python -m uvicorn shop:app",
@@ -62,7 +62,7 @@ def test_programs_can_ask_for_the_names(looplab: Dashboard) -> None:
 def test_what_does_not_exist_or_fit_is_refused_at_its_field(looplab: Dashboard) -> None:
     for target, field, words in (
         ({"application": "shoe"}, "target.application", "There are: bundled, lean, plain, shop."),
-        ({"application": "plain"}, "target.server", '"server": "command"'),
+        ({"application": "plain", "server": "uvicorn"}, "target.server", '"server": "command"'),
         ({"server": "command"}, "target.server", "The bundled application has no command"),
     ):  # fmt: skip
         answer = looplab.post("/api/runs", items_spec(target=target))

@@ -127,7 +127,7 @@ def _metric_axis(names: Sequence[str], *, short: bool) -> Plot:
 
 def _ratio_axis(bounds: tuple[float, float]) -> Plot:
     ticks = [tick for tick in _TICKS if bounds[0] <= math.log10(tick) <= bounds[1]]
-    texts = [f"×{tick:,g}" if tick >= 0.5 else f"÷{1 / tick:,g}" for tick in ticks]
+    texts = [f"×{tick:,g}" if tick >= 1 else f"÷{1 / tick:,g}" for tick in ticks]
     texts = ["same" if tick == 1 else text for tick, text in zip(ticks, texts, strict=True)]
     return y_axis(type="log", range=list(bounds), tickvals=ticks, ticktext=texts)
 

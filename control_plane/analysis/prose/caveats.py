@@ -21,7 +21,7 @@ def nothing_compared(comparison: Comparison) -> Sentence:
     if base.resultless:
         ended = base.state.value if base.state is State.FAILED else f"was {base.state.value}"
         return sentence(label, f" {ended} and left no result: nothing is set against it.")
-    return sentence(f"Not compared: {_why_no_other(comparison, base)}")
+    return sentence("Not compared: ", _why_no_other(comparison, base))
 
 
 def excluded_runs(comparison: Comparison) -> Iterator[Sentence]:
@@ -41,12 +41,12 @@ def ended_text(state: State, reason: str | None) -> str:
     return why if why.startswith(state.value) else f"{state.value}: {why}"
 
 
-def _why_no_other(comparison: Comparison, base: Run) -> str:
+def _why_no_other(comparison: Comparison, base: Run) -> str | Sentence:
     kinds = {refusal.kind for refusal in comparison.refusals.values()}
     if "machine" in kinds:
         return "the environments differ."
     if "invalid" in kinds:
-        return "no other run is valid."
+        return _listed_invalid(comparison)
     if all(run.resultless or run is base for run in comparison.runs):
         return "no other run left a result."
     names = [
@@ -56,6 +56,12 @@ def _why_no_other(comparison: Comparison, base: Run) -> str:
     if not set.intersection(*names):
         return "the runs have no stream of the same name. Give the streams one name and run again."
     return "no other run has finished."
+
+
+def _listed_invalid(comparison: Comparison) -> Sentence:
+    refused = [id_ for id_, refusal in comparison.refusals.items() if refusal.kind == "invalid"]
+    labels = [comparison.label(run_id) for run_id in refused]
+    return sentence(listed_runs(labels), " is invalid." if len(labels) == 1 else " are invalid.")
 
 
 def _resultless(comparison: Comparison) -> Iterator[Sentence]:

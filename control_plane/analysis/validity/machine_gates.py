@@ -8,6 +8,8 @@ from control_plane.domain.result import Trial
 from control_plane.domain.units import SPACE, count, figures
 
 OTHER_CPU = 0.2
+MOST_TOLD, TOLD_CPU = 3, 0.05
+"""So many other programs are named, and none that used fewer cores."""
 OTHER_LOAD = GateLimits("≤", suspect=OTHER_CPU)
 
 
@@ -20,11 +22,12 @@ def other_load(run: MeasuredRun) -> Judgement | None:
     programs = trial.machine.programs if trial.machine else {}
     text = f"Other processes used {figures(cores, 2)}{SPACE}cores{run.where(trial)}"
     if programs and cores > OTHER_CPU:
-        named = (f"{name} {figures(min(used, cores), 2)}" for name, used in programs.items())
-        text = f"{text}, of which {', '.join(named)}"
+        told = [(name, used) for name, used in programs.items() if used >= TOLD_CPU][:MOST_TOLD]
+        named = (f"{name} {figures(min(used, cores), 2)}" for name, used in told)
+        text = f"{text}, of which {', '.join(named)}" if told else text
     doubt = (
-        f" (limit {OTHER_CPU}): they slowed client or target. One that works for the target, such "
-        "as its database, counts to it once looplab.toml lists it under belongs."
+        f" (limit {OTHER_CPU}). They slowed client or target; name one that works for the target, "
+        "such as a database, under belongs."
     )
     return judgement(OTHER_LOAD, cores, text, doubt)
 

@@ -9,7 +9,7 @@ from control_plane.analysis.prose.comparison_sentences import MARGIN
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.metrics import METRIC
 from control_plane.domain.run import Run
-from control_plane.domain.units import SPACE, ratio
+from control_plane.domain.units import ratio
 from control_plane.pages.compare.numbers_table import Trust, ratio_trust, shown_ratio
 from control_plane.pages.number_cells import AxisTick
 
@@ -116,4 +116,4 @@ def _ticks(half: float) -> Iterator[AxisTick]:
 
 
 def _times(step: float) -> str:
-    return f"{step:,g}{SPACE}×"
+    return f"×{step:,g}"

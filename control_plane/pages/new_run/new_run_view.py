@@ -48,6 +48,7 @@ class NewRunPage(View):
     presets: tuple[Preset, ...]
     configurations: tuple[Configuration, ...]
     applications: tuple[Application, ...]
+    interfaces: Mapping[str, str]
     sections: Mapping[str, Section]
     strategies: Mapping[str, StrategyInfo]
     offer: OpenapiPicker
@@ -84,6 +85,7 @@ def new_run_page(
         presets=preset_catalogue().presets,
         configurations=service.configurations.all(),
         applications=service.applications(),
+        interfaces={known.name: service.interface(known) for known in service.applications()},
         sections=FORM,
         strategies=STRATEGIES,
         offer=openapi_picker(form, service),

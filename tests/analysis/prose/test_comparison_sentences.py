@@ -172,7 +172,7 @@ def test_an_invalid_run_never_wins():
             {},
             "A blocking was cancelled and left no result: nothing is set against it.",
         ),
-        ({}, {"validity": INVALID}, "Not compared: no other run is valid."),
+        ({}, {"validity": INVALID}, "Not compared: B async is invalid."),
         ({}, {"state": State.FAILED, "streams": ()}, "Not compared: no other run left a result."),
         (
             {"state": State.FAILED, "streams": ()},
