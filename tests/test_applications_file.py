@@ -77,6 +77,15 @@ def test_what_is_iterated_over_is_one_state_of_the_file(here: Path) -> None:
     assert list(applications) == []
 
 
+def test_a_file_that_is_made_later_is_read(here: Path) -> None:
+    applications = ApplicationsFile()
+    assert [*applications] == []
+    (here / "looplab.toml").write_text("\ufeff[applications.shop]\napp = 'a:b'\n", "utf-8")
+    assert ([*applications], applications.fault) == (["shop"], "")
+    (here / "looplab.toml").unlink()
+    assert [*applications] == []
+
+
 def test_an_application_is_added_where_the_others_stand(here: Path) -> None:
     project = here / "pyproject.toml"
     project.write_text("[project]\nname = 'shop'\n")

@@ -105,7 +105,7 @@ LOG_HINTS = (
     ),
     _hint(
         r"(?:No such option:?|unrecognized arguments?:|[Uu]nknown option:?|bad option:?) "
-        r"(?P<flag>\S{1,60})",
+        r"['\"]?(?P<flag>-{1,2}[\w-]{1,60})",
         "The server is older or newer than the option, or the option is written wrongly.",
         "Its server does not know {flag}: correct command, or install a version that has it.",
     ),

@@ -65,6 +65,10 @@ _OF_ANY_PROGRAM = (
 """Those of interpreters and runtimes, and of servers that only a command starts."""
 
 
+_RUNS_OTHERS = {"sh", "bash", "make", "just", "npm", "honcho"}
+"""Programs that may start any server."""
+
+
 def left_out(server: str, names: Collection[str]) -> tuple[str, ...]:
     """Return which variables a server does not get, because fields of its target decide that."""
     known = UNASKED.get(server)
@@ -86,8 +90,9 @@ def files_of_command(command: Sequence[str]) -> Iterator[str]:
     """
     for word in command:
         yield word.partition("=")[2] if word.startswith("-") else word
-    called = [PurePath(word).name for word in command]
+    called = {PurePath(word).name for word in command}
+    script = bool(called & _RUNS_OTHERS) or any(name.endswith(".sh") for name in called)
+    options = {word.partition("=")[0] for word in command}
     for name, known in UNASKED.items():
-        options = {word.partition("=")[0] for word in command}
-        if known.file and name in called and not options & {*known.named_by}:
+        if known.file and (script or name in called) and not options & {*known.named_by}:
             yield known.file

@@ -51,7 +51,7 @@ PYTHON = "/srv/env/bin/python"
             "OSError: [Errno 98] Address already in use",
             "host and port that it is given",
         ),
-        ("start: x", "Error: No such option: --lop", "does not know --lop"),
+        ("start: x", "Error: No such option '--lop'. (Did", "not know --lop:"),
         (
             "start: x",
             "ConnectionRefusedError: [Errno 111] Connect call failed",

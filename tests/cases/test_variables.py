@@ -125,6 +125,8 @@ def test_a_target_gets_only_what_its_fields_leave_open(tmp_path: Path) -> None:
         ("gunicorn app:app -b {host}:{port}", ["gunicorn.conf.py"]),
         ("python -m gunicorn app:app --config=prod.py", ["prod.py"]),
         ("uwsgi --ini uwsgi.ini", ["uwsgi.ini"]),
+        ("./serve.sh {host} {port}", ["gunicorn.conf.py"]),
+        ("uvicorn app:app --port {port}", []),
         ("/opt/bin/gunicorn -c prod.py app:app", ["prod.py"]),
     ],
 )
