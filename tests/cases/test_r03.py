@@ -95,10 +95,10 @@ EMAILED = {
 def test_strategies_runs_trials_processes_and_streams_send_nothing_twice(
     stored: Dashboard, strategy: str
 ) -> None:
-    alone = STRATEGIES[strategy].alone
-    client = {"strategy": strategy, "processes": 1 if alone else 2}
-    requests = (EMAILED,) if alone else (KEYED, KEYED, EMAILED)
-    trials = 2 if strategy in {"async", "blocking"} else 1
+    alone, first = STRATEGIES[strategy].alone, strategy == "async"
+    client = {"strategy": strategy, "processes": 2 if first else 1}
+    requests = (KEYED, KEYED, EMAILED) if first else (EMAILED,) if alone else (KEYED, EMAILED)
+    trials = 2 if first else 1
     concurrency = 1 if alone else 3
     spec = spec_of(*requests, client=client, trials=trials, concurrency=concurrency)
     assert statuses(stored, spec) == {"201"}
