@@ -345,6 +345,7 @@ def client_use(
         connections={record.name: record.connections for record in records},
         new_connections={record.name: record.new_connections for record in records},
         sent_again={record.name: record.sent_again for record in records},
+        read_enough={record.name: record.read_enough for record in records},
         in_flight={
             record.name: record.in_system_ns / max(record.duration_ns, 1) for record in records
         },

@@ -50,12 +50,14 @@ class BegunAnswers:
     """Answers of which a byte came: `count` of the requests that ended, however they did.
 
     Those of `timeouts` had no end by their deadline, those of `in_flight` none when the window
-    ended; the latter are among the `unanswered` of what was censored.
+    ended; the latter are among the `unanswered` of what was censored. `open_ends`: the media types
+    of those that told no end when they began, by the place of their request class.
     """
 
     count: int = 0
     timeouts: int = 0
     in_flight: int = 0
+    open_ends: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def unfinished(self) -> int:
@@ -300,8 +302,8 @@ class ClientUse:
     `busiest_cpu_share`: CPU time over window of the busiest load worker, spinning excluded.
     `connections`: for each stream the most that were open or being made at once,
     `new_connections` those established in its window, `sent_again` the requests that went out a
-    second time because their kept connection was closed; both are empty in runs from before they
-    were counted.
+    second time because their kept connection was closed, `read_enough` those whose connection the
+    client closed because it had read enough; all are empty in runs from before they were counted.
     `in_flight`: for each stream the mean number of requests in flight over its window.
     `other_cpu`: cores used outside our processes. `little_ratio`: for each closed stream that
     stops by duration, the sum of times in the system inside the window over window times users,
@@ -314,6 +316,7 @@ class ClientUse:
     connections: Mapping[str, int]
     new_connections: Mapping[str, int] = field(default_factory=dict)
     sent_again: Mapping[str, int] = field(default_factory=dict)
+    read_enough: Mapping[str, int] = field(default_factory=dict)
     in_flight: Mapping[str, float] = field(default_factory=dict)
     other_cpu: float | None = None
     little_ratio: Mapping[str, float] = field(default_factory=dict)

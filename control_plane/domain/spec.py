@@ -29,7 +29,7 @@ from control_plane.domain.server_command_lines import (
     ServerName,
     WorkerName,
 )
-from control_plane.domain.units import share
+from control_plane.domain.units import SPACE, count, share
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 BUNDLED = "bundled"
@@ -161,11 +161,71 @@ _Submitted = _Resolved | Annotated[NamedTarget, Tag("named")]
 
 
 @dataclass(frozen=True, config=STRICT)
+class UntilBytes:
+    """Reading ends when so many bytes of the body came."""
+
+    bytes: int
+
+    @property
+    def label(self) -> str:
+        """`until 1,000 bytes came`."""
+        return f"until {count(self.bytes)} byte{'' if self.bytes == 1 else 's'} came"
+
+
+@dataclass(frozen=True, config=STRICT)
+class UntilSeconds:
+    """Reading ends so long after the head of the response came."""
+
+    seconds: float
+
+    @property
+    def label(self) -> str:
+        """`for 2 s`."""
+        return f"for {self.seconds:g}{SPACE}s"
+
+
+@dataclass(frozen=True, config=STRICT)
+class UntilEvent:
+    """Reading ends behind that event of a stream of server-sent events, from 1."""
+
+    event: int
+
+    @property
+    def label(self) -> str:
+        """`until its first event`, `until its event 3`."""
+        return f"until its {'first event' if self.event == 1 else f'event {self.event}'}"
+
+
+_ENDS = ("bytes", "seconds", "event")
+
+
+def _end_kind(value: Any) -> str | None:
+    """Return the one key that `value` has; None, which is an error, for any others."""
+    given = value if isinstance(value, dict) else getattr(value, "__dict__", {})
+    present = [key for key in _ENDS if key in given]
+    return present[0] if len(present) == 1 else None
+
+
+Until = Annotated[
+    Annotated[UntilBytes, Tag("bytes")]
+    | Annotated[UntilSeconds, Tag("seconds")]
+    | Annotated[UntilEvent, Tag("event")],
+    Discriminator(
+        _end_kind,
+        custom_error_type=ONE_OF,
+        custom_error_message=f"Give exactly one of {', '.join(_ENDS)}.",
+    ),
+]
+"""Where the reading of a response ends that does not end itself; its connection is closed then."""
+
+
+@dataclass(frozen=True, config=STRICT)
 class RequestClass:
     """One kind of request: `{name}` in path, header values and body comes from `values`.
 
     `expect` is what a response must be to count as completed; None means a status from 200 to 299.
-    `weight` is the share among the request classes of the stream.
+    `until` ends the reading of a response before its end; None: it is read whole. `weight` is the
+    share among the request classes of the stream.
     """
 
     method: Method = "GET"
@@ -174,6 +234,7 @@ class RequestClass:
     headers: dict[str, str] = Field(default_factory=dict)
     body: Body | None = None
     expect: Expect | None = None
+    until: Until | None = None
     weight: float = 1
 
     @property

@@ -19,9 +19,12 @@ from control_plane.domain.server_command_lines import (
 from control_plane.domain.spec import (
     BUNDLED,
     Cores,
+    RequestClass,
     Stream,
     SubmittedSpec,
     Target,
+    UntilBytes,
+    UntilEvent,
     UrlTarget,
 )
 
@@ -260,9 +263,35 @@ def _stream(field: str, stream: Stream, spec: SubmittedSpec, limits: Limits) -> 
     if duration_s is not None:
         most_s = limits.max_duration_s
         yield from bounded(f"{field}.stop.duration_s", duration_s, 0.1, most_s, longest_s)
+    for index, request in enumerate(stream.requests):
+        yield from _until(f"{field}.requests.{index}.until", request, spec)
     yield from _rows_once(field, stream, spec)
     late_s = stream.start_after_s
     yield from bounded(f"{field}.start_after_s", late_s, 0, limits.max_duration_s, longest_s)
+
+
+MAX_EVENT = 10_000
+
+
+def _until(field: str, request: RequestClass, spec: SubmittedSpec) -> Wrong:
+    """Find an end of reading that no response reaches, or not by its deadline."""
+    until = request.until
+    if until is None:
+        return
+    if request.method == "HEAD":
+        yield FieldError(field, "An answer to HEAD has no body to read: leave this out.")
+    elif isinstance(until, UntilBytes):
+        most = spec.client.max_body_bytes
+        yield from bounded(f"{field}.bytes", until.bytes, 1, most)
+    elif isinstance(until, UntilEvent):
+        yield from bounded(f"{field}.event", until.event, 1, MAX_EVENT)
+    elif until.seconds >= spec.timeout_s:
+        message = (
+            f"The request is given up after {spec.timeout_s:g} s: read for less, or wait longer."
+        )
+        yield FieldError(f"{field}.seconds", message, spec.timeout_s)
+    else:
+        yield from bounded(f"{field}.seconds", until.seconds, 0.001, spec.timeout_s)
 
 
 def _rows_once(field: str, stream: Stream, spec: SubmittedSpec) -> Wrong:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import ChainMap, Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import chain
@@ -149,7 +149,8 @@ class WorkerUsage:
 
     `new_connections` counts those opened from the window's start on, `connections` the most that
     were open or being made at once, `sent_again` the requests that went out a second time because
-    their kept connection was closed. `cpu_s` is processor time, `spin_s` the part of it spent
+    their kept connection was closed, `read_enough` those whose connection the client closed because
+    it had read enough of the response. `cpu_s` is processor time, `spin_s` the part of it spent
     waiting actively.
     """
 
@@ -159,6 +160,7 @@ class WorkerUsage:
     cpu_s: float
     spin_s: float
     peak_memory_bytes: int
+    read_enough: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +170,8 @@ class StreamRecord(WindowTotals, WorkerUsage):
     `intended` counts the requests that were meant to start in the window. `warmup` holds the
     seconds before the window, in which the same load ran for `warmup_s`; nothing else counts them.
     `numbers`: below it lie all that its sequences took, warm-up included.
-    `failures` are the first of each kind, those of the warm-up included.
+    `failures` are the first of each kind, those of the warm-up included. `open_ends` are the media
+    types of responses that told no end when they began, by the place of their request class.
     """
 
     name: str
@@ -178,6 +181,7 @@ class StreamRecord(WindowTotals, WorkerUsage):
     warmup_s: float = 0.0
     numbers: int = 0
     failures: tuple[FailedResponse, ...] = ()
+    open_ends: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -293,5 +297,6 @@ _MERGE_RULES: Mapping[str, Callable[[Sequence[Any]], Any]] = {
     "warmup_s": max,
     "numbers": max,
     "failures": lambda parts: tuple(chain.from_iterable(parts)),
+    "open_ends": lambda parts: dict(ChainMap(*map(dict, parts))),
 }
 """How the values of the processes become one, by field; those that are not named are summed."""

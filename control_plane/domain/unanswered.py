@@ -4,6 +4,7 @@ Nobody answered is not quick: percentiles are those of completed requests as far
 requests that completed reaches, and no further.
 """
 
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -125,6 +126,7 @@ def begun_of(
         first_byte.total,
         record.begun_timeouts,
         sum(begun and _counts_unanswered(record, age, longest_ns) for age, begun in flying),
+        record.open_ends,
     )
 
 
@@ -158,6 +160,7 @@ def merged_begun(parts: Sequence[BegunAnswers | None]) -> BegunAnswers | None:
         sum(part.count for part in known),
         sum(part.timeouts for part in known),
         sum(part.in_flight for part in known),
+        dict(ChainMap(*(dict(part.open_ends) for part in known))),
     )
 
 

@@ -1,5 +1,6 @@
-"""Checks whether the body of a response is what the spec expects of it."""
+"""What becomes of the body of a response: where its reading ends, and whether it is as expected."""
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +8,9 @@ from typing import Any
 from pydantic_core import from_json
 
 from control_plane.domain.request_bodies_and_values import Expectation, Scalar, SizeRange
+from control_plane.domain.spec import Until, UntilBytes, UntilEvent, UntilSeconds
 from control_plane.domain.units import count
+from control_plane.load.clock import FAR_NS
 from control_plane.load.placeholders import Template, expected_template
 
 _GZIP = b"\x1f\x8b"
@@ -41,6 +44,90 @@ class ContentCheck:
         if self.json_key is not None and (found := _missing(body, self.json_key)):
             return f"expected the JSON key {self.json_key}: {found}{packed}"
         return ""
+
+
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_MARK = b"\xef\xbb\xbf"
+_FIELD_BYTES = 8
+"""More of the beginning of a line than its field needs that tells of data."""
+
+
+class Reading:
+    """Reads one response until somewhere: it ends with `ended`, or the response ends before it.
+
+    `received` bytes of the body count. Times are nanoseconds of the monotonic clock.
+    """
+
+    def __init__(self, until: Until) -> None:
+        self._until = until
+        self.received, self.ended, self.ends_ns = 0, False, FAR_NS
+        self._events = EventCounter(until.event) if isinstance(until, UntilEvent) else None
+        self._bytes = until.bytes if isinstance(until, UntilBytes) else None
+
+    def begin(self, headed_ns: int) -> None:
+        """Begin when the head has come."""
+        if isinstance(self._until, UntilSeconds):
+            self.ends_ns = headed_ns + round(self._until.seconds * 1e9)
+
+    def left_s(self, now_ns: int) -> float | None:
+        """Return the seconds that are left; None where nothing but the response ends it."""
+        return None if self.ends_ns == FAR_NS else max(0.0, (self.ends_ns - now_ns) / 1e9)
+
+    def add(self, piece: bytes) -> bool:
+        """Return whether reading ends within this piece of the body."""
+        end = self._events.end_in(piece) if self._events else None
+        if end is None and self._bytes is not None and self.received + len(piece) >= self._bytes:
+            end = self._bytes - self.received
+        self.received += len(piece) if end is None else end
+        self.ended = end is not None
+        return self.ended
+
+    def end(self) -> None:
+        """End it here, because its time is over."""
+        self.ended = True
+
+    @property
+    def missed(self) -> str:
+        """What did not come before the response ended; "" where nothing did not."""
+        if self.ended or self._events is None:
+            return ""
+        return f"the answer ended after {count(self._events.count)} events"
+
+
+class EventCounter:
+    """Counts server-sent events in the pieces of a body (HTML, 9.2.6) up to a number.
+
+    An event is what a blank line ends and has a line of data; comments are none.
+    """
+
+    def __init__(self, wanted: int) -> None:
+        self._wanted, self.count = wanted, 0
+        self._line, self._has_data, self._cut = b"", False, False
+
+    def end_in(self, piece: bytes) -> int | None:
+        """Return the place behind the last event that is wanted, in this piece; None before it."""
+        start = 0
+        for found in _LINE_END.finditer(piece):
+            if self._cut and found.group() == b"\n" and found.start() == 0:
+                # The other half of a line end that came in two pieces.
+                start = 1
+                continue
+            line = (self._line + piece[start : found.start()]).removeprefix(_MARK)
+            self._line, start = b"", found.end()
+            if self._ends_event(line):
+                return start
+        self._cut = piece.endswith(b"\r")
+        self._line = (self._line + piece[start:])[: len(_MARK) + _FIELD_BYTES]
+        return None
+
+    def _ends_event(self, line: bytes) -> bool:
+        if line:
+            self._has_data |= line.partition(b":")[0] == b"data"
+            return False
+        self.count += self._has_data
+        ends = self._has_data and self.count == self._wanted
+        self._has_data = False
+        return ends
 
 
 MakeCheck = Callable[[Mapping[str, Scalar]], ContentCheck]

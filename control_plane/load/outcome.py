@@ -153,7 +153,8 @@ class BodySample:
 
 
 class FirstFailures:
-    """Keeps the first request that failed in each way, with the beginning of its response.
+    """Keeps the first request that failed in each way, with the beginning of its response, and what
+    kind of responses tell no end.
 
     One for each load worker; safe to use from many threads: the later of two is dropped. A good
     response costs one comparison of its status.
@@ -161,6 +162,7 @@ class FirstFailures:
 
     def __init__(self) -> None:
         self._kept: dict[int, FailedResponse] = {}
+        self._endless: dict[int, str] = {}
 
     def sample(self, status: int, request: Request) -> BodySample | None:
         """Return where the body of this response is to be kept; None where it need not be."""
@@ -231,6 +233,15 @@ class FirstFailures:
         if not self.knows(ended):
             self.keep(ended, request, headers(), body)
         return ended
+
+    def note_open_end(self, request: Request, media_type: str | None) -> None:
+        """Note a response that has begun and does not say where it ends."""
+        if request.kind not in self._endless:
+            self._endless[request.kind] = (media_type or "").partition(";")[0].strip()[:100]
+
+    def open_ends(self) -> dict[str, str]:
+        """Return the media types of such responses by the place of their request class."""
+        return {str(kind): media_type for kind, media_type in sorted(self._endless.copy().items())}
 
     def kept(self) -> tuple[FailedResponse, ...]:
         """Return those that were kept, in the order in which they came."""

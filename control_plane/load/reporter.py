@@ -147,6 +147,7 @@ class Reporter:
             new_connections=self._context.connections.opened(),
             connections=self._context.connections.most(),
             sent_again=self._context.connections.sent_again(),
+            read_enough=self._context.connections.read_enough(),
             cpu_s=cpu_s,
             spin_s=spin_s,
             peak_memory_bytes=peak_memory_bytes(),
@@ -156,6 +157,7 @@ class Reporter:
             intended=totals.sent if intended is None else intended,
             warmup_s=self._context.plan.early_s,
             failures=self._context.failures.kept(),
+            open_ends=self._context.failures.open_ends(),
             **vars(totals),
             **vars(usage),
         )

@@ -17,9 +17,9 @@ from control_plane.domain.request_bodies_and_values import (
     filled_names,
 )
 from control_plane.domain.row_files import Row
-from control_plane.domain.spec import RequestClass
+from control_plane.domain.spec import RequestClass, Until
 from control_plane.load import placeholders
-from control_plane.load.content_check import ContentCheck, content_checks
+from control_plane.load.content_check import ContentCheck, Reading, content_checks
 from control_plane.load.plan import WHOLE, Seeds, Shard
 from control_plane.load.request_values import (
     ValueGenerator,
@@ -36,7 +36,8 @@ class Request(NamedTuple):
 
     `path` is encoded and begins with a slash; it may hold a query. `body` is empty where there
     is none. `expect` None stands for 200 to 299. `kind` is the place of its request class.
-    `content` is what is expected of the response's body, None where nothing is.
+    `content` is what is expected of the response's body, None where nothing is; `until` says where
+    its reading ends, None at its own end.
     """
 
     method: str
@@ -46,6 +47,11 @@ class Request(NamedTuple):
     expect: frozenset[int] | None
     kind: int = 0
     content: ContentCheck | None = None
+    until: Until | None = None
+
+    def reading(self) -> Reading | None:
+        """Return what reads the response until somewhere; None where it is read to its end."""
+        return None if self.until is None else Reading(self.until)
 
 
 class _RequestFactory:
@@ -70,7 +76,7 @@ class _RequestFactory:
         expect = request.expect
         statuses = expect.statuses if expect else None
         self._expect = None if statuses is None else frozenset(statuses)
-        self._content = content_checks(expect, names)
+        self._content, self._until = content_checks(expect, names), request.until
         self._drawn: dict[str, ValueGenerator] = {}
         self._counted: dict[str, ValueGenerator] = {}
         self._repeated: dict[str, ValueGenerator] = {}
@@ -119,6 +125,7 @@ class _RequestFactory:
             self._expect,
             self._kind,
             self._content(values) if self._content else None,
+            self._until,
         )
 
     def _generators(self, value: SingleValue) -> dict[str, ValueGenerator]:

@@ -213,6 +213,27 @@ def hinted(connection: Connection) -> bool:
 
 
 @fault
+def events(connection: Connection) -> bool:
+    """Server-sent events without an end, after a comment, in pieces that cut lines."""
+    connection.send(GOOD + b"Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+    for piece in (b": hello\r\n\r", b"\nda", b"ta: 1\n", b"\nda"):
+        connection.send(b"%x\r\n" % len(piece) + piece + b"\r\n")
+        time.sleep(DRIP_S)
+    while True:
+        connection.send(b"9\r\nta: 2\n\nda\r\n")
+        time.sleep(DRIP_S)
+
+
+@fault
+def stream(connection: Connection) -> bool:
+    """Ten bytes again and again, without a length, as HTTP/1.0 has it."""
+    connection.send(GOOD + b"Connection: close\r\n\r\n")
+    while True:
+        connection.send(b"ten bytes.")
+        time.sleep(DRIP_S)
+
+
+@fault
 def begun(connection: Connection) -> bool:
     """Half of a body, and nothing more."""
     connection.send(GOOD + b"Content-Length: 10\r\n\r\nhello")

@@ -31,6 +31,9 @@ class Handler:
     def on_first_byte(self, came_ns: int) -> None:
         assert came_ns > 0
 
+    def on_open_end(self, media_type: str) -> None:
+        del media_type
+
     def on_failure(self, kind: str, received: int = 0, sample: bytes = b"") -> None:
         self.told.append(kind)
 

@@ -42,6 +42,14 @@ CASES: dict[str, dict[str, Any]] = {
     "hinted": {"request": {"path": "/hinted"}, "stop": {"requests": 2}, "timeout_s": 2.0},
     "begun": {"request": {"path": "/begun"}, "stop": {"requests": 2}, "timeout_s": 0.3},
     "wrong": {"request": {"path": "/server-error"}},
+    "first-event": {"request": {"path": "/events", "until": {"event": 1}}, "stop": {"requests": 3}},
+    "some-bytes": {"request": {"path": "/stream", "until": {"bytes": 25}}, "stop": {"requests": 3}},
+    "some-time": {
+        "request": {"path": "/stream", "until": {"seconds": 0.3}},
+        "stop": {"requests": 2},
+    },
+    "short": {"request": {"path": "/ok", "until": {"bytes": 100}}},
+    "no-event": {"request": {"path": "/ok", "until": {"event": 1}}},
 }
 """Parts of plans of one user and ten requests, each against a server of its own."""
 
@@ -160,6 +168,37 @@ def test_an_answer_that_is_cut_off_or_wrong_has_a_first_byte(
     wrong = of("wrong").told
     assert wrong["errors"] == {"status": 10}
     assert (wrong["first_byte_s"][0], wrong["service_s"][0]) == (10, 0)
+
+
+@pytest.mark.parametrize(("case", "received"), [("first-event", 20), ("some-bytes", 25)])
+def test_reading_ends_where_it_is_to_and_the_request_has_completed(
+    of: Callable[[str], Driven], case: str, received: int
+) -> None:
+    told = of(case).told
+    assert (told["errors"], told["completed"]) == ({}, 3)
+    assert told["bytes_received"] == 3 * received
+    assert told["read_enough"] == told["new_connections"] == of(case).server.connections == 3
+
+
+def test_reading_ends_after_a_time(of: Callable[[str], Driven]) -> None:
+    told = of("some-time").told
+    assert (told["errors"], told["completed"], told["read_enough"]) == ({}, 2, 2)
+    assert told["service_s"][1] >= 0.3
+    assert told["bytes_received"] % 10 == 0 < told["bytes_received"]
+
+
+def test_an_answer_that_ends_before_is_whole_and_keeps_its_connection(
+    of: Callable[[str], Driven],
+) -> None:
+    told = of("short").told
+    assert (told["errors"], told["completed"]) == ({}, 10)
+    assert (told["read_enough"], of("short").server.connections) == (0, 1)
+
+
+def test_an_answer_that_ends_before_its_event_is_another_one(of: Callable[[str], Driven]) -> None:
+    told = of("no-event").told
+    assert (told["errors"], told["completed"]) == ({"content": 10}, 0)
+    assert told["failures"] == ["GET /ok: 200, the answer ended after 0 events"]
 
 
 def test_an_answer_in_one_piece_begins_where_it_ends(of: Callable[[str], Driven]) -> None:

@@ -127,7 +127,8 @@ EQUAL_SHARE, EQUAL_S = 0.1, 0.25
 def connections_ended(evidence: Evidence) -> Diagnosis | None:
     """Judge the stream and trial in which most of the requests made a connection.
 
-    None where each request was to have its own, and where connections were not counted.
+    None where each request was to have its own, where none is read to the end of its response, and
+    where connections were not counted.
     """
     cases = list(_kept_cases(evidence))
     if not cases:
@@ -141,6 +142,7 @@ def connections_ended(evidence: Evidence) -> Diagnosis | None:
         "at_once": trial.client.connections[name],
         "replaced_share": replaced,
         "ended_by_client": sum(summary.errors.values()),
+        "read_enough": trial.client.read_enough.get(name, 0),
         "sent_again": trial.client.sent_again.get(name, 0),
         "idle_s": idle_s or None,
         "keep_alive_s": keep_alive_s,
@@ -153,22 +155,28 @@ def connections_ended(evidence: Evidence) -> Diagnosis | None:
 def _kept_cases(evidence: Evidence) -> Iterator[tuple[Trial, Stream, Summary]]:
     if not evidence.spec.client.reuse_connections:
         return
-    streams = {stream.name: stream for stream in evidence.spec.workload.streams}
+    streams = {
+        stream.name: stream
+        for stream in evidence.spec.workload.streams
+        if any(request.until is None for request in stream.requests)
+    }
     for trial in evidence.trials:
         for summary in trial.streams:
-            if summary.name in trial.client.new_connections and summary.sent:
+            counted = summary.name in trial.client.new_connections and summary.sent
+            if counted and summary.name in streams:
                 yield trial, streams[summary.name], summary
 
 
 def _replaced_share(trial: Trial, summary: Summary) -> float:
     """Return the requests that had to connect again, over all; the client itself ends a connection
-    after an error.
+    after an error, and where it has read enough.
     """
     opened, most = (
         trial.client.new_connections[summary.name],
         trial.client.connections[summary.name],
     )
     ended_by_client = sum(summary.errors.values())
+    ended_by_client += trial.client.read_enough.get(summary.name, 0)
     return max(0, opened - most - ended_by_client) / summary.sent
 
 
@@ -231,6 +239,8 @@ def _counted(measurements: Measurements) -> str:
     counted = f"{count(opened)} connections were opened for {count(requests)} requests"
     if number_in(measurements, "ended_by_client"):
         counted += "; the client itself ends one after an error"
+    elif number_in(measurements, "read_enough"):
+        counted += "; the client itself ends one where it has read enough"
     elif 0 < requests - opened <= number_in(measurements, "at_once"):
         counted += ", the first of which found some that were open before the window"
     again = number_in(measurements, "sent_again")

@@ -81,14 +81,14 @@ def unasked_settings(runs: Sequence[Run]) -> list[str]:
 
 
 def request_phrases(runs: Sequence[Run]) -> list[str]:
-    """Return what each run asks for, with what differs of body, headers, rows and expectation.
+    """Return what each run asks for, with what differs of body, headers, rows and the rest of it.
 
     Empty strings where all ask for the same.
     """
     of_runs = [_requests(run) for run in runs]
     ways = [
         describe
-        for describe in (_LINE, _body, _headers, _rows, _expected)
+        for describe in (_LINE, _body, _headers, _rows, _expected, _read)
         if _differ(of_runs, describe)
     ]
     if not ways:
@@ -146,6 +146,10 @@ def _rows(request: RequestClass) -> str:
     """Return `with {id} from 10 rows of ids.csv, in order (content 3f2a91c0)`."""
     found = [f"{value.label} (content {value.file.mark})" for value in request.rows]
     return f"with {joined(found)}" if found else "without rows of a file"
+
+
+def _read(request: RequestClass) -> str:
+    return "read to the end" if request.until is None else f"read {request.until.label}"
 
 
 def _expected(request: RequestClass) -> str:

@@ -9,6 +9,7 @@ from control_plane.analysis.comparison import invalid
 from control_plane.analysis.prose.sentence import Sentence, joined, number, sentence
 from control_plane.analysis.summary import mean_with_waiting_s
 from control_plane.analysis.validity.gates import GATES
+from control_plane.analysis.validity.response_gates import UNTIL_REMEDY, endless
 from control_plane.domain.result import EarlyRequests, Summary, Validity
 from control_plane.domain.run import Live, Run, State
 from control_plane.domain.spec import BUNDLED, Stream
@@ -34,6 +35,8 @@ def nothing_completed(run: Run) -> bool:
 def all_failed_text(run: Run) -> str:
     """Return `All 8,331 requests failed: GET /itemz answered 404 every time.`"""
     if not _failed(run):
+        if streaming := _streaming(run):
+            return f"No answer ended: {streaming}."
         waited_s = max(stream.censored.max_age_s or 0.0 for stream in run.streams)
         return (
             f"No request was answered: {count(_in_flight(run))} were still waiting when the window "
@@ -46,11 +49,17 @@ def all_failed_text(run: Run) -> str:
 
 def failed_remedy(run: Run) -> str:
     """Return what to correct, where the status tells it; else empty text."""
+    if _streaming(run):
+        return UNTIL_REMEDY
     statuses = {status for stream in run.streams for status in stream.statuses}
     if len(statuses) != 1 or (remedy := _REMEDIES.get(*statuses)) is None:
         return ""
     bundled = run.spec.target.application == BUNDLED
     return f"{remedy}: Workloads lists what it serves." if bundled else f"{remedy}."
+
+
+def _streaming(run: Run) -> str:
+    return next(filter(None, (endless(run.spec, stream) for stream in run.streams)), "")
 
 
 def _failed(run: Run) -> int:
@@ -63,6 +72,8 @@ def _in_flight(run: Run) -> int:
 
 def _how(run: Run, stream: Summary) -> str:
     """Return how the requests of a stream ended: `GET /itemz answered 404 every time`."""
+    if streaming := endless(run.spec, stream):
+        return streaming
     requests = _spec_of(run, stream).requests
     whole = f"{stream.name} requests"
     first = requests[0].line if len(requests) == 1 else whole

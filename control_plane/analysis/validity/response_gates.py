@@ -23,10 +23,12 @@ COMPLETED = GateLimits("≥", invalid=1)
 def completed(run: MeasuredRun) -> Judgement | None:
     """Judge the first trial in which a stream has nothing to show; None where every one has."""
     for trial in run.trials:
-        empty = [stream.name for stream in trial.streams if not stream.completed]
+        empty = [stream for stream in trial.streams if not stream.completed]
         if empty:
-            names = f" in {', '.join(empty)}" if len(trial.streams) > 1 else ""
-            return judgement(COMPLETED, 0, f"No request completed{names}{run.where(trial)}", ".")
+            names = ", ".join(stream.name for stream in empty)
+            named = f" in {names}" if len(trial.streams) > 1 else ""
+            text = f"No request completed{named}{run.where(trial)}"
+            return judgement(COMPLETED, 0, text, f".{endless_note(run.spec, empty[0])}")
     return None
 
 
@@ -73,8 +75,40 @@ _DRAWN_APART = (
 )
 
 
+EVENT_STREAM = "text/event-stream"
+
+
+def endless(spec: Spec, stream: Summary) -> str:
+    """Return `GET /events answers with text/event-stream, which had no end within 2 s`.
+
+    Empty where no answers went on that told no end, or where most of them ended.
+    """
+    begun = stream.begun
+    declared = next((part for part in spec.workload.streams if part.name == stream.name), None)
+    if begun is None or declared is None or not begun.unfinished:
+        return ""
+    for place, media_type in begun.open_ends.items():
+        if media_type == EVENT_STREAM or begun.unfinished >= stream.completed:
+            request = declared.requests[int(place)]
+            what = media_type or "a body without a length"
+            when = f"within {seconds(spec.timeout_s)}" if begun.timeouts else "when the window did"
+            return f"{request.line} answers with a stream of {what} that had no end {when}"
+    return ""
+
+
+UNTIL_REMEDY = "Read it until an event, for a time or some bytes (until of its request class)."
+
+
+def endless_note(spec: Spec, stream: Summary) -> str:
+    """Return a sentence on answers that had no end, with its remedy, after a space; or nothing."""
+    found = endless(spec, stream)
+    return f" {found}. {UNTIL_REMEDY}" if found else ""
+
+
 def _usual_reason(spec: Spec, stream: Summary) -> str:
     """Return a sentence on the status of more than half of the answers; empty for any other."""
+    if "timeout" in stream.errors and (note := endless_note(spec, stream)):
+        return note
     answered = sum(stream.statuses.values())
     if 2 * stream.errors.get("content", 0) > answered:
         return " Mostly content: the body was another than expected; the first one is kept."
@@ -115,6 +149,7 @@ def censored(run: MeasuredRun) -> Judgement | None:
         ended = f"had no end {seconds(worst.censored.awaited_s)} after the window"
     text = f"{number} {ended}{run.where(trial)}, the oldest for {seconds(age_s)}"
     doubt = f", over half the window of {seconds(worst.duration_s)}.{_with_waiting(worst)}"
+    doubt += endless_note(run.spec, worst)
     return judgement(CENSORED, value, text, doubt)
 
 

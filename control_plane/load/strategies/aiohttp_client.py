@@ -16,6 +16,7 @@ from yarl import URL
 
 from control_plane.load.async_users import AsyncUsers, current_user
 from control_plane.load.clock import clock_ns
+from control_plane.load.content_check import Reading
 from control_plane.load.next_start import Phase
 from control_plane.load.outcome import (
     BodySample,
@@ -271,7 +272,10 @@ class AiohttpClient:
                 allow_redirects=False,
             )
             sample = self._context.failures.sample(response.status, request)
-            received = await self._read(response.content, sample)
+            reading = request.reading()
+            if not response.content.is_eof() and response.content_length is None:
+                self._context.failures.note_open_end(request, response.content_type)
+            received = await self._read(response.content, sample, reading)
         except BaseException:
             if response is not None:
                 response.close()
@@ -280,13 +284,21 @@ class AiohttpClient:
         if received > self._limit:
             response.close()
             ended = failure("body_too_large", sent, received)
+        elif reading is not None:
+            if reading.ended:
+                response.close()
+            return self._context.read_until(reading, ended, request, response.raw_headers, sample)
         if sample is None and received <= self._limit:
             return ended
         raw_headers = response.raw_headers
         return self._context.failures.response(ended, request, lambda: raw_headers, sample)
 
-    async def _read(self, content: aiohttp.StreamReader, sample: BodySample | None) -> int:
+    async def _read(
+        self, content: aiohttp.StreamReader, sample: BodySample | None, reading: Reading | None
+    ) -> int:
         """Bytes of the body; reading ends above the limit. `sample` takes the first ones."""
+        if reading is not None:
+            return await self._read_until(content, sample, reading)
         received = 0
         while not content.at_eof() and received <= self._limit:
             chunk = await content.readany()
@@ -294,6 +306,22 @@ class AiohttpClient:
             if sample is not None:
                 sample.add(chunk)
         return received
+
+    async def _read_until(
+        self, content: aiohttp.StreamReader, sample: BodySample | None, reading: Reading
+    ) -> int:
+        reading.begin(clock_ns())
+        while not (content.at_eof() or reading.ended) and reading.received <= self._limit:
+            try:
+                async with asyncio.timeout(reading.left_s(clock_ns())):
+                    chunk = await content.readany()
+            except TimeoutError:
+                reading.end()
+                break
+            if sample is not None:
+                sample.add(chunk)
+            reading.add(chunk)
+        return reading.received
 
 
 def _class_of(error: Exception) -> str:

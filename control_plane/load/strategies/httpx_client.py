@@ -13,6 +13,7 @@ from httpcore._backends.anyio import AnyIOStream
 
 from control_plane.load.async_users import AsyncUsers, current_user
 from control_plane.load.clock import clock_ns
+from control_plane.load.content_check import Reading
 from control_plane.load.next_start import Phase
 from control_plane.load.outcome import (
     ERROR_MASK,
@@ -46,8 +47,8 @@ from control_plane.load.strategies.strategy import (
 class _Stream(AnyIOStream):
     """One connection: how many requests it took, and what came of the last one.
 
-    `ending` is how it ended before any byte of a response came, None where it did not. TLS goes on
-    below the same one.
+    `ending` is how it ended before any byte of a response came, None where it did not. `reading`
+    bounds how long bytes are waited for. TLS goes on below the same one.
     """
 
     def __init__(self, plain: AnyIOStream, backend: "_Backend") -> None:
@@ -56,13 +57,14 @@ class _Stream(AnyIOStream):
         self.requests, self.heard, self._is_ended = 1, False, False
         self.ending: Ending | None = None
         self._first_byte, self._is_secure = FirstByte(), False
+        self.reading: Reading | None = None
         self._watch_transport()
 
     def begin(self) -> None:
         """Note that a request is about to go out."""
         if self.requests > 1 and self.heard:
             self._backend.kept.carried_two()
-        self.requests, self.heard = self.requests + 1, False
+        self.requests, self.heard, self.reading = self.requests + 1, False, None
         self._first_byte.restart()
 
     async def read(
@@ -70,6 +72,8 @@ class _Stream(AnyIOStream):
         max_bytes: int,
         timeout: float | None = None,  # noqa: ASYNC109 - as httpcore calls it
     ) -> bytes:
+        if self.reading is not None:
+            timeout = self.reading.left_s(clock_ns())
         try:
             data = await super().read(max_bytes, timeout)
         except httpcore.ReadError:
@@ -203,7 +207,7 @@ class HttpxClient:
     """Each user in flight has a client of its own, with one connection."""
 
     def __init__(self, context: StrategyContext) -> None:
-        self._failures = context.failures
+        self._context, self._failures = context, context.failures
         logging.getLogger("httpx").setLevel(logging.CRITICAL)
         self._url = httpx.URL(context.plan.base_url)
         self._headers = RequestHeaders(context.plan, context.source)
@@ -240,7 +244,7 @@ class HttpxClient:
             backend.stream.begin()
         while True:
             try:
-                return await self._sent(client, request)
+                return await self._sent(client, backend, request)
             except EXPECTED_ERRORS as error:
                 used = backend.stream
                 ending = used.ending if used else None
@@ -251,7 +255,7 @@ class HttpxClient:
                 if not self._transports.kept.send_again(request.method, used.requests, ending):
                     return failure(ending.error_class, len(request.body))
 
-    async def _sent(self, client: httpx.AsyncClient, request: Request) -> Ended:
+    async def _sent(self, client: httpx.AsyncClient, backend: _Backend, request: Request) -> Ended:
         response, sent = None, len(request.body)
         try:
             # A client would add headers of its own to what it builds.
@@ -266,7 +270,9 @@ class HttpxClient:
             response = await client.send(made, stream=True)
             endless = _is_endless(response)
             sample = self._failures.sample(response.status_code, request)
-            received = 0 if endless else await self._read(response, sample)
+            reading = request.reading()
+            self._note_open_end(response, request)
+            received = 0 if endless else await self._read(response, sample, backend, reading)
         finally:
             # Closed before its end, a response takes its connection with it.
             if response is not None:
@@ -276,16 +282,30 @@ class HttpxClient:
             ended = failure("protocol", sent)
         elif received > self._limit:
             ended = failure("body_too_large", sent, received)
+        elif reading is not None:
+            return self._context.read_until(reading, ended, request, response.headers.raw, sample)
         if sample is None and not ended[0] & ERROR_MASK:
             return ended
         raw_headers = response.headers.raw
         return self._failures.response(ended, request, lambda: raw_headers, sample)
 
-    async def _read(self, response: httpx.Response, sample: BodySample | None) -> int:
+    def _note_open_end(self, response: httpx.Response, request: Request) -> None:
+        if "content-length" not in response.headers:
+            self._failures.note_open_end(request, response.headers.get("content-type"))
+
+    async def _read(
+        self,
+        response: httpx.Response,
+        sample: BodySample | None,
+        backend: _Backend,
+        reading: Reading | None,
+    ) -> int:
         """Bytes of the body, never unpacked; reading ends above the limit.
 
         `sample` takes the first ones.
         """
+        if reading is not None:
+            return await self._read_until(response, backend, sample, reading)
         received = 0
         async for chunk in response.aiter_raw():
             received += len(chunk)
@@ -294,6 +314,26 @@ class HttpxClient:
             if received > self._limit:
                 break
         return received
+
+    async def _read_until(
+        self,
+        response: httpx.Response,
+        backend: _Backend,
+        sample: BodySample | None,
+        reading: Reading,
+    ) -> int:
+        reading.begin(clock_ns())
+        if backend.stream is not None:
+            backend.stream.reading = reading
+        try:
+            async for chunk in response.aiter_raw():
+                if sample is not None:
+                    sample.add(chunk)
+                if reading.add(chunk) or reading.received > self._limit:
+                    break
+        except httpx.ReadTimeout:
+            reading.end()
+        return reading.received
 
     def _client(self) -> tuple[httpx.AsyncClient, _Backend]:
         """One for each connection: a pool of httpcore looks at every connection it has, twice for

@@ -80,11 +80,13 @@ class ConnectionCounter:
         self._open: set[int] = set()
         self._sizes = {0}
         self._established, self._sent_again = _ThreadCounter(), _ThreadCounter()
+        self._read_enough = _ThreadCounter()
 
     def open_window(self) -> None:
         """Count from now on; what is open stays open."""
         self._established.reset()
         self._sent_again.reset()
+        self._read_enough.reset()
         self._sizes = {len(self._open)}
 
     def begin(self, key: int) -> None:
@@ -105,6 +107,10 @@ class ConnectionCounter:
         """Count a request that goes out a second time."""
         self._sent_again.count()
 
+    def count_read_enough(self) -> None:
+        """Count a connection that the client closes because it read enough of its response."""
+        self._read_enough.count()
+
     def opened(self) -> int:
         """Return how many were established since the window began."""
         return self._established.since()
@@ -116,6 +122,10 @@ class ConnectionCounter:
     def sent_again(self) -> int:
         """Return how many requests went out a second time since then."""
         return self._sent_again.since()
+
+    def read_enough(self) -> int:
+        """Return how many the client closed since then because it had read enough."""
+        return self._read_enough.since()
 
 
 class _ThreadCounter:

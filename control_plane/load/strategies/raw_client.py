@@ -30,7 +30,9 @@ class RawUser:
         self._hear = context.samples.hear
         self._kept, self._failures = connector.kept, context.failures
         only = context.source.only
-        self.repeats = only is not None and not only.body and self._kept.keeps
+        self._connections = context.connections
+        alike = only is not None and not only.body and only.until is None
+        self.repeats = alike and self._kept.keeps
         self._only_head = connector.encoder.head(only) if only is not None else b""
         self._request: Request
         self._due_ns, self._last_outcome = 0, (0, 0, 0)
@@ -82,15 +84,18 @@ class RawUser:
     def on_first_byte(self, came_ns: int) -> None:
         self._hear(self._index, came_ns)
 
+    def on_open_end(self, media_type: str) -> None:
+        self._failures.note_open_end(self._request, media_type)
+
     def on_response(self, parser: ResponseParser) -> None:
         end_ns = clock_ns()
         request = self._request
         sent, received = len(request.body), parser.received
         ended, unmet = response_outcome(parser.status, request.expect, sent, received), ""
-        if request.content is not None and not ended[0] & ERROR_MASK:
-            unmet = request.content.unmet(bytes(parser.body), received)
-            if unmet:
-                ended = failure("content", sent, received, parser.status)
+        if parser.reading is not None and parser.reading.ended:
+            self._connections.count_read_enough()
+        if not ended[0] & ERROR_MASK and (unmet := _unmet(request, parser)):
+            ended = failure("content", sent, received, parser.status)
         if ended[0] & ERROR_MASK:
             self._failures.keep_raw(ended, request, parser.sample, unmet)
         self._end(ended, end_ns)
@@ -158,6 +163,14 @@ class RawUser:
             self.on_failure(classify(error, ()))
         else:
             raise error
+
+
+def _unmet(request: Request, parser: ResponseParser) -> str:
+    if parser.reading is not None and parser.reading.missed:
+        return parser.reading.missed
+    if request.content is None:
+        return ""
+    return request.content.unmet(bytes(parser.body), parser.received)
 
 
 class RawClient:

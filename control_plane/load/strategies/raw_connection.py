@@ -6,6 +6,7 @@ from typing import Protocol, cast
 from urllib.parse import urlsplit
 
 from control_plane.load.clock import clock_ns
+from control_plane.load.content_check import Reading
 from control_plane.load.outcome import classify
 from control_plane.load.request_source import Request, RequestSource
 from control_plane.load.strategies.kept_connections import (
@@ -81,6 +82,9 @@ class ResponseHandler(Protocol):
         What looked like its beginning may turn out to be an interim one: then it is called again.
         """
 
+    def on_open_end(self, media_type: str) -> None:
+        """Note that the response has begun and does not say where it ends."""
+
     def on_response(self, parser: ResponseParser) -> None:
         """Take the response, which is whole."""
 
@@ -126,6 +130,7 @@ class Connection(asyncio.Protocol):
         self.awaiting, self._method = True, request.method
         self._requests += 1
         self._parser.keeps_body = request.content is not None
+        self._parser.reading = request.reading()
         if request.method == "HEAD":
             self._parser.without_body()
         self.write(head)
@@ -149,11 +154,29 @@ class Connection(asyncio.Protocol):
             return
         if self._parser.begun and not begun:
             self._handler.on_first_byte(clock_ns())
+        if not whole:
+            self._go_on()
         again = whole and self._requests > 1
         self._last = data if again and self._handler.repeats and self._parser.alone else b""
         if again:
             self._kept.carried_two()
         if whole:
+            self._finish()
+
+    def _go_on(self) -> None:
+        """Await the rest of the response: end its reading in time, once the head is whole."""
+        reading = self._parser.reading
+        if self._parser.open_ended:
+            self._handler.on_open_end(self._parser.media_type)
+        if reading is not None and self._parser.headed and reading.left_s(0) is None:
+            reading.begin(now_ns := clock_ns())
+            if (left_s := reading.left_s(now_ns)) is not None:
+                asyncio.get_running_loop().call_later(left_s, self._end_reading, reading)
+
+    def _end_reading(self, reading: Reading) -> None:
+        if self.awaiting and self._parser.reading is reading:
+            reading.end()
+            self._parser.cut()
             self._finish()
 
     def eof_received(self) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import httptools
 
+from control_plane.load.content_check import Reading
 from control_plane.load.strategies.strategy import MAX_HEADER_BYTES, MAX_HEADERS
 
 _END = b"\r\n\r\n"
@@ -39,7 +40,8 @@ class ResponseParser:
     `heads` is shared by all connections. `status`, `received` (bytes of the body) and `kept` are
     those of the response that `feed` called whole; `alone`: it came in one short piece and was
     kept, so the same bytes mean the same again. `sample` is the beginning of the response, `body`
-    its whole body where `keeps_body` is set before it comes. `begun`: a part of a response came,
+    its whole body where `keeps_body` is set before it comes. `reading`, set then as well, ends it
+    before its own end. `begun`: a part of a response came,
     past interim ones, and not the whole.
     """
 
@@ -48,6 +50,8 @@ class ResponseParser:
         self.status, self.received, self.kept, self.alone = 0, 0, False, False
         self.sample = b""
         self.keeps_body, self.body = False, bytearray()
+        self.reading: Reading | None = None
+        self.media_type = ""
         self._parser: httptools.HttpResponseParser | None = None
         self._bodiless = self.begun = False
 
@@ -58,7 +62,7 @@ class ResponseParser:
 
     def feed(self, data: bytes) -> bool:
         """Return whether the response is whole now. Raises InvalidResponse."""
-        if self._parser is None:
+        if self._parser is None and self.reading is None:
             end = data.find(_END) + len(_END)
             head = self._heads.get(data[:end])
             if head is not None and len(data) - end == head.length:
@@ -68,6 +72,7 @@ class ResponseParser:
                     self.body = bytearray(data[end:])
                 self.alone = len(data) <= _LONGEST_RESPONSE
                 return True
+        if self._parser is None:
             self._begin()
         return self._read(data)
 
@@ -91,6 +96,7 @@ class ResponseParser:
         self.body.clear()
         self._whole = self._headed = self._chunked = self._bodiless = self.begun = False
         self._length: int | None = None
+        self.media_type = ""
         self._headers = self._unfinished = self._pieces = 0
         self.sample = b""
 
@@ -102,17 +108,37 @@ class ResponseParser:
             self._count(data, self._length)
         else:
             self._parse(data)
-        if self.received > self._limit:
+        if self.reading is not None and self.reading.ended:
+            self.cut()
+        elif self.received > self._limit:
             raise InvalidResponse("body_too_large")
         if self._whole:
             self._remember(data)
             self._parser, self.begun = None, False
         return self._whole
 
+    def cut(self) -> None:
+        """Take what came for the whole response: its reading ends here, and its connection too."""
+        if self.reading is not None:
+            self.received = self.reading.received
+        self._whole, self.kept = True, False
+
+    @property
+    def open_ended(self) -> bool:
+        """Whether a head came that does not say where its response ends."""
+        return self.headed and self._length is None
+
+    @property
+    def headed(self) -> bool:
+        """Whether the head of a response came that is not over."""
+        return self._parser is not None and self._headed
+
     def _count(self, data: bytes, length: int) -> None:
         """A body of known length needs no parser."""
         if self.keeps_body:
             self.body += data[: length - self.received]
+        if self.reading is not None:
+            self.reading.add(data[: length - self.received])
         self.received += len(data)
         self._whole = self.received >= length
         if self.received > length:
@@ -123,7 +149,7 @@ class ResponseParser:
         try:
             self._fed(data)
         except httptools.HttpParserError as error:
-            if not self._whole:
+            if not self._whole and not (self.reading and self.reading.ended):
                 raise InvalidResponse("protocol") from error
             # What follows the response belongs to no request.
             self.kept = False
@@ -163,6 +189,8 @@ class ResponseParser:
             self._length = int(value)
         elif field == b"transfer-encoding":
             self._chunked = True
+        elif field == b"content-type":
+            self.media_type = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         parser = self._parser
@@ -179,6 +207,8 @@ class ResponseParser:
         if self._bodiless:
             raise InvalidResponse("protocol")
         self.received += len(body)
+        if self.reading is not None and not self.reading.ended:
+            self.reading.add(body)
         if self.keeps_body:
             self.body += body
 

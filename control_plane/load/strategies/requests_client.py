@@ -19,6 +19,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from control_plane.load.clock import clock_ns, sleep_until
+from control_plane.load.content_check import Reading
 from control_plane.load.dispatchers import StartTimes, start_times
 from control_plane.load.next_start import Phase
 from control_plane.load.outcome import (
@@ -130,7 +131,11 @@ class RequestsClient:
                 timeout=(self._context.plan.timeout_s, None),
             )
             sample = self._context.failures.sample(response.status_code, request)
-            received = 0 if _is_interim(response) else self._read(response.raw, sample)
+            reading = request.reading()
+            if response.raw.length_remaining is None:
+                media_type = response.headers.get("content-type")
+                self._context.failures.note_open_end(request, media_type)
+            received = self._received(response, sample, reading)
         except EXPECTED_ERRORS:
             if response is not None:
                 response.close()
@@ -139,10 +144,39 @@ class RequestsClient:
         if received > self._limit:
             response.close()
             ended = failure("body_too_large", sent, received)
+        elif reading is not None:
+            if reading.ended:
+                response.close()
+            raw_headers = _raw_headers(response.raw)
+            return self._context.read_until(reading, ended, request, raw_headers, sample)
         if sample is None and not ended[0] & ERROR_MASK:
             return ended
         headers = partial(_raw_headers, response.raw)
         return self._context.failures.response(ended, request, headers, sample)
+
+    def _received(
+        self, response: requests.Response, sample: BodySample | None, reading: Reading | None
+    ) -> int:
+        if _is_interim(response):
+            return 0
+        if reading is None:
+            return self._read(response.raw, sample)
+        return self._read_until(response.raw, sample, reading)
+
+    def _read_until(self, raw: Any, sample: BodySample | None, reading: Reading) -> int:
+        """Read what is there each time: `stream` would wait for whole chunks of its own size."""
+        reading.begin(clock_ns())
+        try:
+            while reading.received <= self._limit:
+                self._tracker.set_read_timeout(reading.left_s(clock_ns()))
+                chunk = raw.read1(_CHUNK_BYTES, decode_content=False)
+                if sample is not None:
+                    sample.add(chunk)
+                if not chunk or reading.add(chunk):
+                    break
+        except urllib3.exceptions.ReadTimeoutError:
+            reading.end()
+        return reading.received
 
     def _read(self, raw: Any, sample: BodySample | None) -> int:
         """Bytes of the body, never unpacked; reading ends above the limit.

@@ -14,8 +14,17 @@ import uvloop
 
 from control_plane.domain.spec import Client
 from control_plane.load.clock import BusyWait
+from control_plane.load.content_check import Reading
 from control_plane.load.next_start import Phase
-from control_plane.load.outcome import FirstFailures
+from control_plane.load.outcome import (
+    BodySample,
+    Ended,
+    FirstFailures,
+    Headers,
+    Outcome,
+    error_class,
+    failure,
+)
 from control_plane.load.plan import LoadPlan
 from control_plane.load.request_source import Request, RequestSource
 from control_plane.load.sample_buffer import SampleBuffer
@@ -168,6 +177,24 @@ class StrategyContext:
             keeps=self.plan.client.reuse_connections,
             pauses=self.plan.stream.load.idle_s >= PAUSE_S,
         )
+
+    def read_until(
+        self,
+        reading: Reading,
+        ended: Outcome,
+        request: Request,
+        headers: Headers,
+        sample: BodySample | None,
+    ) -> Ended:
+        """Return how a request ended that was read until somewhere, and count its connection."""
+        if reading.ended:
+            self.connections.count_read_enough()
+        code, sent, received = ended
+        if reading.missed and error_class(code) is None:
+            ended = failure("content", sent, received, code >> 4)
+            self.failures.keep(ended, request, headers, detail=reading.missed)
+            return ended
+        return self.failures.response(ended, request, lambda: headers, sample)
 
     @property
     def timeout_ns(self) -> int:

@@ -27,6 +27,10 @@ from control_plane.load.strategies.kept_connections import (
 _Request = tuple[str, Mapping[str, str], bool]
 
 
+_LEAST_WAIT_S = 1e-6
+"""A timeout of zero would ask not to wait at all, which is another mode of a socket."""
+
+
 class ConnectionTracker:
     """Knows which user is on which connection; one tracker for all sessions.
 
@@ -71,6 +75,12 @@ class ConnectionTracker:
         """Note that the user of this thread is about to send a request over `connection`."""
         connection.user = self._thread.user
         self._by_user[connection.user] = connection
+
+    def set_read_timeout(self, seconds: float | None) -> None:
+        """Let reads of the connection of this thread wait for so long at most; None: for ever."""
+        connection = self._by_user.get(self._thread.user)
+        if connection is not None:
+            connection.set_read_timeout(seconds)
 
     def cut(self, user: int) -> None:
         """Cut the connection of `user`, unless another user has its connection by now."""
@@ -186,6 +196,12 @@ class TrackedConnection:
             raise
         finally:
             self._awaiting = False
+
+    def set_read_timeout(self, seconds: float | None) -> None:
+        """Bound each read, also where only the response holds the socket."""
+        if self._tracked_socket is not None:
+            least_s = None if seconds is None else max(seconds, _LEAST_WAIT_S)
+            self._tracked_socket.settimeout(least_s)
 
     def cut(self, user: int) -> None:
         """Shut the socket down if `user` is still on it: also where only the response holds it."""

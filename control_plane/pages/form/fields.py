@@ -55,6 +55,11 @@ _BODIES = (
     Option("none", "none"), Option("json", "JSON"), Option("text", "text"),
     Option("form", "form"), Option("multipart", "multipart"), Option("generated", "generated"),
 )  # fmt: skip
+_UNTIL = "It counts as completed then, and its connection is closed: for answers that do not end."
+_READ = (
+    Option("whole", "To its end"), Option("bytes", "Some bytes", _UNTIL),
+    Option("seconds", "For a time", _UNTIL), Option("event", "To an event", _UNTIL),
+)  # fmt: skip
 _LOAD_MODELS = (
     Option("closed", "Closed", "Each user sends the next request when the last one ended. "
            "A slow target is asked less often."),
@@ -188,6 +193,15 @@ FORM: Mapping[str, Section] = {
                   "a JSON object of about this size, for /payloads", unit="B", place="w6",
                   usual="1000000", when=("generated",), required=True),
     ), FormField("", SEGMENTS, "Body", place="w6", usual="none", options=_BODIES)),
+    "until": Section(f"{_REQUEST}.until", (
+        _known("bytes", NUMBER, "of the body", of="until.", label="Bytes", unit="B", usual="1000",
+               when=("bytes",), required=True),
+        _known("seconds", DECIMAL, "from its head on", of="until.", label="Seconds", unit="s",
+               usual="1", when=("seconds",), required=True),
+        _known("event", NUMBER, "of server-sent events, from 1", of="until.", label="Event",
+               usual="1", when=("event",), required=True),
+    ), FormField("", SEGMENTS, "Read the answer", place="w6", usual="whole", called="Read",
+                 options=_READ)),
     "request_more": Section(_REQUEST, (
         _known("expect.statuses", STATUSES, place="w3", placeholder="200 to 299"),
         _known("weight", DECIMAL, "among the request classes of the stream", place="w3", usual="1"),

@@ -116,6 +116,9 @@ def request_fields(prefix: str, request: Document) -> FieldTexts:
     body = request.get("body") or {}
     yield f"{prefix}.body", (next(iter(body), "none"),)
     yield from write_sections(body, f"{prefix}.body", "body")
+    until = request.get("until") or {}
+    yield f"{prefix}.until", (next(iter(until), "whole"),)
+    yield from write_sections(until, f"{prefix}.until", "until")
     for name, value in request.get("values", {}).items():
         if value["kind"] == "row":
             yield from _row_fields(prefix, name, value)

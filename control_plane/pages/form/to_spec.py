@@ -171,6 +171,7 @@ def _request(parser: FormParser, prefix: str) -> Document:
         "values": dict(_values(parser, prefix)),
         **read_sections(parser, prefix, "headers"),
         "body": _body(parser, f"{prefix}.body"),
+        "until": read_sections(parser, f"{prefix}.until", "until"),
     }
     return {
         **read_sections(parser, prefix, "request"),

@@ -86,10 +86,19 @@ def facts(run: Run) -> tuple[str, ...]:
     if repeated := repeated_values(run.spec):
         facts.append(f"{', '.join(repeated)} the same in each run")
     facts += (value.label for stream in run.spec.workload.streams for value in stream.rows)
+    facts += _read_until(run)
     facts += _target_facts(run)
     if not run.streams:
         return tuple(facts)
     return (_measured(run), _counted(run), *facts)
+
+
+def _read_until(run: Run) -> Iterator[str]:
+    """Yield which answers are not read to their end: `GET /events read until its first event`."""
+    for stream in run.spec.workload.streams:
+        for request in stream.requests:
+            if request.until is not None:
+                yield f"{request.line} read {request.until.label}, then closed by the client"
 
 
 def _target_facts(run: Run) -> Iterator[str]:
