@@ -196,6 +196,9 @@ class UntilEvent:
         return f"until its {'first event' if self.event == 1 else f'event {self.event}'}"
 
 
+EVENT_STREAM = "text/event-stream"
+"""The media type of server-sent events (HTML, 9.2)."""
+
 _ENDS = ("bytes", "seconds", "event")
 
 

@@ -75,6 +75,8 @@ class Reading:
 
     def add(self, piece: bytes) -> bool:
         """Return whether reading ends within this piece of the body."""
+        if self.ended:
+            return True
         end = self._events.end_in(piece) if self._events else None
         if end is None and self._bytes is not None and self.received + len(piece) >= self._bytes:
             end = self._bytes - self.received

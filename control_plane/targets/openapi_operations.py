@@ -14,7 +14,7 @@ from control_plane.domain.application_report import Operation
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.limits import Limits
 from control_plane.domain.request_rules import wrong_request
-from control_plane.domain.spec import RequestClass
+from control_plane.domain.spec import EVENT_STREAM, RequestClass
 from control_plane.targets.json_schema import Node, Schemas, listed, literal, node_of
 
 OPERATIONS = ("get", "head", "options", "post", "put", "patch", "delete")
@@ -59,7 +59,7 @@ def _entries(document: Node) -> Iterator[tuple[str, str, Node]]:
                 yield path, method.upper(), known | {"parameters": [*shared, *own]}
 
 
-_KEYS = ("summary", "operationId", "requestBody", "security")
+_KEYS = ("summary", "operationId", "requestBody", "responses", "security")
 
 
 def _operation(
@@ -104,7 +104,26 @@ def _request(schemas: Schemas, path: str, method: str, operation: Node) -> tuple
         "headers": headers,
         "body": body or None,
     }
-    return request, note or _missing_secret(schemas, operation, parameters)
+    note = note or _missing_secret(schemas, operation, parameters)
+    if not _streams_events(schemas, operation):
+        return request, note
+    return request | {"until": {"event": 1}}, f"{_STREAM} {note}".strip()
+
+
+def _streams_events(schemas: Schemas, operation: Node) -> bool:
+    """Whether an answer that is no error is a stream of events."""
+    answers = islice(node_of(operation.get("responses")).items(), MAX_TYPES)
+    kinds = (
+        kind.partition(";")[0].strip().lower()
+        for status, answer in answers
+        if str(status)[:1] in {"2", "d"}
+        for kind in islice(node_of(schemas.resolved(answer).get("content")), MAX_TYPES)
+    )
+    return EVENT_STREAM in kinds
+
+
+_STREAM = "It answers with a stream of events, which need not end: it is read until the first one."
+"""What is said of an operation of which every answer would be waited for until its deadline."""
 
 
 def _missing_secret(

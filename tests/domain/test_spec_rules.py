@@ -46,12 +46,26 @@ def refused(document: Document, limits: Limits | None = None) -> tuple[FieldErro
         (f"{STREAM}.stop.requests", 0, 1),
         (f"{STREAM}.stop.requests", 10**9, 10**7),
         (f"{STREAM}.requests.0.weight", 0, 0.001),
+        (f"{STREAM}.requests.0.until", {"bytes": 0}, 1),
+        (f"{STREAM}.requests.0.until", {"bytes": 10_000_001}, 10_000_000),
+        (f"{STREAM}.requests.0.until", {"event": 0}, 1),
+        (f"{STREAM}.requests.0.until", {"event": 10_001}, 10_000),
+        (f"{STREAM}.requests.0.until", {"seconds": 0.0}, 0.001),
+        (f"{STREAM}.requests.0.until", {"seconds": 30.0}, 30),
     ],
 )
 def test_one_bound_passed(field, value, limit):
     (error,) = refused(changed(field, value))
-    assert (error.field, error.limit) == (field, limit)
+    below = f".{next(iter(value))}" if isinstance(value, dict) else ""
+    assert (error.field, error.limit) == (field + below, limit)
     assert f"{limit:,}" in error.message
+
+
+@pytest.mark.parametrize("until", [{}, {"bytes": 1, "event": 1}, {"lines": 1}])
+def test_reading_ends_in_one_way(until):
+    errors = refused(changed(f"{STREAM}.requests.0.until", until))
+    assert errors[0].field.startswith(f"{STREAM}.requests.0.until")
+    assert "bytes, seconds, event" in errors[0].message
 
 
 @pytest.mark.parametrize("duration_s", [0.05, 10.0**9])

@@ -3,7 +3,8 @@
 import pytest
 
 from control_plane.domain.request_bodies_and_values import Expectation, SizeRange
-from control_plane.load.content_check import content_checks
+from control_plane.domain.spec import Until, UntilBytes, UntilEvent, UntilSeconds
+from control_plane.load.content_check import Reading, content_checks
 
 OBJECT = b'{"items": [{"id": 7, "a.b": null}], "total": 1, "ok": true}'
 LONG = "x" * 10_000
@@ -91,3 +92,42 @@ def test_values_of_the_request_stand_in_what_is_expected() -> None:
     assert unmet(expect, OBJECT, n=7, kind="items") == ""
     assert "'\"id\": 8'" in unmet(expect, OBJECT, n=8, kind="items")
     assert unmet(Expectation(text="{{n}}"), b"{n}", n=8) == ""
+
+
+@pytest.mark.parametrize(
+    ("until", "pieces", "received", "ended"),
+    [
+        (UntilBytes(5), [b"abc", b"defg"], 5, True),
+        (UntilBytes(3), [b"abc"], 3, True),
+        (UntilBytes(9), [b"abc"], 3, False),
+        (UntilEvent(1), [b"data: 1\n\n"], 9, True),
+        (UntilEvent(1), [b"data: 1\n", b"\ndata: 2\n\n"], 9, True),
+        (UntilEvent(2), [b"data: 1\n\nda", b"ta: 2\n\n"], 18, True),
+        (UntilEvent(1), [b": ping\n\n", b"event: a\n\n"], 18, False),
+        (UntilEvent(1), [b"data\r", b"\n\r", b"\n"], 7, True),
+        (UntilEvent(1), [b"data:1\r\r"], 8, True),
+        (UntilEvent(1), [b"\xef\xbb\xbfdata: 1\n\n"], 12, True),
+        (UntilEvent(1), [b"database: 1\n\n"], 13, False),
+        (UntilEvent(1), [b"data: " + b"x" * 100_000, b"\n\n"], 100_008, True),
+    ],
+)
+def test_reading_ends_behind_what_it_is_to_read(
+    until: Until, pieces: list[bytes], received: int, ended: bool
+) -> None:
+    reading = Reading(until)
+    reading.begin(1_000)
+    assert reading.left_s(1_000) is None
+    for piece in pieces:
+        reading.add(piece)
+    assert (reading.received, reading.ended) == (received, ended)
+    assert bool(reading.missed) is (isinstance(until, UntilEvent) and not ended)
+
+
+def test_reading_for_a_time_begins_with_the_head() -> None:
+    reading = Reading(UntilSeconds(1.5))
+    reading.begin(1_000_000_000)
+    assert reading.left_s(2_000_000_000) == 0.5
+    assert reading.left_s(9_000_000_000) == 0
+    assert not reading.add(b"whatever comes")
+    reading.end()
+    assert (reading.ended, reading.received, reading.missed) == (True, 14, "")

@@ -1,8 +1,8 @@
-from control_plane.load.outcome import response_outcome
+from control_plane.load.outcome import failure, response_outcome
 from control_plane.load.plan import LoadTraits
 from control_plane.load.sample_buffer import SampleBuffer, Samples
 
-GOOD = response_outcome(200, None, 0, 2)
+GOOD, LATE = response_outcome(200, None, 0, 2), failure("timeout", 0)
 
 
 def test_requests_in_flight_are_seen_with_their_start() -> None:
@@ -38,3 +38,24 @@ def test_while_samples_are_counted_nobody_waits() -> None:
         assert not any(buffer.end(0, end_ns, GOOD) for end_ns in range(1, 5_001))
     assert buffer.end(0, 5_001, GOOD)
     assert [len(samples) for samples in counted] == [5_001]
+
+
+def test_a_first_byte_counts_for_its_own_request() -> None:
+    counted: list[Samples] = []
+    buffer = SampleBuffer(LoadTraits(users=3), counted.append)
+    for user in range(3):
+        buffer.begin(user, 100, 100)
+    buffer.hear(0, 110)
+    buffer.hear(2, 130)
+    assert buffer.in_flight()[2].tolist() == [True, False, True]
+    for user, ended in enumerate((GOOD, GOOD, LATE)):
+        buffer.end(user, 200, ended)
+    # It came after the deadline: nobody waits for it any more.
+    buffer.hear(2, 210)
+    buffer.begin(2, 300, 300)
+    buffer.end(2, 400, LATE)
+    with buffer.lock:
+        samples = buffer.hand_over()
+    assert samples.first_byte_times().tolist() == [10, 100, 30]
+    assert samples.begun_timeouts() == 1
+    assert samples.completed().first_byte_times().tolist() == [10, 100]

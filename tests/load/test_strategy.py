@@ -1,6 +1,9 @@
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from control_plane.load.strategies.kept_connections import ConnectionCounter
+from control_plane.load.strategies.strategy import FirstByte
 
 
 def test_the_window_starts_with_those_that_are_open() -> None:
@@ -32,3 +35,28 @@ def test_threads_lose_nothing() -> None:
         list(threads.map(work, range(8)))
     assert pool.opened() == 16_000
     assert 1 <= pool.most() <= 8
+
+
+@pytest.mark.parametrize(
+    ("pieces", "begins"),
+    [
+        ([b"HTTP/1.1 200 OK\r\n", b"\r\n"], [True]),
+        ([b"HTTP/1.1 204 No Content\r\n\r\n"], [True]),
+        ([b"HTTP/1.1 101 Switching Protocols\r\n\r\n"], [True]),
+        ([b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK"], [True]),
+        ([b"HTTP/1.1 103 Early Hints\r\n\r\n", b"HTTP/1.1 200 OK"], [False, True]),
+        ([b"HTTP/1.1 103 Early Hints\r\nLi", b"nk: <a>\r\n\r\n", b"HT"], [False, False, True]),
+        ([b"H", b"TTP/1.1 20", b"0 OK\r\n"], [True, False, False]),
+        ([b"HTTP/1.1 1", b"00 Continue\r\n\r\n", b"HTTP/1.1 200 OK"], [True, False, True]),
+        ([b"SSH-2.0-OpenSSH_9.2p1\r\n"], [True]),
+    ],
+)
+def test_an_answer_begins_with_its_first_byte_past_interim_responses(
+    pieces: list[bytes], begins: list[bool]
+) -> None:
+    first = FirstByte()
+    looked = [first.begins_in(piece) for piece in pieces if not first.found]
+    assert looked == begins[: len(looked)]
+    assert first.found is (pieces[-1] != b"HT")
+    first.restart()
+    assert first.begins_in(b"HTTP/1.1 200 OK")

@@ -18,6 +18,7 @@ from control_plane.load.plan import LoadTraits
 from control_plane.load.window_stats import HistogramBuilder, WindowStats
 
 GOOD, BAD = response_outcome(200, None, 3, 17), failure("reset", 3, 17)
+WRONG = response_outcome(500, None, 3, 17)
 OPENED = 10 * SECOND_NS
 CLOSED = LoadTraits(users=2_000)
 SCHEDULED = replace(CLOSED, is_scheduled=True)
@@ -161,6 +162,28 @@ def test_requests_that_never_ended_are_in_flight(think_ns: int) -> None:
     totals = stats.close(OPENED + SECOND_NS)
     assert sorted(totals.in_flight_ns) == [SECOND_NS - 400, SECOND_NS + 500]
     assert totals.in_system_ns == SECOND_NS + SECOND_NS - 400
+
+
+def test_first_bytes_are_those_of_all_answers_that_began() -> None:
+    """While each comes in one moment with its end, they are counted once, as service times."""
+    stats = WindowStats(CLOSED)
+    stats.open(OPENED, OPENED + 3 * SECOND_NS)
+    feed(stats, [Sample(0, 300)] * 2)
+    assert (first := stats.take(0)).first_byte is first.service
+    late = failure("timeout", 3)
+    for heard, ended in ((100, GOOD), (0, GOOD), (200, late), (0, late), (50, WRONG)):
+        stats.buffer.begin(7, OPENED + SECOND_NS, OPENED + SECOND_NS)
+        if heard:
+            stats.buffer.hear(7, OPENED + SECOND_NS + heard)
+        stats.buffer.end(7, OPENED + SECOND_NS + 500, ended)
+    stats.buffer.begin(8, OPENED + SECOND_NS + 1, OPENED + SECOND_NS + 1)
+    stats.buffer.hear(8, OPENED + SECOND_NS + 600)
+    totals = stats.close(OPENED + 2 * SECOND_NS)
+    second = stats.take(1)
+    assert second.first_byte is not None
+    assert (second.first_byte.total, second.service.total) == (4, 2)
+    assert (second.first_byte.minimum_ns, second.first_byte.maximum_ns) == (50, 500)
+    assert (totals.begun_timeouts, totals.in_flight_begun) == (1, (True,))
 
 
 def test_nothing_counts_before_the_window_and_after_its_end() -> None:

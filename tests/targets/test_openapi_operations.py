@@ -262,3 +262,21 @@ def test_bodies_of_forms_and_named_examples(operation, body):
     assert found.note == ""
     assert found.request is not None
     assert found.request["body"] == body
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "streams"),
+    [
+        ("200", "text/event-stream", True),
+        ("default", "Text/Event-Stream; charset=utf-8", True),
+        ("500", "text/event-stream", False),
+        ("200", "application/json", False),
+    ],
+)
+def test_a_stream_of_events_is_marked_and_read_until_its_first_one(
+    status: str, kind: str, streams: bool
+) -> None:
+    found = only_operation({"responses": {status: {"content": {kind: {}}}}})
+    assert found.request is not None
+    assert found.request.get("until") == ({"event": 1} if streams else None)
+    assert ("stream of events" in found.note) is streams

@@ -14,7 +14,7 @@ from control_plane.analysis.validity.gate import (
 from control_plane.domain.limits import MAX_ERROR_SHARE
 from control_plane.domain.result import Summary, Trial
 from control_plane.domain.secrets import is_secret_header
-from control_plane.domain.spec import Spec
+from control_plane.domain.spec import EVENT_STREAM, Spec
 from control_plane.domain.units import count, seconds, share
 
 COMPLETED = GateLimits("≥", invalid=1)
@@ -75,9 +75,6 @@ _DRAWN_APART = (
 )
 
 
-EVENT_STREAM = "text/event-stream"
-
-
 def endless(spec: Spec, stream: Summary) -> str:
     """Return `GET /events answers with text/event-stream, which had no end within 2 s`.
 
@@ -99,15 +96,20 @@ def endless(spec: Spec, stream: Summary) -> str:
 UNTIL_REMEDY = "Read it until an event, for a time or some bytes (until of its request class)."
 
 
-def endless_note(spec: Spec, stream: Summary) -> str:
-    """Return a sentence on answers that had no end, with its remedy, after a space; or nothing."""
-    found = endless(spec, stream)
+def endless_note(spec: Spec, stream: Summary, *, said: bool = False) -> str:
+    """Return a sentence on answers that had no end, with its remedy, after a space.
+
+    Empty where there is none, or where it is `said` elsewhere.
+    """
+    found = "" if said else endless(spec, stream)
     return f" {found}. {UNTIL_REMEDY}" if found else ""
 
 
 def _usual_reason(spec: Spec, stream: Summary) -> str:
     """Return a sentence on the status of more than half of the answers; empty for any other."""
-    if "timeout" in stream.errors and (note := endless_note(spec, stream)):
+    if "timeout" in stream.errors and (
+        note := endless_note(spec, stream, said=not stream.completed)
+    ):
         return note
     answered = sum(stream.statuses.values())
     if 2 * stream.errors.get("content", 0) > answered:
@@ -149,7 +151,7 @@ def censored(run: MeasuredRun) -> Judgement | None:
         ended = f"had no end {seconds(worst.censored.awaited_s)} after the window"
     text = f"{number} {ended}{run.where(trial)}, the oldest for {seconds(age_s)}"
     doubt = f", over half the window of {seconds(worst.duration_s)}.{_with_waiting(worst)}"
-    doubt += endless_note(run.spec, worst)
+    doubt += endless_note(run.spec, worst, said=not worst.completed)
     return judgement(CENSORED, value, text, doubt)
 
 

@@ -207,7 +207,7 @@ class ResponseParser:
         if self._bodiless:
             raise InvalidResponse("protocol")
         self.received += len(body)
-        if self.reading is not None and not self.reading.ended:
+        if self.reading is not None:
             self.reading.add(body)
         if self.keeps_body:
             self.body += body

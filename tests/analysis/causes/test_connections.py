@@ -9,7 +9,7 @@ from control_plane.analysis.causes.diagnose import cause_clause
 from control_plane.analysis.causes.evidence import Evidence
 from control_plane.domain.load_models import Burst, Closed, Load, Open, Periodic
 from control_plane.domain.result import Cause
-from control_plane.domain.spec import Client, Target
+from control_plane.domain.spec import Client, Target, UntilEvent
 from tests.analysis.causes.watched import cause_of, evidence
 from tests.builders.trials import spec, summary, trial, with_spaces
 
@@ -53,6 +53,20 @@ def test_the_first_requests_of_a_window_may_find_connections_from_before_it() ->
         "992 connections were opened for 1,000 requests, the first of which found some that were "
         "open before the window."
     )
+
+
+def test_connections_that_the_client_closes_itself_are_not_the_servers() -> None:
+    watched = seen(1_000)
+    client = replace(watched.trials[0].client, read_enough={"items": 936})
+    watched = replace(watched, trials=(replace(watched.trials[0], client=client),))
+    found, text = judged(cause_of("connections_ended", watched))
+    assert found is False
+    assert text.endswith("the client itself ends one where it has read enough.")
+    (stream,) = watched.spec.workload.streams
+    requests = tuple(replace(request, until=UntilEvent(1)) for request in stream.requests)
+    workload = replace(watched.spec.workload, streams=(replace(stream, requests=requests),))
+    all_cut = replace(watched, spec=replace(watched.spec, workload=workload))
+    assert cause_of("connections_ended", all_cut) is None
 
 
 def test_sync_workers_keep_none_by_design() -> None:

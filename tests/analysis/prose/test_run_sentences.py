@@ -7,7 +7,15 @@ import pytest
 from control_plane.analysis.prose.run_sentences import banner, headline, lede, so_far
 from control_plane.analysis.prose.sentence import plain_text
 from control_plane.domain.load_models import Burst, Open
-from control_plane.domain.result import Cause, Censored, Progress, Reason, Timeline, Validity
+from control_plane.domain.result import (
+    BegunAnswers,
+    Cause,
+    Censored,
+    Progress,
+    Reason,
+    Timeline,
+    Validity,
+)
 from control_plane.domain.run import Live, LiveStream, Run, State
 from control_plane.domain.spec import RequestClass, Stream, Workload
 from control_plane.domain.times_and_percentiles import Times
@@ -99,6 +107,34 @@ def test_a_run_in_which_nothing_completed_says_so_first():
     assert headed(replace(failing, streams=(refused,))).endswith(
         "GET /items/1 ended with 12 × refused."
     )
+
+
+@pytest.mark.parametrize(
+    ("begun", "errors", "sentence"),
+    [
+        (
+            BegunAnswers(32, 32, 8, {"0": "text/event-stream"}),
+            {"timeout": 32},
+            "All 32 requests failed: GET /items/1 answers with a stream of text/event-stream that "
+            "had no end within 30.0 s.",
+        ),
+        (
+            BegunAnswers(0, 0, 8, {"0": ""}),
+            {},
+            "No answer ended: GET /items/1 answers with a stream of a body without a length that "
+            "had no end when the window did.",
+        ),
+    ],
+)
+def test_answers_without_an_end_are_told_as_such(begun, errors, sentence):
+    nothing = summary(
+        completed=0, errors=errors, statuses={}, begun=begun, censored=Censored(8, 1.0, 2.0)
+    )
+    shown = run(streams=(nothing,), validity=Validity("invalid", ()))
+    assert headed(shown) == sentence
+    assert lede(shown).startswith("Read it until an event")
+    slow = replace(nothing, begun=replace(begun, open_ends={}))
+    assert "stream" not in headed(replace(shown, streams=(slow,)))
 
 
 def test_a_median_without_support_is_not_said():

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from control_plane.analysis.validity.gates import judge
-from control_plane.domain.result import Censored, Reason, Validity
+from control_plane.domain.result import BegunAnswers, Censored, Reason, Validity
 from control_plane.domain.spec import Target, UrlTarget
 from tests.builders.trials import known, reason_of, spec, summary, trial, with_spaces
 
@@ -32,6 +32,15 @@ def said(reason: Reason | None) -> str:
 def test_errors(failed, of, level):
     found = known(reason_of("errors", [trial(failing(failed, of))]))
     assert found.level == level
+
+
+def test_timeouts_of_a_stream_are_told_with_what_to_do():
+    begun = BegunAnswers(900, 600, 0, {"0": "text/event-stream"})
+    worst = replace(failing(600, 1_000), errors={"timeout": 600}, begun=begun)
+    text = said(reason_of("errors", [trial(worst)]))
+    assert "answers with a stream of text/event-stream that had no end within 30.0 s. Read" in text
+    some = replace(worst, begun=replace(begun, timeouts=5, open_ends={"0": "text/plain"}))
+    assert "stream" not in said(reason_of("errors", [trial(some)]))
 
 
 def test_errors_name_the_worst_trial_and_its_classes():

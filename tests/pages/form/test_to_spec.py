@@ -51,6 +51,9 @@ SPECS: dict[str, dict[str, Any]] = {
             "server": "gunicorn", "worker": "asgi", "workers": 3, "http": None, "reuse_port": True
         }
     },
+    "until bytes": request(until={"bytes": 512}),
+    "until a time": request(until={"seconds": 0.5}),
+    "until an event": request(until={"event": 3}),
     "rows": request(
         values={
             "account": {
