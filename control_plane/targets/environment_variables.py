@@ -29,11 +29,12 @@ _SECRET_VARIABLE = re.compile(
     re.IGNORECASE,
 )
 _ABOUT_A_SECRET = re.compile(
-    r"(?<!WEBHOOK)_(URL|URI|PATH|FILE|DIR|HOST|PORT|NAME|USER|MODEL|MODULE|CLASS|BACKEND|PROVIDER|SERVICE"
-    r"|HASHERS?|VALIDATORS|ALGORITHM|TYPE|HEADER|PREFIX|LENGTH|TTL|TIMEOUT|LIFETIME|AGE|EXPIRY"
+    r"(?<!WEBHOOK)_(URL|URI|PATH|FILE|DIR|HOST|PORT|NAME|USER|MODEL|MODULE|CLASS|BACKEND|PROVIDER"
+    r"|SERVICE|APPLICATION_CREDENTIALS|HASHERS?|VALIDATORS|ALGORITHM|TYPE|HEADER|PREFIX|LENGTH|TTL|TIMEOUT|LIFETIME|AGE|EXPIRY"
     r"|EXPIRES?|SECONDS|MINUTES|DAYS|ENABLED|ISSUER|AUDIENCE|DOMAIN|SAMESITE)$",
     re.IGNORECASE,
 )
+_INNER_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _URL_PASSWORD = re.compile(r"://(?:[^\s/:@]*:([^\s/]+)|([^\s/:@]{16,}))@")
 """As programs read it, up to the last `@`; a long user without a password is a token."""
 _PARAMETER = re.compile(
@@ -99,6 +100,7 @@ def is_secret_variable(name: str) -> bool:
 
     Not that of one which tells about a secret, such as PASSWORD_FILE or TOKEN_URL.
     """
+    name = _INNER_CAPITAL.sub("_", name)
     return bool(_SECRET_VARIABLE.search(name)) and not _ABOUT_A_SECRET.search(name)
 
 

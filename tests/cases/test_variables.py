@@ -26,7 +26,8 @@ from control_plane.targets.run_environment import unasked_settings
     ("name", "value", "printed", "shown"),
     [
         ("DJANGO_SECRET_KEY", "django-insecure-1", "key django-insecure-1", "key [{name}]"),
-        ("stripeApiKey", "sk_live_12345", "sk_live_12345", "[{name}]"),
+        ("stripeKey", "sk_live_12345", "sk_live_12345", "[{name}]"),
+        ("GOOGLE_APPLICATION_CREDENTIALS", "/srv/key.json", "no /srv/key.json", "no /srv/key.json"),
         ("URL", "redis://:longpassword@h/0", "longpassword", "[password of URL]"),
         ("URL", "postgres://u:p%40ss:word@h/db", "no p@ss:word", "no [password 2 of URL]"),
         ("DSN", "host=h password=longpassword user=u", "longpassword, u", "[password of DSN], u"),
