@@ -11,6 +11,11 @@ ENDINGS = {
     "no-content": "204 without a body",
     "until-close": "a body without a length, ended by the connection",
     "gzip-bomb": "30 MB of zeros, packed into 30 kB: not unpacked",
+    "surplus": "a body longer than its `Content-Length`",
+    "hints-first": "early hints (103), then the response",
+    "newlines-alone": "lines that end without CR",
+    "same-length-twice": "the same `Content-Length` twice",
+    "length-and-chunks": "a `Content-Length` and chunks",
     "redirect": "302, which is not followed",
     "server-error": "500 with a body",
     "empty": "closes without a byte",
@@ -47,8 +52,14 @@ ENDINGS = {
 """By the name of a fault, or of a server and its method."""
 
 _HEAD_ENDS = "http.client takes the end of the connection for that of the head"
+_LLHTTP = "llhttp, which reads for both, refuses it"
 WHY = {
     "cut-headers": _HEAD_ENDS,
+    "surplus": "aiohttp reads what follows as the next response",
+    "hints-first": "http.client takes any 1xx but 100 for the response",
+    "newlines-alone": "llhttp takes it for no HTTP; aiohttp lets it pass",
+    "same-length-twice": _LLHTTP,
+    "length-and-chunks": _LLHTTP,
     "early-hints": "http.client takes any 1xx but 100 for the response",
     "not-http": "h11 looks at a head when all of it came",
 }

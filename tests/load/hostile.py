@@ -75,6 +75,13 @@ _sends("until-close", GOOD + b"\r\nbody until the connection closes")
 _sends("server-error", b"HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\nno", kept=True)
 _sends("other-content", GOOD + b"Content-Length: 4\r\n\r\n[42]", kept=True)
 _sends("no-content", b"HTTP/1.1 204 No Content\r\n\r\n", kept=True)
+_sends("surplus", OK + b"SURPLUS", kept=True)
+_sends("hints-first", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + OK, kept=True)
+_sends("newlines-alone", OK.replace(b"\r\n", b"\n"), kept=True)
+_sends("same-length-twice", OK.replace(b"\r\n\r\n", b"\r\nContent-Length: 2\r\n\r\n"), kept=True)
+_sends(
+    "length-and-chunks", CHUNKED[:-2] + b"Content-Length: 9\r\n\r\n2\r\nok\r\n0\r\n\r\n", kept=True
+)
 _sends(
     "gzip-bomb",
     GOOD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(BOMB) + BOMB,

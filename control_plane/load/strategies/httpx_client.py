@@ -95,7 +95,7 @@ class _Stream(AnyIOStream):
         if ended and not self._is_ended:
             self._is_ended = True
             kept.ended_unasked(self.requests + 1 if self.heard else self.requests)
-        return ended or not kept.keeps
+        return ended or not kept.keeps or self._backend.has_surplus
 
     async def aclose(self) -> None:
         self._backend.connections.remove(id(self))
@@ -148,6 +148,13 @@ class _Backend(httpcore.AnyIOBackend):
     def __init__(self, connections: ConnectionCounter, kept: KeptConnections, hear: Hear) -> None:
         self.connections, self.kept, self.hear, self.user = connections, kept, hear, 0
         self.stream: _Stream | None = None
+        self.pool: Any = None
+
+    @property
+    def has_surplus(self) -> bool:
+        """Whether more came than the last response, which would be taken for the next one."""
+        (made,) = self.pool.connections
+        return bool(made._connection._h11_state.trailing_data[0])  # noqa: SLF001 - no other way in
 
     async def connect_tcp(
         self,
@@ -187,7 +194,8 @@ class TransportFactory:
         """Return a transport without a connection yet, and what makes its connections."""
         made = httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False, limits=self._limits)
         backend = _Backend(self._connections, self.kept, self._hear)
-        made._pool._network_backend = backend  # noqa: SLF001 - no other way in
+        backend.pool = made._pool  # noqa: SLF001 - no other way in
+        backend.pool._network_backend = backend  # noqa: SLF001 - see above
         return made, backend
 
 
