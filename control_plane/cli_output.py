@@ -14,7 +14,7 @@ from rich.text import Text
 
 from control_plane.analysis.field_labels import UNVERIFIED, settings_text
 from control_plane.analysis.prose.caveats import ended_text
-from control_plane.analysis.prose.run_sentences import early_errors_text
+from control_plane.analysis.prose.run_sentences import early_errors_text, requests_before_text
 from control_plane.analysis.run_labels import configuration_names
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.metrics import METRIC
@@ -275,7 +275,10 @@ def _lines(run: Document, url: str | None) -> Iterator[str]:
     if run.get("configuration"):
         yield ", ".join([f"against {run['configuration']}", *_target_facts(run)])
     spec = stored_spec(json.dumps(run["spec"]))
-    yield from (value.label for stream in spec.workload.streams for value in stream.rows)
+    yield from (value.label for _, request in spec.requests() for value in request.rows)
+    trials = run.get("trials") or ()
+    if before := requests_before_text([trial["client"]["requests_before"] for trial in trials]):
+        yield before
     if run.get("reason"):
         yield run["reason"]
         yield from run.get("hints", ())

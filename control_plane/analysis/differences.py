@@ -6,8 +6,8 @@ from functools import cached_property
 from typing import Any
 
 from control_plane.analysis.field_labels import label_of, text_of
-from control_plane.domain.request_bodies_and_values import RowFile
 from control_plane.domain.result import Environment
+from control_plane.domain.row_files import RowFile
 from control_plane.domain.run import Run
 from control_plane.domain.spec import BUNDLED, Spec
 from control_plane.domain.spec_json import write_spec
@@ -143,6 +143,9 @@ def _flat_spec(spec: Spec, names: Sequence[str], *, lone: bool) -> dict[str, Any
     document = write_spec(spec)
     for name in NAMES_ONLY:
         del document[name]
+    document["before"] = {
+        str(index): _request(request) for index, request in enumerate(document["before"])
+    }
     streams = document.pop("workload")["streams"]
     placed = {
         "0" if lone else str(names.index(stream.pop("name"))): _stepless(

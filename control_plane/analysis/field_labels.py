@@ -35,6 +35,10 @@ LABELS = {
     "method": "Method",
     "path": "Path",
     "body": "Body",
+    "file": "File of rows",
+    "per": "Sent for each",
+    "cookies": "Cookies kept",
+    "capture": "Captured",
     "expect": "Expected statuses",
     "expect.statuses": "Expected statuses",
     "expect.text": "Expected text",
@@ -101,6 +105,7 @@ CORE_POLICIES = {
 }
 """How a run used the cores, by `core_policy` of its environment."""
 
+_BEFORE = re.compile(r"before\.(\d+)\.(.*)")
 _STREAM = re.compile(r"workload\.streams\.(\d+)\.(.*)")
 _VALUE = re.compile(r"values\.(.+)\.(\w+)")
 _CLASS = re.compile(r"requests\.(\d+)\.(.*)")
@@ -108,6 +113,8 @@ _CLASS = re.compile(r"requests\.(\d+)\.(.*)")
 
 def label_of(field: str, streams: Sequence[str] = ()) -> str:
     """Return `Concurrency`; with several streams `Concurrency, small`, unless it has no name."""
+    if before := _BEFORE.fullmatch(field):
+        return f"{_owned(before[2])}, before the load {int(before[1]) + 1}"
     stream, rest = _stream_of(field)
     inside = _CLASS.fullmatch(rest)
     name = _owned(inside[2] if inside else rest)

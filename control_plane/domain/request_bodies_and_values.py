@@ -7,7 +7,8 @@ themselves.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -22,6 +23,7 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 
 from control_plane.domain.load_models import STRICT
+from control_plane.domain.row_files import RowFile
 from control_plane.domain.units import count
 
 Json = Any
@@ -86,24 +88,6 @@ class UuidValue(BaseValue):
     """Random version 4 UUIDs, which never come twice."""
 
     kind: Literal["uuid"]
-
-
-@dataclass(frozen=True, config=STRICT)
-class RowFile:
-    """A table as text: CSV with a line of names, or JSON lines. `name` is what its file was called.
-
-    `rows` is how many it has, where it is kept and its content is not shown.
-    """
-
-    content: str = Field(repr=False)
-    name: str = "rows.csv"
-    rows: int | None = None
-
-    @property
-    def mark(self) -> str:
-        """The beginning of the digest of its content, where that is kept apart; else empty."""
-        found = STANDS_FOR_SECRET.fullmatch(self.content)
-        return found[1][:8] if found else ""
 
 
 def _in_order(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -219,16 +203,51 @@ class GeneratedBody:
     generated: Generated
 
 
+@dataclass(frozen=True, config=STRICT)
+class JsonCapture:
+    """The value of a JSON answer that a dotted path leads to: `access_token`, `items.0.id`."""
+
+    json: str
+
+
+@dataclass(frozen=True, config=STRICT)
+class HeaderCapture:
+    """The value of a header of the answer."""
+
+    header: str
+
+
+@dataclass(frozen=True, config=STRICT)
+class CookieCapture:
+    """The value of a cookie that the answer sets."""
+
+    cookie: str
+
+
 ONE_OF = "one_of"
+_CAPTURES = ("json", "header", "cookie")
 _BODIES = ("json", "text", "form", "multipart", "generated")
 
 
-def _body_kind(value: Any) -> str | None:
-    """Return the one key of `_BODIES` that `value` has; None, which is an error, for any others."""
-    present = [
-        key for key in _BODIES if (key in value if isinstance(value, dict) else hasattr(value, key))
-    ]
-    return present[0] if len(present) == 1 else None
+def one_of(keys: Sequence[str]) -> Discriminator:
+    """Return what tells apart objects that have one of these keys; any others are an error."""
+
+    def kind(value: Any) -> str | None:
+        has = value.__contains__ if isinstance(value, dict) else partial(hasattr, value)
+        present = [key for key in keys if has(key)]
+        return present[0] if len(present) == 1 else None
+
+    message = f"Give exactly one of {', '.join(keys)}."
+    return Discriminator(kind, custom_error_type=ONE_OF, custom_error_message=message)
+
+
+Capture = Annotated[
+    Annotated[JsonCapture, Tag("json")]
+    | Annotated[HeaderCapture, Tag("header")]
+    | Annotated[CookieCapture, Tag("cookie")],
+    one_of(_CAPTURES),
+]
+"""Where an answer has a value that later requests are filled with."""
 
 
 Body = Annotated[
@@ -237,11 +256,7 @@ Body = Annotated[
     | Annotated[FormBody, Tag("form")]
     | Annotated[MultipartBody, Tag("multipart")]
     | Annotated[GeneratedBody, Tag("generated")],
-    Discriminator(
-        _body_kind,
-        custom_error_type=ONE_OF,
-        custom_error_message=f"Give exactly one of {', '.join(_BODIES)}.",
-    ),
+    one_of(_BODIES),
 ]
 
 
@@ -320,9 +335,6 @@ _EXPECT = Annotated[
 Expect = Annotated[Expectation, GetPydanticSchema(lambda _source, handler: handler(_EXPECT))]
 """An expectation; a list is one of statuses alone."""
 
-
-STANDS_FOR_SECRET = re.compile(r"\(secret ([0-9a-f]{16})((?: \{[^\s{}]+\})*)\)")
-"""What stands in a spec in the place of a value that is kept apart, with its digest."""
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
 _BRACED = re.compile(r"(\{+)([^\s{}\"',:;=()\[\]\\]{1,60})(\}+)")

@@ -1,14 +1,13 @@
 """The rules of one request class. Pure: a request class in, wrong fields out."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Sequence
 from math import isfinite
 
 from control_plane.domain.errors import FieldError
 from control_plane.domain.limits import Limits, Wrong, bounded, bounded_text, counted
 from control_plane.domain.request_bodies_and_values import (
     NAME,
-    STANDS_FOR_SECRET,
     ChoiceValue,
     Expectation,
     FormBody,
@@ -26,13 +25,12 @@ from control_plane.domain.request_bodies_and_values import (
     StringValue,
     TextBody,
     UploadedFile,
-    Value,
     filled_names,
     placeholder_names,
     spaced_names,
 )
-from control_plane.domain.row_files import UnreadableRows, read_rows
-from control_plane.domain.spec import RequestClass
+from control_plane.domain.row_files import STANDS_FOR_SECRET, UnreadableRows, read_rows
+from control_plane.domain.spec import BaseRequest
 
 MAX_TEXT = 1_000_000
 MAX_EXPECTED = 10_000
@@ -40,23 +38,27 @@ MAX_JSON_KEY = 1_000
 MAX_ANSWER_BYTES = 1_000_000_000
 """The largest body of a response that a client may be told to take."""
 
-_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _MEDIA_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}(; ?[\w.=\"+-]{1,80})?", re.ASCII)
 _SET_BY_CLIENT = {
     "host", "content-length", "transfer-encoding", "connection", "expect", "accept-encoding",
 }  # fmt: skip
 
 
-def wrong_request(field: str, request: RequestClass, limits: Limits) -> Wrong:
-    """Find what is wrong with a request class; `field` is its path in the spec.
+def wrong_request(
+    field: str, request: BaseRequest, limits: Limits, captured: Collection[str] = ()
+) -> Wrong:
+    """Find what is wrong with a request; `field` is its path in the spec.
+
+    `captured` are names that requests before it fill.
 
     A value without a place is told where nothing else is wrong: that may be why it has none.
     """
-    wrong = [*_wrong_parts(field, request, limits)]
+    wrong = [*_wrong_parts(field, request, limits, (*filled_names(request.values), *captured))]
     yield from wrong or _placeless(field, request)
 
 
-def _wrong_parts(field: str, request: RequestClass, limits: Limits) -> Wrong:
+def _wrong_parts(field: str, request: BaseRequest, limits: Limits, names: Sequence[str]) -> Wrong:
     yield from _path(f"{field}.path", request)
     yield from counted(f"{field}.values", len(request.values), 0, 20, "values")
     for name, value in request.values.items():
@@ -65,18 +67,17 @@ def _wrong_parts(field: str, request: RequestClass, limits: Limits) -> Wrong:
             yield from _row_value(place, name, value)
         else:
             yield from _value(place, name, value)
-    yield from _same_names(f"{field}.values", request.values)
+    yield from _same_names(f"{field}.values", names)
     yield from counted(f"{field}.headers", len(request.headers), 0, 50, "headers")
     yield from _headers(f"{field}.headers", request.headers)
     yield from _body(f"{field}.body", request, limits)
-    yield from _placeholders(field, request)
+    yield from _placeholders(field, request, names)
     if request.expect is not None:
         yield from _expectation(f"{field}.expect", request, request.expect)
-        yield from _expected_texts(field, request)
-    yield from bounded(f"{field}.weight", request.weight, 0.001, 1_000_000)
+        yield from _expected_texts(field, request, names)
 
 
-def _path(field: str, request: RequestClass) -> Wrong:
+def _path(field: str, request: BaseRequest) -> Wrong:
     path = request.path
     if not path.startswith("/") or path.startswith("//"):
         yield FieldError(field, "A path starts with one slash: /items/{item_id}.")
@@ -93,7 +94,7 @@ def _path(field: str, request: RequestClass) -> Wrong:
         yield FieldError(field, "{} names no value: write its name between the braces.")
 
 
-def template_texts(request: RequestClass) -> Iterator[tuple[str, str]]:
+def template_texts(request: BaseRequest) -> Iterator[tuple[str, str]]:
     """Yield every text that may hold placeholders, with its field below the request class."""
     yield "path", request.path
     yield from ((f"headers.{name[:40]}", text) for name, text in request.headers.items())
@@ -111,7 +112,7 @@ def template_texts(request: RequestClass) -> Iterator[tuple[str, str]]:
             yield "body.multipart.file.filename", file.filename
 
 
-def expected_texts(request: RequestClass) -> Iterator[tuple[str, str]]:
+def expected_texts(request: BaseRequest) -> Iterator[tuple[str, str]]:
     """Yield every text that a response is expected to hold, with its field."""
     if (expect := request.expect) is not None:
         yield from (
@@ -141,9 +142,8 @@ def _form_texts(field: str, fields: FormFields) -> Iterator[tuple[str, str]]:
         yield from ((place, item) for item in items if isinstance(item, str))
 
 
-def _placeholders(field: str, request: RequestClass) -> Wrong:
+def _placeholders(field: str, request: BaseRequest, names: Collection[str]) -> Wrong:
     """Find braces that name no value, and names that blanks part from their braces."""
-    names = filled_names(request.values)
     for place, text in template_texts(request):
         if "{" not in text:
             continue
@@ -156,7 +156,7 @@ def _placeholders(field: str, request: RequestClass) -> Wrong:
             yield FieldError(f"{field}.{place}", message)
 
 
-def _placeless(field: str, request: RequestClass) -> Wrong:
+def _placeless(field: str, request: BaseRequest) -> Wrong:
     """Find values that no text of the request has a place for."""
     texts = (text for _, text in template_texts(request) if "{" in text)
     placed = {name for text in texts for name in placeholder_names(text)}
@@ -228,9 +228,8 @@ def _row_value(field: str, name: str, value: RowValue) -> Wrong:
         yield FieldError(f"{field}.columns", message)
 
 
-def _same_names(field: str, values: Mapping[str, Value]) -> Wrong:
+def _same_names(field: str, names: Sequence[str]) -> Wrong:
     """Find placeholders that two values fill."""
-    names = filled_names(values)
     if twice := [name for name in names if names.count(name) > 1]:
         message = f"Two values fill {{{twice[0][:40]}}}: rename one of them."
         yield FieldError(field, message)
@@ -247,7 +246,7 @@ def _headers(field: str, headers: dict[str, str]) -> Wrong:
 
 
 def _header(field: str, name: str, content: str) -> Wrong:
-    if not _HEADER.fullmatch(name):
+    if not HEADER_NAME.fullmatch(name):
         yield FieldError(field, "This is not the name of a header.")
     elif name.lower() in _SET_BY_CLIENT:
         yield FieldError(field, f"{name} is set by the client itself.")
@@ -259,7 +258,7 @@ def _header(field: str, name: str, content: str) -> Wrong:
         yield FieldError(field, "A header value neither begins nor ends with a space.")
 
 
-def _body(field: str, request: RequestClass, limits: Limits) -> Wrong:
+def _body(field: str, request: BaseRequest, limits: Limits) -> Wrong:
     if request.body is not None and request.method in {"GET", "HEAD", "OPTIONS"}:
         yield FieldError(
             field,
@@ -287,7 +286,7 @@ def _body(field: str, request: RequestClass, limits: Limits) -> Wrong:
             yield FieldError(f"{field.removesuffix('body')}headers.{given[0]}", message)
 
 
-def _expectation(field: str, request: RequestClass, expect: Expectation) -> Wrong:
+def _expectation(field: str, request: BaseRequest, expect: Expectation) -> Wrong:
     """Find what no response can be. `field.statuses` is named also where a list stands for it."""
     for status in expect.statuses or ():
         yield from bounded(f"{field}.statuses", status, 200, 599)
@@ -316,8 +315,7 @@ def _size_range(field: str, size: SizeRange) -> Wrong:
         yield FieldError(f"{field}.at_most", message, size.at_least)
 
 
-def _expected_texts(field: str, request: RequestClass) -> Wrong:
-    names = filled_names(request.values)
+def _expected_texts(field: str, request: BaseRequest, names: Collection[str]) -> Wrong:
     for below, text in expected_texts(request):
         place = f"{field}.{below}"
         if not text.strip():

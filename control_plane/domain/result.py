@@ -307,7 +307,8 @@ class ClientUse:
     `in_flight`: for each stream the mean number of requests in flight over its window.
     `other_cpu`: cores used outside our processes. `little_ratio`: for each closed stream that
     stops by duration, the sum of times in the system inside the window over window times users,
-    those who think not counted.
+    those who think not counted. `requests_before`: how many were sent before the load, which are in
+    no other number.
     """
 
     busiest_cpu_share: float
@@ -323,6 +324,7 @@ class ClientUse:
     cores: tuple[int, ...] | None = None
     priority: str | None = None
     throttling: Throttling | None = None
+    requests_before: int = 0
 
 
 @dataclass(frozen=True)

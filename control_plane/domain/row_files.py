@@ -2,17 +2,42 @@
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Mapping
 from io import StringIO
 
-from control_plane.domain.request_bodies_and_values import STANDS_FOR_SECRET, RowFile, Scalar
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from control_plane.domain.load_models import STRICT
+
+STANDS_FOR_SECRET = re.compile(r"\(secret ([0-9a-f]{16})((?: \{[^\s{}]+\})*)\)")
+"""What stands in a spec in the place of a value that is kept apart, with its digest."""
 
 MAX_FILE_BYTES = 5_000_000
 _DELIMITERS = (",", ";", "\t")
 _SHOWN = 40
 
-Row = Mapping[str, Scalar]
+Row = Mapping[str, str | int | float]
 """The values of one row by column."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class RowFile:
+    """A table as text: CSV with a line of names, or JSON lines. `name` is what its file was called.
+
+    `rows` is how many it has, where it is kept and its content is not shown.
+    """
+
+    content: str = Field(repr=False)
+    name: str = "rows.csv"
+    rows: int | None = None
+
+    @property
+    def mark(self) -> str:
+        """The beginning of the digest of its content, where that is kept apart; else empty."""
+        found = STANDS_FOR_SECRET.fullmatch(self.content)
+        return found[1][:8] if found else ""
 
 
 class UnreadableRows(Exception):

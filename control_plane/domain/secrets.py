@@ -14,22 +14,20 @@ from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, quote_plus, unquote
 
 from control_plane.domain.request_bodies_and_values import (
-    STANDS_FOR_SECRET,
     ChoiceValue,
     Placeholder,
-    RowFile,
     RowValue,
     Value,
     placeholder_names,
     template_parts,
 )
 from control_plane.domain.request_rules import expected_texts, template_texts
-from control_plane.domain.row_files import UnreadableRows, read_rows
-from control_plane.domain.spec import RequestClass, Stream
+from control_plane.domain.row_files import STANDS_FOR_SECRET, RowFile, UnreadableRows, read_rows
+from control_plane.domain.spec import BaseRequest, Stream
 from control_plane.domain.spec_json import Document, as_object, request_classes
 
 SHORTEST_SECRET = 6
@@ -168,20 +166,18 @@ def digests_in(text: str) -> tuple[str, ...]:
     return tuple(found[1] for found in STANDS_FOR_SECRET.finditer(text))
 
 
-def misplaced(streams: Iterable[Stream]) -> Iterator[str]:
+def misplaced(requests: Iterable[tuple[str, BaseRequest]]) -> Iterator[str]:
     """Yield the fields of texts with placeholders of secrets that nothing would take the place of.
 
     They would be sent as they stand: only headers and choices are replaced.
     """
-    for index, stream in enumerate(streams):
-        for number, request in enumerate(stream.requests):
-            field = f"workload.streams.{index}.requests.{number}"
-            texts = (*template_texts(request), *expected_texts(request))
-            yield from (
-                f"{field}.{place}"
-                for place, text in texts
-                if not place.startswith("headers.") and digests_in(unquote(text))
-            )
+    for place, request in requests:
+        texts = (*template_texts(request), *expected_texts(request))
+        yield from (
+            f"{place}.{below}"
+            for below, text in texts
+            if not below.startswith("headers.") and digests_in(unquote(text))
+        )
 
 
 def _only_placeholders(text: str) -> bool:
@@ -190,8 +186,17 @@ def _only_placeholders(text: str) -> bool:
     return bool(placeholder_names(text)) and _SCHEME.fullmatch(literal) is not None
 
 
+AnyRequest = TypeVar("AnyRequest", bound=BaseRequest)
+
+
 def revealed(stream: Stream, values: Mapping[str, str]) -> Stream:
     """Return the stream as it is sent; `values` are JSON by digest."""
+    requests = (revealed_request(request, values) for request in stream.requests)
+    return replace(stream, requests=tuple(requests))
+
+
+def revealed_request(request: AnyRequest, values: Mapping[str, str]) -> AnyRequest:
+    """Return the request as it is sent; `values` are JSON by digest."""
 
     def shown(text: Any) -> Any:
         found = STANDS_FOR_SECRET.fullmatch(text) if isinstance(text, str) else None
@@ -204,32 +209,27 @@ def revealed(stream: Stream, values: Mapping[str, str]) -> Stream:
             return replace(value, file=replace(value.file, content=shown(value.file.content)))
         return value
 
-    requests = (
-        replace(
-            request,
-            headers={name: shown(text) for name, text in request.headers.items()},
-            values={name: in_value(value) for name, value in request.values.items()},
-        )
-        for request in stream.requests
+    return replace(
+        request,
+        headers={name: shown(text) for name, text in request.headers.items()},
+        values={name: in_value(value) for name, value in request.values.items()},
     )
-    return replace(stream, requests=tuple(requests))
 
 
-def secret_texts(streams: Iterable[Stream], values: Mapping[str, str]) -> dict[str, str]:
-    """Return what may come back of the secrets of hidden streams: texts by what they are called.
+def secret_texts(requests: Iterable[BaseRequest], values: Mapping[str, str]) -> dict[str, str]:
+    """Return what may come back of the secrets of hidden requests: texts by what they are called.
 
     `values` are JSON by digest.
     """
     found: dict[str, str] = {}
-    for stream in streams:
-        for hidden, request in zip(stream.requests, revealed(stream, values).requests, strict=True):
-            for name, text in _secrets_of(hidden, request):
-                called = name if found.get(name, text) == text else f"{name} {len(found) + 1}"
-                found[called] = text
+    for hidden in requests:
+        for name, text in _secrets_of(hidden, revealed_request(hidden, values)):
+            called = name if found.get(name, text) == text else f"{name} {len(found) + 1}"
+            found[called] = text
     return found
 
 
-def _secrets_of(hidden: RequestClass, request: RequestClass) -> Iterator[tuple[str, str]]:
+def _secrets_of(hidden: BaseRequest, request: BaseRequest) -> Iterator[tuple[str, str]]:
     for name, text in request.headers.items():
         if text != hidden.headers[name]:
             literals = [part for part in template_parts(text) if not isinstance(part, Placeholder)]

@@ -5,6 +5,7 @@ The dataclasses give the shape (names and types as in the JSON of the API, unkno
 `spec_json.read_spec` is right and is trusted everywhere after.
 """
 
+from collections.abc import Iterator
 from dataclasses import fields
 from typing import Annotated, Any, Literal
 
@@ -22,14 +23,22 @@ from pydantic_core import ArgsKwargs, PydanticCustomError
 from control_plane.domain.client_strategies import StrategyName
 from control_plane.domain.limits import MAX_ERROR_SHARE
 from control_plane.domain.load_models import STRICT, Load
-from control_plane.domain.request_bodies_and_values import ONE_OF, Body, Expect, RowValue, Value
+from control_plane.domain.reading_ends import Until
+from control_plane.domain.request_bodies_and_values import (
+    ONE_OF,
+    Body,
+    Capture,
+    Expect,
+    RowValue,
+    Value,
+)
 from control_plane.domain.server_command_lines import (
     DEFAULT_BACKLOG,
     DEFAULT_KEEP_ALIVE_S,
     ServerName,
     WorkerName,
 )
-from control_plane.domain.units import SPACE, count, share
+from control_plane.domain.units import share
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 BUNDLED = "bundled"
@@ -161,74 +170,10 @@ _Submitted = _Resolved | Annotated[NamedTarget, Tag("named")]
 
 
 @dataclass(frozen=True, config=STRICT)
-class UntilBytes:
-    """Reading ends when so many bytes of the body came."""
-
-    bytes: int
-
-    @property
-    def label(self) -> str:
-        """`until 1,000 bytes came`."""
-        return f"until {count(self.bytes)} byte{'' if self.bytes == 1 else 's'} came"
-
-
-@dataclass(frozen=True, config=STRICT)
-class UntilSeconds:
-    """Reading ends so long after the head of the response came."""
-
-    seconds: float
-
-    @property
-    def label(self) -> str:
-        """`for 2 s`."""
-        return f"for {self.seconds:g}{SPACE}s"
-
-
-@dataclass(frozen=True, config=STRICT)
-class UntilEvent:
-    """Reading ends behind that event of a stream of server-sent events, from 1."""
-
-    event: int
-
-    @property
-    def label(self) -> str:
-        """`until its first event`, `until its event 3`."""
-        return f"until its {'first event' if self.event == 1 else f'event {self.event}'}"
-
-
-EVENT_STREAM = "text/event-stream"
-"""The media type of server-sent events (HTML, 9.2)."""
-
-_ENDS = ("bytes", "seconds", "event")
-
-
-def _end_kind(value: Any) -> str | None:
-    """Return the one key that `value` has; None, which is an error, for any others."""
-    given = value if isinstance(value, dict) else getattr(value, "__dict__", {})
-    present = [key for key in _ENDS if key in given]
-    return present[0] if len(present) == 1 else None
-
-
-Until = Annotated[
-    Annotated[UntilBytes, Tag("bytes")]
-    | Annotated[UntilSeconds, Tag("seconds")]
-    | Annotated[UntilEvent, Tag("event")],
-    Discriminator(
-        _end_kind,
-        custom_error_type=ONE_OF,
-        custom_error_message=f"Give exactly one of {', '.join(_ENDS)}.",
-    ),
-]
-"""Where the reading of a response ends that does not end itself; its connection is closed then."""
-
-
-@dataclass(frozen=True, config=STRICT)
-class RequestClass:
-    """One kind of request: `{name}` in path, header values and body comes from `values`.
+class BaseRequest:
+    """What every request has: `{name}` in path, header values and body comes from `values`.
 
     `expect` is what a response must be to count as completed; None means a status from 200 to 299.
-    `until` ends the reading of a response before its end; None: it is read whole. `weight` is the
-    share among the request classes of the stream.
     """
 
     method: Method = "GET"
@@ -237,8 +182,6 @@ class RequestClass:
     headers: dict[str, str] = Field(default_factory=dict)
     body: Body | None = None
     expect: Expect | None = None
-    until: Until | None = None
-    weight: float = 1
 
     @property
     def rows(self) -> tuple[RowValue, ...]:
@@ -249,6 +192,34 @@ class RequestClass:
     def line(self) -> str:
         """Method and path: `GET /items/{item_id}`."""
         return f"{self.method} {self.path}"
+
+
+@dataclass(frozen=True, config=STRICT)
+class RequestClass(BaseRequest):
+    """One kind of request of a stream; `weight` is its share among them.
+
+    `until` ends the reading of a response before its end; None: it is read whole.
+    """
+
+    until: Until | None = None
+    weight: float = 1
+
+
+@dataclass(frozen=True, config=STRICT)
+class BeforeRequest(BaseRequest):
+    """A request before the load of each trial, sent once, or once for each user.
+
+    What it captures of its answer fills placeholders of that name in the requests after it: in
+    those of all users, or of its own user alone. Captured values are never shown.
+    """
+
+    per: Literal["run", "user"] = "run"
+    capture: dict[str, Capture] = Field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """`POST /token once for each user`."""
+        return f"{self.line} once{' for each user' if self.per == 'user' else ''}"
 
 
 def _never_null(kind: type) -> GetPydanticSchema:
@@ -345,7 +316,11 @@ class Workload:
 
 @dataclass(frozen=True, config=STRICT)
 class Client:
-    """How load is driven. `max_body_bytes` bounds one answer."""
+    """How load is driven. `max_body_bytes` bounds one answer.
+
+    `cookies`: each user keeps what answers set, those of requests before the load as well, and
+    sends it back.
+    """
 
     strategy: StrategyName = "async"
     reuse_connections: bool = True
@@ -353,6 +328,7 @@ class Client:
     loop: Literal["uvloop", "asyncio"] = "uvloop"
     processes: int = 1
     max_body_bytes: int = 10_000_000
+    cookies: bool = False
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -381,6 +357,15 @@ class SubmittedSpec:
     timeout_s: float = 30.0
     max_error_share: float = MAX_ERROR_SHARE
     cores: Literal["auto", "shared"] | Cores = "auto"
+    before: tuple[BeforeRequest, ...] = ()
+
+    def requests(self) -> Iterator[tuple[str, BaseRequest]]:
+        """Yield every request, with its field: those before the load, then those of the streams."""
+        for number, before in enumerate(self.before):
+            yield f"before.{number}", before
+        for index, stream in enumerate(self.workload.streams):
+            for number, request in enumerate(stream.requests):
+                yield f"workload.streams.{index}.requests.{number}", request
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -54,7 +54,8 @@ def no_configurations(named: NamedTarget) -> Target:
 
 
 def request_classes(document: Mapping[str, Any]) -> Iterator[tuple[str, Document]]:
-    """Yield each request class with its field, as far as the document has such a shape."""
+    """Yield each request with its field, as far as the document has such a shape."""
+    yield from _items(document.get("before"), "before")
     for place, stream in _items(as_object(document.get("workload")).get("streams"), "streams"):
         yield from (
             (f"workload.{place}.{inside}", request)
@@ -116,7 +117,8 @@ def read_spec(
 def _read_submitted(document: Mapping[str, Any], limits: Limits) -> SubmittedSpec:
     filled = {**document}
     cold = _only_bursts(document) or any(
-        value.get("order") == "each_once" for _, value in row_values(document)
+        value.get("order") == "each_once" and not field.startswith("before.")
+        for field, value in row_values(document)
     )
     filled.setdefault("warmup_s", 0 if cold else 1.0)
     if "workload" in document:

@@ -1,13 +1,25 @@
 """The bounds of a spec and the rules between its fields. Pure: a spec in, wrong fields out."""
 
 import re
+from collections.abc import Sequence
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from control_plane.domain.errors import FieldError
 from control_plane.domain.limits import Limits, Wrong, bounded, bounded_text, counted
-from control_plane.domain.request_bodies_and_values import RowValue
-from control_plane.domain.request_rules import MAX_ANSWER_BYTES, wrong_request
+from control_plane.domain.reading_ends import UntilBytes, UntilEvent
+from control_plane.domain.request_bodies_and_values import (
+    NAME,
+    Capture,
+    CookieCapture,
+    HeaderCapture,
+    JsonCapture,
+    RowValue,
+    SequenceValue,
+    Value,
+    filled_names,
+)
+from control_plane.domain.request_rules import HEADER_NAME, MAX_ANSWER_BYTES, wrong_request
 from control_plane.domain.row_files import row_count
 from control_plane.domain.server_command_lines import (
     FIELDS,
@@ -18,13 +30,12 @@ from control_plane.domain.server_command_lines import (
 )
 from control_plane.domain.spec import (
     BUNDLED,
+    BeforeRequest,
     Cores,
     RequestClass,
     Stream,
     SubmittedSpec,
     Target,
-    UntilBytes,
-    UntilEvent,
     UrlTarget,
 )
 
@@ -79,6 +90,9 @@ def _all(spec: SubmittedSpec, limits: Limits) -> Wrong:
     yield from bounded("seed", spec.seed, 0, 2**53)
     yield from _target(spec, limits)
     yield from _responder(spec)
+    yield from counted("before", len(spec.before), 0, 20, "requests")
+    for index, before in enumerate(spec.before):
+        yield from _before(f"before.{index}", before, spec.before[:index], spec, limits)
     yield from counted(
         "workload.streams", len(spec.workload.streams), 1, limits.max_streams, "streams"
     )
@@ -105,6 +119,52 @@ def _target(spec: SubmittedSpec, limits: Limits) -> Wrong:
         yield from _started("target", spec.target.started, limits)
 
 
+def _before(
+    field: str,
+    request: BeforeRequest,
+    earlier: Sequence[BeforeRequest],
+    spec: SubmittedSpec,
+    limits: Limits,
+) -> Wrong:
+    known = [
+        name for other in earlier if other.per in {"run", request.per} for name in other.capture
+    ]
+    yield from wrong_request(field, request, limits, known)
+    yield from counted(f"{field}.capture", len(request.capture), 0, 20, "captured values")
+    used = {*filled_names(request.values), *(name for other in earlier for name in other.capture)}
+    for name, source in request.capture.items():
+        place = f"{field}.capture.{name[:40]}"
+        if not NAME.fullmatch(name):
+            yield FieldError(place, "A name is made of letters, digits and _, up to 40.")
+        elif name in used:
+            yield FieldError(place, f"{{{name}}} is filled already: call it something else.")
+        yield from _capture(place, source)
+    for name, value in request.values.items():
+        if fault := _unusable(value, request, spec):
+            yield FieldError(f"{field}.values.{name[:40]}", fault)
+
+
+def _capture(field: str, source: Capture) -> Wrong:
+    if isinstance(source, JsonCapture) and "" in source.json.split("."):
+        message = "Lead to a value of the answer: access_token, or items.0.id for a nested one."
+        yield FieldError(f"{field}.json", message)
+    elif isinstance(source, HeaderCapture) and not HEADER_NAME.fullmatch(source.header):
+        yield FieldError(f"{field}.header", "This is not the name of a header.")
+    elif isinstance(source, CookieCapture) and not HEADER_NAME.fullmatch(source.cookie):
+        yield FieldError(f"{field}.cookie", "This is not the name of a cookie.")
+
+
+def _unusable(value: Value, request: BeforeRequest, spec: SubmittedSpec) -> str:
+    """Return why a value cannot fill a request before the load; empty where it can."""
+    if isinstance(value, SequenceValue) and not value.repeat:
+        return 'Before the load no sequence goes on: choose a uuid, or give it "repeat": true.'
+    if isinstance(value, RowValue) and value.order == "each_once":
+        users = sum(stream.load.users for stream in spec.workload.streams)
+        needed = users if request.per == "user" else 1
+        return _too_few(value, needed, "requests before the load", spec.trials)
+    return ""
+
+
 _HOST = re.compile(
     r"(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,253})|\[[0-9A-Fa-f:.]{2,45}\])(?::(\d{1,5}))?"
 )
@@ -127,11 +187,10 @@ def _responder(spec: SubmittedSpec) -> Wrong:
     if target.application != BUNDLED or target.settings:
         message = "The bare responder runs no application: leave application and settings out."
         yield FieldError("target.settings", message)
-    for at, stream in enumerate(spec.workload.streams):
-        for index, request in enumerate(stream.requests):
-            if request.method != "GET":
-                message = "The bare responder answers GET only: choose another server."
-                yield FieldError(f"workload.streams.{at}.requests.{index}.method", message)
+    for field, request in spec.requests():
+        if request.method != "GET":
+            message = "The bare responder answers GET only: choose another server."
+            yield FieldError(f"{field}.method", message)
 
 
 def _started(field: str, target: Target, limits: Limits) -> Wrong:
@@ -247,8 +306,11 @@ def _names(spec: SubmittedSpec) -> Wrong:
 
 def _stream(field: str, stream: Stream, spec: SubmittedSpec, limits: Limits) -> Wrong:
     yield from counted(f"{field}.requests", len(stream.requests), 1, 100, "request classes")
+    captured = [name for before in spec.before for name in before.capture]
     for index, request in enumerate(stream.requests):
-        yield from wrong_request(f"{field}.requests.{index}", request, limits)
+        yield from wrong_request(f"{field}.requests.{index}", request, limits, captured)
+        weight = f"{field}.requests.{index}.weight"
+        yield from bounded(weight, request.weight, 0.001, 1_000_000)
     yield from stream.load.wrong(f"{field}.load", spec.client.strategy, limits)
     if stream.load.all_at_once and stream.stop.duration_s is not None:
         yield FieldError(
@@ -303,7 +365,9 @@ def _rows_once(field: str, stream: Stream, spec: SubmittedSpec) -> Wrong:
         if isinstance(value, RowValue) and value.order == "each_once"
     )
     for place, value in once:
-        if fault := _uncounted(stream, spec) or _too_few(stream, spec, value):
+        requests = stream.stop.requests or 0
+        fault = _uncounted(stream, spec) or _too_few(value, requests, "requests", spec.trials)
+        if fault:
             yield FieldError(place, fault)
 
 
@@ -315,14 +379,15 @@ def _uncounted(stream: Stream, spec: SubmittedSpec) -> str:
     return ""
 
 
-def _too_few(stream: Stream, spec: SubmittedSpec, value: RowValue) -> str:
-    trials = 1 if value.repeat else spec.trials
-    needed, rows = (stream.stop.requests or 0) * trials, row_count(value.file)
+def _too_few(value: RowValue, wanted: int, what: str, trials: int) -> str:
+    """Return that `wanted` requests in each trial are more than its rows; empty where not."""
+    trials = 1 if value.repeat else trials
+    needed, rows = wanted * trials, row_count(value.file)
     if rows is None or rows >= needed:
         return ""
     times = f" in each of {trials} trials" if trials > 1 else ""
-    wanted = f"{stream.stop.requests:,} requests{times} need {needed:,}"
-    return f"{value.file.name[:40]} has {rows:,} rows, and {wanted}: each comes once."
+    asked = f"{wanted:,} {what}{times} need {needed:,}"
+    return f"{value.file.name[:40]} has {rows:,} rows, and {asked}: each comes once."
 
 
 def _cores(field: str, cores: tuple[int, ...]) -> Wrong:

@@ -76,7 +76,8 @@ class RunJob:
             try:
                 await self._execute(stopped)
             except* Exception as faults:  # noqa: BLE001 - whatever it is, the run failed
-                texts = secret_texts(self.run.spec.workload.streams, self._secrets)
+                requests = (request for _, request in self.run.spec.requests())
+                texts = secret_texts(requests, self._secrets)
                 self.termination.fail(faults, self._causes, texts)
             await self.termination.write()
         except asyncio.CancelledError:

@@ -84,7 +84,7 @@ class Submissions:
         refuse(
             (
                 *self._unknown_secrets(hidden),
-                *(FieldError(place, _MISPLACED) for place in misplaced(stored.workload.streams)),
+                *(FieldError(place, _MISPLACED) for place in misplaced(stored.requests())),
             )
         )
         return replace(draft, spec=stored, secrets=hidden.kept)

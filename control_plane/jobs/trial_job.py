@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from control_plane.analysis.summary import client_use, summarize
 from control_plane.domain.errors import ClientFailed, TargetFailed
+from control_plane.domain.request_bodies_and_values import placeholder_names
 from control_plane.domain.result import TargetUse, Trial
 from control_plane.domain.run import State, StreamResult, TrialResult
 from control_plane.domain.secrets import SecretFinder, revealed, secret_texts
@@ -21,7 +22,8 @@ from control_plane.domain.stream_record import (
     first_failures,
     merge_records,
 )
-from control_plane.jobs.progress import LiveRun
+from control_plane.jobs.before_requests import BeforeRequests, Prepared
+from control_plane.jobs.progress import IdleTimeout, LiveRun, longest_silence_s
 from control_plane.jobs.runtime import Runtime
 from control_plane.load.messages import Draining, WindowClosed, WindowOpened, WorkerResult
 from control_plane.load.plan import LoadPlan, Shard, seeds_of, shards, trial_seed
@@ -87,7 +89,7 @@ class TrialJob:
         """Run the trial. Raises TargetFailed or ClientFailed; leaves no process behind."""
         started_at = datetime.now(UTC)
         async with AsyncExitStack() as stack:
-            target, workers = await self._start(stack)
+            target, workers, prepared = await self._start(stack)
             self.live_run.log = target.log
             pids = [worker.pid for worker in workers]
             sampler = Sampler(
@@ -96,7 +98,7 @@ class TrialJob:
             self.live_run.gauges = sampler.gauges_so_far
             records = await self._drive(target, workers, sampler)
             use = sampler.close_window(sum(record.cpu_s for record in records))
-            result = self._result(started_at, target, records, use)
+            result = self._result(started_at, target, records, use, prepared)
         if target.killed_after_s is None:
             return result
         killed = replace(
@@ -104,14 +106,33 @@ class TrialJob:
         )
         return replace(result, trial=replace(result.trial, target=killed))
 
-    async def _start(self, stack: AsyncExitStack) -> tuple[RunningTarget, list[LoadWorker]]:
-        """Start the target, then the load workers; each is ended by the stack."""
+    async def _start(
+        self, stack: AsyncExitStack
+    ) -> tuple[RunningTarget, list[LoadWorker], Prepared]:
+        """Start the target, make its users ready, then start the load workers.
+
+        Each process is ended by the stack.
+        """
         target = await stack.enter_async_context(self._target())
         await target.check(self._checked_path())
-        plans = self._plans(target)
+        prepared = await self._before(target)
+        plans = self._plans(target, prepared)
         workers = [await stack.enter_async_context(self._worker(plan)) for plan in plans]
         await asyncio.gather(*(worker.ready() for worker in workers))
-        return target, workers
+        return target, workers, prepared
+
+    async def _before(self, target: RunningTarget) -> Prepared:
+        """Send the requests before the load; what they captured stands in no line of its log."""
+        spec, block = self.spec, Shard(self.block, self.spec.trials)
+        seeds = seeds_of(spec.seed, self.live_run.run_id, block, len(spec.workload.streams))
+        before = BeforeRequests(spec, self.secrets, seeds, target.url, target.host_header)
+        try:
+            return await before.send()
+        except TargetFailed as failed:
+            reason = str(failed)
+        finally:
+            target.hide(before.captured)
+        raise TargetFailed(target.failure() or reason, target.log())
 
     @asynccontextmanager
     async def _target(self) -> AsyncIterator[RunningTarget]:
@@ -152,7 +173,9 @@ class TrialJob:
         streams = self.spec.workload.streams
         requests = (request for stream in streams for request in stream.requests)
         plain = (
-            request.path for request in requests if request.method == "GET" and not request.values
+            request.path
+            for request in requests
+            if request.method == "GET" and not placeholder_names(request.path)
         )
         return next(plain, "/")
 
@@ -170,9 +193,10 @@ class TrialJob:
         finally:
             await worker.stop()
 
-    def _plans(self, target: RunningTarget) -> list[LoadPlan]:
+    def _plans(self, target: RunningTarget, prepared: Prepared) -> list[LoadPlan]:
         """Return one for each process: those of the first stream, then those of the next."""
         spec, block = self.spec, Shard(self.block, self.spec.trials)
+        users = [stream.load.users for stream in spec.workload.streams]
         return [
             LoadPlan(
                 stream=revealed(stream, self.secrets),
@@ -184,6 +208,7 @@ class TrialJob:
                 seed=trial_seed(spec.seed, self.block, index),
                 share=share,
                 seeds=seeds_of(spec.seed, self.live_run.run_id, block, index),
+                captured=prepared.of(sum(users[:index]), users[index], share),
             )
             for index, stream in enumerate(spec.workload.streams)
             for share in shards(spec.client.processes)
@@ -262,50 +287,56 @@ class TrialJob:
         target: RunningTarget,
         workers: Sequence[StreamRecord],
         use: WindowUsage,
+        prepared: Prepared,
     ) -> TrialResult:
         records = [merge_records(shares) for shares in self._by_stream(workers)]
         streams = self._summarized(records, use)
-        ended = target.ended_workers()
         trial = Trial(
             block=self.block,
             started_at=started_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             streams=tuple(stream.summary for stream in streams),
-            target=TargetUse(
-                address=target.url,
-                host=target.host_header,
-                ready_s=target.ready_s,
-                workers=self.spec.target.workers,
-                restarts=ended.all if ended else None,
-                recycled=ended.at_limit if ended else None,
-                cpu_s=use.target_cpu_s,
-                watched_s=use.watched_s,
-                cores=self.cores.target,
-                log=target.log(),
-                delayed_ack_s=target.delayed_ack_s,
-                throttling=use.target_throttling,
-            ),
+            target=self._target_use(target, use),
             client=replace(
                 client_use(self.spec.workload.streams, workers, records),
                 other_cpu=use.other_cpu,
                 cores=self.cores.client,
                 priority=self.runtime.priority,
                 throttling=use.client_throttling,
+                requests_before=prepared.requests,
             ),
             machine=use.machine,
-            failures=self._failures(workers),
+            failures=self._failures(workers, prepared.secrets),
         )
         numbers = max(record.numbers for record in records)
         return TrialResult(trial, streams, use.gauges, numbers)
 
-    def _secret_texts(self) -> dict[str, str]:
-        return secret_texts(self.spec.workload.streams, self.secrets)
+    def _target_use(self, target: RunningTarget, use: WindowUsage) -> TargetUse:
+        ended = target.ended_workers()
+        return TargetUse(
+            address=target.url,
+            host=target.host_header,
+            ready_s=target.ready_s,
+            workers=self.spec.target.workers,
+            restarts=ended.all if ended else None,
+            recycled=ended.at_limit if ended else None,
+            cpu_s=use.target_cpu_s,
+            watched_s=use.watched_s,
+            cores=self.cores.target,
+            log=target.log(),
+            delayed_ack_s=target.delayed_ack_s,
+            throttling=use.target_throttling,
+        )
 
-    def _failures(self, workers: Sequence[StreamRecord]) -> tuple[FailedResponse, ...]:
+    def _secret_texts(self) -> dict[str, str]:
+        return secret_texts((request for _, request in self.spec.requests()), self.secrets)
+
+    def _failures(
+        self, workers: Sequence[StreamRecord], captured: Mapping[str, str]
+    ) -> tuple[FailedResponse, ...]:
         """Return the first of each kind of each stream, without the secrets of spec and target."""
         started = self.spec.target.started
         secrets = secret_variables(self._application(started)) if started is not None else {}
-        secrets |= self._secret_texts()
-        finder = SecretFinder(secrets)
+        finder = SecretFinder({**secrets, **self._secret_texts(), **captured})
         return first_failures(
             replace(failed, stream=record.name).with_texts(finder.hide, finder.hide_cut)
             for record in workers
@@ -338,33 +369,3 @@ class TrialJob:
             for result, opens_s in zip(results, opens, strict=True)
             if result.timeline is not None
         )
-
-
-class IdleTimeout:
-    """How long nothing was answered in one stream.
-
-    Errors count as responses where they come more often than requests that only run into their
-    deadline could: at most one for each user and deadline.
-    """
-
-    def __init__(self, users: int, timeout_s: float) -> None:
-        self._users, self._timeout_s = users, timeout_s
-        self._completed = self._errors = -1
-        self._since_s = 0.0
-        self.lasts_s = 0.0
-
-    def look(self, completed: int, errors: int, now_s: float) -> None:
-        """Take down the counts so far."""
-        overdue = self._users * ((now_s - self._since_s) / self._timeout_s + 1)
-        if completed != self._completed or errors - self._errors > overdue:
-            self._completed, self._errors, self._since_s = completed, errors, now_s
-        self.lasts_s = now_s - self._since_s
-
-
-def longest_silence_s(stream: Stream, timeout_s: float) -> float:
-    """Return the seconds without a response that a target may take: two deadlines and a second
-    beyond the longest time in which the stream may rightly be still.
-    """
-    load = stream.load
-    still_s = stream.start_after_s + load.ramp_up_s + load.longest_pause_s
-    return 2 * timeout_s + 1 + still_s

@@ -26,7 +26,8 @@ class AsyncUsers:
     """All users of a strategy; `send` is how it sends a request."""
 
     def __init__(self, context: StrategyContext, send: Send) -> None:
-        self._context, self._send, self._draw = context, send, context.source.draw
+        self._context, self._send = context, send
+        self._draw = [context.source.draw_for(user) for user in range(context.plan.users)]
         self._begin, self._end = context.samples.begin, context.samples.end
         self._busy: dict[int, asyncio.Task[None]] = {}
         self._requests: list[Request | None] = [None] * context.plan.users
@@ -80,7 +81,7 @@ class AsyncUsers:
 
         That is at the end, or when what the deadline cut off is cleared.
         """
-        self._requests[user] = request = self._draw()
+        self._requests[user] = request = self._draw[user]()
         self._begin(user, due_ns, clock_ns())
         try:
             ended = await self._send(request)

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from control_plane.domain.reading_ends import Until, UntilBytes, UntilEvent, UntilSeconds
 from control_plane.domain.request_bodies_and_values import Expectation, Scalar, SizeRange
-from control_plane.domain.spec import Until, UntilBytes, UntilEvent, UntilSeconds
 from control_plane.domain.units import count
 from control_plane.load.clock import FAR_NS
 from control_plane.load.placeholders import Template, expected_template
@@ -160,18 +160,27 @@ def _filled(template: Template | None, values: Mapping[str, Scalar]) -> str | No
 def _missing(body: bytes, path: str) -> str:
     """Return why a body has not this key; "" where it has it."""
     try:
+        json_value(body, path)
+    except LookupError as missing:
+        return str(missing.args[0])
+    return ""
+
+
+def json_value(body: bytes, path: str) -> Any:
+    """Return what a dotted path leads to in a JSON text. Raises LookupError, which says why not."""
+    try:
         node = from_json(body)
     except ValueError:
-        return "the body is no JSON" if body else "the body is empty"
+        raise LookupError("the body is no JSON" if body else "the body is empty") from None
     keys = path.split(".")
     for place, key in enumerate(keys):
-        if isinstance(node, dict) and ".".join(keys[place:]) in node:
-            return ""
+        if isinstance(node, dict) and (whole := ".".join(keys[place:])) in node:
+            return node[whole]
         if not _holds(node, key):
             where = f"{'.'.join(keys[:place])} is" if place else "it is"
-            return f"{where} {_described(node)}"
+            raise LookupError(f"{where} {_described(node)}")
         node = node[int(key) if isinstance(node, list) else key]
-    return ""
+    return node
 
 
 def _holds(node: Any, key: str) -> bool:

@@ -207,13 +207,7 @@ class FirstFailures:
         """Keep a failed request with the beginning of its response as it came."""
         if self.knows(ended):
             return
-        head, _, body = response.partition(b"\r\n\r\n")
-        while _INTERIM.match(head):
-            head, _, body = body.partition(b"\r\n\r\n")
-        if _CHUNKED.search(head):
-            body = _dechunked(body)
-        lines = [line.partition(b":") for line in head.split(b"\r\n")[1:]]
-        headers = [(name, value.strip()) for name, _, value in lines]
+        headers, body = parsed_response(response)
         self.keep(ended, request, headers, body, detail)
 
     def response(
@@ -281,6 +275,17 @@ Ended = Outcome | UncheckedResponse
 def outcome_of(ended: Ended) -> Outcome:
     """Return how a request ended; call it when that moment is noted."""
     return ended.outcome() if isinstance(ended, UncheckedResponse) else ended
+
+
+def parsed_response(response: bytes) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Return headers and body of a response from its beginning as it came."""
+    head, _, body = response.partition(b"\r\n\r\n")
+    while _INTERIM.match(head):
+        head, _, body = body.partition(b"\r\n\r\n")
+    if _CHUNKED.search(head):
+        body = _dechunked(body)
+    lines = [line.partition(b":") for line in head.split(b"\r\n")[1:]]
+    return [(name, value.strip()) for name, _, value in lines], body
 
 
 def _dechunked(body: bytes) -> bytes:

@@ -1,10 +1,11 @@
 """What one load worker has to do: one stream of one trial, as a JSON line."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from pydantic import TypeAdapter
 
+from control_plane.domain.request_bodies_and_values import Scalar
 from control_plane.domain.spec import Client, Stream
 
 
@@ -33,6 +34,26 @@ WHOLE = Shard()
 def shards(processes: int) -> tuple[Shard, ...]:
     """Return the part of each of some processes."""
     return tuple(Shard(first, processes) for first in range(processes))
+
+
+SetCookie = tuple[str, str]
+"""The path of a request, and a `Set-Cookie` of its answer."""
+
+
+@dataclass(frozen=True)
+class Captured:
+    """What requests before the load found: values by the name of their placeholder.
+
+    `shared` are those of all users. `users` and `cookies` have an entry for each user of a process,
+    or none where there is nothing of a single user.
+    """
+
+    shared: dict[str, Scalar] = field(default_factory=dict, repr=False)
+    users: tuple[dict[str, Scalar], ...] = field(default=(), repr=False)
+    cookies: tuple[tuple[SetCookie, ...], ...] = field(default=(), repr=False)
+
+
+NOTHING = Captured()
 
 
 @dataclass(frozen=True)
@@ -116,6 +137,7 @@ class LoadPlan:
     share: Shard = WHOLE
     seeds: Seeds | None = None
     host: str = ""
+    captured: Captured = NOTHING
 
     @property
     def users(self) -> int:

@@ -24,7 +24,7 @@ from control_plane.domain.request_bodies_and_values import (
     UuidValue,
 )
 from control_plane.domain.row_files import Row, read_rows
-from control_plane.domain.spec import RequestClass
+from control_plane.domain.spec import BaseRequest
 from control_plane.load import placeholders
 from control_plane.load.placeholders import Template
 from control_plane.load.plan import Shard
@@ -140,7 +140,7 @@ def constant_body(content: bytes) -> BodyRenderer:
     return lambda _: content
 
 
-def body_renderer(request: RequestClass, names: Collection[str], random: Random) -> BodyRenderer:
+def body_renderer(request: BaseRequest, names: Collection[str], random: Random) -> BodyRenderer:
     """Return a function from drawn values to the bytes to send."""
     match request.body:
         case JsonBody(json=document):
@@ -180,7 +180,7 @@ _MEDIA_TYPES: Mapping[type, str] = {
 }
 
 
-def content_type(request: RequestClass) -> str | None:
+def content_type(request: BaseRequest) -> str | None:
     """Return the media type of a body: as a header names it, else its own; None without a body."""
     if request.body is None:
         return None

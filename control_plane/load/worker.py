@@ -10,6 +10,7 @@ from dataclasses import replace
 from types import TracebackType
 
 from control_plane.domain.errors import ClientFailed
+from control_plane.domain.secrets import SecretFinder
 from control_plane.domain.stream_record import Second
 from control_plane.load import messages, strategies, watchdog
 from control_plane.load.clock import BusyWait
@@ -20,6 +21,7 @@ from control_plane.load.request_source import RequestSource
 from control_plane.load.strategies.kept_connections import ConnectionCounter
 from control_plane.load.strategies.strategy import Strategy, StrategyContext
 from control_plane.load.stream_driver import StreamDriver
+from control_plane.load.user_cookies import UserCookies
 from control_plane.load.window_stats import WindowStats
 
 _SPARE = 64
@@ -64,10 +66,16 @@ def main(arguments: list[str]) -> None:
 
 def work(plan: LoadPlan, busy_wait: BusyWait) -> None:
     """Make what the plan needs, say that it is ready, and measure from the common start on."""
-    stats = WindowStats(plan.traits)
+    stats, jars = WindowStats(plan.traits), _jars(plan)
     context = StrategyContext(
         plan,
-        RequestSource(plan.stream.requests, plan.seeds or Seeds.of(plan.seed), plan.share),
+        RequestSource(
+            plan.stream.requests,
+            plan.seeds or Seeds.of(plan.seed),
+            plan.share,
+            plan.captured,
+            jars,
+        ),
         stats.buffer,
         ConnectionCounter(),
         busy_wait,
@@ -83,6 +91,17 @@ def work(plan: LoadPlan, busy_wait: BusyWait) -> None:
     if start:
         watchdog.exit_on_stdin_eof()
         measure(context, stats, int(start), thread, strategy)
+
+
+def _jars(plan: LoadPlan) -> list[UserCookies]:
+    """Return the cookies of each user, with those set before the load; none where none are kept."""
+    if not plan.client.cookies:
+        return []
+    jars = [UserCookies(plan.base_url, plan.host) for _ in range(plan.users)]
+    for jar, before in zip(jars, plan.captured.cookies, strict=False):
+        for path, text in before:
+            jar.keep(path, [text])
+    return jars
 
 
 def measure(
@@ -105,7 +124,10 @@ def measure(
     if record is None:
         driving.result()
     else:
-        send(WorkerResult(replace(record, numbers=context.source.taken())))
+        finder = SecretFinder(context.source.cookie_texts())
+        failures = (failed.with_texts(finder.hide, finder.hide_cut) for failed in record.failures)
+        numbers = context.source.taken()
+        send(WorkerResult(replace(record, numbers=numbers, failures=tuple(failures))))
 
 
 def conclude(driving: Future[None], reporter: Reporter) -> None:

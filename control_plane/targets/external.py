@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -67,6 +67,9 @@ class ExternalTarget:
     def failure(self) -> str | None:
         """Return None: a server that is not ours fails by its responses alone."""
         return None
+
+    def hide(self, secrets: Mapping[str, str]) -> None:
+        """Nothing: it has no log here."""
 
     async def ended(self) -> str:
         """Never return: only its responses show."""

@@ -13,8 +13,9 @@ from pydantic_core import from_json, to_json
 from control_plane.domain.application_report import Operation
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.limits import Limits
+from control_plane.domain.reading_ends import EVENT_STREAM
 from control_plane.domain.request_rules import wrong_request
-from control_plane.domain.spec import EVENT_STREAM, RequestClass
+from control_plane.domain.spec import RequestClass
 from control_plane.targets.json_schema import Node, Schemas, listed, literal, node_of
 
 OPERATIONS = ("get", "head", "options", "post", "put", "patch", "delete")

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -69,6 +70,10 @@ class RunningTarget(Protocol):
 
     def log(self, lines: int = 20) -> tuple[str, ...]:
         """Return the last lines that it printed, oldest first."""
+        ...
+
+    def hide(self, secrets: Mapping[str, str]) -> None:
+        """Let these texts, each by what it is called, stand in no line of its log."""
         ...
 
     @property
@@ -165,6 +170,9 @@ class StartedTarget:
 
     def log(self, lines: int = 20) -> tuple[str, ...]:
         return self.server.output.lines()[-lines:]
+
+    def hide(self, secrets: Mapping[str, str]) -> None:
+        self.server.output.hide(secrets)
 
     @property
     def killed_after_s(self) -> float | None:

@@ -34,7 +34,8 @@ class ServerOutput:
 
     def __init__(self, lines: int, secrets: Mapping[str, str] | None = None) -> None:
         """Show at most `lines` lines, above 0, and the values of `secrets` by name alone."""
-        self._secrets = SecretFinder(secrets or {})
+        self._secrets = dict(secrets or {})
+        self._finder = SecretFinder(self._secrets)
         self.descriptor = os.memfd_create("looplab-output", os.MFD_CLOEXEC)
         fcntl.fcntl(self.descriptor, fcntl.F_SETFL, os.O_APPEND)
         self._max_lines = lines
@@ -57,6 +58,12 @@ class ServerOutput:
         with self._lock:
             return self._read() if self._closed is None else self._closed
 
+    def hide(self, secrets: Mapping[str, str]) -> None:
+        """Show the values of these by name alone, too."""
+        if secrets:
+            self._secrets |= secrets
+            self._finder = SecretFinder(self._secrets)
+
     def close(self) -> None:
         """Give the memory back; `lines` stay as they are now."""
         with self._lock:
@@ -68,7 +75,7 @@ class ServerOutput:
         size = os.fstat(self.descriptor).st_size
         start = max(0, size - OUTPUT_READ_BYTES)
         text = os.pread(self.descriptor, OUTPUT_READ_BYTES, start).decode(errors="replace")
-        lines = self._secrets.hide(text).lstrip("\0").splitlines()
+        lines = self._finder.hide(text).lstrip("\0").splitlines()
         whole = lines[1:] if start else lines
         return tuple(line[:_LONGEST_LINE] for line in whole[-self._max_lines :])
 

@@ -1,9 +1,20 @@
-"""Tables as people keep them, and what is wrong with others."""
+"""Tables as people keep them, what is wrong with others, and where rows cannot be drawn."""
 
 import pytest
 
-from control_plane.domain.request_bodies_and_values import RowFile
-from control_plane.domain.row_files import MAX_FILE_BYTES, UnreadableRows, decoded, read_rows
+from control_plane.domain.errors import InvalidInput
+from control_plane.domain.limits import Limits
+from control_plane.domain.row_files import (
+    MAX_FILE_BYTES,
+    RowFile,
+    UnreadableRows,
+    decoded,
+    read_rows,
+)
+from control_plane.domain.spec_json import read_spec
+from tests.builders.documents import Document, changed
+
+STREAM = "workload.streams.0"
 
 
 @pytest.mark.parametrize(
@@ -51,3 +62,54 @@ def test_a_file_is_text_of_utf_8() -> None:
     assert decoded("\ufeffid\n\u00e9".encode()) == "id\n\u00e9"
     with pytest.raises(UnreadableRows, match="Line 2 is not UTF-8"):
         decoded("id\n\u00e9".encode("latin-1"))
+
+
+def with_rows(**changes: object) -> Document:
+    """A spec of three requests whose path is filled from a file of six rows."""
+    value: Document = {
+        "kind": "row",
+        "file": {"content": "id,name\n" + "".join(f"{n},n{n}\n" for n in range(6))},
+        "columns": ["id"],
+    }
+    document = changed(f"{STREAM}.stop", {"requests": changes.pop("requests", 3)})
+    document |= {"trials": changes.pop("trials", 1), "warmup_s": changes.pop("warmup_s", 0)}
+    request = document["workload"]["streams"][0]["requests"][0]
+    return_value = {"path": "/{id}", "values": {"item": value | changes}}
+    request.clear()
+    request.update(return_value)
+    return document
+
+
+ITEM = f"{STREAM}.requests.0.values.item"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "said"),
+    [
+        ({"file": {"content": "id,name\n1\n"}}, f"{ITEM}.file", "Line 2 has 1 cell"),
+        ({"file": "ids.csv"}, f"{ITEM}.file", "Only `looplab run` reads files"),
+        ({"columns": ["nr"]}, f"{ITEM}.columns", "has no column 'nr': it has 'id', 'name'."),
+        ({"columns": []}, f"{ITEM}.columns", "0 columns: give 1 to 50."),
+        ({"columns": ["a b"]}, f"{ITEM}.columns", "'a b' is no placeholder: rename the column"),
+        ({"secret": ["name"]}, f"{ITEM}.secret", "'name' is none of the columns."),
+        ({"columns": ["id", "name"]}, f"{STREAM}.requests.0.values.name", "No place of this"),
+        ({"order": "each_once", "requests": 7}, f"{ITEM}.order",
+         "rows.csv has 6 rows, and 7 requests need 7: each comes once."),
+        ({"order": "each_once", "trials": 3}, f"{ITEM}.order",
+         "rows.csv has 6 rows, and 3 requests in each of 3 trials need 9: each comes once."),
+        ({"order": "each_once", "warmup_s": 1}, f"{ITEM}.order",
+         "Warm-up and ramp-up would use up rows that come once: set both to 0."),
+    ],
+)  # fmt: skip
+def test_rows_that_cannot_be_drawn(changes: Document, field: str, said: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        read_spec(with_rows(**changes), Limits())
+    (error,) = [wrong for wrong in caught.value.fields if wrong.field == field]
+    assert said in error.message
+
+
+def test_rows_that_come_once_need_no_warm_up_and_repeat_in_each_trial_where_asked() -> None:
+    document = with_rows(order="each_once", trials=2)
+    del document["warmup_s"]
+    assert read_spec(document, Limits()).warmup_s == 0
+    read_spec(with_rows(order="each_once", trials=3, repeat=True), Limits())

@@ -101,7 +101,7 @@ def test_what_is_taken_out_is_put_back_as_it_was() -> None:
     assert revealed(stream, hidden.values) == stream_of(
         document(headers, values | {"own": values["own"]})
     )
-    assert secret_texts([stream], hidden.values)["own"] == "{x}"
+    assert secret_texts(stream.requests, hidden.values)["own"] == "{x}"
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_values_that_stand_in_secret_headers_come_back_as_parts_of_these() -> No
     choice = {"kind": "choice", "of": [b64encode(b"user:pass:word").decode(), "abcdef; ghijkl"]}
     headers = {"Authorization": "Basic {v}", "Cookie": "{v}", "Accept": "{v}"}
     hidden = hide_spec(document(headers, {"v": choice}), KEY)
-    texts = {*secret_texts([stream_of(hidden.document)], hidden.values).values()}
+    texts = {*secret_texts(stream_of(hidden.document).requests, hidden.values).values()}
     assert {"user:pass:word", "pass:word", "abcdef", "ghijkl"} <= texts
 
 
@@ -178,7 +178,7 @@ def test_a_table_is_kept_apart_and_its_secret_columns_are_found_in_texts() -> No
     shown = revealed(stream, hidden.values).requests[0].values["account"]
     assert isinstance(shown, RowValue)
     assert shown.file.content == content
-    texts = secret_texts([stream], hidden.values)
+    texts = secret_texts(stream.requests, hidden.values)
     told = hide("common-note of bob: summer-8, tok-5678", texts)
     assert told.startswith("common-note of bob: [password")
     assert "summer" not in told

@@ -345,50 +345,46 @@ def test_processes_of_all_streams_are_counted_together():
     assert "LOOPLAB_MAX_PROCESSES" in error.message
 
 
-def with_rows(**changes: object) -> Document:
-    """A spec of three requests whose path is filled from a file of six rows."""
-    value: Document = {
-        "kind": "row",
-        "file": {"content": "id,name\n" + "".join(f"{n},n{n}\n" for n in range(6))},
-        "columns": ["id"],
-    }
-    document = changed(f"{STREAM}.stop", {"requests": changes.pop("requests", 3)})
-    document |= {"trials": changes.pop("trials", 1), "warmup_s": changes.pop("warmup_s", 0)}
-    request = document["workload"]["streams"][0]["requests"][0]
-    return_value = {"path": "/{id}", "values": {"item": value | changes}}
-    request.clear()
-    request.update(return_value)
-    return document
-
-
-ITEM = f"{STREAM}.requests.0.values.item"
+LOGIN: Document = {
+    "method": "POST",
+    "path": "/login",
+    "per": "user",
+    "capture": {"token": {"json": "access_token"}},
+}
 
 
 @pytest.mark.parametrize(
-    ("changes", "field", "said"),
+    ("before", "field", "said"),
     [
-        ({"file": {"content": "id,name\n1\n"}}, f"{ITEM}.file", "Line 2 has 1 cell"),
-        ({"file": "ids.csv"}, f"{ITEM}.file", "Only `looplab run` reads files"),
-        ({"columns": ["nr"]}, f"{ITEM}.columns", "has no column 'nr': it has 'id', 'name'."),
-        ({"columns": []}, f"{ITEM}.columns", "0 columns: give 1 to 50."),
-        ({"columns": ["a b"]}, f"{ITEM}.columns", "'a b' is no placeholder: rename the column"),
-        ({"secret": ["name"]}, f"{ITEM}.secret", "'name' is none of the columns."),
-        ({"columns": ["id", "name"]}, f"{STREAM}.requests.0.values.name", "No place of this"),
-        ({"order": "each_once", "requests": 7}, f"{ITEM}.order",
-         "rows.csv has 6 rows, and 7 requests need 7: each comes once."),
-        ({"order": "each_once", "trials": 3}, f"{ITEM}.order",
-         "rows.csv has 6 rows, and 3 requests in each of 3 trials need 9: each comes once."),
-        ({"order": "each_once", "warmup_s": 1}, f"{ITEM}.order",
-         "Warm-up and ramp-up would use up rows that come once: set both to 0."),
+        ([LOGIN | {"path": "login"}], "before.0.path", "A path starts with one slash"),
+        ([LOGIN | {"capture": {"token": {"json": "a", "header": "b"}}}], "before.0.capture.token",
+         "Give exactly one of json, header, cookie."),
+        ([LOGIN | {"capture": {"token": {"json": "a..b"}}}], "before.0.capture.token.json",
+         "Lead to a value of the answer"),
+        ([LOGIN | {"capture": {"a b": {"header": "X"}}}], "before.0.capture.a b", "A name is made"),
+        ([LOGIN | {"capture": {"sid": {"cookie": "a b"}}}], "before.0.capture.sid.cookie",
+         "This is not the name of a cookie."),
+        ([LOGIN, LOGIN], "before.1.capture.token", "{token} is filled already"),
+        ([LOGIN, {"path": "/{token}"}], "before.1.path", "{token} has no value"),
+        ([LOGIN | {"values": {"n": {"kind": "sequence"}}, "path": "/{n}"}], "before.0.values.n",
+         "Before the load no sequence goes on"),
+        ([LOGIN | {"weight": 2}], "before.0.weight", "There is no such field."),
+        ([LOGIN | {"per": "trial"}], "before.0.per", "is none of"),
     ],
 )  # fmt: skip
-def test_rows_that_cannot_be_drawn(changes: Document, field: str, said: str) -> None:
-    (error,) = [wrong for wrong in refused(with_rows(**changes)) if wrong.field == field]
+def test_requests_before_the_load_that_cannot_be_sent(
+    before: list[Document], field: str, said: str
+) -> None:
+    document = changed("before", before)
+    (error,) = [wrong for wrong in refused(document) if wrong.field == field]
     assert said in error.message
 
 
-def test_rows_that_come_once_need_no_warm_up_and_repeat_in_each_trial_where_asked() -> None:
-    document = with_rows(order="each_once", trials=2)
-    del document["warmup_s"]
-    assert read_spec(document, Limits()).warmup_s == 0
-    read_spec(with_rows(order="each_once", trials=3, repeat=True), Limits())
+def test_what_is_captured_fills_requests() -> None:
+    document = changed("before", [LOGIN, {"path": "/{token}", "per": "user"}])
+    request = document["workload"]["streams"][0]["requests"][0]
+    request["headers"] = {"Authorization": "Bearer {token}"}
+    assert read_spec(document, Limits()).before[0].capture.keys() == {"token"}
+    request["values"]["token"] = {"kind": "uuid"}
+    (error,) = refused(document)
+    assert error.message == "Two values fill {token}: rename one of them."

@@ -4,7 +4,7 @@ import pytest
 
 from control_plane.domain.load_models import AnyLoad, Burst, Closed, Periodic
 from control_plane.domain.spec import RequestClass, Stop, Stream
-from control_plane.jobs.trial_job import IdleTimeout, longest_silence_s
+from control_plane.jobs.progress import IdleTimeout, longest_silence_s
 
 
 def lasting(looks: list[tuple[int, int, float]], users: int = 4, timeout_s: float = 1.0) -> float:

@@ -2,8 +2,8 @@
 
 import pytest
 
+from control_plane.domain.reading_ends import Until, UntilBytes, UntilEvent, UntilSeconds
 from control_plane.domain.request_bodies_and_values import Expectation, SizeRange
-from control_plane.domain.spec import Until, UntilBytes, UntilEvent, UntilSeconds
 from control_plane.load.content_check import Reading, content_checks
 
 OBJECT = b'{"items": [{"id": 7, "a.b": null}], "total": 1, "ok": true}'

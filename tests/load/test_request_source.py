@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control_plane.load.plan import WHOLE, Seeds, Shard, shards
+from control_plane.load.plan import NOTHING, WHOLE, Captured, Seeds, Shard, shards
 from control_plane.load.request_source import Request, RequestSource
+from control_plane.load.user_cookies import UserCookies
 from tests.load.workers import plan_of
 
 ITEM = {
@@ -144,3 +145,53 @@ def test_trials_divide_rows_that_come_once() -> None:
         source = RequestSource(plan.stream.requests, replace(Seeds.of(1), block=block))
         found += [request.path for request in drawn(source, 3)]
     assert found == [f"/u{n}/p{n}" for n in range(6)]
+
+
+def captured_source(*requests: dict, captured: Captured, jars: int = 0) -> RequestSource:
+    names = [*captured.shared, *(captured.users or ({},))[0]]
+    before = [{"path": "/", "capture": {name: {"header": "X"} for name in names}}]
+    plan = plan_of("http://127.0.0.1:1", requests=list(requests), before=before)
+    cookies = [UserCookies("http://127.0.0.1:1", "") for _ in range(jars)]
+    return RequestSource(plan.stream.requests, Seeds.of(1), WHOLE, captured, cookies)
+
+
+TOKEN = {"path": "/me", "headers": {"Authorization": "Bearer {token}"}}
+
+
+def test_what_all_users_share_is_part_of_one_request() -> None:
+    source = captured_source(TOKEN, captured=Captured({"token": "t 1"}))
+    assert source.only is not None
+    assert source.only.headers == {"Authorization": "Bearer t 1"}
+    assert source.draw_for(3) == source.draw
+    assert source.fixed(0)
+    assert source.fixed_headers(0)
+
+
+def test_users_have_their_own_values_and_one_request_each() -> None:
+    captured = Captured({"shop": 7}, ({"token": "ann"}, {"token": "bob"}))
+    other = {"path": "/{shop}/{n}", "values": {"n": {"kind": "integer", "low": 1, "high": 9}}}
+    source = captured_source(TOKEN, other, captured=captured)
+    draws = [source.draw_for(user) for user in range(2)]
+    for user, name in enumerate(("ann", "bob")):
+        requests = [draws[user]() for _ in range(20)]
+        own = [request for request in requests if request.path == "/me"]
+        assert {id(request) for request in own} == {id(own[0])}
+        assert own[0].headers == {"Authorization": f"Bearer {name}"}
+        assert all(request.path.startswith("/7/") for request in requests if request not in own)
+    assert not source.fixed(0)
+    alone = captured_source(TOKEN, captured=captured)
+    assert alone.only is None
+    assert alone.only_for(1) is alone.draw_for(1)()
+
+
+def test_cookies_of_a_user_follow_those_of_the_request() -> None:
+    plain, own = {"path": "/me"}, {"path": "/me", "headers": {"cookie": "theme=dark"}}
+    for request, sent in ((plain, {"Cookie": "a=1"}), (own, {"cookie": "theme=dark; a=1"})):
+        source = captured_source(request, captured=NOTHING, jars=2)
+        assert source.only_for(0) is None
+        first = source.draw_for(0)()
+        assert first.cookies is not None
+        first.cookies.take("/me", [(b"Set-Cookie", b"a=1")])
+        assert source.draw_for(0)().headers == sent
+        assert source.draw_for(1)().headers == request.get("headers", {})
+        assert source.cookie_texts() == {"cookie 1": "1"}

@@ -35,6 +35,7 @@ def plan_of(url: str, path: str = "/ok", **changes: Any) -> LoadPlan:
         {
             "workload": {"streams": [stream]},
             "client": client,
+            "before": changes.pop("before", []),
             "warmup_s": changes.pop("warmup_s", 0),
             "timeout_s": changes.pop("timeout_s", 5.0),
         },

@@ -10,7 +10,7 @@ from control_plane.analysis.comparison import Comparison, runs_with_result
 from control_plane.analysis.prose.sentence import Sentence, joined, listed_runs, sentence
 from control_plane.analysis.run_labels import RunLabel, unshared
 from control_plane.domain.run import Run, listed_deleted
-from control_plane.domain.spec import RequestClass
+from control_plane.domain.spec import BaseRequest, RequestClass
 
 NAMED_REQUESTS = 3
 LONGEST_BODY = 60
@@ -18,7 +18,7 @@ _HOST = re.compile(r"127\.0\.0\.\d+")
 _NUMBER = re.compile(r"\b\d{5}\b")
 _EPHEMERAL = range(32_768, 61_000)
 
-Describe = Callable[[RequestClass], str]
+Describe = Callable[[BaseRequest], str]
 _LINE: Describe = attrgetter("line")
 
 
@@ -29,10 +29,24 @@ def asked_of_runs(comparison: Comparison) -> Sentence:
     """
     runs = runs_with_result(comparison.runs)
     found = [_clause(comparison, runs, " asks ", request_phrases(runs))]
+    found.append(_clause(comparison, runs, " first sends ", _before(runs)))
     found.append(_clause(comparison, runs, " runs ", own_commands(runs)))
     found.append(_clause(comparison, runs, " reads ", unasked_settings(runs)))
     clauses = [clause for clause in found if clause]
     return sentence(*(sentence(" ", clause) if at else clause for at, clause in enumerate(clauses)))
+
+
+def _before(runs: Sequence[Run]) -> list[str]:
+    """Return what each run sends before its load, where that differs; else empty strings.
+
+    With the bodies, where the same requests are sent as often.
+    """
+    sent = [run.spec.before for run in runs]
+    if all(other == sent[0] for other in sent):
+        return [""] * len(runs)
+    short = [joined([before.label for before in of_run]) for of_run in sent]
+    long = [joined([f"{before.label} {_body(before)}" for before in of_run]) for of_run in sent]
+    return [text or "nothing" for text in (long if len({*short}) == 1 else short)]
 
 
 def deleted_runs(comparison: Comparison) -> str:
@@ -102,11 +116,11 @@ def request_phrases(runs: Sequence[Run]) -> list[str]:
     return [_listed(phrases or every) for phrases, every in zip(own, described, strict=True)]
 
 
-def _requests(run: Run) -> list[RequestClass]:
+def _requests(run: Run) -> list[BaseRequest]:
     return [request for stream in run.spec.workload.streams for request in stream.requests]
 
 
-def _differ(of_runs: Sequence[Sequence[RequestClass]], describe: Describe) -> bool:
+def _differ(of_runs: Sequence[Sequence[BaseRequest]], describe: Describe) -> bool:
     """Return whether runs differ in it, in whichever order: of the same line, else of all lines."""
     lines = [sorted(request.line for request in requests) for requests in of_runs]
     same_lines = all(other == lines[0] for other in lines)
@@ -125,7 +139,7 @@ def _listed(phrases: Sequence[str]) -> str:
     return joined([*shown[:NAMED_REQUESTS], f"{left} more"] if left > 0 else shown)
 
 
-def _body(request: RequestClass) -> str:
+def _body(request: BaseRequest) -> str:
     body = request.body
     if body is None:
         return "without a body"
@@ -135,24 +149,25 @@ def _body(request: RequestClass) -> str:
     return f"with the body {shown} ({len(text):,} characters)"
 
 
-def _headers(request: RequestClass) -> str:
+def _headers(request: BaseRequest) -> str:
     names = sorted(request.headers, key=str.lower)
     if not names:
         return "without headers of its own"
     return f"with the header{'s' if len(names) > 1 else ''} {joined(names)}"
 
 
-def _rows(request: RequestClass) -> str:
+def _rows(request: BaseRequest) -> str:
     """Return `with {id} from 10 rows of ids.csv, in order (content 3f2a91c0)`."""
     found = [f"{value.label} (content {value.file.mark})" for value in request.rows]
     return f"with {joined(found)}" if found else "without rows of a file"
 
 
-def _read(request: RequestClass) -> str:
-    return "read to the end" if request.until is None else f"read {request.until.label}"
+def _read(request: BaseRequest) -> str:
+    until = request.until if isinstance(request, RequestClass) else None
+    return "read to the end" if until is None else f"read {until.label}"
 
 
-def _expected(request: RequestClass) -> str:
+def _expected(request: BaseRequest) -> str:
     """Return `expecting 200, 1 to 5,000 bytes, the text "ok" and the JSON key items`."""
     expect = request.expect
     if expect is None:

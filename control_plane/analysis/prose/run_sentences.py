@@ -318,6 +318,14 @@ def _kept(done: int, planned: int) -> str:
     return f"{trials} kept, of {planned} planned. An unfinished run gives no verdict."
 
 
+def requests_before_text(sent: Sequence[int]) -> str:
+    """Return `12 requests before the window` from those of each trial; empty where none were."""
+    if not any(sent):
+        return ""
+    each = " in each trial" if len(sent) > 1 else ""
+    return f"{count(max(sent))} request{'' if max(sent) == 1 else 's'} before the window{each}"
+
+
 def early_errors_text(early: Sequence[EarlyRequests]) -> str:
     """Return how many requests failed before the window; empty where none did."""
     failed = sum(sum(part.errors.values()) for part in early)

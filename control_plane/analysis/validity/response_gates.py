@@ -12,9 +12,10 @@ from control_plane.analysis.validity.gate import (
     percent,
 )
 from control_plane.domain.limits import MAX_ERROR_SHARE
+from control_plane.domain.reading_ends import EVENT_STREAM
 from control_plane.domain.result import Summary, Trial
 from control_plane.domain.secrets import is_secret_header
-from control_plane.domain.spec import EVENT_STREAM, Spec
+from control_plane.domain.spec import Spec
 from control_plane.domain.units import count, seconds, share
 
 COMPLETED = GateLimits("≥", invalid=1)

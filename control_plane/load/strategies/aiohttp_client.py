@@ -280,6 +280,7 @@ class AiohttpClient:
             if response is not None:
                 response.close()
             raise
+        request.take_cookies(response.raw_headers)
         ended = response_outcome(response.status, request.expect, sent, received)
         if received > self._limit:
             response.close()

@@ -285,6 +285,7 @@ class HttpxClient:
             # Closed before its end, a response takes its connection with it.
             if response is not None:
                 await response.aclose()
+        request.take_cookies(response.headers.raw)
         ended = response_outcome(response.status_code, request.expect, sent, received)
         if endless:
             ended = failure("protocol", sent)

@@ -8,7 +8,14 @@ from typing import Any
 from control_plane.load.clock import clock_ns, delay_s, overdue
 from control_plane.load.dispatchers import AsyncDispatcher
 from control_plane.load.next_start import OpenPhase, PacedPhase, Phase
-from control_plane.load.outcome import ERROR_MASK, Outcome, classify, failure, response_outcome
+from control_plane.load.outcome import (
+    ERROR_MASK,
+    Outcome,
+    classify,
+    failure,
+    parsed_response,
+    response_outcome,
+)
 from control_plane.load.request_source import Request
 from control_plane.load.sample_buffer import End
 from control_plane.load.strategies.raw_connection import Connection, Connector
@@ -25,11 +32,11 @@ class RawUser:
 
     def __init__(self, index: int, context: StrategyContext, connector: Connector) -> None:
         self._index, self._connector = index, connector
-        self._draw, self._head = context.source.draw, connector.encoder.head
+        self._draw, self._head = context.source.draw_for(index), connector.encoder.head
         self._begin, self._record_end = context.samples.begin, context.samples.end
         self._hear = context.samples.hear
         self._kept, self._failures = connector.kept, context.failures
-        only = context.source.only
+        only = context.source.only_for(index)
         self._connections = context.connections
         alike = only is not None and not only.body and only.until is None
         self.repeats = alike and self._kept.keeps
@@ -92,6 +99,8 @@ class RawUser:
         request = self._request
         sent, received = len(request.body), parser.received
         ended, unmet = response_outcome(parser.status, request.expect, sent, received), ""
+        if request.cookies is not None:
+            request.take_cookies(parsed_response(parser.sample)[0])
         if parser.reading is not None and parser.reading.ended:
             self._connections.count_read_enough()
         if not ended[0] & ERROR_MASK and (unmet := _unmet(request, parser)):

@@ -80,7 +80,7 @@ class RequestsClient:
     def drive(self, user: int, start_times: StartTimes, ready: Callable[[], object]) -> None:
         """Send all requests of a user, in the calling thread, from when `ready` returns."""
         context = self._context
-        samples, draw = context.samples, context.source.draw
+        samples, draw = context.samples, context.source.draw_for(user)
         session = self._sessions[user % len(self._sessions)]
         self._tracker.enter(user)
         ready()
@@ -140,6 +140,7 @@ class RequestsClient:
             if response is not None:
                 response.close()
             raise
+        _take_cookies(request, response.raw)
         ended = response_outcome(response.status_code, request.expect, sent, received)
         if received > self._limit:
             response.close()
@@ -202,6 +203,11 @@ class RequestsClient:
         session.mount("http://", adapter)
         session.mount("https://", adapter)
         return session
+
+
+def _take_cookies(request: Request, raw: Any) -> None:
+    if request.cookies is not None:
+        request.take_cookies(_raw_headers(raw))
 
 
 def _raw_headers(raw: Any) -> list[tuple[bytes, bytes]]:

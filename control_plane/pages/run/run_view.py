@@ -19,7 +19,13 @@ from control_plane.analysis.field_labels import (
     environment_line,
     settings_text,
 )
-from control_plane.analysis.prose.run_sentences import Banner, banner, headline, lede
+from control_plane.analysis.prose.run_sentences import (
+    Banner,
+    banner,
+    headline,
+    lede,
+    requests_before_text,
+)
 from control_plane.analysis.prose.sentence import Sentence, joined
 from control_plane.analysis.validity.gates import GateRow, gate_rows
 from control_plane.domain.errors import FieldError, InvalidInput
@@ -85,7 +91,7 @@ def facts(run: Run) -> tuple[str, ...]:
     ]
     if repeated := repeated_values(run.spec):
         facts.append(f"{', '.join(repeated)} the same in each run")
-    facts += (value.label for stream in run.spec.workload.streams for value in stream.rows)
+    facts += _before_and_data(run)
     facts += _read_until(run)
     facts += _target_facts(run)
     if not run.streams:
@@ -99,6 +105,15 @@ def _read_until(run: Run) -> Iterator[str]:
         for request in stream.requests:
             if request.until is not None:
                 yield f"{request.line} read {request.until.label}, then closed by the client"
+
+
+def _before_and_data(run: Run) -> Iterator[str]:
+    """Yield what was sent before the load, and the files that requests were filled from."""
+    yield from (value.label for _, request in run.spec.requests() for value in request.rows)
+    if run.spec.client.cookies:
+        yield "cookies kept for each user"
+    if before := requests_before_text([trial.client.requests_before for trial in run.trials]):
+        yield before
 
 
 def _target_facts(run: Run) -> Iterator[str]:

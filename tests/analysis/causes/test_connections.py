@@ -8,8 +8,9 @@ import pytest
 from control_plane.analysis.causes.diagnose import cause_clause
 from control_plane.analysis.causes.evidence import Evidence
 from control_plane.domain.load_models import Burst, Closed, Load, Open, Periodic
+from control_plane.domain.reading_ends import UntilEvent
 from control_plane.domain.result import Cause
-from control_plane.domain.spec import Client, Target, UntilEvent
+from control_plane.domain.spec import Client, Target
 from tests.analysis.causes.watched import cause_of, evidence
 from tests.builders.trials import spec, summary, trial, with_spaces
 

@@ -53,7 +53,8 @@ def _move_values() -> None:
             insert = "INSERT INTO run_secret (run, digest) VALUES (?, ?)"
             connection.exec_driver_sql(insert, (run, digest))
         document = to_json(hidden.document).decode()
-        texts = secret_texts(stored_spec(document).workload.streams, hidden.values)
+        requests = (request for _, request in stored_spec(document).requests())
+        texts = secret_texts(requests, hidden.values)
         change = "UPDATE run_facts SET spec = ?, log = ? WHERE run = ?"
         lines = json.dumps([hide(line, texts) for line in json.loads(log)])
         connection.exec_driver_sql(change, (document, lines, run))

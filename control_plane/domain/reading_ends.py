@@ -1,0 +1,58 @@
+"""Where the reading of a response ends that does not end itself."""
+
+from typing import Annotated
+
+from pydantic import Tag
+from pydantic.dataclasses import dataclass
+
+from control_plane.domain.load_models import STRICT
+from control_plane.domain.request_bodies_and_values import one_of
+from control_plane.domain.units import SPACE, count
+
+
+@dataclass(frozen=True, config=STRICT)
+class UntilBytes:
+    """Reading ends when so many bytes of the body came."""
+
+    bytes: int
+
+    @property
+    def label(self) -> str:
+        """`until 1,000 bytes came`."""
+        return f"until {count(self.bytes)} byte{'' if self.bytes == 1 else 's'} came"
+
+
+@dataclass(frozen=True, config=STRICT)
+class UntilSeconds:
+    """Reading ends so long after the head of the response came."""
+
+    seconds: float
+
+    @property
+    def label(self) -> str:
+        """`for 2 s`."""
+        return f"for {self.seconds:g}{SPACE}s"
+
+
+@dataclass(frozen=True, config=STRICT)
+class UntilEvent:
+    """Reading ends behind that event of a stream of server-sent events, from 1."""
+
+    event: int
+
+    @property
+    def label(self) -> str:
+        """`until its first event`, `until its event 3`."""
+        return f"until its {'first event' if self.event == 1 else f'event {self.event}'}"
+
+
+EVENT_STREAM = "text/event-stream"
+"""The media type of server-sent events (HTML, 9.2)."""
+
+Until = Annotated[
+    Annotated[UntilBytes, Tag("bytes")]
+    | Annotated[UntilSeconds, Tag("seconds")]
+    | Annotated[UntilEvent, Tag("event")],
+    one_of(("bytes", "seconds", "event")),
+]
+"""Where the reading of a response ends that does not end itself; its connection is closed then."""
