@@ -41,6 +41,7 @@ ENDINGS = {
     "closes POST": "closes after each response without saying so; POST",
     "closes_after_three GET": "closes after three responses without saying so; GET",
     "closes_after_three POST": "closes after three responses without saying so; POST",
+    "closes_after_three PUT": "closes after three responses without saying so; PUT with a body",
     "says_so GET": "says `Connection: close` and closes",
     "http_1_0 GET": "speaks HTTP/1.0 and closes",
     "http_1_0_without_length GET": "speaks HTTP/1.0 without a length; GET",

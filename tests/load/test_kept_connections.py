@@ -100,6 +100,7 @@ BODY = {"generated": {"shape": "name-data", "size_bytes": 300_000}}
 CASES: dict[tuple[Serve, str], dict[str, Any]] = {
     **{(serve, method): {"method": method} for serve in ENDING for method in ("GET", "POST")},
     **{(serve, "GET"): {} for serve in HALF},
+    (closes_after_three, "PUT"): {"method": "PUT", "body": {"json": {"id": 1}}},
     (rejects_bodies, "PUT"): {"method": "PUT", "body": BODY},
 }
 

@@ -233,7 +233,7 @@ class AiohttpClient:
         try:
             return await self._sent(request)
         except EXPECTED_ERRORS as error:
-            if not self._goes_again(request):
+            if not self._goes_again(request, error):
                 return self._failure(error, request)
         token = _only_new.set(True)
         try:
@@ -243,19 +243,16 @@ class AiohttpClient:
         finally:
             _only_new.reset(token)
 
-    def _goes_again(self, request: Request) -> bool:
-        used = _connection.get()
-        if used is None or used.heard or used.ending is None:
+    def _goes_again(self, request: Request, error: Exception) -> bool:
+        used, ending = _connection.get(), _unheard_ending(error)
+        if used is None or ending is None:
             return False
-        return self._kept.send_again(request.method, used.requests, used.ending)
+        return self._kept.send_again(request.method, used.requests, ending)
 
     def _failure(self, error: Exception, request: Request) -> Outcome:
         """How the connection ended says more than what aiohttp makes of it."""
-        used = _connection.get()
-        if used is not None and used.ending is not None and not used.heard:
-            kind = used.ending.error_class
-        else:
-            kind = _class_of(error)
+        ending = _unheard_ending(error)
+        kind = ending.error_class if ending else _class_of(error)
         ended = failure(kind, len(request.body))
         self._context.failures.keep(ended, request, detail=str(error))
         return ended
@@ -323,6 +320,22 @@ class AiohttpClient:
                 sample.add(chunk)
             reading.add(chunk)
         return reading.received
+
+
+_NOT_WRITTEN = "Cannot write to closing transport"
+"""What aiohttp says where nothing of a request went out: head and body are written at once."""
+
+
+def _unheard_ending(error: Exception) -> Ending | None:
+    """Return how the connection of this task ended; None where a byte of a response had come.
+
+    A body waits for the next round of the loop, and the end of the connection may come before it.
+    """
+    used = _connection.get()
+    if used is None or used.heard:
+        return None
+    not_written = _NOT_WRITTEN in {str(error), str(error.__cause__)}
+    return Ending.REFUSED if not_written else used.ending
 
 
 def _class_of(error: Exception) -> str:
