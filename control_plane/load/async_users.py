@@ -22,6 +22,10 @@ current_user: ContextVar[int] = ContextVar("current_user")
 """The user whose request is sent in this task."""
 
 
+cut_off: ContextVar[bool] = ContextVar("cut_off", default=False)
+"""Whether what came of the response of this task was kept before its deadline cut it off."""
+
+
 class AsyncUsers:
     """All users of a strategy; `send` is how it sends a request."""
 
@@ -94,6 +98,9 @@ class AsyncUsers:
         elif task := asyncio.current_task():
             # The watch cancelled the request, not the user.
             task.uncancel()
+            if not cut_off.get():
+                self._context.failures.keep(failure("timeout", len(request.body)), request)
+            cut_off.set(False)
         return end_ns
 
     async def _watch(self) -> None:
@@ -109,7 +116,5 @@ class AsyncUsers:
         """The sample ends here, however long the client takes to clear up."""
         request, self._requests[user] = self._requests[user], None
         if request:
-            ended = failure("timeout", len(request.body))
-            self._end(user, clock_ns(), ended)
-            self._context.failures.keep(ended, request)
+            self._end(user, clock_ns(), failure("timeout", len(request.body)))
             self._busy[user].cancel()

@@ -203,6 +203,13 @@ class FirstFailures:
         )
         self._kept.setdefault(outcome, failed)
 
+    def keep_cut_off(
+        self, request: Request, status: int, headers: Headers, body: bytes = b""
+    ) -> None:
+        """Keep what came of a response that its deadline cut off, with its status."""
+        ended = failure("timeout", len(request.body), len(body), status)
+        self.keep(ended, request, headers, body)
+
     def keep_raw(self, ended: Outcome, request: Request, response: bytes, detail: str = "") -> None:
         """Keep a failed request with the beginning of its response as it came."""
         if self.knows(ended):

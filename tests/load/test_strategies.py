@@ -1,15 +1,22 @@
 """Every strategy obeys the same rules, whatever its library would do by itself."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
 
 from control_plane.domain.client_strategies import STRATEGIES
+from tests.dashboard import until
 from tests.load.closing_driver import driven
 from tests.load.hostile import HostileServer, hostile_server
 from tests.load.workers import completed, plan_of, record_of
@@ -50,8 +57,35 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "short": {"request": {"path": "/ok", "until": {"bytes": 100}}},
     "no-event": {"request": {"path": "/ok", "until": {"event": 1}}},
+    "starlette": {"request": {"path": "/ticks", "until": {"event": 1}}, "stop": {"requests": 4}},
 }
-"""Parts of plans of one user and ten requests, each against a server of its own."""
+"""Parts of plans of one user and ten requests, each against a server of its own; `starlette` is
+against an application of that framework.
+"""
+
+
+async def _events() -> AsyncIterator[bytes]:
+    yield b": a comment first\n\n"
+    while True:
+        await asyncio.sleep(0.02)
+        yield b"event: tick\ndata: {}\n\n"
+
+
+async def _ticks(_request: Request) -> StreamingResponse:
+    return StreamingResponse(_events(), media_type="text/event-stream")
+
+
+@contextmanager
+def _application() -> Iterator[str]:
+    """Yield the address of a Starlette application under uvicorn whose answers never end."""
+    served = Starlette(routes=[Route("/ticks", _ticks)])
+    server = uvicorn.Server(uvicorn.Config(served, port=0, log_level="critical", lifespan="off"))
+    thread = Thread(target=server.run)
+    thread.start()
+    until(lambda: server.started, "uvicorn started")
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = server.force_exit = True
+    thread.join()
 
 
 @dataclass(frozen=True)
@@ -74,11 +108,16 @@ async def _all(home: Path) -> dict[tuple[str, str], Driven]:
     (home / ".netrc").chmod(0o600)
     proxies = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
     environment = {"HOME": str(home), **dict.fromkeys(proxies, "http://127.0.0.1:9")}
-    driving = (_driven(strategy, environment) for strategy in STRATEGIES)
-    return {key: case for cases in await asyncio.gather(*driving) for key, case in cases.items()}
+    with _application() as application:
+        driving = (_driven(strategy, environment, application) for strategy in STRATEGIES)
+        return {
+            key: case for cases in await asyncio.gather(*driving) for key, case in cases.items()
+        }
 
 
-async def _driven(strategy: str, environment: dict[str, str]) -> dict[tuple[str, str], Driven]:
+async def _driven(
+    strategy: str, environment: dict[str, str], application: str
+) -> dict[tuple[str, str], Driven]:
     usual = {"load": {"model": "closed", "concurrency": 1}, "stop": {"requests": 10}}
     with ExitStack() as stack:
         servers = [stack.enter_context(hostile_server()) for _ in CASES]
@@ -86,7 +125,10 @@ async def _driven(strategy: str, environment: dict[str, str]) -> dict[tuple[str,
             {**usual, **parts, "client": {"strategy": strategy, **parts.get("client", {})}}
             for parts in CASES.values()
         ]
-        urls = [server.url for server in servers]
+        urls = [
+            application if case == "starlette" else server.url
+            for case, server in zip(CASES, servers, strict=True)
+        ]
         told = await driven(strategy, list(zip(urls, plans, strict=True)), environment)
     return {
         (strategy, case): Driven(*pair)
@@ -164,6 +206,7 @@ def test_an_answer_that_is_cut_off_or_wrong_has_a_first_byte(
     told = of("begun").told
     assert told["errors"] == {"timeout": 2}
     assert (told["begun_timeouts"], told["first_byte_s"][0]) == (2, 2)
+    assert told["failures"] == ["GET /begun: 200, timeout"]
     assert told["first_byte_s"][1] < 0.3
     wrong = of("wrong").told
     assert wrong["errors"] == {"status": 10}
@@ -178,6 +221,17 @@ def test_reading_ends_where_it_is_to_and_the_request_has_completed(
     assert (told["errors"], told["completed"]) == ({}, 3)
     assert told["bytes_received"] == 3 * received
     assert told["read_enough"] == told["new_connections"] == of(case).server.connections == 3
+
+
+def test_an_application_whose_answers_never_end_is_measured_by_its_first_event(
+    of: Callable[[str], Driven],
+) -> None:
+    told = of("starlette").told
+    assert (told["errors"], told["completed"], told["read_enough"]) == ({}, 4, 4)
+    assert told["bytes_received"] == 4 * (19 + 22)
+    # The first event comes 20 ms after the head.
+    assert told["service_s"][1] >= 0.02
+    assert 0 < told["first_byte_s"][1] < told["service_s"][1]
 
 
 def test_reading_ends_after_a_time(of: Callable[[str], Driven]) -> None:

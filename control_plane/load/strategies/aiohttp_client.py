@@ -14,7 +14,7 @@ from aiohttp.typedefs import LooseHeaders
 from multidict import CIMultiDict
 from yarl import URL
 
-from control_plane.load.async_users import AsyncUsers, current_user
+from control_plane.load.async_users import AsyncUsers, current_user, cut_off
 from control_plane.load.clock import clock_ns
 from control_plane.load.content_check import Reading
 from control_plane.load.next_start import Phase
@@ -273,9 +273,10 @@ class AiohttpClient:
             if not response.content.is_eof() and response.content_length is None:
                 self._context.failures.note_open_end(request, response.content_type)
             received = await self._read(response.content, sample, reading)
-        except BaseException:
+        except BaseException as error:
             if response is not None:
                 response.close()
+                self._keep_cut_off(error, request, response)
             raise
         request.take_cookies(response.raw_headers)
         ended = response_outcome(response.status, request.expect, sent, received)
@@ -290,6 +291,13 @@ class AiohttpClient:
             return ended
         raw_headers = response.raw_headers
         return self._context.failures.response(ended, request, lambda: raw_headers, sample)
+
+    def _keep_cut_off(
+        self, error: BaseException, request: Request, response: aiohttp.ClientResponse
+    ) -> None:
+        if isinstance(error, asyncio.CancelledError):
+            self._context.failures.keep_cut_off(request, response.status, response.raw_headers)
+            cut_off.set(True)
 
     async def _read(
         self, content: aiohttp.StreamReader, sample: BodySample | None, reading: Reading | None

@@ -11,7 +11,7 @@ import httpcore
 import httpx
 from httpcore._backends.anyio import AnyIOStream
 
-from control_plane.load.async_users import AsyncUsers, current_user
+from control_plane.load.async_users import AsyncUsers, current_user, cut_off
 from control_plane.load.clock import clock_ns
 from control_plane.load.content_check import Reading
 from control_plane.load.next_start import Phase
@@ -281,6 +281,12 @@ class HttpxClient:
             reading = request.reading()
             self._note_open_end(response, request)
             received = 0 if endless else await self._read(response, sample, backend, reading)
+        except asyncio.CancelledError:
+            if response is not None:
+                headers = response.headers.raw
+                self._failures.keep_cut_off(request, response.status_code, headers)
+                cut_off.set(True)
+            raise
         finally:
             # Closed before its end, a response takes its connection with it.
             if response is not None:

@@ -85,8 +85,12 @@ class RawUser:
             self._connecting = None
             self.on_failure("timeout")
         elif self._connection is not None and self._connection.awaiting:
+            status, sample = self._connection.so_far()
             self._connection.close()
-            self.on_failure("timeout")
+            ended, end_ns = failure("timeout", len(self._request.body)), clock_ns()
+            cut = failure("timeout", len(self._request.body), 0, status)
+            self._failures.keep_raw(cut, self._request, sample)
+            self._end(ended, end_ns)
 
     def on_first_byte(self, came_ns: int) -> None:
         self._hear(self._index, came_ns)

@@ -201,6 +201,11 @@ class Connection(asyncio.Protocol):
         else:
             self._fail(classify(error, ()))
 
+    def so_far(self) -> tuple[int, bytes]:
+        """Return the status of the response that is under way, 0 before its head, and its bytes."""
+        parser = self._parser
+        return (parser.status, parser.sample) if parser.headed else (0, b"")
+
     def is_usable(self) -> bool:
         """Return whether another request can go out."""
         if self.open and self._kept.unsure and is_ended(self._socket):

@@ -94,7 +94,11 @@ class RequestsClient:
             end_ns = clock_ns()
             late = end_ns - start_ns >= context.timeout_ns
             ended = failure("timeout", len(request.body)) if late else outcome_of(answered)
-            if ended[0] & ERROR_MASK:
+            response = self._tracker.response()
+            if late and response is not None:
+                headers = _raw_headers(response.raw)
+                context.failures.keep_cut_off(request, response.status_code, headers)
+            elif ended[0] & ERROR_MASK:
                 context.failures.keep(ended, request)
             samples.end(user, end_ns, ended)
             due_ns = start_times.after(due_ns, end_ns)
@@ -130,6 +134,7 @@ class RequestsClient:
                 stream=True,
                 timeout=(self._context.plan.timeout_s, None),
             )
+            self._tracker.set_response(response)
             sample = self._context.failures.sample(response.status_code, request)
             reading = request.reading()
             if response.raw.length_remaining is None:

@@ -53,6 +53,15 @@ class ConnectionTracker:
         `only_new`: it must not go out on a kept connection.
         """
         self._thread.request, self._thread.unanswered = (path, headers, only_new), None
+        self._thread.response = None
+
+    def set_response(self, response: Any) -> None:
+        """Note that the head of a response to this thread came."""
+        self._thread.response = response
+
+    def response(self) -> Any:
+        """Return the response to the last request of this thread; None where no head came."""
+        return self._thread.response
 
     def request(self) -> "_Request":
         """Return what this thread sends next, and whether on a new connection only."""
