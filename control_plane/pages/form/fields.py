@@ -57,7 +57,8 @@ _BODIES = (
 )  # fmt: skip
 _UNTIL = "It counts as completed then, and its connection is closed: for answers that do not end."
 _READ = (
-    Option("whole", "To its end"), Option("bytes", "Some bytes", _UNTIL),
+    Option("whole", "To its end", "One that never ends is an error at its deadline."),
+    Option("bytes", "Some bytes", _UNTIL),
     Option("seconds", "For a time", _UNTIL), Option("event", "To an event", _UNTIL),
 )  # fmt: skip
 _LOAD_MODELS = (
