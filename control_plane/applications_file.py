@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from control_plane.domain.errors import SettingsError
+from control_plane.domain.secrets import hide
 from control_plane.domain.spec_rules import wrong_host
 from control_plane.targets.application import SUCCESS, Application, Applications
 
@@ -342,7 +343,7 @@ def _line(path: Path, section: str, error: ErrorDetails) -> str:
 
 
 def _shown(key: str, keys: list[str], value: object) -> Iterator[str]:
-    """Values of variables, and whole tables that may hold them, are not repeated."""
+    """Values of variables, texts of files and whole tables that may hold them are not repeated."""
     yield key[:120]
-    if "environment" not in keys and not isinstance(value, (dict, BaseModel)):
-        yield repr(value)[:60]
+    if not {"environment", "files"} & {*keys} and not isinstance(value, (dict, BaseModel)):
+        yield hide(repr(value), {})[:60]

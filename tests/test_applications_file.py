@@ -149,10 +149,16 @@ def test_a_wrong_file_is_one_line(here: Path, text: str, words: str) -> None:
     assert "\n" not in message
 
 
-def test_values_of_variables_are_not_repeated(here: Path) -> None:
-    (here / "looplab.toml").write_text(
-        "[applications.shop]\nenvironment = ['1KEY=hunter2', 'PASSWORD=hunter2']\n"
-    )
+@pytest.mark.parametrize(
+    "text",
+    [
+        "environment = ['1KEY=hunter2', 'PASSWORD=hunter2']",
+        "command = 'serve postgres://u:hunter2@h/db'",
+        "files = {'a/b' = 'hunter2'}",
+    ],
+)
+def test_secrets_are_not_repeated(here: Path, text: str) -> None:
+    (here / "looplab.toml").write_text(f"[applications.shop]\n{text}\n")
     with pytest.raises(SettingsError) as refused:
         read_applications()
     assert "hunter2" not in str(refused.value)

@@ -103,7 +103,17 @@ async def reach(
             shown = f"[{address}]" if ":" in address else address
             pinned = f"{parts.scheme}://{shown}:{port}"
             return ExternalTarget(pinned, address, port, host or parts.netloc)
+    if instead := await _listening_instead(parts.scheme, port):
+        raise TargetFailed(f"Nothing listens at {url}, but at {instead}: give that.")
     raise TargetFailed(f"Nothing listens at {url}: start that server, then run again.")
+
+
+async def _listening_instead(scheme: str, port: int) -> str:
+    """Return the URL of who listens on that port by the other version of IP; "" for nobody."""
+    for address, shown in (("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")):
+        if await _listens(address, port):
+            return f"{scheme}://{shown}:{port}"
+    return ""
 
 
 def _master(holders: Collection[int]) -> int:

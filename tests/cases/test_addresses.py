@@ -172,6 +172,10 @@ async def test_a_url_of_the_wrong_scheme_is_told(six: str) -> None:
     with pytest.raises(TargetFailed, match=r"speaks no TLS: give http://"):
         await target.check("/")
     await (await reach(six, ())).check("/")
+    with pytest.raises(
+        TargetFailed, match=r"Nothing listens at .*, but at http://\[::1\]:\d+: give"
+    ):
+        await reach(six.replace("[::1]", "127.0.0.1"), ())
 
 
 @pytest.mark.parametrize("url", ["unix:///run/x.sock", "http+unix://%2Frun", "/run/x.sock"])
