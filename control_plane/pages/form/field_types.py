@@ -14,6 +14,7 @@ from control_plane.pages.form.form_data import FormData
 
 _NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,9})?")
 _DECIMAL = r"[0-9]{1,30}(?:\.[0-9]{1,9})?"
+_CAPTURE = re.compile(r"([^:\s]+)\s*:\s*(json|header|cookie)\s+(\S.*)")
 _STEP = re.compile(rf"({_DECIMAL})\s*(?:/s)?\s+for\s+({_DECIMAL})\s*s?")
 
 
@@ -95,6 +96,17 @@ class FormParser:
         pairs = [line.partition(":") for line in lines]
         return {key.strip(): value.strip() for key, _, value in pairs}
 
+    def captures(self, name: str) -> dict[str, dict[str, str]]:
+        """Return what is captured, which stands one on each line: `token: json access_token`."""
+        found: dict[str, dict[str, str]] = {}
+        for line in (line for line in self.form.text(name).splitlines() if line.strip()):
+            if read := _CAPTURE.fullmatch(line.strip()):
+                found[read[1]] = {read[2]: read[3]}
+            else:
+                remedy = "write token: json access_token, or header or cookie and its name"
+                self.refuse(name, f"{line[:40]!r} captures nothing: {remedy}.")
+        return found
+
     def statuses(self, name: str) -> list[int | str] | None:
         """Return the statuses of `200, 201`; None, which means 200 to 299, for an empty text."""
         words = self.form.text(name).replace(",", " ").split()
@@ -166,6 +178,17 @@ HEADERS = FieldKind(
     "area",
     FormParser.headers,
     lambda headers: "\n".join(f"{name}: {value}" for name, value in headers.items()),
+    named=True,
+    omit_empty=True,
+)
+CAPTURES = FieldKind(
+    "area",
+    FormParser.captures,
+    lambda captures: "\n".join(
+        f"{name}: {kind} {where}"
+        for name, source in captures.items()
+        for kind, where in source.items()
+    ),
     named=True,
     omit_empty=True,
 )

@@ -17,6 +17,7 @@ from control_plane.domain.spec_json import Document
 from control_plane.pages.form.field_types import (
     BOUND,
     BOXES,
+    CAPTURES,
     CHOICES,
     DECIMAL,
     HEADERS,
@@ -164,6 +165,14 @@ FORM: Mapping[str, Section] = {
         FormField("secret", SWITCH, "secret: used and never shown", when=("choice", "row")),
     ), FormField("kind", SELECT, "Kind", usual="integer",
                  options=tuple(Option(kind, kind) for kind in _VALUE_KINDS))),
+    "before": Section("before.*", (
+        FormField("per", SELECT, "Sent", place="w3", usual="user", required=True, options=(
+            Option("user", "once for each user"), Option("run", "once for all users"))),
+        _known("expect.statuses", STATUSES, place="w3", placeholder="200 to 299"),
+        FormField("capture", CAPTURES, "Captured from the answer",
+                  "a name: json, header or cookie, and where; then {name} fills later requests",
+                  place="w6", placeholder="token: json access_token"),
+    )),
     "rows": Section(f"{_REQUEST}.rows", (
         FormField("content", LINES, "Rows",
                   "CSV with a line of names, or JSON lines; a placeholder of kind row is the "
@@ -227,6 +236,7 @@ FORM: Mapping[str, Section] = {
     "run_switches": Section("", (
         _known("client.reuse_connections", SWITCH,
                label="keep connections between requests, else each has its own"),
+        _known("client.cookies", SWITCH, label="keep cookies for each user"),
     )),
     "run_more": Section("", (
         _known("client.processes", NUMBER, "of each stream; they divide users and requests",
@@ -325,11 +335,15 @@ _FIELDS = {
     for section in FORM.values()
     for field in (*section.fields, *([section.choice] if section.choice else []))
 }
+_BEFORE = re.compile(r"before\.(\d+)\.(.*)")
 _INSIDE = re.compile(r"workload\.streams\.(\d+)\.(requests\.\d+\.)?(.*)")
 
 
 def field_named(path: str) -> FormField | None:
     """Return the field of that name; None for one of the value of a placeholder."""
+    if before := _BEFORE.fullmatch(path):
+        own = _FIELDS.get(f"before.*.{before[2]}")
+        return own or _FIELDS.get(f"{_REQUEST}.{before[2]}")
     found = _INSIDE.fullmatch(path)
     if found is None:
         return _FIELDS.get(path)
@@ -340,6 +354,9 @@ def field_named(path: str) -> FormField | None:
 def label_of(path: str) -> str:
     """Return `Concurrency`, `Stream 2: Path` or `item_id: low`; the path where nothing fits."""
     field, found = field_named(path), _INSIDE.fullmatch(path)
+    if before := _BEFORE.fullmatch(path):
+        name = field.name if field else before[2].removeprefix("values.").replace(".", ": ", 1)
+        return f"Before the load {int(before[1]) + 1}: {name}"
     if found is None:
         return field.name if field else path or "Spec"
     name = field.name if field else found[3].removeprefix("values.").replace(".", ": ", 1)

@@ -19,11 +19,14 @@ BOX_FIELDS = {"target.configuration", "client.strategy"}
 """Fields of which nothing is sent where nothing is ticked."""
 
 
+BEFORE = "before"
+"""Where the requests before the load stand, in the form as in the spec."""
+
 ROWS = "rows"
 """What the form calls the value that holds its rows."""
 
 _REQUEST_VALUE = re.compile(
-    r"(.+\.requests\.\d+)\.values\.(\w+)\.(file|columns|order|secret)(?:\..*)?"
+    r"(.+\.requests\.\d+|before\.\d+)\.values\.(\w+)\.(file|columns|order|secret)(?:\..*)?"
 )
 
 
@@ -53,19 +56,29 @@ class FormData:
 
     @property
     def requests(self) -> tuple[str, ...]:
-        """The request classes: `workload.streams.0.requests.0` and so on."""
-        return tuple(
+        """Those before the load, then the classes: `before.0`, `workload.streams.0.requests.0` …"""
+        before = (f"{BEFORE}.{index}" for index in self.indices(BEFORE))
+        classes = (
             f"workload.streams.{stream}.requests.{index}"
             for stream in self.indices("workload.streams")
             for index in self.indices(f"workload.streams.{stream}.requests")
         )
+        return (*before, *classes)
+
+    @property
+    def captured(self) -> frozenset[str]:
+        """The names that requests before the load fill."""
+        texts = (self.text(f"{BEFORE}.{index}.capture") for index in self.indices(BEFORE))
+        lines = (line for text in texts for line in text.splitlines())
+        return frozenset(line.partition(":")[0].strip() for line in lines)
 
     def placeholders(self, request: str) -> tuple[str, ...]:
-        """Return the placeholder names of a request class, each once, in the order of its texts."""
+        """Return the placeholders of a request that need a value, in the order of its texts."""
         body = self.text(f"{request}.body.{self.text(f'{request}.body')}")
         texts = (self.text(f"{request}.path"), self.text(f"{request}.headers"), body)
         found = dict.fromkeys(name for text in texts for name in placeholder_names(text))
-        return tuple(name for name in found if NAME.fullmatch(name))
+        captured = self.captured
+        return tuple(name for name in found if NAME.fullmatch(name) and name not in captured)
 
     def nearest(self, path: str) -> str:
         """Return the form field for a spec path: itself or its nearest parent; else "".
@@ -106,25 +119,44 @@ def form_data(pairs: Iterable[tuple[str, object]]) -> FormData:
 
 _CHANGE = re.compile(
     r"(?P<what>add|remove) "
-    r"(?P<list>workload\.streams(?:\.\d{1,3}\.requests)?)(?:\.(?P<index>\d{1,3}))?"
+    r"(?P<list>before|workload\.streams(?:\.\d{1,3}\.requests)?)(?:\.(?P<index>\d{1,3}))?"
 )
 
 
 def apply_edit(form: FormData, change: str) -> FormData:
     """Return the form after the edit of a button: a stream or request class added or removed.
 
-    `add workload.streams` copies the last one, `remove workload.streams.1` takes that one away.
-    What is not understood changes nothing; the last one of a list stays.
+    `add workload.streams` copies the last one, `remove workload.streams.1` takes that one away,
+    `add before` adds a login. What is not understood changes nothing; one stream and one request
+    class stay.
     """
     found = _CHANGE.fullmatch(change)
     if found is None:
         return form
     present = form.indices(found["list"])
+    if found["list"] == BEFORE and found["what"] == "add":
+        return _with_login(form, max(present, default=-1) + 1)
     if found["what"] == "add" and found["index"] is None and present:
         return _added(form, found["list"], present[-1])
-    if found["what"] == "remove" and found["index"] is not None and len(present) > 1:
+    if (
+        found["what"] == "remove"
+        and found["index"] is not None
+        and (len(present) > 1 or found["list"] == BEFORE)
+    ):
         return FormData(_without(form.values, found["list"], int(found["index"])))
     return form
+
+
+def _with_login(form: FormData, index: int) -> FormData:
+    login = {
+        "method": "POST",
+        "path": "/login",
+        "per": "user",
+        "body": "form",
+        "body.form": '{"username": "{username}", "password": "{password}"}',
+    }
+    fresh = {f"{BEFORE}.{index}.{name}": (text,) for name, text in login.items()}
+    return FormData({**form.values, **fresh})
 
 
 def _added(form: FormData, prefix: str, last: int) -> FormData:

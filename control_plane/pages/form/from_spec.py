@@ -12,7 +12,7 @@ from control_plane.domain.spec import BUNDLED, AnyTarget, Cores, NamedTarget, Sp
 from control_plane.domain.spec_json import SUBMITTED_SPEC, Document, write_spec
 from control_plane.jobs.run_service import Configuration
 from control_plane.pages.form.fields import FORM, chosen_option, field_named, write_sections
-from control_plane.pages.form.form_data import FormData
+from control_plane.pages.form.form_data import BEFORE, FormData
 from control_plane.pages.form.to_spec import OWN_TARGET, documents
 
 _USUAL = Target()
@@ -61,6 +61,8 @@ def _all(spec: Spec, ticked: str) -> FieldTexts:
     if isinstance(spec.cores, Cores):
         document["cores"] = "auto"
     yield from write_sections(document, "", "run", "run_switches", "run_more")
+    for index, request in enumerate(document["before"]):
+        yield from _before(f"{BEFORE}.{index}", request)
     for index, stream in enumerate(document["workload"]["streams"]):
         yield from _stream(f"workload.streams.{index}", stream)
 
@@ -106,6 +108,16 @@ def _stream(prefix: str, stream: Document) -> FieldTexts:
     yield from write_sections(stream["stop"], f"{prefix}.stop", "stop")
     for index, request in enumerate(stream["requests"]):
         yield from request_fields(f"{prefix}.requests.{index}", request)
+
+
+def _before(prefix: str, request: Document) -> FieldTexts:
+    """Yield the fields of a request before the load: it has no weight, and is read to its end."""
+    lacking = tuple(f"{prefix}.{name}" for name in ("weight", "until"))
+    shown = request_fields(prefix, request)
+    yield from ((name, texts) for name, texts in shown if not name.startswith(lacking))
+    expect = request["expect"]
+    written = {**request, "expect": {"statuses": expect} if isinstance(expect, list) else expect}
+    yield from write_sections(written, prefix, "before")
 
 
 def request_fields(prefix: str, request: Document) -> FieldTexts:

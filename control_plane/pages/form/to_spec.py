@@ -13,7 +13,7 @@ from control_plane.domain.spec_json import Document
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.form.field_types import FormParser
 from control_plane.pages.form.fields import FORM, chosen_option, field_message, read_sections
-from control_plane.pages.form.form_data import ROWS, FormData
+from control_plane.pages.form.form_data import BEFORE, ROWS, FormData
 
 OWN_TARGET = "own"
 """Ticked beside the names of the catalogue: the configuration whose fields stand below."""
@@ -73,6 +73,9 @@ def _shared(parser: FormParser) -> Document:
     indices = parser.form.indices("workload.streams")
     streams = [_stream(parser, f"workload.streams.{index}") for index in indices]
     document = read_sections(parser, "", "run", "run_switches", "run_more")
+    before = [_before(parser, f"{BEFORE}.{index}") for index in parser.form.indices(BEFORE)]
+    if before:
+        document["before"] = before
     return {"title": "", **document, "workload": {"streams": streams}}
 
 
@@ -178,6 +181,10 @@ def _request(parser: FormParser, prefix: str) -> Document:
         **{name: value for name, value in rest.items() if value},
         **read_sections(parser, prefix, "request_more"),
     }
+
+
+def _before(parser: FormParser, prefix: str) -> Document:
+    return {**_request(parser, prefix), **read_sections(parser, prefix, "before")}
 
 
 def _values(parser: FormParser, request: str) -> Iterator[tuple[str, Document]]:

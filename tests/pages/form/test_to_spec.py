@@ -67,6 +67,23 @@ SPECS: dict[str, dict[str, Any]] = {
         },
         headers={"X-Account": "{user} {pin}"},
     ),
+    "logins": {
+        "client": {"cookies": True},
+        "before": [
+            {"path": "/form", "per": "user", "capture": {"csrf": {"cookie": "csrftoken"}}},
+            {
+                "method": "POST",
+                "path": "/form?next={csrf}",
+                "body": {"form": {"user": "{user}"}},
+                "values": {"user": {"kind": "choice", "of": ["ann"], "secret": True}},
+                "headers": {"X-Csrf": "{csrf}"},
+                "expect": [302, 303],
+                "per": "user",
+                "capture": {"token": {"json": "a.0 b"}, "at": {"header": "Location"}},
+            },
+        ],
+        **request(headers={"Authorization": "Bearer {token}"}),
+    },
     "all that is expected": request(
         expect={
             "statuses": [200],
