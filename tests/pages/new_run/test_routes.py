@@ -182,6 +182,20 @@ def test_streams_and_request_classes_are_added_without_script(empty: Dashboard) 
     assert [stream["name"] for stream in run["streams"]] == ["items", "items 2"]
 
 
+def test_a_login_is_added_and_removed_without_script(empty: Dashboard) -> None:
+    page = send(empty, "/runs/new", [*blank(empty), ("change", "add before")]).text
+    pairs = form_of_page(page, "/runs")
+    filled = changed(pairs, **{"before.0.capture": "token: json access_token"})
+    filled = changed(filled, **{"workload.streams.0.requests.0.headers": "X-Token: {token}"})
+    again = form_of_page(send(empty, "/runs/new", filled).text, "/runs")
+    names = {name for name, _ in again}
+    assert "before.0.values.password.kind" in names
+    assert "workload.streams.0.requests.0.values.token.kind" not in names
+    change = ("change", "remove before.0")
+    removed = form_of_page(send(empty, "/runs/new", [*again, change]).text, "/runs")
+    assert not [name for name, _ in removed if name.startswith("before.")]
+
+
 def test_one_form_starts_its_runs_once(empty: Dashboard) -> None:
     pairs = changed(blank(empty), **SHORT)
     with ThreadPoolExecutor(20) as pool:
