@@ -12,7 +12,16 @@ from typing import Annotated
 import typer
 
 from control_plane import __version__
+from control_plane.cli_experiment import (
+    EXPERIMENT_EXIT_CODES,
+    BlockLines,
+    experiment_exit_code,
+    experiment_file,
+    print_experiment,
+)
 from control_plane.cli_output import (
+    INVALID,
+    NOT_FINISHED,
     ProgressLines,
     complain,
     print_ceilings,
@@ -46,7 +55,6 @@ cli = typer.Typer(
     context_settings={"help_option_names": ["--help"]},
 )
 DatabaseOption = Annotated[Path | None, typer.Option("--db", help="The database file (./runs.db).")]
-NOT_FINISHED, INVALID = 1, 12
 EXIT_CODES = """
 Exit codes:
 
@@ -205,6 +213,31 @@ def compare_runs(
         print_json(comparison)
     else:
         print_comparison(comparison)
+
+
+@cli.command("experiment", epilog=EXPERIMENT_EXIT_CODES)
+def decide_experiment(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="Question and arms, as TOML or JSON.")],
+    strict: Annotated[bool, typer.Option("--strict", help="Undecided is a failure.")] = False,
+    as_json: AsJson = False,
+    db: DatabaseOption = None,
+) -> None:
+    """Run the trials of several arms in turns, and decide over them with an interval.
+
+    Without a dashboard it is measured here and now.
+    """
+    document, specs = experiment_file(file, _read)
+    for spec in specs:
+        _with_row_files(spec, file.parent)
+    with _connect(_settings(context, db)) as dashboard:
+        made = dashboard.submit_experiment(document)
+        found = dashboard.wait_for_experiment(made["id"], _silent if as_json else BlockLines())
+    if as_json:
+        print_json(found)
+    else:
+        print_experiment(found, dashboard.url)
+    raise typer.Exit(experiment_exit_code(found, strict=strict))
 
 
 @cli.command("ceiling", epilog=EXIT_CODES)

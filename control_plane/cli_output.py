@@ -72,6 +72,10 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
     return "".join(_PLAIN.get(sign, "?") for sign in lacking), error.end
 
 
+NOT_FINISHED, INVALID = 1, 12
+"""Exit codes of a run that left no result, and of one whose numbers are not to be used."""
+
+
 def complain(text: str) -> None:
     """Print one line on standard error, as it is."""
     err.print(text, soft_wrap=True, markup=False)
@@ -107,7 +111,7 @@ class ProgressLines:
 def print_run(run: Document, url: str | None) -> None:
     """Print state, address and validity, then one line for each stream."""
     for line in _lines(run, url):
-        _print_line(line)
+        print_line(line)
 
 
 def print_comparison(comparison: Document) -> None:
@@ -120,17 +124,17 @@ def print_comparison(comparison: Document) -> None:
     for said in filter(
         None, (comparison.get(part) for part in ("without", "asked", "sentence", "catch"))
     ):
-        _print_line(said)
+        print_line(said)
     runs = comparison["runs"]
     for table in _fitting(comparison, runs):
-        _print_table(table)
+        print_table(table)
     for line in (
         *filter(None, [comparison.get("several_fields")]),
         *_meant_by_marks(comparison, runs),
         *_resultless(runs),
         *_doubted(runs, comparison.get("catch", "")),
     ):
-        _print_line(line)
+        print_line(line)
 
 
 def _fitting(comparison: Document, runs: Sequence[Document]) -> Iterator[Table]:
@@ -168,14 +172,15 @@ def _width(table: Table) -> int:
     return out.measure(table, options=out.options.update(width=_WIDEST)).maximum
 
 
-def _print_table(table: Table) -> None:
+def print_table(table: Table) -> None:
     """Print it as wide as its content is, however wide the output is."""
     lines = out.render_lines(table, out.options.update(width=_width(table)), pad=False)
     for line in lines:
         out.print(Segments([*line, Segment.line()]), soft_wrap=True, end="")
 
 
-def _print_line(text: str) -> None:
+def print_line(text: str) -> None:
+    """Print one line on standard output, as it is."""
     out.print(text, soft_wrap=True, markup=False)
 
 
@@ -208,10 +213,10 @@ def print_ceilings(found: Document) -> None:
             f"{ceiling['measured_at'][:16].replace('T', ' ')} UTC",
             ceiling["run"],
         )
-    _print_table(table)
+    print_table(table)
     for ceiling in here:
         if ceiling.get("doubt"):
-            _print_line(f"{ceiling['name']} is {ceiling['outcome']}: {ceiling['doubt']}")
+            print_line(f"{ceiling['name']} is {ceiling['outcome']}: {ceiling['doubt']}")
 
 
 def _ceilings_here(found: Document) -> list[Document]:

@@ -38,6 +38,12 @@ class DashboardClient(Protocol):
     def ceilings(self) -> Document:
         """Return the stored client ceilings."""
 
+    def submit_experiment(self, document: Document) -> Document:
+        """Queue an experiment. Raises InvalidInput."""
+
+    def wait_for_experiment(self, experiment_id: str, report: Report) -> Document:
+        """Return the experiment once it is over."""
+
 
 class RemoteDashboard:
     """Talks to a running dashboard over its API."""
@@ -64,6 +70,16 @@ class RemoteDashboard:
 
     def ceilings(self) -> Document:
         return self._request("GET", "/api/ceilings")
+
+    def submit_experiment(self, document: Document) -> Document:
+        return self._request("POST", "/api/experiments", document)
+
+    def wait_for_experiment(self, experiment_id: str, report: Report) -> Document:
+        address = f"/api/experiments/runs/{experiment_id}"
+        while (found := self._request("GET", address))["state"] not in TERMINAL:
+            report(found)
+            time.sleep(REPORT_S)
+        return found
 
     def _request(self, method: str, path: str, body: Document | None = None) -> Document:
         try:

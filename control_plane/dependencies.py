@@ -23,3 +23,4 @@ def _service(request: Request) -> RunService:
 StoreDep = Annotated[Store, Depends(_store)]
 RunServiceDep = Annotated[RunService, Depends(_service)]
 RunId = Annotated[str, Path(description="Ten characters."), AfterValidator(checked_id)]
+ExperimentId = Annotated[str, Path(description="Ten characters.", max_length=20)]

@@ -5,9 +5,13 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from control_plane.analysis.comparison import compare
+from control_plane.analysis.deciding.judged_experiment import judge_experiment
 from control_plane.analysis.prose.comparison_sentences import described_comparison
+from control_plane.analysis.prose.experiment_sentences import experiment_document
 from control_plane.dashboard_client import REPORT_S, Report
 from control_plane.domain.documents import run_document
+from control_plane.domain.experiment import read_experiment
+from control_plane.domain.ids import experiment_address
 from control_plane.domain.spec import NamedTarget, Target
 from control_plane.domain.spec_json import Document
 from control_plane.jobs.configurations import resolved
@@ -37,12 +41,18 @@ class LocalDashboard:
         return open_store(self._settings.db)
 
     def submit(self, document: Document) -> Document:
-        _refuse(document, self._settings)
-        if self._service is None:
-            runtime = recover(self._store, (), lower_priority(), self._settings.applications)
-            self._service = self._runner.run(_service(self._store, self._settings, runtime))
-        (run,) = self._service.submit([document])
+        _submissions(self._settings).resolve(document)
+        (run,) = self._started().submit([document])
         return run_document(run, None)
+
+    def submit_experiment(self, document: Document) -> Document:
+        submitted = read_experiment(document)
+        _submissions(self._settings).resolve_arms(submitted, submitted.blocks)
+        made = self._started().submit_experiment(document)
+        return {"id": made.id, "url": experiment_address(made.id)}
+
+    def wait_for_experiment(self, experiment_id: str, report: Report) -> Document:
+        return self._runner.run(self._until_decided(experiment_id, report))
 
     def wait(self, run_id: str, report: Report) -> Document:
         return self._runner.run(self._until_over(run_id, report))
@@ -64,6 +74,21 @@ class LocalDashboard:
             if "_store" in self.__dict__:
                 self._store.close()
 
+    def _started(self) -> RunService:
+        if self._service is None:
+            runtime = recover(self._store, (), lower_priority(), self._settings.applications)
+            self._service = self._runner.run(_service(self._store, self._settings, runtime))
+        return self._service
+
+    async def _until_decided(self, experiment_id: str, report: Report) -> Document:
+        found = self._store.experiment(experiment_id)
+        while True:
+            judged = judge_experiment(found, self._store.arm_runs(found))
+            if judged.state.terminal:
+                return experiment_document(judged)
+            report(experiment_document(judged))
+            await asyncio.sleep(REPORT_S)
+
     async def _until_over(self, run_id: str, report: Report) -> Document:
         while not (run := self._store.run(run_id)).state.terminal:
             report(run_document(run, self._service.progress(run_id) if self._service else None))
@@ -71,18 +96,18 @@ class LocalDashboard:
         return run_document(run, None, self._service.hints(run) if self._service else ())
 
 
-def _refuse(document: Document, settings: Settings) -> None:
-    """Raise InvalidInput for a wrong spec.
+def _submissions(settings: Settings) -> Submissions:
+    """Return what refuses a wrong spec before there is a database.
 
     Added configurations and secrets that are kept are known in the database alone.
     """
     new = not settings.db.exists()
-    Submissions(
+    return Submissions(
         resolved if new else _stand_in_target,
         settings.limits,
         settings.applications,
         secret_holders=no_secrets if new else lambda digests: dict.fromkeys(digests, ""),
-    ).resolve(document)
+    )
 
 
 def _stand_in_target(named: NamedTarget) -> Target:

@@ -36,6 +36,11 @@ def run_address(run_id: str) -> str:
     return f"/runs/{run_id}"
 
 
+def experiment_address(experiment_id: str) -> str:
+    """Return the address of the page of an experiment, below that of the dashboard."""
+    return f"/experiments/{experiment_id}"
+
+
 def slug(text: str) -> str:
     """Return the text in lowercase letters, digits and dashes; empty where it has none of them."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

@@ -146,7 +146,7 @@ def _as_written(error: FieldError, document: Document) -> FieldError:
 
 def _shapeless(error: ValidationError, document: Document, limits: Limits) -> FieldErrors:
     """Return what has not the right shape, and what is wrong whatever stands in its place."""
-    found = tuple(_field_error(detail, document) for detail in error.errors())
+    found = tuple(field_error(detail, document) for detail in error.errors())
     rest, others = (_judged(document, which, limits) for which in (0, -1))
     unjudged = [*filter(None, (_unjudged(detail, document) for detail in error.errors()))]
     return (*found, *(wrong for wrong in rest if wrong in others and not _below(wrong, unjudged)))
@@ -301,7 +301,8 @@ _SHOWN = 60
 _NO_PATH = 'Only `looplab run` reads files: give {"name": "users.csv", "content": "user,…"} here.'
 
 
-def _field_error(error: ErrorDetails, document: Document) -> FieldError:
+def field_error(error: ErrorDetails, document: Document) -> FieldError:
+    """Return what pydantic found wrong in a document, as people read it."""
     facts = {name: str(value)[:300] for name, value in (error.get("ctx") or {}).items()}
     facts["tag"] = json.dumps(facts.get("tag", ""))[:_SHOWN]
     keys = _keys(error["loc"], document)

@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from control_plane.domain.errors import Conflict, StoreError
+from control_plane.domain.experiment import Experiment
 from control_plane.domain.run import Run, State
+from control_plane.jobs.experiment_job import ExperimentJob
 from control_plane.jobs.manual_targets import ManualTargets
 from control_plane.jobs.progress import LiveRun
 from control_plane.jobs.run_end import CANCELLED, RETRY_S, STOPPED, RunEnd
@@ -15,6 +17,8 @@ from control_plane.jobs.runtime import Runtime
 from control_plane.store.store import Store
 
 log = logging.getLogger("looplab.jobs")
+
+Job = RunJob | ExperimentJob
 
 _LOADED = (State.WARMING, State.RUNNING)
 _UNREADABLE = (StoreError, ValueError, LookupError)
@@ -40,7 +44,7 @@ class RunQueue:
         self._taking = asyncio.Lock()
         self._reserved = False
         self._loop = asyncio.get_running_loop()
-        self._job: RunJob | None = None
+        self._job: Job | None = None
         self._task: asyncio.Task[None] | None = None
         self._serving = asyncio.create_task(self._serve(), name="queue")
 
@@ -88,7 +92,7 @@ class RunQueue:
         else:
             async with self._taking:
                 job = self._job
-        if job is None or job.run.id != run_id:
+        if job is None or run_id not in job.run_ids:
             return False
         await self._end(CANCELLED)
         if not job.termination.over:
@@ -129,20 +133,35 @@ class RunQueue:
             self._task = asyncio.create_task(self._execute(self._job), name=self._job.run.id)
             return self._task
 
-    async def _execute(self, job: RunJob) -> None:
+    async def _execute(self, job: Job) -> None:
         """Execute the job while nothing that was started by hand runs."""
         async with self._manual_targets.stopped_during(job.run.id) as stopped:
             await job.execute(stopped)
 
-    def _oldest(self) -> RunJob | None:
-        """Return the oldest queued run, now starting; those cancelled meanwhile are passed over."""
+    def _oldest(self) -> Job | None:
+        """Return the job of the oldest queued run, now starting, with that of its experiment.
+
+        Those cancelled meanwhile are passed over.
+        """
         while run := self._store.next_queued():
+            experiment = self._store.experiment_of(run.id)
             try:
                 started = self._store.move(run.id, State.QUEUED, State.STARTING)
             except Conflict:
                 continue
-            return RunJob(started, self._store, self._runtime, self._rate_of)
+            first = self._job_of(started)
+            return self._with_other_arms(experiment, first) if experiment else first
         return None
+
+    def _job_of(self, run: Run) -> RunJob:
+        return RunJob(run, self._store, self._runtime, self._rate_of)
+
+    def _with_other_arms(self, experiment: Experiment, first: RunJob) -> ExperimentJob:
+        arms = [arm.run_id for arm in experiment.arms if arm.run_id]
+        runs = [first.run if arm == first.run.id else self._store.run(arm) for arm in arms]
+        waiting = [run for run in runs if run.id == first.run.id or run.state is State.QUEUED]
+        jobs = [first if run.id == first.run.id else self._job_of(run) for run in waiting]
+        return ExperimentJob(experiment, jobs)
 
     async def _settle(self, task: asyncio.Task[None]) -> None:
         """Keep the job until its end is written."""

@@ -5,10 +5,11 @@ import os
 import stat
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from control_plane.analysis.causes.diagnose import diagnose
@@ -29,7 +30,7 @@ from control_plane.jobs.runtime import Runtime
 from control_plane.jobs.trial_job import TrialJob
 from control_plane.store.store import Store
 from control_plane.targets.application import resolve_application
-from control_plane.targets.cores import CorePlan, available_cores, share_cores
+from control_plane.targets.cores import available_cores, share_cores
 from control_plane.targets.interpreter_packages import target_environment
 from control_plane.targets.launch import RunningTarget
 from control_plane.targets.observation.cpu_quota import lowest_quota_cores
@@ -66,15 +67,28 @@ class RunJob:
         self._causes: tuple[Cause, ...] = ()
         self._secrets: Mapping[str, str] = {}
 
+    @property
+    def run_ids(self) -> frozenset[str]:
+        """The run that it executes."""
+        return frozenset({self.run.id})
+
     async def execute(self, stopped: Sequence[str] = ()) -> None:
         """Bring the run to a terminal state; a task that is cancelled was told which before.
 
         `stopped` names the targets that were running by hand and made way for it. A fault of any
         kind is a failed run.
         """
+        with suppress(asyncio.CancelledError):
+            await self.attempt(self._execute(stopped))
+
+    async def attempt(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do a part of it: a fault of any kind ends the run as failed, and a cancellation as told.
+
+        Raises CancelledError when the end is written.
+        """
         try:
             try:
-                await self._execute(stopped)
+                await work
             except* Exception as faults:  # noqa: BLE001 - whatever it is, the run failed
                 requests = (request for _, request in self.run.spec.requests())
                 texts = secret_texts(requests, self._secrets)
@@ -82,23 +96,30 @@ class RunJob:
             await self.termination.write()
         except asyncio.CancelledError:
             await self.termination.write()
+            raise
 
     async def _execute(self, stopped: Sequence[str]) -> None:
+        await self.begin(stopped)
+        for block in range(self.run.spec.trials):
+            if block:
+                await self.termination.move(State.STARTING)
+            await self.trial(block)
+        await self.conclude()
+
+    async def begin(self, stopped: Sequence[str]) -> None:
+        """Take down what the run is measured in, before its first trial."""
         await asyncio.to_thread(self._prepare)
-        cores = share_cores(self.run.spec, available_cores())
+        self._cores = share_cores(self.run.spec, available_cores())
         self._secrets = await asyncio.to_thread(self._store.secrets_of, self.run.id)
         self._began_s = time.time()
-        machine = await asyncio.to_thread(run_environment, cores)
+        machine = await asyncio.to_thread(run_environment, self._cores)
         revision = await asyncio.to_thread(self._revision)
         self._environment: Environment = {**machine, **revision}
         if stopped:
             self._environment = {**self._environment, "stopped_before": list(stopped)}
-        try:
-            await self._trials(cores)
-        except* TrialFailed:
-            if self._results:
-                self._causes = (await asyncio.to_thread(self._judged))[-1]
-            raise
+
+    async def conclude(self) -> None:
+        """Merge and judge the trials, and store the run as finished."""
         await self.termination.move(State.FINALIZING)
         self.live_run.enter(State.FINALIZING)
         await self.termination.finish(self._judged)
@@ -110,18 +131,25 @@ class RunJob:
         self._runtime = replace(self._runtime, applications=applications)
         self.live_run.expected = phases(self.run.spec, self._rate_of(self.run))
 
-    async def _trials(self, cores: CorePlan) -> None:
-        for block in range(self.run.spec.trials):
-            if block:
-                await self.termination.move(State.STARTING)
-            self.live_run.begin_trial(block + 1)
-            numbers = await asyncio.to_thread(self._reserve_numbers)
-            spec = replace(self.run.spec, workload=Workload(numbers.streams))
+    async def trial(self, block: int, *, burnt: bool = False) -> None:
+        """Execute one trial and keep its result; a `burnt` one is thrown away.
+
+        Raises a group of what failed.
+        """
+        self.live_run.begin_trial(block + 1)
+        numbers = await asyncio.to_thread(self._reserve_numbers)
+        spec = replace(self.run.spec, workload=Workload(numbers.streams))
+        try:
             result = await TrialJob(
-                spec, block, self._runtime, cores, self.live_run, self._enter, self._secrets
+                spec, block, self._runtime, self._cores, self.live_run, self._enter, self._secrets
             ).execute()
-            if numbers.used is not None:
-                await asyncio.to_thread(self._store.release_numbers, numbers, result.numbers)
+        except* TrialFailed:
+            if self._results:
+                self._causes = (await asyncio.to_thread(self._judged))[-1]
+            raise
+        if numbers.used is not None:
+            await asyncio.to_thread(self._store.release_numbers, numbers, result.numbers)
+        if not burnt:
             await self.termination.keep(result)
             self._results.append(result)
 

@@ -4,15 +4,18 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from control_plane.analysis import duration_estimate
+from control_plane.analysis.deciding.trial_order import rounded_blocks
 from control_plane.analysis.start_hints import start_hints
 from control_plane.applications_file import OWN_FILE, ApplicationsFile, written_entry
 from control_plane.domain.application_report import Offer
 from control_plane.domain.errors import Conflict, NotFound, SettingsError, TargetFailed
+from control_plane.domain.experiment import Experiment, read_experiment
 from control_plane.domain.limits import Limits
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, Run, State
@@ -130,6 +133,32 @@ class RunService:
         self._idle_tasks.give_way()
         self._queue.wake()
         return runs
+
+    def submit_experiment(self, document: Mapping[str, Any]) -> Experiment:
+        """Queue a run for each arm of an experiment, whose trials will be interleaved.
+
+        Raises InvalidInput or QueueFull before anything is stored.
+        """
+        submitted = read_experiment(document)
+        blocks = rounded_blocks(len(submitted.arms), submitted.blocks)
+        arms = self.submissions.resolve_arms(submitted, blocks)
+        design = replace(submitted.design, blocks=blocks)
+        made = self._store.add_experiment(submitted.question, design, arms, self._limits.max_queue)
+        self._idle_tasks.give_way()
+        self._queue.wake()
+        return made
+
+    async def cancel_experiment(self, experiment_id: str) -> None:
+        """End every arm that is not over; complete blocks stay. Raises Conflict where none goes."""
+        experiment = await asyncio.to_thread(self._store.experiment, experiment_id)
+        ended = 0
+        for arm in experiment.arms:
+            with suppress(Conflict, NotFound):
+                if arm.run_id:
+                    await self.cancel(arm.run_id)
+                    ended += 1
+        if not ended:
+            raise Conflict(f"Experiment {experiment_id} is over: there is nothing to cancel.")
 
     async def cancel(self, run_id: str) -> Run:
         """End a run; every process of it is gone then. Raises Conflict when it is terminal."""

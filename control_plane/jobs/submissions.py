@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic_core import to_json
 
 from control_plane.domain.errors import FieldError, InvalidInput, UnreadableInput, refuse
+from control_plane.domain.experiment import SubmittedExperiment, laid_over
 from control_plane.domain.limits import Limits
 from control_plane.domain.secrets import HiddenSpec, hide_spec, misplaced
 from control_plane.domain.spec import NamedTarget, Spec, Target
@@ -30,6 +31,20 @@ from control_plane.targets.interpreter_packages import (
     absent,
     installed_choice,
 )
+
+
+def _wrong_arms(
+    submitted: SubmittedExperiment, arms: list[tuple[str, Draft]]
+) -> Iterable[FieldError]:
+    """Yield arms that are the same, and those without the stream that is compared."""
+    specs = [replace(draft.spec, title="") for _, draft in arms]
+    for place, spec in enumerate(specs):
+        if spec in specs[:place]:
+            same = arms[specs.index(spec)][0]
+            yield FieldError(f"arms.{place}.spec", f"This arm is the same as {same}.")
+        streams = [stream.name for stream in spec.workload.streams]
+        if submitted.stream and submitted.stream not in streams:
+            yield FieldError("stream", f"Arm {arms[place][0]} has no stream of this name.")
 
 
 def no_secrets(digests: Collection[str]) -> Mapping[str, str]:
@@ -88,6 +103,28 @@ class Submissions:
             )
         )
         return replace(draft, spec=stored, secrets=hidden.kept)
+
+    def resolve_arms(self, submitted: SubmittedExperiment, blocks: int) -> list[tuple[str, Draft]]:
+        """Return each arm of an experiment by its name, with a trial for each block.
+
+        Raises InvalidInput with the wrong fields, also where two arms are the same.
+        """
+        arms: list[tuple[str, Draft]] = []
+        wrong: list[FieldError] = []
+        for place, arm in enumerate(submitted.arms):
+            document = laid_over(submitted.spec or {}, arm.spec)
+            common = {"title": f"{submitted.question}: {arm.name}"[:200], "tags": []}
+            document |= {**common, "trials": blocks, "seed": submitted.seed}
+            try:
+                arms.append((arm.name, self.resolve(document)))
+            except InvalidInput as invalid:
+                wrong += [
+                    replace(error, field=f"arms.{place}.spec.{error.field}")
+                    for error in invalid.fields
+                ]
+        refuse(wrong)
+        refuse(_wrong_arms(submitted, arms))
+        return arms
 
     def _wrong_target(self, document: Mapping[str, Any]) -> Iterable[FieldError]:
         """Return what is wrong with its target, whatever else is wrong with it."""

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from control_plane.pages import history, home
+from control_plane.pages import experiment_pages, history, home
 from control_plane.pages.compare.routes import router as compare
 from control_plane.pages.exports.routes import router as exports
 from control_plane.pages.new_run.routes import router as new_run
@@ -15,6 +15,7 @@ router = APIRouter(include_in_schema=False)
 for page in (
     home.router,
     new_run,
+    experiment_pages.router,
     history.router,
     targets,
     site,

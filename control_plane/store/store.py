@@ -11,13 +11,14 @@ from control_plane.store.instance_lock import Lock
 from control_plane.store.mapping import Draft
 from control_plane.store.reader import Reader, RunListPage
 from control_plane.store.schema import check, prepare
+from control_plane.store.stored_experiments import Experiments
 from control_plane.store.tables import Meta
 from control_plane.store.writer import Writer
 
 __all__ = ["Draft", "RunListPage", "Store", "open_store"]
 
 
-class Store(Reader, Writer, AddedConfigurations):
+class Store(Reader, Writer, AddedConfigurations, Experiments):
     """An open database that this process alone changes. Thread-safe.
 
     `instance` is the random id of this file, by which processes that belong to it are marked;

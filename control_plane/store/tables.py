@@ -177,3 +177,29 @@ class TrialStream(SQLModel, table=True):
     response: bytes
     seconds: bytes | None
     first_byte: bytes | None = None
+
+
+class ExperimentRow(SQLModel, table=True):
+    """An experiment; `document` is JSON of what is to be decided and how."""
+
+    __tablename__: ClassVar[Any] = "experiment"
+    __table_args__: ClassVar[Any] = {"sqlite_autoincrement": True}
+
+    seq: int | None = Field(default=None, primary_key=True)
+    id: str = Field(index=True, unique=True)
+    question: str
+    document: str
+    created_at: datetime
+
+
+class ExperimentArmRow(SQLModel, table=True):
+    """An arm of an experiment: the run that holds its trials, None where that was deleted."""
+
+    __tablename__: ClassVar[Any] = "experiment_arm"
+
+    experiment: int = Field(primary_key=True, foreign_key="experiment.seq", ondelete="CASCADE")
+    place: int = Field(primary_key=True)
+    name: str
+    run: int | None = Field(
+        default=None, foreign_key="run.seq", index=True, ondelete="SET NULL", nullable=True
+    )

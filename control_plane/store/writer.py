@@ -97,14 +97,11 @@ class Writer:
         with self._database.write() as session:
             if key is not None and (first := session.get(Submission, key)) is not None:
                 return _runs_of_key(session, first, digest)
-            waiting = count_queued(session)
-            if waiting + len(drafts) > max_queue:
-                raise QueueFull(f"{waiting:,} runs wait, and the limit is {max_queue:,}: {_LATER}")
             if key is not None:
                 session.add(Submission(key=key, digest=digest or "", runs=len(drafts)))
                 session.flush()
-            now = datetime.now(UTC)
-            return [whole_run(session, _queue(session, draft, now, key)) for draft in drafts]
+            rows = queued_rows(session, drafts, max_queue, key)
+            return [whole_run(session, row) for row in rows]
 
     def move(self, run_id: str, before: State, after: State, **facts: Unpack[Facts]) -> Run:
         """Change the state; facts that are given are written, others stay.
@@ -262,6 +259,17 @@ def _runs_of_key(session: Session, first: Submission, digest: str | None) -> lis
     if len(rows) < first.runs:
         raise Conflict("Runs that were made with this key are deleted: choose a new one.")
     return [whole_run(session, row) for row in rows]
+
+
+def queued_rows(
+    session: Session, drafts: Sequence[Draft], max_queue: int, key: str | None = None
+) -> list[RunRow]:
+    """Queue a run for each draft. Raises QueueFull when more than `max_queue` would wait."""
+    waiting = count_queued(session)
+    if waiting + len(drafts) > max_queue:
+        raise QueueFull(f"{waiting:,} runs wait, and the limit is {max_queue:,}: {_LATER}")
+    now = datetime.now(UTC)
+    return [_queue(session, draft, now, key) for draft in drafts]
 
 
 def _queue(session: Session, draft: Draft, now: datetime, key: str | None) -> RunRow:

@@ -76,7 +76,7 @@ def ratio_plot(comparison: Comparison, stream: str) -> RatioPlot | None:
     groups = [_group(comparison, row, half) for row in rows]
     return RatioPlot(
         baseline=comparison.label(comparison.baseline),
-        ticks=tuple(_ticks(half)),
+        ticks=tuple(ratio_ticks(half)),
         margin=round(50 * MARGIN / half, 2),
         groups=tuple(group for group in groups if any(mark.at is not None for mark in group.marks)),
     )
@@ -104,8 +104,11 @@ def _mark(comparison: Comparison, row: MetricComparison, run: Run, half: float) 
     return RatioMark(label, at, ratio(value), outcome, ratio_trust(comparison, row, run.id))
 
 
-def _ticks(half: float) -> Iterator[AxisTick]:
-    """Return ticks at both sides, from the middle outwards, none closer than `TICK_GAP`."""
+def ratio_ticks(half: float) -> Iterator[AxisTick]:
+    """Return ticks at both sides, from the middle outwards, none closer than `TICK_GAP`.
+
+    `half` is the logarithm that the scale reaches to either side.
+    """
     last = 0.0
     for step in STEPS:
         away = 50 * math.log(step) / half

@@ -14,10 +14,24 @@ from control_plane import __version__
 from control_plane.domain.units import size
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.site import View
-from control_plane.pages.urls import DOCS, GLOSSARY, HISTORY, NEW_RUN, TARGETS, WORKLOADS
+from control_plane.pages.urls import (
+    DOCS,
+    EXPERIMENTS,
+    GLOSSARY,
+    HISTORY,
+    NEW_RUN,
+    TARGETS,
+    WORKLOADS,
+)
 from control_plane.store.store import Store
 
-NAV_LINKS = (("History", HISTORY), ("Targets", TARGETS), ("Glossary", GLOSSARY), ("API", DOCS))
+NAV_LINKS = (
+    ("Experiments", EXPERIMENTS),
+    ("History", HISTORY),
+    ("Targets", TARGETS),
+    ("Glossary", GLOSSARY),
+    ("API", DOCS),
+)
 BELOW = {HISTORY: ("/runs/", "/compare"), TARGETS: (f"{TARGETS}/", WORKLOADS)}
 """What counts as inside a place: the beginnings of the addresses."""
 

@@ -1,0 +1,144 @@
+"""An experiment in words: the sentence that leads its page, and its document for programs."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from control_plane.analysis.deciding.judged_experiment import JudgedExperiment, JudgedMetric
+from control_plane.analysis.deciding.verdicts import FIRST_LOOK, Verdict
+from control_plane.domain.run import State
+from control_plane.domain.spec_json import Document
+from control_plane.domain.units import figures, share
+
+REASONS = {
+    "machine_moved": "the machine itself changed while it was measured",
+    "not_interleaved": "the runs were not interleaved",
+    "invalid_side": "a side is invalid",
+    "too_few_blocks": f"at least {FIRST_LOOK} complete blocks are needed, with a number in each",
+}
+"""Why there is no verdict."""
+
+
+def experiment_sentence(judged: JudgedExperiment) -> str:
+    """Return what is found of the metric that decides, and what is against it."""
+    if judged.blocks < FIRST_LOOK and not judged.state.terminal:
+        return _waiting(judged)
+    return " ".join(_told(judged)) or _waiting(judged)
+
+
+def _waiting(judged: JudgedExperiment) -> str:
+    if judged.state is State.QUEUED:
+        return "It waits for the machine."
+    if judged.state is State.RUNNING:
+        return f"{judged.blocks} of {judged.experiment.design.blocks} blocks are measured."
+    return "There is nothing to decide on: no block is complete."
+
+
+def _told(judged: JudgedExperiment) -> Iterator[str]:
+    baseline = judged.experiment.arms[0].name
+    for metric in judged.primary:
+        yield verdict_sentence(metric, baseline, judged.experiment.design.margin)
+    for broken in judged.broken:
+        yield f"Guardrail broken: {broken.metric.label} of {broken.contender} got worse."
+
+
+def verdict_sentence(judged: JudgedMetric, baseline: str, margin: float) -> str:
+    """Return what is found of one metric of one contender."""
+    verdict, label = judged.verdict, judged.metric.label
+    name = label[0].lower() + label[1:] if label[1:2].islower() else label
+    if verdict.finding == "no_verdict":
+        why = REASONS[verdict.reason or "too_few_blocks"]
+        return f"No verdict on {judged.contender} against {baseline}: {why}."
+    told = interval_text(verdict)
+    within = f"±{share(margin)}"
+    return {
+        "better": f"{judged.contender} is better than {baseline}: its {name} is {told}.",
+        "worse": f"{judged.contender} is worse than {baseline}: its {name} is {told}.",
+        "equivalent": f"{judged.contender} and {baseline} are equivalent: the {name} is {told}, "
+        f"within {within}.",
+        "small_but_real": f"{judged.contender} differs from {baseline} by less than {within}: its "
+        f"{name} is {told}, which is small but real.",
+        "likely_better": f"{judged.contender} is probably better than {baseline}: its {name} is "
+        f"{told}. How much is not settled{_more(verdict)}.",
+        "likely_worse": f"{judged.contender} is probably worse than {baseline}: its {name} is "
+        f"{told}. How much is not settled{_more(verdict)}.",
+        "inconclusive": f"Whether {judged.contender} differs from {baseline} is not known yet: its "
+        f"{name} is {told}{_more(verdict)}.",
+    }[verdict.finding]
+
+
+def interval_text(verdict: Verdict) -> str:
+    """Return `1.12 times as much (1.08 to 1.16)`: the ratio with its 95 % interval."""
+    if verdict.effect is None or verdict.within_95 is None:
+        return "not known"
+    ratio, interval = verdict.effect.ratio, verdict.within_95
+    low, high = figures(interval.low), figures(interval.high)
+    return f"{figures(ratio)} times as much (95 % interval {low} to {high})"
+
+
+def _more(verdict: Verdict) -> str:
+    if verdict.more_blocks is None:
+        return ""
+    return f"; about {verdict.more_blocks} more blocks would settle it"
+
+
+def experiment_document(judged: JudgedExperiment) -> Document:
+    """Return an experiment as the API tells it."""
+    experiment = judged.experiment
+    return {
+        "id": experiment.id,
+        "question": experiment.question,
+        "state": judged.state.value,
+        "seed": experiment.design.seed,
+        "created_at": experiment.created_at.isoformat(),
+        "design": {
+            "metric": experiment.design.metric,
+            "stream": experiment.design.stream,
+            "margin": experiment.design.margin,
+            "blocks": experiment.design.blocks,
+            "rule": "spending",
+            "whole": judged.whole,
+        },
+        "runs": [
+            {
+                "arm": arm.name,
+                "id": arm.run_id,
+                "state": run.state.value if run else "deleted",
+                "reason": run.reason if run else None,
+                "blocks": len(run.trials) if run else 0,
+            }
+            for arm, run in zip(experiment.arms, judged.runs, strict=True)
+        ],
+        "blocks": judged.blocks,
+        "verdicts": [_verdict_document(judged, metric) for metric in judged.metrics],
+        "sentence": experiment_sentence(judged),
+    }
+
+
+def _verdict_document(judged: JudgedExperiment, metric: JudgedMetric) -> dict[str, Any]:
+    verdict, effect = metric.verdict, metric.verdict.effect
+    return {
+        "stream": judged.experiment.design.stream,
+        "metric": metric.metric.name,
+        "unit": metric.metric.unit,
+        "role": metric.role,
+        "baseline": judged.experiment.arms[0].name,
+        "contender": metric.contender,
+        "values": metric.values,
+        "ratio": effect.ratio if effect else None,
+        "low": _bound(verdict, "within_95", "low"),
+        "high": _bound(verdict, "within_95", "high"),
+        "low_90": _bound(verdict, "within_90", "low"),
+        "high_90": _bound(verdict, "within_90", "high"),
+        "method": effect.method if effect else None,
+        "rule": "spending",
+        "margin": metric.margin,
+        "blocks": effect.blocks if effect else judged.blocks,
+        "verdict": metric.held or verdict.finding,
+        "reason": verdict.reason,
+        "more_blocks": verdict.more_blocks,
+    }
+
+
+def _bound(verdict: Verdict, interval: str, side: str) -> float | None:
+    found: float | None = getattr(getattr(verdict, interval), side, None)
+    return found

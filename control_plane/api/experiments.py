@@ -1,0 +1,50 @@
+"""Experiments: hand in, read with their verdicts, list, cancel."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from control_plane.analysis.deciding.judged_experiment import judge_experiment
+from control_plane.analysis.prose.experiment_sentences import experiment_document
+from control_plane.api.openapi_docs import ERROR_RESPONSES
+from control_plane.api.runs import PageLimit, SpecBody
+from control_plane.dependencies import ExperimentId, RunServiceDep, StoreDep
+from control_plane.domain.ids import experiment_address
+from control_plane.domain.spec_json import Document
+
+router = APIRouter(tags=["experiments"], responses=ERROR_RESPONSES)
+
+
+@router.post("/experiments", status_code=202)
+def submit(document: SpecBody, service: RunServiceDep, response: Response) -> Document:
+    """Queue an experiment: a run for each arm, whose trials are interleaved in blocks."""
+    made = service.submit_experiment(document)
+    response.headers["Location"] = f"/api/experiments/runs/{made.id}"
+    return {"id": made.id, "url": experiment_address(made.id)}
+
+
+@router.get("/experiments/runs")
+def experiments(store: StoreDep, limit: Annotated[PageLimit, Query()] = 50) -> Document:
+    """Return the newest experiments, without their verdicts."""
+    found = store.experiments(limit)
+    return {
+        "experiments": [
+            {"id": each.id, "question": each.question, "url": experiment_address(each.id)}
+            for each in found
+        ]
+    }
+
+
+@router.get("/experiments/runs/{experiment_id}")
+def experiment(experiment_id: ExperimentId, store: StoreDep) -> Document:
+    """Return an experiment with what its complete blocks say."""
+    found = store.experiment(experiment_id)
+    return experiment_document(judge_experiment(found, store.arm_runs(found)))
+
+
+@router.post("/experiments/runs/{experiment_id}/cancel")
+async def cancel(experiment_id: ExperimentId, store: StoreDep, service: RunServiceDep) -> Document:
+    """End an experiment that is not over; its complete blocks stay."""
+    await service.cancel_experiment(experiment_id)
+    found = store.experiment(experiment_id)
+    return experiment_document(judge_experiment(found, store.arm_runs(found)))

@@ -1,0 +1,113 @@
+"""What `looplab experiment` reads and prints, and which exit code says the same as the verdict."""
+
+import tomllib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from rich import box
+from rich.table import Table
+
+from control_plane.cli_output import INVALID, NOT_FINISHED, complain, print_line, print_table
+from control_plane.domain.errors import SettingsError
+from control_plane.domain.metrics import METRIC
+from control_plane.domain.run import State
+from control_plane.domain.spec_json import Document
+from control_plane.domain.units import NONE, WRITTEN, figures
+
+AGAINST, UNDECIDED = 10, 11
+EXPERIMENT_EXIT_CODES = """
+Exit codes:
+
+0 finished, and nothing speaks against it
+
+1 not finished: failed, cancelled or interrupted
+
+2 bad input
+
+3 the database is owned by another
+
+10 a contender is worse, or a guardrail broke
+
+11 undecided, a guardrail too (with --strict, else 0)
+
+12 an arm is invalid: there is no verdict
+"""
+
+
+def experiment_file(
+    path: Path, read_json: Callable[[Path], Document]
+) -> tuple[Document, Iterable[Document]]:
+    """Return the document of a file, and the specs in it. Raises SettingsError.
+
+    What ends in .toml is TOML, everything else JSON.
+    """
+    document = _read_toml(path) if path.suffix == ".toml" else read_json(path)
+    arms = document.get("arms")
+    parts = [document, *(arms if isinstance(arms, list) else [])]
+    specs = (part.get("spec") for part in parts if isinstance(part, dict))
+    return document, [spec for spec in specs if isinstance(spec, dict)]
+
+
+def _read_toml(path: Path) -> Document:
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: {error}.") from None
+
+
+def experiment_exit_code(found: Document, *, strict: bool) -> int:
+    """Return the exit code that says the same as the verdict."""
+    if found["state"] != State.FINISHED:
+        return NOT_FINISHED
+    deciding = [verdict for verdict in found["verdicts"] if verdict["role"] != "exploratory"]
+    if any(verdict["reason"] == "invalid_side" for verdict in deciding):
+        return INVALID
+    findings = {verdict["verdict"] for verdict in deciding}
+    if findings & {"worse", "broken"}:
+        return AGAINST
+    undecided = {"inconclusive", "likely_better", "likely_worse", "no_verdict", "undecided"}
+    return UNDECIDED if strict and findings & undecided else 0
+
+
+class BlockLines:
+    """Prints a line when a block is complete."""
+
+    def __init__(self) -> None:
+        self._said = -1
+
+    def __call__(self, found: Document) -> None:
+        if found["blocks"] != self._said:
+            self._said = found["blocks"]
+            complain(
+                f"{found['blocks']} of {found['design']['blocks']} blocks. {found['sentence']}"
+            )
+
+
+def print_experiment(found: Document, url: str | None) -> None:
+    """Print its sentence, then a line for each metric that decides or guards."""
+    print_line(found["sentence"])
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title in ("Metric", "Arm", found["runs"][0]["arm"], "Arm's own", "Ratio, 95 %", "Verdict"):
+        table.add_column(title, no_wrap=True)
+    for verdict in found["verdicts"]:
+        if verdict["role"] != "exploratory":
+            table.add_row(*_cells(verdict))
+    print_table(table)
+    for arm in found["runs"]:
+        told = f"{arm['arm']}: run {arm['id']}, {arm['state']}, {arm['blocks']} trials"
+        print_line(f"{told}. {arm['reason']}" if arm["reason"] else told)
+    if url:
+        print_line(f"{url}/experiments/{found['id']}")
+
+
+def _cells(verdict: Document) -> tuple[str, ...]:
+    metric = METRIC[verdict["metric"]]
+    baseline, contender = (WRITTEN[metric.unit](value) for value in verdict["values"])
+    interval = NONE
+    if verdict["ratio"] is not None and verdict["low"] is not None:
+        low, high = figures(verdict["low"]), figures(verdict["high"])
+        interval = f"×{figures(verdict['ratio'])} [{low}, {high}]"
+    word = verdict["verdict"].replace("_", " ")
+    return metric.label, verdict["contender"], baseline, contender, interval, word

@@ -1,0 +1,131 @@
+"""An experiment: arms whose trials are interleaved in blocks, and what is to be decided of them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as checked_dataclass
+from pydantic_core import to_json
+
+from control_plane.domain.errors import FieldError, refuse
+from control_plane.domain.limits import bounded, bounded_text, counted
+from control_plane.domain.load_models import STRICT
+from control_plane.domain.metrics import METRIC
+from control_plane.domain.spec_json import Document, field_error
+
+MOST_ARMS = 64
+DEFAULT_BLOCKS = 10
+"""The declared maximum of blocks where none is named."""
+
+
+@checked_dataclass(frozen=True, config=STRICT)
+class Guardrail:
+    """A metric that must not get worse by more than its margin, a share of it."""
+
+    metric: str
+    margin: float = 0.1
+
+
+@checked_dataclass(frozen=True, config=STRICT)
+class SubmittedArm:
+    """One arm as it is handed in: a spec, laid over that of the experiment."""
+
+    name: str
+    spec: dict[str, Any]
+
+
+@checked_dataclass(frozen=True, config=STRICT, kw_only=True)
+class ExperimentDesign:
+    """What is to be decided, and how.
+
+    `metric` of `stream` decides ("": of the first). `margin` is a difference that nobody cares
+    about, `blocks` the declared maximum. `seed` draws the order of the trials and the requests.
+    """
+
+    metric: str = "throughput_per_s"
+    stream: str = ""
+    guardrails: tuple[Guardrail, ...] = (Guardrail("response_time_s.p99"),)
+    margin: float = 0.03
+    blocks: int = DEFAULT_BLOCKS
+    seed: int = 1
+
+
+@checked_dataclass(frozen=True, config=STRICT, kw_only=True)
+class SubmittedExperiment(ExperimentDesign):
+    """An experiment as it is handed in: the first arm is the baseline, `spec` common to all."""
+
+    question: str
+    arms: tuple[SubmittedArm, ...]
+    spec: dict[str, Any] | None = None
+
+    @property
+    def design(self) -> ExperimentDesign:
+        """What of it is kept beside the arms."""
+        names = (field.name for field in fields(ExperimentDesign))
+        return ExperimentDesign(**{name: getattr(self, name) for name in names})
+
+
+@dataclass(frozen=True)
+class ExperimentArm:
+    """One arm; its trials are those of a run, None where that was deleted."""
+
+    name: str
+    run_id: str | None
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment that was handed in. The first arm is the baseline."""
+
+    id: str
+    question: str
+    design: ExperimentDesign
+    arms: tuple[ExperimentArm, ...]
+    created_at: datetime
+
+
+_SUBMITTED: TypeAdapter[SubmittedExperiment] = TypeAdapter(SubmittedExperiment)
+
+
+def read_experiment(document: Mapping[str, Any]) -> SubmittedExperiment:
+    """Return the experiment of a document. Raises InvalidInput with the wrong fields."""
+    given = dict(document)
+    try:
+        submitted = _SUBMITTED.validate_json(to_json(given))
+    except ValidationError as error:
+        refuse(field_error(detail, given) for detail in error.errors(include_url=False))
+        raise
+    refuse(_bounds(submitted))
+    return submitted
+
+
+def _bounds(submitted: SubmittedExperiment) -> Iterator[FieldError]:
+    yield from bounded_text("question", submitted.question, 200, empty=False)
+    yield from counted("arms", len(submitted.arms), 2, MOST_ARMS, "arms")
+    names = [arm.name for arm in submitted.arms]
+    for place, name in enumerate(names):
+        yield from bounded_text(f"arms.{place}.name", name, 60, empty=False)
+        if name in names[:place]:
+            yield FieldError(f"arms.{place}.name", f"Another arm is called {name}.")
+    yield from bounded("margin", submitted.margin, 0, 1)
+    yield from bounded("blocks", submitted.blocks, 3, 100)
+    metrics = [("metric", submitted.metric)]
+    metrics += [
+        (f"guardrails.{place}.metric", guardrail.metric)
+        for place, guardrail in enumerate(submitted.guardrails)
+    ]
+    for field, metric in metrics:
+        if metric not in METRIC or METRIC[metric].less_is_better is None:
+            yield FieldError(field, f"{metric[:60]} is no metric that is better or worse.")
+
+
+def laid_over(base: Mapping[str, Any], patch: Mapping[str, Any]) -> Document:
+    """Return `base` with `patch` over it: tables are merged, everything else is replaced."""
+    merged = dict(base)
+    for key, value in patch.items():
+        known = merged.get(key)
+        both = isinstance(known, dict) and isinstance(value, dict)
+        merged[key] = laid_over(known or {}, value) if both else value
+    return merged

@@ -1,0 +1,144 @@
+"""What the trials of arms say, from runs with chosen numbers."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from control_plane.analysis.deciding.judged_experiment import JudgedExperiment, judge_experiment
+from control_plane.analysis.prose.experiment_sentences import (
+    experiment_document,
+    experiment_sentence,
+)
+from control_plane.domain.experiment import Experiment, ExperimentArm, ExperimentDesign
+from control_plane.domain.result import Validity
+from control_plane.domain.run import Run, State
+from tests.builders.trials import run, summary, trial
+
+NAMES = ("old", "new", "other")
+
+
+def experiment(arms: int = 2, **design: object) -> Experiment:
+    return Experiment(
+        "0000000001",
+        "Which?",
+        ExperimentDesign(**{"blocks": 6, **design}),  # type: ignore[arg-type] # fields of a design
+        tuple(ExperimentArm(name, f"000000000{place}") for place, name in enumerate(NAMES[:arms])),
+        datetime(2026, 11, 30, tzinfo=UTC),
+    )
+
+
+def arm(place: int, factor: float, blocks: int = 6, **chosen: object) -> Run:
+    noise = np.random.default_rng(place).standard_normal(blocks) * 0.01
+    trials = [
+        trial(replace(summary(), throughput_per_s=1_000 * factor * float(np.exp(off))), block=block)
+        for block, off in enumerate(noise)
+    ]
+    return run(f"000000000{place}", trials=tuple(trials), **chosen)
+
+
+def judged(*factors: float, blocks: int = 6, **design: object) -> JudgedExperiment:
+    runs = [arm(place, factor, blocks) for place, factor in enumerate(factors)]
+    return judge_experiment(experiment(len(factors), **design), runs)
+
+
+@pytest.mark.parametrize(
+    ("factor", "finding", "said"),
+    [
+        (1.5, "better", "new is better than old: its throughput is 1.5"),
+        (0.5, "worse", "new is worse than old: its throughput is 0.5"),
+        (1.0, "equivalent", "new and old are equivalent: the throughput is"),
+    ],
+)
+def test_the_metric_that_decides_makes_the_sentence(factor: float, finding: str, said: str) -> None:
+    found = judged(1.0, factor)
+    assert [metric.verdict.finding for metric in found.primary] == [finding]
+    assert experiment_sentence(found).startswith(said)
+
+
+def test_several_contenders_are_each_told() -> None:
+    found = judged(1.0, 1.5, 1.0)
+    assert [metric.verdict.finding for metric in found.primary] == ["better", "equivalent"]
+    assert {metric.verdict.effect.method for metric in found.primary if metric.verdict.effect} == {
+        "dunnett"
+    }
+    assert experiment_sentence(found).count(".") >= 2
+
+
+def test_an_early_look_says_less_than_the_last() -> None:
+    early = judged(1.0, 1.06, blocks=3)
+    assert early.primary[0].verdict.finding == "inconclusive"
+    assert judged(1.0, 1.06).primary[0].verdict.finding == "better"
+
+
+def test_too_few_blocks_give_no_verdict() -> None:
+    found = judged(1.0, 1.5, blocks=2)
+    assert found.primary[0].verdict.reason == "too_few_blocks"
+    assert "at least 3 complete blocks" in experiment_sentence(found)
+
+
+def test_a_block_that_an_arm_lacks_does_not_count() -> None:
+    runs = [arm(0, 1.0), arm(1, 1.5, blocks=4)]
+    found = judge_experiment(experiment(), runs)
+    assert found.blocks == 4
+    assert found.primary[0].verdict.finding == "better"
+
+
+def test_a_number_that_a_trial_lacks_is_none() -> None:
+    without = arm(1, 1.5)
+    gone = replace(without.trials[2], streams=(replace(summary(), throughput_per_s=0.0),))
+    runs = [arm(0, 1.0), replace(without, trials=(*without.trials[:2], gone, *without.trials[3:]))]
+    assert judge_experiment(experiment(), runs).primary[0].verdict.finding == "no_verdict"
+
+
+def test_an_invalid_arm_wins_nothing() -> None:
+    runs = [arm(0, 1.0), arm(1, 1.5, validity=Validity("invalid", ()))]
+    found = judge_experiment(experiment(), runs).primary[0].verdict
+    assert (found.finding, found.reason) == ("no_verdict", "invalid_side")
+    assert found.within_95 is not None
+
+
+def test_errors_are_a_guardrail_without_a_ratio() -> None:
+    failing = [
+        replace(each, streams=(replace(each.streams[0], errors={"status": 100}),))
+        for each in arm(1, 1.0).trials
+    ]
+    runs = [arm(0, 1.0), replace(arm(1, 1.0), trials=tuple(failing))]
+    found = judge_experiment(experiment(), runs)
+    assert [metric.metric.name for metric in found.broken] == ["error_share"]
+    assert "Guardrail broken: Errors of new got worse." in experiment_sentence(found)
+    held = [metric for metric in judged(1.0, 1.0).metrics if metric.metric.name == "error_share"]
+    assert [metric.held for metric in held] == ["held"]
+
+
+@pytest.mark.parametrize(
+    ("states", "whole"),
+    [
+        ((State.QUEUED, State.QUEUED), State.QUEUED),
+        ((State.RUNNING, State.QUEUED), State.RUNNING),
+        ((State.FINISHED, State.FAILED), State.FINISHED),
+        ((State.CANCELLED, State.FAILED), State.CANCELLED),
+        ((State.FAILED, State.FAILED), State.FAILED),
+    ],
+)
+def test_its_state_follows_from_those_of_its_arms(states: tuple[State, ...], whole: State) -> None:
+    runs = [arm(place, 1.0, blocks=1, state=state) for place, state in enumerate(states)]
+    assert judge_experiment(experiment(), runs).state is whole
+
+
+def test_the_document_has_every_interval() -> None:
+    found = experiment_document(judged(1.0, 1.5))
+    first = found["verdicts"][0]
+    assert (first["role"], first["metric"], first["verdict"]) == (
+        "primary", "throughput_per_s", "better",
+    )  # fmt: skip
+    assert first["low"] < first["low_90"] < first["ratio"] < first["high_90"] < first["high"]
+    assert found["design"]["whole"] is True
+
+
+def test_nothing_was_measured() -> None:
+    runs = [replace(arm(place, 1.0), trials=(), state=State.QUEUED) for place in (0, 1)]
+    assert experiment_sentence(judge_experiment(experiment(), runs)) == "It waits for the machine."
+    gone = judge_experiment(experiment(), [None, None])
+    assert experiment_sentence(gone) == "There is nothing to decide on: no block is complete."

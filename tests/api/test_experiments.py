@@ -1,0 +1,143 @@
+"""An experiment from its hand-in to its verdict, over the API and on its page."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from tests.dashboard import Dashboard, free_port, until
+from tests.load.hostile import HostileServer, hostile_server
+from tests.pages.stored import words
+
+BLOCKS = 4
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[HostileServer]:
+    with hostile_server() as started:
+        yield started
+
+
+def experiment(server: HostileServer, **changes: Any) -> dict[str, Any]:
+    """Ask the server at two paths, of which one answers 20 times as slowly."""
+    stream = {"load": {"model": "closed", "concurrency": 1}, "stop": {"requests": 10}}
+    arms = [
+        {
+            "name": name,
+            "spec": {
+                "workload": {"streams": [{**stream, "name": "s", "requests": [{"path": path}]}]}
+            },
+        }
+        for name, path in (("quick", "/ok"), ("slow", "/slow"))
+    ]
+    common = {"target": {"url": server.url}, "client": {"strategy": "raw"}, "warmup_s": 0}
+    return {"question": "Which path?", "blocks": BLOCKS, "arms": arms, "spec": common, **changes}
+
+
+def over(looplab: Dashboard, experiment_id: str) -> dict[str, Any]:
+    def ended() -> dict[str, Any] | None:
+        found: dict[str, Any] = looplab.get(f"/api/experiments/runs/{experiment_id}").json()
+        return found if found["state"] not in {"queued", "running"} else None
+
+    found: dict[str, Any] = until(ended, "the experiment is over", 60)
+    return found
+
+
+@pytest.fixture(scope="module")
+def decided(looplab: Dashboard, server: HostileServer) -> dict[str, Any]:
+    made = looplab.post("/api/experiments", experiment(server))
+    assert made.status_code == 202, made.text
+    assert made.json()["url"] == f"/experiments/{made.json()['id']}"
+    return over(looplab, made.json()["id"])
+
+
+def test_it_decides(decided: dict[str, Any]) -> None:
+    assert (decided["state"], decided["blocks"]) == ("finished", BLOCKS)
+    (primary,) = [verdict for verdict in decided["verdicts"] if verdict["role"] == "primary"]
+    assert (primary["verdict"], primary["method"]) == ("worse", "paired")
+    assert primary["low"] < primary["ratio"] < primary["high"] < 0.5
+    assert decided["sentence"].startswith("slow is worse than quick: its throughput is 0.")
+
+
+def test_trials_are_interleaved_and_each_arm_is_a_run(
+    looplab: Dashboard, decided: dict[str, Any]
+) -> None:
+    runs = [looplab.run(arm["id"]) for arm in decided["runs"]]
+    assert [run["state"] for run in runs] == ["finished", "finished"]
+    assert [len(run["trials"]) for run in runs] == [BLOCKS, BLOCKS]
+    assert {run["title"] for run in runs} == {"Which path?: quick", "Which path?: slow"}
+    begun = sorted(
+        (trial["started_at"], place) for place, run in enumerate(runs) for trial in run["trials"]
+    )
+    order = [place for _, place in begun]
+    # AB BA AB BA: the same arm follows itself where blocks meet, and nowhere else.
+    assert [first == second for first, second in pairwise(order)] == [
+        bool(place % 2) for place in range(2 * BLOCKS - 1)
+    ]
+
+
+def test_its_page_and_the_list_say_the_same(looplab: Dashboard, decided: dict[str, Any]) -> None:
+    page = words(looplab.get(f"/experiments/{decided['id']}").text)
+    assert decided["sentence"] in page
+    assert "Against A quick" in page
+    assert "Compare the arms" in page
+    listed = words(looplab.get("/experiments").text)
+    assert "Which path?" in listed
+    assert decided["sentence"] in listed
+    found = looplab.get("/api/experiments/runs").json()["experiments"]
+    assert decided["id"] in [each["id"] for each in found]
+
+
+def test_an_arm_that_fails_leaves_the_other_going(
+    looplab: Dashboard, server: HostileServer
+) -> None:
+    document = experiment(server)
+    document["arms"][1]["spec"]["target"] = {"url": f"http://127.0.0.1:{free_port()}"}
+    found = over(looplab, looplab.post("/api/experiments", document).json()["id"])
+    assert [(arm["state"], arm["blocks"]) for arm in found["runs"]] == [
+        ("finished", BLOCKS),
+        ("failed", 0),
+    ]
+    assert "Nothing listens" in found["runs"][1]["reason"]
+    assert found["verdicts"][0]["verdict"] == "no_verdict"
+
+
+def test_what_was_measured_stays_after_a_cancel(looplab: Dashboard, server: HostileServer) -> None:
+    made = looplab.post("/api/experiments", experiment(server, blocks=100)).json()
+    address = f"/api/experiments/runs/{made['id']}"
+    until(lambda: looplab.get(address).json()["blocks"] >= 3, "three blocks", 60)
+    cancelled = looplab.post(f"{address}/cancel").json()
+    assert cancelled["state"] == "cancelled"
+    assert cancelled["blocks"] >= 3
+    assert cancelled["verdicts"][0]["low"] is not None
+    assert looplab.post(f"{address}/cancel").status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"metric": "speed"}, "metric"),
+        ({"stream": "large"}, "stream"),
+        ({"arms": [{"name": "a", "spec": {}}, {"name": "b", "spec": {}}]}, "arms.0.spec.workload"),
+        ({"spec": {"timeout_s": -1}}, "arms.0.spec.timeout_s"),
+    ],
+)
+def test_what_is_wrong_is_told_at_its_field(
+    looplab: Dashboard, server: HostileServer, changes: dict[str, Any], field: str
+) -> None:
+    refused = looplab.post("/api/experiments", experiment(server, **changes))
+    assert refused.status_code == 422
+    assert field in [wrong["field"] for wrong in refused.json()["fields"]]
+
+
+def test_arms_that_do_not_differ_are_refused(looplab: Dashboard, server: HostileServer) -> None:
+    document = experiment(server)
+    document["arms"][1]["spec"] = document["arms"][0]["spec"]
+    (wrong,) = looplab.post("/api/experiments", document).json()["fields"]
+    assert (wrong["field"], wrong["message"]) == ("arms.1.spec", "This arm is the same as quick.")
+
+
+def test_there_is_none_of_that_id(looplab: Dashboard) -> None:
+    assert looplab.get("/api/experiments/runs/0000000000").status_code == 404
+    assert looplab.get("/experiments/0000000000").status_code == 404

@@ -1,0 +1,109 @@
+"""`looplab experiment`: what it reads, and the exit code that says the same as the verdict."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from control_plane.cli_experiment import experiment_exit_code, experiment_file
+from control_plane.domain.errors import SettingsError
+from control_plane.domain.spec_json import read_document
+
+
+def found(state: str = "finished", **verdicts: tuple[str, str | None]) -> dict[str, Any]:
+    """An experiment whose metrics by role were judged so, with a reason."""
+    return {
+        "state": state,
+        "verdicts": [
+            {"role": role, "verdict": verdict, "reason": reason}
+            for role, (verdict, reason) in verdicts.items()
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("document", "code", "strict"),
+    [
+        (found(primary=("better", None), guardrail=("held", None)), 0, 0),
+        (found(primary=("equivalent", None)), 0, 0),
+        (found(primary=("worse", None)), 10, 10),
+        (found(primary=("better", None), guardrail=("broken", None)), 10, 10),
+        (found(primary=("better", None), exploratory=("worse", None)), 0, 0),
+        (found(primary=("inconclusive", None)), 0, 11),
+        (found(primary=("better", None), guardrail=("undecided", None)), 0, 11),
+        (found(primary=("no_verdict", "too_few_blocks")), 0, 11),
+        (found(primary=("no_verdict", "invalid_side")), 12, 12),
+        (found("cancelled", primary=("worse", None)), 1, 1),
+    ],
+)
+def test_the_exit_code_says_the_same_as_the_verdict(
+    document: dict[str, Any], code: int, strict: int
+) -> None:
+    assert experiment_exit_code(document, strict=False) == code
+    assert experiment_exit_code(document, strict=True) == strict
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    return read_document(path.read_bytes())
+
+
+def test_toml_and_json_say_the_same(tmp_path: Path) -> None:
+    (tmp_path / "e.toml").write_text(
+        '\ufeffquestion = "Which?"\n[spec]\nseed = 2\n[[arms]]\nname = "a"\nspec.seed = 3\n'
+    )
+    document, specs = experiment_file(tmp_path / "e.toml", read_json)
+    (tmp_path / "e.json").write_text(json.dumps(document))
+    assert experiment_file(tmp_path / "e.json", read_json) == (document, specs)
+    assert specs == [{"seed": 2}, {"seed": 3}]
+
+
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "wrong.toml").write_text("question = ")
+    with pytest.raises(SettingsError, match=r"wrong\.toml: Invalid value"):
+        experiment_file(tmp_path / "wrong.toml", read_json)
+    with pytest.raises(SettingsError, match="No such file"):
+        experiment_file(tmp_path / "none.toml", read_json)
+
+
+FILE = """
+question = "uvloop or asyncio in the client?"
+blocks = 3
+[spec]
+warmup_s = 0
+target.server = "responder"
+client.strategy = "raw"
+[spec.workload]
+streams = [{ requests = [{ path = "/" }], load = { model = "closed" }, stop = { requests = 200 } }]
+[[arms]]
+name = "uvloop"
+spec = {}
+[[arms]]
+name = "asyncio"
+spec.client.loop = "asyncio"
+"""
+
+
+def test_an_experiment_is_measured_here_without_a_dashboard(tmp_path: Path) -> None:
+    (tmp_path / "clients.toml").write_text(FILE)
+    command = [sys.executable, "-m", "control_plane", "experiment", "clients.toml", "--json"]
+    ended = subprocess.run(
+        [*command, "--db", str(tmp_path / "runs.db")],
+        cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False,
+        env={"PYTHONPATH": str(Path(__file__).parent.parent), "PATH": "/usr/bin:/bin"},
+    )  # fmt: skip
+    document = json.loads(ended.stdout)
+    assert (document["state"], document["design"]["blocks"]) == ("finished", 4)
+    assert [arm["blocks"] for arm in document["runs"]] == [4, 4]
+    assert ended.returncode == experiment_exit_code(document, strict=False)
+    refused = subprocess.run(
+        [*command, "--db", str(tmp_path / "none.db")],
+        input=None, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+        env={"PYTHONPATH": str(Path(__file__).parent.parent), "PATH": "/usr/bin:/bin",
+             "LOOPLAB_MAX_TRIALS": "2"},
+    )  # fmt: skip
+    assert refused.returncode == 2
+    assert "arms.0.spec.trials" in refused.stderr
+    assert not (tmp_path / "none.db").exists()
