@@ -52,12 +52,14 @@ class ReadinessProbe:
 class Readiness:
     """What is known of a server that starts.
 
-    `secure`: it responds by TLS. `status` of its last response; None before the first. `owner`: who
-    else has the port; None where nobody has.
+    `secure`: it responds by TLS. `status` of its last response; None before the first. `has_head`:
+    the head of a response came, whole or not. `owner`: who else has the port; None where nobody
+    has.
     """
 
     secure: bool = False
     status: int | None = None
+    has_head: bool = False
     owner: str | None = None
 
     @property
@@ -187,7 +189,7 @@ async def _spoken_instead(probe: ReadinessProbe, *, secure: bool) -> str:
     status = await _status(probe, found)
     if found.secure and not secure:
         return "speaks TLS: give https://"
-    if status is not None:
+    if status is not None or found.has_head:
         return ""
     if secure and await _status(probe, Readiness()) is not None:
         return "speaks no TLS: give http://"
@@ -214,7 +216,7 @@ async def _status(probe: ReadinessProbe, found: Readiness) -> int | None:
     A server that took it and gave no response, or 400, is asked by TLS.
     """
     try:
-        status = await _ask(probe, secure=found.secure)
+        status = await _ask(probe, found, secure=found.secure)
     except ConnectionRefusedError:
         return None
     except (OSError, httptools.HttpParserError):
@@ -222,14 +224,14 @@ async def _status(probe: ReadinessProbe, found: Readiness) -> int | None:
     if found.secure or status not in {None, 400}:
         return status
     try:
-        by_tls = await _ask(probe, secure=True)
+        by_tls = await _ask(probe, found, secure=True)
     except (OSError, httptools.HttpParserError):
         by_tls = None
     found.secure = by_tls is not None
     return by_tls or status
 
 
-async def _ask(probe: ReadinessProbe, *, secure: bool) -> int | None:
+async def _ask(probe: ReadinessProbe, found: Readiness, *, secure: bool) -> int | None:
     """Return the status of the whole response to one GET; None when the server ends it before.
 
     Raises OSError where the server cannot be reached, HttpParserError where it speaks otherwise.
@@ -252,6 +254,7 @@ async def _ask(probe: ReadinessProbe, *, secure: bool) -> int | None:
     except httptools.HttpParserUpgrade:
         return response.parser.get_status_code()
     finally:
+        found.has_head = found.has_head or response.status is not None
         writer.transport.abort()
 
 
