@@ -157,8 +157,9 @@ def _until(found: Unanswered) -> str:
     return " by the end of the window" if found.waited == found.count and found.waited else ""
 
 
-FIRST_BYTE_APART = 1.1
-"""From this ratio of the medians on, the first byte is another moment than the end."""
+FIRST_BYTE_APART, FIRST_BYTE_APART_S = 1.1, 0.001
+"""From this ratio of the medians and this difference on, the first byte is another moment than the
+end: less is the time in which a client reads a short answer."""
 
 
 def begins_early(first_byte_s: float | None, service_s: float | None) -> bool:
@@ -168,7 +169,10 @@ def begins_early(first_byte_s: float | None, service_s: float | None) -> bool:
     """
     if first_byte_s is None:
         return False
-    return service_s is None or service_s >= FIRST_BYTE_APART * first_byte_s
+    return service_s is None or (
+        service_s >= FIRST_BYTE_APART * first_byte_s
+        and service_s - first_byte_s >= FIRST_BYTE_APART_S
+    )
 
 
 def written_time(times: Times | None, name: str) -> str:
