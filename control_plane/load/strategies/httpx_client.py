@@ -107,8 +107,10 @@ class _Stream(AnyIOStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - as httpcore calls it
     ) -> httpcore.AsyncNetworkStream:
+        # What comes from here on is the handshake first.
+        self._is_secure = True
         secure: Any = await super().start_tls(ssl_context, server_hostname, timeout)
-        self._stream, self._is_secure = secure._stream, True  # noqa: SLF001 - see above
+        self._stream = secure._stream  # noqa: SLF001 - see above
         return self
 
     def _look(self, data: bytes) -> None:
