@@ -1,24 +1,17 @@
 """Every strategy obeys the same rules, whatever its library would do by itself."""
 
 import asyncio
-import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
-import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import StreamingResponse
-from starlette.routing import Route
 
 from control_plane.domain.client_strategies import STRATEGIES
-from tests.dashboard import until
 from tests.load.closing_driver import driven
+from tests.load.endless_application import endless_application
 from tests.load.hostile import HostileServer, hostile_server
 from tests.load.workers import completed, plan_of, record_of
 
@@ -65,36 +58,6 @@ against an application of that framework.
 """
 
 
-async def _events() -> AsyncIterator[bytes]:
-    yield b": a comment first\n\n"
-    while True:
-        await asyncio.sleep(0.02)
-        yield b"event: tick\ndata: {}\n\n"
-
-
-async def _ticks(_request: Request) -> StreamingResponse:
-    await asyncio.sleep(0.03)
-    return StreamingResponse(_events(), media_type="text/event-stream")
-
-
-@contextmanager
-def _application(folder: Path) -> Iterator[str]:
-    """Yield the address, by TLS, of a Starlette application whose answers never end."""
-    subject = ["-days", "2", "-subj", "/CN=localhost", "-keyout", "k.pem", "-out", "c.pem"]
-    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject]
-    subprocess.run(made, cwd=folder, check=True, capture_output=True)
-    served = Starlette(routes=[Route("/ticks", _ticks)])
-    files: dict[str, Any] = {"ssl_keyfile": folder / "k.pem", "ssl_certfile": folder / "c.pem"}
-    quiet: dict[str, Any] = {"port": 0, "log_level": "critical", "lifespan": "off"}
-    server = uvicorn.Server(uvicorn.Config(served, **quiet, **files))
-    thread = Thread(target=server.run)
-    thread.start()
-    until(lambda: server.started, "uvicorn started")
-    yield f"https://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = server.force_exit = True
-    thread.join()
-
-
 @dataclass(frozen=True)
 class Driven:
     """What a case came to: as the client tells it, and as its server saw it."""
@@ -115,7 +78,7 @@ async def _all(home: Path) -> dict[tuple[str, str], Driven]:
     (home / ".netrc").chmod(0o600)
     proxies = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
     environment = {"HOME": str(home), **dict.fromkeys(proxies, "http://127.0.0.1:9")}
-    with _application(home) as application:
+    with endless_application(home) as application:
         driving = (_driven(strategy, environment, application) for strategy in STRATEGIES)
         return {
             key: case for cases in await asyncio.gather(*driving) for key, case in cases.items()
