@@ -147,6 +147,11 @@ class Comparison:
         pairs = zip(self.runs, self.labels, strict=True)
         return {run.id: (run, label) for run, label in pairs}
 
+    def begins_early(self, stream: str) -> bool:
+        """Return whether answers of any run begin so long before their end that both are shown."""
+        found = (stream_of(run, stream) for run in self.runs)
+        return any(summary.begins_early for summary in found if summary)
+
     @cached_property
     def _rows_by_name(self) -> dict[tuple[str, str], MetricComparison]:
         return {(row.stream, row.metric): row for row in self.rows}

@@ -51,12 +51,17 @@ def unanswered_of(summary: Summary, deadline_s: float, lag_s: float = 0.0) -> Un
 def _without_first_byte(
     summary: Summary, begun: BegunAnswers, deadline_s: float, lag_s: float
 ) -> Unanswered:
-    """Return the requests of which no answer began."""
+    """Return the requests of which no answer began.
+
+    Ages were kept of all that was in flight, so they tell how long these were waited for only where
+    none of the others had begun.
+    """
     timeouts = summary.errors.get("timeout", 0) - begun.timeouts
     flying = (summary.censored.unanswered or 0) - begun.in_flight
     ended = summary.completed + sum(summary.errors.values())
     count = max(0, ended - begun.count) + flying + max(0, summary.not_sent)
-    return _waited_for(summary, (count, begun.count), (timeouts, flying), deadline_s, lag_s)
+    aged = 0 if begun.in_flight else flying
+    return _waited_for(summary, (count, begun.count), (timeouts, aged), deadline_s, lag_s)
 
 
 def _waited_for(

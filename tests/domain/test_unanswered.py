@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from control_plane.analysis.summary import merge, summarize
 from control_plane.domain.limits import Limits
-from control_plane.domain.result import UNANSWERED_CLASSES, Censored, Summary
+from control_plane.domain.result import UNANSWERED_CLASSES, BegunAnswers, Censored, Summary
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import read_spec
 from control_plane.domain.times_and_percentiles import (
@@ -16,7 +17,7 @@ from control_plane.domain.times_and_percentiles import (
     written_time,
 )
 from control_plane.domain.unanswered import as_told_now, unanswered_of, with_unanswered
-from tests.builders.trials import known, result, second
+from tests.builders.trials import histogram, known, record, result, second
 
 S = 1_000_000_000
 CLOSED = {"model": "closed", "concurrency": 16}
@@ -85,6 +86,35 @@ def test_in_a_closed_window_only_those_count_that_outlasted_every_completed_one(
     assert known(known(found.response_time_s).unanswered).max_wait_s == pytest.approx(3.0)
     every = result(second(0, *[5.0] * 100), in_flight_ns=ages, answered=100).summary
     assert every.censored.unanswered == 3
+
+
+def test_on_the_first_byte_only_requests_count_of_which_no_answer_began() -> None:
+    """Of four timeouts one, of two errors with an answer none, of three in flight the old one."""
+    ages = (S // 1_000, 2 * S, 3 * S)
+    found = summarize(
+        record(
+            replace(second(0, *[5.0] * 100, errors=6), first_byte=histogram(*[1.0] * 105)),
+            errors={"timeout": 4, "status": 2},
+            in_flight_ns=ages,
+            in_flight_begun=(False, True, False),
+            begun_timeouts=3,
+        ),
+        deadline_s=2.0,
+        target_cpu_s=None,
+        target_peak_memory_bytes=None,
+    )
+    assert found.summary.begun == BegunAnswers(105, 3, 1)
+    times = known(found.summary.first_byte_time_s)
+    assert (known(times.unanswered).count, known(times.unanswered).waited) == (2, 1)
+    assert known(times.unanswered).share == pytest.approx(2 / 107)
+    assert (times.p95, times.p99) == (0.001, None)
+    assert times.max == pytest.approx(2.0)
+    assert known(known(found.summary.response_time_s).unanswered).count == 6
+    twice = merge([[found], [found]], 2.0)[0].summary
+    assert twice.begun == BegunAnswers(210, 6, 2)
+    assert known(known(twice.first_byte_time_s).unanswered).count == 4
+    unmeasured = merge([[found], [result(second(0, 5.0))]], 2.0)[0].summary
+    assert (unmeasured.begun, unmeasured.first_byte_time_s) == (None, None)
 
 
 @pytest.mark.parametrize(

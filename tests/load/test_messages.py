@@ -83,6 +83,14 @@ def test_one_object_for_both_times_is_sent_once() -> None:
     found = messages.decode(once)
     assert isinstance(found, Second)
     assert found.service is found.response
+    for first_byte, many in ((SERVICE, 1), (RESPONSE, 2)):
+        line = messages.encode(Second(0, 0, SERVICE, SERVICE, first_byte=first_byte))
+        assert line.count("hdr") == many
+        again = messages.decode(line)
+        assert isinstance(again, Second)
+        assert again.first_byte is not None
+        assert (again.first_byte is again.service) is (many == 1)
+        assert facts(again.first_byte) == facts(first_byte)
 
 
 def test_the_record_gets_its_seconds_back() -> None:

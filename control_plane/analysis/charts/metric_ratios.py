@@ -83,10 +83,8 @@ def metric_ratios(comparison: Comparison, stream: str) -> Figure:
 
 def _known(comparison: Comparison, stream: str, metric: str) -> bool:
     others = [label.id for label in comparison.labels if label.id != comparison.baseline]
-    if metric.startswith("first_byte"):
-        found = [stream_of(run, stream) for run in comparison.runs]
-        if not any(summary.begins_early for summary in found if summary):
-            return False
+    if metric.startswith("first_byte") and not comparison.begins_early(stream):
+        return False
     return any(_ratio(comparison, stream, metric, run_id) for run_id in others)
 
 

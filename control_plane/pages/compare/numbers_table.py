@@ -102,7 +102,7 @@ def numbers_table(comparison: Comparison, stream: str) -> NumbersTable:
     """Return a row for each run, with its numbers in one stream."""
     summaries = {run.id: stream_of(run, stream) for run in comparison.runs}
     known = [summary for summary in summaries.values() if summary is not None]
-    columns = _columns(time_unit(known), first_byte=any(part.begins_early for part in known))
+    columns = _columns(time_unit(known), first_byte=comparison.begins_early(stream))
     compared = {row.metric: row for row in comparison.rows if row.stream == stream}
     pairs = [(column, compared.get(column.metric)) for column in columns]
     rows = [

@@ -10,13 +10,14 @@ from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.metrics import METRIC
 from control_plane.domain.run import Run
 from control_plane.domain.units import ratio
-from control_plane.pages.compare.numbers_table import Trust, ratio_trust, shown_ratio
+from control_plane.pages.compare.numbers_table import FIRST_BYTE, Trust, ratio_trust, shown_ratio
 from control_plane.pages.number_cells import AxisTick
 
 PLOTTED = (
     "throughput_per_s",
     "response_time_s.p99",
     "response_time_s.p50",
+    FIRST_BYTE,
     "cpu_s_per_request",
     "peak_memory_bytes",
 )
@@ -67,7 +68,8 @@ class RatioPlot:
 
 def ratio_plot(comparison: Comparison, stream: str) -> RatioPlot | None:
     """Return the plot of one stream; None where nothing can be set against the baseline."""
-    rows = [comparison.row(stream, metric) for metric in PLOTTED]
+    shown = [name for name in PLOTTED if name != FIRST_BYTE or comparison.begins_early(stream)]
+    rows = [comparison.row(stream, metric) for metric in shown]
     ratios = [shown_ratio(comparison, row, run_id) for row in rows for run_id in row.ratios]
     sizes = [abs(math.log(value)) for value in ratios if value]
     if not sizes:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from control_plane.analysis.comparison import Comparison, MetricComparison, stream_of
+from control_plane.analysis.comparison import Comparison, MetricComparison
 from control_plane.analysis.prose.comparison_scope import asked_of_runs, deleted_runs
 from control_plane.analysis.prose.comparison_sentences import (
     caveats,
@@ -69,8 +69,7 @@ def _table(comparison: Comparison, stream: str) -> str:
 
 def _tabled(comparison: Comparison, stream: str) -> Iterator[str]:
     """Yield the metrics of a table: the first byte only where answers begin before they end."""
-    found = [stream_of(run, stream) for run in comparison.runs]
-    begins_early = any(summary.begins_early for summary in found if summary)
+    begins_early = comparison.begins_early(stream)
     yield from (name for name in TABLED if name != FIRST_BYTE or begins_early)
 
 

@@ -14,6 +14,7 @@ from control_plane.pages.exports.markdown import markdown
 from control_plane.pages.number_cells import axis_position, padded_range, round_ticks
 from tests.builders.records import Shape
 from tests.builders.runs import ASYNC, FAILING, detail_of, items
+from tests.builders.trials import known
 
 
 def _two(second: Shape, *, anyway: bool = False, **changes: Any) -> Comparison:
@@ -64,6 +65,8 @@ def test_the_first_byte_stands_in_the_tables_where_answers_begin_early() -> None
         heads = [head.text for head in numbers_table(compared, "items").heads]
         assert ("First byte p50" in heads) is shown
         assert ("| p50 time to first byte |" in markdown(compared, "http://x/")) is shown
+        plotted = known(ratio_plot(compared, "items")).groups
+        assert ("p50 time to first byte" in [group.label for group in plotted]) is shown
         columns = metric_ratios(compared, "items").table.columns
         assert ("first byte, ratio" in columns) is shown
     older = replace(ASYNC, first_byte_share=None)
