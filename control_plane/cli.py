@@ -46,6 +46,7 @@ from control_plane.domain.row_files import UnreadableRows, decoded
 from control_plane.domain.run import State
 from control_plane.domain.spec import Client
 from control_plane.domain.spec_json import Document, read_document, row_values
+from control_plane.experiments.pasted_requests import read_pasted
 from control_plane.settings import Settings, load_settings
 from control_plane.store.instance_lock import read_lock
 
@@ -131,7 +132,12 @@ def _serve(settings: Settings, *, open_page: bool) -> None:
 @cli.command("run", epilog=EXIT_CODES)
 def run_spec(
     context: typer.Context,
-    spec: Annotated[Path, typer.Argument(help="The spec as JSON; - reads standard input.")],
+    spec: Annotated[
+        Path | None, typer.Argument(help="The spec as JSON; - reads standard input.")
+    ] = None,
+    curl: Annotated[
+        str | None, typer.Option("--curl", help="A curl command, in the place of a spec.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Return when the run is over.")] = False,
     as_json: AsJson = False,
     db: DatabaseOption = None,
@@ -140,7 +146,10 @@ def run_spec(
 
     With --wait, or without a dashboard, the exit code tells how the run ended.
     """
-    document, settings = _with_row_files(_read(spec), spec.parent), _settings(context, db)
+    if (spec is None) == (curl is None):
+        raise SettingsError("Name a spec, or give a command with --curl.")
+    document = _of_curl(curl or "") if spec is None else _with_row_files(_read(spec), spec.parent)
+    settings = _settings(context, db)
     new = not settings.db.expanduser().exists()
     with _connect(settings) as dashboard:
         run = dashboard.submit(document)
@@ -337,6 +346,19 @@ def _read(path: Path) -> Document:
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror}.") from None
     return read_document(body)
+
+
+def _of_curl(command: str) -> Document:
+    """Return a spec of what a curl command asks for: ten users for five seconds."""
+    pasted = read_pasted(command)
+    for note in pasted.notes:
+        complain(note)
+    stream = {
+        "requests": list(pasted.requests),
+        "load": {"model": "closed", "concurrency": 10},
+        "stop": {"duration_s": 5},
+    }
+    return {"target": {"url": pasted.origin}, "workload": {"streams": [stream]}}
 
 
 def _with_row_files(document: Document, folder: Path) -> Document:

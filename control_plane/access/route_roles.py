@@ -76,6 +76,7 @@ ROUTES: dict[AccessRole, tuple[str, ...]] = {
         "POST /runs/delete",
         "POST /runs/new",
         "POST /runs/new/offer",
+        "POST /runs/new/pasted",
         "POST /runs/new/picked",
         "POST /runs/new/plan",
         "POST /runs/spec",

@@ -40,7 +40,7 @@ MAX_ANSWER_BYTES = 1_000_000_000
 
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _MEDIA_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}(; ?[\w.=\"+-]{1,80})?", re.ASCII)
-_SET_BY_CLIENT = {
+SET_BY_CLIENT = {
     "host", "content-length", "transfer-encoding", "connection", "expect", "accept-encoding",
 }  # fmt: skip
 
@@ -248,7 +248,7 @@ def _headers(field: str, headers: dict[str, str]) -> Wrong:
 def _header(field: str, name: str, content: str) -> Wrong:
     if not HEADER_NAME.fullmatch(name):
         yield FieldError(field, "This is not the name of a header.")
-    elif name.lower() in _SET_BY_CLIENT:
+    elif name.lower() in SET_BY_CLIENT:
         yield FieldError(field, f"{name} is set by the client itself.")
     if len(content) > 4_000:
         yield FieldError(field, f"{len(content):,} characters are above the limit of 4,000.", 4_000)

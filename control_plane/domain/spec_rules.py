@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from ipaddress import ip_address
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from control_plane.domain.errors import FieldError
 from control_plane.domain.limits import Limits, Wrong, bounded, bounded_text, counted
@@ -276,15 +276,16 @@ def _url(field: str, url: str) -> Wrong:
         yield FieldError(field, "Give only scheme, host and port, such as http://127.0.0.1:9000.")
     elif port == 0:
         yield FieldError(field, "Port 0 cannot be connected to.")
-    elif not _loopback(parts):
+    elif not is_here(url):
         yield FieldError(
             field,
             f"{parts.hostname[:60]} is not on this machine: give localhost or 127.0.0.1.",
         )
 
 
-def _loopback(parts: SplitResult) -> bool:
-    host = parts.hostname or ""
+def is_here(url: str) -> bool:
+    """Return whether the server of a URL is on this machine."""
+    host = urlsplit(url).hostname or ""
     if host == "localhost":
         return True
     try:

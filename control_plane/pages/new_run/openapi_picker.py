@@ -7,6 +7,8 @@ from datetime import datetime
 from control_plane.domain.application_report import Offer, Operation
 from control_plane.domain.spec import BUNDLED
 from control_plane.domain.spec_json import Document
+from control_plane.domain.spec_rules import is_here
+from control_plane.experiments.pasted_requests import Pasted
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.form.form_data import FormData, without_list
 from control_plane.pages.form.from_spec import request_fields
@@ -82,21 +84,42 @@ def refused_picks(form: FormData, operations: Sequence[Operation]) -> dict[str, 
 
 def with_picked(form: FormData, operations: Sequence[Operation]) -> FormData:
     """Return the form with operations added to the stream that it names, or in their place."""
+    return with_requests(form, [known.request for known in operations if known.request])
+
+
+def with_requests(form: FormData, requests: Sequence[Document]) -> FormData:
+    """Return the form with request classes added to the stream that it names, or in their place.
+
+    What they were picked or pasted from is taken out of it.
+    """
     stream = form.text("pick.stream", "0")
     known = {str(index) for index in form.indices("workload.streams")}
     prefix = f"workload.streams.{stream if stream in known else '0'}.requests"
-    values = {name: texts for name, texts in form.values.items() if not name.startswith("pick")}
+    values = {
+        name: texts for name, texts in form.values.items() if not name.startswith(("pick", "paste"))
+    }
     first = 0
     if form.text("how") == "replace":
         values = without_list(values, prefix)
     else:
         first = max(form.indices(prefix), default=-1) + 1
-    return FormData({**values, **dict(_fields(prefix, first, operations))})
+    return FormData({**values, **dict(_fields(prefix, first, requests))})
+
+
+def with_pasted(form: FormData, pasted: Pasted) -> FormData:
+    """Return the form with pasted request classes.
+
+    Where no application of the settings is chosen, their address is the target, if it is here.
+    """
+    filled = with_requests(form, pasted.requests)
+    chosen = form.text("target", BUNDLED)
+    if chosen not in {BUNDLED, "url"} or not is_here(pasted.origin):
+        return filled
+    return FormData({**filled.values, "target": ("url",), "target.url": (pasted.origin,)})
 
 
 def _fields(
-    prefix: str, first: int, operations: Sequence[Operation]
+    prefix: str, first: int, requests: Sequence[Document]
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
-    for index, operation in enumerate(operations[:MAX_PICKED], first):
-        if operation.request is not None:
-            yield from request_fields(f"{prefix}.{index}", operation.request)
+    for index, request in enumerate(requests[:MAX_PICKED], first):
+        yield from request_fields(f"{prefix}.{index}", request)

@@ -17,6 +17,7 @@ from control_plane.domain.run import Run
 from control_plane.domain.spec import BUNDLED, Spec
 from control_plane.domain.spec_json import Document, read_document, write_spec
 from control_plane.experiments.bundled_endpoints import endpoint
+from control_plane.experiments.pasted_requests import read_pasted
 from control_plane.experiments.presets import preset_catalogue
 from control_plane.jobs.run_service import RunService
 from control_plane.jobs.submissions import title_of
@@ -46,6 +47,7 @@ from control_plane.pages.new_run.openapi_picker import (
     picked_operations,
     refused_picks,
     with_open_list,
+    with_pasted,
     with_picked,
 )
 from control_plane.pages.new_run.preview import with_check_result
@@ -163,6 +165,21 @@ def pick(request: Request, form: FormDep, service: RunServiceDep) -> Response:
     if wrong:
         return _unchecked(request, with_open_list(form), service, wrong, 422)
     return _unchecked(request, with_default_values(with_picked(form, operations)), service, {})
+
+
+@router.post("/runs/new/pasted")
+def paste(request: Request, form: FormDep, service: RunServiceDep) -> Response:
+    """Show what was pasted, curl commands or a HAR file, as request classes."""
+    try:
+        pasted = read_pasted(form.text("paste"))
+    except InvalidInput as error:
+        return _unchecked(request, form, service, {"paste": error.fields[0].message}, 422)
+    filled = with_default_values(with_pasted(form, pasted))
+    shown = new_run_page(filled, service, idempotency_key(form), show_errors=False)
+    count = len(pasted.requests)
+    title = f"{count} request class{'es' if count > 1 else ''} of {pasted.origin}"
+    notice = Notice(title, " ".join(pasted.notes) or "Nothing was left out.", plain=True)
+    return _response(request, replace(shown, notice=notice))
 
 
 def _unchecked(

@@ -1,5 +1,6 @@
 """The form of a new run, sent as a browser without script does."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from pathlib import Path
@@ -194,6 +195,23 @@ def test_a_login_is_added_and_removed_without_script(empty: Dashboard) -> None:
     change = ("change", "remove before.0")
     removed = form_of_page(send(empty, "/runs/new", [*again, change]).text, "/runs")
     assert not [name for name, _ in removed if name.startswith("before.")]
+
+
+def test_pasted_commands_become_request_classes_of_their_address(empty: Dashboard) -> None:
+    command = "curl http://127.0.0.1:9/pay --proxy x -d 'card=1&pin=1234567'"
+    pairs = [*blank(empty), ("paste", command), ("how", "replace")]
+    answer = send(empty, "/runs/new/pasted", pairs)
+    assert "1 request class of http://127.0.0.1:9" in answer.text
+    assert "--proxy is no flag that is known here: left out." in answer.text
+    filled = dict(form_of_page(answer.text, "/runs"))
+    assert filled["target.url"] == "http://127.0.0.1:9"
+    assert filled["paste"] == ""
+    request = "workload.streams.0.requests.0"
+    assert json.loads(filled[f"{request}.body.form"]) == {"card": "1", "pin": "{pin}"}
+    assert filled[f"{request}.values.pin.secret"] == "on"
+    wrong = send(empty, "/runs/new/pasted", [*blank(empty), ("paste", "wget x")])
+    assert wrong.status_code == 422
+    assert "Paste a command that begins with curl" in wrong.text
 
 
 def test_one_form_starts_its_runs_once(empty: Dashboard) -> None:

@@ -1,0 +1,122 @@
+"""curl commands as terminals and browsers write them, HAR files, and what is left out of them."""
+
+import json
+from typing import Any
+
+import pytest
+
+from control_plane.domain.errors import InvalidInput
+from control_plane.domain.limits import Limits
+from control_plane.domain.spec_json import read_spec
+from control_plane.experiments.pasted_requests import read_pasted
+
+HERE = "http://127.0.0.1:8000"
+
+
+def only(text: str) -> dict[str, Any]:
+    """The one request class of a text, which is one that a spec can have."""
+    (request,) = read_pasted(text).requests
+    load = {"model": "closed", "concurrency": 1}
+    stream = {"requests": [request], "load": load, "stop": {"requests": 1}}
+    read_spec({"workload": {"streams": [stream]}}, Limits())
+    return {name: value for name, value in request.items() if name != "weight"}
+
+
+SECRET = {"kind": "choice", "of": ["s3cret!"], "secret": True}
+
+
+@pytest.mark.parametrize(
+    ("text", "request_class"),
+    [
+        (f"curl {HERE}", {"method": "GET", "path": "/"}),
+        ("curl 'localhost:8000/a b?q=x%20y&{z}=1#top'",
+         {"method": "GET", "path": "/a%20b?q=x%20y&%7Bz%7D=1"}),
+        (f"curl -sSL -XDELETE {HERE}/items/7", {"method": "DELETE", "path": "/items/7"}),
+        (f"curl -I '{HERE}/x?api_key=s3cret!'",
+         {"method": "HEAD", "path": "/x?api_key={api_key}", "values": {"api_key": SECRET}}),
+        (f"curl {HERE}/items \\\n  -H 'Host: shop' -H 'accept: */*' -H 'X-Note: {{n}}' \\\n"
+         "  --compressed -A me -u ann:pw --cookie a=1",
+         {"method": "GET", "path": "/items", "headers": {
+             "accept": "*/*", "X-Note": "{{n}}", "User-Agent": "me",
+             "Authorization": "Basic YW5uOnB3", "Cookie": "a=1"}}),
+        (f"curl {HERE}/login -d user=ann -d 'password=s3cret!' -d tag=a -d tag=b",
+         {"method": "POST", "path": "/login", "values": {"password": SECRET},
+          "body": {"form": {"user": "ann", "password": "{password}", "tag": ["a", "b"]}}}),
+        (f"curl -X PUT {HERE}/x --json '{{\"n\": 1, \"in\": {{\"token\": \"s3cret!\"}}}}'",
+         {"method": "PUT", "path": "/x", "values": {"token": SECRET},
+          "headers": {"Accept": "application/json"},
+          "body": {"json": {"n": 1, "in": {"token": "{token}"}}}}),
+        (f"curl {HERE}/x -H 'Content-Type: text/csv' --data-raw $'a,b\\n\\'1\\',{{n}}'",
+         {"method": "POST", "path": "/x", "headers": {"Content-Type": "text/csv"},
+          "body": {"text": "a,b\n'1',{{n}}"}}),
+        (f"curl -G {HERE}/find?a=1 --data-urlencode 'q=x y'",
+         {"method": "GET", "path": "/find?a=1&q=x%20y"}),
+        (f"curl {HERE}/up -F name=ann -F file=@photo.jpg",
+         {"method": "POST", "path": "/up", "body": {"multipart": {
+             "fields": {"name": "ann"}, "file": {"name": "file", "size_bytes": 1_000}}}}),
+    ],
+)  # fmt: skip
+def test_a_command_becomes_a_request_class(text: str, request_class: dict[str, Any]) -> None:
+    assert only(text) == request_class
+
+
+def test_several_commands_are_classes_with_weights() -> None:
+    pasted = read_pasted(f"curl {HERE}/a && curl {HERE}/b\ncurl {HERE}/a ; curl https://cdn.test/x")
+    assert [(request["path"], request["weight"]) for request in pasted.requests] == [
+        ("/a", 2),
+        ("/b", 1),
+    ]
+    assert pasted.origin == HERE
+    assert pasted.notes == ("1 to other addresses left out: https://cdn.test.",)
+
+
+def test_unknown_flags_and_files_are_named() -> None:
+    pasted = read_pasted(f"curl --proxy-ntlm --tlsv1.2 -x proxy:1 -L {HERE}/a -d @body.json")
+    assert [note.partition(" ")[0] for note in pasted.notes] == [
+        "--proxy-ntlm", "--tlsv1.2", "-x", "-L", "@body.json",
+    ]  # fmt: skip
+    assert pasted.requests[0]["path"] == "/a"
+
+
+def entry(method: str, url: str, **more: Any) -> dict[str, Any]:
+    return {"request": {"method": method, "url": url, "headers": [], **more}}
+
+
+def test_a_har_file_is_its_requests_of_one_origin() -> None:
+    sent = {"mimeType": "application/json; charset=utf-8", "text": '{"id": 1}'}
+    headers = [{"name": ":authority", "value": "x"}, {"name": "Cookie", "value": "sid=1"}]
+    entries = [
+        entry("GET", f"{HERE}/", headers=headers),
+        entry("POST", f"{HERE}/items", postData=sent),
+        entry("GET", "https://fonts.test/a.woff"),
+        entry("CONNECT", f"{HERE}/"),
+    ]
+    pasted = read_pasted(json.dumps({"log": {"entries": entries}}))
+    assert [(request["method"], request["path"]) for request in pasted.requests] == [
+        ("GET", "/"),
+        ("POST", "/items"),
+    ]
+    assert pasted.requests[0]["headers"] == {"Cookie": "sid=1"}
+    assert pasted.requests[1]["body"] == {"json": {"id": 1}}
+    assert pasted.notes == (
+        "1 to other addresses left out: https://fonts.test.",
+        "CONNECT is no method that can be sent: left out.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("wget http://a", "Paste a command that begins with curl"),
+        ("curl -H 'x", "This cannot be read as a command: No closing quotation."),
+        ("curl -v", "A command without a URL"),
+        ("curl ftp://a/b", "'ftp://a/b' is no URL of HTTP."),
+        ("{}", "This is JSON, but no HAR file"),
+        ('{"log": {"entries": []}}', "There is no request in it."),
+        ("", "Paste a command"),
+    ],
+)
+def test_what_cannot_be_read(text: str, said: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        read_pasted(text)
+    assert said in caught.value.fields[0].message
