@@ -134,7 +134,9 @@ EXAMPLE = """question = "Is uvloop faster?"
 metric = "throughput_per_s"
 
 [spec.workload]
-streams = [{ requests = [{ path = "/items/17" }], stop = { duration_s = 2 } }]
+streams = [{ requests = [{ path = "/items/17" }],
+             load = { model = "closed", concurrency = 64 },
+             stop = { duration_s = 2 } }]
 
 [[arms]]
 name = "asyncio"
@@ -228,6 +230,10 @@ def _facts(judged: JudgedExperiment) -> Iterator[str]:
     yield f"margin ±{share(design.margin)}"
     methods = {metric.verdict.effect.method for metric in judged.primary if metric.verdict.effect}
     yield from sorted(methods)
+    outcomes = [run.validity.outcome for run in judged.runs if run and run.validity]
+    for outcome in ("suspect", "invalid"):
+        if outcome in outcomes:
+            yield f"{outcomes.count(outcome)} of {len(judged.runs)} arms {outcome}"
     if judged.blocks and not judged.whole:
         yield "ends inside a square of the order"
 

@@ -35,10 +35,14 @@ def _waiting(judged: JudgedExperiment) -> str:
 
 def _told(judged: JudgedExperiment) -> Iterator[str]:
     baseline = judged.experiment.arms[0].name
-    for metric in judged.primary:
+    for metric in sorted(judged.primary, key=lambda found: found.verdict.finding in _OPEN_LAST):
         yield verdict_sentence(metric, baseline, judged.experiment.design.margin)
     for broken in judged.broken:
         yield f"Guardrail broken: {broken.metric.label} of {broken.contender} got worse."
+
+
+_OPEN_LAST = {"likely_better", "likely_worse", "inconclusive", "no_verdict"}
+"""What is settled is told first."""
 
 
 def verdict_sentence(judged: JudgedMetric, baseline: str, margin: float) -> str:
@@ -67,12 +71,20 @@ def verdict_sentence(judged: JudgedMetric, baseline: str, margin: float) -> str:
 
 
 def interval_text(verdict: Verdict) -> str:
-    """Return `1.12 times as much (1.08 to 1.16)`: the ratio with its 95 % interval."""
+    """Return the ratio with its 95 % interval: `1.12 times as much (95 % interval 1.08 to 1.16)`.
+
+    Where all of it lies below a half turned: `8 times lower (95 % interval 7 to 9.1)`.
+    """
     if verdict.effect is None or verdict.within_95 is None:
         return "not known"
-    ratio, interval = verdict.effect.ratio, verdict.within_95
-    low, high = figures(interval.low), figures(interval.high)
-    return f"{figures(ratio)} times as much (95 % interval {low} to {high})"
+    ratio, low, high = verdict.effect.ratio, verdict.within_95.low, verdict.within_95.high
+    if high < _TURNED and low > 0:
+        ratio, low, high = 1 / ratio, 1 / high, 1 / low
+        return f"{figures(ratio)} times lower (95 % interval {figures(low)} to {figures(high)})"
+    return f"{figures(ratio)} times as much (95 % interval {figures(low)} to {figures(high)})"
+
+
+_TURNED = 0.5
 
 
 def _more(verdict: Verdict) -> str:
