@@ -227,7 +227,8 @@ def compare_runs(
 @cli.command("experiment", epilog=EXPERIMENT_EXIT_CODES)
 def decide_experiment(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="Question and arms, as TOML or JSON.")],
+    file: Annotated[Path, typer.Argument(help="A file (TOML or JSON), or a bundled slug.")],
+    full: Annotated[bool, typer.Option("--full", help="All blocks of a bundled one.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Undecided is a failure.")] = False,
     as_json: AsJson = False,
     db: DatabaseOption = None,
@@ -236,7 +237,7 @@ def decide_experiment(
 
     Without a dashboard it is measured here and now.
     """
-    document, specs = experiment_file(file, _read)
+    document, specs = experiment_file(file, _read, full=full)
     for spec in specs:
         _with_row_files(spec, file.parent)
     with _connect(_settings(context, db)) as dashboard:

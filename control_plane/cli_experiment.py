@@ -13,6 +13,7 @@ from control_plane.domain.metrics import METRIC
 from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document
 from control_plane.domain.units import NONE, WRITTEN, figures
+from control_plane.experiments.presets import bundled_experiment, preset_catalogue
 
 AGAINST, UNDECIDED = 10, 11
 EXPERIMENT_EXIT_CODES = """
@@ -35,12 +36,15 @@ Exit codes:
 
 
 def experiment_file(
-    path: Path, read_json: Callable[[Path], Document]
+    path: Path, read_json: Callable[[Path], Document], *, full: bool = False
 ) -> tuple[Document, Iterable[Document]]:
     """Return the document of a file, and the specs in it. Raises SettingsError.
 
-    What ends in .toml is TOML, everything else JSON.
+    What ends in .toml is TOML, everything else JSON; a slug stands for a bundled experiment.
     """
+    slugs = {question.slug: question for question in preset_catalogue().questions}
+    if str(path) in slugs and not path.exists():
+        return bundled_experiment(slugs[str(path)], "full" if full else "quick"), []
     document = _read_toml(path) if path.suffix == ".toml" else read_json(path)
     arms = document.get("arms")
     parts = [document, *(arms if isinstance(arms, list) else [])]

@@ -68,6 +68,12 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
         experiment_file(tmp_path / "none.toml", read_json)
 
 
+def test_a_slug_stands_for_a_bundled_experiment() -> None:
+    quick, _ = experiment_file(Path("event-loop"), read_json)
+    whole, _ = experiment_file(Path("event-loop"), read_json, full=True)
+    assert (quick["question"], quick["blocks"], whole["blocks"]) == ("uvloop or asyncio?", 4, 10)
+
+
 FILE = """
 question = "uvloop or asyncio in the client?"
 blocks = 3

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel
 
 from control_plane.analysis.deciding.judged_experiment import judge_experiment
 from control_plane.analysis.prose.experiment_sentences import experiment_document
@@ -11,6 +12,12 @@ from control_plane.api.runs import PageLimit, SpecBody
 from control_plane.dependencies import ExperimentId, RunServiceDep, StoreDep
 from control_plane.domain.ids import experiment_address
 from control_plane.domain.spec_json import Document
+from control_plane.experiments.presets import (
+    BLOCKS,
+    Variant,
+    bundled_experiment,
+    preset_catalogue,
+)
 
 router = APIRouter(tags=["experiments"], responses=ERROR_RESPONSES)
 
@@ -20,6 +27,38 @@ def submit(document: SpecBody, service: RunServiceDep, response: Response) -> Do
     """Queue an experiment: a run for each arm, whose trials are interleaved in blocks."""
     made = service.submit_experiment(document)
     response.headers["Location"] = f"/api/experiments/runs/{made.id}"
+    return {"id": made.id, "url": experiment_address(made.id)}
+
+
+@router.get("/experiments")
+def bundled(service: RunServiceDep) -> list[Document]:
+    """Return the experiments that come with Looplab, and how long each variant takes here."""
+    return [
+        {
+            "slug": question.slug,
+            "question": question.title,
+            "arms": [arm.name for arm in question.arms],
+            "seconds": {
+                variant: service.seconds_of_experiment(bundled_experiment(question, variant))
+                for variant in BLOCKS
+            },
+            "predictions": [],
+        }
+        for question in preset_catalogue().questions
+    ]
+
+
+class VariantBody(BaseModel):
+    """Which variant is to be started."""
+
+    variant: Variant = "quick"
+
+
+@router.post("/experiments/{slug}/start", status_code=202)
+def start(slug: str, body: VariantBody, service: RunServiceDep) -> Document:
+    """Queue an experiment that comes with Looplab."""
+    question = preset_catalogue().question(slug)
+    made = service.submit_experiment(bundled_experiment(question, body.variant))
     return {"id": made.id, "url": experiment_address(made.id)}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from control_plane.domain.errors import NotFound
 from control_plane.domain.spec_json import Document
@@ -72,6 +72,22 @@ def preset_catalogue() -> PresetCatalogue:
         for table in document["preset"]
     )
     return PresetCatalogue(presets, tuple(_question(table) for table in document["question"]))
+
+
+Variant = Literal["quick", "full"]
+BLOCKS: dict[Variant, int] = {"quick": 4, "full": 10}
+"""The declared maximum of blocks of a bundled experiment."""
+
+
+def bundled_experiment(question: Question, variant: Variant) -> Document:
+    """Return the document of the experiment that a question asks, its arms interleaved."""
+    arms = [{"name": arm.name, "spec": _untitled(arm.document)} for arm in question.arms]
+    return {"question": question.title, "arms": arms, "blocks": BLOCKS[variant]}
+
+
+def _untitled(spec: Document) -> Document:
+    """Return a spec without what an experiment says itself."""
+    return {key: value for key, value in spec.items() if key not in {"title", "tags", "trials"}}
 
 
 def _question(table: Document) -> Question:

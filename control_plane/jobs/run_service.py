@@ -148,6 +148,14 @@ class RunService:
         self._queue.wake()
         return made
 
+    def seconds_of_experiment(self, document: Mapping[str, Any]) -> float:
+        """Return how long an experiment will take with all of its blocks, and the burnt trial."""
+        submitted = read_experiment(document)
+        blocks = rounded_blocks(len(submitted.arms), submitted.blocks)
+        arms = self.submissions.resolve_arms(submitted, blocks)
+        seconds = [self.expected_seconds(draft.spec) for _, draft in arms]
+        return sum(seconds) + max(seconds) / blocks
+
     async def cancel_experiment(self, experiment_id: str) -> None:
         """End every arm that is not over; complete blocks stay. Raises Conflict where none goes."""
         experiment = await asyncio.to_thread(self._store.experiment, experiment_id)

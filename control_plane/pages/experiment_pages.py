@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from control_plane.analysis.deciding.effects import Interval
@@ -24,7 +24,15 @@ from control_plane.domain.errors import Conflict
 from control_plane.domain.experiment import Experiment
 from control_plane.domain.ids import experiment_address
 from control_plane.domain.run import Run, State
-from control_plane.domain.units import figures, share
+from control_plane.domain.units import about, figures, share
+from control_plane.experiments.presets import (
+    BLOCKS,
+    Question,
+    Variant,
+    bundled_experiment,
+    preset_catalogue,
+)
+from control_plane.jobs.run_service import RunService
 from control_plane.pages.compare.ratio_plot import NARROWEST, PLOTTED, WIDENED, ratio_ticks
 from control_plane.pages.number_cells import AxisTick
 from control_plane.pages.run.live import RenderCacheDep
@@ -122,11 +130,23 @@ class ExperimentPage(View):
 
 
 @dataclass(frozen=True)
+class BundledCard:
+    """An experiment that comes with Looplab; `durations` by variant."""
+
+    slug: str
+    question: str
+    teaches: str
+    arms: tuple[str, ...]
+    durations: tuple[tuple[Variant, str], ...]
+
+
+@dataclass(frozen=True)
 class ExperimentsPage(View):
-    """The newest experiments, each with its sentence."""
+    """The newest experiments, each with its sentence, and those that one click starts."""
 
     template: ClassVar[str] = "pages/experiments.html"
     experiments: tuple[tuple[Experiment, str, State], ...]
+    bundled: tuple[BundledCard, ...]
     example: str
 
 
@@ -149,11 +169,32 @@ spec.target.configuration = "uvicorn, 1 worker, uvloop"
 
 
 @router.get(EXPERIMENTS)
-def experiments(request: Request, store: StoreDep) -> HTMLResponse:
-    """List the newest experiments."""
+def experiments(request: Request, store: StoreDep, service: RunServiceDep) -> HTMLResponse:
+    """List the newest experiments, and those that one click starts."""
     judged = [judge_experiment(found, store.arm_runs(found)) for found in store.experiments(20)]
     listed = tuple((each.experiment, experiment_sentence(each), each.state) for each in judged)
-    return page(request, ExperimentsPage(listed, EXAMPLE))
+    cards = tuple(_card(question, service) for question in preset_catalogue().questions)
+    return page(request, ExperimentsPage(listed, cards, EXAMPLE))
+
+
+def _card(question: Question, service: RunService) -> BundledCard:
+    seconds = {
+        variant: service.seconds_of_experiment(bundled_experiment(question, variant))
+        for variant in BLOCKS
+    }
+    durations = tuple((variant, about(duration_s)) for variant, duration_s in seconds.items())
+    arms = tuple(arm.name for arm in question.arms)
+    return BundledCard(question.slug, question.title, question.teaches, arms, durations)
+
+
+@router.post("/experiments/{slug}/start")
+def start(
+    slug: str, service: RunServiceDep, variant: Annotated[Variant, Form()] = "quick"
+) -> RedirectResponse:
+    """Start an experiment that comes with Looplab, and show it."""
+    question = preset_catalogue().question(slug)
+    made = service.submit_experiment(bundled_experiment(question, variant))
+    return RedirectResponse(experiment_address(made.id), 303)
 
 
 @router.get("/experiments/{experiment_id}")

@@ -57,7 +57,7 @@ def test_it_decides(decided: dict[str, Any]) -> None:
     (primary,) = [verdict for verdict in decided["verdicts"] if verdict["role"] == "primary"]
     assert (primary["verdict"], primary["method"]) == ("worse", "paired")
     assert primary["low"] < primary["ratio"] < primary["high"] < 0.5
-    assert decided["sentence"].startswith("slow is worse than quick: its throughput is 0.")
+    assert decided["sentence"].startswith("slow is worse than quick: its throughput is ")
 
 
 def test_trials_are_interleaved_and_each_arm_is_a_run(
@@ -141,3 +141,21 @@ def test_arms_that_do_not_differ_are_refused(looplab: Dashboard, server: Hostile
 def test_there_is_none_of_that_id(looplab: Dashboard) -> None:
     assert looplab.get("/api/experiments/runs/0000000000").status_code == 404
     assert looplab.get("/experiments/0000000000").status_code == 404
+
+
+def test_those_that_come_with_looplab_are_listed_and_started(looplab: Dashboard) -> None:
+    listed = {each["slug"]: each for each in looplab.get("/api/experiments").json()}
+    loops = listed["event-loop"]
+    assert loops["arms"] == ["asyncio", "uvloop"]
+    assert 0 < loops["seconds"]["quick"] < loops["seconds"]["full"]
+    assert "uvloop or asyncio?" in words(looplab.get("/experiments").text)
+    made = looplab.post("/api/experiments/event-loop/start", {"variant": "full"}).json()
+    address = f"/api/experiments/runs/{made['id']}"
+    assert looplab.get(address).json()["design"]["blocks"] == 10
+    assert looplab.post(f"{address}/cancel").json()["state"] == "cancelled"
+    answer = looplab.post_form("/experiments/event-loop/start", [("variant", "quick")])
+    assert answer.status_code == 303
+    page = answer.headers["location"]
+    assert looplab.post_form(f"{page}/cancel", []).headers["location"] == page
+    assert looplab.post("/api/experiments/none/start", {}).status_code == 404
+    assert looplab.post("/api/experiments/event-loop/start", {"variant": "x"}).status_code == 422
