@@ -69,11 +69,13 @@ def test_levels_grow_and_together_err_as_often_as_declared() -> None:
     levels = [level_at(block, maximum, first, 0.05) for block in range(1, maximum + 1)]
     assert levels[:2] == [0, 0]
     assert levels[2:] == sorted(levels[2:])
-    chance = np.random.default_rng(1)
-    steps = chance.standard_normal((200_000, maximum)).cumsum(axis=1)
-    scores = np.abs(steps[:, first - 1 :]) / np.sqrt(np.arange(first, maximum + 1))
-    bounds = stats.norm.isf(np.array(levels[first - 1 :]) / 2)
-    assert (scores > bounds).any(axis=1).mean() == pytest.approx(0.05, abs=0.002)
+    values = np.random.default_rng(1).standard_normal((100_000, maximum))
+    crossed = np.zeros(len(values), bool)
+    for block in range(first, maximum + 1):
+        seen = values[:, :block]
+        t = seen.mean(axis=1) / seen.std(axis=1, ddof=1) * block**0.5
+        crossed |= np.abs(t) > student(levels[block - 1], block - 1)
+    assert crossed.mean() == pytest.approx(0.05, abs=0.003)
 
 
 def test_what_cannot_be_spent_yet_is_no_look() -> None:
