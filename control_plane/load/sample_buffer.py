@@ -114,12 +114,17 @@ class Samples:
         if self.began_with_end:
             return self.ends - self.starts
         heard = np.zeros_like(self.ends) if self.first_bytes is None else self.first_bytes
-        answered = {kind: is_answered(kind) for kind in self.kinds}
-        whole = np.fromiter(map(answered.__getitem__, self.ended), np.bool_, len(self))
-        moments = np.where(whole & (heard == NOT_HEARD_NS), self.ends, heard)
+        moments = np.where((heard == NOT_HEARD_NS) & self._answered(), self.ends, heard)
         began = moments != NOT_HEARD_NS
         times: Durations = np.maximum(moments[began] - self.starts[began], 0)
         return times
+
+    def _answered(self) -> Mask | bool:
+        """Which had a whole answer; True for all."""
+        if self._good is None:
+            return True
+        answered = {kind: is_answered(kind) for kind in self.kinds}
+        return np.fromiter(map(answered.__getitem__, self.ended), np.bool_, len(self))
 
     def begun_before(self, at_ns: int) -> Mask:
         """Return which answers had begun by a moment before all their ends: shape (n,)."""
