@@ -39,6 +39,9 @@ LEAD_NS = 20_000_000
 """How far ahead the common start lies, so that every load worker has read it by then."""
 
 
+_HASH_SEEDS = 2**32
+
+
 @dataclass
 class _Window:
     """From the first load worker that opens its own to the last one's end.
@@ -142,7 +145,9 @@ class TrialJob:
             target = await reach(asked.url, self.runtime.own_ports, asked.host)
         else:
             place = replace(
-                self.runtime.launch_context(self.cores.target), secrets=self._secret_texts()
+                self.runtime.launch_context(self.cores.target),
+                secrets=self._secret_texts(),
+                hash_seed=trial_seed(self.spec.seed, self.block, 0) % _HASH_SEEDS,
             )
             target = await start_application(self._application(started), started, place)
         try:

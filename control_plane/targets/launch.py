@@ -129,7 +129,8 @@ class LaunchContext:
     """Where a target is started: for an `instance`, on `cores` (None: all), files in `state_dir`.
 
     `probe`: whether its workers are observed from inside. `ports` yields those to try on a host.
-    `secrets` are texts, by what they are called, that stand in no line of its log.
+    `secrets` are texts, by what they are called, that stand in no line of its log. `hash_seed` is
+    that of its Python, where it has none of its own; None: drawn by each process.
     """
 
     instance: str
@@ -139,6 +140,7 @@ class LaunchContext:
     ports: Callable[[str], Iterator[int]] = free_ports
     probe: bool = True
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    hash_seed: int | None = None
 
 
 async def start(
@@ -228,6 +230,8 @@ class _Attempt:
         directories = create_scratch_dirs(
             context.state_dir.absolute(), context.instance, launch, probe=context.probe
         )
+        if context.hash_seed is not None:
+            environment.setdefault("PYTHONHASHSEED", str(context.hash_seed))
         if not application.own:
             environment["TARGET_DIRECTORY"] = str(directories.scratch)
         if directories.probe is not None:
