@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Tag
+from pydantic import Tag, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from control_plane.domain.load_models import STRICT
@@ -56,3 +56,5 @@ Until = Annotated[
     one_of(("bytes", "seconds", "event")),
 ]
 """Where the reading of a response ends that does not end itself; its connection is closed then."""
+
+READING_END: TypeAdapter[UntilBytes | UntilSeconds | UntilEvent] = TypeAdapter(Until)

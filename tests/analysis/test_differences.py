@@ -10,6 +10,7 @@ from control_plane.analysis.differences import (
     spec_fields,
 )
 from control_plane.domain.load_models import Burst, Open, Periodic, RateStep
+from control_plane.domain.reading_ends import UntilEvent, UntilSeconds
 from control_plane.domain.spec import RequestClass, Spec, Stream, UrlTarget, Workload
 from tests.builders.trials import run, spec, with_spaces
 
@@ -161,3 +162,17 @@ def test_the_fields_of_load_models():
         "Interval": ["–", "–", "0.1 s"],
         "Concurrency": ["–", "–", "1"],
     }
+
+
+def test_where_reading_ends_is_one_field():
+    (stream,) = spec().workload.streams
+    read = [
+        replace(
+            spec(),
+            workload=Workload((replace(stream, requests=(RequestClass(until=until),)),)),
+        )
+        for until in (UntilEvent(1), UntilSeconds(0.5))
+    ]
+    assert [(label, [*map(with_spaces, texts)]) for label, texts in differing(*read)] == [
+        ("Read", ["until its first event", "for 0.5 s"])
+    ]
