@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from control_plane.analysis.field_labels import label_of, text_of
-from control_plane.domain.reading_ends import READING_END
+from control_plane.domain.reading_ends import end_label
 from control_plane.domain.result import Environment
 from control_plane.domain.row_files import RowFile
 from control_plane.domain.run import Run
@@ -170,7 +170,7 @@ def _request(request: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the request class with one field for what is one thing."""
     values = {name: _table(value) for name, value in request["values"].items()}
     read = request.get("until")
-    until = None if read is None else READING_END.validate_python(read).label
+    until = None if read is None else end_label(read)
     return _expecting({**request, "values": values, "until": until})
 
 

@@ -1,8 +1,9 @@
 """Where the reading of a response ends that does not end itself."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-from pydantic import Tag, TypeAdapter
+from pydantic import Tag
 from pydantic.dataclasses import dataclass
 
 from control_plane.domain.load_models import STRICT
@@ -57,4 +58,10 @@ Until = Annotated[
 ]
 """Where the reading of a response ends that does not end itself; its connection is closed then."""
 
-READING_END: TypeAdapter[UntilBytes | UntilSeconds | UntilEvent] = TypeAdapter(Until)
+_KINDS = {"bytes": UntilBytes, "seconds": UntilSeconds, "event": UntilEvent}
+
+
+def end_label(written: Mapping[str, Any]) -> str:
+    """Return the label of one as a document has it: `until its first event`."""
+    ((name, value),) = written.items()
+    return _KINDS[name](value).label
