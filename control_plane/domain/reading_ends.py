@@ -1,6 +1,6 @@
 """Where the reading of a response ends that does not end itself."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from pydantic import Tag
@@ -58,7 +58,9 @@ Until = Annotated[
 ]
 """Where the reading of a response ends that does not end itself; its connection is closed then."""
 
-_KINDS = {"bytes": UntilBytes, "seconds": UntilSeconds, "event": UntilEvent}
+_KINDS: Mapping[str, Callable[[Any], UntilBytes | UntilSeconds | UntilEvent]] = {
+    "bytes": UntilBytes, "seconds": UntilSeconds, "event": UntilEvent,
+}  # fmt: skip
 
 
 def end_label(written: Mapping[str, Any]) -> str:
