@@ -28,7 +28,11 @@ from control_plane.targets.environment_variables import (
     unread_settings,
 )
 from control_plane.targets.http_get import get
-from control_plane.targets.interpreter_packages import default_target, standing_in
+from control_plane.targets.interpreter_packages import (
+    choice_to_install,
+    default_target,
+    standing_in,
+)
 from control_plane.targets.launch import RunningTarget, start_application
 
 log = logging.getLogger("looplab.jobs")
@@ -88,7 +92,8 @@ class ApplicationCheck:
             remedy = "Name the interpreter of an environment with Python 3.8 or newer."
             self._add("missing", f"{python} does not run: {installed.fault}.", remedy)
         elif target is None:
-            remedy = f"{python} -m pip install uvicorn"
+            server = choice_to_install(self._application, installed)["server"]
+            remedy = f"{python} -m pip install {server}"
             self._add("missing", f"No server can be imported in {python}.", remedy)
         if target is None:
             self._conclude("fails")

@@ -38,7 +38,13 @@ from control_plane.targets.application import (
 )
 from control_plane.targets.builtin_configurations import Configuration, target_name
 from control_plane.targets.environment_variables import missing_variables
-from control_plane.targets.interpreter_packages import default_target, interface_of, standing_in
+from control_plane.targets.interpreter_packages import (
+    choice_to_install,
+    default_target,
+    interface_of,
+    standing_in,
+    target_of_choice,
+)
 from control_plane.targets.launch import shown_command
 from control_plane.targets.run_environment import cpu_model
 
@@ -295,8 +301,9 @@ class RunService:
         known = application.command or interpreters.tells(python)
         if not known or (not application.command and any(missing_files(application))):
             return for_application(Target(), application.name)
-        found = default_target(application, interpreters)
-        return found or for_application(Target(), application.name)
+        return default_target(application, interpreters) or target_of_choice(
+            application.name, choice_to_install(application, interpreters.inspect(python))
+        )
 
     def interface(self, application: Application) -> str:
         """Return `wsgi` or `asgi`; empty where that is not known, or its own command decides."""

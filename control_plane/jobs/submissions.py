@@ -29,6 +29,7 @@ from control_plane.targets.interpreter_packages import (
     Choice,
     Interpreters,
     absent,
+    choice_to_install,
     installed_choice,
 )
 
@@ -176,7 +177,10 @@ class Submissions:
         return replace(target, **{name: choice[name] for name in CHOICE if name in choice})
 
     def _choice(self, name: str, given: Mapping[str, object]) -> Choice:
-        """Return what an application has that agrees with what is given; {} where it has none."""
+        """Return what an application has that agrees with what is given, else what it should have.
+
+        {} where nothing agrees.
+        """
         application = self.applications.get(name)
         if application is not None and application.command:
             return {} if given else {"server": "command"}
@@ -185,7 +189,9 @@ class Submissions:
         if any(missing_files(application)):
             return {}
         interpreter = self.interpreters.inspect(application.interpreter)
-        return installed_choice(application, interpreter, given) or {}
+        return installed_choice(application, interpreter, given) or choice_to_install(
+            application, interpreter, given
+        )
 
     def _not_installed(self, target: Target, *, named: bool) -> Iterable[FieldError]:
         """Yield the loop and the parser that the application's interpreter does not have."""

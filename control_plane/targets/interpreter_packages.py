@@ -255,13 +255,28 @@ def installed_choice(
 
     What the application seems to be comes first: WSGI or ASGI. None where nothing fits.
     """
-    wanted = (given or {}).items()
-    known = [*interpreter.packages, *(value for _, value in wanted)]
-    wsgi = interface_of(application, interpreter) == "wsgi"
-    for choice in sorted(_choices(), key=lambda choice: _serves_wsgi(choice) != wsgi):
-        if wanted <= choice.items() and all(part in known for part in _packages_needed(choice)):
+    known = [*interpreter.packages, *(given or {}).values()]
+    for choice in _fitting_choices(application, interpreter, given):
+        if all(part in known for part in _packages_needed(choice)):
             return choice
     return None
+
+
+def choice_to_install(
+    application: Application, interpreter: Interpreter, given: Mapping[str, object] | None = None
+) -> Choice:
+    """Return what would serve it first if everything were installed; {} where nothing fits."""
+    return next(_fitting_choices(application, interpreter, given), {})
+
+
+def _fitting_choices(
+    application: Application, interpreter: Interpreter, given: Mapping[str, object] | None
+) -> Iterator[Choice]:
+    """Yield what agrees with what is given, first that which serves its interface."""
+    wsgi = interface_of(application, interpreter) == "wsgi"
+    for choice in sorted(_choices(), key=lambda choice: _serves_wsgi(choice) != wsgi):
+        if (given or {}).items() <= choice.items():
+            yield choice
 
 
 def standing_in(target: Target, interpreter: Interpreter) -> tuple[tuple[str, str], ...]:

@@ -16,6 +16,7 @@ from tests.pages.form_page import changed, form_of_page, quick_run, send
 WRONG: dict[str, dict[str, Any]] = {
     "no-python": {"python": "none/bin/python"},
     "no-server": {"python": "bare/bin/python"},
+    "no-wsgi-server": {"python": "bare/bin/python", "app": "shop.wsgi:application"},
     "no-module": {"app": "shoe:app"},
     "no-name": {"app": "shop:ap"},
     "no-directory": {"directory": "elsewhere"},
@@ -69,6 +70,7 @@ def checked(looplab: Dashboard, name: str) -> str:
     [
         ("no-python", "none/bin/python is not there: make the environment"),
         ("no-server", "bare/bin/python -m pip install uvicorn"),
+        ("no-wsgi-server", "bare/bin/python -m pip install gunicorn"),
         ("no-module", "There is no module shoe in its directory"),
         ("no-name", "The module has no ap:"),
         ("no-directory", "elsewhere is not there: correct it in the settings"),
@@ -156,11 +158,19 @@ def test_beside_a_command_the_form_asks_for_no_server(looplab: Dashboard) -> Non
     assert ("target", "plain") in again
 
 
-def test_a_failed_run_shows_the_same_hints(looplab: Dashboard) -> None:
-    target = {"application": "no-server", "loop": "asyncio"}
+@pytest.mark.parametrize(
+    ("target", "server"),
+    [
+        ({"application": "no-server", "loop": "asyncio"}, "uvicorn"),
+        ({"application": "no-wsgi-server"}, "gunicorn"),
+    ],
+)
+def test_a_failed_run_shows_the_same_hints(
+    looplab: Dashboard, target: dict[str, str], server: str
+) -> None:
     run = looplab.until_state(looplab.submit(items_spec(target=target)), {"failed"})
     page = unescape(looplab.get(f"/runs/{run['id']}").text)
-    assert "bare/bin/python -m pip install uvicorn" in page
+    assert f"bare/bin/python -m pip install {server}" in page
 
 
 def test_an_application_that_is_gone_is_told_at_the_choice(looplab: Dashboard) -> None:
