@@ -6,6 +6,7 @@ import pytest
 
 from control_plane.applications_file import ApplicationsFile, read_applications, written_entry
 from control_plane.domain.errors import SettingsError
+from scripts.real_applications import catalogue
 
 
 @pytest.fixture
@@ -46,6 +47,12 @@ def test_paths_are_relative_to_the_file(here: Path) -> None:
     assert (shop.ready_path, shop.start_timeout_s) == ("/health", 3.0)
     assert shop.host == "shop.example:80"
     assert "fast" not in repr(shop)
+
+
+def test_those_that_are_tried_are_written_as_they_are_read(here: Path) -> None:
+    for application in catalogue():
+        (here / "looplab.toml").write_text(application.looplab)
+        assert list(read_applications()) == [application.name]
 
 
 def test_a_command_is_split_without_a_shell(here: Path) -> None:
