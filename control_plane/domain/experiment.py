@@ -42,6 +42,8 @@ class ExperimentDesign:
 
     `metric` of `stream` decides ("": of the first). `margin` is a difference that nobody cares
     about, `blocks` the declared maximum. `seed` draws the order of the trials and the requests.
+    `control`: the last arm is the baseline a second time, which shows what the machine alone makes
+    differ; it is added to those that are handed in.
     """
 
     metric: str = "throughput_per_s"
@@ -50,6 +52,7 @@ class ExperimentDesign:
     margin: float = 0.03
     blocks: int = DEFAULT_BLOCKS
     seed: int = 1
+    control: bool = False
 
 
 @checked_dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -84,6 +87,11 @@ class Experiment:
     design: ExperimentDesign
     arms: tuple[ExperimentArm, ...]
     created_at: datetime
+
+    @property
+    def contenders(self) -> tuple[ExperimentArm, ...]:
+        """The arms that are set against the baseline, without a negative control."""
+        return self.arms[1:-1] if self.design.control else self.arms[1:]
 
 
 _SUBMITTED: TypeAdapter[SubmittedExperiment] = TypeAdapter(SubmittedExperiment)

@@ -82,7 +82,8 @@ BLOCKS: dict[Variant, int] = {"quick": 4, "full": 10}
 def bundled_experiment(question: Question, variant: Variant) -> Document:
     """Return the document of the experiment that a question asks, its arms interleaved."""
     arms = [{"name": arm.name, "spec": _untitled(arm.document)} for arm in question.arms]
-    return {"question": question.title, "arms": arms, "blocks": BLOCKS[variant]}
+    common = {"question": question.title, "blocks": BLOCKS[variant], "control": variant == "full"}
+    return {**common, "arms": arms}
 
 
 def _untitled(spec: Document) -> Document:

@@ -146,7 +146,7 @@ class RunService:
         Raises InvalidInput or QueueFull before anything is stored.
         """
         submitted = read_experiment(document)
-        blocks = rounded_blocks(len(submitted.arms), submitted.blocks)
+        blocks = rounded_blocks(len(submitted.arms) + submitted.control, submitted.blocks)
         arms = self.submissions.resolve_arms(submitted, blocks)
         design = replace(submitted.design, blocks=blocks)
         made = self._store.add_experiment(submitted.question, design, arms, self._limits.max_queue)
@@ -157,7 +157,7 @@ class RunService:
     def seconds_of_experiment(self, document: Mapping[str, Any]) -> float:
         """Return how long an experiment will take with all of its blocks, and the burnt trial."""
         submitted = read_experiment(document)
-        blocks = rounded_blocks(len(submitted.arms), submitted.blocks)
+        blocks = rounded_blocks(len(submitted.arms) + submitted.control, submitted.blocks)
         arms = self.submissions.resolve_arms(submitted, blocks)
         seconds = [self.expected_seconds(draft.spec) for _, draft in arms]
         return sum(seconds) + max(seconds) / blocks

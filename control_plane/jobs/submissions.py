@@ -48,6 +48,12 @@ def _wrong_arms(
             yield FieldError("stream", f"Arm {arms[place][0]} has no stream of this name.")
 
 
+def _control_of(name: str, baseline: Draft) -> tuple[str, Draft]:
+    """Return the baseline as an arm of its own."""
+    title = f"{baseline.spec.title}, negative control"[:200]
+    return f"{name} again", replace(baseline, spec=replace(baseline.spec, title=title))
+
+
 def no_secrets(digests: Collection[str]) -> Mapping[str, str]:
     """Return no run: where there is no database, no secret is known."""
     del digests
@@ -125,7 +131,7 @@ class Submissions:
                 ]
         refuse(wrong)
         refuse(_wrong_arms(submitted, arms))
-        return arms
+        return [*arms, _control_of(*arms[0])] if submitted.control else arms
 
     def _wrong_target(self, document: Mapping[str, Any]) -> Iterable[FieldError]:
         """Return what is wrong with its target, whatever else is wrong with it."""

@@ -14,6 +14,7 @@ from control_plane.analysis.deciding.judged_experiment import (
     JudgedMetric,
     judge_experiment,
 )
+from control_plane.analysis.deciding.verdicts import CONTROL_LEVEL
 from control_plane.analysis.prose.experiment_sentences import (
     REASONS,
     experiment_sentence,
@@ -288,6 +289,11 @@ def _design(judged: JudgedExperiment) -> Iterator[tuple[str, str]]:
     yield "Burnt", "the first trial, which was thrown away"
     yield "Looks", "after each block from the third on; O'Brien and Fleming's spending"
     yield "Margin", f"±{share(design.margin)}"
+    if judged.control is not None:
+        interval = judged.control.interval(CONTROL_LEVEL)
+        text, bounds = ratio_with_interval(judged.control.ratio, interval)
+        said = "the machine moved" if judged.moved else "no more than chance"
+        yield "Negative control", f"the baseline against itself: {text} {bounds}, 99 %: {said}"
 
 
 def _half_width(metrics: list[JudgedMetric], margin: float) -> float:

@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isnan, nan
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from control_plane.analysis.comparison import invalid, value_of
-from control_plane.analysis.deciding.effects import Effect, contender_effects, log_values
+from control_plane.analysis.deciding.effects import (
+    Effect,
+    contender_effects,
+    log_values,
+    paired_effect,
+)
 from control_plane.analysis.deciding.error_shares import FailedShare, share_difference
 from control_plane.analysis.deciding.trial_order import is_whole
 from control_plane.analysis.deciding.verdicts import (
@@ -19,9 +22,10 @@ from control_plane.analysis.deciding.verdicts import (
     decide,
     guard,
     levels_of_look,
+    machine_moved,
     withheld,
 )
-from control_plane.domain.experiment import Experiment
+from control_plane.domain.experiment import Experiment, ExperimentDesign
 from control_plane.domain.metrics import METRICS, Metric
 from control_plane.domain.result import Summary, Trial
 from control_plane.domain.run import Run, State
@@ -52,13 +56,22 @@ class JudgedMetric:
 
 @dataclass(frozen=True)
 class JudgedExperiment:
-    """An experiment as far as it is: `blocks` are complete; `runs` in the order of the arms."""
+    """An experiment as far as it is: `blocks` are complete; `runs` in the order of the arms.
+
+    `control`: the baseline against itself in the metric that decides; None without one.
+    """
 
     experiment: Experiment
     runs: tuple[Run | None, ...]
     state: State
     blocks: int
     metrics: tuple[JudgedMetric, ...]
+    control: Effect | None = None
+
+    @property
+    def moved(self) -> bool:
+        """Whether the baseline differs from itself in the metric that decides."""
+        return machine_moved(self.control, self.experiment.design.margin)
 
     @property
     def primary(self) -> tuple[JudgedMetric, ...]:
@@ -79,19 +92,29 @@ class JudgedExperiment:
 def judge_experiment(experiment: Experiment, runs: Sequence[Run | None]) -> JudgedExperiment:
     """Return what the trials say; `runs` in the order of the arms, None for a deleted one."""
     blocks = complete_blocks(runs)
-    metrics = [
-        judged
+    measured = [
+        _measured(experiment, runs, metric, blocks)
         for metric in METRICS
         if metric.less_is_better is not None
-        for judged in _judged(experiment, runs, metric, blocks)
     ]
-    metrics.sort(key=lambda judged: ("primary", "guardrail", "exploratory").index(judged.role))
-    return JudgedExperiment(experiment, tuple(runs), _state(runs), len(blocks), tuple(metrics))
+    judged = [each for found in measured for each in _judged(experiment, runs, found, blocks)]
+    judged.sort(key=lambda each: ("primary", "guardrail", "exploratory").index(each.role))
+    control = next(
+        found.control for found in measured if found.metric.name == experiment.design.metric
+    )
+    return JudgedExperiment(
+        experiment, tuple(runs), _state(runs), len(blocks), tuple(judged), control
+    )
 
 
 def complete_blocks(runs: Sequence[Run | None]) -> list[int]:
-    """Return the blocks that have a trial of every arm that left one."""
-    trials = [{trial.block for trial in run.trials} for run in runs if run and run.trials]
+    """Return the blocks that have a trial of the baseline and of every arm that did not fail."""
+    kept = [
+        run
+        for place, run in enumerate(runs)
+        if run and run.trials and (not place or run.state is not State.FAILED)
+    ]
+    trials = [{trial.block for trial in run.trials} for run in kept]
     return sorted(set.intersection(*trials)) if trials else []
 
 
@@ -109,56 +132,97 @@ def _state(runs: Sequence[Run | None]) -> State:
     return next(state for state in ends if state in states)
 
 
-def _judged(
+@dataclass(frozen=True)
+class _Measured:
+    """One metric: means of the trials of each arm, effects of the contenders and of the control."""
+
+    metric: Metric
+    means: tuple[float | None, ...]
+    effects: tuple[Effect | None, ...]
+    control: Effect | None
+
+
+def _measured(
     experiment: Experiment, runs: Sequence[Run | None], metric: Metric, blocks: Sequence[int]
+) -> _Measured:
+    stream = experiment.design.stream
+    values = [[_value(stream, run, block, metric) for block in blocks] for run in runs]
+    effects = _effects(values, control=experiment.design.control)
+    count = len(experiment.contenders)
+    control = effects[count] if experiment.design.control else None
+    return _Measured(metric, tuple(map(_mean, values)), effects[:count], control)
+
+
+def _judged(
+    experiment: Experiment, runs: Sequence[Run | None], found: _Measured, blocks: Sequence[int]
 ) -> list[JudgedMetric]:
-    values = [
-        [_value(experiment.design.stream, run, block, metric) for block in blocks] for run in runs
-    ]
-    means = [_mean(of_arm) for of_arm in values]
-    if not any(mean is not None for mean in means):
+    if not any(mean is not None for mean in found.means):
         return []
-    guardrail = next((g for g in experiment.design.guardrails if g.metric == metric.name), None)
-    role: Role = "primary" if metric.name == experiment.design.metric else "exploratory"
-    if role == "exploratory" and (guardrail or metric.name == "error_share"):
-        role = "guardrail"
-    margin = guardrail.margin if guardrail else experiment.design.margin
-    design = experiment.design
-    levels = levels_of_look(len(blocks), design.blocks)
-    less = bool(metric.less_is_better)
-    found = []
-    for place, effect in enumerate(_effects(values), start=1):
+    design, metric = experiment.design, found.metric
+    role, margin = _role(design, metric)
+    levels, less = levels_of_look(len(blocks), design.blocks), bool(metric.less_is_better)
+    judged = []
+    for place, (arm, effect) in enumerate(
+        zip(experiment.contenders, found.effects, strict=True), start=1
+    ):
         sides = (runs[0], runs[place])
         if metric.name == "error_share":
             verdict, held = Verdict("no_verdict"), _guarded_errors(design.stream, sides, blocks)
         else:
             verdict = decide(effect, less_is_better=less, margin=design.margin, levels=levels)
             held = guard(effect, margin, less_is_better=less, levels=levels)
-        if any(run is None or invalid(run) for run in sides):
-            verdict = withheld(verdict, "invalid_side")
-        found.append(
-            JudgedMetric(
-                metric,
-                role,
-                experiment.arms[place].name,
-                verdict,
-                (means[0], means[place]),
-                held if role == "guardrail" else None,
-                margin,
-            )
-        )
-    return found
+        verdict, held = _withheld(verdict, held, sides, found.control, design.margin)
+        means = (found.means[0], found.means[place])
+        guards = held if role == "guardrail" else None
+        judged.append(JudgedMetric(metric, role, arm.name, verdict, means, guards, margin))
+    return judged
 
 
-def _effects(values: Sequence[Sequence[float | None]]) -> list[Effect | None]:
-    """Return the effect of each contender; None where it or the baseline lacks a number."""
-    logs = log_values(values)
-    if logs.shape[1] < FIRST_LOOK or np.isnan(logs[0]).any():
-        return [None] * (len(values) - 1)
-    able = [0, *(place for place in range(1, len(values)) if not np.isnan(logs[place]).any())]
-    chosen: NDArray[np.float64] = logs[able]
-    found = dict(zip(able[1:], contender_effects(chosen), strict=True)) if able[1:] else {}
-    return [found.get(place) for place in range(1, len(values))]
+def _role(design: ExperimentDesign, metric: Metric) -> tuple[Role, float]:
+    """Return the role of a metric, and the margin within which it may be worse."""
+    guardrail = next((each for each in design.guardrails if each.metric == metric.name), None)
+    if metric.name == design.metric:
+        return "primary", design.margin
+    if guardrail is not None:
+        return "guardrail", guardrail.margin
+    if metric.name == "error_share":
+        return "guardrail", ERROR_MARGIN
+    return "exploratory", design.margin
+
+
+def _withheld(
+    verdict: Verdict,
+    held: GuardrailOutcome,
+    sides: Sequence[Run | None],
+    control: Effect | None,
+    margin: float,
+) -> tuple[Verdict, GuardrailOutcome]:
+    """Return both without what an invalid side, or a machine that moved, must not say."""
+    if any(run is None or invalid(run) for run in sides):
+        return withheld(verdict, "invalid_side"), "undecided"
+    if machine_moved(control, margin):
+        return withheld(verdict, "machine_moved"), "undecided"
+    return verdict, held
+
+
+def _effects(
+    values: Sequence[Sequence[float | None]], *, control: bool
+) -> tuple[Effect | None, ...]:
+    """Return the effect of each arm but the baseline, the negative control's last.
+
+    None where it or the baseline has a trial without a number.
+    """
+    able = [place for place, row in enumerate(values) if None not in row]
+    found: dict[int, Effect | None] = {}
+    if 0 in able and len(able) > 1 and values[0]:
+        has_control = control and able[-1] == len(values) - 1
+        chosen = log_values([values[place] for place in able])
+        if has_control and len(able) == 2:
+            effects: tuple[Effect | None, ...] = (paired_effect(chosen[0], chosen[1]),)
+        else:
+            effects = contender_effects(chosen, control=has_control)
+        found = dict(zip(able[1:], effects, strict=True))
+    return tuple(found.get(place) for place in range(1, len(values)))
 
 
 def _guarded_errors(
@@ -183,13 +247,19 @@ def _failed(stream: str, run: Run | None, blocks: Sequence[int]) -> FailedShare:
 
 
 def _value(stream: str, run: Run | None, block: int, metric: Metric) -> float | None:
-    """Return the number of one trial; None where it is a bound, or too few samples say it."""
+    """Return the number of one trial; None where it is a bound, or too few samples say it.
+
+    NaN where there is no trial: the block leaves the pairs of this arm.
+    """
     summary = _stream(stream, run, block)
+    if summary is None:
+        return nan
     times, _, part = metric.name.partition(".")
     known = getattr(summary, times, None) if part else None
     if part in PERCENTILES and percentile_level(known, part) == "hidden":
         return None
-    return None if bounded(known, part) else value_of(summary, metric.name)
+    value = None if bounded(known, part) else value_of(summary, metric.name)
+    return None if value == 0 and metric.unit != "share" else value
 
 
 def _stream(stream: str, run: Run | None, block: int) -> Summary | None:
@@ -205,5 +275,7 @@ def _trial(run: Run | None, block: int) -> Trial | None:
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean of the trials there are; None where one of them has no number."""
     known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known and len(known) == len(values) else None
+    measured = [value for value in known if not isnan(value)]
+    return sum(measured) / len(measured) if measured and len(known) == len(values) else None

@@ -128,12 +128,16 @@ def withheld(verdict: Verdict, reason: NoVerdictReason) -> Verdict:
     return replace(verdict, finding="no_verdict", reason=reason, more_blocks=None)
 
 
+CONTROL_LEVEL = 0.01
+"""How often the interval of a negative control may miss."""
+
+
 def machine_moved(control: Effect | None, margin: float = DEFAULT_MARGIN) -> bool:
     """Return whether the baseline differs from itself, at 99 % and by more than the margin."""
     if control is None:
         return False
     beyond = not 1 / (1 + margin) <= control.ratio <= 1 + margin
-    return beyond and not control.interval(0.01).holds(1.0)
+    return beyond and not control.interval(CONTROL_LEVEL).holds(1.0)
 
 
 def guard(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from control_plane.analysis.deciding.judged_experiment import JudgedExperiment, JudgedMetric
-from control_plane.analysis.deciding.verdicts import FIRST_LOOK, Verdict
+from control_plane.analysis.deciding.verdicts import CONTROL_LEVEL, FIRST_LOOK, Verdict
 from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document
 from control_plane.domain.units import figures, share
@@ -121,8 +121,22 @@ def experiment_document(judged: JudgedExperiment) -> Document:
             for arm, run in zip(experiment.arms, judged.runs, strict=True)
         ],
         "blocks": judged.blocks,
+        "control": _control_document(judged),
         "verdicts": [_verdict_document(judged, metric) for metric in judged.metrics],
         "sentence": experiment_sentence(judged),
+    }
+
+
+def _control_document(judged: JudgedExperiment) -> Document | None:
+    """Return the baseline against itself, with its fixed 99 % interval."""
+    if judged.control is None:
+        return None
+    interval = judged.control.interval(CONTROL_LEVEL)
+    return {
+        "ratio": judged.control.ratio,
+        "low": interval.low,
+        "high": interval.high,
+        "moved": judged.moved,
     }
 
 

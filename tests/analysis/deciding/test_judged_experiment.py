@@ -85,6 +85,26 @@ def test_a_block_that_an_arm_lacks_does_not_count() -> None:
     assert found.primary[0].verdict.finding == "better"
 
 
+def test_an_arm_that_failed_leaves_the_others_their_blocks() -> None:
+    runs = [arm(0, 1.0), arm(1, 1.5), arm(2, 1.5, blocks=2, state=State.FAILED)]
+    found = judge_experiment(experiment(3), runs)
+    assert found.blocks == 6
+    finished, failed = (metric.verdict for metric in found.primary)
+    assert finished.finding == "better"
+    assert (failed.finding, failed.reason) == ("no_verdict", "too_few_blocks")
+
+
+@pytest.mark.parametrize(("again", "moved"), [(1.0, False), (1.2, True)])
+def test_the_baseline_a_second_time_shows_a_machine_that_moved(again: float, moved: bool) -> None:
+    runs = [arm(0, 1.0), arm(1, 1.5), arm(2, again)]
+    found = judge_experiment(experiment(3, control=True), runs)
+    assert [metric.contender for metric in found.primary] == ["new"]
+    assert found.primary[0].verdict.finding == ("no_verdict" if moved else "better")
+    control = experiment_document(found)["control"]
+    assert control["moved"] is moved
+    assert control["low"] < control["ratio"] < control["high"]
+
+
 def test_a_number_that_a_trial_lacks_is_none() -> None:
     without = arm(1, 1.5)
     gone = replace(without.trials[2], streams=(replace(summary(), throughput_per_s=0.0),))
