@@ -132,7 +132,8 @@ class _Hiding:
             value["secret"] = [
                 name
                 for name in columns
-                if name in (marked or ()) or name in in_headers or is_secret_column(str(name))
+                if isinstance(name, str)
+                and (name in (marked or ()) or name in in_headers or is_secret_column(name))
             ]
         if found := STANDS_FOR_SECRET.fullmatch(content):
             self.digests.append((field, found[1]))

@@ -25,7 +25,7 @@ Document = dict[str, Any]
 FieldErrors = tuple[FieldError, ...]
 _NUMBERS = {"int_type", "int_from_float", "float_type"}
 _EXPECTED_STATUSES = re.compile(
-    r"(?P<expect>workload\.streams\.(?P<stream>\d+)\.requests\.(?P<request>\d+)\.expect)\.statuses"
+    r"(?P<expect>(?:workload\.streams\.\d+\.requests|before)\.\d+\.expect)\.statuses"
 )
 
 SPEC: TypeAdapter[Spec] = TypeAdapter(Spec)
@@ -139,8 +139,9 @@ def _as_written(error: FieldError, document: Document) -> FieldError:
     """Return the error at the field that the document has: a list may stand for its statuses."""
     if (found := _EXPECTED_STATUSES.fullmatch(error.field)) is None:
         return error
-    stream, request = int(found["stream"]), int(found["request"])
-    expect = document["workload"]["streams"][stream]["requests"][request]["expect"]
+    expect: Any = document
+    for key in found["expect"].split("."):
+        expect = expect[int(key) if key.isdecimal() else key]
     return replace(error, field=found["expect"]) if isinstance(expect, list) else error
 
 

@@ -58,7 +58,8 @@ def read_pasted(text: str) -> Pasted:
     first = _origin(found[0].url)
     if others := [origin for origin in origins if origin != first]:
         left = sum(origins[origin] for origin in others)
-        notes.append(f"{left} to other addresses left out: {', '.join(others)}.")
+        what = "request" if left == 1 else "requests"
+        notes.append(f"{left} {what} to other addresses left out: {', '.join(others[:5])}.")
     made = Counter(
         json.dumps(_request(request, notes))
         for request in found

@@ -166,7 +166,7 @@ class BeforeRequests:
         except TimeoutError:
             raise _failed(request, f"no whole answer within {timeout_s:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise _failed(request, str(error)[:100] or type(error).__name__) from None
+            raise _failed(request, _one_line(str(error))[:100] or type(error).__name__) from None
         found = set_cookies(answer.headers)
         session.keep(made.path, found)
         for text in found:
@@ -206,7 +206,7 @@ class BeforeRequests:
         unmet = made.content.unmet(body, len(body)) if expected and made.content else ""
         if expected and not unmet:
             return
-        begun = " ".join(body[:_SHOWN].decode("utf-8", "replace").split())
+        begun = _one_line(body[:_SHOWN].decode("utf-8", "replace"))
         parts = [str(status), unmet, _redirect(answer), begun]
         raise _failed(request, SecretFinder(self.captured).hide_cut(", ".join(filter(None, parts))))
 
@@ -215,12 +215,17 @@ def _failed(request: BeforeRequest, why: str) -> TargetFailed:
     return TargetFailed(f"{request.line} before the load: {why}")
 
 
+def _one_line(text: str) -> str:
+    """Return the text on one line, without signs that a terminal would obey."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+
+
 def _redirect(answer: _WholeAnswer) -> str:
     leads = [value for name, value in answer.headers if name.lower() == b"location"]
     if not leads or not 300 <= answer.status <= 399:
         return ""
     remedy = f"expect {answer.status} where that is right"
-    return f"redirect to {leads[0].decode('latin-1')} ({remedy})"
+    return f"redirect to {_one_line(leads[0].decode('latin-1'))} ({remedy})"
 
 
 def _captured(request: BeforeRequest, name: str, source: Capture, answer: _WholeAnswer) -> Scalar:

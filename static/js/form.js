@@ -38,13 +38,26 @@ form?.addEventListener("change", ({ target }) => {
 // The text of a chosen file goes into its field, which is what is sent.
 const LARGEST_FILE = 5_000_000;
 
+// Of a HAR file only the requests: its answers may be a hundred times as large.
+function withoutAnswers(text) {
+  const entries = JSON.parse(text).log.entries.map(({ request }) => ({ request }));
+  return JSON.stringify({ log: { entries } });
+}
+
 async function readInto(field, file) {
-  if (file.size > LARGEST_FILE) throw new Error(`${file.name} is above the limit of 5 MB.`);
+  const har = file.name.endsWith(".har");
+  if (file.size > LARGEST_FILE && !har) throw new Error(`${file.name} is above the limit of 5 MB.`);
   const decoder = new TextDecoder("utf-8", { fatal: true });
+  let text;
   try {
-    field.value = decoder.decode(await file.arrayBuffer());
+    text = decoder.decode(await file.arrayBuffer());
   } catch {
     throw new Error(`${file.name} is not UTF-8: save it as UTF-8.`);
+  }
+  try {
+    field.value = har ? withoutAnswers(text) : text;
+  } catch {
+    throw new Error(`${file.name} is no HAR file.`);
   }
 }
 

@@ -188,3 +188,13 @@ def test_a_table_is_kept_apart_and_its_secret_columns_are_found_in_texts() -> No
 def test_secrets_that_overlap_are_hidden_as_one() -> None:
     secrets = {"first": "abcdefgh", "second": "fghijklmno", "third": "opqrstuv"}
     assert hide("-abcdefghijklmno-opqrstuv.", secrets) == "-[first]-[third]."
+
+
+def test_a_table_of_a_wrong_shape_is_hidden_as_far_as_it_has_one() -> None:
+    file = {"content": "a,b\n1"}
+    value = {"kind": "row", "file": file, "columns": [{}, "password"], "secret": 7}
+    hidden = hidden_request({}, {"x": value, "y": {"kind": "row", "file": "users.csv"}})
+    assert hidden["values"]["x"]["file"]["content"].startswith("(secret ")
+    assert hidden["values"]["y"]["file"] == "users.csv"
+    (marked,) = hidden_request({}, {"x": value | {"secret": [[]]}})["values"]["x"]["secret"]
+    assert marked == "password"

@@ -67,7 +67,7 @@ def test_several_commands_are_classes_with_weights() -> None:
         ("/b", 1),
     ]
     assert pasted.origin == HERE
-    assert pasted.notes == ("1 to other addresses left out: https://cdn.test.",)
+    assert pasted.notes == ("1 request to other addresses left out: https://cdn.test.",)
 
 
 def test_unknown_flags_and_files_are_named() -> None:
@@ -99,7 +99,7 @@ def test_a_har_file_is_its_requests_of_one_origin() -> None:
     assert pasted.requests[0]["headers"] == {"Cookie": "sid=1"}
     assert pasted.requests[1]["body"] == {"json": {"id": 1}}
     assert pasted.notes == (
-        "1 to other addresses left out: https://fonts.test.",
+        "1 request to other addresses left out: https://fonts.test.",
         "CONNECT is no method that can be sent: left out.",
     )
 

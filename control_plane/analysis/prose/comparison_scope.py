@@ -44,9 +44,10 @@ def _before(runs: Sequence[Run]) -> list[str]:
     sent = [run.spec.before for run in runs]
     if all(other == sent[0] for other in sent):
         return [""] * len(runs)
-    short = [joined([before.label for before in of_run]) for of_run in sent]
-    long = [joined([f"{before.label} {_body(before)}" for before in of_run]) for of_run in sent]
-    return [text or "nothing" for text in (long if len({*short}) == 1 else short)]
+    short = [[before.label for before in of_run] for of_run in sent]
+    long = [[f"{before.label} {_body(before)}" for before in of_run] for of_run in sent]
+    told = long if all(labels == short[0] for labels in short) else short
+    return [joined(phrases) if phrases else "nothing" for phrases in told]
 
 
 def deleted_runs(comparison: Comparison) -> str:

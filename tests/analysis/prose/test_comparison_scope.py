@@ -17,11 +17,13 @@ from control_plane.analysis.prose.sentence import plain_text
 from control_plane.domain.request_bodies_and_values import (
     Expectation,
     JsonBody,
+    RowValue,
     SizeRange,
     TextBody,
 )
+from control_plane.domain.row_files import RowFile
 from control_plane.domain.run import Run, State
-from control_plane.domain.spec import RequestClass, Target, UrlTarget, Workload
+from control_plane.domain.spec import BeforeRequest, RequestClass, Target, UrlTarget, Workload
 from control_plane.pages.exports.markdown import markdown
 from tests.builders.trials import run, spec
 
@@ -175,3 +177,36 @@ def test_no_field_differs_only_where_the_code_is_known(
     words = shared_cause(against_first(*runs))
     assert words is not None
     assert ("as far as is known" in words) == (not known)
+
+
+def rows(digest: str) -> RequestClass:
+    file = RowFile(f"(secret {digest})", "ids.csv", rows=10)
+    return RequestClass(path="/{id}", values={"item": RowValue("row", file, ("id",))})
+
+
+def test_rows_of_files_with_other_content_are_told_apart() -> None:
+    text = plain_text(asked_of_runs(against_first(asking("A", rows("a" * 16)), asking("B", GET))))
+    assert "asks GET /{id} with {id} from 10 rows of ids.csv, in order (content aaaaaaaa)" in text
+    same_name = against_first(asking("A", rows("a" * 16)), asking("B", rows("b" * 16)))
+    asked = plain_text(asked_of_runs(same_name))
+    assert "(content aaaaaaaa), B" in asked
+    assert asked.endswith("(content bbbbbbbb).")
+
+
+def test_what_is_sent_before_the_load_is_told_where_it_differs() -> None:
+    plain, again = (asking(letter, GET) for letter in "AB")
+    token = BeforeRequest("POST", "/token", per="user", body=TextBody("a"))
+
+    def logging_in(of_run: Run, *before: BeforeRequest) -> Run:
+        return replace(of_run, spec=replace(of_run.spec, before=before))
+
+    def told(first: Run, second: Run) -> str:
+        return plain_text(asked_of_runs(against_first(first, second)))
+
+    contender = logging_in(again, token)
+    assert told(plain, again) == told(logging_in(plain, token), contender) == ""
+    assert "first sends nothing, B" in told(plain, contender)
+    assert told(plain, contender).endswith("first sends POST /token once for each user.")
+    other = logging_in(plain, replace(token, body=TextBody("b")))
+    assert "with the body b (1 characters), B" in told(other, contender)
+    assert "first sends" in markdown(against_first(plain, contender), "http://127.0.0.1/compare")
