@@ -217,9 +217,14 @@ def _ended(measurements: Measurements) -> str:
             f"connections are idle for {_seconds(idle_s)}, longer than the server keeps them "
             f"({_seconds(keep_alive_s)}), so requests make new ones"
         )
-    if opened >= NONE_KEPT_SHARE * (requests - number_in(measurements, "at_once")):
+    none_kept = opened >= NONE_KEPT_SHARE * (requests - number_in(measurements, "at_once"))
+    sync = measurements.get("worker") == "sync"
+    if idle_s >= EQUAL_S and not keep_alive_s and not sync:
+        some = "each" if none_kept else "many"
+        return f"connections are idle for {_seconds(idle_s)}, and the server ends {some} meanwhile"
+    if none_kept:
         closes = "the server keeps no connection, it closes each one after its response"
-        return f"{closes}, as sync workers do" if measurements.get("worker") == "sync" else closes
+        return f"{closes}, as sync workers do" if sync else closes
     return f"the server ends connections after {figures(requests / opened)} requests on average"
 
 

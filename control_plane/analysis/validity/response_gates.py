@@ -189,7 +189,14 @@ def target_restarted(run: MeasuredRun) -> Judgement | None:
     if not died:
         return judgement(RESTARTS, 0, also if recycled else "No worker of the target ended", "")
     text = f"{_workers(died)} of the target died or restarted{where}"
+    if run.spec.target.started is None:
+        text = f"At least {_workers(died)} of the target ended{where}{_SEEN_FROM_OUTSIDE}"
     return judgement(RESTARTS, died, text, f". Besides, {also}." if recycled else ".")
+
+
+_SEEN_FROM_OUTSIDE = (
+    ": from outside short lives are missed, and a limit of requests cannot be told from a death"
+)
 
 
 def _died(trial: Trial) -> int:

@@ -10,7 +10,7 @@ from control_plane.analysis.causes.evidence import Evidence
 from control_plane.domain.load_models import Burst, Closed, Load, Open, Periodic
 from control_plane.domain.reading_ends import UntilEvent
 from control_plane.domain.result import Cause
-from control_plane.domain.spec import Client, Target
+from control_plane.domain.spec import Client, Target, UrlTarget
 from tests.analysis.causes.watched import cause_of, evidence
 from tests.builders.trials import spec, summary, trial, with_spaces
 
@@ -146,11 +146,21 @@ def test_a_pause_as_long_as_the_keep_alive_is_told_whatever_happened() -> None:
     assert judged(cause_of("connections_ended", shorter))[0] is False
 
 
-def test_a_server_whose_keep_alive_is_not_known() -> None:
-    unknown = Target(server="command", application="own", keep_alive_s=None)
-    load = Closed(concurrency=64, think_time_s=5.0)
-    found, text = judged(cause_of("connections_ended", seen(1_000, load=load, target=unknown)))
-    assert (found, text.partition(",")[0]) == (True, "The server keeps no connection")
+@pytest.mark.parametrize(
+    ("opened", "pause_s", "clause"),
+    [
+        (1_000, 0.4, "connections are idle for 0.4 s, and the server ends each meanwhile"),
+        (264, 0.4, "connections are idle for 0.4 s, and the server ends many meanwhile"),
+        (1_000, 0.1, "the server keeps no connection, it closes each one after its response"),
+    ],
+)
+def test_a_server_whose_keep_alive_is_not_known(opened: int, pause_s: float, clause: str) -> None:
+    load = Closed(concurrency=64, think_time_s=pause_s)
+    own = Target(server="command", application="own", keep_alive_s=None)
+    for target in (own, UrlTarget("http://127.0.0.1:9000")):
+        cause = cause_of("connections_ended", seen(opened, load=load, target=target))
+        assert cause is not None
+        assert with_spaces(cause_clause(cause)) == clause
 
 
 def test_a_burst_over_kept_connections() -> None:

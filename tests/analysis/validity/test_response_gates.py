@@ -326,3 +326,12 @@ def test_delayed_ack_names_trial_cause_and_remedy():
 
 def test_without_the_self_check_delayed_ack_is_not_judged():
     assert reason_of("delayed_ack", [checked(None)]) is None
+
+
+def test_workers_of_a_server_that_runs_already_are_seen_from_outside():
+    only = trial(summary(), restarts=3)
+    url = spec(target=UrlTarget("http://127.0.0.1:9000"))
+    assert said(reason_of("target_restarted", [only], url)) == (
+        "At least 3 workers of the target ended: from outside short lives are missed, and a limit "
+        "of requests cannot be told from a death."
+    )
