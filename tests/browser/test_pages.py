@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage
-from tests.dashboard import Dashboard, dashboard
+from tests.dashboard import BARE, Dashboard, dashboard
 from tests.pages.stored import copied
 
 PATHS = (
@@ -20,6 +20,7 @@ PATHS = (
     "/history?state=failed&tag=classic",
     "/targets",
     "/targets/new",
+    "/experiments",
     "/workloads",
     "/glossary",
     "/not-starting",
@@ -64,6 +65,33 @@ def violations(page: Page, options: dict[str, list[str]]) -> list[tuple[str, str
         Axe().run(page, options={"resultTypes": ["violations"], **options}).response["violations"]
     )
     return [(violation["id"], violation["nodes"][0]["html"]) for violation in found]
+
+
+def test_an_experiment_is_decided_while_it_is_looked_at(
+    open_page: OpenPage, looplab: Dashboard, problems
+) -> None:
+    stream = {
+        "requests": [{"path": "/"}],
+        "load": {"model": "closed", "concurrency": 1},
+        "stop": {"requests": 300},
+    }
+    arms = [{"name": name, "spec": {"client": {"loop": name}}} for name in ("uvloop", "asyncio")]
+    common = {**BARE, "workload": {"streams": [stream]}, "warmup_s": 0}
+    document = {"question": "Which loop?", "blocks": 4, "spec": common, "arms": arms}
+    made = looplab.post("/api/experiments", document).json()
+    problems.expect("/vendor/pico.min.css")
+    page = open_page(bypass_csp=True)
+    page.goto(looplab.url + made["url"])
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+    page.wait_for_function(
+        """() => !document.querySelector("#experiment").hasAttribute("hx-get")""", timeout=60_000
+    )
+    expect(page.locator("#effects td.verdict").first).to_be_visible()
+    expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
+    assert violations(page, {}) == []
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
 def test_start_is_in_reach_on_a_small_screen(open_page: OpenPage, looplab: Dashboard) -> None:
