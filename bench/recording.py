@@ -19,7 +19,7 @@ from control_plane.load.outcome import response_outcome
 from control_plane.load.plan import LoadTraits
 from control_plane.load.window_stats import WindowStats
 
-LIMIT_NS = 140.0
+LIMIT_NS = 120.0
 MOST_OFF_PERCENT = 0.1
 ROUNDS = 5
 USERS = 64
