@@ -107,3 +107,28 @@ def unheard(
 ) -> None:
     with suppress(httpx2.TransportError):
         ask(looplab, name)
+
+
+def test_an_experiment_that_is_killed_keeps_its_complete_blocks(clean_after: Path) -> None:
+    """Its arms are interrupted together, and what was measured of them still says as much."""
+    stream = {
+        "requests": [{"path": "/"}],
+        "load": {"model": "closed", "concurrency": 1},
+        "stop": {"requests": 200},
+    }
+    common = {**BARE, "workload": {"streams": [stream]}, "warmup_s": 0}
+    arms = [{"name": name, "spec": {"client": {"loop": name}}} for name in ("uvloop", "asyncio")]
+    document = {"question": "Which loop?", "blocks": 50, "spec": common, "arms": arms}
+    with dashboard(clean_after) as looplab:
+        made = looplab.post("/api/experiments", document).json()
+        address = f"/api/experiments/runs/{made['id']}"
+        until(lambda: looplab.get(address).json()["blocks"] >= 3, "three blocks", 60)
+        looplab.kill()
+        gone_within_a_second(looplab.instance)
+    with dashboard(clean_after) as looplab:
+        left = looplab.get(address).json()
+        assert left["state"] == "interrupted"
+        assert {arm["state"] for arm in left["runs"]} == {"interrupted"}
+        assert left["blocks"] >= 3
+        assert left["verdicts"][0]["low"] is not None
+        assert looplab.get(made["url"]).status_code == 200
