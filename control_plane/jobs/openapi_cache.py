@@ -18,7 +18,9 @@ from control_plane.targets.interpreter_packages import default_target
 from control_plane.targets.launch import RunningTarget, start_application
 from control_plane.targets.openapi_operations import operations_of
 
-PATH = "/openapi.json"
+PATHS = ("/openapi.json", "/schema/openapi.json")
+"""Where documents are by default: that of FastAPI and most others, then that of Litestar."""
+
 MOST_KEPT = 50
 
 
@@ -71,11 +73,14 @@ class OpenApiCache:
         return offer
 
     async def _offer(self, running: RunningTarget, of: str) -> Offer:
-        response = await get(running.url, PATH, running.host_header)
-        if response.status != 200:
-            raise InvalidInput(f"GET {PATH} answers {response.status}: there is nothing to pick.")
-        read = await asyncio.to_thread(operations_of, response.body, self._limits)
-        return Offer(of, datetime.now(UTC), *read)
+        statuses = []
+        for path in PATHS:
+            response = await get(running.url, path, running.host_header)
+            if response.status == 200:
+                read = await asyncio.to_thread(operations_of, response.body, self._limits)
+                return Offer(of, datetime.now(UTC), *read)
+            statuses.append(f"GET {path} answers {response.status}")
+        raise InvalidInput(f"{', '.join(statuses)}: there is nothing to pick.")
 
     async def _running(self, target: AnyTarget) -> RunningTarget:
         started = target.started

@@ -42,9 +42,9 @@ def _document(body: bytes) -> Node:
     try:
         document = from_json(body, allow_inf_nan=False)
     except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"/openapi.json is not readable JSON: {str(error)[:120]}.") from None
+        raise InvalidInput(f"Its answer is not readable JSON: {str(error)[:120]}.") from None
     if not isinstance(document, dict) or not isinstance(document.get("paths"), dict):
-        raise InvalidInput("/openapi.json is not an OpenAPI document: it has no paths.")
+        raise InvalidInput("Its answer is not an OpenAPI document: it has no paths.")
     return document
 
 
