@@ -47,11 +47,12 @@ LOGIN = {
     },
     "capture": {"token": {"json": "access_token"}},
 }
+FRAMEWORKS = ("datasette", "django", "quart", "flask", "litestar", "fastapi", "starlette")
 COLUMNS = (
     *("application", "served by", "check", "run", "requests", "errors"),
     *("raw/s", "p50 ms", "wrk/s", "p50 ms", "raw/wrk", "within 10 %", "toml lines", ""),
 )
-WIDTHS = (22, 44, 16, 10, 9, 8, 8, 8, 8, 8, 8, 18, 10, 0)
+WIDTHS = (22, 50, 16, 10, 9, 8, 8, 8, 8, 8, 8, 18, 10, 0)
 
 
 class Failed(Exception):
@@ -237,9 +238,6 @@ def _served_by(run: Mapping[str, Any]) -> str:
     told = [f"{name} {packages[name]}" for name in names]
     told[1:1] = [worker] if worker and names else []
     return ", ".join(told) or str(environment["target_program"] or "")
-
-
-FRAMEWORKS = ("datasette", "django", "flask", "litestar", "quart", "fastapi", "starlette")
 
 
 async def _beside_wrk(application: RealApplication, run: Mapping[str, Any], db: Path) -> list[str]:
