@@ -144,7 +144,7 @@ async def _measured(application: RealApplication, seconds: float) -> list[str]:
             check = await _checked(url, application.name)
             named = {"application": application.name, **application.target}
             run = await _run(application, application.spec(named, seconds), db)
-            cells = [_served_by(run), check, run["validity"]["outcome"]]
+            cells = [await _served_by(application, run), check, run["validity"]["outcome"]]
             stream = run["streams"][0]
             cells += [f"{stream['requests']:,}", f"{sum(stream['errors'].values()):,}"]
             cells += [*await _beside_wrk(application, run, db), str(application.lines)]
@@ -228,16 +228,18 @@ async def _run(application: RealApplication, spec: Mapping[str, Any], db: Path) 
     return run
 
 
-def _served_by(run: Mapping[str, Any]) -> str:
-    """Return the server with its version, and the first package behind the servers."""
-    environment, server = run["environment"], run["spec"]["target"]["server"]
-    packages = environment["target_packages"] or {}
+async def _served_by(application: RealApplication, run: Mapping[str, Any]) -> str:
+    """Return server, worker and framework with their versions; of a program that of itself."""
+    if application.program:
+        version = re.search(r"\d[\d.]*", await _output(application.program, "-v"))
+        return f"{application.program} {version[0] if version else ''}"
+    server, packages = run["spec"]["target"]["server"], run["environment"]["target_packages"]
     names = [server] if server in packages else []
     names += [name for name in FRAMEWORKS if name in packages][:1]
     worker = run["spec"]["target"]["worker"]
     told = [f"{name} {packages[name]}" for name in names]
     told[1:1] = [worker] if worker and names else []
-    return ", ".join(told) or str(environment["target_program"] or "")
+    return ", ".join(told)
 
 
 async def _beside_wrk(application: RealApplication, run: Mapping[str, Any], db: Path) -> list[str]:
@@ -340,7 +342,10 @@ async def _output(
     within_s: float = SETUP_S,
     codes: Sequence[int] = (0,),
 ) -> str:
-    """Return what a command prints. Raises Failed with its last line; nothing of it is left."""
+    """Return what a command prints, its complaints where that is nothing.
+
+    Raises Failed with its last words; nothing of it is left.
+    """
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=cwd,
@@ -358,7 +363,7 @@ async def _output(
         await _ended(process)
     if process.returncode not in codes:
         raise Failed(f"{' '.join(command[:4])}: {complained.decode().strip()[-300:]}")
-    return printed.decode()
+    return (printed or complained).decode()
 
 
 async def _ended(process: asyncio.subprocess.Process, grace_s: float = 10.0) -> None:
@@ -382,6 +387,8 @@ def _arguments() -> argparse.Namespace:
 
 if __name__ == "__main__":
     given = _arguments()
+    # A script's background command inherits that SIGINT is ignored; asyncio would heed that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     with suppress(KeyboardInterrupt):
