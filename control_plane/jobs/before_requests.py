@@ -15,7 +15,7 @@ from control_plane.domain.request_bodies_and_values import (
     HeaderCapture,
     Scalar,
 )
-from control_plane.domain.secrets import SecretFinder, revealed_request
+from control_plane.domain.secrets import SecretFinder, revealed_request, secret_texts
 from control_plane.domain.spec import BeforeRequest, Spec
 from control_plane.load.content_check import json_value
 from control_plane.load.plan import WHOLE, Captured, Seeds, SetCookie, Shard
@@ -26,7 +26,10 @@ from control_plane.targets.http_get import open_session
 AT_ONCE = 16
 """So many users are made ready at the same time."""
 
-_SHOWN = 200
+_SHOWN = 300
+"""So much is told of what went wrong."""
+
+_READ_BYTES = 2_000
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ class BeforeRequests:
         self, spec: Spec, secrets: Mapping[str, str], seeds: Seeds, url: str, host: str
     ) -> None:
         self._spec, self._url, self._host, self._sent = spec, url, host, 0
+        self._secrets = secrets
         self.captured: dict[str, str] = {}
         names = [name for request in spec.before for name in request.capture]
         captured = Captured(users=(dict.fromkeys(names, ""),))
@@ -146,7 +150,7 @@ class BeforeRequests:
                 made = factory.make(session.number, session.values)
                 answer = await self._answered(client, request, made, session)
                 for name, source in request.capture.items():
-                    session.values[name] = _captured(request, name, source, answer)
+                    session.values[name] = self._captured(request, name, source, answer)
 
     async def _answered(
         self,
@@ -164,17 +168,17 @@ class BeforeRequests:
             async with asyncio.timeout(timeout_s):
                 answer = await self._answer(client, made, headers)
         except TimeoutError:
-            raise _failed(request, f"no whole answer within {timeout_s:g} s") from None
+            raise self._failed(request, f"no whole answer within {timeout_s:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise _failed(request, _one_line(str(error))[:100] or type(error).__name__) from None
+            raise self._failed(request, _told(error)) from None
         found = set_cookies(answer.headers)
         session.keep(made.path, found)
         for text in found:
             self._note("cookie", cookie_of(text)[1])
         # Also of an answer that is not as expected, whose beginning is told.
         for name, source in request.capture.items():
-            with suppress(TargetFailed):
-                self._note(name, str(_captured(request, name, source, answer)))
+            with suppress(LookupError):
+                self._note(name, str(_value(source, answer)))
         self._check(request, made, answer)
         return answer
 
@@ -206,13 +210,33 @@ class BeforeRequests:
         unmet = made.content.unmet(body, len(body)) if expected and made.content else ""
         if expected and not unmet:
             return
-        begun = _one_line(body[:_SHOWN].decode("utf-8", "replace"))
+        begun = body[:_READ_BYTES].decode("utf-8", "replace")
         parts = [str(status), unmet, _redirect(answer), begun]
-        raise _failed(request, SecretFinder(self.captured).hide_cut(", ".join(filter(None, parts))))
+        raise self._failed(request, ", ".join(filter(None, parts)))
+
+    def _captured(
+        self, request: BeforeRequest, name: str, source: Capture, answer: _WholeAnswer
+    ) -> Scalar:
+        """Return what an answer has for a placeholder. Raises TargetFailed without it."""
+        try:
+            return _value(source, answer)
+        except LookupError as missing:
+            why = f"{answer.status}, and it {missing.args[0]}, so {{{name}}} has no value"
+            raise self._failed(request, why) from None
+
+    def _failed(self, request: BeforeRequest, why: str) -> TargetFailed:
+        """Return the failure without secrets: a piece of one would not be found in what is cut."""
+        texts = secret_texts((request for _, request in self._spec.requests()), self._secrets)
+        shown = SecretFinder({**texts, **self.captured}).hide_cut(why)
+        return TargetFailed(f"{request.line} before the load: {_one_line(shown)[:_SHOWN]}")
 
 
-def _failed(request: BeforeRequest, why: str) -> TargetFailed:
-    return TargetFailed(f"{request.line} before the load: {why}")
+def _told(error: Exception) -> str:
+    """Return what an error says, without the URL, which holds what was filled in."""
+    if isinstance(error, aiohttp.ClientResponseError):
+        # aiohttp marks the place in what came, below it, by a caret.
+        return error.message.rstrip(" ^\n'\"") or type(error).__name__
+    return str(error) or type(error).__name__
 
 
 def _one_line(text: str) -> str:
@@ -225,11 +249,11 @@ def _redirect(answer: _WholeAnswer) -> str:
     if not leads or not 300 <= answer.status <= 399:
         return ""
     remedy = f"expect {answer.status} where that is right"
-    return f"redirect to {_one_line(leads[0].decode('latin-1'))} ({remedy})"
+    return f"redirect ({remedy}) to {leads[0].decode('latin-1')}"
 
 
-def _captured(request: BeforeRequest, name: str, source: Capture, answer: _WholeAnswer) -> Scalar:
-    """Return the value that an answer has for a placeholder. Raises TargetFailed without one."""
+def _value(source: Capture, answer: _WholeAnswer) -> Scalar:
+    """Return the value of an answer. Raises LookupError with what it does not have."""
     if isinstance(source, CookieCapture):
         cookies = dict(map(cookie_of, set_cookies(answer.headers)))
         found, what = cookies.get(source.cookie), f"sets no cookie {source.cookie}"
@@ -242,10 +266,9 @@ def _captured(request: BeforeRequest, name: str, source: Capture, answer: _Whole
         try:
             return _scalar(json_value(answer.body, source.json))
         except LookupError as missing:
-            what = f"has no JSON value {source.json}: {missing.args[0]}"
-        found = None
+            raise LookupError(f"has no JSON value {source.json}: {missing.args[0]}") from None
     if found is None:
-        raise _failed(request, f"{answer.status}, and it {what}, so {{{name}}} has no value")
+        raise LookupError(what)
     return found
 
 

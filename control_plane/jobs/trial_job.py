@@ -132,7 +132,7 @@ class TrialJob:
         try:
             return await before.send()
         except TargetFailed as failed:
-            reason = str(failed)
+            reason = SecretFinder(self._hidden_texts()).hide_cut(str(failed))
         finally:
             target.hide(before.captured)
         raise TargetFailed(target.failure() or reason, target.log())
@@ -335,13 +335,17 @@ class TrialJob:
     def _secret_texts(self) -> dict[str, str]:
         return secret_texts((request for _, request in self.spec.requests()), self.secrets)
 
+    def _hidden_texts(self) -> dict[str, str]:
+        """Return the secrets of the spec and of the environment that the target is started in."""
+        started = self.spec.target.started
+        secrets = secret_variables(self._application(started)) if started is not None else {}
+        return {**secrets, **self._secret_texts()}
+
     def _failures(
         self, workers: Sequence[StreamRecord], captured: Mapping[str, str]
     ) -> tuple[FailedResponse, ...]:
         """Return the first of each kind of each stream, without the secrets of spec and target."""
-        started = self.spec.target.started
-        secrets = secret_variables(self._application(started)) if started is not None else {}
-        finder = SecretFinder({**secrets, **self._secret_texts(), **captured})
+        finder = SecretFinder({**self._hidden_texts(), **captured})
         return first_failures(
             replace(failed, stream=record.name).with_texts(finder.hide, finder.hide_cut)
             for record in workers
