@@ -5,7 +5,7 @@ from collections.abc import Collection
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from control_plane.access.body_limit import MAX_BODY_BYTES, BodyLimitMiddleware
+from control_plane.access.body_limit import BodyLimitMiddleware
 from control_plane.access.head import HeadMiddleware
 from control_plane.access.headers import SecurityHeadersMiddleware
 from control_plane.access.host import HostMiddleware
@@ -24,8 +24,7 @@ def add_guards(app: FastAPI, names: Collection[str]) -> None:
     build = app.build_middleware_stack
 
     def guarded_stack() -> ASGIApp:
-        inside = OriginMiddleware(BodyLimitMiddleware(HeadMiddleware(build()), MAX_BODY_BYTES))
+        inside = OriginMiddleware(BodyLimitMiddleware(HeadMiddleware(build())))
         return SecurityHeadersMiddleware(HostMiddleware(inside, names))
 
-    app.max_body_size = MAX_BODY_BYTES
     app.build_middleware_stack = guarded_stack  # type: ignore[method-assign] # outside of all

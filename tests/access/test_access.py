@@ -5,14 +5,14 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from control_plane.access import add_guards, route_roles
-from control_plane.access.body_limit import MAX_BODY_BYTES
+from control_plane.access.body_limit import MAX_BODY_BYTES, MAX_SPEC_BYTES
 from control_plane.access.headers import CONTENT_SECURITY_POLICY, SECURITY_HEADERS
 from tests.access.asgi_request import OWN, request
 
 POLICY = {
     "public": ("GET /healthz",),
     "viewer": ("GET /", "GET /broken", "GET /refused", "GET /weak"),
-    "operator": ("POST /echo", "POST /deaf"),
+    "operator": ("POST /echo", "POST /runs/new/pasted", "POST /deaf"),
 }
 
 
@@ -36,6 +36,7 @@ def app(monkeypatch: pytest.MonkeyPatch) -> FastAPI:
     def weak() -> PlainTextResponse:
         return PlainTextResponse("", headers={"Content-Security-Policy": "default-src *"})
 
+    @made.post("/runs/new/pasted")
     @made.post("/echo")
     async def echo(request: Request) -> int:
         return len(await request.body())
@@ -86,22 +87,29 @@ def test_the_policy_of_pages_allows_no_inline_script_or_foreign_source() -> None
     }
 
 
-@pytest.mark.parametrize("size", [0, 1, MAX_BODY_BYTES])
-async def test_a_body_up_to_the_limit_arrives(app: FastAPI, size: int) -> None:
-    headers = [*OWN, ("content-length", str(size))]
-    answer = await request(app, "POST", "/echo", headers, [b"x" * size])
-    assert (answer.status, answer.body) == (200, str(size).encode())
+@pytest.mark.parametrize(
+    ("path", "size"),
+    [("/echo", 0), ("/echo", 1), ("/echo", MAX_BODY_BYTES), ("/runs/new/pasted", MAX_SPEC_BYTES)],
+)
+async def test_a_body_up_to_the_limit_arrives(app: FastAPI, path: str, size: int) -> None:
+    for headers in (OWN, [*OWN, ("content-length", str(size))]):
+        answer = await request(app, "POST", path, headers, [b"x" * size])
+        assert (answer.status, answer.body) == (200, str(size).encode())
 
 
 async def test_an_announced_body_above_the_limit_changes_nothing(app: FastAPI) -> None:
     for size in (str(MAX_BODY_BYTES + 1), "9" * 5_000):
         answer = await request(app, "POST", "/deaf", [*OWN, ("content-length", size)])
-        assert "16,000,000" in answer.refused(413, "too_large")
+        assert "2,000,000" in answer.refused(413, "too_large")
+    headers = [*OWN, ("content-length", str(MAX_SPEC_BYTES + 1))]
+    answer = await request(app, "POST", "/runs/new/pasted", headers)
+    assert "16,000,000" in answer.refused(413, "too_large")
 
 
 async def test_an_unannounced_body_is_cut_off(app: FastAPI) -> None:
-    parts = [b"x" * 4_000_000] * 5
-    assert (await request(app, "POST", "/echo", OWN, parts)).status == 413
+    for path, limit in (("/echo", MAX_BODY_BYTES), ("/runs/new/pasted", MAX_SPEC_BYTES)):
+        answer = await request(app, "POST", path, OWN, [b"x" * limit, b"x"])
+        assert answer.status == 413
 
 
 def test_a_route_without_a_role_is_not_served(app: FastAPI) -> None:
