@@ -72,6 +72,7 @@ ROUTES: dict[AccessRole, tuple[str, ...]] = {
         "POST /api/runs",
         "POST /api/runs/{run_id}/cancel",
         "POST /ceilings",
+        "POST /experiments/of-runs",
         "POST /experiments/{experiment_id}/cancel",
         "POST /experiments/{slug}/start",
         "POST /questions/{slug}",

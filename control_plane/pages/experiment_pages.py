@@ -1,7 +1,7 @@
 """Experiments: the list of those that were handed in, and the page of one."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -19,12 +19,13 @@ from control_plane.analysis.prose.experiment_sentences import (
     REASONS,
     experiment_sentence,
 )
-from control_plane.analysis.run_labels import LETTERS, MARKERS, RunLabel
+from control_plane.analysis.run_labels import LETTERS, MARKERS, RunLabel, label_runs
 from control_plane.dependencies import ExperimentId, RunServiceDep, StoreDep
 from control_plane.domain.errors import Conflict
 from control_plane.domain.experiment import Experiment
-from control_plane.domain.ids import experiment_address
+from control_plane.domain.ids import compared_ids, experiment_address
 from control_plane.domain.run import Run, State
+from control_plane.domain.spec_json import Document, write_spec
 from control_plane.domain.units import about, figures, share
 from control_plane.experiments.presets import (
     BLOCKS,
@@ -186,6 +187,37 @@ def _card(question: Question, service: RunService) -> BundledCard:
     durations = tuple((variant, about(duration_s)) for variant, duration_s in seconds.items())
     arms = tuple(arm.name for arm in question.arms)
     return BundledCard(question.slug, question.title, question.teaches, arms, durations)
+
+
+DECIDED_BLOCKS = 10
+
+
+@router.post("/experiments/of-runs")
+def decide_runs(
+    store: StoreDep, service: RunServiceDep, runs: Annotated[str, Form(max_length=200)]
+) -> RedirectResponse:
+    """Measure the specs of these runs again, in turns, and decide over them."""
+    ids, _ = compared_ids(runs, None)
+    found = [store.run(run_id) for run_id in ids]
+    made = service.submit_experiment(experiment_of_runs(found))
+    return RedirectResponse(experiment_address(made.id), 303)
+
+
+def experiment_of_runs(runs: Sequence[Run]) -> Document:
+    """Return the document of an experiment whose arms have the specs of runs; the first is A."""
+    labels = label_runs(runs)
+    common = {"title", "tags", "trials", "seed"}
+    arms = [
+        {
+            "name": label.text[:60],
+            "spec": {
+                key: value for key, value in write_spec(run.spec).items() if key not in common
+            },
+        }
+        for label, run in zip(labels, runs, strict=True)
+    ]
+    question = f"How do {' and '.join(label.text for label in labels)} differ?"
+    return {"question": question[:200], "arms": arms, "blocks": DECIDED_BLOCKS}
 
 
 @router.post("/experiments/{slug}/start")

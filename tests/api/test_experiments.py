@@ -159,3 +159,15 @@ def test_those_that_come_with_looplab_are_listed_and_started(looplab: Dashboard)
     assert looplab.post_form(f"{page}/cancel", []).headers["location"] == page
     assert looplab.post("/api/experiments/none/start", {}).status_code == 404
     assert looplab.post("/api/experiments/event-loop/start", {"variant": "x"}).status_code == 422
+
+
+def test_runs_that_are_compared_become_arms(looplab: Dashboard, decided: dict[str, Any]) -> None:
+    ids = [arm["id"] for arm in decided["runs"]]
+    compared = looplab.get(f"/compare?runs={','.join(ids)}").text
+    assert "Decide with an experiment" in words(compared)
+    answer = looplab.post_form("/experiments/of-runs", [("runs", ",".join(reversed(ids)))])
+    assert answer.status_code == 303
+    page = answer.headers["location"]
+    made = looplab.get(f"/api{page.replace('experiments/', 'experiments/runs/')}").json()
+    assert [arm["arm"][:2] for arm in made["runs"]] == ["A ", "B "]
+    looplab.post(f"/api/experiments/runs/{made['id']}/cancel")
