@@ -63,7 +63,7 @@ def _read_toml(path: Path) -> Document:
 
 def experiment_exit_code(found: Document, *, strict: bool) -> int:
     """Return the exit code that says the same as the verdict."""
-    if found["state"] != State.FINISHED:
+    if any(arm["state"] != State.FINISHED for arm in found["runs"]):
         return NOT_FINISHED
     deciding = [verdict for verdict in found["verdicts"] if verdict["role"] != "exploratory"]
     if any(verdict["reason"] == "invalid_side" for verdict in deciding):

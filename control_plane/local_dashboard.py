@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from control_plane.analysis.comparison import compare
-from control_plane.analysis.deciding.judged_experiment import judge_experiment
+from control_plane.analysis.deciding.judged_experiment import JudgedExperiment, judge_experiment
 from control_plane.analysis.prose.comparison_sentences import described_comparison
 from control_plane.analysis.prose.experiment_sentences import experiment_document
 from control_plane.dashboard_client import REPORT_S, Report
 from control_plane.domain.documents import run_document
-from control_plane.domain.experiment import read_experiment
+from control_plane.domain.experiment import Experiment, read_experiment
 from control_plane.domain.ids import experiment_address
 from control_plane.domain.spec import NamedTarget, Target
 from control_plane.domain.spec_json import Document
@@ -83,11 +83,14 @@ class LocalDashboard:
     async def _until_decided(self, experiment_id: str, report: Report) -> Document:
         found = self._store.experiment(experiment_id)
         while True:
-            judged = judge_experiment(found, self._store.arm_runs(found))
+            judged = await asyncio.to_thread(self._judged, found)
             if judged.state.terminal:
                 return experiment_document(judged)
             report(experiment_document(judged))
             await asyncio.sleep(REPORT_S)
+
+    def _judged(self, found: Experiment) -> JudgedExperiment:
+        return judge_experiment(found, self._store.arm_runs(found))
 
     async def _until_over(self, run_id: str, report: Report) -> Document:
         while not (run := self._store.run(run_id)).state.terminal:

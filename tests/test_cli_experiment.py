@@ -16,7 +16,7 @@ from control_plane.domain.spec_json import read_document
 def found(state: str = "finished", **verdicts: tuple[str, str | None]) -> dict[str, Any]:
     """An experiment whose metrics by role were judged so, with a reason."""
     return {
-        "state": state,
+        "runs": [{"state": state}],
         "verdicts": [
             {"role": role, "verdict": verdict, "reason": reason}
             for role, (verdict, reason) in verdicts.items()
@@ -111,5 +111,5 @@ def test_an_experiment_is_measured_here_without_a_dashboard(tmp_path: Path) -> N
              "LOOPLAB_MAX_TRIALS": "2"},
     )  # fmt: skip
     assert refused.returncode == 2
-    assert "arms.0.spec.trials" in refused.stderr
+    assert "blocks: 3 is above the limit of 1" in refused.stderr
     assert not (tmp_path / "none.db").exists()

@@ -1,9 +1,10 @@
 """Experiments: hand in, read with their verdicts, list, cancel."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from control_plane.analysis.deciding.judged_experiment import judge_experiment
 from control_plane.analysis.prose.experiment_sentences import experiment_document
@@ -18,6 +19,7 @@ from control_plane.experiments.presets import (
     bundled_experiment,
     preset_catalogue,
 )
+from control_plane.store.store import Store
 
 router = APIRouter(tags=["experiments"], responses=ERROR_RESPONSES)
 
@@ -51,6 +53,8 @@ def bundled(service: RunServiceDep) -> list[Document]:
 class VariantBody(BaseModel):
     """Which variant is to be started."""
 
+    model_config = ConfigDict(extra="forbid")
+
     variant: Variant = "quick"
 
 
@@ -77,13 +81,16 @@ def experiments(store: StoreDep, limit: Annotated[PageLimit, Query()] = 50) -> D
 @router.get("/experiments/runs/{experiment_id}")
 def experiment(experiment_id: ExperimentId, store: StoreDep) -> Document:
     """Return an experiment with what its complete blocks say."""
-    found = store.experiment(experiment_id)
-    return experiment_document(judge_experiment(found, store.arm_runs(found)))
+    return _told(store, experiment_id)
 
 
 @router.post("/experiments/runs/{experiment_id}/cancel")
 async def cancel(experiment_id: ExperimentId, store: StoreDep, service: RunServiceDep) -> Document:
     """End an experiment that is not over; its complete blocks stay."""
     await service.cancel_experiment(experiment_id)
+    return await asyncio.to_thread(_told, store, experiment_id)
+
+
+def _told(store: Store, experiment_id: str) -> Document:
     found = store.experiment(experiment_id)
     return experiment_document(judge_experiment(found, store.arm_runs(found)))

@@ -7,15 +7,16 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json
 
-from control_plane.domain.errors import FieldError, refuse
+from control_plane.domain.errors import FieldError, InvalidInput, refuse
 from control_plane.domain.limits import bounded, bounded_text, counted
 from control_plane.domain.load_models import STRICT
 from control_plane.domain.metrics import METRIC
 from control_plane.domain.spec_json import Document, field_error
 
 MOST_ARMS = 64
+ERROR_SHARE = "error_share"
 DEFAULT_BLOCKS = 10
 """The declared maximum of blocks where none is named."""
 
@@ -48,7 +49,10 @@ class ExperimentDesign:
 
     metric: str = "throughput_per_s"
     stream: str = ""
-    guardrails: tuple[Guardrail, ...] = (Guardrail("response_time_s.p99"),)
+    guardrails: tuple[Guardrail, ...] = (
+        Guardrail("response_time_s.p99"),
+        Guardrail("peak_memory_bytes"),
+    )
     margin: float = 0.03
     blocks: int = DEFAULT_BLOCKS
     seed: int = 1
@@ -102,6 +106,10 @@ def read_experiment(document: Mapping[str, Any]) -> SubmittedExperiment:
     given = dict(document)
     try:
         submitted = _SUBMITTED.validate_json(to_json(given))
+    except PydanticSerializationError as error:
+        raise InvalidInput(
+            "This is no document: it is too deep, or holds no plain text."
+        ) from error
     except ValidationError as error:
         refuse(field_error(detail, given) for detail in error.errors(include_url=False))
         raise
@@ -119,12 +127,20 @@ def _bounds(submitted: SubmittedExperiment) -> Iterator[FieldError]:
             yield FieldError(f"arms.{place}.name", f"Another arm is called {name}.")
     yield from bounded("margin", submitted.margin, 0, 1)
     yield from bounded("blocks", submitted.blocks, 3, 100)
+    yield from bounded("seed", submitted.seed, 0, 2**53)
+    yield from counted("guardrails", len(submitted.guardrails), 0, len(METRIC), "guardrails")
     metrics = [("metric", submitted.metric)]
     metrics += [
         (f"guardrails.{place}.metric", guardrail.metric)
         for place, guardrail in enumerate(submitted.guardrails)
     ]
-    for field, metric in metrics:
+    for place, guardrail in enumerate(submitted.guardrails):
+        yield from bounded(f"guardrails.{place}.margin", guardrail.margin, 0, 10)
+    if submitted.metric == ERROR_SHARE:
+        yield FieldError("metric", "A share of errors has no ratio: it is a guardrail in any case.")
+    for place, (field, metric) in enumerate(metrics):
+        if metric in [known for _, known in metrics[:place]]:
+            yield FieldError(field, f"{metric[:60]} is named twice.")
         if metric not in METRIC or METRIC[metric].less_is_better is None:
             yield FieldError(field, f"{metric[:60]} is no metric that is better or worse.")
 

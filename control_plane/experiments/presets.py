@@ -1,13 +1,13 @@
 """What a new run can begin from, and the questions of the home page: presets.toml as documents."""
 
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from control_plane.domain.errors import NotFound
+from control_plane.domain.experiment import laid_over
 from control_plane.domain.spec_json import Document
 
 TRIALS, PRESET_WINDOW_S = 3, 5
@@ -108,7 +108,7 @@ def document_of(given: Document, arm: Document) -> Document:
     """
     own: Document = {key: arm[key] for key in ("request", "load") if key in arm}
     given_streams = given.get("streams") or [given["stream"]]
-    streams = [_stream(_over(stream, own)) for stream in given_streams]
+    streams = [_stream(laid_over(stream, own)) for stream in given_streams]
     rest: Document = {key: arm[key] for key in ("target", "client") if key in arm}
     trials = given.get("trials", TRIALS)
     return {**rest, "workload": {"streams": streams}, "trials": trials}
@@ -123,13 +123,3 @@ def _stream(given: Document) -> Document:
         "stop": given.get("stop", {"duration_s": PRESET_WINDOW_S}),
         "start_after_s": given.get("start_after_s", 0),
     }
-
-
-def _over(base: Mapping[str, Any], patch: Mapping[str, Any]) -> Document:
-    """Return `base` with `patch` over it: tables are merged, everything else is replaced."""
-    merged = dict(base)
-    for key, value in patch.items():
-        known = merged.get(key)
-        both = isinstance(known, dict) and isinstance(value, dict)
-        merged[key] = _over(known or {}, value) if both else value
-    return merged

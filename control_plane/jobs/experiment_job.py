@@ -1,11 +1,11 @@
 """One experiment: a trial of each arm in every block, interleaved; each arm is a run of its own."""
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 from control_plane.analysis.deciding.trial_order import trial_order
-from control_plane.domain.errors import Conflict
+from control_plane.domain.errors import Conflict, StoreError
 from control_plane.domain.experiment import Experiment
 from control_plane.domain.run import Run, State
 from control_plane.jobs.progress import LiveRun
@@ -22,6 +22,9 @@ class ExperimentJob:
     def __init__(self, experiment: Experiment, jobs: Sequence[RunJob]) -> None:
         self.experiment = experiment
         self._jobs = tuple(jobs)
+        for job in self._jobs:
+            # The burnt trial takes the last one.
+            job.places = experiment.design.blocks + 1
         self._now = self._jobs[0]
         self.termination = ArmTerminations(self._jobs)
 
@@ -32,8 +35,8 @@ class ExperimentJob:
 
     @property
     def run_ids(self) -> frozenset[str]:
-        """The runs of all arms."""
-        return frozenset(job.run.id for job in self._jobs)
+        """The runs of the arms that go on."""
+        return frozenset(job.run.id for job in self._jobs if not job.termination.over)
 
     @property
     def live_run(self) -> LiveRun:
@@ -49,14 +52,21 @@ class ExperimentJob:
 
     async def _execute(self, stopped: Sequence[str]) -> None:
         for job in self._jobs:
-            await job.attempt(self._begin(job, stopped))
+            await self._attempt(job, self._begin(job, stopped))
         order = trial_order(len(self._jobs), self.experiment.design.blocks, self._seed)
         for block, places in enumerate(order):
             for place in places:
                 await self._trial(self._jobs[place], block)
         for job in self._jobs:
             if not job.termination.over:
-                await job.attempt(job.conclude())
+                await self._attempt(job, job.conclude())
+
+    async def _attempt(self, job: RunJob, work: Coroutine[Any, Any, None]) -> None:
+        """Do a part of one arm; what the database refuses of its end stops no other arm."""
+        try:
+            await job.attempt(work)
+        except StoreError as fault:
+            await job.termination.settle(fault)
 
     @property
     def _seed(self) -> int:
@@ -77,14 +87,14 @@ class ExperimentJob:
         if job.termination.over:
             return
         self._now = job
-        await job.attempt(self._measure(job, block))
+        await self._attempt(job, self._measure(job, block))
 
     async def _measure(self, job: RunJob, block: int) -> None:
         if job.termination.state is not State.STARTING:
             await job.termination.move(State.STARTING)
         if not self._burnt:
             self._burnt = True
-            await job.trial(block, burnt=True)
+            await job.trial(self.experiment.design.blocks, burnt=True)
             await job.termination.move(State.STARTING)
         await job.trial(block)
 
@@ -117,10 +127,14 @@ class ArmTerminations:
     async def write(self) -> None:
         """Store the ends that were decided. Raises StoreError."""
         for termination in self._each:
-            with suppress(Conflict):
+            try:
                 await termination.write()
+            except Conflict:
+                # Somebody withdrew it while it waited.
+                termination.state = State.CANCELLED
 
     async def settle(self, fault: BaseException | None) -> None:
         """Store the ends where the job itself did not, however long the database refuses them."""
         for termination in self._each:
-            await termination.settle(fault if not termination.over else None)
+            if not termination.over:
+                await termination.settle(fault)

@@ -145,23 +145,22 @@ class RunQueue:
         """
         while run := self._store.next_queued():
             experiment = self._store.experiment_of(run.id)
+            others = self._waiting_arms(experiment, run) if experiment else []
             try:
                 started = self._store.move(run.id, State.QUEUED, State.STARTING)
             except Conflict:
                 continue
-            first = self._job_of(started)
-            return self._with_other_arms(experiment, first) if experiment else first
+            jobs = [self._job_of(each) for each in (started, *others)]
+            return ExperimentJob(experiment, jobs) if experiment else jobs[0]
         return None
 
     def _job_of(self, run: Run) -> RunJob:
         return RunJob(run, self._store, self._runtime, self._rate_of)
 
-    def _with_other_arms(self, experiment: Experiment, first: RunJob) -> ExperimentJob:
-        arms = [arm.run_id for arm in experiment.arms if arm.run_id]
-        runs = [first.run if arm == first.run.id else self._store.run(arm) for arm in arms]
-        waiting = [run for run in runs if run.id == first.run.id or run.state is State.QUEUED]
-        jobs = [first if run.id == first.run.id else self._job_of(run) for run in waiting]
-        return ExperimentJob(experiment, jobs)
+    def _waiting_arms(self, experiment: Experiment, first: Run) -> list[Run]:
+        """Return the other arms that are queued; the oldest of all is the first of those left."""
+        arms = [run for run in self._store.arm_runs(experiment) if run is not None]
+        return [run for run in arms if run.state is State.QUEUED and run.id != first.id]
 
     async def _settle(self, task: asyncio.Task[None]) -> None:
         """Keep the job until its end is written."""

@@ -28,6 +28,7 @@ from control_plane.jobs.progress import LiveRun
 from control_plane.jobs.run_end import MergedResult, Termination
 from control_plane.jobs.runtime import Runtime
 from control_plane.jobs.trial_job import TrialJob
+from control_plane.load.plan import Shard
 from control_plane.store.store import Store
 from control_plane.targets.application import resolve_application
 from control_plane.targets.cores import available_cores, share_cores
@@ -46,7 +47,8 @@ from control_plane.targets.scratch_dirs import OPEN_FLAGS
 class RunJob:
     """Executes one queued run. `live_run` shows it meanwhile, `termination` decides how it ends.
 
-    `rate_of` tells the throughput of the last run of this kind, None where there is none.
+    `rate_of` tells the throughput of the last run of this kind, None where there is none. What is
+    sent once in a run is shared out among `places`, one for each trial.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class RunJob:
         )
         self.live_run.deadline_s = spec.timeout_s
         self.termination = Termination(run, store, self.live_run)
+        self.places = spec.trials
         self._results: list[TrialResult] = []
         self._causes: tuple[Cause, ...] = ()
         self._secrets: Mapping[str, str] = {}
@@ -134,14 +137,21 @@ class RunJob:
     async def trial(self, block: int, *, burnt: bool = False) -> None:
         """Execute one trial and keep its result; a `burnt` one is thrown away.
 
-        Raises a group of what failed.
+        It sends nothing that a kept one sends, too: it takes the place behind the last. Raises a
+        group of what failed.
         """
-        self.live_run.begin_trial(block + 1)
+        self.live_run.begin_trial(1 if burnt else block + 1)
         numbers = await asyncio.to_thread(self._reserve_numbers)
         spec = replace(self.run.spec, workload=Workload(numbers.streams))
         try:
             result = await TrialJob(
-                spec, block, self._runtime, self._cores, self.live_run, self._enter, self._secrets
+                spec,
+                Shard(block, self.places),
+                self._runtime,
+                self._cores,
+                self.live_run,
+                self._enter,
+                self._secrets,
             ).execute()
         except* TrialFailed:
             if self._results:

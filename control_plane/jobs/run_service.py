@@ -166,17 +166,29 @@ class RunService:
         """End every arm that is not over; complete blocks stay. Raises Conflict where none goes."""
         experiment = await asyncio.to_thread(self._store.experiment, experiment_id)
         ended = 0
-        for arm in experiment.arms:
+        runs = await asyncio.to_thread(self._store.arm_runs, experiment)
+        # What waits is withdrawn first, so that it does not begin when what works is ended.
+        for run in sorted(filter(None, runs), key=lambda run: run.state is not State.QUEUED):
             with suppress(Conflict, NotFound):
-                if arm.run_id:
-                    await self.cancel(arm.run_id)
-                    ended += 1
+                await self._cancel(run)
+                ended += 1
         if not ended:
             raise Conflict(f"Experiment {experiment_id} is over: there is nothing to cancel.")
 
     async def cancel(self, run_id: str) -> Run:
-        """End a run; every process of it is gone then. Raises Conflict when it is terminal."""
+        """End a run; every process of it is gone then. Raises Conflict when it is terminal.
+
+        An arm takes its experiment with it: the others would be measured for nothing.
+        """
         run = await asyncio.to_thread(self._store.run, run_id)
+        experiment = await asyncio.to_thread(self._store.experiment_of, run_id)
+        if experiment is not None and not run.state.terminal:
+            await self.cancel_experiment(experiment.id)
+            return await asyncio.to_thread(self._store.run, run_id)
+        return await self._cancel(run)
+
+    async def _cancel(self, run: Run) -> Run:
+        run_id = run.id
         withdrawn = run.state is State.QUEUED and await asyncio.to_thread(
             withdraw, self._store, run_id
         )

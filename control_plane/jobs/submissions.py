@@ -10,7 +10,7 @@ from pydantic_core import to_json
 
 from control_plane.domain.errors import FieldError, InvalidInput, UnreadableInput, refuse
 from control_plane.domain.experiment import SubmittedExperiment, laid_over
-from control_plane.domain.limits import Limits
+from control_plane.domain.limits import Limits, bounded
 from control_plane.domain.secrets import HiddenSpec, hide_spec, misplaced
 from control_plane.domain.spec import NamedTarget, Spec, Target
 from control_plane.domain.spec_json import (
@@ -116,14 +116,18 @@ class Submissions:
 
         Raises InvalidInput with the wrong fields, also where two arms are the same.
         """
+        refuse(bounded("blocks", blocks, 1, self.limits.max_trials - 1, "max_trials"))
         arms: list[tuple[str, Draft]] = []
         wrong: list[FieldError] = []
         for place, arm in enumerate(submitted.arms):
             document = laid_over(submitted.spec or {}, arm.spec)
             common = {"title": f"{submitted.question}: {arm.name}"[:200], "tags": []}
-            document |= {**common, "trials": blocks, "seed": submitted.seed}
+            # With the burnt trial there is one more than blocks.
+            document |= {**common, "trials": blocks + 1, "seed": submitted.seed}
             try:
-                arms.append((arm.name, self.resolve(document)))
+                draft = self.resolve(document)
+                spec = replace(draft.spec, trials=blocks)
+                arms.append((arm.name, replace(draft, spec=spec)))
             except InvalidInput as invalid:
                 wrong += [
                     replace(error, field=f"arms.{place}.spec.{error.field}")

@@ -75,13 +75,15 @@ class _Window:
 
 @dataclass(frozen=True)
 class TrialJob:
-    """Executes one trial. `enter` is called once for each change of state, in order.
+    """Executes one trial, which has a `place` among all of its run, counted from 0.
+
+    `enter` is called once for each change of state, in order.
 
     `secrets` are what placeholders of the spec stand for, as JSON by digest.
     """
 
     spec: Spec
-    block: int
+    place: Shard
     runtime: Runtime
     cores: CorePlan
     live_run: LiveRun
@@ -126,7 +128,7 @@ class TrialJob:
 
     async def _before(self, target: RunningTarget) -> Prepared:
         """Send the requests before the load; what they captured stands in no line of its log."""
-        spec, block = self.spec, Shard(self.block, self.spec.trials)
+        spec, block = self.spec, self.place
         seeds = seeds_of(spec.seed, self.live_run.run_id, block, len(spec.workload.streams))
         before = BeforeRequests(spec, self.secrets, seeds, target.url, target.host_header)
         try:
@@ -147,7 +149,7 @@ class TrialJob:
             place = replace(
                 self.runtime.launch_context(self.cores.target),
                 secrets=self._secret_texts(),
-                hash_seed=trial_seed(self.spec.seed, self.block, 0) % _HASH_SEEDS,
+                hash_seed=trial_seed(self.spec.seed, self.place.first, 0) % _HASH_SEEDS,
             )
             target = await start_application(self._application(started), started, place)
         try:
@@ -200,7 +202,7 @@ class TrialJob:
 
     def _plans(self, target: RunningTarget, prepared: Prepared) -> list[LoadPlan]:
         """Return one for each process: those of the first stream, then those of the next."""
-        spec, block = self.spec, Shard(self.block, self.spec.trials)
+        spec, block = self.spec, self.place
         users = [stream.load.users for stream in spec.workload.streams]
         return [
             LoadPlan(
@@ -210,7 +212,7 @@ class TrialJob:
                 host=target.host_header,
                 warmup_s=spec.warmup_s,
                 timeout_s=spec.timeout_s,
-                seed=trial_seed(spec.seed, self.block, index),
+                seed=trial_seed(spec.seed, self.place.first, index),
                 share=share,
                 seeds=seeds_of(spec.seed, self.live_run.run_id, block, index),
                 captured=prepared.of(sum(users[:index]), users[index], share),
@@ -297,7 +299,7 @@ class TrialJob:
         records = [merge_records(shares) for shares in self._by_stream(workers)]
         streams = self._summarized(records, use)
         trial = Trial(
-            block=self.block,
+            block=self.place.first,
             started_at=started_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             streams=tuple(stream.summary for stream in streams),
             target=self._target_use(target, use),

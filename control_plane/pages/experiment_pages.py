@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -13,11 +14,13 @@ from control_plane.analysis.deciding.judged_experiment import (
     JudgedExperiment,
     JudgedMetric,
     judge_experiment,
+    validity_so_far,
 )
 from control_plane.analysis.deciding.verdicts import CONTROL_LEVEL
 from control_plane.analysis.prose.experiment_sentences import (
     REASONS,
     experiment_sentence,
+    turned,
 )
 from control_plane.analysis.run_labels import LETTERS, MARKERS, RunLabel, label_runs
 from control_plane.dependencies import ExperimentId, RunServiceDep, StoreDep
@@ -89,6 +92,7 @@ class EffectGroup:
 
     label: str
     note: str
+    margin: float
     leads: bool
     marks: tuple[EffectMark, ...]
 
@@ -114,7 +118,6 @@ class ExperimentFragment(View):
     facts: tuple[str, ...]
     baseline: RunLabel
     ticks: tuple[AxisTick, ...]
-    margin: float
     groups: tuple[EffectGroup, ...]
     others: tuple[EffectGroup, ...]
     arms: tuple[ArmLine, ...]
@@ -252,10 +255,8 @@ def live(
 @router.post("/experiments/{experiment_id}/cancel")
 async def cancel(experiment_id: ExperimentId, service: RunServiceDep) -> RedirectResponse:
     """Cancel an experiment; one that ended in the meantime shows its result."""
-    try:
+    with suppress(Conflict):
         await service.cancel_experiment(experiment_id)
-    except Conflict:
-        return RedirectResponse(experiment_address(experiment_id), 303)
     return RedirectResponse(experiment_address(experiment_id), 303)
 
 
@@ -281,7 +282,6 @@ def experiment_part(judged: JudgedExperiment) -> ExperimentFragment:
         facts=tuple(_facts(judged)),
         baseline=labels[0],
         ticks=tuple(ratio_ticks(half)),
-        margin=round(50 * math.log1p(design.margin) / half, 2),
         groups=tuple(group for group in groups if group.leads),
         others=tuple(group for group in groups if not group.leads),
         arms=tuple(
@@ -304,7 +304,7 @@ def _facts(judged: JudgedExperiment) -> Iterator[str]:
     yield f"margin ±{share(design.margin)}"
     methods = {metric.verdict.effect.method for metric in judged.primary if metric.verdict.effect}
     yield from sorted(methods)
-    outcomes = [run.validity.outcome for run in judged.runs if run and run.validity]
+    outcomes = [validity_so_far(run).outcome for run in judged.runs if run]
     for outcome in ("suspect", "invalid"):
         if outcome in outcomes:
             yield f"{outcomes.count(outcome)} of {len(judged.runs)} arms {outcome}"
@@ -357,7 +357,8 @@ def _groups(
         first = of_metric[0]
         note = {"primary": "decides", "guardrail": "guardrail"}.get(first.role, "")
         leads = first.role != "exploratory" or name in PLOTTED
-        yield EffectGroup(first.metric.label, note, leads, marks)
+        margin = round(50 * math.log1p(first.margin) / half, 2)
+        yield EffectGroup(first.metric.label, note, margin, leads, marks)
 
 
 def _mark(metric: JudgedMetric, label: RunLabel, half: float) -> EffectMark:
@@ -375,14 +376,17 @@ def _mark(metric: JudgedMetric, label: RunLabel, half: float) -> EffectMark:
     return EffectMark(label, at, min(ends), max(ends), text, interval, finding, word, more)
 
 
+WIDEST = 1_000.0
+"""An interval that reaches further says nothing."""
+
+
 def ratio_with_interval(value: float, interval: Interval) -> tuple[str, str]:
     """Return `×1.12` and `[1.08, 1.16]`; where all of it lies below 1 turned: `÷8` `[7, 9.1]`."""
-    if interval.high < 1 and interval.low > 0:
-        value, interval = 1 / value, Interval(1 / interval.high, 1 / interval.low)
-        sign = "÷"
-    else:
-        sign = "×"
-    return f"{sign}{figures(value)}", f"[{figures(interval.low)}, {figures(interval.high)}]"
+    value, interval, lower = turned(value, interval)
+    text = f"{'÷' if lower else '×'}{figures(value)}"
+    if interval.high > WIDEST:
+        return text, "[too wide]"
+    return text, f"[{figures(interval.low)}, {figures(interval.high)}]"
 
 
 def _place(value: float, half: float) -> float:

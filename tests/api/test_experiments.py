@@ -104,7 +104,7 @@ def test_an_arm_that_fails_leaves_the_other_going(
 
 
 def test_what_was_measured_stays_after_a_cancel(looplab: Dashboard, server: HostileServer) -> None:
-    made = looplab.post("/api/experiments", experiment(server, blocks=100)).json()
+    made = looplab.post("/api/experiments", experiment(server, blocks=50)).json()
     address = f"/api/experiments/runs/{made['id']}"
     until(lambda: looplab.get(address).json()["blocks"] >= 3, "three blocks", 60)
     cancelled = looplab.post(f"{address}/cancel").json()
@@ -112,6 +112,37 @@ def test_what_was_measured_stays_after_a_cancel(looplab: Dashboard, server: Host
     assert cancelled["blocks"] >= 3
     assert cancelled["verdicts"][0]["low"] is not None
     assert looplab.post(f"{address}/cancel").status_code == 409
+
+
+def test_an_arm_takes_its_experiment_with_it(looplab: Dashboard, server: HostileServer) -> None:
+    made = looplab.post("/api/experiments", experiment(server, blocks=50)).json()
+    address = f"/api/experiments/runs/{made['id']}"
+    until(lambda: looplab.get(address).json()["blocks"] >= 1, "a block", 60)
+    arms = [arm["id"] for arm in looplab.get(address).json()["runs"]]
+    assert looplab.cancel(arms[0]).status_code == 200
+    assert [looplab.run(arm)["state"] for arm in arms] == ["cancelled", "cancelled"]
+    assert looplab.cancel(arms[0]).status_code == 409
+
+
+def test_the_burnt_trial_sends_nothing_that_is_sent_again(
+    looplab: Dashboard, server: HostileServer
+) -> None:
+    document = experiment(server)
+    for arm in document["arms"]:
+        (stream,) = arm["spec"]["workload"]["streams"]
+        stream["requests"] = [
+            {
+                "path": "/ok",
+                "headers": {"X-Unique": "{id}"},
+                "values": {"id": {"kind": "uuid"}},
+            }
+        ]
+    document["arms"][1]["spec"]["client"] = {"strategy": "raw", "loop": "asyncio"}
+    server.heads.clear()
+    over(looplab, looplab.post("/api/experiments", document).json()["id"])
+    sent = [head for head in server.heads if b"X-Unique" in head]
+    assert len(sent) >= (2 * BLOCKS + 1) * 10
+    assert len(set(sent)) == len(sent)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,10 @@ def experiment(**changes: Any) -> dict[str, Any]:
 def test_what_is_left_out_has_a_default() -> None:
     found = read_experiment(experiment())
     assert (found.metric, found.margin, found.blocks) == ("throughput_per_s", 0.03, 10)
-    assert [guardrail.metric for guardrail in found.guardrails] == ["response_time_s.p99"]
+    assert [guardrail.metric for guardrail in found.guardrails] == [
+        "response_time_s.p99",
+        "peak_memory_bytes",
+    ]
     assert found.design.blocks == 10
 
 
@@ -33,6 +36,14 @@ def test_what_is_left_out_has_a_default() -> None:
         ({"metric": "speed"}, "metric", "no metric"),
         ({"metric": "bytes_received_per_request"}, "metric", "better or worse"),
         ({"guardrails": [{"metric": "x"}]}, "guardrails.0.metric", "no metric"),
+        ({"metric": "error_share"}, "metric", "no ratio"),
+        ({"guardrails": [{"metric": "throughput_per_s"}]}, "guardrails.0.metric", "named twice"),
+        (
+            {"guardrails": [{"metric": "duration_s", "margin": -3}]},
+            "guardrails.0.margin",
+            "below",
+        ),
+        ({"seed": -1}, "seed", "below"),
         ({"margin": -0.1}, "margin", "below"),
         ({"blocks": 2}, "blocks", "below"),
         ({"blocks": 101}, "blocks", "above"),

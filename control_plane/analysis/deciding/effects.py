@@ -22,6 +22,11 @@ LEAST_BLOCKS = 3
 """Fewer complete blocks give no interval."""
 
 _FAR_APART = log(3)
+
+_RESOLUTION = 0.001
+"""Metrics are told no finer than this share of themselves: the width of a bucket of a histogram."""
+_LEAST_VARIANCE = 2 * _RESOLUTION**2 / 12
+"""That of the difference of two numbers that are as fine as that, alike as they may look."""
 _FORESEEN = 0.99
 
 
@@ -138,7 +143,7 @@ def paired_effect(
     blocks = len(ratios)
     if blocks < LEAST_BLOCKS:
         return None
-    df, variance = blocks - 1, float(ratios.var(ddof=1))
+    df, variance = blocks - 1, max(float(ratios.var(ddof=1)), _LEAST_VARIANCE)
     method: IntervalMethod = "paired"
     total = float(df)
     if prior is not None:
@@ -156,7 +161,11 @@ def _largest_ratio(df: float, prior_df: float) -> float:
 
 
 def contender_effects(
-    values: NDArray[np.float64], prior: VariancePrior | None = None, *, control: bool = False
+    values: NDArray[np.float64],
+    prior: VariancePrior | None = None,
+    *,
+    control: bool = False,
+    family: int | None = None,
 ) -> tuple[Effect | None, ...]:
     """Return the effect of each row after the first, the baseline's; None with under 3 blocks.
 
@@ -164,20 +173,21 @@ def contender_effects(
     that of an additive model of arm and block, and hold at once (Dunnett); where their variances
     are unlike, or an arm is more than three times another, each has its own, at a level that is
     shared out (Bonferroni). `control`: the last row is the baseline once more, which adds to the
-    variance and is no contender; its effect is the last one, of its own pairs.
+    variance and is no contender; its effect is the last one, of its own pairs. `family`: so many
+    contenders were declared, of which some may lack numbers.
     """
     arms = len(values) - control
+    count = family or arms - 1
     paired = [paired_effect(values[0], row, prior) for row in values[1:]]
-    if arms == 2:
+    if count == 1:
         return tuple(paired)
-    contenders = paired[: arms - 1]
-    fitted = _fit(values) if all(contenders) else None
+    fitted = _fit(values) if arms > 2 and all(paired[: arms - 1]) else None
     if fitted is None or _unlike(values, fitted.residuals):
         alone = [paired_effect(values[0], row) for row in values[1:arms]]
-        family = tuple(effect and _shared_out(effect, arms - 1) for effect in alone)
+        effects = tuple(effect and _shared_out(effect, count) for effect in alone)
     else:
-        family = tuple(fitted.effect(row, arms - 1) for row in range(1, arms))
-    return (*family, *paired[arms - 1 :])
+        effects = tuple(fitted.effect(row, count) for row in range(1, arms))
+    return (*effects, *paired[arms - 1 :])
 
 
 def _shared_out(effect: Effect, family: int) -> Effect:
@@ -201,7 +211,8 @@ class _Fit:
     residuals: NDArray[np.float64]
 
     def effect(self, row: int, family: int) -> Effect:
-        error = sqrt(self.variance * float(self.scales[row - 1]))
+        variance = max(self.variance, _LEAST_VARIANCE / 2)
+        error = sqrt(variance * float(self.scales[row - 1]))
         both = np.isfinite(self.residuals[0]) & np.isfinite(self.residuals[row])
         mean = float(self.effects[row - 1])
         return Effect(mean, error, self.df, int(both.sum()), "dunnett", family)
@@ -252,7 +263,7 @@ def _unlike(values: NDArray[np.float64], residuals: NDArray[np.float64]) -> bool
     return least <= 0 or float(spread.max()) / least > largest_spread(len(values), blocks)
 
 
-_SIMULATED = 100_000
+_SIMULATED, _LEAST_SIMULATED, _DRAWN = 20_000, 2_000, 2_000_000
 
 
 @lru_cache(maxsize=200)
@@ -262,7 +273,8 @@ def largest_spread(arms: int, blocks: int) -> float:
     if blocks < LEAST_BLOCKS:
         return float("inf")
     chance = np.random.default_rng(20_000 + 100 * arms + blocks)
-    noise = chance.standard_normal((_SIMULATED, arms, blocks))
+    experiments = max(_LEAST_SIMULATED, min(_SIMULATED, _DRAWN // (arms * blocks)))
+    noise = chance.standard_normal((experiments, arms, blocks), np.float32)
     noise -= noise.mean(axis=1, keepdims=True)
     noise -= noise.mean(axis=2, keepdims=True)
     spread = (noise**2).mean(axis=2)

@@ -4,8 +4,9 @@ A share has no ratio, since it may be 0. Differences are in shares: 0.001 is 0.1
 """
 
 from dataclasses import dataclass
-from math import sqrt
+from math import inf, sqrt
 
+from control_plane.analysis.deciding.critical_values import student
 from control_plane.analysis.deciding.effects import Interval
 
 
@@ -25,9 +26,10 @@ class FailedShare:
 
 def wilson(failed: float, requests: float, level: float) -> Interval:
     """Return the score interval of a share (E. B. Wilson, 1927)."""
-    from scipy.special import ndtri
+    return _score_interval(failed, requests, student(level, inf))
 
-    z = -float(ndtri(level / 2))
+
+def _score_interval(failed: float, requests: float, z: float) -> Interval:
     share = failed / requests
     middle = (share + z * z / (2 * requests)) / (1 + z * z / requests)
     half = (
@@ -71,7 +73,9 @@ def share_interval(trials: FailedShare, level: float = 0.05, earlier: float = 1.
     if not sum(trials.failed):
         return Interval(0.0, zero_bound(requests / earlier, level))
     effect = design_effect(trials)
-    return wilson(sum(trials.failed) / effect, requests / effect, level)
+    # Where trials vary by more than chance, as many degrees of freedom as trials say by how much.
+    reach = student(level, inf if effect == 1 else len(trials.requests) - 1)
+    return _score_interval(sum(trials.failed) / effect, requests / effect, reach)
 
 
 def share_difference(

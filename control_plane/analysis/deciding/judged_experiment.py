@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import isnan, nan
 from typing import Literal
 
-from control_plane.analysis.comparison import invalid, value_of
+from control_plane.analysis.comparison import value_of
 from control_plane.analysis.deciding.effects import (
     Effect,
     contender_effects,
@@ -16,8 +16,8 @@ from control_plane.analysis.deciding.error_shares import FailedShare, share_diff
 from control_plane.analysis.deciding.trial_order import is_whole
 from control_plane.analysis.deciding.verdicts import (
     FIRST_LOOK,
-    FIXED,
     GuardrailOutcome,
+    NoVerdictReason,
     Verdict,
     decide,
     guard,
@@ -25,9 +25,10 @@ from control_plane.analysis.deciding.verdicts import (
     machine_moved,
     withheld,
 )
-from control_plane.domain.experiment import Experiment, ExperimentDesign
+from control_plane.analysis.validity.gates import judge
+from control_plane.domain.experiment import ERROR_SHARE, Experiment, ExperimentDesign
 from control_plane.domain.metrics import METRICS, Metric
-from control_plane.domain.result import Summary, Trial
+from control_plane.domain.result import Summary, Trial, Validity
 from control_plane.domain.run import Run, State
 from control_plane.domain.times_and_percentiles import PERCENTILES, bounded, percentile_level
 
@@ -118,7 +119,7 @@ def complete_blocks(runs: Sequence[Run | None]) -> list[int]:
     return sorted(set.intersection(*trials)) if trials else []
 
 
-_UNDECIDED = (State.QUEUED, State.STARTING, State.WARMING, State.RUNNING, State.FINALIZING)
+_UNDECIDED: GuardrailOutcome = "undecided"
 
 
 def _state(runs: Sequence[Run | None]) -> State:
@@ -126,7 +127,7 @@ def _state(runs: Sequence[Run | None]) -> State:
     states = [run.state for run in runs if run is not None]
     if not states:
         return State.CANCELLED
-    if any(state in _UNDECIDED for state in states):
+    if not all(state.terminal for state in states):
         return State.QUEUED if set(states) == {State.QUEUED} else State.RUNNING
     ends = (State.FINISHED, State.CANCELLED, State.INTERRUPTED, State.FAILED)
     return next(state for state in ends if state in states)
@@ -147,8 +148,8 @@ def _measured(
 ) -> _Measured:
     stream = experiment.design.stream
     values = [[_value(stream, run, block, metric) for block in blocks] for run in runs]
-    effects = _effects(values, control=experiment.design.control)
     count = len(experiment.contenders)
+    effects = _effects(values, control=experiment.design.control, family=count)
     control = effects[count] if experiment.design.control else None
     return _Measured(metric, tuple(map(_mean, values)), effects[:count], control)
 
@@ -166,12 +167,24 @@ def _judged(
         zip(experiment.contenders, found.effects, strict=True), start=1
     ):
         sides = (runs[0], runs[place])
-        if metric.name == "error_share":
-            verdict, held = Verdict("no_verdict"), _guarded_errors(design.stream, sides, blocks)
+        verdict, held = Verdict("no_verdict"), _UNDECIDED
+        if metric.name == ERROR_SHARE:
+            level = levels.for_90 / len(experiment.contenders)
+            held = _guarded_errors(design.stream, sides, blocks, margin, level)
         else:
-            verdict = decide(effect, less_is_better=less, margin=design.margin, levels=levels)
+            verdict = decide(
+                effect,
+                less_is_better=less,
+                margin=design.margin,
+                levels=levels,
+                foresees=role == "primary",
+            )
             held = guard(effect, margin, less_is_better=less, levels=levels)
-        verdict, held = _withheld(verdict, held, sides, found.control, design.margin)
+            if effect is None and len(blocks) >= FIRST_LOOK:
+                verdict = withheld(verdict, "no_number")
+        why = _against(sides, found.control, design.margin)
+        if why is not None:
+            verdict, held = withheld(verdict, why), _UNDECIDED
         means = (found.means[0], found.means[place])
         guards = held if role == "guardrail" else None
         judged.append(JudgedMetric(metric, role, arm.name, verdict, means, guards, margin))
@@ -185,28 +198,34 @@ def _role(design: ExperimentDesign, metric: Metric) -> tuple[Role, float]:
         return "primary", design.margin
     if guardrail is not None:
         return "guardrail", guardrail.margin
-    if metric.name == "error_share":
+    if metric.name == ERROR_SHARE:
         return "guardrail", ERROR_MARGIN
     return "exploratory", design.margin
 
 
-def _withheld(
-    verdict: Verdict,
-    held: GuardrailOutcome,
-    sides: Sequence[Run | None],
-    control: Effect | None,
-    margin: float,
-) -> tuple[Verdict, GuardrailOutcome]:
-    """Return both without what an invalid side, or a machine that moved, must not say."""
-    if any(run is None or invalid(run) for run in sides):
-        return withheld(verdict, "invalid_side"), "undecided"
-    if machine_moved(control, margin):
-        return withheld(verdict, "machine_moved"), "undecided"
-    return verdict, held
+def _against(
+    sides: Sequence[Run | None], control: Effect | None, margin: float
+) -> NoVerdictReason | None:
+    """Return why nothing is said of these sides, however their numbers differ; None to say it."""
+    for run in sides:
+        if run is None:
+            return "deleted_side"
+        if run.state is State.FAILED:
+            return "failed_side"
+        if run.trials and validity_so_far(run).outcome == "invalid":
+            return "invalid_side"
+    return "machine_moved" if machine_moved(control, margin) else None
+
+
+def validity_so_far(run: Run) -> Validity:
+    """Return what a run is worth, by the trials that it has where it is not over."""
+    if run.validity is not None:
+        return run.validity
+    return judge(run.trials, run.trials[0].streams, run.spec) if run.trials else Validity(None)
 
 
 def _effects(
-    values: Sequence[Sequence[float | None]], *, control: bool
+    values: Sequence[Sequence[float | None]], *, control: bool, family: int
 ) -> tuple[Effect | None, ...]:
     """Return the effect of each arm but the baseline, the negative control's last.
 
@@ -220,28 +239,35 @@ def _effects(
         if has_control and len(able) == 2:
             effects: tuple[Effect | None, ...] = (paired_effect(chosen[0], chosen[1]),)
         else:
-            effects = contender_effects(chosen, control=has_control)
+            effects = contender_effects(chosen, control=has_control, family=family)
         found = dict(zip(able[1:], effects, strict=True))
     return tuple(found.get(place) for place in range(1, len(values)))
 
 
 def _guarded_errors(
-    stream: str, sides: Sequence[Run | None], blocks: Sequence[int]
+    stream: str, sides: Sequence[Run | None], blocks: Sequence[int], margin: float, level: float
 ) -> GuardrailOutcome:
-    """Return whether a contender fails more often by more than the margin."""
-    if len(blocks) < FIRST_LOOK:
+    """Return whether a contender fails more often by more than the margin.
+
+    `level` is two-sided, of which one side is looked at; 0 at a look that can say nothing yet.
+    """
+    if len(blocks) < FIRST_LOOK or not level:
         return "undecided"
     baseline, contender = (_failed(stream, run, blocks) for run in sides)
-    within = share_difference(baseline, contender, FIXED.for_90)
-    if within.high <= ERROR_MARGIN:
+    within = share_difference(baseline, contender, level)
+    if within.high <= margin:
         return "held"
-    return "broken" if within.low > ERROR_MARGIN else "undecided"
+    return "broken" if within.low > margin else "undecided"
 
 
 def _failed(stream: str, run: Run | None, blocks: Sequence[int]) -> FailedShare:
+    """Return how many requests of each trial failed, got no answer or were never sent."""
     found = [_stream(stream, run, block) for block in blocks]
     known = [summary for summary in found if summary is not None]
-    failed = tuple(sum(summary.errors.values()) for summary in known)
+    failed = tuple(
+        sum(summary.errors.values()) + (summary.censored.unanswered or 0) + max(0, summary.not_sent)
+        for summary in known
+    )
     completed = [summary.completed for summary in known]
     return FailedShare(failed, tuple(map(sum, zip(completed, failed, strict=True))))
 

@@ -35,7 +35,8 @@ def trial_order(arms: int, blocks: int, seed: int) -> tuple[tuple[int, ...], ...
     chance = Random(seed)
     labels = chance.sample(range(arms), arms)
     rows = williams_rows(arms)
-    first = chance.randrange(len(rows))
+    # Of an odd number of arms a whole square and its mirror image follow each other.
+    first = chance.randrange(0, len(rows), arms if arms % 2 else 1)
     return tuple(
         tuple(labels[place] for place in rows[(first + block) % len(rows)])
         for block in range(blocks)

@@ -25,7 +25,15 @@ VerdictName = Literal[
     "inconclusive",
     "no_verdict",
 ]
-NoVerdictReason = Literal["machine_moved", "not_interleaved", "invalid_side", "too_few_blocks"]
+NoVerdictReason = Literal[
+    "machine_moved",
+    "not_interleaved",
+    "invalid_side",
+    "failed_side",
+    "deleted_side",
+    "no_number",
+    "too_few_blocks",
+]
 ObjectiveOutcome = Literal["passed", "failed", "undecided"]
 GuardrailOutcome = Literal["held", "broken", "undecided"]
 PredictionOutcome = Literal["as predicted", "contradicted", "undecided"]
@@ -72,8 +80,9 @@ def decide(
     less_is_better: bool,
     margin: float = DEFAULT_MARGIN,
     levels: LookLevels = FIXED,
+    foresees: bool = True,
 ) -> Verdict:
-    """Return the verdict of an effect, with how many more blocks would settle it where it is open.
+    """Return the verdict of an effect; where it is open and `foresees`, also what would settle it.
 
     No verdict without an effect, or at a look at which nothing can be spent yet.
     """
@@ -81,7 +90,7 @@ def decide(
         return Verdict("no_verdict", effect, reason="too_few_blocks")
     within_95, within_90 = effect.interval(levels.for_95), effect.interval(levels.for_90)
     finding = _finding(effect, within_95, within_90, margin, less_is_better=less_is_better)
-    more = _more_blocks(effect, margin) if finding in _OPEN else None
+    more = _more_blocks(effect, margin) if foresees and finding in _OPEN else None
     return Verdict(finding, effect, within_95, within_90, more_blocks=more)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from control_plane.analysis.deciding.effects import Interval
 from control_plane.analysis.deciding.judged_experiment import JudgedExperiment, JudgedMetric
 from control_plane.analysis.deciding.verdicts import CONTROL_LEVEL, FIRST_LOOK, Verdict
 from control_plane.domain.run import State
@@ -13,7 +14,10 @@ REASONS = {
     "machine_moved": "the machine itself changed while it was measured",
     "not_interleaved": "the runs were not interleaved",
     "invalid_side": "a side is invalid",
-    "too_few_blocks": f"at least {FIRST_LOOK} complete blocks are needed, with a number in each",
+    "failed_side": "a side failed",
+    "deleted_side": "a side was deleted",
+    "no_number": "a trial of one side has no number that can be believed",
+    "too_few_blocks": f"at least {FIRST_LOOK} complete blocks are needed",
 }
 """Why there is no verdict."""
 
@@ -37,6 +41,9 @@ def _told(judged: JudgedExperiment) -> Iterator[str]:
     baseline = judged.experiment.arms[0].name
     for metric in sorted(judged.primary, key=lambda found: found.verdict.finding in _OPEN_LAST):
         yield verdict_sentence(metric, baseline, judged.experiment.design.margin)
+    for arm, run in zip(judged.experiment.arms, judged.runs, strict=True):
+        if run is not None and run.state is State.FAILED:
+            yield f"{arm.name} failed: {run.reason}."
     for broken in judged.broken:
         yield f"Guardrail broken: {broken.metric.label} of {broken.contender} got worse."
 
@@ -70,21 +77,29 @@ def verdict_sentence(judged: JudgedMetric, baseline: str, margin: float) -> str:
     }[verdict.finding]
 
 
+_FARTHEST = 1_000.0
+"""An interval that reaches further says nothing."""
+
+
+def turned(value: float, interval: Interval) -> tuple[float, Interval, bool]:
+    """Return a ratio with its interval, turned where all of it lies below 1; then whether it is."""
+    if interval.high < 1 and interval.low > 0:
+        return 1 / value, Interval(1 / interval.high, 1 / interval.low), True
+    return value, interval, False
+
+
 def interval_text(verdict: Verdict) -> str:
     """Return the ratio with its 95 % interval: `1.12 times as much (95 % interval 1.08 to 1.16)`.
 
-    Where all of it lies below a half turned: `8 times lower (95 % interval 7 to 9.1)`.
+    Where all of it lies below 1 turned: `8 times lower (95 % interval 7 to 9.1)`.
     """
     if verdict.effect is None or verdict.within_95 is None:
         return "not known"
-    ratio, low, high = verdict.effect.ratio, verdict.within_95.low, verdict.within_95.high
-    if high < _TURNED and low > 0:
-        ratio, low, high = 1 / ratio, 1 / high, 1 / low
-        return f"{figures(ratio)} times lower (95 % interval {figures(low)} to {figures(high)})"
-    return f"{figures(ratio)} times as much (95 % interval {figures(low)} to {figures(high)})"
-
-
-_TURNED = 0.5
+    ratio, interval, lower = turned(verdict.effect.ratio, verdict.within_95)
+    told = f"{figures(ratio)} times {'lower' if lower else 'as much'}"
+    if interval.high > _FARTHEST or interval.low < 1 / _FARTHEST:
+        return f"{told}, with an interval that is too wide to say anything"
+    return f"{told} (95 % interval {figures(interval.low)} to {figures(interval.high)})"
 
 
 def _more(verdict: Verdict) -> str:

@@ -133,6 +133,18 @@ def test_no_number_is_no_number() -> None:
     assert np.isnan(found).tolist() == [[False, True, True], [False, True, False]]
 
 
-def test_trials_without_any_noise_have_an_interval_of_one_point() -> None:
-    effect = effect_of(paired_effect(np.zeros(4), np.full(4, log(2))))
-    assert effect.interval(0.05).low == effect.interval(0.05).high == pytest.approx(2)
+def test_trials_that_look_alike_are_as_uncertain_as_numbers_are_coarse() -> None:
+    alike = effect_of(paired_effect(np.zeros(3), np.full(3, log(1.04))))
+    assert alike.interval(0.05).low < 1.04 < alike.interval(0.05).high
+    # At an early look that is not enough for a verdict.
+    assert alike.interval(7e-5).low < 1.03
+    several = [effect_of(each) for each in contender_effects(np.zeros((3, 3)))]
+    assert all(each.standard_error > 0 for each in several)
+
+
+def test_the_family_is_that_which_was_declared() -> None:
+    whole = effect_of(contender_effects(NOISE[:4])[0])
+    fewer = effect_of(contender_effects(NOISE[:3], family=3)[0])
+    assert fewer.family == whole.family == 3
+    alone = effect_of(contender_effects(NOISE[:2], family=3)[0])
+    assert (alone.method, alone.family) == ("bonferroni", 3)

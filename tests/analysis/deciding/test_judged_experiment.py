@@ -47,7 +47,7 @@ def judged(*factors: float, blocks: int = 6, **design: object) -> JudgedExperime
     ("factor", "finding", "said"),
     [
         (1.5, "better", "new is better than old: its throughput is 1.5"),
-        (0.5, "worse", "new is worse than old: its throughput is 0.5"),
+        (0.5, "worse", "new is worse than old: its throughput is 2.0"),
         (1.0, "equivalent", "new and old are equivalent: the throughput is"),
     ],
 )
@@ -91,7 +91,58 @@ def test_an_arm_that_failed_leaves_the_others_their_blocks() -> None:
     assert found.blocks == 6
     finished, failed = (metric.verdict for metric in found.primary)
     assert finished.finding == "better"
-    assert (failed.finding, failed.reason) == ("no_verdict", "too_few_blocks")
+    assert (failed.finding, failed.reason) == ("no_verdict", "failed_side")
+    assert "other failed: None." in experiment_sentence(found)
+
+
+def test_an_arm_that_died_at_the_end_wins_nothing() -> None:
+    runs = [arm(0, 1.0), arm(1, 1.5, state=State.FAILED)]
+    verdict = judge_experiment(experiment(), runs).primary[0].verdict
+    assert (verdict.finding, verdict.reason) == ("no_verdict", "failed_side")
+    assert verdict.within_95 is not None
+
+
+def test_a_deleted_arm_is_told_and_narrows_no_other() -> None:
+    runs = [arm(place, factor) for place, factor in enumerate((1.0, 1.5, 1.0))]
+    before, _ = (metric.verdict for metric in judge_experiment(experiment(3), runs).primary)
+    after, gone = (
+        metric.verdict for metric in judge_experiment(experiment(3), [*runs[:2], None]).primary
+    )
+    assert gone.reason == "deleted_side"
+    assert before.within_95 is not None
+    assert after.within_95 is not None
+    assert (
+        after.within_95.high / after.within_95.low >= before.within_95.high / before.within_95.low
+    )
+
+
+def test_an_arm_that_is_measured_and_invalid_wins_nothing_yet() -> None:
+    failing = [
+        replace(
+            each, streams=(replace(each.streams[0], errors={"status": 90_000}, error_share=0.98),)
+        )
+        for each in arm(1, 1.5).trials
+    ]
+    runs = [arm(0, 1.0, state=State.RUNNING),
+            replace(arm(1, 1.5), trials=tuple(failing), state=State.RUNNING)]  # fmt: skip
+    assert judge_experiment(experiment(), runs).primary[0].verdict.reason == "invalid_side"
+
+
+def test_requests_without_an_answer_count_as_failed() -> None:
+    unanswered = [
+        replace(each, streams=(replace(each.streams[0], not_sent=500),))
+        for each in arm(1, 1.0).trials
+    ]
+    runs = [arm(0, 1.0), replace(arm(1, 1.0), trials=tuple(unanswered))]
+    found = judge_experiment(experiment(), runs)
+    held = {metric.metric.name: metric.held for metric in found.metrics}
+    assert held["error_share"] == "broken"
+
+
+def test_an_interval_that_is_too_wide_is_not_written_out() -> None:
+    wide = [arm(0, 1.0, blocks=3), arm(1, 1.5, blocks=3)]
+    sentence = experiment_sentence(judge_experiment(experiment(blocks=90), wide))
+    assert len(sentence) < 200
 
 
 @pytest.mark.parametrize(("again", "moved"), [(1.0, False), (1.2, True)])

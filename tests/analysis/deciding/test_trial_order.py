@@ -33,6 +33,13 @@ def test_two_arms_take_turns_in_going_first() -> None:
     }
 
 
+@pytest.mark.parametrize("arms", [3, 4, 5])
+def test_as_many_blocks_as_arms_are_a_whole_square(arms: int) -> None:
+    for seed in range(20):
+        order = trial_order(arms, arms, seed)
+        assert len({(place, arm) for row in order for place, arm in enumerate(row)}) == arms**2
+
+
 def test_the_seed_draws_labels_and_start_and_more_blocks_begin_alike() -> None:
     assert trial_order(5, 4, seed=7) == trial_order(5, 10, seed=7)[:4]
     assert len({trial_order(5, 4, seed=seed) for seed in range(50)}) > 40
