@@ -45,6 +45,9 @@ def experiment_file(
     slugs = {question.slug: question for question in preset_catalogue().questions}
     if str(path) in slugs and not path.exists():
         return bundled_experiment(slugs[str(path)], "full" if full else "quick"), []
+    if not path.exists() and path.suffix not in {".toml", ".json"} and str(path) != "-":
+        known = ", ".join(slugs)
+        raise SettingsError(f"There is no file {path}, and no bundled experiment: choose {known}.")
     document = _read_toml(path) if path.suffix == ".toml" else read_json(path)
     arms = document.get("arms")
     parts = [document, *(arms if isinstance(arms, list) else [])]
@@ -84,9 +87,9 @@ class BlockLines:
     def __call__(self, found: Document) -> None:
         if found["blocks"] != self._said:
             self._said = found["blocks"]
-            complain(
-                f"{found['blocks']} of {found['design']['blocks']} blocks. {found['sentence']}"
-            )
+            of = f"{found['blocks']} of {found['design']['blocks']} blocks"
+            said = found["sentence"]
+            complain(said if said.startswith(of) else f"{of}. {said}")
 
 
 def print_experiment(found: Document, url: str | None) -> None:

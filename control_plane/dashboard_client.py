@@ -17,6 +17,10 @@ REPORT_S = 1.0
 NOT_FOUND = 404
 
 
+class NoDashboard(LooplabError):
+    """Nobody listens at the address of the dashboard any more."""
+
+
 class DashboardClient(Protocol):
     """Submits, follows and compares runs.
 
@@ -85,6 +89,8 @@ class RemoteDashboard:
         try:
             response = self._session.request(method, f"{self.url}{path}", json=body, timeout=60)
             document: Document = response.json()
+        except requests.ConnectionError:
+            raise NoDashboard(f"{self.url} does not answer any more.") from None
         except (requests.RequestException, ValueError) as error:
             raise LooplabError(f"{self.url} does not answer as a Looplab: {error}") from None
         if response.ok:

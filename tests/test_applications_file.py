@@ -6,7 +6,10 @@ import pytest
 
 from control_plane.applications_file import ApplicationsFile, read_applications, written_entry
 from control_plane.domain.errors import SettingsError
+from control_plane.jobs.runtime import recover
+from control_plane.store.store import open_store
 from scripts.real_applications import catalogue
+from tests.dashboard import provide_database
 
 
 @pytest.fixture
@@ -180,3 +183,12 @@ def test_a_file_that_cannot_be_read_is_one_line(here: Path) -> None:
     (here / "looplab.toml").write_bytes(b"#" * 1_000_001)
     with pytest.raises(SettingsError, match=r"above the limit of 1,000,000 bytes"):
         read_applications()
+
+
+def test_a_file_that_comes_later_is_read_by_a_dashboard(here: Path) -> None:
+    store = open_store(provide_database(here / "runs.db"))
+    runtime = recover(store, (), "normal", ApplicationsFile())
+    assert list(runtime.applications) == []
+    (here / "looplab.toml").write_text('[applications.shop]\napp = "app:app"\n')
+    assert list(runtime.applications) == ["shop"]
+    store.close()

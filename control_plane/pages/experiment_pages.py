@@ -1,7 +1,7 @@
 """Experiments: the list of those that were handed in, and the page of one."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -29,7 +29,7 @@ from control_plane.domain.experiment import Experiment
 from control_plane.domain.ids import compared_ids, experiment_address
 from control_plane.domain.run import Run, State
 from control_plane.domain.spec_json import Document, write_spec
-from control_plane.domain.units import about, figures, share
+from control_plane.domain.units import WRITTEN, about, figures, share
 from control_plane.experiments.presets import (
     BLOCKS,
     Question,
@@ -76,6 +76,7 @@ class EffectMark:
     high: float
     text: str
     interval: str
+    values: str
     verdict: str
     word: str
     more: int | None
@@ -104,6 +105,7 @@ class ArmLine:
     label: RunLabel
     run: Run | None
     blocks: int
+    hints: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -234,20 +236,26 @@ def start(
 
 
 @router.get("/experiments/{experiment_id}")
-def experiment(request: Request, experiment_id: ExperimentId, store: StoreDep) -> HTMLResponse:
+def experiment(
+    request: Request, experiment_id: ExperimentId, store: StoreDep, service: RunServiceDep
+) -> HTMLResponse:
     """Show an experiment as far as it is."""
-    part = current_part(store, experiment_id)
+    part = current_part(store, service, experiment_id)
     return page(request, ExperimentPage(store.experiment(experiment_id), part))
 
 
 @router.get("/experiments/{experiment_id}/live")
 def live(
-    request: Request, experiment_id: ExperimentId, store: StoreDep, cache: RenderCacheDep
+    request: Request,
+    experiment_id: ExperimentId,
+    store: StoreDep,
+    service: RunServiceDep,
+    cache: RenderCacheDep,
 ) -> HTMLResponse:
     """Return what changed; the page stops to ask for it when the experiment is over."""
     body = cache.shared(
         experiment_id,
-        lambda: bytes(fragment(request, current_part(store, experiment_id)).body),
+        lambda: bytes(fragment(request, current_part(store, service, experiment_id)).body),
     )
     return HTMLResponse(body, headers=NO_STORE)
 
@@ -260,17 +268,23 @@ async def cancel(experiment_id: ExperimentId, service: RunServiceDep) -> Redirec
     return RedirectResponse(experiment_address(experiment_id), 303)
 
 
-def current_part(store: Store, experiment_id: str) -> ExperimentFragment:
+def current_part(store: Store, service: RunService, experiment_id: str) -> ExperimentFragment:
     """Return what the page shows of an experiment now. Raises NotFound."""
     found = store.experiment(experiment_id)
-    return experiment_part(judge_experiment(found, store.arm_runs(found)))
+    return experiment_part(judge_experiment(found, store.arm_runs(found)), service.hints)
 
 
-def experiment_part(judged: JudgedExperiment) -> ExperimentFragment:
-    """Return what changes while an experiment is measured."""
+def experiment_part(
+    judged: JudgedExperiment, hints: Callable[[Run], tuple[str, ...]] = lambda _: ()
+) -> ExperimentFragment:
+    """Return what changes while an experiment is measured; `hints` help a run that failed."""
     experiment, design = judged.experiment, judged.experiment.design
     labels = tuple(_label(place, arm.name, arm.run_id) for place, arm in enumerate(experiment.arms))
-    shown = [metric for metric in judged.metrics if metric.values[1] is not None]
+    shown = [
+        metric
+        for metric in judged.metrics
+        if metric.role != "exploratory" or metric.values[1] is not None
+    ]
     half = _half_width(shown, design.margin)
     groups = tuple(_groups(shown, labels, half))
     with_result = [run.id for run in judged.runs if run and run.state is State.FINISHED]
@@ -285,7 +299,7 @@ def experiment_part(judged: JudgedExperiment) -> ExperimentFragment:
         groups=tuple(group for group in groups if group.leads),
         others=tuple(group for group in groups if not group.leads),
         arms=tuple(
-            ArmLine(label, run, len(run.trials) if run else 0)
+            ArmLine(label, run, len(run.trials) if run else 0, hints(run) if run else ())
             for label, run in zip(labels, judged.runs, strict=True)
         ),
         compare=compare_url(with_result) if 1 < len(with_result) <= len(LETTERS) else None,
@@ -366,14 +380,15 @@ def _mark(metric: JudgedMetric, label: RunLabel, half: float) -> EffectMark:
     finding = metric.held or verdict.finding
     word = VERDICT_WORDS[finding]
     if effect is None or verdict.within_95 is None:
-        why = REASONS[verdict.reason] if verdict.reason else ""
-        return EffectMark(label, None, 50, 50, why, "", finding, word, None)
+        why = REASONS[verdict.reason] if verdict.reason else _errors_of(metric)
+        return EffectMark(label, None, 50, 50, why, "", "", finding, word, None)
     sign = -1 if metric.metric.less_is_better else 1
     at = _place(sign * effect.log_ratio, half)
     ends = [_place(sign * math.log(max(bound, 1e-9)), half) for bound in _bounds(metric)]
     text, interval = ratio_with_interval(effect.ratio, verdict.within_95)
     more = verdict.more_blocks
-    return EffectMark(label, at, min(ends), max(ends), text, interval, finding, word, more)
+    values = _errors_of(metric)
+    return EffectMark(label, at, min(ends), max(ends), text, interval, values, finding, word, more)
 
 
 WIDEST = 1_000.0
@@ -387,6 +402,12 @@ def ratio_with_interval(value: float, interval: Interval) -> tuple[str, str]:
     if interval.high > WIDEST:
         return text, "[too wide]"
     return text, f"[{figures(interval.low)}, {figures(interval.high)}]"
+
+
+def _errors_of(metric: JudgedMetric) -> str:
+    """Return both shares of a metric that has no ratio."""
+    baseline, contender = (WRITTEN[metric.metric.unit](value) for value in metric.values)
+    return f"{contender} against {baseline}"
 
 
 def _place(value: float, half: float) -> float:

@@ -157,10 +157,10 @@ def _measured(
 def _judged(
     experiment: Experiment, runs: Sequence[Run | None], found: _Measured, blocks: Sequence[int]
 ) -> list[JudgedMetric]:
-    if not any(mean is not None for mean in found.means):
-        return []
     design, metric = experiment.design, found.metric
     role, margin = _role(design, metric)
+    if role == "exploratory" and not any(mean is not None for mean in found.means):
+        return []
     levels, less = levels_of_look(len(blocks), design.blocks), bool(metric.less_is_better)
     judged = []
     for place, (arm, effect) in enumerate(

@@ -24,16 +24,19 @@ REASONS = {
 
 def experiment_sentence(judged: JudgedExperiment) -> str:
     """Return what is found of the metric that decides, and what is against it."""
-    if judged.blocks < FIRST_LOOK and not judged.state.terminal:
-        return _waiting(judged)
-    return " ".join(_told(judged)) or _waiting(judged)
+    if not judged.blocks or (judged.blocks < FIRST_LOOK and not judged.state.terminal):
+        return " ".join((_waiting(judged), *_failures(judged)))
+    return " ".join((*_told(judged), *_failures(judged)))
 
 
 def _waiting(judged: JudgedExperiment) -> str:
     if judged.state is State.QUEUED:
         return "It waits for the machine."
     if judged.state is State.RUNNING:
-        return f"{judged.blocks} of {judged.experiment.design.blocks} blocks are measured."
+        return (
+            f"{judged.blocks} of {judged.experiment.design.blocks} blocks are measured. "
+            f"Nothing is said before {FIRST_LOOK}."
+        )
     return "There is nothing to decide on: no block is complete."
 
 
@@ -41,11 +44,14 @@ def _told(judged: JudgedExperiment) -> Iterator[str]:
     baseline = judged.experiment.arms[0].name
     for metric in sorted(judged.primary, key=lambda found: found.verdict.finding in _OPEN_LAST):
         yield verdict_sentence(metric, baseline, judged.experiment.design.margin)
+    for broken in judged.broken:
+        yield f"Guardrail broken: {broken.metric.label} of {broken.contender} got worse."
+
+
+def _failures(judged: JudgedExperiment) -> Iterator[str]:
     for arm, run in zip(judged.experiment.arms, judged.runs, strict=True):
         if run is not None and run.state is State.FAILED:
             yield f"{arm.name} failed: {run.reason}."
-    for broken in judged.broken:
-        yield f"Guardrail broken: {broken.metric.label} of {broken.contender} got worse."
 
 
 _OPEN_LAST = {"likely_better", "likely_worse", "inconclusive", "no_verdict"}
@@ -105,6 +111,8 @@ def interval_text(verdict: Verdict) -> str:
 def _more(verdict: Verdict) -> str:
     if verdict.more_blocks is None:
         return ""
+    if verdict.more_blocks == 1:
+        return "; about one more block would settle it"
     return f"; about {verdict.more_blocks} more blocks would settle it"
 
 

@@ -213,3 +213,14 @@ def test_nothing_was_measured() -> None:
     assert experiment_sentence(judge_experiment(experiment(), runs)) == "It waits for the machine."
     gone = judge_experiment(experiment(), [None, None])
     assert experiment_sentence(gone) == "There is nothing to decide on: no block is complete."
+
+
+def test_a_guardrail_without_numbers_stands_undecided() -> None:
+    without = [
+        replace(each, streams=(replace(each.streams[0], response_time_s=None),))
+        for each in arm(1, 1.0).trials
+    ]
+    runs = [arm(0, 1.0), replace(arm(1, 1.0), trials=tuple(without))]
+    found = judge_experiment(experiment(), runs)
+    held = {metric.metric.name: (metric.held, metric.verdict.reason) for metric in found.metrics}
+    assert held["response_time_s.p99"] == ("undecided", "no_number")
