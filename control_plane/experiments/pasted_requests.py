@@ -3,12 +3,17 @@
 import json
 import re
 import shlex
+import tomllib
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+from pydantic import AliasPath, BaseModel, Field, ValidationError
+from pydantic_core import from_json, to_json
 
 from control_plane.domain.errors import FieldError, InvalidInput, refused
 from control_plane.domain.request_bodies_and_values import NAME, escaped
@@ -51,7 +56,8 @@ class _Found:
 def read_pasted(text: str) -> Pasted:
     """Return the requests of curl commands or of a HAR file. Raises InvalidInput."""
     notes: list[str] = []
-    found = list(_of_har(text) if text.lstrip().startswith("{") else _of_curl(text, notes))
+    text = _whole(text.removeprefix("\ufeff"))
+    found = list(_of_har(text, notes) if text.lstrip().startswith("{") else _of_curl(text, notes))
     if not found:
         raise _wrong("There is no request in it.")
     origins = Counter(_origin(request.url) for request in found)
@@ -60,12 +66,13 @@ def read_pasted(text: str) -> Pasted:
         left = sum(origins[origin] for origin in others)
         what = "request" if left == 1 else "requests"
         notes.append(f"{left} {what} to other addresses left out: {', '.join(others[:5])}.")
-    made = Counter(
-        json.dumps(_request(request, notes))
-        for request in found
-        if _origin(request.url) == first and _known_method(request, notes)
-    )
+    own = [request for request in found if _origin(request.url) == first]
+    methods = {request.method for request in own}.difference(get_args(Method))
+    notes += (f"{name[:20]} is no method that can be sent: left out." for name in sorted(methods))
+    made = Counter(json.dumps(_request(sent, notes)) for sent in own if sent.method not in methods)
     classes = [json.loads(written) | {"weight": times} for written, times in made.items()]
+    if not classes:
+        raise _wrong(" ".join(notes))
     if len(classes) > MAX_CLASSES:
         notes.append(f"{len(classes) - MAX_CLASSES} above the limit of {MAX_CLASSES} left out.")
     return Pasted(first, tuple(classes[:MAX_CLASSES]), tuple(dict.fromkeys(notes)))
@@ -73,6 +80,14 @@ def read_pasted(text: str) -> Pasted:
 
 def _wrong(message: str) -> InvalidInput:
     return refused((FieldError(_PASTE, message),))
+
+
+def _whole(text: str) -> str:
+    """Return the text with pairs of surrogates as what they stand for. Refuses half a pair."""
+    try:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        raise _wrong("There is half of a character in it (a lone surrogate).") from None
 
 
 def _origin(url: str) -> str:
@@ -87,34 +102,15 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{host}{port}"
 
 
-def _known_method(request: _Found, notes: list[str]) -> bool:
-    if request.method in get_args(Method):
-        return True
-    notes.append(f"{request.method[:20]} is no method that can be sent: left out.")
-    return False
-
-
 # curl
 
-_WITH_VALUE = {
-    "-X": "--request", "-H": "--header", "-d": "--data", "-F": "--form", "-u": "--user",
-    "-b": "--cookie", "-A": "--user-agent", "-e": "--referer", "-o": "--output", "-m": "--max-time",
-    "-w": "--write-out",
-}  # fmt: skip
-_VALUED = {
-    *_WITH_VALUE.values(), "--data-raw", "--data-ascii", "--data-binary", "--data-urlencode",
-    "--json", "--url", "--oauth2-bearer", "--connect-timeout", "--retry", "--form-string",
-}  # fmt: skip
-_ALONE = {
-    "-G": "--get", "-I": "--head", "-s": "--silent", "-S": "--show-error", "-v": "--verbose",
-    "-i": "--include", "-k": "--insecure", "-L": "--location", "-f": "--fail", "-N": "--no-buffer",
-    "-g": "--globoff", "-#": "--progress-bar",
-}  # fmt: skip
-_WITHOUT_EFFECT = {
-    "--silent", "--show-error", "--verbose", "--include", "--insecure", "--fail", "--no-buffer",
-    "--globoff", "--progress-bar", "--http1.1", "--output", "--max-time", "--write-out",
-    "--connect-timeout", "--retry", "--compressed",
-}  # fmt: skip
+_FLAGS = tomllib.loads(Path(__file__).with_name("curl_flags.toml").read_text(encoding="utf-8"))
+_LONG: dict[str, str] = _FLAGS["long"]
+_LEFT_OUT = {*_FLAGS["left_out_with_value"]}
+_VALUED = {*_FLAGS["taken_with_value"], *_FLAGS["without_effect_with_value"], *_LEFT_OUT}
+_ALONE = {*_FLAGS["taken_alone"], *_FLAGS["without_effect_alone"]}
+_WITHOUT_EFFECT = {*_FLAGS["without_effect_with_value"], *_FLAGS["without_effect_alone"]}
+_PERHAPS_URL = "?"
 
 
 def _of_curl(text: str, notes: list[str]) -> Iterator[_Found]:
@@ -136,16 +132,20 @@ def _of_curl(text: str, notes: list[str]) -> Iterator[_Found]:
 
 def _plainly_quoted(found: re.Match[str]) -> str:
     """Return what `$'…'` stands for, quoted as shlex reads it."""
-    return shlex.quote(found[1].encode("latin-1", "backslashreplace").decode("unicode_escape"))
+    text = found[1].encode("latin-1", "backslashreplace").decode("unicode_escape")
+    return shlex.quote(_whole(text))
 
 
 def _of_command(words: Sequence[str], notes: list[str]) -> Iterator[_Found]:
-    request, urls = _Found(), list[str]()
+    request, found = _Found(), dict[str, list[str]]()
     for flag, value in _flags(words, notes):
-        if flag in {"", "--url"}:
-            urls.append(value.rstrip(";"))
+        if flag in {"", "--url", _PERHAPS_URL}:
+            found.setdefault(flag, []).append(value.rstrip(";"))
+        elif flag in _LEFT_OUT:
+            notes.append(f"{flag} is left out.")
         else:
             _take(request, flag, value, notes)
+    urls = [*found.get("", ()), *found.get("--url", ())] or found.get(_PERHAPS_URL, [])[-1:]
     if not urls:
         raise _wrong("A command without a URL: write the whole command.")
     if not request.method:
@@ -156,7 +156,10 @@ def _of_command(words: Sequence[str], notes: list[str]) -> Iterator[_Found]:
 
 
 def _flags(words: Sequence[str], notes: list[str]) -> Iterator[tuple[str, str]]:
-    """Yield each flag by its long name with its value; a URL has the name ""."""
+    """Yield each flag by its long name with its value; a URL has the name "".
+
+    What stands behind an unknown flag is either its value or a URL.
+    """
     left = list(words)
     while left:
         word = left.pop(0)
@@ -164,19 +167,19 @@ def _flags(words: Sequence[str], notes: list[str]) -> Iterator[tuple[str, str]]:
             yield "", word
             continue
         name, equals, value = word.partition("=") if word.startswith("--") else (word[:2], "", "")
-        name = _WITH_VALUE.get(name, _ALONE.get(name, name))
+        name = _LONG.get(name, name)
         if name in _VALUED:
             inside = value if word.startswith("--") else word[2:]
             yield name, inside if inside or equals else (left.pop(0) if left else "")
             continue
         if not word.startswith("--") and len(word) > 2:
             left.insert(0, f"-{word[2:]}")
-        if name in _ALONE.values() or name in _WITHOUT_EFFECT:
+        if name in _ALONE:
             yield name, ""
             continue
         notes.append(f"{name[:40]} is no flag that is known here: left out.")
-        if left and not left[0].startswith("-") and "/" not in left[0]:
-            left.pop(0)
+        if left and not left[0].startswith("-") and "://" not in left[0]:
+            yield _PERHAPS_URL, left.pop(0)
 
 
 def _take(request: _Found, flag: str, value: str, notes: list[str]) -> None:
@@ -225,26 +228,58 @@ def _take_data(request: _Found, flag: str, value: str, notes: list[str]) -> None
 # HAR
 
 
-def _of_har(text: str) -> Iterator[_Found]:
+class _HarPair(BaseModel):
+    name: str
+    value: str = ""
+
+
+class _HarBody(BaseModel):
+    media_type: str | None = Field(default=None, validation_alias="mimeType")
+    text: str | None = None
+    params: list[_HarPair] | None = None
+
+
+class _HarRequest(BaseModel):
+    method: str
+    url: str
+    headers: list[_HarPair] = []
+    body: _HarBody | None = Field(default=None, validation_alias="postData")
+
+
+class _HarEntry(BaseModel):
+    request: _HarRequest
+
+
+class _Har(BaseModel):
+    """What is read of a HAR file, as version 1.2 has it."""
+
+    entries: list[_HarEntry] = Field(validation_alias=AliasPath("log", "entries"))
+
+
+def _of_har(text: str, notes: list[str]) -> Iterator[_Found]:
     try:
-        entries = json.loads(text)["log"]["entries"]
-        for entry in entries:
-            yield _of_entry(entry["request"])
-    except (KeyError, TypeError, ValueError, RecursionError):
-        raise _wrong("This is JSON, but no HAR file: log.entries with their requests.") from None
+        har = _Har.model_validate_json(text)
+    except ValidationError as wrong:
+        error = wrong.errors(include_input=False)[0]
+        where = "".join(f"{part}." for part in error["loc"]).rstrip(".")
+        what = error["msg"].partition(" or instance of ")[0]
+        raise _wrong(f"This is no HAR file: {where}{where and ': '}{what}.") from None
+    for sent in (entry.request for entry in har.entries):
+        if sent.url.startswith(("http://", "https://")):
+            yield _of_entry(sent)
+        else:
+            notes.append(f"{sent.url.partition(':')[0][:20]}: is not HTTP: left out.")
 
 
-def _of_entry(sent: Document) -> _Found:
-    headers = {str(pair["name"]): str(pair["value"]) for pair in sent.get("headers", ())}
-    body = sent.get("postData") or {}
-    pairs = [(pair["name"], pair.get("value", "")) for pair in body.get("params", ())]
-    text = body.get("text") or urlencode(pairs)
+def _of_entry(sent: _HarRequest) -> _Found:
+    body = sent.body or _HarBody()
+    text = body.text or urlencode([(pair.name, pair.value) for pair in body.params or ()])
     return _Found(
-        method=str(sent["method"]).upper(),
-        url=str(sent["url"]),
-        headers={name: value for name, value in headers.items() if not name.startswith(":")},
+        method=sent.method.upper(),
+        url=sent.url,
+        headers={pair.name: pair.value for pair in sent.headers if not pair.name.startswith(":")},
         data=[text] if text else [],
-        media_type=str(body.get("mimeType") or _FORM),
+        media_type=body.media_type or _FORM,
     )
 
 
@@ -344,9 +379,12 @@ def _structured(kind: str, data: str, made: _Class) -> Document | None:
     """Return JSON and forms as such; None for what is neither, or would be sent otherwise."""
     if kind == _JSON:
         try:
-            return {"json": made.text("", json.loads(data))}
+            value = made.text("", json.loads(data))
+            # NaN, half of a surrogate pair and very deep lists could not be stored as they are.
+            same = from_json(to_json(value, inf_nan_mode="null")) == value
         except (ValueError, RecursionError):
             return None
+        return {"json": value} if same else None
     if kind != _FORM:
         return None
     try:
@@ -357,9 +395,6 @@ def _structured(kind: str, data: str, made: _Class) -> Document | None:
     for name, value in pairs:
         text = made.text(name, value)
         before = fields.get(escaped(name))
-        fields[escaped(name)] = text if before is None else [*_listed(before), text]
+        kept = before if isinstance(before, list) else [before]
+        fields[escaped(name)] = text if before is None else [*kept, text]
     return {"form": fields}
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]

@@ -49,6 +49,12 @@ SECRET = {"kind": "choice", "of": ["s3cret!"], "secret": True}
         (f"curl {HERE}/x -H 'Content-Type: text/csv' --data-raw $'a,b\\n\\'1\\',{{n}}'",
          {"method": "POST", "path": "/x", "headers": {"Content-Type": "text/csv"},
           "body": {"text": "a,b\n'1',{{n}}"}}),
+        (f"curl {HERE}/x -d $'\\ud83d\\ude00\\u0021'",
+         {"method": "POST", "path": "/x", "body": {"text": "😀!"},
+          "headers": {"Content-Type": "application/x-www-form-urlencoded"}}),
+        (f"curl {HERE}/x --json '{{\"n\": \"\\ud800\"}}'",
+         {"method": "POST", "path": "/x", "body": {"text": '{"n": "\\ud800"}'},
+          "headers": {"Accept": "application/json", "Content-Type": "application/json"}}),
         (f"curl -G {HERE}/find?a=1 --data-urlencode 'q=x y'",
          {"method": "GET", "path": "/find?a=1&q=x%20y"}),
         (f"curl {HERE}/up -F name=ann -F file=@photo.jpg",
@@ -58,6 +64,11 @@ SECRET = {"kind": "choice", "of": ["s3cret!"], "secret": True}
 )  # fmt: skip
 def test_a_command_becomes_a_request_class(text: str, request_class: dict[str, Any]) -> None:
     assert only(text) == request_class
+
+
+@pytest.mark.parametrize("body", ['{"n": NaN}', "[1e999]", "[" * 300 + "]" * 300])
+def test_json_that_cannot_be_stored_is_sent_as_text(body: str) -> None:
+    assert only(f"curl {HERE} --json '{body}'")["body"] == {"text": body}
 
 
 def test_several_commands_are_classes_with_weights() -> None:
@@ -73,13 +84,32 @@ def test_several_commands_are_classes_with_weights() -> None:
 def test_unknown_flags_and_files_are_named() -> None:
     pasted = read_pasted(f"curl --proxy-ntlm --tlsv1.2 -x proxy:1 -L {HERE}/a -d @body.json")
     assert [note.partition(" ")[0] for note in pasted.notes] == [
-        "--proxy-ntlm", "--tlsv1.2", "-x", "-L", "@body.json",
+        "--proxy-ntlm", "--tlsv1.2", "--proxy", "-L", "@body.json",
     ]  # fmt: skip
     assert pasted.requests[0]["path"] == "/a"
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "--cacert ./ca.pem", "--cert ./a.pem --key ./b.pem", "-x http://proxy:1", "-T ./file",
+        "--resolve a:1:127.0.0.1", "--max-redirs 3 --connect-timeout 1 -m 2", "-o /tmp/x -A me",
+        "-e http://from.test/", "--of-tomorrow ./file", "-E./a.pem -k",
+    ],
+)  # fmt: skip
+def test_the_value_of_a_flag_is_not_the_url(flags: str) -> None:
+    for command in (f"curl {flags} {HERE}/a", f"curl {HERE}/a {flags}"):
+        pasted = read_pasted(command)
+        assert [pasted.origin, pasted.requests[0]["path"]] == [HERE, "/a"]
+    assert read_pasted("curl --of-tomorrow localhost:8000").origin == "http://localhost:8000"
+
+
 def entry(method: str, url: str, **more: Any) -> dict[str, Any]:
     return {"request": {"method": method, "url": url, "headers": [], **more}}
+
+
+def har(**sent: Any) -> str:
+    return json.dumps({"log": {"entries": [entry("POST", f"{HERE}/a") | sent]}})
 
 
 def test_a_har_file_is_its_requests_of_one_origin() -> None:
@@ -90,6 +120,7 @@ def test_a_har_file_is_its_requests_of_one_origin() -> None:
         entry("POST", f"{HERE}/items", postData=sent),
         entry("GET", "https://fonts.test/a.woff"),
         entry("CONNECT", f"{HERE}/"),
+        entry("GET", "data:image/png;base64,AAAA"),
     ]
     pasted = read_pasted(json.dumps({"log": {"entries": entries}}))
     assert [(request["method"], request["path"]) for request in pasted.requests] == [
@@ -99,6 +130,7 @@ def test_a_har_file_is_its_requests_of_one_origin() -> None:
     assert pasted.requests[0]["headers"] == {"Cookie": "sid=1"}
     assert pasted.requests[1]["body"] == {"json": {"id": 1}}
     assert pasted.notes == (
+        "data: is not HTTP: left out.",
         "1 request to other addresses left out: https://fonts.test.",
         "CONNECT is no method that can be sent: left out.",
     )
@@ -111,9 +143,20 @@ def test_a_har_file_is_its_requests_of_one_origin() -> None:
         ("curl -H 'x", "This cannot be read as a command: No closing quotation."),
         ("curl -v", "A command without a URL"),
         ("curl ftp://a/b", "'ftp://a/b' is no URL of HTTP."),
-        ("{}", "This is JSON, but no HAR file"),
+        ("{}", "This is no HAR file: log.entries: Field required."),
         ('{"log": {"entries": []}}', "There is no request in it."),
         ("", "Paste a command"),
+        (f"curl $'{HERE}/\\ud800'", "There is half of a character in it"),
+        (f"curl {HERE} -d $'\\ud800'", "There is half of a character in it"),
+        (f"curl {HERE}/\udcff", "There is half of a character in it"),
+        (har(request=None), "no HAR file: log.entries.0.request: Input should be an object."),
+        (har(request="GET"), "no HAR file: log.entries.0.request: Input should be an object."),
+        (har(request=entry("POST", HERE, postData={"text": 1})["request"]), "postData.text"),
+        (
+            har(request=entry("POST", HERE, headers=[{"name": "X", "value": "\ud800"}])["request"]),
+            "no HAR file: Invalid JSON",
+        ),
+        (har(request={"method": "CONNECT", "url": HERE}), "CONNECT is no method"),
     ],
 )
 def test_what_cannot_be_read(text: str, said: str) -> None:
