@@ -31,7 +31,7 @@ _FULL = _FIELDS * 4_096
 _IDLE_NS = 0
 
 NOT_HEARD_NS = 0
-"""The first byte of an answer of which none came, or that came with the end in one moment."""
+"""The first byte of an answer of which none came, or that came whole in one piece."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,10 @@ Begin = Callable[[int, int, int], None]
 """`begin(user, intended_ns, start_ns)`: `user` starts a request; it has no other in flight."""
 
 Hear = Callable[[int, int], None]
-"""`hear(user, at_ns)`: the first byte of the answer to `user` came, past interim responses."""
+"""`hear(user, at_ns)`: the answer to `user` began, past interim responses, and is not whole.
+
+`NOT_HEARD_NS` takes that back.
+"""
 
 
 class End(Protocol):

@@ -90,6 +90,7 @@ def drive(strategy: str, url: str, fault: str, **parts: Any) -> dict[str, Any]:
         "failures": [failed.line for failed in context.failures.kept()],
         "begun_timeouts": totals.begun_timeouts,
         "service_s": _extremes([second.service for second in seconds]),
+        "began_with_end": all(second.first_byte is second.service for second in seconds),
         "first_byte_s": _extremes([second.first_byte or EMPTY for second in seconds]),
     }
 

@@ -214,6 +214,25 @@ def continued(connection: Connection) -> bool:
 
 
 @fault
+def continued_whole(connection: Connection) -> bool:
+    """An interim response in two pieces, and the answer in one."""
+    connection.send(b"HTTP/1.1 100 Cont")
+    time.sleep(DRIP_S)
+    connection.send(b"inue\r\n\r\n")
+    time.sleep(DRIP_S)
+    connection.send(OK)
+    return True
+
+
+@fault
+def whole_events(connection: Connection) -> bool:
+    """Head and first event in one piece, and no end."""
+    connection.send(CHUNKED + b"9\r\ndata: 1\n\n\r\n")
+    connection.sock.recv(1)
+    return False
+
+
+@fault
 def hinted(connection: Connection) -> bool:
     connection.send(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n")
     return paused(connection)

@@ -28,7 +28,7 @@ from control_plane.load.outcome import (
     response_outcome,
 )
 from control_plane.load.request_source import Request
-from control_plane.load.sample_buffer import Hear
+from control_plane.load.sample_buffer import NOT_HEARD_NS, Hear
 from control_plane.load.strategies.kept_connections import (
     Ending,
     KeptConnections,
@@ -79,7 +79,7 @@ class _Protocol(ResponseHandler):
         super().__init__(loop)
         self._kept, self._hear = kept, hear
         self._user, self._first_byte = 0, FirstByte()
-        self.requests, self.heard, self.busy = 0, False, False
+        self.requests, self.heard, self.busy, self._alone = 0, False, False, False
         self.ending: Ending | None = None
 
     def begin(self) -> None:
@@ -87,6 +87,8 @@ class _Protocol(ResponseHandler):
         self.requests, self.heard, self.busy = self.requests + 1, False, True
         self._user = current_user.get()
         self._first_byte.restart()
+        # That of the last response would look like a whole one.
+        self._payload = None
 
     @property
     def socket(self) -> SocketOptions | None:
@@ -94,9 +96,19 @@ class _Protocol(ResponseHandler):
 
     def data_received(self, data: bytes) -> None:
         self.heard = True
-        if self.busy and not self._first_byte.found and self._first_byte.begins_in(data):
-            self._hear(self._user, clock_ns())
+        first = self._first_byte
+        begins = self.busy and not first.found and first.begins_in(data)
+        # aiohttp hands over nothing where it reads on in what it has.
+        self._alone = begins or (self._alone and not data)
         super().data_received(data)
+        if begins:
+            whole = self._payload is not None and self._payload.is_eof()
+            self._hear(self._user, NOT_HEARD_NS if whole else clock_ns())
+
+    def end_reading(self) -> None:
+        """Note that what came so far is taken for the whole answer."""
+        if self._alone:
+            self._hear(self._user, NOT_HEARD_NS)
 
     def eof_received(self) -> None:
         if not self.busy:
@@ -326,7 +338,8 @@ class AiohttpClient:
                 break
             if sample is not None:
                 sample.add(chunk)
-            reading.add(chunk)
+            if reading.add(chunk) and (used := _connection.get()) is not None:
+                used.end_reading()
         return reading.received
 
 

@@ -25,7 +25,7 @@ from control_plane.load.outcome import (
     response_outcome,
 )
 from control_plane.load.request_source import Request
-from control_plane.load.sample_buffer import Hear
+from control_plane.load.sample_buffer import NOT_HEARD_NS, Hear
 from control_plane.load.strategies.kept_connections import (
     ConnectionCounter,
     Ending,
@@ -57,6 +57,7 @@ class _Stream(AnyIOStream):
         self.requests, self.heard, self._is_ended = 1, False, False
         self.ending: Ending | None = None
         self._first_byte, self._is_secure = FirstByte(), False
+        self._came_ns = NOT_HEARD_NS
         self.reading: Reading | None = None
         self._watch_transport()
 
@@ -66,6 +67,7 @@ class _Stream(AnyIOStream):
             self._backend.kept.carried_two()
         self.requests, self.heard, self.reading = self.requests + 1, False, None
         self._first_byte.restart()
+        self._came_ns = NOT_HEARD_NS
 
     async def read(
         self,
@@ -74,6 +76,9 @@ class _Stream(AnyIOStream):
     ) -> bytes:
         if self.reading is not None:
             timeout = self.reading.left_s(clock_ns())
+        if self._came_ns and not self._has_more:
+            self._backend.hear(self._backend.user, self._came_ns)
+            self._came_ns = NOT_HEARD_NS
         try:
             data = await super().read(max_bytes, timeout)
         except httpcore.ReadError:
@@ -115,7 +120,19 @@ class _Stream(AnyIOStream):
 
     def _look(self, data: bytes) -> None:
         if not self._first_byte.found and self._first_byte.begins_in(data):
-            self._backend.hear(self._backend.user, clock_ns())
+            # What looked like the beginning before was an interim response.
+            self._backend.hear(self._backend.user, NOT_HEARD_NS)
+            self._came_ns = clock_ns()
+
+    @property
+    def _has_more(self) -> bool:
+        """Whether the piece that came last was longer than what was read of it."""
+        below: Any = self._stream
+        if self._is_secure and (
+            below._ssl_object.pending() or below._read_bio.pending  # noqa: SLF001 - see above
+        ):
+            return True
+        return bool(self._protocol.read_queue)
 
     def _watch_transport(self) -> None:
         """Note when bytes come, and let what waits to be read come before the error of a write.
@@ -124,6 +141,7 @@ class _Stream(AnyIOStream):
         """
         below: Any = self._stream
         protocol, transport = below._protocol, below._transport  # noqa: SLF001 - no other way in
+        self._protocol = protocol
         lost, received = protocol.connection_lost, protocol.data_received
 
         def connection_lost(error: Exception | None) -> None:

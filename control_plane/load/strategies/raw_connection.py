@@ -9,6 +9,7 @@ from control_plane.load.clock import clock_ns
 from control_plane.load.content_check import Reading
 from control_plane.load.outcome import classify
 from control_plane.load.request_source import Request, RequestSource
+from control_plane.load.sample_buffer import NOT_HEARD_NS
 from control_plane.load.strategies.kept_connections import (
     ConnectionCounter,
     Ending,
@@ -79,7 +80,8 @@ class ResponseHandler(Protocol):
     def on_first_byte(self, came_ns: int) -> None:
         """Note when a response begins that came in more than one piece.
 
-        What looked like its beginning may turn out to be an interim one: then it is called again.
+        What looked like its beginning may turn out to be an interim one: then it is called again,
+        with `NOT_HEARD_NS`.
         """
 
     def on_open_end(self, media_type: str) -> None:
@@ -152,8 +154,8 @@ class Connection(asyncio.Protocol):
         except InvalidResponse as broken:
             self._fail(broken.kind, self._parser.received)
             return
-        if self._parser.begun and not begun:
-            self._handler.on_first_byte(clock_ns())
+        if begun or self._parser.begun:
+            self._note_beginning(begun=begun)
         if not whole:
             self._go_on()
         again = whole and self._requests > 1
@@ -162,6 +164,14 @@ class Connection(asyncio.Protocol):
             self._kept.carried_two()
         if whole:
             self._finish()
+
+    def _note_beginning(self, *, begun: bool) -> None:
+        """Note where the response begins; `begun`: it looked so before the last piece."""
+        if begun and self._parser.interim:
+            self._handler.on_first_byte(NOT_HEARD_NS)
+            begun = False
+        if self._parser.begun and not begun:
+            self._handler.on_first_byte(clock_ns())
 
     def _go_on(self) -> None:
         """Await the rest of the response: end its reading in time, once the head is whole."""

@@ -42,7 +42,7 @@ class ResponseParser:
     kept, so the same bytes mean the same again. `sample` is the beginning of the response, `body`
     its whole body where `keeps_body` is set before it comes. `reading`, set then as well, ends it
     before its own end. `begun`: a part of a response came,
-    past interim ones, and not the whole.
+    past interim ones, and not the whole; `interim`: an interim one ended in the last piece.
     """
 
     def __init__(self, heads: dict[bytes, ResponseHead], limit: int) -> None:
@@ -53,7 +53,7 @@ class ResponseParser:
         self.reading: Reading | None = None
         self.media_type = ""
         self._parser: httptools.HttpResponseParser | None = None
-        self._bodiless = self.begun = False
+        self._bodiless = self.begun = self.interim = False
 
     def without_body(self) -> None:
         """Let the next response end with its head, whatever the head says: it is one to HEAD."""
@@ -102,6 +102,7 @@ class ResponseParser:
 
     def _read(self, data: bytes) -> bool:
         self._pieces += 1
+        self.interim = False
         if len(self.sample) < _SAMPLE_BYTES:
             self.sample += data[:_SAMPLE_BYTES]
         if self._headed and self._length is not None:
@@ -218,4 +219,4 @@ class ResponseParser:
             self._whole = True
         else:
             self._headers, self._length, self._chunked = 0, None, False
-            self.begun = False
+            self.begun, self.interim = False, True

@@ -5,7 +5,10 @@ shuts down the socket of a request that is in flight for too long; its thread wa
 """
 
 import http.client
+import io
+import select
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -16,7 +19,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from control_plane.load.clock import clock_ns, overdue, sleep_until
-from control_plane.load.sample_buffer import Hear, SampleBuffer
+from control_plane.load.sample_buffer import NOT_HEARD_NS, Hear, SampleBuffer
 from control_plane.load.strategies.kept_connections import (
     ConnectionCounter,
     Ending,
@@ -110,16 +113,64 @@ class ConnectionTracker:
         threading.Thread(target=work, daemon=True).start()
 
 
-class _HeardResponse(http.client.HTTPResponse):
-    """A response that tells when its first byte came, past any 100 Continue."""
+class _Pieces(io.RawIOBase):
+    """What comes over a socket; tells when a response began as soon as more of it is waited for.
 
-    def __init__(self, *arguments: Any, heard: Callable[[], None], **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._heard = heard
+    What is there when the thread reads on is part of the same piece: it may have had no turn.
+    """
+
+    def __init__(
+        self, raw: io.RawIOBase, sock: socket.socket, heard: Callable[[int], None]
+    ) -> None:
+        self._raw, self._sock, self._heard = raw, sock, heard
+        self._came_ns = NOT_HEARD_NS
+
+    def begin(self) -> None:
+        """Note that a response may come; what came before was an interim one."""
+        self._came_ns = NOT_HEARD_NS
+        self._heard(NOT_HEARD_NS)
+
+    def came(self) -> None:
+        """Note that the response begins now."""
+        self._came_ns = clock_ns()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        if self._came_ns and not _has_unread(self._sock):
+            self._heard(self._came_ns)
+            self._came_ns = NOT_HEARD_NS
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+def _has_unread(sock: socket.socket) -> bool:
+    """Return whether a read would return at once: with bytes, with the end, or with an error."""
+    if isinstance(sock, ssl.SSLSocket) and sock.pending():
+        return True
+    waiting = select.poll()
+    waiting.register(sock, select.POLLIN)
+    return bool(waiting.poll(0))
+
+
+class _HeardResponse(http.client.HTTPResponse):
+    """A response that tells when it began, past any 100 Continue, where it came in pieces."""
+
+    def __init__(
+        self, sock: socket.socket, *arguments: Any, heard: Callable[[int], None], **options: Any
+    ) -> None:
+        super().__init__(sock, *arguments, **options)
+        self._pieces = _Pieces(self.fp.detach(), sock, heard)
+        self.fp = io.BufferedReader(self._pieces)
 
     def _read_status(self) -> tuple[str, int, str]:
+        self._pieces.begin()
         if self.fp.peek(1):
-            self._heard()
+            self._pieces.came()
         return super()._read_status()  # type: ignore[misc,no-any-return] # typeshed leaves it out
 
 
@@ -138,8 +189,8 @@ class TrackedConnection:
         self._is_cut = self._awaiting = False
         self.response_class: Any = partial(_HeardResponse, heard=self._hear)
 
-    def _hear(self) -> None:
-        self._tracker.hear(self.user, clock_ns())
+    def _hear(self, came_ns: int) -> None:
+        self._tracker.hear(self.user, came_ns)
 
     @property
     def is_kept(self) -> bool:
