@@ -196,6 +196,9 @@ def test_runs_that_are_compared_become_arms(looplab: Dashboard, decided: dict[st
     ids = [arm["id"] for arm in decided["runs"]]
     compared = looplab.get(f"/compare?runs={','.join(ids)}").text
     assert "Decide with an experiment" in words(compared)
+    assert "not interleaved" not in words(compared)
+    assert f'href="/experiments/{decided["id"]}"' in compared
+    assert f'href="/experiments/{decided["id"]}"' in looplab.get(f"/runs/{ids[0]}").text
     answer = looplab.post_form("/experiments/of-runs", [("runs", ",".join(reversed(ids)))])
     assert answer.status_code == 303
     page = answer.headers["location"]

@@ -29,6 +29,7 @@ from control_plane.analysis.prose.comparison_sentences import (
 from control_plane.analysis.prose.sentence import Sentence
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.errors import FieldError, InvalidInput
+from control_plane.domain.experiment import Experiment
 from control_plane.domain.result import OUTCOMES, Progress, ValidityOutcome
 from control_plane.domain.run import Live, Run, RunDetail, State
 from control_plane.domain.units import count
@@ -133,7 +134,8 @@ class CompareFragment(View):
     `stream` is the one drawn. `waiting`: a run is not over. `specs` as JSON text by run.
     `refused` names both values where machines differ; `instead` could be the baseline where
     that left no result; `shared` says why a ratio has several causes. `environment` is that of the
-    first run that has one; `same_environment`: it is known to be that of all. `asked` says what was
+    first run that has one; `same_environment`: it is known to be that of all. All runs are arms of
+    `experiment`, where there is one. `asked` says what was
     asked of each where that differs, `without` which runs were deleted; `fields` has all of specs
     and environments.
     """
@@ -148,6 +150,7 @@ class CompareFragment(View):
     caveats: Sentence
     badges: tuple[Badge, ...]
     facts: tuple[str, ...]
+    experiment: Experiment | None
     stream: str
     run_header: RunHeader
     refused: str | None
@@ -181,10 +184,12 @@ def compare_fragment(
     query: CompareQuery,
     progress: Mapping[str, Progress],
     live: Mapping[str, Live],
+    experiment: Experiment | None = None,
 ) -> CompareFragment:
     """Return what changes while runs finish.
 
-    `progress` by id of the runs that are not over, `live` of those that are measured.
+    `progress` by id of the runs that are not over, `live` of those that are measured. All runs are
+    arms of `experiment`, where there is one.
     Raises InvalidInput for another stream.
     """
     comparison = compared(details, query)
@@ -202,7 +207,8 @@ def compare_fragment(
         title=comparison_title(comparison, stream),
         caveats=caveats(comparison, stream),
         badges=_badges(columns.columns),
-        facts=_facts(comparison.runs),
+        facts=_facts(comparison.runs, experiment),
+        experiment=experiment,
         stream=stream,
         run_header=columns,
         refused=None if query.anyway else _refused(comparison),
@@ -263,8 +269,8 @@ def _badges(columns: Sequence[RunColumn]) -> tuple[Badge, ...]:
     return tuple(badges)
 
 
-def _facts(runs: Sequence[Run]) -> tuple[str, ...]:
-    if len(runs) == 1:
+def _facts(runs: Sequence[Run], experiment: Experiment | None) -> tuple[str, ...]:
+    if len(runs) == 1 or experiment is not None:
         return ()
     trials = sorted({run.spec.trials for run in runs})
     each = f"{trials[0]}" if len(trials) == 1 else f"{trials[0]} to {trials[-1]}"

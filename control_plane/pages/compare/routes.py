@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse
 
 from control_plane.analysis.charts.run_timelines import MOST_HEAT_MAPS
 from control_plane.dependencies import RunServiceDep, StoreDep
+from control_plane.domain.experiment import Experiment
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Run, RunDetail, State
 from control_plane.jobs.run_service import RunService
@@ -77,7 +78,14 @@ def current_fragment(store: Store, service: RunService, query: CompareQuery) -> 
     progress = _progress(service, details)
     states = ((run_id, service.live(run_id)) for run_id in progress)
     live = {run_id: state for run_id, state in states if state is not None}
-    return compare_fragment(details, query, progress, live)
+    return compare_fragment(details, query, progress, live, _common_experiment(store, query))
+
+
+def _common_experiment(store: Store, query: CompareQuery) -> Experiment | None:
+    """Return the experiment that all of the runs are arms of; None where there is none."""
+    experiment = store.experiment_of(query.ids[0])
+    arms = {arm.run_id for arm in experiment.arms} if experiment else set()
+    return experiment if arms.issuperset(query.ids) else None
 
 
 def read_details(store: Store, query: CompareQuery) -> list[RunDetail]:

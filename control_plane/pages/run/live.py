@@ -14,6 +14,7 @@ from control_plane.analysis.charts.live_charts import live_charts
 from control_plane.analysis.duration_estimate import Phases
 from control_plane.analysis.prose.run_sentences import so_far
 from control_plane.dependencies import RunId, RunServiceDep, StoreDep
+from control_plane.domain.experiment import Experiment
 from control_plane.domain.result import Gauges, Progress
 from control_plane.domain.run import Live, LiveStream, Run
 from control_plane.domain.units import NONE, about, count, figures, share
@@ -72,13 +73,14 @@ class LiveFragment(View):
 class LivePage(View):
     """The page of a run that is under way: what does not change, around what does.
 
-    `loads` by stream.
+    `loads` by stream. The run is an arm of `experiment`, where there is one.
     """
 
     template: ClassVar[str] = "pages/live.html"
     run: Run
     loads: tuple[str, ...]
     live: LiveFragment
+    experiment: Experiment | None
 
 
 def live_fragment(run: Run, progress: Progress, live: Live | None, phases: Phases) -> LiveFragment:
@@ -202,10 +204,10 @@ def live(
     return HTMLResponse(body, headers=NO_STORE) if body else Response(status_code=204, headers=OVER)
 
 
-def live_view(run: Run, service: RunService) -> LivePage:
-    """Return the page of a run that is under way."""
+def live_view(run: Run, service: RunService, experiment: Experiment | None = None) -> LivePage:
+    """Return the page of a run that is under way, perhaps as an arm of an experiment."""
     loads = tuple(load_text(stream) for stream in run.spec.workload.streams)
-    return LivePage(run=run, loads=loads, live=current_fragment(run, service))
+    return LivePage(run, loads, current_fragment(run, service), experiment)
 
 
 def current_fragment(run: Run, service: RunService) -> LiveFragment:

@@ -43,7 +43,7 @@ def run(
     """Show a run: live while it is under way, else its result."""
     stored = store.run(run_id)
     if not stored.state.terminal:
-        return page(request, live_view(stored, service))
+        return page(request, live_view(stored, service, store.experiment_of(run_id)))
     return page(request, result_view(store.detail(run_id, slices=True), store, service, trial))
 
 
@@ -76,7 +76,14 @@ def result_view(detail: RunDetail, store: Store, service: RunService, trial: str
     client = ceiling_part(detail.run, store, service)
     why = why_view(detail, service.limits)
     command = run_command(service.database)
-    return replace(shown, why=why, client=client, hints=service.hints(detail.run), command=command)
+    return replace(
+        shown,
+        why=why,
+        client=client,
+        hints=service.hints(detail.run),
+        command=command,
+        experiment=store.experiment_of(detail.run.id),
+    )
 
 
 def _others(store: Store, detail: RunDetail) -> tuple[Suggestion, ...]:

@@ -29,6 +29,7 @@ from control_plane.analysis.prose.run_sentences import (
 from control_plane.analysis.prose.sentence import Sentence, joined
 from control_plane.analysis.validity.gates import GateRow, gate_rows
 from control_plane.domain.errors import FieldError, InvalidInput
+from control_plane.domain.experiment import Experiment
 from control_plane.domain.result import Timeline, Trial
 from control_plane.domain.run import Run, RunDetail, State
 from control_plane.domain.spec import BUNDLED, Spec
@@ -172,7 +173,7 @@ class RunPage(View):
 
     `log` is what the target printed last: that of the failure, or of the last trial; `hints` say
     why it did not start. `command` is the command that runs the spec. `key` makes one run of one
-    press of the button, however often it is sent.
+    press of the button, however often it is sent. `experiment`: the run is an arm of it.
     """
 
     template: ClassVar[str] = "pages/run.html"
@@ -206,6 +207,7 @@ class RunPage(View):
     client: CeilingPart | None = None
     hints: tuple[str, ...] = ()
     command: str = ""
+    experiment: Experiment | None = None
 
 
 def run_page(
