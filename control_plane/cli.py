@@ -17,6 +17,7 @@ from control_plane.cli_experiment import (
     BlockLines,
     experiment_exit_code,
     experiment_file,
+    experiment_result,
     print_experiment,
 )
 from control_plane.cli_output import (
@@ -30,7 +31,7 @@ from control_plane.cli_output import (
     print_run,
     print_what_encodings_lack,
 )
-from control_plane.dashboard_client import DashboardClient, NoDashboard, RemoteDashboard
+from control_plane.dashboard_client import DashboardClient, RemoteDashboard
 from control_plane.domain.ceiling import CLIENTS, ceiling_submission
 from control_plane.domain.errors import (
     DatabaseOwned,
@@ -241,17 +242,9 @@ def decide_experiment(
     for spec in specs:
         _with_row_files(spec, file.parent)
     with _connect(_settings(context, db)) as dashboard:
-        made = dashboard.submit_experiment(document)
-        address = f"{dashboard.url or ''}{made['url']}"
-        try:
-            found = dashboard.wait_for_experiment(made["id"], _silent if as_json else BlockLines())
-        except KeyboardInterrupt:
-            goes_on = f"It goes on in the dashboard: {address}" if dashboard.remote else "Ended."
-            complain(goes_on)
-            raise
-        except NoDashboard as error:
-            complain(f"{error} What it has is at {address} when the dashboard runs again.")
-            raise typer.Exit(NOT_FINISHED) from None
+        found = experiment_result(dashboard, document, _silent if as_json else BlockLines())
+    if found is None:
+        raise typer.Exit(NOT_FINISHED)
     if as_json:
         print_json(found)
     else:

@@ -8,6 +8,7 @@ from rich import box
 from rich.table import Table
 
 from control_plane.cli_output import INVALID, NOT_FINISHED, complain, print_line, print_table
+from control_plane.dashboard_client import DashboardClient, NoDashboard, Report
 from control_plane.domain.errors import SettingsError
 from control_plane.domain.metrics import METRIC
 from control_plane.domain.run import State
@@ -76,6 +77,25 @@ def experiment_exit_code(found: Document, *, strict: bool) -> int:
         return AGAINST
     undecided = {"inconclusive", "likely_better", "likely_worse", "no_verdict", "undecided"}
     return UNDECIDED if strict and findings & undecided else 0
+
+
+def experiment_result(
+    dashboard: DashboardClient, document: Document, report: Report
+) -> Document | None:
+    """Hand an experiment in and return it once it is over; None where the dashboard ended before.
+
+    An interruption says what becomes of it.
+    """
+    made = dashboard.submit_experiment(document)
+    address = f"{dashboard.url or ''}{made['url']}"
+    try:
+        return dashboard.wait_for_experiment(made["id"], report)
+    except KeyboardInterrupt:
+        complain(f"It goes on in the dashboard: {address}" if dashboard.remote else "Ended.")
+        raise
+    except NoDashboard as error:
+        complain(f"{error} What was measured is at {address} once the dashboard runs again.")
+        return None
 
 
 class BlockLines:

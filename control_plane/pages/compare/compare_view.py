@@ -150,7 +150,6 @@ class CompareFragment(View):
     caveats: Sentence
     badges: tuple[Badge, ...]
     facts: tuple[str, ...]
-    experiment: Experiment | None
     stream: str
     run_header: RunHeader
     refused: str | None
@@ -163,6 +162,7 @@ class CompareFragment(View):
     same_environment: bool
     fields: tuple[HeaderRow, ...]
     specs: tuple[str, ...]
+    experiment: Experiment | None = None
 
 
 @dataclass(frozen=True)
@@ -184,12 +184,10 @@ def compare_fragment(
     query: CompareQuery,
     progress: Mapping[str, Progress],
     live: Mapping[str, Live],
-    experiment: Experiment | None = None,
 ) -> CompareFragment:
     """Return what changes while runs finish.
 
-    `progress` by id of the runs that are not over, `live` of those that are measured. All runs are
-    arms of `experiment`, where there is one.
+    `progress` by id of the runs that are not over, `live` of those that are measured.
     Raises InvalidInput for another stream.
     """
     comparison = compared(details, query)
@@ -207,8 +205,7 @@ def compare_fragment(
         title=comparison_title(comparison, stream),
         caveats=caveats(comparison, stream),
         badges=_badges(columns.columns),
-        facts=_facts(comparison.runs, experiment),
-        experiment=experiment,
+        facts=_facts(comparison.runs),
         stream=stream,
         run_header=columns,
         refused=None if query.anyway else _refused(comparison),
@@ -269,8 +266,8 @@ def _badges(columns: Sequence[RunColumn]) -> tuple[Badge, ...]:
     return tuple(badges)
 
 
-def _facts(runs: Sequence[Run], experiment: Experiment | None) -> tuple[str, ...]:
-    if len(runs) == 1 or experiment is not None:
+def _facts(runs: Sequence[Run]) -> tuple[str, ...]:
+    if len(runs) == 1:
         return ()
     trials = sorted({run.spec.trials for run in runs})
     each = f"{trials[0]}" if len(trials) == 1 else f"{trials[0]} to {trials[-1]}"

@@ -78,7 +78,9 @@ def current_fragment(store: Store, service: RunService, query: CompareQuery) -> 
     progress = _progress(service, details)
     states = ((run_id, service.live(run_id)) for run_id in progress)
     live = {run_id: state for run_id, state in states if state is not None}
-    return compare_fragment(details, query, progress, live, _common_experiment(store, query))
+    shown = compare_fragment(details, query, progress, live)
+    experiment = _common_experiment(store, query)
+    return replace(shown, experiment=experiment, facts=()) if experiment else shown
 
 
 def _common_experiment(store: Store, query: CompareQuery) -> Experiment | None:
