@@ -49,6 +49,11 @@ def closes_after_three(sock: socket.socket) -> None:
         sock.sendall(OK)
 
 
+def lost_at_most(serve: Serve) -> int:
+    """One at each end of a connection that is known to last: it may come behind the next request."""
+    return REQUESTS // 3 if serve is closes_after_three else SOME
+
+
 def says_so(sock: socket.socket) -> None:
     read_request(sock)
     sock.sendall(OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
@@ -134,7 +139,7 @@ def test_a_server_that_ends_connections_fails_no_request(
     """But what was reset unread and may not be sent again, because it changes something."""
     told = found[strategy][serve, method]
     errors = sum(told["errors"].values())
-    assert errors <= (SOME if method == "POST" else 0), told["errors"]
+    assert errors <= (lost_at_most(serve) if method == "POST" else 0), told["errors"]
     assert told["completed"] == REQUESTS - errors
     assert told["connections"] == (1 if STRATEGIES[strategy].alone else USERS)
 
@@ -164,7 +169,7 @@ def test_the_document_says_how_it_is_classed(found: Any, serve: Serve, method: s
         told = cases[serve, method]
         counts = {"completed": told["completed"], **told["errors"]}
         classes[strategy] = max(counts, key=lambda name: counts[name])
-        assert counts[classes[strategy]] >= REQUESTS - SOME, (strategy, counts)
+        assert counts[classes[strategy]] >= REQUESTS - lost_at_most(serve), (strategy, counts)
     assert row(f"{serve.__name__} {method}", classes) in documented()
 
 
