@@ -50,7 +50,7 @@ def closes_after_three(sock: socket.socket) -> None:
 
 
 def lost_at_most(serve: Serve) -> int:
-    """One at each end of a connection that is known to last: it may come behind the next request."""
+    """One at each end of a connection, which may come behind the next request."""
     return REQUESTS // 3 if serve is closes_after_three else SOME
 
 
