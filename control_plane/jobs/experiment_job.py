@@ -16,7 +16,8 @@ from control_plane.jobs.run_job import RunJob
 class ExperimentJob:
     """Executes the trials of all arms in the order of the design, one at a time.
 
-    An arm that fails leaves the others going. `live_run` shows the arm that is measured now.
+    The first trial is burnt. An arm that fails leaves the others going. `live_run` shows the arm
+    that is measured now.
     """
 
     def __init__(self, experiment: Experiment, jobs: Sequence[RunJob]) -> None:
@@ -25,7 +26,7 @@ class ExperimentJob:
         for job in self._jobs:
             # The burnt trial takes the last one.
             job.places = experiment.design.blocks + 1
-        self._now = self._jobs[0]
+        self._now, self._burnt = self._jobs[0], False
         self.termination = ArmTerminations(self._jobs)
 
     @property
@@ -97,9 +98,6 @@ class ExperimentJob:
             await job.trial(self.experiment.design.blocks, burnt=True)
             await job.termination.move(State.STARTING)
         await job.trial(block)
-
-    _burnt = False
-    """Whether the first trial of the session was run and thrown away."""
 
 
 class ArmTerminations:

@@ -94,6 +94,11 @@ def turned(value: float, interval: Interval) -> tuple[float, Interval, bool]:
     return value, interval, False
 
 
+def says_nothing(interval: Interval) -> bool:
+    """Return whether an interval is too wide to be written out."""
+    return interval.high > _FARTHEST or interval.low < 1 / _FARTHEST
+
+
 def interval_text(verdict: Verdict) -> str:
     """Return the ratio with its 95 % interval: `1.12 times as much (95 % interval 1.08 to 1.16)`.
 
@@ -103,7 +108,7 @@ def interval_text(verdict: Verdict) -> str:
         return "not known"
     ratio, interval, lower = turned(verdict.effect.ratio, verdict.within_95)
     told = f"{figures(ratio)} times {'lower' if lower else 'as much'}"
-    if interval.high > _FARTHEST or interval.low < 1 / _FARTHEST:
+    if says_nothing(interval):
         return f"{told}, with an interval that is too wide to say anything"
     return f"{told} (95 % interval {figures(interval.low)} to {figures(interval.high)})"
 
