@@ -5,7 +5,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from control_plane.analysis.deciding.trial_order import trial_order
-from control_plane.domain.errors import Conflict, StoreError
+from control_plane.domain.errors import StoreError
 from control_plane.domain.experiment import Experiment
 from control_plane.domain.run import Run, State
 from control_plane.jobs.progress import LiveRun
@@ -76,12 +76,10 @@ class ExperimentJob:
     async def _begin(self, job: RunJob, stopped: Sequence[str]) -> None:
         """Take the arm out of the queue."""
         if job.termination.state is State.QUEUED:
-            try:
+            with job.termination.withdrawn():
                 await job.termination.move(State.STARTING)
-            except Conflict:
-                job.termination.state = State.CANCELLED
-                return
-        await job.begin(stopped)
+        if not job.termination.over:
+            await job.begin(stopped)
 
     async def _trial(self, job: RunJob, block: int) -> None:
         """Execute the trial of an arm that still goes on."""
@@ -125,11 +123,7 @@ class ArmTerminations:
     async def write(self) -> None:
         """Store the ends that were decided. Raises StoreError."""
         for termination in self._each:
-            try:
-                await termination.write()
-            except Conflict:
-                # Somebody withdrew it while it waited.
-                termination.state = State.CANCELLED
+            await termination.write()
 
     async def settle(self, fault: BaseException | None) -> None:
         """Store the ends where the job itself did not, however long the database refuses them."""

@@ -19,7 +19,8 @@ start (`recover` in runtime.py).
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from control_plane.domain.errors import (
@@ -143,7 +144,18 @@ class Termination:
         async with self._writing:
             if self._end is not None and not self.over:
                 facts = {"log": self._end.log, "causes": self._end.causes}
-                await self.move(self._end.state, reason=self._reason(self._end), **facts)
+                with self.withdrawn():
+                    await self.move(self._end.state, reason=self._reason(self._end), **facts)
+
+    @contextmanager
+    def withdrawn(self) -> Iterator[None]:
+        """Take it for cancelled where somebody withdrew it from the queue in the meantime."""
+        try:
+            yield
+        except Conflict:
+            if self.state is not State.QUEUED:
+                raise
+            self.state = State.CANCELLED
 
     async def settle(self, fault: BaseException | None) -> None:
         """Store the end where the job itself did not, however long the database refuses it.

@@ -110,3 +110,14 @@ def test_only_a_run_that_waits_is_withdrawn(store: Store) -> None:
     assert not withdraw(store, taken.id)
     assert store.run(waiting.id).reason == "cancelled while queued"
     assert store.run(taken.id).state is State.STARTING
+
+
+async def test_a_cancel_of_what_was_withdrawn_meanwhile_is_no_error(store: Store) -> None:
+    (run,) = store.add([Draft(items(), "uvicorn")])
+    live_run = LiveRun(run.id, run.spec.workload.streams, 1, Phases(1, 1, 1), time.monotonic)
+    termination = Termination(run, store, live_run)
+    assert withdraw(store, run.id)
+    termination.request(CANCELLED)
+    await termination.write()
+    assert termination.over
+    assert ended(store) == (State.CANCELLED, "cancelled while queued")
