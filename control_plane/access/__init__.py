@@ -5,11 +5,13 @@ from collections.abc import Collection
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from control_plane.access.body_limit import BodyLimitMiddleware
-from control_plane.access.head import HeadMiddleware
-from control_plane.access.headers import SecurityHeadersMiddleware
-from control_plane.access.host import HostMiddleware
-from control_plane.access.origin import OriginMiddleware
+from control_plane.access.middleware import (
+    BodyLimitMiddleware,
+    HeadMiddleware,
+    HostMiddleware,
+    OriginMiddleware,
+    SecurityHeadersMiddleware,
+)
 from control_plane.access.route_roles import unlisted
 
 

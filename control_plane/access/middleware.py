@@ -1,0 +1,198 @@
+"""What stands around the whole application: security headers, Host, origin, size of the body, HEAD.
+
+No route can weaken it, and errors pass through it too.
+"""
+
+import re
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from control_plane.access.http_errors import error_response, header_values
+from control_plane.domain.application_report import SAFE_METHODS
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+    )
+)
+
+SECURITY_HEADERS: dict[bytes, bytes] = {
+    b"content-security-policy": CONTENT_SECURITY_POLICY.encode(),
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    b"referrer-policy": b"no-referrer",
+    b"cross-origin-opener-policy": b"same-origin",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"permissions-policy": b"camera=(), geolocation=(), microphone=()",
+}
+
+
+class SecurityHeadersMiddleware:
+    """Puts `SECURITY_HEADERS` into every response, in the place of those of their names."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                others = [
+                    pair for pair in message["headers"] if pair[0].lower() not in SECURITY_HEADERS
+                ]
+                message = {**message, "headers": [*others, *SECURITY_HEADERS.items()]}
+            await send(message)
+
+        await self.app(scope, receive, send_guarded)
+
+
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+
+
+class HostMiddleware:
+    """Answers 400 to a Host that is no name of the dashboard; `names` beside those of loopback.
+
+    A page elsewhere can point its own name at 127.0.0.1 (DNS rebinding); the name in Host then is
+    still its own. Ports are not compared: a tunnel or proxy may listen on any.
+    """
+
+    def __init__(self, app: ASGIApp, names: Iterable[str]) -> None:
+        self.app = app
+        bracketed = (f"[{name}]" if ":" in name else name for name in names)
+        self._names = LOOPBACK_NAMES | {name.lower() for name in bracketed}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        message = self._objection(header_values(scope, b"host"))
+        await (error_response(400, message) if message else self.app)(scope, receive, send)
+
+    def _objection(self, hosts: list[str]) -> str | None:
+        if len(hosts) != 1:
+            return f"{len(hosts)} Host headers: send exactly one."
+        found = _HOST.fullmatch(hosts[0])
+        if found is None:
+            return "The Host header is not a name or address with an optional port."
+        if found["name"].lower() not in self._names:
+            return (
+                f"{hosts[0][:100]} is not a name of this dashboard: call it 127.0.0.1, "
+                "or add the name to LOOPLAB_ALLOWED_HOSTS."
+            )
+        return None
+
+
+_OWN_SITES = frozenset({"same-origin", "none"})
+
+
+class OriginMiddleware:
+    """Answers 403 to changes that a page of another site asks for.
+
+    The algorithm of Go 1.25's CrossOriginProtection: browsers tell where a request comes from in
+    Sec-Fetch-Site; those too old for it send Origin; what sends neither is not a browser.
+    `same-site` is foreign too: every other port of this machine is the same site.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self.app
+        if scope["type"] == "http" and scope["method"] not in SAFE_METHODS and _foreign(scope):
+            app = error_response(
+                403, "This came from a page of another site, which may not do that."
+            )
+        await app(scope, receive, send)
+
+
+def _foreign(scope: Scope) -> bool:
+    sites = header_values(scope, b"sec-fetch-site")
+    if sites:
+        return not _OWN_SITES.issuperset(sites)
+    hosts = [host.lower() for host in header_values(scope, b"host")]
+    return any(_host_of(origin) not in hosts for origin in header_values(scope, b"origin"))
+
+
+def _host_of(origin: str) -> str | None:
+    """Return host and port of `http://127.0.0.1:8200`; None for `null` and what is no origin."""
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return None
+    return parts.netloc.lower() or None
+
+
+MAX_BODY_BYTES = 2_000_000
+MAX_SPEC_BYTES = 16_000_000
+"""A spec may hold files of rows, and what is pasted into its form may be a HAR file."""
+
+_SPEC_PATHS = frozenset({"/api/experiments", "/api/runs", "/runs", "/runs/spec"})
+
+
+def limit_of(scope: Scope) -> int:
+    """Return how many bytes the body of a request may have: more where specs are handed in."""
+    path = scope["path"]
+    takes_spec = path in _SPEC_PATHS or path == "/runs/new" or path.startswith("/runs/new/")
+    return MAX_SPEC_BYTES if scope["method"] == "POST" and takes_spec else MAX_BODY_BYTES
+
+
+class BodyLimitMiddleware:
+    """Answers 413 where the announced size is above the limit, or what comes is.
+
+    A body without an announced size is cut off by Starlette while it is read.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self.app
+        if scope["type"] == "http":
+            limit = limit_of(scope)
+            app = RequestBodyLimitMiddleware(app, limit)
+            if _too_large(scope, limit):
+                app = error_response(413, f"The body is above the limit of {limit:,} bytes.")
+        await app(scope, receive, send)
+
+
+def _too_large(scope: Scope, limit: int) -> bool:
+    sizes = [size for size in header_values(scope, b"content-length") if size.isdecimal()]
+    return any(len(size) > 18 or int(size) > limit for size in sizes)
+
+
+class HeadMiddleware:
+    """Answers HEAD as the application answers GET, and keeps the body back (RFC 9110, 9.3.2)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        # A copy, because the server reads from its own that no body may follow.
+        asked = {**scope, "method": "GET"}
+        try:
+            await self.app(asked, receive, send_head)
+        finally:
+            scope["endpoint"] = asked.get("endpoint")
