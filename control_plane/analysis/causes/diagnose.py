@@ -4,12 +4,19 @@ from collections.abc import Sequence
 
 from control_plane.analysis.causes.blocked_loop import LOOP_BLOCKED
 from control_plane.analysis.causes.connections import CONNECTIONS_ENDED, NEVER_SERVED
-from control_plane.analysis.causes.cpu_limits import CLIENT_LIMITED, HELD_BACK, SERVER_CPU
 from control_plane.analysis.causes.evidence import Evidence
-from control_plane.analysis.causes.gc_pauses import GARBAGE_COLLECTION
-from control_plane.analysis.causes.recycled_workers import WORKERS_RECYCLED
-from control_plane.analysis.causes.thread_pool_full import POOL_EXHAUSTED, WORKERS_FULL
-from control_plane.analysis.causes.uneven_workers import WORKERS_UNEVEN
+from control_plane.analysis.causes.processor_time import (
+    CLIENT_LIMITED,
+    GARBAGE_COLLECTION,
+    HELD_BACK,
+    SERVER_CPU,
+)
+from control_plane.analysis.causes.workers_and_threads import (
+    POOL_EXHAUSTED,
+    WORKERS_FULL,
+    WORKERS_RECYCLED,
+    WORKERS_UNEVEN,
+)
 from control_plane.analysis.prose.sentence import joined
 from control_plane.domain.result import Cause
 
