@@ -1,6 +1,6 @@
 """The load models of the spec: what starts the next request of a stream.
 
-A new model is a class here, its pacing in `load/pacing.py` and its fields in the form; everything
+A new model is a class here, its pacing in `load/schedule.py` and its fields in the form; everything
 else asks what `LoadModel` answers.
 """
 

@@ -6,9 +6,9 @@ from contextvars import ContextVar
 
 from control_plane.load.clock import clock_ns, delay_s, overdue, sleep_async_until
 from control_plane.load.dispatchers import AsyncDispatcher
-from control_plane.load.next_start import OpenPhase, PacedPhase, Phase
 from control_plane.load.outcome import Ended, failure, outcome_of
 from control_plane.load.request_source import Request
+from control_plane.load.schedule import OpenPhase, PacedPhase, Phase
 from control_plane.load.strategies.strategy import StrategyContext
 
 Send = Callable[[Request], Awaitable[Ended]]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from control_plane.load.clock import BusyWait, clock_ns, sleep_until
-from control_plane.load.next_start import OpenPhase, Phase
+from control_plane.load.schedule import OpenPhase, Phase
 
 BeginRequest = Callable[[int, int], None]
 """Lets a user, who is idle, send the request that is meant to start at a moment. Returns at once;

@@ -4,13 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from control_plane.load import arrivals, pacing
-from control_plane.load.arrivals import ArrivalQueue
+from control_plane.load import schedule
 from control_plane.load.clock import sleep_until
-from control_plane.load.next_start import OpenPhase, PacedPhase, Phase
-from control_plane.load.pacing import Pacing
 from control_plane.load.plan import LoadPlan
 from control_plane.load.request_source import RequestSource
+from control_plane.load.schedule import ArrivalQueue, OpenPhase, PacedPhase, Pacing, Phase
 from control_plane.load.strategies.strategy import Strategy
 
 _EARLY = 2**40
@@ -48,7 +46,7 @@ class StreamDriver:
         window_ns = self.window_ns()
         if window_ns is None or not self._plan.stream.load.is_open:
             return None
-        return arrivals.count_between(self._arrivals(self._begin_ns), *window_ns)
+        return schedule.count_between(self._arrivals(self._begin_ns), *window_ns)
 
     def run(self, strategy: Strategy, source: RequestSource, opened: Callable[[int], None]) -> None:
         """Run all phases; return when the last request ended.
@@ -85,7 +83,7 @@ class StreamDriver:
         """All processes together warm up with one user."""
         return PacedPhase(
             1,
-            lambda begin_ns: pacing.closed(begin_ns, users=1),
+            lambda begin_ns: schedule.closed(begin_ns, users=1),
             begin_ns=self._ramped_ns,
             until_ns=self._warm_ns,
         )
@@ -94,11 +92,11 @@ class StreamDriver:
         """The ramp-up is over in a phase that begins later than planned."""
         load = self._plan.stream.load
         ramp_up_ns = _ns(load.ramp_up_s) if begin_ns == self._begin_ns else 0
-        whole, share = pacing.pacing_of(load, begin_ns, ramp_up_ns), self._plan.share
+        whole, share = schedule.pacing_of(load, begin_ns, ramp_up_ns), self._plan.share
         return replace(whole, first=lambda user: whole.first(share.number(user)))
 
-    def _arrivals(self, begin_ns: int) -> Iterator[arrivals.Moments]:
-        return arrivals.arrival_times(
+    def _arrivals(self, begin_ns: int) -> Iterator[schedule.Moments]:
+        return schedule.arrival_times(
             self._plan.stream.load,
             begin_ns=begin_ns,
             opens_ns=begin_ns if self.window_ns() is None else self._warm_ns,

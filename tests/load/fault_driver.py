@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from control_plane.domain.histogram import EMPTY, Histogram, merge
-from control_plane.load import pacing, strategies
+from control_plane.load import schedule, strategies
 from control_plane.load.clock import clock_ns
-from control_plane.load.next_start import PacedPhase
 from control_plane.load.plan import Seeds
 from control_plane.load.reporter import peak_memory_bytes
 from control_plane.load.request_source import RequestSource
+from control_plane.load.schedule import PacedPhase
 from control_plane.load.strategies.kept_connections import ConnectionCounter
 from control_plane.load.strategies.strategy import StrategyContext
 from control_plane.load.window_stats import WindowStats
@@ -69,7 +69,7 @@ def drive(strategy: str, url: str, fault: str, **parts: Any) -> dict[str, Any]:
         driver.run(
             PacedPhase(
                 plan.users,
-                lambda begin_ns: pacing.closed(begin_ns, users=plan.users),
+                lambda begin_ns: schedule.closed(begin_ns, users=plan.users),
                 limit=plan.requests or REQUESTS,
                 on_start=forbid if fault == NO_FILES else None,
             )

@@ -6,10 +6,9 @@ from itertools import count
 
 import numpy as np
 
-from control_plane.load.arrivals import ArrivalQueue
 from control_plane.load.clock import TIMER_TICK_NS, BusyWait, clock_ns
 from control_plane.load.dispatchers import AsyncDispatcher, ThreadDispatcher
-from control_plane.load.next_start import OpenPhase
+from control_plane.load.schedule import ArrivalQueue, OpenPhase
 
 
 def each_tick(begin_ns: int) -> ArrivalQueue:

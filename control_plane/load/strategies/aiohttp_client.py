@@ -17,7 +17,6 @@ from yarl import URL
 from control_plane.load.async_users import AsyncUsers, current_user, cut_off
 from control_plane.load.clock import clock_ns
 from control_plane.load.content_check import Reading
-from control_plane.load.next_start import Phase
 from control_plane.load.outcome import (
     BodySample,
     Ended,
@@ -29,6 +28,7 @@ from control_plane.load.outcome import (
 )
 from control_plane.load.request_source import Request
 from control_plane.load.sample_buffer import NOT_HEARD_NS, Hear
+from control_plane.load.schedule import Phase
 from control_plane.load.strategies.kept_connections import (
     Ending,
     KeptConnections,

@@ -7,7 +7,6 @@ from typing import Any
 
 from control_plane.load.clock import clock_ns, delay_s, overdue
 from control_plane.load.dispatchers import AsyncDispatcher
-from control_plane.load.next_start import OpenPhase, PacedPhase, Phase
 from control_plane.load.outcome import (
     ERROR_MASK,
     Outcome,
@@ -18,6 +17,7 @@ from control_plane.load.outcome import (
 )
 from control_plane.load.request_source import Request
 from control_plane.load.sample_buffer import End
+from control_plane.load.schedule import OpenPhase, PacedPhase, Phase
 from control_plane.load.strategies.raw_connection import Connection, Connector
 from control_plane.load.strategies.raw_response import ResponseParser
 from control_plane.load.strategies.strategy import StrategyContext, new_loop

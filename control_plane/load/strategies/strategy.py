@@ -15,7 +15,6 @@ import uvloop
 from control_plane.domain.spec import Client
 from control_plane.load.clock import BusyWait
 from control_plane.load.content_check import Reading
-from control_plane.load.next_start import Phase
 from control_plane.load.outcome import (
     BodySample,
     Ended,
@@ -28,6 +27,7 @@ from control_plane.load.outcome import (
 from control_plane.load.plan import LoadPlan
 from control_plane.load.request_source import Request, RequestSource
 from control_plane.load.sample_buffer import SampleBuffer
+from control_plane.load.schedule import Phase
 from control_plane.load.strategies.kept_connections import ConnectionCounter, KeptConnections
 
 

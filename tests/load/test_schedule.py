@@ -1,5 +1,4 @@
-"""Schedules by their properties: monotone, the right count in any interval, reproducible."""
-
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, count, islice
 
@@ -8,9 +7,115 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from control_plane.domain.load_models import Open, RateStep
-from control_plane.load.arrivals import ArrivalQueue, RateSchedule, arrival_times, count_between
+from control_plane.domain.load_models import Burst, Closed, LoadModel, Open, Periodic, RateStep
+from control_plane.load.clock import clock_ns
 from control_plane.load.plan import WHOLE, Shard
+from control_plane.load.schedule import (
+    ArrivalQueue,
+    OpenPhase,
+    PacedPhase,
+    RateSchedule,
+    arrival_times,
+    burst,
+    closed,
+    count_between,
+    pacing_of,
+    periodic,
+)
+
+BEGIN = 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("users", "ramp_up_ns", "expected"),
+    [
+        (1, 0, [BEGIN]),
+        (3, 0, [BEGIN, BEGIN, BEGIN]),
+        (4, 800, [BEGIN, BEGIN + 200, BEGIN + 400, BEGIN + 600]),
+        (3, 100, [BEGIN, BEGIN + 33, BEGIN + 66]),
+    ],
+)
+@pytest.mark.parametrize("think_ns", [0, 500])
+def test_users_join_over_the_ramp_up(
+    users: int, ramp_up_ns: int, expected: list[int], think_ns: int
+) -> None:
+    """Nobody thinks before the first request."""
+    pacing = closed(BEGIN, users, ramp_up_ns, think_ns)
+    firsts = [pacing.first(user) for user in range(users)]
+    assert firsts == expected
+
+
+@pytest.mark.parametrize("think_ns", [0, 250])
+def test_closed_waits_for_the_response_and_thinks(think_ns: int) -> None:
+    pacing = closed(BEGIN, 2, think_ns=think_ns)
+    assert pacing.after(BEGIN, BEGIN + 4_000) == BEGIN + 4_000 + think_ns
+
+
+def test_a_burst_is_due_at_once() -> None:
+    pacing = burst(BEGIN)
+    assert {pacing.first(user) for user in range(50)} == {BEGIN}
+    assert pacing.after(BEGIN, BEGIN + 10**9) == BEGIN
+
+
+@pytest.mark.parametrize(
+    ("responses_after", "starts"),
+    [
+        ([10, 10, 10], [0, 100, 200, 300]),
+        ([100, 100], [0, 100, 200]),
+        # Late once: the next one starts at once, and those that follow keep the interval.
+        ([10, 250, 10, 10], [0, 100, 350, 450, 550]),
+        ([130, 130, 20], [0, 130, 260, 360]),
+    ],
+)
+def test_periodic_awaits_and_never_catches_up(
+    responses_after: list[int], starts: list[int]
+) -> None:
+    pacing = periodic(BEGIN, 1, 100)
+    due_ns = pacing.first(0)
+    found = [due_ns]
+    for response_ns in responses_after:
+        due_ns = pacing.after(due_ns, due_ns + response_ns)
+        found.append(due_ns)
+    assert [start_ns - BEGIN for start_ns in found] == starts
+
+
+def test_periodic_users_begin_over_one_interval() -> None:
+    pacing = periodic(BEGIN, 4, 1_000)
+    assert [pacing.first(user) - BEGIN for user in range(4)] == [0, 250, 500, 750]
+
+
+@given(
+    st.integers(1, 10**9),
+    st.lists(st.integers(0, 3 * 10**9), min_size=1, max_size=50),
+)
+def test_periodic_is_monotone_and_never_overlaps(interval_ns: int, responses_ns: list[int]) -> None:
+    pacing = periodic(BEGIN, 1, interval_ns)
+    due_ns = pacing.first(0)
+    for response_ns in responses_ns:
+        end_ns = due_ns + response_ns
+        next_ns = pacing.after(due_ns, end_ns)
+        assert next_ns >= end_ns
+        assert next_ns - due_ns == max(interval_ns, response_ns)
+        due_ns = next_ns
+
+
+@pytest.mark.parametrize(
+    ("load", "second_user_ns", "next_ns"),
+    [
+        (Closed(concurrency=4, think_time_s=0.2, ramp_up_s=2), 1_500_000_000, 1_900_000_000),
+        (Closed(concurrency=4), 1_500_000_000, 1_700_000_000),
+        (Burst("burst", connections=4), 1_000_000_000, 1_000_000_000),
+        (Periodic("periodic", interval_s=2, concurrency=4), 1_500_000_000, 3_000_000_000),
+    ],
+)
+def test_the_pacing_of_a_load_model(load: LoadModel, second_user_ns: int, next_ns: int) -> None:
+    pacing = pacing_of(load, 1_000_000_000, 2_000_000_000)
+    assert pacing.opens_ns == pacing.first(0) == 1_000_000_000
+    assert (pacing.first(1), pacing.after(1_000_000_000, 1_700_000_000)) == (
+        second_user_ns,
+        next_ns,
+    )
+
 
 OPENS = 7_000_000_000_123
 SECOND = 1_000_000_000
@@ -140,3 +245,65 @@ def test_the_next_one_can_be_seen_and_stays() -> None:
     queue = supply(10)
     assert queue.opens_ns == 0
     assert [queue.take(), queue.opens_ns] == [0, 1]
+
+
+def one_user(begin_ns: int):
+    return closed(begin_ns, 1)
+
+
+def test_the_limit_is_for_all_users_together() -> None:
+    phase = PacedPhase(4, one_user, limit=1_000)
+    phase.start()
+
+    def work(_user: int) -> int:
+        turns = 0
+        while phase.after(0, 0) is not None:
+            turns += 1
+        return turns
+
+    with ThreadPoolExecutor(4) as threads:
+        assert sum(threads.map(work, range(4))) == 1_000
+
+
+def test_nothing_is_due_at_the_end_or_later() -> None:
+    phase = PacedPhase(1, one_user, begin_ns=0, until_ns=100)
+    phase.start()
+    assert phase.after(0, 99) == 99
+    assert phase.after(0, 100) is None
+
+
+def test_it_begins_when_all_stand_ready() -> None:
+    told: list[int] = []
+    before_ns = clock_ns()
+    phase = PacedPhase(1, one_user, on_start=told.append)
+    phase.start()
+    assert before_ns <= told[0] <= clock_ns()
+    assert phase.first(0) == told[0]
+
+
+def test_a_planned_begin_is_kept() -> None:
+    told: list[int] = []
+    phase = PacedPhase(1, one_user, begin_ns=12, on_start=told.append)
+    phase.start()
+    assert told == [12]
+    assert phase.first(0) == 12
+
+
+def arriving(*moments_ns: int) -> Callable[[int], ArrivalQueue]:
+    later = (np.array([at_ns]) for at_ns in count(10**12))
+    return lambda _begin_ns: ArrivalQueue(chain([np.array(moments_ns)], later))
+
+
+def test_arrivals_go_to_whoever_is_free_until_the_end() -> None:
+    phase = OpenPhase(3, arriving(5, 10, 20, 100), begin_ns=0, until_ns=100)
+    phase.start()
+    assert [phase.arrive() for _ in range(4)] == [5, 10, 20, None]
+    assert [phase.over(at_ns) for at_ns in (99, 100)] == [False, True]
+
+
+def test_a_window_of_arrivals_opens_with_the_first() -> None:
+    told: list[int] = []
+    phase = OpenPhase(1, arriving(7, 9), limit=1, on_start=told.append)
+    phase.start()
+    assert told == [7]
+    assert (phase.arrive(), phase.arrive()) == (7, None)
