@@ -1,4 +1,4 @@
-"""The time of the processor: that of the target, its quota, that of the client, garbage collection."""
+"""The time of the processor: that of the target, its quota, the client, garbage collection."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The workers and threads of the server: all taken while requests waited, uneven, ended by design."""
+"""Workers and threads of the server: all taken while requests waited, uneven, ended by design."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
