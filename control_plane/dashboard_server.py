@@ -16,7 +16,7 @@ from control_plane.domain.errors import SettingsError
 from control_plane.jobs.runtime import lower_priority, recover
 from control_plane.settings import Settings
 from control_plane.store.store import Store
-from control_plane.targets.observation.sockets import owner_of
+from control_plane.targets.observation.procfs import owner_of
 
 REQUESTS_GRACE_S = 2
 """How long open responses may take to end when Looplab stops."""

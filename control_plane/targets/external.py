@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from control_plane.domain.errors import TargetFailed
-from control_plane.targets.observation import procfs, sockets
+from control_plane.targets.observation import procfs
 from control_plane.targets.observation.delayed_ack import delayed_ack_s
 from control_plane.targets.observation.probe_reader import ProbeOutput
 from control_plane.targets.observation.worker_watch import EndedWorkers, WorkerWatch
@@ -32,7 +32,7 @@ class ExternalTarget:
     def __init__(self, url: str, host: str, port: int, host_header: str) -> None:
         self.url, self.host_header = url, host_header
         self._host, self._port = host, port
-        holders = sockets.holders(sockets.inodes_at(host, port), procfs.pids())
+        holders = procfs.holders(procfs.inodes_at(host, port), procfs.pids())
         self._holders = {pid: procfs.started_at(pid) for pid in holders}
         self._watch = WorkerWatch(_master(holders), holders, single=False)
         self.pids()

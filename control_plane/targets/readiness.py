@@ -10,7 +10,7 @@ import httptools
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.server_command_lines import called_wrongly
 from control_plane.targets.http_get import unverified_tls
-from control_plane.targets.observation import procfs, sockets
+from control_plane.targets.observation import procfs
 from control_plane.targets.supervisor import Supervisor
 
 POLL_S = 0.005
@@ -86,7 +86,7 @@ async def wait_until_ready(server: Supervisor, probe: ReadinessProbe) -> Readine
         return found
     except TimeoutError:
         reason = _timeout_reason(server, probe, found)
-        if found.status is None and sockets.inodes_at(probe.host, probe.port):
+        if found.status is None and procfs.inodes_at(probe.host, probe.port):
             fault = await protocol_fault(replace(probe, timeout_s=LAST_LOOK_S), secure=False)
             reason = f"{reason}, target {fault}" if fault else reason
         raise _failed(server, reason) from None
@@ -96,17 +96,17 @@ async def wait_until_ready(server: Supervisor, probe: ReadinessProbe) -> Readine
 
 
 def _port_owner(server: Supervisor, probe: ReadinessProbe, reason: str) -> str:
-    owner = sockets.owner_of(probe.host, probe.port)
+    owner = procfs.owner_of(probe.host, probe.port)
     if owner is None:
         raise _failed(server, f"start: target ended before it was ready, {reason}")
     return owner
 
 
 def _timeout_reason(server: Supervisor, probe: ReadinessProbe, found: Readiness) -> str:
-    inodes = sockets.inodes_at(probe.host, probe.port)
+    inodes = procfs.inodes_at(probe.host, probe.port)
     late = f"start timeout: not ready after {probe.timeout_s:g} s"
     if not inodes:
-        places = sockets.listening_places(server.pids())
+        places = procfs.listening_places(server.pids())
         instead = f", it listens on {', '.join(places[:3])}" if places else ""
         return f"{late}, nothing listens on {probe.host}:{probe.port}{instead}"
     if found.status is not None and not _is_ready(probe, found.status):
@@ -141,9 +141,9 @@ async def _until_all_accept(server: Supervisor, probe: ReadinessProbe) -> str | 
     A response shows that one worker works: the others are ready when they accept, too.
     """
     while True:
-        inodes = sockets.inodes_at(probe.host, probe.port)
-        if foreign := inodes - sockets.held_inodes(inodes, server.pids()):
-            return sockets.holder_name(foreign)
+        inodes = procfs.inodes_at(probe.host, probe.port)
+        if foreign := inodes - procfs.held_inodes(inodes, server.pids()):
+            return procfs.holder_name(foreign)
         if inodes and (
             probe.workers == 1 or _accepting_count(server, inodes, probe) >= probe.workers
         ):
@@ -155,8 +155,8 @@ def _accepting_count(server: Supervisor, inodes: set[int], probe: ReadinessProbe
     """Return how many workers accept, or where that cannot be seen how many processes could."""
     pids = server.pids()
     if probe.by_epoll:
-        return len(sockets.accepting(inodes, pids))
-    return len([pid for pid in sockets.holders(inodes, pids) if not procfs.children(pid)])
+        return len(procfs.accepting(inodes, pids))
+    return len([pid for pid in procfs.holders(inodes, pids) if not procfs.children(pid)])
 
 
 _HTTP_2_ALONE = "speaks HTTP/2 alone, HTTP/1.1 is what is measured"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from control_plane.targets.observation import procfs, sockets
+from control_plane.targets.observation import procfs
 from control_plane.targets.observation.delayed_ack import delayed_ack_s
 from control_plane.targets.observation.machine_watch import pids_of, program_name
 from control_plane.targets.observation.probe_reader import ProbeOutput
@@ -121,8 +121,8 @@ class StartedTarget:
     delayed_ack_s: float | None = None
 
     def __post_init__(self) -> None:
-        inodes = sockets.inodes_at(self.host, self.port)
-        holders = sockets.holders(inodes, self.server.pids())
+        inodes = procfs.inodes_at(self.host, self.port)
+        holders = procfs.holders(inodes, self.server.pids())
         folder = self.probe_output.folder if self.probe_output else None
         self._watch = WorkerWatch(self.pid, holders, single=not self.own_command, folder=folder)
         own = {os.getpid(), procfs.parent(self.pid), *self.server.pids()}

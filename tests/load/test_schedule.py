@@ -1,3 +1,5 @@
+"""Intended starts by their properties: monotone, the right count in any interval, reproducible."""
+
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, count, islice

@@ -17,7 +17,7 @@ import requests
 from control_plane.domain.spec import Target
 from control_plane.targets.application import Application
 from control_plane.targets.launch import LaunchContext, free_ports, start_application
-from control_plane.targets.observation import procfs, sockets
+from control_plane.targets.observation import procfs
 from control_plane.targets.running_target import StartedTarget
 from control_plane.targets.scratch_dirs import SHARED_MEMORY
 
@@ -112,4 +112,4 @@ def get_json(url: str, path: str) -> Any:
 
 
 def listening(target: StartedTarget) -> bool:
-    return bool(sockets.inodes_at(target.host, target.port))
+    return bool(procfs.inodes_at(target.host, target.port))

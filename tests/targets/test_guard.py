@@ -17,7 +17,7 @@ import requests
 from control_plane.domain.spec import Target
 from control_plane.targets.guard import KEPT_BYTES
 from control_plane.targets.inside.looplab_probe.ring import STACKS_SUFFIX
-from control_plane.targets.observation import procfs, sockets
+from control_plane.targets.observation import procfs
 from control_plane.targets.orphans import end_orphans
 from tests.targets.site import GONE_S, Site, get_json, kill, listening, until
 
@@ -37,7 +37,7 @@ class Parent:
 
     def assert_nothing_listens(self) -> None:
         at = self.facts["host"], self.facts["port"]
-        until(lambda: not sockets.inodes_at(*at), lambda: f"a listener at {at} is left", GONE_S)
+        until(lambda: not procfs.inodes_at(*at), lambda: f"a listener at {at} is left", GONE_S)
 
 
 @contextmanager
@@ -159,8 +159,8 @@ async def test_a_worker_that_dies_is_counted(site: Site) -> None:
 
 
 def workers_of(started) -> list[int]:
-    inodes = sockets.inodes_at(started.host, started.port)
-    return sockets.accepting(inodes, started.pids())
+    inodes = procfs.inodes_at(started.host, started.port)
+    return procfs.accepting(inodes, started.pids())
 
 
 async def test_an_exit_in_the_middle_is_a_failure(site: Site) -> None:

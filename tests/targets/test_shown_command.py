@@ -13,7 +13,7 @@ from control_plane.domain.spec import Target
 from control_plane.targets.application import Application
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
 from control_plane.targets.launch import command, shown_command
-from control_plane.targets.observation import procfs, sockets
+from control_plane.targets.observation import procfs
 from tests.targets.site import GONE_S, Site, get_json, kill, listening, until
 from tests.targets.test_guard import parent_of, workers_of
 
@@ -111,7 +111,7 @@ async def test_reload_watches_and_serves(site: Site, target: Target) -> None:
     async with site.running("probe", replace(target, reload=True, access_log=True)) as started:
         assert get_json(started.url, "/pid") in started.pids()
         until(lambda: any("/pid" in line for line in started.log()), lambda: "it logs", 2)
-        assert sockets.inodes_at(started.host, started.port)
+        assert procfs.inodes_at(started.host, started.port)
 
 
 DEFAULT = Target()

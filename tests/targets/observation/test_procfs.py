@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from control_plane.targets.observation import sockets
+from control_plane.targets.observation import procfs
 
 OWN = os.getpid()
 
@@ -32,23 +32,23 @@ def test_a_listener_is_found_by_any_address_that_reaches_it(
         except OSError:
             pytest.skip(f"this machine has no {bound}")
         port = listener.getsockname()[1]
-        assert sockets.inodes_at(asked, port) == set()
+        assert procfs.inodes_at(asked, port) == set()
         listener.listen()
-        assert sockets.inodes_at(asked, port) == {os.fstat(listener.fileno()).st_ino}
-        assert f"(process {OWN})" in (sockets.owner_of(asked, port) or "")
-    assert sockets.owner_of(asked, port) is None
+        assert procfs.inodes_at(asked, port) == {os.fstat(listener.fileno()).st_ino}
+        assert f"(process {OWN})" in (procfs.owner_of(asked, port) or "")
+    assert procfs.owner_of(asked, port) is None
 
 
 def test_another_loopback_address_is_another_listener() -> None:
     with socket.create_server(("127.0.0.2", 0)) as listener:
-        assert sockets.inodes_at("127.0.0.1", listener.getsockname()[1]) == set()
+        assert procfs.inodes_at("127.0.0.1", listener.getsockname()[1]) == set()
 
 
 def test_holding_is_not_accepting() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, select.epoll() as poll:
         inodes = {os.fstat(listener.fileno()).st_ino}
-        assert sockets.held_inodes(inodes, [OWN]) == inodes
-        assert sockets.holders(inodes, [OWN]) == {OWN: {listener.fileno()}}
-        assert sockets.accepting(inodes, [OWN]) == []
+        assert procfs.held_inodes(inodes, [OWN]) == inodes
+        assert procfs.holders(inodes, [OWN]) == {OWN: {listener.fileno()}}
+        assert procfs.accepting(inodes, [OWN]) == []
         poll.register(listener, select.EPOLLIN)
-        assert sockets.accepting(inodes, [OWN]) == [OWN]
+        assert procfs.accepting(inodes, [OWN]) == [OWN]
