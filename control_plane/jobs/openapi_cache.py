@@ -12,11 +12,11 @@ from control_plane.jobs.manual_targets import STOP_GRACE_S
 from control_plane.jobs.queue import IdleTasks
 from control_plane.jobs.runtime import Runtime
 from control_plane.targets.application import resolve_application
-from control_plane.targets.external import reach
 from control_plane.targets.http_get import get
 from control_plane.targets.interpreter_packages import default_target
 from control_plane.targets.launch import RunningTarget, start_application
 from control_plane.targets.openapi_operations import operations_of
+from control_plane.targets.running_target import reach
 
 PATHS = ("/openapi.json", "/schema/openapi.json")
 """Where documents are by default: that of FastAPI and most others, then that of Litestar."""

@@ -28,12 +28,16 @@ from control_plane.targets.application import (
     settings_variables,
 )
 from control_plane.targets.environment_variables import secret_variables, target_environment
-from control_plane.targets.external import reach
 from control_plane.targets.inside.looplab_probe.ring import FOLDER_VARIABLE
 from control_plane.targets.interpreter_packages import inspect_interpreter
 from control_plane.targets.observation.probe_reader import ProbeOutput
 from control_plane.targets.readiness import ReadinessProbe, wait_until_ready
-from control_plane.targets.running_target import HURRIED_GRACE_S, RunningTarget, StartedTarget
+from control_plane.targets.running_target import (
+    HURRIED_GRACE_S,
+    RunningTarget,
+    StartedTarget,
+    reach,
+)
 from control_plane.targets.scratch_dirs import create_scratch_dirs, write_files
 from control_plane.targets.supervisor import LaunchSpec, Supervisor
 
