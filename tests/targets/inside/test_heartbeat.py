@@ -6,7 +6,7 @@ from pathlib import Path
 
 from control_plane.domain.limits import BLOCKED_LOOP_S
 from control_plane.targets.environment_variables import PROBE_SOURCE
-from control_plane.targets.inside.looplab_probe.stack_dumps import FIRST_S
+from control_plane.targets.inside.looplab_probe.heartbeat import FIRST_S
 from control_plane.targets.observation.stalls import parse_stacks
 
 BEATING = """
