@@ -1,13 +1,15 @@
 """The store as a whole: opened, announced, closed, opened again."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from control_plane.domain.errors import StoreError
+from control_plane.domain.errors import Conflict, NotFound, StoreError
+from control_plane.domain.spec import Target
 from control_plane.store.instance_lock import read_lock
-from control_plane.store.store import Store, open_store
+from control_plane.store.store import MAX_ADDED, Store, open_store
 from tests.builders.states import draft
 
 
@@ -57,3 +59,25 @@ def test_closing_leaves_one_whole_file(path: Path) -> None:
     store.add([draft()])
     store.close()
     assert {file.name for file in path.parent.iterdir()} == {"runs.db", "runs.db.lock"}
+
+
+MINE = replace(Target(), threads=8, settings={"log_s": 0.5, "database": "sqlite"})
+
+
+def test_what_was_added_is_read_back(store: Store) -> None:
+    store.add_configuration("b", MINE)
+    store.add_configuration("a", Target())
+    assert store.configurations() == [("a", Target()), ("b", MINE)]
+    with pytest.raises(Conflict, match="'b' already"):
+        store.add_configuration("b", Target())
+    store.remove_configuration("a")
+    assert store.configurations() == [("b", MINE)]
+    with pytest.raises(NotFound):
+        store.remove_configuration("a")
+
+
+def test_there_are_not_too_many(store: Store) -> None:
+    for number in range(MAX_ADDED):
+        store.add_configuration(f"{number:03}", Target())
+    with pytest.raises(Conflict, match="remove one"):
+        store.add_configuration("one more", Target())
