@@ -24,6 +24,7 @@ from pydantic_core import ErrorDetails
 from control_plane.domain.errors import SettingsError
 from control_plane.domain.secrets import hide
 from control_plane.domain.spec_rules import wrong_host
+from control_plane.regular_files import read_file
 from control_plane.targets.application import SUCCESS, Application, Applications
 
 OWN_FILE = "looplab.toml"
@@ -308,11 +309,7 @@ def written_entry(
 
 def _parsed(path: Path) -> Any:
     try:
-        with path.open("rb") as file:
-            text = file.read(LONGEST_FILE_BYTES + 1)
-        if len(text) > LONGEST_FILE_BYTES:
-            raise SettingsError(f"{path} is above the limit of {LONGEST_FILE_BYTES:,} bytes.")
-        return tomllib.loads(text.decode("utf-8-sig"))
+        return tomllib.loads(read_file(path, LONGEST_FILE_BYTES).decode("utf-8-sig"))
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}.") from None
     except (ValueError, RecursionError) as error:

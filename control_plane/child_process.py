@@ -23,6 +23,16 @@ class ChildProcess:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._descriptor, number)
 
+    def stands_still(self) -> bool:
+        """Return whether a signal such as SIGSTOP holds it."""
+        if self._descriptor is None:
+            return False
+        try:
+            flags = os.WSTOPPED | os.WNOHANG | os.WNOWAIT
+            return os.waitid(os.P_PIDFD, self._descriptor, flags) is not None
+        except ChildProcessError:
+            return False
+
     def close(self) -> None:
         """Close the pidfd."""
         if self._descriptor is not None:

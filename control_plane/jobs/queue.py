@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from control_plane.domain.errors import Conflict, StoreError
+from control_plane.domain.errors import Conflict, NotFound, StoreError
 from control_plane.domain.experiment import Experiment
 from control_plane.domain.run import Run, State
 from control_plane.jobs.experiment_job import ExperimentJob
@@ -21,8 +21,7 @@ log = logging.getLogger("looplab.jobs")
 Job = RunJob | ExperimentJob
 
 _LOADED = (State.WARMING, State.RUNNING)
-_UNREADABLE = (StoreError, ValueError, LookupError)
-"""Where the database cannot be used, or what it holds of a run cannot be read."""
+_SPOILED = "internal error: what Looplab keeps of this run cannot be used, its log says more"
 
 
 class RunQueue:
@@ -43,6 +42,7 @@ class RunQueue:
         self._wake = asyncio.Event()
         self._taking = asyncio.Lock()
         self._reserved = False
+        self._beginning = ""
         self._loop = asyncio.get_running_loop()
         self._job: Job | None = None
         self._task: asyncio.Task[None] | None = None
@@ -112,17 +112,35 @@ class RunQueue:
         while True:
             self._wake.clear()
             try:
-                task = await self._take()
-            except _UNREADABLE as fault:
+                if not await self._serve_next():
+                    await self._wake.wait()
+            except StoreError as fault:
                 log.warning("the queue waits: %s", fault)
                 await asyncio.sleep(RETRY_S)
-                continue
-            if task is None:
-                await self._wake.wait()
-            else:
-                await asyncio.wait([task])
-                await self._settle(task)
-                self._job = self._task = None
+            except Exception as fault:
+                log.error("run %s", self._beginning, exc_info=fault)
+                await self._give_up()
+                await asyncio.sleep(RETRY_S)
+
+    async def _serve_next(self) -> bool:
+        """Execute the oldest queued run to its end; False when none waits."""
+        task = await self._take()
+        if task is not None:
+            await asyncio.wait([task])
+            await self._settle(task)
+            self._job = self._task = None
+        return task is not None
+
+    async def _give_up(self) -> None:
+        """Let fail what could not be begun or settled, however long the database refuses it."""
+        job, self._job, self._task = self._job, None, None
+        run_ids = job.run_ids if job else {self._beginning}
+        while True:
+            try:
+                return await asyncio.to_thread(self._store.give_up, run_ids, _SPOILED)
+            except StoreError as fault:
+                log.warning("the queue waits: %s", fault)
+                await asyncio.sleep(RETRY_S)
 
     async def _take(self) -> asyncio.Task[None] | None:
         """Begin the oldest queued run; `cancel` and `close` wait until that is done."""
@@ -143,12 +161,14 @@ class RunQueue:
 
         Those cancelled meanwhile are passed over.
         """
-        while run := self._store.next_queued():
-            experiment = self._store.experiment_of(run.id)
-            others = self._waiting_arms(experiment, run) if experiment else []
+        while run_id := self._store.next_queued():
+            self._beginning = run_id
             try:
+                run = self._store.run(run_id)
+                experiment = self._store.experiment_of(run.id)
+                others = self._waiting_arms(experiment, run) if experiment else []
                 started = self._store.move(run.id, State.QUEUED, State.STARTING)
-            except Conflict:
+            except (Conflict, NotFound):
                 continue
             jobs = [self._job_of(each) for each in (started, *others)]
             return ExperimentJob(experiment, jobs) if experiment else jobs[0]

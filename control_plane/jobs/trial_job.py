@@ -32,6 +32,7 @@ from control_plane.targets.application import Application, resolve_application
 from control_plane.targets.cores import CorePlan
 from control_plane.targets.environment_variables import secret_variables
 from control_plane.targets.launch import RunningTarget, reach, start_application
+from control_plane.targets.observation.procfs import held
 from control_plane.targets.observation.sampler import Sampler, WindowUsage
 from control_plane.targets.running_target import HURRIED_GRACE_S
 
@@ -235,7 +236,9 @@ class TrialJob:
             guards = [
                 group.create_task(self._until_target_ends(target)),
                 *(
-                    group.create_task(self._until_silent(stream, stream.stop.requests, opened))
+                    group.create_task(
+                        self._until_silent(target, stream, stream.stop.requests, opened)
+                    )
                     for stream in self.spec.workload.streams
                     if stream.stop.requests is not None
                 ),
@@ -271,7 +274,9 @@ class TrialJob:
     async def _until_target_ends(self, target: RunningTarget) -> None:
         raise TargetFailed(await target.ended(), target.log())
 
-    async def _until_silent(self, stream: Stream, requests: int, opened: asyncio.Event) -> None:
+    async def _until_silent(
+        self, target: RunningTarget, stream: Stream, requests: int, opened: asyncio.Event
+    ) -> None:
         """End a window by requests in which nothing is answered any more, whatever others get."""
         await opened.wait()
         timeout_s = self.spec.timeout_s
@@ -284,9 +289,8 @@ class TrialJob:
             silence.look(progress.response.total, progress.errors, time.monotonic())
             await asyncio.sleep(0.5)
         where = f" in stream {stream.name}" if len(self.spec.workload.streams) > 1 else ""
-        raise TargetFailed(
-            f"target stopped answering: nothing answered for {longest_s:.0f} s{where}"
-        )
+        reason = f"target stopped answering: nothing answered for {longest_s:.0f} s{where}"
+        raise TargetFailed(", ".join(filter(None, (reason, held(target.pids())))))
 
     def _result(
         self,

@@ -8,6 +8,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections import deque
 from collections.abc import AsyncIterator, Collection, Mapping
+from math import ceil
 from pathlib import Path
 from typing import Self
 
@@ -31,6 +32,14 @@ _INHERITED = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ
 _LONGEST_MESSAGE = 16_000_000
 _LOG_LINES = 20
 _TERM_S = 0.5
+
+READY_S = 65
+"""A worker that is not ready by then did not even end itself, as it does after a minute."""
+SILENT_S = 20
+"""In its window a worker tells something each second."""
+HELD_S = 8
+"""How long a worker may be held by a signal such as SIGSTOP."""
+_LOOK_S = 2
 
 
 class LoadWorker:
@@ -69,7 +78,7 @@ class LoadWorker:
 
     async def ready(self) -> None:
         """Return when imports are done and bodies made. Raises ClientFailed."""
-        event = await self._next()
+        event = await self._next(READY_S)
         if not isinstance(event, WorkerReady):
             raise ClientFailed(f"client said {type(event).__name__} before it was ready")
 
@@ -80,9 +89,15 @@ class LoadWorker:
     async def events(
         self,
     ) -> AsyncIterator[WindowOpened | WindowClosed | Draining | Second | WorkerResult]:
-        """Yield its events up to WorkerResult. Raises ClientFailed when the worker ends before."""
+        """Yield its events up to WorkerResult.
+
+        Raises ClientFailed when the worker ends before, is held, or says nothing any more.
+        """
+        patience_s = SILENT_S + self.plan.lead_s + self.plan.patience_s
         while True:
-            event = await self._next()
+            event = await self._next(patience_s)
+            if isinstance(event, WindowOpened):
+                patience_s = SILENT_S
             if isinstance(event, Second):
                 self._seconds.append(event)
             if isinstance(event, WindowOpened | WindowClosed | Draining | Second | WorkerResult):
@@ -122,15 +137,36 @@ class LoadWorker:
         if self._process.stdin is not None:
             self._process.stdin.write(line)
 
-    async def _next(self) -> Message:
-        stream = self._process.stdout
-        line = await stream.readline() if stream is not None else b""
+    async def _next(self, patience_s: float) -> Message:
+        line = await self._line(patience_s)
         if not line.endswith(b"\n"):
             raise await self._failure()
         event = messages.decode(line, self._seconds)
         if isinstance(event, Rejected):
             raise ClientFailed(event.reason)
         return event
+
+    async def _line(self, patience_s: float) -> bytes:
+        """Return the next line of its output. Raises ClientFailed when none comes for so long.
+
+        Looks are counted, not time: where this process stood still itself, its first look finds
+        what came meanwhile.
+        """
+        stream = self._process.stdout
+        if stream is None:
+            return b""
+        reading, held_s = asyncio.ensure_future(stream.readline()), 0
+        try:
+            for _ in range(ceil(patience_s / _LOOK_S)):
+                if (await asyncio.wait([reading], timeout=_LOOK_S))[0]:
+                    return reading.result()
+                held_s = held_s + _LOOK_S if self._handle.stands_still() else 0
+                if held_s >= HELD_S:
+                    break
+        finally:
+            reading.cancel()
+        why = "is held by a signal (SIGSTOP)" if held_s else f"said nothing for {patience_s:.0f} s"
+        raise ClientFailed(f"client (process {self.pid}) {why}", tuple(self._log))
 
     async def _failure(self) -> ClientFailed:
         """The worker closed its output: it is dead, or about to be."""

@@ -174,11 +174,11 @@ class Reader:
             page, cursor_after(seqs[limit - 1]) if len(seqs) > limit else None, total
         )
 
-    def next_queued(self) -> Run | None:
-        """Return the run that has waited longest; None when none waits."""
+    def next_queued(self) -> str | None:
+        """Return the id of the run that has waited longest; None when none waits."""
+        waiting = select(RunRow.id).where(RunRow.state == State.QUEUED.value)
         with self._database.read() as session:
-            row = session.exec(_queued().order_by(col(RunRow.seq)).limit(1)).first()
-            return None if row is None else whole_run(session, row)
+            return session.exec(waiting.order_by(col(RunRow.seq)).limit(1)).first()
 
     def count_queued(self) -> int:
         """Return how many runs wait in the queue."""

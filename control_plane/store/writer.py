@@ -1,10 +1,10 @@
 """Everything that changes the database. Each method is one transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypedDict, Unpack
 
-from sqlalchemy import delete, text, update
+from sqlalchemy import Update, delete, text, update
 from sqlmodel import Session, col, select
 
 from control_plane.domain.errors import Conflict, QueueFull, refuse
@@ -179,18 +179,13 @@ class Writer:
 
         For a start, when no living process works on them.
         """
-        ended = (
-            update(RunRow)
-            .where(col(RunRow.state).not_in([state.value for state in TERMINAL]))
-            .values(
-                state=State.INTERRUPTED.value,
-                reason=reason,
-                epoch=RunRow.epoch + 1,
-                finished_at=datetime.now(UTC),
-            )
-        )
         with self._database.write() as session:
-            return session.exec(ended).rowcount
+            return session.exec(_ended(State.INTERRUPTED, reason)).rowcount
+
+    def give_up(self, run_ids: Collection[str], reason: str) -> None:
+        """Mark those of the runs as failed that are not over, whatever else their rows hold."""
+        with self._database.write() as session:
+            session.exec(_ended(State.FAILED, reason).where(col(RunRow.id).in_(run_ids)))
 
     def edit(
         self,
@@ -317,6 +312,14 @@ def _change(session: Session, row: RunRow, before: State, after: State, reason: 
     if session.exec(changed).rowcount != 1:
         raise Conflict(f"Run {row.id} changed meanwhile: it is no longer {before}.")
     session.refresh(row)
+
+
+def _ended(state: State, reason: str) -> Update:
+    """Return the change that ends all runs that are not over."""
+    open_runs = update(RunRow).where(col(RunRow.state).not_in([state.value for state in TERMINAL]))
+    return open_runs.values(
+        state=state.value, reason=reason, epoch=RunRow.epoch + 1, finished_at=datetime.now(UTC)
+    )
 
 
 def _note_facts(row: RunFacts, facts: Facts) -> None:

@@ -13,6 +13,7 @@ from dotenv.parser import parse_stream
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.spec import BUNDLED, DEFAULT_THREADS, Target
 from control_plane.domain.unasked_settings import left_out
+from control_plane.regular_files import read_file
 from control_plane.targets.application import Application, settings_file, settings_variables
 from control_plane.targets.inside.looplab_probe.ring import THREADS_VARIABLE
 
@@ -164,13 +165,16 @@ def unread_lines(application: Application) -> Iterator[int]:
             yield binding.original.line
 
 
+MOST_ENV_FILE_BYTES = 1_000_000
+
+
 def _text_of(application: Application) -> str:
     """Return what stands in its env_file, "" where it has none. Raises TargetFailed."""
     path = application.env_file
     if path is None:
         return ""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_file(path, MOST_ENV_FILE_BYTES).decode("utf-8-sig")
     except (OSError, UnicodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise TargetFailed(f"start: env_file {path} cannot be read: {why}") from None

@@ -105,6 +105,8 @@ def _port_owner(server: Supervisor, probe: ReadinessProbe, reason: str) -> str:
 def _timeout_reason(server: Supervisor, probe: ReadinessProbe, found: Readiness) -> str:
     inodes = procfs.inodes_at(probe.host, probe.port)
     late = f"start timeout: not ready after {probe.timeout_s:g} s"
+    if standing := server.held():
+        return f"{late}, {standing}"
     if not inodes:
         places = procfs.listening_places(server.pids())
         instead = f", it listens on {', '.join(places[:3])}" if places else ""

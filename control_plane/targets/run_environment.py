@@ -3,7 +3,6 @@
 import hashlib
 import os
 import platform
-import stat
 import subprocess
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -15,6 +14,7 @@ from control_plane.domain.secrets import HIDDEN, hide
 from control_plane.domain.server_command_lines import server_packages
 from control_plane.domain.spec import Target
 from control_plane.domain.unasked_settings import files_of_command, read_unasked
+from control_plane.regular_files import read_file
 from control_plane.targets.application import Application
 from control_plane.targets.cores import CorePlan, available_cores
 from control_plane.targets.environment_variables import (
@@ -114,14 +114,18 @@ def _packed(table: str, reference: str) -> str | None:
     return next((row[0] for row in rows if len(row) == 2 and row[1] == reference), None)
 
 
+_MOST_BYTES_OF_GIT = 16_000_000
+
+
 def _text(path: Path) -> str:
     try:
-        return path.read_text().strip()
-    except OSError:
+        return read_file(path, _MOST_BYTES_OF_GIT).decode().strip()
+    except (OSError, ValueError):
         return ""
 
 
 GIT_TIMEOUT_S = 5.0
+MOST_SOURCE_FILE_BYTES = 16_000_000
 SOURCES = ("*.py", "*.pyx", "*.html", "*.sql", "*.toml", "*.js", "*.ts", "*.go", "*.rs", "*.rb")
 """Files that belong to the code though git does not know of them yet."""
 _DIGITS = 12
@@ -142,7 +146,8 @@ def application_revision(directory: Path) -> Environment:
     digest = hashlib.sha256(changes)
     new = sorted(filter(None, (listed or b"").split(b"\0")))
     for name in new:
-        digest.update(name + b"\0" + _content(directory / os.fsdecode(name)))
+        content = _content(directory / os.fsdecode(name), MOST_SOURCE_FILE_BYTES)
+        digest.update(name + b"\0" + content)
     dirty = bool(changes or new)
     return {
         "application_commit": commit.decode().strip(),
@@ -184,18 +189,13 @@ def unasked_settings(application: Application, target: Target) -> Environment:
 def _settings_content(path: Path) -> bytes:
     if path.suffix.removeprefix(".") not in _SETTINGS:
         return b""
+    return _content(path, MOST_SETTINGS_BYTES)
+
+
+def _content(path: Path, most: int) -> bytes:
     try:
-        known = path.stat()
+        return read_file(path, most)
     except (OSError, ValueError):
-        return b""
-    regular = stat.S_ISREG(known.st_mode) and known.st_size <= MOST_SETTINGS_BYTES
-    return _content(path) if regular else b""
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
         return b""
 
 

@@ -192,6 +192,7 @@ def _failure_text(reason: str) -> str:
 
 
 CONNECT_TIMEOUT_S = 3.0
+RESOLVE_TIMEOUT_S = 5.0
 PROTOCOL_TIMEOUT_S = 2.0
 """How long the first response may take to tell whether it is one of HTTP/1.1."""
 
@@ -307,9 +308,11 @@ def _master(holders: Collection[int]) -> int:
 
 async def _addresses(host: str, port: int) -> list[str]:
     """Return the addresses in the system's order. Raises TargetFailed unless all are loopback."""
+    loop = asyncio.get_running_loop()
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError:
+        async with asyncio.timeout(RESOLVE_TIMEOUT_S):
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, TimeoutError):
         raise TargetFailed(f"{host} has no address on this machine.") from None
     addresses = [str(entry[4][0]) for entry in found]
     if not all(ip_address(address).is_loopback for address in addresses):

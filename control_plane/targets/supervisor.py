@@ -83,6 +83,8 @@ class ServerOutput:
 GUARD = Path(__file__).with_name("guard.py")
 GRACE_S = 0.5
 """How long a server may take to end by itself when it is asked to."""
+REPORT_TIMEOUT_S = 10.0
+"""How long its guard may take to say that it has begun it."""
 GUARD_PATIENCE_S = 0.5
 """How much longer its guard may take."""
 
@@ -162,8 +164,20 @@ class Supervisor:
         return self._stop_requested
 
     async def server_pid(self) -> int:
-        """Return the pid of the server's first process; 0 when it never came to be."""
-        return await asyncio.shield(self._server_pid)
+        """Return the pid of the server's first process; 0 when it never came to be.
+
+        Raises TargetFailed when the guard does not tell it.
+        """
+        try:
+            async with asyncio.timeout(REPORT_TIMEOUT_S):
+                return await asyncio.shield(self._server_pid)
+        except TimeoutError:
+            why = self.held() or f"its guard said nothing for {REPORT_TIMEOUT_S:g} s"
+            raise TargetFailed(f"start: {why}", self.output.lines()) from None
+
+    def held(self) -> str:
+        """Return which process, its guard included, a signal holds, in words; "" for none."""
+        return procfs.held([self._process.pid, *self.pids()])
 
     def pids(self) -> list[int]:
         """Return all processes that come from the server, itself included."""

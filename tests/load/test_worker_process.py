@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -48,6 +49,10 @@ async def opened(plan) -> LoadWorker:
         assert isinstance(event, WindowOpened)
         break
     return worker
+
+
+async def last_event(worker: LoadWorker) -> object:
+    return [event async for event in worker.events()][-1]
 
 
 def gone(pid: int) -> bool:
@@ -146,6 +151,24 @@ async def test_a_worker_whose_alarm_rang_was_stuck(server: HostileServer) -> Non
     with pytest.raises(ClientFailed, match="client got stuck and ended itself"):
         await anext(worker.events())
     await worker.stop()
+
+
+async def test_a_worker_that_is_held_fails_in_every_phase(server: HostileServer) -> None:
+    """SIGSTOP keeps its own alarm from ringing, too."""
+    warming = await started(replace(endless(server, "async"), warmup_s=60))
+    warming.go(time.monotonic_ns())
+    measuring = await opened(endless(server, "async"))
+    early = await LoadWorker.start(endless(server, "async"), cores=None, environment={})
+    workers = early, warming, measuring
+    for worker in workers:
+        os.kill(worker.pid, signal.SIGSTOP)
+    waits = early.ready(), last_event(warming), last_event(measuring)
+    async with asyncio.timeout(30):
+        ends = await asyncio.gather(*waits, return_exceptions=True)
+    held = [f"client (process {worker.pid}) is held by a signal (SIGSTOP)" for worker in workers]
+    assert list(map(str, ends)) == held
+    await asyncio.gather(*(worker.stop() for worker in workers))
+    assert all(gone(worker.pid) for worker in workers)
 
 
 async def test_too_few_files_are_told_in_words(server: HostileServer) -> None:

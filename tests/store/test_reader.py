@@ -198,11 +198,11 @@ def test_the_queue_is_first_in_first_out(store: Store) -> None:
     runs = store.add([draft(title=str(n)) for n in range(3)])
     assert store.count_queued() == 3
     assert [store.position(run.id) for run in runs] == [1, 2, 3]
-    assert store.next_queued() == runs[0]
+    assert store.next_queued() == runs[0].id
     store.move(runs[0].id, State.QUEUED, State.STARTING)
     store.move(runs[1].id, State.QUEUED, State.CANCELLED)
     assert [store.position(run.id) for run in runs] == [None, None, 1]
-    assert store.next_queued() == runs[2]
+    assert store.next_queued() == runs[2].id
     store.move(runs[2].id, State.QUEUED, State.STARTING)
     assert store.next_queued() is None
     assert store.count_queued() == 0

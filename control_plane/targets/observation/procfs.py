@@ -68,6 +68,12 @@ def is_program(pid: int) -> bool:
     return bool(fields) and fields[0] not in {"Z", "X"} and not int(fields[6]) & _KERNEL_THREAD
 
 
+def held(pids: Iterable[int]) -> str:
+    """Return which of them a signal such as SIGSTOP holds, in words; "" where none is."""
+    stopped = [pid for pid in pids if _stat(pid)[:1] in (["T"], ["t"])]
+    return f"process {stopped[0]} is held by a signal (SIGSTOP)" if stopped else ""
+
+
 def descendants(pid: int) -> list[int]:
     """Return children, their children and so on, parents first, without zombies."""
     living: list[int] = []

@@ -1,0 +1,26 @@
+"""Files that people name: only regular ones are read, because others may keep their reader waiting.
+
+A FIFO waits for who writes into it, and a device may never end.
+"""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def read_file(path: Path, most: int) -> bytes:
+    """Return the content of a regular file. Raises OSError, also for another or a longer one."""
+    descriptor = os.open(path, _FLAGS)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(most + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"it is above the limit of {most:,} bytes", str(path))
+    return content

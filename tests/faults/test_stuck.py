@@ -1,0 +1,64 @@
+"""Nothing holds the queue: neither files that let their reader wait, nor rows that spoil a run."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+from tests.builders import own
+from tests.dashboard import BARE, Dashboard, items_spec, long_spec
+from tests.in_process import in_process
+
+WITHIN_S = 15
+
+
+def application(folder: Path) -> Path:
+    """The settings of `plain`, in a checkout that git knows."""
+    (folder / "server.py").write_text(own.SERVER)
+    command = f"{sys.executable} server.py {{host}} {{port}}"
+    settings = folder / "looplab.toml"
+    settings.write_text(own.entry("plain", command=command, env_file="variables"))
+    name = ("-c", "user.name=a", "-c", "user.email=a@localhost")
+    for words in (["init", "-q"], [*name, "commit", "-q", "--allow-empty", "-m", "first"]):
+        subprocess.run(["git", *words], cwd=folder, check=True)
+    return settings
+
+
+def test_a_fifo_in_the_place_of_a_file_holds_nothing(clean_after: Path) -> None:
+    settings = application(clean_after)
+    os.mkfifo(clean_after / "variables")
+    (clean_after / "new.py").symlink_to("variables")
+    with in_process(clean_after, settings) as looplab:
+        of_plain = items_spec(target={"application": "plain"})
+        run = looplab.until_state(looplab.submit(of_plain), {"failed"}, WITHIN_S)
+        assert f"env_file {clean_after}/variables" in run["reason"]
+        settings.unlink()
+        os.mkfifo(settings)
+        looplab.finished(looplab.submit(items_spec(**BARE)), WITHIN_S)
+        assert "it is no regular file" in looplab.get("/targets").text
+
+
+def test_a_row_that_cannot_be_read_spoils_no_other_run(clean_after: Path) -> None:
+    with in_process(clean_after) as looplab:
+        first = looplab.submit(long_spec(**BARE))
+        odd, last = (looplab.submit(items_spec(**BARE)) for _ in range(2))
+        write(looplab, f"update run_facts set spec = '[]' where run = ({seq_of(odd)})")
+        looplab.cancel(first)
+        looplab.finished(last, WITHIN_S)
+        assert read(looplab, f"select state from run where id = '{odd}'") == "failed"
+
+
+def seq_of(run_id: str) -> str:
+    return f"select seq from run where id = '{run_id}'"
+
+
+def write(looplab: Dashboard, statement: str) -> None:
+    with closing(sqlite3.connect(looplab.db)) as connection, connection:
+        connection.execute(statement)
+
+
+def read(looplab: Dashboard, query: str) -> object:
+    with closing(sqlite3.connect(looplab.db)) as connection:
+        return connection.execute(query).fetchone()[0]
