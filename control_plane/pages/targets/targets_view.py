@@ -8,7 +8,7 @@ from control_plane.analysis.field_labels import Fact
 from control_plane.domain.application_report import Checkup
 from control_plane.domain.server_command_lines import APPLICATION_SERVERS, worker_class
 from control_plane.domain.spec import Target
-from control_plane.experiments.bundled_endpoints import BundledWorkload
+from control_plane.experiments.presets import BundledWorkload
 from control_plane.jobs.manual_targets import ManualTarget
 from control_plane.jobs.run_service import Application, RunService
 from control_plane.pages.form.field_types import Section
