@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from control_plane.analysis.causes.diagnose import CAUSES
-from control_plane.analysis.charts.sparkline import Sparkline, sparkline
+from control_plane.analysis.charts.percentiles import Sparkline, sparkline
 from control_plane.analysis.validity.gate import ERRORS_SUSPECT
 from control_plane.domain.result import Progress, Summary
 from control_plane.domain.run import Run, State
