@@ -2,9 +2,8 @@
 
 from fastapi import APIRouter
 
-from control_plane.pages import experiment_pages, history, home
+from control_plane.pages import experiment_pages, exports, history, home
 from control_plane.pages.compare.routes import router as compare
-from control_plane.pages.exports.routes import router as exports
 from control_plane.pages.new_run.routes import router as new_run
 from control_plane.pages.run import live
 from control_plane.pages.run.routes import router as run
@@ -19,7 +18,7 @@ for page in (
     history.router,
     targets,
     site,
-    exports,
+    exports.router,
     compare,
     live.router,
     run,

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from control_plane.pages.exports.csv_tables import RUN_COLUMNS, csv_text, run_rows, unit_of
+from control_plane.pages.exports import RUN_COLUMNS, csv_text, run_rows, unit_of
 from tests.builders.runs import FAILING, detail_of, items
 
 
