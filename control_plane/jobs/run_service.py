@@ -107,6 +107,15 @@ class RunService:
         """
         return self.submissions.resolve(document).spec
 
+    def target_parts(self, target: Mapping[str, Any]) -> Document:
+        """Return a target with all of its parts, also where it names a configuration alone.
+
+        Raises InvalidInput.
+        """
+        checked = self.check({"workload": SOME_WORKLOAD, "target": target})
+        parts: Document = write_spec(checked)["target"]
+        return parts
+
     def submit(
         self, documents: Sequence[Mapping[str, Any]], *, key: str | None = None
     ) -> list[Run]:

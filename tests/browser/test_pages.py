@@ -166,10 +166,10 @@ def test_a_term_is_explained_where_it_stands(page: Page, looplab: Dashboard) -> 
 def test_the_plan_follows_the_form(page: Page, looplab: Dashboard) -> None:
     page.goto(f"{looplab.url}/runs/new")
     page.get_by_label("threaded", exact=True).check()
-    expect(page.locator("#plan")).to_contain_text("2 strategies × 3 trials, about")
-    page.get_by_label("Trials", exact=True).fill("1")
+    expect(page.locator("#plan")).to_contain_text("2 strategies × 4 blocks, about")
+    page.get_by_label("Trials", exact=True).fill("6")
     page.get_by_label("Trials", exact=True).blur()
-    expect(page.locator("#plan")).to_contain_text("2 strategies × 1 trial, about")
+    expect(page.locator("#plan")).to_contain_text("2 strategies × 6 blocks, about")
     page.locator(PATH_FIELD).fill("/items/{number}")
     page.locator(PATH_FIELD).blur()
     expect(page.locator(".value-row")).to_have_count(1)

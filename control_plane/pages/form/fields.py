@@ -14,6 +14,7 @@ from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import FieldError
 from control_plane.domain.server_command_lines import lacking_option, server_options
 from control_plane.domain.spec_json import Document
+from control_plane.pages.form.arms import ARMS_FORM
 from control_plane.pages.form.field_types import (
     BOUND,
     BOXES,
@@ -98,7 +99,7 @@ FORM: Mapping[str, Section] = {
                place="w6 of-url", placeholder="http://127.0.0.1:9000"),
     )),
     "configurations": Section("", (
-        FormField("target.configuration", BOXES, "Configurations: one run for each",
+        FormField("target.configuration", BOXES, "Configurations: each is an arm",
                   called="Configurations"),
     )),
     "target": Section("target", (
@@ -222,9 +223,10 @@ FORM: Mapping[str, Section] = {
                place="w3"),
     )),
     "strategies": Section("", (
-        _known("client.strategy", BOXES, label="Strategies: one run for each", place="w6",
+        _known("client.strategy", BOXES, label="Strategies: each is an arm", place="w6",
                options=tuple(Option(name, name) for name in STRATEGIES)),
     )),
+    **ARMS_FORM,
     "run": Section("", (
         _known("trials", NUMBER, "1 gives numbers but no spread"),
         _known("warmup_s", DECIMAL, "thrown away", unit="s"),
@@ -336,6 +338,7 @@ _FIELDS = {
     for field in (*section.fields, *([section.choice] if section.choice else []))
 }
 _BEFORE = re.compile(r"before\.(\d+)\.(.*)")
+_VARY = re.compile(r"vary\.\d+\.(.*)")
 _INSIDE = re.compile(r"workload\.streams\.(\d+)\.(requests\.\d+\.)?(.*)")
 
 
@@ -344,6 +347,8 @@ def field_named(path: str) -> FormField | None:
     if before := _BEFORE.fullmatch(path):
         own = _FIELDS.get(f"before.*.{before[2]}")
         return own or _FIELDS.get(f"{_REQUEST}.{before[2]}")
+    if varied := _VARY.fullmatch(path):
+        return _FIELDS.get(f"vary.*.{varied[1]}")
     found = _INSIDE.fullmatch(path)
     if found is None:
         return _FIELDS.get(path)

@@ -11,9 +11,10 @@ from pydantic_core import to_json
 from control_plane.domain.spec import BUNDLED, AnyTarget, Cores, NamedTarget, Spec, Target
 from control_plane.domain.spec_json import SUBMITTED_SPEC, Document, write_spec
 from control_plane.jobs.run_service import Configuration
+from control_plane.pages.form.arms import MOST_VARIED
 from control_plane.pages.form.fields import FORM, chosen_option, field_named, write_sections
 from control_plane.pages.form.form_data import BEFORE, FormData
-from control_plane.pages.form.to_spec import OWN_TARGET, documents
+from control_plane.pages.form.to_spec import OWN_TARGET, form_arms
 
 _USUAL = Target()
 FieldTexts = Iterator[tuple[str, tuple[str, ...]]]
@@ -35,7 +36,7 @@ def fully_shown(spec: Spec) -> bool:
     """
     shown = FormData({field: texts for field, texts in _all(spec, OWN_TARGET) if texts})
     sent = FormData({field: _as_sent(field, texts) for field, texts in shown.values.items()})
-    document = documents(sent)[0][0] | {"target": write_spec(spec)["target"]}
+    document = form_arms(sent)[0][0].document | {"target": write_spec(spec)["target"]}
     try:
         said = SUBMITTED_SPEC.validate_json(to_json(document))
     except ValidationError:
@@ -60,11 +61,20 @@ def _all(spec: Spec, ticked: str) -> FieldTexts:
     yield "client.strategy", (spec.client.strategy,)
     if isinstance(spec.cores, Cores):
         document["cores"] = "auto"
+    yield from experiment_fields()
     yield from write_sections(document, "", "run", "run_switches", "run_more")
     for index, request in enumerate(document["before"]):
         yield from _before(f"{BEFORE}.{index}", request)
     for index, stream in enumerate(document["workload"]["streams"]):
         yield from _stream(f"workload.streams.{index}", stream)
+
+
+def experiment_fields() -> FieldTexts:
+    """Yield the fields of what becomes of several arms, with nothing varied."""
+    yield from write_sections({}, "experiment", "experiment")
+    yield "experiment.how", ("decide",)
+    for index in range(MOST_VARIED):
+        yield from write_sections({}, f"vary.{index}", "vary")
 
 
 def target_fields(target: Target) -> FieldTexts:

@@ -1,7 +1,8 @@
 """The form of a new run as documents of the spec: one for each target and strategy ticked."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from math import prod
 
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import FieldError, InvalidInput
@@ -11,6 +12,15 @@ from control_plane.domain.server_command_lines import lacking
 from control_plane.domain.spec import BUNDLED, Client, Spec, SubmittedSpec
 from control_plane.domain.spec_json import Document
 from control_plane.jobs.run_service import RunService
+from control_plane.pages.form.arms import (
+    FormArm,
+    PartsOf,
+    experiment_document,
+    multiplied,
+    too_many,
+    varied_fields,
+    wants_experiment,
+)
 from control_plane.pages.form.field_types import FormParser
 from control_plane.pages.form.fields import FORM, chosen_option, field_message, read_sections
 from control_plane.pages.form.form_data import BEFORE, ROWS, FormData
@@ -23,49 +33,71 @@ OWN_TARGET = "own"
 class CheckedForm:
     """A form read once: its documents, and their specs unless a field is wrong.
 
-    `messages` by path in the spec, the first of each field.
+    `messages` by path in the spec, the first of each field. `experiment` decides over the
+    documents; None where each is a run of its own.
     """
 
     documents: tuple[Document, ...]
     specs: tuple[Spec, ...]
     messages: Mapping[str, str]
+    experiment: Document | None
 
 
 def check_form(form: FormData, service: RunService) -> CheckedForm:
     """Read a form: documents, specs, and a message by field."""
     by_command = [known.name for known in service.applications() if known.command]
-    made, wrong = documents(form, by_command)
+    made, wrong = form_arms(form, by_command, service.target_parts)
+    places = {field.path: field.place for field in varied_fields(FormParser(form))}
     known = {error.field for error in wrong}
     specs = []
-    for document in made:
+    for arm in made:
         try:
-            specs.append(service.check(document))
+            specs.append(service.check(arm.document))
         except InvalidInput as invalid:
-            found = invalid.fields or (FieldError("", str(invalid)),)
+            found = [_at_place(error, places) for error in invalid.fields]
+            found = found or [FieldError("", str(invalid))]
             wrong += [error for error in found if error.field not in known]
             known |= {error.field for error in found}
     messages = {error.field: field_message(form, error) for error in reversed(wrong)}
-    return CheckedForm(tuple(made), () if wrong else tuple(specs), messages)
+    several = len(made) > 1 and wants_experiment(form)
+    return CheckedForm(
+        tuple(arm.document for arm in made),
+        () if wrong else tuple(specs),
+        messages,
+        experiment_document(form, made) if several else None,
+    )
 
 
-def documents(
-    form: FormData, by_command: Collection[str] = ()
-) -> tuple[list[Document], list[FieldError]]:
-    """Return at least one document, even where fields are wrong, and all that is wrong.
+def _at_place(error: FieldError, places: Mapping[str, str]) -> FieldError:
+    """Return what is wrong with a varied field at its values."""
+    place = places.get(error.field)
+    return replace(error, field=place) if place else error
 
-    `by_command` are the applications that no server is chosen for.
+
+def form_arms(
+    form: FormData, by_command: Collection[str] = (), parts_of: PartsOf = dict
+) -> tuple[list[FormArm], list[FieldError]]:
+    """Return at least one arm, even where fields are wrong, and all that is wrong.
+
+    `by_command` are the applications that no server is chosen for. `parts_of` gives the whole of a
+    target of which a part is varied.
     """
     parser = FormParser(form)
     shared = _shared(parser)
     targets, strategies = _targets(parser, by_command), _strategies(parser)
-    if (count := len(targets) * len(strategies)) > MAX_COMPARED_RUNS:
-        many = f"{count} runs are more than the {MAX_COMPARED_RUNS} that fit on a page."
-        parser.refuse("client.strategy", f"{many} Untick some.")
-        targets, strategies = targets[:1], strategies[:1]
-    made = [
+    varied = varied_fields(parser)
+    count = prod([len(targets), len(strategies), *(len(field.values) for field in varied)])
+    if many := too_many(count, experiment=wants_experiment(form)):
+        ticked = len(targets) * len(strategies) > MAX_COMPARED_RUNS or not varied
+        parser.refuse("client.strategy" if ticked else varied[-1].place, many)
+        targets, strategies, varied = targets[:1], strategies[:1], []
+    arms = [
         _arm(shared, target, strategy, parser.form) for target in targets for strategy in strategies
     ]
-    return made, parser.wrong
+    try:
+        return multiplied(arms, varied, parts_of), parser.wrong
+    except InvalidInput as invalid:
+        return arms, [*parser.wrong, *invalid.fields]
 
 
 def _shared(parser: FormParser) -> Document:
@@ -79,7 +111,7 @@ def _shared(parser: FormParser) -> Document:
     return {"title": "", **document, "workload": {"streams": streams}}
 
 
-def _arm(shared: Document, target: Document, strategy: str, form: FormData) -> Document:
+def _arm(shared: Document, target: Document, strategy: str, form: FormData) -> FormArm:
     """Return `shared` with its own target, strategy, and title where several share one."""
     many_targets = len(form.all("target.configuration")) > 1
     many_strategies = len(form.all("client.strategy")) > 1
@@ -93,7 +125,7 @@ def _arm(shared: Document, target: Document, strategy: str, form: FormData) -> D
     }
     facts = STRATEGIES.get(strategy)
     alone = facts is not None and facts.alone and many_strategies
-    return _ordered(_one_user(arm) if alone else arm, SubmittedSpec)
+    return FormArm(tuple(apart), _ordered(_one_user(arm) if alone else arm, SubmittedSpec))
 
 
 def _ordered(document: Document, kind: type[Client | SubmittedSpec]) -> Document:

@@ -11,7 +11,8 @@ from control_plane.domain.secrets import digests_in
 from control_plane.domain.spec_json import Document
 from control_plane.experiments.presets import Preset, preset_catalogue
 from control_plane.jobs.run_service import Application, Configuration, RunService
-from control_plane.pages.form.field_types import Section
+from control_plane.pages.form.arms import varied_fields
+from control_plane.pages.form.field_types import FormParser, Section
 from control_plane.pages.form.fields import FORM
 from control_plane.pages.form.form_data import FormData
 from control_plane.pages.form.from_spec import value_fields
@@ -35,7 +36,7 @@ class NewRunPage(View):
     """`wrong` holds messages by field name; `preset` is the one that is shown, or "".
 
     `spec_text` is the JSON in the box below the form, `spec_errors` why it was refused. `kept` says
-    by field name where its secrets come from.
+    by field name where its secrets come from. `varied`: a field is varied.
     """
 
     template: ClassVar[str] = "pages/new_run.html"
@@ -50,6 +51,7 @@ class NewRunPage(View):
     applications: tuple[Application, ...]
     interfaces: Mapping[str, str]
     sections: Mapping[str, Section]
+    varied: bool
     strategies: Mapping[str, StrategyInfo]
     offer: OpenapiPicker
     notice: Notice | None
@@ -87,6 +89,7 @@ def new_run_page(
         applications=service.applications(),
         interfaces={known.name: service.interface(known) for known in service.applications()},
         sections=FORM,
+        varied=bool(varied_fields(FormParser(form))),
         strategies=STRATEGIES,
         offer=openapi_picker(form, service),
         notice=None,

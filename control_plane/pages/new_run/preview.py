@@ -13,7 +13,9 @@ from control_plane.analysis.duration_estimate import Phases
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import Document
 from control_plane.domain.units import SPACE, about
+from control_plane.experiments.experiment_file import experiment_toml
 from control_plane.jobs.run_service import RunService
+from control_plane.pages.form.arms import untitled
 from control_plane.pages.form.fields import label_of
 from control_plane.pages.form.form_data import FormData
 from control_plane.pages.form.to_spec import CheckedForm
@@ -101,7 +103,8 @@ class InvalidField:
 class PlanView(View):
     """What a form would start; `line` is empty where a field is wrong. `right` answers Check.
 
-    `stand_ins` say what serves in place of packages that an application lacks.
+    `stand_ins` say what serves in place of packages that an application lacks. `toml` is the file
+    of the experiment over the runs; empty where each is one of its own.
     """
 
     template: ClassVar[str] = "partials/plan.html"
@@ -115,37 +118,65 @@ class PlanView(View):
     stand_ins: tuple[str, ...]
     spec: tuple[SpecLine, ...]
     others: int
+    toml: str
     wrong: tuple[InvalidField, ...]
     right: str = ""
 
 
 def plan_view(form: FormData, read: CheckedForm, service: RunService) -> PlanView:
     """Return what the runs of a checked form would do, and how long they would take."""
-    phases = [service.expected_phases(spec) for spec in read.specs]
+    experiment = read.experiment
+    specs = planned_specs(read)
+    phases = [service.expected_phases(spec) for spec in specs]
+    shown = [service.submissions.hidden(document) for document in read.documents]
     return PlanView(
-        line=plan_line(read.specs, phases) if read.specs else "",
+        line=plan_line(specs, phases, "block" if experiment else "trial") if specs else "",
         when=_when(service),
-        pieces=tuple(_pieces(read.specs, phases)),
+        pieces=tuple(_pieces(specs, phases)),
         phases=phases[0].text if len(set(phases)) == 1 else "",
-        runs=tuple(_runs(read.specs, phases)),
-        command=run_command(service.database),
+        runs=tuple(_runs(specs, phases, experiment)),
+        command=run_command(service.database, experiment=experiment is not None),
         commands=tuple(_commands(read.specs, service)),
         stand_ins=tuple(dict.fromkeys(_stand_ins(read.specs, service))),
-        spec=spec_lines(_brief(service.submissions.hidden(read.documents[0])), list(read.messages)),
+        spec=spec_lines(_brief(shown[0]), list(read.messages)),
         others=len(read.documents) - 1,
+        toml=experiment_toml(_hidden(experiment, shown)) if experiment else "",
         wrong=tuple(_wrong(form, read)),
     )
 
 
-def plan_line(specs: Sequence[Spec], phases: Sequence[Phases]) -> str:
-    """Return the plan in one line: `3 strategies × 3 trials, about 50 s`."""
-    whole = about(_whole_s(specs, phases))
+def planned_specs(read: CheckedForm) -> tuple[Spec, ...]:
+    """Return the specs of a form; those of an experiment with a trial for each of its blocks."""
+    if read.experiment is None:
+        return read.specs
+    blocks = read.experiment["blocks"]
+    return tuple(replace(spec, trials=blocks) for spec in read.specs)
+
+
+def _hidden(experiment: Document, shown: Sequence[Document]) -> Document:
+    """Return an experiment with the documents of its arms as they may be shown."""
+    arms = [
+        {"name": arm["name"], "spec": _brief(untitled(document))}
+        for arm, document in zip(experiment["arms"], shown, strict=True)
+    ]
+    return experiment | {"arms": arms}
+
+
+def plan_line(specs: Sequence[Spec], phases: Sequence[Phases], unit: str = "trial") -> str:
+    """Return the plan in one line: `3 strategies × 3 trials, about 50 s`.
+
+    The `unit` of an experiment is the block; its burnt trial counts.
+    """
+    burnt_s = max(parts.trial_s for parts in phases) if unit == "block" else 0
+    whole = about(_whole_s(specs, phases) + burnt_s)
     strategies = len({spec.client.strategy for spec in specs})
-    targets = len(specs) // strategies
+    targets = len({repr(spec.target) for spec in specs})
     parts = [f"{strategies} strategies"] if strategies > 1 else []
     parts += [f"{targets} configurations"] if targets > 1 else []
+    if strategies * targets != len(specs):
+        parts = [f"{len(specs)} arms"]
     trials = specs[0].trials
-    parts.append(f"{trials} trial{'s' if trials > 1 else ''}")
+    parts.append(f"{trials} {unit}{'s' if trials > 1 else ''}")
     return f"{' × '.join(parts)}, about{SPACE}{whole}"
 
 
@@ -154,6 +185,7 @@ def with_check_result(plan: PlanView) -> PlanView:
     if plan.wrong:
         return plan
     runs = f"{len(plan.runs)} run{'s' if len(plan.runs) > 1 else ''}"
+    runs = f"an experiment over {len(plan.runs)} arms" if plan.toml else runs
     what = "The spec is right" if len(plan.runs) == 1 else "The specs are right"
     return replace(plan, right=f"{what}: {runs}, {plan.line.rpartition(', ')[2]}.")
 
@@ -186,9 +218,13 @@ def _pieces(specs: Sequence[Spec], phases: Sequence[Phases]) -> Iterator[TimeBar
                 at += width
 
 
-def _runs(specs: Sequence[Spec], phases: Sequence[Phases]) -> Iterator[PlannedRun]:
-    for spec, parts in zip(specs, phases, strict=True):
-        yield PlannedRun(spec.title, about(spec.trials * parts.trial_s))
+def _runs(
+    specs: Sequence[Spec], phases: Sequence[Phases], experiment: Document | None
+) -> Iterator[PlannedRun]:
+    arms = experiment["arms"] if experiment else ()
+    for at, (spec, parts) in enumerate(zip(specs, phases, strict=True)):
+        title = arms[at]["name"] if arms else spec.title
+        yield PlannedRun(title, about(spec.trials * parts.trial_s))
 
 
 def _commands(specs: Sequence[Spec], service: RunService) -> Iterator[str]:
@@ -221,11 +257,12 @@ USUAL_DATABASE = "runs.db"
 """The file that is taken where none is named."""
 
 
-def run_command(database: Path) -> str:
+def run_command(database: Path, *, experiment: bool = False) -> str:
     """Return `.venv/bin/looplab run spec.json --wait`, with `--db` unless it is the default."""
     own = (Path.cwd() / USUAL_DATABASE).resolve()
     chosen = () if database == own else ("--db", str(database))
-    return shlex.join((_program(), "run", "spec.json", "--wait", *chosen))
+    does = ("experiment", "experiment.toml") if experiment else ("run", "spec.json", "--wait")
+    return shlex.join((_program(), *does, *chosen))
 
 
 def _program() -> str:

@@ -12,7 +12,7 @@ from control_plane.access.http_errors import status_of
 from control_plane.analysis.causes.remedies import Remedy, remedies
 from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.errors import Conflict, InvalidInput, LooplabError, QueueFull
-from control_plane.domain.ids import checked_id
+from control_plane.domain.ids import checked_id, experiment_address
 from control_plane.domain.run import Run
 from control_plane.domain.spec import BUNDLED, Spec
 from control_plane.domain.spec_json import Document, read_document, write_spec
@@ -117,12 +117,15 @@ def plan(request: Request, form: FormDep, service: RunServiceDep) -> Response:
 
 @router.post("/runs")
 def start(request: Request, form: FormDep, service: RunServiceDep) -> Response:
-    """Start a run for each strategy and configuration ticked; then show them."""
+    """Start the run of a form, or an experiment over its arms, or each as a run; then show it."""
     whole = _completed(form, service)
     read = check_form(whole, service)
     if read.messages:
         return _response(request, new_run_page(whole, service, idempotency_key(form)), 422)
     try:
+        if read.experiment is not None:
+            made = service.submit_experiment(read.experiment)
+            return RedirectResponse(experiment_address(made.id), 303)
         return redirect_to_runs(service.submit(read.documents, key=idempotency_key(form)))
     except (Conflict, QueueFull) as error:
         shown = new_run_page(whole, service, new_idempotency_key())

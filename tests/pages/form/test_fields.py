@@ -12,7 +12,7 @@ from control_plane.pages.form.field_types import LINES, SEGMENTS, FormField, Opt
 from control_plane.pages.form.fields import CONFIGURATION_FORM, FORM, field_message, label_of
 from control_plane.pages.form.form_data import FormData
 from control_plane.pages.form.from_spec import form_from_spec
-from control_plane.pages.form.to_spec import documents
+from control_plane.pages.form.to_spec import form_arms
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
 from tests.builders import runs
 
@@ -77,9 +77,9 @@ def filled(**changes: str) -> FormData:
 
 def told(form: FormData) -> dict[str, str]:
     """The messages of a form by the field that they stand at."""
-    made, wrong = documents(form)
+    (arm,), wrong = form_arms(form)
     try:
-        read_spec(made[0], Limits())
+        read_spec(arm.document, Limits())
     except InvalidInput as error:
         wrong += error.fields
     return {form.nearest(error.field): field_message(form, error) for error in reversed(wrong)}

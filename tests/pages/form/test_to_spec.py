@@ -5,18 +5,23 @@ from typing import Any
 import pytest
 
 from control_plane.domain.ceiling import ceiling_submission
-from control_plane.domain.errors import InvalidInput
+from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec import Client, Spec
-from control_plane.domain.spec_json import read_spec, write_spec
+from control_plane.domain.spec_json import Document, read_spec, write_spec
 from control_plane.experiments.presets import preset_catalogue
 from control_plane.pages.form.form_data import FormData
 from control_plane.pages.form.from_spec import form_from_spec, fully_shown
-from control_plane.pages.form.to_spec import documents
+from control_plane.pages.form.to_spec import form_arms
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS, find_configuration
 from tests.builders import runs
 
 STREAM = "workload.streams.0"
+
+
+def documents(form: FormData) -> tuple[list[Document], list[FieldError]]:
+    arms, wrong = form_arms(form)
+    return [arm.document for arm in arms], wrong
 
 
 def resolved(document: Any) -> Spec:
@@ -351,7 +356,11 @@ def test_the_keys_stand_in_the_order_of_the_spec() -> None:
 def test_no_more_runs_than_fit_beside_each_other() -> None:
     every = tuple(known.name for known in BUILTIN_CONFIGURATIONS)
     made, wrong = documents(
-        form(client__strategy=("async", "threaded"), target__configuration=every)
+        form(
+            client__strategy=("async", "threaded"),
+            target__configuration=every,
+            experiment__how=("runs",),
+        )
     )
     assert [error.field for error in wrong] == ["client.strategy"]
     assert str(2 * len(every)) in wrong[0].message

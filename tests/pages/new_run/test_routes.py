@@ -11,6 +11,7 @@ from control_plane.domain.limits import Limits
 from tests.dashboard import Dashboard, items_spec, long_spec, until
 from tests.in_process import in_process
 from tests.pages.form_page import Pairs, changed, form_of_page, send, wrong
+from tests.pages.stored import words
 
 SHORT = {"trials": "1", "warmup_s": "0.1", "stream__stop__duration_s": "0.2"}
 
@@ -44,13 +45,39 @@ def test_the_form_as_it_stands_starts_a_run_of_three_trials(empty: Dashboard) ->
 
 @pytest.mark.slow
 def test_several_strategies_make_runs_that_are_compared(empty: Dashboard) -> None:
-    pairs = changed(blank(empty), client__strategy=("raw", "httpx", "blocking"), **SHORT)
+    alone = changed(blank(empty), experiment__how="runs")
+    pairs = changed(alone, client__strategy=("raw", "httpx", "blocking"), **SHORT)
     answer = send(empty, "/runs", pairs)
     assert answer.headers["location"].startswith("/compare?runs=")
     runs = [empty.finished(run_id) for run_id in ids(answer.headers["location"])]
     assert [run["spec"]["client"]["strategy"] for run in runs] == ["raw", "httpx", "blocking"]
     users = [run["spec"]["workload"]["streams"][0]["load"]["concurrency"] for run in runs]
     assert users == [64, 64, 1]
+
+
+def test_two_arms_are_an_experiment_unless_told_otherwise(empty: Dashboard) -> None:
+    pairs = changed(
+        blank(empty),
+        client__strategy=("raw", "httpx"),
+        vary__0__field="workload.streams.0.load.concurrency",
+        vary__0__values="1, 8, 0",
+    )
+    refused = send(empty, "/runs", pairs)
+    assert refused.status_code == 422
+    assert "below the smallest value" in wrong(refused.text)["vary.0.values"]
+    right = changed(pairs, vary__0__values="1, 8")
+    plan = words(send(empty, "/runs/new", right).text)
+    assert "an experiment over 4 arms" in plan
+    assert "4 arms × 4 blocks" in plan
+    address = send(empty, "/runs", right).headers["location"]
+    found = empty.get(f"/api/experiments/runs/{address.rpartition('/')[2]}").json()
+    empty.post(f"/api/experiments/runs/{found['id']}/cancel")
+    assert [arm["arm"] for arm in found["runs"]] == [
+        "raw, concurrency 1",
+        "raw, concurrency 8",
+        "httpx, concurrency 1",
+        "httpx, concurrency 8",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -245,7 +272,7 @@ def test_the_plan_is_a_fragment_with_time_command_and_spec(empty: Dashboard) -> 
     pairs = changed(blank(empty), client__strategy=("async", "threaded", "blocking"))
     fragment = unescape(send(empty, "/runs/new/plan", pairs).text)
     assert fragment.strip().startswith('<div id="plan"')
-    assert "3 strategies × 3 trials, about" in fragment
+    assert "3 strategies × 6 blocks, about" in fragment
     assert "uvicorn target_app.main:app" in fragment
     assert '"strategy": "async"' in fragment
     assert "hx-swap-oob" not in fragment
