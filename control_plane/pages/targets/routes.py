@@ -25,12 +25,12 @@ from control_plane.pages.form.form_data import (
 from control_plane.pages.form.from_spec import target_fields
 from control_plane.pages.form.to_spec import target_document
 from control_plane.pages.site.templating import fragment, page
-from control_plane.pages.targets.ceilings_view import ceilings_view
 from control_plane.pages.targets.targets_view import (
     ConfigurationPage,
     RemovePage,
     WorkloadsPage,
     application_page,
+    ceilings_view,
     checkup_view,
     manual_targets_view,
     new_application,
