@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from control_plane.analysis.field_labels import UNVERIFIED, settings_text
-from control_plane.analysis.prose.caveats import ended_text
+from control_plane.analysis.prose.comparison_scope import ended_text
 from control_plane.analysis.prose.run_sentences import early_errors_text, requests_before_text
 from control_plane.analysis.run_labels import configuration_names
 from control_plane.domain.client_strategies import STRATEGIES

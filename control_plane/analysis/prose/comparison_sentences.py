@@ -12,16 +12,14 @@ from control_plane.analysis.comparison import (
     stream_of,
 )
 from control_plane.analysis.differences import STREAM_NAME, Difference
-from control_plane.analysis.prose.caveats import (
+from control_plane.analysis.prose.comparison_scope import (
     answer_sizes,
+    asked_of_runs,
+    deleted_runs,
     excluded_runs,
     nothing_compared,
     unanswered_runs,
     unlike_cores,
-)
-from control_plane.analysis.prose.comparison_scope import (
-    asked_of_runs,
-    deleted_runs,
 )
 from control_plane.analysis.prose.run_sentences import KEPT_UP, headline, offered_per_s
 from control_plane.analysis.prose.sentence import (

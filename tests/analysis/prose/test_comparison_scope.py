@@ -8,8 +8,11 @@ import pytest
 from control_plane.analysis.comparison import Comparison, compare
 from control_plane.analysis.prose.comparison_scope import (
     asked_of_runs,
+    ended_text,
+    nothing_compared,
 )
 from control_plane.analysis.prose.comparison_sentences import (
+    caveats,
     described_comparison,
     shared_cause,
 )
@@ -210,3 +213,30 @@ def test_what_is_sent_before_the_load_is_told_where_it_differs() -> None:
     other = logging_in(plain, replace(token, body=TextBody("b")))
     assert "with the body b (1 characters), B" in told(other, contender)
     assert "first sends" in markdown(against_first(plain, contender), "http://127.0.0.1/compare")
+
+
+FAILED = run("c", state=State.FAILED, spec=spec(names=("reads",)), streams=())
+
+
+def test_names_of_a_run_without_a_result_say_nothing_of_the_others():
+    found = compare([run("a"), run("b"), FAILED], "a")
+    assert str(shared_cause(found)).startswith("No field differs as far as is known")
+    assert "requests are compared" not in plain_text(caveats(found))
+
+
+def test_a_run_under_way_is_waited_for_whatever_another_streams_are_called():
+    waiting = replace(run("b"), state=State.RUNNING, streams=())
+    found = compare([run("a"), waiting, replace(FAILED, spec=spec(names=("small", "large")))], "a")
+    assert plain_text(nothing_compared(found)) == "Not compared: no other run has finished."
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "words"),
+    [
+        (State.FAILED, "exit code 3.", "failed: exit code 3"),
+        (State.FAILED, None, "failed: no reason is known"),
+        (State.CANCELLED, "cancelled in trial 2 of 3", "cancelled in trial 2 of 3"),
+    ],
+)
+def test_how_a_run_ended(state, reason, words):
+    assert ended_text(state, reason) == words

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from control_plane.analysis.comparison import Comparison, compare
-from control_plane.analysis.prose.caveats import unlike_cores
+from control_plane.analysis.prose.comparison_scope import unlike_cores
 from control_plane.analysis.prose.comparison_sentences import (
     caveats,
     comparison_title,
