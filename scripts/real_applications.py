@@ -28,7 +28,7 @@ import requests
 from control_plane.applications_file import read_applications
 from control_plane.domain.errors import LooplabError
 from control_plane.domain.spec import Target
-from control_plane.targets.cores import available_cores
+from control_plane.targets.cores_and_quota import available_cores
 from control_plane.targets.launch import LaunchContext, start_application
 
 CACHE = Path.home() / ".cache" / "looplab" / "real-applications"

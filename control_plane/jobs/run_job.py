@@ -31,10 +31,9 @@ from control_plane.jobs.trial_job import TrialJob
 from control_plane.load.plan import Shard
 from control_plane.store.store import Store
 from control_plane.targets.application import resolve_application
-from control_plane.targets.cores import available_cores, share_cores
+from control_plane.targets.cores_and_quota import available_cores, lowest_quota_cores, share_cores
 from control_plane.targets.interpreter_packages import target_environment
 from control_plane.targets.launch import RunningTarget
-from control_plane.targets.observation.cpu_quota import lowest_quota_cores
 from control_plane.targets.run_environment import (
     application_revision,
     of_client_only,

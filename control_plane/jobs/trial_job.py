@@ -29,7 +29,7 @@ from control_plane.load.messages import Draining, WindowClosed, WindowOpened, Wo
 from control_plane.load.plan import LoadPlan, Shard, seeds_of, shards, trial_seed
 from control_plane.load.worker_process import LoadWorker
 from control_plane.targets.application import Application, resolve_application
-from control_plane.targets.cores import CorePlan
+from control_plane.targets.cores_and_quota import CorePlan
 from control_plane.targets.environment_variables import secret_variables
 from control_plane.targets.launch import RunningTarget, reach, start_application
 from control_plane.targets.observation.procfs import held

@@ -16,13 +16,12 @@ from control_plane.domain.spec import Target
 from control_plane.domain.unasked_settings import files_of_command, read_unasked
 from control_plane.regular_files import read_file
 from control_plane.targets.application import Application
-from control_plane.targets.cores import CorePlan, available_cores
+from control_plane.targets.cores_and_quota import CorePlan, available_cores, lowest_quota_cores
 from control_plane.targets.environment_variables import (
     configured_variables,
     is_secret_variable,
     variable_secrets,
 )
-from control_plane.targets.observation.cpu_quota import lowest_quota_cores
 from control_plane.targets.observation.machine_watch import frequency_facts
 
 CHECKOUT = Path(__file__).parents[2]

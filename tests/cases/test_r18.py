@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from control_plane.targets.observation.cpu_quota import group_folders, quota_cores, read_mounts
+from control_plane.targets.cores_and_quota import group_folders, quota_cores, read_mounts
 from tests.dashboard import DashboardProcess, dashboard, until
 
 APPLICATIONS = Path(__file__).parent / "R18"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from control_plane.domain.result import Gauges, GaugeSeries, MachineUse, Throttling
-from control_plane.targets.observation.cpu_quota import QuotaWatch
+from control_plane.targets.cores_and_quota import QuotaWatch
 from control_plane.targets.observation.machine_watch import MachineWatch
 from control_plane.targets.observation.probe_reader import ProbeOutput, ProbeReader
 from control_plane.targets.observation.procfs import (

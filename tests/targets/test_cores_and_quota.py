@@ -7,7 +7,12 @@ from control_plane.domain.errors import TargetFailed
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec import Client, Cores, Spec, Target, UrlTarget
 from control_plane.domain.spec_json import read_spec
-from control_plane.targets.cores import SHARED_CORES, CorePlan, available_cores, share_cores
+from control_plane.targets.cores_and_quota import (
+    SHARED_CORES,
+    CorePlan,
+    available_cores,
+    share_cores,
+)
 
 
 def spec(streams: int = 1, **changes: Any) -> Spec:
