@@ -10,9 +10,8 @@ from bench.target import CLIENT_CORE
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec_json import read_spec
 from control_plane.domain.stream_record import StreamRecord
-from control_plane.load.messages import WorkerResult
-from control_plane.load.plan import LoadPlan
 from control_plane.load.worker_process import LoadWorker
+from control_plane.load.worker_protocol import LoadPlan, WorkerResult
 
 ITEM = {
     "path": "/items/{item_id}",

@@ -16,8 +16,8 @@ from hdrh.histogram import HdrHistogram
 from bench.pairs import verdict
 from control_plane.domain.histogram import HIGHEST_NS, Histogram, merge
 from control_plane.load.outcome import response_outcome
-from control_plane.load.plan import LoadTraits
 from control_plane.load.window_stats import WindowStats
+from control_plane.load.worker_protocol import LoadTraits
 
 LIMIT_NS = 120.0
 MOST_OFF_PERCENT = 0.1

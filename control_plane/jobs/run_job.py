@@ -28,7 +28,7 @@ from control_plane.jobs.progress import LiveRun
 from control_plane.jobs.run_end import MergedResult, Termination
 from control_plane.jobs.runtime import Runtime
 from control_plane.jobs.trial_job import TrialJob
-from control_plane.load.plan import Shard
+from control_plane.load.worker_protocol import Shard
 from control_plane.store.store import Store
 from control_plane.targets.application import resolve_application
 from control_plane.targets.cores_and_quota import available_cores, lowest_quota_cores, share_cores

@@ -25,9 +25,18 @@ from control_plane.domain.stream_record import (
 from control_plane.jobs.before_requests import BeforeRequests, Prepared
 from control_plane.jobs.progress import IdleTimeout, LiveRun, longest_silence_s
 from control_plane.jobs.runtime import Runtime
-from control_plane.load.messages import Draining, WindowClosed, WindowOpened, WorkerResult
-from control_plane.load.plan import LoadPlan, Shard, seeds_of, shards, trial_seed
 from control_plane.load.worker_process import LoadWorker
+from control_plane.load.worker_protocol import (
+    Draining,
+    LoadPlan,
+    Shard,
+    WindowClosed,
+    WindowOpened,
+    WorkerResult,
+    seeds_of,
+    shards,
+    trial_seed,
+)
 from control_plane.targets.application import Application, resolve_application
 from control_plane.targets.cores_and_quota import CorePlan
 from control_plane.targets.environment_variables import secret_variables

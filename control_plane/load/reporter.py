@@ -9,9 +9,9 @@ from threading import Event
 
 from control_plane.domain.stream_record import StreamRecord, WindowTotals, WorkerUsage
 from control_plane.load.clock import FAR_NS, SECOND_NS, clock_ns
-from control_plane.load.messages import Draining, Message, WindowClosed, WindowOpened
 from control_plane.load.strategies.strategy import StrategyContext
 from control_plane.load.window_stats import WindowStats
+from control_plane.load.worker_protocol import Draining, Message, WindowClosed, WindowOpened
 
 _GRACE_NS = 20_000_000
 """A second is sent this much after its end, when threads have handed in their last samples."""

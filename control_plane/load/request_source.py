@@ -24,7 +24,6 @@ from control_plane.domain.row_files import Row
 from control_plane.domain.spec import BaseRequest, RequestClass
 from control_plane.load import placeholders
 from control_plane.load.content_check import ContentCheck, Reading, content_checks
-from control_plane.load.plan import NOTHING, WHOLE, Captured, Seeds, Shard
 from control_plane.load.request_values import (
     ValueGenerator,
     body_renderer,
@@ -34,6 +33,7 @@ from control_plane.load.request_values import (
     value_generator,
 )
 from control_plane.load.user_cookies import UserCookies
+from control_plane.load.worker_protocol import NOTHING, WHOLE, Captured, Seeds, Shard
 
 
 class Request(NamedTuple):

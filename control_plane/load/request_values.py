@@ -27,7 +27,7 @@ from control_plane.domain.row_files import Row, read_rows
 from control_plane.domain.spec import BaseRequest
 from control_plane.load import placeholders
 from control_plane.load.placeholders import Template
-from control_plane.load.plan import Shard
+from control_plane.load.worker_protocol import Shard
 
 ValueGenerator = Callable[[int], Scalar]
 """From a number to the value of a request, not yet encoded for its place."""

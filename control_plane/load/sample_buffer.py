@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from control_plane.load.outcome import ERROR_MASK, Outcome, is_answered, timeouts_among
-from control_plane.load.plan import LoadTraits
+from control_plane.load.worker_protocol import LoadTraits
 
 Durations = NDArray[np.int64]
 Mask = NDArray[np.bool_]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from control_plane.domain.load_models import LoadModel, RateStep
 from control_plane.load.clock import FAR_NS, clock_ns
-from control_plane.load.plan import WHOLE, Shard
+from control_plane.load.worker_protocol import WHOLE, Shard
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from typing import Any
 
 from control_plane.load import schedule
 from control_plane.load.clock import sleep_until
-from control_plane.load.plan import LoadPlan
 from control_plane.load.request_source import RequestSource
 from control_plane.load.schedule import ArrivalQueue, OpenPhase, PacedPhase, Pacing, Phase
 from control_plane.load.strategies.strategy import Strategy
+from control_plane.load.worker_protocol import LoadPlan
 
 _EARLY = 2**40
 """The number of the first request before a window by requests, of which there may be any number:

@@ -23,8 +23,8 @@ from control_plane.load.outcome import (
     timeouts_among,
     unanswered_among,
 )
-from control_plane.load.plan import LoadTraits
 from control_plane.load.sample_buffer import Durations, Mask, SampleBuffer, Samples
+from control_plane.load.worker_protocol import LoadTraits
 
 _BUCKETS = int(bucket(np.array([HIGHEST_NS]))[0]) + 1
 

@@ -12,10 +12,8 @@ from types import TracebackType
 from control_plane.domain.errors import ClientFailed
 from control_plane.domain.secrets import SecretFinder
 from control_plane.domain.stream_record import Second
-from control_plane.load import messages, strategies, watchdog
+from control_plane.load import strategies, watchdog, worker_protocol
 from control_plane.load.clock import BusyWait
-from control_plane.load.messages import Message, Rejected, WindowOpened, WorkerReady, WorkerResult
-from control_plane.load.plan import LoadPlan, Seeds
 from control_plane.load.reporter import Reporter
 from control_plane.load.request_source import RequestSource
 from control_plane.load.strategies.kept_connections import ConnectionCounter
@@ -23,6 +21,15 @@ from control_plane.load.strategies.strategy import Strategy, StrategyContext
 from control_plane.load.stream_driver import StreamDriver
 from control_plane.load.user_cookies import UserCookies
 from control_plane.load.window_stats import WindowStats
+from control_plane.load.worker_protocol import (
+    LoadPlan,
+    Message,
+    Rejected,
+    Seeds,
+    WindowOpened,
+    WorkerReady,
+    WorkerResult,
+)
 
 _SPARE = 64
 """Files that a load worker opens besides its connections."""
@@ -148,7 +155,7 @@ def send_and_extend_alarm(event: Message, patience_s: float) -> None:
 
 def send(event: Message) -> None:
     """Write a message to standard output."""
-    sys.stdout.write(messages.encode(event))
+    sys.stdout.write(worker_protocol.encode(event))
     sys.stdout.flush()
 
 

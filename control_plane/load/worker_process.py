@@ -15,9 +15,10 @@ from typing import Self
 from control_plane.child_process import ChildProcess
 from control_plane.domain.errors import ClientFailed
 from control_plane.domain.stream_record import Second
-from control_plane.load import messages
-from control_plane.load.messages import (
+from control_plane.load import worker_protocol
+from control_plane.load.worker_protocol import (
     Draining,
+    LoadPlan,
     Message,
     Rejected,
     WindowClosed,
@@ -25,7 +26,6 @@ from control_plane.load.messages import (
     WorkerReady,
     WorkerResult,
 )
-from control_plane.load.plan import LoadPlan
 
 _ROOT = Path(__file__).resolve().parents[2]
 _INHERITED = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ", "VIRTUAL_ENV")
@@ -141,7 +141,7 @@ class LoadWorker:
         line = await self._line(patience_s)
         if not line.endswith(b"\n"):
             raise await self._failure()
-        event = messages.decode(line, self._seconds)
+        event = worker_protocol.decode(line, self._seconds)
         if isinstance(event, Rejected):
             raise ClientFailed(event.reason)
         return event

@@ -9,7 +9,7 @@ from control_plane.domain.limits import Limits
 from control_plane.domain.secrets import hide_spec
 from control_plane.domain.spec_json import read_spec
 from control_plane.jobs.before_requests import BeforeRequests
-from control_plane.load.plan import Seeds
+from control_plane.load.worker_protocol import Seeds
 
 PASSWORD, TOKEN = "pass-of-ann-which-is-long", "SeCrEtTok3nOfSixtySigns" * 3
 LOGIN = {

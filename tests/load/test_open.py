@@ -7,7 +7,7 @@ import pytest
 
 from control_plane.domain.histogram import merge
 from control_plane.domain.stream_record import StreamRecord
-from control_plane.load.plan import LoadPlan
+from control_plane.load.worker_protocol import LoadPlan
 from tests.load.hostile import HostileServer
 from tests.load.workers import completed, plan_of, record_of, seconds_and_record
 

@@ -1,12 +1,11 @@
 from control_plane.load.clock import clock_ns
-from control_plane.load.messages import Message
-from control_plane.load.plan import Seeds
 from control_plane.load.reporter import Reporter
 from control_plane.load.request_source import RequestSource
 from control_plane.load.strategies.kept_connections import ConnectionCounter
 from control_plane.load.strategies.strategy import StrategyContext
 from control_plane.load.stream_driver import StreamDriver
 from control_plane.load.window_stats import WindowStats
+from control_plane.load.worker_protocol import Message, Seeds
 from tests.load.workers import plan_of
 
 FAST = {"model": "open", "rate_per_s": 5_000}

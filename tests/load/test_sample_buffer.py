@@ -1,6 +1,6 @@
 from control_plane.load.outcome import failure, response_outcome
-from control_plane.load.plan import LoadTraits
 from control_plane.load.sample_buffer import SampleBuffer, Samples
+from control_plane.load.worker_protocol import LoadTraits
 
 GOOD, LATE = response_outcome(200, None, 0, 2), failure("timeout", 0)
 

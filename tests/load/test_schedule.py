@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from control_plane.domain.load_models import Burst, Closed, LoadModel, Open, Periodic, RateStep
 from control_plane.load.clock import clock_ns
-from control_plane.load.plan import WHOLE, Shard
 from control_plane.load.schedule import (
     ArrivalQueue,
     OpenPhase,
@@ -24,6 +23,7 @@ from control_plane.load.schedule import (
     pacing_of,
     periodic,
 )
+from control_plane.load.worker_protocol import WHOLE, Shard
 
 BEGIN = 1_000_000
 

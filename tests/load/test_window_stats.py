@@ -14,8 +14,8 @@ from control_plane.domain.histogram import HIGHEST_NS, LOWEST_ROUNDED, Histogram
 from control_plane.domain.stream_record import Second, WindowTotals
 from control_plane.load.clock import SECOND_NS
 from control_plane.load.outcome import Outcome, failure, response_outcome
-from control_plane.load.plan import LoadTraits
 from control_plane.load.window_stats import HistogramBuilder, WindowStats
+from control_plane.load.worker_protocol import LoadTraits
 
 GOOD, BAD = response_outcome(200, None, 3, 17), failure("reset", 3, 17)
 WRONG = response_outcome(500, None, 3, 17)

@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from control_plane.domain.errors import ClientFailed
-from control_plane.load.messages import WindowOpened
 from control_plane.load.worker_process import LoadWorker
+from control_plane.load.worker_protocol import WindowOpened
 from tests.load.hostile import HostileServer
 from tests.load.workers import plan_of
 
@@ -116,7 +116,7 @@ async def test_it_ends_with_its_input(server: HostileServer, strategy: str) -> N
 
 PARENT = """
 import asyncio, sys, time
-from control_plane.load.plan import LoadPlan
+from control_plane.load.worker_protocol import LoadPlan
 from control_plane.load.worker_process import LoadWorker
 
 async def main():

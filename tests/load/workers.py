@@ -9,9 +9,8 @@ from typing import Any
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec_json import read_spec
 from control_plane.domain.stream_record import Second, StreamRecord
-from control_plane.load.messages import WindowOpened, WorkerResult
-from control_plane.load.plan import LoadPlan
 from control_plane.load.worker_process import LoadWorker
+from control_plane.load.worker_protocol import LoadPlan, WindowOpened, WorkerResult
 
 LEAD_NS = 5_000_000
 PATIENCE_S = 20

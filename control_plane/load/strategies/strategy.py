@@ -24,11 +24,11 @@ from control_plane.load.outcome import (
     error_class,
     failure,
 )
-from control_plane.load.plan import LoadPlan
 from control_plane.load.request_source import Request, RequestSource
 from control_plane.load.sample_buffer import SampleBuffer
 from control_plane.load.schedule import Phase
 from control_plane.load.strategies.kept_connections import ConnectionCounter, KeptConnections
+from control_plane.load.worker_protocol import LoadPlan
 
 
 def new_loop(client: Client) -> asyncio.AbstractEventLoop:

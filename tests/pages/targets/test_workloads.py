@@ -11,8 +11,8 @@ import pytest
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec_json import read_spec
 from control_plane.experiments.presets import Endpoint, workloads
-from control_plane.load.plan import Seeds
 from control_plane.load.request_source import RequestSource
+from control_plane.load.worker_protocol import Seeds
 from scripts.budget import ROOT
 from tests.dashboard import Dashboard
 from tests.pages.form_page import form_of_page
