@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from control_plane.analysis.deciding.trial_order import trial_order
 from control_plane.domain.errors import StoreError
-from control_plane.domain.experiment import Experiment
+from control_plane.domain.experiment import Experiment, trial_order
 from control_plane.domain.run import Run, State
 from control_plane.jobs.progress import LiveRun
 from control_plane.jobs.run_end import RunEnd

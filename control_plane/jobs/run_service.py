@@ -10,21 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from control_plane.analysis import duration_estimate
-from control_plane.analysis.deciding.trial_order import rounded_blocks
 from control_plane.analysis.start_hints import start_hints
 from control_plane.applications_file import OWN_FILE, ApplicationsFile, written_entry
 from control_plane.domain.application_report import Offer
 from control_plane.domain.errors import Conflict, NotFound, SettingsError, TargetFailed
-from control_plane.domain.experiment import Experiment, read_experiment
+from control_plane.domain.experiment import Experiment, read_experiment, rounded_blocks
 from control_plane.domain.limits import Limits
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, Run, State
 from control_plane.domain.spec import AnyTarget, Spec, Target
 from control_plane.domain.spec_json import SOME_WORKLOAD, Document, write_spec
-from control_plane.jobs.application_check import ApplicationChecks
+from control_plane.jobs.application_check import ApplicationChecks, OpenApiCache
 from control_plane.jobs.configurations import Configurations
 from control_plane.jobs.manual_targets import ManualTargets
-from control_plane.jobs.openapi_cache import OpenApiCache
 from control_plane.jobs.queue import IdleTasks, RunQueue
 from control_plane.jobs.run_end import withdraw
 from control_plane.jobs.runtime import Runtime
