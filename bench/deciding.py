@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from control_plane.analysis.deciding.effects import contender_effects, session_effect
-from control_plane.analysis.deciding.trial_order import trial_order
 from control_plane.analysis.deciding.verdicts import FIRST_LOOK, FIXED, decide, levels_of_look
+from control_plane.domain.experiment import trial_order
 
 Floats = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, int, int], Floats]

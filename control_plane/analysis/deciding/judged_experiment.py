@@ -13,7 +13,6 @@ from control_plane.analysis.deciding.effects import (
     paired_effect,
 )
 from control_plane.analysis.deciding.error_shares import FailedShare, share_difference
-from control_plane.analysis.deciding.trial_order import is_whole
 from control_plane.analysis.deciding.verdicts import (
     FIRST_LOOK,
     GuardrailOutcome,
@@ -26,7 +25,7 @@ from control_plane.analysis.deciding.verdicts import (
     withheld,
 )
 from control_plane.analysis.validity.gates import judge
-from control_plane.domain.experiment import ERROR_SHARE, Experiment, ExperimentDesign
+from control_plane.domain.experiment import ERROR_SHARE, Experiment, ExperimentDesign, is_whole
 from control_plane.domain.metrics import METRICS, Metric
 from control_plane.domain.result import Summary, Trial, Validity
 from control_plane.domain.run import Run, State
