@@ -12,7 +12,7 @@ from control_plane.domain.run import State
 from control_plane.domain.spec import RequestClass, Stop, Stream
 from control_plane.domain.stream_record import Second
 from control_plane.jobs.progress import LiveRun
-from control_plane.pages.run.tiles import time_tile
+from control_plane.pages.run.run_numbers import time_tile
 from tests.builders.trials import with_spaces
 
 PHASES = Phases(start_s=1, warmup_s=2, measure_s=7)

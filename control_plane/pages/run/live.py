@@ -20,8 +20,7 @@ from control_plane.domain.run import Live, LiveStream, Run
 from control_plane.domain.units import NONE, about, count, figures, share
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.progress_view import ProgressView, progress_view
-from control_plane.pages.run.run_tables import load_text
-from control_plane.pages.run.tiles import Tile, error_tile, time_tile
+from control_plane.pages.run.run_numbers import Tile, error_tile, load_text, time_tile
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import NO_STORE, fragment
 

@@ -38,8 +38,14 @@ from control_plane.domain.times_and_percentiles import AT_LEAST_NOTE, bounded, c
 from control_plane.domain.units import count, seconds
 from control_plane.pages.compare_query import Suggestion
 from control_plane.pages.run.ceiling_part import CeilingPart
-from control_plane.pages.run.run_tables import StreamsTable, TrialsView, streams_table, trials_view
-from control_plane.pages.run.tiles import Tile, run_tiles
+from control_plane.pages.run.run_numbers import (
+    StreamsTable,
+    Tile,
+    TrialsView,
+    run_tiles,
+    streams_table,
+    trials_view,
+)
 from control_plane.pages.run.why_view import WhyView
 from control_plane.pages.site import View
 from control_plane.pages.urls import run_figure_url, run_url

@@ -8,7 +8,7 @@ import pytest
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.result import Timeline
 from control_plane.domain.run import RunDetail, State
-from control_plane.pages.run.run_tables import load_text, trials_view
+from control_plane.pages.run.run_numbers import load_text, trials_view
 from control_plane.pages.run.run_view import RunPage, run_page
 from control_plane.store.store import open_store
 from tests.builders.runs import ASYNC, cut_short, detail_of, items, two_streams

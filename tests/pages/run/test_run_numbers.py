@@ -6,7 +6,7 @@ import pytest
 
 from control_plane.analysis.summary import error_kinds
 from control_plane.domain.units import SPACE
-from control_plane.pages.run.tiles import Tile, error_tile, run_tiles
+from control_plane.pages.run.run_numbers import Tile, error_tile, run_tiles
 from tests.builders.runs import ASYNC, detail_of, items
 
 
