@@ -2,20 +2,25 @@
 
 import logging
 import secrets
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from itertools import chain
 from typing import Any, TypedDict
 
+import psutil
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from control_plane import __version__, api
 from control_plane.access import add_guards
 from control_plane.access.http_errors import code_of, code_of_status, status_of
+from control_plane.access.login import Login
 from control_plane.api.monitoring import Metrics, count_requests
 from control_plane.api.openapi_docs import SPEC_SCHEMAS
 from control_plane.domain.errors import FieldError, InvalidInput, LooplabError, StoreError
@@ -24,6 +29,7 @@ from control_plane.jobs.runtime import Runtime
 from control_plane.pages import router as pages
 from control_plane.pages.run.live import RenderCache
 from control_plane.pages.site.error_page import error_page
+from control_plane.pages.site.login_page import login_page
 from control_plane.settings import Settings
 from control_plane.store.store import Store
 
@@ -36,24 +42,28 @@ class LifespanState(TypedDict):
     service: RunService
     metrics: Metrics
     render_cache: RenderCache
+    login: Login | None
 
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[LifespanState]]
 
+INTERNET = (socket.AF_INET, socket.AF_INET6)
 MONITORED = {"/healthz", "/metrics"}
 
 log = logging.getLogger("looplab")
 
 
-def create_app(settings: Settings, store: Store, runtime: Runtime) -> FastAPI:
-    """Return the whole dashboard over an open store."""
+def create_app(
+    settings: Settings, store: Store, runtime: Runtime, login: Login | None = None
+) -> FastAPI:
+    """Return the whole dashboard over an open store; without a login everybody may do all."""
     metrics = Metrics()
     app = FastAPI(
         title="Looplab",
         version=__version__,
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(settings, store, runtime, metrics),
+        lifespan=_lifespan(settings, store, runtime, metrics, login),
     )
     app.include_router(api.router)
     app.include_router(pages)
@@ -63,12 +73,14 @@ def create_app(settings: Settings, store: Store, runtime: Runtime) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _internal_error)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's own way
-    add_guards(app, {settings.host, *settings.allowed_hosts})
+    add_guards(app, host_names(settings), login, _refused)
     count_requests(app, metrics)
     return app
 
 
-def _lifespan(settings: Settings, store: Store, runtime: Runtime, metrics: Metrics) -> Lifespan:
+def _lifespan(
+    settings: Settings, store: Store, runtime: Runtime, metrics: Metrics, login: Login | None
+) -> Lifespan:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[LifespanState]:
         service = RunService(store, settings.limits, runtime)
@@ -79,6 +91,7 @@ def _lifespan(settings: Settings, store: Store, runtime: Runtime, metrics: Metri
                 "service": service,
                 "metrics": metrics,
                 "render_cache": RenderCache(),
+                "login": login,
             }
         finally:
             await service.close()
@@ -92,6 +105,32 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         schema.setdefault("components", {}).setdefault("schemas", {}).update(SPEC_SCHEMAS)
         app.openapi_schema = schema
     return app.openapi_schema
+
+
+def host_names(settings: Settings) -> set[str]:
+    """Return the names by which the dashboard may be called, beside those of loopback.
+
+    Of one that listens on all addresses these are the addresses and the name of the machine.
+    """
+    names = {settings.host, *settings.allowed_hosts}
+    if settings.host in {"0.0.0.0", "::"}:
+        addresses = chain.from_iterable(psutil.net_if_addrs().values())
+        names |= {address.address for address in addresses if address.family in INTERNET}
+        names.add(socket.gethostname())
+    return names
+
+
+def _refused(scope: Scope, status: int, message: str) -> Response:
+    """Say why a request is refused; where a login is lacking, with the form to log in."""
+    request = Request(scope)
+    if status == 401 and not _for_programs(request.url.path):
+        response: Response = login_page(request, message)
+    else:
+        code = "too_many_guesses" if status == 429 else code_of_status(status)
+        response = _error_response(request, status, code, message)
+    if status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
 
 
 def _looplab_error(request: Request, error: Exception) -> Response:
@@ -133,11 +172,14 @@ def _error_response(
     request: Request, status: int, code: str, message: str, fields: tuple[FieldError, ...] = ()
 ) -> Response:
     """JSON for programs, a page for people."""
-    path = request.url.path
-    if path.startswith("/api/") or path.endswith((".json", ".csv")) or path in MONITORED:
+    if _for_programs(request.url.path):
         listed = [
             {"field": field.field, "message": field.message, "limit": field.limit}
             for field in fields
         ]
         return JSONResponse({"error": code, "message": message, "fields": listed}, status)
     return error_page(request, status, message, fields)
+
+
+def _for_programs(path: str) -> bool:
+    return path.startswith("/api/") or path.endswith((".json", ".csv")) or path in MONITORED

@@ -32,7 +32,7 @@ from control_plane.cli_output import (
     print_what_encodings_lack,
 )
 from control_plane.dashboard_client import DashboardClient, RemoteDashboard
-from control_plane.domain.ceiling import CLIENTS, ceiling_submission
+from control_plane.domain.ceiling import ceiling_clients, ceiling_submission
 from control_plane.domain.errors import (
     DatabaseOwned,
     FieldError,
@@ -45,9 +45,8 @@ from control_plane.domain.errors import (
 from control_plane.domain.ids import compared_ids
 from control_plane.domain.row_files import UnreadableRows, decoded
 from control_plane.domain.run import State
-from control_plane.domain.spec import Client
 from control_plane.domain.spec_json import Document, read_document, row_values
-from control_plane.experiments.pasted_requests import read_pasted
+from control_plane.experiments.presets import spec_of_curl
 from control_plane.settings import Settings, load_settings
 from control_plane.store.instance_lock import read_lock
 
@@ -101,6 +100,12 @@ def serve(
     config: Annotated[
         Path | None, typer.Option("--config", help="Your applications (./looplab.toml).")
     ] = None,
+    token: Annotated[
+        bool | None,
+        typer.Option(
+            "--token/--no-token", help="Ask for a token (only where the machine has other users)."
+        ),
+    ] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
@@ -108,7 +113,7 @@ def serve(
     if version:
         typer.echo(f"looplab {__version__}")
         raise typer.Exit
-    context.obj = load_settings(host=host, port=port, db=db, config=config)
+    context.obj = load_settings(host=host, port=port, db=db, config=config, token=token)
     if context.invoked_subcommand is None:
         _serve(context.obj, open_page=open_page)
 
@@ -149,7 +154,12 @@ def run_spec(
     """
     if (spec is None) == (curl is None):
         raise SettingsError("Name a spec, or give a command with --curl.")
-    document = _of_curl(curl or "") if spec is None else _with_row_files(_read(spec), spec.parent)
+    if spec is None:
+        document, notes = spec_of_curl(curl or "")
+        for note in notes:
+            complain(note)
+    else:
+        document = _with_row_files(_read(spec), spec.parent)
     settings = _settings(context, db)
     new = not settings.db.expanduser().exists()
     with _connect(settings) as dashboard:
@@ -172,7 +182,7 @@ def _connect(settings: Settings) -> Iterator[DashboardClient]:
     """Give the dashboard of this database if one runs, else a control plane without a site."""
     holder = read_lock(settings.db)
     if holder is not None and holder.url:
-        yield RemoteDashboard(holder.url)
+        yield RemoteDashboard(holder.url, holder.token)
         return
     # Store, queue and load, which take a second to import, are for those alone who measure here.
     from control_plane.local_dashboard import LocalDashboard
@@ -262,7 +272,7 @@ def measure_ceilings(
     db: DatabaseOption = None,
 ) -> None:
     """Measure the most that each client can send on this machine, and keep it."""
-    documents = [ceiling_submission(client) for client in _clients(strategies)]
+    documents = [ceiling_submission(client) for client in ceiling_clients(strategies or ())]
     with _connect(_settings(context, db)) as dashboard:
         runs = [dashboard.submit(document) for document in documents]
         ended = [
@@ -279,6 +289,20 @@ def measure_ceilings(
             complain(f"{run['title']}: {run['state']}, {run['reason']}")
     codes = {_exit_code(run) for run in ended}
     raise typer.Exit(NOT_FINISHED if NOT_FINISHED in codes else max(codes))
+
+
+@cli.command("login")
+def print_login_address(context: typer.Context, db: DatabaseOption = None) -> None:
+    """Print an address of the running dashboard that logs a browser in, once."""
+    settings = _settings(context, db)
+    holder = read_lock(settings.db)
+    if holder is None or not holder.url:
+        raise SettingsError(f"No dashboard has {_full_path(settings)}: start one with looplab.")
+    if holder.token is None:
+        complain("It asks for no login.")
+        typer.echo(holder.url)
+    else:
+        typer.echo(RemoteDashboard(holder.url, holder.token).login_address())
 
 
 @cli.command("backup")
@@ -324,16 +348,6 @@ def restore_database(
         typer.echo(f"{database} is now what {file} holds.{before}")
 
 
-def _clients(strategies: list[str] | None) -> list[Client]:
-    """Return those that are named, all when none is. Raises SettingsError for an unknown one."""
-    known: dict[str, Client] = {client.strategy: client for client in CLIENTS}
-    for name in strategies or ():
-        if name not in known:
-            names = ", ".join(known)
-            raise SettingsError(f"{name[:40]!r} is no strategy: choose of {names}.")
-    return [known[name] for name in dict.fromkeys(strategies or known)]
-
-
 def _settings(context: typer.Context, db: Path | None) -> Settings:
     settings: Settings = context.obj
     return replace(settings, db=db) if db else settings
@@ -349,19 +363,6 @@ def _read(path: Path) -> Document:
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror}.") from None
     return read_document(body)
-
-
-def _of_curl(command: str) -> Document:
-    """Return a spec of what a curl command asks for: ten users for five seconds."""
-    pasted = read_pasted(command)
-    for note in pasted.notes:
-        complain(note)
-    stream = {
-        "requests": list(pasted.requests),
-        "load": {"model": "closed", "concurrency": 10},
-        "stop": {"duration_s": 5},
-    }
-    return {"target": {"url": pasted.origin}, "workload": {"streams": [stream]}}
 
 
 def _with_row_files(document: Document, folder: Path) -> Document:

@@ -54,10 +54,12 @@ class RemoteDashboard:
 
     remote = True
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, token: str | None = None) -> None:
         self.url: str | None = url
         self._session = requests.Session()
         self._session.trust_env = False
+        if token:
+            self._session.headers["Authorization"] = f"Bearer {token}"
 
     def submit(self, document: Document) -> Document:
         made = self._request("POST", "/api/runs", document)
@@ -84,6 +86,10 @@ class RemoteDashboard:
             report(found)
             time.sleep(REPORT_S)
         return found
+
+    def login_address(self) -> str:
+        """Return an address that logs a browser in, once."""
+        return f"{self.url}{self._request('POST', '/api/login-addresses')['path']}"
 
     def _request(self, method: str, path: str, body: Document | None = None) -> Document:
         try:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import secrets
 import signal
 import socket
 import webbrowser
@@ -11,10 +12,12 @@ from collections.abc import Iterator
 import requests
 import uvicorn
 
+from control_plane.access.login import Caller, Login
+from control_plane.access.other_users import other_users
 from control_plane.app import create_app
 from control_plane.domain.errors import SettingsError
 from control_plane.jobs.runtime import lower_priority, recover
-from control_plane.settings import Settings
+from control_plane.settings import TOKEN_WORDS, Settings
 from control_plane.store.store import Store
 from control_plane.targets.observation.procfs import owner_of
 
@@ -46,19 +49,53 @@ def serve(settings: Settings, store: Store, listener: socket.socket, *, open_pag
     """Serve until a signal comes; nothing that was started is left behind."""
     host, port = listener.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    store.announce(url)
+    token, reason = asked_token(settings)
+    store.announce(url, token)
+    login = login_of(settings, token, port) if token else None
     runtime = recover(store, {port}, lower_priority(), settings.applications)
-    app = create_app(settings, store, runtime)
+    app = create_app(settings, store, runtime, login)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_graceful_shutdown=REQUESTS_GRACE_S,
         server_header=False, limit_concurrency=MOST_CONNECTIONS,
     )  # fmt: skip
     server = _Server(config)
     print(f"Looplab is at {url} (Ctrl-C stops it)", flush=True)  # noqa: T201 - the command's answer
+    if login:
+        url = f"{url}{login.new_address()}"
+        print(f"{reason}: open {url} (once, within an hour)", flush=True)  # noqa: T201 - the same
     if open_page:
         webbrowser.open(url)
     asyncio.run(server.serve(sockets=[listener]))
     print("Looplab has stopped; nothing of it runs any more", flush=True)  # noqa: T201 - the same
+
+
+def asked_token(settings: Settings) -> tuple[str | None, str]:
+    """Return the token that requests are asked for, and why; None where everybody may do all.
+
+    Where passwords alone are set there is a token, too: the command line reads it in the lock file.
+    """
+    if settings.token not in TOKEN_WORDS:
+        return settings.token, "It asks for the token of LOOPLAB_TOKEN"
+    made = secrets.token_urlsafe(32)
+    if settings.token == "on":
+        return made, "It asks for a token"
+    if settings.password or settings.viewer_password:
+        return made, "It asks for a password"
+    others = other_users() if settings.token == "auto" else []
+    if not others:
+        return None, ""
+    named = ", ".join(others[:3]) + (" and others" if len(others) > 3 else "")
+    return made, f"It asks for a token, because {named} can reach it too"
+
+
+def login_of(settings: Settings, token: str, port: int) -> Login:
+    """Return the login of a dashboard: its token, and the passwords of the settings."""
+    callers = {
+        settings.viewer_password: Caller("viewer", "viewer password"),
+        settings.password: Caller("operator", "password"),
+    }
+    passwords = {password: caller for password, caller in callers.items() if password}
+    return Login(token, passwords, port)
 
 
 def listen(settings: Settings) -> socket.socket:

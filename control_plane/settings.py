@@ -6,7 +6,14 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, ValidationError, create_model, field_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from control_plane.applications_file import ApplicationsFile
@@ -16,6 +23,9 @@ from control_plane.targets.application import Applications
 
 PREFIX = "LOOPLAB_"
 _PACKAGE = Path(__file__).parent
+_SECRETS = frozenset({"token", "password", "viewer_password"})
+TOKEN_WORDS = ("auto", "on", "off")
+_TOKEN = re.compile(r"[!-~]{16,200}")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
@@ -25,6 +35,10 @@ class Settings:
 
     `allowed_hosts` are names under which browsers may call, beside those of this machine.
 
+    `token` is `on` for one that is made at the start, `off` for none, else the token itself; `auto`
+    asks for one where the machine has other users. `password` is that of operators,
+    `viewer_password` that of those who only look; empty: nobody can log in with it.
+
     `applications` are those of looplab.toml or pyproject.toml, by name.
     """
 
@@ -32,6 +46,9 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8200
     allowed_hosts: tuple[str, ...] = ()
+    token: str = field(default="auto", repr=False)
+    password: str = field(default="", repr=False)
+    viewer_password: str = field(default="", repr=False)
     limits: Limits = field(default_factory=Limits)
     applications: Applications = field(default_factory=dict)
 
@@ -61,21 +78,44 @@ class _ServerSettings(_Environment):
 
     db: Path = Settings.db
     config: Path | None = None
-    host: str = Settings.host
     port: int = Field(default=Settings.port, ge=0, le=65_535)
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(default=(), validate_default=False)
+    token: str = Settings.token
+    password: str = Settings.password
+    viewer_password: str = Settings.viewer_password
+    host: str = Settings.host
+
+    @field_validator("token")
+    @classmethod
+    def _long_token(cls, token: str) -> str:
+        if token not in TOKEN_WORDS and not _TOKEN.fullmatch(token):
+            raise ValueError("give on, off or auto, or a token of 16 to 200 characters of ASCII")
+        return token
+
+    @field_validator("password", "viewer_password")
+    @classmethod
+    def _long_password(cls, password: str, info: ValidationInfo) -> str:
+        if password and not 12 <= len(password) <= 200:
+            raise ValueError("give a password of 12 to 200 characters")
+        if password and password in info.data.values():
+            raise ValueError("give those who look another secret than those who may change")
+        return password
 
     @field_validator("host")
     @classmethod
-    def _on_this_machine(cls, host: str) -> str:
+    def _address(cls, host: str, info: ValidationInfo) -> str:
         if host == "localhost":
             return host
         try:
             loopback = ip_address(host).is_loopback
         except ValueError:
             raise ValueError("give an address of this machine, such as 127.0.0.1") from None
-        if not loopback:
-            raise ValueError("others could start load there without a login: use 127.0.0.1")
+        passwords = info.data.get("password") or info.data.get("viewer_password")
+        if not loopback and not passwords and info.data.get("token") in {"auto", "off"}:
+            raise ValueError(
+                "others could start load there without a login: "
+                "ask for one with --token or LOOPLAB_PASSWORD, or use 127.0.0.1"
+            )
         return host
 
     @field_validator("allowed_hosts", mode="before")
@@ -101,12 +141,14 @@ def load_settings(
     port: int | None = None,
     db: Path | None = None,
     config: Path | None = None,
+    token: bool | None = None,
 ) -> Settings:
     """Read what is set; an argument that is not None wins.
 
     Raises SettingsError with one line that names the setting, its value and the remedy.
     """
-    options = {"host": host, "port": port, "db": db, "config": config}
+    word = None if token is None else "on" if token else "off"
+    options = {"host": host, "port": port, "db": db, "config": config, "token": word}
     given = {name: value for name, value in options.items() if value is not None}
     values = _read(_ServerSettings, given)
     limits = Limits(**_read(_LimitSettings, {}))
@@ -128,7 +170,8 @@ def _line(error: ValidationError, options: dict[str, Any]) -> str:
     name = str(first["loc"][0])
     shown = f"--{name}" if name in options else f"{PREFIX}{name.upper()}"
     message = first["msg"].removeprefix("Value error, ")
-    return f"{shown} {str(first['input'])[:60]!r}: {message}."
+    value = "" if name in _SECRETS else f" {str(first['input'])[:60]!r}"
+    return f"{shown}{value}: {message}."
 
 
 def _folder(name: str) -> Path:

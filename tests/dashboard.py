@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 import httpx2
 import psutil
 
+from control_plane.store.instance_lock import read_lock
 from control_plane.store.schema import prepare
 
 START_S = 30.0
@@ -195,21 +196,26 @@ def dashboard(
     """Start one in `folder`, on a free port; whatever happens, it is ended after.
 
     `under` is a command that executes the one that it is given; at a first start the dashboard
-    makes its database itself.
+    makes its database itself. Whoever else uses the machine, it asks for no token
+    unless told to; then the client has it.
     """
+    asked = {"LOOPLAB_TOKEN": "off", **(environment or {})}
     db = folder / "runs.db"
     if not first:
         provide_database(db)
     log = (folder / "looplab.log").open("a")
     process = subprocess.Popen(
         [*under, sys.executable, "-m", "control_plane", "--port", "0", *arguments], cwd=folder,
-        stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, **(environment or {})},
+        stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, **asked},
     )  # fmt: skip
     try:
         url = _address(process, folder / "looplab.log")
+        holder = read_lock(db)
+        token = holder.token if holder else None
         with httpx2.Client(
-            base_url=url, timeout=20, trust_env=False, follow_redirects=True
-        ) as client:
+            base_url=url, timeout=20, trust_env=False, follow_redirects=True,
+            headers={"Authorization": f"Bearer {token}"} if token else None,
+        ) as client:  # fmt: skip
             until(lambda: _responds(client), "the dashboard responds", START_S)
             yield DashboardProcess(client, url, db, process)
     finally:

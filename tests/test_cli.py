@@ -11,11 +11,13 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from control_plane import __version__
 from control_plane.cli import main
 from control_plane.domain.run import State
+from control_plane.store.instance_lock import lock_path, read_lock
 from control_plane.store.store import open_store
 from tests.builders.states import in_state
 from tests.dashboard import BARE, dashboard, instance_of, items_spec, long_spec, marked, until
@@ -89,10 +91,21 @@ def test_run_hands_in_at_the_dashboard_that_has_the_database(
     tmp_path: Path, spec_file: Path
 ) -> None:
     """Where none has it the command measures itself, and says so; a folder that is not there is
-    told when the dashboard starts.
+    told when the dashboard starts. The token that it asks for is in the lock file.
     """
     (tmp_path / "looplab.toml").write_text("[applications.shop]\napp='a:b'\ndirectory='nowhere'\n")
-    with dashboard(tmp_path) as started:
+    with dashboard(tmp_path, ["--token"]) as started:
+        lock = lock_path(started.db)
+        assert lock.stat().st_mode & 0o777 == 0o600
+        held = read_lock(started.db)
+        assert held is not None
+        assert held.token
+        assert held.token not in repr(held)
+        address = looplab(["login"], tmp_path).stdout.strip()
+        with httpx2.Client(base_url=started.url, trust_env=False) as browser:
+            assert browser.get("/api/runs").status_code == 401
+            assert browser.get(address).status_code == 303
+            assert browser.get("/api/runs").json()["runs"] == []
         (said,) = (tmp_path / "looplab.log").read_text().splitlines()
         assert f"applications.shop.directory: {tmp_path / 'nowhere'} is not there" in said
         done = looplab(["run", str(spec_file), "--wait"], tmp_path)

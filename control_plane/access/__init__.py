@@ -3,8 +3,10 @@
 from collections.abc import Collection
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 
+from control_plane.access.http_errors import error_response
+from control_plane.access.login import Login, LoginMiddleware, Refuse
 from control_plane.access.middleware import (
     BodyLimitMiddleware,
     HeadMiddleware,
@@ -15,10 +17,18 @@ from control_plane.access.middleware import (
 from control_plane.access.route_roles import unlisted
 
 
-def add_guards(app: FastAPI, names: Collection[str]) -> None:
+def _refused(scope: Scope, status: int, message: str) -> ASGIApp:
+    del scope
+    return error_response(status, message)
+
+
+def add_guards(
+    app: FastAPI, names: Collection[str], login: Login | None = None, refuse: Refuse = _refused
+) -> None:
     """Put the guards around the whole application, its own error pages included.
 
-    `names`: the host names under which it may be called, beside those of loopback. Raises
+    `names`: the host names under which it may be called, beside those of loopback. Without a
+    `login` everybody may do everything; `refuse` makes the responses to those who may not. Raises
     LookupError for a route that the policy does not list.
     """
     if forgotten := unlisted(app):
@@ -26,7 +36,8 @@ def add_guards(app: FastAPI, names: Collection[str]) -> None:
     build = app.build_middleware_stack
 
     def guarded_stack() -> ASGIApp:
-        inside = OriginMiddleware(BodyLimitMiddleware(HeadMiddleware(build())))
-        return SecurityHeadersMiddleware(HostMiddleware(inside, names))
+        inside = BodyLimitMiddleware(HeadMiddleware(build()))
+        checked = OriginMiddleware(LoginMiddleware(inside, login, refuse))
+        return SecurityHeadersMiddleware(HostMiddleware(checked, names))
 
     app.build_middleware_stack = guarded_stack  # type: ignore[method-assign] # outside of all

@@ -28,6 +28,7 @@ _FAULTS: tuple[tuple[type[LooplabError], int, str], ...] = (
 
 _CODES = {
     400: "unreadable",
+    401: "unauthorized",
     403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",

@@ -9,13 +9,19 @@ from typing import Literal
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
+from control_plane.domain.application_report import SAFE_METHODS
+
 AccessRole = Literal["public", "viewer", "operator"]
 
 ROUTES: dict[AccessRole, tuple[str, ...]] = {
     "public": (
         "GET /healthz",
+        "GET /login",
+        "GET /login/{code}",
         "GET /metrics",
         "GET /static",
+        "POST /login",
+        "POST /logout",
     ),
     "viewer": (
         "GET /",
@@ -66,6 +72,7 @@ ROUTES: dict[AccessRole, tuple[str, ...]] = {
     ),
     "operator": (
         "DELETE /api/runs/{run_id}",
+        "POST /api/login-addresses",
         "POST /api/experiments",
         "POST /api/experiments/runs/{experiment_id}/cancel",
         "POST /api/experiments/{slug}/start",
@@ -97,6 +104,20 @@ ROUTES: dict[AccessRole, tuple[str, ...]] = {
 }
 
 
+_PUBLIC = frozenset("/".join(route.split("/")[:2]) for route in ROUTES["public"])
+
+
+def needed_role(method: str, path: str) -> AccessRole:
+    """Return the role that a request asks for, whether there is such a route or not.
+
+    The first part of the path tells what is public; the method, what changes something.
+    """
+    first_part = "/".join(path.split("/")[:2])
+    if f"{'GET' if method == 'HEAD' else method} {first_part}" in _PUBLIC:
+        return "public"
+    return "viewer" if method in SAFE_METHODS else "operator"
+
+
 def role_of(route: str) -> AccessRole | None:
     """Return the role that `GET /path/{of_the_route}` asks for; None: nobody may use it."""
     roles = [role for role, routes in ROUTES.items() if route in routes]
@@ -112,5 +133,5 @@ def routes_of(app: FastAPI) -> Iterator[str]:
 
 
 def unlisted(app: FastAPI) -> list[str]:
-    """Return the routes without exactly one role."""
-    return [route for route in routes_of(app) if role_of(route) is None]
+    """Return the routes without exactly one role, or for which another would be asked."""
+    return [route for route in routes_of(app) if role_of(route) != needed_role(*route.split())]

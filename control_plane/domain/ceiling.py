@@ -1,10 +1,11 @@
 """The most that a client can do on a machine: what is measured for it, and what it says."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from control_plane.domain.client_strategies import STRATEGIES
+from control_plane.domain.errors import SettingsError
 from control_plane.domain.load_models import Closed
 from control_plane.domain.result import Environment
 from control_plane.domain.spec import (
@@ -46,6 +47,16 @@ class Ceiling:
     measured_at: datetime
     environment: Environment
     doubt: str = ""
+
+
+def ceiling_clients(strategies: Sequence[str]) -> list[Client]:
+    """Return those that are named, all when none is. Raises SettingsError for an unknown one."""
+    known: dict[str, Client] = {client.strategy: client for client in CLIENTS}
+    for name in strategies:
+        if name not in known:
+            names = ", ".join(known)
+            raise SettingsError(f"{name[:40]!r} is no strategy: choose of {names}.")
+    return [known[name] for name in dict.fromkeys(strategies or known)]
 
 
 def strategy_order(client: Client) -> int:

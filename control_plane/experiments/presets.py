@@ -1,7 +1,7 @@
 """What a run can begin from, as documents.
 
 Presets and the questions of the home page stand in presets.toml, the endpoints of the bundled
-application with their request classes in workloads.toml.
+application with their request classes in workloads.toml; and a curl command is a spec.
 """
 
 import tomllib
@@ -14,6 +14,7 @@ from typing import Literal
 from control_plane.domain.errors import NotFound
 from control_plane.domain.experiment import laid_over
 from control_plane.domain.spec_json import Document
+from control_plane.experiments.pasted_requests import read_pasted
 
 TRIALS, PRESET_WINDOW_S = 3, 5
 """The trials and the seconds of a run that says nothing else."""
@@ -192,3 +193,14 @@ def _endpoints(workload: Document) -> Iterator[Endpoint]:
         yield Endpoint(
             method, path, aliases, table["does"], request, document_of({"stream": stream}, {})
         )
+
+
+def spec_of_curl(command: str) -> tuple[Document, tuple[str, ...]]:
+    """Return a spec of what a curl command asks for, ten users for five seconds, and the notes."""
+    pasted = read_pasted(command)
+    stream = {
+        "requests": list(pasted.requests),
+        "load": {"model": "closed", "concurrency": 10},
+        "stop": {"duration_s": 5},
+    }
+    return {"target": {"url": pasted.origin}, "workload": {"streams": [stream]}}, pasted.notes

@@ -7,6 +7,7 @@ from control_plane.pages.compare.routes import router as compare
 from control_plane.pages.new_run.routes import router as new_run
 from control_plane.pages.run import live
 from control_plane.pages.run.routes import router as run
+from control_plane.pages.site.login_page import router as login
 from control_plane.pages.site.routes import router as site
 from control_plane.pages.targets.routes import router as targets
 
@@ -18,6 +19,7 @@ for page in (
     history.router,
     targets,
     site,
+    login,
     exports.router,
     compare,
     live.router,

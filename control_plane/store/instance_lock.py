@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,11 +26,15 @@ _CLOCK_SLACK_S = 2.0
 
 @dataclass(frozen=True)
 class Holder:
-    """The control plane that holds a database; `url` None: it has no site."""
+    """The control plane that holds a database; `url` None: it has no site.
+
+    `token` is what its site asks for; None where it asks for nothing.
+    """
 
     pid: int
     url: str | None
     started: datetime
+    token: str | None = field(default=None, repr=False)
 
 
 class Lock:
@@ -54,9 +58,15 @@ class Lock:
             raise
         self.announce(None)
 
-    def announce(self, url: str | None) -> None:
-        """Write the dashboard's address into the file, for others."""
+    def announce(self, url: str | None, token: str | None = None) -> None:
+        """Write the dashboard's address and token into the file, for other commands of this user.
+
+        Raises StoreError where others could read the token there.
+        """
         content = {"pid": os.getpid(), "url": url, "started": self._started.isoformat()}
+        if token:
+            self._hide()
+            content["token"] = token
         text = json.dumps(content).encode()
         os.pwrite(self._file, text, 0)
         os.ftruncate(self._file, len(text))
@@ -81,6 +91,16 @@ class Lock:
             os.close(self._database)
         os.ftruncate(self._file, 0)
         os.close(self._file)
+
+    def _hide(self) -> None:
+        """Leave the file to this user alone; it may have been there before, or be another's."""
+        status = os.fstat(self._file)
+        if status.st_uid != os.geteuid():
+            raise StoreError(
+                f"{self._path} belongs to another user, who could read the token there."
+            )
+        if status.st_mode & 0o077:
+            os.fchmod(self._file, 0o600)
 
     def _take(self, database: Path) -> None:
         """Wait a moment for a holder that has not written its pid yet, or only looks."""
@@ -135,7 +155,10 @@ def _holder(path: Path) -> Holder | None:
     try:
         content = json.loads(path.read_text("utf-8"))
         return Holder(
-            int(content["pid"]), content["url"], datetime.fromisoformat(content["started"])
+            int(content["pid"]),
+            content["url"],
+            datetime.fromisoformat(content["started"]),
+            content.get("token"),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -30,6 +30,7 @@ class ErrorPage(View):
 
 _TITLES = {
     400: "This request could not be read",
+    401: "A login is needed",
     403: "This request was refused",
     404: "Nothing stands at this address",
     405: "This address does not take such a request",

@@ -11,6 +11,7 @@ from typing import ClassVar
 from fastapi import Request
 
 from control_plane import __version__
+from control_plane.access.login import ANYONE, Caller
 from control_plane.domain.units import size
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.site import View
@@ -62,7 +63,8 @@ class QueueView(View):
 class Shell:
     """The places of the top bar, the queue, and the machine; `queue` None: it is not known.
 
-    `fault`: why the database takes nothing any more.
+    `fault`: why the database takes nothing any more. `caller`: who is logged in, or nobody; without
+    a login everybody is `ANYONE`.
     """
 
     places: tuple[NavLink, ...]
@@ -70,6 +72,12 @@ class Shell:
     machine: str
     version: str
     fault: str | None
+    caller: Caller | None
+
+    @property
+    def logged_in(self) -> Caller | None:
+        """Who may log out."""
+        return None if self.caller is ANYONE else self.caller
 
 
 def shell_of(request: Request) -> Shell:
@@ -95,7 +103,10 @@ def _shell(
     request: Request, queue: QueueView | None, cpu_model: str, fault: str | None = None
 ) -> Shell:
     places = tuple(_places(request.url.path))
-    return Shell(places, queue, machine(cpu_model), __version__, fault)
+    caller: Caller | None = request.state.caller
+    # Whoever is not logged in is told nothing about the machine.
+    facts = machine(cpu_model) if caller else ""
+    return Shell(places, queue, facts, __version__, fault, caller)
 
 
 def _places(path: str) -> Iterator[NavLink]:

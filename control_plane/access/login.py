@@ -1,0 +1,218 @@
+"""Who asks, and what it may ask for: secrets, sessions of those who showed one, wrong guesses.
+
+All of it lives in the memory of the dashboard, as digests: a restart ends every session.
+"""
+
+import hashlib
+import hmac
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from typing import Literal
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from control_plane.access.http_errors import header_values
+from control_plane.access.route_roles import needed_role
+
+SecretRole = Literal["viewer", "operator"]
+Refuse = Callable[[Scope, int, str], ASGIApp]
+"""Makes the response to a request that is refused, of its status and message."""
+
+LOGIN = "/login"
+
+SESSION_S = 7 * 24 * 3_600
+ADDRESS_S = 3_600
+"""How long an address that logs in once may wait to be opened."""
+
+MOST_SESSIONS = 1_000
+MOST_PEERS = 10_000
+"""How many sessions, and how many guessing peers, are remembered; the oldest go first."""
+
+GUESSES, GUESSES_WITHIN_S = 10, 60.0
+"""So many wrong secrets of one peer within that time are taken; then it has to wait."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: what it may do, and how the audit log names it."""
+
+    role: SecretRole
+    name: str
+
+
+ANYONE = Caller("operator", "anyone")
+"""Who asks where no login is asked for."""
+
+WITH_TOKEN = Caller("operator", "token")
+
+
+class TooManyGuesses(Exception):
+    """This peer gave too many wrong secrets; it may try again after `wait_s`."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(f"Too many wrong logins: try again in {wait_s:.0f} s.")
+        self.wait_s = wait_s
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a request shows: the secret of its Authorization, its session cookie, its peer."""
+
+    bearer: str | None
+    session: str | None
+    peer: str
+
+
+class Login:
+    """The token and the passwords of a dashboard, and who logged in with one.
+
+    `passwords` have the caller of each. The token is too long to be guessed, so that wrong guesses
+    of others never keep out who has it. `cookie` is the name of the session cookie, with the port
+    in it: browsers send cookies to every port of a host.
+    """
+
+    def __init__(
+        self,
+        token: str,
+        passwords: Mapping[str, Caller],
+        port: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.cookie = f"looplab-{port}"
+        self._token = _digest(token)
+        self._passwords = {_digest(password): caller for password, caller in passwords.items()}
+        self._sessions: dict[bytes, tuple[Caller, float]] = {}
+        self._addresses: dict[bytes, float] = {}
+        self._guesses: dict[str, deque[float]] = {}
+        self._clock = clock
+
+    def caller(self, shown: Credentials) -> Caller | None:
+        """Return who shows this; None for nobody. Raises TooManyGuesses for a wrong bearer."""
+        if shown.bearer is not None:
+            return self._of_secret(shown.bearer, shown.peer)
+        known = self._sessions.get(_digest(shown.session)) if shown.session else None
+        return known[0] if known and known[1] > self._clock() else None
+
+    def log_in(self, secret: str, name: str, peer: str) -> str | None:
+        """Return the cookie of a new session; None for a wrong secret. Raises TooManyGuesses.
+
+        `name` is what the person calls itself, or empty.
+        """
+        caller = self._of_secret(secret, peer)
+        if caller is None:
+            return None
+        return self._session(
+            Caller(caller.role, f"{name} ({caller.name})" if name else caller.name)
+        )
+
+    def log_out(self, cookie: str) -> None:
+        """End the session of a cookie."""
+        self._sessions.pop(_digest(cookie), None)
+
+    def new_address(self) -> str:
+        """Return the path of an address that logs in as operator, once."""
+        now, code = self._clock(), secrets.token_urlsafe(24)
+        waiting = {known: until for known, until in self._addresses.items() if until > now}
+        self._addresses = {**waiting, _digest(code): now + ADDRESS_S}
+        return f"{LOGIN}/{code}"
+
+    def open_address(self, code: str) -> str | None:
+        """Return the cookie of a new session; None for a code that is used, too old or none."""
+        until = self._addresses.pop(_digest(code), 0.0)
+        return self._session(WITH_TOKEN) if until > self._clock() else None
+
+    def _session(self, caller: Caller) -> str:
+        while len(self._sessions) >= MOST_SESSIONS:
+            self._sessions.pop(next(iter(self._sessions)))
+        cookie = secrets.token_urlsafe(32)
+        self._sessions[_digest(cookie)] = (caller, self._clock() + SESSION_S)
+        return cookie
+
+    def _of_secret(self, secret: str, peer: str) -> Caller | None:
+        """Look for a secret; whoever guessed too often is not told whether a password is right."""
+        now, given = self._clock(), _digest(secret)
+        if hmac.compare_digest(self._token, given):
+            return WITH_TOKEN
+        wrong = self._guesses.get(peer, deque())
+        while wrong and wrong[0] <= now - GUESSES_WITHIN_S:
+            wrong.popleft()
+        if len(wrong) >= GUESSES:
+            raise TooManyGuesses(wrong[0] + GUESSES_WITHIN_S - now)
+        # Each is compared, so that the time tells nothing.
+        found = [
+            caller for known, caller in self._passwords.items() if hmac.compare_digest(known, given)
+        ]
+        if found:
+            return found[0]
+        while len(self._guesses) >= MOST_PEERS:
+            self._guesses.pop(next(iter(self._guesses)))
+        self._guesses[peer] = wrong
+        wrong.append(now)
+        return None
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+
+
+class LoginMiddleware:
+    """Answers 401 to nobody, 403 to viewers who change something, 429 to those who guess.
+
+    Who asks is `caller` in the request's state: None on public routes alone. Without a `login`
+    everybody may do everything.
+    """
+
+    def __init__(self, app: ASGIApp, login: Login | None, refuse: Refuse) -> None:
+        self.app, self._login, self._refuse = app, login, refuse
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self.app
+        if scope["type"] == "http":
+            app = self._checked(scope)
+        await app(scope, receive, send)
+
+    def _checked(self, scope: Scope) -> ASGIApp:
+        state = scope.setdefault("state", {})
+        state["caller"] = ANYONE
+        if self._login is None:
+            return self.app
+        needed = needed_role(scope["method"], scope["path"])
+        state["caller"] = None
+        try:
+            caller = self._login.caller(credentials(scope, self._login.cookie))
+        except TooManyGuesses as error:
+            return self.app if needed == "public" else self._refuse(scope, 429, str(error))
+        state["caller"] = caller
+        if needed == "public":
+            return self.app
+        if caller is None:
+            return self._refuse(scope, 401, "Log in first, with the token or a password.")
+        if needed == "operator" and caller.role != "operator":
+            return self._refuse(scope, 403, "This login may look at everything and change nothing.")
+        return self.app
+
+
+def credentials(scope: Scope, cookie: str) -> Credentials:
+    """Return what a request shows. `cookie`: the name of the one that holds its session."""
+    bearer = None
+    for value in header_values(scope, b"authorization"):
+        scheme, _, secret = value.partition(" ")
+        if scheme.lower() == "bearer":
+            bearer = secret.strip()
+    client = scope.get("client")
+    return Credentials(bearer, _cookie(scope, cookie), client[0] if client else "")
+
+
+def _cookie(scope: Scope, name: str) -> str | None:
+    for value in header_values(scope, b"cookie"):
+        try:
+            found = SimpleCookie(value).get(name)
+        except CookieError:
+            continue
+        if found is not None:
+            return found.value
+    return None

@@ -1,0 +1,212 @@
+"""Who may come in: secrets, sessions, addresses that work once, guesses; and each route by role."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from control_plane.access.login import (
+    ADDRESS_S,
+    GUESSES,
+    GUESSES_WITHIN_S,
+    MOST_SESSIONS,
+    SESSION_S,
+    Caller,
+    Credentials,
+    Login,
+    TooManyGuesses,
+)
+from control_plane.access.route_roles import role_of, routes_of
+from control_plane.app import create_app
+from control_plane.domain.limits import Limits
+from control_plane.jobs.runtime import recover
+from control_plane.settings import Settings
+from control_plane.store.store import open_store
+from tests.dashboard import provide_database
+
+TOKEN, PASSWORD, VIEWER = "a token of the test", "the operators' word", "the viewers' word"
+PORT = 8200
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def login(clock: Clock) -> Login:
+    return a_login(clock)
+
+
+def a_login(clock: Clock) -> Login:
+    passwords = {PASSWORD: Caller("operator", "password"), VIEWER: Caller("viewer", "looks")}
+    return Login(TOKEN, passwords, PORT, clock)
+
+
+def bearer(secret: str, peer: str = "127.0.0.1") -> Credentials:
+    return Credentials(secret, None, peer)
+
+
+def cookie(session: str | None) -> Credentials:
+    return Credentials(None, session, "127.0.0.1")
+
+
+def test_each_secret_has_its_role(login: Login) -> None:
+    assert login.caller(bearer(TOKEN)) == Caller("operator", "token")
+    assert login.caller(bearer(PASSWORD)) == Caller("operator", "password")
+    assert login.caller(bearer(VIEWER)) == Caller("viewer", "looks")
+    for wrong in ("", "x", TOKEN[:-1], f"{TOKEN} ", "\ud800"):
+        assert login.caller(bearer(wrong)) is None
+    assert login.caller(cookie(None)) is None
+    assert login.caller(cookie(TOKEN)) is None
+
+
+def test_a_session_ends_by_its_age_or_by_logging_out(login: Login, clock: Clock) -> None:
+    first = login.log_in(VIEWER, "Ann", "127.0.0.1")
+    second = login.log_in(TOKEN, "", "127.0.0.1")
+    assert first
+    assert second
+    assert first != second
+    assert login.caller(cookie(first)) == Caller("viewer", "Ann (looks)")
+    login.log_out(second)
+    assert login.caller(cookie(second)) is None
+    clock.now += SESSION_S - 1
+    assert login.caller(cookie(first))
+    clock.now += 1
+    assert login.caller(cookie(first)) is None
+
+
+def test_an_address_works_once_and_within_an_hour(login: Login, clock: Clock) -> None:
+    code = login.new_address().rpartition("/")[2]
+    late = login.new_address().rpartition("/")[2]
+    assert login.caller(cookie(login.open_address(code))) == Caller("operator", "token")
+    assert login.open_address(code) is None
+    clock.now += ADDRESS_S
+    assert login.open_address(late) is None
+    assert login.open_address("") is None
+
+
+def test_who_guesses_waits_and_others_do_not(login: Login, clock: Clock) -> None:
+    for _ in range(GUESSES):
+        assert login.caller(bearer("wrong")) is None
+        clock.now += 1
+    for secret in ("wrong", PASSWORD):
+        with pytest.raises(TooManyGuesses) as refused:
+            login.log_in(secret, "", "127.0.0.1")
+        assert refused.value.wait_s == GUESSES_WITHIN_S - GUESSES
+    assert login.caller(bearer(TOKEN))
+    assert login.caller(bearer(PASSWORD, "10.0.0.9"))
+    clock.now += GUESSES_WITHIN_S
+    assert login.caller(bearer(PASSWORD))
+
+
+def test_sessions_are_bounded_and_the_oldest_goes(login: Login) -> None:
+    sessions = [login.log_in(TOKEN, "", "127.0.0.1") for _ in range(MOST_SESSIONS + 1)]
+    assert login.caller(cookie(sessions[0])) is None
+    assert login.caller(cookie(sessions[1]))
+    assert login.caller(cookie(sessions[-1]))
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A dashboard that asks for a login. Its queue takes no run."""
+    db = provide_database(tmp_path_factory.mktemp("login") / "runs.db")
+    settings, store = Settings(db=db, limits=Limits(max_queue=0)), open_store(db)
+    app = create_app(settings, store, recover(store, {PORT}, "normal", {}), a_login(Clock()))
+    try:
+        with TestClient(
+            app, f"http://127.0.0.1:{PORT}", raise_server_exceptions=False, follow_redirects=False
+        ) as client:
+            yield client
+    finally:
+        store.close()
+
+
+@pytest.fixture
+def site(opened: TestClient) -> TestClient:
+    """The dashboard, called by nobody."""
+    opened.cookies.clear()
+    return opened
+
+
+@pytest.mark.parametrize(("secret", "may"), [
+    (None, {"public"}), (VIEWER, {"public", "viewer"}), (TOKEN, {"public", "viewer", "operator"}),
+])  # fmt: skip
+def test_every_route_answers_only_those_who_have_its_role(
+    site: TestClient, secret: str | None, may: set[str]
+) -> None:
+    headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+    assert isinstance(site.app, FastAPI)
+    for route in routes_of(site.app):
+        method, template = route.split()
+        if not template.startswith("/login"):
+            path = re.sub(r"\{\w+\}", "nothing", template)
+            status = site.request(method, path, headers=headers).status_code
+            assert (status in {401, 403}) == (role_of(route) not in may), (route, status)
+            assert status < 500, route
+
+
+def test_what_no_route_has_is_refused_as_well(site: TestClient) -> None:
+    for method, path in (("GET", "/nowhere"), ("POST", "/nowhere"), ("OPTIONS", "/"),
+                         ("HEAD", "/runs/x.csv"), ("PUT", "/healthz"), ("GET", "//login"),
+                         ("GET", "/Login"), ("GET", "/%6cogin.csv")):  # fmt: skip
+        assert site.request(method, path).status_code == 401, path
+    refused = site.get("/api/runs", headers={"Authorization": "Bearer wrong"})
+    assert refused.status_code == 401
+    assert refused.json()["error"] == "unauthorized"
+    assert refused.headers["www-authenticate"] == "Bearer"
+
+
+def test_a_browser_logs_in_by_the_form_without_script_and_out_again(site: TestClient) -> None:
+    form = site.get("/history?state=failed")
+    assert form.status_code == 401
+    assert 'value="/history?state=failed"' in form.text
+    assert "core" not in form.text.partition("<footer")[2]
+    fields = {"secret": VIEWER, "name": "Ann<b>", "onward": "/history?state=failed"}
+    wrong = site.post("/login", data={**fields, "secret": "wrong"})
+    assert wrong.status_code == 401
+    assert 'value="Annb"' in wrong.text
+    entered = site.post("/login", data=fields)
+    assert (entered.status_code, entered.headers["location"]) == (303, "/history?state=failed")
+    given = entered.headers["set-cookie"]
+    assert given.startswith(f"looplab-{PORT}=")
+    assert "HttpOnly" in given
+    assert "SameSite=strict" in given
+    page = site.get("/history")
+    assert page.status_code == 200
+    assert "Annb (looks)" in page.text
+    assert "New run" not in page.text.partition("<main")[0]
+    assert "may look" in site.post("/runs").text
+    assert site.post("/logout").headers["location"] == "/login"
+    assert site.get("/history").status_code == 401
+
+
+@pytest.mark.parametrize(
+    "onward",
+    ["//evil.example", "/\\evil.example", "http://evil.example", "/\tx", "/login", "x", ""],
+)
+def test_after_a_login_nobody_is_sent_away(site: TestClient, onward: str) -> None:
+    entered = site.post("/login", data={"secret": TOKEN, "onward": onward})
+    assert (entered.status_code, entered.headers["location"]) == (303, "/")
+
+
+def test_a_printed_address_opens_the_dashboard_once(site: TestClient) -> None:
+    path = site.post("/api/login-addresses", headers={"Authorization": f"bearer {TOKEN}"}).json()
+    assert site.get(path["path"]).headers["location"] == "/"
+    assert site.get("/").status_code == 200
+    assert site.get(path["path"]).status_code == 303
+    site.cookies.clear()
+    assert "looplab login" in site.get(path["path"]).text
+    fragment = site.get("/queue", headers={"HX-Request": "true"})
+    assert (fragment.status_code, "<main" in fragment.text) == (401, False)
+    assert "/login" in fragment.text
