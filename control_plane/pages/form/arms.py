@@ -6,10 +6,9 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from control_plane.analysis.deciding.trial_order import rounded_blocks
 from control_plane.analysis.deciding.verdicts import FIRST_LOOK
 from control_plane.analysis.field_labels import label_of, text_of
-from control_plane.domain.experiment import MOST_ARMS, ExperimentDesign
+from control_plane.domain.experiment import MOST_ARMS, ExperimentDesign, rounded_blocks
 from control_plane.domain.ids import MAX_COMPARED_RUNS
 from control_plane.domain.metrics import METRIC
 from control_plane.domain.spec_json import Document
