@@ -7,7 +7,7 @@ from typing import Protocol
 import requests
 
 from control_plane.domain.errors import FieldError, InvalidInput, LooplabError, NotFound
-from control_plane.domain.run import TERMINAL
+from control_plane.domain.run import TERMINAL, State
 from control_plane.domain.spec_json import Document
 
 Report = Callable[[Document], None]
@@ -46,7 +46,7 @@ class DashboardClient(Protocol):
         """Queue an experiment. Raises InvalidInput."""
 
     def wait_for_experiment(self, experiment_id: str, report: Report) -> Document:
-        """Return the experiment once it is over."""
+        """Return the experiment once it is over or paused."""
 
 
 class RemoteDashboard:
@@ -82,7 +82,7 @@ class RemoteDashboard:
 
     def wait_for_experiment(self, experiment_id: str, report: Report) -> Document:
         address = f"/api/experiments/runs/{experiment_id}"
-        while (found := self._request("GET", address))["state"] not in TERMINAL:
+        while State((found := self._request("GET", address))["state"]).waiting:
             report(found)
             time.sleep(REPORT_S)
         return found

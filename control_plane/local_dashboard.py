@@ -84,7 +84,7 @@ class LocalDashboard:
         found = self._store.experiment(experiment_id)
         while True:
             judged = await asyncio.to_thread(self._judged, found)
-            if judged.state.terminal:
+            if not judged.state.waiting:
                 return experiment_document(judged)
             report(experiment_document(judged))
             await asyncio.sleep(REPORT_S)

@@ -1,4 +1,4 @@
-"""Experiments: hand in, read with their verdicts, list, cancel."""
+"""Experiments: hand in, read with their verdicts, list, pause, resume, cancel."""
 
 import asyncio
 from typing import Annotated
@@ -89,6 +89,20 @@ async def cancel(experiment_id: ExperimentId, store: StoreDep, service: RunServi
     """End an experiment that is not over; its complete blocks stay."""
     await service.cancel_experiment(experiment_id)
     return await asyncio.to_thread(_told, store, experiment_id)
+
+
+@router.post("/experiments/runs/{experiment_id}/pause")
+async def pause(experiment_id: ExperimentId, store: StoreDep, service: RunServiceDep) -> Document:
+    """Stop an experiment until it is resumed; its block in progress is discarded and counted."""
+    await service.pause_experiment(experiment_id)
+    return await asyncio.to_thread(_told, store, experiment_id)
+
+
+@router.post("/experiments/runs/{experiment_id}/resume")
+def resume(experiment_id: ExperimentId, store: StoreDep, service: RunServiceDep) -> Document:
+    """Let a paused experiment go on, behind all that wait, in a session of its own."""
+    service.resume_experiment(experiment_id)
+    return _told(store, experiment_id)
 
 
 def _told(store: Store, experiment_id: str) -> Document:

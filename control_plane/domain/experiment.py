@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
@@ -83,15 +83,43 @@ class ExperimentArm:
     run_id: str | None
 
 
+BlockOutcome = Literal["begun", "complete", "discarded"]
+
+
+@dataclass(frozen=True)
+class ExperimentBlock:
+    """A block that was begun; `number` is that of its trials.
+
+    `row`: which block of the design it is, from 0. A session lasts until the experiment pauses. A
+    block that was in progress then is discarded: its row is measured again as another block.
+    """
+
+    number: int
+    row: int
+    session: int
+    outcome: BlockOutcome
+
+
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment that was handed in. The first arm is the baseline."""
+    """An experiment that was handed in. The first arm is the baseline.
+
+    `blocks`: all that were begun, in their order. `sessions`: how many began, each with a burnt
+    trial.
+    """
 
     id: str
     question: str
     design: ExperimentDesign
     arms: tuple[ExperimentArm, ...]
     created_at: datetime
+    blocks: tuple[ExperimentBlock, ...] = ()
+    sessions: int = 0
+
+    @property
+    def discarded(self) -> int:
+        """How many blocks were in progress when it paused, and thrown away."""
+        return sum(block.outcome == "discarded" for block in self.blocks)
 
     @property
     def contenders(self) -> tuple[ExperimentArm, ...]:

@@ -22,13 +22,17 @@ from control_plane.domain.times_and_percentiles import Times
 
 
 class State(StrEnum):
-    """queued → starting → warming → running → finalizing → one of the terminal four."""
+    """queued → starting → warming → running → finalizing → one of the terminal four.
+
+    An arm of an experiment may be paused on its way, and is queued again when that goes on.
+    """
 
     QUEUED = "queued"
     STARTING = "starting"
     WARMING = "warming"
     RUNNING = "running"
     FINALIZING = "finalizing"
+    PAUSED = "paused"
     FINISHED = "finished"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -44,15 +48,21 @@ class State(StrEnum):
         """Whether the queue is executing the run now."""
         return self in ACTIVE
 
+    @property
+    def waiting(self) -> bool:
+        """Whether the run is not over, and its page follows it: it waits, or is executed."""
+        return self is State.QUEUED or self in ACTIVE
+
 
 TERMINAL = frozenset({State.FINISHED, State.FAILED, State.CANCELLED, State.INTERRUPTED})
 ACTIVE = frozenset({State.STARTING, State.WARMING, State.RUNNING, State.FINALIZING})
 
-_ABANDON = frozenset({State.FAILED, State.CANCELLED, State.INTERRUPTED})
+_ABANDON = frozenset({State.FAILED, State.CANCELLED, State.INTERRUPTED, State.PAUSED})
 
 ALLOWED: dict[State, frozenset[State]] = {
-    State.QUEUED: frozenset({State.STARTING, State.CANCELLED, State.INTERRUPTED}),
-    State.STARTING: frozenset({State.WARMING, State.RUNNING}) | _ABANDON,
+    State.QUEUED: frozenset({State.STARTING, State.CANCELLED, State.INTERRUPTED, State.PAUSED}),
+    State.PAUSED: frozenset({State.QUEUED, State.CANCELLED}),
+    State.STARTING: frozenset({State.WARMING, State.RUNNING, State.FINALIZING}) | _ABANDON,
     State.WARMING: frozenset({State.RUNNING}) | _ABANDON,
     State.RUNNING: frozenset({State.STARTING, State.FINALIZING}) | _ABANDON,
     State.FINALIZING: frozenset({State.STARTING, State.FINISHED}) | _ABANDON,

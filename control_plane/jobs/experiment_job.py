@@ -1,32 +1,44 @@
 """One experiment: a trial of each arm in every block, interleaved; each arm is a run of its own."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 from control_plane.domain.errors import StoreError
-from control_plane.domain.experiment import Experiment, trial_order
+from control_plane.domain.experiment import Experiment, ExperimentBlock, trial_order
 from control_plane.domain.run import Run, State
 from control_plane.jobs.progress import LiveRun
-from control_plane.jobs.run_end import RunEnd
+from control_plane.jobs.run_end import PAUSED, STOPPED, RunEnd, written
 from control_plane.jobs.run_job import RunJob
+from control_plane.store.store import Store
+
+_SPARE = 0.2
+"""So many more places than blocks have what is sent once, for blocks that are measured again."""
+_FAR = 1_000
+"""Burnt trials are numbered so far behind all others."""
 
 
 class ExperimentJob:
     """Executes the trials of all arms in the order of the design, one at a time.
 
-    The first trial is burnt. An arm that fails leaves the others going. `live_run` shows the arm
-    that is measured now.
+    `jobs` are those of the arms that wait, by the ids of their runs. The first trial is burnt. An
+    arm that fails leaves the others going. Blocks that are complete are not measured again.
+    `live_run` shows the arm that is measured now.
     """
 
-    def __init__(self, experiment: Experiment, jobs: Sequence[RunJob]) -> None:
-        self.experiment = experiment
-        self._jobs = tuple(jobs)
-        for job in self._jobs:
-            # The burnt trial takes the last one.
-            job.places = experiment.design.blocks + 1
-        self._now, self._burnt = self._jobs[0], False
-        self.termination = ArmTerminations(self._jobs)
+    def __init__(self, experiment: Experiment, jobs: Mapping[str, RunJob], store: Store) -> None:
+        self.experiment, self._store = experiment, store
+        self._jobs = {
+            place: jobs[arm.run_id]
+            for place, arm in enumerate(experiment.arms)
+            if arm.run_id is not None and arm.run_id in jobs
+        }
+        blocks = experiment.design.blocks
+        self._places = blocks + 1 + max(1, int(_SPARE * blocks))
+        for job in self._jobs.values():
+            job.places = self._places
+        self._now, self._burnt = next(iter(self._jobs.values())), False
+        self.termination = ArmTerminations(list(self._jobs.values()))
 
     @property
     def run(self) -> Run:
@@ -36,7 +48,7 @@ class ExperimentJob:
     @property
     def run_ids(self) -> frozenset[str]:
         """The runs of the arms that go on."""
-        return frozenset(job.run.id for job in self._jobs if not job.termination.over)
+        return frozenset(job.run.id for job in self._jobs.values() if not job.termination.over)
 
     @property
     def live_run(self) -> LiveRun:
@@ -44,22 +56,45 @@ class ExperimentJob:
         return self._now.live_run
 
     async def execute(self, stopped: Sequence[str] = ()) -> None:
-        """Bring every arm to a terminal state; a task that is cancelled was told which before."""
+        """Bring every arm to an end or a pause; a task that is cancelled was told which before."""
         try:
             await self._execute(stopped)
         except asyncio.CancelledError:
             await self.termination.write()
+            if self.termination.state is State.PAUSED:
+                await written(self._store.discard_begun)
+        except StoreError as fault:
+            await self.termination.fail(fault)
 
     async def _execute(self, stopped: Sequence[str]) -> None:
-        for job in self._jobs:
+        await written(self._begin_session)
+        for job in self._jobs.values():
             await self._attempt(job, self._begin(job, stopped))
-        order = trial_order(len(self._jobs), self.experiment.design.blocks, self._seed)
-        for block, places in enumerate(order):
-            for place in places:
-                await self._trial(self._jobs[place], block)
-        for job in self._jobs:
+        blocks = self.experiment.design.blocks
+        order = trial_order(len(self.experiment.arms), blocks, self.experiment.design.seed)
+        complete = {block.row for block in self.experiment.blocks if block.outcome == "complete"}
+        for row in range(blocks):
+            if row not in complete and not self.termination.over:
+                await self._block(row, order[row])
+        for job in self._jobs.values():
             if not job.termination.over:
                 await self._attempt(job, job.conclude())
+
+    def _begin_session(self) -> None:
+        self.experiment = self._store.begin_session(self.experiment.id)
+
+    async def _block(self, row: int, order: Sequence[int]) -> None:
+        """Measure a trial of each arm, and take down that they are complete."""
+        begun: list[ExperimentBlock] = []
+        await written(lambda: begun.append(self._store.begin_block(self.experiment.id, row)))
+        (block,) = begun
+        for place in order:
+            if place in self._jobs:
+                await self._trial(self._jobs[place], block)
+        if not self.termination.over:
+            await written(
+                lambda: self._store.end_block(self.experiment.id, block.number, "complete")
+            )
 
     async def _attempt(self, job: RunJob, work: Coroutine[Any, Any, None]) -> None:
         """Do a part of one arm; what the database refuses of its end stops no other arm."""
@@ -67,10 +102,6 @@ class ExperimentJob:
             await job.attempt(work)
         except StoreError as fault:
             await job.termination.settle(fault)
-
-    @property
-    def _seed(self) -> int:
-        return self.experiment.design.seed
 
     async def _begin(self, job: RunJob, stopped: Sequence[str]) -> None:
         """Take the arm out of the queue."""
@@ -80,21 +111,23 @@ class ExperimentJob:
         if not job.termination.over:
             await job.begin(stopped)
 
-    async def _trial(self, job: RunJob, block: int) -> None:
+    async def _trial(self, job: RunJob, block: ExperimentBlock) -> None:
         """Execute the trial of an arm that still goes on."""
         if job.termination.over:
             return
         self._now = job
         await self._attempt(job, self._measure(job, block))
 
-    async def _measure(self, job: RunJob, block: int) -> None:
+    async def _measure(self, job: RunJob, block: ExperimentBlock) -> None:
         if job.termination.state is not State.STARTING:
             await job.termination.move(State.STARTING)
         if not self._burnt:
             self._burnt = True
-            await job.trial(self.experiment.design.blocks, burnt=True)
+            # It sends nothing that a kept one sends, too, and shares its rows with no other.
+            number = self._places * _FAR * self.experiment.sessions - 1
+            await job.trial(number, block.row + 1, burnt=True)
             await job.termination.move(State.STARTING)
-        await job.trial(block)
+        await job.trial(block.number, block.row + 1)
 
 
 class ArmTerminations:
@@ -105,19 +138,28 @@ class ArmTerminations:
 
     @property
     def over(self) -> bool:
-        """Whether the store holds a terminal state of every arm."""
+        """Whether nothing works on any arm."""
         return all(termination.over for termination in self._each)
 
     @property
     def state(self) -> State:
-        """Cancelled where an arm is, else that of the last arm."""
+        """Cancelled or paused where an arm is, else that of the last arm."""
         states = [termination.state for termination in self._each]
-        return State.CANCELLED if State.CANCELLED in states else states[-1]
+        ends = (state for state in (State.CANCELLED, State.PAUSED) if state in states)
+        return next(ends, states[-1])
 
     def request(self, end: RunEnd) -> bool:
-        """Decide the end of the arms that go on; False where none does."""
+        """Decide the end of the arms that go on; False where none does. What stops them pauses."""
+        if end is STOPPED:
+            end = PAUSED._replace(why=STOPPED.why)
         decided = [termination.request(end) for termination in self._each]
         return any(decided)
+
+    async def fail(self, fault: StoreError) -> None:
+        """End the arms that go on by what the database refused."""
+        for termination in self._each:
+            termination.fail(ExceptionGroup("of an experiment", [fault]))
+        await self.settle(None)
 
     async def write(self) -> None:
         """Store the ends that were decided. Raises StoreError."""

@@ -11,7 +11,7 @@ from control_plane.domain.run import Run, State
 from control_plane.jobs.experiment_job import ExperimentJob
 from control_plane.jobs.manual_targets import ManualTargets
 from control_plane.jobs.progress import LiveRun
-from control_plane.jobs.run_end import CANCELLED, RETRY_S, STOPPED, RunEnd
+from control_plane.jobs.run_end import RETRY_S, STOPPED, RunEnd
 from control_plane.jobs.run_job import RunJob
 from control_plane.jobs.runtime import Runtime
 from control_plane.store.store import Store
@@ -82,8 +82,8 @@ class RunQueue:
         """Look for queued runs."""
         self._loop.call_soon_threadsafe(self._wake.set)
 
-    async def cancel(self, run_id: str) -> bool:
-        """End the job of this run; False when it does not work now, or was over before.
+    async def end(self, run_id: str, end: RunEnd) -> bool:
+        """End the job of this run so; False when it does not work now, or was over before.
 
         Raises StoreError when its processes are gone, and the database does not take its end.
         """
@@ -94,12 +94,12 @@ class RunQueue:
                 job = self._job
         if job is None or run_id not in job.run_ids:
             return False
-        await self._end(CANCELLED)
+        await self._end(end)
         if not job.termination.over:
             raise StoreError(
                 "The end of this run cannot be written now. That is tried until it is."
             )
-        return job.termination.state is State.CANCELLED
+        return job.termination.state is end.state
 
     async def close(self) -> None:
         """End the job that works now and take no other."""
@@ -170,8 +170,10 @@ class RunQueue:
                 started = self._store.move(run.id, State.QUEUED, State.STARTING)
             except (Conflict, NotFound):
                 continue
-            jobs = [self._job_of(each) for each in (started, *others)]
-            return ExperimentJob(experiment, jobs) if experiment else jobs[0]
+            jobs = {each.id: self._job_of(each) for each in (started, *others)}
+            if experiment:
+                return ExperimentJob(experiment, jobs, self._store)
+            return jobs[run.id]
         return None
 
     def _job_of(self, run: Run) -> RunJob:

@@ -5,9 +5,10 @@
         │  the first of these stands, those after it change nothing:
         │    fail()              the target, a client, the database or Looplab failed → failed
         │    request(CANCELLED)  somebody cancelled the run                           → cancelled
-        │    request(STOPPED)    Looplab is stopped                                   → interrupted
+        │    request(PAUSED)     somebody paused the experiment of which it is an arm → paused
+        │    request(STOPPED)    Looplab is stopped: interrupted, or paused as an arm
         ↓
-     decided ── write() ────────────────────────────────────────→ failed, cancelled, interrupted
+     decided ── write() ────────────────────────────────→ failed, cancelled, paused, interrupted
         │  ↑ ↺ once a second while another process holds the database
         │  │
         ↓  │ once a second; pages tell why
@@ -61,6 +62,7 @@ class RunEnd(NamedTuple):
 
 
 CANCELLED = RunEnd(State.CANCELLED, "cancelled")
+PAUSED = RunEnd(State.PAUSED, "paused", in_trial=False)
 STOPPED = RunEnd(State.INTERRUPTED, "Looplab was stopped")
 DISK_FULL = RunEnd(
     State.FAILED, "disk full", "make space where the database lies, then run it again"
@@ -82,8 +84,8 @@ class Termination:
 
     @property
     def over(self) -> bool:
-        """Whether the store holds a terminal state."""
-        return self.state.terminal
+        """Whether the store holds a state in which nothing works on it."""
+        return self.state.terminal or self.state is State.PAUSED
 
     def request(self, end: RunEnd) -> bool:
         """Decide the end; False when another one was decided before."""
@@ -124,11 +126,11 @@ class Termination:
             self._store.move(self._run.id, self.state, after, **facts)
             self.state = after
 
-        await _written(change)
+        await written(change)
 
     async def keep(self, result: TrialResult) -> None:
         """Store what one trial measured."""
-        await _written(lambda: self._store.save_trial(self._run.id, result))
+        await written(lambda: self._store.save_trial(self._run.id, result))
 
     async def finish(self, judge: Callable[[], MergedResult]) -> None:
         """Store the merged result and `finished`: both, or neither, also when cancelled."""
@@ -137,7 +139,7 @@ class Termination:
             self._store.finish(self._run.id, *judge())
             self.state = State.FINISHED
 
-        await _written(change)
+        await written(change)
 
     async def write(self) -> None:
         """Store the end that was decided, unless the run is over. Raises StoreError."""
@@ -190,10 +192,12 @@ class Termination:
         return f"{why}: {end.remedy}" if end.remedy else why
 
 
-def withdraw(store: Store, run_id: str) -> bool:
-    """Cancel a run that still waits; False when the queue has taken it."""
+def withdraw(store: Store, run: Run, end: RunEnd = CANCELLED) -> bool:
+    """End a run that waits or is paused; False when that is no longer so."""
+    if run.state not in (State.QUEUED, State.PAUSED):
+        return False
     try:
-        store.move(run_id, State.QUEUED, State.CANCELLED, reason="cancelled while queued")
+        store.move(run.id, run.state, end.state, reason=f"{end.why} while {run.state}")
     except Conflict:
         return False
     return True
@@ -224,7 +228,7 @@ def _obstacle(fault: BaseException) -> str:
     return fault.plain if isinstance(fault, StoreError) else f"{_internal(fault)}."
 
 
-async def _written(change: Callable[[], Any]) -> None:
+async def written(change: Callable[[], Any]) -> None:
     """Write what may not be lost: as long as another process holds the database, try again."""
     while True:
         try:

@@ -47,7 +47,8 @@ class RunJob:
     """Executes one queued run. `live_run` shows it meanwhile, `termination` decides how it ends.
 
     `rate_of` tells the throughput of the last run of this kind, None where there is none. What is
-    sent once in a run is shared out among `places`, one for each trial.
+    sent once in a run is shared out among `places`, one for each trial. Trials of a run that was
+    paused count as its first ones.
     """
 
     def __init__(
@@ -113,6 +114,8 @@ class RunJob:
         await asyncio.to_thread(self._prepare)
         self._cores = share_cores(self.run.spec, available_cores())
         self._secrets = await asyncio.to_thread(self._store.secrets_of, self.run.id)
+        if self.run.trials:
+            self._results = await asyncio.to_thread(self._store.trial_results, self.run.id)
         self._began_s = time.time()
         machine = await asyncio.to_thread(run_environment, self._cores)
         revision = await asyncio.to_thread(self._revision)
@@ -133,13 +136,13 @@ class RunJob:
         self._runtime = replace(self._runtime, applications=applications)
         self.live_run.expected = phases(self.run.spec, self._rate_of(self.run))
 
-    async def trial(self, block: int, *, burnt: bool = False) -> None:
+    async def trial(self, block: int, shown: int | None = None, *, burnt: bool = False) -> None:
         """Execute one trial and keep its result; a `burnt` one is thrown away.
 
-        It sends nothing that a kept one sends, too: it takes the place behind the last. Raises a
-        group of what failed.
+        What it sends depends on the number of its `block`; on pages it has the number `shown`.
+        Raises a group of what failed.
         """
-        self.live_run.begin_trial(1 if burnt else block + 1)
+        self.live_run.begin_trial(shown or block + 1)
         numbers = await asyncio.to_thread(self._reserve_numbers)
         spec = replace(self.run.spec, workload=Workload(numbers.streams))
         try:

@@ -24,7 +24,7 @@ from control_plane.jobs.application_check import ApplicationChecks, OpenApiCache
 from control_plane.jobs.configurations import Configurations
 from control_plane.jobs.manual_targets import ManualTargets
 from control_plane.jobs.queue import IdleTasks, RunQueue
-from control_plane.jobs.run_end import withdraw
+from control_plane.jobs.run_end import CANCELLED, PAUSED, RunEnd, withdraw
 from control_plane.jobs.runtime import Runtime
 from control_plane.jobs.submissions import Submissions
 from control_plane.store.store import Draft, Store
@@ -170,17 +170,30 @@ class RunService:
         return sum(seconds) + max(seconds) / blocks
 
     async def cancel_experiment(self, experiment_id: str) -> None:
-        """End every arm that is not over; complete blocks stay. Raises Conflict where none goes."""
+        """End every arm that is not over; complete blocks stay. Raises Conflict where none is."""
+        await self._end_experiment(experiment_id, CANCELLED)
+
+    async def pause_experiment(self, experiment_id: str) -> None:
+        """Stop the arms that go on or wait; complete blocks stay. Raises Conflict where none is."""
+        await self._end_experiment(experiment_id, PAUSED)
+
+    def resume_experiment(self, experiment_id: str) -> None:
+        """Queue an experiment again that is paused. Raises Conflict where it is not."""
+        self._store.resume_experiment(experiment_id)
+        self._idle_tasks.give_way()
+        self._queue.wake()
+
+    async def _end_experiment(self, experiment_id: str, end: RunEnd) -> None:
         experiment = await asyncio.to_thread(self._store.experiment, experiment_id)
         ended = 0
         runs = await asyncio.to_thread(self._store.arm_runs, experiment)
         # What waits is withdrawn first, so that it does not begin when what works is ended.
         for run in sorted(filter(None, runs), key=lambda run: run.state is not State.QUEUED):
             with suppress(Conflict, NotFound):
-                await self._cancel(run)
+                await self._end_run(run, end)
                 ended += 1
         if not ended:
-            raise Conflict(f"Experiment {experiment_id} is over: there is nothing to cancel.")
+            raise Conflict(f"Experiment {experiment_id} cannot be {end.why} as it is now.")
 
     async def cancel(self, run_id: str) -> Run:
         """End a run; every process of it is gone then. Raises Conflict when it is terminal.
@@ -192,17 +205,15 @@ class RunService:
         if experiment is not None and not run.state.terminal:
             await self.cancel_experiment(experiment.id)
             return await asyncio.to_thread(self._store.run, run_id)
-        return await self._cancel(run)
+        return await self._end_run(run, CANCELLED)
 
-    async def _cancel(self, run: Run) -> Run:
+    async def _end_run(self, run: Run, end: RunEnd) -> Run:
         run_id = run.id
-        withdrawn = run.state is State.QUEUED and await asyncio.to_thread(
-            withdraw, self._store, run_id
-        )
-        if not withdrawn and not await self._queue.cancel(run_id):
+        withdrawn = await asyncio.to_thread(withdraw, self._store, run, end)
+        if not withdrawn and not await self._queue.end(run_id, end):
             state = (await asyncio.to_thread(self._store.run, run_id)).state.value
             raise Conflict(
-                f"Run {run_id} is {state}: only a run that is not over can be cancelled."
+                f"Run {run_id} is {state}: only a run that is not over can be {end.why}."
             )
         return await asyncio.to_thread(self._store.run, run_id)
 

@@ -53,6 +53,7 @@ def recover(
     marker = f"{store.instance}.{store.path.stat().st_ino:x}"
     end_orphans(marker, state_dir)
     store.interrupt_unfinished("Looplab ended while this run was not over")
+    store.discard_begun()
     # A file without applications may get some later.
     known = {} if applications is None else applications
     return Runtime(marker, state_dir, frozenset(own_ports), priority, known)

@@ -84,9 +84,12 @@ def row_generator(value: RowValue, seed: int, block: Shard) -> Callable[[int], R
 
 
 def trial_rows(rows: int, block: Shard) -> tuple[int, int]:
-    """Return the first row of a trial and the one after its last: each trial has equally many."""
-    each = rows // block.of
-    return block.first * each, (block.first + 1) * each
+    """Return the first row of a trial and the one after its last: each trial has equally many.
+
+    Trials beyond their number, of an experiment that was paused, have those of the first again.
+    """
+    each, place = rows // block.of, block.first % block.of
+    return place * each, (place + 1) * each
 
 
 _SURELY_APART = 14

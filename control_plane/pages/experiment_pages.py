@@ -181,6 +181,22 @@ async def cancel(experiment_id: ExperimentId, service: RunServiceDep) -> Redirec
     return RedirectResponse(experiment_address(experiment_id), 303)
 
 
+@router.post("/experiments/{experiment_id}/pause")
+async def pause(experiment_id: ExperimentId, service: RunServiceDep) -> RedirectResponse:
+    """Pause an experiment; one that ended in the meantime shows its result."""
+    with suppress(Conflict):
+        await service.pause_experiment(experiment_id)
+    return RedirectResponse(experiment_address(experiment_id), 303)
+
+
+@router.post("/experiments/{experiment_id}/resume")
+def resume(experiment_id: ExperimentId, service: RunServiceDep) -> RedirectResponse:
+    """Let a paused experiment go on; one that goes on already is shown."""
+    with suppress(Conflict):
+        service.resume_experiment(experiment_id)
+    return RedirectResponse(experiment_address(experiment_id), 303)
+
+
 def current_part(store: Store, service: RunService, experiment_id: str) -> ExperimentFragment:
     """Return what the page shows of an experiment now. Raises NotFound."""
     found = store.experiment(experiment_id)

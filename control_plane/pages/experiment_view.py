@@ -121,7 +121,7 @@ def experiment_part(
     with_result = [run.id for run in judged.runs if run and run.state is State.FINISHED]
     return ExperimentFragment(
         id=experiment.id,
-        waiting=not judged.state.terminal,
+        waiting=judged.state.waiting,
         sentence=experiment_sentence(judged),
         state=judged.state,
         facts=tuple(_facts(judged)),
@@ -146,6 +146,8 @@ def _label(place: int, name: str, run_id: str | None) -> RunLabel:
 def _facts(judged: JudgedExperiment) -> Iterator[str]:
     design = judged.experiment.design
     yield f"{judged.blocks} of {design.blocks} blocks, interleaved"
+    if judged.experiment.discarded:
+        yield f"{judged.experiment.discarded} discarded by a pause"
     yield f"margin ±{share(design.margin)}"
     methods = {metric.verdict.effect.method for metric in judged.primary if metric.verdict.effect}
     yield from sorted(methods)
@@ -163,7 +165,11 @@ def _design(judged: JudgedExperiment) -> Iterator[tuple[str, str]]:
     yield "Blocks", f"at most {design.blocks}, each with a trial of all {arms} arms"
     yield "Order", "a Williams design, drawn from the seed" if arms > 2 else "AB BA, by the seed"
     yield "Seed", str(design.seed)
-    yield "Burnt", "the first trial, which was thrown away"
+    if judged.experiment.sessions > 1:
+        yield "Sessions", f"{judged.experiment.sessions}: it was paused in between"
+        yield "Burnt", "the first trial of each session, which was thrown away"
+    else:
+        yield "Burnt", "the first trial, which was thrown away"
     yield "Looks", "after each block from the third on; O'Brien and Fleming's spending"
     yield "Margin", f"±{share(design.margin)}"
     if judged.control is not None:

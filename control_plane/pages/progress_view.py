@@ -17,6 +17,7 @@ PHASES = {
     State.WARMING: "warming up",
     State.RUNNING: "measuring",
     State.FINALIZING: "finishing",
+    State.PAUSED: "paused with its experiment",
 }
 
 

@@ -279,6 +279,18 @@ def trial_stream_row(row: TrialRow, place: int, result: StreamResult) -> TrialSt
         response=pack_histogram(result.response),
         seconds=None if seconds is None else pack_seconds((*result.warmup, *seconds)),
         first_byte=_packed_if_known(result.first_byte),
+        send_lag=_packed_if_known(result.send_lag),
+    )
+
+
+def trial_stream_of(row: TrialStream, summary: Summary) -> StreamResult:
+    """Return of one stream of a trial what a merged result is made of; no seconds."""
+    return StreamResult(
+        summary,
+        unpack_histogram(row.service),
+        unpack_histogram(row.response),
+        send_lag=None if row.send_lag is None else unpack_histogram(row.send_lag),
+        first_byte=None if row.first_byte is None else unpack_histogram(row.first_byte),
     )
 
 

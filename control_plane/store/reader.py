@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar, Unpack
 
 import sqlalchemy
-from sqlalchemy import func
+from sqlalchemy import func, tuple_
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -20,6 +20,7 @@ from control_plane.domain.run import (
     Standing,
     State,
     StreamResult,
+    TrialResult,
     listed_deleted,
 )
 from control_plane.domain.stream_record import Slices
@@ -30,6 +31,7 @@ from control_plane.store.mapping import (
     run_of,
     stream_of,
     timeline_of,
+    trial_stream_of,
     unpack_slices,
 )
 from control_plane.store.run_query import Filters, cursor_after, page_conditions, run_query
@@ -178,7 +180,7 @@ class Reader:
         """Return the id of the run that has waited longest; None when none waits."""
         waiting = select(RunRow.id).where(RunRow.state == State.QUEUED.value)
         with self._database.read() as session:
-            return session.exec(waiting.order_by(col(RunRow.seq)).limit(1)).first()
+            return session.exec(waiting.order_by(_TURN, col(RunRow.seq)).limit(1)).first()
 
     def count_queued(self) -> int:
         """Return how many runs wait in the queue."""
@@ -197,8 +199,27 @@ class Reader:
             row = session.exec(_queued().where(RunRow.id == run_id)).first()
             if row is None:
                 return None
-            ahead = _queued().where(col(RunRow.seq) <= row.seq).subquery()
+            first = tuple_(_TURN, col(RunRow.seq)) <= tuple_(row.turn or row.seq, row.seq)
+            ahead = _queued().where(first).subquery()
             return session.exec(select(func.count()).select_from(ahead)).one()
+
+    def trial_results(self, run_id: str) -> list[TrialResult]:
+        """Return what the trials of a run left, as far as its merged result needs it."""
+        with self._database.read() as session:
+            row = find_row(session, run_id)
+            run, gauges = whole_run(session, row), _gauges(session, row)
+            streams: dict[int, list[TrialStream]] = defaultdict(list)
+            of_run = select(TrialStream).where(TrialStream.run == row.seq)
+            for stream in session.exec(of_run.order_by(col(TrialStream.place))):
+                streams[stream.block].append(stream)
+            return [
+                TrialResult(
+                    trial,
+                    tuple(map(trial_stream_of, streams[trial.block], trial.streams)),
+                    seen,
+                )
+                for trial, seen in zip(run.trials, gauges, strict=True)
+            ]
 
     def detail(self, run_id: str, *, slices: bool = False) -> RunDetail:
         """Return the run with its histograms, timelines and gauges; its `slices` when asked for."""
@@ -334,6 +355,9 @@ def _listed(session: Session, seqs: Sequence[int]) -> tuple[Run, ...]:
     together = select(RunRow, RunFacts).join(RunFacts, col(RunFacts.run) == col(RunRow.seq))
     rows = together.where(col(RunRow.seq).in_(seqs)).order_by(col(RunRow.seq).desc())
     return tuple(run_of(row, facts, summaries[row.seq]) for row, facts in session.exec(rows))
+
+
+_TURN = func.coalesce(RunRow.turn, RunRow.seq)
 
 
 def _queued() -> SelectOfScalar[RunRow]:

@@ -1,23 +1,41 @@
-"""Experiments in the database: handed in whole, never changed; their results are those of runs."""
+"""Experiments in the database: what is handed in never changes, results are those of runs.
+
+Which blocks were begun, and what became of each, stands beside it.
+"""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import sqlalchemy
 from pydantic import TypeAdapter
+from sqlalchemy import delete, func, update
 from sqlmodel import Session, col, select
 
-from control_plane.domain.errors import NotFound
-from control_plane.domain.experiment import Experiment, ExperimentArm, ExperimentDesign
+from control_plane.domain.errors import Conflict, NotFound
+from control_plane.domain.experiment import (
+    BlockOutcome,
+    Experiment,
+    ExperimentArm,
+    ExperimentBlock,
+    ExperimentDesign,
+)
 from control_plane.domain.ids import new_id
-from control_plane.domain.run import Run
+from control_plane.domain.run import TERMINAL, Run, State
 from control_plane.store.database import Database
 from control_plane.store.mapping import Draft
 from control_plane.store.reader import whole_run
-from control_plane.store.tables import ExperimentArmRow, ExperimentRow, RunRow
+from control_plane.store.tables import (
+    ExperimentArmRow,
+    ExperimentBlockRow,
+    ExperimentRow,
+    RunRow,
+    TrialRow,
+    TrialStream,
+)
 from control_plane.store.writer import queued_rows
 
 _DESIGN: TypeAdapter[ExperimentDesign] = TypeAdapter(ExperimentDesign)
+_BLOCK: TypeAdapter[ExperimentBlock] = TypeAdapter(ExperimentBlock)
 
 
 class Experiments:
@@ -57,11 +75,70 @@ class Experiments:
     def experiment(self, experiment_id: str) -> Experiment:
         """Return the experiment of that id. Raises NotFound."""
         with self._database.read() as session:
-            row = session.exec(
-                select(ExperimentRow).where(ExperimentRow.id == experiment_id)
-            ).first()
-            if row is None:
-                raise NotFound(f"There is no experiment {experiment_id[:20]!r}.")
+            return _experiment(session, _row(session, experiment_id))
+
+    def begin_session(self, experiment_id: str) -> Experiment:
+        """Take down that its trials begin, or go on; nothing is left of a block in progress."""
+        with self._database.write() as session:
+            row = _row(session, experiment_id)
+            _discard(session, [row.seq or 0])
+            row.sessions += 1
+            session.flush()
+            return _experiment(session, row)
+
+    def begin_block(self, experiment_id: str, row: int) -> ExperimentBlock:
+        """Take down that the next block begins, which is the one of that place in the design."""
+        with self._database.write() as session:
+            experiment = _row(session, experiment_id)
+            last = select(func.max(ExperimentBlockRow.number)).where(
+                ExperimentBlockRow.experiment == experiment.seq
+            )
+            number = session.exec(last).one()
+            block = ExperimentBlock(
+                0 if number is None else number + 1, row, experiment.sessions, "begun"
+            )
+            session.add(ExperimentBlockRow(experiment=experiment.seq or 0, **vars(block)))
+            return block
+
+    def end_block(self, experiment_id: str, number: int, outcome: BlockOutcome) -> None:
+        """Take down what became of a block that was begun."""
+        with self._database.write() as session:
+            key = (_row(session, experiment_id).seq, number)
+            session.get_one(ExperimentBlockRow, key).outcome = outcome
+
+    def discard_begun(self) -> None:
+        """Throw the trials away that a pause left of a block in progress."""
+        with self._database.write() as session:
+            paused = (
+                select(ExperimentArmRow.experiment)
+                .join(RunRow, col(RunRow.seq) == ExperimentArmRow.run)
+                .where(RunRow.state == State.PAUSED.value)
+                .distinct()
+            )
+            _discard(session, session.exec(paused).all())
+
+    def resume_experiment(self, experiment_id: str) -> Experiment:
+        """Queue the arms of an experiment that is paused, behind all that wait.
+
+        Raises Conflict where none is.
+        """
+        with self._database.write() as session:
+            row = _row(session, experiment_id)
+            arms = select(ExperimentArmRow.run).where(ExperimentArmRow.experiment == row.seq)
+            last = session.exec(select(func.max(RunRow.seq))).one() or 0
+            queued = (
+                update(RunRow)
+                .where(col(RunRow.seq).in_(arms), col(RunRow.state) == State.PAUSED.value)
+                .values(
+                    state=State.QUEUED.value,
+                    reason=None,
+                    epoch=RunRow.epoch + 1,
+                    # Behind the last that was handed in, before those that are later.
+                    turn=last + 0.5,
+                )
+            )
+            if not session.exec(queued).rowcount:
+                raise Conflict(f"Experiment {experiment_id} is not paused: nothing goes on.")
             return _experiment(session, row)
 
     def arm_runs(self, experiment: Experiment) -> list[Run | None]:
@@ -90,6 +167,32 @@ class Experiments:
             return None if row is None else _experiment(session, row)
 
 
+def _row(session: Session, experiment_id: str) -> ExperimentRow:
+    row = session.exec(select(ExperimentRow).where(ExperimentRow.id == experiment_id)).first()
+    if row is None:
+        raise NotFound(f"There is no experiment {experiment_id[:20]!r}.")
+    return row
+
+
+def _discard(session: Session, experiments: Sequence[int]) -> None:
+    begun = select(ExperimentBlockRow).where(
+        col(ExperimentBlockRow.experiment).in_(experiments), ExperimentBlockRow.outcome == "begun"
+    )
+    for block in session.exec(begun).all():
+        arms = select(ExperimentArmRow.run).where(ExperimentArmRow.experiment == block.experiment)
+        over = [state.value for state in TERMINAL]
+        left = select(RunRow.seq).where(col(RunRow.seq).in_(arms), col(RunRow.state).not_in(over))
+        has_trial = select(TrialRow.run).where(col(TrialRow.block) == block.number)
+        if not session.exec(left.where(col(RunRow.seq).not_in(has_trial))).first():
+            # Cut off between its last trial and the note of it.
+            block.outcome = "complete"
+            continue
+        for table in (TrialStream, TrialRow):
+            trials = (col(table.run).in_(arms), col(table.block) == block.number)
+            session.exec(delete(table).where(*trials))
+        block.outcome = "discarded"
+
+
 def _experiment(session: Session, row: ExperimentRow) -> Experiment:
     columns = (ExperimentArmRow.name, RunRow.id)
     chosen = (
@@ -99,10 +202,16 @@ def _experiment(session: Session, row: ExperimentRow) -> Experiment:
         .order_by(col(ExperimentArmRow.place))
     )
     arms = session.connection().execute(chosen)
+    blocks = select(ExperimentBlockRow).where(ExperimentBlockRow.experiment == row.seq)
     return Experiment(
         id=row.id,
         question=row.question,
         design=_DESIGN.validate_json(row.document),
         arms=tuple(ExperimentArm(name, run_id) for name, run_id in arms),
         created_at=row.created_at,
+        blocks=tuple(
+            _BLOCK.validate_python(block.model_dump(exclude={"experiment"}))
+            for block in session.exec(blocks.order_by(col(ExperimentBlockRow.number)))
+        ),
+        sessions=row.sessions,
     )

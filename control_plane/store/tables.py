@@ -67,7 +67,8 @@ class RunRow(SQLModel, table=True):
 
     `epoch` counts the changes of state. `rate_per_s` is the throughput of all streams.
     `configuration` tells the parts of the target, so that the same parts have the same one;
-    `given_name` is the name that they were chosen by, None where they were typed.
+    `given_name` is the name that they were chosen by, None where they were typed. `turn` takes the
+    place of `seq` in the queue, for an arm that was paused.
     """
 
     __tablename__: ClassVar[Any] = "run"
@@ -93,6 +94,7 @@ class RunRow(SQLModel, table=True):
     outcome: str | None = Field(default=None, index=True)
     rate_per_s: float | None = None
     submission: str | None = Field(default=None, foreign_key="submission.key", index=True)
+    turn: float | None = None
 
 
 class RunFacts(SQLModel, table=True):
@@ -177,10 +179,14 @@ class TrialStream(SQLModel, table=True):
     response: bytes
     seconds: bytes | None
     first_byte: bytes | None = None
+    send_lag: bytes | None = None
 
 
 class ExperimentRow(SQLModel, table=True):
-    """An experiment; `document` is JSON of what is to be decided and how."""
+    """An experiment; `document` is JSON of what is to be decided and how.
+
+    `sessions` counts how often its trials began.
+    """
 
     __tablename__: ClassVar[Any] = "experiment"
     __table_args__: ClassVar[Any] = {"sqlite_autoincrement": True}
@@ -190,6 +196,19 @@ class ExperimentRow(SQLModel, table=True):
     question: str
     document: str
     created_at: datetime
+    sessions: int = 0
+
+
+class ExperimentBlockRow(SQLModel, table=True):
+    """A block that was begun; `number` is that of its trials, `row` its place in the design."""
+
+    __tablename__: ClassVar[Any] = "experiment_block"
+
+    experiment: int = Field(primary_key=True, foreign_key="experiment.seq", ondelete="CASCADE")
+    number: int = Field(primary_key=True)
+    row: int
+    session: int
+    outcome: str
 
 
 class ExperimentArmRow(SQLModel, table=True):

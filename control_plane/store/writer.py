@@ -31,6 +31,7 @@ from control_plane.store.mapping import (
 from control_plane.store.reader import count_queued, find_row, whole_run
 from control_plane.store.tables import (
     DeletedRunRow,
+    ExperimentArmRow,
     RunFacts,
     RunRow,
     RunSecret,
@@ -177,10 +178,14 @@ class Writer:
     def interrupt_unfinished(self, reason: str) -> int:
         """Mark every run that waits or was being measured as interrupted; return how many.
 
-        For a start, when no living process works on them.
+        Arms of experiments become paused. For a start, when no living process works on them.
         """
+        arms = select(ExperimentArmRow.run).where(col(ExperimentArmRow.run).is_not(None))
+        waits = col(RunRow.state) != State.PAUSED.value
+        paused = _ended(State.PAUSED, reason).where(waits, col(RunRow.seq).in_(arms))
         with self._database.write() as session:
-            return session.exec(_ended(State.INTERRUPTED, reason)).rowcount
+            first = session.exec(paused).rowcount
+            return first + session.exec(_ended(State.INTERRUPTED, reason).where(waits)).rowcount
 
     def give_up(self, run_ids: Collection[str], reason: str) -> None:
         """Mark those of the runs as failed that are not over, whatever else their rows hold."""
@@ -315,10 +320,13 @@ def _change(session: Session, row: RunRow, before: State, after: State, reason: 
 
 
 def _ended(state: State, reason: str) -> Update:
-    """Return the change that ends all runs that are not over."""
+    """Return the change that ends, or pauses, all runs that are not over."""
     open_runs = update(RunRow).where(col(RunRow.state).not_in([state.value for state in TERMINAL]))
     return open_runs.values(
-        state=state.value, reason=reason, epoch=RunRow.epoch + 1, finished_at=datetime.now(UTC)
+        state=state.value,
+        reason=reason,
+        epoch=RunRow.epoch + 1,
+        finished_at=datetime.now(UTC) if state.terminal else None,
     )
 
 

@@ -40,16 +40,56 @@ def over(looplab: Dashboard, experiment_id: str) -> dict[str, Any]:
         found: dict[str, Any] = looplab.get(f"/api/experiments/runs/{experiment_id}").json()
         return found if found["state"] not in {"queued", "running"} else None
 
-    found: dict[str, Any] = until(ended, "the experiment is over", 60)
+    found: dict[str, Any] = until(ended, "the experiment is over", 60, every_s=0.2)
     return found
 
 
 @pytest.fixture(scope="module")
-def decided(looplab: Dashboard, server: HostileServer) -> dict[str, Any]:
+def paused(looplab: Dashboard, server: HostileServer) -> dict[str, Any]:
     made = looplab.post("/api/experiments", experiment(server))
     assert made.status_code == 202, made.text
     assert made.json()["url"] == f"/experiments/{made.json()['id']}"
-    return over(looplab, made.json()["id"])
+    address = f"/api/experiments/runs/{made.json()['id']}"
+    until(lambda: looplab.get(address).json()["blocks"] >= 1, "a block", 60)
+    return dict(looplab.post(f"{address}/pause").json())
+
+
+@pytest.fixture(scope="module")
+def decided(looplab: Dashboard, paused: dict[str, Any]) -> dict[str, Any]:
+    address = f"/api/experiments/runs/{paused['id']}"
+    assert looplab.post(f"{address}/resume").json()["state"] in {"queued", "running"}
+    assert looplab.post(f"{address}/resume").status_code == 409
+    return over(looplab, paused["id"])
+
+
+def test_what_is_paused_keeps_its_complete_blocks(
+    looplab: Dashboard, paused: dict[str, Any]
+) -> None:
+    address = f"/api/experiments/runs/{paused['id']}"
+    assert paused["state"] == "paused"
+    assert {(arm["state"], arm["blocks"]) for arm in paused["runs"]} == {
+        ("paused", paused["blocks"])
+    }
+    assert looplab.post(f"{address}/pause").status_code == 409
+    page = f"/experiments/{paused['id']}"
+    assert "Resume" in words(looplab.get(page).text)
+    arm = paused["runs"][0]["id"]
+    assert "paused with its experiment" in words(looplab.get(f"/runs/{arm}").text)
+    assert looplab.client.delete(f"/api/runs/{arm}").status_code == 409
+    assert looplab.get("/healthz").json()["queued"] == 0
+
+
+def test_what_was_paused_goes_on_to_its_end(looplab: Dashboard, decided: dict[str, Any]) -> None:
+    assert (decided["sessions"], decided["blocks"]) == (2, BLOCKS)
+    complete = [block for block in decided["begun"] if block["outcome"] == "complete"]
+    assert sorted(block["row"] for block in complete) == list(range(BLOCKS))
+    assert len(decided["begun"]) == BLOCKS + decided["discarded"]
+    for arm in decided["runs"]:
+        run = looplab.run(arm["id"])
+        assert [trial["block"] for trial in run["trials"]] == [each["block"] for each in complete]
+        assert run["streams"][0]["completed"] == BLOCKS * 10
+    address = f"/api/experiments/runs/{decided['id']}"
+    assert looplab.post(f"{address}/pause").status_code == 409
 
 
 def test_it_decides(decided: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ def test_nothing_leaves_a_terminal_state(before, after):
 
 
 @pytest.mark.parametrize("before", sorted(ACTIVE))
-@pytest.mark.parametrize("after", ["failed", "cancelled", "interrupted"])
+@pytest.mark.parametrize("after", ["failed", "cancelled", "interrupted", "paused"])
 def test_every_active_state_may_be_abandoned(before, after):
     assert allowed(before, State(after))
 
@@ -43,6 +43,7 @@ def test_every_active_state_may_be_abandoned(before, after):
         ("running", "warming"),
         ("running", "queued"),
         ("finalizing", "running"),
+        ("paused", "starting"),
     ],
 )
 def test_changes_that_are_refused(before, after):
@@ -50,8 +51,10 @@ def test_changes_that_are_refused(before, after):
 
 
 def test_each_state_waits_is_active_or_is_terminal():
-    assert {State.QUEUED, *ACTIVE, *TERMINAL} == set(State)
+    assert {State.QUEUED, State.PAUSED, *ACTIVE, *TERMINAL} == set(State)
     assert not ACTIVE & TERMINAL
     assert State.RUNNING.active
     assert State.FAILED.terminal
     assert not State.QUEUED.active
+    assert State.QUEUED.waiting
+    assert not State.PAUSED.waiting

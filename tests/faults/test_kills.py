@@ -109,8 +109,8 @@ def unheard(
         ask(looplab, name)
 
 
-def test_an_experiment_that_is_killed_keeps_its_complete_blocks(clean_after: Path) -> None:
-    """Its arms are interrupted together, and what was measured of them still says as much."""
+def test_experiments_that_are_killed_are_paused_and_go_on(clean_after: Path) -> None:
+    """One that waits and one in a block: complete blocks stay, and those in progress are gone."""
     stream = {
         "requests": [{"path": "/"}],
         "load": {"model": "closed", "concurrency": 1},
@@ -120,15 +120,25 @@ def test_an_experiment_that_is_killed_keeps_its_complete_blocks(clean_after: Pat
     arms = [{"name": name, "spec": {"client": {"loop": name}}} for name in ("uvloop", "asyncio")]
     document = {"question": "Which loop?", "blocks": 50, "spec": common, "arms": arms}
     with dashboard(clean_after) as looplab:
-        made = looplab.post("/api/experiments", document).json()
-        address = f"/api/experiments/runs/{made['id']}"
-        until(lambda: looplab.get(address).json()["blocks"] >= 3, "three blocks", 60)
+        first, second = (looplab.post("/api/experiments", document).json() for _ in range(2))
+        address = f"/api/experiments/runs/{first['id']}"
+        until(lambda: looplab.get(address).json()["blocks"] >= 1, "a block", 60, every_s=0.2)
         looplab.kill()
         gone_within_a_second(looplab.instance)
-    with dashboard(clean_after) as looplab:
-        left = looplab.get(address).json()
-        assert left["state"] == "interrupted"
-        assert {arm["state"] for arm in left["runs"]} == {"interrupted"}
-        assert left["blocks"] >= 3
-        assert left["verdicts"][0]["low"] is not None
-        assert looplab.get(made["url"]).status_code == 200
+    with in_process(clean_after) as again:
+        assert_paused(again.get(address).json(), sessions=1, blocks=1)
+        assert_paused(again.get(f"/api/experiments/runs/{second['id']}").json(), 0, 0)
+        assert again.get(first["url"]).status_code == 200
+        assert again.post(f"{address}/resume").json()["state"] in {"queued", "running"}
+        until(lambda: again.get(address).json()["sessions"] == 2, "it goes on", 60, every_s=0.2)
+        assert again.post(f"{address}/cancel").json()["state"] == "cancelled"
+
+
+def assert_paused(found: dict[str, Any], sessions: int, blocks: int) -> None:
+    assert (found["state"], found["sessions"]) == ("paused", sessions)
+    assert {arm["state"] for arm in found["runs"]} == {"paused"}
+    assert found["blocks"] >= blocks
+    assert {arm["blocks"] for arm in found["runs"]} == {found["blocks"]}
+    outcomes = [block["outcome"] for block in found["begun"]]
+    assert (outcomes.count("complete"), outcomes.count("begun")) == (found["blocks"], 0)
+    assert found["discarded"] == outcomes.count("discarded")

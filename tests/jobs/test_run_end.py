@@ -106,8 +106,8 @@ async def test_a_run_that_another_ended_is_let_be(termination: Termination, stor
 def test_only_a_run_that_waits_is_withdrawn(store: Store) -> None:
     waiting, taken = store.add([Draft(items(), "uvicorn"), Draft(items(), "uvicorn")])
     store.move(taken.id, State.QUEUED, State.STARTING)
-    assert withdraw(store, waiting.id)
-    assert not withdraw(store, taken.id)
+    assert withdraw(store, waiting)
+    assert not withdraw(store, taken)
     assert store.run(waiting.id).reason == "cancelled while queued"
     assert store.run(taken.id).state is State.STARTING
 
@@ -116,7 +116,7 @@ async def test_a_cancel_of_what_was_withdrawn_meanwhile_is_no_error(store: Store
     (run,) = store.add([Draft(items(), "uvicorn")])
     live_run = LiveRun(run.id, run.spec.workload.streams, 1, Phases(1, 1, 1), time.monotonic)
     termination = Termination(run, store, live_run)
-    assert withdraw(store, run.id)
+    assert withdraw(store, run)
     termination.request(CANCELLED)
     await termination.write()
     assert termination.over

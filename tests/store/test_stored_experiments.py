@@ -1,14 +1,15 @@
 """Experiments in the database: all or none, and what stays when an arm is deleted."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from control_plane.domain.errors import NotFound, QueueFull
+from control_plane.domain.errors import Conflict, NotFound, QueueFull
 from control_plane.domain.experiment import ExperimentDesign
 from control_plane.domain.run import State
 from control_plane.store.store import Draft, Store, open_store
-from tests.builders.runs import items
+from tests.builders.runs import ASYNC, items, trial_of
 from tests.dashboard import provide_database
 
 ARMS = [("a", Draft(items())), ("b", Draft(items()))]
@@ -52,3 +53,63 @@ def test_a_run_of_its_own_is_no_arm(store: Store) -> None:
     assert store.experiment_of(run.id) is None
     with pytest.raises(NotFound):
         store.experiment("0000000000")
+
+
+WAY = [State.QUEUED, State.STARTING, State.WARMING, State.RUNNING, State.FINALIZING]
+
+
+@pytest.mark.parametrize("state", WAY)
+def test_what_is_cut_in_any_state_is_paused_and_goes_on_behind_those_that_wait(
+    store: Store, state: State
+) -> None:
+    made = store.add_experiment("Which?", ExperimentDesign(), ARMS, max_queue=9)
+    ids = [arm.run_id or "" for arm in made.arms]
+    for run_id in ids:
+        for before, after in pairwise(WAY[: WAY.index(state) + 1]):
+            store.move(run_id, before, after)
+    (later,) = store.add([Draft(items())])
+    store.move(later.id, State.QUEUED, State.CANCELLED)
+    assert store.interrupt_unfinished("killed") == 2
+    assert [(store.run(each).state, store.run(each).reason) for each in ids] == [
+        (State.PAUSED, "killed"),
+        (State.PAUSED, "killed"),
+    ]
+    assert store.next_queued() is None
+    (waiting,) = store.add([Draft(items())])
+    store.resume_experiment(made.id)
+    (last,) = store.add([Draft(items())])
+    assert [store.position(each) for each in (waiting.id, *ids, last.id)] == [1, 2, 3, 4]
+    store.move(waiting.id, State.QUEUED, State.CANCELLED)
+    assert store.next_queued() == ids[0]
+    with pytest.raises(Conflict, match="not paused"):
+        store.resume_experiment(made.id)
+
+
+def test_a_block_in_progress_is_discarded_and_counted_and_its_row_is_left(store: Store) -> None:
+    made = store.add_experiment("Which?", ExperimentDesign(), ARMS, max_queue=9)
+    first, second = (arm.run_id or "" for arm in made.arms)
+    assert store.begin_session(made.id).sessions == 1
+    for run_id in (first, second):
+        store.move(run_id, State.QUEUED, State.STARTING)
+    _, cut = (store.begin_block(made.id, row) for row in (0, 1))
+    for run_id, number in ((first, 0), (second, 0), (first, 1)):
+        store.save_trial(run_id, trial_of(items(), ASYNC, number))
+    store.discard_begun()
+    assert [block.outcome for block in store.experiment(made.id).blocks] == ["begun", "begun"]
+    store.interrupt_unfinished("killed")
+    store.discard_begun()
+    left = store.experiment(made.id)
+    assert [(block.number, block.row, block.outcome) for block in left.blocks] == [
+        (0, 0, "complete"),
+        (cut.number, 1, "discarded"),
+    ]
+    assert [[trial.block for trial in run.trials] for run in store.arm_runs(left) if run] == [
+        [0],
+        [0],
+    ]
+    (kept,) = store.trial_results(first)
+    assert kept.streams[0].response.total == kept.trial.streams[0].completed
+    store.resume_experiment(made.id)
+    assert store.begin_session(made.id).sessions == 2
+    again = store.begin_block(made.id, 1)
+    assert (again.number, again.session) == (2, 2)

@@ -122,12 +122,16 @@ _UNDECIDED: GuardrailOutcome = "undecided"
 
 
 def _state(runs: Sequence[Run | None]) -> State:
-    """Return running as long as an arm is, finished where one finished, else how they ended."""
+    """Return paused, queued or running as long as an arm is not over, else how they ended.
+
+    Finished where an arm is.
+    """
     states = [run.state for run in runs if run is not None]
     if not states:
         return State.CANCELLED
-    if not all(state.terminal for state in states):
-        return State.QUEUED if set(states) == {State.QUEUED} else State.RUNNING
+    if left := {state for state in states if not state.terminal}:
+        at_rest = (state for state in (State.PAUSED, State.QUEUED) if left == {state})
+        return next(at_rest, State.RUNNING)
     ends = (State.FINISHED, State.CANCELLED, State.INTERRUPTED, State.FAILED)
     return next(state for state in ends if state in states)
 

@@ -1,11 +1,12 @@
 """An experiment in words: the sentence that leads its page, and its document for programs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from control_plane.analysis.deciding.effects import Interval
 from control_plane.analysis.deciding.judged_experiment import JudgedExperiment, JudgedMetric
 from control_plane.analysis.deciding.verdicts import CONTROL_LEVEL, FIRST_LOOK, Verdict
+from control_plane.domain.experiment import ExperimentBlock
 from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document
 from control_plane.domain.units import figures, share
@@ -32,9 +33,10 @@ def experiment_sentence(judged: JudgedExperiment) -> str:
 def _waiting(judged: JudgedExperiment) -> str:
     if judged.state is State.QUEUED:
         return "It waits for the machine."
-    if judged.state is State.RUNNING:
+    if not judged.state.terminal:
+        paused = "It is paused. " if judged.state is State.PAUSED else ""
         return (
-            f"{judged.blocks} of {judged.experiment.design.blocks} blocks are measured. "
+            f"{paused}{judged.blocks} of {judged.experiment.design.blocks} blocks are measured. "
             f"Nothing is said before {FIRST_LOOK}."
         )
     return "There is nothing to decide on: no block is complete."
@@ -149,10 +151,21 @@ def experiment_document(judged: JudgedExperiment) -> Document:
             for arm, run in zip(experiment.arms, judged.runs, strict=True)
         ],
         "blocks": judged.blocks,
+        "sessions": experiment.sessions,
+        "discarded": experiment.discarded,
+        "begun": _block_documents(experiment.blocks),
         "control": _control_document(judged),
         "verdicts": [_verdict_document(judged, metric) for metric in judged.metrics],
         "sentence": experiment_sentence(judged),
     }
+
+
+def _block_documents(blocks: Sequence[ExperimentBlock]) -> list[Document]:
+    """Return each block that was begun, by the number that its trials have."""
+    names = {"number": "block"}
+    return [
+        {names.get(name, name): value for name, value in vars(block).items()} for block in blocks
+    ]
 
 
 def _control_document(judged: JudgedExperiment) -> Document | None:
