@@ -112,7 +112,7 @@ def complete_blocks(runs: Sequence[Run | None]) -> list[int]:
     kept = [
         run
         for place, run in enumerate(runs)
-        if run and run.trials and (not place or run.state is not State.FAILED)
+        if run and (not place or run.state is not State.FAILED)
     ]
     trials = [{trial.block for trial in run.trials} for run in kept]
     return sorted(set.intersection(*trials)) if trials else []
