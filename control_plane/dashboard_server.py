@@ -12,8 +12,7 @@ from collections.abc import Iterator
 import requests
 import uvicorn
 
-from control_plane.access.login import Caller, Login
-from control_plane.access.other_users import other_users
+from control_plane.access.login import Caller, Login, other_users
 from control_plane.app import create_app
 from control_plane.domain.errors import SettingsError
 from control_plane.jobs.runtime import lower_priority, recover
