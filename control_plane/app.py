@@ -123,7 +123,7 @@ def host_names(settings: Settings) -> set[str]:
 def _refused(scope: Scope, status: int, message: str) -> Response:
     """Say why a request is refused; where a login is lacking, with the form to log in."""
     request = Request(scope)
-    if status == 401 and not _for_programs(request.url.path):
+    if status == 401 and not _for_programs(request):
         response: Response = login_page(request, message)
     else:
         code = "too_many_guesses" if status == 429 else code_of_status(status)
@@ -172,7 +172,7 @@ def _error_response(
     request: Request, status: int, code: str, message: str, fields: tuple[FieldError, ...] = ()
 ) -> Response:
     """JSON for programs, a page for people."""
-    if _for_programs(request.url.path):
+    if _for_programs(request):
         listed = [
             {"field": field.field, "message": field.message, "limit": field.limit}
             for field in fields
@@ -181,5 +181,8 @@ def _error_response(
     return error_page(request, status, message, fields)
 
 
-def _for_programs(path: str) -> bool:
+def _for_programs(request: Request) -> bool:
+    path = request.url.path
+    if request.headers.get("accept") == "application/json":
+        return True
     return path.startswith("/api/") or path.endswith((".json", ".csv")) or path in MONITORED

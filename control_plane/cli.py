@@ -1,11 +1,6 @@
 """The command line: `looplab` serves, `looplab run` measures, `looplab compare` compares."""
 
-import asyncio
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +15,8 @@ from control_plane.cli_experiment import (
     experiment_result,
     print_experiment,
 )
+from control_plane.cli_files import file_commands
+from control_plane.cli_options import AsJson, DatabaseOption, connect, full_path, settings_of
 from control_plane.cli_output import (
     INVALID,
     NOT_FINISHED,
@@ -31,7 +28,7 @@ from control_plane.cli_output import (
     print_run,
     print_what_encodings_lack,
 )
-from control_plane.dashboard_client import DashboardClient, RemoteDashboard
+from control_plane.dashboard_client import RemoteDashboard
 from control_plane.domain.ceiling import ceiling_clients, ceiling_submission
 from control_plane.domain.errors import (
     DatabaseOwned,
@@ -55,7 +52,6 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help"]},
 )
-DatabaseOption = Annotated[Path | None, typer.Option("--db", help="The database file (./runs.db).")]
 EXIT_CODES = """
 Exit codes:
 
@@ -69,7 +65,6 @@ Exit codes:
 
 12 finished and invalid: its numbers are not to be used
 """
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def main() -> None:
@@ -160,14 +155,14 @@ def run_spec(
             complain(note)
     else:
         document = _with_row_files(_read(spec), spec.parent)
-    settings = _settings(context, db)
+    settings = settings_of(context, db)
     new = not settings.db.expanduser().exists()
-    with _connect(settings) as dashboard:
+    with connect(settings) as dashboard:
         run = dashboard.submit(document)
         if new:
-            complain(f"Made a new database: {_full_path(settings)}.")
+            complain(f"Made a new database: {full_path(settings)}.")
         if not dashboard.remote:
-            complain(f"No dashboard has {_full_path(settings)}: measuring here.")
+            complain(f"No dashboard has {full_path(settings)}: measuring here.")
         if wait or not dashboard.remote:
             run = dashboard.wait(run["id"], _silent if as_json else ProgressLines())
     if as_json:
@@ -175,32 +170,6 @@ def run_spec(
     else:
         print_run(run, dashboard.url)
     raise typer.Exit(_exit_code(run))
-
-
-@contextmanager
-def _connect(settings: Settings) -> Iterator[DashboardClient]:
-    """Give the dashboard of this database if one runs, else a control plane without a site."""
-    holder = read_lock(settings.db)
-    if holder is not None and holder.url:
-        yield RemoteDashboard(holder.url, holder.token)
-        return
-    # Store, queue and load, which take a second to import, are for those alone who measure here.
-    from control_plane.local_dashboard import LocalDashboard
-
-    # A script's background command inherits that SIGINT is ignored; the runner would heed that.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
-    with asyncio.Runner() as runner, ExitStack() as closing:
-        here = LocalDashboard(settings, runner)
-        closing.callback(here.close)
-        yield here
-
-
-def _interrupt(number: int, frame: object) -> None:
-    """End the command as Ctrl-C does: in order, with the states written."""
-    del number, frame
-    signal.raise_signal(signal.SIGINT)
 
 
 def _exit_code(run: Document) -> int:
@@ -219,15 +188,15 @@ def compare_runs(
 ) -> None:
     """Put finished runs side by side."""
     ids, baseline = compared_ids(",".join(runs), None)
-    settings = _settings(context, db)
+    settings = settings_of(context, db)
     if not settings.db.exists():
         raise SettingsError(f"There is no database at {settings.db}: name one with --db.")
-    with _connect(settings) as dashboard:
+    with connect(settings) as dashboard:
         try:
             comparison = dashboard.compare(ids, baseline)
         except NotFound as error:
             raise NotFound(
-                f"{error} Looked in {_full_path(settings)}: name another with --db."
+                f"{error} Looked in {full_path(settings)}: name another with --db."
             ) from None
     if as_json:
         print_json(comparison)
@@ -251,7 +220,7 @@ def decide_experiment(
     document, specs = experiment_file(file, _read, full=full)
     for spec in specs:
         _with_row_files(spec, file.parent)
-    with _connect(_settings(context, db)) as dashboard:
+    with connect(settings_of(context, db)) as dashboard:
         found = experiment_result(dashboard, document, _silent if as_json else BlockLines())
     if found is None:
         raise typer.Exit(NOT_FINISHED)
@@ -273,7 +242,7 @@ def measure_ceilings(
 ) -> None:
     """Measure the most that each client can send on this machine, and keep it."""
     documents = [ceiling_submission(client) for client in ceiling_clients(strategies or ())]
-    with _connect(_settings(context, db)) as dashboard:
+    with connect(settings_of(context, db)) as dashboard:
         runs = [dashboard.submit(document) for document in documents]
         ended = [
             dashboard.wait(run["id"], _silent if as_json else ProgressLines(titled=True))
@@ -294,10 +263,10 @@ def measure_ceilings(
 @cli.command("login")
 def print_login_address(context: typer.Context, db: DatabaseOption = None) -> None:
     """Print an address of the running dashboard that logs a browser in, once."""
-    settings = _settings(context, db)
+    settings = settings_of(context, db)
     holder = read_lock(settings.db)
     if holder is None or not holder.url:
-        raise SettingsError(f"No dashboard has {_full_path(settings)}: start one with looplab.")
+        raise SettingsError(f"No dashboard has {full_path(settings)}: start one with looplab.")
     if holder.token is None:
         complain("It asks for no login.")
         typer.echo(holder.url)
@@ -305,56 +274,7 @@ def print_login_address(context: typer.Context, db: DatabaseOption = None) -> No
         typer.echo(RemoteDashboard(holder.url, holder.token).login_address())
 
 
-@cli.command("backup")
-def back_up_database(
-    context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="Where to keep the copy; nothing lies there yet.")],
-    as_json: AsJson = False,
-    db: DatabaseOption = None,
-) -> None:
-    """Copy the database as it is now, also while a dashboard uses it.
-
-    A copy of the file alone would lack what its log (runs.db-wal) holds.
-    """
-    database = _full_path(_settings(context, db))
-    from control_plane.store.backups import back_up
-
-    back_up(database, file)
-    if as_json:
-        print_json({"database": str(database), "backup": str(file.resolve())})
-    else:
-        typer.echo(f"{database} is kept in {file}. To put it back: looplab restore {file}")
-
-
-@cli.command("restore")
-def restore_database(
-    context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="A backup, or another database of Looplab.")],
-    as_json: AsJson = False,
-    db: DatabaseOption = None,
-) -> None:
-    """Put a backup in the place of the database, which is kept beside it.
-
-    No dashboard may have the database: stop it first.
-    """
-    database = _full_path(_settings(context, db))
-    from control_plane.store.backups import restore
-
-    kept = [str(path) for path in restore(database, file)]
-    if as_json:
-        print_json({"database": str(database), "backup": str(file.resolve()), "kept": kept})
-    else:
-        before = f" What was there before is kept in {kept[0]}." if kept else ""
-        typer.echo(f"{database} is now what {file} holds.{before}")
-
-
-def _settings(context: typer.Context, db: Path | None) -> Settings:
-    settings: Settings = context.obj
-    return replace(settings, db=db) if db else settings
-
-
-def _full_path(settings: Settings) -> Path:
-    return settings.db.expanduser().resolve()
+cli.add_typer(file_commands)
 
 
 def _read(path: Path) -> Document:

@@ -7,6 +7,7 @@ from typing import Protocol
 import requests
 
 from control_plane.domain.errors import FieldError, InvalidInput, LooplabError, NotFound
+from control_plane.domain.ids import report_address
 from control_plane.domain.run import TERMINAL, State
 from control_plane.domain.spec_json import Document
 
@@ -39,6 +40,12 @@ class DashboardClient(Protocol):
     def compare(self, ids: Sequence[str], baseline: str) -> Document:
         """Return runs side by side. Raises NotFound or InvalidInput."""
 
+    def report(self, ids: Sequence[str]) -> bytes:
+        """Return the page of a run, or of several side by side, as one HTML file.
+
+        Raises NotFound, or InvalidInput where one is not over.
+        """
+
     def ceilings(self) -> Document:
         """Return the stored client ceilings."""
 
@@ -58,6 +65,7 @@ class RemoteDashboard:
         self.url: str | None = url
         self._session = requests.Session()
         self._session.trust_env = False
+        self._session.headers["Accept"] = "application/json"
         if token:
             self._session.headers["Authorization"] = f"Bearer {token}"
 
@@ -73,6 +81,9 @@ class RemoteDashboard:
 
     def compare(self, ids: Sequence[str], baseline: str) -> Document:
         return self._request("GET", f"/api/compare?runs={','.join(ids)}&baseline={baseline}")
+
+    def report(self, ids: Sequence[str]) -> bytes:
+        return self._response("GET", report_address(ids)).content
 
     def ceilings(self) -> Document:
         return self._request("GET", "/api/ceilings")
@@ -92,16 +103,30 @@ class RemoteDashboard:
         return f"{self.url}{self._request('POST', '/api/login-addresses')['path']}"
 
     def _request(self, method: str, path: str, body: Document | None = None) -> Document:
+        return self._document(self._response(method, path, body))
+
+    def _response(self, method: str, path: str, body: Document | None = None) -> requests.Response:
+        """Return the response. Raises what the dashboard says is wrong, or that it is none."""
         try:
             response = self._session.request(method, f"{self.url}{path}", json=body, timeout=60)
-            document: Document = response.json()
         except requests.ConnectionError:
             raise NoDashboard(f"{self.url} does not answer any more.") from None
-        except (requests.RequestException, ValueError) as error:
-            raise LooplabError(f"{self.url} does not answer as a Looplab: {error}") from None
+        except requests.RequestException as error:
+            raise self._no_looplab(error) from None
         if response.ok:
-            return document
+            return response
+        document = self._document(response)
         if response.status_code == NOT_FOUND:
             raise NotFound(document["message"])
         fields = [FieldError(**field) for field in document.get("fields", ())]
         raise InvalidInput(document["message"], tuple(fields))
+
+    def _document(self, response: requests.Response) -> Document:
+        try:
+            document: Document = response.json()
+        except ValueError as error:
+            raise self._no_looplab(error) from None
+        return document
+
+    def _no_looplab(self, error: Exception) -> LooplabError:
+        return LooplabError(f"{self.url} does not answer as a Looplab: {error}")

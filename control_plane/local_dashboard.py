@@ -62,6 +62,19 @@ class LocalDashboard:
         found = [self._store.run(run_id) for run_id in standing.ids]
         return described_comparison(compare(found, standing.baseline, deleted=standing.deleted))
 
+    def report(self, ids: Sequence[str]) -> bytes:
+        # Templates, which other commands need not wait for.
+        from control_plane.pages.compare_query import CompareQuery
+        from control_plane.pages.report import Reports
+
+        folders = (self._settings.templates_dir, self._settings.static_dir)
+        reports = Reports(*folders, self._store, self._started())
+        if len(ids) == 1:
+            return reports.run(ids[0]).encode()
+        standing = self._store.standing(ids, ids[0])
+        query = CompareQuery(standing.ids, standing.baseline, deleted=standing.deleted)
+        return reports.comparison(query).encode()
+
     def ceilings(self) -> Document:
         return {"ceilings": ceiling_documents(self._store)}
 

@@ -85,6 +85,10 @@ def test_run_and_compare_without_a_dashboard(tmp_path: Path, spec_file: Path) ->
     assert json.loads(compared.stdout)["baseline"] == ids[0]
     table = looplab(["compare", *ids], tmp_path)
     assert "Throughput" in table.stdout
+    for _ in range(2):
+        report = looplab(["export", *ids, "--html", "both.html"], tmp_path)
+    assert "both.html is there already" in report.stderr
+    assert all(f"/runs/{run_id}" not in (tmp_path / "both.html").read_text() for run_id in ids)
 
 
 def test_run_hands_in_at_the_dashboard_that_has_the_database(

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Sequence
 
 from control_plane.domain.errors import FieldError, InvalidInput, NotFound
 
@@ -39,6 +40,13 @@ def run_address(run_id: str) -> str:
 def experiment_address(experiment_id: str) -> str:
     """Return the address of the page of an experiment, below that of the dashboard."""
     return f"/experiments/{experiment_id}"
+
+
+def report_address(ids: Sequence[str]) -> str:
+    """Return the address of one HTML file with the page of a run, or of several side by side."""
+    if len(ids) > 1:
+        return f"/compare.html?runs={','.join(ids)}"
+    return f"{run_address(ids[0])}.html"
 
 
 def slug(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from control_plane.pages import experiment_pages, exports, history, home
+from control_plane.pages import experiment_pages, exports, history, home, report
 from control_plane.pages.compare.routes import router as compare
 from control_plane.pages.new_run.routes import router as new_run
 from control_plane.pages.run import live
@@ -21,6 +21,7 @@ for page in (
     site,
     login,
     exports.router,
+    report.router,
     compare,
     live.router,
     run,

@@ -56,7 +56,7 @@ class CompareQuery:
         return len(self.ids) == MAX_COMPARED_RUNS
 
     def file(self, ending: str) -> str:
-        """Return the address of the comparison as a file; `ending` is json, csv or md."""
+        """Return the address of the comparison as a file; `ending` is html, json, csv or md."""
         return f"{COMPARE}.{ending}?{self.query}"
 
     def figure_file(self, name: str) -> str:

@@ -259,7 +259,7 @@ def run_json(run_id: RunId, store: StoreDep, service: RunServiceDep) -> JSONResp
     """Return a run as JSON, as the API has it."""
     run = store.run(run_id)
     document = run_document(run, service.progress(run_id), service.hints(run))
-    return JSONResponse(document, headers=_file(f"run-{run_id}.json"))
+    return JSONResponse(document, headers=attachment(f"run-{run_id}.json"))
 
 
 @router.get("/runs/{run_id}.csv")
@@ -281,13 +281,13 @@ def run_figure(
 def compare_json(query: CompareQueryDep, store: StoreDep) -> JSONResponse:
     """Return a comparison as JSON, as the API has it."""
     document = described_comparison(_compared(store, query))
-    return JSONResponse(document, headers=_file(f"{_named(query)}.json"))
+    return JSONResponse(document, headers=attachment(f"{file_stem(query)}.json"))
 
 
 @router.get("/compare.csv")
 def compare_csv(query: CompareQueryDep, store: StoreDep) -> Response:
     """Return all numbers of a comparison as CSV."""
-    return _csv(_named(query), COMPARE_COLUMNS, compare_rows(_compared(store, query)))
+    return _csv(file_stem(query), COMPARE_COLUMNS, compare_rows(_compared(store, query)))
 
 
 @router.get("/compare.md")
@@ -295,7 +295,7 @@ def compare_markdown(request: Request, query: CompareQueryDep, store: StoreDep) 
     """Return a comparison as Markdown."""
     address = f"{str(request.base_url).rstrip('/')}{query.page}"
     text = markdown(_compared(store, query), address)
-    name = _file(f"{_named(query)}.md")
+    name = attachment(f"{file_stem(query)}.md")
     return Response(text, media_type="text/markdown; charset=utf-8", headers=name)
 
 
@@ -305,7 +305,7 @@ def compare_figure(query: CompareQueryDep, name: FigureName, store: StoreDep) ->
     details = read_details(store, query)
     comparison = compared(details, query)
     drawn = comparison_figures(details, comparison, drawn_stream(comparison, query.stream))
-    return _figure_csv(_named(query), name, drawn.figures if drawn else ())
+    return _figure_csv(file_stem(query), name, drawn.figures if drawn else ())
 
 
 def _compared(store: Store, query: CompareQuery) -> Comparison:
@@ -322,16 +322,19 @@ def _figure_csv(of: str, name: str, figures: Iterable[Figure | BarChart]) -> Res
 
 def _csv(name: str, columns: Sequence[str], rows: Iterable[Sequence[TableValue]]) -> Response:
     return Response(
-        csv_text(columns, rows), media_type="text/csv; charset=utf-8", headers=_file(f"{name}.csv")
+        csv_text(columns, rows),
+        media_type="text/csv; charset=utf-8",
+        headers=attachment(f"{name}.csv"),
     )
 
 
-def _named(query: CompareQuery) -> str:
+def file_stem(query: CompareQuery) -> str:
     """Return `compare-` and the first `NAMED` of the ids: names of files may not be long."""
     more = len(query.ids) - NAMED
     rest = [f"{more}-more"] if more > 0 else []
     return "-".join(["compare", *query.ids[:NAMED], *rest])
 
 
-def _file(name: str) -> dict[str, str]:
+def attachment(name: str) -> dict[str, str]:
+    """Return the headers of a file that is to be kept under that name."""
     return {"Content-Disposition": f'attachment; filename="{name}"'}

@@ -120,6 +120,12 @@ class LabFigure extends HTMLElement {
     if (this.clientWidth && this.clientWidth !== this.#width) this.draw();
   }
 
+  // Draws for the room and the colours of this moment.
+  redraw() {
+    palette.forget();
+    if (this.clientWidth) this.draw();
+  }
+
   draw() {
     const figure = JSON.parse(this.getAttribute("figure"));
     this.#width = this.clientWidth;

@@ -50,11 +50,16 @@ def compare(
     request: Request, query: CompareQueryDep, store: StoreDep, service: RunServiceDep
 ) -> HTMLResponse:
     """Show runs side by side."""
+    return page(request, compare_page(store, service, query))
+
+
+def compare_page(store: Store, service: RunService, query: CompareQuery) -> ComparePage:
+    """Return the page of a comparison as it is now."""
     current = current_fragment(store, service, query)
     runs = current.comparison.measured_runs
     others = _others(store, query, runs)
     configuration = shared_configuration(current.comparison)
-    return page(request, ComparePage(current, shared_workload(runs), configuration, others))
+    return ComparePage(current, shared_workload(runs), configuration, others)
 
 
 @router.get("/compare/live")

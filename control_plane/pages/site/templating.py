@@ -120,15 +120,20 @@ NO_STORE = {"Cache-Control": "no-store"}
 @cache
 def environment(templates: Path, static: Path) -> Environment:
     """Return the templates of a folder; whatever a view does not hold is an error."""
+    return environment_of(FileSystemLoader(templates), assets(static))
+
+
+def environment_of(loader: FileSystemLoader, asset: Callable[[str], str]) -> Environment:
+    """Return the templates that `loader` finds; `asset` gives files of `static` their addresses."""
     made = Environment(
-        loader=FileSystemLoader(templates),
+        loader=loader,
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     made.filters.update(FILTERS)
-    made.globals.update(asset=assets(static), glossary=term, **ADDRESSES)
+    made.globals.update(asset=asset, glossary=term, **ADDRESSES)
     made.policies.update({"json.dumps_function": _json, "json.dumps_kwargs": {}})
     return made
 

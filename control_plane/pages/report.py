@@ -1,0 +1,257 @@
+"""A page as one HTML file: it opens from disk, without a dashboard and without a network."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from html import escape
+from html.parser import HTMLParser
+from pathlib import Path
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+
+from control_plane import __version__
+from control_plane.dependencies import RunId
+from control_plane.domain.errors import Conflict
+from control_plane.domain.run import Run
+from control_plane.jobs.run_service import RunService
+from control_plane.pages.compare.routes import CompareQueryDep, compare_page
+from control_plane.pages.compare_query import CompareQuery
+from control_plane.pages.exports import attachment, file_stem
+from control_plane.pages.run.routes import TrialNumber, result_view
+from control_plane.pages.site import View
+from control_plane.pages.site.templating import environment_of
+from control_plane.store.store import Store
+
+_ASSET = "asset:"
+_SPRITE = "icons.svg"
+_PICO = re.compile(r'@import url\("../(vendor/pico.min.css)[^"]*"\) layer\(pico\);')
+_VOID = frozenset({"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "wbr"})
+_NEEDS_DASHBOARD = frozenset({"form", "noscript"})
+_PRIVATE = frozenset({"log", "stacks"})
+"""Ids and classes of what is not for others: lines of the target's log, and its stacks."""
+
+Attributes = list[tuple[str, str | None]]
+
+
+@dataclass(frozen=True)
+class ReportFacts:
+    """What stands at the foot of a report."""
+
+    made_at: datetime
+    version: str
+
+
+@dataclass(frozen=True)
+class Reports:
+    """Makes one file of a page.
+
+    What only a dashboard can do is left out, and so are the target's log and stacks. Links to other
+    pages are plain text, folds are open, and times are exact.
+    """
+
+    templates: Path
+    static: Path
+    store: Store
+    service: RunService
+
+    def run(self, run_id: str, trial: str | None = None) -> str:
+        """Return the page of a run. Raises Conflict for one that is not over."""
+        detail = self.store.detail(run_id, slices=True)
+        _refuse_unfinished([detail.run])
+        return self._one_file(result_view(detail, self.store, self.service, trial))
+
+    def comparison(self, query: CompareQuery) -> str:
+        """Return the page of a comparison. Raises Conflict while a run is not over."""
+        view = compare_page(self.store, self.service, query)
+        _refuse_unfinished(view.compare.comparison.runs)
+        return self._one_file(view)
+
+    def _one_file(self, view: View) -> str:
+        templates = _templates(self.templates, self.static)
+        facts = ReportFacts(datetime.now(UTC), __version__)
+        page = templates.get_template(view.template).render(view=view, report=facts)
+        writer = _OneFile(self.static)
+        writer.feed(page)
+        writer.close()
+        return "".join(writer.parts)
+
+
+router = APIRouter(include_in_schema=False)
+
+
+def _reports(request: Request) -> Reports:
+    state = request.state
+    folders = (state.settings.templates_dir, state.settings.static_dir)
+    return Reports(*folders, state.store, state.service)
+
+
+@router.get("/runs/{run_id}.html")
+def run_html(request: Request, run_id: RunId, trial: TrialNumber = None) -> HTMLResponse:
+    """Return the page of a run as one file."""
+    text = _reports(request).run(run_id, trial)
+    return HTMLResponse(text, headers=attachment(f"looplab-run-{run_id}.html"))
+
+
+@router.get("/compare.html")
+def compare_html(request: Request, query: CompareQueryDep) -> HTMLResponse:
+    """Return the page of a comparison as one file."""
+    text = _reports(request).comparison(query)
+    return HTMLResponse(text, headers=attachment(f"looplab-{file_stem(query)}.html"))
+
+
+def _refuse_unfinished(runs: Sequence[Run]) -> None:
+    for run in runs:
+        if not run.state.terminal:
+            raise Conflict(f"Run {run.id} is {run.state}: its report can be made when it is over.")
+
+
+class _ReportLoader(FileSystemLoader):
+    """Finds the templates of the pages, with the frame of a report around them."""
+
+    def get_source(
+        self, environment: Environment, template: str
+    ) -> tuple[str, str, Callable[[], bool]]:
+        name = "report.html" if template == "base.html" else template
+        return super().get_source(environment, name)
+
+
+@cache
+def _templates(templates: Path, static: Path) -> Environment:
+    made = environment_of(_ReportLoader(templates), _named_asset)
+    made.globals.update(icons=Markup(_text(static, _SPRITE)))
+    return made
+
+
+def _named_asset(name: str) -> str:
+    return "" if name == _SPRITE else f"{_ASSET}{name}"
+
+
+@cache
+def _text(static: Path, name: str) -> str:
+    """Return a file of `static`, as it can stand inside a page."""
+    text = (static / name).read_text(encoding="utf-8").removeprefix('@charset "UTF-8";')
+    if name == _SPRITE:
+        return text.replace('symbol id="', 'symbol id="icon-')
+    return _PICO.sub(lambda found: f"@layer pico {{{_text(static, found[1])}}}", text)
+
+
+class _OneFile(HTMLParser):
+    """Writes a page anew, without what leads out of it."""
+
+    def __init__(self, static: Path) -> None:
+        super().__init__(convert_charrefs=False)
+        self.parts: list[str] = []
+        self._static = static
+        self._skipped, self._depth, self._after = "", 0, ""
+        self._is_plain_link = False
+
+    def handle_starttag(self, tag: str, attrs: Attributes) -> None:
+        """Write the beginning of an element, or leave the element out."""
+        given = {name: value or "" for name, value in attrs}
+        if self._skipped:
+            self._depth += tag == self._skipped
+        elif tag == "link":
+            self._inline("style", given, "href")
+        elif tag == "script":
+            self._inline(tag, given, "src")
+            self._skip(tag)
+        elif _left_out(tag, given):
+            self._skip(tag)
+        elif tag == "a" and not given.get("href", "").startswith("#"):
+            self._is_plain_link = True
+            self._open("span", [])
+        else:
+            self._open(tag, _standing(tag, attrs))
+            if tag == "time":
+                self.handle_data(escape(given["title"]))
+                self._skip(tag, after=_end(tag))
+
+    def handle_startendtag(self, tag: str, attrs: Attributes) -> None:
+        """Write an element without content."""
+        if not self._skipped:
+            self._open(tag, _standing(tag, attrs), end="/>")
+
+    def handle_endtag(self, tag: str) -> None:
+        """Write the end of an element that is kept."""
+        if self._skipped:
+            self._depth -= tag == self._skipped
+            if not self._depth:
+                self._skipped = ""
+                self.handle_data(self._after)
+        elif tag == "a" and self._is_plain_link:
+            self._is_plain_link = False
+            self.handle_data(_end("span"))
+        else:
+            self.handle_data(_end(tag))
+
+    def handle_data(self, data: str) -> None:
+        """Write text, and what stands in styles and scripts, unless its element is left out."""
+        if not self._skipped:
+            self.parts.append(data)
+
+    def handle_entityref(self, name: str) -> None:
+        """Write a named character as it is."""
+        self.handle_data(f"&{name};")
+
+    def handle_charref(self, name: str) -> None:
+        """Write a numbered character as it is."""
+        self.handle_data(f"&#{name};")
+
+    def handle_decl(self, decl: str) -> None:
+        """Write the document type."""
+        self.handle_data(f"<!{decl}>")
+
+    def _inline(self, tag: str, given: Mapping[str, str], source: str) -> None:
+        """Write a style sheet or a script itself in the place of its address."""
+        self._open(tag, [(key, given[key]) for key in ("id", "class", "type") if key in given])
+        self.handle_data(_text(self._static, given[source].removeprefix(_ASSET)) + _end(tag))
+
+    def _skip(self, tag: str, after: str = "") -> None:
+        if tag not in _VOID:
+            self._skipped, self._depth, self._after = tag, 1, after
+
+    def _open(self, tag: str, attributes: Iterable[tuple[str, str | None]], end: str = ">") -> None:
+        self.handle_data(f"<{tag}{''.join(_attribute(*pair) for pair in attributes)}{end}")
+
+
+def _end(tag: str) -> str:
+    return f"</{tag}>"
+
+
+def _left_out(tag: str, given: Mapping[str, str]) -> bool:
+    """Whether an element needs a dashboard, or is not for others."""
+    classes = set(given.get("class", "").split())
+    if tag == "button":
+        return "data-png" not in given and "term" not in classes
+    return (
+        tag in _NEEDS_DASHBOARD
+        or "data-live" in given
+        or "actions" in classes
+        or (tag == "a" and "button" in classes)
+        or not _PRIVATE.isdisjoint({given.get("id", ""), *classes})
+    )
+
+
+def _standing(tag: str, attributes: Attributes) -> Iterator[tuple[str, str | None]]:
+    """Yield the attributes that mean something without a dashboard; folds are open."""
+    for name, value in attributes:
+        if tag == "use" and name == "href":
+            yield name, f"#icon-{(value or '').removeprefix('#')}"
+        elif not name.startswith(("hx-", "data-key", "data-ask")):
+            yield name, value
+    if tag == "details":
+        yield "open", None
+
+
+def _attribute(name: str, value: str | None) -> str:
+    """Return an attribute in the quotes that its value has fewer of: figures are JSON."""
+    if value is None:
+        return f" {name}"
+    quote = "'" if value.count('"') > value.count("'") else '"'
+    escaped = value.replace("&", "&amp;").replace("<", "&lt;")
+    return f" {name}={quote}{escaped.replace(quote, f'&#{ord(quote)};')}{quote}"
