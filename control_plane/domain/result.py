@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from control_plane.domain.stack_frames import LoopSamples
 from control_plane.domain.stream_record import FailedResponse
 from control_plane.domain.times_and_percentiles import Times, begins_early
 
@@ -167,9 +168,8 @@ class Timeline(SecondColumns):
 class GaugeSeries:
     """Samples of one process each `interval_s` from the window's start; shares of one core.
 
-    The pid 0 stands for processes of the target that ended, where these were too many.
-
-    `program`: the name of one that the settings count to the target; "" for its own processes.
+    The pid 0 stands for many processes of the target that ended. `program`: the name of one that
+    the settings count to the target; "" for its own.
     """
 
     pid: int
@@ -183,11 +183,10 @@ class GaugeSeries:
 class WorkerSeries:
     """One worker of the target seen from inside, each `interval_s`; None where it was not.
 
-    `loop_lag_s`: the longest lag of its event loop in the interval. `tokens_busy` of
-    `tokens_total` threads of the pool work, `tokens_waiting` requests wait for one. `in_flight`:
-    requests at the end of the interval. `completed`: requests answered in it. `gc_s`: time spent
-    in garbage collection in it. `stalls` is how often the loop stood still, `stalled_s` how long in
-    all, of which `Gauges.stalls` may hold the longest only.
+    `loop_lag_s`: the longest lag of its event loop in the interval. `tokens_busy` of `tokens_total`
+    threads of the pool work, `tokens_waiting` requests wait for one. `in_flight`: requests at its
+    end. `completed`: requests answered in it. `gc_s`: time in garbage collection. `stalls` is how
+    often the loop stood still, `stalled_s` how long; `Gauges.stalls` may hold the longest only.
     """
 
     pid: int
@@ -200,6 +199,7 @@ class WorkerSeries:
     tokens_total: int | None = None
     stalls: int = 0
     stalled_s: float = 0.0
+    samples: LoopSamples = field(default_factory=LoopSamples)
 
 
 @dataclass(frozen=True)

@@ -87,3 +87,19 @@ def loop_waited(stack: Sequence[str]) -> bool:
     """Return whether the loop itself was on top: it waited for events, or for a processor."""
     known = frames(stack)
     return bool(known) and not known[0].application and known[0].function in _WAITING
+
+
+@dataclass(frozen=True)
+class LoopSamples:
+    """What the thread of an event loop did, by `stacks` at even intervals of a window.
+
+    In `at_work` of them it did not wait for work: `places` holds each of those with its number, the
+    most common 50. The thread used `cpu_share` of one core, and was ready but without a core for
+    `delayed_share` of the window; None where that is not known.
+    """
+
+    stacks: int = 0
+    at_work: int = 0
+    places: tuple[tuple[tuple[str, ...], int], ...] = ()
+    cpu_share: float | None = None
+    delayed_share: float | None = None

@@ -248,12 +248,14 @@ MAX_SOURCE_BYTES = 2_000_000
 
 
 def source_lines(gauges: Sequence[Gauges], directory: Path, began_s: float) -> Mapping[str, str]:
-    """Return by `file:line` the frames that tell where stalls were; unreadable ones are absent.
+    """Return by `file:line` the frames that tell where loops were; unreadable ones are absent.
 
     `directory` is that of the application. The target writes the paths, so that only a regular
     file of source is opened, and one that has not changed since the run began (`began_s`, Unix).
     """
     stacks = {stall.stack for trial in gauges for stall in trial.stalls}
+    for worker in (worker for trial in gauges for worker in trial.workers):
+        stacks.update(stack for stack, _ in worker.samples.places)
     wanted: dict[str, set[int]] = defaultdict(set)
     for stack in stacks:
         if (frame := telling_frame(stack)) is not None:

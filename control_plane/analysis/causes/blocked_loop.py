@@ -12,6 +12,15 @@ from control_plane.analysis.causes.evidence import (
     number_in,
     share_in,
 )
+from control_plane.analysis.causes.occupied_loop import (
+    SHORT_STEP_S,
+    looks,
+    loop_occupied,
+    occupied,
+    one_place,
+    threads_compute,
+    what_it_did,
+)
 from control_plane.analysis.causes.stall_location import StallLocation, stall_location
 from control_plane.domain.limits import BLOCKED_LOOP_S
 from control_plane.domain.result import Cause, Stall
@@ -21,12 +30,6 @@ from control_plane.domain.units import seconds
 BLOCKED_SHARE = 0.05
 """From this share of the window on, more than one arrival in twenty finds the loop blocked: p95."""
 
-FEW_STACKS = 3
-"""So many tell one place from chance."""
-
-SHORT_STEP_S = 0.001
-"""Handlers below this block nobody by themselves; many of them in a row are a busy server."""
-
 COMPUTED = 0.8
 """A loop that computed for so much of the time that it stood still may have served in turn."""
 
@@ -34,20 +37,43 @@ _ELSEWHERE = (
     "client or other programs used the processor too, and then it takes three stacks or more, most "
     "of them in one place, to tell"
 )
+_THREADS = (
+    "other threads of its process computed too, and the loop may have waited for the interpreter"
+)
 _ROUNDS = "a round of the many short requests can take as long"
 
 
 def loop_blocked(evidence: Evidence) -> Diagnosis | None:
-    """Judge how long the loops of the workers stood still; None where no lag was seen."""
+    """Judge whether the loops of the workers stood still for long, or were occupied by many short
+    steps; None where no lag was seen.
+    """
     workers = [worker for worker in evidence.workers if _lags(worker)]
     if not workers:
         return None
+    stalled, steps = _judge_stalls(workers, evidence), loop_occupied(workers, evidence)
+    if steps is None:
+        return stalled
+    stood, had = (
+        number_in(stalled.measurements, "blocked_share"),
+        number_in(steps.measurements, "occupied_share"),
+    )
+    if stalled.found and (not steps.found or 2 * stood >= had):
+        return stalled
+    if steps.found or (steps.found is None and stalled.found is False):
+        return Diagnosis(steps.found, {**stalled.measurements, **steps.measurements})
+    seen = {name: steps.measurements[name] for name in ("occupied_share", "samples")}
+    return Diagnosis(stalled.found, {**stalled.measurements, **seen})
+
+
+def _judge_stalls(workers: Sequence[WorkerTrial], evidence: Evidence) -> Diagnosis:
     floor_s = stall_floor_s(evidence)
     place = _place(workers, evidence, floor_s)
     if _share(workers, floor_s) >= BLOCKED_SHARE:
         measurements = _measurements(workers, place, floor_s)
-        if evidence.cpu_contended and not _one_place(place):
+        if evidence.cpu_contended and not one_place(place):
             return Diagnosis(None, {**measurements, "why": _ELSEWHERE})
+        if threads_compute(workers) and not place.application:
+            return Diagnosis(None, {**measurements, "why": _THREADS})
         return Diagnosis(True, measurements)  # noqa: FBT003 - the verdict
     return _judge_rounds(workers, evidence, floor_s)
 
@@ -56,7 +82,7 @@ def _judge_rounds(workers: Sequence[WorkerTrial], evidence: Evidence, floor_s: f
     """Judge stalls below the floor: those of a busy server, if it computed meanwhile."""
     short = _share(workers, BLOCKED_LOOP_S) >= BLOCKED_SHARE
     place = _place(workers, evidence, BLOCKED_LOOP_S)
-    if short and (_one_place(place) or not _computed(workers)):
+    if short and (one_place(place) or not _computed(workers)):
         measurements = {**_measurements(workers, place, BLOCKED_LOOP_S), "why": _ROUNDS}
         return Diagnosis(None, measurements)
     measurements = _measurements(workers, _place(workers, evidence, floor_s), floor_s)
@@ -98,11 +124,6 @@ def _place(workers: Sequence[WorkerTrial], evidence: Evidence, floor_s: float) -
     return stall_location([stall for stall in stalls if stall.stack], evidence.source)
 
 
-def _one_place(place: StallLocation) -> bool:
-    """Whether stacks end in one place: code that blocks does, a process kept from running not."""
-    return place.place is not None and place.stacks >= FEW_STACKS
-
-
 def _computed(workers: Sequence[WorkerTrial]) -> bool:
     """Whether the workers computed while they stood still, also where it is not known."""
     shares = [(worker.cpu_share, worker.window_s) for worker in workers]
@@ -125,7 +146,7 @@ def stall_floor_s(evidence: Evidence) -> float:
     floor_s = max(BLOCKED_LOOP_S, 2 * evidence.users * step_s / evidence.worker_count)
     workers = evidence.workers
     if floor_s > BLOCKED_LOOP_S and not _computed(workers):
-        return BLOCKED_LOOP_S if _one_place(_place(workers, evidence, BLOCKED_LOOP_S)) else floor_s
+        return BLOCKED_LOOP_S if one_place(_place(workers, evidence, BLOCKED_LOOP_S)) else floor_s
     return floor_s
 
 
@@ -186,37 +207,55 @@ def _inside_s(stall: Stall, worker: WorkerTrial) -> float:
 
 def _blocked(measurements: Measurements) -> str:
     loops = "event loops were" if number_in(measurements, "workers") > 1 else "event loop was"
+    if _by_steps(measurements):
+        return f"the {loops} {occupied(measurements)}"
     if measurements.get("why"):
         loops = loops.rpartition(" ")[0] + " stood still"
         return f"the {loops} {share_in(measurements, 'blocked_share')} of the window"
     return f"the {loops} blocked {share_in(measurements, 'blocked_share')} of the window"
 
 
+def _by_steps(measurements: Measurements) -> bool:
+    """Whether not stalls decided, but what the loop's thread did all the time."""
+    return "computed_share" in measurements
+
+
 def _loop_free(measurements: Measurements) -> str:
     if number_in(measurements, "blocked_share"):
         return _blocked(measurements)
-    late = seconds(number_in(measurements, "longest_s"))
+    late = f"late by {seconds(number_in(measurements, 'longest_s'))} at most"
+    seen = looks(measurements)
+    late = f"the event loop was {seen}, and {late}" if seen else f"the event loop was {late}"
     if not number_in(measurements, "late"):
-        return f"the event loop was never blocked, and late by {late} at most"
+        return late
     if number_in(measurements, "waited") == number_in(measurements, "late"):
-        return f"the event loop waited for a processor, and was late by {late} at most"
-    return f"the event loop was late by {late} at most, as a round of its short requests can be"
+        return f"{late}: it waited for a processor or for the interpreter"
+    return f"{late}, as a round of its short requests can be"
 
 
-def _stalls(measurements: Measurements) -> str:
+def _detail(measurements: Measurements) -> str:
     """Return where stacks end and the longest stall; empty where the lag is said instead."""
+    if _by_steps(measurements):
+        return "; ".join(filter(None, (_stacks(measurements), what_it_did(measurements))))
     if not number_in(measurements, "blocked_share"):
         return ""
     longest = f"it stood still for {seconds(number_in(measurements, 'longest_s'))} at the longest"
-    return f"{_stacks(measurements)}; {longest}" if number_in(measurements, "stacks") else longest
+    return "; ".join(filter(None, (_stacks(measurements), longest)))
 
 
 def _stacks(measurements: Measurements) -> str:
     total = count_in(measurements, "stacks")
+    if not number_in(measurements, "stacks"):
+        return ""
     if measurements["frame"] is None:
         return f"{total} sampled stacks have no place in common"
     there = count_in(measurements, "stacks_there")
     return f"{there} of {total} sampled stacks end in {measurements['frame']}"
+
+
+def _value(measurements: Measurements) -> str:
+    name = "occupied_share" if _by_steps(measurements) else "blocked_share"
+    return f"{share_in(measurements, name)} of window"
 
 
 LOOP_BLOCKED = CauseRule(
@@ -224,9 +263,9 @@ LOOP_BLOCKED = CauseRule(
     label="Event loop blocked",
     short="loop blocked",
     judge=loop_blocked,
-    value=lambda measurements: f"{share_in(measurements, 'blocked_share')} of window",
+    value=_value,
     found=_blocked,
     ruled_out=_loop_free,
-    detail=_stalls,
+    detail=_detail,
     watched="event loop",
 )

@@ -60,11 +60,15 @@ def _is_name(word: str) -> bool:
 
 @dataclass(frozen=True)
 class StallLocation:
-    """The place in which `stacks_there` of all `stacks` end; None when they have none in common."""
+    """The place in which `stacks_there` of all `stacks` end; None when they have none in common.
+
+    `application`: it is in the application's own code.
+    """
 
     place: str | None
     stacks_there: int
     stacks: int
+    application: bool = False
 
 
 def stall_location(stalls: Sequence[Stall], source: Mapping[str, str]) -> StallLocation:
@@ -84,14 +88,14 @@ def stall_location(stalls: Sequence[Stall], source: Mapping[str, str]) -> StallL
     if not lines:
         return StallLocation(None, 0, 0)
     (line, count), (function, around) = lines.most_common(1)[0], functions.most_common(1)[0]
+    own = any(frame.application for frame in lines if frame.around == function)
     if 2 * count >= sampled:
         place = _called(line, source.get(line.key), inner[line])
-        return StallLocation(place, count if place != function else around, sampled)
-    return (
-        StallLocation(function, around, sampled)
-        if 2 * around >= sampled
-        else StallLocation(None, 0, sampled)
-    )
+        there = count if place != function else around
+        return StallLocation(place, there, sampled, line.application)
+    if 2 * around >= sampled:
+        return StallLocation(function, around, sampled, own)
+    return StallLocation(None, 0, sampled)
 
 
 def _called_by(frame: Frame, stack: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from control_plane.analysis.causes.evidence import (
     number_in,
     share_in,
 )
+from control_plane.analysis.causes.occupied_loop import occupied_share
 from control_plane.domain.result import Trial
 from control_plane.domain.server_command_lines import is_wsgi
 from control_plane.domain.units import SPACE, count, figures
@@ -228,10 +229,11 @@ def _apart(measurements: Measurements) -> bool:
 
 
 def _busy_share(worker: WorkerTrial, floor_s: float) -> float | None:
-    """Return the share of the window in which a worker computed or stood still."""
+    """Return the share of the window in which a worker computed, stood still or was occupied."""
     if worker.cpu_share is None or not worker.window_s:
         return None
-    return max(worker.cpu_share, blocked_s(worker, floor_s) / worker.window_s)
+    stood = blocked_s(worker, floor_s) / worker.window_s
+    return max(worker.cpu_share, stood, occupied_share([worker]) or 0.0)
 
 
 def _completed(worker: WorkerTrial) -> int:

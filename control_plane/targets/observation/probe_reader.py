@@ -14,6 +14,7 @@ from control_plane.targets.inside.looplab_probe.ring import (
     BEATS_SUFFIX,
     BEGUN_CELL,
     COUNT_CELL,
+    CUT_CELL,
     FILE_BYTES,
     OVER_CELL,
     PERIOD_NS,
@@ -172,12 +173,13 @@ CLOCK_SLACK_NS = 1_000_000_000
 class HeartbeatReader:
     """`over` once the worker has marked that no more beats will come.
 
-    `requests` that have begun and that were answered, as of the last call of `read`.
+    `requests` that have begun and that were answered, and `cut_bytes` of the stacks, as of the last
+    call of `read`.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._count = self._newest_ns = 0
+        self._count = self._newest_ns = self.cut_bytes = 0
         self.over = False
         self.requests = (0, 0)
 
@@ -193,6 +195,7 @@ class HeartbeatReader:
             return []
         count, self.over = cells[COUNT_CELL], cells[OVER_CELL] != 0
         self.requests = cells[BEGUN_CELL], cells[ANSWERED_CELL]
+        self.cut_bytes = cells[CUT_CELL]
         first = max(self._count, count - RING, later - RING + 1)
         self._count = max(self._count, count)
         beats = (Beat(*cells[at : at + BEAT_CELLS]) for at in map(cell_of, range(first, count)))
@@ -243,7 +246,10 @@ class _WorkerReader:
         """Take new beats. For a worker that ended none is due since it was last alive."""
         if procfs.started_at(self.pid) is not None:
             self.seen_ns = now_ns
-        for beat in self.heartbeats.read(now_ns):
+            self.stalls.samples.add_delay(now_ns, procfs.waited_for_cpu_ns(self.pid))
+        beats = self.heartbeats.read(now_ns)
+        self.stalls.stacks.cut_bytes = self.heartbeats.cut_bytes
+        for beat in beats:
             self.buckets.add(beat)
             self.stalls.add(beat)
         if self.buckets.last and not self.heartbeats.over:
@@ -254,7 +260,10 @@ class _WorkerReader:
         """Return what was seen in so many intervals from the start of the window."""
         stalls = self.stalls
         return replace(
-            self.buckets.series(self.pid, intervals), stalls=stalls.count, stalled_s=stalls.total_s
+            self.buckets.series(self.pid, intervals),
+            stalls=stalls.count,
+            stalled_s=stalls.total_s,
+            samples=stalls.samples.samples(),
         )
 
 

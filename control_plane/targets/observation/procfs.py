@@ -56,6 +56,17 @@ def variables(pid: int) -> dict[str, str]:
     return {name: value for name, sign, value in pairs if sign}
 
 
+def waited_for_cpu_ns(pid: int) -> int | None:
+    """Return how long its main thread was ready and had no processor, since it began.
+
+    None where the kernel does not count that, or the process is gone.
+    """
+    try:
+        return int((PROC / str(pid) / "schedstat").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 def parent(pid: int) -> int:
     """Return the process that it hangs on; 0 when it is gone."""
     fields = _stat(pid)

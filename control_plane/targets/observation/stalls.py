@@ -11,7 +11,7 @@ from pathlib import Path
 
 from control_plane.domain.limits import BLOCKED_LOOP_S
 from control_plane.domain.result import Stall
-from control_plane.domain.stack_frames import Frame, telling_frame
+from control_plane.domain.stack_frames import Frame, LoopSamples, loop_waited, telling_frame
 from control_plane.targets.inside.looplab_probe.ring import PERIOD_NS, Beat
 from control_plane.targets.scratch_dirs import OPEN_FLAGS
 
@@ -97,38 +97,95 @@ def _function(frame: Frame) -> str:
 STALL_NS = round(BLOCKED_LOOP_S * 1e9)
 """A beat that is later is a stall; the first stack is written a little before."""
 MAX_STALLS = 500
-STACK_READ_BYTES = 256_000
-"""How much is read at once; earlier stacks of a long stall are left out."""
+STACK_READ_BYTES = 4_000_000
+"""More than a file of stacks grows to before it begins anew."""
 
 
 @dataclass
 class StackReader:
-    """The reader of the stacks that a worker writes, in a file that may be missing."""
+    """The reader of the stacks that a worker writes, in a file that may be missing.
+
+    Positions count from the first byte that was ever written; `cut_bytes` of them were cut off.
+    """
 
     path: Path
     directory: Path
+    cut_bytes: int = 0
     _read: int = 0
+    _ahead: bytes = b""
 
     def until(self, end: int | None = None) -> list[Stack]:
         """Return the stacks from the last call's end to `end`, or to the end of the file."""
+        return list(parse_stacks(self.take(end), self.directory))
+
+    def take(self, end: int | None = None) -> bytes:
+        """Return what was written there as it is; the next stacks are those behind it."""
+        if end is None or end > self._read + len(self._ahead):
+            self._read_ahead()
+        size = len(self._ahead) if end is None else max(0, end - self._read)
+        taken, self._ahead = self._ahead[:size], self._ahead[size:]
+        self._read += len(taken)
+        return taken
+
+    def _read_ahead(self) -> None:
+        """Read what was written since; what was cut off in between is lost."""
+        if self._read + len(self._ahead) < self.cut_bytes:
+            self._read, self._ahead = self.cut_bytes, b""
         try:
             descriptor = os.open(self.path, OPEN_FLAGS)
         except OSError:
-            return []
+            return
         try:
-            end = os.fstat(descriptor).st_size if end is None else end
-            start = max(self._read, end - STACK_READ_BYTES)
-            self._read = max(self._read, end)
-            written = os.pread(descriptor, max(0, end - start), start)
+            at = self._read + len(self._ahead) - self.cut_bytes
+            self._ahead += os.pread(descriptor, STACK_READ_BYTES, at)
         except OSError:
-            return []
+            return
         finally:
             os.close(descriptor)
-        return list(parse_stacks(written, self.directory))
 
-    def skip(self, end: int) -> None:
-        """Leave out what is before `end`."""
-        self._read = max(self._read, end)
+
+MOST_PLACES = 50
+
+
+@dataclass
+class SampleRecorder:
+    """What the loop's thread of a worker did in a window."""
+
+    _stacks: Counter[Stack] = field(default_factory=Counter)
+    _cpu_ns: list[tuple[int, int]] = field(default_factory=list)
+    _delay_ns: list[tuple[int, int]] = field(default_factory=list)
+
+    def add(self, stacks: Iterable[Stack], beat: Beat | None) -> None:
+        """Add the next stacks, and the beat that came after them, if one did."""
+        self._stacks.update(stacks)
+        if beat is not None:
+            self._cpu_ns[1:] = [(beat.at_ns, beat.cpu_ns)]
+
+    def add_delay(self, at_ns: int, delay_ns: int | None) -> None:
+        """Add how long the thread has waited for a processor since it began."""
+        if delay_ns is not None:
+            self._delay_ns[1:] = [(at_ns, delay_ns)]
+
+    def samples(self) -> LoopSamples:
+        """Return what was seen until now."""
+        work = Counter(
+            {stack: count for stack, count in self._stacks.items() if not loop_waited(stack)}
+        )
+        return LoopSamples(
+            self._stacks.total(),
+            work.total(),
+            tuple(work.most_common(MOST_PLACES)),
+            _share(self._cpu_ns),
+            _share(self._delay_ns),
+        )
+
+
+def _share(read: list[tuple[int, int]]) -> float | None:
+    """Return how much of the time between the first and the last reading was counted."""
+    if len(read) < 2:
+        return None
+    (from_ns, before), (until_ns, after) = read
+    return round((after - before) / (until_ns - from_ns), 6) if until_ns > from_ns else None
 
 
 @dataclass
@@ -143,14 +200,18 @@ class StallRecorder:
     _kept: list[tuple[float, int, Stall]] = field(default_factory=list)
     _sampled: list[Stack] = field(default_factory=list)
     _open: Stall | None = None
+    samples: SampleRecorder = field(default_factory=SampleRecorder)
 
     def add(self, beat: Beat) -> None:
         """Add the next beat: the loop is alive again, or was all the time."""
         self._open = None
-        if beat.lag_ns < STALL_NS or beat.at_ns < self.opened_ns:
-            self.stacks.skip(beat.stack_bytes)
-        else:
-            self._sampled += self.stacks.until(beat.stack_bytes)
+        if beat.at_ns < self.opened_ns:
+            self.stacks.take(beat.stack_bytes)
+            return
+        seen = self.stacks.until(beat.stack_bytes)
+        self.samples.add(seen, beat)
+        if beat.lag_ns >= STALL_NS:
+            self._sampled += seen
             self._keep(self._stall(beat.at_ns - beat.lag_ns, beat.at_ns))
         self._sampled = []
 
@@ -158,7 +219,9 @@ class StallRecorder:
         """Add that no beat came after `last` until now."""
         due_ns = last.at_ns + PERIOD_NS
         if until_ns - due_ns >= STALL_NS and until_ns > self.opened_ns:
-            self._sampled += self.stacks.until()
+            seen = self.stacks.until()
+            self.samples.add(seen, None)
+            self._sampled += seen
             self._open = self._stall(due_ns, until_ns)
 
     @property
@@ -179,7 +242,9 @@ class StallRecorder:
     def _stall(self, from_ns: int, until_ns: int) -> Stall:
         """Return the part of a stall that lies in the window."""
         from_ns = max(from_ns, self.opened_ns)
-        common = most_common_stack(self._sampled)
+        # The first may be of the 20 ms in which the beat was not yet due.
+        held = [stack for stack in self._sampled if not loop_waited(stack)]
+        common = most_common_stack(held or self._sampled)
         return Stall(
             self.worker,
             round((from_ns - self.opened_ns) / 1e9, 6),

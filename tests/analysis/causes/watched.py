@@ -45,7 +45,8 @@ def worker(pid: int = 11, **chosen: Any) -> WorkerSeries:
         "completed": 100,
         "gc_s": 0.001,
     }
-    totals = {name: chosen.pop(name) for name in ("stalls", "stalled_s") if name in chosen}
+    alone = ("stalls", "stalled_s", "samples")
+    totals = {name: chosen.pop(name) for name in alone if name in chosen}
     threads = chosen.pop("tokens_total", 40)
     series: dict[str, Any] = {
         name: value if isinstance(value, tuple) else (value,) * SLOTS

@@ -18,6 +18,10 @@ def sleep():
     time.sleep(0.3)
 
 
+def nap():
+    time.sleep(0.005)
+
+
 def hold():
     """Parses in C, without a moment for any other thread."""
     json.loads(LARGE)
@@ -40,7 +44,14 @@ def alarm():
 
 
 ANSWERS = application(
-    {"/sleep": sleep, "/hold": hold, "/collect": collect, "/set": set_alarm, "/alarm": alarm}
+    {
+        "/sleep": sleep,
+        "/nap": nap,
+        "/hold": hold,
+        "/collect": collect,
+        "/set": set_alarm,
+        "/alarm": alarm,
+    }
 )
 
 

@@ -53,6 +53,19 @@ async def test_a_stall_names_the_line_in_which_the_loop_stood_still(site: Site) 
     assert worker.stalled_s == pytest.approx(sum(stall.duration_s for stall in gauges.stalls))
 
 
+async def test_steps_too_short_for_a_stall_are_sampled_at_even_intervals(site: Site) -> None:
+    def seen(gauges: Gauges) -> bool:
+        return bool(gauges.workers) and gauges.workers[0].samples.at_work >= 3
+
+    async with site.running("inside") as started:
+        gauges = await watched(started, asked(started.url, *["/nap"] * 150), seen)
+    samples = gauges.workers[0].samples
+    line = f"inside.py:{line_of('time.sleep(0.005)')} nap"
+    assert line in {frame for stack, _ in samples.places for frame in stack}
+    assert samples.stacks >= samples.at_work
+    assert samples.cpu_share is not None
+
+
 async def test_a_loop_that_holds_the_interpreter_is_seen_while_it_does(site: Site) -> None:
     """Nothing of Python runs meanwhile: the reader compares the last beat with its own clock."""
     async with site.running("inside") as started:

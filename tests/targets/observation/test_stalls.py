@@ -142,3 +142,33 @@ def test_without_a_file_there_are_stalls_without_stacks(tmp_path: Path) -> None:
     stalls = StallRecorder(7, OPENED, StackReader(tmp_path / "none", tmp_path))
     stalls.add(beat(300, lag_ms=200, stack_bytes=0))
     assert stalls.longest()[0].stack == ()
+
+
+IDLE = dump(("/usr/lib/python3.11/selectors.py", 468, "select"))
+
+
+def test_every_stack_of_the_window_is_a_sample_of_the_loop(tmp_path: Path) -> None:
+    """Those before it are left out, and of a stall those in which the loop waited for its beat."""
+    stalls = book(tmp_path / "7.stacks", OTHER + ORDER + IDLE + ORDER)
+    at = len(OTHER)
+    stalls.add(beat(-20, stack_bytes=at))
+    stalls.add(beat(0, stack_bytes=at))
+    stalls.add(beat(20, stack_bytes=at + len(ORDER), cpu_ns=5 * MS))
+    stalls.add(beat(240, lag_ms=200, stack_bytes=at + len(ORDER + IDLE + ORDER), cpu_ns=60 * MS))
+    samples = stalls.samples.samples()
+    assert (samples.stacks, samples.at_work, samples.cpu_share) == (3, 2, 0.25)
+    assert samples.places == ((("cart.py:38 total",), 2),)
+    assert stalls.longest()[0].samples == 1
+
+
+def test_a_file_that_began_anew_is_read_on(tmp_path: Path) -> None:
+    stalls = book(tmp_path / "7.stacks", OTHER)
+    stalls.add(beat(20, stack_bytes=len(OTHER)))
+    cut = 10 * len(OTHER)
+    stalls.stacks.path.write_bytes(ORDER)
+    stalls.stacks.cut_bytes = cut
+    stalls.add(beat(40, stack_bytes=cut + len(ORDER)))
+    assert [stack for stack, _ in stalls.samples.samples().places] == [
+        ("mail.py:7 send",),
+        ("cart.py:38 total",),
+    ]

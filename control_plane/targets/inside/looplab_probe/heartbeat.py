@@ -1,9 +1,10 @@
-"""The heartbeat of the event loop that serves the application, and stacks while one is overdue.
+"""The heartbeat of the event loop that serves the application, and stacks of its thread.
 
-A timer of the kernel, set again by every beat, sends SIGALRM once a beat is late. The C handler of
-`faulthandler.register` writes the stack without needing the interpreter's lock, so a loop that
-holds it, or waits for it, is seen as well. `faulthandler.dump_traceback_later` would watch from a
-thread of its own and walk the frames of running threads: that ends busy processes by SIGSEGV.
+A timer of the kernel sends SIGALRM at even intervals, whatever the loop does, so that the share of
+the stacks in a place is that of the time. The C handler of `faulthandler.register` writes the stack
+without needing the interpreter's lock, so a loop that holds it, or waits for it, is seen as well.
+`faulthandler.dump_traceback_later` would watch from a thread of its own and walk the frames of
+running threads: that ends busy processes by SIGSEGV.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from . import never_raise
 from .ring import (
     ANSWERED_CELL,
     BEATS_SUFFIX,
+    CUT_CELL,
     FOLDER_VARIABLE,
     HEADER_CELLS,
     PERIOD_NS,
@@ -32,16 +34,18 @@ from .ring import (
 )
 from .thread_pool import PoolTokens
 
-FIRST_S = 0.1
-EVERY_S = 0.200017
-"""No round number, so that no other timer is taken for ours."""
+EVERY_S = 0.097013
+"""No round number, so that no load keeps step with it, and no other timer is taken for ours."""
+MOST_STACK_BYTES = 2_000_000
+"""A file of stacks that is longer begins anew: it may lie in memory."""
 _TOLERANCE_S = 2e-6
 
 
 class StackDumper:
     """A timer whose signal writes the stack of the main thread to a file.
 
-    Signal and timer belong to the application as soon as it uses one of them.
+    Signal and timer belong to the application as soon as it uses one of them. Of the
+    `written_bytes` the file lacks the first `cut_bytes`.
     """
 
     def __init__(self, path: str) -> None:
@@ -51,24 +55,21 @@ class StackDumper:
         os.register_at_fork(after_in_child=_unregister)
         atexit.register(self.stop)
         self._ours = True
-        signal.setitimer(signal.ITIMER_REAL, FIRST_S, EVERY_S)
+        self.written_bytes = self.cut_bytes = 0
+        signal.setitimer(signal.ITIMER_REAL, EVERY_S, EVERY_S)
 
-    @property
-    def size_bytes(self) -> int:
-        """The size of the file."""
-        return os.fstat(self._descriptor).st_size
+    def check(self) -> None:
+        """See how much was written, and begin a long file anew.
 
-    def postpone(self) -> None:
-        """Set the timer anew, because the loop is alive."""
-        if not self._ours:
-            return
-        if not _default_handled():
+        Stops for an application that has taken the signal.
+        """
+        if self._ours and not _default_handled():
             self.stop()
-            return
-        before = signal.setitimer(signal.ITIMER_REAL, FIRST_S, EVERY_S)
-        if not _is_ours(before):
-            signal.setitimer(signal.ITIMER_REAL, *before)
-            self._ours = False
+        size = os.fstat(self._descriptor).st_size
+        self.written_bytes = self.cut_bytes + size
+        if size > MOST_STACK_BYTES:
+            os.ftruncate(self._descriptor, 0)
+            self.cut_bytes += size
 
     @never_raise
     def stop(self) -> None:
@@ -106,8 +107,6 @@ def _unregister() -> None:
 
 
 PERIOD_S = PERIOD_NS / 1e9
-_LATE_NS = int(FIRST_S * 1e9) // 2
-"""No stack was written for a beat that is less late."""
 
 
 class Heartbeat:
@@ -174,7 +173,7 @@ class Heartbeat:
         lag_ns = max(0, now_ns - self._due_ns)
         self._due_ns = now_ns + PERIOD_NS
         if self._stacks is not None:
-            self._postpone(self._stacks, lag_ns)
+            self._look(self._stacks)
         beat = Beat(
             now_ns,
             lag_ns,
@@ -183,15 +182,16 @@ class Heartbeat:
             self._gc_ns,
             *self._pool.tokens(),
             self._stack_bytes,
+            time.thread_time_ns(),
         )
         writer.write(beat)
         loop.call_later(PERIOD_S, self._beat)
 
-    def _postpone(self, stacks: StackDumper, lag_ns: int) -> None:
-        """Set the timer first: a stack that it brings from here on belongs to the next beat."""
-        stacks.postpone()
-        if lag_ns > _LATE_NS:
-            self._stack_bytes = stacks.size_bytes
+    def _look(self, stacks: StackDumper) -> None:
+        """See how much was written, which is of the time before this beat."""
+        stacks.check()
+        self._stack_bytes = stacks.written_bytes
+        self.header[CUT_CELL] = stacks.cut_bytes
 
     def _on_collection(self, phase: str, _facts: Any) -> None:
         now_ns = time.monotonic_ns()

@@ -22,11 +22,11 @@ STACKS_SUFFIX = ".stacks"
 """Both follow the pid of the worker."""
 
 PERIOD_NS = 20_000_000
-VERSION = 2
+VERSION = 3
 RING = 2048
 """Beats that are kept: 40 s, longer than a reader may be held up."""
 
-VERSION_CELL, COUNT_CELL, OVER_CELL, BEGUN_CELL, ANSWERED_CELL = 0, 1, 2, 3, 4
+VERSION_CELL, COUNT_CELL, OVER_CELL, BEGUN_CELL, ANSWERED_CELL, CUT_CELL = range(6)
 HEADER_CELLS = 8
 
 
@@ -36,7 +36,8 @@ class Beat(NamedTuple):
     `at_ns` is on the monotonic clock, `lag_ns` how much later than wanted. `in_flight`: requests
     not answered; `completed`: answered since the start; `gc_ns`: spent in garbage collection since
     the start. Tokens are those of AnyIO's thread pool, -1 where it is not used. `stack_bytes`: how
-    much of the file of stacks was written before.
+    much was written to the file of stacks before, of which the header tells how much was cut off
+    since. `cpu_ns`: processor time of the loop's thread.
     """
 
     at_ns: int
@@ -48,6 +49,7 @@ class Beat(NamedTuple):
     tokens_busy: int
     tokens_waiting: int
     stack_bytes: int
+    cpu_ns: int = 0
 
 
 BEAT_CELLS = len(Beat._fields)
