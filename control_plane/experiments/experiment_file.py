@@ -3,14 +3,47 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
+from control_plane.domain.experiment import Experiment, ExperimentDesign
 from control_plane.domain.limits import Limits
+from control_plane.domain.run import Run
+from control_plane.domain.spec import BUNDLED
 from control_plane.domain.spec_json import SOME_WORKLOAD, Document, read_spec, write_spec
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _WIDEST = 88
 """Characters of a table that still stands on one line."""
+
+
+_OWN_NAMES = {"title", "tags", "trials", "seed"}
+"""What a spec says that its experiment decides."""
+
+
+def stored_document(experiment: Experiment, runs: Sequence[Run | None]) -> Document | None:
+    """Return the document that a stored experiment was made from, to be handed in again.
+
+    Arms that were deleted are left out; None where fewer than two are left. Secrets stand in it as
+    placeholders.
+    """
+    usual = asdict(ExperimentDesign())
+    said = {
+        name: value for name, value in asdict(experiment.design).items() if value != usual[name]
+    }
+    placed = list(zip(experiment.arms, runs, strict=True))
+    handed_in = placed[:-1] if experiment.design.control else placed
+    arms = [{"name": arm.name, "spec": _spec_of(run)} for arm, run in handed_in if run]
+    if len(arms) < 2:
+        return None
+    return {"question": experiment.question, **said, "arms": arms}
+
+
+def _spec_of(run: Run) -> Document:
+    spec = {name: value for name, value in write_spec(run.spec).items() if value not in ([], None)}
+    if run.given_name and run.spec.target.application == BUNDLED:
+        spec["target"] = {"configuration": run.given_name}
+    return {name: value for name, value in spec.items() if name not in _OWN_NAMES}
 
 
 def experiment_toml(document: Document) -> str:

@@ -8,6 +8,8 @@ from typing import Annotated, ClassVar
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from control_plane.analysis.charts.curve import curves_of_arms
+from control_plane.analysis.charts.percentiles import percentile_chart
 from control_plane.analysis.deciding.judged_experiment import (
     judge_experiment,
 )
@@ -22,6 +24,7 @@ from control_plane.domain.ids import compared_ids, experiment_address
 from control_plane.domain.run import Run, State
 from control_plane.domain.spec_json import Document, write_spec
 from control_plane.domain.units import about
+from control_plane.experiments.experiment_file import stored_document
 from control_plane.experiments.presets import (
     BLOCKS,
     Question,
@@ -30,7 +33,12 @@ from control_plane.experiments.presets import (
     preset_catalogue,
 )
 from control_plane.jobs.run_service import RunService
-from control_plane.pages.experiment_view import ExperimentFragment, experiment_part
+from control_plane.pages.experiment_view import (
+    ExperimentCurves,
+    ExperimentFragment,
+    arm_labels,
+    experiment_part,
+)
 from control_plane.pages.run.live import RenderCacheDep
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import NO_STORE, fragment, page
@@ -148,6 +156,17 @@ def start(
     return RedirectResponse(experiment_address(made.id), 303)
 
 
+@router.post("/experiments/{experiment_id}/again")
+def again(experiment_id: ExperimentId, store: StoreDep, service: RunServiceDep) -> RedirectResponse:
+    """Queue the same experiment once more, and show it."""
+    found = store.experiment(experiment_id)
+    document = stored_document(found, store.arm_runs(found))
+    if document is None:
+        raise Conflict("Fewer than two arms of this experiment are left: there is nothing to run.")
+    made = service.submit_experiment(document)
+    return RedirectResponse(experiment_address(made.id), 303)
+
+
 @router.get("/experiments/{experiment_id}")
 def experiment(
     request: Request, experiment_id: ExperimentId, store: StoreDep, service: RunServiceDep
@@ -171,6 +190,16 @@ def live(
         lambda: bytes(fragment(request, current_part(store, service, experiment_id)).body),
     )
     return HTMLResponse(body, headers=NO_STORE)
+
+
+@router.get("/experiments/{experiment_id}/percentiles")
+def percentiles(request: Request, experiment_id: ExperimentId, store: StoreDep) -> HTMLResponse:
+    """Return the percentiles of every arm with bands over blocks."""
+    found = store.experiment(experiment_id)
+    stream, labels = found.design.stream, arm_labels(found)
+    blocks = store.block_histograms(found, stream)
+    figure = percentile_chart(curves_of_arms(store.arm_runs(found), labels, blocks, stream))
+    return fragment(request, ExperimentCurves(experiment_id, figure))
 
 
 @router.post("/experiments/{experiment_id}/cancel")

@@ -1,10 +1,11 @@
 """What the page of an experiment shows: effects on one scale, arms, design."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from control_plane.analysis.charts.figure import Figure
 from control_plane.analysis.deciding.effects import Interval
 from control_plane.analysis.deciding.judged_experiment import (
     JudgedExperiment,
@@ -14,14 +15,19 @@ from control_plane.analysis.deciding.judged_experiment import (
 from control_plane.analysis.deciding.verdicts import CONTROL_LEVEL
 from control_plane.analysis.prose.experiment_sentences import (
     REASONS,
+    experiment_headline,
     experiment_sentence,
     says_nothing,
     turned,
 )
+from control_plane.analysis.prose.sentence import Sentence
 from control_plane.analysis.run_labels import LETTERS, MARKERS, RunLabel
+from control_plane.domain.experiment import Experiment
 from control_plane.domain.run import Run, State
-from control_plane.domain.units import WRITTEN, figures, share
+from control_plane.domain.units import WRITTEN, about, figures, seconds, share
+from control_plane.experiments.experiment_file import experiment_toml, stored_document
 from control_plane.pages.compare.ratio_plot import NARROWEST, PLOTTED, WIDENED, ratio_ticks
+from control_plane.pages.experiment_arms import ArmsTable, arms_table
 from control_plane.pages.number_cells import AxisTick
 from control_plane.pages.site import View
 from control_plane.pages.urls import compare_url
@@ -75,15 +81,12 @@ class EffectGroup:
     leads: bool
     marks: tuple[EffectMark, ...]
 
-
-@dataclass(frozen=True)
-class ArmLine:
-    """One arm: its run, and how many blocks have its trial."""
-
-    label: RunLabel
-    run: Run | None
-    blocks: int
-    hints: tuple[str, ...]
+    @property
+    def nothing(self) -> str:
+        """What stands in the place of all marks, where they all lack an interval for one reason."""
+        said = {(mark.at, mark.text, mark.verdict) for mark in self.marks}
+        first = self.marks[0]
+        return first.text if len(said) == 1 and first.at is None and len(self.marks) > 1 else ""
 
 
 @dataclass(frozen=True)
@@ -93,16 +96,29 @@ class ExperimentFragment(View):
     template: ClassVar[str] = "partials/experiment.html"
     id: str
     waiting: bool
+    title: Sentence
+    rest: Sentence
     sentence: str
     state: State
+    badges: tuple[tuple[str, str], ...]
     facts: tuple[str, ...]
     baseline: RunLabel
     ticks: tuple[AxisTick, ...]
     groups: tuple[EffectGroup, ...]
     others: tuple[EffectGroup, ...]
-    arms: tuple[ArmLine, ...]
+    arms: ArmsTable
     compare: str | None
     design: tuple[tuple[str, str], ...]
+    toml: str
+
+
+@dataclass(frozen=True)
+class ExperimentCurves(View):
+    """The percentiles of every arm, asked for by the page once it stands."""
+
+    template: ClassVar[str] = "partials/experiment_curves.html"
+    id: str
+    figure: Figure
 
 
 def experiment_part(
@@ -110,7 +126,7 @@ def experiment_part(
 ) -> ExperimentFragment:
     """Return what changes while an experiment is measured; `hints` help a run that failed."""
     experiment, design = judged.experiment, judged.experiment.design
-    labels = tuple(_label(place, arm.name, arm.run_id) for place, arm in enumerate(experiment.arms))
+    labels = arm_labels(experiment)
     shown = [
         metric
         for metric in judged.metrics
@@ -118,24 +134,31 @@ def experiment_part(
     ]
     half = _half_width(shown, design.margin)
     groups = tuple(_groups(shown, labels, half))
+    title, rest = experiment_headline(judged, labels)
     with_result = [run.id for run in judged.runs if run and run.state is State.FINISHED]
     return ExperimentFragment(
         id=experiment.id,
         waiting=judged.state.waiting,
+        title=title,
+        rest=rest,
         sentence=experiment_sentence(judged),
         state=judged.state,
+        badges=tuple(_badges(judged, labels)),
         facts=tuple(_facts(judged)),
         baseline=labels[0],
         ticks=tuple(ratio_ticks(half)),
         groups=tuple(group for group in groups if group.leads),
         others=tuple(group for group in groups if not group.leads),
-        arms=tuple(
-            ArmLine(label, run, len(run.trials) if run else 0, hints(run) if run else ())
-            for label, run in zip(labels, judged.runs, strict=True)
-        ),
+        arms=arms_table(judged, labels, [hints(run) if run else () for run in judged.runs]),
         compare=compare_url(with_result) if 1 < len(with_result) <= len(LETTERS) else None,
-        design=tuple(_design(judged)),
+        design=(*_design(judged), *_measured(judged)),
+        toml=_toml(judged),
     )
+
+
+def arm_labels(experiment: Experiment) -> tuple[RunLabel, ...]:
+    """Return letter, mark, colour and name of each arm, in order."""
+    return tuple(_label(place, arm.name, arm.run_id) for place, arm in enumerate(experiment.arms))
 
 
 def _label(place: int, name: str, run_id: str | None) -> RunLabel:
@@ -145,18 +168,40 @@ def _label(place: int, name: str, run_id: str | None) -> RunLabel:
 
 def _facts(judged: JudgedExperiment) -> Iterator[str]:
     design = judged.experiment.design
-    yield f"{judged.blocks} of {design.blocks} blocks, interleaved"
+    yield f"{_methods(judged)} over {judged.blocks} of {design.blocks} interleaved blocks"
     if judged.experiment.discarded:
         yield f"{judged.experiment.discarded} discarded by a pause"
     yield f"margin ±{share(design.margin)}"
-    methods = {metric.verdict.effect.method for metric in judged.primary if metric.verdict.effect}
-    yield from sorted(methods)
-    outcomes = [validity_so_far(run).outcome for run in judged.runs if run]
-    for outcome in ("suspect", "invalid"):
-        if outcome in outcomes:
-            yield f"{outcomes.count(outcome)} of {len(judged.runs)} arms {outcome}"
     if judged.blocks and not judged.whole:
         yield "ends inside a square of the order"
+
+
+METHODS = {
+    "paired": "paired",
+    "moderated": "paired, with the variance of earlier sessions",
+    "dunnett": "simultaneous intervals",
+    "bonferroni": "paired, at a share of 5 % each",
+    "sessions": "over sessions",
+}
+"""How an interval was made, in words."""
+
+
+def _methods(judged: JudgedExperiment) -> str:
+    effects = [metric.verdict.effect for metric in judged.primary]
+    known = sorted({effect.method for effect in effects if effect})
+    return ", ".join(METHODS.get(method, method) for method in known) or "measured"
+
+
+def _badges(judged: JudgedExperiment, labels: Sequence[RunLabel]) -> Iterator[tuple[str, str]]:
+    """Yield each outcome with how many arms have it; of those in doubt which they are."""
+    outcomes = [validity_so_far(run).outcome if run else None for run in judged.runs]
+    for outcome in ("valid", "suspect", "invalid"):
+        found = [
+            label.letter for label, each in zip(labels, outcomes, strict=True) if each == outcome
+        ]
+        if found:
+            which = "" if outcome == "valid" else f": {', '.join(found)}"
+            yield outcome, f"{len(found)} {outcome}{which}"
 
 
 def _design(judged: JudgedExperiment) -> Iterator[tuple[str, str]]:
@@ -177,6 +222,27 @@ def _design(judged: JudgedExperiment) -> Iterator[tuple[str, str]]:
         text, bounds = ratio_with_interval(judged.control.ratio, interval)
         said = "the machine moved" if judged.moved else "no more than chance"
         yield "Negative control", f"the baseline against itself: {text} {bounds}, 99 %: {said}"
+
+
+def _toml(judged: JudgedExperiment) -> str:
+    """Return the file of the experiment; empty where too few arms are left to make one."""
+    document = stored_document(judged.experiment, judged.runs)
+    return experiment_toml(document) if document else ""
+
+
+def _measured(judged: JudgedExperiment) -> Iterator[tuple[str, str]]:
+    """Yield how long it took, and what a trial is."""
+    runs = [run for run in judged.runs if run]
+    begun = [run.started_at for run in runs if run.started_at]
+    ended = [run.finished_at for run in runs if run.finished_at]
+    if begun and ended and judged.state.terminal:
+        yield "Took", about((max(ended) - min(begun)).total_seconds())
+    if runs:
+        spec = runs[0].spec
+        loads = [
+            f"{stream.load.label} {stream.stop.label}".strip() for stream in spec.workload.streams
+        ]
+        yield "Trial", f"a fresh target, {seconds(spec.warmup_s)} warm-up, {', '.join(loads)}"
 
 
 def _half_width(metrics: list[JudgedMetric], margin: float) -> float:

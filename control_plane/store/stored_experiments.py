@@ -19,10 +19,11 @@ from control_plane.domain.experiment import (
     ExperimentBlock,
     ExperimentDesign,
 )
+from control_plane.domain.histogram import Histogram
 from control_plane.domain.ids import new_id
 from control_plane.domain.run import TERMINAL, Run, State
 from control_plane.store.database import Database
-from control_plane.store.mapping import Draft
+from control_plane.store.mapping import Draft, unpack_histogram
 from control_plane.store.reader import whole_run
 from control_plane.store.tables import (
     ExperimentArmRow,
@@ -148,6 +149,25 @@ class Experiments:
             rows = session.exec(select(RunRow).where(col(RunRow.id).in_(ids))).all()
             runs = {row.id: whole_run(session, row) for row in rows}
             return [runs.get(arm.run_id or "") for arm in experiment.arms]
+
+    def block_histograms(self, experiment: Experiment, stream: str) -> list[list[Histogram]]:
+        """Return the response times of each trial, for each arm; the first stream for "".
+
+        Empty for an arm that was deleted, or has no trial yet.
+        """
+        columns = (RunRow.id, TrialStream.block, TrialStream.response)
+        chosen = (
+            sqlalchemy.select(*columns)  # type: ignore[call-overload] # columns of two tables
+            .join(RunRow, col(RunRow.seq) == TrialStream.run)
+            .where(col(RunRow.id).in_([arm.run_id for arm in experiment.arms if arm.run_id]))
+            .where(col(TrialStream.name) == stream if stream else col(TrialStream.place) == 0)
+            .order_by(col(TrialStream.block))
+        )
+        found: dict[str, list[Histogram]] = {}
+        with self._database.read() as session:
+            for run_id, _, blob in session.connection().execute(chosen):
+                found.setdefault(run_id, []).append(unpack_histogram(blob))
+        return [found.get(arm.run_id or "", []) for arm in experiment.arms]
 
     def experiments(self, limit: int = 50) -> list[Experiment]:
         """Return the newest experiments, the newest first."""

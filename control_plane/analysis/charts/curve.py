@@ -10,8 +10,8 @@ import numpy as np
 from control_plane.analysis.charts.figure import PERCENTILE_TICKS, shortened
 from control_plane.analysis.comparison import invalid
 from control_plane.analysis.run_labels import RunLabel
-from control_plane.domain.histogram import Histogram
-from control_plane.domain.run import RunDetail, StreamResult
+from control_plane.domain.histogram import Histogram, merge
+from control_plane.domain.run import Run, RunDetail, StreamResult
 from control_plane.domain.spec import Spec
 from control_plane.domain.times_and_percentiles import PERCENTILES, Times, Unanswered
 
@@ -32,7 +32,8 @@ class Curve:
     `samples` are response times, or what another clock says of the same requests.
     `short` names it in titles; `id` is run or stream. `paired` are the clocks of one stream:
     the names tell them apart and stand whole, the doubt is told by the page. `unanswered` requests
-    are not among the samples.
+    are not among the samples. `blocks` are the samples of each trial of an experiment, from which
+    its band is made.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Curve:
     clock: TimeKind = "response"
     paired: bool = False
     unanswered: Unanswered = field(default_factory=Unanswered)
+    blocks: tuple[Histogram, ...] = ()
 
     @property
     def opacity(self) -> float:
@@ -92,6 +94,37 @@ def curves_of_runs(
         for detail, label in zip(details, labels, strict=True)
         if stream in detail.streams and detail.streams[stream].response.total
     )
+
+
+def curves_of_arms(
+    runs: Sequence[Run | None],
+    labels: Sequence[RunLabel],
+    blocks: Sequence[Sequence[Histogram]],
+    stream: str,
+) -> tuple[Curve, ...]:
+    """Return a curve of each arm of an experiment that has completed requests, with its blocks."""
+    return tuple(
+        Curve(
+            id=label.id,
+            name=label.text,
+            short=label.letter,
+            colour=label.colour,
+            text_colour=label.text_colour,
+            symbol=label.symbol,
+            samples=merge(list(found)),
+            unanswered=_of_stream(run, stream),
+            dashed=label.hollow,
+            believed=not invalid(run),
+            blocks=tuple(found),
+        )
+        for run, label, found in zip(runs, labels, blocks, strict=True)
+        if run is not None and any(samples.total for samples in found)
+    )
+
+
+def _of_stream(run: Run, stream: str) -> Unanswered:
+    summary = next((each for each in run.streams if stream in {"", each.name}), None)
+    return _unanswered(summary.response_time_s if summary else None)
 
 
 def _unanswered(times: Times | None) -> Unanswered:

@@ -30,6 +30,7 @@ from control_plane.analysis.charts.figure import (
     short_time,
     time_axis,
 )
+from control_plane.analysis.deciding.critical_values import student
 from control_plane.domain.times_and_percentiles import (
     FULL,
     GREYED,
@@ -86,7 +87,8 @@ def percentile_chart(curves: Sequence[Curve], kind: CurveKind = "run") -> Figure
     end = max((float(points[0][-1]) for _, points in drawn), default=FIRST)
     limits = [limit for curve, points in drawn if (limit := _deadline(curve, *points))]
     bounds = _bounds([points for _, points in drawn], limits)
-    data = [trace for curve, points in drawn for trace in _traces(curve, *points)]
+    bands = [band for curve, (places, _) in drawn if (band := _band(curve, places))]
+    data = [*bands, *(trace for curve, points in drawn for trace in _traces(curve, *points))]
     fades = any(last_place(curve, FULL) < last_place(curve, GREYED) for curve, _ in drawn)
     note = [DOTTED_NOTE] if fades else []
     believed = [curve for curve in curves if curve.believed]
@@ -180,6 +182,29 @@ def _traces(curve: Curve, places: Floats, times: Floats) -> list[Plot]:
     marks = [_marks(curve, places[at_ticks], times[at_ticks])]
     limit_s = _deadline(curve, places, times)
     return [*traces, *marks, *([_wall(curve, places, times, limit_s)] if limit_s else [])]
+
+
+FEWEST_BLOCKS = 3
+"""A band needs so many trials."""
+
+
+def _band(curve: Curve, places: Floats) -> Plot | None:
+    """Return the 95 % band of a curve, from the percentiles of each trial; None for fewer than 3.
+
+    It ends where some trial has fewer than 10 samples beyond.
+    """
+    if len(curve.blocks) < FEWEST_BLOCKS or not curve.believed:
+        return None
+    last = min(nines(furthest_share(samples, GREYED)) for samples in curve.blocks)
+    inside = places[places <= last]
+    if len(inside) <= 1:
+        return None
+    logs = np.log([samples.quantiles_ns(shares(inside)) / 1e9 for samples in curve.blocks])
+    reach = student(0.05, len(logs) - 1) * logs.std(axis=0, ddof=1) / len(logs) ** 0.5
+    low, high = (np.exp(logs.mean(axis=0) + side * reach) for side in (-1, 1))
+    shape = {"fill": "toself", "fillcolor": f"{curve.colour}/0.16", "hoverinfo": "skip"}
+    around = np.concatenate([inside, inside[::-1]]), np.concatenate([low, high[::-1]])
+    return line(rounded(around[0]), rounded(around[1]), curve.colour, 0, **shape)
 
 
 def _wall(curve: Curve, places: Floats, times: Floats, limit_s: float) -> Plot:

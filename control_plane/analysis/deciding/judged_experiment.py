@@ -189,6 +189,8 @@ def _judged(
         if why is not None:
             verdict, held = withheld(verdict, why), _UNDECIDED
         means = (found.means[0], found.means[place])
+        if metric.name == ERROR_SHARE:
+            means = _failed_shares(design.stream, sides, blocks)
         guards = held if role == "guardrail" else None
         judged.append(JudgedMetric(metric, role, arm.name, verdict, means, guards, margin))
     return judged
@@ -263,6 +265,14 @@ def _guarded_errors(
     return "broken" if within.low > margin else "undecided"
 
 
+def _failed_shares(
+    stream: str, sides: Sequence[Run | None], blocks: Sequence[int]
+) -> tuple[float, float]:
+    """Return what the guardrail looks at of both sides, requests without an answer too."""
+    baseline, contender = (_failed(stream, run, blocks).share for run in sides)
+    return baseline, contender
+
+
 def _failed(stream: str, run: Run | None, blocks: Sequence[int]) -> FailedShare:
     """Return how many requests of each trial failed, got no answer or were never sent."""
     found = [_stream(stream, run, block) for block in blocks]
@@ -308,3 +318,14 @@ def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     measured = [value for value in known if not isnan(value)]
     return sum(measured) / len(measured) if measured and len(known) == len(values) else None
+
+
+def block_values(judged: JudgedExperiment, metric: Metric) -> list[dict[int, float | None]]:
+    """Return the number of each trial by its block, for each arm; None where none is believed."""
+    stream = judged.experiment.design.stream
+    return [
+        {trial.block: _value(stream, run, trial.block, metric) for trial in run.trials}
+        if run
+        else {}
+        for run in judged.runs
+    ]

@@ -6,10 +6,12 @@ from typing import Any
 from control_plane.analysis.deciding.effects import Interval
 from control_plane.analysis.deciding.judged_experiment import JudgedExperiment, JudgedMetric
 from control_plane.analysis.deciding.verdicts import CONTROL_LEVEL, FIRST_LOOK, Verdict
+from control_plane.analysis.prose.sentence import Sentence, number, sentence
+from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.experiment import ExperimentBlock
 from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document
-from control_plane.domain.units import figures, share
+from control_plane.domain.units import WRITTEN, figures, share
 
 REASONS = {
     "machine_moved": "the machine itself changed while it was measured",
@@ -62,8 +64,7 @@ _OPEN_LAST = {"likely_better", "likely_worse", "inconclusive", "no_verdict"}
 
 def verdict_sentence(judged: JudgedMetric, baseline: str, margin: float) -> str:
     """Return what is found of one metric of one contender."""
-    verdict, label = judged.verdict, judged.metric.label
-    name = label[0].lower() + label[1:] if label[1:2].islower() else label
+    verdict, name = judged.verdict, _metric_name(judged)
     if verdict.finding == "no_verdict":
         why = REASONS[verdict.reason or "too_few_blocks"]
         return f"No verdict on {judged.contender} against {baseline}: {why}."
@@ -209,3 +210,78 @@ def _verdict_document(judged: JudgedExperiment, metric: JudgedMetric) -> dict[st
 def _bound(verdict: Verdict, interval: str, side: str) -> float | None:
     found: float | None = getattr(getattr(verdict, interval), side, None)
     return found
+
+
+def experiment_headline(
+    judged: JudgedExperiment, labels: Sequence[RunLabel]
+) -> tuple[Sentence, Sentence]:
+    """Return what leads the page, of the contender with the clearest effect, and then all others.
+
+    The second is empty where there is nothing else to say.
+    """
+    if not judged.blocks or (judged.blocks < FIRST_LOOK and not judged.state.terminal):
+        return sentence(_waiting(judged)), sentence(*_failures(judged))
+    by_name = {label.name: label for label in labels}
+    first, *others = sorted(judged.primary, key=_clearness)
+    lead = _headline(first, by_name[first.contender], labels[0], judged.experiment.design.margin)
+    more = [part for other in others for part in _further(other, by_name[other.contender])]
+    broken = [
+        f"Guardrail broken: {each.metric.label} of {each.contender} got worse."
+        for each in judged.broken
+    ]
+    return lead, sentence(*more, " ".join([*broken, *_failures(judged)]))
+
+
+def _clearness(judged: JudgedMetric) -> tuple[bool, float]:
+    """Return what sorts the settled and then the largest effects first."""
+    effect = judged.verdict.effect
+    return judged.verdict.finding in _OPEN_LAST, -abs(effect.log_ratio) if effect else 0.0
+
+
+def _headline(
+    judged: JudgedMetric, contender: RunLabel, baseline: RunLabel, margin: float
+) -> Sentence:
+    verdict, name = judged.verdict, _metric_name(judged)
+    before, after = (WRITTEN[judged.metric.unit](value) for value in judged.values)
+    factor = _factor(verdict)
+    if verdict.finding == "no_verdict":
+        why = REASONS[verdict.reason or "too_few_blocks"]
+        return sentence("No verdict on ", contender, " against ", baseline, f": {why}.")
+    if verdict.finding == "equivalent":
+        tail = sentence(f": {name} ", *factor, f", margin ±{share(margin)}.")
+        return sentence(contender, " and ", baseline, " are equivalent", tail)
+    if verdict.finding == "inconclusive":
+        tail = sentence(f" is not decided: {name} ", *factor, f"{_more(verdict)}.")
+        return sentence("Whether ", contender, " differs from ", baseline, tail)
+    brings = {"likely_better": " probably brings", "likely_worse": " probably brings"}.get(
+        verdict.finding, " brings"
+    )
+    steps = sentence(" from ", number(before), " of ", baseline, " to ", number(after), ", ")
+    open_end = f"; how much is not settled{_more(verdict)}" if "likely" in verdict.finding else ""
+    small = ", which is small but real" if verdict.finding == "small_but_real" else ""
+    return sentence(contender, f"{brings} {name}", steps, factor, f"{small}{open_end}.")
+
+
+def _further(judged: JudgedMetric, contender: RunLabel) -> Sentence:
+    """Return `B async is worse: 2.1 times lower [2, 2.2]. `."""
+    verdict = judged.verdict
+    if verdict.finding == "no_verdict":
+        return sentence(contender, f": no verdict, {REASONS[verdict.reason or 'too_few_blocks']}. ")
+    word = verdict.finding.replace("_", " ").replace("likely", "probably")
+    return sentence(contender, f" is {word}: ", _factor(verdict), f"{_more(verdict)}. ")
+
+
+def _factor(verdict: Verdict) -> Sentence:
+    """Return `2.1 times lower [2, 2.2]`."""
+    if verdict.effect is None or verdict.within_95 is None:
+        return sentence("not known")
+    ratio, interval, lower = turned(verdict.effect.ratio, verdict.within_95)
+    told = number(f"{figures(ratio)} times {'lower' if lower else 'as much'}")
+    if says_nothing(interval):
+        return sentence(told, ", with an interval that is too wide to say anything")
+    return sentence(told, " ", number(f"[{figures(interval.low)}, {figures(interval.high)}]"))
+
+
+def _metric_name(judged: JudgedMetric) -> str:
+    label = judged.metric.label
+    return label[0].lower() + label[1:] if label[1:2].islower() else label
