@@ -1,7 +1,9 @@
 """An experiment from its hand-in to its verdict, over the API and on its page."""
 
 from collections.abc import Iterator
+from html import unescape
 from itertools import pairwise
+from tomllib import loads as read_toml
 from typing import Any
 
 import pytest
@@ -119,14 +121,31 @@ def test_trials_are_interleaved_and_each_arm_is_a_run(
 
 def test_its_page_and_the_list_say_the_same(looplab: Dashboard, decided: dict[str, Any]) -> None:
     page = words(looplab.get(f"/experiments/{decided['id']}").text)
-    assert decided["sentence"] in page
+    assert "B slow brings throughput from" in page
+    assert "times lower [" in page
     assert "Against A quick" in page
     assert "Compare the arms" in page
+    assert "B slow" in looplab.get(f"/experiments/{decided['id']}/percentiles").text
     listed = words(looplab.get("/experiments").text)
     assert "Which path?" in listed
     assert decided["sentence"] in listed
     found = looplab.get("/api/experiments/runs").json()["experiments"]
     assert decided["id"] in [each["id"] for each in found]
+
+
+def test_the_file_on_its_page_makes_the_same_experiment(
+    looplab: Dashboard, decided: dict[str, Any]
+) -> None:
+    page = looplab.get(f"/experiments/{decided['id']}").text
+    file = unescape(page.partition('id="experiment-toml"')[2].partition(">")[2].partition("<")[0])
+    handed_in = looplab.post("/api/experiments", read_toml(file)).json()["id"]
+    again = looplab.post_form(f"/experiments/{decided['id']}/again", []).headers["location"]
+    for made in (handed_in, again.rpartition("/")[2]):
+        looplab.post(f"/api/experiments/runs/{made}/cancel")
+        found = looplab.get(f"/api/experiments/runs/{made}").json()
+        assert found["design"] == decided["design"] | {"whole": found["design"]["whole"]}
+        for arm, before in zip(found["runs"], decided["runs"], strict=True):
+            assert looplab.run(arm["id"])["spec"] == looplab.run(before["id"])["spec"]
 
 
 def test_an_arm_that_fails_leaves_the_other_going(
