@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from control_plane import __version__
+from control_plane.cli_access import access_commands
 from control_plane.cli_experiment import (
     EXPERIMENT_EXIT_CODES,
     BlockLines,
@@ -28,7 +29,6 @@ from control_plane.cli_output import (
     print_run,
     print_what_encodings_lack,
 )
-from control_plane.dashboard_client import RemoteDashboard
 from control_plane.domain.ceiling import ceiling_clients, ceiling_submission
 from control_plane.domain.errors import (
     DatabaseOwned,
@@ -45,7 +45,6 @@ from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document, read_document, row_values
 from control_plane.experiments.presets import spec_of_curl
 from control_plane.settings import Settings, load_settings
-from control_plane.store.instance_lock import read_lock
 
 cli = typer.Typer(
     add_completion=False,
@@ -260,20 +259,7 @@ def measure_ceilings(
     raise typer.Exit(NOT_FINISHED if NOT_FINISHED in codes else max(codes))
 
 
-@cli.command("login")
-def print_login_address(context: typer.Context, db: DatabaseOption = None) -> None:
-    """Print an address of the running dashboard that logs a browser in, once."""
-    settings = settings_of(context, db)
-    holder = read_lock(settings.db)
-    if holder is None or not holder.url:
-        raise SettingsError(f"No dashboard has {full_path(settings)}: start one with looplab.")
-    if holder.token is None:
-        complain("It asks for no login.")
-        typer.echo(holder.url)
-    else:
-        typer.echo(RemoteDashboard(holder.url, holder.token).login_address())
-
-
+cli.add_typer(access_commands)
 cli.add_typer(file_commands)
 
 

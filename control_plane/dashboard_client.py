@@ -102,6 +102,10 @@ class RemoteDashboard:
         """Return an address that logs a browser in, once."""
         return f"{self.url}{self._request('POST', '/api/login-addresses')['path']}"
 
+    def audit(self, limit: int) -> Document:
+        """Return the last deeds, newest first."""
+        return self._request("GET", f"/api/audit?limit={limit}")
+
     def _request(self, method: str, path: str, body: Document | None = None) -> Document:
         return self._document(self._response(method, path, body))
 

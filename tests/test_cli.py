@@ -119,9 +119,13 @@ def test_run_hands_in_at_the_dashboard_that_has_the_database(
         (run,) = started.get("/api/runs").json()["runs"]
         assert run["title"] == "from a file"
         assert looplab(["compare", run["id"]], tmp_path).returncode == 0
+        told = looplab(["audit"], tmp_path).stdout
+        assert f"token 127.0.0.1 started run {run['id']} from a file" in " ".join(told.split())
         other = looplab(["run", str(spec_file), "--db", "other.db"], tmp_path)
         assert f"Made a new database: {tmp_path / 'other.db'}." in other.stderr
         assert f"No dashboard has {tmp_path / 'other.db'}: measuring here." in other.stderr
+        told = json.loads(looplab(["audit", "--json", "--db", "other.db"], tmp_path).stdout)
+        assert [entry["who"] for entry in told["entries"]] == ["command line"]
         for chosen in ((), ("--db", "other.db")):
             unknown = looplab(["compare", "zzzzzzzzzz", *chosen], tmp_path)
             assert unknown.returncode == 2

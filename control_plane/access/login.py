@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from control_plane.access.http_errors import header_values
 from control_plane.access.route_roles import needed_role
+from control_plane.store.audit_log import ACTOR, Actor
 
 SecretRole = Literal["viewer", "operator"]
 Refuse = Callable[[Scope, int, str], ASGIApp]
@@ -186,6 +187,8 @@ class LoginMiddleware:
         app = self.app
         if scope["type"] == "http":
             app = self._checked(scope)
+            caller: Caller | None = scope["state"]["caller"]
+            ACTOR.set(Actor(caller.name if caller else "nobody", peer_of(scope)))
         await app(scope, receive, send)
 
     def _checked(self, scope: Scope) -> ASGIApp:
@@ -216,8 +219,13 @@ def credentials(scope: Scope, cookie: str) -> Credentials:
         scheme, _, secret = value.partition(" ")
         if scheme.lower() == "bearer":
             bearer = secret.strip()
+    return Credentials(bearer, _cookie(scope, cookie), peer_of(scope))
+
+
+def peer_of(scope: Scope) -> str:
+    """Return the address that a request comes from; empty where it is not known."""
     client = scope.get("client")
-    return Credentials(bearer, _cookie(scope, cookie), client[0] if client else "")
+    return client[0] if client else ""
 
 
 def _cookie(scope: Scope, name: str) -> str | None:

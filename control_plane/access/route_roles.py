@@ -26,6 +26,7 @@ ROUTES: dict[AccessRole, tuple[str, ...]] = {
     "viewer": (
         "GET /",
         "GET /api/applications",
+        "GET /api/audit",
         "GET /api/ceilings",
         "GET /api/compare",
         "GET /api/configurations",

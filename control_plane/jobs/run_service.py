@@ -27,6 +27,7 @@ from control_plane.jobs.queue import IdleTasks, RunQueue
 from control_plane.jobs.run_end import CANCELLED, PAUSED, RunEnd, withdraw
 from control_plane.jobs.runtime import Runtime
 from control_plane.jobs.submissions import Submissions
+from control_plane.store.audit_log import Action
 from control_plane.store.store import Draft, Store
 from control_plane.targets.application import (
     Application,
@@ -194,6 +195,10 @@ class RunService:
                 ended += 1
         if not ended:
             raise Conflict(f"Experiment {experiment_id} cannot be {end.why} as it is now.")
+        action: Action = "paused" if end is PAUSED else "cancelled"
+        await asyncio.to_thread(
+            self._store.record_action, action, experiment_id, experiment.question, experiment=True
+        )
 
     async def cancel(self, run_id: str) -> Run:
         """End a run; every process of it is gone then. Raises Conflict when it is terminal.
@@ -205,7 +210,9 @@ class RunService:
         if experiment is not None and not run.state.terminal:
             await self.cancel_experiment(experiment.id)
             return await asyncio.to_thread(self._store.run, run_id)
-        return await self._end_run(run, CANCELLED)
+        ended = await self._end_run(run, CANCELLED)
+        await asyncio.to_thread(self._store.record_action, "cancelled", run_id, run.title)
+        return ended
 
     async def _end_run(self, run: Run, end: RunEnd) -> Run:
         run_id = run.id

@@ -22,6 +22,7 @@ from control_plane.domain.experiment import (
 from control_plane.domain.histogram import Histogram
 from control_plane.domain.ids import new_id
 from control_plane.domain.run import TERMINAL, Run, State
+from control_plane.store.audit_log import record
 from control_plane.store.database import Database
 from control_plane.store.mapping import Draft, unpack_histogram
 from control_plane.store.reader import whole_run
@@ -70,6 +71,7 @@ class Experiments:
                 ExperimentArmRow(experiment=row.seq or 0, place=place, name=name, run=run.seq)
                 for place, ((name, _), run) in enumerate(zip(arms, runs, strict=True))
             )
+            record(session, "started", row.id, question, experiment=True)
             session.flush()
             return _experiment(session, row)
 
@@ -140,6 +142,7 @@ class Experiments:
             )
             if not session.exec(queued).rowcount:
                 raise Conflict(f"Experiment {experiment_id} is not paused: nothing goes on.")
+            record(session, "resumed", row.id, row.question, experiment=True)
             return _experiment(session, row)
 
     def arm_runs(self, experiment: Experiment) -> list[Run | None]:

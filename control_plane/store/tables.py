@@ -62,6 +62,22 @@ class DeletedRunRow(SQLModel, table=True):
     deleted_at: datetime
 
 
+class AuditRow(SQLModel, table=True):
+    """One deed of somebody; `subject` is the id of a run or an experiment, as `kind` says."""
+
+    __tablename__: ClassVar[Any] = "audit_log"
+    __table_args__: ClassVar[Any] = {"sqlite_autoincrement": True}
+
+    seq: int | None = Field(default=None, primary_key=True)
+    at: datetime
+    name: str
+    peer: str
+    action: str
+    kind: str
+    subject: str
+    title: str
+
+
 class RunRow(SQLModel, table=True):
     """The part of a run that lists filter by and show.
 

@@ -13,6 +13,7 @@ from control_plane.domain.result import Cause, Environment, Validity
 from control_plane.domain.run import TERMINAL, Run, State, StreamResult, TrialResult, allowed
 from control_plane.domain.sequences import ReservedNumbers, UsedNumbers, reserved
 from control_plane.domain.spec import Stream
+from control_plane.store.audit_log import record
 from control_plane.store.database import Database
 from control_plane.store.mapping import (
     Draft,
@@ -102,6 +103,8 @@ class Writer:
                 session.add(Submission(key=key, digest=digest or "", runs=len(drafts)))
                 session.flush()
             rows = queued_rows(session, drafts, max_queue, key)
+            for row in rows:
+                record(session, "started", row.id, row.title)
             return [whole_run(session, row) for row in rows]
 
     def move(self, run_id: str, before: State, after: State, **facts: Unpack[Facts]) -> Run:
@@ -231,6 +234,7 @@ class Writer:
                 raise Conflict(f"Run {run_id} is {row.state}: cancel it before you delete it.")
             session.connection().execute(_UNINDEX, {"seq": row.seq})
             session.add(DeletedRunRow(id=row.id, title=row.title, deleted_at=datetime.now(UTC)))
+            record(session, "deleted", row.id, row.title)
             session.delete(row)
             session.flush()
             unused = col(Secret.digest).not_in(select(RunSecret.digest))

@@ -27,7 +27,8 @@ from control_plane.app import create_app
 from control_plane.domain.limits import Limits
 from control_plane.jobs.runtime import recover
 from control_plane.settings import Settings
-from control_plane.store.store import open_store
+from control_plane.store.store import Store, open_store
+from tests.builders.states import draft
 from tests.dashboard import provide_database
 
 PEOPLE = (1_000, 60_000)
@@ -194,6 +195,23 @@ def test_a_browser_logs_in_by_the_form_without_script_and_out_again(site: TestCl
     assert "may look" in site.post("/runs").text
     assert site.post("/logout").headers["location"] == "/login"
     assert site.get("/history").status_code == 401
+
+
+def test_the_log_says_who_did_what_and_from_where(site: TestClient) -> None:
+    store: Store = site.app_state["store"]
+    (run,) = store.add([draft()])
+    site.post("/login", data={"secret": PASSWORD, "name": "Ann"})
+    assert site.post(f"/api/runs/{run.id}/cancel").status_code == 200
+    site.cookies.clear()
+    site.delete(f"/api/runs/{run.id}", headers={"Authorization": f"Bearer {TOKEN}"})
+    entries = site.get("/api/audit?limit=3", headers={"Authorization": f"Bearer {VIEWER}"}).json()
+    told = [(entry["who"], entry["action"], entry["run"]) for entry in entries["entries"]]
+    assert told == [
+        ("token", "deleted", run.id),
+        ("Ann (password)", "cancelled", run.id),
+        ("command line", "started", run.id),
+    ]
+    assert entries["entries"][0]["from"] == "testclient"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from control_plane.access.login import LOGIN, SESSION_S, Login, TooManyGuesses, credentials
+from control_plane.access.login import LOGIN, SESSION_S, Login, TooManyGuesses, peer_of
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import fragment, plain_page
 
@@ -69,7 +69,7 @@ async def log_in(
     onward, name = _own_page(onward), _NO_NAME.sub("", name)[:MOST_OF_NAME].strip()
     if login is None:
         return RedirectResponse(onward, 303)
-    peer = credentials(request.scope, login.cookie).peer
+    peer = peer_of(request.scope)
     try:
         session = login.log_in(secret.strip(), name, peer)
     except TooManyGuesses as error:

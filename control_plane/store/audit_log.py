@@ -1,0 +1,99 @@
+"""Who started, cancelled and deleted what. What a transaction does is written down in it."""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from sqlalchemy import delete
+from sqlmodel import Session, col, select
+
+from control_plane.domain.documents import moment
+from control_plane.domain.spec_json import Document
+from control_plane.store.database import Database
+from control_plane.store.tables import AuditRow
+
+Action = Literal["started", "cancelled", "paused", "resumed", "deleted"]
+
+KEPT_ENTRIES = 10_000
+"""How many entries are kept; the oldest go."""
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who does something: the name of the login, and the address that it came from."""
+
+    name: str
+    peer: str = ""
+
+
+COMMAND_LINE = Actor("command line")
+ACTOR: ContextVar[Actor] = ContextVar("ACTOR")
+"""Who does what happens now; a request sets it for itself and for the threads that it uses."""
+
+
+@dataclass(frozen=True)
+class AuditEntry:
+    """One deed. `subject` is the id of a run, or of an experiment for all of its runs."""
+
+    at: datetime
+    actor: Actor
+    action: str
+    kind: str
+    subject: str
+    title: str
+
+    def document(self) -> Document:
+        """Return it as the API sends it."""
+        return {
+            "at": moment(self.at),
+            "who": self.actor.name,
+            "from": self.actor.peer,
+            "action": self.action,
+            self.kind: self.subject,
+            "title": self.title,
+        }
+
+
+def record(
+    session: Session, action: Action, subject: str, title: str, *, experiment: bool = False
+) -> None:
+    """Write down what the actor does, in the transaction of the session."""
+    actor = ACTOR.get(COMMAND_LINE)
+    row = AuditRow(
+        at=datetime.now(UTC),
+        name=actor.name,
+        peer=actor.peer,
+        action=action,
+        kind="experiment" if experiment else "run",
+        subject=subject,
+        title=title,
+    )
+    session.add(row)
+    session.flush()
+    session.exec(delete(AuditRow).where(col(AuditRow.seq) <= (row.seq or 0) - KEPT_ENTRIES))
+
+
+class AuditLog:
+    """Lists and writes what was done. Each method is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def audit(self, limit: int) -> list[AuditEntry]:
+        """Return the last deeds, newest first."""
+        with self._database.read() as session:
+            query = select(AuditRow).order_by(col(AuditRow.seq).desc()).limit(limit)
+            return [
+                AuditEntry(
+                    row.at, Actor(row.name, row.peer), row.action, row.kind, row.subject, row.title
+                )
+                for row in session.exec(query)
+            ]
+
+    def record_action(
+        self, action: Action, subject: str, title: str, *, experiment: bool = False
+    ) -> None:
+        """Write down what the actor did to a run or an experiment in more than one transaction."""
+        with self._database.write() as session:
+            record(session, action, subject, title, experiment=experiment)
