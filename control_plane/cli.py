@@ -9,17 +9,19 @@ import typer
 from control_plane import __version__
 from control_plane.cli_access import access_commands
 from control_plane.cli_experiment import (
+    EXIT_CODES,
     EXPERIMENT_EXIT_CODES,
     BlockLines,
     experiment_exit_code,
     experiment_file,
     experiment_result,
     print_experiment,
+    print_objectives,
+    run_exit_code,
 )
 from control_plane.cli_files import file_commands
 from control_plane.cli_options import AsJson, DatabaseOption, connect, full_path, settings_of
 from control_plane.cli_output import (
-    INVALID,
     NOT_FINISHED,
     ProgressLines,
     complain,
@@ -41,7 +43,6 @@ from control_plane.domain.errors import (
 )
 from control_plane.domain.ids import compared_ids
 from control_plane.domain.row_files import UnreadableRows, decoded
-from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document, read_document, row_values
 from control_plane.experiments.presets import spec_of_curl
 from control_plane.settings import Settings, load_settings
@@ -51,19 +52,8 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help"]},
 )
-EXIT_CODES = """
-Exit codes:
-
-0 finished, and nothing makes it invalid
-
-1 not finished: failed, cancelled or interrupted
-
-2 bad input
-
-3 the database is owned by another
-
-12 finished and invalid: its numbers are not to be used
-"""
+Strict = Annotated[bool, typer.Option("--strict", help="Undecided is a failure.")]
+SpecFile = Annotated[Path | None, typer.Argument(help="The spec as JSON; - reads standard input.")]
 
 
 def main() -> None:
@@ -132,13 +122,12 @@ def _serve(settings: Settings, *, open_page: bool) -> None:
 @cli.command("run", epilog=EXIT_CODES)
 def run_spec(
     context: typer.Context,
-    spec: Annotated[
-        Path | None, typer.Argument(help="The spec as JSON; - reads standard input.")
-    ] = None,
+    spec: SpecFile = None,
     curl: Annotated[
         str | None, typer.Option("--curl", help="A curl command, in the place of a spec.")
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Return when the run is over.")] = False,
+    strict: Strict = False,
     as_json: AsJson = False,
     db: DatabaseOption = None,
 ) -> None:
@@ -168,14 +157,8 @@ def run_spec(
         print_json(run)
     else:
         print_run(run, dashboard.url)
-    raise typer.Exit(_exit_code(run))
-
-
-def _exit_code(run: Document) -> int:
-    """Return 1 for a run that ended without a result, 12 for an invalid one, else 0."""
-    if State(run["state"]).terminal and run["state"] != State.FINISHED:
-        return NOT_FINISHED
-    return INVALID if run["validity"]["outcome"] == "invalid" else 0
+        print_objectives(run)
+    raise typer.Exit(run_exit_code(run, strict=strict))
 
 
 @cli.command("compare")
@@ -208,7 +191,7 @@ def decide_experiment(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="A file (TOML or JSON), or a bundled slug.")],
     full: Annotated[bool, typer.Option("--full", help="All blocks of a bundled one.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Undecided is a failure.")] = False,
+    strict: Strict = False,
     as_json: AsJson = False,
     db: DatabaseOption = None,
 ) -> None:
@@ -255,7 +238,7 @@ def measure_ceilings(
     for run in ended:
         if run["state"] != "finished":
             complain(f"{run['title']}: {run['state']}, {run['reason']}")
-    codes = {_exit_code(run) for run in ended}
+    codes = {run_exit_code(run) for run in ended}
     raise typer.Exit(NOT_FINISHED if NOT_FINISHED in codes else max(codes))
 
 

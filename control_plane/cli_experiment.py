@@ -1,4 +1,4 @@
-"""What `looplab experiment` reads and prints, and which exit code says the same as the verdict."""
+"""What `looplab experiment` reads and prints; exit codes that say the same as verdicts."""
 
 import tomllib
 from collections.abc import Callable, Iterable
@@ -11,12 +11,30 @@ from control_plane.cli_output import INVALID, NOT_FINISHED, complain, print_line
 from control_plane.dashboard_client import DashboardClient, NoDashboard, Report
 from control_plane.domain.errors import SettingsError
 from control_plane.domain.metrics import METRIC
+from control_plane.domain.objectives import JudgedObjective
 from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document
 from control_plane.domain.units import NONE, WRITTEN, figures
 from control_plane.experiments.presets import bundled_experiment, preset_catalogue
 
 AGAINST, UNDECIDED = 10, 11
+EXIT_CODES = """
+Exit codes:
+
+0 finished, and nothing speaks against it
+
+1 not finished: failed, cancelled or interrupted
+
+2 bad input
+
+3 the database is owned by another
+
+10 an objective failed
+
+11 an objective is undecided (with --strict, else 0)
+
+12 finished and invalid: its numbers are not to be used
+"""
 EXPERIMENT_EXIT_CODES = """
 Exit codes:
 
@@ -28,7 +46,7 @@ Exit codes:
 
 3 the database is owned by another
 
-10 a contender is worse, or a guardrail broke
+10 a contender is worse, a guardrail broke, or an objective failed
 
 11 undecided, a guardrail too (with --strict, else 0)
 
@@ -65,6 +83,24 @@ def _read_toml(path: Path) -> Document:
         raise SettingsError(f"{path}: {error}.") from None
 
 
+def run_exit_code(run: Document, *, strict: bool = False) -> int:
+    """Return the exit code that says the same as a run; 0 for one that is not over."""
+    if State(run["state"]).terminal and run["state"] != State.FINISHED:
+        return NOT_FINISHED
+    if run["validity"]["outcome"] == "invalid":
+        return INVALID
+    outcomes = {objective["outcome"] for objective in run["objectives"]}
+    if "failed" in outcomes:
+        return AGAINST
+    return UNDECIDED if strict and "undecided" in outcomes else 0
+
+
+def print_objectives(judged: Document) -> None:
+    """Print each objective of a run or of an experiment, the outcome first."""
+    for objective in judged["objectives"]:
+        print_line(f"Objective {objective['outcome']}: {JudgedObjective(**objective).text}")
+
+
 def experiment_exit_code(found: Document, *, strict: bool) -> int:
     """Return the exit code that says the same as the verdict."""
     if any(arm["state"] != State.FINISHED for arm in found["runs"]):
@@ -73,7 +109,8 @@ def experiment_exit_code(found: Document, *, strict: bool) -> int:
     if any(verdict["reason"] == "invalid_side" for verdict in deciding):
         return INVALID
     findings = {verdict["verdict"] for verdict in deciding}
-    if findings & {"worse", "broken"}:
+    findings |= {objective["outcome"] for objective in found["objectives"]}
+    if findings & {"worse", "broken", "failed"}:
         return AGAINST
     undecided = {"inconclusive", "likely_better", "likely_worse", "no_verdict", "undecided"}
     return UNDECIDED if strict and findings & undecided else 0
@@ -122,6 +159,10 @@ def print_experiment(found: Document, url: str | None) -> None:
         if verdict["role"] != "exploratory":
             table.add_row(*_cells(verdict))
     print_table(table)
+    print_objectives(found)
+    for prediction in found["predictions"]:
+        said = f"{prediction['outcome'].capitalize()}: {prediction['text']}"
+        print_line(f"{said} ({prediction['told']})")
     for arm in found["runs"]:
         told = f"{arm['arm']}: run {arm['id']}, {arm['state']}, {arm['blocks']} trials"
         print_line(f"{told}. {arm['reason']}" if arm["reason"] else told)

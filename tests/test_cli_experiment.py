@@ -17,6 +17,7 @@ def found(state: str = "finished", **verdicts: tuple[str, str | None]) -> dict[s
     """An experiment whose metrics by role were judged so, with a reason."""
     return {
         "runs": [{"state": state}],
+        "objectives": [],
         "verdicts": [
             {"role": role, "verdict": verdict, "reason": reason}
             for role, (verdict, reason) in verdicts.items()
@@ -37,6 +38,8 @@ def found(state: str = "finished", **verdicts: tuple[str, str | None]) -> dict[s
         (found(primary=("no_verdict", "too_few_blocks")), 0, 11),
         (found(primary=("no_verdict", "invalid_side")), 12, 12),
         (found("cancelled", primary=("worse", None)), 1, 1),
+        ({**found(primary=("better", None)), "objectives": [{"outcome": "failed"}]}, 10, 10),
+        ({**found(primary=("better", None)), "objectives": [{"outcome": "undecided"}]}, 0, 11),
     ],
 )
 def test_the_exit_code_says_the_same_as_the_verdict(

@@ -91,6 +91,7 @@ def run_document(run: Run, progress: Progress | None, hints: Sequence[str] = ())
         "command": run.command,
         "environment": dict(run.environment) if run.environment is not None else None,
         "validity": _validity(run),
+        "objectives": [asdict(objective) for objective in run.objectives],
         "causes": [_cause(cause) for cause in run.causes if cause.found],
         "undecided": [_cause(cause) for cause in run.causes if cause.found is None],
         "ruled_out": [_cause(cause) for cause in run.causes if cause.found is False],

@@ -1,6 +1,6 @@
 """An experiment: arms whose trials are interleaved in blocks, and what is to be decided of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from random import Random
@@ -14,6 +14,7 @@ from control_plane.domain.errors import FieldError, InvalidInput, refuse
 from control_plane.domain.limits import bounded, bounded_text, counted
 from control_plane.domain.load_models import STRICT
 from control_plane.domain.metrics import METRIC
+from control_plane.domain.objectives import MOST_OBJECTIVES, ArmObjective, Prediction
 from control_plane.domain.spec_json import Document, field_error
 
 MOST_ARMS = 64
@@ -45,7 +46,8 @@ class ExperimentDesign:
     `metric` of `stream` decides ("": of the first). `margin` is a difference that nobody cares
     about, `blocks` the declared maximum. `seed` draws the order of the trials and the requests.
     `control`: the last arm is the baseline a second time, which shows what the machine alone makes
-    differ; it is added to those that are handed in.
+    differ; it is added to those that are handed in. `objectives` and `predictions` are judged by
+    the same intervals.
     """
 
     metric: str = "throughput_per_s"
@@ -58,6 +60,8 @@ class ExperimentDesign:
     blocks: int = DEFAULT_BLOCKS
     seed: int = 1
     control: bool = False
+    objectives: tuple[ArmObjective, ...] = ()
+    predictions: tuple[Prediction, ...] = ()
 
 
 @checked_dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -73,6 +77,13 @@ class SubmittedExperiment(ExperimentDesign):
         """What of it is kept beside the arms."""
         names = (field.name for field in fields(ExperimentDesign))
         return ExperimentDesign(**{name: getattr(self, name) for name in names})
+
+    def named_streams(self) -> Iterator[tuple[str, str, str]]:
+        """Yield each stream that a claim names, with its field and the arm ("": each)."""
+        for name in ("objectives", "predictions"):
+            for place, claim in enumerate(getattr(self, name)):
+                if claim.stream:
+                    yield f"{name}.{place}.stream", claim.arm, claim.stream
 
 
 @dataclass(frozen=True)
@@ -157,6 +168,7 @@ def _bounds(submitted: SubmittedExperiment) -> Iterator[FieldError]:
     yield from bounded("margin", submitted.margin, 0, 1)
     yield from bounded("blocks", submitted.blocks, 3, 100)
     yield from bounded("seed", submitted.seed, 0, 2**53)
+    yield from _wrong_claims(submitted, names)
     yield from counted("guardrails", len(submitted.guardrails), 0, len(METRIC), "guardrails")
     metrics = [("metric", submitted.metric)]
     metrics += [
@@ -172,6 +184,20 @@ def _bounds(submitted: SubmittedExperiment) -> Iterator[FieldError]:
             yield FieldError(field, f"{metric[:60]} is named twice.")
         if metric not in METRIC or METRIC[metric].less_is_better is None:
             yield FieldError(field, f"{metric[:60]} is no metric that is better or worse.")
+
+
+def _wrong_claims(submitted: SubmittedExperiment, arms: Sequence[str]) -> Iterator[FieldError]:
+    for name in ("objectives", "predictions"):
+        claims = getattr(submitted, name)
+        yield from counted(name, len(claims), 0, MOST_OBJECTIVES, name)
+    for place, objective in enumerate(submitted.objectives):
+        field = f"objectives.{place}"
+        # Which streams an arm has is known when its spec is.
+        yield from objective.wrong(field, [objective.stream])
+        if objective.arm and objective.arm not in arms:
+            yield FieldError(f"{field}.arm", f"There is no arm {objective.arm[:60]}.")
+    for place, prediction in enumerate(submitted.predictions):
+        yield from prediction.wrong(f"predictions.{place}", arms)
 
 
 def laid_over(base: Mapping[str, Any], patch: Mapping[str, Any]) -> Document:

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from control_plane.domain.histogram import Histogram
+from control_plane.domain.objectives import JudgedObjective, ObjectiveOutcome, outcome_of_all
 from control_plane.domain.result import (
     Cause,
     Environment,
@@ -143,6 +144,7 @@ class Run:
     `streams` are the merged trials, empty until the first trial ended. `log` is what the target
     printed last, kept when the run failed. `command` is the server's command line. `causes`:
     those found, those not decided, then those ruled out; empty where none was judged.
+    `objectives` are those of the spec, judged over the trials of a run that finished.
     `configuration` is `given_name`, by which its target was chosen, or else tells its parts.
     """
 
@@ -165,11 +167,17 @@ class Run:
     causes: tuple[Cause, ...] = ()
     configuration: str = ""
     given_name: str | None = None
+    objectives: tuple[JudgedObjective, ...] = ()
 
     @property
     def failures(self) -> tuple[FailedResponse, ...]:
         """The first request of each stream that failed in each way."""
         return first_failures(failed for trial in self.trials for failed in trial.failures)
+
+    @property
+    def objectives_outcome(self) -> ObjectiveOutcome | None:
+        """Failed where an objective is, passed where all are; None without any."""
+        return outcome_of_all(self.objectives)
 
     @property
     def resultless(self) -> bool:

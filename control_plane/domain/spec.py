@@ -23,6 +23,7 @@ from pydantic_core import ArgsKwargs, PydanticCustomError
 from control_plane.domain.client_strategies import StrategyName
 from control_plane.domain.limits import MAX_ERROR_SHARE
 from control_plane.domain.load_models import STRICT, Load
+from control_plane.domain.objectives import Objective
 from control_plane.domain.reading_ends import Until
 from control_plane.domain.request_bodies_and_values import (
     ONE_OF,
@@ -358,6 +359,7 @@ class SubmittedSpec:
     max_error_share: float = MAX_ERROR_SHARE
     cores: Literal["auto", "shared"] | Cores = "auto"
     before: tuple[BeforeRequest, ...] = ()
+    objectives: tuple[Objective, ...] = ()
 
     def requests(self) -> Iterator[tuple[str, BaseRequest]]:
         """Yield every request, with its field: those before the load, then those of the streams."""

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from control_plane.domain.errors import FieldError
 from control_plane.domain.limits import Limits, Wrong, bounded, bounded_text, counted
+from control_plane.domain.objectives import wrong_objectives
 from control_plane.domain.reading_ends import UntilBytes, UntilEvent
 from control_plane.domain.request_bodies_and_values import (
     NAME,
@@ -105,6 +106,8 @@ def _all(spec: SubmittedSpec, limits: Limits) -> Wrong:
     yield from bounded("warmup_s", spec.warmup_s, 0, limits.max_warmup_s, "max_warmup_s")
     yield from bounded("timeout_s", spec.timeout_s, 0.1, limits.max_timeout_s, "max_timeout_s")
     yield from bounded("max_error_share", spec.max_error_share, 0, 1)
+    streams = [stream.name for stream in spec.workload.streams]
+    yield from wrong_objectives(spec.objectives, streams)
     if isinstance(spec.cores, Cores):
         yield from _cores("cores.target", spec.cores.target)
         yield from _cores("cores.client", spec.cores.client)

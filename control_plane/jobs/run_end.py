@@ -31,6 +31,7 @@ from control_plane.domain.errors import (
     StoreError,
     TrialFailed,
 )
+from control_plane.domain.objectives import JudgedObjective
 from control_plane.domain.result import Cause, Validity
 from control_plane.domain.run import Run, State, StreamResult, TrialResult
 from control_plane.domain.secrets import SecretFinder
@@ -42,8 +43,10 @@ log = logging.getLogger("looplab.jobs")
 RETRY_S = 1.0
 """How long to wait before the database is asked again after it could not be used."""
 
-MergedResult = tuple[Sequence[StreamResult], Validity, tuple[Cause, ...]]
-"""The merged streams of a run, what they are worth, and why."""
+MergedResult = tuple[
+    Sequence[StreamResult], Validity, tuple[Cause, ...], tuple[JudgedObjective, ...]
+]
+"""The merged streams of a run, what they are worth, why, and which objectives they meet."""
 
 
 class RunEnd(NamedTuple):

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from control_plane.analysis.causes.diagnose import diagnose
 from control_plane.analysis.causes.evidence import Evidence
+from control_plane.analysis.deciding.claims import judged_objective
 from control_plane.analysis.duration_estimate import phases
 from control_plane.analysis.summary import merge
 from control_plane.analysis.validity.gates import judge
@@ -157,7 +158,7 @@ class RunJob:
             ).execute()
         except* TrialFailed:
             if self._results:
-                self._causes = (await asyncio.to_thread(self._judged))[-1]
+                self._causes = (await asyncio.to_thread(self._judged))[2]
             raise
         if numbers.used is not None:
             await asyncio.to_thread(self._store.release_numbers, numbers, result.numbers)
@@ -221,7 +222,11 @@ class RunJob:
         trials = [result.trial for result in results]
         summaries = tuple(stream.summary for stream in merged)
         validity = judge(trials, summaries, self.run.spec)
-        return merged, validity, diagnose(self._evidence(results, summaries, validity))
+        causes = diagnose(self._evidence(results, summaries, validity))
+        valid = validity.outcome != "invalid"
+        asked = self.run.spec.objectives
+        judged = tuple(judged_objective(objective, trials, valid=valid) for objective in asked)
+        return merged, validity, causes, judged
 
     def _evidence(
         self, results: Sequence[TrialResult], merged: tuple[Summary, ...], validity: Validity

@@ -38,7 +38,7 @@ def _wrong_arms(
     submitted: SubmittedExperiment, arms: list[tuple[str, Draft]]
 ) -> Iterable[FieldError]:
     """Yield arms that are the same, and those without the stream that is compared."""
-    specs = [replace(draft.spec, title="") for _, draft in arms]
+    specs = [replace(draft.spec, title="", objectives=()) for _, draft in arms]
     for place, spec in enumerate(specs):
         if spec in specs[:place]:
             same = arms[specs.index(spec)][0]
@@ -46,6 +46,9 @@ def _wrong_arms(
         streams = [stream.name for stream in spec.workload.streams]
         if submitted.stream and submitted.stream not in streams:
             yield FieldError("stream", f"Arm {arms[place][0]} has no stream of this name.")
+        for where, arm, stream in submitted.named_streams():
+            if arm in {"", arms[place][0]} and stream not in streams:
+                yield FieldError(where, f"Arm {arms[place][0]} has no stream {stream[:40]}.")
 
 
 def _control_of(name: str, baseline: Draft) -> tuple[str, Draft]:

@@ -10,6 +10,7 @@ from control_plane.analysis.deciding.effects import Interval
 from control_plane.analysis.deciding.judged_experiment import (
     JudgedExperiment,
     JudgedMetric,
+    JudgedPrediction,
     validity_so_far,
 )
 from control_plane.analysis.deciding.verdicts import CONTROL_LEVEL
@@ -17,12 +18,14 @@ from control_plane.analysis.prose.experiment_sentences import (
     REASONS,
     experiment_headline,
     experiment_sentence,
+    prediction_numbers,
     says_nothing,
     turned,
 )
 from control_plane.analysis.prose.sentence import Sentence
 from control_plane.analysis.run_labels import LETTERS, MARKERS, RunLabel
 from control_plane.domain.experiment import Experiment
+from control_plane.domain.objectives import JudgedObjective
 from control_plane.domain.run import Run, State
 from control_plane.domain.units import WRITTEN, about, figures, seconds, share
 from control_plane.experiments.experiment_file import experiment_toml, stored_document
@@ -90,6 +93,15 @@ class EffectGroup:
 
 
 @dataclass(frozen=True)
+class PredictionLine:
+    """A claim, what became of it, and the number that says so beside what was expected."""
+
+    text: str
+    outcome: str
+    found: str
+
+
+@dataclass(frozen=True)
 class ExperimentFragment(View):
     """What changes while an experiment is measured."""
 
@@ -102,6 +114,8 @@ class ExperimentFragment(View):
     state: State
     badges: tuple[tuple[str, str], ...]
     facts: tuple[str, ...]
+    objectives: tuple[JudgedObjective, ...]
+    predictions: tuple[PredictionLine, ...]
     baseline: RunLabel
     ticks: tuple[AxisTick, ...]
     groups: tuple[EffectGroup, ...]
@@ -145,6 +159,8 @@ def experiment_part(
         state=judged.state,
         badges=tuple(_badges(judged, labels)),
         facts=tuple(_facts(judged)),
+        objectives=judged.objectives,
+        predictions=tuple(map(_prediction, judged.predictions)),
         baseline=labels[0],
         ticks=tuple(ratio_ticks(half)),
         groups=tuple(group for group in groups if group.leads),
@@ -159,6 +175,10 @@ def experiment_part(
 def arm_labels(experiment: Experiment) -> tuple[RunLabel, ...]:
     """Return letter, mark, colour and name of each arm, in order."""
     return tuple(_label(place, arm.name, arm.run_id) for place, arm in enumerate(experiment.arms))
+
+
+def _prediction(judged: JudgedPrediction) -> PredictionLine:
+    return PredictionLine(judged.prediction.text, judged.outcome, prediction_numbers(judged))
 
 
 def _label(place: int, name: str, run_id: str | None) -> RunLabel:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter, Query, Request, Response
@@ -14,6 +14,7 @@ from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.ids import MAX_COMPARED_RUNS, checked_id, compared_ids
+from control_plane.domain.objectives import ObjectiveOutcome
 from control_plane.domain.result import OUTCOMES
 from control_plane.domain.run import Run, State
 from control_plane.jobs.run_service import RunService
@@ -33,6 +34,7 @@ FILTER_LABELS = {
     "text": "Search",
     "state": "State",
     "validity": "Validity",
+    "objectives": "Objectives",
     "configuration": "Configuration",
     "strategy": "Strategy",
     "tag": "Tag",
@@ -45,6 +47,7 @@ class HistoryQuery(BaseModel, frozen=True):
     text: FilterText = ""
     state: State | Literal[""] = ""
     validity: FilterText = ""
+    objectives: FilterText = ""
     configuration: FilterText = ""
     strategy: FilterText = ""
     tag: FilterText = ""
@@ -145,6 +148,7 @@ def _read(query: HistoryQuery, store: Store, limit: int) -> RunListPage:
         text=query.text,
         state=query.state or None,
         validity=query.validity,
+        objectives=query.objectives,
         called=query.configuration,
         strategy=query.strategy,
         tag=query.tag,
@@ -155,6 +159,7 @@ def _filters(query: HistoryQuery, store: Store, service: RunService) -> Iterator
     options = {
         "state": tuple(state.value for state in State),
         "validity": OUTCOMES,
+        "objectives": get_args(ObjectiveOutcome),
         "configuration": _names(store, service),
         "strategy": tuple(STRATEGIES),
         "tag": tuple(store.tags()),

@@ -71,9 +71,14 @@ def run_list_row(run: Run, progress: Progress | None = None) -> RunListRow:
         load=", ".join(stream.load.size_label for stream in run.spec.workload.streams[:2]),
         numbers=_numbers(summary, invalid=outcome == "invalid") if summary else None,
         status=_status(run, progress),
-        cause=_cause(run),
+        cause="; ".join(filter(None, (_objectives(run), _cause(run)))),
         created_at=run.created_at,
     )
+
+
+def _objectives(run: Run) -> str:
+    outcome = run.objectives_outcome
+    return f"objective {outcome}" if outcome in {"failed", "undecided"} else ""
 
 
 def _numbers(summary: Summary, *, invalid: bool) -> RowNumbers:

@@ -14,6 +14,7 @@ from pydantic_core import from_json, to_json
 
 from control_plane.domain.histogram import Counts, Histogram
 from control_plane.domain.ids import new_id
+from control_plane.domain.objectives import JudgedObjective
 from control_plane.domain.result import (
     Cause,
     Environment,
@@ -114,6 +115,7 @@ _SUMMARY = TypeAdapter(Summary)
 _TIMELINE = TypeAdapter(Timeline)
 _VALIDITY = TypeAdapter(Validity)
 _CAUSES = TypeAdapter(tuple[Cause, ...])
+_OBJECTIVES = TypeAdapter(tuple[JudgedObjective, ...])
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,7 @@ def run_of(
         causes=_CAUSES.validate_json(facts.causes) if facts.causes else (),
         configuration=row.given_name or row.configuration,
         given_name=row.given_name,
+        objectives=_OBJECTIVES.validate_json(facts.objectives) if facts.objectives else (),
     )
 
 
@@ -226,6 +229,11 @@ def validity_text(validity: Validity) -> str:
 def causes_text(causes: tuple[Cause, ...]) -> str:
     """Return the causes as a JSON array."""
     return _text(_CAUSES, causes)
+
+
+def objectives_text(objectives: tuple[JudgedObjective, ...]) -> str | None:
+    """Return the judged objectives as a JSON array; None of none."""
+    return _text(_OBJECTIVES, objectives) if objectives else None
 
 
 def run_stream_row(seq: int, place: int, result: StreamResult) -> RunStream:

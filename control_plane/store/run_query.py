@@ -34,7 +34,8 @@ class RunQuery:
 
 
 class Filters(TypedDict, total=False):
-    """What runs are filtered by; None and empty text match all. `validity` is an outcome.
+    """What runs are filtered by; None and empty text match all. `validity` and
+    `objectives` are outcomes.
 
     `configuration` is the name of the parts; `called` may also be a name that somebody gave them.
     `text` holds words that must all occur in title, tags, note or id.
@@ -47,6 +48,7 @@ class Filters(TypedDict, total=False):
     configuration: str | None
     called: str | None
     validity: str | None
+    objectives: str | None
 
 
 def run_query(filters: Filters) -> RunQuery:
@@ -102,6 +104,7 @@ def _equal(filters: Filters) -> list[Condition]:
         col(RunRow.strategy): filters.get("strategy"),
         col(RunRow.configuration): filters.get("configuration"),
         col(RunRow.outcome): filters.get("validity"),
+        col(RunRow.objectives): filters.get("objectives"),
     }
     conditions = [column == value for column, value in wanted.items() if value]
     if name := filters.get("called"):

@@ -84,7 +84,8 @@ class RunRow(SQLModel, table=True):
     `epoch` counts the changes of state. `rate_per_s` is the throughput of all streams.
     `configuration` tells the parts of the target, so that the same parts have the same one;
     `given_name` is the name that they were chosen by, None where they were typed. `turn` takes the
-    place of `seq` in the queue, for an arm that was paused.
+    place of `seq` in the queue, for an arm that was paused. `objectives`: failed, undecided or
+    passed; None where there are none.
     """
 
     __tablename__: ClassVar[Any] = "run"
@@ -111,6 +112,7 @@ class RunRow(SQLModel, table=True):
     rate_per_s: float | None = None
     submission: str | None = Field(default=None, foreign_key="submission.key", index=True)
     turn: float | None = None
+    objectives: str | None = None
 
 
 class RunFacts(SQLModel, table=True):
@@ -125,6 +127,7 @@ class RunFacts(SQLModel, table=True):
     validity: str | None = None
     log: str = "[]"
     causes: str | None = None
+    objectives: str | None = None
 
 
 class Secret(SQLModel, table=True):
@@ -213,6 +216,7 @@ class ExperimentRow(SQLModel, table=True):
     document: str
     created_at: datetime
     sessions: int = 0
+    submission: str | None = Field(default=None, foreign_key="submission.key", index=True)
 
 
 class ExperimentBlockRow(SQLModel, table=True):

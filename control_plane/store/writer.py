@@ -9,6 +9,7 @@ from sqlmodel import Session, col, select
 
 from control_plane.domain.errors import Conflict, QueueFull, refuse
 from control_plane.domain.limits import Limits, bounded_text, counted
+from control_plane.domain.objectives import JudgedObjective, outcome_of_all
 from control_plane.domain.result import Cause, Environment, Validity
 from control_plane.domain.run import TERMINAL, Run, State, StreamResult, TrialResult, allowed
 from control_plane.domain.sequences import ReservedNumbers, UsedNumbers, reserved
@@ -21,6 +22,7 @@ from control_plane.store.mapping import (
     environment_text,
     facts_row,
     log_text,
+    objectives_text,
     run_row,
     run_stream_row,
     searched_text,
@@ -163,6 +165,7 @@ class Writer:
         streams: Sequence[StreamResult],
         validity: Validity,
         causes: tuple[Cause, ...] = (),
+        objectives: tuple[JudgedObjective, ...] = (),
     ) -> Run:
         """Write the merged results and `finished` together."""
         with self._database.write() as session:
@@ -172,6 +175,10 @@ class Writer:
             row.rate_per_s = sum(stream.summary.throughput_per_s for stream in streams)
             facts = session.get_one(RunFacts, row.seq)
             facts.validity, facts.causes = validity_text(validity), causes_text(causes)
+            facts.objectives, row.objectives = (
+                objectives_text(objectives),
+                outcome_of_all(objectives),
+            )
             session.add_all(
                 run_stream_row(_seq(row), place, stream) for place, stream in enumerate(streams)
             )

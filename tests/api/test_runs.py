@@ -12,7 +12,13 @@ ABSENT = "zzzzzzzzzz"
 
 
 def test_a_run_from_hand_in_to_result(looplab: Dashboard) -> None:
-    answer = looplab.post("/api/runs", items_spec(title="first", tags=["demo"], trials=2))
+    objectives = [
+        {"metric": "response_time_s.p50", "at_most": 20},
+        {"metric": "throughput_per_s", "at_least": 1_000_000},
+        {"metric": "error_share", "at_most": 0, "stream": "items"},
+    ]
+    spec = items_spec(title="first", tags=["demo"], trials=3, objectives=objectives)
+    answer = looplab.post("/api/runs", spec)
     assert answer.status_code == 202
     run_id = answer.json()["id"]
     assert answer.headers["location"] == f"/api/runs/{run_id}"
@@ -21,14 +27,26 @@ def test_a_run_from_hand_in_to_result(looplab: Dashboard) -> None:
     run = looplab.finished(run_id)
 
     assert (run["title"], run["tags"]) == ("first", ["demo"])
-    assert [trial["block"] for trial in run["trials"]] == [0, 1]
+    assert [trial["block"] for trial in run["trials"]] == [0, 1, 2]
     (stream,) = run["streams"]
-    assert (stream["requests"], stream["completed"], stream["errors"]) == (400, 400, {})
-    assert stream["statuses"] == {"200": 400}
+    assert (stream["requests"], stream["completed"], stream["errors"]) == (600, 600, {})
+    assert stream["statuses"] == {"200": 600}
     assert 0 < stream["response_time_s"]["p50"] <= stream["response_time_s"]["max"]
     assert "uvicorn" in run["command"]
     assert run["progress"] is None
     assert run["validity"]["outcome"] in {"valid", "suspect"}
+    judged = [(each["outcome"], each["value"]) for each in run["objectives"]]
+    assert [outcome for outcome, _ in judged] == ["passed", "failed", "passed"]
+    assert judged[2][1] == 0
+    assert "Objective failed" in looplab.get(f"/runs/{run_id}").text
+    assert run_id in looplab.get("/history?objectives=failed").text
+    assert run_id not in looplab.get("/history?objectives=passed").text
+
+
+def test_an_objective_of_no_stream_is_refused_at_its_field(looplab: Dashboard) -> None:
+    wrong = items_spec(objectives=[{"metric": "duration_s", "at_most": 1, "stream": "x"}])
+    (fault,) = looplab.post("/api/runs", wrong).json()["fields"]
+    assert fault["field"] == "objectives.0.stream"
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

@@ -103,7 +103,7 @@ def nominal_levels(looks: tuple[float, ...], alpha: float) -> tuple[float, ...]:
     """
     from scipy.special import ndtr
 
-    spent = [_spent(share, alpha) for share in looks]
+    spent = [alpha_spent(share, alpha) for share in looks]
     walk, before, levels = _Walk.started(), 0.0, []
     for share, until_now in zip(looks, spent, strict=True):
         bound = walk.bound(share, until_now - before)
@@ -112,8 +112,8 @@ def nominal_levels(looks: tuple[float, ...], alpha: float) -> tuple[float, ...]:
     return tuple(levels)
 
 
-def _spent(share: float, alpha: float) -> float:
-    """Return how much of `alpha` may be spent at a share of the maximum."""
+def alpha_spent(share: float, alpha: float) -> float:
+    """Return how much of `alpha` may be spent at a share of the maximum, up to it in all."""
     from scipy.special import ndtr, ndtri
 
     return 4 * float(ndtr(ndtri(alpha / 4) / sqrt(share)))

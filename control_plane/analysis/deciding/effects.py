@@ -281,6 +281,20 @@ def largest_spread(arms: int, blocks: int) -> float:
     return float(np.quantile(spread.max(axis=1) / spread.min(axis=1), _FORESEEN))
 
 
+def mean_interval(values: NDArray[np.float64], level: float) -> tuple[float, Interval] | None:
+    """Return the geometric mean of a metric over trials, with its interval; None with under 3.
+
+    `values` are ln(metric), shape (trials,).
+    """
+    known = values[np.isfinite(values)]
+    if len(known) < LEAST_BLOCKS or not level:
+        return None
+    variance = max(float(known.var(ddof=1)), _LEAST_VARIANCE / 2)
+    half = student(level, len(known) - 1) * sqrt(variance / len(known))
+    mean = float(known.mean())
+    return _exp(mean), Interval(_exp(mean - half), _exp(mean + half))
+
+
 def session_effect(baseline: Sequence[float], contender: Sequence[float]) -> Effect | None:
     """Return the effect of runs that were not interleaved, by Welch's t over sessions.
 

@@ -8,6 +8,7 @@ from math import inf, sqrt
 
 from control_plane.analysis.deciding.critical_values import student
 from control_plane.analysis.deciding.effects import Interval
+from control_plane.analysis.deciding.verdicts import GuardrailOutcome, LookLevels
 
 
 @dataclass(frozen=True)
@@ -93,3 +94,31 @@ def share_difference(
     below = sqrt((contender.share - second.low) ** 2 + (first.high - baseline.share) ** 2)
     above = sqrt((second.high - contender.share) ** 2 + (baseline.share - first.low) ** 2)
     return Interval(difference - below, difference + above)
+
+
+Gaps = tuple[Interval, Interval]
+"""How much more often a contender fails, as 95 % and as 90 % intervals."""
+
+
+def share_gaps(
+    baseline: FailedShare, contender: FailedShare, levels: LookLevels, family: int
+) -> Gaps | None:
+    """Return how much more often one of `family` contenders fails, at the levels of a look.
+
+    None at a look that can say nothing yet.
+    """
+    if not levels.for_95:
+        return None
+    return (
+        share_difference(baseline, contender, levels.for_95 / family),
+        share_difference(baseline, contender, levels.for_90 / family),
+    )
+
+
+def guard_errors(gaps: Gaps | None, margin: float) -> GuardrailOutcome:
+    """Return whether a contender fails more often by more than the margin, one-sided at 95 %."""
+    if gaps is None:
+        return "undecided"
+    if gaps[1].high <= margin:
+        return "held"
+    return "broken" if gaps[1].low > margin else "undecided"

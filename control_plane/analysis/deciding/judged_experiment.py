@@ -1,35 +1,44 @@
 """What the trials of an experiment say: each metric of each contender, judged after a look."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from math import isnan, nan
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import isnan
 from typing import Literal
 
-from control_plane.analysis.comparison import value_of
+from control_plane.analysis.deciding.claims import (
+    Measured,
+    failed_share,
+    judged_objective,
+    measured_value,
+    trial_value,
+)
 from control_plane.analysis.deciding.effects import (
     Effect,
+    Interval,
     contender_effects,
     log_values,
     paired_effect,
 )
-from control_plane.analysis.deciding.error_shares import FailedShare, share_difference
+from control_plane.analysis.deciding.error_shares import guard_errors, share_gaps
 from control_plane.analysis.deciding.verdicts import (
     FIRST_LOOK,
     GuardrailOutcome,
     NoVerdictReason,
+    PredictionOutcome,
     Verdict,
     decide,
     guard,
+    judge_prediction,
     levels_of_look,
     machine_moved,
     withheld,
 )
 from control_plane.analysis.validity.gates import judge
 from control_plane.domain.experiment import ERROR_SHARE, Experiment, ExperimentDesign, is_whole
-from control_plane.domain.metrics import METRICS, Metric
-from control_plane.domain.result import Summary, Trial, Validity
+from control_plane.domain.metrics import METRIC, METRICS, Metric
+from control_plane.domain.objectives import JudgedObjective, Prediction
+from control_plane.domain.result import Trial, Validity
 from control_plane.domain.run import Run, State
-from control_plane.domain.times_and_percentiles import PERCENTILES, bounded, percentile_level
 
 Role = Literal["primary", "guardrail", "exploratory"]
 
@@ -42,7 +51,8 @@ class JudgedMetric:
     """One metric of one contender against the baseline.
 
     `held` is None but for a guardrail. `values` are the mean of the trials of baseline and
-    contender; None where a trial has none.
+    contender; None where a trial has none. `gaps`: a share has no ratio; its difference lies in
+    these intervals, of 95 % and of 90 %.
     """
 
     metric: Metric
@@ -52,6 +62,21 @@ class JudgedMetric:
     values: tuple[float | None, float | None]
     held: GuardrailOutcome | None = None
     margin: float = 0.0
+    gaps: tuple[Interval, Interval] | None = None
+
+
+@dataclass(frozen=True)
+class JudgedPrediction:
+    """A prediction with what became of it; `expected` is the range that its number should lie in.
+
+    `found`: its number and the 95 % interval; None where there is none.
+    """
+
+    prediction: Prediction
+    metric: Metric
+    expected: tuple[float, float]
+    outcome: PredictionOutcome
+    found: Measured | None
 
 
 @dataclass(frozen=True)
@@ -67,6 +92,13 @@ class JudgedExperiment:
     blocks: int
     metrics: tuple[JudgedMetric, ...]
     control: Effect | None = None
+    objectives: tuple[JudgedObjective, ...] = ()
+    predictions: tuple[JudgedPrediction, ...] = ()
+
+    @property
+    def look(self) -> int:
+        """How often was looked, 0 before the first look."""
+        return max(0, self.blocks - FIRST_LOOK + 1)
 
     @property
     def moved(self) -> bool:
@@ -93,7 +125,7 @@ def judge_experiment(experiment: Experiment, runs: Sequence[Run | None]) -> Judg
     """Return what the trials say; `runs` in the order of the arms, None for a deleted one."""
     blocks = complete_blocks(runs)
     measured = [
-        _measured(experiment, runs, metric, blocks)
+        _measured(experiment, runs, metric, blocks, experiment.design.stream)
         for metric in METRICS
         if metric.less_is_better is not None
     ]
@@ -103,8 +135,66 @@ def judge_experiment(experiment: Experiment, runs: Sequence[Run | None]) -> Judg
         found.control for found in measured if found.metric.name == experiment.design.metric
     )
     return JudgedExperiment(
-        experiment, tuple(runs), _state(runs), len(blocks), tuple(judged), control
+        experiment,
+        tuple(runs),
+        _state(runs),
+        len(blocks),
+        tuple(judged),
+        control,
+        tuple(_objectives(experiment, runs, blocks)),
+        tuple(
+            _prediction(prediction, experiment, runs, blocks, control)
+            for prediction in experiment.design.predictions
+        ),
     )
+
+
+def _objectives(
+    experiment: Experiment, runs: Sequence[Run | None], blocks: Sequence[int]
+) -> Iterator[JudgedObjective]:
+    """Yield what is asked of each arm, by its own spec and by the experiment, with its outcome."""
+    level = levels_of_look(len(blocks), experiment.design.blocks).for_95
+    contenders = {arm.name for arm in experiment.contenders}
+    for arm, run in zip(experiment.arms, runs, strict=True):
+        own = run.spec.objectives if run else ()
+        asked = (
+            objective
+            for objective in experiment.design.objectives
+            if objective.arm == arm.name or (not objective.arm and arm.name in contenders)
+        )
+        for objective in (*own, *asked):
+            valid = _against((run,), None, experiment.design.margin) is None
+            trials = _trials(run, blocks)
+            found = judged_objective(objective, trials, valid=valid, level=level)
+            yield replace(found, arm=arm.name)
+
+
+def _prediction(
+    prediction: Prediction,
+    experiment: Experiment,
+    runs: Sequence[Run | None],
+    blocks: Sequence[int],
+    control: Effect | None,
+) -> JudgedPrediction:
+    """Return what became of a prediction; undecided where there is no verdict on its sides."""
+    design = experiment.design
+    metric = METRIC[prediction.metric or design.metric]
+    stream = prediction.stream or design.stream
+    level = levels_of_look(len(blocks), design.blocks).for_95
+    place = [arm.name for arm in experiment.arms].index(prediction.arm)
+    sides = (runs[0], runs[place]) if prediction.kind == "ratio" else (runs[place],)
+    low, high = prediction.expected(design.margin, less_is_better=bool(metric.less_is_better))
+    found: Measured | None = None
+    if prediction.kind == "value":
+        found = measured_value(stream, _trials(runs[place], blocks), metric, level)
+    elif level:
+        effect = _measured(experiment, runs, metric, blocks, stream).effects[place - 1]
+        found = (effect.ratio, effect.interval(level)) if effect else None
+    trusted = found and _against(sides, control, design.margin) is None
+    outcome = judge_prediction(
+        found[1] if found and trusted else None, len(blocks), low=low, high=high
+    )
+    return JudgedPrediction(prediction, metric, (low, high), outcome, found)
 
 
 def complete_blocks(runs: Sequence[Run | None]) -> list[int]:
@@ -147,10 +237,13 @@ class _Measured:
 
 
 def _measured(
-    experiment: Experiment, runs: Sequence[Run | None], metric: Metric, blocks: Sequence[int]
+    experiment: Experiment,
+    runs: Sequence[Run | None],
+    metric: Metric,
+    blocks: Sequence[int],
+    stream: str,
 ) -> _Measured:
-    stream = experiment.design.stream
-    values = [[_value(stream, run, block, metric) for block in blocks] for run in runs]
+    values = [[trial_value(stream, _trial(run, block), metric) for block in blocks] for run in runs]
     count = len(experiment.contenders)
     effects = _effects(values, control=experiment.design.control, family=count)
     control = effects[count] if experiment.design.control else None
@@ -170,10 +263,11 @@ def _judged(
         zip(experiment.contenders, found.effects, strict=True), start=1
     ):
         sides = (runs[0], runs[place])
-        verdict, held = Verdict("no_verdict"), _UNDECIDED
+        verdict, held, gaps = Verdict("no_verdict"), _UNDECIDED, None
         if metric.name == ERROR_SHARE:
-            level = levels.for_90 / len(experiment.contenders)
-            held = _guarded_errors(design.stream, sides, blocks, margin, level)
+            failed = [failed_share(design.stream, _trials(run, blocks)) for run in sides]
+            gaps = share_gaps(failed[0], failed[1], levels, len(experiment.contenders))
+            held = guard_errors(gaps, margin)
         else:
             verdict = decide(
                 effect,
@@ -190,9 +284,9 @@ def _judged(
             verdict, held = withheld(verdict, why), _UNDECIDED
         means = (found.means[0], found.means[place])
         if metric.name == ERROR_SHARE:
-            means = _failed_shares(design.stream, sides, blocks)
+            means = failed[0].share, failed[1].share
         guards = held if role == "guardrail" else None
-        judged.append(JudgedMetric(metric, role, arm.name, verdict, means, guards, margin))
+        judged.append(JudgedMetric(metric, role, arm.name, verdict, means, guards, margin, gaps))
     return judged
 
 
@@ -249,63 +343,8 @@ def _effects(
     return tuple(found.get(place) for place in range(1, len(values)))
 
 
-def _guarded_errors(
-    stream: str, sides: Sequence[Run | None], blocks: Sequence[int], margin: float, level: float
-) -> GuardrailOutcome:
-    """Return whether a contender fails more often by more than the margin.
-
-    `level` is two-sided, of which one side is looked at; 0 at a look that can say nothing yet.
-    """
-    if len(blocks) < FIRST_LOOK or not level:
-        return "undecided"
-    baseline, contender = (_failed(stream, run, blocks) for run in sides)
-    within = share_difference(baseline, contender, level)
-    if within.high <= margin:
-        return "held"
-    return "broken" if within.low > margin else "undecided"
-
-
-def _failed_shares(
-    stream: str, sides: Sequence[Run | None], blocks: Sequence[int]
-) -> tuple[float, float]:
-    """Return what the guardrail looks at of both sides, requests without an answer too."""
-    baseline, contender = (_failed(stream, run, blocks).share for run in sides)
-    return baseline, contender
-
-
-def _failed(stream: str, run: Run | None, blocks: Sequence[int]) -> FailedShare:
-    """Return how many requests of each trial failed, got no answer or were never sent."""
-    found = [_stream(stream, run, block) for block in blocks]
-    known = [summary for summary in found if summary is not None]
-    failed = tuple(
-        sum(summary.errors.values()) + (summary.censored.unanswered or 0) + max(0, summary.not_sent)
-        for summary in known
-    )
-    completed = [summary.completed for summary in known]
-    return FailedShare(failed, tuple(map(sum, zip(completed, failed, strict=True))))
-
-
-def _value(stream: str, run: Run | None, block: int, metric: Metric) -> float | None:
-    """Return the number of one trial; None where it is a bound, or too few samples say it.
-
-    NaN where there is no trial: the block leaves the pairs of this arm.
-    """
-    summary = _stream(stream, run, block)
-    if summary is None:
-        return nan
-    times, _, part = metric.name.partition(".")
-    known = getattr(summary, times, None) if part else None
-    if part in PERCENTILES and percentile_level(known, part) == "hidden":
-        return None
-    value = None if bounded(known, part) else value_of(summary, metric.name)
-    return None if value == 0 and metric.unit != "share" else value
-
-
-def _stream(stream: str, run: Run | None, block: int) -> Summary | None:
-    """Return one stream of one trial; of the first where no name is given."""
-    trial = _trial(run, block)
-    streams = trial.streams if trial else ()
-    return next((summary for summary in streams if stream in {"", summary.name}), None)
+def _trials(run: Run | None, blocks: Sequence[int]) -> list[Trial]:
+    return [trial for block in blocks if (trial := _trial(run, block)) is not None]
 
 
 def _trial(run: Run | None, block: int) -> Trial | None:
@@ -324,8 +363,6 @@ def block_values(judged: JudgedExperiment, metric: Metric) -> list[dict[int, flo
     """Return the number of each trial by its block, for each arm; None where none is believed."""
     stream = judged.experiment.design.stream
     return [
-        {trial.block: _value(stream, run, trial.block, metric) for trial in run.trials}
-        if run
-        else {}
+        {trial.block: trial_value(stream, trial, metric) for trial in run.trials} if run else {}
         for run in judged.runs
     ]

@@ -10,6 +10,7 @@ from typing import Literal
 
 from control_plane.analysis.deciding.critical_values import level_at
 from control_plane.analysis.deciding.effects import LEAST_BLOCKS, Effect, Interval
+from control_plane.domain.objectives import ObjectiveOutcome
 
 DEFAULT_MARGIN = 0.03
 FIRST_LOOK = 3
@@ -34,7 +35,6 @@ NoVerdictReason = Literal[
     "no_number",
     "too_few_blocks",
 ]
-ObjectiveOutcome = Literal["passed", "failed", "undecided"]
 GuardrailOutcome = Literal["held", "broken", "undecided"]
 PredictionOutcome = Literal["as predicted", "contradicted", "undecided"]
 

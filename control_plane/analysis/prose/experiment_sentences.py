@@ -1,10 +1,17 @@
 """An experiment in words: the sentence that leads its page, and its document for programs."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from math import isfinite, isinf
 from typing import Any
 
+from control_plane.analysis.deciding.critical_values import alpha_spent
 from control_plane.analysis.deciding.effects import Interval
-from control_plane.analysis.deciding.judged_experiment import JudgedExperiment, JudgedMetric
+from control_plane.analysis.deciding.judged_experiment import (
+    JudgedExperiment,
+    JudgedMetric,
+    JudgedPrediction,
+)
 from control_plane.analysis.deciding.verdicts import CONTROL_LEVEL, FIRST_LOOK, Verdict
 from control_plane.analysis.prose.sentence import Sentence, number, sentence
 from control_plane.analysis.run_labels import RunLabel
@@ -50,6 +57,9 @@ def _told(judged: JudgedExperiment) -> Iterator[str]:
         yield verdict_sentence(metric, baseline, judged.experiment.design.margin)
     for broken in judged.broken:
         yield f"Guardrail broken: {broken.metric.label} of {broken.contender} got worse."
+    for objective in judged.objectives:
+        if objective.outcome == "failed":
+            yield f"Objective failed: {objective.text}."
 
 
 def _failures(judged: JudgedExperiment) -> Iterator[str]:
@@ -124,6 +134,21 @@ def _more(verdict: Verdict) -> str:
     return f"; about {verdict.more_blocks} more blocks would settle it"
 
 
+def prediction_numbers(judged: JudgedPrediction) -> str:
+    """Return `×3.7 [3.5, 3.9], expected ×2.9 to ×4.5`; where nothing is known what was expected."""
+    is_value = judged.prediction.kind == "value"
+    written = WRITTEN[judged.metric.unit] if is_value else lambda value: f"×{figures(value)}"
+    low, high = judged.expected
+    expected = f"at least {written(low)}" if isinf(high) else f"{written(low)} to {written(high)}"
+    if not low:
+        expected = f"at most {written(high)}"
+    if judged.found is None:
+        return f"expected {expected}"
+    value, interval = judged.found
+    within = f"[{written(interval.low)}, {written(interval.high)}]"
+    return f"{written(value)} {within}, expected {expected}"
+
+
 def experiment_document(judged: JudgedExperiment) -> Document:
     """Return an experiment as the API tells it."""
     experiment = judged.experiment
@@ -156,6 +181,8 @@ def experiment_document(judged: JudgedExperiment) -> Document:
         "discarded": experiment.discarded,
         "begun": _block_documents(experiment.blocks),
         "control": _control_document(judged),
+        "objectives": [asdict(objective) for objective in judged.objectives],
+        "predictions": [_prediction_document(found) for found in judged.predictions],
         "verdicts": [_verdict_document(judged, metric) for metric in judged.metrics],
         "sentence": experiment_sentence(judged),
     }
@@ -182,8 +209,28 @@ def _control_document(judged: JudgedExperiment) -> Document | None:
     }
 
 
+def _prediction_document(judged: JudgedPrediction) -> Document:
+    prediction, found = judged.prediction, judged.found
+    low, high = judged.expected
+    return {
+        "text": prediction.text,
+        "told": prediction_numbers(judged),
+        "arm": prediction.arm,
+        "metric": judged.metric.name,
+        "unit": judged.metric.unit,
+        "kind": prediction.kind,
+        "expected": [low, high if isfinite(high) else None],
+        "outcome": judged.outcome,
+        "value": found[0] if found else None,
+        "low": found[1].low if found else None,
+        "high": found[1].high if found else None,
+    }
+
+
 def _verdict_document(judged: JudgedExperiment, metric: JudgedMetric) -> dict[str, Any]:
     verdict, effect = metric.verdict, metric.verdict.effect
+    design = judged.experiment.design
+    baseline, contender = metric.values
     return {
         "stream": judged.experiment.design.stream,
         "metric": metric.metric.name,
@@ -193,12 +240,12 @@ def _verdict_document(judged: JudgedExperiment, metric: JudgedMetric) -> dict[st
         "contender": metric.contender,
         "values": metric.values,
         "ratio": effect.ratio if effect else None,
-        "low": _bound(verdict, "within_95", "low"),
-        "high": _bound(verdict, "within_95", "high"),
-        "low_90": _bound(verdict, "within_90", "low"),
-        "high_90": _bound(verdict, "within_90", "high"),
+        "difference": None if baseline is None or contender is None else contender - baseline,
+        **_bounds_of(metric),
         "method": effect.method if effect else None,
         "rule": "spending",
+        "look": judged.look,
+        "alpha_spent": alpha_spent(judged.blocks / design.blocks, 0.05) if judged.look else 0.0,
         "margin": metric.margin,
         "blocks": effect.blocks if effect else judged.blocks,
         "verdict": metric.held or verdict.finding,
@@ -207,9 +254,16 @@ def _verdict_document(judged: JudgedExperiment, metric: JudgedMetric) -> dict[st
     }
 
 
-def _bound(verdict: Verdict, interval: str, side: str) -> float | None:
-    found: float | None = getattr(getattr(verdict, interval), side, None)
-    return found
+def _bounds_of(metric: JudgedMetric) -> Document:
+    """Return the bounds of the ratio; of a share, which has none, those of the difference."""
+    verdict = metric.verdict
+    of_95, of_90 = metric.gaps or (verdict.within_95, verdict.within_90)
+    return {
+        "low": of_95.low if of_95 else None,
+        "high": of_95.high if of_95 else None,
+        "low_90": of_90.low if of_90 else None,
+        "high_90": of_90.high if of_90 else None,
+    }
 
 
 def experiment_headline(
@@ -228,6 +282,11 @@ def experiment_headline(
     broken = [
         f"Guardrail broken: {each.metric.label} of {each.contender} got worse."
         for each in judged.broken
+    ]
+    broken += [
+        f"Objective failed: {objective.text}."
+        for objective in judged.objectives
+        if objective.outcome == "failed"
     ]
     return lead, sentence(*more, " ".join([*broken, *_failures(judged)]))
 

@@ -2,7 +2,7 @@
 and a section of them are made of."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,10 @@ from control_plane.pages.form.form_data import FormData
 _NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,9})?")
 _DECIMAL = r"[0-9]{1,30}(?:\.[0-9]{1,9})?"
 _CAPTURE = re.compile(r"([^:\s]+)\s*:\s*(json|header|cookie)\s+(\S.*)")
+_OBJECTIVE = re.compile(
+    r"(?:(?P<stream>[^:]+):\s+)?(?P<metric>\S+)\s+(?P<bound>at most|at least)\s+"
+    rf"(?P<value>{_DECIMAL})"
+)
 _STEP = re.compile(rf"({_DECIMAL})\s*(?:/s)?\s+for\s+({_DECIMAL})\s*s?")
 
 
@@ -107,6 +111,21 @@ class FormParser:
                 self.refuse(name, f"{line[:40]!r} captures nothing: {remedy}.")
         return found
 
+    def objectives(self, name: str) -> list[Document]:
+        """Return bounds, which stand one on each line: `response_time_s.p99 at most 0.05`."""
+        found = []
+        for line in (line for line in self.form.text(name).splitlines() if line.strip()):
+            if read := _OBJECTIVE.fullmatch(line.strip()):
+                key = read["bound"].replace(" ", "_")
+                stream = read["stream"] or ""
+                found.append(
+                    {"metric": read["metric"], key: float(read["value"]), "stream": stream}
+                )
+            else:
+                remedy = "write response_time_s.p99 at most 0.05"
+                self.refuse(name, f"{line[:40]!r} is no objective: {remedy}.")
+        return found
+
     def statuses(self, name: str) -> list[int | str] | None:
         """Return the statuses of `200, 201`; None, which means 200 to 299, for an empty text."""
         words = self.form.text(name).replace(",", " ").split()
@@ -118,6 +137,13 @@ class FormParser:
 
 def _step(found: re.Match[str]) -> Document:
     return {"rate_per_s": float(found[1]), "duration_s": float(found[2])}
+
+
+def _objective_lines(objective: Document) -> Iterator[str]:
+    stream = f"{objective['stream']}: " if objective["stream"] else ""
+    for key in ("at_most", "at_least"):
+        if (bound := objective[key]) is not None:
+            yield f"{stream}{objective['metric']} {key.replace('_', ' ')} {number_text(bound)}"
 
 
 def number_text(value: float) -> str:
@@ -191,6 +217,11 @@ CAPTURES = FieldKind(
     ),
     named=True,
     omit_empty=True,
+)
+OBJECTIVES = FieldKind(
+    "area",
+    FormParser.objectives,
+    lambda objectives: "\n".join(line for each in objectives for line in _objective_lines(each)),
 )
 JSON = FieldKind("area", FormParser.json, json_text)
 SETTINGS = FieldKind(

@@ -25,6 +25,7 @@ from control_plane.pages.form.field_types import (
     JSON,
     LINES,
     NUMBER,
+    OBJECTIVES,
     OPTIONAL_TEXT,
     RATE,
     SEGMENTS,
@@ -251,6 +252,9 @@ FORM: Mapping[str, Section] = {
         _known("target.host", OPTIONAL_TEXT, "sent with each request", place="w3", optional=True,
                placeholder="localhost, or as in the address"),
         _known("client.max_body_bytes", NUMBER, unit="B", place="w3"),
+        _known("objectives", OBJECTIVES, "a metric and its bound on each line, in s, /s or bytes; "
+               "judged with an interval from three trials on", place="w6", optional=True,
+               placeholder="response_time_s.p99 at most 0.05"),
         _known("max_error_share", DECIMAL, "share of requests; more make a run invalid",
                place="w3"),
         _known("seed", NUMBER, "of everything random", place="w3"),

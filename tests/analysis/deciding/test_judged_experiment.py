@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ from control_plane.analysis.prose.experiment_sentences import (
     experiment_sentence,
 )
 from control_plane.domain.experiment import Experiment, ExperimentArm, ExperimentDesign
+from control_plane.domain.objectives import ArmObjective, Prediction
 from control_plane.domain.result import Validity
 from control_plane.domain.run import Run, State
-from tests.builders.trials import run, summary, trial
+from tests.builders.trials import run, summary, trial, with_spaces
 
 NAMES = ("old", "new", "other")
 
@@ -224,3 +226,58 @@ def test_a_guardrail_without_numbers_stands_undecided() -> None:
     found = judge_experiment(experiment(), runs)
     held = {metric.metric.name: (metric.held, metric.verdict.reason) for metric in found.metrics}
     assert held["response_time_s.p99"] == ("undecided", "no_number")
+
+
+def test_objectives_are_judged_for_each_contender_and_predictions_by_the_interval() -> None:
+    def outcomes(**design: Any) -> tuple[list[str], list[str]]:
+        found = experiment_document(judged(1.0, 1.5, **design))
+        return (
+            [objective["outcome"] for objective in found["objectives"]],
+            [prediction["outcome"] for prediction in found["predictions"]],
+        )
+
+    asked = (
+        ArmObjective("throughput_per_s", at_least=1_400.0),
+        ArmObjective("throughput_per_s", at_most=1_400.0, at_least=1_000.0),
+        ArmObjective("throughput_per_s", at_least=1_500.0),
+        ArmObjective("throughput_per_s", at_least=900.0, arm="old"),
+        ArmObjective("error_share", at_most=0.0),
+        ArmObjective("first_byte_time_s.p99", at_most=1.0),
+    )
+    claims: tuple[dict[str, object], ...] = (
+        {"about": 1.6},
+        {"word": "faster"},
+        {"word": "the same"},
+        {"low": 1.51, "high": 2.0},
+        {"kind": "value", "about": 1_500.0},
+        {"kind": "value", "low": 2_000.0},
+        {"kind": "value", "about": 1.0, "metric": "first_byte_time_s.p50"},
+    )
+    predicted = tuple(Prediction(text="It is so.", arm="new", **claim) for claim in claims)  # type: ignore[arg-type] # fields of a prediction
+    kept = ["passed", "failed", "undecided", "passed", "passed", "undecided"]
+    found = outcomes(objectives=asked, predictions=predicted)
+    assert sorted(found[0]) == sorted(kept)
+    assert found[1] == [
+        "as predicted",
+        "as predicted",
+        "contradicted",
+        "undecided",
+        "as predicted",
+        "contradicted",
+        "undecided",
+    ]
+
+
+def test_a_failed_objective_stands_in_the_sentence() -> None:
+    asked = (ArmObjective("throughput_per_s", at_most=1_400.0),)
+    found = judged(1.0, 1.5, objectives=asked)
+    said = with_spaces(experiment_sentence(found))
+    assert "Objective failed: Throughput of new at most 1,400 /s: 1,500 /s (95 %" in said
+
+
+def test_shares_have_a_difference_and_looks_are_counted() -> None:
+    document = experiment_document(judged(1.0, 1.5, blocks=4))
+    (errors,) = [each for each in document["verdicts"] if each["metric"] == "error_share"]
+    assert errors["ratio"] is None
+    assert errors["low"] <= errors["low_90"] <= errors["difference"] == 0 <= errors["high"]
+    assert (errors["look"], round(errors["alpha_spent"], 3)) == (2, 0.012)

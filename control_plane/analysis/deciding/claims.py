@@ -1,0 +1,100 @@
+"""What was asked of a metric before: objectives, judged over the trials of one arm or run."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import nan
+
+from control_plane.analysis.comparison import value_of
+from control_plane.analysis.deciding.effects import (
+    LEAST_BLOCKS,
+    Interval,
+    log_values,
+    mean_interval,
+)
+from control_plane.analysis.deciding.error_shares import FailedShare, share_interval
+from control_plane.analysis.deciding.verdicts import FIXED, judge_objective
+from control_plane.domain.experiment import ERROR_SHARE
+from control_plane.domain.metrics import METRIC, Metric
+from control_plane.domain.objectives import JudgedObjective, Objective, ObjectiveOutcome
+from control_plane.domain.result import Summary, Trial
+from control_plane.domain.times_and_percentiles import PERCENTILES, bounded, percentile_level
+
+Measured = tuple[float, Interval]
+"""The value of a metric over trials, and the interval that it lies in."""
+
+
+def judged_objective(
+    objective: Objective, trials: Sequence[Trial], *, valid: bool, level: float = FIXED.for_95
+) -> JudgedObjective:
+    """Return an objective with its outcome: passed or failed where the whole interval says so.
+
+    No failure at all, which `at_most: 0` asks for, is counted and not estimated. What is not valid
+    passes nothing.
+    """
+    asked = JudgedObjective(
+        metric=objective.metric,
+        stream=objective.stream,
+        at_most=objective.at_most,
+        at_least=objective.at_least,
+        outcome="undecided",
+    )
+    if objective.metric == ERROR_SHARE and objective.at_most == 0 and trials:
+        share = failed_share(objective.stream, trials).share
+        counted: ObjectiveOutcome = "failed" if share else "passed" if valid else "undecided"
+        return replace(asked, outcome=counted, value=share)
+    found = measured_value(objective.stream, trials, METRIC[objective.metric], level)
+    if found is None:
+        few = len(trials) < LEAST_BLOCKS
+        return replace(asked, reason="too_few_trials" if few else "no_number")
+    value, interval = found
+    known = replace(asked, value=value, low=interval.low, high=interval.high)
+    if not valid:
+        return replace(known, reason="invalid")
+    outcome = judge_objective(interval, at_most=objective.at_most, at_least=objective.at_least)
+    return replace(known, outcome=outcome)
+
+
+def measured_value(
+    stream: str, trials: Sequence[Trial], metric: Metric, level: float
+) -> Measured | None:
+    """Return what a metric is over trials, with its interval; None where one has no number."""
+    if len(trials) < LEAST_BLOCKS or not level:
+        return None
+    if metric.name == ERROR_SHARE:
+        failed = failed_share(stream, trials)
+        return failed.share, share_interval(failed, level)
+    values = [trial_value(stream, trial, metric) for trial in trials]
+    return None if None in values else mean_interval(log_values([values])[0], level)
+
+
+def trial_value(stream: str, trial: Trial | None, metric: Metric) -> float | None:
+    """Return the number of one trial; None where it is a bound, or too few samples say it.
+
+    NaN where there is no trial: the block leaves the pairs of this arm.
+    """
+    summary = summary_of(stream, trial)
+    if summary is None:
+        return nan
+    times, _, part = metric.name.partition(".")
+    known = getattr(summary, times, None) if part else None
+    if part in PERCENTILES and percentile_level(known, part) == "hidden":
+        return None
+    value = None if bounded(known, part) else value_of(summary, metric.name)
+    return None if value == 0 and metric.unit != "share" else value
+
+
+def failed_share(stream: str, trials: Sequence[Trial]) -> FailedShare:
+    """Return how many requests of each trial failed, got no answer or were never sent."""
+    known = [summary for trial in trials if (summary := summary_of(stream, trial)) is not None]
+    failed = tuple(
+        sum(summary.errors.values()) + (summary.censored.unanswered or 0) + max(0, summary.not_sent)
+        for summary in known
+    )
+    completed = [summary.completed for summary in known]
+    return FailedShare(failed, tuple(map(sum, zip(completed, failed, strict=True))))
+
+
+def summary_of(stream: str, trial: Trial | None) -> Summary | None:
+    """Return one stream of one trial; the first where no name is given."""
+    streams = trial.streams if trial else ()
+    return next((summary for summary in streams if stream in {"", summary.name}), None)

@@ -1,0 +1,175 @@
+"""What is asked of numbers before they are measured: objectives and predictions."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Literal
+
+from pydantic.dataclasses import dataclass as checked_dataclass
+
+from control_plane.domain.errors import FieldError
+from control_plane.domain.limits import bounded, bounded_text, counted
+from control_plane.domain.load_models import STRICT
+from control_plane.domain.metrics import METRIC
+from control_plane.domain.units import WRITTEN
+
+ObjectiveOutcome = Literal["passed", "failed", "undecided"]
+MOST_OBJECTIVES = 20
+_LARGEST = 1e15
+
+
+@checked_dataclass(frozen=True, config=STRICT)
+class Objective:
+    """A bound on a metric of a stream ("": of the first), in the unit of the metric."""
+
+    metric: str
+    at_most: float | None = None
+    at_least: float | None = None
+    stream: str = ""
+
+    def wrong(self, field: str, streams: Collection[str]) -> Iterator[FieldError]:
+        """Yield what is wrong with it, in a spec that has these streams."""
+        yield from _unknown_metric(f"{field}.metric", self.metric)
+        if self.stream and self.stream not in streams:
+            yield FieldError(f"{field}.stream", f"There is no stream {self.stream[:40]}.")
+        if self.at_most is None and self.at_least is None:
+            yield FieldError(field, "Give at_most or at_least.")
+        for name in ("at_most", "at_least"):
+            if (bound := getattr(self, name)) is not None:
+                yield from bounded(f"{field}.{name}", bound, 0, _LARGEST)
+        if self.at_most is not None and self.at_least is not None and self.at_least > self.at_most:
+            yield FieldError(f"{field}.at_least", "This is above at_most: nothing can meet both.")
+
+
+def wrong_objectives(
+    objectives: Sequence[Objective], streams: Collection[str]
+) -> Iterator[FieldError]:
+    """Yield what is wrong with the objectives of a spec that has these streams."""
+    yield from counted("objectives", len(objectives), 0, MOST_OBJECTIVES, "objectives")
+    for index, objective in enumerate(objectives):
+        yield from objective.wrong(f"objectives.{index}", streams)
+
+
+@checked_dataclass(frozen=True, config=STRICT)
+class ArmObjective(Objective):
+    """An objective of one arm of an experiment; of every contender where none is named."""
+
+    arm: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgedObjective:
+    """An objective with its outcome, by the interval from `low` to `high` around `value`.
+
+    `reason`: why it is undecided; None where the interval alone says so.
+    """
+
+    metric: str
+    stream: str
+    at_most: float | None
+    at_least: float | None
+    outcome: ObjectiveOutcome
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    reason: Literal["too_few_trials", "no_number", "invalid"] | None = None
+    arm: str | None = None
+
+    @property
+    def text(self) -> str:
+        """`p99 response time of new at most 50 ms: 61 ms (95 % interval 58 ms to 64 ms)`."""
+        metric = METRIC[self.metric]
+        written = WRITTEN[metric.unit]
+        bounds = (("at least", self.at_least), ("at most", self.at_most))
+        asked = " and ".join(f"{word} {written(x)}" for word, x in bounds if x is not None)
+        of = ", ".join(name for name in (self.arm, self.stream) if name)
+        told = f"{metric.label}{' of ' if of else ''}{of} {asked}"
+        if self.value is None:
+            return f"{told}: {_REASONS[self.reason or 'no_number']}"
+        told = f"{told}: {written(self.value)}"
+        if self.low is None:
+            return told
+        return f"{told} (95 % interval {written(self.low)} to {written(self.high)})"
+
+
+_REASONS = {
+    "too_few_trials": "at least three trials are needed",
+    "no_number": "a trial has no number that can be believed",
+    "invalid": "what is invalid passes nothing",
+}
+
+
+def outcome_of_all(judged: Collection[JudgedObjective]) -> ObjectiveOutcome | None:
+    """Return failed where one failed, passed where all passed; None of none."""
+    outcomes = {objective.outcome for objective in judged}
+    worst: tuple[ObjectiveOutcome, ...] = ("failed", "undecided", "passed")
+    return next((outcome for outcome in worst if outcome in outcomes), None)
+
+
+_ABOUT = 1.25
+Word = Literal["the same", "better", "worse", "faster", "slower"]
+
+
+@checked_dataclass(frozen=True, config=STRICT, kw_only=True)
+class Prediction:
+    """A claim about one arm, written down before: its ratio to the baseline, or its value.
+
+    What is expected is said in one way: `about` a number (within a quarter), a `word`, or from
+    `low` to `high`, of which one may be left out. `metric` "": that which decides. Faster is better
+    and slower is worse, by more than the margin; the same is within it.
+    """
+
+    text: str
+    arm: str
+    metric: str = ""
+    stream: str = ""
+    kind: Literal["ratio", "value"] = "ratio"
+    about: float | None = None
+    word: Word | None = None
+    low: float | None = None
+    high: float | None = None
+
+    def expected(self, margin: float, *, less_is_better: bool) -> tuple[float, float]:
+        """Return the range that is expected."""
+        if self.about is not None:
+            return self.about / _ABOUT, self.about * _ABOUT
+        if self.word is None:
+            return self.low or 0.0, inf if self.high is None else self.high
+        if self.word == "the same":
+            return 1 / (1 + margin), 1 + margin
+        less = (self.word in {"better", "faster"}) == less_is_better
+        return (0.0, 1 / (1 + margin)) if less else (1 + margin, inf)
+
+    def wrong(self, field: str, arms: Collection[str]) -> Iterator[FieldError]:
+        """Yield what is wrong with it, in an experiment that has these arms, the baseline first."""
+        yield from bounded_text(f"{field}.text", self.text, 300, empty=False)
+        if self.metric:
+            yield from _unknown_metric(f"{field}.metric", self.metric)
+        if self.arm not in arms:
+            yield FieldError(f"{field}.arm", f"There is no arm {self.arm[:60]}.")
+        elif self.kind == "ratio" and self.arm == next(iter(arms)):
+            yield FieldError(f"{field}.arm", "The baseline has no ratio to itself.")
+        if self.kind == "ratio" and self.metric == "error_share":
+            yield FieldError(f"{field}.metric", "A share of errors has no ratio.")
+        yield from self._wrong_range(field)
+
+    def _wrong_range(self, field: str) -> Iterator[FieldError]:
+        ways = (self.about, self.word, self.low if self.low is not None else self.high)
+        if sum(way is not None for way in ways) != 1:
+            yield FieldError(field, "Give one of about, word, or low and high.")
+        elif self.word is not None and self.kind == "value":
+            yield FieldError(f"{field}.word", "A value needs a number: about, low or high.")
+        for name in ("about", "low", "high"):
+            if (bound := getattr(self, name)) is not None:
+                # About 0 is no range.
+                yield from bounded(f"{field}.{name}", bound, _LEAST_ABOUT[name], _LARGEST)
+        if self.low is not None and self.high is not None and self.low > self.high:
+            yield FieldError(f"{field}.low", "This is above high.")
+
+
+_LEAST_ABOUT = {"about": 1e-12, "low": 0.0, "high": 0.0}
+
+
+def _unknown_metric(field: str, metric: str) -> Iterator[FieldError]:
+    if metric not in METRIC:
+        yield FieldError(field, f"{metric[:60]} is no metric.")
