@@ -37,6 +37,35 @@ class Checkup:
 
 
 @dataclass(frozen=True)
+class TriedRequest:
+    """A request that was sent once. `line` is its method and path as they were sent.
+
+    `answer` says status, size and type, or why there was none. `leads` is where it redirects to,
+    `begins` how its body begins and `fault` what is not as expected; each may be empty.
+    """
+
+    line: str
+    answer: str
+    leads: str = ""
+    begins: str = ""
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class TriedTarget:
+    """What the requests of a run met at a target. `name` is that of its configuration.
+
+    `fault` says why it could not be tried, with its `remedy` and what the target printed last.
+    """
+
+    name: str
+    requests: tuple[TriedRequest, ...] = ()
+    fault: str = ""
+    remedy: str = ""
+    log: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Operation:
     """One operation, ready as a request class.
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -170,7 +170,7 @@ class BeforeRequests:
         except TimeoutError:
             raise self._failed(request, f"no whole answer within {timeout_s:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise self._failed(request, _told(error)) from None
+            raise self._failed(request, told(error)) from None
         found = set_cookies(answer.headers)
         session.keep(made.path, found)
         for text in found:
@@ -188,14 +188,7 @@ class BeforeRequests:
     async def _answer(
         self, client: aiohttp.ClientSession, made: Request, headers: Mapping[str, str]
     ) -> _WholeAnswer:
-        async with client.request(
-            made.method,
-            URL(f"{self._url}{made.path}", encoded=True),
-            headers=headers,
-            data=made.body or None,
-            allow_redirects=False,
-            skip_auto_headers=("Content-Type",),
-        ) as response:
+        async with sent(client, self._url, made, headers) as response:
             body = bytearray()
             async for chunk in response.content.iter_any():
                 body += chunk
@@ -228,10 +221,24 @@ class BeforeRequests:
         """Return the failure without secrets: a piece of one would not be found in what is cut."""
         texts = secret_texts((request for _, request in self._spec.requests()), self._secrets)
         shown = SecretFinder({**texts, **self.captured}).hide_cut(why)
-        return TargetFailed(f"{request.line} before the load: {_one_line(shown)[:_SHOWN]}")
+        return TargetFailed(f"{request.line} before the load: {one_line(shown)[:_SHOWN]}")
 
 
-def _told(error: Exception) -> str:
+def sent(
+    client: aiohttp.ClientSession, url: str, made: Request, headers: Mapping[str, str]
+) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+    """Send a request exactly as it was made, and give its response without following it."""
+    return client.request(
+        made.method,
+        URL(f"{url}{made.path}", encoded=True),
+        headers=headers,
+        data=made.body or None,
+        allow_redirects=False,
+        skip_auto_headers=("Content-Type",),
+    )
+
+
+def told(error: Exception) -> str:
     """Return what an error says, without the URL, which holds what was filled in."""
     if isinstance(error, aiohttp.ClientResponseError):
         # aiohttp marks the place in what came, below it, by a caret.
@@ -239,7 +246,7 @@ def _told(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Return the text on one line, without signs that a terminal would obey."""
     return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 

@@ -12,7 +12,7 @@ from typing import Any
 from control_plane.analysis import duration_estimate
 from control_plane.analysis.start_hints import start_hints
 from control_plane.applications_file import OWN_FILE, ApplicationsFile, written_entry
-from control_plane.domain.application_report import Offer
+from control_plane.domain.application_report import Offer, TriedTarget
 from control_plane.domain.errors import Conflict, NotFound, SettingsError, TargetFailed
 from control_plane.domain.experiment import Experiment, read_experiment, rounded_blocks
 from control_plane.domain.limits import Limits
@@ -24,6 +24,7 @@ from control_plane.jobs.application_check import ApplicationChecks, OpenApiCache
 from control_plane.jobs.configurations import Configurations
 from control_plane.jobs.manual_targets import ManualTargets
 from control_plane.jobs.queue import IdleTasks, RunQueue
+from control_plane.jobs.request_check import RequestChecks
 from control_plane.jobs.run_end import CANCELLED, PAUSED, RunEnd, withdraw
 from control_plane.jobs.runtime import Runtime
 from control_plane.jobs.submissions import Submissions
@@ -82,6 +83,7 @@ class RunService:
         self._idle_tasks = IdleTasks(self._queue)
         self.openapi_cache = OpenApiCache(self._idle_tasks, runtime, limits)
         self.application_checks = ApplicationChecks(self._idle_tasks, runtime, self.openapi_cache)
+        self._request_checks = RequestChecks(self._idle_tasks, runtime, store)
 
     @property
     def limits(self) -> Limits:
@@ -294,6 +296,16 @@ class RunService:
         if found is None:
             raise NotFound(f"There is no application {name[:40]!r} in the settings.")
         return found
+
+    async def try_requests(self, documents: Sequence[Document]) -> tuple[TriedTarget, ...]:
+        """Send each request of some specs once, to each of their targets.
+
+        Raises InvalidInput, and Conflict while a run measures.
+        """
+        drafts = await asyncio.to_thread(
+            lambda: [self.submissions.resolve(document) for document in documents]
+        )
+        return await self._request_checks.check(drafts)
 
     async def read_openapi(self, target: Document) -> Offer:
         """Read the OpenAPI document of the target of a spec; it is kept in `openapi_cache`.

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, Unpack
 
@@ -11,7 +11,7 @@ from sqlalchemy import func, tuple_
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from control_plane.domain.errors import NotFound
+from control_plane.domain.errors import Conflict, NotFound
 from control_plane.domain.ids import no_run
 from control_plane.domain.result import Gauges, Timeline
 from control_plane.domain.run import (
@@ -276,6 +276,18 @@ class Reader:
         with self._database.read() as session:
             row = find_row(session, run_id)
             return dict(session.exec(ours.where(RunSecret.run == row.seq)).all())
+
+    def revealed_secrets(self, secrets: Mapping[str, str | None]) -> dict[str, str]:
+        """Return secrets by digest, those that are None as the database has them.
+
+        Raises Conflict where it does not.
+        """
+        kept = [digest for digest, value in secrets.items() if value is None]
+        with self._database.read() as session:
+            known = {digest: row.value for digest in kept if (row := session.get(Secret, digest))}
+        if len(known) < len(kept):
+            raise Conflict("A secret of this spec was deleted with its run: type its value.")
+        return {digest: value or known[digest] for digest, value in secrets.items()}
 
     def secret_holders(self, digests: Collection[str]) -> dict[str, str]:
         """Return the id of the newest run that has each secret; none for a digest without one."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from control_plane.analysis.duration_estimate import Phases
+from control_plane.domain.application_report import TriedTarget
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import Document
 from control_plane.domain.units import SPACE, about
@@ -103,6 +104,7 @@ class InvalidField:
 class PlanView(View):
     """What a form would start; `line` is empty where a field is wrong. `right` answers Check.
 
+    `tried` is what its requests met when they were sent once; `untried` says why they were not.
     `stand_ins` say what serves in place of packages that an application lacks. `toml` is the file
     of the experiment over the runs; empty where each is one of its own.
     """
@@ -121,6 +123,8 @@ class PlanView(View):
     toml: str
     wrong: tuple[InvalidField, ...]
     right: str = ""
+    tried: tuple[TriedTarget, ...] = ()
+    untried: str = ""
 
 
 def plan_view(form: FormData, read: CheckedForm, service: RunService) -> PlanView:
@@ -180,14 +184,15 @@ def plan_line(specs: Sequence[Spec], phases: Sequence[Phases], unit: str = "tria
     return f"{' × '.join(parts)}, about{SPACE}{whole}"
 
 
-def with_check_result(plan: PlanView) -> PlanView:
-    """Return the plan with the answer to Check; without one where something is wrong."""
-    if plan.wrong:
-        return plan
+def with_check_result(
+    plan: PlanView, tried: tuple[TriedTarget, ...], untried: str = ""
+) -> PlanView:
+    """Return a plan that is right with the answer to Check."""
     runs = f"{len(plan.runs)} run{'s' if len(plan.runs) > 1 else ''}"
     runs = f"an experiment over {len(plan.runs)} arms" if plan.toml else runs
     what = "The spec is right" if len(plan.runs) == 1 else "The specs are right"
-    return replace(plan, right=f"{what}: {runs}, {plan.line.rpartition(', ')[2]}.")
+    right = f"{what}: {runs}, {plan.line.rpartition(', ')[2]}."
+    return replace(plan, right=right, tried=tried, untried=untried)
 
 
 def _when(service: RunService) -> str:

@@ -49,7 +49,7 @@ from control_plane.pages.new_run.openapi_picker import (
     with_pasted,
     with_picked,
 )
-from control_plane.pages.new_run.preview import with_check_result
+from control_plane.pages.new_run.preview import PlanView, with_check_result
 from control_plane.pages.site.templating import fragment, page
 from control_plane.pages.urls import NEW_RUN
 
@@ -100,14 +100,31 @@ def guessed() -> RedirectResponse:
 
 
 @router.post(NEW_RUN)
-def check(request: Request, form: FormDep, service: RunServiceDep) -> Response:
-    """Show the same form with what is wrong at its fields; a button may have changed it."""
+async def check(request: Request, form: FormDep, service: RunServiceDep) -> Response:
+    """Show the same form with what is wrong at its fields, or what its requests meet.
+
+    A button may have changed it.
+    """
     edited = apply_edit(form, form.text("change"))
-    shown = new_run_page(
-        with_default_values(edited), service, idempotency_key(form), show_errors=edited is form
+    shown = await run_in_threadpool(
+        new_run_page,
+        with_default_values(edited),
+        service,
+        idempotency_key(form),
+        show_errors=edited is form,
     )
-    plan = with_check_result(shown.plan) if edited is form else shown.plan
-    return _response(request, replace(shown, plan=plan))
+    if edited is form and not shown.plan.wrong:
+        shown = replace(shown, plan=await _tried(shown.plan, form, service))
+    return await run_in_threadpool(_response, request, shown)
+
+
+async def _tried(plan: PlanView, form: FormData, service: RunService) -> PlanView:
+    """Return the plan with what its requests meet, or why they were not sent."""
+    read = await run_in_threadpool(check_form, with_default_values(form), service)
+    try:
+        return with_check_result(plan, await service.try_requests(read.documents))
+    except (Conflict, InvalidInput) as error:
+        return with_check_result(plan, (), str(error))
 
 
 @router.post("/runs/new/plan")

@@ -1,0 +1,98 @@
+"""Check on New run: each request is sent once, to what a run would start."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.in_process import in_process
+from tests.pages.form_page import changed, form_of_page, send
+from tests.pages.stored import words
+
+TOKEN = "s3cret-token-of-a-user"
+
+
+class _Answers(BaseHTTPRequestHandler):
+    """Redirects, echoes what came, and never ends, by path."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        seen = {
+            "path": self.path,
+            "body": self.rfile.read(length).decode(),
+            "authorization": self.headers.get("Authorization"),
+        }
+        away = self.path.startswith("/old")
+        self.send_response(301 if away else 201)
+        if away:
+            self.send_header("Location", "/new?from=old")
+        text = json.dumps(seen).encode()
+        self.send_header("Content-Type", "application/json; charset=utf-8")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    do_POST = do_GET  # noqa: N815 - as above
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+@pytest.fixture
+def answering() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def checked(pairs, looplab) -> str:
+    answer = send(looplab, "/runs/new", pairs)
+    assert answer.status_code == 200
+    return answer.text
+
+
+def test_what_a_run_would_send_is_sent_once_and_its_answer_shown(
+    tmp_path: Path, answering: str
+) -> None:
+    with in_process(tmp_path) as looplab:
+        blank = form_of_page(looplab.get("/runs/new").text, "/runs")
+        bundled = words(checked(blank, looplab))
+        assert "The spec is right: 1 run" in bundled
+        assert "GET /items/" in bundled
+        assert "200 OK, " in bundled
+
+        asked = changed(
+            blank,
+            target="url",
+            target__url=answering,
+            stream__requests__0__method="POST",
+            stream__requests__0__path="/orders/{n}?a=%2f",
+            stream__requests__0__headers=f"Authorization: Bearer {TOKEN}",
+            stream__requests__0__body="json",
+            stream__requests__0__body__json='{"of": "{n}"}',
+            stream__requests__0__values__n__kind="integer",
+            stream__requests__0__values__n__low="7",
+            stream__requests__0__values__n__high="7",
+        )
+        page = checked(asked, looplab)
+        said = words(page)
+        assert "POST /orders/7?a=%2f 201 Created, " in said
+        assert "Each would be an error" not in said
+        assert r'"body": "{\"of\": 7}"' in said or r'"body": "{\"of\":7}"' in said
+        assert TOKEN not in page.partition('id="tried"')[2].partition("</div>")[0]
+
+        away = changed(blank, target="url", target__url=answering, stream__requests__0__path="/old")
+        said = words(checked(away, looplab))
+        assert "GET /old 301 Moved Permanently, " in said
+        assert "to /new?from=old" in said
+        assert "Each would be an error: 200 to 299 is expected." in said
+
+        refused = changed(away, target__url="http://127.0.0.1:9")
+        assert "127.0.0.1:9" in words(checked(refused, looplab)).partition("The spec is right")[2]
+        assert looplab.get("/api/runs").json()["runs"] == []
