@@ -62,7 +62,8 @@ class AsyncUsers:
         await gate.wait()
         due_ns = phase.first(user)
         while due_ns is not None:
-            await sleep_async_until(due_ns)
+            if due_ns > clock_ns():
+                await sleep_async_until(due_ns)
             due_ns = phase.after(due_ns, await self._request(user, due_ns))
 
     async def _run_open(self, phase: OpenPhase) -> None:

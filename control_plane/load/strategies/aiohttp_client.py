@@ -1,12 +1,14 @@
 """Sends requests with aiohttp (`async`): one coroutine for each user, all in one event loop."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from contextvars import ContextVar
-from functools import partial
+from functools import lru_cache, partial
+from http.cookies import SimpleCookie
 from typing import Any, cast
 
 import aiohttp
+from aiohttp import ClientResponse, StreamReader
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
@@ -48,6 +50,10 @@ from control_plane.load.strategies.strategy import (
 )
 
 _NO_AUTO_HEADERS: CIMultiDict[None] = CIMultiDict({"Content-Type": None})
+_NO_COOKIES = SimpleCookie()
+_SMALL_BODY_BYTES = 4_096
+"""Up to here a body that came whole is only counted: it cannot have made aiohttp pause reading."""
+_Sample = BodySample | None
 
 
 class LeanRequest(aiohttp.ClientRequest):
@@ -68,6 +74,10 @@ class LeanRequest(aiohttp.ClientRequest):
         if body is not None:
             super().update_body_from_data(body, _stacklevel)
 
+    def send(self, conn: Connection) -> Coroutine[Any, Any, ClientResponse]:
+        cast("Any", conn.protocol).begin()
+        return super().send(conn)
+
 
 class _Protocol(ResponseHandler):
     """One connection: how many requests it took, and what came of the last one.
@@ -79,12 +89,15 @@ class _Protocol(ResponseHandler):
         super().__init__(loop)
         self._kept, self._hear = kept, hear
         self._user, self._first_byte = 0, FirstByte()
-        self.requests, self.heard, self.busy, self._alone = 0, False, False, False
+        self.requests, self.heard, self.busy = 0, False, False
+        self._alone = self._told = False
         self.ending: Ending | None = None
 
     def begin(self) -> None:
-        """Note that a request is about to go out."""
-        self.requests, self.heard, self.busy = self.requests + 1, False, True
+        """Note that a request of this task is about to go out."""
+        _connection.set(self)
+        self.requests += 1
+        self.heard, self.busy, self._told = False, True, False
         self._user = current_user.get()
         self._first_byte.restart()
         # That of the last response would look like a whole one.
@@ -95,15 +108,20 @@ class _Protocol(ResponseHandler):
         return self.transport.get_extra_info("socket") if self.transport else None
 
     def data_received(self, data: bytes) -> None:
+        if not data:
+            # aiohttp reads on in what it has, which is nothing after the end of a response.
+            if self._payload is None or not self._payload.is_eof():
+                super().data_received(data)
+            return
         self.heard = True
         first = self._first_byte
-        begins = self.busy and not first.found and first.begins_in(data)
-        # aiohttp hands over nothing where it reads on in what it has.
-        self._alone = begins or (self._alone and not data)
+        self._alone = begins = self.busy and not first.found and first.begins_in(data)
         super().data_received(data)
         if begins:
             whole = self._payload is not None and self._payload.is_eof()
-            self._hear(self._user, NOT_HEARD_NS if whole else clock_ns())
+            if not whole or self._told:
+                self._hear(self._user, NOT_HEARD_NS if whole else clock_ns())
+                self._told = True
 
     def end_reading(self) -> None:
         """Note that what came so far is taken for the whole answer."""
@@ -145,7 +163,13 @@ class _CountingConnector(aiohttp.TCPConnector):
         self._factory = cast("partial[ResponseHandler]", made)
         self._connections, self._kept = context.connections, kept
 
-    async def _get(self, *arguments: Any) -> Connection | None:
+    def _get(self, *arguments: Any) -> Coroutine[Any, Any, Connection | None]:
+        if self._kept.keeps and not self._kept.unsure and not _only_new.get():
+            return super()._get(*arguments)
+        return self._get_if_usable(*arguments)
+
+    async def _get_if_usable(self, *arguments: Any) -> Connection | None:
+        """Return a kept connection where one may be used and nobody has ended it."""
         if _only_new.get() or not self._kept.keeps:
             return None
         connection = await super()._get(*arguments)
@@ -157,15 +181,13 @@ class _CountingConnector(aiohttp.TCPConnector):
                 return None
             if protocol.requests > 1:
                 self._kept.carried_two()
-            protocol.begin()
-            _connection.set(protocol)
         return connection
 
     def _release(
         self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False
     ) -> None:
         super()._release(key, protocol, should_close=should_close or not self._kept.keeps)
-        cast("_Protocol", protocol).busy = False
+        protocol.busy = False  # type: ignore[attr-defined] # it is a `_Protocol`
         if not protocol.is_connected():
             self._connections.remove(id(protocol))
 
@@ -177,16 +199,13 @@ class _CountingConnector(aiohttp.TCPConnector):
             made = await super()._create_connection(*arguments)  # type: ignore[arg-type] # as given
         finally:
             self._connections.remove(id(place))
-        protocol = cast("_Protocol", made)
-        protocol.begin()
-        _connection.set(protocol)
-        self._connections.add(id(protocol))
-        closed = protocol.closed
+        self._connections.add(id(made))
+        closed = made.closed
         if closed is None:
-            self._connections.remove(id(protocol))
+            self._connections.remove(id(made))
         else:
-            closed.add_done_callback(partial(self._lost, id(protocol)))
-        return protocol
+            closed.add_done_callback(partial(self._lost, id(made)))
+        return made
 
     def _lost(self, key: int, closed: asyncio.Future[None]) -> None:
         self._connections.remove(key)
@@ -203,20 +222,19 @@ ERROR_TYPES: ErrorTypes = (
     (aiohttp.ClientPayloadError, "truncated"),
 )
 
-_NO_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=None)
-
 
 class AiohttpClient:
     """All users share one session."""
 
     def __init__(self, context: StrategyContext) -> None:
         self._context = context
-        client = context.plan.client
-        self._base = URL(context.plan.base_url)
-        self._headers = RequestHeaders(context.plan, context.source)
-        self._limit = client.max_body_bytes
+        # A query stays part of the path, as on the wire. What is found out of a URL stays with it.
+        self._url = lru_cache(1_000)(partial(URL(context.plan.base_url).with_path, encoded=True))
+        self._headers = RequestHeaders(context.plan, context.source, CIMultiDict)
+        self._limit = context.plan.client.max_body_bytes
+        self._small, self._failures = min(self._limit, _SMALL_BODY_BYTES), context.failures
         self._kept = context.kept_connections()
-        self._loop = new_loop(client)
+        self._loop = new_loop(context.plan.client)
         self._session = self._loop.run_until_complete(self._open())
         self._users = AsyncUsers(context, self._send)
 
@@ -228,7 +246,7 @@ class AiohttpClient:
             connector=_CountingConnector(self._context, self._kept),
             cookie_jar=aiohttp.DummyCookieJar(),
             request_class=LeanRequest,
-            timeout=_NO_TIMEOUT,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             auto_decompress=False,
             trust_env=False,
             max_line_size=MAX_HEADER_BYTES,
@@ -238,26 +256,54 @@ class AiohttpClient:
         # aiohttp sends a GET again whatever became of the first one.
         session._retry_connection = False  # noqa: SLF001 - aiohttp has no public switch for it
         # There are no headers of the session to merge them with, which took as long as this.
-        cast("Any", session)._prepare_headers = CIMultiDict  # noqa: SLF001 - as above
+        cast("Any", session)._prepare_headers = CIMultiDict.copy  # noqa: SLF001 - as above
+        # Nor are there cookies of it, an empty set of which would be made for each request.
+        cast("Any", session.cookie_jar).filter_cookies = lambda _url: _NO_COOKIES
         return session
 
     async def _send(self, request: Request) -> Ended:
+        response = None
         try:
-            return await self._sent(request)
+            response = await self._session._request(  # noqa: SLF001 - not as a context, which costs
+                request.method,
+                self._url(request.path),
+                headers=self._headers.of(request),
+                data=request.body or None,
+                allow_redirects=False,
+            )
+            sample, content = self._failures.sample(response.status, request), response.content
+            reading = request.reading()
+            counted = content.is_eof() and content.total_bytes <= self._small
+            if counted and sample is None and reading is None:
+                received = content.total_bytes
+            else:
+                received = await self._read(response, request, sample, reading)
         except EXPECTED_ERRORS as error:
+            if response is not None:
+                response.close()
             if not self._goes_again(request, error):
                 return self._failure(error, request)
+        except BaseException as error:
+            self._give_up(response, request, error)
+            raise
+        else:
+            request.take_cookies(response.raw_headers)
+            ended = response_outcome(response.status, request.expect, len(request.body), received)
+            if sample is None and reading is None and received <= self._limit:
+                return ended
+            return self._looked_into(response, request, ended, sample, reading)
+        return await self._send_again(request)
+
+    async def _send_again(self, request: Request) -> Ended:
         token = _only_new.set(True)
         try:
-            return await self._sent(request)
-        except EXPECTED_ERRORS as error:
-            return self._failure(error, request)
+            return await self._send(request)
         finally:
             _only_new.reset(token)
 
     def _goes_again(self, request: Request, error: Exception) -> bool:
         used, ending = _connection.get(), _unheard_ending(error)
-        if used is None or ending is None:
+        if used is None or ending is None or _only_new.get():
             return False
         return self._kept.send_again(request.method, used.requests, ending)
 
@@ -266,32 +312,19 @@ class AiohttpClient:
         ending = _unheard_ending(error)
         kind = ending.error_class if ending else _class_of(error)
         ended = failure(kind, len(request.body))
-        self._context.failures.keep(ended, request, detail=str(error))
+        self._failures.keep(ended, request, detail=str(error))
         return ended
 
-    async def _sent(self, request: Request) -> Ended:
-        response, sent = None, len(request.body)
-        try:
-            response = await self._session.request(
-                request.method,
-                # A query stays part of the path here, which looks the same on the wire.
-                self._base.with_path(request.path, encoded=True),
-                headers=self._headers.of(request),
-                data=request.body or None,
-                allow_redirects=False,
-            )
-            sample = self._context.failures.sample(response.status, request)
-            reading = request.reading()
-            if not response.content.is_eof() and response.content_length is None:
-                self._context.failures.note_open_end(request, response.content_type)
-            received = await self._read(response.content, sample, reading)
-        except BaseException as error:
-            if response is not None:
-                response.close()
-                self._keep_cut_off(error, request, response)
-            raise
-        request.take_cookies(response.raw_headers)
-        ended = response_outcome(response.status, request.expect, sent, received)
+    def _looked_into(
+        self,
+        response: ClientResponse,
+        request: Request,
+        ended: Outcome,
+        sample: _Sample,
+        reading: Reading | None,
+    ) -> Ended:
+        """Return how a request ended whose response is too large, or not only counted."""
+        _, sent, received = ended
         if received > self._limit:
             response.close()
             ended = failure("body_too_large", sent, received)
@@ -299,25 +332,28 @@ class AiohttpClient:
             if reading.ended:
                 response.close()
             return self._context.read_until(reading, ended, request, response.raw_headers, sample)
-        if sample is None and received <= self._limit:
-            return ended
         raw_headers = response.raw_headers
-        return self._context.failures.response(ended, request, lambda: raw_headers, sample)
+        return self._failures.response(ended, request, lambda: raw_headers, sample)
 
-    def _keep_cut_off(
-        self, error: BaseException, request: Request, response: aiohttp.ClientResponse
+    def _give_up(
+        self, response: ClientResponse | None, request: Request, error: BaseException
     ) -> None:
+        if response is None:
+            return
+        response.close()
         if isinstance(error, asyncio.CancelledError):
-            self._context.failures.keep_cut_off(request, response.status, response.raw_headers)
+            self._failures.keep_cut_off(request, response.status, response.raw_headers)
             cut_off.set(True)
 
     async def _read(
-        self, content: aiohttp.StreamReader, sample: BodySample | None, reading: Reading | None
+        self, response: ClientResponse, request: Request, sample: _Sample, reading: Reading | None
     ) -> int:
         """Bytes of the body; reading ends above the limit. `sample` takes the first ones."""
+        content, received = response.content, 0
+        if not content.is_eof() and response.content_length is None:
+            self._failures.note_open_end(request, response.content_type)
         if reading is not None:
             return await self._read_until(content, sample, reading)
-        received = 0
         while not content.at_eof() and received <= self._limit:
             chunk = await content.readany()
             received += len(chunk)
@@ -325,9 +361,7 @@ class AiohttpClient:
                 sample.add(chunk)
         return received
 
-    async def _read_until(
-        self, content: aiohttp.StreamReader, sample: BodySample | None, reading: Reading
-    ) -> int:
+    async def _read_until(self, content: StreamReader, sample: _Sample, reading: Reading) -> int:
         reading.begin(clock_ns())
         while not (content.at_eof() or reading.ended) and reading.received <= self._limit:
             try:

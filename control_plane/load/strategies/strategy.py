@@ -4,7 +4,7 @@ import asyncio
 import os
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -130,11 +130,17 @@ class RequestHeaders:
     there is a body or the method asks for it, and `Connection: close` on a new connection.
     """
 
-    def __init__(self, plan: LoadPlan, source: RequestSource) -> None:
-        self._source = source
+    def __init__(
+        self,
+        plan: LoadPlan,
+        source: RequestSource,
+        form: Callable[[dict[str, str]], Mapping[str, str]] = dict,
+    ) -> None:
+        """`form` makes of them what the library takes."""
+        self._source, self._form = source, form
         self._common = {"Host": plan.host or urlsplit(plan.base_url).netloc, **COMMON_HEADERS}
         self._last = {} if plan.client.reuse_connections else {"Connection": "close"}
-        self._known: dict[tuple[int, int], dict[str, str]] = {}
+        self._known: dict[tuple[int, int], Mapping[str, str]] = {}
 
     def of(self, request: Request) -> Mapping[str, str]:
         """Return all headers of a request.
@@ -147,7 +153,7 @@ class RequestHeaders:
             return known
         own = {name.lower() for name in request.headers}
         common = {name: text for name, text in self._common.items() if name.lower() not in own}
-        headers = {**common, **request.headers, **_length(request), **self._last}
+        headers = self._form({**common, **request.headers, **_length(request), **self._last})
         if self._source.fixed_headers(request.kind):
             self._known[key] = headers
         return headers
