@@ -55,6 +55,26 @@ def call(
     return refused
 
 
+def test_too_little_memory_is_told_before_anything(tmp_path: Path) -> None:
+    command = f"ulimit -v 200000; exec {sys.executable} -m control_plane run -"
+    refused = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        "The limit of memory (ulimit -v) is 200000 kB: Looplab needs 512000, so raise it.\n"
+    )
+
+
+def test_a_file_in_the_place_of_the_folder_of_targets_is_told(
+    call: Call, tmp_path: Path, spec_file: Path
+) -> None:
+    (tmp_path / "runs.db.state").touch()
+    refused = call(["run", str(spec_file)])
+    assert refused.returncode == 2
+    assert "runs.db.state is no folder" in refused.stderr
+
+
 @pytest.fixture
 def spec_file(tmp_path: Path) -> Path:
     path = tmp_path / "spec.json"

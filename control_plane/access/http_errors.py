@@ -13,12 +13,14 @@ from control_plane.domain.errors import (
     QueueFull,
     StoreError,
     UnreadableInput,
+    UnreadableRun,
 )
 
 _FAULTS: tuple[tuple[type[LooplabError], int, str], ...] = (
     (UnreadableInput, 400, "unreadable"),
     (InvalidInput, 422, "invalid"),
     (NotFound, 404, "not_found"),
+    (UnreadableRun, 404, "unreadable_run"),
     (Conflict, 409, "conflict"),
     (QueueFull, 429, "queue_full"),
     (DatabaseBusy, 503, "database_busy"),

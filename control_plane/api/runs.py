@@ -64,14 +64,17 @@ def submit(
 def runs(
     store: StoreDep, service: RunServiceDep, query: Annotated[RunListQuery, Query()]
 ) -> Document:
-    """Newest first, without trials, failures and hints; `next` is the cursor of the next page."""
+    """Newest first, without trials, failures and hints; `next` is the cursor of the next page.
+
+    `unreadable` are ids of runs between them of which the database holds something odd.
+    """
     page = store.runs(limit=query.limit, cursor=query.cursor, state=query.state, tag=query.tag)
     documents = [run_document(run, None) for run in page.runs]
     for document, run in zip(documents, page.runs, strict=True):
         del document["trials"], document["failures"], document["hints"]
         if not run.state.terminal and (progress := service.progress(run.id)):
             document["progress"] = asdict(progress)
-    return {"runs": documents, "next": page.next_cursor}
+    return {"runs": documents, "next": page.next_cursor, "unreadable": list(page.unreadable)}
 
 
 @router.get("/runs/{run_id}")

@@ -4,6 +4,7 @@ LooplabError
 ├── InvalidInput          a person or a program gave something that cannot be used: 422
 │   └── UnreadableInput   it is not even JSON or a form: 400
 ├── NotFound              no such run, configuration or page: 404
+├── UnreadableRun         the database has a run of which something cannot be read: 404
 ├── Conflict              the state forbids it now: 409
 ├── QueueFull             too many runs wait: 429
 ├── StoreError            the database cannot be used: exit 2, or 503 while serving
@@ -53,6 +54,10 @@ class UnreadableInput(InvalidInput):
 
 class NotFound(LooplabError):
     """Nothing stands at that address."""
+
+
+class UnreadableRun(LooplabError):
+    """What the database holds of a run is not what was written there."""
 
 
 class Conflict(LooplabError):

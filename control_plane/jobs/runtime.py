@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from control_plane.domain.errors import SettingsError
 from control_plane.store.store import Store
 from control_plane.targets.application import Applications
 from control_plane.targets.interpreter_packages import Interpreters
@@ -49,6 +50,8 @@ def recover(
 ) -> Runtime:
     """Clear the processes, files and open states that an earlier control plane left behind."""
     state_dir = store.path.with_name(store.path.name + ".state")
+    if state_dir.exists() and not state_dir.is_dir():
+        raise SettingsError(f"{state_dir} is no folder, and files of targets go there: move it.")
     # A copy of the file has the same instance but another inode: its processes are not ours.
     marker = f"{store.instance}.{store.path.stat().st_ino:x}"
     end_orphans(marker, state_dir)

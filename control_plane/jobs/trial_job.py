@@ -245,9 +245,7 @@ class TrialJob:
             guards = [
                 group.create_task(self._until_target_ends(target)),
                 *(
-                    group.create_task(
-                        self._until_silent(target, stream, stream.stop.requests, opened)
-                    )
+                    group.create_task(self._until_silent(target, workers, stream, opened))
                     for stream in self.spec.workload.streams
                     if stream.stop.requests is not None
                 ),
@@ -284,7 +282,11 @@ class TrialJob:
         raise TargetFailed(await target.ended(), target.log())
 
     async def _until_silent(
-        self, target: RunningTarget, stream: Stream, requests: int, opened: asyncio.Event
+        self,
+        target: RunningTarget,
+        workers: Sequence[LoadWorker],
+        stream: Stream,
+        opened: asyncio.Event,
     ) -> None:
         """End a window by requests in which nothing is answered any more, whatever others get."""
         await opened.wait()
@@ -293,10 +295,14 @@ class TrialJob:
         silence = IdleTimeout(stream.load.waiting_users, timeout_s)
         progress = self.live_run.streams[stream.name]
         while silence.lasts_s < longest_s:
-            if progress.ended >= requests:
+            if progress.ended >= (stream.stop.requests or 0):
                 return
             silence.look(progress.response.total, progress.errors, time.monotonic())
             await asyncio.sleep(0.5)
+        if halted := "".join(
+            worker.held() for worker in workers if worker.plan.stream.name == stream.name
+        ):
+            raise ClientFailed(halted)
         where = f" in stream {stream.name}" if len(self.spec.workload.streams) > 1 else ""
         reason = f"target stopped answering: nothing answered for {longest_s:.0f} s{where}"
         raise TargetFailed(", ".join(filter(None, (reason, held(target.pids())))))

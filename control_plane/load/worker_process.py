@@ -105,6 +105,11 @@ class LoadWorker:
             if isinstance(event, WorkerResult):
                 return
 
+    def held(self) -> str:
+        """Return that a signal such as SIGSTOP holds it, in words; "" where none does."""
+        stands = self._handle.stands_still()
+        return f"client (process {self.pid}) is held by a signal (SIGSTOP)" if stands else ""
+
     async def stop(self) -> None:
         """Close its input, TERM, half a second, KILL; goes on when the caller is cancelled."""
         if self._stopping is None:
@@ -165,8 +170,8 @@ class LoadWorker:
                     break
         finally:
             reading.cancel()
-        why = "is held by a signal (SIGSTOP)" if held_s else f"said nothing for {patience_s:.0f} s"
-        raise ClientFailed(f"client (process {self.pid}) {why}", tuple(self._log))
+        silent = f"client (process {self.pid}) said nothing for {patience_s:.0f} s"
+        raise ClientFailed(self.held() or silent, tuple(self._log))
 
     async def _failure(self) -> ClientFailed:
         """The worker closed its output: it is dead, or about to be."""

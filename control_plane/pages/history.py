@@ -104,6 +104,7 @@ class HistoryPage(View):
     filtered: bool
     rows: tuple[RunListRow, ...]
     total: int
+    unreadable: tuple[str, ...]
     older: str
     newest: str
     drops: tuple[WiderSearch, ...]
@@ -126,6 +127,7 @@ def history_page(query: HistoryQuery, store: Store, service: RunService) -> Hist
         filtered=bool(query.filters),
         rows=tuple(rows),
         total=found.total,
+        unreadable=found.unreadable,
         older=history_url(following.encoded) if following.cursor else "",
         newest=history_url(query.without("cursor").encoded) if query.cursor else "",
         drops=() if found.total else tuple(_drops(query, store)),

@@ -1,17 +1,21 @@
 """How values lie in the rows of tables, and histograms in their blobs."""
 
 import json
+import logging
 import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from pydantic import TypeAdapter
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
+from sqlalchemy.exc import NoResultFound
 
+from control_plane.domain.errors import UnreadableRun
 from control_plane.domain.histogram import Counts, Histogram
 from control_plane.domain.ids import new_id
 from control_plane.domain.objectives import JudgedObjective
@@ -37,6 +41,35 @@ from control_plane.store.tables import (
     TrialRow,
     TrialStream,
 )
+
+log = logging.getLogger("looplab.store")
+
+_ODD = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    struct.error,
+    zlib.error,
+    NoResultFound,
+)
+"""What is raised where rows hold something else than was written there."""
+
+
+@contextmanager
+def readable(*run_ids: str) -> Iterator[None]:
+    """Raise UnreadableRun where what the rows of a run hold cannot be read."""
+    try:
+        yield
+    except _ODD as fault:
+        log.warning("what the database holds of run %s: %s", ", ".join(run_ids), fault)
+        which = f"Run {run_ids[0]}" if len(run_ids) == 1 else f"One of {', '.join(run_ids)}"
+        raise UnreadableRun(
+            f"{which} cannot be read: something else changed what the database holds of it."
+        ) from fault
+
 
 _HEADER = struct.Struct("<Iqq16s")
 _SECOND = struct.Struct("<iq")
@@ -114,6 +147,8 @@ _GAUGES = TypeAdapter(Gauges)
 _SUMMARY = TypeAdapter(Summary)
 _TIMELINE = TypeAdapter(Timeline)
 _VALIDITY = TypeAdapter(Validity)
+_TEXTS = TypeAdapter(tuple[str, ...])
+_ENVIRONMENT = TypeAdapter(dict[str, Any])
 _CAUSES = TypeAdapter(tuple[Cause, ...])
 _OBJECTIVES = TypeAdapter(tuple[JudgedObjective, ...])
 
@@ -170,12 +205,13 @@ def run_of(
 
     `summaries` and `trials` are the documents of its streams and trials, in order.
     """
+    _refuse_blobs(row.title, row.note, row.reason, row.configuration, row.given_name, facts.command)
     spec = stored_spec(facts.spec)
     told = (_SUMMARY.validate_json(summary) for summary in summaries)
     return Run(
         id=row.id,
         title=row.title,
-        tags=tuple(json.loads(row.tags)),
+        tags=_TEXTS.validate_json(row.tags),
         note=row.note,
         state=State(row.state),
         reason=row.reason,
@@ -184,16 +220,23 @@ def run_of(
         finished_at=row.finished_at,
         spec=spec,
         command=facts.command,
-        environment=from_json(facts.environment) if facts.environment else None,
+        environment=_ENVIRONMENT.validate_json(facts.environment) if facts.environment else None,
         validity=_VALIDITY.validate_json(facts.validity) if facts.validity else None,
         trials=tuple(_trial(trial, spec) for trial in trials),
         streams=tuple(as_told_now(summary, spec) for summary in told),
-        log=tuple(json.loads(facts.log)),
+        log=_TEXTS.validate_json(facts.log),
         causes=_CAUSES.validate_json(facts.causes) if facts.causes else (),
         configuration=row.given_name or row.configuration,
         given_name=row.given_name,
         objectives=_OBJECTIVES.validate_json(facts.objectives) if facts.objectives else (),
     )
+
+
+def _refuse_blobs(*texts: object) -> None:
+    """Raise TypeError where a column of texts holds something else: SQLite takes any type."""
+    for text in texts:
+        if not isinstance(text, str | None):
+            raise TypeError(f"{type(text).__name__} in the place of a text")
 
 
 def _trial(document: str, spec: Spec) -> Trial:

@@ -3,15 +3,16 @@
 import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, Unpack
 
 import sqlalchemy
-from sqlalchemy import func, tuple_
+from sqlalchemy import case, func, tuple_
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from control_plane.domain.errors import Conflict, NotFound
+from control_plane.domain.errors import Conflict, NotFound, UnreadableRun
 from control_plane.domain.ids import no_run
 from control_plane.domain.result import Gauges, Timeline
 from control_plane.domain.run import (
@@ -28,6 +29,7 @@ from control_plane.store.database import Database
 from control_plane.store.mapping import (
     deleted_run_of,
     gauges_of,
+    readable,
     run_of,
     stream_of,
     timeline_of,
@@ -137,22 +139,29 @@ def _seconds(
 
 @dataclass(frozen=True)
 class RunListPage:
-    """One page of the history: runs without trials, newest first. `total` counts all that match."""
+    """One page of the history: runs without trials, newest first. `total` counts all that match.
+
+    `unreadable` are the ids of its runs of which something cannot be read.
+    """
 
     runs: tuple[Run, ...]
     next_cursor: str | None
     total: int
+    unreadable: tuple[str, ...] = ()
 
 
 class Reader:
-    """Reads runs. Each method sees one consistent state; NotFound where a run does not exist."""
+    """Reads runs. Each method sees one consistent state.
+
+    Raises NotFound where a run does not exist, UnreadableRun where its rows cannot be read.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def run(self, run_id: str) -> Run:
         """Return the run with its trials and streams."""
-        with self._database.read() as session:
+        with self._database.read() as session, readable(run_id):
             return whole_run(session, find_row(session, run_id))
 
     def runs(
@@ -171,10 +180,9 @@ class Reader:
         with self._database.read() as session:
             seqs = session.connection().scalars(newest).all()
             total = session.connection().scalars(count).one()
-            page = _listed(session, seqs[:limit])
-        return RunListPage(
-            page, cursor_after(seqs[limit - 1]) if len(seqs) > limit else None, total
-        )
+            page, unreadable = _readable_ones(session, seqs[:limit])
+        older = cursor_after(seqs[limit - 1]) if len(seqs) > limit else None
+        return RunListPage(page, older, total, unreadable)
 
     def next_queued(self) -> str | None:
         """Return the id of the run that has waited longest; None when none waits."""
@@ -191,7 +199,8 @@ class Reader:
         """Return how many runs are in each state that any run is in."""
         counted = sqlalchemy.select(col(RunRow.state), func.count()).group_by(col(RunRow.state))
         with self._database.read() as session:
-            return {State(state): count for state, count in session.connection().execute(counted)}
+            counts = dict(iter(session.connection().execute(counted)))
+            return {state: counts[state.value] for state in State if state.value in counts}
 
     def position(self, run_id: str) -> int | None:
         """Return the place in the queue, from 1; None for a run that does not wait."""
@@ -205,7 +214,7 @@ class Reader:
 
     def trial_results(self, run_id: str) -> list[TrialResult]:
         """Return what the trials of a run left, as far as its merged result needs it."""
-        with self._database.read() as session:
+        with self._database.read() as session, readable(run_id):
             row = find_row(session, run_id)
             run, gauges = whole_run(session, row), _gauges(session, row)
             streams: dict[int, list[TrialStream]] = defaultdict(list)
@@ -227,7 +236,7 @@ class Reader:
 
     def details(self, run_ids: Sequence[str], *, slices: bool = False) -> list[RunDetail]:
         """Return what `detail` returns for each run, in their order."""
-        with self._database.read() as session:
+        with self._database.read() as session, readable(*run_ids):
             return details_of(session, run_ids, slices=slices)
 
     def standing(self, ids: Sequence[str], baseline: str) -> Standing:
@@ -253,7 +262,7 @@ class Reader:
 
     def gauges(self, run_id: str) -> tuple[Gauges, ...]:
         """Return the gauges of a run, one for each trial."""
-        with self._database.read() as session:
+        with self._database.read() as session, readable(run_id):
             return _gauges(session, find_row(session, run_id))
 
     def tags(self) -> list[str]:
@@ -315,7 +324,8 @@ class Reader:
             RunRow.state == State.FINISHED.value,
         )
         newest = kind.order_by(col(RunRow.seq).desc()).limit(_RATES_LOOKED_AT)
-        asked_for = func.json_extract(RunFacts.spec, _FIRST_PATH) == path
+        whole = func.json_valid(RunFacts.spec) == 1
+        asked_for = case((whole, func.json_extract(RunFacts.spec, _FIRST_PATH))) == path
         last = (
             select(RunRow.rate_per_s)
             .join(RunFacts, col(RunFacts.run) == col(RunRow.seq))
@@ -323,7 +333,8 @@ class Reader:
             .order_by(col(RunRow.seq).desc())
         )
         with self._database.read() as session:
-            return session.exec(last.limit(1)).first()
+            rate = session.exec(last.limit(1)).first()
+        return rate if isinstance(rate, float) else None
 
 
 _RATES_LOOKED_AT = 100
@@ -356,6 +367,28 @@ def whole_run(session: Session, row: RunRow) -> Run:
         session.exec(streams.order_by(col(RunStream.place))).all(),
         session.exec(trials.order_by(col(TrialRow.block))).all(),
     )
+
+
+def _readable_ones(
+    session: Session, seqs: Sequence[int]
+) -> tuple[tuple[Run, ...], tuple[str, ...]]:
+    """Return the runs of a page, and the ids of those that cannot be read."""
+    with suppress(UnreadableRun), readable("of a page"):
+        page = _listed(session, seqs)
+        if len(page) == len(seqs):
+            return page, ()
+    runs: list[Run] = []
+    spoiled: list[str] = []
+    ids = sqlalchemy.select(RunRow.seq, RunRow.id)  # type: ignore[call-overload] # columns
+    known = dict(iter(session.connection().execute(ids.where(col(RunRow.seq).in_(seqs)))))
+    for seq in seqs:
+        try:
+            with readable(known[seq]):
+                (run,) = _listed(session, [seq])
+                runs.append(run)
+        except UnreadableRun:
+            spoiled.append(known[seq])
+    return tuple(runs), tuple(spoiled)
 
 
 def _listed(session: Session, seqs: Sequence[int]) -> tuple[Run, ...]:

@@ -6,6 +6,7 @@ after it. What is released stays as it is: databases know the revisions by their
 
 import logging
 import os
+import re
 import sqlite3
 import stat
 from contextlib import ExitStack, closing
@@ -49,6 +50,12 @@ def check_backup(path: Path) -> None:
 def _known_schema(path: Path) -> str:
     with store_errors(path):
         version = schema_version(path)
+    plain = re.fullmatch("[0-9]{4}", version)
+    if not plain or (version < HEAD and not any((MIGRATIONS / "versions").glob(f"{version}_*.py"))):
+        raise StoreError(
+            f"{path} says that its schema is {version[:40]!r}, which none is: put a backup in its "
+            f"place with looplab restore FILE, or {_REMEDY}."
+        )
     if version > HEAD:
         raise StoreError(
             f"{path} has schema {version}, and this Looplab knows schemas up to {HEAD}: "
@@ -121,7 +128,8 @@ def schema_version(path: Path) -> str:
             raise StoreError(
                 f"{path} is the database of another program: choose another with --db."
             )
-        return str(connection.execute("SELECT version_num FROM alembic_version").fetchone()[0])
+        found = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+        return ", ".join(str(version) for (version,) in found)
 
 
 def _reading(path: Path) -> sqlite3.Connection:

@@ -4,6 +4,7 @@ Which blocks were begun, and what became of each, stands beside it.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import sqlalchemy
@@ -11,7 +12,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import delete, func, update
 from sqlmodel import Session, col, select
 
-from control_plane.domain.errors import Conflict, NotFound
+from control_plane.domain.errors import Conflict, NotFound, UnreadableRun
 from control_plane.domain.experiment import (
     BlockOutcome,
     Experiment,
@@ -24,8 +25,8 @@ from control_plane.domain.ids import new_id
 from control_plane.domain.run import TERMINAL, Run, State
 from control_plane.store.audit_log import record
 from control_plane.store.database import Database
-from control_plane.store.mapping import Draft, unpack_histogram
-from control_plane.store.reader import whole_run
+from control_plane.store.mapping import Draft, readable, unpack_histogram
+from control_plane.store.reader import find_row, whole_run
 from control_plane.store.tables import (
     ExperimentArmRow,
     ExperimentBlockRow,
@@ -146,11 +147,16 @@ class Experiments:
             return _experiment(session, row)
 
     def arm_runs(self, experiment: Experiment) -> list[Run | None]:
-        """Return the run of each arm with its trials; None for a deleted one."""
+        """Return the run of each arm with its trials.
+
+        None for one that is deleted, or that cannot be read.
+        """
         with self._database.read() as session:
             ids = [arm.run_id for arm in experiment.arms if arm.run_id]
-            rows = session.exec(select(RunRow).where(col(RunRow.id).in_(ids))).all()
-            runs = {row.id: whole_run(session, row) for row in rows}
+            runs: dict[str, Run] = {}
+            for run_id in ids:
+                with suppress(NotFound, UnreadableRun), readable(run_id):
+                    runs[run_id] = whole_run(session, find_row(session, run_id))
             return [runs.get(arm.run_id or "") for arm in experiment.arms]
 
     def block_histograms(self, experiment: Experiment, stream: str) -> list[list[Histogram]]:

@@ -5,9 +5,12 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from itertools import cycle
 from pathlib import Path
 
+from control_plane.store.store import open_store
 from tests.builders import own
+from tests.builders.runs import classic, finished
 from tests.dashboard import BARE, Dashboard, items_spec, long_spec
 from tests.in_process import in_process
 
@@ -50,13 +53,51 @@ def test_a_row_that_cannot_be_read_spoils_no_other_run(clean_after: Path) -> Non
         assert read(looplab, f"select state from run where id = '{odd}'") == "failed"
 
 
+ODD = {
+    "run": {
+        "state": "wild",
+        "tags": "[[1]]",
+        "title": b"\xff",
+        "created_at": "x",
+        "rate_per_s": "x",
+    },
+    "run_facts": {"spec": "", "environment": "5", "log": "{", "validity": "[]", "causes": "[1]"},
+    "run_stream": {"summary": "{}", "response": b"x"},
+    "trial": {"document": "null", "gauges": "[]"},
+    "trial_stream": {"timeline": "5", "seconds": b"x"},
+}
+
+
+def test_what_is_odd_in_a_row_spoils_its_own_line(clean_after: Path) -> None:
+    store = open_store(clean_after / "runs.db")
+    kept, odd = (finished(store, *made).id for made in classic()[:2])
+    store.close()
+    paths = cycle(("/", f"/runs/{odd}", f"/compare?runs={kept},{odd}", "/metrics"))
+    with in_process(clean_after) as looplab:
+        for table, columns in ODD.items():
+            key = "seq" if table == "run" else "run"
+            place = f"where {key} = ({seq_of(odd)})"
+            for column, value in columns.items():
+                before = read(looplab, f"select {column} from {table} {place}")
+                write(looplab, f"update {table} set {column} = ? {place}", value)
+                found = looplab.get("/api/runs").json()
+                listed = [run["id"] for run in found["runs"]]
+                assert sorted(listed + found["unreadable"]) == sorted([kept, odd]), column
+                assert looplab.get(next(paths)).status_code in {200, 404}, column
+                write(looplab, f"update {table} set {column} = ? {place}", before)
+        write(looplab, f"update run_facts set spec = '' where run = ({seq_of(odd)})")
+        assert odd in looplab.get("/history").text
+        assert "cannot be read" in looplab.get(f"/runs/{odd}").text
+        assert looplab.delete(f"/api/runs/{odd}").status_code == 204
+
+
 def seq_of(run_id: str) -> str:
     return f"select seq from run where id = '{run_id}'"
 
 
-def write(looplab: Dashboard, statement: str) -> None:
+def write(looplab: Dashboard, statement: str, *values: object) -> None:
     with closing(sqlite3.connect(looplab.db)) as connection, connection:
-        connection.execute(statement)
+        connection.execute(statement, values)
 
 
 def read(looplab: Dashboard, query: str) -> object:

@@ -90,12 +90,24 @@ def test_head_is_the_last_revision() -> None:
     assert ScriptDirectory(str(schema.MIGRATIONS)).get_current_head() == HEAD
 
 
+_SET = "UPDATE alembic_version SET version_num = {}"
+
+
 def test_a_newer_schema_is_refused_and_both_are_named(filled: Path) -> None:
     ask(filled, "UPDATE alembic_version SET version_num = '0999'")
     before = digest(filled)
     with pytest.raises(StoreError, match=f"0999.*{HEAD}"):
         open_store(filled)
     assert digest(filled) == before
+
+
+@pytest.mark.parametrize(
+    "odd", ["DELETE FROM alembic_version", *(_SET.format(odd) for odd in ("''", "'x'", "'0000'"))]
+)
+def test_an_odd_schema_is_refused_in_one_line(filled: Path, odd: str) -> None:
+    ask(filled, odd)
+    with pytest.raises(StoreError, match=r"which none is: put a backup .* restore"):
+        open_store(filled)
 
 
 def test_an_older_schema_is_copied_and_brought_up_to_date(filled: Path, newer) -> None:
