@@ -299,9 +299,7 @@ class TrialJob:
                 return
             silence.look(progress.response.total, progress.errors, time.monotonic())
             await asyncio.sleep(0.5)
-        if halted := "".join(
-            worker.held() for worker in workers if worker.plan.stream.name == stream.name
-        ):
+        if halted := "".join(worker.held() for worker in workers):
             raise ClientFailed(halted)
         where = f" in stream {stream.name}" if len(self.spec.workload.streams) > 1 else ""
         reason = f"target stopped answering: nothing answered for {longest_s:.0f} s{where}"

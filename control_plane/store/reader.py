@@ -180,9 +180,9 @@ class Reader:
         with self._database.read() as session:
             seqs = session.connection().scalars(newest).all()
             total = session.connection().scalars(count).one()
-            page, unreadable = _readable_ones(session, seqs[:limit])
+            page, unreadable = _read_each(session, seqs[:limit])
         older = cursor_after(seqs[limit - 1]) if len(seqs) > limit else None
-        return RunListPage(page, older, total, unreadable)
+        return RunListPage(tuple(page), older, total, tuple(unreadable))
 
     def next_queued(self) -> str | None:
         """Return the id of the run that has waited longest; None when none waits."""
@@ -369,26 +369,23 @@ def whole_run(session: Session, row: RunRow) -> Run:
     )
 
 
-def _readable_ones(
-    session: Session, seqs: Sequence[int]
-) -> tuple[tuple[Run, ...], tuple[str, ...]]:
+def _read_each(session: Session, seqs: Sequence[int]) -> tuple[list[Run], list[str]]:
     """Return the runs of a page, and the ids of those that cannot be read."""
     with suppress(UnreadableRun), readable("of a page"):
         page = _listed(session, seqs)
         if len(page) == len(seqs):
-            return page, ()
+            return list(page), []
     runs: list[Run] = []
     spoiled: list[str] = []
-    ids = sqlalchemy.select(RunRow.seq, RunRow.id)  # type: ignore[call-overload] # columns
-    known = dict(iter(session.connection().execute(ids.where(col(RunRow.seq).in_(seqs)))))
     for seq in seqs:
+        run_id = session.exec(select(RunRow.id).where(RunRow.seq == seq)).one()
         try:
-            with readable(known[seq]):
+            with readable(run_id):
                 (run,) = _listed(session, [seq])
                 runs.append(run)
         except UnreadableRun:
-            spoiled.append(known[seq])
-    return tuple(runs), tuple(spoiled)
+            spoiled.append(run_id)
+    return runs, spoiled
 
 
 def _listed(session: Session, seqs: Sequence[int]) -> tuple[Run, ...]:

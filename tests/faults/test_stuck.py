@@ -53,7 +53,7 @@ def test_a_row_that_cannot_be_read_spoils_no_other_run(clean_after: Path) -> Non
         assert read(looplab, f"select state from run where id = '{odd}'") == "failed"
 
 
-ODD = {
+ODD: dict[str, dict[str, object]] = {
     "run": {
         "state": "wild",
         "tags": "[[1]]",
