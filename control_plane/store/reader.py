@@ -3,7 +3,6 @@
 import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, Unpack
 
@@ -12,7 +11,7 @@ from sqlalchemy import case, func, tuple_
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from control_plane.domain.errors import Conflict, NotFound, UnreadableRun
+from control_plane.domain.errors import Conflict, NotFound
 from control_plane.domain.ids import no_run
 from control_plane.domain.result import Gauges, Timeline
 from control_plane.domain.run import (
@@ -36,7 +35,13 @@ from control_plane.store.mapping import (
     trial_stream_of,
     unpack_slices,
 )
-from control_plane.store.run_query import Filters, cursor_after, page_conditions, run_query
+from control_plane.store.run_query import (
+    Filters,
+    cursor_after,
+    page_conditions,
+    run_query,
+    runs_of_page,
+)
 from control_plane.store.tables import (
     DeletedRunRow,
     RunFacts,
@@ -180,7 +185,7 @@ class Reader:
         with self._database.read() as session:
             seqs = session.connection().scalars(newest).all()
             total = session.connection().scalars(count).one()
-            page, unreadable = _read_each(session, seqs[:limit])
+            page, unreadable = runs_of_page(session, seqs[:limit])
         older = cursor_after(seqs[limit - 1]) if len(seqs) > limit else None
         return RunListPage(tuple(page), older, total, tuple(unreadable))
 
@@ -367,36 +372,6 @@ def whole_run(session: Session, row: RunRow) -> Run:
         session.exec(streams.order_by(col(RunStream.place))).all(),
         session.exec(trials.order_by(col(TrialRow.block))).all(),
     )
-
-
-def _read_each(session: Session, seqs: Sequence[int]) -> tuple[list[Run], list[str]]:
-    """Return the runs of a page, and the ids of those that cannot be read."""
-    with suppress(UnreadableRun), readable("of a page"):
-        page = _listed(session, seqs)
-        if len(page) == len(seqs):
-            return list(page), []
-    runs: list[Run] = []
-    spoiled: list[str] = []
-    for seq in seqs:
-        run_id = session.exec(select(RunRow.id).where(RunRow.seq == seq)).one()
-        try:
-            with readable(run_id):
-                (run,) = _listed(session, [seq])
-                runs.append(run)
-        except UnreadableRun:
-            spoiled.append(run_id)
-    return runs, spoiled
-
-
-def _listed(session: Session, seqs: Sequence[int]) -> tuple[Run, ...]:
-    """Return the runs of a page, newest first, in two queries however many they are."""
-    summaries: dict[int | None, list[str]] = defaultdict(list)
-    streams = select(RunStream.run, RunStream.summary).where(col(RunStream.run).in_(seqs))
-    for seq, summary in session.exec(streams.order_by(col(RunStream.run), col(RunStream.place))):
-        summaries[seq].append(summary)
-    together = select(RunRow, RunFacts).join(RunFacts, col(RunFacts.run) == col(RunRow.seq))
-    rows = together.where(col(RunRow.seq).in_(seqs)).order_by(col(RunRow.seq).desc())
-    return tuple(run_of(row, facts, summaries[row.seq]) for row, facts in session.exec(rows))
 
 
 _TURN = func.coalesce(RunRow.turn, RunRow.seq)

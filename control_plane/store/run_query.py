@@ -1,17 +1,20 @@
-"""The filters of the history, as SQL."""
+"""Pages of the history: its filters as SQL, and the runs of a page."""
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypedDict, cast
 
 from sqlalchemy import ColumnElement, Integer, String, column, literal_column, or_, table
-from sqlmodel import col
+from sqlmodel import Session, col, select
 
-from control_plane.domain.errors import FieldError, InvalidInput
-from control_plane.domain.run import State
-from control_plane.store.tables import RunRow, RunTag
+from control_plane.domain.errors import FieldError, InvalidInput, UnreadableRun
+from control_plane.domain.run import Run, State
+from control_plane.store.mapping import readable, run_of
+from control_plane.store.tables import RunFacts, RunRow, RunStream, RunTag
 
 MAX_PAGE = 200
 _CURSOR = re.compile(r"[0-9a-f]{1,15}")
@@ -126,3 +129,33 @@ def _contains(words: list[str]) -> Iterator[Condition]:
 
 def _wrong(field: str, message: str) -> InvalidInput:
     return InvalidInput(f"{field}: {message}", (FieldError(field, message),))
+
+
+def runs_of_page(session: Session, seqs: Sequence[int]) -> tuple[list[Run], list[str]]:
+    """Return the runs of a page, and the ids of those that cannot be read."""
+    with suppress(UnreadableRun), readable("of a page"):
+        page = _listed(session, seqs)
+        if len(page) == len(seqs):
+            return list(page), []
+    runs: list[Run] = []
+    spoiled: list[str] = []
+    for seq in seqs:
+        run_id = session.exec(select(RunRow.id).where(RunRow.seq == seq)).one()
+        try:
+            with readable(run_id):
+                (run,) = _listed(session, [seq])
+                runs.append(run)
+        except UnreadableRun:
+            spoiled.append(run_id)
+    return runs, spoiled
+
+
+def _listed(session: Session, seqs: Sequence[int]) -> tuple[Run, ...]:
+    """Return the runs of a page, newest first, in two queries however many they are."""
+    summaries: dict[int | None, list[str]] = defaultdict(list)
+    streams = select(RunStream.run, RunStream.summary).where(col(RunStream.run).in_(seqs))
+    for seq, summary in session.exec(streams.order_by(col(RunStream.run), col(RunStream.place))):
+        summaries[seq].append(summary)
+    together = select(RunRow, RunFacts).join(RunFacts, col(RunFacts.run) == col(RunRow.seq))
+    rows = together.where(col(RunRow.seq).in_(seqs)).order_by(col(RunRow.seq).desc())
+    return tuple(run_of(row, facts, summaries[row.seq]) for row, facts in session.exec(rows))
