@@ -11,11 +11,12 @@ import aiohttp
 
 from control_plane.analysis.start_hints import start_hints
 from control_plane.domain.application_report import TriedRequest, TriedTarget
-from control_plane.domain.errors import Conflict, TargetFailed
+from control_plane.domain.errors import Conflict, InvalidInput, TargetFailed
 from control_plane.domain.load_models import Closed
 from control_plane.domain.secrets import SecretFinder, revealed, secret_texts
 from control_plane.domain.spec import Spec
 from control_plane.domain.units import size
+from control_plane.jobs.application_check import OpenApiCache
 from control_plane.jobs.before_requests import BeforeRequests, Prepared, one_line, sent, told
 from control_plane.jobs.manual_targets import STOP_GRACE_S
 from control_plane.jobs.queue import IdleTasks
@@ -40,8 +41,11 @@ _READ_S = 5.0
 class RequestChecks:
     """Checks, one at a time, and none while a run measures."""
 
-    def __init__(self, idle_tasks: IdleTasks, runtime: Runtime, store: Store) -> None:
+    def __init__(
+        self, idle_tasks: IdleTasks, runtime: Runtime, store: Store, openapi_cache: OpenApiCache
+    ) -> None:
         self._idle_tasks, self._runtime, self._store = idle_tasks, runtime, store
+        self._openapi_cache = openapi_cache
 
     async def check(self, drafts: Sequence[Draft]) -> tuple[TriedTarget, ...]:
         """Send the requests of runs once, where several ask the same of a target only those of one.
@@ -53,7 +57,8 @@ class RequestChecks:
         async def work() -> None:
             for draft in {_asked(draft.spec): draft for draft in reversed(drafts)}.values():
                 secrets = await asyncio.to_thread(self._store.revealed_secrets, draft.secrets)
-                found.insert(0, await _RequestCheck(draft, secrets, self._runtime).execute())
+                check = _RequestCheck(draft, secrets, self._runtime, self._openapi_cache)
+                found.insert(0, await check.execute())
 
         task = self._idle_tasks.begin(work, "requests of a form")
         try:
@@ -71,13 +76,20 @@ def _asked(spec: Spec) -> str:
 
 
 class _RequestCheck:
-    def __init__(self, draft: Draft, secrets: Mapping[str, str], runtime: Runtime) -> None:
+    def __init__(
+        self,
+        draft: Draft,
+        secrets: Mapping[str, str],
+        runtime: Runtime,
+        openapi_cache: OpenApiCache,
+    ) -> None:
         user = Closed("closed", concurrency=1)
         streams = tuple(replace(stream, load=user) for stream in draft.spec.workload.streams)
         workload = replace(draft.spec.workload, streams=streams)
         self._spec = replace(draft.spec, workload=workload)
         self._name, self._secrets, self._runtime = draft.name, secrets, runtime
         self._texts = secret_texts((request for _, request in draft.spec.requests()), secrets)
+        self._openapi_cache = openapi_cache
 
     async def execute(self) -> TriedTarget:
         """Return what came back; no process is left."""
@@ -88,7 +100,10 @@ class _RequestCheck:
             if application is not None:
                 self._texts |= secret_variables(application)
             async with self._target(application) as target:
-                return TriedTarget(self._name, await self._requests(target))
+                tried = await self._requests(target)
+                wrong = any(request.fault for request in tried)
+                known = await self._listed(target, application) if wrong else ""
+                return TriedTarget(self._name, tried, remedy=known)
         except TargetFailed as fault:
             hints = start_hints(str(fault), fault.log, python)
             log = tuple(SecretFinder(self._texts).hide(line) for line in fault.log)
@@ -113,6 +128,19 @@ class _RequestCheck:
             yield target
         finally:
             await target.stop(min(application.stop_timeout_s, STOP_GRACE_S))
+
+    async def _listed(self, target: RunningTarget, application: Application | None) -> str:
+        """Return what an application says that it answers, which a first run then asks for."""
+        if application is None or not application.own:
+            return ""
+        try:
+            offer = await self._openapi_cache.keep_of(target, application.name)
+        except (InvalidInput, TargetFailed):
+            return ""
+        operations = [operation.key for operation in offer.operations if operation.request]
+        others = f" and {len(operations) - 1} more" if operations[1:] else ""
+        listed = f"{operations[0]}{others}" if operations else ""
+        return f"Its OpenAPI document lists {listed}: pick them in the form." if listed else ""
 
     async def _requests(self, target: RunningTarget) -> tuple[TriedRequest, ...]:
         seeds = seeds_of(self._spec.seed, token_hex(5), WHOLE, 0)

@@ -83,7 +83,7 @@ class RunService:
         self._idle_tasks = IdleTasks(self._queue)
         self.openapi_cache = OpenApiCache(self._idle_tasks, runtime, limits)
         self.application_checks = ApplicationChecks(self._idle_tasks, runtime, self.openapi_cache)
-        self._request_checks = RequestChecks(self._idle_tasks, runtime, store)
+        self._request_checks = RequestChecks(self._idle_tasks, runtime, store, self.openapi_cache)
 
     @property
     def limits(self) -> Limits:

@@ -77,8 +77,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class ColumnHead:
+    """`term` is the key of the glossary that explains it; most need none."""
+
     text: str
     unit: str = ""
+    term: str = ""
 
 
 def time_unit(summaries: Sequence[Summary]) -> str:

@@ -96,3 +96,36 @@ def test_what_a_run_would_send_is_sent_once_and_its_answer_shown(
         refused = changed(away, target__url="http://127.0.0.1:9")
         assert "127.0.0.1:9" in words(checked(refused, looplab)).partition("The spec is right")[2]
         assert looplab.get("/api/runs").json()["runs"] == []
+
+
+API = """
+import json
+
+PATHS = {"/ping": {"get": {"summary": "Answers."}}}
+
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        raise RuntimeError("no lifespan")
+    found = {"/openapi.json": {"openapi": "3.1.0", "paths": PATHS}, "/ping": "pong"}
+    answer = found.get(scope["path"])
+    status = 200 if answer else 404
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
+"""
+
+
+def test_an_application_that_was_not_looked_at_offers_what_it_answers(tmp_path: Path) -> None:
+    (tmp_path / "api.py").write_text(API, encoding="utf-8")
+    config = tmp_path / "looplab.toml"
+    config.write_text('[applications.shop]\napp = "api:app"\n', encoding="utf-8")
+    with in_process(tmp_path, config) as looplab:
+        home = form_of_page(looplab.get("/").text, "/runs")
+        assert ("workload.streams.0.requests.0.path", "/") in home
+        said = words(checked(home, looplab))
+        assert "GET / 404 Not Found, " in said
+        assert "Its OpenAPI document lists GET /ping: pick them in the form." in said
+        again = form_of_page(looplab.get("/").text, "/runs")
+        assert ("workload.streams.0.requests.0.path", "/ping") in again
+        assert "GET /ping 200 OK, 6 B, application/json" in words(checked(again, looplab))

@@ -157,7 +157,7 @@ def _time_column(part: str, unit: str) -> _Column:
 
 def _first_byte_column(unit: str) -> _Column:
     return _Column(
-        ColumnHead("First byte p50", unit),
+        ColumnHead("First byte p50", unit, "first-byte"),
         lambda stream: time_cell(stream.first_byte_time_s, "p50", unit),
         FIRST_BYTE,
     )

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from control_plane.access.http_errors import status_of
 from control_plane.analysis.causes.remedies import Remedy, remedies
 from control_plane.dependencies import RunServiceDep, StoreDep
+from control_plane.domain.application_report import TriedTarget
 from control_plane.domain.errors import Conflict, InvalidInput, LooplabError, QueueFull
 from control_plane.domain.ids import checked_id, experiment_address
 from control_plane.domain.run import Run
@@ -49,7 +50,7 @@ from control_plane.pages.new_run.openapi_picker import (
     with_pasted,
     with_picked,
 )
-from control_plane.pages.new_run.preview import PlanView, with_check_result
+from control_plane.pages.new_run.preview import with_check_result
 from control_plane.pages.site.templating import fragment, page
 from control_plane.pages.urls import NEW_RUN
 
@@ -105,26 +106,30 @@ async def check(request: Request, form: FormDep, service: RunServiceDep) -> Resp
 
     A button may have changed it.
     """
+    form = await run_in_threadpool(_completed, form, service)
     edited = apply_edit(form, form.text("change"))
+    whole = with_default_values(edited)
+    answer = await _tried(whole, service) if edited is form else None
     shown = await run_in_threadpool(
-        new_run_page,
-        with_default_values(edited),
-        service,
-        idempotency_key(form),
-        show_errors=edited is form,
+        new_run_page, whole, service, idempotency_key(form), show_errors=edited is form
     )
-    if edited is form and not shown.plan.wrong:
-        shown = replace(shown, plan=await _tried(shown.plan, form, service))
+    if answer is not None:
+        shown = replace(shown, plan=with_check_result(shown.plan, *answer))
     return await run_in_threadpool(_response, request, shown)
 
 
-async def _tried(plan: PlanView, form: FormData, service: RunService) -> PlanView:
-    """Return the plan with what its requests meet, or why they were not sent."""
-    read = await run_in_threadpool(check_form, with_default_values(form), service)
+async def _tried(form: FormData, service: RunService) -> tuple[tuple[TriedTarget, ...], str] | None:
+    """Return what the requests of a form met, and why they were not sent; None where it is wrong.
+
+    What is learned of an application on the way shows on the page that is made after.
+    """
+    read = await run_in_threadpool(check_form, form, service)
+    if read.messages:
+        return None
     try:
-        return with_check_result(plan, await service.try_requests(read.documents))
+        return await service.try_requests(read.documents), ""
     except (Conflict, InvalidInput) as error:
-        return with_check_result(plan, (), str(error))
+        return (), str(error)
 
 
 @router.post("/runs/new/plan")
