@@ -8,6 +8,11 @@ server's, its standard error the server's output. On standard output it reports,
 asks for SIGTERM, and SIGKILL so much later; end of file, which the death of the control plane
 brings, for SIGKILL at once. Linux and the standard library only, and little of it: every target
 waits for these imports.
+
+Above the guard stands a second process, forked before all else, that does nothing but wait for its
+end. Who kills the guard makes it the parent of all that came from the server, whatever that did to
+its group, session and environment; it ends that and dies as the guard did. Killed itself, it is
+missed by the guard, which ends all as well.
 """
 
 import ctypes
@@ -35,18 +40,60 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def main(cores: str, folder: str, inside: str, command: list[str]) -> None:
-    """Start the server, wait for its end or for ours, and leave nothing behind."""
+    """Fork the guard, wait for its end, and leave nothing behind if it was killed."""
+    adopt_orphans()
+    watcher = os.getpid()
+    guard = os.fork()
+    if not guard:
+        guard_server(watcher, cores, folder, inside, command)
+        return
+    code = watch(guard)
+    if code:
+        end_all()
+        remove(folder)
+        remove(inside)
+    if code < 0:
+        os.kill(watcher, -code)
+    os._exit(abs(code))
+
+
+def adopt_orphans() -> None:
+    """Become the parent of what outlives its own below us, and go on from SIGSTOP with ours gone.
+
+    A guard that is held then reads end of file.
+    """
     _libc.prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    # A guard that SIGSTOP holds goes on when the control plane dies, and reads end of file.
     _libc.prctl(_SET_PARENT_DEATH_SIGNAL, SIGCONT, 0, 0, 0)
+
+
+def watch(guard: int) -> int:
+    """Wait for the end of the guard; return its exit code, or the signal that killed it below 0."""
+    pidfd = os.pidfd_open(guard)
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    poll.register(STDIN, 0)
+    while all(descriptor != pidfd for descriptor, _ in poll.poll()):
+        # The control plane is gone, or asked for the end: a guard that SIGSTOP holds goes on.
+        os.kill(guard, SIGCONT)
+        poll.unregister(STDIN)
+    return os.waitstatus_to_exitcode(os.waitpid(guard, 0)[1])
+
+
+def guard_server(watcher: int, cores: str, folder: str, inside: str, command: list[str]) -> None:
+    """Start the server, wait for its end or for ours, and leave nothing behind."""
+    adopt_orphans()
+    above = os.pidfd_open(watcher)
+    if os.getppid() != watcher:
+        return
     server = start(command, _core_numbers(cores))
     report(f"started {server}")
     pidfd = os.pidfd_open(server)
-    grace_s = wait_for_stop(server, pidfd, inside)
+    grace_s = wait_for_stop(server, pidfd, above, inside)
     if grace_s is not None:
-        terminate(server, pidfd, grace_s)
+        terminate(server, [pidfd, above], grace_s)
     report_outcome(server)
-    end_all(server)
+    _kill(-server)
+    end_all()
     remove(folder)
     remove(inside)
 
@@ -96,14 +143,18 @@ def _set_limits() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
-def wait_for_stop(server: int, pidfd: int, inside: str) -> float | None:
-    """Wait for a `stop` on standard input; return its grace, None when server or input ended."""
+def wait_for_stop(server: int, pidfd: int, above: int, inside: str) -> float | None:
+    """Wait for a `stop` on standard input; return its grace.
+
+    None when the server, the process above us or the input ended.
+    """
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
+    poll.register(above, select.POLLIN)
     poll.register(STDIN, select.POLLIN)
     while True:
         ready = {descriptor for descriptor, _ in poll.poll(TICK_S * 1000)}
-        if pidfd in ready:
+        if pidfd in ready or above in ready:
             return None
         if STDIN in ready:
             verb, _, seconds = os.read(STDIN, 64).partition(b" ")
@@ -113,19 +164,21 @@ def wait_for_stop(server: int, pidfd: int, inside: str) -> float | None:
         bound_stacks(inside)
 
 
-def terminate(server: int, pidfd: int, grace_s: float) -> None:
-    """Give the server its grace to end by itself. It is our child, so the pid is still its own."""
+def terminate(server: int, until: list[int], grace_s: float) -> None:
+    """Give the server its grace, until one of these descriptors tells of an end.
+
+    It is our child, so the pid is still its own.
+    """
     os.kill(server, SIGTERM)
-    select.select([pidfd], [], [], grace_s)
+    select.select(until, [], [], grace_s)
 
 
-def end_all(server: int) -> None:
-    """SIGKILL to the server's group and to all that came from it, until no child is left.
+def end_all() -> None:
+    """SIGKILL to all that came from the server, until no child is left.
 
     A child of a killed process becomes ours, so each round reaches one generation more. Nobody else
     can reap a child of ours, so a pid read here cannot have gone to a stranger.
     """
-    _kill(-server)
     while _reap_all():
         for pid in children():
             _kill(pid)
@@ -133,7 +186,7 @@ def end_all(server: int) -> None:
 
 
 def children() -> list[int]:
-    """Return the processes whose parent is the guard."""
+    """Return the processes whose parent this one is."""
     own = str(os.getpid())
     return [
         pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _parent(pid) == own

@@ -130,7 +130,7 @@ class StartedTarget:
         holders = procfs.holders(inodes, self.server.pids())
         folder = self.probe_output.folder if self.probe_output else None
         self._watch = WorkerWatch(self.pid, holders, single=not self.own_command, folder=folder)
-        own = {os.getpid(), procfs.parent(self.pid), *self.server.pids()}
+        own = {os.getpid(), *self.server.pids(), *self.server.guards()}
         self._companions = {
             pid: (procfs.started_at(pid), program_name(pid))
             for pid in pids_of(self.belongs)

@@ -177,11 +177,16 @@ class Supervisor:
 
     def held(self) -> str:
         """Return which process, its guard included, a signal holds, in words; "" for none."""
-        return procfs.held([self._process.pid, *self.pids()])
+        return procfs.held([self._process.pid, *procfs.descendants(self._process.pid)])
 
     def pids(self) -> list[int]:
         """Return all processes that come from the server, itself included."""
-        return procfs.descendants(self._process.pid)
+        # The first is the guard, below the process that takes over from it.
+        return procfs.descendants(self._process.pid)[1:]
+
+    def guards(self) -> list[int]:
+        """Return the guard, and before it the process that takes over from it."""
+        return [self._process.pid, *procfs.children(self._process.pid)]
 
     async def ended(self) -> str:
         """Wait until the server is gone; return `reason`, or `stopped`."""

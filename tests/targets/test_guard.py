@@ -35,6 +35,11 @@ class Parent:
     def guard(self) -> int:
         return parent_of(self.facts["pid"])
 
+    @property
+    def watcher(self) -> int:
+        """The process above the guard."""
+        return parent_of(self.guard)
+
     def assert_nothing_listens(self) -> None:
         at = self.facts["host"], self.facts["port"]
         until(lambda: not procfs.inodes_at(*at), lambda: f"a listener at {at} is left", GONE_S)
@@ -104,12 +109,31 @@ def test_a_daemon_deaf_to_signals_ends_with_the_control_plane(site: Site) -> Non
         site.assert_gone()
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_control_plane_and_guard_killed_together(site: Site, workers: int) -> None:
-    with parent(site, workers=workers) as looplab:
-        guard = looplab.guard
+@pytest.mark.parametrize("victim", ["guard", "watcher"])
+def test_what_a_target_forked_ends_with_control_plane_and_guard(site: Site, victim: str) -> None:
+    """Killed together. It left group, session and environment, and is deaf to SIGTERM."""
+    with parent(site, "daemon") as looplab:
+        forked = looplab.facts["pids"]
+        assert set(forked) - set(site.marked())
+        pid = looplab.guard if victim == "guard" else looplab.watcher
         looplab.process.kill()
-        os.kill(guard, signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: not living(forked), lambda: f"left: {living(forked)}", GONE_S)
+        site.assert_gone()
+        looplab.assert_nothing_listens()
+
+
+def living(pids: list[int]) -> list[str]:
+    return [procfs.command_name(pid) for pid in pids if procfs.started_at(pid) is not None]
+
+
+def test_control_plane_and_both_guards_killed_together(site: Site) -> None:
+    """Nobody is left to remove the files; the next start is."""
+    with parent(site, workers=2) as looplab:
+        pids = looplab.guard, looplab.watcher
+        looplab.process.kill()
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
         until(lambda: not site.marked(), lambda: f"left: {site.marked()}", GONE_S)
         looplab.assert_nothing_listens()
     assert site.in_memory()
@@ -139,11 +163,15 @@ async def test_the_death_of_guard_or_master_ends_all(
     assert started.failure() == "target died, signal 9"
 
 
-async def test_the_death_of_the_guard_ends_a_daemon(site: Site) -> None:
+@pytest.mark.parametrize("victim", ["guard", "watcher"])
+async def test_the_death_of_the_guard_ends_a_daemon(site: Site, victim: str) -> None:
     async with site.running("daemon") as started:
-        os.kill(parent_of(started.pid), signal.SIGKILL)
-        await started.ended()
+        forked, guard = started.pids(), parent_of(started.pid)
+        assert guard not in forked
+        os.kill(guard if victim == "guard" else parent_of(guard), signal.SIGKILL)
+        assert await started.ended() == "target died, signal 9"
         await started.stop()
+        assert living(forked) == []
         assert site.left_behind() == []
 
 
@@ -179,10 +207,11 @@ async def test_a_stop_ends_what_is_deaf_to_sigterm(site: Site, name: str) -> Non
         assert started.pids() == []
 
 
-@pytest.mark.parametrize("victim", ["guard", "target"])
+@pytest.mark.parametrize("victim", ["guard", "watcher", "target"])
 async def test_a_stop_ends_what_sigstop_holds(site: Site, victim: str) -> None:
     async with site.running("probe", TWO_WORKERS) as started:
-        held = started.pids() if victim == "target" else [parent_of(started.pid)]
+        guard = parent_of(started.pid)
+        held = {"guard": [guard], "watcher": [parent_of(guard)], "target": started.pids()}[victim]
         for pid in held:
             os.kill(pid, signal.SIGSTOP)
         await started.stop()
