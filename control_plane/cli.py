@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from control_plane import __version__
-from control_plane.cli_access import access_commands
+from control_plane.cli_database import database_commands
 from control_plane.cli_experiment import (
     EXIT_CODES,
     EXPERIMENT_EXIT_CODES,
@@ -19,7 +19,6 @@ from control_plane.cli_experiment import (
     print_objectives,
     run_exit_code,
 )
-from control_plane.cli_files import file_commands
 from control_plane.cli_options import AsJson, DatabaseOption, connect, full_path, settings_of
 from control_plane.cli_output import (
     NOT_FINISHED,
@@ -242,8 +241,7 @@ def measure_ceilings(
     raise typer.Exit(NOT_FINISHED if NOT_FINISHED in codes else max(codes))
 
 
-cli.add_typer(access_commands)
-cli.add_typer(file_commands)
+cli.add_typer(database_commands)
 
 
 def _read(path: Path) -> Document:
