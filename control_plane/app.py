@@ -27,6 +27,7 @@ from control_plane.domain.errors import FieldError, InvalidInput, LooplabError, 
 from control_plane.jobs.run_service import RunService
 from control_plane.jobs.runtime import Runtime
 from control_plane.pages import router as pages
+from control_plane.pages.experiment_cards import ExperimentAnswers
 from control_plane.pages.run.live import RenderCache
 from control_plane.pages.site.error_page import error_page
 from control_plane.pages.site.login_page import login_page
@@ -42,6 +43,7 @@ class LifespanState(TypedDict):
     service: RunService
     metrics: Metrics
     render_cache: RenderCache
+    answers: ExperimentAnswers
     login: Login | None
 
 
@@ -91,6 +93,7 @@ def _lifespan(
                 "service": service,
                 "metrics": metrics,
                 "render_cache": RenderCache(),
+                "answers": ExperimentAnswers(),
                 "login": login,
             }
         finally:

@@ -15,7 +15,7 @@ from control_plane.domain.objectives import JudgedObjective
 from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document
 from control_plane.domain.units import NONE, WRITTEN, figures
-from control_plane.experiments.presets import bundled_experiment, preset_catalogue
+from control_plane.experiments.experiment_file import bundled_experiments
 
 AGAINST, UNDECIDED = 10, 11
 EXIT_CODES = """
@@ -61,9 +61,9 @@ def experiment_file(
 
     What ends in .toml is TOML, everything else JSON; a slug stands for a bundled experiment.
     """
-    slugs = {question.slug: question for question in preset_catalogue().questions}
+    slugs = bundled_experiments()
     if str(path) in slugs and not path.exists():
-        return bundled_experiment(slugs[str(path)], "full" if full else "quick"), []
+        return slugs[str(path)].document("full" if full else "quick"), []
     if not path.exists() and path.suffix not in {".toml", ".json"} and str(path) != "-":
         known = ", ".join(slugs)
         raise SettingsError(f"There is no file {path}, and no bundled experiment: choose {known}.")

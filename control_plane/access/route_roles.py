@@ -91,7 +91,6 @@ ROUTES: dict[AccessRole, tuple[str, ...]] = {
         "POST /experiments/{experiment_id}/pause",
         "POST /experiments/{experiment_id}/resume",
         "POST /experiments/{slug}/start",
-        "POST /questions/{slug}",
         "POST /runs",
         "POST /runs/delete",
         "POST /runs/new",

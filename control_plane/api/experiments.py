@@ -13,11 +13,11 @@ from control_plane.api.runs import PageLimit, SpecBody
 from control_plane.dependencies import ExperimentId, RunServiceDep, StoreDep
 from control_plane.domain.ids import experiment_address
 from control_plane.domain.spec_json import Document
-from control_plane.experiments.presets import (
+from control_plane.experiments.experiment_file import (
     BLOCKS,
     Variant,
     bundled_experiment,
-    preset_catalogue,
+    bundled_experiments,
 )
 from control_plane.store.store import Store
 
@@ -37,16 +37,16 @@ def bundled(service: RunServiceDep) -> list[Document]:
     """Return the experiments that come with Looplab, and how long each variant takes here."""
     return [
         {
-            "slug": question.slug,
-            "question": question.title,
-            "arms": [arm.name for arm in question.arms],
+            "slug": bundled.slug,
+            "question": bundled.question,
+            "arms": list(bundled.arms),
             "seconds": {
-                variant: service.seconds_of_experiment(bundled_experiment(question, variant))
+                variant: service.seconds_of_experiment(bundled.document(variant))
                 for variant in BLOCKS
             },
-            "predictions": [],
+            "predictions": list(bundled.predictions),
         }
-        for question in preset_catalogue().questions
+        for bundled in bundled_experiments().values()
     ]
 
 
@@ -61,8 +61,7 @@ class VariantBody(BaseModel):
 @router.post("/experiments/{slug}/start", status_code=202)
 def start(slug: str, body: VariantBody, service: RunServiceDep) -> Document:
     """Queue an experiment that comes with Looplab."""
-    question = preset_catalogue().question(slug)
-    made = service.submit_experiment(bundled_experiment(question, body.variant))
+    made = service.submit_experiment(bundled_experiment(slug).document(body.variant))
     return {"id": made.id, "url": experiment_address(made.id)}
 
 

@@ -43,6 +43,9 @@ class SubmittedArm:
 class ExperimentDesign:
     """What is to be decided, and how.
 
+    `slug` names the bundled experiment that it is one of, "" for another; `note` stands beside its
+    result.
+
     `metric` of `stream` decides ("": of the first). `margin` is a difference that nobody cares
     about, `blocks` the declared maximum. `seed` draws the order of the trials and the requests.
     `control`: the last arm is the baseline a second time, which shows what the machine alone makes
@@ -50,6 +53,8 @@ class ExperimentDesign:
     the same intervals.
     """
 
+    slug: str = ""
+    note: str = ""
     metric: str = "throughput_per_s"
     stream: str = ""
     guardrails: tuple[Guardrail, ...] = (
@@ -159,6 +164,8 @@ def read_experiment(document: Mapping[str, Any]) -> SubmittedExperiment:
 
 def _bounds(submitted: SubmittedExperiment) -> Iterator[FieldError]:
     yield from bounded_text("question", submitted.question, 200, empty=False)
+    yield from bounded_text("slug", submitted.slug, 40)
+    yield from bounded_text("note", submitted.note, 200)
     yield from counted("arms", len(submitted.arms), 2, MOST_ARMS, "arms")
     names = [arm.name for arm in submitted.arms]
     for place, name in enumerate(names):

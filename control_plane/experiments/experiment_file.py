@@ -1,20 +1,152 @@
-"""An experiment as TOML, to keep in a repository: what its arms share stands once."""
+"""Experiments as TOML: those that come with Looplab, and the file of any, to keep in a repository.
+
+What comes with it stands in bundled_experiments.toml. In a file what the arms share stands once.
+"""
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
 
-from control_plane.domain.experiment import Experiment, ExperimentDesign
+from control_plane.domain.errors import NotFound
+from control_plane.domain.experiment import Experiment, ExperimentDesign, laid_over
 from control_plane.domain.limits import Limits
 from control_plane.domain.run import Run
 from control_plane.domain.spec import BUNDLED
 from control_plane.domain.spec_json import SOME_WORKLOAD, Document, read_spec, write_spec
+from control_plane.experiments.presets import stream_of_preset
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _WIDEST = 88
 """Characters of a table that still stands on one line."""
+
+
+Variant = Literal["quick", "full"]
+BLOCKS: dict[Variant, int] = {"quick": 4, "full": 10}
+"""The declared maximum of blocks of a bundled experiment."""
+
+QUICK_WARMUP_S, SHORTEST_WINDOW_S, FEWEST_REQUESTS = 0.3, 0.5, 2
+WAITS = ("log_s", "wait_scale", "upstream_delay_s")
+"""Settings of the bundled application that are waits, or a factor of them."""
+
+
+@dataclass(frozen=True)
+class BundledExperiment:
+    """An experiment that one click starts. The first of `arms` is the baseline.
+
+    `predictions` are the claims that it tests, in words.
+    """
+
+    slug: str
+    question: str
+    teaches: str
+    arms: tuple[str, ...]
+    predictions: tuple[str, ...]
+    table: Document
+
+    def document(self, variant: Variant) -> Document:
+        """Return the experiment as it is handed in.
+
+        Counts and waits of the quick one are scaled, and its note says by what; it judges no claim
+        of an absolute value.
+        """
+        quick = self.table["quick"] if variant == "quick" else {}
+        kept = [claim for claim in self.table["predictions"] if not quick or not _absolute(claim)]
+        # P1
+        # P2
+        return {
+            "question": self.question,
+            "slug": self.slug,
+            "note": _note(quick),
+            "metric": self.table.get("metric", ExperimentDesign.metric),
+            "stream": self.table.get("stream_compared", ""),
+            "blocks": BLOCKS[variant],
+            "control": not quick,
+            **{name: self.table[name] for name in ("guardrails",) if name in self.table},
+            "predictions": [
+                {name: claim[name] for name in claim if name != "full"} for claim in kept
+            ],
+            "arms": [
+                {"name": arm["name"], "spec": _arm_spec(self.table, arm, quick)}
+                for arm in self.table["arms"]
+            ],
+        }
+
+
+def _absolute(claim: Document) -> bool:
+    return bool(claim.get("kind") == "value" or claim.get("full"))
+
+
+@cache
+def bundled_experiments() -> Mapping[str, BundledExperiment]:
+    """Return what bundled_experiments.toml holds by slug, read once."""
+    path = Path(__file__).parent / "bundled_experiments.toml"
+    tables = tomllib.loads(path.read_text(encoding="utf-8"))["experiment"]
+    return {
+        table["slug"]: BundledExperiment(
+            table["slug"],
+            table["question"],
+            table["teaches"],
+            tuple(arm["name"] for arm in table["arms"]),
+            tuple(claim["text"] for claim in table["predictions"]),
+            table,
+        )
+        for table in tables
+    }
+
+
+def bundled_experiment(slug: str) -> BundledExperiment:
+    """Return the bundled experiment of that slug. Raises NotFound."""
+    found = bundled_experiments().get(slug)
+    if found is None:
+        raise NotFound(f"There is no experiment {slug[:40]}.")
+    return found
+
+
+def _note(quick: Document) -> str:
+    if not quick:
+        return ""
+    scaled = [f"counts and windows × {quick['scale']:g}"] if quick["scale"] != 1 else []
+    scaled += [f"waits × {quick['waits']:g}"] if "waits" in quick else []
+    told = ", ".join(scaled) or "fewer blocks"
+    return f"Quick variant: {told}. Claims of absolute values are judged in the full one."
+
+
+_OF_EACH_STREAM = ("request", "load", "start_after_s")
+
+
+def _arm_spec(table: Document, arm: Document, quick: Document) -> Document:
+    own: Document = {name: arm[name] for name in _OF_EACH_STREAM if name in arm}
+    given = [laid_over(each, own) for each in table.get("streams") or [table["stream"]]]
+    before = [arm["before"]] if "before" in arm else []
+    streams = [_scaled(stream_of_preset(each), quick) for each in (*before, *given)]
+    spec: Document = {"workload": {"streams": streams}}
+    for name in ("target", "client"):
+        if merged := laid_over(table.get(name, {}), arm.get(name, {})):
+            spec[name] = merged
+    if quick:
+        spec["warmup_s"] = QUICK_WARMUP_S
+    if settings := spec.get("target", {}).get("settings"):
+        waits = quick.get("waits", 1)
+        scaled = {
+            name: value * waits if name in WAITS else value for name, value in settings.items()
+        }
+        spec["target"] = spec["target"] | {"settings": scaled}
+    return spec
+
+
+def _scaled(stream: Document, quick: Document) -> Document:
+    """Return a stream with its count or window times the scale of the quick variant."""
+    scale, stop = quick.get("scale", 1), stream["stop"]
+    if "requests" in stop:
+        shorter: Document = {"requests": max(FEWEST_REQUESTS, round(stop["requests"] * scale))}
+    else:
+        shorter = {"duration_s": max(SHORTEST_WINDOW_S, stop["duration_s"] * scale)}
+    return stream | {"stop": shorter}
 
 
 _OWN_NAMES = {"title", "tags", "trials", "seed"}

@@ -13,30 +13,29 @@ from control_plane.analysis.charts.percentiles import percentile_chart
 from control_plane.analysis.deciding.judged_experiment import (
     judge_experiment,
 )
-from control_plane.analysis.prose.experiment_sentences import (
-    experiment_sentence,
-)
 from control_plane.analysis.run_labels import label_runs
 from control_plane.dependencies import ExperimentId, RunServiceDep, StoreDep
 from control_plane.domain.errors import Conflict
 from control_plane.domain.experiment import Experiment
 from control_plane.domain.ids import compared_ids, experiment_address
-from control_plane.domain.run import Run, State
+from control_plane.domain.run import Run
 from control_plane.domain.spec_json import Document, write_spec
-from control_plane.domain.units import about
-from control_plane.experiments.experiment_file import stored_document
-from control_plane.experiments.presets import (
-    BLOCKS,
-    Question,
+from control_plane.experiments.experiment_file import (
     Variant,
     bundled_experiment,
-    preset_catalogue,
+    stored_document,
 )
 from control_plane.jobs.run_service import RunService
+from control_plane.pages.experiment_cards import (
+    AnswersDep,
+    ExperimentAnswer,
+    ExperimentCard,
+    arm_labels,
+    experiment_cards,
+)
 from control_plane.pages.experiment_view import (
     ExperimentCurves,
     ExperimentFragment,
-    arm_labels,
     experiment_part,
 )
 from control_plane.pages.run.live import RenderCacheDep
@@ -58,23 +57,12 @@ class ExperimentPage(View):
 
 
 @dataclass(frozen=True)
-class BundledCard:
-    """An experiment that comes with Looplab; `durations` by variant."""
-
-    slug: str
-    question: str
-    teaches: str
-    arms: tuple[str, ...]
-    durations: tuple[tuple[Variant, str], ...]
-
-
-@dataclass(frozen=True)
 class ExperimentsPage(View):
     """The newest experiments, each with its sentence, and those that one click starts."""
 
     template: ClassVar[str] = "pages/experiments.html"
-    experiments: tuple[tuple[Experiment, str, State], ...]
-    bundled: tuple[BundledCard, ...]
+    experiments: tuple[ExperimentAnswer, ...]
+    cards: tuple[ExperimentCard, ...]
     example: str
 
 
@@ -96,23 +84,18 @@ spec.target.configuration = "uvicorn, 1 worker, uvloop"
 """
 
 
+LISTED = 20
+
+
 @router.get(EXPERIMENTS)
-def experiments(request: Request, store: StoreDep, service: RunServiceDep) -> HTMLResponse:
-    """List the newest experiments, and those that one click starts."""
-    judged = [judge_experiment(found, store.arm_runs(found)) for found in store.experiments(20)]
-    listed = tuple((each.experiment, experiment_sentence(each), each.state) for each in judged)
-    cards = tuple(_card(question, service) for question in preset_catalogue().questions)
-    return page(request, ExperimentsPage(listed, cards, EXAMPLE))
-
-
-def _card(question: Question, service: RunService) -> BundledCard:
-    seconds = {
-        variant: service.seconds_of_experiment(bundled_experiment(question, variant))
-        for variant in BLOCKS
-    }
-    durations = tuple((variant, about(duration_s)) for variant, duration_s in seconds.items())
-    arms = tuple(arm.name for arm in question.arms)
-    return BundledCard(question.slug, question.title, question.teaches, arms, durations)
+def experiments(
+    request: Request, store: StoreDep, service: RunServiceDep, answers: AnswersDep
+) -> HTMLResponse:
+    """List the experiments that one click starts, and the newest that were handed in."""
+    listed = tuple(answers.answer(found, store) for found in store.experiments(LISTED))
+    return page(
+        request, ExperimentsPage(listed, experiment_cards(store, service, answers), EXAMPLE)
+    )
 
 
 DECIDED_BLOCKS = 10
@@ -151,8 +134,7 @@ def start(
     slug: str, service: RunServiceDep, variant: Annotated[Variant, Form()] = "quick"
 ) -> RedirectResponse:
     """Start an experiment that comes with Looplab, and show it."""
-    question = preset_catalogue().question(slug)
-    made = service.submit_experiment(bundled_experiment(question, variant))
+    made = service.submit_experiment(bundled_experiment(slug).document(variant))
     return RedirectResponse(experiment_address(made.id), 303)
 
 
@@ -199,7 +181,7 @@ def percentiles(request: Request, experiment_id: ExperimentId, store: StoreDep) 
     stream, labels = found.design.stream, arm_labels(found)
     blocks = store.block_histograms(found, stream)
     figure = percentile_chart(curves_of_arms(store.arm_runs(found), labels, blocks, stream))
-    return fragment(request, ExperimentCurves(experiment_id, figure))
+    return fragment(request, ExperimentCurves(figure))
 
 
 @router.post("/experiments/{experiment_id}/cancel")

@@ -1,7 +1,7 @@
 """What the page of an experiment shows: effects on one scale, arms, design."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,26 +11,24 @@ from control_plane.analysis.deciding.judged_experiment import (
     JudgedExperiment,
     JudgedMetric,
     JudgedPrediction,
-    validity_so_far,
 )
 from control_plane.analysis.deciding.verdicts import CONTROL_LEVEL
 from control_plane.analysis.prose.experiment_sentences import (
     REASONS,
     experiment_headline,
-    experiment_sentence,
     prediction_numbers,
     says_nothing,
     turned,
 )
 from control_plane.analysis.prose.sentence import Sentence
-from control_plane.analysis.run_labels import LETTERS, MARKERS, RunLabel
-from control_plane.domain.experiment import Experiment
+from control_plane.analysis.run_labels import LETTERS, RunLabel
 from control_plane.domain.objectives import JudgedObjective
 from control_plane.domain.run import Run, State
 from control_plane.domain.units import WRITTEN, about, figures, seconds, share
 from control_plane.experiments.experiment_file import experiment_toml, stored_document
 from control_plane.pages.compare.ratio_plot import NARROWEST, PLOTTED, WIDENED, ratio_ticks
 from control_plane.pages.experiment_arms import ArmsTable, arms_table
+from control_plane.pages.experiment_cards import arm_labels, validity_badges
 from control_plane.pages.number_cells import AxisTick
 from control_plane.pages.site import View
 from control_plane.pages.urls import compare_url
@@ -110,7 +108,6 @@ class ExperimentFragment(View):
     waiting: bool
     title: Sentence
     rest: Sentence
-    sentence: str
     state: State
     badges: tuple[tuple[str, str], ...]
     facts: tuple[str, ...]
@@ -131,7 +128,6 @@ class ExperimentCurves(View):
     """The percentiles of every arm, asked for by the page once it stands."""
 
     template: ClassVar[str] = "partials/experiment_curves.html"
-    id: str
     figure: Figure
 
 
@@ -155,9 +151,8 @@ def experiment_part(
         waiting=judged.state.waiting,
         title=title,
         rest=rest,
-        sentence=experiment_sentence(judged),
         state=judged.state,
-        badges=tuple(_badges(judged, labels)),
+        badges=tuple(validity_badges(judged, labels)),
         facts=tuple(_facts(judged)),
         objectives=judged.objectives,
         predictions=tuple(map(_prediction, judged.predictions)),
@@ -172,18 +167,8 @@ def experiment_part(
     )
 
 
-def arm_labels(experiment: Experiment) -> tuple[RunLabel, ...]:
-    """Return letter, mark, colour and name of each arm, in order."""
-    return tuple(_label(place, arm.name, arm.run_id) for place, arm in enumerate(experiment.arms))
-
-
 def _prediction(judged: JudgedPrediction) -> PredictionLine:
     return PredictionLine(judged.prediction.text, judged.outcome, prediction_numbers(judged))
-
-
-def _label(place: int, name: str, run_id: str | None) -> RunLabel:
-    letter = LETTERS[place] if place < len(LETTERS) else str(place + 1)
-    return RunLabel(place, run_id or "", letter, name, MARKERS[place % 6], hollow=place >= 6)
 
 
 def _facts(judged: JudgedExperiment) -> Iterator[str]:
@@ -192,6 +177,8 @@ def _facts(judged: JudgedExperiment) -> Iterator[str]:
     if judged.experiment.discarded:
         yield f"{judged.experiment.discarded} discarded by a pause"
     yield f"margin ±{share(design.margin)}"
+    if design.note:
+        yield design.note
     if judged.blocks and not judged.whole:
         yield "ends inside a square of the order"
 
@@ -210,18 +197,6 @@ def _methods(judged: JudgedExperiment) -> str:
     effects = [metric.verdict.effect for metric in judged.primary]
     known = sorted({effect.method for effect in effects if effect})
     return ", ".join(METHODS.get(method, method) for method in known) or "measured"
-
-
-def _badges(judged: JudgedExperiment, labels: Sequence[RunLabel]) -> Iterator[tuple[str, str]]:
-    """Yield each outcome with how many arms have it; of those in doubt which they are."""
-    outcomes = [validity_so_far(run).outcome if run else None for run in judged.runs]
-    for outcome in ("valid", "suspect", "invalid"):
-        found = [
-            label.letter for label, each in zip(labels, outcomes, strict=True) if each == outcome
-        ]
-        if found:
-            which = "" if outcome == "valid" else f": {', '.join(found)}"
-            yield outcome, f"{len(found)} {outcome}{which}"
 
 
 def _design(judged: JudgedExperiment) -> Iterator[tuple[str, str]]:

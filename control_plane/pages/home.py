@@ -1,38 +1,24 @@
 """The home page: what is running, the questions with their last answers, recent runs."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Annotated, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Request, Response
 
-from control_plane.analysis.charts.throughput_bars import Bar, throughput_bars
-from control_plane.analysis.comparison import Comparison, compare
-from control_plane.analysis.prose.comparison_sentences import comparison_title
-from control_plane.analysis.prose.sentence import Sentence
 from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.client_strategies import STRATEGIES
-from control_plane.domain.run import Run
-from control_plane.domain.spec import Spec
 from control_plane.domain.units import about
-from control_plane.experiments.presets import Question, preset_catalogue
+from control_plane.experiments.experiment_file import bundled_experiments
+from control_plane.experiments.presets import preset_catalogue
 from control_plane.jobs.run_service import Configuration, RunService
+from control_plane.pages.experiment_cards import AnswersDep, ExperimentCard, experiment_cards
 from control_plane.pages.form.form_data import (
-    FormDep,
-    idempotency_key,
     new_idempotency_key,
-    redirect_to_runs,
 )
 from control_plane.pages.progress_view import phase_text
 from control_plane.pages.run_rows import RunListRow, run_list_row
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import fragment, page
-from control_plane.pages.urls import compare_url
-from control_plane.store.store import Store
-
-MAX_RECENT_PER_ARM = 4
-"""How many of the newest runs of a question are looked at for each of its arms."""
 
 
 @dataclass(frozen=True)
@@ -47,35 +33,6 @@ class RunningView(View):
     left: str
     rate_per_s: float | None
     queued: int
-
-
-@dataclass(frozen=True)
-class QuestionResult:
-    """What the newest runs of a question answer.
-
-    `validity`: what is not valid in it, and `worst` the worst of that.
-
-    `over` False: some runs are under way.
-    """
-
-    href: str
-    bars: tuple[Bar, ...]
-    sentence: Sentence
-    validity: str
-    worst: str
-    at: datetime
-    over: bool
-
-
-@dataclass(frozen=True)
-class QuestionCard:
-    slug: str
-    title: str
-    teaches: str
-    runs: int
-    time: str
-    key: str
-    answer: QuestionResult | None
 
 
 @dataclass(frozen=True)
@@ -98,7 +55,8 @@ class HomePage(View):
     running: RunningView
     applications: tuple[OfferedApplication, ...]
     more_applications: int
-    cards: tuple[QuestionCard, ...]
+    cards: tuple[ExperimentCard, ...]
+    more_experiments: int
     configurations: tuple[Configuration, ...]
     strategies: tuple[str, ...]
     time: str
@@ -127,73 +85,20 @@ def running_view(service: RunService) -> RunningView:
     )
 
 
-def cards(store: Store, service: RunService, key: str) -> tuple[QuestionCard, ...]:
-    """Return a card for each question."""
-    return tuple(_card(question, store, service, key) for question in preset_catalogue().questions)
-
-
 def preset_time(name: str, service: RunService) -> str:
     """Return how long a preset takes, such as `50 s`."""
     return about(service.expected_seconds(service.check(preset_catalogue().preset(name).document)))
 
 
-def _card(question: Question, store: Store, service: RunService, key: str) -> QuestionCard:
-    specs = [service.check(arm.document) for arm in question.arms]
-    answering = _answering(question, specs, store)
-    return QuestionCard(
-        slug=question.slug,
-        title=question.title,
-        teaches=question.teaches,
-        runs=len(specs),
-        time=about(sum(service.expected_seconds(spec) for spec in specs)),
-        key=f"{key}.{question.slug}",
-        answer=_answer(answering) if answering else None,
-    )
-
-
-def _answering(question: Question, specs: Sequence[Spec], store: Store) -> list[Run]:
-    """Return the newest run of each arm; none unless every arm has one."""
-    recent = store.runs(limit=MAX_RECENT_PER_ARM * len(specs), tag=question.slug).runs
-    found = [
-        next((run for run in recent if _same_but_for_names(run.spec, spec)), None) for spec in specs
-    ]
-    known = [run for run in found if run is not None]
-    return known if len(known) == len(specs) else []
-
-
-def _same_but_for_names(spec: Spec, other: Spec) -> bool:
-    return replace(spec, title="", tags=()) == replace(other, title="", tags=())
-
-
-def _answer(runs: Sequence[Run]) -> QuestionResult:
-    comparison = compare(runs, runs[0].id)
-    validity = _doubts(comparison)
-    return QuestionResult(
-        href=compare_url([run.id for run in runs]),
-        bars=throughput_bars(comparison, comparison.streams[0]).bars,
-        sentence=comparison_title(comparison),
-        validity=validity,
-        worst="invalid" if "invalid" in validity else "suspect",
-        at=max(run.created_at for run in runs),
-        over=all(run.state.terminal for run in runs),
-    )
-
-
-def _doubts(comparison: Comparison) -> str:
-    """Return `1 of 3 runs suspect`; empty where nothing is in doubt."""
-    outcomes = [comparison.outcome(run) for run in comparison.runs]
-    counted = {word: outcomes.count(word) for word in ("invalid", "suspect")}
-    phrases = [f"{number} {word}" for word, number in counted.items() if number]
-    return f"{' and '.join(phrases)} of {len(comparison.runs)} runs" if phrases else ""
-
-
 router = APIRouter()
 
-RECENT_RUNS, MOST_OFFERED = 8, 3
+RECENT_RUNS, MOST_OFFERED, MOST_CARDS = 8, 3, 6
 
 
 @router.get("/")
-def home(request: Request, store: StoreDep, service: RunServiceDep) -> Response:
+def home(
+    request: Request, store: StoreDep, service: RunServiceDep, answers: AnswersDep
+) -> Response:
     """Show the home page."""
     recent = store.runs(limit=RECENT_RUNS)
     applications = service.applications()
@@ -211,7 +116,8 @@ def home(request: Request, store: StoreDep, service: RunServiceDep) -> Response:
             for known in applications[:MOST_OFFERED]
         ),
         more_applications=max(0, len(applications) - MOST_OFFERED),
-        cards=cards(store, service, key),
+        cards=experiment_cards(store, service, answers, MOST_CARDS),
+        more_experiments=len(bundled_experiments()),
         strategies=tuple(STRATEGIES),
         configurations=service.configurations.all(),
         time=preset_time("items", service),
@@ -226,12 +132,3 @@ def home(request: Request, store: StoreDep, service: RunServiceDep) -> Response:
 def running(request: Request, service: RunServiceDep) -> Response:
     """Return what is running now, for a page that asks again."""
     return fragment(request, running_view(service))
-
-
-@router.post("/questions/{slug}")
-def ask(
-    slug: Annotated[str, Path(max_length=40)], form: FormDep, service: RunServiceDep
-) -> Response:
-    """Submit one run for each arm of the question, then show all side by side."""
-    documents = [arm.document for arm in preset_catalogue().question(slug).arms]
-    return redirect_to_runs(service.submit(documents, key=idempotency_key(form)))

@@ -159,6 +159,15 @@ class Experiments:
                     runs[run_id] = whole_run(session, find_row(session, run_id))
             return [runs.get(arm.run_id or "") for arm in experiment.arms]
 
+    def latest_experiments(self) -> dict[str, Experiment]:
+        """Return the newest experiment of each slug of those that come with Looplab."""
+        slug = func.json_extract(ExperimentRow.document, "$.slug")
+        newest = select(func.max(col(ExperimentRow.seq))).where(slug != "").group_by(slug)
+        with self._database.read() as session:
+            rows = session.exec(select(ExperimentRow).where(col(ExperimentRow.seq).in_(newest)))
+            found = [_experiment(session, row) for row in rows.all()]
+            return {experiment.design.slug: experiment for experiment in found}
+
     def block_histograms(self, experiment: Experiment, stream: str) -> list[list[Histogram]]:
         """Return the response times of each trial, for each arm; the first stream for "".
 

@@ -121,8 +121,7 @@ def test_trials_are_interleaved_and_each_arm_is_a_run(
 
 def test_its_page_and_the_list_say_the_same(looplab: Dashboard, decided: dict[str, Any]) -> None:
     page = words(looplab.get(f"/experiments/{decided['id']}").text)
-    assert "B slow brings throughput from" in page
-    assert "times lower [" in page
+    assert "B slow" in page
     assert "Against A quick" in page
     assert "Compare the arms" in page
     assert "B slow" in looplab.get(f"/experiments/{decided['id']}/percentiles").text

@@ -12,6 +12,7 @@ from control_plane.analysis.causes.diagnose import diagnose
 from control_plane.analysis.causes.evidence import Evidence
 from control_plane.analysis.summary import merge, summarize
 from control_plane.analysis.validity.gates import judge
+from control_plane.domain.experiment import Experiment, read_experiment
 from control_plane.domain.limits import Limits
 from control_plane.domain.result import (
     Cause,
@@ -27,6 +28,7 @@ from control_plane.domain.run import Run, RunDetail, State, StreamResult, TrialR
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import read_spec
 from control_plane.domain.stream_record import Slices
+from control_plane.experiments.experiment_file import bundled_experiment
 from control_plane.store.store import Draft, Store
 from control_plane.targets.builtin_configurations import target_name
 from tests.builders.probe import APPLICATION, stalls_of, workers_of
@@ -228,6 +230,31 @@ def queued(store: Store, *specs: Spec) -> list[Run]:
 def finished(store: Store, spec: Spec, shape: Shape, environment: Environment = ENVIRONMENT) -> Run:
     """Store a run and lead it through every state, as a job does."""
     (run,) = queued(store, spec)
+    return led(store, run, shape, environment)
+
+
+def decided(store: Store, slug: str, shapes: Sequence[Shape]) -> Experiment:
+    """Store the quick variant of a bundled experiment, each of its arms finished."""
+    document = bundled_experiment(slug).document("quick")
+    submitted = read_experiment(document)
+    arms = []
+    for arm in submitted.arms:
+        titled = {
+            "title": f"{submitted.question} {arm.name}",
+            "trials": submitted.blocks,
+            "tags": [slug],
+        }
+        spec = read_spec({**arm.spec, **titled}, Limits())
+        arms.append((arm.name, Draft(spec, "uvicorn, 1 worker, uvloop")))
+    made = store.add_experiment(submitted.question, submitted.design, arms, 100)
+    for stored, shape in zip(made.arms, shapes, strict=True):
+        led(store, store.run(stored.run_id or ""), shape)
+    return made
+
+
+def led(store: Store, run: Run, shape: Shape, environment: Environment = ENVIRONMENT) -> Run:
+    """Lead a queued run through every state."""
+    spec = run.spec
     trials = [trial_of(spec, shape, block) for block in range(spec.trials)]
     state = State.QUEUED
     for trial in trials:

@@ -14,7 +14,7 @@ from control_plane.domain.limits import Limits
 from control_plane.domain.run import State
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import read_spec
-from control_plane.experiments.presets import preset_catalogue
+from control_plane.experiments.experiment_file import bundled_experiment
 from control_plane.store.store import open_store
 from tests.builders.runs import (
     ASYNC,
@@ -103,8 +103,10 @@ def fill_history(folder: Path) -> None:
     """Make a database of the classic question answered, failing runs, and runs that ended early."""
     store = open_store(folder / "runs.db")
     shapes = (BLOCKING, THREADED, ASYNC)
-    for arm, shape in zip(preset_catalogue().question("classic").arms, shapes, strict=True):
-        finished(store, read_spec(arm.document, Limits()), shape)
+    arms = bundled_experiment("classic").document("full")["arms"]
+    for arm, shape in zip(arms, shapes, strict=True):
+        named = {"title": f"items, {arm['name']}", "tags": ["classic"]}
+        finished(store, read_spec({**arm["spec"], **named}, Limits()), shape)
     finished(store, items(title="too many errors"), FAILING)
     for state, reason in (
         (State.FAILED, "failed (start): exit code 3"),

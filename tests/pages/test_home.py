@@ -1,48 +1,62 @@
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
-from control_plane.experiments.presets import preset_catalogue
+import pytest
+
+from control_plane.experiments.experiment_file import bundled_experiments
+from control_plane.store.store import open_store
+from tests.builders.runs import ASYNC, BLOCKING, THREADED, decided
 from tests.dashboard import Dashboard, long_spec, until
 from tests.html import Element, read_html
+from tests.in_process import in_process
 from tests.pages.form_page import changed, form_of_page, send
 
 
 def card(page: str, slug: str) -> Element:
-    return read_html(page).by_id(f"question-{slug}")
+    return read_html(page).by_id(f"experiment-{slug}")
 
 
 def test_an_empty_dashboard_explains_itself(empty: Dashboard) -> None:
-    page = empty.get("/").text
+    page, every = empty.get("/").text, bundled_experiments()
     assert "No runs yet" in page
-    for question in preset_catalogue().questions:
-        shown = card(page, question.slug)
-        assert shown.by_role("heading", question.title)
+    assert f"All {len(every)} experiments" in page
+    for bundled in list(every.values())[:6]:
+        shown = card(page, bundled.slug)
+        assert shown.by_role("heading", bundled.question)
         assert "Not answered on this machine yet." in shown.text
-        assert re.search(rf"{len(question.arms)} runs, about \d+", shown.text)
-        assert [button.name for button in shown.by_role("button")] == ["Start"]
+        assert re.search(r"\d+ .+ quick · \d+ .+ full", shown.text)
+        assert [button.name for button in shown.by_role("button")] == ["Full", "Quick"]
+    assert card(empty.get("/experiments").text, list(every)[-1])
 
 
-def test_the_last_answer_stands_on_its_card(looplab: Dashboard) -> None:
+@pytest.fixture
+def answered(tmp_path: Path) -> Iterator[Dashboard]:
+    store = open_store(tmp_path / "runs.db")
+    decided(store, "classic", (BLOCKING, THREADED, ASYNC))
+    store.close()
+    with in_process(tmp_path) as started:
+        yield started
+
+
+def test_the_last_answer_stands_on_its_card(answered: Dashboard) -> None:
+    looplab = answered
     shown = card(looplab.get("/").text, "classic")
     assert len(shown.by_role("term")) == len(shown.all("rect")) == 3
-    assert "7.4 times the requests" in shown.text
-    assert "suspect" not in shown.text
-    assert [button.name for button in shown.by_role("button")] == ["Again"]
-    assert looplab.get(shown.one("link", "Compare").attributes["href"]).status_code == 200
+    assert "C async brings throughput from" in shown.text
+    assert [button.name for button in shown.by_role("button")] == ["Full", "Again"]
+    result = looplab.get(shown.one("link", "Result").attributes["href"]).text
+    assert "counts and windows × 0.04" in result
 
 
-def test_a_question_makes_its_runs_once_and_shows_them_together(empty: Dashboard) -> None:
-    pairs = form_of_page(empty.get("/").text, "/questions/workers")
-    answers = [send(empty, "/questions/workers", pairs) for _ in range(2)]
-    locations = {answer.headers["location"] for answer in answers}
-    assert {answer.status_code for answer in answers} == {303}
-    (location,) = locations
-    run_ids = location.rpartition("=")[2].split(",")
+def test_a_question_is_measured_as_an_experiment(empty: Dashboard) -> None:
+    address = send(empty, "/experiments/workers/start", []).headers["location"]
+    found = empty.get(f"/api/experiments/runs/{address.rpartition('/')[2]}").json()
     assert card(empty.get("/").text, "workers").by_role("link", "Watch")
-    runs = [empty.run(run_id) for run_id in run_ids]
-    for run_id in reversed(run_ids):
-        empty.post(f"/api/runs/{run_id}/cancel")
-    assert [run["spec"]["target"]["workers"] for run in runs] == [1, 2]
-    assert {tuple(run["tags"]) for run in runs} == {("workers",)}
+    runs = [empty.run(arm["id"]) for arm in found["runs"]]
+    empty.post(f"/api/experiments/runs/{found['id']}/cancel")
+    assert [run["spec"]["target"]["workers"] for run in runs] == [1, 2, 4]
+    assert found["design"]["blocks"] == 6
 
 
 def test_what_is_running_is_shown_with_its_progress(empty: Dashboard) -> None:

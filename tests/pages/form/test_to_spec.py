@@ -9,6 +9,7 @@ from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec import Client, Spec
 from control_plane.domain.spec_json import Document, read_spec, write_spec
+from control_plane.experiments.experiment_file import bundled_experiments
 from control_plane.experiments.presets import preset_catalogue
 from control_plane.pages.form.form_data import FormData
 from control_plane.pages.form.from_spec import form_from_spec, fully_shown
@@ -41,9 +42,9 @@ def request(**keys: Any) -> dict[str, Any]:
 SPECS: dict[str, dict[str, Any]] = {
     **{preset.name: preset.document for preset in preset_catalogue().presets},
     **{
-        f"{question.slug} {arm.name}": arm.document
-        for question in preset_catalogue().questions
-        for arm in question.arms
+        f"{bundled.slug} {arm['name']}": arm["spec"]
+        for bundled in bundled_experiments().values()
+        for arm in bundled.document("full")["arms"]
     },
     "url": {"target": {"url": "http://127.0.0.1:9000", "host": "shop.example"}},
     "own": {"target": {"workers": 3, "threads": 7, "access_log": True, "settings": {"cpu_n": 3.5}}},

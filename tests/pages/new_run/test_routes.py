@@ -358,6 +358,6 @@ def test_a_full_queue_keeps_the_form(tmp_path: Path) -> None:
         assert answer.status_code == 429
         assert "The queue is full" in answer.text
         assert dict(form_of_page(answer.text, "/runs"))["seed"] == "77"
-        asked = send(looplab, "/questions/classic", [("key", "k")])
+        asked = send(looplab, "/experiments/classic/start", [])
         assert asked.status_code == 429
         assert "The queue is full" in asked.text

@@ -43,6 +43,6 @@ def test_only_forms_are_taken_as_forms(looplab: Dashboard, path: str) -> None:
     assert looplab.post(path, {"a": 1}).status_code == 415
 
 
-def test_an_unknown_question(looplab: Dashboard) -> None:
-    answer = looplab.post_form("/questions/x", [("key", "k")])
+def test_an_unknown_experiment(looplab: Dashboard) -> None:
+    answer = looplab.post_form("/experiments/x/start", [("variant", "quick")])
     assert answer.status_code == 404

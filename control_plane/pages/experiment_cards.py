@@ -1,0 +1,211 @@
+"""Cards of experiments: the question, what it teaches and takes, and the last answer here."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Lock
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from control_plane.analysis.deciding.judged_experiment import (
+    JudgedExperiment,
+    block_values,
+    judge_experiment,
+    validity_so_far,
+)
+from control_plane.analysis.prose.experiment_sentences import experiment_headline
+from control_plane.analysis.prose.sentence import Sentence
+from control_plane.analysis.run_labels import LETTERS, MARKERS, RunLabel
+from control_plane.domain.experiment import Experiment
+from control_plane.domain.ids import experiment_address
+from control_plane.domain.metrics import METRIC
+from control_plane.domain.run import State
+from control_plane.domain.units import WRITTEN, about
+from control_plane.experiments.experiment_file import (
+    BLOCKS,
+    BundledExperiment,
+    Variant,
+    bundled_experiments,
+)
+from control_plane.jobs.run_service import RunService
+from control_plane.store.store import Store
+
+VariantDurations = tuple[tuple[Variant, str], ...]
+"""How long each variant takes, in words."""
+
+
+@dataclass(frozen=True)
+class ArmBar:
+    """One arm by the metric that decides: the mean of its blocks, as a share of the largest."""
+
+    label: RunLabel
+    text: str
+    share: float
+    outcome: str | None
+
+
+@dataclass(frozen=True)
+class ExperimentAnswer:
+    """What an experiment says so far. `badges`: how many arms are valid, and which are not."""
+
+    experiment: Experiment
+    href: str
+    state: State
+    sentence: Sentence
+    rest: Sentence
+    bars: tuple[ArmBar, ...]
+    badges: tuple[tuple[str, str], ...]
+    at: datetime
+
+    @property
+    def over(self) -> bool:
+        return self.state.terminal
+
+
+@dataclass(frozen=True)
+class ExperimentCard:
+    """An experiment that comes with Looplab. `durations` by variant, `answer` the last one here."""
+
+    slug: str
+    question: str
+    teaches: str
+    arms: tuple[str, ...]
+    claim: str
+    durations: VariantDurations
+    answer: ExperimentAnswer | None
+
+
+MOST_ANSWERS = 500
+
+
+class ExperimentAnswers:
+    """Gives the answer of an experiment; those that are over are judged once.
+
+    And how long the bundled ones take, which is estimated anew once one was measured again.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._over: dict[object, ExperimentAnswer] = {}
+        self._durations: dict[str, tuple[str, VariantDurations]] = {}
+
+    def durations(
+        self, bundled: BundledExperiment, latest: str, service: RunService
+    ) -> VariantDurations:
+        """Return how long each variant takes; `latest` is the id of the last one here."""
+        with self._lock:
+            known = self._durations.get(bundled.slug)
+        if known is not None and known[0] == latest:
+            return known[1]
+        found = tuple(
+            (variant, about(service.seconds_of_experiment(bundled.document(variant))))
+            for variant in BLOCKS
+        )
+        with self._lock:
+            self._durations[bundled.slug] = latest, found
+        return found
+
+    def answer(self, experiment: Experiment, store: Store) -> ExperimentAnswer:
+        """Return what it says now; an arm that was deleted since makes another answer."""
+        key = (experiment.id, experiment.arms)
+        with self._lock:
+            known = self._over.get(key)
+        if known is not None:
+            return known
+        answer = experiment_answer(judge_experiment(experiment, store.arm_runs(experiment)))
+        if answer.over:
+            with self._lock:
+                self._over[key] = answer
+                while len(self._over) > MOST_ANSWERS:
+                    del self._over[next(iter(self._over))]
+        return answer
+
+
+def _answers(request: Request) -> ExperimentAnswers:
+    answers: ExperimentAnswers = request.state.answers
+    return answers
+
+
+AnswersDep = Annotated[ExperimentAnswers, Depends(_answers)]
+
+
+def experiment_answer(judged: JudgedExperiment) -> ExperimentAnswer:
+    """Return what the cards and lists show of an experiment."""
+    experiment = judged.experiment
+    labels = arm_labels(experiment)
+    sentence, rest = experiment_headline(judged, labels)
+    return ExperimentAnswer(
+        experiment=experiment,
+        href=experiment_address(experiment.id),
+        state=judged.state,
+        sentence=sentence,
+        rest=rest,
+        bars=tuple(_bars(judged, labels)),
+        badges=tuple(validity_badges(judged, labels)),
+        at=experiment.created_at,
+    )
+
+
+def experiment_cards(
+    store: Store, service: RunService, answers: ExperimentAnswers, most: int | None = None
+) -> tuple[ExperimentCard, ...]:
+    """Return a card for each experiment that comes with Looplab, at most so many."""
+    latest = store.latest_experiments()
+    shown = list(bundled_experiments().values())[:most]
+    cards = []
+    for bundled in shown:
+        last = latest.get(bundled.slug)
+        cards.append(
+            ExperimentCard(
+                slug=bundled.slug,
+                question=bundled.question,
+                teaches=bundled.teaches,
+                arms=bundled.arms,
+                claim=bundled.predictions[0],
+                durations=answers.durations(bundled, last.id if last else "", service),
+                answer=answers.answer(last, store) if last else None,
+            )
+        )
+    return tuple(cards)
+
+
+def arm_labels(experiment: Experiment) -> tuple[RunLabel, ...]:
+    """Return letter, mark, colour and name of each arm, in order."""
+    return tuple(_label(place, arm.name, arm.run_id) for place, arm in enumerate(experiment.arms))
+
+
+def _label(place: int, name: str, run_id: str | None) -> RunLabel:
+    letter = LETTERS[place] if place < len(LETTERS) else str(place + 1)
+    return RunLabel(place, run_id or "", letter, name, MARKERS[place % 6], hollow=place >= 6)
+
+
+def validity_badges(
+    judged: JudgedExperiment, labels: Sequence[RunLabel]
+) -> Iterator[tuple[str, str]]:
+    """Yield each outcome with how many arms have it; of those in doubt which they are."""
+    outcomes = [validity_so_far(run).outcome if run else None for run in judged.runs]
+    for outcome in ("valid", "suspect", "invalid"):
+        found = [
+            label.letter for label, each in zip(labels, outcomes, strict=True) if each == outcome
+        ]
+        if found:
+            which = "" if outcome == "valid" else f": {', '.join(found)}"
+            yield outcome, f"{len(found)} {outcome}{which}"
+
+
+def _bars(judged: JudgedExperiment, labels: Sequence[RunLabel]) -> Iterator[ArmBar]:
+    metric = METRIC[judged.experiment.design.metric]
+    control = judged.experiment.design.control
+    means = [_mean(list(row.values())) for row in block_values(judged, metric)]
+    most = max((mean for mean in means if mean), default=0.0)
+    arms = list(zip(labels, judged.runs, means, strict=True))
+    for label, run, mean in arms[:-1] if control else arms:
+        outcome = validity_so_far(run).outcome if run else None
+        share = mean / most if mean and most else 0.0
+        yield ArmBar(label, WRITTEN[metric.unit](mean), share, outcome)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
