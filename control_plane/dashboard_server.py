@@ -3,14 +3,21 @@
 import asyncio
 import contextlib
 import errno
+import logging
+import math
+import resource
 import secrets
 import signal
 import socket
 import webbrowser
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import requests
 import uvicorn
+from uvicorn.protocols.http.flow_control import service_unavailable
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from control_plane.access.login import Caller, Login, other_users
 from control_plane.app import create_app
@@ -26,12 +33,123 @@ REQUESTS_GRACE_S = 2
 PATIENCE_S = 2
 """How long the owner of a taken port may take to say who it is."""
 
-MOST_CONNECTIONS = 500
-"""How many viewers and programs are served at once; the next ones get 503."""
+MOST_REQUESTS = 500
+"""How many are answered at once; the next ones get 503."""
+
+OPEN_FILES = 65_536
+BACKLOG = 2_048
+"""How many connections the system keeps for us that are not taken yet, where it allows so many."""
+HEAD_TIMEOUT_S = 10.0
+"""How long a connection may take to send the whole head of a request."""
+BODY_TIMEOUT_S = 60.0
+MOST_WAITING = 200
+"""How many connections may owe us a request; above that, each peer has an equal share of them."""
+YOUNG_S = 1.0
+"""So young a connection is not one too many: its request may be on its way."""
+_TICKS = 5
+_TOLD_EVERY_S = 60.0
+_NO_FILES = {errno.EMFILE, errno.ENFILE}
+
+log = logging.getLogger("looplab")
+
+
+class Connection(HttpToolsProtocol):
+    """One connection. `owes_since` and `deadline_s` tell of the request that it has yet to send.
+
+    Both are times of the event loop; None while a request is answered, or none was begun.
+    """
+
+    owes_since: float | None = None
+    deadline_s = 0.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's
+        super().connection_made(transport)
+        self._owe()
+
+    def data_received(self, data: bytes) -> None:
+        if self.owes_since is None and (self.cycle is None or self.cycle.response_complete):
+            self._owe()
+        super().data_received(data)
+
+    def on_headers_complete(self) -> None:
+        """Refuse one request too many: connections that send none do not count."""
+        self.deadline_s = self.loop.time() + BODY_TIMEOUT_S
+        serves, self.app = self.app, self.app
+        if len(self.tasks) >= MOST_REQUESTS:
+            self.app = service_unavailable
+        super().on_headers_complete()
+        self.app = serves
+
+    def on_message_complete(self) -> None:
+        self.owes_since = None
+        super().on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.owes_since = None
+        super().connection_lost(exc)
+
+    def end(self) -> None:
+        """Close it, because its request does not come."""
+        self.owes_since = None
+        self.transport.close()
+
+    def _owe(self) -> None:
+        self.owes_since = self.loop.time()
+        self.deadline_s = self.owes_since + HEAD_TIMEOUT_S
+
+
+def overdue(connections: Iterable[Connection], now_s: float, most: int) -> list[Connection]:
+    """Return which connections are to be ended at `now_s`, so that `most` owe a request."""
+    owing = [link for link in connections if link.owes_since is not None]
+    late = [link for link in owing if link.deadline_s <= now_s]
+    rest = sorted(set(owing) - {*late}, key=lambda link: link.owes_since or 0)
+    peers = Counter(link.client and link.client[0] for link in rest)
+    share = most // max(1, len(peers))
+    for link in rest:
+        peer = link.client and link.client[0]
+        old = now_s - (link.owes_since or 0) >= YOUNG_S
+        if old and peers.total() > most and peers[peer] > share:
+            peers[peer] -= 1
+            late.append(link)
+    return late
 
 
 class _Server(uvicorn.Server):
-    """Every signal asks for one orderly stop, however often it comes."""
+    """Every signal asks for one orderly stop, however often it comes.
+
+    Connections that owe a request are ended in time, and at once where no file is left.
+    """
+
+    _told_s = -math.inf
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        asyncio.get_running_loop().set_exception_handler(self._on_fault)
+        await super().startup(sockets)
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % _TICKS == 0:
+            now_s = asyncio.get_running_loop().time()
+            for link in overdue(self._connections(), now_s, MOST_WAITING):
+                link.end()
+        return await super().on_tick(counter)
+
+    def _on_fault(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        fault = context.get("exception")
+        if not isinstance(fault, OSError) or fault.errno not in _NO_FILES:
+            loop.default_exception_handler(context)
+            return
+        owing = [link for link in self._connections() if link.owes_since is not None]
+        for link in owing:
+            link.end()
+        if loop.time() - self._told_s > _TOLD_EVERY_S:
+            self._told_s = loop.time()
+            log.warning(
+                "no file is left for a connection (ulimit -n): %d that sent no request are ended",
+                len(owing),
+            )
+
+    def _connections(self) -> list[Connection]:
+        return [link for link in self.server_state.connections if isinstance(link, Connection)]
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -55,8 +173,9 @@ def serve(settings: Settings, store: Store, listener: socket.socket, *, open_pag
     app = create_app(settings, store, runtime, login)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_graceful_shutdown=REQUESTS_GRACE_S,
-        server_header=False, limit_concurrency=MOST_CONNECTIONS,
+        server_header=False, http=Connection,
     )  # fmt: skip
+    raise_file_limit()
     server = _Server(config)
     print(f"Looplab is at {url} (Ctrl-C stops it)", flush=True)  # noqa: T201 - the command's answer
     if login:
@@ -66,6 +185,14 @@ def serve(settings: Settings, store: Store, listener: socket.socket, *, open_pag
         webbrowser.open(url)
     asyncio.run(server.serve(sockets=[listener]))
     print("Looplab has stopped; nothing of it runs any more", flush=True)  # noqa: T201 - the same
+
+
+def raise_file_limit() -> None:
+    """Allow as many open files as many connections need, as far as the system does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 def asked_token(settings: Settings) -> tuple[str | None, str]:
@@ -109,7 +236,7 @@ def listen(settings: Settings) -> socket.socket:
     except OSError as error:
         listener.close()
         raise SettingsError(_refusal(settings, error)) from None
-    listener.listen(MOST_CONNECTIONS)
+    listener.listen(BACKLOG)
     return listener
 
 

@@ -1,0 +1,68 @@
+"""Connections that send nothing, or half a request, keep nobody from the dashboard."""
+
+import contextlib
+import resource
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from control_plane.dashboard_server import MOST_WAITING
+from tests.dashboard import DashboardProcess, dashboard, until
+
+SILENT, HALF_SENT = 1_100, 800
+HALF = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-"
+
+
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@contextlib.contextmanager
+def connected(looplab: DashboardProcess) -> Iterator[list[socket.socket]]:
+    parts = urlsplit(looplab.url)
+    with contextlib.ExitStack() as stack:
+        links = []
+        for number in range(SILENT + HALF_SENT):
+            link = socket.create_connection((parts.hostname, parts.port))
+            links.append(stack.enter_context(link))
+            link.setblocking(False)
+            if number >= SILENT:
+                with contextlib.suppress(OSError):
+                    link.sendall(HALF)
+        yield links
+
+
+def open_ones(links: list[socket.socket]) -> list[socket.socket]:
+    """Those that the dashboard did not end."""
+
+    def is_open(link: socket.socket) -> bool:
+        try:
+            return bool(link.recv(1_000))
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
+    return [link for link in links if is_open(link)]
+
+
+@pytest.mark.parametrize("limit", ["-S -n 256", "-n 512"], ids=["can be raised", "low"])
+@pytest.mark.usefixtures("many_files")
+def test_silent_and_half_sent_connections_are_ended(clean_after: Path, limit: str) -> None:
+    under = ["bash", "-c", f'ulimit {limit}; exec "$@"', "bash"]
+    with dashboard(clean_after, under=under) as looplab:
+        with connected(looplab) as links:
+            assert looplab.get("/").status_code == 200
+            until(lambda: len(open_ones(links)) <= MOST_WAITING, "few may wait", 30, 0.5)
+            assert looplab.get("/history").status_code == 200
+            until(lambda: not open_ones(links), "all are ended", 30, 0.5)
+        log = (clean_after / "looplab.log").read_text()
+        assert ("no file is left" in log) == (limit == "-n 512")
+        assert "Traceback" not in log
