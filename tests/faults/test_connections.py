@@ -27,15 +27,17 @@ def many_files() -> Iterator[None]:
 @contextlib.contextmanager
 def connected(looplab: DashboardProcess) -> Iterator[list[socket.socket]]:
     parts = urlsplit(looplab.url)
+    address = parts.hostname, parts.port
     with contextlib.ExitStack() as stack:
-        links = []
-        for number in range(SILENT + HALF_SENT):
-            link = socket.create_connection((parts.hostname, parts.port))
-            links.append(stack.enter_context(link))
+        links = [
+            stack.enter_context(socket.create_connection(address))
+            for _ in range(SILENT + HALF_SENT)
+        ]
+        for link in links:
             link.setblocking(False)
-            if number >= SILENT:
-                with contextlib.suppress(OSError):
-                    link.sendall(HALF)
+        for link in links[SILENT:]:
+            with contextlib.suppress(OSError):
+                link.sendall(HALF)
         yield links
 
 
