@@ -53,7 +53,7 @@ _NO_FILES = {errno.EMFILE, errno.ENFILE}
 log = logging.getLogger("looplab")
 
 
-class Connection(HttpToolsProtocol):
+class ServedConnection(HttpToolsProtocol):
     """One connection. `owes_since` and `deadline_s` tell of the request that it has yet to send.
 
     Both are times of the event loop; None while a request is answered, or none was begun.
@@ -98,7 +98,9 @@ class Connection(HttpToolsProtocol):
         self.deadline_s = self.owes_since + HEAD_TIMEOUT_S
 
 
-def overdue(connections: Iterable[Connection], now_s: float, most: int) -> list[Connection]:
+def overdue(
+    connections: Iterable[ServedConnection], now_s: float, most: int
+) -> list[ServedConnection]:
     """Return which connections are to be ended at `now_s`, so that `most` owe a request."""
     owing = [link for link in connections if link.owes_since is not None]
     late = [link for link in owing if link.deadline_s <= now_s]
@@ -148,8 +150,10 @@ class _Server(uvicorn.Server):
                 len(owing),
             )
 
-    def _connections(self) -> list[Connection]:
-        return [link for link in self.server_state.connections if isinstance(link, Connection)]
+    def _connections(self) -> list[ServedConnection]:
+        return [
+            link for link in self.server_state.connections if isinstance(link, ServedConnection)
+        ]
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -173,7 +177,7 @@ def serve(settings: Settings, store: Store, listener: socket.socket, *, open_pag
     app = create_app(settings, store, runtime, login)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_graceful_shutdown=REQUESTS_GRACE_S,
-        server_header=False, http=Connection,
+        server_header=False, http=ServedConnection,
     )  # fmt: skip
     raise_file_limit()
     server = _Server(config)
