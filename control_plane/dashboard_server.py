@@ -36,8 +36,8 @@ PATIENCE_S = 2
 MOST_REQUESTS = 500
 """How many are answered at once; the next ones get 503."""
 
-OPEN_FILES = 65_536
-BACKLOG = 2_048
+WANTED_FILES = 65_536
+LISTEN_BACKLOG = 2_048
 """How many connections the system keeps for us that are not taken yet, where it allows so many."""
 HEAD_TIMEOUT_S = 10.0
 """How long a connection may take to send the whole head of a request."""
@@ -62,7 +62,7 @@ class ServedConnection(HttpToolsProtocol):
     owes_since: float | None = None
     deadline_s = 0.0
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         super().connection_made(transport)
         self._owe()
 
@@ -194,7 +194,7 @@ def serve(settings: Settings, store: Store, listener: socket.socket, *, open_pag
 def raise_file_limit() -> None:
     """Allow as many open files as many connections need, as far as the system does."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    allowed = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    allowed = WANTED_FILES if hard == resource.RLIM_INFINITY else min(WANTED_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < allowed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
@@ -240,7 +240,7 @@ def listen(settings: Settings) -> socket.socket:
     except OSError as error:
         listener.close()
         raise SettingsError(_refusal(settings, error)) from None
-    listener.listen(BACKLOG)
+    listener.listen(LISTEN_BACKLOG)
     return listener
 
 
