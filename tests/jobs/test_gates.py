@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
-from control_plane.analysis.validity.machine_gates import OTHER_CPU
+from control_plane.analysis.validity.load_gates import OTHER_CPU
 from control_plane.targets.observation.procfs import machine_cpu_s
 from tests.dashboard import DashboardProcess, dashboard
 from tests.undisturbed import judged, levels, unless_disturbed

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from control_plane.analysis.validity import load_gates, machine_gates, response_gates, steadiness
+from control_plane.analysis.validity import load_gates, response_gates, steadiness
 from control_plane.analysis.validity.gate import (
     CORES,
     COUNT,
@@ -127,33 +127,33 @@ _IN_ORDER = (
         "other_load",
         "Other processes",
         CORES,
-        machine_gates.OTHER_LOAD,
+        load_gates.OTHER_LOAD,
         "other processes were at work",
-        machine_gates.other_load,
+        load_gates.other_load,
     ),
     Gate(
         "client_throttled",
         "Client held back by its quota",
         SHARE,
-        machine_gates.CLIENT_THROTTLED,
+        load_gates.CLIENT_THROTTLED,
         "the kernel held the client back",
-        machine_gates.client_throttled,
+        load_gates.client_throttled,
     ),
     Gate(
         "stolen",
         "Taken by the host",
         CORES,
-        machine_gates.STOLEN,
+        load_gates.STOLEN,
         "the host gave cores to others",
-        machine_gates.stolen,
+        load_gates.stolen,
     ),
     Gate(
         "overheated",
         "Slowed down for heat",
         COUNT,
-        machine_gates.OVERHEATED,
+        load_gates.OVERHEATED,
         "cores were slowed down for their heat",
-        machine_gates.overheated,
+        load_gates.overheated,
     ),
 )
 
