@@ -18,10 +18,9 @@ from control_plane.pages.compare_query import (
     suggested_runs,
 )
 from control_plane.pages.new_run.preview import run_command
-from control_plane.pages.run.ceiling_part import ceiling_part
 from control_plane.pages.run.live import live_view
 from control_plane.pages.run.run_view import RunPage, run_page
-from control_plane.pages.run.why_view import why_view
+from control_plane.pages.run.why_view import ceiling_part, why_view
 from control_plane.pages.site.templating import page
 from control_plane.pages.urls import run_url
 from control_plane.store.store import Store

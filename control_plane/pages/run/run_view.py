@@ -37,7 +37,6 @@ from control_plane.domain.spec_json import write_spec
 from control_plane.domain.times_and_percentiles import AT_LEAST_NOTE, bounded, cut_off
 from control_plane.domain.units import count, seconds
 from control_plane.pages.compare_query import Suggestion
-from control_plane.pages.run.ceiling_part import CeilingPart
 from control_plane.pages.run.run_numbers import (
     StreamsTable,
     Tile,
@@ -46,7 +45,7 @@ from control_plane.pages.run.run_numbers import (
     streams_table,
     trials_view,
 )
-from control_plane.pages.run.why_view import WhyView
+from control_plane.pages.run.why_view import CeilingPart, WhyView
 from control_plane.pages.site import View
 from control_plane.pages.urls import run_figure_url, run_url
 
