@@ -16,7 +16,6 @@ from aiohttp.typedefs import LooseHeaders
 from multidict import CIMultiDict
 from yarl import URL
 
-from control_plane.load.async_users import AsyncUsers, current_user, cut_off
 from control_plane.load.clock import clock_ns
 from control_plane.load.content_check import Reading
 from control_plane.load.outcome import (
@@ -48,6 +47,7 @@ from control_plane.load.strategies.strategy import (
     tls_context,
     unread_bytes,
 )
+from control_plane.load.users import AsyncUsers, current_user, cut_off
 
 _NO_AUTO_HEADERS: CIMultiDict[None] = CIMultiDict({"Content-Type": None})
 _NO_COOKIES = SimpleCookie()

@@ -11,7 +11,6 @@ import httpcore
 import httpx
 from httpcore._backends.anyio import AnyIOStream
 
-from control_plane.load.async_users import AsyncUsers, current_user, cut_off
 from control_plane.load.clock import clock_ns
 from control_plane.load.content_check import Reading
 from control_plane.load.outcome import (
@@ -42,6 +41,7 @@ from control_plane.load.strategies.strategy import (
     tls_context,
     unread_bytes,
 )
+from control_plane.load.users import AsyncUsers, current_user, cut_off
 
 
 class _Stream(AnyIOStream):

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 from control_plane.load.clock import clock_ns, delay_s, overdue
-from control_plane.load.dispatchers import AsyncDispatcher
 from control_plane.load.outcome import (
     ERROR_MASK,
     Outcome,
@@ -21,6 +20,7 @@ from control_plane.load.schedule import OpenPhase, PacedPhase, Phase
 from control_plane.load.strategies.raw_connection import Connection, Connector
 from control_plane.load.strategies.raw_response import ResponseParser
 from control_plane.load.strategies.strategy import StrategyContext, new_loop
+from control_plane.load.users import AsyncDispatcher
 
 OnSameResponse = Callable[[Connection], None]
 After = Callable[[int, int], int | None]

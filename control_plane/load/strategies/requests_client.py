@@ -20,7 +20,6 @@ from requests.adapters import HTTPAdapter
 
 from control_plane.load.clock import clock_ns, sleep_until
 from control_plane.load.content_check import Reading
-from control_plane.load.dispatchers import StartTimes, start_times
 from control_plane.load.outcome import (
     ERROR_MASK,
     BodySample,
@@ -36,6 +35,7 @@ from control_plane.load.request_source import Request
 from control_plane.load.schedule import Phase
 from control_plane.load.strategies.strategy import RequestHeaders, StrategyContext, tls_context
 from control_plane.load.strategies.tracked_pool import ConnectionTracker, pools
+from control_plane.load.users import StartTimes, start_times
 
 EXPECTED_ERRORS = (
     requests.RequestException,

@@ -1,4 +1,4 @@
-"""Why a run has the times that it has: its causes, stacks, what to try, and the ceiling of its client."""
+"""Why a run has the times that it has: causes, stacks, what to try, the ceiling of its client."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
