@@ -11,7 +11,7 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import JSONResponse
 
 from control_plane.analysis.charts.figure import Figure, TableValue
-from control_plane.analysis.charts.throughput_bars import BarChart
+from control_plane.analysis.charts.metric_charts import BarChart
 from control_plane.analysis.comparison import Comparison, MetricComparison
 from control_plane.analysis.comparison import compare as compared_runs
 from control_plane.analysis.prose.comparison_scope import asked_of_runs, deleted_runs

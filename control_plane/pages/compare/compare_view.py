@@ -7,11 +7,15 @@ from typing import ClassVar
 from control_plane.analysis.charts.curve import curves_of_runs
 from control_plane.analysis.charts.distribution import distribution_chart
 from control_plane.analysis.charts.figure import Figure
-from control_plane.analysis.charts.metric_ratios import metric_ratios
+from control_plane.analysis.charts.metric_charts import (
+    BarChart,
+    metric_ratios,
+    stream_names,
+    throughput_bars,
+)
 from control_plane.analysis.charts.percentiles import percentile_chart
 from control_plane.analysis.charts.run_timelines import run_timelines, run_timelines_legend
 from control_plane.analysis.charts.shift import shift_chart
-from control_plane.analysis.charts.throughput_bars import BarChart, stream_names, throughput_bars
 from control_plane.analysis.comparison import (
     Comparison,
     compare,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from control_plane.analysis.charts.metric_ratios import metric_ratios
+from control_plane.analysis.charts.metric_charts import metric_ratios
 from control_plane.analysis.comparison import Comparison, compare
 from control_plane.domain.run import RunDetail
 from control_plane.pages.compare.numbers_table import numbers_table, ratio_table
