@@ -44,7 +44,7 @@ LONG = (
     "cases/test_r17.py",
     "faults/test_kills.py",
     "api/test_runs.py",
-    "load/test_stream_driver.py",
+    "load/test_worker.py",
     "cases/test_r04.py",
     "test_cli.py",
 )
