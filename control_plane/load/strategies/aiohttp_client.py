@@ -47,7 +47,7 @@ from control_plane.load.strategies.strategy import (
     tls_context,
     unread_bytes,
 )
-from control_plane.load.users import AsyncUsers, current_user, cut_off
+from control_plane.load.virtual_users import AsyncUsers, current_user, cut_off
 
 _NO_AUTO_HEADERS: CIMultiDict[None] = CIMultiDict({"Content-Type": None})
 _NO_COOKIES = SimpleCookie()

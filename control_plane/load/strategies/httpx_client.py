@@ -41,7 +41,7 @@ from control_plane.load.strategies.strategy import (
     tls_context,
     unread_bytes,
 )
-from control_plane.load.users import AsyncUsers, current_user, cut_off
+from control_plane.load.virtual_users import AsyncUsers, current_user, cut_off
 
 
 class _Stream(AnyIOStream):

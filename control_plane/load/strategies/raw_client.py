@@ -20,7 +20,7 @@ from control_plane.load.schedule import OpenPhase, PacedPhase, Phase
 from control_plane.load.strategies.raw_connection import Connection, Connector
 from control_plane.load.strategies.raw_response import ResponseParser
 from control_plane.load.strategies.strategy import StrategyContext, new_loop
-from control_plane.load.users import AsyncDispatcher
+from control_plane.load.virtual_users import AsyncDispatcher
 
 OnSameResponse = Callable[[Connection], None]
 After = Callable[[int, int], int | None]

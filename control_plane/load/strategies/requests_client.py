@@ -35,7 +35,7 @@ from control_plane.load.request_source import Request
 from control_plane.load.schedule import Phase
 from control_plane.load.strategies.strategy import RequestHeaders, StrategyContext, tls_context
 from control_plane.load.strategies.tracked_pool import ConnectionTracker, pools
-from control_plane.load.users import StartTimes, start_times
+from control_plane.load.virtual_users import StartTimes, start_times
 
 EXPECTED_ERRORS = (
     requests.RequestException,

@@ -8,7 +8,7 @@ import numpy as np
 
 from control_plane.load.clock import TIMER_TICK_NS, BusyWait, clock_ns
 from control_plane.load.schedule import ArrivalQueue, OpenPhase
-from control_plane.load.users import AsyncDispatcher, ThreadDispatcher
+from control_plane.load.virtual_users import AsyncDispatcher, ThreadDispatcher
 
 
 def each_tick(begin_ns: int) -> ArrivalQueue:
