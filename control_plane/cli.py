@@ -17,6 +17,7 @@ from control_plane.cli_experiment import (
     experiment_result,
     print_experiment,
     print_objectives,
+    report_files,
     run_exit_code,
 )
 from control_plane.cli_options import AsJson, DatabaseOption, connect, full_path, settings_of
@@ -192,12 +193,17 @@ def decide_experiment(
     full: Annotated[bool, typer.Option("--full", help="All blocks of a bundled one.")] = False,
     strict: Strict = False,
     as_json: AsJson = False,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Write a short comment for a pull request to this file.")
+    ] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML to this file.")] = None,
     db: DatabaseOption = None,
 ) -> None:
     """Run the trials of several arms in turns, and decide over them with an interval.
 
     Without a dashboard it is measured here and now.
     """
+    reports = report_files(markdown, junit)
     document, specs = experiment_file(file, _read, full=full)
     for spec in specs:
         _with_row_files(spec, file.parent)
@@ -209,6 +215,8 @@ def decide_experiment(
         print_json(found)
     else:
         print_experiment(found, dashboard.url)
+    for path, written in reports.items():
+        path.write_text(written(found, dashboard.url or ""), encoding="utf-8")
     raise typer.Exit(experiment_exit_code(found, strict=strict))
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 from rich import box
 from rich.table import Table
 
+from control_plane.analysis.prose.experiment_report import experiment_junit, experiment_markdown
 from control_plane.cli_output import INVALID, NOT_FINISHED, complain, print_line, print_table
 from control_plane.dashboard_client import DashboardClient, NoDashboard, Report
 from control_plane.domain.errors import SettingsError
+from control_plane.domain.ids import experiment_address
 from control_plane.domain.metrics import METRIC
 from control_plane.domain.objectives import JudgedObjective
 from control_plane.domain.run import State
@@ -72,6 +74,29 @@ def experiment_file(
     parts = [document, *(arms if isinstance(arms, list) else [])]
     specs = (part.get("spec") for part in parts if isinstance(part, dict))
     return document, [spec for spec in specs if isinstance(spec, dict)]
+
+
+ReportWriter = Callable[[Document, str], str]
+
+
+def report_files(markdown: Path | None, junit: Path | None) -> dict[Path, ReportWriter]:
+    """Return what writes each file that is asked for, of an experiment and the dashboard's address.
+
+    Raises SettingsError for one that cannot be written, before anything is measured.
+    """
+    wanted: dict[Path | None, ReportWriter] = {
+        markdown: lambda found, url: experiment_markdown(
+            found, f"{url}{experiment_address(found['id'])}" if url else ""
+        ),
+        junit: lambda found, _: experiment_junit(found),
+    }
+    files = {path: writer for path, writer in wanted.items() if path is not None}
+    for path in files:
+        try:
+            path.open("a").close()
+        except OSError as error:
+            raise SettingsError(f"{path}: {error.strerror}.") from None
+    return files
 
 
 def _read_toml(path: Path) -> Document:

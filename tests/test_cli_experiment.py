@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -98,8 +99,9 @@ spec.client.loop = "asyncio"
 def test_an_experiment_is_measured_here_without_a_dashboard(tmp_path: Path) -> None:
     (tmp_path / "clients.toml").write_text(FILE)
     command = [sys.executable, "-m", "control_plane", "experiment", "clients.toml", "--json"]
+    reports = ["--markdown", "comment.md", "--junit", "report.xml"]
     ended = subprocess.run(
-        [*command, "--db", str(tmp_path / "runs.db")],
+        [*command, *reports, "--db", str(tmp_path / "runs.db")],
         cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False,
         env={"PYTHONPATH": str(Path(__file__).parent.parent), "PATH": "/usr/bin:/bin"},
     )  # fmt: skip
@@ -107,6 +109,15 @@ def test_an_experiment_is_measured_here_without_a_dashboard(tmp_path: Path) -> N
     assert (document["state"], document["design"]["blocks"]) == ("finished", 4)
     assert [arm["blocks"] for arm in document["runs"]] == [4, 4]
     assert ended.returncode == experiment_exit_code(document, strict=False)
+    comment = (tmp_path / "comment.md").read_text()
+    assert comment.startswith("**")
+    assert "| Arm | Throughput | Ratio, 95 % | Verdict | Validity |" in comment
+    suite = ET.parse(tmp_path / "report.xml").getroot()
+    assert [case.get("classname") for case in suite] == [
+        *("arm", "arm", "primary"),
+        *("guardrail",) * 3,
+    ]
+    assert int(suite.get("failures", "")) == len(suite.findall("testcase/failure"))
     refused = subprocess.run(
         [*command, "--db", str(tmp_path / "none.db")],
         input=None, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,

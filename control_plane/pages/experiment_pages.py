@@ -13,6 +13,8 @@ from control_plane.analysis.charts.percentiles import percentile_chart
 from control_plane.analysis.deciding.judged_experiment import (
     judge_experiment,
 )
+from control_plane.analysis.prose.experiment_report import experiment_markdown
+from control_plane.analysis.prose.experiment_sentences import experiment_document
 from control_plane.analysis.run_labels import label_runs
 from control_plane.dependencies import ExperimentId, RunServiceDep, StoreDep
 from control_plane.domain.errors import Conflict
@@ -49,11 +51,12 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True)
 class ExperimentPage(View):
-    """One experiment, while it is measured and after."""
+    """One experiment, while it is measured and after; `markdown` is a comment to paste."""
 
     template: ClassVar[str] = "pages/experiment.html"
     experiment: Experiment
     part: ExperimentFragment
+    markdown: str
 
 
 @dataclass(frozen=True)
@@ -154,8 +157,11 @@ def experiment(
     request: Request, experiment_id: ExperimentId, store: StoreDep, service: RunServiceDep
 ) -> HTMLResponse:
     """Show an experiment as far as it is."""
-    part = current_part(store, service, experiment_id)
-    return page(request, ExperimentPage(store.experiment(experiment_id), part))
+    found = store.experiment(experiment_id)
+    judged = judge_experiment(found, store.arm_runs(found))
+    address = f"{request.base_url}experiments/{experiment_id}"
+    markdown = experiment_markdown(experiment_document(judged), address)
+    return page(request, ExperimentPage(found, experiment_part(judged, service.hints), markdown))
 
 
 @router.get("/experiments/{experiment_id}/live")

@@ -41,6 +41,9 @@ _DESIGN: TypeAdapter[ExperimentDesign] = TypeAdapter(ExperimentDesign)
 _BLOCK: TypeAdapter[ExperimentBlock] = TypeAdapter(ExperimentBlock)
 
 
+_WITHOUT_RESULT = (State.FAILED.value, State.CANCELLED.value, State.INTERRUPTED.value)
+
+
 class Experiments:
     """Keeps and lists them. Each method is one transaction."""
 
@@ -160,9 +163,19 @@ class Experiments:
             return [runs.get(arm.run_id or "") for arm in experiment.arms]
 
     def latest_experiments(self) -> dict[str, Experiment]:
-        """Return the newest experiment of each slug of those that come with Looplab."""
+        """Return the newest experiment of each slug, of those that did not end without a result."""
         slug = func.json_extract(ExperimentRow.document, "$.slug")
-        newest = select(func.max(col(ExperimentRow.seq))).where(slug != "").group_by(slug)
+        useful = (
+            select(ExperimentArmRow)
+            .join(RunRow, col(RunRow.seq) == ExperimentArmRow.run)
+            .where(col(ExperimentArmRow.experiment) == ExperimentRow.seq)
+            .where(col(RunRow.state).not_in(_WITHOUT_RESULT))
+        )
+        newest = (
+            select(func.max(col(ExperimentRow.seq)))
+            .where(slug != "", useful.exists())
+            .group_by(slug)
+        )
         with self._database.read() as session:
             rows = session.exec(select(ExperimentRow).where(col(ExperimentRow.seq).in_(newest)))
             found = [_experiment(session, row) for row in rows.all()]

@@ -11,6 +11,7 @@ from control_plane.analysis.deciding.judged_experiment import (
     JudgedExperiment,
     JudgedMetric,
     JudgedPrediction,
+    validity_so_far,
 )
 from control_plane.analysis.deciding.verdicts import CONTROL_LEVEL, FIRST_LOOK, Verdict
 from control_plane.analysis.prose.sentence import Sentence, number, sentence
@@ -172,6 +173,7 @@ def experiment_document(judged: JudgedExperiment) -> Document:
                 "id": arm.run_id,
                 "state": run.state.value if run else "deleted",
                 "reason": run.reason if run else None,
+                "validity": validity_so_far(run).outcome if run else None,
                 "blocks": len(run.trials) if run else 0,
             }
             for arm, run in zip(experiment.arms, judged.runs, strict=True)

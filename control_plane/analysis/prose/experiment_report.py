@@ -1,0 +1,138 @@
+"""An experiment for those who do not open its page: a comment of a pull request, and JUnit."""
+
+import re
+from collections.abc import Iterator
+from xml.etree import ElementTree as ET
+
+from control_plane.domain.metrics import METRIC
+from control_plane.domain.objectives import JudgedObjective
+from control_plane.domain.spec_json import Document
+from control_plane.domain.units import NONE, WRITTEN, figures
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|@~&-])")
+_AGAINST = {"worse", "broken", "failed"}
+_OPEN = {"inconclusive", "likely_better", "likely_worse", "no_verdict", "undecided"}
+
+
+def experiment_markdown(found: Document, address: str = "") -> str:
+    """Return the sentence, a table of the arms and a link; everything else is folded.
+
+    `found` is the document of the API, `address` that of the page.
+    """
+    lines = [f"**{_escaped(found['sentence'])}**", ""]
+    lines += _table(_arm_rows(found))
+    for name in ("objectives", "predictions"):
+        lines += ["", *_claims(found, name)] if found[name] else []
+    details = list(_table(_detail_rows(found)))
+    lines += ["", "<details><summary>Every metric that decides or guards</summary>", ""]
+    lines += [*details, "", f"{_design(found)}", "", "</details>"]
+    if address:
+        lines += ["", f"[{_escaped(found['question'])}](<{address}>)"]
+    return "\n".join(lines) + "\n"
+
+
+def _table(rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
+    head, *rest = rows
+    for cells in (head, ("---", *("---:" for _ in head[1:])), *rest):
+        yield f"| {' | '.join(cells)} |"
+
+
+def _arm_rows(found: Document) -> Iterator[tuple[str, ...]]:
+    primary = [verdict for verdict in found["verdicts"] if verdict["role"] == "primary"]
+    metric = METRIC[found["design"]["metric"]]
+    yield "Arm", metric.label, "Ratio, 95 %", "Verdict", "Validity"
+    by_arm = {verdict["contender"]: verdict for verdict in primary}
+    baseline = primary[0]["values"][0] if primary else None
+    for place, run in enumerate(found["runs"]):
+        verdict = by_arm.get(run["arm"])
+        value = verdict["values"][1] if verdict else None if place else baseline
+        yield (
+            _escaped(run["arm"]),
+            WRITTEN[metric.unit](value),
+            _ratio(verdict) if verdict else "baseline" if not place else NONE,
+            _word(verdict) if verdict else NONE,
+            run["validity"] or run["state"],
+        )
+
+
+def _detail_rows(found: Document) -> Iterator[tuple[str, ...]]:
+    yield "Metric", "Arm", "Baseline", "Arm's own", "Ratio, 95 %", "Verdict"
+    for verdict in found["verdicts"]:
+        if verdict["role"] != "exploratory":
+            metric = METRIC[verdict["metric"]]
+            values = (WRITTEN[metric.unit](value) for value in verdict["values"])
+            arm = _escaped(verdict["contender"])
+            yield metric.label, arm, *values, _ratio(verdict), _word(verdict)
+
+
+def _ratio(verdict: Document) -> str:
+    if verdict["ratio"] is None:
+        return NONE
+    told = f"×{figures(verdict['ratio'])}"
+    if verdict["low"] is None:
+        return told
+    return _escaped(f"{told} [{figures(verdict['low'])}, {figures(verdict['high'])}]")
+
+
+def _word(verdict: Document) -> str:
+    return str(verdict["verdict"]).replace("_", " ")
+
+
+def _claims(found: Document, name: str) -> Iterator[str]:
+    for claim in found[name]:
+        told = claim["text"] if name == "predictions" else JudgedObjective(**claim).text
+        numbers = f" ({claim['told']})" if name == "predictions" else ""
+        yield f"- {claim['outcome'].capitalize()}: {_escaped(told + numbers)}"
+
+
+def _design(found: Document) -> str:
+    design = found["design"]
+    blocks = f"{found['blocks']} of {design['blocks']} interleaved blocks"
+    return f"{blocks}, margin {100 * design['margin']:g} %, seed {found['seed']}."
+
+
+def experiment_junit(found: Document) -> str:
+    """Return JUnit XML: a test case for each verdict, guardrail and objective.
+
+    What speaks against a contender is a failure, an arm that is invalid or did not finish an error;
+    what is not decided is skipped.
+    """
+    suite = ET.Element("testsuite", name=_plain(found["question"]))
+    for run in found["runs"]:
+        case = ET.SubElement(suite, "testcase", classname="arm", name=_plain(run["arm"]))
+        if run["state"] != "finished" or run["validity"] == "invalid":
+            why = f"{run['state']}: {run['reason']}" if run["reason"] else run["state"]
+            told = "invalid" if run["state"] == "finished" else why
+            ET.SubElement(case, "error", message=_plain(told))
+    for verdict in found["verdicts"]:
+        if verdict["role"] != "exploratory":
+            name = f"{METRIC[verdict['metric']].label} of {verdict['contender']}"
+            told = f"{_word(verdict)}, {_ratio(verdict)}".replace("\\", "")
+            _case(suite, verdict["role"], name, verdict["verdict"], told)
+    for objective in found["objectives"]:
+        text = JudgedObjective(**objective).text
+        _case(suite, "objective", text, objective["outcome"], objective["outcome"])
+    cases = list(suite)
+    suite.set("tests", str(len(cases)))
+    suite.set("errors", str(len(suite.findall("testcase/error"))))
+    suite.set("failures", str(len(suite.findall("testcase/failure"))))
+    suite.set("skipped", str(len(suite.findall("testcase/skipped"))))
+    ET.indent(suite)
+    return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _case(suite: ET.Element, role: str, name: str, outcome: str, told: str) -> None:
+    case = ET.SubElement(suite, "testcase", classname=role, name=_plain(name))
+    if outcome in _AGAINST:
+        ET.SubElement(case, "failure", message=_plain(told))
+    elif outcome in _OPEN:
+        ET.SubElement(case, "skipped", message=_plain(told))
+
+
+def _escaped(text: str) -> str:
+    return _SPECIAL.sub(r"\\\1", _plain(text))
+
+
+def _plain(text: str) -> str:
+    """Return a text on one line."""
+    return " ".join(text.split())
