@@ -21,6 +21,7 @@ from control_plane import __version__, api
 from control_plane.access import add_guards
 from control_plane.access.http_errors import code_of, code_of_status, status_of
 from control_plane.access.login import Login
+from control_plane.access.route_roles import methods_at
 from control_plane.api.monitoring import Metrics, count_requests
 from control_plane.api.openapi_docs import SPEC_SCHEMAS
 from control_plane.domain.errors import FieldError, InvalidInput, LooplabError, StoreError
@@ -157,10 +158,14 @@ def _validation_error(request: Request, error: Exception) -> Response:
 
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    headers, message = dict(error.headers or {}), error.detail
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(methods_at(request.url.path))
+        message = f"{request.method[:20]} is not taken here, but {headers['Allow']}."
     response = _error_response(
-        request, error.status_code, code_of_status(error.status_code), error.detail
+        request, error.status_code, code_of_status(error.status_code), message
     )
-    response.headers.update(error.headers or {})
+    response.headers.update(headers)
     return response
 
 

@@ -9,8 +9,8 @@ from control_plane.access.http_errors import error_response
 from control_plane.access.login import Login, LoginMiddleware, Refuse
 from control_plane.access.middleware import (
     BodyLimitMiddleware,
-    HeadMiddleware,
     HostMiddleware,
+    MethodsMiddleware,
     OriginMiddleware,
     SecurityHeadersMiddleware,
 )
@@ -36,7 +36,7 @@ def add_guards(
     build = app.build_middleware_stack
 
     def guarded_stack() -> ASGIApp:
-        inside = BodyLimitMiddleware(HeadMiddleware(build()))
+        inside = BodyLimitMiddleware(MethodsMiddleware(build()))
         checked = OriginMiddleware(LoginMiddleware(inside, login, refuse))
         return SecurityHeadersMiddleware(HostMiddleware(checked, names))
 

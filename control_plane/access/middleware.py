@@ -1,4 +1,4 @@
-"""What stands around the whole application: security headers, Host, origin, size of the body, HEAD.
+"""What stands around the whole application: headers, Host, origin, size of the body, methods.
 
 No route can weaken it, and errors pass through it too.
 """
@@ -8,9 +8,11 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from control_plane.access.http_errors import error_response, header_values
+from control_plane.access.route_roles import methods_at
 from control_plane.domain.application_report import SAFE_METHODS
 
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -174,16 +176,31 @@ def _too_large(scope: Scope, limit: int) -> bool:
     return any(len(size) > 18 or int(size) > limit for size in sizes)
 
 
-class HeadMiddleware:
-    """Answers HEAD as the application answers GET, and keeps the body back (RFC 9110, 9.3.2)."""
+class MethodsMiddleware:
+    """Answers OPTIONS with what an address takes, 406 where it gives nothing that is accepted, and
+    HEAD as the application answers GET, without the body (RFC 9110, 9.3.2, 9.3.7 and 12.5.1).
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "HEAD":
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        methods = methods_at(scope["path"])
+        kind = _media_type(scope["path"])
+        if scope["method"] == "OPTIONS" and methods:
+            await Response(None, 204, {"Allow": ", ".join(methods)})(scope, receive, send)
+        elif methods and kind and not _accepts(scope, kind):
+            message = f"This address gives {kind}, which Accept leaves out: name it, or */*."
+            await error_response(406, message)(scope, receive, send)
+        elif scope["method"] == "HEAD":
+            await self._without_body(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _without_body(self, scope: Scope, receive: Receive, send: Send) -> None:
 
         async def send_head(message: Message) -> None:
             if message["type"] == "http.response.body":
@@ -196,3 +213,27 @@ class HeadMiddleware:
             await self.app(asked, receive, send_head)
         finally:
             scope["endpoint"] = asked.get("endpoint")
+
+
+_ENDINGS = {".json": "application/json", ".csv": "text/csv", ".md": "text/markdown"}
+
+
+def _media_type(path: str) -> str:
+    """Return what an address gives; "" where it depends on more than its name."""
+    ending = path[path.rfind(".") :] if "." in path else ""
+    if path.startswith(("/api/", "/healthz")):
+        return "application/json"
+    if path.startswith(("/static", "/metrics")) or (ending and ending not in _ENDINGS):
+        return ""
+    return _ENDINGS.get(ending, "text/html")
+
+
+def _accepts(scope: Scope, kind: str) -> bool:
+    """Return whether `kind` is among what Accept names; without one, everything is."""
+    given = ",".join(header_values(scope, b"accept")).replace(" ", "").lower()
+    if not given:
+        return True
+    ranges = dict(part.partition(";")[::2] for part in given.split(","))
+    fitting = (kind, f"{kind.partition('/')[0]}/*", "*/*")
+    best = next((ranges[name] for name in fitting if name in ranges), "q=0")
+    return not re.search(r"(^|;)q=0(\.0*)?$", best)

@@ -3,11 +3,14 @@
 public: anyone who reaches the port. viewer: reads. operator: starts, changes and ends work.
 """
 
+import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Literal
 
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
+from starlette.routing import compile_path
 
 from control_plane.domain.application_report import SAFE_METHODS
 
@@ -130,6 +133,24 @@ def role_of(route: str) -> AccessRole | None:
     """Return the role that `GET /path/{of_the_route}` asks for; None: nobody may use it."""
     roles = [role for role, routes in ROUTES.items() if route in routes]
     return roles[0] if len(roles) == 1 else None
+
+
+def methods_at(path: str) -> tuple[str, ...]:
+    """Return the methods that an address takes, HEAD and OPTIONS among them; () for none."""
+    found = {
+        method
+        for routes in ROUTES.values()
+        for method, pattern in (route.split() for route in routes)
+        if _pattern(pattern).match(path)
+    }
+    read = {"HEAD"} if "GET" in found else set()
+    return tuple(sorted({*found, *read, "OPTIONS"})) if found else ()
+
+
+@cache
+def _pattern(path: str) -> re.Pattern[str]:
+    """Return what the addresses of a route match; what is mounted has others below it."""
+    return re.compile(r"/static(/.*)?$") if path == "/static" else compile_path(path)[0]
 
 
 def routes_of(app: FastAPI) -> Iterator[str]:

@@ -272,3 +272,31 @@ async def test_only_own_pages_and_programs_change_things(
         assert answer.status == 200
     else:
         assert answer.refused(403, "forbidden")
+
+
+@pytest.mark.parametrize(
+    ("path", "allow"), [("/", "GET, HEAD, OPTIONS"), ("/echo", "OPTIONS, POST"), ("/nowhere", "")]
+)
+async def test_options_tells_what_an_address_takes(app: FastAPI, path: str, allow: str) -> None:
+    answer = await request(app, "OPTIONS", path, OWN)
+    assert answer.status == (204 if allow else 404)
+    assert answer.values("allow") == ([allow] if allow else [])
+
+
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [
+        ("*/*", 200),
+        ("text/html", 200),
+        ("image/png, text/*;q=0.1", 200),
+        ("", 200),
+        ("application/json", 406),
+        ("text/html;q=0, application/json", 406),
+        ("*/*;q=0.0", 406),
+    ],
+)
+async def test_what_is_not_accepted_is_told(app: FastAPI, accept: str, status: int) -> None:
+    answer = await request(app, "GET", "/", [*OWN, ("accept", accept)])
+    assert answer.status == status
+    if status == 406:
+        assert "text/html" in answer.refused(406, "not_acceptable")
