@@ -1,5 +1,6 @@
-"""Commands around the database: export, backup, restore; who comes in, and who did what."""
+"""Commands around the database: export, import, backup, restore; who comes in, and did what."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,36 +13,113 @@ from control_plane.cli_options import AsJson, DatabaseOption, connect, full_path
 from control_plane.cli_output import complain, print_json, print_table
 from control_plane.dashboard_client import RemoteDashboard
 from control_plane.domain.errors import SettingsError
-from control_plane.domain.ids import compared_ids
+from control_plane.domain.ids import compared_ids, run_address
 from control_plane.domain.spec_json import Document
+from control_plane.settings import Settings
 from control_plane.store.instance_lock import read_lock
 
+SHOWN = 12
 database_commands = typer.Typer()
 
 
-@database_commands.command("export")
+EXPORT_EXIT_CODES = """
+Exit codes:
+
+0 the file is written
+
+2 bad input, such as an id that is not there, or a file that is
+"""
+
+
+@database_commands.command("export", epilog=EXPORT_EXIT_CODES)
 def export_results(
     context: typer.Context,
-    runs: Annotated[list[str], typer.Argument(help="A run id, or 2 to 12 to be compared.")],
-    html: Annotated[Path, typer.Option("--html", help="The file; nothing lies there yet.")],
+    ids: Annotated[
+        list[str] | None, typer.Argument(help="Runs and experiments; all if none is named.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="One page, of a run or of up to 12 compared.")
+    ] = None,
+    bundle: Annotated[
+        Path | None, typer.Option("--bundle", help="A bundle for another Looplab (.looplab).")
+    ] = None,
     as_json: AsJson = False,
     db: DatabaseOption = None,
 ) -> None:
-    """Write the page of a run, or of several side by side, as one file that opens anywhere.
+    """Write results to a file: a page that opens anywhere, or a bundle for another Looplab.
 
-    Its figures need no network. Secrets, the log of the target and its stacks are left out.
+    Secrets, the log of the target and its stacks are left out.
     """
-    ids, _ = compared_ids(",".join(runs), None)
+    if (html is None) == (bundle is None):
+        raise SettingsError("Name the file: --html FILE for a page, --bundle FILE for a bundle.")
     settings = settings_of(context, db)
     if not settings.db.exists():
         raise SettingsError(f"There is no database at {settings.db}: name one with --db.")
+    if html is not None:
+        _export_page(settings, html, ids or [], as_json=as_json)
+    elif bundle is not None:
+        _export_bundle(settings, bundle, ids or [], as_json=as_json)
+
+
+def _export_page(settings: Settings, file: Path, ids: list[str], *, as_json: bool) -> None:
+    runs, _ = compared_ids(",".join(ids), None)
     with connect(settings) as dashboard:
-        content = dashboard.report(ids)
-    _write_new(html, content)
+        content = dashboard.report(runs)
+    _write_new(file, content)
     if as_json:
-        print_json({"runs": list(ids), "file": str(html.resolve()), "bytes": len(content)})
+        print_json({"runs": list(runs), "file": str(file.resolve()), "bytes": len(content)})
     else:
-        typer.echo(f"{html}: {len(content) / 1e6:.1f} MB, opens in any browser.")
+        typer.echo(f"{file}: {len(content) / 1e6:.1f} MB, opens in any browser.")
+
+
+def _export_bundle(settings: Settings, file: Path, ids: list[str], *, as_json: bool) -> None:
+    from control_plane.store.bundles import write_bundle
+
+    written = write_bundle(settings.db, file, ids)
+    if as_json:
+        print_json({**asdict(written), "file": str(file.resolve())})
+        return
+    holds = counted_things((written.runs, "run"), (written.experiments, "experiment"))
+    typer.echo(f"{file}: {holds}, {written.size_bytes / 1e6:.1f} MB, sha256 {written.sha256}")
+    typer.echo(f"Elsewhere: looplab import {file.name}")
+
+
+@database_commands.command("import")
+def import_results(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A bundle, made by looplab export.")],
+    as_json: AsJson = False,
+    db: DatabaseOption = None,
+) -> None:
+    """Take over what a bundle holds, all or nothing; ids stay, and each run is marked.
+
+    What is here already with the same content stays as it is; with another, nothing is imported.
+    """
+    if not file.is_file():
+        raise SettingsError(f"{file} is no file.")
+    settings = settings_of(context, db)
+    with connect(settings) as dashboard:
+        found = dashboard.import_bundle(file)
+    if as_json:
+        print_json(found)
+        return
+    new = counted_things((len(found["runs"]), "run"), (len(found["experiments"]), "experiment"))
+    known = f", {found['known']:,} here already" if found["known"] else ""
+    typer.echo(f"{new} imported{known}. sha256 {found['sha256']}")
+    for run_id in found["runs"][:SHOWN]:
+        typer.echo(f"{dashboard.url or ''}{run_address(run_id)}" if dashboard.url else run_id)
+    if len(found["runs"]) > SHOWN:
+        typer.echo(f"and {len(found['runs']) - SHOWN:,} more")
+
+
+def counted_things(*counts: tuple[int, str]) -> str:
+    """Return `2 runs and 1 experiment`; the first stands also where there is none of it."""
+    told = [
+        f"{many:,} {name}{'' if many == 1 else 's'}"
+        for place, (many, name) in enumerate(counts)
+        if many or not place
+    ]
+    return " and ".join(told)
 
 
 def _write_new(path: Path, content: bytes) -> None:

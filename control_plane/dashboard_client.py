@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from pathlib import Path
+from typing import BinaryIO, Protocol
 
 import requests
 
@@ -16,6 +17,7 @@ Report = Callable[[Document], None]
 
 REPORT_S = 1.0
 NOT_FOUND = 404
+ANSWERS_S, IMPORTS_S = 60, 600
 
 
 class NoDashboard(LooplabError):
@@ -44,6 +46,12 @@ class DashboardClient(Protocol):
         """Return the page of a run, or of several side by side, as one HTML file.
 
         Raises NotFound, or InvalidInput where one is not over.
+        """
+
+    def import_bundle(self, file: Path) -> Document:
+        """Take over the runs and experiments of a bundle.
+
+        Raises InvalidInput, also where an id has another content here.
         """
 
     def ceilings(self) -> Document:
@@ -85,6 +93,10 @@ class RemoteDashboard:
     def report(self, ids: Sequence[str]) -> bytes:
         return self._response("GET", report_address(ids)).content
 
+    def import_bundle(self, file: Path) -> Document:
+        with file.open("rb") as content:
+            return self._document(self._response("POST", "/api/import", content=content))
+
     def ceilings(self) -> Document:
         return self._request("GET", "/api/ceilings")
 
@@ -109,10 +121,19 @@ class RemoteDashboard:
     def _request(self, method: str, path: str, body: Document | None = None) -> Document:
         return self._document(self._response(method, path, body))
 
-    def _response(self, method: str, path: str, body: Document | None = None) -> requests.Response:
+    def _response(
+        self,
+        method: str,
+        path: str,
+        body: Document | None = None,
+        content: BinaryIO | None = None,
+    ) -> requests.Response:
         """Return the response. Raises what the dashboard says is wrong, or that it is none."""
+        address, timeout_s = f"{self.url}{path}", ANSWERS_S if content is None else IMPORTS_S
         try:
-            response = self._session.request(method, f"{self.url}{path}", json=body, timeout=60)
+            response = self._session.request(
+                method, address, json=body, data=content, timeout=timeout_s
+            )
         except requests.ConnectionError:
             raise NoDashboard(f"{self.url} does not answer any more.") from None
         except requests.RequestException as error:

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import cached_property
+from pathlib import Path
 
 from control_plane.analysis.comparison import compare
 from control_plane.analysis.deciding.judged_experiment import JudgedExperiment, judge_experiment
@@ -74,6 +76,9 @@ class LocalDashboard:
         standing = self._store.standing(ids, ids[0])
         query = CompareQuery(standing.ids, standing.baseline, deleted=standing.deleted)
         return reports.comparison(query).encode()
+
+    def import_bundle(self, file: Path) -> Document:
+        return asdict(self._started().import_bundle(file))
 
     def ceilings(self) -> Document:
         return {"ceilings": ceiling_documents(self._store)}

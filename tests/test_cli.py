@@ -105,10 +105,13 @@ def test_run_and_compare_without_a_dashboard(tmp_path: Path, spec_file: Path) ->
     assert json.loads(compared.stdout)["baseline"] == ids[0]
     table = looplab(["compare", *ids], tmp_path)
     assert "Throughput" in table.stdout
-    for _ in range(2):
-        report = looplab(["export", *ids, "--html", "both.html"], tmp_path)
-    assert "both.html is there already" in report.stderr
+    report = looplab(["export", *ids, "--html", "both.html"], tmp_path)
+    assert report.stdout.startswith("both.html: 1.")
     assert all(f"/runs/{run_id}" not in (tmp_path / "both.html").read_text() for run_id in ids)
+    bundle = json.loads(looplab(["export", "--bundle", "all.looplab", "--json"], tmp_path).stdout)
+    taken = looplab(["import", "all.looplab", "--db", "other.db"], tmp_path)
+    assert taken.stdout.startswith(f"2 runs imported. sha256 {bundle['sha256']}\n")
+    assert "2 here already" in looplab(["import", "all.looplab"], tmp_path).stdout
 
 
 def test_run_hands_in_at_the_dashboard_that_has_the_database(
@@ -178,6 +181,9 @@ def test_a_wrong_spec_is_one_readable_line(
     ("arguments", "complaint"),
     [
         (["run", "absent.json"], "absent.json: No such file"),
+        (["export", "zzzzzzzzzz"], "--html FILE for a page, --bundle FILE for a bundle"),
+        (["export", "zzzzzzzzzz", "--bundle", "b"], "runs.db: name one with --db"),
+        (["import", "absent.looplab"], "absent.looplab is no file"),
         (["compare", "zzzzzzzzzz"], "runs.db: name one with --db"),
         (["compare", "x"], "'x'"),
         (["ceiling", "curl"], "'curl' is no strategy"),

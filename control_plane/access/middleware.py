@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from control_plane.access.http_errors import error_response, header_values
 from control_plane.access.route_roles import methods_at
 from control_plane.domain.application_report import SAFE_METHODS
+from control_plane.domain.limits import MAX_BUNDLE_BYTES
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -142,12 +143,16 @@ MAX_BODY_BYTES = 2_000_000
 MAX_SPEC_BYTES = 16_000_000
 """A spec may hold files of rows, and what is pasted into its form may be a HAR file."""
 
+_BUNDLE_PATHS = frozenset({"/api/import", "/import"})
+_AROUND_FILE = 10_000
 _SPEC_PATHS = frozenset({"/api/experiments", "/api/runs", "/runs", "/runs/spec"})
 
 
 def limit_of(scope: Scope) -> int:
     """Return how many bytes the body of a request may have: more where specs are handed in."""
     path = scope["path"]
+    if scope["method"] == "POST" and path in _BUNDLE_PATHS:
+        return MAX_BUNDLE_BYTES + _AROUND_FILE
     takes_spec = path in _SPEC_PATHS or path == "/runs/new" or path.startswith("/runs/new/")
     return MAX_SPEC_BYTES if scope["method"] == "POST" and takes_spec else MAX_BODY_BYTES
 

@@ -50,3 +50,10 @@ SPEC_BODY: dict[str, Any] = {
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Spec"}}},
     }
 }
+
+BUNDLE_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/vnd.sqlite3": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}

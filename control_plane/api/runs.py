@@ -1,6 +1,9 @@
 """Runs: hand in, list, read, cancel, delete, and set side by side."""
 
+import asyncio
+import tempfile
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
@@ -8,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from control_plane.analysis.comparison import compare
 from control_plane.analysis.prose.comparison_sentences import described_comparison
-from control_plane.api.openapi_docs import ERROR_RESPONSES, SPEC_BODY
+from control_plane.api.openapi_docs import BUNDLE_BODY, ERROR_RESPONSES, SPEC_BODY
 from control_plane.dependencies import RunId, RunServiceDep, StoreDep
 from control_plane.domain.documents import run_document
 from control_plane.domain.ids import compared_ids, run_address
@@ -75,6 +78,21 @@ def runs(
         if not run.state.terminal and (progress := service.progress(run.id)):
             document["progress"] = asdict(progress)
     return {"runs": documents, "next": page.next_cursor, "unreadable": list(page.unreadable)}
+
+
+@router.post("/import", openapi_extra=BUNDLE_BODY)
+async def import_bundle(request: Request, service: RunServiceDep) -> Document:
+    """Take over the runs and experiments of a bundle, all or nothing.
+
+    `runs` and `experiments` are the ids that are new here; `known` runs were here already. 409
+    where an id has another content here, and while a run is measured.
+    """
+    with tempfile.NamedTemporaryFile(prefix="looplab-upload-") as file:
+        async for chunk in request.stream():
+            file.write(chunk)
+        file.flush()
+        imported = await asyncio.to_thread(service.import_bundle, Path(file.name))
+    return asdict(imported)
 
 
 @router.get("/runs/{run_id}")

@@ -101,7 +101,14 @@ def run_document(run: Run, progress: Progress | None, hints: Sequence[str] = ())
         "failures": [{"line": failed.line, **asdict(failed)} for failed in run.failures],
         "log": list(run.log),
         "hints": list(hints),
+        "origin": _origin(run),
     }
+
+
+def _origin(run: Run) -> Document | None:
+    if run.origin is None:
+        return None
+    return {**asdict(run.origin), "imported_at": moment(run.origin.imported_at)}
 
 
 def comparison_document(comparison: Compared, sentence: str, catch: str) -> Document:

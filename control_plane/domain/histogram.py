@@ -80,6 +80,19 @@ class Histogram:
         """The number of samples."""
         return int(self.counts.sum())
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether it could have been measured: buckets ascend, and nothing is negative."""
+        return bool(
+            len(self.indices) == len(self.counts)
+            and np.all(np.diff(self.indices) > 0)
+            and np.all(self.indices >= 0)
+            and np.all(self.indices <= bucket(np.array([HIGHEST_NS]))[0])
+            and np.all(self.counts > 0)
+            and 0 <= self.minimum_ns <= self.maximum_ns
+            and self.sum_ns >= 0
+        )
+
     @cached_property
     def _up_to(self) -> Counts:
         """How many samples lie in each bucket and those below it."""

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from control_plane.domain.errors import FieldError
 
+MAX_BUNDLE_BYTES = 1_000_000_000
+"""How large a file of results from elsewhere may be."""
+
 
 @dataclass(frozen=True)
 class Limits:

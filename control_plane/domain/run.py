@@ -138,6 +138,15 @@ class Standing:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where an imported run comes from: the machine that measured it, and the file in hex."""
+
+    machine: str
+    imported_at: datetime
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Run:
     """One spec with its trials. Datetimes are UTC and aware.
 
@@ -146,6 +155,7 @@ class Run:
     those found, those not decided, then those ruled out; empty where none was judged.
     `objectives` are those of the spec, judged over the trials of a run that finished.
     `configuration` is `given_name`, by which its target was chosen, or else tells its parts.
+    `origin` None: it was measured by this Looplab.
     """
 
     id: str
@@ -168,6 +178,7 @@ class Run:
     configuration: str = ""
     given_name: str | None = None
     objectives: tuple[JudgedObjective, ...] = ()
+    origin: Origin | None = None
 
     @property
     def failures(self) -> tuple[FailedResponse, ...]:

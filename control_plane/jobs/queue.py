@@ -4,9 +4,11 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from control_plane.domain.errors import Conflict, NotFound, StoreError
 from control_plane.domain.experiment import Experiment
+from control_plane.domain.result import Progress
 from control_plane.domain.run import Run, State
 from control_plane.jobs.experiment_job import ExperimentJob
 from control_plane.jobs.manual_targets import ManualTargets
@@ -22,6 +24,15 @@ Job = RunJob | ExperimentJob
 
 _LOADED = (State.WARMING, State.RUNNING)
 _SPOILED = "internal error: what Looplab keeps of this run cannot be used, its log says more"
+
+
+@dataclass(frozen=True)
+class QueueStatus:
+    """What the top bar tells: the run that works now, its progress, how many wait."""
+
+    running: Run | None
+    progress: Progress | None
+    queued: int
 
 
 class RunQueue:

@@ -5,11 +5,12 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from control_plane.analysis import duration_estimate
+from control_plane.analysis.prose.run_sentences import told_of_run
 from control_plane.analysis.start_hints import start_hints
 from control_plane.applications_file import OWN_FILE, ApplicationsFile, written_entry
 from control_plane.domain.application_report import Offer, TriedTarget
@@ -23,12 +24,13 @@ from control_plane.domain.spec_json import SOME_WORKLOAD, Document, write_spec
 from control_plane.jobs.application_check import ApplicationChecks, OpenApiCache
 from control_plane.jobs.configurations import Configurations
 from control_plane.jobs.manual_targets import ManualTargets
-from control_plane.jobs.queue import IdleTasks, RunQueue
+from control_plane.jobs.queue import IdleTasks, QueueStatus, RunQueue
 from control_plane.jobs.request_check import RequestChecks
 from control_plane.jobs.run_end import CANCELLED, PAUSED, RunEnd, withdraw
 from control_plane.jobs.runtime import Runtime
 from control_plane.jobs.submissions import Submissions
 from control_plane.store.audit_log import Action
+from control_plane.store.bundle_import import ImportedBundle
 from control_plane.store.store import Draft, Store
 from control_plane.targets.application import (
     Application,
@@ -49,15 +51,6 @@ from control_plane.targets.launch import shown_command
 from control_plane.targets.run_environment import cpu_model
 
 __all__ = ["Application", "Configuration", "QueueStatus", "RunService"]
-
-
-@dataclass(frozen=True)
-class QueueStatus:
-    """What the top bar tells: the run that works now, its progress, how many wait."""
-
-    running: Run | None
-    progress: Progress | None
-    queued: int
 
 
 class RunService:
@@ -116,6 +109,15 @@ class RunService:
         checked = self.check({"workload": SOME_WORKLOAD, "target": target})
         parts: Document = write_spec(checked)["target"]
         return parts
+
+    def import_bundle(self, file: Path) -> ImportedBundle:
+        """Take over the runs and experiments of a bundle.
+
+        Raises Conflict while a run is measured, which this would disturb, and as the store does.
+        """
+        if self._queue.loads:
+            raise Conflict("A run is being measured: import the bundle when it is over.")
+        return self._store.import_bundle(file, told_of_run)
 
     def submit(
         self, documents: Sequence[Mapping[str, Any]], *, key: str | None = None

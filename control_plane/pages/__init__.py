@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from control_plane.pages import experiment_pages, exports, history, home, report
+from control_plane.pages import experiment_pages, exports, history, home, import_page, report
 from control_plane.pages.compare.routes import router as compare
 from control_plane.pages.new_run.routes import router as new_run
 from control_plane.pages.run import live
@@ -22,6 +22,8 @@ for page in (
     login,
     exports.router,
     report.router,
+    import_page.router,
+    import_page.router,
     compare,
     live.router,
     run,

@@ -39,7 +39,8 @@ class RowNumbers:
 class RunListRow:
     """One run in a list.
 
-    `numbers` None: `status` stands in their place. `cause` may be empty.
+    `numbers` None: `status` stands in their place. `cause` may be empty. `machine`: where an
+    imported run was measured, else "".
     """
 
     id: str
@@ -53,6 +54,7 @@ class RunListRow:
     numbers: RowNumbers | None
     status: str
     cause: str
+    machine: str
     created_at: datetime
 
 
@@ -72,6 +74,7 @@ def run_list_row(run: Run, progress: Progress | None = None) -> RunListRow:
         numbers=_numbers(summary, invalid=outcome == "invalid") if summary else None,
         status=_status(run, progress),
         cause="; ".join(filter(None, (_objectives(run), _cause(run)))),
+        machine=run.origin.machine if run.origin else "",
         created_at=run.created_at,
     )
 

@@ -28,7 +28,7 @@ from control_plane.domain.result import (
     Trial,
     Validity,
 )
-from control_plane.domain.run import DeletedRun, Run, State, StreamResult, TrialResult
+from control_plane.domain.run import DeletedRun, Origin, Run, State, StreamResult, TrialResult
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import SPEC, stored_spec
 from control_plane.domain.stream_record import Second, Slices
@@ -74,6 +74,8 @@ def readable(*run_ids: str) -> Iterator[None]:
 _HEADER = struct.Struct("<Iqq16s")
 _SECOND = struct.Struct("<iq")
 _LEVEL = 1
+_MOST_BYTES = 512_000_000
+"""An hour of seconds, each with all of its buckets twice, is far below."""
 
 
 def pack_histogram(histogram: Histogram) -> bytes:
@@ -87,7 +89,7 @@ def _packed_if_known(histogram: Histogram | None) -> bytes | None:
 
 def unpack_histogram(blob: bytes) -> Histogram:
     """Return what `pack_histogram` packed."""
-    return _histogram(zlib.decompress(blob))
+    return _histogram(_inflated(blob))
 
 
 def pack_seconds(seconds: Sequence[Second]) -> bytes:
@@ -101,7 +103,16 @@ def pack_seconds(seconds: Sequence[Second]) -> bytes:
 
 def unpack_slices(blob: bytes) -> Slices:
     """Return the response times alone of what `pack_seconds` packed."""
-    return Slices.joined(list(_slices(zlib.decompress(blob))))
+    return Slices.joined(list(_slices(_inflated(blob))))
+
+
+def _inflated(blob: bytes) -> bytes:
+    """Return what was compressed. Raises zlib.error for half of it, or more than is ever kept."""
+    inflating = zlib.decompressobj()
+    raw = inflating.decompress(blob, _MOST_BYTES)
+    if inflating.unconsumed_tail or not inflating.eof:
+        raise zlib.error("A histogram is not whole, or too large.")
+    return raw
 
 
 def _slices(raw: bytes) -> Iterator[tuple[int, Counts, Counts]]:
@@ -149,6 +160,7 @@ _TIMELINE = TypeAdapter(Timeline)
 _VALIDITY = TypeAdapter(Validity)
 _TEXTS = TypeAdapter(tuple[str, ...])
 _ENVIRONMENT = TypeAdapter(dict[str, Any])
+_ORIGIN = TypeAdapter(Origin)
 _CAUSES = TypeAdapter(tuple[Cause, ...])
 _OBJECTIVES = TypeAdapter(tuple[JudgedObjective, ...])
 
@@ -229,6 +241,7 @@ def run_of(
         configuration=row.given_name or row.configuration,
         given_name=row.given_name,
         objectives=_OBJECTIVES.validate_json(facts.objectives) if facts.objectives else (),
+        origin=_ORIGIN.validate_json(row.origin) if row.origin else None,
     )
 
 
@@ -262,6 +275,11 @@ def log_text(lines: Sequence[str]) -> str:
 def environment_text(environment: Environment) -> str:
     """Return the environment as a JSON object."""
     return to_json(environment).decode()
+
+
+def origin_text(origin: Origin) -> str:
+    """Return the origin of an imported run as a JSON object."""
+    return _text(_ORIGIN, origin)
 
 
 def validity_text(validity: Validity) -> str:

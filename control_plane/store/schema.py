@@ -20,9 +20,9 @@ from control_plane.store.database import BUSY_S, engine, store_errors
 from control_plane.store.write_ahead_log import belongs, new_mark, set_aside
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0012"
+HEAD = "0013"
 """The newest revision in `migrations/versions`; revisions sort as text."""
-_MAGIC = b"SQLite format 3\x00"
+SQLITE_MAGIC = b"SQLite format 3\x00"
 _REMEDY = "choose another with --db"
 
 log = logging.getLogger("looplab.store")
@@ -96,7 +96,7 @@ def _refuse_other_files(path: Path, found: os.stat_result) -> None:
     if not found.st_size:
         raise StoreError(f"{path} is empty, not a database: delete it, or {_REMEDY}.")
     with path.open("rb") as file:
-        if file.read(len(_MAGIC)) != _MAGIC:
+        if file.read(len(SQLITE_MAGIC)) != SQLITE_MAGIC:
             raise StoreError(f"{path} is not a database: move it away, or {_REMEDY}.")
 
 
@@ -134,8 +134,13 @@ def schema_version(path: Path) -> str:
 
 def _reading(path: Path) -> sqlite3.Connection:
     """Open a database so that nothing of it changes; a log of another is not read."""
+    return sqlite3.connect(read_only_uri(path), uri=True, timeout=BUSY_S)
+
+
+def read_only_uri(path: Path) -> str:
+    """Return the address by which SQLite reads a database and changes nothing of it."""
     mode = "mode=ro" if belongs(path) else "immutable=1"
-    return sqlite3.connect(f"file:{quote(str(path))}?{mode}", uri=True, timeout=BUSY_S)
+    return f"file:{quote(str(path))}?{mode}"
 
 
 def _back_up(path: Path, version: str) -> None:
@@ -202,9 +207,41 @@ def _create(path: Path) -> None:
     """Make it under another name until it is whole: a killed start leaves no half database."""
     unfinished = path.with_name(path.name + ".new")
     unfinished.unlink(missing_ok=True)
-    _touch(unfinished)
-    migrate(unfinished)
+    make_new(unfinished)
     unfinished.rename(path)
+
+
+def make_new(path: Path, revision: str = "head") -> None:
+    """Make a database of some revision, as its migrations make it."""
+    _touch(path)
+    migrate(path, revision)
+
+
+_SCHEMA = """
+SELECT sql FROM sqlite_master
+WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
+AND name NOT LIKE 'run\\_text\\_%' ESCAPE '\\'
+ORDER BY type != 'table', rowid
+"""
+"""What makes the tables anew; those behind the index of texts come with it."""
+
+
+def make_empty(path: Path, like: Path) -> None:
+    """Make a database with the schema of another and no row, which only its owner may read.
+
+    Raises StoreError where something lies there already.
+    """
+    try:
+        _touch(path)
+        with closing(_reading(like)) as source, closing(sqlite3.connect(path)) as made, made:
+            for (statement,) in source.execute(_SCHEMA):
+                made.execute(statement)
+            version = source.execute("SELECT version_num FROM alembic_version").fetchone()
+            made.execute("INSERT INTO alembic_version VALUES (?)", version)
+    except FileExistsError:
+        raise StoreError(f"{path} is there already: name another file.") from None
+    except OSError as error:
+        raise StoreError(f"{path} cannot be made: {error.strerror}.") from None
 
 
 def _touch(path: Path) -> None:

@@ -77,12 +77,12 @@ class Experiments:
             )
             record(session, "started", row.id, question, experiment=True)
             session.flush()
-            return _experiment(session, row)
+            return whole_experiment(session, row)
 
     def experiment(self, experiment_id: str) -> Experiment:
         """Return the experiment of that id. Raises NotFound."""
         with self._database.read() as session:
-            return _experiment(session, _row(session, experiment_id))
+            return whole_experiment(session, _row(session, experiment_id))
 
     def begin_session(self, experiment_id: str) -> Experiment:
         """Take down that its trials begin, or go on; nothing is left of a block in progress."""
@@ -91,7 +91,7 @@ class Experiments:
             _discard(session, [row.seq or 0])
             row.sessions += 1
             session.flush()
-            return _experiment(session, row)
+            return whole_experiment(session, row)
 
     def begin_block(self, experiment_id: str, row: int) -> ExperimentBlock:
         """Take down that the next block begins, which is the one of that place in the design."""
@@ -147,7 +147,7 @@ class Experiments:
             if not session.exec(queued).rowcount:
                 raise Conflict(f"Experiment {experiment_id} is not paused: nothing goes on.")
             record(session, "resumed", row.id, row.question, experiment=True)
-            return _experiment(session, row)
+            return whole_experiment(session, row)
 
     def arm_runs(self, experiment: Experiment) -> list[Run | None]:
         """Return the run of each arm with its trials.
@@ -178,7 +178,7 @@ class Experiments:
         )
         with self._database.read() as session:
             rows = session.exec(select(ExperimentRow).where(col(ExperimentRow.seq).in_(newest)))
-            found = [_experiment(session, row) for row in rows.all()]
+            found = [whole_experiment(session, row) for row in rows.all()]
             return {experiment.design.slug: experiment for experiment in found}
 
     def block_histograms(self, experiment: Experiment, stream: str) -> list[list[Histogram]]:
@@ -204,7 +204,7 @@ class Experiments:
         """Return the newest experiments, the newest first."""
         with self._database.read() as session:
             newest = select(ExperimentRow).order_by(col(ExperimentRow.seq).desc()).limit(limit)
-            return [_experiment(session, row) for row in session.exec(newest).all()]
+            return [whole_experiment(session, row) for row in session.exec(newest).all()]
 
     def experiment_of(self, run_id: str) -> Experiment | None:
         """Return the experiment that a run is an arm of; None where it is none."""
@@ -215,7 +215,7 @@ class Experiments:
                 .join(RunRow, col(RunRow.seq) == ExperimentArmRow.run)
                 .where(RunRow.id == run_id)
             ).first()
-            return None if row is None else _experiment(session, row)
+            return None if row is None else whole_experiment(session, row)
 
 
 def _row(session: Session, experiment_id: str) -> ExperimentRow:
@@ -244,7 +244,7 @@ def _discard(session: Session, experiments: Sequence[int]) -> None:
         block.outcome = "discarded"
 
 
-def _experiment(session: Session, row: ExperimentRow) -> Experiment:
+def whole_experiment(session: Session, row: ExperimentRow) -> Experiment:
     columns = (ExperimentArmRow.name, RunRow.id)
     chosen = (
         sqlalchemy.select(*columns)  # type: ignore[call-overload] # columns of two tables

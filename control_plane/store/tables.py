@@ -85,7 +85,8 @@ class RunRow(SQLModel, table=True):
     `configuration` tells the parts of the target, so that the same parts have the same one;
     `given_name` is the name that they were chosen by, None where they were typed. `turn` takes the
     place of `seq` in the queue, for an arm that was paused. `objectives`: failed, undecided or
-    passed; None where there are none.
+    passed; None where there are none. `origin` is JSON of where an
+    imported run comes from.
     """
 
     __tablename__: ClassVar[Any] = "run"
@@ -110,6 +111,7 @@ class RunRow(SQLModel, table=True):
     given_name: str | None = Field(default=None, index=True)
     outcome: str | None = Field(default=None, index=True)
     rate_per_s: float | None = None
+    origin: str | None = None
     submission: str | None = Field(default=None, foreign_key="submission.key", index=True)
     turn: float | None = None
     objectives: str | None = None

@@ -6,12 +6,14 @@ from typing import Literal
 
 from control_plane.analysis.causes.diagnose import cause_clause
 from control_plane.analysis.comparison import invalid
+from control_plane.analysis.field_labels import environment_facts, environment_line, settings_text
 from control_plane.analysis.prose.sentence import Sentence, joined, number, sentence
 from control_plane.analysis.summary import mean_with_waiting_s
-from control_plane.analysis.validity.gates import GATES
+from control_plane.analysis.validity.gates import GATES, gate_rows
 from control_plane.analysis.validity.response_gates import UNTIL_REMEDY, endless
+from control_plane.domain.documents import run_document
 from control_plane.domain.result import EarlyRequests, Summary, Validity
-from control_plane.domain.run import Live, Run, State
+from control_plane.domain.run import Live, Run, RunDetail, State
 from control_plane.domain.spec import BUNDLED, Stream
 from control_plane.domain.times_and_percentiles import (
     GREYED,
@@ -341,3 +343,11 @@ def _kinds(early: Sequence[EarlyRequests]) -> Iterator[str]:
     names = dict.fromkeys(name for part in early for name in part.errors)
     for name in names:
         yield f"{name} {count(sum(part.errors.get(name, 0) for part in early))}"
+
+
+def told_of_run(detail: RunDetail) -> tuple[object, ...]:
+    """Return all that is said of a run. Raises where it is not as we write runs."""
+    run = detail.run
+    facts = environment_facts(run), environment_line(run), settings_text(run.environment)
+    said = headline(run), lede(run), banner(run), gate_rows(run.validity, run.spec)
+    return *facts, *said, run_document(run, None)

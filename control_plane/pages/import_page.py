@@ -1,0 +1,89 @@
+"""Bundles by page: chosen runs as one file, and the page that takes such a file in."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from fastapi import APIRouter, Query, Request, Response, UploadFile
+from fastapi.responses import FileResponse
+from starlette.background import BackgroundTask
+
+from control_plane.dependencies import RunServiceDep
+from control_plane.domain.errors import FieldError, InvalidInput
+from control_plane.domain.ids import MAX_COMPARED_RUNS, checked_id
+from control_plane.pages.site import View
+from control_plane.pages.site.templating import page
+from control_plane.pages.urls import runs_url
+from control_plane.store.bundle_import import ImportedBundle
+from control_plane.store.bundles import BUNDLE_ENDING, write_bundle
+
+router = APIRouter(include_in_schema=False)
+
+Chosen = Annotated[tuple[str, ...], Query(max_length=1_000)]
+
+
+@dataclass(frozen=True)
+class ImportPage(View):
+    """The form for a bundle, and what became of the last one.
+
+    `compare` leads to its runs beside one another, where they are few enough; "" else. `fault`:
+    why nothing was imported.
+    """
+
+    template: ClassVar[str] = "pages/import.html"
+    imported: ImportedBundle | None = None
+    compare: str = ""
+    fault: str = ""
+
+
+@router.get("/bundle")
+def bundle(service: RunServiceDep, run: Chosen = ()) -> FileResponse:
+    """Return the chosen runs and experiments as one file for another Looplab."""
+    if not run:
+        message = "Choose at least one run."
+        raise InvalidInput(message, (FieldError("run", message),))
+    ids = [checked_id(chosen) for chosen in run]
+    folder = tempfile.mkdtemp(prefix="looplab-bundle-")
+    try:
+        file = Path(folder) / f"looplab-{ids[0]}{BUNDLE_ENDING}"
+        written = write_bundle(service.database, file, ids)
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+    return FileResponse(
+        file,
+        media_type="application/vnd.sqlite3",
+        filename=file.name,
+        headers={"X-Content-SHA256": written.sha256},
+        background=BackgroundTask(shutil.rmtree, folder),
+    )
+
+
+@router.get("/import")
+def import_form(request: Request) -> Response:
+    """Show the form for a bundle."""
+    return page(request, ImportPage())
+
+
+@router.post("/import")
+def import_bundle(request: Request, file: UploadFile, service: RunServiceDep) -> Response:
+    """Take a bundle over, and show what became of it."""
+    with _on_disk(file) as path:
+        try:
+            imported = service.import_bundle(path)
+        except InvalidInput as error:
+            return page(request, ImportPage(fault=str(error)), 422)
+    few = 0 < len(imported.runs) <= MAX_COMPARED_RUNS
+    return page(request, ImportPage(imported, runs_url(imported.runs) if few else ""))
+
+
+@contextmanager
+def _on_disk(file: UploadFile) -> Iterator[Path]:
+    with tempfile.NamedTemporaryFile(prefix="looplab-upload-") as kept:
+        shutil.copyfileobj(file.file, kept)
+        kept.flush()
+        yield Path(kept.name)

@@ -1,0 +1,341 @@
+"""Import of bundles: files that anybody may have written, so nothing in them is believed.
+
+The rows of a bundle are copied into an empty database of the bundle's schema, which is then brought
+up to date and read as our own are. Only what can be read there, and shown, is taken over.
+"""
+
+import hashlib
+import json
+import math
+import sqlite3
+import struct
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+from typing import Any, NoReturn
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import Session, col, select
+
+from control_plane.domain.client_strategies import STRATEGIES
+from control_plane.domain.errors import Conflict, InvalidInput, LooplabError
+from control_plane.domain.ids import is_id
+from control_plane.domain.result import OUTCOMES, SecondColumns, Summary
+from control_plane.domain.run import Origin, RunDetail, State
+from control_plane.store.audit_log import record
+from control_plane.store.bundles import (
+    MAX_BUNDLE_RUNS,
+    OF_EXPERIMENTS,
+    OF_RUNS,
+    digest_of,
+    refuse_other_files,
+    unpack_bundle,
+    without_log,
+)
+from control_plane.store.database import Database, engine
+from control_plane.store.mapping import origin_text
+from control_plane.store.reader import details_of
+from control_plane.store.run_query import refuse_unstorable
+from control_plane.store.stored_experiments import whole_experiment
+from control_plane.store.tables import ExperimentRow, RunRow
+from control_plane.store.writer import checked_note, checked_tags, checked_title
+
+_LONGEST = 4_000
+_MEASURED = (
+    "SELECT * FROM run WHERE seq = ?",
+    "SELECT * FROM run_facts WHERE run = ?",
+    "SELECT * FROM run_stream WHERE run = ? ORDER BY place",
+    "SELECT * FROM trial WHERE run = ? ORDER BY block",
+    "SELECT * FROM trial_stream WHERE run = ? ORDER BY block, place",
+)
+_WRITTEN = {
+    *("seq", "run", "epoch", "submission", "turn", "origin", "log"),
+    *("title", "tags", "note"),
+}
+"""What each database counts anew, what stays at home, and what people write about a run."""
+_DOCUMENTS = (
+    "SELECT spec, environment, validity, causes, objectives FROM run_facts WHERE run = ?",
+    "SELECT summary FROM run_stream WHERE run = ?",
+    "SELECT document, gauges FROM trial WHERE run = ?",
+    "SELECT timeline FROM trial_stream WHERE run = ?",
+)
+_DAMAGED = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+    sqlite3.Error,
+    DBAPIError,
+    LooplabError,
+)
+"""What reading rows may raise that are not as we write them."""
+
+StoredRow = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ImportedBundle:
+    """What became of a bundle: ids that are new here, and how many runs were here already."""
+
+    runs: tuple[str, ...]
+    experiments: tuple[str, ...]
+    known: int
+    sha256: str
+
+
+Readable = Callable[[RunDetail], object]
+"""Fails on a run that cannot be shown."""
+
+
+class Bundles:
+    """Takes runs and experiments over from bundles."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def import_bundle(self, file: Path, readable: Readable) -> ImportedBundle:
+        """Take over what a bundle holds, all or nothing; ids stay, and each run is marked.
+
+        What is here already with the same content stays as it is. Raises Conflict where it has
+        another content here, and InvalidInput for what is no bundle, is damaged or is newer.
+        """
+        refuse_other_files(file)
+        sha256 = digest_of(file)
+        with tempfile.TemporaryDirectory(prefix="looplab-import-") as folder:
+            staged = Path(folder) / "bundle.db"
+            with _as_damaged():
+                unpack_bundle(file, staged, self._database.path)
+            with _session(staged) as bundle:
+                _check(bundle, readable)
+                with self._database.write() as ours:
+                    return _take_over(bundle.connection(), ours, sha256)
+
+
+@contextmanager
+def _session(staged: Path) -> Iterator[Session]:
+    made = engine(staged, begin="BEGIN", connections=1)
+    try:
+        with Session(made) as session:
+            yield session
+    finally:
+        made.dispose()
+
+
+@contextmanager
+def _as_damaged(what: str = "The bundle") -> Iterator[None]:
+    """Turn whatever reading rows raises into one readable line."""
+    try:
+        yield
+    except InvalidInput:
+        raise
+    except _DAMAGED as error:
+        raise InvalidInput(f"{what} is damaged, so nothing was imported.") from error
+
+
+def _check(session: Session, readable: Readable) -> None:
+    """Raise InvalidInput for the first run that is not as we write them."""
+    with _as_damaged():
+        broken = session.connection().exec_driver_sql("PRAGMA foreign_key_check").first()
+        rows = session.exec(select(RunRow).order_by(col(RunRow.seq))).all()
+    if broken or not 0 < len(rows) <= MAX_BUNDLE_RUNS:
+        raise InvalidInput("The bundle is damaged, or holds no run: nothing was imported.")
+    for row in rows:
+        with _as_damaged(f"Run {row.id[:20]} of the bundle"):
+            _check_row(row)
+            _refuse_no_numbers(session, row)
+            (detail,) = details_of(session, [row.id], slices=True)
+            _check_detail(detail)
+            readable(detail)
+        session.expunge_all()
+    with _as_damaged("An experiment of the bundle"):
+        for experiment in session.exec(select(ExperimentRow)).all():
+            _refuse_unless(is_id(experiment.id) and len(experiment.question) <= _LONGEST)
+            whole_experiment(session, experiment)
+
+
+def _check_row(row: RunRow) -> None:
+    _refuse_unless(is_id(row.id) and State(row.state).terminal)
+    _refuse_unless(row.outcome is None or row.outcome in OUTCOMES)
+    _refuse_unless(row.strategy in STRATEGIES)
+    checked_title(row.title)
+    checked_note(row.note)
+    tags = json.loads(row.tags)
+    _refuse_unless(isinstance(tags, list) and all(isinstance(tag, str) for tag in tags))
+    checked_tags(tags)
+    for text in (row.configuration, row.given_name or "", row.reason or ""):
+        refuse_unstorable("text", text)
+        _refuse_unless(len(text) <= _LONGEST)
+    _refuse_unless(row.rate_per_s is None or 0 <= row.rate_per_s < math.inf)
+
+
+def _refuse_no_numbers(session: Session, row: RunRow) -> None:
+    """Raise ValueError for NaN and infinities in any JSON of a run: readers take them."""
+    for query in _DOCUMENTS:
+        found = session.connection().exec_driver_sql(query, (row.seq,))
+        for document in chain.from_iterable(found):
+            if document is not None:
+                json.loads(document, parse_constant=_no_number, parse_float=_finite)
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number.")
+
+
+def _finite(written: str) -> float:
+    value = float(written)
+    _refuse_unless(math.isfinite(value))
+    return value
+
+
+def _check_detail(detail: RunDetail) -> None:
+    run = detail.run
+    _refuse_unless((run.state is State.FINISHED) == (run.validity is not None))
+    for summary in (*run.streams, *(part for trial in run.trials for part in trial.streams)):
+        _check_summary(summary)
+    for stream in detail.streams.values():
+        for histogram in (stream.service, stream.response, stream.first_byte):
+            _refuse_unless(histogram is None or histogram.is_sound)
+    for timeline in (part for parts in detail.timelines.values() for part in parts):
+        _check_columns(timeline)
+        if timeline.warmup is not None:
+            _check_columns(timeline.warmup)
+    for gauges in detail.gauges:
+        for series in (*gauges.processes, *gauges.workers):
+            _refuse_unless(len(set(map(len, _columns(series)))) <= 1)
+
+
+def _check_summary(summary: Summary) -> None:
+    numbers = [
+        *(summary.requests, summary.completed, summary.intended, summary.sent, summary.not_sent),
+        *(summary.duration_s, summary.throughput_per_s, summary.bytes_sent, summary.bytes_received),
+        *(summary.error_share or 0, summary.peak_memory_bytes or 0, *summary.errors.values()),
+    ]
+    for times in (summary.service_time_s, summary.response_time_s, summary.first_byte_time_s):
+        if times is not None:
+            known = (times.min, times.mean, times.max, times.p50, times.p99, times.p999)
+            numbers += [value for value in known if value is not None]
+    _refuse_unless(all(value >= 0 for value in numbers))
+
+
+def _check_columns(columns: SecondColumns) -> None:
+    lengths = {len(column) for column in _columns(columns) if column}
+    _refuse_unless(len(lengths) <= 1)
+
+
+def _columns(value: object) -> list[tuple[object, ...]]:
+    return [column for column in vars(value).values() if isinstance(column, tuple)]
+
+
+def _refuse_unless(sound: bool) -> None:  # noqa: FBT001 # reads as what is asked
+    if not sound:
+        raise ValueError("A value is not as Looplab writes it.")
+
+
+def _take_over(bundle: Connection, session: Session, sha256: str) -> ImportedBundle:
+    ours = session.connection()
+    seqs: dict[int, int] = {}
+    new: list[str] = []
+    now = datetime.now(UTC)
+    for row in _rows(bundle, "SELECT * FROM run ORDER BY seq"):
+        known = ours.exec_driver_sql("SELECT seq FROM run WHERE id = ?", (row["id"],)).scalar()
+        if known is not None:
+            if _content(bundle, row["seq"]) != _content(ours, known):
+                raise _here_already(f"Run {row['id']}")
+            seqs[row["seq"]] = known
+        else:
+            seqs[row["seq"]] = _add_run(bundle, ours, row, sha256, now)
+            new.append(row["id"])
+    experiments = [
+        row["id"]
+        for row in _rows(bundle, "SELECT * FROM experiment ORDER BY seq")
+        if _add_experiment(bundle, ours, row, seqs)
+    ]
+    if new:
+        record(session, "imported", new[0], f"{len(new):,} runs of a bundle, sha256 {sha256[:12]}")
+    return ImportedBundle(tuple(new), tuple(experiments), len(seqs) - len(new), sha256)
+
+
+def _here_already(what: str) -> Conflict:
+    return Conflict(f"{what} is here already with another content, so nothing was imported.")
+
+
+def _add_run(
+    bundle: Connection, ours: Connection, row: StoredRow, sha256: str, now: datetime
+) -> int:
+    environment = bundle.exec_driver_sql(
+        "SELECT json_extract(environment, '$.hostname') FROM run_facts WHERE run = ?", (row["seq"],)
+    ).scalar()
+    earlier = json.loads(row["origin"]) if row["origin"] else {}
+    machine = str(earlier.get("machine") or environment or "another machine")[:_LONGEST]
+    changed = {
+        "seq": None,
+        "epoch": 0,
+        "submission": None,
+        "turn": None,
+        "origin": origin_text(Origin(machine, now, sha256)),
+    }
+    seq = _insert(ours, "run", {**row, **changed})
+    for table in OF_RUNS:
+        for part in _rows(bundle, f"SELECT * FROM {table} WHERE run = ?", row["seq"]):
+            _insert(ours, table, {**part, "run": seq})
+    ours.exec_driver_sql("DELETE FROM deleted_run WHERE id = ?", (row["id"],))
+    written = "\n".join([row["id"], row["title"], *json.loads(row["tags"]), row["note"]])
+    ours.exec_driver_sql("INSERT INTO run_text (rowid, text) VALUES (?, ?)", (seq, written))
+    return seq
+
+
+def _add_experiment(
+    bundle: Connection, ours: Connection, row: StoredRow, seqs: Mapping[int, int]
+) -> bool:
+    """Take over an experiment; False where it is here already. Raises Conflict."""
+    known = ours.exec_driver_sql(
+        "SELECT seq, question, document FROM experiment WHERE id = ?", (row["id"],)
+    ).first()
+    if known is not None:
+        if (known.question, known.document) != (row["question"], row["document"]):
+            raise _here_already(f"Experiment {row['id']}")
+        return False
+    seq = _insert(ours, "experiment", {**row, "seq": None, "submission": None})
+    for table in OF_EXPERIMENTS:
+        for part in _rows(bundle, f"SELECT * FROM {table} WHERE experiment = ?", row["seq"]):
+            whose = {"run": seqs.get(part["run"])} if "run" in part else {}
+            _insert(ours, table, {**part, **whose, "experiment": seq})
+    return True
+
+
+def _insert(ours: Connection, table: str, row: StoredRow) -> int:
+    named = ", ".join(f'"{column}"' for column in row)
+    marks = ", ".join("?" * len(row))
+    made = ours.exec_driver_sql(
+        f"INSERT INTO {table} ({named}) VALUES ({marks})", tuple(row.values())
+    )
+    return made.lastrowid or 0
+
+
+def _rows(connection: Connection, query: str, *keys: int) -> Iterator[StoredRow]:
+    for row in connection.exec_driver_sql(query, keys).mappings():
+        yield dict(row)
+
+
+def _content(connection: Connection, seq: int) -> str:
+    """Return a digest of what was measured, whatever people wrote about it since."""
+    digest = hashlib.sha256()
+    for query in _MEASURED:
+        for row in _rows(connection, query, seq):
+            measured = {
+                column: without_log(value) if column in {"document", "gauges"} else value
+                for column, value in sorted(row.items())
+                if column not in _WRITTEN
+            }
+            digest.update(repr(measured).encode())
+    return digest.hexdigest()

@@ -1,0 +1,265 @@
+"""Bundles: files that carry runs and experiments to another Looplab.
+
+A bundle is a database of this schema with the chosen runs alone: without secrets, without what
+their targets printed, and without stacks.
+"""
+
+import hashlib
+import json
+import re
+import sqlite3
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from control_plane.domain.errors import Conflict, InvalidInput, NotFound, StoreError
+from control_plane.domain.limits import MAX_BUNDLE_BYTES
+from control_plane.domain.run import TERMINAL
+from control_plane.store.database import store_errors
+from control_plane.store.schema import (
+    HEAD,
+    SQLITE_MAGIC,
+    check,
+    make_empty,
+    make_new,
+    migrate,
+    read_only_uri,
+)
+
+BUNDLE_ENDING = ".looplab"
+MAX_BUNDLE_RUNS = 10_000
+
+FIRST_VERSION = "0013"
+"""The first schema that had bundles."""
+_VERSION = re.compile(r"[0-9]{4}")
+_MAX_VALUE_BYTES = 100_000_000
+_READ_S = 120.0
+"""How long the rows of a bundle may take to be read."""
+
+OF_RUNS = ("run_facts", "run_stream", "trial", "trial_stream", "run_tag")
+OF_EXPERIMENTS = ("experiment_arm", "experiment_block")
+BUNDLE_TABLES = ("run", *OF_RUNS, "experiment", *OF_EXPERIMENTS)
+"""What a bundle carries, each table after those that it points to."""
+
+_LEFT_BEHIND = {
+    ("run", "submission"): "NULL",
+    ("run", "turn"): "NULL",
+    ("experiment", "submission"): "NULL",
+    ("run_facts", "log"): "'[]'",
+    ("trial", "document"): "without_log(document)",
+    ("trial", "gauges"): "without_log(gauges)",
+}
+"""What stands in a bundle in the place of what is for the database, or the machine, alone."""
+
+_CHOOSE = """
+CREATE TEMP TABLE asked (id TEXT PRIMARY KEY);
+CREATE TEMP TABLE chosen (seq INTEGER PRIMARY KEY);
+CREATE TEMP TABLE chosen_experiment (seq INTEGER PRIMARY KEY);
+"""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What was written to a file; `sha256` in hex tells whether a copy is the same."""
+
+    runs: int
+    experiments: int
+    sha256: str
+    size_bytes: int
+
+
+def write_bundle(database: Path, file: Path, ids: Sequence[str]) -> Bundle:
+    """Write runs, and experiments with the runs of their arms, to a new file.
+
+    Without ids all that are over are written. Raises NotFound for an id that is of neither,
+    Conflict for a run that is not over, InvalidInput for more than a bundle may hold, and
+    StoreError where there is no database or the file cannot be made.
+    """
+    source = database.expanduser().resolve()
+    if (version := check(source)) is None:
+        raise StoreError(f"There is no database at {source}: name one with --db.")
+    if version != HEAD:
+        raise StoreError(f"{source} has the older schema {version}: start looplab on it once.")
+    make_empty(file, source)
+    try:
+        with store_errors(file), closing(_writing(file)) as bundle:
+            runs, experiments = _fill(bundle, source, ids)
+        return Bundle(runs, experiments, digest_of(file), file.stat().st_size)
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
+
+
+def digest_of(file: Path) -> str:
+    """Return the sha256 of a file in hex."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def without_log(document: str) -> str:
+    """Return the JSON of a trial, or of its gauges, without log lines and stacks.
+
+    What has none is returned as it is.
+    """
+    if '"log":[]' in document and '"stack":["' not in document:
+        return document
+    tree = json.loads(document)
+    if isinstance(target := tree.get("target"), dict) and target.get("log"):
+        target["log"] = []
+    for stall in tree.get("stalls") or ():
+        stall["stack"] = []
+    return json.dumps(tree, ensure_ascii=False, separators=(",", ":"))
+
+
+def _writing(file: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"file:{quote(str(file))}?mode=rw", uri=True)
+    connection.create_function("without_log", 1, without_log, deterministic=True)
+    return connection
+
+
+def _fill(bundle: sqlite3.Connection, source: Path, ids: Sequence[str]) -> tuple[int, int]:
+    """Copy what is asked for in one view of the source; return how many runs and experiments."""
+    bundle.execute("ATTACH ? AS source", (read_only_uri(source),))
+    bundle.executescript(_CHOOSE)
+    with bundle:
+        _choose(bundle, ids)
+        for table in BUNDLE_TABLES:
+            _copy(bundle, table)
+    (runs,) = bundle.execute("SELECT count(*) FROM chosen").fetchone()
+    (experiments,) = bundle.execute("SELECT count(*) FROM chosen_experiment").fetchone()
+    bundle.execute("DETACH source")
+    return runs, experiments
+
+
+def _choose(bundle: sqlite3.Connection, ids: Sequence[str]) -> None:
+    """Fill `chosen` and `chosen_experiment`: what was asked for, and the runs of all arms."""
+    over = ", ".join(f"'{state}'" for state in sorted(TERMINAL))
+    if not ids:
+        bundle.execute(f"INSERT INTO chosen SELECT seq FROM source.run WHERE state IN ({over})")
+        bundle.execute(
+            "INSERT INTO chosen_experiment SELECT seq FROM source.experiment WHERE seq NOT IN ("
+            " SELECT experiment FROM source.experiment_arm WHERE run IS NOT NULL"
+            " AND run NOT IN (SELECT seq FROM chosen))"
+        )
+    bundle.executemany("INSERT OR IGNORE INTO asked VALUES (?)", [(each,) for each in ids])
+    bundle.execute(
+        "INSERT INTO chosen_experiment SELECT seq FROM source.experiment"
+        " WHERE id IN (SELECT id FROM asked)"
+    )
+    bundle.execute(
+        "INSERT OR IGNORE INTO chosen SELECT seq FROM source.run WHERE id IN (SELECT id FROM asked)"
+        " UNION SELECT run FROM source.experiment_arm WHERE run IS NOT NULL"
+        " AND experiment IN (SELECT seq FROM chosen_experiment)"
+    )
+    _refuse_choice(bundle, over)
+
+
+def _refuse_choice(bundle: sqlite3.Connection, over: str) -> None:
+    unknown = bundle.execute(
+        "SELECT id FROM asked WHERE id NOT IN (SELECT id FROM source.run"
+        " UNION SELECT id FROM source.experiment)"
+    ).fetchone()
+    if unknown:
+        raise NotFound(f"There is no run and no experiment {unknown[0][:20]!r}.")
+    unfinished = bundle.execute(
+        "SELECT id, state FROM source.run WHERE seq IN (SELECT seq FROM chosen)"
+        f" AND state NOT IN ({over})"
+    ).fetchone()
+    if unfinished:
+        raise Conflict(f"Run {unfinished[0]} is {unfinished[1]}: export it when it is over.")
+    (many,) = bundle.execute("SELECT count(*) FROM chosen").fetchone()
+    if not 0 < many <= MAX_BUNDLE_RUNS:
+        most = f"a bundle holds 1 to {MAX_BUNDLE_RUNS:,}: name some."
+        raise InvalidInput(f"{many:,} runs are over, and {most}")
+
+
+def _copy(bundle: sqlite3.Connection, table: str) -> None:
+    """Copy the chosen rows of a table by the names of its columns, without what is left behind."""
+    columns = [row[1] for row in bundle.execute(f"PRAGMA main.table_info('{table}')")]
+    values = [_LEFT_BEHIND.get((table, column), f'"{column}"') for column in columns]
+    key, chosen = _key_of(table)
+    named = ", ".join(f'"{column}"' for column in columns)
+    bundle.execute(
+        f"INSERT INTO main.{table} ({named}) SELECT {', '.join(values)}"
+        f" FROM source.{table} WHERE {key} IN (SELECT seq FROM {chosen})"
+    )
+
+
+def _key_of(table: str) -> tuple[str, str]:
+    """Return the column that tells whose a row is, and the table of those that are chosen."""
+    if table in OF_RUNS:
+        return "run", "chosen"
+    if table in OF_EXPERIMENTS:
+        return "experiment", "chosen_experiment"
+    return "seq", "chosen" if table == "run" else "chosen_experiment"
+
+
+def refuse_other_files(file: Path) -> None:
+    """Raise InvalidInput for what is no database, is too large or cannot be read."""
+    try:
+        size = file.stat().st_size
+        with file.open("rb") as opened:
+            is_database = opened.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
+    except OSError as error:
+        raise InvalidInput(f"{file.name} cannot be read: {error.strerror}.") from None
+    if size > MAX_BUNDLE_BYTES:
+        raise InvalidInput(f"{size:,} bytes are above the limit of {MAX_BUNDLE_BYTES:,}.")
+    if not is_database:
+        raise InvalidInput("This is no bundle: looplab export makes one.")
+
+
+def unpack_bundle(file: Path, staged: Path, database: Path) -> None:
+    """Copy the rows of a bundle into an empty database, and bring that up to date.
+
+    `database` has the present schema.
+    """
+    with closing(_opened(file)) as bundle:
+        tables = dict(bundle.execute("SELECT name, type || substr(sql, 1, 13) FROM sqlite_master"))
+        for table in ("alembic_version", *BUNDLE_TABLES):
+            if tables.get(table) != "tableCREATE TABLE ":
+                raise InvalidInput("This is the database of another program, and no bundle.")
+        version = _version(bundle)
+        if version == HEAD:
+            make_empty(staged, database)
+        else:
+            make_new(staged, version)
+        with closing(sqlite3.connect(staged)) as copy, copy:
+            for table in BUNDLE_TABLES:
+                _copy_rows(bundle, copy, table)
+    if version != HEAD:
+        migrate(staged)
+
+
+def _opened(file: Path) -> sqlite3.Connection:
+    """Open a file that may be made to do harm: nothing of it runs, and what it takes is bounded."""
+    bundle = sqlite3.connect(f"file:{quote(str(file.resolve()))}?immutable=1", uri=True)
+    bundle.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_VALUE_BYTES)
+    bundle.execute("PRAGMA trusted_schema=OFF")
+    bundle.execute("PRAGMA cell_size_check=ON")
+    ends = time.monotonic() + _READ_S
+    bundle.set_progress_handler(lambda: time.monotonic() > ends, 100_000)
+    return bundle
+
+
+def _version(bundle: sqlite3.Connection) -> str:
+    (found,) = bundle.execute("SELECT version_num FROM alembic_version").fetchone()
+    version = str(found)
+    if not _VERSION.fullmatch(version) or version < FIRST_VERSION:
+        raise InvalidInput("This is no bundle: looplab export makes one.")
+    if version > HEAD:
+        raise InvalidInput(
+            f"The bundle has schema {version}, and this Looplab knows schemas up to {HEAD}: "
+            "use the newer Looplab."
+        )
+    return version
+
+
+def _copy_rows(bundle: sqlite3.Connection, copy: sqlite3.Connection, table: str) -> None:
+    columns = [row[1] for row in copy.execute(f"PRAGMA table_info('{table}')")]
+    named = ", ".join(f'"{column}"' for column in columns)
+    marks = ", ".join("?" * len(columns))
+    rows = bundle.execute(f"SELECT {named} FROM main.{table}")
+    copy.executemany(f"INSERT INTO {table} ({named}) VALUES ({marks})", rows)
