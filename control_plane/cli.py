@@ -1,6 +1,7 @@
 """The command line: `looplab` serves, `looplab run` measures, `looplab compare` compares."""
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,7 @@ from control_plane.cli_output import (
     print_ceilings,
     print_comparison,
     print_json,
+    print_line,
     print_run,
     print_what_encodings_lack,
 )
@@ -247,6 +249,27 @@ def measure_ceilings(
             complain(f"{run['title']}: {run['state']}, {run['reason']}")
     codes = {run_exit_code(run) for run in ended}
     raise typer.Exit(NOT_FINISHED if NOT_FINISHED in codes else max(codes))
+
+
+@cli.command("doctor")
+def examine_machine(
+    context: typer.Context, as_json: AsJson = False, db: DatabaseOption = None
+) -> None:
+    """Tell what this machine has for Looplab, what is doubtful, and how to mend it.
+
+    The exit code is 1 where something keeps Looplab from working.
+    """
+    from control_plane.doctor import examine
+
+    found = list(examine(settings_of(context, db)))
+    if as_json:
+        print_json({"examined": [asdict(thing) for thing in found]})
+    else:
+        for thing in found:
+            print_line(f"{thing.level:6} {thing.name:12} {thing.text}")
+            if thing.remedy:
+                print_line(f"{'':20}{thing.remedy}")
+    raise typer.Exit(int(any(thing.level == "bad" for thing in found)))
 
 
 cli.add_typer(database_commands)

@@ -136,7 +136,7 @@ def _seconds(
     lines: dict[int, Lines] = defaultdict(lambda: defaultdict(list))
     blobs: dict[int, Blobs] = defaultdict(lambda: defaultdict(list))
     for seq, name, document, *packed in session.connection().execute(kept.order_by(*order)):
-        lines[seq][name].append(timeline_of(document))
+        lines[seq][str(name)].append(timeline_of(document))
         for blob in packed:
             blobs[seq][name].append(Slices.of(()) if blob is None else unpack_slices(blob))
     return lines, blobs

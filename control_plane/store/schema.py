@@ -132,6 +132,13 @@ def schema_version(path: Path) -> str:
         return ", ".join(str(version) for (version,) in found)
 
 
+def instance_of(path: Path) -> str | None:
+    """Return the random id of a database of ours, read without changing it. Raises StoreError."""
+    with store_errors(path), closing(_reading(path)) as connection:
+        row = connection.execute("SELECT instance FROM meta").fetchone()
+        return str(row[0]) if row else None
+
+
 def _reading(path: Path) -> sqlite3.Connection:
     """Open a database so that nothing of it changes; a log of another is not read."""
     return sqlite3.connect(read_only_uri(path), uri=True, timeout=BUSY_S)

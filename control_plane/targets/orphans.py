@@ -41,6 +41,11 @@ def end_marked(name: str, value: str) -> int:
     return ended
 
 
+def marked_processes(instance: str) -> list[int]:
+    """Return the processes that carry the mark of an instance."""
+    return [pid for pid, _ in _marked(f"{INSTANCE}={instance}".encode())]
+
+
 def end_process(pid: int, started: int) -> bool:
     """SIGKILL the process that began at `started`, and wait for its end.
 
