@@ -27,7 +27,7 @@ from control_plane.targets.orphans import marked_processes
 _MOST_BYTES = 100_000
 FEW_FILES = 4_096
 FEW_PORTS = 10_000
-BUSY_SHARE = 0.2
+BUSY_CORES_SHARE = 0.2
 SWAPPED_BYTES = 100_000_000
 LITTLE_DISK_BYTES = 1_000_000_000
 OLDEST_SQLITE = (3, 34, 0)
@@ -113,7 +113,7 @@ def _load(settings: Settings) -> Examined:
     del settings
     load = os.getloadavg()[0]
     text = f"{load:.2f} in the last minute"
-    if load <= BUSY_SHARE * len(available_cores()):
+    if load <= BUSY_CORES_SHARE * len(available_cores()):
         return Examined("load", "good", text)
     return Examined("load", "doubt", text, "End what works beside it, or wait: see top.")
 
