@@ -30,6 +30,7 @@ BLOCKS: dict[Variant, int] = {"quick": 4, "full": 10}
 """The declared maximum of blocks of a bundled experiment."""
 
 QUICK_WARMUP_S, SHORTEST_WINDOW_S, FEWEST_REQUESTS = 0.3, 0.5, 2
+SMALLEST_BODY_BYTES = 100
 WAITS = ("log_s", "wait_scale", "upstream_delay_s")
 """Settings of the bundled application that are waits, or a factor of them."""
 
@@ -51,8 +52,8 @@ class BundledExperiment:
     def document(self, variant: Variant) -> Document:
         """Return the experiment as it is handed in.
 
-        Counts and waits of the quick one are scaled, and its note says by what; it judges no claim
-        of an absolute value.
+        Counts, waits and bodies of the quick one are scaled, and its note says by what; no claim of
+        an absolute value is judged in it.
         """
         quick = self.table["quick"] if variant == "quick" else {}
         kept = [claim for claim in self.table["predictions"] if not quick or not _absolute(claim)]
@@ -112,6 +113,7 @@ def _note(quick: Document) -> str:
         return ""
     scaled = [f"counts and windows × {quick['scale']:g}"] if quick["scale"] != 1 else []
     scaled += [f"waits × {quick['waits']:g}"] if "waits" in quick else []
+    scaled += [f"bodies × {quick['bodies']:g}"] if "bodies" in quick else []
     told = ", ".join(scaled) or "fewer blocks"
     return f"Quick variant: {told}. Claims of absolute values are judged in the full one."
 
@@ -146,7 +148,16 @@ def _scaled(stream: Document, quick: Document) -> Document:
         shorter: Document = {"requests": max(FEWEST_REQUESTS, round(stop["requests"] * scale))}
     else:
         shorter = {"duration_s": max(SHORTEST_WINDOW_S, stop["duration_s"] * scale)}
-    return stream | {"stop": shorter}
+    requests = [_smaller(request, quick.get("bodies", 1)) for request in stream["requests"]]
+    return stream | {"stop": shorter, "requests": requests}
+
+
+def _smaller(request: Document, factor: float) -> Document:
+    body = request.get("body", {})
+    if factor == 1 or "generated" not in body:
+        return request
+    size = max(SMALLEST_BODY_BYTES, round(body["generated"]["size_bytes"] * factor))
+    return request | {"body": {"generated": body["generated"] | {"size_bytes": size}}}
 
 
 _OWN_NAMES = {"title", "tags", "trials", "seed"}

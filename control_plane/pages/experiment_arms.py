@@ -13,12 +13,13 @@ from control_plane.analysis.deciding.judged_experiment import (
     block_values,
     validity_so_far,
 )
+from control_plane.analysis.differences import spec_fields
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.metrics import METRIC, Metric
 from control_plane.domain.run import Run
 from control_plane.domain.units import NONE, WRITTEN
 from control_plane.pages.number_cells import AxisTick
-from control_plane.pages.urls import run_url
+from control_plane.pages.urls import compare_url, run_url
 
 MOST_CAUSES = 5
 """Columns of causes, so that the table still fits."""
@@ -186,3 +187,99 @@ def _block_lines(
         )
         begun = [(times[block], at) for at, times in enumerate(started) if block in times]
         yield BlockLine(block + 1, cells, labels[min(begun)[1]].letter if begun else "")
+
+
+_MATRIX_METRICS = ("throughput_per_s", "response_time_s.p50", "cpu_s_per_request")
+_STEPS = 9
+"""Shades of a heat map, by equal ratios from the least to the most."""
+
+
+@dataclass(frozen=True)
+class MatrixCell:
+    """One arm: `step` is its shade from 1 to 9, 0 without a number; `href` compares it."""
+
+    text: str
+    interval: str
+    step: int
+    outcome: str | None
+    href: str
+    label: str
+
+
+@dataclass(frozen=True)
+class HeatMapTable:
+    """One metric of every arm, in rows and columns; a cell without an arm is None."""
+
+    metric: Metric
+    rows: tuple[tuple[str, tuple[MatrixCell | None, ...]], ...]
+
+
+@dataclass(frozen=True)
+class ArmMatrix:
+    """The arms of an experiment in which exactly two fields differ."""
+
+    row_field: str
+    column_field: str
+    columns: tuple[str, ...]
+    maps: tuple[HeatMapTable, ...]
+
+
+def arm_matrix(judged: JudgedExperiment) -> ArmMatrix | None:
+    """Return the arms in rows and columns; None unless two fields, and no more, tell them apart."""
+    arms = judged.runs[:-1] if judged.experiment.design.control else judged.runs
+    runs = [run for run in arms if run]
+    if len(runs) < 4 or len(runs) < len(arms):
+        return None
+    differing = [field for field in spec_fields(runs) if field.differs]
+    if len(differing) != 2:
+        return None
+    by_row, by_column = differing
+    rows, columns = (
+        tuple(dict.fromkeys(field.texts[run.id] for run in runs)) for field in differing
+    )
+    if min(len(rows), len(columns)) < 2:
+        return None
+    places = {(by_row.texts[run.id], by_column.texts[run.id]): at for at, run in enumerate(runs)}
+    names = dict.fromkeys((judged.experiment.design.metric, *_MATRIX_METRICS))
+    maps = []
+    for metric in (METRIC[name] for name in names):
+        cells = _cells(judged, metric, runs)
+        if any(cell.step for cell in cells):
+            lines = tuple(
+                (row, tuple(_at(cells, places.get((row, column))) for column in columns))
+                for row in rows
+            )
+            maps.append(HeatMapTable(metric, lines))
+    return ArmMatrix(by_row.label, by_column.label, columns, tuple(maps)) if maps else None
+
+
+def _at(cells: Sequence[MatrixCell], place: int | None) -> MatrixCell | None:
+    return None if place is None else cells[place]
+
+
+def _cells(judged: JudgedExperiment, metric: Metric, runs: Sequence[Run]) -> list[MatrixCell]:
+    values = [list(row.values()) for row in block_values(judged, metric)][: len(runs)]
+    means = [_log_mean(row) for row in values]
+    known = [mean for mean in means if mean is not None]
+    low, high = (min(known), max(known)) if known else (0.0, 0.0)
+    return [
+        MatrixCell(
+            *value_with_interval(row, metric),
+            _step(mean, low, high),
+            validity_so_far(run).outcome,
+            compare_url([runs[0].id, run.id]) if run is not runs[0] else run_url(run.id),
+            judged.experiment.arms[at].name,
+        )
+        for at, (row, mean, run) in enumerate(zip(values, means, runs, strict=True))
+    ]
+
+
+def _log_mean(values: Sequence[float | None]) -> float | None:
+    known = [math.log(value) for value in values if value]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
+
+
+def _step(value: float | None, low: float, high: float) -> int:
+    if value is None:
+        return 0
+    return 1 + round((_STEPS - 1) * (value - low) / (high - low)) if high > low else 5

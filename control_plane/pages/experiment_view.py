@@ -27,7 +27,7 @@ from control_plane.domain.run import Run, State
 from control_plane.domain.units import WRITTEN, about, figures, seconds, share
 from control_plane.experiments.experiment_file import experiment_toml, stored_document
 from control_plane.pages.compare.ratio_plot import NARROWEST, PLOTTED, WIDENED, ratio_ticks
-from control_plane.pages.experiment_arms import ArmsTable, arms_table
+from control_plane.pages.experiment_arms import ArmMatrix, ArmsTable, arm_matrix, arms_table
 from control_plane.pages.experiment_cards import arm_labels, validity_badges
 from control_plane.pages.number_cells import AxisTick
 from control_plane.pages.site import View
@@ -118,6 +118,7 @@ class ExperimentFragment(View):
     groups: tuple[EffectGroup, ...]
     others: tuple[EffectGroup, ...]
     arms: ArmsTable
+    matrix: ArmMatrix | None
     compare: str | None
     design: tuple[tuple[str, str], ...]
     toml: str
@@ -160,6 +161,7 @@ def experiment_part(
         ticks=tuple(ratio_ticks(half)),
         groups=tuple(group for group in groups if group.leads),
         others=tuple(group for group in groups if not group.leads),
+        matrix=arm_matrix(judged),
         arms=arms_table(judged, labels, [hints(run) if run else () for run in judged.runs]),
         compare=compare_url(with_result) if 1 < len(with_result) <= len(LETTERS) else None,
         design=(*_design(judged), *_measured(judged)),

@@ -18,8 +18,9 @@ from control_plane.domain.objectives import ObjectiveOutcome
 from control_plane.domain.result import OUTCOMES
 from control_plane.domain.run import Run, State
 from control_plane.jobs.run_service import RunService
+from control_plane.pages.experiment_cards import AnswersDep, ExperimentAnswers
 from control_plane.pages.form.form_data import FormData, FormDep
-from control_plane.pages.run_rows import RunListRow, run_list_row
+from control_plane.pages.run_rows import RunListGroup, run_list_groups
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import page
 from control_plane.pages.urls import HISTORY, compare_url, history_url
@@ -102,7 +103,7 @@ class HistoryPage(View):
     text: str
     filters: tuple[Filter, ...]
     filtered: bool
-    rows: tuple[RunListRow, ...]
+    groups: tuple[RunListGroup, ...]
     total: int
     unreadable: tuple[str, ...]
     older: str
@@ -113,19 +114,17 @@ class HistoryPage(View):
     ticked: frozenset[str]
 
 
-def history_page(query: HistoryQuery, store: Store, service: RunService) -> HistoryPage:
+def history_page(
+    query: HistoryQuery, store: Store, service: RunService, answers: ExperimentAnswers
+) -> HistoryPage:
     """Return one page of the runs that the filters leave."""
     found = _read(query, store, PAGE)
-    rows = [
-        run_list_row(run, None if run.state.terminal else service.progress(run.id))
-        for run in found.runs
-    ]
     following = query.model_copy(update={"cursor": found.next_cursor or ""})
     return HistoryPage(
         text=query.text,
         filters=tuple(_filters(query, store, service)),
         filtered=bool(query.filters),
-        rows=tuple(rows),
+        groups=run_list_groups(found.runs, store, service, answers),
         total=found.total,
         unreadable=found.unreadable,
         older=history_url(following.encoded) if following.cursor else "",
@@ -204,10 +203,11 @@ def history(
     request: Request,
     store: StoreDep,
     service: RunServiceDep,
+    answers: AnswersDep,
     query: Annotated[HistoryQuery, Query()],
 ) -> Response:
     """Show the list of runs."""
-    return page(request, history_page(query, store, service))
+    return page(request, history_page(query, store, service, answers))
 
 
 @router.get("/runs", include_in_schema=False)

@@ -16,7 +16,7 @@ from control_plane.pages.form.form_data import (
     new_idempotency_key,
 )
 from control_plane.pages.progress_view import phase_text
-from control_plane.pages.run_rows import RunListRow, run_list_row
+from control_plane.pages.run_rows import RunListGroup, run_list_groups
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import fragment, page
 
@@ -61,7 +61,7 @@ class HomePage(View):
     strategies: tuple[str, ...]
     time: str
     key: str
-    rows: tuple[RunListRow, ...]
+    groups: tuple[RunListGroup, ...]
     total: int
 
 
@@ -103,10 +103,6 @@ def home(
     recent = store.runs(limit=RECENT_RUNS)
     applications = service.applications()
     key = new_idempotency_key()
-    rows = [
-        run_list_row(run, None if run.state.terminal else service.progress(run.id))
-        for run in recent.runs
-    ]
     shown = HomePage(
         running=running_view(service),
         applications=tuple(
@@ -122,7 +118,7 @@ def home(
         configurations=service.configurations.all(),
         time=preset_time("items", service),
         key=key,
-        rows=tuple(rows),
+        groups=run_list_groups(recent.runs, store, service, answers),
         total=recent.total,
     )
     return page(request, shown)

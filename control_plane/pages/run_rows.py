@@ -1,7 +1,9 @@
 """A run as a row of a list: home and history."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 
 from control_plane.analysis.causes.diagnose import CAUSES
 from control_plane.analysis.charts.percentiles import Sparkline, sparkline
@@ -10,6 +12,9 @@ from control_plane.domain.result import Progress, Summary
 from control_plane.domain.run import Run, State
 from control_plane.domain.times_and_percentiles import NO_ANSWER, Times, lost, percentile_level
 from control_plane.domain.units import NONE, count, figures, share
+from control_plane.jobs.run_service import RunService
+from control_plane.pages.experiment_cards import ExperimentAnswer, ExperimentAnswers
+from control_plane.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,36 @@ class RunListRow:
     cause: str
     machine: str
     created_at: datetime
+
+
+@dataclass(frozen=True)
+class RunListGroup:
+    """Rows that stand together: the arms of one experiment with its answer, or one other run."""
+
+    answer: ExperimentAnswer | None
+    rows: tuple[RunListRow, ...]
+
+
+def run_list_groups(
+    runs: Sequence[Run], store: Store, service: RunService, answers: ExperimentAnswers
+) -> tuple[RunListGroup, ...]:
+    """Return the runs in their order, arms of an experiment that follow each other as one."""
+    experiments = store.experiments_of([run.id for run in runs])
+
+    def together(run: Run) -> str:
+        return experiments[run.id].id if run.id in experiments else run.id
+
+    groups = []
+    for _, each in groupby(runs, key=together):
+        found = list(each)
+        experiment = experiments.get(found[0].id)
+        answer = answers.answer(experiment, store) if experiment else None
+        rows = (
+            run_list_row(run, None if run.state.terminal else service.progress(run.id))
+            for run in found
+        )
+        groups.append(RunListGroup(answer, tuple(rows)))
+    return tuple(groups)
 
 
 def run_list_row(run: Run, progress: Progress | None = None) -> RunListRow:

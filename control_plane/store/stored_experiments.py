@@ -162,6 +162,20 @@ class Experiments:
                     runs[run_id] = whole_run(session, find_row(session, run_id))
             return [runs.get(arm.run_id or "") for arm in experiment.arms]
 
+    def experiments_of(self, run_ids: Sequence[str]) -> dict[str, Experiment]:
+        """Return the experiment of each of these runs that is an arm of one."""
+        chosen = (
+            select(RunRow.id, ExperimentArmRow.experiment)
+            .join(ExperimentArmRow, col(ExperimentArmRow.run) == col(RunRow.seq))
+            .where(col(RunRow.id).in_(run_ids))
+        )
+        with self._database.read() as session:
+            pairs = session.exec(chosen).all()
+            seqs = {seq for _, seq in pairs}
+            rows = session.exec(select(ExperimentRow).where(col(ExperimentRow.seq).in_(seqs)))
+            found = {row.seq: _experiment(session, row) for row in rows.all()}
+            return {run_id: found[seq] for run_id, seq in pairs}
+
     def latest_experiments(self) -> dict[str, Experiment]:
         """Return the newest experiment of each slug, of those that did not end without a result."""
         slug = func.json_extract(ExperimentRow.document, "$.slug")

@@ -47,6 +47,15 @@ def test_the_last_answer_stands_on_its_card(answered: Dashboard) -> None:
     assert [button.name for button in shown.by_role("button")] == ["Full", "Again"]
     result = looplab.get(shown.one("link", "Result").attributes["href"]).text
     assert "counts and windows × 0.04" in result
+    for path in ("/", "/history"):
+        (line,) = [
+            row
+            for row in read_html(looplab.get(path).text).elements()
+            if row.attributes.get("class") == "of-experiment"
+        ]
+        assert "24,999 requests: async, threaded or blocking?" in line.text
+        assert "C async brings throughput from" in line.text
+        assert "3 arms" in line.text
 
 
 def test_a_question_is_measured_as_an_experiment(empty: Dashboard) -> None:

@@ -235,7 +235,7 @@ def _question(form: FormData, first: Document, names: Sequence[str]) -> str:
     stream = first["workload"]["streams"][0]
     asked = stream.get("name") or stream["requests"][0].get("path", "")
     said = f"{', '.join(names[:-1])} or {names[-1]}"
-    if len(said) > 120:
+    if len(said) > 120 or any("," in name for name in names):
         said = f"which of {len(names)} arms"
     return f"{asked}: {said}?"[:200]
 

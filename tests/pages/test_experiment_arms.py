@@ -1,0 +1,35 @@
+"""Arms in rows and columns, where two fields tell them apart."""
+
+from dataclasses import replace
+from itertools import product
+
+from control_plane.analysis.deciding.judged_experiment import judge_experiment
+from control_plane.domain.experiment import ExperimentArm
+from control_plane.domain.spec import Client
+from control_plane.pages.experiment_arms import arm_matrix
+from tests.analysis.deciding.test_judged_experiment import arm, experiment
+
+
+def test_two_fields_make_rows_and_columns_with_shades() -> None:
+    runs = [
+        replace(run, spec=replace(run.spec, timeout_s=timeout_s, client=client))
+        for run, (timeout_s, client) in zip(
+            [arm(place, factor) for place, factor in enumerate((1.0, 2.0, 4.0, 8.0))],
+            product((1.0, 2.0), (Client(loop="uvloop"), Client(loop="asyncio"))),
+            strict=True,
+        )
+    ]
+    arms = tuple(ExperimentArm(run.spec.client.loop + run.id, run.id) for run in runs)
+    found = replace(experiment(), arms=arms)
+    matrix = arm_matrix(judge_experiment(found, runs))
+    assert matrix is not None
+    assert {matrix.row_field, matrix.column_field} == {"Deadline", "Client event loop"}
+    (first, *_), (second, *_) = (cells for _, cells in matrix.maps[0].rows)
+    assert first is not None
+    assert second is not None
+    shades = [cell.step for _, cells in matrix.maps[0].rows for cell in cells if cell]
+    assert sorted(shades) == [1, 4, 6, 9]
+    assert first.interval.startswith("[")
+    assert arm_matrix(judge_experiment(found, [*runs[:3], None])) is None
+    alike = [replace(run, spec=runs[0].spec) for run in runs]
+    assert arm_matrix(judge_experiment(found, alike)) is None
