@@ -173,7 +173,7 @@ class Experiments:
             pairs = session.exec(chosen).all()
             seqs = {seq for _, seq in pairs}
             rows = session.exec(select(ExperimentRow).where(col(ExperimentRow.seq).in_(seqs)))
-            found = {row.seq: _experiment(session, row) for row in rows.all()}
+            found = {row.seq: whole_experiment(session, row) for row in rows.all()}
             return {run_id: found[seq] for run_id, seq in pairs}
 
     def latest_experiments(self) -> dict[str, Experiment]:
