@@ -23,7 +23,7 @@ from control_plane.access.http_errors import code_of, code_of_status, status_of
 from control_plane.access.login import Login
 from control_plane.access.route_roles import methods_at
 from control_plane.api.monitoring import Metrics, count_requests
-from control_plane.api.openapi_docs import SPEC_SCHEMAS
+from control_plane.api.openapi_docs import spec_schemas
 from control_plane.domain.errors import FieldError, InvalidInput, LooplabError, StoreError
 from control_plane.jobs.run_service import RunService
 from control_plane.jobs.runtime import Runtime
@@ -106,7 +106,7 @@ def _lifespan(
 def _openapi(app: FastAPI) -> dict[str, Any]:
     if not app.openapi_schema:
         schema = get_openapi(title=app.title, version=app.version, routes=app.routes)
-        schema.setdefault("components", {}).setdefault("schemas", {}).update(SPEC_SCHEMAS)
+        schema.setdefault("components", {}).setdefault("schemas", {}).update(spec_schemas())
         app.openapi_schema = schema
     return app.openapi_schema
 

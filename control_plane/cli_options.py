@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from control_plane import collect_from_now
 from control_plane.dashboard_client import DashboardClient, RemoteDashboard
 from control_plane.settings import Settings
 from control_plane.store.instance_lock import read_lock
@@ -34,11 +35,13 @@ def connect(settings: Settings) -> Iterator[DashboardClient]:
     """Give the dashboard of this database if one runs, else a control plane without a site."""
     holder = read_lock(settings.db)
     if holder is not None and holder.url:
+        collect_from_now()
         yield RemoteDashboard(holder.url, holder.token)
         return
     # Store, queue and load, which take a second to import, are for those alone who measure here.
     from control_plane.local_dashboard import LocalDashboard
 
+    collect_from_now()
     # A script's background command inherits that SIGINT is ignored; the runner would heed that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):

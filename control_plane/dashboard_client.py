@@ -3,14 +3,15 @@
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO, Protocol
-
-import requests
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from control_plane.domain.errors import FieldError, InvalidInput, LooplabError, NotFound
 from control_plane.domain.ids import report_address
 from control_plane.domain.run import TERMINAL, State
 from control_plane.domain.spec_json import Document
+
+if TYPE_CHECKING:
+    from requests import Response
 
 Report = Callable[[Document], None]
 """Called about once a second with the run as it stands."""
@@ -70,6 +71,9 @@ class RemoteDashboard:
     remote = True
 
     def __init__(self, url: str, token: str | None = None) -> None:
+        # Only here, because it would take a twentieth of a second of every start of a dashboard.
+        import requests
+
         self.url: str | None = url
         self._session = requests.Session()
         self._session.trust_env = False
@@ -127,8 +131,10 @@ class RemoteDashboard:
         path: str,
         body: Document | None = None,
         content: BinaryIO | None = None,
-    ) -> requests.Response:
+    ) -> "Response":
         """Return the response. Raises what the dashboard says is wrong, or that it is none."""
+        import requests
+
         address, timeout_s = f"{self.url}{path}", ANSWERS_S if content is None else IMPORTS_S
         try:
             response = self._session.request(
@@ -146,7 +152,7 @@ class RemoteDashboard:
         fields = [FieldError(**field) for field in document.get("fields", ())]
         raise InvalidInput(document["message"], tuple(fields))
 
-    def _document(self, response: requests.Response) -> Document:
+    def _document(self, response: "Response") -> Document:
         try:
             document: Document = response.json()
         except ValueError as error:

@@ -14,11 +14,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import requests
 import uvicorn
 from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from control_plane import collect_from_now
 from control_plane.access.login import Caller, Login, other_users
 from control_plane.app import create_app
 from control_plane.domain.errors import SettingsError
@@ -187,6 +187,7 @@ def serve(settings: Settings, store: Store, listener: socket.socket, *, open_pag
         print(f"{reason}: open {url} (once, within an hour)", flush=True)  # noqa: T201 - the same
     if open_page:
         webbrowser.open(url)
+    collect_from_now()
     asyncio.run(server.serve(sockets=[listener]))
     print("Looplab has stopped; nothing of it runs any more", flush=True)  # noqa: T201 - the same
 
@@ -255,6 +256,9 @@ def _refusal(settings: Settings, error: OSError) -> str:
 
 
 def _is_looplab(url: str) -> bool:
+    # Only here, because it would take a twentieth of a second of every start.
+    import requests
+
     with requests.Session() as session, contextlib.suppress(requests.RequestException):
         session.trust_env = False
         response = session.get(f"{url}/healthz", timeout=PATIENCE_S, allow_redirects=False)

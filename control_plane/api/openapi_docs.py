@@ -41,8 +41,12 @@ ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     503: _error_response("The database is busy"),
 }
 
-_SPEC = SUBMITTED_SPEC.json_schema(ref_template="#/components/schemas/{model}")
-SPEC_SCHEMAS: dict[str, Any] = {**_SPEC.pop("$defs", {}), "Spec": _SPEC}
+
+def spec_schemas() -> dict[str, Any]:
+    """Return the schema of the spec, and of all that it holds, by name."""
+    spec = SUBMITTED_SPEC.json_schema(ref_template="#/components/schemas/{model}")
+    return {**spec.pop("$defs", {}), "Spec": spec}
+
 
 SPEC_BODY: dict[str, Any] = {
     "requestBody": {

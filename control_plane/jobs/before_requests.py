@@ -1,12 +1,12 @@
 """The requests before the load of a trial: they log users in, and capture what later ones need."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
-
-import aiohttp
-from yarl import URL
+from typing import TYPE_CHECKING
 
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.request_bodies_and_values import (
@@ -22,6 +22,9 @@ from control_plane.load.request_source import Numbering, Request, RequestFactory
 from control_plane.load.user_cookies import UserCookies, cookie_of, set_cookies
 from control_plane.load.worker_protocol import WHOLE, Captured, Seeds, SetCookie, Shard
 from control_plane.targets.http_get import open_session
+
+if TYPE_CHECKING:
+    from aiohttp import ClientResponse, ClientSession
 
 AT_ONCE = 16
 """So many users are made ready at the same time."""
@@ -125,9 +128,7 @@ class BeforeRequests:
                 made.keep(path, [text])
         return made
 
-    async def _each_user(
-        self, client: aiohttp.ClientSession, shared: _Preparing
-    ) -> list[_Preparing]:
+    async def _each_user(self, client: ClientSession, shared: _Preparing) -> list[_Preparing]:
         count = sum(stream.load.users for stream in self._spec.workload.streams)
         users = [self._session(number, shared) for number in range(count)]
         waiting = iter(users)
@@ -139,11 +140,11 @@ class BeforeRequests:
             raise failed.exceptions[0] from None
         return users
 
-    async def _work(self, client: aiohttp.ClientSession, waiting: Iterator[_Preparing]) -> None:
+    async def _work(self, client: ClientSession, waiting: Iterator[_Preparing]) -> None:
         for user in waiting:
             await self._send_all(client, "user", user)
 
-    async def _send_all(self, client: aiohttp.ClientSession, per: str, session: _Preparing) -> None:
+    async def _send_all(self, client: ClientSession, per: str, session: _Preparing) -> None:
         for request, factory in zip(self._spec.before, self._factories, strict=True):
             if request.per == per:
                 factory.go_to(session.number)
@@ -154,11 +155,14 @@ class BeforeRequests:
 
     async def _answered(
         self,
-        client: aiohttp.ClientSession,
+        client: ClientSession,
         request: BeforeRequest,
         made: Request,
         session: _Preparing,
     ) -> _WholeAnswer:
+        # Only here, because it would take a tenth of a second of every start.
+        from aiohttp import ClientError
+
         self._sent += 1
         headers = {"Accept": "*/*", **made.headers}
         if session.cookies is not None and (text := session.cookies.header(made.path)):
@@ -169,7 +173,7 @@ class BeforeRequests:
                 answer = await self._answer(client, made, headers)
         except TimeoutError:
             raise self._failed(request, f"no whole answer within {timeout_s:g} s") from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except (ClientError, OSError, ValueError) as error:
             raise self._failed(request, told(error)) from None
         found = set_cookies(answer.headers)
         session.keep(made.path, found)
@@ -186,7 +190,7 @@ class BeforeRequests:
         self.captured[f"{name} {len(self.captured) + 1}"] = text
 
     async def _answer(
-        self, client: aiohttp.ClientSession, made: Request, headers: Mapping[str, str]
+        self, client: ClientSession, made: Request, headers: Mapping[str, str]
     ) -> _WholeAnswer:
         async with sent(client, self._url, made, headers) as response:
             body = bytearray()
@@ -225,9 +229,11 @@ class BeforeRequests:
 
 
 def sent(
-    client: aiohttp.ClientSession, url: str, made: Request, headers: Mapping[str, str]
-) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+    client: ClientSession, url: str, made: Request, headers: Mapping[str, str]
+) -> AbstractAsyncContextManager[ClientResponse]:
     """Send a request exactly as it was made, and give its response without following it."""
+    from yarl import URL
+
     return client.request(
         made.method,
         URL(f"{url}{made.path}", encoded=True),
@@ -240,7 +246,9 @@ def sent(
 
 def told(error: Exception) -> str:
     """Return what an error says, without the URL, which holds what was filled in."""
-    if isinstance(error, aiohttp.ClientResponseError):
+    from aiohttp import ClientResponseError
+
+    if isinstance(error, ClientResponseError):
         # aiohttp marks the place in what came, below it, by a caret.
         return error.message.rstrip(" ^\n'\"") or type(error).__name__
     return str(error) or type(error).__name__

@@ -1,13 +1,14 @@
 """The check of a new run: each of its requests sent once, to a target as a trial would start it."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from http import HTTPStatus
 from secrets import token_hex
-
-import aiohttp
+from typing import TYPE_CHECKING
 
 from control_plane.analysis.start_hints import start_hints
 from control_plane.domain.application_report import TriedRequest, TriedTarget
@@ -30,6 +31,9 @@ from control_plane.targets.environment_variables import secret_variables
 from control_plane.targets.http_get import open_session
 from control_plane.targets.launch import RunningTarget, start_application
 from control_plane.targets.running_target import reach
+
+if TYPE_CHECKING:
+    from aiohttp import ClientResponse, ClientSession
 
 _SHOWN = 300
 """So much of an answer is shown."""
@@ -179,8 +183,11 @@ class _RequestCheck:
         return cookies
 
     async def _tried(
-        self, client: aiohttp.ClientSession, target: RunningTarget, made: Request
+        self, client: ClientSession, target: RunningTarget, made: Request
     ) -> TriedRequest:
+        # Only here, because it would take a tenth of a second of every start.
+        from aiohttp import ClientError
+
         headers = {"Accept": "*/*", **made.headers}
         if made.cookies is not None and (text := made.cookies.header(made.path)):
             headers["Cookie"] = "; ".join(filter(None, (headers.get("Cookie"), text)))
@@ -195,12 +202,12 @@ class _RequestCheck:
         except TimeoutError:
             none = f"no answer within {self._spec.timeout_s:g} s"
             return TriedRequest(line, none, fault="Each would be a timeout.")
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except (ClientError, OSError, ValueError) as error:
             none = f"no answer: {finder.hide_cut(one_line(told(error)))[:_SHOWN]}"
             return TriedRequest(line, none, fault="Each would be an error.")
 
     async def _told(
-        self, line: str, made: Request, response: aiohttp.ClientResponse, finder: SecretFinder
+        self, line: str, made: Request, response: ClientResponse, finder: SecretFinder
     ) -> TriedRequest:
         body, ended = await _read(response, self._spec.client.max_body_bytes)
         kind = response.headers.get("Content-Type", "").partition(";")[0]
@@ -217,7 +224,7 @@ class _RequestCheck:
         )
 
 
-async def _read(response: aiohttp.ClientResponse, most_bytes: int) -> tuple[bytes, bool]:
+async def _read(response: ClientResponse, most_bytes: int) -> tuple[bytes, bool]:
     """Return the body, and whether it came to its end; not in `_READ_S`, or beyond the bytes."""
     body = bytearray()
 

@@ -8,11 +8,10 @@ import gc
 import os
 import sys
 
-from control_plane import NEW_OBJECTS
 from control_plane.load import watchdog
 
 if __name__ == "__main__":
-    gc.set_threshold(NEW_OBJECTS)
+    gc.disable()
     # The imports of a worker last long enough for its parent to die meanwhile.
     watchdog.die_with_parent()
     from control_plane.load import worker

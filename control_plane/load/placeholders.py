@@ -4,12 +4,12 @@ Templates are made before the window. A placeholder that names no value stands f
 runs that were stored before they were refused.
 """
 
+import html
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from json.encoder import encode_basestring
 from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus
-from xml.sax.saxutils import escape as escape_xml
 
 from control_plane.domain.request_bodies_and_values import (
     FormFields,
@@ -212,7 +212,7 @@ def _part_name(value: Scalar) -> str:
 
 
 def _xml_text(value: Scalar) -> str:
-    return escape_xml(str(value), {'"': "&quot;", "'": "&apos;"})
+    return html.escape(str(value))
 
 
 _TEXT_ESCAPES: Mapping[str, Escape] = {

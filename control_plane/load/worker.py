@@ -1,6 +1,5 @@
 """Runs one load worker, from plan to record: its stream through ramp-up, warm-up and window."""
 
-import gc
 import os
 import resource
 import sys
@@ -11,6 +10,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
+from control_plane import collect_from_now
 from control_plane.domain.errors import ClientFailed
 from control_plane.domain.secrets import SecretFinder
 from control_plane.domain.stream_record import Second
@@ -189,9 +189,7 @@ def work(plan: LoadPlan, busy_wait: BusyWait) -> None:
     )
     thread = ThreadPoolExecutor(max_workers=1)
     strategy = thread.submit(strategies.make_strategy, context).result()
-    # Nothing made so far becomes garbage: collections need not look at it again.
-    gc.collect()
-    gc.freeze()
+    collect_from_now()
     watchdog.set_alarm(0)
     send(WorkerReady())
     start = sys.stdin.buffer.readline()

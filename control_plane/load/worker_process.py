@@ -195,6 +195,7 @@ def _end(code: int) -> str:
 def _environment(added: Mapping[str, str]) -> dict[str, str]:
     """No proxy, no Python settings of the person who runs Looplab."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    # numpy's threads would take processor time from the load, and it never needs them here.
-    fixed = {"PYTHONPATH": str(_ROOT), "OPENBLAS_NUM_THREADS": "1"}
+    # numpy's threads would take processor time from the load, and it never needs them here. aiohttp
+    # would read all certificates of the system while it is imported, and none is verified.
+    fixed = {"PYTHONPATH": str(_ROOT), "OPENBLAS_NUM_THREADS": "1", "SSL_CERT_FILE": os.devnull}
     return {**inherited, **fixed, **added}
