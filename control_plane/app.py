@@ -1,6 +1,7 @@
 """The application put together: routers, guards, and what happens to errors."""
 
 import logging
+import os
 import secrets
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -32,6 +33,7 @@ from control_plane.pages.experiment_cards import ExperimentAnswers
 from control_plane.pages.run.live import RenderCache
 from control_plane.pages.site.error_page import error_page
 from control_plane.pages.site.login_page import login_page
+from control_plane.pages.site.shell import PollingPace
 from control_plane.settings import Settings
 from control_plane.store.store import Store
 
@@ -46,6 +48,7 @@ class LifespanState(TypedDict):
     render_cache: RenderCache
     answers: ExperimentAnswers
     login: Login | None
+    pace: PollingPace
 
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[LifespanState]]
@@ -96,6 +99,7 @@ def _lifespan(
                 "render_cache": RenderCache(),
                 "answers": ExperimentAnswers(),
                 "login": login,
+                "pace": PollingPace(len(os.sched_getaffinity(0))),
             }
         finally:
             await service.close()

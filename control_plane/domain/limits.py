@@ -46,6 +46,12 @@ THROTTLED_SHARE = 0.05
 """From this share of its periods on, a quota shows in the times: the p95 is that of a request that
 stood still."""
 
+OWN_CPU = 0.05
+"""Cores that the control plane may use while it measures; from there on it is one of the others."""
+
+FEW_CORES = 2
+"""On a machine with more, what Looplab shows takes no core from target and client."""
+
 BUSY_SHARE = 0.85
 """From this share of what it can get on, a processor is the limit. The wait for a server grows as
 1 / (1 - load): at 85 % a request takes over six times its own time (M/M/1; L. Kleinrock, Queueing

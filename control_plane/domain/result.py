@@ -253,15 +253,15 @@ class Throttling:
 class MachineUse:
     """What the machine did beside target and client in one trial, from opening to closing.
 
-    `programs`: cores that the busiest others used, by name. `stolen_cores`: those that the host of
-    a virtual machine gave to others; `overheated`: how often cores were slowed down for their heat;
-    `frequency_hz`: the mean over the cores at the end. None where it cannot be read.
+    Cores: `programs` the busiest others by name, `stolen_cores` what the host gave to others,
+    `control_cores` Looplab itself. `overheated`: slowdowns for heat; `frequency_hz`: mean at end.
     """
 
     programs: Mapping[str, float] = field(default_factory=dict)
     stolen_cores: float | None = None
     overheated: int | None = None
     frequency_hz: float | None = None
+    control_cores: float | None = None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -72,7 +72,8 @@ class RunService:
         self._queue = RunQueue(
             store, runtime, lambda run: self._rate_of(run.spec), self.manual_targets
         )
-        runtime.interpreters.give_way_while(lambda: self._queue.busy, lambda: self._queue.loads)
+        self.loads: Callable[[], bool] = lambda: self._queue.loads
+        runtime.interpreters.give_way_while(lambda: self._queue.busy, self.loads)
         self._idle_tasks = IdleTasks(self._queue)
         self.openapi_cache = OpenApiCache(self._idle_tasks, runtime, limits)
         self.application_checks = ApplicationChecks(self._idle_tasks, runtime, self.openapi_cache)

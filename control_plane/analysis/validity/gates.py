@@ -132,6 +132,14 @@ _IN_ORDER = (
         load_gates.other_load,
     ),
     Gate(
+        "viewers",
+        "Looplab itself",
+        CORES,
+        load_gates.VIEWERS,
+        "pages of Looplab were at work",
+        load_gates.viewers,
+    ),
+    Gate(
         "client_throttled",
         "Client held back by its quota",
         SHARE,

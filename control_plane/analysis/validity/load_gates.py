@@ -12,8 +12,8 @@ from control_plane.analysis.validity.gate import (
     judgement,
     percent,
 )
-from control_plane.domain.limits import BUSY_SHARE, THROTTLED_SHARE
-from control_plane.domain.result import Summary, Trial
+from control_plane.domain.limits import BUSY_SHARE, FEW_CORES, OWN_CPU, THROTTLED_SHARE
+from control_plane.domain.result import MachineUse, Summary, Trial
 from control_plane.domain.spec import Stream
 from control_plane.domain.units import SPACE, count, figures, seconds, share
 
@@ -232,12 +232,17 @@ OTHER_LOAD = GateLimits("≤", suspect=OTHER_CPU)
 
 
 def other_load(run: MeasuredRun) -> Judgement | None:
-    """Judge the cores used by processes that are neither target, client nor control plane."""
+    """Judge the cores used by all but target and client.
+
+    The control plane is one of the others where it used more than `OWN_CPU`.
+    """
     worst = _worst(run, lambda trial: trial.client.other_cpu)
     if worst is None:
         return None
     trial, cores = worst
-    programs = trial.machine.programs if trial.machine else {}
+    machine = trial.machine or MachineUse()
+    own = {"Looplab itself": machine.control_cores or 0.0}
+    programs = {**(own if own["Looplab itself"] > OWN_CPU else {}), **machine.programs}
     text = f"Other processes used {figures(cores, 2)}{SPACE}cores{run.where(trial)}"
     if programs and cores > OTHER_CPU:
         told = [(name, used) for name, used in programs.items() if used >= TOLD_CPU][:MOST_TOLD]
@@ -248,6 +253,23 @@ def other_load(run: MeasuredRun) -> Judgement | None:
         "such as a database, under belongs."
     )
     return judgement(OTHER_LOAD, cores, text, doubt)
+
+
+VIEWERS = GateLimits("≤", suspect=OWN_CPU)
+
+
+def viewers(run: MeasuredRun) -> Judgement | None:
+    """Judge what Looplab itself used, most of it for pages; None on more than `FEW_CORES`."""
+    worst = _worst(run, lambda trial: trial.machine.control_cores if trial.machine else None)
+    if worst is None:
+        return None
+    trial, cores = worst
+    text = f"Looplab itself used {figures(cores, 2)}{SPACE}cores{run.where(trial)}"
+    doubt = (
+        f" (limit {OWN_CPU}) to show pages and answer programs, on a machine of "
+        f"{FEW_CORES} cores at most: close pages while it measures, and ask for the run seldomer."
+    )
+    return judgement(VIEWERS, cores, text, doubt)
 
 
 CLIENT_THROTTLED = GateLimits("<", suspect=THROTTLED_SHARE, note=" of the periods")

@@ -3,7 +3,8 @@
 import os
 import platform
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import ClassVar
@@ -12,6 +13,7 @@ from fastapi import Request
 
 from control_plane import __version__
 from control_plane.access.login import ANYONE, Caller
+from control_plane.domain.limits import FEW_CORES
 from control_plane.domain.units import size
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.site import View
@@ -38,6 +40,44 @@ BELOW = {HISTORY: ("/runs/", "/compare"), TARGETS: (f"{TARGETS}/", WORKLOADS)}
 
 BUSY_POLL_S, IDLE_POLL_S = 2, 15
 """How often the top bar asks how the queue stands."""
+
+PAGES_CPU = 0.03
+"""Cores that all pages together may take from a run on a machine of two cores or fewer."""
+
+WATCHING_CPU = 0.01
+"""Cores that watching a run takes without a page."""
+
+PACE_LOOK_S, SLOWEST = 1.0, 30.0
+
+
+class PollingPace:
+    """How much seldomer pages ask while a run has load, so that they change nothing of it.
+
+    It follows the processor time that the control plane used since the last look. Thread-safe
+    enough: two looks at once make one of them count for nothing.
+    """
+
+    def __init__(
+        self,
+        cores: int,
+        clock: Callable[[], float] = time.monotonic,
+        spent: Callable[[], float] = time.process_time,
+    ) -> None:
+        self._few_cores = cores <= FEW_CORES
+        self._clock, self._spent = clock, spent
+        self._looked_s, self._spent_s = clock(), spent()
+        self._slower = 1.0
+
+    def every(self, seconds: float, *, loads: bool) -> float:
+        """Return how long a page waits that asks each so many seconds; `loads`: a run has load."""
+        now_s, spent_s = self._clock(), self._spent()
+        if not (loads and self._few_cores):
+            self._looked_s, self._spent_s, self._slower = now_s, spent_s, 1.0
+        elif now_s - self._looked_s >= PACE_LOOK_S:
+            used = (spent_s - self._spent_s) / (now_s - self._looked_s) - WATCHING_CPU
+            self._slower = min(max(self._slower * used / PAGES_CPU, 1.0), SLOWEST)
+            self._looked_s, self._spent_s = now_s, spent_s
+        return round(seconds * self._slower, 1)
 
 
 @dataclass(frozen=True)

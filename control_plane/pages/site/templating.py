@@ -16,8 +16,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from control_plane.domain import units
 from control_plane.domain.ids import slug
 from control_plane.domain.units import SPACE
+from control_plane.jobs.run_service import RunService
 from control_plane.pages.site import View
-from control_plane.pages.site.shell import quiet_shell, shell_of
+from control_plane.pages.site.shell import PollingPace, quiet_shell, shell_of
 from control_plane.pages.urls import application_url, edit_url, run_url
 
 
@@ -153,6 +154,13 @@ def assets(static: Path) -> Callable[[str], str]:
     return asset
 
 
+def _pace_of(request: Request) -> Callable[[float], str]:
+    """Return what gives a part of a page that asks for itself its interval, such as `1s`."""
+    pace: PollingPace = request.state.pace
+    service: RunService = request.state.service
+    return lambda seconds: f"{pace.every(seconds, loads=service.loads()):g}s"
+
+
 def page(request: Request, view: View, status: int = 200) -> HTMLResponse:
     """Return a whole page: the view inside the shell."""
     return fragment(request, view, status, shell=shell_of(request))
@@ -167,5 +175,5 @@ def fragment(request: Request, view: View, status: int = 200, **shell: object) -
     """Return an element of a page that has its own address; with a shell, the whole page."""
     settings = request.state.settings
     templates = environment(settings.templates_dir, settings.static_dir)
-    text = templates.get_template(view.template).render(view=view, **shell)
+    text = templates.get_template(view.template).render(view=view, every=_pace_of(request), **shell)
     return HTMLResponse(text, status, headers=NO_STORE)

@@ -43,7 +43,7 @@ def test_every_gate_that_can_fire_is_described():
         first,
         target=replace(first.target, delayed_ack_s=0.044),
         client=replace(first.client, throttling=Throttling(0.5, 100, 40, 2.0)),
-        machine=MachineUse({"backup": 0.9}, stolen_cores=0.5, overheated=3),
+        machine=MachineUse({"backup": 0.9}, 0.5, overheated=3, control_cores=0.2),
     )
     waiting = summary(
         censored=Censored(3, 2.0, 3.0),

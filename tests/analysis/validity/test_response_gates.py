@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from control_plane.analysis.validity.gates import judge
-from control_plane.domain.result import BegunAnswers, Censored, Reason, Validity
+from control_plane.domain.result import BegunAnswers, Censored, MachineUse, Reason, Validity
 from control_plane.domain.spec import Target, UrlTarget
 from tests.builders.trials import known, reason_of, spec, summary, trial, with_spaces
 
@@ -227,6 +227,23 @@ def test_a_target_whose_processes_nobody_sees_is_not_judged_for_restarts():
 def test_other_load(cores, level):
     found = reason_of("other_load", [trial(summary(), other_cpu=cores)])
     assert (found and found.level) == level
+
+
+@pytest.mark.parametrize(
+    ("machine", "level"),
+    [
+        (None, None),
+        (MachineUse(), None),
+        (MachineUse(control_cores=0.05), "ok"),
+        (MachineUse(control_cores=0.06), "suspect"),
+    ],
+)
+def test_pages_that_took_processor_time(machine, level):
+    only = replace(trial(summary(), other_cpu=0.3), machine=machine)
+    found = reason_of("viewers", [only])
+    assert (found and found.level) == level
+    named = "of which Looplab itself 0.06" in known(reason_of("other_load", [only])).text
+    assert named == (machine is not None and machine.control_cores == 0.06)
 
 
 def test_a_stream_without_a_completed_request():
