@@ -104,8 +104,15 @@ def run(run_id: RunId, store: StoreDep, service: RunServiceDep) -> Document:
 
 @router.delete("/runs/{run_id}", status_code=204)
 def delete(run_id: RunId, store: StoreDep) -> None:
-    """Remove a run that is over, with everything it measured."""
-    store.delete(run_id)
+    """Take a run that is over out of every list; for a week it can be restored."""
+    store.delete([run_id])
+
+
+@router.post("/runs/{run_id}/restore")
+def restore(run_id: RunId, store: StoreDep) -> Document:
+    """Put back a run that was deleted; the secrets that it alone had are gone."""
+    store.put_back_run(run_id)
+    return run_document(store.run(run_id), None)
 
 
 @router.post("/runs/{run_id}/cancel")

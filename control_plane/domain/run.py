@@ -107,12 +107,16 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class DeletedRun:
-    """What is left of a run that was deleted; `was_baseline` of the comparison that asks for it."""
+    """What is left of a run that was deleted; `was_baseline` of the comparison that asks for it.
+
+    `whole`: it can be put back.
+    """
 
     id: str
     title: str
     deleted_at: datetime
     was_baseline: bool = False
+    whole: bool = False
 
     @property
     def label(self) -> str:

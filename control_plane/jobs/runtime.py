@@ -57,6 +57,7 @@ def recover(
     end_orphans(marker, state_dir)
     store.interrupt_unfinished("Looplab ended while this run was not over")
     store.discard_begun()
+    store.purge()
     # A file without applications may get some later.
     known = {} if applications is None else applications
     return Runtime(marker, state_dir, frozenset(own_ports), priority, known)

@@ -2,7 +2,15 @@
 
 from fastapi import APIRouter
 
-from control_plane.pages import experiment_pages, exports, history, home, import_page, report
+from control_plane.pages import (
+    experiment_pages,
+    exports,
+    history,
+    home,
+    import_page,
+    report,
+    run_changes,
+)
 from control_plane.pages.compare.routes import router as compare
 from control_plane.pages.new_run.routes import router as new_run
 from control_plane.pages.run import live
@@ -17,6 +25,7 @@ for page in (
     new_run,
     experiment_pages.router,
     history.router,
+    run_changes.router,
     targets,
     site,
     login,

@@ -1,7 +1,9 @@
 """The list of runs: which are asked for, and what dropping a filter would bring."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Literal, get_args
 from urllib.parse import parse_qsl, urlencode
 
@@ -13,13 +15,12 @@ from control_plane.analysis.run_labels import LETTERS, MARKERS, RunLabel
 from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import FieldError, InvalidInput
-from control_plane.domain.ids import MAX_COMPARED_RUNS, checked_id, compared_ids
+from control_plane.domain.ids import MAX_COMPARED_RUNS, compared_ids
 from control_plane.domain.objectives import ObjectiveOutcome
 from control_plane.domain.result import OUTCOMES
-from control_plane.domain.run import Run, State
+from control_plane.domain.run import State
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.experiment_cards import AnswersDep, ExperimentAnswers
-from control_plane.pages.form.form_data import FormData, FormDep
 from control_plane.pages.run_rows import RunListGroup, run_list_groups
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import page
@@ -43,7 +44,10 @@ FILTER_LABELS = {
 
 
 class HistoryQuery(BaseModel, frozen=True):
-    """The query of /history; empty text asks for all. `run`: the ids that are ticked."""
+    """The query of /history; empty text asks for all.
+
+    `run`: the ids that are ticked. `deleted`: the moment of a deletion that can be taken back.
+    """
 
     text: FilterText = ""
     state: State | Literal[""] = ""
@@ -54,6 +58,7 @@ class HistoryQuery(BaseModel, frozen=True):
     tag: FilterText = ""
     cursor: FilterText = ""
     run: Ids = ()
+    deleted: FilterText = ""
 
     @property
     def filters(self) -> dict[str, str]:
@@ -96,7 +101,8 @@ class HistoryPage(View):
 
     `slots` are the letters that chosen runs will get; `back` leads here again.
 
-    `ticked` are the ids that are chosen already.
+    `ticked` are the ids that are chosen already. `deleted` runs can be put back by the moment of
+    their deletion, `undo`.
     """
 
     template: ClassVar[str] = "pages/history.html"
@@ -112,6 +118,8 @@ class HistoryPage(View):
     slots: tuple[RunLabel, ...]
     back: str
     ticked: frozenset[str]
+    deleted: int
+    undo: str
 
 
 def history_page(
@@ -133,7 +141,17 @@ def history_page(
         slots=tuple(slot_label(index) for index in range(MAX_COMPARED_RUNS)),
         back=query.encoded,
         ticked=frozenset(query.run),
+        deleted=store.deleted_at(moment) if (moment := read_moment(query.deleted)) else 0,
+        undo=query.deleted,
     )
+
+
+def read_moment(text: str) -> datetime | None:
+    """Return the moment that an address names; None for what is none."""
+    with suppress(ValueError):
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo else None
+    return None
 
 
 def slot_label(index: int) -> RunLabel:
@@ -188,16 +206,6 @@ def _drops(query: HistoryQuery, store: Store) -> Iterator[WiderSearch]:
 router = APIRouter()
 
 
-@dataclass(frozen=True)
-class DeletePage(View):
-    """The question whether to delete runs; `kept` are not over yet, and stay."""
-
-    template: ClassVar[str] = "pages/delete.html"
-    runs: tuple[Run, ...]
-    kept: tuple[Run, ...]
-    back: str
-
-
 @router.get(HISTORY)
 def history(
     request: Request,
@@ -220,58 +228,13 @@ def runs_redirect() -> RedirectResponse:
 def compare_ticked(run: Ids = ()) -> Response:
     """Redirect to the ticked runs side by side, oldest first: the list shows the newest first."""
     if not run:
-        raise _wrong("run", "Tick 2 to 12 runs of the history first.")
+        message = "Tick 2 to 12 runs of the history first."
+        raise InvalidInput(message, (FieldError("run", message),))
     ids, _ = compared_ids(",".join(reversed(run)), None)
     return RedirectResponse(compare_url(ids), 303)
 
 
-@router.get("/history/delete")
-def ask_delete(request: Request, store: StoreDep, run: Ids = (), back: FilterText = "") -> Response:
-    """Ask whether to delete the ticked runs; nothing is deleted before that."""
-    runs = _runs(run, store)
-    over = tuple(stored for stored in runs if stored.state.terminal)
-    kept = tuple(stored for stored in runs if not stored.state.terminal)
-    return page(request, DeletePage(over, kept, _safe(back)))
-
-
-@router.post("/runs/delete")
-def delete(form: FormDep, store: StoreDep) -> Response:
-    """Delete the ticked runs."""
-    for run in _runs(form.all("run"), store):
-        store.delete(run.id)
-    return _return(form)
-
-
-@router.post("/runs/tag")
-def tag(form: FormDep, store: StoreDep) -> Response:
-    """Add a tag to the ticked runs, or take it away from them."""
-    name = form.text("tag")
-    if not name:
-        raise _wrong("tag", "Write the tag first.")
-    for run in _runs(form.all("run"), store):
-        rest = tuple(other for other in run.tags if other != name)
-        store.edit(run.id, tags=rest if form.text("do") == "remove" else (*rest, name))
-    return _return(form, ticked=form.all("run"))
-
-
-def _runs(ids: tuple[str, ...], store: Store) -> tuple[Run, ...]:
-    """Raises InvalidInput for none, NotFound for one that does not exist."""
-    if not ids:
-        raise _wrong("run", "Tick at least one run.")
-    known = dict.fromkeys(map(checked_id, ids))
-    return tuple(store.run(run_id) for run_id in known)
-
-
-def _wrong(field: str, message: str) -> InvalidInput:
-    return InvalidInput(message, (FieldError(field, message),))
-
-
-def _return(form: FormData, ticked: tuple[str, ...] = ()) -> RedirectResponse:
-    query = [_safe(form.text("back")), urlencode([("run", run_id) for run_id in ticked])]
-    return RedirectResponse(history_url("&".join(filter(None, query))), 303)
-
-
-def _safe(back: str) -> str:
+def safe_query(back: str) -> str:
     """Return only the filters and the cursor of a query, written anew."""
     known = {*FILTER_LABELS, "cursor"}
     return urlencode([(name, value) for name, value in parse_qsl(back[:500]) if name in known])

@@ -1,5 +1,6 @@
 """Who started, cancelled and deleted what. What a transaction does is written down in it."""
 
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from control_plane.domain.spec_json import Document
 from control_plane.store.database import Database
 from control_plane.store.tables import AuditRow
 
-Action = Literal["started", "cancelled", "paused", "resumed", "deleted", "imported"]
+Action = Literal["started", "cancelled", "paused", "resumed", "deleted", "restored", "imported"]
 
 KEPT_ENTRIES = 10_000
 """How many entries are kept; the oldest go."""
@@ -59,19 +60,30 @@ def record(
     session: Session, action: Action, subject: str, title: str, *, experiment: bool = False
 ) -> None:
     """Write down what the actor does, in the transaction of the session."""
-    actor = ACTOR.get(COMMAND_LINE)
-    row = AuditRow(
-        at=datetime.now(UTC),
-        name=actor.name,
-        peer=actor.peer,
-        action=action,
-        kind="experiment" if experiment else "run",
-        subject=subject,
-        title=title,
-    )
-    session.add(row)
+    record_each(session, action, [(subject, title)], "experiment" if experiment else "run")
+
+
+def record_each(
+    session: Session, action: Action, subjects: Sequence[tuple[str, str]], kind: str = "run"
+) -> None:
+    """Write down what the actor does to several; each is an id with its title."""
+    actor, now = ACTOR.get(COMMAND_LINE), datetime.now(UTC)
+    rows = [
+        AuditRow(
+            at=now,
+            name=actor.name,
+            peer=actor.peer,
+            action=action,
+            kind=kind,
+            subject=subject,
+            title=title,
+        )
+        for subject, title in subjects
+    ]
+    session.add_all(rows)
     session.flush()
-    session.exec(delete(AuditRow).where(col(AuditRow.seq) <= (row.seq or 0) - KEPT_ENTRIES))
+    newest = max((row.seq or 0 for row in rows), default=0)
+    session.exec(delete(AuditRow).where(col(AuditRow.seq) <= newest - KEPT_ENTRIES))
 
 
 class AuditLog:

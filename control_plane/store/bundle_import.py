@@ -247,6 +247,7 @@ def _take_over(bundle: Connection, session: Session, sha256: str) -> ImportedBun
     new: list[str] = []
     now = datetime.now(UTC)
     for row in _rows(bundle, "SELECT * FROM run ORDER BY seq"):
+        ours.exec_driver_sql("DELETE FROM run WHERE id = ? AND state = 'deleted'", (row["id"],))
         known = ours.exec_driver_sql("SELECT seq FROM run WHERE id = ?", (row["id"],)).scalar()
         if known is not None:
             if _content(bundle, row["seq"]) != _content(ours, known):

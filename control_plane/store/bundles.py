@@ -49,6 +49,7 @@ _LEFT_BEHIND = {
     ("run", "turn"): "NULL",
     ("experiment", "submission"): "NULL",
     ("run_facts", "log"): "'[]'",
+    ("experiment_arm", "run"): "CASE WHEN run IN (SELECT seq FROM chosen) THEN run END",
     ("trial", "document"): "without_log(document)",
     ("trial", "gauges"): "without_log(gauges)",
 }
@@ -142,7 +143,7 @@ def _choose(bundle: sqlite3.Connection, ids: Sequence[str]) -> None:
         bundle.execute(
             "INSERT INTO chosen_experiment SELECT seq FROM source.experiment WHERE seq NOT IN ("
             " SELECT experiment FROM source.experiment_arm WHERE run IS NOT NULL"
-            " AND run NOT IN (SELECT seq FROM chosen))"
+            f" AND run IN (SELECT seq FROM source.run WHERE state NOT IN ({over}, 'deleted')))"
         )
     bundle.executemany("INSERT OR IGNORE INTO asked VALUES (?)", [(each,) for each in ids])
     bundle.execute(
@@ -150,16 +151,16 @@ def _choose(bundle: sqlite3.Connection, ids: Sequence[str]) -> None:
         " WHERE id IN (SELECT id FROM asked)"
     )
     bundle.execute(
-        "INSERT OR IGNORE INTO chosen SELECT seq FROM source.run WHERE id IN (SELECT id FROM asked)"
-        " UNION SELECT run FROM source.experiment_arm WHERE run IS NOT NULL"
-        " AND experiment IN (SELECT seq FROM chosen_experiment)"
+        "INSERT OR IGNORE INTO chosen SELECT seq FROM source.run WHERE state != 'deleted'"
+        " AND (id IN (SELECT id FROM asked) OR seq IN (SELECT run FROM source.experiment_arm"
+        " WHERE experiment IN (SELECT seq FROM chosen_experiment)))"
     )
     _refuse_choice(bundle, over)
 
 
 def _refuse_choice(bundle: sqlite3.Connection, over: str) -> None:
     unknown = bundle.execute(
-        "SELECT id FROM asked WHERE id NOT IN (SELECT id FROM source.run"
+        "SELECT id FROM asked WHERE id NOT IN (SELECT id FROM source.run WHERE state != 'deleted'"
         " UNION SELECT id FROM source.experiment)"
     ).fetchone()
     if unknown:

@@ -207,7 +207,7 @@ def facts_row(seq: int, draft: Draft) -> RunFacts:
 
 def deleted_run_of(row: DeletedRunRow) -> DeletedRun:
     """Return what is left of a deleted run."""
-    return DeletedRun(row.id, row.title, row.deleted_at)
+    return DeletedRun(row.id, row.title, row.deleted_at, whole=row.state is not None)
 
 
 def run_of(

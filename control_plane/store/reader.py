@@ -43,6 +43,7 @@ from control_plane.store.run_query import (
     runs_of_page,
 )
 from control_plane.store.tables import (
+    DELETED,
     DeletedRunRow,
     RunFacts,
     RunRow,
@@ -98,7 +99,8 @@ def _rows(session: Session, ids: Sequence[str]) -> list[tuple[RunRow, RunFacts]]
     together = sqlalchemy.select(RunRow, RunFacts).join(
         RunFacts, col(RunFacts.run) == col(RunRow.seq)
     )
-    rows = session.execute(together.where(col(RunRow.id).in_(ids)))
+    chosen = together.where(col(RunRow.id).in_(ids), col(RunRow.state) != DELETED)
+    rows = session.execute(chosen)
     return [(row, facts) for row, facts in rows]
 
 
@@ -202,7 +204,11 @@ class Reader:
 
     def count_by_state(self) -> dict[State, int]:
         """Return how many runs are in each state that any run is in."""
-        counted = sqlalchemy.select(col(RunRow.state), func.count()).group_by(col(RunRow.state))
+        counted = (
+            sqlalchemy.select(col(RunRow.state), func.count())
+            .where(col(RunRow.state) != DELETED)
+            .group_by(col(RunRow.state))
+        )
         with self._database.read() as session:
             counts = dict(iter(session.connection().execute(counted)))
             return {state: counts[state.value] for state in State if state.value in counts}
@@ -250,7 +256,8 @@ class Reader:
         Raises NotFound for one that never was, and where none is left.
         """
         with self._database.read() as session:
-            known = set(session.exec(select(RunRow.id).where(col(RunRow.id).in_(ids))))
+            there = select(RunRow.id).where(col(RunRow.id).in_(ids), RunRow.state != DELETED)
+            known = set(session.exec(there))
             rows = session.exec(select(DeletedRunRow).where(col(DeletedRunRow.id).in_(ids)))
             gone = {
                 row.id: replace(deleted_run_of(row), was_baseline=row.id == baseline)
@@ -279,7 +286,8 @@ class Reader:
         """Return the names by which configurations of runs were chosen, in alphabetical order."""
         name = col(RunRow.given_name)
         with self._database.read() as session:
-            names = session.exec(select(name).where(name.is_not(None)).distinct().order_by(name))
+            there = select(name).where(name.is_not(None), col(RunRow.state) != DELETED)
+            names = session.exec(there.distinct().order_by(name))
             return [given_name for given_name in names if given_name]
 
     def secrets_of(self, run_id: str) -> dict[str, str]:
@@ -348,7 +356,8 @@ _FIRST_PATH = "$.workload.streams[0].requests[0].path"
 
 def find_row(session: Session, run_id: str) -> RunRow:
     """Return the row of a run. Raises NotFound."""
-    row = session.exec(select(RunRow).where(RunRow.id == run_id)).first()
+    there = select(RunRow).where(RunRow.id == run_id, RunRow.state != DELETED)
+    row = session.exec(there).first()
     if row is None:
         if gone := session.get(DeletedRunRow, run_id):
             raise NotFound(f"Run {run_id} was deleted: {deleted_run_of(gone).label}.")

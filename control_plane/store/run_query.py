@@ -14,7 +14,7 @@ from sqlmodel import Session, col, select
 from control_plane.domain.errors import FieldError, InvalidInput, UnreadableRun
 from control_plane.domain.run import Run, State
 from control_plane.store.mapping import readable, run_of
-from control_plane.store.tables import RunFacts, RunRow, RunStream, RunTag
+from control_plane.store.tables import DELETED, RunFacts, RunRow, RunStream, RunTag
 
 MAX_PAGE = 200
 _CURSOR = re.compile(r"[0-9a-f]{1,15}")
@@ -70,6 +70,8 @@ def run_query(filters: Filters) -> RunQuery:
     if tag := filters.get("tag"):
         seqs.append(cast("ColumnElement[int]", col(RunTag.run)))
         conditions.append(col(RunTag.tag) == tag)
+    if not seqs and not filters.get("state"):
+        conditions.append(col(RunRow.state) != DELETED)
     if of_run or not seqs:
         seqs.append(cast("ColumnElement[int]", col(RunRow.seq)))
     first, *others = seqs

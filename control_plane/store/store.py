@@ -11,6 +11,7 @@ from control_plane.domain.spec import Target
 from control_plane.store.audit_log import AuditLog
 from control_plane.store.bundle_import import Bundles
 from control_plane.store.database import Database
+from control_plane.store.deletions import Deletions
 from control_plane.store.instance_lock import Lock
 from control_plane.store.mapping import Draft
 from control_plane.store.reader import Reader, RunListPage
@@ -68,7 +69,7 @@ class AddedConfigurations:
             session.delete(row)
 
 
-class Store(Reader, Writer, Bundles, AddedConfigurations, Experiments, AuditLog):
+class Store(Reader, Writer, Deletions, Bundles, AddedConfigurations, Experiments, AuditLog):
     """An open database that this process alone changes. Thread-safe.
 
     `instance` is the random id of this file, by which processes that belong to it are marked;

@@ -28,6 +28,7 @@ from control_plane.store.database import Database
 from control_plane.store.mapping import Draft, readable, unpack_histogram
 from control_plane.store.reader import find_row, whole_run
 from control_plane.store.tables import (
+    DELETED,
     ExperimentArmRow,
     ExperimentBlockRow,
     ExperimentRow,
@@ -41,7 +42,7 @@ _DESIGN: TypeAdapter[ExperimentDesign] = TypeAdapter(ExperimentDesign)
 _BLOCK: TypeAdapter[ExperimentBlock] = TypeAdapter(ExperimentBlock)
 
 
-_WITHOUT_RESULT = (State.FAILED.value, State.CANCELLED.value, State.INTERRUPTED.value)
+_WITHOUT_RESULT = (DELETED, State.FAILED.value, State.CANCELLED.value, State.INTERRUPTED.value)
 
 
 class Experiments:
@@ -227,7 +228,7 @@ class Experiments:
                 select(ExperimentRow)
                 .join(ExperimentArmRow, col(ExperimentArmRow.experiment) == ExperimentRow.seq)
                 .join(RunRow, col(RunRow.seq) == ExperimentArmRow.run)
-                .where(RunRow.id == run_id)
+                .where(RunRow.id == run_id, RunRow.state != DELETED)
             ).first()
             return None if row is None else whole_experiment(session, row)
 
@@ -245,7 +246,7 @@ def _discard(session: Session, experiments: Sequence[int]) -> None:
     )
     for block in session.exec(begun).all():
         arms = select(ExperimentArmRow.run).where(ExperimentArmRow.experiment == block.experiment)
-        over = [state.value for state in TERMINAL]
+        over = [DELETED, *(state.value for state in TERMINAL)]
         left = select(RunRow.seq).where(col(RunRow.seq).in_(arms), col(RunRow.state).not_in(over))
         has_trial = select(TrialRow.run).where(col(TrialRow.block) == block.number)
         if not session.exec(left.where(col(RunRow.seq).not_in(has_trial))).first():
@@ -262,7 +263,7 @@ def whole_experiment(session: Session, row: ExperimentRow) -> Experiment:
     columns = (ExperimentArmRow.name, RunRow.id)
     chosen = (
         sqlalchemy.select(*columns)  # type: ignore[call-overload] # columns of two tables
-        .outerjoin(RunRow, col(RunRow.seq) == ExperimentArmRow.run)
+        .outerjoin(RunRow, (col(RunRow.seq) == ExperimentArmRow.run) & (RunRow.state != DELETED))
         .where(col(ExperimentArmRow.experiment) == row.seq)
         .order_by(col(ExperimentArmRow.place))
     )

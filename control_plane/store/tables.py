@@ -52,14 +52,22 @@ class UsedNumbersRow(SQLModel, table=True):
     high: str
 
 
+DELETED = "deleted"
+"""What stands as the state of a run that can be put back; no list shows such a row."""
+
+
 class DeletedRunRow(SQLModel, table=True):
-    """What is left of a run that was deleted, so that comparisons can name it."""
+    """What is left of a run that was deleted, so that comparisons can name it.
+
+    `state` is the one that it had, as long as it can be put back.
+    """
 
     __tablename__: ClassVar[Any] = "deleted_run"
 
     id: str = Field(primary_key=True)
     title: str
-    deleted_at: datetime
+    deleted_at: datetime = Field(index=True)
+    state: str | None = None
 
 
 class AuditRow(SQLModel, table=True):

@@ -1,5 +1,6 @@
 """Everything that changes the database. Each method is one transaction."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypedDict, Unpack
@@ -33,7 +34,7 @@ from control_plane.store.mapping import (
 )
 from control_plane.store.reader import count_queued, find_row, whole_run
 from control_plane.store.tables import (
-    DeletedRunRow,
+    DELETED,
     ExperimentArmRow,
     RunFacts,
     RunRow,
@@ -222,32 +223,19 @@ class Writer:
                 row.note = checked_note(note)
             if tags is not None:
                 row.tags = tags_text(checked_tags(tags))
-                session.exec(delete(RunTag).where(col(RunTag.run) == row.seq))
-                _tag(session, row, tags)
+                index_tags(session, row)
             session.flush()
-            _index(session, row)
+            index_text(session, row)
             return whole_run(session, row)
 
-    def delete(self, run_id: str) -> None:
-        """Remove a run, all it measured, and the secrets that it alone has.
-
-        Its id and title stay for comparisons that name it.
-
-        Raises Conflict while it is not over.
-        """
+    def tag(self, run_ids: Sequence[str], tag: str, *, remove: bool) -> None:
+        """Add a tag to runs, or take it away from them; all or none. Raises as `edit`."""
         with self._database.write() as session:
-            row = find_row(session, run_id)
-            if not State(row.state).terminal:
-                raise Conflict(f"Run {run_id} is {row.state}: cancel it before you delete it.")
-            session.connection().execute(_UNINDEX, {"seq": row.seq})
-            session.add(DeletedRunRow(id=row.id, title=row.title, deleted_at=datetime.now(UTC)))
-            record(session, "deleted", row.id, row.title)
-            session.delete(row)
-            session.flush()
-            unused = col(Secret.digest).not_in(select(RunSecret.digest))
-            gone = session.exec(delete(Secret).where(unused)).rowcount
-        if gone:
-            self._database.empty_log()
+            for row in [find_row(session, run_id) for run_id in run_ids]:
+                rest = [other for other in json.loads(row.tags) if other != tag]
+                row.tags = tags_text(checked_tags(rest if remove else [*rest, tag]))
+                index_tags(session, row)
+                index_text(session, row)
 
 
 def _use(session: Session, application: str, used: UsedNumbers | None) -> None:
@@ -264,9 +252,8 @@ _INDEX = text("INSERT INTO run_text (rowid, text) VALUES (:seq, :text)")
 def _runs_of_key(session: Session, first: Submission, digest: str | None) -> list[Run]:
     if first.digest != digest:
         raise Conflict("This key was used for another request: choose a new one.")
-    rows = session.exec(
-        select(RunRow).where(RunRow.submission == first.key).order_by(col(RunRow.seq))
-    ).all()
+    there = select(RunRow).where(RunRow.submission == first.key, RunRow.state != DELETED)
+    rows = session.exec(there.order_by(col(RunRow.seq))).all()
     if len(rows) < first.runs:
         raise Conflict("Runs that were made with this key are deleted: choose a new one.")
     return [whole_run(session, row) for row in rows]
@@ -288,10 +275,10 @@ def _queue(session: Session, draft: Draft, now: datetime, key: str | None) -> Ru
     session.add(row)
     session.flush()
     session.add(facts_row(_seq(row), draft))
-    _tag(session, row, draft.spec.tags)
+    index_tags(session, row)
     _keep_secrets(session, row, draft.secrets)
     session.flush()
-    _index(session, row)
+    index_text(session, row)
     return row
 
 
@@ -332,7 +319,8 @@ def _change(session: Session, row: RunRow, before: State, after: State, reason: 
 
 def _ended(state: State, reason: str) -> Update:
     """Return the change that ends, or pauses, all runs that are not over."""
-    open_runs = update(RunRow).where(col(RunRow.state).not_in([state.value for state in TERMINAL]))
+    over = [DELETED, *(state.value for state in TERMINAL)]
+    open_runs = update(RunRow).where(col(RunRow.state).not_in(over))
     return open_runs.values(
         state=state.value,
         reason=reason,
@@ -351,11 +339,15 @@ def _note_facts(row: RunFacts, facts: Facts) -> None:
         row.causes = causes_text(causes)
 
 
-def _tag(session: Session, row: RunRow, tags: Sequence[str]) -> None:
-    session.add_all(RunTag(tag=tag, run=_seq(row)) for tag in dict.fromkeys(tags))
+def index_tags(session: Session, row: RunRow) -> None:
+    """Let the history find a run by the tags that its row has now."""
+    session.exec(delete(RunTag).where(col(RunTag.run) == row.seq))
+    tags = dict.fromkeys(json.loads(row.tags))
+    session.add_all(RunTag(tag=tag, run=_seq(row)) for tag in tags)
 
 
-def _index(session: Session, row: RunRow) -> None:
+def index_text(session: Session, row: RunRow) -> None:
+    """Let the history find a run by its texts as they are now."""
     connection = session.connection()
     connection.execute(_UNINDEX, {"seq": row.seq})
     connection.execute(_INDEX, {"seq": row.seq, "text": searched_text(row)})

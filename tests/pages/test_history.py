@@ -129,8 +129,35 @@ def test_nothing_is_deleted_before_the_question_is_answered(looplab: Dashboard) 
     assert "Delete 1 run?" in page
     assert looplab.run(run_id)["state"] == "finished"
     answer = send(looplab, "/runs/delete", [("run", run_id), ("back", "")])
-    assert answer.headers["location"] == "/history"
     assert looplab.get(f"/api/runs/{run_id}").status_code == 404
+    gone = looplab.get(f"/runs/{run_id}")
+    assert (gone.status_code, "Put back" in gone.text) == (404, True)
+    shown = read_html(looplab.get(answer.headers["location"]).text)
+    (undo,) = (form for form in shown.all("form") if form.attributes["action"] == "/runs/restore")
+    fields = [(field.attributes["name"], field.attributes["value"]) for field in undo.all("input")]
+    assert "1 run is deleted" in shown.text
+    assert send(looplab, "/runs/restore", fields).headers["location"] == "/history"
+    assert looplab.run(run_id)["title"] == "to delete"
+    assert looplab.delete(f"/api/runs/{run_id}").status_code == 204
+    assert looplab.post(f"/api/runs/{run_id}/restore").json()["title"] == "to delete"
+    assert send(looplab, "/runs/restore", [("deleted", "x")]).status_code == 422
+
+
+def test_title_tags_and_note_are_edited_on_the_page_of_a_run(looplab: Dashboard) -> None:
+    run_id = looplab.get("/api/runs", params={"tag": "classic"}).json()["runs"][0]["id"]
+    before = looplab.run(run_id)
+    hostile = "<script>alert(1)</script>"
+    title, note = f'{hostile} &amp; "q"', f"a\n{hostile}"
+    fields = [("title", title), ("tags", "classic, mine"), ("note", note)]
+    assert send(looplab, f"/runs/{run_id}/edit", fields).headers["location"] == f"/runs/{run_id}"
+    run = looplab.run(run_id)
+    assert (run["title"], run["tags"], run["note"]) == (title, ["classic", "mine"], note)
+    for page in (looplab.get(f"/runs/{run_id}").text, looplab.get(f"/runs/{run_id}.html").text):
+        assert "<script>alert" not in page
+        assert f"a\n{hostile}" in "".join(read_html(page).texts())
+    assert send(looplab, f"/runs/{run_id}/edit", [("title", "")]).status_code == 422
+    back = [("title", before["title"]), ("tags", "classic")]
+    assert send(looplab, f"/runs/{run_id}/edit", back).status_code == 303
 
 
 def test_a_run_that_is_not_over_stays(looplab: Dashboard) -> None:

@@ -102,7 +102,7 @@ def test_what_is_here_already_stays(bundle: Path, store: Store, tmp_path: Path) 
     assert store.run(first.runs[0]).title == "mine"
     onwards = tmp_path / "onwards.looplab"
     write_bundle(store.path, onwards, [first.runs[0]])
-    store.delete(first.runs[0])
+    store.delete([first.runs[0]])
     assert store.import_bundle(onwards, shown).runs == (first.runs[0],)
     origin = store.run(first.runs[0]).origin
     assert origin is not None

@@ -95,7 +95,7 @@ def test_pages_hold_each_run_once_though_runs_come_and_go(store: Store) -> None:
     made = [run.id for run in store.add([draft(title=str(n)) for n in range(7)])]
     first = store.runs(limit=3)
     store.move(made[3], State.QUEUED, State.CANCELLED)
-    store.delete(made[3])
+    store.delete([made[3]])
     store.add([draft(title="later")])
     second = store.runs(limit=3, cursor=first.next_cursor)
     assert [run.title for run in first.runs] == ["6", "5", "4"]

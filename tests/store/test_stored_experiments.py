@@ -42,7 +42,7 @@ def test_a_deleted_arm_leaves_its_name(store: Store) -> None:
     made = store.add_experiment("Which?", ExperimentDesign(), ARMS, max_queue=9)
     gone = made.arms[0].run_id or ""
     store.move(gone, State.QUEUED, State.CANCELLED)
-    store.delete(gone)
+    store.delete([gone])
     left = store.experiment(made.id)
     assert [(arm.name, arm.run_id is None) for arm in left.arms] == [("a", True), ("b", False)]
     assert store.arm_runs(left)[0] is None

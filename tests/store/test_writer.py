@@ -63,7 +63,7 @@ def test_a_key_gives_the_same_runs_again(store: Store) -> None:
 def test_a_key_whose_runs_are_deleted_is_refused(store: Store) -> None:
     (run,) = store.add([draft()], key="k", digest="d")
     store.move(run.id, State.QUEUED, State.CANCELLED)
-    store.delete(run.id)
+    store.delete([run.id])
     with pytest.raises(Conflict, match="deleted"):
         store.add([draft()], key="k", digest="d")
 
@@ -183,11 +183,11 @@ def test_a_process_killed_while_it_queues_leaves_no_secret_without_its_run(path:
         assert store.secrets_of(newest) == secrets
         assert {*store.secret_holders([*secrets, "unknown"]).values()} == {newest}
         store.move(newest, State.QUEUED, State.CANCELLED)
-        store.delete(newest)
+        store.delete([newest])
         assert store.secret_holders(secrets) == {"0" * 16: first}
         with pytest.raises(Conflict, match="type its value"):
             store.add([replace(draft(), secrets=dict.fromkeys(secrets))])
-    assert ask(path, "SELECT count(*) FROM secret, run") == [(1,)]
+    assert ask(path, "SELECT count(*) FROM secret, run WHERE state != 'deleted'") == [(1,)]
 
 
 @pytest.mark.parametrize("last", ["finish", "save_trial"])
@@ -284,11 +284,13 @@ def test_deleting_takes_everything_of_the_run_and_nothing_else(store: Store, pat
     kept = finished(store, items(trials=2, tags=["a"]), ASYNC)
     rows = rows_of(path)
     gone = finished(store, items(trials=2, tags=["a"]), ASYNC)
-    store.delete(gone.id)
+    store.delete([gone.id])
+    ask(path, "UPDATE deleted_run SET deleted_at = '2020-01-01 00:00:00.000000'")
+    store.purge()
     assert rows_of(path) == rows
     assert store.run(kept.id) == kept
     with pytest.raises(NotFound, match=gone.id):
-        store.delete(gone.id)
+        store.delete([gone.id])
     assert sound(path)
 
 
@@ -296,7 +298,7 @@ def test_deleting_takes_everything_of_the_run_and_nothing_else(store: Store, pat
 def test_a_run_that_is_not_over_cannot_be_deleted(store: Store, state: State) -> None:
     run = in_state(store, state)
     with pytest.raises(Conflict, match="cancel it"):
-        store.delete(run.id)
+        store.delete([run.id])
     assert store.run(run.id) == run
 
 
@@ -314,7 +316,7 @@ def test_unknown_runs_are_not_found(store: Store) -> None:
     calls = (
         lambda: store.move("0000000000", State.QUEUED, State.STARTING),
         lambda: store.edit("0000000000", title="x"),
-        lambda: store.delete("0000000000"),
+        lambda: store.delete(["0000000000"]),
         lambda: store.finish("0000000000", [], Validity(None)),
         lambda: store.save_trial("0000000000", trial_of(items(), ASYNC)),
     )

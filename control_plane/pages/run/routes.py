@@ -1,15 +1,15 @@
 """One run: live while it is under way, its result after; cancel it, run it again."""
 
 import secrets
-from dataclasses import replace
-from typing import Annotated
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from control_plane.dependencies import RunId, RunServiceDep, StoreDep
 from control_plane.domain.errors import Conflict
-from control_plane.domain.run import RunDetail, State
+from control_plane.domain.run import DeletedRun, RunDetail, State
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.compare_query import (
     MAX_RECENT,
@@ -21,9 +21,21 @@ from control_plane.pages.new_run.preview import run_command
 from control_plane.pages.run.live import live_view
 from control_plane.pages.run.run_view import RunPage, run_page
 from control_plane.pages.run.why_view import ceiling_part, why_view
+from control_plane.pages.site import View
 from control_plane.pages.site.templating import page
 from control_plane.pages.urls import run_url
+from control_plane.store.deletions import KEPT_DAYS
 from control_plane.store.store import Store
+
+
+@dataclass(frozen=True)
+class DeletedRunPage(View):
+    """What is left of a deleted run, which can be put back for some days."""
+
+    template: ClassVar[str] = "pages/deleted_run.html"
+    gone: DeletedRun
+    days: int
+
 
 router = APIRouter(include_in_schema=False)
 
@@ -39,7 +51,9 @@ def run(
     service: RunServiceDep,
     trial: TrialNumber = None,
 ) -> HTMLResponse:
-    """Show a run: live while it is under way, else its result."""
+    """Show a run: live while it is under way, else its result; of a deleted one what is left."""
+    if gone := store.tombstone(run_id):
+        return page(request, DeletedRunPage(gone, KEPT_DAYS), 404)
     stored = store.run(run_id)
     if not stored.state.terminal:
         return page(request, live_view(stored, service, store.experiment_of(run_id)))
