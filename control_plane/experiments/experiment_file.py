@@ -174,12 +174,19 @@ def stored_document(experiment: Experiment, runs: Sequence[Run | None]) -> Docum
     said = {
         name: value for name, value in asdict(experiment.design).items() if value != usual[name]
     }
+    for name in ("objectives", "predictions"):
+        if name in said:
+            said[name] = [_said(claim) for claim in said[name]]
     placed = list(zip(experiment.arms, runs, strict=True))
     handed_in = placed[:-1] if experiment.design.control else placed
     arms = [{"name": arm.name, "spec": _spec_of(run)} for arm, run in handed_in if run]
     if len(arms) < 2:
         return None
     return {"question": experiment.question, **said, "arms": arms}
+
+
+def _said(claim: Document) -> Document:
+    return {name: value for name, value in claim.items() if value not in ("", None)}
 
 
 def _spec_of(run: Run) -> Document:

@@ -161,7 +161,8 @@ def experiment(
     judged = judge_experiment(found, store.arm_runs(found))
     address = f"{request.base_url}experiments/{experiment_id}"
     markdown = experiment_markdown(experiment_document(judged), address)
-    return page(request, ExperimentPage(found, experiment_part(judged, service.hints), markdown))
+    part = experiment_part(judged, service.hints, service.expected_seconds)
+    return page(request, ExperimentPage(found, part, markdown))
 
 
 @router.get("/experiments/{experiment_id}/live")
@@ -217,4 +218,5 @@ def resume(experiment_id: ExperimentId, service: RunServiceDep) -> RedirectRespo
 def current_part(store: Store, service: RunService, experiment_id: str) -> ExperimentFragment:
     """Return what the page shows of an experiment now. Raises NotFound."""
     found = store.experiment(experiment_id)
-    return experiment_part(judge_experiment(found, store.arm_runs(found)), service.hints)
+    judged = judge_experiment(found, store.arm_runs(found))
+    return experiment_part(judged, service.hints, service.expected_seconds)

@@ -1,7 +1,7 @@
 """What the page of an experiment shows: effects on one scale, arms, design."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,6 +24,7 @@ from control_plane.analysis.prose.sentence import Sentence
 from control_plane.analysis.run_labels import LETTERS, RunLabel
 from control_plane.domain.objectives import JudgedObjective
 from control_plane.domain.run import Run, State
+from control_plane.domain.spec import Spec
 from control_plane.domain.units import WRITTEN, about, figures, seconds, share
 from control_plane.experiments.experiment_file import experiment_toml, stored_document
 from control_plane.pages.compare.ratio_plot import NARROWEST, PLOTTED, WIDENED, ratio_ticks
@@ -92,11 +93,31 @@ class EffectGroup:
 
 @dataclass(frozen=True)
 class PredictionLine:
-    """A claim, what became of it, and the number that says so beside what was expected."""
+    """A claim, what became of it, and its place on a scale in per cent, 50 is same or as claimed.
+
+    `claim` is the range that it allows; `at` None: there is no number yet.
+    """
 
     text: str
     outcome: str
-    found: str
+    expected: str
+    measured: str
+    claim: tuple[float, float]
+    at: float | None
+    reach: tuple[float, float]
+
+    @property
+    def icon(self) -> str:
+        return {"as predicted": "as-predicted"}.get(self.outcome, self.outcome)
+
+
+@dataclass(frozen=True)
+class BlockProgress:
+    """How far an experiment is: `done` of `blocks`, each a segment; `left` may be empty."""
+
+    done: int
+    blocks: int
+    left: str
 
 
 @dataclass(frozen=True)
@@ -111,6 +132,7 @@ class ExperimentFragment(View):
     state: State
     badges: tuple[tuple[str, str], ...]
     facts: tuple[str, ...]
+    progress: BlockProgress | None
     objectives: tuple[JudgedObjective, ...]
     predictions: tuple[PredictionLine, ...]
     baseline: RunLabel
@@ -133,16 +155,17 @@ class ExperimentCurves(View):
 
 
 def experiment_part(
-    judged: JudgedExperiment, hints: Callable[[Run], tuple[str, ...]] = lambda _: ()
+    judged: JudgedExperiment,
+    hints: Callable[[Run], tuple[str, ...]],
+    expected_seconds: Callable[[Spec], float],
 ) -> ExperimentFragment:
-    """Return what changes while an experiment is measured; `hints` help a run that failed."""
+    """Return what changes while an experiment is measured.
+
+    `hints` help a run that failed; `expected_seconds` of a spec is how long all its trials take.
+    """
     experiment, design = judged.experiment, judged.experiment.design
     labels = arm_labels(experiment)
-    shown = [
-        metric
-        for metric in judged.metrics
-        if metric.role != "exploratory" or metric.values[1] is not None
-    ]
+    shown = [each for each in judged.metrics if each.role != "exploratory" or each.values[1]]
     half = _half_width(shown, design.margin)
     groups = tuple(_groups(shown, labels, half))
     title, rest = experiment_headline(judged, labels)
@@ -155,8 +178,9 @@ def experiment_part(
         state=judged.state,
         badges=tuple(validity_badges(judged, labels)),
         facts=tuple(_facts(judged)),
+        progress=None if judged.state.terminal else _progress(judged, expected_seconds),
         objectives=judged.objectives,
-        predictions=tuple(map(_prediction, judged.predictions)),
+        predictions=tuple(_predictions(judged.predictions)),
         baseline=labels[0],
         ticks=tuple(ratio_ticks(half)),
         groups=tuple(group for group in groups if group.leads),
@@ -169,8 +193,57 @@ def experiment_part(
     )
 
 
-def _prediction(judged: JudgedPrediction) -> PredictionLine:
-    return PredictionLine(judged.prediction.text, judged.outcome, prediction_numbers(judged))
+def _progress(judged: JudgedExperiment, expected_seconds: Callable[[Spec], float]) -> BlockProgress:
+    left_s = sum(
+        expected_seconds(run.spec) * max(0.0, 1 - len(run.trials) / run.spec.trials)
+        for run in judged.runs
+        if run and not run.state.terminal
+    )
+    return BlockProgress(judged.blocks, judged.experiment.design.blocks, about(left_s))
+
+
+def _predictions(judged: Sequence[JudgedPrediction]) -> Iterator[PredictionLine]:
+    """Yield each claim on one scale of ratios; a value is set against the middle of its claim."""
+    placed = [(each, _middle(each)) for each in judged]
+    sizes = [
+        abs(math.log(value / middle))
+        for each, middle in placed
+        for value in (*each.expected, *_found(each))
+        if 0 < value < math.inf
+    ]
+    half = min(max([WIDENED * max(sizes, default=0), NARROWEST]), math.log(1_000))
+
+    def place(value: float, middle: float) -> float:
+        ends = {0.0: -half, math.inf: half}
+        return _place(ends[value] if value in ends else math.log(value / middle), half)
+
+    for each, middle in placed:
+        measured, _, expected = prediction_numbers(each).rpartition("expected ")
+        value, low, high = _found(each) or (None, 0.0, math.inf)
+        yield PredictionLine(
+            each.prediction.text,
+            each.outcome,
+            expected,
+            measured.rstrip(", "),
+            (place(each.expected[0], middle), place(each.expected[1], middle)),
+            None if value is None else place(value, middle),
+            (place(low, middle), place(high, middle)),
+        )
+
+
+def _middle(judged: JudgedPrediction) -> float:
+    """Return 1 for a ratio; for a value the middle of its claim, or the bound that it has."""
+    low, high = judged.expected
+    if judged.prediction.kind == "ratio":
+        return 1.0
+    return math.sqrt(low * high) if low and high < math.inf else low or high
+
+
+def _found(judged: JudgedPrediction) -> tuple[float, float, float] | tuple[()]:
+    if judged.found is None:
+        return ()
+    value, interval = judged.found
+    return value, interval.low, interval.high
 
 
 def _facts(judged: JudgedExperiment) -> Iterator[str]:
@@ -236,10 +309,9 @@ def _measured(judged: JudgedExperiment) -> Iterator[tuple[str, str]]:
         yield "Took", about((max(ended) - min(begun)).total_seconds())
     if runs:
         spec = runs[0].spec
-        loads = [
-            f"{stream.load.label} {stream.stop.label}".strip() for stream in spec.workload.streams
-        ]
-        yield "Trial", f"a fresh target, {seconds(spec.warmup_s)} warm-up, {', '.join(loads)}"
+        loads = [f"{each.load.label}, {each.stop.label}" for each in spec.workload.streams]
+        told = f"a fresh target, {seconds(spec.warmup_s)} warm-up, {'; '.join(loads)}"
+        yield "Trial", f"{told} in {judged.experiment.arms[0].name}"
 
 
 def _half_width(metrics: list[JudgedMetric], margin: float) -> float:
