@@ -238,3 +238,9 @@ def longest_silence_s(stream: Stream, timeout_s: float) -> float:
     load = stream.load
     still_s = stream.start_after_s + load.ramp_up_s + load.longest_pause_s
     return 2 * timeout_s + 1 + still_s
+
+
+def silence_text(longest_s: float, timeout_s: float) -> str:
+    """Return what is wrong with so long a silence, and the field that allows a longer one."""
+    limit = f"two requests of timeout_s ({timeout_s:g} s)"
+    return f"nothing answered for {longest_s:.0f} s, in which {limit} would have ended"

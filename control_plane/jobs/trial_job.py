@@ -23,7 +23,7 @@ from control_plane.domain.stream_record import (
     merge_records,
 )
 from control_plane.jobs.before_requests import BeforeRequests, Prepared
-from control_plane.jobs.progress import IdleTimeout, LiveRun, longest_silence_s
+from control_plane.jobs.progress import IdleTimeout, LiveRun, longest_silence_s, silence_text
 from control_plane.jobs.runtime import Runtime
 from control_plane.load.worker_process import LoadWorker
 from control_plane.load.worker_protocol import (
@@ -302,7 +302,7 @@ class TrialJob:
         if halted := "".join(worker.held() for worker in workers):
             raise ClientFailed(halted)
         where = f" in stream {stream.name}" if len(self.spec.workload.streams) > 1 else ""
-        reason = f"target stopped answering: nothing answered for {longest_s:.0f} s{where}"
+        reason = f"target stopped answering: {silence_text(longest_s, timeout_s)}{where}"
         raise TargetFailed(", ".join(filter(None, (reason, held(target.pids())))))
 
     def _result(
