@@ -82,6 +82,12 @@ _sends("same-length-twice", OK.replace(b"\r\n\r\n", b"\r\nContent-Length: 2\r\n\
 _sends(
     "length-and-chunks", CHUNKED[:-2] + b"Content-Length: 9\r\n\r\n2\r\nok\r\n0\r\n\r\n", kept=True
 )
+_sends("signed-length", GOOD + b"Content-Length: +2\r\n\r\nok", kept=True)
+_sends("spaced-name", GOOD + b"Content-Length : 2\r\n\r\nok")
+_sends("folded-header", GOOD + b"X-A: a\r\n  b\r\nContent-Length: 2\r\n\r\nok", kept=True)
+_sends("chunk-without-end", CHUNKED + b"2\r\nokXX0\r\n\r\n", kept=True)
+_sends("http-1-2", OK.replace(b"HTTP/1.1", b"HTTP/1.2"), kept=True)
+_sends("http-2-0", OK.replace(b"HTTP/1.1", b"HTTP/2.0"), kept=True)
 _sends(
     "gzip-bomb",
     GOOD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(BOMB) + BOMB,
