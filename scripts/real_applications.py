@@ -299,12 +299,13 @@ def _numbers(values: Sequence[float]) -> list[str]:
 
 
 def _rate(run: Mapping[str, Any]) -> Rate:
+    """Raises Failed where fewer than half of the requests were answered."""
     stream = run["streams"][0]
-    return Rate(
-        stream["throughput_per_s"],
-        1e3 * stream["service_time_s"]["p50"],
-        sum(stream["errors"].values()),
-    )
+    p50_s = (stream["service_time_s"] or {}).get("p50")
+    if p50_s is None:
+        reasons = [reason["text"] for reason in run["validity"]["reasons"]]
+        raise Failed(" ".join(["raw beside wrk:", *reasons]))
+    return Rate(stream["throughput_per_s"], 1e3 * p50_s, sum(stream["errors"].values()))
 
 
 def _keeps_connections(run: Mapping[str, Any]) -> bool:
