@@ -15,9 +15,11 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from playwright.sync_api import Browser, sync_playwright
+
+from control_plane.dashboard_client import token_headers
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 CHROMIUM = Path("/usr/bin/chromium")
@@ -47,38 +49,48 @@ SPECS: dict[str, dict[str, Any]] = {
 }
 
 
+class Started(NamedTuple):
+    """A dashboard, and what its requests carry: its token, where it asks for one."""
+
+    url: str
+    headers: dict[str, str]
+
+    def asked(self, path: str, document: dict[str, Any] | None = None) -> dict[str, Any]:
+        body = None if document is None else json.dumps(document).encode()
+        headers = {"Content-Type": "application/json", **self.headers}
+        with urllib.request.urlopen(
+            urllib.request.Request(self.url + path, body, headers)
+        ) as answer:
+            found: dict[str, Any] = json.load(answer)
+            return found
+
+
 @contextlib.contextmanager
-def dashboard(folder: str) -> Iterator[str]:
+def dashboard(folder: str) -> Iterator[Started]:
     command = [sys.executable, "-m", "control_plane", "--port", "0"]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         words = process.stdout.readline().split()
         try:
-            yield next(word for word in words if word.startswith("http://"))
+            url = next(word for word in words if word.startswith("http://"))
+            yield Started(url, token_headers(Path(folder) / "runs.db"))
         finally:
             process.terminate()
 
 
-def asked(url: str, document: dict[str, Any] | None = None) -> dict[str, Any]:
-    body = None if document is None else json.dumps(document).encode()
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request) as answer:
-        found: dict[str, Any] = json.load(answer)
-        return found
-
-
-def ran(url: str, spec: dict[str, Any]) -> dict[str, Any]:
-    run = asked(f"{url}/api/runs", spec)
+def ran(started: Started, spec: dict[str, Any]) -> dict[str, Any]:
+    run = started.asked("/api/runs", spec)
     until_s = time.monotonic() + WITHIN_S
     while run["state"] not in ("finished", "failed") and time.monotonic() < until_s:
         time.sleep(0.5)
-        run = asked(f"{url}/api/runs/{run['id']}")
+        run = started.asked(f"/api/runs/{run['id']}")
     return run
 
 
-def take(browser: Browser, url: str, place: Path) -> None:
+def take(browser: Browser, started: Started, path: str, place: Path) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": HEIGHT}, color_scheme="light")
-    page.goto(url)
+    page.set_extra_http_headers(started.headers)
+    page.goto(started.url + path)
     page.wait_for_selector(".js-plotly-plot, svg.main-svg")
     page.screenshot(path=place)
     page.close()
@@ -100,19 +112,19 @@ def made(folder: Path, specs: dict[str, dict[str, Any]]) -> list[str]:
     left = []
     with (
         tempfile.TemporaryDirectory() as place,
-        dashboard(place) as url,
+        dashboard(place) as started,
         sync_playwright() as playing,
     ):
         path = str(CHROMIUM) if CHROMIUM.exists() else None
         browser = playing.chromium.launch(executable_path=path)
         for name, spec in specs.items():
-            run = ran(url, spec)
+            run = ran(started, spec)
             fired = {reason["gate"] for reason in (run["validity"] or {"reasons": []})["reasons"]}
             print(f"{name}: {run['state']}, {', '.join(sorted(fired)) or 'valid'}", flush=True)
             if run["state"] != "finished" or "other_load" in fired:
                 left.append(name)
                 continue
-            take(browser, f"{url}/runs/{run['id']}", folder / f"{name}.png")
+            take(browser, started, f"/runs/{run['id']}", folder / f"{name}.png")
         browser.close()
     return left
 

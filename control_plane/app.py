@@ -132,7 +132,7 @@ def _refused(scope: Scope, status: int, message: str) -> Response:
     """Say why a request is refused; where a login is lacking, with the form to log in."""
     request = Request(scope)
     if status == 401 and not _for_programs(request):
-        response: Response = login_page(request, message)
+        response: Response = login_page(request)
     else:
         code = "too_many_guesses" if status == 429 else code_of_status(status)
         response = _error_response(request, status, code, message)

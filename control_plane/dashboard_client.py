@@ -9,6 +9,7 @@ from control_plane.domain.errors import FieldError, InvalidInput, LooplabError, 
 from control_plane.domain.ids import report_address
 from control_plane.domain.run import TERMINAL, State
 from control_plane.domain.spec_json import Document
+from control_plane.store.instance_lock import read_lock
 
 if TYPE_CHECKING:
     from requests import Response
@@ -63,6 +64,12 @@ class DashboardClient(Protocol):
 
     def wait_for_experiment(self, experiment_id: str, report: Report) -> Document:
         """Return the experiment once it is over or paused."""
+
+
+def token_headers(database: Path) -> dict[str, str]:
+    """Return the headers that the dashboard of a database asks for; none where it asks for none."""
+    holder = read_lock(database)
+    return {"Authorization": f"Bearer {holder.token}"} if holder and holder.token else {}
 
 
 class RemoteDashboard:

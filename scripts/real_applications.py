@@ -20,12 +20,14 @@ import tomllib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import requests
 
 from control_plane.applications_file import read_applications
+from control_plane.dashboard_client import token_headers
 from control_plane.domain.errors import LooplabError
 from control_plane.domain.spec import Target
 from control_plane.targets.cores_and_quota import available_cores
@@ -141,7 +143,7 @@ async def _measured(application: RealApplication, seconds: float) -> list[str]:
     with tempfile.TemporaryDirectory() as scratch:
         db = Path(scratch) / "runs.db"
         async with _dashboard(application.folder, db) as url:
-            check = await _checked(url, application.name)
+            check = await _checked(url, application.name, db)
             named = {"application": application.name, **application.target}
             run = await _run(application, application.spec(named, seconds), db)
             cells = [await _served_by(application, run), check, run["validity"]["outcome"]]
@@ -193,13 +195,14 @@ async def _dashboard(folder: Path, db: Path) -> AsyncIterator[str]:
         await _ended(process)
 
 
-async def _checked(url: str, name: str) -> str:
+async def _checked(url: str, name: str, db: Path) -> str:
     """Press Check, and return what it says in the end."""
     address = f"{url}/targets/applications/{name}/checkup"
-    (await asyncio.to_thread(requests.post, address, timeout=CHECK_S)).raise_for_status()
+    ask = partial(requests.request, url=address, headers=token_headers(db), timeout=CHECK_S)
+    (await asyncio.to_thread(ask, "POST")).raise_for_status()
     page = "Checking…"
     for _ in range(int(CHECK_S / POLL_S)):
-        page = (await asyncio.to_thread(requests.get, address, timeout=CHECK_S)).text
+        page = (await asyncio.to_thread(ask, "GET")).text
         if "Checking…" not in page:
             break
         await asyncio.sleep(POLL_S)

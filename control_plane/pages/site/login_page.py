@@ -23,11 +23,10 @@ OLD_ADDRESS = "This address was used already, or is too old: `looplab login` pri
 
 @dataclass(frozen=True)
 class LoginPage(View):
-    """The form to log in with; `onward` is the page that comes after."""
+    """The form to log in with; `onward` is the page that comes after, `message` what was wrong."""
 
     template: ClassVar[str] = "pages/login.html"
     message: str
-    wrong: bool
     onward: str
     name: str
 
@@ -40,13 +39,13 @@ class LogInAgain(View):
     href: str
 
 
-def login_page(request: Request, message: str) -> HTMLResponse:
+def login_page(request: Request) -> HTMLResponse:
     """Return the form in the place of a page that asks for a login, with the status 401."""
     if "hx-request" in request.headers:
         return fragment(request, LogInAgain(LOGIN), 401)
     query = f"?{request.url.query}" if request.url.query else ""
     onward = _own_page(request.url.path + query) if request.method == "GET" else "/"
-    return _form(request, message, onward, status=401)
+    return _form(request, "", onward, status=401)
 
 
 @router.get(LOGIN)
@@ -114,7 +113,7 @@ def _with_session(request: Request, session: str, onward: str) -> Response:
 def _form(
     request: Request, message: str, onward: str, name: str = "", *, status: int = 200
 ) -> HTMLResponse:
-    view = LoginPage(message=message, wrong=status != 200, onward=onward, name=name)
+    view = LoginPage(message=message, onward=onward, name=name)
     return plain_page(request, view, status)
 
 
