@@ -1,0 +1,206 @@
+"""Try for long what docs/reliability.md promises: `scripts/soak PART [--count N] [--log FILE]`.
+
+Each cycle is a line of the log. A part that was broken off goes on behind the cycles that the log
+has. In the end there is one line with what was counted; the exit code is 1 where a cycle was bad.
+
+stopped  SIGSTOP of a load worker, server or guard, in each state: over by its deadline
+killed   kill -9 of control plane, guard, server and load worker, singly and in pairs: nothing left
+orders   10 random orders of handing in, cancelling, deleting, locking, starting again
+values   500 specs with one odd value: none is answered with 500
+silent   1,900 connections that send nothing or half a request: pages answer
+"""
+
+import argparse
+import json
+import random
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from copy import deepcopy
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from control_plane.domain.limits import Limits
+from tests.dashboard import (
+    BARE,
+    TERMINAL,
+    DashboardProcess,
+    dashboard,
+    gone_within_a_second,
+    items_spec,
+    long_spec,
+    marked,
+    one_of,
+    until,
+)
+from tests.faults.test_connections import HALF_SENT, SILENT, connected
+from tests.in_process import in_process
+from tests.jobs.test_any_order import ask_in_any_order
+
+STATES = ("starting", "warming", "running")
+ROLES = ("client", "server", "guard")
+DEADLINE_S = 60.0
+VALUES = 500
+ORDERS = 10
+ODD: tuple[Any, ...] = (
+    -1, 0, 0.5, 2**63, True, None, "", "a.b", "1", "²", "\0", "{a}", [], [1], {}, {"a.b": 1},
+    {"1": 1}, 1e308, "a" * 3_000, [None], {"kind": "uuid"}, {"model": "open"}, {"url": 1},
+)  # fmt: skip
+
+
+def seen(looplab: DashboardProcess, role: str) -> psutil.Process | None:
+    with suppress(AssertionError, psutil.Error):
+        return one_of(looplab, role)
+    return None
+
+
+def stopped(number: int, folder: Path) -> dict[str, Any]:
+    """Stop one process; the run ends, and the next one finishes."""
+    state, role = STATES[number % 3], ROLES[number // 3 % 3]
+    with dashboard(folder) as looplab:
+        spec = long_spec(warmup_s=5 if state == "warming" else 0, timeout_s=1)
+        spec["workload"]["streams"][0]["stop"] = {"duration_s": 3}
+        run_id = looplab.submit(spec)
+        if state != "starting":
+            looplab.until_state(run_id, {state})
+        process = until(lambda: seen(looplab, role), f"a {role}", every_s=0.002)
+        process.suspend()
+        began = time.monotonic()
+        run = looplab.until_state(run_id, TERMINAL, DEADLINE_S)
+        held_s = time.monotonic() - began
+        looplab.finished(looplab.submit(items_spec(**BARE)))
+        until(lambda: not marked(looplab.instance), "nothing of both runs is left", 3)
+    told = {"reason": run["reason"], "held_s": round(held_s, 1)}
+    return {"state": state, "role": role, "became": run["state"], **told}
+
+
+def killed(number: int, folder: Path) -> dict[str, Any]:
+    """Kill one or two processes at a random moment; a restart finds what was finished."""
+    chance = random.Random(number)
+    victims = chance.sample(("control plane", *ROLES), chance.choice((1, 2)))
+    with dashboard(folder) as looplab:
+        kept = looplab.submit(items_spec(**BARE))
+        looplab.finished(kept)
+        body = looplab.get(f"/api/runs/{kept}").content
+        run_id = looplab.submit(long_spec(timeout_s=1))
+        looplab.until_state(run_id, {chance.choice(STATES[::2])})
+        roles = [role for role in victims if role in ROLES]
+        found = [process for role in roles if (process := seen(looplab, role))]
+        for process in found:
+            process.kill()
+        if "control plane" in victims:
+            looplab.kill()
+            gone_within_a_second(looplab.instance)
+        else:
+            looplab.until_state(run_id, TERMINAL, DEADLINE_S)
+    with dashboard(folder) as again:
+        assert again.get(f"/api/runs/{kept}").content == body, "a finished run changed"
+        state = again.run(run_id)["state"]
+        assert state in TERMINAL, state
+        gone_within_a_second(again.instance)
+    return {"victims": victims, "became": state}
+
+
+def values(number: int, folder: Path) -> dict[str, Any]:
+    """Send specs with one odd value each; no queue takes any."""
+    chance = random.Random(number)
+    with in_process(folder, limits=Limits(max_queue=0)) as looplab:
+        answers = [looplab.post("/api/runs", changed(chance)) for _ in range(VALUES)]
+    faults = [answer.request.content[:200].decode() for answer in answers if answer.is_server_error]
+    assert not faults, faults[:3]
+    return {"sent": len(answers)}
+
+
+def changed(chance: random.Random) -> dict[str, Any]:
+    """A spec of which one part is another, or has a part more."""
+    spec = items_spec(target={}, client={}, trials=1, title="a", tags=["a"])
+    whole = deepcopy(spec)
+    parent, key = chance.choice(list(places(whole)))
+    if isinstance(parent, dict) and chance.random() < 0.2:
+        key = chance.choice(("a.b", "1", "²", "", "url", "kind", "model", "literal[1]"))
+    parent[key] = deepcopy(chance.choice(ODD))
+    return whole
+
+
+def places(node: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield each container of a document with each of its keys."""
+    for key in node if isinstance(node, dict) else range(len(node)):
+        yield node, key
+        if isinstance(node[key], dict | list):
+            yield from places(node[key])
+
+
+def silent(number: int, folder: Path) -> dict[str, Any]:
+    """Open connections that send nothing or half a request; each page answers."""
+    del number
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    times = []
+    with dashboard(folder) as looplab, connected(looplab):
+        for _ in range(20):
+            began = time.monotonic()
+            assert looplab.get("/", headers={"Connection": "close"}).is_success
+            times.append(time.monotonic() - began)
+    return {"connections": SILENT + HALF_SENT, "slowest_s": round(max(times), 3)}
+
+
+def orders(number: int, folder: Path) -> dict[str, Any]:
+    """Ask the queue for what it does in many random orders."""
+    del number, folder
+    ask_in_any_order(ORDERS, derandomize=False)
+    return {"orders": ORDERS}
+
+
+PARTS: dict[str, Callable[[int, Path], dict[str, Any]]] = {
+    part.__name__: part for part in (stopped, killed, values, orders, silent)
+}
+
+
+def cycles(part: str, done: int) -> Iterator[dict[str, Any]]:
+    """Yield what became of each cycle from `done` on; a bad one says what was wrong."""
+    number = done
+    while True:
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                outcome = {"good": True, **PARTS[part](number, Path(folder))}
+            except AssertionError as wrong:
+                outcome = {"good": False, "wrong": str(wrong)[:500]}
+        yield {"part": part, "number": number, **outcome}
+        number += 1
+
+
+def logged(log: Path, part: str) -> list[dict[str, Any]]:
+    lines = log.read_text().splitlines() if log.exists() else []
+    return [entry for entry in map(json.loads, lines) if entry["part"] == part]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("part", choices=PARTS)
+    parser.add_argument(
+        "--count", type=int, default=20, help="cycles in all, those of before included"
+    )
+    parser.add_argument("--log", type=Path, default=Path("soak.jsonl"))
+    asked = parser.parse_args()
+    done = len(logged(asked.log, asked.part))
+    for entry in islice(cycles(asked.part, done), max(0, asked.count - done)):
+        with asked.log.open("a") as log:
+            log.write(json.dumps(entry) + "\n")
+    found = logged(asked.log, asked.part)
+    bad = [entry for entry in found if not entry["good"]]
+    print(f"{asked.part}: {len(found)} cycles, {len(bad)} bad")
+    for entry in bad:
+        print(json.dumps(entry))
+    return int(bool(bad))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
