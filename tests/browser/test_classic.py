@@ -67,7 +67,7 @@ def test_from_the_form_to_a_shared_link(open_page: OpenPage, looplab: Dashboard)
         (stream,) = looplab.finished(run_id)["streams"]
         assert (stream["requests"], stream["completed"]) == (REQUESTS, REQUESTS)
 
-    expect(page.locator("#run-header .badge")).to_have_count(3)
+    expect(page.locator("#run-header .badge")).to_have_count(3, timeout=ANSWER_MS)
     expect(page.locator(".js-plotly-plot").first).to_be_visible()
     page.get_by_role("button", name="Copy link").click()
     link = page.evaluate("navigator.clipboard.readText()")
