@@ -12,6 +12,7 @@ _FRAME = re.compile(r"(?P<file>.+):(?P<line>\d+)(?: (?P<function>.+))?")
 _LIBRARY = re.compile(r"(?:^|/)(?:(?:site|dist)-packages|lib/python3[.\d]*)/|^<|/looplab_probe/")
 _BUNDLED = re.compile(r"(?:^|/)target_app/")
 _DISPATCH = re.compile(r"(?:^|/)(?:fastapi|starlette)/(?:applications|middleware/|routing)")
+_GRANIAN_WAITS = re.compile(r"granian/server/\w+\.py:\d+ _spawn_\w+_worker$")
 _WAITING = {"select", "run_forever", "run_until_complete", "run", "_run_once"}
 
 
@@ -86,7 +87,9 @@ def telling_frame(stack: Sequence[str]) -> Frame | None:
 def loop_waited(stack: Sequence[str]) -> bool:
     """Return whether the loop itself was on top: it waited for events, or for a processor."""
     known = frames(stack)
-    return bool(known) and not known[0].application and known[0].function in _WAITING
+    if not known or known[0].application:
+        return False
+    return known[0].function in _WAITING or bool(_GRANIAN_WAITS.search(known[0].written))
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,9 @@ _ELSEWHERE = (
 )
 
 
+_LIBRARY = "most stacks end in one place of the server or a library, which may be how it waits"
+
+
 def loop_occupied(workers: Sequence[WorkerTrial], evidence: Evidence) -> Diagnosis | None:
     """Judge by samples of the loops' threads; None where there are too few.
 
@@ -64,6 +67,8 @@ def loop_occupied(workers: Sequence[WorkerTrial], evidence: Evidence) -> Diagnos
     own = one_place(place) and place.application
     if _waited(measurements, in_one_place=own) < WAITS_SHARE:
         return Diagnosis(False, measurements)  # noqa: FBT003 - the verdict
+    if not own and one_place(place):
+        return Diagnosis(None, {**measurements, "why": _LIBRARY})
     if not own and (threads_compute(workers) or _kept_from_running(evidence, measurements)):
         return Diagnosis(None, {**measurements, "why": _ELSEWHERE})
     return Diagnosis(True, measurements)  # noqa: FBT003 - the verdict

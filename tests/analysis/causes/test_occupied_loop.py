@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from control_plane.domain.result import Reason, Validity
-from control_plane.domain.stack_frames import LoopSamples
+from control_plane.domain.stack_frames import LoopSamples, loop_waited
 from tests.analysis.causes.test_blocked_loop import SCATTERED
 from tests.analysis.causes.watched import (
     APP,
@@ -49,12 +49,26 @@ def seen(share, cpu, *, delayed=0.0, places=(SLEEPING,), stacks=100, process=Non
         (seen(0.95, 0.4, delayed=0.5, requests=100_000), True),
         (seen(0.6, 0.1, places=[WRITING], process=0.9), None),
         (seen(0.6, 0.1, process=0.9), True),
+        (seen(1.0, 0.05, places=[WRITING]), None),
         (seen(0.95, 0.9, delayed=None), True),
         (seen(0.6, 0.1, delayed=None, places=SPREAD), True),
     ],
 )
 def test_found_where_calls_wait_on_the_loop_or_each_request_computes_long(watched, found):
     assert known(cause_of("loop_blocked", watched)).found is found
+
+
+@pytest.mark.parametrize(
+    ("frame", "waits"),
+    [
+        (f"{LIB}/granian/server/mp.py:249 _spawn_asgi_lifespan_worker", True),
+        (f"{LIB}/granian/asgi.py:70 _callback_wrapper", False),
+        ("/usr/lib/python3.11/selectors.py:468 select", True),
+        (f"{APP}:9 select", False),
+    ],
+)
+def test_a_loop_that_waits_is_known_by_its_innermost_frame(frame, waits):
+    assert loop_waited((frame, *SLEEPING)) is waits
 
 
 @pytest.mark.parametrize(("places", "found"), [(SPREAD, None), ([SLEEPING], True)])
