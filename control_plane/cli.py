@@ -17,12 +17,14 @@ from control_plane.cli_experiment import (
     experiment_file,
     experiment_result,
     print_experiment,
+    print_noise_floors,
     print_objectives,
     report_files,
     run_exit_code,
 )
 from control_plane.cli_options import AsJson, DatabaseOption, connect, full_path, settings_of
 from control_plane.cli_output import (
+    INVALID,
     NOT_FINISHED,
     ProgressLines,
     complain,
@@ -46,7 +48,7 @@ from control_plane.domain.errors import (
 from control_plane.domain.ids import compared_ids
 from control_plane.domain.row_files import UnreadableRows, decoded
 from control_plane.domain.spec_json import Document, read_document, row_values
-from control_plane.experiments.presets import spec_of_curl
+from control_plane.experiments.presets import noise_experiment, spec_of_curl
 from control_plane.settings import Settings, load_settings
 
 cli = typer.Typer(
@@ -220,6 +222,30 @@ def decide_experiment(
     for path, written in reports.items():
         path.write_text(written(found, dashboard.url or ""), encoding="utf-8")
     raise typer.Exit(experiment_exit_code(found, strict=strict))
+
+
+@cli.command("noise-floor", epilog=EXIT_CODES)
+def measure_noise_floor(
+    context: typer.Context,
+    spec: SpecFile = None,
+    as_json: AsJson = False,
+    db: DatabaseOption = None,
+) -> None:
+    """Measure a spec against itself, and print how small a difference this machine can show.
+
+    Without a spec it is items of the bundled application. Every experiment adds to what is known.
+    """
+    given = None if spec is None else _with_row_files(_read(spec), spec.parent)
+    with connect(settings_of(context, db)) as dashboard:
+        report = _silent if as_json else BlockLines()
+        found = experiment_result(dashboard, noise_experiment(given), report)
+        floors = dashboard.noise_floors() if found else {"noise_floors": []}
+    if as_json:
+        print_json(floors)
+    else:
+        print_noise_floors(floors)
+    code = experiment_exit_code(found, strict=False) if found else NOT_FINISHED
+    raise typer.Exit(code if code in {NOT_FINISHED, INVALID} else 0)
 
 
 @cli.command("ceiling", epilog=EXIT_CODES)

@@ -16,7 +16,7 @@ from control_plane.domain.metrics import METRIC
 from control_plane.domain.objectives import JudgedObjective
 from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document
-from control_plane.domain.units import NONE, WRITTEN, figures
+from control_plane.domain.units import NONE, WRITTEN, share
 from control_plane.experiments.experiment_file import bundled_experiments
 
 AGAINST, UNDECIDED = 10, 11
@@ -195,12 +195,40 @@ def print_experiment(found: Document, url: str | None) -> None:
         print_line(f"{url}/experiments/{found['id']}")
 
 
+SHOWN_FLOORS = (
+    "throughput_per_s",
+    "response_time_s.p50",
+    "response_time_s.p95",
+    "response_time_s.p99",
+    "cpu_s_per_request",
+    "peak_memory_bytes",
+)
+
+
+def print_noise_floors(found: Document) -> None:
+    """Print how small a difference some metrics can show, by blocks; JSON has all metrics."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    floors = [each for each in found["noise_floors"] if each["metric"] in SHOWN_FLOORS]
+    blocks = list(floors[0]["floors"]) if floors else []
+    titles = ("Load", "Metric", *(f"{each} blocks" for each in blocks), "Experiments")
+    for title in titles:
+        table.add_column(title, no_wrap=True)
+    for each in floors:
+        shown = (f"±{share(each['floors'][count])}" for count in blocks)
+        table.add_row(each["kind"], each["label"], *shown, str(each["experiments"]))
+    print_table(table)
+
+
 def _cells(verdict: Document) -> tuple[str, ...]:
+    # numpy takes a while to import, which no other command waits for.
+    from control_plane.analysis.deciding.effects import Interval
+    from control_plane.analysis.prose.experiment_sentences import ratio_with_interval
+
     metric = METRIC[verdict["metric"]]
     baseline, contender = (WRITTEN[metric.unit](value) for value in verdict["values"])
     interval = NONE
     if verdict["ratio"] is not None and verdict["low"] is not None:
-        low, high = figures(verdict["low"]), figures(verdict["high"])
-        interval = f"×{figures(verdict['ratio'])} [{low}, {high}]"
+        within = Interval(verdict["low"], verdict["high"])
+        interval = " ".join(ratio_with_interval(verdict["ratio"], within))
     word = verdict["verdict"].replace("_", " ")
     return metric.label, verdict["contender"], baseline, contender, interval, word

@@ -59,6 +59,9 @@ class DashboardClient(Protocol):
     def ceilings(self) -> Document:
         """Return the stored client ceilings."""
 
+    def noise_floors(self) -> Document:
+        """Return how small a difference each machine can show."""
+
     def submit_experiment(self, document: Document) -> Document:
         """Queue an experiment. Raises InvalidInput."""
 
@@ -110,6 +113,9 @@ class RemoteDashboard:
 
     def ceilings(self) -> Document:
         return self._request("GET", "/api/ceilings")
+
+    def noise_floors(self) -> Document:
+        return self._request("GET", "/api/noise-floor")
 
     def submit_experiment(self, document: Document) -> Document:
         return self._request("POST", "/api/experiments", document)

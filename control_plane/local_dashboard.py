@@ -7,7 +7,8 @@ from functools import cached_property
 from pathlib import Path
 
 from control_plane.analysis.comparison import compare
-from control_plane.analysis.deciding.judged_experiment import JudgedExperiment, judge_experiment
+from control_plane.analysis.deciding.judged_experiment import JudgedExperiment
+from control_plane.analysis.deciding.noise_floor import floor_documents
 from control_plane.analysis.prose.comparison_sentences import described_comparison
 from control_plane.analysis.prose.experiment_sentences import experiment_document
 from control_plane.dashboard_client import REPORT_S, Report
@@ -17,6 +18,7 @@ from control_plane.domain.ids import experiment_address
 from control_plane.domain.spec import NamedTarget, Target
 from control_plane.domain.spec_json import Document
 from control_plane.jobs.configurations import resolved
+from control_plane.jobs.experiment_job import judged_now
 from control_plane.jobs.run_service import RunService
 from control_plane.jobs.runtime import Runtime, lower_priority, recover
 from control_plane.jobs.stored_ceilings import ceiling_documents
@@ -80,6 +82,9 @@ class LocalDashboard:
     def import_bundle(self, file: Path) -> Document:
         return asdict(self._started().import_bundle(file))
 
+    def noise_floors(self) -> Document:
+        return {"noise_floors": floor_documents(self._store.block_variances())}
+
     def ceilings(self) -> Document:
         return {"ceilings": ceiling_documents(self._store)}
 
@@ -108,7 +113,7 @@ class LocalDashboard:
             await asyncio.sleep(REPORT_S)
 
     def _judged(self, found: Experiment) -> JudgedExperiment:
-        return judge_experiment(found, self._store.arm_runs(found))
+        return judged_now(self._store, found.id)
 
     async def _until_over(self, run_id: str, report: Report) -> Document:
         while not (run := self._store.run(run_id)).state.terminal:

@@ -6,11 +6,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict
 
-from control_plane.analysis.deciding.judged_experiment import judge_experiment
+from control_plane.analysis.deciding.judged_experiment import state_of_arms
+from control_plane.analysis.deciding.noise_floor import floor_documents
 from control_plane.analysis.prose.experiment_sentences import experiment_document
 from control_plane.api.openapi_docs import ERROR_RESPONSES
-from control_plane.api.runs import PageLimit, SpecBody
+from control_plane.api.runs import IdempotencyKey, PageLimit, SpecBody
 from control_plane.dependencies import ExperimentId, RunServiceDep, StoreDep
+from control_plane.domain.documents import moment
 from control_plane.domain.ids import experiment_address
 from control_plane.domain.spec_json import Document
 from control_plane.experiments.experiment_file import (
@@ -19,15 +21,21 @@ from control_plane.experiments.experiment_file import (
     bundled_experiment,
     bundled_experiments,
 )
+from control_plane.jobs.experiment_job import judged_now
 from control_plane.store.store import Store
 
 router = APIRouter(tags=["experiments"], responses=ERROR_RESPONSES)
 
 
 @router.post("/experiments", status_code=202)
-def submit(document: SpecBody, service: RunServiceDep, response: Response) -> Document:
-    """Queue an experiment: a run for each arm, whose trials are interleaved in blocks."""
-    made = service.submit_experiment(document)
+def submit(
+    document: SpecBody, service: RunServiceDep, response: Response, key: IdempotencyKey = None
+) -> Document:
+    """Queue an experiment: a run for each arm, whose trials are interleaved in blocks.
+
+    The same Idempotency-Key with the same body gives the same response.
+    """
+    made = service.submit_experiment(document, key=key)
     response.headers["Location"] = f"/api/experiments/runs/{made.id}"
     return {"id": made.id, "url": experiment_address(made.id)}
 
@@ -66,15 +74,25 @@ def start(slug: str, body: VariantBody, service: RunServiceDep) -> Document:
 
 
 @router.get("/experiments/runs")
-def experiments(store: StoreDep, limit: Annotated[PageLimit, Query()] = 50) -> Document:
-    """Return the newest experiments, without their verdicts."""
-    found = store.experiments(limit)
-    return {
-        "experiments": [
-            {"id": each.id, "question": each.question, "url": experiment_address(each.id)}
-            for each in found
-        ]
-    }
+def experiments(
+    store: StoreDep,
+    limit: Annotated[PageLimit, Query()] = 50,
+    cursor: Annotated[str | None, Query(max_length=20)] = None,
+) -> Document:
+    """Return the newest experiments, without their verdicts; `next` is the next page's cursor."""
+    found, after = store.experiments(limit, cursor)
+    listed = [
+        {
+            "id": each.id,
+            "question": each.question,
+            "state": state_of_arms(states).value,
+            "created_at": moment(each.created_at),
+            "sentence": each.sentence,
+            "url": experiment_address(each.id),
+        }
+        for each, states in found
+    ]
+    return {"experiments": listed, "next": after}
 
 
 @router.get("/experiments/runs/{experiment_id}")
@@ -105,5 +123,10 @@ def resume(experiment_id: ExperimentId, store: StoreDep, service: RunServiceDep)
 
 
 def _told(store: Store, experiment_id: str) -> Document:
-    found = store.experiment(experiment_id)
-    return experiment_document(judge_experiment(found, store.arm_runs(found)))
+    return experiment_document(judged_now(store, experiment_id))
+
+
+@router.get("/noise-floor")
+def noise_floors(store: StoreDep) -> Document:
+    """Return how small a difference each machine can show, by kind of load and metric."""
+    return {"noise_floors": floor_documents(store.block_variances())}

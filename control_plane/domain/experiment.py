@@ -49,8 +49,9 @@ class ExperimentDesign:
     `metric` of `stream` decides ("": of the first). `margin` is a difference that nobody cares
     about, `blocks` the declared maximum. `seed` draws the order of the trials and the requests.
     `control`: the last arm is the baseline a second time, which shows what the machine alone makes
-    differ; it is added to those that are handed in. `objectives` and `predictions` are judged by
-    the same intervals.
+    differ; it is added to those that are handed in. `same_arms`: arms may be the same on purpose,
+    which shows how much the machine differs from itself. `objectives` and `predictions` are judged
+    by the same intervals.
     """
 
     slug: str = ""
@@ -67,6 +68,7 @@ class ExperimentDesign:
     control: bool = False
     objectives: tuple[ArmObjective, ...] = ()
     predictions: tuple[Prediction, ...] = ()
+    same_arms: bool = False
 
 
 @checked_dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -117,11 +119,25 @@ class ExperimentBlock:
 
 
 @dataclass(frozen=True)
+class BlockVariance:
+    """How much the ratios of two arms vary from block to block, in one metric of one experiment.
+
+    `variance` is that of ln(ratio), with its degrees of freedom. `kind` is that of its load.
+    """
+
+    machine: str
+    kind: str
+    metric: str
+    variance: float
+    df: float
+
+
+@dataclass(frozen=True)
 class Experiment:
     """An experiment that was handed in. The first arm is the baseline.
 
     `blocks`: all that were begun, in their order. `sessions`: how many began, each with a burnt
-    trial.
+    trial. `sentence`: what was found when it finished.
     """
 
     id: str
@@ -131,6 +147,7 @@ class Experiment:
     created_at: datetime
     blocks: tuple[ExperimentBlock, ...] = ()
     sessions: int = 0
+    sentence: str | None = None
 
     @property
     def discarded(self) -> int:

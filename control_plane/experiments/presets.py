@@ -57,6 +57,26 @@ def document_of(given: Document) -> Document:
     return {"workload": {"streams": streams}, "trials": given.get("trials", TRIALS)}
 
 
+NOISE_BLOCKS = 10
+
+
+def noise_experiment(spec: Document | None = None) -> Document:
+    """Return the document of an experiment whose arms are the same: what differs is noise.
+
+    Without a `spec` it is the first preset.
+    """
+    given = dict(spec or preset_catalogue().presets[0].document)
+    for name in ("title", "tags", "trials", "seed"):
+        given.pop(name, None)
+    return {
+        "question": "How small a difference can this machine show?",
+        "blocks": NOISE_BLOCKS,
+        "same_arms": True,
+        "spec": given,
+        "arms": [{"name": "A", "spec": {}}, {"name": "A again", "spec": {}}],
+    }
+
+
 def stream_of_preset(given: Document) -> Document:
     """Return a stream of the spec. `given` has one `request`, or several `requests`."""
     return {

@@ -4,6 +4,13 @@ import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
+from control_plane.analysis.deciding.judged_experiment import JudgedExperiment, judge_experiment
+from control_plane.analysis.deciding.noise_floor import (
+    block_variances,
+    load_kind,
+    machine_of,
+)
+from control_plane.analysis.prose.experiment_sentences import experiment_sentence
 from control_plane.domain.errors import StoreError
 from control_plane.domain.experiment import Experiment, ExperimentBlock, trial_order
 from control_plane.domain.run import Run, State
@@ -79,9 +86,18 @@ class ExperimentJob:
         for job in self._jobs.values():
             if not job.termination.over:
                 await self._attempt(job, job.conclude())
+        await written(self._keep_findings)
 
     def _begin_session(self) -> None:
         self.experiment = self._store.begin_session(self.experiment.id)
+
+    def _keep_findings(self) -> None:
+        """Keep for lists what was found, and for later experiments how much blocks varied."""
+        judged = judged_now(self._store, self.experiment.id)
+        found, runs = judged.experiment, judged.runs
+        if judged.state is State.FINISHED:
+            variances = block_variances(found, runs)
+            self._store.keep_findings(found.id, experiment_sentence(judged), variances)
 
     async def _block(self, row: int, order: Sequence[int]) -> None:
         """Measure a trial of each arm, and take down that they are complete."""
@@ -128,6 +144,21 @@ class ExperimentJob:
             await job.trial(number, block.row + 1, burnt=True)
             await job.termination.move(State.STARTING)
         await job.trial(block.number, block.row + 1)
+
+
+def judged_now(store: Store, experiment_id: str) -> JudgedExperiment:
+    """Return an experiment with what its trials say, and what experiments before it said of noise.
+
+    Raises NotFound.
+    """
+    experiment = store.experiment(experiment_id)
+    runs = store.arm_runs(experiment)
+    first = next((run for run in runs if run is not None), None)
+    machine = machine_of(first) if first else None
+    if first is None or machine is None:
+        return judge_experiment(experiment, runs)
+    earlier = store.block_variances(machine, load_kind(first.spec), before=experiment.id)
+    return judge_experiment(experiment, runs, earlier)
 
 
 class ArmTerminations:

@@ -1,8 +1,6 @@
 """What pages, API and command line do with runs: submit, cancel, follow, estimate."""
 
 import asyncio
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -144,8 +142,7 @@ class RunService:
     def _queued(
         self, drafts: Sequence[Draft], documents: Sequence[Mapping[str, Any]], key: str | None
     ) -> list[Run]:
-        hidden = [self.submissions.hidden(document) for document in documents]
-        digest = hashlib.sha256(json.dumps(hidden, sort_keys=True).encode()).hexdigest()
+        digest = self.submissions.digest(documents)
         runs = self._store.add(
             drafts, key=key, digest=digest if key else None, max_queue=self._limits.max_queue
         )
@@ -153,16 +150,20 @@ class RunService:
         self._queue.wake()
         return runs
 
-    def submit_experiment(self, document: Mapping[str, Any]) -> Experiment:
+    def submit_experiment(
+        self, document: Mapping[str, Any], *, key: str | None = None
+    ) -> Experiment:
         """Queue a run for each arm of an experiment, whose trials will be interleaved.
 
-        Raises InvalidInput or QueueFull before anything is stored.
+        `key` as in `submit`. Raises InvalidInput or QueueFull before anything is stored.
         """
         submitted = read_experiment(document)
         blocks = rounded_blocks(len(submitted.arms) + submitted.control, submitted.blocks)
         arms = self.submissions.resolve_arms(submitted, blocks)
         design = replace(submitted.design, blocks=blocks)
-        made = self._store.add_experiment(submitted.question, design, arms, self._limits.max_queue)
+        given = (key, self.submissions.digest([document])) if key else None
+        most = self._limits.max_queue
+        made = self._store.add_experiment(submitted.question, design, arms, most, given)
         self._idle_tasks.give_way()
         self._queue.wake()
         return made
@@ -220,14 +221,13 @@ class RunService:
         return ended
 
     async def _end_run(self, run: Run, end: RunEnd) -> Run:
-        run_id = run.id
         withdrawn = await asyncio.to_thread(withdraw, self._store, run, end)
-        if not withdrawn and not await self._queue.end(run_id, end):
-            state = (await asyncio.to_thread(self._store.run, run_id)).state.value
+        if not withdrawn and not await self._queue.end(run.id, end):
+            state = (await asyncio.to_thread(self._store.run, run.id)).state.value
             raise Conflict(
-                f"Run {run_id} is {state}: only a run that is not over can be {end.why}."
+                f"Run {run.id} is {state}: only a run that is not over can be {end.why}."
             )
-        return await asyncio.to_thread(self._store.run, run_id)
+        return await asyncio.to_thread(self._store.run, run.id)
 
     def progress(self, run_id: str) -> Progress | None:
         """Return how far a run is; None for one that is over, or that does not exist."""

@@ -1,7 +1,9 @@
 """Documents of the spec, checked and resolved into runs that could be queued."""
 
+import hashlib
+import json
 import secrets
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -40,7 +42,7 @@ def _wrong_arms(
     """Yield arms that are the same, and those without the stream that is compared."""
     specs = [replace(draft.spec, title="", objectives=()) for _, draft in arms]
     for place, spec in enumerate(specs):
-        if spec in specs[:place]:
+        if spec in specs[:place] and not submitted.same_arms:
             same = arms[specs.index(spec)][0]
             yield FieldError(f"arms.{place}.spec", f"This arm is the same as {same}.")
         streams = [stream.name for stream in spec.workload.streams]
@@ -162,6 +164,11 @@ class Submissions:
     def hidden(self, document: Mapping[str, Any]) -> Document:
         """Return a document, right or wrong, with placeholders in the place of its secrets."""
         return hide_spec(document, self.secret_key).document
+
+    def digest(self, documents: Sequence[Mapping[str, Any]]) -> str:
+        """Return what tells documents apart without keeping their secrets."""
+        hidden = [self.hidden(document) for document in documents]
+        return hashlib.sha256(json.dumps(hidden, sort_keys=True).encode()).hexdigest()
 
     def _unknown_secrets(self, hidden: HiddenSpec) -> Iterable[FieldError]:
         copied = {digest for digest, value in hidden.kept.items() if value is None}

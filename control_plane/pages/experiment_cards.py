@@ -11,7 +11,6 @@ from fastapi import Depends, Request
 from control_plane.analysis.deciding.judged_experiment import (
     JudgedExperiment,
     block_values,
-    judge_experiment,
     validity_so_far,
 )
 from control_plane.analysis.prose.experiment_sentences import experiment_headline
@@ -28,6 +27,7 @@ from control_plane.experiments.experiment_file import (
     Variant,
     bundled_experiments,
 )
+from control_plane.jobs.experiment_job import judged_now
 from control_plane.jobs.run_service import RunService
 from control_plane.store.store import Store
 
@@ -113,7 +113,7 @@ class ExperimentAnswers:
             known = self._over.get(key)
         if known is not None:
             return known
-        answer = experiment_answer(judge_experiment(experiment, store.arm_runs(experiment)))
+        answer = experiment_answer(judged_now(store, experiment.id))
         if answer.over:
             with self._lock:
                 self._over[key] = answer

@@ -1,32 +1,33 @@
 """Experiments: the list of those that were handed in, and the page of one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from control_plane.analysis.charts.curve import curves_of_arms
 from control_plane.analysis.charts.percentiles import percentile_chart
-from control_plane.analysis.deciding.judged_experiment import (
-    judge_experiment,
-)
+from control_plane.analysis.deciding.noise_floor import floor_documents
 from control_plane.analysis.prose.experiment_report import experiment_markdown
 from control_plane.analysis.prose.experiment_sentences import experiment_document
 from control_plane.analysis.run_labels import label_runs
 from control_plane.dependencies import ExperimentId, RunServiceDep, StoreDep
 from control_plane.domain.errors import Conflict
-from control_plane.domain.experiment import Experiment
+from control_plane.domain.experiment import BlockVariance, Experiment
 from control_plane.domain.ids import compared_ids, experiment_address
 from control_plane.domain.run import Run
 from control_plane.domain.spec_json import Document, write_spec
+from control_plane.domain.units import share
 from control_plane.experiments.experiment_file import (
     Variant,
     bundled_experiment,
     stored_document,
 )
+from control_plane.experiments.presets import noise_experiment
+from control_plane.jobs.experiment_job import judged_now
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.experiment_cards import (
     AnswersDep,
@@ -60,6 +61,24 @@ class ExperimentPage(View):
 
 
 @dataclass(frozen=True)
+class FloorLine:
+    """How small a difference one metric can show, by numbers of blocks."""
+
+    kind: str
+    label: str
+    floors: tuple[str, ...]
+    experiments: int
+
+
+def floor_lines(variances: Sequence[BlockVariance]) -> Iterator[FloorLine]:
+    """Yield the noise floors of throughput and p99 response time, the others are in the API."""
+    for floor in floor_documents(variances):
+        if floor["metric"] in {"throughput_per_s", "response_time_s.p99"}:
+            shown = tuple(f"±{share(value)}" for value in floor["floors"].values())
+            yield FloorLine(floor["kind"], floor["label"], shown, floor["experiments"])
+
+
+@dataclass(frozen=True)
 class ExperimentsPage(View):
     """The newest experiments, each with its sentence, and those that one click starts."""
 
@@ -67,6 +86,8 @@ class ExperimentsPage(View):
     experiments: tuple[ExperimentAnswer, ...]
     cards: tuple[ExperimentCard, ...]
     example: str
+    older: str | None
+    floors: tuple[FloorLine, ...]
 
 
 EXAMPLE = """question = "Is uvloop faster?"
@@ -92,13 +113,26 @@ LISTED = 20
 
 @router.get(EXPERIMENTS)
 def experiments(
-    request: Request, store: StoreDep, service: RunServiceDep, answers: AnswersDep
+    request: Request,
+    store: StoreDep,
+    service: RunServiceDep,
+    answers: AnswersDep,
+    cursor: Annotated[str, Query(max_length=20)] = "",
 ) -> HTMLResponse:
     """List the experiments that one click starts, and the newest that were handed in."""
-    listed = tuple(answers.answer(found, store) for found in store.experiments(LISTED))
-    return page(
-        request, ExperimentsPage(listed, experiment_cards(store, service, answers), EXAMPLE)
-    )
+    found, after = store.experiments(LISTED, cursor or None)
+    listed = tuple(answers.answer(each, store) for each, _ in found)
+    cards = experiment_cards(store, service, answers)
+    older = f"{EXPERIMENTS}?cursor={after}" if after else None
+    floors = tuple(floor_lines(store.block_variances()))
+    return page(request, ExperimentsPage(listed, cards, EXAMPLE, older, floors))
+
+
+@router.post("/experiments/noise-floor")
+def measure_noise(service: RunServiceDep) -> RedirectResponse:
+    """Start an experiment whose arms are the same, and show it."""
+    made = service.submit_experiment(noise_experiment())
+    return RedirectResponse(experiment_address(made.id), 303)
 
 
 DECIDED_BLOCKS = 10
@@ -157,8 +191,8 @@ def experiment(
     request: Request, experiment_id: ExperimentId, store: StoreDep, service: RunServiceDep
 ) -> HTMLResponse:
     """Show an experiment as far as it is."""
-    found = store.experiment(experiment_id)
-    judged = judge_experiment(found, store.arm_runs(found))
+    judged = judged_now(store, experiment_id)
+    found = judged.experiment
     address = f"{request.base_url}experiments/{experiment_id}"
     markdown = experiment_markdown(experiment_document(judged), address)
     part = experiment_part(judged, service.hints, service.expected_seconds)
@@ -217,6 +251,5 @@ def resume(experiment_id: ExperimentId, service: RunServiceDep) -> RedirectRespo
 
 def current_part(store: Store, service: RunService, experiment_id: str) -> ExperimentFragment:
     """Return what the page shows of an experiment now. Raises NotFound."""
-    found = store.experiment(experiment_id)
-    judged = judge_experiment(found, store.arm_runs(found))
+    judged = judged_now(store, experiment_id)
     return experiment_part(judged, service.hints, service.expected_seconds)

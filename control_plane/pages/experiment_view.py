@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from control_plane.analysis.charts.figure import Figure
-from control_plane.analysis.deciding.effects import Interval
 from control_plane.analysis.deciding.judged_experiment import (
     JudgedExperiment,
     JudgedMetric,
@@ -17,15 +16,14 @@ from control_plane.analysis.prose.experiment_sentences import (
     REASONS,
     experiment_headline,
     prediction_numbers,
-    says_nothing,
-    turned,
+    ratio_with_interval,
 )
 from control_plane.analysis.prose.sentence import Sentence
 from control_plane.analysis.run_labels import LETTERS, RunLabel
 from control_plane.domain.objectives import JudgedObjective
 from control_plane.domain.run import Run, State
 from control_plane.domain.spec import Spec
-from control_plane.domain.units import WRITTEN, about, figures, seconds, share
+from control_plane.domain.units import WRITTEN, about, seconds, share
 from control_plane.experiments.experiment_file import experiment_toml, stored_document
 from control_plane.pages.compare.ratio_plot import NARROWEST, PLOTTED, WIDENED, ratio_ticks
 from control_plane.pages.experiment_arms import ArmMatrix, ArmsTable, arm_matrix, arms_table
@@ -252,6 +250,8 @@ def _facts(judged: JudgedExperiment) -> Iterator[str]:
     if judged.experiment.discarded:
         yield f"{judged.experiment.discarded} discarded by a pause"
     yield f"margin ±{share(design.margin)}"
+    if (floor := judged.floors.get(design.metric)) is not None:
+        yield f"noise floor ±{share(floor)} with {design.blocks} blocks"
     if design.note:
         yield design.note
     if judged.blocks and not judged.whole:
@@ -361,15 +361,6 @@ def _mark(metric: JudgedMetric, label: RunLabel, half: float) -> EffectMark:
     more = verdict.more_blocks
     values = _both_values(metric)
     return EffectMark(label, at, min(ends), max(ends), text, interval, values, finding, word, more)
-
-
-def ratio_with_interval(value: float, interval: Interval) -> tuple[str, str]:
-    """Return `×1.12` and `[1.08, 1.16]`; where all of it lies below 1 turned: `÷8` `[7, 9.1]`."""
-    value, interval, lower = turned(value, interval)
-    text = f"{'÷' if lower else '×'}{figures(value)}"
-    if says_nothing(interval):
-        return text, "[too wide]"
-    return text, f"[{figures(interval.low)}, {figures(interval.high)}]"
 
 
 def _both_values(metric: JudgedMetric) -> str:

@@ -6,15 +6,17 @@ Which blocks were begun, and what became of each, stands beside it.
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import cast
 
 import sqlalchemy
 from pydantic import TypeAdapter
-from sqlalchemy import delete, func, update
+from sqlalchemy import ColumnElement, delete, func, update
 from sqlmodel import Session, col, select
 
 from control_plane.domain.errors import Conflict, NotFound, UnreadableRun
 from control_plane.domain.experiment import (
     BlockOutcome,
+    BlockVariance,
     Experiment,
     ExperimentArm,
     ExperimentBlock,
@@ -27,12 +29,15 @@ from control_plane.store.audit_log import record
 from control_plane.store.database import Database
 from control_plane.store.mapping import Draft, readable, unpack_histogram
 from control_plane.store.reader import find_row, whole_run
+from control_plane.store.run_query import cursor_after, page_conditions
 from control_plane.store.tables import (
     DELETED,
+    BlockVarianceRow,
     ExperimentArmRow,
     ExperimentBlockRow,
     ExperimentRow,
     RunRow,
+    Submission,
     TrialRow,
     TrialStream,
 )
@@ -57,17 +62,26 @@ class Experiments:
         design: ExperimentDesign,
         arms: Sequence[tuple[str, Draft]],
         max_queue: int,
+        key: tuple[str, str] | None = None,
     ) -> Experiment:
         """Keep an experiment and queue a run for each of its arms: all or none.
 
-        Raises QueueFull when more than `max_queue` runs would wait.
+        `key` was given with it, and the digest of its document: used before it gives the experiment
+        that it made. Raises QueueFull when more than `max_queue` runs would wait, Conflict where
+        the key came with something else.
         """
         with self._database.write() as session:
+            if key and (known := session.get(Submission, key[0])):
+                return _of_key(session, known, key[1])
+            if key:
+                session.add(Submission(key=key[0], digest=key[1], runs=0))
+                session.flush()
             row = ExperimentRow(
                 id=new_id(),
                 question=question,
                 document=_DESIGN.dump_json(design).decode(),
                 created_at=datetime.now(UTC),
+                submission=key[0] if key else None,
             )
             session.add(row)
             session.flush()
@@ -215,11 +229,57 @@ class Experiments:
                 found.setdefault(run_id, []).append(unpack_histogram(blob))
         return [found.get(arm.run_id or "", []) for arm in experiment.arms]
 
-    def experiments(self, limit: int = 50) -> list[Experiment]:
-        """Return the newest experiments, the newest first."""
+    def experiments(
+        self, limit: int = 50, cursor: str | None = None
+    ) -> tuple[list[tuple[Experiment, list[State]]], str | None]:
+        """Return the newest experiments with the states of their arms, and the next page's cursor.
+
+        Raises InvalidInput for a cursor that no page gave.
+        """
+        seq = cast("ColumnElement[int]", col(ExperimentRow.seq))
+        page = select(ExperimentRow).where(*page_conditions(seq, limit, cursor))
         with self._database.read() as session:
-            newest = select(ExperimentRow).order_by(col(ExperimentRow.seq).desc()).limit(limit)
-            return [whole_experiment(session, row) for row in session.exec(newest).all()]
+            rows = session.exec(page.order_by(seq.desc()).limit(limit + 1)).all()
+            listed = [
+                (whole_experiment(session, row), _states(session, row)) for row in rows[:limit]
+            ]
+            more = len(rows) > limit
+            return listed, cursor_after(rows[limit - 1].seq or 0) if more else None
+
+    def keep_findings(
+        self, experiment_id: str, sentence: str, variances: Sequence[BlockVariance]
+    ) -> None:
+        """Keep what was found of an experiment that finished, and how much its blocks varied."""
+        with self._database.write() as session:
+            row = _row(session, experiment_id)
+            row.sentence = sentence
+            session.exec(delete(BlockVarianceRow).where(_of(row)))
+            session.add_all(
+                BlockVarianceRow(experiment=row.seq or 0, **vars(variance))
+                for variance in variances
+            )
+
+    def block_variances(
+        self, machine: str | None = None, kind: str | None = None, before: str | None = None
+    ) -> list[BlockVariance]:
+        """Return how much blocks varied on a machine under one kind of load, None for all of them.
+
+        `before`: only of experiments that were handed in before this one.
+        """
+        chosen = select(BlockVarianceRow)
+        if machine is not None:
+            chosen = chosen.where(BlockVarianceRow.machine == machine)
+        if kind is not None:
+            chosen = chosen.where(BlockVarianceRow.kind == kind)
+        with self._database.read() as session:
+            if before is not None:
+                seq = _row(session, before).seq
+                chosen = chosen.where(col(BlockVarianceRow.experiment) < seq)
+            rows = session.exec(chosen.order_by(col(BlockVarianceRow.experiment))).all()
+            return [
+                BlockVariance(row.machine, row.kind, row.metric, row.variance, row.df)
+                for row in rows
+            ]
 
     def experiment_of(self, run_id: str) -> Experiment | None:
         """Return the experiment that a run is an arm of; None where it is none."""
@@ -238,6 +298,27 @@ def _row(session: Session, experiment_id: str) -> ExperimentRow:
     if row is None:
         raise NotFound(f"There is no experiment {experiment_id[:20]!r}.")
     return row
+
+
+def _of(row: ExperimentRow) -> ColumnElement[bool]:
+    return col(BlockVarianceRow.experiment) == row.seq
+
+
+def _of_key(session: Session, known: Submission, digest: str) -> Experiment:
+    row = session.exec(select(ExperimentRow).where(ExperimentRow.submission == known.key)).first()
+    if row is None or known.digest != digest:
+        raise Conflict("This key was used for another request: choose a new one.")
+    return whole_experiment(session, row)
+
+
+def _states(session: Session, row: ExperimentRow) -> list[State]:
+    """Return the states of the arms that are not deleted."""
+    states = select(RunRow.state).join(
+        ExperimentArmRow, col(ExperimentArmRow.run) == col(RunRow.seq)
+    )
+    of_experiment = (ExperimentArmRow.experiment == row.seq, RunRow.state != DELETED)
+    found = session.exec(states.where(*of_experiment)).all()
+    return [State(state) for state in found]
 
 
 def _discard(session: Session, experiments: Sequence[int]) -> None:
@@ -280,4 +361,5 @@ def whole_experiment(session: Session, row: ExperimentRow) -> Experiment:
             for block in session.exec(blocks.order_by(col(ExperimentBlockRow.number)))
         ),
         sessions=row.sessions,
+        sentence=row.sentence,
     )

@@ -214,7 +214,7 @@ class TrialStream(SQLModel, table=True):
 class ExperimentRow(SQLModel, table=True):
     """An experiment; `document` is JSON of what is to be decided and how.
 
-    `sessions` counts how often its trials began.
+    `sessions` counts how often its trials began. `sentence`: what was found when it finished.
     """
 
     __tablename__: ClassVar[Any] = "experiment"
@@ -227,6 +227,7 @@ class ExperimentRow(SQLModel, table=True):
     created_at: datetime
     sessions: int = 0
     submission: str | None = Field(default=None, foreign_key="submission.key", index=True)
+    sentence: str | None = None
 
 
 class ExperimentBlockRow(SQLModel, table=True):
@@ -239,6 +240,19 @@ class ExperimentBlockRow(SQLModel, table=True):
     row: int
     session: int
     outcome: str
+
+
+class BlockVarianceRow(SQLModel, table=True):
+    """How much the blocks of an experiment varied in one metric, on which machine."""
+
+    __tablename__: ClassVar[Any] = "block_variance"
+
+    experiment: int = Field(primary_key=True, foreign_key="experiment.seq", ondelete="CASCADE")
+    metric: str = Field(primary_key=True)
+    kind: str
+    machine: str = Field(index=True)
+    variance: float
+    df: float
 
 
 class ExperimentArmRow(SQLModel, table=True):

@@ -97,9 +97,11 @@ def test_what_was_paused_goes_on_to_its_end(looplab: Dashboard, decided: dict[st
 def test_it_decides(decided: dict[str, Any]) -> None:
     assert (decided["state"], decided["blocks"]) == ("finished", BLOCKS)
     (primary,) = [verdict for verdict in decided["verdicts"] if verdict["role"] == "primary"]
-    assert (primary["verdict"], primary["method"]) == ("worse", "paired")
-    assert primary["low"] < primary["ratio"] < primary["high"] < 1
-    assert decided["sentence"].startswith("slow is worse than quick: its throughput is ")
+    assert primary["method"] == "paired"
+    assert primary["low"] < primary["ratio"] < min(1, primary["high"])
+    # On a machine that is busy enough the interval is wide, and the verdict open.
+    assert (primary["verdict"] == "worse") == (primary["high"] < 1 / 1.03)
+    assert ("slow is worse than quick" in decided["sentence"]) == (primary["verdict"] == "worse")
 
 
 def test_trials_are_interleaved_and_each_arm_is_a_run(
@@ -129,7 +131,14 @@ def test_its_page_and_the_list_say_the_same(looplab: Dashboard, decided: dict[st
     assert "Which path?" in listed
     assert "B slow" in listed
     found = looplab.get("/api/experiments/runs").json()["experiments"]
-    assert decided["id"] in [each["id"] for each in found]
+    (listed_one,) = [each for each in found if each["id"] == decided["id"]]
+    assert (listed_one["state"], listed_one["sentence"]) == ("finished", decided["sentence"])
+    assert looplab.get("/api/experiments/runs?cursor=x").status_code == 422
+    floors = looplab.get("/api/noise-floor").json()["noise_floors"]
+    (throughput,) = [each for each in floors if each["metric"] == "throughput_per_s"]
+    assert (throughput["kind"], throughput["experiments"]) == ("raw, closed, 10 requests", 1)
+    assert throughput["floors"]["5"] > throughput["floors"]["20"] > 0
+    assert "raw, closed, 10 requests Throughput" in listed
 
 
 def test_the_file_on_its_page_makes_the_same_experiment(
@@ -246,6 +255,10 @@ def test_those_that_come_with_looplab_are_listed_and_started(looplab: Dashboard)
     assert answer.status_code == 303
     page = answer.headers["location"]
     assert looplab.post_form(f"{page}/cancel", []).headers["location"] == page
+    noise = looplab.post_form("/experiments/noise-floor", []).headers["location"]
+    assert looplab.post(
+        f"/api{noise.replace('experiments/', 'experiments/runs/')}/cancel"
+    ).is_success
     assert looplab.post("/api/experiments/none/start", {}).status_code == 404
     assert looplab.post("/api/experiments/event-loop/start", {"variant": "x"}).status_code == 422
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from control_plane.domain.errors import Conflict, NotFound, QueueFull
-from control_plane.domain.experiment import ExperimentDesign
+from control_plane.domain.experiment import BlockVariance, ExperimentDesign
 from control_plane.domain.run import State
 from control_plane.store.store import Draft, Store, open_store
 from tests.builders.runs import ASYNC, items, trial_of
@@ -24,7 +24,7 @@ def test_an_experiment_is_read_as_it_was_written(store: Store) -> None:
     design = ExperimentDesign(metric="response_time_s.p50", blocks=6, seed=3)
     made = store.add_experiment("Which?", design, ARMS, max_queue=2)
     assert store.experiment(made.id) == made
-    assert store.experiments() == [made]
+    assert store.experiments() == ([(made, [State.QUEUED] * 2)], None)
     assert (made.design, [arm.name for arm in made.arms]) == (design, ["a", "b"])
     runs = store.arm_runs(made)
     assert [run and run.state for run in runs] == [State.QUEUED] * 2
@@ -34,7 +34,7 @@ def test_an_experiment_is_read_as_it_was_written(store: Store) -> None:
 def test_all_arms_are_queued_or_none(store: Store) -> None:
     with pytest.raises(QueueFull):
         store.add_experiment("Which?", ExperimentDesign(), ARMS, max_queue=1)
-    assert store.experiments() == []
+    assert store.experiments() == ([], None)
     assert store.count_queued() == 0
 
 
@@ -113,3 +113,21 @@ def test_a_block_in_progress_is_discarded_and_counted_and_its_row_is_left(store:
     assert store.begin_session(made.id).sessions == 2
     again = store.begin_block(made.id, 1)
     assert (again.number, again.session) == (2, 2)
+
+
+def test_a_key_makes_one_experiment_and_pages_lead_to_all(store: Store) -> None:
+    design = ExperimentDesign()
+    made = [
+        store.add_experiment("Which?", design, ARMS, 99, (key, "digest")) for key in ("a", "b", "a")
+    ]
+    assert made[2] == made[0] != made[1]
+    with pytest.raises(Conflict, match="key was used"):
+        store.add_experiment("Which?", design, ARMS, 99, ("a", "other"))
+    varied = BlockVariance("m", "raw, closed, 2 s", "throughput_per_s", 1e-4, 9.0)
+    store.keep_findings(made[0].id, "b is better.", [varied])
+    assert store.block_variances("m", varied.kind, before=made[1].id) == [varied]
+    assert store.block_variances(before=made[0].id) == store.block_variances("other") == []
+    (newest,), after = store.experiments(1)
+    (oldest,), end = store.experiments(1, after)
+    assert (newest[0].id, oldest[0].id, end) == (made[1].id, made[0].id, None)
+    assert oldest[0].sentence == "b is better."

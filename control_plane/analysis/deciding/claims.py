@@ -1,4 +1,4 @@
-"""What was asked of a metric before: objectives, judged over the trials of one arm or run."""
+"""What trials say of a metric, and whether that meets what was asked of it before: objectives."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,6 +17,7 @@ from control_plane.domain.experiment import ERROR_SHARE
 from control_plane.domain.metrics import METRIC, Metric
 from control_plane.domain.objectives import JudgedObjective, Objective, ObjectiveOutcome
 from control_plane.domain.result import Summary, Trial
+from control_plane.domain.run import Run, State
 from control_plane.domain.times_and_percentiles import PERCENTILES, bounded, percentile_level
 
 Measured = tuple[float, Interval]
@@ -98,3 +99,32 @@ def summary_of(stream: str, trial: Trial | None) -> Summary | None:
     """Return one stream of one trial; the first where no name is given."""
     streams = trial.streams if trial else ()
     return next((summary for summary in streams if stream in {"", summary.name}), None)
+
+
+def complete_blocks(runs: Sequence[Run | None]) -> list[int]:
+    """Return the blocks that have a trial of the baseline and of every arm that did not fail."""
+    kept = [
+        run
+        for place, run in enumerate(runs)
+        if run and (not place or run.state is not State.FAILED)
+    ]
+    trials = [{trial.block for trial in run.trials} for run in kept]
+    return sorted(set.intersection(*trials)) if trials else []
+
+
+def metric_table(
+    runs: Sequence[Run | None], stream: str, metric: Metric, blocks: Sequence[int]
+) -> list[list[float | None]]:
+    """Return the numbers of one metric, shape (arms, blocks)."""
+    return [[trial_value(stream, trial_of(run, block), metric) for block in blocks] for run in runs]
+
+
+def trials_of(run: Run | None, blocks: Sequence[int]) -> list[Trial]:
+    """Return the trials of a run in these blocks, as far as there are."""
+    return [trial for block in blocks if (trial := trial_of(run, block)) is not None]
+
+
+def trial_of(run: Run | None, block: int) -> Trial | None:
+    """Return the trial of a run in a block; None where there is none."""
+    trials = run.trials if run else ()
+    return next((trial for trial in trials if trial.block == block), None)

@@ -4,12 +4,18 @@ All of them are deterministic: sums over fixed nodes, solved for by Brent's meth
 imported where something is computed, so that nobody waits for it who decides nothing.
 """
 
+import json
 from dataclasses import dataclass
 from functools import lru_cache
 from math import inf, isinf, sqrt
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+TABLES = Path(__file__).with_name("simulated.json")
+"""What was simulated before, by bench/decision_tables.py: nobody waits for that."""
 
 _NORMAL_REACH = 9.0
 _SPARED = 1e-8
@@ -163,30 +169,37 @@ def _simpson(nodes: int) -> NDArray[np.float64]:
     return weights / 3
 
 
-_SIMULATED_VALUES = 400_000
+@lru_cache(maxsize=1)
+def _tables() -> dict[str, Any]:
+    tables: dict[str, Any] = json.loads(TABLES.read_text())
+    return tables
 
 
-@lru_cache(maxsize=200)
-def _small_sample_factor(maximum: int, first: int, alpha: float) -> float:
+def _small_sample_factor(maximum: int, alpha: float) -> float:
     """Return by what the nominal levels shrink, so that t statistics err `alpha` often.
 
     Boundaries are those of a known variance. Where it is estimated anew at each look, successive
-    statistics are less alike, and more of them cross. By simulation of pairs with a fixed seed.
+    statistics are less alike, and more of them cross.
     """
-    from scipy.special import stdtr
+    tables = _tables()
+    factors = np.array(tables["factors"])[:, tables["alphas"].index(alpha)]
+    return float(np.interp(maximum, tables["maxima"], factors))
 
-    levels = np.array(nominal_levels(_looks(maximum, first), alpha))
-    chance = np.random.default_rng(maximum * 1_000 + first)
-    values = chance.standard_normal((_SIMULATED_VALUES // maximum, maximum))
-    sums, squares = values.cumsum(axis=1), (values**2).cumsum(axis=1)
-    least = np.full(len(values), inf)
-    for block, level in zip(range(first, maximum + 1), levels, strict=True):
-        if level <= 0:
-            continue
-        total, square = sums[:, block - 1], squares[:, block - 1]
-        t = total / np.sqrt(block * (square - total**2 / block) / (block - 1))
-        least = np.minimum(least, 2 * stdtr(block - 1, -np.abs(t)) / level)
-    return min(1.0, float(np.quantile(least, alpha)))
+
+def largest_spread(arms: int, blocks: int) -> float:
+    """Return the ratio of the largest residual variance of an arm to the smallest that equal ones
+    exceed once in a hundred times; infinite with fewer than three blocks.
+
+    Between arms and blocks that were simulated it is interpolated in logarithms.
+    """
+    tables = _tables()
+    if blocks < tables["blocks"][0]:
+        return inf
+    spreads = np.log(np.array(tables["spreads"]))
+    at = np.log(min(max(arms, tables["arms"][0]), tables["arms"][-1]))
+    for_blocks = [np.interp(at, np.log(tables["arms"]), column) for column in spreads.T]
+    known = np.log(np.array(tables["blocks"]) - 1)
+    return float(np.exp(np.interp(np.log(blocks - 1), known, for_blocks)))
 
 
 def _looks(maximum: int, first: int) -> tuple[float, ...]:
@@ -202,4 +215,4 @@ def level_at(block: int, maximum: int, first: int, alpha: float) -> float:
     if block < first:
         return 0.0
     nominal = nominal_levels(_looks(maximum, first), alpha)[block - first]
-    return nominal * _small_sample_factor(maximum, first, alpha)
+    return nominal * _small_sample_factor(maximum, alpha)

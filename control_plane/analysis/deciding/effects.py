@@ -7,14 +7,13 @@ told as a ratio: the geometric mean of the ratios of the blocks.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from math import exp, isfinite, log, sqrt
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from control_plane.analysis.deciding.critical_values import dunnett, student
+from control_plane.analysis.deciding.critical_values import dunnett, largest_spread, student
 
 IntervalMethod = Literal["paired", "moderated", "dunnett", "bonferroni", "sessions"]
 
@@ -263,22 +262,14 @@ def _unlike(values: NDArray[np.float64], residuals: NDArray[np.float64]) -> bool
     return least <= 0 or float(spread.max()) / least > largest_spread(len(values), blocks)
 
 
-_SIMULATED, _LEAST_SIMULATED, _DRAWN = 20_000, 2_000, 2_000_000
+def block_variance(values: NDArray[np.float64]) -> tuple[float, float] | None:
+    """Return the variance of a block's log-ratio of two arms, with its degrees of freedom.
 
-
-@lru_cache(maxsize=200)
-def largest_spread(arms: int, blocks: int) -> float:
-    """Return the ratio of the largest residual variance of an arm to the smallest that equal ones
-    exceed once in a hundred times, by simulation with a fixed seed."""
-    if blocks < LEAST_BLOCKS:
-        return float("inf")
-    chance = np.random.default_rng(20_000 + 100 * arms + blocks)
-    experiments = max(_LEAST_SIMULATED, min(_SIMULATED, _DRAWN // (arms * blocks)))
-    noise = chance.standard_normal((experiments, arms, blocks), np.float32)
-    noise -= noise.mean(axis=1, keepdims=True)
-    noise -= noise.mean(axis=2, keepdims=True)
-    spread = (noise**2).mean(axis=2)
-    return float(np.quantile(spread.max(axis=1) / spread.min(axis=1), _FORESEEN))
+    Shape (arms, blocks); None with fewer than two arms or three blocks.
+    """
+    arms, blocks = values.shape
+    fitted = _fit(values) if arms > 1 and blocks >= LEAST_BLOCKS else None
+    return None if fitted is None else (2 * fitted.variance, float(fitted.df))
 
 
 def mean_interval(values: NDArray[np.float64], level: float) -> tuple[float, Interval] | None:

@@ -1,25 +1,30 @@
 """What the trials of an experiment say: each metric of each contender, judged after a look."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import isnan
 from typing import Literal
 
 from control_plane.analysis.deciding.claims import (
     Measured,
+    complete_blocks,
     failed_share,
     judged_objective,
     measured_value,
+    metric_table,
     trial_value,
+    trials_of,
 )
 from control_plane.analysis.deciding.effects import (
     Effect,
     Interval,
+    VariancePrior,
     contender_effects,
     log_values,
     paired_effect,
 )
 from control_plane.analysis.deciding.error_shares import guard_errors, share_gaps
+from control_plane.analysis.deciding.noise_floor import floors_of, priors
 from control_plane.analysis.deciding.verdicts import (
     FIRST_LOOK,
     GuardrailOutcome,
@@ -34,10 +39,16 @@ from control_plane.analysis.deciding.verdicts import (
     withheld,
 )
 from control_plane.analysis.validity.gates import judge
-from control_plane.domain.experiment import ERROR_SHARE, Experiment, ExperimentDesign, is_whole
+from control_plane.domain.experiment import (
+    ERROR_SHARE,
+    BlockVariance,
+    Experiment,
+    ExperimentDesign,
+    is_whole,
+)
 from control_plane.domain.metrics import METRIC, METRICS, Metric
 from control_plane.domain.objectives import JudgedObjective, Prediction
-from control_plane.domain.result import Trial, Validity
+from control_plane.domain.result import Validity
 from control_plane.domain.run import Run, State
 
 Role = Literal["primary", "guardrail", "exploratory"]
@@ -83,7 +94,8 @@ class JudgedPrediction:
 class JudgedExperiment:
     """An experiment as far as it is: `blocks` are complete; `runs` in the order of the arms.
 
-    `control`: the baseline against itself in the metric that decides; None without one.
+    `control`: the baseline against itself in the metric that decides; None without one. `floors`:
+    the noise floor of each metric with the declared blocks, where it is known.
     """
 
     experiment: Experiment
@@ -94,6 +106,7 @@ class JudgedExperiment:
     control: Effect | None = None
     objectives: tuple[JudgedObjective, ...] = ()
     predictions: tuple[JudgedPrediction, ...] = ()
+    floors: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def look(self) -> int:
@@ -121,11 +134,18 @@ class JudgedExperiment:
         return is_whole(len(self.runs), self.blocks)
 
 
-def judge_experiment(experiment: Experiment, runs: Sequence[Run | None]) -> JudgedExperiment:
-    """Return what the trials say; `runs` in the order of the arms, None for a deleted one."""
-    blocks = complete_blocks(runs)
+def judge_experiment(
+    experiment: Experiment,
+    runs: Sequence[Run | None],
+    earlier: Sequence[BlockVariance] = (),
+) -> JudgedExperiment:
+    """Return what the trials say; `runs` in the order of the arms, None for a deleted one.
+
+    `earlier`: how much blocks varied in those before it, on this machine and under such a load.
+    """
+    stream, prior_of, blocks = experiment.design.stream, priors(earlier), complete_blocks(runs)
     measured = [
-        _measured(experiment, runs, metric, blocks, experiment.design.stream)
+        _measured(experiment, metric_table(runs, stream, metric, blocks), metric, prior_of)
         for metric in METRICS
         if metric.less_is_better is not None
     ]
@@ -137,7 +157,7 @@ def judge_experiment(experiment: Experiment, runs: Sequence[Run | None]) -> Judg
     return JudgedExperiment(
         experiment,
         tuple(runs),
-        _state(runs),
+        state_of_arms([run.state for run in runs if run is not None]),
         len(blocks),
         tuple(judged),
         control,
@@ -146,6 +166,7 @@ def judge_experiment(experiment: Experiment, runs: Sequence[Run | None]) -> Judg
             _prediction(prediction, experiment, runs, blocks, control)
             for prediction in experiment.design.predictions
         ),
+        floors_of(earlier, experiment.design.blocks),
     )
 
 
@@ -164,7 +185,7 @@ def _objectives(
         )
         for objective in (*own, *asked):
             valid = _against((run,), None, experiment.design.margin) is None
-            trials = _trials(run, blocks)
+            trials = trials_of(run, blocks)
             found = judged_objective(objective, trials, valid=valid, level=level)
             yield replace(found, arm=arm.name)
 
@@ -186,9 +207,10 @@ def _prediction(
     low, high = prediction.expected(design.margin, less_is_better=bool(metric.less_is_better))
     found: Measured | None = None
     if prediction.kind == "value":
-        found = measured_value(stream, _trials(runs[place], blocks), metric, level)
+        found = measured_value(stream, trials_of(runs[place], blocks), metric, level)
     elif level:
-        effect = _measured(experiment, runs, metric, blocks, stream).effects[place - 1]
+        table = metric_table(runs, stream, metric, blocks)
+        effect = _measured(experiment, table, metric, {}).effects[place - 1]
         found = (effect.ratio, effect.interval(level)) if effect else None
     trusted = found and _against(sides, control, design.margin) is None
     outcome = judge_prediction(
@@ -197,26 +219,14 @@ def _prediction(
     return JudgedPrediction(prediction, metric, (low, high), outcome, found)
 
 
-def complete_blocks(runs: Sequence[Run | None]) -> list[int]:
-    """Return the blocks that have a trial of the baseline and of every arm that did not fail."""
-    kept = [
-        run
-        for place, run in enumerate(runs)
-        if run and (not place or run.state is not State.FAILED)
-    ]
-    trials = [{trial.block for trial in run.trials} for run in kept]
-    return sorted(set.intersection(*trials)) if trials else []
-
-
 _UNDECIDED: GuardrailOutcome = "undecided"
 
 
-def _state(runs: Sequence[Run | None]) -> State:
+def state_of_arms(states: Sequence[State]) -> State:
     """Return paused, queued or running as long as an arm is not over, else how they ended.
 
     Finished where an arm is.
     """
-    states = [run.state for run in runs if run is not None]
     if not states:
         return State.CANCELLED
     if left := {state for state in states if not state.terminal}:
@@ -238,16 +248,14 @@ class _Measured:
 
 def _measured(
     experiment: Experiment,
-    runs: Sequence[Run | None],
+    values: Sequence[Sequence[float | None]],
     metric: Metric,
-    blocks: Sequence[int],
-    stream: str,
+    priors: Mapping[str, VariancePrior],
 ) -> _Measured:
-    values = [[trial_value(stream, _trial(run, block), metric) for block in blocks] for run in runs]
-    count = len(experiment.contenders)
-    effects = _effects(values, control=experiment.design.control, family=count)
-    control = effects[count] if experiment.design.control else None
-    return _Measured(metric, tuple(map(_mean, values)), effects[:count], control)
+    count, control = len(experiment.contenders), experiment.design.control
+    effects = _effects(values, priors.get(metric.name), control=control, family=count)
+    last = effects[count] if control else None
+    return _Measured(metric, tuple(map(_mean, values)), effects[:count], last)
 
 
 def _judged(
@@ -265,7 +273,7 @@ def _judged(
         sides = (runs[0], runs[place])
         verdict, held, gaps = Verdict("no_verdict"), _UNDECIDED, None
         if metric.name == ERROR_SHARE:
-            failed = [failed_share(design.stream, _trials(run, blocks)) for run in sides]
+            failed = [failed_share(design.stream, trials_of(run, blocks)) for run in sides]
             gaps = share_gaps(failed[0], failed[1], levels, len(experiment.contenders))
             held = guard_errors(gaps, margin)
         else:
@@ -324,7 +332,11 @@ def validity_so_far(run: Run) -> Validity:
 
 
 def _effects(
-    values: Sequence[Sequence[float | None]], *, control: bool, family: int
+    values: Sequence[Sequence[float | None]],
+    prior: VariancePrior | None,
+    *,
+    control: bool,
+    family: int,
 ) -> tuple[Effect | None, ...]:
     """Return the effect of each arm but the baseline, the negative control's last.
 
@@ -338,18 +350,9 @@ def _effects(
         if has_control and len(able) == 2:
             effects: tuple[Effect | None, ...] = (paired_effect(chosen[0], chosen[1]),)
         else:
-            effects = contender_effects(chosen, control=has_control, family=family)
+            effects = contender_effects(chosen, prior, control=has_control, family=family)
         found = dict(zip(able[1:], effects, strict=True))
     return tuple(found.get(place) for place in range(1, len(values)))
-
-
-def _trials(run: Run | None, blocks: Sequence[int]) -> list[Trial]:
-    return [trial for block in blocks if (trial := _trial(run, block)) is not None]
-
-
-def _trial(run: Run | None, block: int) -> Trial | None:
-    trials = run.trials if run else ()
-    return next((trial for trial in trials if trial.block == block), None)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

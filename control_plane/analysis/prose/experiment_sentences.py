@@ -135,6 +135,15 @@ def _more(verdict: Verdict) -> str:
     return f"; about {verdict.more_blocks} more blocks would settle it"
 
 
+def ratio_with_interval(value: float, interval: Interval) -> tuple[str, str]:
+    """Return `×1.12` and `[1.08, 1.16]`; where all of it lies below 1 turned: `÷8` `[7, 9.1]`."""
+    value, interval, lower = turned(value, interval)
+    text = f"{'÷' if lower else '×'}{figures(value)}"
+    if says_nothing(interval):
+        return text, "[too wide]"
+    return text, f"[{figures(interval.low)}, {figures(interval.high)}]"
+
+
 def prediction_numbers(judged: JudgedPrediction) -> str:
     """Return `×3.7 [3.5, 3.9], expected ×2.9 to ×4.5`; where nothing is known what was expected."""
     is_value = judged.prediction.kind == "value"
@@ -249,6 +258,7 @@ def _verdict_document(judged: JudgedExperiment, metric: JudgedMetric) -> dict[st
         "look": judged.look,
         "alpha_spent": alpha_spent(judged.blocks / design.blocks, 0.05) if judged.look else 0.0,
         "margin": metric.margin,
+        "noise_floor": judged.floors.get(metric.metric.name),
         "blocks": effect.blocks if effect else judged.blocks,
         "verdict": metric.held or verdict.finding,
         "reason": verdict.reason,

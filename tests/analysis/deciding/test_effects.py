@@ -7,12 +7,12 @@ import pytest
 from scipy import stats
 from scipy.special import digamma
 
+from control_plane.analysis.deciding.critical_values import largest_spread
 from control_plane.analysis.deciding.effects import (
     Effect,
     VariancePrior,
     contender_effects,
     fit_prior,
-    largest_spread,
     log_values,
     paired_effect,
     session_effect,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from control_plane.analysis.deciding.judged_experiment import JudgedExperiment, judge_experiment
+from control_plane.analysis.deciding.noise_floor import block_variances, floor_documents
 from control_plane.analysis.prose.experiment_sentences import (
     experiment_document,
     experiment_sentence,
@@ -281,3 +282,24 @@ def test_shares_have_a_difference_and_looks_are_counted() -> None:
     assert errors["ratio"] is None
     assert errors["low"] <= errors["low_90"] <= errors["difference"] == 0 <= errors["high"]
     assert (errors["look"], round(errors["alpha_spent"], 3)) == (2, 0.012)
+
+
+def test_what_varied_before_moderates_the_variance_and_is_the_noise_floor() -> None:
+    asked, runs = experiment(), [arm(0, 1.0), arm(1, 1.05)]
+    known = [replace(run, environment={"hostname": "here", "cpu_count": 2}) for run in runs]
+    varied = {each.metric: each for each in block_variances(asked, known)}
+    throughput = varied["throughput_per_s"]
+    assert (throughput.kind, throughput.df) == ("async, closed, 24,999 requests", 5)
+    assert throughput.variance == pytest.approx(2e-4, rel=0.9)
+    unknown = [replace(run, environment=None) for run in runs]
+    assert block_variances(asked, unknown) == []
+    few, enough = (
+        judge_experiment(asked, known, [replace(throughput, variance=1e-4)] * count)
+        for count in (7, 8)
+    )
+    methods = [found.primary[0].verdict.effect for found in (few, enough)]
+    assert [effect and effect.method for effect in methods] == ["paired", "moderated"]
+    (floor,) = floor_documents([replace(throughput, variance=1e-4)] * 8)
+    assert floor["experiments"] == 8
+    assert floor["floors"]["5"] == pytest.approx(2.776 * 0.01 / 5**0.5, rel=0.02)
+    assert enough.floors["throughput_per_s"] == pytest.approx(2.571 * 0.01 / 6**0.5, rel=0.02)

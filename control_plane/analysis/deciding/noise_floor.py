@@ -1,0 +1,103 @@
+"""The noise floor: how small a difference this machine can show, by what blocks varied before."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from math import expm1, sqrt
+
+from control_plane.analysis.deciding.claims import complete_blocks, metric_table
+from control_plane.analysis.deciding.critical_values import student
+from control_plane.analysis.deciding.effects import (
+    VariancePrior,
+    block_variance,
+    fit_prior,
+    log_values,
+)
+from control_plane.analysis.deciding.verdicts import FIXED
+from control_plane.analysis.differences import MACHINE
+from control_plane.domain.experiment import BlockVariance, Experiment
+from control_plane.domain.metrics import METRIC, METRICS
+from control_plane.domain.run import Run
+from control_plane.domain.spec import Spec
+from control_plane.domain.spec_json import Document
+
+FLOOR_BLOCKS = (5, 10, 20)
+"""The numbers of blocks for which floors are told."""
+
+
+def load_kind(spec: Spec) -> str:
+    """Return what loads of one kind have in common: `raw, closed, 2 s`."""
+    stream = spec.workload.streams[0]
+    return f"{spec.client.strategy}, {stream.load.model}, {stream.stop.label}"
+
+
+def machine_of(run: Run) -> str | None:
+    """Return what tells the machine of a run from others; None where it is not known."""
+    if not run.environment:
+        return None
+    return "; ".join(str(run.environment.get(name)) for name in MACHINE)
+
+
+def block_variances(experiment: Experiment, runs: Sequence[Run | None]) -> list[BlockVariance]:
+    """Return how much each metric varied from block to block; [] where nothing can tell."""
+    blocks = complete_blocks(runs)
+    measured = [run for run in runs if run is not None and run.trials]
+    machine = machine_of(measured[0]) if measured else None
+    if machine is None:
+        return []
+    kind, found = load_kind(measured[0].spec), []
+    for metric in METRICS:
+        rows = metric_table(measured, experiment.design.stream, metric, blocks)
+        whole = [row for row in rows if None not in row]
+        known = block_variance(log_values(whole)) if len(whole) > 1 else None
+        if known is not None and metric.less_is_better is not None:
+            found.append(BlockVariance(machine, kind, metric.name, *known))
+    return found
+
+
+def priors(earlier: Sequence[BlockVariance]) -> dict[str, VariancePrior]:
+    """Return by metric what at least eight earlier experiments of one kind say of the variance."""
+    fitted = {
+        metric: fit_prior([each.variance for each in found], [each.df for each in found])
+        for metric, found in _by_metric(earlier).items()
+    }
+    return {metric: prior for metric, prior in fitted.items() if prior is not None}
+
+
+def floors_of(earlier: Sequence[BlockVariance], blocks: int) -> dict[str, float]:
+    """Return by metric the smallest difference, as a share, that so many blocks can show."""
+    return {metric: noise_floor(found, blocks) for metric, found in _by_metric(earlier).items()}
+
+
+def _by_metric(variances: Sequence[BlockVariance]) -> dict[str, list[BlockVariance]]:
+    found: dict[str, list[BlockVariance]] = defaultdict(list)
+    for variance in variances:
+        found[variance.metric].append(variance)
+    return found
+
+
+def noise_floor(variances: Sequence[BlockVariance], blocks: int) -> float:
+    """Return the smallest difference, as a share, that so many blocks of two arms can show.
+
+    That is how far the 95 % interval reaches, by the pooled variance of at least one experiment: a
+    true difference of that size is seen in half of the cases.
+    """
+    pooled = sum(each.variance * each.df for each in variances) / sum(x.df for x in variances)
+    return expm1(student(FIXED.for_95, blocks - 1) * sqrt(pooled / blocks))
+
+
+def floor_documents(variances: Sequence[BlockVariance]) -> list[Document]:
+    """Return the noise floor of each machine, kind of load and metric, as the API tells it."""
+    groups: dict[tuple[str, str, str], list[BlockVariance]] = defaultdict(list)
+    for variance in variances:
+        groups[variance.machine, variance.kind, variance.metric].append(variance)
+    return [
+        {
+            "machine": machine,
+            "kind": kind,
+            "metric": metric,
+            "label": METRIC[metric].label,
+            "experiments": len(found),
+            "floors": {str(blocks): noise_floor(found, blocks) for blocks in FLOOR_BLOCKS},
+        }
+        for (machine, kind, metric), found in groups.items()
+    ]
