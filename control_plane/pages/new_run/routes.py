@@ -146,7 +146,8 @@ def start(request: Request, form: FormDep, service: RunServiceDep) -> Response:
         return _response(request, new_run_page(whole, service, idempotency_key(form)), 422)
     try:
         if read.experiment is not None:
-            made = service.submit_experiment(read.experiment)
+            key = idempotency_key(form)
+            made = service.submit_experiment(read.experiment, key=key)
             return RedirectResponse(experiment_address(made.id), 303)
         return redirect_to_runs(service.submit(read.documents, key=idempotency_key(form)))
     except (Conflict, QueueFull) as error:

@@ -70,6 +70,7 @@ def test_two_arms_are_an_experiment_unless_told_otherwise(empty: Dashboard) -> N
     assert "an experiment over 4 arms" in plan
     assert "4 arms × 4 blocks" in plan
     address = send(empty, "/runs", right).headers["location"]
+    assert send(empty, "/runs", right).headers["location"] == address
     found = empty.get(f"/api/experiments/runs/{address.rpartition('/')[2]}").json()
     empty.post(f"/api/experiments/runs/{found['id']}/cancel")
     assert [arm["arm"] for arm in found["runs"]] == [
