@@ -1,5 +1,6 @@
 """Cards of experiments: the question, what it teaches and takes, and the last answer here."""
 
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -65,7 +66,10 @@ class ExperimentAnswer:
 
 @dataclass(frozen=True)
 class ExperimentCard:
-    """An experiment that comes with Looplab. `durations` by variant, `answer` the last one here."""
+    """An experiment that comes with Looplab. `durations` by variant, `answer` the last one here.
+
+    `key`: sent with its form, which starts it once.
+    """
 
     slug: str
     question: str
@@ -74,6 +78,7 @@ class ExperimentCard:
     claim: str
     durations: VariantDurations
     answer: ExperimentAnswer | None
+    key: str
 
 
 MOST_ANSWERS = 500
@@ -165,6 +170,7 @@ def experiment_cards(
                 claim=bundled.predictions[0],
                 durations=answers.durations(bundled, last.id if last else "", service),
                 answer=answers.answer(last, store) if last else None,
+                key=secrets.token_urlsafe(12),
             )
         )
     return tuple(cards)

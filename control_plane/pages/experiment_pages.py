@@ -168,10 +168,14 @@ def experiment_of_runs(runs: Sequence[Run]) -> Document:
 
 @router.post("/experiments/{slug}/start")
 def start(
-    slug: str, service: RunServiceDep, variant: Annotated[Variant, Form()] = "quick"
+    slug: str,
+    service: RunServiceDep,
+    variant: Annotated[Variant, Form()] = "quick",
+    key: Annotated[str, Form(max_length=40)] = "",
 ) -> RedirectResponse:
-    """Start an experiment that comes with Looplab, and show it."""
-    made = service.submit_experiment(bundled_experiment(slug).document(variant))
+    """Start an experiment that comes with Looplab, and show it; once for each key and variant."""
+    document = bundled_experiment(slug).document(variant)
+    made = service.submit_experiment(document, key=f"{key}.{slug}.{variant}"[:64] if key else None)
     return RedirectResponse(experiment_address(made.id), 303)
 
 

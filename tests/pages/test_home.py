@@ -59,7 +59,9 @@ def test_the_last_answer_stands_on_its_card(answered: Dashboard) -> None:
 
 
 def test_a_question_is_measured_as_an_experiment(empty: Dashboard) -> None:
-    address = send(empty, "/experiments/workers/start", []).headers["location"]
+    pairs = form_of_page(empty.get("/").text, "/experiments/workers/start")
+    answers = [send(empty, "/experiments/workers/start", pairs) for _ in range(2)]
+    (address,) = {answer.headers["location"] for answer in answers}
     found = empty.get(f"/api/experiments/runs/{address.rpartition('/')[2]}").json()
     assert card(empty.get("/").text, "workers").by_role("link", "Watch")
     runs = [empty.run(arm["id"]) for arm in found["runs"]]
