@@ -38,7 +38,7 @@ def export_results(
         list[str] | None, typer.Argument(help="Runs and experiments; all if none is named.")
     ] = None,
     html: Annotated[
-        Path | None, typer.Option("--html", help="One page, of a run or of up to 12 compared.")
+        Path | None, typer.Option("--html", help="One page: a run, up to 12, an experiment.")
     ] = None,
     bundle: Annotated[
         Path | None, typer.Option("--bundle", help="A bundle for another Looplab (.looplab).")

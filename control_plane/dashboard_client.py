@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from control_plane.domain.errors import FieldError, InvalidInput, LooplabError, NotFound
-from control_plane.domain.ids import report_address
+from control_plane.domain.ids import experiment_address, report_address
 from control_plane.domain.run import TERMINAL, State
 from control_plane.domain.spec_json import Document
 from control_plane.store.instance_lock import read_lock
@@ -45,7 +45,7 @@ class DashboardClient(Protocol):
         """Return runs side by side. Raises NotFound or InvalidInput."""
 
     def report(self, ids: Sequence[str]) -> bytes:
-        """Return the page of a run, or of several side by side, as one HTML file.
+        """Return the page of a run, an experiment, or several runs as one HTML file.
 
         Raises NotFound, or InvalidInput where one is not over.
         """
@@ -105,7 +105,12 @@ class RemoteDashboard:
         return self._request("GET", f"/api/compare?runs={','.join(ids)}&baseline={baseline}")
 
     def report(self, ids: Sequence[str]) -> bytes:
-        return self._response("GET", report_address(ids)).content
+        try:
+            return self._response("GET", report_address(ids)).content
+        except NotFound:
+            if len(ids) > 1:
+                raise
+            return self._response("GET", f"{experiment_address(ids[0])}.html").content
 
     def import_bundle(self, file: Path) -> Document:
         with file.open("rb") as content:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from control_plane.analysis.prose.comparison_sentences import described_comparis
 from control_plane.analysis.prose.experiment_sentences import experiment_document
 from control_plane.dashboard_client import REPORT_S, Report
 from control_plane.domain.documents import run_document
+from control_plane.domain.errors import NotFound
 from control_plane.domain.experiment import Experiment, read_experiment
 from control_plane.domain.ids import experiment_address
 from control_plane.domain.spec import NamedTarget, Target
@@ -74,6 +76,8 @@ class LocalDashboard:
         folders = (self._settings.templates_dir, self._settings.static_dir)
         reports = Reports(*folders, self._store, self._started())
         if len(ids) == 1:
+            with suppress(NotFound):
+                return reports.experiment(ids[0]).encode()
             return reports.run(ids[0]).encode()
         standing = self._store.standing(ids, ids[0])
         query = CompareQuery(standing.ids, standing.baseline, deleted=standing.deleted)

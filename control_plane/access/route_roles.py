@@ -52,6 +52,7 @@ ROUTES: dict[AccessRole, tuple[str, ...]] = {
         "GET /docs",
         "GET /experiments",
         "GET /experiments/{experiment_id}",
+        "GET /experiments/{experiment_id}.html",
         "GET /experiments/{experiment_id}/live",
         "GET /experiments/{experiment_id}/percentiles",
         "GET /glossary",

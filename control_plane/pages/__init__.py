@@ -23,6 +23,7 @@ router = APIRouter(include_in_schema=False)
 for page in (
     home.router,
     new_run,
+    report.router,
     experiment_pages.router,
     history.router,
     run_changes.router,
@@ -30,7 +31,6 @@ for page in (
     site,
     login,
     exports.router,
-    report.router,
     import_page.router,
     import_page.router,
     compare,

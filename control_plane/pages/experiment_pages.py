@@ -195,12 +195,19 @@ def experiment(
     request: Request, experiment_id: ExperimentId, store: StoreDep, service: RunServiceDep
 ) -> HTMLResponse:
     """Show an experiment as far as it is."""
+    return page(request, experiment_page(store, service, experiment_id, str(request.base_url)))
+
+
+def experiment_page(
+    store: Store, service: RunService, experiment_id: str, base: str = ""
+) -> ExperimentPage:
+    """Return the page of an experiment; `base` is the address of the dashboard, where known."""
     judged = judged_now(store, experiment_id)
     found = judged.experiment
-    address = f"{request.base_url}experiments/{experiment_id}"
+    address = f"{base.rstrip('/')}{experiment_address(experiment_id)}"
     markdown = experiment_markdown(experiment_document(judged), address)
     part = experiment_part(judged, service.hints, service.expected_seconds)
-    return page(request, ExperimentPage(found, part, markdown))
+    return ExperimentPage(found, part, markdown)
 
 
 @router.get("/experiments/{experiment_id}/live")
@@ -222,11 +229,16 @@ def live(
 @router.get("/experiments/{experiment_id}/percentiles")
 def percentiles(request: Request, experiment_id: ExperimentId, store: StoreDep) -> HTMLResponse:
     """Return the percentiles of every arm with bands over blocks."""
+    return fragment(request, experiment_curves(store, experiment_id))
+
+
+def experiment_curves(store: Store, experiment_id: str) -> ExperimentCurves:
+    """Return the part of the page that is asked for once the page stands."""
     found = store.experiment(experiment_id)
     stream, labels = found.design.stream, arm_labels(found)
     blocks = store.block_histograms(found, stream)
     figure = percentile_chart(curves_of_arms(store.arm_runs(found), labels, blocks, stream))
-    return fragment(request, ExperimentCurves(figure))
+    return ExperimentCurves(figure)
 
 
 @router.post("/experiments/{experiment_id}/cancel")

@@ -15,12 +15,13 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from control_plane import __version__
-from control_plane.dependencies import RunId
+from control_plane.dependencies import ExperimentId, RunId
 from control_plane.domain.errors import Conflict
 from control_plane.domain.run import Run
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.compare.routes import CompareQueryDep, compare_page
 from control_plane.pages.compare_query import CompareQuery
+from control_plane.pages.experiment_pages import experiment_curves, experiment_page
 from control_plane.pages.exports import attachment, file_stem
 from control_plane.pages.run.routes import TrialNumber, result_view
 from control_plane.pages.site import View
@@ -71,11 +72,20 @@ class Reports:
         _refuse_unfinished(view.compare.comparison.runs)
         return self._one_file(view)
 
-    def _one_file(self, view: View) -> str:
+    def experiment(self, experiment_id: str) -> str:
+        """Return the page of an experiment. Raises Conflict for one that is not over."""
+        view = experiment_page(self.store, self.service, experiment_id)
+        if view.part.waiting or not view.part.state.terminal:
+            raise Conflict("This experiment is not over: its report can be made when it is.")
+        curves = experiment_curves(self.store, experiment_id) if view.part.arms.blocks else None
+        return self._one_file(view, self._one_file(curves) if curves else "")
+
+    def _one_file(self, view: View, awaited: str = "") -> str:
+        """Return a page, or a part of one; `awaited` stands where the page would ask for it."""
         templates = _templates(self.templates, self.static)
         facts = ReportFacts(datetime.now(UTC), __version__)
         page = templates.get_template(view.template).render(view=view, report=facts)
-        writer = _OneFile(self.static)
+        writer = _OneFile(self.static, awaited)
         writer.feed(page)
         writer.close()
         return "".join(writer.parts)
@@ -102,6 +112,13 @@ def compare_html(request: Request, query: CompareQueryDep) -> HTMLResponse:
     """Return the page of a comparison as one file."""
     text = _reports(request).comparison(query)
     return HTMLResponse(text, headers=attachment(f"looplab-{file_stem(query)}.html"))
+
+
+@router.get("/experiments/{experiment_id}.html")
+def experiment_html(request: Request, experiment_id: ExperimentId) -> HTMLResponse:
+    """Return the page of an experiment as one file."""
+    text = _reports(request).experiment(experiment_id)
+    return HTMLResponse(text, headers=attachment(f"looplab-experiment-{experiment_id}.html"))
 
 
 def _refuse_unfinished(runs: Sequence[Run]) -> None:
@@ -143,10 +160,10 @@ def _text(static: Path, name: str) -> str:
 class _OneFile(HTMLParser):
     """Writes a page anew, without what leads out of it."""
 
-    def __init__(self, static: Path) -> None:
+    def __init__(self, static: Path, awaited: str) -> None:
         super().__init__(convert_charrefs=False)
         self.parts: list[str] = []
-        self._static = static
+        self._static, self._awaited = static, awaited
         self._skipped, self._depth, self._after = "", 0, ""
         self._is_plain_link = False
 
@@ -160,6 +177,8 @@ class _OneFile(HTMLParser):
         elif tag == "script":
             self._inline(tag, given, "src")
             self._skip(tag)
+        elif "awaited" in given.get("class", "").split():
+            self._skip(tag, after=self._awaited)
         elif _left_out(tag, given):
             self._skip(tag)
         elif tag == "a" and not given.get("href", "").startswith("#"):

@@ -12,7 +12,6 @@ from control_plane.domain.run import DeletedRun, State
 from control_plane.store.audit_log import record_each
 from control_plane.store.database import Database
 from control_plane.store.mapping import deleted_run_of
-from control_plane.store.reader import find_row
 from control_plane.store.tables import (
     DELETED,
     DeletedRunRow,
@@ -21,7 +20,7 @@ from control_plane.store.tables import (
     RunTag,
     Secret,
 )
-from control_plane.store.writer import index_tags, index_text
+from control_plane.store.writer import find_rows, index_runs
 
 KEPT_DAYS = 7
 """How long a deleted run can be put back."""
@@ -98,10 +97,7 @@ class Deletions:
 
 def _terminal_rows(session: Session, run_ids: Sequence[str]) -> list[RunRow]:
     """Return the rows of runs. Raises NotFound, and Conflict for one that is not over."""
-    there = select(RunRow).where(col(RunRow.id).in_(run_ids), RunRow.state != DELETED)
-    rows = list(session.exec(there).all())
-    if missing := sorted(set(run_ids) - {row.id for row in rows}):
-        find_row(session, missing[0])
+    rows = find_rows(session, run_ids)
     for row in rows:
         if not State(row.state).terminal:
             raise Conflict(f"Run {row.id} is {row.state}: cancel it before you delete it.")
@@ -116,8 +112,7 @@ def _put_back(session: Session, gone: Sequence[DeletedRunRow]) -> int:
     session.exec(delete(DeletedRunRow).where(col(DeletedRunRow.id).in_(states)))
     for row in rows:
         row.state, row.epoch = states[row.id], row.epoch + 1
-        index_tags(session, row)
-        index_text(session, row)
+    index_runs(session, rows)
     record_each(session, "restored", [(row.id, row.title) for row in rows])
     return len(rows)
 

@@ -223,19 +223,17 @@ class Writer:
                 row.note = checked_note(note)
             if tags is not None:
                 row.tags = tags_text(checked_tags(tags))
-                index_tags(session, row)
-            session.flush()
-            index_text(session, row)
+            index_runs(session, [row])
             return whole_run(session, row)
 
     def tag(self, run_ids: Sequence[str], tag: str, *, remove: bool) -> None:
         """Add a tag to runs, or take it away from them; all or none. Raises as `edit`."""
         with self._database.write() as session:
-            for row in [find_row(session, run_id) for run_id in run_ids]:
+            rows = find_rows(session, run_ids)
+            for row in rows:
                 rest = [other for other in json.loads(row.tags) if other != tag]
                 row.tags = tags_text(checked_tags(rest if remove else [*rest, tag]))
-                index_tags(session, row)
-                index_text(session, row)
+            index_runs(session, rows)
 
 
 def _use(session: Session, application: str, used: UsedNumbers | None) -> None:
@@ -275,10 +273,9 @@ def _queue(session: Session, draft: Draft, now: datetime, key: str | None) -> Ru
     session.add(row)
     session.flush()
     session.add(facts_row(_seq(row), draft))
-    index_tags(session, row)
     _keep_secrets(session, row, draft.secrets)
     session.flush()
-    index_text(session, row)
+    index_runs(session, [row])
     return row
 
 
@@ -339,18 +336,27 @@ def _note_facts(row: RunFacts, facts: Facts) -> None:
         row.causes = causes_text(causes)
 
 
-def index_tags(session: Session, row: RunRow) -> None:
-    """Let the history find a run by the tags that its row has now."""
-    session.exec(delete(RunTag).where(col(RunTag.run) == row.seq))
-    tags = dict.fromkeys(json.loads(row.tags))
-    session.add_all(RunTag(tag=tag, run=_seq(row)) for tag in tags)
+def find_rows(session: Session, run_ids: Sequence[str]) -> list[RunRow]:
+    """Return the rows of runs, in the order of the history. Raises NotFound for the first."""
+    there = select(RunRow).where(col(RunRow.id).in_(run_ids), RunRow.state != DELETED)
+    rows = list(session.exec(there).all())
+    if missing := sorted(set(run_ids) - {row.id for row in rows}):
+        find_row(session, missing[0])
+    return rows
 
 
-def index_text(session: Session, row: RunRow) -> None:
-    """Let the history find a run by its texts as they are now."""
+def index_runs(session: Session, rows: Sequence[RunRow]) -> None:
+    """Let the history find runs by their tags and texts as they are now."""
+    seqs = [_seq(row) for row in rows]
+    session.exec(delete(RunTag).where(col(RunTag.run).in_(seqs)))
+    for row in rows:
+        tags = dict.fromkeys(json.loads(row.tags))
+        session.add_all(RunTag(tag=tag, run=_seq(row)) for tag in tags)
+    session.flush()
     connection = session.connection()
-    connection.execute(_UNINDEX, {"seq": row.seq})
-    connection.execute(_INDEX, {"seq": row.seq, "text": searched_text(row)})
+    connection.execute(_UNINDEX, [{"seq": seq} for seq in seqs])
+    texts = [{"seq": _seq(row), "text": searched_text(row)} for row in rows]
+    connection.execute(_INDEX, texts)
 
 
 def _seq(row: RunRow) -> int:

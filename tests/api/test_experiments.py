@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from html import unescape
 from itertools import pairwise
+from pathlib import Path
 from tomllib import loads as read_toml
 from typing import Any
 
 import pytest
 
 from tests.dashboard import Dashboard, free_port, until
+from tests.html import read_html
+from tests.in_process import in_process
 from tests.load.hostile import HostileServer, hostile_server
 from tests.pages.stored import words
 
@@ -139,6 +142,31 @@ def test_its_page_and_the_list_say_the_same(looplab: Dashboard, decided: dict[st
     assert (throughput["kind"], throughput["experiments"]) == ("raw, closed, 10 requests", 1)
     assert throughput["floors"]["5"] > throughput["floors"]["20"] > 0
     assert "raw, closed, 10 requests Throughput" in listed
+
+
+def test_it_travels_as_one_file_and_as_a_bundle(
+    looplab: Dashboard, decided: dict[str, Any], tmp_path: Path
+) -> None:
+    page = looplab.get(f"/experiments/{decided['id']}").text
+    report = looplab.get(f"/experiments/{decided['id']}.html")
+    assert report.status_code == 200
+    assert len(report.content) < 3_000_000
+    titles = [read_html(text).all("h1")[0].text for text in (page, report.text)]
+    assert titles[0] == titles[1]
+    assert not read_html(report.text).all("form")
+    curves = looplab.get(f"/experiments/{decided['id']}/percentiles").text
+    assert words(curves).strip()
+    assert "drawn once the page stands" not in report.text
+    drawn = [read_html(text).all("lab-figure") for text in (curves, report.text)]
+    assert [figure.attributes["figure"] for figure in drawn[1]] == [
+        figure.attributes["figure"] for figure in drawn[0]
+    ]
+    bundle = looplab.get(f"/bundle?run={decided['id']}")
+    with in_process(tmp_path) as elsewhere:
+        taken = elsewhere.client.post("/api/import", content=bundle.content).json()
+        assert (taken["experiments"], len(taken["runs"])) == ([decided["id"]], 2)
+        there = elsewhere.get(f"/api/experiments/runs/{decided['id']}").json()
+        assert (there["sentence"], there["verdicts"]) == (decided["sentence"], decided["verdicts"])
 
 
 def test_the_file_on_its_page_makes_the_same_experiment(
