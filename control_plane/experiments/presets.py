@@ -73,7 +73,7 @@ def noise_experiment(spec: Document | None = None) -> Document:
         "blocks": NOISE_BLOCKS,
         "same_arms": True,
         "spec": given,
-        "arms": [{"name": "A", "spec": {}}, {"name": "A again", "spec": {}}],
+        "arms": [{"name": "one spec", "spec": {}}, {"name": "the same again", "spec": {}}],
     }
 
 
