@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import functools
 import logging
 import math
 import resource
@@ -39,6 +40,8 @@ MOST_REQUESTS = 500
 WANTED_FILES = 65_536
 LISTEN_BACKLOG = 2_048
 """How many connections the system keeps for us that are not taken yet, where it allows so many."""
+TAKEN_AT_ONCE = 64
+"""How many of them are taken before the event loop turns to anything else."""
 HEAD_TIMEOUT_S = 10.0
 """How long a connection may take to send the whole head of a request."""
 BODY_TIMEOUT_S = 60.0
@@ -56,15 +59,23 @@ log = logging.getLogger("looplab")
 class ServedConnection(HttpToolsProtocol):
     """One connection. `owes_since` and `deadline_s` tell of the request that it has yet to send.
 
-    Both are times of the event loop; None while a request is answered, or none was begun.
+    Both are times of the event loop; None while a request is answered, or none was begun. Where
+    `most_open` are open the oldest that owes a request makes way for each new one, so that files
+    are left for what is answered.
     """
 
     owes_since: float | None = None
     deadline_s = 0.0
 
+    def __init__(self, *args: Any, most_open: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._most_open = most_open
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         super().connection_made(transport)
         self._owe()
+        if len(self.connections) > self._most_open:
+            min(_owing(self.connections), key=lambda link: link.owes_since or 0).end()
 
     def data_received(self, data: bytes) -> None:
         if self.owes_since is None and (self.cycle is None or self.cycle.response_complete):
@@ -98,11 +109,9 @@ class ServedConnection(HttpToolsProtocol):
         self.deadline_s = self.owes_since + HEAD_TIMEOUT_S
 
 
-def overdue(
-    connections: Iterable[ServedConnection], now_s: float, most: int
-) -> list[ServedConnection]:
+def overdue(connections: Iterable[object], now_s: float, most: int) -> list[ServedConnection]:
     """Return which connections are to be ended at `now_s`, so that `most` owe a request."""
-    owing = [link for link in connections if link.owes_since is not None]
+    owing = _owing(connections)
     late = [link for link in owing if link.deadline_s <= now_s]
     rest = sorted(set(owing) - {*late}, key=lambda link: link.owes_since or 0)
     peers = Counter(link.client and link.client[0] for link in rest)
@@ -116,7 +125,13 @@ def overdue(
     return late
 
 
-class _Server(uvicorn.Server):
+def _owing(connections: Iterable[object]) -> list[ServedConnection]:
+    """Return those that have yet to send a request."""
+    served = (link for link in connections if isinstance(link, ServedConnection))
+    return [link for link in served if link.owes_since is not None]
+
+
+class DashboardServer(uvicorn.Server):
     """Every signal asks for one orderly stop, however often it comes.
 
     Connections that owe a request are ended in time, and at once where no file is left.
@@ -125,22 +140,25 @@ class _Server(uvicorn.Server):
     _told_s = -math.inf
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        asyncio.get_running_loop().set_exception_handler(self._on_fault)
+        asyncio.get_running_loop().set_exception_handler(self.on_fault)
         await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(LISTEN_BACKLOG)
 
     async def on_tick(self, counter: int) -> bool:
         if counter % _TICKS == 0:
             now_s = asyncio.get_running_loop().time()
-            for link in overdue(self._connections(), now_s, MOST_WAITING):
+            for link in overdue(self.server_state.connections, now_s, MOST_WAITING):
                 link.end()
         return await super().on_tick(counter)
 
-    def _on_fault(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    def on_fault(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Answer a lack of files; what else broke is told as asyncio does."""
         fault = context.get("exception")
         if not isinstance(fault, OSError) or fault.errno not in _NO_FILES:
             loop.default_exception_handler(context)
             return
-        owing = [link for link in self._connections() if link.owes_since is not None]
+        owing = _owing(self.server_state.connections)
         for link in owing:
             link.end()
         if loop.time() - self._told_s > _TOLD_EVERY_S:
@@ -149,11 +167,6 @@ class _Server(uvicorn.Server):
                 "no file is left for a connection (ulimit -n): %d that sent no request are ended",
                 len(owing),
             )
-
-    def _connections(self) -> list[ServedConnection]:
-        return [
-            link for link in self.server_state.connections if isinstance(link, ServedConnection)
-        ]
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -175,12 +188,12 @@ def serve(settings: Settings, store: Store, listener: socket.socket, *, open_pag
     login = login_of(settings, token, port) if token else None
     runtime = recover(store, {port}, lower_priority(), settings.applications)
     app = create_app(settings, store, runtime, login)
+    connection: Any = functools.partial(ServedConnection, most_open=raise_file_limit() // 2)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_graceful_shutdown=REQUESTS_GRACE_S,
-        server_header=False, http=ServedConnection,
+        server_header=False, http=connection, backlog=TAKEN_AT_ONCE,
     )  # fmt: skip
-    raise_file_limit()
-    server = _Server(config)
+    server = DashboardServer(config)
     print(f"Looplab is at {url} (Ctrl-C stops it)", flush=True)  # noqa: T201 - the command's answer
     if login:
         url = f"{url}{login.new_address()}"
@@ -192,12 +205,14 @@ def serve(settings: Settings, store: Store, listener: socket.socket, *, open_pag
     print("Looplab has stopped; nothing of it runs any more", flush=True)  # noqa: T201 - the same
 
 
-def raise_file_limit() -> None:
-    """Allow as many open files as many connections need, as far as the system does."""
+def raise_file_limit() -> int:
+    """Allow as many open files as many connections need, as far as the system does; return it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = WANTED_FILES if hard == resource.RLIM_INFINITY else min(WANTED_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < allowed:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if soft == resource.RLIM_INFINITY or soft >= allowed:
+        return allowed
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return allowed
 
 
 def asked_token(settings: Settings) -> tuple[str | None, str]:
