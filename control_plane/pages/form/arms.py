@@ -46,7 +46,7 @@ _DECIDING = (
     "peak_memory_bytes",
 )
 _METRICS = (
-    Option("usual", "throughput, or on a schedule the mean response time"),
+    Option("usual", "throughput; on a schedule mean response time"),
     *(Option(name, METRIC[name].label) for name in _DECIDING),
 )
 _STREAM = "workload.streams.0"
@@ -71,7 +71,7 @@ _VARIED = (
     Option("none", "nothing"),
     *(Option(path, label_of(path)) for path in _VARIABLE),
 )
-_METRIC = FormField("metric", SELECT, "What decides", place="w4", usual="usual", options=_METRICS,
+_METRIC = FormField("metric", SELECT, "What decides", place="w6", usual="usual", options=_METRICS,
                     when=("decide",))  # fmt: skip
 ARMS_FORM: Mapping[str, Section] = {
     "experiment": Section("experiment", (_METRIC,), FormField(
