@@ -4,15 +4,18 @@ import asyncio
 import contextlib
 import errno
 import functools
+import html
 import logging
 import math
 import resource
 import secrets
 import signal
 import socket
+import tempfile
 import webbrowser
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -198,11 +201,23 @@ def serve(settings: Settings, store: Store, listener: socket.socket, *, open_pag
     if login:
         url = f"{url}{login.new_address()}"
         print(f"{reason}: open {url} (once, within an hour)", flush=True)  # noqa: T201 - the same
-    if open_page:
-        webbrowser.open(url)
     collect_from_now()
-    asyncio.run(server.serve(sockets=[listener]))
+    if open_page and not login:
+        webbrowser.open(url)
+    with _opened(url) if open_page and login else contextlib.nullcontext():
+        asyncio.run(server.serve(sockets=[listener]))
     print("Looplab has stopped; nothing of it runs any more", flush=True)  # noqa: T201 - the same
+
+
+@contextlib.contextmanager
+def _opened(url: str) -> Iterator[None]:
+    """Open an address that logs in, by a file of ours: other users can read command lines."""
+    with tempfile.NamedTemporaryFile("w", prefix="looplab-", suffix=".html") as page:
+        refresh = f'<meta http-equiv="refresh" content="0; url={html.escape(url)}">'
+        page.write(f"<!doctype html>{refresh}")
+        page.flush()
+        webbrowser.open(Path(page.name).as_uri())
+        yield
 
 
 def raise_file_limit() -> int:

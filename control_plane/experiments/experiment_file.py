@@ -57,8 +57,6 @@ class BundledExperiment:
         """
         quick = self.table["quick"] if variant == "quick" else {}
         kept = [claim for claim in self.table["predictions"] if not quick or not _absolute(claim)]
-        # P1
-        # P2
         return {
             "question": self.question,
             "slug": self.slug,

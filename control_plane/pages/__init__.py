@@ -32,7 +32,6 @@ for page in (
     login,
     exports.router,
     import_page.router,
-    import_page.router,
     compare,
     live.router,
     run,

@@ -148,7 +148,7 @@ def history_page(
 
 def read_moment(text: str) -> datetime | None:
     """Return the moment that an address names; None for what is none."""
-    with suppress(ValueError):
+    with suppress(ValueError, OverflowError):
         moment = datetime.fromisoformat(text)
         return moment.astimezone(UTC) if moment.tzinfo else None
     return None

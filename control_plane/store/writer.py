@@ -337,7 +337,7 @@ def _note_facts(row: RunFacts, facts: Facts) -> None:
 
 
 def find_rows(session: Session, run_ids: Sequence[str]) -> list[RunRow]:
-    """Return the rows of runs, in the order of the history. Raises NotFound for the first."""
+    """Return the rows of runs. Raises NotFound for the first that is missing."""
     there = select(RunRow).where(col(RunRow.id).in_(run_ids), RunRow.state != DELETED)
     rows = list(session.exec(there).all())
     if missing := sorted(set(run_ids) - {row.id for row in rows}):

@@ -27,6 +27,7 @@ REFUSED = {400, 404, 409, 413, 415, 422}
 QUERIES = (
     "limit", "cursor", "state", "tag", "text", "validity", "configuration", "strategy", "run",
     "runs", "baseline", "preset", "from", "try", "endpoint", "application", "back", "stream",
+    "deleted",
 )  # fmt: skip
 FORM_FIELDS = (
     "run", "tag", "do", "back", "key", "spec", "paste", "change", "name", "target", "preset",

@@ -134,5 +134,5 @@ def _escaped(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return a text on one line."""
-    return " ".join(text.split())
+    """Return a text on one line, without the control characters that XML refuses."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
