@@ -12,14 +12,14 @@ from fastapi import APIRouter, Query, Request, Response, UploadFile
 from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
-from control_plane.dependencies import RunServiceDep
+from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.ids import MAX_COMPARED_RUNS, checked_id
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import page
 from control_plane.pages.urls import runs_url
 from control_plane.store.bundle_import import ImportedBundle
-from control_plane.store.bundles import BUNDLE_ENDING, write_bundle
+from control_plane.store.bundles import BUNDLE_ENDING
 
 router = APIRouter(include_in_schema=False)
 
@@ -41,7 +41,7 @@ class ImportPage(View):
 
 
 @router.get("/bundle")
-def bundle(service: RunServiceDep, run: Chosen = ()) -> FileResponse:
+def bundle(store: StoreDep, run: Chosen = ()) -> FileResponse:
     """Return the chosen runs and experiments as one file for another Looplab."""
     if not run:
         message = "Choose at least one run."
@@ -50,7 +50,7 @@ def bundle(service: RunServiceDep, run: Chosen = ()) -> FileResponse:
     folder = tempfile.mkdtemp(prefix="looplab-bundle-")
     try:
         file = Path(folder) / f"looplab-{ids[0]}{BUNDLE_ENDING}"
-        written = write_bundle(service.database, file, ids)
+        written = store.export_bundle(file, ids)
     except BaseException:
         shutil.rmtree(folder)
         raise

@@ -11,7 +11,7 @@ import sqlite3
 import struct
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,6 +33,8 @@ from control_plane.store.bundles import (
     MAX_BUNDLE_RUNS,
     OF_EXPERIMENTS,
     OF_RUNS,
+    Bundle,
+    bundle_of,
     digest_of,
     refuse_other_files,
     unpack_bundle,
@@ -42,6 +44,7 @@ from control_plane.store.database import Database, engine
 from control_plane.store.mapping import origin_text
 from control_plane.store.reader import details_of
 from control_plane.store.run_query import refuse_unstorable
+from control_plane.store.schema import held_uri
 from control_plane.store.stored_experiments import whole_experiment
 from control_plane.store.tables import ExperimentRow, RunRow
 from control_plane.store.writer import checked_note, checked_tags, checked_title
@@ -98,10 +101,15 @@ Readable = Callable[[RunDetail], object]
 
 
 class Bundles:
-    """Takes runs and experiments over from bundles."""
+    """Writes runs and experiments to bundles, and takes them over from others'."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def export_bundle(self, file: Path, ids: Sequence[str]) -> Bundle:
+        """Write runs and experiments to a new file, as `write_bundle` does of a database."""
+        with self._database.read():
+            return bundle_of(held_uri(self._database.path), file, ids)
 
     def import_bundle(self, file: Path, readable: Readable) -> ImportedBundle:
         """Take over what a bundle holds, all or nothing; ids stay, and each run is marked.
@@ -109,12 +117,14 @@ class Bundles:
         What is here already with the same content stays as it is. Raises Conflict where it has
         another content here, and InvalidInput for what is no bundle, is damaged or is newer.
         """
+        if file.exists() and file.samefile(self._database.path):
+            raise InvalidInput("This is the database itself, and no bundle.")
         refuse_other_files(file)
         sha256 = digest_of(file)
         with tempfile.TemporaryDirectory(prefix="looplab-import-") as folder:
             staged = Path(folder) / "bundle.db"
             with _as_damaged():
-                unpack_bundle(file, staged, self._database.path)
+                unpack_bundle(file, staged, held_uri(self._database.path))
             with _session(staged) as bundle:
                 _check(bundle, readable)
                 with self._database.write() as ours:

@@ -84,10 +84,15 @@ def write_bundle(database: Path, file: Path, ids: Sequence[str]) -> Bundle:
         raise StoreError(f"There is no database at {source}: name one with --db.")
     if version != HEAD:
         raise StoreError(f"{source} has the older schema {version}: start looplab on it once.")
-    make_empty(file, source)
+    return bundle_of(read_only_uri(source), file, ids)
+
+
+def bundle_of(address: str, file: Path, ids: Sequence[str]) -> Bundle:
+    """Write a bundle of the database at an address of SQLite, as `write_bundle` does."""
+    make_empty(file, address)
     try:
         with store_errors(file), closing(_writing(file)) as bundle:
-            runs, experiments = _fill(bundle, source, ids)
+            runs, experiments = _fill(bundle, address, ids)
         return Bundle(runs, experiments, digest_of(file), file.stat().st_size)
     except BaseException:
         file.unlink(missing_ok=True)
@@ -121,9 +126,9 @@ def _writing(file: Path) -> sqlite3.Connection:
     return connection
 
 
-def _fill(bundle: sqlite3.Connection, source: Path, ids: Sequence[str]) -> tuple[int, int]:
+def _fill(bundle: sqlite3.Connection, address: str, ids: Sequence[str]) -> tuple[int, int]:
     """Copy what is asked for in one view of the source; return how many runs and experiments."""
-    bundle.execute("ATTACH ? AS source", (read_only_uri(source),))
+    bundle.execute("ATTACH ? AS source", (address,))
     bundle.executescript(_CHOOSE)
     with bundle:
         _choose(bundle, ids)
@@ -212,10 +217,10 @@ def refuse_other_files(file: Path) -> None:
         raise InvalidInput("This is no bundle: looplab export makes one.")
 
 
-def unpack_bundle(file: Path, staged: Path, database: Path) -> None:
+def unpack_bundle(file: Path, staged: Path, like: str) -> None:
     """Copy the rows of a bundle into an empty database, and bring that up to date.
 
-    `database` has the present schema.
+    `like` is the address of a database of the present schema.
     """
     with closing(_opened(file)) as bundle:
         tables = dict(bundle.execute("SELECT name, type || substr(sql, 1, 13) FROM sqlite_master"))
@@ -224,7 +229,7 @@ def unpack_bundle(file: Path, staged: Path, database: Path) -> None:
                 raise InvalidInput("This is the database of another program, and no bundle.")
         version = _version(bundle)
         if version == HEAD:
-            make_empty(staged, database)
+            make_empty(staged, like)
         else:
             make_new(staged, version)
         with closing(sqlite3.connect(staged)) as copy, copy:

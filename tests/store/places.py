@@ -22,6 +22,13 @@ def ask(path: Path, sql: str) -> list[tuple[Any, ...]]:
         return connection.execute(sql).fetchall()
 
 
+def locks_on(path: Path) -> list[str]:
+    """The locks of SQLite on a file, as the kernel lists them."""
+    inode = f":{path.stat().st_ino}"
+    found = (line.split() for line in Path("/proc/locks").read_text().splitlines())
+    return [" ".join(words[3:]) for words in found if words[1] == "POSIX" and inode in words[5]]
+
+
 def sound(path: Path) -> bool:
     checks = ask(path, "PRAGMA integrity_check"), ask(path, "PRAGMA foreign_key_check")
     return checks == ([("ok",)], [])

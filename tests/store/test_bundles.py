@@ -16,11 +16,12 @@ from control_plane.domain.documents import run_document
 from control_plane.domain.errors import Conflict, InvalidInput, NotFound, StoreError
 from control_plane.domain.experiment import ExperimentDesign
 from control_plane.domain.run import State
+from control_plane.regular_files import read_file
 from control_plane.store.bundles import digest_of, write_bundle
 from control_plane.store.mapping import Draft
 from control_plane.store.store import Store, open_store
 from tests.builders.runs import LARGE_BODIES, ended, finished, items, two_streams
-from tests.store.places import ask
+from tests.store.places import ask, locks_on
 
 KEPT = Path(__file__).parent / "previous" / "bundle.looplab.xz"
 
@@ -84,6 +85,19 @@ def test_a_bundle_carries_everything_but_what_stays_at_home(
         home.close()
     (found,) = store.runs(limit=9, text="broken").runs
     assert found.origin is not None
+
+
+def test_who_holds_the_database_keeps_its_locks(bundle: Path, store: Store, tmp_path: Path) -> None:
+    """With any descriptor that is closed beside SQLite they are given up."""
+    before = locks_on(store.path)
+    assert before
+    (run_id, *_) = store.import_bundle(bundle, shown).runs
+    assert store.export_bundle(tmp_path / "made.looplab", [run_id]).runs == 1
+    with pytest.raises(InvalidInput, match="the database itself"):
+        store.import_bundle(store.path, shown)
+    with pytest.raises(OSError, match="has it open"):
+        read_file(store.path, 10_000_000)
+    assert locks_on(store.path) == before
 
 
 def without_log(store: Store, run_id: str) -> dict[str, Any]:
