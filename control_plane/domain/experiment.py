@@ -19,6 +19,7 @@ from control_plane.domain.spec_json import Document, field_error
 
 MOST_ARMS = 64
 ERROR_SHARE = "error_share"
+MOST_BLOCKS = 100
 DEFAULT_BLOCKS = 10
 """The declared maximum of blocks where none is named."""
 
@@ -179,6 +180,23 @@ def read_experiment(document: Mapping[str, Any]) -> SubmittedExperiment:
     return submitted
 
 
+def refuse_odd(experiment: Experiment) -> None:
+    """Raise InvalidInput for an experiment of elsewhere that nobody could have handed in here."""
+    design, arms = experiment.design, experiment.arms
+    names = [arm.name for arm in arms]
+    submitted = SubmittedExperiment(
+        **{**vars(design), "blocks": min(design.blocks, MOST_BLOCKS)},
+        question=experiment.question,
+        # The last arm was added for the control.
+        arms=tuple(SubmittedArm(name, {}) for name in (names[:-1] if design.control else names)),
+    )
+    refuse(_bounds(submitted))
+    rows = {block.row for block in experiment.blocks}
+    most = rounded_blocks(len(arms), MOST_BLOCKS)
+    if len(set(names)) < len(arms) or max(design.blocks, *(row + 1 for row in rows), 0) > most:
+        raise InvalidInput("Its arms or its blocks are not as Looplab plans them.")
+
+
 def _bounds(submitted: SubmittedExperiment) -> Iterator[FieldError]:
     yield from bounded_text("question", submitted.question, 200, empty=False)
     yield from bounded_text("slug", submitted.slug, 40)
@@ -190,7 +208,7 @@ def _bounds(submitted: SubmittedExperiment) -> Iterator[FieldError]:
         if name in names[:place]:
             yield FieldError(f"arms.{place}.name", f"Another arm is called {name}.")
     yield from bounded("margin", submitted.margin, 0, 1)
-    yield from bounded("blocks", submitted.blocks, 3, 100)
+    yield from bounded("blocks", submitted.blocks, 3, MOST_BLOCKS)
     yield from bounded("seed", submitted.seed, 0, 2**53)
     yield from _wrong_claims(submitted, names)
     yield from counted("guardrails", len(submitted.guardrails), 0, len(METRIC), "guardrails")

@@ -25,6 +25,7 @@ from sqlmodel import Session, col, select
 
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import Conflict, InvalidInput, LooplabError
+from control_plane.domain.experiment import refuse_odd
 from control_plane.domain.ids import is_id
 from control_plane.domain.result import OUTCOMES, SecondColumns, Summary
 from control_plane.domain.run import Origin, RunDetail, State
@@ -168,9 +169,29 @@ def _check(session: Session, readable: Readable) -> None:
             readable(detail)
         session.expunge_all()
     with _as_damaged("An experiment of the bundle"):
-        for experiment in session.exec(select(ExperimentRow)).all():
-            _refuse_unless(is_id(experiment.id) and len(experiment.question) <= _LONGEST)
-            whole_experiment(session, experiment)
+        experiments = session.exec(select(ExperimentRow)).all()
+        _refuse_unless(len(experiments) <= MAX_BUNDLE_RUNS)
+        for experiment in experiments:
+            _check_experiment(session, experiment)
+
+
+def _check_experiment(session: Session, row: ExperimentRow) -> None:
+    """Raise for what could not have been handed in, or has more trials than it plans."""
+    _refuse_unless(is_id(row.id) and isinstance(row.document, str) and row.sessions >= 0)
+    json.loads(row.document, parse_constant=_no_number, parse_float=_finite)
+    for text in (row.question, row.sentence or ""):
+        refuse_unstorable("text", text)
+        _refuse_unless(len(text) <= _LONGEST)
+    experiment = whole_experiment(session, row)
+    try:
+        refuse_odd(experiment)
+    except InvalidInput as error:
+        raise InvalidInput(f"Experiment {row.id} of the bundle: {error}") from None
+    chosen = "SELECT count(*) FROM trial JOIN experiment_arm USING (run) WHERE experiment = ?"
+    trials = session.connection().exec_driver_sql(f"{chosen} GROUP BY place", (row.seq,)).scalars()
+    _refuse_unless(max(trials, default=0) <= experiment.design.blocks)
+    arms = [arm.run_id for arm in experiment.arms if arm.run_id]
+    _refuse_unless(len(set(arms)) == len(arms))
 
 
 def _check_row(row: RunRow) -> None:

@@ -196,6 +196,29 @@ def test_what_is_not_as_we_write_it_is_refused(
     refused(store, changed(bundle, tmp_path, HARM[name]))
 
 
+ODD_EXPERIMENTS = {
+    "no metric": "UPDATE experiment SET document = json_set(document, '$.metric', 'nonsense')",
+    "too few blocks": "UPDATE experiment SET document = json_set(document, '$.blocks', 2)",
+    "too many blocks": "UPDATE experiment SET document = json_set(document, '$.blocks', 999)",
+    "negative margin": "UPDATE experiment SET document = json_set(document, '$.margin', -1.0)",
+    "a blob of an experiment": "UPDATE experiment SET document = CAST(document AS BLOB)",
+    "a blob for a sentence": "UPDATE experiment SET sentence = x'00ff'",
+    "one arm": "DELETE FROM experiment_arm WHERE place = 1",
+    "the same arm twice": "UPDATE experiment_arm SET name = 'a'",
+    "a prediction of no arm": "UPDATE experiment SET document = json_set(document, '$.predictions',"
+    ' json(\'[{"text": "x", "arm": "nobody", "about": 2}]\'))',
+    "more trials than blocks": "INSERT INTO trial SELECT (SELECT max(run) FROM experiment_arm),"
+    " value, document, gauges FROM trial, json_each('[0,1,2,3,4,5,6,7,8,9,10]') WHERE block = 0",
+}
+
+
+def test_an_experiment_is_checked_as_one_that_is_handed_in(
+    bundle: Path, store: Store, tmp_path: Path
+) -> None:
+    for script in ODD_EXPERIMENTS.values():
+        refused(store, changed(bundle, tmp_path, script))
+
+
 def refused(store: Store, file: Path) -> None:
     with pytest.raises(InvalidInput) as told:
         store.import_bundle(file, shown)
