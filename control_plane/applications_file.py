@@ -34,7 +34,7 @@ LONGEST_FILE_BYTES = 1_000_000
 
 _NAME = r"[a-z0-9][a-z0-9_-]{0,39}"
 _TAKEN = {"bundled", "url", "own"}
-_IMPORT = r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*"
+_IMPORT = r"[A-Za-z_][\w.-]*:[A-Za-z_][\w.]*"
 _FILE_NAME = r"(?!host$|port$|scratch$)\w[\w.-]{0,99}"
 _FILE_REMEDY = "name a file without a folder, such as nginx.conf"
 _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:=(.*))?", re.DOTALL)

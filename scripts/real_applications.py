@@ -227,7 +227,7 @@ async def _run(application: RealApplication, spec: Mapping[str, Any], db: Path) 
     )
     run: dict[str, Any] = json.loads(printed)
     if run["state"] != "finished":
-        raise Failed(f"{run['state']}: {run['reason']} {' '.join(run['hints'])}")
+        raise Failed(f"{run['state']}: {run['reason']} {' '.join(run['hints'] + run['log'][-5:])}")
     return run
 
 

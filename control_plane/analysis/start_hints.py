@@ -78,7 +78,8 @@ LOG_HINTS = (
         "The module has no {name}: correct the name after the colon of app.",
     ),
     _hint(
-        r"KeyError: '(?P<name>[A-Z][A-Z0-9_]{1,80})'",
+        r"(?:KeyError: '|Set the |[Ee]nvironment variable \"|Config '|UndefinedValueError: )"
+        r"(?P<name>[A-Z][A-Z0-9_]{1,80})(?:'| environment variable|\" not set| not found)",
         "It reads an environment variable that is not set: a target has only those that the "
         "settings name.",
         "It asks for the variable {name}: add it to environment or env_file.",
@@ -89,7 +90,7 @@ LOG_HINTS = (
         "Django has no settings: add {name}=… to environment, such as mysite.settings.",
     ),
     _hint(
-        r"validation errors? for (?P<name>\w*(?:Settings|Config)\w*)",
+        r"validation errors? for (?P<name>\w*(?:Settings|Config|Env|Secrets)\w*)",
         "pydantic-settings miss a value, or cannot read it: the log lines after it name which.",
         "{name} lacks values: add the variables that the log names to environment or env_file.",
     ),
@@ -184,6 +185,12 @@ REASON_HINTS = (
         "raise start_timeout_s.",
     ),
     _hint(
+        r"ended before it was ready, exit code 0$",
+        "It put itself into the background. hypercorn ends so, too, whatever its worker died of.",
+        "It ended as if all were well: let it stay in the foreground, without --daemon and "
+        "sys.exit(). hypercorn has no other exit code: see the log lines.",
+    ),
+    _hint(
         r"(?P<few>\d+) of (?P<all>\d+) workers accept connections",
         "Some of its workers did not come to serve until start_timeout_s.",
         "Only {few} of {all} workers serve: see the log lines for the others, or raise "
@@ -221,7 +228,7 @@ OTHER_REASONS = (
     StartReason(
         "target ended before it was ready, exit code …",
         "It ended by itself: the last lines of its log say why. Exit code 127: its program could "
-        "not be run. Exit code 0: it put itself into the background, and has to stay in front.",
+        "not be run.",
     ),
     StartReason(
         "target ended before it was ready, signal …",
@@ -250,7 +257,8 @@ def start_hints(reason: str, log: Sequence[str], python: str) -> tuple[str, ...]
 
 
 def _of_line(log: Sequence[str], at: int, python: str) -> Iterator[str]:
-    importer = _importing(log[:at]) if _FOREIGN_MODULE.pattern.search(log[at]) else ""
+    missing = _FOREIGN_MODULE.pattern.search(log[at])
+    importer = _importing(log[:at], missing["module"]) if missing else ""
     for remedy in _first(LOG_HINTS, log[at], python):
         yield remedy if "pip install" in remedy else remedy + importer
 
@@ -269,11 +277,19 @@ def _package(module: str) -> str:
     return module if module in _OPTIONAL else package_of(module) or module
 
 
-def _importing(before: Sequence[str]) -> str:
-    """Return who asked for the module: the last line of the traceback that stands before."""
+def _importing(before: Sequence[str], module: str) -> str:
+    """Return who asked for the module: the last line of the traceback that stands before.
+
+    Empty where that is the server, which imports by name. A file that lies in the package that it
+    asks for shows where that is.
+    """
     for line in reversed(before):
         if match := _FRAME.search(line):
-            return f" It is imported in {match[1]}, line {match[2]}."
+            if match[1].endswith("/importlib/__init__.py"):
+                break
+            above, found, _ = match[1].rpartition(f"/{module}/")
+            lies = f" If it is the one in {above}, set directory to that, and name app from there."
+            return f" It is imported in {match[1]}, line {match[2]}.{lies if found else ''}"
         if line.startswith("Traceback"):
             break
     return ""

@@ -42,6 +42,7 @@ PATHS = ("/openapi.json", "/schema/openapi.json")
 """Where documents are by default: that of FastAPI and most others, then that of Litestar."""
 
 MOST_KEPT = 50
+_MAY_REFUSE_HOST = {400, 403, 421}
 
 
 class OpenApiCache:
@@ -202,11 +203,19 @@ class ApplicationCheck:
 
     async def _request(self, started: RunningTarget) -> None:
         path = self._application.ready_path
-        status = (await get(started.url, path, started.host_header)).status
+        try:
+            status = (await get(started.url, path, started.host_header)).status
+        except TargetFailed as fault:
+            if started.failure():
+                raise
+            self._add("doubt", str(fault), "Name a ready_path with an answer that ends.")
+            return
         if status in (self._application.ready_statuses or SUCCESS):
             self._add("good", f"GET {path} answers {status}.")
         else:
             remedy = "Name a ready_path that answers 200, so that ready means that it works."
+            if status in _MAY_REFUSE_HOST:
+                remedy += f" Where it does not accept the Host {started.host_header}, set host."
             self._add("doubt", f"GET {path} answers {status}.", remedy)
 
     async def _offer(self, started: RunningTarget) -> None:
@@ -220,7 +229,7 @@ class ApplicationCheck:
     def _fail(self, fault: TargetFailed) -> None:
         python = self._application.interpreter
         hints = start_hints(str(fault), fault.log, str(python))
-        self._add("missing", f"{fault}.", " ".join(hints))
+        self._add("missing", f"{str(fault).rstrip('.')}.", " ".join(hints))
         self.checkup = replace(self.checkup, log=fault.log or self.checkup.log)
         self._conclude("fails")
 

@@ -168,10 +168,16 @@ class StartedTarget:
         return self._watch.ended
 
     def failure(self) -> str | None:
-        return _failure_text(self.server.reason) if self.server.reason else None
+        return self._failure_text(self.server.reason) if self.server.reason else None
 
     async def ended(self) -> str:
-        return _failure_text(await self.server.ended())
+        return self._failure_text(await self.server.ended())
+
+    def _failure_text(self, reason: str) -> str:
+        if reason != "exit code 0":
+            return f"target died, {reason}"
+        unclear = ", which hypercorn gives also when its worker died"
+        return f"target ended, {reason}{unclear if '-m hypercorn' in self.command else ''}"
 
     def log(self, lines: int = 20) -> tuple[str, ...]:
         return self.server.output.lines()[-lines:]
@@ -185,10 +191,6 @@ class StartedTarget:
 
     async def stop(self, grace_s: float | None = None) -> None:
         await self.server.stop(self.stop_timeout_s if grace_s is None else grace_s)
-
-
-def _failure_text(reason: str) -> str:
-    return f"target ended, {reason}" if reason == "exit code 0" else f"target died, {reason}"
 
 
 CONNECT_TIMEOUT_S = 3.0

@@ -44,7 +44,24 @@ PYTHON = "/srv/env/bin/python"
             "ImportError: attempted relative import with no known parent package",
             "the folder above the package",
         ),
+        (
+            "start: target ended before it was ready, exit code 0",
+            "daemonized",
+            "stay in the foreground",
+        ),
         ("start: x", "KeyError: 'DATABASE_URL'", "variable DATABASE_URL: add it"),
+        ("start: x", "ImproperlyConfigured: Set the KEY_1 environment variable", "variable KEY_1:"),
+        (
+            "start: x",
+            "decouple.UndefinedValueError: DSN not found. Declare it",
+            "variable DSN: add",
+        ),
+        (
+            "start: x",
+            "KeyError: \"Config 'DEBUG' is missing, and has no default.\"",
+            "variable DEBUG",
+        ),
+        ("start: x", 'EnvError: Environment variable "PORT_2" not set', "variable PORT_2: add"),
         ("start: x", "serve: No such file or directory", "The program serve is not there"),
         (
             "start: x",
@@ -99,6 +116,19 @@ def test_a_missing_module_is_told_with_the_line_that_imports_it() -> None:
     (hint,) = start_hints("start: x", log, PYTHON)
     assert "It is imported in /srv/shop/main.py, line 3." in hint
     assert "pip install" not in hint
+    assert "set directory to" not in hint
+
+
+def test_a_package_that_is_asked_for_from_inside_is_told_with_its_folder() -> None:
+    log = ['  File "/srv/src/acme/web.py", line 1, in <module>', "No module named 'acme'"]
+    (hint,) = start_hints("start: x", log, PYTHON)
+    assert "If it is the one in /srv/src, set directory to that" in hint
+
+
+def test_what_the_server_imports_by_name_is_told_without_a_line() -> None:
+    log = ['  File "/usr/lib/importlib/__init__.py", line 126, in x', "No module named 'acme'"]
+    (hint,) = start_hints("start: x", log, PYTHON)
+    assert "importlib" not in hint
 
 
 def test_nothing_is_said_where_nothing_is_known() -> None:

@@ -127,3 +127,14 @@ async def test_a_process_for_one_request_is_no_worker(name: str, tmp_path: Path)
     async with serving(f"{sys.executable} {name}.py {{host}} {{port}}", tmp_path) as target:
         get(target, 100)
         assert target.ended_workers() == EndedWorkers(0, 0)
+
+
+async def test_an_exit_code_that_tells_nothing_is_told_as_such(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m hypercorn --bind {{host}}:{{port}} asgi:app"
+    async with serving(command, tmp_path) as target:
+        listener = procfs.inodes_at(target.host, target.port)
+        (worker,) = procfs.accepting(listener, target.pids())
+        os.kill(worker, signal.SIGKILL)
+        assert await target.ended() == (
+            "target ended, exit code 0, which hypercorn gives also when its worker died"
+        )

@@ -59,7 +59,8 @@ def errors(run: MeasuredRun) -> Judgement:
 
 
 _USUAL_REASONS = {
-    "400": "what was sent has not the shape that the target wants: look at its names and types",
+    "400": "what was sent has not the shape that the target wants: look at its names and types, "
+    "and at the Host that it accepts (host)",
     "401": "the target wants to know who asks: add the header, such as Authorization or Cookie",
     "403": "whoever asks may not do this: add the header, such as Authorization or Cookie",
     "404": "what the path names is not there: look at the path and at its values",

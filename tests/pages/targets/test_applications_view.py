@@ -32,7 +32,20 @@ WRONG: dict[str, dict[str, Any]] = {
         "start_timeout_s": 0.5,
     },
     "asks": {"app": "asks:app"},
+    "refuses": {"app": "odd:refuses"},
+    "unending": {"app": "odd:unending", "ready_path": "/"},
 }
+ODD = """
+async def answer(send, status, body):
+    await send({"type": "http.response.start", "status": status, "headers": []})
+    await send({"type": "http.response.body", "body": body})
+
+async def refuses(scope, receive, send):
+    await answer(send, 400, b"Bad Request")
+
+async def unending(scope, receive, send):
+    await answer(send, 200, b"x" * 5_000_000)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +55,7 @@ def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     own.environment(folder / "bare", packages=False)
     (folder / "asks.py").write_text("import os\nos.environ['SHOP_SECRET']\n")
     (folder / "broken.py").write_text("async def app(scope, receive, send):\n    raise KeyError\n")
+    (folder / "odd.py").write_text(ODD)
     wrong = "".join(own.entry(name, **keys) for name, keys in WRONG.items())
     settings.write_text(settings.read_text() + wrong)
     with pytest.MonkeyPatch.context() as patch:
@@ -95,6 +109,18 @@ def test_a_check_of_what_works_names_servers_and_doubts(looplab: Dashboard) -> N
     assert "GET /gone answers 404." in told
     assert any(line.startswith("Python 3.") and "uvicorn 0." in line for line in told)
     assert "hunter2" not in found
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("refuses", "does not accept the Host localhost:"), ("unending", "an answer that ends")],
+)
+def test_a_check_doubts_an_answer_that_shows_little(
+    looplab: Dashboard, name: str, words: str
+) -> None:
+    found = checked(looplab, name)
+    assert "It starts" in found
+    assert words in found
 
 
 def test_a_command_is_checked_too(looplab: Dashboard) -> None:
