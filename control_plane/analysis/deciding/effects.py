@@ -24,7 +24,7 @@ _FAR_APART = log(3)
 
 _RESOLUTION = 0.001
 """Metrics are told no finer than this share of themselves: the width of a bucket of a histogram."""
-_LEAST_VARIANCE = 2 * _RESOLUTION**2 / 12
+LEAST_VARIANCE = 2 * _RESOLUTION**2 / 12
 """That of the difference of two numbers that are as fine as that, alike as they may look."""
 _FORESEEN = 0.99
 
@@ -142,7 +142,7 @@ def paired_effect(
     blocks = len(ratios)
     if blocks < LEAST_BLOCKS:
         return None
-    df, variance = blocks - 1, max(float(ratios.var(ddof=1)), _LEAST_VARIANCE)
+    df, variance = blocks - 1, max(float(ratios.var(ddof=1)), LEAST_VARIANCE)
     method: IntervalMethod = "paired"
     total = float(df)
     if prior is not None:
@@ -210,7 +210,7 @@ class _Fit:
     residuals: NDArray[np.float64]
 
     def effect(self, row: int, family: int) -> Effect:
-        variance = max(self.variance, _LEAST_VARIANCE / 2)
+        variance = max(self.variance, LEAST_VARIANCE / 2)
         error = sqrt(variance * float(self.scales[row - 1]))
         both = np.isfinite(self.residuals[0]) & np.isfinite(self.residuals[row])
         mean = float(self.effects[row - 1])
@@ -280,7 +280,7 @@ def mean_interval(values: NDArray[np.float64], level: float) -> tuple[float, Int
     known = values[np.isfinite(values)]
     if len(known) < LEAST_BLOCKS or not level:
         return None
-    variance = max(float(known.var(ddof=1)), _LEAST_VARIANCE / 2)
+    variance = max(float(known.var(ddof=1)), LEAST_VARIANCE / 2)
     half = student(level, len(known) - 1) * sqrt(variance / len(known))
     mean = float(known.mean())
     return _exp(mean), Interval(_exp(mean - half), _exp(mean + half))

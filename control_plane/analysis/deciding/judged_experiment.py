@@ -163,7 +163,7 @@ def judge_experiment(
         control,
         tuple(_objectives(experiment, runs, blocks)),
         tuple(
-            _prediction(prediction, experiment, runs, blocks, control)
+            _prediction(prediction, experiment, runs, control, prior_of)
             for prediction in experiment.design.predictions
         ),
         floors_of(earlier, experiment.design.blocks),
@@ -194,11 +194,11 @@ def _prediction(
     prediction: Prediction,
     experiment: Experiment,
     runs: Sequence[Run | None],
-    blocks: Sequence[int],
     control: Effect | None,
+    prior_of: Mapping[str, VariancePrior],
 ) -> JudgedPrediction:
     """Return what became of a prediction; undecided where there is no verdict on its sides."""
-    design = experiment.design
+    design, blocks = experiment.design, complete_blocks(runs)
     metric = METRIC[prediction.metric or design.metric]
     stream = prediction.stream or design.stream
     level = levels_of_look(len(blocks), design.blocks).for_95
@@ -210,7 +210,9 @@ def _prediction(
         found = measured_value(stream, trials_of(runs[place], blocks), metric, level)
     elif level:
         table = metric_table(runs, stream, metric, blocks)
-        effect = _measured(experiment, table, metric, {}).effects[place - 1]
+        # Earlier experiments tell of the stream that is compared, as for the table.
+        known = prior_of if stream == design.stream else {}
+        effect = _measured(experiment, table, metric, known).effects[place - 1]
         found = (effect.ratio, effect.interval(level)) if effect else None
     trusted = found and _against(sides, control, design.margin) is None
     outcome = judge_prediction(
@@ -348,7 +350,7 @@ def _effects(
         has_control = control and able[-1] == len(values) - 1
         chosen = log_values([values[place] for place in able])
         if has_control and len(able) == 2:
-            effects: tuple[Effect | None, ...] = (paired_effect(chosen[0], chosen[1]),)
+            effects: tuple[Effect | None, ...] = (paired_effect(chosen[0], chosen[1], prior),)
         else:
             effects = contender_effects(chosen, prior, control=has_control, family=family)
         found = dict(zip(able[1:], effects, strict=True))

@@ -7,6 +7,7 @@ from math import expm1, sqrt
 from control_plane.analysis.deciding.claims import complete_blocks, metric_table
 from control_plane.analysis.deciding.critical_values import student
 from control_plane.analysis.deciding.effects import (
+    LEAST_VARIANCE,
     VariancePrior,
     block_variance,
     fit_prior,
@@ -82,7 +83,8 @@ def noise_floor(variances: Sequence[BlockVariance], blocks: int) -> float:
     true difference of that size is seen in half of the cases.
     """
     pooled = sum(each.variance * each.df for each in variances) / sum(x.df for x in variances)
-    return expm1(student(FIXED.for_95, blocks - 1) * sqrt(pooled / blocks))
+    variance = max(pooled, LEAST_VARIANCE)
+    return expm1(student(FIXED.for_95, blocks - 1) * sqrt(variance / blocks))
 
 
 def floor_documents(variances: Sequence[BlockVariance]) -> list[Document]:

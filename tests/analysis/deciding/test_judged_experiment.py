@@ -285,7 +285,8 @@ def test_shares_have_a_difference_and_looks_are_counted() -> None:
 
 
 def test_what_varied_before_moderates_the_variance_and_is_the_noise_floor() -> None:
-    asked, runs = experiment(), [arm(0, 1.0), arm(1, 1.05)]
+    expected = Prediction(text="It is so.", arm="new", low=1.0, high=1.2)
+    asked, runs = experiment(predictions=(expected,)), [arm(0, 1.0), arm(1, 1.05)]
     known = [replace(run, environment={"hostname": "here", "cpu_count": 2}) for run in runs]
     varied = {each.metric: each for each in block_variances(asked, known)}
     throughput = varied["throughput_per_s"]
@@ -299,7 +300,12 @@ def test_what_varied_before_moderates_the_variance_and_is_the_noise_floor() -> N
     )
     methods = [found.primary[0].verdict.effect for found in (few, enough)]
     assert [effect and effect.method for effect in methods] == ["paired", "moderated"]
+    for found, effect in zip((few, enough), methods, strict=True):
+        told = found.predictions[0].found
+        assert effect and told and told[1] == found.primary[0].verdict.within_95
     (floor,) = floor_documents([replace(throughput, variance=1e-4)] * 8)
     assert floor["experiments"] == 8
     assert floor["floors"]["5"] == pytest.approx(2.776 * 0.01 / 5**0.5, rel=0.02)
+    (alike,) = floor_documents([replace(throughput, variance=0.0)])
+    assert alike["floors"]["5"] == pytest.approx(2.776 * 0.001 * (2 / 12 / 5) ** 0.5, rel=0.02)
     assert enough.floors["throughput_per_s"] == pytest.approx(2.571 * 0.01 / 6**0.5, rel=0.02)
