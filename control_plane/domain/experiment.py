@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from random import Random
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 from pydantic_core import PydanticSerializationError, to_json
 
@@ -102,6 +102,7 @@ class ExperimentArm:
     run_id: str | None
 
 
+NotBelowZero = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 BlockOutcome = Literal["begun", "complete", "discarded"]
 
 
@@ -133,12 +134,35 @@ class BlockVariance:
     df: float
 
 
+@checked_dataclass(frozen=True)
+class MetricNoise:
+    """What earlier experiments say of one metric: the noise floor, and the prior of its variance.
+
+    `prior`: the variance of ln(ratio) with its weight in degrees of freedom; None for no prior.
+    """
+
+    floor: NotBelowZero
+    prior: tuple[NotBelowZero, NotBelowZero] | None = None
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is kept when an experiment ends: the sentence, and what its blocks varied, if finished.
+
+    `noise`: what earlier ones had said by metric, so that no later one changes what was found.
+    """
+
+    sentence: str | None
+    variances: Sequence[BlockVariance]
+    noise: Mapping[str, MetricNoise]
+
+
 @dataclass(frozen=True)
 class Experiment:
     """An experiment that was handed in. The first arm is the baseline.
 
     `blocks`: all that were begun, in their order. `sessions`: how many began, each with a burnt
-    trial. `sentence`: what was found when it finished.
+    trial. `sentence`: what was found when it finished. `noise`: as in `Findings`, None before.
     """
 
     id: str
@@ -149,6 +173,7 @@ class Experiment:
     blocks: tuple[ExperimentBlock, ...] = ()
     sessions: int = 0
     sentence: str | None = None
+    noise: Mapping[str, MetricNoise] | None = None
 
     @property
     def discarded(self) -> int:

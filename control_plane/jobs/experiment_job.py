@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from control_plane.analysis.deciding.judged_experiment import JudgedExperiment, judge_experiment
@@ -12,12 +13,14 @@ from control_plane.analysis.deciding.noise_floor import (
 )
 from control_plane.analysis.prose.experiment_sentences import experiment_sentence
 from control_plane.domain.errors import StoreError
-from control_plane.domain.experiment import Experiment, ExperimentBlock, trial_order
+from control_plane.domain.experiment import Experiment, ExperimentBlock, Findings, trial_order
+from control_plane.domain.result import Validity
 from control_plane.domain.run import Run, State
 from control_plane.jobs.progress import LiveRun
 from control_plane.jobs.run_end import PAUSED, STOPPED, RunEnd, written
 from control_plane.jobs.run_job import RunJob
 from control_plane.store.store import Store
+from control_plane.store.writer import MergedResult
 
 _SPARE = 0.2
 """So many more places than blocks have what is sent once, for blocks that are measured again."""
@@ -70,6 +73,7 @@ class ExperimentJob:
             await self.termination.write()
             if self.termination.state is State.PAUSED:
                 await written(self._store.discard_begun)
+            await written(self._keep_findings)
         except StoreError as fault:
             await self.termination.fail(fault)
 
@@ -83,21 +87,24 @@ class ExperimentJob:
         for row in range(blocks):
             if row not in complete and not self.termination.over:
                 await self._block(row, order[row])
-        for job in self._jobs.values():
-            if not job.termination.over:
-                await self._attempt(job, job.conclude())
+        going = [job for job in self._jobs.values() if not job.termination.over]
+        for job in going:
+            await self._attempt(job, job.conclude(self._end_of_last if job is going[-1] else None))
         await written(self._keep_findings)
 
     def _begin_session(self) -> None:
         self.experiment = self._store.begin_session(self.experiment.id)
 
+    def _end_of_last(self, run_id: str, result: MergedResult) -> None:
+        """Store the end of the last arm with what was found: lists tell both, or neither."""
+        judged = judged_now(self._store, self.experiment.id, {run_id: result[1]})
+        self._store.finish_last_arm(self.experiment.id, run_id, result, findings_of(judged))
+
     def _keep_findings(self) -> None:
-        """Keep for lists what was found, and for later experiments how much blocks varied."""
+        """Keep what was found where it was not kept with the end of the last arm."""
         judged = judged_now(self._store, self.experiment.id)
-        found, runs = judged.experiment, judged.runs
-        if judged.state is State.FINISHED:
-            variances = block_variances(found, runs)
-            self._store.keep_findings(found.id, experiment_sentence(judged), variances)
+        if judged.state.terminal and judged.experiment.noise is None:
+            self._store.keep_findings(self.experiment.id, findings_of(judged))
 
     async def _block(self, row: int, order: Sequence[int]) -> None:
         """Measure a trial of each arm, and take down that they are complete."""
@@ -146,13 +153,29 @@ class ExperimentJob:
         await job.trial(block.number, block.row + 1)
 
 
-def judged_now(store: Store, experiment_id: str) -> JudgedExperiment:
+def findings_of(judged: JudgedExperiment) -> Findings:
+    """Return what is kept for lists, and for later experiments, of one that is over."""
+    if judged.state is not State.FINISHED:
+        return Findings(None, (), judged.noise)
+    variances = block_variances(judged.experiment, judged.runs)
+    return Findings(experiment_sentence(judged), variances, judged.noise)
+
+
+def judged_now(
+    store: Store, experiment_id: str, ending: Mapping[str, Validity] | None = None
+) -> JudgedExperiment:
     """Return an experiment with what its trials say, and what experiments before it said of noise.
 
-    Raises NotFound.
+    `ending`: runs that are about to be stored as finished, with what they are worth. Raises
+    NotFound.
     """
     experiment = store.experiment(experiment_id)
-    runs = store.arm_runs(experiment)
+    runs = [
+        replace(run, state=State.FINISHED, validity=ending[run.id])
+        if run and ending and run.id in ending
+        else run
+        for run in store.arm_runs(experiment)
+    ]
     first = next((run for run in runs if run is not None), None)
     machine = machine_of(first) if first else None
     if first is None or machine is None:

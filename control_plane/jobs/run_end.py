@@ -20,7 +20,7 @@ start (`recover` in runtime.py).
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -31,22 +31,17 @@ from control_plane.domain.errors import (
     StoreError,
     TrialFailed,
 )
-from control_plane.domain.objectives import JudgedObjective
-from control_plane.domain.result import Cause, Validity
-from control_plane.domain.run import Run, State, StreamResult, TrialResult
+from control_plane.domain.result import Cause
+from control_plane.domain.run import Run, State, TrialResult
 from control_plane.domain.secrets import SecretFinder
 from control_plane.jobs.progress import LiveRun
 from control_plane.store.store import Store
+from control_plane.store.writer import MergedResult
 
 log = logging.getLogger("looplab.jobs")
 
 RETRY_S = 1.0
 """How long to wait before the database is asked again after it could not be used."""
-
-MergedResult = tuple[
-    Sequence[StreamResult], Validity, tuple[Cause, ...], tuple[JudgedObjective, ...]
-]
-"""The merged streams of a run, what they are worth, why, and which objectives they meet."""
 
 
 class RunEnd(NamedTuple):
@@ -135,11 +130,22 @@ class Termination:
         """Store what one trial measured."""
         await written(lambda: self._store.save_trial(self._run.id, result))
 
-    async def finish(self, judge: Callable[[], MergedResult]) -> None:
-        """Store the merged result and `finished`: both, or neither, also when cancelled."""
+    async def finish(
+        self,
+        judge: Callable[[], MergedResult],
+        keep: Callable[[str, MergedResult], None] | None = None,
+    ) -> None:
+        """Store the merged result and `finished`: both, or neither, also when cancelled.
+
+        `keep` stores them where something else is kept with them.
+        """
 
         def change() -> None:
-            self._store.finish(self._run.id, *judge())
+            result = judge()
+            if keep is None:
+                self._store.finish(self._run.id, *result)
+            else:
+                keep(self._run.id, result)
             self.state = State.FINISHED
 
         await written(change)

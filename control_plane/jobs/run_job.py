@@ -26,11 +26,12 @@ from control_plane.domain.sequences import ReservedNumbers, most_numbers, reserv
 from control_plane.domain.spec import BUNDLED, Workload
 from control_plane.domain.stack_frames import telling_frame
 from control_plane.jobs.progress import LiveRun
-from control_plane.jobs.run_end import MergedResult, Termination
+from control_plane.jobs.run_end import Termination
 from control_plane.jobs.runtime import Runtime
 from control_plane.jobs.trial_job import TrialJob
 from control_plane.load.worker_protocol import Shard
 from control_plane.store.store import Store
+from control_plane.store.writer import MergedResult
 from control_plane.targets.application import resolve_application
 from control_plane.targets.cores_and_quota import available_cores, lowest_quota_cores, share_cores
 from control_plane.targets.interpreter_packages import target_environment
@@ -124,11 +125,11 @@ class RunJob:
         if stopped:
             self._environment = {**self._environment, "stopped_before": list(stopped)}
 
-    async def conclude(self) -> None:
-        """Merge and judge the trials, and store the run as finished."""
+    async def conclude(self, keep: Callable[[str, MergedResult], None] | None = None) -> None:
+        """Merge and judge the trials, and store the run as finished; `keep` as in `finish`."""
         await self.termination.move(State.FINALIZING)
         self.live_run.enter(State.FINALIZING)
-        await self.termination.finish(self._judged)
+        await self.termination.finish(self._judged, keep)
 
     def _prepare(self) -> None:
         """Keep the applications as they are now, and say how long the run will take."""

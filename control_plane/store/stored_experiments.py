@@ -21,6 +21,8 @@ from control_plane.domain.experiment import (
     ExperimentArm,
     ExperimentBlock,
     ExperimentDesign,
+    Findings,
+    MetricNoise,
 )
 from control_plane.domain.histogram import Histogram
 from control_plane.domain.ids import new_id
@@ -41,10 +43,11 @@ from control_plane.store.tables import (
     TrialRow,
     TrialStream,
 )
-from control_plane.store.writer import queued_rows
+from control_plane.store.writer import MergedResult, finished_run, queued_rows
 
 _DESIGN: TypeAdapter[ExperimentDesign] = TypeAdapter(ExperimentDesign)
 _BLOCK: TypeAdapter[ExperimentBlock] = TypeAdapter(ExperimentBlock)
+_NOISE: TypeAdapter[dict[str, MetricNoise]] = TypeAdapter(dict[str, MetricNoise])
 
 
 _WITHOUT_RESULT = (DELETED, State.FAILED.value, State.CANCELLED.value, State.INTERRUPTED.value)
@@ -246,18 +249,18 @@ class Experiments:
             more = len(rows) > limit
             return listed, cursor_after(rows[limit - 1].seq or 0) if more else None
 
-    def keep_findings(
-        self, experiment_id: str, sentence: str, variances: Sequence[BlockVariance]
-    ) -> None:
-        """Keep what was found of an experiment that finished, and how much its blocks varied."""
+    def keep_findings(self, experiment_id: str, findings: Findings) -> None:
+        """Keep what was found of an experiment that is over."""
         with self._database.write() as session:
-            row = _row(session, experiment_id)
-            row.sentence = sentence
-            session.exec(delete(BlockVarianceRow).where(_of(row)))
-            session.add_all(
-                BlockVarianceRow(experiment=row.seq or 0, **vars(variance))
-                for variance in variances
-            )
+            _keep_findings(session, experiment_id, findings)
+
+    def finish_last_arm(
+        self, experiment_id: str, run_id: str, result: MergedResult, findings: Findings
+    ) -> None:
+        """Write the results of the arm that ends last, `finished` and what was found: together."""
+        with self._database.write() as session:
+            finished_run(session, run_id, *result)
+            _keep_findings(session, experiment_id, findings)
 
     def block_variances(
         self, machine: str | None = None, kind: str | None = None, before: str | None = None
@@ -298,6 +301,17 @@ def _row(session: Session, experiment_id: str) -> ExperimentRow:
     if row is None:
         raise NotFound(f"There is no experiment {experiment_id[:20]!r}.")
     return row
+
+
+def _keep_findings(session: Session, experiment_id: str, findings: Findings) -> None:
+    row = _row(session, experiment_id)
+    row.sentence = findings.sentence
+    row.noise = _NOISE.dump_json(dict(findings.noise)).decode()
+    session.exec(delete(BlockVarianceRow).where(_of(row)))
+    session.add_all(
+        BlockVarianceRow(experiment=row.seq or 0, **vars(variance))
+        for variance in findings.variances
+    )
 
 
 def _of(row: ExperimentRow) -> ColumnElement[bool]:
@@ -362,4 +376,5 @@ def whole_experiment(session: Session, row: ExperimentRow) -> Experiment:
         ),
         sessions=row.sessions,
         sentence=row.sentence,
+        noise=None if row.noise is None else _NOISE.validate_json(row.noise),
     )

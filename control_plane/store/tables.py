@@ -215,6 +215,7 @@ class ExperimentRow(SQLModel, table=True):
     """An experiment; `document` is JSON of what is to be decided and how.
 
     `sessions` counts how often its trials began. `sentence`: what was found when it finished.
+    `noise` is JSON of what earlier ones had said of noise when it ended.
     """
 
     __tablename__: ClassVar[Any] = "experiment"
@@ -228,6 +229,7 @@ class ExperimentRow(SQLModel, table=True):
     sessions: int = 0
     submission: str | None = Field(default=None, foreign_key="submission.key", index=True)
     sentence: str | None = None
+    noise: str | None = None
 
 
 class ExperimentBlockRow(SQLModel, table=True):

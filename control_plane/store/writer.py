@@ -47,6 +47,11 @@ from control_plane.store.tables import (
 
 NOTE_LENGTH = 10_000
 
+MergedResult = tuple[
+    Sequence[StreamResult], Validity, tuple[Cause, ...], tuple[JudgedObjective, ...]
+]
+"""The merged streams of a run, what they are worth, why, and which objectives they meet."""
+
 
 def checked_title(title: str) -> str:
     """Return the title without blanks at its ends. Raises InvalidInput as for a spec."""
@@ -170,21 +175,7 @@ class Writer:
     ) -> Run:
         """Write the merged results and `finished` together."""
         with self._database.write() as session:
-            row = find_row(session, run_id)
-            _change(session, row, State.FINALIZING, State.FINISHED, None)
-            row.outcome = validity.outcome
-            row.rate_per_s = sum(stream.summary.throughput_per_s for stream in streams)
-            facts = session.get_one(RunFacts, row.seq)
-            facts.validity, facts.causes = validity_text(validity), causes_text(causes)
-            facts.objectives, row.objectives = (
-                objectives_text(objectives),
-                outcome_of_all(objectives),
-            )
-            session.add_all(
-                run_stream_row(_seq(row), place, stream) for place, stream in enumerate(streams)
-            )
-            session.flush()
-            return whole_run(session, row)
+            return finished_run(session, run_id, streams, validity, causes, objectives)
 
     def interrupt_unfinished(self, reason: str) -> int:
         """Mark every run that waits or was being measured as interrupted; return how many.
@@ -234,6 +225,29 @@ class Writer:
                 rest = [other for other in json.loads(row.tags) if other != tag]
                 row.tags = tags_text(checked_tags(rest if remove else [*rest, tag]))
             index_runs(session, rows)
+
+
+def finished_run(
+    session: Session,
+    run_id: str,
+    streams: Sequence[StreamResult],
+    validity: Validity,
+    *said: *tuple[tuple[Cause, ...], tuple[JudgedObjective, ...]],
+) -> Run:
+    """Write the merged results of a run and `finished`; `said` are causes and objectives."""
+    causes, objectives = said
+    row = find_row(session, run_id)
+    _change(session, row, State.FINALIZING, State.FINISHED, None)
+    row.outcome = validity.outcome
+    row.rate_per_s = sum(stream.summary.throughput_per_s for stream in streams)
+    facts = session.get_one(RunFacts, row.seq)
+    facts.validity, facts.causes = validity_text(validity), causes_text(causes)
+    facts.objectives, row.objectives = objectives_text(objectives), outcome_of_all(objectives)
+    session.add_all(
+        run_stream_row(_seq(row), place, stream) for place, stream in enumerate(streams)
+    )
+    session.flush()
+    return whole_run(session, row)
 
 
 def _use(session: Session, application: str, used: UsedNumbers | None) -> None:

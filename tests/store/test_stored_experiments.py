@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from control_plane.domain.errors import Conflict, NotFound, QueueFull
-from control_plane.domain.experiment import BlockVariance, ExperimentDesign
+from control_plane.domain.experiment import BlockVariance, ExperimentDesign, Findings, MetricNoise
 from control_plane.domain.run import State
 from control_plane.store.store import Draft, Store, open_store
 from tests.builders.runs import ASYNC, items, trial_of
@@ -124,10 +124,11 @@ def test_a_key_makes_one_experiment_and_pages_lead_to_all(store: Store) -> None:
     with pytest.raises(Conflict, match="key was used"):
         store.add_experiment("Which?", design, ARMS, 99, ("a", "other"))
     varied = BlockVariance("m", "raw, closed, 2 s", "throughput_per_s", 1e-4, 9.0)
-    store.keep_findings(made[0].id, "b is better.", [varied])
+    found = Findings("b is better.", [varied], {varied.metric: MetricNoise(0.01, (1e-4, 9.0))})
+    store.keep_findings(made[0].id, found)
     assert store.block_variances("m", varied.kind, before=made[1].id) == [varied]
     assert store.block_variances(before=made[0].id) == store.block_variances("other") == []
     (newest,), after = store.experiments(1)
     (oldest,), end = store.experiments(1, after)
     assert (newest[0].id, oldest[0].id, end) == (made[1].id, made[0].id, None)
-    assert oldest[0].sentence == "b is better."
+    assert (oldest[0].sentence, oldest[0].noise) == ("b is better.", found.noise)

@@ -24,7 +24,7 @@ from control_plane.analysis.deciding.effects import (
     paired_effect,
 )
 from control_plane.analysis.deciding.error_shares import guard_errors, share_gaps
-from control_plane.analysis.deciding.noise_floor import floors_of, priors
+from control_plane.analysis.deciding.noise_floor import noise_of
 from control_plane.analysis.deciding.verdicts import (
     FIRST_LOOK,
     GuardrailOutcome,
@@ -44,6 +44,7 @@ from control_plane.domain.experiment import (
     BlockVariance,
     Experiment,
     ExperimentDesign,
+    MetricNoise,
     is_whole,
 )
 from control_plane.domain.metrics import METRIC, METRICS, Metric
@@ -95,7 +96,8 @@ class JudgedExperiment:
     """An experiment as far as it is: `blocks` are complete; `runs` in the order of the arms.
 
     `control`: the baseline against itself in the metric that decides; None without one. `floors`:
-    the noise floor of each metric with the declared blocks, where it is known.
+    the noise floor of each metric with the declared blocks, where it is known. `noise`: all
+    that earlier experiments say.
     """
 
     experiment: Experiment
@@ -107,6 +109,7 @@ class JudgedExperiment:
     objectives: tuple[JudgedObjective, ...] = ()
     predictions: tuple[JudgedPrediction, ...] = ()
     floors: Mapping[str, float] = field(default_factory=dict)
+    noise: Mapping[str, MetricNoise] = field(default_factory=dict)
 
     @property
     def look(self) -> int:
@@ -141,9 +144,13 @@ def judge_experiment(
 ) -> JudgedExperiment:
     """Return what the trials say; `runs` in the order of the arms, None for a deleted one.
 
-    `earlier`: how much blocks varied in those before it, on this machine and under such a load.
+    `earlier`: how much blocks varied in those before it, on this machine and under such a load;
+    what they had said when it ended stands where that is kept.
     """
-    stream, prior_of, blocks = experiment.design.stream, priors(earlier), complete_blocks(runs)
+    stream, blocks, noise = experiment.design.stream, complete_blocks(runs), experiment.noise
+    if noise is None:
+        noise = noise_of(earlier, experiment.design.blocks)
+    prior_of = {name: VariancePrior(*each.prior) for name, each in noise.items() if each.prior}
     measured = [
         _measured(experiment, metric_table(runs, stream, metric, blocks), metric, prior_of)
         for metric in METRICS
@@ -166,7 +173,8 @@ def judge_experiment(
             _prediction(prediction, experiment, runs, control, prior_of)
             for prediction in experiment.design.predictions
         ),
-        floors_of(earlier, experiment.design.blocks),
+        {name: each.floor for name, each in noise.items()},
+        noise,
     )
 
 

@@ -8,14 +8,13 @@ from control_plane.analysis.deciding.claims import complete_blocks, metric_table
 from control_plane.analysis.deciding.critical_values import student
 from control_plane.analysis.deciding.effects import (
     LEAST_VARIANCE,
-    VariancePrior,
     block_variance,
     fit_prior,
     log_values,
 )
 from control_plane.analysis.deciding.verdicts import FIXED
 from control_plane.analysis.differences import MACHINE
-from control_plane.domain.experiment import BlockVariance, Experiment
+from control_plane.domain.experiment import BlockVariance, Experiment, MetricNoise
 from control_plane.domain.metrics import METRIC, METRICS
 from control_plane.domain.run import Run
 from control_plane.domain.spec import Spec
@@ -23,6 +22,8 @@ from control_plane.domain.spec_json import Document
 
 FLOOR_BLOCKS = (5, 10, 20)
 """The numbers of blocks for which floors are told."""
+_MOST_DF = 1e9
+"""Stands for infinitely many: no experiment gives a prior a weight like that."""
 
 
 def load_kind(spec: Spec) -> str:
@@ -55,25 +56,24 @@ def block_variances(experiment: Experiment, runs: Sequence[Run | None]) -> list[
     return found
 
 
-def priors(earlier: Sequence[BlockVariance]) -> dict[str, VariancePrior]:
-    """Return by metric what at least eight earlier experiments of one kind say of the variance."""
-    fitted = {
-        metric: fit_prior([each.variance for each in found], [each.df for each in found])
-        for metric, found in _by_metric(earlier).items()
+def noise_of(earlier: Sequence[BlockVariance], blocks: int) -> dict[str, MetricNoise]:
+    """Return by metric what earlier experiments of one kind say of noise.
+
+    That is the smallest difference that so many blocks can show, and from eight experiments on the
+    prior of the variance.
+    """
+    by_metric: dict[str, list[BlockVariance]] = defaultdict(list)
+    for variance in earlier:
+        by_metric[variance.metric].append(variance)
+    return {
+        metric: MetricNoise(noise_floor(found, blocks), _prior(found))
+        for metric, found in by_metric.items()
     }
-    return {metric: prior for metric, prior in fitted.items() if prior is not None}
 
 
-def floors_of(earlier: Sequence[BlockVariance], blocks: int) -> dict[str, float]:
-    """Return by metric the smallest difference, as a share, that so many blocks can show."""
-    return {metric: noise_floor(found, blocks) for metric, found in _by_metric(earlier).items()}
-
-
-def _by_metric(variances: Sequence[BlockVariance]) -> dict[str, list[BlockVariance]]:
-    found: dict[str, list[BlockVariance]] = defaultdict(list)
-    for variance in variances:
-        found[variance.metric].append(variance)
-    return found
+def _prior(found: Sequence[BlockVariance]) -> tuple[float, float] | None:
+    prior = fit_prior([each.variance for each in found], [each.df for each in found])
+    return None if prior is None else (prior.variance, min(prior.df, _MOST_DF))
 
 
 def noise_floor(variances: Sequence[BlockVariance], blocks: int) -> float:

@@ -302,7 +302,11 @@ def test_what_varied_before_moderates_the_variance_and_is_the_noise_floor() -> N
     assert [effect and effect.method for effect in methods] == ["paired", "moderated"]
     for found, effect in zip((few, enough), methods, strict=True):
         told = found.predictions[0].found
-        assert effect and told and told[1] == found.primary[0].verdict.within_95
+        assert effect
+        assert told
+        assert told[1] == found.primary[0].verdict.within_95
+    kept = judge_experiment(replace(asked, noise=enough.noise), known, [])
+    assert (kept.primary, kept.floors) == (enough.primary, enough.floors)
     (floor,) = floor_documents([replace(throughput, variance=1e-4)] * 8)
     assert floor["experiments"] == 8
     assert floor["floors"]["5"] == pytest.approx(2.776 * 0.01 / 5**0.5, rel=0.02)
