@@ -25,8 +25,10 @@ from control_plane.load.worker_protocol import Seeds
 from tests.load.workers import plan_of
 
 REQUESTS = 2
-WAITED = {"early-hints", "slow-headers", "slow-body", "silence"}
+WAITED = {"slow-headers", "slow-body", "silence"}
 """Faults that last until the deadline of the request."""
+WAITED_BY = {"early-hints": {"async", "httpx", "raw"}, "empty-line": {"async", "raw"}}
+"""Faults that do so in some strategies; the others end them at once, however busy the machine."""
 TIMEOUT_S, PATIENT_S = 0.3, 20.0
 """The deadline for those, and one for all others, which no busy machine reaches."""
 LIMIT_BYTES = 1_000_000
@@ -51,7 +53,8 @@ def drive(strategy: str, url: str, fault: str, **parts: Any) -> dict[str, Any]:
     """`parts` as `plan_of` takes them; without any, two requests of one user."""
     client = {"strategy": strategy, "max_body_bytes": LIMIT_BYTES}
     path = "/ok" if fault == NO_FILES else f"/{fault}"
-    timeout_s = TIMEOUT_S if fault in WAITED else PATIENT_S
+    waited = fault in WAITED or strategy in WAITED_BY.get(fault, ())
+    timeout_s = TIMEOUT_S if waited else PATIENT_S
     usual = {
         "request": EXPECTING.get(fault, {}),
         "client": client,

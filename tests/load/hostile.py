@@ -83,6 +83,8 @@ _sends(
     "length-and-chunks", CHUNKED[:-2] + b"Content-Length: 9\r\n\r\n2\r\nok\r\n0\r\n\r\n", kept=True
 )
 _sends("signed-length", GOOD + b"Content-Length: +2\r\n\r\nok", kept=True)
+_sends("negative-length", GOOD + b"Content-Length: -2\r\n\r\nok", kept=True)
+_sends("listed-length", GOOD + b"Content-Length: 2, 2\r\n\r\nok", kept=True)
 _sends("spaced-name", GOOD + b"Connection: close\r\nContent-Length : 2\r\n\r\nok")
 _sends("folded-header", GOOD + b"X-A: a\r\n  b\r\nContent-Length: 2\r\n\r\nok", kept=True)
 _sends("chunk-without-end", CHUNKED + b"2\r\nokXX0\r\n\r\n", kept=True)
@@ -165,6 +167,12 @@ def slow_body(connection: Connection) -> bool:
 def silence(connection: Connection) -> bool:
     connection.sock.recv(1)
     return False
+
+
+@fault
+def empty_line(connection: Connection) -> bool:
+    connection.send(b"\r\n")
+    return silence(connection)
 
 
 @fault

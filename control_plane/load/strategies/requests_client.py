@@ -135,6 +135,7 @@ class RequestsClient:
                 timeout=(self._context.plan.timeout_s, None),
             )
             self._tracker.set_response(response)
+            _check_length(response.headers.get("content-length"))
             sample = self._context.failures.sample(response.status_code, request)
             reading = request.reading()
             if response.raw.length_remaining is None:
@@ -208,6 +209,12 @@ class RequestsClient:
         session.mount("http://", adapter)
         session.mount("https://", adapter)
         return session
+
+
+def _check_length(content_length: str | None) -> None:
+    """Raise HTTPException for what is not one number: http.client would read until the end."""
+    if content_length is not None and not content_length.strip().isdecimal():
+        raise http.client.HTTPException(f"Content-Length: {content_length}")
 
 
 def _take_cookies(request: Request, raw: Any) -> None:
