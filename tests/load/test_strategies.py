@@ -167,13 +167,17 @@ def test_a_new_connection_for_each_request(of: Callable[[str], Driven]) -> None:
 def test_the_first_byte_is_that_of_the_head_whatever_interim_responses_came(
     of: Callable[[str], Driven], case: str
 ) -> None:
-    """The head comes after 50 ms and the end after 150: of four at least one is seen in time."""
+    """The head comes after 50 ms and the end 100 ms later: of four at least one is seen in time.
+
+    A server that waited for the processor sends both later.
+    """
     told = of(case).told
     assert (told["completed"] >= 4, told["errors"]) == (True, {})
     begun, earliest_s, _ = told["first_byte_s"]
     ended, quickest_s, _ = told["service_s"]
     assert begun == ended == told["completed"]
-    assert 0.05 <= earliest_s < 0.15 <= quickest_s
+    assert quickest_s >= 0.15
+    assert 0.05 <= earliest_s < max(0.15, quickest_s - 0.05)
 
 
 def test_early_hints_are_not_the_first_byte(of: Callable[[str], Driven]) -> None:
