@@ -1,5 +1,6 @@
 """How the fields of a spec and the facts of an environment are called and written as text."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ LABELS = {
     "method": "Method",
     "path": "Path",
     "body": "Body",
+    "body.json": "Body",
+    "body.text": "Body",
     "file": "File of rows",
     "per": "Sent for each",
     "cookies": "Cookies kept",
@@ -114,6 +117,8 @@ _BEFORE = re.compile(r"before\.(\d+)\.(.*)")
 _STREAM = re.compile(r"workload\.streams\.(\d+)\.(.*)")
 _VALUE = re.compile(r"values\.(.+)\.(\w+)")
 _CLASS = re.compile(r"requests\.(\d+)\.(.*)")
+_SENT = re.compile(r"(?:.*\.)?(headers|body\.(?:json|form|multipart\.fields))\.(.+)")
+"""What the author of a request named: it may be called as a field of the spec is."""
 
 
 def label_of(field: str, streams: Sequence[str] = ()) -> str:
@@ -134,8 +139,8 @@ def text_of(field: str, value: Any) -> str:
     name = field.rpartition(".")[2]
     if value is None:
         return "no quota" if name.endswith("_quota_cores") else NONE
-    if isinstance(value, bool):
-        return "yes" if value else "no"
+    if _SENT.fullmatch(field):
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     if isinstance(value, dict | list):
         items = value if isinstance(value, list) else [f"{key} {value[key]}" for key in value]
         return ", ".join(map(str, items)) or NONE
@@ -154,6 +159,8 @@ def _chosen(name: str, value: str) -> str:
 
 
 def _number(name: str, value: float) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if name.endswith("_hz"):
         return f"{value / 1e9:.3g}{SPACE}GHz"
     if name.endswith("_bytes"):
@@ -171,7 +178,11 @@ def _stream_of(field: str) -> tuple[int | None, str]:
 
 
 def _owned(path: str) -> str:
-    """Return the label of a path; of a placeholder's values with its name: `Low of {item_id}`."""
+    """Return the label of a path; with the name that its author gave it: `Low of {item_id}`,
+    `Header X-Page`, `workers in the body`.
+    """
+    if sent := _SENT.fullmatch(path):
+        return f"Header {sent[2]}" if sent[1] == "headers" else f"{sent[2]} in the body"
     value = _VALUE.fullmatch(path)
     return f"{_named(path)} of {{{value[1]}}}" if value else _named(path)
 
