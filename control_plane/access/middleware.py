@@ -228,7 +228,7 @@ def _media_type(path: str) -> str:
     ending = path[path.rfind(".") :] if "." in path else ""
     if path.startswith(("/api/", "/healthz")):
         return "application/json"
-    if path.startswith(("/static", "/metrics")) or (ending and ending not in _ENDINGS):
+    if path.startswith(("/static", "/metrics", "/bundle")) or (ending and ending not in _ENDINGS):
         return ""
     return _ENDINGS.get(ending, "text/html")
 

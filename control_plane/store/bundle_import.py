@@ -42,12 +42,13 @@ from control_plane.store.bundles import (
     without_log,
 )
 from control_plane.store.database import Database, engine
+from control_plane.store.deletions import put_back_rows
 from control_plane.store.mapping import origin_text
 from control_plane.store.reader import details_of
 from control_plane.store.run_query import refuse_unstorable
 from control_plane.store.schema import held_uri
 from control_plane.store.stored_experiments import whole_experiment
-from control_plane.store.tables import ExperimentRow, RunRow
+from control_plane.store.tables import DeletedRunRow, ExperimentRow, RunRow
 from control_plane.store.writer import checked_note, checked_tags, checked_title
 
 _LONGEST = 4_000
@@ -278,12 +279,13 @@ def _take_over(bundle: Connection, session: Session, sha256: str) -> ImportedBun
     new: list[str] = []
     now = datetime.now(UTC)
     for row in _rows(bundle, "SELECT * FROM run ORDER BY seq"):
-        ours.exec_driver_sql("DELETE FROM run WHERE id = ? AND state = 'deleted'", (row["id"],))
+        is_back = _put_back_if_deleted(session, row["id"])
         known = ours.exec_driver_sql("SELECT seq FROM run WHERE id = ?", (row["id"],)).scalar()
         if known is not None:
             if _content(bundle, row["seq"]) != _content(ours, known):
                 raise _here_already(f"Run {row['id']}")
             seqs[row["seq"]] = known
+            new += [row["id"]] if is_back else []
         else:
             seqs[row["seq"]] = _add_run(bundle, ours, row, sha256, now)
             new.append(row["id"])
@@ -295,6 +297,16 @@ def _take_over(bundle: Connection, session: Session, sha256: str) -> ImportedBun
     if new:
         record(session, "imported", new[0], f"{len(new):,} runs of a bundle, sha256 {sha256[:12]}")
     return ImportedBundle(tuple(new), tuple(experiments), len(seqs) - len(new), sha256)
+
+
+def _put_back_if_deleted(session: Session, run_id: str) -> bool:
+    """Put back a run that was deleted here, with the experiments that it is an arm of."""
+    left = session.get(DeletedRunRow, run_id)
+    if left is None or left.state is None:
+        return False
+    put_back_rows(session, [left])
+    session.flush()
+    return True
 
 
 def _here_already(what: str) -> Conflict:

@@ -35,6 +35,7 @@ MAX_BUNDLE_RUNS = 10_000
 FIRST_VERSION = "0013"
 """The first schema that had bundles."""
 _VERSION = re.compile(r"[0-9]{4}")
+_STACKS = re.compile(r'"(stack|places)":\[[^]]')
 _MAX_VALUE_BYTES = 100_000_000
 _READ_S = 120.0
 """How long the rows of a bundle may take to be read."""
@@ -110,13 +111,16 @@ def without_log(document: str) -> str:
 
     What has none is returned as it is.
     """
-    if '"log":[]' in document and '"stack":["' not in document:
+    if '"log":[]' in document and not _STACKS.search(document):
         return document
     tree = json.loads(document)
     if isinstance(target := tree.get("target"), dict) and target.get("log"):
         target["log"] = []
     for stall in tree.get("stalls") or ():
         stall["stack"] = []
+    for worker in tree.get("workers") or ():
+        if samples := worker.get("samples"):
+            samples["places"] = []
     return json.dumps(tree, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -265,6 +269,10 @@ def _version(bundle: sqlite3.Connection) -> str:
 
 def _copy_rows(bundle: sqlite3.Connection, copy: sqlite3.Connection, table: str) -> None:
     columns = [row[1] for row in copy.execute(f"PRAGMA table_info('{table}')")]
+    found = [(row[1], row[6]) for row in bundle.execute(f"PRAGMA table_xinfo('{table}')")]
+    if sorted(found) != sorted((column, 0) for column in columns):
+        # A generated column makes any amount of data of nothing.
+        raise InvalidInput(f"The table {table} of the bundle is not as Looplab makes it.")
     named = ", ".join(f'"{column}"' for column in columns)
     marks = ", ".join("?" * len(columns))
     rows = bundle.execute(f"SELECT {named} FROM main.{table}")

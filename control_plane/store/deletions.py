@@ -81,13 +81,13 @@ class Deletions:
         Raises NotFound where none is left.
         """
         with self._database.write() as session:
-            return _put_back(session, session.exec(_left(moment)).all())
+            return put_back_rows(session, session.exec(_left(moment)).all())
 
     def put_back_run(self, run_id: str) -> None:
         """Put back a run that was deleted. Raises NotFound where that cannot be any more."""
         with self._database.write() as session:
             row = session.get(DeletedRunRow, run_id)
-            _put_back(session, [row] if row is not None and row.state else [])
+            put_back_rows(session, [row] if row is not None and row.state else [])
 
     def purge(self) -> None:
         """Remove for good what was deleted a week ago."""
@@ -104,7 +104,8 @@ def _terminal_rows(session: Session, run_ids: Sequence[str]) -> list[RunRow]:
     return rows
 
 
-def _put_back(session: Session, gone: Sequence[DeletedRunRow]) -> int:
+def put_back_rows(session: Session, gone: Sequence[DeletedRunRow]) -> int:
+    """Put back the runs of which these are left; return how many. Raises NotFound for none."""
     if not gone:
         raise NotFound("Nothing of it can be put back any more.")
     states = {tombstone.id: tombstone.state or "" for tombstone in gone}

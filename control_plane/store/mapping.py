@@ -76,6 +76,8 @@ _SECOND = struct.Struct("<iq")
 _LEVEL = 1
 _MOST_BYTES = 512_000_000
 """An hour of seconds, each with all of its buckets twice, is far below."""
+_MOST_BYTES_OF_ONE = _HEADER.size + 10 * 2**16
+"""A bucket has an index of 16 bits and a count of 64."""
 
 
 def pack_histogram(histogram: Histogram) -> bytes:
@@ -89,7 +91,7 @@ def _packed_if_known(histogram: Histogram | None) -> bytes | None:
 
 def unpack_histogram(blob: bytes) -> Histogram:
     """Return what `pack_histogram` packed."""
-    return _histogram(_inflated(blob))
+    return _histogram(_inflated(blob, _MOST_BYTES_OF_ONE))
 
 
 def pack_seconds(seconds: Sequence[Second]) -> bytes:
@@ -106,10 +108,10 @@ def unpack_slices(blob: bytes) -> Slices:
     return Slices.joined(list(_slices(_inflated(blob))))
 
 
-def _inflated(blob: bytes) -> bytes:
+def _inflated(blob: bytes, most: int = _MOST_BYTES) -> bytes:
     """Return what was compressed. Raises zlib.error for half of it, or more than is ever kept."""
     inflating = zlib.decompressobj()
-    raw = inflating.decompress(blob, _MOST_BYTES)
+    raw = inflating.decompress(blob, most)
     if inflating.unconsumed_tail or not inflating.eof:
         raise zlib.error("A histogram is not whole, or too large.")
     return raw

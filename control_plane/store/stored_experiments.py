@@ -195,13 +195,16 @@ class Experiments:
             return {run_id: found[seq] for run_id, seq in pairs}
 
     def latest_experiments(self) -> dict[str, Experiment]:
-        """Return the newest experiment of each slug, of those that did not end without a result."""
+        """Return the newest experiment of each slug, of those that did not end without a result.
+
+        Those that were measured elsewhere tell nothing of this machine.
+        """
         slug = func.json_extract(ExperimentRow.document, "$.slug")
         useful = (
             select(ExperimentArmRow)
             .join(RunRow, col(RunRow.seq) == ExperimentArmRow.run)
             .where(col(ExperimentArmRow.experiment) == ExperimentRow.seq)
-            .where(col(RunRow.state).not_in(_WITHOUT_RESULT))
+            .where(col(RunRow.state).not_in(_WITHOUT_RESULT), col(RunRow.origin).is_(None))
         )
         newest = (
             select(func.max(col(ExperimentRow.seq)))

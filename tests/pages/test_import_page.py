@@ -19,7 +19,8 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 
 def test_runs_go_to_another_dashboard_and_are_marked(stored: Stored, elsewhere: Dashboard) -> None:
     ids = [*stored.runs.classic, stored.runs.blocked]
-    file = stored.looplab.get("/bundle?" + "&".join(f"run={run_id}" for run_id in ids))
+    address = "/bundle?" + "&".join(f"run={run_id}" for run_id in ids)
+    file = stored.looplab.client.get(address, headers={"Accept": "application/vnd.sqlite3"})
     assert file.status_code == 200
     assert file.headers["content-disposition"].endswith('.looplab"')
     form = read_html(elsewhere.get("/import").text).all("form")[0]

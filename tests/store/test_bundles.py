@@ -18,6 +18,7 @@ from control_plane.domain.experiment import ExperimentDesign
 from control_plane.domain.run import State
 from control_plane.regular_files import read_file
 from control_plane.store.bundles import digest_of, write_bundle
+from control_plane.store.bundles import without_log as stripped
 from control_plane.store.mapping import Draft
 from control_plane.store.store import Store, open_store
 from tests.builders.runs import LARGE_BODIES, ended, finished, items, two_streams
@@ -116,8 +117,11 @@ def test_what_is_here_already_stays(bundle: Path, store: Store, tmp_path: Path) 
     assert store.run(first.runs[0]).title == "mine"
     onwards = tmp_path / "onwards.looplab"
     write_bundle(store.path, onwards, [first.runs[0]])
-    store.delete([first.runs[0]])
+    (arm, _) = store.experiment(first.experiments[0]).arms
+    store.delete([first.runs[0], arm.run_id or ""])
     assert store.import_bundle(onwards, shown).runs == (first.runs[0],)
+    assert store.import_bundle(bundle, shown).runs == (arm.run_id,)
+    assert arm in store.experiment(first.experiments[0]).arms
     origin = store.run(first.runs[0]).origin
     assert origin is not None
     assert origin.machine == "bench"
@@ -174,11 +178,19 @@ HARM: dict[str, str] = {
     " json_set(timeline, '$.p50', json('[1]'))",
     "a view": "ALTER TABLE run_tag RENAME TO t; CREATE VIEW run_tag AS WITH RECURSIVE"
     " n(tag, run) AS (SELECT 'x', 1 UNION ALL SELECT 'x', run + 1 FROM n) SELECT * FROM n",
+    "a generated column": "ALTER TABLE run DROP COLUMN reason; ALTER TABLE run ADD COLUMN"
+    " reason GENERATED ALWAYS AS (hex(zeroblob(500000)))",
     "a table less": "DROP TABLE trial_stream",
     "a newer schema": "UPDATE alembic_version SET version_num = '9999'",
     "no version": "UPDATE alembic_version SET version_num = '../x'",
     "no run": "DELETE FROM run",
 }
+
+
+def test_no_stack_goes_with_a_trial() -> None:
+    gauges = {"stalls": [], "workers": [{"samples": {"taken": 9, "places": [[["a.py:1 f"], 9]]}}]}
+    left = json.loads(stripped(json.dumps(gauges, separators=(",", ":"))))
+    assert left["workers"] == [{"samples": {"taken": 9, "places": []}}]
 
 
 def changed(bundle: Path, folder: Path, script: str) -> Path:
