@@ -13,10 +13,12 @@ from control_plane.api.openapi_docs import ERROR_RESPONSES
 from control_plane.api.runs import IdempotencyKey, PageLimit, SpecBody
 from control_plane.dependencies import ExperimentId, RunServiceDep, StoreDep
 from control_plane.domain.documents import moment
+from control_plane.domain.errors import InvalidInput
 from control_plane.domain.ids import experiment_address
 from control_plane.domain.spec_json import Document
 from control_plane.experiments.experiment_file import (
     BLOCKS,
+    BundledExperiment,
     Variant,
     bundled_experiment,
     bundled_experiments,
@@ -42,20 +44,30 @@ def submit(
 
 @router.get("/experiments")
 def bundled(service: RunServiceDep) -> list[Document]:
-    """Return the experiments that come with Looplab, and how long each variant takes here."""
+    """Return the experiments that come with Looplab, and how long each variant takes here.
+
+    `seconds` is null, and `refusal` says why, where one cannot be measured here.
+    """
     return [
         {
             "slug": bundled.slug,
             "question": bundled.question,
             "arms": list(bundled.arms),
-            "seconds": {
-                variant: service.seconds_of_experiment(bundled.document(variant))
-                for variant in BLOCKS
-            },
             "predictions": list(bundled.predictions),
+            **_seconds_or_refusal(bundled, service),
         }
         for bundled in bundled_experiments().values()
     ]
+
+
+def _seconds_or_refusal(bundled: BundledExperiment, service: RunServiceDep) -> Document:
+    try:
+        seconds = {
+            variant: service.seconds_of_experiment(bundled.document(variant)) for variant in BLOCKS
+        }
+    except InvalidInput as error:
+        return {"seconds": None, "refusal": error.first}
+    return {"seconds": seconds, "refusal": None}
 
 
 class VariantBody(BaseModel):

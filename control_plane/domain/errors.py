@@ -47,6 +47,11 @@ class InvalidInput(LooplabError):
         super().__init__(message)
         self.fields = fields
 
+    @property
+    def first(self) -> str:
+        """What is wrong with the first field, without its name; else the whole."""
+        return self.fields[0].message if self.fields else str(self)
+
 
 class UnreadableInput(InvalidInput):
     """Not JSON, not UTF-8, or not the announced type."""

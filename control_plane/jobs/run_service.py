@@ -169,7 +169,7 @@ class RunService:
         return made
 
     def seconds_of_experiment(self, document: Mapping[str, Any]) -> float:
-        """Return how long an experiment will take with all of its blocks, and the burnt trial."""
+        """Return how long it takes with all blocks, and the burnt trial. Raises InvalidInput."""
         submitted = read_experiment(document)
         blocks = rounded_blocks(len(submitted.arms) + submitted.control, submitted.blocks)
         arms = self.submissions.resolve_arms(submitted, blocks)

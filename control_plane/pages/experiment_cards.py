@@ -17,6 +17,7 @@ from control_plane.analysis.deciding.judged_experiment import (
 from control_plane.analysis.prose.experiment_sentences import experiment_headline
 from control_plane.analysis.prose.sentence import Sentence
 from control_plane.analysis.run_labels import LETTERS, MARKERS, RunLabel
+from control_plane.domain.errors import InvalidInput
 from control_plane.domain.experiment import Experiment
 from control_plane.domain.ids import experiment_address
 from control_plane.domain.metrics import METRIC
@@ -68,7 +69,8 @@ class ExperimentAnswer:
 class ExperimentCard:
     """An experiment that comes with Looplab. `durations` by variant, `answer` the last one here.
 
-    `key`: sent with its form, which starts it once.
+    `refusal`: why it cannot be measured here, or empty. `key`: sent with its form, which starts it
+    once.
     """
 
     slug: str
@@ -77,6 +79,7 @@ class ExperimentCard:
     arms: tuple[str, ...]
     claim: str
     durations: VariantDurations
+    refusal: str
     answer: ExperimentAnswer | None
     key: str
 
@@ -98,7 +101,10 @@ class ExperimentAnswers:
     def durations(
         self, bundled: BundledExperiment, latest: str, service: RunService
     ) -> VariantDurations:
-        """Return how long each variant takes; `latest` is the id of the last one here."""
+        """Return how long each variant takes; `latest` is the id of the last one here.
+
+        Raises InvalidInput where it cannot be measured here.
+        """
         with self._lock:
             known = self._durations.get(bundled.slug)
         if known is not None and known[0] == latest:
@@ -161,6 +167,7 @@ def experiment_cards(
     cards = []
     for bundled in shown:
         last = latest.get(bundled.slug)
+        durations, refusal = _durations_or_refusal(answers, bundled, last, service)
         cards.append(
             ExperimentCard(
                 slug=bundled.slug,
@@ -168,12 +175,25 @@ def experiment_cards(
                 teaches=bundled.teaches,
                 arms=bundled.arms,
                 claim=bundled.predictions[0],
-                durations=answers.durations(bundled, last.id if last else "", service),
+                durations=durations,
+                refusal=refusal,
                 answer=answers.answer(last, store) if last else None,
                 key=secrets.token_urlsafe(12),
             )
         )
     return tuple(cards)
+
+
+def _durations_or_refusal(
+    answers: ExperimentAnswers,
+    bundled: BundledExperiment,
+    last: Experiment | None,
+    service: RunService,
+) -> tuple[VariantDurations, str]:
+    try:
+        return answers.durations(bundled, last.id if last else "", service), ""
+    except InvalidInput as error:
+        return (), error.first
 
 
 def arm_labels(experiment: Experiment) -> tuple[RunLabel, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from control_plane.domain.limits import Limits
 from tests.dashboard import Dashboard, free_port, until
 from tests.html import read_html
 from tests.in_process import in_process
@@ -267,6 +268,17 @@ def test_arms_that_do_not_differ_are_refused(looplab: Dashboard, server: Hostile
 def test_there_is_none_of_that_id(looplab: Dashboard) -> None:
     assert looplab.get("/api/experiments/runs/0000000000").status_code == 404
     assert looplab.get("/experiments/0000000000").status_code == 404
+
+
+def test_one_that_cannot_be_measured_here_says_why(tmp_path: Path) -> None:
+    with in_process(tmp_path, limits=Limits(max_trials=5)) as small:
+        listed = {each["slug"]: each for each in small.get("/api/experiments").json()}
+        assert listed["clients"]["seconds"] is None
+        assert "LOOPLAB_MAX_TRIALS" in listed["clients"]["refusal"]
+        assert "Not here: " in words(small.get("/").text)
+        assert small.get("/experiments").status_code == 200
+        refused = small.post("/api/experiments/clients/start", {"variant": "quick"})
+        assert refused.status_code == 422
 
 
 def test_those_that_come_with_looplab_are_listed_and_started(looplab: Dashboard) -> None:
