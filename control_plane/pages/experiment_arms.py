@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from control_plane.analysis.causes.diagnose import CAUSES
+from control_plane.analysis.deciding.claims import complete_blocks
 from control_plane.analysis.deciding.critical_values import student
 from control_plane.analysis.deciding.judged_experiment import (
     JudgedExperiment,
@@ -83,7 +84,7 @@ def arms_table(
     values = block_values(judged, metric)
     known = [value for row in values for value in row.values() if value]
     low, high = _range(known)
-    causes = _shown_causes(judged.runs)
+    causes, blocks = _shown_causes(judged.runs), complete_blocks(judged.runs)
     lines = tuple(
         ArmLine(
             label,
@@ -91,7 +92,11 @@ def arms_table(
             (validity_so_far(run).outcome if run.trials else None) if run else None,
             len(run.trials) if run else 0,
             tuple(_place(value, low, high) for value in row.values() if value),
-            *value_with_interval(list(row.values()), metric),
+            *value_with_interval(
+                # What is decided on; before the first complete block what there is.
+                [row[block] for block in blocks if block in row] or list(row.values()),
+                metric,
+            ),
             tuple(_cause_cell(run, name) for name in causes),
             tuple(_doubts(run)) if run else (),
             hint,

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from control_plane.analysis.deciding.effects import geometric_mean
 from control_plane.analysis.deciding.judged_experiment import (
     JudgedExperiment,
     block_values,
@@ -39,7 +40,7 @@ VariantDurations = tuple[tuple[Variant, str], ...]
 
 @dataclass(frozen=True)
 class ArmBar:
-    """One arm by the metric that decides: the mean of its blocks, as a share of the largest."""
+    """One arm: the geometric mean of its blocks in the metric that decides, of the largest."""
 
     label: RunLabel
     text: str
@@ -223,15 +224,10 @@ def validity_badges(
 def _bars(judged: JudgedExperiment, labels: Sequence[RunLabel]) -> Iterator[ArmBar]:
     metric = METRIC[judged.experiment.design.metric]
     control = judged.experiment.design.control
-    means = [_mean(list(row.values())) for row in block_values(judged, metric)]
+    means = [geometric_mean(list(row.values())) for row in block_values(judged, metric)]
     most = max((mean for mean in means if mean), default=0.0)
     arms = list(zip(labels, judged.runs, means, strict=True))
     for label, run, mean in arms[:-1] if control else arms:
         outcome = validity_so_far(run).outcome if run else None
         share = mean / most if mean and most else 0.0
         yield ArmBar(label, WRITTEN[metric.unit](mean), share, outcome)
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known and len(known) == len(values) else None

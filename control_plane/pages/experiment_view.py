@@ -364,7 +364,7 @@ def _mark(metric: JudgedMetric, label: RunLabel, half: float) -> EffectMark:
 
 
 def _both_values(metric: JudgedMetric) -> str:
-    """Return `8,770 /s against 8,740 /s`: the contender's mean of the trials and the baseline's."""
+    """Return `8,770 /s against 8,740 /s`: geometric means over blocks, the contender's first."""
     baseline, contender = (WRITTEN[metric.metric.unit](value) for value in metric.values)
     return f"{contender} against {baseline}"
 

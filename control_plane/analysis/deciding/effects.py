@@ -303,6 +303,15 @@ def session_effect(baseline: Sequence[float], contender: Sequence[float]) -> Eff
     return Effect(mean, sqrt(total), df, min(map(len, sides)), "sessions")
 
 
+def geometric_mean(values: Sequence[float | None]) -> float | None:
+    """Return the geometric mean of a metric over blocks, without those that an arm lacks (NaN).
+
+    None where a trial has no number, or none is above 0.
+    """
+    known = [log(x) for x in values if x is not None and isfinite(x) and x > 0]
+    return exp(sum(known) / len(known)) if known and None not in values else None
+
+
 def log_values(rows: Sequence[Sequence[float | None]]) -> NDArray[np.float64]:
     """Return ln of metrics, shape (arms, blocks); NaN where a value is missing or not above 0."""
     return np.array(

@@ -20,6 +20,7 @@ from control_plane.analysis.deciding.effects import (
     Interval,
     VariancePrior,
     contender_effects,
+    geometric_mean,
     log_values,
     paired_effect,
 )
@@ -62,9 +63,9 @@ ERROR_MARGIN = 0.001
 class JudgedMetric:
     """One metric of one contender against the baseline.
 
-    `held` is None but for a guardrail. `values` are the mean of the trials of baseline and
-    contender; None where a trial has none. `gaps`: a share has no ratio; its difference lies in
-    these intervals, of 95 % and of 90 %.
+    `held` is None but for a guardrail. `values` are the geometric means over blocks of baseline and
+    contender, of a share that of all requests; None where a trial has none. `gaps`: a share has no
+    ratio; its difference lies in these intervals, of 95 % and of 90 %.
     """
 
     metric: Metric
@@ -248,10 +249,10 @@ def state_of_arms(states: Sequence[State]) -> State:
 
 @dataclass(frozen=True)
 class _Measured:
-    """One metric: means of the trials of each arm, effects of the contenders and of the control."""
+    """One metric: each arm's number of each block, effects of the contenders and the control."""
 
     metric: Metric
-    means: tuple[float | None, ...]
+    values: Sequence[Sequence[float | None]]
     effects: tuple[Effect | None, ...]
     control: Effect | None
 
@@ -265,7 +266,7 @@ def _measured(
     count, control = len(experiment.contenders), experiment.design.control
     effects = _effects(values, priors.get(metric.name), control=control, family=count)
     last = effects[count] if control else None
-    return _Measured(metric, tuple(map(_mean, values)), effects[:count], last)
+    return _Measured(metric, values, effects[:count], last)
 
 
 def _judged(
@@ -273,7 +274,7 @@ def _judged(
 ) -> list[JudgedMetric]:
     design, metric = experiment.design, found.metric
     role, margin = _role(design, metric)
-    if role == "exploratory" and not any(mean is not None for mean in found.means):
+    if role == "exploratory" and not any(map(geometric_mean, found.values)):
         return []
     levels, less = levels_of_look(len(blocks), design.blocks), bool(metric.less_is_better)
     judged = []
@@ -300,7 +301,7 @@ def _judged(
         why = _against(sides, found.control, design.margin)
         if why is not None:
             verdict, held = withheld(verdict, why), _UNDECIDED
-        means = (found.means[0], found.means[place])
+        means = _both_means(found.values[0], found.values[place])
         if metric.name == ERROR_SHARE:
             means = failed[0].share, failed[1].share
         guards = held if role == "guardrail" else None
@@ -365,11 +366,18 @@ def _effects(
     return tuple(found.get(place) for place in range(1, len(values)))
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
-    """Return the mean of the trials there are; None where one of them has no number."""
-    known = [value for value in values if value is not None]
-    measured = [value for value in known if not isnan(value)]
-    return sum(measured) / len(measured) if measured and len(known) == len(values) else None
+def _both_means(
+    baseline: Sequence[float | None], contender: Sequence[float | None]
+) -> tuple[float | None, float | None]:
+    """Return the geometric means over the blocks that both have, whose ratio is the effect."""
+    pairs = [
+        pair
+        for pair in zip(baseline, contender, strict=True)
+        if not any(value is not None and isnan(value) for value in pair)
+    ]
+    sides = zip(*pairs, strict=True) if pairs else (baseline, contender)
+    first, second = map(geometric_mean, sides)
+    return first, second
 
 
 def block_values(judged: JudgedExperiment, metric: Metric) -> list[dict[int, float | None]]:

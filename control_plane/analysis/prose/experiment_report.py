@@ -11,6 +11,7 @@ from control_plane.domain.units import NONE, WRITTEN, figures
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|@~&-])")
 _AGAINST = {"worse", "broken", "failed"}
+MEANS = "Values and ratios: geometric means over blocks."
 _OPEN = {"inconclusive", "likely_better", "likely_worse", "no_verdict", "undecided"}
 
 
@@ -88,7 +89,7 @@ def _claims(found: Document, name: str) -> Iterator[str]:
 def _design(found: Document) -> str:
     design = found["design"]
     blocks = f"{found['blocks']} of {design['blocks']} interleaved blocks"
-    return f"{blocks}, margin {100 * design['margin']:g} %, seed {found['seed']}."
+    return f"{blocks}, margin {100 * design['margin']:g} %, seed {found['seed']}. {MEANS}"
 
 
 def experiment_junit(found: Document) -> str:

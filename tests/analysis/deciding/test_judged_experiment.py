@@ -60,6 +60,16 @@ def test_the_metric_that_decides_makes_the_sentence(factor: float, finding: str,
     assert experiment_sentence(found).startswith(said)
 
 
+def test_the_ratio_is_that_of_the_two_values_beside_it() -> None:
+    runs = [arm(0, 1.0), arm(1, 1.5), arm(2, 8.0, blocks=4, state=State.FAILED)]
+    for metric in judge_experiment(experiment(3), runs).primary:
+        baseline, contender = metric.values
+        assert baseline
+        assert contender
+        assert metric.verdict.effect
+        assert contender / baseline == pytest.approx(metric.verdict.effect.ratio)
+
+
 def test_several_contenders_are_each_told() -> None:
     found = judged(1.0, 1.5, 1.0)
     assert [metric.verdict.finding for metric in found.primary] == ["better", "equivalent"]
