@@ -33,7 +33,7 @@ def main() -> None:
         spent: dict[str, list[float]] = {name: [] for name in paths}
         for _ in range(count):
             for name, path in paths.items():
-                spent[name].append(_seconds(looplab, path))
+                spent[name].append(seconds_of(looplab, path))
     print(f"{'page':32} {'median':>8} {'limit':>8} {'ratio':>6}")
     for name, times in spent.items():
         median = statistics.median(times)
@@ -65,7 +65,8 @@ def _filled(store: Store) -> list[str]:
     return [finished(store, *shapes[number % len(shapes)]).id for number in range(10)]
 
 
-def _seconds(looplab: Dashboard, path: str) -> float:
+def seconds_of(looplab: Dashboard, path: str) -> float:
+    """Return how long the page takes to arrive."""
     begun = time.perf_counter()
     answer = looplab.get(path)
     spent = time.perf_counter() - begun

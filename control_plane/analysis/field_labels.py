@@ -102,6 +102,7 @@ LABELS = {
     "commit": "Commit of Looplab",
     "server_settings": "Read beside the command line",
     "application_commit": "Commit of the application",
+    "application_commit_subject": "Subject of that commit",
     "application_dirty": "Application differs from its commit",
     "application_changes": "Digest of what differs",
 }

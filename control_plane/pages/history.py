@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, ClassVar, Literal, get_args
 from urllib.parse import parse_qsl, urlencode
 
@@ -38,8 +38,12 @@ FILTER_LABELS = {
     "validity": "Validity",
     "objectives": "Objectives",
     "configuration": "Configuration",
+    "application": "Application",
     "strategy": "Strategy",
     "tag": "Tag",
+    "machine": "Machine",
+    "since": "From",
+    "until": "To",
 }
 
 
@@ -54,8 +58,12 @@ class HistoryQuery(BaseModel, frozen=True):
     validity: FilterText = ""
     objectives: FilterText = ""
     configuration: FilterText = ""
+    application: FilterText = ""
     strategy: FilterText = ""
     tag: FilterText = ""
+    machine: FilterText = ""
+    since: date | Literal[""] = ""
+    until: date | Literal[""] = ""
     cursor: FilterText = ""
     run: Ids = ()
     deleted: FilterText = ""
@@ -78,12 +86,12 @@ class HistoryQuery(BaseModel, frozen=True):
 
 @dataclass(frozen=True)
 class Filter:
-    """A select of the history: `value` is chosen, or "" for any."""
+    """A field of the history: `value` is chosen, or "" for any; a day has no options."""
 
     name: str
     label: str
     value: str
-    options: tuple[str, ...]
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,6 +116,7 @@ class HistoryPage(View):
     template: ClassVar[str] = "pages/history.html"
     text: str
     filters: tuple[Filter, ...]
+    days: tuple[Filter, ...]
     filtered: bool
     groups: tuple[RunListGroup, ...]
     total: int
@@ -131,6 +140,10 @@ def history_page(
     return HistoryPage(
         text=query.text,
         filters=tuple(_filters(query, store, service)),
+        days=tuple(
+            Filter(name, FILTER_LABELS[name], query.filters.get(name, ""))
+            for name in ("since", "until")
+        ),
         filtered=bool(query.filters),
         groups=run_list_groups(found.runs, store, service, answers),
         total=found.total,
@@ -169,6 +182,10 @@ def _read(query: HistoryQuery, store: Store, limit: int) -> RunListPage:
         validity=query.validity,
         objectives=query.objectives,
         called=query.configuration,
+        application=query.application,
+        machine=query.machine,
+        since=query.since or None,
+        until=query.until or None,
         strategy=query.strategy,
         tag=query.tag,
     )
@@ -180,8 +197,10 @@ def _filters(query: HistoryQuery, store: Store, service: RunService) -> Iterator
         "validity": OUTCOMES,
         "objectives": get_args(ObjectiveOutcome),
         "configuration": _names(store, service),
+        "application": tuple(store.values("application")),
         "strategy": tuple(STRATEGIES),
         "tag": tuple(store.tags()),
+        "machine": tuple(store.values("machine")),
     }
     for name, known in options.items():
         value = str(getattr(query, name) or "")
@@ -192,7 +211,7 @@ def _filters(query: HistoryQuery, store: Store, service: RunService) -> Iterator
 def _names(store: Store, service: RunService) -> tuple[str, ...]:
     """Return the configurations that can be chosen now, then others that runs keep."""
     offered = [configuration.name for configuration in service.configurations.all()]
-    return tuple(dict.fromkeys([*offered, *store.given_names()]))
+    return tuple(dict.fromkeys([*offered, *store.values("given_name")]))
 
 
 def _drops(query: HistoryQuery, store: Store) -> Iterator[WiderSearch]:

@@ -45,7 +45,7 @@ from control_plane.store.database import Database, engine
 from control_plane.store.deletions import put_back_rows
 from control_plane.store.mapping import origin_text
 from control_plane.store.reader import details_of
-from control_plane.store.run_query import refuse_unstorable
+from control_plane.store.run_query import INDEX_TEXTS, refuse_unstorable
 from control_plane.store.schema import held_uri
 from control_plane.store.stored_experiments import whole_experiment
 from control_plane.store.tables import DeletedRunRow, ExperimentRow, RunRow
@@ -60,7 +60,7 @@ _MEASURED = (
     "SELECT * FROM trial_stream WHERE run = ? ORDER BY block, place",
 )
 _WRITTEN = {
-    *("seq", "run", "epoch", "submission", "turn", "origin", "log"),
+    *("seq", "run", "epoch", "submission", "turn", "origin", "machine", "log"),
     *("title", "tags", "note"),
 }
 """What each database counts anew, what stays at home, and what people write about a run."""
@@ -326,6 +326,7 @@ def _add_run(
         "epoch": 0,
         "submission": None,
         "turn": None,
+        "machine": machine,
         "origin": origin_text(Origin(machine, now, sha256)),
     }
     seq = _insert(ours, "run", {**row, **changed})
@@ -333,8 +334,7 @@ def _add_run(
         for part in _rows(bundle, f"SELECT * FROM {table} WHERE run = ?", row["seq"]):
             _insert(ours, table, {**part, "run": seq})
     ours.exec_driver_sql("DELETE FROM deleted_run WHERE id = ?", (row["id"],))
-    written = "\n".join([row["id"], row["title"], *json.loads(row["tags"]), row["note"]])
-    ours.exec_driver_sql("INSERT INTO run_text (rowid, text) VALUES (?, ?)", (seq, written))
+    ours.exec_driver_sql(f"{INDEX_TEXTS} AND seq = ?", (seq,))
     return seq
 
 

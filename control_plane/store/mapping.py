@@ -198,6 +198,7 @@ def run_row(draft: Draft, now: datetime, key: str | None) -> RunRow:
         strategy=draft.spec.client.strategy,
         configuration=draft.configuration,
         given_name=draft.given_name,
+        application=draft.spec.target.application,
         submission=key,
     )
 
@@ -262,11 +263,6 @@ def _trial(document: str, spec: Spec) -> Trial:
 def tags_text(tags: Sequence[str]) -> str:
     """Return the tags as a JSON array."""
     return json.dumps(list(tags), ensure_ascii=False)
-
-
-def searched_text(row: RunRow) -> str:
-    """Return the text that the history searches, one part of the run on each line."""
-    return "\n".join([row.id, row.title, *json.loads(row.tags), row.note])
 
 
 def log_text(lines: Sequence[str]) -> str:

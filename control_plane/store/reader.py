@@ -4,7 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar, Unpack
+from typing import Any, Literal, TypeVar, Unpack
 
 import sqlalchemy
 from sqlalchemy import case, func, tuple_
@@ -41,6 +41,8 @@ from control_plane.store.run_query import (
     page_conditions,
     run_query,
     runs_of_page,
+    values_of,
+    values_of_runs,
 )
 from control_plane.store.tables import (
     DELETED,
@@ -181,12 +183,13 @@ class Reader:
         """
         query = run_query(filters)
         every = sqlalchemy.select(query.seq).where(*query.conditions)
-        count = sqlalchemy.select(func.count()).select_from(every.subquery())
         page_of = every.where(*page_conditions(query.seq, limit, cursor))
         newest = page_of.order_by(query.seq.desc()).limit(limit + 1)
+        count = sqlalchemy.select(func.count()).select_from(every.subquery())
         with self._database.read() as session:
             seqs = session.connection().scalars(newest).all()
-            total = session.connection().scalars(count).one()
+            whole = not cursor and len(seqs) <= limit
+            total = len(seqs) if whole else session.connection().scalars(count).one()
             page, unreadable = runs_of_page(session, seqs[:limit])
         older = cursor_after(seqs[limit - 1]) if len(seqs) > limit else None
         return RunListPage(tuple(page), older, total, tuple(unreadable))
@@ -280,15 +283,12 @@ class Reader:
     def tags(self) -> list[str]:
         """Return all tags of runs, in alphabetical order."""
         with self._database.read() as session:
-            return list(session.exec(select(RunTag.tag).distinct().order_by(col(RunTag.tag))))
+            return values_of(session, RunTag.tag)
 
-    def given_names(self) -> list[str]:
-        """Return the names by which configurations of runs were chosen, in alphabetical order."""
-        name = col(RunRow.given_name)
+    def values(self, name: Literal["given_name", "application", "machine"]) -> list[str]:
+        """Return the values of a column that runs have, in alphabetical order."""
         with self._database.read() as session:
-            there = select(name).where(name.is_not(None), col(RunRow.state) != DELETED)
-            names = session.exec(there.distinct().order_by(name))
-            return [given_name for given_name in names if given_name]
+            return values_of_runs(session, getattr(RunRow, name))
 
     def secrets_of(self, run_id: str) -> dict[str, str]:
         """Return what placeholders in the spec of a run stand for: JSON by digest."""

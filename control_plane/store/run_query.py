@@ -6,9 +6,23 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, TypedDict, cast
 
-from sqlalchemy import ColumnElement, Integer, String, column, literal_column, or_, table
+import sqlalchemy
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    String,
+    column,
+    exists,
+    func,
+    literal_column,
+    or_,
+    table,
+)
+from sqlalchemy.sql.expression import UnaryExpression
+from sqlalchemy.sql.operators import custom_op
 from sqlmodel import Session, col, select
 
 from control_plane.domain.errors import FieldError, InvalidInput, UnreadableRun
@@ -21,6 +35,26 @@ _CURSOR = re.compile(r"[0-9a-f]{1,15}")
 _TRIGRAM = 3
 _TEXT = table("run_text", column("rowid", Integer), column("text", String))
 
+INDEX_TEXTS = """
+INSERT INTO run_text (rowid, text)
+SELECT seq, id || char(10) || title || char(10) || note || char(10) || configuration
+    || char(10) || coalesce(given_name, '') || char(10) || coalesce(application, '')
+    || char(10) || CASE WHEN json_valid(tags) THEN coalesce(
+        (SELECT group_concat(value, char(10)) FROM json_each(tags)), '') ELSE '' END
+    || char(10) || CASE WHEN json_valid(spec) THEN coalesce(
+        (SELECT group_concat(DISTINCT json_extract(request.value, '$.path'))
+        FROM json_each(spec, '$.workload.streams') AS stream,
+            json_each(stream.value, '$.requests') AS request), '') ELSE '' END
+    || char(10) || CASE WHEN json_valid(environment) THEN coalesce(
+        json_extract(environment, '$.application_commit_subject'), '') ELSE '' END
+FROM run JOIN run_facts ON run = seq WHERE state != 'deleted'
+"""
+"""Lets the search find all runs; `AND seq = …` after it names those that are meant.
+
+What is searched: id, title, note, configuration, application, tags, paths, subject of the commit.
+Damaged JSON gives nothing.
+"""
+
 Condition = ColumnElement[bool]
 
 
@@ -28,8 +62,8 @@ Condition = ColumnElement[bool]
 class RunQuery:
     """The runs that match some filters.
 
-    `seq` is the column of the narrowest table that tells them: its own index then gives order and
-    count for free. `conditions` join the other tables to it.
+    One table is gone through in the order of `seq`, its column; of another one it is asked whether
+    it has each run. A join would let SQLite go through all runs and search the text for each.
     """
 
     seq: ColumnElement[int]
@@ -41,7 +75,8 @@ class Filters(TypedDict, total=False):
     `objectives` are outcomes.
 
     `configuration` is the name of the parts; `called` may also be a name that somebody gave them.
-    `text` holds words that must all occur in title, tags, note or id.
+    `text` holds words that must all occur in what is searched. `since` and `until` are the first
+    and the last day in UTC on which runs were handed in.
     """
 
     state: State | None
@@ -52,6 +87,10 @@ class Filters(TypedDict, total=False):
     called: str | None
     validity: str | None
     objectives: str | None
+    application: str | None
+    machine: str | None
+    since: date | None
+    until: date | None
 
 
 def run_query(filters: Filters) -> RunQuery:
@@ -61,21 +100,18 @@ def run_query(filters: Filters) -> RunQuery:
     """
     for field, value in filters.items():
         refuse_unstorable(field, str(value or ""))
-    conditions = _equal(filters)
-    of_run = bool(conditions)
-    seqs: list[ColumnElement[int]] = []
-    if words := (filters.get("text") or "").split():
-        seqs.append(_TEXT.c.rowid)
-        conditions += _contains(words)
-    if tag := filters.get("tag"):
-        seqs.append(cast("ColumnElement[int]", col(RunTag.run)))
-        conditions.append(col(RunTag.tag) == tag)
-    if not seqs and not filters.get("state"):
-        conditions.append(col(RunRow.state) != DELETED)
-    if of_run or not seqs:
-        seqs.append(cast("ColumnElement[int]", col(RunRow.seq)))
-    first, *others = seqs
-    return RunQuery(first, (*conditions, *(first == other for other in others)))
+    conditions = _of_run(filters)
+    words, tag = (filters.get("text") or "").split(), filters.get("tag")
+    if not words and not tag:
+        if not filters.get("state"):
+            conditions.append(_scanned(RunRow.state) != DELETED)
+        return RunQuery(cast("ColumnElement[int]", col(RunRow.seq)), tuple(conditions))
+    seq = _TEXT.c.rowid if words else cast("ColumnElement[int]", col(RunTag.run))
+    others = [exists().where(col(RunRow.seq) == seq, *conditions)] if conditions else []
+    if words and tag:
+        others.append(exists().where(col(RunTag.run) == seq, col(RunTag.tag) == tag))
+    first = _contains(words) if words else [col(RunTag.tag) == tag]
+    return RunQuery(seq, (*first, *others))
 
 
 def page_conditions(seq: ColumnElement[int], limit: int, cursor: str | None) -> list[Condition]:
@@ -103,19 +139,35 @@ def refuse_unstorable(field: str, value: str) -> None:
         raise _wrong(field, "Control characters cannot be used here.")
 
 
-def _equal(filters: Filters) -> list[Condition]:
+def _of_run(filters: Filters) -> list[Condition]:
     wanted: dict[Any, str | None] = {
-        col(RunRow.state): filters.get("state"),
-        col(RunRow.strategy): filters.get("strategy"),
-        col(RunRow.configuration): filters.get("configuration"),
-        col(RunRow.outcome): filters.get("validity"),
-        col(RunRow.objectives): filters.get("objectives"),
+        RunRow.state: filters.get("state"),
+        RunRow.strategy: filters.get("strategy"),
+        RunRow.configuration: filters.get("configuration"),
+        RunRow.outcome: filters.get("validity"),
+        RunRow.objectives: filters.get("objectives"),
+        RunRow.application: filters.get("application"),
+        RunRow.machine: filters.get("machine"),
     }
-    conditions = [column == value for column, value in wanted.items() if value]
+    conditions = [_scanned(column) == value for column, value in wanted.items() if value]
     if name := filters.get("called"):
-        either = or_(col(RunRow.configuration) == name, col(RunRow.given_name) == name)
+        either = or_(_scanned(RunRow.configuration) == name, _scanned(RunRow.given_name) == name)
         conditions.append(either)
+    created_at = _scanned(RunRow.created_at)
+    if since := filters.get("since"):
+        conditions.append(created_at >= datetime.combine(since, time(), UTC))
+    if (until := filters.get("until")) and until < date.max:
+        conditions.append(created_at < datetime.combine(until + timedelta(days=1), time(), UTC))
     return conditions
+
+
+def _scanned(of_run: Any) -> ColumnElement[Any]:
+    """Return the column with a plus, so that SQLite takes no index of it alone.
+
+    All filters together are then read from the one index that has the order of the history.
+    """
+    column: Any = col(of_run)
+    return UnaryExpression(column, operator=custom_op("+"), type_=column.type)
 
 
 def _contains(words: list[str]) -> Iterator[Condition]:
@@ -131,6 +183,31 @@ def _contains(words: list[str]) -> Iterator[Condition]:
 
 def _wrong(field: str, message: str) -> InvalidInput:
     return InvalidInput(f"{field}: {message}", (FieldError(field, message),))
+
+
+def values_of(session: Session, named: Any) -> list[str]:
+    """Return the values of an indexed column but None and "", in order.
+
+    Each is looked for behind the one before: DISTINCT would go through all rows.
+    """
+    column, found = col(named), [""]
+    while (value := session.scalar(_next(column, found[-1]))) is not None:
+        found.append(value)
+    return found[1:]
+
+
+def values_of_runs(session: Session, named: Any) -> list[str]:
+    """Return those of the values of a column of runs that a run has which is not deleted."""
+    column, listed = col(named), col(RunRow.state) != DELETED
+    return [
+        value
+        for value in values_of(session, named)
+        if session.scalar(sqlalchemy.select(exists().where(column == value, listed)))
+    ]
+
+
+def _next(column: Any, value: str) -> Any:
+    return sqlalchemy.select(func.min(column)).where(column > value)
 
 
 def runs_of_page(session: Session, seqs: Sequence[int]) -> tuple[list[Run], list[str]]:

@@ -86,20 +86,29 @@ class AuditRow(SQLModel, table=True):
     title: str
 
 
+_LISTED = (
+    *("seq", "state", "strategy", "outcome", "objectives", "application", "machine"),
+    *("configuration", "given_name", "created_at"),
+)
+"""The order of the history, and all that it is filtered by: no filter reads more."""
+
+
 class RunRow(SQLModel, table=True):
     """The part of a run that lists filter by and show.
 
     `epoch` counts the changes of state. `rate_per_s` is the throughput of all streams.
     `configuration` tells the parts of the target, so that the same parts have the same one;
-    `given_name` is the name that they were chosen by, None where they were typed. `turn` takes the
-    place of `seq` in the queue, for an arm that was paused. `objectives`: failed, undecided or
-    passed; None where there are none. `origin` is JSON of where an
-    imported run comes from.
+    `given_name` is the name that they were chosen by, None where they were typed. `application` is
+    None for a server that runs already; `machine` is the host name, or what an import tells of the
+    machine. `turn` takes the place of `seq` in the queue, for an arm that was paused.
+    `objectives`: failed, undecided or passed; None where there are none. `origin` is JSON of where
+    an imported run comes from.
     """
 
     __tablename__: ClassVar[Any] = "run"
     __table_args__ = (
         Index("ix_run_kind", "strategy", "configuration", "state", "outcome"),
+        Index("ix_run_listed", *_LISTED),
         {"sqlite_autoincrement": True},
     )
 
@@ -117,6 +126,8 @@ class RunRow(SQLModel, table=True):
     strategy: str = Field(index=True)
     configuration: str = Field(index=True)
     given_name: str | None = Field(default=None, index=True)
+    application: str | None = Field(default=None, index=True)
+    machine: str | None = Field(default=None, index=True)
     outcome: str | None = Field(default=None, index=True)
     rate_per_s: float | None = None
     origin: str | None = None

@@ -26,13 +26,13 @@ from control_plane.store.mapping import (
     objectives_text,
     run_row,
     run_stream_row,
-    searched_text,
     tags_text,
     trial_row,
     trial_stream_row,
     validity_text,
 )
 from control_plane.store.reader import count_queued, find_row, whole_run
+from control_plane.store.run_query import INDEX_TEXTS
 from control_plane.store.tables import (
     DELETED,
     ExperimentArmRow,
@@ -124,6 +124,9 @@ class Writer:
             row = find_row(session, run_id)
             _change(session, row, before, after, facts.get("reason"))
             _note_facts(session.get_one(RunFacts, row.seq), facts)
+            if environment := facts.get("environment"):
+                row.machine = environment.get("hostname")
+                index_runs(session, [row])
             session.flush()
             return whole_run(session, row)
 
@@ -258,7 +261,7 @@ def _use(session: Session, application: str, used: UsedNumbers | None) -> None:
 
 _LATER = "hand in again when some have ended, or raise LOOPLAB_MAX_QUEUE."
 _UNINDEX = text("DELETE FROM run_text WHERE rowid = :seq")
-_INDEX = text("INSERT INTO run_text (rowid, text) VALUES (:seq, :text)")
+_INDEX = text(f"{INDEX_TEXTS} AND seq = :seq")
 
 
 def _runs_of_key(session: Session, first: Submission, digest: str | None) -> list[Run]:
@@ -368,9 +371,8 @@ def index_runs(session: Session, rows: Sequence[RunRow]) -> None:
         session.add_all(RunTag(tag=tag, run=_seq(row)) for tag in tags)
     session.flush()
     connection = session.connection()
-    connection.execute(_UNINDEX, [{"seq": seq} for seq in seqs])
-    texts = [{"seq": _seq(row), "text": searched_text(row)} for row in rows]
-    connection.execute(_INDEX, texts)
+    for statement in (_UNINDEX, _INDEX):
+        connection.execute(statement, [{"seq": seq} for seq in seqs])
 
 
 def _seq(row: RunRow) -> int:

@@ -128,6 +128,7 @@ MOST_SOURCE_FILE_BYTES = 16_000_000
 SOURCES = ("*.py", "*.pyx", "*.html", "*.sql", "*.toml", "*.js", "*.ts", "*.go", "*.rs", "*.rb")
 """Files that belong to the code though git does not know of them yet."""
 _DIGITS = 12
+_SUBJECT_LENGTH = 200
 
 
 def application_revision(directory: Path) -> Environment:
@@ -138,8 +139,15 @@ def application_revision(directory: Path) -> Environment:
     commit = _git(directory, "rev-parse", "HEAD")
     if commit is None:
         return dict.fromkeys(
-            ("application_commit", "application_dirty", "application_changes"), None
+            (
+                "application_commit",
+                "application_commit_subject",
+                "application_dirty",
+                "application_changes",
+            ),
+            None,
         )
+    subject = _git(directory, "log", "-1", "--format=%s", "HEAD") or b""
     changes = _git(directory, "diff", "HEAD", "--no-ext-diff", "--binary", ".") or b""
     listed = _git(directory, "ls-files", "--others", "--exclude-standard", "-z", "--", *SOURCES)
     digest = hashlib.sha256(changes)
@@ -150,6 +158,7 @@ def application_revision(directory: Path) -> Environment:
     dirty = bool(changes or new)
     return {
         "application_commit": commit.decode().strip(),
+        "application_commit_subject": subject.decode(errors="replace").strip()[:_SUBJECT_LENGTH],
         "application_dirty": dirty,
         "application_changes": digest.hexdigest()[:_DIGITS] if dirty else None,
     }

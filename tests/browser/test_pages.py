@@ -300,6 +300,19 @@ def test_chosen_runs_get_their_letters(page: Page, looplab: Dashboard) -> None:
     page.wait_for_url(re.compile("/compare[?]runs=[0-9a-z]{10},[0-9a-z]{10}$"))
 
 
+def test_the_history_follows_what_is_typed(page: Page, looplab: Dashboard) -> None:
+    page.goto(f"{looplab.url}/history?tag=classic")
+    page.get_by_label("Search").press_sequentially("items block")
+    boxes = page.get_by_role("checkbox")
+    expect(boxes).to_have_count(1)
+    expect(page).to_have_url(f"{looplab.url}/history?text=items+block&tag=classic")
+    boxes.check()
+    expect(page.locator("[data-count]")).to_have_text("1 chosen")
+    page.get_by_label("From", exact=True).fill("2100-01-01")
+    expect(page.get_by_role("heading", name="No run matches")).to_be_visible()
+    expect(page.get_by_label("Search")).to_have_value("items block")
+
+
 def test_choosing_works_without_script(open_page: OpenPage, looplab: Dashboard) -> None:
     page = open_page(java_script_enabled=False)
     page.goto(f"{looplab.url}/history?tag=classic")

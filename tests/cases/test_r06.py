@@ -42,6 +42,7 @@ def test_a_run_names_the_commit_of_the_application(repository: Path) -> None:
         comparison = looplab.get(f"/api/compare?runs={ids}").json()
     for run in (clean, dirty):
         assert run["environment"]["application_commit"] == commit
+        assert run["environment"]["application_commit_subject"] == "first"
         assert run["environment"]["commit"] != commit
     assert (
         clean["environment"]["application_dirty"],

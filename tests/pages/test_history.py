@@ -35,7 +35,7 @@ def known(looplab: Dashboard) -> dict[str, str]:
         ({"strategy": "threaded"}, ["items, threaded"]),
         ({"validity": "invalid"}, ["too many errors"]),
         ({"text": "block"}, ["items, blocking"]),
-        ({"text": "items", "state": "finished", "strategy": "async"}, ["items, async"]),
+        ({"text": "items,", "state": "finished", "strategy": "async"}, ["items, async"]),
         ({"text": "", "state": "", "tag": ""}, [*EARLY, "too many errors", *CLASSIC]),
     ],
 )

@@ -2,6 +2,7 @@
 
 from contextlib import closing
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -112,13 +113,16 @@ def history(store: Store) -> Store:
     finished(store, blocking, replace(BLOCKING, restarts=1))
     in_state(store, State.FAILED, title='50% "quoted" _x', tags=["c"], configuration="2 workers")
     in_state(store, State.QUEUED, title="gamma", configuration="2 workers")
+    there = {"hostname": "laptop", "application_commit_subject": "Cache the prices"}
+    delta = in_state(store, State.STARTING, title="delta")
+    store.move(delta.id, State.STARTING, State.WARMING, environment=there)
     return store
 
 
 @pytest.mark.parametrize(
     ("asked", "found"),
     [
-        ({}, ["gamma", '50% "quoted" _x', "Alpha BLOCKING é", "alpha async"]),
+        ({}, ["delta", "gamma", '50% "quoted" _x', "Alpha BLOCKING é", "alpha async"]),
         ({"state": State.FINISHED}, ["Alpha BLOCKING é", "alpha async"]),
         ({"state": State.RUNNING}, []),
         ({"tag": "b"}, ["Alpha BLOCKING é", "alpha async"]),
@@ -132,16 +136,26 @@ def history(store: Store) -> Store:
         ({"text": "alpha"}, ["Alpha BLOCKING é", "alpha async"]),
         ({"text": "ALPHA sync"}, ["alpha async"]),
         ({"text": "alpha é"}, ["Alpha BLOCKING é"]),
-        ({"text": "  "}, ["gamma", '50% "quoted" _x', "Alpha BLOCKING é", "alpha async"]),
+        ({"text": "  "}, ["delta", "gamma", '50% "quoted" _x', "Alpha BLOCKING é", "alpha async"]),
         ({"text": "%"}, ['50% "quoted" _x']),
         ({"text": "_x"}, ['50% "quoted" _x']),
         ({"text": '"quoted"'}, ['50% "quoted" _x']),
         ({"text": "NOT alpha"}, []),
         ({"text": "alpha", "tag": "a"}, ["alpha async"]),
+        ({"text": "2 workers"}, ["gamma", '50% "quoted" _x']),
+        ({"text": "/items/ bundled gamma"}, ["gamma"]),
+        ({"text": "cache prices"}, ["delta"]),
+        ({"application": "bundled", "tag": "a"}, ["alpha async"]),
+        ({"application": "shop"}, []),
+        ({"machine": "bench"}, ["Alpha BLOCKING é", "alpha async"]),
+        ({"machine": "laptop", "text": "prices"}, ["delta"]),
+        ({"since": date(2100, 1, 1)}, []),
+        ({"until": date(2000, 1, 1), "tag": "a"}, []),
+        ({"since": date(2000, 1, 1), "until": date.max, "tag": "a"}, ["alpha async"]),
         ({"text": "alpha", "tag": "b", "strategy": "async"}, ["alpha async"]),
         ({"text": "' OR 1=1 --"}, []),
         ({"text": None, "tag": "", "state": None, "strategy": ""},
-         ["gamma", '50% "quoted" _x', "Alpha BLOCKING é", "alpha async"]),
+         ["delta", "gamma", '50% "quoted" _x', "Alpha BLOCKING é", "alpha async"]),
     ],
     ids=str,
 )  # fmt: skip
@@ -189,7 +203,7 @@ def test_a_configuration_is_found_by_either_name(store: Store) -> None:
     assert titles(store, called="2 workers") == ["named", "typed"]
     assert titles(store, called="my fast") == ["named"]
     assert titles(store, configuration="2 workers") == ["named", "typed"]
-    assert store.given_names() == ["my fast"]
+    assert store.values("given_name") == ["my fast"]
     found = {run.title: run.configuration for run in store.runs(limit=9).runs}
     assert found == {"typed": "2 workers", "named": "my fast"}
 

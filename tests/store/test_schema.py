@@ -138,6 +138,7 @@ def test_runs_of_the_third_schema_keep_the_name_of_their_parts(path: Path) -> No
         connection.execute("INSERT INTO run_facts (run, spec, log) VALUES (1, ?, '[]')", (spec,))
     store = open_store(path)
     assert store.run("k7m2000000").configuration == "uvicorn, 2 workers"
+    assert store.runs(limit=1, text="/items/ old", application="bundled").total == 1
     store.close()
 
 

@@ -249,7 +249,7 @@ def test_people_may_rename_what_is_over(store: Store) -> None:
     )  # fmt: skip
     assert store.tags() == ["a", "b"]
     assert store.runs(limit=5, text="three").total == 1
-    assert store.runs(limit=5, text="items").total == 0
+    assert store.runs(limit=5, text="items async").total == 0
     assert store.edit(run.id) == edited
     assert store.edit(run.id, tags=[], note="").tags == ()
     assert store.tags() == []
