@@ -89,7 +89,7 @@ async def import_bundle(request: Request, service: RunServiceDep) -> Document:
     """
     with tempfile.NamedTemporaryFile(prefix="looplab-upload-") as file:
         async for chunk in request.stream():
-            file.write(chunk)
+            await asyncio.to_thread(file.write, chunk)
         file.flush()
         imported = await asyncio.to_thread(service.import_bundle, Path(file.name))
     return asdict(imported)

@@ -178,7 +178,7 @@ def judged_now(
     ]
     first = next((run for run in runs if run is not None), None)
     machine = machine_of(first) if first else None
-    if first is None or machine is None:
+    if first is None or machine is None or first.origin is not None:
         return judge_experiment(experiment, runs)
     earlier = store.block_variances(machine, load_kind(first.spec), before=experiment.id)
     return judge_experiment(experiment, runs, earlier)

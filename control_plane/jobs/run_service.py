@@ -114,7 +114,7 @@ class RunService:
 
         Raises Conflict while a run is measured, which this would disturb, and as the store does.
         """
-        if self._queue.loads:
+        if self._queue.live_run is not None:
             raise Conflict("A run is being measured: import the bundle when it is over.")
         return self._store.import_bundle(file, told_of_run)
 

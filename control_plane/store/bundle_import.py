@@ -179,7 +179,8 @@ def _check(session: Session, readable: Readable) -> None:
 def _check_experiment(session: Session, row: ExperimentRow) -> None:
     """Raise for what could not have been handed in, or has more trials than it plans."""
     _refuse_unless(is_id(row.id) and isinstance(row.document, str) and row.sessions >= 0)
-    json.loads(row.document, parse_constant=_no_number, parse_float=_finite)
+    for document in (row.document, row.noise or "{}"):
+        json.loads(document, parse_constant=_no_number, parse_float=_finite)
     for text in (row.question, row.sentence or ""):
         refuse_unstorable("text", text)
         _refuse_unless(len(text) <= _LONGEST)
