@@ -19,8 +19,12 @@ NAMES_ONLY = ("title", "tags")
 STREAM_NAME = "workload.streams.0.name"
 """The field of the only stream's name: it changes nothing in a run either."""
 
-PASSING = frozenset({"load_before", "load_average", "stopped_before"})
+CHANGED_IN_PAUSE = "changed_in_pause"
+PASSING = frozenset({"load_before", "load_average", "stopped_before", CHANGED_IN_PAUSE})
 """Facts of the moment: no part of what the environment is."""
+
+MOST_CHANGES = 20
+"""So many changes of one run are told."""
 
 QUOTAS = ("cpu_available", "cpu_quota_cores", "target_quota_cores")
 """How much of the machine may be used; None where nothing bounds it, which differs from a bound."""
@@ -88,6 +92,22 @@ def machine_mismatch(first: Environment | None, second: Environment | None) -> s
         if first[name] != second[name]
     ]
     return ", ".join(differing) or None
+
+
+def after_pause(before: Environment, now: Environment) -> Environment:
+    """Return an environment with what differs from that of the session before, if anything does.
+
+    What changed in earlier pauses stays.
+    """
+    first, second = dict(_leaves(before)), dict(_leaves(now))
+    common = (name for name in second if name in first and name not in PASSING)
+    changed = list(before.get(CHANGED_IN_PAUSE, ()))
+    changed += [
+        f"{label_of(name)} {text_of(name, first[name])} before, {text_of(name, second[name])} after"
+        for name in common
+        if first[name] != second[name]
+    ]
+    return {**now, CHANGED_IN_PAUSE: changed[:MOST_CHANGES]} if changed else now
 
 
 def known_same_code(runs: Sequence[Run]) -> bool:

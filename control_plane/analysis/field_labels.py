@@ -82,6 +82,7 @@ LABELS = {
     "core_policy": "Use of cores",
     "load_before": "Load average before",
     "stopped_before": "Stopped before it, started by hand",
+    "changed_in_pause": "Changed while it was paused",
     "seed": "Seed",
     "cpu_model": "CPU",
     "cpu_count": "CPU count",

@@ -165,21 +165,22 @@ _OWN_NAMES = {"title", "tags", "trials", "seed"}
 def stored_document(experiment: Experiment, runs: Sequence[Run | None]) -> Document | None:
     """Return the document that a stored experiment was made from, to be handed in again.
 
-    Arms that were deleted are left out; None where fewer than two are left. Secrets stand in it as
-    placeholders.
+    Arms that were deleted are left out, with the claims of them; None without the baseline, and
+    where fewer than two are left. Secrets stand in it as placeholders.
     """
     usual = asdict(ExperimentDesign())
     said = {
         name: value for name, value in asdict(experiment.design).items() if value != usual[name]
     }
-    for name in ("objectives", "predictions"):
-        if name in said:
-            said[name] = [_said(claim) for claim in said[name]]
     placed = list(zip(experiment.arms, runs, strict=True))
     handed_in = placed[:-1] if experiment.design.control else placed
     arms = [{"name": arm.name, "spec": _spec_of(run)} for arm, run in handed_in if run]
-    if len(arms) < 2:
+    if len(arms) < 2 or runs[0] is None:
         return None
+    left = {"", *(arm["name"] for arm in arms)}
+    for name in ("objectives", "predictions"):
+        if name in said:
+            said[name] = [_said(claim) for claim in said[name] if claim["arm"] in left]
     return {"question": experiment.question, **said, "arms": arms}
 
 

@@ -114,7 +114,7 @@ class ExperimentJob:
         for place in order:
             if place in self._jobs:
                 await self._trial(self._jobs[place], block)
-        if not self.termination.over:
+        if self.termination.state is not State.PAUSED:
             await written(
                 lambda: self._store.end_block(self.experiment.id, block.number, "complete")
             )

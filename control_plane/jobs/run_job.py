@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from control_plane.analysis.causes.diagnose import diagnose
 from control_plane.analysis.causes.evidence import Evidence
 from control_plane.analysis.deciding.claims import judged_objective
+from control_plane.analysis.differences import after_pause
 from control_plane.analysis.duration_estimate import phases
 from control_plane.analysis.summary import merge
 from control_plane.analysis.validity.gates import judge
@@ -213,6 +214,8 @@ class RunJob:
     async def _enter(self, state: State, target: RunningTarget) -> None:
         if "target_quota_cores" not in self._environment:
             self._environment = await self._target_facts(target)
+            if self.run.trials and self.run.environment:
+                self._environment = after_pause(self.run.environment, self._environment)
         await self.termination.move(state, command=target.command, environment=self._environment)
         self.live_run.enter(state)
 

@@ -53,8 +53,11 @@ def _wrong_arms(
                 yield FieldError(where, f"Arm {arms[place][0]} has no stream {stream[:40]}.")
 
 
-def _control_of(name: str, baseline: Draft) -> tuple[str, Draft]:
-    """Return the baseline as an arm of its own."""
+def _control_of(arms: Sequence[tuple[str, Draft]]) -> tuple[str, Draft]:
+    """Return the baseline as an arm of its own, with a name that no other has."""
+    name, baseline = arms[0]
+    while f"{name} again" in dict(arms):
+        name = f"{name} again"
     title = f"{baseline.spec.title}, negative control"[:200]
     return f"{name} again", replace(baseline, spec=replace(baseline.spec, title=title))
 
@@ -140,7 +143,7 @@ class Submissions:
                 ]
         refuse(wrong)
         refuse(_wrong_arms(submitted, arms))
-        return [*arms, _control_of(*arms[0])] if submitted.control else arms
+        return [*arms, _control_of(arms)] if submitted.control else arms
 
     def _wrong_target(self, document: Mapping[str, Any]) -> Iterable[FieldError]:
         """Return what is wrong with its target, whatever else is wrong with it."""

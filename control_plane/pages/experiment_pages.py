@@ -185,7 +185,7 @@ def again(experiment_id: ExperimentId, store: StoreDep, service: RunServiceDep) 
     found = store.experiment(experiment_id)
     document = stored_document(found, store.arm_runs(found))
     if document is None:
-        raise Conflict("Fewer than two arms of this experiment are left: there is nothing to run.")
+        raise Conflict("The baseline of this experiment, or all else, was deleted.")
     made = service.submit_experiment(document)
     return RedirectResponse(experiment_address(made.id), 303)
 

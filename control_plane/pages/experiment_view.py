@@ -12,6 +12,7 @@ from control_plane.analysis.deciding.judged_experiment import (
     JudgedPrediction,
 )
 from control_plane.analysis.deciding.verdicts import CONTROL_LEVEL
+from control_plane.analysis.differences import CHANGED_IN_PAUSE
 from control_plane.analysis.prose.experiment_sentences import (
     REASONS,
     experiment_headline,
@@ -283,6 +284,10 @@ def _design(judged: JudgedExperiment) -> Iterator[tuple[str, str]]:
     if judged.experiment.sessions > 1:
         yield "Sessions", f"{judged.experiment.sessions}: it was paused in between"
         yield "Burnt", "the first trial of each session, which was thrown away"
+        known = [run.environment for run in judged.runs if run and run.environment]
+        changed = [each for facts in known for each in facts.get(CHANGED_IN_PAUSE, ())]
+        if changed:
+            yield "Changed while it was paused", "; ".join(dict.fromkeys(changed))
     else:
         yield "Burnt", "the first trial, which was thrown away"
     yield "Looks", "after each block from the third on; O'Brien and Fleming's spending"

@@ -145,11 +145,14 @@ class Experiments:
     def resume_experiment(self, experiment_id: str) -> Experiment:
         """Queue the arms of an experiment that is paused, behind all that wait.
 
-        Raises Conflict where none is.
+        Raises Conflict where none is, and as long as another arm is on its way to the pause.
         """
         with self._database.write() as session:
             row = _row(session, experiment_id)
             arms = select(ExperimentArmRow.run).where(ExperimentArmRow.experiment == row.seq)
+            at_rest = {State.PAUSED} | TERMINAL
+            if any(state not in at_rest for state in _states(session, row)):
+                raise Conflict(f"Experiment {experiment_id} is not paused: an arm still goes on.")
             last = session.exec(select(func.max(RunRow.seq))).one() or 0
             queued = (
                 update(RunRow)

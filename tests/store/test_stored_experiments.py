@@ -85,6 +85,19 @@ def test_what_is_cut_in_any_state_is_paused_and_goes_on_behind_those_that_wait(
         store.resume_experiment(made.id)
 
 
+def test_nothing_is_resumed_while_an_arm_is_on_its_way_to_the_pause(store: Store) -> None:
+    made = store.add_experiment("Which?", ExperimentDesign(), ARMS, max_queue=9)
+    ids = [arm.run_id or "" for arm in made.arms]
+    for run_id in ids:
+        store.move(run_id, State.QUEUED, State.STARTING)
+    store.move(ids[0], State.STARTING, State.PAUSED)
+    with pytest.raises(Conflict, match="still goes on"):
+        store.resume_experiment(made.id)
+    store.move(ids[1], State.STARTING, State.PAUSED)
+    store.resume_experiment(made.id)
+    assert [store.run(each).state for each in ids] == [State.QUEUED, State.QUEUED]
+
+
 def test_a_block_in_progress_is_discarded_and_counted_and_its_row_is_left(store: Store) -> None:
     made = store.add_experiment("Which?", ExperimentDesign(), ARMS, max_queue=9)
     first, second = (arm.run_id or "" for arm in made.arms)

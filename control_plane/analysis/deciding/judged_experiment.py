@@ -39,6 +39,7 @@ from control_plane.analysis.deciding.verdicts import (
     machine_moved,
     withheld,
 )
+from control_plane.analysis.differences import CHANGED_IN_PAUSE
 from control_plane.analysis.validity.gates import judge
 from control_plane.domain.experiment import (
     ERROR_SHARE,
@@ -332,6 +333,8 @@ def _against(
             return "failed_side"
         if run.trials and validity_so_far(run).outcome == "invalid":
             return "invalid_side"
+        if run.environment and run.environment.get(CHANGED_IN_PAUSE):
+            return "changed_in_pause"
     return "machine_moved" if machine_moved(control, margin) else None
 
 

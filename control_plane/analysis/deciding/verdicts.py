@@ -28,6 +28,7 @@ VerdictName = Literal[
 ]
 NoVerdictReason = Literal[
     "machine_moved",
+    "changed_in_pause",
     "not_interleaved",
     "invalid_side",
     "failed_side",

@@ -23,6 +23,7 @@ from control_plane.domain.units import WRITTEN, figures, share
 
 REASONS = {
     "machine_moved": "the machine itself changed while it was measured",
+    "changed_in_pause": "what was measured, or the machine, changed while it was paused",
     "not_interleaved": "the runs were not interleaved",
     "invalid_side": "a side is invalid",
     "failed_side": "a side failed",

@@ -9,6 +9,7 @@ import pytest
 
 from control_plane.analysis.deciding.judged_experiment import JudgedExperiment, judge_experiment
 from control_plane.analysis.deciding.noise_floor import block_variances, floor_documents
+from control_plane.analysis.differences import after_pause
 from control_plane.analysis.prose.experiment_sentences import (
     experiment_document,
     experiment_sentence,
@@ -17,6 +18,7 @@ from control_plane.domain.experiment import Experiment, ExperimentArm, Experimen
 from control_plane.domain.objectives import ArmObjective, Prediction
 from control_plane.domain.result import Validity
 from control_plane.domain.run import Run, State
+from control_plane.experiments.experiment_file import stored_document
 from tests.builders.trials import run, summary, trial, with_spaces
 
 NAMES = ("old", "new", "other")
@@ -77,6 +79,17 @@ def test_several_contenders_are_each_told() -> None:
         "dunnett"
     }
     assert experiment_sentence(found).count(".") >= 2
+
+
+def test_an_experiment_is_handed_in_again_with_its_baseline_alone() -> None:
+    claims = tuple(Prediction(text="So.", arm=name, about=1.0) for name in NAMES[1:])
+    runs = [arm(place, 1.0) for place in range(3)]
+    asked = experiment(3, predictions=claims)
+    assert stored_document(asked, [None, *runs[1:]]) is None
+    document = stored_document(asked, [*runs[:2], None])
+    assert document is not None
+    assert [each["arm"] for each in document["predictions"]] == ["new"]
+    assert [each["name"] for each in document["arms"]] == ["old", "new"]
 
 
 def test_an_early_look_says_less_than_the_last() -> None:
@@ -302,6 +315,12 @@ def test_what_varied_before_moderates_the_variance_and_is_the_noise_floor() -> N
     throughput = varied["throughput_per_s"]
     assert (throughput.kind, throughput.df) == ("async, closed, 24,999 requests", 5)
     assert throughput.variance == pytest.approx(2e-4, rel=0.9)
+    now = {"hostname": "here", "cpu_count": 4, "load_before": 1.0}
+    later = [replace(run, environment=after_pause(run.environment or {}, now)) for run in known]
+    moved = judge_experiment(asked, later)
+    assert moved.primary[0].verdict.reason == "changed_in_pause"
+    assert "paused" in experiment_sentence(moved)
+    assert after_pause(now, {**now, "load_before": 9.0}) == {**now, "load_before": 9.0}
     unknown = [replace(run, environment=None) for run in runs]
     assert block_variances(asked, unknown) == []
     few, enough = (
