@@ -230,7 +230,6 @@ class ExperimentRow(SQLModel, table=True):
     """
 
     __tablename__: ClassVar[Any] = "experiment"
-    __table_args__: ClassVar[Any] = {"sqlite_autoincrement": True}
 
     seq: int | None = Field(default=None, primary_key=True)
     id: str = Field(index=True, unique=True)
