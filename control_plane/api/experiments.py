@@ -79,9 +79,14 @@ class VariantBody(BaseModel):
 
 
 @router.post("/experiments/{slug}/start", status_code=202)
-def start(slug: str, body: VariantBody, service: RunServiceDep) -> Document:
-    """Queue an experiment that comes with Looplab."""
-    made = service.submit_experiment(bundled_experiment(slug).document(body.variant))
+def start(
+    slug: str, body: VariantBody, service: RunServiceDep, key: IdempotencyKey = None
+) -> Document:
+    """Queue an experiment that comes with Looplab.
+
+    The same Idempotency-Key with the same variant gives the same response.
+    """
+    made = service.submit_experiment(bundled_experiment(slug).document(body.variant), key=key)
     return {"id": made.id, "url": experiment_address(made.id)}
 
 

@@ -129,9 +129,11 @@ def experiments(
 
 
 @router.post("/experiments/noise-floor")
-def measure_noise(service: RunServiceDep) -> RedirectResponse:
-    """Start an experiment whose arms are the same, and show it."""
-    made = service.submit_experiment(noise_experiment())
+def measure_noise(
+    service: RunServiceDep, key: Annotated[str, Form(max_length=40)] = ""
+) -> RedirectResponse:
+    """Start an experiment whose arms are the same, and show it; once for each key."""
+    made = service.submit_experiment(noise_experiment(), key=f"{key}.noise" if key else None)
     return RedirectResponse(experiment_address(made.id), 303)
 
 

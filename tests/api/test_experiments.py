@@ -287,7 +287,14 @@ def test_those_that_come_with_looplab_are_listed_and_started(looplab: Dashboard)
     assert loops["arms"] == ["asyncio", "uvloop"]
     assert 0 < loops["seconds"]["quick"] < loops["seconds"]["full"]
     assert "uvloop or asyncio?" in words(looplab.get("/experiments").text)
-    made = looplab.post("/api/experiments/event-loop/start", {"variant": "full"}).json()
+    headers = {"Idempotency-Key": "started once"}
+    made, again = (
+        looplab.client.post(
+            "/api/experiments/event-loop/start", json={"variant": "full"}, headers=headers
+        ).json()
+        for _ in range(2)
+    )
+    assert made == again
     address = f"/api/experiments/runs/{made['id']}"
     assert looplab.get(address).json()["design"]["blocks"] == 12
     assert looplab.post(f"{address}/cancel").json()["state"] == "cancelled"
@@ -295,7 +302,11 @@ def test_those_that_come_with_looplab_are_listed_and_started(looplab: Dashboard)
     assert answer.status_code == 303
     page = answer.headers["location"]
     assert looplab.post_form(f"{page}/cancel", []).headers["location"] == page
-    noise = looplab.post_form("/experiments/noise-floor", []).headers["location"]
+    noise, twice = (
+        looplab.post_form("/experiments/noise-floor", [("key", "k")]).headers["location"]
+        for _ in range(2)
+    )
+    assert noise == twice
     assert looplab.post(
         f"/api{noise.replace('experiments/', 'experiments/runs/')}/cancel"
     ).is_success
