@@ -7,7 +7,12 @@ from pathlib import Path
 from rich import box
 from rich.table import Table
 
-from control_plane.analysis.prose.experiment_report import experiment_junit, experiment_markdown
+from control_plane.analysis.prose.experiment_report import (
+    experiment_junit,
+    experiment_markdown,
+    suspect_text,
+    verdict_text,
+)
 from control_plane.cli_output import INVALID, NOT_FINISHED, complain, print_line, print_table
 from control_plane.dashboard_client import DashboardClient, NoDashboard, Report
 from control_plane.domain.errors import SettingsError
@@ -177,9 +182,11 @@ class BlockLines:
 def print_experiment(found: Document, url: str | None) -> None:
     """Print its sentence, then a line for each metric that decides or guards."""
     print_line(found["sentence"])
+    if doubt := suspect_text(found):
+        print_line(f"S{doubt[1:]}.")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("Metric", "Arm", found["runs"][0]["arm"], "Arm's own", "Ratio, 95 %", "Verdict"):
-        table.add_column(title, no_wrap=True)
+        table.add_column(title, no_wrap=title != "Verdict")
     for verdict in found["verdicts"]:
         if verdict["role"] != "exploratory":
             table.add_row(*_cells(verdict))
@@ -189,7 +196,8 @@ def print_experiment(found: Document, url: str | None) -> None:
         said = f"{prediction['outcome'].capitalize()}: {prediction['text']}"
         print_line(f"{said} ({prediction['told']})")
     for arm in found["runs"]:
-        told = f"{arm['arm']}: run {arm['id']}, {arm['state']}, {arm['blocks']} trials"
+        doubt = ", suspect" if arm["validity"] == "suspect" else ""
+        told = f"{arm['arm']}: run {arm['id']}, {arm['state']}, {arm['blocks']} trials{doubt}"
         print_line(f"{told}. {arm['reason']}" if arm["reason"] else told)
     if url:
         print_line(f"{url}/experiments/{found['id']}")
@@ -230,5 +238,4 @@ def _cells(verdict: Document) -> tuple[str, ...]:
     if verdict["ratio"] is not None and verdict["low"] is not None:
         within = Interval(verdict["low"], verdict["high"])
         interval = " ".join(ratio_with_interval(verdict["ratio"], within))
-    word = verdict["verdict"].replace("_", " ")
-    return metric.label, verdict["contender"], baseline, contender, interval, word
+    return metric.label, verdict["contender"], baseline, contender, interval, verdict_text(verdict)

@@ -51,7 +51,7 @@ def _arm_rows(found: Document) -> Iterator[tuple[str, ...]]:
             _escaped(run["arm"]),
             WRITTEN[metric.unit](value),
             _ratio(verdict) if verdict else "baseline" if not place else NONE,
-            _word(verdict) if verdict else NONE,
+            verdict_text(verdict) if verdict else NONE,
             run["validity"] or run["state"],
         )
 
@@ -63,7 +63,7 @@ def _detail_rows(found: Document) -> Iterator[tuple[str, ...]]:
             metric = METRIC[verdict["metric"]]
             values = (WRITTEN[metric.unit](value) for value in verdict["values"])
             arm = _escaped(verdict["contender"])
-            yield metric.label, arm, *values, _ratio(verdict), _word(verdict)
+            yield metric.label, arm, *values, _ratio(verdict), verdict_text(verdict)
 
 
 def _ratio(verdict: Document) -> str:
@@ -75,8 +75,20 @@ def _ratio(verdict: Document) -> str:
     return _escaped(f"{told} [{figures(verdict['low'])}, {figures(verdict['high'])}]")
 
 
-def _word(verdict: Document) -> str:
-    return str(verdict["verdict"]).replace("_", " ")
+def verdict_text(verdict: Document) -> str:
+    """Return `worse`; where nothing is decided, `undecided: a side is invalid`."""
+    # numpy takes a while to import, which no other command waits for.
+    from control_plane.analysis.prose.experiment_sentences import REASONS
+
+    word = str(verdict["verdict"]).replace("_", " ")
+    return f"{word}: {REASONS[verdict['reason']]}" if verdict["reason"] else word
+
+
+def suspect_text(found: Document, *arms: str) -> str:
+    """Return `suspect: B threaded` of these arms, or of all; empty where none is."""
+    names = [run["arm"] for run in found["runs"] if run["validity"] == "suspect"]
+    shown = [name for name in names if not arms or name in arms]
+    return f"suspect: {', '.join(shown)}" if shown else ""
 
 
 def _claims(found: Document, name: str) -> Iterator[str]:
@@ -105,11 +117,15 @@ def experiment_junit(found: Document) -> str:
             why = f"{run['state']}: {run['reason']}" if run["reason"] else run["state"]
             told = "invalid" if run["state"] == "finished" else why
             ET.SubElement(case, "error", message=_plain(told))
+        else:
+            _doubted(case, suspect_text(found, run["arm"]))
     for verdict in found["verdicts"]:
         if verdict["role"] != "exploratory":
             name = f"{METRIC[verdict['metric']].label} of {verdict['contender']}"
-            told = f"{_word(verdict)}, {_ratio(verdict)}".replace("\\", "")
-            _case(suite, verdict["role"], name, verdict["verdict"], told)
+            told = f"{verdict_text(verdict)}, {_ratio(verdict)}".replace("\\", "")
+            doubt = suspect_text(found, verdict["baseline"], verdict["contender"])
+            case = _case(suite, verdict["role"], name, verdict["verdict"], told)
+            _doubted(case, doubt)
     for objective in found["objectives"]:
         text = JudgedObjective(**objective).text
         _case(suite, "objective", text, objective["outcome"], objective["outcome"])
@@ -122,12 +138,19 @@ def experiment_junit(found: Document) -> str:
     return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _case(suite: ET.Element, role: str, name: str, outcome: str, told: str) -> None:
+def _case(suite: ET.Element, role: str, name: str, outcome: str, told: str) -> ET.Element:
     case = ET.SubElement(suite, "testcase", classname=role, name=_plain(name))
     if outcome in _AGAINST:
         ET.SubElement(case, "failure", message=_plain(told))
     elif outcome in _OPEN:
         ET.SubElement(case, "skipped", message=_plain(told))
+    return case
+
+
+def _doubted(case: ET.Element, doubt: str) -> None:
+    """Put what is suspect beside an outcome, which it leaves as it is."""
+    if doubt:
+        ET.SubElement(case, "system-out").text = _plain(doubt)
 
 
 def _escaped(text: str) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -10,6 +11,10 @@ import pytest
 from control_plane.analysis.deciding.judged_experiment import JudgedExperiment, judge_experiment
 from control_plane.analysis.deciding.noise_floor import block_variances, floor_documents
 from control_plane.analysis.differences import after_pause
+from control_plane.analysis.prose.experiment_report import (
+    experiment_junit,
+    experiment_markdown,
+)
 from control_plane.analysis.prose.experiment_sentences import (
     experiment_document,
     experiment_sentence,
@@ -70,6 +75,22 @@ def test_the_ratio_is_that_of_the_two_values_beside_it() -> None:
         assert contender
         assert metric.verdict.effect
         assert contender / baseline == pytest.approx(metric.verdict.effect.ratio)
+
+
+def test_reports_mark_what_is_suspect_and_say_why_nothing_is_decided() -> None:
+    suspect = Validity("suspect")
+    found = judge_experiment(experiment(), [arm(0, 1.0), arm(1, 1.5, validity=suspect)])
+    document = experiment_document(found)
+    document["verdicts"][1] |= {"verdict": "undecided", "reason": "no_number"}
+    told = "undecided: a trial of one side has no number that can be believed"
+    assert told in experiment_markdown(document)
+    suite = ET.fromstring(experiment_junit(document))
+    doubts = {
+        case.get("name", ""): case.findtext("system-out")
+        for case in suite
+        if case.get("classname") in {"arm", "primary"}
+    }
+    assert doubts == {"old": None, "new": "suspect: new", "Throughput of new": "suspect: new"}
 
 
 def test_several_contenders_are_each_told() -> None:
