@@ -342,7 +342,7 @@ def early_errors_text(early: Sequence[EarlyRequests]) -> str:
 def _kinds(early: Sequence[EarlyRequests]) -> Iterator[str]:
     names = dict.fromkeys(name for part in early for name in part.errors)
     for name in names:
-        yield f"{name} {count(sum(part.errors.get(name, 0) for part in early))}"
+        yield f"{count(sum(part.errors.get(name, 0) for part in early))} × {name}"
 
 
 def told_of_run(detail: RunDetail) -> tuple[object, ...]:
