@@ -91,12 +91,15 @@ def decide(
         return Verdict("no_verdict", effect, reason="too_few_blocks")
     within_95, within_90 = effect.interval(levels.for_95), effect.interval(levels.for_90)
     finding = _finding(effect, within_95, within_90, margin, less_is_better=less_is_better)
-    more = _more_blocks(effect, margin) if foresees and finding in _OPEN else None
+    told = foresees and finding in _OPEN and within_95.high < _WIDE * within_95.low
+    more = _more_blocks(effect, margin) if told else None
     return Verdict(finding, effect, within_95, within_90, more_blocks=more)
 
 
 _OPEN: frozenset[VerdictName] = frozenset({"likely_better", "likely_worse", "inconclusive"})
 _MOST_BLOCKS = 1_000
+_WIDE = 10.0
+"""From so wide an interval, high over low, nothing is foreseen."""
 
 
 def _finding(
