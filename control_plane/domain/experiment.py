@@ -246,11 +246,12 @@ def _bounds(submitted: SubmittedExperiment) -> Iterator[FieldError]:
         yield from bounded(f"guardrails.{place}.margin", guardrail.margin, 0, 10)
     if submitted.metric == ERROR_SHARE:
         yield FieldError("metric", "A share of errors has no ratio: it is a guardrail in any case.")
+    known = ", ".join(name for name in METRIC if METRIC[name].less_is_better is not None)
     for place, (field, metric) in enumerate(metrics):
         if metric in [known for _, known in metrics[:place]]:
             yield FieldError(field, f"{metric[:60]} is named twice.")
         if metric not in METRIC or METRIC[metric].less_is_better is None:
-            yield FieldError(field, f"{metric[:60]} is no metric that is better or worse.")
+            yield FieldError(field, f"{metric[:60]} is no metric that is better or worse: {known}.")
 
 
 def _wrong_claims(submitted: SubmittedExperiment, arms: Sequence[str]) -> Iterator[FieldError]:
