@@ -1,8 +1,10 @@
 """What `looplab experiment` reads and prints; exit codes that say the same as verdicts."""
 
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from math import isfinite
 from pathlib import Path
+from typing import Any
 
 from rich import box
 from rich.table import Table
@@ -15,7 +17,7 @@ from control_plane.analysis.prose.experiment_report import (
 )
 from control_plane.cli_output import INVALID, NOT_FINISHED, complain, print_line, print_table
 from control_plane.dashboard_client import DashboardClient, NoDashboard, Report
-from control_plane.domain.errors import SettingsError
+from control_plane.domain.errors import FieldError, SettingsError, refuse
 from control_plane.domain.ids import experiment_address
 from control_plane.domain.metrics import METRIC
 from control_plane.domain.objectives import JudgedObjective
@@ -64,7 +66,7 @@ Exit codes:
 def experiment_file(
     path: Path, read_json: Callable[[Path], Document], *, full: bool = False
 ) -> tuple[Document, Iterable[Document]]:
-    """Return the document of a file, and the specs in it. Raises SettingsError.
+    """Return the document of a file, and the specs in it. Raises SettingsError or InvalidInput.
 
     What ends in .toml is TOML, everything else JSON; a slug stands for a bundled experiment.
     """
@@ -75,10 +77,20 @@ def experiment_file(
         known = ", ".join(slugs)
         raise SettingsError(f"There is no file {path}, and no bundled experiment: choose {known}.")
     document = _read_toml(path) if path.suffix == ".toml" else read_json(path)
+    refuse(_not_finite(document))
     arms = document.get("arms")
     parts = [document, *(arms if isinstance(arms, list) else [])]
     specs = (part.get("spec") for part in parts if isinstance(part, dict))
     return document, [spec for spec in specs if isinstance(spec, dict)]
+
+
+def _not_finite(value: Any, path: str = "") -> Iterator[FieldError]:
+    """Yield each number that JSON has none for: nan, inf and what is too large to be kept."""
+    if isinstance(value, float) and not isfinite(value):
+        yield FieldError(path, "Give a finite number.")
+    elif isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _not_finite(inner, f"{path}.{key}".lstrip("."))
 
 
 ReportWriter = Callable[[Document, str], str]

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from control_plane.cli_experiment import experiment_exit_code, experiment_file
-from control_plane.domain.errors import SettingsError
+from control_plane.domain.errors import InvalidInput, SettingsError
 from control_plane.domain.spec_json import read_document
 
 
@@ -70,6 +70,14 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
         experiment_file(tmp_path / "wrong.toml", read_json)
     with pytest.raises(SettingsError, match="No such file"):
         experiment_file(tmp_path / "none.toml", read_json)
+
+
+def test_a_number_that_is_not_finite_is_told_at_its_field(tmp_path: Path) -> None:
+    file = tmp_path / "e.toml"
+    file.write_text("margin = nan\n[[arms]]\nspec.timeout_s = 1e400\n")
+    with pytest.raises(InvalidInput) as refused:
+        experiment_file(file, read_json)
+    assert [error.field for error in refused.value.fields] == ["margin", "arms.0.spec.timeout_s"]
 
 
 def test_a_slug_stands_for_a_bundled_experiment() -> None:
