@@ -1,8 +1,10 @@
 """What the page of an experiment shows: effects on one scale, arms, design."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
 from typing import ClassVar
 
 from control_plane.analysis.charts.figure import Figure
@@ -193,12 +195,32 @@ def experiment_part(
 
 
 def _progress(judged: JudgedExperiment, expected_seconds: Callable[[Spec], float]) -> BlockProgress:
+    runs = [run for run in judged.runs if run]
+    trial_s = {run.id: expected_seconds(run.spec) / run.spec.trials for run in runs}
     left_s = sum(
-        expected_seconds(run.spec) * max(0.0, 1 - len(run.trials) / run.spec.trials)
-        for run in judged.runs
-        if run and not run.state.terminal
+        trial_s[run.id] * max(0, run.spec.trials - len(run.trials))
+        for run in runs
+        if not run.state.terminal
     )
-    return BlockProgress(judged.blocks, judged.experiment.design.blocks, about(left_s))
+    left = about(_slower(judged, trial_s) * left_s)
+    return BlockProgress(judged.blocks, judged.experiment.design.blocks, left)
+
+
+def _slower(judged: JudgedExperiment, expected_s: Mapping[str, float]) -> float:
+    """Return by what factor trials took longer than expected, from start to start, no pauses."""
+    sessions = {block.number: block.session for block in judged.experiment.blocks}
+    started = sorted(
+        (datetime.fromisoformat(trial.started_at), run.id, sessions.get(trial.block, 0))
+        for run in judged.runs
+        if run
+        for trial in run.trials
+    )
+    took_s = foreseen_s = 0.0
+    for (began, run_id, session), (following, _, later) in pairwise(started):
+        if session == later:
+            took_s += (following - began).total_seconds()
+            foreseen_s += expected_s[run_id]
+    return took_s / foreseen_s if took_s > 0 and foreseen_s else 1.0
 
 
 def _predictions(judged: Sequence[JudgedPrediction]) -> Iterator[PredictionLine]:

@@ -5,9 +5,26 @@ from itertools import product
 
 from control_plane.analysis.deciding.judged_experiment import judge_experiment
 from control_plane.domain.experiment import ExperimentArm
+from control_plane.domain.run import State
 from control_plane.domain.spec import Client
 from control_plane.pages.experiment_arms import arm_matrix
+from control_plane.pages.experiment_view import experiment_part
 from tests.analysis.deciding.test_judged_experiment import arm, experiment
+
+
+def test_what_is_left_is_told_by_how_long_the_trials_took() -> None:
+    runs = []
+    for place in range(2):
+        measured = arm(place, 1.0, blocks=3, state=State.RUNNING)
+        trials = [
+            replace(each, started_at=f"2026-11-30T00:0{each.block}:{30 * place:02}+00:00")
+            for each in measured.trials
+        ]
+        spec = replace(measured.spec, trials=6)
+        runs.append(replace(measured, spec=spec, trials=tuple(trials)))
+    part = experiment_part(judge_experiment(experiment(), runs), lambda _: (), lambda _: 6.0)
+    assert part.progress
+    assert part.progress.left.split() == ["3", "min"]
 
 
 def test_two_fields_make_rows_and_columns_with_shades() -> None:
