@@ -196,7 +196,7 @@ def _block_lines(
 
 _MATRIX_METRICS = ("throughput_per_s", "response_time_s.p50", "cpu_s_per_request")
 _STEPS = 9
-"""Shades of a heat map, by equal ratios from the least to the most."""
+"""Shades of a heat map, by equal ratios from the worst to the best."""
 
 
 @dataclass(frozen=True)
@@ -270,7 +270,7 @@ def _cells(judged: JudgedExperiment, metric: Metric, runs: Sequence[Run]) -> lis
     return [
         MatrixCell(
             *value_with_interval(row, metric),
-            _step(mean, low, high),
+            _step(mean, *((high, low) if metric.less_is_better else (low, high))),
             validity_so_far(run).outcome,
             compare_url([runs[0].id, run.id]) if run is not runs[0] else run_url(run.id),
             judged.experiment.arms[at].name,
@@ -284,7 +284,7 @@ def _log_mean(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
-def _step(value: float | None, low: float, high: float) -> int:
+def _step(value: float | None, worst: float, best: float) -> int:
     if value is None:
         return 0
-    return 1 + round((_STEPS - 1) * (value - low) / (high - low)) if high > low else 5
+    return 1 + round((_STEPS - 1) * (value - worst) / (best - worst)) if best != worst else 5
