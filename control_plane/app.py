@@ -152,10 +152,12 @@ def _looplab_error(request: Request, error: Exception) -> Response:
 
 def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    fields = tuple(
-        FieldError(".".join(str(part) for part in problem["loc"][1:]), problem["msg"])
-        for problem in error.errors()
-    )
+    told: dict[str, FieldError] = {}
+    for problem in error.errors():
+        # Of a union each kind is told, as a part in brackets of the place.
+        field = ".".join(str(part) for part in problem["loc"][1:] if "[" not in str(part))
+        told.setdefault(field, FieldError(field, problem["msg"]))
+    fields = tuple(told.values())
     message = f"{fields[0].field}: {fields[0].message}" if fields else "A field is wrong."
     return _error_response(request, 422, "invalid", message, fields)
 
