@@ -12,7 +12,6 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader
-from markupsafe import Markup
 
 from control_plane import __version__
 from control_plane.dependencies import ExperimentId, RunId
@@ -140,7 +139,7 @@ class _ReportLoader(FileSystemLoader):
 @cache
 def _templates(templates: Path, static: Path) -> Environment:
     made = environment_of(_ReportLoader(templates), _named_asset)
-    made.globals.update(icons=Markup(_text(static, _SPRITE)))
+    made.globals.update(icons=_text(static, _SPRITE))
     return made
 
 
