@@ -193,8 +193,14 @@ def compare_runs(
 @cli.command("experiment", epilog=EXPERIMENT_EXIT_CODES)
 def decide_experiment(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="A file (TOML or JSON), or a bundled slug.")],
+    file: Annotated[
+        Path, typer.Argument(help="A file (TOML or JSON), a bundled slug; with --confirm an id.")
+    ],
     full: Annotated[bool, typer.Option("--full", help="All blocks of a bundled one.")] = False,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Measure the experiment of this id on fresh blocks.")
+    ] = False,
+    blocks: Annotated[int | None, typer.Option(help="Another maximum of blocks.")] = None,
     strict: Strict = False,
     as_json: AsJson = False,
     markdown: Annotated[
@@ -208,11 +214,14 @@ def decide_experiment(
     Without a dashboard it is measured here and now.
     """
     reports = report_files(markdown, junit)
-    document, specs = experiment_file(file, _read, full=full)
-    for spec in specs:
-        _with_row_files(spec, file.parent)
+    document = {} if confirm else _experiment(file, blocks, full=full)
     with connect(settings_of(context, db)) as dashboard:
-        found = experiment_result(dashboard, document, _silent if as_json else BlockLines())
+        made = (
+            dashboard.confirm_experiment(str(file), blocks)
+            if confirm
+            else dashboard.submit_experiment(document)
+        )
+        found = experiment_result(dashboard, made["id"], _silent if as_json else BlockLines())
     if found is None:
         raise typer.Exit(NOT_FINISHED)
     if as_json:
@@ -222,6 +231,13 @@ def decide_experiment(
     for path, written in reports.items():
         path.write_text(written(found, dashboard.url or ""), encoding="utf-8")
     raise typer.Exit(experiment_exit_code(found, strict=strict))
+
+
+def _experiment(file: Path, blocks: int | None, *, full: bool) -> Document:
+    document, specs = experiment_file(file, _read, full=full)
+    for spec in specs:
+        _with_row_files(spec, file.parent)
+    return document if blocks is None else document | {"blocks": blocks}
 
 
 @cli.command("noise-floor", epilog=EXIT_CODES)
@@ -238,7 +254,8 @@ def measure_noise_floor(
     given = None if spec is None else _with_row_files(_read(spec), spec.parent)
     with connect(settings_of(context, db)) as dashboard:
         report = _silent if as_json else BlockLines()
-        found = experiment_result(dashboard, noise_experiment(given), report)
+        made = dashboard.submit_experiment(noise_experiment(given))
+        found = experiment_result(dashboard, made["id"], report)
         floors = dashboard.noise_floors() if found else {"noise_floors": []}
     if as_json:
         print_json(floors)

@@ -159,16 +159,15 @@ def experiment_exit_code(found: Document, *, strict: bool) -> int:
 
 
 def experiment_result(
-    dashboard: DashboardClient, document: Document, report: Report
+    dashboard: DashboardClient, experiment_id: str, report: Report
 ) -> Document | None:
-    """Hand an experiment in and return it once it is over; None where the dashboard ended before.
+    """Return an experiment once it is over; None where the dashboard ended before.
 
     An interruption says what becomes of it.
     """
-    made = dashboard.submit_experiment(document)
-    address = f"{dashboard.url or ''}{made['url']}"
+    address = f"{dashboard.url or ''}{experiment_address(experiment_id)}"
     try:
-        return dashboard.wait_for_experiment(made["id"], report)
+        return dashboard.wait_for_experiment(experiment_id, report)
     except KeyboardInterrupt:
         complain(f"It goes on in the dashboard: {address}" if dashboard.remote else "Ended.")
         raise
@@ -193,9 +192,9 @@ class BlockLines:
 
 def print_experiment(found: Document, url: str | None) -> None:
     """Print its sentence, then a line for each metric that decides or guards."""
-    print_line(found["sentence"])
-    if doubt := suspect_text(found):
-        print_line(f"S{doubt[1:]}.")
+    doubt = suspect_text(found)
+    for told in filter(None, (found["sentence"], doubt and f"S{doubt[1:]}.", found["attempt"])):
+        print_line(told)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("Metric", "Arm", found["runs"][0]["arm"], "Arm's own", "Ratio, 95 %", "Verdict"):
         table.add_column(title, no_wrap=title != "Verdict")

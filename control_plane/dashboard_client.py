@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
+from urllib.parse import quote
 
 from control_plane.domain.errors import FieldError, InvalidInput, LooplabError, NotFound
 from control_plane.domain.ids import experiment_address, report_address
@@ -65,6 +66,12 @@ class DashboardClient(Protocol):
     def submit_experiment(self, document: Document) -> Document:
         """Queue an experiment. Raises InvalidInput."""
 
+    def confirm_experiment(self, experiment_id: str, blocks: int | None) -> Document:
+        """Queue an experiment that measures another anew, and return it.
+
+        Raises NotFound, and InvalidInput, also where it is not over.
+        """
+
     def wait_for_experiment(self, experiment_id: str, report: Report) -> Document:
         """Return the experiment once it is over or paused."""
 
@@ -124,6 +131,10 @@ class RemoteDashboard:
 
     def submit_experiment(self, document: Document) -> Document:
         return self._request("POST", "/api/experiments", document)
+
+    def confirm_experiment(self, experiment_id: str, blocks: int | None) -> Document:
+        address = f"/api/experiments/runs/{quote(experiment_id, safe='')}/confirm"
+        return self._request("POST", address, {"blocks": blocks})
 
     def wait_for_experiment(self, experiment_id: str, report: Report) -> Document:
         address = f"/api/experiments/runs/{experiment_id}"

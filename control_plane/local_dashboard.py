@@ -20,6 +20,7 @@ from control_plane.domain.ids import experiment_address
 from control_plane.domain.spec import NamedTarget, Target
 from control_plane.domain.spec_json import Document
 from control_plane.jobs.configurations import resolved
+from control_plane.jobs.confirmations import confirm_experiment
 from control_plane.jobs.experiment_job import judged_now
 from control_plane.jobs.run_service import RunService
 from control_plane.jobs.runtime import Runtime, lower_priority, recover
@@ -56,6 +57,10 @@ class LocalDashboard:
         _submissions(self._settings).resolve_arms(submitted, submitted.blocks)
         made = self._started().submit_experiment(document)
         return {"id": made.id, "url": experiment_address(made.id)}
+
+    def confirm_experiment(self, experiment_id: str, blocks: int | None) -> Document:
+        made = confirm_experiment(self._store, self._started(), experiment_id, blocks)
+        return {"id": made.id}
 
     def wait_for_experiment(self, experiment_id: str, report: Report) -> Document:
         return self._runner.run(self._until_decided(experiment_id, report))

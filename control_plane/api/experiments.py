@@ -4,7 +4,7 @@ import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from control_plane.analysis.deciding.judged_experiment import state_of_arms
 from control_plane.analysis.deciding.noise_floor import floor_documents
@@ -23,6 +23,7 @@ from control_plane.experiments.experiment_file import (
     bundled_experiment,
     bundled_experiments,
 )
+from control_plane.jobs.confirmations import confirm_experiment
 from control_plane.jobs.experiment_job import judged_now
 from control_plane.store.store import Store
 
@@ -137,6 +138,32 @@ def resume(experiment_id: ExperimentId, store: StoreDep, service: RunServiceDep)
     """Let a paused experiment go on, behind all that wait, in a session of its own."""
     service.resume_experiment(experiment_id)
     return _told(store, experiment_id)
+
+
+class ConfirmBody(BaseModel):
+    """How a confirmation differs from what is offered."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    blocks: Annotated[int, Field(strict=True)] | None = None
+
+
+@router.post("/experiments/runs/{experiment_id}/confirm")
+def confirm(
+    experiment_id: ExperimentId,
+    store: StoreDep,
+    service: RunServiceDep,
+    body: ConfirmBody | None = None,
+    key: IdempotencyKey = None,
+) -> Document:
+    """Queue an experiment that measures this one anew, and return it: its blocks alone decide.
+
+    All arms, or of more than six the baseline and the winner. `blocks` is its own maximum; as many
+    as would settle it where none is named. The same Idempotency-Key gives the same one.
+    """
+    blocks = body.blocks if body else None
+    made = confirm_experiment(store, service, experiment_id, blocks, key)
+    return _told(store, made.id)
 
 
 def _told(store: Store, experiment_id: str) -> Document:

@@ -15,6 +15,7 @@ from control_plane.domain.limits import bounded, bounded_text, counted
 from control_plane.domain.load_models import STRICT
 from control_plane.domain.metrics import METRIC
 from control_plane.domain.objectives import MOST_OBJECTIVES, ArmObjective, Prediction
+from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document, field_error
 
 MOST_ARMS = 64
@@ -52,7 +53,8 @@ class ExperimentDesign:
     `control`: the last arm is the baseline a second time, which shows what the machine alone makes
     differ; it is added to those that are handed in. `same_arms`: arms may be the same on purpose,
     which shows how much the machine differs from itself. `objectives` and `predictions` are judged
-    by the same intervals.
+    by the same intervals. `confirms` is the id of the experiment that it measures anew, "" for
+    none.
     """
 
     slug: str = ""
@@ -70,6 +72,7 @@ class ExperimentDesign:
     objectives: tuple[ArmObjective, ...] = ()
     predictions: tuple[Prediction, ...] = ()
     same_arms: bool = False
+    confirms: str = ""
 
 
 @checked_dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -121,6 +124,22 @@ class ExperimentBlock:
 
 
 @dataclass(frozen=True)
+class Attempt:
+    """An experiment, or one that measures it anew, as the others know it.
+
+    `blocks` is its declared maximum. `sentence`: what was found when it finished. `confirms`: it is
+    not the first.
+    """
+
+    id: str
+    created_at: datetime
+    blocks: int
+    sentence: str | None
+    over: bool
+    confirms: bool
+
+
+@dataclass(frozen=True)
 class BlockVariance:
     """How much the ratios of two arms vary from block to block, in one metric of one experiment.
 
@@ -163,6 +182,7 @@ class Experiment:
 
     `blocks`: all that were begun, in their order. `sessions`: how many began, each with a burnt
     trial. `sentence`: what was found when it finished. `noise`: as in `Findings`, None before.
+    `attempts`: where it was measured anew, the first and all that confirm it, in their order.
     """
 
     id: str
@@ -174,11 +194,27 @@ class Experiment:
     sessions: int = 0
     sentence: str | None = None
     noise: Mapping[str, MetricNoise] | None = None
+    attempts: tuple[Attempt, ...] = ()
+
+    @property
+    def confirmations(self) -> tuple[Attempt, ...]:
+        """The attempts on fresh blocks: all but the first."""
+        return tuple(attempt for attempt in self.attempts if attempt.confirms)
 
     @property
     def discarded(self) -> int:
         """How many blocks were in progress when it paused, and thrown away."""
         return sum(block.outcome == "discarded" for block in self.blocks)
+
+    def as_attempt(self, states: Sequence[State]) -> Attempt:
+        """Return it as the others know it; `states` are those of its arms."""
+        over, confirms = all(state.terminal for state in states), bool(self.design.confirms)
+        return Attempt(self.id, self.created_at, self.design.blocks, self.sentence, over, confirms)
+
+    def asks_the_same(self, design: ExperimentDesign, arms: Sequence[str]) -> bool:
+        """Return whether the design decides as this one, over some of its arms."""
+        asked, again = ((each.metric, each.stream, each.margin) for each in (self.design, design))
+        return asked == again and set(arms) <= {arm.name for arm in self.arms}
 
     @property
     def contenders(self) -> tuple[ExperimentArm, ...]:
@@ -235,6 +271,7 @@ def _bounds(submitted: SubmittedExperiment) -> Iterator[FieldError]:
     yield from bounded("margin", submitted.margin, 0, 1)
     yield from bounded("blocks", submitted.blocks, 3, MOST_BLOCKS)
     yield from bounded("seed", submitted.seed, 0, 2**53)
+    yield from bounded_text("confirms", submitted.confirms, 20)
     yield from _wrong_claims(submitted, names)
     yield from counted("guardrails", len(submitted.guardrails), 0, len(METRIC), "guardrails")
     metrics = [("metric", submitted.metric)]

@@ -1,8 +1,11 @@
 """The arms of an experiment side by side: their blocks, what explains them, and what is against."""
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,10 +18,12 @@ from control_plane.analysis.deciding.judged_experiment import (
     validity_so_far,
 )
 from control_plane.analysis.differences import spec_fields
-from control_plane.analysis.run_labels import RunLabel
+from control_plane.analysis.run_labels import LETTERS, RunLabel
 from control_plane.domain.metrics import METRIC, Metric
-from control_plane.domain.run import Run
-from control_plane.domain.units import NONE, WRITTEN
+from control_plane.domain.run import Run, State
+from control_plane.domain.spec import Spec
+from control_plane.domain.units import NONE, WRITTEN, about
+from control_plane.jobs.confirmations import offered_confirmation
 from control_plane.pages.number_cells import AxisTick
 from control_plane.pages.urls import compare_url, run_url
 
@@ -288,3 +293,81 @@ def _step(value: float | None, worst: float, best: float) -> int:
     if value is None:
         return 0
     return 1 + round((_STEPS - 1) * (value - worst) / (best - worst)) if best != worst else 5
+
+
+@dataclass(frozen=True)
+class ConfirmOffer:
+    """What one click measures anew: `key` is sent with its form, which starts it once."""
+
+    word: str
+    told: str
+    blocks: int
+    most: int
+    key: str
+
+
+def confirm_offer(
+    judged: JudgedExperiment, expected_seconds: Callable[[Spec], float], most_blocks: int
+) -> ConfirmOffer | None:
+    """Return what is offered once an experiment is over; None where nothing is open."""
+    found = offered_confirmation(judged, most_blocks)
+    if found is None:
+        return None
+    again = [
+        replace(run.spec, trials=found.blocks)
+        for arm, run in zip(judged.experiment.arms, judged.runs, strict=True)
+        if run and (arm.name in found.arms or arm not in judged.experiment.contenders)
+    ]
+    what = " and ".join(found.arms) if found.winner else "all arms"
+    told = (
+        f"Measures {what} again on fresh blocks, about {about(sum(map(expected_seconds, again)))}"
+    )
+    word = "Confirm" if found.winner else "Add blocks"
+    return ConfirmOffer(word, told, found.blocks, most_blocks, secrets.token_urlsafe(12))
+
+
+def comparison_of_arms(judged: JudgedExperiment) -> str | None:
+    """Return the address of the arms side by side; None where too few or too many have a result."""
+    with_result = [run.id for run in judged.runs if run and run.state is State.FINISHED]
+    return compare_url(with_result) if 1 < len(with_result) <= len(LETTERS) else None
+
+
+@dataclass(frozen=True)
+class BlockProgress:
+    """How far an experiment is: `done` of `blocks`, each a segment; `left` may be empty."""
+
+    done: int
+    blocks: int
+    left: str
+
+
+def block_progress(
+    judged: JudgedExperiment, expected_seconds: Callable[[Spec], float]
+) -> BlockProgress:
+    """Return how far an experiment is, and how long the rest takes by what trials took."""
+    runs = [run for run in judged.runs if run]
+    trial_s = {run.id: expected_seconds(run.spec) / run.spec.trials for run in runs}
+    left_s = sum(
+        trial_s[run.id] * max(0, run.spec.trials - len(run.trials))
+        for run in runs
+        if not run.state.terminal
+    )
+    left = about(_slower(judged, trial_s) * left_s)
+    return BlockProgress(judged.blocks, judged.experiment.design.blocks, left)
+
+
+def _slower(judged: JudgedExperiment, expected_s: Mapping[str, float]) -> float:
+    """Return by what factor trials took longer than expected, from start to start, no pauses."""
+    sessions = {block.number: block.session for block in judged.experiment.blocks}
+    started = sorted(
+        (datetime.fromisoformat(trial.started_at), run.id, sessions.get(trial.block, 0))
+        for run in judged.runs
+        if run
+        for trial in run.trials
+    )
+    took_s = foreseen_s = 0.0
+    for (began, run_id, session), (following, _, later) in pairwise(started):
+        if session == later:
+            took_s += (following - began).total_seconds()
+            foreseen_s += expected_s[run_id]
+    return took_s / foreseen_s if took_s > 0 and foreseen_s else 1.0

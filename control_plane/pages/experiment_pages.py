@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from control_plane.analysis.charts.curve import curves_of_arms
 from control_plane.analysis.charts.percentiles import percentile_chart
+from control_plane.analysis.deciding.judged_experiment import JudgedExperiment
 from control_plane.analysis.deciding.noise_floor import floor_documents
 from control_plane.analysis.prose.experiment_report import experiment_markdown
 from control_plane.analysis.prose.experiment_sentences import experiment_document
@@ -27,6 +28,7 @@ from control_plane.experiments.experiment_file import (
     stored_document,
 )
 from control_plane.experiments.presets import noise_experiment
+from control_plane.jobs.confirmations import confirm_experiment
 from control_plane.jobs.experiment_job import judged_now
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.experiment_cards import (
@@ -183,8 +185,10 @@ def start(
 
 @router.post("/experiments/{experiment_id}/again")
 def again(experiment_id: ExperimentId, store: StoreDep, service: RunServiceDep) -> RedirectResponse:
-    """Queue the same experiment once more, and show it."""
+    """Queue the same experiment once more, and show it; a confirmation is one more attempt."""
     found = store.experiment(experiment_id)
+    if found.design.confirms:
+        return confirm(experiment_id, store, service)
     document = stored_document(found, store.arm_runs(found))
     if document is None:
         raise Conflict("The baseline of this experiment, or all else, was deleted.")
@@ -208,8 +212,7 @@ def experiment_page(
     found = judged.experiment
     address = f"{base.rstrip('/')}{experiment_address(experiment_id)}"
     markdown = experiment_markdown(experiment_document(judged), address)
-    part = experiment_part(judged, service.hints, service.expected_seconds)
-    return ExperimentPage(found, part, markdown)
+    return ExperimentPage(found, _part(judged, service), markdown)
 
 
 @router.get("/experiments/{experiment_id}/live")
@@ -267,7 +270,24 @@ def resume(experiment_id: ExperimentId, service: RunServiceDep) -> RedirectRespo
     return RedirectResponse(experiment_address(experiment_id), 303)
 
 
+@router.post("/experiments/{experiment_id}/confirm")
+def confirm(
+    experiment_id: ExperimentId,
+    store: StoreDep,
+    service: RunServiceDep,
+    blocks: Annotated[int | None, Form()] = None,
+    key: Annotated[str, Form(max_length=40)] = "",
+) -> RedirectResponse:
+    """Measure an experiment anew on fresh blocks, and show it; once for each key."""
+    made = confirm_experiment(store, service, experiment_id, blocks, key or None)
+    return RedirectResponse(experiment_address(made.id), 303)
+
+
 def current_part(store: Store, service: RunService, experiment_id: str) -> ExperimentFragment:
     """Return what the page shows of an experiment now. Raises NotFound."""
-    judged = judged_now(store, experiment_id)
-    return experiment_part(judged, service.hints, service.expected_seconds)
+    return _part(judged_now(store, experiment_id), service)
+
+
+def _part(judged: JudgedExperiment, service: RunService) -> ExperimentFragment:
+    most = service.limits.max_trials - 1
+    return experiment_part(judged, service.hints, service.expected_seconds, most)

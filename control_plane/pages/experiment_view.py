@@ -1,10 +1,8 @@
 """What the page of an experiment shows: effects on one scale, arms, design."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import pairwise
 from typing import ClassVar
 
 from control_plane.analysis.charts.figure import Figure
@@ -17,23 +15,34 @@ from control_plane.analysis.deciding.verdicts import CONTROL_LEVEL
 from control_plane.analysis.differences import CHANGED_IN_PAUSE
 from control_plane.analysis.prose.experiment_sentences import (
     REASONS,
+    attempt_sentence,
     experiment_headline,
     prediction_numbers,
     ratio_with_interval,
 )
 from control_plane.analysis.prose.sentence import Sentence
-from control_plane.analysis.run_labels import LETTERS, RunLabel
+from control_plane.analysis.run_labels import RunLabel
+from control_plane.domain.experiment import MOST_BLOCKS, Attempt
 from control_plane.domain.objectives import JudgedObjective
 from control_plane.domain.run import Run, State
 from control_plane.domain.spec import Spec
 from control_plane.domain.units import WRITTEN, about, seconds, share
 from control_plane.experiments.experiment_file import experiment_toml, stored_document
 from control_plane.pages.compare.ratio_plot import NARROWEST, PLOTTED, WIDENED, ratio_ticks
-from control_plane.pages.experiment_arms import ArmMatrix, ArmsTable, arm_matrix, arms_table
+from control_plane.pages.experiment_arms import (
+    ArmMatrix,
+    ArmsTable,
+    BlockProgress,
+    ConfirmOffer,
+    arm_matrix,
+    arms_table,
+    block_progress,
+    comparison_of_arms,
+    confirm_offer,
+)
 from control_plane.pages.experiment_cards import arm_labels, validity_badges
 from control_plane.pages.number_cells import AxisTick
 from control_plane.pages.site import View
-from control_plane.pages.urls import compare_url
 
 VERDICT_WORDS = {
     "better": "better",
@@ -113,15 +122,6 @@ class PredictionLine:
 
 
 @dataclass(frozen=True)
-class BlockProgress:
-    """How far an experiment is: `done` of `blocks`, each a segment; `left` may be empty."""
-
-    done: int
-    blocks: int
-    left: str
-
-
-@dataclass(frozen=True)
 class ExperimentFragment(View):
     """What changes while an experiment is measured."""
 
@@ -134,6 +134,9 @@ class ExperimentFragment(View):
     badges: tuple[tuple[str, str], ...]
     facts: tuple[str, ...]
     progress: BlockProgress | None
+    offer: ConfirmOffer | None
+    attempts: tuple[Attempt, ...]
+    attempt: str
     objectives: tuple[JudgedObjective, ...]
     predictions: tuple[PredictionLine, ...]
     baseline: RunLabel
@@ -145,6 +148,11 @@ class ExperimentFragment(View):
     compare: str | None
     design: tuple[tuple[str, str], ...]
     toml: str
+
+    @property
+    def by_chance(self) -> str:
+        """How often one confirmation or more finds a difference that is none."""
+        return share(1 - 0.95 ** sum(attempt.confirms for attempt in self.attempts))
 
 
 @dataclass(frozen=True)
@@ -159,8 +167,9 @@ def experiment_part(
     judged: JudgedExperiment,
     hints: Callable[[Run], tuple[str, ...]],
     expected_seconds: Callable[[Spec], float],
+    most_blocks: int = MOST_BLOCKS,
 ) -> ExperimentFragment:
-    """Return what changes while an experiment is measured.
+    """Return what changes while an experiment is measured; one has at most `most_blocks`.
 
     `hints` help a run that failed; `expected_seconds` of a spec is how long all its trials take.
     """
@@ -170,7 +179,6 @@ def experiment_part(
     half = _half_width(shown, design.margin)
     groups = tuple(_groups(shown, labels, half))
     title, rest = experiment_headline(judged, labels)
-    with_result = [run.id for run in judged.runs if run and run.state is State.FINISHED]
     return ExperimentFragment(
         id=experiment.id,
         waiting=judged.state.waiting,
@@ -179,7 +187,10 @@ def experiment_part(
         state=judged.state,
         badges=tuple(validity_badges(judged, labels)),
         facts=tuple(_facts(judged)),
-        progress=None if judged.state.terminal else _progress(judged, expected_seconds),
+        progress=None if judged.state.terminal else block_progress(judged, expected_seconds),
+        offer=confirm_offer(judged, expected_seconds, most_blocks),
+        attempts=experiment.attempts,
+        attempt=attempt_sentence(experiment),
         objectives=judged.objectives,
         predictions=tuple(_predictions(judged.predictions)),
         baseline=labels[0],
@@ -188,39 +199,10 @@ def experiment_part(
         others=tuple(group for group in groups if not group.leads),
         matrix=arm_matrix(judged),
         arms=arms_table(judged, labels, [hints(run) if run else () for run in judged.runs]),
-        compare=compare_url(with_result) if 1 < len(with_result) <= len(LETTERS) else None,
+        compare=comparison_of_arms(judged),
         design=(*_design(judged), *_measured(judged)),
         toml=_toml(judged),
     )
-
-
-def _progress(judged: JudgedExperiment, expected_seconds: Callable[[Spec], float]) -> BlockProgress:
-    runs = [run for run in judged.runs if run]
-    trial_s = {run.id: expected_seconds(run.spec) / run.spec.trials for run in runs}
-    left_s = sum(
-        trial_s[run.id] * max(0, run.spec.trials - len(run.trials))
-        for run in runs
-        if not run.state.terminal
-    )
-    left = about(_slower(judged, trial_s) * left_s)
-    return BlockProgress(judged.blocks, judged.experiment.design.blocks, left)
-
-
-def _slower(judged: JudgedExperiment, expected_s: Mapping[str, float]) -> float:
-    """Return by what factor trials took longer than expected, from start to start, no pauses."""
-    sessions = {block.number: block.session for block in judged.experiment.blocks}
-    started = sorted(
-        (datetime.fromisoformat(trial.started_at), run.id, sessions.get(trial.block, 0))
-        for run in judged.runs
-        if run
-        for trial in run.trials
-    )
-    took_s = foreseen_s = 0.0
-    for (began, run_id, session), (following, _, later) in pairwise(started):
-        if session == later:
-            took_s += (following - began).total_seconds()
-            foreseen_s += expected_s[run_id]
-    return took_s / foreseen_s if took_s > 0 and foreseen_s else 1.0
 
 
 def _predictions(judged: Sequence[JudgedPrediction]) -> Iterator[PredictionLine]:

@@ -3,8 +3,9 @@
 Which blocks were begun, and what became of each, stands beside it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import cast
 
@@ -13,8 +14,9 @@ from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, delete, func, update
 from sqlmodel import Session, col, select
 
-from control_plane.domain.errors import Conflict, NotFound, UnreadableRun
+from control_plane.domain.errors import Conflict, FieldError, NotFound, UnreadableRun, refuse
 from control_plane.domain.experiment import (
+    Attempt,
     BlockOutcome,
     BlockVariance,
     Experiment,
@@ -48,8 +50,6 @@ from control_plane.store.writer import MergedResult, finished_run, queued_rows
 _DESIGN: TypeAdapter[ExperimentDesign] = TypeAdapter(ExperimentDesign)
 _BLOCK: TypeAdapter[ExperimentBlock] = TypeAdapter(ExperimentBlock)
 _NOISE: TypeAdapter[dict[str, MetricNoise]] = TypeAdapter(dict[str, MetricNoise])
-
-
 _WITHOUT_RESULT = (DELETED, State.FAILED.value, State.CANCELLED.value, State.INTERRUPTED.value)
 
 
@@ -71,11 +71,12 @@ class Experiments:
 
         `key` was given with it, and the digest of its document: used before it gives the experiment
         that it made. Raises QueueFull when more than `max_queue` runs would wait, Conflict where
-        the key came with something else.
+        the key came with something else, InvalidInput where it does not ask what it confirms.
         """
         with self._database.write() as session:
             if key and (known := session.get(Submission, key[0])):
                 return _of_key(session, known, key[1])
+            refuse(_wrong_confirmation(session, design, [name for name, _ in arms]))
             if key:
                 session.add(Submission(key=key[0], digest=key[1], runs=0))
                 session.flush()
@@ -98,9 +99,10 @@ class Experiments:
             return whole_experiment(session, row)
 
     def experiment(self, experiment_id: str) -> Experiment:
-        """Return the experiment of that id. Raises NotFound."""
+        """Return the experiment of that id with its attempts. Raises NotFound."""
         with self._database.read() as session:
-            return whole_experiment(session, _row(session, experiment_id))
+            found = whole_experiment(session, _row(session, experiment_id))
+            return replace(found, attempts=_attempts(session, found))
 
     def begin_session(self, experiment_id: str) -> Experiment:
         """Take down that its trials begin, or go on; nothing is left of a block in progress."""
@@ -313,15 +315,28 @@ def _keep_findings(session: Session, experiment_id: str, findings: Findings) -> 
     row = _row(session, experiment_id)
     row.sentence = findings.sentence
     row.noise = _NOISE.dump_json(dict(findings.noise)).decode()
-    session.exec(delete(BlockVarianceRow).where(_of(row)))
+    session.exec(delete(BlockVarianceRow).where(col(BlockVarianceRow.experiment) == row.seq))
     session.add_all(
         BlockVarianceRow(experiment=row.seq or 0, **vars(variance))
         for variance in findings.variances
     )
 
 
-def _of(row: ExperimentRow) -> ColumnElement[bool]:
-    return col(BlockVarianceRow.experiment) == row.seq
+def _wrong_confirmation(
+    session: Session, design: ExperimentDesign, arms: Sequence[str]
+) -> Iterator[FieldError]:
+    row = session.exec(select(ExperimentRow).where(ExperimentRow.id == design.confirms)).first()
+    if design.confirms and not (row and whole_experiment(session, row).asks_the_same(design, arms)):
+        yield FieldError("confirms", f"No experiment {design.confirms} asks this of these arms.")
+
+
+def _attempts(session: Session, experiment: Experiment) -> tuple[Attempt, ...]:
+    first = experiment.design.confirms or experiment.id
+    confirms = func.json_extract(ExperimentRow.document, "$.confirms")
+    chosen = select(ExperimentRow).where((col(ExperimentRow.id) == first) | (confirms == first))
+    rows = session.exec(chosen.order_by(col(ExperimentRow.seq))).all()
+    found = [whole_experiment(session, row).as_attempt(_states(session, row)) for row in rows]
+    return tuple(found if len(found) > 1 else ())
 
 
 def _of_key(session: Session, known: Submission, digest: str) -> Experiment:
@@ -337,8 +352,7 @@ def _states(session: Session, row: ExperimentRow) -> list[State]:
         ExperimentArmRow, col(ExperimentArmRow.run) == col(RunRow.seq)
     )
     of_experiment = (ExperimentArmRow.experiment == row.seq, RunRow.state != DELETED)
-    found = session.exec(states.where(*of_experiment)).all()
-    return [State(state) for state in found]
+    return [State(state) for state in session.exec(states.where(*of_experiment)).all()]
 
 
 def _discard(session: Session, experiments: Sequence[int]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from control_plane.domain.limits import Limits
+from control_plane.domain.spec_json import SOME_WORKLOAD
 from tests.dashboard import Dashboard, free_port, until
 from tests.html import read_html
 from tests.in_process import in_process
@@ -77,6 +78,8 @@ def test_what_is_paused_keeps_its_complete_blocks(
         ("paused", paused["blocks"])
     }
     assert looplab.post(f"{address}/pause").status_code == 409
+    refused = looplab.post(f"{address}/confirm")
+    assert (refused.status_code, "is not over" in refused.text) == (409, True)
     page = f"/experiments/{paused['id']}"
     assert "Resume" in words(looplab.get(page).text)
     arm = paused["runs"][0]["id"]
@@ -183,6 +186,47 @@ def test_the_file_on_its_page_makes_the_same_experiment(
         assert found["design"] == decided["design"] | {"whole": found["design"]["whole"]}
         for arm, before in zip(found["runs"], decided["runs"], strict=True):
             assert looplab.run(arm["id"])["spec"] == looplab.run(before["id"])["spec"]
+
+
+def test_confirmations_are_linked_both_ways_and_counted(
+    looplab: Dashboard, decided: dict[str, Any]
+) -> None:
+    first, address = decided["id"], "/api/experiments/runs"
+    assert (decided["confirms"], decided["attempts"]) == (None, [])
+    send = {"headers": {"Idempotency-Key": "confirm"}}
+    made = [looplab.post(f"{address}/{first}/confirm", {"blocks": 5}, **send) for _ in range(2)]
+    assert [answer.status_code for answer in made] == [200, 200]
+    found = made[0].json()
+    assert (found["id"], found["confirms"]) == (made[1].json()["id"], first)
+    assert found["seed"] != decided["seed"]
+    assert found["design"] == decided["design"] | {"blocks": 6, "whole": found["design"]["whole"]}
+    assert [arm["arm"] for arm in found["runs"]] == ["quick", "slow"]
+    looplab.post(f"{address}/{found['id']}/cancel")
+    assert looplab.post(f"{address}/{first}/confirm", {"blocks": 2}).status_code == 422
+    assert looplab.post(f"{address}/{first}/confirm", {"blocks": 3, "arm": 1}).status_code == 422
+    # One of a confirmation, by either button of its page, is one more attempt at the first.
+    for button in ("confirm", "again"):
+        page = looplab.post_form(f"/experiments/{found['id']}/{button}", []).headers["location"]
+        looplab.post_form(f"{page}/cancel", [])
+    told = looplab.get(f"{address}/{first}").json()
+    ids = [attempt["id"] for attempt in told["attempts"]]
+    assert (len(ids), ids[:2], ids[3]) == (4, [first, found["id"]], page.rpartition("/")[2])
+    assert told["attempt"].startswith("It was measured anew 3 times, on fresh blocks")
+    there = looplab.get(page).text
+    assert f"Attempt 3 of 3 to confirm {first}" in words(there)
+    for each in (f"/experiments/{each}" for each in ids[:3]):
+        assert f'href="{each}"' in there
+    assert f'href="{page}"' in looplab.get(f"/experiments/{first}").text
+    other = experiment_like(decided, confirms=first, metric="response_time_s.p50")
+    assert looplab.post("/api/experiments", other).json()["fields"][0]["field"] == "confirms"
+
+
+def experiment_like(decided: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    arms = [
+        {"name": arm["arm"], "spec": {"workload": SOME_WORKLOAD, "timeout_s": 1 + place}}
+        for place, arm in enumerate(decided["runs"])
+    ]
+    return {"question": "Which path?", "arms": arms, "guardrails": [], **changes}
 
 
 def test_an_arm_that_fails_leaves_the_other_going(

@@ -21,6 +21,7 @@ def experiment_markdown(found: Document, address: str = "") -> str:
     `found` is the document of the API, `address` that of the page.
     """
     lines = [f"**{_escaped(found['sentence'])}**", ""]
+    lines += [_escaped(found["attempt"]), ""] if found["attempt"] else []
     lines += _table(_arm_rows(found))
     for name in ("objectives", "predictions"):
         lines += ["", *_claims(found, name)] if found[name] else []

@@ -16,7 +16,8 @@ from control_plane.analysis.deciding.judged_experiment import (
 from control_plane.analysis.deciding.verdicts import CONTROL_LEVEL, FIRST_LOOK, Verdict
 from control_plane.analysis.prose.sentence import Sentence, number, sentence
 from control_plane.analysis.run_labels import RunLabel
-from control_plane.domain.experiment import ExperimentBlock
+from control_plane.domain.documents import moment
+from control_plane.domain.experiment import Experiment, ExperimentBlock
 from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document
 from control_plane.domain.units import WRITTEN, figures, share
@@ -166,6 +167,7 @@ def experiment_document(judged: JudgedExperiment) -> Document:
     return {
         "id": experiment.id,
         "question": experiment.question,
+        **_attempt_documents(experiment),
         "state": judged.state.value,
         "seed": experiment.design.seed,
         "created_at": experiment.created_at.isoformat(),
@@ -198,6 +200,31 @@ def experiment_document(judged: JudgedExperiment) -> Document:
         "verdicts": [_verdict_document(judged, metric) for metric in judged.metrics],
         "sentence": experiment_sentence(judged),
     }
+
+
+def _attempt_documents(experiment: Experiment) -> Document:
+    return {
+        "confirms": experiment.design.confirms or None,
+        "attempts": [
+            {**vars(attempt), "created_at": moment(attempt.created_at)}
+            for attempt in experiment.attempts
+        ],
+        "attempt": attempt_sentence(experiment),
+    }
+
+
+def attempt_sentence(experiment: Experiment) -> str:
+    """Return which attempt it is, and of the first what the newest found; "" for the only one."""
+    ids = [attempt.id for attempt in experiment.confirmations]
+    if experiment.design.confirms:
+        of = f" {ids.index(experiment.id) + 1} of {len(ids)}" if experiment.id in ids else ""
+        return f"Attempt{of} to confirm {experiment.design.confirms}; these blocks alone decide."
+    if not ids:
+        return ""
+    times = "once" if len(ids) == 1 else f"{len(ids)} times"
+    newest = next((each for each in experiment.confirmations[::-1] if each.sentence), None)
+    told = f" {newest.id} found: {newest.sentence}" if newest else " Nothing is found yet."
+    return f"It was measured anew {times}, on fresh blocks that alone decide.{told}"
 
 
 def _block_documents(blocks: Sequence[ExperimentBlock]) -> list[Document]:
