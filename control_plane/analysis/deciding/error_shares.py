@@ -25,12 +25,8 @@ class FailedShare:
         return sum(self.failed) / total if total else 0.0
 
 
-def wilson(failed: float, requests: float, level: float) -> Interval:
-    """Return the score interval of a share (E. B. Wilson, 1927)."""
-    return _score_interval(failed, requests, student(level, inf))
-
-
-def _score_interval(failed: float, requests: float, z: float) -> Interval:
+def wilson(failed: float, requests: float, z: float) -> Interval:
+    """Return the score interval of a share (E. B. Wilson, 1927); `z`: standard errors to a side."""
     share = failed / requests
     middle = (share + z * z / (2 * requests)) / (1 + z * z / requests)
     half = (
@@ -76,7 +72,7 @@ def share_interval(trials: FailedShare, level: float = 0.05, earlier: float = 1.
     effect = design_effect(trials)
     # Where trials vary by more than chance, as many degrees of freedom as trials say by how much.
     reach = student(level, inf if effect == 1 else len(trials.requests) - 1)
-    return _score_interval(sum(trials.failed) / effect, requests / effect, reach)
+    return wilson(sum(trials.failed) / effect, requests / effect, reach)
 
 
 def share_difference(

@@ -1,8 +1,11 @@
 """Shares of failed requests: against scipy, and where nothing failed."""
 
+from math import inf
+
 import pytest
 from scipy import stats
 
+from control_plane.analysis.deciding.critical_values import student
 from control_plane.analysis.deciding.effects import Interval
 from control_plane.analysis.deciding.error_shares import (
     FailedShare,
@@ -18,7 +21,7 @@ from control_plane.analysis.deciding.error_shares import (
 @pytest.mark.parametrize("level", [0.05, 0.1])
 def test_the_score_interval_is_that_of_scipy(failed: int, requests: int, level: float) -> None:
     wanted = stats.binomtest(failed, requests).proportion_ci(1 - level, method="wilson")
-    found = wilson(failed, requests, level)
+    found = wilson(failed, requests, student(level, inf))
     assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high), abs=1e-9)
 
 
