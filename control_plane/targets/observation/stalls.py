@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import repeat
 from pathlib import Path
 
 from control_plane.domain.limits import BLOCKED_LOOP_S
@@ -19,30 +20,27 @@ Stack = tuple[str, ...]
 
 MAX_FRAMES = 32
 """Innermost frames that are kept; those further out belong to the server and its event loop."""
-_HEAD = b"Stack (most recent call first):"
-_FRAME = re.compile(rb'  File "(.*)", line (\d+|\?\?\?) in (.*)')
+_HEAD = re.compile(rb"^(\d{1,4}) looks, most recent call first:$", re.MULTILINE)
+_FRAME = re.compile(rb'  File "(.*)", line (\d+|None) in (.*)')
 _ABOVE_LIBRARY = re.compile(r".*/(?=(?:site-packages|dist-packages|lib/python3\.\d+)/)")
 _PROBE = "/looplab_probe/"
-_THREAD_BEGINS = " _bootstrap"
 
 
 def parse_stacks(written: bytes, directory: Path) -> Iterator[Stack]:
-    """Yield the stacks that are complete.
+    """Yield the stacks that are complete, each as often as it was looked at.
 
     Paths begin below `directory`, or with the folder of libraries, by which they can be told from
     the application.
-
-    A stack that begins where threads of a pool do is not the loop's: the signal went astray.
     """
-    for part in written.split(_HEAD)[1:]:
-        lines = part.strip(b"\0\n").split(b"\n")
-        frames = [_FRAME.fullmatch(line) for line in lines if line != b"  ..."]
-        if not frames or not all(frames):
+    _, *parts = _HEAD.split(written)
+    for looks, part in zip(parts[::2], parts[1::2], strict=True):
+        frames = [_FRAME.fullmatch(line) for line in part.strip(b"\0\n").split(b"\n")]
+        if not all(frames):
             continue
         stack = tuple(_format(match, directory) for match in frames if match)
         own = tuple(frame for frame in stack if _PROBE not in frame)
-        if own and not own[-1].endswith(_THREAD_BEGINS):
-            yield own[:MAX_FRAMES]
+        if own:
+            yield from repeat(own[:MAX_FRAMES], int(looks))
 
 
 @dataclass(frozen=True)

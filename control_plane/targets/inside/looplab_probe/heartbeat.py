@@ -1,23 +1,23 @@
 """The heartbeat of the event loop that serves the application, and stacks of its thread.
 
-A timer of the kernel sends SIGALRM at even intervals, whatever the loop does, so that the share of
-the stacks in a place is that of the time. The C handler of `faulthandler.register` writes the stack
-without needing the interpreter's lock, so a loop that holds it, or waits for it, is seen as well.
-`faulthandler.dump_traceback_later` would watch from a thread of its own and walk the frames of
-running threads: that ends busy processes by SIGSEGV.
+A timer of the kernel sends SIGALRM at even intervals, whatever the loop does. The interpreter calls
+the handler between two of its instructions, where frames can be read safely; a call in C that it
+waits for counts by the intervals that passed, so that the share of the looks in a place is that of
+the time. `faulthandler` would write the stack at once, from a C handler or a thread of its own: it
+reads frames that are being made, and ends busy processes by SIGSEGV.
 """
 
 from __future__ import annotations
 
 import asyncio
 import atexit
-import faulthandler
 import gc
 import os
 import signal
 import threading
 import time
 from array import array
+from types import FrameType
 from typing import Any, MutableSequence
 
 from . import never_raise
@@ -41,6 +41,11 @@ MOST_STACK_BYTES = 2_000_000
 _TOLERANCE_S = 2e-6
 
 
+MOST_LOOKS = 600
+"""One stack counts no more, however long the process was held."""
+MOST_FRAMES = 100
+
+
 class StackDumper:
     """A timer whose signal writes the stack of the main thread to a file.
 
@@ -51,19 +56,29 @@ class StackDumper:
     def __init__(self, path: str) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
         self._descriptor = os.open(path, flags, 0o600)
-        faulthandler.register(signal.SIGALRM, self._descriptor, all_threads=False, chain=False)
-        os.register_at_fork(after_in_child=_unregister)
+        signal.signal(signal.SIGALRM, self._write)
+        signal.siginterrupt(signal.SIGALRM, False)
+        os.register_at_fork(after_in_child=self._forget)
         atexit.register(self.stop)
         self._ours = True
         self.written_bytes = self.cut_bytes = 0
+        self._since_s, self._looks = time.monotonic(), 0
         signal.setitimer(signal.ITIMER_REAL, EVERY_S, EVERY_S)
+
+    @never_raise
+    def _write(self, _signal: int, frame: FrameType | None) -> None:
+        """Write the stack, with the intervals that passed since the last one."""
+        looks = int((time.monotonic() - self._since_s) / EVERY_S)
+        passed, self._looks = min(looks - self._looks, MOST_LOOKS), looks
+        if passed > 0:
+            os.write(self._descriptor, _written(frame, passed))
 
     def check(self) -> None:
         """See how much was written, and begin a long file anew.
 
         Stops for an application that has taken the signal.
         """
-        if self._ours and not _default_handled():
+        if self._ours and not self._handles():
             self.stop()
         size = os.fstat(self._descriptor).st_size
         self.written_bytes = self.cut_bytes + size
@@ -78,32 +93,41 @@ class StackDumper:
             signal.setitimer(signal.ITIMER_REAL, 0)
         self._ours = False
 
+    def _handles(self) -> bool:
+        return signal.getsignal(signal.SIGALRM) == self._write
+
+    @never_raise
+    def _forget(self) -> None:
+        """Take the handler from a forked child, which has no timer of ours either."""
+        if self._handles():
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+
+def _written(frame: FrameType | None, looks: int) -> bytes:
+    """Return `looks` and the stack from `frame` outwards, as `faulthandler` writes it."""
+    lines = [f"{looks} looks, most recent call first:"]
+    while frame is not None and len(lines) <= MOST_FRAMES:
+        code = frame.f_code
+        lines.append(f'  File "{code.co_filename}", line {frame.f_lineno} in {code.co_name}')
+        frame = frame.f_back
+    text = "\n".join(line.replace("\n", "?") for line in lines)
+    return text.encode("ascii", "backslashreplace") + b"\n"
+
 
 @never_raise
 def open_stack_dumper(path: str) -> StackDumper | None:
     """Write stacks to a file; None where signal or timer are in use, or off the main thread.
 
-    SIGALRM goes to the main thread, and the stack written is that of the thread that it interrupts.
+    Python calls handlers of signals in the main thread only.
     """
     idle = signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
     here = threading.current_thread() is threading.main_thread()
-    return StackDumper(path) if idle and here and _default_handled() else None
-
-
-def _default_handled() -> bool:
-    """Whether Python knows of no handler; it does not know that of faulthandler."""
-    return signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
+    unhandled = signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
+    return StackDumper(path) if idle and here and unhandled else None
 
 
 def _is_ours(timer: tuple[float, float]) -> bool:
     return abs(timer[1] - EVERY_S) < _TOLERANCE_S
-
-
-@never_raise
-def _unregister() -> None:
-    """Take the handler from a forked child, which has no timer of ours either."""
-    if _default_handled():
-        faulthandler.unregister(signal.SIGALRM)
 
 
 PERIOD_S = PERIOD_NS / 1e9
