@@ -32,9 +32,7 @@ def run(folder: Path, work: str, every_s: float = EVERY_S) -> tuple[int, bytes]:
     """The exit code, and all stacks that were written."""
     environment = {"PYTHONPATH": str(PROBE_SOURCE), "LOOPLAB_INSIDE": str(folder)}
     program = BEATING.format(work=work, every_s=every_s)
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, timeout=30, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", program], env=environment, timeout=30, check=False)
     return done.returncode, b"".join(path.read_bytes() for path in folder.glob("*.stacks"))
 
 

@@ -57,7 +57,7 @@ class StackDumper:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
         self._descriptor = os.open(path, flags, 0o600)
         signal.signal(signal.SIGALRM, self._write)
-        signal.siginterrupt(signal.SIGALRM, False)
+        signal.siginterrupt(signal.SIGALRM, False)  # noqa: FBT003 - it takes no names
         os.register_at_fork(after_in_child=self._forget)
         atexit.register(self.stop)
         self._ours = True
