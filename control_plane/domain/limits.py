@@ -49,6 +49,10 @@ stood still."""
 OWN_CPU = 0.05
 """Cores that the control plane may use while it measures; from there on it is one of the others."""
 
+OWN_START_S = 0.05
+"""Processor seconds of the control plane at the ends of a window, beside `OWN_CPU`: it opens the
+gauges, reads all processes of the machine and stores the state."""
+
 FEW_CORES = 2
 """On a machine with more, what Looplab shows takes no core from target and client."""
 

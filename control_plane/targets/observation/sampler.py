@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from control_plane.domain.limits import FEW_CORES, OWN_CPU
+from control_plane.domain.limits import FEW_CORES, OWN_CPU, OWN_START_S
 from control_plane.domain.result import Gauges, GaugeSeries, MachineUse, Throttling
 from control_plane.targets.cores_and_quota import QuotaWatch
 from control_plane.targets.observation.machine_watch import MachineWatch
@@ -40,8 +40,8 @@ class WindowUsage:
 
     `target_peak_memory_bytes`: the largest sum over its processes that a sample saw. `other_cpu`:
     cores that processes other than ours used, and our own to show pages, if that was more than
-    `OWN_CPU`. `watched_s`: from opening to closing. The quotas are
-    those of the groups in which target and client run.
+    `OWN_CPU` beside `OWN_START_S`. `watched_s`: from opening to closing. The quotas are those of the
+    groups in which target and client run.
     """
 
     target_cpu_s: float | None
@@ -190,14 +190,15 @@ class Sampler:
         client_s = max(self._used_s("client"), client_cpu_s)
         target_s = max(self._used_s("target"), self._tree_s)
         control_s, length_s = self._used_s("control"), self._sampled_s - self._opened_s
-        ours_s = [target_s, client_s]
-        if control_s <= OWN_CPU * length_s:
-            ours_s.append(control_s)
+        shown_s = max(0.0, control_s - OWN_START_S)
+        ours_s = [target_s, client_s, control_s]
+        if shown_s > OWN_CPU * length_s:
+            ours_s[-1] -= shown_s
         seen = any(series.role == "target" for series in self._series.values())
         around = self._surroundings.seen if self._surroundings else None
         machine, target_quota, client_quota = around or (None, None, None)
         if machine is not None and len(os.sched_getaffinity(0)) <= FEW_CORES:
-            machine = replace(machine, control_cores=round(control_s / max(length_s, 1e-6), 4))
+            machine = replace(machine, control_cores=round(shown_s / max(length_s, 1e-6), 4))
         return WindowUsage(
             target_cpu_s=ours_s[0] if seen else None,
             target_peak_memory_bytes=self._peak_bytes if seen else None,
