@@ -40,8 +40,8 @@ class WindowUsage:
 
     `target_peak_memory_bytes`: the largest sum over its processes that a sample saw. `other_cpu`:
     cores that processes other than ours used, and our own to show pages, if that was more than
-    `OWN_CPU` beside `OWN_START_S`. `watched_s`: from opening to closing. The quotas are those of the
-    groups in which target and client run.
+    `OWN_CPU` beside `OWN_START_S`. `watched_s`: from opening to closing. The quotas are those of
+    the groups in which target and client run.
     """
 
     target_cpu_s: float | None
