@@ -4,6 +4,7 @@ rings.
 
 import ctypes
 import os
+import select
 import signal
 import sys
 import threading
@@ -13,12 +14,16 @@ _STDIN = 0
 
 
 def die_with_parent() -> None:
-    """Ask the kernel to kill this process when its parent dies.
+    """Ask the kernel to kill this process when its parent dies, and exit where it is dead already.
 
-    Linux alone does; elsewhere the pipe must do.
+    Linux alone kills; elsewhere the pipe must do.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+    end_of_input = select.poll()
+    end_of_input.register(_STDIN, 0)
+    if any(events & select.POLLHUP for _, events in end_of_input.poll(0)):
+        os._exit(0)
 
 
 def reset_priority() -> None:

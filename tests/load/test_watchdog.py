@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -38,6 +39,15 @@ def test_the_end_of_the_input_ends_it() -> None:
 
 def test_the_parent_of_its_parent_may_go() -> None:
     assert run("watchdog.die_with_parent(); watchdog.reset_priority()") == 0
+
+
+def test_a_parent_that_died_before_it_was_tied_is_noticed() -> None:
+    reading, writing = os.pipe()
+    os.close(writing)
+    script = "from control_plane.load import watchdog; watchdog.die_with_parent(); exit(1)"
+    with open(reading) as ended:
+        tied = subprocess.run([sys.executable, "-c", script], cwd=ROOT, stdin=ended, check=False)
+    assert tied.returncode == 0
 
 
 def test_it_is_tied_before_the_imports_that_last() -> None:
