@@ -45,7 +45,7 @@ def test_a_parent_that_died_before_it_was_tied_is_noticed() -> None:
     reading, writing = os.pipe()
     os.close(writing)
     script = "from control_plane.load import watchdog; watchdog.die_with_parent(); exit(1)"
-    with open(reading) as ended:
+    with os.fdopen(reading) as ended:
         tied = subprocess.run([sys.executable, "-c", script], cwd=ROOT, stdin=ended, check=False)
     assert tied.returncode == 0
 
