@@ -1,5 +1,6 @@
 """The timer of the stacks, in interpreters of their own."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -71,6 +72,18 @@ def test_a_call_in_c_counts_by_the_time_that_it_took(tmp_path: Path) -> None:
     assert code == 0
     heads = [int(line.split()[0]) for line in written.splitlines() if line.endswith(b"first:")]
     assert max(heads) > 20
+
+
+def test_what_an_operator_took_is_not_the_time_of_the_next_function(tmp_path: Path) -> None:
+    work = """
+    def entered(): pass
+    1 in [0] * 3_000_000
+    entered()
+"""
+    code, written = run(tmp_path, work, every_s=0.001)
+    assert code == 0
+    looks = re.findall(rb"^(\d+) looks.*\n(.*)$", written, re.MULTILINE)
+    assert max(looks, key=lambda look: int(look[0]))[1].endswith(b" in app")
 
 
 def test_a_forked_child_keeps_nothing_of_it(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import gc
+import opcode
 import os
 import signal
 import threading
@@ -70,6 +71,8 @@ class StackDumper:
         """Write the stack, with the intervals that passed since the last one."""
         looks = int((time.monotonic() - self._since_s) / EVERY_S)
         passed, self._looks = min(looks - self._looks, MOST_LOOKS), looks
+        if frame is not None and frame.f_back is not None and _only_entered(frame):
+            frame = frame.f_back
         if passed > 0:
             os.write(self._descriptor, _written(frame, passed))
 
@@ -101,6 +104,19 @@ class StackDumper:
         """Take the handler from a forked child, which has no timer of ours either."""
         if self._handles():
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+
+_RESUME = opcode.opmap.get("RESUME", -1)
+_AFTER_AWAIT = 3
+
+
+def _only_entered(frame: FrameType) -> bool:
+    """Whether nothing of its function has run yet, so that the time was spent by its caller.
+
+    From Python 3.11 on signals that came before, during a `+` in C, are seen there.
+    """
+    code, at = frame.f_code.co_code, frame.f_lasti
+    return code[at] == _RESUME and not code[at + 1] & _AFTER_AWAIT
 
 
 def _written(frame: FrameType | None, looks: int) -> bytes:
