@@ -6,10 +6,12 @@ from math import ceil
 
 from control_plane.analysis.duration_estimate import Phases
 from control_plane.analysis.summary import timeline_of, times, warmup_of
+from control_plane.analysis.validity.response_gates import UNTIL_REMEDY, endless_text
 from control_plane.domain.histogram import EMPTY, Histogram, merge
+from control_plane.domain.reading_ends import EVENT_STREAM
 from control_plane.domain.result import Gauges, Progress
 from control_plane.domain.run import Live, LiveStream, State
-from control_plane.domain.spec import Stream
+from control_plane.domain.spec import Spec, Stream
 from control_plane.domain.stream_record import Second, merge_seconds
 from control_plane.domain.times_and_percentiles import Times, Unanswered
 from control_plane.domain.unanswered import as_far_as_believed, unanswered_share
@@ -24,6 +26,7 @@ class StreamProgress:
 
     `warmup` are those of the warm-up, which lasts `warmup_s`. `opens_s` as in Timeline; what is
     expected until its window opens. `waiting` by process: how many responses are still awaited.
+    `open_ends` as in a record.
     """
 
     stream: Stream
@@ -36,6 +39,7 @@ class StreamProgress:
     timeouts: int = 0
     warmup: list[Second] = field(default_factory=list)
     waiting: dict[int, int] = field(default_factory=dict)
+    open_ends: dict[str, str] = field(default_factory=dict)
 
     def add(self, second: Second) -> None:
         """Take a second of one process; those of the same index are merged.
@@ -231,16 +235,44 @@ class IdleTimeout:
         self.lasts_s = now_s - self._since_s
 
 
-def longest_silence_s(stream: Stream, timeout_s: float) -> float:
+def longest_silence_s(progress: StreamProgress, timeout_s: float) -> float:
     """Return the seconds without a response that a target may take: two deadlines and a second
-    beyond the longest time in which the stream may rightly be still.
+    beyond the longest time in which the stream may rightly be still. A second more where responses
+    without an end have begun, so that what became of the last ones is known.
     """
-    load = stream.load
+    stream, load = progress.stream, progress.stream.load
     still_s = stream.start_after_s + load.ramp_up_s + load.longest_pause_s
-    return 2 * timeout_s + 1 + still_s
+    return 2 * timeout_s + 1 + still_s + bool(progress.open_ends)
 
 
-def silence_text(longest_s: float, timeout_s: float) -> str:
-    """Return what is wrong with so long a silence, and the field that allows a longer one."""
-    limit = f"two requests of timeout_s ({timeout_s:g} s)"
-    return f"nothing answered for {longest_s:.0f} s, in which {limit} would have ended"
+def silence_reason(progress: StreamProgress, spec: Spec) -> str:
+    """Return why nothing of a stream ended for so long, and what to do.
+
+    Answers went on without an end, or there was none.
+    """
+    timeout_s, streams = spec.timeout_s, spec.workload.streams
+    if (endless := _endless(progress, timeout_s)) is not None:
+        kind, media_type = endless
+        text = endless_text(progress.stream.requests[kind], media_type, f"within {timeout_s:g} s")
+        return f"{text}. {UNTIL_REMEDY}"
+    where = f" in stream {progress.stream.name}" if len(streams) > 1 else ""
+    limit = f"two requests of timeout_s ({timeout_s:g} s) would have ended"
+    longest_s = longest_silence_s(progress, timeout_s)
+    return (
+        f"target stopped answering: nothing answered for {longest_s:.0f} s, in which {limit}{where}"
+    )
+
+
+def _endless(progress: StreamProgress, timeout_s: float) -> tuple[int, str] | None:
+    """Return place and media type of the request class whose answers have no end; None of none.
+
+    Most of the requests that went out after the last one that completed must have been answered:
+    a target that hangs begins no answer.
+    """
+    last = max((second.index for second in progress.seconds if second.completed), default=-1)
+    after = [second for second in progress.seconds if second.index > last + timeout_s]
+    begun = sum(second.first_byte.total for second in after if second.first_byte)
+    if not progress.open_ends or 2 * begun <= sum(second.timeouts for second in after):
+        return None
+    place, media_type = max(progress.open_ends.items(), key=lambda known: known[1] == EVENT_STREAM)
+    return int(place), media_type

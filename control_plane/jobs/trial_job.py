@@ -23,12 +23,13 @@ from control_plane.domain.stream_record import (
     merge_records,
 )
 from control_plane.jobs.before_requests import BeforeRequests, Prepared
-from control_plane.jobs.progress import IdleTimeout, LiveRun, longest_silence_s, silence_text
+from control_plane.jobs.progress import IdleTimeout, LiveRun, longest_silence_s, silence_reason
 from control_plane.jobs.runtime import Runtime
 from control_plane.load.worker_process import LoadWorker
 from control_plane.load.worker_protocol import (
     Draining,
     LoadPlan,
+    OpenEnds,
     Shard,
     WindowClosed,
     WindowOpened,
@@ -269,6 +270,8 @@ class TrialJob:
                 progress.add(event)
             elif isinstance(event, Draining):
                 progress.waiting[worker.pid] = event.requests
+            elif isinstance(event, OpenEnds):
+                progress.open_ends.update(event.media_types)
             elif isinstance(event, WorkerResult):
                 progress.waiting.pop(worker.pid, None)
                 return event.record
@@ -290,19 +293,16 @@ class TrialJob:
     ) -> None:
         """End a window by requests in which nothing is answered any more, whatever others get."""
         await opened.wait()
-        timeout_s = self.spec.timeout_s
-        longest_s = longest_silence_s(stream, timeout_s)
-        silence = IdleTimeout(stream.load.waiting_users, timeout_s)
+        silence = IdleTimeout(stream.load.waiting_users, self.spec.timeout_s)
         progress = self.live_run.streams[stream.name]
-        while silence.lasts_s < longest_s:
+        while silence.lasts_s < longest_silence_s(progress, self.spec.timeout_s):
             if progress.ended >= (stream.stop.requests or 0):
                 return
             silence.look(progress.response.total, progress.errors, time.monotonic())
             await asyncio.sleep(0.5)
         if halted := "".join(worker.held() for worker in workers):
             raise ClientFailed(halted)
-        where = f" in stream {stream.name}" if len(self.spec.workload.streams) > 1 else ""
-        reason = f"target stopped answering: {silence_text(longest_s, timeout_s)}{where}"
+        reason = silence_reason(progress, self.spec)
         raise TargetFailed(", ".join(filter(None, (reason, held(target.pids())))))
 
     def _result(

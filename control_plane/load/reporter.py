@@ -11,7 +11,13 @@ from control_plane.domain.stream_record import StreamRecord, WindowTotals, Worke
 from control_plane.load.clock import FAR_NS, SECOND_NS, clock_ns
 from control_plane.load.strategies.strategy import StrategyContext
 from control_plane.load.window_stats import WindowStats
-from control_plane.load.worker_protocol import Draining, Message, WindowClosed, WindowOpened
+from control_plane.load.worker_protocol import (
+    Draining,
+    Message,
+    OpenEnds,
+    WindowClosed,
+    WindowOpened,
+)
 
 _GRACE_NS = 20_000_000
 """A second is sent this much after its end, when threads have handed in their last samples."""
@@ -36,6 +42,7 @@ class Reporter:
         self._known, self._over, self._drained = Event(), Event(), Event()
         self._opened_ns, self._next, self._aborted = 0, 0, False
         self._closes_ns: int | None = None
+        self._open_ends: dict[str, str] = {}
 
     def open(self, opened_ns: int, closes_ns: int | None = None) -> None:
         """Begin the window at `opened_ns`; it ends at `closes_ns`, or when `close` is called."""
@@ -138,6 +145,10 @@ class Reporter:
     def _send_next(self) -> None:
         self._send(self._stats.take(self._next))
         self._next += 1
+        known = self._context.failures.open_ends()
+        if known != self._open_ends:
+            self._open_ends = known
+            self._send(OpenEnds(known))
 
     def _record(
         self, name: str, totals: WindowTotals, used: tuple[float, float], intended: int | None

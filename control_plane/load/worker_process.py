@@ -20,6 +20,7 @@ from control_plane.load.worker_protocol import (
     Draining,
     LoadPlan,
     Message,
+    OpenEnds,
     Rejected,
     WindowClosed,
     WindowOpened,
@@ -88,7 +89,7 @@ class LoadWorker:
 
     async def events(
         self,
-    ) -> AsyncIterator[WindowOpened | WindowClosed | Draining | Second | WorkerResult]:
+    ) -> AsyncIterator[WindowOpened | WindowClosed | Draining | OpenEnds | Second | WorkerResult]:
         """Yield its events up to WorkerResult.
 
         Raises ClientFailed when the worker ends before, is held, or says nothing any more.
@@ -100,7 +101,7 @@ class LoadWorker:
                 patience_s = SILENT_S
             if isinstance(event, Second):
                 self._seconds.append(event)
-            if isinstance(event, WindowOpened | WindowClosed | Draining | Second | WorkerResult):
+            if not isinstance(event, WorkerReady | Rejected):
                 yield event
             if isinstance(event, WorkerResult):
                 return

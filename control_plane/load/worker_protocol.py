@@ -230,6 +230,13 @@ class Draining:
 
 
 @dataclass(frozen=True)
+class OpenEnds:
+    """The media types of responses that told no end when they began, as in a record."""
+
+    media_types: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Rejected:
     """This machine cannot do what the plan wants; `reason` says why and what to do."""
 
@@ -243,13 +250,15 @@ class WorkerResult:
     record: StreamRecord
 
 
-Message = WorkerReady | WindowOpened | WindowClosed | Draining | Rejected | Second | WorkerResult
+Plain = WorkerReady | WindowOpened | WindowClosed | Draining | OpenEnds | Rejected
+Message = Plain | Second | WorkerResult
 
-_PLAIN: dict[str, type[WorkerReady | WindowOpened | WindowClosed | Draining | Rejected]] = {
+_PLAIN: dict[str, type[Plain]] = {
     "ready": WorkerReady,
     "window_opened": WindowOpened,
     "window_closed": WindowClosed,
     "draining": Draining,
+    "open_ends": OpenEnds,
     "rejected": Rejected,
 }
 """Messages whose JSON is that of their fields."""

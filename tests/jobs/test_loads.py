@@ -141,6 +141,22 @@ def test_a_target_that_falls_behind_has_the_rate_that_it_reached(looplab: Dashbo
     assert "No request was left without an end, in the window or after it." in page
 
 
+def test_a_run_by_requests_on_answers_that_never_end_says_so(
+    looplab: Dashboard, server: HostileServer
+) -> None:
+    endless = {
+        "requests": [{"path": "/events"}],
+        "load": {"model": "closed", "concurrency": 2},
+        "stop": {"requests": 100_000},
+    }
+    spec = {"workload": {"streams": [endless]}, "warmup_s": 0, "timeout_s": 1.5}
+    run_id = looplab.submit(spec | {"target": {"url": server.url}})
+    run = looplab.until_state(run_id, {"failed"}, 30)
+    assert run["reason"].startswith(
+        "GET /events answers with a stream of text/event-stream that had no end within 1.5 s. Read"
+    )
+
+
 def test_the_wait_for_late_answers_is_not_watched(
     looplab: Dashboard, server: HostileServer
 ) -> None:

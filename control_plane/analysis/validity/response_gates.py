@@ -15,7 +15,7 @@ from control_plane.domain.limits import MAX_ERROR_SHARE
 from control_plane.domain.reading_ends import EVENT_STREAM
 from control_plane.domain.result import Summary, Trial
 from control_plane.domain.secrets import is_secret_header
-from control_plane.domain.spec import Spec
+from control_plane.domain.spec import RequestClass, Spec
 from control_plane.domain.units import count, seconds, share
 
 COMPLETED = GateLimits("≥", invalid=1)
@@ -88,11 +88,17 @@ def endless(spec: Spec, stream: Summary) -> str:
         return ""
     for place, media_type in begun.open_ends.items():
         if media_type == EVENT_STREAM or begun.unfinished >= stream.completed:
-            request = declared.requests[int(place)]
-            what = media_type or "a body without a length"
             when = f"within {seconds(spec.timeout_s)}" if begun.timeouts else "when the window did"
-            return f"{request.line} answers with a stream of {what} that had no end {when}"
+            return endless_text(declared.requests[int(place)], media_type, when)
     return ""
+
+
+def endless_text(request: RequestClass, media_type: str, when: str) -> str:
+    """Return what is wrong with an answer of which no end came: `when` says by which time."""
+    if request.until:
+        return f"{request.line} is read {request.until.label}, which did not come {when}"
+    what = f"a stream of {media_type}" if media_type else "a body without a length"
+    return f"{request.line} answers with {what} that had no end {when}"
 
 
 UNTIL_REMEDY = "Read it until an event, for a time or some bytes (until of its request class)."

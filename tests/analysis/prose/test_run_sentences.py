@@ -121,7 +121,7 @@ def test_a_run_in_which_nothing_completed_says_so_first():
         (
             BegunAnswers(0, 0, 8, {"0": ""}),
             {},
-            "No answer ended: GET /items/1 answers with a stream of a body without a length that "
+            "No answer ended: GET /items/1 answers with a body without a length that "
             "had no end when the window did.",
         ),
     ],
