@@ -2,12 +2,12 @@
 
 from fastapi import APIRouter
 
-from control_plane.api import audit, experiments, monitoring, runs, targets
+from control_plane.api import experiments, monitoring, runs, targets
 
 router = APIRouter()
 router.include_router(runs.router, prefix="/api")
 router.include_router(runs.comparisons, prefix="/api")
 router.include_router(experiments.router, prefix="/api")
 router.include_router(targets.router, prefix="/api")
-router.include_router(audit.router, prefix="/api")
+router.include_router(monitoring.access, prefix="/api")
 router.include_router(monitoring.router)

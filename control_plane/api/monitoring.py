@@ -1,11 +1,11 @@
-"""What other starts of Looplab and monitors read: its health, and metrics for Prometheus."""
+"""What operators and monitors ask of a dashboard: its health, metrics, who did what, a way in."""
 
 import os
 import time
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from fastapi.routing import iter_route_contexts
 from prometheus_client import (
@@ -21,7 +21,9 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from control_plane import __version__
+from control_plane.access.login import Login
 from control_plane.dependencies import RunServiceDep, StoreDep
+from control_plane.domain.errors import Conflict
 from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document
 
@@ -149,3 +151,28 @@ def metrics(metrics: MetricsDep, store: StoreDep) -> Response:
     """
     text = metrics.exposition(store.count_by_state())
     return Response(text, media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+access = APIRouter(tags=["access"])
+
+
+@access.get("/audit")
+def audit(store: StoreDep, limit: Annotated[int, Query(ge=1, le=1_000)] = 100) -> Document:
+    """Return who started, cancelled and deleted what, the newest first.
+
+    `who` is the name of the login, `from` the address; an entry has the id of a `run` or, for all
+    of its runs, of an `experiment`.
+    """
+    return {"entries": [entry.document() for entry in store.audit(limit)]}
+
+
+@access.post("/login-addresses", status_code=201)
+def make_login_address(request: Request) -> Document:
+    """Return the path of an address that logs a browser in as operator, once, within an hour.
+
+    409 where the dashboard asks for no login.
+    """
+    login: Login | None = request.state.login
+    if login is None:
+        raise Conflict("This dashboard asks for no login.")
+    return {"path": login.new_address()}

@@ -59,7 +59,24 @@ SECRET = {"kind": "choice", "of": ["s3cret!"], "secret": True}
          {"method": "GET", "path": "/find?a=1&q=x%20y"}),
         (f"curl {HERE}/up -F name=ann -F file=@photo.jpg",
          {"method": "POST", "path": "/up", "body": {"multipart": {
-             "fields": {"name": "ann"}, "file": {"name": "file", "size_bytes": 1_000}}}}),
+             "fields": {"name": "ann"}, "file": {
+                 "name": "file", "filename": "photo.jpg", "content_type": "image/jpeg",
+                 "size_bytes": 1_000}}}}),
+        (f"curl {HERE}/up -F 'f=@C:\\pics\\{{a}}.bin;type=image/png;filename=\"b;{{c}}.png\"' "
+         "-F tag=a -F tag=b -F '@=\"a;b\"' --form-string 'raw=@a;type=x'",
+         {"method": "POST", "path": "/up", "body": {"multipart": {
+             "fields": {"tag": ["a", "b"], "@": "a;b", "raw": "@a;type=x"}, "file": {
+                 "name": "f", "filename": "b;{{c}}.png", "content_type": "image/png",
+                 "size_bytes": 1_000}}}}),
+        (f"curl ^\"{HERE}/find?q=1%^20^&r=^%^7B^\" ^\r\n  -X ^\"PUT^\" ^\r\n"
+         "  -H ^\"if-match: ^\\^\"x^\\^\"^\" ^\r\n"
+         "  --data-raw ^\"^{^\\^\"a^\\^\":^\\^\"it's^\n\n^\\^\\n^\\^\"^}^\"",
+         {"method": "PUT", "path": "/find?q=1%20&r=%7B", "headers": {
+             "if-match": '"x"', "Content-Type": "application/x-www-form-urlencoded"},
+          "body": {"text": '{"a":"it\'s\n\\n"}'}}),
+        (f'curl.exe "{HERE}/a?x=^" ^\n  -H "X-A: 1" ^\n  --json "{{\\"a\\": 1}}"',
+         {"method": "POST", "path": "/a?x=%5E", "body": {"json": {"a": 1}},
+          "headers": {"X-A": "1", "Accept": "application/json"}}),
     ],
 )  # fmt: skip
 def test_a_command_becomes_a_request_class(text: str, request_class: dict[str, Any]) -> None:
@@ -79,6 +96,20 @@ def test_several_commands_are_classes_with_weights() -> None:
     ]
     assert pasted.origin == HERE
     assert pasted.notes == ("1 request to other addresses left out: https://cdn.test.",)
+
+
+def test_what_a_part_cannot_have_is_named() -> None:
+    parts = "-F 'a={};type=application/json;x' -F b=@1.txt -F c=@2.txt -F 'd=<3.txt'"
+    pasted = read_pasted(f"curl {HERE} {parts}")
+    assert pasted.notes == (
+        "-F a: type=application/json is left out.",
+        "-F a: x is left out.",
+        "2.txt is left out: a body has one file here.",
+        "<3.txt is a file, which is not read here: put its text into the body.",
+    )
+    multipart = pasted.requests[0]["body"]["multipart"]
+    assert multipart["fields"] == {"a": "{}", "d": ""}
+    assert multipart["file"]["content_type"] == "text/plain"
 
 
 def test_unknown_flags_and_files_are_named() -> None:
@@ -106,6 +137,21 @@ def test_the_value_of_a_flag_is_not_the_url(flags: str) -> None:
 
 def entry(method: str, url: str, **more: Any) -> dict[str, Any]:
     return {"request": {"method": method, "url": url, "headers": [], **more}}
+
+
+def test_parts_of_a_har_file() -> None:
+    part = {"name": "photo", "fileName": "a.png", "contentType": "image/png"}
+    posted = {"mimeType": "multipart/form-data", "params": [{"name": "n", "value": "1"}, part]}
+    (request,) = read_pasted(har(request=entry("POST", HERE, postData=posted)["request"])).requests
+    assert request["body"]["multipart"] == {
+        "fields": {"n": "1"},
+        "file": {
+            "name": "photo",
+            "filename": "a.png",
+            "content_type": "image/png",
+            "size_bytes": 1_000,
+        },
+    }
 
 
 def har(**sent: Any) -> str:
