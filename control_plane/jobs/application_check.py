@@ -20,6 +20,7 @@ from control_plane.targets.application import (
     SUCCESS,
     Application,
     command_target,
+    interface_in_source,
     missing_files,
     resolve_application,
 )
@@ -32,6 +33,7 @@ from control_plane.targets.http_get import get
 from control_plane.targets.interpreter_packages import (
     choice_to_install,
     default_target,
+    serves,
     standing_in,
 )
 from control_plane.targets.launch import RunningTarget, start_application
@@ -185,6 +187,13 @@ class ApplicationCheck:
             if name in installed.packages
         )
         self._add("good", f"Python {installed.version} with {servers}.")
+        kind = interface_in_source(self._application)
+        if kind and not serves(target, kind):
+            first = choice_to_install(self._application, installed)["server"]
+            text = (
+                f"{self._application.app} looks like {kind.upper()}: no server there serves that."
+            )
+            self._add("doubt", text, f"{python} -m pip install {first}")
         for name, instead in standing_in(target, installed):
             text = f"{name} is not installed there: runs use {instead} unless they name {name}."
             self._add("doubt", text, f"{python} -m pip install {name}")

@@ -1,15 +1,19 @@
-"""The application that a target names, and whether the two fit each other."""
+"""The application that a target names, what its source tells, and whether both fit each other."""
 
+import ast
 import os
+import re
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from control_plane.domain.errors import FieldError, TargetFailed
 from control_plane.domain.spec import BUNDLED, Target
 from control_plane.domain.unasked_settings import UNASKED
+from control_plane.regular_files import read_file
 from control_plane.targets.builtin_configurations import missing_server, not_for_bundled
 
 SUCCESS = range(200, 300)
@@ -74,6 +78,146 @@ class Application:
 
 Applications = Mapping[str, Application]
 """The applications of the settings, by name."""
+
+
+_ASGI = ("starlette", "fastapi", "litestar", "quart", "sanic", "blacksheep", "channels")
+_WSGI = ("flask", "django", "bottle", "pyramid", "falcon", "werkzeug", "webob")
+FRAMEWORKS = {**dict.fromkeys(_ASGI, "asgi"), **dict.fromkeys(_WSGI, "wsgi")}
+"""What an application of a framework is where its call does not say it, as `falcon.asgi.App`."""
+_TURNED = {"WSGIMiddleware": "asgi", "ASGIMiddleware": "wsgi"}
+"""What is made of an application of the other kind."""
+_SAID = re.compile("asgi|wsgi")
+_MOST_SOURCE_BYTES, _MOST_MODULES = 1_000_000, 20
+
+
+@dataclass(frozen=True)
+class _Module:
+    """What the source of a module tells, by name: `origins` of what it imports (`flask.Flask`), and
+    what its own names are `made_by`, as they are set last.
+    """
+
+    origins: dict[str, str] = field(default_factory=dict)
+    made_by: dict[str, str] = field(default_factory=dict)
+
+
+def interface_in_source(application: Application) -> str:
+    """Return `wsgi` or `asgi` where import string or source tell which; empty where neither does.
+
+    By what makes the application, by the name of its module, or else by the frameworks that the
+    module imports, itself or in modules of its directory. Nothing of it is run.
+    """
+    module, _, name = application.app.partition(":")
+    modules = _modules(application.directory, module)
+    named = _SAID.findall(application.app)
+    imported = {
+        origin.partition(".")[0] for each in modules.values() for origin in each.origins.values()
+    }
+    kinds = {FRAMEWORKS[package] for package in imported & FRAMEWORKS.keys()}
+    return (
+        _interface_made(modules, module, name)
+        or (named[-1] if named else "")
+        or (kinds.pop() if len(kinds) == 1 else "")
+    )
+
+
+def _interface_made(modules: Mapping[str, _Module], module: str, name: str) -> str:
+    """Return the interface of a name by what it is set to, or is in the module it comes from."""
+    known = modules.get(module)
+    if known is None:
+        return ""
+    others = {key: value for key, value in modules.items() if key != module}
+    if name not in known.made_by:
+        above, _, own = known.origins.get(name, "").rpartition(".")
+        return _interface_made(others, above, own)
+    written = known.made_by[name]
+    if written in known.made_by and written != name:
+        rest_of = {key: value for key, value in known.made_by.items() if key != name}
+        return _interface_made({**others, module: replace(known, made_by=rest_of)}, module, written)
+    first, dot, rest = written.partition(".")
+    origin = f"{known.origins.get(first, first)}{dot}{rest}"
+    said = _SAID.findall(origin.lower())
+    return (
+        _TURNED.get(origin.rpartition(".")[2], "")
+        or (said[-1] if said else "")
+        or FRAMEWORKS.get(origin.partition(".")[0], "")
+    )
+
+
+def _modules(directory: Path, first: str) -> Mapping[str, _Module]:
+    """Return the module and those of the directory that it imports, each by its name."""
+    found: dict[str, _Module] = {}
+    waiting = [first]
+    while waiting and len(found) < _MOST_MODULES:
+        name = waiting.pop()
+        place = directory.joinpath(*name.split("."))
+        for path in (place / "__init__.py", place.with_suffix(".py")):
+            if name and name not in found and path.is_file():
+                package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+                found[name] = _read_module(path, package, path.stat().st_mtime_ns)
+                origins = found[name].origins.values()
+                waiting += [*origins, *(origin.rpartition(".")[0] for origin in origins)]
+    return found
+
+
+@lru_cache(maxsize=200)
+def _read_module(path: Path, package: str, _changed_ns: int) -> _Module:
+    """Return what a module tells; nothing where it cannot be read."""
+    module = _Module()
+    try:
+        tree = ast.parse(read_file(path, _MOST_SOURCE_BYTES))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                module.origins.update(
+                    {alias.asname or alias.name: alias.name for alias in node.names}
+                )
+            elif isinstance(node, ast.ImportFrom):
+                above = _above(node, package)
+                module.origins.update(
+                    {alias.asname or alias.name: f"{above}.{alias.name}" for alias in node.names}
+                )
+        for statement in _outside_of_functions(tree.body):
+            module.made_by.update(_settings(statement))
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        pass
+    return module
+
+
+def _above(node: ast.ImportFrom, package: str) -> str:
+    """Return the whole name of the module that something is imported from."""
+    packages = package.split(".")
+    inside = packages[: len(packages) + 1 - node.level] if node.level else []
+    return ".".join(filter(None, (*inside, node.module)))
+
+
+def _outside_of_functions(statements: Sequence[ast.AST]) -> Iterator[ast.AST]:
+    for statement in statements:
+        yield statement
+        if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            for part in ("body", "handlers", "orelse", "finalbody"):
+                yield from _outside_of_functions(getattr(statement, part, ()))
+
+
+_PARAMETERS = {2: "wsgi", 3: "asgi"}
+
+
+def _settings(statement: ast.AST) -> Iterator[tuple[str, str]]:
+    """Yield each name that a statement sets, and by what."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+        yield statement.name, _PARAMETERS.get(len(statement.args.args), "")
+    elif isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        for target in targets:
+            if isinstance(target, ast.Name):
+                yield target.id, _written(statement.value)
+
+
+def _written(value: ast.expr) -> str:
+    """Return the dotted name of a value, of a call that of what is called; empty of others."""
+    if isinstance(value, ast.Call):
+        return _written(value.func)
+    if isinstance(value, ast.Attribute):
+        return f"{_written(value.value)}.{value.attr}"
+    return value.id if isinstance(value, ast.Name) else ""
 
 
 def bundled_application(paths: Collection[str] = ()) -> Application:

@@ -27,7 +27,12 @@ from control_plane.domain.server_command_lines import (
     worker_class,
 )
 from control_plane.domain.spec import Target
-from control_plane.targets.application import Application, command_target
+from control_plane.targets.application import (
+    FRAMEWORKS,
+    Application,
+    command_target,
+    interface_in_source,
+)
 from control_plane.targets.environment_variables import INSTANCE, LAUNCH
 from control_plane.targets.observation import procfs
 from control_plane.targets.observation.machine_watch import program_name
@@ -316,23 +321,17 @@ def absent(target: Target, interpreter: Interpreter) -> Iterator[tuple[str, str,
             yield field_name, str(package), _STANDARD[str(package)]
 
 
-_ASGI_FRAMEWORKS = {"starlette", "fastapi", "litestar", "quart", "sanic", "blacksheep"}
-_WSGI_FRAMEWORKS = {"flask", "django", "bottle", "pyramid", "falcon"}
-
-
 def interface_of(application: Application, interpreter: Interpreter) -> str:
-    """Return `wsgi` or `asgi`; empty where neither its name nor the frameworks tell which.
+    """Return `wsgi` or `asgi`; empty where neither its source nor what is installed tells which."""
+    kinds = {FRAMEWORKS[name] for name in interpreter.packages.keys() & FRAMEWORKS.keys()}
+    installed = kinds.pop() if len(kinds) == 1 else ""
+    return interface_in_source(application) or installed
 
-    The name is that of its module, as `shop.wsgi:application`.
-    """
-    named = [name for name in ("asgi", "wsgi") if name in application.app]
-    if named:
-        return named[-1]
-    asgi = _ASGI_FRAMEWORKS & interpreter.packages.keys()
-    wsgi = _WSGI_FRAMEWORKS & interpreter.packages.keys()
-    if bool(asgi) == bool(wsgi):
-        return ""
-    return "wsgi" if wsgi else "asgi"
+
+def serves(target: Target, interface: str) -> bool:
+    """Return whether its server serves `wsgi` or `asgi`; hypercorn serves both."""
+    by_wsgi = is_wsgi(target.server, target.worker)
+    return target.server == "hypercorn" or by_wsgi == (interface == "wsgi")
 
 
 def _serves_wsgi(choice: Choice) -> bool:

@@ -14,6 +14,7 @@ from control_plane.targets.application import (
     Application,
     Applications,
     application_errors,
+    interface_in_source,
     resolve_application,
 )
 from control_plane.targets.launch import shown_command, start_application
@@ -147,3 +148,44 @@ async def test_what_is_missing_is_told_before_anything_starts(
     lacking = replace(applications["shop"], **changes)
     with pytest.raises(TargetFailed, match=f"^start: {words}"):
         await start_application(lacking, SHOP, site.context())
+
+
+FLASK = "from flask import Flask\n"
+
+
+@pytest.mark.parametrize(
+    ("app", "sources", "interface"),
+    [
+        ("shop:app", {"shop.py": FLASK + "app = Flask(__name__)"}, "wsgi"),
+        ("shop:app", {"shop.py": "import fastapi as f, flask\nwith x: app = f.FastAPI()"}, "asgi"),
+        ("shop:app", {"shop.py": FLASK + "from asgiref.wsgi import WsgiToAsgi\n"
+                      "app = Flask('')\napp = WsgiToAsgi(app)"}, "asgi"),
+        ("shop:app", {"shop.py": FLASK + "from a2wsgi import ASGIMiddleware\nimport starlette\n"
+                      "app = ASGIMiddleware(1)"}, "wsgi"),
+        ("site.wsgi:app", {"site/wsgi.py": "from django.core import asgi\n"
+                           "app = asgi.get_asgi_application()"}, "asgi"),
+        ("site.asgi:application", {"site/asgi.py": "import django, channels.routing as c\n"
+                                   "application = c.ProtocolTypeRouter({})"}, "asgi"),
+        ("shop.main:create", {"shop/main.py": "from .web.app import made\ndef create(): ...",
+                              "shop/web/__init__.py": "", "shop/web/app.py": FLASK}, "wsgi"),
+        ("shop:api", {"shop/__init__.py": "from .a import app as api\nimport starlette",
+                      "shop/a.py": "import falcon\nmade = falcon.App()\napp = made"}, "wsgi"),
+        ("a:app", {"a.py": "import falcon.asgi\napp: object = falcon.asgi.App()"}, "asgi"),
+        ("a:app", {"a.py": "from pyramid.config import Configurator as C\nimport starlette\n"
+                   "app = C().make_wsgi_app()"}, "wsgi"),
+        ("a:app", {"a.py": "async def app(scope, receive, send): ..."}, "asgi"),
+        ("a:app", {"a.py": "import starlette\ndef app(environ, start_response): ..."}, "wsgi"),
+        ("a:app", {"a.py": "from b import app\nimport c", "b.py": "from a import app"}, ""),
+        ("a:app", {"a.py": "import starlette, flask\napp = make()"}, ""),
+        ("a:app", {"a.py": "this is no Python"}, ""),
+        ("wsgi_app:app", {}, "wsgi"),
+        ("..a:app", {}, ""),
+    ],
+)  # fmt: skip
+def test_the_source_tells_the_interface(
+    tmp_path: Path, app: str, sources: dict[str, str], interface: str
+) -> None:
+    for name, source in sources.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(source)
+    assert interface_in_source(Application(app, tmp_path)) == interface
